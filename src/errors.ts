@@ -1,0 +1,86 @@
+/**
+ * Every failure that a person can meet: its code, HTTP status, exit code of the command line, and what to do.
+ *
+ * What can happen in the world is a `CicadaError` with a code from this table, or a plain value. What cannot
+ * happen is `assert`, and it stops the program. (The one-table form is fastify's lib/errors.js.)
+ */
+import type { Problem } from "./schema/job.ts";
+
+/** Exit codes as INTERFACE has them. */
+const exit = { error: 1, usage: 2, notFound: 3, conflict: 4, unreachable: 5, policy: 6, unauthorised: 7 } as const;
+
+interface Kind {
+  title: string;
+  status: number;
+  exit: number;
+  hint: string;
+}
+
+export const errorTable = {
+  BAD_JSON: { title: "The body is not JSON", status: 400, exit: exit.usage, hint: "Send one JSON object with Content-Type: application/json." },
+  BAD_REQUEST: { title: "The request is not understood", status: 400, exit: exit.usage, hint: "GET /openapi.json shows what each call takes." },
+  INVALID_JOB: { title: "The job is not valid", status: 422, exit: exit.usage, hint: "Mend the fields named in `errors`; nothing was changed." },
+  NOT_YET: { title: "This version can't keep that field", status: 422, exit: exit.usage, hint: "Leave the field out; it was refused rather than ignored." },
+  BODY_TOO_LARGE: { title: "The body is too large", status: 413, exit: exit.usage, hint: "A request may hold 1 MiB; send fewer or smaller jobs at a time." },
+  UNSUPPORTED_MEDIA_TYPE: { title: "The body's type is not understood", status: 415, exit: exit.usage, hint: "Send Content-Type: application/json." },
+  UNAUTHORISED: { title: "A token is needed", status: 401, exit: exit.unauthorised, hint: "Send Authorization: Bearer TOKEN; this peer's token is in the file named by `tokenFile` in ready.json." },
+  FOREIGN_HOST: { title: "That Host is not served here", status: 403, exit: exit.policy, hint: "Use the address that the peer printed; foreign Host headers are refused against DNS rebinding." },
+  FOREIGN_ORIGIN: { title: "Requests from that origin are refused", status: 403, exit: exit.policy, hint: "Open the peer's own page; other sites may not call the API." },
+  RATE_LIMITED: { title: "Too many requests", status: 429, exit: exit.error, hint: "Wait for the time in Retry-After." },
+  NOT_FOUND: { title: "Nothing is there", status: 404, exit: exit.notFound, hint: "GET /openapi.json lists every call." },
+  METHOD_NOT_ALLOWED: { title: "That method is not offered here", status: 405, exit: exit.usage, hint: "See the Allow header." },
+  JOB_NOT_FOUND: { title: "No such job", status: 404, exit: exit.notFound, hint: "`cicada jobs ls` lists them; a job made on another peer a moment ago may still be on its way." },
+  RUN_NOT_FOUND: { title: "No such run", status: 404, exit: exit.notFound, hint: "`cicada runs ls` lists them; the history that a job keeps is limited by its `keep`." },
+  LOG_NOT_FOUND: { title: "No output is kept for that run", status: 404, exit: exit.notFound, hint: "The run never started, or its output was pruned, or every peer that kept a copy is out of reach." },
+  PEER_NOT_FOUND: { title: "No such peer", status: 404, exit: exit.notFound, hint: "`cicada peers ls` lists them." },
+  JOB_EXISTS: { title: "That id is taken", status: 409, exit: exit.conflict, hint: "Choose another id, or send ?update=true (`--update`) to replace the job." },
+  ID_MISMATCH: { title: "The id in the body is not the one in the address", status: 409, exit: exit.conflict, hint: "A job can't be renamed: create the new one, then delete the old." },
+  REVISION_CONFLICT: { title: "The job has changed since you read it", status: 412, exit: exit.conflict, hint: "Read it again and repeat your change." },
+  JOB_PAUSED: { title: "The job is paused or disabled", status: 409, exit: exit.conflict, hint: "Resume it, or run it with force." },
+  RUN_ENDED: { title: "The run has ended", status: 409, exit: exit.conflict, hint: "There is nothing left to cancel." },
+  NOT_READY: { title: "This peer can't do that now", status: 503, exit: exit.error, hint: "GET /readyz?verbose says why; any other peer answers the same calls." },
+  DISK_FAILED: { title: "The data folder can't be written", status: 503, exit: exit.error, hint: "Free space or mend the disk; the peer takes no ticks until a write succeeds." },
+  TABLE_FULL: { title: "The job table is full", status: 507, exit: exit.policy, hint: "Delete jobs that are no longer used." },
+  CLOCK_AHEAD: { title: "This peer's clock is far ahead", status: 503, exit: exit.policy, hint: "Set the clock (NTP), or make the change at another peer." },
+  PEER_UNREACHABLE: { title: "No peer answers there", status: 503, exit: exit.unreachable, hint: "Is it running? `--peer URL` or CICADA_PEER names another one." },
+  USAGE: { title: "The command line is not understood", status: 400, exit: exit.usage, hint: "`cicada --help` shows the commands." },
+  BAD_FILE: { title: "The file can't be used", status: 400, exit: exit.usage, hint: "See the line that is named." },
+  BAD_KEY: { title: "The cluster key can't be used", status: 400, exit: exit.usage, hint: "Use the whole line that `cicada peers invite` printed, or a copy of the other peer's cluster.key." },
+  DATA_FOLDER_IN_USE: { title: "Another peer is using this data folder", status: 409, exit: exit.conflict, hint: "Stop it, or give this one a folder of its own with --data DIR." },
+  DATA_FOLDER_UNUSABLE: { title: "The data folder can't be used", status: 500, exit: exit.error, hint: "Give a folder that this user can write, with --data DIR." },
+  DATA_FOLDER_DAMAGED: { title: "The data folder is damaged", status: 500, exit: exit.error, hint: "Move it away and start anew with --join: the other peers hold the jobs and the history." },
+  PORT_IN_USE: { title: "That port is in use", status: 409, exit: exit.conflict, hint: "Give another one with --http HOST:PORT or --listen MULTIADDR." },
+  NOT_LOOPBACK: { title: "The API is only offered on loopback", status: 400, exit: exit.policy, hint: "Use 127.0.0.1, or put a TLS proxy before it and say --behind-tls-proxy." },
+  INTERNAL: { title: "Something went wrong inside cicada", status: 500, exit: exit.error, hint: "The peer's log has the details; please report it." },
+} as const satisfies Record<string, Kind>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** A failure that a person can meet. `detail` says what happened this time; the hint says what to do. */
+export class CicadaError extends Error {
+  override readonly name = "CicadaError";
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, detail: string, problems: readonly Problem[] = []) {
+    super(`${errorTable[code].title}: ${detail}`);
+    this.code = code;
+    this.detail = detail;
+    this.problems = problems;
+  }
+
+  get hint(): string {
+    return errorTable[this.code].hint;
+  }
+}
+
+/** What can't happen: stops the program when it does. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`);
+}
+
+/** For the `default` of a switch over a union: compiles only when every case is handled. */
+export function never(value: never): never {
+  throw new Error(`assertion failed: unexpected ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,287 @@
+/**
+ * The doors of a peer, as types. Behind each stands the world (`real/`) or the simulator (`sim/`), and one
+ * contract suite per door runs against both (test/contracts/).
+ *
+ * The rule of every door: a call takes its arguments, returns nothing (or at once), and what comes of it is
+ * reported later through a callback, never within the call itself. No promise crosses a door, so the
+ * simulator decides the order in which everything happens.
+ */
+import type { CicadaError } from "./errors.ts";
+import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
+import type { Job, JobSpec, Quarantined } from "./schema/job.ts";
+import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
+import type { AskedOrder, RunRecord, RunState } from "./schema/run.ts";
+
+export type Cancel = () => void;
+
+/** Wall time says when a tick is due; monotonic time measures how long something has lasted. Both in ms. */
+export interface Now {
+  wall: number;
+  mono: number;
+}
+
+export interface Clock {
+  now(): Now;
+  /**
+   * Rings once, at the monotonic instant or a little later. A ring that comes late (the process was held up)
+   * lets what has already arrived on the sockets be read first.
+   */
+  alarm(atMono: number, ring: () => void): Cancel;
+}
+
+export interface Random {
+  /** 0 ≤ x < 1 */
+  next(): number;
+  bytes(length: number): Uint8Array;
+}
+
+export interface Keys {
+  readonly self: PeerId;
+  /** 16 hex digits of the cluster key's hash: equal for all who may talk to each other. */
+  readonly cluster: string;
+  sign(bytes: Uint8Array): Uint8Array;
+  verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean;
+}
+
+export interface MeshEvents {
+  /** At least one connection to the peer is usable now. */
+  linkUp(peer: PeerId): void;
+  /** None is left: `closed` = said goodbye, `reset` = broke off. */
+  linkDown(peer: PeerId, why: "closed" | "reset"): void;
+  /** After a reset: redialled, and the host answered that nobody listens there. `times` counts from 1. */
+  redialRefused(peer: PeerId, times: number): void;
+  /** Authenticated as coming from `from`; not yet decoded. */
+  received(from: PeerId, channel: Channel, bytes: Uint8Array): void;
+}
+
+/**
+ * Finds, dials and redials for ever, by itself, every peer that it learns of, and remembers addresses.
+ * Delivery is best effort: a message may be lost with its link or, by gossip, while the mesh forms.
+ */
+export interface Mesh {
+  start(events: MeshEvents): void;
+  /** To all. May be lost; never delivered to the publisher itself. */
+  publish(topic: Topic, bytes: Uint8Array): void;
+  /** To one, in order per (peer, protocol). Dropped when there is no link. */
+  send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void;
+  /** Peers that were named or remembered and that should be there, linked or not (ids as far as known). */
+  known(): readonly PeerId[];
+  /** How many addresses were named whose peer id is not known yet. */
+  unresolved(): number;
+  /** Own addresses, for others to dial. */
+  addresses(): readonly string[];
+  stop(done: () => void): void;
+}
+
+/** One thing to make durable. Writes of one `store` call are kept all together or not at all. */
+export type Write =
+  /** Merged by core/records.ts with what is there: a record never moves down. */
+  | { kind: "record"; record: RunRecord }
+  | { kind: "order"; order: AskedOrder }
+  /** One Yjs update, appended. */
+  | { kind: "update"; update: Uint8Array }
+  /** Replaces all updates stored before it. */
+  | { kind: "snapshot"; update: Uint8Array }
+  | { kind: "meta"; key: string; value: string };
+
+export interface Loaded {
+  updates: readonly Uint8Array[];
+  /** Every record whose tick is at or after `since`, and every open one of whatever age. */
+  records: readonly RunRecord[];
+  orders: readonly AskedOrder[];
+  meta: ReadonlyMap<string, string>;
+}
+
+export interface RunQuery {
+  job?: JobId;
+  tick?: TickId;
+  states?: readonly RunState[];
+  peer?: PeerId;
+  /** instants of ticks, ms: from ≤ tick < to */
+  from?: number;
+  to?: number;
+  /** newest tick first; at most this many */
+  limit: number;
+  /** what the previous page gave as `next` */
+  after?: string;
+}
+
+export interface Disk {
+  load(since: number, done: (loaded: Loaded | CicadaError) => void): void;
+  /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
+  store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
+  /** Reads see every write whose `store` was called before. */
+  history(query: RunQuery, done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void): void;
+  /** Digests (core/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
+  digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void;
+  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void;
+  /** Removes final records beyond what the job keeps, none younger than `notAfter` (ms); and ended orders. */
+  prune(keep: { job: JobId; runs: number; ageMs: number }, notAfter: number, done: (removed: RunId[]) => void): void;
+  close(done: () => void): void;
+}
+
+/** All that a child process needs; decided by core, so that the launcher only obeys. */
+export interface RunSpec {
+  run: RunId;
+  job: JobId;
+  tick: TickId;
+  argv: readonly string[];
+  /** the child's whole environment, but for what the launcher must ask its host: HOME, USER, SHELL of `user` */
+  env: Readonly<Record<string, string>>;
+  stdin: string;
+  /** empty = the data folder's work/ */
+  cwd: string;
+  /** empty = the peer's own */
+  user: string;
+  umask: number;
+  timeoutMs: number;
+  killGraceMs: number;
+  logCapBytes: number;
+  /** wall clock, ms: too late to start after this; the launcher looks once more just before the start */
+  notAfter: number;
+}
+
+export type ChildOutcome =
+  | { kind: "exited"; exitCode: number; logBytes: number; logTruncated: boolean }
+  | { kind: "signalled"; signal: string; logBytes: number; logTruncated: boolean }
+  | { kind: "timeout"; logBytes: number; logTruncated: boolean }
+  | { kind: "cancelled"; logBytes: number; logTruncated: boolean }
+  /** never started: `late` = after notAfter; `error` = no such program, user, folder … */
+  | { kind: "not-started"; why: "late" | "error"; reason: string };
+
+export interface ExecutorEvents {
+  childStarted(run: RunId, at: number): void;
+  /** The child and its process group are gone. Instants are wall clock, ms. */
+  childEnded(run: RunId, outcome: ChildOutcome, at: number): void;
+}
+
+export interface LogPiece {
+  bytes: Uint8Array;
+  offset: number;
+  size: number;
+  /** no more will be written */
+  complete: boolean;
+}
+
+export interface Executor {
+  start(events: ExecutorEvents): void;
+  launch(spec: RunSpec): void;
+  /** TERM to the group, KILL after the run's grace. */
+  stop(run: RunId): void;
+  /**
+   * After a restart: ends whatever still runs of an earlier life of this peer, and reports which runs of that life
+   * had been started (their log exists), so that core can tell `lost` from `withdrawn`.
+   */
+  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void;
+  /** The output as kept here, own or a copy; undefined = none is kept. */
+  readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void;
+  /** The whole output, gzipped, for a copy elsewhere; undefined when there is none. */
+  packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void;
+  /** Keeps a copy of another peer's output. */
+  keepLog(run: RunId, gzip: Uint8Array): void;
+  dropLogs(runs: readonly RunId[]): void;
+  /** Ends every child group (TERM, then KILL after its grace) and then itself. */
+  close(done: () => void): void;
+}
+
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+export interface Log {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+export interface Doors {
+  clock: Clock;
+  random: Random;
+  keys: Keys;
+  mesh: Mesh;
+  disk: Disk;
+  executor: Executor;
+  log: Log;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Control: by which the API asks the peer. The one door that speaks in promises, for it is never simulated.
+
+export type Command =
+  | { kind: "put-job"; spec: JobSpec; mode: "create" | "update" | "replace"; ifMatch?: string; by: string }
+  /** `patch` is an RFC 7396 merge patch over the spec */
+  | { kind: "patch-job"; id: JobId; patch: Readonly<Record<string, unknown>>; ifMatch?: string; by: string }
+  | { kind: "delete-job"; id: JobId; ifMatch?: string; by: string }
+  | { kind: "pause-job"; id: JobId; note?: string; until?: number; by: string }
+  | { kind: "resume-job"; id: JobId; by: string }
+  | { kind: "run-job"; id: JobId; env?: Record<string, string>; force?: boolean; peers?: string[]; by: string }
+  | { kind: "cancel-run"; run: string; reason: string; by: string };
+
+export type Answer =
+  | { kind: "job"; job: Job; created: boolean }
+  | { kind: "done" }
+  | { kind: "ordered"; job: JobId; tick: TickId }
+  | { kind: "refused"; error: CicadaError };
+
+export type MemberState = "alive" | "suspect" | "dead" | "left";
+
+export interface MemberView {
+  id: PeerId;
+  name: string;
+  state: MemberState;
+  self: boolean;
+  draining: boolean;
+  settling: boolean;
+  clockOffsetMs: number | undefined;
+  /** wall ms when last heard; own = now */
+  heardAt: number | undefined;
+  heartbeat: Heartbeat | undefined;
+}
+
+/** One future tick: when, and who would run it, the runner first, then its fall-backs. */
+export interface NextTick {
+  tick: TickId;
+  startsAt: number;
+  peers: { id: PeerId; name: string; rank: number }[];
+}
+
+/** One tick's story: every record of it, the verdict, and the sentences of core/why.ts. */
+export interface TickStory {
+  tick: TickId;
+  due: number;
+  /** the state of the record that tells the tick's story, or `pending` */
+  state: RunState | "pending";
+  duplicate: boolean;
+  records: RunRecord[];
+  why: string[];
+}
+
+/** A synchronous snapshot; nothing in it is shared with the peer's own state. */
+export interface View {
+  self: MemberView;
+  members: MemberView[];
+  jobs: ReadonlyMap<JobId, Job>;
+  quarantined: readonly Quarantined[];
+  /** own and others' claimed or running records, as far as known */
+  open: readonly RunRecord[];
+  /** reasons for which ticks are not being kept; empty = ready */
+  notReady: readonly string[];
+  /** counted since start, for /metrics: name → value */
+  counters: Readonly<Record<string, number>>;
+}
+
+export type PeerEvent =
+  | { kind: "run"; record: RunRecord }
+  | { kind: "job"; id: JobId; change: "written" | "deleted" }
+  | { kind: "member"; member: MemberView };
+
+export interface Control {
+  ask(command: Command): Promise<Answer>;
+  view(): View;
+  /** undefined when there is no such job */
+  next(id: JobId, count: number): NextTick[] | undefined;
+  history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
+  /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
+  ticks(id: JobId, query: { tick?: TickId; from?: number; to?: number; limit: number; after?: string }): Promise<{ stories: TickStory[]; next: string | null } | undefined>;
+  /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
+  log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
+  subscribe(listener: (event: PeerEvent) => void): Cancel;
+}

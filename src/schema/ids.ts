@@ -1,0 +1,89 @@
+/**
+ * The names by which cicada's things are known, and how each is written.
+ *
+ * A tick's id is a UTC instant without milliseconds (`2026-11-20T02:00:00Z`) or, for a run that somebody asked
+ * for, `manual-ULID`. An order's key is `JOB@TICK~ATTEMPT`, with `#SLOT` behind it when the slot is not 0.
+ * A run's id is `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id (INTERFACE, Run).
+ */
+import { Type } from "typebox";
+
+declare const brand: unique symbol;
+type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
+
+/** A libp2p peer id as text (`12D3Koo…`); in the simulator any word. */
+export type PeerId = Branded<string, "PeerId">;
+/** A job's name, unique in the mesh: `[a-z0-9][a-z0-9._-]{0,127}`. */
+export type JobId = Branded<string, "JobId">;
+/** `2026-11-20T02:00:00Z` or `manual-ULID`. */
+export type TickId = Branded<string, "TickId">;
+/** `JOB@TICK~ATTEMPT[#SLOT]`: what is to be run once. */
+export type OrderKey = Branded<string, "OrderKey">;
+/** `JOB@TICK~ATTEMPT@PEER8[#SLOT]`: one order on one peer. */
+export type RunId = Branded<string, "RunId">;
+
+export const jobIdPattern = "^[a-z0-9][a-z0-9._-]{0,127}$";
+export const tickIdPattern =
+  "^(\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z|manual-[0-9A-HJKMNP-TV-Z]{26})$";
+
+export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: 128 }));
+export const JobIdSchema = Type.Unsafe<JobId>(Type.String({ pattern: jobIdPattern }));
+export const TickIdSchema = Type.Unsafe<TickId>(Type.String({ pattern: tickIdPattern }));
+
+export function orderKey(job: JobId, tick: TickId, attempt: number, slot: string): OrderKey {
+  return `${job}@${tick}~${attempt}${slot === "0" ? "" : `#${slot}`}` as OrderKey;
+}
+
+export function runId(
+  run: { job: JobId; tick: TickId; attempt: number; slot: string; peer: PeerId },
+): RunId {
+  const slot = run.slot === "0" ? "" : `#${run.slot}`;
+  return `${run.job}@${run.tick}~${run.attempt}@${run.peer.slice(-8)}${slot}` as RunId;
+}
+
+/** Reads `JOB@TICK`, `JOB@TICK~ATTEMPT` or a whole run id; undefined when it is none of them. */
+export function parseRunReference(
+  text: string,
+): { job: JobId; tick: TickId; attempt?: number; peerEnd?: string; slot?: string } | undefined {
+  const match = /^([^@~#]+)@([^@~#]+)(?:~(\d{1,9})(?:@([^@~#]+))?(?:#([^@~#]+))?)?$/.exec(text);
+  const [, job, tick, attempt, peerEnd, slot] = match ?? [];
+  if (job === undefined || tick === undefined) return undefined;
+  if (!new RegExp(jobIdPattern).test(job) || !new RegExp(tickIdPattern).test(tick)) return undefined;
+  return {
+    job: job as JobId,
+    tick: tick as TickId,
+    ...(attempt === undefined ? {} : { attempt: Number(attempt) }),
+    ...(peerEnd === undefined ? {} : { peerEnd }),
+    ...(slot === undefined ? {} : { slot }),
+  };
+}
+
+const millisecondsTail = ".000Z".length;
+
+/** The tick id of a UTC instant (ms since the epoch, whole seconds). */
+export function tickAt(instant: number): TickId {
+  const text = new Date(instant).toISOString();
+  return `${text.slice(0, text.length - millisecondsTail)}Z` as TickId;
+}
+
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/** The instant (ms) of a tick: of a manual one, the time in its ULID. */
+export function instantOf(tick: TickId): number {
+  if (!tick.startsWith("manual-")) return Date.parse(tick);
+  let instant = 0;
+  for (const letter of tick.slice("manual-".length, "manual-".length + 10)) {
+    instant = instant * 32 + crockford.indexOf(letter);
+  }
+  return instant;
+}
+
+/** A ULID (github.com/ulid/spec) from an instant (ms) and 16 random bytes, of which 80 bits are used. */
+export function ulid(instant: number, random: Uint8Array): string {
+  let time = "";
+  for (let rest = instant, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) {
+    time = crockford.charAt(rest % 32) + time;
+  }
+  let tail = "";
+  for (let i = 0; i < 16; i++) tail += crockford.charAt((random[i] ?? 0) & 31);
+  return time + tail;
+}

@@ -1,0 +1,125 @@
+/**
+ * What a job is: the one schema behind the API, files, the command line and the form (INTERFACE, Job).
+ *
+ * This says the shape only. What a schedule, a duration or a time zone may hold is decided by `core/job.ts`,
+ * which every door asks; fields that INTERFACE names and this version can't keep are in `notYet`, so that
+ * they are refused by name and never silently ignored.
+ */
+import { Type, type Static } from "typebox";
+import { JobIdSchema, type JobId } from "./ids.ts";
+
+const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
+  description: "a duration such as 500ms, 90s, 1h30m or 30d; 0 = none",
+});
+const Size = Type.String({ maxLength: 32, description: "a size such as 64KiB or 1MiB" });
+const Instant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
+const Text = (maxLength: number) => Type.String({ maxLength });
+const closed = { additionalProperties: false } as const;
+
+export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
+export const catchUpPolicies = ["none", "latest", "all"] as const;
+
+/** What a person writes. Everything but `id` and one action may be left out. */
+export const JobSpecSchema = Type.Object(
+  {
+    id: JobIdSchema,
+    schedule: Type.Optional(
+      Type.Union([Text(256), Type.Array(Text(256), { minItems: 1, maxItems: 32 })]),
+    ),
+    timezone: Type.Optional(Text(64)),
+    startsAt: Type.Optional(Instant),
+    endsAt: Type.Optional(Instant),
+    enabled: Type.Optional(Type.Boolean()),
+    executor: Type.Optional(Type.Union([Type.Literal("shell"), Type.Literal("exec")])),
+    command: Type.Optional(Text(65_536)),
+    argv: Type.Optional(Type.Array(Text(65_536), { minItems: 1, maxItems: 1_024 })),
+    stdin: Type.Optional(Text(65_536)),
+    env: Type.Optional(Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), Text(32_768))),
+    cwd: Type.Optional(Text(4_096)),
+    user: Type.Optional(Text(64)),
+    umask: Type.Optional(Type.String({ pattern: "^0?[0-7]{3}$" })),
+    timeout: Type.Optional(Duration),
+    killGrace: Type.Optional(Duration),
+    overlap: Type.Optional(Type.Union(overlapPolicies.map((policy) => Type.Literal(policy)))),
+    catchUp: Type.Optional(
+      Type.Object(
+        {
+          policy: Type.Optional(Type.Union(catchUpPolicies.map((policy) => Type.Literal(policy)))),
+          window: Type.Optional(Duration),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+        },
+        closed,
+      ),
+    ),
+    target: Type.Optional(
+      Type.Object({ peers: Type.Optional(Type.Array(Text(128), { minItems: 1, maxItems: 128 })) }, closed),
+    ),
+    keep: Type.Optional(
+      Type.Object(
+        {
+          runs: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+          age: Type.Optional(Duration),
+          logBytes: Type.Optional(Size),
+        },
+        closed,
+      ),
+    ),
+    group: Type.Optional(Type.String({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" })),
+    labels: Type.Optional(Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$" }), Text(256))),
+    description: Type.Optional(Text(4_096)),
+    owner: Type.Optional(Text(256)),
+  },
+  { ...closed, $id: "JobSpec" },
+);
+export type JobSpec = Static<typeof JobSpecSchema>;
+
+/** Fields that INTERFACE names and that a later version brings. */
+export const notYet: Readonly<Record<string, readonly string[]>> = {
+  "": ["http", "script", "secrets", "retry", "pauseAfterFailures", "partition", "weight", "jitter", "success", "after", "mutex", "notify", "longAfter"],
+  "/target": ["tags", "count", "prefer"],
+};
+
+/** Fields that cicada writes and a person may send back unchanged (an edited `GET`): they are dropped. */
+export const readOnlyFields = ["revision", "createdAt", "updatedAt", "updatedBy", "paused", "nextTick", "lastRun", "state", "problems"] as const;
+
+export const PauseSchema = Type.Object(
+  {
+    note: Type.Optional(Text(1_024)),
+    by: Text(256),
+    /** ms since the epoch; absent = until resumed */
+    until: Type.Optional(Type.Number()),
+    at: Type.Number(),
+  },
+  closed,
+);
+export type Pause = Static<typeof PauseSchema>;
+
+export interface Problem {
+  /** JSON pointer into the job, `""` for the whole. */
+  pointer: string;
+  message: string;
+}
+
+/** The effective job as the table projects it: what a person wrote, and what the table knows about it. */
+export interface Job {
+  id: JobId;
+  spec: JobSpec;
+  /** Changes with every edit, equal on peers whose tables are equal. */
+  revision: string;
+  /** ms since the epoch */
+  createdAt: number;
+  updatedAt: number;
+  updatedBy: string;
+  /** When `schedule, timezone, startsAt, endsAt` or `enabled` were last written; ms. */
+  scheduledAt: number;
+  /** When the job was last resumed; ms, 0 = never. */
+  resumedAt: number;
+  /** Every pause that no resume has seen yet; paused while any is left. */
+  pauses: readonly Pause[];
+}
+
+/** A job whose replica can't be read: shown, never run. */
+export interface Quarantined {
+  id: string;
+  problems: readonly Problem[];
+}

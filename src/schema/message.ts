@@ -1,0 +1,216 @@
+/**
+ * What peers say to each other (DESIGN §3). Every message travels in an envelope
+ * `{cluster, version, sender, seq, body}` of at most 256 KiB and is checked against these schemas at the edge.
+ *
+ * Topics are gossiped to all; protocols go from one peer to one other, in order, and are lost with the link.
+ * Nothing here is a request that must be answered: whoever asks also has a limit after which it goes on.
+ */
+import { Type, type Static } from "typebox";
+import { JobIdSchema, PeerIdSchema } from "./ids.ts";
+import { AskedOrderSchema, RunRecordSchema, type RunRecord } from "./run.ts";
+
+const closed = { additionalProperties: false } as const;
+const Key = Type.String({ minLength: 1, maxLength: 512 });
+const Bytes = Type.String({ maxLength: 262_144, description: "base64" });
+
+export const topics = ["jobs", "runs", "members"] as const;
+export type Topic = (typeof topics)[number];
+export const protocols = ["heartbeat", "ask", "sync", "log"] as const;
+export type Protocol = (typeof protocols)[number];
+export type Channel = Topic | Protocol;
+
+/** Topic `jobs`: one Yjs update (V1). */
+export const UpdateMessage = Type.Object({ kind: Type.Literal("update"), update: Bytes }, closed);
+
+/** Topic `runs`: a batch of what has been decided since the last one. */
+export const RunsMessage = Type.Object(
+  {
+    kind: Type.Literal("runs"),
+    records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
+    /** orders that the sender will not run because it is at capacity */
+    declined: Type.Array(Key, { maxItems: 4_096 }),
+    orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
+    /** runs (or `JOB@TICK`) to be stopped, wherever they are */
+    cancels: Type.Array(
+      Type.Object({ run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) }, closed),
+      { maxItems: 1_024 },
+    ),
+  },
+  closed,
+);
+
+/** Topic `members`: a clean leave of this incarnation. */
+export const LeaveMessage = Type.Object({ kind: Type.Literal("leave"), incarnation: Type.Integer() }, closed);
+
+/** Protocol `heartbeat`, every second to everyone. */
+export const HeartbeatMessage = Type.Object(
+  {
+    kind: Type.Literal("heartbeat"),
+    /** grows with every start of the same peer */
+    incarnation: Type.Integer(),
+    name: Type.String({ maxLength: 256 }),
+    version: Type.String({ maxLength: 64 }),
+    /** sender's wall clock at sending, ms */
+    sentAt: Type.Number(),
+    /** the last heartbeat heard from the receiver: its `sentAt`, and the sender's wall clock when it came */
+    echo: Type.Optional(Type.Object({ sentAt: Type.Number(), heardAt: Type.Number() }, closed)),
+    load: Type.Integer({ minimum: 0 }),
+    capacity: Type.Integer({ minimum: 0 }),
+    role: Type.Union([Type.Literal("worker"), Type.Literal("witness")]),
+    tags: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 256 })),
+    draining: Type.Boolean(),
+    settling: Type.Boolean(),
+    /** digest of the whole job table; equal tables, equal digests */
+    table: Type.String({ maxLength: 64 }),
+    /** count and digest of the order keys that the sender itself has claimed or is running */
+    open: Type.Object({ count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) }, closed),
+    tzdata: Type.String({ maxLength: 32 }),
+    /** the peers that the sender has heard within the suspect time */
+    hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
+    addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
+  },
+  closed,
+);
+
+/** Protocol `ask`: before a start that is not a timely claim-ahead one (DESIGN §5.5). */
+export const AskMessage = Type.Object(
+  {
+    kind: Type.Literal("ask"),
+    id: Type.Integer(),
+    orders: Type.Array(
+      Type.Object({ key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: Type.Number() }, closed),
+      { minItems: 1, maxItems: 1_024 },
+    ),
+  },
+  closed,
+);
+/** The answer: a record where one is known, `mine` where the answerer asks for it too and goes first. */
+export const AnswerMessage = Type.Object(
+  {
+    kind: Type.Literal("answer"),
+    id: Type.Integer(),
+    records: Type.Array(RunRecordSchema, { maxItems: 4_096 }),
+    mine: Type.Array(Key, { maxItems: 1_024 }),
+  },
+  closed,
+);
+
+/** Protocol `sync`, table: what I have; what you lack, in pieces. */
+export const TableHaveMessage = Type.Object(
+  {
+    kind: Type.Literal("table-have"),
+    id: Type.Integer(),
+    digest: Type.String({ maxLength: 64 }),
+    stateVector: Bytes,
+    /** true in the answer to a table-have, so that two peers don't echo for ever */
+    reply: Type.Boolean(),
+  },
+  closed,
+);
+export const TableDiffMessage = Type.Object(
+  {
+    kind: Type.Literal("table-diff"),
+    id: Type.Integer(),
+    piece: Type.Integer({ minimum: 0 }),
+    pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
+    update: Bytes,
+  },
+  closed,
+);
+/** Protocol `sync`, records: digests of 5-minute buckets; then what differs. */
+export const BucketsMessage = Type.Object(
+  {
+    kind: Type.Literal("buckets"),
+    id: Type.Integer(),
+    /** first bucket and one past the last; a bucket is floor(instant of the tick / 5 min) */
+    from: Type.Integer(),
+    to: Type.Integer(),
+    /** `[bucket, digest]` of every bucket in the range that holds a record */
+    digests: Type.Array(Type.Tuple([Type.Integer(), Type.String({ maxLength: 32 })]), { maxItems: 8_192 }),
+    reply: Type.Boolean(),
+  },
+  closed,
+);
+export const WantMessage = Type.Object(
+  { kind: Type.Literal("want"), id: Type.Integer(), buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }) },
+  closed,
+);
+export const RecordsMessage = Type.Object(
+  {
+    kind: Type.Literal("records"),
+    id: Type.Integer(),
+    records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
+    orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
+    /** the last piece of the answer to one `want` or `buckets` */
+    last: Type.Boolean(),
+  },
+  closed,
+);
+
+/** Protocol `log`: one piece asked, one piece given, which is the credit that keeps a fast sender at bay. */
+export const LogReadMessage = Type.Object(
+  {
+    kind: Type.Literal("log-read"),
+    id: Type.Integer(),
+    run: Key,
+    offset: Type.Integer({ minimum: 0 }),
+    length: Type.Integer({ minimum: 0, maximum: 131_072 }),
+  },
+  closed,
+);
+export const LogPieceMessage = Type.Object(
+  {
+    kind: Type.Literal("log-piece"),
+    id: Type.Integer(),
+    found: Type.Boolean(),
+    offset: Type.Integer({ minimum: 0 }),
+    bytes: Bytes,
+    size: Type.Integer({ minimum: 0 }),
+    /** no more will be written */
+    complete: Type.Boolean(),
+  },
+  closed,
+);
+/** The runner hands the finished, gzipped output to a peer that is to keep a copy. */
+export const LogCopyMessage = Type.Object(
+  {
+    kind: Type.Literal("log-copy"),
+    run: Key,
+    piece: Type.Integer({ minimum: 0 }),
+    pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
+    bytes: Bytes,
+  },
+  closed,
+);
+
+export const bodiesOf = {
+  jobs: Type.Union([UpdateMessage]),
+  runs: Type.Union([RunsMessage]),
+  members: Type.Union([LeaveMessage]),
+  heartbeat: Type.Union([HeartbeatMessage]),
+  ask: Type.Union([AskMessage, AnswerMessage]),
+  sync: Type.Union([TableHaveMessage, TableDiffMessage, BucketsMessage, WantMessage, RecordsMessage]),
+  log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage]),
+} as const;
+
+type WithRecords<Message> = Omit<Message, "records"> & { records: RunRecord[] };
+export type Heartbeat = Static<typeof HeartbeatMessage>;
+export type Message =
+  | Static<typeof UpdateMessage>
+  | WithRecords<Static<typeof RunsMessage>>
+  | Static<typeof LeaveMessage>
+  | Heartbeat
+  | Static<typeof AskMessage>
+  | WithRecords<Static<typeof AnswerMessage>>
+  | Static<typeof TableHaveMessage>
+  | Static<typeof TableDiffMessage>
+  | Static<typeof BucketsMessage>
+  | Static<typeof WantMessage>
+  | WithRecords<Static<typeof RecordsMessage>>
+  | Static<typeof LogReadMessage>
+  | Static<typeof LogPieceMessage>
+  | Static<typeof LogCopyMessage>;
+export type MessageOf<Kind extends Message["kind"]> = Extract<Message, { kind: Kind }>;
+
+/** Largest envelope in bytes. More lets one message hold up the others; less splits syncs into more pieces. */
+export const messageCapBytes = 262_144;

@@ -1,0 +1,109 @@
+/**
+ * What an order and a run record are (DESIGN §5, §8).
+ *
+ * A record is one peer's word on one order: its claim, its run, or its decision not to run it. It has one
+ * writer, `peer`; only `lost` may be written by another (`by`). It moves up and never down (core/records.ts).
+ */
+import { Type, type Static } from "typebox";
+import { JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
+
+const closed = { additionalProperties: false } as const;
+
+export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
+export const TriggerSchema = Type.Union(triggers.map((trigger) => Type.Literal(trigger)));
+export type Trigger = Static<typeof TriggerSchema>;
+
+export const runStates = [
+  "claimed",
+  "running",
+  "succeeded",
+  "failed",
+  "timeout",
+  "cancelled",
+  "lost",
+  "skipped",
+  "missed",
+  "withdrawn",
+] as const;
+export const RunStateSchema = Type.Union(runStates.map((state) => Type.Literal(state)));
+export type RunState = Static<typeof RunStateSchema>;
+
+/** A peer that was passed over on the way to the writer's rank, and why. */
+export const PassedSchema = Type.Object(
+  {
+    peer: PeerIdSchema,
+    why: Type.Union(
+      ["dead", "left", "suspect", "silent", "declined", "draining", "settling", "not-targeted", "clock"].map((why) =>
+        Type.Literal(why),
+      ),
+    ),
+  },
+  closed,
+);
+export type Passed = { peer: Static<typeof PassedSchema>["peer"]; why: PassedWhy };
+export type PassedWhy =
+  | "dead" | "left" | "suspect" | "silent" | "declined" | "draining" | "settling" | "not-targeted" | "clock";
+
+export const RunRecordSchema = Type.Object(
+  {
+    job: JobIdSchema,
+    tick: TickIdSchema,
+    attempt: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+    /** `"0"`, `"1"`… for `count: N`, or a peer id for `count: all` */
+    slot: Type.String({ minLength: 1, maxLength: 128 }),
+    peer: PeerIdSchema,
+    state: RunStateSchema,
+    /** counts the writes of one writer, from 1 */
+    version: Type.Integer({ minimum: 1 }),
+    revision: Type.String({ maxLength: 64 }),
+    trigger: TriggerSchema,
+    /** the writer's rank in its own view of the members */
+    rank: Type.Integer({ minimum: 0 }),
+    /** when the order was due; ms since the epoch, as are all instants below */
+    due: Type.Number(),
+    claimedAt: Type.Optional(Type.Number()),
+    startedAt: Type.Optional(Type.Number()),
+    finishedAt: Type.Optional(Type.Number()),
+    exitCode: Type.Optional(Type.Integer()),
+    signal: Type.Optional(Type.String({ maxLength: 16 })),
+    /** a code from core/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
+    reason: Type.Optional(Type.String({ maxLength: 256 })),
+    /** a claim that is held back, and by what */
+    waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
+    logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    logTruncated: Type.Optional(Type.Boolean()),
+    /** how many living members the writer saw, itself included */
+    view: Type.Integer({ minimum: 1 }),
+    /** who came before the writer in rank and why it was passed over */
+    passed: Type.Optional(Type.Array(PassedSchema, { maxItems: 128 })),
+    /** who wrote `lost`, when that was not `peer` itself */
+    by: Type.Optional(PeerIdSchema),
+    /** base64url; over wire/records.ts `signedBytes`, by `by ?? peer`; empty until signed */
+    signature: Type.String({ maxLength: 128 }),
+  },
+  closed,
+);
+export type RunRecord = Omit<Static<typeof RunRecordSchema>, "passed"> & { passed?: Passed[] };
+
+/** An order that somebody asked for: stored and gossiped by the peer that was asked. */
+export const AskedOrderSchema = Type.Object(
+  {
+    job: JobIdSchema,
+    tick: TickIdSchema,
+    trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
+    /** ms since the epoch */
+    askedAt: Type.Number(),
+    by: Type.String({ maxLength: 256 }),
+    env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
+    /** run although paused or disabled */
+    force: Type.Optional(Type.Boolean()),
+    /** peer names or ids, instead of the job's own target */
+    peers: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
+  },
+  closed,
+);
+export type AskedOrder = Static<typeof AskedOrderSchema>;
+
+export function isFinal(state: RunState): boolean {
+  return state !== "claimed" && state !== "running";
+}

@@ -111,12 +111,19 @@ export interface Disk {
   /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
   /** Reads see every write whose `store` was called before. */
-  history(query: RunQuery, done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void): void;
+  history(
+    query: RunQuery,
+    done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
+  ): void;
   /** Digests (core/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
   digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void;
   bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void;
   /** Removes final records beyond what the job keeps, none younger than `notAfter` (ms); and ended orders. */
-  prune(keep: { job: JobId; runs: number; ageMs: number }, notAfter: number, done: (removed: RunId[]) => void): void;
+  prune(
+    keep: { job: JobId; runs: number; ageMs: number },
+    notAfter: number,
+    done: (removed: RunId[]) => void,
+  ): void;
   close(done: () => void): void;
 }
 
@@ -212,7 +219,14 @@ export type Command =
   | { kind: "delete-job"; id: JobId; ifMatch?: string; by: string }
   | { kind: "pause-job"; id: JobId; note?: string; until?: number; by: string }
   | { kind: "resume-job"; id: JobId; by: string }
-  | { kind: "run-job"; id: JobId; env?: Record<string, string>; force?: boolean; peers?: string[]; by: string }
+  | {
+      kind: "run-job";
+      id: JobId;
+      env?: Record<string, string>;
+      force?: boolean;
+      peers?: string[];
+      by: string;
+    }
   | { kind: "cancel-run"; run: string; reason: string; by: string };
 
 export type Answer =
@@ -280,7 +294,10 @@ export interface Control {
   next(id: JobId, count: number): NextTick[] | undefined;
   history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
   /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
-  ticks(id: JobId, query: { tick?: TickId; from?: number; to?: number; limit: number; after?: string }): Promise<{ stories: TickStory[]; next: string | null } | undefined>;
+  ticks(
+    id: JobId,
+    query: { tick?: TickId; from?: number; to?: number; limit: number; after?: string },
+  ): Promise<{ stories: TickStory[]; next: string | null } | undefined>;
   /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
   log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
   subscribe(listener: (event: PeerEvent) => void): Cancel;

@@ -22,8 +22,7 @@ export type OrderKey = Branded<string, "OrderKey">;
 export type RunId = Branded<string, "RunId">;
 
 export const jobIdPattern = "^[a-z0-9][a-z0-9._-]{0,127}$";
-export const tickIdPattern =
-  "^(\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z|manual-[0-9A-HJKMNP-TV-Z]{26})$";
+export const tickIdPattern = "^(\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z|manual-[0-9A-HJKMNP-TV-Z]{26})$";
 
 export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: 128 }));
 export const JobIdSchema = Type.Unsafe<JobId>(Type.String({ pattern: jobIdPattern }));
@@ -33,9 +32,7 @@ export function orderKey(job: JobId, tick: TickId, attempt: number, slot: string
   return `${job}@${tick}~${attempt}${slot === "0" ? "" : `#${slot}`}` as OrderKey;
 }
 
-export function runId(
-  run: { job: JobId; tick: TickId; attempt: number; slot: string; peer: PeerId },
-): RunId {
+export function runId(run: { job: JobId; tick: TickId; attempt: number; slot: string; peer: PeerId }): RunId {
   const slot = run.slot === "0" ? "" : `#${run.slot}`;
   return `${run.job}@${run.tick}~${run.attempt}@${run.peer.slice(-8)}${slot}` as RunId;
 }

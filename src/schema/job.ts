@@ -23,9 +23,7 @@ export const catchUpPolicies = ["none", "latest", "all"] as const;
 export const JobSpecSchema = Type.Object(
   {
     id: JobIdSchema,
-    schedule: Type.Optional(
-      Type.Union([Text(256), Type.Array(Text(256), { minItems: 1, maxItems: 32 })]),
-    ),
+    schedule: Type.Optional(Type.Union([Text(256), Type.Array(Text(256), { minItems: 1, maxItems: 32 })])),
     timezone: Type.Optional(Text(64)),
     startsAt: Type.Optional(Instant),
     endsAt: Type.Optional(Instant),
@@ -40,11 +38,11 @@ export const JobSpecSchema = Type.Object(
     umask: Type.Optional(Type.String({ pattern: "^0?[0-7]{3}$" })),
     timeout: Type.Optional(Duration),
     killGrace: Type.Optional(Duration),
-    overlap: Type.Optional(Type.Union(overlapPolicies.map((policy) => Type.Literal(policy)))),
+    overlap: Type.Optional(Type.Enum(overlapPolicies)),
     catchUp: Type.Optional(
       Type.Object(
         {
-          policy: Type.Optional(Type.Union(catchUpPolicies.map((policy) => Type.Literal(policy)))),
+          policy: Type.Optional(Type.Enum(catchUpPolicies)),
           window: Type.Optional(Duration),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
         },
@@ -65,7 +63,9 @@ export const JobSpecSchema = Type.Object(
       ),
     ),
     group: Type.Optional(Type.String({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" })),
-    labels: Type.Optional(Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$" }), Text(256))),
+    labels: Type.Optional(
+      Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$" }), Text(256)),
+    ),
     description: Type.Optional(Text(4_096)),
     owner: Type.Optional(Text(256)),
   },
@@ -75,12 +75,36 @@ export type JobSpec = Static<typeof JobSpecSchema>;
 
 /** Fields that INTERFACE names and that a later version brings. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["http", "script", "secrets", "retry", "pauseAfterFailures", "partition", "weight", "jitter", "success", "after", "mutex", "notify", "longAfter"],
+  "": [
+    "http",
+    "script",
+    "secrets",
+    "retry",
+    "pauseAfterFailures",
+    "partition",
+    "weight",
+    "jitter",
+    "success",
+    "after",
+    "mutex",
+    "notify",
+    "longAfter",
+  ],
   "/target": ["tags", "count", "prefer"],
 };
 
 /** Fields that cicada writes and a person may send back unchanged (an edited `GET`): they are dropped. */
-export const readOnlyFields = ["revision", "createdAt", "updatedAt", "updatedBy", "paused", "nextTick", "lastRun", "state", "problems"] as const;
+export const readOnlyFields = [
+  "revision",
+  "createdAt",
+  "updatedAt",
+  "updatedBy",
+  "paused",
+  "nextTick",
+  "lastRun",
+  "state",
+  "problems",
+] as const;
 
 export const PauseSchema = Type.Object(
   {

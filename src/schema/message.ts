@@ -7,7 +7,7 @@
  */
 import { Type, type Static } from "typebox";
 import { JobIdSchema, PeerIdSchema } from "./ids.ts";
-import { AskedOrderSchema, RunRecordSchema, type RunRecord } from "./run.ts";
+import { AskedOrderSchema, RunRecordSchema } from "./run.ts";
 
 const closed = { additionalProperties: false } as const;
 const Key = Type.String({ minLength: 1, maxLength: 512 });
@@ -32,7 +32,10 @@ export const RunsMessage = Type.Object(
     orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
     /** runs (or `JOB@TICK`) to be stopped, wherever they are */
     cancels: Type.Array(
-      Type.Object({ run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) }, closed),
+      Type.Object(
+        { run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) },
+        closed,
+      ),
       { maxItems: 1_024 },
     ),
   },
@@ -63,7 +66,10 @@ export const HeartbeatMessage = Type.Object(
     /** digest of the whole job table; equal tables, equal digests */
     table: Type.String({ maxLength: 64 }),
     /** count and digest of the order keys that the sender itself has claimed or is running */
-    open: Type.Object({ count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) }, closed),
+    open: Type.Object(
+      { count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) },
+      closed,
+    ),
     tzdata: Type.String({ maxLength: 32 }),
     /** the peers that the sender has heard within the suspect time */
     hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
@@ -78,7 +84,10 @@ export const AskMessage = Type.Object(
     kind: Type.Literal("ask"),
     id: Type.Integer(),
     orders: Type.Array(
-      Type.Object({ key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: Type.Number() }, closed),
+      Type.Object(
+        { key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: Type.Number() },
+        closed,
+      ),
       { minItems: 1, maxItems: 1_024 },
     ),
   },
@@ -132,7 +141,11 @@ export const BucketsMessage = Type.Object(
   closed,
 );
 export const WantMessage = Type.Object(
-  { kind: Type.Literal("want"), id: Type.Integer(), buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }) },
+  {
+    kind: Type.Literal("want"),
+    id: Type.Integer(),
+    buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }),
+  },
   closed,
 );
 export const RecordsMessage = Type.Object(
@@ -193,20 +206,19 @@ export const bodiesOf = {
   log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage]),
 } as const;
 
-type WithRecords<Message> = Omit<Message, "records"> & { records: RunRecord[] };
 export type Heartbeat = Static<typeof HeartbeatMessage>;
 export type Message =
   | Static<typeof UpdateMessage>
-  | WithRecords<Static<typeof RunsMessage>>
+  | Static<typeof RunsMessage>
   | Static<typeof LeaveMessage>
   | Heartbeat
   | Static<typeof AskMessage>
-  | WithRecords<Static<typeof AnswerMessage>>
+  | Static<typeof AnswerMessage>
   | Static<typeof TableHaveMessage>
   | Static<typeof TableDiffMessage>
   | Static<typeof BucketsMessage>
   | Static<typeof WantMessage>
-  | WithRecords<Static<typeof RecordsMessage>>
+  | Static<typeof RecordsMessage>
   | Static<typeof LogReadMessage>
   | Static<typeof LogPieceMessage>
   | Static<typeof LogCopyMessage>;

@@ -10,7 +10,7 @@ import { JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
 const closed = { additionalProperties: false } as const;
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
-export const TriggerSchema = Type.Union(triggers.map((trigger) => Type.Literal(trigger)));
+export const TriggerSchema = Type.Enum(triggers);
 export type Trigger = Static<typeof TriggerSchema>;
 
 export const runStates = [
@@ -25,24 +25,24 @@ export const runStates = [
   "missed",
   "withdrawn",
 ] as const;
-export const RunStateSchema = Type.Union(runStates.map((state) => Type.Literal(state)));
+export const RunStateSchema = Type.Enum(runStates);
 export type RunState = Static<typeof RunStateSchema>;
 
+export const passedWhys = [
+  "dead",
+  "left",
+  "suspect",
+  "silent",
+  "declined",
+  "draining",
+  "settling",
+  "not-targeted",
+  "clock",
+] as const;
 /** A peer that was passed over on the way to the writer's rank, and why. */
-export const PassedSchema = Type.Object(
-  {
-    peer: PeerIdSchema,
-    why: Type.Union(
-      ["dead", "left", "suspect", "silent", "declined", "draining", "settling", "not-targeted", "clock"].map((why) =>
-        Type.Literal(why),
-      ),
-    ),
-  },
-  closed,
-);
-export type Passed = { peer: Static<typeof PassedSchema>["peer"]; why: PassedWhy };
-export type PassedWhy =
-  | "dead" | "left" | "suspect" | "silent" | "declined" | "draining" | "settling" | "not-targeted" | "clock";
+export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(passedWhys) }, closed);
+export type Passed = Static<typeof PassedSchema>;
+export type PassedWhy = Passed["why"];
 
 export const RunRecordSchema = Type.Object(
   {
@@ -83,7 +83,7 @@ export const RunRecordSchema = Type.Object(
   },
   closed,
 );
-export type RunRecord = Omit<Static<typeof RunRecordSchema>, "passed"> & { passed?: Passed[] };
+export type RunRecord = Static<typeof RunRecordSchema>;
 
 /** An order that somebody asked for: stored and gossiped by the peer that was asked. */
 export const AskedOrderSchema = Type.Object(

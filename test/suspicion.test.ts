@@ -1,0 +1,192 @@
+/** When silence means death: tables of cases for the limits, the hears-graph and the clocks. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import {
+  clockOffset,
+  clockSamplesKept,
+  componentOf,
+  deadAfterMs,
+  medianOffset,
+  stretchMax,
+  stretchOf,
+  suspectAfterMs,
+  type ClockSample,
+} from "../src/core/suspicion.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+
+/** `"a": "bc"` reads: a's word is fresh and says that it hears b and c. */
+function hearsGraph(words: Readonly<Record<string, string>>): Map<PeerId, Set<PeerId>> {
+  return new Map(
+    Object.entries(words).map(([peer, heard]) => [peer as PeerId, new Set([...heard] as PeerId[])]),
+  );
+}
+
+function component(self: string, words: Readonly<Record<string, string>>): string {
+  return [...componentOf(self as PeerId, hearsGraph(words))].toSorted().join("");
+}
+
+describe("a peer that finds itself slow waits longer before it accuses another", () => {
+  const cases: [lagMs: number, lateAcks: number, stretch: number][] = [
+    [0, 0, 1],
+    [249, 0, 1],
+    [250, 0, 2],
+    [0, 1, 2],
+    [600, 2, 5],
+    [60_000, 0, stretchMax],
+    [0, 1_000, stretchMax],
+    [-50, -3, 1],
+  ];
+  for (const [lagMs, lateAcks, stretch] of cases) {
+    test(`lag ${lagMs} ms and ${lateAcks} late acks wait ${stretch} times as long`, () => {
+      assert.equal(stretchOf({ lagMs, lateAcks }), stretch);
+    });
+  }
+});
+
+test("a member is suspect after 5 s of silence, longer when the observer is slow", () => {
+  assert.equal(suspectAfterMs(1), 5_000);
+  assert.equal(suspectAfterMs(8), 40_000);
+});
+
+describe("a member outside the component is dead later in a larger mesh", () => {
+  const cases: [members: number, stretch: number, ms: number][] = [
+    [1, 1, 10_000],
+    [10, 1, 10_000],
+    [11, 1, 15_000],
+    [50, 1, 15_000],
+    [51, 1, 20_000],
+    [5_000, 1, 20_000],
+    [3, 8, 80_000],
+  ];
+  for (const [members, stretch, ms] of cases) {
+    test(`${members} members, stretch ${stretch}: ${ms} ms`, () => {
+      assert.equal(deadAfterMs(members, stretch), ms);
+    });
+  }
+});
+
+describe("a member counts as connected while anyone in reach hears it", () => {
+  const cases: [title: string, self: string, words: Record<string, string>, connected: string][] = [
+    ["alone, I am connected with myself", "a", {}, "a"],
+    ["those whom I hear", "a", { a: "bc", b: "ac", c: "ab" }, "abc"],
+    [
+      "a cut between a and b alone splits nothing while c hears both: a's side",
+      "a",
+      { a: "c", c: "ab" },
+      "abc",
+    ],
+    [
+      "a cut between a and b alone splits nothing while c hears both: b's side",
+      "b",
+      { b: "c", c: "ab" },
+      "abc",
+    ],
+    ["a host that nobody hears any more is outside", "a", { a: "b", b: "a" }, "ab"],
+    ["two halves: each sees its own half", "a", { a: "b", b: "a", c: "d", d: "c" }, "ab"],
+    ["a one-way cut of two: who still hears keeps the other", "a", { a: "b", b: "" }, "ab"],
+    ["a one-way cut of two: who hears nothing is alone", "b", { b: "" }, "b"],
+    [
+      "a peer that speaks and hears nobody is still with those who hear it",
+      "a",
+      { a: "bc", b: "ac", c: "" },
+      "abc",
+    ],
+    ["my own word joins me to whoever says that it hears me", "a", { a: "", b: "a" }, "ab"],
+  ];
+  for (const [title, self, words, connected] of cases) {
+    test(title, () => assert.equal(component(self, words), connected));
+  }
+
+  test("whoever is connected with me has me connected, given the same words", () => {
+    const name = fc.constantFrom(..."abcdef");
+    const words = fc.dictionary(
+      name,
+      fc.array(name, { maxLength: 4 }).map((heard) => heard.join("")),
+    );
+    fc.assert(
+      fc.property(words, name, name, (graph, a, b) => {
+        assert.equal(component(a, graph).includes(b), component(b, graph).includes(a));
+      }),
+    );
+  });
+
+  test("one more fresh word never takes anybody out", () => {
+    const name = fc.constantFrom(..."abcdef");
+    const heard = fc.array(name, { maxLength: 4 }).map((names) => names.join(""));
+    fc.assert(
+      fc.property(fc.dictionary(name, heard), name, heard, name, (graph, speaker, more, self) => {
+        const before = component(self, graph);
+        const after = component(self, { ...graph, [speaker]: (graph[speaker] ?? "") + more });
+        for (const peer of before) assert.ok(after.includes(peer), `${peer} was lost`);
+      }),
+    );
+  });
+});
+
+/** An exchange with a peer whose clock is `ahead`, that took `there` and `back` ms on the way. */
+function exchange(at: number, ahead: number, there: number, back: number, held = 40): ClockSample {
+  return {
+    sentAt: at,
+    theirHeardAt: at + there + ahead,
+    theirSentAt: at + there + held + ahead,
+    heardAt: at + there + held + back,
+  };
+}
+
+describe("how far another peer's clock is off is read from exchanged heartbeats", () => {
+  test("nothing is said without an exchange", () => assert.equal(clockOffset([]), undefined));
+
+  test("a symmetric exchange tells the offset exactly, however long the answer was held", () => {
+    assert.equal(clockOffset([exchange(1_000, 2_500, 7, 7, 990)]), 2_500);
+    assert.equal(clockOffset([exchange(1_000, -300, 20, 20)]), -300);
+  });
+
+  test("the quickest exchange is believed, not the last and not the mean", () => {
+    const samples = [exchange(0, 100, 400, 2), exchange(1_000, 100, 1, 1), exchange(2_000, 100, 3, 900)];
+    assert.equal(clockOffset(samples), 100);
+  });
+
+  test("an exchange older than the last eight is forgotten", () => {
+    const old = exchange(0, 9_000, 0, 0);
+    const recent = Array.from({ length: clockSamplesKept }, (_, i) => exchange(1_000 * i, 50, 5, 5));
+    assert.equal(clockOffset([old, ...recent]), 50);
+  });
+
+  test("an exchange during which a clock was set back is not believed", () => {
+    const stepped: ClockSample = {
+      sentAt: 10_000,
+      theirHeardAt: 10_001,
+      theirSentAt: 10_002,
+      heardAt: 4_000,
+    };
+    assert.equal(clockOffset([stepped]), undefined);
+    assert.equal(clockOffset([stepped, exchange(5_000, 10, 4, 4)]), 10);
+  });
+
+  test("the error is at most half the round trip, whatever the delays", () => {
+    const delay = fc.integer({ min: 0, max: 5_000 });
+    fc.assert(
+      fc.property(fc.integer({ min: -60_000, max: 60_000 }), delay, delay, (ahead, there, back) => {
+        const offset = clockOffset([exchange(0, ahead, there, back)]);
+        assert.ok(offset !== undefined && Math.abs(offset - ahead) <= (there + back) / 2);
+      }),
+    );
+  });
+});
+
+describe("which clock is wrong is said only among three or more", () => {
+  const cases: [offsets: number[], median: number | undefined][] = [
+    [[], undefined],
+    [[0, 2_000], undefined],
+    [[0, 10, 5_000], 10],
+    [[5_000, 0, 10], 10],
+    [[0, -20, -2_000, -10], -15],
+    [[0, 0, 0, 9_999_999], 0],
+  ];
+  for (const [offsets, median] of cases) {
+    test(`offsets ${offsets.join(", ") || "none"}: ${median ?? "nothing"}`, () => {
+      assert.equal(medianOffset(offsets), median);
+    });
+  }
+});

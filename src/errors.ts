@@ -187,6 +187,12 @@ export const errorTable = {
     exit: exit.usage,
     hint: "`cicada --help` shows the commands.",
   },
+  BAD_SETTING: {
+    title: "A setting can't be used",
+    status: 400,
+    exit: exit.usage,
+    hint: "`cicada start --help` shows each flag, its variable and its default.",
+  },
   BAD_FILE: {
     title: "The file can't be used",
     status: 400,
@@ -255,6 +261,11 @@ export class CicadaError extends Error {
 
   get hint(): string {
     return errorTable[this.code].hint;
+  }
+
+  /** What the command line ends with. */
+  get exit(): number {
+    return errorTable[this.code].exit;
   }
 }
 

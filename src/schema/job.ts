@@ -147,3 +147,11 @@ export interface Quarantined {
   id: string;
   problems: readonly Problem[];
 }
+
+/** One change of the job table. Instants are wall clock, ms. */
+export type TableChange =
+  /** Creates the job, or replaces its whole spec: fields that the spec lacks are cleared. */
+  | { kind: "put"; spec: JobSpec; by: string }
+  | { kind: "delete"; id: JobId; by: string }
+  | { kind: "pause"; id: JobId; ulid: string; pause: Pause }
+  | { kind: "resume"; id: JobId; at: number; by: string };

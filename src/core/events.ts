@@ -1,0 +1,74 @@
+/**
+ * What core is told and what it wants done: the whole of its contact with the world (DESIGN §2).
+ * An event carries `now`; an effect asks for something that ends, if at all, in a later event.
+ */
+import type { Answer, ChildOutcome, Command, Now, PeerEvent, RunSpec, Write } from "../ports.ts";
+import type { JobId, PeerId, RunId } from "../schema/ids.ts";
+import type { Job, TableChange } from "../schema/job.ts";
+import type { Message, MessageOf, Protocol } from "../schema/message.ts";
+import type { AskedOrder, RunRecord } from "../schema/run.ts";
+
+export interface JobChange {
+  id: JobId;
+  /** undefined = deleted, or quarantined */
+  job: Job | undefined;
+}
+
+/** Messages that are core's business; the rest (tables, buckets, logs) is the peer's. */
+export type CoreMessage = MessageOf<"heartbeat" | "runs" | "leave" | "ask" | "answer">;
+
+export type Event = { now: Now } & (
+  | {
+      /** Opens life. Own open records of an earlier life come with the runs of it that had started. */
+      kind: "loaded";
+      jobs: readonly Job[];
+      tableDigest: string;
+      records: readonly RunRecord[];
+      orders: readonly AskedOrder[];
+      started: ReadonlySet<RunId>;
+      /** peers that should be there, and named addresses whose peer id isn't known yet */
+      expected: readonly PeerId[];
+      unresolved: number;
+      /** wall clock, ms, when the earlier life was last known to be on; undefined = none */
+      lastAlive: number | undefined;
+      addresses: readonly string[];
+    }
+  | { kind: "woke" }
+  | { kind: "heard"; from: PeerId; message: CoreMessage }
+  /** records and orders that a sync brought */
+  | { kind: "learned"; records: readonly RunRecord[]; orders: readonly AskedOrder[] }
+  | { kind: "synced"; peer: PeerId }
+  | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
+  | { kind: "linkUp"; peer: PeerId }
+  | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
+  | { kind: "redialRefused"; peer: PeerId; times: number }
+  | { kind: "childStarted"; run: RunId; at: number }
+  | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }
+  | { kind: "asked"; command: Command; token: number; random: Uint8Array }
+  | { kind: "stored"; token: number; failed?: boolean }
+  | { kind: "drain" }
+);
+
+export type Effect =
+  /** One wake-up for everything; each replaces the one before. Monotonic, ms. */
+  | { kind: "wakeAt"; mono: number }
+  /** Into the next batch on topic `runs`. */
+  | { kind: "say"; record: RunRecord }
+  | { kind: "decline"; key: string }
+  | { kind: "order"; order: AskedOrder }
+  | { kind: "cancel"; run: string; by: string; reason: string }
+  | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
+  /** All durable or none; `stored(token)` follows when there is a token. */
+  | { kind: "store"; writes: Write[]; token?: number }
+  /** Applied to the table, stored, then gossiped; `tableChanged` comes first, then `stored(token)`. */
+  | { kind: "edit"; change: TableChange; token: number }
+  | { kind: "start"; spec: RunSpec }
+  | { kind: "stop"; run: RunId }
+  | { kind: "answer"; token: number; answer: Answer }
+  /** Exchange the last minutes' records with that peer now. */
+  | { kind: "syncRecent"; peer: PeerId }
+  /** A run of this peer has ended and its output may be copied. */
+  | { kind: "ended"; record: RunRecord }
+  | { kind: "tell"; event: PeerEvent }
+  | { kind: "count"; name: string }
+  | { kind: "note"; level: "debug" | "info" | "warn"; message: string; fields: Readonly<Record<string, string | number>> };

@@ -1,0 +1,194 @@
+/**
+ * Reads a house (a folder of TypeScript with its tsconfig.json) and says in plain facts what each file imports,
+ * exports and mentions. What of it is allowed is decided in house-rules.ts.
+ *
+ * The files are parsed by the compiler itself, so a word in a comment or a string is never taken for a use. TypeScript
+ * 7 calls this programming interface unstable; its version is pinned, and a test that plants faults would notice a
+ * reader that has gone blind.
+ */
+import path from "node:path";
+import { API } from "typescript/unstable/sync";
+import * as ast from "typescript/unstable/ast";
+
+export interface Import {
+  /** as written, `node:fs` or `../ports.ts` */
+  specifier: string;
+  /** the imported file, relative to the house, when it is one of its own */
+  file: string | undefined;
+  /** what is taken, by its name over there; `*` for all of it */
+  names: readonly string[];
+  typeOnly: boolean;
+  line: number;
+}
+
+export interface Place {
+  what: string;
+  line: number;
+}
+
+export interface SourceFacts {
+  /** relative to the house, with forward slashes */
+  path: string;
+  lines: number;
+  imports: readonly Import[];
+  /**
+   * Free names in expressions, with the member that is taken of them (`Date.now`), `new Date()` and `new Date(…)`
+   * for calls of constructors without and with arguments, `type Promise` for names in types, `async` and `await`.
+   */
+  mentions: readonly Place[];
+  defaultExports: readonly Place[];
+  /** `export … from`: what makes a barrel */
+  reExports: readonly Place[];
+  functions: readonly (Place & { lines: number })[];
+}
+
+/** Reads every file of the house's own, none of its packages. */
+export function readHouse(root: string): SourceFacts[] {
+  const api = new API({ cwd: root });
+  try {
+    const snapshot = api.updateSnapshot({ openProject: path.join(root, "tsconfig.json") });
+    const found: SourceFacts[] = [];
+    for (const project of snapshot.getProjects()) {
+      for (const name of project.program.getSourceFileNames()) {
+        const relative = path.relative(root, name).replaceAll(path.sep, "/");
+        if (relative.startsWith("..") || relative.includes("node_modules/")) continue;
+        const source = project.program.getSourceFile(name);
+        if (source !== undefined) found.push(factsOf(source, relative));
+      }
+    }
+    return found;
+  } finally {
+    api.close();
+  }
+}
+
+function factsOf(source: ast.SourceFile, relative: string): SourceFacts {
+  const imports: Import[] = [];
+  const mentions: Place[] = [];
+  const defaultExports: Place[] = [];
+  const reExports: Place[] = [];
+  const functions: (Place & { lines: number })[] = [];
+  const lineAt = (position: number): number => source.getLineAndCharacterOfPosition(position).line + 1;
+  const lineOf = (node: ast.Node): number => lineAt(node.getStart(source));
+
+  const visit = (node: ast.Node, parent: ast.Node): void => {
+    const line = lineOf(node);
+    const taken = importOf(node, relative);
+    if (taken !== undefined) imports.push({ ...taken, line });
+    if (ast.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+      reExports.push({ what: "export … from", line });
+    }
+    if (
+      ast.isExportAssignment(node) ||
+      (node.kind === ast.SyntaxKind.DefaultKeyword && isModifierOf(parent))
+    ) {
+      defaultExports.push({ what: "export default", line });
+    }
+    const what = mentionOf(node, parent);
+    if (what !== undefined) mentions.push({ what, line });
+    if (isFunction(node)) {
+      functions.push({ what: nameOf(node, parent), line, lines: lineAt(node.end) - line + 1 });
+    }
+    node.forEachChild((child) => visit(child, node));
+  };
+  source.forEachChild((child) => visit(child, source));
+  const lines = source.getLineStarts().length - (source.text.endsWith("\n") ? 1 : 0);
+  return { path: relative, lines, imports, mentions, defaultExports, reExports, functions };
+}
+
+function importOf(node: ast.Node, from: string): Omit<Import, "line"> | undefined {
+  if (ast.isImportDeclaration(node) && ast.isStringLiteral(node.moduleSpecifier)) {
+    const clause = node.importClause;
+    const bindings = clause?.namedBindings;
+    const elements = bindings !== undefined && ast.isNamedImports(bindings) ? [...bindings.elements] : [];
+    const names = elements.map((element) => (element.propertyName ?? element.name).text);
+    if (bindings !== undefined && ast.isNamespaceImport(bindings)) names.push("*");
+    if (clause?.name !== undefined) names.push("default");
+    const typeOnly =
+      clause?.phaseModifier === ast.SyntaxKind.TypeKeyword ||
+      (elements.length > 0 &&
+        names.length === elements.length &&
+        elements.every((element) => element.isTypeOnly));
+    return taking(from, node.moduleSpecifier.text, names, typeOnly);
+  }
+  if (ast.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
+    if (!ast.isStringLiteral(node.moduleSpecifier)) return undefined;
+    return taking(from, node.moduleSpecifier.text, ["*"], node.isTypeOnly);
+  }
+  if (ast.isCallExpression(node) && node.expression.kind === ast.SyntaxKind.ImportKeyword) {
+    const [argument] = node.arguments;
+    const specifier = argument !== undefined && ast.isStringLiteral(argument) ? argument.text : "(computed)";
+    return taking(from, specifier, ["*"], false);
+  }
+  if (ast.isImportTypeNode(node)) {
+    const argument = node.argument;
+    if (!ast.isLiteralTypeNode(argument) || !ast.isStringLiteral(argument.literal)) return undefined;
+    return taking(from, argument.literal.text, ["*"], true);
+  }
+  return undefined;
+}
+
+function taking(from: string, specifier: string, names: string[], typeOnly: boolean): Omit<Import, "line"> {
+  const own = specifier.startsWith(".");
+  const file = own ? path.posix.join(path.posix.dirname(from), specifier) : undefined;
+  return { specifier, file, names, typeOnly };
+}
+
+function mentionOf(node: ast.Node, parent: ast.Node): string | undefined {
+  if (node.kind === ast.SyntaxKind.AsyncKeyword) return "async";
+  if (ast.isAwaitExpression(node)) return "await";
+  if (ast.isForOfStatement(node) && node.awaitModifier !== undefined) return "await";
+  if (!ast.isIdentifier(node) || isOnlyAName(node, parent)) return undefined;
+  if (ast.isTypeReferenceNode(parent)) return `type ${node.text}`;
+  if (ast.isPropertyAccessExpression(parent)) return `${node.text}.${parent.name.text}`;
+  if (ast.isNewExpression(parent) && parent.expression === node) {
+    return `new ${node.text}(${(parent.arguments?.length ?? 0) > 0 ? "…" : ""})`;
+  }
+  return node.text;
+}
+
+/** True of an identifier that names a member, a property or an import, and so refers to nothing outside. */
+function isOnlyAName(node: ast.Node, parent: ast.Node): boolean {
+  if (ast.isPropertyAccessExpression(parent)) return parent.name === node;
+  if (ast.isImportSpecifier(parent) || ast.isExportSpecifier(parent) || ast.isImportClause(parent))
+    return true;
+  if (ast.isBindingElement(parent)) return parent.propertyName === node;
+  return (
+    (ast.isPropertyAssignment(parent) ||
+      ast.isPropertySignatureDeclaration(parent) ||
+      ast.isPropertyDeclaration(parent) ||
+      ast.isMethodDeclaration(parent) ||
+      ast.isMethodSignatureDeclaration(parent) ||
+      ast.isGetAccessorDeclaration(parent) ||
+      ast.isSetAccessorDeclaration(parent)) &&
+    parent.name === node
+  );
+}
+
+function isModifierOf(parent: ast.Node): boolean {
+  return (
+    ast.isFunctionDeclaration(parent) || ast.isClassDeclaration(parent) || ast.isInterfaceDeclaration(parent)
+  );
+}
+
+function isFunction(node: ast.Node): boolean {
+  return (
+    ast.isFunctionDeclaration(node) ||
+    ast.isFunctionExpression(node) ||
+    ast.isArrowFunction(node) ||
+    ast.isMethodDeclaration(node) ||
+    ast.isConstructorDeclaration(node) ||
+    ast.isGetAccessorDeclaration(node) ||
+    ast.isSetAccessorDeclaration(node)
+  );
+}
+
+function nameOf(node: ast.Node, parent: ast.Node): string {
+  for (const candidate of [node, parent]) {
+    if ("name" in candidate) {
+      const name = candidate.name;
+      if (typeof name === "object" && name !== null && "text" in name) return String(name.text);
+    }
+  }
+  return ast.isConstructorDeclaration(node) ? "constructor" : "(unnamed)";
+}

@@ -1,0 +1,172 @@
+/** The house keeps its rooms apart (DESIGN, The house; src/README.md), and these checks can fail. */
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { readHouse, type SourceFacts } from "./house-reader.ts";
+import {
+  banComplaints,
+  cycles,
+  exportComplaints,
+  importComplaints,
+  placesToLookAt,
+  roomOf,
+} from "./house-rules.ts";
+
+const root = path.join(import.meta.dirname, "..");
+
+describe("the house", () => {
+  let files: SourceFacts[] = [];
+  before(() => {
+    files = readHouse(root);
+  });
+  const src = () => files.filter((file) => file.path.startsWith("src/"));
+
+  test("is read whole: every room, and more than a handful of files", () => {
+    const rooms = new Set(src().map((file) => roomOf(file.path)));
+    for (const room of [
+      "schema",
+      "errors",
+      "ports",
+      "core",
+      "table",
+      "wire",
+      "peer",
+      "real",
+      "sim",
+      "api",
+      "cli",
+    ]) {
+      assert.ok(rooms.has(room), `nothing of ${room} was read`);
+    }
+    assert.ok(src().length > 40, `only ${src().length} files of src were read`);
+    assert.ok(files.length > src().length, "no test was read");
+    assert.ok(files.some((file) => file.mentions.length > 50));
+  });
+
+  test("each room imports only what the table allows, and nothing in src imports test or bench", () => {
+    assert.deepEqual(importComplaints(files), []);
+  });
+
+  test("clock, chance, timers and promises stay outside the rooms that the simulator decides", () => {
+    assert.deepEqual(banComplaints(files), []);
+  });
+
+  test("no default exports and no barrel files", () => {
+    assert.deepEqual(exportComplaints(files), []);
+  });
+
+  test("no file imports itself by way of others", () => {
+    assert.deepEqual(cycles(files), []);
+  });
+
+  test("files over 400 and functions over 70 lines are named as places to look at", (context) => {
+    const places = placesToLookAt(src());
+    for (const place of places) context.diagnostic(`a place to look at: ${place}`);
+    assert.ok(places.length < src().length, "the exception has become the rule");
+  });
+});
+
+/** One fault a file; what the check must say of it. */
+const planted: Readonly<Record<string, string>> = {
+  "src/core/clock.ts": "export const now = (): number => Date.now();",
+  "src/core/bare-date.ts": "export const today = (): Date => new Date();",
+  "src/core/fine-date.ts":
+    "/* Date.now() */ export const text = (ms: number) => new Date(ms).toISOString() + 'Date.now()';",
+  "src/core/later.ts": "export async function later(): Promise<void> { await null; }",
+  "src/core/disk.ts": 'import { readFileSync } from "node:fs";\nexport const read = readFileSync;',
+  "src/core/random.ts": 'import { randomBytes } from "node:crypto";\nexport const bytes = randomBytes;',
+  "src/core/hash.ts": 'import { createHash } from "node:crypto";\nexport const hash = createHash;',
+  "src/core/cron.ts": 'export const load = () => import("cron-parser");',
+  "src/core/door.ts": 'import { open } from "../real/door.ts";\nexport const door = open;',
+  "src/core/one.ts": 'import { two } from "./two.ts";\nexport const one: number = two;',
+  "src/core/two.ts": 'import type { Three } from "./three.ts";\nexport const two: Three = 2;',
+  "src/core/three.ts": 'import { one } from "./one.ts";\nexport type Three = typeof one;',
+  "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
+  "src/sim/dice.ts": "export const throwIt = (): number => Math.random();",
+  "src/sim/real.ts": 'export type { Door } from "../real/door.ts";',
+  "src/real/door.ts": "export interface Door { open: true }\nexport const open: Door = { open: true };",
+  "src/real/default.ts": "export default 1;",
+  "src/cli/test.ts": 'import { x } from "../../test/x.ts";\nexport const y = x;',
+  "src/attic/new.ts": "export const room = true;",
+  "test/x.ts": "export const x = 1;",
+};
+
+describe("a planted fault is found", () => {
+  let folder = "";
+  let files: SourceFacts[] = [];
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "cicada-house-"));
+    await writeFile(
+      path.join(folder, "tsconfig.json"),
+      JSON.stringify({ compilerOptions: { types: [], noLib: true }, include: ["src", "test"] }),
+    );
+    for (const [name, text] of Object.entries(planted)) {
+      await mkdir(path.join(folder, path.dirname(name)), { recursive: true });
+      await writeFile(path.join(folder, name), `${text}\n`);
+    }
+    files = readHouse(folder);
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  test("every file is read", () => {
+    assert.deepEqual(files.map((file) => file.path).toSorted(), Object.keys(planted).toSorted());
+  });
+
+  test("imports that the table doesn't allow, and a room that isn't in it", () => {
+    assert.deepEqual(importComplaints(files).toSorted(), [
+      'src/attic/new.ts: there is no room "attic" in the table',
+      "src/cli/test.ts:1 cli may not import ../../test/x.ts",
+      "src/core/cron.ts:1 core may not import cron-parser",
+      "src/core/disk.ts:1 core may not import node:fs",
+      "src/core/door.ts:1 core may not import ../real/door.ts",
+      "src/core/random.ts:1 core may not import node:crypto",
+      "src/sim/real.ts:1 sim may not import ../real/door.ts",
+    ]);
+  });
+
+  test("names that a room may not use, but not in comments, strings or pure conversions", () => {
+    assert.deepEqual(banComplaints(files).toSorted(), [
+      "src/core/bare-date.ts:1 core may not use new Date()",
+      "src/core/clock.ts:1 core may not use Date.now",
+      "src/core/later.ts:1 core may not use async",
+      "src/core/later.ts:1 core may not use await",
+      "src/core/later.ts:1 core may not use type Promise",
+      "src/peer/timer.ts:1 peer may not use setTimeout",
+      "src/sim/dice.ts:1 sim may not use Math.random",
+    ]);
+  });
+
+  test("a default export and a re-export", () => {
+    assert.deepEqual(exportComplaints(files).toSorted(), [
+      "src/real/default.ts:1 has export default",
+      "src/sim/real.ts:1 has export … from",
+    ]);
+  });
+
+  test("a cycle, even one that only types close", () => {
+    assert.deepEqual(cycles(files), [
+      "src/core/one.ts → src/core/two.ts → src/core/three.ts → src/core/one.ts",
+    ]);
+  });
+});
+
+test("a long file and a long function are named", () => {
+  const facts: SourceFacts = {
+    path: "src/core/long.ts",
+    lines: 401,
+    imports: [],
+    mentions: [],
+    defaultExports: [],
+    reExports: [],
+    functions: [
+      { what: "short", line: 1, lines: 70 },
+      { what: "long", line: 90, lines: 71 },
+    ],
+  };
+  assert.deepEqual(placesToLookAt([facts]), [
+    "src/core/long.ts: 401 lines",
+    "src/core/long.ts:90 long: 71 lines",
+  ]);
+});

@@ -1,0 +1,49 @@
+/**
+ * The join string: all that a new peer needs to find and enter a mesh, in one line that can be pasted.
+ *
+ * `cicada-join-1:` and, in base64url, 6 bytes of checksum, the 32 bytes of the cluster key, and the addresses of
+ * some peers, one a line. The checksum is there for people, not against them: it tells a line that was cut off or
+ * mistyped from a good one. Whoever holds the string holds the key.
+ */
+import { createHash } from "node:crypto";
+import { assert } from "../errors.ts";
+
+export interface Join {
+  key: Uint8Array;
+  addresses: string[];
+}
+
+const prefix = "cicada-join-1:";
+const checksumBytes = 6;
+export const clusterKeyBytes = 32;
+
+export function encodeJoin(join: { key: Uint8Array; addresses: readonly string[] }): string {
+  assert(join.key.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
+  assert(
+    join.addresses.every((address) => address !== "" && !/\s/.test(address)),
+    "an address is one word",
+  );
+  const body = Buffer.concat([join.key, Buffer.from(join.addresses.join("\n"))]);
+  return prefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
+}
+
+/** Undefined when it is no join string, or not the whole of one. White space around it does no harm. */
+export function decodeJoin(text: string): Join | undefined {
+  const line = text.trim();
+  if (!line.startsWith(prefix)) return undefined;
+  const coded = line.slice(prefix.length);
+  if (!/^[\w-]+$/.test(coded)) return undefined;
+  const bytes = Buffer.from(coded, "base64url");
+  const body = bytes.subarray(checksumBytes);
+  if (body.length < clusterKeyBytes) return undefined;
+  if (!checksumOf(body).equals(bytes.subarray(0, checksumBytes))) return undefined;
+  const addresses = body.subarray(clusterKeyBytes).toString();
+  return {
+    key: Uint8Array.from(body.subarray(0, clusterKeyBytes)),
+    addresses: addresses === "" ? [] : addresses.split("\n"),
+  };
+}
+
+function checksumOf(body: Uint8Array): Buffer {
+  return createHash("sha256").update(prefix).update(body).digest().subarray(0, checksumBytes);
+}

@@ -1,0 +1,143 @@
+/**
+ * The two keys of a peer.
+ *
+ * The peer key (Ed25519) says who a peer is: its peer id is the public half written down, so a signature is checked
+ * with nothing but the id. The cluster key (32 random bytes, the same on all peers) says who belongs to the mesh.
+ * This file makes both, reads and writes the text form of the second, and signs; where they are kept is for others.
+ */
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  verify,
+} from "node:crypto";
+import { privateKeyFromRaw } from "@libp2p/crypto/keys";
+import type { PrivateKey } from "@libp2p/interface";
+import { peerIdFromPrivateKey, peerIdFromString } from "@libp2p/peer-id";
+import { clusterKeyBytes } from "../core/join.ts";
+import { assert, CicadaError } from "../errors.ts";
+import type { Keys } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+
+/** libp2p's raw form of an Ed25519 key: 32 bytes of seed, then the 32 of the public key. */
+const peerKeyBytes = 64;
+const signatureBytes = 64;
+/** Parsed public keys held at most: parsing costs about as much as verifying; one takes less than 1 KiB. */
+const parsedKeysCap = 1_024;
+
+export function generatePeerKey(): Uint8Array {
+  const jwk = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
+  assert(jwk.d !== undefined && jwk.x !== undefined, "an Ed25519 key has both halves");
+  return Uint8Array.from([...Buffer.from(jwk.d, "base64url"), ...Buffer.from(jwk.x, "base64url")]);
+}
+
+/** The form that libp2p takes. Throws BAD_KEY when the bytes are no peer key. */
+export function parsePeerKey(peerKey: Uint8Array): PrivateKey {
+  if (peerKey.length !== peerKeyBytes) {
+    throw new CicadaError("BAD_KEY", `a peer key has ${peerKeyBytes} bytes, this one ${peerKey.length}`);
+  }
+  const seed = createPrivateKey({ format: "jwk", key: toJwk(peerKey) });
+  const x = createPublicKey(seed).export({ format: "jwk" }).x;
+  if (x !== Buffer.from(peerKey.subarray(peerKeyBytes / 2)).toString("base64url")) {
+    throw new CicadaError("BAD_KEY", "the halves of the peer key don't belong together");
+  }
+  return privateKeyFromRaw(peerKey);
+}
+
+export function peerIdOf(peerKey: Uint8Array): PeerId {
+  return peerIdFromPrivateKey(parsePeerKey(peerKey)).toString() as PeerId;
+}
+
+export function generateClusterKey(): Uint8Array {
+  return Uint8Array.from(randomBytes(clusterKeyBytes));
+}
+
+/** 16 hex digits that name a cluster key without giving it away. */
+export function clusterFingerprint(clusterKey: Uint8Array): string {
+  return createHash("sha256").update("cicada cluster 1").update(clusterKey).digest("hex").slice(0, 16);
+}
+
+const clusterKeyPrefix = "cicada-cluster-key-1:";
+const checksumBytes = 4;
+
+/** The one line of a cluster key file. */
+export function formatClusterKey(clusterKey: Uint8Array): string {
+  assert(clusterKey.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
+  const coded = Buffer.concat([clusterKey, checksumOf(clusterKey)]).toString("base64url");
+  return `${clusterKeyPrefix}${coded}\n`;
+}
+
+/** Throws BAD_KEY, saying what is wrong with it (and never what is in it). */
+export function parseClusterKey(text: string): Uint8Array {
+  const line = text.trim();
+  if (line === "") throw new CicadaError("BAD_KEY", "the cluster key is empty");
+  if (!line.startsWith(clusterKeyPrefix)) {
+    throw new CicadaError("BAD_KEY", `a cluster key begins with ${clusterKeyPrefix}, this text does not`);
+  }
+  const coded = line.slice(clusterKeyPrefix.length);
+  const bytes = Buffer.from(coded, "base64url");
+  const key = Uint8Array.from(bytes.subarray(0, clusterKeyBytes));
+  const isWhole =
+    /^[\w-]+$/.test(coded) &&
+    bytes.length === clusterKeyBytes + checksumBytes &&
+    checksumOf(key).equals(bytes.subarray(clusterKeyBytes));
+  if (!isWhole) throw new CicadaError("BAD_KEY", "the cluster key is cut off or mistyped");
+  return key;
+}
+
+function checksumOf(clusterKey: Uint8Array): Buffer {
+  return createHash("sha256").update(clusterKeyPrefix).update(clusterKey).digest().subarray(0, checksumBytes);
+}
+
+export function openKeys(options: { peerKey: Uint8Array; clusterKey: Uint8Array }): Keys {
+  const self = peerIdOf(options.peerKey);
+  const own = createPrivateKey({ format: "jwk", key: toJwk(options.peerKey) });
+  const parsed = new Map<PeerId, KeyObject>();
+
+  const publicKeyOf = (peer: PeerId): KeyObject | undefined => {
+    const known = parsed.get(peer);
+    if (known !== undefined) return known;
+    const key = parsePublicKey(peer);
+    if (key === undefined) return undefined;
+    const oldest = parsed.size >= parsedKeysCap ? parsed.keys().next().value : undefined;
+    if (oldest !== undefined) parsed.delete(oldest);
+    parsed.set(peer, key);
+    return key;
+  };
+
+  return {
+    self,
+    cluster: clusterFingerprint(options.clusterKey),
+    sign: (bytes) => Uint8Array.from(sign(null, bytes, own)),
+    verify: (peer, bytes, signature) => {
+      const key = publicKeyOf(peer);
+      return key !== undefined && signature.length === signatureBytes && verify(null, bytes, key, signature);
+    },
+  };
+}
+
+function toJwk(peerKey: Uint8Array): { kty: string; crv: string; d: string; x: string } {
+  const half = peerKeyBytes / 2;
+  return {
+    kty: "OKP",
+    crv: "Ed25519",
+    d: Buffer.from(peerKey.subarray(0, half)).toString("base64url"),
+    x: Buffer.from(peerKey.subarray(half)).toString("base64url"),
+  };
+}
+
+/** Undefined when the text is no peer id, or one whose key is not in it. */
+function parsePublicKey(peer: PeerId): KeyObject | undefined {
+  try {
+    const id = peerIdFromString(peer);
+    if (id.type !== "Ed25519") return undefined;
+    const x = Buffer.from(id.publicKey.raw).toString("base64url");
+    return createPublicKey({ format: "jwk", key: { kty: "OKP", crv: "Ed25519", x } });
+  } catch {
+    return undefined;
+  }
+}

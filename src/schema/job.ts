@@ -101,6 +101,7 @@ export const readOnlyFields = [
   "updatedBy",
   "paused",
   "nextTick",
+  "nextPeer",
   "lastRun",
   "state",
   "problems",

@@ -1,0 +1,368 @@
+/**
+ * When a job is due: reads schedules, and lists their ticks as a pure function of the interval (DESIGN §10).
+ *
+ * A schedule is a list of expressions in one time zone, and its ticks are the union of theirs. cron-parser reads
+ * what the items of a cron expression stand for; it does not compute the ticks, for near a change of the clocks its
+ * answer depends on where one starts to ask. `@every` and `rate()` count from the epoch, so that no restart shifts
+ * them. Instants are milliseconds at the doors of this file, always whole seconds, from 1970 to the end of 9999.
+ *
+ * Which values an item stands for, and which days and hours an expression means, is remembered here by its text:
+ * a mesh's jobs share few expressions, and the answer for a text never changes.
+ */
+import { CronExpressionParser } from "cron-parser";
+import { didYouMean } from "../schema/nearest.ts";
+import { formatCivil, daySeconds, instantHint, parseInstant } from "./calendar.ts";
+import { everMatches, type DayRule } from "./crondays.ts";
+import { readCronFields, type CronFields, type Field, type FieldName } from "./cronfields.ts";
+import { appendTicks, skipsATime, type CivilTimes } from "./daylight.ts";
+import { durationHint, parseDuration } from "./units.ts";
+import { zoneOf, zoneProblem, type Zone } from "./zone.ts";
+
+type Rule =
+  | { kind: "cron"; times: CivilTimes }
+  /** at every multiple of the period since the epoch */
+  | { kind: "every"; periodSeconds: number }
+  | { kind: "at"; second: number };
+
+/** Made by `parseSchedule`; asked by the functions of this file. */
+export interface Schedule {
+  readonly zone: Zone;
+  readonly rules: readonly Rule[];
+}
+
+export interface ScheduleProblem {
+  /** which expression of the list; -1 = the time zone */
+  index: number;
+  /** the character of the expression, counted from 1 */
+  position?: number;
+  message: string;
+}
+
+/** The last second of the year 9999: a tick's id has four digits for the year. */
+const lastSecond = 253_402_300_799;
+
+/** `hashSeed` (the job's id) decides what `H` stands for. */
+export function parseSchedule(
+  expressions: string | readonly string[],
+  timezone: string,
+  hashSeed: string,
+): { ok: true; schedule: Schedule } | { ok: false; problems: ScheduleProblem[] } {
+  const problems: ScheduleProblem[] = [];
+  const rules: Rule[] = [];
+  const list = typeof expressions === "string" ? [expressions] : expressions;
+  for (const [index, expression] of list.entries()) {
+    const read = readRule(expression.trim(), hashSeed);
+    if ("kind" in read) {
+      rules.push(read);
+      continue;
+    }
+    const { position, message } = read;
+    problems.push({
+      index,
+      ...(position === undefined ? {} : { position }),
+      message: position === undefined ? message : `${message} (at character ${position})`,
+    });
+  }
+  if (list.length === 0)
+    problems.push({ index: 0, message: "the list of schedules is empty: leave the field out" });
+  const zone = zoneOf(timezone);
+  if (zone === undefined) problems.push({ index: -1, message: zoneProblem(timezone) ?? "no such time zone" });
+  if (zone === undefined || problems.length > 0) return { ok: false, problems };
+  return { ok: true, schedule: { zone, rules } };
+}
+
+/** Ticks in `from ≤ tick < to`, ascending, each once; with a limit, the first so many. */
+export function ticksBetween(schedule: Schedule, from: number, to: number, limit = Infinity): number[] {
+  const fromSecond = Math.max(0, Math.ceil(from / 1_000));
+  const toSecond = Math.min(lastSecond + 1, Math.ceil(to / 1_000));
+  const seconds: number[] = [];
+  for (const rule of schedule.rules) {
+    const own: number[] = schedule.rules.length === 1 ? seconds : [];
+    appendRule(rule, schedule.zone, fromSecond, toSecond, limit, own);
+    if (own !== seconds) for (const second of own) seconds.push(second);
+  }
+  if (schedule.rules.length > 1) seconds.sort((a, b) => a - b);
+  const ticks: number[] = [];
+  for (const second of seconds) {
+    if (ticks.length >= limit) break;
+    if (second * 1_000 !== ticks.at(-1)) ticks.push(second * 1_000);
+  }
+  return ticks;
+}
+
+/** The first tick strictly after the instant; undefined when there is none any more. */
+export function nextTick(schedule: Schedule, after: number): number | undefined {
+  return ticksBetween(schedule, after + 1, Infinity, 1)[0];
+}
+
+function appendRule(rule: Rule, zone: Zone, from: number, to: number, limit: number, ticks: number[]): void {
+  switch (rule.kind) {
+    case "cron":
+      appendTicks(rule.times, zone, from, to, limit, ticks);
+      return;
+    case "every": {
+      const period = rule.periodSeconds;
+      for (let at = Math.ceil(from / period) * period; at < to && ticks.length < limit; at += period)
+        ticks.push(at);
+      return;
+    }
+    case "at":
+      if (from <= rule.second && rule.second < to && limit > 0) ticks.push(rule.second);
+      return;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The preview: what the clocks show at each tick, and where they change.
+
+export interface TickMark {
+  tick: number;
+  /** what a clock in the zone shows, such as `2026-03-29 03:00:00` */
+  local: string;
+  /** such as `+02:00` */
+  offset: string;
+  /**
+   * `moved`: the time itself does not exist on that day; `first-pass`, `second-pass`: it is shown twice;
+   * `change-day`: the clocks change on that day, which leaves this tick alone.
+   */
+  mark?: "moved" | "first-pass" | "second-pass" | "change-day";
+  note?: string;
+}
+
+export function describeTicks(schedule: Schedule, ticks: readonly number[]): TickMark[] {
+  return ticks.map((tick) => {
+    const second = Math.floor(tick / 1_000);
+    const { offset } = schedule.zone.stretchAt(second);
+    return {
+      tick,
+      local: formatCivil(second + offset),
+      offset: formatOffset(offset),
+      ...markOf(schedule, second),
+    };
+  });
+}
+
+function markOf({ zone, rules }: Schedule, second: number): Pick<TickMark, "mark" | "note"> {
+  const cron = rules.flatMap((rule) => (rule.kind === "cron" ? [rule.times] : []));
+  if (cron.length === 0) return {};
+  const stretch = zone.stretchAt(second);
+  const next = zone.stretchAt(stretch.end);
+  const shown = second + stretch.offset;
+  const gap = second === stretch.start && stretch.reached < shown;
+  if (gap && cron.some((times) => !times.wildcard && skipsATime(times, stretch))) {
+    const note = `the clocks jump from ${formatCivil(stretch.reached)}, so this is the first instant after the gap`;
+    return { mark: "moved", note };
+  }
+  if (shown < stretch.reached)
+    return { mark: "second-pass", note: "the clocks show this time for the second time" };
+  if (next.start + next.offset <= shown && shown < next.reached) {
+    return { mark: "first-pass", note: "the clocks show this time twice; this is the first" };
+  }
+  for (const { start, offset, reached } of [stretch, next]) {
+    const change = start + offset - reached;
+    const day = Math.floor(shown / daySeconds);
+    const onThatDay = [start + offset, reached - 1].some((civil) => Math.floor(civil / daySeconds) === day);
+    if (change === 0 || !onThatDay) continue;
+    const how = change > 0 ? "forward" : "back";
+    return { mark: "change-day", note: `the clocks go ${how} to ${formatCivil(start + offset)} on this day` };
+  }
+  return {};
+}
+
+function formatOffset(offset: number): string {
+  const clock = formatCivil(Math.abs(offset)).slice("1970-01-01 ".length);
+  return `${offset < 0 ? "-" : "+"}${clock.endsWith(":00") ? clock.slice(0, -":00".length) : clock}`;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Reading
+
+interface Refusal {
+  position?: number;
+  message: string;
+}
+
+const macros: ReadonlyMap<string, string> = new Map([
+  ["@yearly", "0 0 1 1 *"],
+  ["@annually", "0 0 1 1 *"],
+  ["@monthly", "0 0 1 * *"],
+  ["@weekly", "0 0 * * 0"],
+  ["@daily", "0 0 * * *"],
+  ["@midnight", "0 0 * * *"],
+  ["@hourly", "0 * * * *"],
+  ["@minutely", "* * * * *"],
+]);
+const macroNames = [...macros.keys(), "@every", "@at"];
+
+function readRule(expression: string, hashSeed: string): Rule | Refusal {
+  if (expression.startsWith("@")) return readMacro(expression, hashSeed);
+  if (/^rate\b/i.test(expression)) return readRate(expression);
+  return readCron(expression, hashSeed);
+}
+
+function readMacro(expression: string, hashSeed: string): Rule | Refusal {
+  const [name = "", ...rest] = expression.split(/\s+/);
+  const argument = rest.join(" ");
+  if (name === "@every") return readEvery(argument);
+  if (name === "@at") return readAt(argument);
+  if (name === "@reboot") {
+    return {
+      position: 1,
+      message:
+        "@reboot is tied to one host's start, and a job here belongs to no host: on that host, use a systemd unit (WantedBy=multi-user.target)",
+    };
+  }
+  const cron = macros.get(name.toLowerCase());
+  if (cron === undefined) {
+    return { position: 1, message: `${JSON.stringify(name)} is not known${didYouMean(name, macroNames)}` };
+  }
+  if (argument !== "") return { position: name.length + 2, message: `nothing may follow ${name}` };
+  return readCron(cron, hashSeed);
+}
+
+function readEvery(argument: string): Rule | Refusal {
+  const position = "@every ".length + 1;
+  const periodMs = parseDuration(argument);
+  if (periodMs === undefined) return { position, message: `no duration: ${durationHint}` };
+  if (periodMs < 1_000) return { position, message: "the shortest period is 1s" };
+  if (periodMs % 1_000 !== 0) return { position, message: "a period is a whole number of seconds" };
+  return { kind: "every", periodSeconds: periodMs / 1_000 };
+}
+
+function readRate(expression: string): Rule | Refusal {
+  const match = /^rate\(\s*(\d{1,9})\s+(second|minute|hour|day|week)s?\s*\)$/i.exec(expression);
+  const unit = match?.[2]?.toLowerCase().charAt(0);
+  const periodMs = unit === undefined ? undefined : parseDuration(`${match?.[1]}${unit}`);
+  if (periodMs === undefined || periodMs === 0) {
+    return { position: 1, message: "write rate(5 minutes), with seconds, minutes, hours, days or weeks" };
+  }
+  return { kind: "every", periodSeconds: periodMs / 1_000 };
+}
+
+function readAt(argument: string): Rule | Refusal {
+  const position = "@at ".length + 1;
+  const instant = parseInstant(argument);
+  if (instant === undefined) return { position, message: `no instant: ${instantHint}` };
+  if (instant % 1_000 !== 0) return { position, message: "an instant is a whole second" };
+  if (instant < 0 || instant > lastSecond * 1_000)
+    return { position, message: "an instant lies between 1970 and 9999" };
+  return { kind: "at", second: instant / 1_000 };
+}
+
+const knownTimes = new Map<string, CivilTimes>();
+/** A few hundred bytes each; past it the memory starts anew. */
+const timesRemembered = 20_000;
+
+function readCron(expression: string, hashSeed: string): Rule | Refusal {
+  const known = knownTimes.get(expression);
+  if (known !== undefined) return { kind: "cron", times: known };
+  const read = readCronFields(expression);
+  if ("problem" in read) return read.problem;
+  const times = civilTimesOf(read.fields, hashSeed);
+  if ("message" in times) return times;
+  if (!everMatches(times.days)) {
+    const { position, text } = read.fields.dayOfMonth;
+    return { position, message: `never: no month that is named has such a day (${JSON.stringify(text)})` };
+  }
+  const hashed = Object.values(read.fields).some(({ items }) => items.some(({ kind }) => kind === "hashed"));
+  if (!hashed) {
+    if (knownTimes.size >= timesRemembered) knownTimes.clear();
+    knownTimes.set(expression, times);
+  }
+  return { kind: "cron", times };
+}
+
+function civilTimesOf(fields: CronFields, hashSeed: string): CivilTimes | Refusal {
+  const values = {} as Record<FieldName, number[]>;
+  for (const field of Object.values(fields)) {
+    const read = valuesOf(field, hashSeed);
+    if ("message" in read) return read;
+    values[field.name] = read;
+  }
+  return {
+    days: dayRuleOf(fields, values),
+    hours: values.hour,
+    minutes: values.minute,
+    seconds: values.second,
+    wildcard: fields.minute.star || fields.hour.star,
+  };
+}
+
+function dayRuleOf({ dayOfMonth, dayOfWeek }: CronFields, values: Record<FieldName, number[]>): DayRule {
+  const special = [...dayOfMonth.items, ...dayOfWeek.items];
+  return {
+    months: maskOf(values.month),
+    daysOfMonth: maskOf(values.dayOfMonth),
+    lastDays: special.flatMap((item) => (item.kind === "last-day" ? [item.before] : [])),
+    nearestWeekdays: special.flatMap((item) => (item.kind === "nearest-weekday" ? [item.day] : [])),
+    lastWeekday: special.some((item) => item.kind === "last-weekday"),
+    weekdays: maskOf(values.dayOfWeek.map((weekday) => weekday % 7)),
+    nthWeekdays: special.flatMap((item) => (item.kind === "nth-of-month" ? [item] : [])),
+    lastOfWeekdays: maskOf(special.flatMap((item) => (item.kind === "last-of-month" ? [item.weekday] : []))),
+    both: dayOfMonth.star || dayOfWeek.star,
+  };
+}
+
+function maskOf(values: readonly number[]): number {
+  let mask = 0;
+  for (const value of values) mask |= 1 << value;
+  return mask;
+}
+
+/** Ascending, each once. Items are read one by one, for cron-parser refuses lists that overlap, and cron doesn't. */
+function valuesOf(field: Field, hashSeed: string): number[] | Refusal {
+  const values = new Set<number>();
+  for (const item of field.items) {
+    if (item.kind !== "values" && item.kind !== "hashed") continue;
+    const read =
+      item.kind === "values"
+        ? knownValues(field.name, item.text)
+        : askParser(field.name, hashedText(field.name, item.text), hashSeed);
+    if (typeof read === "string") {
+      return {
+        position: item.position,
+        message: `${JSON.stringify(item.text)} in the ${field.title} field: ${read}`,
+      };
+    }
+    for (const value of read) values.add(value);
+  }
+  return [...values].toSorted((a, b) => a - b);
+}
+
+/** A hashed day exists in every month, and no weekday is twice as likely as the others. */
+function hashedText(field: FieldName, text: string): string {
+  if (field === "dayOfMonth") return text.replace(/^H(?!\()/, "H(1-28)");
+  if (field === "dayOfWeek") return text.replace(/^H(?!\()/, "H(0-6)");
+  return text;
+}
+
+const valuesByItem = new Map<string, readonly number[] | string>();
+/** All that people write; past it the memory starts anew. */
+const itemsRemembered = 10_000;
+
+function knownValues(field: FieldName, text: string): readonly number[] | string {
+  const key = `${field} ${text}`;
+  let values = valuesByItem.get(key);
+  if (values === undefined) {
+    if (valuesByItem.size >= itemsRemembered) valuesByItem.clear();
+    values = askParser(field, text, "none");
+    valuesByItem.set(key, values);
+  }
+  return values;
+}
+
+const parserOrder: readonly FieldName[] = ["second", "minute", "hour", "dayOfMonth", "month", "dayOfWeek"];
+
+/** What cron-parser says that the item stands for in that field; a string says why it refused. */
+function askParser(field: FieldName, text: string, hashSeed: string): readonly number[] | string {
+  const expression = parserOrder.map((name) => (name === field ? text : "*")).join(" ");
+  try {
+    // An empty seed would be replaced by a random one.
+    const options = { currentDate: 0, tz: "UTC", hashSeed: hashSeed === "" ? "none" : hashSeed };
+    const read: readonly (number | string)[] = CronExpressionParser.parse(expression, options).fields[field]
+      .values;
+    return read.filter((value) => typeof value === "number");
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,6 +1,6 @@
 /** The house keeps its rooms apart (DESIGN, The house; src/README.md), and these checks can fail. */
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -66,6 +66,16 @@ describe("the house", () => {
     for (const place of places) context.diagnostic(`a place to look at: ${place}`);
     assert.ok(places.length < src().length, "the exception has become the rule");
   });
+});
+
+test("every npm script that a README names exists", async () => {
+  const described = await readFile(path.join(root, "package.json"), "utf8");
+  for (const file of ["README.md", "src/README.md", "bench/README.md"]) {
+    const text = await readFile(path.join(root, file), "utf8");
+    const named = [...text.matchAll(/npm run (?:--silent )?([a-z:]+)/g)].map(([, script]) => script);
+    const missing = named.filter((script) => !described.includes(`"${script}":`));
+    assert.deepEqual(missing, [], file);
+  }
 });
 
 /** One fault a file; what the check must say of it. */

@@ -1,0 +1,236 @@
+/**
+ * How a peer starts and stops, as a person or a supervisor meets it: real processes, their exit codes, their last
+ * words, and what they leave behind.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import {
+  Cluster,
+  freePort,
+  items,
+  plainEnv,
+  readReadyFile,
+  Started,
+  until,
+  untilMembers,
+  type PeerItem,
+  type RunningPeer,
+} from "./cluster.ts";
+
+const stopLimitMs = 20_000;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function mode(file: string): string {
+  return (statSync(file).mode & 0o777).toString(8);
+}
+
+/** Starts a job that never ends by itself; answers with the pid of its process. */
+async function startEndlessJob(peer: RunningPeer, folder: string): Promise<number> {
+  const file = path.join(folder, `${peer.name}.pid`);
+  await peer.ask("POST", "/v1/jobs", { id: "endless", command: `echo $$ > ${file}; exec sleep 3600` });
+  await peer.ask("POST", "/v1/jobs/endless/run", {});
+  return until("the job has started", 10_000, () => existsSync(file) && Number(readFileSync(file, "utf8")));
+}
+
+describe("a peer by itself", () => {
+  let cluster: Cluster;
+  before(() => (cluster = new Cluster()));
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("the first start makes everything that is needed, readable by its owner alone", async () => {
+    const peer = await cluster.start({ name: "alone" });
+    const { ready } = peer;
+    assert.equal(ready.name, "alone");
+    assert.match(ready.http, /^http:\/\/127\.0\.0\.1:\d+$/);
+    assert.match(peer.address, new RegExp(`/tcp/\\d+/p2p/${ready.peerId}$`));
+    assert.equal(mode(peer.data), "700");
+    assert.equal(mode(peer.keyFile), "600");
+    assert.equal(mode(ready.tokenFile), "600");
+    assert.equal((await peer.call("GET", "/livez")).status, 200);
+    assert.equal((await peer.call("GET", "/readyz")).status, 200);
+  });
+
+  test("SIGTERM stops it cleanly: exit 0, no ready.json, no child left behind", async () => {
+    const peer = await cluster.start({ name: "stopped", flags: ["--drain", "200ms"] });
+    const pid = await startEndlessJob(peer, cluster.folder);
+    assert.deepEqual(await peer.stop(), { code: 0, signal: null });
+    assert.equal(readReadyFile(peer.data), undefined);
+    await until("the job's process is gone", 1_000, () => !isAlive(pid));
+  });
+
+  test("kill -9 leaves no child behind either, and the next start is the same peer with its jobs", async () => {
+    const peer = await cluster.start({ name: "killed" });
+    const { peerId } = peer.ready;
+    const pid = await startEndlessJob(peer, cluster.folder);
+    await peer.crash();
+    await until("the job's process is gone", 15_000, () => !isAlive(pid));
+    assert.equal((await peer.restart()).peerId, peerId);
+    assert.equal((await peer.call("GET", "/v1/jobs/endless")).status, 200);
+    const runs = await items<{ state: string }>(peer, "/v1/jobs/endless/runs");
+    assert.deepEqual(
+      runs.map((run) => run.state),
+      ["lost"],
+    );
+  });
+
+  test("a second peer on the same folder is refused, and the first goes on", async () => {
+    const first = await cluster.start({ name: "first" });
+    const second = await cluster.begin({ name: "second", data: first.data });
+    assert.deepEqual(await second.started.ended, { code: 4, signal: null });
+    assert.match(second.started.said, /data folder/i);
+    assert.match(second.started.said, /--data/);
+    assert.equal(readReadyFile(first.data)?.pid, first.started.pid);
+    assert.equal((await first.call("GET", "/livez")).status, 200);
+  });
+
+  test("a port in use is named, for the API and for the mesh", async () => {
+    const first = await cluster.start({ name: "holder" });
+    const httpPort = new URL(first.ready.http).port;
+    const meshPort = /\/tcp\/(\d+)/.exec(first.address)?.[1] ?? "";
+    const cases = [
+      [`--http=127.0.0.1:${httpPort}`, httpPort],
+      [`--listen=/ip4/127.0.0.1/tcp/${meshPort}`, meshPort],
+    ] as const;
+    for (const [flag, port] of cases) {
+      const name = `wants-${port}`;
+      const late = await cluster.begin({ name, flags: [flag] });
+      assert.deepEqual(await late.started.ended, { code: 4, signal: null }, flag);
+      assert.ok(late.started.said.includes(port), late.started.said);
+      assert.match(late.started.said, /in use/);
+      assert.equal(readReadyFile(late.data), undefined);
+    }
+  });
+
+  test("a data folder that can't be written is named", async () => {
+    const file = path.join(cluster.folder, "a-file");
+    writeFileSync(file, "");
+    const peer = await cluster.begin({ name: "nowhere", data: path.join(file, "data") });
+    assert.deepEqual(await peer.started.ended, { code: 1, signal: null });
+    assert.ok(peer.started.said.includes(file), peer.started.said);
+  });
+
+  test("a mistyped flag is answered with the right one, and nothing is started", async () => {
+    const peer = await cluster.begin({ name: "typo", flags: ["--capcity", "3"] });
+    assert.deepEqual(await peer.started.ended, { code: 2, signal: null });
+    assert.match(peer.started.said, /--capacity/);
+  });
+});
+
+describe("npm start", () => {
+  let cluster: Cluster;
+  before(() => (cluster = new Cluster()));
+  after(() => cluster[Symbol.asyncDispose]());
+
+  async function npmStart(name: string): Promise<{ npm: Started; data: string; pid: number }> {
+    const data = path.join(cluster.folder, name);
+    const listen = `--listen=/ip4/127.0.0.1/tcp/${await freePort()}`;
+    const args = ["start", "--", `--data=${data}`, "--http=127.0.0.1:0", listen];
+    const npm = new Started("npm", args, plainEnv(), true);
+    const ready = await until("the peer is ready", 30_000, () => {
+      if (npm.hasEnded) throw new Error(npm.said);
+      return readReadyFile(data);
+    });
+    return { npm, data, pid: ready.pid };
+  }
+
+  const ways: [title: string, stop: (npm: Started) => void][] = [
+    ["SIGTERM to npm", (npm) => npm.kill("SIGTERM")],
+    // A terminal sends Ctrl-C to the whole group in the foreground.
+    ["Ctrl-C in its terminal", (npm) => process.kill(-npm.pid, "SIGINT")],
+  ];
+  for (const [title, stop] of ways) {
+    test(`${title} stops the peer cleanly`, async () => {
+      const { npm, data, pid } = await npmStart(title.replaceAll(" ", "-"));
+      stop(npm);
+      await npm.ended;
+      await until("the peer is gone", stopLimitMs, () => !isAlive(pid));
+      assert.equal(existsSync(path.join(data, "ready.json")), false, npm.said);
+    });
+  }
+});
+
+describe("joining a mesh", () => {
+  let cluster: Cluster;
+  before(() => (cluster = new Cluster()));
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("the line that `cicada peers invite` prints brings a peer in, and is remembered", async () => {
+    const host = await cluster.start({ name: "host" });
+    const invite = await host.command("peers", "invite");
+    assert.equal(invite.code, 0, invite.stderr);
+    const line = invite.stdout.split(/\s+/).find((word) => word.startsWith("cicada-join-1:"));
+    assert.ok(line !== undefined, invite.stdout);
+
+    const guest = await cluster.start({ name: "guest", flags: ["--join", line] });
+    await untilMembers([host, guest], 2);
+    await guest.crash();
+    const again = await cluster.start({ name: "guest-again", data: guest.data });
+    assert.equal(again.ready.peerId, guest.ready.peerId);
+    await untilMembers([host, again], 2);
+  });
+
+  test("a third peer that knows one address finds all, and finds them again after all were killed", async () => {
+    const peers = await cluster.mesh(["one", "two", "three"]);
+    await Promise.all(peers.map((peer) => peer.crash()));
+    await Promise.all(peers.map((peer) => peer.restart()));
+    await untilMembers(peers, 3);
+  });
+
+  test("a wrong key is refused at once, both sides say so, and no retry hurts either", async () => {
+    const host = await cluster.start({ name: "keeper" });
+    const other = await cluster.start({ name: "other-mesh" });
+    const from = performance.now();
+    const stranger = await cluster.start({
+      name: "stranger",
+      flags: ["--bootstrap", host.address, "--cluster-key", other.keyFile],
+    });
+    for (const peer of [host, stranger]) {
+      await until(`${peer.name} says that the key differs`, 5_000, () =>
+        /cluster key/i.test(peer.started.said),
+      );
+    }
+    assert.ok(performance.now() - from < 10_000);
+    await until("several retries", 30_000, async () => {
+      const answers = await Promise.all([host, stranger].map((peer) => peer.call("GET", "/livez")));
+      return answers.every((answer) => answer.status === 200) && refusals(stranger) >= 3;
+    });
+    for (const peer of [host, stranger]) {
+      const members = await items<PeerItem>(peer, "/v1/peers");
+      assert.deepEqual(
+        members.filter((member) => member.state === "alive").map((member) => member.name),
+        [peer.name],
+      );
+    }
+  });
+
+  test("a torn join line and a torn key file are refused by name", async () => {
+    const host = await cluster.start({ name: "inviter" });
+    const { stdout } = await host.command("peers", "invite");
+    const line = stdout.split(/\s+/).find((word) => word.startsWith("cicada-join-1:")) ?? "";
+    const torn = await cluster.begin({ name: "torn", flags: ["--join", line.slice(0, -4)] });
+    assert.equal((await torn.started.ended).code, 2);
+    assert.match(torn.started.said, /peers invite/);
+
+    const data = path.join(cluster.folder, "torn-key");
+    mkdirSync(data, { mode: 0o700 });
+    writeFileSync(path.join(data, "cluster.key"), readFileSync(host.keyFile).subarray(0, 10));
+    const keyless = await cluster.begin({ name: "keyless", data });
+    assert.equal((await keyless.started.ended).code, 2);
+    assert.ok(keyless.started.said.includes("cluster.key"), keyless.started.said);
+  });
+});
+
+/** How often it has said that it was refused for its key. */
+function refusals(peer: RunningPeer): number {
+  return peer.started.said.split(/cluster key/i).length - 1;
+}

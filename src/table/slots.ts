@@ -1,0 +1,177 @@
+/**
+ * How a job is laid out in the document: which fields are written together, and under which keys.
+ *
+ * An incarnation holds slots `FIELD@PEER = {hlc, by, value}`, each with one writer, and pauses `pause@ULID`. Fields
+ * that mean something only together (a schedule and its time zone, a command and its user) share one slot, so that
+ * two edits made apart never mix; every other field stands alone, so that they both survive. `null` = cleared.
+ */
+import { hlcCap } from "../core/hlc.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { JobSpec, Pause, Problem } from "../schema/job.ts";
+
+type Field = Exclude<keyof JobSpec, "id">;
+
+/** Where each field of a job is kept. The type makes a field without a place fail to compile. */
+const slotOfField = {
+  schedule: "schedule",
+  timezone: "schedule",
+  startsAt: "schedule",
+  endsAt: "schedule",
+  executor: "action",
+  command: "action",
+  argv: "action",
+  stdin: "action",
+  env: "action",
+  cwd: "action",
+  user: "action",
+  umask: "action",
+  enabled: "enabled",
+  timeout: "timeout",
+  killGrace: "killGrace",
+  overlap: "overlap",
+  catchUp: "catchUp",
+  target: "target",
+  keep: "keep",
+  group: "group",
+  labels: "labels",
+  description: "description",
+  owner: "owner",
+} as const satisfies Record<Field, string>;
+
+/** Slots that hold several fields as an object; the others hold their one field's value itself. */
+const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
+
+/** Slots that are no part of what a person writes: the job's id, and when it was last resumed. */
+export const createdSlot = "created";
+export const resumedSlot = "resumed";
+
+export interface Slot {
+  hlc: number;
+  by: string;
+  value: unknown;
+}
+
+/** A slot with its writer: what the reader compares. */
+export interface Stamped extends Slot {
+  peer: string;
+}
+
+export type Key = { kind: "slot"; slot: string; peer: string } | { kind: "pause"; ulid: string };
+
+const slotKey = /^([A-Za-z]{1,32})@(.{1,128})$/su;
+const pauseKey = /^pause@([0-9A-HJKMNP-TV-Z]{26})$/;
+
+export function keyOfSlot(slot: string, peer: PeerId): string {
+  return `${slot}@${peer}`;
+}
+
+export function keyOfPause(ulid: string): string {
+  return `pause@${ulid}`;
+}
+
+/** Reads a key; undefined when it has none of the known forms. */
+export function parseKey(key: string): Key | undefined {
+  if (key.startsWith("pause@")) {
+    const ulid = pauseKey.exec(key)?.[1];
+    return ulid === undefined ? undefined : { kind: "pause", ulid };
+  }
+  const [, slot, peer] = slotKey.exec(key) ?? [];
+  return slot === undefined || peer === undefined ? undefined : { kind: "slot", slot, peer };
+}
+
+/** What a spec says, slot by slot. Fields that are absent have no part in it. */
+export function slotsOf(spec: JobSpec): Map<string, unknown> {
+  const slots = new Map<string, unknown>();
+  for (const [field, slot] of Object.entries(slotOfField)) {
+    const value = Object.hasOwn(spec, field) ? spec[field as Field] : undefined;
+    if (value === undefined) continue;
+    if (!groupSlots.has(slot)) slots.set(slot, plainCopy(value));
+    else slots.set(slot, { ...asObject(slots.get(slot)), [field]: plainCopy(value) });
+  }
+  return slots;
+}
+
+/** Puts a slot's value into a spec under construction; says what in it this version doesn't know. */
+export function readSlot(slot: string, value: unknown, spec: Record<string, unknown>): Problem | undefined {
+  if (value === null) return undefined;
+  if (!groupSlots.has(slot)) {
+    if (!Object.hasOwn(slotOfField, slot)) {
+      return { pointer: `/${slot}`, message: "this version doesn't know the field" };
+    }
+    spec[slot] = value;
+    return undefined;
+  }
+  if (!isObject(value)) return { pointer: "", message: `the ${slot} of the job can't be read` };
+  for (const [field, content] of Object.entries(value)) {
+    if (!Object.hasOwn(slotOfField, field) || slotOfField[field as Field] !== slot) {
+      return { pointer: `/${field}`, message: "this version doesn't know the field" };
+    }
+    spec[field] = content;
+  }
+  return undefined;
+}
+
+export function isSlot(entry: unknown): entry is Slot {
+  if (!isObject(entry)) return false;
+  const { hlc, by, value } = entry;
+  return (
+    typeof hlc === "number" &&
+    Number.isSafeInteger(hlc) &&
+    hlc >= 0 &&
+    hlc < hlcCap &&
+    typeof by === "string" &&
+    value !== undefined
+  );
+}
+
+export function isPause(entry: unknown): entry is Pause {
+  if (!isObject(entry)) return false;
+  const { at, by, note, until } = entry;
+  return (
+    typeof at === "number" &&
+    typeof by === "string" &&
+    (note === undefined || typeof note === "string") &&
+    (until === undefined || typeof until === "number")
+  );
+}
+
+/** Equal in content; the order of an object's keys doesn't count. */
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => sameValue(item, b[index]));
+  }
+  if (!isObject(a) || !isObject(b)) return false;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && sameValue(a[key], b[key]))
+  );
+}
+
+/**
+ * A copy that shares nothing with the caller's value, and that every peer reads back the same: a key `__proto__`
+ * would be lost on the way, and is left out here already.
+ */
+function plainCopy(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plainCopy);
+  if (!isObject(value)) return value;
+  const copy: Record<string, unknown> = {};
+  for (const [key, content] of Object.entries(value)) {
+    if (key !== "__proto__" && content !== undefined) copy[key] = plainCopy(content);
+  }
+  return copy;
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return isObject(value) ? value : {};
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.getPrototypeOf(value) === Object.prototype
+  );
+}

@@ -1,0 +1,303 @@
+/**
+ * The customs officer of the table: reads a Yjs update (V1) byte by byte before Yjs itself may see it.
+ *
+ * Yjs trusts what it reads: lengths, references, types. A short hostile update can make it loop, fill its memory, or
+ * throw half-way with the document already changed. So only what a cicada peer writes passes: maps under the root
+ * `jobs`, plain JSON values in them under the known forms of keys, deletions, each within its bounds, and nothing
+ * that leans on what this peer doesn't have yet. Whether the values make a job is not asked here (projection.ts).
+ *
+ * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
+ */
+import { isUtf8 } from "node:buffer";
+import { hlcCap } from "../core/hlc.ts";
+import { parseKey } from "./slots.ts";
+
+/** The one root of the document. */
+export const rootName = "jobs";
+
+/**
+ * Largest update in bytes: a whole table in one piece. 100,000 jobs are about 30 MB; more lets a peer be filled up,
+ * less stops a large mesh from taking in a new peer.
+ */
+export const updateCapBytes = 268_435_456;
+/** Structs, and deletions, in one update; each costs Yjs about 200 bytes. */
+const structCap = 16_777_216;
+/** How many ids (of structs or deletions) one update may speak of, since each is counted into the digest. */
+const idCap = 268_435_456;
+/** A value's size in bytes: above what the API takes (1 MiB) in any encoding. */
+const valueCapBytes = 4_194_304;
+const valueDepthCap = 12;
+const keyCapBytes = 512;
+const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
+
+export type Inspection =
+  | { kind: "refused"; reason: string }
+  /** Right in itself, but it builds on something that isn't here yet. */
+  | { kind: "early"; missing: ReadonlyMap<number, number> }
+  /** May be applied. `ends`: by client, the clock up to which the document then knows it. */
+  | { kind: "fits"; ends: ReadonlyMap<number, number> };
+
+/** `clockOf`: how many ids of a client the document holds. */
+export function inspectUpdate(bytes: Uint8Array, clockOf: (client: number) => number): Inspection {
+  if (bytes.length > updateCapBytes) return { kind: "refused", reason: "update too large" };
+  const reader = new UpdateReader(bytes);
+  try {
+    reader.readAll();
+  } catch (error) {
+    if (error instanceof Refusal) return { kind: "refused", reason: error.message };
+    throw error;
+  }
+  return reader.compare(clockOf);
+}
+
+class Refusal extends Error {}
+
+function refuse(reason: string): never {
+  throw new Refusal(reason);
+}
+
+class UpdateReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+  #ids = 0;
+  /** by client: the structs that the update brings, from ≤ clock < to */
+  readonly #brings = new Map<number, { from: number; to: number }>();
+  /** by client: one above the highest clock that is referred to */
+  readonly #needs = new Map<number, number>();
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  readAll(): void {
+    const clients = this.#count("clients");
+    for (let i = 0; i < clients; i++) this.#readClient();
+    this.#readDeletions();
+    if (this.#at !== this.#bytes.length) refuse("bytes after the end");
+  }
+
+  compare(clockOf: (client: number) => number): Inspection {
+    const missing = new Map<number, number>();
+    const ends = new Map<number, number>();
+    for (const [client, { from, to }] of this.#brings) {
+      const known = clockOf(client);
+      if (from > known) missing.set(client, from);
+      else ends.set(client, Math.max(known, to));
+    }
+    for (const [client, clock] of this.#needs) {
+      if (clock > (ends.get(client) ?? clockOf(client))) {
+        missing.set(client, Math.max(clock, missing.get(client) ?? 0));
+      }
+    }
+    return missing.size > 0 ? { kind: "early", missing } : { kind: "fits", ends };
+  }
+
+  #readClient(): void {
+    const structs = this.#count("structs");
+    const client = this.#integer();
+    const from = this.#integer();
+    if (this.#brings.has(client)) refuse("a client twice");
+    let clock = from;
+    for (let i = 0; i < structs; i++) clock += this.#readStruct(client, clock);
+    if (clock > Number.MAX_SAFE_INTEGER / 2) refuse("clock too high");
+    if (structs > 0) this.#brings.set(client, { from, to: clock });
+  }
+
+  /** Returns how many ids the struct takes. */
+  #readStruct(client: number, clock: number): number {
+    const tag = this.#byte();
+    if (tag === 0) return this.#length();
+    const content = tag & 31;
+    if ((tag & 64) !== 0) refuse("an item of a list");
+    let parent: "root" | "map" | "same" = "same";
+    let key: string | undefined;
+    if ((tag & 128) !== 0) {
+      this.#reference(client, clock);
+    } else {
+      parent = this.#parent(client, clock);
+      if ((tag & 32) === 0) refuse("an item of a list");
+      key = this.#key();
+    }
+    if (parent === "root" && !ulidForm.test(key ?? "")) refuse("an incarnation without a ULID");
+    if (parent === "map" && parseKey(key ?? "") === undefined) refuse("a key of unknown form");
+
+    if (content === 1) return this.#length();
+    if (content === 7) {
+      if (parent !== "root" || this.#integer() !== 1) refuse("a type that is no incarnation");
+      return 1;
+    }
+    if (content !== 8) refuse("content of unknown kind");
+    if (parent === "root") refuse("an incarnation that is no map");
+    if (this.#integer() !== 1) refuse("more than one value");
+    this.#entry();
+    return 1;
+  }
+
+  #parent(client: number, clock: number): "root" | "map" {
+    const named = this.#integer();
+    if (named === 1) {
+      if (this.#key() !== rootName) refuse("an unknown root");
+      return "root";
+    }
+    if (named !== 0) refuse("a parent of unknown kind");
+    this.#reference(client, clock);
+    return "map";
+  }
+
+  /** A reference to an earlier struct; to one's own only backwards. */
+  #reference(ownClient: number, ownClock: number): void {
+    const client = this.#integer();
+    const clock = this.#integer();
+    if (client === ownClient && clock >= ownClock) refuse("a reference to itself");
+    this.#need(client, clock + 1);
+  }
+
+  #need(client: number, clock: number): void {
+    if (clock > (this.#needs.get(client) ?? 0)) this.#needs.set(client, clock);
+  }
+
+  #readDeletions(): void {
+    const clients = this.#count("clients");
+    for (let i = 0; i < clients; i++) {
+      const client = this.#integer();
+      const ranges = this.#count("deletions");
+      for (let j = 0; j < ranges; j++) {
+        const clock = this.#integer();
+        this.#need(client, clock + this.#length());
+      }
+    }
+  }
+
+  /** The value of a slot or pause: an object of plain JSON, and no stamp from beyond the believable. */
+  #entry(): void {
+    const from = this.#at;
+    if (this.#byte() !== 118) refuse("a value that is no object");
+    const members = this.#count("members");
+    for (let i = 0; i < members; i++) {
+      const key = this.#key();
+      if (key === "hlc") this.#stamp();
+      else this.#value(1);
+    }
+    if (this.#at - from > valueCapBytes) refuse("a value too large");
+  }
+
+  #stamp(): void {
+    const tag = this.#byte();
+    let hlc: number;
+    if (tag === 125) hlc = this.#signedInteger();
+    else if (tag === 124) hlc = this.#view.getFloat32(this.#skip(4));
+    else if (tag === 123) hlc = this.#view.getFloat64(this.#skip(8));
+    else refuse("a stamp that is no number");
+    if (!(hlc >= 0 && hlc < hlcCap)) refuse("a stamp beyond the believable");
+  }
+
+  #value(depth: number): void {
+    if (depth > valueDepthCap) refuse("a value too deep");
+    const tag = this.#byte();
+    switch (tag) {
+      case 126: // null
+      case 121: // false
+      case 120: // true
+        return;
+      case 125:
+        this.#signedInteger();
+        return;
+      case 124:
+        if (!Number.isFinite(this.#view.getFloat32(this.#skip(4)))) refuse("a number that is none");
+        return;
+      case 123:
+        if (!Number.isFinite(this.#view.getFloat64(this.#skip(8)))) refuse("a number that is none");
+        return;
+      case 119:
+        this.#skipText();
+        return;
+      case 118:
+        for (let rest = this.#count("members"); rest > 0; rest--) {
+          if (this.#key() === "__proto__") refuse("a key that is none");
+          this.#value(depth + 1);
+        }
+        return;
+      case 117:
+        for (let rest = this.#count("items"); rest > 0; rest--) this.#value(depth + 1);
+        return;
+      default:
+        refuse("a value of unknown kind");
+    }
+  }
+
+  #key(): string {
+    const length = this.#skipText();
+    if (length > keyCapBytes) refuse("a key too long");
+    return text.decode(this.#bytes.subarray(this.#at - length, this.#at));
+  }
+
+  /** Returns the length in bytes. */
+  #skipText(): number {
+    const length = this.#integer();
+    const from = this.#skip(length);
+    for (let i = from; i < this.#at; i++) {
+      if ((this.#bytes[i] ?? 0) < 128) continue;
+      if (!isUtf8(this.#bytes.subarray(from, this.#at))) refuse("text that is not UTF-8");
+      break;
+    }
+    return length;
+  }
+
+  /** How many ids a deletion or a deleted struct takes. */
+  #length(): number {
+    const length = this.#integer();
+    if (length < 1) refuse("an empty range");
+    this.#ids += length;
+    if (this.#ids > idCap) refuse("too many ids");
+    return length;
+  }
+
+  /** A number of things that follow, each of at least one byte. */
+  #count(what: string): number {
+    const count = this.#integer();
+    if (count > structCap || count > this.#bytes.length - this.#at) refuse(`too many ${what}`);
+    return count;
+  }
+
+  #integer(): number {
+    let value = 0;
+    for (let factor = 1; factor <= 2 ** 49; factor *= 128) {
+      const byte = this.#byte();
+      value += (byte & 127) * factor;
+      if (byte < 128) {
+        if (value > Number.MAX_SAFE_INTEGER) refuse("a number too large");
+        return value;
+      }
+    }
+    return refuse("a number too large");
+  }
+
+  #signedInteger(): number {
+    const first = this.#byte();
+    const sign = (first & 64) !== 0 ? -1 : 1;
+    let value = first & 63;
+    if (first < 128) return sign * value;
+    for (let factor = 64; factor <= 2 ** 48; factor *= 128) {
+      const byte = this.#byte();
+      value += (byte & 127) * factor;
+      if (byte < 128) return sign * value;
+    }
+    return refuse("a number too large");
+  }
+
+  #byte(): number {
+    return this.#bytes[this.#skip(1)] ?? 0;
+  }
+
+  /** Goes on by so many bytes; returns where they begin. */
+  #skip(length: number): number {
+    const from = this.#at;
+    if (length > this.#bytes.length - from) refuse("cut off");
+    this.#at += length;
+    return from;
+  }
+}
+
+const text = new TextDecoder();

@@ -40,7 +40,7 @@ export class DocumentDigest {
       const states: string[] = [];
       for (const client of doc.store.clients.keys())
         states.push(`${client}:${Y.getState(doc.store, client)}`);
-      const text = `${states.sort().join(",")}/${this.#low >>> 0},${this.#high >>> 0}`;
+      const text = `${states.toSorted().join(",")}/${this.#low >>> 0},${this.#high >>> 0}`;
       this.#cached = hash("sha256", text, "hex").slice(0, 32);
     }
     return this.#cached;

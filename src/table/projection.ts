@@ -88,7 +88,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     updatedBy: latest?.by ?? "",
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
     resumedAt: typeof resumed === "number" ? resumed : 0,
-    pauses: [...reading.pauses].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, pause]) => pause),
+    pauses: [...reading.pauses].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, pause]) => pause),
   };
 }
 
@@ -112,5 +112,5 @@ function revisionOf(reading: Reading): string {
   const stamps: string[] = [];
   for (const [slot, { hlc, peer }] of reading.slots) stamps.push(`${slot}@${peer}=${hlc}`);
   for (const ulid of reading.pauses.keys()) stamps.push(`pause@${ulid}`);
-  return hash("sha256", stamps.sort().join("\n"), "hex").slice(0, 16);
+  return hash("sha256", stamps.toSorted().join("\n"), "hex").slice(0, 16);
 }

@@ -267,7 +267,7 @@ export class JobTable {
   }
 
   #living(id: JobId): string[] {
-    return [...(this.#incarnationsOf.get(id) ?? [])].sort();
+    return [...(this.#incarnationsOf.get(id) ?? [])].toSorted();
   }
 
   #mapsOf(id: JobId): Incarnation[] {
@@ -355,8 +355,13 @@ export class JobTable {
     doc.on("afterTransaction", (transaction: Y.Transaction) => {
       if (this.#digest.observe(transaction)) this.#changedByApply = true;
       for (const [type, keys] of transaction.changed) {
-        if (Object.is(type, root)) for (const key of keys) this.#touched.add(key ?? "");
-        else if (type._item?.parentSub) this.#touched.add(type._item.parentSub);
+        if (Object.is(type, root)) {
+          for (const ulid of keys) if (ulid !== null) this.#touched.add(ulid);
+          continue;
+        }
+        // oxlint-disable-next-line no-underscore-dangle -- Yjs has no other way from a map to the key it lies under
+        const ulid = type._item?.parentSub;
+        if (typeof ulid === "string") this.#touched.add(ulid);
       }
     });
     return [doc, root];

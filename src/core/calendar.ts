@@ -7,6 +7,8 @@
  */
 
 export const daySeconds = 86_400;
+/** The last second of the year 9999: a tick's id has four digits for the year. */
+export const lastSecond = 253_402_300_799;
 
 export interface CivilDate {
   year: number;

@@ -6,6 +6,8 @@
  * read here, for cron-parser knows some of them and these only alone.
  */
 
+import type { Refusal } from "./shorthand.ts";
+
 export type FieldName = "second" | "minute" | "hour" | "dayOfMonth" | "month" | "dayOfWeek";
 
 interface FieldRule {
@@ -55,15 +57,10 @@ export interface Field {
   items: readonly Item[];
 }
 
-export interface CronProblem {
-  position: number;
-  message: string;
-}
-
 export type CronFields = Readonly<Record<FieldName, Field>>;
 
 /** Takes 5 fields, or 6 with the seconds first. */
-export function readCronFields(expression: string): { fields: CronFields } | { problem: CronProblem } {
+export function readCronFields(expression: string): { fields: CronFields } | { problem: Refusal } {
   const words = [...expression.matchAll(/\S+/g)].map((match) => ({
     text: match[0],
     position: match.index + 1,
@@ -85,7 +82,7 @@ export function readCronFields(expression: string): { fields: CronFields } | { p
 function fieldCountProblem(
   expression: string,
   words: readonly { text: string; position: number }[],
-): CronProblem | undefined {
+): Refusal | undefined {
   const order = "minute hour day-of-month month day-of-week";
   const first = words[0];
   if (first === undefined)
@@ -111,7 +108,7 @@ function fieldCountProblem(
   };
 }
 
-function readField(rule: FieldRule, text: string, position: number): Field | { problem: CronProblem } {
+function readField(rule: FieldRule, text: string, position: number): Field | { problem: Refusal } {
   const items: Item[] = [];
   let at = position;
   for (const part of text.split(",")) {
@@ -124,7 +121,7 @@ function readField(rule: FieldRule, text: string, position: number): Field | { p
   return { name: rule.name, title: rule.title, text, position, star, items };
 }
 
-function readItem(rule: FieldRule, text: string, position: number): Item | { problem: CronProblem } {
+function readItem(rule: FieldRule, text: string, position: number): Item | { problem: Refusal } {
   const refuse = (why: string) => ({
     problem: { position, message: `${JSON.stringify(text)} in the ${rule.title} field: ${why}` },
   });
@@ -179,8 +176,8 @@ function readSpecialItem(
   rule: FieldRule,
   text: string,
   position: number,
-  refuse: (why: string) => { problem: CronProblem },
-): Item | { problem: CronProblem } | undefined {
+  refuse: (why: string) => { problem: Refusal },
+): Item | { problem: Refusal } | undefined {
   if (rule.name === "dayOfMonth") {
     const last = /^L(?:-(\d{1,2}))?$/.exec(text);
     if (last !== null) {

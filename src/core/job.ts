@@ -269,6 +269,11 @@ function processProblems(given: Fields): Problem[] {
     }
     if (typeof value === "string" && value.includes("\0")) refuse(pointerTo("env", name), nulMessage);
   }
+  // The schema's patterns for names are advice to the form: a record lets other names pass.
+  for (const name of Object.keys(inside(given, "labels"))) {
+    if (labelName.test(name) && name !== "__proto__") continue;
+    refuse(pointerTo("labels", name), "a label's name is made of letters, digits, '.', '_', '/' and '-'");
+  }
   for (const name of ["command", "cwd", "user"]) {
     if (text(given, name)?.includes("\0") === true) refuse(`/${name}`, nulMessage);
   }
@@ -286,6 +291,7 @@ function processProblems(given: Fields): Problem[] {
   return problems;
 }
 
+const labelName = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
 const nulMessage = "a NUL byte can't be given to a program: take it out";
 
 function targetProblems(given: Fields): Problem[] {

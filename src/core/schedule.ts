@@ -10,19 +10,14 @@
  * a mesh's jobs share few expressions, and the answer for a text never changes.
  */
 import { CronExpressionParser } from "cron-parser";
-import { didYouMean } from "../schema/nearest.ts";
-import { formatCivil, daySeconds, instantHint, parseInstant } from "./calendar.ts";
+import { formatCivil, daySeconds, lastSecond } from "./calendar.ts";
 import { everMatches, type DayRule } from "./crondays.ts";
-import { readCronFields, type CronFields, type Field, type FieldName } from "./cronfields.ts";
+import { readCronFields, type CronFields, type Field, type FieldName, type Item } from "./cronfields.ts";
 import { appendTicks, skipsATime, type CivilTimes } from "./daylight.ts";
-import { durationHint, parseDuration } from "./units.ts";
+import { readShorthand, type Period, type Moment, type Refusal } from "./shorthand.ts";
 import { zoneOf, zoneProblem, type Zone } from "./zone.ts";
 
-type Rule =
-  | { kind: "cron"; times: CivilTimes }
-  /** at every multiple of the period since the epoch */
-  | { kind: "every"; periodSeconds: number }
-  | { kind: "at"; second: number };
+type Rule = { kind: "cron"; times: CivilTimes } | Period | Moment;
 
 /** Made by `parseSchedule`; asked by the functions of this file. */
 export interface Schedule {
@@ -37,9 +32,6 @@ export interface ScheduleProblem {
   position?: number;
   message: string;
 }
-
-/** The last second of the year 9999: a tick's id has four digits for the year. */
-const lastSecond = 253_402_300_799;
 
 /** `hashSeed` (the job's id) decides what `H` stands for. */
 export function parseSchedule(
@@ -177,76 +169,10 @@ function formatOffset(offset: number): string {
 // ---------------------------------------------------------------------------------------------------------
 // Reading
 
-interface Refusal {
-  position?: number;
-  message: string;
-}
-
-const macros: ReadonlyMap<string, string> = new Map([
-  ["@yearly", "0 0 1 1 *"],
-  ["@annually", "0 0 1 1 *"],
-  ["@monthly", "0 0 1 * *"],
-  ["@weekly", "0 0 * * 0"],
-  ["@daily", "0 0 * * *"],
-  ["@midnight", "0 0 * * *"],
-  ["@hourly", "0 * * * *"],
-  ["@minutely", "* * * * *"],
-]);
-const macroNames = [...macros.keys(), "@every", "@at"];
-
 function readRule(expression: string, hashSeed: string): Rule | Refusal {
-  if (expression.startsWith("@")) return readMacro(expression, hashSeed);
-  if (/^rate\b/i.test(expression)) return readRate(expression);
-  return readCron(expression, hashSeed);
-}
-
-function readMacro(expression: string, hashSeed: string): Rule | Refusal {
-  const [name = "", ...rest] = expression.split(/\s+/);
-  const argument = rest.join(" ");
-  if (name === "@every") return readEvery(argument);
-  if (name === "@at") return readAt(argument);
-  if (name === "@reboot") {
-    return {
-      position: 1,
-      message:
-        "@reboot is tied to one host's start, and a job here belongs to no host: on that host, use a systemd unit (WantedBy=multi-user.target)",
-    };
-  }
-  const cron = macros.get(name.toLowerCase());
-  if (cron === undefined) {
-    return { position: 1, message: `${JSON.stringify(name)} is not known${didYouMean(name, macroNames)}` };
-  }
-  if (argument !== "") return { position: name.length + 2, message: `nothing may follow ${name}` };
-  return readCron(cron, hashSeed);
-}
-
-function readEvery(argument: string): Rule | Refusal {
-  const position = "@every ".length + 1;
-  const periodMs = parseDuration(argument);
-  if (periodMs === undefined) return { position, message: `no duration: ${durationHint}` };
-  if (periodMs < 1_000) return { position, message: "the shortest period is 1s" };
-  if (periodMs % 1_000 !== 0) return { position, message: "a period is a whole number of seconds" };
-  return { kind: "every", periodSeconds: periodMs / 1_000 };
-}
-
-function readRate(expression: string): Rule | Refusal {
-  const match = /^rate\(\s*(\d{1,9})\s+(second|minute|hour|day|week)s?\s*\)$/i.exec(expression);
-  const unit = match?.[2]?.toLowerCase().charAt(0);
-  const periodMs = unit === undefined ? undefined : parseDuration(`${match?.[1]}${unit}`);
-  if (periodMs === undefined || periodMs === 0) {
-    return { position: 1, message: "write rate(5 minutes), with seconds, minutes, hours, days or weeks" };
-  }
-  return { kind: "every", periodSeconds: periodMs / 1_000 };
-}
-
-function readAt(argument: string): Rule | Refusal {
-  const position = "@at ".length + 1;
-  const instant = parseInstant(argument);
-  if (instant === undefined) return { position, message: `no instant: ${instantHint}` };
-  if (instant % 1_000 !== 0) return { position, message: "an instant is a whole second" };
-  if (instant < 0 || instant > lastSecond * 1_000)
-    return { position, message: "an instant lies between 1970 and 9999" };
-  return { kind: "at", second: instant / 1_000 };
+  const short = readShorthand(expression);
+  if (short === undefined) return readCron(expression, hashSeed);
+  return "cron" in short ? readCron(short.cron, hashSeed) : short;
 }
 
 const knownTimes = new Map<string, CivilTimes>();
@@ -274,8 +200,9 @@ function readCron(expression: string, hashSeed: string): Rule | Refusal {
 
 function civilTimesOf(fields: CronFields, hashSeed: string): CivilTimes | Refusal {
   const values = {} as Record<FieldName, number[]>;
+  const hashed = hashedValues(fields, hashSeed);
   for (const field of Object.values(fields)) {
-    const read = valuesOf(field, hashSeed);
+    const read = valuesOf(field, hashed);
     if ("message" in read) return read;
     values[field.name] = read;
   }
@@ -310,23 +237,48 @@ function maskOf(values: readonly number[]): number {
 }
 
 /** Ascending, each once. Items are read one by one, for cron-parser refuses lists that overlap, and cron doesn't. */
-function valuesOf(field: Field, hashSeed: string): number[] | Refusal {
+function valuesOf(field: Field, hashed: ReadonlyMap<Item, readonly number[] | string>): number[] | Refusal {
   const values = new Set<number>();
   for (const item of field.items) {
     if (item.kind !== "values" && item.kind !== "hashed") continue;
-    const read =
-      item.kind === "values"
-        ? knownValues(field.name, item.text)
-        : askParser(field.name, hashedText(field.name, item.text), hashSeed);
+    const read = item.kind === "values" ? knownValues(field.name, item.text) : (hashed.get(item) ?? []);
     if (typeof read === "string") {
-      return {
-        position: item.position,
-        message: `${JSON.stringify(item.text)} in the ${field.title} field: ${read}`,
-      };
+      const message = `${JSON.stringify(item.text)} in the ${field.title} field: ${read}`;
+      return { position: item.position, message };
     }
     for (const value of read) values.add(value);
   }
   return [...values].toSorted((a, b) => a - b);
+}
+
+/**
+ * What the items with `H` stand for. Nothing of it can be remembered by text, so one item of every field is read at
+ * a time; but the month's apart, for it would cut the days.
+ */
+function hashedValues(fields: CronFields, hashSeed: string): Map<Item, readonly number[] | string> {
+  const values = new Map<Item, readonly number[] | string>();
+  const waiting = parserOrder.map((name) => ({
+    name,
+    items: fields[name].items.filter((item) => item.kind === "hashed"),
+  }));
+  const month = waiting.filter(({ name }) => name === "month");
+  const others = waiting.filter(({ name }) => name !== "month");
+  for (const group of [others, month]) {
+    const rounds = Math.max(...group.map(({ items }) => items.length));
+    for (let round = 0; round < rounds; round++) {
+      const texts: Partial<Record<FieldName, string>> = {};
+      for (const { name, items } of group) {
+        const item = items[round];
+        if (item !== undefined) texts[name] = hashedText(name, item.text);
+      }
+      const read = askParser(texts, hashSeed);
+      for (const { name, items } of group) {
+        const item = items[round];
+        if (item !== undefined) values.set(item, typeof read === "string" ? read : read(name));
+      }
+    }
+  }
+  return values;
 }
 
 /** A hashed day exists in every month, and no weekday is twice as likely as the others. */
@@ -345,7 +297,8 @@ function knownValues(field: FieldName, text: string): readonly number[] | string
   let values = valuesByItem.get(key);
   if (values === undefined) {
     if (valuesByItem.size >= itemsRemembered) valuesByItem.clear();
-    values = askParser(field, text, "none");
+    const read = askParser({ [field]: text }, "none");
+    values = typeof read === "string" ? read : read(field);
     valuesByItem.set(key, values);
   }
   return values;
@@ -353,15 +306,20 @@ function knownValues(field: FieldName, text: string): readonly number[] | string
 
 const parserOrder: readonly FieldName[] = ["second", "minute", "hour", "dayOfMonth", "month", "dayOfWeek"];
 
-/** What cron-parser says that the item stands for in that field; a string says why it refused. */
-function askParser(field: FieldName, text: string, hashSeed: string): readonly number[] | string {
-  const expression = parserOrder.map((name) => (name === field ? text : "*")).join(" ");
+/** What cron-parser says that the items stand for, by field; a string says why it refused them. */
+function askParser(
+  items: Partial<Record<FieldName, string>>,
+  hashSeed: string,
+): string | ((field: FieldName) => readonly number[]) {
+  const expression = parserOrder.map((name) => items[name] ?? "*").join(" ");
   try {
     // An empty seed would be replaced by a random one.
     const options = { currentDate: 0, tz: "UTC", hashSeed: hashSeed === "" ? "none" : hashSeed };
-    const read: readonly (number | string)[] = CronExpressionParser.parse(expression, options).fields[field]
-      .values;
-    return read.filter((value) => typeof value === "number");
+    const { fields } = CronExpressionParser.parse(expression, options);
+    return (field) => {
+      const values: readonly (number | string)[] = fields[field].values;
+      return values.filter((value) => typeof value === "number");
+    };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -71,4 +71,9 @@ export type Effect =
   | { kind: "ended"; record: RunRecord }
   | { kind: "tell"; event: PeerEvent }
   | { kind: "count"; name: string }
-  | { kind: "note"; level: "debug" | "info" | "warn"; message: string; fields: Readonly<Record<string, string | number>> };
+  | {
+      kind: "note";
+      level: "debug" | "info" | "warn";
+      message: string;
+      fields: Readonly<Record<string, string | number>>;
+    };

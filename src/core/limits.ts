@@ -33,6 +33,3 @@ export const rememberMs = 60_000;
 /** Ticks that nobody kept are looked for this far back, and at most so many per job. */
 export const scanBackMs = 7 * 86_400_000;
 export const scanTicks = 1_000;
-/** A member whose clock is further from the median of at least three is passed over in rank (DESIGN §10). */
-export const clockOffLimitMs = 1_600;
-export const clockWarnMs = 500;

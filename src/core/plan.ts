@@ -35,7 +35,14 @@ export interface Plan {
 }
 
 const hour = 3_600_000;
-const defaults = { killGraceMs: 10_000, windowMs: hour, limit: 100, runs: 100, ageMs: 30 * 24 * hour, logBytes: 1_048_576 };
+const defaults = {
+  killGraceMs: 10_000,
+  windowMs: hour,
+  limit: 100,
+  runs: 100,
+  ageMs: 30 * 24 * hour,
+  logBytes: 1_048_576,
+};
 
 function milliseconds(value: string | 0 | undefined, fallback: number): number {
   return value === undefined ? fallback : (parseDuration(value) ?? fallback);
@@ -70,7 +77,10 @@ export function planJob(job: Job): Plan | Problem[] {
     keep: {
       runs: spec.keep?.runs ?? defaults.runs,
       ageMs: milliseconds(spec.keep?.age, defaults.ageMs),
-      logBytes: spec.keep?.logBytes === undefined ? defaults.logBytes : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
+      logBytes:
+        spec.keep?.logBytes === undefined
+          ? defaults.logBytes
+          : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
     },
     argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
     env: spec.env ?? {},

@@ -100,6 +100,8 @@ export const AnswerMessage = Type.Object(
     id: Type.Integer(),
     records: Type.Array(RunRecordSchema, { maxItems: 4_096 }),
     mine: Type.Array(Key, { maxItems: 1_024 }),
+    /** orders that the answerer knows to be over, though it no longer has their records in memory */
+    settled: Type.Array(Key, { maxItems: 1_024 }),
   },
   closed,
 );
@@ -126,6 +128,11 @@ export const TableDiffMessage = Type.Object(
   },
   closed,
 );
+/** Asks for the next piece of a diff: one piece asked, one given, so that a large table never floods a link. */
+export const TableWantMessage = Type.Object(
+  { kind: Type.Literal("table-want"), id: Type.Integer(), piece: Type.Integer({ minimum: 0 }) },
+  closed,
+);
 /** Protocol `sync`, records: digests of 5-minute buckets; then what differs. */
 export const BucketsMessage = Type.Object(
   {
@@ -145,6 +152,13 @@ export const WantMessage = Type.Object(
     kind: Type.Literal("want"),
     id: Type.Integer(),
     buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }),
+    /** digests (core/buckets.ts) of what the asker holds in them, which need not be sent */
+    have: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8_192 }),
+    /** only what falls into this part of the digests, so that `have` stays short; of ≥ 1, 0 ≤ index < of */
+    part: Type.Object(
+      { index: Type.Integer({ minimum: 0 }), of: Type.Integer({ minimum: 1, maximum: 65_536 }) },
+      closed,
+    ),
   },
   closed,
 );
@@ -202,7 +216,14 @@ export const bodiesOf = {
   members: Type.Union([LeaveMessage]),
   heartbeat: Type.Union([HeartbeatMessage]),
   ask: Type.Union([AskMessage, AnswerMessage]),
-  sync: Type.Union([TableHaveMessage, TableDiffMessage, BucketsMessage, WantMessage, RecordsMessage]),
+  sync: Type.Union([
+    TableHaveMessage,
+    TableDiffMessage,
+    TableWantMessage,
+    BucketsMessage,
+    WantMessage,
+    RecordsMessage,
+  ]),
   log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage]),
 } as const;
 
@@ -216,6 +237,7 @@ export type Message =
   | Static<typeof AnswerMessage>
   | Static<typeof TableHaveMessage>
   | Static<typeof TableDiffMessage>
+  | Static<typeof TableWantMessage>
   | Static<typeof BucketsMessage>
   | Static<typeof WantMessage>
   | Static<typeof RecordsMessage>

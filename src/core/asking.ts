@@ -1,0 +1,155 @@
+/**
+ * Asking first (DESIGN §5.5): before any start that is not a timely claimed-ahead one, all living members are asked
+ * what they know of the order, and the answer is awaited for at most 1 s. Of two that ask, the lower rank goes.
+ *
+ * Orders that come to be asked about in one step (all those of a peer that died, say) share one question.
+ */
+import type { JobId, OrderKey, PeerId, TickId } from "../schema/ids.ts";
+import type { MessageOf } from "../schema/message.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { askLimitMs } from "./limits.ts";
+import { livingMembers } from "./members.ts";
+import { emit, lookAgain, type Ask, type Order, type State } from "./state.ts";
+
+/** Orders in one question, as the message's schema caps them. */
+const ordersPerAsk = 1_024;
+/** Records in one answer. */
+const recordsPerAnswer = 256;
+/** How long an order is left to another asker before it is looked at again. */
+const yieldMs = 1_500;
+
+export function enqueueAsk(state: State, order: Order, turn: { rank: number }): void {
+  state.toAsk.push({ order, rank: turn.rank });
+}
+
+/** Sends what the step has collected. Orders about which there is nobody to ask are looked at again at once. */
+export function flushAsks(state: State): void {
+  const others = livingMembers(state).filter((peer) => peer !== state.settings.self);
+  for (let i = 0; i < state.toAsk.length; i += ordersPerAsk) {
+    const orders = state.toAsk.slice(i, i + ordersPerAsk);
+    const ask: Ask = {
+      id: state.nextToken++,
+      untilMono: state.now.mono + askLimitMs,
+      orders,
+      waiting: new Set(others),
+    };
+    state.asks.set(ask.id, ask);
+    for (const { order } of orders) {
+      order.mine = { stage: "asking", ask };
+      state.touched.add(order);
+    }
+    const questions = orders.map(({ order, rank }) => ({
+      key: order.key,
+      job: order.job,
+      rank,
+      due: order.due,
+    }));
+    for (const to of others) {
+      emit(state, {
+        kind: "send",
+        to,
+        protocol: "ask",
+        message: { kind: "ask", id: ask.id, orders: questions },
+      });
+    }
+  }
+  state.toAsk.length = 0;
+}
+
+function goesBefore(a: { rank: number; peer: PeerId }, b: { rank: number; peer: PeerId }): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
+}
+
+/** Answers with what is known of each order, and of other open runs of the same jobs, for the sake of overlap. */
+export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): void {
+  const records = new Map<string, RunRecord>();
+  const mine: OrderKey[] = [];
+  const settled: OrderKey[] = [];
+  const jobs = new Set<JobId>();
+  for (const question of message.orders) {
+    const key = question.key as OrderKey;
+    jobs.add(question.job);
+    let known = false;
+    for (const record of state.ledger.of(key)) {
+      records.set(record.signature, record);
+      known = true;
+    }
+    const order = state.orders.get(key);
+    if (order === undefined) {
+      if (!known && state.ledger.isSettled(question.job, tickOf(key))) settled.push(key);
+    } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
+      mine.push(key);
+    } else if (order.mine.stage === "asking") {
+      order.mine = { stage: "none" };
+      lookAgain(state, order, state.now.wall + yieldMs);
+    }
+    state.askedByOthers.set(key, {
+      peer: from,
+      job: question.job,
+      rank: question.rank,
+      due: question.due,
+      untilMono: state.now.mono + askLimitMs,
+    });
+  }
+  for (const job of jobs) {
+    for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
+  }
+  const all = [...records.values()];
+  // More than fit go ahead by themselves: the answer proper comes last, so that the asker has all of them by then.
+  for (; all.length > recordsPerAnswer; all.splice(0, recordsPerAnswer)) {
+    emit(state, {
+      kind: "send",
+      to: from,
+      protocol: "ask",
+      message: { kind: "answer", id: 0, records: all.slice(0, recordsPerAnswer), mine: [], settled: [] },
+    });
+  }
+  emit(state, {
+    kind: "send",
+    to: from,
+    protocol: "ask",
+    message: { kind: "answer", id: message.id, records: all, mine, settled },
+  });
+}
+
+/** True when I hold the order, or ask for it too and come before the asker. */
+function goesFirst(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
+  const { mine } = order;
+  if (mine.stage === "claiming") return true;
+  if (mine.stage !== "asking") return false;
+  const own = mine.ask.orders.find((entry) => entry.order === order);
+  return own !== undefined && goesBefore({ rank: own.rank, peer: state.settings.self }, asker);
+}
+
+function tickOf(key: OrderKey): TickId {
+  return key.slice(key.indexOf("@") + 1, key.lastIndexOf("~")) as TickId;
+}
+
+/** Takes an answer in; its records have been taken by the caller. */
+export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
+  const ask = state.asks.get(message.id);
+  if (ask === undefined || !ask.waiting.delete(from)) return;
+  const theirs = new Set(message.mine);
+  const over = new Set(message.settled);
+  for (const { order } of ask.orders) {
+    if (order.mine.stage !== "asking" || order.mine.ask !== ask) continue;
+    if (over.has(order.key)) {
+      state.ledger.markSettled(order.job, order.tick);
+      state.touched.add(order);
+    } else if (theirs.has(order.key)) {
+      order.mine = { stage: "none" };
+      lookAgain(state, order, state.now.wall + yieldMs);
+    } else if (ask.waiting.size === 0) {
+      state.touched.add(order);
+    }
+  }
+  if (over.size > 0) emit(state, { kind: "syncRecent", peer: from });
+  if (ask.waiting.size === 0) state.asks.delete(ask.id);
+}
+
+/** Forgets questions, own and others', whose time is over. */
+export function forgetAsks(state: State): void {
+  for (const [id, ask] of state.asks) if (state.now.mono > ask.untilMono + askLimitMs) state.asks.delete(id);
+  for (const [key, ask] of state.askedByOthers)
+    if (state.now.mono > ask.untilMono) state.askedByOthers.delete(key);
+}

@@ -1,0 +1,139 @@
+/**
+ * The run records that matter now: those that are open, those of ticks not yet settled, and those of the last
+ * minute. Of older ticks it keeps only that they are settled, eight bytes each; the disk has the rest (DESIGN §8).
+ */
+import { instantOf, type JobId, type OrderKey, type PeerId, type TickId } from "../schema/ids.ts";
+import { isFinal, type RunRecord } from "../schema/run.ts";
+import { movesUp, orderKeyOf, recordKey } from "./records.ts";
+
+/** True when the record ends the question of who runs its order. */
+export function settles(record: RunRecord): boolean {
+  return record.state !== "claimed" && record.state !== "withdrawn";
+}
+
+function markOf(tick: TickId): number | TickId {
+  return tick.startsWith("manual-") ? tick : instantOf(tick);
+}
+
+export class Ledger {
+  /** By order, then by record key. */
+  readonly #orders = new Map<OrderKey, Map<string, RunRecord>>();
+  /** Everybody's claimed and running records. */
+  readonly #open = new Map<string, RunRecord>();
+  readonly #openOf = new Map<JobId, Map<string, RunRecord>>();
+  readonly #settled = new Map<JobId, Set<number | TickId>>();
+  /** Settled orders in the order of their settling, to be let go of. */
+  readonly #fading: { key: OrderKey; atMono: number }[] = [];
+
+  /**
+   * Takes a record in. Returns the record that stood before, and whether this one says more; one that says no more
+   * changes nothing. Of a final record that is not `recent` only the mark is kept, and whether it says more is then
+   * the disk's to find out.
+   */
+  take(
+    record: RunRecord,
+    nowMono: number,
+    recent: boolean,
+  ): { moved: boolean; before: RunRecord | undefined } {
+    const order = orderKeyOf(record);
+    const key = recordKey(record);
+    const before = this.#orders.get(order)?.get(key) ?? this.#open.get(key);
+    if (!movesUp(before, record)) return { moved: false, before };
+    const known = this.#orders.get(order);
+    if (known === undefined && !recent && isFinal(record.state)) {
+      if (settles(record)) this.markSettled(record.job, record.tick);
+      this.#close(record.job, key);
+      return { moved: true, before };
+    }
+    const records = known ?? new Map<string, RunRecord>();
+    records.set(key, record);
+    if (known === undefined) this.#orders.set(order, records);
+    if (isFinal(record.state)) this.#close(record.job, key);
+    else this.#openUp(record, key);
+    if (settles(record)) {
+      this.markSettled(record.job, record.tick);
+      this.#fading.push({ key: order, atMono: nowMono });
+    }
+    return { moved: true, before };
+  }
+
+  /** Records of one order as far as they are still in memory. */
+  of(order: OrderKey): Iterable<RunRecord> {
+    return this.#orders.get(order)?.values() ?? [];
+  }
+
+  isSettled(job: JobId, tick: TickId): boolean {
+    return this.#settled.get(job)?.has(markOf(tick)) ?? false;
+  }
+
+  isSettledAt(job: JobId, instant: number): boolean {
+    return this.#settled.get(job)?.has(instant) ?? false;
+  }
+
+  open(): Iterable<RunRecord> {
+    return this.#open.values();
+  }
+
+  openOf(job: JobId): Iterable<RunRecord> {
+    return this.#openOf.get(job)?.values() ?? [];
+  }
+
+  openOn(peer: PeerId): RunRecord[] {
+    return [...this.#open.values()].filter((record) => record.peer === peer);
+  }
+
+  /** An open record that no longer counts. */
+  drop(record: RunRecord): void {
+    this.#close(record.job, recordKey(record));
+    this.#orders.get(orderKeyOf(record))?.delete(recordKey(record));
+  }
+
+  /** Lets go of settled orders older than the instant (monotonic), but for those with a record still open. */
+  fade(untilMono: number): void {
+    let gone = 0;
+    for (const { key, atMono } of this.#fading) {
+      if (atMono > untilMono) break;
+      gone++;
+      const records = this.#orders.get(key);
+      if (records === undefined) continue;
+      if ([...records.values()].every((record) => isFinal(record.state))) this.#orders.delete(key);
+      else this.#fading.push({ key, atMono: untilMono + 1 });
+    }
+    this.#fading.splice(0, gone);
+  }
+
+  /** Forgets that ticks of the job before the instant (ms) were settled. */
+  forget(job: JobId, before: number): void {
+    const marks = this.#settled.get(job);
+    if (marks === undefined) return;
+    for (const mark of marks) {
+      if ((typeof mark === "number" ? mark : instantOf(mark)) < before) marks.delete(mark);
+    }
+    if (marks.size === 0) this.#settled.delete(job);
+  }
+
+  /** Somebody knows the tick to be settled; its records will come by a sync. */
+  markSettled(job: JobId, tick: TickId): void {
+    const marks = this.#settled.get(job);
+    if (marks === undefined) this.#settled.set(job, new Set([markOf(tick)]));
+    else marks.add(markOf(tick));
+  }
+
+  jobs(): Iterable<JobId> {
+    return this.#settled.keys();
+  }
+
+  #openUp(record: RunRecord, key: string): void {
+    this.#open.set(key, record);
+    const ofJob = this.#openOf.get(record.job);
+    if (ofJob === undefined) this.#openOf.set(record.job, new Map([[key, record]]));
+    else ofJob.set(key, record);
+  }
+
+  #close(job: JobId, key: string): void {
+    this.#open.delete(key);
+    const ofJob = this.#openOf.get(job);
+    ofJob?.delete(key);
+    if (ofJob?.size === 0) this.#openOf.delete(job);
+  }
+}

@@ -1,0 +1,338 @@
+/**
+ * Who is there: from links, heartbeats, refused redials and farewells to alive, suspect, dead or left (DESIGN §3).
+ * The arithmetic is in suspicion.ts; this file keeps the members' memory and says what a change of state sets off.
+ */
+import type { MemberView } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { Heartbeat } from "../schema/message.ts";
+import { heartbeatEveryMs } from "./limits.ts";
+import type { Plan } from "./plan.ts";
+import { rollOf } from "./rank.ts";
+import { emit, note, type Member, type Order, type State } from "./state.ts";
+import {
+  clockOffset,
+  clockRefusedMs,
+  clockSamplesKept,
+  clockWarnMs,
+  componentOf,
+  deadAfterMs,
+  medianOffset,
+  stretchOf,
+  suspectAfterMs,
+} from "./suspicion.ts";
+import type { Standing } from "./turn.ts";
+
+/** A redial that is refused this often after a reset means that the process is gone. */
+const refusalsOfTheDead = 2;
+/** How far behind its last heartbeat a peer's word about whom it hears still counts. */
+const hearsMax = 256;
+
+export function memberOf(state: State, id: PeerId): Member {
+  const known = state.members.get(id);
+  if (known !== undefined) return known;
+  const member: Member = {
+    id,
+    heartbeat: undefined,
+    heardMono: undefined,
+    heardWall: undefined,
+    linked: false,
+    reset: false,
+    refusals: 0,
+    outsideMono: undefined,
+    leftIncarnation: undefined,
+    state: "dead",
+    clockSamples: [],
+    clockOffsetMs: undefined,
+    strange: 0,
+  };
+  state.members.set(id, member);
+  state.roll = rollOf([state.settings.self, ...state.members.keys()]);
+  return member;
+}
+
+/** What a peer says of itself that others decide by. */
+function saysOfItself(heartbeat: Heartbeat | undefined): string {
+  return heartbeat === undefined
+    ? ""
+    : `${heartbeat.incarnation} ${heartbeat.name} ${heartbeat.role} ${heartbeat.draining} ${heartbeat.settling}`;
+}
+
+/** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when standing may have changed. */
+export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
+  const member = memberOf(state, from);
+  if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) return false;
+  const before = saysOfItself(member.heartbeat);
+  if (member.heartbeat !== undefined && heartbeat.incarnation > member.heartbeat.incarnation) {
+    member.clockSamples = [];
+  }
+  member.heartbeat = heartbeat;
+  member.heardMono = state.now.mono;
+  member.heardWall = state.now.wall;
+  member.refusals = 0;
+  member.reset = false;
+  member.outsideMono = undefined;
+  if (member.leftIncarnation !== undefined && heartbeat.incarnation > member.leftIncarnation) {
+    member.leftIncarnation = undefined;
+  }
+  if (heartbeat.echo !== undefined) {
+    member.clockSamples.push({
+      sentAt: heartbeat.echo.sentAt,
+      theirHeardAt: heartbeat.echo.heardAt,
+      theirSentAt: heartbeat.sentAt,
+      heardAt: state.now.wall,
+    });
+    if (member.clockSamples.length > clockSamplesKept) member.clockSamples.shift();
+    const offset = clockOffset(member.clockSamples);
+    if (
+      offset !== undefined &&
+      Math.abs(offset) > clockWarnMs &&
+      Math.abs(member.clockOffsetMs ?? 0) <= clockWarnMs
+    ) {
+      note(state, "warn", "a peer's clock differs from this one's", {
+        peer: heartbeat.name,
+        offsetMs: Math.round(offset),
+      });
+    }
+    member.clockOffsetMs = offset;
+  }
+  return assess(state, member) || saysOfItself(heartbeat) !== before;
+}
+
+export function stretch(state: State): number {
+  return stretchOf({ lagMs: state.lagMs, lateAcks: 0 });
+}
+
+function componentNow(state: State): Set<PeerId> {
+  const freshMs = suspectAfterMs(stretch(state));
+  const hears = new Map<PeerId, ReadonlySet<PeerId>>([[state.settings.self, new Set(heard(state))]]);
+  for (const member of state.members.values()) {
+    if (member.heartbeat === undefined || member.heardMono === undefined) continue;
+    if (state.now.mono - member.heardMono <= freshMs) hears.set(member.id, new Set(member.heartbeat.hears));
+  }
+  return componentOf(state.settings.self, hears);
+}
+
+/** The peers heard within the suspect time, as the own heartbeat tells them. */
+export function heard(state: State): PeerId[] {
+  const freshMs = suspectAfterMs(stretch(state));
+  const ids: PeerId[] = [];
+  for (const member of state.members.values()) {
+    const fresh = member.heardMono !== undefined && state.now.mono - member.heardMono <= freshMs;
+    if (fresh && !member.reset && ids.length < hearsMax) ids.push(member.id);
+  }
+  return ids;
+}
+
+function stateOf(state: State, member: Member): Member["state"] {
+  const { now } = state;
+  if (member.leftIncarnation !== undefined) return "left";
+  if (member.heardMono === undefined) return "dead";
+  if (member.refusals >= refusalsOfTheDead) return "dead";
+  const members = [...state.members.values()].filter(
+    ({ state: how }) => how === "alive" || how === "suspect",
+  );
+  const outside = member.outsideMono === undefined ? 0 : now.mono - member.outsideMono;
+  // The silence that led outside counts too: the limit runs from the last word.
+  const silent = now.mono - member.heardMono;
+  if (member.outsideMono !== undefined) {
+    const limit = deadAfterMs(members.length + 1, stretch(state));
+    if (Math.max(outside, silent) >= limit) return "dead";
+  }
+  return member.reset || silent > suspectAfterMs(stretch(state)) ? "suspect" : "alive";
+}
+
+/** Recomputes one member's state; true when it has changed. */
+function assess(state: State, member: Member): boolean {
+  const before = member.state;
+  member.state = stateOf(state, member);
+  if (member.state === before) return false;
+  emit(state, { kind: "tell", event: { kind: "member", member: viewOfMember(member) } });
+  note(state, member.state === "alive" ? "info" : "warn", `peer is ${member.state}`, {
+    peer: member.heartbeat?.name ?? member.id,
+    was: before,
+  });
+  return true;
+}
+
+/** Recomputes every member's state; true when any has changed. */
+export function assessAll(state: State): boolean {
+  const component = componentNow(state);
+  let changed = false;
+  for (const member of state.members.values()) {
+    if (component.has(member.id)) member.outsideMono = undefined;
+    else member.outsideMono ??= state.now.mono;
+    if (assess(state, member)) changed = true;
+  }
+  return changed;
+}
+
+export function linkUp(state: State, peer: PeerId): boolean {
+  const member = memberOf(state, peer);
+  member.linked = true;
+  member.reset = false;
+  member.refusals = 0;
+  return assess(state, member);
+}
+
+export function linkDown(state: State, peer: PeerId, why: "closed" | "reset"): boolean {
+  const member = memberOf(state, peer);
+  member.linked = false;
+  member.reset = why === "reset" || member.leftIncarnation === undefined;
+  return assess(state, member);
+}
+
+export function redialRefused(state: State, peer: PeerId, times: number): boolean {
+  const member = memberOf(state, peer);
+  if (member.linked) return false;
+  member.refusals = times;
+  return assess(state, member);
+}
+
+export function hearLeave(state: State, from: PeerId, incarnation: number): boolean {
+  const member = memberOf(state, from);
+  if (member.heartbeat !== undefined && incarnation < member.heartbeat.incarnation) return false;
+  member.leftIncarnation = incarnation;
+  return assess(state, member);
+}
+
+/** Members that are alive, oneself included. */
+export function livingMembers(state: State): PeerId[] {
+  const ids = [state.settings.self];
+  for (const member of state.members.values()) if (member.state === "alive") ids.push(member.id);
+  return ids;
+}
+
+/** How far this peer's own clock is ahead of the mesh's median (ms); undefined with fewer than three known clocks. */
+export function ownClockOffset(state: State): number | undefined {
+  const median = medianOfClocks(state);
+  return median === undefined ? undefined : -median;
+}
+
+function medianOfClocks(state: State): number | undefined {
+  const offsets = [0];
+  for (const member of state.members.values()) {
+    if (member.state === "alive" && member.clockOffsetMs !== undefined) offsets.push(member.clockOffsetMs);
+  }
+  return medianOffset(offsets);
+}
+
+function admits(plan: Plan, order: Pick<Order, "asked">, id: PeerId, name: string): boolean {
+  const peers = order.asked?.peers ?? plan.peers;
+  return peers === undefined || peers.includes(id) || peers.includes(name);
+}
+
+/** How members stand towards one order, as `turnOf` asks it. Made once per look, for the median is shared. */
+export function standings(
+  state: State,
+  plan: Plan,
+  order: { asked: Order["asked"]; declined: ReadonlySet<PeerId> },
+): (peer: PeerId) => Standing {
+  const median = medianOfClocks(state);
+  const off = (offset: number | undefined): boolean =>
+    median !== undefined && offset !== undefined && Math.abs(offset - median) > clockRefusedMs;
+  return (peer) => {
+    if (peer === state.settings.self) {
+      if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
+        return "untargeted";
+      if (state.settling !== undefined) return "settling";
+      if (state.draining) return "draining";
+      if (off(0)) return "clock";
+      return order.declined.has(peer) ? "declined" : "alive";
+    }
+    const member = state.members.get(peer);
+    if (member === undefined) return "dead";
+    const says = member.heartbeat;
+    if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
+    if (member.state === "dead" || member.state === "left") return member.state;
+    if (says === undefined || says.settling) return "settling";
+    if (says.draining) return "draining";
+    if (off(member.clockOffsetMs)) return "clock";
+    if (order.declined.has(peer)) return "declined";
+    return member.state;
+  };
+}
+
+/** One's own heartbeat to one peer. */
+export function heartbeatTo(
+  state: State,
+  member: Member,
+  open: Heartbeat["open"],
+  hears: PeerId[],
+): Heartbeat {
+  const { settings, now } = state;
+  const echo =
+    member.heartbeat === undefined || member.heardWall === undefined
+      ? undefined
+      : { sentAt: member.heartbeat.sentAt, heardAt: member.heardWall };
+  return {
+    kind: "heartbeat",
+    incarnation: settings.incarnation,
+    name: settings.name,
+    version: settings.version,
+    sentAt: now.wall,
+    ...(echo === undefined ? {} : { echo }),
+    load: state.runs.size,
+    capacity: settings.capacity,
+    role: settings.role,
+    tags: settings.tags,
+    draining: state.draining,
+    settling: state.settling !== undefined,
+    table: state.tableDigest,
+    open,
+    tzdata: settings.tzdata,
+    hears,
+    addresses: [...state.addresses],
+  };
+}
+
+/** How long the next heartbeat may still wait; ms. */
+export function heartbeatDue(state: State): number {
+  return state.heartbeatAtMono + heartbeatEveryMs;
+}
+
+export function viewOfMember(member: Member): MemberView {
+  return {
+    id: member.id,
+    name: member.heartbeat?.name ?? member.id.slice(-8),
+    state: member.state,
+    self: false,
+    draining: member.heartbeat?.draining ?? false,
+    settling: member.heartbeat?.settling ?? false,
+    clockOffsetMs: member.clockOffsetMs,
+    heardAt: member.heardWall,
+    heartbeat: member.heartbeat,
+  };
+}
+
+export function viewOfSelf(state: State): MemberView {
+  const own = heartbeatTo(state, selfAsMember(state), { count: 0, digest: "" }, heard(state));
+  return {
+    id: state.settings.self,
+    name: state.settings.name,
+    state: "alive",
+    self: true,
+    draining: state.draining,
+    settling: state.settling !== undefined,
+    clockOffsetMs: ownClockOffset(state),
+    heardAt: state.now.wall,
+    heartbeat: own,
+  };
+}
+
+function selfAsMember(state: State): Member {
+  return {
+    id: state.settings.self,
+    heartbeat: undefined,
+    heardMono: state.now.mono,
+    heardWall: state.now.wall,
+    linked: true,
+    reset: false,
+    refusals: 0,
+    outsideMono: undefined,
+    leftIncarnation: undefined,
+    state: "alive",
+    clockSamples: [],
+    clockOffsetMs: 0,
+    strange: 0,
+  };
+}

@@ -1,0 +1,278 @@
+/**
+ * An order's way through one peer (DESIGN §5): it comes into sight 2 s before due, is looked at whenever its
+ * circumstances change, and goes when somebody has started it or decided that nobody will.
+ *
+ * `look` is the whole decision, taken from the state as it is now and never from what was expected earlier: a late
+ * timer, a lost message or a pause only means that the next look sees something else. What it decides is carried out
+ * by claims.ts; what the others know is asked for by asking.ts.
+ */
+import { orderKey, runId, tickAt, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
+import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
+import { enqueueAsk } from "./asking.ts";
+import { claim, closeWithout, decline, hold, isFull, launch, replaceRunning, withdraw } from "./claims.ts";
+import { claimAheadMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
+import { livingMembers, standings } from "./members.ts";
+import { overlapVerdict, type Holding } from "./overlap.ts";
+import { isTickOf, pauseAt, type Plan } from "./plan.ts";
+import { rank } from "./rank.ts";
+import { orderKeyOf } from "./records.ts";
+import { lookAgain, type Order, type State } from "./state.ts";
+import { turnOf, type Standing, type Turn } from "./turn.ts";
+
+/** How soon to look again where only time can change the answer. */
+const againMs = 500;
+
+/** Puts a scheduled tick into play, unless it is there or settled. */
+export function addTick(state: State, plan: Plan, instant: number): void {
+  if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
+}
+
+/** Puts an order that somebody asked for into play, unless it is there or settled. */
+export function addAsked(state: State, asked: AskedOrder): void {
+  if (state.ledger.isSettled(asked.job, asked.tick)) return;
+  add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
+}
+
+function add(
+  state: State,
+  job: JobId,
+  tick: TickId,
+  instant: number,
+  trigger: Trigger,
+  asked?: AskedOrder,
+): void {
+  const key = orderKey(job, tick, 1, "0");
+  if (state.orders.has(key)) return;
+  const order: Order = {
+    key,
+    job,
+    tick,
+    instant,
+    attempt: 1,
+    slot: "0",
+    due: instant,
+    trigger,
+    asked,
+    declined: new Set(),
+    ranks: [],
+    roll: undefined,
+    mine: { stage: "none" },
+    lookAt: Infinity,
+  };
+  state.orders.set(key, order);
+  const ofJob = state.ordersOf.get(job);
+  if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
+  else ofJob.add(order);
+  state.touched.add(order);
+}
+
+/** Every member in order of rank for one order, the living and the dead. */
+export function ranksOf(state: State, order: Order): readonly PeerId[] {
+  if (order.roll !== state.roll) {
+    order.roll = state.roll;
+    order.ranks = rank(order.job, order.tick, state.roll);
+  }
+  return order.ranks;
+}
+
+/** The member that speaks for an order that nobody is to run: the first in rank that is alive. */
+export function isTeller(state: State, job: JobId, tick: TickId): boolean {
+  const living = new Set(livingMembers(state));
+  for (const peer of rank(job, tick, state.roll)) if (living.has(peer)) return peer === state.settings.self;
+  return false;
+}
+
+/** True while a claim keeps others off its order. */
+export function shields(state: State, record: RunRecord): boolean {
+  if (record.peer !== state.settings.self && state.members.get(record.peer)?.state !== "alive") return false;
+  return record.waiting !== undefined || state.now.wall < record.due + shieldMs;
+}
+
+function beats(a: RunRecord, b: RunRecord): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
+}
+
+/** Looks at an order and does what is to be done about it now. */
+export function look(state: State, order: Order): void {
+  if (state.orders.get(order.key) !== order) return;
+  const plan = state.jobs.get(order.job);
+  if (state.ledger.isSettled(order.job, order.tick)) return closeWithout(state, order, "out-claimed");
+  if (plan === undefined || isStale(plan, order)) return closeWithout(state, order, "job-changed");
+  if (order.mine.stage === "claiming") return;
+  if (state.settling !== undefined) return lookAgain(state, order, state.now.wall + againMs);
+  if (order.asked?.force !== true && pauseAt(plan, state.now.wall) !== undefined) {
+    return lookPaused(state, plan, order);
+  }
+  const standing = standings(state, plan, order);
+  const ranks = ranksOf(state, order);
+  const turn = turnOf(ranks, state.settings.self, standing);
+  if (order.mine.stage === "claimed") return lookClaimed(state, plan, order, order.mine.claim, standing);
+  if (order.mine.stage === "asking") return lookAsking(state, plan, order, turn);
+  lookUnclaimed(state, plan, order, turn, ranks, standing);
+}
+
+/** The schedule has been edited, or the job disabled, since the order came into sight. */
+function isStale(plan: Plan, order: Order): boolean {
+  if (order.asked !== undefined) return !plan.enabled && order.asked.force !== true;
+  return !isTickOf(plan, order.instant);
+}
+
+function lookPaused(state: State, plan: Plan, order: Order): void {
+  if (order.mine.stage === "claimed") withdraw(state, order, "paused");
+  if (state.now.wall < order.due) return lookAgain(state, order, order.due);
+  if (isTeller(state, order.job, order.tick)) return closeWithout(state, order, "paused", plan, "skipped");
+  lookAgain(state, order, Infinity);
+}
+
+/** The strongest claim of another peer that keeps me off. */
+function rivalOf(state: State, order: Order): RunRecord | undefined {
+  let rival: RunRecord | undefined;
+  for (const record of state.ledger.of(order.key)) {
+    if (record.peer === state.settings.self || record.state !== "claimed" || !shields(state, record))
+      continue;
+    if (rival === undefined || beats(record, rival)) rival = record;
+  }
+  return rival;
+}
+
+function hasForeignClaim(state: State, order: Order): boolean {
+  for (const record of state.ledger.of(order.key)) {
+    if (record.peer !== state.settings.self && record.state === "claimed") return true;
+  }
+  return false;
+}
+
+function lookUnclaimed(
+  state: State,
+  plan: Plan,
+  order: Order,
+  turn: Turn | undefined,
+  ranks: readonly PeerId[],
+  standing: (peer: PeerId) => Standing,
+): void {
+  const now = state.now.wall;
+  const rival = rivalOf(state, order);
+  if (rival !== undefined) {
+    return lookAgain(state, order, rival.waiting === undefined ? order.due + shieldMs : Infinity);
+  }
+  if (turn === undefined) {
+    if (standsFirstOfTheFull(state, ranks, standing)) {
+      return claim(state, plan, order, rankAmong(ranks, standing, state), { waiting: "capacity" });
+    }
+    return lookAgain(state, order, now < order.due ? order.due : Infinity);
+  }
+  const turnAt = turn.waitMs === 0 ? order.due - claimAheadMs : order.due + turn.waitMs;
+  if (now < turnAt) return lookAgain(state, order, turnAt);
+  if (order.trigger === "schedule" && now - order.due > overdueMs) {
+    // From here on it is catch-up's business (sweep.ts), which touches the order again.
+    return lookAgain(state, order, Infinity);
+  }
+  if (order.trigger === "catch-up" && state.healing.size > 0) return lookAgain(state, order, now + againMs);
+  if (isFull(state)) return decline(state, order);
+  const timely = turn.waitMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
+  if (timely && !hasForeignClaim(state, order)) return claim(state, plan, order, turn, {});
+  enqueueAsk(state, order, turn);
+}
+
+/** Everybody who could run it is at capacity, and I am the first of them: it waits here for a place. */
+function standsFirstOfTheFull(
+  state: State,
+  ranks: readonly PeerId[],
+  standing: (peer: PeerId) => Standing,
+): boolean {
+  for (const peer of ranks) {
+    const how = standing(peer);
+    if (how === "alive" || how === "suspect") return false;
+  }
+  return ranks.find((peer) => standing(peer) === "declined") === state.settings.self;
+}
+
+function rankAmong(ranks: readonly PeerId[], standing: (peer: PeerId) => Standing, state: State): Turn {
+  const admitted = ranks.filter((peer) => standing(peer) !== "untargeted");
+  return { rank: admitted.indexOf(state.settings.self), waitMs: 0, passed: [] };
+}
+
+function lookAsking(state: State, plan: Plan, order: Order, turn: Turn | undefined): void {
+  if (order.mine.stage !== "asking") return;
+  const rival = rivalOf(state, order);
+  if (turn === undefined || rival !== undefined) {
+    order.mine = { stage: "none" };
+    return lookAgain(state, order, state.now.wall + againMs);
+  }
+  const { ask } = order.mine;
+  if (ask.waiting.size > 0 && state.now.mono < ask.untilMono) {
+    return lookAgain(state, order, state.now.wall + (ask.untilMono - state.now.mono));
+  }
+  order.mine = { stage: "none" };
+  if (isFull(state)) return decline(state, order);
+  claim(state, plan, order, turn, { asked: true });
+}
+
+/** My claim is durable and said. Before the start all is looked at once more, in the very step that starts it. */
+function lookClaimed(
+  state: State,
+  plan: Plan,
+  order: Order,
+  own: RunRecord,
+  standing: (peer: PeerId) => Standing,
+): void {
+  if (order.mine.stage !== "claimed") return;
+  const now = state.now.wall;
+  const how = standing(state.settings.self);
+  if (how !== "alive" && how !== "declined") {
+    withdraw(state, order, how === "untargeted" ? "job-changed" : how);
+    return lookAgain(state, order, now + againMs);
+  }
+  const rival = rivalOf(state, order);
+  if (rival !== undefined && beats(rival, own)) {
+    withdraw(state, order, "out-claimed");
+    return lookAgain(state, order, rival.waiting === undefined ? order.due + shieldMs : Infinity);
+  }
+  const startAt = Math.max(order.due, order.mine.mayStartAt);
+  if (now < startAt) return lookAgain(state, order, startAt);
+  if (own.waiting === undefined && now - startAt > lateMs) {
+    // I was held up: somebody may have stepped in meanwhile, so the claim is made anew, and asked for first.
+    withdraw(state, order, "late");
+    return look(state, order);
+  }
+  switch (overlapVerdict(plan.overlap, holdingsOf(state, order))) {
+    case "skip":
+      return closeWithout(state, order, "overlap", plan, "skipped");
+    case "wait":
+      hold(state, order, "overlap");
+      return lookAgain(state, order, Infinity);
+    case "replace":
+      hold(state, order, "overlap");
+      replaceRunning(state, order);
+      return lookAgain(state, order, now + 2 * againMs);
+    case "go":
+      if (state.runs.size >= state.settings.capacity) {
+        hold(state, order, "capacity");
+        return lookAgain(state, order, Infinity);
+      }
+      launch(state, plan, order);
+  }
+}
+
+/** What others hold of the same job, as `overlapVerdict` takes it. */
+function holdingsOf(state: State, order: Order): Holding[] {
+  const holdings: Holding[] = [];
+  for (const record of state.ledger.openOf(order.job)) {
+    const key = orderKeyOf(record);
+    if (key === order.key) continue;
+    const started = record.state === "running" || state.runs.has(runId(record));
+    if (!started && !shields(state, record)) continue;
+    holdings.push({
+      running: started,
+      waiting: record.waiting === "overlap",
+      earlier: record.due < order.due || (record.due === order.due && key < order.key),
+    });
+  }
+  for (const [key, { job, due }] of state.askedByOthers) {
+    if (key === order.key || job !== order.job) continue;
+    if (due < order.due || (due === order.due && key < order.key)) {
+      holdings.push({ running: false, waiting: false, earlier: true });
+    }
+  }
+  return holdings;
+}

@@ -1,0 +1,127 @@
+/**
+ * This peer's own runs, from the launcher's word that a child has started to the record of its end; and the word
+ * `lost` over runs whose peer is gone (DESIGN §5.7, §8).
+ */
+import type { ChildOutcome } from "../ports.ts";
+import { runId, type RunId } from "../schema/ids.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { commit, serveLine } from "./claims.ts";
+import { addAsked, addTick, isTeller } from "./orders.ts";
+import { orderKeyOf } from "./records.ts";
+import { emit, note, type OwnRun, type State } from "./state.ts";
+
+export function childStarted(state: State, run: RunId, at: number): void {
+  const own = state.runs.get(run);
+  if (own === undefined) return;
+  const { waiting: _, ...claim } = own.record;
+  own.record = commit(state, { ...claim, state: "running", startedAt: at, version: claim.version + 1 });
+}
+
+export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: number): void {
+  const own = state.runs.get(run);
+  if (own === undefined) return;
+  state.runs.delete(run);
+  const record = commit(state, endOf(own, outcome, at));
+  serveLine(state);
+  if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
+  note(state, "warn", "a run did not start", { run, why: outcome.reason });
+  if (outcome.why === "late") backIntoPlay(state, own);
+}
+
+/** It never started, so whoever's turn it is now may run it. */
+function backIntoPlay(state: State, own: OwnRun): void {
+  if (own.order.asked !== undefined) addAsked(state, own.order.asked);
+  else addTick(state, own.plan, own.order.instant);
+}
+
+function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
+  const { waiting: _, ...record } = own.record;
+  const ended = { ...record, finishedAt: at, version: record.version + 1 };
+  if (outcome.kind === "not-started") {
+    return outcome.why === "late"
+      ? { ...ended, state: "withdrawn", reason: "late" }
+      : { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+  }
+  const log = { logBytes: outcome.logBytes, logTruncated: outcome.logTruncated };
+  if (own.cancelled !== undefined || outcome.kind === "cancelled") {
+    const { by, reason } = own.cancelled ?? { by: "cicada", reason: "the peer was stopped" };
+    const said = reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
+    return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
+  }
+  switch (outcome.kind) {
+    case "timeout":
+      return { ...ended, ...log, state: "timeout" };
+    case "signalled":
+      return { ...ended, ...log, state: "failed", signal: outcome.signal };
+    case "exited":
+      return {
+        ...ended,
+        ...log,
+        state: outcome.exitCode === 0 ? "succeeded" : "failed",
+        exitCode: outcome.exitCode,
+      };
+  }
+}
+
+/** After a restart: an own run or claim of an earlier life is ended, for nobody else can (DESIGN §5.7). */
+export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
+  const { waiting: _, ...rest } = record;
+  const ran = record.state === "running" || started.has(runId(record));
+  commit(state, {
+    ...rest,
+    state: ran ? "lost" : "withdrawn",
+    reason: "restarted",
+    version: record.version + 1,
+    finishedAt: state.now.wall,
+  });
+}
+
+/** Runs on members that are dead or have left are declared lost by the first living member in rank. */
+export function declareLost(state: State): void {
+  for (const record of [...state.ledger.open()]) {
+    if (record.peer === state.settings.self) continue;
+    const how = state.members.get(record.peer)?.state ?? "dead";
+    if (how !== "dead" && how !== "left") continue;
+    if (record.state === "claimed") {
+      // A claim that never started binds nobody once its order is settled by another.
+      if (state.ledger.isSettled(record.job, record.tick)) state.ledger.drop(record);
+    } else if (isTeller(state, record.job, record.tick)) {
+      note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
+      commit(state, {
+        ...record,
+        state: "lost",
+        by: state.settings.self,
+        reason: how === "left" ? "its peer left" : "its peer died",
+        version: record.version + 1,
+        finishedAt: state.now.wall,
+      });
+    }
+  }
+}
+
+/** Takes in records from elsewhere; own ones come back only as echoes. What says more is stored. */
+export function takeRecords(state: State, records: readonly RunRecord[]): void {
+  const moved: RunRecord[] = [];
+  for (const record of records) {
+    const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
+    // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
+    if (own && state.runs.has(runId(record))) continue;
+    const recent = state.now.wall - record.due < recentMs;
+    const taken = state.ledger.take(record, state.now.mono, recent);
+    if (!taken.moved) continue;
+    moved.push(record);
+    emit(state, { kind: "tell", event: { kind: "run", record } });
+    const order = state.orders.get(orderKeyOf(record));
+    if (order !== undefined) state.touched.add(order);
+    for (const other of state.ordersOf.get(record.job) ?? []) state.touched.add(other);
+    if (own && (record.state === "claimed" || record.state === "running")) {
+      endEarlierLife(state, record, nothingStarted);
+    }
+  }
+  if (moved.length > 0) {
+    emit(state, { kind: "store", writes: moved.map((record) => ({ kind: "record", record })) });
+  }
+}
+
+const recentMs = 120_000;
+const nothingStarted: ReadonlySet<RunId> = new Set();

@@ -1,0 +1,83 @@
+/**
+ * Settling, and looking for ticks that nobody kept (DESIGN §3, §7).
+ *
+ * A peer that starts, or that slept longer than the suspect time, starts nothing until it has heard what the others
+ * decided meanwhile: table and records from everyone it knows who answers, at most 5 s. One that knows nobody settles
+ * at once. Then it looks back over the time in which it may have missed something.
+ */
+import type { PeerId } from "../schema/ids.ts";
+import { withdraw } from "./claims.ts";
+import { pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
+import { addTick } from "./orders.ts";
+import { ticksOf, type Plan } from "./plan.ts";
+import { note, type State } from "./state.ts";
+
+export function beginSettling(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
+  state.settling = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
+}
+
+/** Ends settling when nobody is awaited any more, or at the limit. */
+export function trySettled(state: State): void {
+  const { settling } = state;
+  if (settling === undefined) return;
+  const waited = state.now.mono - settling.sinceMono;
+  const complete = settling.awaiting.size === 0 && settling.unresolved === 0;
+  if (!complete && waited < settleLimitMs) return;
+  state.settling = undefined;
+  state.heartbeatAtMono = -Infinity;
+  note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: settling.awaiting.size });
+  for (const plan of state.jobs.values()) scanJob(state, plan);
+  state.scanFrom = state.now.wall;
+  for (const order of state.orders.values()) state.touched.add(order);
+}
+
+/** Table and records of that peer are here. */
+export function synced(state: State, peer: PeerId): void {
+  state.healing.delete(peer);
+  const { settling } = state;
+  if (settling === undefined) return;
+  if (!settling.awaiting.delete(peer) && settling.unresolved > 0) settling.unresolved--;
+  trySettled(state);
+}
+
+/** A peer that was away is back: nothing is caught up until its records are here, or the limit has passed. */
+export function beginHealing(state: State, peer: PeerId): void {
+  if (state.settling === undefined) state.healing.set(peer, state.now.mono);
+}
+
+export function forgetHealing(state: State): void {
+  for (const [peer, sinceMono] of state.healing) {
+    if (state.now.mono - sinceMono >= settleLimitMs) state.healing.delete(peer);
+  }
+}
+
+/**
+ * Every tick of the job that has no record, in its catch-up window and in the time in which this peer was away,
+ * comes into play; what becomes of it is catch-up's to say.
+ */
+export function scanJob(state: State, plan: Plan): void {
+  const { wall } = state.now;
+  const from = Math.max(wall - scanBackMs, Math.min(wall - plan.catchUp.windowMs, state.scanFrom));
+  for (const instant of ticksOf(plan, from, wall + 1, scanTicks)) addTick(state, plan, instant);
+}
+
+/**
+ * Called first in every step: a gap since the last one that is longer than the suspect time means that this process
+ * was paused. Others may have stepped in, so its claims are taken back and it settles anew.
+ */
+export function noticePause(state: State): void {
+  const gapMs = state.now.mono - state.lastStepMono;
+  if (!state.alive || gapMs <= pauseMs) return;
+  note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
+  for (const order of [...state.claims, ...state.line]) withdraw(state, order, "paused-peer");
+  for (const order of state.orders.values())
+    if (order.mine.stage === "asking") order.mine = { stage: "none" };
+  state.asks.clear();
+  const living = [...state.members.values()].filter((member) => member.linked && member.state !== "left");
+  beginSettling(
+    state,
+    living.map((member) => member.id),
+    0,
+  );
+  state.scanFrom = Math.min(state.scanFrom, state.now.wall - gapMs);
+}

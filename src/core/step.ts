@@ -1,0 +1,277 @@
+/**
+ * One peer's decisions: events in, effects out (DESIGN §2). The same state and event give the same effects in the
+ * same order; nothing outside `state` is read or touched. This file is the only branching point: it takes the event
+ * to whom it concerns, then looks at what has come due or was touched, then says when to be woken.
+ */
+import { createHash } from "node:crypto";
+import { never } from "../errors.ts";
+import type { AskedOrder } from "../schema/run.ts";
+import type { MessageOf } from "../schema/message.ts";
+import { flushAsks, hearAnswer, hearAsk } from "./asking.ts";
+import { claimStored, withdraw } from "./claims.ts";
+import { commandStored, hearCancel, obey } from "./commands.ts";
+import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
+import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
+import {
+  assessAll,
+  heard,
+  hearHeartbeat,
+  hearLeave,
+  heartbeatTo,
+  linkDown,
+  linkUp,
+  memberOf,
+  redialRefused,
+} from "./members.ts";
+import { addAsked, addTick, look } from "./orders.ts";
+import { planJob } from "./plan.ts";
+import { orderKeyOf } from "./records.ts";
+import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
+import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./settle.ts";
+import { emit, note, type Member, type State } from "./state.ts";
+import { sweep } from "./sweep.ts";
+import type { OrderKey, PeerId } from "../schema/ids.ts";
+
+/** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
+const strangeMax = 3;
+
+export function step(state: State, event: Event): Effect[] {
+  state.effects = [];
+  state.now = event.now;
+  noticePause(state);
+  state.lastStepMono = event.now.mono;
+  take(state, event);
+  if (state.alive) {
+    everySecond(state);
+    workThrough(state);
+    planWake(state);
+  }
+  return state.effects;
+}
+
+function take(state: State, event: Event): void {
+  switch (event.kind) {
+    case "loaded":
+      return openLife(state, event);
+    case "woke":
+      // The wake-up's own lateness is the measure of how slow this peer is; it fades when it is well again.
+      state.lagMs = Math.max(event.now.mono - state.plannedWakeMono, state.lagMs / 2);
+      return;
+    case "heard":
+      return hear(state, event.from, event.message);
+    case "learned":
+      takeRecords(state, event.records);
+      return takeOrders(state, event.orders);
+    case "synced":
+      return synced(state, event.peer);
+    case "tableChanged":
+      state.tableDigest = event.tableDigest;
+      return event.changes.forEach((change) => takeChange(state, change));
+    case "linkUp":
+      return upWith(state, event.peer);
+    case "linkDown":
+      state.settling?.awaiting.delete(event.peer);
+      if (linkDown(state, event.peer, event.why)) membersChanged(state);
+      return;
+    case "redialRefused":
+      state.settling?.awaiting.delete(event.peer);
+      if (redialRefused(state, event.peer, event.times)) membersChanged(state);
+      return;
+    case "childStarted":
+      return childStarted(state, event.run, event.at);
+    case "childEnded":
+      return childEnded(state, event.run, event.outcome, event.at);
+    case "asked": {
+      const answer = obey(state, event.command, event.token, event.random);
+      if (answer !== undefined) emit(state, { kind: "answer", token: event.token, answer });
+      return;
+    }
+    case "stored":
+      return stored(state, event.token, event.failed ?? false);
+    case "drain":
+      return drain(state);
+    default:
+      return never(event);
+  }
+}
+
+function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
+  const { mono, wall } = state.now;
+  state.alive = true;
+  state.heartbeatAtMono = -Infinity;
+  state.sweepAtMono = mono;
+  state.plannedWakeMono = mono;
+  state.scanFrom = event.lastAlive ?? wall;
+  state.tableDigest = event.tableDigest;
+  state.addresses = event.addresses;
+  for (const record of event.records) {
+    const recent = wall - record.due < rememberRecordsMs;
+    state.ledger.take(record, mono, recent);
+  }
+  for (const record of state.ledger.openOn(state.settings.self)) endEarlierLife(state, record, event.started);
+  for (const job of event.jobs) takeChange(state, { id: job.id, job });
+  takeOrders(state, event.orders, true);
+  for (const peer of event.expected) memberOf(state, peer);
+  beginSettling(state, event.expected, event.unresolved);
+  trySettled(state);
+}
+
+const rememberRecordsMs = 120_000;
+
+function hear(state: State, from: PeerId, message: CoreMessage): void {
+  switch (message.kind) {
+    case "heartbeat":
+      if (hearHeartbeat(state, from, message)) membersChanged(state);
+      return compareOpen(state, from, message);
+    case "runs":
+      return hearRuns(state, from, message);
+    case "leave":
+      if (hearLeave(state, from, message.incarnation)) membersChanged(state);
+      return;
+    case "ask":
+      return hearAsk(state, from, message);
+    case "answer":
+      takeRecords(state, message.records);
+      return hearAnswer(state, from, message);
+    default:
+      return never(message);
+  }
+}
+
+function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
+  takeRecords(state, message.records);
+  takeOrders(state, message.orders);
+  for (const key of message.declined) {
+    const order = state.orders.get(key as OrderKey);
+    if (order === undefined) continue;
+    order.declined.add(from);
+    state.touched.add(order);
+  }
+  for (const { run, by, reason } of message.cancels) hearCancel(state, run, by, reason);
+}
+
+function takeOrders(state: State, orders: readonly AskedOrder[], known = false): void {
+  const fresh = orders.filter((order) => !state.ledger.isSettled(order.job, order.tick));
+  for (const order of fresh) addAsked(state, order);
+  if (!known && fresh.length > 0) {
+    emit(state, { kind: "store", writes: fresh.map((order) => ({ kind: "order", order })) });
+  }
+}
+
+function takeChange(state: State, { id, job }: JobChange): void {
+  const plan = job === undefined ? undefined : planJob(job);
+  if (plan === undefined || Array.isArray(plan)) {
+    state.jobs.delete(id);
+    state.timetable.remove(id);
+    if (Array.isArray(plan)) note(state, "warn", "a job can't be read here", { job: id });
+  } else {
+    state.jobs.set(id, plan);
+    state.timetable.enter(plan, state.now.wall);
+    if (state.settling === undefined) scanJob(state, plan);
+  }
+  for (const order of state.ordersOf.get(id) ?? []) state.touched.add(order);
+}
+
+function upWith(state: State, peer: PeerId): void {
+  const before = memberOf(state, peer).state;
+  if (linkUp(state, peer)) membersChanged(state);
+  if (before === "dead") beginHealing(state, peer);
+  sendHeartbeat(state, memberOf(state, peer), openDigest(state, state.settings.self), heard(state));
+}
+
+function membersChanged(state: State): void {
+  for (const order of state.orders.values()) state.touched.add(order);
+  if (state.settling === undefined) declareLost(state);
+}
+
+function stored(state: State, token: number, failed: boolean): void {
+  const pending = state.pending.get(token);
+  state.pending.delete(token);
+  state.diskFailures = failed ? state.diskFailures + 1 : 0;
+  if (pending === undefined) return;
+  if (pending.kind === "claim") claimStored(state, pending.order, failed);
+  else commandStored(state, pending, failed);
+}
+
+/** Takes no more ticks: claims go back, so that the others run them on time. */
+function drain(state: State): void {
+  if (state.draining) return;
+  state.draining = true;
+  state.heartbeatAtMono = -Infinity;
+  for (const order of [...state.claims, ...state.line]) withdraw(state, order, "draining");
+  for (const order of state.orders.values()) state.touched.add(order);
+}
+
+function everySecond(state: State): void {
+  trySettled(state);
+  const { mono } = state.now;
+  if (mono >= state.heartbeatAtMono + heartbeatEveryMs) {
+    state.heartbeatAtMono = mono;
+    if (assessAll(state)) membersChanged(state);
+    const open = openDigest(state, state.settings.self);
+    const hears = heard(state);
+    for (const member of state.members.values()) if (member.linked) sendHeartbeat(state, member, open, hears);
+  }
+  if (mono >= state.sweepAtMono + sweepEveryMs) {
+    state.sweepAtMono = mono;
+    sweep(state);
+  }
+}
+
+function sendHeartbeat(
+  state: State,
+  member: Member,
+  open: { count: number; digest: string },
+  hears: PeerId[],
+): void {
+  const message = heartbeatTo(state, member, open, hears);
+  emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
+}
+
+/** Count and digest of what a peer has open, as far as this one knows. */
+function openDigest(state: State, peer: PeerId): { count: number; digest: string } {
+  const keys = state.ledger.openOn(peer).map((record) => `${orderKeyOf(record)} ${record.state}`);
+  if (keys.length === 0) return { count: 0, digest: "" };
+  const digest = createHash("sha256").update(keys.toSorted().join("\n")).digest("hex").slice(0, 16);
+  return { count: keys.length, digest };
+}
+
+/** A peer whose open orders are long other than I know them: some gossip was lost, so its records are fetched. */
+function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">): void {
+  const member = memberOf(state, from);
+  const known = openDigest(state, from);
+  const same = known.count === message.open.count && known.digest === message.open.digest;
+  member.strange = same ? 0 : member.strange + 1;
+  if (member.strange < strangeMax) return;
+  member.strange = 0;
+  emit(state, { kind: "syncRecent", peer: from });
+}
+
+/** Ticks that come into sight, orders whose time has come, and all that was touched on the way. */
+function workThrough(state: State): void {
+  const { wall } = state.now;
+  for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) addTick(state, plan, instant);
+  for (let top = state.agenda.peek(); top !== undefined && top.at <= wall; top = state.agenda.peek()) {
+    state.agenda.pop();
+    if (top.order.lookAt === top.at) {
+      top.order.lookAt = Infinity;
+      state.touched.add(top.order);
+    }
+  }
+  while (state.touched.size > 0 || state.toAsk.length > 0) {
+    for (const order of state.touched) {
+      state.touched.delete(order);
+      look(state, order);
+    }
+    flushAsks(state);
+  }
+}
+
+function planWake(state: State): void {
+  const { wall, mono } = state.now;
+  const tickAt = (state.timetable.soonest() ?? Infinity) - claimAheadMs;
+  const orderAt = state.agenda.peek()?.at ?? Infinity;
+  const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
+  state.plannedWakeMono = Math.min(mono + inMs, state.heartbeatAtMono + heartbeatEveryMs);
+  emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });
+}

@@ -1,0 +1,79 @@
+/**
+ * What is looked through every few seconds, because no single event says that it has come due: ticks overdue by more
+ * than 30 s, runs of dead peers, old memory.
+ */
+import { catchUp } from "./catchup.ts";
+import { closeWithout } from "./claims.ts";
+import { forgetAsks } from "./asking.ts";
+import { overdueMs, rememberMs, scanBackMs } from "./limits.ts";
+import { isTeller, shields } from "./orders.ts";
+import { ticksOf, type Plan } from "./plan.ts";
+import { declareLost } from "./runs.ts";
+import { forgetHealing } from "./settle.ts";
+import { note, type Order, type State } from "./state.ts";
+
+export function sweep(state: State): void {
+  forgetAsks(state);
+  forgetHealing(state);
+  state.ledger.fade(state.now.mono - rememberMs);
+  for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
+  if (state.settling !== undefined) return;
+  declareLost(state);
+  if (state.healing.size > 0) return;
+  for (const [job, orders] of state.ordersOf) {
+    const plan = state.jobs.get(job);
+    if (plan !== undefined) lookOverdue(state, plan, orders);
+  }
+}
+
+/** Nothing younger than the catch-up window and an hour is forgotten, nor what the last scan could look for. */
+function forgetBefore(state: State, plan: Plan | undefined): number {
+  const { wall } = state.now;
+  const windowMs = Math.min(scanBackMs, (plan?.catchUp.windowMs ?? 0) + 3_600_000);
+  return Math.min(wall - windowMs, Math.max(state.scanFrom, wall - scanBackMs));
+}
+
+function isHeld(state: State, order: Order): boolean {
+  if (order.mine.stage !== "none") return true;
+  for (const record of state.ledger.of(order.key)) {
+    if (record.state === "claimed" && shields(state, record)) return true;
+  }
+  return false;
+}
+
+function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
+  const { wall } = state.now;
+  const overdue = [...orders]
+    .filter((order) => wall - order.due > overdueMs && !isHeld(state, order))
+    .toSorted((a, b) => a.instant - b.instant);
+  const asked = overdue.filter((order) => order.asked !== undefined);
+  for (const order of asked) {
+    if (wall - order.due > Math.max(plan.catchUp.windowMs, overdueMs)) miss(state, plan, order, "window");
+    else state.touched.add(order);
+  }
+  const scheduled = overdue.filter((order) => order.asked === undefined);
+  const last = scheduled.at(-1);
+  if (last === undefined) return;
+  const newer = ticksOf(plan, last.instant + 1, wall + 1, 1);
+  const verdicts = catchUp(
+    plan.catchUp,
+    scheduled.map((order) => order.instant),
+    newer[0] ?? last.instant,
+    wall,
+  );
+  scheduled.forEach((order, place) => {
+    const verdict = verdicts[place];
+    if (verdict === undefined) return;
+    if (!verdict.run) return miss(state, plan, order, verdict.reason);
+    order.trigger = "catch-up";
+    order.declined.clear();
+    state.touched.add(order);
+  });
+}
+
+/** Nobody will run it: said by the first living member in rank, so that the tick has a story. */
+function miss(state: State, plan: Plan, order: Order, reason: string): void {
+  if (!isTeller(state, order.job, order.tick)) return;
+  note(state, "warn", "a tick was missed", { job: order.job, tick: order.tick, reason });
+  closeWithout(state, order, reason, plan, "missed");
+}

@@ -1,0 +1,71 @@
+/**
+ * What a peer shows of its state: a snapshot that shares nothing with it, and who would run the coming ticks.
+ */
+import type { NextTick, View } from "../ports.ts";
+import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
+import type { Quarantined } from "../schema/job.ts";
+import { standings, viewOfMember, viewOfSelf } from "./members.ts";
+import { nextTickOf } from "./plan.ts";
+import { rank } from "./rank.ts";
+import type { State } from "./state.ts";
+import { lineOf } from "./turn.ts";
+
+export function viewOf(
+  state: State,
+  quarantined: readonly Quarantined[],
+  counters: Readonly<Record<string, number>>,
+): View {
+  return {
+    self: viewOfSelf(state),
+    members: [viewOfSelf(state), ...[...state.members.values()].map(viewOfMember)],
+    jobs: new Map([...state.jobs].map(([id, plan]) => [id, plan.job])),
+    quarantined,
+    open: [...state.ledger.open()],
+    notReady: notReady(state),
+    counters,
+  };
+}
+
+/** Reasons for which this peer keeps no ticks, in words. */
+export function notReady(state: State): string[] {
+  const reasons: string[] = [];
+  if (!state.alive) reasons.push("starting: the data folder is being read");
+  if (state.settling !== undefined) reasons.push("settling: waiting for the other peers' table and records");
+  if (state.draining) reasons.push("draining: the peer is being stopped");
+  if (state.diskFailures > 0) reasons.push("the data folder can't be written");
+  if (state.alive && standsOff(state)) reasons.push("this peer's clock is far off the others' median");
+  return reasons;
+}
+
+function standsOff(state: State): boolean {
+  for (const plan of state.jobs.values()) {
+    return standings(state, plan, { asked: undefined, declined: new Set() })(state.settings.self) === "clock";
+  }
+  return false;
+}
+
+/** The coming ticks of a job, each with its runner and fall-backs as the members stand now; undefined = no such job. */
+export function nextTicks(state: State, id: JobId, count: number): NextTick[] | undefined {
+  const plan = state.jobs.get(id);
+  if (plan === undefined) return undefined;
+  const standing = standings(state, plan, { asked: undefined, declined: new Set() });
+  const nameOf = (peer: PeerId): string =>
+    peer === state.settings.self
+      ? state.settings.name
+      : (state.members.get(peer)?.heartbeat?.name ?? peer.slice(-8));
+  const ticks: NextTick[] = [];
+  let after = state.now.wall;
+  while (ticks.length < count) {
+    const at = nextTickOf(plan, after);
+    if (at === undefined) return ticks;
+    const tick = tickAt(at);
+    const line = lineOf(rank(id, tick, state.roll), standing);
+    ticks.push({
+      tick,
+      startsAt: at,
+      peers: line.map((peer, place) => ({ id: peer, name: nameOf(peer), rank: place })),
+    });
+    after = at;
+  }
+  return ticks;
+}

@@ -1,0 +1,109 @@
+/**
+ * I6, accounted; I7, durable; I8, convergence: what the peers know, compared with each other and with the truth.
+ *
+ * I8: 27 s and 30 s after the heal the peers are compared; a job or record on which the same two peers differ both
+ * times, with the same two words, was not just on its way. Nor may a peer have an update that waits for another.
+ * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, none of them open unless
+ * the run is truly still on; each start of the truth has its record; and each required tick without a start has
+ * one that says why.
+ * I7: a job whose last wish was answered, and settled before the next one was made, is there (or gone) on every peer.
+ */
+import { instantOf } from "../../schema/ids.ts";
+import type { Breach, Evidence, Knowledge, RecordSeen } from "../truth.ts";
+import { requiredTicks } from "./ticks.ts";
+import { jobsOf, lastWord } from "./wishes.ts";
+
+const quietMs = 120_000;
+
+export function checkConvergence(evidence: Evidence): Breach[] {
+  const rounds = evidence.settled.map(differences);
+  const [first, second] = rounds;
+  if (first === undefined || second === undefined) return [];
+  return [...second]
+    .filter((difference) => first.has(difference))
+    .map((what) => ({ rule: "I8", at: evidence.healedAt, what }) as const);
+}
+
+/** Sentences on what two peers see differently. */
+function differences(knowledge: readonly Knowledge[]): Set<string> {
+  const found = new Set<string>();
+  for (const { peer, complaint } of knowledge)
+    if (complaint !== undefined) found.add(`${peer}: ${complaint}`);
+  const [reference, ...others] = knowledge;
+  if (reference === undefined) return found;
+  for (const other of others) {
+    for (const job of new Set([...reference.jobs.keys(), ...other.jobs.keys()])) {
+      const [one, two] = [reference.jobs.get(job), other.jobs.get(job)];
+      if (one !== two) found.add(`job ${job}: ${reference.peer} has ${one}, ${other.peer} has ${two}`);
+    }
+    for (const key of new Set([...reference.records.keys(), ...other.records.keys()])) {
+      const [one, two] = [reference.records.get(key), other.records.get(key)];
+      if (one?.writing === two?.writing) continue;
+      found.add(`record ${key}: ${reference.peer} has ${one?.state}, ${other.peer} has ${two?.state}`);
+    }
+  }
+  return found;
+}
+
+export function checkAccounts(evidence: Evidence): Breach[] {
+  const before = evidence.to - quietMs;
+  const old = evidence.final.map((knowledge) => ({
+    ...knowledge,
+    records: new Map([...knowledge.records].filter(([, record]) => instantOf(record.tick) < before)),
+  }));
+  const breaches: Breach[] = [...differences(old)].map((what) => ({ rule: "I6", at: evidence.to, what }));
+  const [reference] = old;
+  if (reference === undefined) return breaches;
+  return [
+    ...breaches,
+    ...checkTruth(evidence, reference, before),
+    ...checkSilence(evidence, reference, before),
+  ];
+}
+
+/** Each start has its record, and each record that is open has its run. */
+function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breach[] {
+  const breaches: Breach[] = [];
+  const name = ({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing">) =>
+    `${job}@${tick}~${attempt} on ${peer}`;
+  const records = Map.groupBy(known.records.values(), name);
+  const on = new Set(evidence.runs.filter((run) => (run.end ?? Infinity) > before).map(name));
+  for (const run of evidence.runs) {
+    if (instantOf(run.tick) >= before || run.start >= before || records.has(name(run))) continue;
+    breaches.push({ rule: "I6", at: run.start, what: `${name(run)} started and no record says so` });
+  }
+  for (const record of known.records.values()) {
+    const open = record.state === "claimed" || record.state === "running";
+    if (!open || on.has(name(record))) continue;
+    const waits = evidence.runs.some((run) => run.job === record.job && (run.end ?? Infinity) > before);
+    if (record.state === "claimed" && waits) continue;
+    const what = `${name(record)} is still ${record.state}, and no such run is on`;
+    breaches.push({ rule: "I6", at: instantOf(record.tick), what });
+  }
+  return breaches;
+}
+
+/** A tick that did not run says why. */
+function checkSilence(evidence: Evidence, known: Knowledge, before: number): Breach[] {
+  const told = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
+  return requiredTicks(evidence, evidence.from, before, quietMs)
+    .filter(({ job, tick }) => !told.has(`${job}@${tick}`))
+    .map(({ job, tick, instant }) => ({
+      rule: "I6",
+      at: instant,
+      what: `nothing is on record of ${job}@${tick}`,
+    }));
+}
+
+export function checkDurability(evidence: Evidence): Breach[] {
+  return jobsOf(evidence).flatMap((job) => {
+    const word = lastWord(evidence, job);
+    if (word === "unclear") return [];
+    const wrong = evidence.final.filter(({ jobs }) => jobs.has(job) !== (word === "there"));
+    return wrong.map(({ peer }) => ({
+      rule: "I7" as const,
+      at: evidence.to,
+      what: `${job} must be ${word}, and on ${peer} it is not`,
+    }));
+  });
+}

@@ -1,0 +1,75 @@
+/**
+ * I3, bounded duplicates, and I11, zombies.
+ *
+ * I3: one order (job, tick, attempt) starts at most once on each peer, and at most as often as there were components
+ * around its starts: sets of peers that could talk to each other all through from 15 s before the first start to the
+ * last one. A peer that was down, paused or disturbed in that time counts as a component of its own. So in
+ * a time without faults it starts exactly once at most (I1 says at least).
+ *
+ * I11: a peer that was paused for more than 5 s starts nothing, in the 10 s after it goes on, that another peer had
+ * started before that, provided that the two could talk ever since it went on.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Breach, Evidence, Run } from "../truth.ts";
+import { components, longPauses } from "./surroundings.ts";
+import { groupRuns } from "./ticks.ts";
+
+const beforeMs = 15_000;
+const suspectMs = 5_000;
+const watchedMs = 10_000;
+
+function orderOf(run: Run): string {
+  return `${run.job}@${run.tick}~${run.attempt}`;
+}
+
+export function checkDuplicates(evidence: Evidence): Breach[] {
+  const breaches: Breach[] = [];
+  for (const [order, runs] of groupRuns(evidence, orderOf)) {
+    if (runs.length < 2) continue;
+    const first = Math.min(...runs.map((run) => run.start));
+    const last = Math.max(...runs.map((run) => run.start));
+    const peers = runs.map((run) => run.peer);
+    const repeated = peers.find((peer, index) => peers.indexOf(peer) !== index);
+    if (repeated !== undefined) {
+      breaches.push({ rule: "I3", at: first, what: `${order} started twice on ${repeated}` });
+      continue;
+    }
+    const allowed = components(evidence, first - beforeMs, last);
+    const twice = allowed.find((component) => component.filter((peer) => peers.includes(peer)).length > 1);
+    if (twice !== undefined) {
+      const what = `${order} started on ${peers.join(", ")}, of which ${twice.join(", ")} could talk all along`;
+      breaches.push({ rule: "I3", at: first, what });
+    }
+  }
+  return breaches;
+}
+
+export function checkZombies(evidence: Evidence): Breach[] {
+  const byOrder = groupRuns(evidence, orderOf);
+  const breaches: Breach[] = [];
+  for (const pause of longPauses(evidence, suspectMs)) {
+    const woken = evidence.runs.filter(
+      ({ peer, start }) => peer === pause.peer && start >= pause.to && start <= pause.to + watchedMs,
+    );
+    for (const run of woken) {
+      const others = byOrder.get(orderOf(run)) ?? [];
+      const earlier = others.find(
+        (other) =>
+          other.peer !== run.peer &&
+          other.start < pause.to &&
+          heard(evidence, other.peer, pause.peer, pause.to, run.start),
+      );
+      if (earlier === undefined) continue;
+      const what = `${orderOf(run)} started on ${run.peer} just after its pause, and before on ${earlier.peer}`;
+      breaches.push({ rule: "I11", at: run.start, what });
+    }
+  }
+  return breaches;
+}
+
+/** Could the two talk from the end of the pause on? (The moment of its end itself does not count as paused.) */
+function heard(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+  return components(evidence, from + 1, Math.max(to, from + 1)).some(
+    (set) => set.includes(a) && set.includes(b),
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * I1, no loss, and I9, resumption.
+ *
+ * I1: a tick is required when its job was surely in force all around it and some peer that may run it was well (up,
+ * not paused, disk and clock undisturbed, wires not slow) from 20 s before it to 60 s after it; cut off or not: then
+ * that peer is a component of its own and has to run it. It must start within these 60 s. A peer needs up to 15 s to
+ * see that others are dead, 5 s for each that only seems alive, and 1 s to ask. Each tick is looked for by its id
+ * and, as Jepsen's checker for Chronos does, by matching targets to starts without looking at ids at all.
+ * Ticks of a job one of whose other runs was on around the tick are left out unless it allows overlap: I10 is there
+ * for them.
+ *
+ * I9: every required tick from 15 s after the heal on starts once, no later than 1 s after it is due. (All of it
+ * widened by what the hosts' clocks are off.)
+ */
+import { tickAt } from "../../schema/ids.ts";
+import type { Breach, Evidence, Run } from "../truth.ts";
+import { wasWell } from "./surroundings.ts";
+import { clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
+
+const settledBeforeMs = 20_000;
+const startsWithinMs = 60_000;
+const resumesAfterMs = 15_000;
+const onTimeMs = 1_000;
+
+export function checkLoss(evidence: Evidence): Breach[] {
+  const errorMs = clockErrorMs(evidence);
+  const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
+  const byJob = groupRuns(evidence, (run) => run.job);
+  const required = requiredTicks(
+    evidence,
+    evidence.from,
+    evidence.to - startsWithinMs,
+    startsWithinMs,
+  ).filter((tick) => somebodyWell(evidence, tick) && !heldUp(tick, byJob.get(tick.job) ?? []));
+  const breaches: Breach[] = [];
+  for (const tick of required) {
+    const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
+    if (starts.some((run) => run.start <= tick.instant + startsWithinMs + errorMs)) continue;
+    const what = starts.length === 0 ? "never started" : "started too late";
+    breaches.push({ rule: "I1", at: tick.instant, what: `${tick.job}@${tick.tick} ${what}` });
+  }
+  return [...breaches, ...checkMatching(required, byJob, errorMs)];
+}
+
+/**
+ * Each required tick, in time order, takes the earliest start of its job that no earlier one took and that lies
+ * within its window. All windows are equally long, so this greedy matching is perfect whenever a perfect one exists.
+ */
+function checkMatching(
+  required: readonly RequiredTick[],
+  byJob: ReadonlyMap<string, readonly Run[]>,
+  errorMs: number,
+): Breach[] {
+  const breaches: Breach[] = [];
+  for (const [job, ticks] of Map.groupBy(required, (tick) => tick.job)) {
+    const starts = (byJob.get(job) ?? []).map((run) => run.start).toSorted((a, b) => a - b);
+    let next = 0;
+    for (const { instant } of ticks.toSorted((a, b) => a.instant - b.instant)) {
+      while ((starts[next] ?? Infinity) < instant - errorMs - 1) next++;
+      const start = starts[next] ?? Infinity;
+      if (start <= instant + startsWithinMs + errorMs) next++;
+      else
+        breaches.push({ rule: "I1", at: instant, what: `${job}: no start is left for ${tickAt(instant)}` });
+    }
+  }
+  return breaches;
+}
+
+export function checkResumption(evidence: Evidence): Breach[] {
+  const errorMs = clockErrorMs(evidence);
+  const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
+  const byJob = groupRuns(evidence, (run) => run.job);
+  const breaches: Breach[] = [];
+  const from = evidence.healedAt + resumesAfterMs;
+  for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
+    if (heldUp(tick, byJob.get(tick.job) ?? [])) continue;
+    const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
+    const lateMs = (starts[0]?.start ?? Infinity) - tick.instant;
+    if (starts.length === 1 && lateMs <= onTimeMs + errorMs) continue;
+    const what =
+      starts.length === 1 ? `started ${Math.round(lateMs)} ms late` : `started ${starts.length} times`;
+    breaches.push({ rule: "I9", at: tick.instant, what: `${tick.job}@${tick.tick} ${what}` });
+  }
+  return breaches;
+}
+
+function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
+  const eligible = rules.peers ?? evidence.peers;
+  return eligible.some((peer) =>
+    wasWell(evidence, peer, instant - settledBeforeMs, instant + startsWithinMs),
+  );
+}
+
+function heldUp({ rules, tick, instant }: RequiredTick, runsOfJob: readonly Run[]): boolean {
+  if (rules.overlap === "allow") return false;
+  return wasBusy(runsOfJob, tick, instant - settledBeforeMs, instant + startsWithinMs);
+}

@@ -1,0 +1,90 @@
+/**
+ * I4, no phantom, and I5, revocation.
+ *
+ * I4: each start is of a tick of the schedule of some revision that a client asked for and that some peer may have
+ * held at that tick, or of an order that a client asked for. It is not early, by more than its host's clock is off,
+ * and not late: not more than 10 s beyond its catch-up window (30 s without one), unless overlap rules may have held
+ * it up, for that does not count. A tick is never older than the job; here too the clocks' error is allowed for.
+ *
+ * I5: a delete or pause that all peers must know (35 s of quiet after it was answered) is the end: nothing starts
+ * after it, until a client asks for the job again.
+ */
+import type { Breach, Evidence, Run } from "../truth.ts";
+import { isTickOf } from "../schedules.ts";
+import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts";
+import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./wishes.ts";
+
+const graceMs = 30_000;
+const slackMs = 10_000;
+/** Two clocks: that of the peer which made the job, and that of the one which runs it; and the instant's rounding. */
+const roundingMs = 1_001;
+
+export function checkPhantoms(evidence: Evidence): Breach[] {
+  const errorMs = clockErrorMs(evidence);
+  const breaches: Breach[] = [];
+  for (const [job, runs] of groupRuns(evidence, (run) => run.job)) {
+    const spells = jobsOf(evidence).includes(job as Run["job"])
+      ? perhapsInForce(evidence, job as Run["job"])
+      : [];
+    for (const run of runs) {
+      const wrong = isScheduled(run)
+        ? wrongWithScheduled(run, spells, runs, errorMs)
+        : wrongWithAsked(run, evidence, errorMs);
+      if (wrong !== undefined) {
+        breaches.push({ rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${wrong}` });
+      }
+    }
+  }
+  return breaches;
+}
+
+function wrongWithScheduled(
+  run: Run,
+  spells: readonly InForce[],
+  runsOfJob: readonly Run[],
+  errorMs: number,
+): string | undefined {
+  const due = dueOf(run);
+  if (run.start < due - errorMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
+  const held = spells.filter(
+    ({ rules, from, to }) =>
+      isTickOf(rules.schedule, due) &&
+      due >= from - 2 * errorMs - roundingMs &&
+      due <= to &&
+      run.start >= from,
+  );
+  if (held.length === 0) return "no revision that anybody held has this tick";
+  const windowMs = Math.max(
+    graceMs,
+    ...held.map(({ rules }) => (rules.catchUp.policy === "none" ? 0 : rules.catchUp.windowMs)),
+  );
+  const latest = due + windowMs + slackMs + errorMs;
+  if (run.start <= latest) return undefined;
+  const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
+  if (mayWait && wasBusy(runsOfJob, run.tick, due, run.start)) return undefined;
+  return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
+}
+
+function wrongWithAsked(run: Run, evidence: Evidence, errorMs: number): string | undefined {
+  const orders = evidence.operations.filter(({ wish }) => wish.kind === "run" && wish.id === run.job);
+  const order = orders.find(({ tick, answeredAt, accepted }) =>
+    answeredAt === undefined ? true : accepted && tick === run.tick,
+  );
+  if (order === undefined) return "nobody asked for it";
+  return run.start < order.askedAt - errorMs ? "it started before it was asked for" : undefined;
+}
+
+export function checkRevocation(evidence: Evidence): Breach[] {
+  const byJob = groupRuns(evidence, (run) => run.job);
+  const breaches: Breach[] = [];
+  for (const job of jobsOf(evidence)) {
+    for (const { from, to, why } of surelyRevoked(evidence, job)) {
+      for (const run of byJob.get(job) ?? []) {
+        if (run.start <= from || run.start >= to) continue;
+        const what = `${job}@${run.tick} started on ${run.peer} although all knew that it was ${why}`;
+        breaches.push({ rule: "I5", at: run.start, what });
+      }
+    }
+  }
+  return breaches;
+}

@@ -1,0 +1,86 @@
+/**
+ * What the checkers know of the world around an instant: who was up, who could talk to whom, and since when a wish
+ * must have been known to everybody. Computed from what was done to the hosts and wires, never from what a peer said.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Evidence, Outage } from "../truth.ts";
+
+interface Span {
+  from: number;
+  to: number;
+}
+
+function touches(span: Span, from: number, to: number): boolean {
+  return span.from <= to && span.to >= from;
+}
+
+/** True when the peer's process was there, moved, and nothing held it up, from `from` to `to`. */
+export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
+  return (
+    !evidence.outages.some((outage) => outage.peer === peer && touches(outage, from, to)) &&
+    !evidence.spells.some((spell) => (spell.peer ?? peer) === peer && touches(spell, from, to))
+  );
+}
+
+/** True when nothing at all was broken from `from` to `to`. */
+export function wasQuiet(evidence: Evidence, from: number, to: number): boolean {
+  return ![...evidence.outages, ...evidence.cuts, ...evidence.spells].some((span) => touches(span, from, to));
+}
+
+/**
+ * The sets of peers that could talk to each other, directly or round by others, all through from `from` to `to`.
+ * A peer that was down or paused for a moment of it, or whose disk or clock was disturbed, is a set of its own, and
+ * so is each peer while all wires were slow.
+ */
+export function components(evidence: Evidence, from: number, to: number): PeerId[][] {
+  const well = new Set(evidence.peers.filter((peer) => wasWell(evidence, peer, from, to)));
+  const cut = new Set<string>();
+  for (const { sender, receiver, from: begin, to: end } of evidence.cuts) {
+    if (touches({ from: begin, to: end }, from, to)) cut.add(pair(sender, receiver));
+  }
+  const left = new Set(evidence.peers);
+  const found: PeerId[][] = [];
+  for (const first of evidence.peers) {
+    if (!left.delete(first)) continue;
+    const component = [first];
+    for (const peer of component) {
+      for (const other of left) {
+        if (!well.has(peer) || !well.has(other) || cut.has(pair(peer, other))) continue;
+        left.delete(other);
+        component.push(other);
+      }
+    }
+    found.push(component);
+  }
+  return found;
+}
+
+export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+  return components(evidence, from, to).some((component) => component.includes(a) && component.includes(b));
+}
+
+function pair(a: PeerId, b: PeerId): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
+}
+
+/** How long all must have been in order for everybody to know everything that was known to anybody, ms. */
+export const convergesMs = 35_000;
+
+/** The first instant by which everybody must know what one peer knew at `since`; Infinity = never. */
+export function knownToAll(evidence: Evidence, since: number): number {
+  let start = since;
+  const spans = [...evidence.outages, ...evidence.cuts, ...evidence.spells]
+    .map(({ from, to }) => ({ from, to }))
+    .toSorted((a, b) => a.from - b.from);
+  for (const span of spans) {
+    if (span.to < start) continue;
+    if (span.from > start + convergesMs) break;
+    start = span.to;
+  }
+  return start + convergesMs;
+}
+
+/** The spells in which a peer's process was paused long enough for the others to suspect it. */
+export function longPauses(evidence: Evidence, longerThanMs: number): Outage[] {
+  return evidence.outages.filter(({ kind, from, to }) => kind === "paused" && to - from > longerThanMs);
+}

@@ -1,0 +1,55 @@
+/** The ticks that the checkers require, and the runs that answer them. */
+import { instantOf, tickAt, type JobId, type TickId } from "../../schema/ids.ts";
+import { ticksOf } from "../schedules.ts";
+import type { Evidence, JobRules, Run } from "../truth.ts";
+import { jobsOf, surelyInForce } from "./wishes.ts";
+
+export interface RequiredTick {
+  job: JobId;
+  tick: TickId;
+  instant: number;
+  rules: JobRules;
+}
+
+/**
+ * Every tick with from ≤ tick < to of a job that was surely in force all around it: from 5 s before (a claim goes
+ * ahead by 2 s) to `marginMs` after.
+ */
+export function requiredTicks(
+  evidence: Evidence,
+  from: number,
+  to: number,
+  marginMs: number,
+): RequiredTick[] {
+  return jobsOf(evidence).flatMap((job) =>
+    surelyInForce(evidence, job).flatMap((spell) =>
+      ticksOf(
+        spell.rules.schedule,
+        Math.max(from, spell.from + 5_000),
+        Math.min(to, spell.to - marginMs),
+      ).map((instant) => ({ job, tick: tickAt(instant), instant, rules: spell.rules })),
+    ),
+  );
+}
+
+export function groupRuns(evidence: Evidence, keyOf: (run: Run) => string): Map<string, Run[]> {
+  return Map.groupBy(evidence.runs, keyOf);
+}
+
+export function isScheduled(run: Run): boolean {
+  return !run.tick.startsWith("manual-");
+}
+
+export function dueOf(run: Run): number {
+  return instantOf(run.tick);
+}
+
+/** True when another run of the job was on at some moment of the span, so that overlap rules may have held it up. */
+export function wasBusy(runsOfJob: readonly Run[], except: string, from: number, to: number): boolean {
+  return runsOfJob.some((run) => run.tick !== except && run.start <= to && (run.end ?? Infinity) >= from);
+}
+
+/** The largest clock error in the world, ms: by so much may any start be early or late. */
+export function clockErrorMs(evidence: Evidence): number {
+  return Math.max(0, ...evidence.clockErrorMs.values());
+}

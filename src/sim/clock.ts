@@ -1,0 +1,97 @@
+/**
+ * Clocks. A host's wall clock may be off (skew), run fast or slow (drift) and be set (steps); its monotonic clock
+ * counts true time, from an origin of its own, so that nobody can compare two hosts' readings.
+ */
+import type { Cancel, Clock, Now } from "../ports.ts";
+import type { Process } from "./process.ts";
+import type { Queue } from "./queue.ts";
+import type { Dice } from "./random.ts";
+
+/** A host's clock; it goes on while the peer's process is dead. */
+export class HostClock {
+  private readonly queue: Queue;
+  private readonly epoch: number;
+  private readonly monoOrigin: number;
+  private skewMs: number;
+  private driftPpm = 0;
+  private driftSince = 0;
+  /** the largest offset from true time that this clock has had so far, ms */
+  private worst = 0;
+
+  /** `epoch` is the true wall time (ms) at the queue's time 0. */
+  constructor(queue: Queue, epoch: number, skewMs: number, monoOrigin: number) {
+    this.queue = queue;
+    this.epoch = epoch;
+    this.skewMs = skewMs;
+    this.monoOrigin = monoOrigin;
+  }
+
+  offset(): number {
+    return this.skewMs + ((this.queue.now - this.driftSince) * this.driftPpm) / 1_000_000;
+  }
+
+  wall(): number {
+    return Math.floor(this.epoch + this.queue.now + this.offset());
+  }
+
+  mono(): number {
+    return this.monoOrigin + this.queue.now;
+  }
+
+  /** The queue's time at which the monotonic clock shows `mono`. */
+  instantOfMono(mono: number): number {
+    return mono - this.monoOrigin;
+  }
+
+  step(ms: number): void {
+    this.noteOffset();
+    this.skewMs += ms;
+    this.noteOffset();
+  }
+
+  drift(ppm: number): void {
+    this.noteOffset();
+    this.skewMs = this.offset();
+    this.driftSince = this.queue.now;
+    this.driftPpm = ppm;
+  }
+
+  /** The largest distance from true time so far, ms. */
+  worstOffset(): number {
+    this.noteOffset();
+    return this.worst;
+  }
+
+  private noteOffset(): void {
+    this.worst = Math.max(this.worst, Math.abs(this.offset()));
+  }
+}
+
+/** How late a timer rings on a host that has nothing better to do, ms. */
+const ringsLateMs = 1.5;
+
+export class SimClock implements Clock {
+  private readonly queue: Queue;
+  private readonly host: HostClock;
+  private readonly process: Process;
+  private readonly dice: Dice;
+
+  constructor(queue: Queue, host: HostClock, process: Process, dice: Dice) {
+    this.queue = queue;
+    this.host = host;
+    this.process = process;
+    this.dice = dice;
+  }
+
+  now(): Now {
+    return { wall: this.host.wall(), mono: this.host.mono() };
+  }
+
+  alarm(atMono: number, ring: () => void): Cancel {
+    const at = Math.max(this.host.instantOfMono(atMono), this.queue.now) + this.dice.next() * ringsLateMs;
+    const entry = this.queue.schedule(at, this.process, ring, true);
+    return () => {
+      entry.run = undefined;
+    };
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The Disk door: what has been written is volatile until its fsync has completed, after a drawn delay.
+ *
+ * Operations are carried out one after the other; writes that wait together are committed together. When the
+ * process is killed, a drawn number of the writes that were not yet acknowledged, the earliest ones, have
+ * reached the platter all the same: whoever was not told may not conclude anything.
+ */
+import { bucketOf, combine, digestOf, emptyDigest } from "../core/buckets.ts";
+import { mergeRecord, recordKey } from "../core/records.ts";
+import { CicadaError } from "../errors.ts";
+import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
+import { instantOf, runId, type RunId } from "../schema/ids.ts";
+import { isFinal, type AskedOrder, type RunRecord } from "../schema/run.ts";
+import type { Process } from "./process.ts";
+import type { Queue } from "./queue.ts";
+import type { Dice } from "./random.ts";
+
+interface Bucket {
+  digest: string;
+  records: Map<string, RunRecord>;
+  orders: Map<string, AskedOrder>;
+}
+
+/** What is durable on a host. It outlives the process. */
+export class Platter {
+  updates: Uint8Array[] = [];
+  readonly meta = new Map<string, string>();
+  readonly records = new Map<string, RunRecord>();
+  readonly orders = new Map<string, AskedOrder>();
+  readonly buckets = new Map<number, Bucket>();
+  /** every write fails while this is set, as on a full disk */
+  full = false;
+  /** added to every fsync while the disk is slow, ms */
+  slowMs = 0;
+
+  write(write: Write): void {
+    switch (write.kind) {
+      case "record":
+        this.putRecord(write.record);
+        return;
+      case "order":
+        this.putOrder(write.order);
+        return;
+      case "update":
+        this.updates.push(write.update);
+        return;
+      case "snapshot":
+        this.updates = [write.update];
+        return;
+      case "meta":
+        this.meta.set(write.key, write.value);
+        return;
+    }
+  }
+
+  remove(record: RunRecord): void {
+    const bucket = this.bucket(bucketOf(record));
+    bucket.records.delete(recordKey(record));
+    bucket.digest = combine(bucket.digest, digestOf(record));
+    this.records.delete(recordKey(record));
+  }
+
+  removeOrder(order: AskedOrder): void {
+    const bucket = this.bucket(bucketOf(order));
+    if (!bucket.orders.delete(orderName(order))) return;
+    bucket.digest = combine(bucket.digest, digestOf(order));
+    this.orders.delete(orderName(order));
+  }
+
+  private putRecord(record: RunRecord): void {
+    const key = recordKey(record);
+    const known = this.records.get(key);
+    const stands = known === undefined ? record : mergeRecord(known, record);
+    if (stands === known) return;
+    const bucket = this.bucket(bucketOf(record));
+    if (known !== undefined) bucket.digest = combine(bucket.digest, digestOf(known));
+    bucket.digest = combine(bucket.digest, digestOf(stands));
+    bucket.records.set(key, stands);
+    this.records.set(key, stands);
+  }
+
+  private putOrder(order: AskedOrder): void {
+    const name = orderName(order);
+    if (this.orders.has(name)) return;
+    const bucket = this.bucket(bucketOf(order));
+    bucket.digest = combine(bucket.digest, digestOf(order));
+    bucket.orders.set(name, order);
+    this.orders.set(name, order);
+  }
+
+  private bucket(number: number): Bucket {
+    let bucket = this.buckets.get(number);
+    if (bucket === undefined) {
+      bucket = { digest: emptyDigest, records: new Map(), orders: new Map() };
+      this.buckets.set(number, bucket);
+    }
+    return bucket;
+  }
+}
+
+function orderName(order: AskedOrder): string {
+  return `${order.job}@${order.tick}`;
+}
+
+export interface DiskSettings {
+  /** how long a commit takes, ms; a read takes a tenth of it */
+  fsyncMs: { least: number; most: number };
+}
+
+/** An operation that waits for its turn. `carryOut` returns what is to be called with the outcome. */
+interface Operation {
+  writes: readonly Write[] | undefined;
+  carryOut(): () => void;
+}
+
+export class SimDisk implements Disk {
+  private readonly queue: Queue;
+  private readonly process: Process;
+  private readonly platter: Platter;
+  private readonly settings: DiskSettings;
+  private readonly dice: Dice;
+  private waiting: Operation[] = [];
+  private busy = false;
+
+  constructor(queue: Queue, process: Process, platter: Platter, settings: DiskSettings, dice: Dice) {
+    this.queue = queue;
+    this.process = process;
+    this.platter = platter;
+    this.settings = settings;
+    this.dice = dice;
+  }
+
+  load(since: number, done: (loaded: Loaded | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      const records = [...this.platter.records.values()].filter(
+        (record) => instantOf(record.tick) >= since || !isFinal(record.state),
+      );
+      const loaded: Loaded = {
+        updates: [...this.platter.updates],
+        records,
+        orders: [...this.platter.orders.values()],
+        meta: new Map(this.platter.meta),
+      };
+      return () => done(loaded);
+    });
+  }
+
+  store(writes: readonly Write[], done: (error?: CicadaError) => void): void {
+    this.enqueue(writes, () => {
+      if (this.platter.full) return () => done(new CicadaError("DISK_FAILED", "no space is left"));
+      for (const write of writes) this.platter.write(write);
+      return () => done();
+    });
+  }
+
+  history(
+    query: RunQuery,
+    done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
+  ): void {
+    this.enqueue(undefined, () => {
+      const found = [...this.platter.records.values()].filter((record) => matches(record, query));
+      found.sort(newestFirst);
+      const start =
+        query.after === undefined ? 0 : found.findIndex((record) => recordKey(record) === query.after) + 1;
+      const records = found.slice(start, start + query.limit);
+      const last = records.at(-1);
+      const next = last !== undefined && start + records.length < found.length ? recordKey(last) : null;
+      return () => done({ records, next, total: found.length });
+    });
+  }
+
+  digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void {
+    this.enqueue(undefined, () => {
+      const digests: [number, string][] = [];
+      for (const [number, bucket] of this.platter.buckets) {
+        if (number < from || number >= to || bucket.records.size + bucket.orders.size === 0) continue;
+        digests.push([number, bucket.digest]);
+      }
+      digests.sort((a, b) => a[0] - b[0]);
+      return () => done(digests);
+    });
+  }
+
+  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void {
+    this.enqueue(undefined, () => {
+      const found = this.platter.buckets.get(bucket);
+      const records = found === undefined ? [] : [...found.records.values()];
+      const orders = found === undefined ? [] : [...found.orders.values()];
+      return () => done({ records, orders });
+    });
+  }
+
+  prune(
+    keep: { job: RunRecord["job"]; runs: number; ageMs: number },
+    notAfter: number,
+    done: (removed: RunId[]) => void,
+  ): void {
+    this.enqueue(undefined, () => {
+      const final = [...this.platter.records.values()].filter(
+        (record) => record.job === keep.job && isFinal(record.state),
+      );
+      final.sort(newestFirst);
+      const removed = final.filter(
+        (record, index) =>
+          instantOf(record.tick) < notAfter &&
+          (index >= keep.runs || instantOf(record.tick) < notAfter - keep.ageMs),
+      );
+      for (const record of removed) this.platter.remove(record);
+      for (const order of this.platter.orders.values()) {
+        const ended = removed.some(({ job, tick }) => job === order.job && tick === order.tick);
+        if (ended) this.platter.removeOrder(order);
+      }
+      return () => done(removed.map(runId));
+    });
+  }
+
+  close(done: () => void): void {
+    this.enqueue(undefined, () => done);
+  }
+
+  /** The process is killed: of what it had not been told, a drawn beginning is on the platter. */
+  lost(): void {
+    const writes = this.waiting.filter((operation) => operation.writes !== undefined);
+    const reached = this.dice.below(writes.length + 1);
+    for (const operation of writes.slice(0, reached)) operation.carryOut();
+    this.waiting = [];
+  }
+
+  private enqueue(writes: readonly Write[] | undefined, carryOut: () => () => void): void {
+    this.waiting.push({ writes, carryOut });
+    if (!this.busy) this.begin();
+  }
+
+  /** Carries out what is waiting now, as one group, when the drawn time has passed. */
+  private begin(): void {
+    const group = this.waiting.length;
+    const writes = this.waiting.some((operation) => operation.writes !== undefined);
+    const { least, most } = this.settings.fsyncMs;
+    const chance = this.dice.next();
+    const fsyncMs = least + (most - least) * chance * chance * chance + this.platter.slowMs * chance;
+    this.busy = true;
+    this.queue.after(writes ? fsyncMs : fsyncMs / 10, undefined, () => this.complete(group));
+  }
+
+  private complete(group: number): void {
+    if (!this.process.alive) return;
+    const outcomes = this.waiting.splice(0, group).map((operation) => operation.carryOut());
+    this.queue.after(0, this.process, () => {
+      for (const outcome of outcomes) outcome();
+    });
+    this.busy = false;
+    if (this.waiting.length > 0) this.begin();
+  }
+}
+
+function matches(record: RunRecord, query: RunQuery): boolean {
+  const instant = instantOf(record.tick);
+  return (
+    (query.job === undefined || record.job === query.job) &&
+    (query.tick === undefined || record.tick === query.tick) &&
+    (query.peer === undefined || record.peer === query.peer) &&
+    (query.states === undefined || query.states.includes(record.state)) &&
+    (query.from === undefined || instant >= query.from) &&
+    (query.to === undefined || instant < query.to)
+  );
+}
+
+function newestFirst(a: RunRecord, b: RunRecord): number {
+  const byTick = instantOf(b.tick) - instantOf(a.tick);
+  if (byTick !== 0) return byTick;
+  return recordKey(a) < recordKey(b) ? -1 : 1;
+}

@@ -1,0 +1,195 @@
+/**
+ * The Executor door: children that do nothing but last for a drawn time, end in a drawn way, and write down the
+ * truth when they start and when they end.
+ *
+ * As with the real launcher, a child's start takes a moment, `notAfter` is looked at just before it, and the launcher
+ * outlives the peer's process just long enough to end its children. It does not stop when the peer is paused.
+ */
+import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
+import { parseRunReference, type RunId } from "../schema/ids.ts";
+import type { HostClock } from "./clock.ts";
+import type { Process } from "./process.ts";
+import type { Queue } from "./queue.ts";
+import type { Dice } from "./random.ts";
+import type { Run } from "./truth.ts";
+
+export interface ChildSettings {
+  spawnMs: { least: number; most: number };
+  /** how long a child of this run lasts, ms, and whether it fails */
+  behaviour(spec: RunSpec, dice: Dice): { lastsMs: number; exitCode: number };
+}
+
+/** What a host keeps of its children: their outputs, and which of them still run. */
+export class Children {
+  readonly logs = new Map<RunId, Uint8Array>();
+  readonly alive = new Map<RunId, Child>();
+}
+
+interface Child {
+  run: Run;
+  /** ends it, with the outcome that is to be reported */
+  end(outcome: ChildOutcome): void;
+}
+
+export class SimExecutor implements Executor {
+  private readonly queue: Queue;
+  private readonly host: HostClock;
+  private readonly process: Process;
+  private readonly children: Children;
+  private readonly settings: ChildSettings;
+  private readonly dice: Dice;
+  private readonly life: number;
+  private readonly record: (run: Run) => void;
+  /** true time of now, ms since the epoch */
+  private readonly trueTime: () => number;
+  private events: ExecutorEvents | undefined;
+  /** the launcher takes no more runs */
+  private closed = false;
+  private onQuiet: (() => void) | undefined;
+
+  constructor(parts: {
+    queue: Queue;
+    host: HostClock;
+    process: Process;
+    children: Children;
+    settings: ChildSettings;
+    dice: Dice;
+    life: number;
+    record: (run: Run) => void;
+    trueTime: () => number;
+  }) {
+    this.queue = parts.queue;
+    this.host = parts.host;
+    this.process = parts.process;
+    this.children = parts.children;
+    this.settings = parts.settings;
+    this.dice = parts.dice;
+    this.life = parts.life;
+    this.record = parts.record;
+    this.trueTime = parts.trueTime;
+  }
+
+  start(events: ExecutorEvents): void {
+    this.events = events;
+  }
+
+  launch(spec: RunSpec): void {
+    const { least, most } = this.settings.spawnMs;
+    this.queue.after(this.dice.between(least, most), undefined, () => this.spawn(spec));
+  }
+
+  stop(run: RunId): void {
+    const child = this.children.alive.get(run);
+    if (child === undefined) return;
+    this.queue.after(this.dice.between(1, 200), undefined, () =>
+      child.end({ kind: "cancelled", logBytes: outputBytes(this.children, run), logTruncated: false }),
+    );
+  }
+
+  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
+    const started = new Set(runs.filter((run) => this.children.logs.has(run)));
+    for (const run of runs) this.children.alive.get(run)?.end(killed(this.children, run));
+    this.queue.after(this.dice.between(1, 20), this.process, () => done(started));
+  }
+
+  readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
+    const log = this.children.logs.get(run);
+    const piece = log && {
+      bytes: log.slice(offset, offset + length),
+      offset,
+      size: log.length,
+      complete: !this.children.alive.has(run),
+    };
+    this.queue.after(this.dice.between(0.1, 2), this.process, () => done(piece));
+  }
+
+  /** No compression here: whoever keeps the copy hands it back to `readLog` as it is. */
+  packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void {
+    const log = this.children.logs.get(run);
+    this.queue.after(this.dice.between(0.1, 2), this.process, () => done(log));
+  }
+
+  keepLog(run: RunId, gzip: Uint8Array): void {
+    this.children.logs.set(run, gzip);
+  }
+
+  dropLogs(runs: readonly RunId[]): void {
+    for (const run of runs) this.children.logs.delete(run);
+  }
+
+  close(done: () => void): void {
+    this.closed = true;
+    for (const run of this.children.alive.keys()) this.stop(run);
+    this.onQuiet = () => this.queue.after(1, this.process, done);
+    this.whenQuiet();
+  }
+
+  /** The peer's process is gone: the launcher notices and ends what it had started; a dark host ends it at once. */
+  orphaned(hostToo: boolean): void {
+    const noticesMs = hostToo ? 0 : this.dice.between(1, 60);
+    this.queue.after(noticesMs, undefined, () => {
+      this.closed = true;
+      for (const [run, child] of this.children.alive) {
+        if (child.run.life !== this.life) continue;
+        const endsMs = hostToo ? 0 : this.dice.between(1, 300);
+        this.queue.after(endsMs, undefined, () => child.end(killed(this.children, run)));
+      }
+    });
+  }
+
+  private spawn(spec: RunSpec): void {
+    if (this.closed) return;
+    if (this.host.wall() > spec.notAfter) {
+      this.report(spec.run, { kind: "not-started", why: "late", reason: "after notAfter" });
+      return;
+    }
+    const { lastsMs, exitCode } = this.settings.behaviour(spec, this.dice);
+    const run: Run = {
+      job: spec.job,
+      tick: spec.tick,
+      attempt: parseRunReference(spec.run)?.attempt ?? 1,
+      peer: this.process.peer,
+      life: this.life,
+      start: this.trueTime(),
+      end: undefined,
+    };
+    this.record(run);
+    this.children.logs.set(spec.run, new TextEncoder().encode(`${spec.run}\n`));
+    this.children.alive.set(spec.run, { run, end: (outcome) => this.end(spec.run, run, outcome) });
+    const at = this.host.wall();
+    this.queue.after(0, this.process, () => this.events?.childStarted(spec.run, at));
+    const timedOut = spec.timeoutMs > 0 && lastsMs > spec.timeoutMs;
+    this.queue.after(timedOut ? spec.timeoutMs : lastsMs, undefined, () => {
+      const logBytes = outputBytes(this.children, spec.run);
+      if (timedOut) this.end(spec.run, run, { kind: "timeout", logBytes, logTruncated: false });
+      else this.end(spec.run, run, { kind: "exited", exitCode, logBytes, logTruncated: false });
+    });
+  }
+
+  private end(id: RunId, run: Run, outcome: ChildOutcome): void {
+    if (run.end !== undefined) return;
+    run.end = this.trueTime();
+    this.children.alive.delete(id);
+    this.report(id, outcome);
+    this.whenQuiet();
+  }
+
+  private report(run: RunId, outcome: ChildOutcome): void {
+    const at = this.host.wall();
+    this.queue.after(0, this.process, () => this.events?.childEnded(run, outcome, at));
+  }
+
+  private whenQuiet(): void {
+    if (this.children.alive.size > 0) return;
+    this.onQuiet?.();
+    this.onQuiet = undefined;
+  }
+}
+
+function outputBytes(children: Children, run: RunId): number {
+  return children.logs.get(run)?.length ?? 0;
+}
+
+function killed(children: Children, run: RunId): ChildOutcome {
+  return { kind: "signalled", signal: "SIGKILL", logBytes: outputBytes(children, run), logTruncated: false };
+}

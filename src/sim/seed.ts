@@ -1,0 +1,124 @@
+/**
+ * One seed, from its first draw to the verdict.
+ *
+ * The hour (or hours) of a seed: the peers start, jobs are made while all is calm; then the safety phase, in which
+ * things break and clients ask for changes; then all is mended for good, and in the liveness phase of the last
+ * minutes everything must settle. Then the checkers read the evidence.
+ */
+import { checkAll } from "./checkers/all.ts";
+import { drawWork, editJobs, makeJobs, type Work } from "./client.ts";
+import type { ChildSettings } from "./executor.ts";
+import { breakThings, drawNetwork, drawPlan, noFaults, type FaultPlan } from "./faults.ts";
+import { calmNetwork } from "./network.ts";
+import { Dice } from "./random.ts";
+import type { Breach, Evidence, Knowledge } from "./truth.ts";
+import { World, type MakePeer, type WorldSettings } from "./world.ts";
+
+export interface SeedOptions {
+  seed: string;
+  peers: number;
+  /** how many ticks come each minute, about */
+  jobs: number;
+  hours: number;
+  faults: "none" | "swarm";
+  makePeer: MakePeer;
+  onLine?: WorldSettings["onLine"];
+}
+
+export interface SeedResult {
+  seed: string;
+  breaches: readonly Breach[];
+  evidence: Evidence;
+  traceHash: string;
+  events: number;
+  messages: number;
+  bytes: number;
+  plan: FaultPlan;
+  /** what the peers logged, by level */
+  logged: Readonly<Record<string, number>>;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const beginning = Date.parse("2026-11-20T00:00:00Z");
+
+/** When each phase begins, ms after the beginning. */
+const startWithinMs = 5 * second;
+const jobsFromMs = 15 * second;
+const jobsWithinMs = 10 * second;
+const safetyFromMs = 75 * second;
+const livenessMs = 6 * minute;
+/** the last stop may still be draining */
+const stopsWithinMs = 45 * second;
+const settlesWithinMs = 30 * second;
+const onItsWayMs = 3 * second;
+
+export function runSeed(options: SeedOptions): SeedResult {
+  const dice = new Dice(options.seed).fork("plan");
+  const calm = options.faults === "none";
+  const plan = calm ? noFaults : drawPlan(dice);
+  const lengthMs = options.hours * hour;
+  const epoch = beginning + dice.below(28) * 24 * hour + dice.below(86_400) * second;
+  let work: readonly Work[] = [];
+  const children: ChildSettings = {
+    spawnMs: { least: 2, most: calm ? 10 : dice.pick([10, 50, 300]) },
+    behaviour: (spec, chance) => {
+      const item = work.find(({ rules }) => rules.id === spec.job);
+      const { least, most, fails } = item?.lasting ?? { least: 10, most: 100, fails: 0 };
+      return { lastsMs: chance.between(least, most), exitCode: chance.chance(fails) ? 1 : 0 };
+    },
+  };
+  const world = new World({
+    seed: options.seed,
+    peers: options.peers,
+    epoch,
+    network: calm ? calmNetwork : drawNetwork(dice),
+    disk: { fsyncMs: { least: 0.5, most: calm ? 5 : dice.pick([5, 30, 200]) } },
+    children,
+    skewMs: calm ? 5 : dice.pick([5, 50, 300]),
+    driftPpm: calm ? 0 : (dice.pick([0, 100, 400]) / lengthMs) * 1_000_000,
+    makePeer: options.makePeer,
+    ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+  });
+  work = drawWork(options.jobs, world.peers, dice.fork("work"));
+  const healedAt = epoch + lengthMs - livenessMs;
+  const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
+  for (const peer of world.peers) world.at(epoch + dice.between(0, startWithinMs), () => world.start(peer));
+  world.at(epoch + jobsFromMs, () => makeJobs(world, work, jobsWithinMs));
+  if (!calm) editJobs(world, work, { ...safety, everyMs: 2 * minute, settleMs: 3 * minute });
+  world.at(safety.from, () => breakThings(world, plan, safety.from, safety.to));
+  world.at(healedAt, () => {
+    for (const peer of world.peers) {
+      world.resume(peer);
+      world.start(peer);
+    }
+  });
+  const settled: Knowledge[][] = [];
+  for (const beforeMs of [onItsWayMs, 0]) {
+    world.at(healedAt + settlesWithinMs - beforeMs, () => settled.push(world.knowledge()));
+  }
+  const crash = runToEnd(world, epoch + lengthMs);
+  const evidence = world.evidence(healedAt, settled);
+  return {
+    seed: options.seed,
+    breaches: crash === undefined ? checkAll(evidence) : [crash],
+    evidence,
+    traceHash: world.traceHash(),
+    events: world.queue.count,
+    messages: world.network.messages,
+    bytes: world.network.bytes,
+    plan,
+    logged: world.logCounts,
+  };
+}
+
+function runToEnd(world: World, end: number): Breach | undefined {
+  try {
+    world.runUntil(end);
+    return undefined;
+  } catch (error) {
+    const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { rule: "crash", at: world.now(), what };
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What really happened, as somebody outside of cicada would have seen it: what the jobs' own processes wrote, what
+ * was answered to those who asked, and what was done to the hosts. The checkers judge by this alone.
+ *
+ * All instants are true time, ms since the epoch, which no peer knows.
+ */
+import type { JobId, PeerId, TickId } from "../schema/ids.ts";
+import type { SimpleSchedule } from "./schedules.ts";
+
+/** A child process ran. */
+export interface Run {
+  job: JobId;
+  tick: TickId;
+  attempt: number;
+  peer: PeerId;
+  /** which life of the peer's process had it started */
+  life: number;
+  start: number;
+  /** undefined: still on when the world ended */
+  end: number | undefined;
+}
+
+/** What the simulator's client wants of a job; the rest of the spec says nothing that the checkers judge. */
+export interface JobRules {
+  id: JobId;
+  schedule: SimpleSchedule;
+  overlap: "queue" | "queue-all" | "skip" | "allow" | "replace";
+  catchUp: { policy: "none" | "latest" | "all"; windowMs: number };
+  /** only these peers may run it; undefined = all */
+  peers: readonly PeerId[] | undefined;
+}
+
+export type Wish =
+  | { kind: "put"; rules: JobRules }
+  | { kind: "delete"; id: JobId }
+  | { kind: "pause"; id: JobId }
+  | { kind: "resume"; id: JobId }
+  | { kind: "run"; id: JobId };
+
+/** Something that a client asked of one peer. */
+export interface Operation {
+  wish: Wish;
+  peer: PeerId;
+  askedAt: number;
+  /** undefined: never answered, so it may have been done or not */
+  answeredAt: number | undefined;
+  /** false: answered with a refusal, so it was not done */
+  accepted: boolean;
+  /** the tick that was ordered by `run` */
+  tick: TickId | undefined;
+}
+
+/** A peer's process was not there, or did not move. */
+export interface Outage {
+  peer: PeerId;
+  kind: "down" | "paused";
+  from: number;
+  /** Infinity while it lasts */
+  to: number;
+}
+
+/** Nothing that `sender` sent could reach `receiver`. */
+export interface Cut {
+  sender: PeerId;
+  receiver: PeerId;
+  from: number;
+  to: number;
+}
+
+/** A spell of something else that may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks. */
+export interface Spell {
+  kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step";
+  /** undefined = all */
+  peer: PeerId | undefined;
+  from: number;
+  to: number;
+}
+
+/** What one peer knew at one instant, for the checkers that compare peers with each other. */
+export interface Knowledge {
+  peer: PeerId;
+  /** effective jobs: id → revision */
+  jobs: ReadonlyMap<JobId, string>;
+  /** key of the record → its state and its writing */
+  records: ReadonlyMap<string, RecordSeen>;
+  /** what the peer itself finds wrong with its knowledge; undefined = nothing */
+  complaint: string | undefined;
+}
+
+export interface RecordSeen {
+  job: JobId;
+  tick: TickId;
+  attempt: number;
+  peer: PeerId;
+  state: string;
+  /** two writings of one record differ in it */
+  writing: string;
+}
+
+export interface Evidence {
+  peers: readonly PeerId[];
+  /** the first instant and the last */
+  from: number;
+  to: number;
+  /** when all that was broken had been mended for good; the liveness phase begins */
+  healedAt: number;
+  runs: readonly Run[];
+  operations: readonly Operation[];
+  outages: readonly Outage[];
+  cuts: readonly Cut[];
+  spells: readonly Spell[];
+  /** how far any host's clock has ever been from true time, ms, by peer */
+  clockErrorMs: ReadonlyMap<PeerId, number>;
+  /** what each peer knew 27 s and 30 s after `healedAt`: a difference seen both times was not just on its way */
+  settled: readonly (readonly Knowledge[])[];
+  /** … and at the end */
+  final: readonly Knowledge[];
+}
+
+/** A rule that was broken. `at` is the instant around which to look. */
+export interface Breach {
+  /** `crash`: the code under test threw, which in the world would have ended the process */
+  rule: "I1" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I11" | "crash";
+  at: number;
+  what: string;
+}

@@ -1,0 +1,380 @@
+/**
+ * The simulated world: N hosts, each with a clock, a disk, children and a peer's process, on one queue.
+ *
+ * Whatever is done to it (kills, pauses, cuts, slow spells) is written down as it is done, and so is what the
+ * jobs' own processes did and what clients were answered. That is the evidence by which the checkers judge.
+ */
+import type { Answer, Command, Doors } from "../ports.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
+import { recordKey } from "../core/records.ts";
+import { HostClock, SimClock } from "./clock.ts";
+import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
+import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
+import { SimKeys } from "./keys.ts";
+import { SimLog, type LogLevel } from "./log.ts";
+import { Fabric } from "./mesh.ts";
+import { Network, type NetworkSettings } from "./network.ts";
+import { Process } from "./process.ts";
+import { Queue } from "./queue.ts";
+import { Dice, hashText } from "./random.ts";
+import { commandFor } from "./commands.ts";
+import type { Cut, Evidence, Knowledge, Operation, Outage, RecordSeen, Run, Spell, Wish } from "./truth.ts";
+
+/** What the world needs of a peer. `starting.ts` gives it the real one; a test may give a toy. */
+export interface SimulatedPeer {
+  start(ready: () => void): void;
+  stop(done: () => void): void;
+  command(command: Command, answer: (answer: Answer) => void): void;
+  /** effective jobs and their revisions, as the peer shows them */
+  revisions(): ReadonlyMap<JobId, string>;
+  /** undefined, or what must never be seen after the mesh has healed (an update that waits for another, …) */
+  complaint(): string | undefined;
+}
+
+export type MakePeer = (doors: Doors, name: string) => SimulatedPeer;
+
+export interface WorldSettings {
+  seed: string;
+  peers: number;
+  /** true time at the beginning, ms since the epoch */
+  epoch: number;
+  network: NetworkSettings;
+  disk: DiskSettings;
+  children: ChildSettings;
+  /** each host's clock is off by at most this, ms */
+  skewMs: number;
+  /** … and runs at most this much fast or slow */
+  driftPpm: number;
+  makePeer: MakePeer;
+  /** reads along, for `--trace` */
+  onLine?: (at: number, peer: PeerId | undefined, line: string) => void;
+}
+
+interface Host {
+  peer: PeerId;
+  clock: HostClock;
+  platter: Platter;
+  children: Children;
+  lives: number;
+  life: Life | undefined;
+}
+
+/** One life of a peer on its host. */
+interface Life {
+  process: Process;
+  disk: SimDisk;
+  executor: SimExecutor;
+  peer: SimulatedPeer;
+  ready: boolean;
+}
+
+export class World {
+  readonly queue = new Queue();
+  readonly dice: Dice;
+  readonly peers: readonly PeerId[];
+  readonly network: Network;
+  readonly operations: Operation[] = [];
+  readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
+  private readonly settings: WorldSettings;
+  private readonly fabric: Fabric;
+  private readonly hosts = new Map<PeerId, Host>();
+  private readonly from: number;
+  private readonly runs: Run[] = [];
+  private readonly outages: Outage[] = [];
+  private readonly cuts: Cut[] = [];
+  private readonly spells: Spell[] = [];
+
+  constructor(settings: WorldSettings) {
+    this.settings = settings;
+    this.from = settings.epoch;
+    this.dice = new Dice(settings.seed);
+    this.network = new Network(settings.network, this.dice.fork("network"));
+    this.fabric = new Fabric(this.queue, this.network, this.dice.fork("mesh"));
+    this.peers = Array.from({ length: settings.peers }, (_, index) => `peer-${index + 1}` as PeerId);
+    const [first] = this.peers;
+    for (const peer of this.peers) {
+      const dice = this.dice.fork(peer);
+      const skewMs = dice.between(-settings.skewMs, settings.skewMs);
+      const clock = new HostClock(this.queue, settings.epoch, skewMs, dice.between(1_000, 10_000_000));
+      clock.drift(dice.between(-settings.driftPpm, settings.driftPpm));
+      this.fabric.addHost(peer, first === undefined ? [] : [first]);
+      this.hosts.set(peer, {
+        peer,
+        clock,
+        platter: new Platter(),
+        children: new Children(),
+        lives: 0,
+        life: undefined,
+      });
+    }
+  }
+
+  /** True time, ms since the epoch. */
+  now(): number {
+    return this.settings.epoch + this.queue.now;
+  }
+
+  runUntil(at: number): void {
+    this.queue.runUntil(at - this.settings.epoch);
+  }
+
+  /** At the given true time. */
+  at(when: number, run: () => void): void {
+    this.queue.schedule(when - this.settings.epoch, undefined, run);
+  }
+
+  // ---------------------------------------------------------------------------------------- processes
+
+  start(peer: PeerId): void {
+    const host = this.host(peer);
+    if (host.life !== undefined) return;
+    host.lives++;
+    const process = new Process(peer, this.queue);
+    const dice = this.dice.fork(`${peer}#${host.lives}`);
+    const disk = new SimDisk(this.queue, process, host.platter, this.settings.disk, dice.fork("disk"));
+    const executor = new SimExecutor({
+      queue: this.queue,
+      host: host.clock,
+      process,
+      children: host.children,
+      settings: this.settings.children,
+      dice: dice.fork("executor"),
+      life: host.lives,
+      record: (run) => this.recordRun(run),
+      trueTime: () => this.now(),
+    });
+    const doors: Doors = {
+      clock: new SimClock(this.queue, host.clock, process, dice.fork("clock")),
+      random: dice.fork("random"),
+      keys: new SimKeys(peer, this.settings.seed),
+      mesh: this.fabric.mesh(process),
+      disk,
+      executor,
+      log: new SimLog((level, message, fields) => {
+        this.logCounts[level]++;
+        this.line(peer, `${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`);
+      }),
+    };
+    this.line(peer, "STARTED");
+    endLast(this.outages, (outage) => outage.peer === peer && outage.kind === "down", this.now());
+    const life: Life = {
+      process,
+      disk,
+      executor,
+      peer: this.settings.makePeer(doors, peer),
+      ready: false,
+    };
+    host.life = life;
+    // Within an event of its own, so that a process is never entered from the outside.
+    this.queue.after(0, process, () => {
+      life.peer.start(() => {
+        life.ready = true;
+      });
+    });
+  }
+
+  /** kill -9; with `hostToo`, the plug is pulled: no connection is reset, the children are gone at once. */
+  kill(peer: PeerId, hostToo = false): void {
+    const host = this.host(peer);
+    const life = host.life;
+    if (life === undefined) return;
+    this.line(peer, hostToo ? "HOST WENT DARK" : "KILLED");
+    this.resume(peer);
+    life.process.kill();
+    life.disk.lost();
+    life.executor.orphaned(hostToo);
+    this.fabric.processDied(life.process, hostToo);
+    this.gone(host);
+  }
+
+  /** SIGTERM: the peer ends as it thinks fit. */
+  stop(peer: PeerId): void {
+    const host = this.host(peer);
+    const life = host.life;
+    if (life === undefined || !life.process.running) return;
+    this.line(peer, "TERMINATED");
+    this.queue.after(0, life.process, () => {
+      life.peer.stop(() => {
+        if (host.life !== life) return;
+        life.process.kill();
+        life.executor.orphaned(false);
+        this.fabric.processDied(life.process, false);
+        this.gone(host);
+      });
+    });
+  }
+
+  private gone(host: Host): void {
+    host.life = undefined;
+    this.outages.push({ peer: host.peer, kind: "down", from: this.now(), to: Infinity });
+  }
+
+  pause(peer: PeerId): void {
+    const process = this.host(peer).life?.process;
+    if (process === undefined || !process.running) return;
+    this.line(peer, "PAUSED");
+    process.pause();
+    this.fabric.processPaused(process);
+    this.outages.push({ peer, kind: "paused", from: this.now(), to: Infinity });
+  }
+
+  resume(peer: PeerId): void {
+    const process = this.host(peer).life?.process;
+    if (process === undefined || !process.paused) return;
+    this.line(peer, "RESUMED");
+    process.resume();
+    this.fabric.processPaused(process);
+    endLast(this.outages, (outage) => outage.peer === peer && outage.kind === "paused", this.now());
+  }
+
+  isUp(peer: PeerId): boolean {
+    return this.host(peer).life?.process.running ?? false;
+  }
+
+  // --------------------------------------------------------------------------------- wires, disks, clocks
+
+  /** Nothing from `sender` reaches `receiver`, until the returned function mends it. */
+  cut(sender: PeerId, receiver: PeerId): () => void {
+    this.line(undefined, `CUT ${sender} > ${receiver}`);
+    this.network.cut(sender, receiver);
+    const cut: Cut = { sender, receiver, from: this.now(), to: Infinity };
+    this.cuts.push(cut);
+    return () => {
+      this.line(undefined, `MENDED ${sender} > ${receiver}`);
+      this.network.mend(sender, receiver);
+      cut.to = this.now();
+    };
+  }
+
+  slowNetwork(slowMs: number): () => void {
+    this.network.slowMs += slowMs;
+    return this.spell("slow network", undefined, () => (this.network.slowMs -= slowMs));
+  }
+
+  loseGossip(probability: number): () => void {
+    this.network.extraLoss += probability;
+    return this.spell("lossy network", undefined, () => (this.network.extraLoss -= probability));
+  }
+
+  slowDisk(peer: PeerId, slowMs: number): () => void {
+    const { platter } = this.host(peer);
+    platter.slowMs += slowMs;
+    return this.spell("slow disk", peer, () => (platter.slowMs -= slowMs));
+  }
+
+  fillDisk(peer: PeerId): () => void {
+    const { platter } = this.host(peer);
+    platter.full = true;
+    return this.spell("full disk", peer, () => (platter.full = false));
+  }
+
+  stepClock(peer: PeerId, ms: number): () => void {
+    this.host(peer).clock.step(ms);
+    return this.spell("clock step", peer, () => this.host(peer).clock.step(-ms));
+  }
+
+  private spell(kind: Spell["kind"], peer: PeerId | undefined, end: () => void): () => void {
+    this.line(peer, `BEGINS ${kind}`);
+    const spell: Spell = { kind, peer, from: this.now(), to: Infinity };
+    this.spells.push(spell);
+    return () => {
+      this.line(peer, `ENDS ${kind}`);
+      end();
+      spell.to = this.now();
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------- clients
+
+  /** Asks one peer for something, as a client of its API would. A dead or paused peer doesn't answer. */
+  ask(peer: PeerId, wish: Wish): Operation {
+    const operation: Operation = {
+      wish,
+      peer,
+      askedAt: this.now(),
+      answeredAt: undefined,
+      accepted: false,
+      tick: undefined,
+    };
+    this.operations.push(operation);
+    const life = this.host(peer).life;
+    if (life === undefined || !life.ready) {
+      operation.answeredAt = this.now();
+      return operation;
+    }
+    this.queue.after(0, life.process, () => {
+      life.peer.command(commandFor(wish), (answer) => {
+        operation.answeredAt = this.now();
+        operation.accepted = answer.kind !== "refused";
+        if (answer.kind === "ordered") operation.tick = answer.tick;
+        const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
+        this.line(peer, `ANSWERED ${wish.kind} ${answer.kind}${refusal}`);
+      });
+    });
+    return operation;
+  }
+
+  // ------------------------------------------------------------------------------------------ evidence
+
+  knowledge(): Knowledge[] {
+    return this.peers.map((peer) => {
+      const host = this.host(peer);
+      const records = new Map<string, RecordSeen>();
+      for (const record of host.platter.records.values()) {
+        records.set(recordKey(record), {
+          job: record.job,
+          tick: record.tick,
+          attempt: record.attempt,
+          peer: record.peer,
+          state: record.state,
+          writing: record.signature,
+        });
+      }
+      const complaint = host.life === undefined ? "not running" : host.life.peer.complaint();
+      return { peer, jobs: new Map(host.life?.peer.revisions()), records, complaint };
+    });
+  }
+
+  evidence(healedAt: number, settled: readonly Knowledge[][]): Evidence {
+    return {
+      peers: this.peers,
+      from: this.from,
+      to: this.now(),
+      healedAt,
+      runs: this.runs,
+      operations: this.operations,
+      outages: this.outages,
+      cuts: this.cuts,
+      spells: this.spells,
+      clockErrorMs: new Map(this.peers.map((peer) => [peer, this.host(peer).clock.worstOffset()])),
+      settled,
+      final: this.knowledge(),
+    };
+  }
+
+  /** The trace hash of all that has happened so far. */
+  traceHash(): string {
+    return this.queue.traceHash();
+  }
+
+  private recordRun(run: Run): void {
+    this.runs.push(run);
+    this.queue.trace(hashText(`${run.job}@${run.tick}~${run.attempt}@${run.peer}`));
+    this.line(run.peer, `RUNS ${run.job}@${run.tick}~${run.attempt}`);
+  }
+
+  private line(peer: PeerId | undefined, line: string): void {
+    this.settings.onLine?.(this.now(), peer, line);
+  }
+
+  private host(peer: PeerId): Host {
+    const host = this.hosts.get(peer);
+    if (host === undefined) throw new Error(`assertion failed: no host ${peer}`);
+    return host;
+  }
+}
+
+function endLast(outages: readonly Outage[], which: (outage: Outage) => boolean, at: number): void {
+  const open = outages.findLast((outage) => which(outage) && outage.to === Infinity);
+  if (open !== undefined) open.to = at;
+}

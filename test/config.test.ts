@@ -1,0 +1,187 @@
+/** Settings: where each comes from, what is refused, and what the refusal tells. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  configFile,
+  defaultDataFolder,
+  readConfig,
+  settings,
+  type Config,
+  type Flags,
+} from "../src/config.ts";
+import { CicadaError, type ErrorCode } from "../src/errors.ts";
+
+const host = { hostname: "alder", cores: 4, terminal: false };
+const home = { HOME: "/home/ada" };
+
+function read(flags: Flags = {}, env: Record<string, string> = {}, file?: string): Config {
+  const sources = { flags, env: { ...home, ...env } };
+  return readConfig(
+    file === undefined ? sources : { ...sources, file: { path: "peer.yaml", text: file } },
+    host,
+  );
+}
+
+function refusal(code: ErrorCode, says: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof CicadaError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, says);
+    return true;
+  };
+}
+
+test("nothing must be configured", () => {
+  assert.deepEqual(read(), {
+    data: "/home/ada/.local/state/cicada",
+    name: "alder",
+    listen: ["/ip4/0.0.0.0/tcp/7401"],
+    bootstrap: [],
+    join: undefined,
+    announce: [],
+    clusterKey: undefined,
+    http: { host: "127.0.0.1", port: 7400 },
+    behindTlsProxy: false,
+    tags: {},
+    capacity: 40,
+    drainMs: 30_000,
+    role: "worker",
+    mdns: false,
+    logLevel: "info",
+    logFormat: "json",
+  });
+});
+
+test("a flag goes before the environment, that before the file, that before the default", () => {
+  const file = "name: from-file\n";
+  assert.equal(read({ name: "from-flag" }, { CICADA_NAME: "from-env" }, file).name, "from-flag");
+  assert.equal(read({}, { CICADA_NAME: "from-env" }, file).name, "from-env");
+  assert.equal(read({}, {}, file).name, "from-file");
+  assert.equal(read({}, { CICADA_NAME: "" }, file).name, "from-file", "an empty variable says nothing");
+});
+
+test("the data folder follows systemd, then XDG, then the home folder", () => {
+  assert.equal(
+    defaultDataFolder({ ...home, STATE_DIRECTORY: "/var/lib/cicada:/var/lib/other" }),
+    "/var/lib/cicada",
+  );
+  assert.equal(defaultDataFolder({ ...home, XDG_STATE_HOME: "/state" }), "/state/cicada");
+  assert.equal(read({}, { STATE_DIRECTORY: "/var/lib/cicada" }).data, "/var/lib/cicada");
+  assert.equal(read({ data: "/d" }, { STATE_DIRECTORY: "/var/lib/cicada" }).data, "/d");
+});
+
+test("lists are repeated flags, words in a variable, lists in the file", () => {
+  const listen = ["/ip4/10.0.0.1/tcp/1", "/ip6/::1/tcp/2"];
+  assert.deepEqual(read({ listen }).listen, listen);
+  assert.deepEqual(read({}, { CICADA_LISTEN: listen.join(",") }).listen, listen);
+  assert.deepEqual(read({}, { CICADA_LISTEN: listen.join(" ") }).listen, listen);
+  assert.deepEqual(read({}, {}, `listen: [${listen.map((each) => `"${each}"`).join(", ")}]`).listen, listen);
+});
+
+test("tags are K=V, and a mapping in the file", () => {
+  const tags = { disk: "ssd", zone: "a=b" };
+  assert.deepEqual(read({ tag: ["disk=ssd", "zone=a=b"] }).tags, tags);
+  assert.deepEqual(read({}, { CICADA_TAGS: "disk=ssd,zone=a=b" }).tags, tags);
+  assert.deepEqual(read({}, {}, "tag:\n  disk: ssd\n  zone: a=b\n").tags, tags);
+  assert.deepEqual(read({}, {}, "tags:\n  disk: ssd\n  zone: a=b\n").tags, tags);
+});
+
+describe("an address of a peer is a multiaddr or HOST[:PORT]", () => {
+  const cases: readonly [string, string][] = [
+    ["192.0.2.7", "/ip4/192.0.2.7/tcp/7401"],
+    ["192.0.2.7:99", "/ip4/192.0.2.7/tcp/99"],
+    ["cron1.example", "/dns/cron1.example/tcp/7401"],
+    ["cron1.example:99", "/dns/cron1.example/tcp/99"],
+    ["[2001:db8::7]", "/ip6/2001:db8::7/tcp/7401"],
+    ["[2001:db8::7]:99", "/ip6/2001:db8::7/tcp/99"],
+    ["/ip4/192.0.2.7/tcp/99/p2p/12D3KooWx", "/ip4/192.0.2.7/tcp/99/p2p/12D3KooWx"],
+  ];
+  for (const [given, multiaddr] of cases) {
+    test(`${given} is ${multiaddr}`, () =>
+      assert.deepEqual(read({ bootstrap: [given] }).bootstrap, [multiaddr]));
+  }
+});
+
+describe("the API's address", () => {
+  test("is HOST:PORT, and the loopback when no host is given", () => {
+    assert.deepEqual(read({ http: "127.0.0.1:0" }).http, { host: "127.0.0.1", port: 0 });
+    assert.deepEqual(read({ http: ":0" }).http, { host: "127.0.0.1", port: 0 });
+    assert.deepEqual(read({ http: "[::1]:7400" }).http, { host: "::1", port: 7400 });
+    assert.deepEqual(read({ http: "localhost:7400" }).http, { host: "localhost", port: 7400 });
+  });
+
+  test("outside the loopback is refused, unless a TLS proxy stands before it", () => {
+    for (const http of [
+      "0.0.0.0:7400",
+      "192.0.2.7:7400",
+      "[::]:7400",
+      "cron.example:7400",
+      "127.0.0.1.evil:1",
+    ]) {
+      assert.throws(() => read({ http }), refusal("NOT_LOOPBACK", /from the command line/), http);
+    }
+    assert.equal(read({ http: "0.0.0.0:7400", "behind-tls-proxy": true }).http.host, "0.0.0.0");
+  });
+});
+
+describe("a value that can't be used says where it came from and what would be right", () => {
+  const cases: readonly [Flags, Record<string, string>, string | undefined, RegExp][] = [
+    [{ capacity: "0" }, {}, undefined, /--capacity: "0" \(from the command line\); give a whole number/],
+    [{}, { CICADA_CAPACITY: "many" }, undefined, /"many" \(from CICADA_CAPACITY in the environment\)/],
+    [{}, {}, "capacity: -1", /--capacity: "-1" \(from peer\.yaml\)/],
+    [{ drain: "30" }, {}, undefined, /--drain: "30".*give a duration such as 30s/],
+    [{ role: "boss" }, {}, undefined, /give one of worker, witness/],
+    [{ listen: ["0.0.0.0:7401"] }, {}, undefined, /--listen: "0\.0\.0\.0:7401".*give a multiaddr/],
+    [{ bootstrap: ["not a host"] }, {}, undefined, /--bootstrap/],
+    [{ bootstrap: ["host:0"] }, {}, undefined, /--bootstrap/],
+    [{ http: "7400" }, {}, undefined, /give HOST:PORT/],
+    [{ http: "127.0.0.1:99999" }, {}, undefined, /give HOST:PORT/],
+    [{ tag: ["ssd"] }, {}, undefined, /--tag: "ssd".*give KEY=VALUE/],
+    [{ name: "" }, {}, undefined, /--name/],
+    [{ data: "" }, {}, undefined, /--data/],
+    [{}, { CICADA_MDNS: "maybe" }, undefined, /give true or false/],
+    [{}, { CICADA_LOG_LEVEL: "loud" }, undefined, /give one of debug, info, warn, error/],
+  ];
+  for (const [flags, env, file, says] of cases) {
+    test(JSON.stringify(file ?? (Object.keys(env).length > 0 ? env : flags)), () =>
+      assert.throws(() => read(flags, env, file), refusal("BAD_SETTING", says)),
+    );
+  }
+});
+
+describe("the file", () => {
+  test("is refused when it has an unknown name, and the nearest one is offered", () => {
+    assert.throws(
+      () => read({}, {}, "capacty: 3"),
+      refusal("BAD_FILE", /peer\.yaml: there is no setting "capacty": did you mean "capacity"\?/),
+    );
+    assert.throws(() => read({}, {}, "log_level: info"), refusal("BAD_FILE", /did you mean "log-level"/));
+    assert.throws(() => read({}, {}, "zebra: 1"), refusal("BAD_FILE", /there are data, name, /));
+  });
+
+  test("is refused when it is not YAML, or not names and values", () => {
+    assert.throws(() => read({}, {}, "name: [\n"), refusal("BAD_FILE", /line 2/));
+    assert.throws(() => read({}, {}, "- name"), refusal("BAD_FILE", /names and values are wanted/));
+    assert.throws(() => read({}, {}, "name: {a: 1}"), refusal("BAD_FILE", /name takes a value/));
+  });
+
+  test("may be empty, leave values empty, and use YAML's own numbers and truths", () => {
+    assert.equal(read({}, {}, "").capacity, 40);
+    assert.equal(read({}, {}, "name:\n").name, "alder");
+    const config = read({}, {}, "capacity: 3\nmdns: true\ndrain: 0\n");
+    assert.deepEqual([config.capacity, config.mdns, config.drainMs], [3, true, 0]);
+  });
+
+  test("is named by --config or CICADA_CONFIG", () => {
+    assert.equal(configFile({ flags: { config: "a" }, env: { CICADA_CONFIG: "b" } }), "a");
+    assert.equal(configFile({ flags: {}, env: { CICADA_CONFIG: "b" } }), "b");
+    assert.equal(configFile({ flags: {}, env: {} }), undefined);
+  });
+});
+
+test("every setting has a flag, a variable and a help line of its own", () => {
+  for (const column of ["name", "variable", "help"] as const) {
+    assert.equal(new Set(settings.map((setting) => setting[column])).size, settings.length);
+  }
+  for (const { variable } of settings) assert.match(variable, /^CICADA_[A-Z_]+$/);
+});

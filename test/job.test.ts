@@ -1,0 +1,241 @@
+/**
+ * What is a job and what is not, and what the person who wrote it is told.
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { checkJob } from "../src/core/job.ts";
+import { notYet } from "../src/schema/job.ts";
+
+const least = { id: "backup", command: "true" };
+
+/** The problems as `pointer: message`. */
+function refused(input: unknown, code = "INVALID_JOB"): string[] {
+  const check = checkJob(input);
+  assert.ok(!check.ok, "it was taken");
+  assert.equal(check.code, code);
+  assert.ok(check.problems.length > 0);
+  return check.problems.map(({ pointer, message }) => `${pointer}: ${message}`);
+}
+
+describe("a job is taken", () => {
+  it("with an id and a command alone", () => {
+    assert.deepEqual(checkJob(least), { ok: true, spec: least });
+  });
+  it("with every field that this version keeps", () => {
+    const whole = {
+      id: "nightly.backup-2_a",
+      schedule: ["0 3 * * *", "@every 90s"],
+      timezone: "Europe/Berlin",
+      startsAt: "2026-01-01T00:00:00Z",
+      endsAt: "2026-12-31T23:59:59+01:00",
+      enabled: false,
+      executor: "exec",
+      argv: ["/usr/bin/rsync", "-a", ""],
+      stdin: "a\0b",
+      env: { PATH: "/usr/bin:/bin", _x: "" },
+      cwd: "/srv",
+      user: "www-data",
+      umask: "022",
+      timeout: "1h30m",
+      killGrace: 0,
+      overlap: "skip",
+      catchUp: { policy: "all", window: "2h", limit: 5 },
+      target: { peers: ["rome"] },
+      keep: { runs: 10, age: "7d", logBytes: "64KiB" },
+      group: "db",
+      labels: { "app.kubernetes.io/name": "x" },
+      description: "…",
+      owner: "me",
+    };
+    assert.deepEqual(checkJob(whole), { ok: true, spec: whole });
+  });
+  it("when it is an edited answer of the API: what only cicada writes is dropped", () => {
+    const answer = {
+      ...least,
+      revision: "r1",
+      createdAt: 1,
+      state: "ok",
+      paused: null,
+      nextTick: "x",
+      problems: [],
+    };
+    assert.deepEqual(checkJob(answer), { ok: true, spec: least });
+  });
+});
+
+describe("a job is refused with the place, the reason and the remedy", () => {
+  const table: [title: string, input: object, says: RegExp][] = [
+    ["no id", { command: "true" }, /^\/id: the id is missing/],
+    ["an id with odd characters", { ...least, id: "My Job!" }, /^\/id: an id is 1 to 128 of a-z/],
+    [
+      "an unknown field, with the nearest name",
+      { id: "a", comand: "x" },
+      /^\/comand: unknown field "comand": did you mean "command"\?/,
+    ],
+    [
+      "an unknown field inside",
+      { ...least, keep: { run: 3 } },
+      /^\/keep\/run: unknown field "run": did you mean "runs"\?/,
+    ],
+    ["a name that needs escaping in a pointer", { ...least, "a/b~c": 1 }, /^\/a~1b~0c: unknown field/],
+    ["nothing to run", { id: "a" }, /^: nothing to run: give command/],
+    ["two actions", { ...least, argv: ["x"] }, /^\/argv: give either command or argv/],
+    ["an empty command", { id: "a", command: " \n" }, /^\/command: the command is empty/],
+    ["an empty program", { id: "a", argv: [""] }, /^\/argv\/0: the program's name is empty/],
+    ["an empty argv", { id: "a", argv: [] }, /^\/argv: argv is a list of 1 to 1024/],
+    [
+      "an executor that does not fit",
+      { ...least, executor: "exec" },
+      /^\/executor: the executor "exec" does not take command/,
+    ],
+    ["an executor that is none", { ...least, executor: "ssh" }, /^\/executor: the executor is "shell"/],
+    [
+      "too few fields",
+      { ...least, schedule: "0 3 * *" },
+      /^\/schedule: too few fields: 4 fields.*\(at character 8\)/,
+    ],
+    [
+      "a bad one in a list",
+      { ...least, schedule: ["@daily", "61 * * * *"] },
+      /^\/schedule\/1: "61" in the minute field/,
+    ],
+    [
+      "an empty list of schedules",
+      { ...least, schedule: [] },
+      /^\/schedule: a schedule is a text, or a list/,
+    ],
+    [
+      "an unknown zone",
+      { ...least, timezone: "Europe/Berln" },
+      /^\/timezone: .*did you mean "Europe\/Berlin"/,
+    ],
+    ["a bare number for a duration", { ...least, timeout: 30 }, /^\/timeout: a duration has a unit/],
+    [
+      "a duration without a unit",
+      { ...least, catchUp: { window: "60" } },
+      /^\/catchUp\/window: "60" is no duration/,
+    ],
+    ["a size without a unit", { ...least, keep: { logBytes: "100" } }, /^\/keep\/logBytes: "100" is no size/],
+    [
+      "a size beyond what is kept",
+      { ...least, keep: { logBytes: "2GiB" } },
+      /^\/keep\/logBytes: .*up to 1GiB/,
+    ],
+    [
+      "an instant without an offset",
+      { ...least, startsAt: "2026-01-01T00:00:00" },
+      /^\/startsAt: .*RFC 3339/,
+    ],
+    [
+      "an end before the beginning",
+      { ...least, startsAt: "2026-01-02T00:00:00Z", endsAt: "2026-01-01T00:00:00Z" },
+      /^\/endsAt: endsAt must lie after/,
+    ],
+    ["a relative folder", { ...least, cwd: "work" }, /^\/cwd: .*begin with \//],
+    ["an odd user", { ...least, user: "root; rm" }, /^\/user: .*can't be a user's name/],
+    ["a umask that is none", { ...least, umask: "999" }, /^\/umask: a umask is three octal digits/],
+    ["a variable's name that is none", { ...least, env: { "A-B": "x" } }, /^\/env\/A-B: a variable's name/],
+    ["a variable that is a number", { ...least, env: { A: 1 } }, /^\/env\/A: .*put it in quotes/],
+    ["a label's name that is none", { ...least, labels: { ö: "x" } }, /^\/labels\/ö: a label's name/],
+    [
+      "an unknown policy",
+      { ...least, overlap: "never" },
+      /^\/overlap: one of queue, queue-all, skip, allow, replace/,
+    ],
+    ["a limit of nothing", { ...least, catchUp: { limit: 0 } }, /^\/catchUp\/limit: /],
+    ["a NUL in the command", { id: "a", command: "a\0b" }, /^\/command: a NUL byte/],
+    ["a NUL in an argument", { id: "a", argv: ["a", "b\0"] }, /^\/argv\/1: a NUL byte/],
+    ["a NUL in a variable", { ...least, env: { A: "\0" } }, /^\/env\/A: a NUL byte/],
+    ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: an empty name/],
+  ];
+  for (const [title, input, says] of table) {
+    it(title, () => {
+      const problems = refused(input);
+      assert.ok(
+        problems.some((problem) => says.test(problem)),
+        problems.join("\n"),
+      );
+    });
+  }
+  it("when it is no object at all", () => {
+    for (const input of [null, undefined, 3, "x", [], [least]])
+      assert.match(refused(input)[0] ?? "", /^: a job is an object/);
+  });
+  it("tells everything that is wrong at once", () => {
+    const problems = refused({
+      id: "A",
+      schedul: "@daily",
+      timezone: "Berln",
+      timeout: "5",
+      overlap: "x",
+      cwd: "x",
+    });
+    const pointers = problems.map((problem) => problem.slice(0, problem.indexOf(":")));
+    assert.deepEqual(pointers.toSorted(), [
+      "",
+      "/cwd",
+      "/id",
+      "/overlap",
+      "/schedul",
+      "/timeout",
+      "/timezone",
+    ]);
+  });
+});
+
+describe("a field that a later version brings", () => {
+  it("is refused by name, and never ignored", () => {
+    for (const [path, names] of Object.entries(notYet)) {
+      for (const name of names) {
+        const input =
+          path === "" ? { ...least, [name]: 1 } : { ...least, target: { peers: ["a"], [name]: 1 } };
+        const [problem = ""] = refused(input, "NOT_YET");
+        assert.ok(problem.startsWith(`${path}/${name}: `), problem);
+        assert.match(problem, /not kept by this version yet/);
+      }
+    }
+  });
+  it("is told as such even where it is the job's only action", () => {
+    assert.match(refused({ id: "a", http: { url: "http://x" } }, "NOT_YET").join("\n"), /^\/http: [^\n]*$/);
+    assert.match(refused({ id: "a", executor: "script", command: "x" }, "NOT_YET")[0] ?? "", /^\/executor: /);
+  });
+});
+
+const fieldNames =
+  "id schedule timezone startsAt endsAt enabled executor command argv stdin env cwd user umask timeout killGrace overlap catchUp target keep group labels description owner http revision x __proto__ constructor".split(
+    " ",
+  );
+
+describe("whatever is sent", () => {
+  it("is either a job or refused with problems, and never breaks the peer", () => {
+    const anything = fc.anything({ maxDepth: 3 });
+    const field = fc.constantFrom(...fieldNames);
+    const value = fc.oneof(
+      anything,
+      fc.string(),
+      fc.constantFrom({ peers: ["a"] }, { runs: 1 }, ["a"], { a: "b" }, 0, "5s", "@daily"),
+    );
+    const nearlyJob = fc
+      .array(fc.tuple(field, value), { maxLength: 6 })
+      .map((pairs) => ({ ...least, ...Object.fromEntries(pairs) }));
+    fc.assert(
+      fc.property(fc.oneof(anything, nearlyJob), (input) => {
+        const check = checkJob(input);
+        assert.ok(check.ok || check.problems.length > 0);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+  it("is looked at in no time, however hostile", () => {
+    const started = performance.now();
+    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`field-${index}`, index]));
+    refused({ ...least, ...many });
+    refused({ ...least, timezone: "x".repeat(1_000_000) });
+    refused({ ...least, schedule: "1,".repeat(500_000) });
+    refused({ ...least, schedule: Array.from({ length: 100_000 }, () => "x") });
+    refused({ ...least, keep: { logBytes: "1".repeat(1_000_000) }, timeout: "1".repeat(1_000_000) });
+    const spentMs = performance.now() - started;
+    assert.ok(spentMs < 2_000, `${Math.round(spentMs)} ms`);
+  });
+});

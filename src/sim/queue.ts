@@ -71,7 +71,6 @@ export class Queue {
   }
 
   traceHash(): string {
-    const hex = (bits: number) => mixBits(bits).toString(16).padStart(8, "0");
     return hex(this.traceHigh) + hex(this.traceLow);
   }
 
@@ -109,6 +108,10 @@ export class Queue {
     }
     heap[index] = last;
   }
+}
+
+function hex(bits: number): string {
+  return mixBits(bits).toString(16).padStart(8, "0");
 }
 
 function comesBefore(a: Entry, b: Entry): boolean {

@@ -61,11 +61,13 @@ export function checkAccounts(evidence: Evidence): Breach[] {
   ];
 }
 
+function name({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing">): string {
+  return `${job}@${tick}~${attempt} on ${peer}`;
+}
+
 /** Each start has its record, and each record that is open has its run. */
 function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breach[] {
   const breaches: Breach[] = [];
-  const name = ({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing">) =>
-    `${job}@${tick}~${attempt} on ${peer}`;
   const records = Map.groupBy(known.records.values(), name);
   const on = new Set(evidence.runs.filter((run) => (run.end ?? Infinity) > before).map(name));
   for (const run of evidence.runs) {

@@ -1,0 +1,324 @@
+/** Every checker must be able to fail: each test takes a flawless story, breaks one rule of it on purpose, and looks. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkAll } from "../src/sim/checkers/all.ts";
+import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
+import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/schedules.ts";
+import type { Breach, Evidence, JobRules, Knowledge, Operation, Run, Wish } from "../src/sim/truth.ts";
+import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+
+const minute = 60_000;
+const beginning = Date.parse("2026-11-20T00:00:00Z");
+const ending = beginning + 20 * minute;
+const [ann, ben, cyd] = ["ann", "ben", "cyd"] as [PeerId, PeerId, PeerId];
+const peers = [ann, ben, cyd];
+const job = "backup" as JobId;
+
+const rules: JobRules = {
+  id: job,
+  schedule: everyMinute,
+  overlap: "allow",
+  catchUp: { policy: "latest", windowMs: 10 * minute },
+  peers: undefined,
+};
+
+function asked(wish: Wish, atMs: number): Operation {
+  return {
+    wish,
+    peer: ann,
+    askedAt: beginning + atMs,
+    answeredAt: beginning + atMs + 20,
+    accepted: true,
+    tick: undefined,
+  };
+}
+
+function runOf(instant: number, peer: PeerId, changes: Partial<Run> = {}): Run {
+  return {
+    job,
+    tick: tickAt(instant),
+    attempt: 1,
+    peer,
+    life: 1,
+    start: instant + 5,
+    end: instant + 500,
+    ...changes,
+  };
+}
+
+function knows(peer: PeerId, runs: readonly Run[]): Knowledge {
+  const records = runs.map((run) => ({
+    job: run.job,
+    tick: run.tick,
+    attempt: run.attempt,
+    peer: run.peer,
+    state: "succeeded",
+    writing: `${run.tick} ended`,
+  }));
+  return {
+    peer,
+    jobs: new Map([[job, "1"]]),
+    records: new Map(records.map((record) => [`${record.tick}@${record.peer}`, record])),
+    complaint: undefined,
+  };
+}
+
+/** Twenty minutes in which one job ran each minute, on one of three peers after the other, and nothing broke. */
+function flawless(changes: Partial<Evidence> = {}): Evidence {
+  const runs =
+    changes.runs ??
+    ticksOf(everyMinute, beginning + minute, ending).map((instant, index) =>
+      runOf(instant, peers[index % 3] ?? ann),
+    );
+  const knowledge = peers.map((peer) => knows(peer, runs));
+  return {
+    peers,
+    from: beginning,
+    to: ending,
+    healedAt: beginning + 10 * minute,
+    operations: [asked({ kind: "put", rules }, 1_000)],
+    outages: [],
+    cuts: [],
+    spells: [],
+    clockErrorMs: new Map(),
+    settled: [knowledge, knowledge],
+    final: knowledge,
+    ...changes,
+    runs,
+  };
+}
+
+function rulesIn(breaches: readonly Breach[]): string[] {
+  return [...new Set(breaches.map(({ rule }) => rule))].toSorted();
+}
+
+const sixth = beginning + 6 * minute;
+const good = flawless();
+const without = (instant: number): Run[] => good.runs.filter(({ tick }) => tick !== tickAt(instant));
+
+test("a story without a flaw passes every checker", () => {
+  assert.deepEqual(checkAll(good), []);
+});
+
+test("I1: a tick that never ran is found", () => {
+  assert.ok(rulesIn(checkAll(flawless({ runs: without(sixth) }))).includes("I1"));
+});
+
+test("I1: a tick that ran a quarter of an hour late is found", () => {
+  const runs = [...without(sixth), runOf(sixth, ann, { start: sixth + 8 * minute, end: sixth + 9 * minute })];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I1"));
+});
+
+test("I1: a run that merely bears the id of another tick does not hide that one is missing", () => {
+  // Both ticks are there by id, but in truth only one process started in the two minutes.
+  const runs = [...without(sixth), runOf(sixth, ann, { start: sixth - 2 * minute })];
+  const found = checkAll(flawless({ runs })).filter(({ rule }) => rule === "I1");
+  assert.match(found.map(({ what }) => what).join(), /no start is left/);
+});
+
+test("I1: a tick is not asked for while no peer was well around it", () => {
+  const outages = peers.map((peer) => ({
+    peer,
+    kind: "down" as const,
+    from: sixth - 10_000,
+    to: sixth + 10_000,
+  }));
+  assert.deepEqual(rulesIn(checkAll(flawless({ runs: without(sixth), outages }))), ["I6"]);
+});
+
+test("I1: a peer that is cut off has to run the tick by itself", () => {
+  const cut = [ben, cyd].map((other) => ({ sender: ann, receiver: other, from: beginning, to: ending }));
+  const outages = [ben, cyd].map((peer) => ({ peer, kind: "down" as const, from: beginning, to: ending }));
+  const evidence = flawless({ runs: without(sixth), cuts: cut, outages });
+  // Nothing is surely known to all while two peers are down, so nothing is required either …
+  assert.ok(!rulesIn(checkAll(evidence)).includes("I1"));
+  // … but it is when they fell silent only after the job had become known to all.
+  const later = { from: sixth - 5_000, to: sixth + minute };
+  const shorter = flawless({
+    runs: without(sixth),
+    cuts: cut.map((one) => ({ ...one, ...later })),
+    outages: outages.map((one) => ({ ...one, ...later })),
+  });
+  assert.ok(rulesIn(checkAll(shorter)).includes("I1"));
+});
+
+test("I3: a tick that ran twice in a connected mesh is found", () => {
+  const runs = [
+    ...good.runs,
+    runOf(sixth, ben, { start: sixth + 900 }),
+    runOf(sixth, cyd, { start: sixth + 900 }),
+  ];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I3"));
+});
+
+test("I3: a tick that ran once on each side of a split is no breach, twice on one side is", () => {
+  const seventh = sixth + minute;
+  const cuts = [ben, cyd].flatMap((other) =>
+    [
+      [ann, other],
+      [other, ann],
+    ].map(([sender, receiver]) => ({
+      sender: sender ?? ann,
+      receiver: receiver ?? ann,
+      from: sixth,
+      to: seventh + minute,
+    })),
+  );
+  const rest = good.runs.filter(({ tick }) => tick !== tickAt(seventh));
+  const both = flawless({ runs: [...rest, runOf(seventh, ann), runOf(seventh, ben)], cuts });
+  assert.deepEqual(checkAll(both), []);
+  const thrice = flawless({ runs: [...rest, runOf(seventh, cyd), runOf(seventh, ben)], cuts });
+  assert.ok(rulesIn(checkAll(thrice)).includes("I3"));
+});
+
+test("I3: one peer never starts the same tick twice, whatever broke", () => {
+  const runs = [...good.runs, runOf(sixth, ann, { life: 2, start: sixth + 20_000 })];
+  const mine = runs.map((run) => (run.tick === tickAt(sixth) ? { ...run, peer: ann } : run));
+  const outages = [{ peer: ann, kind: "down" as const, from: sixth + 1_000, to: sixth + 2_000 }];
+  assert.ok(rulesIn(checkAll(flawless({ runs: mine, outages }))).includes("I3"));
+});
+
+test("I4: a start at an instant that is no tick of the schedule is found", () => {
+  const runs = [...good.runs, runOf(sixth + 30_000, ann)];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
+});
+
+test("I4: a start before its tick is found, and is none when the host's clock was that far off", () => {
+  const runs = [...without(sixth), runOf(sixth, ann, { start: sixth - 400 })];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
+  assert.deepEqual(checkAll(flawless({ runs, clockErrorMs: new Map([[ann, 500]]) })), []);
+});
+
+test("I4: a start after its catch-up window is found", () => {
+  const late = { start: sixth + 11 * minute, end: sixth + 11 * minute + 100 };
+  const runs = [...without(sixth), runOf(sixth, ann, late)];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
+});
+
+test("I4: a tick from before the job was made is found", () => {
+  const runs = [...good.runs, runOf(beginning - 3 * minute, ann, { start: beginning + 2 * minute })];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
+});
+
+test("I4: a run by hand that nobody asked for is found, one that was asked for is none", () => {
+  const tick = "manual-01ARZ3NDEKTSV4RRFFQ69G5FAV" as TickId;
+  const at = { start: sixth + 2_000, end: sixth + 2_100 };
+  const runs = [...good.runs, { ...runOf(sixth, ann, at), tick }];
+  assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
+  const order = { ...asked({ kind: "run", id: job }, 6 * minute + 1_000), tick };
+  assert.deepEqual(checkAll(flawless({ runs, operations: [...good.operations, order] })), []);
+});
+
+test("I5: a start after a delete that everybody knew is found", () => {
+  const operations = [...good.operations, asked({ kind: "delete", id: job }, 5 * minute + 1_000)];
+  const final = peers.map((peer) => ({ ...knows(peer, good.runs), jobs: new Map() }));
+  assert.ok(rulesIn(checkAll(flawless({ operations, final }))).includes("I5"));
+});
+
+test("I5: a start after a pause that everybody knew is found, and none after the resume", () => {
+  const paused = asked({ kind: "pause", id: job }, 5 * minute + 1_000);
+  const resumed = asked({ kind: "resume", id: job }, 9 * minute + 1_000);
+  const found = checkAll(flawless({ operations: [...good.operations, paused, resumed] }));
+  const instants = found.filter(({ rule }) => rule === "I5").map(({ at }) => at);
+  assert.deepEqual(
+    instants,
+    [6, 7, 8, 9].map((after) => beginning + after * minute + 5),
+  );
+});
+
+test("I6: a start of which no record tells is found", () => {
+  const hidden = peers.map((peer) => knows(peer, without(sixth)));
+  assert.ok(rulesIn(checkAll(flawless({ final: hidden }))).includes("I6"));
+});
+
+test("I6: a record that stays open although its run is over is found", () => {
+  const final = peers.map((peer) => {
+    const knowledge = knows(peer, good.runs);
+    const records = [...knowledge.records].map(
+      ([key, record]) =>
+        [key, record.tick === tickAt(sixth) ? { ...record, state: "running" } : record] as const,
+    );
+    return { ...knowledge, records: new Map(records) };
+  });
+  assert.ok(rulesIn(checkAll(flawless({ final }))).includes("I6"));
+});
+
+test("I6: two peers that tell different stories at the end are found", () => {
+  const final = [knows(ann, good.runs), knows(ben, without(sixth)), knows(cyd, good.runs)];
+  assert.ok(rulesIn(checkAll(flawless({ final }))).includes("I6"));
+});
+
+test("I7: an acknowledged job that is gone from one peer is found", () => {
+  const final = [good.final[0], good.final[1], { ...knows(cyd, good.runs), jobs: new Map<JobId, string>() }];
+  const knowledge = final.filter((one) => one !== undefined);
+  assert.ok(rulesIn(checkAll(flawless({ final: knowledge }))).includes("I7"));
+});
+
+test("I8: peers that still differ half a minute after the heal are found, unless it was on its way", () => {
+  const behind = [knows(ann, good.runs), knows(ben, without(sixth)), knows(cyd, good.runs)];
+  assert.ok(rulesIn(checkAll(flawless({ settled: [behind, behind] }))).includes("I8"));
+  assert.deepEqual(checkAll(flawless({ settled: [behind, good.final] })), []);
+});
+
+test("I8: an update that waits for another after the heal is found", () => {
+  const stuck = good.final.map((one) => (one.peer === ben ? { ...one, complaint: "pending update" } : one));
+  assert.ok(rulesIn(checkAll(flawless({ settled: [stuck, stuck] }))).includes("I8"));
+});
+
+test("I9: a tick that is late although all was mended long ago is found", () => {
+  const eleventh = beginning + 11 * minute;
+  const runs = [
+    ...without(eleventh),
+    runOf(eleventh, ann, { start: eleventh + 4_000, end: eleventh + 5_000 }),
+  ];
+  assert.deepEqual(rulesIn(checkAll(flawless({ runs }))), ["I9"]);
+});
+
+test("I10: two runs at once of a job that forbids it are found, and are none on two sides of a split", () => {
+  const operations = [asked({ kind: "put", rules: { ...rules, overlap: "queue" } }, 1_000)];
+  const runs = good.runs.map((run) => (run.tick === tickAt(sixth) ? { ...run, end: sixth + 90_000 } : run));
+  assert.ok(rulesIn(checkAll(flawless({ runs, operations }))).includes("I10"));
+  const [long] = runs.filter(({ tick }) => tick === tickAt(sixth));
+  const [next] = runs.filter(({ tick }) => tick === tickAt(sixth + minute));
+  assert.ok(long !== undefined && next !== undefined);
+  const cuts = peers
+    .filter((peer) => peer !== next.peer)
+    .map((peer) => ({ sender: peer, receiver: next.peer, from: sixth + 10_000, to: sixth + 2 * minute }));
+  assert.ok(!rulesIn(checkAll(flawless({ runs, operations, cuts }))).includes("I10"));
+});
+
+test("I11: a peer that starts after its pause what another had started meanwhile is found", () => {
+  const runs = [
+    ...without(sixth),
+    runOf(sixth, ann, { start: sixth + 6_000 }),
+    runOf(sixth, ben, { start: sixth + 21_000 }),
+  ];
+  const outages = [{ peer: ben, kind: "paused" as const, from: sixth - 5_000, to: sixth + 20_000 }];
+  assert.ok(rulesIn(checkAll(flawless({ runs, outages }))).includes("I11"));
+});
+
+test("the simulator's schedules know their ticks", () => {
+  const every45 = everySeconds(45);
+  const ticks = ticksOf(every45, beginning, beginning + 3 * minute);
+  assert.deepEqual(
+    ticks.map((tick) => tick - beginning),
+    [0, 45_000, 90_000, 135_000],
+  );
+  assert.ok(isTickOf(every45, beginning + 45_000) && !isTickOf(every45, beginning + 44_000));
+});
+
+test("components are the sets of peers that could talk all the while, round by others too", () => {
+  const cuts = [{ sender: ann, receiver: cyd, from: sixth, to: sixth + 1_000 }];
+  assert.deepEqual(components(flawless({ cuts }), sixth - 500, sixth), [[ann, ben, cyd]]);
+  const outages = [{ peer: ben, kind: "paused" as const, from: sixth, to: sixth + 100 }];
+  assert.deepEqual(components(flawless({ cuts, outages }), sixth - 500, sixth), [[ann], [ben], [cyd]]);
+});
+
+test("what one peer knew is known to all after 35 s without any fault", () => {
+  const outages = [
+    { peer: ben, kind: "down" as const, from: beginning + 20_000, to: beginning + 30_000 },
+    { peer: ben, kind: "down" as const, from: beginning + 60_000, to: beginning + 70_000 },
+  ];
+  assert.equal(knownToAll(flawless(), beginning), beginning + 35_000);
+  assert.equal(knownToAll(flawless({ outages }), beginning), beginning + 105_000);
+});

@@ -1,0 +1,127 @@
+/**
+ * Who belongs to the mesh and where each was last: what is gossiped in greetings, kept on disk, and dialled.
+ *
+ * Of one peer there are addresses that it said itself, with the time since when they hold (the later list wins,
+ * whoever passes it on); addresses over which it was really reached in its present life; and addresses that a
+ * person named, which are never forgotten.
+ */
+import type { NamedAddress } from "./addresses.ts";
+import { hostOf, joinAddress } from "./addresses.ts";
+import { addressesCap, peersCap, type Whereabouts } from "./greeting.ts";
+import type { PeerId } from "../../schema/ids.ts";
+
+interface Entry {
+  since: number;
+  said: readonly string[];
+  proven: readonly string[];
+  named: readonly string[];
+}
+
+const nothing: Entry = { since: 0, said: [], proven: [], named: [] };
+
+export class AddressBook {
+  private readonly self: PeerId;
+  private readonly entries = new Map<PeerId, Entry>();
+  /** from when on the own addresses hold; grows when others are found to hold a later list */
+  private ownSince: number;
+
+  constructor(self: PeerId, startedAt: number) {
+    this.self = self;
+    this.ownSince = Math.floor(startedAt);
+  }
+
+  peers(): PeerId[] {
+    return [...this.entries.keys()];
+  }
+
+  /** `proven` come first and are the only ones whose refusal means that the peer is gone. */
+  addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] } {
+    const { proven, said, named } = this.entries.get(peer) ?? nothing;
+    return { proven, others: union(said, named).filter((address) => !proven.includes(address)) };
+  }
+
+  name(peer: PeerId, address: string): void {
+    const entry = this.entries.get(peer) ?? nothing;
+    this.keep(peer, { ...entry, named: union([address], entry.named) });
+  }
+
+  /** From an earlier life's `toRemember`. */
+  recall(remembered: readonly NamedAddress[]): void {
+    for (const { address, peer } of remembered) {
+      if (peer === undefined) continue;
+      const entry = this.entries.get(peer) ?? nothing;
+      this.keep(peer, { ...entry, said: union(entry.said, [address]) });
+    }
+  }
+
+  /** The peer itself, over its own connection. True when that is news. */
+  hearFromItself({ peer, since, addresses }: Whereabouts): boolean {
+    const entry = this.entries.get(peer) ?? nothing;
+    const isSame = sameList(addresses, entry.said);
+    if (isSame && entry.since >= since && entry.since > 0) return false;
+    const later = Math.max(since, entry.since + 1);
+    this.keep(peer, { ...entry, since: later, said: addresses, proven: isSame ? entry.proven : [] });
+    return true;
+  }
+
+  /** What another says of it. True when that is news. */
+  hearFromAnother({ peer, since, addresses }: Whereabouts): boolean {
+    if (peer === this.self) {
+      if (since < this.ownSince) return false;
+      const isSame = since === this.ownSince;
+      if (!isSame) this.ownSince = since + 1;
+      return !isSame;
+    }
+    const entry = this.entries.get(peer);
+    if (entry !== undefined && since <= entry.since) return false;
+    this.keep(peer, { ...(entry ?? nothing), since, said: addresses });
+    return true;
+  }
+
+  /** It was reached at `dialled`, or it came from `host`, where one of its own addresses is. True when news. */
+  prove(peer: PeerId, reached: { dialled: string } | { host: string | undefined }): boolean {
+    const entry = this.entries.get(peer) ?? nothing;
+    const found =
+      "dialled" in reached
+        ? [reached.dialled]
+        : entry.said.filter((address) => hostOf(address) === reached.host);
+    const proven = union(found, entry.proven);
+    if (sameList(proven, entry.proven)) return false;
+    this.keep(peer, { ...entry, proven });
+    return true;
+  }
+
+  ownEntry(addresses: readonly string[]): Whereabouts {
+    return { peer: this.self, since: this.ownSince, addresses };
+  }
+
+  /** For greetings. What nobody has said is a person's word to this peer alone, and not passed on. */
+  others(): Whereabouts[] {
+    return [...this.entries]
+      .filter(([, { since }]) => since > 0)
+      .map(([peer, { since, said }]) => ({ peer, since, addresses: said }));
+  }
+
+  toRemember(): string[] {
+    return [...this.entries].flatMap(([peer, { proven, said }]) =>
+      union(proven, said).map((address) => joinAddress(address, peer)),
+    );
+  }
+
+  private keep(peer: PeerId, entry: Entry): void {
+    if (peer === this.self) return;
+    if (!this.entries.has(peer) && this.entries.size >= peersCap) {
+      const oldest = [...this.entries].reduce((a, b) => (a[1].since <= b[1].since ? a : b));
+      this.entries.delete(oldest[0]);
+    }
+    this.entries.set(peer, entry);
+  }
+}
+
+function union(first: readonly string[], second: readonly string[]): string[] {
+  return [...new Set([...first, ...second])].slice(0, addressesCap);
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, i) => one === b[i]);
+}

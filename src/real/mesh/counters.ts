@@ -1,0 +1,44 @@
+/** What the mesh has counted since its start, for /metrics. Every name is always there, so that a graph begins at 0. */
+const names = [
+  "mesh_frames_in",
+  "mesh_frames_out",
+  "mesh_bytes_in",
+  "mesh_bytes_out",
+  /** not sent: no link, a full queue, or a stream that broke before its turn came */
+  "mesh_frames_dropped",
+  /** a length beyond the cap: the stream was reset */
+  "mesh_frames_oversized",
+  /** a stream that ended in the middle of a frame */
+  "mesh_frames_torn",
+  /** a message about peers that makes no sense */
+  "mesh_frames_garbled",
+  /** outgoing streams given up because the other side did not read */
+  "mesh_streams_stuck",
+  "mesh_gossip_in",
+  "mesh_gossip_out",
+  "mesh_gossip_bytes_in",
+  "mesh_gossip_bytes_out",
+  /** published while nobody was subscribed, or not taken by gossipsub */
+  "mesh_gossip_lost",
+  /** gossip with a peer that had stopped while its connection lived on, set going again */
+  "mesh_gossip_repaired",
+  "mesh_dials",
+  "mesh_dials_failed",
+  "mesh_handshakes_refused",
+  /** connections given up because nothing was heard over them */
+  "mesh_lines_silent",
+  "mesh_lines_duplicate",
+] as const;
+export type CounterName = (typeof names)[number];
+
+export class Counters {
+  private readonly values = new Map<CounterName, number>(names.map((name) => [name, 0]));
+
+  add(name: CounterName, amount = 1): void {
+    this.values.set(name, (this.values.get(name) ?? 0) + amount);
+  }
+
+  snapshot(): Record<string, number> {
+    return Object.fromEntries(this.values);
+  }
+}

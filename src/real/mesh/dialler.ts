@@ -1,0 +1,221 @@
+/**
+ * Dials what is missing, for ever: every known peer that is not linked, and every named address whose peer is not
+ * known. It waits longer after each failure, up to a limit that keeps the healing of a split quick.
+ *
+ * After a broken link it dials at once. When the host answers that nobody listens there any more, at an address over
+ * which the peer was really reached, that is reported: it is how a dead process is told from a silent host.
+ */
+import type { Cancel, Clock, Random } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+
+/** First wait after a failure; doubled each time. Two refusals must come well within a second of a death. */
+const firstWaitMs = 250;
+/**
+ * Longest wait. After a split has healed, half of this passes on average until the first dial; for less, more dials
+ * go to hosts that are gone (one costs about 0.3 ms of CPU, each `longestWaitMs`, for every such peer).
+ */
+const longestWaitMs = 5_000;
+/** A newly learned peer is dialled by the one with the smaller id; the other one waits this long for it. */
+const politenessMs = 400;
+/** After a clean leave nobody is expected back at once. */
+const afterLeaveMs = 1_000;
+
+/** How long to wait after so many failures in a row; `chance` is 0 ≤ x < 1 and spreads the peers out. */
+export function redialWaitMs(failures: number, chance: number): number {
+  const wait = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(failures - 1, 16));
+  return wait * (0.8 + 0.4 * chance);
+}
+
+export type DialOutcome =
+  | { kind: "linked"; peer: PeerId }
+  /** the address leads to this very peer */
+  | { kind: "self" }
+  /** the host says that nobody listens there */
+  | { kind: "refused" }
+  | { kind: "failed" };
+
+export interface DiallerDoors {
+  clock: Clock;
+  random: Random;
+  self: PeerId;
+  /** never rejects */
+  dial(address: string, peer: PeerId | undefined): Promise<DialOutcome>;
+  addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
+  /** a connection to it is open, greeted or not */
+  isConnected(peer: PeerId): boolean;
+  isAlone(): boolean;
+  refused(peer: PeerId, times: number): void;
+  /** a named address turned out to be this peer's */
+  resolved(address: string, peer: PeerId): void;
+}
+
+interface Target {
+  /** undefined = a named address whose peer is not known yet */
+  peer: PeerId | undefined;
+  /** the named address, when it is one */
+  address: string | undefined;
+  dueAt: number;
+  failures: number;
+  busy: boolean;
+  /** the link broke, and since then the host refused so many times; undefined = it did not break */
+  refusals: number | undefined;
+}
+
+export class Dialler {
+  private readonly doors: DiallerDoors;
+  private readonly peers = new Map<PeerId, Target>();
+  private readonly named = new Map<string, Target>();
+  private cancelAlarm: Cancel | undefined;
+  private running = false;
+
+  constructor(doors: DiallerDoors) {
+    this.doors = doors;
+  }
+
+  start(): void {
+    this.running = true;
+    this.plan();
+  }
+
+  stop(): void {
+    this.running = false;
+    this.cancelAlarm?.();
+  }
+
+  /** How many named addresses have not told yet whom they lead to. */
+  unresolved(): number {
+    return [...this.named.values()].filter(({ peer }) => peer === undefined).length;
+  }
+
+  name(address: string): void {
+    if (!this.named.has(address)) this.named.set(address, this.target(undefined, address, 0));
+  }
+
+  /** A peer that should be there; `news` = it was just heard of, or is said to be elsewhere now. */
+  expect(peer: PeerId, news: boolean): void {
+    const now = this.doors.clock.now().mono;
+    const known = this.peers.get(peer);
+    const dueAt = now + (news && this.doors.self > peer ? politenessMs : 0);
+    if (known === undefined) this.peers.set(peer, this.target(peer, undefined, dueAt));
+    else if (news) known.dueAt = Math.min(known.dueAt, dueAt);
+    this.plan();
+  }
+
+  linked(peer: PeerId): void {
+    const target = this.peers.get(peer) ?? this.target(peer, undefined, 0);
+    this.peers.set(peer, target);
+    target.failures = 0;
+    target.refusals = undefined;
+    this.hurry();
+  }
+
+  /** `unheeded`: it took the connection but never greeted. */
+  lost(peer: PeerId, why: "closed" | "reset" | "unheeded"): void {
+    const target = this.peers.get(peer);
+    if (target === undefined) return;
+    const now = this.doors.clock.now().mono;
+    if (why === "reset") {
+      target.refusals = 0;
+      target.failures = 0;
+      target.dueAt = now;
+    } else {
+      target.failures++;
+      target.dueAt = now + Math.max(why === "closed" ? afterLeaveMs : 0, this.waitMs(target));
+    }
+    this.plan();
+  }
+
+  private target(peer: PeerId | undefined, address: string | undefined, dueAt: number): Target {
+    return { peer, address, dueAt, failures: 0, busy: false, refusals: undefined };
+  }
+
+  /** Someone is back: the network may have healed for all. */
+  private hurry(): void {
+    const soon = this.doors.clock.now().mono + firstWaitMs * this.doors.random.next();
+    for (const target of this.targets()) target.dueAt = Math.min(target.dueAt, soon);
+    this.plan();
+  }
+
+  private targets(): Target[] {
+    return [...this.peers.values(), ...this.named.values()];
+  }
+
+  private isWanted(target: Target): boolean {
+    if (target.busy) return false;
+    if (target.address === undefined || target.peer === undefined) {
+      return target.peer === undefined || !this.doors.isConnected(target.peer);
+    }
+    // Its peer is dialled by its id; but when nobody is left, someone new may live at the named address.
+    return target.peer !== this.doors.self && this.doors.isAlone();
+  }
+
+  private plan(): void {
+    this.cancelAlarm?.();
+    if (!this.running) return;
+    const due = this.targets()
+      .filter((target) => this.isWanted(target))
+      .map(({ dueAt }) => dueAt);
+    if (due.length === 0) return;
+    const { clock } = this.doors;
+    const nextAt = due.reduce((a, b) => Math.min(a, b));
+    this.cancelAlarm = clock.alarm(nextAt, () => {
+      const now = clock.now().mono;
+      for (const target of this.targets()) {
+        if (target.dueAt <= now && this.isWanted(target)) this.begin(target).catch(() => undefined);
+      }
+      this.plan();
+    });
+  }
+
+  private async begin(target: Target): Promise<void> {
+    target.busy = true;
+    let isLinked = false;
+    try {
+      isLinked = await (target.address === undefined
+        ? this.dialPeer(target)
+        : this.dialNamed(target, target.address));
+    } finally {
+      target.busy = false;
+      if (!isLinked) target.failures++;
+      target.dueAt = this.doors.clock.now().mono + this.waitMs(target);
+      this.plan();
+    }
+  }
+
+  private waitMs(target: Target): number {
+    return redialWaitMs(Math.max(1, target.failures), this.doors.random.next());
+  }
+
+  private async dialNamed(target: Target, address: string): Promise<boolean> {
+    const outcome = await this.doors.dial(address, undefined);
+    if (outcome.kind === "self") target.peer = this.doors.self;
+    if (outcome.kind === "linked") {
+      target.peer = outcome.peer;
+      this.doors.resolved(address, outcome.peer);
+    }
+    return outcome.kind === "linked" || outcome.kind === "self";
+  }
+
+  private async dialPeer(target: Target): Promise<boolean> {
+    const { peer } = target;
+    if (peer === undefined) return false;
+    const { proven, others } = this.doors.addressesOf(peer);
+    // Just after a break only where it was: a host that swallows dials must not delay the word of one that refuses.
+    const inDoubt = target.refusals !== undefined && target.refusals < 2 && proven.length > 0;
+    let isRefused = false;
+    for (const address of inDoubt && target.failures < 2 ? proven : [...proven, ...others]) {
+      if (!this.running || this.doors.isConnected(peer)) break;
+      // One after the other, so that the peer is not reached twice.
+      // oxlint-disable-next-line no-await-in-loop
+      const outcome = await this.doors.dial(address, peer);
+      if (outcome.kind === "linked") return true;
+      if (outcome.kind === "refused" && proven.includes(address)) isRefused = true;
+    }
+    if (this.doors.isConnected(peer)) return true;
+    if (isRefused && target.refusals !== undefined && this.running) {
+      target.refusals++;
+      this.doors.refused(peer, target.refusals);
+    }
+    return false;
+  }
+}

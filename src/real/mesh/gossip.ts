@@ -1,0 +1,102 @@
+/**
+ * The topics: to all, by gossipsub, each message signed by the peer that published it.
+ *
+ * gossipsub opens its stream to a peer once per connection and does not notice when only that stream is lost; then
+ * the peer is linked but deaf. So every link is looked after: a missing stream is brought back by identifying the
+ * peer again, which is what makes gossipsub open one.
+ */
+import type { Connection } from "@libp2p/interface";
+import { assert } from "../../errors.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { messageCapBytes, type Topic, topics } from "../../schema/message.ts";
+import type { Counters } from "./counters.ts";
+import type { Host } from "./host.ts";
+import type { Line } from "./links.ts";
+
+const topicPrefix = "cicada/1/";
+const topicOf = new Map<string, Topic>(topics.map((topic) => [topicPrefix + topic, topic]));
+const streamPrefix = "/meshsub/";
+/** Checks in a row that must find gossip missing; opening takes less than one of them. */
+const patience = 2;
+
+export class Gossip {
+  private readonly host: Host;
+  private readonly counters: Counters;
+  private readonly missing = new Map<PeerId, number>();
+
+  constructor(host: Host, counters: Counters) {
+    this.host = host;
+    this.counters = counters;
+  }
+
+  start(
+    received: (from: PeerId, topic: Topic, bytes: Uint8Array) => void,
+    subscriptionsChanged: (peer: PeerId) => void,
+  ): void {
+    const { gossip } = this.host.services;
+    gossip.addEventListener("message", ({ detail }) => {
+      const topic = topicOf.get(detail.topic);
+      if (topic === undefined || detail.type !== "signed") return;
+      this.counters.add("mesh_gossip_in");
+      this.counters.add("mesh_gossip_bytes_in", detail.data.length);
+      received(detail.from.toString() as PeerId, topic, detail.data);
+    });
+    gossip.addEventListener("subscription-change", ({ detail }) => {
+      subscriptionsChanged(detail.peerId.toString() as PeerId);
+    });
+    for (const topic of topics) gossip.subscribe(topicPrefix + topic);
+  }
+
+  publish(topic: Topic, bytes: Uint8Array): void {
+    assert(bytes.length <= messageCapBytes, `a message has at most ${messageCapBytes} bytes`);
+    this.counters.add("mesh_gossip_out");
+    this.counters.add("mesh_gossip_bytes_out", bytes.length);
+    this.pass(topic, bytes).catch(() => this.counters.add("mesh_gossip_lost"));
+  }
+
+  private async pass(topic: Topic, bytes: Uint8Array): Promise<void> {
+    const { recipients } = await this.host.services.gossip.publish(topicPrefix + topic, bytes);
+    if (recipients.length === 0) this.counters.add("mesh_gossip_lost");
+  }
+
+  /** True when what is published now goes to this peer directly. */
+  reaches(peer: PeerId): boolean {
+    return topics.every((topic) =>
+      this.host.services.gossip
+        .getSubscribers(topicPrefix + topic)
+        .some((subscriber) => subscriber.toString() === peer),
+    );
+  }
+
+  /** To be called about once a second with the lines of a linked peer. */
+  check(peer: PeerId, lines: readonly Line[]): void {
+    const streams = (direction: "inbound" | "outbound") =>
+      lines.flatMap(({ connection }) => gossipStreams(connection, direction));
+    const isHeard = streams("outbound").some(({ writeStatus }) => writeStatus === "writable");
+    if (isHeard && this.reaches(peer)) {
+      this.missing.delete(peer);
+      return;
+    }
+    const times = (this.missing.get(peer) ?? 0) + 1;
+    this.missing.set(peer, times);
+    if (times % patience !== 0) return;
+    this.counters.add("mesh_gossip_repaired");
+    const connection = lines.at(-1)?.connection;
+    if (!isHeard && connection !== undefined) {
+      this.host.services.identify.identify(connection).catch(() => undefined);
+    } else {
+      // It does not say what it subscribes to; it will when it opens its stream anew.
+      for (const stream of streams("inbound")) stream.abort(new Error("no subscriptions came"));
+    }
+  }
+
+  forget(peer: PeerId): void {
+    this.missing.delete(peer);
+  }
+}
+
+function gossipStreams(connection: Connection, direction: "inbound" | "outbound") {
+  return connection.streams.filter(
+    (stream) => stream.direction === direction && stream.protocol.startsWith(streamPrefix),
+  );
+}

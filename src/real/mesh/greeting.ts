@@ -1,0 +1,94 @@
+/**
+ * What two connected meshes say to each other about peers (`/cicada/peers/1`), as JSON, and how it is checked.
+ *
+ * `hello` opens every connection and says: I take you in; here is where I can be dialled, and where the others can.
+ * It is said again when something changes. A peer's addresses carry the time since when they hold, set by that
+ * peer alone, so that of two lists the later one counts whoever passes it on. `ping` wants a `pong`; `bye` says that
+ * the end of the connection will be a clean leave, and `bye-heard` that it was understood.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import { messageCapBytes } from "../../schema/message.ts";
+import { isDialable, isPeerId } from "./addresses.ts";
+
+export interface Whereabouts {
+  peer: PeerId;
+  /** wall clock of the peer itself, ms; 0 = not said by it */
+  since: number;
+  /** multiaddrs without the peer id */
+  addresses: readonly string[];
+}
+
+export type Greeting =
+  | { kind: "hello"; self: Whereabouts; others: readonly Whereabouts[] }
+  | { kind: "ping" }
+  | { kind: "pong" }
+  | { kind: "bye" }
+  | { kind: "bye-heard" };
+
+/** Peers in a list. A mesh is tested to 50; more takes more memory and longer lists, less forgets peers. */
+export const peersCap = 256;
+/** Addresses of one peer: a few interfaces in two families. */
+export const addressesCap = 8;
+const addressCapLetters = 256;
+
+export function encodeGreeting(greeting: Greeting): Uint8Array {
+  if (greeting.kind !== "hello") return Buffer.from(JSON.stringify({ kind: greeting.kind }));
+  const text = (others: readonly Whereabouts[]) =>
+    Buffer.from(
+      JSON.stringify({ kind: "hello", self: toRow(greeting.self), others: others.map((one) => toRow(one)) }),
+    );
+  // Lists near the cap of a frame are cut: the rest is learned from the others.
+  let others = greeting.others.slice(0, peersCap);
+  let bytes = text(others);
+  while (bytes.length > messageCapBytes) {
+    others = others.slice(0, others.length / 2);
+    bytes = text(others);
+  }
+  return bytes;
+}
+
+/** Undefined when it makes no sense. Single bad entries of a list are passed over. */
+export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
+  let said: unknown;
+  try {
+    said = JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return undefined;
+  }
+  if (typeof said !== "object" || said === null || !("kind" in said)) return undefined;
+  switch (said.kind) {
+    case "ping":
+    case "pong":
+    case "bye":
+    case "bye-heard":
+      return { kind: said.kind };
+    case "hello": {
+      const self = "self" in said ? fromRow(said.self) : undefined;
+      if (self === undefined || !("others" in said) || !Array.isArray(said.others)) return undefined;
+      const others = said.others.slice(0, peersCap).map((row: unknown) => fromRow(row));
+      return { kind: "hello", self, others: others.filter((one) => one !== undefined) };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function toRow(one: Whereabouts): unknown[] {
+  return [one.peer, one.since, one.addresses.slice(0, addressesCap)];
+}
+
+function fromRow(row: unknown): Whereabouts | undefined {
+  if (!Array.isArray(row)) return undefined;
+  const [peer, since, addresses]: unknown[] = row;
+  if (!isPeerId(peer) || typeof since !== "number" || !Number.isSafeInteger(since) || since < 0) {
+    return undefined;
+  }
+  if (!Array.isArray(addresses)) return undefined;
+  const usable = addresses
+    .slice(0, addressesCap)
+    .filter(
+      (address): address is string => typeof address === "string" && address.length <= addressCapLetters,
+    )
+    .filter((address) => isDialable(address));
+  return { peer, since, addresses: usable };
+}

@@ -1,0 +1,119 @@
+/**
+ * libp2p as cicada uses it, with every parameter that differs from its defaults, and why.
+ *
+ * It is given what it does well: sockets, encryption, streams, gossip. Whom to dial, when a link counts and when it
+ * is dead is decided in the other files of this folder, for libp2p gives up on peers and forgets them.
+ */
+import { gossipsub, type GossipSub, StrictSign } from "@chainsafe/libp2p-gossipsub";
+import { identify, type Identify } from "@libp2p/identify";
+import type { ConnectionGater, Libp2p } from "@libp2p/interface";
+import { mdns } from "@libp2p/mdns";
+import { ping, type Ping } from "@libp2p/ping";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import { createLibp2p } from "libp2p";
+import { CicadaError } from "../../errors.ts";
+import { messageCapBytes } from "../../schema/message.ts";
+import { clusterFingerprint, parsePeerKey } from "../keys.ts";
+import { clusterNoise } from "./encrypter.ts";
+
+export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
+
+export interface HostOptions {
+  peerKey: Uint8Array;
+  clusterKey: Uint8Array;
+  listen: readonly string[];
+  announce: readonly string[];
+  mdns: boolean;
+  gater: ConnectionGater;
+}
+
+/** A handshake takes milliseconds; whoever needs longer is no peer, and must not hold a place for long. */
+const handshakeTimeoutMs = 5_000;
+/**
+ * Handshakes under way at once. Fewer: silent sockets of a stranger could keep peers out for the timeout above;
+ * more: they could take more memory.
+ */
+const handshakesCap = 256;
+const streamsPerConnection = 64;
+/** An answer to IWANT may hold several messages in one piece. */
+const gossipPieceCapBytes = 16 * messageCapBytes;
+/** What may wait for one peer that reads too slowly, before its gossip stream is reset. */
+const gossipQueueCapBytes = 32 * messageCapBytes;
+
+/** Made and not started: the caller first attaches its listeners. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  return createLibp2p({
+    start: false,
+    privateKey: parsePeerKey(options.peerKey),
+    nodeInfo: { name: "cicada", userAgent: "cicada" },
+    addresses: { listen: [...options.listen], announce: [...options.announce] },
+    transports: [tcp()],
+    connectionEncrypters: [clusterNoise(options.clusterKey)],
+    streamMuxers: [
+      yamux({ maxInboundStreams: streamsPerConnection, maxOutboundStreams: streamsPerConnection }),
+    ],
+    peerDiscovery: options.mdns
+      ? [mdns({ serviceTag: `_cicada-${clusterFingerprint(options.clusterKey)}._udp.local` })]
+      : [],
+    connectionGater: options.gater,
+    connectionManager: {
+      // The default drops the sixth connection of one address within a second: ten peers behind one router.
+      inboundConnectionThreshold: Number.POSITIVE_INFINITY,
+      maxIncomingPendingConnections: handshakesCap,
+      inboundUpgradeTimeout: handshakeTimeoutMs,
+      inboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
+      outboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
+      reconnectRetries: 0,
+    },
+    // It closes a connection on one slow answer; links.ts and mesh.ts judge by everything that is heard.
+    connectionMonitor: { enabled: false },
+    services: { identify: identify(), ping: ping(), gossip: gossip() },
+  });
+}
+
+/**
+ * Everyone publishes to everyone directly (`floodPublish`); the small degree only passes on what a missing link
+ * would lose. Members are trusted once the key has let them in, so nothing is scored: libp2p's scores punish many
+ * peers on one address and a slow answer.
+ */
+function gossip(): ReturnType<typeof gossipsub> {
+  return gossipsub({
+    globalSignaturePolicy: StrictSign,
+    emitSelf: false,
+    floodPublish: true,
+    batchPublish: true,
+    fallbackToFloodsub: false,
+    allowPublishToZeroTopicPeers: true,
+    tagMeshPeers: false,
+    D: 3,
+    Dlo: 2,
+    Dhi: 5,
+    Dout: 1,
+    Dscore: 2,
+    Dlazy: 3,
+    // How long a peer waits for gossip after it has come, and for a message that was lost on the way.
+    heartbeatInterval: 500,
+    mcacheLength: 12,
+    mcacheGossip: 6,
+    seenTTL: 60_000,
+    // A peer that was just started again must be grafted at once, not after a minute.
+    pruneBackoff: 2_000,
+    unsubcribeBackoff: 1_000,
+    graftFloodThreshold: 0,
+    maxInboundDataLength: gossipPieceCapBytes,
+    maxOutboundBufferSize: gossipQueueCapBytes,
+    scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0, appSpecificWeight: 0 },
+  });
+}
+
+/** Listens. Throws PORT_IN_USE or USAGE when it can't. */
+export async function startHost(host: Host, listen: readonly string[]): Promise<void> {
+  try {
+    await host.start();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (why.includes("EADDRINUSE")) throw new CicadaError("PORT_IN_USE", listen.join(", "));
+    throw new CicadaError("USAGE", `can't listen on ${listen.join(", ")}: ${why.trim()}`);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Which peers are linked. Peers are counted, not connections: two peers may for a moment have several.
+ *
+ * A connection (here: a line) counts once the other side has greeted over it, for only then has it taken us in;
+ * before that it may still turn out to be one too many. Of two peers that dial each other at once, the one with the
+ * smaller id keeps the line that opened first at its end and drops the other without a greeting. A peer that greets
+ * over a new line has lost its old one, whatever that looks like from here.
+ */
+import type { Connection } from "@libp2p/interface";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Counters } from "./counters.ts";
+import type { Outgoing } from "./outgoing.ts";
+
+export interface Line {
+  readonly connection: Connection;
+  readonly peer: PeerId;
+  readonly openedAt: number;
+  /** monotonic ms when the last frame came over it */
+  heardAt: number;
+  greeted: boolean;
+  readonly outgoing: Map<string, Outgoing>;
+}
+
+export interface LinkEvents {
+  up(peer: PeerId): void;
+  /** The last greeted line has ended. */
+  down(peer: PeerId, why: "closed" | "reset"): void;
+  /** A line ended, and no link with it: nobody had greeted. */
+  gone(peer: PeerId): void;
+}
+
+/** Two lines that open within this time were dialled at once; past it the newer one replaces a dead one. */
+const atOnceMs = 3_000;
+
+export class Links {
+  private readonly self: PeerId;
+  private readonly events: LinkEvents;
+  private readonly counters: Counters;
+  private readonly lines = new Map<string, Line>();
+  private readonly up = new Set<PeerId>();
+  private readonly saidGoodbye = new Set<PeerId>();
+
+  constructor(self: PeerId, events: LinkEvents, counters: Counters) {
+    this.self = self;
+    this.events = events;
+    this.counters = counters;
+  }
+
+  /** Undefined when it is one too many; then it has been dropped. */
+  open(connection: Connection, now: number): Line | undefined {
+    // A peer id of libp2p, as text, is what a peer id is here.
+    const peer = connection.remotePeer.toString() as PeerId;
+    const others = this.linesOf(peer);
+    const isSuperfluous =
+      (connection.direction === "outbound" && others.some(({ greeted }) => greeted)) ||
+      (this.self < peer && others.some(({ openedAt }) => now - openedAt < atOnceMs));
+    if (isSuperfluous) {
+      this.drop(connection);
+      return undefined;
+    }
+    const line = { connection, peer, openedAt: now, heardAt: now, greeted: false, outgoing: new Map() };
+    this.lines.set(connection.id, line);
+    return line;
+  }
+
+  lineOf(connection: Connection): Line | undefined {
+    return this.lines.get(connection.id);
+  }
+
+  linesOf(peer: PeerId): Line[] {
+    return this.all().filter((line) => line.peer === peer);
+  }
+
+  all(): Line[] {
+    return [...this.lines.values()];
+  }
+
+  /** The line to speak over: the one that was opened last. */
+  currentLine(peer: PeerId): Line | undefined {
+    return this.linesOf(peer).findLast(({ greeted }) => greeted);
+  }
+
+  isUp(peer: PeerId): boolean {
+    return this.up.has(peer);
+  }
+
+  upPeers(): PeerId[] {
+    return [...this.up];
+  }
+
+  /** The other side has taken us in over this line; older lines are dead, or soon will be. */
+  greet(line: Line): void {
+    if (line.greeted) return;
+    line.greeted = true;
+    this.saidGoodbye.delete(line.peer);
+    for (const other of this.linesOf(line.peer)) {
+      if (other !== line && other.greeted) this.drop(other.connection);
+    }
+  }
+
+  /** The line is ready for messages of every kind. */
+  raise(line: Line): void {
+    if (this.up.has(line.peer) || !this.lines.has(line.connection.id)) return;
+    this.greet(line);
+    this.up.add(line.peer);
+    this.events.up(line.peer);
+  }
+
+  hearGoodbye(peer: PeerId): void {
+    this.saidGoodbye.add(peer);
+  }
+
+  closed(connection: Connection): void {
+    const line = this.lines.get(connection.id);
+    if (line === undefined) return;
+    this.lines.delete(connection.id);
+    for (const outgoing of line.outgoing.values()) outgoing.close();
+    if (this.currentLine(line.peer) !== undefined) return;
+    if (this.up.delete(line.peer)) {
+      this.events.down(line.peer, this.saidGoodbye.delete(line.peer) ? "closed" : "reset");
+    } else if (this.linesOf(line.peer).length === 0) {
+      this.events.gone(line.peer);
+    }
+  }
+
+  private drop(connection: Connection): void {
+    this.counters.add("mesh_lines_duplicate");
+    connection.abort(new Error("one connection is enough"));
+  }
+}

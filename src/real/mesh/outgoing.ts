@@ -1,0 +1,133 @@
+/**
+ * One long-lived outgoing stream of one protocol over one connection: frames leave in the order in which they came.
+ *
+ * The stream is opened when the first frame is there, and again after it broke while the connection lives. A reader
+ * that doesn't read makes a queue here; the queue is bounded, and what does not fit is dropped and counted, for
+ * every message that travels this way is repeated or repaired by those who send it.
+ */
+import type { Stream } from "@libp2p/interface";
+import type { Counters } from "./counters.ts";
+import { toFrame } from "./frames.ts";
+
+export interface QueueLimit {
+  frames: number;
+  bytes: number;
+  /** what goes when the queue is full: of states only the latest counts, of a sequence the beginning */
+  drop: "oldest" | "newest";
+}
+
+export class Outgoing {
+  private readonly openStream: () => Promise<Stream>;
+  private readonly limit: QueueLimit;
+  private readonly counters: Counters;
+  private queue: Uint8Array[] = [];
+  private queuedBytes = 0;
+  private stream: Stream | undefined;
+  private opening = false;
+  private closed = false;
+  /** how many checks in a row have found the same frame waiting */
+  private idleChecks = 0;
+
+  constructor(openStream: () => Promise<Stream>, limit: QueueLimit, counters: Counters) {
+    this.openStream = openStream;
+    this.limit = limit;
+    this.counters = counters;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.closed) {
+      this.counters.add("mesh_frames_dropped");
+      return;
+    }
+    const frame = toFrame(bytes);
+    while (this.isFullFor(frame)) {
+      this.counters.add("mesh_frames_dropped");
+      if (this.limit.drop === "newest" || this.queue.length === 0) return;
+      this.takeFirst();
+    }
+    this.queue.push(frame);
+    this.queuedBytes += frame.length;
+    this.flush();
+  }
+
+  /** To be called now and then: gives the stream up when nothing has left it since `checks` calls. */
+  check(checks: number): void {
+    this.idleChecks = this.queue.length === 0 ? 0 : this.idleChecks + 1;
+    if (this.idleChecks < checks || this.stream === undefined) return;
+    this.idleChecks = 0;
+    this.counters.add("mesh_streams_stuck");
+    this.stream.abort(new Error("the other side does not read"));
+  }
+
+  /** The connection is gone, and with it what was queued. */
+  close(): void {
+    this.closed = true;
+    this.dropAll();
+  }
+
+  private isFullFor(frame: Uint8Array): boolean {
+    return this.queue.length >= this.limit.frames || this.queuedBytes + frame.length > this.limit.bytes;
+  }
+
+  private takeFirst(): Uint8Array | undefined {
+    const frame = this.queue.shift();
+    this.queuedBytes -= frame?.length ?? 0;
+    return frame;
+  }
+
+  private dropAll(): void {
+    this.counters.add("mesh_frames_dropped", this.queue.length);
+    this.queue = [];
+    this.queuedBytes = 0;
+  }
+
+  private flush(): void {
+    const stream = this.stream;
+    if (stream === undefined) {
+      if (!this.opening && this.queue.length > 0) this.open().catch(() => undefined);
+      return;
+    }
+    while (this.queue.length > 0 && stream.writeStatus === "writable" && !stream.writableNeedsDrain) {
+      const frame = this.takeFirst();
+      if (frame === undefined) return;
+      this.idleChecks = 0;
+      try {
+        stream.send(frame);
+        this.counters.add("mesh_frames_out");
+        this.counters.add("mesh_bytes_out", frame.length);
+      } catch {
+        // It broke; its close event reopens it for what is left.
+        this.counters.add("mesh_frames_dropped");
+        return;
+      }
+    }
+  }
+
+  private async open(): Promise<void> {
+    this.opening = true;
+    try {
+      const stream = await this.openStream();
+      this.opening = false;
+      this.adopt(stream);
+    } catch {
+      this.opening = false;
+      this.dropAll();
+    }
+  }
+
+  private adopt(stream: Stream): void {
+    if (this.closed) {
+      stream.abort(new Error("no longer needed"));
+      return;
+    }
+    this.stream = stream;
+    stream.addEventListener("drain", () => this.flush());
+    stream.addEventListener("close", () => {
+      if (this.stream !== stream) return;
+      this.stream = undefined;
+      if (!this.closed) this.flush();
+    });
+    if (stream.status === "open") this.flush();
+    else this.stream = undefined;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Says on this side why somebody did not get in: who knocks with another cluster key, or is no cicada peer at all.
+ *
+ * It watches each incoming connection until it is encrypted: the first bytes tell which mesh was asked for. One host
+ * is reported once a minute at most, with the number of its knocks in between, so that a stranger can't fill the log.
+ */
+import type { ConnectionGater, MultiaddrConnection } from "@libp2p/interface";
+import type { Clock, Log } from "../../ports.ts";
+import { hostOf } from "./addresses.ts";
+import type { Counters } from "./counters.ts";
+import { fingerprintIn } from "./encrypter.ts";
+
+const quietMs = 60_000;
+/** Hosts remembered at most; beyond it the oldest is forgotten, and may be reported early. */
+const hostsCap = 256;
+/** Enough for the names that a libp2p dialler sends first. */
+const openingCapBytes = 256;
+
+export class Refusals {
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly counters: Counters;
+  private readonly cluster: string;
+  private readonly reported = new Map<string, { at: number; times: number }>();
+  private readonly pending = new WeakSet<MultiaddrConnection>();
+
+  constructor(clock: Clock, log: Log, counters: Counters, cluster: string) {
+    this.clock = clock;
+    this.log = log;
+    this.counters = counters;
+    this.cluster = cluster;
+  }
+
+  /** libp2p asks it about every connection; it denies none, it only looks. */
+  readonly gater: ConnectionGater = {
+    denyInboundConnection: (connection) => {
+      this.watch(connection);
+      return false;
+    },
+    denyInboundEncryptedConnection: (_peer, connection) => {
+      this.pending.delete(connection);
+      return false;
+    },
+  };
+
+  /** A dial was turned away in the negotiation. */
+  turnedAway(address: string): void {
+    this.counters.add("mesh_handshakes_refused");
+    this.report(
+      hostOf(address) ?? address,
+      "refused by a peer: it has another cluster key, or is no cicada peer",
+      { address, cluster: this.cluster },
+    );
+  }
+
+  private watch(connection: MultiaddrConnection): void {
+    this.pending.add(connection);
+    let opening = new Uint8Array(0);
+    // The negotiation adds its own listener before the socket is read again, so nothing is taken away from it.
+    const peek = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
+      const bytes = data.subarray();
+      opening = Uint8Array.from([...opening, ...bytes.subarray(0, openingCapBytes - opening.length)]);
+      if (opening.length >= openingCapBytes || !this.pending.has(connection)) stop();
+    };
+    const stop = () => connection.removeEventListener("message", peek);
+    connection.addEventListener("message", peek);
+    connection.addEventListener("close", () => {
+      if (this.pending.delete(connection)) this.knocked(connection.remoteAddr.toString(), opening);
+    });
+  }
+
+  private knocked(address: string, opening: Uint8Array): void {
+    // A port check or a balancer's probe: it said nothing and wanted nothing.
+    if (opening.length === 0) return;
+    const theirs = fingerprintIn(opening);
+    // The right key, and then something else: it went away, or it had dialled someone else.
+    if (theirs === this.cluster) return;
+    this.counters.add("mesh_handshakes_refused");
+    const host = hostOf(address) ?? address;
+    if (theirs === undefined) this.report(host, "refused a stranger: it is no cicada peer", { address });
+    else {
+      this.report(host, "refused a peer: it has another cluster key", {
+        address,
+        cluster: this.cluster,
+        theirs,
+      });
+    }
+  }
+
+  private report(host: string, message: string, fields: Record<string, string>): void {
+    const now = this.clock.now().mono;
+    const before = this.reported.get(host);
+    if (before !== undefined && now - before.at < quietMs) {
+      before.times++;
+      return;
+    }
+    this.reported.delete(host);
+    const oldest = this.reported.size >= hostsCap ? this.reported.keys().next().value : undefined;
+    if (oldest !== undefined) this.reported.delete(oldest);
+    this.reported.set(host, { at: now, times: 0 });
+    this.log.warn(message, before === undefined ? fields : { ...fields, before: before.times });
+  }
+}

@@ -59,7 +59,13 @@ const anyExpression = fc
   )
   .map((fields) => fields.filter((text) => text !== undefined).join(" "));
 
+/** Fixed times in the hours in which clocks change. */
+const nightly = fc
+  .tuple(field(0, 59, ["0", "30", "15,45"]), fc.constantFrom("23", "0", "1", "2", "3", "0-3", "*"))
+  .map(([minutes, hours]) => `${minutes} ${hours} * * *`);
+
 const anySchedule = fc.oneof(
+  { weight: 3, arbitrary: nightly.map((expression) => [expression]) },
   { weight: 6, arbitrary: anyExpression.map((expression) => [expression]) },
   { weight: 1, arbitrary: fc.array(anyExpression, { minLength: 2, maxLength: 3 }) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 100_000 }).map((seconds) => [`@every ${seconds}s`]) },

@@ -49,6 +49,24 @@ export const errorTable = {
     exit: exit.usage,
     hint: "Leave the field out; it was refused rather than ignored.",
   },
+  INVALID_SCHEDULE: {
+    title: "The schedule is not valid",
+    status: 422,
+    exit: exit.usage,
+    hint: "`cicada schedule explain` shows what a schedule means.",
+  },
+  KEY_REUSED: {
+    title: "That Idempotency-Key belongs to another request",
+    status: 422,
+    exit: exit.conflict,
+    hint: "Use a fresh key for each thing that you want done, and the same one only to repeat it.",
+  },
+  BAD_RANGE: {
+    title: "That part isn't there",
+    status: 416,
+    exit: exit.usage,
+    hint: "Content-Range says how many bytes there are.",
+  },
   BODY_TOO_LARGE: {
     title: "The body is too large",
     status: 413,
@@ -222,6 +240,12 @@ export const errorTable = {
     status: 500,
     exit: exit.error,
     hint: "Move it away and start anew with --join: the other peers hold the jobs and the history.",
+  },
+  DATA_FOLDER_NEWER: {
+    title: "The data folder is from a newer version of cicada",
+    status: 500,
+    exit: exit.error,
+    hint: "Start it with the version that wrote it, or give this one a folder of its own with --data DIR.",
   },
   PORT_IN_USE: {
     title: "That port is in use",

@@ -1,0 +1,103 @@
+/**
+ * `Idempotency-Key`: a POST that is sent again under the same key gets the answer of the first one, and changes
+ * nothing again. So a caller whose connection broke may simply repeat.
+ *
+ * Answers are kept in this process for 24 h, at most 10,000 of them: a repeat at another peer, or after a restart,
+ * is a new request. Answers of 500 and above are not kept, for those are the ones worth another try.
+ */
+import { createHash } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { CicadaError } from "../errors.ts";
+import type { Api } from "./options.ts";
+
+const keptForMs = 24 * 3_600_000;
+/** About 1 KiB each. Past it the oldest is forgotten. */
+const keptAtMost = 10_000;
+const keptHeaders = ["content-type", "etag", "location"] as const;
+
+interface Answer {
+  status: number;
+  headers: readonly [name: string, value: string][];
+  body: string;
+}
+
+interface Entry {
+  /** hash of method, address and body: the same key must mean the same request */
+  request: string;
+  until: number;
+  /** undefined: the first one failed in a way that is worth another try */
+  answer: Promise<Answer | undefined>;
+  settle: (answer: Answer | undefined) => void;
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Heeds `Idempotency-Key`. */
+    repeatable?: boolean;
+  }
+  interface FastifyRequest {
+    firstOfItsKey: Entry | undefined;
+  }
+}
+
+export function heedIdempotencyKeys(app: Api, now: () => number): void {
+  const entries = new Map<string, Entry>();
+  app.decorateRequest("firstOfItsKey", undefined);
+
+  app.addHook("preHandler", async (request, reply) => {
+    const key = request.headers["idempotency-key"];
+    if (key === undefined || request.routeOptions.config?.repeatable !== true) return undefined;
+    if (typeof key !== "string" || !/^[\x21-\x7e]{1,255}$/.test(key)) {
+      throw new CicadaError("BAD_REQUEST", "Idempotency-Key: give 1 to 255 printable characters, no spaces");
+    }
+    for (;;) {
+      const known = entries.get(key);
+      if (known === undefined || known.until <= now()) break;
+      if (known.request !== fingerprint(request)) {
+        throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" came with another request before`);
+      }
+      const answer = await known.answer;
+      if (answer !== undefined) return replay(reply, answer);
+      if (entries.get(key) === known) entries.delete(key);
+    }
+    request.firstOfItsKey = remember(entries, key, fingerprint(request), now());
+    return undefined;
+  });
+
+  app.addHook("onSend", async (request, reply, payload) => {
+    const entry = request.firstOfItsKey;
+    if (entry === undefined) return;
+    const keep = reply.statusCode < 500 && typeof payload === "string";
+    entry.settle(keep ? answerOf(reply, payload) : undefined);
+  });
+}
+
+function fingerprint(request: FastifyRequest): string {
+  const text = `${request.method} ${request.url}\n${JSON.stringify(request.body ?? null)}`;
+  return createHash("sha256").update(text).digest("base64url");
+}
+
+function remember(entries: Map<string, Entry>, key: string, request: string, now: number): Entry {
+  for (const [oldest, { until }] of entries) {
+    if (until > now && entries.size < keptAtMost) break;
+    entries.delete(oldest);
+  }
+  const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+  const entry = { request, until: now + keptForMs, answer: promise, settle: resolve };
+  entries.delete(key);
+  entries.set(key, entry);
+  return entry;
+}
+
+function answerOf(reply: FastifyReply, body: string): Answer {
+  const headers = keptHeaders.flatMap((name): [string, string][] => {
+    const value = reply.getHeader(name);
+    return value === undefined ? [] : [[name, String(value)]];
+  });
+  return { status: reply.statusCode, headers, body };
+}
+
+function replay(reply: FastifyReply, answer: Answer): FastifyReply {
+  for (const [name, value] of answer.headers) reply.header(name, value);
+  return reply.header("idempotency-replayed", "true").code(answer.status).send(answer.body);
+}

@@ -1,0 +1,149 @@
+/**
+ * A run's output, wherever it ran: whole, in part (`Range`), or live as it is written (server-sent events).
+ *
+ * An event's id is the offset in bytes behind its text, so a reader that comes back with `Last-Event-ID` misses
+ * nothing and reads nothing twice.
+ */
+import type { FastifyReply } from "fastify";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Type } from "typebox";
+import { CicadaError } from "../errors.ts";
+import type { Control, Log, LogPiece } from "../ports.ts";
+import { runId, type RunId } from "../schema/ids.ts";
+import { none } from "./jobs.ts";
+import type { Api, ApiOptions } from "./options.ts";
+import { codedError } from "./problems.ts";
+import { readRange } from "./range.ts";
+import { findRun, RunParams } from "./runs.ts";
+import type { Stream, Streams } from "./streams.ts";
+import { wholeText } from "./whole-text.ts";
+
+/** Asked for at a time: what one message between peers carries. */
+const pieceBytes = 131_072;
+/** How often a live log is looked at. Less is livelier; each look at another peer's log is a message. */
+const lookEveryMs = 500;
+
+export function logRoutes(app: Api, { control, decisions, log }: ApiOptions, streams: Streams): void {
+  app.get(
+    "/v1/runs/:run/log",
+    {
+      schema: {
+        tags: ["runs"],
+        summary: "A run's output as it is now; `Range: bytes=…` for a part of it",
+        params: RunParams,
+        querystring: none,
+        produces: ["text/plain"],
+      },
+    },
+    async (request, reply) => {
+      const record = await findRun(request.params.run, control, decisions);
+      const run = runId(record);
+      const { size, complete } = await readPiece(control, run, 0, 0);
+      reply.header("accept-ranges", "bytes");
+      reply.header("x-cicada-log-complete", String(complete));
+      if (record.logTruncated === true) reply.header("x-cicada-log-truncated", "true");
+      const range = readRange(request.headers.range, size);
+      if (range === "unsatisfiable") {
+        reply.header("content-range", `bytes */${size}`);
+        throw new CicadaError("BAD_RANGE", `the output has ${size} bytes`);
+      }
+      const { from, to } = range ?? { from: 0, to: size };
+      if (range !== undefined) reply.code(206).header("content-range", `bytes ${from}-${to - 1}/${size}`);
+      reply.type("text/plain; charset=utf-8").header("content-length", to - from);
+      return sendBytes(reply, control, run, from, to);
+    },
+  );
+
+  app.get(
+    "/v1/runs/:run/log/stream",
+    {
+      exposeHeadRoute: false,
+      sse: "manual",
+      schema: {
+        tags: ["runs"],
+        summary: "A run's output as it is written: events `output` {text}, at last `end` {size}",
+        description: "204 when `Last-Event-ID` is the end already: nothing more will come.",
+        params: RunParams,
+        querystring: none,
+        headers: Type.Object({
+          "last-event-id": Type.Optional(Type.String({ description: "offset in bytes" })),
+        }),
+        produces: ["text/event-stream"],
+      },
+    },
+    async (request, reply) => {
+      const run = runId(await findRun(request.params.run, control, decisions));
+      const offset = readOffset(request.headers["last-event-id"]);
+      const { size, complete } = await readPiece(control, run, 0, 0);
+      if (complete && offset > 0 && offset >= size) return reply.code(204).send();
+      await streams.carry(reply, (stream) => {
+        void follow(control, run, offset, stream, log);
+      });
+      return undefined;
+    },
+  );
+}
+
+function readOffset(text: string | undefined): number {
+  if (text === undefined || text === "") return 0;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new CicadaError(
+    "BAD_REQUEST",
+    "Last-Event-ID: give the offset in bytes that the last event had as id",
+  );
+}
+
+async function readPiece(control: Control, run: RunId, offset: number, length: number): Promise<LogPiece> {
+  const piece = await control.log(run, offset, length);
+  if (piece === undefined) throw new CicadaError("LOG_NOT_FOUND", `no output of ${run} is in reach`);
+  return piece;
+}
+
+function sendBytes(
+  reply: FastifyReply,
+  control: Control,
+  run: RunId,
+  from: number,
+  to: number,
+): FastifyReply {
+  if (from === to || reply.request.method === "HEAD") return reply.send("");
+  return reply.send(Readable.from(pieces(control, run, from, to), { objectMode: false }));
+}
+
+/** Fails when the output ends early or goes out of reach: the connection then breaks off, which tells the reader. */
+async function* pieces(control: Control, run: RunId, from: number, to: number): AsyncGenerator<Uint8Array> {
+  for (let offset = from; offset < to;) {
+    const { bytes } = await readPiece(control, run, offset, Math.min(pieceBytes, to - offset));
+    if (bytes.length === 0) throw new CicadaError("LOG_NOT_FOUND", `the output of ${run} has become shorter`);
+    yield bytes;
+    offset += bytes.length;
+  }
+}
+
+async function follow(control: Control, run: RunId, from: number, stream: Stream, log: Log): Promise<void> {
+  let offset = from;
+  try {
+    while (!stream.ended.aborted) {
+      const piece = await readPiece(control, run, offset, pieceBytes);
+      const { text, bytes } = wholeText(piece.bytes, piece.complete);
+      if (bytes > 0) {
+        offset += bytes;
+        stream.push({ id: String(offset), event: "output", data: { text } });
+        await stream.caughtUp();
+      } else if (piece.complete) {
+        stream.push({ id: String(offset), event: "end", data: { size: piece.size } });
+        break;
+      } else await sleep(lookEveryMs, undefined, { signal: stream.ended });
+    }
+  } catch (error) {
+    if (!stream.ended.aborted) tellGone(stream, codedError(error), log, error);
+  }
+  stream.end();
+}
+
+/** The peer that has the output went out of reach: a reader that comes back may find another. */
+function tellGone(stream: Stream, coded: CicadaError, log: Log, error: unknown): void {
+  if (coded.code === "INTERNAL") log.error("a live log failed", { error: String(error) });
+  stream.push({ event: "gone", data: { code: coded.code, detail: coded.detail } });
+}

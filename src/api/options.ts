@@ -1,0 +1,81 @@
+/**
+ * What the API is given: the peer it speaks for, and the few of core's pure decisions that are needed at this
+ * door. They are handed in, so that this room knows the peer only as `Control`.
+ */
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Control, Log } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { JobSpec, Problem } from "../schema/job.ts";
+import type { RunRecord } from "../schema/run.ts";
+
+export interface PreviewRequest {
+  schedule: string | readonly string[];
+  timezone: string;
+  /** the job's id, by which `H` is hashed */
+  id: string;
+  /** ms since the epoch; ticks are strictly after it */
+  from: number;
+  count: number;
+}
+
+export interface PreviewTick {
+  /** ms since the epoch */
+  tick: number;
+  /** what a clock in the zone shows */
+  local: string;
+  offset: string;
+  /** what daylight saving does to this tick, as a code and in words */
+  mark?: string;
+  note?: string;
+}
+
+export interface Decisions {
+  /** core/job.ts */
+  checkJob(
+    input: unknown,
+  ):
+    | { ok: true; spec: JobSpec }
+    | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: readonly Problem[] };
+  /** core/preview.ts */
+  previewSchedule(
+    request: PreviewRequest,
+  ): { ok: true; ticks: readonly PreviewTick[] } | { ok: false; problems: readonly Problem[] };
+  /** core/records.ts */
+  storyOf(records: readonly RunRecord[]): RunRecord | undefined;
+  duplicatesIn(records: readonly RunRecord[]): readonly RunRecord[];
+}
+
+export interface ApiOptions {
+  control: Control;
+  decisions: Decisions;
+  /** Who sends this may do everything. At least 128 bits of chance. */
+  token: string;
+  /** Where a person finds the token; shown on the login form of a peer that is on loopback only. */
+  tokenFile: string;
+  self: { id: PeerId; name: string };
+  version: string;
+  /** Values of `Host` that are served; asked at each request, for the port is known only once it is open. */
+  hosts: () => readonly string[];
+  /** Behind a proxy that speaks TLS any Host is served, and the page's cookie is for https only. */
+  behindTlsProxy: boolean;
+  log: Log;
+  /** ms since the epoch */
+  startedAt: number;
+}
+
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** The `Host` values of a listener on loopback, under every name that it has there. */
+export function loopbackHosts(port: number): string[] {
+  const names = ["127.0.0.1", "localhost", "[::1]"];
+  const withPort = names.map((name) => `${name}:${port}`);
+  return port === 80 ? [...withPort, ...names] : withPort;
+}

@@ -1,0 +1,51 @@
+/**
+ * The members of the mesh, as the peer that answers sees them.
+ */
+import { Type } from "typebox";
+import { none } from "./jobs.ts";
+import type { Api, ApiOptions } from "./options.ts";
+import { ListOf } from "./paging.ts";
+import { PeerSchema, showPeer } from "./show-peer.ts";
+import { Instant, showInstant } from "./show-run.ts";
+
+export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
+  app.get(
+    "/v1/peers",
+    {
+      schema: {
+        tags: ["peers"],
+        summary: "List peers",
+        querystring: none,
+        response: { 200: ListOf(PeerSchema) },
+      },
+    },
+    async (_request, reply) => {
+      const items = control.view().members.map(showPeer);
+      items.sort((a, b) => Number(b.self) - Number(a.self) || a.name.localeCompare(b.name));
+      reply.header("x-total-count", items.length);
+      return { items, nextCursor: null };
+    },
+  );
+
+  app.get(
+    "/v1/peers/self",
+    {
+      schema: {
+        tags: ["peers"],
+        summary: "The peer that answers",
+        querystring: none,
+        response: {
+          200: Type.Object({
+            ...PeerSchema.properties,
+            startedAt: Instant,
+            notReady: Type.Array(Type.String(), { description: "why it keeps no ticks; empty = ready" }),
+          }),
+        },
+      },
+    },
+    async () => {
+      const view = control.view();
+      return { ...showPeer(view.self), startedAt: showInstant(startedAt), notReady: [...view.notReady] };
+    },
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * The API of a peer, put together: limits, what stands before the routes, and the routes, one file per resource.
+ *
+ * Nothing listens yet: the caller does `await api.listen({ host, port })`, and `await api.close()` at the end, which
+ * ends the open streams and lets answers that are on their way arrive.
+ */
+import cookie from "@fastify/cookie";
+import helmet from "@fastify/helmet";
+import rateLimit from "@fastify/rate-limit";
+import { fastifySSE } from "@fastify/sse";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import fastify from "fastify";
+import type { Socket } from "node:net";
+import { CicadaError } from "../errors.ts";
+import { compileCheck } from "./checking.ts";
+import { describeRoutes, documentRoutes } from "./docs.ts";
+import { eventRoutes } from "./events.ts";
+import { countFailures, guard } from "./guard.ts";
+import { healthRoutes } from "./health.ts";
+import { heedIdempotencyKeys } from "./idempotency.ts";
+import { jobRoutes } from "./jobs.ts";
+import { loginRoutes } from "./login.ts";
+import { logRoutes } from "./logs.ts";
+import { answerUnrouted } from "./methods.ts";
+import { metricRoutes } from "./metrics.ts";
+import type { Api, ApiOptions } from "./options.ts";
+import { pageRoutes } from "./page.ts";
+import { peerRoutes } from "./peers.ts";
+import { answerErrors, problemDocument } from "./problems.ts";
+import { runRoutes } from "./runs.ts";
+import { scheduleRoutes } from "./schedules.ts";
+import { Sessions } from "./sessions.ts";
+import { keepAliveMs, Streams } from "./streams.ts";
+import { tickRoutes } from "./ticks.ts";
+
+/** Largest body. A job with every text at its longest has 200 KiB. */
+const bodyCapBytes = 1_048_576;
+const headerCapBytes = 16_384;
+/** A client has so long to send its headers, and its whole request. More lets slow ones hold sockets. */
+const headersLimitMs = 10_000;
+const requestLimitMs = 30_000;
+/** Sockets at once; each may be a browser's stream. Past it new connections are closed. */
+const socketCap = 1_024;
+/** Answers that are on their way when the peer stops have so long to arrive. */
+const closeLimitMs = 2_000;
+
+export function buildApi(options: ApiOptions): Api {
+  const onError = answerErrors(options.log);
+  const app = fastify({
+    bodyLimit: bodyCapBytes,
+    requestTimeout: requestLimitMs,
+    http: { maxHeaderSize: headerCapBytes, headersTimeout: headersLimitMs },
+    routerOptions: { maxParamLength: 512 },
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    frameworkErrors: onError,
+    clientErrorHandler: answerBrokenRequest,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = socketCap;
+  app.setErrorHandler(onError);
+  app.setValidatorCompiler(compileCheck);
+  // Answers are written as they are: their schemas tell the caller and the compiler, and drop nothing.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  readBodies(app);
+  closeInTime(app);
+
+  app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: pagePolicy },
+    // Plain HTTP on loopback; behind a TLS proxy it is the proxy's to say.
+    strictTransportSecurity: false,
+  });
+  app.register(cookie);
+  app.register(rateLimit, { global: false });
+  app.register(fastifySSE, { heartbeatInterval: keepAliveMs });
+  // Plugins are loaded in order: the guard's hooks come behind those of helmet and cookie, and before every route.
+  app.after(() => {
+    const sessions = new Sessions(options.token, Date.now);
+    const refuse = countFailures(app);
+    guard(app, options, sessions, refuse);
+    heedIdempotencyKeys(app, Date.now);
+    answerUnrouted(app);
+    describeRoutes(app, options);
+    app.register(async (scope) =>
+      routes(scope.withTypeProvider<TypeBoxTypeProvider>(), options, sessions, refuse),
+    );
+  });
+  return app;
+}
+
+function routes(
+  app: Api,
+  options: ApiOptions,
+  sessions: Sessions,
+  refuse: ReturnType<typeof countFailures>,
+): void {
+  const streams = new Streams(app);
+  jobRoutes(app, options);
+  tickRoutes(app, options);
+  runRoutes(app, options);
+  logRoutes(app, options, streams);
+  peerRoutes(app, options);
+  scheduleRoutes(app, options);
+  eventRoutes(app, options, streams);
+  healthRoutes(app, options);
+  metricRoutes(app, options);
+  documentRoutes(app);
+  loginRoutes(app, options, sessions, refuse);
+  pageRoutes(app);
+}
+
+const pagePolicy = {
+  "default-src": ["'none'"],
+  "script-src": ["'self'"],
+  "style-src": ["'self'"],
+  "img-src": ["'self'"],
+  "connect-src": ["'self'"],
+  "form-action": ["'self'"],
+  "base-uri": ["'none'"],
+  "frame-ancestors": ["'none'"],
+};
+
+/** JSON alone, under its two names; an empty body is none, whatever its type says. */
+function readBodies(app: Api): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    ["application/json", "application/merge-patch+json"],
+    { parseAs: "string" },
+    (request, body, done) => {
+      if (body.length === 0) done(null, undefined);
+      else void parse(request, body.toString(), done);
+    },
+  );
+}
+
+function closeInTime(app: Api): void {
+  app.addHook("preClose", async () => {
+    setTimeout(() => app.server.closeAllConnections(), closeLimitMs).unref();
+  });
+}
+
+/** What isn't HTTP, or comes too slowly or with too long a head, before there is a request to answer. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(
+    problemDocument(new CicadaError("BAD_REQUEST", "that is no HTTP request that is served")),
+  );
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

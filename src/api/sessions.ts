@@ -1,0 +1,51 @@
+/**
+ * Who may in: the token, known by its hash alone, and the sessions of browsers that have shown it.
+ *
+ * A session lives in this process only; a restart ends it, and the page asks for the token again.
+ */
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+
+/** A working day. More keeps a forgotten browser in; less asks for the token more often. */
+export const sessionLifeMs = 12 * 3_600_000;
+/** Past it the oldest session ends. 1,000 × 100 bytes. */
+const sessionCap = 1_000;
+
+function hash(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+export class Sessions {
+  readonly #token: Buffer;
+  readonly #now: () => number;
+  /** hash of the session's id → when it ends, ms; oldest first */
+  readonly #ends = new Map<string, number>();
+
+  constructor(token: string, now: () => number) {
+    this.#token = hash(token);
+    this.#now = now;
+  }
+
+  /** In constant time, whatever is given. */
+  knowsToken(given: string): boolean {
+    return timingSafeEqual(hash(given), this.#token);
+  }
+
+  /** The id of a new session: for the cookie, and nowhere else. */
+  open(): string {
+    for (const [oldest, end] of this.#ends) {
+      if (end > this.#now() && this.#ends.size < sessionCap) break;
+      this.#ends.delete(oldest);
+    }
+    const id = randomBytes(32).toString("base64url");
+    this.#ends.set(hash(id).toString("hex"), this.#now() + sessionLifeMs);
+    return id;
+  }
+
+  has(id: string): boolean {
+    return (this.#ends.get(hash(id).toString("hex")) ?? 0) > this.#now();
+  }
+
+  close(id: string): void {
+    this.#ends.delete(hash(id).toString("hex"));
+  }
+}

@@ -81,10 +81,11 @@ function read(expressions: string | readonly string[], name: string): Schedule {
 function instantIn(name: string, year: number, seed: number): number {
   const anywhere = Date.UTC(year, 0, 1) + seed * 365 * dayMs;
   const change = (zoneOf(name)?.stretchAt(Math.floor(anywhere / 1_000)).end ?? 0) * 1_000;
-  return Math.floor(seed * 1_000) % 2 === 0 ? anywhere : change;
+  return Math.round(seed * 10_000) % 2 === 0 ? anywhere : change;
 }
 
-const seedOfInstant = fc.double({ min: 0, max: 0.999999, noNaN: true });
+/** Evenly in 0 to 1: fast-check's own doubles are mostly tiny. */
+const fraction = fc.noBias(fc.integer({ min: 0, max: 9_999 })).map((parts) => parts / 10_000);
 const year = fc.integer({ min: 1990, max: 2045 });
 
 describe("the ticks of an interval", () => {
@@ -94,8 +95,8 @@ describe("the ticks of an interval", () => {
         anySchedule,
         zone,
         year,
-        seedOfInstant,
-        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 4 }),
+        fraction,
+        fc.array(fraction, { minLength: 1, maxLength: 4 }),
         fc.constantFrom(dayMs / 6, dayMs, 4 * dayMs),
         (expressions, name, inYear, seed, cuts, widthMs) => {
           const schedule = read(expressions, name);
@@ -115,7 +116,7 @@ describe("the ticks of an interval", () => {
 
   it("ascend, lie within it, and are whole seconds", () => {
     fc.assert(
-      fc.property(anySchedule, zone, year, seedOfInstant, (expressions, name, inYear, seed) => {
+      fc.property(anySchedule, zone, year, fraction, (expressions, name, inYear, seed) => {
         const schedule = read(expressions, name);
         const from = instantIn(name, inYear, seed);
         const to = from + 2 * dayMs;
@@ -131,7 +132,7 @@ describe("the ticks of an interval", () => {
 
   it("are the next ticks, one after the other; and a limit takes the first of them", () => {
     fc.assert(
-      fc.property(anySchedule, zone, year, seedOfInstant, (expressions, name, inYear, seed) => {
+      fc.property(anySchedule, zone, year, fraction, (expressions, name, inYear, seed) => {
         const schedule = read(expressions, name);
         const from = Math.floor(instantIn(name, inYear, seed) - dayMs / 4);
         const some = ticksBetween(schedule, from, Infinity, 20);
@@ -189,7 +190,7 @@ describe("where no change of the clocks is near", () => {
   it("cron-parser names the same ticks", () => {
     let compared = 0;
     fc.assert(
-      fc.property(plainExpression, zone, year, seedOfInstant, (expression, name, inYear, seed) => {
+      fc.property(plainExpression, zone, year, fraction, (expression, name, inYear, seed) => {
         const from = Math.floor(Date.UTC(inYear, 0, 1) + seed * 365 * dayMs);
         const own = ticksBetween(read(expression, name), from, Infinity, 8);
         const until = (own.at(-1) ?? from) + 3 * dayMs;

@@ -268,7 +268,7 @@ export interface TickStory {
   why: string[];
 }
 
-/** A synchronous snapshot; nothing in it is shared with the peer's own state. */
+/** A synchronous snapshot of now. `jobs` follows the table, the jobs in it never change. */
 export interface View {
   self: MemberView;
   members: MemberView[];

@@ -36,7 +36,12 @@ const places = 1_024;
 
 /** The members in order of rank for one tick: rank 0 first. At most 1,024 members. */
 export function rank(job: JobId, tick: TickId, roll: Roll): PeerId[] {
-  const key = hash32(`${job}@${tick}`);
+  return rankKey(`${job}@${tick}`, roll);
+}
+
+/** The same for any other key, such as a run's id for the copies of its output. */
+export function rankKey(text: string, roll: Roll): PeerId[] {
+  const key = hash32(text);
   const scores = new Float64Array(roll.ids.length);
   for (let i = 0; i < scores.length; i++) {
     // score and place in one number, so that the native sort needs no comparison function

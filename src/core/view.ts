@@ -1,9 +1,9 @@
 /**
- * What a peer shows of its state: a snapshot that shares nothing with it, and who would run the coming ticks.
+ * What a peer shows of its state: a snapshot of now, and who would run the coming ticks.
  */
 import type { NextTick, View } from "../ports.ts";
 import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
-import type { Quarantined } from "../schema/job.ts";
+import type { Job, Quarantined } from "../schema/job.ts";
 import { standings, viewOfMember, viewOfSelf } from "./members.ts";
 import { nextTickOf } from "./plan.ts";
 import { rank } from "./rank.ts";
@@ -12,13 +12,14 @@ import { lineOf } from "./turn.ts";
 
 export function viewOf(
   state: State,
+  jobs: ReadonlyMap<JobId, Job>,
   quarantined: readonly Quarantined[],
   counters: Readonly<Record<string, number>>,
 ): View {
   return {
     self: viewOfSelf(state),
     members: [viewOfSelf(state), ...[...state.members.values()].map(viewOfMember)],
-    jobs: new Map([...state.jobs].map(([id, plan]) => [id, plan.job])),
+    jobs,
     quarantined,
     open: [...state.ledger.open()],
     notReady: notReady(state),

@@ -1,0 +1,93 @@
+/**
+ * From a data folder to a living core: reads what is kept, counts the start, ends the children of an earlier life.
+ * Nothing is decided before all of it has been done.
+ */
+import { isFinal, type RunRecord } from "../schema/run.ts";
+import { runId, type RunId } from "../schema/ids.ts";
+import { CicadaError } from "../errors.ts";
+import type { Doors, Loaded, Write } from "../ports.ts";
+import { ulid } from "../schema/ids.ts";
+import { planJob } from "../core/plan.ts";
+import { freshClientId, JobTable } from "../table/table.ts";
+
+const hourMs = 3_600_000;
+/** Records of this last day are loaded; jobs whose catch-up window is longer get theirs one by one. */
+const loadedMs = 25 * hourMs;
+const recordsPerJob = 10_000;
+
+export interface Booted {
+  table: JobTable;
+  records: RunRecord[];
+  loaded: Loaded;
+  incarnation: number;
+  lastAlive: number | undefined;
+  started: ReadonlySet<RunId>;
+}
+
+export const metaKeys = { clientId: "clientId", incarnation: "incarnation", lastAlive: "lastAlive" } as const;
+
+function numberIn(meta: ReadonlyMap<string, string>, key: string): number | undefined {
+  const value = Number(meta.get(key));
+  return meta.has(key) && Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** `done` gets the error when the data folder can't be read or written. */
+export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void): void {
+  const { wall } = doors.clock.now();
+  doors.disk.load(wall - loadedMs, (loaded) => {
+    if (loaded instanceof CicadaError) return done(loaded);
+    const clientId = numberIn(loaded.meta, metaKeys.clientId) ?? freshClientId(doors.random);
+    const table = new JobTable({
+      self: doors.keys.self,
+      clientId,
+      incarnation: (at) => ulid(at, doors.random.bytes(16)),
+    });
+    const { refused } = table.load(loaded.updates);
+    if (refused.length > 0)
+      doors.log.warn("stored changes of the job table can't be read", { count: refused.length });
+    const incarnation = Math.max(wall, (numberIn(loaded.meta, metaKeys.incarnation) ?? 0) + 1);
+    const writes: Write[] = [
+      { kind: "meta", key: metaKeys.clientId, value: String(clientId) },
+      { kind: "meta", key: metaKeys.incarnation, value: String(incarnation) },
+    ];
+    doors.disk.store(writes, (error) => {
+      if (error !== undefined) return done(error);
+      loadLongWindows(doors, table, [...loaded.records], (records) => {
+        const own = records.filter((record) => record.peer === doors.keys.self && !isFinal(record.state));
+        doors.executor.sweep(own.map(runId), (started) => {
+          const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
+          done({ table, records, loaded, incarnation, lastAlive, started });
+        });
+      });
+    });
+  });
+}
+
+/** Jobs that catch up over more than a day need the records of their whole window. */
+function loadLongWindows(
+  doors: Doors,
+  table: JobTable,
+  records: RunRecord[],
+  done: (records: RunRecord[]) => void,
+): void {
+  const { wall } = doors.clock.now();
+  const long = [...table.jobs().values()].flatMap((job) => {
+    const plan = planJob(job);
+    return Array.isArray(plan) || plan.catchUp.windowMs < loadedMs ? [] : [plan];
+  });
+  const next = (): void => {
+    const plan = long.pop();
+    if (plan === undefined) return done(records);
+    const query = {
+      job: plan.id,
+      from: wall - plan.catchUp.windowMs,
+      to: wall - loadedMs,
+      limit: recordsPerJob,
+    };
+    doors.disk.history(query, (page) => {
+      if (!(page instanceof CicadaError)) records.push(...page.records);
+      next();
+    });
+  };
+  next();
+}

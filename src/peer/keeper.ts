@@ -1,0 +1,82 @@
+/**
+ * The housekeeping of a peer's data folder: when it was last alive, updates folded into snapshots, and history pruned
+ * to what each job keeps.
+ */
+import { bucketMs } from "../core/buckets.ts";
+import type { State } from "../core/state.ts";
+import type { CicadaError } from "../errors.ts";
+import type { Doors, Now } from "../ports.ts";
+import type { JobId } from "../schema/ids.ts";
+import type { JobTable } from "../table/table.ts";
+import { metaKeys } from "./boot.ts";
+
+/** A peer that was down longer than this finds so when it starts, and looks for the ticks of that time. */
+const aliveEveryMs = 15_000;
+const pruneEveryMs = 60_000;
+/** Jobs pruned at a time; the others wait their turn. */
+const prunedAtOnce = 200;
+/** Updates stored since the last snapshot: more makes starts slower, less writes the whole table more often. */
+const updatesPerSnapshot = 2_000;
+const hourMs = 3_600_000;
+
+export class Keeper {
+  readonly #doors: Doors;
+  readonly #table: JobTable;
+  readonly #ran = new Set<JobId>();
+  #updates: number;
+  #aliveAtMono = -Infinity;
+  #pruneAtMono: number;
+
+  constructor(doors: Doors, table: JobTable, updates: number) {
+    this.#doors = doors;
+    this.#table = table;
+    this.#updates = updates;
+    this.#pruneAtMono = doors.clock.now().mono + pruneEveryMs;
+  }
+
+  /** Stores an update that is in the table already; `done` when it is durable. */
+  keepUpdate(update: Uint8Array, done: (error?: CicadaError) => void): void {
+    this.#updates++;
+    if (this.#updates < Math.max(updatesPerSnapshot, this.#table.jobs().size)) {
+      return this.#doors.disk.store([{ kind: "update", update }], done);
+    }
+    this.#updates = 0;
+    this.#doors.disk.store([{ kind: "snapshot", update: this.#table.snapshot() }], done);
+  }
+
+  /** The job has a new record, so that an old one may be one too many. */
+  ranSince(job: JobId): void {
+    this.#ran.add(job);
+  }
+
+  woke(now: Now, state: State): void {
+    if (now.mono >= this.#aliveAtMono + aliveEveryMs) {
+      this.#aliveAtMono = now.mono;
+      this.#doors.disk.store(
+        [{ kind: "meta", key: metaKeys.lastAlive, value: String(now.wall) }],
+        () => undefined,
+      );
+    }
+    if (now.mono >= this.#pruneAtMono) {
+      this.#pruneAtMono = now.mono + pruneEveryMs;
+      this.#prune(now, state);
+    }
+  }
+
+  /**
+   * Nothing younger than the catch-up window and an hour is pruned: catch-up must know that it has run. Pruned is
+   * up to the edge of a bucket, so that peers which prune at different moments still have equal digests.
+   */
+  #prune(now: Now, state: State): void {
+    for (const job of [...this.#ran].slice(0, prunedAtOnce)) {
+      this.#ran.delete(job);
+      const plan = state.jobs.get(job);
+      if (plan === undefined) continue;
+      const { runs, ageMs } = plan.keep;
+      const notAfter = Math.floor((now.wall - plan.catchUp.windowMs - hourMs) / bucketMs) * bucketMs;
+      this.#doors.disk.prune({ job, runs, ageMs }, notAfter, (removed) =>
+        this.#doors.executor.dropLogs(removed),
+      );
+    }
+  }
+}

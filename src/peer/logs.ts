@@ -1,0 +1,165 @@
+/**
+ * A run's output, wherever it is (DESIGN §9). The runner keeps it; when the run has ended, two more peers get a
+ * gzipped copy, chosen by rendezvous on the run's id, so that the output outlives the host.
+ *
+ * To read one, this peer looks at home, then asks the runner, then the living members in the order of that rank. A
+ * piece is asked for and a piece is given: that is the credit which keeps a fast sender at bay. Not promised: that
+ * a copy exists while fewer than two other peers are there, or that a copy is made again when its keeper dies.
+ */
+import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
+import { runId, type PeerId, type RunId } from "../schema/ids.ts";
+import type { Message, MessageOf } from "../schema/message.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { rankKey, rollOf } from "../core/rank.ts";
+
+/** Raw bytes in one message: base64 makes 4/3 of it, which leaves room for the envelope. */
+const pieceBytes = 131_072;
+/** How long one peer may take to answer before the next is asked. */
+const answerMs = 3_000;
+const copies = 2;
+/** A gzipped log is at most this large; what is larger is not copied. */
+const copyCapBytes = 8_388_608;
+/** Copies being received at once; the oldest is dropped for a new one. */
+const arrivingMax = 64;
+
+export interface LogDeps {
+  self: PeerId;
+  clock: Clock;
+  executor: Executor;
+  send(to: PeerId, message: Message): void;
+  /** alive, oneself not included */
+  living(): PeerId[];
+  count(name: string): void;
+}
+
+type LogMessage = MessageOf<"log-read" | "log-piece" | "log-copy">;
+interface Waiting {
+  from: PeerId;
+  answer: (piece: LogPiece | undefined) => void;
+  giveUp: Cancel;
+}
+
+export class Logs {
+  readonly #deps: LogDeps;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #arriving = new Map<string, Uint8Array[]>();
+  #nextId = 1;
+
+  constructor(deps: LogDeps) {
+    this.#deps = deps;
+  }
+
+  /** The run has ended here: hands its output to the peers that are to keep a copy. */
+  copy(record: RunRecord): void {
+    const { executor } = this.#deps;
+    const run = runId(record);
+    const keepers = rankKey(run, rollOf(this.#deps.living())).slice(0, copies);
+    if (keepers.length === 0) return;
+    executor.packLog(run, (gzip) => {
+      if (gzip === undefined || gzip.length > copyCapBytes) return;
+      const pieces = Math.max(1, Math.ceil(gzip.length / pieceBytes));
+      for (const to of keepers) {
+        for (let piece = 0; piece < pieces; piece++) {
+          const bytes = encodeBytes(gzip.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+          this.#deps.send(to, { kind: "log-copy", run, piece, pieces, bytes });
+        }
+      }
+      this.#deps.count("logs_copied");
+    });
+  }
+
+  /** Reads at most `length` bytes from `offset`; undefined when nobody in reach has the output. */
+  read(
+    run: RunId,
+    runner: PeerId | undefined,
+    offset: number,
+    length: number,
+    done: (piece: LogPiece | undefined) => void,
+  ): void {
+    const wanted = Math.min(length, pieceBytes);
+    this.#deps.executor.readLog(run, offset, wanted, (piece) => {
+      if (piece !== undefined) return done(piece);
+      const living = this.#deps.living();
+      const ranked = rankKey(run, rollOf(living));
+      const first = runner !== undefined && living.includes(runner) ? [runner] : [];
+      this.#askNext([...first, ...ranked.filter((peer) => peer !== runner)], run, offset, wanted, done);
+    });
+  }
+
+  #askNext(
+    peers: PeerId[],
+    run: RunId,
+    offset: number,
+    length: number,
+    done: (piece: LogPiece | undefined) => void,
+  ): void {
+    const [to, ...rest] = peers;
+    if (to === undefined) return done(undefined);
+    const id = this.#nextId++;
+    const answer = (piece: LogPiece | undefined): void => {
+      if (piece === undefined) this.#askNext(rest, run, offset, length, done);
+      else done(piece);
+    };
+    const { clock } = this.#deps;
+    const giveUp = clock.alarm(clock.now().mono + answerMs, () => {
+      this.#waiting.delete(id);
+      answer(undefined);
+    });
+    this.#waiting.set(id, { from: to, answer, giveUp });
+    this.#deps.send(to, { kind: "log-read", id, run, offset, length });
+  }
+
+  heard(from: PeerId, message: LogMessage): void {
+    switch (message.kind) {
+      case "log-read":
+        return this.#give(from, message);
+      case "log-piece":
+        return this.#taken(from, message);
+      case "log-copy":
+        return this.#arrived(from, message);
+    }
+  }
+
+  #give(to: PeerId, { id, run, offset, length }: MessageOf<"log-read">): void {
+    this.#deps.executor.readLog(run as RunId, offset, length, (piece) => {
+      this.#deps.send(to, {
+        kind: "log-piece",
+        id,
+        found: piece !== undefined,
+        offset,
+        bytes: piece === undefined ? "" : encodeBytes(piece.bytes),
+        size: piece?.size ?? 0,
+        complete: piece?.complete ?? true,
+      });
+    });
+  }
+
+  #taken(from: PeerId, { id, found, offset, bytes, size, complete }: MessageOf<"log-piece">): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined || waiting.from !== from) return;
+    this.#waiting.delete(id);
+    waiting.giveUp();
+    waiting.answer(found ? { bytes: Buffer.from(bytes, "base64"), offset, size, complete } : undefined);
+  }
+
+  #arrived(from: PeerId, { run, piece, pieces, bytes }: MessageOf<"log-copy">): void {
+    // Only the runner's own word: the run's id ends with the last characters of its peer's.
+    if (!run.includes(`@${from.slice(-8)}`) || pieces * pieceBytes > 2 * copyCapBytes) {
+      return this.#deps.count("log_copies_refused");
+    }
+    const key = `${from} ${run}`;
+    const parts = piece === 0 ? [] : this.#arriving.get(key);
+    // The stream keeps order, so a piece that is not the next one belongs to a copy that broke off.
+    if (parts === undefined || parts.length !== piece) return void this.#arriving.delete(key);
+    parts.push(Buffer.from(bytes, "base64"));
+    this.#arriving.delete(key);
+    if (parts.length === pieces) return this.#deps.executor.keepLog(run as RunId, Buffer.concat(parts));
+    this.#arriving.set(key, parts);
+    const [oldest] = this.#arriving.keys();
+    if (this.#arriving.size > arrivingMax && oldest !== undefined) this.#arriving.delete(oldest);
+  }
+}
+
+function encodeBytes(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}

@@ -1,0 +1,447 @@
+/**
+ * One peer: takes events from the doors, lets core decide, and carries the effects out. It holds the state and the
+ * branches; what it calls computes or touches the world, never both.
+ *
+ * Events are worked off one after the other: an event that an effect brings about (an edit changes the table) waits
+ * until the effects before it are done. So core sees one event at a time, in one order, in both worlds.
+ */
+import type { Effect, Event } from "../core/events.ts";
+import { notReady, nextTicks, viewOf } from "../core/view.ts";
+import { livingMembers } from "../core/members.ts";
+import { createState, type State } from "../core/state.ts";
+import { step } from "../core/step.ts";
+import { assert, CicadaError, never } from "../errors.ts";
+import type {
+  Answer,
+  Cancel,
+  Command,
+  Doors,
+  LogFields,
+  NextTick,
+  PeerEvent,
+  View,
+  Write,
+} from "../ports.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
+import type { TableChange } from "../schema/job.ts";
+import type { Channel, Message, Protocol, Topic } from "../schema/message.ts";
+import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { JobTable } from "../table/table.ts";
+import { decode, encode } from "../wire/codec.ts";
+import { signRecord, verifyRecord } from "../wire/records.ts";
+import { boot, metaKeys, type Booted } from "./boot.ts";
+import { Keeper } from "./keeper.ts";
+import { Logs } from "./logs.ts";
+import { Outbox } from "./outbox.ts";
+import { Sync } from "./sync.ts";
+import { exchangeWindowMs } from "./sync-records.ts";
+
+export interface PeerSettings {
+  name: string;
+  version: string;
+  tags: Readonly<Record<string, string>>;
+  /** runs at once */
+  capacity: number;
+  role: "worker" | "witness";
+  /** how long runs may end after `stop`; ms */
+  drainMs: number;
+  /** version of the time-zone tables */
+  tzdata: string;
+  /** the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR, as far as set: all that a job sees of it */
+  host: Readonly<Record<string, string>>;
+}
+
+type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
+
+/** Between the farewell and the end of the mesh, so that the farewell gets out. */
+const farewellMs = 150;
+
+export class Peer {
+  readonly #doors: Doors;
+  readonly #settings: PeerSettings;
+  readonly #outbox: Outbox;
+  readonly #listeners = new Set<(event: PeerEvent) => void>();
+  readonly #answers = new Map<number, (answer: Answer) => void>();
+  readonly #counters: Record<string, number> = {};
+  readonly #inbox: EventBody[] = [];
+  #state: State | undefined;
+  #living: { table: JobTable; sync: Sync; logs: Logs; keeper: Keeper } | undefined;
+  #working = false;
+  #alarm: { atMono: number; cancel: Cancel } | undefined;
+  #nextCommand = 1;
+  #seq = 0;
+  #stopped = false;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(doors: Doors, settings: PeerSettings) {
+    this.#doors = doors;
+    this.#settings = settings;
+    this.#outbox = new Outbox(doors.clock, (batch) => this.#publish("runs", batch));
+  }
+
+  /** Reads the data folder and goes on the mesh. `ready` gets the error when the folder can't be used. */
+  start(ready: (error?: CicadaError) => void): void {
+    this.#doors.executor.start({
+      childStarted: (run, at) => this.#feed({ kind: "childStarted", run, at }),
+      childEnded: (run, outcome, at) => this.#feed({ kind: "childEnded", run, outcome, at }),
+    });
+    boot(this.#doors, (booted) => {
+      if (this.#stopped) return;
+      if (booted instanceof CicadaError) return ready(booted);
+      this.#live(booted);
+      ready();
+    });
+  }
+
+  #live(booted: Booted): void {
+    const { doors } = this;
+    const { table } = booted;
+    const { name, version, tags, capacity, role, tzdata, host } = this.#settings;
+    const self = doors.keys.self;
+    this.#state = createState({
+      self,
+      name,
+      version,
+      tags,
+      capacity,
+      role,
+      tzdata,
+      host,
+      incarnation: booted.incarnation,
+      sign: (record) => signRecord(record, doors.keys),
+    });
+    const sync = new Sync({
+      table,
+      disk: doors.disk,
+      random: doors.random,
+      // After a longer absence the others are asked for all of it.
+      oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
+      send: (to, message) => this.#send(to, "sync", message),
+      onUpdate: (update) => this.#updateTaken(update),
+      onRecords: (from, records, orders) => this.#learn(from, records, orders),
+      onSynced: (peer) => this.#feed({ kind: "synced", peer }),
+      count: (what) => this.#count(what),
+      log: doors.log,
+    });
+    const logs = new Logs({
+      self,
+      clock: doors.clock,
+      executor: doors.executor,
+      send: (to, message) => this.#send(to, "log", message),
+      living: () => this.#others(),
+      count: (what) => this.#count(what),
+    });
+    const keeper = new Keeper(doors, table, booted.loaded.updates.length);
+    this.#living = { table, sync, logs, keeper };
+    doors.mesh.start({
+      linkUp: (peer) => {
+        sync.linkUp(peer, doors.clock.now());
+        this.#feed({ kind: "linkUp", peer });
+      },
+      linkDown: (peer, why) => {
+        sync.linkDown(peer);
+        this.#feed({ kind: "linkDown", peer, why });
+      },
+      redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
+      received: (from, channel, bytes) => this.#received(from, channel, bytes),
+    });
+    table.takeChanges();
+    this.#feed({
+      kind: "loaded",
+      jobs: [...table.jobs().values()],
+      tableDigest: table.digest(),
+      records: booted.records,
+      orders: booted.loaded.orders,
+      started: booted.started,
+      expected: doors.mesh.known(),
+      unresolved: doors.mesh.unresolved(),
+      lastAlive: booted.lastAlive,
+      addresses: doors.mesh.addresses(),
+    });
+  }
+
+  get doors(): Doors {
+    return this.#doors;
+  }
+
+  // ------------------------------------------------------------------------------------------- events
+
+  #feed(event: EventBody): void {
+    this.#inbox.push(event);
+    if (this.#working || this.#state === undefined) return;
+    this.#working = true;
+    try {
+      for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
+        for (const effect of step(this.#state, { ...next, now: this.#doors.clock.now() }))
+          this.#carryOut(effect);
+      }
+    } finally {
+      this.#working = false;
+    }
+    if (this.#state.runs.size === 0) this.#whenIdle?.();
+  }
+
+  #received(from: PeerId, channel: Channel, bytes: Uint8Array): void {
+    if (this.#stopped || this.#living === undefined) return;
+    const decoded = decode(channel, bytes, from, this.#doors.keys.cluster);
+    if (!decoded.ok) {
+      this.#count(`refused_${decoded.refusal.replaceAll("-", "_")}`);
+      return this.#doors.log.debug("a message was dropped", { from, channel, why: decoded.refusal });
+    }
+    this.#hear(from, decoded.message);
+  }
+
+  #hear(from: PeerId, message: Message): void {
+    const { living } = this;
+    const { wall, mono } = this.#doors.clock.now();
+    switch (message.kind) {
+      case "heartbeat":
+        this.#feed({ kind: "heard", from, message });
+        return living.sync.tableDigest(from, message.table, { wall, mono });
+      case "leave":
+      case "ask":
+        return this.#feed({ kind: "heard", from, message });
+      case "runs":
+      case "answer":
+        return this.#feed({
+          kind: "heard",
+          from,
+          message: { ...message, records: this.#genuine(message.records) },
+        });
+      case "update": {
+        const update = Buffer.from(message.update, "base64");
+        return this.#applied(from, update, living.table.apply(update));
+      }
+      case "table-have":
+      case "table-want":
+      case "table-diff":
+      case "buckets":
+      case "want":
+      case "records":
+        return living.sync.heard(from, message, { wall, mono });
+      case "log-read":
+      case "log-piece":
+      case "log-copy":
+        return living.logs.heard(from, message);
+      default:
+        return never(message);
+    }
+  }
+
+  get living(): { table: JobTable; sync: Sync; logs: Logs; keeper: Keeper } {
+    assert(this.#living !== undefined, "the peer has not booted");
+    return this.#living;
+  }
+
+  #applied(from: PeerId, update: Uint8Array, applied: ReturnType<JobTable["apply"]>): void {
+    if (applied === "changed") return this.#updateTaken(update);
+    if (typeof applied !== "object") return;
+    this.#count("refused_update");
+    this.#doors.log.warn("a change of the job table was refused", { from, why: applied.refused });
+  }
+
+  /** An update from elsewhere is in the table: stored, and told to core. */
+  #updateTaken(update: Uint8Array): void {
+    this.living.keeper.keepUpdate(update, () => undefined);
+    this.#tableChanged();
+  }
+
+  #tableChanged(): void {
+    const { table } = this.living;
+    this.#feed({ kind: "tableChanged", changes: table.takeChanges(), tableDigest: table.digest() });
+  }
+
+  #learn(from: PeerId, records: readonly RunRecord[], orders: readonly AskedOrder[]): void {
+    void from;
+    this.#feed({ kind: "learned", records: this.#genuine(records), orders });
+  }
+
+  /** Records that their writers have signed; others are counted and dropped. */
+  #genuine(records: readonly RunRecord[]): RunRecord[] {
+    return records.filter((record) => {
+      const genuine = verifyRecord(record, this.#doors.keys);
+      if (!genuine) this.#count("refused_signature");
+      return genuine;
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------ effects
+
+  #carryOut(effect: Effect): void {
+    const { executor } = this.#doors;
+    switch (effect.kind) {
+      case "wakeAt":
+        return this.#wakeAt(effect.mono);
+      case "say":
+        return this.#outbox.record(effect.record);
+      case "decline":
+        return this.#outbox.decline(effect.key);
+      case "order":
+        return this.#outbox.order(effect.order);
+      case "cancel":
+        return this.#outbox.cancel(effect.run, effect.by, effect.reason);
+      case "send":
+        return this.#send(effect.to, effect.protocol, effect.message);
+      case "store":
+        return this.#store(effect.writes, effect.token);
+      case "edit":
+        return this.#edit(effect.change, effect.token);
+      case "start":
+        return executor.launch(effect.spec);
+      case "stop":
+        return executor.stop(effect.run);
+      case "answer": {
+        const answer = this.#answers.get(effect.token);
+        this.#answers.delete(effect.token);
+        return answer?.(effect.answer);
+      }
+      case "syncRecent":
+        return this.living.sync.wantRecent(effect.peer, this.#doors.clock.now());
+      case "ended":
+        this.living.keeper.ranSince(effect.record.job);
+        return this.living.logs.copy(effect.record);
+      case "tell":
+        for (const listener of this.#listeners) listener(effect.event);
+        return;
+      case "count":
+        return this.#count(effect.name);
+      case "note":
+        return this.#note(effect.level, effect.message, effect.fields);
+      default:
+        return never(effect);
+    }
+  }
+
+  #wakeAt(atMono: number): void {
+    if (this.#stopped || this.#alarm?.atMono === atMono) return;
+    this.#alarm?.cancel();
+    const cancel = this.#doors.clock.alarm(atMono, () => {
+      this.#alarm = undefined;
+      if (this.#stopped) return;
+      this.#feed({ kind: "woke" });
+      const now = this.#doors.clock.now();
+      this.living.sync.woke(now);
+      if (this.#state !== undefined) this.living.keeper.woke(now, this.#state);
+    });
+    this.#alarm = { atMono, cancel };
+  }
+
+  #store(writes: Write[], token: number | undefined): void {
+    this.#doors.disk.store(writes, (error) => {
+      if (error !== undefined)
+        this.#doors.log.error("the data folder can't be written", { why: error.detail });
+      this.#feed({ kind: "stored", token: token ?? 0, failed: error !== undefined });
+    });
+  }
+
+  #edit(change: TableChange, token: number): void {
+    const { table, keeper } = this.living;
+    const update = table.edit(change, this.#doors.clock.now().wall);
+    this.#tableChanged();
+    keeper.keepUpdate(update, (error) => {
+      if (error === undefined) {
+        this.#publish("jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
+      }
+      this.#feed({ kind: "stored", token, failed: error !== undefined });
+    });
+  }
+
+  #send(to: PeerId, protocol: Protocol, message: Message): void {
+    this.#doors.mesh.send(to, protocol, this.#encode(message));
+  }
+
+  #publish(topic: Topic, message: Message): void {
+    if (!this.#stopped) this.#doors.mesh.publish(topic, this.#encode(message));
+  }
+
+  #encode(message: Message): Uint8Array {
+    const { self, cluster } = this.#doors.keys;
+    return encode({ cluster, sender: self, seq: this.#seq++ }, message);
+  }
+
+  #count(name: string): void {
+    this.#counters[name] = (this.#counters[name] ?? 0) + 1;
+  }
+
+  #note(level: "debug" | "info" | "warn", message: string, fields: LogFields): void {
+    this.#doors.log[level](message, fields);
+  }
+
+  #others(): PeerId[] {
+    const { self } = this.#doors.keys;
+    return this.#state === undefined ? [] : livingMembers(this.#state).filter((peer) => peer !== self);
+  }
+
+  // ------------------------------------------------------------------------------------ what is asked
+
+  /** Carries a command out; `answer` is called once, when what was asked is durable here or refused. */
+  command(command: Command, answer: (answer: Answer) => void): void {
+    if (this.#state === undefined || this.#stopped) {
+      return answer({
+        kind: "refused",
+        error: new CicadaError("NOT_READY", "the peer is starting or stopping"),
+      });
+    }
+    const token = this.#nextCommand++;
+    this.#answers.set(token, answer);
+    this.#feed({ kind: "asked", command, token, random: this.#doors.random.bytes(16) });
+  }
+
+  view(): View {
+    assert(this.#state !== undefined, "the peer has not booted");
+    const { table } = this.living;
+    // What is shown is of now, not of the last event.
+    this.#state.now = this.#doors.clock.now();
+    return viewOf(this.#state, table.jobs(), table.quarantined(), { ...this.#counters });
+  }
+
+  next(id: JobId, count: number): NextTick[] | undefined {
+    assert(this.#state !== undefined, "the peer has not booted");
+    this.#state.now = this.#doors.clock.now();
+    return nextTicks(this.#state, id, count);
+  }
+
+  notReady(): string[] {
+    return this.#state === undefined ? ["starting: the data folder is being read"] : notReady(this.#state);
+  }
+
+  subscribe(listener: (event: PeerEvent) => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * A clean stop: takes no more ticks and says so, gives runs `drainMs` to end, ends those that don't, says goodbye.
+   */
+  stop(done: () => void): void {
+    const { clock, executor } = this.#doors;
+    this.#feed({ kind: "drain" });
+    let closing = false;
+    const close = (): void => {
+      if (closing) return;
+      closing = true;
+      limit();
+      executor.close(() => this.#leave(done));
+    };
+    const limit = clock.alarm(clock.now().mono + this.#settings.drainMs, close);
+    if (this.#state === undefined || this.#state.runs.size === 0) close();
+    else this.#whenIdle = close;
+  }
+
+  #leave(done: () => void): void {
+    const { clock, mesh, disk } = this.#doors;
+    this.#outbox.flush();
+    if (this.#state !== undefined) {
+      this.#publish("members", { kind: "leave", incarnation: this.#state.settings.incarnation });
+      disk.store(
+        [{ kind: "meta", key: metaKeys.lastAlive, value: String(clock.now().wall) }],
+        () => undefined,
+      );
+    }
+    clock.alarm(clock.now().mono + farewellMs, () => {
+      this.#stopped = true;
+      this.#alarm?.cancel();
+      mesh.stop(() => disk.close(done));
+    });
+  }
+}

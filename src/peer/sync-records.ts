@@ -1,0 +1,315 @@
+/**
+ * The run records' half of sync (the protocol is told in sync.ts): which buckets differ from a neighbour's, and the
+ * fetching of what this side lacks in them, a little at a time and the newest first.
+ */
+import { bucketMs, digestOf } from "../core/buckets.ts";
+import type { Disk, Now } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { Message, MessageOf } from "../schema/message.ts";
+import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import { answerLimitMs } from "./sync-table.ts";
+
+/** How far back neighbours compare their records; what is older is exchanged after a longer absence only. */
+export const exchangeWindowMs = 72 * 3_600_000;
+/** All records are compared with every neighbour this often, for whatever gossip has lost. */
+export const exchangeEveryMs = 30_000;
+/** What `wantRecent` looks at. */
+const recentMs = 15 * 60_000;
+/** Ticks lie ahead of now by a claim's lead and by clocks that differ: the bucket of now and the next. */
+const aheadBuckets = 2;
+/** Things given for one `want`: the credit that keeps a full disk from flooding a link. */
+const answerCap = 1_024;
+/** Things held in the buckets of one `want`; more are asked for in parts. 4,096 digests are 78 KB. */
+const haveCap = 4_096;
+const bucketsPerWant = 32;
+/** Bytes of records in one message. */
+const recordsBytes = 131_072;
+/** Buckets in one comparison: 28 days, and as many as a message can name. */
+const bucketsCap = 8_192;
+
+export interface RecordSyncDeps {
+  disk: Disk;
+  /** The oldest instant (ms) from which on this peer has pruned nothing and wants to know everything. */
+  oldest(now: Now): number;
+  send(to: PeerId, message: Message): void;
+  onRecords(from: PeerId, records: RunRecord[], orders: AskedOrder[]): void;
+  /** This side has all that the peer had in the window. */
+  onDone(peer: PeerId): void;
+  nextId(): number;
+  /** 0 ≤ x < 1 */
+  random(): number;
+  count(name: string): void;
+}
+
+type Digests = ReadonlyMap<number, string>;
+
+/** One comparison with a neighbour, and the fetching that follows from it. */
+interface Exchange {
+  id: number;
+  /** monotonic ms of the last sign of the neighbour; undefined while this side's own disk is at work */
+  since: number | undefined;
+  /** What differs and is still to be fetched; the last is next. Undefined until the neighbour has answered. */
+  wants: Want[] | undefined;
+  mine: Digests;
+  /** things that came for the want that is out */
+  came: number;
+}
+
+interface Want {
+  buckets: number[];
+  part: { index: number; of: number };
+  /** how much this side held when it last asked for the same; -1 = not asked yet */
+  held: number;
+}
+
+interface Neighbour {
+  exchange: Exchange | undefined;
+  nextAt: number;
+  /** asked for while an exchange was on */
+  recentWanted: boolean;
+}
+
+const whole = { index: 0, of: 1 };
+
+export class RecordSync {
+  readonly #deps: RecordSyncDeps;
+  readonly #neighbours = new Map<PeerId, Neighbour>();
+
+  constructor(deps: RecordSyncDeps) {
+    this.#deps = deps;
+  }
+
+  linkUp(peer: PeerId, now: Now): void {
+    const neighbour = { exchange: undefined, nextAt: 0, recentWanted: false };
+    this.#neighbours.set(peer, neighbour);
+    this.#compare(peer, neighbour, this.#firstBucket(now), now);
+  }
+
+  linkDown(peer: PeerId): void {
+    this.#neighbours.delete(peer);
+  }
+
+  wantRecent(peer: PeerId, now: Now): void {
+    const neighbour = this.#neighbours.get(peer);
+    if (neighbour === undefined) return;
+    if (neighbour.exchange === undefined) this.#compareRecent(peer, neighbour, now);
+    else neighbour.recentWanted = true;
+  }
+
+  woke(now: Now): void {
+    for (const [peer, neighbour] of this.#neighbours) {
+      const { exchange } = neighbour;
+      if (exchange?.since !== undefined && now.mono - exchange.since >= answerLimitMs) {
+        this.#deps.count("sync_records_timeouts");
+        this.#compare(peer, neighbour, this.#firstBucket(now), now);
+      } else if (exchange === undefined && now.mono >= neighbour.nextAt) {
+        this.#compare(peer, neighbour, this.#firstBucket(now), now);
+      }
+    }
+  }
+
+  heardBuckets(from: PeerId, message: MessageOf<"buckets">, now: Now): void {
+    const neighbour = this.#neighbours.get(from);
+    if (message.reply) {
+      const exchange = neighbour?.exchange;
+      if (neighbour === undefined || exchange?.id !== message.id || exchange.wants !== undefined) return;
+      this.#fetchDifference(from, neighbour, exchange, message, now);
+      return;
+    }
+    // What lies below this peer's own prune mark is no difference: it had it, and has let it go.
+    const first = Math.max(message.from, this.#firstBucket(now));
+    const to = Math.max(first, Math.min(message.to, first + bucketsCap));
+    this.#deps.disk.digests(first, to, (digests) => {
+      this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
+      const current = this.#neighbours.get(from);
+      if (current === undefined || current !== neighbour || current.exchange !== undefined) return;
+      const mine = new Map(digests);
+      if (differing(message, mine, first).length === 0) return;
+      const exchange = { id: this.#deps.nextId(), since: now.mono, wants: undefined, mine, came: 0 };
+      current.exchange = exchange;
+      this.#fetchDifference(from, current, exchange, { ...message, from: first }, now);
+    });
+  }
+
+  /** Gives of the buckets what the asker lacks, the first of it at least. */
+  heardWant(from: PeerId, message: MessageOf<"want">): void {
+    const have = new Set(message.have);
+    this.#read(message.buckets.slice(0, bucketsPerWant), (records, orders) => {
+      const lacks = (thing: RunRecord | AskedOrder): boolean => {
+        const digest = digestOf(thing);
+        return !have.has(digest) && isInPart(digest, message.part);
+      };
+      const missing = records.filter(lacks).slice(0, answerCap);
+      this.#sendPieces(from, message.id, missing, orders.filter(lacks).slice(0, answerCap - missing.length));
+    });
+  }
+
+  heardRecords(from: PeerId, message: MessageOf<"records">, now: Now): void {
+    const { records, orders } = message;
+    if (records.length + orders.length > 0) this.#deps.onRecords(from, records, orders);
+    const neighbour = this.#neighbours.get(from);
+    const exchange = neighbour?.exchange;
+    if (neighbour === undefined || exchange?.id !== message.id || exchange.wants === undefined) return;
+    exchange.since = now.mono;
+    exchange.came += records.length + orders.length;
+    if (!message.last) return;
+    if (exchange.came < answerCap) exchange.wants.pop();
+    this.#fetchNext(from, neighbour, exchange, now);
+  }
+
+  #firstBucket(now: Now): number {
+    const last = Math.floor(now.wall / bucketMs) + aheadBuckets;
+    return Math.max(Math.ceil(this.#deps.oldest(now) / bucketMs), last - bucketsCap);
+  }
+
+  #compareRecent(peer: PeerId, neighbour: Neighbour, now: Now): void {
+    const first = Math.max(Math.floor((now.wall - recentMs) / bucketMs), this.#firstBucket(now));
+    this.#compare(peer, neighbour, first, now);
+  }
+
+  #compare(peer: PeerId, neighbour: Neighbour, from: number, now: Now): void {
+    this.#deps.count("sync_records_asked");
+    const to = Math.max(from, Math.floor(now.wall / bucketMs) + aheadBuckets);
+    const id = this.#deps.nextId();
+    const exchange: Exchange = { id, since: undefined, wants: undefined, mine: new Map(), came: 0 };
+    neighbour.exchange = exchange;
+    this.#deps.disk.digests(from, to, (digests) => {
+      if (!this.#isCurrent(peer, neighbour, exchange)) return;
+      exchange.mine = new Map(digests);
+      exchange.since = now.mono;
+      this.#deps.send(peer, { kind: "buckets", id, from, to, digests, reply: false });
+    });
+  }
+
+  #fetchDifference(
+    peer: PeerId,
+    neighbour: Neighbour,
+    exchange: Exchange,
+    theirs: MessageOf<"buckets">,
+    now: Now,
+  ): void {
+    const wants: Want[] = [];
+    for (const bucket of differing(theirs, exchange.mine, this.#firstBucket(now))) {
+      const last = wants.at(-1);
+      // Of buckets in which this side has nothing, many go into one want; the others each need their list.
+      const isEmpty = !exchange.mine.has(bucket);
+      const joins = isEmpty && last !== undefined && last.held === 0 && last.buckets.length < bucketsPerWant;
+      if (joins) last.buckets.push(bucket);
+      else wants.push({ buckets: [bucket], part: whole, held: isEmpty ? 0 : -1 });
+    }
+    for (const want of wants) want.held = -1;
+    exchange.wants = wants;
+    this.#fetchNext(peer, neighbour, exchange, now);
+  }
+
+  #fetchNext(peer: PeerId, neighbour: Neighbour, exchange: Exchange, now: Now): void {
+    const want = exchange.wants?.at(-1);
+    if (want === undefined) {
+      this.#finish(peer, neighbour, now);
+      return;
+    }
+    exchange.since = undefined;
+    this.#read(want.buckets, (records, orders) => {
+      if (!this.#isCurrent(peer, neighbour, exchange)) return;
+      const all = [...records, ...orders].map(digestOf);
+      const have = all.filter((digest) => isInPart(digest, want.part));
+      if (have.length > haveCap) {
+        this.#splitWant(exchange, want, have.length);
+        this.#fetchNext(peer, neighbour, exchange, now);
+        return;
+      }
+      if (have.length <= want.held) {
+        // What came last time was not kept (a bad signature, say): asking again would bring the same for ever.
+        exchange.wants?.pop();
+        this.#fetchNext(peer, neighbour, exchange, now);
+        return;
+      }
+      want.held = have.length;
+      exchange.came = 0;
+      exchange.since = now.mono;
+      const { buckets, part } = want;
+      this.#deps.send(peer, { kind: "want", id: exchange.id, buckets, have, part });
+    });
+  }
+
+  #splitWant(exchange: Exchange, want: Want, held: number): void {
+    exchange.wants?.pop();
+    const parts = Math.ceil((2 * held) / haveCap);
+    for (const bucket of want.buckets) {
+      for (let index = 0; index < parts; index++) {
+        const of = want.part.of * parts;
+        const part = { index: want.part.index + index * want.part.of, of };
+        exchange.wants?.push({ buckets: [bucket], part, held: -1 });
+      }
+    }
+  }
+
+  #finish(peer: PeerId, neighbour: Neighbour, now: Now): void {
+    neighbour.exchange = undefined;
+    // Spread out, so that neighbours who met at one moment don't all compare at one moment for ever.
+    neighbour.nextAt = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
+    this.#deps.onDone(peer);
+    if (!neighbour.recentWanted) return;
+    neighbour.recentWanted = false;
+    this.#compareRecent(peer, neighbour, now);
+  }
+
+  #isCurrent(peer: PeerId, neighbour: Neighbour, exchange: Exchange): boolean {
+    return this.#neighbours.get(peer) === neighbour && neighbour.exchange === exchange;
+  }
+
+  /** All that lies in the buckets, read one after the other. */
+  #read(buckets: readonly number[], done: (records: RunRecord[], orders: AskedOrder[]) => void): void {
+    const records: RunRecord[] = [];
+    const orders: AskedOrder[] = [];
+    const next = (index: number): void => {
+      const bucket = buckets[index];
+      if (bucket === undefined) {
+        done(records, orders);
+        return;
+      }
+      this.#deps.disk.bucket(bucket, (found) => {
+        records.push(...found.records);
+        orders.push(...found.orders);
+        next(index + 1);
+      });
+    };
+    next(0);
+  }
+
+  #sendPieces(to: PeerId, id: number, records: RunRecord[], orders: AskedOrder[]): void {
+    let piece: { records: RunRecord[]; orders: AskedOrder[] } = { records: [], orders: [] };
+    let bytes = 0;
+    const flush = (last: boolean): void => {
+      this.#deps.send(to, { kind: "records", id, ...piece, last });
+      piece = { records: [], orders: [] };
+      bytes = 0;
+    };
+    const fits = (thing: RunRecord | AskedOrder): boolean => {
+      const size = Buffer.byteLength(JSON.stringify(thing));
+      if (size > recordsBytes) {
+        this.#deps.count("sync_records_too_large");
+        return false;
+      }
+      if (bytes + size > recordsBytes) flush(false);
+      bytes += size;
+      return true;
+    };
+    for (const record of records) if (fits(record)) piece.records.push(record);
+    for (const order of orders) if (fits(order)) piece.orders.push(order);
+    flush(true);
+  }
+}
+
+/** The buckets, oldest first, that hold something at the neighbour which may not be here. */
+function differing(theirs: MessageOf<"buckets">, mine: Digests, first: number): number[] {
+  return theirs.digests
+    .filter(([bucket, digest]) => bucket >= Math.max(first, theirs.from) && mine.get(bucket) !== digest)
+    .map(([bucket]) => bucket)
+    .toSorted((a, b) => a - b);
+}
+
+/** A thing's part is told by the first 8 digits of its digest. */
+function isInPart(digest: string, part: { index: number; of: number }): boolean {
+  return part.of === 1 || Number.parseInt(digest.slice(0, 8), 16) % part.of === part.index;
+}

@@ -1,0 +1,151 @@
+/**
+ * Sync: how two peers find out what one has and the other lacks, and mend it. Gossip is fast and may lose anything;
+ * sync is slower and is what the promises rest on. It runs between neighbours (peers with a link), for the job table
+ * and for run records alike, and each side fetches for itself: nobody has to remember what another has.
+ *
+ * Table. A sends `table-have` with its digest and state vector. B answers with its own, marked `reply`; if the digests
+ * differ, it adds the first piece of what A lacks by `table-diff`, and A offers B what B lacks in the same way. Each
+ * asks for the next piece by `table-want`, so a table of any size goes over a link at the pace of its receiver, and
+ * a large one is fetched from one neighbour at a time. This happens when a link comes up, when two heartbeats in a
+ * row show another digest, and at once when an update came that builds on an unknown one.
+ *
+ * Records. A sends `buckets`: digests of 5-minute buckets from its own prune mark on. B answers with its digests,
+ * and each of the two asks by `want` for the buckets that differ, newest first, naming what it has in them. The answer
+ * is a little of what is missing, in pieces, the last one marked; A keeps it and asks again until nothing is missing.
+ * This happens when a link comes up, every half a minute, and when somebody asks for the last 15 minutes.
+ *
+ * Loss, repetition and both sides beginning at once are ordinary. Every exchange has a number; what belongs to none
+ * that is open is taken in if it says something new and is otherwise ignored. A neighbour that is silent for 3 s
+ * is asked anew from the beginning, for ever, as long as the link is up. An exchange keeps no lock and no promise: what
+ * arrives twice is merged twice, which changes nothing.
+ *
+ * `onSynced(peer)` says: since the link came up (or since `wantRecent`), this side has taken in everything that the
+ * peer had when it was asked. Not promised: that the peer has what this side has (it says that itself), that nothing
+ * has changed since, or that records below a prune mark come back. Signatures are not looked at here; whoever is
+ * given records by `onRecords` must verify them, and must call `disk.store` for what it keeps before it returns.
+ */
+import { assert } from "../errors.ts";
+import type { Disk, Log, Now, Random } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { Message } from "../schema/message.ts";
+import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { JobTable } from "../table/table.ts";
+import { RecordSync } from "./sync-records.ts";
+import { TableSync } from "./sync-table.ts";
+
+export interface SyncDeps {
+  table: JobTable;
+  disk: Disk;
+  random: Random;
+  /** The oldest instant (ms) to exchange records of: its prune mark, or `exchangeWindowMs` ago. */
+  oldest(now: Now): number;
+  /** On protocol `sync`. */
+  send(to: PeerId, message: Message): void;
+  /** Applied to the table and new: to be stored. */
+  onUpdate(update: Uint8Array): void;
+  onRecords(from: PeerId, records: RunRecord[], orders: AskedOrder[]): void;
+  onSynced(peer: PeerId): void;
+  count(name: string): void;
+  log: Log;
+}
+
+interface Progress {
+  table: boolean;
+  records: boolean;
+  /** `onSynced` was called and nothing has been asked for since */
+  said: boolean;
+}
+
+export class Sync {
+  readonly #deps: SyncDeps;
+  readonly #table: TableSync;
+  readonly #records: RecordSync;
+  readonly #progress = new Map<PeerId, Progress>();
+  #lastId: number;
+
+  constructor(deps: SyncDeps) {
+    this.#deps = deps;
+    // An answer to an earlier life of this peer must not be taken for one to this.
+    this.#lastId = Math.floor(deps.random.next() * 2 ** 40);
+    const nextId = (): number => ++this.#lastId;
+    this.#table = new TableSync({ ...deps, nextId, onDone: (peer) => this.#done(peer, "table") });
+    this.#records = new RecordSync({
+      ...deps,
+      nextId,
+      random: () => deps.random.next(),
+      onDone: (peer) => this.#done(peer, "records"),
+    });
+  }
+
+  linkUp(peer: PeerId, now: Now): void {
+    this.#progress.set(peer, { table: false, records: false, said: false });
+    this.#table.linkUp(peer, now);
+    this.#records.linkUp(peer, now);
+  }
+
+  linkDown(peer: PeerId): void {
+    this.#progress.delete(peer);
+    this.#table.linkDown(peer);
+    this.#records.linkDown(peer);
+  }
+
+  /** A message of protocol `sync`, decoded. */
+  heard(from: PeerId, message: Message, now: Now): void {
+    switch (message.kind) {
+      case "table-have":
+        this.#table.heardHave(from, message, now);
+        return;
+      case "table-diff":
+        this.#table.heardDiff(from, message, now);
+        return;
+      case "table-want":
+        this.#table.heardWant(from, message, now);
+        return;
+      case "buckets":
+        this.#records.heardBuckets(from, message, now);
+        return;
+      case "want":
+        this.#records.heardWant(from, message);
+        return;
+      case "records":
+        this.#records.heardRecords(from, message, now);
+        return;
+      default:
+        assert(false, `${message.kind} is no message of sync`);
+    }
+  }
+
+  /** About every second: what has waited too long is asked again, what is due is begun. */
+  woke(now: Now): void {
+    this.#table.woke(now);
+    this.#records.woke(now);
+  }
+
+  /** The table's digest in a neighbour's heartbeat. */
+  tableDigest(peer: PeerId, digest: string, now: Now): void {
+    this.#table.digestHeard(peer, digest, now);
+  }
+
+  /** The table said `pending` to an update of this peer. */
+  tablePending(peer: PeerId, now: Now): void {
+    this.#table.lacking(peer, now);
+  }
+
+  /** Compares the records of the last 15 minutes now; `onSynced` follows once more. */
+  wantRecent(peer: PeerId, now: Now): void {
+    const progress = this.#progress.get(peer);
+    if (progress === undefined) return;
+    progress.records = false;
+    progress.said = false;
+    this.#records.wantRecent(peer, now);
+  }
+
+  #done(peer: PeerId, what: "table" | "records"): void {
+    const progress = this.#progress.get(peer);
+    if (progress === undefined) return;
+    progress[what] = true;
+    if (!progress.table || !progress.records || progress.said) return;
+    progress.said = true;
+    this.#deps.onSynced(peer);
+  }
+}

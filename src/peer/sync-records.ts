@@ -24,6 +24,12 @@ const haveCap = 4_096;
 const bucketsPerWant = 32;
 /** Bytes of records in one message. */
 const recordsBytes = 131_072;
+/**
+ * A bucket that holds more than this and is still being written to differs from every neighbour's all the time, and
+ * reading it costs a tenth of a second. Routine comparisons leave it until it has cooled; new links don't.
+ */
+const largeBucket = 4_096;
+const coolMs = 2 * bucketMs;
 /** Buckets in one comparison: 28 days, and as many as a message can name. */
 const bucketsCap = 8_192;
 
@@ -46,6 +52,8 @@ type Digests = ReadonlyMap<number, string>;
 /** One comparison with a neighbour, and the fetching that follows from it. */
 interface Exchange {
   id: number;
+  /** nobody waits for it */
+  routine: boolean;
   /** monotonic ms of the last sign of the neighbour; undefined while this side's own disk is at work */
   since: number | undefined;
   /** What differs and is still to be fetched; the last is next. Undefined until the neighbour has answered. */
@@ -70,10 +78,13 @@ interface Neighbour {
 }
 
 const whole = { index: 0, of: 1 };
+const blank = { since: undefined, wants: undefined, mine: new Map<number, string>(), came: 0 } as const;
 
 export class RecordSync {
   readonly #deps: RecordSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
+  /** buckets found to be large, until they have cooled */
+  readonly #large = new Set<number>();
 
   constructor(deps: RecordSyncDeps) {
     this.#deps = deps;
@@ -82,7 +93,7 @@ export class RecordSync {
   linkUp(peer: PeerId, now: Now): void {
     const neighbour = { exchange: undefined, nextAt: 0, recentWanted: false };
     this.#neighbours.set(peer, neighbour);
-    this.#compare(peer, neighbour, this.#firstBucket(now), now);
+    this.#compare(peer, neighbour, { from: this.#firstBucket(now), routine: false }, now);
   }
 
   linkDown(peer: PeerId): void {
@@ -97,13 +108,16 @@ export class RecordSync {
   }
 
   woke(now: Now): void {
+    for (const bucket of this.#large)
+      if ((bucket + 1) * bucketMs + coolMs < now.wall) this.#large.delete(bucket);
+    const from = this.#firstBucket(now);
     for (const [peer, neighbour] of this.#neighbours) {
       const { exchange } = neighbour;
       if (exchange?.since !== undefined && now.mono - exchange.since >= answerLimitMs) {
         this.#deps.count("sync_records_timeouts");
-        this.#compare(peer, neighbour, this.#firstBucket(now), now);
+        this.#compare(peer, neighbour, { from, routine: exchange.routine }, now);
       } else if (exchange === undefined && now.mono >= neighbour.nextAt) {
-        this.#compare(peer, neighbour, this.#firstBucket(now), now);
+        this.#compare(peer, neighbour, { from, routine: true }, now);
       }
     }
   }
@@ -125,7 +139,7 @@ export class RecordSync {
       if (current === undefined || current !== neighbour || current.exchange !== undefined) return;
       const mine = new Map(digests);
       if (differing(message, mine, first).length === 0) return;
-      const exchange = { id: this.#deps.nextId(), since: now.mono, wants: undefined, mine, came: 0 };
+      const exchange = { ...blank, id: this.#deps.nextId(), routine: true, mine };
       current.exchange = exchange;
       this.#fetchDifference(from, current, exchange, { ...message, from: first }, now);
     });
@@ -164,14 +178,19 @@ export class RecordSync {
 
   #compareRecent(peer: PeerId, neighbour: Neighbour, now: Now): void {
     const first = Math.max(Math.floor((now.wall - recentMs) / bucketMs), this.#firstBucket(now));
-    this.#compare(peer, neighbour, first, now);
+    this.#compare(peer, neighbour, { from: first, routine: false }, now);
   }
 
-  #compare(peer: PeerId, neighbour: Neighbour, from: number, now: Now): void {
+  #compare(
+    peer: PeerId,
+    neighbour: Neighbour,
+    { from, routine }: { from: number; routine: boolean },
+    now: Now,
+  ): void {
     this.#deps.count("sync_records_asked");
     const to = Math.max(from, Math.floor(now.wall / bucketMs) + aheadBuckets);
     const id = this.#deps.nextId();
-    const exchange: Exchange = { id, since: undefined, wants: undefined, mine: new Map(), came: 0 };
+    const exchange: Exchange = { ...blank, id, routine };
     neighbour.exchange = exchange;
     this.#deps.disk.digests(from, to, (digests) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
@@ -189,15 +208,15 @@ export class RecordSync {
     now: Now,
   ): void {
     const wants: Want[] = [];
+    let empty: Want | undefined;
     for (const bucket of differing(theirs, exchange.mine, this.#firstBucket(now))) {
-      const last = wants.at(-1);
+      if (exchange.routine && this.#large.has(bucket)) continue;
+      const want: Want = { buckets: [bucket], part: whole, held: -1 };
       // Of buckets in which this side has nothing, many go into one want; the others each need their list.
-      const isEmpty = !exchange.mine.has(bucket);
-      const joins = isEmpty && last !== undefined && last.held === 0 && last.buckets.length < bucketsPerWant;
-      if (joins) last.buckets.push(bucket);
-      else wants.push({ buckets: [bucket], part: whole, held: isEmpty ? 0 : -1 });
+      if (exchange.mine.has(bucket)) wants.push(want);
+      else if (empty !== undefined && empty.buckets.length < bucketsPerWant) empty.buckets.push(bucket);
+      else wants.push((empty = want));
     }
-    for (const want of wants) want.held = -1;
     exchange.wants = wants;
     this.#fetchNext(peer, neighbour, exchange, now);
   }
@@ -212,6 +231,7 @@ export class RecordSync {
     this.#read(want.buckets, (records, orders) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
       const all = [...records, ...orders].map(digestOf);
+      if (want.buckets.length === 1 && all.length > largeBucket) this.#large.add(want.buckets[0] ?? 0);
       const have = all.filter((digest) => isInPart(digest, want.part));
       if (have.length > haveCap) {
         this.#splitWant(exchange, want, have.length);
@@ -248,8 +268,10 @@ export class RecordSync {
     neighbour.exchange = undefined;
     // Spread out, so that neighbours who met at one moment don't all compare at one moment for ever.
     neighbour.nextAt = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
-    this.#deps.onDone(peer);
-    if (!neighbour.recentWanted) return;
+    if (!neighbour.recentWanted) {
+      this.#deps.onDone(peer);
+      return;
+    }
     neighbour.recentWanted = false;
     this.#compareRecent(peer, neighbour, now);
   }

@@ -36,9 +36,11 @@ interface Neighbour {
   /** what this side has asked, until it is answered in full */
   asked?: { id: number; digest: string; since: number };
   /** a difference on its way here */
-  incoming?: { id: number; pieces: Uint8Array[]; of: number };
+  incoming?: { id: number; pieces: Uint8Array[]; of: number; since: number };
   /** a difference that the neighbour is fetching */
   outgoing?: { id: number; pieces: Uint8Array[]; since: number };
+  /** what was offered last, so that two who ask each other at once don't send the same twice */
+  offered?: { digest: string; stateVector: string; since: number };
   restUntil: number;
   /** in the last heartbeat the tables differed */
   differs: boolean;
@@ -87,7 +89,9 @@ export class TableSync {
 
   woke(now: Now): void {
     for (const [peer, neighbour] of this.#neighbours) {
-      const { asked, outgoing } = neighbour;
+      const { asked, incoming, outgoing } = neighbour;
+      const stalled = incoming !== undefined && now.mono - incoming.since >= answerLimitMs;
+      if (stalled && asked === undefined) this.#ask(peer, neighbour, now);
       if (asked !== undefined && now.mono - asked.since >= answerLimitMs) {
         this.#deps.count("sync_table_timeouts");
         this.#ask(peer, neighbour, now);
@@ -99,20 +103,21 @@ export class TableSync {
 
   heardHave(from: PeerId, message: MessageOf<"table-have">, now: Now): void {
     const { table } = this.#deps;
-    const stateVector = Buffer.from(message.stateVector, "base64");
-    table.heardStateVector(stateVector);
-    const neighbour = this.#neighbours.get(from);
+    table.heardStateVector(Buffer.from(message.stateVector, "base64"));
     const mine = table.digest();
     if (!message.reply) {
       this.#deps.send(from, this.#have(message.id, true));
-      if (message.digest !== mine) this.#offer(from, message.id, stateVector, now);
+      if (message.digest !== mine) this.#offer(from, message.id, message.stateVector, now);
       return;
     }
+    const neighbour = this.#neighbours.get(from);
     if (neighbour?.asked?.id !== message.id) return;
     neighbour.asked.since = now.mono;
     const wasEqual = message.digest === neighbour.asked.digest;
-    if (message.digest !== mine) this.#offer(from, message.id, stateVector, now);
-    if (wasEqual || message.digest === mine) this.#finish(from, neighbour, now, restMs);
+    if (message.digest !== mine && !hasOffered(neighbour, mine, message.stateVector, now)) {
+      this.#offer(from, message.id, message.stateVector, now);
+    }
+    if (wasEqual || message.digest === mine) this.#finish(from, neighbour, now);
   }
 
   heardDiff(from: PeerId, message: MessageOf<"table-diff">, now: Now): void {
@@ -126,10 +131,11 @@ export class TableSync {
         delete neighbour.asked;
         return;
       }
-      neighbour.incoming = { id, pieces: [], of };
+      neighbour.incoming = { id, pieces: [], of, since: now.mono };
     }
     const { incoming } = neighbour;
     if (incoming?.id !== id || incoming.of !== of || incoming.pieces.length !== piece) return;
+    incoming.since = now.mono;
     incoming.pieces.push(Buffer.from(message.update, "base64"));
     if (incoming.pieces.length < of) {
       this.#fetching = from;
@@ -139,12 +145,13 @@ export class TableSync {
     delete neighbour.incoming;
     if (this.#fetching === from) this.#fetching = undefined;
     const applied = this.#take(from, Buffer.concat(incoming.pieces));
-    if (neighbour.asked?.id !== id) return;
-    if (typeof applied !== "object") this.#finish(from, neighbour, now, restMs);
-    else {
-      delete neighbour.asked;
-      neighbour.restUntil = now.mono + refusedRestMs;
+    if (neighbour.asked?.id !== id || applied === "pending") return;
+    if (typeof applied !== "object") {
+      this.#finish(from, neighbour, now);
+      return;
     }
+    delete neighbour.asked;
+    neighbour.restUntil = now.mono + refusedRestMs;
   }
 
   heardWant(from: PeerId, message: MessageOf<"table-want">, now: Now): void {
@@ -171,8 +178,9 @@ export class TableSync {
   }
 
   /** Sends the first piece of what the neighbour lacks; it fetches the others. */
-  #offer(to: PeerId, id: number, stateVector: Uint8Array, now: Now): void {
-    const difference = this.#deps.table.diff(stateVector);
+  #offer(to: PeerId, id: number, stateVector: string, now: Now): void {
+    const { table } = this.#deps;
+    const difference = table.diff(Buffer.from(stateVector, "base64"));
     if (difference === undefined) {
       this.#deps.count("sync_table_refused");
       return;
@@ -183,7 +191,10 @@ export class TableSync {
     }
     const outgoing = { id, pieces, since: now.mono };
     const neighbour = this.#neighbours.get(to);
-    if (neighbour !== undefined && pieces.length > 1) neighbour.outgoing = outgoing;
+    if (neighbour !== undefined) {
+      neighbour.offered = { digest: table.digest(), stateVector, since: now.mono };
+      if (pieces.length > 1) neighbour.outgoing = outgoing;
+    }
     this.#sendPiece(to, outgoing, 0);
   }
 
@@ -210,10 +221,20 @@ export class TableSync {
     return applied;
   }
 
-  #finish(peer: PeerId, neighbour: Neighbour, now: Now, rest: number): void {
+  #finish(peer: PeerId, neighbour: Neighbour, now: Now): void {
     delete neighbour.asked;
     neighbour.differs = false;
-    neighbour.restUntil = now.mono + rest;
+    neighbour.restUntil = now.mono + restMs;
     this.#deps.onDone(peer);
   }
+}
+
+function hasOffered(neighbour: Neighbour, digest: string, stateVector: string, now: Now): boolean {
+  const { offered } = neighbour;
+  return (
+    offered !== undefined &&
+    offered.digest === digest &&
+    offered.stateVector === stateVector &&
+    now.mono - offered.since < answerLimitMs
+  );
 }

@@ -91,28 +91,13 @@ export class Sync {
 
   /** A message of protocol `sync`, decoded. */
   heard(from: PeerId, message: Message, now: Now): void {
-    switch (message.kind) {
-      case "table-have":
-        this.#table.heardHave(from, message, now);
-        return;
-      case "table-diff":
-        this.#table.heardDiff(from, message, now);
-        return;
-      case "table-want":
-        this.#table.heardWant(from, message, now);
-        return;
-      case "buckets":
-        this.#records.heardBuckets(from, message, now);
-        return;
-      case "want":
-        this.#records.heardWant(from, message);
-        return;
-      case "records":
-        this.#records.heardRecords(from, message, now);
-        return;
-      default:
-        assert(false, `${message.kind} is no message of sync`);
-    }
+    if (message.kind === "table-have") this.#table.heardHave(from, message, now);
+    else if (message.kind === "table-diff") this.#table.heardDiff(from, message, now);
+    else if (message.kind === "table-want") this.#table.heardWant(from, message, now);
+    else if (message.kind === "buckets") this.#records.heardBuckets(from, message, now);
+    else if (message.kind === "want") this.#records.heardWant(from, message);
+    else if (message.kind === "records") this.#records.heardRecords(from, message, now);
+    else assert(false, `${message.kind} is no message of sync`);
   }
 
   /** About every second: what has waited too long is asked again, what is due is begun. */

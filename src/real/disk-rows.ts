@@ -1,0 +1,37 @@
+/**
+ * Things as the database keeps them: JSON text. What is read back is checked against its schema, for a disk
+ * can return other bytes than it was given; a row that fails is damage, and is never taken for a fact.
+ */
+import Compile from "typebox/compile";
+import { CicadaError } from "../errors.ts";
+import { AskedOrderSchema, RunRecordSchema, type AskedOrder, type RunRecord } from "../schema/run.ts";
+
+const recordCheck = Compile(RunRecordSchema);
+const orderCheck = Compile(AskedOrderSchema);
+
+export function parseRecord(text: string): RunRecord {
+  const value = parse(text);
+  if (!recordCheck.Check(value)) throw damagedRow("run record", text);
+  return value;
+}
+
+export function parseOrder(text: string): AskedOrder {
+  const value = parse(text);
+  if (!orderCheck.Check(value)) throw damagedRow("order", text);
+  return value;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function damagedRow(what: string, text: string): CicadaError {
+  return new CicadaError(
+    "DATA_FOLDER_DAMAGED",
+    `cicada.db holds a ${what} that can't be read: ${text.slice(0, 80)}`,
+  );
+}

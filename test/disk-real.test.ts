@@ -1,0 +1,237 @@
+/** The real disk: the contract of every disk, and what only real files and real deaths can show. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
+import { test, type TestContext } from "node:test";
+import { CicadaError } from "../src/errors.ts";
+import type { Disk, Log } from "../src/ports.ts";
+import { openDisk } from "../src/real/disk.ts";
+import { tickAt, type JobId } from "../src/schema/ids.ts";
+import { diskContract, load, noon, someRecord, store, type DiskBed } from "./contract-disk.ts";
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), "cicada-disk-"));
+}
+
+const wait: DiskBed["wait"] = (start) => new Promise(start);
+
+async function bedIn(folder: string): Promise<DiskBed> {
+  let disk: Disk = await openDisk({ folder, log: quiet });
+  const close = () => wait<void>((done) => disk.close(() => done()));
+  return {
+    disk: () => disk,
+    wait,
+    async restart() {
+      await close();
+      disk = await openDisk({ folder, log: quiet });
+    },
+    end: close,
+  };
+}
+
+diskContract("the real disk", async () => {
+  const folder = temporaryFolder();
+  const bed = await bedIn(folder);
+  return {
+    ...bed,
+    async end() {
+      await bed.end();
+      rmSync(folder, { recursive: true });
+    },
+  };
+});
+
+function folderFor(context: TestContext): string {
+  const folder = temporaryFolder();
+  context.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** A child that stores record after record and says each number once it is acknowledged, until it is killed. */
+const writerSource = `
+  import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
+  import { someRecord, noon } from ${JSON.stringify(new URL("./contract-disk.ts", import.meta.url).href)};
+  import { tickAt } from ${JSON.stringify(new URL("../src/schema/ids.ts", import.meta.url).href)};
+  import { writeSync } from "node:fs";
+  const [folder, first] = process.argv.slice(1);
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const disk = await openDisk({ folder, log });
+  let next = Number(first);
+  const storeNext = () => {
+    const n = next++;
+    const tick = tickAt(noon + n * 1000);
+    const pair = ["backup", "report"].map((job) => ({ kind: "record", record: someRecord({ job, tick }) }));
+    disk.store(pair, (error) => {
+      writeSync(1, (error ? "failed" : n) + "\\n");
+      storeNext();
+    });
+  };
+  for (let i = 0; i < 8; i++) storeNext();
+`;
+
+test("kill -9 at any moment loses nothing acknowledged and leaves nothing half", async (context) => {
+  const folder = folderFor(context);
+  let acknowledged: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const first = String(round * 100_000);
+    const writer = spawn(process.execPath, ["--input-type=module", "-e", writerSource, folder, first], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const enough = 40 + round * 67;
+    let seen = 0;
+    for await (const line of createInterface(writer.stdout)) {
+      assert.notEqual(line, "failed");
+      acknowledged = [...acknowledged, Number(line)];
+      seen++;
+      if (seen === enough) writer.kill("SIGKILL");
+    }
+    if (writer.signalCode === null) await once(writer, "exit");
+    assert.equal(writer.signalCode, "SIGKILL");
+  }
+  const bed = await bedIn(folder);
+  const { records } = await load(bed, 0);
+  await bed.end();
+  const ticksOf = (job: string) =>
+    new Set(records.filter((record) => record.job === job).map(({ tick }) => tick));
+  assert.deepEqual(ticksOf("backup"), ticksOf("report"), "a store is kept whole or not at all");
+  for (const n of acknowledged)
+    assert.ok(ticksOf("backup").has(tickAt(noon + n * 1_000)), `record ${n} is lost`);
+});
+
+test("a full disk fails the store, says so, and works again once there is room", async (context) => {
+  const folder = folderFor(context);
+  const source = `
+    import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
+    import { execFileSync } from "node:child_process";
+    const disk = await openDisk({ folder: process.argv[1], log: { debug() {}, info() {}, warn() {}, error() {} } });
+    const store = (bytes) => new Promise((done) =>
+      disk.store([{ kind: "update", update: new Uint8Array(bytes).fill(1) }], (error) => done(error?.code ?? "stored")));
+    const limit = (bytes) => execFileSync("prlimit", ["--pid", String(process.pid), "--fsize=" + bytes + ":unlimited"]);
+    console.log(await store(1000));
+    limit(200_000);
+    console.log(await store(1_000_000));
+    console.log(await store(1_000));
+    limit("unlimited");
+    console.log(await store(1_000_000));
+    disk.close(() => {});
+  `;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", source, folder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines: string[] = [];
+  for await (const line of createInterface(child.stdout)) lines.push(line);
+  assert.deepEqual(lines, ["stored", "DISK_FAILED", "stored", "stored"]);
+  const bed = await bedIn(folder);
+  const { updates } = await load(bed, 0);
+  await bed.end();
+  assert.deepEqual(
+    updates.map((update) => update.length),
+    [1_000, 1_000, 1_000_000],
+  );
+});
+
+test("a damaged, empty or foreign database is refused by name and left as it is", async (context) => {
+  const folder = folderFor(context);
+  const path = join(folder, "cicada.db");
+  const bed = await bedIn(folder);
+  const many = Array.from({ length: 400 }, (_, n) =>
+    someRecord({ tick: tickAt(noon + n * 1_000), reason: "x".repeat(200) }),
+  );
+  await store(
+    bed,
+    many.map((record) => ({ kind: "record", record })),
+  );
+  await bed.end();
+  const good = join(folder, "good");
+  copyFileSync(path, good);
+
+  const damages: Record<string, () => void> = {
+    "not a database": () => writeFileSync(path, "#!/bin/sh\necho this is something else\n".repeat(200)),
+    "cut off": () => truncateSync(path, 3 * 4_096 + 100),
+    empty: () => truncateSync(path, 0),
+    "overwritten in the middle": () => {
+      const bytes = readFileSync(path);
+      bytes.fill(0xee, 4_096, bytes.length);
+      writeFileSync(path, bytes);
+    },
+    "of another program": () => {
+      rmSync(path);
+      const foreign = new DatabaseSync(path);
+      foreign.exec("CREATE TABLE bookmarks (url)");
+      foreign.close();
+    },
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    copyFileSync(good, path);
+    damage();
+    const before = readFileSync(path);
+    await assert.rejects(openDisk({ folder, log: quiet }), (error) => {
+      assert.ok(error instanceof CicadaError, what);
+      assert.equal(error.code, "DATA_FOLDER_DAMAGED", what);
+      assert.match(error.message, /cicada\.db/);
+      return true;
+    });
+    assert.ok(readFileSync(path).equals(before), `${what}: the file is untouched`);
+  }
+});
+
+test("a row whose content has rotted is damage when it is loaded, not a fact", async (context) => {
+  const folder = folderFor(context);
+  const bed = await bedIn(folder);
+  await store(bed, [{ kind: "record", record: someRecord() }]);
+  await bed.end();
+  const database = new DatabaseSync(join(folder, "cicada.db"));
+  database.exec("UPDATE record SET body = replace(body, 'claimed', 'clbimed')");
+  database.close();
+  const again = await bedIn(folder);
+  await assert.rejects(load(again, 0), { code: "DATA_FOLDER_DAMAGED" });
+  await again.end();
+});
+
+test("a database from a newer version is refused with a word about versions", async (context) => {
+  const folder = folderFor(context);
+  await (await bedIn(folder)).end();
+  const database = new DatabaseSync(join(folder, "cicada.db"));
+  database.exec("PRAGMA user_version = 99");
+  database.close();
+  await assert.rejects(openDisk({ folder, log: quiet }), { code: "DATA_FOLDER_NEWER" });
+});
+
+test("2,000 records a second are no problem, and the peer's thread stays free", async (context) => {
+  const folder = folderFor(context);
+  const bed = await bedIn(folder);
+  const count = 6_000;
+  const startedAt = performance.now();
+  let ownMs = 0;
+  await new Promise<void>((done) => {
+    let left = count;
+    const oneDone = () => void (--left === 0 && done());
+    let n = 0;
+    const burst = () => {
+      const from = performance.now();
+      for (let i = 0; i < 200 && n < count; i++, n++) {
+        const record = someRecord({
+          job: `job-${n % 500}` as JobId,
+          tick: tickAt(noon + Math.floor(n / 500) * 1_000),
+        });
+        bed.disk().store([{ kind: "record", record }], oneDone);
+      }
+      ownMs += performance.now() - from;
+      if (n < count) setImmediate(burst);
+    };
+    burst();
+  });
+  const perSecond = (count / (performance.now() - startedAt)) * 1_000;
+  await bed.end();
+  context.diagnostic(
+    `${Math.round(perSecond)} records/s, ${((ownMs / count) * 1_000).toFixed(1)} µs each in the peer's thread`,
+  );
+  assert.ok(perSecond > 2_000, `${perSecond} records/s`);
+});

@@ -22,7 +22,8 @@ import type { Cut, Evidence, Knowledge, Operation, Outage, RecordSeen, Run, Spel
 
 /** What the world needs of a peer. `starting.ts` gives it the real one; a test may give a toy. */
 export interface SimulatedPeer {
-  start(ready: () => void): void;
+  /** `failed` says why it can't go on; then its process ends */
+  start(ready: (failed?: string) => void): void;
   stop(done: () => void): void;
   command(command: Command, answer: (answer: Answer) => void): void;
   /** effective jobs and their revisions, as the peer shows them */
@@ -49,6 +50,9 @@ export interface WorldSettings {
   /** reads along, for `--trace` */
   onLine?: (at: number, peer: PeerId | undefined, line: string) => void;
 }
+
+/** How soon a peer that ended itself is started again, ms. */
+const startedAgainMs = 2_000;
 
 interface Host {
   peer: PeerId;
@@ -167,10 +171,18 @@ export class World {
     host.life = life;
     // Within an event of its own, so that a process is never entered from the outside.
     this.queue.after(0, process, () => {
-      life.peer.start(() => {
-        life.ready = true;
+      life.peer.start((failed) => {
+        life.ready = failed === undefined;
+        if (failed !== undefined) this.queue.after(0, process, () => this.gaveUp(peer, failed));
       });
     });
+  }
+
+  /** The peer has ended itself; whoever watches over it (systemd, say) starts it again. */
+  private gaveUp(peer: PeerId, why: string): void {
+    this.line(peer, `GAVE UP ${why}`);
+    this.kill(peer);
+    this.queue.after(startedAgainMs, undefined, () => this.start(peer));
   }
 
   /** kill -9; with `hostToo`, the plug is pulled: no connection is reset, the children are gone at once. */
@@ -330,8 +342,9 @@ export class World {
           writing: record.signature,
         });
       }
-      const complaint = host.life === undefined ? "not running" : host.life.peer.complaint();
-      return { peer, jobs: new Map(host.life?.peer.revisions()), records, complaint };
+      const life = host.life?.ready === true ? host.life.peer : undefined;
+      const complaint = life === undefined ? "not running" : life.complaint();
+      return { peer, jobs: new Map(life?.revisions()), records, complaint };
     });
   }
 

@@ -1,0 +1,35 @@
+/** How every bench tells its figures: as a table for people who read a terminal, and as JSON for whoever compares. */
+import { writeFileSync } from "node:fs";
+
+/** Columns as wide as their widest cell; numbers stand to the right, words to the left. */
+export function printTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number | undefined)[])[],
+): void {
+  const cells = rows.map((row) => head.map((_, column) => String(row[column] ?? "")));
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) =>
+        isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join("  ")
+      .trimEnd();
+  console.log([line(head), line(widths.map((width) => "-".repeat(width))), ...cells.map(line)].join("\n"));
+}
+
+function isNumber(cell: string): boolean {
+  return cell !== "" && Number.isFinite(Number(cell.replaceAll(",", "")));
+}
+
+/** The value below which `percent` of the ascending values lie; 100 = the last; 0 when there are none. */
+export function percentile(ascending: readonly number[], percent: number): number {
+  const index = Math.ceil((ascending.length * percent) / 100) - 1;
+  return ascending[Math.min(ascending.length - 1, Math.max(0, index))] ?? 0;
+}
+
+export function writeJson(file: string, figures: unknown): void {
+  writeFileSync(file, `${JSON.stringify(figures, undefined, 2)}\n`);
+}

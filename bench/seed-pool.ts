@@ -1,0 +1,50 @@
+/** Runs many seeds of the simulator side by side, each in whichever worker thread is free. */
+import { Worker } from "node:worker_threads";
+import type { Breach } from "../src/sim/truth.ts";
+
+export interface SeedJob {
+  seed: string;
+  peers: number;
+  jobs: number;
+  hours: number;
+  faults: "none" | "swarm";
+}
+
+export interface SeedSummary {
+  seed: string;
+  traceHash: string;
+  starts: number;
+  events: number;
+  messages: number;
+  bytes: number;
+  faults: readonly string[];
+  /** how many rules were broken, and the first few of them */
+  broken: number;
+  breaches: readonly Breach[];
+  logged: Readonly<Record<string, number>>;
+  tookMs: number;
+}
+
+/** Starts `parallel` workers; each takes the next job until `next` returns undefined. Resolves when all are done. */
+export async function runSeeds(
+  parallel: number,
+  next: () => SeedJob | undefined,
+  report: (summary: SeedSummary) => void,
+): Promise<void> {
+  const one = () =>
+    new Promise<void>((resolve, reject) => {
+      const worker = new Worker(new URL("seed-worker.ts", import.meta.url));
+      const give = () => {
+        const job = next();
+        if (job === undefined) worker.terminate().then(() => resolve(), reject);
+        else worker.postMessage(job);
+      };
+      worker.on("message", (summary: SeedSummary) => {
+        report(summary);
+        give();
+      });
+      worker.on("error", reject);
+      give();
+    });
+  await Promise.all(Array.from({ length: parallel }, one));
+}

@@ -1,0 +1,89 @@
+/**
+ * The simulator by hand.
+ *
+ *   npm run sim -- --seed N [--peers P] [--jobs J] [--hours H] [--faults none|swarm] [--trace]
+ *     replays one seed; prints a summary and, last, the trace hash; ends with 1 when a rule was broken
+ *   npm run sim -- --seeds COUNT [--from N] [--parallel W] [--hours H] …
+ *     runs many, prints the first broken rule of each seed that fails, and how fast it went
+ */
+import { parseArgs } from "node:util";
+import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
+import { summarise } from "./seed-summary.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    seeds: { type: "string" },
+    from: { type: "string", default: "1" },
+    parallel: { type: "string", default: "2" },
+    peers: { type: "string", default: "5" },
+    jobs: { type: "string", default: "50" },
+    hours: { type: "string", default: "1" },
+    faults: { type: "string", default: "swarm" },
+    trace: { type: "boolean", default: false },
+  },
+});
+
+const hourMs = 3_600_000;
+
+function jobOf(seed: string): SeedJob {
+  return {
+    seed,
+    peers: Number(values.peers),
+    jobs: Number(values.jobs),
+    hours: Number(values.hours),
+    faults: values.faults === "none" ? "none" : "swarm",
+  };
+}
+
+function sentence({ rule, at, what }: SeedSummary["breaches"][number]): string {
+  return `${rule} at ${new Date(at).toISOString()}: ${what}`;
+}
+
+function speed(tookMs: number, hours: number): string {
+  return `${Math.round((hours * hourMs) / tookMs).toLocaleString("en")} × real time`;
+}
+
+function replay(seed: string): void {
+  const printLine = (at: number, peer: string | undefined, line: string) =>
+    console.log(`${new Date(at).toISOString().slice(11, 23)} ${(peer ?? "").padEnd(8)} ${line}`);
+  const summary = summarise(jobOf(seed), values.trace ? printLine : undefined);
+  console.log(`seed       ${seed}: ${values.peers} peers, ${values.jobs} jobs, ${values.hours} hours`);
+  console.log(`faults     ${summary.faults.join(", ") || "none"}`);
+  console.log(`starts     ${summary.starts}`);
+  console.log(`messages   ${summary.messages}, ${summary.bytes} bytes; ${summary.events} events`);
+  console.log(`logged     ${JSON.stringify(summary.logged)}`);
+  console.log(`took       ${Math.round(summary.tookMs)} ms, ${speed(summary.tookMs, Number(values.hours))}`);
+  console.log(`broken     ${summary.broken}`);
+  for (const breach of summary.breaches) console.log(`  ${sentence(breach)}`);
+  console.log(`trace hash ${summary.traceHash}`);
+  process.exitCode = summary.broken > 0 ? 1 : 0;
+}
+
+async function hunt(count: number): Promise<void> {
+  const began = performance.now();
+  const first = Number(values.from);
+  let given = 0;
+  let starts = 0;
+  const failed: string[] = [];
+  await runSeeds(
+    Number(values.parallel),
+    () => (given < count ? jobOf(String(first + given++)) : undefined),
+    (summary) => {
+      starts += summary.starts;
+      const [breach] = summary.breaches;
+      if (breach === undefined) return;
+      failed.push(summary.seed);
+      console.log(`seed ${summary.seed}: ${summary.broken} broken, first ${sentence(breach)}`);
+    },
+  );
+  const tookMs = performance.now() - began;
+  const hours = count * Number(values.hours);
+  console.log(`${count} seeds × ${values.hours} h, ${starts} starts, ${Math.round(tookMs / 1_000)} s`);
+  console.log(`${speed(tookMs, hours)} with ${values.parallel} workers`);
+  console.log(failed.length === 0 ? "all clean" : `${failed.length} failed: ${failed.join(" ")}`);
+  process.exitCode = failed.length > 0 ? 1 : 0;
+}
+
+if (values.seeds === undefined) replay(values.seed);
+else await hunt(Number(values.seeds));

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { formatClusterKey, parseClusterKey } from "../src/core/cluster-key.ts";
 import { decodeJoin, encodeJoin } from "../src/core/join.ts";
 import { CicadaError } from "../src/errors.ts";
 import {
   clusterFingerprint,
-  formatClusterKey,
   generateClusterKey,
   generatePeerKey,
   openKeys,
-  parseClusterKey,
   peerIdOf,
 } from "../src/real/keys.ts";
 import type { PeerId } from "../src/schema/ids.ts";

@@ -3,7 +3,8 @@
  *
  * The peer key (Ed25519) says who a peer is: its peer id is the public half written down, so a signature is checked
  * with nothing but the id. The cluster key (32 random bytes, the same on all peers) says who belongs to the mesh.
- * This file makes both, reads and writes the text form of the second, and signs; where they are kept is for others.
+ * This file makes both and signs; core/cluster-key.ts knows the text form of the second, and where they are kept is
+ * for others.
  */
 import {
   createHash,
@@ -59,38 +60,6 @@ export function generateClusterKey(): Uint8Array {
 /** 16 hex digits that name a cluster key without giving it away. */
 export function clusterFingerprint(clusterKey: Uint8Array): string {
   return createHash("sha256").update("cicada cluster 1").update(clusterKey).digest("hex").slice(0, 16);
-}
-
-const clusterKeyPrefix = "cicada-cluster-key-1:";
-const checksumBytes = 4;
-
-/** The one line of a cluster key file. */
-export function formatClusterKey(clusterKey: Uint8Array): string {
-  assert(clusterKey.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
-  const coded = Buffer.concat([clusterKey, checksumOf(clusterKey)]).toString("base64url");
-  return `${clusterKeyPrefix}${coded}\n`;
-}
-
-/** Throws BAD_KEY, saying what is wrong with it (and never what is in it). */
-export function parseClusterKey(text: string): Uint8Array {
-  const line = text.trim();
-  if (line === "") throw new CicadaError("BAD_KEY", "the cluster key is empty");
-  if (!line.startsWith(clusterKeyPrefix)) {
-    throw new CicadaError("BAD_KEY", `a cluster key begins with ${clusterKeyPrefix}, this text does not`);
-  }
-  const coded = line.slice(clusterKeyPrefix.length);
-  const bytes = Buffer.from(coded, "base64url");
-  const key = Uint8Array.from(bytes.subarray(0, clusterKeyBytes));
-  const isWhole =
-    /^[\w-]+$/.test(coded) &&
-    bytes.length === clusterKeyBytes + checksumBytes &&
-    checksumOf(key).equals(bytes.subarray(clusterKeyBytes));
-  if (!isWhole) throw new CicadaError("BAD_KEY", "the cluster key is cut off or mistyped");
-  return key;
-}
-
-function checksumOf(clusterKey: Uint8Array): Buffer {
-  return createHash("sha256").update(clusterKeyPrefix).update(clusterKey).digest().subarray(0, checksumBytes);
 }
 
 export function openKeys(options: { peerKey: Uint8Array; clusterKey: Uint8Array }): Keys {

@@ -16,7 +16,7 @@ import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
 
 export interface DiskBed {
   disk(): Disk;
-  wait<Value>(start: (done: (value: Value) => void) => void): Promise<Value>;
+  wait: <Value>(start: (done: (value: Value) => void) => void) => Promise<Value>;
   restart(): Promise<void>;
   end(): Promise<void>;
 }

@@ -1,0 +1,48 @@
+/** The real clock: the contract of every clock, and what only a process that was held up can show. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { openClock } from "../src/real/clock.ts";
+import { clockContract } from "./contract-clock.ts";
+
+clockContract("the real clock", () =>
+  Promise.resolve({
+    clock: openClock(),
+    wait: (start) => new Promise(start),
+    end: () => Promise.resolve(),
+  }),
+);
+
+test("after a hold-up, what has arrived in the meantime is read before a late alarm rings", async (context) => {
+  const echo = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
+  context.after(() => echo.kill("SIGKILL"));
+  echo.stdin.write("ready");
+  await once(echo.stdout, "data");
+
+  const seen: string[] = [];
+  echo.stdout.on("data", () => seen.push("read"));
+  const clock = openClock();
+  const rung = new Promise<void>((done) => {
+    clock.alarm(clock.now().mono + 20, () => {
+      seen.push("rang");
+      done();
+    });
+  });
+  echo.stdin.write("an answer, long before the alarm is heard");
+  // The process does nothing for a while, as when it is paused or short of a core.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+  await rung;
+  assert.deepEqual(seen, ["read", "rang"]);
+});
+
+test("an alarm 40 days ahead is slept towards in steps of a minute, so that no timer overflows", (context) => {
+  const sleeps = context.mock.method(globalThis, "setTimeout");
+  const clock = openClock();
+  const cancel = clock.alarm(clock.now().mono + 40 * 24 * 3_600_000, () => assert.fail("rang"));
+  cancel();
+  assert.deepEqual(
+    sleeps.mock.calls.map((call) => call.arguments[1]),
+    [60_000],
+  );
+});

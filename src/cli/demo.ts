@@ -1,0 +1,264 @@
+/**
+ * `cicada demo`: a mesh of three on this machine, each peer a process of its own, with a few jobs to watch.
+ *
+ * It starts what `cicada start` starts and asks what anybody can ask; nothing in it is faked. The folders are
+ * temporary unless `--data` names a place for them. Ctrl-C stops all three.
+ */
+import type { Command } from "commander";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CicadaError } from "../errors.ts";
+import { isFinal } from "../schema/run.ts";
+import type { RunAnswer } from "./answers.ts";
+import { Client, readReady, type Ready } from "./client.ts";
+import { runLine } from "./run-words.ts";
+import { paint, plain, type Terminal } from "./terminal.ts";
+
+/** Where the first peer's page is; the others follow in steps, each with its mesh port one above. */
+const firstPort = 7400;
+const portStep = 10;
+const names = ["demo-1", "demo-2", "demo-3"] as const;
+
+/** How long one peer may take to get ready, ms; three at once on a small machine need some seconds. */
+const readyLimitMs = 60_000;
+const lookEveryMs = 100;
+const runsEveryMs = 1_000;
+
+const sampleJobs = [
+  { id: "hello", schedule: "@every 5s", command: 'echo "hello from $CICADA_PEER_NAME"' },
+  { id: "slow", schedule: "@every 20s", command: "sleep 3; echo done", overlap: "skip" },
+  { id: "flaky", schedule: "@every 30s", command: "[ $(( $(date +%s) / 30 % 3 )) -ne 0 ]", timeout: "10s" },
+  {
+    id: "nightly",
+    schedule: "30 2 * * *",
+    timezone: "Europe/Berlin",
+    command: "echo would back something up",
+  },
+];
+
+interface DemoPeer {
+  name: string;
+  data: string;
+  child: ChildProcess;
+  ready: Ready;
+  token: string;
+}
+
+export function demoCommand(program: Command, terminal: Terminal): void {
+  program
+    .command("demo")
+    .description("three peers on this machine, with sample jobs")
+    .option("--data <dir>", "keep their folders there (default: temporary ones)")
+    .option("--port <port>", "of the first page; the others follow in steps of 10", String(firstPort))
+    .action(async (options: { data?: string; port: string }) => {
+      const port = Number(options.port);
+      if (!/^\d+$/.test(options.port) || port < 1 || port + 2 * portStep + 1 > 65_535) {
+        throw new CicadaError("USAGE", `--port ${options.port}: give a port number`);
+      }
+      await checkPorts(port);
+      await showMesh(port, options.data, terminal);
+    });
+}
+
+async function showMesh(port: number, data: string | undefined, terminal: Terminal): Promise<void> {
+  const folder = data === undefined ? mkdtempSync(join(tmpdir(), "cicada-demo-")) : resolve(data);
+  const children: ChildProcess[] = [];
+  const stopped = new AbortController();
+  const stop = () => stopped.abort();
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  try {
+    terminal.print("Starting three peers…");
+    const peers: DemoPeer[] = [];
+    for (const [index, name] of names.entries()) {
+      const peer = beginPeer(name, join(folder, name), port + index * portStep, peers[0]);
+      children.push(peer.child);
+      peers.push(await untilReady(peer, stopped.signal));
+    }
+    await createJobs(peers);
+    introduce(peers, folder, data !== undefined, terminal);
+    watchEnds(peers, stopped.signal, terminal);
+    await followRuns(peers, stopped.signal, terminal);
+  } catch (error) {
+    if (!stopped.signal.aborted) throw error;
+  } finally {
+    if (stopped.signal.aborted) terminal.print("\nStopping the three…");
+    await Promise.all(children.map(end));
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+    if (data === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+async function checkPorts(first: number): Promise<void> {
+  const wanted = names.flatMap((_, index) => [first + index * portStep, first + index * portStep + 1]);
+  const taken: number[] = [];
+  for (const port of wanted) if (!(await isFree(port))) taken.push(port);
+  if (taken.length === 0) return;
+  const other = first === firstPort ? firstPort + 100 : firstPort;
+  throw new CicadaError(
+    "PORT_IN_USE",
+    `the demo needs ${wanted.join(", ")}, and somebody listens on ${taken.join(", ")} already; \`cicada demo --port ${other}\` uses others`,
+  );
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
+
+interface Beginning {
+  name: string;
+  data: string;
+  child: ChildProcess;
+  /** What it has complained of so far. */
+  said: () => string;
+}
+
+function beginPeer(name: string, data: string, port: number, first: DemoPeer | undefined): Beginning {
+  const program = join(import.meta.dirname, "..", "cicada.mjs");
+  const joining =
+    first === undefined
+      ? []
+      : [`--bootstrap=${first.ready.listen[0] ?? ""}`, `--cluster-key=${join(first.data, "cluster.key")}`];
+  const child = spawn(
+    process.execPath,
+    [
+      program,
+      "start",
+      `--data=${data}`,
+      `--name=${name}`,
+      `--http=127.0.0.1:${port}`,
+      `--listen=/ip4/127.0.0.1/tcp/${port + 1}`,
+      "--log-level=warn",
+      "--log-format=json",
+      ...joining,
+    ],
+    // A group of its own: Ctrl-C reaches the demo alone, which then stops the three one by one.
+    { stdio: ["ignore", "ignore", "pipe"], detached: true, env: withoutSettings(process.env) },
+  );
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-4_096)));
+  return { name, data, child, said: () => said };
+}
+
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("CICADA_")));
+}
+
+async function untilReady(peer: Beginning, stopped: AbortSignal): Promise<DemoPeer> {
+  const { name, data, child, said } = peer;
+  const giveUpAt = performance.now() + readyLimitMs;
+  for (;;) {
+    const ready = readReady(data);
+    if (ready !== undefined && ready.pid === child.pid) {
+      return { name, data, child, ready, token: readFileSync(ready.tokenFile, "utf8").trim() };
+    }
+    if (hasEnded(child) || performance.now() > giveUpAt) {
+      throw new CicadaError("INTERNAL", `${name} did not get ready: ${said().trim() || "it said nothing"}`);
+    }
+    await sleep(lookEveryMs, undefined, { signal: stopped });
+  }
+}
+
+async function createJobs([first]: readonly DemoPeer[]): Promise<void> {
+  if (first === undefined) return;
+  const client = new Client(first.ready.http, first.token);
+  for (const job of sampleJobs) {
+    await client.send("/v1/jobs", { method: "POST", query: { update: true }, body: job });
+  }
+}
+
+function introduce(peers: readonly DemoPeer[], folder: string, kept: boolean, terminal: Terminal): void {
+  const [first] = peers;
+  if (first === undefined) return;
+  terminal.print("");
+  for (const { name, ready, token } of peers) {
+    terminal.print(
+      `${paint(terminal, "bold", name)}  ${paint(terminal, "cyan", ready.http)}  token ${token}`,
+    );
+    terminal.print(paint(terminal, "dim", `        process ${ready.pid}, mesh ${ready.listen[0] ?? ""}`));
+  }
+  terminal.print("");
+  terminal.print("Open any of the three and log in with its token; each shows the same mesh. Then try:");
+  const data = `--data ${first.data}`;
+  terminal.print(`  npm run --silent cicada -- jobs ls ${data}`);
+  terminal.print(`  npm run --silent cicada -- jobs next hello ${data}`);
+  terminal.print(`  kill -9 ${peers.at(-1)?.ready.pid ?? ""}      and watch the other two take its share`);
+  terminal.print("");
+  terminal.print(
+    paint(
+      terminal,
+      "dim",
+      `${kept ? "Kept in" : "Temporary folders in"} ${folder}. Ctrl-C stops all three. Runs:`,
+    ),
+  );
+}
+
+function watchEnds(peers: readonly DemoPeer[], stopped: AbortSignal, terminal: Terminal): void {
+  for (const { name, child } of peers) {
+    child.once("exit", (code, signal) => {
+      if (stopped.aborted) return;
+      const how = signal ?? `exit code ${code}`;
+      terminal.print(paint(terminal, "yellow", `${name} has ended (${how}); the others go on`));
+    });
+  }
+}
+
+/** Prints each run as it ends, as any living peer tells it, until stopped or until nobody is left. */
+async function followRuns(
+  peers: readonly DemoPeer[],
+  stopped: AbortSignal,
+  terminal: Terminal,
+): Promise<void> {
+  const printed = new Set<string>();
+  const from = new Date(terminal.now()).toISOString();
+  for (;;) {
+    await sleep(runsEveryMs, undefined, { signal: stopped });
+    const asked = peers.find(({ child }) => !hasEnded(child));
+    if (asked === undefined) throw new CicadaError("PEER_UNREACHABLE", "none of the three is left");
+    const runs = await recentRuns(new Client(asked.ready.http, asked.token), from);
+    for (const run of runs.toReversed()) {
+      if (!isFinal(run.state) || printed.has(run.id)) continue;
+      printed.add(run.id);
+      const line = runLine(terminal, {
+        ...run,
+        startedAt: run.startedAt === null ? null : Date.parse(run.startedAt),
+        finishedAt: run.finishedAt === null ? null : Date.parse(run.finishedAt),
+      });
+      terminal.print(`${line}  ${paint(terminal, "dim", `on ${plain(run.peerName ?? run.peer)}`)}`);
+    }
+  }
+}
+
+async function recentRuns(client: Client, from: string): Promise<RunAnswer[]> {
+  try {
+    return (await client.list<RunAnswer>("/v1/runs", { from }, 100)).items;
+  } catch (error) {
+    // It has just been killed, which the next look finds out.
+    if (error instanceof CicadaError && error.code === "PEER_UNREACHABLE") return [];
+    throw error;
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
+}

@@ -1,0 +1,110 @@
+/**
+ * `cicada peers`: who is in the mesh, and the line with which another one comes in.
+ */
+import type { Command } from "commander";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseClusterKey } from "../core/cluster-key.ts";
+import { encodeJoin } from "../core/join.ts";
+import { CicadaError } from "../errors.ts";
+import type { PeerAnswer } from "./answers.ts";
+import { dataFolder, openClient, sayError, withPeer, type PeerOptions } from "./client.ts";
+import { show, table, withOutput, type Output } from "./output.ts";
+import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
+import { lasting } from "./times.ts";
+
+export function peersCommands(program: Command, terminal: Terminal): void {
+  const peers = program.command("peers").description("who is in the mesh");
+
+  withOutput(withPeer(peers.command("ls")))
+    .description("every peer that is known, and how it is")
+    .action(async (options: PeerOptions & { output: Output }) => {
+      const answer = await openClient(options, terminal).list<PeerAnswer>("/v1/peers");
+      show(terminal, options.output, answer, () => peerTable(terminal, answer.items));
+    });
+
+  withPeer(peers.command("invite"))
+    .description("the line with which another peer joins this mesh; it holds the cluster key")
+    .option("--cluster-key <file>", "the mesh's key (CICADA_CLUSTER_KEY_FILE; default: DATA/cluster.key)")
+    .action(async (options: PeerOptions & { clusterKey?: string }) => {
+      const self = await openClient(options, terminal).ask<PeerAnswer>("/v1/peers/self");
+      const key = readKey(options, terminal);
+      const line = encodeJoin({ key, addresses: invitable(self.addresses) });
+      terminal.tell(
+        paint(
+          terminal,
+          "yellow",
+          "Who holds this line can run commands on every peer: keep it like a root password.",
+        ),
+      );
+      if (self.addresses.every(isLoopback)) {
+        terminal.tell(
+          `${plain(self.name)} listens on loopback only, so only peers of this machine can join it.`,
+        );
+      }
+      terminal.tell("On the other machine:");
+      terminal.tell("");
+      terminal.print(`cicada start --join ${line}`);
+    });
+}
+
+function readKey(options: PeerOptions & { clusterKey?: string }, terminal: Terminal): Uint8Array {
+  const file =
+    options.clusterKey ??
+    (terminal.env["CICADA_CLUSTER_KEY_FILE"] || join(dataFolder(options, terminal), "cluster.key"));
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CicadaError(
+      "BAD_KEY",
+      `${file}: ${sayError(error)}; --data or --cluster-key names another place`,
+    );
+  }
+  return parseClusterKey(text);
+}
+
+/** The addresses worth telling: loopback ones only when there are no others. */
+export function invitable(addresses: readonly string[]): string[] {
+  const outside = addresses.filter((address) => !isLoopback(address));
+  return outside.length > 0 ? outside : [...addresses];
+}
+
+export function isLoopback(multiaddr: string): boolean {
+  return /^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/.test(multiaddr);
+}
+
+const colours: Readonly<Record<string, Colour>> = { alive: "green", suspect: "yellow", dead: "red" };
+
+function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
+  const rows = peers.map((peer) => {
+    return [
+      plain(peer.name) + (peer.self ? " *" : ""),
+      stateText(terminal, peer),
+      plain(peer.role ?? "-"),
+      peer.load === null ? "-" : `${peer.load}/${peer.capacity ?? "?"}`,
+      clockText(peer.clockOffsetMs),
+      plain(peer.version ?? "-"),
+      Object.entries(peer.tags)
+        .map(([key, value]) => plain(`${key}=${value}`))
+        .join(" ") || "-",
+      plain(peer.id),
+    ];
+  });
+  table(terminal, ["NAME", "STATE", "ROLE", "LOAD", "CLOCK", "VERSION", "TAGS", "ID"], rows);
+}
+
+function stateText(terminal: Terminal, peer: PeerAnswer): string {
+  const colour = colours[peer.state];
+  const doing = [peer.settling ? "settling" : "", peer.draining ? "draining" : ""].filter(
+    (word) => word !== "",
+  );
+  const text = doing.length === 0 ? peer.state : `${peer.state} (${doing.join(", ")})`;
+  return colour === undefined ? text : paint(terminal, colour, text);
+}
+
+/** How far the peer's clock is ahead of (+) or behind (-) the asked one's. */
+function clockText(offsetMs: number | null): string {
+  if (offsetMs === null) return "-";
+  return `${offsetMs < 0 ? "-" : "+"}${lasting(Math.abs(offsetMs))}`;
+}

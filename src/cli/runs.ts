@@ -1,0 +1,146 @@
+/**
+ * `cicada runs`: what was run, where, how it ended and what it said.
+ */
+import type { Command } from "commander";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CicadaError } from "../errors.ts";
+import { isFinal } from "../schema/run.ts";
+import type { RunAnswer } from "./answers.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./client.ts";
+import { fields, show, table, withOutput, type Output } from "./output.ts";
+import { pathOfRun, waitForRun } from "./run-wait.ts";
+import { runState } from "./run-words.ts";
+import { plain, type Terminal } from "./terminal.ts";
+import { lasting, relative } from "./times.ts";
+
+interface RunsOptions extends PeerOptions {
+  output: Output;
+}
+
+interface ListOptions extends RunsOptions {
+  job?: string;
+  state?: string;
+  on?: string;
+  from?: string;
+  to?: string;
+  limit: string;
+}
+
+export function runsCommands(program: Command, terminal: Terminal): void {
+  const runs = program.command("runs").description("what was run: list, output, cancel, wait");
+
+  withOutput(withPeer(runs.command("ls")))
+    .description("runs and decisions not to run, newest tick first")
+    .option("--job <id>", "only of this job")
+    .option("--state <state>", "only in this state")
+    .option("--on <peer>", "only on this peer (name or id)")
+    .option("--from <instant>", "only ticks at or after it")
+    .option("--to <instant>", "only ticks before it")
+    .option("-n, --limit <n>", "at most so many", "50")
+    .action(async (options: ListOptions) => {
+      const { job, state, on: peer, from, to } = options;
+      const query = { job, state, peer, from, to };
+      const wanted = readCount("--limit", options.limit);
+      const answer = await openClient(options, terminal).list<RunAnswer>("/v1/runs", query, wanted);
+      show(terminal, options.output, answer, () => runTable(terminal, answer.items));
+    });
+
+  withOutput(withPeer(runs.command("get")))
+    .description("one run, whole")
+    .argument("<run>", "JOB@TICK, or the whole id")
+    .action(async (run: string, options: RunsOptions) => {
+      const answer = await openClient(options, terminal).ask<RunAnswer>(pathOfRun(run));
+      show(terminal, options.output, answer, () => {
+        fields(
+          terminal,
+          Object.entries(answer).map(([name, value]: [string, unknown]) => [name, valueText(value)]),
+        );
+      });
+    });
+
+  withPeer(runs.command("log"))
+    .description("what a run printed, wherever it ran")
+    .argument("<run>", "JOB@TICK, or the whole id")
+    .option("-f, --follow", "go on until the run has ended")
+    .action(async (run: string, options: PeerOptions & { follow?: true }) => {
+      const client = openClient(options, terminal);
+      if (options.follow === true) return followLog(client, run, terminal);
+      const reply = await client.send(pathOfRun(run, "/log"), { headers: { accept: "text/plain" } });
+      terminal.write(reply.bytes);
+      if (reply.headers.get("x-cicada-log-truncated") === "true") {
+        terminal.tell("The middle of the output was left out: it is longer than the job's keep.logBytes.");
+      }
+    });
+
+  withPeer(runs.command("cancel"))
+    .description("end a run: TERM to its processes, KILL after the job's killGrace")
+    .argument("<run>", "JOB@TICK, or the whole id")
+    .action(async (run: string, options: PeerOptions) => {
+      await openClient(options, terminal).send(pathOfRun(run, "/cancel"), { method: "POST", body: {} });
+      terminal.print(`${plain(run)} is being cancelled`);
+    });
+
+  withOutput(withPeer(runs.command("wait")))
+    .description("until a run has ended; ends with the job's own exit code (124 timeout, 128+n signal)")
+    .argument("<run>", "JOB@TICK, or the whole id")
+    .action(async (run: string, options: RunsOptions) => {
+      terminal.exitCode = await waitForRun(openClient(options, terminal), run, options.output, terminal);
+    });
+}
+
+function valueText(value: unknown): string | undefined {
+  if (value === null || (Array.isArray(value) && value.length === 0)) return undefined;
+  return plain(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+function readCount(flag: string, text: string): number {
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
+  throw new CicadaError("USAGE", `${flag} ${text}: give a whole number from 1`);
+}
+
+function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
+  if (runs.length === 0) return terminal.print("There are no runs.");
+  const now = terminal.now();
+  const rows = runs.map((run) => {
+    const started = run.startedAt === null ? undefined : Date.parse(run.startedAt);
+    const ended = run.finishedAt === null ? now : Date.parse(run.finishedAt);
+    const exit = run.exitCode === null ? (run.signal ?? "") : String(run.exitCode);
+    return [
+      plain(run.id),
+      `${runState(terminal, run.state, run.reason)}${run.duplicate ? " duplicate" : ""}`,
+      plain(exit),
+      plain(run.peerName ?? run.peer),
+      run.trigger,
+      started === undefined ? "-" : relative(started, now),
+      started === undefined ? "-" : lasting(ended - started),
+    ];
+  });
+  table(terminal, ["RUN", "STATE", "EXIT", "PEER", "TRIGGER", "STARTED", "LASTED"], rows);
+}
+
+// -------------------------------------------------------------------------------------------------- output
+
+/** Between two looks for more output, ms. */
+const lookEveryMs = 500;
+
+/** Prints what is there, then what comes, until no more will be written. */
+async function followLog(client: Client, run: string, terminal: Terminal): Promise<void> {
+  let offset = 0;
+  for (;;) {
+    // The state is asked for first: what a run wrote before its end is then surely read after it.
+    const { state } = await client.ask<RunAnswer>(pathOfRun(run));
+    const reply = await client.send(pathOfRun(run, "/log"), {
+      headers: { accept: "text/plain", range: `bytes=${offset}-` },
+      // Nothing is kept yet, or nothing past the offset.
+      allow: [404, 416],
+    });
+    if (reply.status < 400) {
+      // The whole, if that is what came although a part was asked for.
+      const bytes = reply.status === 200 ? reply.bytes.subarray(offset) : reply.bytes;
+      terminal.write(bytes);
+      offset += bytes.length;
+    }
+    if (reply.headers.get("x-cicada-log-complete") === "true" || isFinal(state)) return;
+    await sleep(lookEveryMs);
+  }
+}

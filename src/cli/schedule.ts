@@ -1,0 +1,74 @@
+/**
+ * `cicada schedule explain`: when would this run? Computed here, by the same code as on a peer; needs none.
+ */
+import type { Command } from "commander";
+import { instantHint, parseInstant } from "../core/calendar.ts";
+import { previewSchedule } from "../core/preview.ts";
+import type { TickMark } from "../core/schedule.ts";
+import { CicadaError } from "../errors.ts";
+import { tickAt } from "../schema/ids.ts";
+import { show, table, withOutput, type Output } from "./output.ts";
+import { plain, type Terminal } from "./terminal.ts";
+import { relative } from "./times.ts";
+
+interface ExplainOptions {
+  timezone: string;
+  from?: string;
+  count: string;
+  id: string;
+  output: Output;
+}
+
+/** Most ticks at once. More would only fill the screen (1,000,000 take a second); a script can go on with --from. */
+const mostTicks = 100_000;
+
+export function scheduleCommands(program: Command, terminal: Terminal): void {
+  const schedule = program.command("schedule").description("when a schedule's ticks are");
+  withOutput(schedule.command("explain"))
+    .description("the coming ticks of a schedule; needs no peer")
+    .argument("<expression...>", "one schedule, or several (each in quotes)")
+    .option("--tz, --timezone <zone>", "IANA name", "UTC")
+    .option("--from <instant>", "the first tick is after it (default: now), such as 2026-03-29T00:00:00Z")
+    .option("-n, --count <n>", "how many", "10")
+    .option("--id <job>", "the job's id, which H is computed from", "job")
+    .action((expressions: string[], options: ExplainOptions) =>
+      explainSchedule(expressions, options, terminal),
+    );
+}
+
+function explainSchedule(expressions: string[], options: ExplainOptions, terminal: Terminal): void {
+  const { timezone, output } = options;
+  const schedule = expressions.length === 1 ? (expressions[0] ?? "") : expressions;
+  const from = readInstant(options.from, terminal);
+  const count = readCount(options.count);
+  const found = previewSchedule({ schedule, timezone, id: options.id, from, count });
+  if (!found.ok) throw new CicadaError("INVALID_SCHEDULE", "it gives no ticks", found.problems);
+  const answer = { schedule, timezone, ticks: found.ticks.map(({ tick }) => tickAt(tick)) };
+  show(terminal, output, answer, () => tickTable(found.ticks, timezone, terminal));
+}
+
+function tickTable(ticks: readonly TickMark[], timezone: string, terminal: Terminal): void {
+  if (ticks.length === 0) return terminal.print("It has no further tick.");
+  const now = terminal.now();
+  const isUtc = timezone === "UTC";
+  const rows = ticks.map(({ tick, local, offset, note }) => [
+    tickAt(tick),
+    ...(isUtc ? [] : [`${local} ${offset}`]),
+    relative(tick, now),
+    plain(note ?? ""),
+  ]);
+  table(terminal, ["TICK (UTC)", ...(isUtc ? [] : [plain(timezone)]), "", ""], rows);
+}
+
+function readInstant(text: string | undefined, terminal: Terminal): number {
+  if (text === undefined) return terminal.now();
+  const instant = parseInstant(text);
+  if (instant !== undefined) return instant;
+  throw new CicadaError("USAGE", `--from ${text}: ${instantHint}`);
+}
+
+function readCount(text: string): number {
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= mostTicks) return count;
+  throw new CicadaError("USAGE", `--count ${text}: give a whole number from 1 to ${mostTicks}`);
+}

@@ -1,0 +1,396 @@
+/** `cicada jobs` and `cicada runs` against a peer's API: what is sent, what is shown, how it ends. */
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { jobFlags } from "../src/cli/job-flags.ts";
+import { JobSpecSchema } from "../src/schema/job.ts";
+import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./cli-stage.ts";
+
+/** A peer that takes every job it is sent. */
+async function takingPeer(): Promise<StubPeer> {
+  const stub = await StubPeer.open();
+  return stub.on("POST /v1/jobs", ({ body }: Asked) => ({
+    status: 201,
+    body: jobAnswer(body as { id: string }),
+  }));
+}
+
+describe("jobs create", () => {
+  test("sends a job of flags, and says when it is due", async () => {
+    await using stub = await takingPeer();
+    const said = await stub.cicada(
+      ...["jobs", "create", "backup", "--schedule", "0 3 * * *", "--tz", "Europe/Berlin"],
+      ...["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--catch-up-policy", "all"],
+      ...["--catch-up-limit", "5", "--target-peer", "alder", "--label", "team=ops", "--timeout", "0"],
+    );
+    assert.equal(said.code, 0, said.stderr);
+    assert.equal(said.stdout, "backup created, next tick 2026-11-21T02:00:00Z (in 14h)\n");
+    const [asked] = stub.asked;
+    assert.deepEqual(asked?.body, {
+      id: "backup",
+      schedule: "0 3 * * *",
+      timezone: "Europe/Berlin",
+      command: "tar c /",
+      env: { A: "1", B: "x=y" },
+      catchUp: { policy: "all", limit: 5 },
+      target: { peers: ["alder"] },
+      labels: { team: "ops" },
+      timeout: "0",
+    });
+    assert.match(String(asked?.headers["idempotency-key"]), /^[0-9a-f-]{36}$/);
+  });
+
+  test("takes a program and its arguments after --, flags of theirs included", async () => {
+    await using stub = await takingPeer();
+    const said = await stub.cicada("jobs", "create", "ls", "--", "/bin/ls", "-l", "--all");
+    assert.equal(said.code, 0, said.stderr);
+    assert.deepEqual(stub.asked[0]?.body, { id: "ls", argv: ["/bin/ls", "-l", "--all"] });
+  });
+
+  test("takes --tz and --timezone alike, and several schedules as a list", async () => {
+    await using stub = await takingPeer();
+    await stub.cicada("jobs", "create", "a", "--timezone", "Asia/Tokyo", "-s", "@daily", "-s", "@hourly");
+    assert.deepEqual(stub.asked[0]?.body, {
+      id: "a",
+      timezone: "Asia/Tokyo",
+      schedule: ["@daily", "@hourly"],
+    });
+  });
+
+  test("has a flag for every field of a job", () => {
+    const offered = new Set(jobFlags.map(({ path: [field] }) => field));
+    const fields = Object.keys(JobSpecSchema.properties);
+    assert.deepEqual(
+      fields.filter((field) => !offered.has(field)),
+      ["id", "argv"],
+      "those two are the command's arguments",
+    );
+    for (const field of ["catchUp", "keep", "target"] as const) {
+      const inner = Object.keys(JobSpecSchema.properties[field].properties);
+      const flags = jobFlags.flatMap(({ path: [outer, name] }) => (outer === field ? [name] : []));
+      assert.deepEqual(flags.toSorted(), inner.toSorted(), field);
+    }
+  });
+
+  test("ends with 4 when the id is taken, and replaces the job with --update", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("POST /v1/jobs", ({ query, body }) =>
+      query["update"] === "true"
+        ? { status: 200, body: jobAnswer(body as { id: string }) }
+        : problem(409, "JOB_EXISTS", 'there is a job "a"'),
+    );
+    const flags = ["jobs", "create", "a", "--command", "true"];
+    const taken = await stub.cicada(...flags);
+    assert.equal(taken.code, 4);
+    assert.match(taken.stderr, /--update/);
+    const updated = await stub.cicada(...flags, "--update");
+    assert.equal(updated.code, 0);
+    assert.match(updated.stdout, /^a updated/);
+  });
+
+  test("reads a file with several documents, and drops what cicada itself wrote into it", async () => {
+    await using stub = await takingPeer();
+    const file = path.join(stub.folder, "jobs.yaml");
+    writeFileSync(
+      file,
+      "---\nid: a\ncommand: 'true'\nrevision: r7\nstate: scheduled\n---\nid: b\nargv: [ls, -l]\n---\n- {id: c, command: date}\n",
+    );
+    const said = await stub.cicada("jobs", "create", "-f", file);
+    assert.equal(said.code, 0, said.stderr);
+    assert.deepEqual(
+      stub.asked.map(({ body }) => body),
+      [
+        { id: "a", command: "true" },
+        { id: "b", argv: ["ls", "-l"] },
+        { id: "c", command: "date" },
+      ],
+    );
+  });
+
+  test("names the job of a file that is refused, and takes the others", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("POST /v1/jobs", ({ body }) => {
+      const job = body as { id: string };
+      if (job.id !== "b") return { status: 201, body: jobAnswer(job) };
+      return problem(422, "INVALID_JOB", "bad", [{ pointer: "/schedule", message: "too few fields" }]);
+    });
+    const file = path.join(stub.folder, "jobs.json");
+    writeFileSync(file, JSON.stringify([{ id: "a" }, { id: "b" }, { id: "c" }]));
+    const said = await stub.cicada("jobs", "create", "-f", file);
+    assert.equal(said.code, 2);
+    assert.match(said.stdout, /^a created.*\nc created/);
+    assert.match(said.stderr, /refused: .*jobs\.json, item 2 \(b\)/);
+    assert.match(said.stderr, /\/schedule: too few fields/);
+    assert.match(said.stderr, /2 taken, 1 refused/);
+  });
+
+  const unusable: readonly [string, string, RegExp][] = [
+    ["YAML that is broken", "id: [\n", /line 2/],
+    ["a text", "hello", /a job is wanted/],
+    ["nothing", "", /there is no job in it/],
+    ["a list of texts", "- a\n", /item 1: a job is wanted/],
+  ];
+  for (const [what, text, says] of unusable) {
+    test(`refuses a file that holds ${what}, before it asks anybody`, async () => {
+      await using stub = await takingPeer();
+      const file = path.join(stub.folder, "jobs.yaml");
+      writeFileSync(file, text);
+      const said = await stub.cicada("jobs", "create", "-f", file);
+      assert.equal(said.code, 2);
+      assert.match(said.stderr, says);
+      assert.deepEqual(stub.asked, []);
+    });
+  }
+
+  const misused: readonly [string[], RegExp][] = [
+    [["jobs", "create"], /name the job, or give a file/],
+    [["jobs", "create", "a", "--env", "A"], /--env A: give NAME=VALUE/],
+    [["jobs", "create", "a", "--keep-runs", "many"], /--keep-runs many: give a whole number/],
+    [["jobs", "create", "a", "--overlap", "maybe"], /Allowed choices are queue, queue-all/],
+    [["jobs", "create", "a", "--sched", "x"], /Did you mean --schedule/],
+    [["jobs", "creat", "a"], /Did you mean create/],
+    [["jobs", "create", "a", "-f", "x.yaml"], /x\.yaml: there is no such file/],
+  ];
+  for (const [args, says] of misused) {
+    test(`${args.slice(1).join(" ")} is a usage error (2)`, async () => {
+      const said = await cicada(args);
+      assert.equal(said.code, 2);
+      assert.match(said.stderr, says);
+    });
+  }
+});
+
+describe("jobs ls, get, next and why", () => {
+  test("ls is an aligned table: id, schedule, zone, state, next tick, last run", async () => {
+    await using stub = await StubPeer.open();
+    const lastRun = { ...runAnswer({}), finishedAt: "2026-11-20T11:58:00.000Z" };
+    const items = [
+      jobAnswer({ id: "backup", schedule: "0 3 * * *", timezone: "Europe/Berlin" }),
+      { ...jobAnswer({ id: "by-hand", command: "true" }), nextTick: null, state: "manual", lastRun },
+    ];
+    stub.on("GET /v1/jobs", { body: { items, nextCursor: null } });
+    const said = await stub.cicada("jobs", "ls");
+    assert.equal(
+      said.stdout,
+      [
+        "ID        SCHEDULE    ZONE            STATE       NEXT TICK (UTC)                 LAST RUN",
+        "backup    0 3 * * *   Europe/Berlin   scheduled   2026-11-21T02:00:00Z   in 14h   -",
+        "by-hand   by hand                     manual      -                               succeeded 2m ago",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("ls without a job says how to make one", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs", { body: { items: [], nextCursor: null } });
+    assert.match((await stub.cicada("jobs", "ls")).stdout, /cicada jobs create/);
+  });
+
+  test("json is exactly the API's, yaml the same in YAML", async () => {
+    await using stub = await StubPeer.open();
+    const job = jobAnswer({ id: "a", command: "true" });
+    stub.on("GET /v1/jobs/a", { body: job });
+    assert.deepEqual(JSON.parse((await stub.cicada("jobs", "get", "a", "-o", "json")).stdout), job);
+    assert.match((await stub.cicada("jobs", "get", "a", "-o", "yaml")).stdout, /^id: a\ncommand: "true"\n/);
+  });
+
+  test("get shows the next tick on the clock of the job's own zone", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs/a", {
+      body: jobAnswer({ id: "a", schedule: "@daily", timezone: "Europe/Berlin" }),
+    });
+    const said = await stub.cicada("jobs", "get", "a");
+    assert.match(said.stdout, /next tick\s+2026-11-21T02:00:00Z {2}in 14h\n/);
+    assert.match(said.stdout, /Sat 2026-11-21 03:00:00 \+01:00/);
+  });
+
+  test("next names the runner first, then its fall-backs", async () => {
+    await using stub = await StubPeer.open();
+    const peers = ["alder", "birch", "cedar"].map((name, rank) => ({ id: name, name, rank }));
+    const items = [{ tick: "2026-11-21T02:00:00Z", startsAt: "2026-11-21T02:00:00.000Z", peers }];
+    stub.on("GET /v1/jobs/a/next", { body: { items, nextCursor: null } });
+    const said = await stub.cicada("jobs", "next", "a", "-n", "1");
+    assert.match(said.stdout, /2026-11-21T02:00:00Z {3}in 14h {3}alder {4}birch, cedar/);
+    assert.equal(stub.asked[0]?.query["count"], "1");
+  });
+
+  test("why prints the peer's sentences", async () => {
+    await using stub = await StubPeer.open();
+    const why = ["alder ran it at rank 0.", "It started on time."];
+    stub.on("GET /v1/jobs/a/why", { body: { tick: "2026-11-20T02:00:00Z", state: "succeeded", why } });
+    const said = await stub.cicada("jobs", "why", "a", "2026-11-20T02:00:00Z");
+    for (const sentence of why) assert.ok(said.stdout.includes(sentence));
+  });
+});
+
+describe("jobs edit", () => {
+  test("with flags changes these fields alone", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("PATCH /v1/jobs/a", { body: jobAnswer({ id: "a" }) });
+    const said = await stub.cicada("jobs", "edit", "a", "--schedule", "@hourly", "--enabled", "false");
+    assert.equal(said.code, 0, said.stderr);
+    assert.deepEqual(stub.asked[0]?.body, { schedule: "@hourly", enabled: false });
+  });
+
+  /** An editor that changes `true` to `date`, or does what else it is told. */
+  function editor(stub: StubPeer, script: string): Record<string, string> {
+    const file = path.join(stub.folder, "editor");
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    chmodSync(file, 0o700);
+    return { CICADA_DATA: stub.data, EDITOR: file, PATH: process.env["PATH"] ?? "" };
+  }
+
+  async function editedPeer(): Promise<StubPeer> {
+    const stub = await StubPeer.open();
+    const job = jobAnswer({ id: "a", command: "true" });
+    const headers = { "content-type": "application/json", etag: '"r1"' };
+    return stub.on("GET /v1/jobs/a", { headers, body: job }).on("PUT /v1/jobs/a", { body: job });
+  }
+
+  test("opens $EDITOR on the job as YAML and sends what was saved, if nobody else changed it meanwhile", async () => {
+    await using stub = await editedPeer();
+    const env = editor(stub, `sed -i 's/"true"/date/' "$1"`);
+    const said = await cicada(["jobs", "edit", "a"], env);
+    assert.equal(said.code, 0, said.stderr);
+    const put = stub.asked.find(({ method }) => method === "PUT");
+    assert.deepEqual(put?.body, { id: "a", command: "date" });
+    assert.equal(put?.headers["if-match"], '"r1"');
+  });
+
+  test("leaves the job as it is when nothing was changed, or the editor failed", async () => {
+    await using stub = await editedPeer();
+    const untouched = await cicada(["jobs", "edit", "a"], editor(stub, "exit 0"));
+    assert.equal(untouched.stdout, "a not changed\n");
+    const failed = await cicada(["jobs", "edit", "a"], editor(stub, "exit 3"));
+    assert.equal(failed.code, 2);
+    assert.match(failed.stderr, /the editor .* failed/);
+    assert.ok(stub.asked.every(({ method }) => method === "GET"));
+  });
+
+  test("keeps the text when the peer refuses it", async () => {
+    await using stub = await editedPeer();
+    stub.on("PUT /v1/jobs/a", problem(412, "REVISION_CONFLICT", "changed"));
+    const said = await cicada(["jobs", "edit", "a"], editor(stub, `echo 'owner: me' >> "$1"`));
+    assert.equal(said.code, 4);
+    const draft = /-f (\S+) --update/.exec(said.stderr)?.[1];
+    assert.ok(draft !== undefined && existsSync(draft), said.stderr);
+  });
+});
+
+describe("jobs rm, pause, resume and run", () => {
+  test("rm deletes several", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("DELETE /v1/jobs/a", { status: 204 }).on("DELETE /v1/jobs/b", { status: 204 });
+    const said = await stub.cicada("jobs", "rm", "a", "b");
+    assert.equal(said.stdout, "a deleted\nb deleted\n");
+    assert.equal((await stub.cicada("jobs", "rm", "c")).code, 3);
+  });
+
+  test("pause takes a note and an end; resume takes nothing", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("POST /v1/jobs/a/pause", { body: {} }).on("POST /v1/jobs/a/resume", { body: {} });
+    const until = "2026-12-24T18:00:00Z";
+    assert.equal((await stub.cicada("jobs", "pause", "a", "--note", "n", "--until", until)).code, 0);
+    assert.equal((await stub.cicada("jobs", "resume", "a")).code, 0);
+    assert.deepEqual(
+      stub.asked.map(({ body }) => body),
+      [{ note: "n", until }, {}],
+    );
+  });
+
+  const tick = "manual-01JD00000000000000000000AA";
+  test("run orders a run and names it", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("POST /v1/jobs/a/run", { status: 202, body: { job: "a", tick } });
+    const said = await stub.cicada("jobs", "run", "a", "--env", "A=1", "--force", "--target-peer", "alder");
+    assert.equal(said.stdout, `a@${tick} ordered\n`);
+    assert.deepEqual(stub.asked[0]?.body, { env: { A: "1" }, force: true, target: { peers: ["alder"] } });
+  });
+
+  test("run --wait ends with the job's own exit code", async () => {
+    await using stub = await StubPeer.open();
+    const states = [
+      problem(404, "RUN_NOT_FOUND", "not yet"),
+      { body: runAnswer({ state: "running", exitCode: null }) },
+      { body: runAnswer({ state: "failed", exitCode: 42 }) },
+    ];
+    stub.on("POST /v1/jobs/a/run", { status: 202, body: { job: "a", tick } });
+    stub.on(`GET /v1/runs/a@${tick}`, () => states.shift() ?? { status: 500 });
+    const said = await stub.cicada("jobs", "run", "a", "--wait");
+    assert.equal(said.code, 42, said.stderr);
+    assert.match(said.stderr, /failed, exit code 42/);
+  });
+});
+
+describe("runs", () => {
+  const endings: readonly [Record<string, unknown>, number][] = [
+    [{ state: "succeeded", exitCode: 0 }, 0],
+    [{ state: "failed", exitCode: 7 }, 7],
+    [{ state: "timeout", exitCode: null, signal: "SIGTERM" }, 124],
+    [{ state: "failed", exitCode: null, signal: "SIGKILL" }, 137],
+    [{ state: "cancelled", exitCode: null, signal: "SIGTERM" }, 143],
+    [{ state: "lost", exitCode: null }, 1],
+    [{ state: "skipped", exitCode: null, reason: "overlap" }, 1],
+  ];
+  for (const [run, code] of endings) {
+    test(`wait ends with ${code} when the run is ${JSON.stringify(run)}`, async () => {
+      await using stub = await StubPeer.open();
+      stub.on("GET /v1/runs/r", { body: runAnswer(run) });
+      const said = await stub.cicada("runs", "wait", "r");
+      assert.equal(said.code, code, said.stderr);
+    });
+  }
+
+  test("ls shows each run with its end, its peer and how long it lasted", async () => {
+    await using stub = await StubPeer.open();
+    const items = [
+      runAnswer({ state: "failed", exitCode: 3, duplicate: true }),
+      runAnswer({ state: "skipped", reason: "overlap", startedAt: null, finishedAt: null, exitCode: null }),
+    ];
+    stub.on("GET /v1/runs", { body: { items, nextCursor: null } });
+    const said = await stub.cicada("runs", "ls", "--job", "backup", "--on", "alder", "-n", "5");
+    assert.match(said.stdout, /backup@2026-11-20T02:00:00Z~1@aaaaaaaa {3}failed duplicate +3 +alder/);
+    assert.match(said.stdout, /skipped\(overlap\)/);
+    assert.match(said.stdout, /10h ago +1m\n/);
+    assert.deepEqual(stub.asked[0]?.query, { job: "backup", peer: "alder", limit: "5" });
+  });
+
+  test("log prints the output as it is, and says when its middle was left out", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/runs/r/log", {
+      headers: { "content-type": "text/plain", "x-cicada-log-truncated": "true" },
+      body: "one\ntwo",
+    });
+    const said = await stub.cicada("runs", "log", "r");
+    assert.equal(said.stdout, "one\ntwo");
+    assert.match(said.stderr, /middle of the output was left out/);
+  });
+
+  test("log -f goes on from where it was until the run has ended", async () => {
+    await using stub = await StubPeer.open();
+    const pieces = [
+      problem(404, "LOG_NOT_FOUND", "none yet"),
+      { status: 206, headers: {}, body: "one\n" },
+      problem(416, "BAD_RANGE", "nothing new"),
+      { status: 206, headers: { "x-cicada-log-complete": "true" }, body: "two\n" },
+    ];
+    stub.on("GET /v1/runs/r", { body: runAnswer({ state: "running" }) });
+    stub.on("GET /v1/runs/r/log", () => pieces.shift() ?? { status: 500 });
+    const said = await stub.cicada("runs", "log", "-f", "r");
+    assert.equal(said.stdout, "one\ntwo\n");
+    const ranges = stub.asked
+      .filter((asked) => asked.path.endsWith("/log"))
+      .map(({ headers }) => headers.range);
+    assert.deepEqual(ranges, ["bytes=0-", "bytes=0-", "bytes=4-", "bytes=4-"]);
+  });
+
+  test("cancel asks the peer", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("POST /v1/runs/r/cancel", { status: 202, body: { run: "r" } });
+    const said = await stub.cicada("runs", "cancel", "r");
+    assert.equal(said.code, 0);
+    assert.match(said.stdout, /r is being cancelled/);
+  });
+});

@@ -1,0 +1,159 @@
+/** `cicada peers`, `cicada doctor` and the help: against a peer's API that answers as it is told. */
+import assert from "node:assert/strict";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { formatClusterKey } from "../src/core/cluster-key.ts";
+import { decodeJoin } from "../src/core/join.ts";
+import { cicada, StubPeer } from "./cli-stage.ts";
+
+const key = new Uint8Array(32).fill(7);
+
+function peerAnswer(more: Record<string, unknown>): Record<string, unknown> {
+  return {
+    id: "12D3KooWalder",
+    name: "alder",
+    self: true,
+    state: "alive",
+    role: "worker",
+    voter: false,
+    tags: { disk: "ssd" },
+    load: 1,
+    capacity: 20,
+    draining: false,
+    settling: false,
+    clockOffsetMs: 0,
+    version: "0.1.0",
+    tzdata: "2026a",
+    heardAt: "2026-11-20T12:00:00.000Z",
+    addresses: ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder", "/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWalder"],
+    ...more,
+  };
+}
+
+async function meshPeer(self: Record<string, unknown> = {}, others: object[] = []): Promise<StubPeer> {
+  const stub = await StubPeer.open();
+  writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(key), { mode: 0o600 });
+  return stub
+    .on("GET /v1/peers/self", { body: peerAnswer(self) })
+    .on("GET /v1/peers", { body: { items: [peerAnswer(self), ...others], nextCursor: null } })
+    .on("GET /readyz", { body: { ready: true, reasons: [] } });
+}
+
+const birch = peerAnswer({
+  name: "birch",
+  id: "12D3KooWbirch",
+  self: false,
+  clockOffsetMs: -1_200,
+  tags: {},
+});
+
+test("peers ls shows every peer, and marks the one that answers", async () => {
+  await using stub = await meshPeer({}, [{ ...birch, state: "suspect" }]);
+  const said = await stub.cicada("peers", "ls");
+  assert.equal(said.code, 0, said.stderr);
+  assert.match(said.stdout, /alder \* +alive +worker +1\/20 +\+0ms +0\.1\.0 +disk=ssd +12D3KooWalder/);
+  assert.match(said.stdout, /birch +suspect +worker +1\/20 +-1\.2s +0\.1\.0 +- +12D3KooWbirch/);
+});
+
+describe("peers invite", () => {
+  test("prints the whole line to paste, with the key and the addresses that others can reach", async () => {
+    await using stub = await meshPeer();
+    const said = await stub.cicada("peers", "invite");
+    assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stdout, /^cicada start --join cicada-join-1:\S+\n$/);
+    const joined = decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "");
+    assert.deepEqual(joined?.key, key);
+    assert.deepEqual(joined?.addresses, ["/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWalder"]);
+  });
+
+  test("warns that who holds the line can run commands, and where the key never shows", async () => {
+    await using stub = await meshPeer();
+    const said = await stub.cicada("peers", "invite");
+    assert.match(said.stderr, /can run commands on every peer/);
+    assert.ok(!said.stderr.includes("cicada-join-1:"));
+  });
+
+  test("of a peer on loopback says that only its own machine can join", async () => {
+    await using stub = await meshPeer({ addresses: ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"] });
+    const said = await stub.cicada("peers", "invite");
+    assert.match(said.stderr, /only peers of this machine/);
+    assert.equal(decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "")?.addresses.length, 1);
+  });
+
+  test("without the key, or with a torn one, names the file", async () => {
+    await using stub = await meshPeer();
+    writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(key).slice(0, 30));
+    const torn = await stub.cicada("peers", "invite");
+    assert.equal(torn.code, 2);
+    assert.match(torn.stderr, /cluster\.key/);
+    rmSync(path.join(stub.data, "cluster.key"));
+    const missing = await stub.cicada("peers", "invite");
+    assert.equal(missing.code, 2);
+    assert.match(missing.stderr, /cluster\.key: there is no such file/);
+  });
+});
+
+describe("doctor", () => {
+  test("finds nothing wrong with a healthy peer", async () => {
+    await using stub = await meshPeer();
+    const said = await stub.cicada("doctor");
+    assert.equal(said.code, 0, said.stdout + said.stderr);
+    assert.doesNotMatch(said.stdout, /FAIL|warn/);
+  });
+
+  test("fails when ticks are not being kept, and says why", async () => {
+    await using stub = await meshPeer();
+    stub.on("GET /readyz", { status: 503, body: { ready: false, reasons: ["the disk is full"] } });
+    const said = await stub.cicada("doctor");
+    assert.equal(said.code, 1);
+    assert.match(said.stdout, /FAIL {2}ready +ticks are not being kept: the disk is full/);
+  });
+
+  test("warns of dead peers, clocks that are apart, and different time zone data", async () => {
+    const dead = peerAnswer({ name: "cedar", self: false, state: "dead" });
+    await using stub = await meshPeer({}, [{ ...birch, tzdata: "2024a" }, dead]);
+    const said = await stub.cicada("doctor");
+    assert.equal(said.code, 0, "warnings are no failure");
+    assert.match(said.stdout, /warn {2}members +2 alive; not heard: cedar/);
+    assert.match(said.stdout, /warn {2}clock +clocks are up to 1\.2s apart/);
+    assert.match(said.stdout, /warn {2}zones +.*2024a and 2026a/);
+  });
+
+  test("fails when the key can be read by others", async () => {
+    await using stub = await meshPeer();
+    chmodSync(path.join(stub.data, "cluster.key"), 0o644);
+    const said = await stub.cicada("doctor");
+    assert.equal(said.code, 1);
+    assert.match(said.stdout, /FAIL {2}key .*chmod 600/);
+  });
+
+  test("says that no peer is up, and what to do", async () => {
+    const said = await cicada(["doctor"], { CICADA_DATA: "/nonexistent/cicada" });
+    assert.equal(said.code, 1);
+    assert.match(said.stdout, /warn {2}folder/);
+    assert.match(said.stdout, /FAIL {2}peer/);
+  });
+});
+
+describe("the command line", () => {
+  test("tells what there is, and ends with 0, when it is asked for help or its version", async () => {
+    for (const args of [["--help"], ["jobs", "--help"], ["start", "--help"], ["--version"]]) {
+      const said = await cicada(args);
+      assert.equal(said.code, 0, args.join(" "));
+      assert.notEqual(said.stdout, "");
+      assert.equal(said.stderr, "");
+    }
+  });
+
+  test("offers the nearest command for one that it doesn't know (2)", async () => {
+    const said = await cicada(["job", "ls"]);
+    assert.equal(said.code, 2);
+    assert.match(said.stderr, /unknown command 'job'\n\(Did you mean jobs\?\)/);
+  });
+
+  test("without a command shows the commands", async () => {
+    const said = await cicada([]);
+    assert.match(said.stdout + said.stderr, /Commands:/);
+  });
+});

@@ -1,0 +1,80 @@
+/** `cicada schedule explain`, which needs no peer; and how times are put into words. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { lasting, local, relative, utc } from "../src/cli/times.ts";
+import { cicada, now } from "./cli-stage.ts";
+
+describe("schedule explain", () => {
+  test("-o json gives schedule, time zone and ticks", async () => {
+    const said = await cicada([
+      ...["schedule", "explain", "30 2 * * *", "--tz", "Europe/Berlin"],
+      ...["--from", "2026-03-28T12:00:00Z", "--count", "2", "-o", "json"],
+    ]);
+    assert.equal(said.code, 0, said.stderr);
+    assert.deepEqual(JSON.parse(said.stdout), {
+      schedule: "30 2 * * *",
+      timezone: "Europe/Berlin",
+      ticks: ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"],
+    });
+  });
+
+  test("starts now, in UTC, with ten ticks, when nothing else is said", async () => {
+    const said = await cicada(["schedule", "explain", "@hourly", "-o", "json"]);
+    const { ticks, timezone } = JSON.parse(said.stdout) as { ticks: string[]; timezone: string };
+    assert.equal(timezone, "UTC");
+    assert.equal(ticks.length, 10);
+    assert.equal(ticks[0], utc(now + 3_600_000));
+  });
+
+  test("shows people the zone's own clock, and marks a tick that daylight saving moves", async () => {
+    const said = await cicada([
+      ...["schedule", "explain", "30 2 * * *", "--tz", "Europe/Berlin"],
+      ...["--from", "2026-03-28T12:00:00Z", "-n", "1"],
+    ]);
+    assert.match(said.stdout, /2026-03-29T01:00:00Z {3}2026-03-29 03:00:00 \+02:00 .*gap/);
+  });
+
+  test("takes several schedules together", async () => {
+    const args = ["schedule", "explain", "0 0 1 1 *", "0 0 2 1 *", "-n", "2", "-o", "json"];
+    const { ticks } = JSON.parse((await cicada(args)).stdout) as { ticks: string[] };
+    assert.deepEqual(ticks, ["2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z"]);
+  });
+
+  const refused: readonly [string[], RegExp][] = [
+    [["61 * * * *"], /\/schedule: /],
+    [["* * * *"], /too few fields/],
+    [["@reboot"], /systemd/],
+    [["@daily", "--tz", "Europe/Berln"], /Europe\/Berlin/],
+    [["@daily", "--from", "tomorrow"], /--from tomorrow/],
+    [["@daily", "--count", "0"], /--count 0/],
+  ];
+  for (const [args, says] of refused) {
+    test(`${args.join(" ")} is refused with what is wrong (2)`, async () => {
+      const said = await cicada(["schedule", "explain", ...args]);
+      assert.equal(said.code, 2);
+      assert.match(said.stderr, says);
+      assert.equal(said.stdout, "");
+    });
+  }
+});
+
+describe("times in words", () => {
+  test("a length is said in its largest two units", () => {
+    const lengths = [12, 4_200, 59_000, 60_000, 200_000, 7_500_000, 273_600_000].map(lasting);
+    assert.deepEqual(lengths, ["12ms", "4.2s", "59s", "1m", "3m 20s", "2h 5m", "3d 4h"]);
+    assert.equal(lasting(3_599_999), "1h");
+  });
+
+  test("an instant is in a while, now, or some time ago", () => {
+    assert.equal(relative(now + 90_000, now), "in 1m 30s");
+    assert.equal(relative(now + 400, now), "now");
+    assert.equal(relative(now - 3_000, now), "3s ago");
+  });
+
+  test("an instant is shown in UTC as such, and on a zone's clock with its offset", () => {
+    const instant = Date.parse("2026-07-01T10:30:00Z");
+    assert.equal(utc(instant), "2026-07-01T10:30:00Z");
+    assert.equal(local(instant, "Europe/Berlin"), "Wed 2026-07-01 12:30:00 +02:00");
+    assert.equal(local(instant, "UTC"), "Wed 2026-07-01 10:30:00 +00:00");
+  });
+});

@@ -78,7 +78,7 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 
 /** Runs on members that are dead or have left are declared lost by the first living member in rank. */
 export function declareLost(state: State): void {
-  for (const record of [...state.ledger.open()]) {
+  for (const record of state.ledger.open()) {
     if (record.peer === state.settings.self) continue;
     const how = state.members.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;

@@ -79,7 +79,10 @@ function told(record: RunRecord, nameOf: NameOf): string {
         record.by === undefined || record.by === record.peer ? "" : `, as ${nameOf(record.by)} found`;
       return `${who} started it${clock(record.startedAt)}; how it ended is not known${by}${because(record)}. It is not repeated.`;
     }
-    default:
+    case "succeeded":
+    case "failed":
+    case "timeout":
+    case "cancelled":
       return `${who} started it${clock(record.startedAt)}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}`;
   }
 }

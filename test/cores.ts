@@ -1,0 +1,274 @@
+/**
+ * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
+ * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
+ */
+import type { Effect, Event } from "../src/core/events.ts";
+import { createState, type State } from "../src/core/state.ts";
+import { step } from "../src/core/step.ts";
+import { nextTicks } from "../src/core/view.ts";
+import type { Answer, Command } from "../src/ports.ts";
+import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
+import type { Job, JobSpec } from "../src/schema/job.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+
+const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
+const messageMs = 5;
+
+type Body = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
+export interface Start {
+  peer: PeerId;
+  run: RunId;
+  tick: string;
+  /** ms since the test began */
+  at: number;
+  env: Readonly<Record<string, string>>;
+}
+
+export class Cores {
+  readonly starts: Start[] = [];
+  readonly records = new Map<PeerId, Map<string, RunRecord>>();
+  readonly answers: Answer[] = [];
+  readonly notes: string[] = [];
+  readonly #states = new Map<PeerId, State>();
+  readonly #queue: { at: number; order: number; act: () => void }[] = [];
+  readonly #wakes = new Map<PeerId, number>();
+  readonly #down = new Set<PeerId>();
+  /** until when, ms */
+  readonly #paused = new Map<PeerId, number>();
+  readonly #runs = new Map<RunId, { peer: PeerId; end: (exitCode: number) => void }>();
+  #now = 0;
+  #order = 0;
+  #nextToken = 1;
+  readonly runMs: number;
+  readonly capacity: number;
+
+  /** Brings peers up, linked with each other, and lets them settle. */
+  constructor(names: readonly string[], options: { capacity?: number; runMs?: number } = {}) {
+    this.capacity = options.capacity ?? 10;
+    this.runMs = options.runMs ?? 100;
+    for (const name of names) this.up(name as PeerId);
+    this.pass(2_000);
+  }
+
+  wall(at: number): number {
+    return epoch + at;
+  }
+
+  state(peer: string): State {
+    const state = this.#states.get(peer as PeerId);
+    if (state === undefined) throw new Error(`no core ${peer}`);
+    return state;
+  }
+
+  up(
+    peer: PeerId,
+    loaded: { records?: readonly RunRecord[]; started?: ReadonlySet<RunId>; lastAlive?: number } = {},
+  ): void {
+    const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
+    this.#down.delete(peer);
+    const state = createState({
+      self: peer,
+      name: `host-${peer}`,
+      version: "test",
+      tags: {},
+      capacity: this.capacity,
+      role: "worker",
+      tzdata: "test",
+      incarnation: this.wall(this.#now),
+      host: { PATH: "/bin" },
+      sign: (record) => ({ ...record, signature: `${record.peer} ${record.version} ${record.state}` }),
+    });
+    this.#states.set(peer, state);
+    const jobs =
+      others[0] === undefined ? [] : [...this.state(others[0]).jobs.values()].map((plan) => plan.job);
+    this.feed(peer, {
+      kind: "loaded",
+      jobs,
+      tableDigest: "",
+      records: loaded.records ?? [],
+      orders: [],
+      started: loaded.started ?? new Set(),
+      expected: others,
+      unresolved: 0,
+      lastAlive: loaded.lastAlive,
+      addresses: [],
+    });
+    for (const other of others) {
+      this.feed(peer, { kind: "linkUp", peer: other });
+      this.feed(other, { kind: "linkUp", peer });
+      const known = [...(this.records.get(other)?.values() ?? [])];
+      this.#later(messageMs, () => {
+        this.feed(peer, { kind: "learned", records: known, orders: [] });
+        this.feed(peer, { kind: "synced", peer: other });
+        this.feed(other, { kind: "synced", peer });
+      });
+    }
+  }
+
+  /** `kill -9`: links break and redials are refused. */
+  kill(peer: string): void {
+    this.#down.add(peer as PeerId);
+    for (const other of this.#states.keys()) {
+      if (other === peer || this.#down.has(other)) continue;
+      this.feed(other, { kind: "linkDown", peer: peer as PeerId, why: "reset" });
+      this.feed(other, { kind: "redialRefused", peer: peer as PeerId, times: 1 });
+      this.feed(other, { kind: "redialRefused", peer: peer as PeerId, times: 2 });
+    }
+  }
+
+  /** The peer's process gets no time for so long; what came meanwhile comes afterwards. */
+  pause(peer: string, forMs: number): void {
+    const until = this.#now + forMs;
+    this.#paused.set(peer as PeerId, until);
+    this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
+  }
+
+  put(spec: Omit<JobSpec, "id"> & { id: string }, changes: Partial<Job> = {}): void {
+    const at = this.wall(this.#now);
+    const job: Job = {
+      id: spec.id as JobId,
+      spec: { ...spec, id: spec.id as JobId },
+      revision: `r${this.#now}`,
+      createdAt: at,
+      updatedAt: at,
+      updatedBy: "test",
+      scheduledAt: at,
+      resumedAt: 0,
+      pauses: [],
+      ...changes,
+    };
+    for (const peer of this.#states.keys()) {
+      if (!this.#down.has(peer)) {
+        this.feed(peer, { kind: "tableChanged", changes: [{ id: job.id, job }], tableDigest: job.revision });
+      }
+    }
+  }
+
+  ask(peer: string, command: Command): void {
+    const token = this.#nextToken++;
+    this.feed(peer as PeerId, { kind: "asked", command, token, random: new Uint8Array(16).fill(token) });
+  }
+
+  runnersOf(job: string, count: number): string[][] {
+    const [any] = [...this.#states.keys()].filter((peer) => !this.#down.has(peer));
+    const ticks = any === undefined ? [] : (nextTicks(this.state(any), job as JobId, count) ?? []);
+    return ticks.map(({ peers }) => peers.map(({ id }) => id));
+  }
+
+  feed(peer: PeerId, event: Body): void {
+    if (this.#down.has(peer)) return;
+    const until = this.#paused.get(peer) ?? 0;
+    if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
+    const now = { wall: this.wall(this.#now), mono: this.#now };
+    for (const effect of step(this.state(peer), { ...event, now })) this.#carryOut(peer, effect);
+  }
+
+  /** Lets time go by. */
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      let due = Infinity;
+      for (const at of this.#wakes.values()) due = Math.min(due, at);
+      const first = this.#queue.toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
+      const next = Math.min(due, first?.at ?? Infinity);
+      if (next > end) break;
+      this.#now = Math.max(this.#now, next);
+      if (first !== undefined && first.at <= due) {
+        this.#queue.splice(this.#queue.indexOf(first), 1);
+        first.act();
+        continue;
+      }
+      for (const [peer, at] of this.#wakes) {
+        if (at > this.#now) continue;
+        this.#wakes.delete(peer);
+        this.feed(peer, { kind: "woke" });
+      }
+    }
+    this.#now = end;
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#queue.push({ at: this.#now + ms, order: this.#order++, act });
+  }
+
+  #toOthers(from: PeerId, event: Body): void {
+    for (const to of this.#states.keys()) if (to !== from) this.#toOne(to, event);
+  }
+
+  #toOne(to: PeerId, event: Body): void {
+    this.#later(messageMs, () => this.feed(to, event));
+  }
+
+  #carryOut(peer: PeerId, effect: Effect): void {
+    switch (effect.kind) {
+      case "wakeAt":
+        return void this.#wakes.set(peer, effect.mono);
+      case "say":
+      case "decline":
+      case "order":
+      case "cancel":
+        return this.#toOthers(peer, { kind: "heard", from: peer, message: runsMessage(effect) });
+      case "send":
+        if (!["heartbeat", "ask", "answer"].includes(effect.message.kind)) return;
+        return this.#toOne(effect.to, {
+          kind: "heard",
+          from: peer,
+          message: effect.message as Extract<Body, { kind: "heard" }>["message"],
+        });
+      case "store": {
+        const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
+        this.records.set(peer, kept);
+        for (const write of effect.writes) {
+          if (write.kind === "record")
+            kept.set(`${write.record.job}@${write.record.tick}@${write.record.peer}`, write.record);
+        }
+        const { token } = effect;
+        if (token !== undefined) this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+        return;
+      }
+      case "start":
+        return this.#start(peer, effect);
+      case "stop":
+        return this.#later(1, () => this.#runs.get(effect.run)?.end(-1));
+      case "answer":
+        return void this.answers.push(effect.answer);
+      case "note":
+        return void this.notes.push(`${peer}: ${effect.message}`);
+      case "edit":
+        throw new Error("these cores have no table: use `put`");
+      case "ended":
+      case "tell":
+      case "count":
+      case "syncRecent":
+    }
+  }
+
+  #start(peer: PeerId, { spec }: Extract<Effect, { kind: "start" }>): void {
+    this.starts.push({ peer, run: spec.run, tick: spec.tick, at: this.#now, env: spec.env });
+    let over = false;
+    const end = (exitCode: number): void => {
+      if (over) return;
+      over = true;
+      const log = { logBytes: 0, logTruncated: false };
+      this.feed(peer, {
+        kind: "childEnded",
+        run: spec.run,
+        at: this.wall(this.#now),
+        outcome: exitCode < 0 ? { kind: "cancelled", ...log } : { kind: "exited", exitCode, ...log },
+      });
+    };
+    this.#runs.set(spec.run, { peer, end });
+    this.#later(1, () => this.feed(peer, { kind: "childStarted", run: spec.run, at: this.wall(this.#now) }));
+    if (this.runMs < Infinity) this.#later(1 + this.runMs, () => end(0));
+  }
+}
+
+function runsMessage(effect: Effect): Extract<Extract<Body, { kind: "heard" }>["message"], { kind: "runs" }> {
+  return {
+    kind: "runs",
+    records: effect.kind === "say" ? [effect.record] : [],
+    declined: effect.kind === "decline" ? [effect.key] : [],
+    orders: effect.kind === "order" ? [effect.order] : [],
+    cancels: effect.kind === "cancel" ? [{ run: effect.run, by: effect.by, reason: effect.reason }] : [],
+  };
+}

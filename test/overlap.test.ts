@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { overlapVerdict, type Holding } from "../src/core/overlap.ts";
+import type { overlapPolicies } from "../src/schema/job.ts";
+
+type Policy = (typeof overlapPolicies)[number];
+
+const running: Holding = { running: true, waiting: false, earlier: true };
+const runningLater: Holding = { running: true, waiting: false, earlier: false };
+const claimedBefore: Holding = { running: false, waiting: false, earlier: true };
+const claimedAfter: Holding = { running: false, waiting: false, earlier: false };
+const queuedBefore: Holding = { running: false, waiting: true, earlier: true };
+const queuedAfter: Holding = { running: false, waiting: true, earlier: false };
+
+const table: [circumstance: string, others: Holding[], verdicts: Record<Policy, string>][] = [
+  ["nothing else is on", [], { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" }],
+  [
+    "an earlier run is on",
+    [running],
+    { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "replace" },
+  ],
+  [
+    "a later tick's run is on, for this one comes late",
+    [runningLater],
+    { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "replace" },
+  ],
+  [
+    "an earlier tick is claimed and about to start",
+    [claimedBefore],
+    { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "wait" },
+  ],
+  [
+    "only a later tick is claimed",
+    [claimedAfter],
+    { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" },
+  ],
+  [
+    "a run is on and an earlier tick waits for it",
+    [running, queuedBefore],
+    { queue: "skip", "queue-all": "wait", skip: "skip", allow: "go", replace: "replace" },
+  ],
+  [
+    "a run is on and a later tick waits for it too",
+    [running, queuedAfter],
+    { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "skip" },
+  ],
+  [
+    "the run is over and an earlier tick has waited",
+    [queuedBefore],
+    { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "go" },
+  ],
+];
+
+for (const [circumstance, others, verdicts] of table) {
+  for (const [policy, verdict] of Object.entries(verdicts)) {
+    test(`overlap ${policy}: when ${circumstance}, the run that is due is told to ${verdict}`, () => {
+      assert.equal(overlapVerdict(policy as Policy, others), verdict);
+    });
+  }
+}

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { rank, rollOf } from "../src/core/rank.ts";
+import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+
+const job = "backup" as JobId;
+const minute = 60_000;
+const someTicks = (count: number) =>
+  Array.from({ length: count }, (_, i) => tickAt(1_800_000_000_000 + i * minute));
+const somePeers = (count: number) => Array.from({ length: count }, (_, i) => `12D3KooW${i}` as PeerId);
+
+test("peers that know the same members agree on the rank, in whatever order they learned of them", () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 20 }),
+      fc.nat(1_000_000),
+      (ids, n) => {
+        const tick = tickAt(n * minute);
+        const one = rank(job, tick, rollOf(ids as PeerId[]));
+        const other = rank(job, tick, rollOf(ids.toReversed() as PeerId[]));
+        assert.deepEqual(one, other);
+        assert.deepEqual(one.toSorted(), ids.toSorted());
+      },
+    ),
+  );
+});
+
+test("a member that goes takes only its own ticks with it: the order of the others stays", () => {
+  const members = somePeers(9);
+  const [gone] = members;
+  for (const tick of someTicks(500)) {
+    const before = rank(job, tick, rollOf(members)).filter((peer) => peer !== gone);
+    assert.deepEqual(rank(job, tick, rollOf(members.slice(1))), before);
+  }
+});
+
+test("ticks are shared out evenly: no member gets more than 15 % above or below its share", () => {
+  const members = somePeers(5);
+  const roll = rollOf(members);
+  const counts = new Map<PeerId, number>();
+  const ticks = 10_000;
+  for (const tick of someTicks(ticks)) {
+    const [first] = rank(job, tick, roll);
+    assert.ok(first);
+    counts.set(first, (counts.get(first) ?? 0) + 1);
+  }
+  const share = ticks / members.length;
+  for (const member of members) {
+    const count = counts.get(member) ?? 0;
+    assert.ok(Math.abs(count - share) < 0.15 * share, `${member} got ${count} of ${share}`);
+  }
+});
+
+test("two jobs of one schedule do not follow the same peer around", () => {
+  const roll = rollOf(somePeers(3));
+  const same = someTicks(3_000).filter(
+    (tick) => rank(job, tick, roll)[0] === rank("report" as JobId, tick, roll)[0],
+  ).length;
+  assert.ok(same > 850 && same < 1_150, `${same} of 3,000 together, a third expected`);
+});

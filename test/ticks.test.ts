@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Cores, type Start } from "./cores.ts";
+import type { PeerId, RunId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+
+const second = 1_000;
+
+function everyTickOnce(starts: readonly Start[], from: number, to: number, everyMs: number): void {
+  const ticks = starts.map(({ tick }) => tick).toSorted();
+  assert.deepEqual(ticks, [...new Set(ticks)], "no tick twice");
+  assert.equal(ticks.length, Math.floor((to - from) / everyMs), `starts: ${ticks.join(" ")}`);
+}
+
+test("a lone peer runs every tick, on time", () => {
+  const cores = new Cores(["a"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  cores.pass(60 * second);
+  everyTickOnce(cores.starts, 2 * second, 62 * second, 2 * second);
+  for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 50);
+});
+
+test("of three peers exactly one runs each tick, and it is the one that was announced", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
+  const announced = cores.runnersOf("beat", 6).map(([runner]) => runner);
+  cores.pass(60 * second);
+  assert.deepEqual(
+    cores.starts.map(({ peer }) => peer),
+    announced,
+  );
+  assert.ok(new Set(announced).size > 1, "the ticks are shared out");
+});
+
+test("when a runner is killed before its tick, another starts it on time", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
+  cores.pass(3 * second);
+  cores.kill(cores.runnersOf("beat", 1)[0]?.[0] ?? "");
+  cores.pass(7 * second);
+  assert.equal(cores.starts.length, 1);
+  assert.ok((cores.starts[0]?.at ?? 0) <= 10 * second + 50);
+});
+
+test("when a runner is killed after its claim, another starts the tick within 6 s", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
+  const runner = cores.runnersOf("beat", 1)[0]?.[0] ?? "";
+  cores.pass(7_990);
+  cores.kill(runner);
+  cores.pass(7 * second);
+  assert.equal(cores.starts.length, 1);
+  assert.notEqual(cores.starts[0]?.peer, runner);
+});
+
+test("a run on a peer that is killed is told as lost, and is not repeated", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({ id: "long", schedule: "@every 10s", command: "sleep 100", overlap: "allow" });
+  cores.pass(9 * second);
+  const [first] = cores.starts;
+  assert.ok(first);
+  cores.kill(first.peer);
+  cores.pass(6 * second);
+  const tick = first.tick;
+  assert.equal(cores.starts.filter((start) => start.tick === tick).length, 1);
+  for (const [peer, records] of cores.records) {
+    if (peer === first.peer) continue;
+    const record: RunRecord | undefined = [...records.values()].find(
+      (r) => r.tick === tick && r.peer === first.peer,
+    );
+    assert.equal(record?.state, "lost", `as ${peer} has it`);
+  }
+});
+
+test("a peer that is at capacity declines, and the next in rank runs on time", () => {
+  const cores = new Cores(["a", "b"], { capacity: 1, runMs: 60 * second });
+  cores.put({ id: "one", schedule: "@at 2026-11-20T02:00:10Z", command: "true" });
+  cores.put({ id: "two", schedule: "@at 2026-11-20T02:00:10Z", command: "true" });
+  cores.pass(10 * second);
+  assert.deepEqual(cores.starts.map(({ peer }) => peer).toSorted(), ["a", "b"]);
+});
+
+test("when every peer is at capacity the tick waits in line and runs when a place is free", () => {
+  const cores = new Cores(["a", "b"], { capacity: 1, runMs: 20 * second });
+  for (const id of ["one", "two", "three"]) {
+    cores.put({ id, schedule: "@at 2026-11-20T02:00:10Z", command: "true" });
+  }
+  cores.pass(15 * second);
+  assert.equal(cores.starts.length, 2);
+  cores.pass(20 * second);
+  assert.equal(cores.starts.length, 3);
+  assert.equal(new Set(cores.starts.map(({ run }) => run.split("@")[0])).size, 3);
+});
+
+test("a job with overlap `queue` runs its next tick when the run before has ended, on whatever peer", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: 14 * second });
+  cores.put({ id: "slow", schedule: "@every 10s", command: "true" });
+  cores.pass(120 * second);
+  const starts = cores.starts.map(({ at }) => at);
+  assert.ok(starts.length >= 7);
+  starts.slice(1).forEach((at, i) => assert.ok(at - (starts[i] ?? 0) >= 14 * second, "no two at once"));
+});
+
+test("a job with overlap `skip` skips the ticks in between, and says so", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: 15 * second });
+  cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "skip" });
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, 3);
+  const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter((r) => r.state === "skipped");
+  assert.ok(told.length >= 2);
+  for (const record of told) assert.equal(record.reason, "overlap");
+});
+
+test("a job with overlap `replace` ends the run that is on and starts the new one", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "replace" });
+  cores.pass(35 * second);
+  assert.equal(cores.starts.length, 3);
+  const ends = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter((r) => r.state === "cancelled");
+  assert.equal(ends.length, 2);
+});
+
+test("a paused job runs nothing, and each of its ticks is told as skipped", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true" }, { pauses: [{ by: "eve", at: 0 }] });
+  cores.pass(30 * second);
+  assert.equal(cores.starts.length, 0);
+  const skipped = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  assert.ok(skipped.length >= 2);
+  for (const record of skipped) assert.equal(`${record.state} ${record.reason}`, "skipped paused");
+});
+
+test("a job that is deleted between claim and due does not start", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@at 2026-11-20T02:00:10Z", command: "true" });
+  cores.pass(7_500);
+  for (const peer of ["a", "b", "c"] as PeerId[]) {
+    cores.feed(peer, {
+      kind: "tableChanged",
+      changes: [{ id: "beat" as never, job: undefined }],
+      tableDigest: "",
+    });
+  }
+  cores.pass(10 * second);
+  assert.equal(cores.starts.length, 0);
+});
+
+test("a peer that was paused past the suspect time starts nothing before it has settled", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
+  const [runner = ""] = cores.runnersOf("beat", 1)[0] ?? [];
+  cores.pass(7 * second);
+  cores.pause(runner, 25 * second);
+  cores.pass(40 * second);
+  const ticks = cores.starts.map(({ tick }) => tick);
+  assert.deepEqual(ticks, [...new Set(ticks)], "no tick twice");
+  assert.ok(ticks.length >= 4);
+});
+
+test("a tick that nobody ran because all were down is caught up once, when the first is back", () => {
+  const cores = new Cores(["a"]);
+  cores.put(
+    { id: "hourly", schedule: "@at 2026-11-20T02:01:00Z", command: "true" },
+    { createdAt: 0, scheduledAt: 0 },
+  );
+  const job = cores.state("a").jobs.get("hourly" as never)?.job;
+  cores.kill("a");
+  cores.pass(10 * 60 * second);
+  cores.up("a" as PeerId, { lastAlive: cores.wall(3_000) });
+  assert.ok(job);
+  cores.feed("a" as PeerId, { kind: "tableChanged", changes: [{ id: job.id, job }], tableDigest: "" });
+  cores.pass(30 * second);
+  assert.equal(cores.starts.length, 1);
+  assert.equal(cores.starts[0]?.env["CICADA_TRIGGER"], "catch-up");
+});
+
+test("run now starts at once on the announced peer, with the environment that was asked", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "by-hand", command: "true" });
+  cores.ask("b", { kind: "run-job", id: "by-hand" as never, env: { X: "1" }, by: "eve" });
+  cores.pass(1 * second);
+  assert.equal(cores.starts.length, 1);
+  assert.equal(cores.starts[0]?.env["X"], "1");
+  assert.equal(cores.starts[0]?.env["CICADA_TRIGGER"], "manual");
+  assert.equal(cores.answers[0]?.kind, "ordered");
+});
+
+test("a run is cancelled through any peer", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({ id: "by-hand", command: "sleep 1000" });
+  cores.ask("b", { kind: "run-job", id: "by-hand" as never, by: "eve" });
+  cores.pass(1 * second);
+  const [start] = cores.starts;
+  assert.ok(start);
+  const other = ["a", "b", "c"].find((peer) => peer !== start.peer) ?? "";
+  cores.ask(other, { kind: "cancel-run", run: start.run, by: "eve", reason: "enough" });
+  cores.pass(1 * second);
+  const record = [...(cores.records.get(other as PeerId)?.values() ?? [])].find((r) => r.peer === start.peer);
+  assert.equal(record?.state, "cancelled");
+  assert.equal(record?.reason, "by eve: enough");
+});
+
+test("a peer that comes back ends its own open records: lost what had started, withdrawn what had not", () => {
+  const cores = new Cores(["a"], { runMs: Infinity });
+  cores.put({ id: "long", schedule: "@every 10s", command: "sleep 100", overlap: "allow" });
+  cores.pass(16_500);
+  const open = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  assert.deepEqual(open.map((r) => r.state).toSorted(), ["claimed", "running"]);
+  cores.kill("a");
+  const started = new Set<RunId>(cores.starts.map(({ run }) => run));
+  cores.up("a" as PeerId, { records: open, started });
+  cores.pass(100);
+  const ended = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  assert.deepEqual(ended.map((r) => `${r.state} ${r.reason}`).toSorted(), [
+    "lost restarted",
+    "withdrawn restarted",
+  ]);
+});

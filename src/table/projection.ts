@@ -72,7 +72,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     if (problem !== undefined) problems.push(problem);
   }
   if (problems.length > 0) return { id, problems };
-  const checked = checkJob({ ...spec, id });
+  const checked = checkStrangers({ ...spec, id });
   if (!checked.ok) return { id, problems: checked.problems };
 
   const created = reading.slots.get(createdSlot);
@@ -90,6 +90,19 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     resumedAt: typeof resumed === "number" ? resumed : 0,
     pauses: [...reading.pauses].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, pause]) => pause),
   };
+}
+
+/**
+ * Another peer's bytes must not be able to end this one, so here alone a failed assertion of the check is a verdict
+ * too: a job that it can't judge is not run.
+ */
+function checkStrangers(job: Record<string, unknown>): ReturnType<typeof checkJob> {
+  try {
+    return checkJob(job);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { ok: false, code: "INVALID_JOB", problems: [{ pointer: "", message }] };
+  }
 }
 
 function writtenAt(reading: Reading, slot: string): number {

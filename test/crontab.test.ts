@@ -1,0 +1,237 @@
+/**
+ * What a crontab's lines become, and what is said of those that can't come along.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { parseCrontab, type CrontabOptions } from "../src/cli/crontab.ts";
+import type { JobSpec } from "../src/schema/job.ts";
+
+const options: CrontabOptions = {
+  system: false,
+  prefix: "",
+  zone: "Europe/Berlin",
+  home: "/home/shop",
+  user: "shop",
+  host: "web1",
+};
+const fixture = readFileSync(new URL("fixtures/crontab-30", import.meta.url), "utf8");
+
+/** The only job of a crontab. */
+function only(text: string, changes: Partial<CrontabOptions> = {}): JobSpec {
+  const { jobs, refused } = parseCrontab(text, { ...options, ...changes });
+  assert.deepEqual(refused, []);
+  const [job] = jobs;
+  assert.ok(job !== undefined && jobs.length === 1, `${jobs.length} jobs`);
+  return job.spec;
+}
+
+describe("a real crontab", () => {
+  it("of 30 lines comes along whole, and what is not carried over is said", () => {
+    const { jobs, refused, notes } = parseCrontab(fixture, options);
+    assert.equal(jobs.length, 30);
+    assert.deepEqual(refused, []);
+    assert.equal(notes.length, 1);
+    assert.match(notes[0] ?? "", /^line 8: MAILTO=ops@shop\.example is not carried over/);
+    assert.equal(new Set(jobs.map(({ spec }) => spec.id)).size, 30);
+    const zones = new Set(jobs.map(({ spec }) => spec.timezone));
+    assert.deepEqual([...zones], ["Europe/Berlin", "America/New_York"]);
+  });
+  it("gives the same jobs however often it is read", () => {
+    assert.deepEqual(parseCrontab(fixture, options), parseCrontab(fixture, options));
+  });
+});
+
+describe("a line means what cron meant by it", () => {
+  it("its time zone, home, user, shell, path and umask are cron's, and its runs may overlap", () => {
+    const spec = only("*/5 * * * * /usr/local/bin/check --all");
+    assert.match(spec.id, /^check-all-[0-9a-f]{6}$/);
+    assert.deepEqual(spec, {
+      id: spec.id,
+      schedule: "*/5 * * * *",
+      timezone: "Europe/Berlin",
+      command: "/usr/local/bin/check --all",
+      env: { PATH: "/usr/bin:/bin", SHELL: "/bin/sh", HOME: "/home/shop", LOGNAME: "shop" },
+      cwd: "/home/shop",
+      user: "shop",
+      umask: "022",
+      overlap: "allow",
+      labels: { "imported-from": "crontab", host: "web1" },
+      description: "*/5 * * * * /usr/local/bin/check --all",
+    });
+  });
+  it("variables hold for the lines below them, with or without blanks and quotes", () => {
+    const text = `A=1\n@daily one\n B = "two words" \n'C'='x'\nD=a "b"\nE=\nA=2\n@daily two`;
+    const { jobs } = parseCrontab(text, options);
+    const [one, two] = jobs.map(({ spec }) => spec.env ?? {});
+    assert.deepEqual([one?.["A"], one?.["B"]], ["1", undefined]);
+    assert.deepEqual(
+      [two?.["A"], two?.["B"], two?.["C"], two?.["D"], two?.["E"]],
+      ["2", "two words", "x", 'a "b"', ""],
+    );
+  });
+  it("PATH and HOME of the crontab win, and HOME is where the command starts", () => {
+    const spec = only("PATH=/opt/bin\nHOME=/srv/shop\n@daily x");
+    assert.equal(spec.env?.["PATH"], "/opt/bin");
+    assert.equal(spec.env?.["HOME"], "/srv/shop");
+    assert.equal(spec.cwd, "/srv/shop");
+  });
+  it("another SHELL runs the command", () => {
+    const spec = only("SHELL=/bin/bash\n@daily echo ${A[0]}");
+    assert.deepEqual(spec.argv, ["/bin/bash", "-c", "echo ${A[0]}"]);
+    assert.equal(spec.command, undefined);
+    assert.equal(spec.env?.["SHELL"], "/bin/bash");
+  });
+  it("CRON_TZ holds until it is changed or emptied", () => {
+    const text = "@daily a\nCRON_TZ=Asia/Tokyo\n@daily b\nCRON_TZ=\n@daily c";
+    const zones = parseCrontab(text, options).jobs.map(({ spec }) => spec.timezone);
+    assert.deepEqual(zones, ["Europe/Berlin", "Asia/Tokyo", "Europe/Berlin"]);
+  });
+  it("comments, blank lines, tabs and a Windows editor's line ends do no harm", () => {
+    const { jobs, refused } = parseCrontab(
+      "\r\n  # x\r\n\t@daily\tone\r\n5  4\t* * *   two  three\r\n",
+      options,
+    );
+    assert.deepEqual(refused, []);
+    assert.deepEqual(
+      jobs.map(({ line, spec }) => [line, spec.schedule, spec.command]),
+      [
+        [3, "@daily", "one"],
+        [4, "5 4 * * *", "two  three"],
+      ],
+    );
+  });
+  it("a minus before the minutes only kept cronie from logging", () => {
+    assert.equal(only("-*/15 * * * * x").schedule, "*/15 * * * *");
+  });
+  const percents: [line: string, command: string, stdin: string | undefined][] = [
+    ["date +\\%F", "date +%F", undefined],
+    ["cat%one%two", "cat", "one\ntwo\n"],
+    ["cat%one%two%", "cat", "one\ntwo\n"],
+    ["cat%50\\% off", "cat", "50% off\n"],
+    ["cat%", "cat", ""],
+    ["printf 'a\\\\nb'", "printf 'a\\\\nb'", undefined],
+    ["echo \\\\%in", "echo \\\\", "in\n"],
+    ["echo 1 = 1", "echo 1 = 1", undefined],
+  ];
+  for (const [line, command, stdin] of percents) {
+    it(`${line} runs ${JSON.stringify(command)} with ${JSON.stringify(stdin)}`, () => {
+      const spec = only(`@daily ${line}`);
+      assert.equal(spec.command, command);
+      assert.equal(spec.stdin, stdin);
+    });
+  }
+  it("--pin keeps it on one peer", () => {
+    assert.deepEqual(only("@daily x", { pinTo: "web1" }).target, { peers: ["web1"] });
+  });
+});
+
+describe("the system form", () => {
+  const homes = new Map([["www-data", "/var/www"]]);
+  it("names the user before the command", () => {
+    const text = "17 *\t* * *\troot    cd / && run-parts /etc/cron.hourly\n@daily www-data php /srv/cron.php";
+    const { jobs, refused, notes } = parseCrontab(text, { ...options, system: true, homes });
+    assert.deepEqual(refused, []);
+    assert.deepEqual(notes, []);
+    assert.deepEqual(
+      jobs.map(({ spec }) => [spec.user, spec.cwd, spec.env?.["LOGNAME"], spec.command]),
+      [
+        ["root", "/root", "root", "cd / && run-parts /etc/cron.hourly"],
+        ["www-data", "/var/www", "www-data", "php /srv/cron.php"],
+      ],
+    );
+  });
+  it("says when it doesn't know a user's home", () => {
+    const { jobs, notes } = parseCrontab("@daily nobody-here x", { ...options, system: true });
+    assert.equal(jobs[0]?.spec.cwd, "/");
+    assert.match(notes[0] ?? "", /^line 1: the home of nobody-here is not known/);
+  });
+  it("is asked for when a user's crontab looks like it", () => {
+    const { notes } = parseCrontab("@daily www-data php /srv/cron.php", { ...options, homes });
+    assert.match(notes[0] ?? "", /--system/);
+  });
+});
+
+describe("an id", () => {
+  it("stays when the line's times, zone or place change, so that its job is updated and not doubled", () => {
+    const before = only("0 3 * * * backup /srv");
+    const after = only("# moved\n\nCRON_TZ=UTC\n30 4 * * 1 backup /srv");
+    assert.equal(after.id, before.id);
+    assert.notEqual(only("0 3 * * * backup /home").id, before.id);
+  });
+  it("differs between hosts and users, and begins with the prefix", () => {
+    const ids = [only("@daily x"), only("@daily x", { host: "web2" }), only("@daily x", { user: "root" })];
+    assert.equal(new Set(ids.map(({ id }) => id)).size, 3);
+    assert.match(only("@daily x", { prefix: "web1-" }).id, /^web1-x-[0-9a-f]{6}$/);
+  });
+  it("of lines with the same command differs by their order", () => {
+    const { jobs } = parseCrontab("@daily x\n@weekly x\n@monthly x", options);
+    const [first = "", second, third] = jobs.map(({ spec }) => String(spec.id));
+    assert.deepEqual([second, third], [`${first}-2`, `${first}-3`]);
+  });
+  it("can be made of any command", () => {
+    for (const command of [
+      "./ÄÖ",
+      "[ -x /usr/bin/y ] && /usr/bin/y",
+      "A=1 B=2 z >/dev/null 2>&1",
+      "'a b'",
+      `x${"y".repeat(400)}`,
+      "%",
+    ]) {
+      const { jobs, refused } = parseCrontab(`@daily ${command}`, options);
+      assert.equal(jobs.length + refused.length, 1, command);
+      if (command !== "%") assert.equal(jobs.length, 1, `${command}: ${refused[0]?.reason}`);
+    }
+    assert.match(only("@daily [ -x /usr/bin/y ] && /usr/bin/y").id, /^x-y-y-/);
+  });
+});
+
+describe("a line that can't be taken is named with its number and reason, and the others go in", () => {
+  const table: [line: string, reason: RegExp, system?: boolean][] = [
+    ["@reboot /usr/local/bin/warm-up", /systemd unit/],
+    ["61 * * * * x", /^schedule: "61" in the minute field/],
+    ["* * * * *", /no command/],
+    ["@daily", /no command/],
+    ["* * * x", /no schedule/],
+    ["0~30 * * * * x", /H in their place/],
+    ["5/15 * * * * x", /N-LAST\/STEP/],
+    ["0 0 30 2 * x", /never/],
+    ["@dayly x", /did you mean "@daily"/],
+    ["A-B=1", /can't be a variable's name/],
+    ["CRON_TZ=Europe/Berln", /did you mean "Europe\/Berlin"/],
+    ["@daily root", /no command after the user/, true],
+    ["@daily ro;ot x", /^user: /, true],
+  ];
+  for (const [line, reason, system = false] of table) {
+    it(`${line}: ${reason.source}`, () => {
+      const other = system ? "root y" : "y";
+      const { jobs, refused } = parseCrontab(
+        `# one\n@daily ${other}\n${line}\nCRON_TZ=UTC\n@weekly ${other}`,
+        { ...options, system },
+      );
+      assert.equal(jobs.length, 2);
+      assert.equal(refused.length, 1);
+      assert.deepEqual([refused[0]?.line, refused[0]?.text], [3, line]);
+      assert.match(refused[0]?.reason ?? "", reason);
+    });
+  }
+  it("lines under a CRON_TZ that is none are not placed in another zone", () => {
+    const { jobs, refused } = parseCrontab("CRON_TZ=Mars\n@daily x\nCRON_TZ=UTC\n@daily y", options);
+    assert.equal(jobs.length, 1);
+    assert.deepEqual(
+      refused.map(({ line }) => line),
+      [1, 2],
+    );
+    assert.match(refused[1]?.reason ?? "", /CRON_TZ \(line 1\)/);
+  });
+  it("mail, random delays and the like are reported", () => {
+    const { notes } = parseCrontab(
+      'MAILTO=""\nMAILTO=me\nRANDOM_DELAY=5\nMAILFROM=x\nLOGNAME=y\n@daily x',
+      options,
+    );
+    assert.deepEqual(
+      notes.map((note) => note.split(" is ")[0]),
+      ["line 2: MAILTO=me", "line 3: RANDOM_DELAY", "line 4: MAILFROM"],
+    );
+  });
+});

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  accept,
+  compareBallots,
+  hearReply,
+  majorityOf,
+  promise,
+  stand,
+  type Ballot,
+  type Candidacy,
+  type Vote,
+} from "../src/core/paxos.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+
+const peers = (count: number): PeerId[] => Array.from({ length: count }, (_, i) => `p${i}` as PeerId);
+const ballot = (round: number, peer = "p0"): Ballot => ({ round, peer: peer as PeerId });
+
+test("a majority is more than half", () => {
+  assert.deepEqual([1, 2, 3, 4, 5].map(majorityOf), [1, 2, 2, 3, 3]);
+});
+
+test("a voter keeps its word: after a promise it refuses every lower ballot", () => {
+  const { vote } = promise<string>(undefined, ballot(5));
+  assert.equal(promise(vote, ballot(4)).reply.kind, "refused");
+  assert.equal(accept(vote, ballot(4), "x").reply.kind, "refused");
+  assert.equal(accept(vote, ballot(5), "x").reply.kind, "accepted");
+});
+
+test("a candidate proposes what a voter has accepted before, not its own value", () => {
+  const candidacy = stand(peers(3), ballot(9), "mine");
+  const told = { ballot: ballot(3), value: "theirs" };
+  hearReply(candidacy, "p0" as PeerId, { kind: "promised", ballot: ballot(9), accepted: undefined });
+  const outcome = hearReply(candidacy, "p1" as PeerId, {
+    kind: "promised",
+    ballot: ballot(9),
+    accepted: told,
+  });
+  assert.deepEqual(outcome, { kind: "propose", value: "theirs" });
+});
+
+test("a stranger's reply, a reply to another ballot and a repeated reply count for nothing", () => {
+  const candidacy = stand(peers(3), ballot(9), "mine");
+  const yes = { kind: "promised", ballot: ballot(9), accepted: undefined } as const;
+  hearReply(candidacy, "p0" as PeerId, yes);
+  for (const [from, reply] of [
+    ["stranger", yes],
+    ["p0", yes],
+    ["p1", { ...yes, ballot: ballot(8) }],
+  ] as const) {
+    assert.equal(hearReply(candidacy, from as PeerId, reply).kind, "waiting");
+  }
+});
+
+interface Wire {
+  to: PeerId;
+  candidate: number;
+  step: "prepare" | "accept";
+}
+
+/**
+ * Many candidates of whom each tries several times, over a network that loses, repeats and reorders, to voters that
+ * may forget nothing. Every choice that anybody sees must be the same.
+ */
+function runCouncil(
+  voters: number,
+  seeds: readonly number[],
+  options: { forgetful?: boolean } = {},
+): Set<string> {
+  const votes = new Map<PeerId, Vote<string>>();
+  const candidacies: Candidacy<string>[] = [];
+  const letters: Wire[] = [];
+  const chosen = new Set<string>();
+  const broadcast = (candidate: number, kind: Wire["step"]): void => {
+    for (const to of peers(voters)) letters.push({ to, candidate, step: kind });
+  };
+  for (const seed of seeds) {
+    const action = seed % 7;
+    if (action === 0) {
+      const candidate = `c${Math.floor(seed / 7) % 3}`;
+      candidacies.push(stand(peers(voters), ballot(candidacies.length + 1, candidate), `${candidate}-value`));
+      broadcast(candidacies.length - 1, "prepare");
+      continue;
+    }
+    if (letters.length === 0) continue;
+    const place = Math.floor(seed / 7) % letters.length;
+    const letter = letters[place];
+    assert.ok(letter);
+    if (action !== 1) letters.splice(place, 1);
+    if (action === 2) continue;
+    const candidacy = candidacies[letter.candidate];
+    assert.ok(candidacy);
+    if (letter.step === "accept" && candidacy.value === undefined) continue;
+    const known = options.forgetful === true && action === 3 ? undefined : votes.get(letter.to);
+    const { vote, reply } =
+      letter.step === "prepare"
+        ? promise(known, candidacy.ballot)
+        : accept(known, candidacy.ballot, candidacy.value ?? "");
+    votes.set(letter.to, vote);
+    const outcome = hearReply(candidacy, letter.to, reply);
+    if (outcome.kind === "propose") broadcast(letter.candidate, "accept");
+    if (outcome.kind === "chosen") chosen.add(outcome.value);
+  }
+  return chosen;
+}
+
+const council = fc.tuple(
+  fc.constantFrom(1, 2, 3, 4, 5),
+  fc.array(fc.nat(100_000), { minLength: 50, maxLength: 400 }),
+);
+
+test("whatever is lost, repeated or reordered, no two values are ever chosen", () => {
+  let decided = 0;
+  fc.assert(
+    fc.property(council, ([voters, seeds]) => {
+      const chosen = runCouncil(voters, seeds);
+      decided += chosen.size;
+      assert.ok(chosen.size <= 1, `chosen: ${[...chosen].join(", ")}`);
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(decided > 200, `the property is not empty: ${decided} councils came to a choice`);
+});
+
+test("with voters that forget what they promised, two values can be chosen: the property is able to fail", () => {
+  const found = fc.check(
+    fc.property(council, ([voters, seeds]) => runCouncil(voters, seeds, { forgetful: true }).size <= 1),
+    { numRuns: 20_000 },
+  );
+  assert.ok(found.failed);
+});
+
+test("ballots are totally ordered", () => {
+  const any = fc.record({ round: fc.nat(3), peer: fc.constantFrom("a", "b", "c").map((id) => id as PeerId) });
+  fc.assert(
+    fc.property(any, any, (a, b) => {
+      assert.equal(Math.sign(compareBallots(a, b)) + Math.sign(compareBallots(b, a)), 0);
+      assert.equal(compareBallots(a, b) === 0, a.round === b.round && a.peer === b.peer);
+    }),
+  );
+});

@@ -87,12 +87,12 @@ const silentMs = 8_000;
 /** A stream from which nothing has left for so many checks is given up: about 10 s. */
 const stuckChecks = 10;
 /** A peer that takes a connection and never greets is not of this version, or hangs. */
-const greetWithinMs = 5_000;
+const greetWithinMs = 3_000;
 /** How long a greeted line waits for gossip to reach the other side before it counts as up without it. */
 const gossipGraceMs = 500;
 /** News of peers are collected for so long before they are passed on. */
 const newsDelayMs = 50;
-const rememberDelayMs = 500;
+const rememberDelayMs = 100;
 const goodbyeTimeoutMs = 500;
 const stopTimeoutMs = 3_000;
 
@@ -264,6 +264,10 @@ class Libp2pMesh implements RealMesh {
 
   private opened(connection: Connection): void {
     if (this.stopping) return;
+    if (connection.direction === "outbound") {
+      const address = withoutPeer(connection.remoteAddr.toString());
+      this.dialler.identified(address, connection.remotePeer.toString() as PeerId);
+    }
     const line = this.links.open(connection, this.now());
     if (line !== undefined && this.events !== undefined) this.greet(line);
   }
@@ -466,14 +470,12 @@ class Libp2pMesh implements RealMesh {
   }
 
   private async dial(address: string, peer: PeerId | undefined): Promise<DialOutcome> {
-    if (this.stopping) return { kind: "failed" };
+    if (this.stopping) return "failed";
     this.count.add("mesh_dials");
     try {
-      const connection = await this.host.dial(
-        multiaddr(peer === undefined ? address : joinAddress(address, peer)),
-        { signal: AbortSignal.timeout(dialTimeoutMs) },
-      );
-      return { kind: "linked", peer: connection.remotePeer.toString() as PeerId };
+      const target = multiaddr(peer === undefined ? address : joinAddress(address, peer));
+      await this.host.dial(target, { signal: AbortSignal.timeout(dialTimeoutMs) });
+      return "linked";
     } catch (error) {
       this.count.add("mesh_dials_failed");
       return this.dialFailure(address, error);
@@ -482,14 +484,13 @@ class Libp2pMesh implements RealMesh {
 
   private dialFailure(address: string, error: unknown): DialOutcome {
     const { name, message } = error instanceof Error ? error : { name: "", message: String(error) };
-    if (name === "InvalidPeerIdError") return { kind: "self" };
-    if (error instanceof Error && "code" in error && error.code === "ECONNREFUSED")
-      return { kind: "refused" };
+    if (name === "InvalidPeerIdError") return "self";
+    if (error instanceof Error && "code" in error && error.code === "ECONNREFUSED") return "refused";
     if (name === "EncryptionFailedError" && message.includes("Protocol selection failed")) {
       this.refusals.turnedAway(address);
     }
     this.options.log.debug("a dial failed", { address, why: message });
-    return { kind: "failed" };
+    return "failed";
   }
 
   // ---------------------------------------------------------------------------------------------- end

@@ -34,7 +34,7 @@ export function parseAddress(text: string): NamedAddress {
   if (port < 1 || port > 65_535) throw bad("a port is a number from 1 to 65535");
   if (bracketed !== undefined && !isIPv6(bracketed)) throw bad("only IPv6 addresses stand in brackets");
   if (isIPv4(host)) return { address: `/ip4/${host}/tcp/${port}`, peer: undefined };
-  if (isIPv6(host)) return { address: `/ip6/${host}/tcp/${port}`, peer: undefined };
+  if (isIPv6(host)) return { address: multiaddr(`/ip6/${host}/tcp/${port}`).toString(), peer: undefined };
   if (!/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$/i.test(host)) throw bad("that is no host name");
   return { address: `/dns/${host}/tcp/${port}`, peer: undefined };
 }
@@ -43,8 +43,10 @@ export function parseAddress(text: string): NamedAddress {
 export function splitAddress(text: string): NamedAddress | undefined {
   const [address, peer, ...more] = text.split("/p2p/");
   if (address === undefined || more.length > 0 || !isDialable(address)) return undefined;
-  if (peer === undefined) return { address, peer };
-  return isPeerId(peer) ? { address, peer } : undefined;
+  // As libp2p writes it, so that equal addresses are equal texts.
+  const written = multiaddr(address).toString();
+  if (peer === undefined) return { address: written, peer };
+  return isPeerId(peer) ? { address: written, peer } : undefined;
 }
 
 export function joinAddress(address: string, peer: PeerId): string {

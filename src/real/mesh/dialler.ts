@@ -26,13 +26,8 @@ export function redialWaitMs(failures: number, chance: number): number {
   return wait * (0.8 + 0.4 * chance);
 }
 
-export type DialOutcome =
-  | { kind: "linked"; peer: PeerId }
-  /** the address leads to this very peer */
-  | { kind: "self" }
-  /** the host says that nobody listens there */
-  | { kind: "refused" }
-  | { kind: "failed" };
+/** `self`: the address leads to this very peer; `refused`: the host says that nobody listens there. */
+export type DialOutcome = "linked" | "self" | "refused" | "failed";
 
 export interface DiallerDoors {
   clock: Clock;
@@ -89,6 +84,14 @@ export class Dialler {
 
   name(address: string): void {
     if (!this.named.has(address)) this.named.set(address, this.target(undefined, address, 0));
+  }
+
+  /** Somebody was reached at this address: if it is a named one, it is known now whose it is. */
+  identified(address: string, peer: PeerId): void {
+    const target = this.named.get(address);
+    if (target === undefined || target.peer === peer) return;
+    target.peer = peer;
+    this.doors.resolved(address, peer);
   }
 
   /** A peer that should be there; `news` = it was just heard of, or is said to be elsewhere now. */
@@ -188,12 +191,8 @@ export class Dialler {
 
   private async dialNamed(target: Target, address: string): Promise<boolean> {
     const outcome = await this.doors.dial(address, undefined);
-    if (outcome.kind === "self") target.peer = this.doors.self;
-    if (outcome.kind === "linked") {
-      target.peer = outcome.peer;
-      this.doors.resolved(address, outcome.peer);
-    }
-    return outcome.kind === "linked" || outcome.kind === "self";
+    if (outcome === "self") target.peer = this.doors.self;
+    return outcome === "linked" || outcome === "self";
   }
 
   private async dialPeer(target: Target): Promise<boolean> {
@@ -208,8 +207,8 @@ export class Dialler {
       // One after the other, so that the peer is not reached twice.
       // oxlint-disable-next-line no-await-in-loop
       const outcome = await this.doors.dial(address, peer);
-      if (outcome.kind === "linked") return true;
-      if (outcome.kind === "refused" && proven.includes(address)) isRefused = true;
+      if (outcome === "linked") return true;
+      if (outcome === "refused" && proven.includes(address)) isRefused = true;
     }
     if (this.doors.isConnected(peer)) return true;
     if (isRefused && target.refusals !== undefined && this.running) {

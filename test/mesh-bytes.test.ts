@@ -1,0 +1,265 @@
+/** Garbage on the mesh's port: from strangers, and from a member that does not keep to the protocol. */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { describe, test } from "node:test";
+import { noise } from "@libp2p/noise";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import { multiaddr } from "@multiformats/multiaddr";
+import fc from "fast-check";
+import { createLibp2p } from "libp2p";
+import { clusterFingerprint, generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
+import { FrameReader, toFrame } from "../src/real/mesh/frames.ts";
+import { decodeGreeting, encodeGreeting } from "../src/real/mesh/greeting.ts";
+import { createHost, type Host } from "../src/real/mesh/host.ts";
+import type { RealMesh } from "../src/real/mesh.ts";
+import { messageCapBytes } from "../src/schema/message.ts";
+import type { Report } from "./contract-mesh.ts";
+import { openTestMesh, startReporting, stopped, until } from "./mesh-world.ts";
+
+const clusterKey = generateClusterKey();
+
+interface Member {
+  mesh: RealMesh;
+  reports: Report[];
+  port: number;
+  counter: (name: string) => number;
+}
+
+async function open(bootstrap: readonly string[]): Promise<{ mesh: RealMesh; reports: Report[] }> {
+  const mesh = await openTestMesh({ peerKey: generatePeerKey(), clusterKey, bootstrap, remembered: [] });
+  const reports: Report[] = [];
+  startReporting(mesh, (report) => reports.push(report));
+  return { mesh, reports };
+}
+
+/** A good peer; after the attack another one must still be able to join it. */
+async function withMember(attack: (member: Member) => Promise<void>): Promise<void> {
+  const { mesh, reports } = await open([]);
+  const port = Number(mesh.addresses()[0]?.split("/")[4]);
+  const opened = [mesh];
+  try {
+    await attack({ mesh, reports, port, counter: (name) => mesh.counters()[name] ?? 0 });
+    const friend = await open([`127.0.0.1:${port}`]);
+    opened.push(friend.mesh);
+    await until("a friend can still join", () => friend.reports.some(({ kind }) => kind === "up"));
+  } finally {
+    await Promise.all(opened.map((one) => stopped(one)));
+  }
+}
+
+function ended(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve());
+  });
+}
+
+describe("a stranger on the port", () => {
+  const openings: [string, Uint8Array][] = [
+    ["random bytes", randomBytes(4_096)],
+    ["a web request", Buffer.from("GET / HTTP/1.1\r\nHost: cicada\r\n\r\n")],
+    ["an endless length", Buffer.alloc(4_096, 0xff)],
+    [
+      "a long name of a protocol",
+      Buffer.concat([
+        Buffer.from([0x13]),
+        Buffer.from("/multistream/1.0.0\n"),
+        Buffer.from([0xff, 0xff, 0x7f]),
+        Buffer.alloc(300_000, 97),
+      ]),
+    ],
+    ["zeroes", Buffer.alloc(300_000)],
+  ];
+  for (const [title, bytes] of openings) {
+    test(`that sends ${title} is dropped and counted`, () =>
+      withMember(async ({ port, counter, reports }) => {
+        const socket = connect(port, "127.0.0.1");
+        socket.end(bytes);
+        await ended(socket);
+        await until("it is counted", () => counter("mesh_handshakes_refused") === 1);
+        assert.deepEqual(reports, []);
+      }));
+  }
+
+  test("that says nothing, 300 times over, keeps nobody out", () =>
+    withMember(async ({ port, counter }) => {
+      const sockets = Array.from({ length: 300 }, () => connect(port, "127.0.0.1"));
+      const ends = sockets.map((socket) => ended(socket));
+      await Promise.race([
+        Promise.all(ends),
+        until("they are there", () => sockets.every(({ pending }) => !pending)),
+      ]);
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(ends);
+      assert.equal(counter("mesh_handshakes_refused"), 0);
+    }));
+
+  test("that knows the fingerprint but not the key does not get in", () =>
+    withMember(async ({ port, reports }) => {
+      const makeNoise = noise({ prologueBytes: randomBytes(32) });
+      const stranger = await createLibp2p({
+        transports: [tcp()],
+        streamMuxers: [yamux()],
+        connectionEncrypters: [
+          (components) => {
+            const inner = makeNoise(components);
+            return {
+              protocol: `/cicada/noise/1/${clusterFingerprint(clusterKey)}`,
+              secureInbound: (connection, options) => inner.secureInbound(connection, options),
+              secureOutbound: (connection, options) => inner.secureOutbound(connection, options),
+            };
+          },
+        ],
+      });
+      try {
+        await assert.rejects(stranger.dial(multiaddr(`/ip4/127.0.0.1/tcp/${port}`)));
+        assert.deepEqual(reports, []);
+      } finally {
+        await stranger.stop();
+      }
+    }));
+});
+
+/** It has the key and speaks libp2p, and does with its streams as it likes. */
+const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
+  withMember(async (member) => {
+    const rogue = await createHost({
+      peerKey: generatePeerKey(),
+      clusterKey,
+      listen: [],
+      announce: [],
+      mdns: false,
+      gater: {},
+    });
+    await rogue.start();
+    try {
+      await attack(member, rogue);
+    } finally {
+      await rogue.stop();
+    }
+  });
+
+const dial = (rogue: Host, { port }: Member, protocol: string) =>
+  rogue.dialProtocol(multiaddr(`/ip4/127.0.0.1/tcp/${port}`), `/cicada/${protocol}/1`);
+
+const received = ({ reports }: Member): string[] =>
+  reports.flatMap((report) => (report.kind === "received" ? [Buffer.from(report.bytes).toString()] : []));
+
+describe("a member that does not keep to the protocol", () => {
+  test("loses the stream on which a frame is too long; what came before it is kept, and a new stream works", () =>
+    withRogue(async (member, rogue) => {
+      const stream = await dial(rogue, member, "sync");
+      stream.send(toFrame(Buffer.from("good")));
+      await until("the good one is there", () => received(member).length === 1);
+      const header = Buffer.alloc(4);
+      header.writeUInt32BE(messageCapBytes + 1);
+      const isReset = new Promise<void>((resolve) => {
+        stream.addEventListener("close", () => resolve());
+      });
+      stream.send(header);
+      await isReset;
+      assert.equal(member.counter("mesh_frames_oversized"), 1);
+      const again = await dial(rogue, member, "sync");
+      again.send(toFrame(Buffer.from("again")));
+      await until("the new stream works", () => received(member).length === 2);
+      assert.deepEqual(received(member), ["good", "again"]);
+    }));
+
+  test("may end in the middle of a frame; that is counted and nothing else", () =>
+    withRogue(async (member, rogue) => {
+      const stream = await dial(rogue, member, "ask");
+      stream.send(toFrame(Buffer.from("cut off")).subarray(0, 6));
+      await stream.close();
+      await until("it is counted", () => member.counter("mesh_frames_torn") === 1);
+      assert.deepEqual(received(member), []);
+    }));
+
+  test("may send a greeting that makes no sense; it is counted", () =>
+    withRogue(async (member, rogue) => {
+      const stream = await dial(rogue, member, "peers");
+      const nobody = peerIdOf(generatePeerKey());
+      const senseless = [
+        randomBytes(100),
+        Buffer.from("{}"),
+        Buffer.from('{"kind":"hello"}'),
+        Buffer.from('{"kind":"hello","self":["x",1,[]],"others":[]}'),
+        // of another peer
+        encodeGreeting({ kind: "hello", self: { peer: nobody, since: 1, addresses: [] }, others: [] }),
+      ];
+      for (const bytes of senseless) stream.send(toFrame(bytes));
+      await until("all are counted", () => member.counter("mesh_frames_garbled") === senseless.length);
+      assert.deepEqual(member.mesh.known(), []);
+    }));
+
+  test("can't hold more than a few streams of one protocol open", () =>
+    withRogue(async (member, rogue) => {
+      const streams = await Promise.allSettled(Array.from({ length: 20 }, () => dial(rogue, member, "log")));
+      const alive = streams.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+      await until("the rest was reset", () => alive.filter(({ status }) => status === "open").length <= 4);
+    }));
+
+  test("is let go when it never greets", () =>
+    withRogue(async (member, rogue) => {
+      const connection = await rogue.dial(multiaddr(`/ip4/127.0.0.1/tcp/${member.port}`));
+      await until("it was dropped", () => connection.status !== "open", 8_000);
+      assert.deepEqual(member.reports, []);
+    }));
+});
+
+describe("frames", () => {
+  test("come out as they went in, however the stream was cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 }),
+        fc.infiniteStream(fc.integer({ min: 1, max: 90 })),
+        (messages, cuts) => {
+          const stream = Buffer.concat(messages.map((message) => toFrame(message)));
+          const reader = new FrameReader();
+          const read: Uint8Array[] = [];
+          let at = 0;
+          for (const length of cuts) {
+            if (at >= stream.length) break;
+            read.push(...(reader.read(stream.subarray(at, at + length)) ?? assert.fail("refused")));
+            at += length;
+          }
+          assert.deepEqual(read, messages);
+          assert.equal(reader.isTorn, false);
+        },
+      ),
+    );
+  });
+
+  test("that are too long are refused by their length alone", () => {
+    const header = Buffer.alloc(4);
+    header.writeUInt32BE(messageCapBytes + 1);
+    assert.equal(new FrameReader().read(header), undefined);
+    header.writeUInt32BE(messageCapBytes);
+    assert.deepEqual(new FrameReader().read(header), []);
+  });
+});
+
+test("any bytes either are a greeting or are none", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.uint8Array(),
+        fc.json().map((text) => Buffer.from(text)),
+      ),
+      (bytes) => {
+        decodeGreeting(bytes);
+      },
+    ),
+  );
+  const peer = peerIdOf(generatePeerKey());
+  const self = { peer, since: 7, addresses: ["/ip4/10.0.0.1/tcp/1"] };
+  const hello = { kind: "hello", self, others: [self] } as const;
+  assert.deepEqual(decodeGreeting(encodeGreeting(hello)), hello);
+  const mixed = JSON.stringify({
+    kind: "hello",
+    self: [peer, 7, ["/ip4/10.0.0.1/tcp/1", "/tcp/1", 5, "x"]],
+    others: [[peer, -1, []], [peer, 7, ["/ip4/10.0.0.1/tcp/1"]], 9],
+  });
+  assert.deepEqual(decodeGreeting(Buffer.from(mixed)), hello);
+});

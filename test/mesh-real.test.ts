@@ -1,0 +1,292 @@
+/** The mesh on libp2p: what every mesh must do, and what only the real one can be asked. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { multiaddr } from "@multiformats/multiaddr";
+import fc from "fast-check";
+import { CicadaError } from "../src/errors.ts";
+import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
+import { joinAddress, parseAddress, sortForDialling, splitAddress } from "../src/real/mesh/addresses.ts";
+import { AddressBook } from "../src/real/mesh/book.ts";
+import { redialWaitMs } from "../src/real/mesh/dialler.ts";
+import { createHost } from "../src/real/mesh/host.ts";
+import type { RealMesh } from "../src/real/mesh.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { meshContract, type Report } from "./contract-mesh.ts";
+import {
+  freePorts,
+  type LifeOptions,
+  type LoggedLine,
+  makeRealWorld,
+  openTestMesh,
+  pass,
+  startReporting,
+  stopped,
+  until,
+} from "./mesh-world.ts";
+
+meshContract("real", makeRealWorld);
+
+const clusterKey = generateClusterKey();
+
+interface TestPeer {
+  id: PeerId;
+  mesh: RealMesh;
+  reports: Report[];
+  lines: LoggedLine[];
+}
+
+/** Runs with peers that are stopped in the end, whatever happens. */
+async function withPeers(
+  run: (open: (options?: Partial<LifeOptions>) => Promise<TestPeer>) => Promise<void>,
+): Promise<void> {
+  const meshes: RealMesh[] = [];
+  try {
+    await run(async (options = {}) => {
+      const lines: LoggedLine[] = [];
+      const life = { peerKey: generatePeerKey(), clusterKey, bootstrap: [], remembered: [], ...options };
+      const mesh = await openTestMesh(life, undefined, lines);
+      meshes.push(mesh);
+      const reports: Report[] = [];
+      startReporting(mesh, (report) => reports.push(report));
+      return { id: peerIdOf(life.peerKey), mesh, reports, lines };
+    });
+  } finally {
+    await Promise.all(meshes.map((mesh) => stopped(mesh)));
+  }
+}
+
+const portOf = (mesh: RealMesh): string => mesh.addresses()[0]?.split("/")[4] ?? assert.fail("no address");
+const isError = (code: string) => (error: unknown) => error instanceof CicadaError && error.code === code;
+const linksOf = (peer: TestPeer): Report[] =>
+  peer.reports.filter(({ kind }) => kind === "up" || kind === "down");
+
+describe("a wrong cluster key", () => {
+  test("is refused within milliseconds, and both sides say why", () =>
+    withPeers(async (open) => {
+      const member = await open();
+      const startedAt = performance.now();
+      const stranger = await open({
+        clusterKey: generateClusterKey(),
+        bootstrap: [`127.0.0.1:${portOf(member.mesh)}`],
+      });
+      await until("both have said it", () => member.lines.length > 0 && stranger.lines.length > 0, 2_000);
+      assert.ok(performance.now() - startedAt < 1_000);
+      const [inside] = member.lines;
+      const [outside] = stranger.lines;
+      assert.equal(inside?.level, "warn");
+      assert.match(inside?.message ?? "", /another cluster key/);
+      assert.match(String(inside?.fields["theirs"]), /^[0-9a-f]{16}$/);
+      assert.notEqual(inside?.fields["theirs"], inside?.fields["cluster"]);
+      assert.match(outside?.message ?? "", /another cluster key/);
+      assert.deepEqual([...linksOf(member), ...linksOf(stranger)], []);
+    }));
+
+  test("can't be retried into a crash, nor into a flood of log lines", () =>
+    withPeers(async (open) => {
+      const member = await open();
+      const address = multiaddr(`/ip4/127.0.0.1/tcp/${portOf(member.mesh)}`);
+      const stranger = await createHost({
+        peerKey: generatePeerKey(),
+        clusterKey: generateClusterKey(),
+        listen: [],
+        announce: [],
+        mdns: false,
+        gater: {},
+      });
+      await stranger.start();
+      for (let round = 0; round < 10; round++) {
+        const dials = Array.from({ length: 20 }, () =>
+          // An id that nobody has, or libp2p would make one dial of all.
+          stranger.dial(address.encapsulate(`/p2p/${peerIdOf(generatePeerKey())}`)),
+        );
+        // oxlint-disable-next-line no-await-in-loop -- round after round
+        const outcomes = await Promise.allSettled(dials);
+        assert.ok(outcomes.every(({ status }) => status === "rejected"));
+      }
+      await stranger.stop();
+      const refused = () => member.mesh.counters()["mesh_handshakes_refused"] ?? 0;
+      await until("all were refused", () => refused() === 200);
+      assert.equal(member.lines.length, 1);
+      const friend = await open({ bootstrap: [`127.0.0.1:${portOf(member.mesh)}`] });
+      await until("a friend is in", () => linksOf(friend).length === 1 && linksOf(member).length === 1);
+    }));
+});
+
+describe("finding", () => {
+  test("six peers that all dial each other at once are linked once each, without a break", () =>
+    withPeers(async (open) => {
+      const ports = await freePorts(6);
+      const bootstrap = ports.map((port) => `127.0.0.1:${port}`);
+      const peers = await Promise.all(ports.map((port) => open({ port, bootstrap })));
+      await until("a full mesh", () => peers.every((peer) => linksOf(peer).length >= peers.length - 1));
+      await pass(1_000);
+      for (const peer of peers) {
+        assert.equal(linksOf(peer).length, peers.length - 1, JSON.stringify(linksOf(peer)));
+        assert.ok(linksOf(peer).every(({ kind }) => kind === "up"));
+        assert.equal(peer.mesh.unresolved(), 0);
+      }
+    }));
+
+  test("a peer that finds itself at a named address ignores it", () =>
+    withPeers(async (open) => {
+      const [port = 0] = await freePorts(1);
+      const peer = await open({ port, bootstrap: [`127.0.0.1:${port}`] });
+      assert.equal(peer.mesh.unresolved(), 1);
+      await until("it has seen that", () => peer.mesh.unresolved() === 0);
+      assert.deepEqual(peer.mesh.known(), []);
+      assert.deepEqual(peer.lines, []);
+    }));
+
+  test("a named address where nobody answers stays unresolved, until somebody does", () =>
+    withPeers(async (open) => {
+      const [port = 0] = await freePorts(1);
+      const waiting = await open({ bootstrap: [`127.0.0.1:${port}`] });
+      await until("it was tried", () => (waiting.mesh.counters()["mesh_dials_failed"] ?? 0) > 0);
+      assert.equal(waiting.mesh.unresolved(), 1);
+      const late = await open({ port });
+      await until("they are linked", () => linksOf(waiting).length === 1 && linksOf(late).length === 1);
+      assert.equal(waiting.mesh.unresolved(), 0);
+      assert.deepEqual(waiting.mesh.known(), [late.id]);
+    }));
+
+  test("an address with another peer's id leads nowhere, and the true one is not disturbed", () =>
+    withPeers(async (open) => {
+      const there = await open();
+      const wrong = `/ip4/127.0.0.1/tcp/${portOf(there.mesh)}/p2p/${peerIdOf(generatePeerKey())}`;
+      const here = await open({ bootstrap: [wrong] });
+      await until("it was tried", () => (here.mesh.counters()["mesh_dials_failed"] ?? 0) > 1);
+      assert.deepEqual(linksOf(there), []);
+      assert.equal(here.mesh.known().length, 1);
+    }));
+
+  test("a port that is taken, and an address that is none, are clear errors", () =>
+    withPeers(async (open) => {
+      const first = await open();
+      await assert.rejects(open({ port: Number(portOf(first.mesh)) }), isError("PORT_IN_USE"));
+      await assert.rejects(open({ bootstrap: ["not an address"] }), isError("USAGE"));
+      await assert.rejects(open({ peerKey: new Uint8Array(3) }), isError("BAD_KEY"));
+    }));
+});
+
+describe("addresses", () => {
+  const id = peerIdOf(generatePeerKey());
+  const cases: [string, string, PeerId | undefined][] = [
+    ["10.0.0.5", "/ip4/10.0.0.5/tcp/7401", undefined],
+    ["10.0.0.5:80", "/ip4/10.0.0.5/tcp/80", undefined],
+    ["a.example.org", "/dns/a.example.org/tcp/7401", undefined],
+    ["a.example.org:7411", "/dns/a.example.org/tcp/7411", undefined],
+    ["localhost:7411", "/dns/localhost/tcp/7411", undefined],
+    ["::1", "/ip6/::1/tcp/7401", undefined],
+    ["[fd00::5]:99", "/ip6/fd00::5/tcp/99", undefined],
+    ["/dns4/b/tcp/1", "/dns4/b/tcp/1", undefined],
+    [`/ip4/10.0.0.5/tcp/7401/p2p/${id}`, "/ip4/10.0.0.5/tcp/7401", id],
+  ];
+  for (const [text, address, peer] of cases) {
+    test(`${text} is understood`, () => {
+      assert.deepEqual(parseAddress(text), { address, peer });
+    });
+  }
+
+  for (const bad of [
+    "",
+    ":80",
+    "a:b",
+    "a:0",
+    "a:70000",
+    "[a]:1",
+    "a b",
+    "/ip4/1.2.3.4/udp/1",
+    "/tcp/1",
+    "/x",
+  ]) {
+    test(`${JSON.stringify(bad)} is refused`, () => {
+      assert.throws(
+        () => parseAddress(bad),
+        (error) => error instanceof CicadaError && error.code === "USAGE",
+      );
+    });
+  }
+
+  test("any text either is an address or is refused in words", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          return parseAddress(text).address.startsWith("/");
+        } catch (error) {
+          return error instanceof CicadaError;
+        }
+      }),
+    );
+  });
+
+  test("loopback is tried last, unless the peer lives on this host", () => {
+    const far = ["/ip4/127.0.0.1/tcp/1", "/ip4/192.0.2.7/tcp/1"];
+    assert.deepEqual(sortForDialling(far), far.toReversed());
+  });
+
+  test("only addresses of Ed25519 peers are taken", () => {
+    const address = "/ip4/10.0.0.5/tcp/1";
+    assert.deepEqual(splitAddress(joinAddress(address, id)), { address, peer: id });
+    assert.equal(splitAddress(`${address}/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N`), undefined);
+  });
+});
+
+const at = (port: number) => [`/ip4/10.0.0.1/tcp/${port}`];
+
+describe("the address book", () => {
+  const self = peerIdOf(generatePeerKey());
+  const a = peerIdOf(generatePeerKey());
+  const b = peerIdOf(generatePeerKey());
+
+  test("of two lists the later one counts, whoever passes it on", () => {
+    const book = new AddressBook(self, 1_000);
+    assert.ok(book.hearFromAnother({ peer: a, since: 5, addresses: at(5) }));
+    assert.ok(!book.hearFromAnother({ peer: a, since: 4, addresses: at(4) }));
+    assert.ok(book.hearFromAnother({ peer: a, since: 6, addresses: at(6) }));
+    assert.deepEqual(book.addressesOf(a).others, at(6));
+  });
+
+  test("what a peer says of itself counts, even if its clock was set back", () => {
+    const book = new AddressBook(self, 1_000);
+    book.hearFromAnother({ peer: a, since: 900, addresses: at(5) });
+    assert.ok(book.hearFromItself({ peer: a, since: 10, addresses: at(7) }));
+    assert.deepEqual(book.addressesOf(a).others, at(7));
+    assert.ok(!book.hearFromAnother({ peer: a, since: 900, addresses: at(5) }));
+  });
+
+  test("a peer that finds others holding a later list of its own addresses overrules it", () => {
+    const book = new AddressBook(self, 1_000);
+    assert.ok(book.hearFromAnother({ peer: self, since: 2_000, addresses: at(1) }));
+    assert.equal(book.ownEntry(at(2)).since, 2_001);
+    assert.ok(!book.hearFromAnother(book.ownEntry(at(2))));
+    assert.deepEqual(book.peers(), []);
+  });
+
+  test("a refusal only counts where the peer was reached in its present life", () => {
+    const book = new AddressBook(self, 1_000);
+    book.hearFromItself({ peer: a, since: 1, addresses: at(1) });
+    book.prove(a, { host: "10.0.0.1" });
+    assert.deepEqual(book.addressesOf(a), { proven: at(1), others: [] });
+    book.hearFromItself({ peer: a, since: 2, addresses: at(2) });
+    assert.deepEqual(book.addressesOf(a), { proven: [], others: at(2) });
+  });
+
+  test("what is remembered is found again, and the word of nobody is not passed on", () => {
+    const book = new AddressBook(self, 1_000);
+    book.hearFromItself({ peer: a, since: 1, addresses: at(1) });
+    book.name(b, "/dns/b/tcp/1");
+    const later = new AddressBook(self, 2_000);
+    later.recall(book.toRemember().map((text) => splitAddress(text) ?? assert.fail(text)));
+    assert.deepEqual(later.addressesOf(a).others, at(1));
+    assert.deepEqual(later.others(), []);
+  });
+});
+
+test("redials wait longer each time, from 0.25 s to 5 s, and are spread out", () => {
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6, 100].map((failures) => redialWaitMs(failures, 0.5)),
+    [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000],
+  );
+  assert.equal(redialWaitMs(1, 0), 200);
+  assert.ok(redialWaitMs(9, 0.999) <= 6_000);
+});

@@ -24,7 +24,8 @@ export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart 
   const check = Compile(schema);
   const known = "properties" in schema ? (schema.properties as Record<string, TSchema>) : {};
   return (sent: unknown) => {
-    const value = httpPart === "body" ? sent : readTexts(known, sent);
+    // No body is an empty one: most calls that take a body need nothing in it.
+    const value = httpPart === "body" ? (sent ?? {}) : readTexts(known, sent);
     if (check.Check(value)) return { value };
     const faults: readonly Fault[] = check.Errors(value);
     return {
@@ -41,20 +42,44 @@ export const noCheck: FastifySchemaCompiler<TSchema> = (part) =>
   part.httpPart === "body" ? (value: unknown) => ({ value }) : compileCheck(part);
 
 function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
-  // typebox tells of an unknown name twice: as this, and as a schema that lets nothing pass.
-  if (fault.keyword === "boolean") return [];
-  if (fault.keyword !== "additionalProperties") {
-    return [{ pointer: fault.instancePath, message: fault.message }];
+  const { keyword, instancePath, message, params } = fault;
+  switch (keyword) {
+    // typebox tells of an unknown name twice: as this, and as a schema that lets nothing pass.
+    case "boolean":
+      return [];
+    case "additionalProperties": {
+      const what = httpPart === "querystring" ? "parameter" : "field";
+      return namesIn(params, "additionalProperties").map((name) => ({
+        pointer: `${instancePath}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`,
+        message: `unknown ${what}${instancePath === "" ? sayKnown(name, Object.keys(known)) : ""}`,
+      }));
+    }
+    case "required":
+      return namesIn(params, "requiredProperties").map((name) => ({
+        pointer: `${instancePath}/${name}`,
+        message: "is missing",
+      }));
+    case "enum":
+      return [{ pointer: instancePath, message: `must be ${namesIn(params, "allowedValues").join(" or ")}` }];
+    case "pattern": {
+      const description = descriptionOf(known[instancePath.slice(1)]);
+      return [
+        { pointer: instancePath, message: description === undefined ? message : `must be ${description}` },
+      ];
+    }
+    default:
+      return [{ pointer: instancePath, message }];
   }
-  const names: readonly unknown[] =
-    "additionalProperties" in fault.params && Array.isArray(fault.params.additionalProperties)
-      ? fault.params.additionalProperties
-      : [];
-  const what = httpPart === "querystring" ? "parameter" : "field";
-  return names.map((name) => ({
-    pointer: `${fault.instancePath}/${String(name).replaceAll("~", "~0").replaceAll("/", "~1")}`,
-    message: `unknown ${what}${fault.instancePath === "" ? sayKnown(String(name), Object.keys(known)) : ""}`,
-  }));
+}
+
+function namesIn(params: object, name: string): string[] {
+  const found: unknown = Object.entries(params).find(([key]) => key === name)?.[1];
+  return Array.isArray(found) ? found.map(String) : [];
+}
+
+function descriptionOf(schema: TSchema | undefined): string | undefined {
+  const said = schema !== undefined && "description" in schema ? schema.description : undefined;
+  return typeof said === "string" ? said : undefined;
 }
 
 function sayKnown(name: string, known: readonly string[]): string {

@@ -4,12 +4,42 @@
  */
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
+import type { FastifySchema } from "fastify";
+import { Type } from "typebox";
+import { errorTable } from "../errors.ts";
 import type { Api, ApiOptions } from "./options.ts";
 
 /** As strict as the page's; icons of the documentation are data URLs inside its style sheet. */
 const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const Problem = {
+  description: "a refusal",
+  content: {
+    "application/problem+json": {
+      schema: Type.Object({
+        type: Type.String({ description: "urn:cicada:error:CODE" }),
+        title: Type.String(),
+        status: Type.Integer(),
+        code: Type.Enum(Object.keys(errorTable)),
+        detail: Type.String(),
+        hint: Type.String({ description: "what to do about it" }),
+        errors: Type.Optional(
+          Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() }), {
+            description: "each fault, by JSON pointer into the body or the query",
+          }),
+        ),
+      }),
+    },
+  },
+};
+
+/** Every call may be refused, in one form. */
+function withProblem(schema: FastifySchema | undefined): FastifySchema {
+  const responses = typeof schema?.response === "object" ? schema.response : { "2XX": Type.Unknown() };
+  return { ...schema, response: { ...responses, default: Problem } };
+}
 
 /** To be called before the routes that it is to tell of. */
 export function describeRoutes(app: Api, { version }: ApiOptions): void {
@@ -29,6 +59,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       security: [{ token: [] }],
     },
+    transform: ({ schema, url }) => ({ schema: withProblem(schema), url }),
   });
   app.register(swaggerUi, {
     routePrefix: "/docs",

@@ -23,6 +23,12 @@ export const JobParams = Type.Object({ id: AnyJobId });
 export const closed = { additionalProperties: false } as const;
 const tags = ["jobs"];
 
+const Environment = Type.Record(
+  Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
+  Type.String({ maxLength: 32_768 }),
+  { ...closed, description: "added to the job's own, for this run" },
+);
+
 export function jobRoutes(app: Api, { control, decisions }: ApiOptions): void {
   const show = (job: Job) => showJob(job, control, runningJobs(control.view()));
   const accept = (input: unknown): JobSpec => {
@@ -195,21 +201,19 @@ export function jobRoutes(app: Api, { control, decisions }: ApiOptions): void {
         summary: "Run a job now, once",
         params: JobParams,
         querystring: none,
-        body: Type.Optional(
-          Type.Object(
-            {
-              env: JobSpecSchema.properties.env,
-              force: Type.Optional(Type.Boolean({ description: "although it is paused or disabled" })),
-              target: JobSpecSchema.properties.target,
-            },
-            closed,
-          ),
+        body: Type.Object(
+          {
+            env: Type.Optional(Environment),
+            force: Type.Optional(Type.Boolean({ description: "although it is paused or disabled" })),
+            target: JobSpecSchema.properties.target,
+          },
+          closed,
         ),
         response: { 202: Type.Object({ job: Type.String(), tick: Type.String() }) },
       },
     },
     async (request, reply) => {
-      const { env, force, target } = request.body ?? {};
+      const { env, force, target } = request.body;
       const answer = accepted(
         await control.ask({
           kind: "run-job",
@@ -234,21 +238,19 @@ export function jobRoutes(app: Api, { control, decisions }: ApiOptions): void {
         summary: "Keep a job from running, for a while or until it is resumed",
         params: JobParams,
         querystring: none,
-        body: Type.Optional(
-          Type.Object(
-            {
-              note: Type.Optional(Type.String({ maxLength: 1_024 })),
-              until: Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" })),
-            },
-            closed,
-          ),
+        body: Type.Object(
+          {
+            note: Type.Optional(Type.String({ maxLength: 1_024 })),
+            until: Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" })),
+          },
+          closed,
         ),
         response: { 200: JobSchema },
       },
     },
     async (request, reply) => {
       const { id } = request.params;
-      const { note, until: untilText } = request.body ?? {};
+      const { note, until: untilText } = request.body;
       const until = readInstant(untilText, "/until");
       if (until !== undefined && until <= Date.now()) {
         throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "lies in the past" }]);
@@ -275,7 +277,7 @@ export function jobRoutes(app: Api, { control, decisions }: ApiOptions): void {
         summary: "Let a paused job run again; ticks of the pause are not made up for",
         params: JobParams,
         querystring: none,
-        body: nothing,
+        body: none,
         response: { 200: JobSchema },
       },
     },
@@ -288,7 +290,6 @@ export function jobRoutes(app: Api, { control, decisions }: ApiOptions): void {
 }
 
 export const none = Type.Object({}, closed);
-const nothing = Type.Optional(Type.Object({}, closed));
 
 export function noJob(id: string): CicadaError {
   return new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);

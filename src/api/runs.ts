@@ -101,14 +101,14 @@ export function runRoutes(app: Api, { control, decisions }: ApiOptions): void {
         summary: "End a run, wherever it is; 202 means that its peer is told, not that it has ended",
         params: RunParams,
         querystring: none,
-        body: Type.Optional(Type.Object({ reason: Type.Optional(Type.String({ maxLength: 256 })) }, closed)),
+        body: Type.Object({ reason: Type.Optional(Type.String({ maxLength: 256 })) }, closed),
         response: { 202: Type.Object({ run: Type.String() }) },
       },
     },
     async (request, reply) => {
       const { run } = request.params;
       if (parseRunReference(run) === undefined) throw noRun(run);
-      const reason = request.body?.reason ?? "asked";
+      const reason = request.body.reason ?? "asked";
       accepted(await control.ask({ kind: "cancel-run", run, reason, by: request.actor }));
       return reply.code(202).send({ run });
     },

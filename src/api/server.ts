@@ -26,7 +26,7 @@ import { metricRoutes } from "./metrics.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { pageRoutes } from "./page.ts";
 import { peerRoutes } from "./peers.ts";
-import { answerErrors, problemDocument } from "./problems.ts";
+import { answerErrors, problemDocument, sendProblem } from "./problems.ts";
 import { runRoutes } from "./runs.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { Sessions } from "./sessions.ts";
@@ -44,17 +44,26 @@ const socketCap = 1_024;
 /** Answers that are on their way when the peer stops have so long to arrive. */
 const closeLimitMs = 2_000;
 
+/** Longest part of an address. A run's id has at most 128 + 20 + 40 characters, encoded up to three times that. */
+const addressPartCap = 512;
+const unreadable = `the address is badly encoded, or a part of it is longer than ${addressPartCap} characters`;
+
 export function buildApi(options: ApiOptions): Api {
   const onError = answerErrors(options.log);
   const app = fastify({
     bodyLimit: bodyCapBytes,
     requestTimeout: requestLimitMs,
     http: { maxHeaderSize: headerCapBytes, headersTimeout: headersLimitMs },
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: addressPartCap },
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    frameworkErrors: onError,
-    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (_error, _request, reply) => {
+      void sendProblem(
+        reply.header("x-cicada-peer", options.self.id),
+        new CicadaError("BAD_REQUEST", unreadable),
+      );
+    },
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, options.self.id),
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = socketCap;
   app.setErrorHandler(onError);
@@ -68,6 +77,7 @@ export function buildApi(options: ApiOptions): Api {
     contentSecurityPolicy: { useDefaults: false, directives: pagePolicy },
     // Plain HTTP on loopback; behind a TLS proxy it is the proxy's to say.
     strictTransportSecurity: false,
+    xFrameOptions: { action: "deny" },
   });
   app.register(cookie);
   app.register(rateLimit, { global: false });
@@ -127,10 +137,21 @@ function readBodies(app: Api): void {
     ["application/json", "application/merge-patch+json"],
     { parseAs: "string" },
     (request, body, done) => {
-      if (body.length === 0) done(null, undefined);
-      else void parse(request, body.toString(), done);
+      const text = body.toString();
+      if (text === "") done(null, undefined);
+      else void parse(request, text, (error, value) => done(error && badJson(text), value));
     },
   );
+}
+
+/** Where the fault is: fastify's own parser knows, and does not say. */
+function badJson(text: string): CicadaError {
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    return new CicadaError("BAD_JSON", error instanceof Error ? error.message : "it can't be read");
+  }
+  return new CicadaError("BAD_JSON", "it has a key named __proto__ or constructor.prototype");
 }
 
 function closeInTime(app: Api): void {
@@ -139,17 +160,25 @@ function closeInTime(app: Api): void {
   });
 }
 
+const brokenRequests: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: `the headers are longer than ${headerCapBytes} bytes`,
+  ERR_HTTP_REQUEST_TIMEOUT: "the request took too long to arrive",
+};
+
 /** What isn't HTTP, or comes too slowly or with too long a head, before there is a request to answer. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket, peer: string): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify(
-    problemDocument(new CicadaError("BAD_REQUEST", "that is no HTTP request that is served")),
-  );
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+  const detail = brokenRequests[error.code ?? ""] ?? "that is no HTTP request that is served";
+  const body = JSON.stringify(problemDocument(new CicadaError("BAD_REQUEST", detail)));
+  const head = [
+    "HTTP/1.1 400 Bad Request",
+    "Connection: close",
+    "Content-Type: application/problem+json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Cicada-Peer: ${peer}`,
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }

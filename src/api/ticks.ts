@@ -3,7 +3,7 @@
  */
 import { Type } from "typebox";
 import { CicadaError } from "../errors.ts";
-import { TickIdSchema } from "../schema/ids.ts";
+import { tickIdPattern, type TickId } from "../schema/ids.ts";
 import { readInstant } from "./checking.ts";
 import { closed, JobParams, noJob } from "./jobs.ts";
 import type { Api, ApiOptions } from "./options.ts";
@@ -19,6 +19,13 @@ const NextTickSchema = Type.Object({
 });
 
 export const InstantQuery = Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" }));
+
+const AnyTick = Type.Unsafe<TickId>(
+  Type.String({
+    pattern: tickIdPattern,
+    description: "a tick as the lists show it, such as 2026-11-20T02:00:00Z",
+  }),
+);
 
 export function tickRoutes(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
@@ -87,7 +94,7 @@ export function tickRoutes(app: Api, { control, decisions }: ApiOptions): void {
         tags: ["ticks"],
         summary: "Why one tick ran where it ran, or did not run",
         params: JobParams,
-        querystring: Type.Object({ tick: TickIdSchema }, closed),
+        querystring: Type.Object({ tick: AnyTick }, closed),
         response: { 200: TickSchema },
       },
     },

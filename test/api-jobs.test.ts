@@ -1,0 +1,385 @@
+/** The job table over HTTP: what a client writes, reads, and is refused. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { JobId, TickId } from "../src/schema/ids.ts";
+import { call, fakeApi, type FakeApi } from "./fake-api.ts";
+import { otherId, selfId } from "./fake-control.ts";
+
+const spec = { id: "backup", schedule: "0 2 * * *", timezone: "Europe/Berlin", command: "tar czf /b /home" };
+
+async function create(fake: FakeApi, change: Record<string, unknown> = {}) {
+  return call(fake, { method: "POST", url: "/v1/jobs", body: { ...spec, ...change } });
+}
+
+test("a created job is answered with 201, its address, an ETag, and what was written plus read-only fields", async () => {
+  const fake = fakeApi();
+  const made = await create(fake);
+  assert.equal(made.statusCode, 201);
+  assert.equal(made.headers["location"], "/v1/jobs/backup");
+  assert.equal(made.headers["etag"], '"r1"');
+  const { createdAt, updatedAt, nextTick, ...rest } = made.json();
+  assert.equal(new Date(createdAt).toISOString(), createdAt);
+  assert.equal(updatedAt, createdAt);
+  assert.match(nextTick, /^\d{4}-\d\d-\d\dT0[01]:00:00Z$/);
+  assert.deepEqual(rest, {
+    ...spec,
+    revision: "r1",
+    updatedBy: "admin@alpha",
+    paused: null,
+    nextPeer: { id: selfId, name: "alpha" },
+    lastRun: null,
+    state: "scheduled",
+    problems: [],
+  });
+  const read = await call(fake, { url: "/v1/jobs/backup" });
+  assert.deepEqual(read.json(), made.json());
+  assert.equal(read.headers["etag"], '"r1"');
+});
+
+test("a taken id is 409, unless update=true says to replace", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const again = await create(fake);
+  assert.equal(again.statusCode, 409);
+  assert.equal(again.json().code, "JOB_EXISTS");
+  const url = "/v1/jobs?update=true";
+  const update = await call(fake, { method: "POST", url, body: { ...spec, command: "ls" } });
+  assert.equal(update.statusCode, 200);
+  assert.equal(update.json().command, "ls");
+});
+
+test("an answered job can be edited and sent back as it is", async () => {
+  const fake = fakeApi();
+  const job = (await create(fake)).json();
+  const put = await call(fake, { method: "PUT", url: "/v1/jobs/backup", body: { ...job, command: "ls" } });
+  assert.equal(put.statusCode, 200);
+  const patch = await call(fake, { method: "PATCH", url: "/v1/jobs/backup", body: put.json() });
+  assert.equal(patch.statusCode, 200);
+  assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, { ...spec, command: "ls" });
+});
+
+test("PUT creates or replaces under the id in the address, which the body need not repeat", async () => {
+  const fake = fakeApi();
+  const { id: _, ...withoutId } = spec;
+  const first = await call(fake, { method: "PUT", url: "/v1/jobs/backup", body: withoutId });
+  assert.equal(first.statusCode, 201);
+  const second = await call(fake, { method: "PUT", url: "/v1/jobs/backup", body: { command: "ls" } });
+  assert.equal(second.statusCode, 200);
+  assert.equal(second.json().schedule, undefined);
+  const other = await call(fake, { method: "PUT", url: "/v1/jobs/other", body: spec });
+  assert.equal(other.json().code, "ID_MISMATCH");
+});
+
+test("PATCH changes what it names, and takes away what it names null", async () => {
+  const fake = fakeApi();
+  await create(fake, { description: "nightly" });
+  const patched = await call(fake, {
+    method: "PATCH",
+    url: "/v1/jobs/backup",
+    body: { timezone: "UTC", description: null },
+    headers: { "content-type": "application/merge-patch+json" },
+  });
+  assert.equal(patched.statusCode, 200);
+  assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, { ...spec, timezone: "UTC" });
+});
+
+test("a change with If-Match is refused when the job has another revision here", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const change = (header: string, method: "PUT" | "PATCH" | "DELETE" = "PATCH") =>
+    call(fake, {
+      method,
+      url: "/v1/jobs/backup",
+      ...(method === "DELETE" ? {} : { body: { command: "ls" } }),
+      headers: { "if-match": header },
+    });
+  for (const method of ["PUT", "PATCH", "DELETE"] as const) {
+    const stale = await change('"r0"', method);
+    assert.equal(stale.statusCode, 412);
+    assert.equal(stale.json().code, "REVISION_CONFLICT");
+  }
+  assert.equal((await change("r1")).statusCode, 400);
+  assert.equal((await change('W/"r1"')).statusCode, 412);
+  assert.equal((await change('"r0", "r1"')).statusCode, 200);
+  assert.equal((await change("*")).statusCode, 200);
+  assert.equal((await change('"r3"', "DELETE")).statusCode, 204);
+  assert.equal((await change("*", "PUT")).statusCode, 412);
+});
+
+test("PUT with If-None-Match: * never replaces", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const headers = { "if-none-match": "*" };
+  const put = await call(fake, { method: "PUT", url: "/v1/jobs/backup", body: spec, headers });
+  assert.equal(put.json().code, "JOB_EXISTS");
+});
+
+test("every fault of a job is named, by JSON pointer, and the nearest field is offered", async () => {
+  const fake = fakeApi();
+  const answer = await create(fake, { comand: "x", timezone: "Mars", schedule: "* * *" });
+  assert.equal(answer.statusCode, 422);
+  assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
+  const problem = answer.json();
+  assert.equal(problem.type, "urn:cicada:error:INVALID_JOB");
+  assert.equal(problem.code, "INVALID_JOB");
+  const pointers = problem.errors.map(({ pointer }: { pointer: string }) => pointer);
+  assert.deepEqual(pointers.toSorted(), ["/comand", "/schedule", "/timezone"]);
+  assert.match(JSON.stringify(problem.errors), /did you mean \\"command\\"/);
+  assert.equal(fake.control.commands.length, 0);
+});
+
+test("a field of a later version is refused with NOT_YET", async () => {
+  const answer = await create(fakeApi(), { retry: { attempts: 3 } });
+  assert.equal(answer.statusCode, 422);
+  assert.equal(answer.json().code, "NOT_YET");
+});
+
+test("a deleted job is gone, and deleting what isn't there is 404", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const gone = await call(fake, { method: "DELETE", url: "/v1/jobs/backup" });
+  assert.equal(gone.statusCode, 204);
+  assert.equal(gone.body, "");
+  for (const method of ["GET", "DELETE"] as const) {
+    const answer = await call(fake, { method, url: "/v1/jobs/backup" });
+    assert.equal(answer.json().code, "JOB_NOT_FOUND");
+  }
+});
+
+test("pause says who, why and until when; resume ends it", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const url = "/v1/jobs/backup/pause";
+  const paused = (await call(fake, { method: "POST", url, body: { note: "disk is full", until } })).json();
+  assert.equal(paused.state, "paused");
+  assert.equal(paused.paused.note, "disk is full");
+  assert.equal(paused.paused.until, until);
+  assert.equal(paused.paused.by, "admin@alpha");
+  const resumed = await call(fake, { method: "POST", url: "/v1/jobs/backup/resume" });
+  assert.equal(resumed.json().paused, null);
+  assert.equal(resumed.json().state, "scheduled");
+});
+
+test("a pause that would end in the past, or at no instant, is refused", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  for (const until of ["2020-01-01T00:00:00Z", "tomorrow", "2026-13-01T00:00:00Z"]) {
+    const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/pause", body: { until } });
+    assert.equal(answer.statusCode, 400, until);
+    assert.equal(answer.json().errors[0].pointer, "/until");
+  }
+});
+
+test("run now is answered with the tick that was ordered; a body is not needed", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/run" });
+  assert.equal(answer.statusCode, 202);
+  assert.equal(answer.json().job, "backup");
+  assert.match(answer.json().tick, /^manual-/);
+  const shown = (await call(fake, { url: "/v1/jobs/backup" })).json();
+  assert.equal(shown.lastRun.tick, answer.json().tick);
+  assert.equal(shown.state, "running");
+});
+
+test("run now passes on its environment, force and peers", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const body = { env: { A: "1" }, force: true, target: { peers: ["bravo"] } };
+  await call(fake, { method: "POST", url: "/v1/jobs/backup/run", body });
+  assert.deepEqual(fake.control.commands.at(-1), {
+    kind: "run-job",
+    id: "backup",
+    env: { A: "1" },
+    force: true,
+    peers: ["bravo"],
+    by: "admin@alpha",
+  });
+});
+
+test("run now of a paused job is refused, and says how to do it all the same", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  await call(fake, { method: "POST", url: "/v1/jobs/backup/pause" });
+  const refused = await call(fake, { method: "POST", url: "/v1/jobs/backup/run" });
+  assert.equal(refused.statusCode, 409);
+  assert.match(refused.json().hint, /force/);
+});
+
+for (const [what, body, pointer] of [
+  ["a variable that is none", { env: { "A=B": "1" } }, "/env/A=B"],
+  ["a peer list that is none", { target: { peers: "bravo" } }, "/target/peers"],
+  ["an unknown field", { forse: true }, "/forse"],
+] as const) {
+  test(`run now with ${what} is refused by name`, async () => {
+    const fake = fakeApi();
+    await create(fake);
+    const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/run", body });
+    assert.equal(answer.statusCode, 400);
+    assert.equal(answer.json().errors[0].pointer, pointer);
+    assert.equal(fake.control.records.length, 0);
+  });
+}
+
+async function ids(fake: FakeApi, query: string): Promise<string[]> {
+  const answer = await call(fake, { url: `/v1/jobs?${query}` });
+  assert.equal(answer.statusCode, 200, answer.body);
+  return answer.json().items.map(({ id }: { id: string }) => id);
+}
+
+test("the list is filtered by group, labels, state and text", async () => {
+  const fake = fakeApi();
+  await create(fake, { id: "a", group: "ops", labels: { team: "db", env: "prod" } });
+  await create(fake, { id: "b", labels: { team: "web" }, description: "Weekly REPORT" });
+  await create(fake, { id: "c", schedule: undefined, command: "make report" });
+  await create(fake, { id: "d", enabled: false });
+  await call(fake, { method: "POST", url: "/v1/jobs/b/pause" });
+  fake.control.quarantined = [{ id: "e", problems: [{ pointer: "/schedule", message: "is no schedule" }] }];
+  for (const [query, expected] of [
+    ["", ["a", "b", "c", "d", "e"]],
+    ["group=ops", ["a"]],
+    ["group=default", ["b", "c", "d"]],
+    ["label=team", ["a", "b"]],
+    ["label=team%3Ddb", ["a"]],
+    ["label=team&label=env=prod", ["a"]],
+    ["label=toString", []],
+    ["state=paused", ["b"]],
+    ["state=disabled", ["d"]],
+    ["state=manual", ["c"]],
+    ["state=invalid", ["e"]],
+    ["q=report", ["b", "c"]],
+    ["q=report&state=manual", ["c"]],
+  ] as const) {
+    assert.deepEqual(await ids(fake, query), expected, query);
+  }
+});
+
+test("an invalid replica is shown with what is wrong, and is not run", async () => {
+  const fake = fakeApi();
+  fake.control.quarantined = [{ id: "bad", problems: [{ pointer: "/schedule", message: "is no schedule" }] }];
+  const answer = await call(fake, { url: "/v1/jobs/bad" });
+  assert.equal(answer.statusCode, 200);
+  assert.equal(answer.json().state, "invalid");
+  assert.deepEqual(answer.json().problems, [{ pointer: "/schedule", message: "is no schedule" }]);
+  const run = await call(fake, { method: "POST", url: "/v1/jobs/bad/run" });
+  assert.equal(run.statusCode, 404);
+});
+
+test("pages hold every job once, in order, whatever order the table has; Link and count go with them", async () => {
+  const fake = fakeApi();
+  const names = ["m", "c", "x", "a", "k", "b", "z", "d", "j", "e", "y"];
+  for (const id of names) await create(fake, { id });
+  const seen: string[] = [];
+  let url = "/v1/jobs?limit=3&group=default";
+  for (let pages = 0; ; pages++) {
+    assert.ok(pages < 5, "the last page says that it is the last");
+    const answer = await call(fake, { url });
+    const { items, nextCursor } = answer.json();
+    assert.equal(answer.headers["x-total-count"], "11");
+    seen.push(...items.map(({ id }: { id: string }) => id));
+    if (nextCursor === null) {
+      assert.equal(answer.headers["link"], undefined);
+      break;
+    }
+    const [, next = ""] = /^<(.*)>; rel="next"$/.exec(String(answer.headers["link"])) ?? [];
+    assert.ok(next.includes(encodeURIComponent(nextCursor)) && next.includes("group=default"));
+    url = next;
+  }
+  assert.deepEqual(seen, names.toSorted());
+});
+
+test("a page of 100 out of 100,000 jobs asks about those 100 alone, and comes fast", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const [one] = fake.control.jobs.values();
+  assert.ok(one !== undefined);
+  for (let i = 0; i < 100_000; i++) {
+    const id = `job-${(i * 7_919) % 100_000}` as JobId;
+    fake.control.jobs.set(id, { ...one, id, spec: { ...one.spec, id } });
+  }
+  const asked = { next: 0, history: 0 };
+  const { next, history } = fake.control;
+  fake.control.next = (id, count) => (asked.next++, next.call(fake.control, id, count));
+  fake.control.history = async (query) => (asked.history++, history.call(fake.control, query));
+  const start = performance.now();
+  const answer = await call(fake, { url: "/v1/jobs" });
+  const ms = performance.now() - start;
+  assert.equal(answer.headers["x-total-count"], "100001");
+  assert.deepEqual(asked, { next: 100, history: 100 });
+  assert.ok(ms < 2_000, `took ${ms} ms`);
+});
+
+test("the next ticks name the runner first and then its fall-backs", async () => {
+  const fake = fakeApi();
+  await create(fake, { schedule: "@hourly" });
+  const answer = await call(fake, { url: "/v1/jobs/backup/next?count=3" });
+  const { items, nextCursor } = answer.json();
+  assert.equal(items.length, 3);
+  assert.equal(nextCursor, null);
+  assert.equal(new Date(items[0].startsAt).getTime(), Date.parse(items[0].tick));
+  assert.deepEqual(items[0].peers, [
+    { id: selfId, name: "alpha", rank: 0 },
+    { id: otherId, name: "bravo", rank: 1 },
+  ]);
+});
+
+test("a past tick is told with its runs and why it went so", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const tick = "2026-11-20T01:00:00Z" as TickId;
+  fake.control.record({ job: "backup" as JobId, tick });
+  fake.control.record({ job: "backup" as JobId, tick, peer: otherId, rank: 1 });
+  fake.control.record({ job: "backup" as JobId, tick: "2026-11-19T01:00:00Z" as TickId });
+  const listed = (await call(fake, { url: "/v1/jobs/backup/ticks?limit=1" })).json();
+  assert.equal(listed.items.length, 1);
+  const story = (await call(fake, { url: `/v1/jobs/backup/why?tick=${tick}` })).json();
+  assert.deepEqual(story, listed.items[0]);
+  assert.equal(story.state, "succeeded");
+  assert.equal(story.duplicate, true);
+  assert.deepEqual(
+    story.runs.map(({ peerName, duplicate }: { peerName: string; duplicate: boolean }) => [
+      peerName,
+      duplicate,
+    ]),
+    [
+      ["alpha", true],
+      ["bravo", true],
+    ],
+  );
+  assert.equal(story.why.length, 2);
+  const rest = (await call(fake, { url: `/v1/jobs/backup/ticks?cursor=${listed.nextCursor}` })).json();
+  assert.equal(rest.items[0].tick, "2026-11-19T01:00:00Z");
+  assert.equal(rest.nextCursor, null);
+});
+
+test("why asks for a tick that is one, and that the job has", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  assert.equal((await call(fake, { url: "/v1/jobs/backup/why" })).json().errors[0].pointer, "/tick");
+  const words = await call(fake, { url: "/v1/jobs/backup/why?tick=yesterday" });
+  assert.match(words.json().detail, /such as 2026-11-20T02:00:00Z/);
+  const none = await call(fake, { url: "/v1/jobs/backup/why?tick=2026-01-01T00:00:00Z" });
+  assert.equal(none.statusCode, 404);
+});
+
+for (const call404 of ["next", "ticks", "runs", "why?tick=2026-01-01T00:00:00Z"]) {
+  test(`GET /v1/jobs/{id}/${call404} of a job that isn't there is JOB_NOT_FOUND`, async () => {
+    const answer = await call(fakeApi(), { url: `/v1/jobs/nope/${call404}` });
+    assert.equal(answer.statusCode, 404);
+    assert.equal(answer.json().code, "JOB_NOT_FOUND");
+  });
+}
+
+test("a preview lists ticks and marks those that daylight saving moves", async () => {
+  const fake = fakeApi();
+  const body = { schedule: "30 2 * * *", timezone: "Europe/Berlin", from: "2026-03-28T12:00:00Z", count: 2 };
+  const answer = await call(fake, { method: "POST", url: "/v1/schedules/preview", body });
+  assert.deepEqual(answer.json().ticks, ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
+  assert.equal(answer.json().marks.length, 1);
+  assert.equal(answer.json().marks[0].mark, "moved");
+  const bad = { schedule: ["0 0 * * *", "61 2 * * *"] };
+  const refused = await call(fake, { method: "POST", url: "/v1/schedules/preview", body: bad });
+  assert.equal(refused.json().code, "INVALID_SCHEDULE");
+  assert.equal(refused.json().errors[0].pointer, "/schedule/1");
+});

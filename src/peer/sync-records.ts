@@ -207,15 +207,16 @@ export class RecordSync {
     theirs: MessageOf<"buckets">,
     now: Now,
   ): void {
+    const buckets = differing(theirs, exchange.mine, this.#firstBucket(now)).filter(
+      (bucket) => !exchange.routine || !this.#large.has(bucket),
+    );
     const wants: Want[] = [];
-    let empty: Want | undefined;
-    for (const bucket of differing(theirs, exchange.mine, this.#firstBucket(now))) {
-      if (exchange.routine && this.#large.has(bucket)) continue;
-      const want: Want = { buckets: [bucket], part: whole, held: -1 };
-      // Of buckets in which this side has nothing, many go into one want; the others each need their list.
-      if (exchange.mine.has(bucket)) wants.push(want);
-      else if (empty !== undefined && empty.buckets.length < bucketsPerWant) empty.buckets.push(bucket);
-      else wants.push((empty = want));
+    for (let end = buckets.length; end > 0; end -= bucketsPerWant) {
+      wants.unshift({
+        buckets: buckets.slice(Math.max(0, end - bucketsPerWant), end),
+        part: whole,
+        held: -1,
+      });
     }
     exchange.wants = wants;
     this.#fetchNext(peer, neighbour, exchange, now);
@@ -252,15 +253,17 @@ export class RecordSync {
     });
   }
 
+  /** Into its buckets, or a single bucket into parts. */
   #splitWant(exchange: Exchange, want: Want, held: number): void {
     exchange.wants?.pop();
+    if (want.buckets.length > 1) {
+      for (const bucket of want.buckets) exchange.wants?.push({ buckets: [bucket], part: whole, held: -1 });
+      return;
+    }
     const parts = Math.ceil((2 * held) / haveCap);
-    for (const bucket of want.buckets) {
-      for (let index = 0; index < parts; index++) {
-        const of = want.part.of * parts;
-        const part = { index: want.part.index + index * want.part.of, of };
-        exchange.wants?.push({ buckets: [bucket], part, held: -1 });
-      }
+    for (let index = 0; index < parts; index++) {
+      const part = { index: want.part.index + index * want.part.of, of: want.part.of * parts };
+      exchange.wants?.push({ buckets: want.buckets, part, held: -1 });
     }
   }
 

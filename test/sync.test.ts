@@ -1,0 +1,258 @@
+/**
+ * Sync between neighbours over a wire that delays, loses and repeats. Time is a number here: the stage moves it on.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { bucketMs } from "../src/core/buckets.ts";
+import { exchangeWindowMs } from "../src/peer/sync-records.ts";
+import type { Message } from "../src/schema/message.ts";
+import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
+import { SyncStage, type Actor } from "./sync-stage.ts";
+import { jobOf, specOf, wallOf } from "./tables.ts";
+
+function put(actor: Actor, id: string, minute: number, owner?: string): Uint8Array {
+  const spec = specOf(id, owner === undefined ? {} : { owner });
+  return actor.table.edit({ kind: "put", spec, by: "ann" }, wallOf(minute));
+}
+
+function assertSame(one: Actor, other: Actor): void {
+  assert.equal(one.table.digest(), other.table.digest());
+  assert.deepEqual(new Map(one.table.jobs()), new Map(other.table.jobs()));
+  assert.deepEqual(new Map(one.disk.records), new Map(other.disk.records));
+  assert.deepEqual(new Map(one.disk.orders), new Map(other.disk.orders));
+}
+
+test("peers that meet have the same table and records within a second, and both are told", () => {
+  const stage = new SyncStage("meet");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  for (const id of ["x", "y"]) put(a, id, 1);
+  put(b, "z", 2);
+  for (let i = 0; i < 20; i++) a.disk.keep(stage.record("a", i));
+  for (let i = 10; i < 40; i++) b.disk.keep(stage.record("b", i));
+  b.disk.keepOrder(stage.order(3));
+  stage.link(a, b);
+  stage.pass(1_000);
+  assertSame(a, b);
+  assert.equal(a.disk.records.size, 50);
+  assert.deepEqual(a.synced, ["b"]);
+  assert.deepEqual(b.synced, ["a"]);
+  assert.ok(a.updates.length > 0 && b.updates.length > 0);
+});
+
+test("peers that have the same say so in a few short messages", () => {
+  const stage = new SyncStage("equal");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  b.table.apply(put(a, "x", 1));
+  for (const actor of [a, b]) for (let i = 0; i < 100; i++) actor.disk.keep(stage.record("a", i));
+  stage.link(a, b);
+  stage.pass(1_000);
+  assert.deepEqual([a.synced, b.synced], [["b"], ["a"]]);
+  assert.ok(stage.sent.length <= 8, `${stage.sent.length} messages`);
+  assert.ok(stage.sent.every(({ kind }) => kind === "table-have" || kind === "buckets"));
+});
+
+test("whatever is lost or repeated on the way, neighbours end up with the same", () => {
+  fc.assert(
+    fc.property(fc.integer(), (seed) => {
+      const stage = new SyncStage(`loss ${seed}`, { loss: 0.3, repeat: 0.2 });
+      const actors = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
+      for (const [index, actor] of actors.entries()) {
+        put(actor, `job-${index}`, index);
+        for (let i = 0; i < 30; i++) actor.disk.keep(stage.record(actor.name, i));
+      }
+      const [a, b, c] = actors;
+      assert.ok(a !== undefined && b !== undefined && c !== undefined);
+      stage.link(a, b);
+      stage.link(b, c);
+      stage.pass(20_000);
+      put(a, "late", 9);
+      b.disk.keep(stage.record("b", 40));
+      stage.pass(240_000);
+      assertSame(a, b);
+      assertSame(b, c);
+      assert.ok(a.synced.length > 0 && b.synced.length > 1 && c.synced.length > 0);
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test("a neighbour that is silent is asked again after 3 s", () => {
+  const stage = new SyncStage("silent");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  put(b, "x", 1);
+  stage.deaf = true;
+  stage.link(a, b);
+  stage.pass(2_900);
+  const asked = stage.sent.length;
+  stage.deaf = false;
+  stage.pass(2_000);
+  assert.ok(stage.sent.length > asked);
+  assertSame(a, b);
+  assert.deepEqual(a.synced, ["b"]);
+});
+
+test("a mismatch in two heartbeats in a row starts a sync; one alone may be gossip on its way", () => {
+  const stage = new SyncStage("heartbeat");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.link(a, b);
+  stage.pass(3_000);
+  put(b, "x", 1);
+  stage.sent.length = 0;
+  a.sync.tableDigest(b.name, b.table.digest(), stage.now);
+  stage.pass(500);
+  assert.equal(stage.sent.length, 0);
+  a.sync.tableDigest(b.name, b.table.digest(), stage.now);
+  stage.pass(500);
+  assert.ok(jobOf(a.table, "x") !== undefined);
+});
+
+test("an update that builds on an unseen one is made good at once", () => {
+  const stage = new SyncStage("pending");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.link(a, b);
+  stage.pass(3_000);
+  put(b, "x", 1);
+  assert.equal(a.table.apply(put(b, "x", 2, "bob")), "pending");
+  a.sync.tablePending(b.name, stage.now);
+  stage.pass(200);
+  assert.equal(jobOf(a.table, "x")?.spec.owner, "bob");
+  assert.equal(a.table.pending(), false);
+});
+
+test("records that gossip lost come within a minute, and at once when they are asked for", () => {
+  const stage = new SyncStage("routine");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.link(a, b);
+  stage.pass(1_000);
+  b.disk.keep(stage.record("b", 20));
+  stage.pass(45_000);
+  assertSame(a, b);
+  b.disk.keep(stage.record("b", 46));
+  a.synced.length = 0;
+  a.sync.wantRecent(b.name, stage.now);
+  stage.pass(200);
+  assertSame(a, b);
+  assert.deepEqual(a.synced, ["b"]);
+});
+
+test("of two versions of one record the one that moved up stands on both sides", () => {
+  const stage = new SyncStage("versions");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  const claimed = stage.record("a", 5);
+  const ended: RunRecord = { ...claimed, state: "succeeded", version: 3, signature: "later" };
+  a.disk.keep(claimed);
+  b.disk.keep(ended);
+  stage.link(a, b);
+  stage.pass(1_000);
+  assert.deepEqual([...a.disk.records.values()], [ended]);
+  assertSame(a, b);
+});
+
+test("thousands of records in one bucket are fetched in pieces, and only those that are missing", () => {
+  const stage = new SyncStage("many");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  for (let i = 0; i < 10_000; i++) {
+    const record = stage.record("a", 0, i);
+    a.disk.keep(record);
+    if (i % 100 !== 0) b.disk.keep(record);
+  }
+  const c = stage.actor("c");
+  stage.link(a, b);
+  stage.pass(3_000);
+  assertSame(a, b);
+  const given = stage.sent.flatMap((message) => (message.kind === "records" ? message.records : []));
+  assert.equal(given.length, 100);
+  stage.link(a, c);
+  stage.pass(10_000);
+  assertSame(a, c);
+  assert.ok(stage.largestBytes <= 192 * 1024, `${stage.largestBytes} bytes in one message`);
+});
+
+test("a table of several megabytes goes over piece by piece, from one neighbour at a time", () => {
+  const stage = new SyncStage("large");
+  const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
+  for (let i = 0; i < 40; i++) {
+    const spec = specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` });
+    b.table.apply(a.table.edit({ kind: "put", spec, by: "ann" }, wallOf(1)));
+  }
+  stage.link(a, c);
+  stage.link(b, c);
+  stage.pass(8_000);
+  assertSame(a, c);
+  assert.deepEqual(c.synced.toSorted(), ["a", "b"]);
+  const pieces = stage.sent.filter(({ kind }) => kind === "table-diff");
+  assert.ok(pieces.length < 25, `${pieces.length} pieces for 16`);
+  assert.ok(stage.largestBytes <= 192 * 1024, `${stage.largestBytes} bytes in one message`);
+});
+
+test("a large table arrives although its neighbour vanishes in the middle", () => {
+  const stage = new SyncStage("vanish");
+  const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
+  for (let i = 0; i < 40; i++) {
+    const spec = specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` });
+    b.table.apply(a.table.edit({ kind: "put", spec, by: "ann" }, wallOf(1)));
+  }
+  stage.link(a, c);
+  stage.link(b, c);
+  stage.pass(30);
+  stage.unlink(a, c);
+  stage.pass(8_000);
+  assertSame(b, c);
+  assert.deepEqual(c.synced, ["b"]);
+});
+
+test("records that are refused by their receiver are not asked for without end", () => {
+  const stage = new SyncStage("refused");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  for (let i = 0; i < 3_000; i++) b.disk.keep(stage.record("b", 0, i));
+  a.refuses = true;
+  stage.link(a, b);
+  stage.pass(10_000);
+  const wants = stage.sent.filter(({ kind }) => kind === "want").length;
+  assert.ok(wants < 10, `${wants} wants`);
+  assert.deepEqual(a.synced, ["b"]);
+});
+
+test("what a peer has pruned does not come back, and what is older than the window is left alone", () => {
+  const stage = new SyncStage("pruned");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  const old = stage.record("b", -exchangeWindowMs / bucketMs);
+  const pruned = stage.record("b", 24);
+  const kept = stage.record("b", 46);
+  for (const record of [old, pruned, kept]) b.disk.keep(record);
+  a.keptSince = stage.now.wall - 12 * bucketMs;
+  stage.link(a, b);
+  stage.pass(40_000);
+  assert.deepEqual([...a.disk.records.values()], [kept]);
+});
+
+test("nonsense from a neighbour changes nothing and ends nothing", () => {
+  const stage = new SyncStage("nonsense");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  put(a, "x", 1);
+  stage.link(a, b);
+  stage.pass(1_000);
+  const digest = a.table.digest();
+  const id = 1;
+  const order: AskedOrder = stage.order(1);
+  const nonsense: Message[] = [
+    { kind: "table-have", id, digest: "?", stateVector: "////////////", reply: false },
+    { kind: "table-have", id, digest: "?", stateVector: "%%%", reply: true },
+    { kind: "table-diff", id, piece: 0, pieces: 1, update: "AQEBAQEB" },
+    { kind: "table-diff", id, piece: 7, pieces: 9, update: "" },
+    { kind: "table-want", id, piece: 12 },
+    { kind: "buckets", id, from: 9e15, to: -9e15, digests: [[1, "x"]], reply: true },
+    { kind: "buckets", id, from: -9e15, to: 9e15, digests: [[1, "x"]], reply: false },
+    { kind: "want", id, buckets: [-1, 9e15], have: ["x"], part: { index: 5, of: 3 } },
+    { kind: "records", id, records: [], orders: [order], last: true },
+  ];
+  for (const message of nonsense) {
+    a.sync.heard(b.name, message, stage.now);
+    stage.pass(100);
+  }
+  stage.pass(60_000);
+  assert.equal(a.table.digest(), digest);
+  assert.ok(jobOf(a.table, "x") !== undefined);
+  assertSame(a, b);
+});

@@ -1,0 +1,238 @@
+/**
+ * The edge of a peer: what is said on a channel comes out as it went in, and everything else is refused by name.
+ */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, sign, verify } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Keys } from "../src/ports.ts";
+import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import { messageCapBytes, type Channel, type Heartbeat, type Message } from "../src/schema/message.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import { decode, encode, type Refusal } from "../src/wire/codec.ts";
+import { signedBytes, signRecord, verifyRecord } from "../src/wire/records.ts";
+
+const cluster = "0123456789abcdef";
+const sender = "12D3KooWsender" as PeerId;
+
+const record: RunRecord = {
+  job: "backup" as JobId,
+  tick: "2026-11-20T02:00:00Z" as TickId,
+  attempt: 1,
+  slot: "0",
+  peer: sender,
+  state: "running",
+  version: 2,
+  revision: "0123456789abcdef",
+  trigger: "schedule",
+  rank: 1,
+  due: 1_795_140_000_000,
+  claimedAt: 1_795_139_998_000,
+  startedAt: 1_795_140_000_010,
+  view: 3,
+  passed: [{ peer: "12D3KooWdead" as PeerId, why: "dead" }],
+  signature: "",
+};
+
+const heartbeat: Heartbeat = {
+  kind: "heartbeat",
+  incarnation: 3,
+  name: "höst-ä",
+  version: "0.1.0",
+  sentAt: 1_795_140_000_000,
+  load: 1,
+  capacity: 20,
+  role: "worker",
+  tags: { zone: "a" },
+  draining: false,
+  settling: false,
+  table: "a".repeat(32),
+  open: { count: 1, digest: "b".repeat(16) },
+  tzdata: "2026a",
+  hears: [sender],
+  addresses: ["/ip4/10.0.0.1/tcp/7401"],
+};
+
+/** One of each kind, on its channel. */
+const said: readonly [Channel, Message][] = [
+  ["jobs", { kind: "update", update: "AAA=" }],
+  [
+    "runs",
+    {
+      kind: "runs",
+      records: [record],
+      declined: ["backup@2026-11-20T02:00:00Z~1"],
+      orders: [],
+      cancels: [{ run: "backup@2026-11-20T02:00:00Z", by: "ann", reason: "" }],
+    },
+  ],
+  ["members", { kind: "leave", incarnation: 3 }],
+  ["heartbeat", heartbeat],
+  ["ask", { kind: "ask", id: 1, orders: [{ key: "k", job: record.job, rank: 1, due: 5 }] }],
+  ["sync", { kind: "table-have", id: 1, digest: "d", stateVector: "AA==", reply: true }],
+  ["sync", { kind: "table-diff", id: 1, piece: 0, pieces: 1, update: "AAA=" }],
+  ["sync", { kind: "table-want", id: 1, piece: 1 }],
+  ["sync", { kind: "buckets", id: 1, from: 1, to: 9, digests: [[3, "00"]], reply: false }],
+  ["sync", { kind: "want", id: 1, buckets: [3], have: ["00"], part: { index: 0, of: 1 } }],
+  ["sync", { kind: "records", id: 1, records: [record], orders: [], last: true }],
+  ["log", { kind: "log-read", id: 1, run: "r", offset: 0, length: 10 }],
+  ["log", { kind: "log-piece", id: 1, found: true, offset: 0, bytes: "AA==", size: 1, complete: true }],
+  ["log", { kind: "log-copy", run: "r", piece: 0, pieces: 1, bytes: "AA==" }],
+];
+
+function refusalOf(channel: Channel, bytes: Uint8Array): Refusal | undefined {
+  const decoded = decode(channel, bytes, sender, cluster);
+  return decoded.ok ? undefined : decoded.refusal;
+}
+
+/** An envelope with one thing changed, as text. */
+function envelope(changes: Record<string, unknown>): Uint8Array {
+  return Buffer.from(JSON.stringify({ cluster, version: 1, sender, seq: 0, body: heartbeat, ...changes }));
+}
+
+for (const [channel, message] of said) {
+  test(`a ${message.kind} message comes out on ${channel} as it went in`, () => {
+    const bytes = encode({ cluster, sender, seq: 7 }, message);
+    assert.deepEqual(decode(channel, bytes, sender, cluster), { ok: true, message, seq: 7 });
+  });
+}
+
+test("a message is refused on every channel where it doesn't belong", () => {
+  for (const [channel, message] of said) {
+    const bytes = encode({ cluster, sender, seq: 7 }, message);
+    for (const [other] of said) if (other !== channel) assert.equal(refusalOf(other, bytes), "unknown-kind");
+  }
+});
+
+const strangers: readonly [string, Uint8Array, Refusal][] = [
+  ["a message of another mesh", envelope({ cluster: "f".repeat(16) }), "foreign-cluster"],
+  ["a message of another version", envelope({ version: 2 }), "other-version"],
+  ["a message in another's name", envelope({ sender: "12D3KooWother" }), "foreign-sender"],
+  ["an envelope with something else in it", envelope({ more: 1 }), "no-envelope"],
+  ["an envelope without a number", envelope({ seq: undefined }), "no-envelope"],
+  ["an envelope numbered below 0", envelope({ seq: -1 }), "no-envelope"],
+  ["a list", Buffer.from("[1]"), "no-envelope"],
+  ["null", Buffer.from("null"), "no-envelope"],
+  ["nothing at all", new Uint8Array(), "not-json"],
+  ["half a message", envelope({}).subarray(0, 100), "not-json"],
+  ["what is no UTF-8", Uint8Array.of(0x22, 0xff, 0xfe, 0x22), "not-utf8"],
+  ["a message without a kind", envelope({ body: {} }), "unknown-kind"],
+  ["a kind that is no text", envelope({ body: { kind: ["heartbeat"] } }), "unknown-kind"],
+  ["a kind that every object has", envelope({ body: { kind: "constructor" } }), "unknown-kind"],
+  ["a field too many", envelope({ body: { ...heartbeat, extra: 1 } }), "wrong-shape"],
+  ["a field too few", envelope({ body: { ...heartbeat, load: undefined } }), "wrong-shape"],
+  ["a negative load", envelope({ body: { ...heartbeat, load: -1 } }), "wrong-shape"],
+  ["an endless name", envelope({ body: { ...heartbeat, name: "x".repeat(300) } }), "wrong-shape"],
+  [
+    "a key that would change an object",
+    Buffer.from(envelope({}).toString().replace('"zone"', '"__proto__"')),
+    "forbidden-key",
+  ],
+  [
+    "such a key in disguise",
+    Buffer.from(
+      envelope({})
+        .toString()
+        .replace('"zone"', String.raw`"\u005f_\u0070roto__"`),
+    ),
+    "forbidden-key",
+  ],
+  [
+    "a value of endless depth",
+    Buffer.from(`{"cluster":${"[".repeat(100_000)}${"]".repeat(100_000)}}`),
+    "no-envelope",
+  ],
+  [
+    "a body of endless depth",
+    Buffer.from(
+      envelope({ body: 0 })
+        .toString()
+        .replace('"body":0', `"body":${'{"a":'.repeat(40_000)}1${"}".repeat(40_000)}`),
+    ),
+    "unknown-kind",
+  ],
+  ["more than a message may hold", new Uint8Array(messageCapBytes + 1), "too-large"],
+];
+
+for (const [name, bytes, refusal] of strangers) {
+  test(`${name} is refused: ${refusal}`, () => assert.equal(refusalOf("heartbeat", bytes), refusal));
+}
+
+test("text that merely speaks of __proto__ is let through", () => {
+  const message = { ...heartbeat, name: "__proto__" };
+  assert.equal(refusalOf("heartbeat", encode({ cluster, sender, seq: 1 }, message)), undefined);
+});
+
+test("no bytes whatever make the edge throw", () => {
+  const channels = said.map(([channel]) => channel);
+  fc.assert(
+    fc.property(fc.constantFrom(...channels), fc.uint8Array({ maxLength: 300 }), (channel, bytes) => {
+      assert.equal(decode(channel, bytes, sender, cluster).ok, false);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...said), fc.json(), fc.nat(20), ([channel, message], json, place) => {
+      const value: unknown = JSON.parse(json);
+      const keys = Object.keys(message);
+      const body = { ...message, [keys[place % keys.length] ?? "kind"]: value };
+      const bytes = Buffer.from(JSON.stringify({ cluster, version: 1, sender, seq: 0, body }));
+      assert.equal(typeof decode(channel, bytes, sender, cluster).ok, "boolean");
+    }),
+  );
+});
+
+/** Real keys of two peers, each of which can check the other's. */
+function makeKeys(): [Keys, Keys] {
+  const pairs = new Map(
+    [sender, "12D3KooWother" as PeerId].map((peer) => [peer, generateKeyPairSync("ed25519")]),
+  );
+  const [first, second] = [...pairs].map(([self, pair]) => ({
+    self,
+    cluster,
+    sign: (bytes: Uint8Array) => sign(null, bytes, pair.privateKey),
+    verify: (peer: PeerId, bytes: Uint8Array, signature: Uint8Array) => {
+      const key = pairs.get(peer)?.publicKey;
+      return key !== undefined && verify(null, bytes, key, signature);
+    },
+  }));
+  assert.ok(first !== undefined && second !== undefined);
+  return [first, second];
+}
+
+test("a record signed by its runner is believed by others, in whatever order its fields come", () => {
+  const [mine, other] = makeKeys();
+  const signed = signRecord(record, mine);
+  assert.match(signed.signature, /^[\w-]{86}$/);
+  assert.equal(verifyRecord(signed, other), true);
+  const shuffled = Object.fromEntries(Object.entries(signed).toReversed()) as RunRecord;
+  assert.equal(verifyRecord(shuffled, other), true);
+  assert.deepEqual(signedBytes(shuffled), signedBytes(signed));
+});
+
+test("a record that was changed after it was signed is not believed", () => {
+  const [mine, other] = makeKeys();
+  const signed = signRecord(record, mine);
+  const changes: Partial<RunRecord>[] = [
+    { state: "succeeded" },
+    { exitCode: 0 },
+    { rank: 0 },
+    { tick: "2026-11-20T02:05:00Z" as TickId },
+    { peer: other.self },
+    { passed: [] },
+    { signature: "" },
+    { signature: `${signed.signature}=` },
+    { signature: `${signed.signature.slice(0, -1)}!` },
+  ];
+  for (const change of changes) {
+    assert.equal(verifyRecord({ ...signed, ...change }, other), false, JSON.stringify(change));
+  }
+});
+
+test("only `lost` may be written by another peer than the runner", () => {
+  const [mine, other] = makeKeys();
+  const lost: RunRecord = { ...record, state: "lost", by: other.self };
+  assert.equal(verifyRecord(signRecord(lost, other), mine), true);
+  assert.equal(verifyRecord(signRecord(lost, mine), mine), false);
+  const ended: RunRecord = { ...record, state: "succeeded", by: other.self };
+  assert.equal(verifyRecord(signRecord(ended, other), mine), false);
+});

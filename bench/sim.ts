@@ -44,9 +44,11 @@ function speed(tookMs: number, hours: number): string {
   return `${Math.round((hours * hourMs) / tookMs).toLocaleString("en")} × real time`;
 }
 
+function printLine(at: number, peer: string | undefined, line: string): void {
+  console.log(`${new Date(at).toISOString().slice(11, 23)} ${(peer ?? "").padEnd(8)} ${line}`);
+}
+
 function replay(seed: string): void {
-  const printLine = (at: number, peer: string | undefined, line: string) =>
-    console.log(`${new Date(at).toISOString().slice(11, 23)} ${(peer ?? "").padEnd(8)} ${line}`);
   const summary = summarise(jobOf(seed), values.trace ? printLine : undefined);
   console.log(`seed       ${seed}: ${values.peers} peers, ${values.jobs} jobs, ${values.hours} hours`);
   console.log(`faults     ${summary.faults.join(", ") || "none"}`);

@@ -195,6 +195,12 @@ export function hearLeave(state: State, from: PeerId, incarnation: number): bool
   return assess(state, member);
 }
 
+/** Alive, or suspect to me alone: others whom I hear still hear it, so what it says comes round by them. */
+export function inSight(state: State, peer: PeerId): boolean {
+  const member = state.members.get(peer);
+  return member?.state === "alive" || (member?.state === "suspect" && member.outsideMono === undefined);
+}
+
 /** Members that are alive, oneself included. */
 export function livingMembers(state: State): PeerId[] {
   const ids = [state.settings.self];
@@ -216,6 +222,15 @@ function medianOfClocks(state: State): number | undefined {
   return medianOffset(offsets);
 }
 
+/** Tells who is not so far off the mesh's median clock that it is passed over; made once, for the median is shared. */
+export function timekeepers(state: State): (peer: PeerId) => boolean {
+  const median = medianOfClocks(state);
+  return (peer) => {
+    const offset = peer === state.settings.self ? 0 : state.members.get(peer)?.clockOffsetMs;
+    return median === undefined || offset === undefined || Math.abs(offset - median) <= clockRefusedMs;
+  };
+}
+
 function admits(plan: Plan, order: Pick<Order, "asked">, id: PeerId, name: string): boolean {
   const peers = order.asked?.peers ?? plan.peers;
   return peers === undefined || peers.includes(id) || peers.includes(name);
@@ -227,16 +242,14 @@ export function standings(
   plan: Plan,
   order: { asked: Order["asked"]; declined: ReadonlySet<PeerId> },
 ): (peer: PeerId) => Standing {
-  const median = medianOfClocks(state);
-  const off = (offset: number | undefined): boolean =>
-    median !== undefined && offset !== undefined && Math.abs(offset - median) > clockRefusedMs;
+  const keepsTime = timekeepers(state);
   return (peer) => {
     if (peer === state.settings.self) {
       if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
         return "untargeted";
       if (state.settling !== undefined) return "settling";
       if (state.draining) return "draining";
-      if (off(0)) return "clock";
+      if (!keepsTime(peer)) return "clock";
       return order.declined.has(peer) ? "declined" : "alive";
     }
     const member = state.members.get(peer);
@@ -246,7 +259,7 @@ export function standings(
     if (member.state === "dead" || member.state === "left") return member.state;
     if (says === undefined || says.settling) return "settling";
     if (says.draining) return "draining";
-    if (off(member.clockOffsetMs)) return "clock";
+    if (!keepsTime(peer)) return "clock";
     if (order.declined.has(peer)) return "declined";
     return member.state;
   };

@@ -11,7 +11,7 @@ import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
 import { enqueueAsk } from "./asking.ts";
 import { claim, closeWithout, decline, hold, isFull, launch, replaceRunning, withdraw } from "./claims.ts";
 import { claimAheadMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
-import { livingMembers, standings } from "./members.ts";
+import { inSight, livingMembers, standings, timekeepers } from "./members.ts";
 import { overlapVerdict, type Holding } from "./overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "./plan.ts";
 import { rank } from "./rank.ts";
@@ -75,16 +75,16 @@ export function ranksOf(state: State, order: Order): readonly PeerId[] {
   return order.ranks;
 }
 
-/** The member that speaks for an order that nobody is to run: the first in rank that is alive. */
+/** The member that speaks for an order that nobody is to run: the first in rank that is alive and whose clock is right. */
 export function isTeller(state: State, job: JobId, tick: TickId): boolean {
-  const living = new Set(livingMembers(state));
-  for (const peer of rank(job, tick, state.roll)) if (living.has(peer)) return peer === state.settings.self;
+  const able = new Set(livingMembers(state).filter(timekeepers(state)));
+  for (const peer of rank(job, tick, state.roll)) if (able.has(peer)) return peer === state.settings.self;
   return false;
 }
 
 /** True while a claim keeps others off its order. */
 export function shields(state: State, record: RunRecord): boolean {
-  if (record.peer !== state.settings.self && state.members.get(record.peer)?.state !== "alive") return false;
+  if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
   return record.waiting !== undefined || state.now.wall < record.due + shieldMs;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { ChildOutcome } from "../ports.ts";
 import { runId, type RunId } from "../schema/ids.ts";
-import type { RunRecord } from "../schema/run.ts";
+import { isFinal, type RunRecord } from "../schema/run.ts";
 import { commit, serveLine } from "./claims.ts";
 import { addAsked, addTick, isTeller } from "./orders.ts";
 import { orderKeyOf } from "./records.ts";
@@ -106,6 +106,10 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
     // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
     if (own && state.runs.has(runId(record))) continue;
+    if (isBygone(state, record)) {
+      moved.push(record);
+      continue;
+    }
     const recent = state.now.wall - record.due < recentMs;
     const taken = state.ledger.take(record, state.now.mono, recent);
     if (!taken.moved) continue;
@@ -121,6 +125,18 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   if (moved.length > 0) {
     emit(state, { kind: "store", writes: moved.map((record) => ({ kind: "record", record })) });
   }
+}
+
+/**
+ * An open record of an order that was settled and forgotten here: as a rule a peer that was away hands on what it last
+ * knew, and the end of it is on this disk, which merges the two. It is news only when its runner says that it has
+ * more open than is known.
+ */
+function isBygone(state: State, record: RunRecord): boolean {
+  if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
+  for (const _known of state.ledger.of(orderKeyOf(record))) return false;
+  const says = state.members.get(record.peer)?.heartbeat?.open.count ?? 0;
+  return record.peer !== state.settings.self && says <= state.ledger.openOn(record.peer).length;
 }
 
 const recentMs = 120_000;

@@ -70,7 +70,8 @@ function take(state: State, event: Event): void {
     case "linkUp":
       return upWith(state, event.peer);
     case "linkDown":
-      state.settling?.awaiting.delete(event.peer);
+      // A link that broke off says nothing about whether that peer will answer: after a pause all of them have.
+      if (event.why === "closed") state.settling?.awaiting.delete(event.peer);
       if (linkDown(state, event.peer, event.why)) membersChanged(state);
       return;
     case "redialRefused":

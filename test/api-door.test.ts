@@ -1,0 +1,351 @@
+/** What stands before the routes: Host, Origin, token, cookie, limits; and the one form of every refusal. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sessionLifeMs, Sessions } from "../src/api/sessions.ts";
+import { CicadaError } from "../src/errors.ts";
+import { call, fakeApi, host, token, type FakeApi } from "./fake-api.ts";
+import { selfId } from "./fake-control.ts";
+
+const spec = { id: "backup", command: "ls" };
+
+async function anonymous(fake: FakeApi, url: string, headers: Record<string, string> = {}) {
+  return fake.api.inject({ method: "GET", url, headers: { host, ...headers } });
+}
+
+test("everything wants the token but the login, the page's own files, /livez and a plain /readyz", async () => {
+  const fake = fakeApi();
+  for (const url of ["/", "/page.js", "/page.css", "/icon.svg", "/login", "/livez", "/readyz"]) {
+    assert.equal((await anonymous(fake, url)).statusCode, 200, url);
+  }
+  const closed = ["/v1/jobs", "/v1/runs", "/v1/peers", "/v1/peers/self", "/v1/events", "/v1/jobs/x/next"];
+  const more = ["/readyz?verbose", "/readyz?verbose=1", "/metrics", "/openapi.json", "/docs", "/docs/json"];
+  const files = ["/docs/static/swagger-ui.css", "/nothing", "/v1", "/v1/jobs/../../livez/x"];
+  for (const url of [...closed, ...more, ...files]) {
+    const answer = await anonymous(fake, url);
+    assert.equal(answer.statusCode, 401, url);
+    assert.equal(answer.json().code, "UNAUTHORISED");
+    assert.equal(answer.headers["www-authenticate"], 'Bearer realm="cicada"');
+  }
+});
+
+test("a wrong token, another scheme or a token in the address is 401", async () => {
+  const fake = fakeApi();
+  for (const authorization of [`Bearer ${token}x`, "Bearer", `Basic ${token}`, token, `Bearer ${token} x`]) {
+    assert.equal((await anonymous(fake, "/v1/jobs", { authorization })).statusCode, 401, authorization);
+  }
+  assert.equal((await anonymous(fake, `/v1/jobs?token=${token}`)).statusCode, 401);
+  assert.equal((await anonymous(fake, "/v1/jobs", { authorization: `bearer  ${token}` })).statusCode, 200);
+});
+
+test("a foreign Host is refused on every address, the open ones too", async () => {
+  const fake = fakeApi();
+  for (const foreign of [
+    "evil.example",
+    "evil.example:7400",
+    "127.0.0.1",
+    "127.0.0.1:7401",
+    "localhost.:7400",
+  ]) {
+    for (const url of ["/", "/livez", "/login", "/v1/jobs"]) {
+      const answer = await call(fake, { url, headers: { host: foreign } });
+      assert.equal(answer.statusCode, 403, `${foreign} ${url}`);
+      assert.equal(answer.json().code, "FOREIGN_HOST");
+    }
+  }
+});
+
+test("behind a TLS proxy any Host is served, but the Origin must be of that Host, and the cookie is for https", async () => {
+  const fake = fakeApi({ behindTlsProxy: true });
+  const headers = { host: "cron.example", origin: "https://cron.example" };
+  assert.equal((await call(fake, { url: "/v1/jobs", headers })).statusCode, 200);
+  const foreign = await call(fake, {
+    url: "/v1/jobs",
+    headers: { ...headers, origin: "https://evil.example" },
+  });
+  assert.equal(foreign.json().code, "FOREIGN_ORIGIN");
+  const login = await call(fake, { method: "POST", url: "/login", body: { token }, headers });
+  assert.match(String(login.headers["set-cookie"]), /; Secure/);
+  assert.equal((await anonymous(fake, "/login", { host: "cron.example" })).json().tokenFile, undefined);
+});
+
+test("a foreign Origin is refused with the best of tokens, on every method", async () => {
+  const fake = fakeApi();
+  for (const origin of [
+    "http://evil.example",
+    "null",
+    "http://127.0.0.1:7410",
+    "file://",
+    "http://127.0.0.1",
+  ]) {
+    for (const method of ["GET", "POST", "DELETE", "OPTIONS"] as const) {
+      const answer = await call(fake, { method, url: "/v1/jobs", headers: { origin } });
+      assert.equal(answer.statusCode, 403, `${method} ${origin}`);
+      assert.equal(answer.json().code, "FOREIGN_ORIGIN");
+      assert.equal(answer.headers["access-control-allow-origin"], undefined);
+    }
+  }
+  assert.equal(
+    (await call(fake, { url: "/v1/jobs", headers: { origin: `http://${host}` } })).statusCode,
+    200,
+  );
+});
+
+test("what another site loads or sends is refused; a link to the page is followed", async () => {
+  const fake = fakeApi();
+  for (const site of ["cross-site", "same-site"]) {
+    const loaded = await call(fake, { url: "/v1/jobs", headers: { "sec-fetch-site": site } });
+    assert.equal(loaded.json().code, "FOREIGN_ORIGIN", site);
+    const headers = { "sec-fetch-site": site, "sec-fetch-mode": "navigate" };
+    assert.equal((await anonymous(fake, "/", headers)).statusCode, 200);
+    assert.equal(
+      (await call(fake, { method: "POST", url: "/v1/jobs", body: spec, headers })).statusCode,
+      403,
+    );
+  }
+});
+
+async function logIn(fake: FakeApi): Promise<string> {
+  const answer = await fake.api.inject({
+    method: "POST",
+    url: "/login",
+    headers: { host, origin: `http://${host}` },
+    payload: { token },
+  });
+  assert.equal(answer.statusCode, 204);
+  const [cookie = "", ...attributes] = String(answer.headers["set-cookie"]).split("; ");
+  assert.ok(!cookie.includes(token));
+  assert.deepEqual(attributes.toSorted(), ["HttpOnly", "Max-Age=43200", "Path=/", "SameSite=Strict"]);
+  return cookie;
+}
+
+test("the page logs in with the token, gets a cookie that scripts can't read, and logs out", async () => {
+  const fake = fakeApi();
+  const cookie = await logIn(fake);
+  assert.equal((await anonymous(fake, "/v1/jobs", { cookie })).statusCode, 200);
+  assert.deepEqual((await anonymous(fake, "/login", { cookie })).json(), {
+    loggedIn: true,
+    name: "alpha",
+    tokenFile: "/var/lib/cicada/admin.token",
+  });
+  const out = await fake.api.inject({
+    method: "POST",
+    url: "/logout",
+    headers: { host, cookie, origin: `http://${host}` },
+  });
+  assert.equal(out.statusCode, 204);
+  assert.equal((await anonymous(fake, "/v1/jobs", { cookie })).statusCode, 401);
+  assert.equal((await anonymous(fake, "/login", { cookie })).json().loggedIn, false);
+});
+
+test("a change by cookie must say that it comes from the page", async () => {
+  const fake = fakeApi();
+  const cookie = await logIn(fake);
+  const post = (headers: Record<string, string>) =>
+    fake.api.inject({
+      method: "POST",
+      url: "/v1/jobs",
+      headers: { host, cookie, ...headers },
+      payload: spec,
+    });
+  assert.equal((await post({})).statusCode, 401);
+  assert.equal((await post({ origin: "http://127.0.0.1:7410" })).statusCode, 403);
+  assert.equal((await post({ origin: `http://${host}` })).statusCode, 201);
+});
+
+test("a session ends with its time, and a made-up one never was", () => {
+  let now = 1_000;
+  const sessions = new Sessions("token", () => now);
+  const id = sessions.open();
+  assert.ok(sessions.has(id));
+  assert.ok(!sessions.has(""));
+  assert.ok(!sessions.has("token"));
+  now += sessionLifeMs - 1;
+  assert.ok(sessions.has(id));
+  now += 1;
+  assert.ok(!sessions.has(id));
+});
+
+test("only so many sessions are kept: the oldest ends", () => {
+  const sessions = new Sessions("token", () => 0);
+  const first = sessions.open();
+  const second = sessions.open();
+  for (let i = 0; i < 999; i++) sessions.open();
+  assert.ok(!sessions.has(first));
+  assert.ok(sessions.has(second));
+});
+
+test("failures are limited per minute, and a good token passes all the same", async () => {
+  const fake = fakeApi();
+  const statuses = new Map<number, number>();
+  for (let i = 0; i < 80; i++) {
+    const { statusCode } = await anonymous(fake, "/v1/jobs", { authorization: `Bearer guess-${i}` });
+    statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1);
+  }
+  assert.deepEqual(
+    [...statuses],
+    [
+      [401, 60],
+      [429, 20],
+    ],
+  );
+  const login = await call(fake, { method: "POST", url: "/login", body: { token: "guess" } });
+  assert.equal(login.statusCode, 429);
+  assert.equal(login.json().code, "RATE_LIMITED");
+  assert.ok(Number(login.headers["retry-after"]) > 0);
+  for (let i = 0; i < 200; i++) assert.equal((await call(fake, { url: "/v1/peers" })).statusCode, 200);
+});
+
+test("every answer names its peer, may not be kept, and carries the strict policy", async () => {
+  const fake = fakeApi();
+  const answers = [
+    await call(fake, { url: "/v1/jobs" }),
+    await call(fake, { url: "/nothing" }),
+    await call(fake, { url: "/v1/jobs/%zz" }),
+    await anonymous(fake, "/v1/jobs"),
+    await call(fake, { url: "/livez", headers: { host: "evil.example" } }),
+  ];
+  for (const answer of answers) assert.equal(answer.headers["x-cicada-peer"], selfId);
+  const [good] = answers;
+  assert.equal(good?.headers["cache-control"], "no-store");
+  assert.equal(good?.headers["x-content-type-options"], "nosniff");
+  assert.match(String(good?.headers["content-security-policy"]), /default-src 'none'/);
+});
+
+// ---------------------------------------------------------------------------------------------------------
+// Refusals
+
+for (const [what, asked, status, code] of [
+  ["broken JSON", { method: "POST", url: "/v1/jobs", body: '{"id":' }, 400, "BAD_JSON"],
+  ["a poisoned object", { method: "POST", url: "/v1/jobs", body: '{"__proto__":{}}' }, 400, "BAD_JSON"],
+  ["a list for a job", { method: "POST", url: "/v1/jobs", body: "[]" }, 422, "INVALID_JOB"],
+  ["null for a job", { method: "POST", url: "/v1/jobs", body: "null" }, 422, "INVALID_JOB"],
+  ["no body for a job", { method: "POST", url: "/v1/jobs" }, 422, "INVALID_JOB"],
+  ["a list for a patch", { method: "PATCH", url: "/v1/jobs/a", body: "[]" }, 422, "INVALID_JOB"],
+  [
+    "too large a body",
+    { method: "POST", url: "/v1/jobs", body: " ".repeat(1_048_577) },
+    413,
+    "BODY_TOO_LARGE",
+  ],
+  [
+    "a form",
+    { method: "POST", url: "/v1/jobs", body: "id=a", headers: { "content-type": "text/plain" } },
+    415,
+    "UNSUPPORTED_MEDIA_TYPE",
+  ],
+  ["an unknown address", { url: "/v1/nothing" }, 404, "NOT_FOUND"],
+  ["an unknown parameter", { url: "/v1/jobs?limt=3" }, 400, "BAD_REQUEST"],
+  [
+    "a truth value that is none",
+    { method: "POST", url: "/v1/jobs?update=1", body: spec },
+    400,
+    "BAD_REQUEST",
+  ],
+  ["a badly encoded address", { url: "/v1/jobs/%zz" }, 400, "BAD_REQUEST"],
+  ["an endless address", { url: `/v1/jobs/${"x".repeat(600)}` }, 400, "BAD_REQUEST"],
+  ["another method", { method: "PUT", url: "/v1/jobs" }, 405, "METHOD_NOT_ALLOWED"],
+  ["OPTIONS", { method: "OPTIONS", url: "/v1/jobs" }, 405, "METHOD_NOT_ALLOWED"],
+] as const) {
+  test(`${what} is refused as ${code}, in the form of RFC 9457`, async () => {
+    const fake = fakeApi();
+    const answer = await call(fake, asked);
+    assert.equal(answer.statusCode, status);
+    assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
+    const problem = answer.json();
+    assert.equal(problem.code, code);
+    assert.equal(problem.type, `urn:cicada:error:${code}`);
+    assert.equal(problem.status, status);
+    for (const name of ["title", "detail", "hint"]) assert.ok(problem[name].length > 0, name);
+    assert.equal(fake.control.jobs.size, 0);
+  });
+}
+
+test("405 says in Allow what the address takes", async () => {
+  const answer = await call(fakeApi(), { method: "POST", url: "/v1/jobs/backup" });
+  assert.equal(answer.headers["allow"], "DELETE, GET, HEAD, PATCH, PUT");
+});
+
+test("a misspelt parameter is answered with the one that was meant", async () => {
+  const answer = await call(fakeApi(), { url: "/v1/jobs?limt=3" });
+  assert.match(answer.json().detail, /did you mean "limit"/);
+});
+
+test("a failure that nobody foresaw is INTERNAL without a word of what it was; the log has it", async () => {
+  const fake = fakeApi();
+  fake.control.ask = async () => {
+    throw new TypeError("the secret is 42");
+  };
+  const answer = await call(fake, { method: "POST", url: "/v1/jobs", body: spec });
+  assert.equal(answer.statusCode, 500);
+  assert.equal(answer.json().code, "INTERNAL");
+  assert.ok(!answer.body.includes("42"));
+  assert.match(String(fake.errors[0]?.fields["error"]), /the secret is 42/);
+});
+
+test("a refusal of the peer is answered as it is", async () => {
+  const fake = fakeApi();
+  fake.control.ask = async () => ({
+    kind: "refused",
+    error: new CicadaError("DISK_FAILED", "no space left"),
+  });
+  const answer = await call(fake, { method: "POST", url: "/v1/jobs", body: spec });
+  assert.equal(answer.statusCode, 503);
+  assert.equal(answer.json().detail, "no space left");
+});
+
+// ---------------------------------------------------------------------------------------------------------
+// Idempotency-Key
+
+const once = (fake: FakeApi, key: string, url: string, body?: unknown) =>
+  call(fake, { method: "POST", url, body, headers: { "idempotency-key": key } });
+
+test("a POST repeated under its Idempotency-Key gets the first answer and changes nothing again", async () => {
+  const fake = fakeApi();
+  const first = await once(fake, "k1", "/v1/jobs", spec);
+  const second = await once(fake, "k1", "/v1/jobs", spec);
+  assert.equal(second.statusCode, 201);
+  assert.equal(second.body, first.body);
+  assert.equal(second.headers["etag"], first.headers["etag"]);
+  assert.equal(second.headers["location"], first.headers["location"]);
+  assert.equal(second.headers["idempotency-replayed"], "true");
+  await Promise.all([1, 2, 3].map(() => once(fake, "k2", "/v1/jobs/backup/run")));
+  assert.equal(fake.control.records.length, 1);
+  await once(fake, "k3", "/v1/jobs/backup/run");
+  assert.equal(fake.control.records.length, 2);
+});
+
+test("the same key with another body or address is refused", async () => {
+  const fake = fakeApi();
+  await once(fake, "k1", "/v1/jobs", spec);
+  for (const answer of [
+    await once(fake, "k1", "/v1/jobs", { ...spec, command: "rm" }),
+    await once(fake, "k1", "/v1/jobs/backup/run"),
+  ]) {
+    assert.equal(answer.statusCode, 422);
+    assert.equal(answer.json().code, "KEY_REUSED");
+  }
+});
+
+test("a refusal is repeated too, but a failure of the peer may be tried again under the same key", async () => {
+  const fake = fakeApi();
+  const ask = fake.control.ask.bind(fake.control);
+  fake.control.ask = async () => ({
+    kind: "refused",
+    error: new CicadaError("DISK_FAILED", "no space left"),
+  });
+  assert.equal((await once(fake, "k1", "/v1/jobs", spec)).statusCode, 503);
+  fake.control.ask = ask;
+  assert.equal((await once(fake, "k1", "/v1/jobs", spec)).statusCode, 201);
+  const refused = await once(fake, "k2", "/v1/jobs", spec);
+  assert.equal(refused.statusCode, 409);
+  await call(fake, { method: "DELETE", url: "/v1/jobs/backup" });
+  assert.equal((await once(fake, "k2", "/v1/jobs", spec)).statusCode, 409);
+});
+
+test("an Idempotency-Key of odd characters or endless length is refused", async () => {
+  const fake = fakeApi();
+  for (const key of ["a b", "x".repeat(256), "ü"]) {
+    assert.equal((await once(fake, key, "/v1/jobs", spec)).statusCode, 400, key);
+  }
+  assert.equal(fake.control.jobs.size, 0);
+});

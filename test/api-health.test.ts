@@ -1,0 +1,167 @@
+/** What supervisors, Prometheus and client generators ask for; and the peers. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { JobId, TickId } from "../src/schema/ids.ts";
+import { call, fakeApi, host } from "./fake-api.ts";
+import { otherId, selfId } from "./fake-control.ts";
+
+test("livez answers while the process does; readyz is red while ticks are not kept", async () => {
+  const fake = fakeApi();
+  const ask = (url: string) => fake.api.inject({ method: "GET", url, headers: { host } });
+  assert.equal((await ask("/readyz")).statusCode, 200);
+  fake.control.notReady = ["settling: 2 peers have not answered yet"];
+  assert.equal((await ask("/livez")).statusCode, 200);
+  const red = await ask("/readyz");
+  assert.equal(red.statusCode, 503);
+  assert.equal(red.body, "not ready\n");
+});
+
+test("readyz?verbose says why, to those who may in", async () => {
+  const fake = fakeApi();
+  fake.control.notReady = ["the data folder can't be written"];
+  const answer = await call(fake, { url: "/readyz?verbose" });
+  assert.equal(answer.statusCode, 503);
+  assert.deepEqual(answer.json(), {
+    ready: false,
+    reasons: ["the data folder can't be written"],
+    peer: "alpha",
+    version: "0.1.0",
+    alive: 2,
+    members: 2,
+  });
+});
+
+test("health checks by HEAD work", async () => {
+  const fake = fakeApi();
+  for (const url of ["/livez", "/readyz", "/v1/jobs", "/"]) {
+    const answer = await call(fake, { method: "HEAD", url });
+    assert.equal(answer.statusCode, 200, url);
+    assert.equal(answer.body, "");
+  }
+});
+
+test("metrics tell jobs, members, open runs, readiness and the peer's counters", async () => {
+  const fake = fakeApi();
+  await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "a", command: "ls" } });
+  fake.control.record({
+    job: "a" as JobId,
+    tick: "2026-11-20T01:00:00Z" as TickId,
+    state: "running",
+  });
+  const answer = await call(fake, { url: "/metrics" });
+  assert.match(String(answer.headers["content-type"]), /^text\/plain; version=0\.0\.4/);
+  const lines = answer.body.split("\n");
+  for (const line of [
+    "cicada_ready 1",
+    "cicada_jobs 1",
+    "cicada_jobs_quarantined 0",
+    'cicada_members{state="alive"} 2',
+    'cicada_members{state="dead"} 0',
+    'cicada_runs_open{state="running"} 1',
+    `cicada_peer{id="${selfId}",name="alpha",version="0.1.0"} 1`,
+    `cicada_clock_offset_seconds{peer="${otherId}"} 0.012`,
+    "cicada_runs_started_total 1",
+    "cicada_messages_dropped_total 0",
+    'cicada_http_request_seconds_count{method="POST",route="/v1/jobs",status="201"} 1',
+  ]) {
+    assert.ok(lines.includes(line), `${line} in\n${answer.body}`);
+  }
+});
+
+test("counters that go on are shown as they are now, not added up", async () => {
+  const fake = fakeApi();
+  await call(fake, { url: "/metrics" });
+  fake.control.record({ job: "a" as JobId, tick: "2026-11-20T01:00:00Z" as TickId });
+  const { body } = await call(fake, { url: "/metrics" });
+  assert.ok(body.includes("\ncicada_runs_started_total 1\n"));
+});
+
+test("two peers in one process have each their own figures", async () => {
+  const [one, other] = [fakeApi(), fakeApi()];
+  await call(one, { url: "/metrics" });
+  assert.ok((await call(other, { url: "/metrics" })).body.includes("cicada_ready 1"));
+});
+
+test("peers are listed with this one first, as INTERFACE has them", async () => {
+  const fake = fakeApi();
+  const { items } = (await call(fake, { url: "/v1/peers" })).json();
+  assert.equal(items.length, 2);
+  const [self, other] = items;
+  assert.equal(self.self, true);
+  for (const [name, value] of Object.entries({
+    id: otherId,
+    name: "bravo",
+    state: "alive",
+    role: "worker",
+    voter: false,
+    tags: { zone: "a" },
+    load: 1,
+    clockOffsetMs: 12,
+    version: "0.1.0",
+    addresses: [`/ip4/127.0.0.1/tcp/7401/p2p/${otherId}`],
+  })) {
+    assert.deepEqual(other[name], value, name);
+  }
+});
+
+test("a peer that was never heard is shown with what is known of it", async () => {
+  const fake = fakeApi();
+  const [alpha, bravo] = fake.control.members;
+  assert.ok(alpha !== undefined && bravo !== undefined);
+  fake.control.members = [
+    alpha,
+    { ...bravo, state: "dead", heartbeat: undefined, heardAt: undefined, clockOffsetMs: undefined },
+  ];
+  const [, shown] = (await call(fake, { url: "/v1/peers" })).json().items;
+  assert.equal(shown.state, "dead");
+  assert.equal(shown.load, null);
+  assert.deepEqual(shown.addresses, []);
+});
+
+test("the peer itself says since when it is up and why it keeps no ticks", async () => {
+  const fake = fakeApi();
+  fake.control.notReady = ["settling"];
+  const self = (await call(fake, { url: "/v1/peers/self" })).json();
+  assert.equal(self.id, selfId);
+  assert.ok(Math.abs(Date.parse(self.startedAt) - Date.now()) < 60_000);
+  assert.deepEqual(self.notReady, ["settling"]);
+});
+
+test("openapi.json is OpenAPI 3.1, names every call, and tells that each may be refused", async () => {
+  const fake = fakeApi();
+  const { openapi, paths } = (await call(fake, { url: "/openapi.json" })).json();
+  assert.equal(openapi, "3.1.0");
+  const calls = Object.entries<Record<string, unknown>>(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  for (const expected of [
+    "GET /v1/jobs",
+    "POST /v1/jobs",
+    "GET /v1/jobs/{id}",
+    "PUT /v1/jobs/{id}",
+    "PATCH /v1/jobs/{id}",
+    "DELETE /v1/jobs/{id}",
+    "POST /v1/jobs/{id}/run",
+    "POST /v1/jobs/{id}/pause",
+    "POST /v1/jobs/{id}/resume",
+    "GET /v1/jobs/{id}/next",
+    "GET /v1/jobs/{id}/ticks",
+    "GET /v1/jobs/{id}/why",
+    "GET /v1/jobs/{id}/runs",
+    "GET /v1/runs",
+    "GET /v1/runs/{run}",
+    "POST /v1/runs/{run}/cancel",
+    "GET /v1/runs/{run}/log",
+    "GET /v1/runs/{run}/log/stream",
+    "GET /v1/peers",
+    "GET /v1/peers/self",
+    "POST /v1/schedules/preview",
+    "GET /v1/events",
+    "GET /readyz",
+    "GET /metrics",
+  ]) {
+    assert.ok(calls.includes(expected), expected);
+  }
+  assert.ok("application/problem+json" in paths["/v1/jobs"].post.responses.default.content);
+  assert.ok("command" in paths["/v1/jobs"].post.requestBody.content["application/json"].schema.properties);
+});

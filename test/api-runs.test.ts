@@ -1,0 +1,354 @@
+/** Runs and their output over HTTP. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { loopbackHosts } from "../src/api/options.ts";
+import { instantOf, runId, tickAt, type JobId, type RunId, type TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import { call, fakeApi, token, type FakeApi } from "./fake-api.ts";
+import { otherId, selfId, type FakeControl } from "./fake-control.ts";
+
+const job = "backup" as JobId;
+const tick = "2026-11-20T01:00:00Z" as TickId;
+
+function history(control: FakeControl): void {
+  const at = (minutes: number) => tickAt(instantOf(tick) + minutes * 60_000);
+  control.record({ job, tick: at(0), exitCode: 0, finishedAt: instantOf(tick) + 1_500, logBytes: 7 });
+  control.record({ job, tick: at(1), state: "failed", exitCode: 3, peer: otherId, rank: 1 });
+  control.record({ job: "other" as JobId, tick: at(2), state: "timeout" });
+  control.record({ job, tick: at(3), state: "running" });
+}
+
+async function states(fake: FakeApi, query: string): Promise<string[]> {
+  const answer = await call(fake, { url: `/v1/runs?${query}` });
+  assert.equal(answer.statusCode, 200, answer.body);
+  return answer.json().items.map(({ state }: { state: string }) => state);
+}
+
+test("a run is shown with its instants in RFC 3339 and null for what is not known", async () => {
+  const fake = fakeApi();
+  history(fake.control);
+  const run = (await call(fake, { url: "/v1/runs/backup@2026-11-20T01:00:00Z~1@lpha0001" })).json();
+  assert.equal(run.id, "backup@2026-11-20T01:00:00Z~1@lpha0001");
+  assert.equal(run.startedAt, "2026-11-20T01:00:00.000Z");
+  assert.equal(run.finishedAt, "2026-11-20T01:00:01.500Z");
+  assert.equal(run.claimedAt, null);
+  assert.equal(run.exitCode, 0);
+  assert.equal(run.peer, selfId);
+  assert.equal(run.peerName, "alpha");
+  assert.equal(run.duplicate, false);
+});
+
+test("the list is newest first, and filtered by job, state, peer and time", async () => {
+  const fake = fakeApi();
+  history(fake.control);
+  for (const [query, expected] of [
+    ["", ["running", "timeout", "failed", "succeeded"]],
+    ["job=backup", ["running", "failed", "succeeded"]],
+    ["job=NOT+AN+ID", []],
+    ["state=failed,timeout", ["timeout", "failed"]],
+    ["state=failed&state=running", ["running", "failed"]],
+    ["peer=bravo", ["failed"]],
+    [`peer=${otherId}`, ["failed"]],
+    [`peer=${otherId.slice(-8)}`, ["failed"]],
+    ["peer=forgotten", []],
+    ["from=2026-11-20T01:02:00Z", ["running", "timeout"]],
+    ["to=2026-11-20T02:02:00%2B01:00", ["failed", "succeeded"]],
+  ] as const) {
+    assert.deepEqual(await states(fake, query), expected, query);
+  }
+  const own = await call(fake, { url: "/v1/jobs/backup/runs?state=failed" });
+  assert.equal(own.json().items.length, 1);
+});
+
+test("a state, an instant, a cursor or a limit that is none is refused by name", async () => {
+  const fake = fakeApi();
+  const cursor = (await call(fake, { url: "/v1/jobs" })).json().nextCursor ?? "WyJqb2JzIiwiYSJd";
+  for (const [query, pointer] of [
+    ["state=blue", "/state"],
+    ["from=yesterday", "/from"],
+    ["cursor=x", "/cursor"],
+    [`cursor=${cursor}`, "/cursor"],
+    ["limit=0", "/limit"],
+    ["limit=1.5", "/limit"],
+    ["limit=1001", "/limit"],
+    ["limit=1&limit=2", "/limit"],
+    ["jbo=x", "/jbo"],
+  ] as const) {
+    const answer = await call(fake, { url: `/v1/runs?${query}` });
+    assert.equal(answer.statusCode, 400, query);
+    assert.equal(answer.json().errors[0].pointer, pointer, query);
+  }
+});
+
+test("pages of the history hold every run once", async () => {
+  const fake = fakeApi();
+  history(fake.control);
+  const first = (await call(fake, { url: "/v1/runs?limit=3" })).json();
+  const second = await call(fake, { url: `/v1/runs?limit=3&cursor=${first.nextCursor}` });
+  assert.equal(second.headers["x-total-count"], "4");
+  assert.equal(second.json().items.length, 1);
+  assert.equal(second.json().nextCursor, null);
+});
+
+test("two runs of one order are both flagged duplicate, on a page that shows only one of them too", async () => {
+  const fake = fakeApi();
+  fake.control.record({ job, tick });
+  fake.control.record({ job, tick, peer: otherId, state: "failed" });
+  const answer = await call(fake, { url: "/v1/runs?state=failed" });
+  assert.equal(answer.json().items[0].duplicate, true);
+});
+
+test("a run can be named by its job and tick: the story of the tick is meant", async () => {
+  const fake = fakeApi();
+  fake.control.record({ job, tick, state: "failed" });
+  fake.control.record({ job, tick, attempt: 2, state: "succeeded" });
+  const run = await call(fake, { url: `/v1/runs/backup@${tick}` });
+  assert.equal(run.json().attempt, 2);
+  const first = await call(fake, { url: `/v1/runs/backup@${tick}~1` });
+  assert.equal(first.json().state, "failed");
+});
+
+test("what names no run is RUN_NOT_FOUND, and says how runs are named", async () => {
+  const fake = fakeApi();
+  for (const [name, words] of [
+    ["garbage", /JOB@TICK/],
+    [`backup@${tick}`, /there is no run/],
+    [`backup@${tick}~1@lpha0001`, /there is no run/],
+  ] as const) {
+    for (const part of ["", "/log", "/log/stream"]) {
+      const answer = await call(fake, { url: `/v1/runs/${encodeURIComponent(name)}${part}` });
+      assert.equal(answer.statusCode, 404, name + part);
+      assert.equal(answer.json().code, "RUN_NOT_FOUND");
+      assert.match(answer.json().detail, words);
+    }
+  }
+});
+
+test("cancel is accepted with 202, passes on who and why, and refuses what has ended", async () => {
+  const fake = fakeApi();
+  fake.control.record({ job, tick, state: "running" });
+  const url = `/v1/runs/backup@${tick}~1@lpha0001/cancel`;
+  const answer = await call(fake, { method: "POST", url, body: { reason: "too slow" } });
+  assert.equal(answer.statusCode, 202);
+  assert.equal(fake.control.records[0]?.state, "cancelled");
+  assert.deepEqual(fake.control.commands.at(-1), {
+    kind: "cancel-run",
+    run: `backup@${tick}~1@lpha0001`,
+    reason: "too slow",
+    by: "admin@alpha",
+  });
+  const again = await call(fake, { method: "POST", url });
+  assert.equal(again.json().code, "RUN_ENDED");
+  const none = await call(fake, { method: "POST", url: "/v1/runs/garbage/cancel" });
+  assert.equal(none.json().code, "RUN_NOT_FOUND");
+});
+
+// ---------------------------------------------------------------------------------------------------------
+// Output
+
+const log = `/v1/runs/backup@${tick}/log`;
+
+function withOutput(text: string | Uint8Array, change: Partial<RunRecord> = {}): FakeApi {
+  const fake = fakeApi();
+  fake.control.print(runId(fake.control.record({ job, tick, ...change })), text, true);
+  return fake;
+}
+
+test("the output is answered whole as plain text, however long it is", async () => {
+  const text = "0123456789".repeat(50_000);
+  const answer = await call(withOutput(text, { logTruncated: true }), { url: log });
+  assert.equal(answer.statusCode, 200);
+  assert.equal(answer.headers["content-type"], "text/plain; charset=utf-8");
+  assert.equal(answer.headers["content-length"], "500000");
+  assert.equal(answer.headers["x-cicada-log-truncated"], "true");
+  assert.equal(answer.headers["x-cicada-log-complete"], "true");
+  assert.ok(answer.body === text);
+});
+
+for (const [range, status, contentRange, body] of [
+  ["bytes=0-3", 206, "bytes 0-3/10", "0123"],
+  ["bytes=7-", 206, "bytes 7-9/10", "789"],
+  ["bytes=-2", 206, "bytes 8-9/10", "89"],
+  ["bytes=-99", 206, "bytes 0-9/10", "0123456789"],
+  ["bytes=8-99", 206, "bytes 8-9/10", "89"],
+  ["bytes=10-", 416, "bytes */10", undefined],
+  ["bytes=-0", 416, "bytes */10", undefined],
+  ["bytes=3-1", 200, undefined, "0123456789"],
+  ["bytes=0-1,3-4", 200, undefined, "0123456789"],
+  ["lines=0-1", 200, undefined, "0123456789"],
+] as const) {
+  test(`Range: ${range} of ten bytes of output is answered with ${status}`, async () => {
+    const answer = await call(withOutput("0123456789"), { url: log, headers: { range } });
+    assert.equal(answer.statusCode, status);
+    assert.equal(answer.headers["content-range"], contentRange);
+    if (body !== undefined) assert.equal(answer.body, body);
+  });
+}
+
+test("HEAD tells the output's length without fetching it", async () => {
+  const fake = withOutput("0123456789");
+  const asked: number[] = [];
+  const real = fake.control.log.bind(fake.control);
+  fake.control.log = async (run, offset, length) => {
+    asked.push(length);
+    return real(run, offset, length);
+  };
+  const answer = await call(fake, { method: "HEAD", url: log });
+  assert.equal(answer.headers["content-length"], "10");
+  assert.equal(answer.body, "");
+  assert.deepEqual(asked, [0]);
+});
+
+test("an empty output is an empty answer, and one that nobody keeps is LOG_NOT_FOUND", async () => {
+  const empty = await call(withOutput(""), { url: log });
+  assert.equal(empty.statusCode, 200);
+  assert.equal(empty.body, "");
+  const fake = fakeApi();
+  fake.control.record({ job, tick });
+  assert.equal((await call(fake, { url: log })).json().code, "LOG_NOT_FOUND");
+});
+
+// ---------------------------------------------------------------------------------------------------------
+// Streams: these need a socket
+
+const open: FakeApi[] = [];
+after(async () => {
+  for (const { api } of open) await api.close();
+});
+
+interface Listening extends FakeApi {
+  get(path: string, headers?: Record<string, string>): Promise<Response>;
+}
+
+async function listening(): Promise<Listening> {
+  let port = 0;
+  const fake = fakeApi({ hosts: () => loopbackHosts(port) });
+  open.push(fake);
+  const url = await fake.api.listen({ host: "127.0.0.1", port: 0 });
+  port = Number(new URL(url).port);
+  return {
+    ...fake,
+    get: (path, headers = {}) =>
+      fetch(url + path, { headers: { authorization: `Bearer ${token}`, ...headers } }),
+  };
+}
+
+interface Event {
+  id?: string;
+  event?: string;
+  data?: unknown;
+}
+
+/** Reads server-sent events until `enough` says so, or the stream ends. */
+async function events(response: Response, enough: (events: Event[]) => boolean): Promise<Event[]> {
+  assert.equal(response.headers.get("content-type"), "text/event-stream");
+  assert.ok(response.body !== null);
+  const found: Event[] = [];
+  let text = "";
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    const blocks = text.split("\n\n");
+    text = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const lines = block.split("\n").flatMap((line): [string, string][] => {
+        const at = line.indexOf(": ");
+        return at < 1 ? [] : [[line.slice(0, at), line.slice(at + 2)]];
+      });
+      const { data, ...rest } = Object.fromEntries(lines);
+      if (lines.length > 0) found.push({ ...rest, data: data === undefined ? undefined : JSON.parse(data) });
+    }
+    if (enough(found)) break;
+  }
+  return found;
+}
+
+const ended = (found: Event[]) => found.at(-1)?.event === "end";
+const textOf = (found: Event[]) =>
+  found.flatMap(({ event, data }) => (event === "output" ? [(data as { text: string }).text] : [])).join("");
+
+test("a live output is told as it is written, up to its end, with no character broken in two", async () => {
+  const fake = await listening();
+  const run: RunId = runId(fake.control.record({ job, tick, state: "running" }));
+  const bytes = Buffer.from("first ü\nsecond €😀 line\n");
+  fake.control.print(run, bytes.subarray(0, 7));
+  const stream = events(await fake.get(`${log}/stream`), (found) => {
+    // Each further piece is written when the one before has arrived, and ends within a character.
+    const seen = Buffer.byteLength(textOf(found));
+    const written = fake.control.outputs.get(run)?.bytes.length ?? 0;
+    if (seen >= written - 3 && written < bytes.length) {
+      const next = Math.min(written + 5, bytes.length);
+      fake.control.print(run, bytes.subarray(written, next), next === bytes.length);
+    }
+    return ended(found);
+  });
+  const found = await stream;
+  assert.equal(textOf(found), bytes.toString());
+  assert.ok(!textOf(found).includes("\u{fffd}"));
+  assert.deepEqual(found.at(-1), { id: String(bytes.length), event: "end", data: { size: bytes.length } });
+});
+
+test("a reader that comes back with Last-Event-ID goes on where it was; at the end it is told to stop", async () => {
+  const fake = await listening();
+  const run = runId(fake.control.record({ job, tick }));
+  fake.control.print(run, "0123456789", true);
+  const rest = await events(await fake.get(`${log}/stream`, { "last-event-id": "6" }), ended);
+  assert.equal(textOf(rest), "6789");
+  const over = await fake.get(`${log}/stream`, { "last-event-id": "10" });
+  assert.equal(over.status, 204);
+  const bad = await fake.get(`${log}/stream`, { "last-event-id": "ten" });
+  assert.equal(bad.status, 400);
+});
+
+test("a live output that goes out of reach is told so", async () => {
+  const fake = await listening();
+  const run = runId(fake.control.record({ job, tick, state: "running" }));
+  fake.control.print(run, "hello");
+  const found = await events(await fake.get(`${log}/stream`), (seen) => {
+    fake.control.outputs.delete(run);
+    return seen.at(-1)?.event === "gone";
+  });
+  assert.match(JSON.stringify(found.at(-1)?.data), /LOG_NOT_FOUND/);
+});
+
+test("events are told as CloudEvents, and a reader that leaves is forgotten", async () => {
+  const fake = await listening();
+  const response = await fake.get("/v1/events");
+  assert.equal(fake.control.listeners, 1);
+  fake.control.record({ job, tick, state: "running" });
+  fake.control.tell({ kind: "job", id: job, change: "written" });
+  const [bravo] = fake.control.members.slice(1);
+  assert.ok(bravo !== undefined);
+  fake.control.tell({ kind: "member", member: { ...bravo, state: "dead" } });
+  const found = await events(response, (seen) => seen.length === 3);
+  assert.deepEqual(
+    found.map(({ event }) => event),
+    ["cicada.run.running", "cicada.job.written", "cicada.peer.dead"],
+  );
+  const first = found[0]?.data as Record<string, unknown>;
+  assert.equal(first["specversion"], "1.0");
+  assert.equal(first["type"], "cicada.run.running");
+  assert.equal(first["subject"], `backup@${tick}~1@lpha0001`);
+  assert.equal(first["source"], `/peers/${selfId}`);
+  assert.equal((first["data"] as { state: string }).state, "running");
+  const limit = AbortSignal.timeout(10_000);
+  while (fake.control.listeners > 0) {
+    limit.throwIfAborted();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
+test("a reader too slow for the events is cut off, and its events are not kept", async () => {
+  const fake = await listening();
+  await fake.get("/v1/events");
+  for (let i = 0; i < 1_100; i++) fake.control.record({ job, tick, state: "running" });
+  assert.equal(fake.control.listeners, 0);
+});
+
+test("a peer that stops ends its streams at once", async () => {
+  const fake = await listening();
+  const response = await fake.get("/v1/events");
+  const start = performance.now();
+  await fake.api.close();
+  assert.ok(performance.now() - start < 1_500);
+  assert.deepEqual(await events(response, () => false), []);
+});

@@ -29,7 +29,7 @@ const rooms: Readonly<Record<string, Room>> = {
   table: {
     rooms: ["table", "core", ...contract],
     packages: ["yjs"],
-    node: { ...hashing, "node:buffer": ["Buffer"] },
+    node: { ...hashing, "node:buffer": ["Buffer", "isUtf8"] },
   },
   wire: { rooms: ["wire", "core", ...contract], packages: ["typebox"], node: hashing },
   peer: { rooms: ["peer", "core", "table", "wire", ...contract] },

@@ -1,0 +1,243 @@
+/**
+ * The load bench: real peers as processes of this machine, and many jobs.
+ *
+ *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--together] [--json FILE]
+ *
+ * Each start appends one line to a file (O_APPEND), and what has run, how often and how late is read from that file
+ * and from nothing else. A line's time is when this process sees it, at most some ms after it was written, so the
+ * lateness holds the job's own start and is never too small.
+ *
+ * Jobs are spread evenly over the seconds of the period, as crontabs are spread over the minutes of the hour;
+ * `--together` makes all of them due at once.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { parseDuration } from "../src/core/units.ts";
+import { Cluster, until, type RunningPeer } from "../test/cluster.ts";
+import { percentile, printTable, writeJson } from "./report.ts";
+import { usageOf, type Usage } from "./usage.ts";
+
+interface Options {
+  peers: number;
+  jobs: number;
+  everySeconds: number;
+  minutes: number;
+  together: boolean;
+  json: string | undefined;
+}
+
+interface Figures extends Omit<Options, "json"> {
+  startsPerSecond: number;
+  expected: number;
+  missed: number;
+  doubled: number;
+  lateMs: { p50: number; p99: number; max: number };
+  perPeer: { name: string; starts: number; cpuPercent: number; rssMiB: number }[];
+}
+
+/** From the last job made to the first tick that counts. */
+const settleMs = 5_000;
+/** After the last tick that counts: a start later than this is a missed one. */
+const graceMs = 30_000;
+/** How often the file is read: the most by which a lateness is overstated on an idle machine. */
+const tailEveryMs = 5;
+/** Requests under way at a time while the jobs are made. */
+const creators = 8;
+
+/** The lines that jobs have written, each with the wall clock at which it was seen. */
+class Tail {
+  readonly seen = new Map<string, { peer: string; at: number }[]>();
+  readonly #file: number;
+  readonly #buffer = Buffer.alloc(1 << 20);
+  #rest = "";
+  #timer: NodeJS.Timeout;
+
+  constructor(file: string) {
+    this.#file = openSync(file, "a+");
+    this.#timer = setInterval(() => this.read(), tailEveryMs);
+  }
+
+  read(): void {
+    const at = Date.now();
+    for (;;) {
+      const length = readSync(this.#file, this.#buffer);
+      if (length === 0) return;
+      const lines = (this.#rest + this.#buffer.toString("utf8", 0, length)).split("\n");
+      this.#rest = lines.pop() ?? "";
+      for (const line of lines) this.#take(line, at);
+    }
+  }
+
+  #take(line: string, at: number): void {
+    const [start = "", peer = ""] = line.split(" ");
+    const starts = this.seen.get(start);
+    if (starts === undefined) this.seen.set(start, [{ peer, at }]);
+    else starts.push({ peer, at });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    closeSync(this.#file);
+  }
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      peers: { type: "string", default: "3" },
+      jobs: { type: "string", default: "200" },
+      every: { type: "string", default: "5s" },
+      minutes: { type: "string", default: "1" },
+      together: { type: "boolean", default: false },
+      json: { type: "string" },
+    },
+  });
+  const everySeconds = (parseDuration(values.every) ?? Number.NaN) / 1_000;
+  if (!Number.isInteger(everySeconds) || 60 % everySeconds !== 0) {
+    throw new Error(`--every ${values.every}: give whole seconds that divide a minute, such as 5s`);
+  }
+  return {
+    peers: Number(values.peers),
+    jobs: Number(values.jobs),
+    everySeconds,
+    minutes: Number(values.minutes),
+    together: values.together,
+    json: values.json,
+  };
+}
+
+/** The second within the period at which a job is due. */
+function offsetOf(number: number, options: Options): number {
+  return options.together ? 0 : number % options.everySeconds;
+}
+
+/** Makes all jobs, at every peer some, and waits until every peer knows all. */
+async function createJobs(peers: readonly RunningPeer[], options: Options, file: string): Promise<void> {
+  const command = `echo "$CICADA_JOB@$CICADA_TICK $CICADA_PEER_NAME" >> ${file}`;
+  let next = 0;
+  const create = async (): Promise<void> => {
+    for (let number = next++; number < options.jobs; number = next++) {
+      const schedule = `${offsetOf(number, options)}-59/${options.everySeconds} * * * * *`;
+      const peer = peers[number % peers.length];
+      await peer?.ask("POST", "/v1/jobs", { id: `load-${number}`, schedule, command });
+    }
+  };
+  await Promise.all(Array.from({ length: creators }, create));
+  for (const peer of peers) {
+    await until(`${peer.name} knows all jobs`, 60_000, async () => {
+      const reply = await peer.call("GET", "/v1/jobs?limit=1");
+      return Number(reply.headers["x-total-count"]) === options.jobs;
+    });
+  }
+}
+
+/** `JOB@TICK` → due (ms), of every start that the span owes. */
+function expectedStarts(options: Options, from: number, to: number): Map<string, number> {
+  const expected = new Map<string, number>();
+  const periodMs = options.everySeconds * 1_000;
+  for (let number = 0; number < options.jobs; number++) {
+    const offsetMs = offsetOf(number, options) * 1_000;
+    for (let due = Math.ceil((from - offsetMs) / periodMs) * periodMs + offsetMs; due < to; due += periodMs) {
+      expected.set(`load-${number}@${new Date(due).toISOString().replace(".000", "")}`, due);
+    }
+  }
+  return expected;
+}
+
+async function measure(options: Options): Promise<Figures> {
+  await using cluster = new Cluster();
+  const file = path.join(cluster.folder, "starts");
+  const tail = new Tail(file);
+  try {
+    const names = Array.from({ length: options.peers }, (_, i) => `peer-${i + 1}`);
+    const peers = await cluster.mesh(names, ["--log-level=warn"]);
+    await createJobs(peers, options, file);
+    const from = Date.now() + settleMs;
+    const to = from + options.minutes * 60_000;
+    const expected = expectedStarts(options, from, to);
+    await passes(from - Date.now());
+    const before = peers.map((peer) => usageOf(peer.started.pid));
+    await passes(to - Date.now());
+    const usages = peers.map((peer) => usageOf(peer.started.pid));
+    const giveUpAt = to + graceMs;
+    await until("the last starts", graceMs + 1_000, () => {
+      return Date.now() > giveUpAt || [...expected.keys()].every((start) => tail.seen.has(start));
+    });
+    tail.read();
+    return judge(options, expected, tail, peers, before, usages);
+  } finally {
+    tail.close();
+  }
+}
+
+function judge(
+  options: Options,
+  expected: ReadonlyMap<string, number>,
+  tail: Tail,
+  peers: readonly RunningPeer[],
+  before: readonly Usage[],
+  after: readonly Usage[],
+): Figures {
+  const late: number[] = [];
+  const startsOf = new Map<string, number>();
+  let missed = 0;
+  let doubled = 0;
+  for (const [start, due] of expected) {
+    const starts = tail.seen.get(start) ?? [];
+    const [first] = starts;
+    if (first === undefined) missed++;
+    else late.push(first.at - due);
+    if (starts.length > 1) doubled++;
+    for (const { peer } of starts) startsOf.set(peer, (startsOf.get(peer) ?? 0) + 1);
+  }
+  late.sort((a, b) => a - b);
+  const { json: _json, ...asked } = options;
+  return {
+    ...asked,
+    startsPerSecond: options.jobs / options.everySeconds,
+    expected: expected.size,
+    missed,
+    doubled,
+    lateMs: { p50: percentile(late, 50), p99: percentile(late, 99), max: percentile(late, 100) },
+    perPeer: peers.map(({ name }, i) => ({
+      name,
+      starts: startsOf.get(name) ?? 0,
+      cpuPercent: (((after[i]?.cpuMs ?? 0) - (before[i]?.cpuMs ?? 0)) / (options.minutes * 60_000)) * 100,
+      rssMiB: (after[i]?.rssBytes ?? 0) / (1 << 20),
+    })),
+  };
+}
+
+function print(figures: Figures): void {
+  const { lateMs } = figures;
+  printTable(
+    ["starts", "per s", "missed", "doubled", "late p50 ms", "p99 ms", "max ms"],
+    [
+      [
+        String(figures.expected),
+        String(figures.startsPerSecond),
+        String(figures.missed),
+        String(figures.doubled),
+        ...[lateMs.p50, lateMs.p99, lateMs.max].map((ms) => ms.toFixed(0)),
+      ],
+    ],
+  );
+  console.log();
+  printTable(
+    ["peer", "starts", "CPU % of a core", "memory MiB"],
+    figures.perPeer.map((peer) => [
+      peer.name,
+      String(peer.starts),
+      peer.cpuPercent.toFixed(1),
+      peer.rssMiB.toFixed(0),
+    ]),
+  );
+}
+
+const options = readOptions();
+const figures = await measure(options);
+print(figures);
+if (options.json !== undefined) writeJson(options.json, figures);
+if (figures.missed > 0 || figures.doubled > 0) process.exitCode = 1;

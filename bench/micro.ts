@@ -1,0 +1,134 @@
+/**
+ * The micro bench: what the inner loops cost, one by one, on one core.
+ *
+ *   npm run bench:micro [-- --json FILE]
+ *
+ * Each figure is the median of fifteen rounds, each long enough (≥ 20 ms) for the clock and the garbage collector to
+ * average out, after one round that only warms up.
+ */
+import { parseArgs } from "node:util";
+import { rank, rollOf } from "../src/core/rank.ts";
+import { nextTick, parseSchedule, ticksBetween } from "../src/core/schedule.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { tickAt, type JobId } from "../src/schema/ids.ts";
+import type { Heartbeat } from "../src/schema/message.ts";
+import { decode, encode } from "../src/wire/codec.ts";
+import { LonePeer } from "./lone-peer.ts";
+import { percentile, printTable, writeJson } from "./report.ts";
+
+const rounds = 15;
+const roundMs = 20;
+const start = Date.UTC(2026, 10, 20, 2);
+const dayMs = 86_400_000;
+
+interface Figure {
+  what: string;
+  microseconds: number;
+  /** iterations in one round */
+  iterations: number;
+}
+
+/** Results land here, so that no work can be optimised away. */
+let sink: unknown;
+
+/** Median cost of one call, which is given a number that differs each time. */
+function measure(what: string, work: (number: number) => unknown): Figure {
+  let iterations = 1;
+  let number = 0;
+  const round = (): number => {
+    const from = performance.now();
+    for (let i = 0; i < iterations; i++) sink = work(number++);
+    return performance.now() - from;
+  };
+  while (round() < roundMs) iterations *= 2;
+  const costs = Array.from({ length: rounds }, () => (round() / iterations) * 1_000);
+  return {
+    what,
+    microseconds: percentile(
+      costs.toSorted((a, b) => a - b),
+      50,
+    ),
+    iterations,
+  };
+}
+
+function scheduleOf(expression: string, timezone: string) {
+  const parsed = parseSchedule(expression, timezone, "bench");
+  if (!parsed.ok) throw new Error(parsed.problems[0]?.message);
+  return parsed.schedule;
+}
+
+function rankFigures(): Figure[] {
+  const job = "nightly-backup" as JobId;
+  const ticks = Array.from({ length: 1_024 }, (_, i) => tickAt(start + i * 60_000));
+  return [3, 100].map((count) => {
+    const roll = rollOf(Array.from({ length: count }, (_, i) => `12D3KooWbenchmarkpeer${i}` as PeerId));
+    return measure(`rank of ${count} members`, (i) => rank(job, ticks[i % 1_024] ?? tickAt(start), roll));
+  });
+}
+
+function tickFigures(): Figure[] {
+  const nightly = scheduleOf("30 2 * * 1-5", "Europe/Berlin");
+  const everyMinute = scheduleOf("* * * * *", "America/New_York");
+  const period = scheduleOf("@every 90s", "UTC");
+  return [
+    measure("next tick of 30 2 * * 1-5, Berlin", (i) => nextTick(nightly, start + i * 60_000)),
+    measure("next tick of * * * * *, New York", (i) => nextTick(everyMinute, start + i * 60_000)),
+    measure("next tick of @every 90s", (i) => nextTick(period, start + i * 60_000)),
+    perTick("one tick of a day of * * * * *", 1_440, (i) => {
+      return ticksBetween(everyMinute, start + i * dayMs, start + (i + 1) * dayMs).length;
+    }),
+  ];
+}
+
+/** The same, divided by the number of things that one call makes. */
+function perTick(what: string, things: number, work: (number: number) => unknown): Figure {
+  const figure = measure(what, work);
+  return { ...figure, microseconds: figure.microseconds / things };
+}
+
+function wireFigures(): Figure[] {
+  const sender = "12D3KooWbenchmarkpeer0" as PeerId;
+  const cluster = "0123456789abcdef";
+  const heartbeat: Heartbeat = {
+    kind: "heartbeat",
+    incarnation: 7,
+    name: "cron1.example",
+    version: "0.1.0",
+    sentAt: start,
+    echo: { sentAt: start - 1_000, heardAt: start - 990 },
+    load: 3,
+    capacity: 20,
+    role: "worker",
+    tags: { disk: "ssd" },
+    draining: false,
+    settling: false,
+    table: "0".repeat(64),
+    open: { count: 3, digest: "0".repeat(16) },
+    tzdata: "2026b",
+    hears: Array.from({ length: 9 }, (_, i) => `12D3KooWbenchmarkpeer${i + 1}` as PeerId),
+    addresses: ["/ip4/192.0.2.1/tcp/7401"],
+  };
+  const bytes = encode({ cluster, sender, seq: 1 }, heartbeat);
+  return [
+    measure(`encode a heartbeat (10 peers, ${bytes.length} B)`, (seq) =>
+      encode({ cluster, sender, seq }, heartbeat),
+    ),
+    measure("decode and check it", () => decode("heartbeat", bytes, sender, cluster)),
+  ];
+}
+
+function stepFigures(): Figure[] {
+  return [100, 10_000].map((jobs) => {
+    const peer = new LonePeer(jobs, start);
+    return measure(`step, per event (one peer, ${jobs} jobs)`, () => peer.takeOne());
+  });
+}
+
+const { values } = parseArgs({ options: { json: { type: "string" } } });
+const figures = [...rankFigures(), ...tickFigures(), ...wireFigures(), ...stepFigures()];
+printTable(
+  ["", "µs"],
+  figures.map(({ what, microseconds }) => [what, microseconds.toPrecision(3)]),
+);
+if (values.json !== undefined) writeJson(values.json, { figures, sink: typeof sink });

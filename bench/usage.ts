@@ -1,0 +1,48 @@
+/**
+ * CPU time and memory of a peer, from /proc: its own process with all threads, and the launcher beside it. What the
+ * jobs themselves use is not counted.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+
+export interface Usage {
+  cpuMs: number;
+  rssBytes: number;
+}
+
+export function usageOf(pid: number): Usage {
+  const pids = [pid, ...childrenOf(pid).filter((child) => commandOf(child).includes("src/real/"))];
+  return {
+    cpuMs: pids.reduce((sum, one) => sum + cpuMsOf(one), 0),
+    rssBytes: pids.reduce((sum, one) => sum + rssBytesOf(one), 0),
+  };
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+  );
+}
+
+/** Empty for one that has just ended. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** The kernel counts in steps of 10 ms (USER_HZ is 100 wherever Node runs on Linux). */
+const kernelStepMs = 10;
+
+function cpuMsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field after it.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * kernelStepMs;
+}
+
+function rssBytesOf(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  return Number(match?.[1] ?? 0) * 1_024;
+}

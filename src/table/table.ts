@@ -39,6 +39,9 @@ export interface TableOptions {
   incarnation: (wall: number) => string;
 }
 
+/** Clients of whom something is awaited at most; a stranger may name any number, and sync fetches all anyhow. */
+const awaitedCap = 4_096;
+
 type Incarnation = Y.Map<unknown>;
 
 /** Below 2^31, so that V8 keeps it without a box in each of a document's many ids. */
@@ -135,6 +138,7 @@ export class JobTable {
     const inspection = inspectUpdate(update, (client) => Y.getState(this.#doc.store, client));
     if (inspection.kind === "refused") return { refused: inspection.reason };
     if (inspection.kind === "early") {
+      if (this.#awaited.size > awaitedCap) this.#awaited.clear();
       for (const [client, clock] of inspection.missing) {
         this.#awaited.set(client, Math.max(clock, this.#awaited.get(client) ?? 0));
       }

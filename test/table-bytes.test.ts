@@ -1,0 +1,200 @@
+/**
+ * What hostile or broken bytes do to the job table: nothing. Each case names what Yjs alone would have let through.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import * as Y from "yjs";
+import { hlcCap, nextHlc } from "../src/core/hlc.ts";
+import { inspectUpdate } from "../src/table/update.ts";
+import type { JobTable } from "../src/table/table.ts";
+import { exchange, jobOf, makeTable, specOf, wallOf } from "./tables.ts";
+
+const ulid = `01${"A".repeat(24)}`;
+
+/** An update as a stranger with Yjs at hand would write it. */
+function written(write: (doc: Y.Doc) => void): Uint8Array {
+  const doc = new Y.Doc();
+  doc.clientID = 99;
+  doc.transact(() => write(doc));
+  return Y.encodeStateAsUpdate(doc);
+}
+
+function writtenSlot(key: string, value: unknown): Uint8Array {
+  return written((doc) => {
+    const map = new Y.Map<unknown>();
+    map.set(key, value);
+    doc.getMap("jobs").set(ulid, map);
+  });
+}
+
+const slot = { hlc: nextHlc(0, wallOf(1)), by: "x" };
+
+function nested(depth: number): unknown {
+  return depth === 0 ? 1 : { a: nested(depth - 1) };
+}
+
+const refused: readonly [string, Uint8Array][] = [
+  ["another root", written((doc) => doc.getMap("tokens").set(ulid, new Y.Map()))],
+  ["a list as root", written((doc) => doc.getArray("jobs").insert(0, [{ a: 1 }]))],
+  ["text as root", written((doc) => doc.getText("jobs").insert(0, "x"))],
+  ["a value as incarnation", written((doc) => doc.getMap("jobs").set(ulid, { a: 1 }))],
+  ["an incarnation without a ULID", written((doc) => doc.getMap("jobs").set("x", new Y.Map()))],
+  ["a list as incarnation", written((doc) => doc.getMap("jobs").set(ulid, new Y.Array()))],
+  ["XML as incarnation", written((doc) => doc.getMap("jobs").set(ulid, new Y.XmlElement("script")))],
+  ["a document as incarnation", written((doc) => doc.getMap("jobs").set(ulid, new Y.Doc()))],
+  ["a map as slot", writtenSlot("owner@x", new Y.Map())],
+  ["text as slot", writtenSlot("owner@x", new Y.Text("x"))],
+  ["bytes as slot", writtenSlot("owner@x", Uint8Array.of(1))],
+  ["a number as slot", writtenSlot("owner@x", 1)],
+  ["bytes in a slot", writtenSlot("owner@x", { ...slot, value: Uint8Array.of(1) })],
+  ["nothing in a slot", writtenSlot("owner@x", { ...slot, value: undefined })],
+  ["a number that is none", writtenSlot("owner@x", { ...slot, value: Number.NaN })],
+  ["a bigint", writtenSlot("owner@x", { ...slot, value: 1n })],
+  ["a value of great depth", writtenSlot("owner@x", { ...slot, value: nested(50) })],
+  ["a value of great size", writtenSlot("owner@x", { ...slot, value: "x".repeat(5_000_000) })],
+  ["a key without a writer", writtenSlot("owner", { ...slot, value: "x" })],
+  ["a key of great length", writtenSlot(`owner@${"x".repeat(600)}`, { ...slot, value: "x" })],
+  ["a pause without a ULID", writtenSlot("pause@x", { by: "x", at: 1 })],
+  ["a stamp from beyond the year 2200", writtenSlot("owner@x", { ...slot, hlc: hlcCap })],
+  ["a stamp that is no number", writtenSlot("owner@x", { ...slot, hlc: "9" })],
+  [
+    "a key that changes objects",
+    writtenSlot("owner@x", { ...slot, value: JSON.parse('{"__proto__":{"a":1}}') as unknown }),
+  ],
+  ["nothing at all", new Uint8Array()],
+  ["one byte", Uint8Array.of(1)],
+  ["a billion clients", Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x03, 0)],
+  ["a billion structs", Uint8Array.of(1, 0xff, 0xff, 0xff, 0xff, 0x03, 1, 0, 0)],
+  ["a number without end", new Uint8Array(64).fill(0xff)],
+  [
+    "a deletion of everything there will ever be",
+    Uint8Array.of(0, 1, 99, 1, 0, ...Buffer.alloc(7, 0xff), 0x0f),
+  ],
+  ["collected garbage without end", Uint8Array.of(1, 1, 99, 0, 0, ...Buffer.alloc(7, 0xff), 0x0f, 0)],
+  ["an empty deletion", Uint8Array.of(0, 1, 99, 1, 0, 0)],
+  ["a gap", Uint8Array.of(1, 1, 99, 0, 10, 5, 0)],
+  [
+    "an item that is its own parent",
+    Uint8Array.of(1, 1, 99, 0, 0x28, 0, 99, 0, 9, ...Buffer.from("owner@x@x"), 1, 118, 0, 0),
+  ],
+  ["bytes behind the end", Uint8Array.of(0, 0, 0)],
+  ["the other format of Yjs", Y.convertUpdateFormatV1ToV2(writtenSlot("owner@x", { ...slot, value: "x" }))],
+];
+
+function tableWithJob(): JobTable {
+  const table = makeTable("a");
+  table.edit({ kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
+  return table;
+}
+
+for (const [name, update] of refused) {
+  test(`${name} is refused and changes nothing`, () => {
+    const table = tableWithJob();
+    const [digest, job] = [table.digest(), jobOf(table, "backup")];
+    table.takeChanges();
+    const applied = table.apply(update);
+    assert.ok(typeof applied === "object", `it was ${JSON.stringify(applied)}`);
+    assert.equal(table.digest(), digest);
+    assert.deepEqual(table.takeChanges(), []);
+    assert.deepEqual(jobOf(table, "backup"), job);
+    assert.equal(table.pending(), false);
+  });
+}
+
+test("text that is not UTF-8 is refused", () => {
+  const update = Buffer.from(writtenSlot("owner@x", { ...slot, value: "ABCDEF" }));
+  update[update.indexOf("ABCDEF") + 2] = 0xff;
+  assert.ok(typeof tableWithJob().apply(update) === "object");
+});
+
+test("an update with an unknown past waits, and is in nobody's way", () => {
+  const table = tableWithJob();
+  assert.equal(table.apply(Uint8Array.of(0, 1, 99, 1, 0, 5)), "pending");
+  const far = Uint8Array.of(1, 1, 99, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0);
+  assert.equal(table.apply(far), "pending");
+  assert.equal(table.pending(), true);
+  const other = makeTable("b");
+  exchange(table, other);
+  assert.equal(other.pending(), false);
+  assert.equal(table.digest(), other.digest());
+});
+
+test("entries that can't be read put their job into quarantine and leave all others alone", () => {
+  const table = tableWithJob();
+  const bad = [
+    ["created@x", { ...slot, value: "bad id!" }],
+    ["created@x", { by: "x" }],
+    ["created@x", { ...slot, value: { id: "backup" } }],
+  ] as const;
+  for (const [index, [key, value]] of bad.entries()) {
+    const update = written((doc) => {
+      doc.clientID = 200 + index;
+      const map = new Y.Map<unknown>();
+      map.set(key, value);
+      doc.getMap("jobs").set(`0${index}${"A".repeat(24)}`, map);
+    });
+    assert.equal(table.apply(update), "changed");
+  }
+  assert.equal(table.quarantined().length, bad.length);
+  assert.deepEqual([...table.jobs().keys()], ["backup"]);
+});
+
+test("bytes of a real update with some of them changed never throw, and leave a table that still converges", () => {
+  const source = makeTable("s");
+  for (const id of ["x", "y"]) source.edit({ kind: "put", spec: specOf(id), by: "ann" }, wallOf(1));
+  source.edit({ kind: "delete", id: specOf("y").id, by: "ann" }, wallOf(2));
+  source.edit({ kind: "put", spec: specOf("x", { owner: "bob" }), by: "ann" }, wallOf(3));
+  const real = source.snapshot();
+  const change = fc.record({ at: fc.nat(real.length - 1), byte: fc.nat(255) });
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 4 }), (changes) => {
+      const bytes = Uint8Array.from(real);
+      for (const { at, byte } of changes) bytes[at] = byte;
+      const [table, other] = [tableWithJob(), makeTable("o")];
+      table.apply(bytes);
+      assert.ok(jobOf(table, "backup") !== undefined);
+      exchange(table, other);
+      assert.equal(table.digest(), other.digest());
+      assert.deepEqual(new Map(table.jobs()), new Map(other.jobs()));
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test("any bytes whatever are refused, known or waiting, in no time", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
+      tableWithJob().apply(bytes);
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test("what Yjs itself wrote for a table always passes inspection", () => {
+  const table = tableWithJob();
+  for (let i = 0; i < 50; i++) {
+    table.edit({ kind: "put", spec: specOf(`job-${i % 7}`, { owner: `o${i}` }), by: "ann" }, wallOf(i));
+    if (i % 5 === 0) table.edit({ kind: "delete", id: specOf(`job-${i % 7}`).id, by: "ann" }, wallOf(i));
+  }
+  assert.equal(inspectUpdate(table.snapshot(), () => 0).kind, "fits");
+});
+
+test("when Yjs throws in the middle of an update, the table is whole again at once", (t) => {
+  const [table, other] = [tableWithJob(), makeTable("b")];
+  const update = other.edit({ kind: "put", spec: specOf("second"), by: "bob" }, wallOf(2));
+  let values = 0;
+  const mock = t.mock.method(Y.ContentAny.prototype, "integrate", () => {
+    if (++values === 2) throw new Error("planted");
+  });
+  const applied = table.apply(update);
+  mock.mock.restore();
+  assert.deepEqual(applied, { refused: "yjs: planted" });
+  assert.deepEqual([...table.jobs().keys()], ["backup"]);
+  assert.equal(table.apply(update), "changed");
+  exchange(table, other);
+  assert.equal(table.jobs().size, 2);
+  assert.equal(table.digest(), other.digest());
+  table.edit({ kind: "put", spec: specOf("backup", { owner: "x" }), by: "ann" }, wallOf(3));
+  assert.equal(jobOf(table, "backup")?.spec.owner, "x");
+});

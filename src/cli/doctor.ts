@@ -97,7 +97,7 @@ async function checkPeer(options: PeerOptions, terminal: Terminal): Promise<Find
   try {
     const client = openClient(options, terminal);
     const self = await client.ask<PeerAnswer>("/v1/peers/self");
-    const { items } = await client.list<PeerAnswer>("/v1/peers");
+    const { items } = await client.ask<{ items: PeerAnswer[] }>("/v1/peers");
     return [
       ok("peer", `${self.name} answers at ${client.url}, cicada ${self.version ?? "of unknown version"}`),
       await checkReady(client),
@@ -108,8 +108,19 @@ async function checkPeer(options: PeerOptions, terminal: Terminal): Promise<Find
   } catch (error) {
     if (!(error instanceof CicadaError)) throw error;
     const ready = options.peer === undefined ? readReady(dataFolder(options, terminal)) : undefined;
-    const pid = ready === undefined ? "" : `; ready.json names process ${ready.pid}, which may be gone`;
-    return [failure("peer", `${error.message}${pid}. ${error.hint}`)];
+    const gone =
+      ready !== undefined && !isRunning(ready.pid) ? `; process ${ready.pid} of ready.json is gone` : "";
+    return [failure("peer", `${error.message}${gone}. ${error.hint}`)];
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Another user's process can't be signalled, but it is there.
+    return isSystemError(error) && error.code === "EPERM";
   }
 }
 

@@ -19,7 +19,7 @@ export function peersCommands(program: Command, terminal: Terminal): void {
   withOutput(withPeer(peers.command("ls")))
     .description("every peer that is known, and how it is")
     .action(async (options: PeerOptions & { output: Output }) => {
-      const answer = await openClient(options, terminal).list<PeerAnswer>("/v1/peers");
+      const answer = await openClient(options, terminal).ask<{ items: PeerAnswer[] }>("/v1/peers");
       show(terminal, options.output, answer, () => peerTable(terminal, answer.items));
     });
 

@@ -1,59 +1,123 @@
 /**
  * What a peer shows on a terminal: when it is ready, all that the first five minutes need; then one line per run.
  */
+import { basename, relative } from "node:path";
+import { defaultDataFolder, type Config } from "../config.ts";
+import { encodeJoin } from "../core/join.ts";
+import type { Control } from "../ports.ts";
+import { runId } from "../schema/ids.ts";
+import { isFinal, type RunRecord } from "../schema/run.ts";
+import { invitable, isLoopback } from "./peers.ts";
+import { runLine } from "./run-words.ts";
 import { paint, plain, type Terminal } from "./terminal.ts";
+import { lasting } from "./times.ts";
 
 export interface Introduction {
-  name: string;
+  config: Config;
   peerId: string;
   http: string;
-  /** The address that is good on this machine only, or undefined when others can reach the peer too. */
-  loopbackOnly: boolean;
   tokenFile: string;
-  join: string;
-  /** Members that are there already, this peer among them. */
-  members: number;
-  /** How `cicada` is called here. */
-  program: string;
-  /** The data folder, when it is not the default one. */
-  data: string | undefined;
+  /** Where the mesh reaches this peer. */
+  listening: readonly string[];
+  clusterKey: Uint8Array;
 }
 
-export function introduce(terminal: Terminal, peer: Introduction): void {
-  const { name, peerId, http, tokenFile, join, program } = peer;
-  const label = (text: string) => paint(terminal, "dim", text.padEnd(10));
-  const data = peer.data === undefined ? "" : ` --data ${quoted(peer.data)}`;
+export function introduce(
+  terminal: Terminal,
+  { config, peerId, http, tokenFile, ...mesh }: Introduction,
+): void {
+  const dim = (text: string) => paint(terminal, "dim", text);
+  const label = (text: string) => dim(text.padEnd(8));
+  const toPaste = (line: string) => terminal.print(`  ${paint(terminal, "cyan", line)}`);
+  const called = howCalled(terminal.env);
+  const loopbackOnly = mesh.listening.every(isLoopback);
+  const join = encodeJoin({ key: mesh.clusterKey, addresses: invitable(mesh.listening) });
+
   terminal.print("");
-  terminal.print(
-    `${label("peer")}${paint(terminal, "bold", plain(name))}  ${paint(terminal, "dim", peerId)}`,
-  );
+  terminal.print(`${label("peer")}${paint(terminal, "bold", plain(config.name))}  ${dim(peerId)}`);
   terminal.print(`${label("page")}${paint(terminal, "cyan", `${http}/`)}`);
-  terminal.print(`${label("API")}${http}/v1  ${paint(terminal, "dim", `described at ${http}/docs`)}`);
-  terminal.print(`${label("token")}in ${tokenFile}`);
+  terminal.print(`${label("API")}${http}/v1  ${dim(`described at ${http}/docs`)}`);
+  terminal.print(`${label("token")}${dim("in")} ${tokenFile}`);
+  terminal.print(`${label("mesh")}${dim(mesh.listening.join(" "))}`);
   terminal.print("");
-  const reach = peer.loopbackOnly ? "on this machine (it listens on loopback only)" : "on any machine";
-  terminal.print(`A second peer, ${reach}, joins with this line. It holds the key: keep it secret.`);
-  terminal.print(paint(terminal, "cyan", `  ${program} start --join ${join}`));
-  if (peer.loopbackOnly) {
+  terminal.print(
+    "A second peer joins with this line. Keep it secret: who holds it can run commands on every peer.",
+  );
+  toPaste(`${called.start} --join ${join}`);
+  if (loopbackOnly) {
     terminal.print(
-      paint(terminal, "dim", "  (add --data, --http and --listen of its own, as both are on one machine)"),
+      dim("  This peer listens on loopback only: the second one must be on this machine too, with a"),
     );
+    terminal.print(dim("  --data, --http and --listen of its own."));
   }
+  terminal.print("");
   terminal.print("Make a job, from another terminal:");
-  terminal.print(
-    paint(
-      terminal,
-      "cyan",
-      `  ${program} jobs create hello --schedule '@every 10s' --command 'echo hello from $CICADA_PEER_NAME'${data}`,
-    ),
+  toPaste(
+    `${called.program} jobs create hello --schedule '@every 10s' --command 'echo hello'${dataFlag(config, terminal)}`,
   );
   terminal.print("");
-  terminal.print(
-    paint(terminal, "dim", "Ctrl-C stops this peer; the others go on without it. Runs on this peer:"),
-  );
+  terminal.print(dim("Ctrl-C stops this peer. What it runs:"));
+}
+
+/** The command line finds the default folder by itself. */
+function dataFlag(config: Config, terminal: Terminal): string {
+  return config.data === defaultDataFolder(terminal.env) ? "" : ` --data ${quoted(config.data)}`;
+}
+
+/** How a person in front of this terminal calls `cicada` and `cicada start`. */
+function howCalled(env: Terminal["env"]): { program: string; start: string } {
+  if (env["npm_lifecycle_event"] !== undefined) {
+    return { program: "npm run --silent cicada --", start: "npm start --" };
+  }
+  const script = process.argv[1] ?? "cicada";
+  const program =
+    basename(script) === "cicada.mjs" ? `node ${quoted(relative(process.cwd(), script))}` : "cicada";
+  return { program, start: `${program} start` };
 }
 
 /** A word for a POSIX shell. */
 export function quoted(word: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** A run that lasts longer has its start shown too; ms. */
+const shownStartAfterMs = 1_000;
+
+/** One line for each run of this peer as it ends; long ones are told of when they have been on for a while. */
+export function showRuns(terminal: Terminal, control: Control, self: string): void {
+  const young = new Map<string, NodeJS.Timeout>();
+  control.subscribe((event) => {
+    if (event.kind !== "run" || event.record.peer !== self) return;
+    const { record } = event;
+    const id = runId(record);
+    if (record.state === "running" && !young.has(id)) {
+      const print = () => terminal.print(lineOf(terminal, record));
+      young.set(id, setTimeout(print, shownStartAfterMs).unref());
+    }
+    if (!isFinal(record.state)) return;
+    clearTimeout(young.get(id));
+    young.delete(id);
+    if (record.state !== "withdrawn") terminal.print(lineOf(terminal, record));
+  });
+}
+
+function lineOf(terminal: Terminal, record: RunRecord): string {
+  const {
+    state,
+    reason = null,
+    startedAt = null,
+    finishedAt = null,
+    exitCode = null,
+    signal = null,
+  } = record;
+  return runLine(terminal, { id: runId(record), state, reason, startedAt, finishedAt, exitCode, signal });
+}
+
+export function sayStopping(terminal: Terminal, runs: number, drainMs: number): void {
+  const wait =
+    runs === 0 ? "" : `; ${runs === 1 ? "one run has" : `${runs} runs have`} ${lasting(drainMs)} to end`;
+  terminal.print("");
+  terminal.print(
+    paint(terminal, "dim", `Stopping: no more ticks are taken here${wait}. Ctrl-C again stops at once.`),
+  );
 }

@@ -4,7 +4,7 @@
  */
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
-import { CicadaError } from "../errors.ts";
+import { CicadaError, errorTable } from "../errors.ts";
 
 export interface Terminal {
   /** One line (or several) to standard output: what was asked for. */
@@ -67,7 +67,9 @@ export function plain(text: string): string {
 /** Says what went wrong in two or three lines, and answers with the exit code. */
 export function explain(terminal: Terminal, error: unknown): number {
   const known = error instanceof CicadaError ? error : unexpected(error);
-  terminal.tell(`${paint(terminal, "red", "error:")} ${plain(known.message)}`);
+  // The detail of several problems is only the first of them.
+  const what = known.problems.length === 0 ? known.message : errorTable[known.code].title;
+  terminal.tell(`${paint(terminal, "red", "error:")} ${plain(what)}`);
   for (const { pointer, message } of known.problems) {
     terminal.tell(`  ${pointer === "" ? "" : `${plain(pointer)}: `}${plain(message)}`);
   }

@@ -13,7 +13,7 @@ export interface Join {
   addresses: string[];
 }
 
-const prefix = "cicada-join-1:";
+export const joinPrefix = "cicada-join-1:";
 const checksumBytes = 6;
 export const clusterKeyBytes = 32;
 
@@ -24,14 +24,14 @@ export function encodeJoin(join: { key: Uint8Array; addresses: readonly string[]
     "an address is one word",
   );
   const body = Buffer.concat([join.key, Buffer.from(join.addresses.join("\n"))]);
-  return prefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
+  return joinPrefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
 }
 
 /** Undefined when it is no join string, or not the whole of one. White space around it does no harm. */
 export function decodeJoin(text: string): Join | undefined {
   const line = text.trim();
-  if (!line.startsWith(prefix)) return undefined;
-  const coded = line.slice(prefix.length);
+  if (!line.startsWith(joinPrefix)) return undefined;
+  const coded = line.slice(joinPrefix.length);
   if (!/^[\w-]+$/.test(coded)) return undefined;
   const bytes = Buffer.from(coded, "base64url");
   const body = bytes.subarray(checksumBytes);
@@ -45,5 +45,5 @@ export function decodeJoin(text: string): Join | undefined {
 }
 
 function checksumOf(body: Uint8Array): Buffer {
-  return createHash("sha256").update(prefix).update(body).digest().subarray(0, checksumBytes);
+  return createHash("sha256").update(joinPrefix).update(body).digest().subarray(0, checksumBytes);
 }

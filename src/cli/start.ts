@@ -1,0 +1,244 @@
+/**
+ * `cicada start`: puts a peer together (data folder, keys, disk, launcher, mesh, peer, API), says that it is ready,
+ * and takes it apart again when it is told to stop. The one file of the command line that touches the world itself.
+ *
+ * What is opened is closed in the opposite order, whatever fails on the way: a start that is refused leaves no
+ * process, no lock and no ready.json behind.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism, homedir, hostname, tmpdir, userInfo } from "node:os";
+import { join, resolve } from "node:path";
+import { isatty } from "node:tty";
+import { loopbackHosts, type Api } from "../api/options.ts";
+import { buildApi } from "../api/server.ts";
+import { configFile, readConfig, type Config, type Flags, type HostPort } from "../config.ts";
+import { formatClusterKey } from "../core/cluster-key.ts";
+import { checkJob } from "../core/job.ts";
+import { previewSchedule } from "../core/preview.ts";
+import { duplicatesIn, storyOf } from "../core/records.ts";
+import { CicadaError } from "../errors.ts";
+import { controlOf } from "../peer/control.ts";
+import { Peer, type PeerSettings } from "../peer/peer.ts";
+import type { Control, Doors, Log } from "../ports.ts";
+import { openClock } from "../real/clock.ts";
+import { openDisk } from "../real/disk.ts";
+import { openExecutor } from "../real/executor.ts";
+import { openFolder, type Folder } from "../real/folder.ts";
+import { generateClusterKey, generatePeerKey, openKeys } from "../real/keys.ts";
+import { openLog } from "../real/log.ts";
+import { openMesh, type RealMesh } from "../real/mesh.ts";
+import { openRandom } from "../real/random.ts";
+import { isSystemError, sayError } from "./client.ts";
+import { chooseKey, type Membership } from "./start-keys.ts";
+import { introduce, sayStopping, showRuns } from "./start-screen.ts";
+import { stopSignal } from "./stop-signal.ts";
+import type { Terminal } from "./terminal.ts";
+import { readVersion } from "./version.ts";
+
+/** What a stopped peer may still hold open before the process is ended all the same; ms. */
+const lingerLimitMs = 1_000;
+
+export async function start(flags: Flags, terminal: Terminal): Promise<number> {
+  const config = readSettings(flags, terminal);
+  const log = openLog({ level: config.logLevel, format: config.logFormat });
+  const rejections = surviveRejections(log);
+  using stop = stopSignal();
+  try {
+    await using opened = new AsyncDisposableStack();
+    const folder = openFolder(config.data, log);
+    opened.defer(() => folder.close());
+    opened.defer(() => folder.removeReady());
+    stop.beforeEnd(() => folder.removeReady());
+
+    const { doors, mesh, membership } = await openDoors(config, folder, log);
+    const peer = new Peer(doors, settingsOf(config));
+    const control = counting(controlOf(peer), mesh, rejections);
+    const http = { url: "", hosts: [] as string[] };
+    const api = buildApi({
+      control,
+      decisions: { checkJob, previewSchedule, storyOf, duplicatesIn },
+      token: folder.adminToken(),
+      tokenFile: folder.tokenFile,
+      self: { id: doors.keys.self, name: config.name },
+      version: readVersion(),
+      hosts: () => http.hosts,
+      behindTlsProxy: config.behindTlsProxy,
+      log,
+      startedAt: Date.now(),
+    });
+    // The peer stops first: as long as its runs may end, the API still answers.
+    opened.defer(() => api.close());
+    opened.defer(() => new Promise<void>((done) => peer.stop(done)));
+    await started(peer);
+    Object.assign(http, await listen(api, config.http));
+
+    const listening = mesh.addresses();
+    folder.writeReady({
+      pid: process.pid,
+      peerId: doors.keys.self,
+      name: config.name,
+      http: http.url,
+      listen: listening,
+      tokenFile: folder.tokenFile,
+      version: readVersion(),
+    });
+    if (!terminal.interactive) {
+      log.info("ready", { peer: doors.keys.self, http: http.url, mesh: listening.join(" ") });
+    } else {
+      const { tokenFile } = folder;
+      const { self: peerId } = doors.keys;
+      introduce(terminal, {
+        config,
+        peerId,
+        http: http.url,
+        tokenFile,
+        listening,
+        clusterKey: membership.key,
+      });
+      showRuns(terminal, control, peerId);
+    }
+
+    const signal = await stop.first;
+    const runs = control.view().open.filter(({ peer: runner }) => runner === doors.keys.self).length;
+    log.info("stopping", { signal, runs, drainMs: config.drainMs });
+    if (terminal.interactive) sayStopping(terminal, runs, config.drainMs);
+    return 0;
+  } finally {
+    // Whatever still holds the process up has had its time.
+    setTimeout(() => process.exit(), lingerLimitMs).unref();
+  }
+}
+
+function readSettings(flags: Flags, terminal: Terminal): Config {
+  const { env } = terminal;
+  const path = configFile({ flags, env });
+  const host = { hostname: hostname(), cores: availableParallelism(), terminal: isatty(process.stderr.fd) };
+  if (path === undefined) return withWholePath(readConfig({ flags, env }, host));
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${sayError(error)}`);
+  }
+  return withWholePath(readConfig({ flags, env, file: { path, text } }, host));
+}
+
+/** Other programs find the folder by what ready.json says, wherever they are started. */
+function withWholePath(config: Config): Config {
+  return { ...config, data: resolve(config.data) };
+}
+
+/** A promise that nobody awaits must not end the peer; a broken assertion must. Answers how many there were. */
+function surviveRejections(log: Log): () => number {
+  let count = 0;
+  process.on("unhandledRejection", (reason) => {
+    if (reason instanceof Error && reason.message.startsWith("assertion failed")) throw reason;
+    count += 1;
+    const what = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
+    log.error("a failure that nobody has handled", { what, count });
+  });
+  return () => count;
+}
+
+interface Opened {
+  doors: Doors;
+  mesh: RealMesh;
+  membership: Membership;
+}
+
+/** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
+async function openDoors(config: Config, folder: Folder, log: Log): Promise<Opened> {
+  const used = existsSync(join(folder.path, "peer.key"));
+  const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
+  const membership = chooseKey(config, kept, generateClusterKey);
+  if (membership.keep) folder.keepClusterKey(formatClusterKey(membership.key));
+  const clusterKey = membership.key;
+  const peerKey = folder.peerKey(generatePeerKey);
+  const keys = openKeys({ peerKey, clusterKey });
+  const clock = openClock();
+  const random = openRandom();
+
+  await using opened = new AsyncDisposableStack();
+  const disk = await openDisk({ folder: folder.path, log });
+  opened.defer(() => new Promise<void>((done) => disk.close(done)));
+  const executor = await openExecutor({ folder, log });
+  opened.defer(() => new Promise<void>((done) => executor.close(done)));
+  const mesh = await openMesh({
+    peerKey,
+    clusterKey,
+    listen: config.listen,
+    announce: config.announce,
+    bootstrap: [...config.bootstrap, ...membership.addresses],
+    remembered: folder.addresses(),
+    remember: (addresses) => folder.rememberAddresses(addresses),
+    mdns: config.mdns,
+    clock,
+    random,
+    log,
+  });
+  opened.move();
+  return { doors: { clock, random, keys, mesh, disk, executor, log }, mesh, membership };
+}
+
+function settingsOf(config: Config): PeerSettings {
+  const { name, tags, capacity, role, drainMs } = config;
+  const tzdata = process.versions.tz ?? "unknown";
+  return { name, version: readVersion(), tags, capacity, role, drainMs, tzdata, host: hostEnvironment() };
+}
+
+/** All that a job sees of the peer's own environment (INTERFACE, Run), as far as it is set. */
+function hostEnvironment(): Record<string, string> {
+  const { env } = process;
+  const { username, shell } = userInfo();
+  const known = {
+    PATH: env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    HOME: homedir(),
+    USER: username,
+    SHELL: env["SHELL"] ?? shell ?? "/bin/sh",
+    LANG: env["LANG"],
+    TZ: env["TZ"],
+    TMPDIR: tmpdir(),
+  };
+  return Object.fromEntries(
+    Object.entries(known).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+/** The peer's view, with what the mesh and this file have counted. */
+function counting(control: Control, mesh: RealMesh, rejections: () => number): Control {
+  return {
+    ...control,
+    view() {
+      const view = control.view();
+      return {
+        ...view,
+        counters: { ...view.counters, ...mesh.counters(), unhandled_rejections: rejections() },
+      };
+    },
+  };
+}
+
+function started(peer: Peer): Promise<void> {
+  return new Promise((done, fail) => peer.start((error) => (error === undefined ? done() : fail(error))));
+}
+
+const wildcards: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** Answers with the URL for programs of this machine, and with the `Host` values under which they may call. */
+async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string; hosts: string[] }> {
+  try {
+    await api.listen({ host, port });
+  } catch (error) {
+    if (isSystemError(error) && error.code === "EADDRINUSE") {
+      throw new CicadaError("PORT_IN_USE", `${host}:${port} (--http)`);
+    }
+    if (isSystemError(error))
+      throw new CicadaError("BAD_SETTING", `--http ${host}:${port}: ${sayError(error)}`);
+    throw error;
+  }
+  const address = api.server.address();
+  const openPort = typeof address === "object" && address !== null ? address.port : port;
+  const reachable = wildcards[host] ?? host;
+  const named = reachable.includes(":") ? `[${reachable}]` : reachable;
+  return { url: `http://${named}:${openPort}`, hosts: loopbackHosts(openPort) };
+}

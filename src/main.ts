@@ -1,0 +1,63 @@
+/**
+ * The program: reads the command line and hands over to the noun in `cli/`. Answers with the exit codes of
+ * INTERFACE, whatever went wrong.
+ */
+import { Command, CommanderError } from "commander";
+import { demoCommand } from "./cli/demo.ts";
+import { doctorCommand } from "./cli/doctor.ts";
+import { importCommands } from "./cli/import.ts";
+import { jobsCommands } from "./cli/jobs.ts";
+import { peersCommands } from "./cli/peers.ts";
+import { runsCommands } from "./cli/runs.ts";
+import { scheduleCommands } from "./cli/schedule.ts";
+import { startCommand } from "./cli/start-command.ts";
+import { explain, processTerminal, type Terminal } from "./cli/terminal.ts";
+import { readVersion } from "./cli/version.ts";
+import { errorTable } from "./errors.ts";
+
+export async function main(argv: readonly string[]): Promise<void> {
+  process.exitCode = await run(argv, processTerminal());
+}
+
+/** Runs one command line (without the program's own name) and answers with its exit code. */
+export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const program = buildProgram(terminal);
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return terminal.exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return explain(terminal, error);
+    // commander has said its piece already; --help and --version end here too, with 0.
+    return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
+  }
+}
+
+function buildProgram(terminal: Terminal): Command {
+  const program = new Command("cicada")
+    .description("A cron without a server: a leaderless, peer-to-peer scheduler.")
+    .version(readVersion(), "-V, --version", "print the version")
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => terminal.print(text.trimEnd()),
+      writeErr: (text) => terminal.tell(text.trimEnd()),
+      getOutHelpWidth: () => terminal.columns,
+      getErrHelpWidth: () => terminal.columns,
+      getOutHasColors: () => terminal.colours,
+      getErrHasColors: () => terminal.colours,
+    })
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText(
+      "after",
+      "\nStart with `cicada start`; another peer joins with the line that it prints. `cicada demo` shows three at once.",
+    );
+  startCommand(program, terminal);
+  jobsCommands(program, terminal);
+  runsCommands(program, terminal);
+  peersCommands(program, terminal);
+  importCommands(program, terminal);
+  scheduleCommands(program, terminal);
+  doctorCommand(program, terminal);
+  demoCommand(program, terminal);
+  return program;
+}

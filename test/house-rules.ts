@@ -39,7 +39,11 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ["libp2p", "@libp2p/*", "@chainsafe/*", "@multiformats/*", "pino", "pino-pretty", "typebox"],
     node: "all",
   },
-  api: { rooms: ["api", ...contract], packages: ["fastify", "@fastify/*", "typebox"], node: "all" },
+  api: {
+    rooms: ["api", ...contract],
+    packages: ["fastify", "@fastify/*", "typebox", "@prometheus-io/client"],
+    node: "all",
+  },
   config: { rooms: ["core", "schema", "errors"], packages: ["yaml"], node: "all" },
   cli: {
     rooms: ["cli", "config", "core", "schema", "errors"],

@@ -5,6 +5,7 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifySchema } from "fastify";
+import { readFileSync } from "node:fs";
 import { Type } from "typebox";
 import { errorTable } from "../errors.ts";
 import type { Api, ApiOptions } from "./options.ts";
@@ -66,6 +67,11 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
     staticCSP: docsPolicy,
     uiConfig: { deepLinking: true, docExpansion: "list", tryItOutEnabled: true },
     theme: { title: "cicada: the API" },
+    logo: {
+      type: "image/svg+xml",
+      content: readFileSync(new URL("../ui/icon.svg", import.meta.url)),
+      href: "/",
+    },
   });
 }
 

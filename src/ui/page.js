@@ -66,19 +66,22 @@ async function ask(path, method = "GET", body) {
 // ---------------------------------------------------------------------------------------------------------
 // Building
 
-/** An element; properties are set as such, `class` and what has a dash as attributes. */
+/** An element; properties are set as such, `class`, `role` and what has a dash as attributes. */
 function make(tag, properties, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name === "class" || name.includes("-")) element.setAttribute(name, value);
+    if (name === "class" || name === "role" || name.includes("-")) element.setAttribute(name, value);
     else element[name] = value;
   }
   element.append(...children);
   return element;
 }
 
-const cell = (...children) => make("td", {}, ...children);
-const heading = (...children) => make("th", { scope: "row" }, ...children);
+// The roles say again what the elements are: on a phone they are laid out as cards, and some browsers forget then.
+const row = (...children) => make("tr", { role: "row" }, ...children);
+const cell = (label, look, ...children) =>
+  make("td", { role: "cell", class: look, "data-label": label }, ...children);
+const heading = (...children) => make("th", { role: "rowheader", scope: "row" }, ...children);
 const quiet = (text) => make("span", { class: "quiet" }, text);
 
 function stateOf(state, note = "") {
@@ -97,7 +100,9 @@ function fill(id, rows, columns, empty) {
   const focused = document.activeElement?.dataset?.key;
   const body = part(id);
   body.replaceChildren(
-    ...(rows.length > 0 ? rows : [make("tr", {}, make("td", { colSpan: columns, class: "empty" }, empty))]),
+    ...(rows.length > 0
+      ? rows
+      : [row(make("td", { role: "cell", colSpan: columns, class: "empty" }, empty))]),
   );
   if (focused !== undefined) body.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
@@ -144,40 +149,33 @@ function fromNow(instant) {
 
 function peerRow(peer) {
   const notes = [peer.draining ? "draining" : "", peer.settling ? "settling" : ""].filter(Boolean).join(", ");
-  const load = peer.load === null ? "–" : `${peer.load} of ${peer.capacity}`;
-  const clock =
-    peer.clockOffsetMs === null
-      ? "–"
-      : `${peer.clockOffsetMs > 0 ? "+" : ""}${Math.round(peer.clockOffsetMs)} ms`;
-  return make(
-    "tr",
-    {},
+  const offset = Math.round(peer.clockOffsetMs ?? 0);
+  const clock = peer.self || peer.clockOffsetMs === null ? "–" : `${offset > 0 ? "+" : ""}${offset} ms`;
+  return row(
     heading(peer.name, quiet(peer.self ? `${peer.id.slice(-8)}, this peer` : peer.id.slice(-8))),
-    cell(stateOf(peer.state, notes)),
-    make("td", { class: "number" }, load),
-    make("td", { class: "number wide" }, peer.self ? "–" : clock),
-    make("td", { class: "wide" }, peer.version ?? "–"),
+    cell("State", "", stateOf(peer.state, notes)),
+    cell("Load", "number", peer.load === null ? "–" : `${peer.load} of ${peer.capacity}`),
+    cell("Clock", "number wide", clock),
+    cell("Version", "wide", peer.version ?? "–"),
   );
 }
 
 function jobRow(job) {
-  const held = job.state !== "scheduled" && job.state !== "running";
-  const note = job.paused?.note ?? job.problems[0]?.message ?? "";
   const next = job.nextTick === null ? "–" : timeOf(job.nextTick);
-  return make(
-    "tr",
-    {},
+  return row(
     heading(job.id, ...(job.description === undefined ? [] : [quiet(job.description)])),
-    cell(
-      next,
-      held
-        ? make("span", { class: "quiet" }, stateOf(job.state, note))
-        : quiet(job.nextTick === null ? "" : fromNow(job.nextTick)),
-    ),
-    cell(job.nextPeer?.name ?? "–"),
-    make("td", { class: "wide" }, ...lastRunOf(job)),
-    make("td", { class: "actions" }, ...actionsOf(job)),
+    cell("Next tick", "", next, underNext(job)),
+    cell("Runs on", "", job.nextPeer?.name ?? "–"),
+    cell("Last run", "wide", ...lastRunOf(job)),
+    cell("", "actions", ...actionsOf(job)),
   );
+}
+
+function underNext(job) {
+  const held = job.state !== "scheduled" && job.state !== "running";
+  if (!held) return quiet(job.nextTick === null ? "none" : fromNow(job.nextTick));
+  const note = job.paused?.note ?? job.problems[0]?.message ?? "";
+  return make("span", { class: "quiet" }, stateOf(job.state, note));
 }
 
 function lastRunOf({ lastRun }) {
@@ -212,15 +210,13 @@ function runRow(run) {
     run.startedAt === null
       ? []
       : [button("Output", `Output of ${run.id}`, `output ${run.id}`, () => showOutput(run.id))];
-  return make(
-    "tr",
-    {},
+  return row(
     heading(run.job, ...(run.trigger === "schedule" ? [] : [quiet(run.trigger)])),
-    cell(stateOf(run.state, note)),
-    cell(timeOf(run.due)),
-    cell(run.peerName ?? run.peer.slice(-8)),
-    make("td", { class: "number wide" }, took),
-    make("td", { class: "actions" }, ...output),
+    cell("State", "", stateOf(run.state, note)),
+    cell("Tick", "", timeOf(run.due)),
+    cell("Peer", "", run.peerName ?? run.peer.slice(-8)),
+    cell("Took", "number wide", took),
+    cell("", "actions", ...output),
   );
 }
 
@@ -382,7 +378,7 @@ async function start() {
   document.title = `${name} · cicada`;
   part("login").hidden = loggedIn;
   part("overview").hidden = !loggedIn;
-  part("logout").hidden = !loggedIn;
+  part("more").hidden = !loggedIn;
   if (loggedIn) {
     listen();
     soon();

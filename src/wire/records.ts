@@ -6,13 +6,20 @@
  */
 import type { Keys } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
-import type { RunRecord } from "../schema/run.ts";
+import { RunRecordSchema, type RunRecord } from "../schema/run.ts";
 
 const prefix = "cicada run record 1\n";
 
+/** Taken from the schema, so that a new field can't be forgotten here. */
+const signedFields = Object.keys(RunRecordSchema.properties)
+  .filter((field): field is keyof RunRecord => field !== "signature")
+  .toSorted((a, b) => (a < b ? -1 : 1));
+
 export function signedBytes(record: RunRecord): Uint8Array {
-  const { signature: _, ...said } = record;
-  return Buffer.from(prefix + canonical(said));
+  const said: Record<string, unknown> = {};
+  for (const field of signedFields) if (record[field] !== undefined) said[field] = record[field];
+  if (record.passed !== undefined) said["passed"] = record.passed.map(({ peer, why }) => ({ peer, why }));
+  return Buffer.from(prefix + JSON.stringify(said));
 }
 
 /** The record with the signature of this peer, which must be its writer. */
@@ -32,15 +39,4 @@ export function verifyRecord(record: RunRecord, keys: Keys): boolean {
 
 function writerOf(record: RunRecord): PeerId {
   return record.by ?? record.peer;
-}
-
-/** JSON with sorted keys; what is undefined is left out. For plain values only. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members: string[] = [];
-  for (const [key, content] of Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    if (content !== undefined) members.push(`${JSON.stringify(key)}:${canonical(content)}`);
-  }
-  return `{${members.join(",")}}`;
 }

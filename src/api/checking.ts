@@ -5,12 +5,16 @@
  * shows the wrong list.
  */
 import type { FastifySchemaCompiler } from "fastify";
-import type { TSchema } from "typebox";
+import { Type, type TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { CicadaError } from "../errors.ts";
 import type { Problem } from "../schema/job.ts";
 import { didYouMean } from "../schema/nearest.ts";
 import { refusal } from "./problems.ts";
+
+export const closed = { additionalProperties: false } as const;
+/** For a call that takes no parameters, or nothing in its body. */
+export const none = Type.Object({}, closed);
 
 /** How typebox tells of one fault; the part that is read here. */
 interface Fault {

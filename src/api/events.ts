@@ -8,7 +8,7 @@ import type { SSEMessage } from "@fastify/sse";
 import { never } from "../errors.ts";
 import type { PeerEvent } from "../ports.ts";
 import { runId } from "../schema/ids.ts";
-import { none } from "./jobs.ts";
+import { none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { showPeer } from "./show-peer.ts";
 import { showInstant, showRun } from "./show-run.ts";

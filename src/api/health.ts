@@ -3,7 +3,7 @@
  * reasons tell of the inside, so they are for those who may in (`/readyz?verbose`).
  */
 import { Type } from "typebox";
-import { closed, none } from "./jobs.ts";
+import { closed, none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 
 const tags = ["health"];

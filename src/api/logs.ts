@@ -11,7 +11,7 @@ import { Type } from "typebox";
 import { CicadaError } from "../errors.ts";
 import type { Control, Log, LogPiece } from "../ports.ts";
 import { runId, type RunId } from "../schema/ids.ts";
-import { none } from "./jobs.ts";
+import { none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { codedError } from "./problems.ts";
 import { readRange } from "./range.ts";
@@ -24,7 +24,12 @@ const pieceBytes = 131_072;
 /** How often a live log is looked at. Less is livelier; each look at another peer's log is a message. */
 const lookEveryMs = 500;
 
-export function logRoutes(app: Api, { control, decisions, log }: ApiOptions, streams: Streams): void {
+export function logRoutes(app: Api, options: ApiOptions, streams: Streams): void {
+  readLog(app, options);
+  followLog(app, options, streams);
+}
+
+function readLog(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/runs/:run/log",
     {
@@ -54,7 +59,9 @@ export function logRoutes(app: Api, { control, decisions, log }: ApiOptions, str
       return sendBytes(reply, control, run, from, to);
     },
   );
+}
 
+function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: Streams): void {
   app.get(
     "/v1/runs/:run/log/stream",
     {

@@ -4,7 +4,7 @@
  * Figures are read when they are asked for; between two scrapes nothing is kept but the requests' histogram.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import { none } from "./jobs.ts";
+import { none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 
 const memberStates = ["alive", "suspect", "dead", "left"] as const;

@@ -2,7 +2,7 @@
  * The members of the mesh, as the peer that answers sees them.
  */
 import { Type } from "typebox";
-import { none } from "./jobs.ts";
+import { none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { ListOf } from "./paging.ts";
 import { PeerSchema, showPeer } from "./show-peer.ts";

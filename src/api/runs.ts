@@ -6,8 +6,9 @@ import { CicadaError } from "../errors.ts";
 import type { Control, RunQuery, View } from "../ports.ts";
 import { parseRunReference, type JobId, type PeerId } from "../schema/ids.ts";
 import { runStates, type RunRecord, type RunState } from "../schema/run.ts";
-import { readInstant } from "./checking.ts";
-import { accepted, closed, JobParams, noJob, none } from "./jobs.ts";
+import { JobParams } from "./show-job.ts";
+import { accepted, noJob } from "./answers.ts";
+import { readInstant, closed, none } from "./checking.ts";
 import type { Api, ApiOptions, Decisions } from "./options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "./paging.ts";
 import { refusal } from "./problems.ts";
@@ -31,7 +32,14 @@ const RunFilter = {
   to: InstantQuery,
 };
 
-export function runRoutes(app: Api, { control, decisions }: ApiOptions): void {
+export function runRoutes(app: Api, options: ApiOptions): void {
+  listRuns(app, options);
+  listRunsOfJob(app, options);
+  readRun(app, options);
+  cancelRun(app, options);
+}
+
+function listRuns(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/runs",
     {
@@ -51,7 +59,9 @@ export function runRoutes(app: Api, { control, decisions }: ApiOptions): void {
       return page(request, reply, "runs", { ...found, items });
     },
   );
+}
 
+function listRunsOfJob(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/jobs/:id/runs",
     {
@@ -73,7 +83,9 @@ export function runRoutes(app: Api, { control, decisions }: ApiOptions): void {
       return page(request, reply, "runs", { ...found, items });
     },
   );
+}
 
+function readRun(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/runs/:run",
     {
@@ -92,7 +104,9 @@ export function runRoutes(app: Api, { control, decisions }: ApiOptions): void {
       return reply.send(run);
     },
   );
+}
 
+function cancelRun(app: Api, { control }: ApiOptions): void {
   app.post(
     "/v1/runs/:run/cancel",
     {

@@ -4,8 +4,7 @@
 import { Type } from "typebox";
 import { tickAt } from "../schema/ids.ts";
 import { JobSpecSchema } from "../schema/job.ts";
-import { readInstant } from "./checking.ts";
-import { closed, none } from "./jobs.ts";
+import { readInstant, closed, none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { refusal } from "./problems.ts";
 

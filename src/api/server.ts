@@ -18,6 +18,7 @@ import { eventRoutes } from "./events.ts";
 import { countFailures, guard } from "./guard.ts";
 import { healthRoutes } from "./health.ts";
 import { heedIdempotencyKeys } from "./idempotency.ts";
+import { jobActionRoutes } from "./job-actions.ts";
 import { jobRoutes } from "./jobs.ts";
 import { loginRoutes } from "./login.ts";
 import { logRoutes } from "./logs.ts";
@@ -105,6 +106,7 @@ function routes(
 ): void {
   const streams = new Streams(app);
   jobRoutes(app, options);
+  jobActionRoutes(app, options);
   tickRoutes(app, options);
   runRoutes(app, options);
   logRoutes(app, options, streams);

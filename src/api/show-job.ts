@@ -2,6 +2,7 @@
  * A job as the API shows it: exactly what its author wrote (no default filled in, so that it can be edited and sent
  * back), and the read-only fields of INTERFACE. Those are always there, null when there is nothing to say.
  */
+import type { FastifyReply } from "fastify";
 import { Type, type Static } from "typebox";
 import type { Control, View } from "../ports.ts";
 import { runId, type JobId } from "../schema/ids.ts";
@@ -15,6 +16,9 @@ import { Instant, orNull, showInstant, showInstantOrNull, startedStates } from "
  */
 export const jobStates = ["invalid", "disabled", "paused", "running", "scheduled", "manual"] as const;
 export type JobState = (typeof jobStates)[number];
+
+/** Any text may be looked up; only core decides what an id may be. */
+export const JobParams = Type.Object({ id: Type.Unsafe<JobId>(Type.String({ maxLength: 512 })) });
 
 const LastRunSchema = Type.Object({
   id: Type.String(),
@@ -77,6 +81,18 @@ export async function showJob(job: Job, control: Control, running: ReadonlySet<J
     state: stateOf(job, running),
     problems: [],
   };
+}
+
+/** With the headers that go with it. */
+export async function answerJob(
+  reply: FastifyReply,
+  control: Control,
+  job: Job,
+  created = false,
+): Promise<ShownJob> {
+  reply.header("etag", `"${job.revision}"`);
+  if (created) reply.code(201).header("location", `/v1/jobs/${job.id}`);
+  return showJob(job, control, runningJobs(control.view()));
 }
 
 /** Several pauses are shown as the one that lasts longest. */

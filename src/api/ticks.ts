@@ -4,8 +4,9 @@
 import { Type } from "typebox";
 import { CicadaError } from "../errors.ts";
 import { tickIdPattern, type TickId } from "../schema/ids.ts";
-import { readInstant } from "./checking.ts";
-import { closed, JobParams, noJob } from "./jobs.ts";
+import { noJob } from "./answers.ts";
+import { JobParams } from "./show-job.ts";
+import { readInstant, closed } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "./paging.ts";
 import { Instant, showInstant, showTick, TickSchema } from "./show-run.ts";
@@ -27,7 +28,13 @@ const AnyTick = Type.Unsafe<TickId>(
   }),
 );
 
-export function tickRoutes(app: Api, { control, decisions }: ApiOptions): void {
+export function tickRoutes(app: Api, options: ApiOptions): void {
+  nextTicks(app, options);
+  pastTicks(app, options);
+  whyTick(app, options);
+}
+
+function nextTicks(app: Api, { control }: ApiOptions): void {
   app.get(
     "/v1/jobs/:id/next",
     {
@@ -56,7 +63,9 @@ export function tickRoutes(app: Api, { control, decisions }: ApiOptions): void {
       return reply.send({ items, nextCursor: null });
     },
   );
+}
 
+function pastTicks(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/jobs/:id/ticks",
     {
@@ -86,7 +95,9 @@ export function tickRoutes(app: Api, { control, decisions }: ApiOptions): void {
       return page(request, reply, "ticks", { items, next: found.next });
     },
   );
+}
 
+function whyTick(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/jobs/:id/why",
     {

@@ -85,7 +85,12 @@ export function isTeller(state: State, job: JobId, tick: TickId): boolean {
 /** True while a claim keeps others off its order. */
 export function shields(state: State, record: RunRecord): boolean {
   if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
-  return record.waiting !== undefined || state.now.wall < record.due + shieldMs;
+  return record.waiting !== undefined || state.now.wall < shieldEnd(record);
+}
+
+/** A claim made after due, by a peer that stepped in, has its 5 s from when it was made. */
+function shieldEnd(record: RunRecord): number {
+  return Math.max(record.due, record.claimedAt ?? record.due) + shieldMs;
 }
 
 function beats(a: RunRecord, b: RunRecord): boolean {
@@ -153,7 +158,7 @@ function lookUnclaimed(
   const now = state.now.wall;
   const rival = rivalOf(state, order);
   if (rival !== undefined) {
-    return lookAgain(state, order, rival.waiting === undefined ? order.due + shieldMs : Infinity);
+    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(rival) : Infinity);
   }
   if (turn === undefined) {
     if (standsFirstOfTheFull(state, ranks, standing)) {
@@ -226,7 +231,7 @@ function lookClaimed(
   const rival = rivalOf(state, order);
   if (rival !== undefined && beats(rival, own)) {
     withdraw(state, order, "out-claimed");
-    return lookAgain(state, order, rival.waiting === undefined ? order.due + shieldMs : Infinity);
+    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(rival) : Infinity);
   }
   const startAt = Math.max(order.due, order.mine.mayStartAt);
   if (now < startAt) return lookAgain(state, order, startAt);

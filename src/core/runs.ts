@@ -104,9 +104,11 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
   for (const record of records) {
     const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
+    const alive = record.peer === state.settings.self && state.runs.has(runId(record));
     // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
-    if (own && state.runs.has(runId(record))) continue;
-    if (isBygone(state, record)) {
+    if (own && alive) continue;
+    // Others may have called a run lost that is still on here: that is for the history, until its own end is.
+    if (alive || isBygone(state, record)) {
       moved.push(record);
       continue;
     }

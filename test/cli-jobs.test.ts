@@ -19,11 +19,11 @@ async function takingPeer(): Promise<StubPeer> {
 describe("jobs create", () => {
   test("sends a job of flags, and says when it is due", async () => {
     await using stub = await takingPeer();
-    const said = await stub.cicada(
-      ...["jobs", "create", "backup", "--schedule", "0 3 * * *", "--tz", "Europe/Berlin"],
-      ...["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--catch-up-policy", "all"],
-      ...["--catch-up-limit", "5", "--target-peer", "alder", "--label", "team=ops", "--timeout", "0"],
-    );
+    const when = ["--schedule", "0 3 * * *", "--tz", "Europe/Berlin"];
+    const what = ["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--timeout", "0"];
+    const catchUp = ["--catch-up-policy", "all", "--catch-up-limit", "5"];
+    const rest = ["--target-peer", "alder", "--label", "team=ops"];
+    const said = await stub.cicada("jobs", "create", "backup", ...when, ...what, ...catchUp, ...rest);
     assert.equal(said.code, 0, said.stderr);
     assert.equal(said.stdout, "backup created, next tick 2026-11-21T02:00:00Z (in 14h)\n");
     const [asked] = stub.asked;
@@ -69,7 +69,7 @@ describe("jobs create", () => {
     for (const field of ["catchUp", "keep", "target"] as const) {
       const inner = Object.keys(JobSpecSchema.properties[field].properties);
       const flags = jobFlags.flatMap(({ path: [outer, name] }) => (outer === field ? [name] : []));
-      assert.deepEqual(flags.toSorted(), inner.toSorted(), field);
+      assert.deepEqual(new Set(flags), new Set(inner), field);
     }
   });
 
@@ -225,6 +225,21 @@ describe("jobs ls, get, next and why", () => {
   });
 });
 
+/** An editor that changes `true` to `date`, or does what else it is told. */
+function editor(stub: StubPeer, script: string): Record<string, string> {
+  const file = path.join(stub.folder, "editor");
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o700);
+  return { CICADA_DATA: stub.data, EDITOR: file, PATH: process.env["PATH"] ?? "" };
+}
+
+async function editedPeer(): Promise<StubPeer> {
+  const stub = await StubPeer.open();
+  const job = jobAnswer({ id: "a", command: "true" });
+  const headers = { "content-type": "application/json", etag: '"r1"' };
+  return stub.on("GET /v1/jobs/a", { headers, body: job }).on("PUT /v1/jobs/a", { body: job });
+}
+
 describe("jobs edit", () => {
   test("with flags changes these fields alone", async () => {
     await using stub = await StubPeer.open();
@@ -233,21 +248,6 @@ describe("jobs edit", () => {
     assert.equal(said.code, 0, said.stderr);
     assert.deepEqual(stub.asked[0]?.body, { schedule: "@hourly", enabled: false });
   });
-
-  /** An editor that changes `true` to `date`, or does what else it is told. */
-  function editor(stub: StubPeer, script: string): Record<string, string> {
-    const file = path.join(stub.folder, "editor");
-    writeFileSync(file, `#!/bin/sh\n${script}\n`);
-    chmodSync(file, 0o700);
-    return { CICADA_DATA: stub.data, EDITOR: file, PATH: process.env["PATH"] ?? "" };
-  }
-
-  async function editedPeer(): Promise<StubPeer> {
-    const stub = await StubPeer.open();
-    const job = jobAnswer({ id: "a", command: "true" });
-    const headers = { "content-type": "application/json", etag: '"r1"' };
-    return stub.on("GET /v1/jobs/a", { headers, body: job }).on("PUT /v1/jobs/a", { body: job });
-  }
 
   test("opens $EDITOR on the job as YAML and sends what was saved, if nobody else changed it meanwhile", async () => {
     await using stub = await editedPeer();

@@ -4,12 +4,13 @@ import { describe, test } from "node:test";
 import { lasting, local, relative, utc } from "../src/cli/times.ts";
 import { cicada, now } from "./cli-stage.ts";
 
+/** The half past two of the night in which the clocks go forward. */
+const zone = ["--tz", "Europe/Berlin"];
+const berlinNights = ["schedule", "explain", "30 2 * * *", ...zone, "--from", "2026-03-28T12:00:00Z"];
+
 describe("schedule explain", () => {
   test("-o json gives schedule, time zone and ticks", async () => {
-    const said = await cicada([
-      ...["schedule", "explain", "30 2 * * *", "--tz", "Europe/Berlin"],
-      ...["--from", "2026-03-28T12:00:00Z", "--count", "2", "-o", "json"],
-    ]);
+    const said = await cicada([...berlinNights, "--count", "2", "-o", "json"]);
     assert.equal(said.code, 0, said.stderr);
     assert.deepEqual(JSON.parse(said.stdout), {
       schedule: "30 2 * * *",
@@ -27,10 +28,7 @@ describe("schedule explain", () => {
   });
 
   test("shows people the zone's own clock, and marks a tick that daylight saving moves", async () => {
-    const said = await cicada([
-      ...["schedule", "explain", "30 2 * * *", "--tz", "Europe/Berlin"],
-      ...["--from", "2026-03-28T12:00:00Z", "-n", "1"],
-    ]);
+    const said = await cicada([...berlinNights, "-n", "1"]);
     assert.match(said.stdout, /2026-03-29T01:00:00Z {3}2026-03-29 03:00:00 \+02:00 .*gap/);
   });
 

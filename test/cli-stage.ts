@@ -71,6 +71,7 @@ export class StubPeer implements AsyncDisposable {
   readonly data = path.join(this.folder, "data");
   readonly #answers = new Map<string, Answerer>();
   readonly #server: Server;
+  #otherwise: (asked: Asked) => Answer | undefined = () => undefined;
   url = "";
 
   constructor() {
@@ -88,7 +89,8 @@ export class StubPeer implements AsyncDisposable {
         };
         this.asked.push(asked);
         const answerer = this.#answers.get(`${asked.method} ${asked.path}`);
-        const answer = typeof answerer === "function" ? answerer(asked) : (answerer ?? notFound);
+        const told = typeof answerer === "function" ? answerer(asked) : answerer;
+        const answer = told ?? this.#otherwise(asked) ?? notFound;
         const { status = 200, headers = { "content-type": "application/json" }, body } = answer;
         response.writeHead(status, headers);
         response.end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));
@@ -124,6 +126,11 @@ export class StubPeer implements AsyncDisposable {
   on(call: string, answer: Answerer): this {
     this.#answers.set(call, answer);
     return this;
+  }
+
+  /** Answers what `on` has not named. */
+  otherwise(answer: (asked: Asked) => Answer | undefined): void {
+    this.#otherwise = answer;
   }
 
   /** Runs `cicada ARGS` with this peer as the local one. */

@@ -16,7 +16,9 @@ import { CicadaError } from "../errors.ts";
 import { isFinal } from "../schema/run.ts";
 import type { RunAnswer } from "./answers.ts";
 import { Client, readReady, type Ready } from "./client.ts";
+import { howCalled, quoted } from "./how-called.ts";
 import { runLine } from "./run-words.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { paint, plain, type Terminal } from "./terminal.ts";
 
 /** Where the first peer's page is; the others follow in steps, each with its mesh port one above. */
@@ -69,8 +71,9 @@ async function showMesh(port: number, data: string | undefined, terminal: Termin
   const folder = data === undefined ? mkdtempSync(join(tmpdir(), "cicada-demo-")) : resolve(data);
   const children: ChildProcess[] = [];
   const stopped = new AbortController();
-  const stop = () => stopped.abort();
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  using stop = stopSignal();
+  void stop.first.then(() => stopped.abort());
+  stop.beforeEnd(() => children.forEach((child) => child.kill("SIGKILL")));
   try {
     terminal.print("Starting three peers…");
     const peers: DemoPeer[] = [];
@@ -86,9 +89,8 @@ async function showMesh(port: number, data: string | undefined, terminal: Termin
   } catch (error) {
     if (!stopped.signal.aborted) throw error;
   } finally {
-    if (stopped.signal.aborted) terminal.print("\nStopping the three…");
+    if (stopped.signal.aborted) terminal.print("\nStopping the three. Ctrl-C again stops them at once.");
     await Promise.all(children.map(end));
-    process.off("SIGINT", stop).off("SIGTERM", stop);
     if (data === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   }
 }
@@ -141,12 +143,13 @@ function beginPeer(name: string, data: string, port: number, first: DemoPeer | u
       `--name=${name}`,
       `--http=127.0.0.1:${port}`,
       `--listen=/ip4/127.0.0.1/tcp/${port + 1}`,
+      "--drain=5s",
       "--log-level=warn",
       "--log-format=json",
       ...joining,
     ],
-    // A group of its own: Ctrl-C reaches the demo alone, which then stops the three one by one.
-    { stdio: ["ignore", "ignore", "pipe"], detached: true, env: withoutSettings(process.env) },
+    // In the same process group: a terminal that is closed takes all of them with it.
+    { stdio: ["ignore", "ignore", "pipe"], env: withoutSettings(process.env) },
   );
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-4_096)));
@@ -192,10 +195,11 @@ function introduce(peers: readonly DemoPeer[], folder: string, kept: boolean, te
   }
   terminal.print("");
   terminal.print("Open any of the three and log in with its token; each shows the same mesh. Then try:");
-  const data = `--data ${first.data}`;
-  terminal.print(`  npm run --silent cicada -- jobs ls ${data}`);
-  terminal.print(`  npm run --silent cicada -- jobs next hello ${data}`);
-  terminal.print(`  kill -9 ${peers.at(-1)?.ready.pid ?? ""}      and watch the other two take its share`);
+  const { program } = howCalled(terminal.env);
+  const data = `--data ${quoted(first.data)}`;
+  terminal.print(`  ${program} jobs ls ${data}`);
+  terminal.print(`  ${program} jobs next hello ${data}`);
+  terminal.print(`  kill -9 ${peers.at(-1)?.ready.pid ?? ""}   (and watch the other two take its share)`);
   terminal.print("");
   terminal.print(
     paint(

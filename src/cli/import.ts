@@ -40,7 +40,7 @@ export function importCommands(program: Command, terminal: Terminal): void {
 }
 
 /** What is or would be done with a line. */
-type Fate = "create" | "created" | "unchanged" | "differs" | "update" | "updated" | "refused" | "would make";
+type Fate = "create" | "created" | "unchanged" | "differs" | "update" | "updated" | "refused";
 
 interface Outcome {
   line: number;
@@ -66,7 +66,7 @@ async function importCrontab(file: string, options: ImportOptions, terminal: Ter
   for (const { line, spec } of reading.jobs) {
     outcomes.push({ line, spec, ...(await carryOut(spec, client, options)) });
   }
-  report(reading, outcomes, terminal);
+  report(reading, outcomes, options, terminal);
   sayWhatHolds(file, reading, outcomes, options, self, terminal);
   terminal.exitCode = exitCodeOf(reading, outcomes);
 }
@@ -124,7 +124,7 @@ async function carryOut(
   client: Client | undefined,
   options: ImportOptions,
 ): Promise<{ fate: Fate; why?: string }> {
-  if (client === undefined) return { fate: "would make" };
+  if (client === undefined) return { fate: "create" };
   try {
     const known = await existing(client, spec.id);
     if (known === undefined) {
@@ -165,31 +165,35 @@ function differences(known: Record<string, unknown>, spec: JobSpec): string {
 const colours: Readonly<Partial<Record<Fate, Colour>>> = {
   create: "green",
   created: "green",
-  "would make": "green",
   update: "yellow",
   updated: "yellow",
   differs: "yellow",
   refused: "red",
 };
-/** Enough to know the line again; the whole command is in the job. */
-const commandWidth = 48;
 
-function report(reading: CrontabReading, outcomes: readonly Outcome[], terminal: Terminal): void {
+function report(
+  reading: CrontabReading,
+  outcomes: readonly Outcome[],
+  options: ImportOptions,
+  terminal: Terminal,
+): void {
+  // Each line of the system form names its user; those of a user's own crontab are all the same.
+  const users = options.system === true;
   const rows = outcomes.map(({ line, spec, fate, why }) => {
     const colour = colours[fate];
-    const schedule = typeof spec.schedule === "string" ? spec.schedule : (spec.schedule ?? []).join("; ");
     return [
       String(line),
       plain(spec.id),
-      plain(schedule),
-      plain(spec.timezone ?? "UTC"),
-      plain(spec.user ?? ""),
-      shortened(plain(spec.command ?? (spec.argv ?? []).join(" "))),
       (colour === undefined ? fate : paint(terminal, colour, fate)) +
         (why === undefined ? "" : `: ${plain(why)}`),
+      plain([spec.schedule ?? ""].flat().join("; ")),
+      plain(spec.timezone ?? "UTC"),
+      ...(users ? [plain(spec.user ?? "")] : []),
+      plain(spec.command ?? (spec.argv ?? []).join(" ")),
     ];
   });
-  if (rows.length > 0) table(terminal, ["LINE", "JOB", "SCHEDULE", "ZONE", "USER", "COMMAND", ""], rows);
+  const heading = ["LINE", "JOB", "", "SCHEDULE", "ZONE", ...(users ? ["USER"] : []), "COMMAND"];
+  if (rows.length > 0) table(terminal, heading, rows);
   if (reading.refused.length > 0) {
     terminal.print("");
     terminal.print(paint(terminal, "red", `Not taken (${reading.refused.length}):`));
@@ -205,10 +209,6 @@ function report(reading: CrontabReading, outcomes: readonly Outcome[], terminal:
   }
 }
 
-function shortened(text: string): string {
-  return text.length <= commandWidth ? text : `${text.slice(0, commandWidth - 1)}…`;
-}
-
 function sayWhatHolds(
   file: string,
   reading: CrontabReading,
@@ -219,7 +219,7 @@ function sayWhatHolds(
 ): void {
   const count = (...fates: readonly Fate[]) => outcomes.filter(({ fate }) => fates.includes(fate)).length;
   const counts = [
-    ["to create", count("create", "would make")],
+    ["to create", count("create")],
     ["created", count("created")],
     ["to update", count("update")],
     ["updated", count("updated")],

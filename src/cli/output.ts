@@ -25,15 +25,24 @@ export function show(terminal: Terminal, output: Output, answer: unknown, draw: 
 }
 
 const gap = "   ";
+/** A cell that is cut shows at least so many characters. */
+const leastRoom = 12;
 
-/** Aligned columns under a heading; the last one is as wide as it likes. */
+/** Aligned columns under a heading; on a screen the last one is cut to what fits. */
 export function table(terminal: Terminal, heading: readonly string[], rows: readonly string[][]): void {
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => shownLength(row[column] ?? ""))),
   );
+  const before = widths.slice(0, -1).reduce((sum, width) => sum + width + gap.length, 0);
+  const room = terminal.interactive ? Math.max(leastRoom, terminal.columns - before) : Infinity;
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - shownLength(cell))))
+      .map((cell, column) => {
+        const isLast = column === widths.length - 1;
+        return isLast
+          ? cut(cell, room)
+          : cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - shownLength(cell)));
+      })
       .join(gap)
       .trimEnd();
   terminal.print(paint(terminal, "dim", line(heading)));
@@ -47,6 +56,12 @@ export function fields(terminal: Terminal, pairs: readonly (readonly [string, st
   for (const [name, value] of known) {
     terminal.print(`${paint(terminal, "dim", name.padEnd(width))}${gap}${value ?? ""}`);
   }
+}
+
+/** Coloured cells are short and stay whole. */
+function cut(cell: string, room: number): string {
+  const isPlain = stripVTControlCharacters(cell) === cell;
+  return !isPlain || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`;
 }
 
 function shownLength(text: string): number {

@@ -1,12 +1,12 @@
 /**
  * What a peer shows on a terminal: when it is ready, all that the first five minutes need; then one line per run.
  */
-import { basename, relative } from "node:path";
 import { defaultDataFolder, type Config } from "../config.ts";
 import { encodeJoin } from "../core/join.ts";
 import type { Control } from "../ports.ts";
 import { runId } from "../schema/ids.ts";
 import { isFinal, type RunRecord } from "../schema/run.ts";
+import { howCalled, quoted } from "./how-called.ts";
 import { invitable, isLoopback } from "./peers.ts";
 import { runLine } from "./run-words.ts";
 import { paint, plain, type Terminal } from "./terminal.ts";
@@ -62,22 +62,6 @@ export function introduce(
 /** The command line finds the default folder by itself. */
 function dataFlag(config: Config, terminal: Terminal): string {
   return config.data === defaultDataFolder(terminal.env) ? "" : ` --data ${quoted(config.data)}`;
-}
-
-/** How a person in front of this terminal calls `cicada` and `cicada start`. */
-function howCalled(env: Terminal["env"]): { program: string; start: string } {
-  if (env["npm_lifecycle_event"] !== undefined) {
-    return { program: "npm run --silent cicada --", start: "npm start --" };
-  }
-  const script = process.argv[1] ?? "cicada";
-  const program =
-    basename(script) === "cicada.mjs" ? `node ${quoted(relative(process.cwd(), script))}` : "cicada";
-  return { program, start: `${program} start` };
-}
-
-/** A word for a POSIX shell. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** A run that lasts longer has its start shown too; ms. */

@@ -99,9 +99,11 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     }
 
     const signal = await stop.first;
-    const runs = control.view().open.filter(({ peer: runner }) => runner === doors.keys.self).length;
-    log.info("stopping", { signal, runs, drainMs: config.drainMs });
+    const runs = control
+      .view()
+      .open.filter(({ peer: runner, state }) => runner === doors.keys.self && state === "running").length;
     if (terminal.interactive) sayStopping(terminal, runs, config.drainMs);
+    else log.info("stopping", { signal, runs, drainMs: config.drainMs });
     return 0;
   } finally {
     // Whatever still holds the process up has had its time.

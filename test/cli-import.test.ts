@@ -1,0 +1,175 @@
+/** `cicada import crontab` against a peer's API: what is made, what is left alone, and what people are told. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { cicada, jobAnswer, problem, StubPeer, type Said } from "./cli-stage.ts";
+
+/** A peer that keeps the jobs it is sent. */
+class KeepingPeer implements AsyncDisposable {
+  readonly jobs = new Map<string, Record<string, unknown>>();
+  readonly stub: StubPeer;
+
+  constructor(stub: StubPeer) {
+    this.stub = stub;
+    stub.on("GET /v1/peers/self", { body: { id: "12D3KooWalder", name: "alder", addresses: [] } });
+    stub.on("POST /v1/jobs", ({ body }) => {
+      const job = body as { id: string };
+      this.jobs.set(job.id, job);
+      const { id } = job;
+      stub.on(`GET /v1/jobs/${id}`, () => ({ body: jobAnswer({ id, ...this.jobs.get(id) }) }));
+      stub.on(`PUT /v1/jobs/${id}`, (asked) => {
+        this.jobs.set(id, asked.body as Record<string, unknown>);
+        return { body: jobAnswer(job) };
+      });
+      return { status: 201, body: jobAnswer(job) };
+    });
+    const unknown = problem(404, "JOB_NOT_FOUND", "there is no such job");
+    stub.otherwise((asked) => (asked.path.startsWith("/v1/jobs/") ? unknown : undefined));
+  }
+
+  static async open(): Promise<KeepingPeer> {
+    return new KeepingPeer(await StubPeer.open());
+  }
+
+  async import(crontab: string, ...flags: string[]): Promise<Said> {
+    const file = path.join(this.stub.folder, "crontab");
+    writeFileSync(file, crontab);
+    return this.stub.cicada("import", "crontab", file, ...flags);
+  }
+
+  writes(): string[] {
+    return this.stub.asked.filter(({ method }) => method !== "GET").map(({ method }) => method);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stub[Symbol.asyncDispose]();
+  }
+}
+
+const crontab = "MAILTO=ada@example.com\n0 3 * * * /usr/local/bin/backup --full\n*/5 * * * * poll\n";
+
+test("each line becomes a job, in a table with line, schedule and command", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(crontab);
+  assert.equal(said.code, 0, said.stderr);
+  const [backup] = peer.jobs.values();
+  assert.equal(backup?.["schedule"], "0 3 * * *");
+  assert.equal(backup?.["overlap"], "allow");
+  assert.match(
+    said.stdout,
+    /^2 +backup-full-\w+ +created +0 3 \* \* \* .*\/usr\/local\/bin\/backup --full$/m,
+  );
+  assert.match(said.stdout, /2 created\./);
+});
+
+test("it always says that the old crontab is still active, and that any peer may run the jobs", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(crontab);
+  assert.match(said.stdout, /crontab .* is still active/);
+  assert.match(said.stdout, /may run on any peer/);
+  assert.match(said.stdout, /line 1: MAILTO=ada@example\.com is not carried over/);
+});
+
+test("--pin keeps the jobs on the peer that is asked", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(crontab, "--pin");
+  for (const job of peer.jobs.values()) assert.deepEqual(job["target"], { peers: ["12D3KooWalder"] });
+  assert.match(said.stdout, /Only alder may run these jobs/);
+  assert.doesNotMatch(said.stdout, /any peer/);
+});
+
+test("importing twice changes nothing", async () => {
+  await using peer = await KeepingPeer.open();
+  await peer.import(crontab);
+  const again = await peer.import(crontab);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stdout, /2 unchanged\./);
+  assert.deepEqual(peer.writes(), ["POST", "POST"]);
+});
+
+test("a job that differs from its line is left as it is (4), until --update replaces it", async () => {
+  await using peer = await KeepingPeer.open();
+  await peer.import(crontab);
+  const edited = crontab.replace("0 3", "30 4");
+  const left = await peer.import(edited);
+  assert.equal(left.code, 4);
+  assert.match(left.stdout, /differs: schedule/);
+  assert.match(left.stdout, /--update replaces them/);
+  assert.deepEqual(peer.writes(), ["POST", "POST"]);
+  const updated = await peer.import(edited, "--update");
+  assert.equal(updated.code, 0);
+  assert.match(updated.stdout, /1 updated, 1 unchanged\./);
+  assert.equal([...peer.jobs.values()][0]?.["schedule"], "30 4 * * *");
+});
+
+test("a line that can't be taken is named with its number and reason (1), and the others go in", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(`@reboot start-me\n99 * * * * never\n${crontab}`);
+  assert.equal(said.code, 1);
+  assert.match(said.stdout, /line 1: @reboot start-me\n +@reboot is not carried over/);
+  assert.match(said.stdout, /line 2: 99 \* \* \* \* never\n/);
+  assert.match(said.stdout, /2 created, 2 not taken\./);
+  assert.equal(peer.jobs.size, 2);
+});
+
+test("a job that the peer refuses is named, and the others go in", async () => {
+  await using peer = await KeepingPeer.open();
+  peer.stub.on("POST /v1/jobs", ({ body }) => {
+    const job = body as { id: string };
+    if (!job.id.startsWith("poll")) return { status: 201, body: jobAnswer(job) };
+    return problem(422, "INVALID_JOB", "/user: no such user");
+  });
+  const said = await peer.import(crontab);
+  assert.equal(said.code, 1);
+  assert.match(said.stdout, /refused: \/user: no such user/);
+  assert.match(said.stdout, /1 created, 1 not taken\./);
+});
+
+describe("--dry-run", () => {
+  test("makes nothing, and tells what is there already", async () => {
+    await using peer = await KeepingPeer.open();
+    await peer.import("*/5 * * * * poll\n");
+    const said = await peer.import(crontab, "--dry-run");
+    assert.equal(said.code, 0);
+    assert.match(said.stdout, /1 to create, 1 unchanged\./);
+    assert.match(said.stdout, /Nothing was made/);
+    assert.deepEqual(peer.writes(), ["POST"]);
+  });
+
+  test("needs no peer", async () => {
+    await using peer = await KeepingPeer.open();
+    const file = path.join(peer.stub.folder, "crontab");
+    writeFileSync(file, crontab);
+    const nobody = { CICADA_DATA: path.join(peer.stub.folder, "nobody") };
+    const said = await cicada(["import", "crontab", file, "--dry-run"], nobody);
+    assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stdout, /2 to create\./);
+    assert.equal((await cicada(["import", "crontab", file], nobody)).code, 5);
+  });
+});
+
+test("--system reads the user field, --prefix stands before every id", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(
+    "17 * * * * root run-parts /etc/cron.hourly\n",
+    "--system",
+    "--prefix",
+    "web1-",
+  );
+  assert.equal(said.code, 0, said.stderr);
+  const [[id, job]] = [...peer.jobs] as [[string, Record<string, unknown>]];
+  assert.match(id, /^web1-run-parts/);
+  assert.equal(job["user"], "root");
+  assert.match(said.stdout, /USER/);
+});
+
+test("a file that isn't there is named (2), and an empty one makes nothing", async () => {
+  await using peer = await KeepingPeer.open();
+  const missing = await peer.stub.cicada("import", "crontab", "/nonexistent/crontab");
+  assert.equal(missing.code, 2);
+  assert.match(missing.stderr, /\/nonexistent\/crontab: there is no such file/);
+  const empty = await peer.import("# nothing\n");
+  assert.equal(empty.code, 0);
+  assert.match(empty.stdout, /There is no job in it/);
+});

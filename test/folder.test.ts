@@ -1,0 +1,220 @@
+/** The data folder: private, one peer at a time, and clear about what is wrong with it. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import type { Log } from "../src/ports.ts";
+import { openFolder, type Folder, type Ready } from "../src/real/folder.ts";
+
+function notedLog(): { log: Log; warnings: string[] } {
+  const warnings: string[] = [];
+  return {
+    warnings,
+    log: { debug() {}, info() {}, warn: (message) => void warnings.push(message), error() {} },
+  };
+}
+
+function place(context: TestContext): string {
+  const parent = mkdtempSync(join(tmpdir(), "cicada-folder-"));
+  context.after(() => rmSync(parent, { recursive: true }));
+  return join(parent, "peer");
+}
+
+function open(context: TestContext, path: string, log: Log = notedLog().log): Folder {
+  const folder = openFolder(path, log);
+  context.after(() => folder.close());
+  return folder;
+}
+
+const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+test("a new folder is made for this user's eyes alone", (context) => {
+  const path = join(place(context), "deep", "inside");
+  const folder = open(context, path);
+  assert.equal(modeOf(path), 0o700);
+  assert.equal(modeOf(folder.work), 0o700);
+  assert.equal(modeOf(folder.logs), 0o700);
+});
+
+test("a folder that others may read is closed to them", (context) => {
+  const path = place(context);
+  mkdirSync(path);
+  chmodSync(path, 0o755);
+  open(context, path);
+  assert.equal(modeOf(path), 0o700);
+});
+
+test("a folder that others may write is refused, with what to do", (context) => {
+  const path = place(context);
+  mkdirSync(path);
+  chmodSync(path, 0o777);
+  assert.throws(() => openFolder(path, notedLog().log), {
+    code: "DATA_FOLDER_UNUSABLE",
+    message: /chmod go-w/,
+  });
+  assert.equal(modeOf(path), 0o777);
+});
+
+test("a folder that holds other things is refused and left as it is", (context) => {
+  const path = place(context);
+  mkdirSync(path);
+  chmodSync(path, 0o755);
+  writeFileSync(join(path, "letter.txt"), "dear");
+  assert.throws(() => openFolder(path, notedLog().log), {
+    code: "DATA_FOLDER_UNUSABLE",
+    message: /letter\.txt/,
+  });
+  assert.equal(modeOf(path), 0o755);
+});
+
+test("a path that can't be a folder is refused with the reason", (context) => {
+  const path = place(context);
+  writeFileSync(path, "a file");
+  assert.throws(() => openFolder(path, notedLog().log), { code: "DATA_FOLDER_UNUSABLE", message: /a file/ });
+  assert.throws(() => openFolder(join(path, "below"), notedLog().log), { code: "DATA_FOLDER_UNUSABLE" });
+  assert.throws(() => openFolder("/proc/cicada", notedLog().log), { code: "DATA_FOLDER_UNUSABLE" });
+});
+
+test("a second peer on the same folder is refused with the first one's process id", (context) => {
+  const path = place(context);
+  const first = open(context, path);
+  assert.throws(() => openFolder(path, notedLog().log), {
+    code: "DATA_FOLDER_IN_USE",
+    message: new RegExp(`process ${process.pid}`),
+  });
+  first.close();
+  open(context, path);
+});
+
+test("the hold on a folder dies with its process, even by kill -9", async (context) => {
+  const path = place(context);
+  const source = `
+    import { openFolder } from ${JSON.stringify(new URL("../src/real/folder.ts", import.meta.url).href)};
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    openFolder(process.argv[1], log);
+    console.log("held");
+    setInterval(() => globalThis.gc(), 10);
+  `;
+  const holder = spawn(process.execPath, ["--expose-gc", "--input-type=module", "-e", source, path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(holder.stdout, "data");
+  assert.throws(() => openFolder(path, notedLog().log), {
+    code: "DATA_FOLDER_IN_USE",
+    message: new RegExp(`process ${holder.pid}`),
+  });
+  holder.kill("SIGKILL");
+  await once(holder, "exit");
+  open(context, path);
+});
+
+test("keys and token are made once, kept the same, and readable by this user alone", (context) => {
+  const path = place(context);
+  const first = open(context, path);
+  const key = Uint8Array.from({ length: 64 }, (_, index) => index * 3);
+  assert.deepEqual(
+    first.peerKey(() => key),
+    key,
+  );
+  assert.equal(first.clusterKey(), undefined);
+  first.keepClusterKey("cicada-key-of-some-form");
+  const token = first.adminToken();
+  assert.equal(Buffer.from(token, "base64url").length, 32);
+  first.close();
+
+  const again = open(context, path);
+  assert.deepEqual(
+    again.peerKey(() => assert.fail("made twice")),
+    key,
+  );
+  assert.equal(again.clusterKey(), "cicada-key-of-some-form\n");
+  assert.equal(again.adminToken(), token);
+  for (const name of ["peer.key", "cluster.key", "admin.token"])
+    assert.equal(modeOf(join(path, name)), 0o600);
+});
+
+test("a cluster key that was put into an empty folder beforehand is used, and closed to others", (context) => {
+  const path = place(context);
+  mkdirSync(path);
+  chmodSync(path, 0o700);
+  writeFileSync(join(path, "cluster.key"), "prepared\n", { mode: 0o644 });
+  const { log, warnings } = notedLog();
+  assert.equal(open(context, path, log).clusterKey(), "prepared\n");
+  assert.equal(modeOf(join(path, "cluster.key")), 0o600);
+  assert.equal(warnings.length, 1);
+});
+
+test("a torn peer key is damage that is named, and the file is left as it is", (context) => {
+  const path = place(context);
+  open(context, path).close();
+  for (const torn of ["", "AAAA", "\0\0\0\0\n"]) {
+    writeFileSync(join(path, "peer.key"), torn);
+    const folder = openFolder(path, notedLog().log);
+    assert.throws(() => folder.peerKey(() => new Uint8Array(64)), {
+      code: "DATA_FOLDER_DAMAGED",
+      message: /peer\.key/,
+    });
+    folder.close();
+    assert.equal(readFileSync(join(path, "peer.key"), "utf8"), torn);
+  }
+});
+
+test("a format that is torn or from a newer version is refused by name", (context) => {
+  const path = place(context);
+  open(context, path).close();
+  writeFileSync(join(path, "format"), "");
+  assert.throws(() => openFolder(path, notedLog().log), { code: "DATA_FOLDER_DAMAGED", message: /format/ });
+  writeFileSync(join(path, "format"), "7\n");
+  assert.throws(() => openFolder(path, notedLog().log), { code: "DATA_FOLDER_NEWER" });
+});
+
+test("addresses are remembered; torn ones are set aside with a warning, not with a refusal", (context) => {
+  const path = place(context);
+  const { log, warnings } = notedLog();
+  const folder = open(context, path, log);
+  assert.deepEqual(folder.addresses(), []);
+  folder.rememberAddresses(["/ip4/127.0.0.1/tcp/7401"]);
+  assert.deepEqual(folder.addresses(), ["/ip4/127.0.0.1/tcp/7401"]);
+  for (const torn of ['["/ip4/127.0', '{"a":1}', ""]) {
+    writeFileSync(join(path, "addresses.json"), torn);
+    assert.deepEqual(folder.addresses(), []);
+    assert.equal(readFileSync(join(path, "addresses.json.damaged"), "utf8"), torn);
+  }
+  assert.equal(warnings.length, 3);
+});
+
+test("ready.json is there only while the peer is ready", (context) => {
+  const path = place(context);
+  const folder = open(context, path);
+  const ready: Ready = {
+    pid: process.pid,
+    peerId: "12D3KooWalpha",
+    name: "alpha",
+    http: "http://127.0.0.1:7400",
+    listen: ["/ip4/127.0.0.1/tcp/7401"],
+    tokenFile: folder.tokenFile,
+    version: "0.1.0",
+  };
+  const file = join(path, "ready.json");
+  folder.writeReady(ready);
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), ready);
+  folder.removeReady();
+  assert.equal(existsSync(file), false);
+
+  folder.writeReady(ready);
+  folder.close();
+  open(context, path);
+  assert.equal(existsSync(file), false, "one that a killed peer left behind is removed");
+});

@@ -349,3 +349,11 @@ test("an Idempotency-Key of odd characters or endless length is refused", async 
   }
   assert.equal(fake.control.jobs.size, 0);
 });
+
+test("so many answers are kept and no more: the oldest key is new again", async () => {
+  const fake = fakeApi();
+  await once(fake, "first", "/v1/jobs", spec);
+  for (let i = 0; i < 10_000; i++) await once(fake, `k${i}`, "/v1/jobs/none/resume");
+  assert.equal((await once(fake, "k9999", "/v1/jobs/none/resume")).headers["idempotency-replayed"], "true");
+  assert.equal((await once(fake, "first", "/v1/jobs", spec)).statusCode, 409);
+});

@@ -299,6 +299,17 @@ test("a reader that comes back with Last-Event-ID goes on where it was; at the e
   assert.equal(bad.status, 400);
 });
 
+test("a run that has begun and written nothing yet has an empty output, and can be followed from its start", async () => {
+  const fake = await listening();
+  const run = runId(fake.control.record({ job, tick, state: "claimed" }));
+  const whole = await fake.get(log);
+  assert.equal(await whole.text(), "");
+  assert.equal(whole.headers.get("x-cicada-log-complete"), "false");
+  const response = await fake.get(`${log}/stream`);
+  fake.control.print(run, "at last", true);
+  assert.equal(textOf(await events(response, ended)), "at last");
+});
+
 test("a live output that goes out of reach is told so", async () => {
   const fake = await listening();
   const run = runId(fake.control.record({ job, tick, state: "running" }));

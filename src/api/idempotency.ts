@@ -2,8 +2,8 @@
  * `Idempotency-Key`: a POST that is sent again under the same key gets the answer of the first one, and changes
  * nothing again. So a caller whose connection broke may simply repeat.
  *
- * Answers are kept in this process for 24 h, at most 10,000 of them: a repeat at another peer, or after a restart,
- * is a new request. Answers of 500 and above are not kept, for those are the ones worth another try.
+ * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB: a repeat at another peer, or after
+ * a restart, is a new request. Answers of 500 and above are not kept, for those are the ones worth another try.
  */
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -11,8 +11,9 @@ import { CicadaError } from "../errors.ts";
 import type { Api } from "./options.ts";
 
 const keptForMs = 24 * 3_600_000;
-/** About 1 KiB each. Past it the oldest is forgotten. */
+/** About 1 KiB each. Past one of these the oldest is forgotten. */
 const keptAtMost = 10_000;
+const keptCharacters = 16_777_216;
 const keptHeaders = ["content-type", "etag", "location"] as const;
 
 interface Answer {
@@ -30,6 +31,57 @@ interface Entry {
   settle: (answer: Answer | undefined) => void;
 }
 
+/** Answers by key, oldest first. */
+class KeptAnswers {
+  readonly #entries = new Map<string, Entry>();
+  readonly #lengths = new Map<string, number>();
+  #characters = 0;
+
+  get(key: string, now: number): Entry | undefined {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && entry.until > now ? entry : undefined;
+  }
+
+  open(key: string, request: string, now: number): Entry {
+    this.forget(key);
+    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+    const entry: Entry = {
+      request,
+      until: now + keptForMs,
+      answer: promise,
+      settle: (answer) => {
+        resolve(answer);
+        if (this.#entries.get(key) !== entry) return;
+        if (answer === undefined) this.forget(key);
+        else this.#count(key, answer.body.length);
+        this.#makeRoom(now);
+      },
+    };
+    this.#entries.set(key, entry);
+    this.#makeRoom(now);
+    return entry;
+  }
+
+  forget(key: string): void {
+    this.#entries.delete(key);
+    this.#characters -= this.#lengths.get(key) ?? 0;
+    this.#lengths.delete(key);
+  }
+
+  #count(key: string, length: number): void {
+    this.#lengths.set(key, length);
+    this.#characters += length;
+  }
+
+  #makeRoom(now: number): void {
+    for (const [oldest, { until }] of this.#entries) {
+      const fits = this.#entries.size <= keptAtMost && this.#characters <= keptCharacters;
+      if (fits && until > now) return;
+      this.forget(oldest);
+    }
+  }
+}
+
 declare module "fastify" {
   interface FastifyContextConfig {
     /** Heeds `Idempotency-Key`. */
@@ -41,7 +93,7 @@ declare module "fastify" {
 }
 
 export function heedIdempotencyKeys(app: Api, now: () => number): void {
-  const entries = new Map<string, Entry>();
+  const kept = new KeptAnswers();
   app.decorateRequest("firstOfItsKey", undefined);
 
   app.addHook("preHandler", async (request, reply) => {
@@ -50,17 +102,15 @@ export function heedIdempotencyKeys(app: Api, now: () => number): void {
     if (typeof key !== "string" || !/^[\x21-\x7e]{1,255}$/.test(key)) {
       throw new CicadaError("BAD_REQUEST", "Idempotency-Key: give 1 to 255 printable characters, no spaces");
     }
-    for (;;) {
-      const known = entries.get(key);
-      if (known === undefined || known.until <= now()) break;
-      if (known.request !== fingerprint(request)) {
+    const asked = fingerprint(request);
+    for (let first = kept.get(key, now()); first !== undefined; first = kept.get(key, now())) {
+      if (first.request !== asked) {
         throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" came with another request before`);
       }
-      const answer = await known.answer;
+      const answer = await first.answer;
       if (answer !== undefined) return replay(reply, answer);
-      if (entries.get(key) === known) entries.delete(key);
     }
-    request.firstOfItsKey = remember(entries, key, fingerprint(request), now());
+    request.firstOfItsKey = kept.open(key, asked, now());
     return undefined;
   });
 
@@ -75,18 +125,6 @@ export function heedIdempotencyKeys(app: Api, now: () => number): void {
 function fingerprint(request: FastifyRequest): string {
   const text = `${request.method} ${request.url}\n${JSON.stringify(request.body ?? null)}`;
   return createHash("sha256").update(text).digest("base64url");
-}
-
-function remember(entries: Map<string, Entry>, key: string, request: string, now: number): Entry {
-  for (const [oldest, { until }] of entries) {
-    if (until > now && entries.size < keptAtMost) break;
-    entries.delete(oldest);
-  }
-  const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
-  const entry = { request, until: now + keptForMs, answer: promise, settle: resolve };
-  entries.delete(key);
-  entries.set(key, entry);
-  return entry;
 }
 
 function answerOf(reply: FastifyReply, body: string): Answer {

@@ -3,7 +3,7 @@
  */
 import { Type } from "typebox";
 import { JobSpecSchema } from "../schema/job.ts";
-import { accepted, acceptedAs, jobNamed } from "./answers.ts";
+import { ask, askFor, jobNamed } from "./answers.ts";
 import { closed, none, readInstant } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { refusal } from "./problems.ts";
@@ -46,18 +46,15 @@ function runJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { env, force, target } = request.body;
-      const answer = acceptedAs(
-        "ordered",
-        await control.ask({
-          kind: "run-job",
-          id: request.params.id,
-          ...(env === undefined ? {} : { env }),
-          ...(force === undefined ? {} : { force }),
-          ...(target?.peers === undefined ? {} : { peers: target.peers }),
-          by: request.actor,
-        }),
-      );
-      return reply.code(202).send({ job: answer.job, tick: answer.tick });
+      const { job, tick } = await askFor("ordered", control, {
+        kind: "run-job",
+        id: request.params.id,
+        ...(env === undefined ? {} : { env }),
+        ...(force === undefined ? {} : { force }),
+        ...(target?.peers === undefined ? {} : { peers: target.peers }),
+        by: request.actor,
+      });
+      return reply.code(202).send({ job, tick });
     },
   );
 }
@@ -89,15 +86,13 @@ function pauseJob(app: Api, { control }: ApiOptions): void {
       if (until !== undefined && until <= Date.now()) {
         throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "lies in the past" }]);
       }
-      accepted(
-        await control.ask({
-          kind: "pause-job",
-          id,
-          ...(note === undefined ? {} : { note }),
-          ...(until === undefined ? {} : { until }),
-          by: request.actor,
-        }),
-      );
+      await ask(control, {
+        kind: "pause-job",
+        id,
+        ...(note === undefined ? {} : { note }),
+        ...(until === undefined ? {} : { until }),
+        by: request.actor,
+      });
       return answerJob(reply, control, jobNamed(control, id));
     },
   );
@@ -119,7 +114,7 @@ function resumeJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      accepted(await control.ask({ kind: "resume-job", id, by: request.actor }));
+      await ask(control, { kind: "resume-job", id, by: request.actor });
       return answerJob(reply, control, jobNamed(control, id));
     },
   );

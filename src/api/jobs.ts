@@ -8,7 +8,7 @@ import { Type } from "typebox";
 import { CicadaError } from "../errors.ts";
 import type { JobId } from "../schema/ids.ts";
 import { JobSpecSchema, readOnlyFields, type JobSpec } from "../schema/job.ts";
-import { accepted, acceptedAs, noJob } from "./answers.ts";
+import { ask, askFor, noJob } from "./answers.ts";
 import { closed, noCheck, none } from "./checking.ts";
 import { readIfMatch } from "./if-match.ts";
 import { filterJobs } from "./job-list.ts";
@@ -94,9 +94,9 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
       const spec = accept(decisions, request.body);
       const mode = request.query.update === true ? "update" : "create";
       const ifMatch = readIfMatch(request, control, spec.id);
-      const answer = await control.ask({ kind: "put-job", spec, mode, ...ifMatch, by: request.actor });
-      const { job, created } = acceptedAs("job", answer);
-      return answerJob(reply, control, job, created);
+      const by = request.actor;
+      const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      return answerJob(reply, control, answer.job, answer.created);
     },
   );
 }
@@ -143,13 +143,12 @@ function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
       const { id } = request.params;
       const body: unknown = request.body;
       const spec = accept(decisions, isObject(body) && body["id"] === undefined ? { ...body, id } : body);
-      if (spec.id !== id)
-        throw new CicadaError("ID_MISMATCH", `"${spec.id}" in the body, "${id}" in the address`);
+      if (spec.id !== id) throw idMismatch(spec.id, id);
       const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
       const ifMatch = readIfMatch(request, control, id);
-      const answer = await control.ask({ kind: "put-job", spec, mode, ...ifMatch, by: request.actor });
-      const { job, created } = acceptedAs("job", answer);
-      return answerJob(reply, control, job, created);
+      const by = request.actor;
+      const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      return answerJob(reply, control, answer.job, answer.created);
     },
   );
 }
@@ -172,8 +171,9 @@ function changeJob(app: Api, { control }: ApiOptions): void {
       const { id } = request.params;
       const patch = readPatch(request.body, id);
       const ifMatch = readIfMatch(request, control, id);
-      const answer = await control.ask({ kind: "patch-job", id, patch, ...ifMatch, by: request.actor });
-      return answerJob(reply, control, acceptedAs("job", answer).job);
+      const by = request.actor;
+      const { job } = await askFor("job", control, { kind: "patch-job", id, patch, ...ifMatch, by });
+      return answerJob(reply, control, job);
     },
   );
 }
@@ -192,7 +192,7 @@ function deleteJob(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const ifMatch = readIfMatch(request, control, id);
-      accepted(await control.ask({ kind: "delete-job", id, ...ifMatch, by: request.actor }));
+      await ask(control, { kind: "delete-job", id, ...ifMatch, by: request.actor });
       return reply.code(204).send();
     },
   );
@@ -202,6 +202,10 @@ function accept(decisions: Decisions, input: unknown): JobSpec {
   const checked = decisions.checkJob(input);
   if (!checked.ok) throw refusal(checked.code, checked.problems);
   return checked.spec;
+}
+
+function idMismatch(given: unknown, id: JobId): CicadaError {
+  return new CicadaError("ID_MISMATCH", `${JSON.stringify(given)} in the body, "${id}" in the address`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -215,9 +219,7 @@ function readPatch(body: unknown, id: JobId): Record<string, unknown> {
       { pointer: "", message: "the patch must be an object of fields to change" },
     ]);
   }
-  if (body["id"] !== undefined && body["id"] !== id) {
-    throw new CicadaError("ID_MISMATCH", `${JSON.stringify(body["id"])} in the body, "${id}" in the address`);
-  }
+  if (body["id"] !== undefined && body["id"] !== id) throw idMismatch(body["id"], id);
   const dropped: ReadonlySet<string> = new Set([...readOnlyFields, "id"]);
   return Object.fromEntries(Object.entries(body).filter(([name]) => !dropped.has(name)));
 }

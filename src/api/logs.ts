@@ -101,10 +101,14 @@ function readOffset(text: string | undefined): number {
   );
 }
 
+/** Of a run that is still open and has no output yet, an empty piece: there may be more. */
 async function readPiece(control: Control, run: RunId, offset: number, length: number): Promise<LogPiece> {
   const piece = await control.log(run, offset, length);
-  if (piece === undefined) throw new CicadaError("LOG_NOT_FOUND", `no output of ${run} is in reach`);
-  return piece;
+  if (piece !== undefined) return piece;
+  if (offset === 0 && control.view().open.some((record) => runId(record) === run)) {
+    return { bytes: new Uint8Array(), offset, size: 0, complete: false };
+  }
+  throw new CicadaError("LOG_NOT_FOUND", `no output of ${run} is in reach`);
 }
 
 function sendBytes(

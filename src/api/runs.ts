@@ -7,7 +7,7 @@ import type { Control, RunQuery, View } from "../ports.ts";
 import { parseRunReference, type JobId, type PeerId } from "../schema/ids.ts";
 import { runStates, type RunRecord, type RunState } from "../schema/run.ts";
 import { JobParams } from "./show-job.ts";
-import { accepted, noJob } from "./answers.ts";
+import { ask, noJob } from "./answers.ts";
 import { readInstant, closed, none } from "./checking.ts";
 import type { Api, ApiOptions, Decisions } from "./options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "./paging.ts";
@@ -123,7 +123,7 @@ function cancelRun(app: Api, { control }: ApiOptions): void {
       const { run } = request.params;
       if (parseRunReference(run) === undefined) throw noRun(run);
       const reason = request.body.reason ?? "asked";
-      accepted(await control.ask({ kind: "cancel-run", run, reason, by: request.actor }));
+      await ask(control, { kind: "cancel-run", run, reason, by: request.actor });
       return reply.code(202).send({ run });
     },
   );

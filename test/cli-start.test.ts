@@ -1,0 +1,185 @@
+/** Which mesh a peer belongs to when it starts, what it shows on a terminal, and a demo whose ports are taken. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { chooseKey, type KeptKey } from "../src/cli/start-keys.ts";
+import { introduce, sayStopping } from "../src/cli/start-screen.ts";
+import { readConfig } from "../src/config.ts";
+import { formatClusterKey } from "../src/core/cluster-key.ts";
+import { decodeJoin, encodeJoin } from "../src/core/join.ts";
+import { CicadaError, type ErrorCode } from "../src/errors.ts";
+import { cicada, recordingTerminal } from "./cli-stage.ts";
+
+const key = new Uint8Array(32).fill(1);
+const otherKey = new Uint8Array(32).fill(2);
+const generated = new Uint8Array(32).fill(9);
+const generate = () => generated;
+const addresses = ["/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWalder"];
+const join = encodeJoin({ key, addresses });
+
+const nothing = { join: undefined, clusterKey: undefined, bootstrap: [] };
+const fresh: KeptKey = { file: "DATA/cluster.key", text: undefined, used: false };
+const kept: KeptKey = { ...fresh, text: formatClusterKey(key), used: true };
+
+function refused(code: ErrorCode, says: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof CicadaError, String(error));
+    assert.equal(error.code, code);
+    assert.match(error.message, says);
+    assert.ok(!error.message.includes(join), "a key is never shown");
+    return true;
+  };
+}
+
+describe("the cluster key of a peer that starts", () => {
+  let folder = "";
+  const file = (name: string, text: string) => {
+    const place = path.join(folder, name);
+    writeFileSync(place, text);
+    return place;
+  };
+  before(() => (folder = mkdtempSync(path.join(tmpdir(), "cicada-keys-"))));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("is made when the folder is new and nothing names a mesh", () => {
+    assert.deepEqual(chooseKey(nothing, fresh, generate), { key: generated, keep: true, addresses: [] });
+  });
+
+  test("is the folder's own from then on", () => {
+    assert.deepEqual(chooseKey(nothing, kept, generate), { key, keep: false, addresses: [] });
+  });
+
+  test("comes from the join string, which the folder keeps, with the addresses in it", () => {
+    assert.deepEqual(chooseKey({ ...nothing, join }, fresh, generate), { key, keep: true, addresses });
+    assert.deepEqual(chooseKey({ ...nothing, join }, kept, generate), { key, keep: false, addresses });
+  });
+
+  test("comes from a file that holds the join string, alone or as `peers invite` printed it", () => {
+    for (const text of [`${join}\n`, `cicada start --join ${join}\n`]) {
+      const given = { ...nothing, join: file("join", text) };
+      assert.deepEqual(chooseKey(given, fresh, generate).key, key);
+    }
+  });
+
+  test("comes from the file that --cluster-key names, which is left where it is", () => {
+    const clusterKey = file("key", formatClusterKey(otherKey));
+    assert.deepEqual(chooseKey({ ...nothing, clusterKey }, kept, generate), {
+      key: otherKey,
+      keep: false,
+      addresses: [],
+    });
+  });
+
+  test("is never made for a peer that was told of a mesh, or whose folder belonged to one", () => {
+    const bootstrap = ["/ip4/192.0.2.7/tcp/7401"];
+    assert.throws(
+      () => chooseKey({ ...nothing, bootstrap }, fresh, generate),
+      refused("BAD_KEY", /--bootstrap names a mesh.*--cluster-key FILE, or join with --join/),
+    );
+    assert.throws(
+      () => chooseKey(nothing, { ...fresh, used: true }, generate),
+      refused("BAD_KEY", /DATA\/cluster\.key is gone/),
+    );
+  });
+
+  test("is not replaced by that of another mesh", () => {
+    const foreign = { ...nothing, join: encodeJoin({ key: otherKey, addresses }) };
+    assert.throws(
+      () => chooseKey(foreign, kept, generate),
+      refused("BAD_KEY", /DATA\/cluster\.key belongs to another mesh/),
+    );
+    const clusterKey = file("key", formatClusterKey(key));
+    assert.throws(
+      () => chooseKey({ ...foreign, clusterKey }, fresh, generate),
+      refused("BAD_KEY", /different keys/),
+    );
+  });
+
+  test("is refused by the name of what holds it when it is torn, foreign or missing", () => {
+    const torn = join.slice(0, -4);
+    const cases: [given: { join?: string; clusterKey?: string }, says: RegExp][] = [
+      [{ join: torn }, /--join: the join string is cut off or mistyped/],
+      [{ join: file("torn", torn) }, /torn: the join string is cut off/],
+      [{ join: file("other", "hello") }, /other: there is no join string in it/],
+      [{ join: "/nonexistent/join" }, /\/nonexistent\/join: there is no such file/],
+      [{ clusterKey: "/nonexistent/key" }, /\/nonexistent\/key: there is no such file/],
+      [{ clusterKey: file("cut", formatClusterKey(key).slice(0, 40)) }, /cut: the cluster key is cut off/],
+    ];
+    for (const [given, says] of cases) {
+      assert.throws(() => chooseKey({ ...nothing, ...given }, fresh, generate), refused("BAD_KEY", says));
+    }
+    const text = "hello";
+    assert.throws(
+      () => chooseKey(nothing, { ...kept, text }, generate),
+      refused("BAD_KEY", /DATA\/cluster\.key/),
+    );
+  });
+});
+
+describe("on a terminal, a peer that is ready", () => {
+  const flags = { data: "/srv/my data", name: "alder" };
+  const config = readConfig({ flags, env: {} }, { hostname: "h", cores: 1, terminal: true });
+  const shown = (listening: string[]) => {
+    const terminal = recordingTerminal({ npm_lifecycle_event: "start" });
+    const tokenFile = "/srv/my data/admin.token";
+    const peerId = "12D3KooWalder";
+    introduce(terminal, {
+      config,
+      peerId,
+      http: "http://127.0.0.1:7400",
+      tokenFile,
+      listening,
+      clusterKey: key,
+    });
+    return terminal.stdout;
+  };
+
+  test("names itself, its page, its API and where the token is", () => {
+    const text = shown(addresses);
+    for (const part of [
+      "alder",
+      "http://127.0.0.1:7400/",
+      "http://127.0.0.1:7400/v1",
+      "/srv/my data/admin.token",
+    ]) {
+      assert.ok(text.includes(part), part);
+    }
+  });
+
+  test("shows a line to paste with which a second peer joins", () => {
+    const [line] = /^ +npm start -- --join \S+$/m.exec(shown(addresses)) ?? [];
+    assert.deepEqual(decodeJoin(line?.split(" ").at(-1) ?? ""), { key, addresses });
+  });
+
+  test("shows a line to paste that makes a job, with the folder when it is not the default one", () => {
+    assert.match(shown(addresses), /^ +npm run --silent cicada -- jobs create .* --data '\/srv\/my data'$/m);
+  });
+
+  test("says so when only its own machine can join", () => {
+    const loopback = ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"];
+    assert.match(shown(loopback), /loopback only/);
+    assert.doesNotMatch(shown(addresses), /loopback only/);
+  });
+
+  test("says what it waits for when it stops", () => {
+    const terminal = recordingTerminal();
+    sayStopping(terminal, 2, 30_000);
+    assert.match(terminal.stdout, /2 runs have 30s to end\. Ctrl-C again stops at once/);
+  });
+});
+
+test("a demo whose ports are taken says which, and how to use others (4)", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const said = await cicada(["demo", "--port", String(address.port)]);
+  server.close();
+  assert.equal(said.code, 4);
+  assert.match(said.stderr, new RegExp(`somebody listens on ${address.port} already`));
+  assert.match(said.stderr, /demo --port 7400/);
+});

@@ -147,6 +147,16 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** Where a peer runs when that is not simply this machine: a network namespace (fault-net.ts), for one. */
+export interface Site {
+  /** What to put before a command to run it there. */
+  readonly prefix: readonly string[];
+  /** A socket file that leads to its API; undefined = its own address does. */
+  readonly apiSocket: string | undefined;
+}
+
+const thisMachine: Site = { prefix: [], apiSocket: undefined };
+
 export interface PeerSettings {
   name: string;
   /** default: a folder of its own */
@@ -163,19 +173,31 @@ export class RunningPeer {
   readonly data: string;
   readonly args: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
+  readonly #site: Site;
   started: Started;
   #ready: Ready | undefined;
 
-  constructor(name: string, data: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+  constructor(
+    name: string,
+    data: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    site = thisMachine,
+  ) {
     this.name = name;
     this.data = data;
     this.args = args;
     this.#env = env;
+    this.#site = site;
     this.started = this.#spawn();
   }
 
   #spawn(): Started {
-    return new Started(process.execPath, [program, "start", ...this.args], plainEnv(this.#env));
+    const [command = process.execPath, ...args] = [
+      ...this.#site.prefix,
+      ...[process.execPath, program, "start", ...this.args],
+    ];
+    return new Started(command, args, plainEnv(this.#env));
   }
 
   get keyFile(): string {
@@ -234,11 +256,12 @@ export class RunningPeer {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Reply> {
     const payload = typeof body === "string" ? body : body === undefined ? undefined : JSON.stringify(body);
-    return send(new URL(target, this.ready.http), method, payload, {
+    const sent = {
       authorization: `Bearer ${this.token}`,
       ...(payload === undefined ? {} : { "content-type": "application/json" }),
       ...headers,
-    });
+    };
+    return send(new URL(target, this.ready.http), method, payload, sent, this.#site.apiSocket);
   }
 
   /** One call that must succeed; its body. */
@@ -270,9 +293,10 @@ export function send(
   method: string,
   body: string | undefined,
   headers: Readonly<Record<string, string>>,
+  socketPath?: string,
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const asking = request(target, { method, headers, agent: false }, (answer) => {
+    const asking = request(target, { method, headers, agent: false, socketPath }, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (more: string) => (text += more));
       answer.once("error", reject);

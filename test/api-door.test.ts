@@ -260,6 +260,32 @@ for (const [what, asked, status, code] of [
   });
 }
 
+test("a refusal stays short and a peer stays up, however long, deep or wide the body is", async () => {
+  const fake = fakeApi();
+  const deep = `{"id":"x","command":"ls","labels":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`;
+  const wide = `{${Array.from({ length: 60_000 }, (_, i) => `"a${i}":1`).join()}}`;
+  const long = `{"id":"${"a".repeat(900_000)}","command":"ls"}`;
+  await call(fake, { method: "POST", url: "/v1/jobs", body: spec });
+  for (const body of [deep, wide, long, "[".repeat(200_000) + "]".repeat(200_000)]) {
+    for (const [method, url] of [
+      ["POST", "/v1/jobs"],
+      ["PUT", "/v1/jobs/backup"],
+      ["PATCH", "/v1/jobs/backup"],
+      ["POST", "/v1/jobs/backup/run"],
+      ["POST", "/v1/schedules/preview"],
+    ] as const) {
+      const headers = { "idempotency-key": `${method}${url}${body.length}` };
+      const answer = await call(fake, { method, url, body, headers });
+      assert.ok(answer.statusCode >= 400 && answer.statusCode < 500, `${method} ${url}: ${answer.body}`);
+      assert.ok(answer.body.length < 10_000, `${method} ${url}: ${answer.body.length}`);
+    }
+  }
+  assert.deepEqual(
+    [...fake.control.jobs.values()].map((job) => job.spec),
+    [spec],
+  );
+});
+
 test("405 says in Allow what the address takes", async () => {
   const answer = await call(fakeApi(), { method: "POST", url: "/v1/jobs/backup" });
   assert.equal(answer.headers["allow"], "DELETE, GET, HEAD, PATCH, PUT");

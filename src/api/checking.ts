@@ -48,15 +48,14 @@ export const noCheck: FastifySchemaCompiler<TSchema> = (part) =>
 function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
   const { keyword, instancePath, message, params } = fault;
   switch (keyword) {
-    // typebox tells of an unknown name twice: as this, and as a schema that lets nothing pass.
-    case "boolean":
+    // typebox tells of an unknown name twice: as this, and as a schema that lets nothing pass, which says where.
+    case "additionalProperties":
       return [];
-    case "additionalProperties": {
+    case "boolean": {
       const what = httpPart === "querystring" ? "parameter" : "field";
-      return namesIn(params, "additionalProperties").map((name) => ({
-        pointer: `${instancePath}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`,
-        message: `unknown ${what}${instancePath === "" ? sayKnown(name, Object.keys(known)) : ""}`,
-      }));
+      const [, name] = /^\/([^/]*)$/.exec(instancePath) ?? [];
+      const hint = name === undefined ? "" : sayKnown(name, Object.keys(known));
+      return [{ pointer: instancePath, message: `unknown ${what}${hint}` }];
     }
     case "required":
       return namesIn(params, "requiredProperties").map((name) => ({

@@ -89,12 +89,15 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     firstOfItsKey: Entry | undefined;
+    /** The body as it came: two requests are the same when their bytes are. */
+    bodyText: string;
   }
 }
 
 export function heedIdempotencyKeys(app: Api, now: () => number): void {
   const kept = new KeptAnswers();
   app.decorateRequest("firstOfItsKey", undefined);
+  app.decorateRequest("bodyText", "");
 
   app.addHook("preHandler", async (request, reply) => {
     const key = request.headers["idempotency-key"];
@@ -123,7 +126,7 @@ export function heedIdempotencyKeys(app: Api, now: () => number): void {
 }
 
 function fingerprint(request: FastifyRequest): string {
-  const text = `${request.method} ${request.url}\n${JSON.stringify(request.body ?? null)}`;
+  const text = `${request.method} ${request.url}\n${request.bodyText}`;
   return createHash("sha256").update(text).digest("base64url");
 }
 

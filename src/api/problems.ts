@@ -27,11 +27,17 @@ export function problemDocument(error: CicadaError): ProblemDocument {
     title,
     status,
     code: error.code,
-    detail: error.detail,
+    detail: shortened(error.detail),
     hint: error.hint,
     ...(error.problems.length === 0 ? {} : { errors: error.problems }),
   };
 }
+
+/** A detail quotes what was sent, which may be long. */
+function shortened(detail: string): string {
+  return detail.length <= detailCap ? detail : `${detail.slice(0, detailCap)}…`;
+}
+const detailCap = 500;
 
 export function sendProblem(reply: FastifyReply, error: CicadaError): FastifyReply {
   const body = problemDocument(error);

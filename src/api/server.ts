@@ -140,6 +140,7 @@ function readBodies(app: Api): void {
     { parseAs: "string" },
     (request, body, done) => {
       const text = body.toString();
+      request.bodyText = text;
       if (text === "") done(null, undefined);
       else void parse(request, text, (error, value) => done(error && badJson(text), value));
     },

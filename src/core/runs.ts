@@ -108,7 +108,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
     if (own && alive) continue;
     // Others may have called a run lost that is still on here: that is for the history, until its own end is.
-    if (alive || isBygone(state, record)) {
+    if (alive) {
       moved.push(record);
       continue;
     }
@@ -130,15 +130,14 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
 }
 
 /**
- * An open record of an order that was settled and forgotten here: as a rule a peer that was away hands on what it last
- * knew, and the end of it is on this disk, which merges the two. It is news only when its runner says that it has
- * more open than is known.
+ * True of an open record whose order was settled and forgotten here. As a rule a peer that was away hands on what it
+ * last knew, and the end of that run is on this disk: whoever brings it in asks the disk first (peer/recall.ts), else
+ * the run would count as on for ever.
  */
-function isBygone(state: State, record: RunRecord): boolean {
+export function isDoubtful(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
   for (const _known of state.ledger.of(orderKeyOf(record))) return false;
-  const says = state.members.get(record.peer)?.heartbeat?.open.count ?? 0;
-  return record.peer !== state.settings.self && says <= state.ledger.openOn(record.peer).length;
+  return true;
 }
 
 const recentMs = 120_000;

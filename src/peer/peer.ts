@@ -8,6 +8,7 @@
 import type { Effect, Event } from "../core/events.ts";
 import { notReady, nextTicks, viewOf } from "../core/view.ts";
 import { livingMembers } from "../core/members.ts";
+import { isDoubtful } from "../core/runs.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
@@ -33,6 +34,7 @@ import { boot, metaKeys, type Booted } from "./boot.ts";
 import { Keeper } from "./keeper.ts";
 import { Logs } from "./logs.ts";
 import { Outbox } from "./outbox.ts";
+import { Recall } from "./recall.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
 
@@ -60,6 +62,7 @@ export class Peer {
   readonly #doors: Doors;
   readonly #settings: PeerSettings;
   readonly #outbox: Outbox;
+  readonly #recall: Recall;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #counters: Record<string, number> = {};
@@ -77,6 +80,7 @@ export class Peer {
     this.#doors = doors;
     this.#settings = settings;
     this.#outbox = new Outbox(doors.clock, (batch) => this.#publish("runs", batch));
+    this.#recall = new Recall(doors.disk);
   }
 
   /** Reads the data folder and goes on the mesh. `ready` gets the error when the folder can't be used. */
@@ -119,7 +123,7 @@ export class Peer {
       send: (to, message) => this.#send(to, "sync", message),
       onUpdate: (update) => this.#updateTaken(update),
       onRecords: (from, records, orders) => this.#learn(from, records, orders),
-      onSynced: (peer) => this.#feed({ kind: "synced", peer }),
+      onSynced: (peer) => this.#recall.after(() => this.#feed({ kind: "synced", peer })),
       count: (what) => this.#count(what),
       log: doors.log,
     });
@@ -256,13 +260,26 @@ export class Peer {
     this.#feed({ kind: "learned", records: this.#genuine(records), orders });
   }
 
-  /** Records that their writers have signed; others are counted and dropped. */
+  /**
+   * Records that their writers have signed; others are counted and dropped. Those that core doubts come to it later,
+   * if the disk finds that they are news.
+   */
   #genuine(records: readonly RunRecord[]): RunRecord[] {
-    return records.filter((record) => {
-      const genuine = verifyRecord(record, this.#doors.keys);
-      if (!genuine) this.#count("refused_signature");
-      return genuine;
+    const state = this.#state;
+    const doubtful: RunRecord[] = [];
+    const genuine = records.filter((record) => {
+      if (!verifyRecord(record, this.#doors.keys)) {
+        this.#count("refused_signature");
+        return false;
+      }
+      if (state === undefined || !isDoubtful(state, record)) return true;
+      doubtful.push(record);
+      return false;
     });
+    if (doubtful.length > 0) {
+      this.#recall.ask(doubtful, (news) => this.#feed({ kind: "learned", records: news, orders: [] }));
+    }
+    return genuine;
   }
 
   // ------------------------------------------------------------------------------------------ effects

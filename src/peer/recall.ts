@@ -1,0 +1,50 @@
+/**
+ * Asks the disk about records that core has doubts of: open ones of orders that it settled and let go of long ago.
+ * What the disk knows to be over is dropped; the rest is news after all and goes on to core, a little later.
+ */
+import { movesUp, recordKey } from "../core/records.ts";
+import { CicadaError } from "../errors.ts";
+import type { Disk } from "../ports.ts";
+import type { RunRecord } from "../schema/run.ts";
+
+/** Records of one tick by one peer: its attempts and slots. */
+const recordsOfTick = 64;
+
+export class Recall {
+  readonly #disk: Disk;
+  #pending = 0;
+  readonly #afterwards: (() => void)[] = [];
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  /** `news` gets those of the records that say more than the disk does, when it has been asked about each. */
+  ask(records: readonly RunRecord[], news: (records: RunRecord[]) => void): void {
+    const fresh: RunRecord[] = [];
+    const next = (index: number): void => {
+      const record = records[index];
+      if (record === undefined) {
+        this.#pending--;
+        if (fresh.length > 0) news(fresh);
+        if (this.#pending === 0) for (const run of this.#afterwards.splice(0)) run();
+        return;
+      }
+      const { job, tick, peer } = record;
+      this.#disk.history({ job, tick, peer, limit: recordsOfTick }, (page) => {
+        const found = page instanceof CicadaError ? [] : page.records;
+        const known = found.find((one) => recordKey(one) === recordKey(record));
+        if (movesUp(known, record)) fresh.push(record);
+        next(index + 1);
+      });
+    };
+    this.#pending++;
+    next(0);
+  }
+
+  /** Calls at once, or when all that is being asked about has been answered. */
+  after(run: () => void): void {
+    if (this.#pending === 0) run();
+    else this.#afterwards.push(run);
+  }
+}

@@ -83,6 +83,21 @@ test("PATCH changes what it names, and takes away what it names null", async () 
   assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, { ...spec, timezone: "UTC" });
 });
 
+test("a PATCH that would leave no valid job is refused, and says what would be wrong", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  for (const [body, words] of [
+    [{ command: null }, /nothing to run/],
+    [{ schedule: "61 * * * *" }, /minute/],
+    [{ comand: "ls" }, /did you mean "command"/],
+  ] as const) {
+    const answer = await call(fake, { method: "PATCH", url: "/v1/jobs/backup", body });
+    assert.equal(answer.json().code, "INVALID_JOB");
+    assert.match(answer.json().detail, words);
+  }
+  assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, spec);
+});
+
 test("a change with If-Match is refused when the job has another revision here", async () => {
   const fake = fakeApi();
   await create(fake);

@@ -5,6 +5,7 @@ import { CicadaError } from "../errors.ts";
 import type { Answer, Command, Control } from "../ports.ts";
 import type { JobId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
+import { refusal } from "./problems.ts";
 
 type AnswerOf<Kind extends Answer["kind"]> = Extract<Answer, { kind: Kind }>;
 
@@ -18,11 +19,16 @@ export async function ask(control: Control, command: Command): Promise<Exclude<A
   const limit = setTimeout(() => late.reject(new CicadaError("NOT_READY", detail)), answerLimitMs);
   try {
     const answer = await Promise.race([control.ask(command), late.promise]);
-    if (answer.kind === "refused") throw answer.error;
+    if (answer.kind === "refused") throw inFull(answer.error);
     return answer;
   } finally {
     clearTimeout(limit);
   }
+}
+
+/** With its first fault in its detail, as a refusal at this door has it. */
+function inFull(error: CicadaError): CicadaError {
+  return error.problems.length === 0 ? error : refusal(error.code, error.problems);
 }
 
 /** Where one kind of answer fits: any other but a refusal is a mistake of the peer's. */

@@ -34,8 +34,11 @@ export interface MeshWorld {
   pass(ms: number): Promise<void>;
   /** As kill -9; only of a peer that the options call mortal. */
   kill(peer: number): Promise<void>;
+  /** As SIGSTOP, and SIGCONT; only of a mortal peer. */
+  pause(peer: number): void;
+  resume(peer: number): void;
   stop(peer: number): Promise<void>;
-  /** After kill or stop: the same peer id at another port, told of nobody, remembering these peers only. */
+  /** After kill or stop: the same peer id, told of nobody; it remembers these peers at least. */
   restart(peer: number, remembering: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -235,15 +238,6 @@ const messageCases: Case[] = [
   },
 
   {
-    title: "a larger message is a mistake of the caller",
-    options: { named: [[]] },
-    run: async (world) => {
-      const [peer] = pick(world, 0);
-      assert.throws(() => peer.mesh.publish("jobs", new Uint8Array(messageCapBytes + 1)), /262144/);
-    },
-  },
-
-  {
     title: "a message to a peer that is not there is dropped",
     options: { named: [[], [0]] },
     run: async (world) => {
@@ -296,6 +290,29 @@ const leavingCases: Case[] = [
       await world.until("linked again", () => [first, third].every((peer) => ups(peer, killed).length === 2));
       await delivers(world, first, killed);
       await delivers(world, killed, third);
+    },
+  },
+
+  {
+    title: "a process that was stopped until the others gave its link up is linked again when it goes on",
+    options: { ...threeByOne, mortal: [2] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, paused] = pick(world, 0, 1, 2);
+      world.pause(2);
+      await world.until(
+        "both have given it up",
+        () => [first, second].every((peer) => downs(peer, paused).join() === "reset"),
+        20_000,
+      );
+      // Its host takes connections still, so nobody says that it is dead.
+      for (const peer of [first, second]) assert.deepEqual(refusals(peer, paused), []);
+      world.resume(2);
+      await world.until("all linked again", () =>
+        [first, second].every((peer) => ups(peer, paused).length === 2),
+      );
+      await delivers(world, first, paused);
+      await delivers(world, paused, second);
     },
   },
 

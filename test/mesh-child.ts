@@ -4,7 +4,8 @@ import type { RealMesh } from "../src/real/mesh.ts";
 
 let mesh: RealMesh | undefined;
 
-const tell = (said: FromChild) => void process.send?.(said);
+// A parent that is gone hears nothing more; this process ends with it.
+const tell = (said: FromChild) => void process.send?.(said, undefined, {}, () => undefined);
 const tellState = () => {
   if (mesh === undefined) return;
   tell({

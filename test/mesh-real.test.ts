@@ -1,16 +1,24 @@
 /** The mesh on libp2p: what every mesh must do, and what only the real one can be asked. */
 import assert from "node:assert/strict";
+import { networkInterfaces } from "node:os";
 import { describe, test } from "node:test";
 import { multiaddr } from "@multiformats/multiaddr";
 import fc from "fast-check";
 import { CicadaError } from "../src/errors.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
-import { joinAddress, parseAddress, sortForDialling, splitAddress } from "../src/real/mesh/addresses.ts";
+import {
+  hostOf,
+  joinAddress,
+  parseAddress,
+  sortForDialling,
+  splitAddress,
+} from "../src/real/mesh/addresses.ts";
 import { AddressBook } from "../src/real/mesh/book.ts";
 import { redialWaitMs } from "../src/real/mesh/dialler.ts";
 import { createHost } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
+import { messageCapBytes } from "../src/schema/message.ts";
 import { meshContract, type Report } from "./contract-mesh.ts";
 import {
   freePorts,
@@ -56,6 +64,7 @@ async function withPeers(
 }
 
 const portOf = (mesh: RealMesh): string => mesh.addresses()[0]?.split("/")[4] ?? assert.fail("no address");
+const at127 = (port: number): string[] => [`/ip4/127.0.0.1/tcp/${port}`];
 const isError = (code: string) => (error: unknown) => error instanceof CicadaError && error.code === code;
 const linksOf = (peer: TestPeer): Report[] =>
   peer.reports.filter(({ kind }) => kind === "up" || kind === "down");
@@ -117,7 +126,7 @@ describe("finding", () => {
     withPeers(async (open) => {
       const ports = await freePorts(6);
       const bootstrap = ports.map((port) => `127.0.0.1:${port}`);
-      const peers = await Promise.all(ports.map((port) => open({ port, bootstrap })));
+      const peers = await Promise.all(ports.map((port) => open({ listen: at127(port), bootstrap })));
       await until("a full mesh", () => peers.every((peer) => linksOf(peer).length >= peers.length - 1));
       await pass(1_000);
       for (const peer of peers) {
@@ -130,7 +139,7 @@ describe("finding", () => {
   test("a peer that finds itself at a named address ignores it", () =>
     withPeers(async (open) => {
       const [port = 0] = await freePorts(1);
-      const peer = await open({ port, bootstrap: [`127.0.0.1:${port}`] });
+      const peer = await open({ listen: at127(port), bootstrap: [`127.0.0.1:${port}`] });
       assert.equal(peer.mesh.unresolved(), 1);
       await until("it has seen that", () => peer.mesh.unresolved() === 0);
       assert.deepEqual(peer.mesh.known(), []);
@@ -143,10 +152,28 @@ describe("finding", () => {
       const waiting = await open({ bootstrap: [`127.0.0.1:${port}`] });
       await until("it was tried", () => (waiting.mesh.counters()["mesh_dials_failed"] ?? 0) > 0);
       assert.equal(waiting.mesh.unresolved(), 1);
-      const late = await open({ port });
+      const late = await open({ listen: at127(port) });
       await until("they are linked", () => linksOf(waiting).length === 1 && linksOf(late).length === 1);
       assert.equal(waiting.mesh.unresolved(), 0);
       assert.deepEqual(waiting.mesh.known(), [late.id]);
+    }));
+
+  test("a host name is as good as a number", () =>
+    withPeers(async (open) => {
+      const there = await open();
+      const here = await open({ bootstrap: [`localhost:${portOf(there.mesh)}`] });
+      await until("they are linked", () => linksOf(here).length === 1 && linksOf(there).length === 1);
+      assert.equal(here.mesh.unresolved(), 0);
+    }));
+
+  test("a peer that listens on every interface names each of them, with its id", () =>
+    withPeers(async (open) => {
+      const { id, mesh } = await open({ listen: ["/ip4/0.0.0.0/tcp/0"] });
+      const hosts = mesh.addresses().map((address) => hostOf(address));
+      const interfaces = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+      const expected = interfaces.filter(({ family }) => family === "IPv4").map(({ address }) => address);
+      assert.deepEqual(new Set(hosts), new Set(expected));
+      assert.ok(mesh.addresses().every((address) => address.endsWith(`/p2p/${id}`)));
     }));
 
   test("an address with another peer's id leads nowhere, and the true one is not disturbed", () =>
@@ -162,11 +189,21 @@ describe("finding", () => {
   test("a port that is taken, and an address that is none, are clear errors", () =>
     withPeers(async (open) => {
       const first = await open();
-      await assert.rejects(open({ port: Number(portOf(first.mesh)) }), isError("PORT_IN_USE"));
+      await assert.rejects(open({ listen: at127(Number(portOf(first.mesh))) }), isError("PORT_IN_USE"));
       await assert.rejects(open({ bootstrap: ["not an address"] }), isError("USAGE"));
       await assert.rejects(open({ peerKey: new Uint8Array(3) }), isError("BAD_KEY"));
     }));
 });
+
+test("a message of more than 256 KiB is a mistake of the caller", () =>
+  withPeers(async (open) => {
+    const here = await open();
+    const there = await open({ bootstrap: [`127.0.0.1:${portOf(here.mesh)}`] });
+    await until("they are linked", () => linksOf(here).length === 1);
+    const tooLong = new Uint8Array(messageCapBytes + 1);
+    assert.throws(() => here.mesh.publish("jobs", tooLong), /262144/);
+    assert.throws(() => here.mesh.send(there.id, "sync", tooLong), /262144/);
+  }));
 
 describe("addresses", () => {
   const id = peerIdOf(generatePeerKey());

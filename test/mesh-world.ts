@@ -18,14 +18,15 @@ export interface LifeOptions {
   clusterKey: Uint8Array;
   bootstrap: readonly string[];
   remembered: readonly string[];
-  /** 0 or nothing picks a free one */
-  port?: number;
+  /** nothing = a free port of 127.0.0.1 */
+  listen?: readonly string[];
 }
 
 export interface Life {
   mesh: Pick<Mesh, "publish" | "send" | "known" | "unresolved" | "addresses">;
   stop(): Promise<void>;
   kill(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
 }
 
 /** What a child says, and what it is told. */
@@ -60,8 +61,8 @@ export async function openTestMesh(
   lines: LoggedLine[] = [],
 ): Promise<RealMesh> {
   return openMesh({
+    listen: ["/ip4/127.0.0.1/tcp/0"],
     ...options,
-    listen: [`/ip4/127.0.0.1/tcp/${options.port ?? 0}`],
     announce: [],
     remember,
     mdns: false,
@@ -150,6 +151,10 @@ class RealPeer implements ContractPeer {
     this.life = await begin(options, report, remember);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.life?.signal(signal);
+  }
+
   async end(how: "stop" | "kill"): Promise<void> {
     const life = this.life;
     this.life = undefined;
@@ -163,10 +168,12 @@ type Begin = (
   remember: (addresses: readonly string[]) => void,
 ) => Promise<Life>;
 
+const refuse = () => assert.fail("only a mortal peer gets signals");
+
 const beginHere: Begin = async (options, report, remember) => {
   const mesh = await openTestMesh(options, remember);
   startReporting(mesh, report);
-  return { mesh, stop: () => stopped(mesh), kill: () => assert.fail("only a mortal peer can be killed") };
+  return { mesh, stop: () => stopped(mesh), kill: refuse, signal: refuse };
 };
 
 const beginInChild: Begin = async (options, report, remember) => {
@@ -197,6 +204,7 @@ const beginInChild: Begin = async (options, report, remember) => {
       child.kill("SIGKILL");
       await ended(child);
     },
+    signal: (signal) => void child.kill(signal),
   };
 };
 
@@ -227,6 +235,8 @@ export async function makeRealWorld(options: WorldOptions): Promise<MeshWorld> {
       await until(`what ${id} knows has reached its disk`, isKept);
       await peer(i).end("kill");
     },
+    pause: (i) => peer(i).signal("SIGSTOP"),
+    resume: (i) => peer(i).signal("SIGCONT"),
     stop: (i) => peer(i).end("stop"),
     restart: async (i, remembering) => {
       const ids = remembering.map((other) => peer(other).id);

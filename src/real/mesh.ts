@@ -26,7 +26,7 @@ import { Dialler, type DialOutcome } from "./mesh/dialler.ts";
 import { FrameReader } from "./mesh/frames.ts";
 import { Gossip } from "./mesh/gossip.ts";
 import { addressesCap, decodeGreeting, encodeGreeting, type Greeting } from "./mesh/greeting.ts";
-import { createHost, type Host, startHost } from "./mesh/host.ts";
+import { createHost, type Host, startHost, streamWindowBytes } from "./mesh/host.ts";
 import { type Line, Links } from "./mesh/links.ts";
 import { Outgoing, type QueueLimit } from "./mesh/outgoing.ts";
 import { Refusals } from "./mesh/refusals.ts";
@@ -347,7 +347,7 @@ class Libp2pMesh implements RealMesh {
       return;
     }
     // Everything is taken out of the stream at once; what comes before this listener is bounded by libp2p.
-    stream.maxReadBufferLength = 2 * messageCapBytes;
+    stream.maxReadBufferLength = streamWindowBytes;
     const reader = new FrameReader();
     let ended = false;
     stream.addEventListener("message", ({ data }) => {

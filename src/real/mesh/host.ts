@@ -36,6 +36,8 @@ const handshakeTimeoutMs = 5_000;
  */
 const handshakesCap = 256;
 const streamsPerConnection = 64;
+/** What may be under way on one stream: a few of the largest messages, so that one does not wait for a round trip. */
+export const streamWindowBytes = 4 * messageCapBytes;
 /** An answer to IWANT may hold several messages in one piece. */
 const gossipPieceCapBytes = 16 * messageCapBytes;
 /** What may wait for one peer that reads too slowly, before its gossip stream is reset. */
@@ -51,7 +53,14 @@ export async function createHost(options: HostOptions): Promise<Host> {
     transports: [tcp()],
     connectionEncrypters: [clusterNoise(options.clusterKey)],
     streamMuxers: [
-      yamux({ maxInboundStreams: streamsPerConnection, maxOutboundStreams: streamsPerConnection }),
+      yamux({
+        // After a pause of the process its late pong ends the connection, and the round trip times that it measures
+        // make Yamux write to closed connections, which no one can catch. mesh.ts sends pings of its own.
+        enableKeepAlive: false,
+        maxInboundStreams: streamsPerConnection,
+        maxOutboundStreams: streamsPerConnection,
+        streamOptions: { initialStreamWindowSize: streamWindowBytes },
+      }),
     ],
     peerDiscovery: options.mdns
       ? [mdns({ serviceTag: `_cicada-${clusterFingerprint(options.clusterKey)}._udp.local` })]

@@ -237,6 +237,15 @@ for (const [what, body, pointer] of [
   });
 }
 
+test("run now takes no more environment than one message between peers can carry", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const env = Object.fromEntries(Array.from({ length: 3 }, (_, i) => [`A${i}`, "x".repeat(30_000)]));
+  const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/run", body: { env } });
+  assert.equal(answer.statusCode, 413);
+  assert.match(answer.json().detail, /at most 65536 bytes/);
+});
+
 async function ids(fake: FakeApi, query: string): Promise<string[]> {
   const answer = await call(fake, { url: `/v1/jobs?${query}` });
   assert.equal(answer.statusCode, 200, answer.body);

@@ -11,6 +11,9 @@ import { answerJob, JobParams, JobSchema } from "./show-job.ts";
 
 const tags = ["jobs"];
 
+/** What is asked of one run is gossiped in one message of at most 256 KiB; so much of it may be environment. */
+const runBodyCapBytes = 65_536;
+
 const Environment = Type.Record(
   Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
   Type.String({ maxLength: 32_768 }),
@@ -27,6 +30,7 @@ function runJob(app: Api, { control }: ApiOptions): void {
   app.post(
     "/v1/jobs/:id/run",
     {
+      bodyLimit: runBodyCapBytes,
       config: { repeatable: true },
       schema: {
         tags,

@@ -74,10 +74,15 @@ export function codedError(error: unknown): CicadaError {
   return new CicadaError("INTERNAL", "the request could not be carried out");
 }
 
+function inContext(error: CicadaError, request: FastifyRequest): CicadaError {
+  if (error.code !== "BODY_TOO_LARGE") return error;
+  return new CicadaError(error.code, `this call takes at most ${request.routeOptions.bodyLimit} bytes`);
+}
+
 /** For fastify's error handler and for what it refuses before a route is found. */
 export function answerErrors(log: Log) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
-    const coded = codedError(error);
+    const coded = inContext(codedError(error), request);
     if (coded.code === "INTERNAL") {
       log.error("a request failed", {
         method: request.method,

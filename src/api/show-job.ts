@@ -69,6 +69,8 @@ export async function showJob(job: Job, control: Control, running: ReadonlySet<J
   const [runner] = next?.peers ?? [];
   const { records } = await control.history({ job: job.id, states: startedStates, limit: 1 });
   return {
+    // First, as a person writes it; the table gives the fields back in an order of its own.
+    id: job.id,
     ...job.spec,
     revision: job.revision,
     createdAt: showInstant(job.createdAt),

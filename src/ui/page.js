@@ -26,6 +26,8 @@ const runStates = [
   "missed",
   "withdrawn",
 ];
+/** What has happened: a claim is of a tick to come, which the jobs' table shows. */
+const statesShown = runStates.filter((state) => state !== "claimed" && state !== "withdrawn").join();
 const peerStates = ["alive", "suspect", "dead", "left"];
 const eventNames = [
   "cicada.job.written",
@@ -258,7 +260,7 @@ async function refresh() {
     const [peers, jobs, runs] = await Promise.all([
       ask("/v1/peers"),
       jobsAsked(),
-      ask(`/v1/runs?limit=${runsShown}`),
+      ask(`/v1/runs?limit=${runsShown}&state=${statesShown}`),
     ]);
     fill("peers", peers.items.map(peerRow), 5, "No peer is known.");
     fill(

@@ -65,13 +65,14 @@ export function runningJobs(view: View): ReadonlySet<JobId> {
 }
 
 export async function showJob(job: Job, control: Control, running: ReadonlySet<JobId>): Promise<ShownJob> {
+  const { id, ...fields } = job.spec;
   const [next] = control.next(job.id, 1) ?? [];
   const [runner] = next?.peers ?? [];
   const { records } = await control.history({ job: job.id, states: startedStates, limit: 1 });
   return {
     // First, as a person writes it; the table gives the fields back in an order of its own.
-    id: job.id,
-    ...job.spec,
+    id,
+    ...fields,
     revision: job.revision,
     createdAt: showInstant(job.createdAt),
     updatedAt: showInstant(job.updatedAt),

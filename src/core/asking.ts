@@ -17,6 +17,8 @@ const ordersPerAsk = 1_024;
 const recordsPerAnswer = 256;
 /** How long an order is left to another asker before it is looked at again. */
 const yieldMs = 1_500;
+/** Two that were both told to wait come back one after the other, by rank. */
+const yieldPerRankMs = 300;
 
 export function enqueueAsk(state: State, order: Order, turn: { rank: number }): void {
   state.toAsk.push({ order, rank: turn.rank });
@@ -75,6 +77,10 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       known = true;
     }
     const order = state.orders.get(key);
+    if (isSpokenFor(state, key, from)) {
+      mine.push(key);
+      continue;
+    }
     if (order === undefined) {
       if (!known && state.ledger.isSettled(question.job, tickOf(key))) settled.push(key);
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
@@ -112,6 +118,18 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   });
 }
 
+/**
+ * True when somebody else asked before, and the two don't hear each other: then they can't settle it between them,
+ * and whoever stands in the middle lets the first one go.
+ */
+function isSpokenFor(state: State, key: OrderKey, asker: PeerId): boolean {
+  const first = state.askedByOthers.get(key);
+  if (first === undefined || first.peer === asker || state.now.mono > first.untilMono) return false;
+  const hears = (one: PeerId, other: PeerId): boolean =>
+    state.members.get(one)?.heartbeat?.hears.includes(other) ?? false;
+  return !hears(asker, first.peer) || !hears(first.peer, asker);
+}
+
 /** True when I hold the order, or ask for it too and come before the asker. */
 function goesFirst(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
   const { mine } = order;
@@ -131,14 +149,14 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   if (ask === undefined || !ask.waiting.delete(from)) return;
   const theirs = new Set(message.mine);
   const over = new Set(message.settled);
-  for (const { order } of ask.orders) {
+  for (const { order, rank } of ask.orders) {
     if (order.mine.stage !== "asking" || order.mine.ask !== ask) continue;
     if (over.has(order.key)) {
       state.ledger.markSettled(order.job, order.tick);
       state.touched.add(order);
     } else if (theirs.has(order.key)) {
       order.mine = { stage: "none" };
-      lookAgain(state, order, state.now.wall + yieldMs);
+      lookAgain(state, order, state.now.wall + yieldMs + rank * yieldPerRankMs);
     } else if (ask.waiting.size === 0) {
       state.touched.add(order);
     }

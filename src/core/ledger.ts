@@ -28,12 +28,13 @@ export class Ledger {
   /**
    * Takes a record in. Returns the record that stood before, and whether this one says more; one that says no more
    * changes nothing. Of a final record that is not `recent` only the mark is kept, and whether it says more is then
-   * the disk's to find out.
+   * the disk's to find out. With `keepOpen`, what was open stays so: another's `lost` over a run that is on.
    */
   take(
     record: RunRecord,
     nowMono: number,
     recent: boolean,
+    keepOpen = false,
   ): { moved: boolean; before: RunRecord | undefined } {
     const order = orderKeyOf(record);
     const key = recordKey(record);
@@ -42,14 +43,14 @@ export class Ledger {
     const known = this.#orders.get(order);
     if (known === undefined && !recent && isFinal(record.state)) {
       if (settles(record)) this.markSettled(record.job, record.tick);
-      this.#close(record.job, key);
+      if (!keepOpen) this.#close(record.job, key);
       return { moved: true, before };
     }
     const records = known ?? new Map<string, RunRecord>();
     records.set(key, record);
     if (known === undefined) this.#orders.set(order, records);
-    if (isFinal(record.state)) this.#close(record.job, key);
-    else this.#openUp(record, key);
+    if (!isFinal(record.state)) this.#openUp(record, key);
+    else if (!keepOpen) this.#close(record.job, key);
     if (settles(record)) {
       this.markSettled(record.job, record.tick);
       this.#fading.push({ key: order, atMono: nowMono });
@@ -80,6 +81,14 @@ export class Ledger {
 
   openOn(peer: PeerId): RunRecord[] {
     return [...this.#open.values()].filter((record) => record.peer === peer);
+  }
+
+  /** Closes what `keepOpen` had kept; false when no end of it is known. */
+  closeIfEnded(record: RunRecord): boolean {
+    const known = this.#orders.get(orderKeyOf(record))?.get(recordKey(record));
+    if (known === undefined || !isFinal(known.state)) return false;
+    this.#close(record.job, recordKey(record));
+    return true;
   }
 
   /** An open record that no longer counts. */

@@ -21,6 +21,7 @@ import {
   suspectAfterMs,
 } from "./suspicion.ts";
 import type { Standing } from "./turn.ts";
+import { hearOlderLife, isTwin } from "./twins.ts";
 
 /** A redial that is refused this often after a reset means that the process is gone. */
 const refusalsOfTheDead = 2;
@@ -41,6 +42,8 @@ export function memberOf(state: State, id: PeerId): Member {
     outsideMono: undefined,
     leftIncarnation: undefined,
     state: "dead",
+    stateSinceMono: state.now.mono,
+    olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: undefined,
     strange: 0,
@@ -60,7 +63,10 @@ function saysOfItself(heartbeat: Heartbeat | undefined): string {
 /** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when standing may have changed. */
 export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const member = memberOf(state, from);
-  if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) return false;
+  if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) {
+    hearOlderLife(state, member);
+    return false;
+  }
   const before = saysOfItself(member.heartbeat);
   if (member.heartbeat !== undefined && heartbeat.incarnation > member.heartbeat.incarnation) {
     member.clockSamples = [];
@@ -126,7 +132,8 @@ export function heard(state: State): PeerId[] {
 function stateOf(state: State, member: Member): Member["state"] {
   const { now } = state;
   if (member.leftIncarnation !== undefined) return "left";
-  if (member.heardMono === undefined) return "dead";
+  // Never heard in this life, but others hear it: the wall is between the two of us.
+  if (member.heardMono === undefined) return member.outsideMono === undefined ? "suspect" : "dead";
   if (member.refusals >= refusalsOfTheDead) return "dead";
   const members = [...state.members.values()].filter(
     ({ state: how }) => how === "alive" || how === "suspect",
@@ -146,6 +153,7 @@ function assess(state: State, member: Member): boolean {
   const before = member.state;
   member.state = stateOf(state, member);
   if (member.state === before) return false;
+  member.stateSinceMono = state.now.mono;
   emit(state, { kind: "tell", event: { kind: "member", member: viewOfMember(member) } });
   note(state, member.state === "alive" ? "info" : "warn", `peer is ${member.state}`, {
     peer: member.heartbeat?.name ?? member.id,
@@ -271,12 +279,17 @@ export function heartbeatTo(
   member: Member,
   open: Heartbeat["open"],
   hears: PeerId[],
+  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes"> = {},
 ): Heartbeat {
   const { settings, now } = state;
   const echo =
     member.heartbeat === undefined || member.heardWall === undefined
       ? undefined
-      : { sentAt: member.heartbeat.sentAt, heardAt: member.heardWall };
+      : {
+          incarnation: member.heartbeat.incarnation,
+          sentAt: member.heartbeat.sentAt,
+          heardAt: member.heardWall,
+        };
   return {
     kind: "heartbeat",
     incarnation: settings.incarnation,
@@ -293,6 +306,8 @@ export function heartbeatTo(
     table: state.tableDigest,
     open,
     tzdata: settings.tzdata,
+    ...votes,
+    ...(isTwin(state, member) ? { twin: true } : {}),
     hears,
     addresses: [...state.addresses],
   };
@@ -344,6 +359,8 @@ function selfAsMember(state: State): Member {
     outsideMono: undefined,
     leftIncarnation: undefined,
     state: "alive",
+    stateSinceMono: state.now.mono,
+    olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: 0,
     strange: 0,

@@ -3,10 +3,12 @@
  * `lost` over runs whose peer is gone (DESIGN §5.7, §8).
  */
 import type { ChildOutcome } from "../ports.ts";
-import { runId, type RunId } from "../schema/ids.ts";
+import { instantOf, runId, type RunId } from "../schema/ids.ts";
 import { isFinal, type RunRecord } from "../schema/run.ts";
 import { commit, serveLine } from "./claims.ts";
-import { addAsked, addTick, isTeller } from "./orders.ts";
+import { inSight } from "./members.ts";
+import { isTeller } from "./orders.ts";
+import { addAsked, addNextAttempt, addTick } from "./play.ts";
 import { orderKeyOf } from "./records.ts";
 import { emit, note, type OwnRun, type State } from "./state.ts";
 
@@ -66,7 +68,8 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
 /** After a restart: an own run or claim of an earlier life is ended, for nobody else can (DESIGN §5.7). */
 export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
   const { waiting: _, ...rest } = record;
-  const ran = record.state === "running" || started.has(runId(record));
+  // Of a majority job's claim it must not be concluded that it never ran: a started run's log may have been lost.
+  const ran = record.state === "running" || record.epoch !== undefined || started.has(runId(record));
   commit(state, {
     ...rest,
     state: ran ? "lost" : "withdrawn",
@@ -82,7 +85,8 @@ export function declareLost(state: State): void {
     if (record.peer === state.settings.self) continue;
     const how = state.members.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
-    if (record.state === "claimed") {
+    if (state.ledger.closeIfEnded(record)) continue;
+    if (record.state === "claimed" && record.epoch === undefined) {
       // A claim that never started binds nobody once its order is settled by another.
       if (state.ledger.isSettled(record.job, record.tick)) state.ledger.drop(record);
     } else if (isTeller(state, record.job, record.tick)) {
@@ -113,12 +117,18 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       continue;
     }
     const recent = state.now.wall - record.due < recentMs;
-    const taken = state.ledger.take(record, state.now.mono, recent);
+    // Beyond a split its peer looked dead. Here it lives, and its run holds others up until it says the end itself.
+    const saidByAnother = record.by !== undefined && record.by !== record.peer;
+    const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
+    const taken = state.ledger.take(record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
     moved.push(record);
     emit(state, { kind: "tell", event: { kind: "run", record } });
     const order = state.orders.get(orderKeyOf(record));
     if (order !== undefined) state.touched.add(order);
+    if (record.state === "withdrawn" && record.epoch !== undefined) {
+      addNextAttempt(state, record, order?.asked, instantOf(record.tick));
+    }
     for (const other of state.ordersOf.get(record.job) ?? []) state.touched.add(other);
     if (own && (record.state === "claimed" || record.state === "running")) {
       endEarlierLife(state, record, nothingStarted);

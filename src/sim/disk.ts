@@ -11,6 +11,7 @@ import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
 import { instantOf, runId, type RunId } from "../schema/ids.ts";
 import { isFinal, type AskedOrder, type RunRecord } from "../schema/run.ts";
+import type { StoredVote } from "../schema/vote.ts";
 import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
 import type { Dice } from "./random.ts";
@@ -27,6 +28,7 @@ export class Platter {
   readonly meta = new Map<string, string>();
   readonly records = new Map<string, RunRecord>();
   readonly orders = new Map<string, AskedOrder>();
+  readonly votes = new Map<string, StoredVote>();
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
   full = false;
@@ -49,6 +51,14 @@ export class Platter {
         return;
       case "meta":
         this.meta.set(write.key, write.value);
+        return;
+      case "vote":
+        this.votes.set(write.vote.decision, write.vote);
+        return;
+      case "drop-votes":
+        for (const { decision, instant } of this.votes.values()) {
+          if (instant > 0 && instant < write.before) this.votes.delete(decision);
+        }
         return;
     }
   }
@@ -137,6 +147,7 @@ export class SimDisk implements Disk {
       );
       const loaded: Loaded = {
         updates: [...this.platter.updates],
+        votes: [...this.platter.votes.values()],
         records,
         orders: [...this.platter.orders.values()],
         meta: new Map(this.platter.meta),

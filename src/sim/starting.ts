@@ -1,7 +1,7 @@
 /** Starts the real peer, as `cicada start` does, behind simulated doors. */
 import { Peer } from "../peer/peer.ts";
 import type { Doors } from "../ports.ts";
-import type { JobId } from "../schema/ids.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
 import type { SimulatedPeer } from "./world.ts";
 
 const settings = {
@@ -14,8 +14,11 @@ const settings = {
   host: {},
 } as const;
 
+/** The world's first peer is the one that made the cluster key. */
+const founder = "peer-1" as PeerId;
+
 export function startRealPeer(doors: Doors, name: string): SimulatedPeer {
-  const peer = new Peer(doors, { ...settings, name });
+  const peer = new Peer(doors, { ...settings, name, founder });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),

@@ -46,6 +46,8 @@ export interface Operation {
   answeredAt: number | undefined;
   /** false: answered with a refusal, so it was not done */
   accepted: boolean;
+  /** when it had been seen on every peer; undefined = nobody looked, so it is reckoned from the quiet that followed */
+  knownAt?: number;
   /** the tick that was ordered by `run` */
   tick: TickId | undefined;
 }
@@ -120,7 +122,7 @@ export interface Evidence {
 /** A rule that was broken. `at` is the instant around which to look. */
 export interface Breach {
   /** `crash`: the code under test threw, which in the world would have ended the process */
-  rule: "I1" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I11" | "crash";
+  rule: "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I11" | "crash";
   at: number;
   what: string;
 }

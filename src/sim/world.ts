@@ -316,7 +316,9 @@ export class World {
     }
     this.queue.after(0, life.process, () => {
       life.peer.command(commandFor(wish), (answer) => {
-        operation.answeredAt = this.now();
+        // Of a change that couldn't be stored nobody promises that it was undone.
+        const unclear = answer.kind === "refused" && answer.error.code === "DISK_FAILED";
+        if (!unclear) operation.answeredAt = this.now();
         operation.accepted = answer.kind !== "refused";
         if (answer.kind === "ordered") operation.tick = answer.tick;
         const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";

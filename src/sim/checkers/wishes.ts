@@ -29,8 +29,8 @@ export function jobsOf(evidence: Evidence): JobId[] {
 }
 
 /** When the change must have been known to all; an unanswered one, whenever it may come out. */
-function settledAt(evidence: Evidence, { answeredAt }: Operation): number {
-  return answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt);
+function settledAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
+  return knownAt ?? (answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt));
 }
 
 /** Spells in which the job was surely in force on every peer, enabled and not paused. */

@@ -20,6 +20,8 @@ const program = path.join(root, "src", "cicada.mjs");
 /** How long a peer may take to be ready; a loaded machine of two cores needs some seconds for three at once. */
 const readyLimitMs = 30_000;
 const pollMs = 25;
+/** Characters of a peer's output that a failure shows. */
+const lastWordsLength = 4_000;
 
 /** What `ready.json` holds (INTERFACE, Start). */
 export interface Ready {
@@ -195,7 +197,10 @@ export class RunningPeer {
   #spawn(): Started {
     const [command = process.execPath, ...args] = [
       ...this.#site.prefix,
-      ...[process.execPath, program, "start", ...this.args],
+      process.execPath,
+      program,
+      "start",
+      ...this.args,
     ];
     return new Started(command, args, plainEnv(this.#env));
   }
@@ -249,19 +254,25 @@ export class RunningPeer {
   }
 
   /** One call to its API as its own administrator; `headers` may say otherwise. */
-  call(
+  async call(
     method: string,
     target: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Reply> {
-    const payload = typeof body === "string" ? body : body === undefined ? undefined : JSON.stringify(body);
+    const payload = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
     const sent = {
       authorization: `Bearer ${this.token}`,
       ...(payload === undefined ? {} : { "content-type": "application/json" }),
       ...headers,
     };
-    return send(new URL(target, this.ready.http), method, payload, sent, this.#site.apiSocket);
+    try {
+      return await send(new URL(target, this.ready.http), method, payload, sent, this.#site.apiSocket);
+    } catch (cause) {
+      const what = `${this.started.hasEnded ? "has ended" : "does not answer"} (${method} ${target})`;
+      const lastWords = this.started.said.slice(-lastWordsLength);
+      throw new Error(`${this.name} ${what}; its last words:\n${lastWords}`, { cause });
+    }
   }
 
   /** One call that must succeed; its body. */

@@ -7,9 +7,10 @@
  */
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
-import { parseClusterKey } from "../core/cluster-key.ts";
+import { founderIn, parseClusterKey } from "../core/cluster-key.ts";
 import { decodeJoin, joinPrefix, type Join } from "../core/join.ts";
 import { CicadaError } from "../errors.ts";
+import type { PeerId } from "../schema/ids.ts";
 import { sayError } from "./client.ts";
 
 /** What the data folder says of the mesh. */
@@ -23,6 +24,10 @@ export interface KeptKey {
 
 export interface Membership {
   key: Uint8Array;
+  /** The key was made just now, by this peer. */
+  founded: boolean;
+  /** Who made the key, if its file says so. */
+  founder: PeerId | undefined;
   /** The data folder does not have it yet and is to keep it. */
   keep: boolean;
   /** Where the peers that sent the invitation are. */
@@ -37,25 +42,27 @@ export function chooseKey(
   const join = config.join === undefined ? undefined : readJoin(config.join);
   const addresses = join?.addresses ?? [];
   if (config.clusterKey !== undefined) {
-    const key = readKey(config.clusterKey, readKeyFile(config.clusterKey));
+    const text = readKeyFile(config.clusterKey);
+    const key = readKey(config.clusterKey, text);
     if (join !== undefined && !sameKey(key, join.key)) {
       throw new CicadaError(
         "BAD_KEY",
         `${config.clusterKey} and --join hold different keys; give one of them`,
       );
     }
-    return { key, keep: false, addresses };
+    return { key, founded: false, founder: founderIn(text), keep: false, addresses };
   }
+  const founder = founderIn(kept.text ?? "");
   const own = kept.text === undefined ? undefined : readKey(kept.file, kept.text);
   if (join !== undefined) {
     if (own === undefined || sameKey(own, join.key))
-      return { key: join.key, keep: own === undefined, addresses };
+      return { key: join.key, founded: false, founder, keep: own === undefined, addresses };
     throw new CicadaError(
       "BAD_KEY",
       `${kept.file} belongs to another mesh than --join; give a folder of its own with --data, or move that file away`,
     );
   }
-  if (own !== undefined) return { key: own, keep: false, addresses };
+  if (own !== undefined) return { key: own, founded: false, founder, keep: false, addresses };
   if (config.bootstrap.length > 0) {
     throw new CicadaError(
       "BAD_KEY",
@@ -65,7 +72,7 @@ export function chooseKey(
   if (kept.used) {
     throw new CicadaError("BAD_KEY", `${kept.file} is gone, and this folder belonged to a mesh; put it back`);
   }
-  return { key: generate(), keep: true, addresses };
+  return { key: generate(), founded: true, founder, keep: true, addresses };
 }
 
 /** The string itself, or a file that holds it (alone, or with the words around it that `peers invite` prints). */

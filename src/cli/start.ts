@@ -23,8 +23,9 @@ import type { Control, Doors, Log } from "../ports.ts";
 import { openClock } from "../real/clock.ts";
 import { openDisk } from "../real/disk.ts";
 import { openExecutor } from "../real/executor.ts";
+import type { PeerId } from "../schema/ids.ts";
 import { openFolder, type Folder } from "../real/folder.ts";
-import { generateClusterKey, generatePeerKey, openKeys } from "../real/keys.ts";
+import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../real/keys.ts";
 import { openLog } from "../real/log.ts";
 import { openMesh, type RealMesh } from "../real/mesh.ts";
 import { openRandom } from "../real/random.ts";
@@ -50,58 +51,10 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     opened.defer(() => folder.removeReady());
     stop.beforeEnd(() => folder.removeReady());
 
-    const { doors, mesh, membership } = await openDoors(config, folder, log);
-    const peer = new Peer(doors, settingsOf(config));
-    const control = counting(controlOf(peer), mesh, rejections);
-    const http = { url: "", hosts: [] as string[] };
-    const api = buildApi({
-      control,
-      decisions: { checkJob, previewSchedule, storyOf, duplicatesIn },
-      token: folder.adminToken(),
-      tokenFile: folder.tokenFile,
-      self: { id: doors.keys.self, name: config.name },
-      version: readVersion(),
-      hosts: () => http.hosts,
-      behindTlsProxy: config.behindTlsProxy,
-      log,
-      startedAt: Date.now(),
-    });
-    // The peer stops first: as long as its runs may end, the API still answers.
-    opened.defer(() => api.close());
-    opened.defer(() => new Promise<void>((done) => peer.stop(done)));
-    await started(peer);
-    Object.assign(http, await listen(api, config.http));
-
-    const listening = mesh.addresses();
-    folder.writeReady({
-      pid: process.pid,
-      peerId: doors.keys.self,
-      name: config.name,
-      http: http.url,
-      listen: listening,
-      tokenFile: folder.tokenFile,
-      version: readVersion(),
-    });
-    if (!terminal.interactive) {
-      log.info("ready", { peer: doors.keys.self, http: http.url, mesh: listening.join(" ") });
-    } else {
-      const { tokenFile } = folder;
-      const { self: peerId } = doors.keys;
-      introduce(terminal, {
-        config,
-        peerId,
-        http: http.url,
-        tokenFile,
-        listening,
-        clusterKey: membership.key,
-      });
-      showRuns(terminal, control, peerId);
-    }
-
+    const assembled = await assemble(config, folder, log, rejections, opened);
+    sayReady(assembled, terminal);
     const signal = await stop.first;
-    const runs = control
-      .view()
-      .open.filter(({ peer: runner, state }) => runner === doors.keys.self && state === "running").length;
+    const runs = ownRuns(assembled);
     if (terminal.interactive) sayStopping(terminal, runs, config.drainMs);
     else log.info("stopping", { signal, runs, drainMs: config.drainMs });
     return 0;
@@ -109,6 +62,68 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     // Whatever still holds the process up has had its time.
     setTimeout(() => process.exit(), lingerLimitMs).unref();
   }
+}
+
+interface Assembled {
+  config: Config;
+  folder: Folder;
+  doors: Doors;
+  clusterKey: Uint8Array;
+  control: Control;
+  /** Where programs of this machine find the API. */
+  http: string;
+}
+
+/** A peer that is on the mesh, with its API open; what has to be closed again is put onto `opened`. */
+async function assemble(
+  config: Config,
+  folder: Folder,
+  log: Log,
+  rejections: () => number,
+  opened: AsyncDisposableStack,
+): Promise<Assembled> {
+  const { doors, mesh, membership } = await openDoors(config, folder, log);
+  const peer = new Peer(doors, settingsOf(config));
+  const control = counting(controlOf(peer), mesh, rejections);
+  let hosts: readonly string[] = [];
+  const api = buildApi({
+    control,
+    decisions: { checkJob, previewSchedule, storyOf, duplicatesIn },
+    token: folder.adminToken(),
+    tokenFile: folder.tokenFile,
+    self: { id: doors.keys.self, name: config.name },
+    version: readVersion(),
+    hosts: () => hosts,
+    behindTlsProxy: config.behindTlsProxy,
+    log,
+    startedAt: Date.now(),
+  });
+  // The peer stops first: as long as its runs may end, the API still answers.
+  opened.defer(() => api.close());
+  opened.defer(() => new Promise<void>((done) => peer.stop(done)));
+  await started(peer);
+  const listening = await listen(api, config.http);
+  hosts = listening.hosts;
+  return { config, folder, doors, clusterKey: membership.key, control, http: listening.url };
+}
+
+/** Tells other programs by ready.json, and people on the terminal or in the log. */
+function sayReady({ config, folder, doors, clusterKey, control, http }: Assembled, terminal: Terminal): void {
+  const { name } = config;
+  const { tokenFile } = folder;
+  const peerId = doors.keys.self;
+  const listening = doors.mesh.addresses();
+  const version = readVersion();
+  folder.writeReady({ pid: process.pid, peerId, name, http, listen: listening, tokenFile, version });
+  if (!terminal.interactive)
+    return doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
+  introduce(terminal, { config, peerId, http, tokenFile, listening, clusterKey });
+  showRuns(terminal, control, peerId);
+}
+
+function ownRuns({ control, doors }: Assembled): number {
+  const { open } = control.view();
+  return open.filter(({ peer, state }) => peer === doors.keys.self && state === "running").length;
 }
 
 function readSettings(flags: Flags, terminal: Terminal): Config {
@@ -146,6 +161,7 @@ interface Opened {
   doors: Doors;
   mesh: RealMesh;
   membership: Membership;
+  founder: PeerId | undefined;
 }
 
 /** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
@@ -153,9 +169,10 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   const used = existsSync(join(folder.path, "peer.key"));
   const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
   const membership = chooseKey(config, kept, generateClusterKey);
-  if (membership.keep) folder.keepClusterKey(formatClusterKey(membership.key));
   const clusterKey = membership.key;
   const peerKey = folder.peerKey(generatePeerKey);
+  const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
+  if (membership.keep) folder.keepClusterKey(formatClusterKey(clusterKey, founder));
   const keys = openKeys({ peerKey, clusterKey });
   const clock = openClock();
   const random = openRandom();
@@ -179,13 +196,23 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
     log,
   });
   opened.move();
-  return { doors: { clock, random, keys, mesh, disk, executor, log }, mesh, membership };
+  return { doors: { clock, random, keys, mesh, disk, executor, log }, mesh, membership, founder };
 }
 
-function settingsOf(config: Config): PeerSettings {
+function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
   const { name, tags, capacity, role, drainMs } = config;
   const tzdata = process.versions.tz ?? "unknown";
-  return { name, version: readVersion(), tags, capacity, role, drainMs, tzdata, host: hostEnvironment() };
+  return {
+    name,
+    version: readVersion(),
+    tags,
+    capacity,
+    role,
+    drainMs,
+    tzdata,
+    host: hostEnvironment(),
+    founder,
+  };
 }
 
 /** All that a job sees of the peer's own environment (INTERFACE, Run), as far as it is set. */

@@ -31,6 +31,9 @@ export class LonePeer {
       tzdata: "2026b",
       incarnation: 1,
       host: {},
+      founder: undefined,
+      signText: () => "",
+      verifyText: () => true,
       // Two writings of one record must differ in it; that is all that core asks of a signature.
       sign: (record) => ({ ...record, signature: `${record.state} ${record.version}` }),
     });
@@ -40,6 +43,10 @@ export class LonePeer {
       tableDigest: "",
       records: [],
       orders: [],
+      votes: [],
+      voteCount: 0,
+      voteFloor: 0,
+      chain: [],
       started: new Set(),
       expected: [],
       unresolved: 0,

@@ -96,7 +96,7 @@ function wireFigures(): Figure[] {
     name: "cron1.example",
     version: "0.1.0",
     sentAt: start,
-    echo: { sentAt: start - 1_000, heardAt: start - 990 },
+    echo: { incarnation: 6, sentAt: start - 1_000, heardAt: start - 990 },
     load: 3,
     capacity: 20,
     role: "worker",

@@ -11,6 +11,7 @@ import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Job, JobSpec, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
 import type { AskedOrder, RunRecord, RunState } from "./schema/run.ts";
+import type { StoredVote } from "./schema/vote.ts";
 
 export type Cancel = () => void;
 
@@ -82,13 +83,18 @@ export type Write =
   | { kind: "update"; update: Uint8Array }
   /** Replaces all updates stored before it. */
   | { kind: "snapshot"; update: Uint8Array }
-  | { kind: "meta"; key: string; value: string };
+  | { kind: "meta"; key: string; value: string }
+  /** Replaces the vote stored for the same decision. */
+  | { kind: "vote"; vote: StoredVote }
+  /** Removes votes on orders whose tick lies before the instant (ms); votes on the roster stay. */
+  | { kind: "drop-votes"; before: number };
 
 export interface Loaded {
   updates: readonly Uint8Array[];
   /** Every record whose tick is at or after `since`, and every open one of whatever age. */
   records: readonly RunRecord[];
   orders: readonly AskedOrder[];
+  votes: readonly StoredVote[];
   meta: ReadonlyMap<string, string>;
 }
 

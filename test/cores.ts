@@ -9,7 +9,9 @@ import { nextTicks } from "../src/core/view.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
+import type { Heartbeat } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import type { StoredVote } from "../src/schema/vote.ts";
 
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
 const messageMs = 5;
@@ -27,12 +29,14 @@ export interface Start {
 export class Cores {
   readonly starts: Start[] = [];
   readonly records = new Map<PeerId, Map<string, RunRecord>>();
+  readonly votes = new Map<PeerId, Map<string, StoredVote>>();
   readonly answers: Answer[] = [];
   readonly notes: string[] = [];
   readonly #states = new Map<PeerId, State>();
   readonly #queue: { at: number; order: number; act: () => void }[] = [];
   readonly #wakes = new Map<PeerId, number>();
   readonly #down = new Set<PeerId>();
+  #sides: readonly (readonly string[])[] = [];
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
   readonly #runs = new Map<RunId, { peer: PeerId; end: (exitCode: number) => void }>();
@@ -62,7 +66,13 @@ export class Cores {
 
   up(
     peer: PeerId,
-    loaded: { records?: readonly RunRecord[]; started?: ReadonlySet<RunId>; lastAlive?: number } = {},
+    loaded: {
+      records?: readonly RunRecord[];
+      votes?: readonly StoredVote[];
+      voteCount?: number;
+      started?: ReadonlySet<RunId>;
+      lastAlive?: number;
+    } = {},
   ): void {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     this.#down.delete(peer);
@@ -76,6 +86,9 @@ export class Cores {
       tzdata: "test",
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },
+      founder: "a" as PeerId,
+      signText: (bytes) => `${peer} ${Buffer.from(bytes).toString("hex")}`,
+      verifyText: (by, bytes, text) => text === `${by} ${Buffer.from(bytes).toString("hex")}`,
       sign: (record) => ({ ...record, signature: `${record.peer} ${record.version} ${record.state}` }),
     });
     this.#states.set(peer, state);
@@ -87,6 +100,10 @@ export class Cores {
       tableDigest: "",
       records: loaded.records ?? [],
       orders: [],
+      votes: loaded.votes ?? [],
+      voteCount: loaded.voteCount ?? 0,
+      voteFloor: 0,
+      chain: [],
       started: loaded.started ?? new Set(),
       expected: others,
       unresolved: 0,
@@ -114,6 +131,20 @@ export class Cores {
       this.feed(other, { kind: "redialRefused", peer: peer as PeerId, times: 1 });
       this.feed(other, { kind: "redialRefused", peer: peer as PeerId, times: 2 });
     }
+  }
+
+  /** Peers of different sides hear nothing of each other, and are told nothing either. */
+  split(...sides: readonly (readonly string[])[]): void {
+    this.#sides = sides;
+  }
+
+  heal(): void {
+    this.#sides = [];
+  }
+
+  #cutOff(from: PeerId, to: PeerId): boolean {
+    const side = this.#sides.find((peers) => peers.includes(from));
+    return side !== undefined && !side.includes(to);
   }
 
   /** The peer's process gets no time for so long; what came meanwhile comes afterwards. */
@@ -147,6 +178,12 @@ export class Cores {
   ask(peer: string, command: Command): void {
     const token = this.#nextToken++;
     this.feed(peer as PeerId, { kind: "asked", command, token, random: new Uint8Array(16).fill(token) });
+  }
+
+  /** The last heartbeat of the peer that each of the others has. */
+  heartbeats(peer: string): Heartbeat[] {
+    const known = [...this.#states.values()].map((state) => state.members.get(peer as PeerId)?.heartbeat);
+    return known.filter((heartbeat) => heartbeat !== undefined);
   }
 
   runnersOf(job: string, count: number): string[][] {
@@ -192,10 +229,11 @@ export class Cores {
   }
 
   #toOthers(from: PeerId, event: Body): void {
-    for (const to of this.#states.keys()) if (to !== from) this.#toOne(to, event);
+    for (const to of this.#states.keys()) if (to !== from) this.#toOne(from, to, event);
   }
 
-  #toOne(to: PeerId, event: Body): void {
+  #toOne(from: PeerId, to: PeerId, event: Body): void {
+    if (this.#cutOff(from, to)) return;
     this.#later(messageMs, () => this.feed(to, event));
   }
 
@@ -209,8 +247,7 @@ export class Cores {
       case "cancel":
         return this.#toOthers(peer, { kind: "heard", from: peer, message: runsMessage(effect) });
       case "send":
-        if (!["heartbeat", "ask", "answer"].includes(effect.message.kind)) return;
-        return this.#toOne(effect.to, {
+        return this.#toOne(peer, effect.to, {
           kind: "heard",
           from: peer,
           message: effect.message as Extract<Body, { kind: "heard" }>["message"],
@@ -219,6 +256,7 @@ export class Cores {
         const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
         this.records.set(peer, kept);
         for (const write of effect.writes) {
+          if (write.kind === "vote") this.#votesOf(peer).set(write.vote.decision, write.vote);
           if (write.kind === "record")
             kept.set(`${write.record.job}@${write.record.tick}@${write.record.peer}`, write.record);
         }
@@ -241,6 +279,12 @@ export class Cores {
       case "count":
       case "syncRecent":
     }
+  }
+
+  #votesOf(peer: PeerId): Map<string, StoredVote> {
+    const votes = this.votes.get(peer) ?? new Map<string, StoredVote>();
+    this.votes.set(peer, votes);
+    return votes;
   }
 
   #start(peer: PeerId, { spec }: Extract<Effect, { kind: "start" }>): void {

@@ -4,11 +4,12 @@
  * A claim is said to the others only once it is on this peer's disk: a peer that comes back must know what it had
  * promised. Every change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
-import { runId } from "../schema/ids.ts";
+import { runId, type PeerId } from "../schema/ids.ts";
 import type { Passed, RunRecord, RunState } from "../schema/run.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "./limits.ts";
 import { livingMembers } from "./members.ts";
 import type { Plan } from "./plan.ts";
+import { addNextAttempt, takeOut } from "./play.ts";
 import { orderKeyOf } from "./records.ts";
 import { emit, type Order, type Pending, type State } from "./state.ts";
 
@@ -76,13 +77,14 @@ export function claim(
   plan: Plan,
   order: Order,
   turn: { rank: number; passed: readonly Passed[] },
-  how: { asked?: boolean; waiting?: "capacity" },
+  how: { asked?: boolean; waiting?: "capacity"; epoch?: number },
 ): void {
   const { wall } = state.now;
   const record: RunRecord = {
     ...newRecord(state, order, plan, turn.rank, turn.passed, "claimed"),
     claimedAt: wall,
     ...(how.waiting === undefined ? {} : { waiting: how.waiting }),
+    ...(how.epoch === undefined ? {} : { epoch: how.epoch }),
   };
   const late = wall > order.due - claimAheadMs / 2;
   const signed = state.settings.sign(record);
@@ -145,13 +147,14 @@ export function hold(state: State, order: Order, why: "overlap" | "capacity"): v
   order.mine = { ...order.mine, claim: held };
 }
 
-/** Takes an own claim back; the order stays in play. */
+/** Takes an own claim back; the order stays in play, or, if the voters had chosen me, its next attempt does. */
 export function withdraw(state: State, order: Order, reason: string): void {
   if (order.mine.stage !== "claimed") return;
   const { claim: record } = order.mine;
   order.mine = { stage: "none" };
   releasePlace(state, order);
-  commit(state, endOf(state, record, "withdrawn", reason));
+  const withdrawn = commit(state, endOf(state, record, "withdrawn", reason));
+  if (withdrawn.epoch !== undefined) addNextAttempt(state, withdrawn, order.asked, order.instant);
 }
 
 function endOf(state: State, record: RunRecord, end: RunState, reason: string): RunRecord {
@@ -166,13 +169,6 @@ export function decline(state: State, order: Order): void {
   emit(state, { kind: "decline", key: order.key });
   emit(state, { kind: "count", name: "declined" });
   state.touched.add(order);
-}
-
-function takeOut(state: State, order: Order): void {
-  state.orders.delete(order.key);
-  const ofJob = state.ordersOf.get(order.job);
-  ofJob?.delete(order);
-  if (ofJob?.size === 0) state.ordersOf.delete(order.job);
 }
 
 /** Takes the order out of play; an own claim of it is withdrawn, or moved up to the decision that is given. */
@@ -191,6 +187,20 @@ export function closeWithout(
   order.mine = { stage: "none" };
   releasePlace(state, order);
   commit(state, endOf(state, own, decision, reason));
+}
+
+/** The runner that the voters chose is gone before it said a word: nobody may run it any more. */
+export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
+  takeOut(state, order);
+  const record = newRecord(state, order, plan, 0, [], "lost");
+  commit(state, {
+    ...record,
+    peer: runner,
+    version: 1,
+    by: state.settings.self,
+    reason: "chosen and gone",
+    finishedAt: state.now.wall,
+  });
 }
 
 /** The newest run replaces the others: whoever runs them is told to stop. */

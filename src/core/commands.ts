@@ -11,7 +11,7 @@ import { cancelRun, closeWithout, expectStored } from "./claims.ts";
 import { writerVerdict } from "./hlc.ts";
 import { checkJob } from "./job.ts";
 import { ownClockOffset } from "./members.ts";
-import { addAsked } from "./orders.ts";
+import { addAsked } from "./play.ts";
 import { pauseAt, type Plan } from "./plan.ts";
 import { emit, type Pending, type State } from "./state.ts";
 
@@ -206,7 +206,7 @@ function runJob(
 /** The disk has answered for something that a person waits for. */
 export function commandStored(
   state: State,
-  pending: Exclude<Pending, { kind: "claim" }>,
+  pending: Exclude<Pending, { kind: "claim" | "votes" }>,
   failed: boolean,
 ): void {
   const token = pending.command;

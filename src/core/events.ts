@@ -7,6 +7,7 @@ import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableChange } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
   id: JobId;
@@ -15,7 +16,9 @@ export interface JobChange {
 }
 
 /** Messages that are core's business; the rest (tables, buckets, logs) is the peer's. */
-export type CoreMessage = MessageOf<"heartbeat" | "runs" | "leave" | "ask" | "answer">;
+export type CoreMessage = MessageOf<
+  "heartbeat" | "runs" | "leave" | "ask" | "answer" | "ballots" | "replies" | "chosen" | "roster"
+>;
 
 export type Event = { now: Now } & (
   | {
@@ -25,6 +28,12 @@ export type Event = { now: Now } & (
       tableDigest: string;
       records: readonly RunRecord[];
       orders: readonly AskedOrder[];
+      votes: readonly StoredVote[];
+      voteCount: number;
+      /** no votes on ticks before this instant, ms */
+      voteFloor: number;
+      /** the roster as it was stored; not yet verified */
+      chain: readonly Epoch[];
       started: ReadonlySet<RunId>;
       /** peers that should be there, and named addresses whose peer id isn't known yet */
       expected: readonly PeerId[];

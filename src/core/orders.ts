@@ -6,10 +6,21 @@
  * timer, a lost message or a pause only means that the next look sees something else. What it decides is carried out
  * by claims.ts; what the others know is asked for by asking.ts.
  */
-import { orderKey, runId, tickAt, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
-import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
+import { runId, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
+import type { RunRecord } from "../schema/run.ts";
 import { enqueueAsk } from "./asking.ts";
-import { claim, closeWithout, decline, hold, isFull, launch, replaceRunning, withdraw } from "./claims.ts";
+import { lookChosen, lookForVoters, lookStanding } from "./candidates.ts";
+import {
+  claim,
+  closeLost,
+  closeWithout,
+  decline,
+  hold,
+  isFull,
+  launch,
+  replaceRunning,
+  withdraw,
+} from "./claims.ts";
 import { claimAheadMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
 import { inSight, livingMembers, standings, timekeepers } from "./members.ts";
 import { overlapVerdict, type Holding } from "./overlap.ts";
@@ -21,50 +32,6 @@ import { turnOf, type Standing, type Turn } from "./turn.ts";
 
 /** How soon to look again where only time can change the answer. */
 const againMs = 500;
-
-/** Puts a scheduled tick into play, unless it is there or settled. */
-export function addTick(state: State, plan: Plan, instant: number): void {
-  if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
-}
-
-/** Puts an order that somebody asked for into play, unless it is there or settled. */
-export function addAsked(state: State, asked: AskedOrder): void {
-  if (state.ledger.isSettled(asked.job, asked.tick)) return;
-  add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
-}
-
-function add(
-  state: State,
-  job: JobId,
-  tick: TickId,
-  instant: number,
-  trigger: Trigger,
-  asked?: AskedOrder,
-): void {
-  const key = orderKey(job, tick, 1, "0");
-  if (state.orders.has(key)) return;
-  const order: Order = {
-    key,
-    job,
-    tick,
-    instant,
-    attempt: 1,
-    slot: "0",
-    due: instant,
-    trigger,
-    asked,
-    declined: new Set(),
-    ranks: [],
-    roll: undefined,
-    mine: { stage: "none" },
-    lookAt: Infinity,
-  };
-  state.orders.set(key, order);
-  const ofJob = state.ordersOf.get(job);
-  if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
-  else ofJob.add(order);
-  state.touched.add(order);
-}
 
 /** Every member in order of rank for one order, the living and the dead. */
 export function ranksOf(state: State, order: Order): readonly PeerId[] {
@@ -101,7 +68,7 @@ function beats(a: RunRecord, b: RunRecord): boolean {
 export function look(state: State, order: Order): void {
   if (state.orders.get(order.key) !== order) return;
   const plan = state.jobs.get(order.job);
-  if (state.ledger.isSettled(order.job, order.tick)) return closeWithout(state, order, "out-claimed");
+  if (state.ledger.isSettled(order.job, order.tick)) return closeSettled(state, plan, order);
   if (plan === undefined || isStale(plan, order)) return closeWithout(state, order, "job-changed");
   if (order.mine.stage === "claiming") return;
   if (state.settling !== undefined) return lookAgain(state, order, state.now.wall + againMs);
@@ -113,7 +80,18 @@ export function look(state: State, order: Order): void {
   const turn = turnOf(ranks, state.settings.self, standing);
   if (order.mine.stage === "claimed") return lookClaimed(state, plan, order, order.mine.claim, standing);
   if (order.mine.stage === "asking") return lookAsking(state, plan, order, turn);
+  if (order.mine.stage === "standing") return lookStanding(state, order, turn?.rank ?? 0);
+  if (order.chosen !== undefined) return lookAtChoice(state, plan, order, standing);
   lookUnclaimed(state, plan, order, turn, ranks, standing);
+}
+
+/** Others have started it or decided it. A chosen runner that was given up for lost says that it never started. */
+function closeSettled(state: State, plan: Plan | undefined, order: Order): void {
+  const { mine } = order;
+  if (mine.stage === "claimed" && mine.claim.epoch !== undefined) {
+    return closeWithout(state, order, "late", plan, "missed");
+  }
+  closeWithout(state, order, "out-claimed");
 }
 
 /** The schedule has been edited, or the job disabled, since the order came into sight. */
@@ -174,9 +152,22 @@ function lookUnclaimed(
   }
   if (order.trigger === "catch-up" && state.healing.size > 0) return lookAgain(state, order, now + againMs);
   if (isFull(state)) return decline(state, order);
+  if (plan.partition === "majority") return lookForVoters(state, order);
   const timely = turn.waitMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
   if (timely && !hasForeignClaim(state, order)) return claim(state, plan, order, turn, {});
   enqueueAsk(state, order, turn);
+}
+
+/** The voters have chosen a runner: me, and I claim; or another, and I see that it hears of it, or is told as lost. */
+function lookAtChoice(state: State, plan: Plan, order: Order, standing: (peer: PeerId) => Standing): void {
+  const { chosen } = order;
+  if (chosen === undefined) return;
+  const how = chosen === state.settings.self ? "alive" : (state.members.get(chosen)?.state ?? "dead");
+  if (how === "dead" || how === "left") {
+    if (isTeller(state, order.job, order.tick)) return closeLost(state, plan, order, chosen);
+    return lookAgain(state, order, Infinity);
+  }
+  lookChosen(state, plan, order, rankAmong(ranksOf(state, order), standing, state));
 }
 
 /** Everybody who could run it is at capacity, and I am the first of them: it waits here for a place. */
@@ -228,14 +219,19 @@ function lookClaimed(
     withdraw(state, order, how === "untargeted" ? "job-changed" : how);
     return lookAgain(state, order, now + againMs);
   }
-  const rival = rivalOf(state, order);
+  const rival = own.epoch === undefined ? rivalOf(state, order) : undefined;
   if (rival !== undefined && beats(rival, own)) {
     withdraw(state, order, "out-claimed");
     return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(rival) : Infinity);
   }
   const startAt = Math.max(order.due, order.mine.mayStartAt);
   if (now < startAt) return lookAgain(state, order, startAt);
-  if (own.waiting === undefined && now - startAt > lateMs) {
+  if (own.epoch !== undefined) {
+    // Nobody else may start it, so late is no danger; but past its window a tick never runs.
+    if (own.waiting === undefined && now - order.due > Math.max(plan.catchUp.windowMs, overdueMs)) {
+      return closeWithout(state, order, "window", plan, "missed");
+    }
+  } else if (own.waiting === undefined && now - startAt > lateMs) {
     // I was held up: somebody may have stepped in meanwhile, so the claim is made anew, and asked for first.
     withdraw(state, order, "late");
     return look(state, order);

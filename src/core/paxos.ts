@@ -13,10 +13,14 @@
  */
 import type { PeerId } from "../schema/ids.ts";
 
-/** Totally ordered by (round, peer); no two candidates ever use the same one. */
+/**
+ * Totally ordered by (round, peer, life); no two candidates ever use the same one, nor does one candidate in two
+ * lives: `life` is its incarnation, which grows with every start.
+ */
 export interface Ballot {
   readonly round: number;
   readonly peer: PeerId;
+  readonly life: number;
 }
 
 export interface Accepted<Value> {
@@ -38,7 +42,8 @@ export type Reply<Value> =
 
 export function compareBallots(a: Ballot, b: Ballot): number {
   if (a.round !== b.round) return a.round - b.round;
-  return a.peer < b.peer ? -1 : Number(a.peer > b.peer);
+  if (a.peer !== b.peer) return a.peer < b.peer ? -1 : 1;
+  return a.life - b.life;
 }
 
 /** A voter's answer to "may I have the floor?", and what it is bound to from then on. */

@@ -19,6 +19,7 @@ export interface Plan {
   /** No tick at or before this instant is the job's: its creation, last edit of its schedule, last resume. */
   readonly earliest: number;
   readonly overlap: NonNullable<JobSpec["overlap"]>;
+  readonly partition: "available" | "majority";
   readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
   readonly pauses: readonly Pause[];
   /** names or ids; undefined = any peer */
@@ -67,6 +68,7 @@ export function planJob(job: Job): Plan | Problem[] {
     enabled: spec.enabled !== false,
     earliest: Math.max(job.createdAt, job.scheduledAt, job.resumedAt),
     overlap: spec.overlap ?? "queue",
+    partition: spec.partition ?? "available",
     catchUp: {
       policy: spec.catchUp?.policy ?? "latest",
       windowMs: milliseconds(spec.catchUp?.window, defaults.windowMs),

@@ -8,7 +8,7 @@
 import type { PeerId } from "../schema/ids.ts";
 import { withdraw } from "./claims.ts";
 import { pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
-import { addTick } from "./orders.ts";
+import { addTick } from "./play.ts";
 import { ticksOf, type Plan } from "./plan.ts";
 import { note, type State } from "./state.ts";
 
@@ -69,7 +69,12 @@ export function noticePause(state: State): void {
   const gapMs = state.now.mono - state.lastStepMono;
   if (!state.alive || gapMs <= pauseMs) return;
   note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
-  for (const order of [...state.claims, ...state.line]) withdraw(state, order, "paused-peer");
+  for (const order of [...state.claims, ...state.line]) {
+    // A claim that voters have chosen is nobody else's; whether it is still wanted shows after settling.
+    if (order.mine.stage === "claimed" && order.mine.claim.epoch === undefined) {
+      withdraw(state, order, "paused-peer");
+    }
+  }
   for (const order of state.orders.values())
     if (order.mine.stage === "asking") order.mine = { stage: "none" };
   state.asks.clear();

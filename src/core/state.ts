@@ -5,6 +5,8 @@ import type { Now } from "../ports.ts";
 import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
+import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
+import type { Standing } from "./candidates.ts";
 import type { Effect } from "./events.ts";
 import { Heap } from "./heap.ts";
 import { Ledger } from "./ledger.ts";
@@ -26,8 +28,12 @@ export interface Settings {
   incarnation: number;
   /** what a job's process may see of the host (INTERFACE, Run) */
   host: Readonly<Record<string, string>>;
-  /** fills `signature`; a pure function */
+  /** the peer that made the cluster key, if that is known: the first voter */
+  founder: PeerId | undefined;
+  /** fills `signature`; a pure function, as are the next two (base64url) */
   sign(record: RunRecord): RunRecord;
+  signText(bytes: Uint8Array): string;
+  verifyText(peer: PeerId, bytes: Uint8Array, signature: string): boolean;
 }
 
 export interface Member {
@@ -45,6 +51,9 @@ export interface Member {
   /** the incarnation that said goodbye */
   leftIncarnation: number | undefined;
   state: "alive" | "suspect" | "dead" | "left";
+  stateSinceMono: number;
+  /** an older life of it was heard beside a newer one; monotonic, ms */
+  olderLife: { sinceMono: number; lastMono: number } | undefined;
   clockSamples: ClockSample[];
   clockOffsetMs: number | undefined;
   /** heartbeats in a row whose digest of open orders was not what I know */
@@ -55,6 +64,8 @@ export interface Member {
 export type Mine =
   | { stage: "none" }
   | { stage: "asking"; ask: Ask }
+  /** the voters of a majority job are being asked to choose it */
+  | { stage: "standing" }
   /** the claim is on its way to the disk; `waitMs` runs from when it is there */
   | { stage: "claiming"; claim: RunRecord; waitMs: number }
   | { stage: "claimed"; claim: RunRecord; mayStartAt: number };
@@ -95,6 +106,8 @@ export interface Order {
   ranks: readonly PeerId[];
   roll: Roll | undefined;
   mine: Mine;
+  /** of a majority job: the runner that its voters have chosen, as far as known */
+  chosen: PeerId | undefined;
   /** wall clock, ms: when it is to be looked at again; of the entries in the agenda only this one counts */
   lookAt: number;
 }
@@ -110,8 +123,29 @@ export interface OwnRun {
 /** What waits for a `stored`. */
 export type Pending =
   | { kind: "claim"; order: Order }
+  | { kind: "votes"; to: PeerId; replies: ReplyItem[] }
   | { kind: "order"; command: number; order: AskedOrder }
   | { kind: "edit"; command: number; id: JobId; created: boolean; deleted: boolean };
+
+/** What this peer knows and has said as a voter (voting.ts, epochs.ts). */
+export interface Roster {
+  chain: readonly Epoch[];
+  /** by decision; durable before they are told */
+  readonly votes: Map<string, StoredVote>;
+  /** no votes on ticks before this instant, ms: they may have been forgotten */
+  floor: number;
+  /** the latest tick that this voter has voted on, ms */
+  highestInstant: number;
+  /** an epoch that this voter has accepted and that is not in the chain yet */
+  successor: { epoch: Omit<Epoch, "signatures">; value: string; sinceMono: number } | undefined;
+  /** votes ever stored */
+  voteCount: number;
+  memory: "unsure" | "sure" | "lost";
+  /** who has confirmed `voteCount` in this life */
+  readonly confirmedBy: Set<PeerId>;
+  /** the highest count heard of each voter */
+  readonly seenVotes: Map<PeerId, number>;
+}
 
 export interface Settling {
   sinceMono: number;
@@ -158,6 +192,19 @@ export interface State {
   readonly toAsk: { order: Order; rank: number }[];
   readonly asks: Map<number, Ask>;
   readonly askedByOthers: Map<OrderKey, ForeignAsk>;
+  bornMono: number;
+  readonly roster: Roster;
+  /** another process uses this peer's identity */
+  twin: boolean;
+  /** what this peer stands for, by decision */
+  readonly candidacies: Map<string, Standing>;
+  /** of the highest ballot that this life has used or been outbid by */
+  round: number;
+  /** ballots of this step, by voter */
+  readonly ballots: Map<PeerId, BallotItem[]>;
+  /** the own voter's answers, taken by the own candidate in the same step */
+  readonly ownReplies: ReplyItem[];
+  readonly chosenEpochs: { last: Epoch; value: string; signatures: Record<string, string> }[];
   readonly ledger: Ledger;
   readonly runs: Map<RunId, OwnRun>;
   readonly pending: Map<number, Pending>;
@@ -196,6 +243,24 @@ export function createState(settings: Settings): State {
     toAsk: [],
     asks: new Map(),
     askedByOthers: new Map(),
+    bornMono: 0,
+    roster: {
+      chain: [],
+      votes: new Map(),
+      floor: 0,
+      highestInstant: 0,
+      successor: undefined,
+      voteCount: 0,
+      memory: "unsure",
+      confirmedBy: new Set(),
+      seenVotes: new Map(),
+    },
+    twin: false,
+    candidacies: new Map(),
+    round: 0,
+    ballots: new Map(),
+    ownReplies: [],
+    chosenEpochs: [],
     ledger: new Ledger(),
     runs: new Map(),
     pending: new Map(),

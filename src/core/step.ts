@@ -8,8 +8,10 @@ import { never } from "../errors.ts";
 import type { AskedOrder } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./asking.ts";
+import { flushBallots, hearChosen, hearReplies } from "./candidates.ts";
 import { claimStored, withdraw } from "./claims.ts";
 import { commandStored, hearCancel, obey } from "./commands.ts";
+import { adopt, adoptChosen, hearVoteCounts, openRoster, voteCounts } from "./epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
@@ -23,13 +25,16 @@ import {
   memberOf,
   redialRefused,
 } from "./members.ts";
-import { addAsked, addTick, look } from "./orders.ts";
+import { look } from "./orders.ts";
+import { addAsked, addTick } from "./play.ts";
 import { planJob } from "./plan.ts";
 import { orderKeyOf } from "./records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
 import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./settle.ts";
 import { emit, note, type Member, type State } from "./state.ts";
 import { sweep } from "./sweep.ts";
+import { hearOfTwin } from "./twins.ts";
+import { hearBallots, votesStored } from "./voting.ts";
 import type { OrderKey, PeerId } from "../schema/ids.ts";
 
 /** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
@@ -105,6 +110,8 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.scanFrom = event.lastAlive ?? wall;
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
+  state.bornMono = mono;
+  openRoster(state, event);
   for (const record of event.records) {
     const recent = wall - record.due < rememberRecordsMs;
     state.ledger.take(record, mono, recent);
@@ -123,6 +130,8 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
   switch (message.kind) {
     case "heartbeat":
       if (hearHeartbeat(state, from, message)) membersChanged(state);
+      hearVoteCounts(state, from, message);
+      hearOfTwin(state, from, message);
       return compareOpen(state, from, message);
     case "runs":
       return hearRuns(state, from, message);
@@ -134,6 +143,15 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
     case "answer":
       takeRecords(state, message.records);
       return hearAnswer(state, from, message);
+    case "ballots":
+      return hearBallots(state, from, message.ballots);
+    case "replies":
+      return hearReplies(state, from, message.replies);
+    case "chosen":
+      for (const { decision, value } of message.chosen) hearChosen(state, decision, value);
+      return;
+    case "roster":
+      return adopt(state, message.epochs);
     default:
       return never(message);
   }
@@ -191,6 +209,7 @@ function stored(state: State, token: number, failed: boolean): void {
   state.diskFailures = failed ? state.diskFailures + 1 : 0;
   if (pending === undefined) return;
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
+  else if (pending.kind === "votes") votesStored(state, pending.to, pending.replies, failed);
   else commandStored(state, pending, failed);
 }
 
@@ -225,7 +244,7 @@ function sendHeartbeat(
   open: { count: number; digest: string },
   hears: PeerId[],
 ): void {
-  const message = heartbeatTo(state, member, open, hears);
+  const message = heartbeatTo(state, member, open, hears, voteCounts(state));
   emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
 }
 
@@ -259,13 +278,19 @@ function workThrough(state: State): void {
       state.touched.add(top.order);
     }
   }
-  while (state.touched.size > 0 || state.toAsk.length > 0) {
+  while (hasWork(state)) {
     for (const order of state.touched) {
       state.touched.delete(order);
       look(state, order);
     }
     flushAsks(state);
+    flushBallots(state);
+    adoptChosen(state);
   }
+}
+
+function hasWork({ touched, toAsk, ballots, ownReplies, chosenEpochs }: State): boolean {
+  return touched.size + toAsk.length + ballots.size + ownReplies.length + chosenEpochs.length > 0;
 }
 
 function planWake(state: State): void {

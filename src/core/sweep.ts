@@ -3,11 +3,14 @@
  * than 30 s, runs of dead peers, old memory.
  */
 import { catchUp } from "./catchup.ts";
+import { hearsMajority } from "./candidates.ts";
 import { closeWithout } from "./claims.ts";
+import { tendRoster } from "./epochs.ts";
 import { forgetAsks } from "./asking.ts";
 import { overdueMs, rememberMs, scanBackMs } from "./limits.ts";
 import { isTeller, shields } from "./orders.ts";
 import { ticksOf, type Plan } from "./plan.ts";
+import { epochAt } from "./roster.ts";
 import { declareLost } from "./runs.ts";
 import { forgetHealing } from "./settle.ts";
 import { note, type Order, type State } from "./state.ts";
@@ -15,6 +18,7 @@ import { note, type Order, type State } from "./state.ts";
 export function sweep(state: State): void {
   forgetAsks(state);
   forgetHealing(state);
+  tendRoster(state);
   state.ledger.fade(state.now.mono - rememberMs);
   for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
   if (state.settling !== undefined) return;
@@ -74,6 +78,9 @@ function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void
 /** Nobody will run it: said by the first living member in rank, so that the tick has a story. */
 function miss(state: State, plan: Plan, order: Order, reason: string): void {
   if (!isTeller(state, order.job, order.tick)) return;
-  note(state, "warn", "a tick was missed", { job: order.job, tick: order.tick, reason });
-  closeWithout(state, order, reason, plan, "missed");
+  const epoch = epochAt(state.roster.chain, order.instant);
+  const noQuorum = plan.partition === "majority" && (epoch === undefined || !hearsMajority(state, epoch));
+  const said = noQuorum ? "no-quorum" : reason;
+  note(state, "warn", "a tick was missed", { job: order.job, tick: order.tick, reason: said });
+  closeWithout(state, order, said, plan, noQuorum ? "skipped" : "missed");
 }

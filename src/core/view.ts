@@ -33,6 +33,10 @@ export function notReady(state: State): string[] {
   if (!state.alive) reasons.push("starting: the data folder is being read");
   if (state.settling !== undefined) reasons.push("settling: waiting for the other peers' table and records");
   if (state.draining) reasons.push("draining: the peer is being stopped");
+  if (state.twin)
+    reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
+  if (state.roster.memory === "lost")
+    reasons.push("this voter's disk is older than its votes: it no longer votes");
   if (state.diskFailures > 0) reasons.push("the data folder can't be written");
   if (state.alive && standsOff(state)) reasons.push("this peer's clock is far off the others' median");
   return reasons;

@@ -38,6 +38,8 @@ const reasons: Readonly<Record<string, string>> = {
   late: "the peer was held up and came too late to start it without asking again",
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
+  "no-quorum": "no majority of its voters could be reached before its window closed",
+  "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "its peer died": "the peer that ran it died",
   "its peer left": "the peer that ran it left",
 };

@@ -7,7 +7,11 @@ import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
+import { rosterKey } from "../core/epochs.ts";
 import { planJob } from "../core/plan.ts";
+import { voteCountKey, voteFloorKey } from "../core/voting.ts";
+import type { Epoch } from "../schema/vote.ts";
+import { readChain } from "../wire/roster.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
 
 const hourMs = 3_600_000;
@@ -22,6 +26,9 @@ export interface Booted {
   incarnation: number;
   lastAlive: number | undefined;
   started: ReadonlySet<RunId>;
+  voteCount: number;
+  voteFloor: number;
+  chain: readonly Epoch[];
 }
 
 export const metaKeys = { clientId: "clientId", incarnation: "incarnation", lastAlive: "lastAlive" } as const;
@@ -56,7 +63,10 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
         const own = records.filter((record) => record.peer === doors.keys.self && !isFinal(record.state));
         doors.executor.sweep(own.map(runId), (started) => {
           const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
-          done({ table, records, loaded, incarnation, lastAlive, started });
+          const voteCount = numberIn(loaded.meta, voteCountKey) ?? 0;
+          const voteFloor = numberIn(loaded.meta, voteFloorKey) ?? 0;
+          const chain = readChain(loaded.meta.get(rosterKey) ?? "[]");
+          done({ table, records, loaded, incarnation, lastAlive, started, voteCount, voteFloor, chain });
         });
       });
     });

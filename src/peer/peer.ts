@@ -45,6 +45,8 @@ export interface PeerSettings {
   /** runs at once */
   capacity: number;
   role: "worker" | "witness";
+  /** the peer that made the cluster key, if known: the first voter of the mesh's roster */
+  founder: PeerId | undefined;
   /** how long runs may end after `stop`; ms */
   drainMs: number;
   /** version of the time-zone tables */
@@ -100,7 +102,7 @@ export class Peer {
   #live(booted: Booted): void {
     const { doors } = this;
     const { table } = booted;
-    const { name, version, tags, capacity, role, tzdata, host } = this.#settings;
+    const { name, version, tags, capacity, role, tzdata, host, founder } = this.#settings;
     const self = doors.keys.self;
     this.#state = createState({
       self,
@@ -112,7 +114,10 @@ export class Peer {
       tzdata,
       host,
       incarnation: booted.incarnation,
+      founder,
       sign: (record) => signRecord(record, doors.keys),
+      signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),
+      verifyText: (peer, bytes, text) => doors.keys.verify(peer, bytes, Buffer.from(text, "base64url")),
     });
     const sync = new Sync({
       table,
@@ -156,6 +161,10 @@ export class Peer {
       tableDigest: table.digest(),
       records: booted.records,
       orders: booted.loaded.orders,
+      votes: booted.loaded.votes,
+      voteCount: booted.voteCount,
+      voteFloor: booted.voteFloor,
+      chain: booted.chain,
       started: booted.started,
       expected: doors.mesh.known(),
       unresolved: doors.mesh.unresolved(),
@@ -204,6 +213,10 @@ export class Peer {
         return living.sync.tableDigest(from, message.table, { wall, mono });
       case "leave":
       case "ask":
+      case "ballots":
+      case "replies":
+      case "chosen":
+      case "roster":
         return this.#feed({ kind: "heard", from, message });
       case "runs":
       case "answer":

@@ -49,6 +49,8 @@ const migrations: readonly string[] = [
    CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, digest TEXT NOT NULL, things INTEGER NOT NULL);
    CREATE TABLE job_update (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL);
    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE vote (decision TEXT PRIMARY KEY, instant REAL NOT NULL, body TEXT NOT NULL);
+   CREATE INDEX vote_of_instant ON vote (instant);`,
 ];
 
 export const fileVersion = migrations.length;

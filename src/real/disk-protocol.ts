@@ -15,7 +15,9 @@ export type TextWrite =
   | { kind: "order"; text: string }
   | { kind: "update"; update: Uint8Array }
   | { kind: "snapshot"; update: Uint8Array }
-  | { kind: "meta"; key: string; value: string };
+  | { kind: "meta"; key: string; value: string }
+  | { kind: "vote"; decision: string; instant: number; text: string }
+  | { kind: "drop-votes"; before: number };
 
 export type DiskRequest =
   | { kind: "store"; writes: TextWrite[] }
@@ -29,6 +31,7 @@ export interface LoadedText {
   updates: Uint8Array[];
   records: string[];
   orders: string[];
+  votes: string[];
   meta: [key: string, value: string][];
 }
 

@@ -5,9 +5,11 @@
 import Compile from "typebox/compile";
 import { CicadaError } from "../errors.ts";
 import { AskedOrderSchema, RunRecordSchema, type AskedOrder, type RunRecord } from "../schema/run.ts";
+import { StoredVoteSchema, type StoredVote } from "../schema/vote.ts";
 
 const recordCheck = Compile(RunRecordSchema);
 const orderCheck = Compile(AskedOrderSchema);
+const voteCheck = Compile(StoredVoteSchema);
 
 export function parseRecord(text: string): RunRecord {
   const value = parse(text);
@@ -18,6 +20,12 @@ export function parseRecord(text: string): RunRecord {
 export function parseOrder(text: string): AskedOrder {
   const value = parse(text);
   if (!orderCheck.Check(value)) throw damagedRow("order", text);
+  return value;
+}
+
+export function parseVote(text: string): StoredVote {
+  const value = parse(text);
+  if (!voteCheck.Check(value)) throw damagedRow("vote", text);
   return value;
 }
 

@@ -56,6 +56,7 @@ export class DiskTables {
              AND record.job = asked.job AND record.state NOT IN ${openStates})`,
         since,
       ),
+      votes: this.texts("SELECT body FROM vote"),
       meta: this.all("SELECT key, value FROM meta").map((row) => [String(row["key"]), String(row["value"])]),
     };
   }
@@ -157,6 +158,16 @@ export class DiskTables {
           write.key,
           write.value,
         );
+      case "vote":
+        return this.run(
+          "INSERT INTO vote VALUES (?, ?, ?) ON CONFLICT (decision) DO UPDATE SET body = excluded.body",
+          write.decision,
+          write.instant,
+          write.text,
+        );
+      case "drop-votes":
+        // Votes on the roster have no instant.
+        return this.run("DELETE FROM vote WHERE instant > 0 AND instant < ?", write.before);
     }
   }
 

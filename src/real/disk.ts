@@ -11,7 +11,7 @@ import type { Disk, Loaded, Log, RunQuery, Write } from "../ports.ts";
 import type { JobId, RunId } from "../schema/ids.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import type { DiskRequest, DiskResult, FromDiskThread, TextWrite, ToDiskThread } from "./disk-protocol.ts";
-import { parseOrder, parseRecord } from "./disk-rows.ts";
+import { parseOrder, parseRecord, parseVote } from "./disk-rows.ts";
 
 /** Opens `folder/cicada.db`. Rejects with a CicadaError that names the file when it can't be used. */
 export function openDisk(options: { folder: string; log: Log }): Promise<Disk> {
@@ -220,6 +220,7 @@ function readLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
     updates: loaded.updates,
     records: loaded.records.map(parseRecord),
     orders: loaded.orders.map(parseOrder),
+    votes: loaded.votes.map(parseVote),
     meta: new Map(loaded.meta),
   };
 }
@@ -234,7 +235,15 @@ function asText(write: Write): TextWrite {
     case "snapshot":
       // Copied, so that a view does not take the whole buffer that it looks at along to the other thread.
       return { kind: write.kind, update: Uint8Array.from(write.update) };
+    case "vote":
+      return {
+        kind: "vote",
+        decision: write.vote.decision,
+        instant: write.vote.instant,
+        text: JSON.stringify(write.vote),
+      };
     case "meta":
+    case "drop-votes":
       return write;
   }
 }

@@ -17,6 +17,7 @@ const Text = (maxLength: number) => Type.String({ maxLength });
 const closed = { additionalProperties: false } as const;
 
 export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
+export const partitionPolicies = ["available", "majority"] as const;
 export const catchUpPolicies = ["none", "latest", "all"] as const;
 
 /** What a person writes. Everything but `id` and one action may be left out. */
@@ -49,6 +50,7 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    partition: Type.Optional(Type.Enum(partitionPolicies)),
     target: Type.Optional(
       Type.Object({ peers: Type.Optional(Type.Array(Text(128), { minItems: 1, maxItems: 128 })) }, closed),
     ),
@@ -81,7 +83,6 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "secrets",
     "retry",
     "pauseAfterFailures",
-    "partition",
     "weight",
     "jitter",
     "success",

@@ -8,6 +8,7 @@
 import { Type, type Static } from "typebox";
 import { JobIdSchema, PeerIdSchema } from "./ids.ts";
 import { AskedOrderSchema, RunRecordSchema } from "./run.ts";
+import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
 const closed = { additionalProperties: false } as const;
 const Key = Type.String({ minLength: 1, maxLength: 512 });
@@ -15,7 +16,7 @@ const Bytes = Type.String({ maxLength: 262_144, description: "base64" });
 
 export const topics = ["jobs", "runs", "members"] as const;
 export type Topic = (typeof topics)[number];
-export const protocols = ["heartbeat", "ask", "sync", "log"] as const;
+export const protocols = ["heartbeat", "ask", "vote", "sync", "log"] as const;
 export type Protocol = (typeof protocols)[number];
 export type Channel = Topic | Protocol;
 
@@ -55,8 +56,10 @@ export const HeartbeatMessage = Type.Object(
     version: Type.String({ maxLength: 64 }),
     /** sender's wall clock at sending, ms */
     sentAt: Type.Number(),
-    /** the last heartbeat heard from the receiver: its `sentAt`, and the sender's wall clock when it came */
-    echo: Type.Optional(Type.Object({ sentAt: Type.Number(), heardAt: Type.Number() }, closed)),
+    /** the last heartbeat heard from the receiver: its life, its `sentAt`, and the sender's clock when it came */
+    echo: Type.Optional(
+      Type.Object({ incarnation: Type.Integer(), sentAt: Type.Number(), heardAt: Type.Number() }, closed),
+    ),
     load: Type.Integer({ minimum: 0 }),
     capacity: Type.Integer({ minimum: 0 }),
     role: Type.Union([Type.Literal("worker"), Type.Literal("witness")]),
@@ -71,6 +74,13 @@ export const HeartbeatMessage = Type.Object(
       closed,
     ),
     tzdata: Type.String({ maxLength: 32 }),
+    /** number of the last epoch that the sender knows */
+    epoch: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** how many votes the sender has ever stored, and the highest count that it has heard of each voter */
+    votes: Type.Optional(Type.Integer({ minimum: 0 })),
+    seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
+    /** the sender hears two lives of the receiver at once */
+    twin: Type.Optional(Type.Boolean()),
     /** the peers that the sender has heard within the suspect time */
     hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
     addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
@@ -216,6 +226,7 @@ export const bodiesOf = {
   members: Type.Union([LeaveMessage]),
   heartbeat: Type.Union([HeartbeatMessage]),
   ask: Type.Union([AskMessage, AnswerMessage]),
+  vote: Type.Union([BallotsMessage, RepliesMessage, ChosenMessage, RosterMessage]),
   sync: Type.Union([
     TableHaveMessage,
     TableDiffMessage,
@@ -235,6 +246,10 @@ export type Message =
   | Heartbeat
   | Static<typeof AskMessage>
   | Static<typeof AnswerMessage>
+  | Static<typeof BallotsMessage>
+  | Static<typeof RepliesMessage>
+  | Static<typeof ChosenMessage>
+  | Static<typeof RosterMessage>
   | Static<typeof TableHaveMessage>
   | Static<typeof TableDiffMessage>
   | Static<typeof TableWantMessage>

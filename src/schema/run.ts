@@ -76,6 +76,8 @@ export const RunRecordSchema = Type.Object(
     view: Type.Integer({ minimum: 1 }),
     /** who came before the writer in rank and why it was passed over */
     passed: Type.Optional(Type.Array(PassedSchema, { maxItems: 128 })),
+    /** of a majority job: the epoch of the roster whose voters chose this runner */
+    epoch: Type.Optional(Type.Integer({ minimum: 0 })),
     /** who wrote `lost`, when that was not `peer` itself */
     by: Type.Optional(PeerIdSchema),
     /** base64url; over wire/records.ts `signedBytes`, by `by ?? peer`; empty until signed */

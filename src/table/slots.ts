@@ -30,6 +30,7 @@ const slotOfField = {
   killGrace: "killGrace",
   overlap: "overlap",
   catchUp: "catchUp",
+  partition: "partition",
   target: "target",
   keep: "keep",
   group: "group",

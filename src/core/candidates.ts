@@ -1,0 +1,207 @@
+/**
+ * The candidate in a peer (DESIGN §6): has the voters of an order's epoch choose its runner, and those of the last
+ * epoch a successor. Ballots of one step to one voter share a message.
+ *
+ * A candidate stands only while it hears a majority of the voters, and again with a higher ballot when a try has
+ * led nowhere within a second. What is chosen may be another's name: then that peer is told.
+ */
+import type { PeerId } from "../schema/ids.ts";
+import type { BallotItem, Epoch, ReplyItem } from "../schema/vote.ts";
+import { claim, isFull } from "./claims.ts";
+import { inSight } from "./members.ts";
+import { hearReply, majorityOf, stand, type Candidacy, type Reply } from "./paxos.ts";
+import type { Plan } from "./plan.ts";
+import { epochAt, epochLeadMs } from "./roster.ts";
+import { emit, lookAgain, note, type Order, type State } from "./state.ts";
+import { hearBallots, rosterDecision } from "./voting.ts";
+
+/** A try that has led nowhere by then is given up. */
+const tryMs = 1_000;
+/** Between tries, growing with the rank, so that two candidates don't outbid each other for ever. */
+const againMs = 300;
+const ballotsPerMessage = 512;
+
+/** One decision that this peer stands for. */
+export interface Standing {
+  readonly decision: string;
+  readonly epoch: Epoch;
+  readonly instant: number;
+  readonly order: Order | undefined;
+  readonly candidacy: Candidacy<string>;
+  readonly untilMono: number;
+  /** by voter, over the epoch that is being chosen */
+  readonly signatures: Record<string, string>;
+}
+
+/** True when this peer hears more than half of the epoch's voters, itself counted. */
+export function hearsMajority(state: State, epoch: Epoch): boolean {
+  const heard = epoch.voters.filter((voter) => voter === state.settings.self || inSight(state, voter));
+  return heard.length >= majorityOf(epoch.voters.length);
+}
+
+function standFor(
+  state: State,
+  standing: Omit<Standing, "candidacy" | "untilMono" | "signatures">,
+  value: string,
+): void {
+  const ballot = { round: ++state.round, peer: state.settings.self, life: state.settings.incarnation };
+  const candidacy = stand(standing.epoch.voters, ballot, value);
+  state.candidacies.set(standing.decision, {
+    ...standing,
+    candidacy,
+    untilMono: state.now.mono + tryMs,
+    signatures: {},
+  });
+  ballotToAll(state, standing.decision, undefined);
+}
+
+function ballotToAll(state: State, decision: string, value: string | undefined): void {
+  const standing = state.candidacies.get(decision);
+  if (standing === undefined) return;
+  const { epoch, instant, candidacy } = standing;
+  const item: BallotItem = {
+    decision,
+    epoch: epoch.number,
+    instant,
+    ballot: candidacy.ballot,
+    ...(value === undefined ? {} : { value }),
+  };
+  for (const voter of epoch.voters) {
+    const queued = state.ballots.get(voter);
+    if (queued === undefined) state.ballots.set(voter, [item]);
+    else queued.push(item);
+  }
+}
+
+/** Sends what this step has collected. The own voter gets its ballots like the others. */
+export function flushBallots(state: State): void {
+  for (const [voter, ballots] of state.ballots) {
+    state.ballots.delete(voter);
+    for (let i = 0; i < ballots.length; i += ballotsPerMessage) {
+      const some = ballots.slice(i, i + ballotsPerMessage);
+      if (voter === state.settings.self) hearBallots(state, voter, some);
+      else
+        emit(state, {
+          kind: "send",
+          to: voter,
+          protocol: "vote",
+          message: { kind: "ballots", ballots: some },
+        });
+    }
+  }
+  const own = state.ownReplies.splice(0);
+  if (own.length > 0) hearReplies(state, state.settings.self, own);
+}
+
+export function hearReplies(state: State, from: PeerId, replies: readonly ReplyItem[]): void {
+  for (const item of replies) {
+    const standing = state.candidacies.get(item.decision);
+    const reply = replyOf(item);
+    if (standing === undefined || reply === undefined) continue;
+    if (item.signature !== undefined) standing.signatures[from] = item.signature;
+    const outcome = hearReply(standing.candidacy, from, reply);
+    const { outbid } = standing.candidacy;
+    if (outbid !== undefined) state.round = Math.max(state.round, outbid.round);
+    if (outcome.kind === "propose") ballotToAll(state, item.decision, outcome.value);
+    if (outcome.kind === "chosen") decided(state, standing, outcome.value);
+  }
+}
+
+function replyOf({ answer, ballot, accepted, promised }: ReplyItem): Reply<string> | undefined {
+  switch (answer) {
+    case "promised":
+      return { kind: "promised", ballot, accepted };
+    case "accepted":
+      return { kind: "accepted", ballot };
+    case "refused":
+      return promised === undefined ? undefined : { kind: "refused", ballot, promised };
+    case "barred":
+      return undefined;
+  }
+}
+
+function decided(state: State, standing: Standing, value: string): void {
+  state.candidacies.delete(standing.decision);
+  const { order, epoch } = standing;
+  if (order === undefined) {
+    state.chosenEpochs.push({ last: epoch, value, signatures: standing.signatures });
+    return;
+  }
+  order.chosen = value as PeerId;
+  emit(state, { kind: "count", name: "orders_chosen" });
+  if (order.mine.stage === "standing") order.mine = { stage: "none" };
+  state.touched.add(order);
+  if (value !== state.settings.self) tellChosen(state, order, epoch);
+}
+
+/** Tells the chosen runner that it is: the candidate that stood for it may have died before it could. */
+function tellChosen(state: State, order: Order, epoch: Epoch): void {
+  if (order.chosen === undefined) return;
+  const chosen = [{ decision: order.key, epoch: epoch.number, value: order.chosen }];
+  emit(state, { kind: "send", to: order.chosen, protocol: "vote", message: { kind: "chosen", chosen } });
+}
+
+/** An order of a majority job whose turn is mine: stands for it, or waits until standing makes sense. */
+export function lookForVoters(state: State, order: Order): void {
+  const epoch = epochAt(state.roster.chain, order.instant);
+  if (epoch === undefined || !hearsMajority(state, epoch)) {
+    return lookAgain(state, order, state.now.wall + tryMs);
+  }
+  order.mine = { stage: "standing" };
+  standFor(state, { decision: order.key, epoch, instant: order.instant, order }, state.settings.self);
+  lookAgain(state, order, state.now.wall + tryMs);
+}
+
+/** A try is under way: gives it up when its time is over, and tries again a little later. */
+export function lookStanding(state: State, order: Order, rank: number): void {
+  const standing = state.candidacies.get(order.key);
+  if (standing !== undefined && state.now.mono < standing.untilMono) {
+    return lookAgain(state, order, state.now.wall + Math.ceil(standing.untilMono - state.now.mono));
+  }
+  state.candidacies.delete(order.key);
+  order.mine = { stage: "none" };
+  emit(state, { kind: "count", name: "votes_without_result" });
+  lookAgain(state, order, state.now.wall + againMs * (rank + 1));
+}
+
+/** The voters have chosen: me, and I claim; or another, who is told until it claims or is gone. */
+export function lookChosen(
+  state: State,
+  plan: Plan,
+  order: Order,
+  turn: { rank: number; passed: Parameters<typeof claim>[3]["passed"] },
+): "claimed" | "waits" {
+  const epoch = epochAt(state.roster.chain, order.instant);
+  if (epoch === undefined) return "waits";
+  if (order.chosen === state.settings.self) {
+    const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
+    claim(state, plan, order, turn, { asked: true, epoch: epoch.number, ...waiting });
+    return "claimed";
+  }
+  tellChosen(state, order, epoch);
+  lookAgain(state, order, state.now.wall + tryMs);
+  return "waits";
+}
+
+/** Another candidate says who was chosen. */
+export function hearChosen(state: State, decision: string, value: string): void {
+  const order = state.orders.get(decision as Order["key"]);
+  if (order === undefined || order.chosen !== undefined) return;
+  order.chosen = value as PeerId;
+  state.candidacies.delete(decision);
+  if (order.mine.stage === "standing") order.mine = { stage: "none" };
+  state.touched.add(order);
+}
+
+/** Proposes the voters of the next epoch. Only a voter of the last one does, and only one try at a time. */
+export function proposeEpoch(state: State, voters: readonly PeerId[], from?: number): void {
+  const last = state.roster.chain.at(-1);
+  if (last === undefined || !last.voters.includes(state.settings.self) || !hearsMajority(state, last)) return;
+  const decision = rosterDecision(last.number + 1);
+  const known = state.candidacies.get(decision);
+  if (known !== undefined && state.now.mono < known.untilMono) return;
+  const beginning = from ?? Math.max(state.now.wall, state.roster.highestInstant) + epochLeadMs;
+  note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
+  const value = JSON.stringify({ voters, from: beginning });
+  standFor(state, { decision, epoch: last, instant: 0, order: undefined }, value);
+}

@@ -1,0 +1,166 @@
+/**
+ * The roster's housekeeping: adopting epochs, promoting and replacing voters while the mesh is well, and the voter's
+ * memory after a start (DESIGN §6).
+ *
+ * Memory: every peer tells in its heartbeat how many votes it has ever stored, and the highest such number that it
+ * has heard of the others. A voter that starts votes only when so many others that they make a majority with it have
+ * confirmed that its number is not below what they heard. One whose disk is older than its word never votes again
+ * under that identity. Not seen: a rollback that nobody alive remembers.
+ */
+import type { PeerId } from "../schema/ids.ts";
+import type { Heartbeat } from "../schema/message.ts";
+import type { Epoch, StoredVote } from "../schema/vote.ts";
+import { proposeEpoch } from "./candidates.ts";
+import { majorityOf } from "./paxos.ts";
+import { adoptChain, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
+import { emit, note, type Member, type State } from "./state.ts";
+import { epochOf, forgetVotes, recallSuccessor } from "./voting.ts";
+
+export const rosterKey = "roster";
+/** A member counts as steady when it has been alive so long. */
+const steadyMs = 15_000;
+/** A voter that has been dead so long is replaced, while a majority lives. */
+const replaceAfterMs = 3_600_000;
+/** A successor that was accepted and not adopted by then: whoever stood for it is gone, so it is stood for again. */
+const finishAfterMs = 5_000;
+
+export function lastEpoch(state: State): Epoch | undefined {
+  return state.roster.chain.at(-1);
+}
+
+export function isVoter(state: State, peer: PeerId): boolean {
+  return lastEpoch(state)?.voters.includes(peer) ?? false;
+}
+
+/** After a start: what was stored, or the first epoch, whose voter is the founder. */
+export function openRoster(
+  state: State,
+  stored: { votes: readonly StoredVote[]; voteCount: number; voteFloor: number; chain: readonly Epoch[] },
+): void {
+  const { roster, settings } = state;
+  for (const vote of stored.votes) roster.votes.set(vote.decision, vote);
+  roster.voteCount = stored.voteCount;
+  roster.floor = stored.voteFloor;
+  roster.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
+  const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
+  adopt(state, founded.length === 0 ? stored.chain : founded);
+  adopt(state, stored.chain);
+}
+
+/** Takes in a chain from the disk, a candidacy or another peer; a longer rightful one is stored and told. */
+export function adopt(state: State, heard: readonly Epoch[]): void {
+  const { roster } = state;
+  const { chain, fork } = adoptChain(roster.chain, heard, (peer, bytes, signature) =>
+    state.settings.verifyText(peer, bytes, signature),
+  );
+  if (fork) {
+    note(state, "warn", "a roster that contradicts this one's was refused", { epochs: heard.length });
+    emit(state, { kind: "count", name: "roster_forks" });
+    return;
+  }
+  if (chain.length === roster.chain.length) return;
+  roster.chain = chain;
+  recallSuccessor(state);
+  // Who becomes a voter, or learns that it long is one, must be confirmed anew.
+  if (roster.memory === "sure") roster.memory = "unsure";
+  judgeMemory(state);
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value: JSON.stringify(chain) }] });
+  note(state, "info", "the roster has a new epoch", {
+    epoch: chain.length - 1,
+    voters: chain.at(-1)?.voters.length ?? 0,
+  });
+  for (const order of state.orders.values()) state.touched.add(order);
+  for (const member of state.members.values()) if (member.linked) tellRoster(state, member.id);
+}
+
+function tellRoster(state: State, to: PeerId): void {
+  const epochs = [...state.roster.chain];
+  emit(state, { kind: "send", to, protocol: "vote", message: { kind: "roster", epochs } });
+}
+
+/** Epochs that this peer's candidacies have brought about. */
+export function adoptChosen(state: State): void {
+  for (const { last, value, signatures } of state.chosenEpochs.splice(0)) {
+    const epoch = epochOf(last, value);
+    if (epoch !== undefined && hashOfEpoch(last) === epoch.previous) adopt(state, [{ ...epoch, signatures }]);
+  }
+}
+
+/** What a heartbeat says of votes and epochs. */
+export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
+  const { roster } = state;
+  const mine = roster.chain.length - 1;
+  if (heartbeat.epoch !== undefined && heartbeat.epoch < mine) tellRoster(state, from);
+  if (heartbeat.votes !== undefined) {
+    roster.seenVotes.set(from, Math.max(heartbeat.votes, roster.seenVotes.get(from) ?? 0));
+  }
+  // Only a word said in the knowledge of this life counts.
+  if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
+  const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
+  if (seen > roster.voteCount) {
+    if (roster.memory !== "lost") {
+      note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
+        stored: roster.voteCount,
+        told: seen,
+      });
+    }
+    roster.memory = "lost";
+    return;
+  }
+  roster.confirmedBy.add(from);
+  judgeMemory(state);
+}
+
+/** Sure as soon as those that confirm make a majority of the voters together with this one. */
+export function judgeMemory(state: State): void {
+  const { roster } = state;
+  const last = lastEpoch(state);
+  if (last === undefined || roster.memory !== "unsure") return;
+  const confirmed = last.voters.filter(
+    (voter) => voter === state.settings.self || roster.confirmedBy.has(voter),
+  );
+  if (!last.voters.includes(state.settings.self) || confirmed.length >= majorityOf(last.voters.length)) {
+    roster.memory = "sure";
+  }
+}
+
+/** What this peer says of votes in its heartbeats. */
+export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes"> {
+  const last = lastEpoch(state);
+  if (last === undefined) return {};
+  const seenVotes: Record<string, number> = {};
+  for (const voter of last.voters) {
+    const count = state.roster.seenVotes.get(voter);
+    if (count !== undefined) seenVotes[voter] = count;
+  }
+  return { epoch: last.number, votes: state.roster.voteCount, seenVotes };
+}
+
+function since(member: Member, how: Member["state"], mono: number): number {
+  return member.state === how ? mono - member.stateSinceMono : 0;
+}
+
+/** Every few seconds: finishes what was begun, and proposes better voters when the mesh is well. */
+export function tendRoster(state: State): void {
+  forgetVotes(state);
+  const last = lastEpoch(state);
+  if (last === undefined || state.settling !== undefined || state.draining) return;
+  const { successor } = state.roster;
+  const { mono } = state.now;
+  if (successor !== undefined) {
+    if (mono - successor.sinceMono > finishAfterMs)
+      proposeEpoch(state, successor.epoch.voters, successor.epoch.from);
+    return;
+  }
+  const members = [...state.members.values()];
+  const steady = members.filter(
+    (member) => since(member, "alive", mono) >= steadyMs && member.heartbeat?.settling === false,
+  );
+  const living = new Set([state.settings.self, ...steady.map(({ id }) => id)]);
+  // One of them proposes: the first voter that is there.
+  const [proposer] = last.voters.filter((voter) => living.has(voter)).toSorted();
+  if (proposer !== state.settings.self || mono - state.bornMono < steadyMs) return;
+  const longDead = members.filter((member) => since(member, "dead", mono) >= replaceAfterMs);
+  const wanted = desiredVoters(last.voters, living, new Set(longDead.map(({ id }) => id)));
+  if (wanted !== undefined) proposeEpoch(state, wanted);
+}

@@ -1,0 +1,87 @@
+/**
+ * Which orders are in play: putting them in, taking them out.
+ */
+import { orderKey, tickAt, type JobId, type TickId } from "../schema/ids.ts";
+import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
+import type { Plan } from "./plan.ts";
+import type { Order, State } from "./state.ts";
+
+/** Puts a scheduled tick into play, unless it is there or settled. */
+export function addTick(state: State, plan: Plan, instant: number): void {
+  if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
+}
+
+/** Puts an order that somebody asked for into play, unless it is there or settled. */
+export function addAsked(state: State, asked: AskedOrder): void {
+  if (state.ledger.isSettled(asked.job, asked.tick)) return;
+  add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
+}
+
+/**
+ * The runner that the voters chose has given the order back without starting it, and will not: another attempt may
+ * be decided. (Where nobody votes, a withdrawn claim just leaves the order in play.)
+ */
+export function addNextAttempt(
+  state: State,
+  record: RunRecord,
+  asked: AskedOrder | undefined,
+  instant: number,
+): void {
+  const before = state.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
+  if (before !== undefined) takeOut(state, before);
+  if (state.ledger.isSettled(record.job, record.tick)) return;
+  add(state, record.job, record.tick, instant, record.trigger, asked ?? before?.asked);
+}
+
+export function takeOut(state: State, order: Order): void {
+  state.orders.delete(order.key);
+  const ofJob = state.ordersOf.get(order.job);
+  ofJob?.delete(order);
+  if (ofJob?.size === 0) state.ordersOf.delete(order.job);
+}
+
+function add(
+  state: State,
+  job: JobId,
+  tick: TickId,
+  instant: number,
+  trigger: Trigger,
+  asked?: AskedOrder,
+): void {
+  const attempt = nextAttempt(state, job, tick);
+  const key = orderKey(job, tick, attempt, "0");
+  if (state.orders.has(key)) return;
+  const order: Order = {
+    key,
+    job,
+    tick,
+    instant,
+    attempt,
+    slot: "0",
+    due: instant,
+    trigger,
+    asked,
+    declined: new Set(),
+    ranks: [],
+    roll: undefined,
+    mine: { stage: "none" },
+    chosen: undefined,
+    lookAt: Infinity,
+  };
+  state.orders.set(key, order);
+  const ofJob = state.ordersOf.get(job);
+  if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
+  else ofJob.add(order);
+  state.touched.add(order);
+}
+
+/** One more than the attempts that chosen runners have given back. */
+function nextAttempt(state: State, job: JobId, tick: TickId): number {
+  let attempt = 1;
+  while ([...state.ledger.of(orderKey(job, tick, attempt, "0"))].some(givenBack)) attempt++;
+  return attempt;
+}
+
+function givenBack(record: RunRecord): boolean {
+  return record.state === "withdrawn" && record.epoch !== undefined;
+}

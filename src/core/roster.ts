@@ -1,0 +1,104 @@
+/**
+ * Who votes: a chain of epochs, each chosen by the voters of the one before (DESIGN §6).
+ *
+ * Epoch 0 has one voter, the founder: the peer that made the cluster key, whose id travels with the key, so nobody
+ * can found a second roster for the same mesh. Every later epoch carries the signatures of a majority of its
+ * predecessor's voters. An order belongs to the epoch in force at its tick and stays there with all its attempts.
+ *
+ * Not promised: that a mesh which has lost a majority of its voters for good goes on voting. Nothing here shrinks a
+ * roster because peers are gone; that is a person's decision (`forget --force`), and it can double a run.
+ */
+import { hash } from "node:crypto";
+import type { PeerId } from "../schema/ids.ts";
+import type { Epoch } from "../schema/vote.ts";
+import { majorityOf } from "./paxos.ts";
+
+/** A change of voters takes effect this much later than it is proposed: votes run at most 2 s ahead of their ticks. */
+export const epochLeadMs = 15_000;
+export const votersMax = 9;
+
+export function firstEpoch(founder: PeerId): Epoch {
+  return { number: 0, voters: [founder], from: 0, previous: "", signatures: {} };
+}
+
+/** 64 hex digits over everything but the signatures. */
+export function hashOfEpoch({ number, voters, from, previous }: Omit<Epoch, "signatures">): string {
+  return hash("sha256", JSON.stringify(["cicada epoch", number, voters, from, previous]));
+}
+
+/** What a voter signs when it accepts an epoch. */
+export function epochBytes(epoch: Omit<Epoch, "signatures">): Uint8Array {
+  return Buffer.from(hashOfEpoch(epoch));
+}
+
+/** The epoch to which an order of that instant (ms) belongs; undefined for an empty chain. */
+export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undefined {
+  return chain.findLast((epoch) => epoch.from <= instant);
+}
+
+export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: string) => boolean;
+
+/** True when `next` is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters. */
+export function succeeds(epoch: Epoch, next: Epoch, verify: VerifySignature): boolean {
+  if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch) || next.from <= epoch.from)
+    return false;
+  if (!areVoters(next.voters)) return false;
+  const bytes = epochBytes(next);
+  const signers = epoch.voters.filter((voter) => {
+    const signature = next.signatures[voter];
+    return signature !== undefined && verify(voter, bytes, signature);
+  });
+  return signers.length >= majorityOf(epoch.voters.length);
+}
+
+function areVoters(voters: readonly PeerId[]): boolean {
+  return voters.length > 0 && voters.length <= votersMax && new Set(voters).size === voters.length;
+}
+
+/**
+ * The chain after hearing another's: the longer one, if it grows out of the same founder and every link holds. A
+ * chain that contradicts the known one is not taken; `fork` says that somebody voted who should not have.
+ */
+export function adoptChain(
+  known: readonly Epoch[],
+  heard: readonly Epoch[],
+  verify: VerifySignature,
+): { chain: readonly Epoch[]; fork: boolean } {
+  const chain = [...known];
+  for (const epoch of heard) {
+    const mine = chain[epoch.number];
+    if (mine !== undefined) {
+      if (hashOfEpoch(mine) !== hashOfEpoch(epoch)) return { chain: known, fork: true };
+      continue;
+    }
+    const last = chain.at(-1);
+    const first = last === undefined && epoch.number === 0 && epoch.voters.length === 1;
+    if (!first && (last === undefined || !succeeds(last, epoch, verify))) break;
+    chain.push(epoch);
+  }
+  return { chain, fork: false };
+}
+
+/** What the next epoch's voters should be while the mesh is well; undefined = as they are. */
+export function desiredVoters(
+  voters: readonly PeerId[],
+  /** members that have been alive and settled for a while, oneself included */
+  steady: ReadonlySet<PeerId>,
+  /** members that have been dead for an hour */
+  longDead: ReadonlySet<PeerId>,
+): PeerId[] | undefined {
+  const candidates = [...steady].filter((peer) => !voters.includes(peer)).toSorted();
+  const gone = voters.find((peer) => longDead.has(peer));
+  const living = voters.filter((peer) => steady.has(peer)).length;
+  const [substitute] = candidates;
+  if (gone !== undefined && substitute !== undefined && living >= majorityOf(voters.length)) {
+    return [...voters.filter((peer) => peer !== gone), substitute].toSorted();
+  }
+  if (living < voters.length) return undefined;
+  // One voter becomes three, three become five; two or four would stop more easily, not less.
+  const size = voters.length < 3 ? 3 : 5;
+  const missing = size - voters.length;
+  return missing <= 0 || candidates.length < missing
+    ? undefined
+    : [...voters, ...candidates.slice(0, missing)].toSorted();
+}

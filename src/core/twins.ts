@@ -1,0 +1,42 @@
+/**
+ * Two lives of one identity at once: somebody copied a data folder and started both. Each of them answers to the same
+ * peer id, so what one promises the other doesn't know (DESIGN §6).
+ *
+ * The others notice: they hear an older incarnation beside a newer one for seconds, longer than what the links may
+ * still hold of a life that has ended. They say so to that identity, which then votes no more and shows it.
+ */
+import type { PeerId } from "../schema/ids.ts";
+import type { Heartbeat } from "../schema/message.ts";
+import { note, type Member, type State } from "./state.ts";
+
+/** An older life that speaks for this long beside a newer one is a twin … */
+const provenMs = 3_000;
+/** … until it has been silent for this long. */
+const silentMs = 5_000;
+
+/** An older life of a member was heard after a newer one. */
+export function hearOlderLife(state: State, member: Member): void {
+  const { mono } = state.now;
+  const { olderLife } = member;
+  if (olderLife === undefined || mono - olderLife.lastMono > silentMs) {
+    member.olderLife = { sinceMono: mono, lastMono: mono };
+  } else {
+    olderLife.lastMono = mono;
+  }
+}
+
+/** True while two lives of that member are heard. */
+export function isTwin(state: State, { olderLife }: Member): boolean {
+  if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return false;
+  return olderLife.lastMono - olderLife.sinceMono >= provenMs;
+}
+
+/** What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. */
+export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): void {
+  const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
+  if (state.twin || !(newer || heartbeat.twin === true)) return;
+  state.twin = true;
+  note(state, "warn", "another process uses this peer's identity: its data folder was copied", {
+    saidBy: from,
+  });
+}

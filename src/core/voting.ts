@@ -1,0 +1,178 @@
+/**
+ * The voter in a peer (DESIGN §6): answers candidates' ballots as paxos.ts has it, once what it binds itself to is
+ * durable; and says `barred`, with a reason, where it may not vote.
+ *
+ * It may not: on an order of another epoch than the one in force at the order's tick; on one at or after the instant
+ * from which a successor that it has accepted will vote; on a tick so old that its own votes may be forgotten; and
+ * after a start, until enough others confirm that it remembers every vote it has ever told (voter memory).
+ */
+import type { PeerId } from "../schema/ids.ts";
+import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
+import { expectStored } from "./claims.ts";
+import { accept, promise, type Vote } from "./paxos.ts";
+import { epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
+import { emit, type State } from "./state.ts";
+import type { Write } from "../ports.ts";
+
+/** Votes on ticks older than this are no longer given … */
+export const voteUntilMs = 24 * 3_600_000;
+/** … and an hour later forgotten. */
+export const rememberVotesMs = 25 * 3_600_000;
+export const voteCountKey = "voteCount";
+export const voteFloorKey = "voteFloor";
+
+const rosterPrefix = "roster/";
+
+export function rosterDecision(number: number): string {
+  return `${rosterPrefix}${number}`;
+}
+
+/** The epoch that a roster decision would make of a value; undefined when the value is none. */
+export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> | undefined {
+  try {
+    const { voters, from } = JSON.parse(value) as { voters?: unknown; from?: unknown };
+    if (!Array.isArray(voters) || typeof from !== "number") return undefined;
+    if (!voters.every((voter) => typeof voter === "string")) return undefined;
+    return { number: last.number + 1, voters: voters as PeerId[], from, previous: hashOfEpoch(last) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why this peer may not vote on it now; undefined = it may. */
+function barred(state: State, item: BallotItem): string | undefined {
+  const { roster } = state;
+  const last = roster.chain.at(-1);
+  if (last === undefined) return "no-roster";
+  if (state.twin) return "twin";
+  if (roster.memory !== "sure") return `memory-${roster.memory}`;
+  if (item.decision.startsWith(rosterPrefix)) {
+    if (item.epoch !== last.number || item.decision !== rosterDecision(last.number + 1)) return "other-epoch";
+    if (!last.voters.includes(state.settings.self)) return "no-voter";
+    if (item.value === undefined) return undefined;
+    const epoch = epochOf(last, item.value);
+    if (epoch === undefined || epoch.voters.length === 0) return "no-epoch";
+    return epoch.from <= Math.max(roster.highestInstant, last.from) ? "from-too-early" : undefined;
+  }
+  const inForce = epochAt(roster.chain, item.instant);
+  if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
+  if (!inForce.voters.includes(state.settings.self)) return "no-voter";
+  if (item.instant < Math.max(roster.floor, state.now.wall - voteUntilMs)) return "too-old";
+  const { successor } = roster;
+  if (
+    successor !== undefined &&
+    successor.epoch.number > inForce.number &&
+    item.instant >= successor.epoch.from
+  ) {
+    return "successor";
+  }
+  return undefined;
+}
+
+/** Answers a candidate's ballots; what they bind this voter to is stored in one write, and told afterwards. */
+export function hearBallots(state: State, from: PeerId, ballots: readonly BallotItem[]): void {
+  const replies: ReplyItem[] = [];
+  const writes: Write[] = [];
+  for (const item of ballots) {
+    const why = item.ballot.peer === from ? barred(state, item) : "not-its-ballot";
+    if (why !== undefined) {
+      replies.push({ decision: item.decision, answer: "barred", ballot: item.ballot, why });
+      emit(state, { kind: "count", name: `vote_barred_${why.replaceAll("-", "_")}` });
+      continue;
+    }
+    const { stored, reply } = vote(state, item);
+    replies.push(reply);
+    if (stored !== undefined) writes.push({ kind: "vote", vote: stored });
+  }
+  if (writes.length === 0) return sendReplies(state, from, replies);
+  state.roster.voteCount += writes.length;
+  writes.push({ kind: "meta", key: voteCountKey, value: String(state.roster.voteCount) });
+  emit(state, { kind: "store", writes, token: expectStored(state, { kind: "votes", to: from, replies }) });
+}
+
+function vote(state: State, item: BallotItem): { stored: StoredVote | undefined; reply: ReplyItem } {
+  const { roster } = state;
+  const known = roster.votes.get(item.decision)?.vote;
+  const before: Vote<string> | undefined =
+    known === undefined ? undefined : { promised: known.promised, accepted: known.accepted };
+  const answered =
+    item.value === undefined ? promise(before, item.ballot) : accept(before, item.ballot, item.value);
+  const reply = answered.reply;
+  const common = { decision: item.decision, ballot: item.ballot };
+  if (reply.kind === "refused") {
+    return { stored: undefined, reply: { ...common, answer: "refused", promised: reply.promised } };
+  }
+  const { promised, accepted } = answered.vote;
+  const stored: StoredVote = {
+    decision: item.decision,
+    instant: item.instant,
+    vote: { promised, ...(accepted === undefined ? {} : { accepted }) },
+  };
+  roster.votes.set(item.decision, stored);
+  if (!item.decision.startsWith(rosterPrefix)) {
+    roster.highestInstant = Math.max(roster.highestInstant, item.instant);
+  }
+  if (reply.kind === "promised") {
+    const told = reply.accepted;
+    return {
+      stored,
+      reply: { ...common, answer: "promised", ...(told === undefined ? {} : { accepted: told }) },
+    };
+  }
+  const signature = noteSuccessor(state, item.decision, item.value ?? "");
+  return {
+    stored,
+    reply: { ...common, answer: "accepted", ...(signature === undefined ? {} : { signature }) },
+  };
+}
+
+/** An accepted epoch bars this voter from orders at or after its beginning, and gets its signature. */
+function noteSuccessor(state: State, decision: string, value: string): string | undefined {
+  const last = state.roster.chain.at(-1);
+  if (!decision.startsWith(rosterPrefix) || last === undefined) return undefined;
+  const epoch = epochOf(last, value);
+  if (epoch === undefined) return undefined;
+  state.roster.successor = { epoch, value, sinceMono: state.now.mono };
+  return state.settings.signText(epochBytes(epoch));
+}
+
+/** After a start: the successor that this voter had accepted before, if it hasn't been adopted since. */
+export function recallSuccessor(state: State): void {
+  const last = state.roster.chain.at(-1);
+  if (last === undefined) return;
+  const kept = state.roster.votes.get(rosterDecision(last.number + 1))?.vote.accepted;
+  const epoch = kept === undefined ? undefined : epochOf(last, kept.value);
+  if (epoch === undefined || kept === undefined) state.roster.successor = undefined;
+  else state.roster.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
+}
+
+/** The votes are durable: now they are told. */
+export function votesStored(state: State, to: PeerId, replies: readonly ReplyItem[], failed: boolean): void {
+  if (!failed) sendReplies(state, to, replies);
+}
+
+function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): void {
+  if (to === state.settings.self) {
+    state.ownReplies.push(...replies);
+    return;
+  }
+  emit(state, { kind: "send", to, protocol: "vote", message: { kind: "replies", replies: [...replies] } });
+}
+
+/** Forgets votes on ticks so old that no more are given; the floor is kept, so that a clock set back gives none again. */
+export function forgetVotes(state: State): void {
+  const before = state.now.wall - rememberVotesMs;
+  const old = [...state.roster.votes.values()].filter(
+    ({ decision, instant }) => instant < before && !decision.startsWith(rosterPrefix),
+  );
+  if (old.length === 0) return;
+  for (const { decision } of old) state.roster.votes.delete(decision);
+  state.roster.floor = Math.max(state.roster.floor, before);
+  emit(state, {
+    kind: "store",
+    writes: [
+      { kind: "meta", key: voteFloorKey, value: String(state.roster.floor) },
+      { kind: "drop-votes", before },
+    ],
+  });
+}

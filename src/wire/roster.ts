@@ -1,0 +1,15 @@
+/** The roster as a peer's disk keeps it: text to be checked like any stranger's bytes. Core verifies who signed it. */
+import { Compile } from "typebox/compile";
+import { RosterMessage, type Epoch } from "../schema/vote.ts";
+
+const chainCheck = Compile(RosterMessage.properties.epochs);
+
+/** What isn't a chain of epochs is none: the other peers will tell it again. */
+export function readChain(text: string): readonly Epoch[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return chainCheck.Check(value) ? value : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Cores } from "./cores.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+
+const second = 1_000;
+const beat = { id: "beat", schedule: "@every 10s", command: "true", partition: "majority" } as const;
+
+/** Long enough for the first epoch of three to be chosen and to begin. */
+function threeVoters(options: { runMs?: number } = {}): Cores {
+  const cores = new Cores(["a", "b", "c"], options);
+  cores.pass(60 * second);
+  for (const peer of ["a", "b", "c"]) {
+    assert.deepEqual(cores.state(peer).roster.chain.at(-1)?.voters, ["a", "b", "c"], `as ${peer} has it`);
+  }
+  return cores;
+}
+
+function recordsOf(cores: Cores, peer: string): RunRecord[] {
+  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+}
+
+function noneTwice(cores: Cores): void {
+  const keys = cores.starts.map(({ tick }) => tick);
+  assert.deepEqual(keys.toSorted(), [...new Set(keys)].toSorted(), "no tick twice");
+}
+
+test("a lone peer that founded the mesh is its only voter, and runs majority jobs", () => {
+  const cores = new Cores(["a"]);
+  cores.put(beat);
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, 6);
+  noneTwice(cores);
+});
+
+test("one voter becomes three when two more peers are there for a while, and every peer knows it", () => {
+  threeVoters();
+});
+
+test("with two peers the founder stays the only voter, for two would stop more easily than one", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.pass(120 * second);
+  assert.equal(cores.state("b").roster.chain.length, 1);
+});
+
+test("three voters run each tick of a majority job once, on time", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  cores.pass(120 * second);
+  assert.equal(cores.starts.length, 12);
+  noneTwice(cores);
+  for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 100, `${tick} late`);
+});
+
+test("in a split only the side with a majority runs it, and the other side says why it did not", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  cores.split(["a"], ["b", "c"]);
+  cores.pass(120 * second);
+  noneTwice(cores);
+  assert.deepEqual(
+    [...new Set(cores.starts.filter(({ at }) => at > 75 * second).map(({ peer }) => peer))].toSorted(),
+    ["b", "c"],
+  );
+  const told = recordsOf(cores, "a").filter((record) => record.state === "skipped");
+  assert.ok(told.length > 3);
+  for (const { reason } of told) assert.equal(reason, "no-quorum");
+});
+
+test("when no side has a majority nothing runs", () => {
+  const cores = threeVoters();
+  cores.split(["a"], ["b"], ["c"]);
+  cores.pass(12 * second);
+  cores.put(beat);
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, 0);
+});
+
+test("when the chosen runner dies before it starts, the tick is lost and not repeated", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  const [runner = ""] = cores.runnersOf("beat", 1)[0] ?? [];
+  cores.pass(7 * second);
+  cores.kill(runner);
+  cores.pass(6 * second);
+  assert.equal(cores.starts.length, 0);
+  const others = ["a", "b", "c"].filter((peer) => peer !== runner);
+  for (const peer of others) {
+    const [record] = recordsOf(cores, peer).filter((each) => each.peer === runner);
+    assert.equal(record?.state, "lost", `as ${peer} has it`);
+  }
+  cores.pass(25 * second);
+  assert.ok(cores.starts.length >= 2, "later ticks run");
+  noneTwice(cores);
+});
+
+test("a chosen runner that is stopped gives the tick back, and another attempt runs it", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  const [runner = ""] = cores.runnersOf("beat", 1)[0] ?? [];
+  cores.pass(7 * second);
+  cores.feed(runner as PeerId, { kind: "drain" });
+  cores.pass(3 * second);
+  assert.equal(cores.starts.length, 1);
+  assert.notEqual(cores.starts[0]?.peer, runner);
+  assert.equal(cores.starts[0]?.env["CICADA_ATTEMPT"], "2");
+});
+
+test("a voter votes after a restart only when others confirm that it remembers its votes", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  cores.pass(30 * second);
+  const votes = [...(cores.votes.get("b" as PeerId)?.values() ?? [])];
+  assert.ok(votes.length > 0);
+  cores.kill("b");
+  cores.pass(2 * second);
+  // Its disk is an old copy: the votes of its first life are not on it.
+  cores.up("b" as PeerId, { votes: [] });
+  cores.pass(30 * second);
+  assert.equal(cores.state("b").roster.memory, "lost");
+  cores.kill("b");
+  cores.pass(2 * second);
+  cores.up("b" as PeerId, { votes, voteCount: 1_000 });
+  cores.pass(10 * second);
+  assert.equal(cores.state("b").roster.memory, "sure");
+});
+
+test("two lives of one identity are noticed, and that identity votes no more", () => {
+  const cores = threeVoters();
+  const old = cores.state("b").settings.incarnation;
+  const [heartbeat] = cores.heartbeats("b");
+  assert.ok(heartbeat);
+  for (let i = 0; i < 5; i++) {
+    cores.feed("a" as PeerId, {
+      kind: "heard",
+      from: "b" as PeerId,
+      message: { ...heartbeat, incarnation: old - 1 },
+    });
+    cores.pass(second);
+  }
+  assert.equal(cores.state("b").twin, true);
+  assert.ok(cores.notes.some((note) => note.includes("another process uses this peer's identity")));
+});

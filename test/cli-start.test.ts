@@ -12,6 +12,7 @@ import { readConfig } from "../src/config.ts";
 import { formatClusterKey } from "../src/core/cluster-key.ts";
 import { decodeJoin, encodeJoin } from "../src/core/join.ts";
 import { CicadaError, type ErrorCode } from "../src/errors.ts";
+import type { PeerId } from "../src/schema/ids.ts";
 import { cicada, recordingTerminal } from "./cli-stage.ts";
 
 const key = new Uint8Array(32).fill(1);
@@ -23,6 +24,8 @@ const join = encodeJoin({ key, addresses });
 
 const nothing = { join: undefined, clusterKey: undefined, bootstrap: [] };
 const fresh: KeptKey = { file: "DATA/cluster.key", text: undefined, used: false };
+/** What a key that was not made here says of itself. */
+const given = { founded: false, founder: undefined };
 const kept: KeptKey = { ...fresh, text: formatClusterKey(key), used: true };
 
 function refused(code: ErrorCode, says: RegExp): (error: unknown) => boolean {
@@ -46,28 +49,55 @@ describe("the cluster key of a peer that starts", () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   test("is made when the folder is new and nothing names a mesh", () => {
-    assert.deepEqual(chooseKey(nothing, fresh, generate), { key: generated, keep: true, addresses: [] });
+    assert.deepEqual(chooseKey(nothing, fresh, generate), {
+      key: generated,
+      founded: true,
+      founder: undefined,
+      keep: true,
+      addresses: [],
+    });
   });
 
   test("is the folder's own from then on", () => {
-    assert.deepEqual(chooseKey(nothing, kept, generate), { key, keep: false, addresses: [] });
+    assert.deepEqual(chooseKey(nothing, kept, generate), { ...given, key, keep: false, addresses: [] });
   });
 
   test("comes from the join string, which the folder keeps, with the addresses in it", () => {
-    assert.deepEqual(chooseKey({ ...nothing, join }, fresh, generate), { key, keep: true, addresses });
-    assert.deepEqual(chooseKey({ ...nothing, join }, kept, generate), { key, keep: false, addresses });
+    assert.deepEqual(chooseKey({ ...nothing, join }, fresh, generate), {
+      ...given,
+      key,
+      keep: true,
+      addresses,
+    });
+    assert.deepEqual(chooseKey({ ...nothing, join }, kept, generate), {
+      ...given,
+      key,
+      keep: false,
+      addresses,
+    });
   });
 
   test("comes from a file that holds the join string, alone or as `peers invite` printed it", () => {
     for (const text of [`${join}\n`, `cicada start --join ${join}\n`]) {
-      const given = { ...nothing, join: file("join", text) };
-      assert.deepEqual(chooseKey(given, fresh, generate).key, key);
+      const joined = chooseKey({ ...nothing, join: file("join", text) }, fresh, generate);
+      assert.deepEqual(joined.key, key);
     }
+  });
+
+  test("knows its founder when its file says so", () => {
+    const founder = "12D3KooWalder" as PeerId;
+    const text = formatClusterKey(key, founder);
+    assert.equal(chooseKey(nothing, { ...kept, text }, generate).founder, founder);
+    assert.equal(
+      chooseKey({ ...nothing, clusterKey: file("founded", text) }, fresh, generate).founder,
+      founder,
+    );
   });
 
   test("comes from the file that --cluster-key names, which is left where it is", () => {
     const clusterKey = file("key", formatClusterKey(otherKey));
     assert.deepEqual(chooseKey({ ...nothing, clusterKey }, kept, generate), {
+      ...given,
       key: otherKey,
       keep: false,
       addresses: [],
@@ -101,7 +131,7 @@ describe("the cluster key of a peer that starts", () => {
 
   test("is refused by the name of what holds it when it is torn, foreign or missing", () => {
     const torn = join.slice(0, -4);
-    const cases: [given: { join?: string; clusterKey?: string }, says: RegExp][] = [
+    const cases: [flags: { join?: string; clusterKey?: string }, says: RegExp][] = [
       [{ join: torn }, /--join: the join string is cut off or mistyped/],
       [{ join: file("torn", torn) }, /torn: the join string is cut off/],
       [{ join: file("other", "hello") }, /other: there is no join string in it/],
@@ -109,8 +139,8 @@ describe("the cluster key of a peer that starts", () => {
       [{ clusterKey: "/nonexistent/key" }, /\/nonexistent\/key: there is no such file/],
       [{ clusterKey: file("cut", formatClusterKey(key).slice(0, 40)) }, /cut: the cluster key is cut off/],
     ];
-    for (const [given, says] of cases) {
-      assert.throws(() => chooseKey({ ...nothing, ...given }, fresh, generate), refused("BAD_KEY", says));
+    for (const [flags, says] of cases) {
+      assert.throws(() => chooseKey({ ...nothing, ...flags }, fresh, generate), refused("BAD_KEY", says));
     }
     const text = "hello";
     assert.throws(

@@ -82,8 +82,8 @@ async function assemble(
   rejections: () => number,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
-  const { doors, mesh, membership } = await openDoors(config, folder, log);
-  const peer = new Peer(doors, settingsOf(config));
+  const { doors, mesh, membership, founder } = await openDoors(config, folder, log);
+  const peer = new Peer(doors, settingsOf(config, founder));
   const control = counting(controlOf(peer), mesh, rejections);
   let hosts: readonly string[] = [];
   const api = buildApi({
@@ -166,7 +166,8 @@ interface Opened {
 
 /** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
 async function openDoors(config: Config, folder: Folder, log: Log): Promise<Opened> {
-  const used = existsSync(join(folder.path, "peer.key"));
+  // It is made after the keys are, so a first start that was broken off is still a first start.
+  const used = existsSync(join(folder.path, "cicada.db"));
   const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
   const membership = chooseKey(config, kept, generateClusterKey);
   const clusterKey = membership.key;

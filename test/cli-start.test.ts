@@ -210,6 +210,6 @@ test("a demo whose ports are taken says which, and how to use others (4)", async
   const said = await cicada(["demo", "--port", String(address.port)]);
   server.close();
   assert.equal(said.code, 4);
-  assert.match(said.stderr, new RegExp(`somebody listens on ${address.port} already`));
+  assert.match(said.stderr, new RegExp(`somebody listens on ${address.port}\\b.* already`));
   assert.match(said.stderr, /demo --port 7400/);
 });

@@ -5,10 +5,10 @@
 import { bucketMs } from "../core/buckets.ts";
 import type { State } from "../core/state.ts";
 import type { CicadaError } from "../errors.ts";
-import type { Doors, Now } from "../ports.ts";
+import type { Doors, Now, Write } from "../ports.ts";
 import type { JobId } from "../schema/ids.ts";
 import type { JobTable } from "../table/table.ts";
-import { metaKeys } from "./boot.ts";
+import { metaKeys, type Booted } from "./boot.ts";
 
 /** A peer that was down longer than this finds so when it starts, and looks for the ticks of that time. */
 const aliveEveryMs = 15_000;
@@ -24,13 +24,15 @@ export class Keeper {
   readonly #table: JobTable;
   readonly #ran = new Set<JobId>();
   #updates: number;
+  #clientId: number;
   #aliveAtMono = -Infinity;
   #pruneAtMono: number;
 
-  constructor(doors: Doors, table: JobTable, updates: number) {
+  constructor(doors: Doors, table: JobTable, booted: Booted) {
     this.#doors = doors;
     this.#table = table;
-    this.#updates = updates;
+    this.#updates = booted.loaded.updates.length;
+    this.#clientId = table.clientId;
     this.#pruneAtMono = doors.clock.now().mono + pruneEveryMs;
   }
 
@@ -38,10 +40,18 @@ export class Keeper {
   keepUpdate(update: Uint8Array, done: (error?: CicadaError) => void): void {
     this.#updates++;
     if (this.#updates < Math.max(updatesPerSnapshot, this.#table.jobs().size)) {
-      return this.#doors.disk.store([{ kind: "update", update }], done);
+      return this.#doors.disk.store([{ kind: "update", update }, ...this.#newClientId()], done);
     }
     this.#updates = 0;
-    this.#doors.disk.store([{ kind: "snapshot", update: this.#table.snapshot() }], done);
+    const snapshot: Write = { kind: "snapshot", update: this.#table.snapshot() };
+    this.#doors.disk.store([snapshot, ...this.#newClientId()], done);
+  }
+
+  /** The table goes on under a new id when the mesh holds edits of the old one that this disk has lost. */
+  #newClientId(): Write[] {
+    if (this.#table.clientId === this.#clientId) return [];
+    this.#clientId = this.#table.clientId;
+    return [{ kind: "meta", key: metaKeys.clientId, value: String(this.#clientId) }];
   }
 
   /** The job has a new record, so that an old one may be one too many. */

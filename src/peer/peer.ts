@@ -23,9 +23,9 @@ import type {
   View,
   Write,
 } from "../ports.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
+import { ulid, type JobId, type PeerId } from "../schema/ids.ts";
 import type { TableChange } from "../schema/job.ts";
-import type { Channel, Message, Protocol, Topic } from "../schema/message.ts";
+import { messageCapBytes, type Channel, type Message, type Protocol, type Topic } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import { decode, encode } from "../wire/codec.ts";
@@ -36,6 +36,7 @@ import { Logs } from "./logs.ts";
 import { Outbox } from "./outbox.ts";
 import { Recall } from "./recall.ts";
 import { Sync } from "./sync.ts";
+import { undo } from "./undo.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
 
 export interface PeerSettings {
@@ -56,6 +57,9 @@ export interface PeerSettings {
 }
 
 type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
+
+/** An update in base64, with its envelope, must fit into one message. */
+const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;
 
 /** Between the farewell and the end of the mesh, so that the farewell gets out. */
 const farewellMs = 150;
@@ -140,7 +144,7 @@ export class Peer {
       living: () => this.#others(),
       count: (what) => this.#count(what),
     });
-    const keeper = new Keeper(doors, table, booted.loaded.updates.length);
+    const keeper = new Keeper(doors, table, booted);
     this.#living = { table, sync, logs, keeper };
     doors.mesh.start({
       linkUp: (peer) => {
@@ -252,7 +256,8 @@ export class Peer {
 
   #applied(from: PeerId, update: Uint8Array, applied: ReturnType<JobTable["apply"]>): void {
     if (applied === "changed") return this.#updateTaken(update);
-    if (typeof applied !== "object") return;
+    if (applied === "pending") return this.living.sync.tablePending(from, this.#doors.clock.now());
+    if (applied === "known") return;
     this.#count("refused_update");
     this.#doors.log.warn("a change of the job table was refused", { from, why: applied.refused });
   }
@@ -365,14 +370,29 @@ export class Peer {
   }
 
   #edit(change: TableChange, token: number): void {
+    const { table } = this.living;
+    const before = table.jobs().get(change.kind === "put" ? change.spec.id : change.id);
+    this.#write(change, (error) => {
+      if (error !== undefined) {
+        const { wall } = this.#doors.clock.now();
+        const makeUlid = (): string => ulid(wall, this.#doors.random.bytes(16));
+        for (const back of undo(change, before, makeUlid)) this.#write(back, () => undefined);
+      }
+      this.#feed({ kind: "stored", token, failed: error !== undefined });
+    });
+  }
+
+  /** Into the table at once, to the others when it is durable. */
+  #write(change: TableChange, done: (error?: CicadaError) => void): void {
     const { table, keeper } = this.living;
     const update = table.edit(change, this.#doors.clock.now().wall);
     this.#tableChanged();
     keeper.keepUpdate(update, (error) => {
-      if (error === undefined) {
+      // What is too large for one message reaches the others by sync.
+      if (error === undefined && update.length <= gossipedUpdateBytes) {
         this.#publish("jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
       }
-      this.#feed({ kind: "stored", token, failed: error !== undefined });
+      done(error);
     });
   }
 

@@ -181,7 +181,7 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   await using opened = new AsyncDisposableStack();
   const disk = await openDisk({ folder: folder.path, log });
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
-  const executor = await openExecutor({ folder, log });
+  const executor = openExecutor({ folder, log });
   opened.defer(() => new Promise<void>((done) => executor.close(done)));
   const mesh = await openMesh({
     peerKey,

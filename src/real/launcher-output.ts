@@ -1,0 +1,175 @@
+/**
+ * A run's output: one pipe for both of the child's streams, so that their order is kept, and a file that keeps the
+ * first and the last part of it when it grows past its cap.
+ *
+ * Past the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is held in memory until
+ * the run ends, so a reader meanwhile sees the head alone, at offsets that never change.
+ *
+ * Node gives a child sockets for pipes, on which `echo >/dev/stderr` fails, and can't give it one pipe twice. So
+ * pipes are made by mkfifo, many at a time, each used once and taken out of its folder before the child runs.
+ */
+import { spawnSync } from "node:child_process";
+import {
+  chownSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { Socket } from "node:net";
+import { join } from "node:path";
+
+/** Pipes made at once. One mkfifo costs 1 to 2 ms; more leaves more unused names in the folder. */
+const pipesAtOnce = 64;
+
+/** The tail is at most half the cap, and at most this: it is held in memory. */
+const tailCapBytes = 8_388_608;
+
+/** Past its cap a child that writes without end is read at this pace, about 50 MB/s, so that others get a turn. */
+const burstBytes = 262_144;
+const burstPauseMs = 5;
+
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+export class PipePool {
+  private readonly folder: string;
+  private names: string[] = [];
+  private made = 0;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true, recursive: true });
+  }
+
+  /** A new pipe; the child's end belongs to `owner`, so that it may open /dev/stdout. */
+  take(owner: Owner | undefined): { readEnd: number; writeEnd: number } {
+    const path = this.names.pop() ?? this.make();
+    try {
+      if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
+      const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      try {
+        return { readEnd, writeEnd: openSync(path, constants.O_WRONLY) };
+      } catch (error) {
+        closeSync(readEnd);
+        throw error;
+      }
+    } finally {
+      unlinkSync(path);
+    }
+  }
+
+  private make(): string {
+    const names = Array.from({ length: pipesAtOnce }, () => join(this.folder, String(this.made++)));
+    const { error, status, stderr } = spawnSync("mkfifo", ["-m", "600", ...names], { encoding: "utf8" });
+    const [first, ...rest] = names;
+    if (error !== undefined || status !== 0 || first === undefined) {
+      throw new Error(`no pipe can be made for the output: ${error?.message ?? stderr}`);
+    }
+    this.names = rest;
+    return first;
+  }
+}
+
+/** Reads a run's pipe into its file until `finish`. */
+export class Output {
+  private readonly socket: Socket;
+  private readonly file: CappedFile;
+  private sinceBurstBytes = 0;
+
+  /** `onEnd`: nobody holds the pipe's other end any more. */
+  constructor(readEnd: number, logFile: string, capBytes: number, onEnd: () => void) {
+    this.file = new CappedFile(logFile, capBytes);
+    this.socket = new Socket({ fd: readEnd, readable: true, writable: false });
+    this.socket.on("data", (bytes) => this.read(bytes));
+    this.socket.on("close", onEnd);
+    this.socket.on("error", () => {
+      // What can't be read has no more to say; `close` follows.
+    });
+  }
+
+  finish(): { logBytes: number; logTruncated: boolean } {
+    this.socket.removeAllListeners("close");
+    this.socket.destroy();
+    return this.file.finish();
+  }
+
+  private read(bytes: Buffer): void {
+    this.file.write(bytes);
+    if (!this.file.isPastCap) return;
+    this.sinceBurstBytes += bytes.length;
+    if (this.sinceBurstBytes < burstBytes) return;
+    this.sinceBurstBytes = 0;
+    this.socket.pause();
+    setTimeout(() => this.socket.resume(), burstPauseMs);
+  }
+}
+
+export class CappedFile {
+  private readonly file: number;
+  private readonly headBytes: number;
+  private readonly tailBytes: number;
+  private totalBytes = 0;
+  /** the last bytes past the head, written round and round */
+  private tail = Buffer.alloc(0);
+  private tailAt = 0;
+  private failed = false;
+
+  constructor(path: string, capBytes: number) {
+    this.tailBytes = Math.min(Math.floor(capBytes / 2), tailCapBytes);
+    this.headBytes = capBytes - this.tailBytes;
+    this.file = openSync(path, "w", 0o600);
+  }
+
+  get isPastCap(): boolean {
+    return this.totalBytes > this.headBytes + this.tailBytes;
+  }
+
+  write(bytes: Buffer): void {
+    const forHead = bytes.subarray(0, Math.max(0, this.headBytes - this.totalBytes));
+    this.totalBytes += bytes.length;
+    if (forHead.length > 0) this.append(forHead);
+    if (bytes.length > forHead.length) this.keepLast(bytes.subarray(forHead.length));
+  }
+
+  /** Puts the tail behind the head and closes the file. */
+  finish(): { logBytes: number; logTruncated: boolean } {
+    const pastHeadBytes = Math.max(0, this.totalBytes - this.headBytes);
+    const notKeptBytes = Math.max(0, pastHeadBytes - this.tailBytes);
+    if (notKeptBytes > 0) {
+      this.append(Buffer.from(`\n… ${notKeptBytes.toLocaleString("en-US")} bytes not kept …\n`));
+    }
+    // A full tail begins where the next byte would have gone.
+    if (pastHeadBytes >= this.tailBytes) this.append(this.tail.subarray(this.tailAt));
+    this.append(this.tail.subarray(0, this.tailAt));
+    closeSync(this.file);
+    return { logBytes: this.totalBytes, logTruncated: notKeptBytes > 0 || this.failed };
+  }
+
+  private keepLast(bytes: Buffer): void {
+    if (this.tailBytes === 0) return;
+    if (this.tail.length === 0) this.tail = Buffer.alloc(this.tailBytes);
+    let rest = bytes.subarray(Math.max(0, bytes.length - this.tailBytes));
+    while (rest.length > 0) {
+      const copied = rest.copy(this.tail, this.tailAt);
+      this.tailAt = (this.tailAt + copied) % this.tailBytes;
+      rest = rest.subarray(copied);
+    }
+  }
+
+  /** A full disk loses output, never the run. */
+  private append(bytes: Uint8Array): void {
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(this.file, bytes, at);
+    } catch {
+      this.failed = true;
+    }
+  }
+}

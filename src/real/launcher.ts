@@ -1,0 +1,139 @@
+/**
+ * The launcher: a small process that starts the peer's children, so that the peer itself never waits for a spawn
+ * (1 to 2 ms each, more with a large memory; a burst of 2,000 would silence it for seconds).
+ *
+ * It lives as long as its peer. When the pipe from the peer closes, the peer is dead: every group gets TERM and,
+ * moments later, KILL, what has left its group is found by run id, and the launcher ends. It has a session of its
+ * own and ignores the terminal's and the service manager's signals, for it is the peer that says when runs end.
+ */
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { ChildOutcome, RunSpec } from "../ports.ts";
+import type { RunId } from "../schema/ids.ts";
+import { openClock } from "./clock.ts";
+import { Child, type ChildDoors } from "./launcher-child.ts";
+import { PipePool } from "./launcher-output.ts";
+import type { FromLauncher, LauncherPlaces, ToLauncher } from "./launcher-protocol.ts";
+import { killRuns } from "./launcher-survivors.ts";
+
+/** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
+const orphanGraceMs = 2_000;
+
+interface Queued {
+  spec: RunSpec;
+  logFile: string;
+}
+
+class Launcher {
+  private readonly doors: ChildDoors;
+  private readonly running = new Map<RunId, { child: Child; spec: RunSpec }>();
+  /** in the order in which they came; started one a turn, so that pipes and timers are served in between */
+  private readonly queue = new Map<RunId, Queued>();
+  private starting = false;
+  private closing = false;
+  private readonly finished: () => void;
+
+  constructor(places: LauncherPlaces, finished: () => void) {
+    this.doors = { clock: openClock(), pipes: new PipePool(places.pipes), work: places.work };
+    this.finished = finished;
+  }
+
+  obey(order: ToLauncher): void {
+    switch (order.kind) {
+      case "launch":
+        return this.launch(order);
+      case "stop":
+        return this.stop(order.run);
+      case "sweep":
+        return this.sweep(order.id, order.runs);
+      case "close":
+        return this.close(undefined);
+    }
+  }
+
+  /** Ends everything and then itself; `graceMs` undefined = each run's own. */
+  close(graceMs: number | undefined): void {
+    this.closing = true;
+    for (const run of this.queue.keys()) this.stop(run);
+    for (const { child, spec } of this.running.values()) {
+      child.end("cancelled", Math.min(spec.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
+    }
+    this.finishWhenQuiet();
+  }
+
+  private launch({ spec, logFile }: Queued): void {
+    if (this.closing) return this.ended(spec.run, { kind: "cancelled", logBytes: 0, logTruncated: false });
+    this.queue.set(spec.run, { spec, logFile });
+    if (this.starting) return;
+    this.starting = true;
+    setImmediate(() => this.startNext());
+  }
+
+  private startNext(): void {
+    const [next] = this.queue.values();
+    if (next === undefined) {
+      this.starting = false;
+      return;
+    }
+    this.queue.delete(next.spec.run);
+    this.start(next);
+    setImmediate(() => this.startNext());
+  }
+
+  private start({ spec, logFile }: Queued): void {
+    if (Date.now() > spec.notAfter) {
+      const reason = "the start came too late";
+      return this.ended(spec.run, { kind: "not-started", why: "late", reason });
+    }
+    const child = new Child(spec, logFile, this.doors, {
+      started: (pid) => say({ kind: "started", run: spec.run, pid, at: Date.now() }),
+      ended: (outcome) => {
+        this.running.delete(spec.run);
+        this.ended(spec.run, outcome);
+        this.finishWhenQuiet();
+      },
+    });
+    this.running.set(spec.run, { child, spec });
+    child.start();
+  }
+
+  private stop(run: RunId): void {
+    if (this.queue.delete(run)) this.ended(run, { kind: "cancelled", logBytes: 0, logTruncated: false });
+    const found = this.running.get(run);
+    found?.child.end("cancelled", found.spec.killGraceMs);
+  }
+
+  private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
+    killRuns(new Set(runs.map(({ run }) => run)));
+    const started = runs.filter(({ logFile }) => existsSync(logFile)).map(({ run }) => run);
+    say({ kind: "swept", id, started });
+  }
+
+  private ended(run: RunId, outcome: ChildOutcome): void {
+    say({ kind: "ended", run, outcome, at: Date.now() });
+  }
+
+  private finishWhenQuiet(): void {
+    if (this.closing && this.running.size === 0) this.finished();
+  }
+}
+
+function say(message: FromLauncher): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+function main(): void {
+  process.title = "cicada launcher";
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+  process.stdout.on("error", () => {
+    // The peer is gone; its input closes too, and that is what counts.
+  });
+  const [work = "", pipes = ""] = process.argv.slice(2);
+  const launcher = new Launcher({ work, pipes }, () => process.stdin.destroy());
+  const lines = createInterface({ input: process.stdin });
+  // The lines are the peer's own, so they are taken at their word.
+  lines.on("line", (line) => launcher.obey(JSON.parse(line) as ToLauncher));
+  lines.on("close", () => launcher.close(orphanGraceMs));
+}
+
+main();

@@ -248,6 +248,8 @@ export interface MemberView {
   name: string;
   state: MemberState;
   self: boolean;
+  /** in the last epoch of the roster */
+  voter: boolean;
   draining: boolean;
   settling: boolean;
   clockOffsetMs: number | undefined;

@@ -282,6 +282,7 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
     id,
     name,
     self,
+    voter: self,
     state: "alive",
     draining: false,
     settling: false,

@@ -28,10 +28,6 @@ export function lastEpoch(state: State): Epoch | undefined {
   return state.roster.chain.at(-1);
 }
 
-export function isVoter(state: State, peer: PeerId): boolean {
-  return lastEpoch(state)?.voters.includes(peer) ?? false;
-}
-
 /** After a start: what was stored, or the first epoch, whose voter is the founder. */
 export function openRoster(
   state: State,

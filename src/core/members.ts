@@ -154,7 +154,7 @@ function assess(state: State, member: Member): boolean {
   member.state = stateOf(state, member);
   if (member.state === before) return false;
   member.stateSinceMono = state.now.mono;
-  emit(state, { kind: "tell", event: { kind: "member", member: viewOfMember(member) } });
+  emit(state, { kind: "tell", event: { kind: "member", member: viewOfMember(state, member) } });
   note(state, member.state === "alive" ? "info" : "warn", `peer is ${member.state}`, {
     peer: member.heartbeat?.name ?? member.id,
     was: before,
@@ -318,12 +318,13 @@ export function heartbeatDue(state: State): number {
   return state.heartbeatAtMono + heartbeatEveryMs;
 }
 
-export function viewOfMember(member: Member): MemberView {
+export function viewOfMember(state: State, member: Member): MemberView {
   return {
     id: member.id,
     name: member.heartbeat?.name ?? member.id.slice(-8),
     state: member.state,
     self: false,
+    voter: isVoter(state, member.id),
     draining: member.heartbeat?.draining ?? false,
     settling: member.heartbeat?.settling ?? false,
     clockOffsetMs: member.clockOffsetMs,
@@ -339,12 +340,17 @@ export function viewOfSelf(state: State): MemberView {
     name: state.settings.name,
     state: "alive",
     self: true,
+    voter: isVoter(state, state.settings.self),
     draining: state.draining,
     settling: state.settling !== undefined,
     clockOffsetMs: ownClockOffset(state),
     heardAt: state.now.wall,
     heartbeat: own,
   };
+}
+
+function isVoter(state: State, peer: PeerId): boolean {
+  return state.roster.chain.at(-1)?.voters.includes(peer) ?? false;
 }
 
 function selfAsMember(state: State): Member {

@@ -18,7 +18,7 @@ export function viewOf(
 ): View {
   return {
     self: viewOfSelf(state),
-    members: [viewOfSelf(state), ...[...state.members.values()].map(viewOfMember)],
+    members: [viewOfSelf(state), ...[...state.members.values()].map((member) => viewOfMember(state, member))],
     jobs,
     quarantined,
     open: [...state.ledger.open()],

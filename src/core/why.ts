@@ -52,12 +52,17 @@ function clock(instant: number | undefined): string {
   return instant === undefined ? "" : ` at ${new Date(instant).toISOString()}`;
 }
 
+function sawOf(record: RunRecord): string {
+  return record.view === 1
+    ? "it saw no other living peer"
+    : `it saw ${record.view} living peers, itself included`;
+}
+
 function chosen(record: RunRecord, nameOf: NameOf): string {
   const passed = (record.passed ?? []).map(({ peer, why }) => `${nameOf(peer)} ${passedBecause[why]}`);
   const before = passed.length === 0 ? "" : ` Before it in rank: ${passed.join("; ")}.`;
-  const saw =
-    record.view === 1 ? "It saw no other living peer" : `It saw ${record.view} living peers, itself included`;
-  return `${saw}, and had rank ${record.rank}.${before}`;
+  const voted = record.epoch === undefined ? "" : ` The voters of epoch ${record.epoch} had chosen it.`;
+  return `Then ${sawOf(record)}, and had rank ${record.rank}.${voted}${before}`;
 }
 
 function told(record: RunRecord, nameOf: NameOf): string {
@@ -79,7 +84,11 @@ function told(record: RunRecord, nameOf: NameOf): string {
     case "lost": {
       const by =
         record.by === undefined || record.by === record.peer ? "" : `, as ${nameOf(record.by)} found`;
-      return `${who} started it${clock(record.startedAt)}; how it ended is not known${by}${because(record)}. It is not repeated.`;
+      const began =
+        record.startedAt === undefined
+          ? `${who} was to run it; whether it started it is not known`
+          : `${who} started it${clock(record.startedAt)}; how it ended is not known`;
+      return `${began}${by}${because(record)}. It is not repeated.`;
     }
     case "succeeded":
     case "failed":
@@ -110,8 +119,8 @@ export function tellTick(tick: TickId, records: readonly RunRecord[], nameOf: Na
   const doubles = duplicatesIn(ordered);
   const why = ordered.map((record) => told(record, nameOf));
   if (doubles.length > 0) {
-    const where = doubles.map((record) => nameOf(record.peer)).join(" and ");
-    why.push(`It was started ${doubles.length} times, on ${where}, which did not see each other then.`);
+    const where = doubles.map((record) => `${nameOf(record.peer)} (${sawOf(record)})`).join(" and on ");
+    why.push(`It was started ${doubles.length} times, on ${where}: they did not hear each other then.`);
   }
   if (story === undefined)
     why.push("Nothing has been decided about it yet, or its records have been pruned.");

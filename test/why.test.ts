@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { tellTick } from "../src/core/why.ts";
+import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+
+const tick = "2026-11-20T02:00:00Z" as TickId;
+const due = Date.parse(tick);
+
+function record(peer: string, state: RunRecord["state"], more: Partial<RunRecord> = {}): RunRecord {
+  return {
+    job: "backup" as JobId,
+    tick,
+    attempt: 1,
+    slot: "0",
+    peer: peer as PeerId,
+    state,
+    version: 1,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due,
+    view: 3,
+    signature: `${peer} ${state}`,
+    ...more,
+  };
+}
+
+function told(...records: RunRecord[]): { state: string; why: string } {
+  const story = tellTick(tick, records, (peer) => peer);
+  return { state: story.state, why: story.why.join(" ") };
+}
+
+test("a run is told with who ran it, when, how it ended and what the runner saw", () => {
+  const { state, why } = told(
+    record("alder", "failed", { startedAt: due + 12, finishedAt: due + 60_000, exitCode: 3 }),
+  );
+  assert.equal(state, "failed");
+  assert.match(why, /alder started it at 2026-11-20T02:00:00\.012Z; it failed with exit code 3/);
+  assert.match(why, /it saw 3 living peers, itself included, and had rank 0/);
+});
+
+test("a step-in is told with the peers that were passed over, why, and how late it started", () => {
+  const passed = [
+    { peer: "birch" as PeerId, why: "dead" as const },
+    { peer: "cedar" as PeerId, why: "silent" as const },
+  ];
+  const { why } = told(
+    record("alder", "succeeded", { rank: 2, passed, startedAt: due + 5_300, finishedAt: due + 6_000 }),
+  );
+  assert.match(why, /birch was dead; cedar was alive but did not start it in time/);
+  assert.match(why, /It started 5 s after it was due\./);
+});
+
+test("the duplicates of a split are paired, with what each side saw", () => {
+  const story = tellTick(
+    tick,
+    [
+      record("alder", "succeeded", { startedAt: due, finishedAt: due + 10, view: 1 }),
+      record("birch", "succeeded", { startedAt: due + 5_000, finishedAt: due + 5_010, view: 2 }),
+    ],
+    (peer) => peer,
+  );
+  assert.equal(story.duplicate, true);
+  assert.match(
+    story.why.join(" "),
+    /started 2 times, on alder \(it saw no other living peer\) and on birch \(it saw 2 living peers, itself included\)/,
+  );
+});
+
+test("a run beats a skip, and a skip beats a miss, in whatever order they are heard", () => {
+  const run = record("alder", "succeeded", { startedAt: due, finishedAt: due + 1 });
+  const skip = record("birch", "skipped", { reason: "no-quorum" });
+  const miss = record("cedar", "missed", { reason: "window" });
+  for (const records of [
+    [run, skip, miss],
+    [miss, skip, run],
+    [skip, run, miss],
+  ]) {
+    assert.equal(told(...records).state, "succeeded");
+  }
+  assert.equal(told(miss, skip).state, "skipped");
+});
+
+test("a tick without a quorum, a lost one and a chosen runner that is gone are told in plain words", () => {
+  assert.match(told(record("alder", "skipped", { reason: "no-quorum" })).why, /no majority of its voters/);
+  const lost = { by: "birch" as PeerId, finishedAt: due + 9_000, epoch: 2 };
+  assert.match(
+    told(record("alder", "lost", { ...lost, startedAt: due, reason: "its peer died" })).why,
+    /alder started it .* how it ended is not known, as birch found: the peer that ran it died\. It is not repeated\./,
+  );
+  assert.match(
+    told(record("alder", "lost", { ...lost, reason: "chosen and gone" })).why,
+    /alder was to run it; whether it started it is not known/,
+  );
+});
+
+test("a tick about which nothing is known yet, or whose claim was taken back, is pending", () => {
+  assert.equal(told().state, "pending");
+  assert.equal(told(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
+});

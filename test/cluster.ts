@@ -270,9 +270,12 @@ export class RunningPeer {
       return await send(new URL(target, this.ready.http), method, payload, sent, this.#site.apiSocket);
     } catch (cause) {
       const what = `${this.started.hasEnded ? "has ended" : "does not answer"} (${method} ${target})`;
-      const lastWords = this.started.said.slice(-lastWordsLength);
-      throw new Error(`${this.name} ${what}; its last words:\n${lastWords}`, { cause });
+      throw new Error(`${this.name} ${what}\n${this.lastWords}`, { cause });
     }
+  }
+
+  get lastWords(): string {
+    return `${this.name}'s last words:\n${this.started.said.slice(-lastWordsLength)}`;
   }
 
   /** One call that must succeed; its body. */
@@ -404,12 +407,17 @@ export async function untilMembers(
   limitMs = 30_000,
 ): Promise<void> {
   await Promise.all(
-    peers.map((peer) =>
-      until(`${peer.name} sees ${count} members alive and is ready`, limitMs, async () => {
+    peers.map(async (peer) => {
+      let seen = "";
+      const look = async () => {
         const members = await items<PeerItem>(peer, "/v1/peers");
-        const ready = await peer.call("GET", "/readyz");
+        const ready = await peer.call("GET", "/readyz?verbose");
+        seen = `${members.map(({ name, state }) => `${name} ${state}`).join(", ")}; ${ready.text}`;
         return members.filter((member) => member.state === "alive").length === count && ready.status === 200;
-      }),
-    ),
+      };
+      await until(`${peer.name} sees ${count} members alive and is ready`, limitMs, look).catch((cause) => {
+        throw new Error(`${peer.name} sees ${seen}\n${peer.lastWords}`, { cause });
+      });
+    }),
   );
 }

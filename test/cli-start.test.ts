@@ -94,14 +94,11 @@ describe("the cluster key of a peer that starts", () => {
     );
   });
 
-  test("comes from the file that --cluster-key names, which is left where it is", () => {
-    const clusterKey = file("key", formatClusterKey(otherKey));
-    assert.deepEqual(chooseKey({ ...nothing, clusterKey }, kept, generate), {
-      ...given,
-      key: otherKey,
-      keep: false,
-      addresses: [],
-    });
+  test("comes from the file that --cluster-key names, and the folder keeps a copy", () => {
+    const clusterKey = file("key", formatClusterKey(key));
+    const expected = { ...given, key, addresses: [] };
+    assert.deepEqual(chooseKey({ ...nothing, clusterKey }, fresh, generate), { ...expected, keep: true });
+    assert.deepEqual(chooseKey({ ...nothing, clusterKey }, kept, generate), { ...expected, keep: false });
   });
 
   test("is never made for a peer that was told of a mesh, or whose folder belonged to one", () => {
@@ -122,9 +119,13 @@ describe("the cluster key of a peer that starts", () => {
       () => chooseKey(foreign, kept, generate),
       refused("BAD_KEY", /DATA\/cluster\.key belongs to another mesh/),
     );
-    const clusterKey = file("key", formatClusterKey(key));
+    const clusterKey = file("foreign", formatClusterKey(otherKey));
     assert.throws(
-      () => chooseKey({ ...foreign, clusterKey }, fresh, generate),
+      () => chooseKey({ ...nothing, clusterKey }, kept, generate),
+      refused("BAD_KEY", /another mesh than --cluster-key/),
+    );
+    assert.throws(
+      () => chooseKey({ ...nothing, join, clusterKey }, fresh, generate),
       refused("BAD_KEY", /different keys/),
     );
   });

@@ -1,9 +1,10 @@
 /**
  * Which mesh a peer belongs to: the cluster key that it starts with, and the addresses that came with it.
  *
- * In this order: the file that `--cluster-key` names, the join string, the key in the data folder. Only a folder that
- * is new, and for which nothing names a mesh, gets a key of its own: a peer that was meant to join another and makes
- * a mesh for itself would run every job a second time.
+ * The file that `--cluster-key` names, the join string, or the key in the data folder; what is given once is kept
+ * there. Only a folder that is new, and for which nothing names a mesh, gets a key of its own: a peer that was meant to
+ * join another and makes a mesh for itself would run every job a second time. And a folder stays with its mesh, for
+ * its jobs would be poured into the other one.
  */
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
@@ -39,30 +40,28 @@ export function chooseKey(
   kept: KeptKey,
   generate: () => Uint8Array,
 ): Membership {
-  const join = config.join === undefined ? undefined : readJoin(config.join);
-  const addresses = join?.addresses ?? [];
-  if (config.clusterKey !== undefined) {
-    const text = readKeyFile(config.clusterKey);
-    const key = readKey(config.clusterKey, text);
-    if (join !== undefined && !sameKey(key, join.key)) {
-      throw new CicadaError(
-        "BAD_KEY",
-        `${config.clusterKey} and --join hold different keys; give one of them`,
-      );
-    }
-    return { key, founded: false, founder: founderIn(text), keep: false, addresses };
-  }
-  const founder = founderIn(kept.text ?? "");
-  const own = kept.text === undefined ? undefined : readKey(kept.file, kept.text);
-  if (join !== undefined) {
-    if (own === undefined || sameKey(own, join.key))
-      return { key: join.key, founded: false, founder, keep: own === undefined, addresses };
+  const given = givenKey(config);
+  const own =
+    kept.text === undefined
+      ? undefined
+      : { key: readKey(kept.file, kept.text), founder: founderIn(kept.text), addresses: [], flag: "" };
+  if (given !== undefined && own !== undefined && !sameKey(given.key, own.key)) {
     throw new CicadaError(
       "BAD_KEY",
-      `${kept.file} belongs to another mesh than --join; give a folder of its own with --data, or move that file away`,
+      `${kept.file} belongs to another mesh than ${given.flag}; give a folder of its own with --data, or move that file away`,
     );
   }
-  if (own !== undefined) return { key: own, founded: false, founder, keep: false, addresses };
+  const known = given ?? own;
+  if (known !== undefined) {
+    const { key, addresses } = known;
+    return {
+      key,
+      founded: false,
+      founder: known.founder ?? own?.founder,
+      keep: own === undefined,
+      addresses,
+    };
+  }
   if (config.bootstrap.length > 0) {
     throw new CicadaError(
       "BAD_KEY",
@@ -70,9 +69,35 @@ export function chooseKey(
     );
   }
   if (kept.used) {
-    throw new CicadaError("BAD_KEY", `${kept.file} is gone, and this folder belonged to a mesh; put it back`);
+    throw new CicadaError(
+      "BAD_KEY",
+      `${kept.file} is gone, and this folder belonged to a mesh; put it back, or give its key with --join or --cluster-key`,
+    );
   }
-  return { key: generate(), founded: true, founder, keep: true, addresses };
+  return { key: generate(), founded: true, founder: undefined, keep: true, addresses: [] };
+}
+
+interface KnownKey {
+  key: Uint8Array;
+  founder: PeerId | undefined;
+  addresses: readonly string[];
+  /** What gave it, for the complaint. */
+  flag: string;
+}
+
+/** The key that the settings name; undefined when they name none. */
+function givenKey({ join: joinText, clusterKey }: Pick<Config, "join" | "clusterKey">): KnownKey | undefined {
+  const join = joinText === undefined ? undefined : readJoin(joinText);
+  const addresses = join?.addresses ?? [];
+  if (clusterKey === undefined) {
+    return join === undefined ? undefined : { key: join.key, founder: undefined, addresses, flag: "--join" };
+  }
+  const text = readKeyFile(clusterKey);
+  const key = readKey(clusterKey, text);
+  if (join !== undefined && !sameKey(key, join.key)) {
+    throw new CicadaError("BAD_KEY", `${clusterKey} and --join hold different keys; give one of them`);
+  }
+  return { key, founder: founderIn(text), addresses, flag: "--cluster-key" };
 }
 
 /** The string itself, or a file that holds it (alone, or with the words around it that `peers invite` prints). */

@@ -1,0 +1,39 @@
+/**
+ * The seed hunt of the tests: simulated hours with faults until the time is up, two at a time, and then the verdict.
+ * CICADA_SEED_MINUTES says how long (4 minutes when not set); at least 30 hours are run however long they take.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runSeeds, type SeedSummary } from "../bench/seed-pool.ts";
+import { failedSeeds } from "./seeds.ts";
+
+const minutes = Number(process.env["CICADA_SEED_MINUTES"] ?? 4);
+const seedsAtLeast = 30;
+const workers = 2;
+const hourOf = { peers: 5, jobs: 50, hours: 1, faults: "swarm" } as const;
+
+test(
+  "five peers keep every promise through simulated hours of kills, pauses, splits and wrong clocks",
+  { timeout: 30 * 60_000 },
+  async (t) => {
+    const until = performance.now() + minutes * 60_000;
+    const known = failedSeeds.map(({ seed }) => seed);
+    let given = 0;
+    const next = () => {
+      if (given >= seedsAtLeast && performance.now() > until) return undefined;
+      const seed = known[given] ?? `test-${given - known.length + 1}`;
+      given++;
+      return { ...hourOf, seed };
+    };
+    const summaries: SeedSummary[] = [];
+    await runSeeds(workers, next, (summary) => summaries.push(summary));
+    const starts = summaries.reduce((sum, summary) => sum + summary.starts, 0);
+    t.diagnostic(`${summaries.length} seeds × 1 h, ${starts} starts`);
+    assert.ok(summaries.length >= seedsAtLeast, `only ${summaries.length} seeds were run`);
+    assert.ok(starts > summaries.length * 1_000, `only ${starts} starts: the worlds were idle`);
+    const failed = summaries.flatMap(({ seed, breaches: [first] }) =>
+      first === undefined ? [] : [`seed ${seed}: ${first.rule} ${first.what}`],
+    );
+    assert.deepEqual(failed, [], "replay one with: npm run sim -- --seed N --trace");
+  },
+);

@@ -56,7 +56,8 @@ type MakeWorld = (options: WorldOptions) => Promise<MeshWorld>;
 const threeByOne: WorldOptions = { named: [[], [0], [0]] };
 
 export function meshContract(name: string, makeWorld: MakeWorld): void {
-  describe(`the ${name} mesh`, () => {
+  // Most of a case is waiting, so some go side by side.
+  describe(`the ${name} mesh`, { concurrency: 4 }, () => {
     for (const { title, options, run } of [...findingCases, ...messageCases, ...leavingCases]) {
       test(title, async () => {
         const world = await makeWorld(options);
@@ -255,7 +256,7 @@ const messageCases: Case[] = [
 
 const leavingCases: Case[] = [
   {
-    title: "the death of a process is told by a reset, then by its host refusing twice within 1.5 s",
+    title: "the death of a process is told by a reset, then by its host refusing twice within 2.5 s",
     options: { ...threeByOne, mortal: [2] },
     run: async (world) => {
       await fullMesh(world);
@@ -264,7 +265,7 @@ const leavingCases: Case[] = [
       await world.until(
         "both know",
         () => [first, second].every((peer) => refusals(peer, dead).length >= 2),
-        1_500,
+        2_500,
       );
       for (const peer of [first, second]) {
         assert.deepEqual(downs(peer, dead), ["reset"]);

@@ -191,6 +191,8 @@ describe("finding", () => {
       const first = await open();
       await assert.rejects(open({ listen: at127(Number(portOf(first.mesh))) }), isError("PORT_IN_USE"));
       await assert.rejects(open({ bootstrap: ["not an address"] }), isError("USAGE"));
+      await assert.rejects(open({ listen: ["0.0.0.0:7401"] }), isError("USAGE"));
+      await assert.rejects(open({ listen: ["/ip4/192.0.2.1/tcp/0"] }), isError("USAGE"));
       await assert.rejects(open({ peerKey: new Uint8Array(3) }), isError("BAD_KEY"));
     }));
 });

@@ -6,30 +6,38 @@
  * is said. This file ties them together and is the door that ports.ts describes.
  */
 import type { Connection, Stream } from "@libp2p/interface";
-import { multiaddr } from "@multiformats/multiaddr";
 import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
-import { messageCapBytes, protocols, type Protocol, type Topic } from "../schema/message.ts";
+import type { Protocol, Topic } from "../schema/message.ts";
 import { clusterFingerprint, peerIdOf } from "./keys.ts";
 import {
-  hostOf,
   joinAddress,
   type NamedAddress,
   parseAddress,
   sortForDialling,
   splitAddress,
+  withoutPeer,
 } from "./mesh/addresses.ts";
 import { AddressBook } from "./mesh/book.ts";
 import { Counters } from "./mesh/counters.ts";
-import { Dialler, type DialOutcome } from "./mesh/dialler.ts";
-import { FrameReader } from "./mesh/frames.ts";
+import { dialAddress, type DialOutcome } from "./mesh/dial.ts";
+import { Dialler } from "./mesh/dialler.ts";
+import { Directory, type Hello } from "./mesh/directory.ts";
+import { Goodbyes } from "./mesh/goodbye.ts";
 import { Gossip } from "./mesh/gossip.ts";
-import { addressesCap, decodeGreeting, encodeGreeting, type Greeting } from "./mesh/greeting.ts";
-import { createHost, type Host, startHost, streamWindowBytes } from "./mesh/host.ts";
+import { decodeGreeting, encodeGreeting, type Greeting } from "./mesh/greeting.ts";
+import { createHost, type Host, startHost } from "./mesh/host.ts";
 import { type Line, Links } from "./mesh/links.ts";
-import { Outgoing, type QueueLimit } from "./mesh/outgoing.ts";
 import { Refusals } from "./mesh/refusals.ts";
+import {
+  inboundStreamsCap,
+  protocolName,
+  readFrames,
+  sendOver,
+  type StreamProtocol,
+  streamProtocols,
+} from "./mesh/streams.ts";
 
 export interface MeshOptions {
   peerKey: Uint8Array;
@@ -66,16 +74,6 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   return mesh;
 }
 
-const protocolName = (protocol: Protocol | "peers") => `/cicada/${protocol}/1`;
-const allProtocols = ["peers", ...protocols] as const;
-/** Inbound streams of one protocol over one connection. One is in use; a second while it is being replaced. */
-const inboundStreamsCap = 4;
-
-/** Of heartbeats only the latest counts. The others are sequences: what comes after a gap is of no use. */
-const heartbeatQueue: QueueLimit = { frames: 3, bytes: 4 * messageCapBytes, drop: "oldest" };
-const sequenceQueue: QueueLimit = { frames: 4_096, bytes: 32 * messageCapBytes, drop: "newest" };
-
-const dialTimeoutMs = 3_000;
 const checkEveryMs = 1_000;
 /** A line over which nothing came for so long is asked for a sign of life. */
 const quietMs = 2_000;
@@ -88,12 +86,9 @@ const silentMs = 8_000;
 const stuckChecks = 10;
 /** A peer that takes a connection and never greets is not of this version, or hangs. */
 const greetWithinMs = 3_000;
-/** How long a greeted line waits for gossip to reach the other side before it counts as up without it. */
+/** How long a greeted line waits for gossip before it counts as up without it, and how often it looks. */
 const gossipGraceMs = 500;
-/** News of peers are collected for so long before they are passed on. */
-const newsDelayMs = 50;
-const rememberDelayMs = 100;
-const goodbyeTimeoutMs = 500;
+const gossipLookMs = 10;
 const stopTimeoutMs = 3_000;
 
 class Libp2pMesh implements RealMesh {
@@ -103,6 +98,7 @@ class Libp2pMesh implements RealMesh {
   private readonly refusals: Refusals;
   private readonly count: Counters;
   private readonly book: AddressBook;
+  private readonly directory: Directory;
   private readonly links: Links;
   private readonly dialler: Dialler;
   private readonly gossip: Gossip;
@@ -110,11 +106,8 @@ class Libp2pMesh implements RealMesh {
   private events: MeshEvents | undefined;
   private stopping = false;
   private readonly alarms = new Set<Cancel>();
-  private newsPlanned = false;
-  private rememberPlanned = false;
   private lastCheckAt = 0;
-  private goodbyesAwaited = new Set<PeerId>();
-  private goodbyesHeard: () => void = () => undefined;
+  private readonly goodbyes = new Goodbyes();
 
   constructor(
     options: MeshOptions,
@@ -153,6 +146,14 @@ class Libp2pMesh implements RealMesh {
       refused: (peer, times) => this.events?.redialRefused(peer, times),
       resolved: (address, peer) => this.book.name(peer, address),
     });
+    this.directory = new Directory(this.self, this.book, {
+      host,
+      log: options.log,
+      after: (ms, ring) => this.after(ms, ring),
+      remember: (addresses) => options.remember(addresses),
+      expect: (peer, news) => this.dialler.expect(peer, news),
+      passOn: (hello) => this.sayToAll(hello),
+    });
     this.enter(bootstrap);
   }
 
@@ -175,16 +176,10 @@ class Libp2pMesh implements RealMesh {
       queueMicrotask(() => this.links.closed(detail));
     });
     host.addEventListener("peer:discovery", ({ detail }) => {
-      for (const address of detail.multiaddrs) {
-        const found = splitAddress(
-          joinAddress(withoutPeer(address.toString()), detail.id.toString() as PeerId),
-        );
-        if (found?.peer === undefined || found.peer === this.self) continue;
-        this.book.recall([found]);
-        this.dialler.expect(found.peer, true);
-      }
+      const addresses = detail.multiaddrs.map((address) => address.toString());
+      this.directory.discover(detail.id.toString() as PeerId, addresses);
     });
-    for (const protocol of allProtocols) {
+    for (const protocol of streamProtocols) {
       // oxlint-disable-next-line no-await-in-loop -- before the start nothing is saved by haste
       await host.handle(
         protocolName(protocol),
@@ -193,10 +188,9 @@ class Libp2pMesh implements RealMesh {
       );
     }
     await startHost(host, this.options.listen);
-    this.gossip.start(
-      (from, topic, bytes) => this.events?.received(from, topic, bytes),
-      (peer) => this.subscriptionsChanged(peer),
-    );
+    this.gossip.start((from, topic, bytes) => {
+      if (!this.stopping) this.events?.received(from, topic, bytes);
+    });
   }
 
   start(events: MeshEvents): void {
@@ -206,7 +200,7 @@ class Libp2pMesh implements RealMesh {
     setImmediate(() => {
       if (this.stopping) return;
       this.dialler.start();
-      for (const line of this.links.all()) this.consider(line);
+      for (const line of this.links.all()) if (line.greeted) this.consider(line, 0);
     });
     this.lastCheckAt = this.now();
     this.after(checkEveryMs, () => this.check());
@@ -219,7 +213,7 @@ class Libp2pMesh implements RealMesh {
   send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
     const line = this.links.isUp(to) && !this.stopping ? this.links.currentLine(to) : undefined;
     if (line === undefined) this.count.add("mesh_frames_dropped");
-    else this.outgoing(line, protocol).send(bytes);
+    else sendOver(line, protocol, bytes, this.count);
   }
 
   known(): readonly PeerId[] {
@@ -231,7 +225,7 @@ class Libp2pMesh implements RealMesh {
   }
 
   addresses(): readonly string[] {
-    return this.ownAddresses().map((address) => joinAddress(address, this.self));
+    return this.directory.ownAddresses().map((address) => joinAddress(address, this.self));
   }
 
   counters(): Record<string, number> {
@@ -244,8 +238,8 @@ class Libp2pMesh implements RealMesh {
     this.dialler.stop();
     for (const cancel of this.alarms) cancel();
     this.alarms.clear();
-    this.options.remember(this.book.toRemember());
-    const closed = wasStopping ? Promise.resolve() : this.sayGoodbye().then(() => this.host.stop());
+    this.directory.remember();
+    const closed = wasStopping ? Promise.resolve() : this.leave();
     const limit = new Promise<void>((resolve) => {
       setTimeout(resolve, stopTimeoutMs).unref();
     });
@@ -258,6 +252,14 @@ class Libp2pMesh implements RealMesh {
         done();
       })
       .catch(() => undefined);
+  }
+
+  private async leave(): Promise<void> {
+    await this.goodbyes.say(this.links.upPeers(), (peer) => {
+      const line = this.links.currentLine(peer);
+      if (line !== undefined) this.say(line, { kind: "bye" });
+    });
+    await this.host.stop();
   }
 
   // ---------------------------------------------------------------------------------------------- links
@@ -273,21 +275,20 @@ class Libp2pMesh implements RealMesh {
   }
 
   private greet(line: Line): void {
-    this.say(line, this.hello());
+    this.say(line, this.directory.hello());
     this.after(greetWithinMs, () => {
       if (!line.greeted) line.connection.abort(new Error("no greeting came"));
     });
   }
 
-  /** Up when the other side has greeted and gossip reaches it; or, after a grace, without the latter. */
-  private consider(line: Line): void {
-    if (this.events === undefined || this.stopping || !line.greeted) return;
-    if (this.gossip.reaches(line.peer)) this.links.raise(line);
-  }
-
-  private subscriptionsChanged(peer: PeerId): void {
-    const line = this.links.currentLine(peer);
-    if (line !== undefined) this.consider(line);
+  /** Up when the other side has greeted and gossip flows both ways; or, after a grace, without the latter. */
+  private consider(line: Line, waitedMs: number): void {
+    if (this.events === undefined || this.stopping || this.links.isUp(line.peer)) return;
+    if (waitedMs >= gossipGraceMs || this.gossip.flows(line.peer, this.links.linesOf(line.peer))) {
+      this.links.raise(line);
+    } else {
+      this.after(gossipLookMs, () => this.consider(line, waitedMs + gossipLookMs));
+    }
   }
 
   private linkUp(peer: PeerId): void {
@@ -298,7 +299,7 @@ class Libp2pMesh implements RealMesh {
 
   private linkDown(peer: PeerId, why: "closed" | "reset"): void {
     this.gossip.forget(peer);
-    this.goodbyeHeard(peer);
+    this.goodbyes.answered(peer);
     if (this.stopping) return;
     this.options.log.debug("link lost", { peer, why });
     this.events?.linkDown(peer, why);
@@ -328,54 +329,17 @@ class Libp2pMesh implements RealMesh {
 
   // -------------------------------------------------------------------------------------------- streams
 
-  private outgoing(line: Line, protocol: Protocol | "peers"): Outgoing {
-    const known = line.outgoing.get(protocol);
-    if (known !== undefined) return known;
-    const made = new Outgoing(
-      () => line.connection.newStream(protocolName(protocol)),
-      protocol === "heartbeat" ? heartbeatQueue : sequenceQueue,
-      this.count,
-    );
-    line.outgoing.set(protocol, made);
-    return made;
-  }
-
-  private accept(stream: Stream, connection: Connection, protocol: Protocol | "peers"): void {
+  private accept(stream: Stream, connection: Connection, protocol: StreamProtocol): void {
     const line = this.links.lineOf(connection);
     if (line === undefined) {
       stream.abort(new Error("that connection is one too many"));
       return;
     }
-    // Everything is taken out of the stream at once; what comes before this listener is bounded by libp2p.
-    stream.maxReadBufferLength = streamWindowBytes;
-    const reader = new FrameReader();
-    let ended = false;
-    stream.addEventListener("message", ({ data }) => {
-      if (ended) return;
-      this.count.add("mesh_bytes_in", data.byteLength);
-      line.heardAt = this.now();
-      const frames = reader.read(data.subarray());
-      if (frames === undefined) {
-        ended = true;
-        this.count.add("mesh_frames_oversized");
-        stream.abort(new Error("a frame is too long"));
-        return;
-      }
-      this.count.add("mesh_frames_in", frames.length);
-      for (const frame of frames) this.heard(line, protocol, frame);
-    });
-    const end = () => {
-      if (!ended && reader.isTorn) this.count.add("mesh_frames_torn");
-      ended = true;
-    };
-    stream.addEventListener("close", end);
-    stream.addEventListener("remoteCloseWrite", () => {
-      end();
-      stream.close().catch(() => undefined);
-    });
+    readFrames(stream, this.count, (frame) => this.heard(line, protocol, frame));
   }
 
-  private heard(line: Line, protocol: Protocol | "peers", bytes: Uint8Array): void {
+  private heard(line: Line, protocol: StreamProtocol, bytes: Uint8Array): void {
+    line.heardAt = this.now();
     if (protocol !== "peers") {
       if (this.events === undefined || this.stopping) return;
       // Whoever speaks over a line has taken us in, even if its greeting is still on its way.
@@ -389,14 +353,10 @@ class Libp2pMesh implements RealMesh {
   }
 
   private say(line: Line, greeting: Greeting): void {
-    this.outgoing(line, "peers").send(encodeGreeting(greeting));
+    sendOver(line, "peers", encodeGreeting(greeting), this.count);
   }
 
-  // -------------------------------------------------------------------------------------- who is where
-
-  private hello(): Greeting {
-    return { kind: "hello", self: this.book.ownEntry(this.ownAddresses()), others: this.book.others() };
-  }
+  // -------------------------------------------------------------------------------------- greetings, dials
 
   private greeted(line: Line, greeting: Greeting): void {
     switch (greeting.kind) {
@@ -414,104 +374,32 @@ class Libp2pMesh implements RealMesh {
         this.say(line, { kind: "bye-heard" });
         return;
       case "bye-heard":
-        this.goodbyeHeard(line.peer);
+        this.goodbyes.answered(line.peer);
     }
   }
 
-  private learn(line: Line, { self, others }: Greeting & { kind: "hello" }): void {
-    let isNews = this.book.hearFromItself(self);
-    const reached = withoutPeer(line.connection.remoteAddr.toString());
-    const isProof =
-      line.connection.direction === "outbound"
-        ? this.book.prove(line.peer, { dialled: reached })
-        : this.book.prove(line.peer, { host: hostOf(reached) });
-    for (const one of others) {
-      if (!this.book.hearFromAnother(one)) continue;
-      isNews = true;
-      if (one.peer !== this.self) this.dialler.expect(one.peer, true);
-    }
-    this.dialler.expect(line.peer, false);
-    if (isNews) this.passOnNews();
-    if (isNews || isProof) this.planRemember();
-    if (!line.greeted) {
-      this.links.greet(line);
-      this.after(gossipGraceMs, () => {
-        if (this.events !== undefined) this.links.raise(line);
-      });
-    }
-    this.consider(line);
+  private learn(line: Line, hello: Hello): void {
+    this.directory.learn(line, hello);
+    if (line.greeted) return;
+    this.links.greet(line);
+    this.consider(line, 0);
   }
 
-  private passOnNews(): void {
-    if (this.newsPlanned) return;
-    this.newsPlanned = true;
-    this.after(newsDelayMs, () => {
-      this.newsPlanned = false;
-      const hello = this.hello();
-      for (const peer of this.links.upPeers()) {
-        const line = this.links.currentLine(peer);
-        if (line !== undefined) this.say(line, hello);
-      }
-    });
-  }
-
-  private planRemember(): void {
-    if (this.rememberPlanned) return;
-    this.rememberPlanned = true;
-    this.after(rememberDelayMs, () => {
-      this.rememberPlanned = false;
-      this.options.remember(this.book.toRemember());
-    });
-  }
-
-  private ownAddresses(): string[] {
-    const all = this.host.getMultiaddrs().map((address) => withoutPeer(address.toString()));
-    return sortForDialling([...new Set(all)]).slice(0, addressesCap);
+  /** Also to those that are not up yet: what they were told when they came may be old by now. */
+  private sayToAll(greeting: Greeting): void {
+    for (const line of this.links.all()) this.say(line, greeting);
   }
 
   private async dial(address: string, peer: PeerId | undefined): Promise<DialOutcome> {
     if (this.stopping) return "failed";
     this.count.add("mesh_dials");
-    try {
-      const target = multiaddr(peer === undefined ? address : joinAddress(address, peer));
-      await this.host.dial(target, { signal: AbortSignal.timeout(dialTimeoutMs) });
-      return "linked";
-    } catch (error) {
+    const outcome = await dialAddress(this.host, address, peer);
+    if (outcome === "turned-away") this.refusals.turnedAway(address);
+    if (outcome !== "linked") {
       this.count.add("mesh_dials_failed");
-      return this.dialFailure(address, error);
+      this.options.log.debug("a dial failed", { address, outcome });
     }
-  }
-
-  private dialFailure(address: string, error: unknown): DialOutcome {
-    const { name, message } = error instanceof Error ? error : { name: "", message: String(error) };
-    if (name === "InvalidPeerIdError") return "self";
-    if (error instanceof Error && "code" in error && error.code === "ECONNREFUSED") return "refused";
-    if (name === "EncryptionFailedError" && message.includes("Protocol selection failed")) {
-      this.refusals.turnedAway(address);
-    }
-    this.options.log.debug("a dial failed", { address, why: message });
-    return "failed";
-  }
-
-  // ---------------------------------------------------------------------------------------------- end
-
-  /** Resolves when all linked peers have understood, or a short time has passed. */
-  private sayGoodbye(): Promise<void> {
-    const lines = this.links.upPeers().map((peer) => this.links.currentLine(peer));
-    for (const line of lines) {
-      if (line === undefined) continue;
-      this.goodbyesAwaited.add(line.peer);
-      this.say(line, { kind: "bye" });
-    }
-    if (this.goodbyesAwaited.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.goodbyesHeard = resolve;
-      setTimeout(resolve, goodbyeTimeoutMs).unref();
-    });
-  }
-
-  private goodbyeHeard(peer: PeerId): void {
-    if (this.goodbyesAwaited.delete(peer) && this.goodbyesAwaited.size === 0) this.goodbyesHeard();
+    return outcome;
   }
 
   private now(): number {
@@ -526,8 +414,4 @@ class Libp2pMesh implements RealMesh {
     });
     this.alarms.add(cancel);
   }
-}
-
-function withoutPeer(address: string): string {
-  return address.split("/p2p/")[0] ?? address;
 }

@@ -53,6 +53,10 @@ export function joinAddress(address: string, peer: PeerId): string {
   return `${address}/p2p/${peer}`;
 }
 
+export function withoutPeer(address: string): string {
+  return address.split("/p2p/")[0] ?? address;
+}
+
 /** True for the id of an Ed25519 peer: all others are no peers of ours. */
 export function isPeerId(text: unknown): text is PeerId {
   if (typeof text !== "string" || text.length > 128) return false;

@@ -7,6 +7,7 @@
  */
 import type { Cancel, Clock, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { DialOutcome } from "./dial.ts";
 
 /** First wait after a failure; doubled each time. Two refusals must come well within a second of a death. */
 const firstWaitMs = 250;
@@ -25,9 +26,6 @@ export function redialWaitMs(failures: number, chance: number): number {
   const wait = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(failures - 1, 16));
   return wait * (0.8 + 0.4 * chance);
 }
-
-/** `self`: the address leads to this very peer; `refused`: the host says that nobody listens there. */
-export type DialOutcome = "linked" | "self" | "refused" | "failed";
 
 export interface DiallerDoors {
   clock: Clock;

@@ -5,7 +5,7 @@
  * the peer is linked but deaf. So every link is looked after: a missing stream is brought back by identifying the
  * peer again, which is what makes gossipsub open one.
  */
-import type { Connection } from "@libp2p/interface";
+import type { Stream } from "@libp2p/interface";
 import { assert } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { messageCapBytes, type Topic, topics } from "../../schema/message.ts";
@@ -29,10 +29,7 @@ export class Gossip {
     this.counters = counters;
   }
 
-  start(
-    received: (from: PeerId, topic: Topic, bytes: Uint8Array) => void,
-    subscriptionsChanged: (peer: PeerId) => void,
-  ): void {
+  start(received: (from: PeerId, topic: Topic, bytes: Uint8Array) => void): void {
     const { gossip } = this.host.services;
     gossip.addEventListener("message", ({ detail }) => {
       const topic = topicOf.get(detail.topic);
@@ -40,9 +37,6 @@ export class Gossip {
       this.counters.add("mesh_gossip_in");
       this.counters.add("mesh_gossip_bytes_in", detail.data.length);
       received(detail.from.toString() as PeerId, topic, detail.data);
-    });
-    gossip.addEventListener("subscription-change", ({ detail }) => {
-      subscriptionsChanged(detail.peerId.toString() as PeerId);
     });
     for (const topic of topics) gossip.subscribe(topicPrefix + topic);
   }
@@ -59,21 +53,14 @@ export class Gossip {
     if (recipients.length === 0) this.counters.add("mesh_gossip_lost");
   }
 
-  /** True when what is published now goes to this peer directly. */
-  reaches(peer: PeerId): boolean {
-    return topics.every((topic) =>
-      this.host.services.gossip
-        .getSubscribers(topicPrefix + topic)
-        .some((subscriber) => subscriber.toString() === peer),
-    );
+  /** True when what is published now goes to this peer directly: it has subscribed, and a stream leads to it. */
+  flows(peer: PeerId, lines: readonly Line[]): boolean {
+    return this.isSubscribed(peer) && hasOutbound(lines);
   }
 
   /** To be called about once a second with the lines of a linked peer. */
   check(peer: PeerId, lines: readonly Line[]): void {
-    const streams = (direction: "inbound" | "outbound") =>
-      lines.flatMap(({ connection }) => gossipStreams(connection, direction));
-    const isHeard = streams("outbound").some(({ writeStatus }) => writeStatus === "writable");
-    if (isHeard && this.reaches(peer)) {
+    if (this.flows(peer, lines)) {
       this.missing.delete(peer);
       return;
     }
@@ -82,12 +69,19 @@ export class Gossip {
     if (times % patience !== 0) return;
     this.counters.add("mesh_gossip_repaired");
     const connection = lines.at(-1)?.connection;
-    if (!isHeard && connection !== undefined) {
+    if (!hasOutbound(lines) && connection !== undefined) {
       this.host.services.identify.identify(connection).catch(() => undefined);
     } else {
       // It does not say what it subscribes to; it will when it opens its stream anew.
-      for (const stream of streams("inbound")) stream.abort(new Error("no subscriptions came"));
+      for (const stream of gossipStreams(lines, "inbound")) stream.abort(new Error("no subscriptions came"));
     }
+  }
+
+  private isSubscribed(peer: PeerId): boolean {
+    const { gossip } = this.host.services;
+    return topics.every((topic) =>
+      gossip.getSubscribers(topicPrefix + topic).some((subscriber) => subscriber.toString() === peer),
+    );
   }
 
   forget(peer: PeerId): void {
@@ -95,8 +89,12 @@ export class Gossip {
   }
 }
 
-function gossipStreams(connection: Connection, direction: "inbound" | "outbound") {
-  return connection.streams.filter(
-    (stream) => stream.direction === direction && stream.protocol.startsWith(streamPrefix),
-  );
+function hasOutbound(lines: readonly Line[]): boolean {
+  return gossipStreams(lines, "outbound").some(({ writeStatus }) => writeStatus === "writable");
+}
+
+function gossipStreams(lines: readonly Line[], direction: "inbound" | "outbound"): Stream[] {
+  return lines
+    .flatMap(({ connection }) => connection.streams)
+    .filter((stream) => stream.direction === direction && stream.protocol.startsWith(streamPrefix));
 }

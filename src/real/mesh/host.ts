@@ -11,6 +11,7 @@ import { mdns } from "@libp2p/mdns";
 import { ping, type Ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
+import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CicadaError } from "../../errors.ts";
 import { messageCapBytes } from "../../schema/message.ts";
@@ -43,11 +44,13 @@ const gossipPieceCapBytes = 16 * messageCapBytes;
 /** What may wait for one peer that reads too slowly, before its gossip stream is reset. */
 const gossipQueueCapBytes = 32 * messageCapBytes;
 
-/** Made and not started: the caller first attaches its listeners. */
+/** Made and not started: the caller first attaches its listeners. Throws BAD_KEY or USAGE. */
 export async function createHost(options: HostOptions): Promise<Host> {
+  const privateKey = parsePeerKey(options.peerKey);
+  for (const address of [...options.listen, ...options.announce]) checkMultiaddr(address);
   return createLibp2p({
     start: false,
-    privateKey: parsePeerKey(options.peerKey),
+    privateKey,
     nodeInfo: { name: "cicada", userAgent: "cicada" },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [tcp()],
@@ -116,6 +119,14 @@ function gossip(): ReturnType<typeof gossipsub> {
     maxOutboundBufferSize: gossipQueueCapBytes,
     scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0, appSpecificWeight: 0 },
   });
+}
+
+function checkMultiaddr(text: string): void {
+  try {
+    multiaddr(text);
+  } catch {
+    throw new CicadaError("USAGE", `${JSON.stringify(text)} is no multiaddr; one is /ip4/0.0.0.0/tcp/7401`);
+  }
 }
 
 function latin1(bytes: Uint8Array | undefined): string {

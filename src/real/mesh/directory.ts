@@ -1,0 +1,103 @@
+/**
+ * Keeps the address book up to date: learns from greetings, passes news on, and has it remembered on disk.
+ *
+ * News are collected for a moment first, so that a mesh that starts at once says each thing a few times and not
+ * for every pair of peers.
+ */
+import type { Log } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { hostOf, joinAddress, sortForDialling, splitAddress, withoutPeer } from "./addresses.ts";
+import type { AddressBook } from "./book.ts";
+import { addressesCap, type Greeting } from "./greeting.ts";
+import type { Host } from "./host.ts";
+import type { Line } from "./links.ts";
+
+const newsDelayMs = 50;
+const rememberDelayMs = 100;
+
+export type Hello = Greeting & { kind: "hello" };
+
+export interface DirectoryDoors {
+  host: Host;
+  log: Log;
+  after(ms: number, ring: () => void): void;
+  remember(addresses: readonly string[]): void;
+  /** a peer that should be there; `news`: just heard of, or said to be elsewhere now */
+  expect(peer: PeerId, news: boolean): void;
+  /** says it to all who are linked */
+  passOn(hello: Hello): void;
+}
+
+export class Directory {
+  private readonly self: PeerId;
+  private readonly book: AddressBook;
+  private readonly doors: DirectoryDoors;
+  private newsPlanned = false;
+  private rememberPlanned = false;
+
+  constructor(self: PeerId, book: AddressBook, doors: DirectoryDoors) {
+    this.self = self;
+    this.book = book;
+    this.doors = doors;
+  }
+
+  hello(): Hello {
+    return { kind: "hello", self: this.book.ownEntry(this.ownAddresses()), others: this.book.others() };
+  }
+
+  ownAddresses(): string[] {
+    const all = this.doors.host.getMultiaddrs().map((address) => withoutPeer(address.toString()));
+    return sortForDialling([...new Set(all)]).slice(0, addressesCap);
+  }
+
+  learn({ connection, peer }: Line, { self, others }: Hello): void {
+    let isNews = this.book.hearFromItself(self);
+    const reached = withoutPeer(connection.remoteAddr.toString());
+    const isProof = this.book.prove(
+      peer,
+      connection.direction === "outbound" ? { dialled: reached } : { host: hostOf(reached) },
+    );
+    for (const one of others) {
+      if (!this.book.hearFromAnother(one)) continue;
+      isNews = true;
+      if (one.peer !== this.self) this.doors.expect(one.peer, true);
+    }
+    this.doors.expect(peer, false);
+    if (isNews) this.planNews();
+    if (isNews || isProof) this.planRemember();
+  }
+
+  /** Found on the LAN. */
+  discover(peer: PeerId, addresses: readonly string[]): void {
+    const found = addresses.map((address) => splitAddress(joinAddress(withoutPeer(address), peer)));
+    this.book.recall(found.filter((address) => address !== undefined));
+    if (peer !== this.self) this.doors.expect(peer, true);
+  }
+
+  remember(): void {
+    try {
+      this.doors.remember(this.book.toRemember());
+    } catch (error) {
+      // At worst the next start needs a named address; nothing stops now.
+      this.doors.log.warn("the peers' addresses could not be kept", { why: String(error) });
+    }
+  }
+
+  private planNews(): void {
+    if (this.newsPlanned) return;
+    this.newsPlanned = true;
+    this.doors.after(newsDelayMs, () => {
+      this.newsPlanned = false;
+      this.doors.passOn(this.hello());
+    });
+  }
+
+  private planRemember(): void {
+    if (this.rememberPlanned) return;
+    this.rememberPlanned = true;
+    this.doors.after(rememberDelayMs, () => {
+      this.rememberPlanned = false;
+      this.remember();
+    });
+  }
+}

@@ -4,7 +4,7 @@
  * Records lie in buckets of 5 minutes by the instant of their tick. A bucket's digest is the exclusive-or of the
  * digests of what it holds, so it can be kept up to date one record at a time and in any order.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { instantOf } from "../schema/ids.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import { recordKey } from "./records.ts";
@@ -17,11 +17,18 @@ export function bucketOf(thing: RunRecord | AskedOrder): number {
   return Math.floor(instantOf(thing.tick) / bucketMs);
 }
 
+/** What has been computed once; a record never changes, it is only followed by another. */
+const known = new WeakMap<RunRecord | AskedOrder, string>();
+
 /** 16 hex digits. The signature stands for the content: two writings of one record differ in it. */
 export function digestOf(thing: RunRecord | AskedOrder): string {
+  const before = known.get(thing);
+  if (before !== undefined) return before;
   const text =
     "signature" in thing ? `r${recordKey(thing)}${thing.signature}` : `o${thing.job}@${thing.tick}`;
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+  const digest = hash("sha256", text).slice(0, 16);
+  known.set(thing, digest);
+  return digest;
 }
 
 /** Puts a digest into another, or takes it out again: the same operation. Both 16 hex digits. */

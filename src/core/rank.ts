@@ -6,7 +6,7 @@
  * The key is hashed once with SHA-256; each member's id was hashed when the member became known, so that one rank
  * costs an integer mix per member. Raw FNV-1a instead of the mix is badly skewed.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { JobId, PeerId, TickId } from "../schema/ids.ts";
 
 /** Members with their hashes, in order of id, made once per change of membership. */
@@ -16,7 +16,7 @@ export interface Roll {
 }
 
 function hash32(text: string): number {
-  return createHash("sha256").update(text).digest().readUInt32LE(0);
+  return hash("sha256", text, "buffer").readUInt32LE(0);
 }
 
 export function rollOf(members: Iterable<PeerId>): Roll {

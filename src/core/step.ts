@@ -3,7 +3,7 @@
  * same order; nothing outside `state` is read or touched. This file is the only branching point: it takes the event
  * to whom it concerns, then looks at what has come due or was touched, then says when to be woken.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { never } from "../errors.ts";
 import type { AskedOrder } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
@@ -252,7 +252,7 @@ function sendHeartbeat(
 function openDigest(state: State, peer: PeerId): { count: number; digest: string } {
   const keys = state.ledger.openOn(peer).map((record) => `${orderKeyOf(record)} ${record.state}`);
   if (keys.length === 0) return { count: 0, digest: "" };
-  const digest = createHash("sha256").update(keys.toSorted().join("\n")).digest("hex").slice(0, 16);
+  const digest = hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
   return { count: keys.length, digest };
 }
 

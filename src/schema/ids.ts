@@ -64,9 +64,23 @@ export function tickAt(instant: number): TickId {
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+/** The number that two digits make; asked for so often that Date.parse would be felt. */
+function digits(text: string, at: number): number {
+  return text.charCodeAt(at) * 10 + text.charCodeAt(at + 1) - "0".charCodeAt(0) * 11;
+}
+
 /** The instant (ms) of a tick: of a manual one, the time in its ULID. */
 export function instantOf(tick: TickId): number {
-  if (!tick.startsWith("manual-")) return Date.parse(tick);
+  if (!tick.startsWith("manual-")) {
+    return Date.UTC(
+      digits(tick, 0) * 100 + digits(tick, 2),
+      digits(tick, 5) - 1,
+      digits(tick, 8),
+      digits(tick, 11),
+      digits(tick, 14),
+      digits(tick, 17),
+    );
+  }
   let instant = 0;
   for (const letter of tick.slice("manual-".length, "manual-".length + 10)) {
     instant = instant * 32 + crockford.indexOf(letter);

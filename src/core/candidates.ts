@@ -9,10 +9,10 @@ import type { PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../schema/vote.ts";
 import { claim, isFull } from "./claims.ts";
 import { inSight } from "./members.ts";
-import { hearReply, majorityOf, stand, type Candidacy, type Reply } from "./paxos.ts";
+import { hearReply, majorityOf, stand, type Reply } from "./paxos.ts";
 import type { Plan } from "./plan.ts";
 import { epochAt, epochLeadMs } from "./roster.ts";
-import { emit, lookAgain, note, type Order, type State } from "./state.ts";
+import { emit, lookAgain, note, type Election, type Order, type State } from "./state.ts";
 import { hearBallots, rosterDecision } from "./voting.ts";
 
 /** A try that has led nowhere by then is given up. */
@@ -20,18 +20,6 @@ const tryMs = 1_000;
 /** Between tries, growing with the rank, so that two candidates don't outbid each other for ever. */
 const againMs = 300;
 const ballotsPerMessage = 512;
-
-/** One decision that this peer stands for. */
-export interface Standing {
-  readonly decision: string;
-  readonly epoch: Epoch;
-  readonly instant: number;
-  readonly order: Order | undefined;
-  readonly candidacy: Candidacy<string>;
-  readonly untilMono: number;
-  /** by voter, over the epoch that is being chosen */
-  readonly signatures: Record<string, string>;
-}
 
 /** True when this peer hears more than half of the epoch's voters, itself counted. */
 export function hearsMajority(state: State, epoch: Epoch): boolean {
@@ -41,24 +29,24 @@ export function hearsMajority(state: State, epoch: Epoch): boolean {
 
 function standFor(
   state: State,
-  standing: Omit<Standing, "candidacy" | "untilMono" | "signatures">,
+  election: Omit<Election, "candidacy" | "untilMono" | "signatures">,
   value: string,
 ): void {
   const ballot = { round: ++state.round, peer: state.settings.self, life: state.settings.incarnation };
-  const candidacy = stand(standing.epoch.voters, ballot, value);
-  state.candidacies.set(standing.decision, {
-    ...standing,
+  const candidacy = stand(election.epoch.voters, ballot, value);
+  state.elections.set(election.decision, {
+    ...election,
     candidacy,
     untilMono: state.now.mono + tryMs,
     signatures: {},
   });
-  ballotToAll(state, standing.decision, undefined);
+  ballotToAll(state, election.decision, undefined);
 }
 
 function ballotToAll(state: State, decision: string, value: string | undefined): void {
-  const standing = state.candidacies.get(decision);
-  if (standing === undefined) return;
-  const { epoch, instant, candidacy } = standing;
+  const election = state.elections.get(decision);
+  if (election === undefined) return;
+  const { epoch, instant, candidacy } = election;
   const item: BallotItem = {
     decision,
     epoch: epoch.number,
@@ -95,15 +83,15 @@ export function flushBallots(state: State): void {
 
 export function hearReplies(state: State, from: PeerId, replies: readonly ReplyItem[]): void {
   for (const item of replies) {
-    const standing = state.candidacies.get(item.decision);
+    const election = state.elections.get(item.decision);
     const reply = replyOf(item);
-    if (standing === undefined || reply === undefined) continue;
-    if (item.signature !== undefined) standing.signatures[from] = item.signature;
-    const outcome = hearReply(standing.candidacy, from, reply);
-    const { outbid } = standing.candidacy;
+    if (election === undefined || reply === undefined) continue;
+    if (item.signature !== undefined) election.signatures[from] = item.signature;
+    const outcome = hearReply(election.candidacy, from, reply);
+    const { outbid } = election.candidacy;
     if (outbid !== undefined) state.round = Math.max(state.round, outbid.round);
     if (outcome.kind === "propose") ballotToAll(state, item.decision, outcome.value);
-    if (outcome.kind === "chosen") decided(state, standing, outcome.value);
+    if (outcome.kind === "chosen") decided(state, election, outcome.value);
   }
 }
 
@@ -120,11 +108,11 @@ function replyOf({ answer, ballot, accepted, promised }: ReplyItem): Reply<strin
   }
 }
 
-function decided(state: State, standing: Standing, value: string): void {
-  state.candidacies.delete(standing.decision);
-  const { order, epoch } = standing;
+function decided(state: State, election: Election, value: string): void {
+  state.elections.delete(election.decision);
+  const { order, epoch } = election;
   if (order === undefined) {
-    state.chosenEpochs.push({ last: epoch, value, signatures: standing.signatures });
+    state.chosenEpochs.push({ last: epoch, value, signatures: election.signatures });
     return;
   }
   order.chosen = value as PeerId;
@@ -154,11 +142,11 @@ export function lookForVoters(state: State, order: Order): void {
 
 /** A try is under way: gives it up when its time is over, and tries again a little later. */
 export function lookStanding(state: State, order: Order, rank: number): void {
-  const standing = state.candidacies.get(order.key);
-  if (standing !== undefined && state.now.mono < standing.untilMono) {
-    return lookAgain(state, order, state.now.wall + Math.ceil(standing.untilMono - state.now.mono));
+  const election = state.elections.get(order.key);
+  if (election !== undefined && state.now.mono < election.untilMono) {
+    return lookAgain(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
   }
-  state.candidacies.delete(order.key);
+  state.elections.delete(order.key);
   order.mine = { stage: "none" };
   emit(state, { kind: "count", name: "votes_without_result" });
   lookAgain(state, order, state.now.wall + againMs * (rank + 1));
@@ -188,7 +176,7 @@ export function hearChosen(state: State, decision: string, value: string): void 
   const order = state.orders.get(decision as Order["key"]);
   if (order === undefined || order.chosen !== undefined) return;
   order.chosen = value as PeerId;
-  state.candidacies.delete(decision);
+  state.elections.delete(decision);
   if (order.mine.stage === "standing") order.mine = { stage: "none" };
   state.touched.add(order);
 }
@@ -198,7 +186,7 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], from?: num
   const last = state.roster.chain.at(-1);
   if (last === undefined || !last.voters.includes(state.settings.self) || !hearsMajority(state, last)) return;
   const decision = rosterDecision(last.number + 1);
-  const known = state.candidacies.get(decision);
+  const known = state.elections.get(decision);
   if (known !== undefined && state.now.mono < known.untilMono) return;
   const beginning = from ?? Math.max(state.now.wall, state.roster.highestInstant) + epochLeadMs;
   note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });

@@ -63,6 +63,11 @@ export class Ledger {
     return this.#orders.get(order)?.values() ?? [];
   }
 
+  /** True while any record of the order is in memory. */
+  remembers(order: OrderKey): boolean {
+    return this.#orders.has(order);
+  }
+
   isSettled(job: JobId, tick: TickId): boolean {
     return this.#settled.get(job)?.has(markOf(tick)) ?? false;
   }

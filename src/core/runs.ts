@@ -146,8 +146,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
  */
 export function isDoubtful(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
-  for (const _known of state.ledger.of(orderKeyOf(record))) return false;
-  return true;
+  return !state.ledger.remembers(orderKeyOf(record));
 }
 
 const recentMs = 120_000;

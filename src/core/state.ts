@@ -6,7 +6,7 @@ import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
-import type { Standing } from "./candidates.ts";
+import type { Candidacy } from "./paxos.ts";
 import type { Effect } from "./events.ts";
 import { Heap } from "./heap.ts";
 import { Ledger } from "./ledger.ts";
@@ -147,6 +147,19 @@ export interface Roster {
   readonly seenVotes: Map<PeerId, number>;
 }
 
+/** One decision that this peer stands for. */
+export interface Election {
+  readonly decision: string;
+  readonly epoch: Epoch;
+  /** of the order's tick, ms; of an epoch, 0 */
+  readonly instant: number;
+  readonly order: Order | undefined;
+  readonly candidacy: Candidacy<string>;
+  readonly untilMono: number;
+  /** by voter, over the epoch that is being chosen */
+  readonly signatures: Record<string, string>;
+}
+
 export interface Settling {
   sinceMono: number;
   awaiting: Set<PeerId>;
@@ -197,7 +210,7 @@ export interface State {
   /** another process uses this peer's identity */
   twin: boolean;
   /** what this peer stands for, by decision */
-  readonly candidacies: Map<string, Standing>;
+  readonly elections: Map<string, Election>;
   /** of the highest ballot that this life has used or been outbid by */
   round: number;
   /** ballots of this step, by voter */
@@ -256,7 +269,7 @@ export function createState(settings: Settings): State {
       seenVotes: new Map(),
     },
     twin: false,
-    candidacies: new Map(),
+    elections: new Map(),
     round: 0,
     ballots: new Map(),
     ownReplies: [],

@@ -189,7 +189,7 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
     listen: config.listen,
     announce: config.announce,
     bootstrap: [...config.bootstrap, ...membership.addresses],
-    remembered: folder.addresses(),
+    remembered: rememberInvitation(folder, membership),
     remember: (addresses) => folder.rememberAddresses(addresses),
     mdns: config.mdns,
     clock,
@@ -198,6 +198,14 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   });
   opened.move();
   return { doors: { clock, random, keys, mesh, disk, executor, log }, mesh, membership, founder };
+}
+
+/** The addresses of the invitation outlive even a peer that is killed before the mesh has told it of others. */
+function rememberInvitation(folder: Folder, { addresses }: Membership): readonly string[] {
+  const known = folder.addresses();
+  const all = [...new Set([...known, ...addresses])];
+  if (all.length > known.length) folder.rememberAddresses(all);
+  return all;
 }
 
 function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {

@@ -93,7 +93,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const loaded = await load(bed, 0);
     assert.deepEqual(
       { ...loaded, meta: [...loaded.meta] },
-      { updates: [], records: [], orders: [], meta: [] },
+      { updates: [], records: [], orders: [], votes: [], meta: [] },
     );
   });
 

@@ -1,6 +1,7 @@
-/** The simulated mesh keeps the same contract as the real one. */
+/** The simulated mesh: the contract of every mesh, and what only cuts can show. */
 import assert from "node:assert/strict";
-import type { Mesh } from "../src/ports.ts";
+import { test } from "node:test";
+import type { Mesh, MeshEvents } from "../src/ports.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Fabric } from "../src/sim/mesh.ts";
 import { calmNetwork, Network } from "../src/sim/network.ts";
@@ -8,115 +9,183 @@ import { Process } from "../src/sim/process.ts";
 import { Queue } from "../src/sim/queue.ts";
 import { Dice } from "../src/sim/random.ts";
 import {
-  type ContractPeer,
   meshContract,
+  type ContractPeer,
   type MeshWorld,
   type Report,
   type WorldOptions,
 } from "./contract-mesh.ts";
 
-/** One step of simulated time between two looks at a condition. */
+const defaultLimitMs = 30_000;
 const stepMs = 5;
 
-class SimPeer implements ContractPeer {
+class SimMeshPeer implements ContractPeer {
   readonly id: PeerId;
   reports: Report[] = [];
   onReport: (report: Report) => void = () => undefined;
-  process: Process | undefined;
-  private door: Mesh | undefined;
+  process: Process;
+  mesh: Mesh;
+  private readonly queue: Queue;
+  private readonly fabric: Fabric;
 
-  constructor(id: PeerId) {
+  constructor(id: PeerId, queue: Queue, fabric: Fabric) {
     this.id = id;
+    this.queue = queue;
+    this.fabric = fabric;
+    [this.process, this.mesh] = this.live();
   }
 
-  get mesh(): Mesh {
-    assert.ok(this.door, "this peer is not running");
-    return this.door;
-  }
-
-  begin(process: Process, mesh: Mesh): void {
-    this.process = process;
-    this.door = mesh;
-    const reports: Report[] = [];
-    this.reports = reports;
-    const report = (one: Report) => {
-      reports.push(one);
-      this.onReport(one);
+  live(): [Process, Mesh] {
+    const process = new Process(this.id, this.queue);
+    this.reports = [];
+    const mesh = this.fabric.mesh(process);
+    const told = (report: Report) => {
+      this.reports.push(report);
+      this.onReport(report);
     };
-    mesh.start({
-      linkUp: (peer) => report({ kind: "up", peer }),
-      linkDown: (peer, why) => report({ kind: "down", peer, why }),
-      redialRefused: (peer, times) => report({ kind: "refused", peer, times }),
-      received: (from, channel, bytes) => report({ kind: "received", from, channel, bytes }),
-    });
+    const events: MeshEvents = {
+      linkUp: (peer) => told({ kind: "up", peer }),
+      linkDown: (peer, why) => told({ kind: "down", peer, why }),
+      redialRefused: (peer, times) => told({ kind: "refused", peer, times }),
+      received: (from, channel, bytes) => told({ kind: "received", from, channel, bytes }),
+    };
+    this.queue.after(0, process, () => mesh.start(events));
+    this.process = process;
+    this.mesh = mesh;
+    return [process, mesh];
   }
 }
 
-function makeSimWorld(options: WorldOptions): Promise<MeshWorld> {
-  const queue = new Queue();
-  const dice = new Dice("the mesh's contract");
-  const fabric = new Fabric(queue, new Network(calmNetwork, dice.fork("network")), dice.fork("mesh"));
-  // In the simulator any word is a peer id.
-  const peers = options.named.map((_, i) => new SimPeer(`peer-${i}` as PeerId));
-  const peer = (i: number): SimPeer => peers[i] ?? assert.fail(`no peer ${i}`);
-  const processOf = (i: number): Process => peer(i).process ?? assert.fail(`peer ${i} is not running`);
-  const begin = (i: number) => {
-    const process = new Process(peer(i).id, queue);
-    peer(i).begin(process, fabric.mesh(process));
-  };
-  for (const [i, named] of options.named.entries()) {
-    fabric.addHost(
-      peer(i).id,
-      named.map((other) => peer(other).id),
-    );
-  }
-  for (const i of peers.keys()) begin(i);
+class SimMeshWorld implements MeshWorld {
+  readonly queue = new Queue();
+  readonly network = new Network(calmNetwork, new Dice("network"));
+  readonly peers: SimMeshPeer[];
+  private readonly fabric = new Fabric(this.queue, this.network, new Dice("mesh"));
 
-  const until: MeshWorld["until"] = (what, condition, limitMs = 30_000) => {
-    const end = queue.now + limitMs;
-    while (!condition()) {
-      if (queue.now > end) assert.fail(`did not come within ${limitMs} ms: ${what}`);
-      queue.runUntil(queue.now + stepMs);
+  constructor(options: WorldOptions) {
+    const ids = options.named.map((_, index) => `peer-${index}` as PeerId);
+    for (const [index, named] of options.named.entries()) {
+      const id = ids[index];
+      if (id !== undefined)
+        this.fabric.addHost(
+          id,
+          ids.filter((_, other) => named.includes(other)),
+        );
     }
+    this.peers = ids.map((id) => new SimMeshPeer(id, this.queue, this.fabric));
+  }
+
+  until(what: string, condition: () => boolean, limitMs = defaultLimitMs): Promise<void> {
+    const until = this.queue.now + limitMs;
+    while (!condition() && this.queue.now < until) this.queue.runUntil(this.queue.now + stepMs);
+    return condition() ? Promise.resolve() : Promise.reject(new Error(`did not come: ${what}`));
+  }
+
+  pass(ms: number): Promise<void> {
+    this.queue.runUntil(this.queue.now + ms);
     return Promise.resolve();
-  };
-  const die = (i: number) => {
-    processOf(i).kill();
-    fabric.processDied(processOf(i), false);
-  };
-  return Promise.resolve({
-    peers,
-    until,
-    pass: (ms) => {
-      queue.runUntil(queue.now + ms);
-      return Promise.resolve();
-    },
-    kill: (i) => {
-      die(i);
-      return Promise.resolve();
-    },
-    pause: (i) => {
-      processOf(i).pause();
-      fabric.processPaused(processOf(i));
-    },
-    resume: (i) => {
-      processOf(i).resume();
-      fabric.processPaused(processOf(i));
-    },
-    stop: async (i) => {
-      let isStopped = false;
-      peer(i).mesh.stop(() => {
-        isStopped = true;
-      });
-      await until("it has stopped", () => isStopped);
-      die(i);
-    },
-    restart: (i) => {
-      begin(i);
-      return Promise.resolve();
-    },
-    close: () => Promise.resolve(),
-  });
+  }
+
+  kill(index: number): Promise<void> {
+    const peer = this.peer(index);
+    peer.process.kill();
+    this.fabric.processDied(peer.process, false);
+    return Promise.resolve();
+  }
+
+  pause(index: number): void {
+    const peer = this.peer(index);
+    peer.process.pause();
+    this.fabric.processPaused(peer.process);
+  }
+
+  resume(index: number): void {
+    const peer = this.peer(index);
+    peer.process.resume();
+    this.fabric.processPaused(peer.process);
+  }
+
+  async stop(index: number): Promise<void> {
+    const peer = this.peer(index);
+    let stopped = false;
+    peer.mesh.stop(() => {
+      stopped = true;
+    });
+    await this.until("it stopped", () => stopped);
+    peer.process.kill();
+    this.fabric.processDied(peer.process, false);
+  }
+
+  restart(index: number): Promise<void> {
+    this.peer(index).live();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  peer(index: number): SimMeshPeer {
+    const peer = this.peers[index];
+    assert.ok(peer !== undefined);
+    return peer;
+  }
 }
 
-meshContract("simulated", makeSimWorld);
+meshContract("simulated", (options) => Promise.resolve(new SimMeshWorld(options)));
+
+function upDown(peer: SimMeshPeer): string[] {
+  return peer.reports.flatMap((report) =>
+    report.kind === "up" || report.kind === "down" ? [report.kind] : [],
+  );
+}
+
+test("a cut is silent at first; both ends give the link up by themselves, and link again when it heals", async () => {
+  const world = new SimMeshWorld({ named: [[], [0]] });
+  const [a, b] = [world.peer(0), world.peer(1)];
+  await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
+  world.network.cut(a.id, b.id);
+  world.network.cut(b.id, a.id);
+  await world.pass(3_000);
+  assert.deepEqual([upDown(a), upDown(b)], [["up"], ["up"]]);
+  await world.until("both gave up", () => upDown(a).length === 2 && upDown(b).length === 2, 5_000);
+  assert.ok(a.reports.every(({ kind }) => kind !== "refused"));
+  world.network.mend(a.id, b.id);
+  world.network.mend(b.id, a.id);
+  await world.until("linked again", () => upDown(a).length === 3 && upDown(b).length === 3, 10_000);
+});
+
+test("what is sent into a cut that heals soon arrives late and in order", async () => {
+  const world = new SimMeshWorld({ named: [[], [0]] });
+  const [a, b] = [world.peer(0), world.peer(1)];
+  await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
+  world.network.cut(a.id, b.id);
+  for (const word of ["one", "two", "three"]) a.mesh.send(b.id, "sync", new TextEncoder().encode(word));
+  await world.pass(1_000);
+  const words = () =>
+    b.reports.flatMap((report) =>
+      report.kind === "received" ? [new TextDecoder().decode(report.bytes)] : [],
+    );
+  assert.deepEqual(words(), []);
+  world.network.mend(a.id, b.id);
+  await world.until("all came", () => words().length === 3, 3_000);
+  assert.deepEqual(words(), ["one", "two", "three"]);
+});
+
+test("gossip goes round a cut by a third peer", async () => {
+  const world = new SimMeshWorld({ named: [[], [0], [0]] });
+  await world.until("linked", () => world.peers.every((peer) => upDown(peer).length === 2));
+  await world.pass(2_000);
+  const [a, b] = [world.peer(0), world.peer(1)];
+  world.network.cut(a.id, b.id);
+  a.mesh.publish("runs", new TextEncoder().encode("round"));
+  await world.until("it came", () => b.reports.some(({ kind }) => kind === "received"), 1_000);
+});
+
+test("two who met only by a third one's address book are linked, and a cut of one way breaks their link", async () => {
+  const world = new SimMeshWorld({ named: [[], [0], [0]] });
+  await world.until("linked", () => world.peers.every((peer) => upDown(peer).length === 2));
+  const [b, c] = [world.peer(1), world.peer(2)];
+  world.network.cut(b.id, c.id);
+  await world.until("both gave up", () => upDown(b).length === 3 && upDown(c).length === 3, 8_000);
+});

@@ -9,7 +9,7 @@ import { bucketOf, combine, digestOf, emptyDigest } from "../core/buckets.ts";
 import { mergeRecord, recordKey } from "../core/records.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
-import { instantOf, runId, type RunId } from "../schema/ids.ts";
+import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import { isFinal, type AskedOrder, type RunRecord } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 import type { Process } from "./process.ts";
@@ -27,6 +27,8 @@ export class Platter {
   updates: Uint8Array[] = [];
   readonly meta = new Map<string, string>();
   readonly records = new Map<string, RunRecord>();
+  /** the same records by job, for whoever asks about one */
+  readonly recordsOf = new Map<JobId, Map<string, RunRecord>>();
   readonly orders = new Map<string, AskedOrder>();
   readonly votes = new Map<string, StoredVote>();
   readonly buckets = new Map<number, Bucket>();
@@ -68,11 +70,14 @@ export class Platter {
     bucket.records.delete(recordKey(record));
     bucket.digest = combine(bucket.digest, digestOf(record));
     this.records.delete(recordKey(record));
+    this.recordsOf.get(record.job)?.delete(recordKey(record));
   }
 
-  removeOrder(order: AskedOrder): void {
+  removeOrder(of: Pick<AskedOrder, "job" | "tick">): void {
+    const order = this.orders.get(orderName(of));
+    if (order === undefined) return;
     const bucket = this.bucket(bucketOf(order));
-    if (!bucket.orders.delete(orderName(order))) return;
+    bucket.orders.delete(orderName(order));
     bucket.digest = combine(bucket.digest, digestOf(order));
     this.orders.delete(orderName(order));
   }
@@ -87,6 +92,15 @@ export class Platter {
     bucket.digest = combine(bucket.digest, digestOf(stands));
     bucket.records.set(key, stands);
     this.records.set(key, stands);
+    const ofJob = this.recordsOf.get(record.job);
+    if (ofJob === undefined) this.recordsOf.set(record.job, new Map([[key, stands]]));
+    else ofJob.set(key, stands);
+  }
+
+  /** All records, or those of one job. */
+  among(job: JobId | undefined): RunRecord[] {
+    const records = job === undefined ? this.records : this.recordsOf.get(job);
+    return records === undefined ? [] : [...records.values()];
   }
 
   private putOrder(order: AskedOrder): void {
@@ -108,7 +122,7 @@ export class Platter {
   }
 }
 
-function orderName(order: AskedOrder): string {
+function orderName(order: Pick<AskedOrder, "job" | "tick">): string {
   return `${order.job}@${order.tick}`;
 }
 
@@ -131,6 +145,7 @@ export class SimDisk implements Disk {
   private readonly dice: Dice;
   private waiting: Operation[] = [];
   private busy = false;
+  private closed = false;
 
   constructor(queue: Queue, process: Process, platter: Platter, settings: DiskSettings, dice: Dice) {
     this.queue = queue;
@@ -149,7 +164,9 @@ export class SimDisk implements Disk {
         updates: [...this.platter.updates],
         votes: [...this.platter.votes.values()],
         records,
-        orders: [...this.platter.orders.values()],
+        orders: [...this.platter.orders.values()].filter(
+          (order) => order.askedAt >= since || !this.hasEnded(order),
+        ),
         meta: new Map(this.platter.meta),
       };
       return () => done(loaded);
@@ -157,9 +174,17 @@ export class SimDisk implements Disk {
   }
 
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void {
-    this.enqueue(writes, () => {
+    if (this.closed) {
+      this.queue.after(0, this.process, () => done(new CicadaError("DISK_FAILED", "the disk is closed")));
+      return;
+    }
+    // What is written is what it was when it was given.
+    const kept = writes.map((write) =>
+      "update" in write ? { ...write, update: write.update.slice() } : write,
+    );
+    this.enqueue(kept, () => {
       if (this.platter.full) return () => done(new CicadaError("DISK_FAILED", "no space is left"));
-      for (const write of writes) this.platter.write(write);
+      for (const write of kept) this.platter.write(write);
       return () => done();
     });
   }
@@ -169,10 +194,13 @@ export class SimDisk implements Disk {
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void {
     this.enqueue(undefined, () => {
-      const found = [...this.platter.records.values()].filter((record) => matches(record, query));
+      const found = this.platter.among(query.job).filter((record) => matches(record, query));
       found.sort(newestFirst);
-      const start =
-        query.after === undefined ? 0 : found.findIndex((record) => recordKey(record) === query.after) + 1;
+      const place = found.findIndex((record) => recordKey(record) === query.after);
+      if (query.after !== undefined && place < 0) {
+        return () => done(new CicadaError("BAD_REQUEST", "no page gave that cursor"));
+      }
+      const start = place + 1;
       const records = found.slice(start, start + query.limit);
       const last = records.at(-1);
       const next = last !== undefined && start + records.length < found.length ? recordKey(last) : null;
@@ -207,26 +235,30 @@ export class SimDisk implements Disk {
     done: (removed: RunId[]) => void,
   ): void {
     this.enqueue(undefined, () => {
-      const final = [...this.platter.records.values()].filter(
-        (record) => record.job === keep.job && isFinal(record.state),
-      );
-      final.sort(newestFirst);
-      const removed = final.filter(
-        (record, index) =>
-          instantOf(record.tick) < notAfter &&
-          (index >= keep.runs || instantOf(record.tick) < notAfter - keep.ageMs),
-      );
-      for (const record of removed) this.platter.remove(record);
-      for (const order of this.platter.orders.values()) {
-        const ended = removed.some(({ job, tick }) => job === order.job && tick === order.tick);
-        if (ended) this.platter.removeOrder(order);
+      const ofJob = this.platter.among(keep.job);
+      if (ofJob.length <= keep.runs && keep.ageMs >= notAfter) return () => done([]);
+      // A tick with all its records counts as one run, so that no story is half told; an open one stays whole.
+      const ticks = [...Map.groupBy(ofJob.toSorted(newestFirst), ({ tick }) => tick)];
+      const removed = ticks.flatMap(([tick, records], place) => {
+        const instant = instantOf(tick);
+        const old = instant < notAfter && (place >= keep.runs || instant < notAfter - keep.ageMs);
+        return old && records.every(({ state }) => isFinal(state)) ? records : [];
+      });
+      for (const record of removed) {
+        this.platter.remove(record);
+        this.platter.removeOrder(record);
       }
       return () => done(removed.map(runId));
     });
   }
 
   close(done: () => void): void {
+    this.closed = true;
     this.enqueue(undefined, () => done);
+  }
+
+  private hasEnded({ job, tick }: AskedOrder): boolean {
+    return this.platter.among(job).some((record) => record.tick === tick && isFinal(record.state));
   }
 
   /** The process is killed: of what it had not been told, a drawn beginning is on the platter. */

@@ -36,6 +36,8 @@ interface End {
   node: Node;
   process: Process;
   open: boolean;
+  /** when its process learns that the connection is there; nothing arrives before */
+  upAt: number;
   /** when the last message of each protocol arrives here, so that the next one comes after it */
   lastArrival: Map<Channel, number>;
   /** sent to here, waiting for a cut to heal */
@@ -221,7 +223,7 @@ export class Fabric {
     }
     const deliver = () => {
       const usual = this.queue.now + this.network.delay();
-      const at = Math.max(usual, far.lastArrival.get(channel) ?? 0);
+      const at = Math.max(usual, far.upAt, far.lastArrival.get(channel) ?? 0);
       far.lastArrival.set(channel, at);
       this.queue.schedule(at, far.process, () => {
         if (far.open) arrive();
@@ -290,6 +292,7 @@ export class Fabric {
       node,
       process: of,
       open: true,
+      upAt: this.queue.now + (node === near ? 0 : this.network.delay()),
       lastArrival: new Map(),
       waiting: [],
     });
@@ -304,7 +307,7 @@ export class Fabric {
       one.dials.delete(other.peer);
       this.learn(one, [other.peer]);
       const opened = connection.endAt(one.peer);
-      this.queue.after(one === near ? 0 : this.network.delay(), opened.process, () => {
+      this.queue.schedule(opened.upAt, opened.process, () => {
         if (opened.open) one.events?.linkUp(other.peer);
       });
       this.queue.after(this.dice.between(20, 200), opened.process, () => this.learn(one, [...other.learned]));

@@ -1,0 +1,108 @@
+/** The simulated executor: the contract of every executor, and what becomes of children when their peer dies. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RunSpec } from "../src/ports.ts";
+import { runId, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import { HostClock } from "../src/sim/clock.ts";
+import { Children, SimExecutor } from "../src/sim/executor.ts";
+import { Process } from "../src/sim/process.ts";
+import { Queue } from "../src/sim/queue.ts";
+import { Dice } from "../src/sim/random.ts";
+import type { Run } from "../src/sim/truth.ts";
+import { executorContract, type ExecutorBed } from "./contract-executor.ts";
+import { waiting } from "./sim-waiting.ts";
+
+const epoch = Date.parse("2026-11-20T00:00:00Z");
+const peer = "ann" as PeerId;
+
+interface SimBed extends ExecutorBed {
+  executor: SimExecutor;
+  process: Process;
+  queue: Queue;
+  truth: Run[];
+}
+
+function simBed(): SimBed {
+  const queue = new Queue();
+  const host = new HostClock(queue, epoch, 0, 0);
+  const process = new Process(peer, queue);
+  const truth: Run[] = [];
+  const executor = new SimExecutor({
+    queue,
+    host,
+    process,
+    children: new Children(),
+    settings: {
+      spawnMs: { least: 2, most: 10 },
+      behaviour: ({ job }) => ({
+        lastsMs: job === ("lasts" as JobId) ? 3_600_000 : 20,
+        exitCode: job === ("fails" as JobId) ? 3 : 0,
+      }),
+    },
+    dice: new Dice("executor"),
+    life: 1,
+    record: (run) => truth.push(run),
+    trueTime: () => epoch + queue.now,
+  });
+  let made = 0;
+  return {
+    executor,
+    process,
+    queue,
+    truth,
+    wait: waiting(queue),
+    wall: () => host.wall(),
+    spec: (what, fields = {}) => specOf(what as JobId, ++made, fields),
+    end: () => Promise.resolve(),
+  };
+}
+
+function specOf(job: JobId, number: number, fields: Partial<RunSpec>): RunSpec {
+  const tick = tickAt(epoch + number * 60_000);
+  return {
+    run: runId({ job, tick, attempt: 1, slot: "0", peer }),
+    job,
+    tick,
+    argv: ["true"],
+    env: {},
+    stdin: "",
+    cwd: "",
+    user: "",
+    umask: 0o77,
+    timeoutMs: 0,
+    killGraceMs: 1_000,
+    logCapBytes: 1_024,
+    notAfter: Infinity,
+    ...fields,
+  };
+}
+
+executorContract("the simulated executor", () => Promise.resolve(simBed()));
+
+test("the children of a peer that dies end soon after it, and the truth says so", () => {
+  const bed = simBed();
+  bed.executor.start({ childStarted: () => undefined, childEnded: () => assert.fail("a dead peer heard") });
+  for (let i = 0; i < 5; i++) bed.executor.launch(bed.spec("lasts"));
+  bed.queue.runUntil(100);
+  assert.equal(bed.truth.length, 5);
+  bed.process.kill();
+  bed.executor.orphaned(false);
+  bed.queue.runUntil(1_000);
+  assert.ok(bed.truth.every(({ end }) => end !== undefined && end > epoch + 100 && end < epoch + 1_000));
+});
+
+test("a child starts while its peer is paused, and the peer hears of it when it goes on", () => {
+  const bed = simBed();
+  const heard: string[] = [];
+  bed.executor.start({
+    childStarted: () => heard.push("started"),
+    childEnded: () => heard.push("ended"),
+  });
+  bed.executor.launch(bed.spec("succeeds"));
+  bed.process.pause();
+  bed.queue.runUntil(1_000);
+  assert.deepEqual([bed.truth.length, heard], [1, []]);
+  bed.process.resume();
+  bed.queue.runUntil(1_000);
+  assert.deepEqual(heard, ["started", "ended"]);
+});

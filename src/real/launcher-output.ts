@@ -24,7 +24,7 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 
 /** Pipes made at once. One mkfifo costs 1 to 2 ms; more leaves more unused names in the folder. */
-const pipesAtOnce = 64;
+const pipesAtOnce = 128;
 
 /** The tail is at most half the cap, and at most this: it is held in memory. */
 const tailCapBytes = 8_388_608;

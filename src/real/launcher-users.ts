@@ -61,13 +61,14 @@ export function environmentOf(
   env: Readonly<Record<string, string>>,
   user: User | undefined,
 ): Record<string, string> {
-  const own =
-    user === undefined ? {} : { HOME: user.home, USER: user.name, LOGNAME: user.name, SHELL: user.shell };
-  const host: Record<string, string | undefined> = {
+  if (user === undefined) return { ...env };
+  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name, SHELL: user.shell };
+  const self = userInfo();
+  const host: Record<string, string | null> = {
     HOME: homedir(),
-    USER: userInfo().username,
-    LOGNAME: userInfo().username,
-    SHELL: userInfo().shell ?? undefined,
+    USER: self.username,
+    LOGNAME: self.username,
+    SHELL: self.shell,
   };
   const asked = Object.entries(env).filter(
     ([key, value]) => !(key in own) || (value !== host[key] && value !== process.env[key]),

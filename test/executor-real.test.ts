@@ -1,0 +1,444 @@
+/** The real executor: the contract of every executor, and what only real processes can show. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
+import type { ChildOutcome, Log, RunSpec } from "../src/ports.ts";
+import { openExecutor } from "../src/real/executor.ts";
+import { fileNameOf } from "../src/real/logs.ts";
+import type { JobId, RunId, TickId } from "../src/schema/ids.ts";
+import {
+  ended,
+  executorContract,
+  launchToEnd,
+  readAll,
+  Reports,
+  started,
+  type ExecutorBed,
+} from "./contract-executor.ts";
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const commands = { succeeds: "echo done", fails: "echo broken >&2; exit 3", lasts: "exec sleep 600" };
+
+interface RealBed extends ExecutorBed {
+  folder: string;
+  shell(command: string, fields?: Partial<RunSpec>): RunSpec;
+}
+
+function placesIn(folder: string): { work: string; logs: string } {
+  const places = { work: join(folder, "work"), logs: join(folder, "logs") };
+  for (const path of Object.values(places)) mkdirSync(path, { recursive: true });
+  return places;
+}
+
+let runsMade = 0;
+
+function shellSpec(command: string, fields: Partial<RunSpec> = {}): RunSpec {
+  const run = `job@2026-11-20T12:00:00Z~1@${process.pid}-${runsMade++}` as RunId;
+  return {
+    run,
+    job: "job" as JobId,
+    tick: "2026-11-20T12:00:00Z" as TickId,
+    argv: ["/bin/sh", "-c", command],
+    stdin: "",
+    cwd: "",
+    user: "",
+    umask: 0o077,
+    timeoutMs: 0,
+    killGraceMs: 5_000,
+    logCapBytes: 1_048_576,
+    notAfter: Date.now() + 60_000,
+    ...fields,
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", CICADA_RUN: fields.run ?? run, ...fields.env },
+  };
+}
+
+function makeBed(log: Log = quiet): RealBed {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-executor-"));
+  const executor = openExecutor({ folder: placesIn(folder), log });
+  return {
+    executor,
+    folder,
+    wait: (start) => new Promise(start),
+    spec: (what, fields) => shellSpec(commands[what], fields),
+    shell: shellSpec,
+    wall: () => Date.now(),
+    async end() {
+      await new Promise<void>((done) => executor.close(done));
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+executorContract("the real executor", () => Promise.resolve(makeBed()));
+
+function openBed(context: TestContext): { bed: RealBed; reports: Reports } {
+  const bed = makeBed();
+  context.after(() => bed.end());
+  return { bed, reports: new Reports(bed.executor) };
+}
+
+async function outputOf(bed: RealBed, run: RunId): Promise<string> {
+  const piece = await readAll(bed, run);
+  return Buffer.from(piece?.bytes ?? []).toString();
+}
+
+/** Waits until it holds; the test's own time limit is the limit. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(20);
+}
+
+function runs(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+test("both streams are kept in the order in which they were written", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("for i in 1 2 3; do echo out $i; echo err $i >&2; done; echo last >/dev/stderr");
+  await launchToEnd(bed, reports, spec);
+  assert.equal(await outputOf(bed, spec.run), "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\nlast\n");
+});
+
+test("a run gets exactly its environment, folder, umask, standard input and no stray descriptors", async (context) => {
+  const { bed, reports } = openBed(context);
+  process.env["CICADA_LEAK"] = "from the peer";
+  context.after(() => delete process.env["CICADA_LEAK"]);
+  const spec = bed.shell("env; pwd; umask; cat; ls /proc/self/fd | wc -l", {
+    env: { GREETING: "hello" },
+    umask: 0o027,
+    stdin: "line one\nline two\n",
+  });
+  await launchToEnd(bed, reports, spec);
+  const lines = (await outputOf(bed, spec.run)).trim().split("\n");
+  const variables = lines.slice(0, lines.indexOf(join(bed.folder, "work"))).map((line) => line.split("=")[0]);
+  // PWD and its like are the shell's own.
+  const own = new Set(variables).difference(new Set(["PWD", "OLDPWD", "SHLVL", "_"]));
+  assert.deepEqual(own, new Set(["CICADA_RUN", "GREETING", "PATH"]));
+  assert.deepEqual(lines.slice(-4, -1), ["0027", "line one", "line two"]);
+  // No more than any child of this process has: what a shell handed down to all of them is not the launcher's.
+  const plain = spawnSync("/bin/sh", ["-c", "ls /proc/self/fd | wc -l"], { encoding: "utf8" });
+  assert.equal(lines.at(-1)?.trim(), plain.stdout.trim());
+});
+
+test("a run can be given a folder of its own", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("pwd", { cwd: tmpdir() });
+  await launchToEnd(bed, reports, spec);
+  assert.equal(await outputOf(bed, spec.run), `${tmpdir()}\n`);
+});
+
+test("what can't be started is reported with a plain reason, and leaves no output", async (context) => {
+  const { bed, reports } = openBed(context);
+  const notRunnable = join(bed.folder, "notes.txt");
+  writeFileSync(notRunnable, "only words", { mode: 0o600 });
+  const cases: [Partial<RunSpec>, RegExp][] = [
+    [{ argv: ["/no/such/program"] }, /there is no program \/no\/such\/program/],
+    [{ argv: ["no-such-program-on-path"] }, /there is no program/],
+    [{ cwd: "/no/such/folder" }, /the folder \/no\/such\/folder is not there/],
+    [{ cwd: notRunnable }, /is not a folder/],
+    [{ argv: [notRunnable] }, /may not be run/],
+    [{ user: "no-such-user" }, /there is no user no-such-user/],
+    [{ argv: ["/bin/echo", "x".repeat(3_000_000)] }, /larger than this host takes/],
+  ];
+  for (const [fields, reason] of cases) {
+    const spec = bed.shell("true", fields);
+    const outcome = await launchToEnd(bed, reports, spec);
+    assert.ok(outcome.kind === "not-started" && outcome.why === "error", JSON.stringify(outcome));
+    assert.match(outcome.reason, reason);
+    assert.equal(await readAll(bed, spec.run), undefined);
+  }
+});
+
+test("only root may run jobs as someone else, and then with that user's groups and home", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("id -un; id -G; echo $HOME $USER $LOGNAME; echo fine >/dev/stdout", {
+    user: "nobody",
+    cwd: "/",
+  });
+  const outcome = await launchToEnd(bed, reports, spec);
+  if (process.getuid?.() !== 0) {
+    assert.ok(outcome.kind === "not-started");
+    assert.match(outcome.reason, /only root/);
+    return;
+  }
+  assert.partialDeepStrictEqual(outcome, { kind: "exited", exitCode: 0 });
+  const passwd = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((line) => line.startsWith("nobody:"));
+  const [, , , gid, , home] = passwd?.split(":") ?? [];
+  assert.equal(await outputOf(bed, spec.run), `nobody\n${gid}\n${home} nobody nobody\nfine\n`);
+});
+
+test("a run that a signal ends is reported with the signal", async (context) => {
+  const { bed, reports } = openBed(context);
+  const outcome = await launchToEnd(bed, reports, bed.shell("kill -SEGV $$"));
+  assert.partialDeepStrictEqual(outcome, { kind: "signalled", signal: "SIGSEGV" });
+});
+
+test("past the cap the first and the last part are kept, and the rest is counted", async (context) => {
+  const { bed, reports } = openBed(context);
+  const command = "seq 1 200000";
+  const whole = Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join("");
+  for (const logCapBytes of [1_000, 100_001, whole.length - 1, whole.length, whole.length + 1]) {
+    const spec = bed.shell(command, { logCapBytes });
+    const outcome = await launchToEnd(bed, reports, spec);
+    const truncated = logCapBytes < whole.length;
+    assert.deepEqual(outcome, {
+      kind: "exited",
+      exitCode: 0,
+      logBytes: whole.length,
+      logTruncated: truncated,
+    });
+    const text = readFileSync(join(bed.folder, "logs", `${fileNameOf(spec.run)}.log`), "utf8");
+    if (!truncated) {
+      assert.equal(text, whole);
+      continue;
+    }
+    const tailBytes = Math.floor(logCapBytes / 2);
+    const notKept = (whole.length - logCapBytes).toLocaleString("en-US");
+    const expected = `${whole.slice(0, logCapBytes - tailBytes)}\n… ${notKept} bytes not kept …\n${whole.slice(-tailBytes)}`;
+    assert.ok(text === expected, `cap ${logCapBytes}`);
+  }
+});
+
+test("one that writes without end holds nobody up and can be stopped", async (context) => {
+  const { bed, reports } = openBed(context);
+  const endless = bed.shell("yes", { logCapBytes: 10_000 });
+  bed.executor.launch(endless);
+  await started(bed, reports, endless);
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, bed.spec("succeeds")), { kind: "exited" });
+  bed.executor.stop(endless.run);
+  assert.partialDeepStrictEqual(await ended(bed, reports, endless), {
+    kind: "cancelled",
+    logTruncated: true,
+  });
+  assert.ok(((await readAll(bed, endless.run))?.size ?? 0) < 10_100);
+});
+
+test("one that ignores TERM is killed after its grace, with all that it has forked", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell(
+    `trap "" TERM; (trap "" TERM; while :; do sleep 1; done) & echo $! $$; while :; do sleep 1; done`,
+    {
+      killGraceMs: 200,
+      timeoutMs: 300,
+    },
+  );
+  const outcome = await launchToEnd(bed, reports, spec);
+  assert.partialDeepStrictEqual(outcome, { kind: "timeout" });
+  const pids = (await outputOf(bed, spec.run)).trim().split(" ").map(Number);
+  assert.equal(pids.length, 2);
+  for (const pid of pids) assert.equal(runs(pid), false);
+});
+
+test("what a stopped run has put into another session is found and ended too", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("setsid sleep 600 & echo $!; wait");
+  bed.executor.launch(spec);
+  await started(bed, reports, spec);
+  let pid = 0;
+  while (pid === 0) pid = Number(await outputOf(bed, spec.run));
+  bed.executor.stop(spec.run);
+  await ended(bed, reports, spec);
+  assert.equal(runs(pid), false);
+});
+
+test("a run that ends while something still holds its output is reported soon, its group ended", async (context) => {
+  const { bed, reports } = openBed(context);
+  const inGroup = bed.shell("sleep 600 & echo $!");
+  const inSession = bed.shell("setsid sleep 600 & echo $!");
+  const from = performance.now();
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, inGroup), { kind: "exited", exitCode: 0 });
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, inSession), { kind: "exited", exitCode: 0 });
+  assert.ok(performance.now() - from < 5_000, "not waited for until the sleep ends");
+  assert.equal(runs(Number(await outputOf(bed, inGroup.run))), false);
+  // A daemon that took care to leave the group is left alone, as cron leaves it.
+  const daemon = Number(await outputOf(bed, inSession.run));
+  assert.equal(runs(daemon), true);
+  process.kill(daemon, "SIGKILL");
+});
+
+test("output that comes within a moment of the program's end is kept", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("(sleep 0.1; echo late) & echo early");
+  await launchToEnd(bed, reports, spec);
+  assert.equal(await outputOf(bed, spec.run), "early\nlate\n");
+});
+
+test("runs start in the order of their launches, and the peer's own thread stays free", async (context) => {
+  const { bed, reports } = openBed(context);
+  const count = 150;
+  const specs = Array.from({ length: count }, () => bed.shell(":"));
+  const from = performance.now();
+  for (const spec of specs) bed.executor.launch(spec);
+  const ownMs = performance.now() - from;
+  for (const spec of specs) await ended(bed, reports, spec);
+  const perSecond = (count / (performance.now() - from)) * 1_000;
+  context.diagnostic(
+    `${Math.round(perSecond)} runs/s, ${((ownMs / count) * 1_000).toFixed(0)} µs each in the peer's thread`,
+  );
+  const order = reports.said.filter((text) => text.startsWith("started"));
+  assert.deepEqual(
+    order,
+    specs.map(({ run }) => `started ${run}`),
+  );
+  assert.ok(ownMs / count < 0.5);
+});
+
+test("a run that is stopped while it still waits in line never starts", async (context) => {
+  const { bed, reports } = openBed(context);
+  const first = Array.from({ length: 20 }, () => bed.shell(":"));
+  const waiting = bed.shell("echo started");
+  for (const spec of [...first, waiting]) bed.executor.launch(spec);
+  bed.executor.stop(waiting.run);
+  assert.partialDeepStrictEqual(await ended(bed, reports, waiting), { kind: "cancelled" });
+  assert.equal(await readAll(bed, waiting.run), undefined);
+});
+
+/** A process that uses an executor as a peer does: launches two runs and says their process ids. */
+const peerSource = `
+  import { openExecutor } from ${JSON.stringify(new URL("../src/real/executor.ts", import.meta.url).href)};
+  const [work, logs, ...specs] = process.argv.slice(1);
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const executor = openExecutor({ folder: { work, logs }, log });
+  executor.start({ childStarted: (run) => console.log(run), childEnded() {} });
+  for (const spec of specs) executor.launch(JSON.parse(spec));
+  setInterval(() => {}, 1000);
+`;
+
+test("when a peer is killed, nothing that it had started lives on", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-executor-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const { work, logs } = placesIn(folder);
+  const specs = [
+    shellSpec("echo $$; exec sleep 600"),
+    shellSpec(`trap "" TERM; echo $$; while :; do sleep 1; done`),
+    shellSpec("setsid sleep 600 & echo $!; wait"),
+  ];
+  const peer = spawn(
+    process.execPath,
+    ["--input-type=module", "-e", peerSource, work, logs, ...specs.map((spec) => JSON.stringify(spec))],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const said: string[] = [];
+  for await (const line of createInterface(peer.stdout)) {
+    said.push(line);
+    if (said.length === specs.length) break;
+  }
+  const pidOf = (spec: RunSpec) => Number(readFileSync(join(logs, `${fileNameOf(spec.run)}.log`), "utf8"));
+  await until(() => specs.every((spec) => pidOf(spec) > 0));
+  const pids = specs.map(pidOf);
+  for (const pid of pids) assert.ok(runs(pid));
+  peer.kill("SIGKILL");
+  await once(peer, "exit");
+  await until(() => pids.every((pid) => !runs(pid)));
+
+  const executor = openExecutor({ folder: { work, logs }, log: quiet });
+  const never = shellSpec("true").run;
+  const found = await new Promise<ReadonlySet<RunId>>((done) =>
+    executor.sweep([...specs.map(({ run }) => run), never], done),
+  );
+  assert.deepEqual(
+    [...found],
+    specs.map(({ run }) => run),
+  );
+  await new Promise<void>((done) => executor.close(done));
+});
+
+function sleeperOf(run: string) {
+  return spawn("/bin/sleep", ["600"], { env: { CICADA_RUN: run }, detached: true, stdio: "ignore" });
+}
+
+test("a sweep ends what is left of an earlier life and touches nothing else", async (context) => {
+  const { bed } = openBed(context);
+  const run = shellSpec("true").run;
+  const survivor = sleeperOf(run);
+  const stranger = sleeperOf(`${run}0`);
+  context.after(() => stranger.kill("SIGKILL"));
+  const gone = once(survivor, "exit");
+  await bed.wait((done) => bed.executor.sweep([run], done));
+  await gone;
+  assert.equal(survivor.signalCode, "SIGKILL");
+  assert.ok(stranger.pid !== undefined && runs(stranger.pid));
+});
+
+test("when the launcher dies, its runs are ended, reported as killed, and new ones start", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("echo $$ $PPID; while :; do sleep 1; done");
+  bed.executor.launch(spec);
+  await started(bed, reports, spec);
+  let pids: number[] = [];
+  while (pids.length < 2)
+    pids = (await outputOf(bed, spec.run)).trim().split(" ").filter(Boolean).map(Number);
+  const [child = 0, launcher = 0] = pids;
+  process.kill(launcher, "SIGKILL");
+  const outcome: ChildOutcome = await ended(bed, reports, spec);
+  assert.partialDeepStrictEqual(outcome, { kind: "signalled", signal: "SIGKILL" });
+  assert.equal(runs(child), false);
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, bed.spec("succeeds")), {
+    kind: "exited",
+    exitCode: 0,
+  });
+});
+
+test("Ctrl-C and the service manager's TERM don't reach runs before the drain", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("echo $PPID; sleep 0.5; echo through");
+  bed.executor.launch(spec);
+  let launcher = 0;
+  while (launcher === 0) launcher = Number(await outputOf(bed, spec.run));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(launcher, signal);
+  assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "exited", exitCode: 0 });
+});
+
+test("a copy that unpacks to more than it should, or is no gzip, is not kept", async (context) => {
+  const refused: string[] = [];
+  const bed = makeBed({ ...quiet, warn: (message) => void refused.push(message) });
+  context.after(() => bed.end());
+  const bomb = gzipSync(Buffer.alloc(80_000_000));
+  bed.executor.keepLog(shellSpec("true").run, bomb);
+  bed.executor.keepLog(shellSpec("true").run, Buffer.from("not a gzip"));
+  const good = shellSpec("true").run;
+  bed.executor.keepLog(good, gzipSync("fine"));
+  const copies = join(bed.folder, "logs", "copies");
+  await until(() => refused.length === 2 && existsSync(join(copies, `${fileNameOf(good)}.log.gz`)));
+  assert.equal(readdirSync(copies).length, 1);
+});
+
+test("file names are safe whatever a run's id holds, and differ when the ids do", () => {
+  const ids = [
+    "../../etc/passwd",
+    "a/b",
+    "a%2fb",
+    ".hidden",
+    "",
+    "ü",
+    "x".repeat(500),
+    "x".repeat(501),
+    "job@t~1@p#2",
+  ];
+  const names = ids.map((id) => fileNameOf(id as RunId));
+  assert.equal(new Set(names).size, ids.length);
+  for (const name of names) {
+    assert.match(name, /^(?!\.)[A-Za-z0-9._~@#:%-]*$/);
+    assert.ok(name.length <= 200);
+  }
+});

@@ -147,6 +147,20 @@ describe("a job is refused with the place, the reason and the remedy", () => {
     ["a NUL in the command", { id: "a", command: "a\0b" }, /^\/command: a NUL byte/],
     ["a NUL in an argument", { id: "a", argv: ["a", "b\0"] }, /^\/argv\/1: a NUL byte/],
     ["a NUL in a variable", { ...least, env: { A: "\0" } }, /^\/env\/A: a NUL byte/],
+    [
+      "a variable's name that changes objects",
+      { ...least, env: JSON.parse('{"__proto__":"x"}') as unknown },
+      /^\/env\/__proto__: a variable's name/,
+    ],
+    [
+      "more than fits into a message, by many fields that are each short enough",
+      {
+        ...least,
+        env: Object.fromEntries(["A", "B", "C", "D", "E"].map((name) => [name, "x".repeat(30_000)])),
+      },
+      /^: the job is 1500\d\d bytes of JSON, and a job has at most 131072: put what is long into a file/,
+    ],
+    ["what JSON has no form for", { ...least, stdin: 1n }, /^: it holds something that JSON has no form for/],
     ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: an empty name/],
   ];
   for (const [title, input, says] of table) {

@@ -19,6 +19,12 @@ export type JobCheck =
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/**
+ * A job's size, as JSON: it must fit into one message of the mesh in any encoding, with every other run's share of
+ * memory. What a program needs beyond it belongs into a file on the peers.
+ */
+const jobCapBytes = 131_072;
+
 /** Every problem at once, with JSON pointers. Read-only fields (an edited `GET`) are dropped from `spec`. */
 export function checkJob(input: unknown): JobCheck {
   if (!isObject(input))
@@ -27,6 +33,8 @@ export function checkJob(input: unknown): JobCheck {
     ]);
   const readOnly: ReadonlySet<string> = new Set(readOnlyFields);
   const given: Fields = Object.fromEntries(Object.entries(input).filter(([name]) => !readOnly.has(name)));
+  const size = sizeProblem(given);
+  if (size !== undefined) return invalid([size]);
   const problems: Problem[] = [];
   if (!jobValidator.Check(given)) {
     const later = laterFields(given);
@@ -39,8 +47,8 @@ export function checkJob(input: unknown): JobCheck {
     );
     if (later.length > 0) return { ok: false, code: "NOT_YET", problems };
     problems.push(...actionProblems(given));
-    if (problems.length === 0)
-      throw new Error("assertion failed: a job that the schema refuses has no problem");
+    // No field alone explains it, so all that can be said is that it has not the shape of a job.
+    if (problems.length === 0) problems.push({ pointer: "", message: "it has not the form of a job" });
     return invalid(problems);
   }
   problems.push(...meaningProblems(given), ...actionProblems(given));
@@ -49,6 +57,18 @@ export function checkJob(input: unknown): JobCheck {
 
 function invalid(problems: Problem[]): JobCheck {
   return { ok: false, code: "INVALID_JOB", problems };
+}
+
+function sizeProblem(given: Fields): Problem | undefined {
+  let bytes: number;
+  try {
+    bytes = Buffer.byteLength(JSON.stringify(given));
+  } catch {
+    return { pointer: "", message: "it holds something that JSON has no form for" };
+  }
+  if (bytes <= jobCapBytes) return undefined;
+  const message = `the job is ${bytes} bytes of JSON, and a job has at most ${jobCapBytes}: put what is long into a file on the peers, and name it here`;
+  return { pointer: "", message };
 }
 
 function isObject(value: unknown): value is Fields {

@@ -7,6 +7,7 @@
 import type { JobId, OrderKey, PeerId, TickId } from "../schema/ids.ts";
 import type { MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
+import { mark } from "./marks.ts";
 import { askLimitMs } from "./limits.ts";
 import { livingMembers } from "./members.ts";
 import { emit, lookAgain, type Ask, type Order, type State } from "./state.ts";
@@ -35,6 +36,7 @@ export function flushAsks(state: State): void {
       orders,
       waiting: new Set(others),
     };
+    if (others.length > 0) mark(state, "asked-first");
     state.asks.set(ask.id, ask);
     for (const { order } of orders) {
       order.mine = { stage: "asking", ask };
@@ -78,6 +80,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     const order = state.orders.get(key);
     if (isSpokenFor(state, key, from)) {
+      mark(state, "spoken-for");
       mine.push(key);
       continue;
     }
@@ -86,6 +89,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
       mine.push(key);
     } else if (order.mine.stage === "asking") {
+      mark(state, "asked-and-yielded");
       order.mine = { stage: "none" };
       lookAgain(state, order, state.now.wall + yieldMs);
     }
@@ -152,6 +156,7 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   for (const { order, rank } of ask.orders) {
     if (order.mine.stage !== "asking" || order.mine.ask !== ask) continue;
     if (over.has(order.key)) {
+      mark(state, "told-it-is-over");
       state.ledger.markSettled(order.job, order.tick);
       state.touched.add(order);
     } else if (theirs.has(order.key)) {

@@ -7,6 +7,8 @@
  */
 import type { PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../schema/vote.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { claim, isFull } from "./claims.ts";
 import { inSight } from "./members.ts";
 import { hearReply, majorityOf, stand, type Reply } from "./paxos.ts";
@@ -32,7 +34,8 @@ function standFor(
   election: Omit<Election, "candidacy" | "untilMono" | "signatures">,
   value: string,
 ): void {
-  const ballot = { round: ++state.round, peer: state.settings.self, life: state.settings.incarnation };
+  const life = isPlanted(state, "ballots-reused") ? 0 : state.settings.incarnation;
+  const ballot = { round: ++state.round, peer: state.settings.self, life };
   const candidacy = stand(election.epoch.voters, ballot, value);
   state.elections.set(election.decision, {
     ...election,
@@ -89,10 +92,17 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
     if (item.signature !== undefined) election.signatures[from] = item.signature;
     const outcome = hearReply(election.candidacy, from, reply);
     const { outbid } = election.candidacy;
+    if (outbid !== undefined) mark(state, "outbid");
     if (outbid !== undefined) state.round = Math.max(state.round, outbid.round);
-    if (outcome.kind === "propose") ballotToAll(state, item.decision, outcome.value);
+    if (outcome.kind === "propose") propose(state, election, outcome.value);
     if (outcome.kind === "chosen") decided(state, election, outcome.value);
   }
+}
+
+/** The floor is won: the value that was accepted before, or else the own one, is put to the vote. */
+function propose(state: State, { decision, candidacy }: Election, value: string): void {
+  if (value !== candidacy.own) mark(state, "value-inherited");
+  ballotToAll(state, decision, isPlanted(state, "own-value") ? candidacy.own : value);
 }
 
 function replyOf({ answer, ballot, accepted, promised }: ReplyItem): Reply<string> | undefined {
@@ -116,6 +126,7 @@ function decided(state: State, election: Election, value: string): void {
     return;
   }
   order.chosen = value as PeerId;
+  mark(state, value === state.settings.self ? "chosen-me" : "chosen-other");
   emit(state, { kind: "count", name: "orders_chosen" });
   if (order.mine.stage === "standing") order.mine = { stage: "none" };
   state.touched.add(order);
@@ -148,6 +159,7 @@ export function lookStanding(state: State, order: Order, rank: number): void {
   }
   state.elections.delete(order.key);
   order.mine = { stage: "none" };
+  mark(state, "stood-in-vain");
   emit(state, { kind: "count", name: "votes_without_result" });
   lookAgain(state, order, state.now.wall + againMs * (rank + 1));
 }

@@ -6,6 +6,8 @@
  */
 import { runId, type PeerId } from "../schema/ids.ts";
 import type { Passed, RunRecord, RunState } from "../schema/run.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "./limits.ts";
 import { livingMembers } from "./members.ts";
 import type { Plan } from "./plan.ts";
@@ -91,6 +93,10 @@ export function claim(
   order.mine = { stage: "claiming", claim: signed, waitMs: late && how.asked !== true ? claimWaitMs : 0 };
   if (how.waiting === undefined) state.claims.add(order);
   else state.line.add(order);
+  if (isPlanted(state, "claim-unstored")) {
+    emit(state, { kind: "store", writes: [{ kind: "record", record: signed }] });
+    return claimStored(state, order, false);
+  }
   const token = expectStored(state, { kind: "claim", order });
   emit(state, { kind: "store", writes: [{ kind: "record", record: signed }], token });
 }
@@ -106,6 +112,7 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
   if (order.mine.stage !== "claiming") return;
   const { claim: record, waitMs } = order.mine;
   if (failed) {
+    mark(state, "claim-not-stored");
     releasePlace(state, order);
     order.mine = { stage: "none" };
     return decline(state, order);
@@ -114,7 +121,10 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
   state.ledger.take(record, state.now.mono, true);
   emit(state, { kind: "say", record });
   emit(state, { kind: "tell", event: { kind: "run", record } });
-  if (state.orders.get(order.key) !== order) return withdraw(state, order, "job-changed");
+  if (state.orders.get(order.key) !== order) {
+    mark(state, "claim-pointless");
+    return withdraw(state, order, "job-changed");
+  }
   state.touched.add(order);
 }
 
@@ -154,6 +164,7 @@ export function withdraw(state: State, order: Order, reason: string): void {
   order.mine = { stage: "none" };
   releasePlace(state, order);
   const withdrawn = commit(state, endOf(state, record, "withdrawn", reason));
+  if (withdrawn.epoch !== undefined) mark(state, "given-back");
   if (withdrawn.epoch !== undefined) addNextAttempt(state, withdrawn, order.asked, order.instant);
 }
 
@@ -166,6 +177,7 @@ function endOf(state: State, record: RunRecord, end: RunState, reason: string): 
 export function decline(state: State, order: Order): void {
   if (order.declined.has(state.settings.self)) return;
   order.declined.add(state.settings.self);
+  mark(state, "declined");
   emit(state, { kind: "decline", key: order.key });
   emit(state, { kind: "count", name: "declined" });
   state.touched.add(order);
@@ -191,8 +203,15 @@ export function closeWithout(
 
 /** The runner that the voters chose is gone before it said a word: nobody may run it any more. */
 export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
+  mark(state, "chosen-and-gone");
   takeOut(state, order);
   const record = newRecord(state, order, plan, 0, [], "lost");
+  if (isPlanted(state, "lost-rerun")) {
+    const epoch = state.roster.chain.length - 1;
+    const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
+    state.ledger.take(back, state.now.mono, true);
+    return addNextAttempt(state, back, order.asked, order.instant);
+  }
   commit(state, {
     ...record,
     peer: runner,

@@ -10,6 +10,8 @@
 import type { PeerId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { proposeEpoch } from "./candidates.ts";
 import { majorityOf } from "./paxos.ts";
 import { adoptChain, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
@@ -34,7 +36,10 @@ export function openRoster(
   stored: { votes: readonly StoredVote[]; voteCount: number; voteFloor: number; chain: readonly Epoch[] },
 ): void {
   const { roster, settings } = state;
-  for (const vote of stored.votes) roster.votes.set(vote.decision, vote);
+  if (!isPlanted(state, "votes-forgotten")) {
+    for (const vote of stored.votes) roster.votes.set(vote.decision, vote);
+  }
+  if (isPlanted(state, "memory-trusted")) roster.memory = "sure";
   roster.voteCount = stored.voteCount;
   roster.floor = stored.voteFloor;
   roster.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
@@ -55,10 +60,11 @@ export function adopt(state: State, heard: readonly Epoch[]): void {
     return;
   }
   if (chain.length === roster.chain.length) return;
+  if (chain.length > 1) mark(state, "epoch-adopted");
   roster.chain = chain;
   recallSuccessor(state);
   // Who becomes a voter, or learns that it long is one, must be confirmed anew.
-  if (roster.memory === "sure") roster.memory = "unsure";
+  if (roster.memory === "sure" && !isPlanted(state, "memory-trusted")) roster.memory = "unsure";
   judgeMemory(state);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value: JSON.stringify(chain) }] });
   note(state, "info", "the roster has a new epoch", {
@@ -86,7 +92,10 @@ export function adoptChosen(state: State): void {
 export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { roster } = state;
   const mine = roster.chain.length - 1;
-  if (heartbeat.epoch !== undefined && heartbeat.epoch < mine) tellRoster(state, from);
+  if (heartbeat.epoch !== undefined && heartbeat.epoch < mine) {
+    mark(state, "roster-told");
+    tellRoster(state, from);
+  }
   if (heartbeat.votes !== undefined) {
     roster.seenVotes.set(from, Math.max(heartbeat.votes, roster.seenVotes.get(from) ?? 0));
   }
@@ -94,7 +103,9 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
   if (seen > roster.voteCount) {
+    if (isPlanted(state, "memory-trusted")) return;
     if (roster.memory !== "lost") {
+      mark(state, "memory-lost");
       note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
         stored: roster.voteCount,
         told: seen,

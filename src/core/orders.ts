@@ -8,6 +8,8 @@
  */
 import { runId, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { enqueueAsk } from "./asking.ts";
 import { lookChosen, lookForVoters, lookStanding } from "./candidates.ts";
 import {
@@ -37,7 +39,8 @@ const againMs = 500;
 export function ranksOf(state: State, order: Order): readonly PeerId[] {
   if (order.roll !== state.roll) {
     order.roll = state.roll;
-    order.ranks = rank(order.job, order.tick, state.roll);
+    const own = isPlanted(state, "random-rank") ? state.settings.self : "";
+    order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.roll);
   }
   return order.ranks;
 }
@@ -52,11 +55,13 @@ export function isTeller(state: State, job: JobId, tick: TickId): boolean {
 /** True while a claim keeps others off its order. */
 export function shields(state: State, record: RunRecord): boolean {
   if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
-  return record.waiting !== undefined || state.now.wall < shieldEnd(record);
+  if (isPlanted(state, "shield-ignored")) return false;
+  return record.waiting !== undefined || state.now.wall < shieldEnd(state, record);
 }
 
 /** A claim made after due, by a peer that stepped in, has its 5 s from when it was made. */
-function shieldEnd(record: RunRecord): number {
+function shieldEnd(state: State, record: RunRecord): number {
+  if (isPlanted(state, "shield-from-due")) return record.due + shieldMs;
   return Math.max(record.due, record.claimedAt ?? record.due) + shieldMs;
 }
 
@@ -103,7 +108,10 @@ function isStale(plan: Plan, order: Order): boolean {
 function lookPaused(state: State, plan: Plan, order: Order): void {
   if (order.mine.stage === "claimed") withdraw(state, order, "paused");
   if (state.now.wall < order.due) return lookAgain(state, order, order.due);
-  if (isTeller(state, order.job, order.tick)) return closeWithout(state, order, "paused", plan, "skipped");
+  if (isTeller(state, order.job, order.tick)) {
+    mark(state, "paused-tick-told");
+    return closeWithout(state, order, "paused", plan, "skipped");
+  }
   lookAgain(state, order, Infinity);
 }
 
@@ -136,10 +144,11 @@ function lookUnclaimed(
   const now = state.now.wall;
   const rival = rivalOf(state, order);
   if (rival !== undefined) {
-    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(rival) : Infinity);
+    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(state, rival) : Infinity);
   }
   if (turn === undefined) {
     if (standsFirstOfTheFull(state, ranks, standing)) {
+      mark(state, "taken-by-the-first-of-the-full");
       return claim(state, plan, order, rankAmong(ranks, standing, state), { waiting: "capacity" });
     }
     return lookAgain(state, order, now < order.due ? order.due : Infinity);
@@ -155,6 +164,9 @@ function lookUnclaimed(
   if (plan.partition === "majority") return lookForVoters(state, order);
   const timely = turn.waitMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
   if (timely && !hasForeignClaim(state, order)) return claim(state, plan, order, turn, {});
+  if (turn.waitMs > 0) mark(state, "step-in");
+  if (order.trigger === "catch-up") mark(state, "caught-up");
+  if (isPlanted(state, "no-asking")) return claim(state, plan, order, turn, {});
   enqueueAsk(state, order, turn);
 }
 
@@ -216,13 +228,15 @@ function lookClaimed(
   const now = state.now.wall;
   const how = standing(state.settings.self);
   if (how !== "alive" && how !== "declined") {
+    if (how === "clock") mark(state, "clock-passed-over");
     withdraw(state, order, how === "untargeted" ? "job-changed" : how);
     return lookAgain(state, order, now + againMs);
   }
   const rival = own.epoch === undefined ? rivalOf(state, order) : undefined;
   if (rival !== undefined && beats(rival, own)) {
+    mark(state, "out-claimed");
     withdraw(state, order, "out-claimed");
-    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(rival) : Infinity);
+    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(state, rival) : Infinity);
   }
   const startAt = Math.max(order.due, order.mine.mayStartAt);
   if (now < startAt) return lookAgain(state, order, startAt);
@@ -231,23 +245,28 @@ function lookClaimed(
     if (own.waiting === undefined && now - order.due > Math.max(plan.catchUp.windowMs, overdueMs)) {
       return closeWithout(state, order, "window", plan, "missed");
     }
-  } else if (own.waiting === undefined && now - startAt > lateMs) {
+  } else if (own.waiting === undefined && now - startAt > lateMs && !isPlanted(state, "no-recheck")) {
+    mark(state, "claim-late");
     // I was held up: somebody may have stepped in meanwhile, so the claim is made anew, and asked for first.
     withdraw(state, order, "late");
     return look(state, order);
   }
   switch (overlapVerdict(plan.overlap, holdingsOf(state, order))) {
     case "skip":
+      mark(state, "skipped-by-overlap");
       return closeWithout(state, order, "overlap", plan, "skipped");
     case "wait":
+      mark(state, "held-by-overlap");
       hold(state, order, "overlap");
       return lookAgain(state, order, Infinity);
     case "replace":
+      mark(state, "replaced");
       hold(state, order, "overlap");
       replaceRunning(state, order);
       return lookAgain(state, order, now + 2 * againMs);
     case "go":
       if (state.runs.size >= state.settings.capacity) {
+        mark(state, "held-by-capacity");
         hold(state, order, "capacity");
         return lookAgain(state, order, Infinity);
       }
@@ -261,6 +280,7 @@ function holdingsOf(state: State, order: Order): Holding[] {
   for (const record of state.ledger.openOf(order.job)) {
     const key = orderKeyOf(record);
     if (key === order.key) continue;
+    if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const started = record.state === "running" || state.runs.has(runId(record));
     if (!started && !shields(state, record)) continue;
     holdings.push({

@@ -5,6 +5,7 @@
 import type { ChildOutcome } from "../ports.ts";
 import { instantOf, runId, type RunId } from "../schema/ids.ts";
 import { isFinal, type RunRecord } from "../schema/run.ts";
+import { mark } from "./marks.ts";
 import { commit, serveLine } from "./claims.ts";
 import { inSight } from "./members.ts";
 import { isTeller } from "./orders.ts";
@@ -27,7 +28,9 @@ export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: 
   serveLine(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
   note(state, "warn", "a run did not start", { run, why: outcome.reason });
-  if (outcome.why === "late") backIntoPlay(state, own);
+  if (outcome.why !== "late") return;
+  mark(state, "launched-too-late");
+  backIntoPlay(state, own);
 }
 
 /** It never started, so whoever's turn it is now may run it. */
@@ -70,6 +73,7 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
   const { waiting: _, ...rest } = record;
   // Of a majority job's claim it must not be concluded that it never ran: a started run's log may have been lost.
   const ran = record.state === "running" || record.epoch !== undefined || started.has(runId(record));
+  mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
   commit(state, {
     ...rest,
     state: ran ? "lost" : "withdrawn",
@@ -88,8 +92,11 @@ export function declareLost(state: State): void {
     if (state.ledger.closeIfEnded(record)) continue;
     if (record.state === "claimed" && record.epoch === undefined) {
       // A claim that never started binds nobody once its order is settled by another.
-      if (state.ledger.isSettled(record.job, record.tick)) state.ledger.drop(record);
+      if (!state.ledger.isSettled(record.job, record.tick)) continue;
+      mark(state, "claim-of-the-dead-dropped");
+      state.ledger.drop(record);
     } else if (isTeller(state, record.job, record.tick)) {
+      mark(state, "lost-declared");
       note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
       commit(state, {
         ...record,
@@ -120,6 +127,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     // Beyond a split its peer looked dead. Here it lives, and its run holds others up until it says the end itself.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
+    if (lives) mark(state, "lost-refuted");
     const taken = state.ledger.take(record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
     moved.push(record);
@@ -146,7 +154,9 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
  */
 export function isDoubtful(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
-  return !state.ledger.remembers(orderKeyOf(record));
+  if (state.ledger.remembers(orderKeyOf(record))) return false;
+  mark(state, "doubtful-record");
+  return true;
 }
 
 const recentMs = 120_000;

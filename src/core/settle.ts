@@ -6,6 +6,8 @@
  * at once. Then it looks back over the time in which it may have missed something.
  */
 import type { PeerId } from "../schema/ids.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { withdraw } from "./claims.ts";
 import { pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
 import { addTick } from "./play.ts";
@@ -22,7 +24,8 @@ export function trySettled(state: State): void {
   if (settling === undefined) return;
   const waited = state.now.mono - settling.sinceMono;
   const complete = settling.awaiting.size === 0 && settling.unresolved === 0;
-  if (!complete && waited < settleLimitMs) return;
+  if (!complete && waited < settleLimitMs && !isPlanted(state, "settle-skipped")) return;
+  if (!complete) mark(state, "settled-at-the-limit");
   state.settling = undefined;
   state.heartbeatAtMono = -Infinity;
   note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: settling.awaiting.size });
@@ -42,7 +45,9 @@ export function synced(state: State, peer: PeerId): void {
 
 /** A peer that was away is back: nothing is caught up until its records are here, or the limit has passed. */
 export function beginHealing(state: State, peer: PeerId): void {
-  if (state.settling === undefined) state.healing.set(peer, state.now.mono);
+  if (state.settling !== undefined) return;
+  mark(state, "healing");
+  state.healing.set(peer, state.now.mono);
 }
 
 export function forgetHealing(state: State): void {
@@ -67,7 +72,8 @@ export function scanJob(state: State, plan: Plan): void {
  */
 export function noticePause(state: State): void {
   const gapMs = state.now.mono - state.lastStepMono;
-  if (!state.alive || gapMs <= pauseMs) return;
+  if (!state.alive || gapMs <= pauseMs || isPlanted(state, "no-recheck")) return;
+  mark(state, "paused");
   note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
   for (const order of [...state.claims, ...state.line]) {
     // A claim that voters have chosen is nobody else's; whether it is still wanted shows after settling.

@@ -6,6 +6,8 @@ import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
+import type { Mark } from "./marks.ts";
+import type { PlantedBug } from "./planted.ts";
 import type { Candidacy } from "./paxos.ts";
 import type { Effect } from "./events.ts";
 import { Heap } from "./heap.ts";
@@ -30,6 +32,9 @@ export interface Settings {
   host: Readonly<Record<string, string>>;
   /** the peer that made the cluster key, if that is known: the first voter */
   founder: PeerId | undefined;
+  /** in the simulator only */
+  planted?: PlantedBug;
+  marks?: Set<Mark>;
   /** fills `signature`; a pure function, as are the next two (base64url) */
   sign(record: RunRecord): RunRecord;
   signText(bytes: Uint8Array): string;

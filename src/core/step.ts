@@ -5,8 +5,10 @@
  */
 import { hash } from "node:crypto";
 import { never } from "../errors.ts";
-import type { AskedOrder } from "../schema/run.ts";
+import { isFinal, type AskedOrder } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./candidates.ts";
 import { claimStored, withdraw } from "./claims.ts";
@@ -113,6 +115,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.bornMono = mono;
   openRoster(state, event);
   for (const record of event.records) {
+    if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
     const recent = wall - record.due < rememberRecordsMs;
     state.ledger.take(record, mono, recent);
   }
@@ -264,6 +267,7 @@ function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">
   member.strange = same ? 0 : member.strange + 1;
   if (member.strange < strangeMax) return;
   member.strange = 0;
+  mark(state, "records-fetched");
   emit(state, { kind: "syncRecent", peer: from });
 }
 

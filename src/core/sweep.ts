@@ -2,6 +2,7 @@
  * What is looked through every few seconds, because no single event says that it has come due: ticks overdue by more
  * than 30 s, runs of dead peers, old memory.
  */
+import { mark } from "./marks.ts";
 import { catchUp } from "./catchup.ts";
 import { hearsMajority } from "./candidates.ts";
 import { closeWithout } from "./claims.ts";
@@ -80,6 +81,7 @@ function miss(state: State, plan: Plan, order: Order, reason: string): void {
   if (!isTeller(state, order.job, order.tick)) return;
   const epoch = epochAt(state.roster.chain, order.instant);
   const noQuorum = plan.partition === "majority" && (epoch === undefined || !hearsMajority(state, epoch));
+  mark(state, noQuorum ? "no-quorum" : "missed");
   const said = noQuorum ? "no-quorum" : reason;
   note(state, "warn", "a tick was missed", { job: order.job, tick: order.tick, reason: said });
   closeWithout(state, order, said, plan, noQuorum ? "skipped" : "missed");

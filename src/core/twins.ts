@@ -7,6 +7,7 @@
  */
 import type { PeerId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
+import { mark } from "./marks.ts";
 import { note, type Member, type State } from "./state.ts";
 
 /** An older life that speaks for this long beside a newer one is a twin … */
@@ -28,13 +29,16 @@ export function hearOlderLife(state: State, member: Member): void {
 /** True while two lives of that member are heard. */
 export function isTwin(state: State, { olderLife }: Member): boolean {
   if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return false;
-  return olderLife.lastMono - olderLife.sinceMono >= provenMs;
+  if (olderLife.lastMono - olderLife.sinceMono < provenMs) return false;
+  mark(state, "twin-heard");
+  return true;
 }
 
 /** What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. */
 export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
   if (state.twin || !(newer || heartbeat.twin === true)) return;
+  mark(state, "twin-told");
   state.twin = true;
   note(state, "warn", "another process uses this peer's identity: its data folder was copied", {
     saidBy: from,

@@ -8,6 +8,8 @@
  */
 import type { PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
+import { mark } from "./marks.ts";
+import { isPlanted } from "./planted.ts";
 import { expectStored } from "./claims.ts";
 import { accept, promise, type Vote } from "./paxos.ts";
 import { epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
@@ -52,7 +54,8 @@ function barred(state: State, item: BallotItem): string | undefined {
     if (item.value === undefined) return undefined;
     const epoch = epochOf(last, item.value);
     if (epoch === undefined || epoch.voters.length === 0) return "no-epoch";
-    return epoch.from <= Math.max(roster.highestInstant, last.from) ? "from-too-early" : undefined;
+    const tooEarly = epoch.from <= Math.max(roster.highestInstant, last.from);
+    return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
   }
   const inForce = epochAt(roster.chain, item.instant);
   if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
@@ -62,11 +65,18 @@ function barred(state: State, item: BallotItem): string | undefined {
   if (
     successor !== undefined &&
     successor.epoch.number > inForce.number &&
-    item.instant >= successor.epoch.from
+    item.instant >= successor.epoch.from &&
+    !isPlanted(state, "successor-without-bar")
   ) {
     return "successor";
   }
   return undefined;
+}
+
+function markBarred(state: State, why: string): void {
+  if (why === "other-epoch" || why === "successor" || why === "twin" || why === "from-too-early") {
+    mark(state, `barred-${why}`);
+  } else if (why.startsWith("memory")) mark(state, "barred-memory");
 }
 
 /** Answers a candidate's ballots; what they bind this voter to is stored in one write, and told afterwards. */
@@ -76,6 +86,7 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
   for (const item of ballots) {
     const why = item.ballot.peer === from ? barred(state, item) : "not-its-ballot";
     if (why !== undefined) {
+      markBarred(state, why);
       replies.push({ decision: item.decision, answer: "barred", ballot: item.ballot, why });
       emit(state, { kind: "count", name: `vote_barred_${why.replaceAll("-", "_")}` });
       continue;
@@ -87,6 +98,10 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
   if (writes.length === 0) return sendReplies(state, from, replies);
   state.roster.voteCount += writes.length;
   writes.push({ kind: "meta", key: voteCountKey, value: String(state.roster.voteCount) });
+  if (isPlanted(state, "vote-before-fsync")) {
+    emit(state, { kind: "store", writes });
+    return sendReplies(state, from, replies);
+  }
   emit(state, { kind: "store", writes, token: expectStored(state, { kind: "votes", to: from, replies }) });
 }
 
@@ -142,13 +157,18 @@ export function recallSuccessor(state: State): void {
   if (last === undefined) return;
   const kept = state.roster.votes.get(rosterDecision(last.number + 1))?.vote.accepted;
   const epoch = kept === undefined ? undefined : epochOf(last, kept.value);
-  if (epoch === undefined || kept === undefined) state.roster.successor = undefined;
-  else state.roster.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
+  if (epoch === undefined || kept === undefined) {
+    state.roster.successor = undefined;
+    return;
+  }
+  mark(state, "successor-recalled");
+  state.roster.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
 }
 
 /** The votes are durable: now they are told. */
 export function votesStored(state: State, to: PeerId, replies: readonly ReplyItem[], failed: boolean): void {
   if (!failed) sendReplies(state, to, replies);
+  else mark(state, "vote-not-stored");
 }
 
 function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): void {

@@ -54,6 +54,8 @@ export interface PeerSettings {
   tzdata: string;
   /** the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR, as far as set: all that a job sees of it */
   host: Readonly<Record<string, string>>;
+  /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
+  testing?: Pick<State["settings"], "planted" | "marks">;
 }
 
 type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
@@ -106,7 +108,7 @@ export class Peer {
   #live(booted: Booted): void {
     const { doors } = this;
     const { table } = booted;
-    const { name, version, tags, capacity, role, tzdata, host, founder } = this.#settings;
+    const { name, version, tags, capacity, role, tzdata, host, founder, testing } = this.#settings;
     const self = doors.keys.self;
     this.#state = createState({
       self,
@@ -119,6 +121,7 @@ export class Peer {
       host,
       incarnation: booted.incarnation,
       founder,
+      ...testing,
       sign: (record) => signRecord(record, doors.keys),
       signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),
       verifyText: (peer, bytes, text) => doors.keys.verify(peer, bytes, Buffer.from(text, "base64url")),

@@ -22,9 +22,13 @@ export function openDisk(options: { folder: string; log: Log }): Promise<Disk> {
     execArgv: [],
   });
   return new Promise((resolve, reject) => {
+    const failed = () =>
+      reject(new CicadaError("DISK_FAILED", `${options.folder}: the disk's thread can't start`));
     worker.once("error", reject);
+    worker.once("exit", failed);
     worker.once("message", (first: FromDiskThread) => {
       worker.off("error", reject);
+      worker.off("exit", failed);
       if (first.kind === "opened") return resolve(new RealDisk(worker, options));
       void worker.terminate();
       if (first.kind === "refused") reject(new CicadaError(first.code, first.detail));

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { ChildOutcome, Executor, ExecutorEvents, Log, LogPiece, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
-import type { FromLauncher, ToLauncher } from "./launcher-protocol.ts";
+import { readLine, type FromLauncher, type ToLauncher } from "./launcher-protocol.ts";
 import { LogStore } from "./logs.ts";
 
 /** A launcher that dies at once is started again after this long, not in a tight loop. */
@@ -127,8 +127,10 @@ class RealExecutor implements Executor {
       // Its end is reported below.
     });
     const lines = createInterface({ input: launcher.stdout });
-    // The lines are our own program's, so they are taken at their word.
-    lines.on("line", (line) => this.heard(JSON.parse(line) as FromLauncher));
+    lines.on("line", (line) => {
+      const message = readLine<FromLauncher>(line);
+      if (message !== undefined) this.heard(message);
+    });
     // Not on its exit: what it has said before comes first.
     lines.on("close", gone);
     return launcher;

@@ -18,7 +18,7 @@ const held = new Set<DatabaseSync>();
 /** Returns the way to let go. Throws DATA_FOLDER_IN_USE with the process id of the holder. */
 export function takeFolderLock(folder: string): () => void {
   const pidFile = join(folder, "lock.pid");
-  const database = lock(join(folder, "lock.db"), pidFile);
+  const database = lock(folder, pidFile);
   held.add(database);
   writeWhole(pidFile, `${process.pid}\n`);
   return () => {
@@ -26,7 +26,8 @@ export function takeFolderLock(folder: string): () => void {
   };
 }
 
-function lock(path: string, pidFile: string): DatabaseSync {
+function lock(folder: string, pidFile: string): DatabaseSync {
+  const path = join(folder, "lock.db");
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: 0 });
@@ -37,7 +38,7 @@ function lock(path: string, pidFile: string): DatabaseSync {
     const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
     if (code === busy) {
       const pid = readText(pidFile)?.trim() ?? "unknown";
-      throw new CicadaError("DATA_FOLDER_IN_USE", `process ${pid} uses the folder of ${path}`);
+      throw new CicadaError("DATA_FOLDER_IN_USE", `process ${pid} uses ${folder}`);
     }
     throw new CicadaError("DATA_FOLDER_UNUSABLE", `${path} can't be locked: ${String(error)}`);
   }

@@ -18,10 +18,14 @@ export type FromLauncher =
   | { kind: "ended"; run: RunId; outcome: ChildOutcome; at: number }
   | { kind: "swept"; id: number; started: RunId[] };
 
-/** Where the launcher works; its only arguments. */
-export interface LauncherPlaces {
-  /** where jobs run that name no folder */
-  work: string;
-  /** an empty folder of its own, for pipes that are being made */
-  pipes: string;
+/**
+ * Reads a line. Undefined when it is cut off, as the last one is when its writer is killed while it writes. A whole
+ * line is taken at its word: it comes from the other half of the same program.
+ */
+export function readLine<Message extends ToLauncher | FromLauncher>(line: string): Message | undefined {
+  try {
+    return JSON.parse(line) as Message;
+  } catch {
+    return undefined;
+  }
 }

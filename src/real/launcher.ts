@@ -13,11 +13,19 @@ import type { RunId } from "../schema/ids.ts";
 import { openClock } from "./clock.ts";
 import { Child, type ChildDoors } from "./launcher-child.ts";
 import { PipePool } from "./launcher-output.ts";
-import type { FromLauncher, LauncherPlaces, ToLauncher } from "./launcher-protocol.ts";
+import { readLine, type FromLauncher, type ToLauncher } from "./launcher-protocol.ts";
 import { killRuns } from "./launcher-survivors.ts";
 
 /** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
 const orphanGraceMs = 2_000;
+
+/** Its only arguments. */
+interface Places {
+  /** where jobs run that name no folder */
+  work: string;
+  /** a folder of its own, for pipes that are being made */
+  pipes: string;
+}
 
 interface Queued {
   spec: RunSpec;
@@ -33,7 +41,7 @@ class Launcher {
   private closing = false;
   private readonly finished: () => void;
 
-  constructor(places: LauncherPlaces, finished: () => void) {
+  constructor(places: Places, finished: () => void) {
     this.doors = { clock: openClock(), pipes: new PipePool(places.pipes), work: places.work };
     this.finished = finished;
   }
@@ -131,8 +139,10 @@ function main(): void {
   const [work = "", pipes = ""] = process.argv.slice(2);
   const launcher = new Launcher({ work, pipes }, () => process.stdin.destroy());
   const lines = createInterface({ input: process.stdin });
-  // The lines are the peer's own, so they are taken at their word.
-  lines.on("line", (line) => launcher.obey(JSON.parse(line) as ToLauncher));
+  lines.on("line", (line) => {
+    const order = readLine<ToLauncher>(line);
+    if (order !== undefined) launcher.obey(order);
+  });
   lines.on("close", () => launcher.close(orphanGraceMs));
 }
 

@@ -84,10 +84,11 @@ export function noticePause(state: State): void {
   for (const order of state.orders.values())
     if (order.mine.stage === "asking") order.mine = { stage: "none" };
   state.asks.clear();
-  const living = [...state.members.values()].filter((member) => member.linked && member.state !== "left");
+  // Whoever was out of reach before the pause may be back by now, so all are awaited.
+  const expected = [...state.members.values()].filter((member) => member.state !== "left");
   beginSettling(
     state,
-    living.map((member) => member.id),
+    expected.map((member) => member.id),
     0,
   );
   state.scanFrom = Math.min(state.scanFrom, state.now.wall - gapMs);

@@ -78,6 +78,8 @@ export class Peer {
   #state: State | undefined;
   #living: { table: JobTable; sync: Sync; logs: Logs; keeper: Keeper } | undefined;
   #working = false;
+  /** what nobody waits for and the disk did not take: tried again until it does */
+  readonly #unstored: Write[] = [];
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
   #seq = 0;
@@ -293,13 +295,16 @@ export class Peer {
         this.#count("refused_signature");
         return false;
       }
-      if (state === undefined || !isDoubtful(state, record)) return true;
-      doubtful.push(record);
-      return false;
+      if (state !== undefined && isDoubtful(state, record)) {
+        doubtful.push(record);
+        return false;
+      }
+      return true;
     });
     if (doubtful.length > 0) {
       this.#recall.ask(doubtful, (news) => this.#feed({ kind: "learned", records: news, orders: [] }));
     }
+    for (const record of genuine) this.#recall.heard(record);
     return genuine;
   }
 
@@ -357,6 +362,7 @@ export class Peer {
       this.#alarm = undefined;
       if (this.#stopped) return;
       this.#feed({ kind: "woke" });
+      if (this.#unstored.length > 0) this.#store(this.#unstored.splice(0), undefined);
       const now = this.#doors.clock.now();
       this.living.sync.woke(now);
       if (this.#state !== undefined) this.living.keeper.woke(now, this.#state);
@@ -366,8 +372,10 @@ export class Peer {
 
   #store(writes: Write[], token: number | undefined): void {
     this.#doors.disk.store(writes, (error) => {
-      if (error !== undefined)
+      if (error !== undefined) {
         this.#doors.log.error("the data folder can't be written", { why: error.detail });
+        if (token === undefined) this.#unstored.push(...writes);
+      }
       this.#feed({ kind: "stored", token: token ?? 0, failed: error !== undefined });
     });
   }

@@ -1,6 +1,7 @@
 /**
  * Asks the disk about records that core has doubts of: open ones of orders that it settled and let go of long ago.
- * What the disk knows to be over is dropped; the rest is news after all and goes on to core, a little later.
+ * What the disk knows to be over is dropped; the rest is news after all and goes on to core, a little later. What is
+ * heard of the same run while the disk is being asked counts too: the answer may be older than that.
  */
 import { movesUp, recordKey } from "../core/records.ts";
 import { CicadaError } from "../errors.ts";
@@ -12,6 +13,7 @@ const recordsOfTick = 64;
 
 export class Recall {
   readonly #disk: Disk;
+  readonly #asked = new Map<string, RunRecord>();
   #pending = 0;
   readonly #afterwards: (() => void)[] = [];
 
@@ -21,10 +23,11 @@ export class Recall {
 
   /** `news` gets those of the records that say more than the disk does, when it has been asked about each. */
   ask(records: readonly RunRecord[], news: (records: RunRecord[]) => void): void {
-    const fresh: RunRecord[] = [];
+    for (const record of records) this.#asked.set(recordKey(record), record);
     const next = (index: number): void => {
       const record = records[index];
       if (record === undefined) {
+        const fresh = records.filter((one) => this.#take(one));
         this.#pending--;
         if (fresh.length > 0) news(fresh);
         if (this.#pending === 0) for (const run of this.#afterwards.splice(0)) run();
@@ -33,8 +36,7 @@ export class Recall {
       const { job, tick, peer } = record;
       this.#disk.history({ job, tick, peer, limit: recordsOfTick }, (page) => {
         const found = page instanceof CicadaError ? [] : page.records;
-        const known = found.find((one) => recordKey(one) === recordKey(record));
-        if (movesUp(known, record)) fresh.push(record);
+        for (const known of found) this.heard(known);
         next(index + 1);
       });
     };
@@ -42,9 +44,24 @@ export class Recall {
     next(0);
   }
 
+  /** A record that is asked about is forgotten when something is heard that says as much. */
+  heard(record: RunRecord): void {
+    if (this.#asked.size === 0) return;
+    const key = recordKey(record);
+    const asked = this.#asked.get(key);
+    if (asked !== undefined && asked !== record && !movesUp(record, asked)) this.#asked.delete(key);
+  }
+
   /** Calls at once, or when all that is being asked about has been answered. */
   after(run: () => void): void {
     if (this.#pending === 0) run();
     else this.#afterwards.push(run);
+  }
+
+  /** True when nothing was heard against it. */
+  #take(record: RunRecord): boolean {
+    if (this.#asked.get(recordKey(record)) !== record) return false;
+    this.#asked.delete(recordKey(record));
+    return true;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Option, type Command } from "commander";
 import { CicadaError } from "../errors.ts";
-import { catchUpPolicies, overlapPolicies } from "../schema/job.ts";
+import { catchUpPolicies, overlapPolicies, partitionPolicies } from "../schema/job.ts";
 import { repeatable } from "./repeatable.ts";
 
 interface JobFlag {
@@ -78,6 +78,13 @@ export const jobFlags: readonly JobFlag[] = [
     help: "how many (default: 100)",
     path: ["catchUp", "limit"],
     shape: "number",
+  },
+  {
+    flags: "--partition <policy>",
+    help: "when the mesh is split: available = at least once (default), majority = at most once",
+    path: ["partition"],
+    shape: "text",
+    choices: partitionPolicies,
   },
   {
     flags: "--target-peer <peer>",

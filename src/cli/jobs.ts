@@ -12,7 +12,7 @@ import { fields, show, table, withOutput, type Output } from "./output.ts";
 import { waitForRun } from "./run-wait.ts";
 import { repeatable } from "./repeatable.ts";
 import { runState } from "./run-words.ts";
-import { paint, plain, type Terminal } from "./terminal.ts";
+import { paint, plain, tellFailure, type Terminal } from "./terminal.ts";
 import { local, relative, utc } from "./times.ts";
 
 interface JobOptions extends PeerOptions {
@@ -250,11 +250,7 @@ async function createAll(
     } catch (error) {
       if (!(error instanceof CicadaError) || written.length === 1) throw error;
       if (error.code === "PEER_UNREACHABLE" || error.code === "UNAUTHORISED") throw error;
-      terminal.tell(
-        `${paint(terminal, "red", "refused:")} ${where} (${plain(String(job["id"]))}): ${error.message}`,
-      );
-      for (const { pointer, message } of error.problems)
-        terminal.tell(`  ${plain(`${pointer}: ${message}`)}`);
+      tellFailure(terminal, `refused: ${where} (${plain(String(job["id"]))}):`, error);
       refused.push(error);
       terminal.exitCode = error.exit;
     }

@@ -67,15 +67,19 @@ export function plain(text: string): string {
 /** Says what went wrong in two or three lines, and answers with the exit code. */
 export function explain(terminal: Terminal, error: unknown): number {
   const known = error instanceof CicadaError ? error : unexpected(error);
-  // The detail of several problems is only the first of them.
-  const what = known.problems.length === 0 ? known.message : errorTable[known.code].title;
-  terminal.tell(`${paint(terminal, "red", "error:")} ${plain(what)}`);
-  for (const { pointer, message } of known.problems) {
-    terminal.tell(`  ${pointer === "" ? "" : `${plain(pointer)}: `}${plain(message)}`);
-  }
+  tellFailure(terminal, "error:", known);
   terminal.tell(`${paint(terminal, "cyan", "hint:")}  ${known.hint}`);
   if (known.code === "INTERNAL" && error instanceof Error) terminal.tell(error.stack ?? "");
   return known.exit;
+}
+
+/** One line, and one more for each problem. The detail of several problems is only the first of them. */
+export function tellFailure(terminal: Terminal, before: string, error: CicadaError): void {
+  const what = error.problems.length === 0 ? error.message : errorTable[error.code].title;
+  terminal.tell(`${paint(terminal, "red", before)} ${plain(what)}`);
+  for (const { pointer, message } of error.problems) {
+    terminal.tell(`  ${pointer === "" ? "" : `${plain(pointer)}: `}${plain(message)}`);
+  }
 }
 
 function unexpected(error: unknown): CicadaError {

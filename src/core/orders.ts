@@ -251,7 +251,10 @@ function lookClaimed(
     withdraw(state, order, "late");
     return look(state, order);
   }
-  switch (overlapVerdict(plan.overlap, holdingsOf(state, order))) {
+  // One that is held behind another asks only whether it still is: a long queue must not be counted through each time.
+  const held = own.waiting === "overlap" && plan.overlap !== "replace";
+  const others = held ? firstBefore(holdingsOf(state, order)) : [...holdingsOf(state, order)];
+  switch (overlapVerdict(plan.overlap, others)) {
     case "skip":
       mark(state, "skipped-by-overlap");
       return closeWithout(state, order, "overlap", plan, "skipped");
@@ -274,26 +277,28 @@ function lookClaimed(
   }
 }
 
+/** Of what others hold, one that keeps this order waiting, if there is any. */
+function firstBefore(holdings: Iterable<Holding>): Holding[] {
+  for (const holding of holdings) {
+    if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
+  }
+  return [];
+}
+
 /** What others hold of the same job, as `overlapVerdict` takes it. */
-function holdingsOf(state: State, order: Order): Holding[] {
-  const holdings: Holding[] = [];
+function* holdingsOf(state: State, order: Order): Generator<Holding> {
+  const comesBefore = (due: number, key: string): boolean =>
+    due < order.due || (due === order.due && key < order.key);
   for (const record of state.ledger.openOf(order.job)) {
     const key = orderKeyOf(record);
     if (key === order.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
-    const started = record.state === "running" || state.runs.has(runId(record));
-    if (!started && !shields(state, record)) continue;
-    holdings.push({
-      running: started,
-      waiting: record.waiting === "overlap",
-      earlier: record.due < order.due || (record.due === order.due && key < order.key),
-    });
+    const running = record.state === "running" || state.runs.has(runId(record));
+    if (!running && !shields(state, record)) continue;
+    yield { running, waiting: record.waiting === "overlap", earlier: comesBefore(record.due, key) };
   }
   for (const [key, { job, due }] of state.askedByOthers) {
-    if (key === order.key || job !== order.job) continue;
-    if (due < order.due || (due === order.due && key < order.key)) {
-      holdings.push({ running: false, waiting: false, earlier: true });
-    }
+    if (key === order.key || job !== order.job || !comesBefore(due, key)) continue;
+    yield { running: false, waiting: false, earlier: true };
   }
-  return holdings;
 }

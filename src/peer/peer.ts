@@ -186,6 +186,11 @@ export class Peer {
     return this.#doors;
   }
 
+  /** What core remembers, for those who only look on (checkers, tests). */
+  get state(): Readonly<State> | undefined {
+    return this.#state;
+  }
+
   // ------------------------------------------------------------------------------------------- events
 
   #feed(event: EventBody): void {
@@ -341,9 +346,10 @@ export class Peer {
       case "syncRecent":
         return this.living.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
-        this.living.keeper.ranSince(effect.record.job);
         return this.living.logs.copy(effect.record);
       case "tell":
+        // Whoever ran it, all peers keep the same history, so all prune it.
+        if (effect.event.kind === "run") this.living.keeper.ranSince(effect.event.record.job);
         for (const listener of this.#listeners) listener(effect.event);
         return;
       case "count":
@@ -445,7 +451,8 @@ export class Peer {
     }
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);
-    this.#feed({ kind: "asked", command, token, random: this.#doors.random.bytes(16) });
+    const inTable = command.kind === "delete-job" && this.living.table.holds(command.id);
+    this.#feed({ kind: "asked", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
   view(): View {

@@ -17,7 +17,8 @@ export function orderKeyOf(record: RunRecord): OrderKey {
 }
 
 function level(record: RunRecord): number {
-  if (record.state === "claimed") return 0;
+  // A claim that was taken back may be made anew, so the two stand on one step and the later writing counts.
+  if (record.state === "claimed" || record.state === "withdrawn") return 0;
   if (record.state === "running") return 1;
   return record.by !== undefined && record.by !== record.peer ? 2 : 3;
 }

@@ -17,6 +17,8 @@ export function commandFor(wish: Wish): Command {
           command: "true",
           overlap: wish.rules.overlap,
           catchUp: { policy: wish.rules.catchUp.policy, window: `${wish.rules.catchUp.windowMs}ms` },
+          // Nothing is pruned, so that the checkers can account for every tick; pruning is the disk contract's.
+          keep: { runs: 100_000 },
           ...(wish.rules.peers === undefined ? {} : { target: { peers: [...wish.rules.peers] } }),
         },
       };

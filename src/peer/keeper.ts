@@ -12,9 +12,9 @@ import { metaKeys, type Booted } from "./boot.ts";
 
 /** A peer that was down longer than this finds so when it starts, and looks for the ticks of that time. */
 const aliveEveryMs = 15_000;
-const pruneEveryMs = 60_000;
+const pruneEveryMs = 600_000;
 /** Jobs pruned at a time; the others wait their turn. */
-const prunedAtOnce = 200;
+const prunedAtOnce = 2_000;
 /** Updates stored since the last snapshot: more makes starts slower, less writes the whole table more often. */
 const updatesPerSnapshot = 2_000;
 const hourMs = 3_600_000;

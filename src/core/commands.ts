@@ -10,6 +10,7 @@ import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { cancelRun, closeWithout, expectStored } from "./claims.ts";
+import type { Event } from "./events.ts";
 import { writerVerdict } from "./hlc.ts";
 import { checkJob } from "./job.ts";
 import { ownClockOffset } from "./members.ts";
@@ -25,7 +26,8 @@ function refuse(code: ErrorCode, detail: string): Answer {
 }
 
 /** Carries a command out; an answer that is undefined comes later, when it is durable. */
-export function obey(state: State, command: Command, token: number, random: Uint8Array): Answer | undefined {
+export function obey(state: State, asked: Extract<Event, { kind: "asked" }>): Answer | undefined {
+  const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
   switch (command.kind) {
     case "put-job":
@@ -33,9 +35,7 @@ export function obey(state: State, command: Command, token: number, random: Uint
     case "patch-job":
       return patchJob(state, command, token);
     case "delete-job":
-      return withJob(state, command, (plan) =>
-        edit(state, token, { kind: "delete", id: plan.id, by: command.by }, { id: plan.id, deleted: true }),
-      );
+      return deleteJob(state, command, token, asked.inTable ?? false);
     case "pause-job":
       return withJob(state, command, (plan) => {
         const { note: said, until, by } = command;
@@ -69,6 +69,19 @@ function withJob(
   const plan = state.jobs.get(command.id);
   if (plan === undefined) return refuse("JOB_NOT_FOUND", `there is no job "${command.id}"`);
   return conflict(plan, command.ifMatch) ?? act(plan);
+}
+
+/** Also what can't be read as a job: deleting it is how a person gets rid of it. */
+function deleteJob(
+  state: State,
+  command: Extract<Command, { kind: "delete-job" }>,
+  token: number,
+  inTable: boolean,
+): Answer | undefined {
+  const { id, by, ifMatch } = command;
+  const plan = state.jobs.get(id);
+  if (plan === undefined && !inTable) return refuse("JOB_NOT_FOUND", `there is no job "${id}"`);
+  return conflict(plan, ifMatch) ?? edit(state, token, { kind: "delete", id, by }, { id, deleted: true });
 }
 
 function conflict(plan: Plan | undefined, ifMatch: string | undefined): Answer | undefined {

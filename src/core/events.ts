@@ -53,7 +53,14 @@ export type Event = { now: Now } & (
   | { kind: "redialRefused"; peer: PeerId; times: number }
   | { kind: "childStarted"; run: RunId; at: number }
   | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }
-  | { kind: "asked"; command: Command; token: number; random: Uint8Array }
+  | {
+      kind: "asked";
+      command: Command;
+      token: number;
+      random: Uint8Array;
+      /** the table holds something under the id that is to be deleted, be it only what can't be read as a job */
+      inTable?: boolean;
+    }
   | { kind: "stored"; token: number; failed?: boolean }
   | { kind: "drain" }
 );

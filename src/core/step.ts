@@ -90,7 +90,7 @@ function take(state: State, event: Event): void {
     case "childEnded":
       return childEnded(state, event.run, event.outcome, event.at);
     case "asked": {
-      const answer = obey(state, event.command, event.token, event.random);
+      const answer = obey(state, event);
       if (answer !== undefined) emit(state, { kind: "answer", token: event.token, answer });
       return;
     }

@@ -177,6 +177,12 @@ export class JobTable {
     return [...this.#quarantined.values()];
   }
 
+  /** True when something is under that id, of a job or as `quarantined` names it: a deletion would take it away. */
+  holds(id: JobId): boolean {
+    this.#settle();
+    return this.#living(id).length > 0;
+  }
+
   /** What has changed since the last call; `job` is undefined when there is no runnable one any more. */
   takeChanges(): { id: JobId; job: Job | undefined }[] {
     this.#settle();
@@ -270,8 +276,10 @@ export class JobTable {
     for (const map of maps) map.set(keyOfSlot(name, this.#self), slot);
   }
 
+  /** Of an incarnation that doesn't say which job it is, its ULID is the id. */
   #living(id: JobId): string[] {
-    return [...(this.#incarnationsOf.get(id) ?? [])].toSorted();
+    const nameless = this.#idOf.has(id) && this.#idOf.get(id) === undefined;
+    return nameless ? [id] : [...(this.#incarnationsOf.get(id) ?? [])].toSorted();
   }
 
   #mapsOf(id: JobId): Incarnation[] {

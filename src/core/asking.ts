@@ -10,7 +10,7 @@ import type { RunRecord } from "../schema/run.ts";
 import { mark } from "./marks.ts";
 import { askLimitMs } from "./limits.ts";
 import { livingMembers } from "./members.ts";
-import { emit, lookAgain, type Ask, type Order, type State } from "./state.ts";
+import { emit, lookAgain, type Ask, type ForeignAsk, type Order, type State } from "./state.ts";
 
 /** Orders in one question, as the message's schema caps them. */
 const ordersPerAsk = 1_024;
@@ -69,6 +69,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const records = new Map<string, RunRecord>();
   const mine: OrderKey[] = [];
   const settled: OrderKey[] = [];
+  const overtaken: { key: OrderKey; by: ForeignAsk }[] = [];
   const jobs = new Set<JobId>();
   for (const question of message.orders) {
     const key = question.key as OrderKey;
@@ -79,11 +80,13 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       known = true;
     }
     const order = state.orders.get(key);
-    if (isSpokenFor(state, key, from)) {
+    const other = otherAsker(state, key, from);
+    if (other !== undefined && goesBefore(other, { rank: question.rank, peer: from })) {
       mark(state, "spoken-for");
       mine.push(key);
       continue;
     }
+    if (other !== undefined) overtaken.push({ key, by: other });
     if (order === undefined) {
       if (!known && state.ledger.isSettled(question.job, tickOf(key))) settled.push(key);
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
@@ -95,12 +98,14 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     state.askedByOthers.set(key, {
       peer: from,
+      ask: message.id,
       job: question.job,
       rank: question.rank,
       due: question.due,
       untilMono: state.now.mono + askLimitMs,
     });
   }
+  tellOvertaken(state, overtaken);
   for (const job of jobs) {
     for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
   }
@@ -122,16 +127,34 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   });
 }
 
+/** Another peer's question about the same order that is still open. */
+function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignAsk | undefined {
+  const other = state.askedByOthers.get(key);
+  if (other === undefined || other.peer === asker || state.now.mono > other.untilMono) return undefined;
+  return other;
+}
+
 /**
- * True when somebody else asked before, and the two don't hear each other: then they can't settle it between them,
- * and whoever stands in the middle lets the first one go.
+ * Two ask for one order, and perhaps don't hear each other. Whoever stands between them lets the lower rank go, as
+ * they would themselves, and takes back the answer that the other one had before.
  */
-function isSpokenFor(state: State, key: OrderKey, asker: PeerId): boolean {
-  const first = state.askedByOthers.get(key);
-  if (first === undefined || first.peer === asker || state.now.mono > first.untilMono) return false;
-  const hears = (one: PeerId, other: PeerId): boolean =>
-    state.members.get(one)?.heartbeat?.hears.includes(other) ?? false;
-  return !hears(asker, first.peer) || !hears(first.peer, asker);
+function tellOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignAsk }[]): void {
+  for (const group of Map.groupBy(overtaken, ({ by }) => `${by.peer} ${by.ask}`).values()) {
+    const [first] = group;
+    if (first === undefined) continue;
+    emit(state, {
+      kind: "send",
+      to: first.by.peer,
+      protocol: "ask",
+      message: {
+        kind: "answer",
+        id: first.by.ask,
+        records: [],
+        mine: group.map(({ key }) => key),
+        settled: [],
+      },
+    });
+  }
 }
 
 /** True when I hold the order, or ask for it too and come before the asker. */
@@ -150,7 +173,9 @@ function tickOf(key: OrderKey): TickId {
 /** Takes an answer in; its records have been taken by the caller. */
 export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
   const ask = state.asks.get(message.id);
-  if (ask === undefined || !ask.waiting.delete(from)) return;
+  if (ask === undefined) return;
+  // Whoever has answered may still learn of an asker who goes first.
+  if (!ask.waiting.delete(from) && message.mine.length === 0) return;
   const theirs = new Set(message.mine);
   const over = new Set(message.settled);
   for (const { order, rank } of ask.orders) {

@@ -87,6 +87,8 @@ export interface Ask {
 /** Another peer is asking for an order: it may be about to start it. */
 export interface ForeignAsk {
   readonly peer: PeerId;
+  /** the id of its question */
+  readonly ask: number;
   readonly job: JobId;
   readonly rank: number;
   readonly due: number;

@@ -9,9 +9,9 @@ import { connect, createServer } from "node:net";
 const [, , socketFile, port] = process.argv;
 const server = createServer((caller) => {
   const api = connect(Number(port), "127.0.0.1");
-  // Whichever end breaks, the other one is told by a broken connection.
+  // A broken API breaks the connection; one that has said all still lets the caller hear the end of it.
+  api.on("error", () => caller.destroy());
   caller.on("error", () => api.destroy()).on("close", () => api.destroy());
-  api.on("error", () => caller.destroy()).on("close", () => caller.destroy());
   caller.pipe(api).pipe(caller);
 });
 server.listen(socketFile);

@@ -22,14 +22,14 @@ export interface HostSite {
   readonly namespace: string;
   readonly address: string;
   /** What to put before a command to run it there; it ends when this process ends, even by kill -9. */
-  readonly prefix: readonly string[];
+  readonly prefix: readonly [string, ...string[]];
 }
 
 function addressOf(number: number): string {
   return `198.18.0.${number + 1}`;
 }
 
-function insideOf(namespace: string): string[] {
+function insideOf(namespace: string): [string, string] {
   return ["nsenter", `--net=/run/netns/${namespace}`];
 }
 
@@ -60,7 +60,7 @@ export class Network {
     const name = `${namePrefix}-${process.pid}-${randomBytes(3).toString("hex")}`;
     const hosts = Array.from({ length: count }, (_, number) => {
       const namespace = `${name}-${number}`;
-      const prefix = [...insideOf(namespace), "setpriv", "--pdeathsig", "KILL"];
+      const prefix = [...insideOf(namespace), "setpriv", "--pdeathsig", "KILL"] as const;
       return { namespace, address: addressOf(number), prefix };
     });
     const network = new Network(`${name}-bridge`, hosts);
@@ -82,10 +82,8 @@ export class Network {
     for (const [number, { namespace, address }] of this.hosts.entries()) {
       const port = `port${number}`;
       await run("ip", ["netns", "add", namespace]);
-      await run("ip", [
-        ...[...atBridge, "link", "add", port, "type", "veth"],
-        ...["peer", "name", device, "netns", namespace],
-      ]);
+      const ends = ["link", "add", port, "type", "veth", "peer", "name", device, "netns", namespace];
+      await run("ip", [...atBridge, ...ends]);
       await run("ip", [...atBridge, "link", "set", port, "master", "bridge", "up"]);
       await run("ip", ["-n", namespace, "address", "add", `${address}/24`, "dev", device]);
       await run("ip", ["-n", namespace, "link", "set", device, "up"]);
@@ -154,8 +152,8 @@ export function thin(kilobits: number): Slowness {
 }
 
 async function rule(namespace: string, text: string): Promise<void> {
-  const [command = "", ...args] = [...insideOf(namespace), "nft", "-f", "-"];
-  const running = run(command, args);
+  const [command, ...words] = insideOf(namespace);
+  const running = run(command, [...words, "nft", "-f", "-"]);
   running.child.stdin?.end(text);
   await running;
 }
@@ -202,8 +200,8 @@ export async function labProblem(): Promise<string | undefined> {
       if (one === undefined || other === undefined) return "no hosts were made";
       await network.cut(one, other);
       await network.mend(one, other);
-      const [command = "", ...args] = [...one.prefix, "true"];
-      await run(command, args);
+      const [command, ...words] = one.prefix;
+      await run(command, [...words, "true"]);
       return undefined;
     } finally {
       network.close();

@@ -4,9 +4,9 @@
  * have for it, then its timers, as the Clock door promises.
  */
 import type { PeerId } from "../schema/ids.ts";
-import type { Entry, Queue } from "./queue.ts";
+import type { Entry, Owner, Queue } from "./queue.ts";
 
-export class Process {
+export class Process implements Owner {
   readonly peer: PeerId;
   private readonly queue: Queue;
   private condition: "running" | "paused" | "dead" = "running";

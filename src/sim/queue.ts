@@ -5,14 +5,17 @@
  * one. Two events of one instant happen in the order in which they were scheduled. Every event that happens is
  * mixed into the trace hash, by which two runs of one seed are compared (DESIGN I15).
  */
-import type { Process } from "./process.ts";
 import { mixBits } from "./random.ts";
+
+/** Whose event it is: a dead process drops it, a paused one keeps it back. */
+export interface Owner {
+  admits(entry: Entry): boolean;
+}
 
 export interface Entry {
   at: number;
   order: number;
-  /** whose event it is: dropped when that process is dead, kept back while it is paused */
-  readonly owner: Process | undefined;
+  readonly owner: Owner | undefined;
   /** a timer, which after a pause rings only when what had arrived has been read */
   readonly timer: boolean;
   /** undefined once cancelled */
@@ -31,13 +34,13 @@ export class Queue {
   private traceHigh = 0x6a09e667;
   private traceLow = 0xbb67ae85;
 
-  schedule(at: number, owner: Process | undefined, run: () => void, timer = false): Entry {
+  schedule(at: number, owner: Owner | undefined, run: () => void, timer = false): Entry {
     const entry: Entry = { at: Math.max(at, this.now), order: this.scheduled++, owner, timer, run };
     this.push(entry);
     return entry;
   }
 
-  after(delayMs: number, owner: Process | undefined, run: () => void): Entry {
+  after(delayMs: number, owner: Owner | undefined, run: () => void): Entry {
     return this.schedule(this.now + delayMs, owner, run);
   }
 

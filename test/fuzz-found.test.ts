@@ -5,12 +5,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
+import { adoptChain, firstEpoch } from "../src/core/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
-import type { JobId } from "../src/schema/ids.ts";
-import { FuzzMesh, stranger, victim } from "./fuzz-mesh.ts";
+import { ulid, type JobId, type TickId } from "../src/schema/ids.ts";
+import { signRecord } from "../src/wire/records.ts";
+import { FuzzMesh, members, stranger, victim } from "./fuzz-mesh.ts";
 import { base64 } from "./fuzz-messages.ts";
 
 const hlcPerMs = 1_024;
+let written = 0;
 
 function answerTo(mesh: FuzzMesh, command: Command): Answer {
   const answers: Answer[] = [];
@@ -24,11 +27,12 @@ function answerTo(mesh: FuzzMesh, command: Command): Answer {
 /** A job as a stranger with Yjs at hand would write it: what each slot says, by the slot's name. */
 function writtenJob(mesh: FuzzMesh, slots: Readonly<Record<string, unknown>>): string {
   const doc = new Y.Doc();
+  doc.clientID = 5_000 + ++written;
   const map = new Y.Map<unknown>();
   for (const [slot, value] of Object.entries(slots)) {
     map.set(`${slot}@${stranger}`, { hlc: Math.floor(mesh.world.now()) * hlcPerMs, by: "x", value });
   }
-  doc.getMap("jobs").set("01ARZ3NDEKTSV4RRFFQ69G5FAV", map);
+  doc.getMap("jobs").set(ulid(written, new Uint8Array(16)), map);
   return base64(Y.encodeStateAsUpdate(doc));
 }
 
@@ -45,4 +49,68 @@ test("a job whose replica can't be read is deleted like any other, named or name
     const again = answerTo(mesh, { kind: "delete-job", id, by: "ann" });
     assert.equal(again.kind === "refused" && again.error.code, "JOB_NOT_FOUND");
   }
+});
+
+test("a heartbeat with an absurd clock leaves this peer's own clock in no doubt", () => {
+  const mesh = new FuzzMesh("clock");
+  const heartbeat = mesh.overheard
+    .get("heartbeat")
+    ?.map(({ message }) => message)
+    .at(-1);
+  assert.ok(heartbeat?.kind === "heartbeat");
+  const { incarnation } = mesh.state(victim).settings;
+  for (const [sentAt, heardAt] of [
+    [-1e308, 1e308],
+    [1e308, -1e308],
+    [1e308, 1e308],
+  ] as const) {
+    for (const from of [members[1], members[2]]) {
+      const absurd = { ...heartbeat, incarnation: mesh.state(from).settings.incarnation };
+      mesh.say(from, "heartbeat", { ...absurd, sentAt, echo: { incarnation, sentAt, heardAt } });
+    }
+  }
+  mesh.pass(2_000);
+  assert.deepEqual(mesh.peer(victim).notReady(), []);
+  for (const { clockOffsetMs } of mesh.state(victim).members.values())
+    assert.ok(Math.abs(clockOffsetMs ?? 0) < 100);
+});
+
+test("a tick that names no instant is no tick: its record is neither kept nor passed on", () => {
+  const mesh = new FuzzMesh("no instant");
+  const [known] = mesh.overheard.get("runs") ?? [];
+  assert.ok(known?.message.kind === "runs");
+  const [record] = known.message.records;
+  assert.ok(record !== undefined);
+  for (const tick of ["9999-99-99T99:99:99Z", "2026-00-01T00:00:00Z", "2026-01-01T24:00:00Z"] as TickId[]) {
+    const signed = signRecord({ ...record, peer: stranger, tick }, mesh.keys(stranger));
+    mesh.say(stranger, "runs", { ...known.message, records: [signed] });
+  }
+  mesh.pass(1_000);
+  assert.equal(mesh.peer(victim).view().counters["refused_wrong_shape"], 3);
+  assert.deepEqual(mesh.complaints, []);
+});
+
+test("a job that was resumed in the year 9999, or paused at an instant that is none, is still shown", () => {
+  const mesh = new FuzzMesh("resumed");
+  const action = { command: "true" };
+  const schedule = { schedule: "@every 1s" };
+  for (const resumed of [1e308, 8e15, -1e308, "x"]) {
+    mesh.say(stranger, "jobs", {
+      kind: "update",
+      update: writtenJob(mesh, { created: "odd", action, schedule, resumed }),
+    });
+    const job = mesh
+      .peer(victim)
+      .living.table.jobs()
+      .get("odd" as JobId);
+    assert.ok(job !== undefined && job.resumedAt <= mesh.world.now() + 1_000);
+    assert.ok((mesh.peer(victim).next("odd" as JobId, 3) ?? []).length === 3);
+    answerTo(mesh, { kind: "delete-job", id: "odd" as JobId, by: "ann" });
+  }
+});
+
+test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {
+  const heard = { number: 0, voters: [victim], from: 8e15, previous: "x", signatures: {} };
+  assert.deepEqual(adoptChain([], [heard], () => true).chain, []);
+  assert.equal(adoptChain([], [firstEpoch(victim)], () => false).chain.length, 1);
 });

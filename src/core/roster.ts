@@ -9,7 +9,7 @@
  * roster because peers are gone; that is a person's decision (`forget --force`), and it can double a run.
  */
 import { hash } from "node:crypto";
-import type { PeerId } from "../schema/ids.ts";
+import { isPeerId, type PeerId } from "../schema/ids.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { majorityOf } from "./paxos.ts";
 
@@ -19,6 +19,14 @@ export const votersMax = 9;
 
 export function firstEpoch(founder: PeerId): Epoch {
   return { number: 0, voters: [founder], from: 0, previous: "", signatures: {} };
+}
+
+/** Nobody signs the first epoch, so nothing in it but the founder may be anybody's choice. */
+function isFirstEpoch(epoch: Epoch): boolean {
+  const [founder, ...others] = epoch.voters;
+  return (
+    founder !== undefined && others.length === 0 && hashOfEpoch(epoch) === hashOfEpoch(firstEpoch(founder))
+  );
 }
 
 /** 64 hex digits over everything but the signatures. */
@@ -51,8 +59,10 @@ export function succeeds(epoch: Epoch, next: Epoch, verify: VerifySignature): bo
   return signers.length >= majorityOf(epoch.voters.length);
 }
 
-function areVoters(voters: readonly PeerId[]): boolean {
-  return voters.length > 0 && voters.length <= votersMax && new Set(voters).size === voters.length;
+/** True of a list that an epoch may have: some peers, each once. */
+export function areVoters(voters: readonly string[]): boolean {
+  if (voters.length === 0 || voters.length > votersMax || new Set(voters).size < voters.length) return false;
+  return voters.every((voter) => isPeerId(voter));
 }
 
 /**
@@ -72,7 +82,7 @@ export function adoptChain(
       continue;
     }
     const last = chain.at(-1);
-    const first = last === undefined && epoch.number === 0 && epoch.voters.length === 1;
+    const first = last === undefined && isFirstEpoch(epoch);
     if (!first && (last === undefined || !succeeds(last, epoch, verify))) break;
     chain.push(epoch);
   }

@@ -22,10 +22,28 @@ export type OrderKey = Branded<string, "OrderKey">;
 export type RunId = Branded<string, "RunId">;
 
 export const jobIdPattern = "^[a-z0-9][a-z0-9._-]{0,127}$";
-export const tickIdPattern = "^(\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z|manual-[0-9A-HJKMNP-TV-Z]{26})$";
+/** Only what names an instant: `9999-99-99T99:99:99Z` would be none, and no number to sort or store it by. */
+export const tickIdPattern =
+  "^(\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\dZ|manual-[0-9A-HJKMNP-TV-Z]{26})$";
 
-export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: 128 }));
+const peerIdLetters = 128;
+export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: peerIdLetters }));
+
+/** Whether a text may be a peer's id; whose it is, and whether anybody has it, is not asked. */
+export function isPeerId(text: string): text is PeerId {
+  return text !== "" && text.length <= peerIdLetters;
+}
+
 export const JobIdSchema = Type.Unsafe<JobId>(Type.String({ pattern: jobIdPattern }));
+/** Of the instants that a `Date` can hold, ms: what lies beyond has no calendar day and no text. */
+const farthestMs = 8.64e15;
+/** An instant as a stranger may give it: ms since the epoch. */
+export const InstantSchema = Type.Number({ minimum: -farthestMs, maximum: farthestMs });
+
+export function isInstant(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= farthestMs;
+}
+
 export const TickIdSchema = Type.Unsafe<TickId>(Type.String({ pattern: tickIdPattern }));
 
 export function orderKey(job: JobId, tick: TickId, attempt: number, slot: string): OrderKey {

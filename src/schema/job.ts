@@ -6,7 +6,7 @@
  * they are refused by name and never silently ignored.
  */
 import { Type, type Static } from "typebox";
-import { JobIdSchema, type JobId } from "./ids.ts";
+import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
 
 const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
   description: "a duration such as 500ms, 90s, 1h30m or 30d; 0 = none",
@@ -113,8 +113,8 @@ export const PauseSchema = Type.Object(
     note: Type.Optional(Text(1_024)),
     by: Text(256),
     /** ms since the epoch; absent = until resumed */
-    until: Type.Optional(Type.Number()),
-    at: Type.Number(),
+    until: Type.Optional(InstantSchema),
+    at: InstantSchema,
   },
   closed,
 );

@@ -6,7 +6,7 @@
  * Nothing here is a request that must be answered: whoever asks also has a limit after which it goes on.
  */
 import { Type, type Static } from "typebox";
-import { JobIdSchema, PeerIdSchema } from "./ids.ts";
+import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
 import { AskedOrderSchema, RunRecordSchema } from "./run.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
@@ -55,10 +55,10 @@ export const HeartbeatMessage = Type.Object(
     name: Type.String({ maxLength: 256 }),
     version: Type.String({ maxLength: 64 }),
     /** sender's wall clock at sending, ms */
-    sentAt: Type.Number(),
+    sentAt: InstantSchema,
     /** the last heartbeat heard from the receiver: its life, its `sentAt`, and the sender's clock when it came */
     echo: Type.Optional(
-      Type.Object({ incarnation: Type.Integer(), sentAt: Type.Number(), heardAt: Type.Number() }, closed),
+      Type.Object({ incarnation: Type.Integer(), sentAt: InstantSchema, heardAt: InstantSchema }, closed),
     ),
     load: Type.Integer({ minimum: 0 }),
     capacity: Type.Integer({ minimum: 0 }),
@@ -95,7 +95,7 @@ export const AskMessage = Type.Object(
     id: Type.Integer(),
     orders: Type.Array(
       Type.Object(
-        { key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: Type.Number() },
+        { key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: InstantSchema },
         closed,
       ),
       { minItems: 1, maxItems: 1_024 },

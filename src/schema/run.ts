@@ -5,7 +5,7 @@
  * writer, `peer`; only `lost` may be written by another (`by`). It moves up and never down (core/records.ts).
  */
 import { Type, type Static } from "typebox";
-import { JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
+import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
 
 const closed = { additionalProperties: false } as const;
 
@@ -60,10 +60,10 @@ export const RunRecordSchema = Type.Object(
     /** the writer's rank in its own view of the members */
     rank: Type.Integer({ minimum: 0 }),
     /** when the order was due; ms since the epoch, as are all instants below */
-    due: Type.Number(),
-    claimedAt: Type.Optional(Type.Number()),
-    startedAt: Type.Optional(Type.Number()),
-    finishedAt: Type.Optional(Type.Number()),
+    due: InstantSchema,
+    claimedAt: Type.Optional(InstantSchema),
+    startedAt: Type.Optional(InstantSchema),
+    finishedAt: Type.Optional(InstantSchema),
     exitCode: Type.Optional(Type.Integer()),
     signal: Type.Optional(Type.String({ maxLength: 16 })),
     /** a code from core/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
@@ -94,7 +94,7 @@ export const AskedOrderSchema = Type.Object(
     tick: TickIdSchema,
     trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
     /** ms since the epoch */
-    askedAt: Type.Number(),
+    askedAt: InstantSchema,
     by: Type.String({ maxLength: 256 }),
     env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
     /** run although paused or disabled */

@@ -5,14 +5,14 @@
  * the epoch's voters and instant as JSON.
  */
 import { Type, type Static } from "typebox";
-import { PeerIdSchema } from "./ids.ts";
+import { InstantSchema, PeerIdSchema } from "./ids.ts";
 
 const closed = { additionalProperties: false } as const;
 const Decision = Type.String({ minLength: 1, maxLength: 512 });
 const Value = Type.String({ maxLength: 4_096 });
 
 export const BallotSchema = Type.Object(
-  { round: Type.Integer({ minimum: 0 }), peer: PeerIdSchema, life: Type.Integer() },
+  { round: Type.Integer({ minimum: 0, maximum: 2 ** 52 }), peer: PeerIdSchema, life: Type.Integer() },
   closed,
 );
 export const AcceptedSchema = Type.Object({ ballot: BallotSchema, value: Value }, closed);
@@ -26,7 +26,7 @@ export const EpochSchema = Type.Object(
     number: Type.Integer({ minimum: 0 }),
     voters: Type.Array(PeerIdSchema, { minItems: 1, maxItems: 9 }),
     /** orders whose tick is at or after this instant (ms) belong to it */
-    from: Type.Number(),
+    from: InstantSchema,
     /** hash of the epoch before; empty for the first */
     previous: Type.String({ maxLength: 64 }),
     /** by voter of the epoch before, base64url */
@@ -41,7 +41,7 @@ export const StoredVoteSchema = Type.Object(
   {
     decision: Decision,
     /** of the order's tick, ms; of an epoch, 0 */
-    instant: Type.Number(),
+    instant: InstantSchema,
     vote: VoteSchema,
   },
   closed,
@@ -58,7 +58,7 @@ export const BallotsMessage = Type.Object(
           decision: Decision,
           /** the epoch whose voters decide */
           epoch: Type.Integer({ minimum: 0 }),
-          instant: Type.Number(),
+          instant: InstantSchema,
           ballot: BallotSchema,
           value: Type.Optional(Value),
         },

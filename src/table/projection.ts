@@ -8,7 +8,7 @@
 import { hash } from "node:crypto";
 import { instantOfHlc } from "../core/hlc.ts";
 import { checkJob } from "../core/job.ts";
-import { jobIdPattern, type JobId } from "../schema/ids.ts";
+import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
 import type { Job, Pause, Problem, Quarantined } from "../schema/job.ts";
 import { createdSlot, isPause, isSlot, parseKey, readSlot, resumedSlot, type Stamped } from "./slots.ts";
 
@@ -78,7 +78,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
   const created = reading.slots.get(createdSlot);
   const createdAt = created === undefined ? 0 : instantOfHlc(created.hlc);
   const latest = latestEdit(reading);
-  const resumed = reading.slots.get(resumedSlot)?.value;
+  const resumed = reading.slots.get(resumedSlot);
   return {
     id,
     spec: checked.spec,
@@ -87,7 +87,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     updatedAt: latest === undefined ? createdAt : instantOfHlc(latest.hlc),
     updatedBy: latest?.by ?? "",
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
-    resumedAt: typeof resumed === "number" ? resumed : 0,
+    resumedAt: resumedAt(resumed),
     pauses: [...reading.pauses].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, pause]) => pause),
   };
 }
@@ -103,6 +103,12 @@ function checkStrangers(job: Record<string, unknown>): ReturnType<typeof checkJo
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, code: "INVALID_JOB", problems: [{ pointer: "", message }] };
   }
+}
+
+/** Not after it was written: ticks before it are not the job's, so one of the year 9999 would end the job unseen. */
+function resumedAt(resumed: Stamped | undefined): number {
+  if (resumed === undefined || !isInstant(resumed.value)) return 0;
+  return Math.min(resumed.value, instantOfHlc(resumed.hlc));
 }
 
 function writtenAt(reading: Reading, slot: string): number {

@@ -6,7 +6,7 @@
  * two edits made apart never mix; every other field stands alone, so that they both survive. `null` = cleared.
  */
 import { hlcCap } from "../core/hlc.ts";
-import type { PeerId } from "../schema/ids.ts";
+import { isInstant, type PeerId } from "../schema/ids.ts";
 import type { JobSpec, Pause, Problem } from "../schema/job.ts";
 
 type Field = Exclude<keyof JobSpec, "id">;
@@ -129,10 +129,10 @@ export function isPause(entry: unknown): entry is Pause {
   if (!isObject(entry)) return false;
   const { at, by, note, until } = entry;
   return (
-    typeof at === "number" &&
+    isInstant(at) &&
     typeof by === "string" &&
     (note === undefined || typeof note === "string") &&
-    (until === undefined || typeof until === "number")
+    (until === undefined || isInstant(until))
   );
 }
 

@@ -1,5 +1,6 @@
 /** The house keeps its rooms apart (DESIGN, The house; src/README.md), and these checks can fail. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -76,6 +77,16 @@ test("every npm script that a README names exists", async () => {
     const missing = named.filter((script) => !described.includes(`"${script}":`));
     assert.deepEqual(missing, [], file);
   }
+});
+
+test("every npm script starts a file that exists", async () => {
+  const described = await readFile(path.join(root, "package.json"), "utf8");
+  const started = [...described.matchAll(/exec node (\S+\.m?[jt]s)/g)].map(([, file]) => file ?? "");
+  assert.ok(started.length > 5);
+  assert.deepEqual(
+    started.filter((file) => !existsSync(path.join(root, file))),
+    [],
+  );
 });
 
 /** One fault a file; what the check must say of it. */

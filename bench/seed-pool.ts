@@ -1,5 +1,8 @@
 /** Runs many seeds of the simulator side by side, each in whichever worker thread is free. */
 import { Worker } from "node:worker_threads";
+import type { Mark } from "../src/core/marks.ts";
+import type { PlantedBug } from "../src/core/planted.ts";
+import type { DrawnFault } from "../src/sim/faults.ts";
 import type { Breach } from "../src/sim/truth.ts";
 
 export interface SeedJob {
@@ -8,6 +11,11 @@ export interface SeedJob {
   jobs: number;
   hours: number;
   faults: "none" | "swarm";
+  /** majority jobs and all that comes with them (src/sim/wide.ts) */
+  wide?: boolean;
+  planted?: PlantedBug;
+  /** of a wide world: the numbers of the faults that are to happen; all when absent */
+  keptFaults?: readonly number[];
 }
 
 export interface SeedSummary {
@@ -18,6 +26,10 @@ export interface SeedSummary {
   messages: number;
   bytes: number;
   faults: readonly string[];
+  /** the single faults of a wide world */
+  drawn: readonly DrawnFault[];
+  /** the rare branches that were taken */
+  marks: readonly Mark[];
   /** how many rules were broken, and the first few of them */
   broken: number;
   breaches: readonly Breach[];

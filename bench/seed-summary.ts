@@ -1,4 +1,5 @@
 /** Runs one seed with the real peer, and says in short what came of it. */
+import type { Mark } from "../src/core/marks.ts";
 import { runSeed, type SeedOptions } from "../src/sim/seed.ts";
 import { startRealPeer } from "../src/sim/starting.ts";
 import type { SeedJob, SeedSummary } from "./seed-pool.ts";
@@ -7,9 +8,14 @@ const breachesShown = 20;
 
 export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSummary {
   const began = performance.now();
+  const { keptFaults, ...options } = job;
+  const kept = new Set(keptFaults);
+  const marks = new Set<Mark>();
   const result = runSeed({
-    ...job,
+    ...options,
     makePeer: startRealPeer,
+    marks,
+    ...(keptFaults === undefined ? {} : { keepFault: (number: number) => kept.has(number) }),
     ...(onLine === undefined ? {} : { onLine }),
   });
   return {
@@ -20,6 +26,8 @@ export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSum
     messages: result.messages,
     bytes: result.bytes,
     faults: result.plan.kinds,
+    drawn: result.drawn,
+    marks: [...marks],
     broken: result.breaches.length,
     breaches: result.breaches.slice(0, breachesShown),
     logged: result.logged,

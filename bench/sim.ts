@@ -4,9 +4,12 @@
  *   npm run sim -- --seed N [--peers P] [--jobs J] [--hours H] [--faults none|swarm] [--trace]
  *     replays one seed; prints a summary and, last, the trace hash; ends with 1 when a rule was broken
  *   npm run sim -- --seeds COUNT [--from N] [--parallel W] [--hours H] …
+ *   --wide gives majority jobs, witnesses, joins, old disks and garbage too; --planted NAME a known bug (core/planted.ts)
+ *   to have; --kept 3,8 lets only these of a wide world's faults happen
  *     runs many, prints the first broken rule of each seed that fails, and how fast it went
  */
 import { parseArgs } from "node:util";
+import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
 import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
 import { summarise } from "./seed-summary.ts";
 
@@ -20,6 +23,9 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "50" },
     hours: { type: "string", default: "1" },
     faults: { type: "string", default: "swarm" },
+    wide: { type: "boolean", default: false },
+    planted: { type: "string" },
+    kept: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
@@ -33,7 +39,16 @@ function jobOf(seed: string): SeedJob {
     jobs: Number(values.jobs),
     hours: Number(values.hours),
     faults: values.faults === "none" ? "none" : "swarm",
+    wide: values.wide,
+    ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
+    ...(values.kept === undefined ? {} : { keptFaults: values.kept.split(",").filter(Boolean).map(Number) }),
   };
+}
+
+function isPlantedBug(name: string | undefined): name is PlantedBug {
+  if (name === undefined) return false;
+  if (Object.hasOwn(plantedBugs, name)) return true;
+  throw new Error(`there is no such bug to plant; there are ${Object.keys(plantedBugs).join(", ")}`);
 }
 
 function sentence({ rule, at, what }: SeedSummary["breaches"][number]): string {

@@ -76,6 +76,11 @@ export class Ledger {
     return this.#settled.get(job)?.has(instant) ?? false;
   }
 
+  /** records in memory */
+  get size(): number {
+    return this.#open.size + this.#fading.length;
+  }
+
   open(): Iterable<RunRecord> {
     return this.#open.values();
   }

@@ -22,6 +22,10 @@ export class Timetable {
     if (at !== undefined) this.#heap.push({ at, plan });
   }
 
+  get size(): number {
+    return this.#heap.size;
+  }
+
   remove(id: JobId): void {
     this.#plans.delete(id);
   }

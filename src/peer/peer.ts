@@ -9,6 +9,7 @@ import type { Effect, Event } from "../core/events.ts";
 import { notReady, nextTicks, viewOf } from "../core/view.ts";
 import { livingMembers } from "../core/members.ts";
 import { isDoubtful } from "../core/runs.ts";
+import { sizesOf } from "../core/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
@@ -471,6 +472,11 @@ export class Peer {
 
   notReady(): string[] {
     return this.#state === undefined ? ["starting: the data folder is being read"] : notReady(this.#state);
+  }
+
+  /** How much this peer holds in memory, by what. */
+  sizes(): Readonly<Record<string, number>> {
+    return this.#state === undefined ? {} : sizesOf(this.#state);
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

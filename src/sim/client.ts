@@ -30,8 +30,12 @@ export interface Work {
   lasting: Lasting;
 }
 
-/** Jobs of which `count` ticks come each minute on average, of all kinds that the checkers understand. */
-export function drawWork(count: number, peers: readonly PeerId[], dice: Dice): Work[] {
+/**
+ * Jobs of which `count` ticks come each minute on average, of all kinds that the checkers understand; the given share
+ * of them, 0 to 1, are majority jobs.
+ */
+export function drawWork(count: number, peers: readonly PeerId[], dice: Dice, majority = 0): Work[] {
+  const partitions = dice.fork("partition");
   return Array.from({ length: count }, (_, index) => {
     const schedule = drawSchedule(dice);
     const overlap = dice.chance(0.4)
@@ -46,6 +50,7 @@ export function drawWork(count: number, peers: readonly PeerId[], dice: Dice): W
       overlap,
       catchUp: { policy, windowMs },
       peers: targeted ? dice.shuffle(peers).slice(0, 2) : undefined,
+      ...(partitions.chance(majority) ? ({ partition: "majority" } as const) : {}),
     };
     return { rules, lasting: drawLasting(schedule, dice) };
   });

@@ -19,6 +19,7 @@ export function commandFor(wish: Wish): Command {
           catchUp: { policy: wish.rules.catchUp.policy, window: `${wish.rules.catchUp.windowMs}ms` },
           // Nothing is pruned, so that the checkers can account for every tick; pruning is the disk contract's.
           keep: { runs: 100_000 },
+          ...(wish.rules.partition === undefined ? {} : { partition: wish.rules.partition }),
           ...(wish.rules.peers === undefined ? {} : { target: { peers: [...wish.rules.peers] } }),
         },
       };

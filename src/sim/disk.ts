@@ -34,6 +34,8 @@ export class Platter {
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
   full = false;
+  /** its bytes can't be read any more: no peer starts on it */
+  damaged = false;
   /** added to every fsync while the disk is slow, ms */
   slowMs = 0;
 
@@ -62,6 +64,29 @@ export class Platter {
           if (instant > 0 && instant < write.before) this.votes.delete(decision);
         }
         return;
+    }
+  }
+
+  /** A backup of what is on it now. */
+  copy(): Platter {
+    const copy = new Platter();
+    copy.restore(this);
+    return copy;
+  }
+
+  /** What it held is gone; it holds what the other one holds. */
+  restore(other: Platter): void {
+    this.updates = [...other.updates];
+    replace(this.meta, other.meta);
+    replace(this.records, other.records);
+    replace(this.orders, other.orders);
+    replace(this.votes, other.votes);
+    this.recordsOf.clear();
+    for (const [job, records] of other.recordsOf) this.recordsOf.set(job, new Map(records));
+    this.damaged = other.damaged;
+    this.buckets.clear();
+    for (const [number, { digest, records, orders }] of other.buckets) {
+      this.buckets.set(number, { digest, records: new Map(records), orders: new Map(orders) });
     }
   }
 
@@ -122,6 +147,11 @@ export class Platter {
   }
 }
 
+function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>): void {
+  map.clear();
+  for (const [key, value] of by) map.set(key, value);
+}
+
 function orderName(order: Pick<AskedOrder, "job" | "tick">): string {
   return `${order.job}@${order.tick}`;
 }
@@ -157,6 +187,7 @@ export class SimDisk implements Disk {
 
   load(since: number, done: (loaded: Loaded | CicadaError) => void): void {
     this.enqueue(undefined, () => {
+      if (this.platter.damaged) return () => done(new CicadaError("DATA_FOLDER_DAMAGED", "a page is torn"));
       const records = [...this.platter.records.values()].filter(
         (record) => instantOf(record.tick) >= since || !isFinal(record.state),
       );

@@ -27,7 +27,9 @@ const faultKinds = [
   "clock step",
   "mass restart",
 ] as const;
-export type FaultKind = (typeof faultKinds)[number];
+/** What only wide worlds know. */
+const wideKinds = ["old disk", "damaged disk", "garbage", "away for long"] as const;
+export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number];
 
 export interface FaultPlan {
   kinds: readonly FaultKind[];
@@ -46,6 +48,18 @@ export function drawPlan(dice: Dice): FaultPlan {
     kinds: kinds.length > 0 ? kinds : [dice.pick(faultKinds)],
     everyMs: dice.pick([45_000, 90_000, 180_000, 300_000]),
     longestMs: dice.pick([10_000, 40_000, 120_000, 300_000]),
+  };
+}
+
+/** Wide worlds know more kinds, and now and then break something every few seconds. */
+export function drawWidePlan(dice: Dice): FaultPlan {
+  const likely = dice.pick([0.15, 0.35, 0.7]);
+  const all: readonly FaultKind[] = [...faultKinds, ...wideKinds];
+  const kinds = all.filter(() => dice.chance(likely));
+  return {
+    kinds: kinds.length > 0 ? kinds : [dice.pick(all)],
+    everyMs: dice.pick([12_000, 30_000, 60_000, 180_000]),
+    longestMs: dice.pick([5_000, 20_000, 60_000, 180_000]),
   };
 }
 
@@ -75,6 +89,41 @@ export function breakThings(world: World, plan: FaultPlan, from: number, to: num
       world.at(world.now() + lastsMs, mend);
     });
   }
+}
+
+/** A fault of a wide world, as it was drawn: it can be left out without changing any other. */
+export interface DrawnFault {
+  number: number;
+  at: number;
+  lastsMs: number;
+  kind: FaultKind;
+}
+
+/**
+ * As `breakThings`, but each fault draws from dice of its own and can be left out: a failing seed is made smaller by
+ * leaving out whatever isn't needed. Returns all that were drawn.
+ */
+export function breakWidely(
+  world: World,
+  plan: FaultPlan,
+  from: number,
+  to: number,
+  keep: (number: number) => boolean,
+): DrawnFault[] {
+  const dice = world.dice.fork("faults");
+  const drawn: DrawnFault[] = [];
+  for (let at = from; at < to; at += dice.between(0.2, 1.8) * plan.everyMs) {
+    const number = drawn.length;
+    const kind = dice.pick(plan.kinds);
+    const lastsMs = Math.min(dice.between(500, plan.longestMs), to - at);
+    drawn.push({ number, at, lastsMs, kind });
+    if (!keep(number)) continue;
+    world.at(at, () => {
+      const mend = begin(world, kind, lastsMs, dice.fork(String(number)));
+      world.at(world.now() + lastsMs, mend);
+    });
+  }
+  return drawn;
 }
 
 /** Begins a fault; returns how it ends. */
@@ -123,6 +172,24 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
       return world.fillDisk(peer);
     case "clock step":
       return world.stepClock(peer, dice.pick([-3_000, -900, 900, 3_000, 20_000]));
+    case "old disk":
+      return world.backUp(peer);
+    case "damaged disk": {
+      const putBack = world.backUp(peer);
+      world.damageDisk(peer);
+      return putBack;
+    }
+    case "garbage": {
+      const until = world.now() + lastsMs;
+      for (let at = world.now(); at < until; at += dice.between(100, 1_000)) {
+        world.at(at, () => world.sendGarbage(dice.pick(world.peers), dice));
+      }
+      return () => undefined;
+    }
+    case "away for long":
+      world.stop(peer);
+      world.at(world.now() + 3 * lastsMs, () => restart(world, peer));
+      return () => undefined;
     case "mass restart":
       for (const each of world.peers) world.kill(each, dice.chance(0.3));
       for (const each of world.peers) {

@@ -8,10 +8,22 @@
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, type Work } from "./client.ts";
 import type { ChildSettings } from "./executor.ts";
-import { breakThings, drawNetwork, drawPlan, noFaults, type FaultPlan } from "./faults.ts";
+import type { Mark } from "../core/marks.ts";
+import type { PlantedBug } from "../core/planted.ts";
+import {
+  breakThings,
+  breakWidely,
+  drawNetwork,
+  drawPlan,
+  drawWidePlan,
+  noFaults,
+  type DrawnFault,
+  type FaultPlan,
+} from "./faults.ts";
 import { calmNetwork } from "./network.ts";
 import { Dice } from "./random.ts";
 import type { Breach, Evidence, Knowledge } from "./truth.ts";
+import { drawWide, plain } from "./wide.ts";
 import { World, type MakePeer, type WorldSettings } from "./world.ts";
 
 export interface SeedOptions {
@@ -23,6 +35,13 @@ export interface SeedOptions {
   faults: "none" | "swarm";
   makePeer: MakePeer;
   onLine?: WorldSettings["onLine"];
+  /** majority jobs, witnesses, joins, old disks, garbage and what else `wide.ts` draws */
+  wide?: boolean;
+  planted?: PlantedBug;
+  /** takes the names of the rare branches that were taken */
+  marks?: Set<Mark>;
+  /** of a wide world: which faults of those that were drawn are to happen; all when absent */
+  keepFault?: (number: number) => boolean;
 }
 
 export interface SeedResult {
@@ -34,6 +53,8 @@ export interface SeedResult {
   messages: number;
   bytes: number;
   plan: FaultPlan;
+  /** the single faults of a wide world */
+  drawn: readonly DrawnFault[];
   /** what the peers logged, by level */
   logged: Readonly<Record<string, number>>;
 }
@@ -57,7 +78,8 @@ const onItsWayMs = 3 * second;
 export function runSeed(options: SeedOptions): SeedResult {
   const dice = new Dice(options.seed).fork("plan");
   const calm = options.faults === "none";
-  const plan = calm ? noFaults : drawPlan(dice);
+  const isWide = options.wide ?? false;
+  const plan = calm ? noFaults : isWide ? drawWidePlan(dice) : drawPlan(dice);
   const lengthMs = options.hours * hour;
   const epoch = beginning + dice.below(28) * 24 * hour + dice.below(86_400) * second;
   let work: readonly Work[] = [];
@@ -79,15 +101,35 @@ export function runSeed(options: SeedOptions): SeedResult {
     skewMs: calm ? 5 : dice.pick([5, 50, 300]),
     driftPpm: calm ? 0 : (dice.pick([0, 100, 400]) / lengthMs) * 1_000_000,
     makePeer: options.makePeer,
+    traits: (peer) => ({
+      role: wide.witnesses.has(peer) ? "witness" : "worker",
+      capacity: wide.capacity,
+      ...(options.planted === undefined ? {} : { planted: options.planted }),
+      ...(options.marks === undefined ? {} : { marks: options.marks }),
+    }),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
   });
-  work = drawWork(options.jobs, world.peers, dice.fork("work"));
+  const wide = isWide ? drawWide(world.peers, dice.fork("wide")) : plain;
+  work = drawWork(options.jobs, world.peers, dice.fork("work"), wide.majority);
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
-  for (const peer of world.peers) world.at(epoch + dice.between(0, startWithinMs), () => world.start(peer));
+  for (const peer of world.peers) {
+    const usual = epoch + dice.between(0, startWithinMs);
+    const joins = wide.joins.get(peer);
+    if (joins !== undefined) world.joinsLater(peer);
+    world.at(joins === undefined ? usual : safety.from + joins * (safety.to - safety.from), () =>
+      world.start(peer),
+    );
+  }
   world.at(epoch + jobsFromMs, () => makeJobs(world, work, jobsWithinMs));
-  if (!calm) editJobs(world, work, { ...safety, everyMs: 2 * minute, settleMs: 3 * minute });
-  world.at(safety.from, () => breakThings(world, plan, safety.from, safety.to));
+  if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, settleMs: 3 * minute });
+  let drawn: DrawnFault[] = [];
+  world.at(safety.from, () => {
+    if (!isWide) breakThings(world, plan, safety.from, safety.to);
+    else drawn = breakWidely(world, plan, safety.from, safety.to, options.keepFault ?? (() => true));
+  });
+  if (isWide)
+    for (let at = epoch + minute; at < epoch + lengthMs; at += minute) world.at(at, () => world.measure());
   world.at(healedAt, () => {
     for (const peer of world.peers) {
       world.resume(peer);
@@ -99,7 +141,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     world.at(healedAt + settlesWithinMs - beforeMs, () => settled.push(world.knowledge()));
   }
   const crash = runToEnd(world, epoch + lengthMs);
-  const evidence = world.evidence(healedAt, settled);
+  const evidence = { ...world.evidence(healedAt, settled), crowded: wide.capacity < options.jobs };
   return {
     seed: options.seed,
     breaches: crash === undefined ? checkAll(evidence) : [crash],
@@ -109,6 +151,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     messages: world.network.messages,
     bytes: world.network.bytes,
     plan,
+    drawn,
     logged: world.logCounts,
   };
 }

@@ -2,13 +2,11 @@
 import { Peer } from "../peer/peer.ts";
 import type { Doors } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
-import type { SimulatedPeer } from "./world.ts";
+import type { PeerTraits, SimulatedPeer } from "./world.ts";
 
 const settings = {
   version: "simulated",
   tags: {},
-  capacity: 100,
-  role: "worker",
   drainMs: 30_000,
   tzdata: "simulated",
   host: {},
@@ -17,8 +15,15 @@ const settings = {
 /** The world's first peer is the one that made the cluster key. */
 const founder = "peer-1" as PeerId;
 
-export function startRealPeer(doors: Doors, name: string): SimulatedPeer {
-  const peer = new Peer(doors, { ...settings, name, founder });
+/** What a peer says of itself when its identity was copied or its disk put back: true, and nothing to be mended. */
+const ofItsIdentity = ["another process uses this peer's identity", "this voter's disk is older"];
+
+export function startRealPeer(
+  doors: Doors,
+  name: string,
+  { role, capacity, ...testing }: PeerTraits,
+): SimulatedPeer {
+  const peer = new Peer(doors, { ...settings, name, founder, role, capacity, testing });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),
@@ -27,7 +32,15 @@ export function startRealPeer(doors: Doors, name: string): SimulatedPeer {
       new Map<JobId, string>([...peer.living.table.jobs()].map(([id, job]) => [id, job.revision])),
     complaint: () => {
       const { quarantined } = peer.view();
-      return peer.notReady()[0] ?? quarantined[0]?.problems[0]?.message;
+      const reasons = peer
+        .notReady()
+        .filter((reason) => !ofItsIdentity.some((own) => reason.startsWith(own)));
+      return reasons[0] ?? quarantined[0]?.problems[0]?.message;
+    },
+    sizes: () => peer.sizes(),
+    authority: () => {
+      const { epochs, votes } = peer.sizes();
+      return `table ${peer.living.table.digest()}, ${epochs} epochs, ${votes} votes`;
     },
   };
 }

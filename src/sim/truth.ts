@@ -28,6 +28,8 @@ export interface JobRules {
   catchUp: { policy: "none" | "latest" | "all"; windowMs: number };
   /** only these peers may run it; undefined = all */
   peers: readonly PeerId[] | undefined;
+  /** absent = `available` */
+  partition?: "majority";
 }
 
 export type Wish =
@@ -97,6 +99,69 @@ export interface RecordSeen {
   state: string;
   /** two writings of one record differ in it */
   writing: string;
+  /** of a majority job: the epoch whose voters chose this runner */
+  epoch?: number;
+}
+
+/** A peer's folder was put back to what it had been; or that old copy was started beside it, as a twin. */
+export interface Rollback {
+  peer: PeerId;
+  copiedAt: number;
+  startedAt: number;
+  kind: "old disk" | "twin";
+}
+
+/** A candidate's ballot, as it went over the wires. */
+export interface BallotSeen {
+  decision: string;
+  /** round, peer and life, as written */
+  ballot: string;
+  epoch: number;
+  /** which life of which peer sent it */
+  sender: string;
+  /** undefined: it asks for the floor */
+  value: string | undefined;
+}
+
+/** A voter accepted a value: it said so, or it is on its disk. */
+export interface AcceptanceSeen {
+  decision: string;
+  ballot: string;
+  voter: PeerId;
+  value: string;
+}
+
+/** An epoch of the roster, as some peer said it or stored it. */
+export interface EpochSeen {
+  number: number;
+  voters: readonly PeerId[];
+  from: number;
+  /** all but the signatures */
+  text: string;
+}
+
+/** What the votes looked like from outside. Each thing is listed once. */
+export interface VotesSeen {
+  ballots: readonly BallotSeen[];
+  acceptances: readonly AcceptanceSeen[];
+  epochs: readonly EpochSeen[];
+}
+
+/** How much one peer held, by what. */
+export interface SizesSeen {
+  peer: PeerId;
+  at: number;
+  sizes: Readonly<Record<string, number>>;
+}
+
+/** Bytes that nobody had the right to send were handed to a peer. */
+export interface GarbageSeen {
+  peer: PeerId;
+  at: number;
+  what: string;
+  /** what it holds by authority, just before and just after */
+  before: string;
+  after: string;
 }
 
 export interface Evidence {
@@ -117,12 +182,37 @@ export interface Evidence {
   settled: readonly (readonly Knowledge[])[];
   /** … and at the end */
   final: readonly Knowledge[];
+  /** peers that vote and never run anything */
+  witnesses?: readonly PeerId[];
+  rollbacks?: readonly Rollback[];
+  votes?: VotesSeen;
+  sizes?: readonly SizesSeen[];
+  garbage?: readonly GarbageSeen[];
+  /** records on any disk that nobody had the right to write */
+  forged?: readonly string[];
+  /** the peers have so few places that ticks wait for one */
+  crowded?: boolean;
 }
 
 /** A rule that was broken. `at` is the instant around which to look. */
 export interface Breach {
   /** `crash`: the code under test threw, which in the world would have ended the process */
-  rule: "I1" | "I2" | "I3" | "I4" | "I5" | "I6" | "I7" | "I8" | "I9" | "I10" | "I11" | "crash";
+  rule:
+    | "I1"
+    | "I2"
+    | "I3"
+    | "I4"
+    | "I5"
+    | "I6"
+    | "I7"
+    | "I8"
+    | "I9"
+    | "I10"
+    | "I11"
+    | "I12"
+    | "I13"
+    | "I14"
+    | "crash";
   at: number;
   what: string;
 }

@@ -4,9 +4,14 @@
  * Whatever is done to it (kills, pauses, cuts, slow spells) is written down as it is done, and so is what the
  * jobs' own processes did and what clients were answered. That is the evidence by which the checkers judge.
  */
-import type { Answer, Command, Doors } from "../ports.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Mark } from "../core/marks.ts";
+import type { PlantedBug } from "../core/planted.ts";
 import { recordKey } from "../core/records.ts";
+import type { Answer, Command, Disk, Doors, Mesh, MeshEvents, Write } from "../ports.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Channel } from "../schema/message.ts";
+import type { RunRecord } from "../schema/run.ts";
+import type { StoredVote } from "../schema/vote.ts";
 import { HostClock, SimClock } from "./clock.ts";
 import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
 import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
@@ -18,7 +23,22 @@ import { Process } from "./process.ts";
 import { Queue } from "./queue.ts";
 import { Dice, hashText } from "./random.ts";
 import { commandFor } from "./commands.ts";
-import type { Cut, Evidence, Knowledge, Operation, Outage, RecordSeen, Run, Spell, Wish } from "./truth.ts";
+import { drawGarbage, forgedReason } from "./garbage.ts";
+import { Watch } from "./watch.ts";
+import type {
+  Cut,
+  Evidence,
+  GarbageSeen,
+  Knowledge,
+  Operation,
+  Outage,
+  RecordSeen,
+  Rollback,
+  Run,
+  SizesSeen,
+  Spell,
+  Wish,
+} from "./truth.ts";
 
 /** What the world needs of a peer. `starting.ts` gives it the real one; a test may give a toy. */
 export interface SimulatedPeer {
@@ -30,9 +50,21 @@ export interface SimulatedPeer {
   revisions(): ReadonlyMap<JobId, string>;
   /** undefined, or what must never be seen after the mesh has healed (an update that waits for another, …) */
   complaint(): string | undefined;
+  /** how much it holds, by what */
+  sizes?(): Readonly<Record<string, number>>;
+  /** what it holds that only those may change who have a right to; two equal ones are equal */
+  authority?(): string;
 }
 
-export type MakePeer = (doors: Doors, name: string) => SimulatedPeer;
+/** What is fixed for one peer of the world. */
+export interface PeerTraits {
+  role: "worker" | "witness";
+  capacity: number;
+  planted?: PlantedBug;
+  marks?: Set<Mark>;
+}
+
+export type MakePeer = (doors: Doors, name: string, traits: PeerTraits) => SimulatedPeer;
 
 export interface WorldSettings {
   seed: string;
@@ -47,12 +79,15 @@ export interface WorldSettings {
   /** … and runs at most this much fast or slow */
   driftPpm: number;
   makePeer: MakePeer;
+  traits?: (peer: PeerId) => PeerTraits;
   /** reads along, for `--trace` */
   onLine?: (at: number, peer: PeerId | undefined, line: string) => void;
 }
 
 /** How soon a peer that ended itself is started again, ms. */
 const startedAgainMs = 2_000;
+
+const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
 
 interface Host {
   peer: PeerId;
@@ -70,6 +105,8 @@ interface Life {
   executor: SimExecutor;
   peer: SimulatedPeer;
   ready: boolean;
+  /** hands bytes to the peer as if they had come over a link */
+  hear: MeshEvents["received"] | undefined;
 }
 
 export class World {
@@ -87,6 +124,11 @@ export class World {
   private readonly outages: Outage[] = [];
   private readonly cuts: Cut[] = [];
   private readonly spells: Spell[] = [];
+  private readonly rollbacks: Rollback[] = [];
+  private readonly watch = new Watch();
+  private readonly sizes: SizesSeen[] = [];
+  private readonly garbage: GarbageSeen[] = [];
+  private readonly frames = new Map<Channel, { from: PeerId; bytes: Uint8Array }>();
 
   constructor(settings: WorldSettings) {
     this.settings = settings;
@@ -151,8 +193,8 @@ export class World {
       clock: new SimClock(this.queue, host.clock, process, dice.fork("clock")),
       random: dice.fork("random"),
       keys: new SimKeys(peer, this.settings.seed),
-      mesh: this.fabric.mesh(process),
-      disk,
+      mesh: this.watchedMesh(host, this.fabric.mesh(process)),
+      disk: this.watchedDisk(host, disk),
       executor,
       log: new SimLog((level, message, fields) => {
         this.logCounts[level]++;
@@ -165,8 +207,9 @@ export class World {
       process,
       disk,
       executor,
-      peer: this.settings.makePeer(doors, peer),
+      peer: this.settings.makePeer(doors, peer, this.settings.traits?.(peer) ?? plainTraits),
       ready: false,
+      hear: undefined,
     };
     host.life = life;
     // Within an event of its own, so that a process is never entered from the outside.
@@ -176,6 +219,53 @@ export class World {
         if (failed !== undefined) this.queue.after(0, process, () => this.gaveUp(peer, failed));
       });
     });
+  }
+
+  /** The mesh, looked on by whoever collects evidence of votes, and open for garbage. */
+  private watchedMesh(host: Host, mesh: Mesh): Mesh {
+    const { peer } = host;
+    const life = `${peer}#${host.lives}`;
+    return {
+      ...mesh,
+      start: (events) => {
+        if (host.life !== undefined) host.life.hear = (...heard) => events.received(...heard);
+        mesh.start(events);
+      },
+      publish: (topic, bytes) => {
+        this.frames.set(topic, { from: peer, bytes });
+        mesh.publish(topic, bytes);
+      },
+      send: (to, protocol, bytes) => {
+        this.frames.set(protocol, { from: peer, bytes });
+        if (protocol === "vote") this.watch.sent(peer, life, bytes);
+        mesh.send(to, protocol, bytes);
+      },
+    };
+  }
+
+  private watchedDisk({ peer }: Host, disk: SimDisk): Disk {
+    return {
+      load: (since, done) => disk.load(since, done),
+      store: (writes, done) =>
+        disk.store(writes, (error) => {
+          if (error === undefined) this.stored(peer, writes);
+          done(error);
+        }),
+      history: (query, done) => disk.history(query, done),
+      digests: (from, to, done) => disk.digests(from, to, done),
+      bucket: (bucket, done) => disk.bucket(bucket, done),
+      prune: (keep, notAfter, done) => disk.prune(keep, notAfter, done),
+      close: (done) => disk.close(done),
+    };
+  }
+
+  private stored(peer: PeerId, writes: readonly Write[]): void {
+    this.watch.stored(peer, writes);
+    if (this.settings.onLine === undefined) return;
+    for (const write of writes) {
+      if (write.kind === "record") this.line(peer, `KEEPS ${tellRecord(write.record)}`);
+      if (write.kind === "vote") this.line(peer, `VOTES ${write.vote.decision} ${tellVote(write.vote)}`);
+    }
   }
 
   /** The peer has ended itself; whoever watches over it (systemd, say) starts it again. */
@@ -280,6 +370,67 @@ export class World {
     return this.spell("full disk", peer, () => (platter.full = false));
   }
 
+  /** Takes a backup of the peer's folder. What is returned kills the peer and starts it anew from that backup. */
+  backUp(peer: PeerId): () => void {
+    const host = this.host(peer);
+    const copy = host.platter.copy();
+    const logs = new Set(host.children.logs.keys());
+    const copiedAt = this.now();
+    this.line(peer, "BACKED UP");
+    return () => {
+      this.kill(peer);
+      host.platter.restore(copy);
+      for (const run of host.children.logs.keys()) if (!logs.has(run)) host.children.logs.delete(run);
+      const now = this.now();
+      this.line(peer, `PUT BACK to what it was ${Math.round(now - copiedAt)} ms ago`);
+      this.rollbacks.push({ peer, copiedAt, startedAt: now, kind: "old disk" });
+      // To the others it is as if it had been away since then, and what it promised alone in that time is gone.
+      this.outages.push({ peer, kind: "down", from: copiedAt, to: now });
+      for (const operation of this.operations) {
+        const { answeredAt } = operation;
+        if (operation.peer !== peer || answeredAt === undefined || answeredAt < copiedAt) continue;
+        operation.answeredAt = undefined;
+      }
+      this.start(peer);
+    };
+  }
+
+  /** The folder can't be read any more; a peer that is started on it ends itself, until the folder is put back. */
+  damageDisk(peer: PeerId): void {
+    this.line(peer, "DISK DAMAGED");
+    this.kill(peer);
+    this.host(peer).platter.damaged = true;
+    this.start(peer);
+  }
+
+  /** The peer isn't there from the beginning on. */
+  joinsLater(peer: PeerId): void {
+    this.outages.push({ peer, kind: "down", from: this.from, to: Infinity });
+  }
+
+  /** Hands the peer bytes that nobody had the right to send, and looks what that changes. */
+  sendGarbage(peer: PeerId, dice: Dice): void {
+    const life = this.host(peer).life;
+    const garbage = drawGarbage(this.frames, peer, dice);
+    if (life === undefined || !life.ready || garbage === undefined) return;
+    this.queue.after(0, life.process, () => {
+      const before = life.peer.authority?.() ?? "";
+      life.hear?.(garbage.from, garbage.channel, garbage.bytes);
+      const after = life.peer.authority?.() ?? "";
+      this.garbage.push({ peer, at: this.now(), what: garbage.what, before, after });
+    });
+  }
+
+  /** Notes how much every peer holds now. */
+  measure(): void {
+    for (const { peer, life, platter } of this.hosts.values()) {
+      if (life === undefined || !life.ready || !life.process.running) continue;
+      const document = platter.updates.reduce((bytes, update) => bytes + update.length, 0);
+      const sizes = { ...life.peer.sizes?.(), documentBytes: document, votesOnDisk: platter.votes.size };
+      this.sizes.push({ peer, at: this.now(), sizes });
+    }
+  }
+
   stepClock(peer: PeerId, ms: number): () => void {
     this.host(peer).clock.step(ms);
     return this.spell("clock step", peer, () => this.host(peer).clock.step(-ms));
@@ -342,6 +493,7 @@ export class World {
           peer: record.peer,
           state: record.state,
           writing: record.signature,
+          ...(record.epoch === undefined ? {} : { epoch: record.epoch }),
         });
       }
       const life = host.life?.ready === true ? host.life.peer : undefined;
@@ -364,7 +516,21 @@ export class World {
       clockErrorMs: new Map(this.peers.map((peer) => [peer, this.host(peer).clock.worstOffset()])),
       settled,
       final: this.knowledge(),
+      witnesses: this.peers.filter((peer) => this.settings.traits?.(peer).role === "witness"),
+      rollbacks: this.rollbacks,
+      votes: this.watch.seen(),
+      sizes: this.sizes,
+      garbage: this.garbage,
+      forged: this.forgeries(),
     };
+  }
+
+  private forgeries(): string[] {
+    return [...this.hosts.values()].flatMap(({ peer, platter }) =>
+      [...platter.records.values()]
+        .filter(({ reason }) => reason === forgedReason)
+        .map((record) => `${recordKey(record)} is on the disk of ${peer}`),
+    );
   }
 
   /** The trace hash of all that has happened so far. */
@@ -387,6 +553,23 @@ export class World {
     if (host === undefined) throw new Error(`assertion failed: no host ${peer}`);
     return host;
   }
+}
+
+function tellRecord(record: RunRecord): string {
+  const { job, tick, attempt, peer, state, version, rank, reason, by, epoch, waiting } = record;
+  const said = [
+    `v${version} rank ${rank}`,
+    reason === undefined ? "" : `(${reason})`,
+    waiting === undefined ? "" : `waits for ${waiting}`,
+    by === undefined ? "" : `by ${by}`,
+    epoch === undefined ? "" : `epoch ${epoch}`,
+  ];
+  return `${job}@${tick}~${attempt} of ${peer}: ${state} ${said.filter((word) => word !== "").join(" ")}`;
+}
+
+function tellVote({ vote: { promised, accepted } }: StoredVote): string {
+  const told = accepted === undefined ? "" : `, accepted ${accepted.value} at ${accepted.ballot.round}`;
+  return `promised ${promised.round} of ${promised.peer}${told}`;
 }
 
 function endLast(outages: readonly Outage[], which: (outage: Outage) => boolean, at: number): void {

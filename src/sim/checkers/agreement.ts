@@ -9,8 +9,8 @@
  * I7: a job whose last wish was answered, and settled before the next one was made, is there (or gone) on every peer.
  */
 import { instantOf } from "../../schema/ids.ts";
-import type { Breach, Evidence, Knowledge, RecordSeen } from "../truth.ts";
-import { requiredTicks } from "./ticks.ts";
+import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../truth.ts";
+import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./wishes.ts";
 
 const quietMs = 120_000;
@@ -72,6 +72,7 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breac
   const on = new Set(evidence.runs.filter((run) => (run.end ?? Infinity) > before).map(name));
   for (const run of evidence.runs) {
     if (instantOf(run.tick) >= before || run.start >= before || records.has(name(run))) continue;
+    if (wasForgotten(evidence, run)) continue;
     breaches.push({ rule: "I6", at: run.start, what: `${name(run)} started and no record says so` });
   }
   for (const record of known.records.values()) {
@@ -85,10 +86,23 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breac
   return breaches;
 }
 
+/** Its peer's disk was put back to what it had been before that run. */
+function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
+  return (evidence.rollbacks ?? []).some(
+    (rollback) => rollback.peer === peer && rollback.copiedAt <= start && start <= rollback.startedAt,
+  );
+}
+
+/** A majority job's tick without a quorum stays open until its window has passed. */
+function mayBeOpen({ rules, instant }: RequiredTick, before: number): boolean {
+  return rules.partition === "majority" && instant + rules.catchUp.windowMs >= before;
+}
+
 /** A tick that did not run says why. */
 function checkSilence(evidence: Evidence, known: Knowledge, before: number): Breach[] {
   const told = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
   return requiredTicks(evidence, evidence.from, before, quietMs)
+    .filter((required) => !mayBeOpen(required, before))
     .filter(({ job, tick }) => !told.has(`${job}@${tick}`))
     .map(({ job, tick, instant }) => ({
       rule: "I6",

@@ -30,6 +30,7 @@ export function checkDuplicates(evidence: Evidence): Breach[] {
     const last = Math.max(...runs.map((run) => run.start));
     const peers = runs.map((run) => run.peer);
     const repeated = peers.find((peer, index) => peers.indexOf(peer) !== index);
+    if (repeated !== undefined && wasPutBack(evidence, repeated, first, last)) continue;
     if (repeated !== undefined) {
       breaches.push({ rule: "I3", at: first, what: `${order} started twice on ${repeated}` });
       continue;
@@ -42,6 +43,13 @@ export function checkDuplicates(evidence: Evidence): Breach[] {
     }
   }
   return breaches;
+}
+
+/** A peer whose disk was put back to what it was before the first start can't know of it. */
+function wasPutBack(evidence: Evidence, peer: PeerId, first: number, last: number): boolean {
+  return (evidence.rollbacks ?? []).some(
+    (rollback) => rollback.peer === peer && rollback.startedAt >= first && rollback.startedAt <= last,
+  );
 }
 
 export function checkZombies(evidence: Evidence): Breach[] {

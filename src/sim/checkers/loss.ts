@@ -6,16 +6,20 @@
  * that peer is a component of its own and has to run it. It must start within these 60 s. A peer needs up to 15 s to
  * see that others are dead, 5 s for each that only seems alive, and 1 s to ask. Each tick is looked for by its id
  * and, as Jepsen's checker for Chronos does, by matching targets to starts without looking at ids at all.
+ * A tick of a majority job is required only while the whole world stood still around it and a majority of its voters,
+ * one that may run it among them, could talk: a runner that dies after it was chosen takes its tick with it.
  * Ticks of a job one of whose other runs was on around the tick are left out unless it allows overlap: I10 is there
  * for them.
  *
  * I9: every required tick from 15 s after the heal on starts once, no later than 1 s after it is due. (All of it
  * widened by what the hosts' clocks are off.)
  */
-import { tickAt } from "../../schema/ids.ts";
+import { tickAt, type PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Run } from "../truth.ts";
+import { hadQuorum } from "./quorum.ts";
 import { wasWell } from "./surroundings.ts";
 import { clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
+import { isMajority } from "./votes.ts";
 
 const settledBeforeMs = 20_000;
 const startsWithinMs = 60_000;
@@ -23,6 +27,7 @@ const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
+  if (evidence.crowded === true) return [];
   const errorMs = clockErrorMs(evidence);
   const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
   const byJob = groupRuns(evidence, (run) => run.job);
@@ -67,13 +72,14 @@ function checkMatching(
 }
 
 export function checkResumption(evidence: Evidence): Breach[] {
+  if (evidence.crowded === true) return [];
   const errorMs = clockErrorMs(evidence);
   const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
   const byJob = groupRuns(evidence, (run) => run.job);
   const breaches: Breach[] = [];
   const from = evidence.healedAt + resumesAfterMs;
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
-    if (heldUp(tick, byJob.get(tick.job) ?? [])) continue;
+    if (heldUp(tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
     const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
     const lateMs = (starts[0]?.start ?? Infinity) - tick.instant;
     if (starts.length === 1 && lateMs <= onTimeMs + errorMs) continue;
@@ -85,10 +91,22 @@ export function checkResumption(evidence: Evidence): Breach[] {
 }
 
 function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
-  const eligible = rules.peers ?? evidence.peers;
-  return eligible.some((peer) =>
-    wasWell(evidence, peer, instant - settledBeforeMs, instant + startsWithinMs),
-  );
+  const eligible = workers(evidence, rules.peers);
+  const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
+  if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
+  return eligible.some((peer) => wasWell(evidence, peer, from, to));
+}
+
+/** The peers that may run a job with that target. */
+function workers(evidence: Evidence, target: readonly PeerId[] | undefined): PeerId[] {
+  return (target ?? evidence.peers).filter((peer) => !evidence.witnesses?.includes(peer));
+}
+
+/** By the same measure as I1, but for what I9 asks: that it runs on time, once. */
+function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
+  const eligible = workers(evidence, rules.peers);
+  if (eligible.length === 0) return false;
+  return !isMajority(rules) || hadQuorum(evidence, instant, eligible, instant - onTimeMs, instant + onTimeMs);
 }
 
 function heldUp({ rules, tick, instant }: RequiredTick, runsOfJob: readonly Run[]): boolean {

@@ -27,9 +27,12 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
       ? perhapsInForce(evidence, job as Run["job"])
       : [];
     for (const run of runs) {
-      const wrong = isScheduled(run)
-        ? wrongWithScheduled(run, spells, runs, errorMs)
-        : wrongWithAsked(run, evidence, errorMs);
+      const witness = evidence.witnesses?.includes(run.peer) === true ? "a witness runs nothing" : undefined;
+      const wrong =
+        witness ??
+        (isScheduled(run)
+          ? wrongWithScheduled(run, spells, runs, errorMs)
+          : wrongWithAsked(run, evidence, errorMs));
       if (wrong !== undefined) {
         breaches.push({ rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${wrong}` });
       }

@@ -1,0 +1,17 @@
+/**
+ * I14, authority: bytes that nobody had the right to send change nothing that a peer holds by authority (its job table,
+ * its roster, its votes), and no record that its writer has not signed comes to any disk. (That they crash nobody is seen
+ * by whoever runs the world.)
+ */
+import type { Breach, Evidence } from "../truth.ts";
+
+export function checkAuthority(evidence: Evidence): Breach[] {
+  const changed = (evidence.garbage ?? []).filter(({ before, after }) => before !== after);
+  return [
+    ...changed.map(({ peer, at, what, before, after }) => {
+      const told = `${peer} took garbage (${what}): it held ${before}, and then ${after}`;
+      return { rule: "I14" as const, at, what: told };
+    }),
+    ...(evidence.forged ?? []).map((what) => ({ rule: "I14" as const, at: evidence.to, what })),
+  ];
+}

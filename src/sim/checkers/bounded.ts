@@ -1,0 +1,77 @@
+/**
+ * I13, bounded: what a peer holds does not grow with the time that it has been on.
+ *
+ * What belongs to a moment (questions, ballots, writes under way) stays below a small number at every measuring, and is
+ * nearly nothing at the last one, after minutes of quiet. Orders in play and the entries of the heaps stay below what
+ * all jobs can have due within their windows. The document grows with what clients asked for and with nothing else.
+ */
+import type { Breach, Evidence, SizesSeen } from "../truth.ts";
+import { ticksOf } from "../schedules.ts";
+import { jobsOf, perhapsInForce } from "./wishes.ts";
+
+/** Bytes of the job table on disk that one wish of a client may cost. */
+const bytesPerWish = 8_192;
+const smallNumber = 64;
+
+type Limits = Readonly<Record<string, number>>;
+
+export function checkBounded(evidence: Evidence): Breach[] {
+  const sizes = evidence.sizes ?? [];
+  const throughout = limitsOf(evidence);
+  const last = Math.max(0, ...sizes.map(({ at }) => at));
+  return sizes.flatMap((seen) => [
+    ...beyond(seen, throughout),
+    ...(seen.at === last ? beyond(seen, atRest(evidence)) : []),
+  ]);
+}
+
+function beyond({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
+  return Object.entries(limits)
+    .filter(([name, limit]) => (sizes[name] ?? 0) > limit)
+    .map(([name, limit]) => {
+      const what = `${peer} holds ${sizes[name]} ${name}, and ${limit} should be the most`;
+      return { rule: "I13" as const, at, what };
+    });
+}
+
+/** Ticks that may be in play at once: all that lie within a job's window, and those that somebody asked for. */
+function ticksInPlay(evidence: Evidence): number {
+  const { to, operations } = evidence;
+  const scheduled = jobsOf(evidence).map((job) => {
+    const spells = perhapsInForce(evidence, job);
+    return Math.max(
+      0,
+      ...spells.map(({ rules: { schedule, catchUp } }) => {
+        const windowMs = Math.max(60_000, catchUp.windowMs);
+        return ticksOf(schedule, to - windowMs, to).length + 2;
+      }),
+    );
+  });
+  return scheduled.reduce((sum, count) => sum + count, 0) + operations.length;
+}
+
+function limitsOf(evidence: Evidence): Limits {
+  const inPlay = ticksInPlay(evidence);
+  const wishes = evidence.operations.length;
+  const peers = evidence.peers.length;
+  return {
+    orders: inPlay,
+    agenda: 50 * inPlay + smallNumber,
+    timetable: 2 * wishes + smallNumber,
+    claims: inPlay,
+    asks: 4 * peers * inPlay,
+    askedByOthers: inPlay,
+    elections: inPlay + 1,
+    pending: 2 * inPlay + smallNumber,
+    members: peers,
+    epochs: 1 + Math.max(0, ...(evidence.votes?.epochs ?? []).map(({ number }) => number)),
+    documentBytes: bytesPerWish * (wishes + 1),
+  };
+}
+
+/** After minutes of quiet only what is due now is under way. */
+function atRest(evidence: Evidence): Limits {
+  const jobs = jobsOf(evidence).length;
+  const now = 3 * jobs + smallNumber;
+  return { asks: now, askedByOthers: now, elections: now, pending: now };
+}

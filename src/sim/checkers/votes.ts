@@ -1,0 +1,144 @@
+/**
+ * I2, at most once, and I12, one choice: what the voters of majority jobs did, from what was seen of it outside.
+ *
+ * I2: of a majority job no tick starts twice, whatever broke, on whatever peer and in whatever attempt. (A job's
+ * `retry` could allow more; the simulator's client asks for none. An attempt that was given back never started.)
+ *
+ * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. Of all ballots of one
+ * decision that were chosen, there is one value; each ballot is used by one life of one peer and stands for one
+ * value; nobody anywhere holds two different epochs of one number; and no two peers hold records of one order that
+ * both say the voters had chosen them.
+ *
+ * Not judged: ticks that were decided while so many voters were put back to old disks that a majority of them may have
+ * forgotten (DESIGN §6: a rollback that nobody alive remembers).
+ */
+import { instantOf, type TickId } from "../../schema/ids.ts";
+import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../truth.ts";
+import { epochInForce, majorityOf, tooManyForgot } from "./quorum.ts";
+import { groupRuns } from "./ticks.ts";
+import { jobsOf, perhapsInForce } from "./wishes.ts";
+
+export function isMajority({ partition }: JobRules): boolean {
+  return partition === "majority";
+}
+
+/** The jobs of which every revision was a majority job. */
+function majorityJobs(evidence: Evidence): Set<string> {
+  return new Set(
+    jobsOf(evidence).filter((job) => perhapsInForce(evidence, job).some(({ rules }) => isMajority(rules))),
+  );
+}
+
+export function checkAtMostOnce(evidence: Evidence): Breach[] {
+  const jobs = majorityJobs(evidence);
+  const breaches: Breach[] = [];
+  for (const [tick, runs] of groupRuns(evidence, (run) => `${run.job}@${run.tick}`)) {
+    const [first] = runs;
+    if (runs.length < 2 || first === undefined || !jobs.has(first.job)) continue;
+    if (tooManyForgot(evidence, first.tick)) continue;
+    const told = runs.map(({ peer, attempt }) => `${peer} (attempt ${attempt})`).join(", ");
+    breaches.push({ rule: "I2", at: first.start, what: `${tick} of a majority job started on ${told}` });
+  }
+  return breaches;
+}
+
+export function checkOneChoice(evidence: Evidence): Breach[] {
+  return [
+    ...checkBallots(evidence),
+    ...checkChoices(evidence),
+    ...checkEpochs(evidence),
+    ...checkClaims(evidence),
+  ];
+}
+
+const rosterPrefix = "roster/";
+
+/** The tick of an order's decision; undefined for one about the roster. */
+function tickOf(decision: string): TickId | undefined {
+  if (decision.startsWith(rosterPrefix)) return undefined;
+  return decision.slice(decision.indexOf("@") + 1, decision.lastIndexOf("~")) as TickId;
+}
+
+function instantOfDecision(evidence: Evidence, decision: string): number {
+  const tick = tickOf(decision);
+  return tick === undefined ? evidence.from : instantOf(tick);
+}
+
+function checkBallots(evidence: Evidence): Breach[] {
+  const breaches: Breach[] = [];
+  const ballots = evidence.votes?.ballots ?? [];
+  for (const [name, uses] of Map.groupBy(ballots, ({ decision, ballot }) => `${decision} ballot ${ballot}`)) {
+    const senders = new Set(uses.map(({ sender }) => sender));
+    const values = new Set(uses.flatMap(({ value }) => value ?? []));
+    const at = instantOfDecision(evidence, uses[0]?.decision ?? "");
+    if (senders.size > 1) {
+      breaches.push({ rule: "I12", at, what: `${name} was used by ${[...senders].join(" and ")}` });
+    }
+    if (values.size > 1) {
+      breaches.push({ rule: "I12", at, what: `${name} stands for ${[...values].join(" and for ")}` });
+    }
+  }
+  return breaches;
+}
+
+function checkChoices(evidence: Evidence): Breach[] {
+  const breaches: Breach[] = [];
+  const acceptances = evidence.votes?.acceptances ?? [];
+  for (const [decision, all] of Map.groupBy(acceptances, (acceptance) => acceptance.decision)) {
+    const tick = tickOf(decision);
+    if (tick !== undefined && tooManyForgot(evidence, tick)) continue;
+    const chosen = new Map<string, string>();
+    for (const [ballot, votes] of Map.groupBy(all, (acceptance) => acceptance.ballot)) {
+      const voters = votersOf(evidence, decision, ballot);
+      for (const [value, some] of Map.groupBy(votes, (vote) => vote.value)) {
+        if (voters !== undefined && isChosen(voters, some)) chosen.set(value, ballot);
+      }
+    }
+    if (chosen.size < 2) continue;
+    const told = [...chosen].map(([value, ballot]) => `${value} by ballot ${ballot}`).join(", and ");
+    const at = instantOfDecision(evidence, decision);
+    breaches.push({ rule: "I12", at, what: `${decision} was decided twice: ${told}` });
+  }
+  return breaches;
+}
+
+/** Those whom the candidate asked, by the epoch that its ballots name; of a lone voter, who asks only itself, by time. */
+function votersOf(evidence: Evidence, decision: string, ballot: string): EpochSeen | undefined {
+  const asked = evidence.votes?.ballots.find((one) => one.decision === decision && one.ballot === ballot);
+  if (asked !== undefined) return evidence.votes?.epochs.find(({ number }) => number === asked.epoch);
+  const tick = tickOf(decision);
+  if (tick !== undefined) return epochInForce(evidence, instantOf(tick));
+  const before = Number(decision.slice(rosterPrefix.length)) - 1;
+  return evidence.votes?.epochs.find(({ number }) => number === before);
+}
+
+function isChosen({ voters }: EpochSeen, votes: readonly AcceptanceSeen[]): boolean {
+  const accepted = new Set(votes.map(({ voter }) => voter).filter((voter) => voters.includes(voter)));
+  return accepted.size >= majorityOf(voters.length);
+}
+
+function checkEpochs(evidence: Evidence): Breach[] {
+  const breaches: Breach[] = [];
+  for (const [number, epochs] of Map.groupBy(evidence.votes?.epochs ?? [], (epoch) => epoch.number)) {
+    if (epochs.length < 2) continue;
+    const told = epochs.map(({ text }) => text).join(" and ");
+    breaches.push({ rule: "I12", at: evidence.from, what: `there are two epochs ${number}: ${told}` });
+  }
+  return breaches;
+}
+
+/** Two peers whose records both say that the voters had chosen them. */
+function checkClaims(evidence: Evidence): Breach[] {
+  const breaches: Breach[] = [];
+  const records = evidence.final.flatMap((knowledge) => [...knowledge.records.values()]);
+  const chosen = records.filter(({ epoch }) => epoch !== undefined);
+  const orders = Map.groupBy(chosen, ({ job, tick, attempt }) => `${job}@${tick}~${attempt}`);
+  for (const [order, some] of orders) {
+    const peers = new Set(some.map(({ peer }) => peer));
+    const [first] = some;
+    if (peers.size < 2 || first === undefined || tooManyForgot(evidence, first.tick)) continue;
+    const what = `${[...peers].join(" and ")} both say that they were chosen for ${order}`;
+    breaches.push({ rule: "I12", at: instantOf(first.tick), what });
+  }
+  return breaches;
+}

@@ -38,6 +38,15 @@ test("one voter becomes three when two more peers are there for a while, and eve
   threeVoters();
 });
 
+test("a peer that joins learns who votes from the others, and its ticks start on time", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.put(beat);
+  cores.pass(60 * second);
+  noneTwice(cores);
+  assert.ok(cores.starts.some(({ peer }) => peer === "b"));
+  for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 100, `${tick} late`);
+});
+
 test("with two peers the founder stays the only voter, for two would stop more easily than one", () => {
   const cores = new Cores(["a", "b"]);
   cores.pass(120 * second);

@@ -92,7 +92,7 @@ export function adoptChosen(state: State): void {
 export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { roster } = state;
   const mine = roster.chain.length - 1;
-  if (heartbeat.epoch !== undefined && heartbeat.epoch < mine) {
+  if ((heartbeat.epoch ?? -1) < mine) {
     mark(state, "roster-told");
     tellRoster(state, from);
   }

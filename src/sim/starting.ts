@@ -12,7 +12,7 @@ const settings = {
   host: {},
 } as const;
 
-/** The world's first peer is the one that made the cluster key. */
+/** The world's first peer is the one that made the cluster key; the others learn of it from the mesh. */
 const founder = "peer-1" as PeerId;
 
 /** What a peer says of itself when its identity was copied or its disk put back: true, and nothing to be mended. */
@@ -23,7 +23,8 @@ export function startRealPeer(
   name: string,
   { role, capacity, ...testing }: PeerTraits,
 ): SimulatedPeer {
-  const peer = new Peer(doors, { ...settings, name, founder, role, capacity, testing });
+  const known = doors.keys.self === founder ? { founder } : { founder: undefined };
+  const peer = new Peer(doors, { ...settings, ...known, name, role, capacity, testing });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),

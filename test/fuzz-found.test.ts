@@ -5,10 +5,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
-import { adoptChain, firstEpoch } from "../src/core/roster.ts";
+import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
-import { ulid, type JobId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, tickAt, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
+import { Cores } from "./cores.ts";
 import { FuzzMesh, members, stranger, victim } from "./fuzz-mesh.ts";
 import { base64 } from "./fuzz-messages.ts";
 
@@ -107,6 +109,94 @@ test("a job that was resumed in the year 9999, or paused at an instant that is n
     assert.ok((mesh.peer(victim).next("odd" as JobId, 3) ?? []).length === 3);
     answerTo(mesh, { kind: "delete-job", id: "odd" as JobId, by: "ann" });
   }
+});
+
+test("a voter votes on nothing that is no decision, and what it hears leaves no mark", () => {
+  const mesh = new FuzzMesh("no decision");
+  const state = mesh.state(victim);
+  const epoch = state.roster.chain.length - 1;
+  const now = mesh.world.now();
+  const tick = tickAt(Math.ceil(now / 10_000) * 10_000);
+  const instant = instantOf(tick);
+  const decision = `vote@${tick}~1`;
+  const next = `roster/${epoch + 1}`;
+  const epochOf = (voters: readonly string[], from: number): string => JSON.stringify({ voters, from });
+  const items: [why: string, Partial<BallotItem>][] = [
+    ["no_order", { decision: "anything" }],
+    ["no_order", { decision: `vote@${tick}` }],
+    ["no_order", { decision: `vote@${tick}~1@${members[1]}` }],
+    ["other_instant", { instant: instant + 1 }],
+    ["other_instant", { instant: 8e15 }],
+    [
+      "too_early",
+      { decision: "vote@9999-12-31T00:00:00Z~1", instant: instantOf("9999-12-31T00:00:00Z" as TickId) },
+    ],
+    ["no_runner", { value: "x".repeat(4_000) }],
+    ["no_runner", { value: "" }],
+    ["no_epoch", { decision: next, value: epochOf([], now + 60_000) }],
+    ["no_epoch", { decision: next, value: epochOf([members[0], members[0]], now + 60_000) }],
+    ["no_epoch", { decision: next, value: epochOf(["x".repeat(200)], now + 60_000) }],
+    ["no_epoch", { decision: next, value: `{"voters":["peer-1"],"from":1e999}` }],
+    ["from_too_late", { decision: next, value: epochOf(members, 8e15) }],
+  ];
+  const before = [state.roster.votes.size, state.roster.highestInstant, state.roster.voteCount];
+  for (const [why, item] of items) {
+    const ballot = { round: 2 ** 52, peer: members[1], life: 1 };
+    const counter = `vote_barred_${why}`;
+    const counted = mesh.peer(victim).view().counters[counter] ?? 0;
+    mesh.say(members[1], "vote", {
+      kind: "ballots",
+      ballots: [{ decision, epoch, instant, ballot, ...item }],
+    });
+    assert.equal(mesh.peer(victim).view().counters[counter], counted + 1, JSON.stringify(item).slice(0, 200));
+  }
+  const value = epochOf([stranger], now + 60_000);
+  const ballot = { round: 9, peer: stranger, life: 1 };
+  mesh.say(stranger, "vote", {
+    kind: "ballots",
+    ballots: [{ decision: next, epoch, instant: 0, ballot, value }],
+  });
+  assert.equal(mesh.peer(victim).view().counters["vote_barred_no_voter_of_it"], 1);
+  assert.deepEqual([state.roster.votes.size, state.roster.highestInstant, state.roster.voteCount], before);
+});
+
+test("a candidate that is outbid by nonsense loses that decision and no later one", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.pass(60_000);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
+  let refusals = 0;
+  for (let until = 0; until < 600; until++) {
+    if (until % 100 === 75) cores.split(["a"], ["b"], ["c"]);
+    if (until % 100 === 99) cores.heal();
+    for (const [decision, { candidacy }] of cores.state("a").elections) {
+      const promised = { round: 2 ** 52, peer: "c" as PeerId, life: 1 };
+      const refused = { decision, answer: "refused" as const, ballot: candidacy.ballot, promised };
+      cores.feed("a" as PeerId, {
+        kind: "heard",
+        from: "b" as PeerId,
+        message: { kind: "replies", replies: [refused] },
+      });
+      refusals++;
+    }
+    cores.pass(100);
+  }
+  assert.ok(refusals > 10, `${refusals} refusals`);
+  assert.ok(cores.state("a").round < 2 ** 20);
+  cores.pass(60_000);
+  assert.ok(cores.starts.length >= 6, `${cores.starts.length} starts`);
+});
+
+test("of an epoch's signatures only its voters' own are kept", () => {
+  const [first, voters] = [firstEpoch(victim), [...members]];
+  const next = { number: 1, voters, from: 1, previous: hashOfEpoch(first) };
+  const junk = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`nobody-${index}`, "junk"]));
+  const heard = { ...next, signatures: { ...junk, [victim]: "right" } };
+  const { chain } = adoptChain(
+    [first],
+    [heard],
+    (peer, _, signature) => peer === victim && signature === "right",
+  );
+  assert.deepEqual(chain.at(-1)?.signatures, { [victim]: "right" });
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

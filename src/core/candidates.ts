@@ -5,7 +5,7 @@
  * A candidate stands only while it hears a majority of the voters, and again with a higher ballot when a try has
  * led nowhere within a second. What is chosen may be another's name: then that peer is told.
  */
-import type { PeerId } from "../schema/ids.ts";
+import { isPeerId, type PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../schema/vote.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
@@ -22,6 +22,11 @@ const tryMs = 1_000;
 /** Between tries, growing with the rank, so that two candidates don't outbid each other for ever. */
 const againMs = 300;
 const ballotsPerMessage = 512;
+/**
+ * A candidate follows one that outbids it, but not to the end of the numbers: a nonsensical round costs it that one
+ * decision and not all later ones. Rounds grow by one a try, so no honest one ever leaps so far.
+ */
+const longestLeap = 2 ** 40;
 
 /** True when this peer hears more than half of the epoch's voters, itself counted. */
 export function hearsMajority(state: State, epoch: Epoch): boolean {
@@ -89,11 +94,14 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
     const election = state.elections.get(item.decision);
     const reply = replyOf(item);
     if (election === undefined || reply === undefined) continue;
-    if (item.signature !== undefined) election.signatures[from] = item.signature;
+    const signs = item.answer === "accepted" && election.candidacy.voters.has(from);
+    if (signs && item.signature !== undefined) election.signatures[from] = item.signature;
     const outcome = hearReply(election.candidacy, from, reply);
     const { outbid } = election.candidacy;
     if (outbid !== undefined) mark(state, "outbid");
-    if (outbid !== undefined) state.round = Math.max(state.round, outbid.round);
+    if (outbid !== undefined && outbid.round < state.round + longestLeap) {
+      state.round = Math.max(state.round, outbid.round);
+    }
     if (outcome.kind === "propose") propose(state, election, outcome.value);
     if (outcome.kind === "chosen") decided(state, election, outcome.value);
   }
@@ -186,8 +194,8 @@ export function lookChosen(
 /** Another candidate says who was chosen. */
 export function hearChosen(state: State, decision: string, value: string): void {
   const order = state.orders.get(decision as Order["key"]);
-  if (order === undefined || order.chosen !== undefined) return;
-  order.chosen = value as PeerId;
+  if (order === undefined || order.chosen !== undefined || !isPeerId(value)) return;
+  order.chosen = value;
   state.elections.delete(decision);
   if (order.mine.stage === "standing") order.mine = { stage: "none" };
   state.touched.add(order);

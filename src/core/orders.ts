@@ -197,7 +197,8 @@ function standsFirstOfTheFull(
 
 function rankAmong(ranks: readonly PeerId[], standing: (peer: PeerId) => Standing, state: State): Turn {
   const admitted = ranks.filter((peer) => standing(peer) !== "untargeted");
-  return { rank: admitted.indexOf(state.settings.self), waitMs: 0, passed: [] };
+  // The voters may have chosen a peer that the job, edited since, no longer admits: its claim is withdrawn at once.
+  return { rank: Math.max(0, admitted.indexOf(state.settings.self)), waitMs: 0, passed: [] };
 }
 
 function lookAsking(state: State, plan: Plan, order: Order, turn: Turn | undefined): void {

@@ -1,7 +1,7 @@
 /**
  * Which orders are in play: putting them in, taking them out.
  */
-import { orderKey, tickAt, type JobId, type TickId } from "../schema/ids.ts";
+import { instantOf, orderKey, tickAt, type JobId, type TickId } from "../schema/ids.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
 import type { Plan } from "./plan.ts";
 import type { Order, State } from "./state.ts";
@@ -30,7 +30,8 @@ export function addNextAttempt(
   const before = state.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
   if (before !== undefined) takeOut(state, before);
   if (state.ledger.isSettled(record.job, record.tick)) return;
-  add(state, record.job, record.tick, instant, record.trigger, asked ?? before?.asked);
+  const order = asked ?? before?.asked;
+  add(state, record.job, record.tick, order?.askedAt ?? instant, record.trigger, order);
 }
 
 export function takeOut(state: State, order: Order): void {
@@ -44,7 +45,7 @@ function add(
   state: State,
   job: JobId,
   tick: TickId,
-  instant: number,
+  due: number,
   trigger: Trigger,
   asked?: AskedOrder,
 ): void {
@@ -55,10 +56,11 @@ function add(
     key,
     job,
     tick,
-    instant,
+    // By it an order belongs to its epoch, so it is read out of the name that all peers know the order by.
+    instant: asked === undefined ? due : instantOf(tick),
     attempt,
     slot: "0",
-    due: instant,
+    due,
     trigger,
     asked,
     declined: new Set(),

@@ -22,11 +22,11 @@ export function firstEpoch(founder: PeerId): Epoch {
 }
 
 /** Nobody signs the first epoch, so nothing in it but the founder may be anybody's choice. */
-function isFirstEpoch(epoch: Epoch): boolean {
-  const [founder, ...others] = epoch.voters;
-  return (
-    founder !== undefined && others.length === 0 && hashOfEpoch(epoch) === hashOfEpoch(firstEpoch(founder))
-  );
+function asFirstEpoch(heard: Epoch): Epoch | undefined {
+  const [founder] = heard.voters;
+  if (founder === undefined) return undefined;
+  const first = firstEpoch(founder);
+  return hashOfEpoch(heard) === hashOfEpoch(first) ? first : undefined;
 }
 
 /** 64 hex digits over everything but the signatures. */
@@ -46,17 +46,21 @@ export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undef
 
 export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: string) => boolean;
 
-/** True when `next` is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters. */
-export function succeeds(epoch: Epoch, next: Epoch, verify: VerifySignature): boolean {
-  if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch) || next.from <= epoch.from)
-    return false;
-  if (!areVoters(next.voters)) return false;
+/**
+ * `next`, when it is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters. It
+ * comes without the signatures that prove nothing, for they would be kept and handed on for ever.
+ */
+function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch | undefined {
+  if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch)) return undefined;
+  if (next.from <= epoch.from || !areVoters(next.voters)) return undefined;
   const bytes = epochBytes(next);
-  const signers = epoch.voters.filter((voter) => {
+  const signatures: Record<string, string> = {};
+  for (const voter of epoch.voters) {
     const signature = next.signatures[voter];
-    return signature !== undefined && verify(voter, bytes, signature);
-  });
-  return signers.length >= majorityOf(epoch.voters.length);
+    if (signature !== undefined && verify(voter, bytes, signature)) signatures[voter] = signature;
+  }
+  const isChosen = Object.keys(signatures).length >= majorityOf(epoch.voters.length);
+  return isChosen ? { ...next, signatures } : undefined;
 }
 
 /** True of a list that an epoch may have: some peers, each once. */
@@ -82,9 +86,9 @@ export function adoptChain(
       continue;
     }
     const last = chain.at(-1);
-    const first = last === undefined && isFirstEpoch(epoch);
-    if (!first && (last === undefined || !succeeds(last, epoch, verify))) break;
-    chain.push(epoch);
+    const rightful = last === undefined ? asFirstEpoch(epoch) : successorOf(last, epoch, verify);
+    if (rightful === undefined) break;
+    chain.push(rightful);
   }
   return { chain, fork: false };
 }

@@ -4,15 +4,16 @@
  *
  * It may not: on an order of another epoch than the one in force at the order's tick; on one at or after the instant
  * from which a successor that it has accepted will vote; on a tick so old that its own votes may be forgotten; and
- * after a start, until enough others confirm that it remembers every vote it has ever told (voter memory).
+ * after a start, until enough others confirm that it remembers every vote it has ever told (voter memory). Nor on what
+ * is no decision at all: what is chosen stands for ever, so nonsense must not be chosen.
  */
-import type { PeerId } from "../schema/ids.ts";
+import { instantOf, isInstant, isPeerId, parseRunReference, type PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { expectStored } from "./claims.ts";
 import { accept, promise, type Vote } from "./paxos.ts";
-import { epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
+import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
 import { emit, type State } from "./state.ts";
 import type { Write } from "../ports.ts";
 
@@ -22,6 +23,16 @@ export const voteUntilMs = 24 * 3_600_000;
 export const rememberVotesMs = 25 * 3_600_000;
 export const voteCountKey = "voteCount";
 export const voteFloorKey = "voteFloor";
+
+/** Ticks further ahead than this are not voted on: claims run 2 s ahead, and clocks that far off are passed over. */
+const voteAheadMs = 60_000;
+/** A successor may begin at most so far ahead: proposals are made for `epochLeadMs` from now. */
+const epochAheadMs = 3_600_000;
+/**
+ * With this many votes in memory only orders of jobs that are in the table get any more. Far above what a peer has
+ * while a new job's first tick overtakes the job itself; less would cost such ticks a second.
+ */
+const votesOnUnknownJobs = 100_000;
 
 const rosterPrefix = "roster/";
 
@@ -33,7 +44,7 @@ export function rosterDecision(number: number): string {
 export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> | undefined {
   try {
     const { voters, from } = JSON.parse(value) as { voters?: unknown; from?: unknown };
-    if (!Array.isArray(voters) || typeof from !== "number") return undefined;
+    if (!Array.isArray(voters) || !isInstant(from)) return undefined;
     if (!voters.every((voter) => typeof voter === "string")) return undefined;
     return { number: last.number + 1, voters: voters as PeerId[], from, previous: hashOfEpoch(last) };
   } catch {
@@ -51,12 +62,11 @@ function barred(state: State, item: BallotItem): string | undefined {
   if (item.decision.startsWith(rosterPrefix)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(last.number + 1)) return "other-epoch";
     if (!last.voters.includes(state.settings.self)) return "no-voter";
-    if (item.value === undefined) return undefined;
-    const epoch = epochOf(last, item.value);
-    if (epoch === undefined || epoch.voters.length === 0) return "no-epoch";
-    const tooEarly = epoch.from <= Math.max(roster.highestInstant, last.from);
-    return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
+    if (!last.voters.includes(item.ballot.peer)) return "no-voter-of-it";
+    return item.value === undefined ? undefined : epochBarred(state, last, item.value);
   }
+  const mistaken = noOrder(state, item);
+  if (mistaken !== undefined) return mistaken;
   const inForce = epochAt(roster.chain, item.instant);
   if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
   if (!inForce.voters.includes(state.settings.self)) return "no-voter";
@@ -77,6 +87,25 @@ function markBarred(state: State, why: string): void {
   if (why === "other-epoch" || why === "successor" || why === "twin" || why === "from-too-early") {
     mark(state, `barred-${why}`);
   } else if (why.startsWith("memory")) mark(state, "barred-memory");
+}
+
+function epochBarred(state: State, last: Epoch, value: string): string | undefined {
+  const epoch = epochOf(last, value);
+  if (epoch === undefined || !areVoters(epoch.voters)) return "no-epoch";
+  if (epoch.from > state.now.wall + epochAheadMs) return "from-too-late";
+  const tooEarly = epoch.from <= Math.max(state.roster.highestInstant, last.from);
+  return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
+}
+
+/** What isn't an order with its own instant, and a peer to run it, is nobody's to decide. */
+function noOrder(state: State, { decision, instant, value }: BallotItem): string | undefined {
+  const named = parseRunReference(decision);
+  if (named?.attempt === undefined || named.peerEnd !== undefined) return "no-order";
+  if (instantOf(named.tick) !== instant) return "other-instant";
+  if (instant > state.now.wall + voteAheadMs) return "too-early";
+  if (value !== undefined && !isPeerId(value)) return "no-runner";
+  const full = state.roster.votes.size >= votesOnUnknownJobs;
+  return full && !state.jobs.has(named.job) ? "unknown-job" : undefined;
 }
 
 /** Answers a candidate's ballots; what they bind this voter to is stored in one write, and told afterwards. */

@@ -83,7 +83,7 @@ export class Platter {
     replace(this.votes, other.votes);
     this.recordsOf.clear();
     for (const [job, records] of other.recordsOf) this.recordsOf.set(job, new Map(records));
-    this.damaged = other.damaged;
+    this.damaged = false;
     this.buckets.clear();
     for (const [number, { digest, records, orders }] of other.buckets) {
       this.buckets.set(number, { digest, records: new Map(records), orders: new Map(orders) });

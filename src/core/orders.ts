@@ -149,6 +149,7 @@ function lookUnclaimed(
   if (turn === undefined) {
     if (standsFirstOfTheFull(state, ranks, standing)) {
       mark(state, "taken-by-the-first-of-the-full");
+      if (plan.partition === "majority") return lookForVoters(state, order);
       return claim(state, plan, order, rankAmong(ranks, standing, state), { waiting: "capacity" });
     }
     return lookAgain(state, order, now < order.due ? order.due : Infinity);
@@ -214,6 +215,8 @@ function lookAsking(state: State, plan: Plan, order: Order, turn: Turn | undefin
   }
   order.mine = { stage: "none" };
   if (isFull(state)) return decline(state, order);
+  // The job may have become a majority job while the others were asked.
+  if (plan.partition === "majority") return lookForVoters(state, order);
   claim(state, plan, order, turn, { asked: true });
 }
 
@@ -232,6 +235,10 @@ function lookClaimed(
     if (how === "clock") mark(state, "clock-passed-over");
     withdraw(state, order, how === "untargeted" ? "job-changed" : how);
     return lookAgain(state, order, now + againMs);
+  }
+  if (own.epoch === undefined && plan.partition === "majority") {
+    withdraw(state, order, "job-changed");
+    return look(state, order);
   }
   const rival = own.epoch === undefined ? rivalOf(state, order) : undefined;
   if (rival !== undefined && beats(rival, own)) {

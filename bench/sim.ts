@@ -41,7 +41,14 @@ function jobOf(seed: string): SeedJob {
     faults: values.faults === "none" ? "none" : "swarm",
     wide: values.wide,
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
-    ...(values.kept === undefined ? {} : { keptFaults: values.kept.split(",").filter(Boolean).map(Number) }),
+    ...(values.kept === undefined
+      ? {}
+      : {
+          keptFaults: values.kept
+            .split(",")
+            .map(Number)
+            .filter((number) => number >= 0),
+        }),
   };
 }
 

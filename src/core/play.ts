@@ -1,7 +1,7 @@
 /**
  * Which orders are in play: putting them in, taking them out.
  */
-import { instantOf, orderKey, tickAt, type JobId, type TickId } from "../schema/ids.ts";
+import { instantOf, orderKey, runId, tickAt, type JobId, type TickId } from "../schema/ids.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
 import type { Plan } from "./plan.ts";
 import type { Order, State } from "./state.ts";
@@ -51,7 +51,9 @@ function add(
 ): void {
   const attempt = nextAttempt(state, job, tick);
   const key = orderKey(job, tick, attempt, "0");
-  if (state.orders.has(key)) return;
+  // What was handed to the launcher is neither in play any more nor on record as running yet.
+  const launched = state.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
+  if (state.orders.has(key) || launched) return;
   const order: Order = {
     key,
     job,

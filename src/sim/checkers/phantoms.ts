@@ -31,7 +31,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
       const wrong =
         witness ??
         (isScheduled(run)
-          ? wrongWithScheduled(run, spells, runs, errorMs)
+          ? wrongWithScheduled(run, spells, runs, evidence)
           : wrongWithAsked(run, evidence, errorMs));
       if (wrong !== undefined) {
         breaches.push({ rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${wrong}` });
@@ -45,8 +45,9 @@ function wrongWithScheduled(
   run: Run,
   spells: readonly InForce[],
   runsOfJob: readonly Run[],
-  errorMs: number,
+  evidence: Evidence,
 ): string | undefined {
+  const errorMs = clockErrorMs(evidence);
   const due = dueOf(run);
   if (run.start < due - errorMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
   const held = spells.filter(
@@ -63,6 +64,8 @@ function wrongWithScheduled(
   );
   const latest = due + windowMs + slackMs + errorMs;
   if (run.start <= latest) return undefined;
+  // Waiting for a place doesn't count towards the window.
+  if (evidence.crowded === true) return undefined;
   const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
   if (mayWait && wasBusy(runsOfJob, run.tick, due, run.start)) return undefined;
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;

@@ -1,0 +1,123 @@
+/**
+ * The hunt: `npm run hunt -- --minutes M --jobs 2 [--peers P] [--hours H] [--from NAME] [--planted NAME] [--seeds N]`.
+ *
+ * Runs wide worlds of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
+ * Of each seed that breaks a rule it prints the seed and the commit, makes it smaller, and tells what happened around
+ * the first breach on all peers. At the end it says how much it has seen, and which rare branches it never reached.
+ * Ends with 1 when a rule was broken.
+ */
+import { execFileSync } from "node:child_process";
+import { parseArgs } from "node:util";
+import { marks, type Mark } from "../src/core/marks.ts";
+import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
+import { Dice } from "../src/sim/random.ts";
+import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
+import { shrink } from "./shrink.ts";
+import { timeline } from "./timeline.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    jobs: { type: "string", default: "2" },
+    peers: { type: "string" },
+    hours: { type: "string" },
+    /** how many ticks a minute, about */
+    ticks: { type: "string" },
+    /** names the first seed; the same name gives the same seeds */
+    from: { type: "string", default: String(Date.now()) },
+    seeds: { type: "string", default: "Infinity" },
+    planted: { type: "string" },
+    /** worlds run to make one failing seed smaller */
+    shrink: { type: "string", default: "60" },
+  },
+});
+
+const minuteMs = 60_000;
+const hoursOfAYear = 365 * 24;
+const endAt = performance.now() + Number(values.minutes) * minuteMs;
+const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
+
+function planted(): PlantedBug | undefined {
+  const bug = Object.keys(plantedBugs).find((name) => name === values.planted);
+  return bug as PlantedBug | undefined; // a key of the table
+}
+
+/** The size of a seed's world is drawn from the seed too. */
+function jobOf(seed: string): SeedJob {
+  const dice = new Dice(`size ${seed}`);
+  const peers = dice.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
+  const jobs = dice.pick([4, 8, 8, 20, 50]);
+  const hours = dice.pick([0.3, 0.4, 0.4, 1]);
+  const bug = planted();
+  return {
+    seed,
+    peers: Number(values.peers ?? peers),
+    jobs: Number(values.ticks ?? jobs),
+    hours: Number(values.hours ?? hours),
+    faults: "swarm",
+    wide: true,
+    ...(bug === undefined ? {} : { planted: bug }),
+  };
+}
+
+function commandOf({ seed, peers, jobs, hours, keptFaults, planted: bug }: SeedJob): string {
+  const kept = keptFaults === undefined ? "" : ` --kept ${keptFaults.join(",") || "none"}`;
+  const plant = bug === undefined ? "" : ` --planted ${bug}`;
+  return `npm run sim -- --wide --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${kept}${plant}`;
+}
+
+function tell(job: SeedJob, failed: SeedSummary): void {
+  const [first] = failed.breaches;
+  console.log(
+    `\nseed ${job.seed} at commit ${commit}: ${failed.broken} broken, the first: ${first?.rule} ${first?.what}`,
+  );
+  console.log(`  ${commandOf(job)}`);
+  const small = shrink(job, failed, Number(values.shrink));
+  const breach = small.summary.breaches.find(({ rule }) => rule === first?.rule);
+  const faults = small.summary.drawn.filter(({ number }) => small.job.keptFaults?.includes(number) ?? true);
+  console.log(`  made smaller by ${small.runs} worlds: ${commandOf(small.job)}`);
+  console.log(`  faults left: ${faults.map(({ kind }) => kind).join(", ") || "none"}`);
+  if (breach === undefined) return;
+  console.log(`  ${breach.rule} at ${new Date(breach.at).toISOString()}: ${breach.what}`);
+  for (const line of timeline(small.job, breach)) console.log(line);
+}
+
+const reached = new Set<Mark>();
+const sum = { seeds: 0, hours: 0, starts: 0, faults: 0, failed: 0 };
+const began = performance.now();
+const most = Number(values.seeds);
+const given = new Map<string, SeedJob>();
+
+await runSeeds(
+  Number(values.jobs),
+  () => {
+    if (performance.now() >= endAt || given.size >= most) return undefined;
+    const job = jobOf(`${values.from}-${given.size + 1}`);
+    given.set(job.seed, job);
+    return job;
+  },
+  (summary) => {
+    const job = given.get(summary.seed);
+    if (job === undefined) return;
+    sum.seeds++;
+    sum.hours += job.hours;
+    sum.starts += summary.starts;
+    sum.faults += summary.drawn.length;
+    for (const mark of summary.marks) reached.add(mark);
+    if (summary.broken === 0) return;
+    sum.failed++;
+    tell(job, summary);
+  },
+);
+
+const tookMs = performance.now() - began;
+const unreached = marks.filter((mark) => !reached.has(mark));
+const speed = Math.round((sum.hours * 60 * minuteMs) / tookMs).toLocaleString("en");
+const years = (sum.hours / hoursOfAYear).toFixed(2);
+console.log(
+  `\n${sum.seeds} seeds from ${values.from}, commit ${commit}: ${Math.round(sum.hours)} simulated hours (${years} years), ` +
+    `${sum.starts} starts, ${sum.faults} faults, ${sum.failed} seeds with a broken rule`,
+);
+console.log(`${Math.round(tookMs / 1_000)} s, ${speed} × real time with ${values.jobs} workers`);
+console.log(`branches never reached: ${unreached.join(", ") || "none"}`);
+process.exitCode = sum.failed > 0 ? 1 : 0;

@@ -1,0 +1,36 @@
+/**
+ * What happened around a breach, on all peers, in the order of true time: everything that bears the name of its tick,
+ * and what was done to the world and seen of the members in the minute around it.
+ */
+import { summarise } from "./seed-summary.ts";
+import type { SeedJob } from "./seed-pool.ts";
+import type { Breach } from "../src/sim/truth.ts";
+
+const beforeMs = 45_000;
+const afterMs = 60_000;
+const linesShown = 120;
+
+interface Line {
+  at: number;
+  peer: string | undefined;
+  line: string;
+}
+
+/** World events are written in capitals; of what peers log, what tells of members and settling. */
+const telling =
+  /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|warn|info (?:settled|peer is|voters|the roster))/;
+
+export function timeline(job: SeedJob, { at, what }: Breach): string[] {
+  const tick = /[a-z0-9][a-z0-9._-]*@[0-9A-Za-z:-]+|roster\/\d+/.exec(what)?.[0];
+  const lines: Line[] = [];
+  summarise(job, (when, peer, line) => {
+    const near = when >= at - beforeMs && when <= at + afterMs && telling.test(line);
+    if (near || (tick !== undefined && line.includes(tick))) lines.push({ at: when, peer, line });
+  });
+  const shown = lines.slice(0, linesShown).map((one) => {
+    const offset = ((one.at - at) / 1_000).toFixed(3).padStart(9);
+    return `  ${new Date(one.at).toISOString().slice(11, 23)} ${offset}  ${(one.peer ?? "").padEnd(8)} ${one.line}`;
+  });
+  if (lines.length > linesShown) shown.push(`  … and ${lines.length - linesShown} lines more`);
+  return shown;
+}

@@ -10,7 +10,8 @@ export interface Usage {
 }
 
 export function usageOf(pid: number): Usage {
-  const pids = [pid, ...childrenOf(pid).filter((child) => commandOf(child).includes("src/real/"))];
+  // The launcher is the peer's only child; the jobs are the launcher's.
+  const pids = [pid, ...childrenOf(pid)];
   return {
     cpuMs: pids.reduce((sum, one) => sum + cpuMsOf(one), 0),
     rssBytes: pids.reduce((sum, one) => sum + rssBytesOf(one), 0),
@@ -21,15 +22,6 @@ function childrenOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number),
   );
-}
-
-/** Empty for one that has just ended. */
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** The kernel counts in steps of 10 ms (USER_HZ is 100 wherever Node runs on Linux). */

@@ -79,7 +79,7 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breac
     const open = record.state === "claimed" || record.state === "running";
     if (!open || on.has(name(record))) continue;
     const waits = evidence.runs.some((run) => run.job === record.job && (run.end ?? Infinity) > before);
-    if (record.state === "claimed" && waits) continue;
+    if (record.state === "claimed" && (waits || evidence.crowded === true)) continue;
     const what = `${name(record)} is still ${record.state}, and no such run is on`;
     breaches.push({ rule: "I6", at: instantOf(record.tick), what });
   }

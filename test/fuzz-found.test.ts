@@ -8,6 +8,7 @@ import * as Y from "yjs";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import { instantOf, tickAt, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
 import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
 import { Cores } from "./cores.ts";
@@ -197,6 +198,82 @@ test("of an epoch's signatures only its voters' own are kept", () => {
     (peer, _, signature) => peer === victim && signature === "right",
   );
   assert.deepEqual(chain.at(-1)?.signatures, { [victim]: "right" });
+});
+
+/** A record as long as its schema lets it be, and signed. */
+function longRecord(mesh: FuzzMesh, number: number): RunRecord {
+  const instant = Math.floor(mesh.world.now() / 1_000) * 1_000 - number * 1_000;
+  const passed = Array.from({ length: 128 }, (_, index) => ({
+    peer: `${index}`.padEnd(128, "\u0001") as PeerId,
+    why: "declined" as const,
+  }));
+  const record: RunRecord = {
+    job: "long" as JobId,
+    tick: tickAt(instant),
+    attempt: 1,
+    slot: "0",
+    peer: members[1],
+    state: "running",
+    version: 1,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due: instant,
+    view: 3,
+    passed,
+    signature: "",
+  };
+  return signRecord(record, mesh.keys(members[1]));
+}
+
+test("an answer of any length is said in messages that fit, and comes whole", () => {
+  const mesh = new FuzzMesh("long answer");
+  const records = Array.from({ length: 40 }, (_, index) => longRecord(mesh, index + 1));
+  for (const record of records) {
+    mesh.say(members[1], "runs", { kind: "runs", records: [record], declined: [], orders: [], cancels: [] });
+  }
+  mesh.overheard.clear();
+  const keys = Array.from({ length: 500 }, (_, index) => `long@${index}`.padEnd(450, "x"));
+  const orders = keys.map((key) => ({ key, job: "long" as JobId, rank: 0, due: mesh.world.now() }));
+  mesh.say(stranger, "ask", { kind: "ask", id: 1, orders });
+  mesh.say(members[2], "ask", { kind: "ask", id: 7, orders: orders.map((order) => ({ ...order, rank: 1 })) });
+  const answers = (mesh.overheard.get("ask") ?? []).flatMap(({ message }) =>
+    message.kind === "answer" && message.id !== 1 ? [message] : [],
+  );
+  const told = answers.flatMap((answer) => answer.records.map(({ tick }) => tick));
+  assert.ok(records.every(({ tick }) => told.includes(tick)));
+  assert.deepEqual(answers.at(-1)?.mine, keys, "the answer proper comes last");
+  assert.equal(mesh.tooLarge(), 0);
+  assert.deepEqual(mesh.complaints, []);
+});
+
+test("a voter's answers to many long decisions fit into messages", () => {
+  const mesh = new FuzzMesh("long replies");
+  const epoch = mesh.state(victim).roster.chain.length - 1;
+  const tick = tickAt(Math.ceil(mesh.world.now() / 10_000) * 10_000);
+  const ballots = Array.from({ length: 512 }, (_, index) => ({
+    decision: `${"v".repeat(100)}-${index}@${tick}~1`,
+    epoch,
+    instant: instantOf(tick),
+    ballot: { round: 1, peer: members[1], life: 1 },
+    value: "\u0001".repeat(128),
+  }));
+  for (let at = 0; at < ballots.length; at += 128) {
+    mesh.say(members[1], "vote", { kind: "ballots", ballots: ballots.slice(at, at + 128) });
+  }
+  mesh.pass(1_000);
+  const again = ballots.map(({ value: _, ...item }) => ({ ...item, ballot: { ...item.ballot, round: 2 } }));
+  mesh.say(members[1], "vote", { kind: "ballots", ballots: again });
+  mesh.pass(1_000);
+  const replies = (mesh.overheard.get("vote") ?? []).flatMap(({ from, message }) =>
+    message.kind === "replies" && from === victim ? message.replies : [],
+  );
+  assert.equal(
+    replies.filter(({ answer, decision }) => answer === "promised" && decision.startsWith("vv")).length,
+    ballots.length,
+  );
+  assert.equal(mesh.tooLarge(), 0);
+  assert.deepEqual(mesh.complaints, []);
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

@@ -197,6 +197,11 @@ export class FuzzMesh {
     );
   }
 
+  /** Every message that a peer wanted to send was of a size that could be. */
+  tooLarge(): number {
+    return members.reduce((sum, peer) => sum + (this.peer(peer).view().counters["too_large_to_say"] ?? 0), 0);
+  }
+
   /** Whatever a peer says must pass every other peer's door. */
   #listen(from: PeerId, channel: Channel, bytes: Uint8Array): void {
     const decoded = decode(channel, bytes, from, this.cluster);

@@ -10,12 +10,13 @@ import type { RunRecord } from "../schema/run.ts";
 import { mark } from "./marks.ts";
 import { askLimitMs } from "./limits.ts";
 import { livingMembers } from "./members.ts";
+import { inParts } from "./parts.ts";
 import { emit, lookAgain, type Ask, type ForeignAsk, type Order, type State } from "./state.ts";
 
-/** Orders in one question, as the message's schema caps them. */
-const ordersPerAsk = 1_024;
-/** Records in one answer. */
-const recordsPerAnswer = 256;
+/** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
+const ordersPerAsk = 512;
+/** Others' questions that are remembered for their second; beyond it the oldest are forgotten (about 1 KiB each). */
+const foreignAsksMax = 65_536;
 /** How long an order is left to another asker before it is looked at again. */
 const yieldMs = 1_500;
 /** Two that were both told to wait come back one after the other, by rank. */
@@ -96,6 +97,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       order.mine = { stage: "none" };
       lookAgain(state, order, state.now.wall + yieldMs);
     }
+    if (state.askedByOthers.size >= foreignAsksMax) forgetOldestAsk(state);
     state.askedByOthers.set(key, {
       peer: from,
       ask: message.id,
@@ -109,22 +111,22 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   for (const job of jobs) {
     for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
   }
-  const all = [...records.values()];
-  // More than fit go ahead by themselves: the answer proper comes last, so that the asker has all of them by then.
-  for (; all.length > recordsPerAnswer; all.splice(0, recordsPerAnswer)) {
-    emit(state, {
-      kind: "send",
-      to: from,
-      protocol: "ask",
-      message: { kind: "answer", id: 0, records: all.slice(0, recordsPerAnswer), mine: [], settled: [] },
-    });
+  const parts = inParts([...records.values()]);
+  // Records that might not fit go ahead by themselves: the answer proper comes last, when the asker has them all.
+  const last = mine.length + settled.length === 0 ? (parts.pop() ?? []) : [];
+  for (const some of parts) tellAsker(state, from, { id: 0, records: some, mine: [], settled: [] });
+  tellAsker(state, from, { id: message.id, records: last, mine, settled });
+}
+
+function tellAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">, "kind">): void {
+  emit(state, { kind: "send", to, protocol: "ask", message: { kind: "answer", ...answer } });
+}
+
+function forgetOldestAsk(state: State): void {
+  for (const key of state.askedByOthers.keys()) {
+    state.askedByOthers.delete(key);
+    return;
   }
-  emit(state, {
-    kind: "send",
-    to: from,
-    protocol: "ask",
-    message: { kind: "answer", id: message.id, records: all, mine, settled },
-  });
 }
 
 /** Another peer's question about the same order that is still open. */

@@ -13,6 +13,7 @@ import type { Epoch, StoredVote } from "../schema/vote.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { proposeEpoch } from "./candidates.ts";
+import { inParts } from "./parts.ts";
 import { majorityOf } from "./paxos.ts";
 import { adoptChain, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
 import { emit, note, type Member, type State } from "./state.ts";
@@ -76,8 +77,9 @@ export function adopt(state: State, heard: readonly Epoch[]): void {
 }
 
 function tellRoster(state: State, to: PeerId): void {
-  const epochs = [...state.roster.chain];
-  emit(state, { kind: "send", to, protocol: "vote", message: { kind: "roster", epochs } });
+  for (const epochs of inParts(state.roster.chain)) {
+    emit(state, { kind: "send", to, protocol: "vote", message: { kind: "roster", epochs } });
+  }
 }
 
 /** Epochs that this peer's candidacies have brought about. */

@@ -12,6 +12,7 @@ import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { expectStored } from "./claims.ts";
+import { inParts } from "./parts.ts";
 import { accept, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
 import { emit, type State } from "./state.ts";
@@ -205,7 +206,9 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
     state.ownReplies.push(...replies);
     return;
   }
-  emit(state, { kind: "send", to, protocol: "vote", message: { kind: "replies", replies: [...replies] } });
+  for (const some of inParts(replies)) {
+    emit(state, { kind: "send", to, protocol: "vote", message: { kind: "replies", replies: some } });
+  }
 }
 
 /** Forgets votes on ticks so old that no more are given; the floor is kept, so that a clock set back gives none again. */

@@ -8,10 +8,8 @@ import type { AskedOrder, RunRecord } from "../schema/run.ts";
 
 /** More gathers more into one publish; less makes claims and results known sooner. */
 const batchMs = 25;
-/** A record takes about this much, and a batch stays near 64 KiB. */
-const recordBytes = 600;
-const batchRecords = Math.floor(65_536 / recordBytes);
-const batchDeclines = 1_024;
+/** Of JSON. More holds up what comes behind it; and whatever is added last, the batch must fit into one message. */
+const batchBytes = 65_536;
 
 type Batch = MessageOf<"runs">;
 
@@ -23,6 +21,8 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #publish: (batch: Batch) => void;
   #batch = emptyBatch();
+  /** of JSON in the batch */
+  #bytes = 0;
   #alarm: Cancel | undefined;
 
   constructor(clock: Clock, publish: (batch: Batch) => void) {
@@ -31,28 +31,39 @@ export class Outbox {
   }
 
   record(record: RunRecord): void {
+    this.#makeRoom(record);
     this.#batch.records.push(record);
-    this.#added(this.#batch.records.length >= batchRecords);
+    this.#flushSoon();
   }
 
   decline(key: string): void {
+    this.#makeRoom(key);
     this.#batch.declined.push(key);
-    this.#added(this.#batch.declined.length >= batchDeclines);
+    this.#flushSoon();
   }
 
+  /** At once, for a person waits for it. */
   order(order: AskedOrder): void {
+    this.#makeRoom(order);
     this.#batch.orders.push(order);
-    this.#added(true);
+    this.flush();
   }
 
+  /** At once, for a person waits for it. */
   cancel(run: string, by: string, reason: string): void {
+    this.#makeRoom({ run, by, reason });
     this.#batch.cancels.push({ run, by, reason });
-    this.#added(true);
+    this.flush();
   }
 
-  #added(full: boolean): void {
-    if (full) this.flush();
-    else this.#alarm ??= this.#clock.alarm(this.#clock.now().mono + batchMs, () => this.flush());
+  #makeRoom(thing: object | string): void {
+    const size = Buffer.byteLength(JSON.stringify(thing)) + 1;
+    if (this.#bytes > 0 && this.#bytes + size > batchBytes) this.flush();
+    this.#bytes += size;
+  }
+
+  #flushSoon(): void {
+    this.#alarm ??= this.#clock.alarm(this.#clock.now().mono + batchMs, () => this.flush());
   }
 
   flush(): void {
@@ -62,6 +73,7 @@ export class Outbox {
     if (batch.records.length + batch.declined.length + batch.orders.length + batch.cancels.length === 0)
       return;
     this.#batch = emptyBatch();
+    this.#bytes = 0;
     this.#publish(batch);
   }
 }

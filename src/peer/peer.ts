@@ -415,16 +415,23 @@ export class Peer {
   }
 
   #send(to: PeerId, protocol: Protocol, message: Message): void {
-    this.#doors.mesh.send(to, protocol, this.#encode(message));
+    const bytes = this.#encode(message);
+    if (bytes !== undefined) this.#doors.mesh.send(to, protocol, bytes);
   }
 
   #publish(topic: Topic, message: Message): void {
-    if (!this.#stopped) this.#doors.mesh.publish(topic, this.#encode(message));
+    const bytes = this.#stopped ? undefined : this.#encode(message);
+    if (bytes !== undefined) this.#doors.mesh.publish(topic, bytes);
   }
 
-  #encode(message: Message): Uint8Array {
+  /** Undefined for a message that every receiver would refuse: those who make messages split them, as a rule. */
+  #encode(message: Message): Uint8Array | undefined {
     const { self, cluster } = this.#doors.keys;
-    return encode({ cluster, sender: self, seq: this.#seq++ }, message);
+    const bytes = encode({ cluster, sender: self, seq: this.#seq++ }, message);
+    if (bytes.length <= messageCapBytes) return bytes;
+    this.#count("too_large_to_say");
+    this.#doors.log.error("a message is too large to be sent", { kind: message.kind, bytes: bytes.length });
+    return undefined;
   }
 
   #count(name: string): void {

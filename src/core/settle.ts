@@ -9,7 +9,7 @@ import type { PeerId } from "../schema/ids.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { withdraw } from "./claims.ts";
-import { pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
+import { overdueMs, pauseMs, scanBackMs, scanTicks, settleLimitMs, sweepEveryMs } from "./limits.ts";
 import { addTick } from "./play.ts";
 import { ticksOf, type Plan } from "./plan.ts";
 import { note, type State } from "./state.ts";
@@ -56,13 +56,18 @@ export function forgetHealing(state: State): void {
   }
 }
 
+/** A tick may be undecided for so long after it was due: its window, or what it takes to find that it was missed. */
+export function undecidedMs(plan: Plan): number {
+  return Math.max(plan.catchUp.windowMs, overdueMs + 2 * sweepEveryMs);
+}
+
 /**
- * Every tick of the job that has no record, in its catch-up window and in the time in which this peer was away,
- * comes into play; what becomes of it is catch-up's to say.
+ * Every tick of the job that has no record comes into play: those of the time in which this peer was away, and those
+ * that may have been undecided when it went. What becomes of them is catch-up's to say.
  */
 export function scanJob(state: State, plan: Plan): void {
   const { wall } = state.now;
-  const from = Math.max(wall - scanBackMs, Math.min(wall - plan.catchUp.windowMs, state.scanFrom));
+  const from = Math.max(wall - scanBackMs, Math.min(wall, state.scanFrom) - undecidedMs(plan));
   for (const instant of ticksOf(plan, from, wall + 1, scanTicks)) addTick(state, plan, instant);
 }
 

@@ -13,7 +13,7 @@ import { isTeller, shields } from "./orders.ts";
 import { ticksOf, type Plan } from "./plan.ts";
 import { epochAt } from "./roster.ts";
 import { declareLost } from "./runs.ts";
-import { forgetHealing } from "./settle.ts";
+import { forgetHealing, undecidedMs } from "./settle.ts";
 import { note, type Order, type State } from "./state.ts";
 
 export function sweep(state: State): void {
@@ -35,7 +35,8 @@ export function sweep(state: State): void {
 function forgetBefore(state: State, plan: Plan | undefined): number {
   const { wall } = state.now;
   const windowMs = Math.min(scanBackMs, (plan?.catchUp.windowMs ?? 0) + 3_600_000);
-  return Math.min(wall - windowMs, Math.max(state.scanFrom, wall - scanBackMs));
+  const scannedFrom = state.scanFrom - (plan === undefined ? 0 : undecidedMs(plan));
+  return Math.min(wall - windowMs, Math.max(scannedFrom, wall - scanBackMs));
 }
 
 function isHeld(state: State, order: Order): boolean {

@@ -8,7 +8,9 @@ import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
 import { rosterKey } from "../core/epochs.ts";
+import { scanBackMs } from "../core/limits.ts";
 import { planJob } from "../core/plan.ts";
+import { undecidedMs } from "../core/settle.ts";
 import { voteCountKey, voteFloorKey } from "../core/voting.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
@@ -59,10 +61,10 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
     ];
     doors.disk.store(writes, (error) => {
       if (error !== undefined) return done(error);
-      loadLongWindows(doors, table, [...loaded.records], (records) => {
+      const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
+      loadLongWindows(doors, table, [...loaded.records], lastAlive ?? wall, (records) => {
         const own = records.filter((record) => record.peer === doors.keys.self && !isFinal(record.state));
         doors.executor.sweep(own.map(runId), (started) => {
-          const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
           const voteCount = numberIn(loaded.meta, voteCountKey) ?? 0;
           const voteFloor = numberIn(loaded.meta, voteFloorKey) ?? 0;
           const chain = readChain(loaded.meta.get(rosterKey) ?? "[]");
@@ -73,24 +75,27 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
   });
 }
 
-/** Jobs that catch up over more than a day need the records of their whole window. */
+/** Core looks back by each job's window from when this peer was last there; what lies before the last day is loaded too. */
 function loadLongWindows(
   doors: Doors,
   table: JobTable,
   records: RunRecord[],
+  lastAlive: number,
   done: (records: RunRecord[]) => void,
 ): void {
   const { wall } = doors.clock.now();
   const long = [...table.jobs().values()].flatMap((job) => {
     const plan = planJob(job);
-    return Array.isArray(plan) || plan.catchUp.windowMs < loadedMs ? [] : [plan];
+    if (Array.isArray(plan)) return [];
+    const from = Math.max(wall - scanBackMs, lastAlive - undecidedMs(plan));
+    return from < wall - loadedMs ? [{ id: plan.id, from }] : [];
   });
   const next = (): void => {
     const plan = long.pop();
     if (plan === undefined) return done(records);
     const query = {
       job: plan.id,
-      from: wall - plan.catchUp.windowMs,
+      from: plan.from,
       to: wall - loadedMs,
       limit: recordsPerJob,
     };

@@ -163,7 +163,10 @@ function lookUnclaimed(
   if (order.trigger === "catch-up" && state.healing.size > 0) return lookAgain(state, order, now + againMs);
   if (isFull(state)) return decline(state, order);
   if (plan.partition === "majority") return lookForVoters(state, order);
-  const timely = turn.waitMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
+  // What came into sight before I had settled may have been claimed by one that passed me over, unheard by me.
+  const sawItComing = order.due - claimAheadMs >= state.settledAt;
+  const timely =
+    sawItComing && turn.waitMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
   if (timely && !hasForeignClaim(state, order)) return claim(state, plan, order, turn, {});
   if (turn.waitMs > 0) mark(state, "step-in");
   if (order.trigger === "catch-up") mark(state, "caught-up");

@@ -27,6 +27,7 @@ export function trySettled(state: State): void {
   if (!complete && waited < settleLimitMs && !isPlanted(state, "settle-skipped")) return;
   if (!complete) mark(state, "settled-at-the-limit");
   state.settling = undefined;
+  state.settledAt = state.now.wall;
   state.heartbeatAtMono = -Infinity;
   note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: settling.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);

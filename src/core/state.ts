@@ -181,6 +181,8 @@ export interface State {
   /** nothing happens before `loaded` */
   alive: boolean;
   settling: Settling | undefined;
+  /** when this peer last settled; wall clock */
+  settledAt: number;
   /** peers that came back, and since when their records are awaited before anything is caught up (monotonic) */
   healing: Map<PeerId, number>;
   draining: boolean;
@@ -240,6 +242,7 @@ export function createState(settings: Settings): State {
     effects: [],
     alive: false,
     settling: undefined,
+    settledAt: -Infinity,
     healing: new Map(),
     draining: false,
     lastStepMono: 0,

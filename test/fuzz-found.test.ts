@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
+import { planJob, ticksOf } from "../src/core/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import { instantOf, tickAt, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
@@ -274,6 +275,58 @@ test("a voter's answers to many long decisions fit into messages", () => {
   );
   assert.equal(mesh.tooLarge(), 0);
   assert.deepEqual(mesh.complaints, []);
+});
+
+test("a job with millions of ticks behind it is looked through in no time", () => {
+  const spec = {
+    id: "busy" as JobId,
+    command: "true",
+    schedule: ["* * * * * *", "@every 1s", "*/2 * * * * *"],
+  };
+  const at = Date.UTC(2026, 10, 20);
+  const times = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0 };
+  const plan = planJob({ id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], ...times });
+  assert.ok(!Array.isArray(plan));
+  const began = performance.now();
+  const ticks = ticksOf(plan, at - 7 * 86_400_000, at + 1, 1_000);
+  assert.ok(performance.now() - began < 200);
+  assert.deepEqual([ticks.length, ticks[0], ticks.at(-1)], [1_000, at - 999_000, at]);
+  assert.deepEqual(ticksOf(plan, at - 1_500, at, 1_000), [at - 1_000]);
+});
+
+test("a neighbour that asks for a thousand pieces at once is given a few, and for other records the last it wanted", () => {
+  const mesh = new FuzzMesh("greedy");
+  mesh.overheard.clear();
+  const bucket = Math.floor(mesh.world.now() / 300_000);
+  for (let id = 0; id < 1_000; id++) {
+    mesh.say(members[1], "log", { kind: "log-read", id, run: "x", offset: 0, length: 131_072 });
+    const part = { index: 0, of: 1 };
+    mesh.say(members[1], "sync", { kind: "want", id, buckets: [bucket], have: [], part });
+  }
+  mesh.pass(100);
+  const { counters } = mesh.peer(victim).view();
+  assert.equal(counters["log_reads_refused"], 1_000 - 32);
+  const given = (mesh.overheard.get("sync") ?? []).flatMap(({ from, message }) =>
+    from === victim && message.kind === "records" ? [message.id] : [],
+  );
+  assert.deepEqual([...new Set(given)], [0, 999]);
+});
+
+test("copies of outputs are kept of real runs of the sender alone", () => {
+  const mesh = new FuzzMesh("copies");
+  const tick = tickAt(Math.floor(mesh.world.now() / 5_000) * 5_000);
+  const end = members[1].slice(-8);
+  const refused = [`x@${end}`, `beat@${tick}~1@${members[2].slice(-8)}`, `../../x@${end}`, "x".repeat(512)];
+  for (const run of refused) {
+    mesh.say(members[1], "log", {
+      kind: "log-copy",
+      run,
+      piece: 0,
+      pieces: 1,
+      bytes: base64(Buffer.from("x")),
+    });
+  }
+  assert.equal(mesh.peer(victim).view().counters["log_copies_refused"], refused.length);
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

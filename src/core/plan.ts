@@ -111,8 +111,15 @@ export function nextTickOf(plan: Plan, after: number): number | undefined {
 export function ticksOf(plan: Plan, from: number, to: number, limit: number): number[] {
   if (plan.schedule === undefined) return [];
   const start = Math.max(from, plan.earliest + 1, plan.startsAt);
-  const end = Math.min(to, plan.endsAt + 1);
-  return start < end ? ticksBetween(plan.schedule, start, end).slice(-limit) : [];
+  let end = Math.min(to, plan.endsAt + 1);
+  // Back from the end in stretches that grow: a week may hold millions of ticks, of which only the newest are wanted.
+  let found: number[] = [];
+  for (let spanMs = limit * 1_000; start < end && found.length < limit; spanMs *= 4) {
+    const begin = Math.max(start, end - spanMs);
+    found = [...ticksBetween(plan.schedule, begin, end), ...found];
+    end = begin;
+  }
+  return found.slice(-limit);
 }
 
 /** True when the instant (ms) is one of the job's ticks as its schedule stands now. */

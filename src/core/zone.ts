@@ -124,6 +124,11 @@ export class Zone {
 }
 
 const zones = new Map<string, Zone>();
+/**
+ * Zones kept by the name that was asked for: all that there are, about 600. A name may be written in any letter case,
+ * so that there are endless more of them; past the cap the memory starts anew.
+ */
+const zonesKept = 1_024;
 
 /** The zone of a name that `Intl` knows, links and any letter case included; undefined when there is none. */
 export function zoneOf(name: string): Zone | undefined {
@@ -145,6 +150,7 @@ export function zoneOf(name: string): Zone | undefined {
       second: "2-digit",
     });
     const zone = new Zone(name, clock);
+    if (zones.size >= zonesKept) zones.clear();
     zones.set(name, zone);
     return zone;
   } catch {

@@ -7,7 +7,7 @@
  * a copy exists while fewer than two other peers are there, or that a copy is made again when its keeper dies.
  */
 import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
-import { runId, type PeerId, type RunId } from "../schema/ids.ts";
+import { parseRunReference, runId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { rankKey, rollOf } from "../core/rank.ts";
@@ -19,8 +19,11 @@ const answerMs = 3_000;
 const copies = 2;
 /** A gzipped log is at most this large; what is larger is not copied. */
 const copyCapBytes = 8_388_608;
-/** Copies being received at once; the oldest is dropped for a new one. */
+/** Copies being received at once, and their bytes; the oldest are dropped for a new one. */
 const arrivingMax = 64;
+const arrivingBytes = 67_108_864;
+/** Pieces being read for one peer at once: readers ask for one and wait, so a few people may read at a time. */
+const givenAtOnce = 32;
 
 export interface LogDeps {
   self: PeerId;
@@ -43,6 +46,8 @@ export class Logs {
   readonly #deps: LogDeps;
   readonly #waiting = new Map<number, Waiting>();
   readonly #arriving = new Map<string, Uint8Array[]>();
+  #arrivingBytes = 0;
+  readonly #giving = new Map<PeerId, number>();
   #nextId = 1;
 
   constructor(deps: LogDeps) {
@@ -121,7 +126,13 @@ export class Logs {
   }
 
   #give(to: PeerId, { id, run, offset, length }: MessageOf<"log-read">): void {
+    const giving = this.#giving.get(to) ?? 0;
+    if (giving >= givenAtOnce) return this.#deps.count("log_reads_refused");
+    this.#giving.set(to, giving + 1);
     this.#deps.executor.readLog(run as RunId, offset, length, (piece) => {
+      const left = (this.#giving.get(to) ?? 1) - 1;
+      if (left > 0) this.#giving.set(to, left);
+      else this.#giving.delete(to);
       this.#deps.send(to, {
         kind: "log-piece",
         id,
@@ -144,20 +155,34 @@ export class Logs {
 
   #arrived(from: PeerId, { run, piece, pieces, bytes }: MessageOf<"log-copy">): void {
     // Only the runner's own word: the run's id ends with the last characters of its peer's.
-    if (!run.includes(`@${from.slice(-8)}`) || pieces * pieceBytes > 2 * copyCapBytes) {
+    if (parseRunReference(run)?.peerEnd !== from.slice(-8) || pieces * pieceBytes > 2 * copyCapBytes) {
       return this.#deps.count("log_copies_refused");
     }
     const key = `${from} ${run}`;
-    const parts = piece === 0 ? [] : this.#arriving.get(key);
+    const before = this.#forget(key);
+    const parts = piece === 0 ? [] : before;
     // The stream keeps order, so a piece that is not the next one belongs to a copy that broke off.
-    if (parts === undefined || parts.length !== piece) return void this.#arriving.delete(key);
+    if (parts === undefined || parts.length !== piece) return;
     parts.push(Buffer.from(bytes, "base64"));
-    this.#arriving.delete(key);
     if (parts.length === pieces) return this.#deps.executor.keepLog(run as RunId, Buffer.concat(parts));
     this.#arriving.set(key, parts);
-    const [oldest] = this.#arriving.keys();
-    if (this.#arriving.size > arrivingMax && oldest !== undefined) this.#arriving.delete(oldest);
+    this.#arrivingBytes += bytesIn(parts);
+    for (const oldest of this.#arriving.keys()) {
+      if (this.#arriving.size <= arrivingMax && this.#arrivingBytes <= arrivingBytes) return;
+      this.#forget(oldest);
+    }
   }
+
+  #forget(key: string): Uint8Array[] | undefined {
+    const parts = this.#arriving.get(key);
+    this.#arriving.delete(key);
+    this.#arrivingBytes -= bytesIn(parts ?? []);
+    return parts;
+  }
+}
+
+function bytesIn(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 function encodeBytes(bytes: Uint8Array): string {

@@ -85,6 +85,11 @@ export class RecordSync {
   readonly #neighbours = new Map<PeerId, Neighbour>();
   /** buckets found to be large, until they have cooled */
   readonly #large = new Set<number>();
+  /**
+   * Who is being given something, and what it has wanted since then: the last only, for whoever wants something else
+   * has given up what it wanted before. So one neighbour never has more than one answer in this peer's memory.
+   */
+  readonly #serving = new Map<PeerId, MessageOf<"want"> | undefined>();
 
   constructor(deps: RecordSyncDeps) {
     this.#deps = deps;
@@ -145,8 +150,14 @@ export class RecordSync {
     });
   }
 
-  /** Gives of the buckets what the asker lacks, the first of it at least. */
+  /** Gives of the buckets what the asker lacks, the first of it at least; to each asker one thing at a time. */
   heardWant(from: PeerId, message: MessageOf<"want">): void {
+    const isBusy = this.#serving.has(from);
+    this.#serving.set(from, isBusy ? message : undefined);
+    if (!isBusy) this.#give(from, message);
+  }
+
+  #give(from: PeerId, message: MessageOf<"want">): void {
     const have = new Set(message.have);
     this.#read(message.buckets.slice(0, bucketsPerWant), (records, orders) => {
       const lacks = (thing: RunRecord | AskedOrder): boolean => {
@@ -155,6 +166,9 @@ export class RecordSync {
       };
       const missing = records.filter(lacks).slice(0, answerCap);
       this.#sendPieces(from, message.id, missing, orders.filter(lacks).slice(0, answerCap - missing.length));
+      const next = this.#serving.get(from);
+      this.#serving.delete(from);
+      if (next !== undefined) this.heardWant(from, next);
     });
   }
 

@@ -6,6 +6,7 @@ import type { Now, Log } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { Applied, JobTable } from "../table/table.ts";
+import { updateCapBytes } from "../table/update.ts";
 
 /** A neighbour that has said nothing for this long is asked anew. Less repeats what is on its way; more waits. */
 export const answerLimitMs = 3_000;
@@ -36,7 +37,7 @@ interface Neighbour {
   /** what this side has asked, until it is answered in full */
   asked?: { id: number; digest: string; since: number };
   /** a difference on its way here */
-  incoming?: { id: number; pieces: Uint8Array[]; of: number; since: number };
+  incoming?: { id: number; pieces: Uint8Array[]; bytes: number; of: number; since: number };
   /** a difference that the neighbour is fetching */
   outgoing?: { id: number; pieces: Uint8Array[]; since: number };
   /** what was offered last, so that two who ask each other at once don't send the same twice */
@@ -131,12 +132,15 @@ export class TableSync {
         delete neighbour.asked;
         return;
       }
-      neighbour.incoming = { id, pieces: [], of, since: now.mono };
+      neighbour.incoming = { id, pieces: [], bytes: 0, of, since: now.mono };
     }
     const { incoming } = neighbour;
     if (incoming?.id !== id || incoming.of !== of || incoming.pieces.length !== piece) return;
     incoming.since = now.mono;
-    incoming.pieces.push(Buffer.from(message.update, "base64"));
+    const bytes = Buffer.from(message.update, "base64");
+    incoming.bytes += bytes.length;
+    incoming.pieces.push(bytes);
+    if (incoming.bytes > updateCapBytes) return this.#refuse(from, neighbour, now);
     if (incoming.pieces.length < of) {
       this.#fetching = from;
       this.#deps.send(from, { kind: "table-want", id, piece: piece + 1 });
@@ -150,6 +154,15 @@ export class TableSync {
       this.#finish(from, neighbour, now);
       return;
     }
+    delete neighbour.asked;
+    neighbour.restUntil = now.mono + refusedRestMs;
+  }
+
+  /** More than a table can be. */
+  #refuse(from: PeerId, neighbour: Neighbour, now: Now): void {
+    this.#deps.count("sync_table_refused");
+    if (this.#fetching === from) this.#fetching = undefined;
+    delete neighbour.incoming;
     delete neighbour.asked;
     neighbour.restUntil = now.mono + refusedRestMs;
   }

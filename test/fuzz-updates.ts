@@ -6,7 +6,7 @@ import * as Y from "yjs";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { ulid, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { Dice } from "../src/sim/random.ts";
-import { JobTable } from "../src/table/table.ts";
+import { freshClientId, JobTable } from "../src/table/table.ts";
 import { anyJson, concat, edgeNumber, edgeText, mutateBytes, valueOf } from "./fuzz-kit.ts";
 
 /** Hlc stamps of about now, so that what is written wins over what was there. */
@@ -68,6 +68,7 @@ export class HostileWriter {
     const table = new JobTable({
       self: this.#self,
       clientId: 1_000_000 + this.#clients++,
+      freshClientId: () => freshClientId(dice),
       incarnation: (wall) => ulid(wall, dice.bytes(16)),
     });
     table.load(updates);

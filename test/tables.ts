@@ -3,7 +3,7 @@
  */
 import { ulid, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
-import { JobTable } from "../src/table/table.ts";
+import { freshClientId, JobTable } from "../src/table/table.ts";
 import { Dice } from "../src/sim/random.ts";
 
 const start = Date.UTC(2026, 0, 1);
@@ -21,6 +21,7 @@ export function makeTable(peer: string, clientId?: number): JobTable {
   return new JobTable({
     self: peer as PeerId,
     clientId: clientId ?? 1_000 + peer.charCodeAt(0) * 1_000 + tables,
+    freshClientId: () => freshClientId(dice),
     incarnation: (wall) => ulid(wall, dice.bytes(16)),
   });
 }

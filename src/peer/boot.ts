@@ -49,6 +49,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
     const table = new JobTable({
       self: doors.keys.self,
       clientId,
+      freshClientId: () => freshClientId(doors.random),
       incarnation: (at) => ulid(at, doors.random.bytes(16)),
     });
     const { refused } = table.load(loaded.updates);

@@ -84,6 +84,8 @@ export class Peer {
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
   #seq = 0;
+  /** this life has written to the table */
+  #hasWritten = false;
   #stopped = false;
   #whenIdle: (() => void) | undefined;
 
@@ -403,6 +405,7 @@ export class Peer {
   /** Into the table at once, to the others when it is durable. */
   #write(change: TableChange, done: (error?: CicadaError) => void): void {
     const { table, keeper } = this.living;
+    this.#checkOwnEdits();
     const update = table.edit(change, this.#doors.clock.now().wall);
     this.#tableChanged();
     keeper.keepUpdate(update, (error) => {
@@ -412,6 +415,18 @@ export class Peer {
       }
       done(error);
     });
+  }
+
+  /**
+   * Before the first edit of a life: unless every peer that should be there has told what it has of this one's edits,
+   * somebody may have more of them than this disk, which may be an old copy. Then this life writes under an id of its own.
+   */
+  #checkOwnEdits(): void {
+    if (this.#hasWritten) return;
+    this.#hasWritten = true;
+    const known = this.#doors.mesh.known();
+    const { table, sync } = this.living;
+    if (known.length === 0 || !known.every((peer) => sync.knowsTableOf(peer))) table.leaveClientId();
   }
 
   #send(to: PeerId, protocol: Protocol, message: Message): void {

@@ -52,11 +52,17 @@ interface Neighbour {
 export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
+  /** who has told in this life what it has of the table */
+  readonly #heard = new Set<PeerId>();
   /** from whom a difference of more than one piece is being fetched: from one at a time */
   #fetching: PeerId | undefined;
 
   constructor(deps: TableSyncDeps) {
     this.#deps = deps;
+  }
+
+  hasHeard(peer: PeerId): boolean {
+    return this.#heard.has(peer);
   }
 
   linkUp(peer: PeerId, now: Now): void {
@@ -104,6 +110,7 @@ export class TableSync {
 
   heardHave(from: PeerId, message: MessageOf<"table-have">, now: Now): void {
     const { table } = this.#deps;
+    this.#heard.add(from);
     table.heardStateVector(Buffer.from(message.stateVector, "base64"));
     const mine = table.digest();
     if (!message.reply) {

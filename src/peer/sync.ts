@@ -77,6 +77,11 @@ export class Sync {
     });
   }
 
+  /** True when that peer has told in this life what it has of the table, and of this peer's edits in it. */
+  knowsTableOf(peer: PeerId): boolean {
+    return this.#table.hasHeard(peer);
+  }
+
   linkUp(peer: PeerId, now: Now): void {
     this.#progress.set(peer, { table: false, records: false, said: false });
     this.#table.linkUp(peer, now);

@@ -9,7 +9,6 @@
  * Updates from others are read by update.ts first; one that builds on something unknown is dropped and the table says
  * so (`pending`), since sync fetches the whole difference anyhow. Only incarnations that were touched are read again.
  */
-import { hash } from "node:crypto";
 import * as Y from "yjs";
 import { nextHlc } from "../core/hlc.ts";
 import { assert, never } from "../errors.ts";
@@ -35,6 +34,8 @@ export interface TableOptions {
   self: PeerId;
   /** Under which this peer writes; the same after a restart. See `JobTable.clientId`. */
   clientId: number;
+  /** Draws another one, which no other life of this peer would draw. */
+  freshClientId: () => number;
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
 }
@@ -61,6 +62,7 @@ export function freshClientId(random: Random): number {
 export class JobTable {
   readonly #self: PeerId;
   readonly #incarnation: (wall: number) => string;
+  readonly #freshClientId: () => number;
   #clientId: number;
   #doc: Y.Doc;
   #root: Y.Map<Incarnation>;
@@ -82,6 +84,7 @@ export class JobTable {
     this.#self = options.self;
     this.#clientId = options.clientId;
     this.#incarnation = options.incarnation;
+    this.#freshClientId = options.freshClientId;
     [this.#doc, this.#root] = this.#newDocument();
   }
 
@@ -146,7 +149,7 @@ export class JobTable {
     }
     const ownEnd = inspection.ends.get(this.#clientId) ?? 0;
     const isNewsOfSelf = ownEnd > Y.getState(this.#doc.store, this.#clientId);
-    if (isNewsOfSelf && from === "mesh") this.#leaveClientId(ownEnd);
+    if (isNewsOfSelf && from === "mesh") this.leaveClientId();
     this.#changedByApply = false;
     try {
       Y.applyUpdate(this.#doc, update);
@@ -163,7 +166,16 @@ export class JobTable {
    */
   heardStateVector(stateVector: Uint8Array): void {
     const theirs = readStateVector(stateVector)?.get(this.#clientId) ?? 0;
-    if (theirs > Y.getState(this.#doc.store, this.#clientId)) this.#leaveClientId(theirs);
+    if (theirs > Y.getState(this.#doc.store, this.#clientId)) this.leaveClientId();
+  }
+
+  /**
+   * Goes on under another id: what was written under this one may not all be here. It is drawn anew each time, for two
+   * lives that were put back to the same old disk must not write under the same one either.
+   */
+  leaveClientId(): void {
+    do this.#clientId = this.#freshClientId();
+    while (Y.getState(this.#doc.store, this.#clientId) > 0);
   }
 
   /** Every effective job. The map is the table's own and follows it; the jobs in it never change. */
@@ -377,12 +389,6 @@ export class JobTable {
       }
     });
     return [doc, root];
-  }
-
-  /** Goes on under another id, which every life of this peer would choose alike from what it knows. */
-  #leaveClientId(end: number): void {
-    const seed = hash("sha256", `${this.#self}/${this.#clientId}/${end}`, "hex").slice(0, 8);
-    this.#clientId = 1 + (Number.parseInt(seed, 16) % (clientIdLimit - 1));
   }
 
   /**

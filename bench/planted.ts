@@ -1,0 +1,57 @@
+/**
+ * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
+ * [--hours 0.3] [--from 1]`.
+ *
+ * For each bug of src/core/planted.ts it runs wide worlds of one seed after the other with that bug in every peer, until
+ * a checker sees a broken rule, and makes sure that the same seed without the bug breaks none. Prints one line a bug:
+ * how many seeds it took, which rule was broken, and how to see it again.
+ */
+import { parseArgs } from "node:util";
+import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
+import { summarise } from "./seed-summary.ts";
+import { printTable } from "./report.ts";
+import type { SeedJob } from "./seed-pool.ts";
+
+const { values } = parseArgs({
+  options: {
+    bug: { type: "string" },
+    most: { type: "string", default: "1000" },
+    peers: { type: "string", default: "3" },
+    ticks: { type: "string", default: "8" },
+    hours: { type: "string", default: "0.3" },
+    from: { type: "string", default: "1" },
+  },
+});
+
+const bugs = Object.keys(plantedBugs).filter((name) => values.bug === undefined || name === values.bug);
+
+function jobOf(seed: number, bug?: PlantedBug): SeedJob {
+  return {
+    seed: String(seed),
+    peers: Number(values.peers),
+    jobs: Number(values.ticks),
+    hours: Number(values.hours),
+    faults: "swarm",
+    wide: true,
+    ...(bug === undefined ? {} : { planted: bug }),
+  };
+}
+
+function find(bug: PlantedBug): (string | number)[] {
+  const first = Number(values.from);
+  for (let seed = first; seed < first + Number(values.most); seed++) {
+    const found = summarise(jobOf(seed, bug));
+    const [breach] = found.breaches;
+    if (breach === undefined || summarise(jobOf(seed)).broken > 0) continue;
+    return [bug, seed - first + 1, seed, breach.rule, Math.round(found.tookMs), breach.what.slice(0, 90)];
+  }
+  return [bug, `none in ${values.most}`];
+}
+
+const rows = bugs.map((name) => {
+  const row = find(name as PlantedBug); // a key of the table
+  console.error(row.join("  "));
+  return row;
+});
+printTable(["bug", "seeds", "seed", "rule", "ms", "seen"], rows);
+process.exitCode = rows.some(({ length }) => length === 2) ? 1 : 0;

@@ -63,9 +63,9 @@ export class Ledger {
     return this.#orders.get(order)?.values() ?? [];
   }
 
-  /** True while any record of the order is in memory. */
-  remembers(order: OrderKey): boolean {
-    return this.#orders.has(order);
+  /** True while a writing of this record is in memory. */
+  remembers(record: RunRecord): boolean {
+    return this.#orders.get(orderKeyOf(record))?.has(recordKey(record)) ?? false;
   }
 
   isSettled(job: JobId, tick: TickId): boolean {

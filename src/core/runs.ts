@@ -148,13 +148,13 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
 }
 
 /**
- * True of an open record whose order was settled and forgotten here. As a rule a peer that was away hands on what it
+ * True of an open record whose order was settled, and of which no earlier writing is remembered. As a rule a peer that was away hands on what it
  * last knew, and the end of that run is on this disk: whoever brings it in asks the disk first (peer/recall.ts), else
  * the run would count as on for ever.
  */
 export function isDoubtful(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
-  if (state.ledger.remembers(orderKeyOf(record))) return false;
+  if (state.ledger.remembers(record)) return false;
   mark(state, "doubtful-record");
   return true;
 }

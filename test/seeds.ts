@@ -52,4 +52,11 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I6",
     why: "a tick that was undecided when the last peer died was older than what they looked for when they came back",
   },
+  { seed: "45", showed: "two asked over a link that flapped, and both started" },
+  { seed: "46", showed: "old news and its end came in one message, and only the old news was believed" },
+  {
+    seed: "53",
+    showed: "a run's end met a full disk and was never written; a withdrawn claim hid later ones",
+  },
+  { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
 ];

@@ -9,7 +9,8 @@ import { planJob, ticksOf } from "../src/core/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import { instantOf, tickAt, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
-import type { RunRecord } from "../src/schema/run.ts";
+import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
+import { Dice } from "../src/sim/random.ts";
 import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
 import { Cores } from "./cores.ts";
@@ -229,7 +230,7 @@ function longRecord(mesh: FuzzMesh, number: number): RunRecord {
 
 test("an answer of any length is said in messages that fit, and comes whole", () => {
   const mesh = new FuzzMesh("long answer");
-  const records = Array.from({ length: 40 }, (_, index) => longRecord(mesh, index + 1));
+  const records = Array.from({ length: 20 }, (_, index) => longRecord(mesh, index + 1));
   for (const record of records) {
     mesh.say(members[1], "runs", { kind: "runs", records: [record], declined: [], orders: [], cancels: [] });
   }
@@ -327,6 +328,71 @@ test("copies of outputs are kept of real runs of the sender alone", () => {
     });
   }
   assert.equal(mesh.peer(victim).view().counters["log_copies_refused"], refused.length);
+});
+
+test("a farewell in the name of somebody unknown makes nobody known", () => {
+  const mesh = new FuzzMesh("farewell");
+  const known = [...mesh.state(victim).members.keys()];
+  for (let number = 0; number < 100; number++) {
+    mesh.say(`nobody-${number}` as PeerId, "members", { kind: "leave", incarnation: number });
+  }
+  assert.deepEqual([...mesh.state(victim).members.keys()], known);
+});
+
+test("members that come and go under ever new names are forgotten, the longest gone first", () => {
+  const mesh = new FuzzMesh("new names");
+  for (let number = 0; number < 1_500; number++) {
+    const peer = `passer-by-${number}` as PeerId;
+    mesh.linkUp(peer);
+    mesh.linkDown(peer, "closed");
+    if (number % 300 === 0) mesh.pass(3_000);
+  }
+  const { members: known } = mesh.state(victim);
+  assert.ok(known.size <= 1_000, `${known.size} members`);
+  assert.ok(members.every((peer) => peer === victim || known.get(peer)?.state === "alive"));
+  assert.ok(known.has("passer-by-1499" as PeerId));
+});
+
+test("orders that are asked for without end, or for a time far away, fill nobody's memory", () => {
+  const mesh = new FuzzMesh("asked");
+  const now = Math.floor(mesh.world.now());
+  const dice = new Dice("ulids");
+  const order = (at: number): AskedOrder => ({
+    job: "by-hand" as JobId,
+    tick: `manual-${ulid(at, dice.bytes(16))}` as TickId,
+    trigger: "manual",
+    askedAt: at,
+    by: "x",
+  });
+  const say = (orders: AskedOrder[]): void =>
+    mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders, cancels: [] });
+  say(Array.from({ length: 100 }, () => order(now + 2 * 3_600_000)));
+  say(Array.from({ length: 100 }, () => ({ ...order(now), askedAt: 8e15 })));
+  assert.equal(mesh.state(victim).orders.size, 0);
+  for (let batch = 0; batch < 15; batch++) say(Array.from({ length: 1_000 }, () => order(now + 60_000)));
+  assert.equal(mesh.state(victim).orders.size, 10_000);
+  assert.equal(mesh.state(victim).askedInPlay, 10_000);
+});
+
+test("one slip of a member neither silences a voter nor makes it doubt itself for long", () => {
+  const mesh = new FuzzMesh("slip");
+  const heartbeat = mesh.overheard.get("heartbeat")?.findLast(({ from }) => from === members[1])?.message;
+  assert.ok(heartbeat?.kind === "heartbeat");
+  const { incarnation } = mesh.state(victim).settings;
+  const echo = { incarnation, sentAt: mesh.world.now(), heardAt: mesh.world.now() };
+  const slips = [
+    { twin: true },
+    { echo: { ...echo, incarnation: incarnation + 1 } },
+    { echo, seenVotes: { [victim]: 2 ** 53 } },
+  ];
+  for (const slip of slips) {
+    mesh.say(members[1], "heartbeat", { ...heartbeat, ...slip });
+    mesh.pass(3_000);
+  }
+  assert.deepEqual(mesh.peer(victim).notReady(), []);
+  assert.equal(mesh.state(victim).roster.memory, "sure");
+  for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
+  assert.equal(mesh.state(victim).twin, true);
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

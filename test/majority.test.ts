@@ -140,7 +140,7 @@ test("two lives of one identity are noticed, and that identity votes no more", (
   const old = cores.state("b").settings.incarnation;
   const [heartbeat] = cores.heartbeats("b");
   assert.ok(heartbeat);
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 7; i++) {
     cores.feed("a" as PeerId, {
       kind: "heard",
       from: "b" as PeerId,

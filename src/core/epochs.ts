@@ -26,6 +26,8 @@ const steadyMs = 15_000;
 const replaceAfterMs = 3_600_000;
 /** A successor that was accepted and not adopted by then: whoever stood for it is gone, so it is stood for again. */
 const finishAfterMs = 5_000;
+/** Said so often in a row by one peer it is believed that votes were lost; until then its word only confirms none. */
+const believedTimes = 2;
 
 export function lastEpoch(state: State): Epoch | undefined {
   return state.roster.chain.at(-1);
@@ -104,8 +106,12 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   // Only a word said in the knowledge of this life counts.
   if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
+  const member = state.members.get(from);
+  if (member === undefined) return;
+  member.tellsOfLostVotes = seen > roster.voteCount ? member.tellsOfLostVotes + 1 : 0;
   if (seen > roster.voteCount) {
     if (isPlanted(state, "memory-trusted")) return;
+    if (member.tellsOfLostVotes < believedTimes) return;
     if (roster.memory !== "lost") {
       mark(state, "memory-lost");
       note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
@@ -124,13 +130,21 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
 export function judgeMemory(state: State): void {
   const { roster } = state;
   const last = lastEpoch(state);
-  if (last === undefined || roster.memory !== "unsure") return;
+  if (last === undefined || roster.memory !== "unsure" || isInDoubt(state)) return;
   const confirmed = last.voters.filter(
     (voter) => voter === state.settings.self || roster.confirmedBy.has(voter),
   );
   if (!last.voters.includes(state.settings.self) || confirmed.length >= majorityOf(last.voters.length)) {
     roster.memory = "sure";
   }
+}
+
+/** Somebody has just told of votes that aren't here: whether that was a slip shows with its next word. */
+function isInDoubt(state: State): boolean {
+  for (const { state: how, tellsOfLostVotes } of state.members.values()) {
+    if (tellsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
+  }
+  return false;
 }
 
 /** What this peer says of votes in its heartbeats. */

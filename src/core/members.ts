@@ -25,6 +25,11 @@ import { hearOlderLife, isTwin } from "./twins.ts";
 
 /** A redial that is refused this often after a reset means that the process is gone. */
 const refusalsOfTheDead = 2;
+/**
+ * Members known at most, dead ones included: hosts that come and go under new names would fill the memory, and ranks
+ * are made for 1,024 (rank.ts). Past it whoever has been gone the longest is forgotten.
+ */
+const membersMax = 1_000;
 /** How far behind its last heartbeat a peer's word about whom it hears still counts. */
 const hearsMax = 256;
 
@@ -47,10 +52,23 @@ export function memberOf(state: State, id: PeerId): Member {
     clockSamples: [],
     clockOffsetMs: undefined,
     strange: 0,
+    tellsOfTwin: 0,
+    tellsOfLostVotes: 0,
   };
+  if (state.members.size >= membersMax) forgetLongestGone(state);
   state.members.set(id, member);
   state.roll = rollOf([state.settings.self, ...state.members.keys()]);
   return member;
+}
+
+/** Members that are linked or may come back at any moment stay, whatever their number. */
+function forgetLongestGone(state: State): void {
+  let gone: Member | undefined;
+  for (const member of state.members.values()) {
+    const mayBeThere = member.linked || member.state === "alive" || member.state === "suspect";
+    if (!mayBeThere && (gone === undefined || member.stateSinceMono < gone.stateSinceMono)) gone = member;
+  }
+  if (gone !== undefined) state.members.delete(gone.id);
 }
 
 /** What a peer says of itself that others decide by. */
@@ -196,8 +214,10 @@ export function redialRefused(state: State, peer: PeerId, times: number): boolea
   return assess(state, member);
 }
 
+/** Of somebody unknown it says nothing: a farewell is gossip, and comes in the name of anybody who ever had a key. */
 export function hearLeave(state: State, from: PeerId, incarnation: number): boolean {
-  const member = memberOf(state, from);
+  const member = state.members.get(from);
+  if (member === undefined) return false;
   if (member.heartbeat !== undefined && incarnation < member.heartbeat.incarnation) return false;
   member.leftIncarnation = incarnation;
   return assess(state, member);
@@ -370,5 +390,7 @@ function selfAsMember(state: State): Member {
     clockSamples: [],
     clockOffsetMs: 0,
     strange: 0,
+    tellsOfTwin: 0,
+    tellsOfLostVotes: 0,
   };
 }

@@ -11,10 +11,21 @@ export function addTick(state: State, plan: Plan, instant: number): void {
   if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
 }
 
-/** Puts an order that somebody asked for into play, unless it is there or settled. */
-export function addAsked(state: State, asked: AskedOrder): void {
-  if (state.ledger.isSettled(asked.job, asked.tick)) return;
+/**
+ * Asked orders in play at most: people and scripts ask for a few, and each may hold 128 KiB of environment. More lets a
+ * member that has gone wild fill this peer's memory.
+ */
+const askedMax = 10_000;
+/** An order asked for further ahead than clocks may differ would stay in play until then. */
+const askedAheadMs = 3_600_000;
+
+/** Puts an order that somebody asked for into play, unless it is there or settled. False when it can't be taken in. */
+export function addAsked(state: State, asked: AskedOrder): boolean {
+  if (state.ledger.isSettled(asked.job, asked.tick)) return true;
+  const latest = Math.max(asked.askedAt, instantOf(asked.tick));
+  if (state.askedInPlay >= askedMax || latest > state.now.wall + askedAheadMs) return false;
   add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
+  return true;
 }
 
 /**
@@ -35,7 +46,7 @@ export function addNextAttempt(
 }
 
 export function takeOut(state: State, order: Order): void {
-  state.orders.delete(order.key);
+  if (state.orders.delete(order.key) && order.asked !== undefined) state.askedInPlay--;
   const ofJob = state.ordersOf.get(order.job);
   ofJob?.delete(order);
   if (ofJob?.size === 0) state.ordersOf.delete(order.job);
@@ -73,6 +84,7 @@ function add(
     lookAt: Infinity,
   };
   state.orders.set(key, order);
+  if (asked !== undefined) state.askedInPlay++;
   const ofJob = state.ordersOf.get(job);
   if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
   else ofJob.add(order);

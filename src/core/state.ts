@@ -63,6 +63,9 @@ export interface Member {
   clockOffsetMs: number | undefined;
   /** heartbeats in a row whose digest of open orders was not what I know */
   strange: number;
+  /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
+  tellsOfTwin: number;
+  tellsOfLostVotes: number;
 }
 
 /** What this peer itself has to do with an order in play. */
@@ -203,6 +206,8 @@ export interface State {
   readonly timetable: Timetable;
   readonly orders: Map<OrderKey, Order>;
   readonly ordersOf: Map<JobId, Set<Order>>;
+  /** how many of the orders somebody asked for */
+  askedInPlay: number;
   readonly agenda: Heap<{ at: number; order: Order }>;
   /** orders whose circumstances have changed in this step */
   readonly touched: Set<Order>;
@@ -259,6 +264,7 @@ export function createState(settings: Settings): State {
     timetable: new Timetable(),
     orders: new Map(),
     ordersOf: new Map(),
+    askedInPlay: 0,
     agenda: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
     touched: new Set(),
     claims: new Set(),

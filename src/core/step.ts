@@ -165,18 +165,20 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
   takeOrders(state, message.orders);
   for (const key of message.declined) {
     const order = state.orders.get(key as OrderKey);
-    if (order === undefined) continue;
+    if (order === undefined || !state.members.has(from)) continue;
     order.declined.add(from);
     state.touched.add(order);
   }
   for (const { run, by, reason } of message.cancels) hearCancel(state, run, by, reason);
 }
 
+/** What is not taken in is not stored either: a sync will offer it again. */
 function takeOrders(state: State, orders: readonly AskedOrder[], known = false): void {
   const fresh = orders.filter((order) => !state.ledger.isSettled(order.job, order.tick));
-  for (const order of fresh) addAsked(state, order);
-  if (!known && fresh.length > 0) {
-    emit(state, { kind: "store", writes: fresh.map((order) => ({ kind: "order", order })) });
+  const taken = fresh.filter((order) => addAsked(state, order));
+  if (taken.length < fresh.length) emit(state, { kind: "count", name: "orders_refused" });
+  if (!known && taken.length > 0) {
+    emit(state, { kind: "store", writes: taken.map((order) => ({ kind: "order", order })) });
   }
 }
 

@@ -10,6 +10,8 @@ import type { Heartbeat } from "../schema/message.ts";
 import { mark } from "./marks.ts";
 import { note, type Member, type State } from "./state.ts";
 
+/** Said so often in a row by one peer it is believed: a single word may be a slip, and silences a voter for good. */
+const believedTimes = 2;
 /** An older life that speaks for this long beside a newer one is a twin … */
 const provenMs = 3_000;
 /** … until it has been silent for this long. */
@@ -37,7 +39,10 @@ export function isTwin(state: State, { olderLife }: Member): boolean {
 /** What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. */
 export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
-  if (state.twin || !(newer || heartbeat.twin === true)) return;
+  const member = state.members.get(from);
+  if (member === undefined) return;
+  member.tellsOfTwin = newer || heartbeat.twin === true ? member.tellsOfTwin + 1 : 0;
+  if (state.twin || member.tellsOfTwin < believedTimes) return;
   mark(state, "twin-told");
   state.twin = true;
   note(state, "warn", "another process uses this peer's identity: its data folder was copied", {

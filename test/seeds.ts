@@ -13,6 +13,13 @@ export const failedSeeds: readonly { seed: string; showed: string }[] = [
   { seed: "7", showed: "a peer that was not heard yet, but heard by others, counted as dead" },
   { seed: "9", showed: "two askers who didn't hear each other both started; a living run was called lost" },
   { seed: "10", showed: "a peer settled at once after its pause, as all its links had broken off" },
+  { seed: "45", showed: "two asked over a link that flapped, and both started" },
+  { seed: "46", showed: "old news and its end came in one message, and only the old news was believed" },
+  {
+    seed: "53",
+    showed: "a run's end met a full disk and was never written; a withdrawn claim hid later ones",
+  },
+  { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
 ];
 
 /** A seed of a wide world (src/sim/wide.ts), with the size of that world and what is left of its faults. */
@@ -52,11 +59,4 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I6",
     why: "a tick that was undecided when the last peer died was older than what they looked for when they came back",
   },
-  { seed: "45", showed: "two asked over a link that flapped, and both started" },
-  { seed: "46", showed: "old news and its end came in one message, and only the old news was believed" },
-  {
-    seed: "53",
-    showed: "a run's end met a full disk and was never written; a withdrawn claim hid later ones",
-  },
-  { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
 ];

@@ -13,6 +13,8 @@ import { fingerprintIn } from "./encrypter.ts";
 const quietMs = 60_000;
 /** Hosts remembered at most; beyond it the oldest is forgotten, and may be reported early. */
 const hostsCap = 256;
+/** With this word, after its length, every libp2p dialler begins (multistream-select 1.0). */
+const greeting = Buffer.from("\x13/multistream/1.0.0\n");
 /** Enough for the names that a libp2p dialler sends first. */
 const openingCapBytes = 256;
 
@@ -60,6 +62,12 @@ export class Refusals {
     const peek = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
       const bytes = data.subarray();
       opening = Uint8Array.from([...opening, ...bytes.subarray(0, openingCapBytes - opening.length)]);
+      // libp2p would look for the end of a first word in all that a stranger cares to send, at growing cost.
+      if (!greeting.subarray(0, opening.length).equals(opening.subarray(0, greeting.length))) {
+        stop();
+        connection.abort(new Error("no libp2p peer"));
+        return;
+      }
       if (opening.length >= openingCapBytes || !this.pending.has(connection)) stop();
     };
     const stop = () => connection.removeEventListener("message", peek);

@@ -2,8 +2,6 @@
  * Seeds that have failed once. Each is a whole story, replayed by `npm run sim -- --seed N` and by every run of the
  * tests before any new seed, so that what was found stays found. The words say what it had shown.
  */
-import type { SeedJob } from "../bench/seed-pool.ts";
-
 export const failedSeeds: readonly { seed: string; showed: string }[] = [
   { seed: "1", showed: "a waiting claim of a peer that only one other didn't hear kept nobody off" },
   { seed: "2", showed: "an old record of a peer that had been away opened a run anew, for ever" },
@@ -20,43 +18,4 @@ export const failedSeeds: readonly { seed: string; showed: string }[] = [
     showed: "a run's end met a full disk and was never written; a withdrawn claim hid later ones",
   },
   { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
-];
-
-/** A seed of a wide world (src/sim/wide.ts), with the size of that world and what is left of its faults. */
-export interface MendedSeed extends Omit<SeedJob, "faults"> {
-  rule: string;
-  /** what was wrong, and is mended */
-  why: string;
-}
-
-export const mendedSeeds: readonly MendedSeed[] = [
-  {
-    seed: "40",
-    peers: 3,
-    jobs: 8,
-    hours: 0.4,
-    wide: true,
-    rule: "I2",
-    why: "the first of those at capacity took a majority job's tick without asking its voters",
-  },
-  {
-    seed: "a-53",
-    peers: 2,
-    jobs: 20,
-    hours: 1,
-    wide: true,
-    keptFaults: [0, 1],
-    rule: "I3",
-    why: "an order on its way through the launcher came back by a sync, and was claimed and started again",
-  },
-  {
-    seed: "1795219770750-24",
-    peers: 3,
-    jobs: 50,
-    hours: 0.3,
-    wide: true,
-    keptFaults: [11, 12, 13, 14, 15],
-    rule: "I6",
-    why: "a tick that was undecided when the last peer died was older than what they looked for when they came back",
-  },
 ];

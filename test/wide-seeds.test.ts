@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { summarise } from "../bench/seed-summary.ts";
-import { mendedSeeds } from "./seeds.ts";
+import { mendedSeeds } from "./wide-seeds.ts";
 
 describe("mended for good", () => {
   for (const { rule, why, ...job } of mendedSeeds) {

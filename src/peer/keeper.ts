@@ -24,6 +24,8 @@ export class Keeper {
   readonly #table: JobTable;
   readonly #ran = new Set<JobId>();
   #updates: number;
+  /** an update that is in the table could not be stored, and later ones build on it */
+  #lacking = false;
   #clientId: number;
   #aliveAtMono = -Infinity;
   #pruneAtMono: number;
@@ -39,12 +41,23 @@ export class Keeper {
   /** Stores an update that is in the table already; `done` when it is durable. */
   keepUpdate(update: Uint8Array, done: (error?: CicadaError) => void): void {
     this.#updates++;
-    if (this.#updates < Math.max(updatesPerSnapshot, this.#table.jobs().size)) {
-      return this.#doors.disk.store([{ kind: "update", update }, ...this.#newClientId()], done);
-    }
+    const many = this.#updates >= Math.max(updatesPerSnapshot, this.#table.jobs().size);
+    if (many || this.#lacking) return this.#keepSnapshot(done);
+    this.#doors.disk.store([{ kind: "update", update }, ...this.#newClientId()], (error) => {
+      if (error !== undefined) this.#lacking = true;
+      // It was on its way when an earlier one failed, and may build on that one: by itself it could not be read again.
+      else if (this.#lacking) return this.#keepSnapshot(done);
+      done(error);
+    });
+  }
+
+  #keepSnapshot(done: (error?: CicadaError) => void): void {
     this.#updates = 0;
     const snapshot: Write = { kind: "snapshot", update: this.#table.snapshot() };
-    this.#doors.disk.store([snapshot, ...this.#newClientId()], done);
+    this.#doors.disk.store([snapshot, ...this.#newClientId()], (error) => {
+      this.#lacking = error !== undefined;
+      done(error);
+    });
   }
 
   /** The table goes on under a new id when the mesh holds edits of the old one that this disk has lost. */

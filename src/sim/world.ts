@@ -473,7 +473,7 @@ export class World {
         operation.accepted = answer.kind !== "refused";
         if (answer.kind === "ordered") operation.tick = answer.tick;
         const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
-        this.line(peer, `ANSWERED ${wish.kind} ${answer.kind}${refusal}`);
+        this.line(peer, `ANSWERED ${wish.kind} ${jobOfWish(wish)} ${answer.kind}${refusal}`);
       });
     });
     return operation;
@@ -575,4 +575,8 @@ function tellVote({ vote: { promised, accepted } }: StoredVote): string {
 function endLast(outages: readonly Outage[], which: (outage: Outage) => boolean, at: number): void {
   const open = outages.findLast((outage) => which(outage) && outage.to === Infinity);
   if (open !== undefined) open.to = at;
+}
+
+function jobOfWish(wish: Wish): JobId {
+  return wish.kind === "put" ? wish.rules.id : wish.id;
 }

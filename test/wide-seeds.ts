@@ -1,0 +1,53 @@
+/**
+ * Seeds of wide worlds (src/sim/wide.ts) that broke a rule once, each with the size of its world, what is left of its
+ * faults, and the reason. `npm run sim -- --wide --seed … --peers … --jobs … --hours … --kept … --trace` shows one at work.
+ */
+import type { SeedJob } from "../bench/seed-pool.ts";
+
+export interface MendedSeed extends Omit<SeedJob, "faults"> {
+  rule: string;
+  /** what was wrong, and is mended */
+  why: string;
+}
+
+export const mendedSeeds: readonly MendedSeed[] = [
+  {
+    seed: "40",
+    peers: 3,
+    jobs: 8,
+    hours: 0.4,
+    wide: true,
+    rule: "I2",
+    why: "the first of those at capacity took a majority job's tick without asking its voters",
+  },
+  {
+    seed: "a-53",
+    peers: 2,
+    jobs: 20,
+    hours: 1,
+    wide: true,
+    keptFaults: [0, 1],
+    rule: "I3",
+    why: "an order on its way through the launcher came back by a sync, and was claimed and started again",
+  },
+  {
+    seed: "1795219770750-24",
+    peers: 3,
+    jobs: 50,
+    hours: 0.3,
+    wide: true,
+    keptFaults: [11, 12, 13, 14, 15],
+    rule: "I6",
+    why: "a tick that was undecided when the last peer died was older than what they looked for when they came back",
+  },
+  {
+    seed: "1795220256363-10",
+    peers: 2,
+    jobs: 8,
+    hours: 0.4,
+    wide: true,
+    keptFaults: [1, 8],
+    rule: "I7",
+    why: "a confirmed change built on one that a full disk had refused, so that after a restart neither could be read",
+  },
+];

@@ -195,6 +195,47 @@ test("a row whose content has rotted is damage when it is loaded, not a fact", a
   await again.end();
 });
 
+test("content that has rotted is damage even where it still makes sense", async (context) => {
+  const folder = folderFor(context);
+  const bed = await bedIn(folder);
+  await store(bed, [{ kind: "update", update: Buffer.from("rm -r /tmp/a") }]);
+  await bed.end();
+  const database = new DatabaseSync(join(folder, "cicada.db"));
+  database.prepare("UPDATE job_update SET body = ?").run(Buffer.from("rm -r /tmp/c"));
+  database.close();
+  const again = await bedIn(folder);
+  await assert.rejects(load(again, 0), { code: "DATA_FOLDER_DAMAGED" });
+  await again.end();
+});
+
+test("commits that were acknowledged and are gone from the log are missed, and the log is left as it is", async (context) => {
+  const folder = folderFor(context);
+  const writer = spawn(process.execPath, ["--input-type=module", "-e", writerSource, folder, "0"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of createInterface(writer.stdout)) if (Number(line) > 100) writer.kill("SIGKILL");
+  const log = join(folder, "cicada.db-wal");
+  const whole = readFileSync(log);
+  const damages: Record<string, () => void> = {
+    "a flipped bit": () => {
+      const bytes = Buffer.from(whole);
+      bytes.writeUInt8(bytes.readUInt8(whole.length / 2) ^ 4, whole.length / 2);
+      writeFileSync(log, bytes);
+    },
+    "cut off": () => truncateSync(log, whole.length / 2),
+    gone: () => rmSync(log),
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    writeFileSync(log, whole);
+    damage();
+    const before = what === "gone" ? undefined : readFileSync(log);
+    await assert.rejects(openDisk({ folder, log: quiet }), { code: "DATA_FOLDER_DAMAGED" }, what);
+    if (before !== undefined) assert.ok(readFileSync(log).equals(before), `${what}: the log is untouched`);
+  }
+  writeFileSync(log, whole);
+  await (await bedIn(folder)).end();
+});
+
 test("a database from a newer version is refused with a word about versions", async (context) => {
   const folder = folderFor(context);
   await (await bedIn(folder)).end();

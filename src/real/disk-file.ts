@@ -9,6 +9,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../errors.ts";
+import type { DiskMark } from "./disk-mark.ts";
 
 /** "cica" in ASCII; SQLite keeps it in the file's header to tell whose file it is. */
 const applicationId = 0x63696361;
@@ -57,28 +58,55 @@ const migrations: readonly string[] = [
    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
   `CREATE TABLE vote (decision TEXT PRIMARY KEY, instant REAL NOT NULL, body TEXT NOT NULL);
    CREATE INDEX vote_of_instant ON vote (instant);`,
+  // Sums of the contents (disk-rows.ts), and the count of commits (disk-mark.ts). Older rows have no sum.
+  `ALTER TABLE record ADD COLUMN sum INTEGER;
+   ALTER TABLE asked ADD COLUMN sum INTEGER;
+   ALTER TABLE job_update ADD COLUMN sum INTEGER;
+   ALTER TABLE meta ADD COLUMN sum INTEGER;
+   ALTER TABLE vote ADD COLUMN sum INTEGER;
+   CREATE TABLE commits (count INTEGER NOT NULL);
+   INSERT INTO commits VALUES (0);`,
 ];
 
 export const fileVersion = migrations.length;
+/** The version of the file that brought the count of commits. */
+const commitsSince = 3;
 
 /** Opens `path`, ready for use. Throws a CicadaError that names the file. */
-export function openDatabase(path: string): DatabaseSync {
+export function openDatabase(path: string, mark: DiskMark): DatabaseSync {
   if (!existsSync(path)) createDatabase(path);
   if (statSync(path).size === 0) throw damaged(path, "it is empty");
+  checkUntouched(path, mark);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyTimeoutMs });
-    checkOwner(database, path);
     // FULL makes every commit wait for its fsync: what is acknowledged survives a power cut.
     database.exec(
       `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};`,
     );
     migrate(database, path);
-    checkPages(database, path);
     return database;
   } catch (error) {
     if (database !== undefined) closeQuietly(database);
     throw asCicadaError(error, path);
+  }
+}
+
+/**
+ * Looks at the file through a connection that can't write: one that could would copy the write-ahead log into a file
+ * that is then refused.
+ */
+function checkUntouched(path: string, mark: DiskMark): void {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly: true });
+    checkOwner(database, path);
+    checkPages(database, path);
+    if (pragma(database, "user_version") >= commitsSince) mark.check(commitsIn(database), path);
+  } catch (error) {
+    throw asCicadaError(error, path);
+  } finally {
+    if (database !== undefined) closeQuietly(database);
   }
 }
 
@@ -120,6 +148,10 @@ function migrate(database: DatabaseSync, path: string): void {
     if (index < version) continue;
     database.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version = ${index + 1}; COMMIT;`);
   }
+}
+
+function commitsIn(database: DatabaseSync): number {
+  return Number(database.prepare("SELECT count FROM commits").get()?.["count"]);
 }
 
 /** Finds torn pages before the peer relies on them. In a larger file they are found when they are read. */

@@ -13,7 +13,8 @@ import type { RunQuery } from "../ports.ts";
 import { instantOf, runId, type RunId } from "../schema/ids.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import type { DiskResult, LoadedText, TextWrite } from "./disk-protocol.ts";
-import { parseOrder, parseRecord } from "./disk-rows.ts";
+import type { DiskMark } from "./disk-mark.ts";
+import { checkSum, parseOrder, parseRecord, sumOf } from "./disk-rows.ts";
 
 const openStates = "('claimed', 'running')";
 const rowKey = "instant, tick, job, attempt, slot, peer";
@@ -21,10 +22,12 @@ const byRowKey = "instant = ? AND tick = ? AND job = ? AND attempt = ? AND slot 
 
 export class DiskTables {
   private readonly database: DatabaseSync;
+  private readonly mark: DiskMark;
   private readonly statements = new Map<string, StatementSync>();
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, mark: DiskMark) {
     this.database = database;
+    this.mark = mark;
   }
 
   /** Makes each of the stores durable or reports why not, one result each. */
@@ -42,22 +45,27 @@ export class DiskTables {
 
   load(since: number): LoadedText {
     return {
-      updates: this.all("SELECT body FROM job_update ORDER BY sequence").map((row) => bytesIn(row["body"])),
+      updates: this.all("SELECT body, sum FROM job_update ORDER BY sequence").map((row) =>
+        checkSum(bytesIn(row["body"]), row["sum"]),
+      ),
       records: this.texts(
-        `SELECT body FROM record WHERE instant >= ?
-         UNION ALL SELECT body FROM record WHERE state IN ${openStates} AND instant < ?`,
+        `SELECT body, sum FROM record WHERE instant >= ?
+         UNION ALL SELECT body, sum FROM record WHERE state IN ${openStates} AND instant < ?`,
         since,
         since,
       ),
       // An order that is old but still has no end must be carried on as well.
       orders: this.texts(
-        `SELECT body FROM asked WHERE instant >= ?1 OR asked_at >= ?1 OR NOT EXISTS (
+        `SELECT body, sum FROM asked WHERE instant >= ?1 OR asked_at >= ?1 OR NOT EXISTS (
            SELECT 1 FROM record WHERE record.instant = asked.instant AND record.tick = asked.tick
              AND record.job = asked.job AND record.state NOT IN ${openStates})`,
         since,
       ),
-      votes: this.texts("SELECT body FROM vote"),
-      meta: this.all("SELECT key, value FROM meta").map((row) => [String(row["key"]), String(row["value"])]),
+      votes: this.texts("SELECT body, sum FROM vote"),
+      meta: this.all("SELECT key, value, sum FROM meta").map((row) => [
+        String(row["key"]),
+        checkSum(String(row["value"]), row["sum"]),
+      ]),
     };
   }
 
@@ -75,12 +83,12 @@ export class DiskTables {
       .map((column) => `${column} DESC`)
       .join(", ");
     const rows = this.statement(
-      `SELECT ${rowKey}, body FROM record${where}${older} ORDER BY ${order} LIMIT ?`,
+      `SELECT ${rowKey}, body, sum FROM record${where}${older} ORDER BY ${order} LIMIT ?`,
     ).all(...values, ...(after ?? []), limit + 1);
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
-      records: page.map((row) => String(row["body"])),
+      records: page.map(textIn),
       next: rows.length > limit && last !== undefined ? writeCursor(last) : null,
       total,
     };
@@ -97,8 +105,8 @@ export class DiskTables {
   bucket(bucket: number): { records: string[]; orders: string[] } {
     const range = [bucket * bucketMs, (bucket + 1) * bucketMs];
     return {
-      records: this.texts("SELECT body FROM record WHERE instant >= ? AND instant < ?", ...range),
-      orders: this.texts("SELECT body FROM asked WHERE instant >= ? AND instant < ?", ...range),
+      records: this.texts("SELECT body, sum FROM record WHERE instant >= ? AND instant < ?", ...range),
+      orders: this.texts("SELECT body, sum FROM asked WHERE instant >= ? AND instant < ?", ...range),
     };
   }
 
@@ -123,7 +131,7 @@ export class DiskTables {
       for (const { instant, tick } of ticks) {
         const at = [Number(instant), String(tick), keep.job];
         for (const text of this.texts(
-          "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body",
+          "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
           ...at,
         )) {
           const record = parseRecord(text);
@@ -131,7 +139,7 @@ export class DiskTables {
           changes.remove(record);
         }
         for (const text of this.texts(
-          "DELETE FROM asked WHERE instant = ? AND tick = ? AND job = ? RETURNING body",
+          "DELETE FROM asked WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
           ...at,
         )) {
           changes.remove(parseOrder(text));
@@ -148,22 +156,24 @@ export class DiskTables {
       case "order":
         return this.writeOrder(write.text, changes);
       case "update":
-        return this.run("INSERT INTO job_update (body) VALUES (?)", write.update);
+        return this.writeUpdate(write.update);
       case "snapshot":
         this.run("DELETE FROM job_update");
-        return this.run("INSERT INTO job_update (body) VALUES (?)", write.update);
+        return this.writeUpdate(write.update);
       case "meta":
         return this.run(
-          "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+          "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
           write.key,
           write.value,
+          sumOf(write.value),
         );
       case "vote":
         return this.run(
-          "INSERT INTO vote VALUES (?, ?, ?) ON CONFLICT (decision) DO UPDATE SET body = excluded.body",
+          "INSERT INTO vote VALUES (?, ?, ?, ?) ON CONFLICT (decision) DO UPDATE SET body = excluded.body, sum = excluded.sum",
           write.decision,
           write.instant,
           write.text,
+          sumOf(write.text),
         );
       case "drop-votes":
         // Votes on the roster have no instant.
@@ -171,20 +181,31 @@ export class DiskTables {
     }
   }
 
+  private writeUpdate(update: Uint8Array): void {
+    this.run("INSERT INTO job_update (body, sum) VALUES (?, ?)", update, sumOf(update));
+  }
+
   private writeRecord(text: string, changes: BucketChanges): void {
     const record = parseRecord(text);
     const key = [instantOf(record.tick), record.tick, record.job, record.attempt, record.slot, record.peer];
-    const row = this.statement(`SELECT rowid, body FROM record WHERE ${byRowKey}`).get(...key);
+    const row = this.statement(`SELECT rowid, body, sum FROM record WHERE ${byRowKey}`).get(...key);
     if (row === undefined) {
-      this.run("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", ...key, record.state, text);
+      this.run(
+        "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ...key,
+        record.state,
+        text,
+        sumOf(text),
+      );
       return changes.add(record);
     }
-    const known = parseRecord(String(row["body"]));
+    const known = parseRecord(textIn(row));
     if (mergeRecord(known, record) === known) return;
     this.run(
-      "UPDATE record SET state = ?, body = ? WHERE rowid = ?",
+      "UPDATE record SET state = ?, body = ?, sum = ? WHERE rowid = ?",
       record.state,
       text,
+      sumOf(text),
       Number(row["rowid"]),
     );
     changes.remove(known);
@@ -195,8 +216,8 @@ export class DiskTables {
   private writeOrder(text: string, changes: BucketChanges): void {
     const order = parseOrder(text);
     const { changes: inserted } = this.statement(
-      "INSERT INTO asked VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    ).run(instantOf(order.tick), order.tick, order.job, order.askedAt, text);
+      "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    ).run(instantOf(order.tick), order.tick, order.job, order.askedAt, text, sumOf(text));
     if (Number(inserted) > 0) changes.add(order);
   }
 
@@ -206,7 +227,9 @@ export class DiskTables {
       const changes = new BucketChanges();
       work(changes);
       for (const [bucket, change] of changes.all()) this.writeBucket(bucket, change);
+      const counted = this.statement("UPDATE commits SET count = count + 1 RETURNING count").get();
       this.database.exec("COMMIT");
+      this.mark.write(Number(counted?.["count"]));
     } catch (error) {
       // Some failures (a full disk) have rolled back already.
       if (this.database.isTransaction) this.database.exec("ROLLBACK");
@@ -246,7 +269,7 @@ export class DiskTables {
   }
 
   private texts(sql: string, ...values: SQLInputValue[]): string[] {
-    return this.all(sql, ...values).map((row) => String(row["body"]));
+    return this.all(sql, ...values).map(textIn);
   }
 }
 
@@ -312,6 +335,10 @@ function readCursor(text: string): SQLInputValue[] {
     // Said below, as for any other cursor that is not ours.
   }
   throw new CicadaError("BAD_REQUEST", "the cursor is not one that a page gave as its next");
+}
+
+function textIn(row: Record<string, unknown>): string {
+  return checkSum(String(row["body"]), row["sum"]);
 }
 
 /** Copied, for SQLite's own buffer may be a view on a larger one. */

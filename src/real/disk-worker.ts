@@ -10,6 +10,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../errors.ts";
 import { asCicadaError, closeQuietly, openDatabase } from "./disk-file.ts";
 import type { DiskRequest, DiskResult, FromDiskThread, ToDiskThread } from "./disk-protocol.ts";
+import { DiskMark } from "./disk-mark.ts";
 import { DiskTables } from "./disk-tables.ts";
 
 const port = parentPort;
@@ -56,12 +57,14 @@ function answerBatch(tables: DiskTables, requests: readonly DiskRequest[]): Disk
 }
 
 try {
-  const database = openDatabase(path);
-  const tables = new DiskTables(database);
+  const mark = new DiskMark(join(folder, "cicada.mark"));
+  const database = openDatabase(path, mark);
+  const tables = new DiskTables(database, mark);
   port.on("message", (message: ToDiskThread) => {
     if (message.kind === "batch")
       return say({ kind: "results", results: answerBatch(tables, message.requests) });
     closeQuietly(database);
+    mark.close();
     port.close();
   });
   say({ kind: "opened" });

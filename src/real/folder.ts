@@ -9,6 +9,7 @@
  *   addresses.json      where other peers were last found
  *   ready.json          only while the peer is ready
  *   cicada.db           jobs and history (real/disk.ts)
+ *   cicada.mark         how many commits that has had (real/disk-mark.ts)
  *   work/, logs/        where jobs run, and their output
  *
  * What is damaged is named and left as it is; only what can be learnt anew (addresses, the token) is replaced.

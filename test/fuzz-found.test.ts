@@ -5,10 +5,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
+import { Ledger } from "../src/core/ledger.ts";
 import { planJob, ticksOf } from "../src/core/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
-import { instantOf, tickAt, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import {
+  instantOf,
+  orderKey,
+  tickAt,
+  ulid,
+  type JobId,
+  type PeerId,
+  type TickId,
+} from "../src/schema/ids.ts";
 import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
 import { Dice } from "../src/sim/random.ts";
 import type { BallotItem } from "../src/schema/vote.ts";
@@ -341,7 +350,7 @@ test("a farewell in the name of somebody unknown makes nobody known", () => {
 
 test("members that come and go under ever new names are forgotten, the longest gone first", () => {
   const mesh = new FuzzMesh("new names");
-  for (let number = 0; number < 1_500; number++) {
+  for (let number = 0; number < 1_100; number++) {
     const peer = `passer-by-${number}` as PeerId;
     mesh.linkUp(peer);
     mesh.linkDown(peer, "closed");
@@ -350,7 +359,7 @@ test("members that come and go under ever new names are forgotten, the longest g
   const { members: known } = mesh.state(victim);
   assert.ok(known.size <= 1_000, `${known.size} members`);
   assert.ok(members.every((peer) => peer === victim || known.get(peer)?.state === "alive"));
-  assert.ok(known.has("passer-by-1499" as PeerId));
+  assert.ok(known.has("passer-by-1099" as PeerId));
 });
 
 test("orders that are asked for without end, or for a time far away, fill nobody's memory", () => {
@@ -393,6 +402,52 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   assert.equal(mesh.state(victim).roster.memory, "sure");
   for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
   assert.equal(mesh.state(victim).twin, true);
+});
+
+test("records that a member writes without end are remembered up to a limit", () => {
+  const mesh = new FuzzMesh("records");
+  const instant = Math.floor(mesh.world.now() / 1_000) * 1_000;
+  const keys = mesh.keys(members[1]);
+  const { passed: _, ...short } = longRecord(mesh, 1);
+  let number = 0;
+  const say = (count: number, change: (number: number) => Partial<RunRecord>): void => {
+    for (let left = count; left > 0; left -= 400) {
+      const records = Array.from({ length: Math.min(left, 400) }, () => {
+        return signRecord({ ...short, due: instant, ...change(++number) }, keys);
+      });
+      mesh.say(members[1], "runs", { kind: "runs", records, declined: [], orders: [], cancels: [] });
+    }
+  };
+  const { ledger } = mesh.state(victim);
+  const [open, known] = [[...ledger.open()].length, ledger.size];
+  say(400, (n) => ({ state: "succeeded", tick: tickAt(instant + (n + 100_000) * 1_000) }));
+  assert.equal(ledger.size, known, "nothing of the day after tomorrow");
+  say(24_000, (n) => ({ state: "succeeded", job: `ghost-${n}` as JobId }));
+  assert.ok(ledger.size <= known + 20_000, `${ledger.size} records of no job`);
+  say(18_000, (n) => ({ tick: tickAt(instant - n * 1_000) }));
+  assert.ok([...ledger.open()].length <= open + 16_384, "open runs of one peer");
+  assert.equal(ledger.openCount(members[1]), ledger.openOn(members[1]).length);
+});
+
+test("claims that were given back and never made again are forgotten in the end", () => {
+  const ledger = new Ledger();
+  const at = Date.UTC(2026, 10, 20);
+  const record = { job: "beat", attempt: 1, slot: "0", peer: "a", version: 1, signature: "s" };
+  for (let tick = 0; tick < 100; tick++) {
+    const claim = { ...record, tick: tickAt(at + tick * 1_000), state: "claimed" } as RunRecord;
+    ledger.take(claim, 0, true);
+    const end = { ...claim, state: "withdrawn", version: 2, signature: "t" } as RunRecord;
+    if (tick < 50) ledger.take(end, 0, true);
+    else ledger.drop(claim);
+  }
+  const remembered = (): number =>
+    Array.from({ length: 100 }, (_, tick) => [
+      ...ledger.of(orderKey("beat" as JobId, tickAt(at + tick * 1_000), 1, "0")),
+    ]).flat().length;
+  ledger.forgetGivenBack(() => at + 20_000);
+  assert.equal(remembered(), 30);
+  ledger.forgetGivenBack(() => at + 200_000);
+  assert.equal(remembered(), 0);
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

@@ -21,6 +21,7 @@ export class Ledger {
   /** Everybody's claimed and running records. */
   readonly #open = new Map<string, RunRecord>();
   readonly #openOf = new Map<JobId, Map<string, RunRecord>>();
+  readonly #openCounts = new Map<PeerId, number>();
   readonly #settled = new Map<JobId, Set<number | TickId>>();
   /** Settled orders in the order of their settling, to be let go of. */
   readonly #fading: { key: OrderKey; atMono: number }[] = [];
@@ -89,6 +90,16 @@ export class Ledger {
     return this.#openOf.get(job)?.values() ?? [];
   }
 
+  /** how many records of that peer are open */
+  openCount(peer: PeerId): number {
+    return this.#openCounts.get(peer) ?? 0;
+  }
+
+  /** how many ticks of the job are known to be settled */
+  marksOf(job: JobId): number {
+    return this.#settled.get(job)?.size ?? 0;
+  }
+
   openOn(peer: PeerId): RunRecord[] {
     return [...this.#open.values()].filter((record) => record.peer === peer);
   }
@@ -131,6 +142,18 @@ export class Ledger {
     if (marks.size === 0) this.#settled.delete(job);
   }
 
+  /**
+   * Forgets orders of which nothing is known but claims that were given back, when their ticks lie before the instant
+   * (ms) that is said for their job. Sooner they are needed: the next attempt counts on from them.
+   */
+  forgetGivenBack(before: (job: JobId) => number): void {
+    for (const [key, records] of this.#orders) {
+      const [any] = records.values();
+      const isOver = any === undefined || instantOf(any.tick) < before(any.job);
+      if (isOver && [...records.values()].every((record) => isFinal(record.state))) this.#orders.delete(key);
+    }
+  }
+
   /** Somebody knows the tick to be settled; its records will come by a sync. */
   markSettled(job: JobId, tick: TickId): void {
     const marks = this.#settled.get(job);
@@ -143,6 +166,7 @@ export class Ledger {
   }
 
   #openUp(record: RunRecord, key: string): void {
+    if (!this.#open.has(key)) this.#openCounts.set(record.peer, this.openCount(record.peer) + 1);
     this.#open.set(key, record);
     const ofJob = this.#openOf.get(record.job);
     if (ofJob === undefined) this.#openOf.set(record.job, new Map([[key, record]]));
@@ -150,9 +174,16 @@ export class Ledger {
   }
 
   #close(job: JobId, key: string): void {
+    const record = this.#open.get(key);
     this.#open.delete(key);
+    if (record !== undefined) this.#countDown(record.peer);
     const ofJob = this.#openOf.get(job);
     ofJob?.delete(key);
     if (ofJob?.size === 0) this.#openOf.delete(job);
+  }
+  #countDown(peer: PeerId): void {
+    const left = this.openCount(peer) - 1;
+    if (left > 0) this.#openCounts.set(peer, left);
+    else this.#openCounts.delete(peer);
   }
 }

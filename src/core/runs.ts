@@ -123,7 +123,16 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       moved.push(record);
       continue;
     }
-    const recent = state.now.wall - record.due < recentMs;
+    if (isBeyond(state, record)) {
+      emit(state, { kind: "count", name: "records_refused" });
+      continue;
+    }
+    if (isOneTooMany(state, record)) {
+      emit(state, { kind: "count", name: "records_not_remembered" });
+      moved.push(record);
+      continue;
+    }
+    const recent = state.now.wall - record.due < recentMs && state.ledger.size < rememberedMax;
     // Beyond a split its peer looked dead. Here it lives, and its run holds others up until it says the end itself.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
@@ -147,6 +156,21 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   }
 }
 
+/** Nobody writes about a tick of the day after tomorrow: such a record would be remembered until then. */
+function isBeyond(state: State, record: RunRecord): boolean {
+  return instantOf(record.tick) > state.now.wall + aheadMs;
+}
+
+/**
+ * What a member that has gone wild writes is for the history and no more: records of jobs that nobody has heard of, but
+ * for those few that overtake their job, and open runs beyond what any peer could have.
+ */
+function isOneTooMany(state: State, record: RunRecord): boolean {
+  if (state.ledger.remembers(record)) return false;
+  if (!isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax) return true;
+  return !state.jobs.has(record.job) && ++state.recordsOfNoJob > recordsOfNoJobMax;
+}
+
 /**
  * True of an open record whose order was settled, and of which no earlier writing is remembered. As a rule a peer that was away hands on what it
  * last knew, and the end of that run is on this disk: whoever brings it in asks the disk first (peer/recall.ts), else
@@ -160,4 +184,12 @@ export function isDoubtful(state: State, record: RunRecord): boolean {
 }
 
 const recentMs = 120_000;
+/** Claims run 2 s ahead; clocks that differ by so much are passed over long before. */
+const aheadMs = 24 * 3_600_000;
+/** Records in memory from which on of an ended run only the mark is kept; the disk answers for the rest. */
+const rememberedMax = 200_000;
+/** Open records of one peer: far above its capacity and any line behind it. Each takes 1 KiB. */
+const openMax = 16_384;
+/** Of jobs that are not in the table, counted anew at every sweep. */
+const recordsOfNoJobMax = 20_000;
 const nothingStarted: ReadonlySet<RunId> = new Set();

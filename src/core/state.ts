@@ -233,6 +233,8 @@ export interface State {
   readonly ownReplies: ReplyItem[];
   readonly chosenEpochs: { last: Epoch; value: string; signatures: Record<string, string> }[];
   readonly ledger: Ledger;
+  /** about how many records of jobs that are not in the table the ledger holds */
+  recordsOfNoJob: number;
   readonly runs: Map<RunId, OwnRun>;
   readonly pending: Map<number, Pending>;
   nextToken: number;
@@ -291,6 +293,7 @@ export function createState(settings: Settings): State {
     ownReplies: [],
     chosenEpochs: [],
     ledger: new Ledger(),
+    recordsOfNoJob: 0,
     runs: new Map(),
     pending: new Map(),
     nextToken: 1,

@@ -22,6 +22,8 @@ export function sweep(state: State): void {
   tendRoster(state);
   state.ledger.fade(state.now.mono - rememberMs);
   for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
+  state.ledger.forgetGivenBack((job) => forgetBefore(state, state.jobs.get(job)));
+  state.recordsOfNoJob = countRecordsOfNoJob(state);
   if (state.settling !== undefined) return;
   declareLost(state);
   if (state.healing.size > 0) return;
@@ -29,6 +31,13 @@ export function sweep(state: State): void {
     const plan = state.jobs.get(job);
     if (plan !== undefined) lookOverdue(state, plan, orders);
   }
+}
+
+function countRecordsOfNoJob(state: State): number {
+  let count = 0;
+  for (const job of state.ledger.jobs()) if (!state.jobs.has(job)) count += state.ledger.marksOf(job);
+  for (const { job } of state.ledger.open()) if (!state.jobs.has(job)) count++;
+  return count;
 }
 
 /** Nothing younger than the catch-up window and an hour is forgotten, nor what the last scan could look for. */

@@ -35,6 +35,11 @@ function nested(depth: number): unknown {
 }
 
 const refused: readonly [string, Uint8Array][] = [
+  ["a forgotten peer without an id", written((doc) => doc.getMap("peers").set("", { at: 1, by: "x" }))],
+  ["one with an endless id", written((doc) => doc.getMap("peers").set("x".repeat(200), { at: 1, by: "x" }))],
+  ["a forgotten peer that is a map", written((doc) => doc.getMap("peers").set("x", new Y.Map()))],
+  ["a forgotten peer that is a number", written((doc) => doc.getMap("peers").set("x", 1))],
+  ["a list of forgotten peers", written((doc) => doc.getArray("peers").insert(0, [{ at: 1, by: "x" }]))],
   ["another root", written((doc) => doc.getMap("tokens").set(ulid, new Y.Map()))],
   ["a list as root", written((doc) => doc.getArray("jobs").insert(0, [{ a: 1 }]))],
   ["text as root", written((doc) => doc.getText("jobs").insert(0, "x"))],
@@ -197,4 +202,11 @@ test("when Yjs throws in the middle of an update, the table is whole again at on
   assert.equal(table.digest(), other.digest());
   table.edit({ kind: "put", spec: specOf("backup", { owner: "x" }), by: "ann" }, wallOf(3));
   assert.equal(jobOf(table, "backup")?.spec.owner, "x");
+});
+
+test("an entry of a forgotten peer that can't be read forgets nobody", () => {
+  const table = makeTable("a");
+  const update = written((doc) => doc.getMap("peers").set("12D3KooWx", { at: "never" }));
+  assert.equal(table.apply(update), "changed");
+  assert.deepEqual(table.forgotten(), []);
 });

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ulid } from "../src/schema/ids.ts";
-import type { JobTable, TableChange } from "../src/table/table.ts";
+import type { TableChange } from "../src/schema/job.ts";
+import type { JobTable } from "../src/table/table.ts";
 import { exchange, makeTable, specOf, wallOf } from "./tables.ts";
 
 const peers = ["a", "b", "c"] as const;

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
 import { nextHlc, writerVerdict } from "../src/core/hlc.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job } from "../src/schema/job.ts";
 import { freshClientId } from "../src/table/table.ts";
 import { jobOf, makeTable, exchange, specOf, wallOf } from "./tables.ts";
@@ -311,4 +312,52 @@ test("an edit costs less than a millisecond, whatever the size of the table", ()
   }
   const each = (performance.now() - began) / 500;
   assert.ok(each < 1, `${each.toFixed(3)} ms`);
+});
+
+test("a forgotten peer is forgotten in every replica, and stays so after a restart and in a snapshot", () => {
+  const [here, there] = [makeTable("a"), makeTable("b")];
+  here.edit({ kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
+  exchange(here, there);
+  const peer = "12D3KooWgone" as PeerId;
+  const update = here.edit({ kind: "forget-peer", peer, name: "gone", by: "ann" }, wallOf(2));
+  assert.equal(there.apply(update), "changed");
+  const expected = [{ peer, at: wallOf(2), by: "ann", name: "gone" }];
+  assert.deepEqual(there.forgotten(), expected);
+  assert.equal(there.digest(), here.digest());
+  assert.deepEqual(
+    there.takeChanges(),
+    [{ id: "job" as JobId, job: jobOf(there, "job") }],
+    "jobs are untouched",
+  );
+  const later = makeTable("c");
+  later.load([there.snapshot()]);
+  assert.deepEqual(later.forgotten(), expected);
+  assert.equal(later.digest(), here.digest());
+});
+
+test("the list of forgotten peers is the same object until it changes", () => {
+  const table = makeTable("a");
+  const none = table.forgotten();
+  table.edit({ kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
+  assert.equal(table.forgotten(), none);
+  const forget = { kind: "forget-peer", peer: "gone" as PeerId, name: "gone", by: "ann" } as const;
+  table.edit(forget, wallOf(2));
+  const one = table.forgotten();
+  assert.notEqual(one, none);
+  assert.deepEqual([...table.edit(forget, wallOf(3))], [0, 0], "forgotten twice is written once");
+  assert.equal(table.forgotten(), one);
+});
+
+test("a peer that two sides forget at once is forgotten on both, whoever's word it is then", () => {
+  const [here, there] = [makeTable("a"), makeTable("b")];
+  for (const [table, by] of [
+    [here, "ann"],
+    [there, "bob"],
+  ] as const) {
+    table.edit({ kind: "forget-peer", peer: "gone" as PeerId, name: "gone", by }, wallOf(1));
+  }
+  exchange(here, there);
+  assert.deepEqual(here.forgotten(), there.forgotten());
+  assert.equal(here.forgotten().length, 1);
+  assert.equal(here.digest(), there.digest());
 });

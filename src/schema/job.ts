@@ -6,7 +6,7 @@
  * they are refused by name and never silently ignored.
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
+import { InstantSchema, JobIdSchema, type JobId, type PeerId } from "./ids.ts";
 
 const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
   description: "a duration such as 500ms, 90s, 1h30m or 30d; 0 = none",
@@ -156,4 +156,6 @@ export type TableChange =
   | { kind: "put"; spec: JobSpec; by: string }
   | { kind: "delete"; id: JobId; by: string }
   | { kind: "pause"; id: JobId; ulid: string; pause: Pause }
-  | { kind: "resume"; id: JobId; at: number; by: string };
+  | { kind: "resume"; id: JobId; at: number; by: string }
+  /** The mesh refuses that identity from now on, for good. */
+  | { kind: "forget-peer"; peer: PeerId; name: string; by: string };

@@ -2,7 +2,8 @@
  * The job table: a Yjs document inside, plain jobs outside (DESIGN §4). Every peer holds one; peers that have taken
  * in the same edits, in any order and any number of times, hold the same jobs.
  *
- * The document maps incarnations (ULIDs) to maps of slots and pauses (slots.ts). Each slot has one writer, so the
+ * The document maps incarnations (ULIDs) to maps of slots and pauses (slots.ts), and under a second root the ids of
+ * forgotten peers to who forgot them and when. Each slot has one writer, so the
  * higher (hlc, peer) wins and not, as in Yjs alone, the higher client id. What happens per tick, heartbeat or run
  * never comes in here: a deleted id is remembered for ever.
  *
@@ -14,19 +15,13 @@ import { nextHlc } from "../core/hlc.ts";
 import { assert, never } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
-import type { Job, JobSpec, Pause, Quarantined } from "../schema/job.ts";
+import type { Job, JobSpec, Quarantined, TableChange } from "../schema/job.ts";
+import type { Forgotten } from "../schema/standing.ts";
 import { DocumentDigest } from "./digest.ts";
+import { isForgottenEntry } from "./forgotten.ts";
 import { identityOf, projectJob, readIncarnations, type Reading } from "./projection.ts";
 import { createdSlot, keyOfPause, keyOfSlot, resumedSlot, sameValue, slotsOf, type Slot } from "./slots.ts";
-import { inspectUpdate, rootName } from "./update.ts";
-
-export type TableChange =
-  /** Creates the job or makes it be `spec`: slots that say the same already are not written. */
-  | { kind: "put"; spec: JobSpec; by: string }
-  | { kind: "delete"; id: JobId; by: string }
-  | { kind: "pause"; id: JobId; ulid: string; pause: Pause }
-  /** Takes away the pauses that this table has seen; `at` in ms. */
-  | { kind: "resume"; id: JobId; at: number; by: string };
+import { inspectUpdate, peersRootName, rootName } from "./update.ts";
 
 export type Applied = "changed" | "known" | "pending" | { refused: string };
 
@@ -66,6 +61,9 @@ export class JobTable {
   #clientId: number;
   #doc: Y.Doc;
   #root: Y.Map<Incarnation>;
+  #peersRoot: Y.Map<unknown>;
+  /** undefined = to be read anew */
+  #forgotten: readonly Forgotten[] | undefined;
   #digest = new DocumentDigest();
   #highestHlc = 0;
   /** by ULID: what the incarnation said its job is; undefined where it says none */
@@ -85,7 +83,7 @@ export class JobTable {
     this.#clientId = options.clientId;
     this.#incarnation = options.incarnation;
     this.#freshClientId = options.freshClientId;
-    [this.#doc, this.#root] = this.#newDocument();
+    [this.#doc, this.#root, this.#peersRoot] = this.#newDocument();
   }
 
   /**
@@ -195,6 +193,18 @@ export class JobTable {
     return this.#living(id).length > 0;
   }
 
+  /** Peers whose identity is refused. The same list until it changes. */
+  forgotten(): readonly Forgotten[] {
+    this.#forgotten ??= [...this.#peersRoot]
+      .flatMap(([peer, entry]) =>
+        isForgottenEntry(entry)
+          ? [{ peer: peer as PeerId, at: entry.at, by: entry.by, name: entry.name }]
+          : [],
+      )
+      .toSorted((a, b) => (a.peer < b.peer ? -1 : 1));
+    return this.#forgotten;
+  }
+
   /** What has changed since the last call; `job` is undefined when there is no runnable one any more. */
   takeChanges(): { id: JobId; job: Job | undefined }[] {
     this.#settle();
@@ -248,6 +258,11 @@ export class JobTable {
       case "resume":
         this.#resume(change.id, { hlc, by: change.by, value: change.at });
         return;
+      case "forget-peer": {
+        const { peer, name, by } = change;
+        if (!this.#peersRoot.has(peer)) this.#peersRoot.set(peer, { at: wall, by, name });
+        return;
+      }
       default:
         never(change);
     }
@@ -372,13 +387,16 @@ export class JobTable {
 
   // ------------------------------------------------------------------------------------------- the document
 
-  #newDocument(): [Y.Doc, Y.Map<Incarnation>] {
+  #newDocument(): [Y.Doc, Y.Map<Incarnation>, Y.Map<unknown>] {
     const doc = new Y.Doc();
     doc.clientID = nobody;
     const root = doc.getMap<Incarnation>(rootName);
+    const peersRoot = doc.getMap<unknown>(peersRootName);
+    this.#forgotten = undefined;
     doc.on("afterTransaction", (transaction: Y.Transaction) => {
       if (this.#digest.observe(transaction)) this.#changedByApply = true;
       for (const [type, keys] of transaction.changed) {
+        if (Object.is(type, peersRoot)) this.#forgotten = undefined;
         if (Object.is(type, root)) {
           for (const ulid of keys) if (ulid !== null) this.#touched.add(ulid);
           continue;
@@ -388,7 +406,7 @@ export class JobTable {
         if (typeof ulid === "string") this.#touched.add(ulid);
       }
     });
-    return [doc, root];
+    return [doc, root, peersRoot];
   }
 
   /**
@@ -402,7 +420,7 @@ export class JobTable {
     this.#doc.destroy();
     this.#digest = new DocumentDigest();
     for (const ulid of this.#idOf.keys()) this.#touched.add(ulid);
-    [this.#doc, this.#root] = this.#newDocument();
+    [this.#doc, this.#root, this.#peersRoot] = this.#newDocument();
     Y.applyUpdate(this.#doc, held);
   }
 }

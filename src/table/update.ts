@@ -3,17 +3,20 @@
  *
  * Yjs trusts what it reads: lengths, references, types. A short hostile update can make it loop, fill its memory, or
  * throw half-way with the document already changed. So only what a cicada peer writes passes: maps under the root
- * `jobs`, plain JSON values in them under the known forms of keys, deletions, each within its bounds, and nothing
- * that leans on what this peer doesn't have yet. Whether the values make a job is not asked here (projection.ts).
+ * `jobs`, plain JSON values in them under the known forms of keys, such values under the root `peers`, deletions, each
+ * within its bounds, and nothing that leans on what this peer doesn't have yet. Whether the values make a job is not
+ * asked here (projection.ts).
  *
  * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
  */
 import { isUtf8 } from "node:buffer";
 import { hlcCap } from "../core/hlc.ts";
+import { peerKeyCap } from "./forgotten.ts";
 import { parseKey } from "./slots.ts";
 
-/** The one root of the document. */
+/** The document's roots: incarnations of jobs, and forgotten peers. */
 export const rootName = "jobs";
+export const peersRootName = "peers";
 
 /**
  * Largest update in bytes: a whole table in one piece. 100,000 jobs are about 30 MB; more lets a peer be filled up,
@@ -111,7 +114,7 @@ class UpdateReader {
     if (tag === 0) return this.#length();
     const content = tag & 31;
     if ((tag & 64) !== 0) refuse("an item of a list");
-    let parent: "root" | "map" | "same" = "same";
+    let parent: "root" | "peers" | "map" | "same" = "same";
     let key: string | undefined;
     if ((tag & 128) !== 0) {
       this.#reference(client, clock);
@@ -122,6 +125,7 @@ class UpdateReader {
     }
     if (parent === "root" && !ulidForm.test(key ?? "")) refuse("an incarnation without a ULID");
     if (parent === "map" && parseKey(key ?? "") === undefined) refuse("a key of unknown form");
+    if (parent === "peers" && !isPeerKey(key ?? "")) refuse("a peer without an id");
 
     if (content === 1) return this.#length();
     if (content === 7) {
@@ -135,10 +139,12 @@ class UpdateReader {
     return 1;
   }
 
-  #parent(client: number, clock: number): "root" | "map" {
+  #parent(client: number, clock: number): "root" | "peers" | "map" {
     const named = this.#integer();
     if (named === 1) {
-      if (this.#key() !== rootName) refuse("an unknown root");
+      const root = this.#key();
+      if (root === peersRootName) return "peers";
+      if (root !== rootName) refuse("an unknown root");
       return "root";
     }
     if (named !== 0) refuse("a parent of unknown kind");
@@ -298,6 +304,10 @@ class UpdateReader {
     this.#at += length;
     return from;
   }
+}
+
+function isPeerKey(key: string): boolean {
+  return key.length > 0 && key.length <= peerKeyCap;
 }
 
 const text = new TextDecoder();

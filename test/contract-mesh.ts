@@ -14,12 +14,13 @@ export type Report =
   | { kind: "up"; peer: PeerId }
   | { kind: "down"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "refused"; peer: PeerId; times: number }
+  | { kind: "turned-away"; by: PeerId }
   | { kind: "received"; from: PeerId; channel: Channel; bytes: Uint8Array };
 
 export interface ContractPeer {
   readonly id: PeerId;
   /** the door of its present life */
-  readonly mesh: Pick<Mesh, "publish" | "send" | "known" | "unresolved">;
+  readonly mesh: Pick<Mesh, "publish" | "send" | "refuse" | "known" | "unresolved">;
   /** all that the door has reported in the present life, in order */
   readonly reports: readonly Report[];
   /** called with each report as it comes */
@@ -58,7 +59,8 @@ const threeByOne: WorldOptions = { named: [[], [0], [0]] };
 export function meshContract(name: string, makeWorld: MakeWorld): void {
   // Most of a case is waiting, so some go side by side.
   describe(`the ${name} mesh`, { concurrency: 4 }, () => {
-    for (const { title, options, run } of [...findingCases, ...messageCases, ...leavingCases]) {
+    const cases = [...findingCases, ...messageCases, ...leavingCases, ...refusingCases];
+    for (const { title, options, run } of cases) {
       test(title, async () => {
         const world = await makeWorld(options);
         try {
@@ -336,6 +338,58 @@ const leavingCases: Case[] = [
   },
 ];
 
+const refusingCases: Case[] = [
+  {
+    title: "a refused peer is cut off, is told why, and stays out; the others stay linked",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, outcast] = pick(world, 0, 1, 2);
+      for (const peer of [first, second]) peer.mesh.refuse([outcast.id]);
+      await linkDown(world, first, outcast);
+      await linkDown(world, second, outcast);
+      await world.until("it was told by both", () =>
+        [first, second].every(({ id }) => turnedAway(outcast).includes(id)),
+      );
+      for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(outcast.id));
+      await world.pass(1_500);
+      for (const peer of [first, second]) assert.equal(ups(peer, outcast).length, 1, "it stayed out");
+      assert.equal(downs(first, second).length, 0);
+      await delivers(world, first, second);
+    },
+  },
+
+  {
+    title: "a refused peer that is started anew is told at once, and so is one that only one peer refuses",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, outcast] = pick(world, 0, 1, 2);
+      first.mesh.refuse([outcast.id]);
+      await linkDown(world, first, outcast);
+      await world.stop(2);
+      await linkDown(world, second, outcast);
+      await world.restart(2, [0, 1]);
+      await world.until("it was told", () => turnedAway(outcast).includes(first.id));
+      await world.until("the other one takes it in", () => ups(second, outcast).length === 2);
+      assert.equal(ups(first, outcast).length, 1);
+    },
+  },
+
+  {
+    title: "what was refused before the start is refused from the start, wherever it is named",
+    options: { named: [[], [0]] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, outcast] = pick(world, 0, 1);
+      first.mesh.refuse([outcast.id]);
+      await world.until("it was told", () => turnedAway(outcast).length > 0);
+      assert.deepEqual(first.mesh.known(), []);
+      assert.equal(first.mesh.unresolved(), 0);
+    },
+  },
+];
+
 // ------------------------------------------------------------------------------------------ what was reported
 
 function pick<Indexes extends readonly number[]>(
@@ -373,6 +427,10 @@ function refusals(peer: ContractPeer, other: ContractPeer): number[] {
   return peer.reports.flatMap((report) =>
     report.kind === "refused" && report.peer === other.id ? [report.times] : [],
   );
+}
+
+function turnedAway(peer: ContractPeer): string[] {
+  return peer.reports.flatMap((report) => (report.kind === "turned-away" ? [report.by] : []));
 }
 
 async function fullMesh(world: MeshWorld): Promise<void> {

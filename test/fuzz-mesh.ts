@@ -165,6 +165,7 @@ export class FuzzMesh {
         mesh.send(to, protocol, bytes);
       },
       known: () => mesh.known(),
+      refuse: (peers) => mesh.refuse(peers),
       unresolved: () => mesh.unresolved(),
       addresses: () => mesh.addresses(),
       stop: (done) => mesh.stop(done),

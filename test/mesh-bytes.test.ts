@@ -106,7 +106,7 @@ describe("a stranger on the port", () => {
           (components) => {
             const inner = makeNoise(components);
             return {
-              protocol: `/cicada/noise/1/${clusterFingerprint(clusterKey)}`,
+              protocol: `/cicada/noise/2/${clusterFingerprint(clusterKey)}`,
               secureInbound: (connection, options) => inner.secureInbound(connection, options),
               secureOutbound: (connection, options) => inner.secureOutbound(connection, options),
             };
@@ -132,6 +132,7 @@ const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
       announce: [],
       mdns: false,
       gater: {},
+      gate: { isForgotten: () => false, turnedAway: () => undefined },
     });
     await rogue.start();
     try {

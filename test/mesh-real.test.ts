@@ -101,6 +101,7 @@ describe("a wrong cluster key", () => {
         announce: [],
         mdns: false,
         gater: {},
+        gate: { isForgotten: () => false, turnedAway: () => undefined },
       });
       await stranger.start();
       for (let round = 0; round < 10; round++) {

@@ -47,6 +47,7 @@ class SimMeshPeer implements ContractPeer {
       linkUp: (peer) => told({ kind: "up", peer }),
       linkDown: (peer, why) => told({ kind: "down", peer, why }),
       redialRefused: (peer, times) => told({ kind: "refused", peer, times }),
+      turnedAway: (by) => told({ kind: "turned-away", by }),
       received: (from, channel, bytes) => told({ kind: "received", from, channel, bytes }),
     };
     this.queue.after(0, process, () => mesh.start(events));

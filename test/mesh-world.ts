@@ -23,7 +23,7 @@ export interface LifeOptions {
 }
 
 export interface Life {
-  mesh: Pick<Mesh, "publish" | "send" | "known" | "unresolved" | "addresses">;
+  mesh: Pick<Mesh, "publish" | "send" | "refuse" | "known" | "unresolved" | "addresses">;
   stop(): Promise<void>;
   kill(): Promise<void>;
   signal(signal: NodeJS.Signals): void;
@@ -77,6 +77,7 @@ export function startReporting(mesh: Mesh, onReport: (report: Report) => void): 
     linkUp: (peer) => onReport({ kind: "up", peer }),
     linkDown: (peer, why) => onReport({ kind: "down", peer, why }),
     redialRefused: (peer, times) => onReport({ kind: "refused", peer, times }),
+    turnedAway: (by) => onReport({ kind: "turned-away", by }),
     received: (from, channel, bytes) => onReport({ kind: "received", from, channel, bytes }),
   });
 }
@@ -190,6 +191,7 @@ const beginInChild: Begin = async (options, report, remember) => {
   const mesh: Life["mesh"] = {
     publish: (...args) => tell({ kind: "publish", args }),
     send: (...args) => tell({ kind: "send", args }),
+    refuse: () => assert.fail("only a peer of this process is told whom to refuse"),
     known: () => state?.known ?? [],
     unresolved: () => state?.unresolved ?? 0,
     addresses: () => state?.addresses ?? [],

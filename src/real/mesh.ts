@@ -29,6 +29,7 @@ import { Gossip } from "./mesh/gossip.ts";
 import { decodeGreeting, encodeGreeting, type Greeting } from "./mesh/greeting.ts";
 import { createHost, type Host, startHost } from "./mesh/host.ts";
 import { type Line, Links } from "./mesh/links.ts";
+import { Outcasts } from "./mesh/outcasts.ts";
 import { Refusals } from "./mesh/refusals.ts";
 import {
   inboundStreamsCap,
@@ -67,9 +68,11 @@ export interface RealMesh extends Mesh {
 export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const bootstrap = options.bootstrap.map((text) => parseAddress(text));
   const counters = new Counters();
-  const refusals = new Refusals(options.clock, options.log, counters, clusterFingerprint(options.clusterKey));
-  const host = await createHost({ ...options, gater: refusals.gater });
-  const mesh = new Libp2pMesh(options, bootstrap, host, refusals, counters);
+  const outcasts = new Outcasts();
+  const cluster = clusterFingerprint(options.clusterKey);
+  const refusals = new Refusals(options.clock, options.log, counters, cluster, outcasts);
+  const host = await createHost({ ...options, gater: refusals.gater, gate: outcasts });
+  const mesh = new Libp2pMesh(options, bootstrap, host, refusals, outcasts, counters);
   await mesh.listen();
   return mesh;
 }
@@ -96,6 +99,7 @@ class Libp2pMesh implements RealMesh {
   private readonly self: PeerId;
   private readonly host: Host;
   private readonly refusals: Refusals;
+  private readonly outcasts: Outcasts;
   private readonly count: Counters;
   private readonly book: AddressBook;
   private readonly directory: Directory;
@@ -114,12 +118,14 @@ class Libp2pMesh implements RealMesh {
     bootstrap: readonly NamedAddress[],
     host: Host,
     refusals: Refusals,
+    outcasts: Outcasts,
     counters: Counters,
   ) {
     this.options = options;
     this.self = peerIdOf(options.peerKey);
     this.host = host;
     this.refusals = refusals;
+    this.outcasts = outcasts;
     this.count = counters;
     this.book = new AddressBook(this.self, options.clock.now().wall);
     this.gossip = new Gossip(host, counters);
@@ -151,9 +157,13 @@ class Libp2pMesh implements RealMesh {
       log: options.log,
       after: (ms, ring) => this.after(ms, ring),
       remember: (addresses) => options.remember(addresses),
-      expect: (peer, news) => this.dialler.expect(peer, news),
+      expect: (peer, news) => {
+        if (!outcasts.has(peer)) this.dialler.expect(peer, news);
+      },
       passOn: (hello) => this.sayToAll(hello),
     });
+    outcasts.onFound = (peer, address) => this.dialler.identified(address, peer);
+    outcasts.onTurnedAway = (by) => this.events?.turnedAway(by);
     this.enter(bootstrap);
   }
 
@@ -216,6 +226,17 @@ class Libp2pMesh implements RealMesh {
     else sendOver(line, protocol, bytes, this.count);
   }
 
+  refuse(peers: readonly PeerId[]): void {
+    const refused = new Set(peers.filter((peer) => peer !== this.self));
+    this.outcasts.set(refused);
+    this.book.refuse(refused);
+    for (const peer of refused) {
+      this.dialler.forget(peer);
+      for (const line of this.links.linesOf(peer)) line.connection.abort(new Error("it has been forgotten"));
+    }
+    this.directory.remember();
+  }
+
   known(): readonly PeerId[] {
     return this.book.peers();
   }
@@ -266,6 +287,11 @@ class Libp2pMesh implements RealMesh {
 
   private opened(connection: Connection): void {
     if (this.stopping) return;
+    // It was being let in while the news came that it is forgotten.
+    if (this.outcasts.has(connection.remotePeer.toString() as PeerId)) {
+      connection.abort(new Error("it has been forgotten"));
+      return;
+    }
     if (connection.direction === "outbound") {
       const address = withoutPeer(connection.remoteAddr.toString());
       this.dialler.identified(address, connection.remotePeer.toString() as PeerId);

@@ -77,6 +77,8 @@ interface Node {
   process: Process | undefined;
   events: MeshEvents | undefined;
   connections: Map<PeerId, Connection>;
+  /** identities that its present process keeps out */
+  refused: ReadonlySet<PeerId>;
   /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */
   dials: Map<PeerId, Dial>;
 }
@@ -108,18 +110,22 @@ export class Fabric {
       process: undefined,
       events: undefined,
       connections: new Map(),
+      refused: new Set(),
       dials: new Map(),
     });
   }
 
   mesh(process: Process): Mesh {
     const node = this.node(process.peer);
+    node.refused = new Set();
     return {
       start: (events) => this.start(node, process, events),
       publish: (topic, bytes) => this.publish(node, topic, bytes),
       send: (to, protocol, bytes) => this.send(node, to, protocol, bytes),
+      refuse: (peers) => this.refuse(node, process, peers),
       known: () => [...node.learned],
-      unresolved: () => [...node.named].filter((peer) => !node.learned.has(peer)).length,
+      unresolved: () =>
+        [...node.named].filter((peer) => !node.learned.has(peer) && !node.refused.has(peer)).length,
       addresses: () => [`/sim/${process.peer}`],
       stop: (done) => this.stop(node, process, done),
     };
@@ -152,6 +158,19 @@ export class Fabric {
     node.process = process;
     node.events = events;
     for (const peer of new Set([...node.learned, ...node.named])) this.dial(node, peer, -1);
+  }
+
+  private refuse(node: Node, process: Process, peers: readonly PeerId[]): void {
+    node.refused = new Set(peers);
+    for (const peer of peers) {
+      node.learned.delete(peer);
+      node.dials.delete(peer);
+      const connection = node.connections.get(peer);
+      if (connection === undefined) continue;
+      const near = connection.endAt(node.peer);
+      this.queue.after(0, process, () => this.lose(connection, near, "reset"));
+      if (this.network.reaches(node.peer, peer)) this.farEndHears(connection, node.peer, "reset");
+    }
   }
 
   private stop(node: Node, process: Process, done: () => void): void {
@@ -246,7 +265,7 @@ export class Fabric {
   // --------------------------------------------------------------------------------------- connections
 
   private dial(node: Node, peer: PeerId, refused: number): void {
-    if (node.dials.has(peer) || node.connections.has(peer)) return;
+    if (node.dials.has(peer) || node.connections.has(peer) || node.refused.has(peer)) return;
     const dial = { refused, backoffMs: firstBackoffMs };
     node.dials.set(peer, dial);
     this.queue.after(this.dice.between(20, 150), node.process, () => this.attempt(node, peer, dial));
@@ -271,6 +290,9 @@ export class Fabric {
     } else if (far.events === undefined) {
       this.queue.after(roundTripMs, process, () => this.refused(node, peer, dial));
       again(roundTripMs + pause);
+    } else if (far.refused.has(node.peer)) {
+      this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(peer));
+      again(roundTripMs * 2 + pause);
     } else {
       this.queue.after(roundTripMs * 2, process, () => this.connect(node, far));
       again(roundTripMs * 2 + pause);
@@ -287,6 +309,7 @@ export class Fabric {
     const [process, farProcess] = [near.process, far.process];
     if (process === undefined || farProcess === undefined || !farProcess.running) return;
     if (near.events === undefined || far.events === undefined) return;
+    if (near.refused.has(far.peer) || far.refused.has(near.peer)) return;
     if (near.connections.has(far.peer) || !this.roundTrip(near.peer, far.peer)) return;
     const end = (node: Node, of: Process): End => ({
       node,
@@ -326,7 +349,9 @@ export class Fabric {
   }
 
   private learn(node: Node, peers: readonly PeerId[]): void {
-    const fresh = peers.filter((peer) => peer !== node.peer && !node.learned.has(peer));
+    const fresh = peers.filter(
+      (peer) => peer !== node.peer && !node.learned.has(peer) && !node.refused.has(peer),
+    );
     for (const peer of fresh) {
       node.learned.add(peer);
       this.dial(node, peer, -1);

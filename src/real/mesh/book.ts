@@ -24,6 +24,8 @@ export class AddressBook {
   private readonly entries = new Map<PeerId, Entry>();
   /** from when on the own addresses hold; grows when others are found to hold a later list */
   private ownSince: number;
+  /** in whom nobody is to be interested */
+  private refused: ReadonlySet<PeerId> = new Set();
 
   constructor(self: PeerId, startedAt: number) {
     this.self = self;
@@ -32,6 +34,12 @@ export class AddressBook {
 
   peers(): PeerId[] {
     return [...this.entries.keys()];
+  }
+
+  /** Takes these peers out, and none of them in again. */
+  refuse(peers: ReadonlySet<PeerId>): void {
+    this.refused = peers;
+    for (const peer of peers) this.entries.delete(peer);
   }
 
   /** `proven` come first and are the only ones whose refusal means that the peer is gone. */
@@ -72,6 +80,7 @@ export class AddressBook {
       if (!isSame) this.ownSince = since + 1;
       return !isSame;
     }
+    if (this.refused.has(peer)) return false;
     const entry = this.entries.get(peer);
     if (entry !== undefined && since <= entry.since) return false;
     this.keep(peer, { ...(entry ?? nothing), since, said: addresses });
@@ -109,7 +118,7 @@ export class AddressBook {
   }
 
   private keep(peer: PeerId, entry: Entry): void {
-    if (peer === this.self) return;
+    if (peer === this.self || this.refused.has(peer)) return;
     if (!this.entries.has(peer) && this.entries.size >= peersCap) {
       const oldest = [...this.entries].reduce((a, b) => (a[1].since <= b[1].since ? a : b));
       this.entries.delete(oldest[0]);

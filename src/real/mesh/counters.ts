@@ -25,6 +25,8 @@ const names = [
   "mesh_dials",
   "mesh_dials_failed",
   "mesh_handshakes_refused",
+  /** knocks of forgotten peers */
+  "mesh_forgotten_refused",
   /** connections given up because nothing was heard over them */
   "mesh_lines_silent",
   "mesh_lines_duplicate",

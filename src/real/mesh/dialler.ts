@@ -102,6 +102,12 @@ export class Dialler {
     this.plan();
   }
 
+  /** It is not wanted any more. */
+  forget(peer: PeerId): void {
+    this.peers.delete(peer);
+    this.plan();
+  }
+
   linked(peer: PeerId): void {
     const target = this.peers.get(peer) ?? this.target(peer, undefined, 0);
     this.peers.set(peer, target);

@@ -16,7 +16,7 @@ import { createLibp2p } from "libp2p";
 import { CicadaError } from "../../errors.ts";
 import { messageCapBytes } from "../../schema/message.ts";
 import { clusterFingerprint, parsePeerKey } from "../keys.ts";
-import { clusterNoise } from "./encrypter.ts";
+import { clusterNoise, type Gate } from "./encrypter.ts";
 
 export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
 
@@ -27,6 +27,7 @@ export interface HostOptions {
   announce: readonly string[];
   mdns: boolean;
   gater: ConnectionGater;
+  gate: Gate;
 }
 
 /** A handshake takes milliseconds; whoever needs longer is no peer, and must not hold a place for long. */
@@ -54,7 +55,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     nodeInfo: { name: "cicada", userAgent: "cicada" },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [tcp()],
-    connectionEncrypters: [clusterNoise(options.clusterKey)],
+    connectionEncrypters: [clusterNoise(options.clusterKey, options.gate)],
     streamMuxers: [
       yamux({
         // After a pause of the process its late pong ends the connection, and the round trip times that it measures

@@ -6,9 +6,11 @@
  */
 import type { ConnectionGater, MultiaddrConnection } from "@libp2p/interface";
 import type { Clock, Log } from "../../ports.ts";
-import { hostOf } from "./addresses.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { hostOf, withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
 import { fingerprintIn } from "./encrypter.ts";
+import type { Outcasts } from "./outcasts.ts";
 
 const quietMs = 60_000;
 /** Hosts remembered at most; beyond it the oldest is forgotten, and may be reported early. */
@@ -23,18 +25,28 @@ export class Refusals {
   private readonly log: Log;
   private readonly counters: Counters;
   private readonly cluster: string;
+  private readonly outcasts: Outcasts;
   private readonly reported = new Map<string, { at: number; times: number }>();
   private readonly pending = new WeakSet<MultiaddrConnection>();
 
-  constructor(clock: Clock, log: Log, counters: Counters, cluster: string) {
+  constructor(clock: Clock, log: Log, counters: Counters, cluster: string, outcasts: Outcasts) {
     this.clock = clock;
     this.log = log;
     this.counters = counters;
     this.cluster = cluster;
+    this.outcasts = outcasts;
+    outcasts.onKnock = (peer) => this.forgottenKnocked(peer);
   }
 
-  /** libp2p asks it about every connection; it denies none, it only looks. */
+  /** libp2p asks it about every connection. It denies those to forgotten peers; at the others it only looks. */
   readonly gater: ConnectionGater = {
+    denyDialPeer: (peer) => this.outcasts.has(peer.toString() as PeerId),
+    denyOutboundEncryptedConnection: (peer, connection) => {
+      const id = peer.toString() as PeerId;
+      if (!this.outcasts.has(id)) return false;
+      this.outcasts.onFound(id, withoutPeer(connection.remoteAddr.toString()));
+      return true;
+    },
     denyInboundConnection: (connection) => {
       this.watch(connection);
       return false;
@@ -44,6 +56,11 @@ export class Refusals {
       return false;
     },
   };
+
+  private forgottenKnocked(peer: PeerId): void {
+    this.counters.add("mesh_forgotten_refused");
+    this.report(peer, "refused a peer that has been forgotten", { peer });
+  }
 
   /** A dial was turned away in the negotiation. */
   turnedAway(address: string): void {

@@ -193,6 +193,14 @@ export const errorTable = {
     exit: exit.policy,
     hint: "Set the clock (NTP), or make the change at another peer.",
   },
+  NO_QUORUM: {
+    title: "The voters did not agree in time",
+    status: 503,
+    exit: exit.error,
+    hint:
+      "More than half of the voters must be in reach: `cicada peers ls` shows them. Once they are back, ask again; " +
+      "for voters that are gone for good there is `cicada peers forget NAME --force`.",
+  },
   PEER_UNREACHABLE: {
     title: "No peer answers there",
     status: 503,

@@ -11,6 +11,7 @@ import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Job, JobSpec, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
 import type { AskedOrder, RunRecord, RunState } from "./schema/run.ts";
+import type { Forgotten } from "./schema/standing.ts";
 import type { StoredVote } from "./schema/vote.ts";
 
 export type Cancel = () => void;
@@ -51,6 +52,8 @@ export interface MeshEvents {
   linkDown(peer: PeerId, why: "closed" | "reset"): void;
   /** After a reset: redialled, and the host answered that nobody listens there. `times` counts from 1. */
   redialRefused(peer: PeerId, times: number): void;
+  /** A peer has turned this one away at its door: the mesh has forgotten this peer's identity. */
+  turnedAway(by: PeerId): void;
   /** Authenticated as coming from `from`; not yet decoded. */
   received(from: PeerId, channel: Channel, bytes: Uint8Array): void;
 }
@@ -65,6 +68,12 @@ export interface Mesh {
   publish(topic: Topic, bytes: Uint8Array): void;
   /** To one, in order per (peer, protocol). Dropped when there is no link. */
   send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void;
+  /**
+   * From now on these identities are kept out: their links end, they are neither dialled nor told of, and whoever
+   * knocks as one of them is told that it has been forgotten. The list is the whole of them; may be called before
+   * `start`.
+   */
+  refuse(peers: readonly PeerId[]): void;
   /** Peers that were named or remembered and that should be there, linked or not (ids as far as known). */
   known(): readonly PeerId[];
   /** How many addresses were named whose peer id is not known yet. */
@@ -233,7 +242,13 @@ export type Command =
       peers?: string[];
       by: string;
     }
-  | { kind: "cancel-run"; run: string; reason: string; by: string };
+  | { kind: "cancel-run"; run: string; reason: string; by: string }
+  /** `peer`: its id, its name, or the last eight characters of its id; so in the next ones */
+  | { kind: "promote-peer"; peer: string; by: string }
+  /** `force`: without a majority of the voters; unsafe while they are alive */
+  | { kind: "forget-peer"; peer: string; force?: boolean; by: string }
+  /** `on`: takes no ticks, until it is asked with `on: false` */
+  | { kind: "drain-peer"; peer: string; on: boolean; by: string };
 
 export type Answer =
   | { kind: "job"; job: Job; created: boolean }
@@ -251,6 +266,8 @@ export interface MemberView {
   /** in the last epoch of the roster */
   voter: boolean;
   draining: boolean;
+  /** draining because a person asked for it, until a person asks for its end */
+  drained: boolean;
   settling: boolean;
   clockOffsetMs: number | undefined;
   /** wall ms when last heard; own = now */
@@ -276,6 +293,17 @@ export interface TickStory {
   why: string[];
 }
 
+/** Who votes, as far as this peer knows. */
+export interface RosterView {
+  /** of the last epoch */
+  epoch: number;
+  voters: readonly PeerId[];
+  /** wall ms: orders of ticks from then on are this epoch's */
+  from: number;
+  /** epochs that were not voted for, and at which peer they were forced */
+  forced: readonly { epoch: number; by: PeerId }[];
+}
+
 /** A synchronous snapshot of now. `jobs` follows the table, the jobs in it never change. */
 export interface View {
   self: MemberView;
@@ -284,8 +312,14 @@ export interface View {
   quarantined: readonly Quarantined[];
   /** own and others' claimed or running records, as far as known */
   open: readonly RunRecord[];
+  /** undefined: this mesh has no voters */
+  roster: RosterView | undefined;
+  /** identities that the mesh refuses */
+  forgotten: readonly Forgotten[];
   /** reasons for which ticks are not being kept; empty = ready */
   notReady: readonly string[];
+  /** what is no reason not to be ready, and yet to be known */
+  warnings: readonly string[];
   /** counted since start, for /metrics: name → value */
   counters: Readonly<Record<string, number>>;
 }

@@ -11,6 +11,7 @@ import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import type { Forgotten, Word } from "../src/schema/standing.ts";
 import type { StoredVote } from "../src/schema/vote.ts";
 
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
@@ -32,6 +33,9 @@ export class Cores {
   readonly votes = new Map<PeerId, Map<string, StoredVote>>();
   readonly answers: Answer[] = [];
   readonly notes: string[] = [];
+  readonly forgotten = new Map<PeerId, Forgotten>();
+  /** `A B`: A's door is shut to B */
+  readonly #refused = new Set<string>();
   readonly #states = new Map<PeerId, State>();
   readonly #queue: { at: number; order: number; act: () => void }[] = [];
   readonly #wakes = new Map<PeerId, number>();
@@ -72,6 +76,9 @@ export class Cores {
       voteCount?: number;
       started?: ReadonlySet<RunId>;
       lastAlive?: number;
+      role?: "worker" | "witness";
+      drained?: Word;
+      outcast?: Word;
     } = {},
   ): void {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
@@ -82,7 +89,7 @@ export class Cores {
       version: "test",
       tags: {},
       capacity: this.capacity,
-      role: "worker",
+      role: loaded.role ?? "worker",
       tzdata: "test",
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },
@@ -110,8 +117,16 @@ export class Cores {
       unresolved: 0,
       lastAlive: loaded.lastAlive,
       addresses: [],
+      forgotten: [...this.forgotten.values()],
+      drained: loaded.drained,
+      outcast: loaded.outcast,
     });
     for (const other of others) {
+      if (this.#refused.has(`${other} ${peer}`)) {
+        this.#later(messageMs, () => this.feed(peer, { kind: "turnedAway", by: other }));
+        continue;
+      }
+      if (this.#refused.has(`${peer} ${other}`)) continue;
       this.feed(peer, { kind: "linkUp", peer: other });
       this.feed(other, { kind: "linkUp", peer });
       const known = [...(this.records.get(other)?.values() ?? [])];
@@ -144,6 +159,7 @@ export class Cores {
   }
 
   #cutOff(from: PeerId, to: PeerId): boolean {
+    if (this.#refused.has(`${from} ${to}`) || this.#refused.has(`${to} ${from}`)) return true;
     const side = this.#sides.find((peers) => peers.includes(from));
     return side !== undefined && !side.includes(to);
   }
@@ -273,13 +289,39 @@ export class Cores {
         return void this.answers.push(effect.answer);
       case "note":
         return void this.notes.push(`${peer}: ${effect.message}`);
-      case "edit":
-        throw new Error("these cores have no table: use `put`");
+      case "edit": {
+        const { change, token } = effect;
+        if (change.kind !== "forget-peer") throw new Error("these cores have no table: use `put`");
+        this.#learnForgotten(peer, { ...change, at: this.wall(this.#now) });
+        for (const other of this.#states.keys()) {
+          if (other !== peer && !this.#cutOff(peer, other)) {
+            this.#later(messageMs, () =>
+              this.#learnForgotten(other, { ...change, at: this.wall(this.#now) }),
+            );
+          }
+        }
+        return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+      }
       case "ended":
       case "tell":
       case "count":
       case "syncRecent":
     }
+  }
+
+  /** The table says so: that peer's door shuts, and whoever knocks there as the forgotten one is told. */
+  #learnForgotten(peer: PeerId, one: Forgotten): void {
+    if (this.#down.has(peer) || peer === one.peer) return;
+    this.forgotten.set(one.peer, one);
+    this.feed(peer, { kind: "forgotten", peers: [one] });
+    const canBeTold = !this.#cutOff(peer, one.peer);
+    this.#refused.add(`${peer} ${one.peer}`);
+    this.feed(peer, { kind: "linkDown", peer: one.peer, why: "reset" });
+    if (!canBeTold) return;
+    this.#later(messageMs, () => {
+      this.feed(one.peer, { kind: "linkDown", peer, why: "reset" });
+      this.feed(one.peer, { kind: "turnedAway", by: peer });
+    });
   }
 
   #votesOf(peer: PeerId): Map<string, StoredVote> {

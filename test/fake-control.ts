@@ -18,6 +18,7 @@ import type {
   MemberView,
   NextTick,
   PeerEvent,
+  RosterView,
   RunQuery,
   TickStory,
   View,
@@ -34,6 +35,7 @@ import {
 } from "../src/schema/ids.ts";
 import type { Job, JobSpec, Quarantined } from "../src/schema/job.ts";
 import { isFinal, type RunRecord } from "../src/schema/run.ts";
+import type { Forgotten } from "../src/schema/standing.ts";
 
 export const decisions: Decisions = { checkJob, previewSchedule, storyOf, duplicatesIn };
 
@@ -52,6 +54,11 @@ export class FakeControl implements Control {
   readonly commands: Command[] = [];
   quarantined: Quarantined[] = [];
   notReady: string[] = [];
+  warnings: string[] = [];
+  forgotten: Forgotten[] = [];
+  roster: RosterView | undefined = { epoch: 0, voters: [selfId], from: 0, forced: [] };
+  /** of promote, forget and drain, instead of yes */
+  refusal: CicadaError | undefined;
   members: MemberView[] = [member(selfId, "alpha", true), member(otherId, "bravo", false)];
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   #writes = 0;
@@ -117,7 +124,24 @@ export class FakeControl implements Control {
         this.tell({ kind: "run", record });
         return { kind: "done" };
       }
+      case "promote-peer":
+      case "forget-peer":
+      case "drain-peer":
+        return this.#changePeer(command);
     }
+  }
+
+  #changePeer(command: Extract<Command, { kind: "promote-peer" | "forget-peer" | "drain-peer" }>): Answer {
+    if (this.refusal !== undefined) throw this.refusal;
+    const peer = this.members.find(({ id, name }) => id === command.peer || name === command.peer);
+    if (peer === undefined) throw new CicadaError("PEER_NOT_FOUND", command.peer);
+    if (command.kind === "forget-peer") {
+      this.members = this.members.filter((one) => one !== peer);
+      this.forgotten.push({ peer: peer.id, at: Date.now(), by: command.by, name: peer.name });
+    }
+    if (command.kind === "promote-peer") peer.voter = true;
+    if (command.kind === "drain-peer") peer.drained = command.on;
+    return { kind: "done" };
   }
 
   #put({ spec, mode, ifMatch, by }: Extract<Command, { kind: "put-job" }>): Answer {
@@ -199,7 +223,10 @@ export class FakeControl implements Control {
       jobs: this.jobs,
       quarantined: this.quarantined,
       open: this.records.filter(({ state }) => !isFinal(state)),
+      roster: this.roster,
+      forgotten: this.forgotten,
       notReady: this.notReady,
+      warnings: this.warnings,
       counters: { runsStarted: this.records.length, "messages.dropped": 0 },
     };
   }
@@ -285,6 +312,7 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
     voter: self,
     state: "alive",
     draining: false,
+    drained: false,
     settling: false,
     clockOffsetMs: self ? 0 : 12,
     heardAt: Date.now(),

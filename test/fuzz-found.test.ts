@@ -168,7 +168,7 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
     kind: "ballots",
     ballots: [{ decision: next, epoch, instant: 0, ballot, value }],
   });
-  assert.equal(mesh.peer(victim).view().counters["vote_barred_no_voter_of_it"], 1);
+  assert.equal(mesh.peer(victim).view().counters["vote_barred_stranger"], 1);
   assert.deepEqual([state.roster.votes.size, state.roster.highestInstant, state.roster.voteCount], before);
 });
 

@@ -201,15 +201,23 @@ export function hearChosen(state: State, decision: string, value: string): void 
   state.touched.add(order);
 }
 
-/** Proposes the voters of the next epoch. Only a voter of the last one does, and only one try at a time. */
+/**
+ * Proposes the voters of the next epoch, one try at a time. Any member may: the voters of the last epoch decide, and
+ * a ballot is a ballot.
+ */
 export function proposeEpoch(state: State, voters: readonly PeerId[], from?: number): void {
   const last = state.roster.chain.at(-1);
-  if (last === undefined || !last.voters.includes(state.settings.self) || !hearsMajority(state, last)) return;
-  const decision = rosterDecision(last.number + 1);
+  if (last === undefined || !hearsMajority(state, last)) return;
+  const decision = rosterDecision(state.roster.chain);
   const known = state.elections.get(decision);
   if (known !== undefined && state.now.mono < known.untilMono) return;
-  const beginning = from ?? Math.max(state.now.wall, state.roster.highestInstant) + epochLeadMs;
+  const beginning = from ?? nextBeginning(state, last);
   note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
   const value = JSON.stringify({ voters, from: beginning });
   standFor(state, { decision, epoch: last, instant: 0, order: undefined }, value);
+}
+
+/** From when an epoch after `last` may be in force: votes run ahead of their ticks, and none may have two epochs. */
+export function nextBeginning({ now, roster }: State, last: Epoch): number {
+  return Math.max(now.wall + epochLeadMs, roster.highestInstant + epochLeadMs, last.from + 1);
 }

@@ -204,6 +204,7 @@ export function closeWithout(
 /** The runner that the voters chose is gone before it said a word: nobody may run it any more. */
 export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
   mark(state, "chosen-and-gone");
+  emit(state, { kind: "count", name: "runs_lost" });
   takeOut(state, order);
   const record = newRecord(state, order, plan, 0, [], "lost");
   if (isPlanted(state, "lost-rerun")) {

@@ -11,11 +11,13 @@ import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { cancelRun, closeWithout, expectStored } from "./claims.ts";
 import type { Event } from "./events.ts";
+import { drainPeer } from "./drain.ts";
 import { writerVerdict } from "./hlc.ts";
 import { checkJob } from "./job.ts";
 import { ownClockOffset } from "./members.ts";
 import { addAsked } from "./play.ts";
 import { pauseAt, type Plan } from "./plan.ts";
+import { forget, promote } from "./roster-wishes.ts";
 import { emit, type Pending, type State } from "./state.ts";
 
 /** Jobs in one table; the price of more is memory (about 2 KiB each) and the time to load them. */
@@ -58,6 +60,12 @@ export function obey(state: State, asked: Extract<Event, { kind: "asked" }>): An
       return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
     case "cancel-run":
       return cancel(state, command);
+    case "promote-peer":
+      return promote(state, command, token);
+    case "forget-peer":
+      return forget(state, command, token);
+    case "drain-peer":
+      return drainPeer(state, command, token);
   }
 }
 
@@ -222,7 +230,7 @@ function runJob(
 /** The disk has answered for something that a person waits for. */
 export function commandStored(
   state: State,
-  pending: Exclude<Pending, { kind: "claim" | "votes" }>,
+  pending: Exclude<Pending, { kind: "claim" | "votes" | "drain" }>,
   failed: boolean,
 ): void {
   const token = pending.command;
@@ -233,6 +241,7 @@ export function commandStored(
       answer: refuse("DISK_FAILED", "the change could not be stored"),
     });
   }
+  if (pending.kind === "answer") return emit(state, { kind: "answer", token, answer: pending.answer });
   if (pending.kind === "order") {
     const { order } = pending;
     addAsked(state, order);

@@ -51,20 +51,21 @@ export function openRoster(
   adopt(state, stored.chain);
 }
 
-/** Takes in a chain from the disk, a candidacy or another peer; a longer rightful one is stored and told. */
-export function adopt(state: State, heard: readonly Epoch[]): void {
+/** Takes in a chain from the disk, a candidacy or another peer; a rightful one that says more is stored and told. */
+export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): void {
   const { roster } = state;
+  const known = roster.chain;
   const { chain, fork } = adoptChain(roster.chain, heard, (peer, bytes, signature) =>
     state.settings.verifyText(peer, bytes, signature),
   );
-  if (fork) {
-    note(state, "warn", "a roster that contradicts this one's was refused", { epochs: heard.length });
-    emit(state, { kind: "count", name: "roster_forks" });
-    return;
-  }
-  if (chain.length === roster.chain.length) return;
+  if (fork) return contradicted(state, from);
+  const news = chain.filter((epoch) => known[epoch.number] !== epoch);
+  if (news.length === 0) return;
   if (chain.length > 1) mark(state, "epoch-adopted");
   roster.chain = chain;
+  const last = chain.at(-1);
+  roster.digest = last === undefined ? "" : hashOfEpoch(last).slice(0, 16);
+  for (const epoch of news) sayForced(state, epoch, known[epoch.number]);
   recallSuccessor(state);
   // Who becomes a voter, or learns that it long is one, must be confirmed anew.
   if (roster.memory === "sure" && !isPlanted(state, "memory-trusted")) roster.memory = "unsure";
@@ -72,10 +73,37 @@ export function adopt(state: State, heard: readonly Epoch[]): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value: JSON.stringify(chain) }] });
   note(state, "info", "the roster has a new epoch", {
     epoch: chain.length - 1,
-    voters: chain.at(-1)?.voters.length ?? 0,
+    voters: last?.voters.length ?? 0,
   });
   for (const order of state.orders.values()) state.touched.add(order);
   for (const member of state.members.values()) if (member.linked) tellRoster(state, member.id);
+}
+
+/** What was not voted for is said aloud, on every peer and after every start. */
+function sayForced(state: State, { number, forced, voters }: Epoch, before: Epoch | undefined): void {
+  if (before !== undefined) mark(state, "roster-overruled");
+  if (forced === undefined) return;
+  emit(state, { kind: "count", name: "rosters_forced" });
+  note(
+    state,
+    "warn",
+    "the roster was forced, not voted for: if its old voters live on, a tick may run twice",
+    {
+      epoch: number,
+      by: forced.by,
+      voters: voters.length,
+    },
+  );
+}
+
+/** Another chain that can't be taken: whoever holds it is told this one, which may overrule it. */
+function contradicted(state: State, from: PeerId | undefined): void {
+  mark(state, "roster-contradicted");
+  emit(state, { kind: "count", name: "roster_forks" });
+  if (from === undefined || state.roster.contradictedBy.has(from)) return;
+  state.roster.contradictedBy.add(from);
+  note(state, "warn", "a roster that contradicts this one's was refused", { from });
+  tellRoster(state, from);
 }
 
 function tellRoster(state: State, to: PeerId): void {
@@ -96,10 +124,12 @@ export function adoptChosen(state: State): void {
 export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { roster } = state;
   const mine = roster.chain.length - 1;
-  if ((heartbeat.epoch ?? -1) < mine) {
+  const other = heartbeat.epoch === mine && (heartbeat.roster ?? roster.digest) !== roster.digest;
+  if ((heartbeat.epoch ?? -1) < mine || other) {
     mark(state, "roster-told");
     tellRoster(state, from);
   }
+  if (heartbeat.epoch === mine && !other) roster.contradictedBy.delete(from);
   if (heartbeat.votes !== undefined) {
     roster.seenVotes.set(from, Math.max(heartbeat.votes, roster.seenVotes.get(from) ?? 0));
   }
@@ -148,7 +178,7 @@ function isInDoubt(state: State): boolean {
 }
 
 /** What this peer says of votes in its heartbeats. */
-export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes"> {
+export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> {
   const last = lastEpoch(state);
   if (last === undefined) return {};
   const seenVotes: Record<string, number> = {};
@@ -156,7 +186,7 @@ export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "s
     const count = state.roster.seenVotes.get(voter);
     if (count !== undefined) seenVotes[voter] = count;
   }
-  return { epoch: last.number, votes: state.roster.voteCount, seenVotes };
+  return { epoch: last.number, votes: state.roster.voteCount, seenVotes, roster: state.roster.digest };
 }
 
 function since(member: Member, how: Member["state"], mono: number): number {
@@ -168,6 +198,7 @@ export function tendRoster(state: State): void {
   forgetVotes(state);
   const last = lastEpoch(state);
   if (last === undefined || state.settling !== undefined || state.draining) return;
+  if (state.outcast !== undefined) return;
   const { successor } = state.roster;
   const { mono } = state.now;
   if (successor !== undefined) {

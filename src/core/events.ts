@@ -7,6 +7,7 @@ import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableChange } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { Forgotten, Word } from "../schema/standing.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
@@ -17,7 +18,17 @@ export interface JobChange {
 
 /** Messages that are core's business; the rest (tables, buckets, logs) is the peer's. */
 export type CoreMessage = MessageOf<
-  "heartbeat" | "runs" | "leave" | "ask" | "answer" | "ballots" | "replies" | "chosen" | "roster"
+  | "heartbeat"
+  | "runs"
+  | "leave"
+  | "ask"
+  | "answer"
+  | "drain"
+  | "drained"
+  | "ballots"
+  | "replies"
+  | "chosen"
+  | "roster"
 >;
 
 export type Event = { now: Now } & (
@@ -41,6 +52,11 @@ export type Event = { now: Now } & (
       /** wall clock, ms, when the earlier life was last known to be on; undefined = none */
       lastAlive: number | undefined;
       addresses: readonly string[];
+      /** identities that the table says are refused */
+      forgotten?: readonly Forgotten[];
+      /** as an earlier life has stored them */
+      outcast?: Word | undefined;
+      drained?: Word | undefined;
     }
   | { kind: "woke" }
   | { kind: "heard"; from: PeerId; message: CoreMessage }
@@ -48,6 +64,10 @@ export type Event = { now: Now } & (
   | { kind: "learned"; records: readonly RunRecord[]; orders: readonly AskedOrder[] }
   | { kind: "synced"; peer: PeerId }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
+  /** the table says that these identities are refused; known ones among them change nothing */
+  | { kind: "forgotten"; peers: readonly Forgotten[] }
+  /** a peer has turned this one away, for it has been forgotten */
+  | { kind: "turnedAway"; by: PeerId }
   | { kind: "linkUp"; peer: PeerId }
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "redialRefused"; peer: PeerId; times: number }

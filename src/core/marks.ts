@@ -55,6 +55,14 @@ export const marks = [
   "twin-heard",
   "twin-told",
   "clock-ahead-refused",
+  "wish-granted",
+  "wish-refused",
+  "roster-forced",
+  "roster-overruled",
+  "roster-contradicted",
+  "peer-forgotten",
+  "outcast",
+  "drained-by-hand",
 ] as const;
 
 export type Mark = (typeof marks)[number];

@@ -275,8 +275,9 @@ export function standings(
     if (peer === state.settings.self) {
       if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
         return "untargeted";
+      if (state.outcast !== undefined) return "untargeted";
       if (state.settling !== undefined) return "settling";
-      if (state.draining) return "draining";
+      if (state.draining || state.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";
       return order.declined.has(peer) ? "declined" : "alive";
     }
@@ -299,7 +300,7 @@ export function heartbeatTo(
   member: Member,
   open: Heartbeat["open"],
   hears: PeerId[],
-  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes"> = {},
+  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
 ): Heartbeat {
   const { settings, now } = state;
   const echo =
@@ -321,7 +322,8 @@ export function heartbeatTo(
     capacity: settings.capacity,
     role: settings.role,
     tags: settings.tags,
-    draining: state.draining,
+    draining: state.draining || state.drained !== undefined,
+    ...(state.drained === undefined ? {} : { drained: true }),
     settling: state.settling !== undefined,
     table: state.tableDigest,
     open,
@@ -346,6 +348,7 @@ export function viewOfMember(state: State, member: Member): MemberView {
     self: false,
     voter: isVoter(state, member.id),
     draining: member.heartbeat?.draining ?? false,
+    drained: member.heartbeat?.drained ?? false,
     settling: member.heartbeat?.settling ?? false,
     clockOffsetMs: member.clockOffsetMs,
     heardAt: member.heardWall,
@@ -361,7 +364,8 @@ export function viewOfSelf(state: State): MemberView {
     state: "alive",
     self: true,
     voter: isVoter(state, state.settings.self),
-    draining: state.draining,
+    draining: state.draining || state.drained !== undefined,
+    drained: state.drained !== undefined,
     settling: state.settling !== undefined,
     clockOffsetMs: ownClockOffset(state),
     heardAt: state.now.wall,

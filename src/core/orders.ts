@@ -47,6 +47,7 @@ export function ranksOf(state: State, order: Order): readonly PeerId[] {
 
 /** The member that speaks for an order that nobody is to run: the first in rank that is alive and whose clock is right. */
 export function isTeller(state: State, job: JobId, tick: TickId): boolean {
+  if (state.outcast !== undefined) return false;
   const able = new Set(livingMembers(state).filter(timekeepers(state)));
   for (const peer of rank(job, tick, state.roll)) if (able.has(peer)) return peer === state.settings.self;
   return false;
@@ -76,6 +77,7 @@ export function look(state: State, order: Order): void {
   if (state.ledger.isSettled(order.job, order.tick)) return closeSettled(state, plan, order);
   if (plan === undefined || isStale(plan, order)) return closeWithout(state, order, "job-changed");
   if (order.mine.stage === "claiming") return;
+  if (state.outcast !== undefined) return lookAsOutcast(state, order);
   if (state.settling !== undefined) return lookAgain(state, order, state.now.wall + againMs);
   if (order.asked?.force !== true && pauseAt(plan, state.now.wall) !== undefined) {
     return lookPaused(state, plan, order);
@@ -88,6 +90,13 @@ export function look(state: State, order: Order): void {
   if (order.mine.stage === "standing") return lookStanding(state, order, turn?.rank ?? 0);
   if (order.chosen !== undefined) return lookAtChoice(state, plan, order, standing);
   lookUnclaimed(state, plan, order, turn, ranks, standing);
+}
+
+/** The mesh has forgotten this peer: what is due is the others' to run and to tell. */
+function lookAsOutcast(state: State, order: Order): void {
+  if (order.mine.stage === "claimed") withdraw(state, order, "draining");
+  order.mine = { stage: "none" };
+  lookAgain(state, order, Infinity);
 }
 
 /** Others have started it or decided it. A chosen runner that was given up for lost says that it never started. */

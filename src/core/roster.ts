@@ -6,7 +6,9 @@
  * predecessor's voters. An order belongs to the epoch in force at its tick and stays there with all its attempts.
  *
  * Not promised: that a mesh which has lost a majority of its voters for good goes on voting. Nothing here shrinks a
- * roster because peers are gone; that is a person's decision (`forget --force`), and it can double a run.
+ * roster because peers are gone; that is a person's decision (`forget --force`), and it can double a run: a forced
+ * epoch is signed by the one member that was asked, and where it meets a lawful one of the same number it wins, for
+ * else the mesh would stay in two halves for ever.
  */
 import { hash } from "node:crypto";
 import { isPeerId, type PeerId } from "../schema/ids.ts";
@@ -30,8 +32,9 @@ function asFirstEpoch(heard: Epoch): Epoch | undefined {
 }
 
 /** 64 hex digits over everything but the signatures. */
-export function hashOfEpoch({ number, voters, from, previous }: Omit<Epoch, "signatures">): string {
-  return hash("sha256", JSON.stringify(["cicada epoch", number, voters, from, previous]));
+export function hashOfEpoch({ number, voters, from, previous, forced }: Omit<Epoch, "signatures">): string {
+  const said = ["cicada epoch", number, voters, from, previous];
+  return hash("sha256", JSON.stringify(forced === undefined ? said : [...said, "forced", forced.by]));
 }
 
 /** What a voter signs when it accepts an epoch. */
@@ -47,13 +50,17 @@ export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undef
 export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: string) => boolean;
 
 /**
- * `next`, when it is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters. It
- * comes without the signatures that prove nothing, for they would be kept and handed on for ever.
+ * `next`, when it is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters, or
+ * forced and signed by whoever did it. It comes without the signatures that prove nothing, for they would be kept and
+ * handed on for ever.
  */
 function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch | undefined {
   if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch)) return undefined;
   if (next.from <= epoch.from || !areVoters(next.voters)) return undefined;
   const bytes = epochBytes(next);
+  if (next.forced !== undefined) {
+    return verify(next.forced.by, bytes, next.forced.signature) ? { ...next, signatures: {} } : undefined;
+  }
   const signatures: Record<string, string> = {};
   for (const voter of epoch.voters) {
     const signature = next.signatures[voter];
@@ -71,7 +78,8 @@ export function areVoters(voters: readonly string[]): boolean {
 
 /**
  * The chain after hearing another's: the longer one, if it grows out of the same founder and every link holds. A
- * chain that contradicts the known one is not taken; `fork` says that somebody voted who should not have.
+ * chain that contradicts the known one is taken only where it was forced; else `fork` says that somebody voted who
+ * should not have.
  */
 export function adoptChain(
   known: readonly Epoch[],
@@ -82,8 +90,13 @@ export function adoptChain(
   for (const epoch of heard) {
     const mine = chain[epoch.number];
     if (mine !== undefined) {
-      if (hashOfEpoch(mine) !== hashOfEpoch(epoch)) return { chain: known, fork: true };
-      continue;
+      const difference = compareRivals(mine, epoch);
+      if (difference === 0) continue;
+      const before = chain[epoch.number - 1];
+      if (difference < 0 || before === undefined || successorOf(before, epoch, verify) === undefined) {
+        return { chain: known, fork: true };
+      }
+      chain.length = epoch.number;
     }
     const last = chain.at(-1);
     const rightful = last === undefined ? asFirstEpoch(epoch) : successorOf(last, epoch, verify);
@@ -91,6 +104,14 @@ export function adoptChain(
     chain.push(rightful);
   }
   return { chain, fork: false };
+}
+
+/** Of two epochs with one number: 0 = the same, above 0 = the second one holds. All peers must judge alike. */
+function compareRivals(mine: Epoch, other: Epoch): number {
+  const [own, theirs] = [hashOfEpoch(mine), hashOfEpoch(other)];
+  if (own === theirs) return 0;
+  if (other.forced === undefined) return -1;
+  return mine.forced === undefined || theirs < own ? 1 : -1;
 }
 
 /** What the next epoch's voters should be while the mesh is well; undefined = as they are. */

@@ -97,6 +97,7 @@ export function declareLost(state: State): void {
       state.ledger.drop(record);
     } else if (isTeller(state, record.job, record.tick)) {
       mark(state, "lost-declared");
+      emit(state, { kind: "count", name: "runs_lost" });
       note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
       commit(state, {
         ...record,

@@ -1,10 +1,11 @@
 /**
  * What one peer's core remembers, and nothing else: everything that `step` reads or changes is in here.
  */
-import type { Now } from "../ports.ts";
+import type { Answer, Now } from "../ports.ts";
 import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
+import type { Forgotten, Word } from "../schema/standing.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
 import type { Mark } from "./marks.ts";
 import type { PlantedBug } from "./planted.ts";
@@ -134,6 +135,9 @@ export interface OwnRun {
 export type Pending =
   | { kind: "claim"; order: Order }
   | { kind: "votes"; to: PeerId; replies: ReplyItem[] }
+  /** whatever else: the answer is given when it is durable */
+  | { kind: "answer"; command: number; answer: Answer }
+  | { kind: "drain"; to: PeerId; id: number }
   | { kind: "order"; command: number; order: AskedOrder }
   | { kind: "edit"; command: number; id: JobId; created: boolean; deleted: boolean };
 
@@ -155,6 +159,20 @@ export interface Roster {
   readonly confirmedBy: Set<PeerId>;
   /** the highest count heard of each voter */
   readonly seenVotes: Map<PeerId, number>;
+  /** the beginning of the last epoch's hash, for heartbeats; empty without an epoch */
+  digest: string;
+  /** peers whose chain contradicts this one's, so that it is said of each but once */
+  readonly contradictedBy: Set<PeerId>;
+}
+
+/** What a person wishes of the roster, until it is answered (roster-wishes.ts). */
+export interface RosterWish {
+  readonly kind: "promote" | "forget";
+  readonly peer: PeerId;
+  readonly command: number;
+  readonly force: boolean;
+  readonly by: string;
+  readonly untilMono: number;
 }
 
 /** One decision that this peer stands for. */
@@ -188,7 +206,17 @@ export interface State {
   settledAt: number;
   /** peers that came back, and since when their records are awaited before anything is caught up (monotonic) */
   healing: Map<PeerId, number>;
+  /** being stopped */
   draining: boolean;
+  /** takes no ticks, on a person's word (drain.ts) */
+  drained: Word | undefined;
+  /** what other peers have been told of being drained, and who waits for their word; by id of the message */
+  readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
+  /** identities that the mesh refuses (forgotten.ts) */
+  readonly forgotten: Map<PeerId, Forgotten>;
+  /** this peer's own identity is one of them: by a person, in the table, or as a peer said that turned it away */
+  outcast: Word | undefined;
+  readonly wishes: RosterWish[];
   lastStepMono: number;
   plannedWakeMono: number;
   /** how much slower than it should be this peer has found itself of late; ms of lag */
@@ -252,6 +280,11 @@ export function createState(settings: Settings): State {
     settledAt: -Infinity,
     healing: new Map(),
     draining: false,
+    drained: undefined,
+    drainsAsked: new Map(),
+    forgotten: new Map(),
+    outcast: undefined,
+    wishes: [],
     lastStepMono: 0,
     plannedWakeMono: 0,
     lagMs: 0,
@@ -285,6 +318,8 @@ export function createState(settings: Settings): State {
       memory: "unsure",
       confirmedBy: new Set(),
       seenVotes: new Map(),
+      digest: "",
+      contradictedBy: new Set(),
     },
     twin: false,
     elections: new Map(),

@@ -15,6 +15,8 @@ import { claimStored, withdraw } from "./claims.ts";
 import { commandStored, hearCancel, obey } from "./commands.ts";
 import { adopt, adoptChosen, hearVoteCounts, openRoster, voteCounts } from "./epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
+import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./drain.ts";
+import { becomeOutcast, isForgotten, takeForgotten } from "./forgotten.ts";
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
   assessAll,
@@ -33,6 +35,7 @@ import { planJob } from "./plan.ts";
 import { orderKeyOf } from "./records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
 import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./settle.ts";
+import { pursueWishes } from "./roster-wishes.ts";
 import { emit, note, type Member, type State } from "./state.ts";
 import { sweep } from "./sweep.ts";
 import { hearOfTwin } from "./twins.ts";
@@ -57,6 +60,7 @@ export function step(state: State, event: Event): Effect[] {
 }
 
 function take(state: State, event: Event): void {
+  if (isOfForgotten(state, event)) return emit(state, { kind: "count", name: "refused_forgotten" });
   switch (event.kind) {
     case "loaded":
       return openLife(state, event);
@@ -74,6 +78,11 @@ function take(state: State, event: Event): void {
     case "tableChanged":
       state.tableDigest = event.tableDigest;
       return event.changes.forEach((change) => takeChange(state, change));
+    case "forgotten":
+      if (takeForgotten(state, event.peers)) membersChanged(state);
+      return;
+    case "turnedAway":
+      return becomeOutcast(state, { by: event.by, at: event.now.wall });
     case "linkUp":
       return upWith(state, event.peer);
     case "linkDown":
@@ -103,6 +112,13 @@ function take(state: State, event: Event): void {
   }
 }
 
+/** What is left of a forgotten peer: words and links that were on their way. */
+function isOfForgotten(state: State, event: Event): boolean {
+  if (state.forgotten.size === 0) return false;
+  if (event.kind === "heard") return isForgotten(state, event.from);
+  return "peer" in event && isForgotten(state, event.peer);
+}
+
 function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
   const { mono, wall } = state.now;
   state.alive = true;
@@ -113,6 +129,9 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
   state.bornMono = mono;
+  state.drained = event.drained;
+  state.outcast = event.outcast;
+  takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
   for (const record of event.records) {
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
@@ -122,8 +141,9 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   for (const record of state.ledger.openOn(state.settings.self)) endEarlierLife(state, record, event.started);
   for (const job of event.jobs) takeChange(state, { id: job.id, job });
   takeOrders(state, event.orders, true);
-  for (const peer of event.expected) memberOf(state, peer);
-  beginSettling(state, event.expected, event.unresolved);
+  const expected = event.expected.filter((peer) => !isForgotten(state, peer));
+  for (const peer of expected) memberOf(state, peer);
+  beginSettling(state, expected, event.unresolved);
   trySettled(state);
 }
 
@@ -146,6 +166,10 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
     case "answer":
       takeRecords(state, message.records);
       return hearAnswer(state, from, message);
+    case "drain":
+      return hearDrain(state, from, message);
+    case "drained":
+      return hearDrained(state, message);
     case "ballots":
       return hearBallots(state, from, message.ballots);
     case "replies":
@@ -154,7 +178,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       for (const { decision, value } of message.chosen) hearChosen(state, decision, value);
       return;
     case "roster":
-      return adopt(state, message.epochs);
+      return adopt(state, message.epochs, from);
     default:
       return never(message);
   }
@@ -215,6 +239,7 @@ function stored(state: State, token: number, failed: boolean): void {
   if (pending === undefined) return;
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
   else if (pending.kind === "votes") votesStored(state, pending.to, pending.replies, failed);
+  else if (pending.kind === "drain") drainStored(state, pending.to, pending.id, failed);
   else commandStored(state, pending, failed);
 }
 
@@ -229,6 +254,8 @@ function drain(state: State): void {
 
 function everySecond(state: State): void {
   trySettled(state);
+  pursueWishes(state);
+  giveUpDrains(state);
   const { mono } = state.now;
   if (mono >= state.heartbeatAtMono + heartbeatEveryMs) {
     state.heartbeatAtMono = mono;
@@ -292,6 +319,7 @@ function workThrough(state: State): void {
     flushAsks(state);
     flushBallots(state);
     adoptChosen(state);
+    pursueWishes(state);
   }
 }
 

@@ -14,7 +14,7 @@ import { ticksOf, type Plan } from "./plan.ts";
 import { epochAt } from "./roster.ts";
 import { declareLost } from "./runs.ts";
 import { forgetHealing, undecidedMs } from "./settle.ts";
-import { note, type Order, type State } from "./state.ts";
+import { emit, note, type Order, type State } from "./state.ts";
 
 export function sweep(state: State): void {
   forgetAsks(state);
@@ -93,6 +93,7 @@ function miss(state: State, plan: Plan, order: Order, reason: string): void {
   const noQuorum = plan.partition === "majority" && (epoch === undefined || !hearsMajority(state, epoch));
   mark(state, noQuorum ? "no-quorum" : "missed");
   const said = noQuorum ? "no-quorum" : reason;
+  emit(state, { kind: "count", name: noQuorum ? "ticks_no_quorum" : "ticks_missed" });
   note(state, "warn", "a tick was missed", { job: order.job, tick: order.tick, reason: said });
   closeWithout(state, order, said, plan, noQuorum ? "skipped" : "missed");
 }

@@ -1,9 +1,10 @@
 /**
  * What a peer shows of its state: a snapshot of now, and who would run the coming ticks.
  */
-import type { NextTick, View } from "../ports.ts";
+import type { NextTick, RosterView, View } from "../ports.ts";
 import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
+import type { Epoch } from "../schema/vote.ts";
 import { standings, viewOfMember, viewOfSelf } from "./members.ts";
 import { nextTickOf } from "./plan.ts";
 import { rank } from "./rank.ts";
@@ -22,9 +23,35 @@ export function viewOf(
     jobs,
     quarantined,
     open: [...state.ledger.open()],
+    roster: rosterOf(state),
+    forgotten: [...state.forgotten.values()],
     notReady: notReady(state),
+    warnings: warningsOf(state),
     counters,
   };
+}
+
+function rosterOf({ roster: { chain } }: State): RosterView | undefined {
+  const last = chain.at(-1);
+  if (last === undefined) return undefined;
+  const { number, voters, from } = last;
+  return { epoch: number, voters, from, forced: forcedIn(chain) };
+}
+
+function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
+  return chain.flatMap(({ number, forced }) =>
+    forced === undefined ? [] : [{ epoch: number, by: forced.by }],
+  );
+}
+
+/** What this peer keeps its ticks with all the same, in words. */
+function warningsOf(state: State): string[] {
+  const nameOf = (peer: PeerId): string => nameIn(state, peer);
+  return forcedIn(state.roster.chain).map(
+    ({ epoch, by }) =>
+      `epoch ${epoch} of the roster was forced at ${nameOf(by)}: if its old voters live on, a tick of a majority ` +
+      "job may run twice",
+  );
 }
 
 /** Reasons for which this peer keeps no ticks, in words. */
@@ -33,6 +60,14 @@ export function notReady(state: State): string[] {
   if (!state.alive) reasons.push("starting: the data folder is being read");
   if (state.settling !== undefined) reasons.push("settling: waiting for the other peers' table and records");
   if (state.draining) reasons.push("draining: the peer is being stopped");
+  if (state.drained !== undefined)
+    reasons.push(`drained by ${state.drained.by}: it takes no ticks until \`cicada peers undrain\``);
+  if (state.outcast !== undefined) {
+    reasons.push(
+      `the mesh has forgotten this peer (${nameIn(state, state.outcast.by)}): give it a data folder of its own and a ` +
+        "fresh invitation",
+    );
+  }
   if (state.twin)
     reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
   if (state.roster.memory === "lost")
@@ -54,10 +89,7 @@ export function nextTicks(state: State, id: JobId, count: number): NextTick[] | 
   const plan = state.jobs.get(id);
   if (plan === undefined) return undefined;
   const standing = standings(state, plan, { asked: undefined, declined: new Set() });
-  const nameOf = (peer: PeerId): string =>
-    peer === state.settings.self
-      ? state.settings.name
-      : (state.members.get(peer)?.heartbeat?.name ?? peer.slice(-8));
+  const nameOf = (peer: PeerId): string => nameIn(state, peer);
   const ticks: NextTick[] = [];
   let after = state.now.wall;
   while (ticks.length < count) {
@@ -73,4 +105,13 @@ export function nextTicks(state: State, id: JobId, count: number): NextTick[] | 
     after = at;
   }
   return ticks;
+}
+
+/** A member's name, or the end of its id; what is no member's id stays as it is. */
+function nameIn(state: State, peer: string): string {
+  if (peer === state.settings.self) return state.settings.name;
+  for (const member of state.members.values()) {
+    if (member.id === peer) return member.heartbeat?.name ?? peer.slice(-8);
+  }
+  return peer;
 }

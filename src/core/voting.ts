@@ -37,8 +37,14 @@ const votesOnUnknownJobs = 100_000;
 
 const rosterPrefix = "roster/";
 
-export function rosterDecision(number: number): string {
-  return `${rosterPrefix}${number}`;
+/**
+ * The name of the decision on what comes after the chain. After a forced epoch it is another one than before, so that
+ * votes on a succession that was overruled are none on this.
+ */
+export function rosterDecision(chain: readonly Epoch[]): string {
+  const forced = chain.findLast((epoch) => epoch.forced !== undefined);
+  const branch = forced === undefined ? "" : `/${hashOfEpoch(forced).slice(0, 16)}`;
+  return `${rosterPrefix}${chain.length}${branch}`;
 }
 
 /** The epoch that a roster decision would make of a value; undefined when the value is none. */
@@ -58,12 +64,14 @@ function barred(state: State, item: BallotItem): string | undefined {
   const { roster } = state;
   const last = roster.chain.at(-1);
   if (last === undefined) return "no-roster";
+  if (state.outcast !== undefined) return "forgotten";
   if (state.twin) return "twin";
   if (roster.memory !== "sure") return `memory-${roster.memory}`;
   if (item.decision.startsWith(rosterPrefix)) {
-    if (item.epoch !== last.number || item.decision !== rosterDecision(last.number + 1)) return "other-epoch";
+    if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
     if (!last.voters.includes(state.settings.self)) return "no-voter";
-    if (!last.voters.includes(item.ballot.peer)) return "no-voter-of-it";
+    const candidate = item.ballot.peer;
+    if (candidate !== state.settings.self && !state.members.has(candidate)) return "stranger";
     return item.value === undefined ? undefined : epochBarred(state, last, item.value);
   }
   const mistaken = noOrder(state, item);
@@ -123,6 +131,7 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
     }
     const { stored, reply } = vote(state, item);
     replies.push(reply);
+    emit(state, { kind: "count", name: `votes_${reply.answer}` });
     if (stored !== undefined) writes.push({ kind: "vote", vote: stored });
   }
   if (writes.length === 0) return sendReplies(state, from, replies);
@@ -185,7 +194,7 @@ function noteSuccessor(state: State, decision: string, value: string): string | 
 export function recallSuccessor(state: State): void {
   const last = state.roster.chain.at(-1);
   if (last === undefined) return;
-  const kept = state.roster.votes.get(rosterDecision(last.number + 1))?.vote.accepted;
+  const kept = state.roster.votes.get(rosterDecision(state.roster.chain))?.vote.accepted;
   const epoch = kept === undefined ? undefined : epochOf(last, kept.value);
   if (epoch === undefined || kept === undefined) {
     state.roster.successor = undefined;

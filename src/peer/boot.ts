@@ -8,12 +8,16 @@ import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
 import { rosterKey } from "../core/epochs.ts";
+import { drainedKey } from "../core/drain.ts";
+import { outcastKey } from "../core/forgotten.ts";
 import { scanBackMs } from "../core/limits.ts";
 import { planJob } from "../core/plan.ts";
 import { undecidedMs } from "../core/settle.ts";
 import { voteCountKey, voteFloorKey } from "../core/voting.ts";
+import type { Word } from "../schema/standing.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
+import { readWord } from "../wire/standing.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
 
 const hourMs = 3_600_000;
@@ -31,6 +35,8 @@ export interface Booted {
   voteCount: number;
   voteFloor: number;
   chain: readonly Epoch[];
+  outcast: Word | undefined;
+  drained: Word | undefined;
 }
 
 export const metaKeys = { clientId: "clientId", incarnation: "incarnation", lastAlive: "lastAlive" } as const;
@@ -69,7 +75,10 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
           const voteCount = numberIn(loaded.meta, voteCountKey) ?? 0;
           const voteFloor = numberIn(loaded.meta, voteFloorKey) ?? 0;
           const chain = readChain(loaded.meta.get(rosterKey) ?? "[]");
-          done({ table, records, loaded, incarnation, lastAlive, started, voteCount, voteFloor, chain });
+          const outcast = readWord(loaded.meta.get(outcastKey));
+          const drained = readWord(loaded.meta.get(drainedKey));
+          const votes = { voteCount, voteFloor, chain };
+          done({ table, records, loaded, incarnation, lastAlive, started, ...votes, outcast, drained });
         });
       });
     });

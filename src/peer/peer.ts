@@ -28,6 +28,7 @@ import { ulid, type JobId, type PeerId } from "../schema/ids.ts";
 import type { TableChange } from "../schema/job.ts";
 import { messageCapBytes, type Channel, type Message, type Protocol, type Topic } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { Forgotten } from "../schema/standing.ts";
 import type { JobTable } from "../table/table.ts";
 import { decode, encode } from "../wire/codec.ts";
 import { signRecord, verifyRecord } from "../wire/records.ts";
@@ -61,6 +62,15 @@ export interface PeerSettings {
 
 type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
+/** Rare and important: a graph of them begins at 0, not when the first one comes. */
+const zeros = {
+  ticks_missed: 0,
+  ticks_no_quorum: 0,
+  runs_lost: 0,
+  votes_promised: 0,
+  votes_accepted: 0,
+} as const;
+
 /** An update in base64, with its envelope, must fit into one message. */
 const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;
 
@@ -74,7 +84,7 @@ export class Peer {
   readonly #recall: Recall;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
-  readonly #counters: Record<string, number> = {};
+  readonly #counters: Record<string, number> = { ...zeros };
   readonly #inbox: EventBody[] = [];
   #state: State | undefined;
   #living: { table: JobTable; sync: Sync; logs: Logs; keeper: Keeper } | undefined;
@@ -86,6 +96,7 @@ export class Peer {
   #seq = 0;
   /** this life has written to the table */
   #hasWritten = false;
+  #forgotten: readonly Forgotten[] = [];
   #stopped = false;
   #whenIdle: (() => void) | undefined;
 
@@ -154,6 +165,8 @@ export class Peer {
     });
     const keeper = new Keeper(doors, table, booted);
     this.#living = { table, sync, logs, keeper };
+    this.#forgotten = table.forgotten();
+    doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
       linkUp: (peer) => {
         sync.linkUp(peer, doors.clock.now());
@@ -164,6 +177,7 @@ export class Peer {
         this.#feed({ kind: "linkDown", peer, why });
       },
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
+      turnedAway: (by) => this.#feed({ kind: "turnedAway", by }),
       received: (from, channel, bytes) => this.#received(from, channel, bytes),
     });
     table.takeChanges();
@@ -182,6 +196,9 @@ export class Peer {
       unresolved: doors.mesh.unresolved(),
       lastAlive: booted.lastAlive,
       addresses: doors.mesh.addresses(),
+      forgotten: this.#forgotten,
+      outcast: booted.outcast,
+      drained: booted.drained,
     });
   }
 
@@ -230,6 +247,8 @@ export class Peer {
         return living.sync.tableDigest(from, message.table, { wall, mono });
       case "leave":
       case "ask":
+      case "drain":
+      case "drained":
       case "ballots":
       case "replies":
       case "chosen":
@@ -284,6 +303,11 @@ export class Peer {
   #tableChanged(): void {
     const { table } = this.living;
     this.#feed({ kind: "tableChanged", changes: table.takeChanges(), tableDigest: table.digest() });
+    const forgotten = table.forgotten();
+    if (forgotten === this.#forgotten) return;
+    this.#forgotten = forgotten;
+    this.#feed({ kind: "forgotten", peers: forgotten });
+    this.#doors.mesh.refuse(forgotten.map(({ peer }) => peer));
   }
 
   #learn(from: PeerId, records: readonly RunRecord[], orders: readonly AskedOrder[]): void {
@@ -391,7 +415,8 @@ export class Peer {
 
   #edit(change: TableChange, token: number): void {
     const { table } = this.living;
-    const before = table.jobs().get(change.kind === "put" ? change.spec.id : change.id);
+    const id = change.kind === "put" ? change.spec.id : change.kind === "forget-peer" ? undefined : change.id;
+    const before = id === undefined ? undefined : table.jobs().get(id);
     this.#write(change, (error) => {
       if (error !== undefined) {
         const { wall } = this.#doors.clock.now();

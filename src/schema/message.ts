@@ -79,6 +79,10 @@ export const HeartbeatMessage = Type.Object(
     /** how many votes the sender has ever stored, and the highest count that it has heard of each voter */
     votes: Type.Optional(Type.Integer({ minimum: 0 })),
     seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
+    /** the beginning of that epoch's hash: two rosters of one length may differ where one was forced */
+    roster: Type.Optional(Type.String({ maxLength: 32 })),
+    /** it takes no ticks because a person asked for it, and not because it is being stopped */
+    drained: Type.Optional(Type.Boolean()),
     /** the sender hears two lives of the receiver at once */
     twin: Type.Optional(Type.Boolean()),
     /** the peers that the sender has heard within the suspect time */
@@ -113,6 +117,22 @@ export const AnswerMessage = Type.Object(
     /** orders that the answerer knows to be over, though it no longer has their records in memory */
     settled: Type.Array(Key, { maxItems: 1_024 }),
   },
+  closed,
+);
+
+/** Protocol `ask`: a person wishes that the receiver takes no ticks (`on`), or takes them again. */
+export const DrainMessage = Type.Object(
+  {
+    kind: Type.Literal("drain"),
+    id: Type.Integer(),
+    on: Type.Boolean(),
+    by: Type.String({ maxLength: 256 }),
+  },
+  closed,
+);
+/** The answer: whether it is so now, and durable. */
+export const DrainedMessage = Type.Object(
+  { kind: Type.Literal("drained"), id: Type.Integer(), stored: Type.Boolean() },
   closed,
 );
 
@@ -225,7 +245,7 @@ export const bodiesOf = {
   runs: Type.Union([RunsMessage]),
   members: Type.Union([LeaveMessage]),
   heartbeat: Type.Union([HeartbeatMessage]),
-  ask: Type.Union([AskMessage, AnswerMessage]),
+  ask: Type.Union([AskMessage, AnswerMessage, DrainMessage, DrainedMessage]),
   vote: Type.Union([BallotsMessage, RepliesMessage, ChosenMessage, RosterMessage]),
   sync: Type.Union([
     TableHaveMessage,
@@ -246,6 +266,8 @@ export type Message =
   | Heartbeat
   | Static<typeof AskMessage>
   | Static<typeof AnswerMessage>
+  | Static<typeof DrainMessage>
+  | Static<typeof DrainedMessage>
   | Static<typeof BallotsMessage>
   | Static<typeof RepliesMessage>
   | Static<typeof ChosenMessage>

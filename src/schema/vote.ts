@@ -31,6 +31,10 @@ export const EpochSchema = Type.Object(
     previous: Type.String({ maxLength: 64 }),
     /** by voter of the epoch before, base64url */
     signatures: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 128 })),
+    /** Without a majority, on one person's word: the member that was asked, and its signature. Unsafe. */
+    forced: Type.Optional(
+      Type.Object({ by: PeerIdSchema, signature: Type.String({ maxLength: 128 }) }, closed),
+    ),
   },
   closed,
 );

@@ -1,0 +1,365 @@
+/** What a person's word does to peers and to the roster: promote, forget, force, drain; and witnesses. Cores alone. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { notReady, viewOf } from "../src/core/view.ts";
+import type { Answer } from "../src/ports.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { Cores } from "./cores.ts";
+
+const second = 1_000;
+const beat = { id: "beat", schedule: "@every 10s", command: "true", partition: "majority" } as const;
+const plain = { id: "plain", schedule: "@every 10s", command: "true" } as const;
+const by = "ops";
+
+const votersAt = (cores: Cores, peer: string): readonly string[] | undefined =>
+  cores.state(peer).roster.chain.at(-1)?.voters;
+
+function lastAnswer(cores: Cores): Answer {
+  const answer = cores.answers.at(-1);
+  assert.ok(answer, "there is an answer");
+  return answer;
+}
+
+function refusalCode(cores: Cores): string {
+  const answer = lastAnswer(cores);
+  return answer.kind === "refused" ? answer.error.code : answer.kind;
+}
+
+function noneTwice(cores: Cores): void {
+  const keys = cores.starts.map(({ run, tick }) => `${run.split("@")[0]} ${tick}`);
+  assert.deepEqual(keys.toSorted(), [...new Set(keys)].toSorted(), "no tick twice");
+}
+
+function promoted(names: readonly string[], ...voters: readonly string[]): Cores {
+  const cores = new Cores(names);
+  for (const peer of voters) {
+    cores.ask("a", { kind: "promote-peer", peer, by });
+    cores.pass(2 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+  }
+  return cores;
+}
+
+describe("promote", () => {
+  test("makes a peer a voter at once, on every peer's word, and it takes part in the next decisions", () => {
+    const cores = promoted(["a", "b"], "b");
+    assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
+    assert.deepEqual(votersAt(cores, "b"), ["a", "b"]);
+  });
+
+  test("may be asked of a peer that is no voter itself, and by name", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.ask("b", { kind: "promote-peer", peer: "host-b", by });
+    cores.pass(2 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
+  });
+
+  test("of a voter changes nothing", () => {
+    const cores = promoted(["a", "b"], "b", "b");
+    assert.equal(cores.state("a").roster.chain.length, 2);
+  });
+
+  test("without a majority of the voters is refused after 8 s, and nothing has changed", () => {
+    const cores = promoted(["a", "b", "c"], "b");
+    cores.kill("b");
+    cores.pass(second);
+    cores.ask("a", { kind: "promote-peer", peer: "c", by });
+    cores.pass(7 * second);
+    assert.equal(cores.answers.length, 1, "it is still being tried");
+    cores.pass(2 * second);
+    assert.equal(refusalCode(cores), "NO_QUORUM");
+    assert.deepEqual(votersAt(cores, "c"), ["a", "b"]);
+  });
+
+  test("of a dead or unknown peer is refused at once", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.ask("a", { kind: "promote-peer", peer: "nobody", by });
+    assert.equal(refusalCode(cores), "PEER_NOT_FOUND");
+    cores.kill("b");
+    cores.pass(second);
+    cores.ask("a", { kind: "promote-peer", peer: "b", by });
+    assert.equal(refusalCode(cores), "PEER_UNREACHABLE");
+  });
+
+  test("two wishes at once, of two peers, are both granted, one epoch after the other", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.ask("b", { kind: "promote-peer", peer: "b", by });
+    cores.ask("c", { kind: "promote-peer", peer: "c", by });
+    cores.pass(7 * second);
+    assert.deepEqual(
+      cores.answers.map(({ kind }) => kind),
+      ["done", "done"],
+    );
+    for (const peer of ["a", "b", "c"]) assert.deepEqual(votersAt(cores, peer), ["a", "b", "c"]);
+  });
+});
+
+describe("forget", () => {
+  test("cuts a peer off on every peer: it is no member any more, and is ranked nowhere", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(plain);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    for (const peer of ["a", "b"]) {
+      assert.equal(cores.state(peer).members.has("c" as PeerId), false);
+      const view = viewOf(cores.state(peer), new Map(), [], {});
+      assert.deepEqual(
+        view.forgotten.map((one) => [one.peer, one.name, one.by]),
+        [["c", "host-c", by]],
+      );
+      assert.ok(!view.members.some(({ id }) => id === "c"));
+    }
+    for (const line of cores.runnersOf("plain", 20)) assert.ok(!line.includes("c"));
+    cores.pass(60 * second);
+    noneTwice(cores);
+    assert.ok(cores.starts.every(({ peer }) => peer !== "c"));
+    assert.equal(cores.starts.length, 6);
+  });
+
+  test("is known to the forgotten one, which takes no ticks and says so, now and after a restart", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(plain);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(second);
+    const outcast = cores.state("c").outcast;
+    assert.ok(outcast);
+    assert.match(notReady(cores.state("c")).join(), /has forgotten this peer/);
+    assert.ok(cores.notes.some((note) => note.startsWith("c: this peer has been forgotten")));
+    cores.kill("c");
+    cores.pass(second);
+    cores.up("c" as PeerId, { outcast });
+    cores.pass(60 * second);
+    assert.ok(
+      cores.starts.every(({ peer }) => peer !== "c"),
+      "alone, it would have run them all",
+    );
+    noneTwice(cores);
+  });
+
+  test("holds after all others have been restarted, too", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(plain);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(second);
+    for (const peer of ["a", "b"]) {
+      cores.kill(peer);
+      cores.pass(second);
+      cores.up(peer as PeerId);
+    }
+    cores.pass(20 * second);
+    for (const peer of ["a", "b"]) assert.equal(cores.state(peer).members.has("c" as PeerId), false);
+  });
+
+  test("of a voter takes it out of the roster first", () => {
+    const cores = promoted(["a", "b", "c"], "b", "c");
+    cores.ask("b", { kind: "forget-peer", peer: "c", by });
+    cores.pass(2 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    for (const peer of ["a", "b"]) assert.deepEqual(votersAt(cores, peer), ["a", "b"]);
+  });
+
+  test("of the only voter, which agrees, hands its vote to the peer that was asked", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.ask("b", { kind: "forget-peer", peer: "a", by });
+    cores.pass(2 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    assert.deepEqual(votersAt(cores, "b"), ["b"]);
+  });
+
+  test("of a voter without a majority is refused, and it stays a member", () => {
+    const cores = promoted(["a", "b"], "b");
+    cores.kill("b");
+    cores.pass(second);
+    cores.ask("a", { kind: "forget-peer", peer: "b", by });
+    cores.pass(10 * second);
+    assert.equal(refusalCode(cores), "NO_QUORUM");
+    assert.ok(cores.state("a").members.has("b" as PeerId));
+    assert.equal(cores.forgotten.size, 0);
+  });
+
+  test("of oneself is refused", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.ask("a", { kind: "forget-peer", peer: "a", by });
+    assert.equal(refusalCode(cores), "BAD_REQUEST");
+  });
+
+  test("declares what ran on it lost", () => {
+    const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+    cores.put({ ...plain, overlap: "allow" });
+    cores.pass(60 * second);
+    const run = cores.starts.find(({ peer }) => peer !== "a");
+    assert.ok(run);
+    cores.ask("a", { kind: "forget-peer", peer: run.peer, by });
+    cores.pass(2 * second);
+    const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])].find(
+      (record) => record.tick === run.tick && record.peer === run.peer,
+    );
+    assert.equal(told?.state, "lost");
+  });
+});
+
+describe("forget --force", () => {
+  test("changes the roster without its voters when they are gone for good, and says so on every peer", () => {
+    const cores = promoted(["a", "b", "c", "d"], "b", "c");
+    cores.kill("a");
+    cores.kill("b");
+    cores.pass(15 * second);
+    cores.put(beat);
+    for (const [place, peer] of ["a", "b"].entries()) {
+      cores.ask("c", { kind: "forget-peer", peer, force: true, by });
+      cores.pass(second);
+      assert.equal(cores.answers.length, 3 + place);
+      assert.equal(lastAnswer(cores).kind, "done");
+    }
+    for (const peer of ["c", "d"]) {
+      assert.deepEqual(votersAt(cores, peer), ["c"]);
+      assert.ok(
+        cores.notes.includes(
+          `${peer}: the roster was forced, not voted for: if its old voters live on, a tick may run twice`,
+        ),
+      );
+      const view = viewOf(cores.state(peer), new Map(), [], {});
+      assert.deepEqual(view.roster?.forced, [
+        { epoch: 3, by: "c" },
+        { epoch: 4, by: "c" },
+      ]);
+      assert.match(view.warnings.join(), /forced at host-c/);
+    }
+    const before = cores.starts.length;
+    cores.pass(60 * second);
+    assert.ok(cores.starts.length - before >= 4, "majority jobs run again");
+    noneTwice(cores);
+  });
+
+  test("asks the voters first as long as a majority of them is heard", () => {
+    const cores = promoted(["a", "b", "c"], "b", "c");
+    cores.ask("a", { kind: "forget-peer", peer: "c", force: true, by });
+    cores.pass(2 * second);
+    assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
+    assert.equal(cores.state("a").roster.chain.at(-1)?.forced, undefined);
+  });
+
+  test("wins over what the old voters chose meanwhile, on both sides, once they hear of it", () => {
+    const cores = promoted(["a", "b", "c", "d", "e"], "b", "c");
+    cores.split(["a", "b", "d"], ["c", "e"]);
+    cores.pass(30 * second);
+    // The lawful side goes on to another epoch, the other one forces its own.
+    cores.ask("a", { kind: "promote-peer", peer: "d", by });
+    cores.pass(2 * second);
+    assert.deepEqual(votersAt(cores, "d"), ["a", "b", "c", "d"]);
+    for (const peer of ["a", "b"]) {
+      cores.ask("c", { kind: "forget-peer", peer, force: true, by });
+      cores.pass(second);
+    }
+    assert.deepEqual(votersAt(cores, "e"), ["c"]);
+    cores.heal();
+    cores.pass(15 * second);
+    for (const peer of ["c", "d", "e"]) assert.deepEqual(votersAt(cores, peer), ["c"], `as ${peer} has it`);
+  });
+
+  test("is signed by the peer that did it: nobody can force a roster in another's name", () => {
+    const cores = promoted(["a", "b", "c"], "b", "c");
+    const chain = [...cores.state("a").roster.chain];
+    const last = chain.at(-1);
+    assert.ok(last);
+    const forged = {
+      number: 3,
+      voters: ["c" as PeerId],
+      from: last.from + second,
+      previous: last.previous,
+      signatures: {},
+      forced: { by: "b" as PeerId, signature: "c 00" },
+    };
+    cores.feed("a" as PeerId, {
+      kind: "heard",
+      from: "c" as PeerId,
+      message: { kind: "roster", epochs: [...chain, forged] },
+    });
+    assert.deepEqual(votersAt(cores, "a"), ["a", "b", "c"]);
+  });
+});
+
+describe("drain", () => {
+  test("takes no more ticks, and the others run them on time, until it is undrained", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put(plain);
+    cores.ask("a", { kind: "drain-peer", peer: "b", on: true, by });
+    cores.pass(100 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    assert.equal(cores.starts.length, 10);
+    for (const { peer, at, tick } of cores.starts) {
+      assert.equal(peer, "a");
+      assert.ok(cores.wall(at) - Date.parse(tick) < 100, `${tick} late`);
+    }
+    assert.match(notReady(cores.state("b")).join(), /drained by ops/);
+    cores.ask("a", { kind: "drain-peer", peer: "host-b", on: false, by });
+    cores.pass(200 * second);
+    assert.ok(cores.starts.some(({ peer }) => peer === "b"));
+    noneTwice(cores);
+  });
+
+  test("is remembered over a restart", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.kill("b");
+    cores.pass(second);
+    cores.up("b" as PeerId, { drained: { by, at: cores.wall(0) } });
+    cores.put(plain);
+    cores.pass(100 * second);
+    assert.ok(cores.starts.every(({ peer }) => peer === "a"));
+  });
+
+  test("of a peer that doesn't confirm within 5 s is answered as such", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.split(["a"], ["b"]);
+    cores.ask("a", { kind: "drain-peer", peer: "b", on: true, by });
+    cores.pass(4 * second);
+    assert.equal(cores.answers.length, 0);
+    cores.pass(2 * second);
+    assert.equal(refusalCode(cores), "PEER_UNREACHABLE");
+  });
+
+  test("a drained voter goes on voting", () => {
+    const cores = promoted(["a", "b", "c"], "b", "c");
+    cores.pass(20 * second);
+    cores.ask("c", { kind: "drain-peer", peer: "b", on: true, by });
+    cores.pass(second);
+    cores.kill("c");
+    cores.put(beat);
+    cores.pass(60 * second);
+    assert.ok(cores.starts.length >= 5);
+    noneTwice(cores);
+  });
+});
+
+describe("a witness", () => {
+  test("makes three voters of two workers: one of them dies, and majority jobs go on at the other", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.up("w" as PeerId, { role: "witness" });
+    cores.pass(60 * second);
+    assert.deepEqual(votersAt(cores, "a"), ["a", "b", "w"]);
+    cores.put(beat);
+    cores.pass(60 * second);
+    assert.equal(cores.starts.length, 6);
+    cores.kill("a");
+    cores.pass(60 * second);
+    const later = cores.starts.slice(6);
+    assert.ok(later.length >= 5, `${later.length} of 6`);
+    for (const { peer } of later) assert.equal(peer, "b");
+    assert.ok(
+      cores.starts.every(({ peer }) => peer !== "w"),
+      "a witness runs nothing",
+    );
+    noneTwice(cores);
+  });
+
+  test("alone with one worker gives no majority to a third that is gone, but a promoted one can be the second vote", () => {
+    const cores = new Cores(["a"]);
+    cores.up("w" as PeerId, { role: "witness" });
+    cores.pass(2 * second);
+    cores.ask("w", { kind: "promote-peer", peer: "w", by });
+    cores.pass(2 * second);
+    assert.deepEqual(votersAt(cores, "a"), ["a", "w"]);
+  });
+});

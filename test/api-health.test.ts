@@ -24,6 +24,7 @@ test("readyz?verbose says why, to those who may in", async () => {
   assert.deepEqual(answer.json(), {
     ready: false,
     reasons: ["the data folder can't be written"],
+    warnings: [],
     peer: "alpha",
     version: "0.1.0",
     alive: 2,

@@ -8,6 +8,12 @@ import { decodeJoin } from "../src/core/join.ts";
 import { cicada, StubPeer } from "./cli-stage.ts";
 
 const key = new Uint8Array(32).fill(7);
+const roster = {
+  epoch: 2,
+  voters: ["12D3KooWalder"],
+  from: "2026-11-20T02:00:00.000Z",
+  forced: [] as object[],
+};
 
 function peerAnswer(more: Record<string, unknown>): Record<string, unknown> {
   return {
@@ -17,10 +23,12 @@ function peerAnswer(more: Record<string, unknown>): Record<string, unknown> {
     state: "alive",
     role: "worker",
     voter: false,
+    epoch: 0,
     tags: { disk: "ssd" },
     load: 1,
     capacity: 20,
     draining: false,
+    drained: false,
     settling: false,
     clockOffsetMs: 0,
     version: "0.1.0",
@@ -36,8 +44,8 @@ async function meshPeer(self: Record<string, unknown> = {}, others: object[] = [
   writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(key), { mode: 0o600 });
   return stub
     .on("GET /v1/peers/self", { body: peerAnswer(self) })
-    .on("GET /v1/peers", { body: { items: [peerAnswer(self), ...others], nextCursor: null } })
-    .on("GET /readyz", { body: { ready: true, reasons: [] } });
+    .on("GET /v1/peers", { body: { items: [peerAnswer(self), ...others], nextCursor: null, roster } })
+    .on("GET /readyz", { body: { ready: true, reasons: [], warnings: [] } });
 }
 
 const birch = peerAnswer({
@@ -52,8 +60,58 @@ test("peers ls shows every peer, and marks the one that answers", async () => {
   await using stub = await meshPeer({}, [{ ...birch, state: "suspect" }]);
   const said = await stub.cicada("peers", "ls");
   assert.equal(said.code, 0, said.stderr);
-  assert.match(said.stdout, /alder \* +alive +worker +1\/20 +\+0ms +0\.1\.0 +disk=ssd +12D3KooWalder/);
-  assert.match(said.stdout, /birch +suspect +worker +1\/20 +-1\.2s +0\.1\.0 +- +12D3KooWbirch/);
+  assert.match(said.stdout, /alder \* +alive +worker +no +1\/20 +\+0ms +0\.1\.0 +disk=ssd +12D3KooWalder/);
+  assert.match(said.stdout, /birch +suspect +worker +no +1\/20 +-1\.2s +0\.1\.0 +- +12D3KooWbirch/);
+});
+
+test("peers ls names the voters, and says aloud that a roster was forced", async () => {
+  await using stub = await meshPeer({ voter: true });
+  const said = await stub.cicada("peers", "ls");
+  assert.match(said.stdout, /alder \* +alive +worker +yes/);
+  assert.match(said.stdout, /voters of epoch 2: alder\n/);
+  assert.doesNotMatch(said.stdout, /forced/);
+  const forced = [{ epoch: 2, by: "12D3KooWalder" }];
+  const items = [peerAnswer({ drained: true, draining: true }), { ...birch, state: "forgotten" }];
+  stub.on("GET /v1/peers", { body: { items, nextCursor: null, roster: { ...roster, forced } } });
+  const loud = await stub.cicada("peers", "ls");
+  assert.match(loud.stdout, /Epoch 2 was forced at alder, not voted for/);
+  assert.match(loud.stdout, /alder \* +alive \(drained\)/);
+  assert.match(loud.stdout, /birch +forgotten/);
+});
+
+describe("a word on a peer", () => {
+  for (const action of ["promote", "drain", "undrain", "forget"]) {
+    test(`${action} asks for it by name, and says what has come of it`, async () => {
+      await using stub = await meshPeer();
+      stub.on(`POST /v1/peers/birch/${action}`, { body: { peer: birch } });
+      const said = await stub.cicada("peers", action, "birch");
+      assert.equal(said.code, 0, said.stderr);
+      assert.match(said.stdout, /^birch (is a voter|takes no more ticks|takes ticks again|is forgotten)/);
+    });
+  }
+
+  test("forget sends force only when it is told to, and then warns", async () => {
+    await using stub = await meshPeer();
+    stub.on("POST /v1/peers/birch/forget", { body: { peer: null } });
+    const plain = await stub.cicada("peers", "forget", "birch");
+    assert.equal(plain.stderr, "");
+    const forced = await stub.cicada("peers", "forget", "birch", "--force");
+    assert.match(forced.stderr, /the roster was forced/);
+    assert.deepEqual(
+      stub.asked.map(({ body }) => body),
+      [{ force: false }, { force: true }],
+    );
+  });
+
+  test("that the voters can't agree on ends with 1 and says what to do", async () => {
+    await using stub = await meshPeer();
+    const body = { code: "NO_QUORUM", detail: "no majority of the 3 voters has agreed within 8 s" };
+    stub.on("POST /v1/peers/birch/promote", { status: 503, body });
+    const said = await stub.cicada("peers", "promote", "birch");
+    assert.equal(said.code, 1);
+    assert.match(said.stderr, /no majority of the 3 voters/);
+    assert.match(said.stderr, /peers forget NAME --force/);
+  });
 });
 
 describe("peers invite", () => {
@@ -104,7 +162,10 @@ describe("doctor", () => {
 
   test("fails when ticks are not being kept, and says why", async () => {
     await using stub = await meshPeer();
-    stub.on("GET /readyz", { status: 503, body: { ready: false, reasons: ["the disk is full"] } });
+    stub.on("GET /readyz", {
+      status: 503,
+      body: { ready: false, reasons: ["the disk is full"], warnings: [] },
+    });
     const said = await stub.cicada("doctor");
     assert.equal(said.code, 1);
     assert.match(said.stdout, /FAIL {2}ready +ticks are not being kept: the disk is full/);

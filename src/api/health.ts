@@ -33,16 +33,22 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
       },
     },
     async (request, reply) => {
-      const { notReady, members } = control.view();
+      const { notReady, warnings, members } = control.view();
       const ready = notReady.length === 0;
       reply.code(ready ? 200 : 503);
       if (request.query.verbose === undefined) {
         return reply.type("text/plain; charset=utf-8").send(ready ? "ready\n" : "not ready\n");
       }
       const alive = members.filter(({ state }) => state === "alive").length;
-      return reply
-        .type("application/json; charset=utf-8")
-        .send({ ready, reasons: notReady, peer: self.name, version, alive, members: members.length });
+      return reply.type("application/json; charset=utf-8").send({
+        ready,
+        reasons: notReady,
+        warnings,
+        peer: self.name,
+        version,
+        alive,
+        members: members.length,
+      });
     },
   );
 }

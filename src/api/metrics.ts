@@ -67,6 +67,20 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
       this.set({ state }, members.filter((member) => member.state === state).length);
     }
   });
+  gauge("voter", "1 when this peer is in the last epoch of the roster", () =>
+    Number(control.view().self.voter),
+  );
+  gauge(
+    "roster_epoch",
+    "number of the last epoch; -1 when there is none",
+    () => control.view().roster?.epoch ?? -1,
+  );
+  gauge(
+    "roster_forced",
+    "epochs that were forced and not voted for",
+    () => control.view().roster?.forced.length ?? 0,
+  );
+  gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
   labelled("runs_open", "runs that are claimed or running, on any peer", ["state"], function () {
     const { open } = control.view();
     for (const state of ["claimed", "running"] as const) {

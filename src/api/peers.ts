@@ -5,8 +5,8 @@ import { Type } from "typebox";
 import { none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { ListOf } from "./paging.ts";
-import { PeerSchema, showPeer } from "./show-peer.ts";
-import { Instant, showInstant } from "./show-run.ts";
+import { PeerSchema, peersOf, RosterSchema, showPeer, showRoster } from "./show-peer.ts";
+import { Instant, orNull, showInstant } from "./show-run.ts";
 
 export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
   app.get(
@@ -16,14 +16,19 @@ export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
         tags: ["peers"],
         summary: "List peers",
         querystring: none,
-        response: { 200: ListOf(PeerSchema) },
+        response: {
+          200: Type.Object({
+            ...ListOf(PeerSchema).properties,
+            roster: orNull(RosterSchema),
+          }),
+        },
       },
     },
     async (_request, reply) => {
-      const items = control.view().members.map(showPeer);
-      items.sort((a, b) => Number(b.self) - Number(a.self) || a.name.localeCompare(b.name));
+      const view = control.view();
+      const items = peersOf(view);
       reply.header("x-total-count", items.length);
-      return { items, nextCursor: null };
+      return { items, nextCursor: null, roster: showRoster(view) };
     },
   );
 

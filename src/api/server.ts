@@ -26,6 +26,7 @@ import { answerUnrouted } from "./methods.ts";
 import { metricRoutes } from "./metrics.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { pageRoutes } from "./page.ts";
+import { peerActionRoutes } from "./peer-actions.ts";
 import { peerRoutes } from "./peers.ts";
 import { answerErrors, problemDocument, sendProblem } from "./problems.ts";
 import { runRoutes } from "./runs.ts";
@@ -111,6 +112,7 @@ function routes(
   runRoutes(app, options);
   logRoutes(app, options, streams);
   peerRoutes(app, options);
+  peerActionRoutes(app, options);
   scheduleRoutes(app, options);
   eventRoutes(app, options, streams);
   healthRoutes(app, options);

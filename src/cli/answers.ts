@@ -56,15 +56,31 @@ export interface PeerAnswer {
   id: string;
   name: string;
   self: boolean;
-  state: MemberState;
+  state: MemberState | "forgotten";
   role: string | null;
+  voter: boolean;
+  epoch: number | null;
   tags: Record<string, string>;
   load: number | null;
   capacity: number | null;
   draining: boolean;
+  drained: boolean;
   settling: boolean;
   clockOffsetMs: number | null;
   version: string | null;
   tzdata: string | null;
   addresses: string[];
+}
+
+export interface RosterAnswer {
+  epoch: number;
+  voters: string[];
+  from: string;
+  forced: { epoch: number; by: string }[];
+}
+
+export interface PeersAnswer {
+  items: PeerAnswer[];
+  /** null: the mesh has no voters */
+  roster: RosterAnswer | null;
 }

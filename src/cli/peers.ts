@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { parseClusterKey } from "../core/cluster-key.ts";
 import { encodeJoin } from "../core/join.ts";
 import { CicadaError } from "../errors.ts";
-import type { PeerAnswer } from "./answers.ts";
+import type { PeerAnswer, PeersAnswer } from "./answers.ts";
 import { dataFolder, openClient, sayError, withPeer, type PeerOptions } from "./client.ts";
 import { show, table, withOutput, type Output } from "./output.ts";
+import { peerActionCommands } from "./peer-actions.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
 import { lasting } from "./times.ts";
 
@@ -19,9 +20,14 @@ export function peersCommands(program: Command, terminal: Terminal): void {
   withOutput(withPeer(peers.command("ls")))
     .description("every peer that is known, and how it is")
     .action(async (options: PeerOptions & { output: Output }) => {
-      const answer = await openClient(options, terminal).ask<{ items: PeerAnswer[] }>("/v1/peers");
-      show(terminal, options.output, answer, () => peerTable(terminal, answer.items));
+      const answer = await openClient(options, terminal).ask<PeersAnswer>("/v1/peers");
+      show(terminal, options.output, answer, () => {
+        peerTable(terminal, answer.items);
+        rosterLines(terminal, answer);
+      });
     });
+
+  peerActionCommands(peers, terminal);
 
   withPeer(peers.command("invite"))
     .description("the line with which another peer joins this mesh; it holds the cluster key")
@@ -46,6 +52,27 @@ export function peersCommands(program: Command, terminal: Terminal): void {
       terminal.tell("");
       terminal.print(`cicada start --join ${line}`);
     });
+}
+
+function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
+  if (roster === null) return;
+  const nameOf = (id: string) => plain(items.find((peer) => peer.id === id)?.name ?? id.slice(-8));
+  const { epoch, voters, from, forced } = roster;
+  const begins = Date.parse(from) > Date.now() ? `, from ${from} on` : "";
+  terminal.print("");
+  terminal.print(
+    paint(terminal, "dim", `voters of epoch ${epoch}${begins}: ${voters.map(nameOf).join(", ")}`),
+  );
+  for (const one of forced) {
+    terminal.print(
+      paint(
+        terminal,
+        "yellow",
+        `Epoch ${one.epoch} was forced at ${nameOf(one.by)}, not voted for: if its old voters live on, a tick of a ` +
+          "majority job may run twice.",
+      ),
+    );
+  }
 }
 
 function readKey(options: PeerOptions & { clusterKey?: string }, terminal: Terminal): Uint8Array {
@@ -82,6 +109,7 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
       plain(peer.name) + (peer.self ? " *" : ""),
       stateText(terminal, peer),
       plain(peer.role ?? "-"),
+      peer.voter ? "yes" : "no",
       peer.load === null ? "-" : `${peer.load}/${peer.capacity ?? "?"}`,
       clockText(peer.clockOffsetMs),
       plain(peer.version ?? "-"),
@@ -91,14 +119,13 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
       plain(peer.id),
     ];
   });
-  table(terminal, ["NAME", "STATE", "ROLE", "LOAD", "CLOCK", "VERSION", "TAGS", "ID"], rows);
+  table(terminal, ["NAME", "STATE", "ROLE", "VOTER", "LOAD", "CLOCK", "VERSION", "TAGS", "ID"], rows);
 }
 
 function stateText(terminal: Terminal, peer: PeerAnswer): string {
   const colour = colours[peer.state];
-  const doing = [peer.settling ? "settling" : "", peer.draining ? "draining" : ""].filter(
-    (word) => word !== "",
-  );
+  const drains = peer.drained ? "drained" : peer.draining ? "draining" : "";
+  const doing = [peer.settling ? "settling" : "", drains].filter((word) => word !== "");
   const text = doing.length === 0 ? peer.state : `${peer.state} (${doing.join(", ")})`;
   return colour === undefined ? text : paint(terminal, colour, text);
 }

@@ -1,0 +1,99 @@
+/** Peers over the API: who is there, and what a person's word does to them. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { CicadaError } from "../src/errors.ts";
+import { call, fakeApi } from "./fake-api.ts";
+import { otherId, selfId } from "./fake-control.ts";
+
+const post = (fake: ReturnType<typeof fakeApi>, url: string, body?: unknown) =>
+  call(fake, { method: "POST", url, ...(body === undefined ? {} : { body }) });
+
+test("the list tells who votes, the last epoch, and whether it was forced", async () => {
+  const fake = fakeApi();
+  fake.control.roster = { epoch: 3, voters: [selfId], from: 0, forced: [{ epoch: 3, by: selfId }] };
+  const { roster, items } = (await call(fake, { url: "/v1/peers" })).json();
+  assert.deepEqual(roster, {
+    epoch: 3,
+    voters: [selfId],
+    from: "1970-01-01T00:00:00.000Z",
+    forced: [{ epoch: 3, by: selfId }],
+  });
+  assert.deepEqual(
+    items.map((peer: { voter: boolean }) => peer.voter),
+    [true, false],
+  );
+});
+
+test("a mesh without voters has no roster", async () => {
+  const fake = fakeApi();
+  fake.control.roster = undefined;
+  assert.equal((await call(fake, { url: "/v1/peers" })).json().roster, null);
+});
+
+test("warnings leave a peer ready, and are shown", async () => {
+  const fake = fakeApi();
+  fake.control.warnings = ["epoch 3 of the roster was forced"];
+  const answer = await call(fake, { url: "/readyz?verbose" });
+  assert.equal(answer.statusCode, 200);
+  assert.deepEqual(answer.json().warnings, ["epoch 3 of the roster was forced"]);
+});
+
+describe("a word on a peer", () => {
+  test("promote, drain and undrain answer with the peer as it is then", async () => {
+    const fake = fakeApi();
+    assert.equal((await post(fake, `/v1/peers/${otherId}/promote`)).json().peer.voter, true);
+    assert.equal((await post(fake, "/v1/peers/bravo/drain")).json().peer.drained, true);
+    assert.equal((await post(fake, "/v1/peers/bravo/undrain")).json().peer.drained, false);
+    assert.deepEqual(
+      fake.control.commands.map(({ kind }) => kind),
+      ["promote-peer", "drain-peer", "drain-peer"],
+    );
+  });
+
+  test("a forgotten peer stays in the list, as forgotten", async () => {
+    const fake = fakeApi();
+    const answer = await post(fake, "/v1/peers/bravo/forget", { force: true });
+    assert.equal(answer.statusCode, 200);
+    assert.equal(answer.json().peer.state, "forgotten");
+    assert.deepEqual(fake.control.commands[0], {
+      kind: "forget-peer",
+      peer: "bravo",
+      force: true,
+      by: "admin@alpha",
+    });
+    const { items } = (await call(fake, { url: "/v1/peers" })).json();
+    assert.deepEqual(
+      items.map(({ id, state }: { id: string; state: string }) => [id, state]),
+      [
+        [selfId, "alive"],
+        [otherId, "forgotten"],
+      ],
+    );
+  });
+
+  test("an unknown peer is 404, a quorum that fails 503 with what to do", async () => {
+    const fake = fakeApi();
+    assert.equal((await post(fake, "/v1/peers/nobody/promote")).statusCode, 404);
+    fake.control.refusal = new CicadaError("NO_QUORUM", "no majority of the 3 voters has agreed within 8 s");
+    const answer = await post(fake, "/v1/peers/bravo/promote");
+    assert.equal(answer.statusCode, 503);
+    assert.equal(answer.json().code, "NO_QUORUM");
+    assert.match(answer.json().hint, /forget NAME --force/);
+  });
+
+  test("what the call doesn't know is refused by name", async () => {
+    const fake = fakeApi();
+    const answer = await post(fake, "/v1/peers/bravo/forget", { forced: true });
+    assert.equal(answer.statusCode, 400);
+    assert.match(answer.json().detail, /forced/);
+    assert.deepEqual(fake.control.commands, []);
+  });
+
+  test("each is in the API's description", async () => {
+    const fake = fakeApi();
+    const { paths } = (await call(fake, { url: "/openapi.json" })).json();
+    for (const action of ["promote", "forget", "drain", "undrain"]) {
+      assert.ok(paths[`/v1/peers/{id}/${action}`]?.post, action);
+    }
+  });
+});

@@ -8,10 +8,13 @@
  * was broken, and says which. It takes about two minutes a scenario and round of three.
  */
 import { parseArgs } from "node:util";
+import { Dice } from "../src/sim/random.ts";
 import type { Breach } from "../src/sim/truth.ts";
+import { Cluster } from "../test/cluster.ts";
+import { drawDamages, leaveFolder, sayDamage, tryDamages, type Verdict } from "../test/fault-damage.ts";
 import { labProblem } from "../test/fault-net.ts";
 import { runScenario, type Outcome } from "../test/fault-run.ts";
-import { scenarios, type Scenario } from "../test/fault-scenarios.ts";
+import { scenarios } from "../test/fault-scenarios.ts";
 import type { Figures } from "../test/fault-judge.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
 
@@ -28,43 +31,78 @@ const { values: options } = parseArgs({
 // Ctrl-C ends the process by its exit handlers, which clean up.
 process.once("SIGINT", () => process.exit(130));
 
-const problem = await labProblem();
-if (problem === undefined) await main();
-else console.log(`no scenario was run: ${problem}`);
+/** The one that needs no network: a lone peer on damaged copies of its folder. */
+const damageName = "damage";
+const damagedAfter = ["kill -9", "SIGTERM"] as const;
 
-async function main(): Promise<void> {
-  const wanted = chosen();
-  console.log(`seed ${options.seed}, ${options.rounds} rounds each`);
-  const outcomes: Outcome[] = [];
-  const failures: string[] = [];
-  for (const scenario of wanted) {
-    const missing = scenario.problem?.();
-    if (missing !== undefined) {
-      console.log(`${scenario.name}: skipped, ${missing}`);
-      continue;
-    }
-    try {
-      const outcome = await runScenario(scenario, Number(options.rounds), options.seed, options.logs);
-      console.log(`${scenario.name}: ${outcome.breaches.length === 0 ? "clean" : tell(outcome.breaches)}`);
-      outcomes.push(outcome);
-    } catch (error) {
-      failures.push(`${scenario.name}: ${error instanceof Error ? error.stack : String(error)}`);
-      console.log(failures.at(-1));
-    }
-  }
-  print(outcomes);
-  if (options.json !== undefined) writeJson(options.json, forFile(outcomes));
-  if (failures.length > 0 || outcomes.some(({ breaches }) => breaches.length > 0)) process.exitCode = 1;
+interface Report {
+  seed: string;
+  outcomes: Outcome[];
+  verdicts: Verdict[];
+  /** why something was not done */
+  skipped: string[];
+  /** what threw */
+  failures: string[];
 }
 
-function chosen(): readonly Scenario[] {
-  const { only } = options;
-  if (only === undefined) return scenarios;
-  return only.map((name) => {
-    const scenario = scenarios.find((one) => one.name === name);
-    if (scenario !== undefined) return scenario;
-    throw new Error(`there is no fault "${name}"; there are ${scenarios.map((one) => one.name).join(", ")}`);
-  });
+const report: Report = { seed: options.seed, outcomes: [], verdicts: [], skipped: [], failures: [] };
+const rounds = Number(options.rounds);
+const problem = await labProblem();
+console.log(`seed ${options.seed}, ${rounds} rounds each`);
+for (const name of chosen()) {
+  try {
+    if (name === damageName) await damage();
+    else await inject(name);
+  } catch (error) {
+    const failure = `${name}: ${error instanceof Error ? error.stack : String(error)}`;
+    console.log(failure);
+    report.failures.push(failure);
+  }
+  // After each, for a run of hours may be ended early.
+  if (options.json !== undefined) writeJson(options.json, forFile(report));
+}
+print(report);
+if (
+  report.failures.length > 0 ||
+  report.outcomes.some(({ breaches }) => breaches.length > 0) ||
+  report.verdicts.some(({ faults }) => faults.length > 0)
+) {
+  process.exitCode = 1;
+}
+
+function chosen(): readonly string[] {
+  const known = [...scenarios.map(({ name }) => name), damageName];
+  const unknown = options.only?.find((name) => !known.includes(name));
+  if (unknown === undefined) return options.only ?? known;
+  throw new Error(`there is no fault "${unknown}"; there are ${known.join(", ")}`);
+}
+
+async function inject(name: string): Promise<void> {
+  const scenario = scenarios.find((one) => one.name === name);
+  if (scenario === undefined) return;
+  const missing = problem ?? scenario.problem?.();
+  if (missing !== undefined) {
+    report.skipped.push(`${name}: skipped, ${missing}`);
+    console.log(report.skipped.at(-1));
+    return;
+  }
+  const outcome = await runScenario(scenario, rounds, options.seed, options.logs);
+  console.log(`${name}: ${outcome.breaches.length === 0 ? "clean" : tell(outcome.breaches)}`);
+  report.outcomes.push(outcome);
+}
+
+async function damage(): Promise<void> {
+  await using cluster = new Cluster();
+  for (const how of damagedAfter) {
+    const left = await leaveFolder(cluster, how);
+    const dice = new Dice(`${options.seed} ${how}`);
+    const drawn = Array.from({ length: rounds }, () => drawDamages(left, dice)).flat();
+    const verdicts = await tryDamages(cluster, left, drawn);
+    for (const verdict of verdicts.filter(({ faults }) => faults.length > 0)) {
+      console.log(`after ${how}, ${sayDamage(verdict.damage)}: ${verdict.faults.join("; ")}`);
+    }
+    report.verdicts.push(...verdicts);
+  }
 }
 
 const toldBreaches = 5;
@@ -76,12 +114,25 @@ function tell(breaches: readonly Breach[]): string {
   return `${breaches.length} rules broken${lines.join("")}`;
 }
 
-function print(outcomes: readonly Outcome[]): void {
+function print({ outcomes, verdicts }: Report): void {
   const head =
     "fault,injected,ticks due,missed,cut short,doubled,majority due,no start,doubled,wait max s,resumed p50 s,p99 s";
   const rows = outcomes.map(({ scenario, figures }) => rowOf(scenario, figures));
   console.log();
   printTable(head.split(","), rows);
+  if (verdicts.length === 0) return;
+  console.log();
+  const byFile = [...Map.groupBy(verdicts, ({ damage: { file } }) => file)];
+  printTable(
+    ["damaged file", "trials", "went on", "refused", "wrong"],
+    byFile.map(([file, tried]) => [
+      file,
+      tried.length,
+      tried.filter(({ outcome }) => outcome === "went on").length,
+      tried.filter(({ outcome }) => outcome === "refused").length,
+      bounded(tried.filter(({ faults }) => faults.length > 0).length, tried.length),
+    ]),
+  );
 }
 
 function rowOf(
@@ -115,6 +166,6 @@ function bounded(seen: number, of: number): string {
 }
 
 /** Everything but the raw evidence. */
-function forFile(outcomes: readonly Outcome[]): unknown {
-  return outcomes.map(({ evidence: _evidence, ...rest }) => rest);
+function forFile({ outcomes, ...rest }: Report): unknown {
+  return { ...rest, outcomes: outcomes.map(({ evidence: _evidence, ...outcome }) => outcome) };
 }

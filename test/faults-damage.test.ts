@@ -1,0 +1,40 @@
+/**
+ * Damaged data folders, the short form: one bit or a cut in each file, at places that the seed draws. More of them are
+ * in `npm run test:faults -- --only damage`.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Dice } from "../src/sim/random.ts";
+import { Cluster } from "./cluster.ts";
+import { drawDamages, leaveFolder, sayDamage, tryDamages, type Left } from "./fault-damage.ts";
+
+/** What is drawn is the same each time; the long form draws anew. */
+const seed = "one of each";
+/** Of those drawn, so many are tried. */
+const trials = 6;
+/** A peer that was killed leaves much in SQLite's log, one that was stopped leaves all in the other files. */
+const wanted = { "kill -9": /^cicada\.db/, SIGTERM: /^(?!logs)/ } as const;
+
+describe("a peer whose data folder was damaged goes on with nothing lost or refuses with a coded error", () => {
+  let cluster: Cluster;
+  before(() => (cluster = new Cluster()));
+  after(() => cluster[Symbol.asyncDispose]());
+
+  for (const how of ["kill -9", "SIGTERM"] as const) {
+    test(`after ${how}`, async (context) => {
+      const left: Left = await leaveFolder(cluster, how);
+      const dice = new Dice(`${seed} ${how}`);
+      const fitting = drawDamages(left, dice).filter(({ file }) => wanted[how].test(file));
+      const drawn = dice.shuffle(fitting).slice(0, trials);
+      const verdicts = await tryDamages(cluster, left, drawn);
+      for (const { damage, outcome, error } of verdicts) {
+        context.diagnostic(`${sayDamage(damage)}: ${outcome}${error === undefined ? "" : `, ${error}`}`);
+      }
+      assert.equal(verdicts.length, trials);
+      assert.deepEqual(
+        verdicts.flatMap(({ damage, faults }) => faults.map((fault) => `${sayDamage(damage)}: ${fault}`)),
+        [],
+      );
+    });
+  }
+});

@@ -1,0 +1,122 @@
+/**
+ * The short form of `npm run test:faults`: one mesh of three real peers, each in a network namespace of its own,
+ * through four faults, and a judgement from outside: by what the jobs wrote and what was done to the peers.
+ *
+ * Jobs of both policies run side by side. The tests share one lab and one story; it takes about 90 s.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as passes } from "node:timers/promises";
+import type { Evidence, Knowledge } from "../src/sim/truth.ts";
+import { until } from "./cluster.ts";
+import { count, judge, type Injection } from "./fault-judge.ts";
+import { Lab } from "./fault-lab.ts";
+import { labProblem } from "./fault-net.ts";
+import { keepsMajority, labJobs } from "./fault-run.ts";
+import { startTwice } from "./fault-scenarios.ts";
+
+/** The promise for a process that died, and for a host that fell silent. */
+const deadLimitMs = 6_000;
+const silentLimitMs = 12_000;
+/** From the end of one fault to the beginning of the next. */
+const betweenMs = 4_000;
+/** After the last one: the 15 s after which all must be on time, and some ticks that show it. */
+const quietMs = 22_000;
+
+const problem = await labProblem();
+
+function sayKnowledge({ jobs, records }: Knowledge): string {
+  const lines = [...jobs, ...[...records].map(([id, { writing }]) => [id, writing])].map((pair) =>
+    pair.join(" "),
+  );
+  return lines.toSorted((a, b) => (a < b ? -1 : 1)).join("\n");
+}
+
+describe("three peers on a network of their own", { skip: problem ?? false }, () => {
+  let lab: Lab;
+  const jobs = labJobs();
+  const injections: Injection[] = [];
+
+  before(async () => {
+    lab = await Lab.open({ peers: 3 });
+    await lab.make(jobs);
+    if (keepsMajority()) await lab.untilVoters();
+  });
+  after(() => lab[Symbol.asyncDispose]());
+
+  async function inject(what: string, fault: () => Promise<void>): Promise<void> {
+    const from = Date.now();
+    await fault();
+    injections.push({ what, from, to: Date.now() });
+    await passes(betweenMs);
+  }
+
+  /** The longest that a tick due during the last fault waited for its start. */
+  function longestWaitMs(): number {
+    return count(lab.evidence([], []), jobs, injections).waitsMs.at(-1) ?? Infinity;
+  }
+
+  test("kill -9 of one: its ticks are started by the others within 6 s", async () => {
+    await inject("kill one", async () => {
+      await lab.kill(lab.peer(0));
+      await passes(deadLimitMs);
+      await lab.restart(lab.peer(0));
+    });
+    assert.ok(longestWaitMs() <= deadLimitMs);
+  });
+
+  test("all wires of one cut for 8 s: every tick is started within 12 s", async () => {
+    await inject("cut one off", async () => {
+      const mend = await lab.split([lab.peer(1)], [lab.peer(0), lab.peer(2)]);
+      await passes(8_000);
+      await mend();
+    });
+    assert.ok(longestWaitMs() <= silentLimitMs);
+  });
+
+  test("one stopped for 7 s (SIGSTOP): every tick is started within 12 s", async () => {
+    await inject("pause", async () => {
+      const resume = lab.pause(lab.peer(0));
+      await passes(7_000);
+      resume();
+    });
+    assert.ok(longestWaitMs() <= silentLimitMs);
+  });
+
+  test("a second peer on the data folder of one that runs is refused, and the first goes on", async () => {
+    await startTwice(lab.peer(2));
+  });
+
+  test("kill -9 of all at once and a restart: they find each other again", async () => {
+    await inject("kill all", async () => {
+      await lab.kill(...lab.peers);
+      await lab.restart(...lab.peers);
+    });
+    await lab.untilWhole();
+  });
+
+  describe("afterwards, from outside", () => {
+    let evidence: Evidence;
+    before(async () => {
+      await passes(quietMs);
+      const final = await until("all peers hold the same jobs and records", 30_000, async () => {
+        const known = await lab.knowledge();
+        const texts = known.map(sayKnowledge);
+        return texts.every((text) => text === texts[0]) && known;
+      });
+      evidence = lab.evidence([], final);
+    });
+
+    test("no tick of an available job was left out, and no tick of a majority job ran twice", (context) => {
+      const figures = count(evidence, jobs, injections);
+      context.diagnostic(JSON.stringify(figures));
+      assert.equal(figures.available.missed, 0);
+      assert.equal(figures.majority.doubled, 0);
+      assert.ok(figures.available.due > 100, `only ${figures.available.due} ticks were judged`);
+    });
+
+    test("every rule holds by which the simulator is judged", () => {
+      assert.deepEqual(judge(evidence, jobs, injections), []);
+    });
+  });
+});

@@ -82,7 +82,8 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     const order = state.orders.get(key);
     const other = otherAsker(state, key, from);
-    if (other !== undefined && goesBefore(other, { rank: question.rank, peer: from })) {
+    const asker = { rank: question.rank, peer: from };
+    if (other !== undefined && (goesBefore(other, asker) || !hearEachOther(state, from, other.peer))) {
       mark(state, "spoken-for");
       mine.push(key);
       continue;
@@ -137,8 +138,18 @@ function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignAsk | un
 }
 
 /**
- * Two ask for one order, and perhaps don't hear each other. Whoever stands between them lets the lower rank go, as
- * they would themselves, and takes back the answer that the other one had before.
+ * As they themselves say. Two that don't hear each other don't wait for each other's answer either, so the first to be
+ * answered is gone by the time the other asks: whoever stands between them lets the first one go.
+ */
+function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
+  const hears = (one: PeerId, other: PeerId): boolean =>
+    state.members.get(one)?.heartbeat?.hears.includes(other) ?? false;
+  return hears(a, b) && hears(b, a);
+}
+
+/**
+ * Two ask for one order, and their question to each other may be on a link that has just failed. Whoever stands between
+ * them lets the lower rank go, as they would themselves, and takes back the answer that the other one had before.
  */
 function tellOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignAsk }[]): void {
   for (const group of Map.groupBy(overtaken, ({ by }) => `${by.peer} ${by.ask}`).values()) {

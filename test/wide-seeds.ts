@@ -50,4 +50,14 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I7",
     why: "a confirmed change built on one that a full disk had refused, so that after a restart neither could be read",
   },
+  {
+    seed: "1055",
+    peers: 3,
+    jobs: 8,
+    hours: 0.3,
+    wide: true,
+    keptFaults: [32, 34, 35, 36, 39, 44],
+    rule: "I6",
+    why: "with slow disks and wires each try for the voters ended before their answers came, and nobody called the tick over",
+  },
 ];

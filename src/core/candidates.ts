@@ -17,8 +17,9 @@ import { epochAt, epochLeadMs } from "./roster.ts";
 import { emit, lookAgain, note, type Election, type Order, type State } from "./state.ts";
 import { hearBallots, rosterDecision } from "./voting.ts";
 
-/** A try that has led nowhere by then is given up. */
+/** A first try that has led nowhere by then is given up; each next one is given twice as long, to the longest. */
 const tryMs = 1_000;
+const longestTryMs = 4_000;
 /** Between tries, growing with the rank, so that two candidates don't outbid each other for ever. */
 const againMs = 300;
 const ballotsPerMessage = 512;
@@ -38,6 +39,7 @@ function standFor(
   state: State,
   election: Omit<Election, "candidacy" | "untilMono" | "signatures">,
   value: string,
+  patienceMs: number,
 ): void {
   const life = isPlanted(state, "ballots-reused") ? 0 : state.settings.incarnation;
   const ballot = { round: ++state.round, peer: state.settings.self, life };
@@ -45,7 +47,7 @@ function standFor(
   state.elections.set(election.decision, {
     ...election,
     candidacy,
-    untilMono: state.now.mono + tryMs,
+    untilMono: state.now.mono + patienceMs,
     signatures: {},
   });
   ballotToAll(state, election.decision, undefined);
@@ -155,8 +157,10 @@ export function lookForVoters(state: State, order: Order): void {
     return lookAgain(state, order, state.now.wall + tryMs);
   }
   order.mine = { stage: "standing" };
-  standFor(state, { decision: order.key, epoch, instant: order.instant, order }, state.settings.self);
-  lookAgain(state, order, state.now.wall + tryMs);
+  const patienceMs = Math.min(tryMs * 2 ** order.tries++, longestTryMs);
+  const decision = { decision: order.key, epoch, instant: order.instant, order };
+  standFor(state, decision, state.settings.self, patienceMs);
+  lookAgain(state, order, state.now.wall + patienceMs);
 }
 
 /** A try is under way: gives it up when its time is over, and tries again a little later. */
@@ -214,7 +218,7 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], from?: num
   const beginning = from ?? nextBeginning(state, last);
   note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
   const value = JSON.stringify({ voters, from: beginning });
-  standFor(state, { decision, epoch: last, instant: 0, order: undefined }, value);
+  standFor(state, { decision, epoch: last, instant: 0, order: undefined }, value, longestTryMs);
 }
 
 /** From when an epoch after `last` may be in force: votes run ahead of their ticks, and none may have two epochs. */

@@ -47,6 +47,7 @@ export function addNextAttempt(
 
 export function takeOut(state: State, order: Order): void {
   if (state.orders.delete(order.key) && order.asked !== undefined) state.askedInPlay--;
+  state.elections.delete(order.key);
   const ofJob = state.ordersOf.get(order.job);
   ofJob?.delete(order);
   if (ofJob?.size === 0) state.ordersOf.delete(order.job);
@@ -81,6 +82,7 @@ function add(
     roll: undefined,
     mine: { stage: "none" },
     chosen: undefined,
+    tries: 0,
     lookAt: Infinity,
   };
   state.orders.set(key, order);

@@ -9,10 +9,13 @@ import type { PeerId } from "../schema/ids.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { withdraw } from "./claims.ts";
-import { overdueMs, pauseMs, scanBackMs, scanTicks, settleLimitMs, sweepEveryMs } from "./limits.ts";
+import { overdueMs, pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
 import { addTick } from "./play.ts";
 import { ticksOf, type Plan } from "./plan.ts";
 import { note, type State } from "./state.ts";
+
+/** Whoever is to say that a tick is over may itself be slow, or go, and the next one has to find that. */
+const toldLaterMs = 60_000;
 
 export function beginSettling(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
   state.settling = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
@@ -57,9 +60,9 @@ export function forgetHealing(state: State): void {
   }
 }
 
-/** A tick may be undecided for so long after it was due: its window, or what it takes to find that it was missed. */
+/** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
 export function undecidedMs(plan: Plan): number {
-  return Math.max(plan.catchUp.windowMs, overdueMs + 2 * sweepEveryMs);
+  return Math.max(plan.catchUp.windowMs, overdueMs) + toldLaterMs;
 }
 
 /**

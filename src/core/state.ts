@@ -119,6 +119,8 @@ export interface Order {
   mine: Mine;
   /** of a majority job: the runner that its voters have chosen, as far as known */
   chosen: PeerId | undefined;
+  /** how often this peer has stood for it */
+  tries: number;
   /** wall clock, ms: when it is to be looked at again; of the entries in the agenda only this one counts */
   lookAt: number;
 }

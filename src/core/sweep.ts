@@ -49,7 +49,8 @@ function forgetBefore(state: State, plan: Plan | undefined): number {
 }
 
 function isHeld(state: State, order: Order): boolean {
-  if (order.mine.stage !== "none") return true;
+  // Who only stands for it holds nothing: once its window is over nobody is to be chosen any more.
+  if (order.mine.stage !== "none" && order.mine.stage !== "standing") return true;
   for (const record of state.ledger.of(order.key)) {
     if (record.state === "claimed" && shields(state, record)) return true;
   }

@@ -4,6 +4,7 @@
  * all splits, and some everything at once. Each fault has a beginning and an end of its own; they may overlap.
  */
 import type { PeerId } from "../schema/ids.ts";
+import { ambushKinds, lieInWait } from "./ambush.ts";
 import { calmNetwork, type NetworkSettings } from "./network.ts";
 import type { Dice } from "./random.ts";
 import type { World } from "./world.ts";
@@ -28,7 +29,7 @@ const faultKinds = [
   "mass restart",
 ] as const;
 /** What only wide worlds know. */
-const wideKinds = ["old disk", "damaged disk", "garbage", "away for long"] as const;
+const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...ambushKinds] as const;
 export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number];
 
 export interface FaultPlan {
@@ -186,6 +187,11 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
       }
       return () => undefined;
     }
+    case "ambush on a vote":
+    case "ambush on a roster":
+    case "ambush on a start":
+    case "ambush on a client":
+      return lieInWait(world, kind, dice);
     case "away for long":
       world.stop(peer);
       world.at(world.now() + 3 * lastsMs, () => restart(world, peer));

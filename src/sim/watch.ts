@@ -31,8 +31,8 @@ export class Watch {
   /** the value that a ballot stands for, by decision and ballot */
   readonly #values = new Map<string, string>();
 
-  /** A message on protocol `vote` left the process; `sender` names its life. */
-  sent(peer: PeerId, sender: string, bytes: Uint8Array): void {
+  /** A message on protocol `vote` left the process; `sender` names its life. True when it tells that a value is accepted. */
+  sent(peer: PeerId, sender: string, bytes: Uint8Array): boolean {
     const { body } = JSON.parse(Buffer.from(bytes).toString()) as { body: VoteMessage };
     for (const { decision, epoch, ballot, value } of body.ballots ?? []) {
       const seen = { decision, epoch, ballot: write(ballot), sender, value };
@@ -44,18 +44,22 @@ export class Watch {
       if (answer === "accepted" && value !== undefined) this.#accepted(peer, decision, ballot, value);
     }
     for (const epoch of body.epochs ?? []) this.#epoch(epoch);
+    return body.replies?.some(({ answer }) => answer === "accepted") ?? false;
   }
 
-  /** Something of the peer's is durable. */
-  stored(peer: PeerId, writes: readonly Write[]): void {
+  /** Something of the peer's is durable. True when there is an accepted epoch among it. */
+  stored(peer: PeerId, writes: readonly Write[]): boolean {
+    let hasEpoch = false;
     for (const item of writes) {
       if (item.kind === "vote" && item.vote.vote.accepted !== undefined) {
         const { ballot, value } = item.vote.vote.accepted;
         this.#accepted(peer, item.vote.decision, ballot, value);
+        hasEpoch ||= item.vote.decision.startsWith("roster/");
       } else if (item.kind === "meta" && item.key === "roster") {
         for (const epoch of JSON.parse(item.value) as EpochSeen[]) this.#epoch(epoch);
       }
     }
+    return hasEpoch;
   }
 
   seen(): VotesSeen {

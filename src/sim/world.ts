@@ -12,6 +12,7 @@ import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Channel } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
+import type { Occasion } from "./ambush.ts";
 import { HostClock, SimClock } from "./clock.ts";
 import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
 import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
@@ -95,6 +96,8 @@ interface Host {
   platter: Platter;
   children: Children;
   lives: number;
+  /** whoever watches over it is about to */
+  startsAgain: boolean;
   life: Life | undefined;
 }
 
@@ -128,6 +131,7 @@ export class World {
   private readonly watch = new Watch();
   private readonly sizes: SizesSeen[] = [];
   private readonly garbage: GarbageSeen[] = [];
+  private readonly ambushes = new Set<{ on: Occasion; strike: (peer: PeerId, other?: PeerId) => void }>();
   private readonly frames = new Map<Channel, { from: PeerId; bytes: Uint8Array }>();
 
   constructor(settings: WorldSettings) {
@@ -150,6 +154,7 @@ export class World {
         platter: new Platter(),
         children: new Children(),
         lives: 0,
+        startsAgain: false,
         life: undefined,
       });
     }
@@ -237,7 +242,7 @@ export class World {
       },
       send: (to, protocol, bytes) => {
         this.frames.set(protocol, { from: peer, bytes });
-        if (protocol === "vote") this.watch.sent(peer, life, bytes);
+        if (protocol === "vote" && this.watch.sent(peer, life, bytes)) this.happens("vote told", peer, to);
         mesh.send(to, protocol, bytes);
       },
     };
@@ -260,7 +265,7 @@ export class World {
   }
 
   private stored(peer: PeerId, writes: readonly Write[]): void {
-    this.watch.stored(peer, writes);
+    if (this.watch.stored(peer, writes)) this.happens("epoch accepted", peer);
     if (this.settings.onLine === undefined) return;
     for (const write of writes) {
       if (write.kind === "record") this.line(peer, `KEEPS ${tellRecord(write.record)}`);
@@ -272,7 +277,13 @@ export class World {
   private gaveUp(peer: PeerId, why: string): void {
     this.line(peer, `GAVE UP ${why}`);
     this.kill(peer);
-    this.queue.after(startedAgainMs, undefined, () => this.start(peer));
+    const host = this.host(peer);
+    if (host.startsAgain) return;
+    host.startsAgain = true;
+    this.queue.after(startedAgainMs, undefined, () => {
+      host.startsAgain = false;
+      this.start(peer);
+    });
   }
 
   /** kill -9; with `hostToo`, the plug is pulled: no connection is reset, the children are gone at once. */
@@ -421,6 +432,24 @@ export class World {
     });
   }
 
+  /** Strikes once, a moment after the occasion has come; what is returned calls it off. */
+  waitFor(on: Occasion, strike: (peer: PeerId, other?: PeerId) => void): () => void {
+    const ambush = { on, strike };
+    this.ambushes.add(ambush);
+    return () => this.ambushes.delete(ambush);
+  }
+
+  private happens(on: Occasion, peer: PeerId, other?: PeerId): void {
+    for (const ambush of this.ambushes) {
+      if (ambush.on !== on) continue;
+      this.ambushes.delete(ambush);
+      this.queue.after(0, undefined, () => {
+        this.line(peer, `AMBUSH: ${on}`);
+        ambush.strike(peer, other);
+      });
+    }
+  }
+
   /** Notes how much every peer holds now. */
   measure(): void {
     for (const { peer, life, platter } of this.hosts.values()) {
@@ -471,6 +500,7 @@ export class World {
         const unclear = answer.kind === "refused" && answer.error.code === "DISK_FAILED";
         if (!unclear) operation.answeredAt = this.now();
         operation.accepted = answer.kind !== "refused";
+        if (operation.accepted) this.happens("confirmed", peer);
         if (answer.kind === "ordered") operation.tick = answer.tick;
         const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
         this.line(peer, `ANSWERED ${wish.kind} ${jobOfWish(wish)} ${answer.kind}${refusal}`);
@@ -540,6 +570,7 @@ export class World {
 
   private recordRun(run: Run): void {
     this.runs.push(run);
+    this.happens("start", run.peer);
     this.queue.trace(hashText(`${run.job}@${run.tick}~${run.attempt}@${run.peer}`));
     this.line(run.peer, `RUNS ${run.job}@${run.tick}~${run.attempt}`);
   }

@@ -6,11 +6,11 @@
  * last one. A peer that was down, paused or disturbed in that time counts as a component of its own. So in
  * a time without faults it starts exactly once at most (I1 says at least).
  *
- * I11: a peer that was paused for more than 5 s starts nothing, in the 10 s after it goes on, that another peer had
+ * I11: a peer that was paused for more than 5 s, or was not there at all, starts nothing, in the 10 s after it goes on, that another peer had
  * started before that, provided that the two could talk ever since it went on.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Breach, Evidence, Run } from "../truth.ts";
+import type { Breach, Evidence, Outage, Run } from "../truth.ts";
 import { components, longPauses } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
@@ -55,7 +55,7 @@ function wasPutBack(evidence: Evidence, peer: PeerId, first: number, last: numbe
 export function checkZombies(evidence: Evidence): Breach[] {
   const byOrder = groupRuns(evidence, orderOf);
   const breaches: Breach[] = [];
-  for (const pause of longPauses(evidence, suspectMs)) {
+  for (const pause of [...longPauses(evidence, suspectMs), ...restarts(evidence)]) {
     const woken = evidence.runs.filter(
       ({ peer, start }) => peer === pause.peer && start >= pause.to && start <= pause.to + watchedMs,
     );
@@ -68,11 +68,16 @@ export function checkZombies(evidence: Evidence): Breach[] {
           heard(evidence, other.peer, pause.peer, pause.to, run.start),
       );
       if (earlier === undefined) continue;
-      const what = `${orderOf(run)} started on ${run.peer} just after its pause, and before on ${earlier.peer}`;
+      const since = pause.kind === "paused" ? "pause" : "restart";
+      const what = `${orderOf(run)} started on ${run.peer} just after its ${since}, and before on ${earlier.peer}`;
       breaches.push({ rule: "I11", at: run.start, what });
     }
   }
   return breaches;
+}
+
+function restarts(evidence: Evidence): Outage[] {
+  return evidence.outages.filter(({ kind, to }) => kind === "down" && to < Infinity);
 }
 
 /** Could the two talk from the end of the pause on? (The moment of its end itself does not count as paused.) */

@@ -5,7 +5,7 @@
  * `retry` could allow more; the simulator's client asks for none. An attempt that was given back never started.)
  *
  * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. Of all ballots of one
- * decision that were chosen, there is one value; each ballot is used by one life of one peer and stands for one
+ * decision that were chosen, there is one value; the epoch is the one in force at the order's tick; each ballot is used by one life of one peer and stands for one
  * value; nobody anywhere holds two different epochs of one number; and no two peers hold records of one order that
  * both say the voters had chosen them.
  *
@@ -87,11 +87,16 @@ function checkChoices(evidence: Evidence): Breach[] {
   for (const [decision, all] of Map.groupBy(acceptances, (acceptance) => acceptance.decision)) {
     const tick = tickOf(decision);
     if (tick !== undefined && tooManyForgot(evidence, tick)) continue;
+    const inForce = tick === undefined ? undefined : epochInForce(evidence, instantOf(tick));
     const chosen = new Map<string, string>();
     for (const [ballot, votes] of Map.groupBy(all, (acceptance) => acceptance.ballot)) {
       const voters = votersOf(evidence, decision, ballot);
       for (const [value, some] of Map.groupBy(votes, (vote) => vote.value)) {
-        if (voters !== undefined && isChosen(voters, some)) chosen.set(value, ballot);
+        if (voters === undefined || !isChosen(voters, some)) continue;
+        chosen.set(value, ballot);
+        if (inForce === undefined || inForce.number === voters.number) continue;
+        const what = `${decision} was decided by epoch ${voters.number}, and epoch ${inForce.number} was in force`;
+        breaches.push({ rule: "I12", at: instantOfDecision(evidence, decision), what });
       }
     }
     if (chosen.size < 2) continue;

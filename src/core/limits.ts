@@ -30,6 +30,8 @@ export const pauseMs = 5_000;
 export const sweepEveryMs = 5_000;
 /** Records of settled ticks stay in memory this long for the sake of late messages. */
 export const rememberMs = 60_000;
+/** Marks of ticks that can't come back are looked for this often: it goes through all of them. */
+export const forgetEveryMs = 60_000;
 /** Ticks that nobody kept are looked for this far back, and at most so many per job. */
 export const scanBackMs = 7 * 86_400_000;
 export const scanTicks = 1_000;

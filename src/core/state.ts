@@ -225,6 +225,7 @@ export interface State {
   lagMs: number;
   heartbeatAtMono: number;
   sweepAtMono: number;
+  forgetAtMono: number;
   /** ticks before this instant were looked for at the last scan; ms */
   scanFrom: number;
   tableDigest: string;
@@ -292,6 +293,7 @@ export function createState(settings: Settings): State {
     lagMs: 0,
     heartbeatAtMono: 0,
     sweepAtMono: 0,
+    forgetAtMono: 0,
     scanFrom: 0,
     tableDigest: "",
     addresses: [],

@@ -8,7 +8,7 @@ import { hearsMajority } from "./candidates.ts";
 import { closeWithout } from "./claims.ts";
 import { tendRoster } from "./epochs.ts";
 import { forgetAsks } from "./asking.ts";
-import { overdueMs, rememberMs, scanBackMs } from "./limits.ts";
+import { forgetEveryMs, overdueMs, rememberMs, scanBackMs } from "./limits.ts";
 import { isTeller, shields } from "./orders.ts";
 import { ticksOf, type Plan } from "./plan.ts";
 import { epochAt } from "./roster.ts";
@@ -21,9 +21,7 @@ export function sweep(state: State): void {
   forgetHealing(state);
   tendRoster(state);
   state.ledger.fade(state.now.mono - rememberMs);
-  for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
-  state.ledger.forgetGivenBack((job) => forgetBefore(state, state.jobs.get(job)));
-  state.recordsOfNoJob = countRecordsOfNoJob(state);
+  forgetTheOld(state);
   if (state.settling !== undefined) return;
   declareLost(state);
   if (state.healing.size > 0) return;
@@ -31,6 +29,15 @@ export function sweep(state: State): void {
     const plan = state.jobs.get(job);
     if (plan !== undefined) lookOverdue(state, plan, orders);
   }
+}
+
+/** Goes through all that is remembered, which may be a million ticks: now and then is enough. */
+function forgetTheOld(state: State): void {
+  if (state.now.mono < state.forgetAtMono) return;
+  state.forgetAtMono = state.now.mono + forgetEveryMs;
+  for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
+  state.ledger.forgetGivenBack((job) => forgetBefore(state, state.jobs.get(job)));
+  state.recordsOfNoJob = countRecordsOfNoJob(state);
 }
 
 function countRecordsOfNoJob(state: State): number {

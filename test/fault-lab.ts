@@ -10,9 +10,20 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { Cut, Evidence, Knowledge, Operation, Outage, Run, Spell } from "../src/sim/truth.ts";
-import { items, plainEnv, root, RunningPeer, Started, until, untilMembers, type Ended } from "./cluster.ts";
+import type { Cut, Evidence, Knowledge, Operation, Outage, Run, Spell, Wish } from "../src/sim/truth.ts";
+import {
+  items,
+  plainEnv,
+  root,
+  RunningPeer,
+  Started,
+  until,
+  untilMembers,
+  type Ended,
+  type Reply,
+} from "./cluster.ts";
 import { clockEnv, writeClockStep } from "./fault-clock.ts";
 import { Network, type HostSite, type Slowness } from "./fault-net.ts";
 import { knowledgeOf, readTruth, truthfulCommand, type LabJob } from "./fault-truth.ts";
@@ -23,6 +34,8 @@ const names = ["ann", "ben", "cyd", "dot", "eve", "fay", "gus"] as const;
 
 /** A small disk holds a peer's folder and leaves it this much room; bytes. */
 const smallDiskBytes = 24 << 20;
+/** A change that is asked for in the middle of a fault is waited for so long; ms. */
+const answerLimitMs = 3_000;
 
 export interface LabSettings {
   peers: number;
@@ -170,6 +183,40 @@ export class Lab implements AsyncDisposable {
     const knownAt = Date.now();
     this.#operations.push(...made.map((one) => ({ ...one, accepted: true, tick: undefined, knownAt })));
     this.jobs.push(...jobs);
+  }
+
+  /** Makes a job in the middle of a fault, at any peer that is up. Whether it was made may stay unclear. */
+  add(peer: LabPeer, job: LabJob): Promise<void> {
+    this.jobs.push(job);
+    const ask = () => peer.running.call("POST", "/v1/jobs", specOf(job, this.truthFile));
+    return this.#change(peer, { kind: "put", rules: job.rules }, ask);
+  }
+
+  /** Deletes a job in the middle of a fault. */
+  remove(peer: LabPeer, { rules }: LabJob): Promise<void> {
+    const ask = () => peer.running.call("DELETE", `/v1/jobs/${rules.id}`);
+    return this.#change(peer, { kind: "delete", id: rules.id }, ask);
+  }
+
+  async #change(peer: LabPeer, wish: Wish, ask: () => Promise<Reply>): Promise<void> {
+    const askedAt = Date.now();
+    // The peer may be killed, stopped or unable to write before it answers.
+    const status = await Promise.race([
+      ask().then(
+        (reply) => reply.status,
+        () => undefined,
+      ),
+      passes(answerLimitMs, undefined, { ref: false }),
+    ]);
+    const answeredAt = status === undefined || status >= 500 ? undefined : Date.now();
+    const accepted = status !== undefined && status < 300;
+    this.#operations.push({ wish, peer: peer.id, askedAt, answeredAt, accepted, tick: undefined });
+  }
+
+  /** Those that are neither down nor stopped just now. */
+  up(): LabPeer[] {
+    const away = new Set(this.outages.filter(({ to }) => to === Infinity).map(({ peer }) => peer));
+    return this.peers.filter(({ id }) => !away.has(id));
   }
 
   async #seenEverywhere(ids: readonly string[], status: number): Promise<void> {

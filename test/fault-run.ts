@@ -22,6 +22,10 @@ const warmMs = 8_000;
 const recoverMs = 25_000;
 /** After the last fault the peers are compared twice (I8), the second time at the limit of the promise; ms. */
 const comparedAfterMs = [27_000, 30_000] as const;
+/** Long enough to see that what was deleted in the last fault stays so (I5). */
+const revokedAfterMs = 10_000;
+/** How long after a fault's beginning somebody edits jobs; ms. */
+const editedAfterMs = 1_500;
 
 /** True when this version keeps majority jobs. */
 export function keepsMajority(): boolean {
@@ -82,13 +86,23 @@ export async function runScenario(
     for (let round = 0; round < rounds; round++) {
       // At any moment of a tick's life.
       await passes((round === 0 ? 0 : recoverMs) + dice.below(2_000));
+      const gone = quick(`gone-${round}`, "available");
+      await lab.make([gone]);
       const from = Date.now();
+      const editing = editMeanwhile(
+        lab,
+        dice.fork(`edits ${round}`),
+        quick(`made-${round}`, "available"),
+        gone,
+      );
       await scenario.inject(lab, dice);
       injections.push({ what: scenario.name, from, to: Date.now() });
+      await editing;
     }
     const settled = await settle(lab);
+    await passes(revokedAfterMs);
     const evidence = lab.evidence(settled, settled.at(-1) ?? []);
-    const breaches = judge(evidence, jobs, injections);
+    const breaches = judge(evidence, lab.jobs, injections);
     const figures = count(evidence, jobs, injections);
     if (logFolder !== undefined) leave(logFolder, scenario, lab, evidence, breaches);
     return { scenario: scenario.name, seed, injections, figures, breaches, evidence };
@@ -96,6 +110,14 @@ export async function runScenario(
     if (logFolder !== undefined) leave(logFolder, scenario, lab, undefined, []);
     throw error;
   }
+}
+
+/** One job is made and one deleted while something is broken, each at some peer that is up. */
+async function editMeanwhile(lab: Lab, dice: Dice, made: LabJob, gone: LabJob): Promise<void> {
+  await passes(editedAfterMs);
+  const up = lab.up();
+  if (up.length === 0) return;
+  await Promise.all([lab.add(dice.pick(up), made), lab.remove(dice.pick(up), gone)]);
 }
 
 /** Compares the peers some time after the last fault has ended. */

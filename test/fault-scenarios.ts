@@ -83,6 +83,18 @@ const processes: readonly Scenario[] = [
     inject: (lab, dice) => killed(lab, dice, draw(lab, dice, 1)),
   },
   {
+    name: "restart",
+    what: "one is told to stop, and started again",
+    lab: three,
+    async inject(lab, dice) {
+      const peer = one(lab, dice);
+      const { code } = await lab.stop(peer);
+      assert.equal(code, 0, peer.running.started.said);
+      await passes(drawMs(dice, second, 10 * second));
+      await lab.restart(peer);
+    },
+  },
+  {
     name: "kill-minority",
     what: "kill -9 of two of five at once",
     lab: five,

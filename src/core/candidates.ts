@@ -187,7 +187,8 @@ export function lookChosen(
   if (epoch === undefined) return "waits";
   if (order.chosen === state.settings.self) {
     const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
-    claim(state, plan, order, turn, { asked: true, epoch: epoch.number, ...waiting });
+    // Made late it waits a moment like any other: not for rivals, of whom there are none, but for the job's other ticks.
+    claim(state, plan, order, turn, { epoch: epoch.number, ...waiting });
     return "claimed";
   }
   tellChosen(state, order, epoch);

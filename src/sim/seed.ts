@@ -73,7 +73,8 @@ const livenessMs = 6 * minute;
 /** the last stop may still be draining */
 const stopsWithinMs = 45 * second;
 const settlesWithinMs = 30 * second;
-const onItsWayMs = 3 * second;
+/** What gossip has lost comes by the next comparison of records, half a minute and a little later. */
+const onItsWayMs = 45 * second;
 
 export function runSeed(options: SeedOptions): SeedResult {
   const dice = new Dice(options.seed).fork("plan");
@@ -137,8 +138,8 @@ export function runSeed(options: SeedOptions): SeedResult {
     }
   });
   const settled: Knowledge[][] = [];
-  for (const beforeMs of [onItsWayMs, 0]) {
-    world.at(healedAt + settlesWithinMs - beforeMs, () => settled.push(world.knowledge()));
+  for (const laterMs of [0, onItsWayMs]) {
+    world.at(healedAt + settlesWithinMs + laterMs, () => settled.push(world.knowledge()));
   }
   const crash = runToEnd(world, epoch + lengthMs);
   const evidence = { ...world.evidence(healedAt, settled), crowded: wide.capacity < options.jobs };

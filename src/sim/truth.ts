@@ -178,7 +178,7 @@ export interface Evidence {
   spells: readonly Spell[];
   /** how far any host's clock has ever been from true time, ms, by peer */
   clockErrorMs: ReadonlyMap<PeerId, number>;
-  /** what each peer knew 27 s and 30 s after `healedAt`: a difference seen both times was not just on its way */
+  /** what each peer knew 30 s after `healedAt`, and later: a difference seen both times was not just on its way */
   settled: readonly (readonly Knowledge[])[];
   /** … and at the end */
   final: readonly Knowledge[];

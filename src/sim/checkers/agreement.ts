@@ -1,7 +1,7 @@
 /**
  * I6, accounted; I7, durable; I8, convergence: what the peers know, compared with each other and with the truth.
  *
- * I8: 27 s and 30 s after the heal the peers are compared; a job or record on which the same two peers differ both
+ * I8: 30 s after the heal the peers are compared, and once more; a job or record on which the same two peers differ both
  * times, with the same two words, was not just on its way. Nor may a peer have an update that waits for another.
  * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, none of them open unless
  * the run is truly still on; each start of the truth has its record; and each required tick without a start has

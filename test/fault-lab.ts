@@ -7,7 +7,17 @@
  * went wrong, and also when this process is killed: the peers die with it, and the next lab sweeps up the rest.
  */
 import { execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
@@ -25,9 +35,11 @@ import {
   type Reply,
 } from "./cluster.ts";
 import { clockEnv, writeClockStep } from "./fault-clock.ts";
-import { Network, type HostSite, type Slowness } from "./fault-net.ts";
+import { isAlive, Network, type HostSite, type Slowness } from "./fault-net.ts";
 import { knowledgeOf, readTruth, truthfulCommand, type LabJob } from "./fault-truth.ts";
 
+/** Then comes the process that made the folder, so that a later lab knows whose leftovers there are. */
+const folderPrefix = "cicada-faults-";
 const meshPort = 7_401;
 const httpPort = 7_400;
 const names = ["ann", "ben", "cyd", "dot", "eve", "fay", "gus"] as const;
@@ -56,7 +68,7 @@ export interface LabPeer {
 }
 
 export class Lab implements AsyncDisposable {
-  readonly folder = mkdtempSync(path.join(tmpdir(), "cicada-faults-"));
+  readonly folder = mkdtempSync(path.join(tmpdir(), `${folderPrefix}${process.pid}-`));
   readonly truthFile = path.join(this.folder, "truth");
   readonly network: Network;
   readonly peers: LabPeer[] = [];
@@ -84,6 +96,7 @@ export class Lab implements AsyncDisposable {
 
   /** A mesh of so many peers, in which each sees all others alive. */
   static async open(settings: LabSettings): Promise<Lab> {
+    sweepFolders();
     const lab = new Lab(await Network.open(settings.peers), settings);
     try {
       for (const [number, site] of lab.network.hosts.entries()) await lab.#startPeer(number, site);
@@ -378,7 +391,7 @@ export class Lab implements AsyncDisposable {
 
   /** Disks and folders; may be called twice. */
   removeFolders(): void {
-    for (const disk of this.#disks.splice(0)) execFileSync("umount", ["--lazy", disk]);
+    for (const disk of this.#disks.splice(0)) unmount(disk);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
     labs.delete(this);
   }
@@ -418,6 +431,24 @@ function writeWhileItFits(handle: number, piece: Buffer): void {
 function endLast(outages: readonly Outage[], which: (outage: Outage) => boolean): void {
   const open = outages.findLast((outage) => which(outage) && outage.to === Infinity);
   if (open !== undefined) open.to = Date.now();
+}
+
+function unmount(disk: string): void {
+  execFileSync("umount", ["--lazy", disk], { stdio: "ignore" });
+}
+
+/** Folders and small disks of labs whose process was killed before it could remove them. */
+function sweepFolders(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const maker = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
+    if (maker === undefined || isAlive(Number(maker))) continue;
+    const folder = path.join(tmpdir(), name);
+    const below = readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "");
+    for (const disk of below.filter((mounted) => mounted.startsWith(`${folder}/`))) unmount(disk);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  }
 }
 
 const labs = new Set<Lab>();

@@ -12,6 +12,7 @@ import type { Answer, Command } from "../src/ports.ts";
 import {
   instantOf,
   orderKey,
+  runId,
   tickAt,
   ulid,
   type JobId,
@@ -448,6 +449,50 @@ test("claims that were given back and never made again are forgotten in the end"
   assert.equal(remembered(), 30);
   ledger.forgetGivenBack(() => at + 200_000);
   assert.equal(remembered(), 0);
+});
+
+test("one stamp from the year 2150 dates no other job, and an edit gives its own job the time of now", () => {
+  const mesh = new FuzzMesh("stamp");
+  const absurd = Date.UTC(2150, 0, 1) * hlcPerMs;
+  const doc = new Y.Doc();
+  doc.clientID = 7_000;
+  const map = new Y.Map<unknown>();
+  map.set(`created@${stranger}`, { hlc: absurd, by: "x", value: "odd" });
+  map.set(`action@${stranger}`, { hlc: absurd, by: "x", value: { command: "true" } });
+  map.set(`schedule@${stranger}`, { hlc: absurd, by: "x", value: { schedule: "@every 5s" } });
+  map.set("pause@01ARZ3NDEKTSV4RRFFQ69G5FAV", { at: 1, by: "x" });
+  doc.getMap("jobs").set("01ARZ3NDEKTSV4RRFFQ69G5FAV", map);
+  mesh.say(stranger, "jobs", { kind: "update", update: base64(Y.encodeStateAsUpdate(doc)) });
+  const { table } = mesh.peer(victim).living;
+  const isOfNow = (instant = Infinity): boolean => Math.abs(instant - mesh.world.now()) < 5_000;
+  mesh.put({ id: "fresh" as JobId, command: "true", schedule: "@every 5s" });
+  mesh.pass(1_000);
+  assert.ok(isOfNow(table.jobs().get("fresh" as JobId)?.createdAt));
+  const patch = { description: "mended" };
+  assert.equal(answerTo(mesh, { kind: "patch-job", id: "odd" as JobId, patch, by: "ann" }).kind, "job");
+  const odd = table.jobs().get("odd" as JobId);
+  assert.ok(odd !== undefined && isOfNow(odd.scheduledAt) && isOfNow(odd.createdAt));
+  assert.deepEqual([odd.spec.schedule, odd.spec.description, odd.pauses.length], ["@every 5s", "mended", 1]);
+  answerTo(mesh, { kind: "resume-job", id: "odd" as JobId, by: "ann" });
+  mesh.pass(12_000);
+  assert.ok(
+    mesh.runs().some(({ job }) => job === "odd"),
+    "it runs again",
+  );
+});
+
+test("a cancel with a long reason ends its run with a record that others take", () => {
+  const mesh = new FuzzMesh("cancel");
+  const run = (): RunRecord | undefined =>
+    [...mesh.state(victim).ledger.openOn(victim)].find(({ state }) => state === "claimed");
+  for (let waited = 0; run() === undefined && waited < 60; waited++) mesh.pass(500);
+  const claim = run();
+  assert.ok(claim !== undefined);
+  const cancel = { run: runId(claim), by: "y".repeat(256), reason: "z".repeat(256) };
+  mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders: [], cancels: [cancel] });
+  mesh.pass(2_000);
+  assert.deepEqual(mesh.complaints, []);
+  assert.equal(run()?.tick === claim.tick, false);
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

@@ -4,7 +4,8 @@
  * Whatever is drawn comes from one pair of dice, so a seed and a number name an input for ever.
  */
 import type { TSchema } from "typebox";
-import { Dice } from "../src/sim/random.ts";
+import { messageCapBytes } from "../src/schema/message.ts";
+import type { Dice } from "../src/sim/random.ts";
 
 /** Instants, counts and versions where arithmetic, dates or comparisons go wrong. */
 const edgeNumbers: readonly number[] = [
@@ -136,7 +137,7 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** A copy of good JSON with some of its places changed, taken out, renamed, repeated or buried. */
 export function mutateJson(value: unknown, dice: Dice): unknown {
-  let mutated: unknown = structuredClone(value);
+  let mutated = value;
   for (let left = 1 + dice.below(3); left > 0; left--) mutated = changePlace(mutated, dice);
   return mutated;
 }
@@ -148,8 +149,7 @@ function changePlace(value: unknown, dice: Dice): unknown {
   if (Array.isArray(value)) {
     const index = dice.below(value.length);
     if (dice.chance(0.1)) return value.toSpliced(index, 1);
-    if (dice.chance(0.1))
-      return [...value, ...Array.from({ length: dice.below(2_000) }, () => value[index] as unknown)];
+    if (dice.chance(0.1)) return [...value, ...repeated(value[index], dice)];
     return value.with(index, changePlace(value[index], dice));
   }
   const fields: Record<string, unknown> = { ...value };
@@ -159,6 +159,13 @@ function changePlace(value: unknown, dice: Dice): unknown {
   else if (chance < 0.15) fields[edgeText(dice)] = fields[name];
   else fields[name] = changePlace(fields[name], dice);
   return fields;
+}
+
+/** Many of one thing: more than a schema takes, and at times just more than a message may hold. */
+function repeated(item: unknown, dice: Dice): unknown[] {
+  const size = JSON.stringify(item)?.length ?? 1;
+  const times = Math.min(dice.below(5_000), Math.ceil(messageCapBytes / size));
+  return Array.from({ length: times }, () => item);
 }
 
 function changed(value: unknown, dice: Dice): unknown {

@@ -15,6 +15,7 @@ import { AskedOrderSchema, RunRecordSchema } from "../src/schema/run.ts";
 import { StoredVoteSchema } from "../src/schema/vote.ts";
 import { SimKeys } from "../src/sim/keys.ts";
 import { calmNetwork } from "../src/sim/network.ts";
+import type { Run } from "../src/sim/truth.ts";
 import { World } from "../src/sim/world.ts";
 import { decode, encode } from "../src/wire/codec.ts";
 
@@ -125,6 +126,11 @@ export class FuzzMesh {
 
   say(from: PeerId, channel: Channel, message: Message): void {
     this.hear(from, channel, this.encode(from, message));
+  }
+
+  /** What the jobs' own processes did. */
+  runs(): readonly Run[] {
+    return this.world.evidence(this.world.now(), []).runs;
   }
 
   linkUp(peer: PeerId): void {

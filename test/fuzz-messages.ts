@@ -51,7 +51,7 @@ export class HostileMessages {
       version: wireVersion,
       sender: from,
       seq: dice.below(1_000_000),
-      body: dice.chance(0.3) ? mutateJson(body, dice) : body,
+      body: dice.chance(0.3) ? this.#mutated(body) : body,
     };
     const bytes = jsonBytes(dice.chance(0.02) ? mutateJson(envelope, dice) : envelope, dice);
     return { from, channel, bytes: dice.chance(0.03) ? mutateBytes(bytes, dice) : bytes };
@@ -63,11 +63,19 @@ export class HostileMessages {
     if (kept.length > 0 && dice.chance(0.35)) {
       // What another has said is repeated by somebody who is not it.
       const { message } = dice.pick(kept);
-      return dice.chance(0.5) ? message : this.#completed(mutateJson(message, dice) as Message, from);
+      return dice.chance(0.5) ? message : this.#completed(this.#mutated(message) as Message, from);
     }
     const schemas: readonly TSchema[] = bodiesOf[channel].anyOf;
     const body = valueOf(dice.pick(schemas), dice, (name) => this.#knowing(name));
     return this.#completed(body as Message, from);
+  }
+
+  /** Mostly it stays what it is, so that more than its name is looked at. */
+  #mutated(body: unknown): unknown {
+    const mutated = mutateJson(body, this.#dice);
+    const isObject = typeof mutated === "object" && mutated !== null && !Array.isArray(mutated);
+    if (!isObject || this.#dice.chance(0.1) || typeof body !== "object" || body === null) return mutated;
+    return "kind" in body ? { ...mutated, kind: body.kind } : mutated;
   }
 
   // ------------------------------------------------------------------------------------------- what fits
@@ -220,7 +228,7 @@ export class HostileMessages {
     if (message.kind === "ballots" && Array.isArray(message.ballots)) {
       const ballots = message.ballots.map((item) => {
         if (typeof item !== "object" || item === null || dice.chance(0.2)) return item;
-        const tick = String(item.decision).split(/[@~]/)[1] ?? "";
+        const tick = typeof item.decision === "string" ? (item.decision.split(/[@~]/)[1] ?? "") : "";
         const instant = instantOf(tick as TickId);
         return {
           ...item,

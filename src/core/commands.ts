@@ -286,7 +286,7 @@ function stopOrDrop(state: State, record: RunRecord, by: string, reason: string)
     return closeWithout(
       state,
       order,
-      `by ${by}${reason === "" ? "" : `: ${reason}`}`,
+      `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, 256),
       undefined,
       "cancelled",
     );

@@ -11,7 +11,7 @@
  * so (`pending`), since sync fetches the whole difference anyhow. Only incarnations that were touched are read again.
  */
 import * as Y from "yjs";
-import { nextHlc } from "../core/hlc.ts";
+import { instantOfHlc, nextHlc } from "../core/hlc.ts";
 import { assert, never } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
@@ -34,6 +34,9 @@ export interface TableOptions {
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
 }
+
+/** A stamp so far ahead of this clock is no edit of now: a host's clock was wrong by more than a time zone. */
+const absurdStampMs = 48 * 3_600_000;
 
 /** Clients of whom something is awaited at most; a stranger may name any number, and sync fetches all anyhow. */
 const awaitedCap = 4_096;
@@ -65,7 +68,8 @@ export class JobTable {
   /** undefined = to be read anew */
   #forgotten: readonly Forgotten[] | undefined;
   #digest = new DocumentDigest();
-  #highestHlc = 0;
+  /** of this life's own edits */
+  #lastStamp = 0;
   /** by ULID: what the incarnation said its job is; undefined where it says none */
   readonly #idOf = new Map<string, JobId | undefined>();
   readonly #incarnationsOf = new Map<JobId, Set<string>>();
@@ -93,12 +97,6 @@ export class JobTable {
    */
   get clientId(): number {
     return this.#clientId;
-  }
-
-  /** How far, in ms, the newest stamp in the table is ahead of the wall clock. For core/hlc.ts `writerVerdict`. */
-  get highestHlc(): number {
-    this.#settle();
-    return this.#highestHlc;
   }
 
   /** Takes in what the disk kept. Returns what of it could not be used; the rest stands, and sync brings the lost. */
@@ -244,10 +242,9 @@ export class JobTable {
   // -------------------------------------------------------------------------------------------- writing
 
   #write(change: TableChange, wall: number): void {
-    const hlc = nextHlc(this.#highestHlc, wall);
     switch (change.kind) {
       case "put":
-        this.#put(change.spec, change.by, hlc, wall);
+        this.#put(change.spec, change.by, wall);
         return;
       case "delete":
         for (const ulid of this.#living(change.id)) this.#root.delete(ulid);
@@ -256,7 +253,7 @@ export class JobTable {
         for (const map of this.#mapsOf(change.id)) map.set(keyOfPause(change.ulid), { ...change.pause });
         return;
       case "resume":
-        this.#resume(change.id, { hlc, by: change.by, value: change.at });
+        this.#resume(change.id, change.by, change.at, wall);
         return;
       case "forget-peer": {
         const { peer, name, by } = change;
@@ -268,9 +265,9 @@ export class JobTable {
     }
   }
 
-  #put(spec: JobSpec, by: string, hlc: number, wall: number): void {
+  #put(spec: JobSpec, by: string, wall: number): void {
     const wanted = slotsOf(spec);
-    const maps = this.#mapsOf(spec.id);
+    const { maps, hlc } = this.#writable(spec.id, wall);
     if (maps.length === 0) {
       const map: Incarnation = new Y.Map();
       map.set(keyOfSlot(createdSlot, this.#self), { hlc, by, value: spec.id });
@@ -290,12 +287,37 @@ export class JobTable {
     for (const key of reading.unreadable) for (const map of maps) map.delete(key);
   }
 
-  #resume(id: JobId, slot: Slot): void {
-    const maps = this.#mapsOf(id);
-    const pauses = readIncarnations(maps).pauses;
-    if (pauses.size === 0) return;
+  #resume(id: JobId, by: string, at: number, wall: number): void {
+    if (readIncarnations(this.#mapsOf(id)).pauses.size === 0) return;
+    const { maps, hlc } = this.#writable(id, wall);
+    const { pauses } = readIncarnations(maps);
     for (const ulid of pauses.keys()) for (const map of maps) map.delete(keyOfPause(ulid));
-    this.#writeSlot(maps, resumedSlot, slot);
+    this.#writeSlot(maps, resumedSlot, { hlc, by, value: at });
+  }
+
+  /**
+   * The incarnations of a job, and the stamp of an edit that wins over all that is known of it. Only over that: were
+   * it to lie above all that the table holds, one stamp of a clock in the year 2100 would date every later edit so,
+   * and no job made from then on would have a tick before. A job that bears such a stamp itself is written anew.
+   */
+  #writable(id: JobId, wall: number): { maps: Incarnation[]; hlc: number } {
+    const maps = this.#mapsOf(id);
+    const reading = readIncarnations(maps);
+    const known = [...reading.slots.values()].reduce((highest, { hlc }) => Math.max(highest, hlc), 0);
+    const believed = [known, this.#lastStamp].filter((hlc) => instantOfHlc(hlc) <= wall + absurdStampMs);
+    const hlc = nextHlc(Math.max(0, ...believed), wall);
+    this.#lastStamp = hlc;
+    const isBelieved = believed.includes(known);
+    return { maps: isBelieved ? maps : [this.#rewritten(id, reading, hlc, wall)], hlc };
+  }
+
+  #rewritten(id: JobId, { slots, pauses }: Reading, hlc: number, wall: number): Incarnation {
+    for (const ulid of this.#living(id)) this.#root.delete(ulid);
+    const map: Incarnation = new Y.Map();
+    for (const [slot, { by, value }] of slots) map.set(keyOfSlot(slot, this.#self), { hlc, by, value });
+    for (const [ulid, pause] of pauses) map.set(keyOfPause(ulid), pause);
+    this.#root.set(this.#incarnation(wall), map);
+    return map;
   }
 
   /** Into every living incarnation: one of them may just be being deleted by somebody who doesn't see the other. */
@@ -359,7 +381,6 @@ export class JobTable {
       return;
     }
     this.#idOf.set(ulid, id);
-    for (const { hlc } of reading.slots.values()) this.#highestHlc = Math.max(this.#highestHlc, hlc);
     if (id === undefined) {
       const problems = [{ pointer: "/id", message: "the replica doesn't say which job it is" }];
       this.#quarantined.set(ulid, { id: ulid, problems });

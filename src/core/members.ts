@@ -142,7 +142,8 @@ export function heard(state: State): PeerId[] {
   const ids: PeerId[] = [];
   for (const member of state.members.values()) {
     const fresh = member.heardMono !== undefined && state.now.mono - member.heardMono <= freshMs;
-    if (fresh && !member.reset && ids.length < hearsMax) ids.push(member.id);
+    const gone = member.reset || member.leftIncarnation !== undefined;
+    if (fresh && !gone && ids.length < hearsMax) ids.push(member.id);
   }
   return ids;
 }
@@ -185,11 +186,19 @@ export function assessAll(state: State): boolean {
   const component = componentNow(state);
   let changed = false;
   for (const member of state.members.values()) {
-    if (component.has(member.id)) member.outsideMono = undefined;
-    else member.outsideMono ??= state.now.mono;
+    if (component.has(member.id)) {
+      member.outsideMono = undefined;
+      if (isBack(state, member)) member.leftIncarnation = undefined;
+    } else member.outsideMono ??= state.now.mono;
     if (assess(state, member)) changed = true;
   }
   return changed;
+}
+
+/** It had left, but others go on hearing it long after what they had heard before can count: only I don't. */
+function isBack(state: State, member: Member): boolean {
+  const leftMs = state.now.mono - member.stateSinceMono;
+  return member.state === "left" && leftMs > 2 * suspectAfterMs(stretch(state));
 }
 
 export function linkUp(state: State, peer: PeerId): boolean {

@@ -24,22 +24,22 @@ import type {
   View,
   Write,
 } from "../ports.ts";
-import { ulid, type JobId, type PeerId } from "../schema/ids.ts";
-import type { TableChange } from "../schema/job.ts";
-import { messageCapBytes, type Channel, type Message, type Protocol, type Topic } from "../schema/message.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Channel, Message } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/standing.ts";
 import type { JobTable } from "../table/table.ts";
-import { decode, encode } from "../wire/codec.ts";
+import { decode } from "../wire/codec.ts";
 import { signRecord, verifyRecord } from "../wire/records.ts";
 import { boot, metaKeys, type Booted } from "./boot.ts";
+import { Edits } from "./edits.ts";
 import { Keeper } from "./keeper.ts";
 import { Logs } from "./logs.ts";
 import { Outbox } from "./outbox.ts";
 import { Recall } from "./recall.ts";
 import { Sync } from "./sync.ts";
-import { undo } from "./undo.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
+import { Voice } from "./voice.ts";
 
 export interface PeerSettings {
   name: string;
@@ -60,6 +60,15 @@ export interface PeerSettings {
   testing?: Pick<State["settings"], "planted" | "marks">;
 }
 
+/** What there is once the data folder has been read. */
+interface Living {
+  table: JobTable;
+  sync: Sync;
+  logs: Logs;
+  keeper: Keeper;
+  edits: Edits;
+}
+
 type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
@@ -71,15 +80,13 @@ const zeros = {
   votes_accepted: 0,
 } as const;
 
-/** An update in base64, with its envelope, must fit into one message. */
-const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;
-
 /** Between the farewell and the end of the mesh, so that the farewell gets out. */
 const farewellMs = 150;
 
 export class Peer {
   readonly #doors: Doors;
   readonly #settings: PeerSettings;
+  readonly #voice: Voice;
   readonly #outbox: Outbox;
   readonly #recall: Recall;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
@@ -87,15 +94,12 @@ export class Peer {
   readonly #counters: Record<string, number> = { ...zeros };
   readonly #inbox: EventBody[] = [];
   #state: State | undefined;
-  #living: { table: JobTable; sync: Sync; logs: Logs; keeper: Keeper } | undefined;
+  #living: Living | undefined;
   #working = false;
   /** what nobody waits for and the disk did not take: tried again until it does */
   readonly #unstored: Write[] = [];
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
-  #seq = 0;
-  /** this life has written to the table */
-  #hasWritten = false;
   #forgotten: readonly Forgotten[] = [];
   #stopped = false;
   #whenIdle: (() => void) | undefined;
@@ -103,7 +107,8 @@ export class Peer {
   constructor(doors: Doors, settings: PeerSettings) {
     this.#doors = doors;
     this.#settings = settings;
-    this.#outbox = new Outbox(doors.clock, (batch) => this.#publish("runs", batch));
+    this.#voice = new Voice(doors, (what) => this.#count(what));
+    this.#outbox = new Outbox(doors.clock, (batch) => this.#voice.publish("runs", batch));
     this.#recall = new Recall(doors.disk);
   }
 
@@ -148,8 +153,8 @@ export class Peer {
       random: doors.random,
       // After a longer absence the others are asked for all of it.
       oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
-      send: (to, message) => this.#send(to, "sync", message),
-      onUpdate: (update) => this.#updateTaken(update),
+      send: (to, message) => this.#voice.send(to, "sync", message),
+      onUpdate: (update) => edits.taken(update),
       onRecords: (from, records, orders) => this.#learn(from, records, orders),
       onSynced: (peer) => this.#recall.after(() => this.#feed({ kind: "synced", peer })),
       count: (what) => this.#count(what),
@@ -159,12 +164,21 @@ export class Peer {
       self,
       clock: doors.clock,
       executor: doors.executor,
-      send: (to, message) => this.#send(to, "log", message),
+      send: (to, message) => this.#voice.send(to, "log", message),
       living: () => this.#others(),
       count: (what) => this.#count(what),
     });
     const keeper = new Keeper(doors, table, booted);
-    this.#living = { table, sync, logs, keeper };
+    const edits: Edits = new Edits({
+      doors,
+      table,
+      keeper,
+      sync,
+      voice: this.#voice,
+      onChange: () => this.#tableChanged(),
+      count: (what) => this.#count(what),
+    });
+    this.#living = { table, sync, logs, keeper, edits };
     this.#forgotten = table.forgotten();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
@@ -261,10 +275,8 @@ export class Peer {
           from,
           message: { ...message, records: this.#genuine(message.records) },
         });
-      case "update": {
-        const update = Buffer.from(message.update, "base64");
-        return this.#applied(from, update, living.table.apply(update));
-      }
+      case "update":
+        return living.edits.heard(from, Buffer.from(message.update, "base64"));
       case "table-have":
       case "table-want":
       case "table-diff":
@@ -281,23 +293,9 @@ export class Peer {
     }
   }
 
-  get living(): { table: JobTable; sync: Sync; logs: Logs; keeper: Keeper } {
+  get living(): Living {
     assert(this.#living !== undefined, "the peer has not booted");
     return this.#living;
-  }
-
-  #applied(from: PeerId, update: Uint8Array, applied: ReturnType<JobTable["apply"]>): void {
-    if (applied === "changed") return this.#updateTaken(update);
-    if (applied === "pending") return this.living.sync.tablePending(from, this.#doors.clock.now());
-    if (applied === "known") return;
-    this.#count("refused_update");
-    this.#doors.log.warn("a change of the job table was refused", { from, why: applied.refused });
-  }
-
-  /** An update from elsewhere is in the table: stored, and told to core. */
-  #updateTaken(update: Uint8Array): void {
-    this.living.keeper.keepUpdate(update, () => undefined);
-    this.#tableChanged();
   }
 
   #tableChanged(): void {
@@ -356,11 +354,13 @@ export class Peer {
       case "cancel":
         return this.#outbox.cancel(effect.run, effect.by, effect.reason);
       case "send":
-        return this.#send(effect.to, effect.protocol, effect.message);
+        return this.#voice.send(effect.to, effect.protocol, effect.message);
       case "store":
         return this.#store(effect.writes, effect.token);
       case "edit":
-        return this.#edit(effect.change, effect.token);
+        return this.living.edits.edit(effect.change, (error) =>
+          this.#feed({ kind: "stored", token: effect.token, failed: error !== undefined }),
+        );
       case "start":
         return executor.launch(effect.spec);
       case "stop":
@@ -411,67 +411,6 @@ export class Peer {
       }
       this.#feed({ kind: "stored", token: token ?? 0, failed: error !== undefined });
     });
-  }
-
-  #edit(change: TableChange, token: number): void {
-    const { table } = this.living;
-    const id = change.kind === "put" ? change.spec.id : change.kind === "forget-peer" ? undefined : change.id;
-    const before = id === undefined ? undefined : table.jobs().get(id);
-    this.#write(change, (error) => {
-      if (error !== undefined) {
-        const { wall } = this.#doors.clock.now();
-        const makeUlid = (): string => ulid(wall, this.#doors.random.bytes(16));
-        for (const back of undo(change, before, makeUlid)) this.#write(back, () => undefined);
-      }
-      this.#feed({ kind: "stored", token, failed: error !== undefined });
-    });
-  }
-
-  /** Into the table at once, to the others when it is durable. */
-  #write(change: TableChange, done: (error?: CicadaError) => void): void {
-    const { table, keeper } = this.living;
-    this.#checkOwnEdits();
-    const update = table.edit(change, this.#doors.clock.now().wall);
-    this.#tableChanged();
-    keeper.keepUpdate(update, (error) => {
-      // What is too large for one message reaches the others by sync.
-      if (error === undefined && update.length <= gossipedUpdateBytes) {
-        this.#publish("jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
-      }
-      done(error);
-    });
-  }
-
-  /**
-   * Before the first edit of a life: unless every peer that should be there has told what it has of this one's edits,
-   * somebody may have more of them than this disk, which may be an old copy. Then this life writes under an id of its own.
-   */
-  #checkOwnEdits(): void {
-    if (this.#hasWritten) return;
-    this.#hasWritten = true;
-    const known = this.#doors.mesh.known();
-    const { table, sync } = this.living;
-    if (known.length === 0 || !known.every((peer) => sync.knowsTableOf(peer))) table.leaveClientId();
-  }
-
-  #send(to: PeerId, protocol: Protocol, message: Message): void {
-    const bytes = this.#encode(message);
-    if (bytes !== undefined) this.#doors.mesh.send(to, protocol, bytes);
-  }
-
-  #publish(topic: Topic, message: Message): void {
-    const bytes = this.#stopped ? undefined : this.#encode(message);
-    if (bytes !== undefined) this.#doors.mesh.publish(topic, bytes);
-  }
-
-  /** Undefined for a message that every receiver would refuse: those who make messages split them, as a rule. */
-  #encode(message: Message): Uint8Array | undefined {
-    const { self, cluster } = this.#doors.keys;
-    const bytes = encode({ cluster, sender: self, seq: this.#seq++ }, message);
-    if (bytes.length <= messageCapBytes) return bytes;
-    this.#count("too_large_to_say");
-    this.#doors.log.error("a message is too large to be sent", { kind: message.kind, bytes: bytes.length });
-    return undefined;
   }
 
   #count(name: string): void {
@@ -553,7 +492,7 @@ export class Peer {
     const { clock, mesh, disk } = this.#doors;
     this.#outbox.flush();
     if (this.#state !== undefined) {
-      this.#publish("members", { kind: "leave", incarnation: this.#state.settings.incarnation });
+      this.#voice.publish("members", { kind: "leave", incarnation: this.#state.settings.incarnation });
       disk.store(
         [{ kind: "meta", key: metaKeys.lastAlive, value: String(clock.now().wall) }],
         () => undefined,
@@ -561,6 +500,7 @@ export class Peer {
     }
     clock.alarm(clock.now().mono + farewellMs, () => {
       this.#stopped = true;
+      this.#voice.silence();
       this.#alarm?.cancel();
       mesh.stop(() => disk.close(done));
     });

@@ -1,0 +1,42 @@
+/** What this peer says to others, as bytes in its envelope: to one, or to all. */
+import type { Doors } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import { messageCapBytes, type Message, type Protocol, type Topic } from "../schema/message.ts";
+import { encode } from "../wire/codec.ts";
+
+export class Voice {
+  readonly #doors: Pick<Doors, "keys" | "mesh" | "log">;
+  readonly #count: (name: string) => void;
+  #seq = 0;
+  #silent = false;
+
+  constructor(doors: Pick<Doors, "keys" | "mesh" | "log">, count: (name: string) => void) {
+    this.#doors = doors;
+    this.#count = count;
+  }
+
+  send(to: PeerId, protocol: Protocol, message: Message): void {
+    const bytes = this.#encode(message);
+    if (bytes !== undefined) this.#doors.mesh.send(to, protocol, bytes);
+  }
+
+  publish(topic: Topic, message: Message): void {
+    const bytes = this.#silent ? undefined : this.#encode(message);
+    if (bytes !== undefined) this.#doors.mesh.publish(topic, bytes);
+  }
+
+  /** The farewell has been said: nothing is published any more. */
+  silence(): void {
+    this.#silent = true;
+  }
+
+  /** Undefined for a message that every receiver would refuse: those who make messages split them, as a rule. */
+  #encode(message: Message): Uint8Array | undefined {
+    const { self, cluster } = this.#doors.keys;
+    const bytes = encode({ cluster, sender: self, seq: this.#seq++ }, message);
+    if (bytes.length <= messageCapBytes) return bytes;
+    this.#count("too_large_to_say");
+    this.#doors.log.error("a message is too large to be sent", { kind: message.kind, bytes: bytes.length });
+    return undefined;
+  }
+}

@@ -53,12 +53,12 @@ export class Edits {
 
   /** An update that somebody has gossiped. */
   heard(from: PeerId, update: Uint8Array): void {
-    const { doors, table, sync, count } = this.#deps;
+    const { doors, table, sync } = this.#deps;
     const applied = table.apply(update);
     if (applied === "changed") return this.taken(update);
     if (applied === "pending") return sync.tablePending(from, doors.clock.now());
     if (applied === "known") return;
-    count("refused_update");
+    this.#deps.count("refused_update");
     doors.log.warn("a change of the job table was refused", { from, why: applied.refused });
   }
 
@@ -70,10 +70,10 @@ export class Edits {
 
   /** Into the table at once, to the others when it is durable. */
   #write(change: TableChange, done: (error?: CicadaError) => void): void {
-    const { doors, table, keeper, voice, onChange } = this.#deps;
+    const { doors, table, keeper, voice } = this.#deps;
     this.#checkOwnEdits();
     const update = table.edit(change, doors.clock.now().wall);
-    onChange();
+    this.#deps.onChange();
     keeper.keepUpdate(update, (error) => {
       // What is too large for one message reaches the others by sync.
       if (error === undefined && update.length <= gossipedUpdateBytes) {

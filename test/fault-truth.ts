@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { JobRules, Knowledge, Outage, RecordSeen, Run } from "../src/sim/truth.ts";
-import { items, type RunningPeer } from "./cluster.ts";
+import { items, type Reply, type RunningPeer } from "./cluster.ts";
 
 /** A job of the lab. */
 export interface LabJob {
@@ -110,8 +110,20 @@ export async function knowledgeOf(peer: RunningPeer): Promise<Knowledge> {
     peer: peer.ready.peerId as PeerId,
     jobs: new Map(jobs.map(({ id, revision }) => [id, revision])),
     records: new Map(records.map((record) => [record.id, seen(record)])),
-    complaint: health.status === 200 ? undefined : `not ready: ${health.text}`,
+    complaint: complaintIn(health),
   };
+}
+
+/**
+ * Why the peer says it is not ready; undefined = it is. That a voter whose disk is older than its votes stays out for
+ * good is no complaint: it must, and it must say so.
+ */
+function complaintIn({ status, body, text }: Reply): string | undefined {
+  if (status === 200) return undefined;
+  const reasons = typeof body === "object" && body !== null && "reasons" in body ? body.reasons : undefined;
+  const isOnlyOld =
+    Array.isArray(reasons) && reasons.every((reason) => String(reason).endsWith("it no longer votes"));
+  return isOnlyOld ? undefined : `not ready: ${text}`;
 }
 
 function seen({ job, tick, attempt, peer, state, signature }: RunItem): RecordSeen {

@@ -19,9 +19,9 @@ import { startTwice } from "./fault-scenarios.ts";
 const deadLimitMs = 6_000;
 const silentLimitMs = 12_000;
 /** From the end of one fault to the beginning of the next. */
-const betweenMs = 4_000;
+const betweenMs = 3_000;
 /** After the last one: the 15 s after which all must be on time, and some ticks that show it. */
-const quietMs = 22_000;
+const quietMs = 19_000;
 
 const problem = await labProblem();
 

@@ -40,8 +40,8 @@ export function startRealPeer(
     },
     sizes: () => peer.sizes(),
     authority: () => {
-      const { epochs, votes } = peer.sizes();
-      return `table ${peer.living.table.digest()}, ${epochs} epochs, ${votes} votes`;
+      const { epochs } = peer.sizes();
+      return `table ${peer.living.table.digest()}, ${epochs} epochs`;
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * I14, authority: bytes that nobody had the right to send change nothing that a peer holds by authority (its job table,
- * its roster, its votes), and no record that its writer has not signed comes to any disk. (That they crash nobody is seen
+ * its roster), and no record that its writer has not signed comes to any disk. (That they crash nobody is seen
  * by whoever runs the world.)
  */
 import type { Breach, Evidence } from "../truth.ts";

@@ -33,12 +33,27 @@ function settledAt(evidence: Evidence, { answeredAt, knownAt }: Operation): numb
   return knownAt ?? (answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt));
 }
 
+/**
+ * The first change that was asked for before an earlier one of the same job had become known to all: from there on
+ * nobody outside can say what became of the two, for a deletion wins over what it did not know.
+ */
+function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number {
+  let settled = -Infinity;
+  for (const [index, change] of changes.entries()) {
+    if (change.askedAt < settled) return index;
+    settled = Math.max(settled, settledAt(evidence, change));
+  }
+  return Infinity;
+}
+
 /** Spells in which the job was surely in force on every peer, enabled and not paused. */
 export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
   const spells: InForce[] = [];
+  const unclear = firstUnclear(evidence, changes);
   let rules: JobRules | undefined;
   for (const [index, change] of changes.entries()) {
+    if (index >= unclear) break;
     if (change.wish.kind === "put") rules = change.wish.rules;
     else if (change.wish.kind === "delete") rules = undefined;
     if (rules === undefined || change.wish.kind === "pause" || isPausedAfter(changes.slice(0, index + 1)))
@@ -60,10 +75,14 @@ function isPausedAfter(changes: readonly Operation[]): boolean {
 /** Spells in which some peer may have held the job with these rules, enabled and not paused. */
 export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
+  const unclear = firstUnclear(evidence, changes);
   const spells: InForce[] = [];
   for (const [index, change] of changes.entries()) {
     if (change.wish.kind !== "put") continue;
-    const next = changes.slice(index + 1).find(({ wish }) => wish.kind === "put" || wish.kind === "delete");
+    const end = changes.findIndex(
+      ({ wish }, later) => later > index && (wish.kind === "put" || wish.kind === "delete"),
+    );
+    const next = end < unclear ? changes[end] : undefined;
     spells.push({
       rules: change.wish.rules,
       from: change.askedAt,
@@ -76,8 +95,10 @@ export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
 /** Spells in which nobody may start the job any more: it had been deleted or paused, and all knew. */
 export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; to: number; why: string }[] {
   const changes = changesOf(evidence, job);
+  const unclear = firstUnclear(evidence, changes);
   const spells: { from: number; to: number; why: string }[] = [];
   for (const [index, { wish }] of changes.entries()) {
+    if (index >= unclear) break;
     if (wish.kind !== "delete" && wish.kind !== "pause") continue;
     const from = Math.max(...changes.slice(0, index + 1).map((earlier) => settledAt(evidence, earlier)));
     const next = changes

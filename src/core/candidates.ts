@@ -20,8 +20,12 @@ import { hearBallots, rosterDecision } from "./voting.ts";
 /** A first try that has led nowhere by then is given up; each next one is given twice as long, to the longest. */
 const tryMs = 1_000;
 const longestTryMs = 4_000;
-/** Between tries, growing with the rank, so that two candidates don't outbid each other for ever. */
+/**
+ * Between tries, growing with the rank, so that two candidates don't outbid each other for ever, and doubled each time,
+ * for every vain try is a write on each voter's disk.
+ */
 const againMs = 300;
+const longestPauseMs = 15_000;
 const ballotsPerMessage = 512;
 /**
  * A candidate follows one that outbids it, but not to the end of the numbers: a nonsensical round costs it that one
@@ -173,7 +177,8 @@ export function lookStanding(state: State, order: Order, rank: number): void {
   order.mine = { stage: "none" };
   mark(state, "stood-in-vain");
   emit(state, { kind: "count", name: "votes_without_result" });
-  lookAgain(state, order, state.now.wall + againMs * (rank + 1));
+  const pauseMs = againMs * (rank + 1) * 2 ** (order.tries - 1);
+  lookAgain(state, order, state.now.wall + Math.min(pauseMs, longestPauseMs));
 }
 
 /** The voters have chosen: me, and I claim; or another, who is told until it claims or is gone. */

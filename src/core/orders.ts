@@ -75,7 +75,7 @@ export function look(state: State, order: Order): void {
   if (state.orders.get(order.key) !== order) return;
   const plan = state.jobs.get(order.job);
   if (state.ledger.isSettled(order.job, order.tick)) return closeSettled(state, plan, order);
-  if (plan === undefined || isStale(plan, order)) return closeWithout(state, order, "job-changed");
+  if (plan === undefined || isStale(plan, order)) return closeStale(state, plan, order);
   if (order.mine.stage === "claiming") return;
   if (state.outcast !== undefined) return lookAsOutcast(state, order);
   if (state.settling !== undefined) return lookAgain(state, order, state.now.wall + againMs);
@@ -112,6 +112,15 @@ function closeSettled(state: State, plan: Plan | undefined, order: Order): void 
 function isStale(plan: Plan, order: Order): boolean {
   if (order.asked !== undefined) return !plan.enabled && order.asked.force !== true;
   return !isTickOf(plan, order.instant);
+}
+
+/** The edit has overtaken it. One that was long due, and waited for its voters still, is told as missed. */
+function closeStale(state: State, plan: Plan | undefined, order: Order): void {
+  const waited = state.now.wall - order.due > overdueMs && order.mine.stage !== "claimed";
+  if (plan === undefined || !waited || !isTeller(state, order.job, order.tick)) {
+    return closeWithout(state, order, "job-changed");
+  }
+  closeWithout(state, order, "job-changed", plan, "missed");
 }
 
 function lookPaused(state: State, plan: Plan, order: Order): void {

@@ -98,7 +98,9 @@ function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void
 function miss(state: State, plan: Plan, order: Order, reason: string): void {
   if (!isTeller(state, order.job, order.tick)) return;
   const epoch = epochAt(state.roster.chain, order.instant);
-  const noQuorum = plan.partition === "majority" && (epoch === undefined || !hearsMajority(state, epoch));
+  // Whoever has stood for it in vain knows that too few voters vote, whomever it hears.
+  const unheard = epoch === undefined || !hearsMajority(state, epoch) || order.tries > 0;
+  const noQuorum = plan.partition === "majority" && order.chosen === undefined && unheard;
   mark(state, noQuorum ? "no-quorum" : "missed");
   const said = noQuorum ? "no-quorum" : reason;
   emit(state, { kind: "count", name: noQuorum ? "ticks_no_quorum" : "ticks_missed" });

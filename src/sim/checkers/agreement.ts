@@ -93,9 +93,10 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   );
 }
 
-/** A majority job's tick without a quorum stays open until its window has passed. */
-function mayBeOpen({ rules, instant }: RequiredTick, before: number): boolean {
-  return rules.partition === "majority" && instant + rules.catchUp.windowMs >= before;
+/** A majority job's tick without a quorum stays open until its window has passed, or the job is changed. */
+function mayBeOpen({ rules, instant, until }: RequiredTick, before: number): boolean {
+  const openMs = rules.catchUp.windowMs + quietMs;
+  return rules.partition === "majority" && instant + openMs >= Math.min(before, until);
 }
 
 /** A tick that did not run says why. */

@@ -9,6 +9,8 @@ export interface RequiredTick {
   tick: TickId;
   instant: number;
   rules: JobRules;
+  /** until then the job was surely in force with these rules */
+  until: number;
 }
 
 /**
@@ -27,7 +29,7 @@ export function requiredTicks(
         spell.rules.schedule,
         Math.max(from, spell.from + 5_000),
         Math.min(to, spell.to - marginMs),
-      ).map((instant) => ({ job, tick: tickAt(instant), instant, rules: spell.rules })),
+      ).map((instant) => ({ job, tick: tickAt(instant), instant, rules: spell.rules, until: spell.to })),
     ),
   );
 }

@@ -171,7 +171,7 @@ function repeated(item: unknown, dice: Dice): unknown[] {
 function changed(value: unknown, dice: Dice): unknown {
   if (typeof value === "number" && dice.chance(0.7)) return edgeNumber(dice);
   if (typeof value === "string" && dice.chance(0.7)) return mutateText(value, dice);
-  if (dice.chance(0.02)) return buried(value, 1 + dice.below(3_000));
+  if (dice.chance(0.02)) return buried(value, 1 + dice.below(500));
   return anyJson(dice);
 }
 
@@ -204,7 +204,15 @@ export function jsonBytes(value: unknown, dice: Dice): Uint8Array {
     text = text.replace(/-?\d+(?=[,}\]])/, dice.pick(["1e999", "-1e999", "1E400", "-0", "0.1e-400"]));
   if (dice.chance(0.02)) text = text.replace(/"(\w+)":/, '"__proto__":{"polluted":1},"$1":');
   if (dice.chance(0.02)) text = text.replace(/"(\w+)":/, '"$1":1,"$1":');
+  if (dice.chance(0.01)) text = text.replace(/-?\d+(?=[,}\]])/, deepText(dice));
   return Buffer.from(text);
+}
+
+function deepText(dice: Dice): string {
+  const depth = dice.pick([10, 1_000, 50_000, 120_000]);
+  return dice.chance(0.5)
+    ? "[".repeat(depth) + "]".repeat(depth)
+    : `${'{"a":'.repeat(depth / 5)}0${"}".repeat(depth / 5)}`;
 }
 
 // ----------------------------------------------------------------------------------------------- schemas

@@ -58,6 +58,7 @@ export class FuzzMesh {
   readonly complaints: string[] = [];
   readonly cluster: string;
   readonly #lives = new Map<PeerId, Life>();
+  readonly #writes = new Map<PeerId, number>();
   #seq = 0;
 
   constructor(seed: string) {
@@ -128,6 +129,11 @@ export class FuzzMesh {
     this.hear(from, channel, this.encode(from, message));
   }
 
+  /** How much the peer has ever asked its disk to keep. */
+  writes(peer: PeerId): number {
+    return this.#writes.get(peer) ?? 0;
+  }
+
   /** What the jobs' own processes did. */
   runs(): readonly Run[] {
     return this.world.evidence(this.world.now(), []).runs;
@@ -179,6 +185,7 @@ export class FuzzMesh {
     const watchedDisk: Doors["disk"] = {
       load: (since, done) => disk.load(since, done),
       store: (writes, done) => {
+        this.#writes.set(name, this.writes(name) + writes.length);
         for (const write of writes) this.#readBack(name, write);
         disk.store(writes, done);
       },

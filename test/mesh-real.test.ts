@@ -15,6 +15,7 @@ import {
 } from "../src/real/mesh/addresses.ts";
 import { AddressBook } from "../src/real/mesh/book.ts";
 import { redialWaitMs } from "../src/real/mesh/dialler.ts";
+import { decodeGreeting, encodeGreeting, peersCap, sinceCap } from "../src/real/mesh/greeting.ts";
 import { createHost } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -300,6 +301,30 @@ describe("the address book", () => {
     assert.equal(book.ownEntry(at(2)).since, 2_001);
     assert.ok(!book.hearFromAnother(book.ownEntry(at(2))));
     assert.deepEqual(book.peers(), []);
+  });
+
+  test("no word of another about a peer, however late it claims to be, keeps that peer from being greeted", () => {
+    const book = new AddressBook(self, 1_000);
+    const others = [sinceCap, sinceCap + 1, Number.MAX_SAFE_INTEGER].map((since) => [self, since, at(9)]);
+    const hello = { kind: "hello", self: [a, 1, at(1)], others };
+    const greeting = decodeGreeting(Buffer.from(JSON.stringify(hello)));
+    assert.ok(greeting?.kind === "hello");
+    for (const one of greeting.others) book.hearFromAnother(one);
+    const own = { kind: "hello", self: book.ownEntry(at(2)), others: [] } as const;
+    assert.deepEqual(decodeGreeting(encodeGreeting(own)), own);
+  });
+
+  test("hearsay about any number of peers drives out nobody who was named or reached", () => {
+    const book = new AddressBook(self, 1_000);
+    book.name(a, "/dns/a/tcp/1");
+    book.hearFromItself({ peer: b, since: 1, addresses: at(1) });
+    book.prove(b, { dialled: "/ip4/10.0.0.1/tcp/1" });
+    for (let number = 0; number < 2 * peersCap; number++) {
+      book.hearFromAnother({ peer: `nobody-${number}` as PeerId, since: 2 + number, addresses: at(1) });
+    }
+    assert.equal(book.peers().length, peersCap);
+    assert.deepEqual(book.addressesOf(a).others, ["/dns/a/tcp/1"]);
+    assert.deepEqual(book.addressesOf(b).proven, ["/ip4/10.0.0.1/tcp/1"]);
   });
 
   test("a refusal only counts where the peer was reached in its present life", () => {

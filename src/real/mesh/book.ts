@@ -7,7 +7,7 @@
  */
 import type { NamedAddress } from "./addresses.ts";
 import { hostOf, joinAddress } from "./addresses.ts";
-import { addressesCap, peersCap, type Whereabouts } from "./greeting.ts";
+import { addressesCap, peersCap, sinceCap, type Whereabouts } from "./greeting.ts";
 import type { PeerId } from "../../schema/ids.ts";
 
 interface Entry {
@@ -67,7 +67,7 @@ export class AddressBook {
     const entry = this.entries.get(peer) ?? nothing;
     const isSame = sameList(addresses, entry.said);
     if (isSame && entry.since >= since && entry.since > 0) return false;
-    const later = Math.max(since, entry.since + 1);
+    const later = Math.min(sinceCap, Math.max(since, entry.since + 1));
     this.keep(peer, { ...entry, since: later, said: addresses, proven: isSame ? entry.proven : [] });
     return true;
   }
@@ -77,7 +77,7 @@ export class AddressBook {
     if (peer === this.self) {
       if (since < this.ownSince) return false;
       const isSame = since === this.ownSince;
-      if (!isSame) this.ownSince = since + 1;
+      if (!isSame) this.ownSince = Math.min(sinceCap, since + 1);
       return !isSame;
     }
     if (this.refused.has(peer)) return false;
@@ -119,11 +119,19 @@ export class AddressBook {
 
   private keep(peer: PeerId, entry: Entry): void {
     if (peer === this.self || this.refused.has(peer)) return;
-    if (!this.entries.has(peer) && this.entries.size >= peersCap) {
-      const oldest = [...this.entries].reduce((a, b) => (a[1].since <= b[1].since ? a : b));
-      this.entries.delete(oldest[0]);
-    }
+    if (!this.entries.has(peer) && this.entries.size >= peersCap && !this.makeRoom()) return;
     this.entries.set(peer, entry);
+  }
+
+  /** Lets go of the oldest hearsay. Whoever was named by a person or reached by this peer stays; false = all were. */
+  private makeRoom(): boolean {
+    const hearsay = [...this.entries].filter(
+      ([, { proven, named }]) => proven.length === 0 && named.length === 0,
+    );
+    const [first, ...others] = hearsay;
+    if (first === undefined) return false;
+    const [oldest] = others.reduce((a, b) => (a[1].since <= b[1].since ? a : b), first);
+    return this.entries.delete(oldest);
   }
 }
 

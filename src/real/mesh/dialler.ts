@@ -203,6 +203,11 @@ export class Dialler {
     const { peer } = target;
     if (peer === undefined) return false;
     const { proven, others } = this.doors.addressesOf(peer);
+    if (proven.length + others.length === 0) {
+      // It can't be dialled; when it is heard of again, it is expected again.
+      this.peers.delete(peer);
+      return false;
+    }
     // Just after a break only where it was: a host that swallows dials must not delay the word of one that refuses.
     const inDoubt = target.refusals !== undefined && target.refusals < 2 && proven.length > 0;
     let isRefused = false;

@@ -30,6 +30,8 @@ export const peersCap = 256;
 /** Addresses of one peer: a few interfaces in two families. */
 export const addressesCap = 8;
 const addressCapLetters = 256;
+/** The latest time that a list may carry: whoever is said to have had a later one can still say a later one. */
+export const sinceCap = 2 ** 52;
 
 export function encodeGreeting(greeting: Greeting): Uint8Array {
   if (greeting.kind !== "hello") return Buffer.from(JSON.stringify({ kind: greeting.kind }));
@@ -80,9 +82,8 @@ function toRow(one: Whereabouts): unknown[] {
 function fromRow(row: unknown): Whereabouts | undefined {
   if (!Array.isArray(row)) return undefined;
   const [peer, since, addresses]: unknown[] = row;
-  if (!isPeerId(peer) || typeof since !== "number" || !Number.isSafeInteger(since) || since < 0) {
-    return undefined;
-  }
+  if (!isPeerId(peer) || typeof since !== "number" || !Number.isSafeInteger(since)) return undefined;
+  if (since < 0 || since > sinceCap) return undefined;
   if (!Array.isArray(addresses)) return undefined;
   const usable = addresses
     .slice(0, addressesCap)

@@ -44,6 +44,7 @@ export function memberOf(state: State, id: PeerId): Member {
     linked: false,
     reset: false,
     refusals: 0,
+    refusedMono: 0,
     outsideMono: undefined,
     leftIncarnation: undefined,
     state: "dead",
@@ -189,10 +190,19 @@ export function assessAll(state: State): boolean {
     if (component.has(member.id)) {
       member.outsideMono = undefined;
       if (isBack(state, member)) member.leftIncarnation = undefined;
+      if (isHeardAgain(state, member)) member.refusals = 0;
     } else member.outsideMono ??= state.now.mono;
     if (assess(state, member)) changed = true;
   }
   return changed;
+}
+
+/**
+ * Its host had refused me, but others hear it long after that: it was started again, and only I can't reach it. What
+ * they had heard before has left their heartbeats after the suspect time, and those have arrived within it once more.
+ */
+function isHeardAgain(state: State, member: Member): boolean {
+  return member.refusals > 0 && state.now.mono - member.refusedMono > 2 * suspectAfterMs(stretch(state));
 }
 
 /** It had left, but others go on hearing it long after what they had heard before can count: only I don't. */
@@ -220,6 +230,7 @@ export function redialRefused(state: State, peer: PeerId, times: number): boolea
   const member = memberOf(state, peer);
   if (member.linked) return false;
   member.refusals = times;
+  member.refusedMono = state.now.mono;
   return assess(state, member);
 }
 
@@ -395,6 +406,7 @@ function selfAsMember(state: State): Member {
     linked: true,
     reset: false,
     refusals: 0,
+    refusedMono: 0,
     outsideMono: undefined,
     leftIncarnation: undefined,
     state: "alive",

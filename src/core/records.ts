@@ -16,11 +16,13 @@ export function orderKeyOf(record: RunRecord): OrderKey {
   return orderKey(record.job, record.tick, record.attempt, record.slot);
 }
 
+const saidByAnother = 2;
+
 function level(record: RunRecord): number {
   // A claim that was taken back may be made anew, so the two stand on one step and the later writing counts.
   if (record.state === "claimed" || record.state === "withdrawn") return 0;
   if (record.state === "running") return 1;
-  return record.by !== undefined && record.by !== record.peer ? 2 : 3;
+  return record.by !== undefined && record.by !== record.peer ? saidByAnother : 3;
 }
 
 /** Which of two records of one key stands; on a full tie, either (they are equal in all that counts). */
@@ -30,6 +32,11 @@ export function mergeRecord(a: RunRecord, b: RunRecord): RunRecord {
   if (a.version !== b.version) return a.version > b.version ? a : b;
   if ((a.by ?? "") !== (b.by ?? "")) return (a.by ?? "") < (b.by ?? "") ? a : b;
   return a.signature >= b.signature ? a : b;
+}
+
+/** True until the writer itself has said how it ended: another's `lost` is not its own word. */
+export function awaitsOwnEnd(record: RunRecord): boolean {
+  return !isFinal(record.state) || level(record) === saidByAnother;
 }
 
 /** True when `next` says more than `known` does. */

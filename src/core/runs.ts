@@ -70,9 +70,10 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
 
 /** After a restart: an own run or claim of an earlier life is ended, for nobody else can (DESIGN §5.7). */
 export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
-  const { waiting: _, ...rest } = record;
+  // Where others have called it lost meanwhile, they still wait for this peer's own word.
+  const { waiting: _waiting, by: _by, ...rest } = record;
   // Of a majority job's claim it must not be concluded that it never ran: a started run's log may have been lost.
-  const ran = record.state === "running" || record.epoch !== undefined || started.has(runId(record));
+  const ran = record.state !== "claimed" || record.epoch !== undefined || started.has(runId(record));
   mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
   commit(state, {
     ...rest,

@@ -52,6 +52,8 @@ export interface Member {
   /** the link broke off and has not come back */
   reset: boolean;
   refusals: number;
+  /** monotonic, ms, of the last refusal */
+  refusedMono: number;
   /** monotonic, ms, since when it has been outside my component */
   outsideMono: number | undefined;
   /** the incarnation that said goodbye */

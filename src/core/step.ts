@@ -32,7 +32,7 @@ import {
 import { look } from "./orders.ts";
 import { addAsked, addTick } from "./play.ts";
 import { planJob } from "./plan.ts";
-import { orderKeyOf } from "./records.ts";
+import { awaitsOwnEnd, orderKeyOf } from "./records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
 import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./settle.ts";
 import { pursueWishes } from "./roster-wishes.ts";
@@ -138,7 +138,10 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
     const recent = wall - record.due < rememberRecordsMs;
     state.ledger.take(record, mono, recent);
   }
-  for (const record of state.ledger.openOn(state.settings.self)) endEarlierLife(state, record, event.started);
+  for (const record of event.records) {
+    const own = record.peer === state.settings.self;
+    if (own && awaitsOwnEnd(record)) endEarlierLife(state, record, event.started);
+  }
   for (const job of event.jobs) takeChange(state, { id: job.id, job });
   takeOrders(state, event.orders, true);
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));

@@ -2,7 +2,7 @@
  * From a data folder to a living core: reads what is kept, counts the start, ends the children of an earlier life.
  * Nothing is decided before all of it has been done.
  */
-import { isFinal, type RunRecord } from "../schema/run.ts";
+import type { RunRecord } from "../schema/run.ts";
 import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
@@ -12,6 +12,7 @@ import { drainedKey } from "../core/drain.ts";
 import { outcastKey } from "../core/forgotten.ts";
 import { scanBackMs } from "../core/limits.ts";
 import { planJob } from "../core/plan.ts";
+import { awaitsOwnEnd } from "../core/records.ts";
 import { undecidedMs } from "../core/settle.ts";
 import { voteCountKey, voteFloorKey } from "../core/voting.ts";
 import type { Word } from "../schema/standing.ts";
@@ -70,7 +71,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
       if (error !== undefined) return done(error);
       const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
       loadLongWindows(doors, table, [...loaded.records], lastAlive ?? wall, (records) => {
-        const own = records.filter((record) => record.peer === doors.keys.self && !isFinal(record.state));
+        const own = records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
         doors.executor.sweep(own.map(runId), (started) => {
           const voteCount = numberIn(loaded.meta, voteCountKey) ?? 0;
           const voteFloor = numberIn(loaded.meta, voteFloorKey) ?? 0;

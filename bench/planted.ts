@@ -1,6 +1,6 @@
 /**
  * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
- * [--hours 0.3] [--from 1]`.
+ * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`.
  *
  * For each bug of src/core/planted.ts it runs wide worlds of one seed after the other with that bug in every peer, until
  * a checker sees a broken rule, and makes sure that the same seed without the bug breaks none. Prints one line a bug:
@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
+import { isFaultKind } from "../src/sim/faults.ts";
 import { summarise } from "./seed-summary.ts";
 import { printTable } from "./report.ts";
 import type { SeedJob } from "./seed-pool.ts";
@@ -15,6 +16,7 @@ import type { SeedJob } from "./seed-pool.ts";
 const { values } = parseArgs({
   options: {
     bug: { type: "string" },
+    kinds: { type: "string" },
     most: { type: "string", default: "1000" },
     peers: { type: "string", default: "3" },
     ticks: { type: "string", default: "8" },
@@ -34,6 +36,7 @@ function jobOf(seed: number, bug?: PlantedBug): SeedJob {
     faults: "swarm",
     wide: true,
     ...(bug === undefined ? {} : { planted: bug }),
+    ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",").filter(isFaultKind) }),
   };
 }
 

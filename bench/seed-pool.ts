@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { Mark } from "../src/core/marks.ts";
 import type { PlantedBug } from "../src/core/planted.ts";
-import type { DrawnFault } from "../src/sim/faults.ts";
+import type { DrawnFault, FaultKind } from "../src/sim/faults.ts";
 import type { Breach } from "../src/sim/truth.ts";
 
 export interface SeedJob {
@@ -16,6 +16,8 @@ export interface SeedJob {
   planted?: PlantedBug;
   /** of a wide world: the numbers of the faults that are to happen; all when absent */
   keptFaults?: readonly number[];
+  /** … and their kinds, instead of those that the seed draws */
+  kinds?: readonly FaultKind[];
 }
 
 export interface SeedSummary {

@@ -5,11 +5,12 @@
  *     replays one seed; prints a summary and, last, the trace hash; ends with 1 when a rule was broken
  *   npm run sim -- --seeds COUNT [--from N] [--parallel W] [--hours H] …
  *   --wide gives majority jobs, witnesses, joins, old disks and garbage too; --planted NAME a known bug (core/planted.ts)
- *   to have; --kept 3,8 lets only these of a wide world's faults happen
+ *   to have; --kinds "old disk,kill" draws its faults from these kinds; --kept 3,8 lets only these faults happen
  *     runs many, prints the first broken rule of each seed that fails, and how fast it went
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
+import { isFaultKind } from "../src/sim/faults.ts";
 import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
 import { summarise } from "./seed-summary.ts";
 
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     wide: { type: "boolean", default: false },
     planted: { type: "string" },
     kept: { type: "string" },
+    kinds: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
@@ -41,6 +43,7 @@ function jobOf(seed: string): SeedJob {
     faults: values.faults === "none" ? "none" : "swarm",
     wide: values.wide,
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
+    ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",").filter(isFaultKind) }),
     ...(values.kept === undefined
       ? {}
       : {

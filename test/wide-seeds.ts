@@ -60,4 +60,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I6",
     why: "with slow disks and wires each try for the voters ended before their answers came, and nobody called the tick over",
   },
+  {
+    seed: "1795221304485-268",
+    peers: 3,
+    jobs: 50,
+    hours: 0.4,
+    wide: true,
+    rule: "I1",
+    why: "a voter told of votes that its full disk had refused, and after a restart all took it for an old copy, for ever",
+  },
 ];

@@ -44,6 +44,7 @@ export function openRoster(
   }
   if (isPlanted(state, "memory-trusted")) roster.memory = "sure";
   roster.voteCount = stored.voteCount;
+  roster.votesStored = stored.voteCount;
   roster.floor = stored.voteFloor;
   roster.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
   const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
@@ -186,7 +187,7 @@ export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "s
     const count = state.roster.seenVotes.get(voter);
     if (count !== undefined) seenVotes[voter] = count;
   }
-  return { epoch: last.number, votes: state.roster.voteCount, seenVotes, roster: state.roster.digest };
+  return { epoch: last.number, votes: state.roster.votesStored, seenVotes, roster: state.roster.digest };
 }
 
 function since(member: Member, how: Member["state"], mono: number): number {

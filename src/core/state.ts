@@ -138,7 +138,7 @@ export interface OwnRun {
 /** What waits for a `stored`. */
 export type Pending =
   | { kind: "claim"; order: Order }
-  | { kind: "votes"; to: PeerId; replies: ReplyItem[] }
+  | { kind: "votes"; to: PeerId; replies: ReplyItem[]; count: number }
   /** whatever else: the answer is given when it is durable */
   | { kind: "answer"; command: number; answer: Answer }
   | { kind: "drain"; to: PeerId; id: number }
@@ -159,6 +159,8 @@ export interface Roster {
   /** votes ever stored */
   voteCount: number;
   memory: "unsure" | "sure" | "lost";
+  /** of these, as many as are surely on the disk: only so many are told */
+  votesStored: number;
   /** who has confirmed `voteCount` in this life */
   readonly confirmedBy: Set<PeerId>;
   /** the highest count heard of each voter */
@@ -321,6 +323,7 @@ export function createState(settings: Settings): State {
       highestInstant: 0,
       successor: undefined,
       voteCount: 0,
+      votesStored: 0,
       memory: "unsure",
       confirmedBy: new Set(),
       seenVotes: new Map(),

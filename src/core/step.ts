@@ -241,7 +241,7 @@ function stored(state: State, token: number, failed: boolean): void {
   state.diskFailures = failed ? state.diskFailures + 1 : 0;
   if (pending === undefined) return;
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
-  else if (pending.kind === "votes") votesStored(state, pending.to, pending.replies, failed);
+  else if (pending.kind === "votes") votesStored(state, pending, failed);
   else if (pending.kind === "drain") drainStored(state, pending.to, pending.id, failed);
   else commandStored(state, pending, failed);
 }

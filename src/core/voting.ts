@@ -15,7 +15,7 @@ import { expectStored } from "./claims.ts";
 import { inParts } from "./parts.ts";
 import { accept, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
-import { emit, type State } from "./state.ts";
+import { emit, type Pending, type State } from "./state.ts";
 import type { Write } from "../ports.ts";
 
 /** Votes on ticks older than this are no longer given … */
@@ -141,7 +141,8 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
     emit(state, { kind: "store", writes });
     return sendReplies(state, from, replies);
   }
-  emit(state, { kind: "store", writes, token: expectStored(state, { kind: "votes", to: from, replies }) });
+  const pending = { kind: "votes", to: from, replies, count: state.roster.voteCount } as const;
+  emit(state, { kind: "store", writes, token: expectStored(state, pending) });
 }
 
 function vote(state: State, item: BallotItem): { stored: StoredVote | undefined; reply: ReplyItem } {
@@ -205,9 +206,10 @@ export function recallSuccessor(state: State): void {
 }
 
 /** The votes are durable: now they are told. */
-export function votesStored(state: State, to: PeerId, replies: readonly ReplyItem[], failed: boolean): void {
-  if (!failed) sendReplies(state, to, replies);
-  else mark(state, "vote-not-stored");
+export function votesStored(state: State, votes: Extract<Pending, { kind: "votes" }>, failed: boolean): void {
+  if (failed) return mark(state, "vote-not-stored");
+  state.roster.votesStored = Math.max(state.roster.votesStored, votes.count);
+  sendReplies(state, votes.to, votes.replies);
 }
 
 function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): void {

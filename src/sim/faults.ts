@@ -32,6 +32,10 @@ const faultKinds = [
 const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...ambushKinds] as const;
 export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number];
 
+export function isFaultKind(name: string): name is FaultKind {
+  return [...faultKinds, ...wideKinds].some((kind) => kind === name);
+}
+
 export interface FaultPlan {
   kinds: readonly FaultKind[];
   /** the average time between the beginnings of two faults, ms */

@@ -18,6 +18,7 @@ import {
   drawWidePlan,
   noFaults,
   type DrawnFault,
+  type FaultKind,
   type FaultPlan,
 } from "./faults.ts";
 import { calmNetwork } from "./network.ts";
@@ -42,6 +43,8 @@ export interface SeedOptions {
   marks?: Set<Mark>;
   /** of a wide world: which faults of those that were drawn are to happen; all when absent */
   keepFault?: (number: number) => boolean;
+  /** … and of which kinds they are; as the seed draws when absent */
+  kinds?: readonly FaultKind[];
 }
 
 export interface SeedResult {
@@ -80,7 +83,8 @@ export function runSeed(options: SeedOptions): SeedResult {
   const dice = new Dice(options.seed).fork("plan");
   const calm = options.faults === "none";
   const isWide = options.wide ?? false;
-  const plan = calm ? noFaults : isWide ? drawWidePlan(dice) : drawPlan(dice);
+  const drawnPlan = calm ? noFaults : isWide ? drawWidePlan(dice) : drawPlan(dice);
+  const plan = options.kinds === undefined ? drawnPlan : { ...drawnPlan, kinds: options.kinds };
   const lengthMs = options.hours * hour;
   const epoch = beginning + dice.below(28) * 24 * hour + dice.below(86_400) * second;
   let work: readonly Work[] = [];

@@ -287,11 +287,20 @@ function fromEnv(setting: Setting, env: Sources["env"]): Given | undefined {
   return { values, from: `from ${setting.variable} in the environment` };
 }
 
+/** An alias without its anchor, or one that unfolds without end, is found only when the values are made. */
+function contentOf(document: ReturnType<typeof parseDocument>, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 function readFile({ path, text }: { path: string; text: string }): Map<SettingName, Given> {
   const document = parseDocument(text);
   const [broken] = document.errors;
   if (broken !== undefined) throw new CicadaError("BAD_FILE", `${path}: ${broken.message.trimEnd()}`);
-  const content: unknown = document.toJS();
+  const content = contentOf(document, path);
   if (content === null) return new Map();
   if (!isRecord(content))
     throw new CicadaError("BAD_FILE", `${path}: names and values are wanted, one a line`);

@@ -5,9 +5,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
+import { parseJobs } from "../src/cli/job-text.ts";
 import { Ledger } from "../src/core/ledger.ts";
 import { planJob, ticksOf } from "../src/core/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
+import { CicadaError } from "../src/errors.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import {
   instantOf,
@@ -493,6 +495,14 @@ test("a cancel with a long reason ends its run with a record that others take", 
   mesh.pass(2_000);
   assert.deepEqual(mesh.complaints, []);
   assert.equal(run()?.tick === claim.tick, false);
+});
+
+test("a file of jobs with an alias that leads nowhere is refused with its name", () => {
+  for (const text of ["id: *nobody\n", "<<: *x\n"]) {
+    const isSaid = (error: unknown): boolean =>
+      error instanceof CicadaError && error.message.includes("jobs.yaml");
+    assert.throws(() => parseJobs(text, "jobs.yaml"), isSaid);
+  }
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

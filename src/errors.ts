@@ -193,6 +193,12 @@ export const errorTable = {
     exit: exit.policy,
     hint: "Set the clock (NTP), or make the change at another peer.",
   },
+  NOT_ITSELF: {
+    title: "A peer can't forget itself",
+    status: 409,
+    exit: exit.policy,
+    hint: "Ask another peer, with --peer URL; to take this one away for a while, just stop it.",
+  },
   NO_QUORUM: {
     title: "The voters did not agree in time",
     status: 503,

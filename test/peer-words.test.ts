@@ -182,7 +182,7 @@ describe("forget", () => {
   test("of oneself is refused", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask("a", { kind: "forget-peer", peer: "a", by });
-    assert.equal(refusalCode(cores), "BAD_REQUEST");
+    assert.equal(refusalCode(cores), "NOT_ITSELF");
   });
 
   test("declares what ran on it lost", () => {

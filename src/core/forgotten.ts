@@ -46,14 +46,24 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
   return changed;
 }
 
+/** After a start: what an earlier life was told. */
+export function recallOutcast(state: State, outcast: Word | undefined): void {
+  state.outcast = outcast;
+  if (outcast !== undefined) sayOutcast(state, outcast);
+}
+
+function sayOutcast(state: State, { by }: Word): void {
+  note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and votes no more", {
+    by,
+  });
+}
+
 /** This peer is the forgotten one. Said by the table, or by a peer that turned it away at the door. */
 export function becomeOutcast(state: State, outcast: Word): void {
   if (state.outcast !== undefined) return;
   state.outcast = outcast;
   mark(state, "outcast");
-  note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and votes no more", {
-    by: outcast.by,
-  });
+  sayOutcast(state, outcast);
   emit(state, {
     kind: "store",
     writes: [{ kind: "meta", key: outcastKey, value: JSON.stringify(outcast) }],

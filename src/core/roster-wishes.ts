@@ -70,7 +70,7 @@ export function forget(
   const peer = memberNamed(state, command.peer);
   if (typeof peer !== "string") return isForgottenAs(state, command.peer) ? { kind: "done" } : peer;
   if (peer === state.settings.self) {
-    return refuse("BAD_REQUEST", "a peer can't forget itself: ask another one");
+    return refuse("NOT_ITSELF", `${command.peer} is the peer that was asked`);
   }
   wish(state, { kind: "forget", peer, command: token, force: command.force ?? false, by: command.by });
   return undefined;

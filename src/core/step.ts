@@ -16,7 +16,7 @@ import { commandStored, hearCancel, obey } from "./commands.ts";
 import { adopt, adoptChosen, hearVoteCounts, openRoster, voteCounts } from "./epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
 import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./drain.ts";
-import { becomeOutcast, isForgotten, takeForgotten } from "./forgotten.ts";
+import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./forgotten.ts";
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
   assessAll,
@@ -130,7 +130,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.addresses = event.addresses;
   state.bornMono = mono;
   state.drained = event.drained;
-  state.outcast = event.outcast;
+  recallOutcast(state, event.outcast);
   takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
   for (const record of event.records) {

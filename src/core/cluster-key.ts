@@ -30,7 +30,10 @@ export function founderIn(text: string): PeerId | undefined {
 
 /** Throws BAD_KEY, saying what is wrong with it (and never what is in it). */
 export function parseClusterKey(text: string): Uint8Array {
-  const line = text.trim().split("\n")[0]?.trim() ?? "";
+  const [line = "", ...others] = text
+    .trim()
+    .split("\n")
+    .map((each) => each.trim());
   if (line === "") throw new CicadaError("BAD_KEY", "the cluster key is empty");
   if (!line.startsWith(clusterKeyPrefix)) {
     throw new CicadaError("BAD_KEY", `a cluster key begins with ${clusterKeyPrefix}, this text does not`);
@@ -39,6 +42,7 @@ export function parseClusterKey(text: string): Uint8Array {
   const bytes = Buffer.from(coded, "base64url");
   const key = Uint8Array.from(bytes.subarray(0, clusterKeyBytes));
   const isWhole =
+    others.every((other) => other === "" || other.startsWith(founderPrefix)) &&
     /^[\w-]+$/.test(coded) &&
     bytes.length === clusterKeyBytes + checksumBytes &&
     checksumOf(key).equals(bytes.subarray(clusterKeyBytes));

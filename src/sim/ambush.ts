@@ -7,17 +7,6 @@ import type { PeerId } from "../schema/ids.ts";
 import type { Dice } from "./random.ts";
 import type { World } from "./world.ts";
 
-/** What can be waited for. */
-export type Occasion =
-  /** a voter has told a candidate that it accepts its value */
-  | "vote told"
-  /** an accepted epoch has come to the disk of a voter */
-  | "epoch accepted"
-  /** a child has been started */
-  | "start"
-  /** a change has been confirmed to a client */
-  | "confirmed";
-
 export const ambushKinds = [
   "ambush on a vote",
   "ambush on a roster",

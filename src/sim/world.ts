@@ -12,7 +12,6 @@ import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Channel } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
-import type { Occasion } from "./ambush.ts";
 import { HostClock, SimClock } from "./clock.ts";
 import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
 import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
@@ -64,6 +63,17 @@ export interface PeerTraits {
   planted?: PlantedBug;
   marks?: Set<Mark>;
 }
+
+/** What a fault can lie in wait for (ambush.ts). */
+export type Occasion =
+  /** a voter has told a candidate that it accepts its value */
+  | "vote told"
+  /** an accepted epoch has come to the disk of a voter */
+  | "epoch accepted"
+  /** a child has been started */
+  | "start"
+  /** a change has been confirmed to a client */
+  | "confirmed";
 
 export type MakePeer = (doors: Doors, name: string, traits: PeerTraits) => SimulatedPeer;
 

@@ -39,10 +39,40 @@ export interface Random {
 
 export interface Keys {
   readonly self: PeerId;
-  /** 16 hex digits of the cluster key's hash: equal for all who may talk to each other. */
+  /**
+   * 16 hex digits that name the mesh, made of its first cluster key: equal for all who may talk to each other, and the
+   * same after the key has been rotated.
+   */
   readonly cluster: string;
   sign(bytes: Uint8Array): Uint8Array;
   verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** A new cluster key on its way to a member. */
+export interface KeyChange {
+  key: Uint8Array;
+  /** wall ms: of two changes the later one counts */
+  madeAt: number;
+  /** wall ms: until then the keys before it are accepted */
+  oldUntil: number;
+  /** whom it may be handed to: the members of that day, so that who holds but the old key does not get the new one */
+  heirs: readonly PeerId[];
+  /** for each older key that the sender knows, by fingerprint, that it does: base64url */
+  proofs: Readonly<Record<string, string>>;
+}
+
+/** The cluster key, which may be another one tomorrow. Every change is durable before its `done`. */
+export interface Keyring {
+  /** of the present key, 16 hex digits */
+  fingerprint(): string;
+  /** wall ms; 0 = the mesh's first key */
+  madeAt(): number;
+  /** Makes a new key and takes it for the present one. */
+  rotate(change: Pick<KeyChange, "madeAt" | "oldUntil" | "heirs">, done: (error?: CicadaError) => void): void;
+  /** Takes over another peer's change. BAD_KEY: whoever made it did not know the present key. */
+  adopt(change: KeyChange, done: (error?: CicadaError) => void): void;
+  /** What is to be handed on, as long as older keys are accepted. */
+  handover(): KeyChange | undefined;
 }
 
 export interface MeshEvents {
@@ -218,6 +248,7 @@ export interface Doors {
   clock: Clock;
   random: Random;
   keys: Keys;
+  keyring: Keyring;
   mesh: Mesh;
   disk: Disk;
   executor: Executor;
@@ -248,12 +279,21 @@ export type Command =
   /** `force`: without a majority of the voters; unsafe while they are alive */
   | { kind: "forget-peer"; peer: string; force?: boolean; by: string }
   /** `on`: takes no ticks, until it is asked with `on: false` */
-  | { kind: "drain-peer"; peer: string; on: boolean; by: string };
+  | { kind: "drain-peer"; peer: string; on: boolean; by: string }
+  /** a new cluster key for every member in reach; the present one is accepted for so long */
+  | { kind: "rotate-key"; graceMs: number; by: string };
 
 export type Answer =
   | { kind: "job"; job: Job; created: boolean }
   | { kind: "done" }
   | { kind: "ordered"; job: JobId; tick: TickId }
+  /** wall ms; every known peer, and whether it has confirmed that it keeps the new key */
+  | {
+      kind: "rotated";
+      fingerprint: string;
+      oldUntil: number;
+      peers: { id: PeerId; name: string; has: boolean }[];
+    }
   | { kind: "refused"; error: CicadaError };
 
 export type MemberState = "alive" | "suspect" | "dead" | "left";

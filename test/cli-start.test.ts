@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { chooseKey, type KeptKey } from "../src/cli/start-keys.ts";
 import { introduce, sayStopping } from "../src/cli/start-screen.ts";
 import { readConfig } from "../src/config.ts";
-import { formatClusterKey } from "../src/core/cluster-key.ts";
+import { clusterFingerprint, formatClusterKey } from "../src/core/cluster-key.ts";
 import { decodeJoin, encodeJoin } from "../src/core/join.ts";
 import { CicadaError, type ErrorCode } from "../src/errors.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -25,7 +25,8 @@ const join = encodeJoin({ key, addresses });
 const nothing = { join: undefined, clusterKey: undefined, bootstrap: [] };
 const fresh: KeptKey = { file: "DATA/cluster.key", text: undefined, used: false };
 /** What a key that was not made here says of itself. */
-const given = { founded: false, founder: undefined };
+const unrotated = { rotation: undefined, stale: undefined };
+const given = { ...unrotated, founded: false, founder: undefined };
 const kept: KeptKey = { ...fresh, text: formatClusterKey(key), used: true };
 
 function refused(code: ErrorCode, says: RegExp): (error: unknown) => boolean {
@@ -51,6 +52,7 @@ describe("the cluster key of a peer that starts", () => {
   test("is made when the folder is new and nothing names a mesh", () => {
     assert.deepEqual(chooseKey(nothing, fresh, generate), {
       key: generated,
+      ...unrotated,
       founded: true,
       founder: undefined,
       keep: true,
@@ -99,6 +101,48 @@ describe("the cluster key of a peer that starts", () => {
     const expected = { ...given, key, addresses: [] };
     assert.deepEqual(chooseKey({ ...nothing, clusterKey }, fresh, generate), { ...expected, keep: true });
     assert.deepEqual(chooseKey({ ...nothing, clusterKey }, kept, generate), { ...expected, keep: false });
+  });
+
+  describe("that has been rotated", () => {
+    const later = new Uint8Array(32).fill(9);
+    const rotation = { mesh: clusterFingerprint(key), madeAt: 1_000 };
+    const rotated: KeptKey = { ...kept, text: formatClusterKey(later, undefined, rotation) };
+
+    test("takes the place of the folder's older one, when a fresh invitation brings it", () => {
+      const fresher = { ...nothing, join: encodeJoin({ key: later, addresses, rotation }) };
+      const chosen = chooseKey(fresher, kept, generate);
+      assert.deepEqual(chosen, { ...given, key: later, rotation, keep: true, addresses });
+    });
+
+    test("stays the folder's, whatever still names the older one; that is told", () => {
+      for (const [old, stale] of [
+        [{ ...nothing, join }, "--join"],
+        [{ ...nothing, clusterKey: file("old", formatClusterKey(key)) }, "--cluster-key"],
+      ] as const) {
+        const chosen = chooseKey(old, rotated, generate);
+        assert.deepEqual(chosen.key, later);
+        assert.deepEqual([chosen.keep, chosen.stale, chosen.rotation], [false, stale, rotation]);
+      }
+    });
+
+    test("keeps the founder that the folder knows", () => {
+      const founder = "12D3KooWalder" as PeerId;
+      const known = { ...kept, text: formatClusterKey(key, founder) };
+      const fresher = { ...nothing, join: encodeJoin({ key: later, addresses, rotation }) };
+      assert.equal(chooseKey(fresher, known, generate).founder, founder);
+    });
+
+    test("is of another mesh when it is not a later key of this one", () => {
+      const foreign = encodeJoin({
+        key: later,
+        addresses,
+        rotation: { ...rotation, mesh: "0123456789abcdef" },
+      });
+      assert.throws(
+        () => chooseKey({ ...nothing, join: foreign }, kept, generate),
+        refused("BAD_KEY", /belongs to another mesh/),
+      );
+    });
   });
 
   test("is never made for a peer that was told of a mesh, or whose folder belonged to one", () => {
@@ -164,7 +208,7 @@ describe("on a terminal, a peer that is ready", () => {
       http: "http://127.0.0.1:7400",
       tokenFile,
       listening,
-      clusterKey: key,
+      invitation: { key, rotation: undefined },
     });
     return terminal.stdout;
   };

@@ -2,11 +2,11 @@
  * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
  * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
  */
-import type { Effect, Event } from "../src/core/events.ts";
+import type { CoreCommand, Effect, Event } from "../src/core/events.ts";
 import { createState, type State } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
 import { nextTicks } from "../src/core/view.ts";
-import type { Answer, Command } from "../src/ports.ts";
+import type { Answer } from "../src/ports.ts";
 import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
@@ -192,7 +192,7 @@ export class Cores {
     }
   }
 
-  ask(peer: string, command: Command): void {
+  ask(peer: string, command: CoreCommand): void {
     const token = this.#nextToken++;
     this.feed(peer as PeerId, { kind: "asked", command, token, random: new Uint8Array(16).fill(token) });
   }

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { formatClusterKey, parseClusterKey } from "../src/core/cluster-key.ts";
-import { decodeJoin, encodeJoin } from "../src/core/join.ts";
-import { CicadaError } from "../src/errors.ts";
 import {
   clusterFingerprint,
-  generateClusterKey,
-  generatePeerKey,
-  openKeys,
-  peerIdOf,
-} from "../src/real/keys.ts";
+  formatClusterKey,
+  founderIn,
+  parseClusterKey,
+  rotationIn,
+} from "../src/core/cluster-key.ts";
+import { decodeJoin, encodeJoin } from "../src/core/join.ts";
+import { CicadaError } from "../src/errors.ts";
+import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../src/real/keys.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 
 const key = Uint8Array.from({ length: 32 }, (_, i) => i * 7);
@@ -70,14 +70,29 @@ test("a truncated, foreign or empty cluster key file is refused with BAD_KEY and
   }
 });
 
+test("of a rotated key, the file and the join string say whose it is and since when", () => {
+  const rotation = { mesh: clusterFingerprint(key), madeAt: 1_763_683_200_000 };
+  const text = formatClusterKey(key, "12D3KooWalder" as PeerId, rotation);
+  assert.deepEqual(parseClusterKey(text), key);
+  assert.deepEqual(rotationIn(text), rotation);
+  assert.equal(founderIn(text), "12D3KooWalder");
+  assert.equal(rotationIn(formatClusterKey(key)), undefined);
+  assert.deepEqual(decodeJoin(encodeJoin({ key, addresses, rotation })), { key, addresses, rotation });
+  assert.deepEqual(decodeJoin(encodeJoin({ key, addresses: [], rotation })), {
+    key,
+    addresses: [],
+    rotation,
+  });
+});
+
 test("a fingerprint names a cluster key by 16 hex digits", () => {
   assert.match(clusterFingerprint(key), /^[0-9a-f]{16}$/);
   assert.notEqual(clusterFingerprint(key), clusterFingerprint(generateClusterKey()));
 });
 
 test("what a peer signs, everyone who knows its id can verify, and nobody else can have signed it", () => {
-  const mine = openKeys({ peerKey: generatePeerKey(), clusterKey: key });
-  const other = openKeys({ peerKey: generatePeerKey(), clusterKey: key });
+  const mine = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
+  const other = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
   const bytes = Buffer.from("0 * * * *");
   const signature = mine.sign(bytes);
   assert.ok(other.verify(mine.self, bytes, signature));
@@ -92,7 +107,7 @@ test("what a peer signs, everyone who knows its id can verify, and nobody else c
 test("a peer key makes the same id each time, and a damaged one is refused", () => {
   const peerKey = generatePeerKey();
   assert.match(peerIdOf(peerKey), /^12D3KooW/);
-  assert.equal(peerIdOf(peerKey), openKeys({ peerKey, clusterKey: key }).self);
+  assert.equal(peerIdOf(peerKey), openKeys({ peerKey, mesh: "0123456789abcdef" }).self);
   const damaged = Uint8Array.from(peerKey, (byte, i) => (i === 40 ? byte ^ 1 : byte));
   for (const bad of [peerKey.slice(0, 63), damaged]) {
     assert.throws(

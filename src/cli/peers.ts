@@ -2,9 +2,9 @@
  * `cicada peers`: who is in the mesh, and the line with which another one comes in.
  */
 import type { Command } from "commander";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseClusterKey } from "../core/cluster-key.ts";
+import { parseClusterKey, rotationIn, type Rotation } from "../core/cluster-key.ts";
 import { encodeJoin } from "../core/join.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerAnswer, PeersAnswer } from "./answers.ts";
@@ -31,11 +31,13 @@ export function peersCommands(program: Command, terminal: Terminal): void {
 
   withPeer(peers.command("invite"))
     .description("the line with which another peer joins this mesh; it holds the cluster key")
-    .option("--cluster-key <file>", "the mesh's key (CICADA_CLUSTER_KEY_FILE; default: DATA/cluster.key)")
+    .option(
+      "--cluster-key <file>",
+      "the mesh's key (default: DATA/cluster.key, else CICADA_CLUSTER_KEY_FILE)",
+    )
     .action(async (options: PeerOptions & { clusterKey?: string }) => {
       const self = await openClient(options, terminal).ask<PeerAnswer>("/v1/peers/self");
-      const key = readKey(options, terminal);
-      const line = encodeJoin({ key, addresses: invitable(self.addresses) });
+      const line = encodeJoin({ ...readKey(options, terminal), addresses: invitable(self.addresses) });
       terminal.tell(
         paint(
           terminal,
@@ -75,10 +77,14 @@ function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
   }
 }
 
-function readKey(options: PeerOptions & { clusterKey?: string }, terminal: Terminal): Uint8Array {
-  const file =
-    options.clusterKey ??
-    (terminal.env["CICADA_CLUSTER_KEY_FILE"] || join(dataFolder(options, terminal), "cluster.key"));
+/** The folder's own key counts before the variable's: after a rotation that one may be the old one. */
+function readKey(
+  options: PeerOptions & { clusterKey?: string },
+  terminal: Terminal,
+): { key: Uint8Array; rotation: Rotation | undefined } {
+  const own = join(dataFolder(options, terminal), "cluster.key");
+  const named = terminal.env["CICADA_CLUSTER_KEY_FILE"] ?? "";
+  const file = options.clusterKey ?? (named === "" || existsSync(own) ? own : named);
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -88,7 +94,7 @@ function readKey(options: PeerOptions & { clusterKey?: string }, terminal: Termi
       `${file}: ${sayError(error)}; --data or --cluster-key names another place`,
     );
   }
-  return parseClusterKey(text);
+  return { key: parseClusterKey(text), rotation: rotationIn(text) };
 }
 
 /** The addresses worth telling: loopback ones only when there are no others. */

@@ -4,11 +4,19 @@
  * The file that `--cluster-key` names, the join string, or the key in the data folder; what is given once is kept
  * there. Only a folder that is new, and for which nothing names a mesh, gets a key of its own: a peer that was meant to
  * join another and makes a mesh for itself would run every job a second time. And a folder stays with its mesh, for
- * its jobs would be poured into the other one.
+ * its jobs would be poured into the other one. A mesh whose key was rotated is still the same one: of two of its keys
+ * the later one counts, so a peer that was away comes back with a fresh invitation, and an old one in a unit file does
+ * no harm.
  */
 import { readFileSync } from "node:fs";
 import type { Config } from "../config.ts";
-import { founderIn, parseClusterKey } from "../core/cluster-key.ts";
+import {
+  clusterFingerprint,
+  founderIn,
+  parseClusterKey,
+  rotationIn,
+  type Rotation,
+} from "../core/cluster-key.ts";
 import { decodeJoin, joinPrefix, type Join } from "../core/join.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -25,6 +33,8 @@ export interface KeptKey {
 
 export interface Membership {
   key: Uint8Array;
+  /** Of a key that took another one's place in its mesh. */
+  rotation: Rotation | undefined;
   /** The key was made just now, by this peer. */
   founded: boolean;
   /** Who made the key, if its file says so. */
@@ -33,6 +43,8 @@ export interface Membership {
   keep: boolean;
   /** Where the peers that sent the invitation are. */
   addresses: readonly string[];
+  /** What names an older key of this mesh than the folder has, and was not followed. */
+  stale: string | undefined;
 }
 
 export function chooseKey(
@@ -41,25 +53,24 @@ export function chooseKey(
   generate: () => Uint8Array,
 ): Membership {
   const given = givenKey(config);
-  const own =
-    kept.text === undefined
-      ? undefined
-      : { key: readKey(kept.file, kept.text), founder: founderIn(kept.text), addresses: [], flag: "" };
-  if (given !== undefined && own !== undefined && !sameKey(given.key, own.key)) {
+  const own = kept.text === undefined ? undefined : ownKey(kept.file, kept.text);
+  if (given !== undefined && own !== undefined && meshOf(given) !== meshOf(own)) {
     throw new CicadaError(
       "BAD_KEY",
       `${kept.file} belongs to another mesh than ${given.flag}; give a folder of its own with --data, or move that file away`,
     );
   }
-  const known = given ?? own;
+  const known = laterOf(own, given);
   if (known !== undefined) {
-    const { key, addresses } = known;
+    const { key, rotation } = known;
     return {
       key,
+      rotation,
       founded: false,
-      founder: known.founder ?? own?.founder,
-      keep: own === undefined,
-      addresses,
+      founder: given?.founder ?? own?.founder,
+      keep: known !== own,
+      addresses: given?.addresses ?? [],
+      stale: given !== undefined && known === own && !sameKey(given.key, own.key) ? given.flag : undefined,
     };
   }
   if (config.bootstrap.length > 0) {
@@ -74,11 +85,32 @@ export function chooseKey(
       `${kept.file} is gone, and this folder belonged to a mesh; put it back, or give its key with --join or --cluster-key`,
     );
   }
-  return { key: generate(), founded: true, founder: undefined, keep: true, addresses: [] };
+  const nothing = { rotation: undefined, founder: undefined, addresses: [], stale: undefined };
+  return { ...nothing, key: generate(), founded: true, keep: true };
+}
+
+/** Two keys of one mesh: the later one counts, and the folder's own when they are the same. */
+function laterOf(own: KnownKey | undefined, given: KnownKey | undefined): KnownKey | undefined {
+  if (own === undefined || given === undefined) return own ?? given;
+  return madeAt(given) > madeAt(own) ? given : own;
+}
+
+function madeAt({ rotation }: KnownKey): number {
+  return rotation?.madeAt ?? 0;
+}
+
+function meshOf({ key, rotation }: KnownKey): string {
+  return rotation?.mesh ?? clusterFingerprint(key);
+}
+
+function ownKey(file: string, text: string): KnownKey {
+  const key = readKey(file, text);
+  return { key, rotation: rotationIn(text), founder: founderIn(text), addresses: [], flag: "" };
 }
 
 interface KnownKey {
   key: Uint8Array;
+  rotation: Rotation | undefined;
   founder: PeerId | undefined;
   addresses: readonly string[];
   /** What gave it, for the complaint. */
@@ -90,14 +122,16 @@ function givenKey({ join: joinText, clusterKey }: Pick<Config, "join" | "cluster
   const join = joinText === undefined ? undefined : readJoin(joinText);
   const addresses = join?.addresses ?? [];
   if (clusterKey === undefined) {
-    return join === undefined ? undefined : { key: join.key, founder: undefined, addresses, flag: "--join" };
+    if (join === undefined) return undefined;
+    const { key, rotation } = join;
+    return { key, rotation, founder: undefined, addresses, flag: "--join" };
   }
   const text = readKeyFile(clusterKey);
   const key = readKey(clusterKey, text);
   if (join !== undefined && !sameKey(key, join.key)) {
     throw new CicadaError("BAD_KEY", `${clusterKey} and --join hold different keys; give one of them`);
   }
-  return { key, founder: founderIn(text), addresses, flag: "--cluster-key" };
+  return { key, rotation: rotationIn(text), founder: founderIn(text), addresses, flag: "--cluster-key" };
 }
 
 /** The string itself, or a file that holds it (alone, or with the words around it that `peers invite` prints). */

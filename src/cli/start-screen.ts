@@ -2,6 +2,7 @@
  * What a peer shows on a terminal: when it is ready, all that the first five minutes need; then one line per run.
  */
 import { defaultDataFolder, type Config } from "../config.ts";
+import type { Rotation } from "../core/cluster-key.ts";
 import { encodeJoin } from "../core/join.ts";
 import type { Control } from "../ports.ts";
 import { runId } from "../schema/ids.ts";
@@ -19,7 +20,7 @@ export interface Introduction {
   tokenFile: string;
   /** Where the mesh reaches this peer. */
   listening: readonly string[];
-  clusterKey: Uint8Array;
+  invitation: { key: Uint8Array; rotation: Rotation | undefined };
 }
 
 export function introduce(
@@ -31,7 +32,7 @@ export function introduce(
   const toPaste = (line: string) => terminal.print(`  ${paint(terminal, "cyan", line)}`);
   const called = howCalled(terminal.env);
   const loopbackOnly = mesh.listening.every(isLoopback);
-  const join = encodeJoin({ key: mesh.clusterKey, addresses: invitable(mesh.listening) });
+  const join = encodeJoin({ ...mesh.invitation, addresses: invitable(mesh.listening) });
 
   terminal.print("");
   terminal.print(`${label("peer")}${paint(terminal, "bold", plain(config.name))}  ${dim(peerId)}`);

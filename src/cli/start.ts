@@ -16,6 +16,7 @@ import { formatClusterKey } from "../core/cluster-key.ts";
 import { checkJob } from "../core/job.ts";
 import { previewSchedule } from "../core/preview.ts";
 import { duplicatesIn, storyOf } from "../core/records.ts";
+import { parseDuration } from "../core/units.ts";
 import { CicadaError } from "../errors.ts";
 import { controlOf } from "../peer/control.ts";
 import { Peer, type PeerSettings } from "../peer/peer.ts";
@@ -24,6 +25,7 @@ import { openClock } from "../real/clock.ts";
 import { openDisk } from "../real/disk.ts";
 import { openExecutor } from "../real/executor.ts";
 import type { PeerId } from "../schema/ids.ts";
+import { openKeyring } from "../real/key-files.ts";
 import { openFolder, type Folder } from "../real/folder.ts";
 import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../real/keys.ts";
 import { openLog } from "../real/log.ts";
@@ -68,7 +70,7 @@ interface Assembled {
   config: Config;
   folder: Folder;
   doors: Doors;
-  clusterKey: Uint8Array;
+  membership: Membership;
   control: Control;
   /** Where programs of this machine find the API. */
   http: string;
@@ -88,7 +90,7 @@ async function assemble(
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
-    decisions: { checkJob, previewSchedule, storyOf, duplicatesIn },
+    decisions: { checkJob, previewSchedule, parseDuration, storyOf, duplicatesIn },
     token: folder.adminToken(),
     tokenFile: folder.tokenFile,
     self: { id: doors.keys.self, name: config.name },
@@ -104,11 +106,11 @@ async function assemble(
   await started(peer);
   const listening = await listen(api, config.http);
   hosts = listening.hosts;
-  return { config, folder, doors, clusterKey: membership.key, control, http: listening.url };
+  return { config, folder, doors, membership, control, http: listening.url };
 }
 
 /** Tells other programs by ready.json, and people on the terminal or in the log. */
-function sayReady({ config, folder, doors, clusterKey, control, http }: Assembled, terminal: Terminal): void {
+function sayReady({ config, folder, doors, membership, control, http }: Assembled, terminal: Terminal): void {
   const { name } = config;
   const { tokenFile } = folder;
   const peerId = doors.keys.self;
@@ -117,7 +119,7 @@ function sayReady({ config, folder, doors, clusterKey, control, http }: Assemble
   folder.writeReady({ pid: process.pid, peerId, name, http, listen: listening, tokenFile, version });
   if (!terminal.interactive)
     return doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
-  introduce(terminal, { config, peerId, http, tokenFile, listening, clusterKey });
+  introduce(terminal, { config, peerId, http, tokenFile, listening, invitation: membership });
   showRuns(terminal, control, peerId);
 }
 
@@ -170,12 +172,18 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   const used = existsSync(join(folder.path, "cicada.db"));
   const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
   const membership = chooseKey(config, kept, generateClusterKey);
-  const clusterKey = membership.key;
+  const { key, rotation, stale } = membership;
+  if (stale !== undefined) {
+    log.warn("the mesh's key has been rotated since; what names the old one is not followed", {
+      named: stale,
+    });
+  }
   const peerKey = folder.peerKey(generatePeerKey);
   const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
-  if (membership.keep) folder.keepClusterKey(formatClusterKey(clusterKey, founder));
-  const keys = openKeys({ peerKey, clusterKey });
+  if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
   const clock = openClock();
+  const keyring = openKeyring(folder, { key, founder, rotation }, () => clock.now().wall, log);
+  const keys = openKeys({ peerKey, mesh: keyring.mesh });
   const random = openRandom();
 
   await using opened = new AsyncDisposableStack();
@@ -185,7 +193,7 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   opened.defer(() => new Promise<void>((done) => executor.close(done)));
   const mesh = await openMesh({
     peerKey,
-    clusterKey,
+    keyring,
     listen: config.listen,
     announce: config.announce,
     bootstrap: [...config.bootstrap, ...membership.addresses],
@@ -197,7 +205,7 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
     log,
   });
   opened.move();
-  return { doors: { clock, random, keys, mesh, disk, executor, log }, mesh, membership, founder };
+  return { doors: { clock, random, keys, keyring, mesh, disk, executor, log }, mesh, membership, founder };
 }
 
 /** The addresses of the invitation outlive even a peer that is killed before the mesh has told it of others. */
@@ -250,6 +258,7 @@ function counting(control: Control, mesh: RealMesh, rejections: () => number): C
       const view = control.view();
       return {
         ...view,
+        warnings: [...view.warnings, ...mesh.warnings()],
         counters: { ...view.counters, ...mesh.counters(), unhandled_rejections: rejections() },
       };
     },

@@ -1,31 +1,66 @@
 /**
- * The text form of a cluster key, as it lies in `cluster.key`: the key in one line, and in a second one, which may be
- * missing, the peer that made it: the first voter of the mesh (core/roster.ts).
+ * The text form of a cluster key, as it lies in `cluster.key`: the key in one line, and in others, which may be
+ * missing, the peer that made the first one (the first voter of the mesh, core/roster.ts) and, of a key that has been
+ * rotated, the mesh whose key it is and when it was made.
  *
  * `cicada-cluster-key-1:` and, in base64url, the 32 bytes of the key and 4 of checksum. The checksum tells a line
- * that was cut off or mistyped from a good one.
+ * that was cut off or mistyped from a good one. A mesh is named by the fingerprint of its first key, for ever.
  */
 import { createHash } from "node:crypto";
 import { assert, CicadaError } from "../errors.ts";
 import type { PeerId } from "../schema/ids.ts";
-import { clusterKeyBytes } from "./join.ts";
 
+export const clusterKeyBytes = 32;
 const clusterKeyPrefix = "cicada-cluster-key-1:";
 const founderPrefix = "founder:";
+const meshPrefix = "mesh:";
+const madePrefix = "made:";
+const linePrefixes = [founderPrefix, meshPrefix, madePrefix] as const;
 const checksumBytes = 4;
 
+/** 16 hex digits that name a cluster key without giving it away. */
+export function clusterFingerprint(clusterKey: Uint8Array): string {
+  return createHash("sha256").update("cicada cluster 1").update(clusterKey).digest("hex").slice(0, 16);
+}
+
+/** Of a key that took another one's place. */
+export interface Rotation {
+  /** fingerprint of the mesh's first key */
+  mesh: string;
+  /** wall ms, when this key was made: of two keys of one mesh the later one counts */
+  madeAt: number;
+}
+
 /** What a cluster key file holds. */
-export function formatClusterKey(clusterKey: Uint8Array, founder?: PeerId): string {
+export function formatClusterKey(clusterKey: Uint8Array, founder?: PeerId, rotation?: Rotation): string {
   assert(clusterKey.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
   const coded = Buffer.concat([clusterKey, checksumOf(clusterKey)]).toString("base64url");
-  return `${clusterKeyPrefix}${coded}\n${founder === undefined ? "" : `${founderPrefix}${founder}\n`}`;
+  const lines = [`${clusterKeyPrefix}${coded}`];
+  if (founder !== undefined) lines.push(`${founderPrefix}${founder}`);
+  if (rotation !== undefined) lines.push(meshPrefix + rotation.mesh, madePrefix + rotation.madeAt);
+  return `${lines.join("\n")}\n`;
 }
 
 /** The peer that made the key, if the file says so. */
 export function founderIn(text: string): PeerId | undefined {
-  const line = text.split("\n").find((each) => each.startsWith(founderPrefix));
-  const founder = line?.slice(founderPrefix.length).trim();
+  const founder = lineIn(text, founderPrefix);
   return founder === undefined || founder === "" ? undefined : (founder as PeerId);
+}
+
+/** Undefined of a mesh's first key, and of one of which nothing more is known. */
+export function rotationIn(text: string): Rotation | undefined {
+  const mesh = lineIn(text, meshPrefix);
+  const madeAt = Number(lineIn(text, madePrefix));
+  if (mesh === undefined || !/^[0-9a-f]{16}$/.test(mesh) || !Number.isSafeInteger(madeAt)) return undefined;
+  return { mesh, madeAt };
+}
+
+function lineIn(text: string, prefix: string): string | undefined {
+  return text
+    .split("\n")
+    .find((each) => each.startsWith(prefix))
+    ?.slice(prefix.length)
+    .trim();
 }
 
 /** Throws BAD_KEY, saying what is wrong with it (and never what is in it). */
@@ -42,7 +77,7 @@ export function parseClusterKey(text: string): Uint8Array {
   const bytes = Buffer.from(coded, "base64url");
   const key = Uint8Array.from(bytes.subarray(0, clusterKeyBytes));
   const isWhole =
-    others.every((other) => other === "" || other.startsWith(founderPrefix)) &&
+    others.every((other) => other === "" || linePrefixes.some((prefix) => other.startsWith(prefix))) &&
     /^[\w-]+$/.test(coded) &&
     bytes.length === clusterKeyBytes + checksumBytes &&
     checksumOf(key).equals(bytes.subarray(clusterKeyBytes));

@@ -31,6 +31,9 @@ export type CoreMessage = MessageOf<
   | "roster"
 >;
 
+/** Keys are no business of core's. */
+export type CoreCommand = Exclude<Command, { kind: "rotate-key" }>;
+
 export type Event = { now: Now } & (
   | {
       /** Opens life. Own open records of an earlier life come with the runs of it that had started. */
@@ -75,7 +78,7 @@ export type Event = { now: Now } & (
   | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }
   | {
       kind: "asked";
-      command: Command;
+      command: CoreCommand;
       token: number;
       random: Uint8Array;
       /** the table holds something under the id that is to be deleted, be it only what can't be read as a job */

@@ -2,28 +2,39 @@
  * The join string: all that a new peer needs to find and enter a mesh, in one line that can be pasted.
  *
  * `cicada-join-1:` and, in base64url, 6 bytes of checksum, the 32 bytes of the cluster key, and the addresses of
- * some peers, one a line. The checksum is there for people, not against them: it tells a line that was cut off or
- * mistyped from a good one. Whoever holds the string holds the key.
+ * some peers, one a line; before them, of a key that has been rotated, `mesh:` with whose key it is and since when.
+ * The checksum is there for people, not against them: it tells a line that was cut off or mistyped from a good one.
+ * Whoever holds the string holds the key.
  */
 import { createHash } from "node:crypto";
 import { assert } from "../errors.ts";
+import { clusterKeyBytes, type Rotation } from "./cluster-key.ts";
 
 export interface Join {
   key: Uint8Array;
   addresses: string[];
+  /** of a key that took another one's place */
+  rotation?: Rotation;
 }
 
 export const joinPrefix = "cicada-join-1:";
 const checksumBytes = 6;
-export const clusterKeyBytes = 32;
+const meshPrefix = "mesh:";
+const meshForm = /^mesh:([0-9a-f]{16}):(\d{1,15})$/;
 
-export function encodeJoin(join: { key: Uint8Array; addresses: readonly string[] }): string {
+export function encodeJoin(join: {
+  key: Uint8Array;
+  addresses: readonly string[];
+  rotation?: Rotation | undefined;
+}): string {
   assert(join.key.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
   assert(
     join.addresses.every((address) => address !== "" && !/\s/.test(address)),
     "an address is one word",
   );
-  const body = Buffer.concat([join.key, Buffer.from(join.addresses.join("\n"))]);
+  const { rotation } = join;
+  const first = rotation === undefined ? [] : [`${meshPrefix}${rotation.mesh}:${rotation.madeAt}`];
+  const body = Buffer.concat([join.key, Buffer.from([...first, ...join.addresses].join("\n"))]);
   return joinPrefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
 }
 
@@ -37,11 +48,12 @@ export function decodeJoin(text: string): Join | undefined {
   const body = bytes.subarray(checksumBytes);
   if (body.length < clusterKeyBytes) return undefined;
   if (!checksumOf(body).equals(bytes.subarray(0, checksumBytes))) return undefined;
-  const addresses = body.subarray(clusterKeyBytes).toString();
-  return {
-    key: Uint8Array.from(body.subarray(0, clusterKeyBytes)),
-    addresses: addresses === "" ? [] : addresses.split("\n"),
-  };
+  const rest = body.subarray(clusterKeyBytes).toString();
+  const lines = rest === "" ? [] : rest.split("\n");
+  const key = Uint8Array.from(body.subarray(0, clusterKeyBytes));
+  const [, mesh, madeAt] = meshForm.exec(lines[0] ?? "") ?? [];
+  if (mesh === undefined) return { key, addresses: lines };
+  return { key, addresses: lines.slice(1), rotation: { mesh, madeAt: Number(madeAt) } };
 }
 
 function checksumOf(body: Uint8Array): Buffer {

@@ -5,6 +5,7 @@
  *   format              version of this layout
  *   peer.key            who the peer is
  *   cluster.key         which mesh it belongs to
+ *   cluster.key.old     keys before it that are still accepted, after a rotation
  *   admin.token         for its own API
  *   addresses.json      where other peers were last found
  *   ready.json          only while the peer is ready
@@ -50,6 +51,10 @@ export interface Folder {
   /** The text of `cluster.key`; undefined when there is none yet. */
   clusterKey(): string | undefined;
   keepClusterKey(text: string): void;
+  /** The text of `cluster.key.old`; undefined when there is none. */
+  oldKeys(): string | undefined;
+  /** Undefined = none is accepted any more. */
+  keepOldKeys(text: string | undefined): void;
   /** 256 random bits as base64url, the same from one start to the next. */
   adminToken(): string;
   addresses(): string[];
@@ -156,6 +161,16 @@ class RealFolder implements Folder {
 
   keepClusterKey(text: string): void {
     this.write(this.clusterKeyFile, text.endsWith("\n") ? text : `${text}\n`);
+  }
+
+  oldKeys(): string | undefined {
+    return this.readSecret(join(this.path, "cluster.key.old"));
+  }
+
+  keepOldKeys(text: string | undefined): void {
+    const file = join(this.path, "cluster.key.old");
+    if (text === undefined) rmSync(file, { force: true });
+    else this.write(file, text);
   }
 
   adminToken(): string {

@@ -7,7 +7,6 @@
  * for others.
  */
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -19,7 +18,7 @@ import {
 import { privateKeyFromRaw } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey, peerIdFromString } from "@libp2p/peer-id";
-import { clusterKeyBytes } from "../core/join.ts";
+import { clusterKeyBytes } from "../core/cluster-key.ts";
 import { assert, CicadaError } from "../errors.ts";
 import type { Keys } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -57,12 +56,8 @@ export function generateClusterKey(): Uint8Array {
   return Uint8Array.from(randomBytes(clusterKeyBytes));
 }
 
-/** 16 hex digits that name a cluster key without giving it away. */
-export function clusterFingerprint(clusterKey: Uint8Array): string {
-  return createHash("sha256").update("cicada cluster 1").update(clusterKey).digest("hex").slice(0, 16);
-}
-
-export function openKeys(options: { peerKey: Uint8Array; clusterKey: Uint8Array }): Keys {
+/** `mesh`: the fingerprint of its first cluster key. */
+export function openKeys(options: { peerKey: Uint8Array; mesh: string }): Keys {
   const self = peerIdOf(options.peerKey);
   const own = createPrivateKey({ format: "jwk", key: toJwk(options.peerKey) });
   const parsed = new Map<PeerId, KeyObject>();
@@ -80,7 +75,7 @@ export function openKeys(options: { peerKey: Uint8Array; clusterKey: Uint8Array 
 
   return {
     self,
-    cluster: clusterFingerprint(options.clusterKey),
+    cluster: options.mesh,
     sign: (bytes) => Uint8Array.from(sign(null, bytes, own)),
     verify: (peer, bytes, signature) => {
       const key = publicKeyOf(peer);

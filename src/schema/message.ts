@@ -16,7 +16,7 @@ const Bytes = Type.String({ maxLength: 262_144, description: "base64" });
 
 export const topics = ["jobs", "runs", "members"] as const;
 export type Topic = (typeof topics)[number];
-export const protocols = ["heartbeat", "ask", "vote", "sync", "log"] as const;
+export const protocols = ["heartbeat", "ask", "vote", "sync", "log", "key"] as const;
 export type Protocol = (typeof protocols)[number];
 export type Channel = Topic | Protocol;
 
@@ -240,6 +240,25 @@ export const LogCopyMessage = Type.Object(
   closed,
 );
 
+/** Protocol `key`: a new cluster key, over links that are encrypted and to peers whose identity is proven. */
+export const KeyMessage = Type.Object(
+  {
+    kind: Type.Literal("key"),
+    /** base64url */
+    key: Type.String({ pattern: "^[\\w-]{43}$" }),
+    madeAt: InstantSchema,
+    oldUntil: InstantSchema,
+    heirs: Type.Array(PeerIdSchema, { maxItems: 1_024 }),
+    proofs: Type.Record(Type.String({ pattern: "^[0-9a-f]{16}$" }), Type.String({ maxLength: 64 })),
+  },
+  closed,
+);
+/** The receiver keeps the key that was made then, on its disk; or could not put it there. */
+export const KeyHeardMessage = Type.Object(
+  { kind: Type.Literal("key-heard"), madeAt: InstantSchema, stored: Type.Boolean() },
+  closed,
+);
+
 export const bodiesOf = {
   jobs: Type.Union([UpdateMessage]),
   runs: Type.Union([RunsMessage]),
@@ -256,6 +275,7 @@ export const bodiesOf = {
     RecordsMessage,
   ]),
   log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage]),
+  key: Type.Union([KeyMessage, KeyHeardMessage]),
 } as const;
 
 export type Heartbeat = Static<typeof HeartbeatMessage>;
@@ -280,7 +300,9 @@ export type Message =
   | Static<typeof RecordsMessage>
   | Static<typeof LogReadMessage>
   | Static<typeof LogPieceMessage>
-  | Static<typeof LogCopyMessage>;
+  | Static<typeof LogCopyMessage>
+  | Static<typeof KeyMessage>
+  | Static<typeof KeyHeardMessage>;
 export type MessageOf<Kind extends Message["kind"]> = Extract<Message, { kind: Kind }>;
 
 /** Largest envelope in bytes. More lets one message hold up the others; less splits syncs into more pieces. */

@@ -3,7 +3,8 @@
  * be most of the simulator's work. They bind peer and bytes together, which is all that the code under test relies
  * on; they keep nobody from forging one.
  */
-import type { Keys } from "../ports.ts";
+import type { CicadaError } from "../errors.ts";
+import type { KeyChange, Keyring, Keys } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { hashText, mixBits } from "./random.ts";
 
@@ -26,6 +27,41 @@ export class SimKeys implements Keys {
     if (signature.length !== signatureBytes) return false;
     const expected = keyedHash(peer, bytes);
     return expected.every((byte, index) => byte === signature[index]);
+  }
+}
+
+/** The simulated wires need no key; this one only keeps which is the present one, and for one life of a peer. */
+export class SimKeyring implements Keyring {
+  private readonly later: (act: () => void) => void;
+  private change: KeyChange | undefined;
+
+  /** `later` carries something out within an event of its own. */
+  constructor(later: (act: () => void) => void) {
+    this.later = later;
+  }
+
+  fingerprint(): string {
+    return hashText(String(this.madeAt()), 4).toString(16).padStart(8, "0").repeat(2);
+  }
+
+  madeAt(): number {
+    return this.change?.madeAt ?? 0;
+  }
+
+  rotate(
+    change: Pick<KeyChange, "madeAt" | "oldUntil" | "heirs">,
+    done: (error?: CicadaError) => void,
+  ): void {
+    this.adopt({ ...change, key: new Uint8Array(32), proofs: {} }, done);
+  }
+
+  adopt(change: KeyChange, done: (error?: CicadaError) => void): void {
+    if (change.madeAt > this.madeAt()) this.change = change;
+    this.later(done);
+  }
+
+  handover(): KeyChange | undefined {
+    return this.change;
   }
 }
 

@@ -15,7 +15,7 @@ import type { StoredVote } from "../schema/vote.ts";
 import { HostClock, SimClock } from "./clock.ts";
 import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
 import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
-import { SimKeys } from "./keys.ts";
+import { SimKeyring, SimKeys } from "./keys.ts";
 import { SimLog, type LogLevel } from "./log.ts";
 import { Fabric } from "./mesh.ts";
 import { Network, type NetworkSettings } from "./network.ts";
@@ -208,6 +208,7 @@ export class World {
       clock: new SimClock(this.queue, host.clock, process, dice.fork("clock")),
       random: dice.fork("random"),
       keys: new SimKeys(peer, this.settings.seed),
+      keyring: new SimKeyring((act) => this.queue.after(0, process, act)),
       mesh: this.watchedMesh(host, this.fabric.mesh(process)),
       disk: this.watchedDisk(host, disk),
       executor,

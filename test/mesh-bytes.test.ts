@@ -9,14 +9,16 @@ import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import fc from "fast-check";
 import { createLibp2p } from "libp2p";
-import { clusterFingerprint, generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
+import { clusterFingerprint } from "../src/core/cluster-key.ts";
+import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
+import { Encrypters } from "../src/real/mesh/encrypter.ts";
 import { FrameReader, toFrame } from "../src/real/mesh/frames.ts";
 import { decodeGreeting, encodeGreeting } from "../src/real/mesh/greeting.ts";
 import { createHost, type Host } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
 import type { Report } from "./contract-mesh.ts";
-import { openTestMesh, startReporting, stopped, until } from "./mesh-world.ts";
+import { onlyKey, openTestMesh, startReporting, stopped, until } from "./mesh-world.ts";
 
 const clusterKey = generateClusterKey();
 
@@ -127,12 +129,15 @@ const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
   withMember(async (member) => {
     const rogue = await createHost({
       peerKey: generatePeerKey(),
-      clusterKey,
+      keyring: onlyKey(clusterKey),
       listen: [],
       announce: [],
       mdns: false,
       gater: {},
-      gate: { isForgotten: () => false, turnedAway: () => undefined },
+      encrypters: new Encrypters(onlyKey(clusterKey), {
+        isForgotten: () => false,
+        turnedAway: () => undefined,
+      }),
     });
     await rogue.start();
     try {

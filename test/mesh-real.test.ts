@@ -16,6 +16,7 @@ import {
 import { AddressBook } from "../src/real/mesh/book.ts";
 import { redialWaitMs } from "../src/real/mesh/dialler.ts";
 import { decodeGreeting, encodeGreeting, peersCap, sinceCap } from "../src/real/mesh/greeting.ts";
+import { Encrypters } from "../src/real/mesh/encrypter.ts";
 import { createHost } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -28,6 +29,7 @@ import {
   makeRealWorld,
   openTestMesh,
   pass,
+  onlyKey,
   startReporting,
   stopped,
   until,
@@ -67,6 +69,7 @@ async function withPeers(
 const portOf = (mesh: RealMesh): string => mesh.addresses()[0]?.split("/")[4] ?? assert.fail("no address");
 const at127 = (port: number): string[] => [`/ip4/127.0.0.1/tcp/${port}`];
 const isError = (code: string) => (error: unknown) => error instanceof CicadaError && error.code === code;
+const foreignKey = generateClusterKey();
 const linksOf = (peer: TestPeer): Report[] =>
   peer.reports.filter(({ kind }) => kind === "up" || kind === "down");
 
@@ -86,7 +89,7 @@ describe("a wrong cluster key", () => {
       assert.equal(inside?.level, "warn");
       assert.match(inside?.message ?? "", /another cluster key/);
       assert.match(String(inside?.fields["theirs"]), /^[0-9a-f]{16}$/);
-      assert.notEqual(inside?.fields["theirs"], inside?.fields["cluster"]);
+      assert.notEqual(inside?.fields["theirs"], inside?.fields["key"]);
       assert.match(outside?.message ?? "", /another cluster key/);
       assert.deepEqual([...linksOf(member), ...linksOf(stranger)], []);
     }));
@@ -97,12 +100,15 @@ describe("a wrong cluster key", () => {
       const address = multiaddr(`/ip4/127.0.0.1/tcp/${portOf(member.mesh)}`);
       const stranger = await createHost({
         peerKey: generatePeerKey(),
-        clusterKey: generateClusterKey(),
+        keyring: onlyKey(foreignKey),
         listen: [],
         announce: [],
         mdns: false,
         gater: {},
-        gate: { isForgotten: () => false, turnedAway: () => undefined },
+        encrypters: new Encrypters(onlyKey(foreignKey), {
+          isForgotten: () => false,
+          turnedAway: () => undefined,
+        }),
       });
       await stranger.start();
       for (let round = 0; round < 10; round++) {

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import type { Log, LogFields, Mesh } from "../src/ports.ts";
 import { openClock } from "../src/real/clock.ts";
+import { ClusterKeys } from "../src/real/keyring.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
 import { openMesh, type RealMesh } from "../src/real/mesh.ts";
 import { openRandom } from "../src/real/random.ts";
@@ -55,13 +56,20 @@ export function keepingLog(lines: LoggedLine[]): Log {
   return { debug: () => undefined, info: keep("info"), warn: keep("warn"), error: keep("error") };
 }
 
+/** A keyring that holds one key, and keeps nothing. */
+export function onlyKey(key: Uint8Array): ClusterKeys {
+  const kept = { key, rotation: undefined, olds: [], heirs: [] };
+  return new ClusterKeys({ kept, keep: () => undefined, wall: Date.now });
+}
+
 export async function openTestMesh(
-  options: LifeOptions,
+  { clusterKey, ...options }: LifeOptions & { keyring?: ClusterKeys },
   remember: (addresses: readonly string[]) => void = () => undefined,
   lines: LoggedLine[] = [],
 ): Promise<RealMesh> {
   return openMesh({
     listen: ["/ip4/127.0.0.1/tcp/0"],
+    keyring: onlyKey(clusterKey),
     ...options,
     announce: [],
     remember,

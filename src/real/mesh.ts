@@ -10,7 +10,8 @@ import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Protocol, Topic } from "../schema/message.ts";
-import { clusterFingerprint, peerIdOf } from "./keys.ts";
+import type { ClusterKeys } from "./keyring.ts";
+import { peerIdOf } from "./keys.ts";
 import {
   joinAddress,
   type NamedAddress,
@@ -25,12 +26,14 @@ import { dialAddress, type DialOutcome } from "./mesh/dial.ts";
 import { Dialler } from "./mesh/dialler.ts";
 import { Directory, type Hello } from "./mesh/directory.ts";
 import { Goodbyes } from "./mesh/goodbye.ts";
+import { Encrypters } from "./mesh/encrypter.ts";
 import { Gossip } from "./mesh/gossip.ts";
 import { decodeGreeting, encodeGreeting, type Greeting } from "./mesh/greeting.ts";
 import { createHost, type Host, startHost } from "./mesh/host.ts";
 import { type Line, Links } from "./mesh/links.ts";
 import { Outcasts } from "./mesh/outcasts.ts";
 import { Refusals } from "./mesh/refusals.ts";
+import { Renewal } from "./mesh/renewal.ts";
 import {
   inboundStreamsCap,
   protocolName,
@@ -42,7 +45,7 @@ import {
 
 export interface MeshOptions {
   peerKey: Uint8Array;
-  clusterKey: Uint8Array;
+  keyring: ClusterKeys;
   /** multiaddrs; `tcp/0` picks a port */
   listen: readonly string[];
   /** told to others instead of the addresses listened on; empty = those */
@@ -62,6 +65,8 @@ export interface MeshOptions {
 
 export interface RealMesh extends Mesh {
   counters(): Record<string, number>;
+  /** What is wrong with the way to the others, in words for the person who can mend it. */
+  warnings(): string[];
 }
 
 /** Listens already when it returns, but takes nobody in before `start`. Throws PORT_IN_USE, USAGE or BAD_KEY. */
@@ -69,10 +74,14 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const bootstrap = options.bootstrap.map((text) => parseAddress(text));
   const counters = new Counters();
   const outcasts = new Outcasts();
-  const cluster = clusterFingerprint(options.clusterKey);
-  const refusals = new Refusals(options.clock, options.log, counters, cluster, outcasts);
-  const host = await createHost({ ...options, gater: refusals.gater, gate: outcasts });
+  const refusals = new Refusals(options.clock, options.log, counters, options.keyring, outcasts);
+  const encrypters = new Encrypters(options.keyring, outcasts);
+  const host = await createHost({ ...options, gater: refusals.gater, encrypters });
   const mesh = new Libp2pMesh(options, bootstrap, host, refusals, outcasts, counters);
+  options.keyring.onChange = () => {
+    encrypters.refresh();
+    mesh.keysChanged();
+  };
   await mesh.listen();
   return mesh;
 }
@@ -112,6 +121,7 @@ class Libp2pMesh implements RealMesh {
   private readonly alarms = new Set<Cancel>();
   private lastCheckAt = 0;
   private readonly goodbyes = new Goodbyes();
+  private readonly renewal: Renewal;
 
   constructor(
     options: MeshOptions,
@@ -135,6 +145,8 @@ class Libp2pMesh implements RealMesh {
         up: (peer) => this.linkUp(peer),
         down: (peer, why) => this.linkDown(peer, why),
         gone: (peer) => this.dialler.lost(peer, "unheeded"),
+        renewed: (old) => this.renewal.retire(old),
+        presentKey: () => options.keyring.fingerprint(),
       },
       counters,
     );
@@ -142,7 +154,7 @@ class Libp2pMesh implements RealMesh {
       clock: options.clock,
       random: options.random,
       self: this.self,
-      dial: (address, peer) => this.dial(address, peer),
+      dial: (address, peer) => this.dial(address, peer, false),
       addressesOf: (peer) => {
         const { proven, others } = this.book.addressesOf(peer);
         return { proven, others: sortForDialling(others) };
@@ -154,6 +166,7 @@ class Libp2pMesh implements RealMesh {
     });
     this.directory = new Directory(this.self, this.book, {
       host,
+      presentKey: () => options.keyring.fingerprint(),
       log: options.log,
       after: (ms, ring) => this.after(ms, ring),
       remember: (addresses) => options.remember(addresses),
@@ -161,6 +174,18 @@ class Libp2pMesh implements RealMesh {
         if (!outcasts.has(peer)) this.dialler.expect(peer, news);
       },
       passOn: (hello) => this.sayToAll(hello),
+    });
+    this.renewal = new Renewal({
+      self: this.self,
+      keyring: options.keyring,
+      links: this.links,
+      addressesOf: (peer) => {
+        const { proven, others } = this.book.addressesOf(peer);
+        return [...proven, ...sortForDialling(others)];
+      },
+      dialAnew: (address, peer) => this.dial(address, peer, true),
+      after: (ms, ring) => this.after(ms, ring),
+      mendGossip: (peer) => this.gossip.mend(peer, this.links.linesOf(peer)),
     });
     outcasts.onFound = (peer, address) => this.dialler.identified(address, peer);
     outcasts.onTurnedAway = (by) => this.events?.turnedAway(by);
@@ -251,6 +276,14 @@ class Libp2pMesh implements RealMesh {
 
   counters(): Record<string, number> {
     return this.count.snapshot();
+  }
+
+  warnings(): string[] {
+    if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return [];
+    return [
+      "no peer takes this one in, for they have another cluster key: if the mesh's key was rotated while this peer " +
+        "was away, join anew with what `cicada peers invite` prints there (the identity stays the same)",
+    ];
   }
 
   stop(done: () => void): void {
@@ -351,6 +384,15 @@ class Libp2pMesh implements RealMesh {
       for (const outgoing of line.outgoing.values()) outgoing.check(stuckChecks);
     }
     for (const peer of this.links.upPeers()) this.gossip.check(peer, this.links.linesOf(peer));
+    this.options.keyring.expire();
+    this.renewal.check();
+  }
+
+  /** What the keyring accepts has changed: the others are told which key this peer prefers now. */
+  keysChanged(): void {
+    if (this.events === undefined || this.stopping) return;
+    this.sayToAll(this.directory.hello());
+    this.renewal.cutOld();
   }
 
   // -------------------------------------------------------------------------------------------- streams
@@ -405,6 +447,7 @@ class Libp2pMesh implements RealMesh {
   }
 
   private learn(line: Line, hello: Hello): void {
+    line.theirKey = hello.key;
     this.directory.learn(line, hello);
     if (line.greeted) return;
     this.links.greet(line);
@@ -416,10 +459,10 @@ class Libp2pMesh implements RealMesh {
     for (const line of this.links.all()) this.say(line, greeting);
   }
 
-  private async dial(address: string, peer: PeerId | undefined): Promise<DialOutcome> {
+  private async dial(address: string, peer: PeerId | undefined, anew: boolean): Promise<DialOutcome> {
     if (this.stopping) return "failed";
     this.count.add("mesh_dials");
-    const outcome = await dialAddress(this.host, address, peer);
+    const outcome = await dialAddress(this.host, address, peer, anew);
     if (outcome === "turned-away") this.refusals.turnedAway(address);
     if (outcome !== "linked") {
       this.count.add("mesh_dials_failed");

@@ -14,15 +14,16 @@ export type DialOutcome = "linked" | "self" | "refused" | "turned-away" | "forgo
 /** A host that swallows packets must not hold up the next address for long; a handshake takes milliseconds. */
 const timeoutMs = 3_000;
 
-/** Never rejects. With a peer, only that one will do. */
+/** Never rejects. With a peer, only that one will do; `anew`: although there is a connection to it. */
 export async function dialAddress(
   host: Host,
   address: string,
   peer: PeerId | undefined,
+  anew: boolean,
 ): Promise<DialOutcome> {
   try {
     const target = multiaddr(peer === undefined ? address : joinAddress(address, peer));
-    await host.dial(target, { signal: AbortSignal.timeout(timeoutMs) });
+    await host.dial(target, { signal: AbortSignal.timeout(timeoutMs), force: anew });
     return "linked";
   } catch (error) {
     return outcomeOf(error);

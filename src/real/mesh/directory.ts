@@ -19,6 +19,8 @@ export type Hello = Greeting & { kind: "hello" };
 
 export interface DirectoryDoors {
   host: Host;
+  /** fingerprint of the cluster key that this peer prefers */
+  presentKey(): string;
   log: Log;
   after(ms: number, ring: () => void): void;
   remember(addresses: readonly string[]): void;
@@ -42,7 +44,8 @@ export class Directory {
   }
 
   hello(): Hello {
-    return { kind: "hello", self: this.book.ownEntry(this.ownAddresses()), others: this.book.others() };
+    const self = this.book.ownEntry(this.ownAddresses());
+    return { kind: "hello", self, others: this.book.others(), key: this.doors.presentKey() };
   }
 
   ownAddresses(): string[] {

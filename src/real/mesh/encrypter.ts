@@ -3,17 +3,19 @@
  *
  * The key goes into Noise's prologue, so a handshake with another key fails and nobody in between can pass one on.
  * Its fingerprint is part of the encrypter's name, so that a foreign peer is turned away by the negotiation before
- * it, within milliseconds, and the reason can be told.
+ * it, within milliseconds, and the reason can be told; and so that after a rotation both keys can be offered.
  *
  * Then it is known who knocks, and whoever was dialled says one byte: come in, or that the mesh has forgotten the
  * dialler. A peer that is merely not let in could not tell that from a broken network, and would go on for ever.
  */
 import { createHash } from "node:crypto";
-import type { ConnectionEncrypter, SecuredConnection } from "@libp2p/interface";
+import type { Connection, ConnectionEncrypter, SecuredConnection } from "@libp2p/interface";
 import { noise, type NoiseComponents } from "@libp2p/noise";
 import { byteStream } from "@libp2p/utils";
 import type { PeerId } from "../../schema/ids.ts";
-import { clusterFingerprint } from "../keys.ts";
+import { clusterFingerprint } from "../../core/cluster-key.ts";
+import { assert } from "../../errors.ts";
+import type { ClusterKeys } from "../keyring.ts";
 
 const namePrefix = "/cicada/noise/2/";
 const welcome = 0;
@@ -30,16 +32,45 @@ export interface Gate {
   turnedAway(by: PeerId): void;
 }
 
-export function clusterNoise(
-  clusterKey: Uint8Array,
-  gate: Gate,
-): (components: NoiseComponents) => ConnectionEncrypter {
-  const prologueBytes = createHash("sha256").update("cicada prologue 1").update(clusterKey).digest();
-  const makeNoise = noise({ prologueBytes });
-  return (components) => {
-    const inner = makeNoise(components);
-    return {
-      protocol: namePrefix + clusterFingerprint(clusterKey),
+/** One encrypter for each key that is accepted, the present one first: that is the order in which they are offered. */
+export class Encrypters {
+  private readonly keyring: ClusterKeys;
+  private readonly gate: Gate;
+  private readonly made = new Map<string, ConnectionEncrypter>();
+  private components: NoiseComponents | undefined;
+
+  constructor(keyring: ClusterKeys, gate: Gate) {
+    this.keyring = keyring;
+    this.gate = gate;
+  }
+
+  /** For libp2p, which takes its encrypters when it is made. `refresh` is to be called afterwards. */
+  readonly first = (components: NoiseComponents): ConnectionEncrypter => {
+    this.components = components;
+    return this.encrypterOf(this.keyring.present, components);
+  };
+
+  /** Takes over what the keyring accepts now; handshakes under way are not disturbed. */
+  refresh(): void {
+    const { components } = this;
+    assert(components !== undefined, "libp2p has been made");
+    const offered = components.upgrader.getConnectionEncrypters();
+    offered.clear();
+    for (const key of this.keyring.accepted()) {
+      const encrypter = this.encrypterOf(key, components);
+      offered.set(encrypter.protocol, encrypter);
+    }
+  }
+
+  private encrypterOf(clusterKey: Uint8Array, components: NoiseComponents): ConnectionEncrypter {
+    const protocol = namePrefix + clusterFingerprint(clusterKey);
+    const known = this.made.get(protocol);
+    if (known !== undefined) return known;
+    const prologueBytes = createHash("sha256").update("cicada prologue 1").update(clusterKey).digest();
+    const inner = noise({ prologueBytes })(components);
+    const { gate } = this;
+    const encrypter: ConnectionEncrypter = {
+      protocol,
       secureInbound: async (connection, options) => {
         const secured = await inner.secureInbound(connection, options);
         await answer(secured, gate);
@@ -51,7 +82,9 @@ export function clusterNoise(
         return secured;
       },
     };
-  };
+    this.made.set(protocol, encrypter);
+    return encrypter;
+  }
 }
 
 async function answer({ connection, remotePeer }: SecuredConnection, gate: Gate): Promise<void> {
@@ -81,9 +114,14 @@ async function hear(
   words.unwrap();
 }
 
-/** Which mesh a dialler asked for, read from the first bytes that it sent; undefined when it is no cicada peer. */
-export function fingerprintIn(opening: Uint8Array): string | undefined {
+/** By which keys a dialler wanted to come in, read from the first bytes that it sent; none when it is no cicada peer. */
+export function fingerprintsIn(opening: Uint8Array): string[] {
   const text = Buffer.from(opening).toString("latin1");
-  const at = text.indexOf(namePrefix);
-  return at < 0 ? undefined : /^[0-9a-f]{16}/.exec(text.slice(at + namePrefix.length))?.[0];
+  return [...text.matchAll(offered)].map(([, fingerprint = ""]) => fingerprint);
+}
+const offered = new RegExp(`${namePrefix}([0-9a-f]{16})`, "g");
+
+/** The key under which a connection was made, by its fingerprint. */
+export function fingerprintOf({ encryption }: Pick<Connection, "encryption">): string {
+  return (encryption ?? "").slice(namePrefix.length);
 }

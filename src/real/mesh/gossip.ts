@@ -66,7 +66,12 @@ export class Gossip {
     }
     const times = (this.missing.get(peer) ?? 0) + 1;
     this.missing.set(peer, times);
-    if (times % patience !== 0) return;
+    if (times % patience === 0) this.mend(peer, lines);
+  }
+
+  /** Sets it going again where it does not flow: after a line was replaced, or when it has stopped by itself. */
+  mend(peer: PeerId, lines: readonly Line[]): void {
+    if (this.flows(peer, lines)) return;
     this.counters.add("mesh_gossip_repaired");
     const connection = lines.at(-1)?.connection;
     if (!hasOutbound(lines) && connection !== undefined) {

@@ -2,9 +2,9 @@
  * What two connected meshes say to each other about peers (`/cicada/peers/1`), as JSON, and how it is checked.
  *
  * `hello` opens every connection and says: I take you in; here is where I can be dialled, and where the others can.
- * It is said again when something changes. A peer's addresses carry the time since when they hold, set by that
- * peer alone, so that of two lists the later one counts whoever passes it on. `ping` wants a `pong`; `bye` says that
- * the end of the connection will be a clean leave, and `bye-heard` that it was understood.
+ * It is said again when something changes, be it the sender's key. A peer's addresses carry the time since when they
+ * hold, set by that peer alone, so that of two lists the later one counts whoever passes it on. `ping` wants a `pong`;
+ * `bye` says that the end of the connection will be a clean leave, and `bye-heard` that it was understood.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { messageCapBytes } from "../../schema/message.ts";
@@ -19,7 +19,8 @@ export interface Whereabouts {
 }
 
 export type Greeting =
-  | { kind: "hello"; self: Whereabouts; others: readonly Whereabouts[] }
+  /** `key`: fingerprint of the cluster key that the sender prefers */
+  | { kind: "hello"; self: Whereabouts; others: readonly Whereabouts[]; key?: string }
   | { kind: "ping" }
   | { kind: "pong" }
   | { kind: "bye" }
@@ -32,12 +33,14 @@ export const addressesCap = 8;
 const addressCapLetters = 256;
 /** The latest time that a list may carry: whoever is said to have had a later one can still say a later one. */
 export const sinceCap = 2 ** 52;
+const keyForm = /^[0-9a-f]{16}$/;
 
 export function encodeGreeting(greeting: Greeting): Uint8Array {
   if (greeting.kind !== "hello") return Buffer.from(JSON.stringify({ kind: greeting.kind }));
+  const { self, key } = greeting;
   const text = (others: readonly Whereabouts[]) =>
     Buffer.from(
-      JSON.stringify({ kind: "hello", self: toRow(greeting.self), others: others.map((one) => toRow(one)) }),
+      JSON.stringify({ kind: "hello", self: toRow(self), others: others.map((one) => toRow(one)), key }),
     );
   // Lists near the cap of a frame are cut: the rest is learned from the others.
   let others = greeting.others.slice(0, peersCap);
@@ -68,7 +71,10 @@ export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
       const self = "self" in said ? fromRow(said.self) : undefined;
       if (self === undefined || !("others" in said) || !Array.isArray(said.others)) return undefined;
       const others = said.others.slice(0, peersCap).map((row: unknown) => fromRow(row));
-      return { kind: "hello", self, others: others.filter((one) => one !== undefined) };
+      const key =
+        "key" in said && typeof said.key === "string" && keyForm.test(said.key) ? said.key : undefined;
+      const known = others.filter((one) => one !== undefined);
+      return { kind: "hello", self, others: known, ...(key === undefined ? {} : { key }) };
     }
     default:
       return undefined;

@@ -15,19 +15,20 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CicadaError } from "../../errors.ts";
 import { messageCapBytes } from "../../schema/message.ts";
-import { clusterFingerprint, parsePeerKey } from "../keys.ts";
-import { clusterNoise, type Gate } from "./encrypter.ts";
+import type { ClusterKeys } from "../keyring.ts";
+import { parsePeerKey } from "../keys.ts";
+import type { Encrypters } from "./encrypter.ts";
 
 export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
 
 export interface HostOptions {
   peerKey: Uint8Array;
-  clusterKey: Uint8Array;
+  keyring: ClusterKeys;
   listen: readonly string[];
   announce: readonly string[];
   mdns: boolean;
   gater: ConnectionGater;
-  gate: Gate;
+  encrypters: Encrypters;
 }
 
 /** A handshake takes milliseconds; whoever needs longer is no peer, and must not hold a place for long. */
@@ -49,13 +50,13 @@ const gossipQueueCapBytes = 32 * messageCapBytes;
 export async function createHost(options: HostOptions): Promise<Host> {
   const privateKey = parsePeerKey(options.peerKey);
   for (const address of [...options.listen, ...options.announce]) checkMultiaddr(address);
-  return createLibp2p({
+  const host = await createLibp2p({
     start: false,
     privateKey,
     nodeInfo: { name: "cicada", userAgent: "cicada" },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
     transports: [tcp()],
-    connectionEncrypters: [clusterNoise(options.clusterKey, options.gate)],
+    connectionEncrypters: [options.encrypters.first],
     streamMuxers: [
       yamux({
         // After a pause of the process its late pong ends the connection, and the round trip times that it measures
@@ -66,9 +67,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
         streamOptions: { initialStreamWindowSize: streamWindowBytes },
       }),
     ],
-    peerDiscovery: options.mdns
-      ? [mdns({ serviceTag: `_cicada-${clusterFingerprint(options.clusterKey)}._udp.local` })]
-      : [],
+    peerDiscovery: options.mdns ? [mdns({ serviceTag: `_cicada-${options.keyring.mesh}._udp.local` })] : [],
     connectionGater: options.gater,
     connectionManager: {
       // The default drops the sixth connection of one address within a second: ten peers behind one router.
@@ -83,6 +82,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     connectionMonitor: { enabled: false },
     services: { identify: identify(), ping: ping(), gossip: gossip() },
   });
+  options.encrypters.refresh();
+  return host;
 }
 
 /**

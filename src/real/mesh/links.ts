@@ -4,11 +4,13 @@
  * A connection (here: a line) counts once the other side has greeted over it, for only then has it taken us in;
  * before that it may still turn out to be one too many. Of two peers that dial each other at once, the one with the
  * smaller id keeps the line that opened first at its end and drops the other without a greeting. A peer that greets
- * over a new line has lost its old one, whatever that looks like from here.
+ * over a new line has lost its old one, whatever that looks like from here; unless the new one was made under the new
+ * cluster key, to take the old one's place while nobody notices.
  */
 import type { Connection } from "@libp2p/interface";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Counters } from "./counters.ts";
+import { fingerprintOf } from "./encrypter.ts";
 import type { Outgoing } from "./outgoing.ts";
 
 export interface Line {
@@ -18,6 +20,10 @@ export interface Line {
   /** monotonic ms when the last frame came over it */
   heardAt: number;
   greeted: boolean;
+  /** fingerprint of the cluster key under which it was made */
+  readonly key: string;
+  /** the one that the other side prefers, as it said */
+  theirKey: string | undefined;
   readonly outgoing: Map<string, Outgoing>;
 }
 
@@ -27,6 +33,10 @@ export interface LinkEvents {
   down(peer: PeerId, why: "closed" | "reset"): void;
   /** A line ended, and no link with it: nobody had greeted. */
   gone(peer: PeerId): void;
+  /** Another line, made under the present key, has taken this one's place. */
+  renewed(old: Line): void;
+  /** fingerprint of the present key */
+  presentKey(): string;
 }
 
 /** Two lines that open within this time were dialled at once; past it the newer one replaces a dead one. */
@@ -51,14 +61,25 @@ export class Links {
     // A peer id of libp2p, as text, is what a peer id is here.
     const peer = connection.remotePeer.toString() as PeerId;
     const others = this.linesOf(peer);
+    const key = fingerprintOf(connection);
+    const renews = key === this.events.presentKey() && others.every((other) => other.key !== key);
     const isSuperfluous =
       (connection.direction === "outbound" && others.some(({ greeted }) => greeted)) ||
       (this.self < peer && others.some(({ openedAt }) => now - openedAt < atOnceMs));
-    if (isSuperfluous) {
+    if (isSuperfluous && !renews) {
       this.drop(connection);
       return undefined;
     }
-    const line = { connection, peer, openedAt: now, heardAt: now, greeted: false, outgoing: new Map() };
+    const line: Line = {
+      connection,
+      peer,
+      openedAt: now,
+      heardAt: now,
+      greeted: false,
+      key,
+      theirKey: undefined,
+      outgoing: new Map(),
+    };
     this.lines.set(connection.id, line);
     return line;
   }
@@ -94,7 +115,9 @@ export class Links {
     line.greeted = true;
     this.saidGoodbye.delete(line.peer);
     for (const other of this.linesOf(line.peer)) {
-      if (other !== line && other.greeted) this.drop(other.connection);
+      if (other === line || !other.greeted) continue;
+      if (other.key === line.key || line.key !== this.events.presentKey()) this.drop(other.connection);
+      else this.events.renewed(other);
     }
   }
 

@@ -9,7 +9,8 @@ import type { Clock, Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { hostOf, withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
-import { fingerprintIn } from "./encrypter.ts";
+import type { ClusterKeys } from "../keyring.ts";
+import { fingerprintsIn } from "./encrypter.ts";
 import type { Outcasts } from "./outcasts.ts";
 
 const quietMs = 60_000;
@@ -24,16 +25,18 @@ export class Refusals {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly counters: Counters;
-  private readonly cluster: string;
+  private readonly keyring: ClusterKeys;
   private readonly outcasts: Outcasts;
+  /** monotonic ms */
+  private turnedAwayAt: number | undefined;
   private readonly reported = new Map<string, { at: number; times: number }>();
   private readonly pending = new WeakSet<MultiaddrConnection>();
 
-  constructor(clock: Clock, log: Log, counters: Counters, cluster: string, outcasts: Outcasts) {
+  constructor(clock: Clock, log: Log, counters: Counters, keyring: ClusterKeys, outcasts: Outcasts) {
     this.clock = clock;
     this.log = log;
     this.counters = counters;
-    this.cluster = cluster;
+    this.keyring = keyring;
     this.outcasts = outcasts;
     outcasts.onKnock = (peer) => this.forgottenKnocked(peer);
   }
@@ -65,11 +68,18 @@ export class Refusals {
   /** A dial was turned away in the negotiation. */
   turnedAway(address: string): void {
     this.counters.add("mesh_handshakes_refused");
+    this.turnedAwayAt = this.clock.now().mono;
     this.report(
-      hostOf(address) ?? address,
-      "refused by a peer: it has another cluster key, or is no cicada peer",
-      { address, cluster: this.cluster },
+      `by ${hostOf(address) ?? address}`,
+      "refused by a peer: it has another cluster key, or is no cicada peer; if the mesh's key was rotated while this " +
+        "peer was away, join anew: cicada start --join, with what `cicada peers invite` prints there",
+      { address, key: this.keyring.fingerprint() },
     );
+  }
+
+  /** True when a dial was turned away of late: this peer's key may be an old one. */
+  wasTurnedAway(): boolean {
+    return this.turnedAwayAt !== undefined && this.clock.now().mono - this.turnedAwayAt < quietMs;
   }
 
   private watch(connection: MultiaddrConnection): void {
@@ -97,32 +107,34 @@ export class Refusals {
   private knocked(address: string, opening: Uint8Array): void {
     // A port check or a balancer's probe: it said nothing and wanted nothing.
     if (opening.length === 0) return;
-    const theirs = fingerprintIn(opening);
+    const offered = fingerprintsIn(opening);
     // The right key, and then something else: it went away, or it had dialled someone else.
-    if (theirs === this.cluster) return;
+    if (offered.some((fingerprint) => this.keyring.accepts(fingerprint))) return;
     this.counters.add("mesh_handshakes_refused");
     const host = hostOf(address) ?? address;
+    const [theirs] = offered;
     if (theirs === undefined) this.report(host, "refused a stranger: it is no cicada peer", { address });
     else {
       this.report(host, "refused a peer: it has another cluster key", {
         address,
-        cluster: this.cluster,
+        key: this.keyring.fingerprint(),
         theirs,
       });
     }
   }
 
-  private report(host: string, message: string, fields: Record<string, string>): void {
+  /** `about`: a host, or a peer; each is told of once in a while. */
+  private report(about: string, message: string, fields: Record<string, string>): void {
     const now = this.clock.now().mono;
-    const before = this.reported.get(host);
+    const before = this.reported.get(about);
     if (before !== undefined && now - before.at < quietMs) {
       before.times++;
       return;
     }
-    this.reported.delete(host);
+    this.reported.delete(about);
     const oldest = this.reported.size >= hostsCap ? this.reported.keys().next().value : undefined;
     if (oldest !== undefined) this.reported.delete(oldest);
-    this.reported.set(host, { at: now, times: 0 });
+    this.reported.set(about, { at: now, times: 0 });
     this.log.warn(message, before === undefined ? fields : { ...fields, before: before.times });
   }
 }

@@ -1,0 +1,82 @@
+/**
+ * After a rotation of keys: lines that were made under the old one are replaced by new ones, one after the other and
+ * before the old key ends, so that nobody notices. (A link lives on while one of its lines does.) What is left under a
+ * key that is accepted no more is cut: nobody who belongs here is at its other end, or he can come in anew.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { ClusterKeys } from "../keyring.ts";
+import type { DialOutcome } from "./dial.ts";
+import type { Line, Links } from "./links.ts";
+
+/** How long a line goes on that another one has replaced: what is on its way over it may arrive. */
+const retireMs = 1_000;
+/** Until the streams of a line that was cut have ended. */
+const cutMs = 20;
+/** How long one end leaves the dialling to the other, and half of how long it takes to try again. */
+const leaveMs = 5_000;
+
+export interface RenewalDoors {
+  self: PeerId;
+  keyring: ClusterKeys;
+  links: Links;
+  addressesOf(peer: PeerId): readonly string[];
+  /** although there is a connection to it */
+  dialAnew(address: string, peer: PeerId): Promise<DialOutcome>;
+  after(ms: number, ring: () => void): void;
+  /** gossip goes over the lines that are left */
+  mendGossip(peer: PeerId): void;
+}
+
+export class Renewal {
+  private readonly doors: RenewalDoors;
+  private readonly underWay = new Set<PeerId>();
+
+  constructor(doors: RenewalDoors) {
+    this.doors = doors;
+  }
+
+  /** About once a second: replaces the lines whose other end prefers the present key too. */
+  check(): void {
+    for (const peer of this.doors.links.upPeers()) {
+      if (!this.isDue(peer) || this.underWay.has(peer)) continue;
+      this.underWay.add(peer);
+      // One of the two does it; if its dials lead nowhere, the other one.
+      const wait = this.doors.self < peer ? 0 : leaveMs;
+      this.doors.after(wait, () => {
+        this.renew(peer).catch(() => undefined);
+        this.doors.after(2 * leaveMs, () => this.underWay.delete(peer));
+      });
+    }
+  }
+
+  /** Cuts what was made under a key that is accepted no more. */
+  cutOld(): void {
+    for (const line of this.doors.links.all()) {
+      if (!this.doors.keyring.accepts(line.key)) {
+        line.connection.abort(new Error("its key is accepted no more"));
+      }
+    }
+  }
+
+  /** Another line has taken its place. */
+  retire(old: Line): void {
+    this.doors.after(retireMs, () => {
+      old.connection.abort(new Error("replaced by a line under the new key"));
+      this.doors.after(cutMs, () => this.doors.mendGossip(old.peer));
+    });
+  }
+
+  private isDue(peer: PeerId): boolean {
+    const present = this.doors.keyring.fingerprint();
+    const line = this.doors.links.currentLine(peer);
+    return line !== undefined && line.key !== present && line.theirKey === present;
+  }
+
+  private async renew(peer: PeerId): Promise<void> {
+    for (const address of this.doors.addressesOf(peer)) {
+      if (!this.isDue(peer)) return;
+      // oxlint-disable-next-line no-await-in-loop -- one that leads there is enough
+      if ((await this.doors.dialAnew(address, peer)) === "linked") return;
+    }
+  }
+}

@@ -7,6 +7,7 @@ import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { importCommands } from "./cli/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
+import { keyCommands } from "./cli/key.ts";
 import { peersCommands } from "./cli/peers.ts";
 import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
@@ -55,6 +56,7 @@ function buildProgram(terminal: Terminal): Command {
   jobsCommands(program, terminal);
   runsCommands(program, terminal);
   peersCommands(program, terminal);
+  keyCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
   doctorCommand(program, terminal);

@@ -97,3 +97,33 @@ describe("a word on a peer", () => {
     }
   });
 });
+
+describe("rotating the cluster key", () => {
+  test("answers which peers have the new one, and until when the old one is accepted", async () => {
+    const fake = fakeApi();
+    const before = Date.now();
+    const answer = await post(fake, "/v1/key/rotate", { grace: "2h" });
+    assert.equal(answer.statusCode, 200);
+    const { fingerprint, oldAcceptedUntil, peers } = answer.json();
+    assert.match(fingerprint, /^[0-9a-f]{16}$/);
+    assert.ok(Date.parse(oldAcceptedUntil) >= before + 2 * 3_600_000);
+    assert.deepEqual(peers, [{ id: otherId, name: "bravo", has: true }]);
+  });
+
+  test("gives a day when nothing is said, and refuses what is no duration", async () => {
+    const fake = fakeApi();
+    await post(fake, "/v1/key/rotate");
+    assert.deepEqual(fake.control.commands, [{ kind: "rotate-key", graceMs: 86_400_000, by: "admin@alpha" }]);
+    for (const grace of ["soon", "90", "-1h", "400d"]) {
+      const answer = await post(fake, "/v1/key/rotate", { grace });
+      assert.equal(answer.statusCode, 400, grace);
+      assert.equal(answer.json().errors[0].pointer, "/grace");
+    }
+  });
+
+  test("never shows a key", async () => {
+    const fake = fakeApi();
+    const answer = await post(fake, "/v1/key/rotate");
+    assert.deepEqual(Object.keys(answer.json()).toSorted(), ["fingerprint", "oldAcceptedUntil", "peers"]);
+  });
+});

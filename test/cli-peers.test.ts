@@ -114,7 +114,53 @@ describe("a word on a peer", () => {
   });
 });
 
+describe("key rotate", () => {
+  const oldAcceptedUntil = "2026-11-21T12:00:00.000Z";
+  const rotated = (has: boolean) => ({
+    body: {
+      fingerprint: "0123456789abcdef",
+      oldAcceptedUntil,
+      peers: [{ id: "12D3KooWbirch", name: "birch", has }],
+    },
+  });
+
+  test("shows who has the new key, and what to do with old invitations", async () => {
+    await using stub = await meshPeer();
+    stub.on("POST /v1/key/rotate", rotated(true));
+    const said = await stub.cicada("key", "rotate", "--grace", "90m");
+    assert.equal(said.code, 0, said.stderr);
+    assert.deepEqual(stub.asked.at(-1)?.body, { grace: "90m" });
+    assert.match(said.stdout, /the old one is accepted until 2026-11-21T12:00/);
+    assert.match(said.stdout, /birch +yes +12D3KooWbirch/);
+    assert.match(said.stderr, /Invitations printed before hold the old key/);
+    assert.doesNotMatch(said.stderr, /join anew/);
+  });
+
+  test("says how those who don't have it come by it", async () => {
+    await using stub = await meshPeer();
+    stub.on("POST /v1/key/rotate", rotated(false));
+    const said = await stub.cicada("key", "rotate");
+    assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" });
+    assert.match(said.stdout, /birch +no/);
+    assert.match(said.stderr, /join anew/);
+  });
+});
+
 describe("peers invite", () => {
+  test("after a rotation has the new key, whatever the environment still names", async () => {
+    await using stub = await meshPeer();
+    const rotation = { mesh: "0123456789abcdef", madeAt: 1_763_683_200_000 };
+    const later = new Uint8Array(32).fill(9);
+    const old = path.join(stub.folder, "old.key");
+    writeFileSync(old, formatClusterKey(key), { mode: 0o600 });
+    writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(later, undefined, rotation));
+    const env = { CICADA_DATA: stub.data, CICADA_CLUSTER_KEY_FILE: old };
+    const said = await cicada(["peers", "invite"], env);
+    const joined = decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "");
+    assert.deepEqual(joined?.key, later);
+    assert.deepEqual(joined?.rotation, rotation);
+  });
+
   test("prints the whole line to paste, with the key and the addresses that others can reach", async () => {
     await using stub = await meshPeer();
     const said = await stub.cicada("peers", "invite");

@@ -7,6 +7,7 @@ import { checkJob } from "../src/core/job.ts";
 import { previewSchedule } from "../src/core/preview.ts";
 import { duplicatesIn, storyOf } from "../src/core/records.ts";
 import { nextTick, parseSchedule } from "../src/core/schedule.ts";
+import { parseDuration } from "../src/core/units.ts";
 import type { Decisions } from "../src/api/options.ts";
 import { CicadaError } from "../src/errors.ts";
 import type {
@@ -37,7 +38,7 @@ import type { Job, JobSpec, Quarantined } from "../src/schema/job.ts";
 import { isFinal, type RunRecord } from "../src/schema/run.ts";
 import type { Forgotten } from "../src/schema/standing.ts";
 
-export const decisions: Decisions = { checkJob, previewSchedule, storyOf, duplicatesIn };
+export const decisions: Decisions = { checkJob, previewSchedule, parseDuration, storyOf, duplicatesIn };
 
 export const selfId = "12D3KooWFakePeerAlpha0001" as PeerId;
 export const otherId = "12D3KooWFakePeerBravo0002" as PeerId;
@@ -128,6 +129,13 @@ export class FakeControl implements Control {
       case "forget-peer":
       case "drain-peer":
         return this.#changePeer(command);
+      case "rotate-key": {
+        if (this.refusal !== undefined) throw this.refusal;
+        const others = this.members.filter(({ self }) => !self);
+        const peers = others.map(({ id, name, state }) => ({ id, name, has: state === "alive" }));
+        const oldUntil = Date.now() + command.graceMs;
+        return { kind: "rotated", fingerprint: "0123456789abcdef", oldUntil, peers };
+      }
     }
   }
 

@@ -42,6 +42,8 @@ export interface Decisions {
   previewSchedule(
     request: PreviewRequest,
   ): { ok: true; ticks: readonly PreviewTick[] } | { ok: false; problems: readonly Problem[] };
+  /** core/units.ts; ms, undefined when the text is no duration */
+  parseDuration(text: string): number | undefined;
   /** core/records.ts */
   storyOf(records: readonly RunRecord[]): RunRecord | undefined;
   duplicatesIn(records: readonly RunRecord[]): readonly RunRecord[];

@@ -21,6 +21,7 @@ import { heedIdempotencyKeys } from "./idempotency.ts";
 import { jobActionRoutes } from "./job-actions.ts";
 import { jobRoutes } from "./jobs.ts";
 import { loginRoutes } from "./login.ts";
+import { keyRoutes } from "./key.ts";
 import { logRoutes } from "./logs.ts";
 import { answerUnrouted } from "./methods.ts";
 import { metricRoutes } from "./metrics.ts";
@@ -113,6 +114,7 @@ function routes(
   logRoutes(app, options, streams);
   peerRoutes(app, options);
   peerActionRoutes(app, options);
+  keyRoutes(app, options);
   scheduleRoutes(app, options);
   eventRoutes(app, options, streams);
   healthRoutes(app, options);

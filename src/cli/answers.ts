@@ -84,3 +84,9 @@ export interface PeersAnswer {
   /** null: the mesh has no voters */
   roster: RosterAnswer | null;
 }
+
+export interface RotationAnswer {
+  fingerprint: string;
+  oldAcceptedUntil: string;
+  peers: { id: string; name: string; has: boolean }[];
+}

@@ -33,6 +33,7 @@ import { decode } from "../wire/codec.ts";
 import { signRecord, verifyRecord } from "../wire/records.ts";
 import { boot, metaKeys, type Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
+import { Handover, type KnownMember } from "./handover.ts";
 import { Keeper } from "./keeper.ts";
 import { Logs } from "./logs.ts";
 import { Outbox } from "./outbox.ts";
@@ -67,6 +68,7 @@ interface Living {
   logs: Logs;
   keeper: Keeper;
   edits: Edits;
+  handover: Handover;
 }
 
 type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
@@ -178,13 +180,23 @@ export class Peer {
       onChange: () => this.#tableChanged(),
       count: (what) => this.#count(what),
     });
-    this.#living = { table, sync, logs, keeper, edits };
+    const handover = new Handover({
+      self,
+      keyring: doors.keyring,
+      clock: doors.clock,
+      log: doors.log,
+      members: () => this.#members(),
+      send: (to, message) => this.#voice.send(to, "key", message),
+      count: (what) => this.#count(what),
+    });
+    this.#living = { table, sync, logs, keeper, edits, handover };
     this.#forgotten = table.forgotten();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
       linkUp: (peer) => {
         sync.linkUp(peer, doors.clock.now());
         this.#feed({ kind: "linkUp", peer });
+        handover.linkUp(peer);
       },
       linkDown: (peer, why) => {
         sync.linkDown(peer);
@@ -284,6 +296,9 @@ export class Peer {
       case "want":
       case "records":
         return living.sync.heard(from, message, { wall, mono });
+      case "key":
+      case "key-heard":
+        return living.handover.heard(from, message);
       case "log-read":
       case "log-piece":
       case "log-copy":
@@ -398,6 +413,7 @@ export class Peer {
       if (this.#unstored.length > 0) this.#store(this.#unstored.splice(0), undefined);
       const now = this.#doors.clock.now();
       this.living.sync.woke(now);
+      this.living.handover.woke(now);
       if (this.#state !== undefined) this.living.keeper.woke(now, this.#state);
     });
     this.#alarm = { atMono, cancel };
@@ -421,6 +437,15 @@ export class Peer {
     this.#doors.log[level](message, fields);
   }
 
+  /** Every other member that is known, whatever its state. */
+  #members(): KnownMember[] {
+    return [...(this.#state?.members.values() ?? [])].map(({ id, linked, heartbeat }) => ({
+      id,
+      name: heartbeat?.name ?? id.slice(-8),
+      linked,
+    }));
+  }
+
   #others(): PeerId[] {
     const { self } = this.#doors.keys;
     return this.#state === undefined ? [] : livingMembers(this.#state).filter((peer) => peer !== self);
@@ -435,6 +460,9 @@ export class Peer {
         kind: "refused",
         error: new CicadaError("NOT_READY", "the peer is starting or stopping"),
       });
+    }
+    if (command.kind === "rotate-key") {
+      return this.living.handover.rotate(command.graceMs, command.by, answer);
     }
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);

@@ -1,0 +1,43 @@
+/** `cicada key rotate`: mends a leaked cluster key without a stop. */
+import type { Command } from "commander";
+import type { RotationAnswer } from "./answers.ts";
+import { openClient, withPeer, type PeerOptions } from "./client.ts";
+import { show, table, withOutput, type Output } from "./output.ts";
+import { paint, plain, type Terminal } from "./terminal.ts";
+
+export function keyCommands(program: Command, terminal: Terminal): void {
+  const key = program.command("key").description("the cluster key, which lets peers into the mesh");
+  withOutput(withPeer(key.command("rotate")))
+    .description("make a new cluster key and hand it to every member; the old one is accepted for a while")
+    .option("--grace <duration>", "how long the old key is still accepted, for members that are away", "24h")
+    .action(async (options: PeerOptions & { output: Output; grace: string }) => {
+      const call = { method: "POST", body: { grace: options.grace } } as const;
+      const answer = await openClient(options, terminal).ask<RotationAnswer>("/v1/key/rotate", call);
+      show(terminal, options.output, answer, () => tell(terminal, answer));
+    });
+}
+
+function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: RotationAnswer): void {
+  terminal.print(`new key ${fingerprint}; the old one is accepted until ${oldAcceptedUntil}`);
+  const missing = peers.filter(({ has }) => !has);
+  if (peers.length > 0) {
+    terminal.print("");
+    const rows = peers.map(({ id, name, has }) => [
+      plain(name),
+      has ? "yes" : paint(terminal, "yellow", "no"),
+      plain(id),
+    ]);
+    table(terminal, ["NAME", "HAS IT", "ID"], rows);
+  }
+  terminal.tell("");
+  if (missing.length > 0) {
+    terminal.tell(
+      "Who doesn't have it gets it from any member, when it is back before then; afterwards it has to join anew with " +
+        "what `cicada peers invite` prints, and keeps its identity.",
+    );
+  }
+  terminal.tell(
+    "Invitations printed before hold the old key: print new ones. Whoever came in with the leaked key is still a " +
+      "member: look at `cicada peers ls`, and `cicada peers forget` strangers.",
+  );
+}

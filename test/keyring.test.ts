@@ -1,0 +1,301 @@
+/** The cluster keys of a peer, and how a new one goes round: keyrings and handovers of several peers, without a network. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, describe, test } from "node:test";
+import { clusterFingerprint, parseClusterKey, rotationIn } from "../src/core/cluster-key.ts";
+import { CicadaError } from "../src/errors.ts";
+import { Handover } from "../src/peer/handover.ts";
+import type { Answer, KeyChange } from "../src/ports.ts";
+import { openFolder } from "../src/real/folder.ts";
+import { openKeyring } from "../src/real/key-files.ts";
+import { ClusterKeys, type KeptKeys } from "../src/real/keyring.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import type { Message } from "../src/schema/message.ts";
+
+const key = new Uint8Array(32).fill(7);
+const hourMs = 3_600_000;
+let wall = 1_763_683_200_000;
+
+function keyring(kept: Partial<KeptKeys> = {}): ClusterKeys {
+  const all = { key, rotation: undefined, olds: [], heirs: [], ...kept };
+  return new ClusterKeys({ kept: all, keep: () => undefined, wall: () => wall });
+}
+
+function failToKeep(): void {
+  throw new CicadaError("DATA_FOLDER_UNUSABLE", "the disk is full");
+}
+
+function done<Change>(
+  act: (change: Change, end: (error?: CicadaError) => void) => void,
+  change: Change,
+): Promise<CicadaError | undefined> {
+  return new Promise((resolve) => act(change, resolve));
+}
+
+const rotate = (ring: ClusterKeys, graceMs = hourMs, heirs: readonly PeerId[] = []) =>
+  done((change, end) => ring.rotate(change, end), { madeAt: ++wall, oldUntil: wall + graceMs, heirs });
+const adopt = (ring: ClusterKeys, change: KeyChange | undefined) => {
+  assert.ok(change);
+  return done((one: KeyChange, end) => ring.adopt(one, end), change);
+};
+
+describe("a keyring", () => {
+  test("accepts the key before the present one until the grace is over, and names the mesh as ever", async () => {
+    const ring = keyring();
+    const { mesh } = ring;
+    let changes = 0;
+    ring.onChange = () => changes++;
+    await rotate(ring);
+    assert.notDeepEqual(ring.present, key);
+    assert.ok(ring.accepts(mesh) && ring.accepts(ring.fingerprint()));
+    assert.equal(ring.mesh, mesh);
+    wall += hourMs;
+    ring.expire();
+    assert.equal(ring.accepts(mesh), false);
+    assert.equal(ring.mesh, mesh);
+    assert.equal(ring.handover(), undefined);
+    assert.equal(changes, 2);
+  });
+
+  test("takes over a change of who knew the key that it replaces, and of nobody else", async () => {
+    const [here, there, stranger] = [keyring(), keyring(), keyring({ key: new Uint8Array(32).fill(8) })];
+    await rotate(stranger);
+    assert.equal((await adopt(there, stranger.handover()))?.code, "BAD_KEY");
+    await rotate(here);
+    assert.equal(await adopt(there, here.handover()), undefined);
+    assert.deepEqual(there.present, here.present);
+    // Who holds but the leaked key can't put a third one in its place.
+    const thief = keyring();
+    await rotate(thief);
+    assert.equal((await adopt(here, thief.handover()))?.code, "BAD_KEY");
+    assert.deepEqual(there.present, here.present);
+  });
+
+  test("refuses a change from the future, which no other could ever follow", async () => {
+    const [here, there] = [keyring(), keyring()];
+    await done((change, end) => here.rotate(change, end), {
+      madeAt: wall + 2 * hourMs,
+      oldUntil: wall + hourMs,
+      heirs: [],
+    });
+    assert.equal((await adopt(there, here.handover()))?.code, "BAD_KEY");
+  });
+
+  test("two that were rotated at once become one: the later key holds", async () => {
+    const [early, late] = [keyring(), keyring()];
+    await rotate(early);
+    await rotate(late);
+    await adopt(late, early.handover());
+    assert.equal(await adopt(early, late.handover()), undefined);
+    assert.deepEqual(early.present, late.present);
+  });
+
+  test("that can't be kept is not used", async () => {
+    const kept = { key, rotation: undefined, olds: [], heirs: [] };
+    const ring = new ClusterKeys({ kept, keep: failToKeep, wall: () => wall });
+    assert.equal((await rotate(ring))?.code, "DATA_FOLDER_UNUSABLE");
+    assert.deepEqual(ring.present, key);
+  });
+});
+
+describe("the keys of a data folder", () => {
+  const folders: string[] = [];
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+  });
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const open = (place: string) => {
+    const folder = openFolder(place, log);
+    const text = folder.clusterKey() ?? "";
+    const present = {
+      key: text === "" ? key : parseClusterKey(text),
+      founder: undefined,
+      rotation: rotationIn(text),
+    };
+    return { folder, ring: openKeyring(folder, present, () => wall, log) };
+  };
+  const place = () => {
+    const made = mkdtempSync(path.join(tmpdir(), "cicada-keyring-"));
+    folders.push(made);
+    return path.join(made, "data");
+  };
+
+  test("are the same after a restart, for this user's eyes alone; what is over is removed", async () => {
+    const data = place();
+    const first = open(data);
+    await rotate(first.ring, hourMs, ["12D3KooWalder" as PeerId]);
+    first.folder.close();
+    const second = open(data);
+    assert.deepEqual(second.ring.present, first.ring.present);
+    assert.deepEqual(second.ring.handover(), first.ring.handover());
+    assert.equal(second.ring.mesh, clusterFingerprint(key));
+    assert.equal(statSync(path.join(data, "cluster.key.old")).mode & 0o777, 0o600);
+    wall += hourMs;
+    second.ring.expire();
+    assert.equal(second.folder.oldKeys(), undefined);
+    second.folder.close();
+  });
+
+  test("open although the list of old ones is damaged", async () => {
+    const data = place();
+    const first = open(data);
+    await rotate(first.ring);
+    first.folder.close();
+    const file = path.join(data, "cluster.key.old");
+    writeFileSync(file, readFileSync(file).subarray(0, 20));
+    const second = open(data);
+    assert.deepEqual(second.ring.present, first.ring.present);
+    assert.equal(second.ring.handover(), undefined);
+    second.folder.close();
+  });
+});
+
+/** Peers whose handovers talk to each other at once, as far as they are linked. */
+class Round {
+  readonly rings = new Map<PeerId, ClusterKeys>();
+  readonly handovers = new Map<PeerId, Handover>();
+  readonly away = new Set<PeerId>();
+  readonly #queue: (() => void)[] = [];
+  mono = 0;
+
+  constructor(names: readonly string[], known = names) {
+    for (const name of names) this.add(name as PeerId, known as PeerId[]);
+  }
+
+  add(self: PeerId, known: readonly PeerId[], ring = keyring()): void {
+    this.rings.set(self, ring);
+    const handover = new Handover({
+      self,
+      keyring: ring,
+      clock: { now: () => ({ wall: ++wall, mono: this.mono }), alarm: () => () => undefined },
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      members: () =>
+        known
+          .filter((id) => id !== self)
+          .map((id) => ({ id, name: `host-${id}`, linked: !this.away.has(id) && !this.away.has(self) })),
+      send: (to, message) => this.#send(self, to, message),
+      count: () => undefined,
+    });
+    this.handovers.set(self, handover);
+  }
+
+  #send(from: PeerId, to: PeerId, message: Message): void {
+    if (this.away.has(to) || this.away.has(from)) return;
+    this.#queue.push(() => {
+      if (message.kind === "key" || message.kind === "key-heard")
+        this.handovers.get(to)?.heard(from, message);
+    });
+  }
+
+  async settle(): Promise<void> {
+    for (let quiet = 0; quiet < 5; quiet++) {
+      for (const act of this.#queue.splice(0)) {
+        quiet = 0;
+        act();
+      }
+      // oxlint-disable-next-line no-await-in-loop -- a keyring answers a moment later
+      await Promise.resolve();
+    }
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.mono += ms;
+    for (const handover of this.handovers.values()) handover.woke({ wall, mono: this.mono });
+    await this.settle();
+  }
+
+  keyOf(name: string): string {
+    const ring = this.rings.get(name as PeerId);
+    assert.ok(ring);
+    return ring.fingerprint();
+  }
+
+  rotate(name: string, graceMs = hourMs): Answer[] {
+    const answers: Answer[] = [];
+    this.handovers.get(name as PeerId)?.rotate(graceMs, "ops", (answer) => answers.push(answer));
+    return answers;
+  }
+}
+
+const holders = ([answer]: Answer[]): string[] => {
+  assert.equal(answer?.kind, "rotated");
+  return answer?.kind === "rotated" ? answer.peers.filter(({ has }) => has).map(({ id }) => id) : [];
+};
+
+describe("a rotation", () => {
+  test("gives every member the new key, and says so when the last one has confirmed", async () => {
+    const round = new Round(["a", "b", "c"]);
+    const answers = round.rotate("a");
+    await round.settle();
+    assert.deepEqual(holders(answers), ["b", "c"]);
+    assert.equal(new Set(["a", "b", "c"].map((name) => round.keyOf(name))).size, 1);
+    assert.notEqual(round.keyOf("a"), clusterFingerprint(key));
+  });
+
+  test("names those who don't have it; they get it from any member when they are back", async () => {
+    const round = new Round(["a", "b", "c"]);
+    round.away.add("c" as PeerId);
+    const answers = round.rotate("a");
+    await round.settle();
+    assert.deepEqual(holders(answers), ["b"]);
+    round.away.delete("c" as PeerId);
+    round.away.add("a" as PeerId);
+    round.handovers.get("b" as PeerId)?.linkUp("c" as PeerId);
+    await round.settle();
+    assert.equal(round.keyOf("c"), round.keyOf("b"));
+  });
+
+  test("is answered after 5 s when a linked member says nothing, and that one is asked again", async () => {
+    const round = new Round(["a", "b"]);
+    const deaf = round.handovers.get("b" as PeerId);
+    assert.ok(deaf);
+    round.handovers.delete("b" as PeerId);
+    const answers = round.rotate("a");
+    await round.settle();
+    assert.equal(answers.length, 0);
+    await round.pass(5_000);
+    assert.deepEqual(holders(answers), []);
+    round.handovers.set("b" as PeerId, deaf);
+    await round.pass(5_000);
+    assert.equal(round.keyOf("b"), round.keyOf("a"));
+  });
+
+  test("gives the new key to nobody who came in later with the old one", async () => {
+    const round = new Round(["a", "b"]);
+    round.rotate("a");
+    await round.settle();
+    round.add("thief" as PeerId, ["a", "b"] as PeerId[]);
+    for (const name of ["a", "b"]) round.handovers.get(name as PeerId)?.linkUp("thief" as PeerId);
+    await round.pass(5_000);
+    assert.equal(round.keyOf("thief"), clusterFingerprint(key));
+    // Nor can that one replace it.
+    round.handovers.get("thief" as PeerId)?.rotate(hourMs, "thief", () => undefined);
+    const before = round.keyOf("a");
+    await round.pass(5_000);
+    assert.equal(round.keyOf("a"), before);
+    assert.equal(round.keyOf("b"), before);
+  });
+
+  test("asked of two at once ends with one key everywhere", async () => {
+    const round = new Round(["a", "b", "c", "d"]);
+    round.rotate("a");
+    round.rotate("d");
+    await round.settle();
+    for (let i = 0; i < 4; i++) await round.pass(5_000);
+    assert.equal(new Set(["a", "b", "c", "d"].map((name) => round.keyOf(name))).size, 1);
+  });
+
+  test("twice at one peer: the second waits until the first has been answered", async () => {
+    const round = new Round(["a", "b"]);
+    round.handovers.delete("b" as PeerId);
+    round.rotate("a");
+    const [refused] = round.rotate("a");
+    assert.equal(refused?.kind === "refused" && refused.error.code, "NOT_READY");
+    await round.pass(5_000);
+    const again = round.rotate("a");
+    await round.pass(5_000);
+    assert.equal(again[0]?.kind, "rotated");
+  });
+});

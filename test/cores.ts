@@ -79,6 +79,10 @@ export class Cores {
       role?: "worker" | "witness";
       drained?: Word;
       outcast?: Word;
+      /** whom it remembers; default: all that are up */
+      expected?: readonly string[];
+      /** knows the others, but has no link to them until `link` */
+      unlinked?: boolean;
     } = {},
   ): void {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
@@ -113,7 +117,7 @@ export class Cores {
       voteFloor: 0,
       chain: [],
       started: loaded.started ?? new Set(),
-      expected: others,
+      expected: (loaded.expected ?? others) as PeerId[],
       unresolved: 0,
       lastAlive: loaded.lastAlive,
       addresses: [],
@@ -121,6 +125,12 @@ export class Cores {
       drained: loaded.drained,
       outcast: loaded.outcast,
     });
+    if (loaded.unlinked !== true) this.link(peer);
+  }
+
+  /** Links a peer with all others that are up, and lets them sync. */
+  link(peer: PeerId): void {
+    const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     for (const other of others) {
       if (this.#refused.has(`${other} ${peer}`)) {
         this.#later(messageMs, () => this.feed(peer, { kind: "turnedAway", by: other }));

@@ -157,6 +157,47 @@ test("a peer that was paused past the suspect time starts nothing before it has 
   assert.ok(ticks.length >= 4);
 });
 
+test("a peer that comes back and finds the others late runs nothing again that they ran", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true", catchUp: { policy: "all" } });
+  cores.pass(10 * second);
+  cores.kill("c");
+  const killedAt = cores.wall(12 * second);
+  cores.pass(60 * second);
+  cores.up("c" as PeerId, { lastAlive: killedAt, unlinked: true });
+  // Longer than it settles for.
+  cores.pass(7 * second);
+  cores.link("c" as PeerId);
+  cores.pass(30 * second);
+  const before = cores.starts.filter(({ tick }) => Date.parse(tick) < cores.wall(70 * second));
+  const ticks = before.map(({ tick }) => tick);
+  assert.ok(ticks.length > 30);
+  assert.deepEqual(ticks, [...new Set(ticks)], "no tick twice");
+});
+
+test("a peer that comes back and finds nobody runs what was missed all the same", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({
+    id: "beat",
+    schedule: "@every 10s",
+    command: "true",
+    overlap: "allow",
+    catchUp: { policy: "all" },
+  });
+  cores.pass(2 * second);
+  for (const peer of ["a", "b", "c"]) cores.kill(peer);
+  const killedAt = cores.wall(4 * second);
+  const job = cores.state("c").jobs.get("beat" as never)?.job;
+  assert.ok(job);
+  cores.pass(60 * second);
+  cores.up("c" as PeerId, { lastAlive: killedAt, expected: ["a", "b"] });
+  cores.feed("c" as PeerId, { kind: "tableChanged", changes: [{ id: job.id, job }], tableDigest: "" });
+  cores.pass(30 * second);
+  const missed = ["10", "20", "30", "40", "50"].map((seconds) => `2026-11-20T02:00:${seconds}Z`);
+  const caughtUp = cores.starts.filter(({ tick }) => missed.includes(tick)).map(({ tick }) => tick);
+  assert.deepEqual(caughtUp.toSorted(), missed);
+});
+
 test("a tick that nobody ran because all were down is caught up once, when the first is back", () => {
   const cores = new Cores(["a"]);
   cores.put(

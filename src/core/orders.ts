@@ -178,7 +178,8 @@ function lookUnclaimed(
     // From here on it is catch-up's business (sweep.ts), which touches the order again.
     return lookAgain(state, order, Infinity);
   }
-  if (order.trigger === "catch-up" && state.healing.size > 0) return lookAgain(state, order, now + againMs);
+  const isOld = order.trigger === "catch-up" || order.due < state.settledAt;
+  if (isOld && state.healing.size > 0) return lookAgain(state, order, now + againMs);
   if (isFull(state)) return decline(state, order);
   if (plan.partition === "majority") return lookForVoters(state, order);
   // What came into sight before I had settled may have been claimed by one that passed me over, unheard by me.

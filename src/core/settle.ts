@@ -32,6 +32,8 @@ export function trySettled(state: State): void {
   const limitMs = settleLimitMs * stretch(state);
   if (!complete && waited < limitMs && !isPlanted(state, "settle-skipped")) return;
   if (!complete) mark(state, "settled-at-the-limit");
+  // Whoever is slow to answer may still do so. What came due before I settled can wait as long again for it.
+  for (const peer of settling.awaiting) state.healing.set(peer, state.now.mono);
   state.settling = undefined;
   state.settledAt = state.now.wall;
   state.heartbeatAtMono = -Infinity;
@@ -59,7 +61,7 @@ export function beginHealing(state: State, peer: PeerId): void {
 
 export function forgetHealing(state: State): void {
   for (const [peer, sinceMono] of state.healing) {
-    if (state.now.mono - sinceMono >= settleLimitMs) state.healing.delete(peer);
+    if (state.now.mono - sinceMono >= settleLimitMs * stretch(state)) state.healing.delete(peer);
   }
 }
 

@@ -306,10 +306,9 @@ export function standings(
     const says = member.heartbeat;
     if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
     if (member.state === "dead" || member.state === "left") return member.state;
-    // Settling takes seconds: of one that has been silent for longer, or whom only others hear, it says nothing.
+    // What a peer that only others hear last said of itself may be of an earlier life of it.
     if (member.state === "alive" && (says === undefined || says.settling)) return "settling";
-    if (says === undefined) return member.state;
-    if (says.draining) return "draining";
+    if (member.state === "alive" && says?.draining === true) return "draining";
     if (!keepsTime(peer)) return "clock";
     if (order.declined.has(peer)) return "declined";
     return member.state;

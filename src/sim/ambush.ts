@@ -49,7 +49,8 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
       mends.push(
         world.waitFor("epoch accepted", (voter) => {
           world.kill(voter, dice.chance(0.5));
-          mends.push(() => world.start(voter));
+          if (dice.chance(0.5)) soon(voter);
+          else mends.push(() => world.start(voter));
         }),
       );
       break;

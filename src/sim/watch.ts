@@ -47,19 +47,16 @@ export class Watch {
     return body.replies?.some(({ answer }) => answer === "accepted") ?? false;
   }
 
-  /** Something of the peer's is durable. True when there is an accepted epoch among it. */
-  stored(peer: PeerId, writes: readonly Write[]): boolean {
-    let hasEpoch = false;
+  /** Something of the peer's is durable. */
+  stored(peer: PeerId, writes: readonly Write[]): void {
     for (const item of writes) {
       if (item.kind === "vote" && item.vote.vote.accepted !== undefined) {
         const { ballot, value } = item.vote.vote.accepted;
         this.#accepted(peer, item.vote.decision, ballot, value);
-        hasEpoch ||= item.vote.decision.startsWith("roster/");
       } else if (item.kind === "meta" && item.key === "roster") {
         for (const epoch of JSON.parse(item.value) as EpochSeen[]) this.#epoch(epoch);
       }
     }
-    return hasEpoch;
   }
 
   seen(): VotesSeen {

@@ -68,7 +68,7 @@ export interface PeerTraits {
 export type Occasion =
   /** a voter has told a candidate that it accepts its value */
   | "vote told"
-  /** an accepted epoch has come to the disk of a voter */
+  /** an accepted epoch is on its way to the disk of a voter, and may or may not have reached it */
   | "epoch accepted"
   /** a child has been started */
   | "start"
@@ -262,11 +262,13 @@ export class World {
   private watchedDisk({ peer }: Host, disk: SimDisk): Disk {
     return {
       load: (since, done) => disk.load(since, done),
-      store: (writes, done) =>
+      store: (writes, done) => {
+        if (writes.some(isAcceptedEpoch)) this.happens("epoch accepted", peer);
         disk.store(writes, (error) => {
           if (error === undefined) this.stored(peer, writes);
           done(error);
-        }),
+        });
+      },
       history: (query, done) => disk.history(query, done),
       digests: (from, to, done) => disk.digests(from, to, done),
       bucket: (bucket, done) => disk.bucket(bucket, done),
@@ -276,7 +278,7 @@ export class World {
   }
 
   private stored(peer: PeerId, writes: readonly Write[]): void {
-    if (this.watch.stored(peer, writes)) this.happens("epoch accepted", peer);
+    this.watch.stored(peer, writes);
     if (this.settings.onLine === undefined) return;
     for (const write of writes) {
       if (write.kind === "record") this.line(peer, `KEEPS ${tellRecord(write.record)}`);
@@ -595,6 +597,14 @@ export class World {
     if (host === undefined) throw new Error(`assertion failed: no host ${peer}`);
     return host;
   }
+}
+
+function isAcceptedEpoch(write: Write): boolean {
+  return (
+    write.kind === "vote" &&
+    write.vote.decision.startsWith("roster/") &&
+    write.vote.vote.accepted !== undefined
+  );
 }
 
 function tellRecord(record: RunRecord): string {

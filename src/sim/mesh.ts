@@ -90,6 +90,8 @@ interface Dial {
 
 export class Fabric {
   readonly network: Network;
+  /** the queue's time at which one of the two first learned of the other */
+  readonly introduced = new Map<string, number>();
   private readonly queue: Queue;
   private readonly dice: Dice;
   private readonly nodes = new Map<PeerId, Node>();
@@ -353,6 +355,9 @@ export class Fabric {
       (peer) => peer !== node.peer && !node.learned.has(peer) && !node.refused.has(peer),
     );
     for (const peer of fresh) {
+      if (!this.introduced.has(pairOf(node.peer, peer))) {
+        this.introduced.set(pairOf(node.peer, peer), this.queue.now);
+      }
       node.learned.add(peer);
       this.dial(node, peer, -1);
     }
@@ -432,4 +437,9 @@ export class Fabric {
     if (node === undefined) throw new Error(`assertion failed: no host ${peer}`);
     return node;
   }
+}
+
+/** The same for both orders of the two. */
+function pairOf(a: PeerId, b: PeerId): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
 }

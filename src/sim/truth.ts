@@ -185,6 +185,8 @@ export interface Evidence {
   /** peers that vote and never run anything */
   witnesses?: readonly PeerId[];
   rollbacks?: readonly Rollback[];
+  /** when of two peers one first learned of the other, by `a b` with a < b; absent = all knew each other from the beginning */
+  introduced?: ReadonlyMap<string, number>;
   votes?: VotesSeen;
   sizes?: readonly SizesSeen[];
   garbage?: readonly GarbageSeen[];

@@ -561,6 +561,7 @@ export class World {
       final: this.knowledge(),
       witnesses: this.peers.filter((peer) => this.settings.traits?.(peer).role === "witness"),
       rollbacks: this.rollbacks,
+      introduced: new Map([...this.fabric.introduced].map(([pair, at]) => [pair, at + this.settings.epoch])),
       votes: this.watch.seen(),
       sizes: this.sizes,
       garbage: this.garbage,

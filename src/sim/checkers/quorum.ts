@@ -4,7 +4,7 @@
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { EpochSeen, Evidence } from "../truth.ts";
-import { components } from "./surroundings.ts";
+import { components, wasWell } from "./surroundings.ts";
 
 export function majorityOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
@@ -25,22 +25,55 @@ function silenced(evidence: Evidence, until: number): Set<PeerId> {
 
 /** How long after a rollback a decision may still come out of it, ms: the longest catch-up window. */
 const windowMs = 3_600_000;
+/** A voter's count is in its next heartbeat, which is on its way for a moment. */
+const toldMs = 2_500;
+/** So soon after its start a voter has heard from all others whom it can hear. */
+const confirmedMs = 5_000;
 
 /**
- * True when so many voters of the tick's epoch went back to older disks around its decision that those who stayed are
- * no majority: then nobody may be left who remembers.
+ * True when a voter of the tick's epoch was put back to an older disk around its decision, and nobody who had heard how
+ * often it had voted could tell it at once, or somebody who had not could confirm its old number (DESIGN §6: a
+ * rollback that nobody alive remembers).
  */
-export function tooManyForgot(evidence: Evidence, tick: TickId): boolean {
+export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   const instant = instantOf(tick);
   const epoch = epochInForce(evidence, instant);
   if (epoch === undefined) return false;
-  const forgot = new Set(
-    (evidence.rollbacks ?? [])
-      .filter(({ copiedAt, startedAt }) => copiedAt <= instant + windowMs && startedAt >= instant - 10_000)
-      .map(({ peer }) => peer),
+  const putBack = (evidence.rollbacks ?? []).filter(
+    ({ peer, copiedAt, startedAt }) =>
+      epoch.voters.includes(peer) && copiedAt <= instant + windowMs && startedAt >= instant - 10_000,
   );
-  const stayed = epoch.voters.filter((voter) => !forgot.has(voter)).length;
-  return stayed < majorityOf(epoch.voters.length);
+  const silentOnes = new Set(putBack.map(({ peer }) => peer));
+  if (epoch.voters.length - silentOnes.size < majorityOf(epoch.voters.length)) return true;
+  return putBack.some(({ peer, startedAt }) => {
+    const others = epoch.voters.filter((voter) => voter !== peer);
+    const knows = (other: PeerId) => wereInTouch(evidence, peer, other, startedAt - toldMs, startedAt - 1);
+    const [from, to] = [startedAt + 1, startedAt + confirmedMs];
+    const isTold = others.some((other) => knows(other) && wereInTouch(evidence, peer, other, from, to));
+    return !isTold || others.some((other) => !knows(other) && !wereApart(evidence, peer, other, from, to));
+  });
+}
+
+type Trouble = { from: number; to: number };
+
+/** Everything that kept the two from talking to each other directly; that one of them was put back is no such thing. */
+function troubles(evidence: Evidence, a: PeerId, b: PeerId): Trouble[] {
+  const ofEither = (peer: PeerId | undefined) => peer === undefined || peer === a || peer === b;
+  const isRollback = (trouble: Trouble) =>
+    (evidence.rollbacks ?? []).some(({ copiedAt }) => copiedAt === trouble.from);
+  return [
+    ...evidence.cuts.filter(({ sender, receiver }) => ofEither(sender) && ofEither(receiver)),
+    ...evidence.outages.filter((outage) => ofEither(outage.peer) && !isRollback(outage)),
+    ...evidence.spells.filter(({ peer }) => ofEither(peer)),
+  ];
+}
+
+function wereInTouch(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+  return !troubles(evidence, a, b).some((trouble) => trouble.from <= to && trouble.to >= from);
+}
+
+function wereApart(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+  return troubles(evidence, a, b).some((trouble) => trouble.from <= from && trouble.to >= to);
 }
 
 /**
@@ -60,7 +93,8 @@ export function hadQuorum(
   return components(evidence, from, to).some((component) => {
     const voters = epoch.voters.filter((voter) => component.includes(voter) && !silent.has(voter));
     const runs = eligible.some((peer) => component.includes(peer));
-    return runs && voters.length >= majorityOf(epoch.voters.length);
+    const well = component.every((peer) => wasWell(evidence, peer, from, to));
+    return well && runs && voters.length >= majorityOf(epoch.voters.length);
   });
 }
 

@@ -46,6 +46,7 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
     for (const peer of component) {
       for (const other of left) {
         if (!well.has(peer) || !well.has(other) || cut.has(pair(peer, other))) continue;
+        if (!knewEachOther(evidence, peer, other, from)) continue;
         left.delete(other);
         component.push(other);
       }
@@ -53,6 +54,11 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
     found.push(component);
   }
   return found;
+}
+
+/** Two that nobody has introduced to each other yet can't talk: they know one named peer, and it may be gone. */
+function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
+  return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;
 }
 
 export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {

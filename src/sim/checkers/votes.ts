@@ -9,12 +9,12 @@
  * value; nobody anywhere holds two different epochs of one number; and no two peers hold records of one order that
  * both say the voters had chosen them.
  *
- * Not judged: ticks that were decided while so many voters were put back to old disks that a majority of them may have
- * forgotten (DESIGN §6: a rollback that nobody alive remembers).
+ * Not judged: ticks around whose decision a voter was put back to an old disk while nobody whom it could ask remembered
+ * its votes (DESIGN §6: a rollback that nobody alive remembers).
  */
 import { instantOf, type TickId } from "../../schema/ids.ts";
 import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../truth.ts";
-import { epochInForce, majorityOf, tooManyForgot } from "./quorum.ts";
+import { epochInForce, majorityOf, isForgotten } from "./quorum.ts";
 import { groupRuns } from "./ticks.ts";
 import { jobsOf, perhapsInForce } from "./wishes.ts";
 
@@ -35,7 +35,7 @@ export function checkAtMostOnce(evidence: Evidence): Breach[] {
   for (const [tick, runs] of groupRuns(evidence, (run) => `${run.job}@${run.tick}`)) {
     const [first] = runs;
     if (runs.length < 2 || first === undefined || !jobs.has(first.job)) continue;
-    if (tooManyForgot(evidence, first.tick)) continue;
+    if (isForgotten(evidence, first.tick)) continue;
     const told = runs.map(({ peer, attempt }) => `${peer} (attempt ${attempt})`).join(", ");
     breaches.push({ rule: "I2", at: first.start, what: `${tick} of a majority job started on ${told}` });
   }
@@ -86,7 +86,7 @@ function checkChoices(evidence: Evidence): Breach[] {
   const acceptances = evidence.votes?.acceptances ?? [];
   for (const [decision, all] of Map.groupBy(acceptances, (acceptance) => acceptance.decision)) {
     const tick = tickOf(decision);
-    if (tick !== undefined && tooManyForgot(evidence, tick)) continue;
+    if (tick !== undefined && isForgotten(evidence, tick)) continue;
     const inForce = tick === undefined ? undefined : epochInForce(evidence, instantOf(tick));
     const chosen = new Map<string, string>();
     for (const [ballot, votes] of Map.groupBy(all, (acceptance) => acceptance.ballot)) {
@@ -141,7 +141,7 @@ function checkClaims(evidence: Evidence): Breach[] {
   for (const [order, some] of orders) {
     const peers = new Set(some.map(({ peer }) => peer));
     const [first] = some;
-    if (peers.size < 2 || first === undefined || tooManyForgot(evidence, first.tick)) continue;
+    if (peers.size < 2 || first === undefined || isForgotten(evidence, first.tick)) continue;
     const what = `${[...peers].join(" and ")} both say that they were chosen for ${order}`;
     breaches.push({ rule: "I12", at: instantOf(first.tick), what });
   }

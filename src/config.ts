@@ -297,7 +297,7 @@ function contentOf(document: ReturnType<typeof parseDocument>, path: string): un
 }
 
 function readFile({ path, text }: { path: string; text: string }): Map<SettingName, Given> {
-  const document = parseDocument(text);
+  const document = parseDocument(text, { logLevel: "error" });
   const [broken] = document.errors;
   if (broken !== undefined) throw new CicadaError("BAD_FILE", `${path}: ${broken.message.trimEnd()}`);
   const content = contentOf(document, path);

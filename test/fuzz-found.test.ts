@@ -9,7 +9,6 @@ import { parseJobs } from "../src/cli/job-text.ts";
 import { Ledger } from "../src/core/ledger.ts";
 import { planJob, ticksOf } from "../src/core/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
-import { CicadaError } from "../src/errors.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import {
   instantOf,
@@ -126,6 +125,10 @@ test("a job that was resumed in the year 9999, or paused at an instant that is n
   }
 });
 
+function epochOf(voters: readonly string[], from: number): string {
+  return JSON.stringify({ voters, from });
+}
+
 test("a voter votes on nothing that is no decision, and what it hears leaves no mark", () => {
   const mesh = new FuzzMesh("no decision");
   const state = mesh.state(victim);
@@ -135,7 +138,6 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
   const instant = instantOf(tick);
   const decision = `vote@${tick}~1`;
   const next = `roster/${epoch + 1}`;
-  const epochOf = (voters: readonly string[], from: number): string => JSON.stringify({ voters, from });
   const items: [why: string, Partial<BallotItem>][] = [
     ["no_order", { decision: "anything" }],
     ["no_order", { decision: `vote@${tick}` }],
@@ -276,7 +278,12 @@ test("a voter's answers to many long decisions fit into messages", () => {
     mesh.say(members[1], "vote", { kind: "ballots", ballots: ballots.slice(at, at + 128) });
   }
   mesh.pass(1_000);
-  const again = ballots.map(({ value: _, ...item }) => ({ ...item, ballot: { ...item.ballot, round: 2 } }));
+  const again = ballots.map(({ decision, ballot }) => ({
+    decision,
+    epoch,
+    instant: instantOf(tick),
+    ballot: { ...ballot, round: 2 },
+  }));
   mesh.say(members[1], "vote", { kind: "ballots", ballots: again });
   mesh.pass(1_000);
   const replies = (mesh.overheard.get("vote") ?? []).flatMap(({ from, message }) =>
@@ -499,9 +506,7 @@ test("a cancel with a long reason ends its run with a record that others take", 
 
 test("a file of jobs with an alias that leads nowhere is refused with its name", () => {
   for (const text of ["id: *nobody\n", "<<: *x\n"]) {
-    const isSaid = (error: unknown): boolean =>
-      error instanceof CicadaError && error.message.includes("jobs.yaml");
-    assert.throws(() => parseJobs(text, "jobs.yaml"), isSaid);
+    assert.throws(() => parseJobs(text, "jobs.yaml"), { name: "CicadaError", message: /jobs\.yaml/ });
   }
 });
 

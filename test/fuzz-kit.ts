@@ -240,7 +240,7 @@ interface Plain {
 
 /** A value that the schema lets pass, with a liking for its edges; `knowing` fills in what has to fit elsewhere. */
 export function valueOf(schema: TSchema, dice: Dice, knowing: Knowing): unknown {
-  return made(schema as Plain, "", dice, knowing);
+  return made(schema, "", dice, knowing);
 }
 
 function made(schema: Plain, name: string, dice: Dice, knowing: Knowing): unknown {
@@ -262,6 +262,7 @@ function made(schema: Plain, name: string, dice: Dice, knowing: Knowing): unknow
       return madeNumber(schema, dice);
     case "string":
       return madeText(schema, dice);
+    case undefined:
     default:
       return null;
   }

@@ -257,7 +257,10 @@ function unreadable(write: Write): string | undefined {
     }
     case "vote":
       return voteCheck.Check(write.vote) ? undefined : `a vote ${JSON.stringify(write.vote).slice(0, 300)}`;
-    default:
+    case "update":
+    case "snapshot":
+    case "meta":
+    case "drop-votes":
       return undefined;
   }
 }

@@ -29,7 +29,7 @@ export function readJobs(path: string): WrittenJob[] {
 }
 
 export function parseJobs(text: string, source: string): WrittenJob[] {
-  const documents = parseAllDocuments(text);
+  const documents = parseAllDocuments(text, { logLevel: "error" });
   const found: WrittenJob[] = [];
   if (!Array.isArray(documents)) return refuseEmpty(source);
   for (const [index, document] of documents.entries()) {

@@ -1,0 +1,72 @@
+/**
+ * The thread in which doors are fuzzed, so that one that hangs or fills the memory can be found from outside: before
+ * each input it writes down which one it is, and after each round it tells what came of it.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { runRound, type RoundResult } from "../test/fuzz-door.ts";
+import { doors } from "../test/fuzz-doors.ts";
+
+export interface FuzzOrder {
+  seed: string;
+  /** the first round of each door, by its place in `doors` */
+  from: readonly number[];
+  /** how many inputs each has had already */
+  inputs: readonly number[];
+  /** `performance.timeOrigin` clock, ms: when there is no more time */
+  until: number;
+  /** only the doors whose name begins so */
+  only: string;
+  /** door, round, input, and how many inputs in all; written before each input */
+  place: Int32Array;
+}
+
+export interface FuzzNews {
+  door: number;
+  round: number;
+  result: RoundResult;
+  heapBytes: number;
+}
+
+const order = workerData as FuzzOrder;
+const rounds = [...order.from];
+const inputs = [...order.inputs];
+
+/** The door that has had the least of its share so far. */
+function nextDoor(): number {
+  let next = -1;
+  for (const [index, { name, share }] of doors.entries()) {
+    if (!name.startsWith(order.only)) continue;
+    const had = (inputs[index] ?? 0) / share;
+    const least = next < 0 ? Infinity : (inputs[next] ?? 0) / (doors[next]?.share ?? 1);
+    if (had < least) next = index;
+  }
+  return next;
+}
+
+function heapAfterCollection(): number {
+  globalThis.gc?.();
+  return process.memoryUsage().heapUsed;
+}
+
+const now = (): number => performance.timeOrigin + performance.now();
+while (now() < order.until) {
+  const index = nextDoor();
+  const door = doors[index];
+  if (door === undefined) break;
+  const round = rounds[index] ?? 0;
+  const beat = (input: number): void => {
+    order.place.set([index, round, input]);
+    Atomics.add(order.place, 3, 1);
+  };
+  const stopAt = order.until - performance.timeOrigin;
+  // oxlint-disable-next-line no-await-in-loop -- one round after the other
+  const result = await runRound(door, `${order.seed}/${round}`, door.round, beat, stopAt);
+  inputs[index] = (inputs[index] ?? 0) + result.inputs;
+  rounds[index] = round + 1;
+  parentPort?.postMessage({
+    door: index,
+    round,
+    result,
+    heapBytes: heapAfterCollection(),
+  } satisfies FuzzNews);
+}

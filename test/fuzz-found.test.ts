@@ -17,6 +17,7 @@ import {
   tickAt,
   ulid,
   type JobId,
+  type OrderKey,
   type PeerId,
   type TickId,
 } from "../src/schema/ids.ts";
@@ -24,6 +25,7 @@ import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
 import { Dice } from "../src/sim/random.ts";
 import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
+import { readChain } from "../src/wire/roster.ts";
 import { Cores } from "./cores.ts";
 import { FuzzMesh, members, stranger, victim } from "./fuzz-mesh.ts";
 import { base64 } from "./fuzz-messages.ts";
@@ -508,6 +510,36 @@ test("a file of jobs with an alias that leads nowhere is refused with its name",
   for (const text of ["id: *nobody\n", "<<: *x\n"]) {
     assert.throws(() => parseJobs(text, "jobs.yaml"), { name: "CicadaError", message: /jobs\.yaml/ });
   }
+});
+
+test("questions without end about orders that nobody has are forgotten, the oldest first", () => {
+  const mesh = new FuzzMesh("questions");
+  for (let ask = 0; ask < 140; ask++) {
+    const orders = Array.from({ length: 512 }, (_, index) => ({
+      key: `ghost@${ask}-${index}`,
+      job: "ghost" as JobId,
+      rank: 0,
+      due: mesh.world.now(),
+    }));
+    mesh.say(stranger, "ask", { kind: "ask", id: ask, orders });
+  }
+  const { askedByOthers } = mesh.state(victim);
+  assert.equal(askedByOthers.size, 65_536);
+  assert.ok(askedByOthers.has("ghost@139-511" as OrderKey) && !askedByOthers.has("ghost@0-0" as OrderKey));
+  mesh.pass(10_000);
+  assert.equal(askedByOthers.size, 0);
+});
+
+test("a roster that has changed a thousand times is read from the disk as it was written", () => {
+  const signatures = { [victim]: "signature" };
+  const chain = Array.from({ length: 1_000 }, (_, number) => ({
+    number,
+    voters: [victim],
+    from: number,
+    previous: "",
+    signatures,
+  }));
+  assert.deepEqual(readChain(JSON.stringify(chain)), chain);
 });
 
 test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {

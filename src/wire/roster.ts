@@ -1,8 +1,10 @@
 /** The roster as a peer's disk keeps it: text to be checked like any stranger's bytes. Core verifies who signed it. */
+import { Type } from "typebox";
 import { Compile } from "typebox/compile";
-import { RosterMessage, type Epoch } from "../schema/vote.ts";
+import { EpochSchema, type Epoch } from "../schema/vote.ts";
 
-const chainCheck = Compile(RosterMessage.properties.epochs);
+/** Of any length: a message takes a part of a chain, the disk keeps the whole. */
+const chainCheck = Compile(Type.Array(EpochSchema));
 
 /** What isn't a chain of epochs is none: the other peers will tell it again. */
 export function readChain(text: string): readonly Epoch[] {

@@ -32,6 +32,7 @@ import { openLog } from "../real/log.ts";
 import { openMesh, type RealMesh } from "../real/mesh.ts";
 import { openRandom } from "../real/random.ts";
 import { isSystemError, sayError } from "./client.ts";
+import { surviveFailures, type Failures } from "./start-failures.ts";
 import { chooseKey, type Membership } from "./start-keys.ts";
 import { introduce, sayStopping, showRuns } from "./start-screen.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -44,16 +45,21 @@ const lingerLimitMs = 1_000;
 export async function start(flags: Flags, terminal: Terminal): Promise<number> {
   const config = readSettings(flags, terminal);
   const log = openLog({ level: config.logLevel, format: config.logFormat });
-  const rejections = surviveRejections(log);
+  let lastAct: (() => void) | undefined;
+  const failures = surviveFailures(log, () => {
+    lastAct?.();
+    process.exit(1);
+  });
   using stop = stopSignal();
   try {
     await using opened = new AsyncDisposableStack();
     const folder = openFolder(config.data, log);
     opened.defer(() => folder.close());
     opened.defer(() => folder.removeReady());
-    stop.beforeEnd(() => folder.removeReady());
+    lastAct = () => folder.removeReady();
+    stop.beforeEnd(lastAct);
 
-    const assembled = await assemble(config, folder, log, rejections, opened);
+    const assembled = await assemble(config, folder, log, failures, opened);
     sayReady(assembled, terminal);
     const signal = await stop.first;
     const runs = ownRuns(assembled);
@@ -81,12 +87,12 @@ async function assemble(
   config: Config,
   folder: Folder,
   log: Log,
-  rejections: () => number,
+  failures: Readonly<Failures>,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
   const { doors, mesh, membership, founder } = await openDoors(config, folder, log);
   const peer = new Peer(doors, settingsOf(config, founder));
-  const control = counting(controlOf(peer), mesh, rejections);
+  const control = counting(controlOf(peer), mesh, failures);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
@@ -145,18 +151,6 @@ function readSettings(flags: Flags, terminal: Terminal): Config {
 /** Other programs find the folder by what ready.json says, wherever they are started. */
 function withWholePath(config: Config): Config {
   return { ...config, data: resolve(config.data) };
-}
-
-/** A promise that nobody awaits must not end the peer; a broken assertion must. Answers how many there were. */
-function surviveRejections(log: Log): () => number {
-  let count = 0;
-  process.on("unhandledRejection", (reason) => {
-    if (reason instanceof Error && reason.message.startsWith("assertion failed")) throw reason;
-    count += 1;
-    const what = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
-    log.error("a failure that nobody has handled", { what, count });
-  });
-  return () => count;
 }
 
 interface Opened {
@@ -251,7 +245,7 @@ function hostEnvironment(): Record<string, string> {
 }
 
 /** The peer's view, with what the mesh and this file have counted. */
-function counting(control: Control, mesh: RealMesh, rejections: () => number): Control {
+function counting(control: Control, mesh: RealMesh, failures: Readonly<Failures>): Control {
   return {
     ...control,
     view() {
@@ -259,7 +253,7 @@ function counting(control: Control, mesh: RealMesh, rejections: () => number): C
       return {
         ...view,
         warnings: [...view.warnings, ...mesh.warnings()],
-        counters: { ...view.counters, ...mesh.counters(), unhandled_rejections: rejections() },
+        counters: { ...view.counters, ...mesh.counters(), ...failures },
       };
     },
   };

@@ -1,0 +1,174 @@
+/**
+ * Whom a mesh trusts, with real processes: voters by hand and a witness, a drained peer, a forgotten one, a rotated
+ * key, and a data folder that was copied. Two meshes side by side; what a step needs it waits for by name.
+ */
+import assert from "node:assert/strict";
+import { appendFileSync, cpSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, test } from "node:test";
+import { readStarts, tellingCommand } from "./cluster-judge.ts";
+import { Cluster, items, until, untilMembers, type RunningPeer } from "./cluster.ts";
+
+interface PeerItem {
+  id: string;
+  name: string;
+  state: string;
+  voter: boolean;
+  drained: boolean;
+}
+interface Roster {
+  epoch: number;
+  voters: string[];
+  from: string;
+}
+interface Health {
+  ready: boolean;
+  reasons: string[];
+  warnings: string[];
+}
+
+const limitMs = 30_000;
+
+async function health(peer: RunningPeer): Promise<Health> {
+  // 503 is an answer here; the API's own schema has checked what is in it.
+  return (await peer.call("GET", "/readyz?verbose")).body as Health;
+}
+
+async function stateOf(peer: RunningPeer, name: string): Promise<string | undefined> {
+  return (await items<PeerItem>(peer, "/v1/peers")).find((one) => one.name === name)?.state;
+}
+
+async function says(peer: RunningPeer, words: RegExp): Promise<boolean> {
+  return words.test((await health(peer)).reasons.join());
+}
+
+function sees(peer: RunningPeer, name: string, state: string): Promise<unknown> {
+  return until(
+    `${peer.name} sees ${name} ${state}`,
+    limitMs,
+    async () => (await stateOf(peer, name)) === state,
+  );
+}
+
+describe("whom a mesh trusts", { concurrency: 2 }, () => {
+  test("two workers and a witness vote; one dies, the other runs on; the dead one is forgotten and stays out", async () => {
+    await using cluster = new Cluster();
+    const ada = await cluster.start({ name: "ada" });
+    const [bob, wit] = await Promise.all([
+      cluster.start({ name: "bob", join: ada }),
+      cluster.start({ name: "wit", join: ada, flags: ["--role=witness"] }),
+    ]);
+    await untilMembers([ada, bob, wit], 3);
+
+    for (const name of ["bob", "wit"]) {
+      const said = await ada.command("peers", "promote", name);
+      assert.equal(said.code, 0, said.stderr);
+    }
+    const { roster } = (await wit.ask("GET", "/v1/peers")) as { roster: Roster };
+    assert.equal(roster.voters.length, 3);
+
+    await ada.ask("POST", "/v1/peers/bob/drain");
+    assert.ok(await says(bob, /drained by admin@ada/));
+    await bob.stop();
+    await bob.restart();
+    assert.ok(await says(bob, /drained by admin@ada/), "over a restart too");
+    await sees(wit, "bob", "alive");
+    await wit.ask("POST", "/v1/peers/bob/undrain");
+    await untilMembers([ada, bob, wit], 3);
+
+    const file = path.join(cluster.folder, "starts");
+    appendFileSync(file, "");
+    const job = { id: "beat", schedule: "@every 1s", command: tellingCommand(file), partition: "majority" };
+    await until("the three are in force", limitMs, () => Date.now() > Date.parse(roster.from));
+    await ada.ask("POST", "/v1/jobs", job);
+    await until(
+      "both workers run it",
+      limitMs,
+      () => new Set(readStarts(file).map(({ peer }) => peer)).size === 2,
+    );
+    await bob.crash();
+    const gone = Date.now();
+    await until("the other one runs it alone", limitMs, () =>
+      readStarts(file).some(({ peer, tick }) => peer === "ada" && Date.parse(tick) > gone + 1_000),
+    );
+    const starts = readStarts(file);
+    assert.ok(
+      starts.every(({ peer }) => peer !== "wit"),
+      "a witness runs nothing",
+    );
+    assert.equal(new Set(starts.map(({ tick }) => tick)).size, starts.length, "no tick was started twice");
+
+    const forgotten = await wit.command("peers", "forget", "bob");
+    assert.equal(forgotten.code, 0, forgotten.stderr);
+    await sees(ada, "bob", "forgotten");
+    const itself = await ada.command("peers", "forget", "ada");
+    assert.equal(itself.code, 6, itself.stderr);
+
+    await bob.restart();
+    await until("bob has been told", limitMs, () => says(bob, /the mesh has forgotten this peer/));
+    assert.match(bob.started.said, /this peer has been forgotten by its mesh/);
+    await Promise.all([ada.stop(), wit.stop(), bob.stop()]);
+    await Promise.all([ada.restart(), wit.restart(), bob.restart()]);
+    await untilMembers([ada, wit], 2);
+    assert.equal(await stateOf(ada, "bob"), "forgotten");
+    assert.ok(await says(bob, /the mesh has forgotten this peer/), "after everybody's restart too");
+  });
+
+  test("a leaked key is rotated without a stop; a copied folder is noticed by both of its users", async () => {
+    await using cluster = new Cluster();
+    const [cyd, dan, eve] = await cluster.mesh(["cyd", "dan", "eve"]);
+    assert.ok(cyd && dan && eve);
+    await eve.stop();
+    await sees(cyd, "eve", "left");
+
+    const old = readFileSync(cyd.keyFile, "utf8");
+    const said = await cyd.command("key", "rotate", "--grace", "10s");
+    const graceEnds = Date.now() + 10_000;
+    assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stdout, /dan +yes/);
+    assert.match(said.stdout, /eve +no/);
+    assert.notEqual(readFileSync(cyd.keyFile, "utf8"), old);
+    assert.equal(
+      readFileSync(dan.keyFile, "utf8").split("\n")[0],
+      readFileSync(cyd.keyFile, "utf8").split("\n")[0],
+    );
+    const { stdout: invitation } = await dan.command("peers", "invite");
+
+    await until("the grace is over", limitMs, () => Date.now() > graceEnds + 1_500);
+    assert.equal(await stateOf(cyd, "dan"), "alive");
+    assert.doesNotMatch(
+      cyd.started.said.slice(cyd.started.said.indexOf("rotated")),
+      /peer is (suspect|dead)/,
+    );
+
+    // By what its folder holds: cyd's key file, by which it joined, would have the new key.
+    const late = await cluster.start({ name: "eve", data: eve.data });
+    await until("eve is told why nobody takes it in", limitMs, async () =>
+      (await health(late)).warnings.some((warning) => /join anew/.test(warning)),
+    );
+    await late.stop();
+    const again = await cluster.start({
+      name: "eve",
+      data: eve.data,
+      flags: [`--join=${invitation.trim().split(" ").at(-1) ?? ""}`],
+    });
+    assert.equal(again.ready.peerId, eve.ready.peerId, "the same identity");
+    await untilMembers([cyd, dan, again], 3);
+
+    await dan.stop();
+    const copied = path.join(cluster.folder, "copy");
+    cpSync(dan.data, copied, { recursive: true });
+    await dan.restart();
+    await untilMembers([cyd, dan, again], 3);
+    const copy = await cluster.start({ name: "copy", data: copied, join: cyd });
+    for (const one of [dan, copy]) {
+      await until(`${one.name} says that its identity is used twice`, limitMs, () =>
+        says(one, /another process uses this peer's identity/),
+      );
+      assert.match(one.started.said, /its data folder was copied/);
+    }
+    await copy.crash();
+    await untilMembers([cyd, again], 3);
+    assert.equal(cyd.started.hasEnded || again.started.hasEnded || dan.started.hasEnded, false);
+  });
+});

@@ -30,12 +30,13 @@ export function trySettled(state: State): void {
   const complete = settling.awaiting.size === 0 && settling.unresolved === 0;
   // On a host that is overloaded the others' answers wait for this peer, not this peer for them.
   const limitMs = settleLimitMs * stretch(state);
-  if (!complete && waited < limitMs && !isPlanted(state, "settle-skipped")) return;
+  const skipped = isPlanted(state, "settle-skipped");
+  if (!complete && waited < limitMs && !skipped) return;
   if (!complete) mark(state, "settled-at-the-limit");
   // Whoever is slow to answer may still do so. What came due before I settled can wait as long again for it.
-  for (const peer of settling.awaiting) state.healing.set(peer, state.now.mono);
+  if (!skipped) for (const peer of settling.awaiting) state.healing.set(peer, state.now.mono);
   state.settling = undefined;
-  state.settledAt = state.now.wall;
+  state.settledAt = skipped ? 0 : state.now.wall;
   state.heartbeatAtMono = -Infinity;
   note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: settling.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);

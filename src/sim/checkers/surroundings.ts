@@ -14,11 +14,19 @@ function touches(span: Span, from: number, to: number): boolean {
   return span.from <= to && span.to >= from;
 }
 
-/** True when the peer's process was there, moved, and nothing held it up, from `from` to `to`. */
+/**
+ * True when the peer's process was there, moved, and nothing held it up, from `from` to `to`. That gossip is lost holds
+ * nobody up while all links hold, for what matters is asked for by stream; what must go round a cut goes by gossip.
+ */
 export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
   return (
     !evidence.outages.some((outage) => outage.peer === peer && touches(outage, from, to)) &&
-    !evidence.spells.some((spell) => (spell.peer ?? peer) === peer && touches(spell, from, to))
+    !evidence.spells.some(
+      (spell) =>
+        (spell.peer ?? peer) === peer &&
+        touches(spell, from, to) &&
+        (spell.kind !== "lossy network" || evidence.cuts.some((cut) => touches(cut, from, to))),
+    )
   );
 }
 

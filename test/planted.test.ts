@@ -1,0 +1,78 @@
+/**
+ * The simulator's checkers are worth their names: each bug that can be planted in core (src/core/planted.ts) is found.
+ *
+ * Every bug has the kinds of fault under which it shows, a seed that once showed it, and how many seeds of all kinds of
+ * faults it took to find it (`node bench/planted.ts`). As core changes, a seed becomes another story; then the seeds that
+ * follow are tried, within a budget.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { summarise } from "../bench/seed-summary.ts";
+import type { SeedJob } from "../bench/seed-pool.ts";
+import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
+import type { FaultKind } from "../src/sim/faults.ts";
+import type { Breach } from "../src/sim/truth.ts";
+
+interface Shown {
+  kinds: readonly FaultKind[];
+  seed: number;
+  /** rules of which one must be seen to be broken */
+  rules: readonly Breach["rule"][];
+  /** seeds of wide worlds with 3 peers, until it was found */
+  took: number;
+}
+
+const shown: Readonly<Record<PlantedBug, Shown>> = {
+  "vote-before-fsync": { kinds: ["ambush on a vote", "slow disk"], seed: 9, rules: ["I2", "I12"], took: 397 },
+  "votes-forgotten": { kinds: ["ambush on a vote"], seed: 9, rules: ["I2", "I12"], took: 39 },
+  "memory-trusted": { kinds: ["ambush on a vote"], seed: 13, rules: ["I2", "I12"], took: 27 },
+  "ballots-reused": { kinds: ["slow disk", "kill and restart at once"], seed: 12, rules: ["I12"], took: 12 },
+  "own-value": { kinds: ["ambush on a vote"], seed: 8, rules: ["I2", "I12"], took: 3 },
+  "successor-without-bar": { kinds: ["ambush on a roster"], seed: 56, rules: ["I2", "I12"], took: 216 },
+  "lost-rerun": { kinds: ["ambush on a vote"], seed: 9, rules: ["I2"], took: 26 },
+  "random-rank": { kinds: ["kill"], seed: 1, rules: ["I3", "I9"], took: 4 },
+  "no-recheck": { kinds: ["pause"], seed: 1, rules: ["I3", "I11"], took: 49 },
+  "shield-ignored": { kinds: ["flapping link", "one link"], seed: 4, rules: ["I3", "I10"], took: 37 },
+  "shield-from-due": {
+    kinds: ["flapping link", "one link", "lossy network"],
+    seed: 37,
+    rules: ["I3"],
+    took: 31,
+  },
+  "no-asking": { kinds: ["lossy network"], seed: 2, rules: ["I3"], took: 608 },
+  "claim-unstored": { kinds: ["ambush on a start", "slow disk"], seed: 2, rules: ["I2", "I3"], took: 99 },
+  "settle-skipped": { kinds: ["kill and restart at once", "kill"], seed: 1, rules: ["I3", "I11"], took: 2 },
+  "catch-up-repeats": { kinds: ["mass restart"], seed: 1, rules: ["I2", "I3"], took: 2 },
+  "overlap-here-only": { kinds: ["kill"], seed: 3, rules: ["I10"], took: 4 },
+  "answer-before-fsync": {
+    kinds: ["ambush on a client"],
+    seed: 2,
+    rules: ["I1", "I4", "I5", "I7"],
+    took: 11,
+  },
+};
+
+/** More makes the test slower when core has changed; less makes it fail then, though nothing is wrong. */
+const seedsTried = 40;
+
+describe("a bug that was planted on purpose is found", () => {
+  for (const [name, says] of Object.entries(plantedBugs)) {
+    const bug = name as PlantedBug; // a key of the table
+    const { kinds, seed, rules, took } = shown[bug];
+    test(`${says} (once found after ${took} seeds)`, { timeout: 300_000 }, (t) => {
+      for (let tried = 0; tried < seedsTried; tried++) {
+        const job = worldOf(seed + tried, kinds);
+        const breach = summarise({ ...job, planted: bug }).breaches.find(({ rule }) => rules.includes(rule));
+        if (breach === undefined) continue;
+        t.diagnostic(`seed ${job.seed}: ${breach.rule} ${breach.what}`);
+        assert.deepEqual(summarise(job).breaches, [], "the same world without the bug breaks nothing");
+        return;
+      }
+      assert.fail(`no seed from ${seed} to ${seed + seedsTried - 1} shows it`);
+    });
+  }
+});
+
+function worldOf(seed: number, kinds: readonly FaultKind[]): SeedJob {
+  return { seed: String(seed), peers: 3, jobs: 8, hours: 0.3, faults: "swarm", wide: true, kinds };
+}

@@ -1,0 +1,228 @@
+/** The checkers of majority jobs, of sizes and of authority can fail: each is given a story with one thing wrong in it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkAll } from "../src/sim/checkers/all.ts";
+import { everyMinute, ticksOf } from "../src/sim/schedules.ts";
+import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type {
+  AcceptanceSeen,
+  BallotSeen,
+  Breach,
+  Cut,
+  EpochSeen,
+  Evidence,
+  JobRules,
+  Knowledge,
+  Run,
+} from "../src/sim/truth.ts";
+
+const minute = 60_000;
+const beginning = Date.parse("2026-11-20T00:00:00Z");
+const ending = beginning + 20 * minute;
+const [ann, ben, cyd] = ["ann", "ben", "cyd"] as [PeerId, PeerId, PeerId];
+const peers = [ann, ben, cyd];
+const job = "backup" as JobId;
+const sixth = beginning + 6 * minute;
+
+const rules: JobRules = {
+  id: job,
+  schedule: everyMinute,
+  overlap: "allow",
+  catchUp: { policy: "latest", windowMs: 10 * minute },
+  peers: undefined,
+  partition: "majority",
+};
+
+function runOf(instant: number, peer: PeerId, changes: Partial<Run> = {}): Run {
+  const times = { start: instant + 5, end: instant + 500 };
+  return { job, tick: tickAt(instant), attempt: 1, peer, life: 1, ...times, ...changes };
+}
+
+function epoch(number: number, voters: readonly PeerId[], from: number): EpochSeen {
+  return { number, voters, from, text: JSON.stringify([number, voters, from]) };
+}
+
+const council = epoch(0, peers, beginning);
+
+function decisionOf(run: Pick<Run, "tick" | "attempt">): string {
+  return `${job}@${run.tick}~${run.attempt}`;
+}
+
+function ballot(
+  run: Pick<Run, "tick" | "attempt">,
+  by: PeerId,
+  changes: Partial<BallotSeen> = {},
+): BallotSeen {
+  const name = `1/${by}/7`;
+  return { decision: decisionOf(run), ballot: name, epoch: 0, sender: `${by}#1`, value: by, ...changes };
+}
+
+function acceptances(
+  run: Pick<Run, "tick" | "attempt">,
+  by: PeerId,
+  voters: readonly PeerId[],
+): AcceptanceSeen[] {
+  const common = { decision: decisionOf(run), ballot: `1/${by}/7`, value: by };
+  return voters.map((voter) => ({ ...common, voter }));
+}
+
+function knows(peer: PeerId, runs: readonly Run[]): Knowledge {
+  const records = runs.map((run) => ({ ...run, state: "succeeded", writing: `${run.tick} ended`, epoch: 0 }));
+  return {
+    peer,
+    jobs: new Map([[job, "1"]]),
+    records: new Map(records.map((record) => [decisionOf(record) + record.peer, record])),
+    complaint: undefined,
+  };
+}
+
+/** Twenty minutes in which three voters chose each minute's runner, by two votes of three. */
+function flawless(changes: Partial<Evidence> = {}): Evidence {
+  const instants = ticksOf(everyMinute, beginning + minute, ending);
+  const runs = changes.runs ?? instants.map((instant, index) => runOf(instant, peers[index % 3] ?? ann));
+  const knowledge = peers.map((peer) => knows(peer, runs));
+  const put = { wish: { kind: "put", rules }, peer: ann, askedAt: beginning + 1_000 } as const;
+  return {
+    peers,
+    from: beginning,
+    to: ending,
+    healedAt: beginning + 10 * minute,
+    operations: [{ ...put, answeredAt: beginning + 1_020, accepted: true, tick: undefined }],
+    outages: [],
+    cuts: [],
+    spells: [],
+    clockErrorMs: new Map(),
+    settled: [knowledge, knowledge],
+    final: knowledge,
+    votes: {
+      ballots: runs.map((run) => ballot(run, run.peer)),
+      acceptances: runs.flatMap((run) => acceptances(run, run.peer, [ann, ben])),
+      epochs: [council],
+    },
+    ...changes,
+    runs,
+  };
+}
+
+const good = flawless();
+const votes = good.votes ?? { ballots: [], acceptances: [], epochs: [] };
+const [run = runOf(sixth, ann)] = good.runs.filter(({ tick }) => tick === tickAt(sixth));
+const another = peers.find((peer) => peer !== run.peer) ?? ann;
+
+function found(rule: Breach["rule"], evidence: Evidence): string[] {
+  return checkAll(evidence)
+    .filter((breach) => breach.rule === rule)
+    .map(({ what }) => what);
+}
+
+function apart(one: PeerId, other: PeerId): Cut[] {
+  const spell = { from: sixth - minute, to: sixth + 2 * minute };
+  return [
+    { sender: one, receiver: other, ...spell },
+    { sender: other, receiver: one, ...spell },
+  ];
+}
+
+test("a story of votes without a flaw passes every checker", () => {
+  assert.deepEqual(checkAll(good), []);
+});
+
+test("I2: a majority job's tick that started twice is found, in a split, and in another attempt too", () => {
+  const cuts = [
+    { sender: run.peer, receiver: another, from: beginning, to: ending },
+    { sender: another, receiver: run.peer, from: beginning, to: ending },
+  ];
+  const twice = [...good.runs, runOf(sixth, another, { start: sixth + 9_000 })];
+  assert.equal(found("I2", flawless({ runs: twice, cuts })).length, 1);
+  const again = [...good.runs, runOf(sixth, another, { attempt: 2, start: sixth + 9_000 })];
+  assert.equal(found("I2", flawless({ runs: again, cuts })).length, 1);
+});
+
+test("I2: a voter put back to an old disk is no excuse while another one could tell it what it had voted", () => {
+  const twice = [...good.runs, runOf(sixth, another, { start: sixth + 9_000 })];
+  const rollback = {
+    peer: ben,
+    copiedAt: sixth - 20_000,
+    startedAt: sixth + 5_000,
+    kind: "old disk",
+  } as const;
+  assert.equal(found("I2", flawless({ runs: twice, rollbacks: [rollback] })).length, 1);
+  // … and is one when nobody could.
+  const alone = [ann, cyd].flatMap((other) => [
+    { sender: ben, receiver: other, from: sixth - 30_000, to: sixth + 6_000 },
+    { sender: other, receiver: ben, from: sixth - 30_000, to: sixth + 6_000 },
+  ]);
+  assert.deepEqual(found("I2", flawless({ runs: twice, rollbacks: [rollback], cuts: alone })), []);
+});
+
+test("I1: a majority job's tick that never ran is found, but for one whose runner may have died with it", () => {
+  const runs = good.runs.filter(({ tick }) => tick !== run.tick);
+  assert.ok(found("I1", flawless({ runs })).length > 0);
+  const outages = [{ peer: cyd, kind: "down" as const, from: sixth - 500, to: sixth + 30_000 }];
+  assert.deepEqual(found("I1", flawless({ runs, outages })), []);
+});
+
+test("I1: two voters of three that are cut off from the third must run it all the same, one alone need not", () => {
+  const runs = good.runs.filter(({ tick }) => tick !== run.tick);
+  const two = [...apart(cyd, ann), ...apart(cyd, ben)];
+  assert.ok(found("I1", flawless({ runs, cuts: two })).length > 0);
+  assert.deepEqual(found("I1", flawless({ runs, cuts: [...two, ...apart(ann, ben)] })), []);
+});
+
+test("I12: an order that was decided twice with different runners is found", () => {
+  const second = ballot(run, another, { ballot: `2/${another}/7` });
+  const accepted = [ben, cyd].map((voter) => ({ ...second, voter, value: another }));
+  const ballots = [...votes.ballots, second];
+  const told = found(
+    "I12",
+    flawless({ votes: { ...votes, ballots, acceptances: [...votes.acceptances, ...accepted] } }),
+  );
+  assert.match(told.join(), /decided twice/);
+  // One vote of three for another value decides nothing.
+  const minority = [...votes.acceptances, ...accepted.slice(0, 1)];
+  assert.deepEqual(found("I12", flawless({ votes: { ...votes, ballots, acceptances: minority } })), []);
+});
+
+test("I12: a ballot that two lives use, or that stands for two values, is found", () => {
+  const lives = [...votes.ballots, ballot(run, run.peer, { sender: `${run.peer}#2` })];
+  assert.match(found("I12", flawless({ votes: { ...votes, ballots: lives } })).join(), /was used by/);
+  const values = [...votes.ballots, ballot(run, run.peer, { value: another })];
+  assert.match(found("I12", flawless({ votes: { ...votes, ballots: values } })).join(), /stands for/);
+});
+
+test("I12: an epoch with two successors is found", () => {
+  const epochs = [council, epoch(1, [ann, ben], ending), epoch(1, [ben, cyd], ending)];
+  assert.match(found("I12", flawless({ votes: { ...votes, epochs } })).join(), /two epochs 1/);
+});
+
+test("I12: an order that another epoch's voters decided than those in force at its tick is found", () => {
+  const epochs = [council, epoch(1, [ann, ben, cyd], sixth)];
+  const told = found("I12", flawless({ votes: { ...votes, epochs } }));
+  assert.match(told.join(), /epoch 1 was in force/);
+});
+
+test("I12: two records that both say they were chosen for one order are found", () => {
+  const records = peers.map((peer) => knows(peer, [...good.runs, runOf(sixth, another)]));
+  assert.match(found("I12", flawless({ final: records })).join(), /both say/);
+});
+
+test("I4: a witness that runs something is found", () => {
+  assert.match(found("I4", flawless({ witnesses: [run.peer] })).join(), /a witness runs nothing/);
+});
+
+test("I13: a peer that holds more than its jobs can have due is found, and so is a document that grows by itself", () => {
+  const sizes = { orders: 3, asks: 0, documentBytes: 2_000 };
+  const held = (changes: Partial<typeof sizes>) =>
+    flawless({ sizes: [{ peer: ann, at: ending, sizes: { ...sizes, ...changes } }] });
+  assert.deepEqual(found("I13", held({})), []);
+  assert.match(found("I13", held({ orders: 5_000 })).join(), /5000 orders/);
+  assert.match(found("I13", held({ asks: 500 })).join(), /500 asks/);
+  assert.match(found("I13", held({ documentBytes: 90_000 })).join(), /documentBytes/);
+});
+
+test("I14: garbage that changes something is found, and so is a forged record on a disk", () => {
+  const garbage = { peer: ann, at: sixth, what: "noise", before: "table 1", after: "table 1" };
+  assert.deepEqual(found("I14", flawless({ garbage: [garbage] })), []);
+  assert.equal(found("I14", flawless({ garbage: [{ ...garbage, after: "table 2" }] })).length, 1);
+  assert.equal(found("I14", flawless({ forged: ["backup@… is on the disk of ann"] })).length, 1);
+});

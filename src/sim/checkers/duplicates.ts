@@ -65,6 +65,7 @@ export function checkZombies(evidence: Evidence): Breach[] {
         (other) =>
           other.peer !== run.peer &&
           other.start < pause.to &&
+          !wasPutBack(evidence, other.peer, other.start, run.start) &&
           heard(evidence, other.peer, pause.peer, pause.to, run.start),
       );
       if (earlier === undefined) continue;

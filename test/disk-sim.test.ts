@@ -60,7 +60,10 @@ test("a kill may lose what was not acknowledged, the latest first, and never wha
     const { meta } = await load(bed, noon);
     left.add(Number(meta.get("count")));
   }
-  assert.deepEqual([...left].toSorted((a, b) => a - b), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(
+    [...left].toSorted((a, b) => a - b),
+    [0, 1, 2, 3, 4, 5],
+  );
 });
 
 test("while the disk is full every write fails whole, and what was there stays", async () => {

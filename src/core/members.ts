@@ -5,7 +5,6 @@
 import type { MemberView } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
-import { heartbeatEveryMs } from "./limits.ts";
 import type { Plan } from "./plan.ts";
 import { rollOf } from "./rank.ts";
 import { emit, note, type Member, type Order, type State } from "./state.ts";
@@ -354,11 +353,6 @@ export function heartbeatTo(
     hears,
     addresses: [...state.addresses],
   };
-}
-
-/** How long the next heartbeat may still wait; ms. */
-export function heartbeatDue(state: State): number {
-  return state.heartbeatAtMono + heartbeatEveryMs;
 }
 
 export function viewOfMember(state: State, member: Member): MemberView {

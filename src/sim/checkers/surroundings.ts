@@ -30,11 +30,6 @@ export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: numb
   );
 }
 
-/** True when nothing at all was broken from `from` to `to`. */
-export function wasQuiet(evidence: Evidence, from: number, to: number): boolean {
-  return ![...evidence.outages, ...evidence.cuts, ...evidence.spells].some((span) => touches(span, from, to));
-}
-
 /**
  * The sets of peers that could talk to each other, directly or round by others, all through from `from` to `to`.
  * A peer that was down or paused for a moment of it, or whose disk or clock was disturbed, is a set of its own, and

@@ -47,7 +47,9 @@ export async function runSeeds(
 ): Promise<void> {
   const one = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL("seed-worker.ts", import.meta.url));
+      // Most of what a world makes is garbage at once: a larger nursery means less of it is looked at.
+      const resourceLimits = { maxYoungGenerationSizeMb: 64 };
+      const worker = new Worker(new URL("seed-worker.ts", import.meta.url), { resourceLimits });
       const give = () => {
         const job = next();
         if (job === undefined) worker.terminate().then(() => resolve(), reject);

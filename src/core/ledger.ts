@@ -2,6 +2,7 @@
  * The run records that matter now: those that are open, those of ticks not yet settled, and those of the last
  * minute. Of older ticks it keeps only that they are settled, eight bytes each; the disk has the rest (DESIGN §8).
  */
+import { hash } from "node:crypto";
 import { instantOf, type JobId, type OrderKey, type PeerId, type TickId } from "../schema/ids.ts";
 import { isFinal, type RunRecord } from "../schema/run.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
@@ -22,6 +23,8 @@ export class Ledger {
   readonly #open = new Map<string, RunRecord>();
   readonly #openOf = new Map<JobId, Map<string, RunRecord>>();
   readonly #openCounts = new Map<PeerId, number>();
+  /** of what each peer has open, until that changes: every heartbeat asks for it */
+  readonly #openDigests = new Map<PeerId, string>();
   readonly #settled = new Map<JobId, Set<number | TickId>>();
   /** Settled orders in the order of their settling, to be let go of. */
   readonly #fading: { key: OrderKey; atMono: number }[] = [];
@@ -104,6 +107,19 @@ export class Ledger {
     return [...this.#open.values()].filter((record) => record.peer === peer);
   }
 
+  /** Count and digest of what a peer has open. */
+  openDigest(peer: PeerId): { count: number; digest: string } {
+    const count = this.openCount(peer);
+    if (count === 0) return { count, digest: "" };
+    let digest = this.#openDigests.get(peer);
+    if (digest === undefined) {
+      const keys = this.openOn(peer).map((record) => `${orderKeyOf(record)} ${record.state}`);
+      digest = hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
+      this.#openDigests.set(peer, digest);
+    }
+    return { count, digest };
+  }
+
   /** Closes what `keepOpen` had kept; false when no end of it is known. */
   closeIfEnded(record: RunRecord): boolean {
     const known = this.#orders.get(orderKeyOf(record))?.get(recordKey(record));
@@ -168,6 +184,7 @@ export class Ledger {
   #openUp(record: RunRecord, key: string): void {
     if (!this.#open.has(key)) this.#openCounts.set(record.peer, this.openCount(record.peer) + 1);
     this.#open.set(key, record);
+    this.#openDigests.delete(record.peer);
     const ofJob = this.#openOf.get(record.job);
     if (ofJob === undefined) this.#openOf.set(record.job, new Map([[key, record]]));
     else ofJob.set(key, record);
@@ -176,7 +193,10 @@ export class Ledger {
   #close(job: JobId, key: string): void {
     const record = this.#open.get(key);
     this.#open.delete(key);
-    if (record !== undefined) this.#countDown(record.peer);
+    if (record !== undefined) {
+      this.#countDown(record.peer);
+      this.#openDigests.delete(record.peer);
+    }
     const ofJob = this.#openOf.get(job);
     ofJob?.delete(key);
     if (ofJob?.size === 0) this.#openOf.delete(job);

@@ -3,7 +3,6 @@
  * same order; nothing outside `state` is read or touched. This file is the only branching point: it takes the event
  * to whom it concerns, then looks at what has come due or was touched, then says when to be woken.
  */
-import { hash } from "node:crypto";
 import { never } from "../errors.ts";
 import { isFinal, type AskedOrder } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
@@ -32,7 +31,7 @@ import {
 import { look } from "./orders.ts";
 import { addAsked, addTick } from "./play.ts";
 import { planJob } from "./plan.ts";
-import { awaitsOwnEnd, orderKeyOf } from "./records.ts";
+import { awaitsOwnEnd } from "./records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
 import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./settle.ts";
 import { pursueWishes } from "./roster-wishes.ts";
@@ -227,7 +226,7 @@ function upWith(state: State, peer: PeerId): void {
   const before = memberOf(state, peer).state;
   if (linkUp(state, peer)) membersChanged(state);
   if (before === "dead") beginHealing(state, peer);
-  sendHeartbeat(state, memberOf(state, peer), openDigest(state, state.settings.self), heard(state));
+  sendHeartbeat(state, memberOf(state, peer), state.ledger.openDigest(state.settings.self), heard(state));
 }
 
 function membersChanged(state: State): void {
@@ -263,7 +262,7 @@ function everySecond(state: State): void {
   if (mono >= state.heartbeatAtMono + heartbeatEveryMs) {
     state.heartbeatAtMono = mono;
     if (assessAll(state)) membersChanged(state);
-    const open = openDigest(state, state.settings.self);
+    const open = state.ledger.openDigest(state.settings.self);
     const hears = heard(state);
     for (const member of state.members.values()) if (member.linked) sendHeartbeat(state, member, open, hears);
   }
@@ -283,18 +282,10 @@ function sendHeartbeat(
   emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
 }
 
-/** Count and digest of what a peer has open, as far as this one knows. */
-function openDigest(state: State, peer: PeerId): { count: number; digest: string } {
-  const keys = state.ledger.openOn(peer).map((record) => `${orderKeyOf(record)} ${record.state}`);
-  if (keys.length === 0) return { count: 0, digest: "" };
-  const digest = hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
-  return { count: keys.length, digest };
-}
-
 /** A peer whose open orders are long other than I know them: some gossip was lost, so its records are fetched. */
 function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">): void {
   const member = memberOf(state, from);
-  const known = openDigest(state, from);
+  const known = state.ledger.openDigest(from);
   const same = known.count === message.open.count && known.digest === message.open.digest;
   member.strange = same ? 0 : member.strange + 1;
   if (member.strange < strangeMax) return;

@@ -1,5 +1,6 @@
 /**
- * The hunt: `npm run hunt -- --minutes M --jobs 2 [--peers P] [--hours H] [--from NAME] [--planted NAME] [--seeds N]`.
+ * The hunt: `npm run hunt -- --minutes M --jobs 2 [--peers P] [--hours H] [--from NAME] [--planted NAME] [--seeds N]`,
+ * or `--name SEED` for one seed alone.
  *
  * Runs wide worlds of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
  * Of each seed that breaks a rule it prints the seed and the commit, makes it smaller, and tells what happened around
@@ -10,10 +11,10 @@ import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { marks, type Mark } from "../src/core/marks.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
-import { Dice } from "../src/sim/random.ts";
 import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
+import { sizeOf } from "./world-size.ts";
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     /** names the first seed; the same name gives the same seeds */
     from: { type: "string", default: String(Date.now()) },
     seeds: { type: "string", default: "Infinity" },
+    /** only the seed of this name */
+    name: { type: "string" },
     planted: { type: "string" },
     /** worlds run to make one failing seed smaller */
     shrink: { type: "string", default: "60" },
@@ -42,20 +45,14 @@ function planted(): PlantedBug | undefined {
   return bug as PlantedBug | undefined; // a key of the table
 }
 
-/** The size of a seed's world is drawn from the seed too. */
 function jobOf(seed: string): SeedJob {
-  const dice = new Dice(`size ${seed}`);
-  const peers = dice.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]);
-  const jobs = dice.pick([4, 8, 8, 20, 50]);
-  const hours = dice.pick([0.3, 0.4, 0.4, 1]);
+  const size = sizeOf(seed);
   const bug = planted();
   return {
-    seed,
-    peers: Number(values.peers ?? peers),
-    jobs: Number(values.ticks ?? jobs),
-    hours: Number(values.hours ?? hours),
-    faults: "swarm",
-    wide: true,
+    ...size,
+    peers: Number(values.peers ?? size.peers),
+    jobs: Number(values.ticks ?? size.jobs),
+    hours: Number(values.hours ?? size.hours),
     ...(bug === undefined ? {} : { planted: bug }),
   };
 }
@@ -85,14 +82,14 @@ function tell(job: SeedJob, failed: SeedSummary): void {
 const reached = new Set<Mark>();
 const sum = { seeds: 0, hours: 0, starts: 0, faults: 0, failed: 0 };
 const began = performance.now();
-const most = Number(values.seeds);
+const most = values.name === undefined ? Number(values.seeds) : 1;
 const given = new Map<string, SeedJob>();
 
 await runSeeds(
   Number(values.jobs),
   () => {
     if (performance.now() >= endAt || given.size >= most) return undefined;
-    const job = jobOf(`${values.from}-${given.size + 1}`);
+    const job = jobOf(values.name ?? `${values.from}-${given.size + 1}`);
     given.set(job.seed, job);
     return job;
   },

@@ -24,12 +24,17 @@ export interface FuzzNews {
   door: number;
   round: number;
   result: RoundResult;
+  /** what is left when the round's garbage has been collected, and the most that was seen on the way */
   heapBytes: number;
+  peakBytes: number;
 }
 
 const order = workerData as FuzzOrder;
 const rounds = [...order.from];
 const inputs = [...order.inputs];
+/** The heap is looked at this often. */
+const sampledEvery = 200;
+let peakBytes = 0;
 
 /** The door that has had the least of its share so far. */
 function nextDoor(): number {
@@ -56,7 +61,9 @@ while (now() < order.until) {
   const round = rounds[index] ?? 0;
   const beat = (input: number): void => {
     order.place.set([index, round, input]);
-    Atomics.add(order.place, 3, 1);
+    if (Atomics.add(order.place, 3, 1) % sampledEvery === 0) {
+      peakBytes = Math.max(peakBytes, process.memoryUsage().heapUsed);
+    }
   };
   const stopAt = order.until - performance.timeOrigin;
   // oxlint-disable-next-line no-await-in-loop -- one round after the other
@@ -68,5 +75,6 @@ while (now() < order.until) {
     round,
     result,
     heapBytes: heapAfterCollection(),
+    peakBytes,
   } satisfies FuzzNews);
 }

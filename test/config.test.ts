@@ -187,9 +187,11 @@ test("every setting has a flag, a variable and a help line of its own", () => {
 });
 
 test("a file of settings with an alias that leads nowhere, or to itself, is refused with its name", () => {
-  const host = { hostname: "here", cores: 1, terminal: false };
   for (const text of ["name: *nobody\n", "name: &a [*a]\n"]) {
-    const read = (): unknown => readConfig({ flags: {}, env: {}, file: { path: "cicada.yaml", text } }, host);
-    assert.throws(read, (error) => error instanceof CicadaError && /cicada\.yaml/.test(error.message), text);
+    assert.throws(
+      () => readConfig({ flags: {}, env: {}, file: { path: "cicada.yaml", text } }, host),
+      (error) => error instanceof CicadaError && /cicada\.yaml/.test(error.message),
+      text,
+    );
   }
 });

@@ -22,6 +22,9 @@ import { edgeNumber, edgeText, jsonBytes, mutateBytes, mutateJson, valueOf } fro
 import { jobs, members, stranger, victim, type FuzzMesh } from "./fuzz-mesh.ts";
 import { HostileWriter } from "./fuzz-updates.ts";
 
+/** The instants that a `Date` can hold, ms. */
+const farthestMs = 8.64e15;
+
 export const channels = Object.keys(bodiesOf) as Channel[];
 
 export interface HostileMessage {
@@ -51,7 +54,7 @@ export class HostileMessages {
       version: wireVersion,
       sender: from,
       seq: dice.below(1_000_000),
-      body: dice.chance(0.3) ? this.#mutated(body) : body,
+      body: dice.chance(0.2) ? this.#mutated(body) : body,
     };
     const bytes = jsonBytes(dice.chance(0.02) ? mutateJson(envelope, dice) : envelope, dice);
     return { from, channel, bytes: dice.chance(0.03) ? mutateBytes(bytes, dice) : bytes };
@@ -131,7 +134,9 @@ export class HostileMessages {
 
   #instant(): number {
     const dice = this.#dice;
-    return dice.chance(0.7) ? this.#mesh.world.now() + dice.between(-10_000, 10_000) : edgeNumber(dice);
+    if (dice.chance(0.7)) return this.#mesh.world.now() + dice.between(-10_000, 10_000);
+    const edge = edgeNumber(dice);
+    return dice.chance(0.05) ? edge : Math.min(farthestMs, Math.max(-farthestMs, edge));
   }
 
   #epochValue(): string {
@@ -146,7 +151,8 @@ export class HostileMessages {
   /** By the name of the place: mostly something that fits, else what the schema alone lets pass. */
   #knowing(name: string): unknown {
     const dice = this.#dice;
-    if (dice.chance(0.12)) return undefined;
+    // A name that has no form of a name ends a message's way at once, so that is rarer.
+    if (dice.chance(name === "job" || name === "tick" ? 0.01 : 0.1)) return undefined;
     const { world } = this.#mesh;
     const state = this.#mesh.state(victim);
     switch (name) {
@@ -170,7 +176,6 @@ export class HostileMessages {
       case "slot":
         return "0";
       case "attempt":
-      case "version":
         return 1 + dice.below(5);
       case "incarnation":
       case "life":

@@ -5,12 +5,13 @@ import type { overlapPolicies } from "../src/schema/job.ts";
 
 type Policy = (typeof overlapPolicies)[number];
 
-const running: Holding = { running: true, waiting: false, earlier: true };
-const runningLater: Holding = { running: true, waiting: false, earlier: false };
-const claimedBefore: Holding = { running: false, waiting: false, earlier: true };
-const claimedAfter: Holding = { running: false, waiting: false, earlier: false };
-const queuedBefore: Holding = { running: false, waiting: true, earlier: true };
-const queuedAfter: Holding = { running: false, waiting: true, earlier: false };
+const running: Holding = { running: true, waiting: false, earlier: true, isDue: true };
+const runningLater: Holding = { running: true, waiting: false, earlier: false, isDue: true };
+const claimedBefore: Holding = { running: false, waiting: false, earlier: true, isDue: true };
+const claimedAfter: Holding = { running: false, waiting: false, earlier: false, isDue: false };
+const dueAfter: Holding = { ...claimedAfter, isDue: true };
+const queuedBefore: Holding = { running: false, waiting: true, earlier: true, isDue: true };
+const queuedAfter: Holding = { running: false, waiting: true, earlier: false, isDue: true };
 
 const table: [circumstance: string, others: Holding[], verdicts: Record<Policy, string>][] = [
   ["nothing else is on", [], { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" }],
@@ -33,6 +34,11 @@ const table: [circumstance: string, others: Holding[], verdicts: Record<Policy, 
     "only a later tick is claimed",
     [claimedAfter],
     { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" },
+  ],
+  [
+    "a later one is claimed and due already",
+    [dueAfter],
+    { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "skip" },
   ],
   [
     "a run is on and an earlier tick waits for it",

@@ -325,10 +325,11 @@ function* holdingsOf(state: State, order: Order): Generator<Holding> {
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.runs.has(runId(record));
     if (!running && !shields(state, record)) continue;
-    yield { running, waiting: record.waiting === "overlap", earlier: comesBefore(record.due, key) };
+    const isDue = record.due <= state.now.wall;
+    yield { running, waiting: record.waiting === "overlap", earlier: comesBefore(record.due, key), isDue };
   }
   for (const [key, { job, due }] of state.askedByOthers) {
     if (key === order.key || job !== order.job || !comesBefore(due, key)) continue;
-    yield { running: false, waiting: false, earlier: true };
+    yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
   }
 }

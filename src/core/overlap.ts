@@ -14,6 +14,8 @@ export interface Holding {
   waiting: boolean;
   /** it comes before the order in question by (due, key) */
   earlier: boolean;
+  /** its time has come */
+  isDue: boolean;
 }
 
 export type OverlapVerdict = "go" | "wait" | "skip" | "replace";
@@ -25,7 +27,7 @@ export function overlapVerdict(
   if (policy === "allow") return "go";
   const running = others.some((other) => other.running);
   const earlier = others.some((other) => !other.running && other.earlier);
-  const laterWaits = others.some((other) => !other.running && !other.earlier && other.waiting);
+  const newer = others.some((other) => !other.running && !other.earlier && (other.waiting || other.isDue));
   switch (policy) {
     case "skip":
       return running || earlier ? "skip" : "go";
@@ -35,8 +37,9 @@ export function overlapVerdict(
       if (running && others.some((other) => other.waiting && other.earlier)) return "skip";
       return running || earlier ? "wait" : "go";
     case "replace":
-      // The newest replaces whatever runs, and whatever still waits to.
-      if (laterWaits) return "skip";
+      // The newest replaces whatever runs, and whatever still waits to: so one that waited goes no more when a newer
+      // one is about to, or both would start.
+      if (newer) return "skip";
       if (running) return "replace";
       return others.some((other) => !other.running && other.earlier && !other.waiting) ? "wait" : "go";
   }

@@ -3,6 +3,8 @@
  *
  * Two runs are held against each other when both of their peers could talk to each other, directly or round by others,
  * all through from 15 s before the earlier start to the later one; or when both were started by one life of one peer.
+ * While gossip is being lost they are not: claims made in time are told by gossip alone, and two that don't hear of each
+ * other's both start.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { Breach, Evidence, JobRules, Run } from "../truth.ts";
@@ -36,5 +38,9 @@ function mayOverlap(rules: readonly JobRules[]): boolean {
 function held(evidence: Evidence, earlier: Run, later: Run): boolean {
   if (earlier.tick === later.tick) return false;
   if (earlier.peer === later.peer) return earlier.life === later.life;
-  return together(evidence, earlier.peer, later.peer, earlier.start - beforeMs, later.start);
+  const from = earlier.start - beforeMs;
+  const unheard = evidence.spells.some(
+    (spell) => spell.kind === "lossy network" && spell.from <= later.start && spell.to >= from,
+  );
+  return !unheard && together(evidence, earlier.peer, later.peer, from, later.start);
 }

@@ -4,13 +4,15 @@
  * I4: each start is of a tick of the schedule of some revision that a client asked for and that some peer may have
  * held at that tick, or of an order that a client asked for. It is not early, by more than its host's clock is off,
  * and not late: not more than 10 s beyond its catch-up window (30 s without one), unless overlap rules may have held
- * it up, for that does not count. A tick is never older than the job; here too the clocks' error is allowed for.
+ * it up, for that does not count; nor does the
+ * time (and 35 s) in which a disturbance may have kept the end of the run before from being known. A tick is never older than the job; here too the clocks' error is allowed for.
  *
  * I5: a delete or pause that all peers must know (35 s of quiet after it was answered) is the end: nothing starts
  * after it, until a client asks for the job again.
  */
 import type { Breach, Evidence, Run } from "../truth.ts";
 import { isTickOf } from "../schedules.ts";
+import { convergesMs } from "./surroundings.ts";
 import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts";
 import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./wishes.ts";
 
@@ -68,7 +70,13 @@ function wrongWithScheduled(
   if (evidence.crowded === true) return undefined;
   const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
   if (mayWait && wasBusy(runsOfJob, run.tick, due, run.start)) return undefined;
+  if (mayWait && newsWasHeldUp(evidence, due, run.start)) return undefined;
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
+}
+
+/** The end of the run before may have been told late: lost as gossip, and not to be had from a disk that was full. */
+function newsWasHeldUp(evidence: Evidence, due: number, start: number): boolean {
+  return evidence.spells.some(({ from, to }) => from <= start && to >= due && start <= to + convergesMs);
 }
 
 function wrongWithAsked(run: Run, evidence: Evidence, errorMs: number): string | undefined {

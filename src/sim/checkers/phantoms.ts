@@ -4,8 +4,8 @@
  * I4: each start is of a tick of the schedule of some revision that a client asked for and that some peer may have
  * held at that tick, or of an order that a client asked for. It is not early, by more than its host's clock is off,
  * and not late: not more than 10 s beyond its catch-up window (30 s without one), unless overlap rules may have held
- * it up, for that does not count; nor does the
- * time (and 35 s) in which a disturbance may have kept the end of the run before from being known. A tick is never older than the job; here too the clocks' error is allowed for.
+ * it up, for that does not count; nor does the time (and 35 s) in which a disturbance may have kept the end of the run
+ * before from being known. A tick is never older than the job; here too the clocks' error is allowed for.
  *
  * I5: a delete or pause that all peers must know (35 s of quiet after it was answered) is the end: nothing starts
  * after it, until a client asks for the job again.

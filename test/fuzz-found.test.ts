@@ -274,7 +274,7 @@ test("a voter's answers to many long decisions fit into messages", () => {
     epoch,
     instant: instantOf(tick),
     ballot: { round: 1, peer: members[1], life: 1 },
-    value: "\u0001".repeat(128),
+    value: `1/${"\u0001".repeat(128)}`,
   }));
   for (let at = 0; at < ballots.length; at += 128) {
     mesh.say(members[1], "vote", { kind: "ballots", ballots: ballots.slice(at, at + 128) });

@@ -5,7 +5,7 @@
  * A candidate stands only while it hears a majority of the voters, and again with a higher ballot when a try has
  * led nowhere within a second. What is chosen may be another's name: then that peer is told.
  */
-import { isPeerId, type PeerId } from "../schema/ids.ts";
+import type { PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../schema/vote.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
@@ -14,6 +14,7 @@ import { inSight } from "./members.ts";
 import { hearReply, majorityOf, stand, type Reply } from "./paxos.ts";
 import type { Plan } from "./plan.ts";
 import { epochAt, epochLeadMs } from "./roster.ts";
+import { readRunner, writeRunner } from "./runner.ts";
 import { emit, lookAgain, note, type Election, type Order, type State } from "./state.ts";
 import { hearBallots, rosterDecision } from "./voting.ts";
 
@@ -139,19 +140,20 @@ function decided(state: State, election: Election, value: string): void {
     state.chosenEpochs.push({ last: epoch, value, signatures: election.signatures });
     return;
   }
-  order.chosen = value as PeerId;
-  mark(state, value === state.settings.self ? "chosen-me" : "chosen-other");
+  order.chosen = readRunner(value);
+  const isMe = order.chosen?.peer === state.settings.self;
+  mark(state, isMe ? "chosen-me" : "chosen-other");
   emit(state, { kind: "count", name: "orders_chosen" });
   if (order.mine.stage === "standing") order.mine = { stage: "none" };
   state.touched.add(order);
-  if (value !== state.settings.self) tellChosen(state, order, epoch);
+  if (!isMe) tellChosen(state, order, epoch);
 }
 
 /** Tells the chosen runner that it is: the candidate that stood for it may have died before it could. */
 function tellChosen(state: State, order: Order, epoch: Epoch): void {
   if (order.chosen === undefined) return;
-  const chosen = [{ decision: order.key, epoch: epoch.number, value: order.chosen }];
-  emit(state, { kind: "send", to: order.chosen, protocol: "vote", message: { kind: "chosen", chosen } });
+  const chosen = [{ decision: order.key, epoch: epoch.number, value: writeRunner(order.chosen) }];
+  emit(state, { kind: "send", to: order.chosen.peer, protocol: "vote", message: { kind: "chosen", chosen } });
 }
 
 /** An order of a majority job whose turn is mine: stands for it, or waits until standing makes sense. */
@@ -163,7 +165,8 @@ export function lookForVoters(state: State, order: Order): void {
   order.mine = { stage: "standing" };
   const patienceMs = Math.min(tryMs * 2 ** order.tries++, longestTryMs);
   const decision = { decision: order.key, epoch, instant: order.instant, order };
-  standFor(state, decision, state.settings.self, patienceMs);
+  const own = writeRunner({ peer: state.settings.self, life: state.settings.incarnation });
+  standFor(state, decision, own, patienceMs);
   lookAgain(state, order, state.now.wall + patienceMs);
 }
 
@@ -190,7 +193,7 @@ export function lookChosen(
 ): "claimed" | "waits" {
   const epoch = epochAt(state.roster.chain, order.instant);
   if (epoch === undefined) return "waits";
-  if (order.chosen === state.settings.self) {
+  if (order.chosen?.peer === state.settings.self) {
     const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
     // Made late it waits a moment like any other: not for rivals, of whom there are none, but for the job's other ticks.
     claim(state, plan, order, turn, { epoch: epoch.number, ...waiting });
@@ -204,8 +207,9 @@ export function lookChosen(
 /** Another candidate says who was chosen. */
 export function hearChosen(state: State, decision: string, value: string): void {
   const order = state.orders.get(decision as Order["key"]);
-  if (order === undefined || order.chosen !== undefined || !isPeerId(value)) return;
-  order.chosen = value;
+  const chosen = readRunner(value);
+  if (order === undefined || order.chosen !== undefined || chosen === undefined) return;
+  order.chosen = chosen;
   state.elections.delete(decision);
   if (order.mine.stage === "standing") order.mine = { stage: "none" };
   state.touched.add(order);

@@ -29,6 +29,7 @@ import { overlapVerdict, type Holding } from "./overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "./plan.ts";
 import { rank } from "./rank.ts";
 import { orderKeyOf } from "./records.ts";
+import type { Runner } from "./runner.ts";
 import { lookAgain, type Order, type State } from "./state.ts";
 import { turnOf, type Standing, type Turn } from "./turn.ts";
 
@@ -197,12 +198,19 @@ function lookUnclaimed(
 function lookAtChoice(state: State, plan: Plan, order: Order, standing: (peer: PeerId) => Standing): void {
   const { chosen } = order;
   if (chosen === undefined) return;
-  const how = chosen === state.settings.self ? "alive" : (state.members.get(chosen)?.state ?? "dead");
-  if (how === "dead" || how === "left") {
-    if (isTeller(state, order.job, order.tick)) return closeLost(state, plan, order, chosen);
+  if (isGone(state, chosen)) {
+    if (isTeller(state, order.job, order.tick)) return closeLost(state, plan, order, chosen.peer);
     return lookAgain(state, order, Infinity);
   }
   lookChosen(state, plan, order, rankAmong(ranksOf(state, order), standing, state));
+}
+
+/** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
+function isGone(state: State, { peer, life }: Runner): boolean {
+  if (peer === state.settings.self) return life !== state.settings.incarnation;
+  const member = state.members.get(peer);
+  if (member === undefined || member.state === "dead" || member.state === "left") return true;
+  return (member.heartbeat?.incarnation ?? life) > life;
 }
 
 /** Everybody who could run it is at capacity, and I am the first of them: it waits here for a place. */

@@ -15,6 +15,7 @@ import { Heap } from "./heap.ts";
 import { Ledger } from "./ledger.ts";
 import type { Plan } from "./plan.ts";
 import { rollOf, type Roll } from "./rank.ts";
+import type { Runner } from "./runner.ts";
 import type { ClockSample } from "./suspicion.ts";
 import { Timetable } from "./timetable.ts";
 
@@ -120,7 +121,7 @@ export interface Order {
   roll: Roll | undefined;
   mine: Mine;
   /** of a majority job: the runner that its voters have chosen, as far as known */
-  chosen: PeerId | undefined;
+  chosen: Runner | undefined;
   /** how often this peer has stood for it */
   tries: number;
   /** wall clock, ms: when it is to be looked at again; of the entries in the agenda only this one counts */

@@ -7,7 +7,7 @@
  * after a start, until enough others confirm that it remembers every vote it has ever told (voter memory). Nor on what
  * is no decision at all: what is chosen stands for ever, so nonsense must not be chosen.
  */
-import { instantOf, isInstant, isPeerId, parseRunReference, type PeerId } from "../schema/ids.ts";
+import { instantOf, isInstant, parseRunReference, type PeerId } from "../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
@@ -15,6 +15,7 @@ import { expectStored } from "./claims.ts";
 import { inParts } from "./parts.ts";
 import { accept, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
+import { readRunner } from "./runner.ts";
 import { emit, type Pending, type State } from "./state.ts";
 import type { Write } from "../ports.ts";
 
@@ -112,7 +113,7 @@ function noOrder(state: State, { decision, instant, value }: BallotItem): string
   if (named?.attempt === undefined || named.peerEnd !== undefined) return "no-order";
   if (instantOf(named.tick) !== instant) return "other-instant";
   if (instant > state.now.wall + voteAheadMs) return "too-early";
-  if (value !== undefined && !isPeerId(value)) return "no-runner";
+  if (value !== undefined && readRunner(value) === undefined) return "no-runner";
   const full = state.roster.votes.size >= votesOnUnknownJobs;
   return full && !state.jobs.has(named.job) ? "unknown-job" : undefined;
 }

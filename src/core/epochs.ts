@@ -20,6 +20,8 @@ import { emit, note, type Member, type State } from "./state.ts";
 import { epochOf, forgetVotes, recallSuccessor } from "./voting.ts";
 
 export const rosterKey = "roster";
+/** On the disk of a voter that has been told of votes which it doesn't remember. */
+export const votesLostKey = "votesLost";
 /** A member counts as steady when it has been alive so long. */
 const steadyMs = 15_000;
 /** A voter that has been dead so long is replaced, while a majority lives. */
@@ -36,12 +38,19 @@ export function lastEpoch(state: State): Epoch | undefined {
 /** After a start: what was stored, or the first epoch, whose voter is the founder. */
 export function openRoster(
   state: State,
-  stored: { votes: readonly StoredVote[]; voteCount: number; voteFloor: number; chain: readonly Epoch[] },
+  stored: {
+    votes: readonly StoredVote[];
+    voteCount: number;
+    voteFloor: number;
+    votesLost?: boolean;
+    chain: readonly Epoch[];
+  },
 ): void {
   const { roster, settings } = state;
   if (!isPlanted(state, "votes-forgotten")) {
     for (const vote of stored.votes) roster.votes.set(vote.decision, vote);
   }
+  if (stored.votesLost === true) roster.memory = "lost";
   if (isPlanted(state, "memory-trusted")) roster.memory = "sure";
   roster.voteCount = stored.voteCount;
   roster.votesStored = stored.voteCount;
@@ -149,6 +158,9 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
         stored: roster.voteCount,
         told: seen,
       });
+      // Those who told it may have forgotten by the next start; this disk has not.
+      const write = { kind: "meta", key: votesLostKey, value: String(seen) } as const;
+      emit(state, { kind: "store", writes: [write] });
     }
     roster.memory = "lost";
     return;

@@ -46,6 +46,8 @@ export type Event = { now: Now } & (
       voteCount: number;
       /** no votes on ticks before this instant, ms */
       voteFloor: number;
+      /** an earlier life had found that it no longer remembers all its votes */
+      votesLost?: boolean;
       /** the roster as it was stored; not yet verified */
       chain: readonly Epoch[];
       started: ReadonlySet<RunId>;

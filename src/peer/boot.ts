@@ -7,7 +7,7 @@ import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
-import { rosterKey } from "../core/epochs.ts";
+import { rosterKey, votesLostKey } from "../core/epochs.ts";
 import { drainedKey } from "../core/drain.ts";
 import { outcastKey } from "../core/forgotten.ts";
 import { scanBackMs } from "../core/limits.ts";
@@ -35,6 +35,7 @@ export interface Booted {
   started: ReadonlySet<RunId>;
   voteCount: number;
   voteFloor: number;
+  votesLost: boolean;
   chain: readonly Epoch[];
   outcast: Word | undefined;
   drained: Word | undefined;
@@ -78,7 +79,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
           const chain = readChain(loaded.meta.get(rosterKey) ?? "[]");
           const outcast = readWord(loaded.meta.get(outcastKey));
           const drained = readWord(loaded.meta.get(drainedKey));
-          const votes = { voteCount, voteFloor, chain };
+          const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(votesLostKey), chain };
           done({ table, records, loaded, incarnation, lastAlive, started, ...votes, outcast, drained });
         });
       });

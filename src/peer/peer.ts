@@ -216,6 +216,7 @@ export class Peer {
       votes: booted.loaded.votes,
       voteCount: booted.voteCount,
       voteFloor: booted.voteFloor,
+      votesLost: booted.votesLost,
       chain: booted.chain,
       started: booted.started,
       expected: doors.mesh.known(),

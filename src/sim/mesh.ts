@@ -90,7 +90,7 @@ interface Dial {
 
 export class Fabric {
   readonly network: Network;
-  /** the queue's time at which one of the two first learned of the other */
+  /** the queue's time at which the two had learned of each other */
   readonly introduced = new Map<string, number>();
   private readonly queue: Queue;
   private readonly dice: Dice;
@@ -355,10 +355,9 @@ export class Fabric {
       (peer) => peer !== node.peer && !node.learned.has(peer) && !node.refused.has(peer),
     );
     for (const peer of fresh) {
-      if (!this.introduced.has(pairOf(node.peer, peer))) {
-        this.introduced.set(pairOf(node.peer, peer), this.queue.now);
-      }
       node.learned.add(peer);
+      if (this.node(peer).learned.has(node.peer))
+        this.introduced.set(pairOf(node.peer, peer), this.queue.now);
       this.dial(node, peer, -1);
     }
     if (fresh.length === 0) return;

@@ -185,7 +185,7 @@ export interface Evidence {
   /** peers that vote and never run anything */
   witnesses?: readonly PeerId[];
   rollbacks?: readonly Rollback[];
-  /** when of two peers one first learned of the other, by `a b` with a < b; absent = all knew each other from the beginning */
+  /** when two peers had learned of each other, by `a b` with a < b; absent = all had from the beginning */
   introduced?: ReadonlyMap<string, number>;
   votes?: VotesSeen;
   sizes?: readonly SizesSeen[];

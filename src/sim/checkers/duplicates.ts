@@ -11,7 +11,7 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Outage, Run } from "../truth.ts";
-import { components, longPauses } from "./surroundings.ts";
+import { components, knewEachOther, longPauses } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
 const beforeMs = 15_000;
@@ -81,8 +81,12 @@ function restarts(evidence: Evidence): Outage[] {
   return evidence.outages.filter(({ kind, to }) => kind === "down" && to < Infinity);
 }
 
-/** Could the two talk from the end of the pause on? (The moment of its end itself does not count as paused.) */
+/**
+ * Could the two talk from the end of the pause on, and did they know of each other? (A peer settles with those whom it
+ * knows. The moment of the pause's end itself does not count as paused.)
+ */
 function heard(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+  if (!knewEachOther(evidence, a, b, from)) return false;
   return components(evidence, from + 1, Math.max(to, from + 1)).some(
     (set) => set.includes(a) && set.includes(b),
   );

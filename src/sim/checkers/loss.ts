@@ -93,8 +93,15 @@ export function checkResumption(evidence: Evidence): Breach[] {
 function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const eligible = workers(evidence, rules.peers);
   const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
+  if (mostClocksWereSet(evidence, from, to)) return false;
   if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
+}
+
+/** The median of the clocks tells whose is wrong; when most of them are, it is whose is right that is passed over. */
+function mostClocksWereSet({ spells, peers }: Evidence, from: number, to: number): boolean {
+  const steps = spells.filter((spell) => spell.kind === "clock step" && spell.from <= to && spell.to >= from);
+  return new Set(steps.map(({ peer }) => peer)).size > peers.length / 2;
 }
 
 /** The peers that may run a job with that target. */

@@ -60,7 +60,7 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
 }
 
 /** Two that nobody has introduced to each other yet can't talk: they know one named peer, and it may be gone. */
-function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
+export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
   return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;
 }
 

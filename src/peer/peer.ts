@@ -13,17 +13,7 @@ import { sizesOf } from "../core/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
-import type {
-  Answer,
-  Cancel,
-  Command,
-  Doors,
-  LogFields,
-  NextTick,
-  PeerEvent,
-  View,
-  Write,
-} from "../ports.ts";
+import type { Answer, Cancel, Command, Doors, LogFields, NextTick, PeerEvent, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Channel, Message } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
@@ -38,6 +28,7 @@ import { Keeper } from "./keeper.ts";
 import { Logs } from "./logs.ts";
 import { Outbox } from "./outbox.ts";
 import { Recall } from "./recall.ts";
+import { Writer } from "./writer.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
 import { Voice } from "./voice.ts";
@@ -90,6 +81,7 @@ export class Peer {
   readonly #settings: PeerSettings;
   readonly #voice: Voice;
   readonly #outbox: Outbox;
+  readonly #writer: Writer;
   readonly #recall: Recall;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
@@ -98,8 +90,6 @@ export class Peer {
   #state: State | undefined;
   #living: Living | undefined;
   #working = false;
-  /** what nobody waits for and the disk did not take: tried again until it does */
-  readonly #unstored: Write[] = [];
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
   #forgotten: readonly Forgotten[] = [];
@@ -111,7 +101,8 @@ export class Peer {
     this.#settings = settings;
     this.#voice = new Voice(doors, (what) => this.#count(what));
     this.#outbox = new Outbox(doors.clock, (batch) => this.#voice.publish("runs", batch));
-    this.#recall = new Recall(doors.disk);
+    this.#writer = new Writer(doors, (token = 0, failed) => this.#feed({ kind: "stored", token, failed }));
+    this.#recall = new Recall(doors.disk, this.#writer);
   }
 
   /** Reads the data folder and goes on the mesh. `ready` gets the error when the folder can't be used. */
@@ -372,7 +363,7 @@ export class Peer {
       case "send":
         return this.#voice.send(effect.to, effect.protocol, effect.message);
       case "store":
-        return this.#store(effect.writes, effect.token);
+        return this.#writer.store(effect.writes, effect.token);
       case "edit":
         return this.living.edits.edit(effect.change, (error) =>
           this.#feed({ kind: "stored", token: effect.token, failed: error !== undefined }),
@@ -411,23 +402,13 @@ export class Peer {
       this.#alarm = undefined;
       if (this.#stopped) return;
       this.#feed({ kind: "woke" });
-      if (this.#unstored.length > 0) this.#store(this.#unstored.splice(0), undefined);
+      this.#writer.retry();
       const now = this.#doors.clock.now();
       this.living.sync.woke(now);
       this.living.handover.woke(now);
       if (this.#state !== undefined) this.living.keeper.woke(now, this.#state);
     });
     this.#alarm = { atMono, cancel };
-  }
-
-  #store(writes: Write[], token: number | undefined): void {
-    this.#doors.disk.store(writes, (error) => {
-      if (error !== undefined) {
-        this.#doors.log.error("the data folder can't be written", { why: error.detail });
-        if (token === undefined) this.#unstored.push(...writes);
-      }
-      this.#feed({ kind: "stored", token: token ?? 0, failed: error !== undefined });
-    });
   }
 
   #count(name: string): void {

@@ -1,24 +1,28 @@
 /**
  * Asks the disk about records that core has doubts of: open ones of orders that it settled and let go of long ago.
  * What the disk knows to be over is dropped; the rest is news after all and goes on to core, a little later. What is
- * heard of the same run while the disk is being asked counts too: the answer may be older than that.
+ * heard of the same run while the disk is being asked counts too, for the answer may be older than that; and so does
+ * what the disk should have by now and has refused.
  */
 import { movesUp, recordKey } from "../core/records.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk } from "../ports.ts";
 import type { RunRecord } from "../schema/run.ts";
+import type { Writer } from "./writer.ts";
 
 /** Records of one tick by one peer: its attempts and slots. */
 const recordsOfTick = 64;
 
 export class Recall {
   readonly #disk: Disk;
+  readonly #writer: Writer;
   readonly #asked = new Map<string, RunRecord>();
   #pending = 0;
   readonly #afterwards: (() => void)[] = [];
 
-  constructor(disk: Disk) {
+  constructor(disk: Disk, writer: Writer) {
     this.#disk = disk;
+    this.#writer = writer;
   }
 
   /** `news` gets those of the records that say more than the disk does, when it has been asked about each. */
@@ -36,7 +40,8 @@ export class Recall {
       const { job, tick, peer } = record;
       this.#disk.history({ job, tick, peer, limit: recordsOfTick }, (page) => {
         const found = page instanceof CicadaError ? [] : page.records;
-        for (const known of found) this.heard(known);
+        const refused = this.#writer.refusedOf(record);
+        for (const known of refused === undefined ? found : [...found, refused]) this.heard(known);
         next(index + 1);
       });
     };

@@ -16,19 +16,37 @@ import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
 import type { Dice } from "./random.ts";
 
-interface Bucket {
-  digest: string;
-  records: Map<string, RunRecord>;
-  orders: Map<string, AskedOrder>;
+/** The place of one record, whose writings follow each other in it. */
+interface Kept {
+  record: RunRecord;
+}
+
+class Bucket {
+  readonly records = new Set<Kept>();
+  readonly orders = new Map<string, AskedOrder>();
+  private known = emptyDigest;
+  /** what has come or gone since the digest was asked for; what came and went again is not in here */
+  private readonly turned = new Set<RunRecord | AskedOrder>();
+
+  /** The thing is in the digest from now on, or no more. */
+  turn(thing: RunRecord | AskedOrder): void {
+    if (!this.turned.delete(thing)) this.turned.add(thing);
+  }
+
+  digest(): string {
+    for (const thing of this.turned) this.known = combine(this.known, digestOf(thing));
+    this.turned.clear();
+    return this.known;
+  }
 }
 
 /** What is durable on a host. It outlives the process. */
 export class Platter {
   updates: Uint8Array[] = [];
   readonly meta = new Map<string, string>();
-  readonly records = new Map<string, RunRecord>();
+  private readonly kept = new Map<string, Kept>();
   /** the same records by job, for whoever asks about one */
-  readonly recordsOf = new Map<JobId, Map<string, RunRecord>>();
+  private readonly keptOf = new Map<JobId, Set<Kept>>();
   readonly orders = new Map<string, AskedOrder>();
   readonly votes = new Map<string, StoredVote>();
   readonly buckets = new Map<number, Bucket>();
@@ -78,24 +96,25 @@ export class Platter {
   restore(other: Platter): void {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
-    replace(this.records, other.records);
-    replace(this.orders, other.orders);
     replace(this.votes, other.votes);
-    this.recordsOf.clear();
-    for (const [job, records] of other.recordsOf) this.recordsOf.set(job, new Map(records));
     this.damaged = false;
+    this.kept.clear();
+    this.keptOf.clear();
+    this.orders.clear();
     this.buckets.clear();
-    for (const [number, { digest, records, orders }] of other.buckets) {
-      this.buckets.set(number, { digest, records: new Map(records), orders: new Map(orders) });
-    }
+    for (const record of other.records()) this.putRecord(record);
+    for (const order of other.orders.values()) this.putOrder(order);
   }
 
   remove(record: RunRecord): void {
+    const key = recordKey(record);
+    const kept = this.kept.get(key);
+    if (kept === undefined) return;
     const bucket = this.bucket(bucketOf(record));
-    bucket.records.delete(recordKey(record));
-    bucket.digest = combine(bucket.digest, digestOf(record));
-    this.records.delete(recordKey(record));
-    this.recordsOf.get(record.job)?.delete(recordKey(record));
+    bucket.records.delete(kept);
+    bucket.turn(kept.record);
+    this.kept.delete(key);
+    this.keptOf.get(record.job)?.delete(kept);
   }
 
   removeOrder(of: Pick<AskedOrder, "job" | "tick">): void {
@@ -103,36 +122,46 @@ export class Platter {
     if (order === undefined) return;
     const bucket = this.bucket(bucketOf(order));
     bucket.orders.delete(orderName(order));
-    bucket.digest = combine(bucket.digest, digestOf(order));
+    bucket.turn(order);
     this.orders.delete(orderName(order));
   }
 
   private putRecord(record: RunRecord): void {
     const key = recordKey(record);
-    const known = this.records.get(key);
-    const stands = known === undefined ? record : mergeRecord(known, record);
-    if (stands === known) return;
+    const known = this.kept.get(key);
+    if (known === undefined) this.addRecord(key, record);
+    else {
+      const stands = mergeRecord(known.record, record);
+      if (stands === known.record) return;
+      const bucket = this.bucket(bucketOf(record));
+      bucket.turn(known.record);
+      bucket.turn(stands);
+      known.record = stands;
+    }
+  }
+
+  private addRecord(key: string, record: RunRecord): void {
+    const kept = { record };
     const bucket = this.bucket(bucketOf(record));
-    if (known !== undefined) bucket.digest = combine(bucket.digest, digestOf(known));
-    bucket.digest = combine(bucket.digest, digestOf(stands));
-    bucket.records.set(key, stands);
-    this.records.set(key, stands);
-    const ofJob = this.recordsOf.get(record.job);
-    if (ofJob === undefined) this.recordsOf.set(record.job, new Map([[key, stands]]));
-    else ofJob.set(key, stands);
+    bucket.records.add(kept);
+    bucket.turn(record);
+    this.kept.set(key, kept);
+    const ofJob = this.keptOf.get(record.job);
+    if (ofJob === undefined) this.keptOf.set(record.job, new Set([kept]));
+    else ofJob.add(kept);
   }
 
   /** All records, or those of one job. */
-  among(job: JobId | undefined): RunRecord[] {
-    const records = job === undefined ? this.records : this.recordsOf.get(job);
-    return records === undefined ? [] : [...records.values()];
+  records(job?: JobId): RunRecord[] {
+    const found = job === undefined ? this.kept.values() : (this.keptOf.get(job) ?? []);
+    return Array.from(found, ({ record }) => record);
   }
 
   private putOrder(order: AskedOrder): void {
     const name = orderName(order);
     if (this.orders.has(name)) return;
     const bucket = this.bucket(bucketOf(order));
-    bucket.digest = combine(bucket.digest, digestOf(order));
+    bucket.turn(order);
     bucket.orders.set(name, order);
     this.orders.set(name, order);
   }
@@ -140,7 +169,7 @@ export class Platter {
   private bucket(number: number): Bucket {
     let bucket = this.buckets.get(number);
     if (bucket === undefined) {
-      bucket = { digest: emptyDigest, records: new Map(), orders: new Map() };
+      bucket = new Bucket();
       this.buckets.set(number, bucket);
     }
     return bucket;
@@ -188,9 +217,9 @@ export class SimDisk implements Disk {
   load(since: number, done: (loaded: Loaded | CicadaError) => void): void {
     this.enqueue(undefined, () => {
       if (this.platter.damaged) return () => done(new CicadaError("DATA_FOLDER_DAMAGED", "a page is torn"));
-      const records = [...this.platter.records.values()].filter(
-        (record) => instantOf(record.tick) >= since || !isFinal(record.state),
-      );
+      const records = this.platter
+        .records()
+        .filter((record) => instantOf(record.tick) >= since || !isFinal(record.state));
       const loaded: Loaded = {
         updates: [...this.platter.updates],
         votes: [...this.platter.votes.values()],
@@ -225,7 +254,7 @@ export class SimDisk implements Disk {
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void {
     this.enqueue(undefined, () => {
-      const found = this.platter.among(query.job).filter((record) => matches(record, query));
+      const found = this.platter.records(query.job).filter((record) => matches(record, query));
       found.sort(newestFirst);
       const place = found.findIndex((record) => recordKey(record) === query.after);
       if (query.after !== undefined && place < 0) {
@@ -244,7 +273,7 @@ export class SimDisk implements Disk {
       const digests: [number, string][] = [];
       for (const [number, bucket] of this.platter.buckets) {
         if (number < from || number >= to || bucket.records.size + bucket.orders.size === 0) continue;
-        digests.push([number, bucket.digest]);
+        digests.push([number, bucket.digest()]);
       }
       digests.sort((a, b) => a[0] - b[0]);
       return () => done(digests);
@@ -254,7 +283,7 @@ export class SimDisk implements Disk {
   bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void {
     this.enqueue(undefined, () => {
       const found = this.platter.buckets.get(bucket);
-      const records = found === undefined ? [] : [...found.records.values()];
+      const records = found === undefined ? [] : Array.from(found.records, ({ record }) => record);
       const orders = found === undefined ? [] : [...found.orders.values()];
       return () => done({ records, orders });
     });
@@ -266,7 +295,7 @@ export class SimDisk implements Disk {
     done: (removed: RunId[]) => void,
   ): void {
     this.enqueue(undefined, () => {
-      const ofJob = this.platter.among(keep.job);
+      const ofJob = this.platter.records(keep.job);
       if (ofJob.length <= keep.runs && keep.ageMs >= notAfter) return () => done([]);
       // A tick with all its records counts as one run, so that no story is half told; an open one stays whole.
       const ticks = [...Map.groupBy(ofJob.toSorted(newestFirst), ({ tick }) => tick)];
@@ -289,7 +318,7 @@ export class SimDisk implements Disk {
   }
 
   private hasEnded({ job, tick }: AskedOrder): boolean {
-    return this.platter.among(job).some((record) => record.tick === tick && isFinal(record.state));
+    return this.platter.records(job).some((record) => record.tick === tick && isFinal(record.state));
   }
 
   /** The process is killed: of what it had not been told, a drawn beginning is on the platter. */
@@ -328,14 +357,13 @@ export class SimDisk implements Disk {
 }
 
 function matches(record: RunRecord, query: RunQuery): boolean {
-  const instant = instantOf(record.tick);
   return (
     (query.job === undefined || record.job === query.job) &&
     (query.tick === undefined || record.tick === query.tick) &&
     (query.peer === undefined || record.peer === query.peer) &&
     (query.states === undefined || query.states.includes(record.state)) &&
-    (query.from === undefined || instant >= query.from) &&
-    (query.to === undefined || instant < query.to)
+    (query.from === undefined || instantOf(record.tick) >= query.from) &&
+    (query.to === undefined || instantOf(record.tick) < query.to)
   );
 }
 

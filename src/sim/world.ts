@@ -528,7 +528,7 @@ export class World {
     return this.peers.map((peer) => {
       const host = this.host(peer);
       const records = new Map<string, RecordSeen>();
-      for (const record of host.platter.records.values()) {
+      for (const record of host.platter.records()) {
         records.set(recordKey(record), {
           job: record.job,
           tick: record.tick,
@@ -571,7 +571,8 @@ export class World {
 
   private forgeries(): string[] {
     return [...this.hosts.values()].flatMap(({ peer, platter }) =>
-      [...platter.records.values()]
+      platter
+        .records()
         .filter(({ reason }) => reason === forgedReason)
         .map((record) => `${recordKey(record)} is on the disk of ${peer}`),
     );

@@ -71,11 +71,16 @@ function forgetLongestGone(state: State): void {
   if (gone !== undefined) state.members.delete(gone.id);
 }
 
-/** What a peer says of itself that others decide by. */
-function saysOfItself(heartbeat: Heartbeat | undefined): string {
-  return heartbeat === undefined
-    ? ""
-    : `${heartbeat.incarnation} ${heartbeat.name} ${heartbeat.role} ${heartbeat.draining} ${heartbeat.settling}`;
+/** True when a peer says the same of itself as before, of what others decide by. */
+function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
+  return (
+    before !== undefined &&
+    before.incarnation === now.incarnation &&
+    before.name === now.name &&
+    before.role === now.role &&
+    before.draining === now.draining &&
+    before.settling === now.settling
+  );
 }
 
 /** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when standing may have changed. */
@@ -85,7 +90,7 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
     hearOlderLife(state, member);
     return false;
   }
-  const before = saysOfItself(member.heartbeat);
+  const before = member.heartbeat;
   if (member.heartbeat !== undefined && heartbeat.incarnation > member.heartbeat.incarnation) {
     member.clockSamples = [];
   }
@@ -119,7 +124,7 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
     }
     member.clockOffsetMs = offset;
   }
-  return assess(state, member) || saysOfItself(heartbeat) !== before;
+  return assess(state, member) || !saysTheSame(before, heartbeat);
 }
 
 export function stretch(state: State): number {
@@ -128,10 +133,10 @@ export function stretch(state: State): number {
 
 function componentNow(state: State): Set<PeerId> {
   const freshMs = suspectAfterMs(stretch(state));
-  const hears = new Map<PeerId, ReadonlySet<PeerId>>([[state.settings.self, new Set(heard(state))]]);
+  const hears = new Map<PeerId, readonly PeerId[]>([[state.settings.self, heard(state)]]);
   for (const member of state.members.values()) {
     if (member.heartbeat === undefined || member.heardMono === undefined) continue;
-    if (state.now.mono - member.heardMono <= freshMs) hears.set(member.id, new Set(member.heartbeat.hears));
+    if (state.now.mono - member.heardMono <= freshMs) hears.set(member.id, member.heartbeat.hears);
   }
   return componentOf(state.settings.self, hears);
 }
@@ -154,17 +159,21 @@ function stateOf(state: State, member: Member): Member["state"] {
   // Never heard in this life, but others hear it: the wall is between the two of us.
   if (member.heardMono === undefined) return member.outsideMono === undefined ? "suspect" : "dead";
   if (member.refusals >= refusalsOfTheDead) return "dead";
-  const members = [...state.members.values()].filter(
-    ({ state: how }) => how === "alive" || how === "suspect",
-  );
   const outside = member.outsideMono === undefined ? 0 : now.mono - member.outsideMono;
   // The silence that led outside counts too: the limit runs from the last word.
   const silent = now.mono - member.heardMono;
   if (member.outsideMono !== undefined) {
-    const limit = deadAfterMs(members.length + 1, stretch(state));
+    const limit = deadAfterMs(countPresent(state) + 1, stretch(state));
     if (Math.max(outside, silent) >= limit) return "dead";
   }
   return member.reset || silent > suspectAfterMs(stretch(state)) ? "suspect" : "alive";
+}
+
+/** How many other members are alive or suspect. */
+function countPresent(state: State): number {
+  let count = 0;
+  for (const { state: how } of state.members.values()) if (how === "alive" || how === "suspect") count++;
+  return count;
 }
 
 /** Recomputes one member's state; true when it has changed. */

@@ -84,23 +84,20 @@ export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
  * Words are not passed on, so the chain from `self` is two steps long in practice: those it hears, and those they
  * hear. In a mesh that dials everybody this covers every cut that leaves one peer in sight of both sides.
  */
-export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, ReadonlySet<PeerId>>): Set<PeerId> {
-  const joined = new Map<PeerId, PeerId[]>();
-  const join = (a: PeerId, b: PeerId): void => {
-    const others = joined.get(a);
-    if (others === undefined) joined.set(a, [b]);
-    else others.push(b);
-  };
+export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<PeerId>>): Set<PeerId> {
+  const heardBy = new Map<PeerId, PeerId[]>();
   for (const [listener, heard] of hears) {
     for (const speaker of heard) {
-      join(listener, speaker);
-      join(speaker, listener);
+      const listeners = heardBy.get(speaker);
+      if (listeners === undefined) heardBy.set(speaker, [listener]);
+      else listeners.push(listener);
     }
   }
   const component = new Set([self]);
   // A set grows while it is walked, and the walk takes in what was added.
   for (const peer of component) {
-    for (const other of joined.get(peer) ?? []) component.add(other);
+    for (const other of hears.get(peer) ?? []) component.add(other);
+    for (const other of heardBy.get(peer) ?? []) component.add(other);
   }
   return component;
 }

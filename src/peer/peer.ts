@@ -237,7 +237,7 @@ export class Peer {
     this.#working = true;
     try {
       for (let next = this.#inbox.shift(); next !== undefined; next = this.#inbox.shift()) {
-        for (const effect of step(this.#state, { ...next, now: this.#doors.clock.now() }))
+        for (const effect of step(this.#state, Object.assign(next, { now: this.#doors.clock.now() })))
           this.#carryOut(effect);
       }
     } finally {

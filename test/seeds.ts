@@ -23,3 +23,17 @@ export const failedSeeds: readonly { seed: string; showed: string }[] = [
   },
   { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
 ];
+
+/** Seeds of smaller worlds and longer times that have failed once, with the size of world in which they did. */
+export const failedLongSeeds: readonly { seed: string; peers: number; jobs: number; showed: string }[] = [
+  {
+    seed: "5125",
+    peers: 3,
+    jobs: 2,
+    showed: "an order by hand, settled an hour ago, came by a sync and was started",
+  },
+  { seed: "5183", peers: 3, jobs: 2, showed: "the same, after a pause of 12 s" },
+  { seed: "67", peers: 3, jobs: 5, showed: "the same, while the peer was settling" },
+  { seed: "5132", peers: 3, jobs: 2, showed: "a run waited on for a question that had long been answered" },
+  { seed: "7", peers: 3, jobs: 5, showed: "two runs at once of a job whose newest replaces the others" },
+];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Cores, type Start } from "./cores.ts";
-import type { PeerId, RunId } from "../src/schema/ids.ts";
+import { ulid, type JobId, type PeerId, type RunId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
 const second = 1_000;
@@ -224,6 +224,26 @@ test("run now starts at once on the announced peer, with the environment that wa
   assert.equal(cores.starts[0]?.env["X"], "1");
   assert.equal(cores.starts[0]?.env["CICADA_TRIGGER"], "manual");
   assert.equal(cores.answers[0]?.kind, "ordered");
+});
+
+test("what was asked for by hand is not started when it comes to light after the job's window, but told as missed", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "by-hand", command: "true", catchUp: { policy: "latest", window: "10m" } });
+  const askedAt = cores.wall(2 * second) - 11 * 60 * second;
+  const order = {
+    job: "by-hand" as JobId,
+    tick: `manual-${ulid(askedAt, new Uint8Array(16))}` as TickId,
+    trigger: "manual" as const,
+    by: "eve",
+    askedAt,
+  };
+  for (const peer of ["a", "b", "c"]) {
+    cores.feed(peer as PeerId, { kind: "learned", records: [], orders: [order] });
+  }
+  cores.pass(30 * second);
+  assert.equal(cores.starts.length, 0);
+  const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])].map(({ state }) => state);
+  assert.deepEqual(told, ["missed"]);
 });
 
 test("a run is cancelled through any peer", () => {

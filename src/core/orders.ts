@@ -26,7 +26,7 @@ import {
 import { claimAheadMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
 import { inSight, livingMembers, standings, timekeepers } from "./members.ts";
 import { overlapVerdict, type Holding } from "./overlap.ts";
-import { isTickOf, pauseAt, type Plan } from "./plan.ts";
+import { isTickOf, pauseAt, startWindowMs, type Plan } from "./plan.ts";
 import { rank } from "./rank.ts";
 import { orderKeyOf } from "./records.ts";
 import type { Runner } from "./runner.ts";
@@ -175,8 +175,9 @@ function lookUnclaimed(
   }
   const turnAt = turn.waitMs === 0 ? order.due - claimAheadMs : order.due + turn.waitMs;
   if (now < turnAt) return lookAgain(state, order, turnAt);
-  if (order.trigger === "schedule" && now - order.due > overdueMs) {
-    // From here on it is catch-up's business (sweep.ts), which touches the order again.
+  const isOverdue = order.trigger === "schedule" && now - order.due > overdueMs;
+  if (isOverdue || (order.asked !== undefined && now - order.due > startWindowMs(plan))) {
+    // From here on it is the sweep's business, which catches it up and touches it again, or tells it as missed.
     return lookAgain(state, order, Infinity);
   }
   const isOld = order.trigger === "catch-up" || order.due < state.settledAt;
@@ -280,7 +281,7 @@ function lookClaimed(
   if (now < startAt) return lookAgain(state, order, startAt);
   if (own.epoch !== undefined) {
     // Nobody else may start it, so late is no danger; but past its window a tick never runs.
-    if (own.waiting === undefined && now - order.due > Math.max(plan.catchUp.windowMs, overdueMs)) {
+    if (own.waiting === undefined && now - order.due > startWindowMs(plan)) {
       return closeWithout(state, order, "window", plan, "missed");
     }
   } else if (own.waiting === undefined && now - startAt > lateMs && !isPlanted(state, "no-recheck")) {
@@ -299,7 +300,7 @@ function lookClaimed(
     case "wait":
       mark(state, "held-by-overlap");
       hold(state, order, "overlap");
-      return lookAgain(state, order, Infinity);
+      return lookAgain(state, order, questionsEnd(state, order.job));
     case "replace":
       mark(state, "replaced");
       hold(state, order, "overlap");
@@ -336,8 +337,17 @@ function* holdingsOf(state: State, order: Order): Generator<Holding> {
     const isDue = record.due <= state.now.wall;
     yield { running, waiting: record.waiting === "overlap", earlier: comesBefore(record.due, key), isDue };
   }
-  for (const [key, { job, due }] of state.askedByOthers) {
-    if (key === order.key || job !== order.job || !comesBefore(due, key)) continue;
+  for (const [key, { job, due, untilMono }] of state.askedByOthers) {
+    if (job !== order.job || untilMono < state.now.mono) continue;
+    if (key === order.key || !comesBefore(due, key)) continue;
     yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
   }
+}
+
+/** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */
+function questionsEnd(state: State, job: JobId): number {
+  let endMono = -Infinity;
+  for (const ask of state.askedByOthers.values())
+    if (ask.job === job) endMono = Math.max(endMono, ask.untilMono);
+  return endMono < state.now.mono ? Infinity : state.now.wall + (endMono - state.now.mono) + 1;
 }

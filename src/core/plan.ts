@@ -4,6 +4,7 @@
  */
 import type { JobId } from "../schema/ids.ts";
 import type { Job, JobSpec, Pause, Problem } from "../schema/job.ts";
+import { overdueMs } from "./limits.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "./schedule.ts";
 import { parseDuration, parseSize } from "./units.ts";
 
@@ -47,6 +48,11 @@ const defaults = {
 
 function milliseconds(value: string | 0 | undefined, fallback: number): number {
   return value === undefined ? fallback : (parseDuration(value) ?? fallback);
+}
+
+/** How long after due an order of the job may still be started, ms. Waiting behind another run doesn't count. */
+export function startWindowMs(plan: Pick<Plan, "catchUp">): number {
+  return Math.max(plan.catchUp.windowMs, overdueMs);
 }
 
 /** The plan of a job that `checkJob` has passed; a list of problems where a schedule or zone can't be read here. */

@@ -9,9 +9,9 @@ import type { PeerId } from "../schema/ids.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { withdraw } from "./claims.ts";
-import { overdueMs, pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
+import { pauseMs, scanBackMs, scanTicks, settleLimitMs } from "./limits.ts";
 import { addTick } from "./play.ts";
-import { ticksOf, type Plan } from "./plan.ts";
+import { startWindowMs, ticksOf, type Plan } from "./plan.ts";
 import { stretch } from "./members.ts";
 import { note, type State } from "./state.ts";
 
@@ -68,7 +68,7 @@ export function forgetHealing(state: State): void {
 
 /** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
 export function undecidedMs(plan: Plan): number {
-  return Math.max(plan.catchUp.windowMs, overdueMs) + toldLaterMs;
+  return startWindowMs(plan) + toldLaterMs;
 }
 
 /**

@@ -198,11 +198,13 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
   for (const { run, by, reason } of message.cancels) hearCancel(state, run, by, reason);
 }
 
-/** What is not taken in is not stored either: a sync will offer it again. */
+/**
+ * One that is settled is stored all the same, or a sync would offer it for ever, and at last to a peer that has forgotten
+ * how it ended. What can't be taken in is not stored: a sync will offer it again.
+ */
 function takeOrders(state: State, orders: readonly AskedOrder[], known = false): void {
-  const fresh = orders.filter((order) => !state.ledger.isSettled(order.job, order.tick));
-  const taken = fresh.filter((order) => addAsked(state, order));
-  if (taken.length < fresh.length) emit(state, { kind: "count", name: "orders_refused" });
+  const taken = orders.filter((order) => addAsked(state, order));
+  if (taken.length < orders.length) emit(state, { kind: "count", name: "orders_refused" });
   if (!known && taken.length > 0) {
     emit(state, { kind: "store", writes: taken.map((order) => ({ kind: "order", order })) });
   }

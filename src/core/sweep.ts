@@ -10,7 +10,7 @@ import { tendRoster } from "./epochs.ts";
 import { forgetAsks } from "./asking.ts";
 import { forgetEveryMs, overdueMs, rememberMs, scanBackMs } from "./limits.ts";
 import { isTeller, shields } from "./orders.ts";
-import { ticksOf, type Plan } from "./plan.ts";
+import { startWindowMs, ticksOf, type Plan } from "./plan.ts";
 import { epochAt } from "./roster.ts";
 import { declareLost } from "./runs.ts";
 import { forgetHealing, undecidedMs } from "./settle.ts";
@@ -71,7 +71,7 @@ function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void
     .toSorted((a, b) => a.instant - b.instant);
   const asked = overdue.filter((order) => order.asked !== undefined);
   for (const order of asked) {
-    if (wall - order.due > Math.max(plan.catchUp.windowMs, overdueMs)) miss(state, plan, order, "window");
+    if (wall - order.due > startWindowMs(plan)) miss(state, plan, order, "window");
     else state.touched.add(order);
   }
   const scheduled = overdue.filter((order) => order.asked === undefined);

@@ -55,14 +55,18 @@ export function runId(run: { job: JobId; tick: TickId; attempt: number; slot: st
   return `${run.job}@${run.tick}~${run.attempt}@${run.peer.slice(-8)}${slot}` as RunId;
 }
 
+const runReference = /^([^@~#]+)@([^@~#]+)(?:~(\d{1,9})(?:@([^@~#]+))?(?:#([^@~#]+))?)?$/;
+const jobIdText = new RegExp(jobIdPattern);
+const tickIdText = new RegExp(tickIdPattern);
+
 /** Reads `JOB@TICK`, `JOB@TICK~ATTEMPT` or a whole run id; undefined when it is none of them. */
 export function parseRunReference(
   text: string,
 ): { job: JobId; tick: TickId; attempt?: number; peerEnd?: string; slot?: string } | undefined {
-  const match = /^([^@~#]+)@([^@~#]+)(?:~(\d{1,9})(?:@([^@~#]+))?(?:#([^@~#]+))?)?$/.exec(text);
+  const match = runReference.exec(text);
   const [, job, tick, attempt, peerEnd, slot] = match ?? [];
   if (job === undefined || tick === undefined) return undefined;
-  if (!new RegExp(jobIdPattern).test(job) || !new RegExp(tickIdPattern).test(tick)) return undefined;
+  if (!jobIdText.test(job) || !tickIdText.test(tick)) return undefined;
   return {
     job: job as JobId,
     tick: tick as TickId,

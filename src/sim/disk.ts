@@ -298,9 +298,16 @@ export class SimDisk implements Disk {
       const ofJob = this.platter.records(keep.job);
       if (ofJob.length <= keep.runs && keep.ageMs >= notAfter) return () => done([]);
       // A tick with all its records counts as one run, so that no story is half told; an open one stays whole.
-      const ticks = [...Map.groupBy(ofJob.toSorted(newestFirst), ({ tick }) => tick)];
-      const removed = ticks.flatMap(([tick, records], place) => {
-        const instant = instantOf(tick);
+      const byTick = Array.from(
+        Map.groupBy(ofJob, ({ tick }) => tick),
+        ([tick, records]) => ({
+          tick,
+          instant: instantOf(tick),
+          records,
+        }),
+      );
+      byTick.sort((a, b) => b.instant - a.instant || (a.tick < b.tick ? -1 : 1));
+      const removed = byTick.flatMap(({ instant, records }, place) => {
         const old = instant < notAfter && (place >= keep.runs || instant < notAfter - keep.ageMs);
         return old && records.every(({ state }) => isFinal(state)) ? records : [];
       });

@@ -36,11 +36,12 @@ function differences(knowledge: readonly Knowledge[]): Set<string> {
       const [one, two] = [reference.jobs.get(job), other.jobs.get(job)];
       if (one !== two) found.add(`job ${job}: ${reference.peer} has ${one}, ${other.peer} has ${two}`);
     }
-    for (const key of new Set([...reference.records.keys(), ...other.records.keys()])) {
-      const [one, two] = [reference.records.get(key), other.records.get(key)];
-      if (one?.writing === two?.writing) continue;
+    const tell = (key: string, one: RecordSeen | undefined, two: RecordSeen | undefined): void => {
+      if (one?.writing === two?.writing) return;
       found.add(`record ${key}: ${reference.peer} has ${one?.state}, ${other.peer} has ${two?.state}`);
-    }
+    };
+    for (const [key, one] of reference.records) tell(key, one, other.records.get(key));
+    for (const [key, two] of other.records) if (!reference.records.has(key)) tell(key, undefined, two);
   }
   return found;
 }

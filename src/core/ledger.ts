@@ -42,9 +42,9 @@ export class Ledger {
   ): { moved: boolean; before: RunRecord | undefined } {
     const order = orderKeyOf(record);
     const key = recordKey(record);
-    const before = this.#orders.get(order)?.get(key) ?? this.#open.get(key);
-    if (!movesUp(before, record)) return { moved: false, before };
     const known = this.#orders.get(order);
+    const before = known?.get(key) ?? this.#open.get(key);
+    if (!movesUp(before, record)) return { moved: false, before };
     if (known === undefined && !recent && isFinal(record.state)) {
       if (settles(record)) this.markSettled(record.job, record.tick);
       if (!keepOpen) this.#close(record.job, key);

@@ -168,9 +168,10 @@ function isBeyond(state: State, record: RunRecord): boolean {
  * for those few that overtake their job, and open runs beyond what any peer could have.
  */
 function isOneTooMany(state: State, record: RunRecord): boolean {
-  if (state.ledger.remembers(record)) return false;
-  if (!isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax) return true;
-  return !state.jobs.has(record.job) && ++state.recordsOfNoJob > recordsOfNoJobMax;
+  const beyondOpen = !isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax;
+  const ofNoJob = !state.jobs.has(record.job);
+  if ((!beyondOpen && !ofNoJob) || state.ledger.remembers(record)) return false;
+  return beyondOpen || ++state.recordsOfNoJob > recordsOfNoJobMax;
 }
 
 /**

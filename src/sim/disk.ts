@@ -296,7 +296,7 @@ export class SimDisk implements Disk {
   ): void {
     this.enqueue(undefined, () => {
       const ofJob = this.platter.records(keep.job);
-      if (ofJob.length <= keep.runs && keep.ageMs >= notAfter) return () => done([]);
+      if (!ofJob.some(({ tick }) => instantOf(tick) < notAfter)) return () => done([]);
       // A tick with all its records counts as one run, so that no story is half told; an open one stays whole.
       const byTick = Array.from(
         Map.groupBy(ofJob, ({ tick }) => tick),

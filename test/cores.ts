@@ -48,12 +48,18 @@ export class Cores {
   #order = 0;
   #nextToken = 1;
   readonly runMs: number;
+  /** from the launch to the word that the child has started */
+  readonly launchMs: number;
   readonly capacity: number;
 
   /** Brings peers up, linked with each other, and lets them settle. */
-  constructor(names: readonly string[], options: { capacity?: number; runMs?: number } = {}) {
+  constructor(
+    names: readonly string[],
+    options: { capacity?: number; runMs?: number; launchMs?: number } = {},
+  ) {
     this.capacity = options.capacity ?? 10;
     this.runMs = options.runMs ?? 100;
+    this.launchMs = options.launchMs ?? 1;
     for (const name of names) this.up(name as PeerId);
     this.pass(2_000);
   }
@@ -355,8 +361,9 @@ export class Cores {
       });
     };
     this.#runs.set(spec.run, { peer, end });
-    this.#later(1, () => this.feed(peer, { kind: "childStarted", run: spec.run, at: this.wall(this.#now) }));
-    if (this.runMs < Infinity) this.#later(1 + this.runMs, () => end(0));
+    const started = { kind: "childStarted", run: spec.run } as const;
+    this.#later(this.launchMs, () => this.feed(peer, { ...started, at: this.wall(this.#now) }));
+    if (this.runMs < Infinity) this.#later(this.launchMs + this.runMs, () => end(0));
   }
 }
 

@@ -120,6 +120,35 @@ test("a job with overlap `replace` ends the run that is on and starts the new on
   assert.equal(ends.length, 2);
 });
 
+test("a run by hand and a tick of the same job never run at once, however close they are and slow to start", () => {
+  let both = 0;
+  for (const beforeMs of [
+    -400,
+    -200,
+    -50,
+    50,
+    200,
+    400,
+    ...Array.from({ length: 21 }, (_, index) => index - 10),
+  ]) {
+    const cores = new Cores(["a", "b", "c"], { runMs: 1_000, launchMs: 400 });
+    cores.put({ id: "beat", schedule: "@every 10s", command: "true", overlap: "queue" });
+    cores.pass(8 * second - beforeMs);
+    cores.ask("b", { kind: "run-job", id: "beat" as never, by: "eve" });
+    cores.pass(8 * second + beforeMs);
+    const starts = cores.starts.toSorted((one, other) => one.at - other.at);
+    assert.equal(starts.length, 2, `asked for ${beforeMs} ms before the tick`);
+    const [first, then] = starts;
+    assert.ok(first !== undefined && then !== undefined);
+    assert.ok(
+      then.at >= first.at + 1_400,
+      `asked for ${beforeMs} ms before the tick: ${first.at}, ${then.at}`,
+    );
+    if (first.peer !== then.peer) both++;
+  }
+  assert.ok(both > 10, "they are given to different peers now and then");
+});
+
 test("a paused job runs nothing, and each of its ticks is told as skipped", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ id: "beat", schedule: "@every 10s", command: "true" }, { pauses: [{ by: "eve", at: 0 }] });

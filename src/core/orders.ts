@@ -23,7 +23,7 @@ import {
   replaceRunning,
   withdraw,
 } from "./claims.ts";
-import { claimAheadMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
+import { claimAheadMs, claimWaitMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
 import { inSight, livingMembers, standings, timekeepers } from "./members.ts";
 import { overlapVerdict, type Holding } from "./overlap.ts";
 import { isTickOf, pauseAt, startWindowMs, type Plan } from "./plan.ts";
@@ -292,7 +292,7 @@ function lookClaimed(
   }
   // One that is held behind another asks only whether it still is: a long queue must not be counted through each time.
   const held = own.waiting === "overlap" && plan.overlap !== "replace";
-  const others = held ? firstBefore(holdingsOf(state, order)) : [...holdingsOf(state, order)];
+  const others = held ? firstBefore(holdingsOf(state, order, own)) : [...holdingsOf(state, order, own)];
   switch (overlapVerdict(plan.overlap, others)) {
     case "skip":
       mark(state, "skipped-by-overlap");
@@ -324,10 +324,21 @@ function firstBefore(holdings: Iterable<Holding>): Holding[] {
   return [];
 }
 
-/** What others hold of the same job, as `overlapVerdict` takes it. */
-function* holdingsOf(state: State, order: Order): Generator<Holding> {
-  const comesBefore = (due: number, key: string): boolean =>
-    due < order.due || (due === order.due && key < order.key);
+/**
+ * The instant (wall clock, ms) by which claims of one job go one after the other. One that was made late waits for
+ * conflicting ones first (`claimWaitMs`), and one that was due meanwhile may have been handed to a launcher already.
+ */
+function goesAt(record: RunRecord): number {
+  return Math.max(record.due, (record.claimedAt ?? record.due) + claimWaitMs);
+}
+
+/** What others hold of the same job as my claim `own`, as `overlapVerdict` takes it. */
+function* holdingsOf(state: State, order: Order, own: RunRecord): Generator<Holding> {
+  const mine = goesAt(own);
+  const comesBefore = (at: number, due: number, key: string): boolean => {
+    if (at !== mine) return at < mine;
+    return due < order.due || (due === order.due && key < order.key);
+  };
   for (const record of state.ledger.openOf(order.job)) {
     const key = orderKeyOf(record);
     if (key === order.key) continue;
@@ -335,11 +346,12 @@ function* holdingsOf(state: State, order: Order): Generator<Holding> {
     const running = record.state === "running" || state.runs.has(runId(record));
     if (!running && !shields(state, record)) continue;
     const isDue = record.due <= state.now.wall;
-    yield { running, waiting: record.waiting === "overlap", earlier: comesBefore(record.due, key), isDue };
+    const earlier = comesBefore(goesAt(record), record.due, key);
+    yield { running, waiting: record.waiting === "overlap", earlier, isDue };
   }
   for (const [key, { job, due, untilMono }] of state.askedByOthers) {
     if (job !== order.job || untilMono < state.now.mono) continue;
-    if (key === order.key || !comesBefore(due, key)) continue;
+    if (key === order.key || !comesBefore(due, due, key)) continue;
     yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
   }
 }

@@ -1,8 +1,8 @@
 /**
  * What a run that is due does while another of its job is on (INTERFACE, `overlap`). A pure table.
  *
- * "On" means running anywhere, or claimed for an earlier due by a peer that shields its claim. The earlier order
- * goes first, so two peers that each hold one of two orders never wait for each other.
+ * "On" means running anywhere, or claimed by a peer that shields its claim and goes first. Which of two claims goes
+ * first is read out of the claims themselves, so two peers that each hold one never wait for each other.
  */
 import type { JobSpec } from "../schema/job.ts";
 
@@ -12,7 +12,7 @@ export interface Holding {
   running: boolean;
   /** its claim is held back behind an earlier run */
   waiting: boolean;
-  /** it comes before the order in question by (due, key) */
+  /** it goes before the order in question */
   earlier: boolean;
   /** its time has come */
   isDue: boolean;

@@ -2,7 +2,7 @@
  * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
  * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
  */
-import type { CoreCommand, Effect, Event } from "../src/core/events.ts";
+import type { CoreCommand, Effect, EventBody } from "../src/core/events.ts";
 import { createState, type State } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
 import { nextTicks } from "../src/core/view.ts";
@@ -17,7 +17,6 @@ import type { StoredVote } from "../src/schema/vote.ts";
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
 const messageMs = 5;
 
-type Body = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 export interface Start {
   peer: PeerId;
   run: RunId;
@@ -225,7 +224,7 @@ export class Cores {
     return ticks.map(({ peers }) => peers.map(({ id }) => id));
   }
 
-  feed(peer: PeerId, event: Body): void {
+  feed(peer: PeerId, event: EventBody): void {
     if (this.#down.has(peer)) return;
     const until = this.#paused.get(peer) ?? 0;
     if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
@@ -261,11 +260,11 @@ export class Cores {
     this.#queue.push({ at: this.#now + ms, order: this.#order++, act });
   }
 
-  #toOthers(from: PeerId, event: Body): void {
+  #toOthers(from: PeerId, event: EventBody): void {
     for (const to of this.#states.keys()) if (to !== from) this.#toOne(from, to, event);
   }
 
-  #toOne(from: PeerId, to: PeerId, event: Body): void {
+  #toOne(from: PeerId, to: PeerId, event: EventBody): void {
     if (this.#cutOff(from, to)) return;
     this.#later(messageMs, () => this.feed(to, event));
   }
@@ -283,7 +282,7 @@ export class Cores {
         return this.#toOne(peer, effect.to, {
           kind: "heard",
           from: peer,
-          message: effect.message as Extract<Body, { kind: "heard" }>["message"],
+          message: effect.message as Extract<EventBody, { kind: "heard" }>["message"],
         });
       case "store": {
         const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
@@ -367,7 +366,9 @@ export class Cores {
   }
 }
 
-function runsMessage(effect: Effect): Extract<Extract<Body, { kind: "heard" }>["message"], { kind: "runs" }> {
+function runsMessage(
+  effect: Effect,
+): Extract<Extract<EventBody, { kind: "heard" }>["message"], { kind: "runs" }> {
   return {
     kind: "runs",
     records: effect.kind === "say" ? [effect.record] : [],

@@ -114,7 +114,7 @@ export class SyncStage {
       oldest: ({ wall }) => Math.max(wall - exchangeWindowMs, actor.keptSince),
       send: (to, message) => this.#send(self, to, message),
       onUpdate: (update) => actor.updates.push(update),
-      onRecords: (_, records, orders) => {
+      onRecords: (records, orders) => {
         if (actor.refuses) return;
         for (const record of records) disk.keep(record);
         for (const order of orders) disk.keepOrder(order);

@@ -34,6 +34,9 @@ export type CoreMessage = MessageOf<
 /** Keys are no business of core's. */
 export type CoreCommand = Exclude<Command, { kind: "rotate-key" }>;
 
+/** An event whose time is still to be put in. */
+export type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
+
 export type Event = { now: Now } & (
   | {
       /** Opens life. Own open records of an earlier life come with the runs of it that had started. */

@@ -5,25 +5,22 @@
  * Events are worked off one after the other: an event that an effect brings about (an edit changes the table) waits
  * until the effects before it are done. So core sees one event at a time, in one order, in both worlds.
  */
-import type { Effect, Event } from "../core/events.ts";
+import type { Effect, EventBody } from "../core/events.ts";
 import { notReady, nextTicks, viewOf } from "../core/view.ts";
 import { livingMembers } from "../core/members.ts";
-import { isDoubtful } from "../core/runs.ts";
 import { sizesOf } from "../core/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
 import type { Answer, Cancel, Command, Doors, LogFields, NextTick, PeerEvent, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
-import type { Channel, Message } from "../schema/message.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/standing.ts";
 import type { JobTable } from "../table/table.ts";
-import { decode } from "../wire/codec.ts";
-import { signRecord, verifyRecord } from "../wire/records.ts";
+import { signRecord } from "../wire/records.ts";
 import { boot, metaKeys, type Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
 import { Handover, type KnownMember } from "./handover.ts";
+import { Hearing } from "./hearing.ts";
 import { Keeper } from "./keeper.ts";
 import { Logs } from "./logs.ts";
 import { Outbox } from "./outbox.ts";
@@ -61,8 +58,6 @@ interface Living {
   edits: Edits;
   handover: Handover;
 }
-
-type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
 const zeros = {
@@ -148,7 +143,7 @@ export class Peer {
       oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
       send: (to, message) => this.#voice.send(to, "sync", message),
       onUpdate: (update) => edits.taken(update),
-      onRecords: (from, records, orders) => this.#learn(from, records, orders),
+      onRecords: (records, orders) => hearing.learned(records, orders),
       onSynced: (peer) => this.#recall.after(() => this.#feed({ kind: "synced", peer })),
       count: (what) => this.#count(what),
       log: doors.log,
@@ -181,6 +176,14 @@ export class Peer {
       count: (what) => this.#count(what),
     });
     this.#living = { table, sync, logs, keeper, edits, handover };
+    const hearing: Hearing = new Hearing({
+      doors,
+      recall: this.#recall,
+      listeners: { sync, logs, edits, handover },
+      state: () => this.#state,
+      feed: (event) => this.#feed(event),
+      count: (what) => this.#count(what),
+    });
     this.#forgotten = table.forgotten();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
@@ -195,7 +198,9 @@ export class Peer {
       },
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
       turnedAway: (by) => this.#feed({ kind: "turnedAway", by }),
-      received: (from, channel, bytes) => this.#received(from, channel, bytes),
+      received: (from, channel, bytes) => {
+        if (!this.#stopped) hearing.received(from, channel, bytes);
+      },
     });
     table.takeChanges();
     this.#feed({
@@ -246,60 +251,6 @@ export class Peer {
     if (this.#state.runs.size === 0) this.#whenIdle?.();
   }
 
-  #received(from: PeerId, channel: Channel, bytes: Uint8Array): void {
-    if (this.#stopped || this.#living === undefined) return;
-    const decoded = decode(channel, bytes, from, this.#doors.keys.cluster);
-    if (!decoded.ok) {
-      this.#count(`refused_${decoded.refusal.replaceAll("-", "_")}`);
-      return this.#doors.log.debug("a message was dropped", { from, channel, why: decoded.refusal });
-    }
-    this.#hear(from, decoded.message);
-  }
-
-  #hear(from: PeerId, message: Message): void {
-    const { living } = this;
-    const { wall, mono } = this.#doors.clock.now();
-    switch (message.kind) {
-      case "heartbeat":
-        this.#feed({ kind: "heard", from, message });
-        return living.sync.tableDigest(from, message.table, { wall, mono });
-      case "leave":
-      case "ask":
-      case "drain":
-      case "drained":
-      case "ballots":
-      case "replies":
-      case "chosen":
-      case "roster":
-        return this.#feed({ kind: "heard", from, message });
-      case "runs":
-      case "answer":
-        return this.#feed({
-          kind: "heard",
-          from,
-          message: { ...message, records: this.#genuine(message.records) },
-        });
-      case "update":
-        return living.edits.heard(from, Buffer.from(message.update, "base64"));
-      case "table-have":
-      case "table-want":
-      case "table-diff":
-      case "buckets":
-      case "want":
-      case "records":
-        return living.sync.heard(from, message, { wall, mono });
-      case "key":
-      case "key-heard":
-        return living.handover.heard(from, message);
-      case "log-read":
-      case "log-piece":
-      case "log-copy":
-        return living.logs.heard(from, message);
-      default:
-        return never(message);
-    }
-  }
-
   get living(): Living {
     assert(this.#living !== undefined, "the peer has not booted");
     return this.#living;
@@ -313,36 +264,6 @@ export class Peer {
     this.#forgotten = forgotten;
     this.#feed({ kind: "forgotten", peers: forgotten });
     this.#doors.mesh.refuse(forgotten.map(({ peer }) => peer));
-  }
-
-  #learn(from: PeerId, records: readonly RunRecord[], orders: readonly AskedOrder[]): void {
-    void from;
-    this.#feed({ kind: "learned", records: this.#genuine(records), orders });
-  }
-
-  /**
-   * Records that their writers have signed; others are counted and dropped. Those that core doubts come to it later,
-   * if the disk finds that they are news.
-   */
-  #genuine(records: readonly RunRecord[]): RunRecord[] {
-    const state = this.#state;
-    const doubtful: RunRecord[] = [];
-    const genuine = records.filter((record) => {
-      if (!verifyRecord(record, this.#doors.keys)) {
-        this.#count("refused_signature");
-        return false;
-      }
-      if (state !== undefined && isDoubtful(state, record)) {
-        doubtful.push(record);
-        return false;
-      }
-      return true;
-    });
-    if (doubtful.length > 0) {
-      this.#recall.ask(doubtful, (news) => this.#feed({ kind: "learned", records: news, orders: [] }));
-    }
-    for (const record of genuine) this.#recall.heard(record);
-    return genuine;
   }
 
   // ------------------------------------------------------------------------------------------ effects

@@ -38,7 +38,7 @@ export interface RecordSyncDeps {
   /** The oldest instant (ms) from which on this peer has pruned nothing and wants to know everything. */
   oldest(now: Now): number;
   send(to: PeerId, message: Message): void;
-  onRecords(from: PeerId, records: RunRecord[], orders: AskedOrder[]): void;
+  onRecords(records: RunRecord[], orders: AskedOrder[]): void;
   /** This side has all that the peer had in the window. */
   onDone(peer: PeerId): void;
   nextId(): number;
@@ -174,7 +174,7 @@ export class RecordSync {
 
   heardRecords(from: PeerId, message: MessageOf<"records">, now: Now): void {
     const { records, orders } = message;
-    if (records.length + orders.length > 0) this.#deps.onRecords(from, records, orders);
+    if (records.length + orders.length > 0) this.#deps.onRecords(records, orders);
     const neighbour = this.#neighbours.get(from);
     const exchange = neighbour?.exchange;
     if (neighbour === undefined || exchange?.id !== message.id || exchange.wants === undefined) return;

@@ -43,7 +43,7 @@ export interface SyncDeps {
   send(to: PeerId, message: Message): void;
   /** Applied to the table and new: to be stored. */
   onUpdate(update: Uint8Array): void;
-  onRecords(from: PeerId, records: RunRecord[], orders: AskedOrder[]): void;
+  onRecords(records: RunRecord[], orders: AskedOrder[]): void;
   onSynced(peer: PeerId): void;
   count(name: string): void;
   log: Log;

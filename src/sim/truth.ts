@@ -99,6 +99,8 @@ export interface RecordSeen {
   state: string;
   /** two writings of one record differ in it */
   writing: string;
+  /** when, by its writer's clock, ms */
+  writtenAt?: number;
   /** of a majority job: the epoch whose voters chose this runner */
   epoch?: number;
 }

@@ -536,6 +536,7 @@ export class World {
           peer: record.peer,
           state: record.state,
           writing: record.signature,
+          writtenAt: record.finishedAt ?? record.startedAt ?? record.claimedAt ?? record.due,
           ...(record.epoch === undefined ? {} : { epoch: record.epoch }),
         });
       }

@@ -3,13 +3,14 @@
  *
  * I8: 30 s after the heal the peers are compared, and once more; a job or record on which the same two peers differ both
  * times, with the same two words, was not just on its way. Nor may a peer have an update that waits for another.
- * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, none of them open unless
- * the run is truly still on; each start of the truth has its record; and each required tick without a start has
- * one that says why.
+ * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, but for those written in the
+ * last 35 s; none of them is open unless the run is truly still on; each start of the truth has its record; and each
+ * required tick without a start has one that says why.
  * I7: a job whose last wish was answered, and settled before the next one was made, is there (or gone) on every peer.
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../truth.ts";
+import { convergesMs } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./wishes.ts";
 
@@ -52,7 +53,8 @@ export function checkAccounts(evidence: Evidence): Breach[] {
     ...knowledge,
     records: new Map([...knowledge.records].filter(([, record]) => instantOf(record.tick) < before)),
   }));
-  const breaches: Breach[] = [...differences(old)].map((what) => ({ rule: "I6", at: evidence.to, what }));
+  const different = differences(withoutFresh(old, evidence.to - convergesMs));
+  const breaches: Breach[] = [...different].map((what) => ({ rule: "I6", at: evidence.to, what }));
   const [reference] = old;
   if (reference === undefined) return breaches;
   return [
@@ -60,6 +62,19 @@ export function checkAccounts(evidence: Evidence): Breach[] {
     ...checkTruth(evidence, reference, before),
     ...checkSilence(evidence, reference, before),
   ];
+}
+
+/** Without the records that somebody has written since then: a tick may be told as missed long after it was due. */
+function withoutFresh(known: readonly Knowledge[], since: number): Knowledge[] {
+  const fresh = new Set(
+    known.flatMap(({ records }) =>
+      [...records].filter(([, { writtenAt = -Infinity }]) => writtenAt > since).map(([key]) => key),
+    ),
+  );
+  return known.map((one) => ({
+    ...one,
+    records: new Map([...one.records].filter(([key]) => !fresh.has(key))),
+  }));
 }
 
 function name({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing">): string {

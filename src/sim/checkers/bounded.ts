@@ -2,11 +2,13 @@
  * I13, bounded: what a peer holds does not grow with the time that it has been on.
  *
  * What belongs to a moment (questions, ballots, writes under way) stays below a small number at every measuring, and is
- * nearly nothing at the last one, after minutes of quiet. Orders in play and the entries of the heaps stay below what
+ * nearly nothing at the last one, after minutes of quiet: but for ballots where too few voters may vote, which stand as
+ * long as their orders. Orders in play and the entries of the heaps stay below what
  * all jobs can have due within their windows. The document grows with what clients asked for and with nothing else.
  */
 import type { Breach, Evidence, SizesSeen } from "../truth.ts";
 import { ticksOf } from "../schedules.ts";
+import { hasLostItsVoters } from "./quorum.ts";
 import { jobsOf, perhapsInForce } from "./wishes.ts";
 
 /** Bytes of the job table on disk that one wish of a client may cost. */
@@ -73,5 +75,6 @@ function limitsOf(evidence: Evidence): Limits {
 function atRest(evidence: Evidence): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;
-  return { asks: now, askedByOthers: now, elections: now, pending: now };
+  const elections = hasLostItsVoters(evidence) ? ticksInPlay(evidence) + 1 : now;
+  return { asks: now, askedByOthers: now, elections, pending: now };
 }

@@ -23,6 +23,15 @@ function silenced(evidence: Evidence, until: number): Set<PeerId> {
   );
 }
 
+/** True when so many voters of the last epoch had to be silent that nothing is decided any more. */
+export function hasLostItsVoters(evidence: Evidence): boolean {
+  const epoch = epochInForce(evidence, evidence.to);
+  if (epoch === undefined) return false;
+  const silent = silenced(evidence, evidence.to);
+  const voters = epoch.voters.filter((voter) => !silent.has(voter));
+  return voters.length < majorityOf(epoch.voters.length);
+}
+
 /** How long after a rollback a decision may still come out of it, ms: the longest catch-up window. */
 const windowMs = 3_600_000;
 /** A voter's count is in its next heartbeat, which is on its way for a moment. */
@@ -77,8 +86,8 @@ function wereApart(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: n
 }
 
 /**
- * True when nothing began or ended from `from` to `to`, nobody was slow, and one component held a majority of the
- * voters of `instant`, none of them silenced, and one of the peers that may run the job.
+ * True when nothing began or ended from `from` to `to`, nobody was slow, and in one component one of the peers that may
+ * run the job could talk directly to a majority of the voters of `instant`, none of them silenced: nobody hands votes on.
  */
 export function hadQuorum(
   evidence: Evidence,
@@ -92,9 +101,14 @@ export function hadQuorum(
   const silent = silenced(evidence, to);
   return components(evidence, from, to).some((component) => {
     const voters = epoch.voters.filter((voter) => component.includes(voter) && !silent.has(voter));
-    const runs = eligible.some((peer) => component.includes(peer));
-    const well = component.every((peer) => wasWell(evidence, peer, from, to));
-    return well && runs && voters.length >= majorityOf(epoch.voters.length);
+    if (!component.every((peer) => wasWell(evidence, peer, from, to))) return false;
+    const candidates = eligible.filter((peer) => component.includes(peer));
+    return candidates.some((candidate) => {
+      const heard = voters.filter(
+        (voter) => voter === candidate || wereInTouch(evidence, candidate, voter, from, to),
+      );
+      return heard.length >= majorityOf(epoch.voters.length);
+    });
   });
 }
 

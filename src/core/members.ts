@@ -194,6 +194,10 @@ function assess(state: State, member: Member): boolean {
 export function assessAll(state: State): boolean {
   const component = componentNow(state);
   let changed = false;
+  // Somebody to whom no link has ever come about is a member all the same, when those who are heard hear it.
+  for (const id of component) {
+    if (id !== state.settings.self && !state.forgotten.has(id)) memberOf(state, id);
+  }
   for (const member of state.members.values()) {
     if (component.has(member.id)) {
       member.outsideMono = undefined;

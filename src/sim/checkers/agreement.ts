@@ -10,7 +10,7 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../truth.ts";
-import { convergesMs } from "./surroundings.ts";
+import { convergesMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./wishes.ts";
 
@@ -109,17 +109,17 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   );
 }
 
-/** A majority job's tick without a quorum stays open until its window has passed, or the job is changed. */
-function mayBeOpen({ rules, instant, until }: RequiredTick, before: number): boolean {
-  const openMs = rules.catchUp.windowMs + quietMs;
-  return rules.partition === "majority" && instant + openMs >= Math.min(before, until);
+/** A tick without a quorum, or of a job that nobody may run, stays open until its window has passed or the job is changed. */
+function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
+  if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
+  return rules.partition === "majority" || workers(evidence, rules.peers).length === 0;
 }
 
 /** A tick that did not run says why. */
 function checkSilence(evidence: Evidence, known: Knowledge, before: number): Breach[] {
   const told = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
   return requiredTicks(evidence, evidence.from, before, quietMs)
-    .filter((required) => !mayBeOpen(required, before))
+    .filter((required) => !mayBeOpen(evidence, required, before))
     .filter(({ job, tick }) => !told.has(`${job}@${tick}`))
     .map(({ job, tick, instant }) => ({
       rule: "I6",

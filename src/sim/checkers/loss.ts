@@ -14,10 +14,10 @@
  * I9: every required tick from 15 s after the heal on starts once, no later than 1 s after it is due. (All of it
  * widened by what the hosts' clocks are off.)
  */
-import { tickAt, type PeerId } from "../../schema/ids.ts";
+import { tickAt } from "../../schema/ids.ts";
 import type { Breach, Evidence, Run } from "../truth.ts";
 import { hadQuorum } from "./quorum.ts";
-import { wasWell } from "./surroundings.ts";
+import { wasWell, workers } from "./surroundings.ts";
 import { clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
 import { isMajority } from "./votes.ts";
 
@@ -102,11 +102,6 @@ function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boo
 function mostClocksWereSet({ spells, peers }: Evidence, from: number, to: number): boolean {
   const steps = spells.filter((spell) => spell.kind === "clock step" && spell.from <= to && spell.to >= from);
   return new Set(steps.map(({ peer }) => peer)).size > peers.length / 2;
-}
-
-/** The peers that may run a job with that target. */
-function workers(evidence: Evidence, target: readonly PeerId[] | undefined): PeerId[] {
-  return (target ?? evidence.peers).filter((peer) => !evidence.witnesses?.includes(peer));
 }
 
 /** By the same measure as I1, but for what I9 asks: that it runs on time, once. */

@@ -59,6 +59,11 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
   return found;
 }
 
+/** The peers that may run a job with that target. */
+export function workers(evidence: Evidence, target: readonly PeerId[] | undefined): PeerId[] {
+  return (target ?? evidence.peers).filter((peer) => !evidence.witnesses?.includes(peer));
+}
+
 /** Two that nobody has introduced to each other yet can't talk: they know one named peer, and it may be gone. */
 export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
   return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;

@@ -118,4 +118,14 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I6",
     why: "the checker wanted a word at once on ticks of a job that only witnesses were to run",
   },
+  {
+    seed: "s2b-184",
+    peers: 2,
+    jobs: 8,
+    hours: 0.3,
+    wide: true,
+    keptFaults: [5, 10, 11, 13, 14, 18],
+    rule: "I4",
+    why: "a chosen runner that had slept through the tick ran it minutes later, though its job catches nothing up",
+  },
 ];

@@ -176,7 +176,7 @@ function lookUnclaimed(
   const turnAt = turn.waitMs === 0 ? order.due - claimAheadMs : order.due + turn.waitMs;
   if (now < turnAt) return lookAgain(state, order, turnAt);
   const isOverdue = order.trigger === "schedule" && now - order.due > overdueMs;
-  if (isOverdue || (order.asked !== undefined && now - order.due > startWindowMs(plan))) {
+  if (isOverdue || (order.asked !== undefined && now - order.due > startWindowMs(plan, true))) {
     // From here on it is the sweep's business, which catches it up and touches it again, or tells it as missed.
     return lookAgain(state, order, Infinity);
   }
@@ -281,7 +281,8 @@ function lookClaimed(
   if (now < startAt) return lookAgain(state, order, startAt);
   if (own.epoch !== undefined) {
     // Nobody else may start it, so late is no danger; but past its window a tick never runs.
-    if (own.waiting === undefined && now - order.due > startWindowMs(plan)) {
+    const windowMs = startWindowMs(plan, order.asked !== undefined);
+    if (own.waiting === undefined && now - order.due > windowMs) {
       return closeWithout(state, order, "window", plan, "missed");
     }
   } else if (own.waiting === undefined && now - startAt > lateMs && !isPlanted(state, "no-recheck")) {

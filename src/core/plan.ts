@@ -50,9 +50,12 @@ function milliseconds(value: string | 0 | undefined, fallback: number): number {
   return value === undefined ? fallback : (parseDuration(value) ?? fallback);
 }
 
-/** How long after due an order of the job may still be started, ms. Waiting behind another run doesn't count. */
-export function startWindowMs(plan: Pick<Plan, "catchUp">): number {
-  return Math.max(plan.catchUp.windowMs, overdueMs);
+/**
+ * How long after due an order of the job may still be started, ms. Waiting behind another run doesn't count. What somebody
+ * asked for is wanted within the window though the job catches nothing up.
+ */
+export function startWindowMs({ catchUp }: Pick<Plan, "catchUp">, isAsked: boolean): number {
+  return catchUp.policy === "none" && !isAsked ? overdueMs : Math.max(catchUp.windowMs, overdueMs);
 }
 
 /** The plan of a job that `checkJob` has passed; a list of problems where a schedule or zone can't be read here. */

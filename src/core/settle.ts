@@ -68,7 +68,7 @@ export function forgetHealing(state: State): void {
 
 /** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
 export function undecidedMs(plan: Plan): number {
-  return startWindowMs(plan) + toldLaterMs;
+  return startWindowMs(plan, true) + toldLaterMs;
 }
 
 /**

@@ -71,7 +71,7 @@ function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void
     .toSorted((a, b) => a.instant - b.instant);
   const asked = overdue.filter((order) => order.asked !== undefined);
   for (const order of asked) {
-    if (wall - order.due > startWindowMs(plan)) miss(state, plan, order, "window");
+    if (wall - order.due > startWindowMs(plan, true)) miss(state, plan, order, "window");
     else state.touched.add(order);
   }
   const scheduled = overdue.filter((order) => order.asked === undefined);

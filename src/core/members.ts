@@ -1,25 +1,15 @@
 /**
  * Who is there: from links, heartbeats, refused redials and farewells to alive, suspect, dead or left (DESIGN §3).
  * The arithmetic is in suspicion.ts; this file keeps the members' memory and says what a change of state sets off.
+ * What their clocks are worth is in clocks.ts, and who of them can run a given order in standings.ts.
  */
 import type { MemberView } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
-import type { Plan } from "./plan.ts";
+import { compareClocks, ownClockOffset } from "./clocks.ts";
 import { rollOf } from "./rank.ts";
-import { emit, note, type Member, type Order, type State } from "./state.ts";
-import {
-  clockOffset,
-  clockRefusedMs,
-  clockSamplesKept,
-  clockWarnMs,
-  componentOf,
-  deadAfterMs,
-  medianOffset,
-  stretchOf,
-  suspectAfterMs,
-} from "./suspicion.ts";
-import type { Standing } from "./turn.ts";
+import { emit, note, type Member, type State } from "./state.ts";
+import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife, isTwin } from "./twins.ts";
 
 /** A redial that is refused this often after a reset means that the process is gone. */
@@ -29,7 +19,7 @@ const refusalsOfTheDead = 2;
  * are made for 1,024 (rank.ts). Past it whoever has been gone the longest is forgotten.
  */
 const membersMax = 1_000;
-/** How far behind its last heartbeat a peer's word about whom it hears still counts. */
+/** Peers that one heartbeat tells of as heard, at most; a mesh is tested to 50. */
 const hearsMax = 256;
 
 export function memberOf(state: State, id: PeerId): Member {
@@ -103,27 +93,7 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
   if (member.leftIncarnation !== undefined && heartbeat.incarnation > member.leftIncarnation) {
     member.leftIncarnation = undefined;
   }
-  if (heartbeat.echo !== undefined) {
-    member.clockSamples.push({
-      sentAt: heartbeat.echo.sentAt,
-      theirHeardAt: heartbeat.echo.heardAt,
-      theirSentAt: heartbeat.sentAt,
-      heardAt: state.now.wall,
-    });
-    if (member.clockSamples.length > clockSamplesKept) member.clockSamples.shift();
-    const offset = clockOffset(member.clockSamples);
-    if (
-      offset !== undefined &&
-      Math.abs(offset) > clockWarnMs &&
-      Math.abs(member.clockOffsetMs ?? 0) <= clockWarnMs
-    ) {
-      note(state, "warn", "a peer's clock differs from this one's", {
-        peer: heartbeat.name,
-        offsetMs: Math.round(offset),
-      });
-    }
-    member.clockOffsetMs = offset;
-  }
+  compareClocks(state, member, heartbeat);
   return assess(state, member) || !saysTheSame(before, heartbeat);
 }
 
@@ -266,65 +236,6 @@ export function livingMembers(state: State): PeerId[] {
   const ids = [state.settings.self];
   for (const member of state.members.values()) if (member.state === "alive") ids.push(member.id);
   return ids;
-}
-
-/** How far this peer's own clock is ahead of the mesh's median (ms); undefined with fewer than three known clocks. */
-export function ownClockOffset(state: State): number | undefined {
-  const median = medianOfClocks(state);
-  return median === undefined ? undefined : -median;
-}
-
-function medianOfClocks(state: State): number | undefined {
-  const offsets = [0];
-  for (const member of state.members.values()) {
-    if (member.state === "alive" && member.clockOffsetMs !== undefined) offsets.push(member.clockOffsetMs);
-  }
-  return medianOffset(offsets);
-}
-
-/** Tells who is not so far off the mesh's median clock that it is passed over; made once, for the median is shared. */
-export function timekeepers(state: State): (peer: PeerId) => boolean {
-  const median = medianOfClocks(state);
-  return (peer) => {
-    const offset = peer === state.settings.self ? 0 : state.members.get(peer)?.clockOffsetMs;
-    return median === undefined || offset === undefined || Math.abs(offset - median) <= clockRefusedMs;
-  };
-}
-
-function admits(plan: Plan, order: Pick<Order, "asked">, id: PeerId, name: string): boolean {
-  const peers = order.asked?.peers ?? plan.peers;
-  return peers === undefined || peers.includes(id) || peers.includes(name);
-}
-
-/** How members stand towards one order, as `turnOf` asks it. Made once per look, for the median is shared. */
-export function standings(
-  state: State,
-  plan: Plan,
-  order: { asked: Order["asked"]; declined: ReadonlySet<PeerId> },
-): (peer: PeerId) => Standing {
-  const keepsTime = timekeepers(state);
-  return (peer) => {
-    if (peer === state.settings.self) {
-      if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
-        return "untargeted";
-      if (state.outcast !== undefined) return "untargeted";
-      if (state.settling !== undefined) return "settling";
-      if (state.draining || state.drained !== undefined) return "draining";
-      if (!keepsTime(peer)) return "clock";
-      return order.declined.has(peer) ? "declined" : "alive";
-    }
-    const member = state.members.get(peer);
-    if (member === undefined) return "dead";
-    const says = member.heartbeat;
-    if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
-    if (member.state === "dead" || member.state === "left") return member.state;
-    // What a peer that only others hear last said of itself may be of an earlier life of it.
-    if (member.state === "alive" && (says === undefined || says.settling)) return "settling";
-    if (member.state === "alive" && says?.draining === true) return "draining";
-    if (!keepsTime(peer)) return "clock";
-    if (order.declined.has(peer)) return "declined";
-    return member.state;
-  };
 }
 
 /** One's own heartbeat to one peer. */

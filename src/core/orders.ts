@@ -23,13 +23,15 @@ import {
   replaceRunning,
   withdraw,
 } from "./claims.ts";
+import { timekeepers } from "./clocks.ts";
 import { claimAheadMs, claimWaitMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
-import { inSight, livingMembers, standings, timekeepers } from "./members.ts";
+import { inSight, livingMembers } from "./members.ts";
 import { overlapVerdict, type Holding } from "./overlap.ts";
 import { isTickOf, pauseAt, startWindowMs, type Plan } from "./plan.ts";
 import { rank } from "./rank.ts";
 import { orderKeyOf } from "./records.ts";
 import type { Runner } from "./runner.ts";
+import { standings } from "./standings.ts";
 import { lookAgain, type Order, type State } from "./state.ts";
 import { turnOf, type Standing, type Turn } from "./turn.ts";
 

@@ -5,9 +5,10 @@ import type { NextTick, RosterView, View } from "../ports.ts";
 import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { Epoch } from "../schema/vote.ts";
-import { standings, viewOfMember, viewOfSelf } from "./members.ts";
+import { viewOfMember, viewOfSelf } from "./members.ts";
 import { nextTickOf } from "./plan.ts";
 import { rank } from "./rank.ts";
+import { standings } from "./standings.ts";
 import type { State } from "./state.ts";
 import { lineOf } from "./turn.ts";
 

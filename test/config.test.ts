@@ -1,14 +1,8 @@
 /** Settings: where each comes from, what is refused, and what the refusal tells. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  configFile,
-  defaultDataFolder,
-  readConfig,
-  settings,
-  type Config,
-  type Flags,
-} from "../src/config.ts";
+import { configFile, defaultDataFolder, readConfig, type Config, type Flags } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
 import { CicadaError, type ErrorCode } from "../src/errors.ts";
 
 const host = { hostname: "alder", cores: 4, terminal: false };

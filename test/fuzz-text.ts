@@ -4,7 +4,8 @@
  */
 import { parseCrontab } from "../src/cli/crontab.ts";
 import { parseJobs } from "../src/cli/job-text.ts";
-import { readConfig, settings } from "../src/config.ts";
+import { readConfig } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
 import { founderIn, formatClusterKey, parseClusterKey } from "../src/core/cluster-key.ts";
 import { checkJob } from "../src/core/job.ts";
 import { decodeJoin, encodeJoin } from "../src/core/join.ts";

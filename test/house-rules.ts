@@ -44,7 +44,7 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ["fastify", "@fastify/*", "typebox", "@prometheus-io/client"],
     node: "all",
   },
-  config: { rooms: ["core", "schema", "errors"], packages: ["yaml"], node: "all" },
+  config: { rooms: ["config", "core", "schema", "errors"], packages: ["yaml"], node: "all" },
   cli: {
     rooms: ["cli", "config", "core", "schema", "errors"],
     types: ["ports"],
@@ -59,8 +59,6 @@ const exceptions: Readonly<Record<string, Room>> = {
   "src/core/schedule.ts": { rooms: [], packages: ["cron-parser"] },
   // A schema's check, compiled: a pure function from text to problems.
   "src/core/job.ts": { rooms: [], packages: ["typebox"] },
-  // to read durations
-  "src/config.ts": { rooms: ["core"] },
   "src/cli/start.ts": { rooms: ["real", "peer", "api", "ports"] },
 };
 

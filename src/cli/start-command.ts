@@ -3,7 +3,8 @@
  * loaded only then, for the other commands need neither libp2p nor a database.
  */
 import { Option, type Command } from "commander";
-import { settings, type Flags, type Setting } from "../config.ts";
+import type { Flags } from "../config.ts";
+import { settings, type Setting } from "../config/settings.ts";
 import { repeatable } from "./repeatable.ts";
 import type { Terminal } from "./terminal.ts";
 

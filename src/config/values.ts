@@ -1,0 +1,89 @@
+/**
+ * From the text that a person gave to a setting's value, or to what would have been right instead of it. Where the text
+ * came from, and how the complaint is worded, is the caller's affair.
+ */
+import { parseDuration } from "../core/units.ts";
+import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
+
+/** A text that can't be used; `wanted` completes the sentence "give …". */
+export class Refusal {
+  readonly wanted: string;
+  constructor(wanted: string) {
+    this.wanted = wanted;
+  }
+}
+
+export interface HostPort {
+  host: string;
+  /** 0 = any free one */
+  port: number;
+}
+
+export function anyText(text: string): string | Refusal {
+  return text === "" ? new Refusal("something that is not empty") : text;
+}
+
+export function readName(text: string): string | Refusal {
+  const isFine = text !== "" && text.length <= 256 && !/\p{Cc}/u.test(text);
+  return isFine ? text : new Refusal("a name of 1 to 256 characters on one line");
+}
+
+export function readMultiaddr(text: string): string | Refusal {
+  const isFine = /^\/(ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(\/p2p\/[^/\s]+)?$/.test(text);
+  return isFine ? text : new Refusal(`a multiaddr such as /ip4/0.0.0.0/tcp/${defaultMeshPort}`);
+}
+
+/** A multiaddr, or `HOST[:PORT]` made into one. */
+export function readPeerAddress(text: string): string | Refusal {
+  if (text.startsWith("/")) return readMultiaddr(text);
+  const wanted = new Refusal(
+    `a multiaddr or HOST[:PORT], such as 192.0.2.7 or cron1.example:${defaultMeshPort}`,
+  );
+  const parts = splitHostPort(
+    text.includes(":") && !/^\[.*\]$/.test(text) ? text : `${text}:${defaultMeshPort}`,
+  );
+  if (parts === undefined || parts.host === "" || parts.port === 0) return wanted;
+  const { host, port } = parts;
+  if (host.includes(":")) return `/ip6/${host}/tcp/${port}`;
+  if (/^\d+(\.\d+){3}$/.test(host)) return `/ip4/${host}/tcp/${port}`;
+  return /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host) ? `/dns/${host}/tcp/${port}` : wanted;
+}
+
+export function readHostPort(text: string): HostPort | Refusal {
+  const parts = splitHostPort(text);
+  if (parts === undefined) return new Refusal(`HOST:PORT, such as 127.0.0.1:${defaultHttpPort} or :0`);
+  return { host: parts.host === "" ? "127.0.0.1" : parts.host, port: parts.port };
+}
+
+function splitHostPort(text: string): HostPort | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return undefined;
+  return { host: match[1] ?? match[2] ?? "", port };
+}
+
+export function readTag(text: string): [string, string] | Refusal {
+  const at = text.indexOf("=");
+  const [key, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+  const isFine = at > 0 && key.length <= 128 && value.length <= 256;
+  return isFine ? [key, value] : new Refusal("KEY=VALUE, such as disk=ssd");
+}
+
+export function readCapacity(text: string): number | Refusal {
+  const isFine = /^\d{1,6}$/.test(text) && Number(text) >= 1;
+  return isFine ? Number(text) : new Refusal("a whole number from 1 to 999999 (--role witness runs nothing)");
+}
+
+export function readDuration(text: string): number | Refusal {
+  return parseDuration(text) ?? new Refusal("a duration such as 30s or 2m, or 0");
+}
+
+export function readSwitch(text: string): boolean | Refusal {
+  if (["1", "true", "on", "yes"].includes(text.toLowerCase())) return true;
+  if (["0", "false", "off", "no"].includes(text.toLowerCase())) return false;
+  return new Refusal("true or false");
+}
+
+export function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word | Refusal {
+  return (text) => words.find((word) => word === text) ?? new Refusal(`one of ${words.join(", ")}`);
+}

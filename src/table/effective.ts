@@ -1,0 +1,130 @@
+/**
+ * The effective jobs: what the document says, job by job, kept up to date while its incarnations come, change and go.
+ *
+ * Whoever changes the document says which incarnations were touched; they alone are read again, and only when somebody
+ * wants to see jobs, so many updates cost one reading. What job the incarnations of an id make is decided by projection.ts.
+ */
+import type { JobId } from "../schema/ids.ts";
+import type { Job, Quarantined } from "../schema/job.ts";
+import { identityOf, projectJob, readIncarnations, type Entries, type Reading } from "./projection.ts";
+
+export class EffectiveJobs {
+  /** the living incarnation under a ULID */
+  readonly #incarnationAt: (ulid: string) => Entries | undefined;
+  /** by ULID: what the incarnation said its job is; undefined where it says none */
+  readonly #idOf = new Map<string, JobId | undefined>();
+  readonly #incarnationsOf = new Map<JobId, Set<string>>();
+  readonly #jobs = new Map<JobId, Job>();
+  readonly #quarantined = new Map<string, Quarantined>();
+  /** incarnations written to since they were last read */
+  #touched = new Set<string>();
+  #changes = new Map<JobId, Job | undefined>();
+
+  constructor(incarnationAt: (ulid: string) => Entries | undefined) {
+    this.#incarnationAt = incarnationAt;
+  }
+
+  /** The incarnation was written to, came or went. */
+  touch(ulid: string): void {
+    this.#touched.add(ulid);
+  }
+
+  /** The document was made anew: whatever is known may be otherwise in it. */
+  touchAll(): void {
+    for (const ulid of this.#idOf.keys()) this.#touched.add(ulid);
+  }
+
+  /** Every effective job. The map follows the document; the jobs in it never change. */
+  jobs(): ReadonlyMap<JobId, Job> {
+    this.settle();
+    return this.#jobs;
+  }
+
+  quarantined(): Quarantined[] {
+    this.settle();
+    return [...this.#quarantined.values()];
+  }
+
+  /** What has changed since the last call; `job` is undefined when there is no runnable one any more. */
+  takeChanges(): { id: JobId; job: Job | undefined }[] {
+    this.settle();
+    const changes = [...this.#changes].map(([id, job]) => ({ id, job }));
+    this.#changes = new Map();
+    return changes;
+  }
+
+  /** ULIDs of a job's living incarnations. Of one that doesn't say which job it is, its ULID is the id. */
+  incarnationsOf(id: JobId): string[] {
+    this.settle();
+    const nameless = this.#idOf.has(id) && this.#idOf.get(id) === undefined;
+    return nameless ? [id] : [...(this.#incarnationsOf.get(id) ?? [])].toSorted();
+  }
+
+  /** Reads again what was touched. Everything that shows jobs calls it first. */
+  settle(): void {
+    if (this.#touched.size === 0) return;
+    const touched = this.#touched;
+    this.#touched = new Set();
+    const stale = new Set<JobId>();
+    const single = new Map<JobId, Reading>();
+    for (const ulid of touched) {
+      const map = this.#incarnationAt(ulid);
+      const reading = map === undefined ? undefined : readIncarnations([map]);
+      const id = reading === undefined ? undefined : identityOf(reading);
+      this.#file(ulid, id, reading, stale);
+      if (id !== undefined && reading !== undefined) single.set(id, reading);
+    }
+    for (const id of stale) {
+      const known = this.#incarnationsOf.get(id);
+      const reading = known?.size === 1 ? single.get(id) : undefined;
+      this.#show(id, known === undefined ? undefined : (reading ?? this.#readAll(known)));
+    }
+  }
+
+  #readAll(ulids: ReadonlySet<string>): Reading {
+    const incarnations = [...ulids].toSorted().map((ulid) => this.#incarnationAt(ulid));
+    return readIncarnations(incarnations.filter((incarnation) => incarnation !== undefined));
+  }
+
+  /** Notes which job an incarnation is about, and which jobs have to be shown anew for that. */
+  #file(ulid: string, id: JobId | undefined, reading: Reading | undefined, stale: Set<JobId>): void {
+    const before = this.#idOf.get(ulid);
+    if (before !== undefined) {
+      stale.add(before);
+      if (before !== id) {
+        const others = this.#incarnationsOf.get(before);
+        others?.delete(ulid);
+        if (others?.size === 0) this.#incarnationsOf.delete(before);
+      }
+    }
+    this.#quarantined.delete(ulid);
+    if (reading === undefined) {
+      this.#idOf.delete(ulid);
+      return;
+    }
+    this.#idOf.set(ulid, id);
+    if (id === undefined) {
+      const problems = [{ pointer: "/id", message: "the replica doesn't say which job it is" }];
+      this.#quarantined.set(ulid, { id: ulid, problems });
+      return;
+    }
+    stale.add(id);
+    const incarnations = this.#incarnationsOf.get(id);
+    if (incarnations === undefined) this.#incarnationsOf.set(id, new Set([ulid]));
+    else incarnations.add(ulid);
+  }
+
+  #show(id: JobId, reading: Reading | undefined): void {
+    const before = this.#jobs.get(id);
+    const projected = reading === undefined ? undefined : projectJob(id, reading);
+    this.#quarantined.delete(id);
+    if (projected === undefined || "problems" in projected) {
+      if (projected !== undefined) this.#quarantined.set(id, projected);
+      this.#jobs.delete(id);
+      if (before !== undefined) this.#changes.set(id, undefined);
+      return;
+    }
+    this.#jobs.set(id, projected);
+    if (before?.revision !== projected.revision) this.#changes.set(id, projected);
+  }
+}

@@ -1,6 +1,6 @@
 /**
  * From a data folder to a living core: reads what is kept, counts the start, ends the children of an earlier life.
- * Nothing is decided before all of it has been done.
+ * Nothing is decided before all of it has been done; `loadedEvent` then tells core what was found.
  */
 import type { RunRecord } from "../schema/run.ts";
 import { runId, type RunId } from "../schema/ids.ts";
@@ -9,6 +9,7 @@ import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
 import { rosterKey, votesLostKey } from "../core/epochs.ts";
 import { drainedKey } from "../core/drain.ts";
+import type { EventBody } from "../core/events.ts";
 import { outcastKey } from "../core/forgotten.ts";
 import { scanBackMs } from "../core/limits.ts";
 import { planJob } from "../core/plan.ts";
@@ -85,6 +86,31 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
       });
     });
   });
+}
+
+/** What core begins its life with: what was kept, and what the mesh tells of itself at this moment. */
+export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
+  const { table, loaded } = booted;
+  return {
+    kind: "loaded",
+    jobs: [...table.jobs().values()],
+    tableDigest: table.digest(),
+    records: booted.records,
+    orders: loaded.orders,
+    votes: loaded.votes,
+    voteCount: booted.voteCount,
+    voteFloor: booted.voteFloor,
+    votesLost: booted.votesLost,
+    chain: booted.chain,
+    started: booted.started,
+    expected: mesh.known(),
+    unresolved: mesh.unresolved(),
+    lastAlive: booted.lastAlive,
+    addresses: mesh.addresses(),
+    forgotten: table.forgotten(),
+    outcast: booted.outcast,
+    drained: booted.drained,
+  };
 }
 
 /** Core looks back by each job's window from when this peer was last there; what lies before the last day is loaded too. */

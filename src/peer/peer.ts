@@ -3,11 +3,11 @@
  * branches; what it calls computes or touches the world, never both.
  *
  * Events are worked off one after the other: an event that an effect brings about (an edit changes the table) waits
- * until the effects before it are done. So core sees one event at a time, in one order, in both worlds.
+ * until the effects before it are done. So core sees one event at a time, in one order, in both worlds. What deals with
+ * the rest (sync, logs, edits, keys, housekeeping) is put together in living.ts.
  */
 import type { Effect, EventBody } from "../core/events.ts";
 import { notReady, nextTicks, viewOf } from "../core/view.ts";
-import { livingMembers } from "../core/members.ts";
 import { sizesOf } from "../core/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
@@ -15,19 +15,12 @@ import { assert, CicadaError, never } from "../errors.ts";
 import type { Answer, Cancel, Command, Doors, LogFields, NextTick, PeerEvent, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Forgotten } from "../schema/standing.ts";
-import type { JobTable } from "../table/table.ts";
 import { signRecord } from "../wire/records.ts";
-import { boot, metaKeys, type Booted } from "./boot.ts";
-import { Edits } from "./edits.ts";
-import { Handover, type KnownMember } from "./handover.ts";
-import { Hearing } from "./hearing.ts";
-import { Keeper } from "./keeper.ts";
-import { Logs } from "./logs.ts";
+import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
+import { assemble, type Living } from "./living.ts";
 import { Outbox } from "./outbox.ts";
 import { Recall } from "./recall.ts";
 import { Writer } from "./writer.ts";
-import { Sync } from "./sync.ts";
-import { exchangeWindowMs } from "./sync-records.ts";
 import { Voice } from "./voice.ts";
 
 export interface PeerSettings {
@@ -47,16 +40,6 @@ export interface PeerSettings {
   host: Readonly<Record<string, string>>;
   /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
   testing?: Pick<State["settings"], "planted" | "marks">;
-}
-
-/** What there is once the data folder has been read. */
-interface Living {
-  table: JobTable;
-  sync: Sync;
-  logs: Logs;
-  keeper: Keeper;
-  edits: Edits;
-  handover: Handover;
 }
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
@@ -116,11 +99,9 @@ export class Peer {
 
   #live(booted: Booted): void {
     const { doors } = this;
-    const { table } = booted;
     const { name, version, tags, capacity, role, tzdata, host, founder, testing } = this.#settings;
-    const self = doors.keys.self;
     this.#state = createState({
-      self,
+      self: doors.keys.self,
       name,
       version,
       tags,
@@ -135,55 +116,17 @@ export class Peer {
       signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),
       verifyText: (peer, bytes, text) => doors.keys.verify(peer, bytes, Buffer.from(text, "base64url")),
     });
-    const sync = new Sync({
-      table,
-      disk: doors.disk,
-      random: doors.random,
-      // After a longer absence the others are asked for all of it.
-      oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
-      send: (to, message) => this.#voice.send(to, "sync", message),
-      onUpdate: (update) => edits.taken(update),
-      onRecords: (records, orders) => hearing.learned(records, orders),
-      onSynced: (peer) => this.#recall.after(() => this.#feed({ kind: "synced", peer })),
-      count: (what) => this.#count(what),
-      log: doors.log,
-    });
-    const logs = new Logs({
-      self,
-      clock: doors.clock,
-      executor: doors.executor,
-      send: (to, message) => this.#voice.send(to, "log", message),
-      living: () => this.#others(),
-      count: (what) => this.#count(what),
-    });
-    const keeper = new Keeper(doors, table, booted);
-    const edits: Edits = new Edits({
+    this.#living = assemble({
       doors,
-      table,
-      keeper,
-      sync,
+      booted,
       voice: this.#voice,
-      onChange: () => this.#tableChanged(),
-      count: (what) => this.#count(what),
-    });
-    const handover = new Handover({
-      self,
-      keyring: doors.keyring,
-      clock: doors.clock,
-      log: doors.log,
-      members: () => this.#members(),
-      send: (to, message) => this.#voice.send(to, "key", message),
-      count: (what) => this.#count(what),
-    });
-    this.#living = { table, sync, logs, keeper, edits, handover };
-    const hearing: Hearing = new Hearing({
-      doors,
       recall: this.#recall,
-      listeners: { sync, logs, edits, handover },
       state: () => this.#state,
       feed: (event) => this.#feed(event),
+      tableChanged: () => this.#tableChanged(),
       count: (what) => this.#count(what),
     });
+    const { table, sync, handover, hearing } = this.#living;
     this.#forgotten = table.forgotten();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
@@ -203,26 +146,7 @@ export class Peer {
       },
     });
     table.takeChanges();
-    this.#feed({
-      kind: "loaded",
-      jobs: [...table.jobs().values()],
-      tableDigest: table.digest(),
-      records: booted.records,
-      orders: booted.loaded.orders,
-      votes: booted.loaded.votes,
-      voteCount: booted.voteCount,
-      voteFloor: booted.voteFloor,
-      votesLost: booted.votesLost,
-      chain: booted.chain,
-      started: booted.started,
-      expected: doors.mesh.known(),
-      unresolved: doors.mesh.unresolved(),
-      lastAlive: booted.lastAlive,
-      addresses: doors.mesh.addresses(),
-      forgotten: this.#forgotten,
-      outcast: booted.outcast,
-      drained: booted.drained,
-    });
+    this.#feed(loadedEvent(doors, booted));
   }
 
   get doors(): Doors {
@@ -338,20 +262,6 @@ export class Peer {
 
   #note(level: "debug" | "info" | "warn", message: string, fields: LogFields): void {
     this.#doors.log[level](message, fields);
-  }
-
-  /** Every other member that is known, whatever its state. */
-  #members(): KnownMember[] {
-    return [...(this.#state?.members.values() ?? [])].map(({ id, linked, heartbeat }) => ({
-      id,
-      name: heartbeat?.name ?? id.slice(-8),
-      linked,
-    }));
-  }
-
-  #others(): PeerId[] {
-    const { self } = this.#doors.keys;
-    return this.#state === undefined ? [] : livingMembers(this.#state).filter((peer) => peer !== self);
   }
 
   // ------------------------------------------------------------------------------------ what is asked

@@ -2,8 +2,9 @@
  * The real mesh: libp2p over TCP, as a full mesh of all peers that hold the cluster key.
  *
  * The folder mesh/ holds its parts: `host` is libp2p, `encrypter` and `refusals` stand at the gate, `links` says who
- * is linked, `dialler` dials what is missing, `book` remembers where peers are, `gossip` and `outgoing` carry what
- * is said. This file ties them together and is the door that ports.ts describes.
+ * is linked, `reception` greets, `dialler` dials what is missing, `book` remembers where peers are, `gossip` and
+ * `outgoing` carry what is said, `upkeep` looks after all that once a second; `assembly` ties them together. This file
+ * is the door that ports.ts describes.
  */
 import type { Connection, Stream } from "@libp2p/interface";
 import { assert } from "../errors.ts";
@@ -12,28 +13,21 @@ import type { PeerId } from "../schema/ids.ts";
 import type { Protocol, Topic } from "../schema/message.ts";
 import type { ClusterKeys } from "./keyring.ts";
 import { peerIdOf } from "./keys.ts";
-import {
-  joinAddress,
-  type NamedAddress,
-  parseAddress,
-  sortForDialling,
-  splitAddress,
-  withoutPeer,
-} from "./mesh/addresses.ts";
-import { AddressBook } from "./mesh/book.ts";
+import { joinAddress, type NamedAddress, parseAddress, splitAddress, withoutPeer } from "./mesh/addresses.ts";
+import { assemble } from "./mesh/assembly.ts";
+import type { AddressBook } from "./mesh/book.ts";
 import { Counters } from "./mesh/counters.ts";
 import { dialAddress, type DialOutcome } from "./mesh/dial.ts";
-import { Dialler } from "./mesh/dialler.ts";
-import { Directory, type Hello } from "./mesh/directory.ts";
-import { Goodbyes } from "./mesh/goodbye.ts";
+import type { Dialler } from "./mesh/dialler.ts";
+import type { Directory } from "./mesh/directory.ts";
 import { Encrypters } from "./mesh/encrypter.ts";
-import { Gossip } from "./mesh/gossip.ts";
-import { decodeGreeting, encodeGreeting, type Greeting } from "./mesh/greeting.ts";
+import type { Gossip } from "./mesh/gossip.ts";
 import { createHost, type Host, startHost } from "./mesh/host.ts";
-import { type Line, Links } from "./mesh/links.ts";
+import type { Line, Links } from "./mesh/links.ts";
 import { Outcasts } from "./mesh/outcasts.ts";
+import type { Reception } from "./mesh/reception.ts";
 import { Refusals } from "./mesh/refusals.ts";
-import { Renewal } from "./mesh/renewal.ts";
+import type { Renewal } from "./mesh/renewal.ts";
 import {
   inboundStreamsCap,
   protocolName,
@@ -42,6 +36,7 @@ import {
   type StreamProtocol,
   streamProtocols,
 } from "./mesh/streams.ts";
+import type { Upkeep } from "./mesh/upkeep.ts";
 
 export interface MeshOptions {
   peerKey: Uint8Array;
@@ -86,21 +81,6 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   return mesh;
 }
 
-const checkEveryMs = 1_000;
-/** A line over which nothing came for so long is asked for a sign of life. */
-const quietMs = 2_000;
-/**
- * And given up after so long. Less takes a busy peer for a lost one; more keeps the members waiting for a new
- * connection after a cut. The members' own rules (5 s of silence) don't wait for it.
- */
-const silentMs = 8_000;
-/** A stream from which nothing has left for so many checks is given up: about 10 s. */
-const stuckChecks = 10;
-/** A peer that takes a connection and never greets is not of this version, or hangs. */
-const greetWithinMs = 3_000;
-/** How long a greeted line waits for gossip before it counts as up without it, and how often it looks. */
-const gossipGraceMs = 500;
-const gossipLookMs = 10;
 const stopTimeoutMs = 3_000;
 
 class Libp2pMesh implements RealMesh {
@@ -119,9 +99,9 @@ class Libp2pMesh implements RealMesh {
   private events: MeshEvents | undefined;
   private stopping = false;
   private readonly alarms = new Set<Cancel>();
-  private lastCheckAt = 0;
-  private readonly goodbyes = new Goodbyes();
+  private readonly reception: Reception;
   private readonly renewal: Renewal;
+  private readonly upkeep: Upkeep;
 
   constructor(
     options: MeshOptions,
@@ -137,58 +117,31 @@ class Libp2pMesh implements RealMesh {
     this.refusals = refusals;
     this.outcasts = outcasts;
     this.count = counters;
-    this.book = new AddressBook(this.self, options.clock.now().wall);
-    this.gossip = new Gossip(host, counters);
-    this.links = new Links(
-      this.self,
-      {
-        up: (peer) => this.linkUp(peer),
-        down: (peer, why) => this.linkDown(peer, why),
-        gone: (peer) => this.dialler.lost(peer, "unheeded"),
-        renewed: (old) => this.renewal.retire(old),
-        presentKey: () => options.keyring.fingerprint(),
-      },
+    const parts = assemble({
+      self: this.self,
+      host,
+      keyring: options.keyring,
+      outcasts,
       counters,
-    );
-    this.dialler = new Dialler({
       clock: options.clock,
       random: options.random,
-      self: this.self,
-      dial: (address, peer) => this.dial(address, peer, false),
-      addressesOf: (peer) => {
-        const { proven, others } = this.book.addressesOf(peer);
-        return { proven, others: sortForDialling(others) };
-      },
-      isConnected: (peer) => this.links.linesOf(peer).length > 0,
-      isAlone: () => this.links.upPeers().length === 0,
-      refused: (peer, times) => this.events?.redialRefused(peer, times),
-      resolved: (address, peer) => this.book.name(peer, address),
-    });
-    this.directory = new Directory(this.self, this.book, {
-      host,
-      presentKey: () => options.keyring.fingerprint(),
       log: options.log,
-      after: (ms, ring) => this.after(ms, ring),
+      events: () => this.events,
+      isOpen: () => this.events !== undefined && !this.stopping,
+      linkUp: (peer) => this.linkUp(peer),
+      linkDown: (peer, why) => this.linkDown(peer, why),
+      dial: (address, peer, anew) => this.dial(address, peer, anew),
       remember: (addresses) => options.remember(addresses),
-      expect: (peer, news) => {
-        if (!outcasts.has(peer)) this.dialler.expect(peer, news);
-      },
-      passOn: (hello) => this.sayToAll(hello),
-    });
-    this.renewal = new Renewal({
-      self: this.self,
-      keyring: options.keyring,
-      links: this.links,
-      addressesOf: (peer) => {
-        const { proven, others } = this.book.addressesOf(peer);
-        return [...proven, ...sortForDialling(others)];
-      },
-      dialAnew: (address, peer) => this.dial(address, peer, true),
       after: (ms, ring) => this.after(ms, ring),
-      mendGossip: (peer) => this.gossip.mend(peer, this.links.linesOf(peer)),
     });
-    outcasts.onFound = (peer, address) => this.dialler.identified(address, peer);
-    outcasts.onTurnedAway = (by) => this.events?.turnedAway(by);
+    this.book = parts.book;
+    this.gossip = parts.gossip;
+    this.links = parts.links;
+    this.dialler = parts.dialler;
+    this.directory = parts.directory;
+    this.reception = parts.reception;
+    this.renewal = parts.renewal;
+    this.upkeep = parts.upkeep;
     this.enter(bootstrap);
   }
 
@@ -231,14 +184,13 @@ class Libp2pMesh implements RealMesh {
   start(events: MeshEvents): void {
     assert(this.events === undefined && !this.stopping, "a mesh is started once");
     this.events = events;
-    for (const line of this.links.all()) this.greet(line);
+    for (const line of this.links.all()) this.reception.greet(line);
     setImmediate(() => {
       if (this.stopping) return;
       this.dialler.start();
-      for (const line of this.links.all()) if (line.greeted) this.consider(line, 0);
+      for (const line of this.links.all()) if (line.greeted) this.reception.consider(line);
     });
-    this.lastCheckAt = this.now();
-    this.after(checkEveryMs, () => this.check());
+    this.upkeep.start();
   }
 
   publish(topic: Topic, bytes: Uint8Array): void {
@@ -309,10 +261,7 @@ class Libp2pMesh implements RealMesh {
   }
 
   private async leave(): Promise<void> {
-    await this.goodbyes.say(this.links.upPeers(), (peer) => {
-      const line = this.links.currentLine(peer);
-      if (line !== undefined) this.say(line, { kind: "bye" });
-    });
+    await this.reception.takeLeave();
     await this.host.stop();
   }
 
@@ -330,24 +279,7 @@ class Libp2pMesh implements RealMesh {
       this.dialler.identified(address, connection.remotePeer.toString() as PeerId);
     }
     const line = this.links.open(connection, this.now());
-    if (line !== undefined && this.events !== undefined) this.greet(line);
-  }
-
-  private greet(line: Line): void {
-    this.say(line, this.directory.hello());
-    this.after(greetWithinMs, () => {
-      if (!line.greeted) line.connection.abort(new Error("no greeting came"));
-    });
-  }
-
-  /** Up when the other side has greeted and gossip flows both ways; or, after a grace, without the latter. */
-  private consider(line: Line, waitedMs: number): void {
-    if (this.events === undefined || this.stopping || this.links.isUp(line.peer)) return;
-    if (waitedMs >= gossipGraceMs || this.gossip.flows(line.peer, this.links.linesOf(line.peer))) {
-      this.links.raise(line);
-    } else {
-      this.after(gossipLookMs, () => this.consider(line, waitedMs + gossipLookMs));
-    }
+    if (line !== undefined && this.events !== undefined) this.reception.greet(line);
   }
 
   private linkUp(peer: PeerId): void {
@@ -358,40 +290,17 @@ class Libp2pMesh implements RealMesh {
 
   private linkDown(peer: PeerId, why: "closed" | "reset"): void {
     this.gossip.forget(peer);
-    this.goodbyes.answered(peer);
+    this.reception.gone(peer);
     if (this.stopping) return;
     this.options.log.debug("link lost", { peer, why });
     this.events?.linkDown(peer, why);
     this.dialler.lost(peer, why);
   }
 
-  /** Once a second: looks after lines that have gone quiet, streams that are stuck, and gossip that has stopped. */
-  private check(): void {
-    this.after(checkEveryMs, () => this.check());
-    const now = this.now();
-    // This process itself was held up: what the others said meanwhile may not have been read yet.
-    const heldUpMs = Math.max(0, now - this.lastCheckAt - 2 * checkEveryMs);
-    this.lastCheckAt = now;
-    for (const line of this.links.all()) {
-      line.heardAt += heldUpMs;
-      const quiet = now - line.heardAt;
-      if (quiet > silentMs) {
-        this.count.add("mesh_lines_silent");
-        line.connection.abort(new Error("nothing was heard"));
-      } else if (quiet > quietMs && line.greeted) {
-        this.say(line, { kind: "ping" });
-      }
-      for (const outgoing of line.outgoing.values()) outgoing.check(stuckChecks);
-    }
-    for (const peer of this.links.upPeers()) this.gossip.check(peer, this.links.linesOf(peer));
-    this.options.keyring.expire();
-    this.renewal.check();
-  }
-
   /** What the keyring accepts has changed: the others are told which key this peer prefers now. */
   keysChanged(): void {
     if (this.events === undefined || this.stopping) return;
-    this.sayToAll(this.directory.hello());
+    this.reception.sayToAll(this.directory.hello());
     this.renewal.cutOld();
   }
 
@@ -408,56 +317,17 @@ class Libp2pMesh implements RealMesh {
 
   private heard(line: Line, protocol: StreamProtocol, bytes: Uint8Array): void {
     line.heardAt = this.now();
-    if (protocol !== "peers") {
-      if (this.events === undefined || this.stopping) return;
-      // Whoever speaks over a line has taken us in, even if its greeting is still on its way.
-      this.links.raise(line);
-      this.events.received(line.peer, protocol, bytes);
+    if (protocol === "peers") {
+      this.reception.heard(line, bytes);
       return;
     }
-    const greeting = decodeGreeting(bytes);
-    if (greeting === undefined) this.count.add("mesh_frames_garbled");
-    else this.greeted(line, greeting);
+    if (this.events === undefined || this.stopping) return;
+    // Whoever speaks over a line has taken us in, even if its greeting is still on its way.
+    this.links.raise(line);
+    this.events.received(line.peer, protocol, bytes);
   }
 
-  private say(line: Line, greeting: Greeting): void {
-    sendOver(line, "peers", encodeGreeting(greeting), this.count);
-  }
-
-  // -------------------------------------------------------------------------------------- greetings, dials
-
-  private greeted(line: Line, greeting: Greeting): void {
-    switch (greeting.kind) {
-      case "hello":
-        if (greeting.self.peer !== line.peer) this.count.add("mesh_frames_garbled");
-        else this.learn(line, greeting);
-        return;
-      case "ping":
-        this.say(line, { kind: "pong" });
-        return;
-      case "pong":
-        return;
-      case "bye":
-        this.links.hearGoodbye(line.peer);
-        this.say(line, { kind: "bye-heard" });
-        return;
-      case "bye-heard":
-        this.goodbyes.answered(line.peer);
-    }
-  }
-
-  private learn(line: Line, hello: Hello): void {
-    line.theirKey = hello.key;
-    this.directory.learn(line, hello);
-    if (line.greeted) return;
-    this.links.greet(line);
-    this.consider(line, 0);
-  }
-
-  /** Also to those that are not up yet: what they were told when they came may be old by now. */
-  private sayToAll(greeting: Greeting): void {
-    for (const line of this.links.all()) this.say(line, greeting);
-  }
+  // ------------------------------------------------------------------------------------- dials and alarms
 
   private async dial(address: string, peer: PeerId | undefined, anew: boolean): Promise<DialOutcome> {
     if (this.stopping) return "failed";

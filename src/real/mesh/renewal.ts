@@ -19,7 +19,7 @@ export interface RenewalDoors {
   self: PeerId;
   keyring: ClusterKeys;
   links: Links;
-  addressesOf(peer: PeerId): readonly string[];
+  addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
   /** although there is a connection to it */
   dialAnew(address: string, peer: PeerId): Promise<DialOutcome>;
   after(ms: number, ring: () => void): void;
@@ -73,7 +73,8 @@ export class Renewal {
   }
 
   private async renew(peer: PeerId): Promise<void> {
-    for (const address of this.doors.addressesOf(peer)) {
+    const { proven, others } = this.doors.addressesOf(peer);
+    for (const address of [...proven, ...others]) {
       if (!this.isDue(peer)) return;
       // oxlint-disable-next-line no-await-in-loop -- one that leads there is enough
       if ((await this.doors.dialAnew(address, peer)) === "linked") return;

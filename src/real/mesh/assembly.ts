@@ -1,0 +1,121 @@
+/**
+ * The parts of the mesh, put together: which of them asks which. Each part is given what it needs of the others as
+ * functions and can be read alone; only here can be seen that the dialler takes its addresses from the book, or that a
+ * line which has been replaced goes to the renewal. It holds no state and decides nothing.
+ */
+import type { Clock, Log, MeshEvents, Random } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { ClusterKeys } from "../keyring.ts";
+import { sortForDialling } from "./addresses.ts";
+import { AddressBook } from "./book.ts";
+import type { Counters } from "./counters.ts";
+import type { DialOutcome } from "./dial.ts";
+import { Dialler } from "./dialler.ts";
+import { Directory } from "./directory.ts";
+import { Gossip } from "./gossip.ts";
+import type { Host } from "./host.ts";
+import { Links } from "./links.ts";
+import type { Outcasts } from "./outcasts.ts";
+import { Reception } from "./reception.ts";
+import { Renewal } from "./renewal.ts";
+import { Upkeep } from "./upkeep.ts";
+
+export interface Parts {
+  book: AddressBook;
+  gossip: Gossip;
+  links: Links;
+  dialler: Dialler;
+  directory: Directory;
+  reception: Reception;
+  renewal: Renewal;
+  upkeep: Upkeep;
+}
+
+export interface AssemblyDoors {
+  self: PeerId;
+  host: Host;
+  keyring: ClusterKeys;
+  outcasts: Outcasts;
+  counters: Counters;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** undefined before the mesh's start and after its stop */
+  events: () => MeshEvents | undefined;
+  /** True from the start until a stop begins. */
+  isOpen: () => boolean;
+  linkUp: (peer: PeerId) => void;
+  linkDown: (peer: PeerId, why: "closed" | "reset") => void;
+  /** `anew`: although there is a connection to it */
+  dial: (address: string, peer: PeerId | undefined, anew: boolean) => Promise<DialOutcome>;
+  remember: (addresses: readonly string[]) => void;
+  /** Not any more once the mesh stops. */
+  after: (ms: number, ring: () => void) => void;
+}
+
+export function assemble(doors: AssemblyDoors): Parts {
+  const { self, host, keyring, outcasts, counters, clock, random, log, isOpen, after } = doors;
+  const presentKey = (): string => keyring.fingerprint();
+  const book = new AddressBook(self, clock.now().wall);
+  const addressesOf = (peer: PeerId): ReturnType<AddressBook["addressesOf"]> => {
+    const { proven, others } = book.addressesOf(peer);
+    return { proven, others: sortForDialling(others) };
+  };
+  const gossip = new Gossip(host, counters);
+  const links: Links = new Links(
+    self,
+    {
+      up: doors.linkUp,
+      down: doors.linkDown,
+      gone: (peer) => dialler.lost(peer, "unheeded"),
+      renewed: (old) => renewal.retire(old),
+      presentKey,
+    },
+    counters,
+  );
+  const dialler: Dialler = new Dialler({
+    clock,
+    random,
+    self,
+    dial: (address, peer) => doors.dial(address, peer, false),
+    addressesOf,
+    isConnected: (peer) => links.linesOf(peer).length > 0,
+    isAlone: () => links.upPeers().length === 0,
+    refused: (peer, times) => doors.events()?.redialRefused(peer, times),
+    resolved: (address, peer) => book.name(peer, address),
+  });
+  const directory = new Directory(self, book, {
+    host,
+    presentKey,
+    log,
+    after,
+    remember: doors.remember,
+    expect: (peer, news) => {
+      if (!outcasts.has(peer)) dialler.expect(peer, news);
+    },
+    passOn: (hello) => reception.sayToAll(hello),
+  });
+  const reception: Reception = new Reception({ links, directory, gossip, counters, isOpen, after });
+  const renewal: Renewal = new Renewal({
+    self,
+    keyring,
+    links,
+    addressesOf,
+    dialAnew: (address, peer) => doors.dial(address, peer, true),
+    after,
+    mendGossip: (peer) => gossip.mend(peer, links.linesOf(peer)),
+  });
+  const upkeep = new Upkeep({
+    links,
+    gossip,
+    renewal,
+    keyring,
+    counters,
+    ping: (line) => reception.ping(line),
+    now: () => clock.now().mono,
+    after,
+  });
+  outcasts.onFound = (peer, address) => dialler.identified(address, peer);
+  outcasts.onTurnedAway = (by) => doors.events()?.turnedAway(by);
+  return { book, gossip, links, dialler, directory, reception, renewal, upkeep };
+}

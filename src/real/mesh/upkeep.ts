@@ -1,0 +1,72 @@
+/**
+ * Once a second: looks after lines that have gone quiet, streams that are stuck, gossip that has stopped, and keys
+ * whose time is over. A line is given up only for the other side's silence, never for this process's own sleep.
+ */
+import type { ClusterKeys } from "../keyring.ts";
+import type { Counters } from "./counters.ts";
+import type { Gossip } from "./gossip.ts";
+import type { Line, Links } from "./links.ts";
+import type { Renewal } from "./renewal.ts";
+
+const checkEveryMs = 1_000;
+/** A line over which nothing came for so long is asked for a sign of life. */
+const quietMs = 2_000;
+/**
+ * And given up after so long. Less takes a busy peer for a lost one; more keeps the members waiting for a new
+ * connection after a cut. The members' own rules (5 s of silence) don't wait for it.
+ */
+const silentMs = 8_000;
+/** A stream from which nothing has left for so many checks is given up: about 10 s. */
+const stuckChecks = 10;
+
+export interface UpkeepDoors {
+  links: Links;
+  gossip: Gossip;
+  renewal: Renewal;
+  keyring: ClusterKeys;
+  counters: Counters;
+  ping: (line: Line) => void;
+  /** monotonic ms */
+  now: () => number;
+  after: (ms: number, ring: () => void) => void;
+}
+
+export class Upkeep {
+  private readonly doors: UpkeepDoors;
+  private lastCheckAt = 0;
+
+  constructor(doors: UpkeepDoors) {
+    this.doors = doors;
+  }
+
+  start(): void {
+    this.lastCheckAt = this.doors.now();
+    this.doors.after(checkEveryMs, () => this.check());
+  }
+
+  private check(): void {
+    const { links, gossip, renewal, keyring, now, after } = this.doors;
+    after(checkEveryMs, () => this.check());
+    this.checkLines(now());
+    for (const peer of links.upPeers()) gossip.check(peer, links.linesOf(peer));
+    keyring.expire();
+    renewal.check();
+  }
+
+  private checkLines(now: number): void {
+    // This process itself was held up: what the others said meanwhile may not have been read yet.
+    const heldUpMs = Math.max(0, now - this.lastCheckAt - 2 * checkEveryMs);
+    this.lastCheckAt = now;
+    for (const line of this.doors.links.all()) {
+      line.heardAt += heldUpMs;
+      const quiet = now - line.heardAt;
+      if (quiet > silentMs) {
+        this.doors.counters.add("mesh_lines_silent");
+        line.connection.abort(new Error("nothing was heard"));
+      } else if (quiet > quietMs && line.greeted) {
+        this.doors.ping(line);
+      }
+      for (const outgoing of line.outgoing.values()) outgoing.check(stuckChecks);
+    }
+  }
+}

@@ -2,7 +2,7 @@
  * The effective jobs: what the document says, job by job, kept up to date while its incarnations come, change and go.
  *
  * Whoever changes the document says which incarnations were touched; they alone are read again, and only when somebody
- * wants to see jobs, so many updates cost one reading. What job the incarnations of an id make is decided by projection.ts.
+ * wants to see jobs, so many updates cost one reading. What job the incarnations of an id make, projection.ts decides.
  */
 import type { JobId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";

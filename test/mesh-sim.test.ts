@@ -70,6 +70,7 @@ class SimMeshWorld implements MeshWorld {
       if (id !== undefined)
         this.fabric.addHost(
           id,
+          id,
           ids.filter((_, other) => named.includes(other)),
         );
     }

@@ -6,7 +6,7 @@
  * outlives the peer's process just long enough to end its children. It does not stop when the peer is paused.
  */
 import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
-import { parseRunReference, type RunId } from "../schema/ids.ts";
+import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import type { HostClock } from "./clock.ts";
 import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
@@ -32,6 +32,7 @@ interface Child {
 }
 
 export class SimExecutor implements Executor {
+  private readonly peer: PeerId;
   private readonly queue: Queue;
   private readonly host: HostClock;
   private readonly process: Process;
@@ -48,6 +49,7 @@ export class SimExecutor implements Executor {
   private onQuiet: (() => void) | undefined;
 
   constructor(parts: {
+    peer: PeerId;
     queue: Queue;
     host: HostClock;
     process: Process;
@@ -58,6 +60,7 @@ export class SimExecutor implements Executor {
     record: (run: Run) => void;
     trueTime: () => number;
   }) {
+    this.peer = parts.peer;
     this.queue = parts.queue;
     this.host = parts.host;
     this.process = parts.process;
@@ -148,7 +151,7 @@ export class SimExecutor implements Executor {
       job: spec.job,
       tick: spec.tick,
       attempt: parseRunReference(spec.run)?.attempt ?? 1,
-      peer: this.process.peer,
+      peer: this.peer,
       life: this.life,
       start: this.trueTime(),
       end: undefined,

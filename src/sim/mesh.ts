@@ -10,6 +10,7 @@
 import type { Mesh, MeshEvents } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Protocol, Topic } from "../schema/message.ts";
+import { Connection, type Dial, type End, type GossipMessage, type HostName, type Node } from "./connection.ts";
 import type { Network } from "./network.ts";
 import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
@@ -22,79 +23,15 @@ const dialTimeoutMs = { least: 2_000, most: 4_000 };
 /** The first pause after a failed dial, ms; doubled each time. */
 const firstBackoffMs = 250;
 
-interface GossipMessage {
-  origin: PeerId;
-  topic: Topic;
-  bytes: Uint8Array;
-  /** to whom it is on its way, or has come */
-  sentTo: Set<PeerId>;
-  heardBy: Set<PeerId>;
-}
-
-/** What one process has of a connection: its own end of it. */
-interface End {
-  node: Node;
-  process: Process;
-  open: boolean;
-  /** when its process learns that the connection is there; nothing arrives before */
-  upAt: number;
-  /** when the last message of each protocol arrives here, so that the next one comes after it */
-  lastArrival: Map<Channel, number>;
-  /** sent to here, waiting for a cut to heal */
-  waiting: (() => void)[];
-}
-
-class Connection {
-  readonly ends: readonly [End, End];
-  readonly gossipFrom: number;
-  /** changes whenever a round trip becomes possible again; a give-up that was planned before is void */
-  trouble = 0;
-  troubled = false;
-
-  constructor(a: End, b: End, gossipFrom: number) {
-    this.ends = [a, b];
-    this.gossipFrom = gossipFrom;
-  }
-
-  endAt(peer: PeerId): End {
-    return this.ends[0].node.peer === peer ? this.ends[0] : this.ends[1];
-  }
-
-  endBeyond(peer: PeerId): End {
-    return this.ends[0].node.peer === peer ? this.ends[1] : this.ends[0];
-  }
-}
-
-/** A host's networking: what it remembers on disk, and what its present process has open. */
-interface Node {
-  peer: PeerId;
-  /** addresses that its settings name */
-  named: ReadonlySet<PeerId>;
-  /** peers whose id and address it has learned; kept on disk */
-  learned: Set<PeerId>;
-  /** false: nobody is there to refuse a dial */
-  powered: boolean;
-  process: Process | undefined;
-  events: MeshEvents | undefined;
-  connections: Map<PeerId, Connection>;
-  /** identities that its present process keeps out */
-  refused: ReadonlySet<PeerId>;
-  /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */
-  dials: Map<PeerId, Dial>;
-}
-
-interface Dial {
-  refused: number;
-  backoffMs: number;
-}
-
 export class Fabric {
   readonly network: Network;
   /** the queue's time at which the two had learned of each other */
   readonly introduced = new Map<string, number>();
   private readonly queue: Queue;
   private readonly dice: Dice;
-  private readonly nodes = new Map<PeerId, Node>();
+  private readonly nodes = new Map<HostName, Node>();
+  /** hosts with a copy of another's folder */
+  private copies = 0;
 
   constructor(queue: Queue, network: Network, dice: Dice) {
     this.queue = queue;
@@ -103,10 +40,12 @@ export class Fabric {
     network.onChange((from, to) => this.pathChanged(from, to));
   }
 
-  addHost(peer: PeerId, named: readonly PeerId[]): void {
-    this.nodes.set(peer, {
+  /** `named` are hosts whose addresses its settings name. */
+  addHost(host: HostName, peer: PeerId, named: readonly HostName[]): void {
+    this.nodes.set(host, {
+      host,
       peer,
-      named: new Set(named.filter((other) => other !== peer)),
+      named: new Set(named.filter((other) => other !== host)),
       learned: new Set(),
       powered: true,
       process: undefined,
@@ -117,68 +56,78 @@ export class Fabric {
     });
   }
 
+  /** A host with a copy of another's folder: the same identity, and the same addresses remembered. */
+  addCopy(host: HostName, of: HostName): void {
+    const { peer, named, learned } = this.node(of);
+    this.copies++;
+    this.addHost(host, peer, [...named]);
+    for (const other of learned) this.node(host).learned.add(other);
+  }
+
   mesh(process: Process): Mesh {
-    const node = this.node(process.peer);
+    const node = this.node(process.host);
     node.refused = new Set();
     return {
       start: (events) => this.start(node, process, events),
       publish: (topic, bytes) => this.publish(node, topic, bytes),
       send: (to, protocol, bytes) => this.send(node, to, protocol, bytes),
       refuse: (peers) => this.refuse(node, process, peers),
-      known: () => [...node.learned],
+      known: () => [...new Set([...node.learned].map((host) => this.node(host).peer))],
       unresolved: () =>
-        [...node.named].filter((peer) => !node.learned.has(peer) && !node.refused.has(peer)).length,
-      addresses: () => [`/sim/${process.peer}`],
+        [...node.named].filter((host) => !node.learned.has(host) && !node.refused.has(this.node(host).peer))
+          .length,
+      addresses: () => [`/sim/${process.host}`],
       stop: (done) => this.stop(node, process, done),
     };
   }
 
   /** The process is gone. Its host's kernel resets its connections, unless the host itself went dark. */
   processDied(process: Process, hostToo: boolean): void {
-    const node = this.node(process.peer);
+    const node = this.node(process.host);
     if (node.process !== process) return;
     node.powered = !hostToo;
     node.process = undefined;
     node.events = undefined;
     node.dials.clear();
     for (const [other, connection] of node.connections) {
-      connection.endAt(node.peer).open = false;
+      connection.endAt(node.host).open = false;
       this.review(connection);
-      if (!hostToo && this.network.reaches(node.peer, other))
-        this.farEndHears(connection, node.peer, "reset");
+      if (!hostToo && this.network.reaches(node.host, other))
+        this.farEndHears(connection, node.host, "reset");
     }
     node.connections.clear();
   }
 
   /** The process was stopped (SIGSTOP) or goes on. */
   processPaused(process: Process): void {
-    for (const connection of this.node(process.peer).connections.values()) this.review(connection);
+    for (const connection of this.node(process.host).connections.values()) this.review(connection);
   }
 
   private start(node: Node, process: Process, events: MeshEvents): void {
     node.powered = true;
     node.process = process;
     node.events = events;
-    for (const peer of new Set([...node.learned, ...node.named])) this.dial(node, peer, -1);
+    for (const host of new Set([...node.learned, ...node.named])) this.dial(node, host, -1);
   }
 
   private refuse(node: Node, process: Process, peers: readonly PeerId[]): void {
     node.refused = new Set(peers);
-    for (const peer of peers) {
-      node.learned.delete(peer);
-      node.dials.delete(peer);
-      const connection = node.connections.get(peer);
+    for (const { host, peer } of this.nodes.values()) {
+      if (!node.refused.has(peer)) continue;
+      node.learned.delete(host);
+      node.dials.delete(host);
+      const connection = node.connections.get(host);
       if (connection === undefined) continue;
-      const near = connection.endAt(node.peer);
+      const near = connection.endAt(node.host);
       this.queue.after(0, process, () => this.lose(connection, near, "reset"));
-      if (this.network.reaches(node.peer, peer)) this.farEndHears(connection, node.peer, "reset");
+      if (this.network.reaches(node.host, host)) this.farEndHears(connection, node.host, "reset");
     }
   }
 
   private stop(node: Node, process: Process, done: () => void): void {
     for (const [other, connection] of node.connections) {
-      connection.endAt(node.peer).open = false;
-      if (this.network.reaches(node.peer, other)) this.farEndHears(connection, node.peer, "closed");
+      connection.endAt(node.host).open = false;
+      if (this.network.reaches(node.host, other)) this.farEndHears(connection, node.host, "closed");
     }
     node.connections.clear();
     node.dials.clear();
@@ -189,12 +138,20 @@ export class Fabric {
   // ------------------------------------------------------------------------------------------ messages
 
   private send(node: Node, to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
-    const connection = node.connections.get(to);
+    const connection = this.connectionTo(node, to);
     if (connection === undefined) return;
     this.count(bytes);
+    const far = connection.endBeyond(node.host).node;
     this.transmit(connection, node, protocol, () => {
-      this.node(to).events?.received(node.peer, protocol, bytes);
+      far.events?.received(node.peer, protocol, bytes);
     });
+  }
+
+  /** Of several with copies of one identity, the one made last. */
+  private connectionTo(node: Node, to: PeerId): Connection | undefined {
+    const usual = node.connections.get(to);
+    if (this.copies === 0) return usual;
+    return [...node.connections.values()].findLast((one) => one.endBeyond(node.host).node.peer === to);
   }
 
   private publish(node: Node, topic: Topic, bytes: Uint8Array): void {
@@ -202,8 +159,8 @@ export class Fabric {
       origin: node.peer,
       topic,
       bytes,
-      sentTo: new Set([node.peer]),
-      heardBy: new Set([node.peer]),
+      sentTo: new Set([node.host]),
+      heardBy: new Set([node.host]),
     });
   }
 
@@ -211,7 +168,7 @@ export class Fabric {
   private relay(node: Node, message: GossipMessage): void {
     for (const [to, connection] of node.connections) {
       if (message.sentTo.has(to) || this.queue.now < connection.gossipFrom) continue;
-      if (this.network.reaches(node.peer, to)) {
+      if (this.network.reaches(node.host, to)) {
         message.sentTo.add(to);
         if (this.network.losesGossip()) continue;
       }
@@ -220,7 +177,7 @@ export class Fabric {
     }
   }
 
-  private hearGossip(to: PeerId, message: GossipMessage): void {
+  private hearGossip(to: HostName, message: GossipMessage): void {
     const node = this.node(to);
     if (message.heardBy.has(to)) return;
     if (!this.network.doublesGossip()) message.heardBy.add(to);
@@ -237,7 +194,7 @@ export class Fabric {
   }
 
   private transmit(connection: Connection, node: Node, channel: Channel, arrive: () => void): void {
-    const far = connection.endBeyond(node.peer);
+    const far = connection.endBeyond(node.host);
     if (!far.process.alive || !far.open) {
       this.answerWithReset(connection, node);
       return;
@@ -250,15 +207,15 @@ export class Fabric {
         if (far.open) arrive();
       });
     };
-    if (this.network.reaches(node.peer, far.node.peer)) deliver();
+    if (this.network.reaches(node.host, far.node.host)) deliver();
     else far.waiting.push(deliver);
   }
 
   /** The far end is gone or has given up; when its host can be reached and can answer, it says so. */
   private answerWithReset(connection: Connection, node: Node): void {
-    const near = connection.endAt(node.peer);
-    const far = connection.endBeyond(node.peer);
-    if (!far.node.powered || !this.roundTrip(node.peer, far.node.peer)) return;
+    const near = connection.endAt(node.host);
+    const far = connection.endBeyond(node.host);
+    if (!far.node.powered || !this.roundTrip(node.host, far.node.host)) return;
     this.queue.after(this.network.delay() + this.network.delay(), near.process, () =>
       this.lose(connection, near, "reset"),
     );
@@ -266,34 +223,34 @@ export class Fabric {
 
   // --------------------------------------------------------------------------------------- connections
 
-  private dial(node: Node, peer: PeerId, refused: number): void {
-    if (node.dials.has(peer) || node.connections.has(peer) || node.refused.has(peer)) return;
+  private dial(node: Node, host: HostName, refused: number): void {
+    if (node.dials.has(host) || node.connections.has(host) || node.refused.has(this.node(host).peer)) return;
     const dial = { refused, backoffMs: firstBackoffMs };
-    node.dials.set(peer, dial);
-    this.queue.after(this.dice.between(20, 150), node.process, () => this.attempt(node, peer, dial));
+    node.dials.set(host, dial);
+    this.queue.after(this.dice.between(20, 150), node.process, () => this.attempt(node, host, dial));
   }
 
-  private attempt(node: Node, peer: PeerId, dial: Dial): void {
+  private attempt(node: Node, host: HostName, dial: Dial): void {
     const process = node.process;
-    if (node.dials.get(peer) !== dial || process === undefined) return;
-    if (node.connections.has(peer)) {
-      node.dials.delete(peer);
+    if (node.dials.get(host) !== dial || process === undefined) return;
+    if (node.connections.has(host)) {
+      node.dials.delete(host);
       return;
     }
-    const far = this.node(peer);
+    const far = this.node(host);
     const again = (inMs: number) => {
       dial.backoffMs = Math.min(dial.backoffMs * 2, this.network.settings.maxBackoffMs);
-      this.queue.after(inMs, process, () => this.attempt(node, peer, dial));
+      this.queue.after(inMs, process, () => this.attempt(node, host, dial));
     };
     const pause = dial.backoffMs * this.dice.between(0.8, 1.2);
     const roundTripMs = this.network.delay() + this.network.delay();
-    if (!far.powered || !this.roundTrip(node.peer, peer) || far.process?.paused === true) {
+    if (!far.powered || !this.roundTrip(node.host, host) || far.process?.paused === true) {
       again(this.dice.between(dialTimeoutMs.least, dialTimeoutMs.most) + pause);
     } else if (far.events === undefined) {
-      this.queue.after(roundTripMs, process, () => this.refused(node, peer, dial));
+      this.queue.after(roundTripMs, process, () => this.refused(node, far, dial));
       again(roundTripMs + pause);
     } else if (far.refused.has(node.peer)) {
-      this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(peer));
+      this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(far.peer));
       again(roundTripMs * 2 + pause);
     } else {
       this.queue.after(roundTripMs * 2, process, () => this.connect(node, far));
@@ -301,10 +258,10 @@ export class Fabric {
     }
   }
 
-  private refused(node: Node, peer: PeerId, dial: Dial): void {
-    if (node.dials.get(peer) !== dial || dial.refused < 0) return;
+  private refused(node: Node, far: Node, dial: Dial): void {
+    if (node.dials.get(far.host) !== dial || dial.refused < 0) return;
     dial.refused++;
-    node.events?.redialRefused(peer, dial.refused);
+    if (!this.isLinkedElsewhere(node, far)) node.events?.redialRefused(far.peer, dial.refused);
   }
 
   private connect(near: Node, far: Node): void {
@@ -312,7 +269,7 @@ export class Fabric {
     if (process === undefined || farProcess === undefined || !farProcess.running) return;
     if (near.events === undefined || far.events === undefined) return;
     if (near.refused.has(far.peer) || far.refused.has(near.peer)) return;
-    if (near.connections.has(far.peer) || !this.roundTrip(near.peer, far.peer)) return;
+    if (near.connections.has(far.host) || !this.roundTrip(near.host, far.host)) return;
     const end = (node: Node, of: Process): End => ({
       node,
       process: of,
@@ -323,42 +280,53 @@ export class Fabric {
     });
     const gossipFrom = this.queue.now + this.dice.between(50, graftMs);
     const connection = new Connection(end(near, process), end(far, farProcess), gossipFrom);
-    this.replaceHalfOpen(far, near.peer);
+    this.replaceHalfOpen(far, near);
     for (const [one, other] of [
       [near, far],
       [far, near],
     ] as const) {
-      one.connections.set(other.peer, connection);
-      one.dials.delete(other.peer);
-      this.learn(one, [other.peer]);
-      const opened = connection.endAt(one.peer);
+      const isFirst = !this.isLinkedElsewhere(one, other);
+      one.connections.set(other.host, connection);
+      one.dials.delete(other.host);
+      this.learn(one, [other.host]);
+      const opened = connection.endAt(one.host);
       this.queue.schedule(opened.upAt, opened.process, () => {
-        if (opened.open) one.events?.linkUp(other.peer);
+        if (opened.open && isFirst) one.events?.linkUp(other.peer);
       });
       this.queue.after(this.dice.between(20, 200), opened.process, () => this.learn(one, [...other.learned]));
     }
   }
 
   /** A peer has come anew over a connection that looked open: at times the old one's end is noticed first. */
-  private replaceHalfOpen(node: Node, peer: PeerId): void {
-    const old = node.connections.get(peer);
+  private replaceHalfOpen(node: Node, far: Node): void {
+    const old = node.connections.get(far.host);
     if (old === undefined) return;
-    old.endAt(node.peer).open = false;
+    old.endAt(node.host).open = false;
     old.trouble++;
-    if (this.dice.chance(0.5)) {
-      this.queue.after(0, node.process, () => node.events?.linkDown(peer, "reset"));
+    if (this.dice.chance(0.5) && !this.isLinkedElsewhere(node, far)) {
+      this.queue.after(0, node.process, () => node.events?.linkDown(far.peer, "reset"));
     }
   }
 
-  private learn(node: Node, peers: readonly PeerId[]): void {
-    const fresh = peers.filter(
-      (peer) => peer !== node.peer && !node.learned.has(peer) && !node.refused.has(peer),
-    );
-    for (const peer of fresh) {
-      node.learned.add(peer);
-      if (this.node(peer).learned.has(node.peer))
-        this.introduced.set(pairOf(node.peer, peer), this.queue.now);
-      this.dial(node, peer, -1);
+  /** Peers are linked once, with however many copies of one of them. */
+  private isLinkedElsewhere(node: Node, { host, peer }: Node): boolean {
+    if (this.copies === 0) return false;
+    return [...node.connections.values()].some((connection) => {
+      const other = connection.endBeyond(node.host).node;
+      return other.peer === peer && other.host !== host;
+    });
+  }
+
+  private learn(node: Node, hosts: readonly HostName[]): void {
+    const fresh = hosts.filter((host) => {
+      const { peer } = this.node(host);
+      return peer !== node.peer && !node.learned.has(host) && !node.refused.has(peer);
+    });
+    for (const host of fresh) {
+      node.learned.add(host);
+      const far = this.node(host);
+      if (far.learned.has(node.host)) this.introduced.set(pairOf(node.peer, far.peer), this.queue.now);
+      this.dial(node, host, -1);
     }
     if (fresh.length === 0) return;
     for (const [other, connection] of node.connections) {
@@ -369,20 +337,20 @@ export class Fabric {
     }
   }
 
-  /** The far end of what `peer` closed hears of it when the news has travelled. */
-  private farEndHears(connection: Connection, peer: PeerId, why: "closed" | "reset"): void {
-    const far = connection.endBeyond(peer);
+  /** The far end of what `host` closed hears of it when the news has travelled. */
+  private farEndHears(connection: Connection, host: HostName, why: "closed" | "reset"): void {
+    const far = connection.endBeyond(host);
     this.queue.after(this.network.delay(), far.process, () => this.lose(connection, far, why));
   }
 
   /** One end's process learns that the connection is over, and begins to dial. */
   private lose(connection: Connection, end: End, why: "closed" | "reset"): void {
     if (!end.open) return;
-    const peer = connection.endBeyond(end.node.peer).node.peer;
+    const far = connection.endBeyond(end.node.host).node;
     end.open = false;
-    end.node.connections.delete(peer);
-    end.node.events?.linkDown(peer, why);
-    this.dial(end.node, peer, why === "reset" ? 0 : -1);
+    end.node.connections.delete(far.host);
+    if (!this.isLinkedElsewhere(end.node, far)) end.node.events?.linkDown(far.peer, why);
+    this.dial(end.node, far.host, why === "reset" ? 0 : -1);
   }
 
   private count(bytes: Uint8Array): void {
@@ -390,11 +358,11 @@ export class Fabric {
     this.queue.trace(bytes.length);
   }
 
-  private roundTrip(a: PeerId, b: PeerId): boolean {
+  private roundTrip(a: HostName, b: HostName): boolean {
     return this.network.reaches(a, b) && this.network.reaches(b, a);
   }
 
-  private pathChanged(from: PeerId, to: PeerId): void {
+  private pathChanged(from: HostName, to: HostName): void {
     const connection = this.node(from).connections.get(to) ?? this.node(to).connections.get(from);
     if (connection === undefined) return;
     this.review(connection);
@@ -411,7 +379,7 @@ export class Fabric {
   private review(connection: Connection): void {
     const [a, b] = connection.ends;
     const answers =
-      this.roundTrip(a.node.peer, b.node.peer) && [a, b].every(({ process }) => process.running);
+      this.roundTrip(a.node.host, b.node.host) && [a, b].every(({ process }) => process.running);
     if (answers === !connection.troubled) return;
     connection.troubled = !answers;
     const trouble = ++connection.trouble;
@@ -425,15 +393,15 @@ export class Fabric {
   }
 
   private giveUp(connection: Connection, end: End): void {
-    const peer = end.node.peer;
-    const far = connection.endBeyond(peer);
+    const { host } = end.node;
+    const far = connection.endBeyond(host);
     this.lose(connection, end, "reset");
-    if (this.network.reaches(peer, far.node.peer)) this.farEndHears(connection, peer, "reset");
+    if (this.network.reaches(host, far.node.host)) this.farEndHears(connection, host, "reset");
   }
 
-  private node(peer: PeerId): Node {
-    const node = this.nodes.get(peer);
-    if (node === undefined) throw new Error(`assertion failed: no host ${peer}`);
+  private node(host: HostName): Node {
+    const node = this.nodes.get(host);
+    if (node === undefined) throw new Error(`assertion failed: no host ${host}`);
     return node;
   }
 }

@@ -5,7 +5,7 @@
  * mend both. What is sent into a cut waits at the sender, as TCP keeps it, and arrives late if the cut heals
  * before the connection is given up. `mesh.ts` builds connections and gossip on this.
  */
-import type { PeerId } from "../schema/ids.ts";
+import type { HostName } from "./connection.ts";
 import type { Dice } from "./random.ts";
 
 export interface NetworkSettings {
@@ -45,7 +45,7 @@ export class Network {
   bytes = 0;
   private readonly dice: Dice;
   private readonly cuts = new Map<string, number>();
-  private readonly listeners: ((from: PeerId, to: PeerId) => void)[] = [];
+  private readonly listeners: ((from: HostName, to: HostName) => void)[] = [];
 
   constructor(settings: NetworkSettings, dice: Dice) {
     this.settings = settings;
@@ -53,19 +53,19 @@ export class Network {
   }
 
   /** Calls back after each change of what `from` can say to `to`. */
-  onChange(listener: (from: PeerId, to: PeerId) => void): void {
+  onChange(listener: (from: HostName, to: HostName) => void): void {
     this.listeners.push(listener);
   }
 
-  cut(from: PeerId, to: PeerId): void {
+  cut(from: HostName, to: HostName): void {
     this.change(from, to, 1);
   }
 
-  mend(from: PeerId, to: PeerId): void {
+  mend(from: HostName, to: HostName): void {
     this.change(from, to, -1);
   }
 
-  reaches(from: PeerId, to: PeerId): boolean {
+  reaches(from: HostName, to: HostName): boolean {
     return this.cuts.size === 0 || !this.cuts.has(way(from, to));
   }
 
@@ -91,7 +91,7 @@ export class Network {
     this.bytes += bytes;
   }
 
-  private change(from: PeerId, to: PeerId, by: 1 | -1): void {
+  private change(from: HostName, to: HostName, by: 1 | -1): void {
     const count = (this.cuts.get(way(from, to)) ?? 0) + by;
     if (count > 0) this.cuts.set(way(from, to), count);
     else this.cuts.delete(way(from, to));
@@ -99,6 +99,6 @@ export class Network {
   }
 }
 
-function way(from: PeerId, to: PeerId): string {
+function way(from: HostName, to: HostName): string {
   return `${from}>${to}`;
 }

@@ -3,17 +3,17 @@
  * paused one (SIGSTOP) hears everything late, all at once, when it goes on: first what its sockets and its disk
  * have for it, then its timers, as the Clock door promises.
  */
-import type { PeerId } from "../schema/ids.ts";
+import type { HostName } from "./connection.ts";
 import type { Entry, Owner, Queue } from "./queue.ts";
 
 export class Process implements Owner {
-  readonly peer: PeerId;
+  readonly host: HostName;
   private readonly queue: Queue;
   private condition: "running" | "paused" | "dead" = "running";
   private readonly keptBack: Entry[] = [];
 
-  constructor(peer: PeerId, queue: Queue) {
-    this.peer = peer;
+  constructor(host: HostName, queue: Queue) {
+    this.host = host;
     this.queue = queue;
   }
 

@@ -157,7 +157,7 @@ export class World {
       const skewMs = dice.between(-settings.skewMs, settings.skewMs);
       const clock = new HostClock(this.queue, settings.epoch, skewMs, dice.between(1_000, 10_000_000));
       clock.drift(dice.between(-settings.driftPpm, settings.driftPpm));
-      this.fabric.addHost(peer, first === undefined ? [] : [first]);
+      this.fabric.addHost(peer, peer, first === undefined ? [] : [first]);
       this.hosts.set(peer, {
         peer,
         clock,
@@ -194,6 +194,7 @@ export class World {
     const dice = this.dice.fork(`${peer}#${host.lives}`);
     const disk = new SimDisk(this.queue, process, host.platter, this.settings.disk, dice.fork("disk"));
     const executor = new SimExecutor({
+      peer,
       queue: this.queue,
       host: host.clock,
       process,

@@ -1,7 +1,6 @@
 /** The simulated clock: the contract of every clock, and skew, drift and steps of the hosts' walls. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PeerId } from "../src/schema/ids.ts";
 import { HostClock, SimClock } from "../src/sim/clock.ts";
 import { Process } from "../src/sim/process.ts";
 import { Queue } from "../src/sim/queue.ts";
@@ -13,7 +12,7 @@ const epoch = Date.parse("2026-11-20T00:00:00Z");
 
 function host(skewMs = 0): { queue: Queue; host: HostClock; process: Process; clock: SimClock } {
   const queue = new Queue();
-  const process = new Process("ann" as PeerId, queue);
+  const process = new Process("ann", queue);
   const clockOfHost = new HostClock(queue, epoch, skewMs, 5_000);
   return {
     queue,

@@ -35,6 +35,7 @@ export class Cores {
   readonly forgotten = new Map<PeerId, Forgotten>();
   /** `A B`: A's door is shut to B */
   readonly #refused = new Set<string>();
+  readonly #cut = new Set<string>();
   readonly #states = new Map<PeerId, State>();
   readonly #queue: { at: number; order: number; act: () => void }[] = [];
   readonly #wakes = new Map<PeerId, number>();
@@ -173,7 +174,13 @@ export class Cores {
     this.#sides = [];
   }
 
+  /** Nothing goes directly between the two any more. */
+  cutLink(a: string, b: string): void {
+    this.#cut.add(`${a} ${b}`).add(`${b} ${a}`);
+  }
+
   #cutOff(from: PeerId, to: PeerId): boolean {
+    if (this.#cut.has(`${from} ${to}`)) return true;
     if (this.#refused.has(`${from} ${to}`) || this.#refused.has(`${to} ${from}`)) return true;
     const side = this.#sides.find((peers) => peers.includes(from));
     return side !== undefined && !side.includes(to);

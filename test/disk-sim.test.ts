@@ -1,7 +1,6 @@
 /** The simulated disk: the contract of every disk, and what a kill leaves of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PeerId } from "../src/schema/ids.ts";
 import { Platter, SimDisk } from "../src/sim/disk.ts";
 import { Process } from "../src/sim/process.ts";
 import { Queue } from "../src/sim/queue.ts";
@@ -20,7 +19,7 @@ function simBed(name: string): SimBed {
   const platter = new Platter();
   let lives = 0;
   const live = () => {
-    const process = new Process("ann" as PeerId, queue);
+    const process = new Process("ann", queue);
     const dice = new Dice(`${name} ${++lives}`);
     return {
       process,

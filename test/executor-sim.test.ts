@@ -28,6 +28,7 @@ function simBed(): SimBed {
   const process = new Process(peer, queue);
   const truth: Run[] = [];
   const executor = new SimExecutor({
+    peer,
     queue,
     host,
     process,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { inSight } from "../src/core/members.ts";
 import {
   clockOffset,
   clockSamplesKept,
@@ -14,6 +15,7 @@ import {
   type ClockSample,
 } from "../src/core/suspicion.ts";
 import type { PeerId } from "../src/schema/ids.ts";
+import { Cores } from "./cores.ts";
 
 /** `"a": "bc"` reads: a's word is fresh and says that it hears b and c. */
 function hearsGraph(words: Readonly<Record<string, string>>): Map<PeerId, Set<PeerId>> {
@@ -189,4 +191,18 @@ describe("which clock is wrong is said only among three or more", () => {
       assert.equal(medianOffset(offsets), median);
     });
   }
+});
+
+test("each peer of a chain of four has the other end in sight, and loses it when the chain breaks", () => {
+  const cores = new Cores(["a", "b", "c", "d"]);
+  cores.cutLink("a", "c");
+  cores.cutLink("a", "d");
+  cores.cutLink("b", "d");
+  cores.pass(30_000);
+  assert.ok(inSight(cores.state("a"), "d" as PeerId));
+  assert.ok(inSight(cores.state("d"), "a" as PeerId));
+  cores.cutLink("c", "d");
+  cores.pass(30_000);
+  assert.equal(cores.state("a").members.get("d" as PeerId)?.state, "dead");
+  assert.ok(inSight(cores.state("a"), "c" as PeerId));
 });

@@ -106,13 +106,15 @@ function componentNow(state: State): Set<PeerId> {
   const hears = new Map<PeerId, readonly PeerId[]>([[state.settings.self, heard(state)]]);
   for (const member of state.members.values()) {
     if (member.heartbeat === undefined || member.heardMono === undefined) continue;
-    if (state.now.mono - member.heardMono <= freshMs) hears.set(member.id, member.heartbeat.hears);
+    if (state.now.mono - member.heardMono > freshMs) continue;
+    const { hears: heardByIt, beyond } = member.heartbeat;
+    hears.set(member.id, beyond === undefined ? heardByIt : [...heardByIt, ...beyond]);
   }
   return componentOf(state.settings.self, hears);
 }
 
 /** The peers heard within the suspect time, as the own heartbeat tells them. */
-export function heard(state: State): PeerId[] {
+function heard(state: State): PeerId[] {
   const freshMs = suspectAfterMs(stretch(state));
   const ids: PeerId[] = [];
   for (const member of state.members.values()) {
@@ -238,12 +240,28 @@ export function livingMembers(state: State): PeerId[] {
   return ids;
 }
 
+/**
+ * What a heartbeat says of others: whom this peer hears, and beyond them whom those hear and it doesn't. So everybody
+ * sees a chain of four peers to its end.
+ */
+export function peersInReach(state: State): { hears: PeerId[]; beyond: PeerId[] } {
+  const hears = heard(state);
+  const direct = new Set(hears).add(state.settings.self);
+  const beyond = new Set<PeerId>();
+  for (const id of hears) {
+    for (const other of state.members.get(id)?.heartbeat?.hears ?? []) {
+      if (!direct.has(other) && beyond.size < hearsMax) beyond.add(other);
+    }
+  }
+  return { hears, beyond: [...beyond] };
+}
+
 /** One's own heartbeat to one peer. */
 export function heartbeatTo(
   state: State,
   member: Member,
   open: Heartbeat["open"],
-  hears: PeerId[],
+  { hears, beyond }: ReturnType<typeof peersInReach>,
   votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
 ): Heartbeat {
   const { settings, now } = state;
@@ -275,6 +293,7 @@ export function heartbeatTo(
     ...votes,
     ...(isTwin(state, member) ? { twin: true } : {}),
     hears,
+    ...(beyond.length === 0 ? {} : { beyond }),
     addresses: [...state.addresses],
   };
 }
@@ -296,7 +315,7 @@ export function viewOfMember(state: State, member: Member): MemberView {
 }
 
 export function viewOfSelf(state: State): MemberView {
-  const own = heartbeatTo(state, selfAsMember(state), { count: 0, digest: "" }, heard(state));
+  const own = heartbeatTo(state, selfAsMember(state), { count: 0, digest: "" }, peersInReach(state));
   return {
     id: state.settings.self,
     name: state.settings.name,

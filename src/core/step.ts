@@ -19,7 +19,7 @@ import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./forg
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
   assessAll,
-  heard,
+  peersInReach,
   hearHeartbeat,
   hearLeave,
   heartbeatTo,
@@ -228,7 +228,12 @@ function upWith(state: State, peer: PeerId): void {
   const before = memberOf(state, peer).state;
   if (linkUp(state, peer)) membersChanged(state);
   if (before === "dead") beginHealing(state, peer);
-  sendHeartbeat(state, memberOf(state, peer), state.ledger.openDigest(state.settings.self), heard(state));
+  sendHeartbeat(
+    state,
+    memberOf(state, peer),
+    state.ledger.openDigest(state.settings.self),
+    peersInReach(state),
+  );
 }
 
 function membersChanged(state: State): void {
@@ -265,8 +270,9 @@ function everySecond(state: State): void {
     state.heartbeatAtMono = mono;
     if (assessAll(state)) membersChanged(state);
     const open = state.ledger.openDigest(state.settings.self);
-    const hears = heard(state);
-    for (const member of state.members.values()) if (member.linked) sendHeartbeat(state, member, open, hears);
+    const inReach = peersInReach(state);
+    for (const member of state.members.values())
+      if (member.linked) sendHeartbeat(state, member, open, inReach);
   }
   if (mono >= state.sweepAtMono + sweepEveryMs) {
     state.sweepAtMono = mono;
@@ -278,9 +284,9 @@ function sendHeartbeat(
   state: State,
   member: Member,
   open: { count: number; digest: string },
-  hears: PeerId[],
+  inReach: { hears: PeerId[]; beyond: PeerId[] },
 ): void {
-  const message = heartbeatTo(state, member, open, hears, voteCounts(state));
+  const message = heartbeatTo(state, member, open, inReach, voteCounts(state));
   emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
 }
 

@@ -81,8 +81,9 @@ export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
  * either, only B, to whom A has gone silent, takes A for dead: B's own ticks run once, A's at most twice, and none is
  * lost. As soon as a third peer hears both, even that is gone: all three are one component on every side.
  *
- * Words are not passed on, so the chain from `self` is two steps long in practice: those it hears, and those they
- * hear. In a mesh that dials everybody this covers every cut that leaves one peer in sight of both sides.
+ * Words are passed on once (a heartbeat's `beyond`), so the chain from `self` is three steps long: those it hears, those
+ * they hear, and those whom these hear. In a mesh that dials everybody this covers every cut that leaves two peers who
+ * hear each other between the sides. Passed on further they would keep a dead peer alive for longer.
  */
 export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<PeerId>>): Set<PeerId> {
   const heardBy = new Map<PeerId, PeerId[]>();

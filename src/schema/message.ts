@@ -87,6 +87,8 @@ export const HeartbeatMessage = Type.Object(
     twin: Type.Optional(Type.Boolean()),
     /** the peers that the sender has heard within the suspect time */
     hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
+    /** the peers that those hear and the sender doesn't; absent = none */
+    beyond: Type.Optional(Type.Array(PeerIdSchema, { maxItems: 256 })),
     addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
   },
   closed,

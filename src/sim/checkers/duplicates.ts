@@ -2,16 +2,16 @@
  * I3, bounded duplicates, and I11, zombies.
  *
  * I3: one order (job, tick, attempt) starts at most once on each peer, and at most as often as there were components
- * around its starts: sets of peers that could talk to each other all through from 15 s before the first start to the
- * last one. A peer that was down, paused or disturbed in that time counts as a component of its own. So in
- * a time without faults it starts exactly once at most (I1 says at least).
+ * around its starts: sets of peers that could talk to each other, round by two others at most, all through from 15 s
+ * before the first start to the last one. A peer that was down, paused or disturbed in that time counts as a component
+ * of its own. So in a time without faults it starts once at most (I1 says at least).
  *
- * I11: a peer that was paused for more than 5 s, or was not there at all, starts nothing, in the 10 s after it goes on, that another peer had
- * started before that, provided that the two could talk ever since it went on.
+ * I11: a peer that was paused for more than 5 s, or was not there at all, starts nothing, in the 10 s after it goes on,
+ * that another peer had started before that, provided that the two could talk ever since it went on.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Outage, Run } from "../truth.ts";
-import { components, knewEachOther, longPauses } from "./surroundings.ts";
+import { knewEachOther, longPauses, together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
 const beforeMs = 15_000;
@@ -35,14 +35,19 @@ export function checkDuplicates(evidence: Evidence): Breach[] {
       breaches.push({ rule: "I3", at: first, what: `${order} started twice on ${repeated}` });
       continue;
     }
-    const allowed = components(evidence, first - beforeMs, last);
-    const twice = allowed.find((component) => component.filter((peer) => peers.includes(peer)).length > 1);
-    if (twice !== undefined) {
-      const what = `${order} started on ${peers.join(", ")}, of which ${twice.join(", ")} could talk all along`;
+    const talked = pairsOf(peers).find(([one, other]) =>
+      together(evidence, one, other, first - beforeMs, last),
+    );
+    if (talked !== undefined) {
+      const what = `${order} started on ${peers.join(", ")}, of which ${talked.join(" and ")} could talk all along`;
       breaches.push({ rule: "I3", at: first, what });
     }
   }
   return breaches;
+}
+
+function pairsOf(peers: readonly PeerId[]): (readonly [PeerId, PeerId])[] {
+  return peers.flatMap((one, index) => peers.slice(index + 1).map((other) => [one, other] as const));
 }
 
 /** A peer whose disk was put back to what it was before the first start can't know of it. */
@@ -87,7 +92,5 @@ function restarts(evidence: Evidence): Outage[] {
  */
 function heard(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   if (!knewEachOther(evidence, a, b, from)) return false;
-  return components(evidence, from + 1, Math.max(to, from + 1)).some(
-    (set) => set.includes(a) && set.includes(b),
-  );
+  return together(evidence, a, b, from + 1, Math.max(to, from + 1));
 }

@@ -69,8 +69,25 @@ export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at
   return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;
 }
 
+/** So many wires may lie between two peers that know of each other's doings: what is heard is passed on once. */
+const reach = 3;
+
+/** True when the two could talk all through from `from` to `to`, directly or round by at most two others. */
 export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
-  return components(evidence, from, to).some((component) => component.includes(a) && component.includes(b));
+  const component = components(evidence, from, to).find((peers) => peers.includes(a)) ?? [];
+  let near = new Set([a]);
+  for (let wires = 0; wires < reach && !near.has(b); wires++) {
+    const next = component.filter((peer) => [...near].some((one) => hadWire(evidence, one, peer, from, to)));
+    near = new Set([...near, ...next]);
+  }
+  return near.has(b);
+}
+
+function hadWire(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+  const isCut = evidence.cuts.some(
+    (cut) => pair(cut.sender, cut.receiver) === pair(a, b) && touches(cut, from, to),
+  );
+  return !isCut && knewEachOther(evidence, a, b, from);
 }
 
 function pair(a: PeerId, b: PeerId): string {

@@ -10,7 +10,14 @@
 import type { Mesh, MeshEvents } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Protocol, Topic } from "../schema/message.ts";
-import { Connection, type Dial, type End, type GossipMessage, type HostName, type Node } from "./connection.ts";
+import {
+  Connection,
+  type Dial,
+  type End,
+  type GossipMessage,
+  type HostName,
+  type Node,
+} from "./connection.ts";
 import type { Network } from "./network.ts";
 import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";

@@ -194,6 +194,8 @@ export interface Evidence {
   garbage?: readonly GarbageSeen[];
   /** records on any disk that nobody had the right to write */
   forged?: readonly string[];
+  /** gossip is lost all the time, more or less often */
+  gossipIsLost?: boolean;
   /** the peers have so few places that ticks wait for one */
   crowded?: boolean;
 }

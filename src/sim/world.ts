@@ -563,6 +563,7 @@ export class World {
       final: this.knowledge(),
       witnesses: this.peers.filter((peer) => this.settings.traits?.(peer).role === "witness"),
       rollbacks: this.rollbacks,
+      gossipIsLost: this.settings.network.gossipLoss > 0,
       introduced: new Map([...this.fabric.introduced].map(([pair, at]) => [pair, at + this.settings.epoch])),
       votes: this.watch.seen(),
       sizes: this.sizes,

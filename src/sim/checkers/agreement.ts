@@ -10,7 +10,7 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../truth.ts";
-import { convergesMs, workers } from "./surroundings.ts";
+import { convergesMs, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./wishes.ts";
 
@@ -105,7 +105,8 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breac
 /** Its peer's disk was put back to what it had been before that run. */
 function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   return (evidence.rollbacks ?? []).some(
-    (rollback) => rollback.peer === peer && rollback.copiedAt <= start && start <= rollback.startedAt,
+    (rollback) =>
+      rollback.peer === peer && rollback.copiedAt <= start && start <= rollback.startedAt + orphanMs,
   );
 }
 

@@ -11,7 +11,7 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Outage, Run } from "../truth.ts";
-import { knewEachOther, longPauses, together } from "./surroundings.ts";
+import { knewEachOther, longPauses, orphanMs, together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
 const beforeMs = 15_000;
@@ -53,7 +53,7 @@ function pairsOf(peers: readonly PeerId[]): (readonly [PeerId, PeerId])[] {
 /** A peer whose disk was put back to what it was before the first start can't know of it. */
 function wasPutBack(evidence: Evidence, peer: PeerId, first: number, last: number): boolean {
   return (evidence.rollbacks ?? []).some(
-    (rollback) => rollback.peer === peer && rollback.startedAt >= first && rollback.startedAt <= last,
+    ({ peer: whose, startedAt }) => whose === peer && startedAt >= first - orphanMs && startedAt <= last,
   );
 }
 

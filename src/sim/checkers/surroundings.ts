@@ -94,6 +94,9 @@ function pair(a: PeerId, b: PeerId): string {
   return a < b ? `${a} ${b}` : `${b} ${a}`;
 }
 
+/** A launcher whose peer was killed may still start what it was just handed, ms. */
+export const orphanMs = 500;
+
 /** How long all must have been in order for everybody to know everything that was known to anybody, ms. */
 export const convergesMs = 35_000;
 

@@ -149,5 +149,6 @@ test("two lives of one identity are noticed, and that identity votes no more", (
     cores.pass(second);
   }
   assert.equal(cores.state("b").twin, true);
+  assert.equal(cores.state("b").roster.memory, "lost", "nor does it vote in its next life");
   assert.ok(cores.notes.some((note) => note.includes("another process uses this peer's identity")));
 });

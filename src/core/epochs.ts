@@ -158,15 +158,23 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
         stored: roster.voteCount,
         told: seen,
       });
-      // Those who told it may have forgotten by the next start; this disk has not.
-      const write = { kind: "meta", key: votesLostKey, value: String(seen) } as const;
-      emit(state, { kind: "store", writes: [write] });
     }
-    roster.memory = "lost";
+    loseMemory(state, String(seen));
     return;
   }
   roster.confirmedBy.add(from);
   judgeMemory(state);
+}
+
+/**
+ * This peer votes no more, in this life and in later ones: those who told it may have forgotten by the next start, its
+ * disk has not. `why` is kept beside.
+ */
+export function loseMemory(state: State, why: string): void {
+  const { roster } = state;
+  if (roster.memory === "lost") return;
+  roster.memory = "lost";
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: votesLostKey, value: why }] });
 }
 
 /** Sure as soon as those that confirm make a majority of the voters together with this one. */

@@ -12,7 +12,7 @@ import { flushAsks, hearAnswer, hearAsk } from "./asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./candidates.ts";
 import { claimStored, withdraw } from "./claims.ts";
 import { commandStored, hearCancel, obey } from "./commands.ts";
-import { adopt, adoptChosen, hearVoteCounts, openRoster, voteCounts } from "./epochs.ts";
+import { adopt, adoptChosen, hearVoteCounts, loseMemory, openRoster, voteCounts } from "./epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
 import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./drain.ts";
 import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./forgotten.ts";
@@ -156,7 +156,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
     case "heartbeat":
       if (hearHeartbeat(state, from, message)) membersChanged(state);
       hearVoteCounts(state, from, message);
-      hearOfTwin(state, from, message);
+      if (hearOfTwin(state, from, message)) loseMemory(state, "twin");
       return compareOpen(state, from, message);
     case "runs":
       return hearRuns(state, from, message);

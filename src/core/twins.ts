@@ -3,7 +3,8 @@
  * peer id, so what one promises the other doesn't know (DESIGN §6).
  *
  * The others notice: they hear an older incarnation beside a newer one for seconds, longer than what the links may
- * still hold of a life that has ended. They say so to that identity, which then votes no more and shows it.
+ * still hold of a life that has ended. They say so to that identity, which then votes no more, not in later lives
+ * either, and shows it.
  */
 import type { PeerId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
@@ -36,16 +37,20 @@ export function isTwin(state: State, { olderLife }: Member): boolean {
   return true;
 }
 
-/** What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. */
-export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): void {
+/**
+ * What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. True
+ * when that is believed now, for the first time: what the other one has voted meanwhile nobody can say.
+ */
+export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
   const member = state.members.get(from);
-  if (member === undefined) return;
+  if (member === undefined) return false;
   member.tellsOfTwin = newer || heartbeat.twin === true ? member.tellsOfTwin + 1 : 0;
-  if (state.twin || member.tellsOfTwin < believedTimes) return;
+  if (state.twin || member.tellsOfTwin < believedTimes) return false;
   mark(state, "twin-told");
   state.twin = true;
   note(state, "warn", "another process uses this peer's identity: its data folder was copied", {
     saidBy: from,
   });
+  return true;
 }

@@ -71,8 +71,12 @@ export function notReady(state: State): string[] {
   }
   if (state.twin)
     reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
-  if (state.roster.memory === "lost")
-    reasons.push("this voter's disk is older than its votes: it no longer votes");
+  if (state.roster.memory === "lost") {
+    reasons.push(
+      "votes were given in this peer's name that its disk doesn't hold (an old copy, or a twin): it no longer votes; " +
+        "have the mesh forget it, and let it join with a new data folder",
+    );
+  }
   if (state.diskFailures > 0) reasons.push("the data folder can't be written");
   if (state.alive && standsOff(state)) reasons.push("this peer's clock is far off the others' median");
   return reasons;

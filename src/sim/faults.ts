@@ -30,10 +30,12 @@ const faultKinds = [
 ] as const;
 /** What only wide worlds know. */
 const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...ambushKinds] as const;
-export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number];
+/** What a wide world has once at most. */
+const rareKinds = ["copied disk"] as const;
+export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number] | (typeof rareKinds)[number];
 
 export function isFaultKind(name: string): name is FaultKind {
-  return [...faultKinds, ...wideKinds].some((kind) => kind === name);
+  return [...faultKinds, ...wideKinds, ...rareKinds].some((kind) => kind === name);
 }
 
 export interface FaultPlan {
@@ -43,6 +45,9 @@ export interface FaultPlan {
   /** how long a fault lasts at most, ms */
   longestMs: number;
 }
+
+/** How often a wide world has a rare fault, 0 to 1. */
+const rareChance = 0.2;
 
 export const noFaults: FaultPlan = { kinds: [], everyMs: Infinity, longestMs: 0 };
 
@@ -117,16 +122,23 @@ export function breakWidely(
 ): DrawnFault[] {
   const dice = world.dice.fork("faults");
   const drawn: DrawnFault[] = [];
-  for (let at = from; at < to; at += dice.between(0.2, 1.8) * plan.everyMs) {
+  const draw = (at: number, lastsMs: number, kind: FaultKind): void => {
     const number = drawn.length;
-    const kind = dice.pick(plan.kinds);
-    const lastsMs = Math.min(dice.between(500, plan.longestMs), to - at);
     drawn.push({ number, at, lastsMs, kind });
-    if (!keep(number)) continue;
+    if (!keep(number)) return;
     world.at(at, () => {
       const mend = begin(world, kind, lastsMs, dice.fork(String(number)));
       world.at(world.now() + lastsMs, mend);
     });
+  };
+  for (let at = from; at < to; at += dice.between(0.2, 1.8) * plan.everyMs) {
+    const kind = dice.pick(plan.kinds);
+    draw(at, Math.min(dice.between(500, plan.longestMs), to - at), kind);
+  }
+  for (const kind of rareKinds) {
+    const rare = dice.fork(kind);
+    const at = rare.between(from, to);
+    if (rare.chance(rareChance)) draw(at, Math.min(rare.between(5_000, 180_000), to - at), kind);
   }
   return drawn;
 }
@@ -179,6 +191,8 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
       return world.stepClock(peer, dice.pick([-3_000, -900, 900, 3_000, 20_000]));
     case "old disk":
       return world.backUp(peer);
+    case "copied disk":
+      return world.startCopy(peer);
     case "damaged disk": {
       const putBack = world.backUp(peer);
       world.damageDisk(peer);

@@ -71,6 +71,15 @@ export class Fabric {
     for (const other of learned) this.node(host).learned.add(other);
   }
 
+  /** Nobody dials it any more. */
+  removeHost(host: HostName): void {
+    this.nodes.delete(host);
+    for (const node of this.nodes.values()) {
+      node.learned.delete(host);
+      node.dials.delete(host);
+    }
+  }
+
   mesh(process: Process): Mesh {
     const node = this.node(process.host);
     node.refused = new Set();
@@ -231,7 +240,9 @@ export class Fabric {
   // --------------------------------------------------------------------------------------- connections
 
   private dial(node: Node, host: HostName, refused: number): void {
-    if (node.dials.has(host) || node.connections.has(host) || node.refused.has(this.node(host).peer)) return;
+    const peer = this.nodes.get(host)?.peer;
+    if (peer === undefined || peer === node.peer || node.refused.has(peer)) return;
+    if (node.dials.has(host) || node.connections.has(host)) return;
     const dial = { refused, backoffMs: firstBackoffMs };
     node.dials.set(host, dial);
     this.queue.after(this.dice.between(20, 150), node.process, () => this.attempt(node, host, dial));

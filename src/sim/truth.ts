@@ -71,9 +71,12 @@ export interface Cut {
   to: number;
 }
 
-/** A spell of something else that may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks. */
+/**
+ * A spell of something else that may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks, a copy of
+ * the peer beside it.
+ */
 export interface Spell {
-  kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step";
+  kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step" | "twin";
   /** undefined = all */
   peer: PeerId | undefined;
   from: number;

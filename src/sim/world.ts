@@ -14,6 +14,7 @@ import type { RunRecord } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 import { HostClock, SimClock } from "./clock.ts";
 import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
+import type { HostName } from "./connection.ts";
 import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
 import { SimKeyring, SimKeys } from "./keys.ts";
 import { SimLog, type LogLevel } from "./log.ts";
@@ -92,15 +93,18 @@ export interface WorldSettings {
   makePeer: MakePeer;
   traits?: (peer: PeerId) => PeerTraits;
   /** reads along, for `--trace` */
-  onLine?: (at: number, peer: PeerId | undefined, line: string) => void;
+  onLine?: (at: number, host: HostName | undefined, line: string) => void;
 }
 
+/** Lives of a peer and of its copies are numbered apart by this. */
+const livesOfOne = 1_000_000;
 /** How soon a peer that ended itself is started again, ms. */
 const startedAgainMs = 2_000;
 
 const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
 
 interface Host {
+  name: HostName;
   peer: PeerId;
   clock: HostClock;
   platter: Platter;
@@ -131,8 +135,9 @@ export class World {
   readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   private readonly settings: WorldSettings;
   private readonly fabric: Fabric;
-  private readonly hosts = new Map<PeerId, Host>();
+  private readonly hosts = new Map<HostName, Host>();
   private readonly from: number;
+  private copies = 0;
   private readonly runs: Run[] = [];
   private readonly outages: Outage[] = [];
   private readonly cuts: Cut[] = [];
@@ -159,6 +164,7 @@ export class World {
       clock.drift(dice.between(-settings.driftPpm, settings.driftPpm));
       this.fabric.addHost(peer, peer, first === undefined ? [] : [first]);
       this.hosts.set(peer, {
+        name: peer,
         peer,
         clock,
         platter: new Platter(),
@@ -186,12 +192,13 @@ export class World {
 
   // ---------------------------------------------------------------------------------------- processes
 
-  start(peer: PeerId): void {
-    const host = this.host(peer);
+  start(name: HostName): void {
+    const host = this.host(name);
+    const { peer } = host;
     if (host.life !== undefined) return;
     host.lives++;
-    const process = new Process(peer, this.queue);
-    const dice = this.dice.fork(`${peer}#${host.lives}`);
+    const process = new Process(name, this.queue);
+    const dice = this.dice.fork(`${name}#${host.lives}`);
     const disk = new SimDisk(this.queue, process, host.platter, this.settings.disk, dice.fork("disk"));
     const executor = new SimExecutor({
       peer,
@@ -215,11 +222,11 @@ export class World {
       executor,
       log: new SimLog((level, message, fields) => {
         this.logCounts[level]++;
-        this.line(peer, `${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`);
+        this.line(name, `${level} ${message}${fields === undefined ? "" : ` ${JSON.stringify(fields)}`}`);
       }),
     };
-    this.line(peer, "STARTED");
-    endLast(this.outages, (outage) => outage.peer === peer && outage.kind === "down", this.now());
+    this.line(name, "STARTED");
+    endLast(this.outages, (outage) => outage.peer === name && outage.kind === "down", this.now());
     const life: Life = {
       process,
       disk,
@@ -233,7 +240,7 @@ export class World {
     this.queue.after(0, process, () => {
       life.peer.start((failed) => {
         life.ready = failed === undefined;
-        if (failed !== undefined) this.queue.after(0, process, () => this.gaveUp(peer, failed));
+        if (failed !== undefined) this.queue.after(0, process, () => this.gaveUp(name, failed));
       });
     });
   }
@@ -241,7 +248,7 @@ export class World {
   /** The mesh, looked on by whoever collects evidence of votes, and open for garbage. */
   private watchedMesh(host: Host, mesh: Mesh): Mesh {
     const { peer } = host;
-    const life = `${peer}#${host.lives}`;
+    const life = `${host.name}#${host.lives}`;
     return {
       ...mesh,
       start: (events) => {
@@ -260,13 +267,13 @@ export class World {
     };
   }
 
-  private watchedDisk({ peer }: Host, disk: SimDisk): Disk {
+  private watchedDisk({ name, peer }: Host, disk: SimDisk): Disk {
     return {
       load: (since, done) => disk.load(since, done),
       store: (writes, done) => {
         if (writes.some(isAcceptedEpoch)) this.happens("epoch accepted", peer);
         disk.store(writes, (error) => {
-          if (error === undefined) this.stored(peer, writes);
+          if (error === undefined) this.stored(name, peer, writes);
           done(error);
         });
       },
@@ -278,35 +285,35 @@ export class World {
     };
   }
 
-  private stored(peer: PeerId, writes: readonly Write[]): void {
+  private stored(host: HostName, peer: PeerId, writes: readonly Write[]): void {
     this.watch.stored(peer, writes);
     if (this.settings.onLine === undefined) return;
     for (const write of writes) {
-      if (write.kind === "record") this.line(peer, `KEEPS ${tellRecord(write.record)}`);
-      if (write.kind === "vote") this.line(peer, `VOTES ${write.vote.decision} ${tellVote(write.vote)}`);
+      if (write.kind === "record") this.line(host, `KEEPS ${tellRecord(write.record)}`);
+      if (write.kind === "vote") this.line(host, `VOTES ${write.vote.decision} ${tellVote(write.vote)}`);
     }
   }
 
   /** The peer has ended itself; whoever watches over it (systemd, say) starts it again. */
-  private gaveUp(peer: PeerId, why: string): void {
-    this.line(peer, `GAVE UP ${why}`);
-    this.kill(peer);
-    const host = this.host(peer);
+  private gaveUp(name: HostName, why: string): void {
+    this.line(name, `GAVE UP ${why}`);
+    this.kill(name);
+    const host = this.host(name);
     if (host.startsAgain) return;
     host.startsAgain = true;
     this.queue.after(startedAgainMs, undefined, () => {
       host.startsAgain = false;
-      this.start(peer);
+      this.start(name);
     });
   }
 
   /** kill -9; with `hostToo`, the plug is pulled: no connection is reset, the children are gone at once. */
-  kill(peer: PeerId, hostToo = false): void {
-    const host = this.host(peer);
+  kill(name: HostName, hostToo = false): void {
+    const host = this.host(name);
     const life = host.life;
     if (life === undefined) return;
-    this.line(peer, hostToo ? "HOST WENT DARK" : "KILLED");
-    this.resume(peer);
+    this.line(name, hostToo ? "HOST WENT DARK" : "KILLED");
+    this.resume(name);
     life.process.kill();
     life.disk.lost();
     life.executor.orphaned(hostToo);
@@ -315,11 +322,11 @@ export class World {
   }
 
   /** SIGTERM: the peer ends as it thinks fit. */
-  stop(peer: PeerId): void {
-    const host = this.host(peer);
+  stop(name: HostName): void {
+    const host = this.host(name);
     const life = host.life;
     if (life === undefined || !life.process.running) return;
-    this.line(peer, "TERMINATED");
+    this.line(name, "TERMINATED");
     this.queue.after(0, life.process, () => {
       life.peer.stop(() => {
         if (host.life !== life) return;
@@ -333,29 +340,31 @@ export class World {
 
   private gone(host: Host): void {
     host.life = undefined;
+    // A copy of a peer may come and go, and the peer itself is there all the while.
+    if (host.name !== host.peer) return;
     this.outages.push({ peer: host.peer, kind: "down", from: this.now(), to: Infinity });
   }
 
-  pause(peer: PeerId): void {
-    const process = this.host(peer).life?.process;
+  pause(name: HostName): void {
+    const process = this.host(name).life?.process;
     if (process === undefined || !process.running) return;
-    this.line(peer, "PAUSED");
+    this.line(name, "PAUSED");
     process.pause();
     this.fabric.processPaused(process);
-    this.outages.push({ peer, kind: "paused", from: this.now(), to: Infinity });
+    this.outages.push({ peer: this.host(name).peer, kind: "paused", from: this.now(), to: Infinity });
   }
 
-  resume(peer: PeerId): void {
-    const process = this.host(peer).life?.process;
+  resume(name: HostName): void {
+    const process = this.host(name).life?.process;
     if (process === undefined || !process.paused) return;
-    this.line(peer, "RESUMED");
+    this.line(name, "RESUMED");
     process.resume();
     this.fabric.processPaused(process);
-    endLast(this.outages, (outage) => outage.peer === peer && outage.kind === "paused", this.now());
+    endLast(this.outages, (outage) => outage.peer === name && outage.kind === "paused", this.now());
   }
 
-  isUp(peer: PeerId): boolean {
-    return this.host(peer).life?.process.running ?? false;
+  isUp(name: HostName): boolean {
+    return this.host(name).life?.process.running ?? false;
   }
 
   // --------------------------------------------------------------------------------- wires, disks, clocks
@@ -420,6 +429,38 @@ export class World {
     };
   }
 
+  /**
+   * Starts a copy of the peer's folder, as it is now, beside it: two lives of one identity. What is returned ends the copy
+   * and starts the peer anew, as whoever has found it out would.
+   */
+  startCopy(peer: PeerId): () => void {
+    const host = this.host(peer);
+    const number = ++this.copies;
+    const name = `${peer}/copy-${number}`;
+    const platter = host.platter.copy();
+    this.hosts.set(name, {
+      ...host,
+      name,
+      platter,
+      children: new Children(),
+      lives: number * livesOfOne,
+      life: undefined,
+    });
+    this.fabric.addCopy(name, peer);
+    const now = this.now();
+    this.rollbacks.push({ peer, copiedAt: now, startedAt: now, kind: "twin" });
+    const end = this.spell("twin", peer, () => undefined);
+    this.start(name);
+    return () => {
+      this.kill(name);
+      this.kill(peer);
+      this.hosts.delete(name);
+      this.fabric.removeHost(name);
+      this.start(peer);
+      end();
+    };
+  }
+
   /** The folder can't be read any more; a peer that is started on it ends itself, until the folder is put back. */
   damageDisk(peer: PeerId): void {
     this.line(peer, "DISK DAMAGED");
@@ -466,8 +507,8 @@ export class World {
 
   /** Notes how much every peer holds now. */
   measure(): void {
-    for (const { peer, life, platter } of this.hosts.values()) {
-      if (life === undefined || !life.ready || !life.process.running) continue;
+    for (const { name, peer, life, platter } of this.hosts.values()) {
+      if (name !== peer || life === undefined || !life.ready || !life.process.running) continue;
       const document = platter.updates.reduce((bytes, update) => bytes + update.length, 0);
       const sizes = { ...life.peer.sizes?.(), documentBytes: document, votesOnDisk: platter.votes.size };
       this.sizes.push({ peer, at: this.now(), sizes });
@@ -593,13 +634,13 @@ export class World {
     this.line(run.peer, `RUNS ${run.job}@${run.tick}~${run.attempt}`);
   }
 
-  private line(peer: PeerId | undefined, line: string): void {
-    this.settings.onLine?.(this.now(), peer, line);
+  private line(host: HostName | undefined, line: string): void {
+    this.settings.onLine?.(this.now(), host, line);
   }
 
-  private host(peer: PeerId): Host {
-    const host = this.hosts.get(peer);
-    if (host === undefined) throw new Error(`assertion failed: no host ${peer}`);
+  private host(name: HostName): Host {
+    const host = this.hosts.get(name);
+    if (host === undefined) throw new Error(`assertion failed: no host ${name}`);
     return host;
   }
 }

@@ -10,7 +10,7 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../truth.ts";
-import { convergesMs, orphanMs, workers } from "./surroundings.ts";
+import { convergesMs, hadTwin, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./wishes.ts";
 
@@ -88,7 +88,7 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breac
   const on = new Set(evidence.runs.filter((run) => (run.end ?? Infinity) > before).map(name));
   for (const run of evidence.runs) {
     if (instantOf(run.tick) >= before || run.start >= before || records.has(name(run))) continue;
-    if (wasForgotten(evidence, run)) continue;
+    if (wasForgotten(evidence, run) || hadTwin(evidence, run.peer, run.start - orphanMs, run.start)) continue;
     breaches.push({ rule: "I6", at: run.start, what: `${name(run)} started and no record says so` });
   }
   for (const record of known.records.values()) {

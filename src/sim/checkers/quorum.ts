@@ -48,9 +48,13 @@ export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   const instant = instantOf(tick);
   const epoch = epochInForce(evidence, instant);
   if (epoch === undefined) return false;
+  if (votedTwice(evidence, epoch.voters, instant)) return true;
   const putBack = (evidence.rollbacks ?? []).filter(
-    ({ peer, copiedAt, startedAt }) =>
-      epoch.voters.includes(peer) && copiedAt <= instant + windowMs && startedAt >= instant - 10_000,
+    ({ kind, peer, copiedAt, startedAt }) =>
+      kind === "old disk" &&
+      epoch.voters.includes(peer) &&
+      copiedAt <= instant + windowMs &&
+      startedAt >= instant - 10_000,
   );
   const silentOnes = new Set(putBack.map(({ peer }) => peer));
   if (epoch.voters.length - silentOnes.size < majorityOf(epoch.voters.length)) return true;
@@ -60,6 +64,25 @@ export function isForgotten(evidence: Evidence, tick: TickId): boolean {
     const [from, to] = [startedAt + 1, startedAt + confirmedMs];
     const isTold = others.some((other) => knows(other) && wereInTouch(evidence, peer, other, from, to));
     return !isTold || others.some((other) => !knows(other) && !wereApart(evidence, peer, other, from, to));
+  });
+}
+
+/** So soon after a copy of a voter was started both know of each other, and vote no more. */
+const foundOutMs = 15_000;
+
+/**
+ * True when the tick may have been decided while a copy of one of the voters ran beside it and neither knew: as long as
+ * it takes to find out, and longer if anything disturbed them.
+ */
+function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: number): boolean {
+  return (evidence.spells ?? []).some(({ kind, peer, from, to }) => {
+    if (kind !== "twin" || peer === undefined || !voters.includes(peer)) return false;
+    const soon = from + foundOutMs;
+    const others = [...evidence.outages, ...evidence.cuts, ...evidence.spells].filter(
+      (trouble) => !("kind" in trouble && trouble.kind === "twin"),
+    );
+    const disturbed = others.some((trouble) => trouble.from <= soon && trouble.to >= from);
+    return instant >= from - windowMs && instant <= (disturbed ? to + foundOutMs : soon);
   });
 }
 

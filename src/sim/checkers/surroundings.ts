@@ -94,6 +94,11 @@ function pair(a: PeerId, b: PeerId): string {
   return a < b ? `${a} ${b}` : `${b} ${a}`;
 }
 
+/** True when a copy of the peer ran beside it at some moment from `from` to `to`: what either did the other doesn't know. */
+export function hadTwin({ spells }: Evidence, peer: PeerId, from: number, to: number): boolean {
+  return spells.some((spell) => spell.kind === "twin" && spell.peer === peer && touches(spell, from, to));
+}
+
 /** A launcher whose peer was killed may still start what it was just handed, ms. */
 export const orphanMs = 500;
 

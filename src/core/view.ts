@@ -73,8 +73,8 @@ export function notReady(state: State): string[] {
     reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
   if (state.roster.memory === "lost") {
     reasons.push(
-      "votes were given in this peer's name that its disk doesn't hold (an old copy, or a twin): it no longer votes; " +
-        "have the mesh forget it, and let it join with a new data folder",
+      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or had a twin): until the mesh has " +
+        "forgotten it and it joins anew with a folder of its own, it no longer votes",
     );
   }
   if (state.diskFailures > 0) reasons.push("the data folder can't be written");

@@ -16,7 +16,7 @@ const settings = {
 const founder = "peer-1" as PeerId;
 
 /** What a peer says of itself when its identity was copied or its disk put back: true, and nothing to be mended. */
-const ofItsIdentity = ["another process uses this peer's identity", "this voter's disk is older"];
+const ofItsIdentity = ["another process uses this peer's identity", "this voter's disk"];
 
 export function startRealPeer(
   doors: Doors,

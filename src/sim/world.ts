@@ -578,7 +578,8 @@ export class World {
           peer: record.peer,
           state: record.state,
           writing: record.signature,
-          writtenAt: record.finishedAt ?? record.startedAt ?? record.claimedAt ?? record.due,
+          // A claim is written anew whenever it waits for something else.
+          writtenAt: record.state === "claimed" ? this.now() : (record.finishedAt ?? record.startedAt ?? 0),
           ...(record.epoch === undefined ? {} : { epoch: record.epoch }),
         });
       }

@@ -116,11 +116,19 @@ function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, 
   return rules.partition === "majority" || workers(evidence, rules.peers).length === 0;
 }
 
+/** Whoever said why the tick didn't run was put back to what it had been before, and nobody else need have heard it. */
+function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
+  const saidBy = instant + rules.catchUp.windowMs + quietMs;
+  return (evidence.rollbacks ?? []).some(
+    ({ kind, copiedAt, startedAt }) => kind === "old disk" && copiedAt <= saidBy && startedAt >= instant,
+  );
+}
+
 /** A tick that did not run says why. */
 function checkSilence(evidence: Evidence, known: Knowledge, before: number): Breach[] {
   const told = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
   return requiredTicks(evidence, evidence.from, before, quietMs)
-    .filter((required) => !mayBeOpen(evidence, required, before))
+    .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeForgotten(evidence, required))
     .filter(({ job, tick }) => !told.has(`${job}@${tick}`))
     .map(({ job, tick, instant }) => ({
       rule: "I6",

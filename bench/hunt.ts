@@ -37,7 +37,9 @@ const { values } = parseArgs({
 
 const minuteMs = 60_000;
 const hoursOfAYear = 365 * 24;
-const endAt = performance.now() + Number(values.minutes) * minuteMs;
+let endAt = performance.now() + Number(values.minutes) * minuteMs;
+// Ctrl-C: no more seeds, and the figures so far.
+process.once("SIGINT", () => (endAt = 0));
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
 
 function planted(): PlantedBug | undefined {

@@ -98,10 +98,17 @@ function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boo
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
 }
 
-/** The median of the clocks tells whose is wrong; when most of them are, it is whose is right that is passed over. */
-function mostClocksWereSet({ spells, peers }: Evidence, from: number, to: number): boolean {
-  const steps = spells.filter((spell) => spell.kind === "clock step" && spell.from <= to && spell.to >= from);
-  return new Set(steps.map(({ peer }) => peer)).size > peers.length / 2;
+/**
+ * The median of the clocks tells whose is wrong; when fewer of those that are there are right than wrong, it is whose is
+ * right that is passed over.
+ */
+function mostClocksWereSet({ spells, peers, outages }: Evidence, from: number, to: number): boolean {
+  const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
+  const steps = spells.filter((spell) => spell.kind === "clock step" && touches(spell));
+  const wrong = new Set(steps.map(({ peer }) => peer));
+  const away = new Set(outages.filter(touches).map(({ peer }) => peer));
+  const right = peers.filter((peer) => !wrong.has(peer) && !away.has(peer));
+  return wrong.size > right.length;
 }
 
 /** By the same measure as I1, but for what I9 asks: that it runs on time, once. */

@@ -79,7 +79,10 @@ export class Peer {
     this.#settings = settings;
     this.#voice = new Voice(doors, (what) => this.#count(what));
     this.#outbox = new Outbox(doors.clock, (batch) => this.#voice.publish("runs", batch));
-    this.#writer = new Writer(doors, (token = 0, failed) => this.#feed({ kind: "stored", token, failed }));
+    this.#writer = new Writer(doors, {
+      stored: (token = 0, failed) => this.#feed({ kind: "stored", token, failed }),
+      say: (record) => this.#outbox.record(record),
+    });
     this.#recall = new Recall(doors.disk, this.#writer);
   }
 

@@ -1,25 +1,34 @@
 /**
  * What core has stored: hands it to the disk, and tries again, for as long as it takes, what the disk did not take
- * and nobody waits for. Until then such a record stands here, for those who ask the disk about its run.
+ * and nobody waits for. Until then such a record stands here, for those who ask the disk about its run; and own ones are
+ * said again and again, for whoever has missed one can't get it from this disk by a sync.
  */
 import { movesUp, recordKey } from "../core/records.ts";
-import type { Disk, Log, Write } from "../ports.ts";
+import type { Doors, Write } from "../ports.ts";
 import type { RunRecord } from "../schema/run.ts";
 
+const sayAgainMs = 5_000;
+/** Of those that were refused last. More floods the mesh with what most have heard. */
+const saidAtOnce = 256;
+
+interface WriterDeps {
+  /** told of every batch, with the token of who waits for it */
+  stored: (token: number | undefined, failed: boolean) => void;
+  say: (record: RunRecord) => void;
+}
+
 export class Writer {
-  readonly #doors: { readonly disk: Disk; readonly log: Log };
-  readonly #stored: (token: number | undefined, failed: boolean) => void;
+  readonly #doors: Pick<Doors, "disk" | "log" | "keys" | "clock">;
+  readonly #deps: WriterDeps;
   /** refused by the disk: each record once, in its last writing */
   readonly #refusedRecords = new Map<string, RunRecord>();
   #refused: Write[] = [];
 
-  /** `stored` is told of every batch, with the token of who waits for it. */
-  constructor(
-    doors: { readonly disk: Disk; readonly log: Log },
-    stored: (token: number | undefined, failed: boolean) => void,
-  ) {
+  #sayAtMono = 0;
+
+  constructor(doors: Pick<Doors, "disk" | "log" | "keys" | "clock">, deps: WriterDeps) {
     this.#doors = doors;
-    this.#stored = stored;
+    this.#deps = deps;
   }
 
   /** With a token somebody waits, and a failure is theirs to deal with. */
@@ -29,7 +38,7 @@ export class Writer {
         this.#doors.log.error("the data folder can't be written", { why: error.detail });
         if (token === undefined) this.#putBack(writes);
       }
-      this.#stored(token, error !== undefined);
+      this.#deps.stored(token, error !== undefined);
     });
   }
 
@@ -37,6 +46,7 @@ export class Writer {
   retry(): void {
     if (this.#refused.length === 0 && this.#refusedRecords.size === 0) return;
     const records = [...this.#refusedRecords.values()];
+    this.#sayAgain(records);
     const writes: Write[] = [
       ...this.#refused,
       ...records.map((record): Write => ({ kind: "record", record })),
@@ -49,6 +59,15 @@ export class Writer {
   /** The writing of this run's record that the disk has refused so far. */
   refusedOf(record: RunRecord): RunRecord | undefined {
     return this.#refusedRecords.get(recordKey(record));
+  }
+
+  #sayAgain(records: readonly RunRecord[]): void {
+    const { mono } = this.#doors.clock.now();
+    if (mono < this.#sayAtMono) return;
+    this.#sayAtMono = mono + sayAgainMs;
+    const { self } = this.#doors.keys;
+    const own = records.filter(({ peer }) => peer === self);
+    for (const record of own.slice(-saidAtOnce)) this.#deps.say(record);
   }
 
   #putBack(writes: readonly Write[]): void {

@@ -36,4 +36,22 @@ export const failedLongSeeds: readonly { seed: string; peers: number; jobs: numb
   { seed: "67", peers: 3, jobs: 5, showed: "the same, while the peer was settling" },
   { seed: "5132", peers: 3, jobs: 2, showed: "a run waited on for a question that had long been answered" },
   { seed: "7", peers: 3, jobs: 5, showed: "two runs at once of a job whose newest replaces the others" },
+  {
+    seed: "6015",
+    peers: 5,
+    jobs: 50,
+    showed: "two peers with two others between them took each other for dead",
+  },
+  {
+    seed: "6080",
+    peers: 5,
+    jobs: 50,
+    showed: "the end of a run met a full disk and lost gossip, and nobody heard of it",
+  },
+  {
+    seed: "9018",
+    peers: 5,
+    jobs: 50,
+    showed: "a run by hand started beside a tick that was on its way to its launcher",
+  },
 ];

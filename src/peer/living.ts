@@ -106,6 +106,6 @@ function members(state: Readonly<State> | undefined): KnownMember[] {
 }
 
 /** Every other member that is alive. */
-function others(state: Readonly<State> | undefined): PeerId[] {
+export function others(state: Readonly<State> | undefined): PeerId[] {
   return state === undefined ? [] : livingMembers(state).filter((peer) => peer !== state.settings.self);
 }

@@ -8,16 +8,18 @@
  */
 import type { Effect, EventBody } from "../core/events.ts";
 import { notReady, nextTicks, viewOf } from "../core/view.ts";
+import { inParts } from "../core/parts.ts";
 import { sizesOf } from "../core/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
 import type { Answer, Cancel, Command, Doors, LogFields, NextTick, PeerEvent, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
+import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/standing.ts";
 import { signRecord } from "../wire/records.ts";
 import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
-import { assemble, type Living } from "./living.ts";
+import { assemble, others, type Living } from "./living.ts";
 import { Outbox } from "./outbox.ts";
 import { Recall } from "./recall.ts";
 import { Writer } from "./writer.ts";
@@ -81,7 +83,7 @@ export class Peer {
     this.#outbox = new Outbox(doors.clock, (batch) => this.#voice.publish("runs", batch));
     this.#writer = new Writer(doors, {
       stored: (token = 0, failed) => this.#feed({ kind: "stored", token, failed }),
-      say: (record) => this.#outbox.record(record),
+      tell: (records) => this.#tell(records),
     });
     this.#recall = new Recall(doors.disk, this.#writer);
   }
@@ -240,6 +242,15 @@ export class Peer {
         return this.#note(effect.level, effect.message, effect.fields);
       default:
         return never(effect);
+    }
+  }
+
+  /** By streams: what gossip has lost. */
+  #tell(records: readonly RunRecord[]): void {
+    for (const some of inParts(records)) {
+      for (const to of others(this.#state)) {
+        this.#voice.send(to, "ask", { kind: "answer", id: 0, records: some, mine: [], settled: [] });
+      }
     }
   }
 

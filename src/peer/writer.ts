@@ -1,20 +1,21 @@
 /**
  * What core has stored: hands it to the disk, and tries again, for as long as it takes, what the disk did not take
  * and nobody waits for. Until then such a record stands here, for those who ask the disk about its run; and own ones are
- * said again and again, for whoever has missed one can't get it from this disk by a sync.
+ * told again and again, for whoever has missed one can't get it from this disk by a sync.
  */
 import { movesUp, recordKey } from "../core/records.ts";
 import type { Doors, Write } from "../ports.ts";
 import type { RunRecord } from "../schema/run.ts";
 
-const sayAgainMs = 5_000;
+const tellAgainMs = 5_000;
 /** Of those that were refused last. More floods the mesh with what most have heard. */
-const saidAtOnce = 256;
+const toldAtOnce = 256;
 
 interface WriterDeps {
   /** told of every batch, with the token of who waits for it */
   stored: (token: number | undefined, failed: boolean) => void;
-  say: (record: RunRecord) => void;
+  /** to all others, not by gossip */
+  tell: (records: readonly RunRecord[]) => void;
 }
 
 export class Writer {
@@ -24,7 +25,7 @@ export class Writer {
   readonly #refusedRecords = new Map<string, RunRecord>();
   #refused: Write[] = [];
 
-  #sayAtMono = 0;
+  #tellAtMono = 0;
 
   constructor(doors: Pick<Doors, "disk" | "log" | "keys" | "clock">, deps: WriterDeps) {
     this.#doors = doors;
@@ -46,7 +47,7 @@ export class Writer {
   retry(): void {
     if (this.#refused.length === 0 && this.#refusedRecords.size === 0) return;
     const records = [...this.#refusedRecords.values()];
-    this.#sayAgain(records);
+    this.#tellAgain(records);
     const writes: Write[] = [
       ...this.#refused,
       ...records.map((record): Write => ({ kind: "record", record })),
@@ -61,13 +62,13 @@ export class Writer {
     return this.#refusedRecords.get(recordKey(record));
   }
 
-  #sayAgain(records: readonly RunRecord[]): void {
+  #tellAgain(records: readonly RunRecord[]): void {
     const { mono } = this.#doors.clock.now();
-    if (mono < this.#sayAtMono) return;
-    this.#sayAtMono = mono + sayAgainMs;
+    if (mono < this.#tellAtMono) return;
+    this.#tellAtMono = mono + tellAgainMs;
     const { self } = this.#doors.keys;
     const own = records.filter(({ peer }) => peer === self);
-    for (const record of own.slice(-saidAtOnce)) this.#deps.say(record);
+    if (own.length > 0) this.#deps.tell(own.slice(-toldAtOnce));
   }
 
   #putBack(writes: readonly Write[]): void {

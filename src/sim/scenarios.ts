@@ -11,7 +11,8 @@ import { calmNetwork } from "./network.ts";
 import { split } from "./faults.ts";
 import { atSecond } from "./schedules.ts";
 import type { Evidence, Knowledge } from "./truth.ts";
-import { World, type MakePeer } from "./world.ts";
+import type { MakePeer } from "./host.ts";
+import { World } from "./world.ts";
 
 const second = 1_000;
 const minute = 60 * second;

@@ -25,7 +25,8 @@ import { calmNetwork } from "./network.ts";
 import { Dice } from "./random.ts";
 import type { Breach, Evidence, Knowledge } from "./truth.ts";
 import { drawWide, plain } from "./wide.ts";
-import { World, type MakePeer, type WorldSettings } from "./world.ts";
+import type { MakePeer } from "./host.ts";
+import { World, type WorldSettings } from "./world.ts";
 
 export interface SeedOptions {
   seed: string;

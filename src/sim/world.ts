@@ -4,18 +4,16 @@
  * Whatever is done to it (kills, pauses, cuts, slow spells) is written down as it is done, and so is what the
  * jobs' own processes did and what clients were answered. That is the evidence by which the checkers judge.
  */
-import type { Mark } from "../core/marks.ts";
-import type { PlantedBug } from "../core/planted.ts";
 import { recordKey } from "../core/records.ts";
-import type { Answer, Command, Disk, Doors, Mesh, MeshEvents, Write } from "../ports.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Disk, Doors, Mesh, Write } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
 import type { Channel } from "../schema/message.ts";
-import type { RunRecord } from "../schema/run.ts";
-import type { StoredVote } from "../schema/vote.ts";
+import { Chronicle, recordsSeen } from "./chronicle.ts";
 import { HostClock, SimClock } from "./clock.ts";
 import { Platter, SimDisk, type DiskSettings } from "./disk.ts";
 import type { HostName } from "./connection.ts";
 import { Children, SimExecutor, type ChildSettings } from "./executor.ts";
+import type { Host, Life, MakePeer, Occasion, PeerTraits } from "./host.ts";
 import { SimKeyring, SimKeys } from "./keys.ts";
 import { SimLog, type LogLevel } from "./log.ts";
 import { Fabric } from "./mesh.ts";
@@ -25,58 +23,9 @@ import { Queue } from "./queue.ts";
 import { Dice, hashText } from "./random.ts";
 import { commandFor } from "./commands.ts";
 import { drawGarbage, forgedReason } from "./garbage.ts";
+import { jobOfWish, tellRecord, tellVote } from "./tell.ts";
 import { Watch } from "./watch.ts";
-import type {
-  Cut,
-  Evidence,
-  GarbageSeen,
-  Knowledge,
-  Operation,
-  Outage,
-  RecordSeen,
-  Rollback,
-  Run,
-  SizesSeen,
-  Spell,
-  Wish,
-} from "./truth.ts";
-
-/** What the world needs of a peer. `starting.ts` gives it the real one; a test may give a toy. */
-export interface SimulatedPeer {
-  /** `failed` says why it can't go on; then its process ends */
-  start(ready: (failed?: string) => void): void;
-  stop(done: () => void): void;
-  command(command: Command, answer: (answer: Answer) => void): void;
-  /** effective jobs and their revisions, as the peer shows them */
-  revisions(): ReadonlyMap<JobId, string>;
-  /** undefined, or what must never be seen after the mesh has healed (an update that waits for another, …) */
-  complaint(): string | undefined;
-  /** how much it holds, by what */
-  sizes?(): Readonly<Record<string, number>>;
-  /** what it holds that only those may change who have a right to; two equal ones are equal */
-  authority?(): string;
-}
-
-/** What is fixed for one peer of the world. */
-export interface PeerTraits {
-  role: "worker" | "witness";
-  capacity: number;
-  planted?: PlantedBug;
-  marks?: Set<Mark>;
-}
-
-/** What a fault can lie in wait for (ambush.ts). */
-export type Occasion =
-  /** a voter has told a candidate that it accepts its value */
-  | "vote told"
-  /** an accepted epoch is on its way to the disk of a voter, and may or may not have reached it */
-  | "epoch accepted"
-  /** a child has been started */
-  | "start"
-  /** a change has been confirmed to a client */
-  | "confirmed";
-
-export type MakePeer = (doors: Doors, name: string, traits: PeerTraits) => SimulatedPeer;
+import type { Cut, Evidence, Knowledge, Operation, Run, Spell, Wish } from "./truth.ts";
 
 export interface WorldSettings {
   seed: string;
@@ -103,55 +52,23 @@ const startedAgainMs = 2_000;
 
 const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
 
-interface Host {
-  name: HostName;
-  peer: PeerId;
-  clock: HostClock;
-  platter: Platter;
-  children: Children;
-  lives: number;
-  /** whoever watches over it is about to */
-  startsAgain: boolean;
-  life: Life | undefined;
-}
-
-/** One life of a peer on its host. */
-interface Life {
-  process: Process;
-  disk: SimDisk;
-  executor: SimExecutor;
-  peer: SimulatedPeer;
-  ready: boolean;
-  /** hands bytes to the peer as if they had come over a link */
-  hear: MeshEvents["received"] | undefined;
-}
-
 export class World {
   readonly queue = new Queue();
   readonly dice: Dice;
   readonly peers: readonly PeerId[];
   readonly network: Network;
-  readonly operations: Operation[] = [];
   readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   private readonly settings: WorldSettings;
   private readonly fabric: Fabric;
   private readonly hosts = new Map<HostName, Host>();
-  private readonly from: number;
   private copies = 0;
-  private readonly runs: Run[] = [];
-  private readonly outages: Outage[] = [];
-  private readonly cuts: Cut[] = [];
-  private readonly spells: Spell[] = [];
-  private readonly rollbacks: Rollback[] = [];
+  private readonly chronicle = new Chronicle();
   private readonly watch = new Watch();
-  private readonly sizes: SizesSeen[] = [];
-  private readonly garbage: GarbageSeen[] = [];
   private readonly ambushes = new Set<{ on: Occasion; strike: (peer: PeerId, other?: PeerId) => void }>();
   private readonly frames = new Map<Channel, { from: PeerId; bytes: Uint8Array }>();
 
   constructor(settings: WorldSettings) {
     this.settings = settings;
-    this.from = settings.epoch;
     this.dice = new Dice(settings.seed);
     this.network = new Network(settings.network, this.dice.fork("network"));
     this.fabric = new Fabric(this.queue, this.network, this.dice.fork("mesh"));
@@ -226,7 +143,7 @@ export class World {
       }),
     };
     this.line(name, "STARTED");
-    endLast(this.outages, (outage) => outage.peer === name && outage.kind === "down", this.now());
+    if (name === peer) this.chronicle.outageEnds(peer, "down", this.now());
     const life: Life = {
       process,
       disk,
@@ -342,25 +259,27 @@ export class World {
     host.life = undefined;
     // A copy of a peer may come and go, and the peer itself is there all the while.
     if (host.name !== host.peer) return;
-    this.outages.push({ peer: host.peer, kind: "down", from: this.now(), to: Infinity });
+    this.chronicle.outageBegins(host.peer, "down", this.now());
   }
 
   pause(name: HostName): void {
-    const process = this.host(name).life?.process;
+    const { peer, life } = this.host(name);
+    const process = life?.process;
     if (process === undefined || !process.running) return;
     this.line(name, "PAUSED");
     process.pause();
     this.fabric.processPaused(process);
-    this.outages.push({ peer: this.host(name).peer, kind: "paused", from: this.now(), to: Infinity });
+    this.chronicle.outageBegins(peer, "paused", this.now());
   }
 
   resume(name: HostName): void {
-    const process = this.host(name).life?.process;
+    const { peer, life } = this.host(name);
+    const process = life?.process;
     if (process === undefined || !process.paused) return;
     this.line(name, "RESUMED");
     process.resume();
     this.fabric.processPaused(process);
-    endLast(this.outages, (outage) => outage.peer === name && outage.kind === "paused", this.now());
+    this.chronicle.outageEnds(peer, "paused", this.now());
   }
 
   isUp(name: HostName): boolean {
@@ -374,7 +293,7 @@ export class World {
     this.line(undefined, `CUT ${sender} > ${receiver}`);
     this.network.cut(sender, receiver);
     const cut: Cut = { sender, receiver, from: this.now(), to: Infinity };
-    this.cuts.push(cut);
+    this.chronicle.cuts.push(cut);
     return () => {
       this.line(undefined, `MENDED ${sender} > ${receiver}`);
       this.network.mend(sender, receiver);
@@ -417,14 +336,7 @@ export class World {
       for (const run of host.children.logs.keys()) if (!logs.has(run)) host.children.logs.delete(run);
       const now = this.now();
       this.line(peer, `PUT BACK to what it was ${Math.round(now - copiedAt)} ms ago`);
-      this.rollbacks.push({ peer, copiedAt, startedAt: now, kind: "old disk" });
-      // To the others it is as if it had been away since then, and what it promised alone in that time is gone.
-      this.outages.push({ peer, kind: "down", from: copiedAt, to: now });
-      for (const operation of this.operations) {
-        const { answeredAt } = operation;
-        if (operation.peer !== peer || answeredAt === undefined || answeredAt < copiedAt) continue;
-        operation.answeredAt = undefined;
-      }
+      this.chronicle.putBack(peer, copiedAt, now);
       this.start(peer);
     };
   }
@@ -448,7 +360,7 @@ export class World {
     });
     this.fabric.addCopy(name, peer);
     const now = this.now();
-    this.rollbacks.push({ peer, copiedAt: now, startedAt: now, kind: "twin" });
+    this.chronicle.rollbacks.push({ peer, copiedAt: now, startedAt: now, kind: "twin" });
     const end = this.spell("twin", peer, () => undefined);
     this.start(name);
     return () => {
@@ -471,7 +383,7 @@ export class World {
 
   /** The peer isn't there from the beginning on. */
   joinsLater(peer: PeerId): void {
-    this.outages.push({ peer, kind: "down", from: this.from, to: Infinity });
+    this.chronicle.outageBegins(peer, "down", this.settings.epoch);
   }
 
   /** Hands the peer bytes that nobody had the right to send, and looks what that changes. */
@@ -483,7 +395,7 @@ export class World {
       const before = life.peer.authority?.() ?? "";
       life.hear?.(garbage.from, garbage.channel, garbage.bytes);
       const after = life.peer.authority?.() ?? "";
-      this.garbage.push({ peer, at: this.now(), what: garbage.what, before, after });
+      this.chronicle.garbage.push({ peer, at: this.now(), what: garbage.what, before, after });
     });
   }
 
@@ -511,7 +423,7 @@ export class World {
       if (name !== peer || life === undefined || !life.ready || !life.process.running) continue;
       const document = platter.updates.reduce((bytes, update) => bytes + update.length, 0);
       const sizes = { ...life.peer.sizes?.(), documentBytes: document, votesOnDisk: platter.votes.size };
-      this.sizes.push({ peer, at: this.now(), sizes });
+      this.chronicle.sizes.push({ peer, at: this.now(), sizes });
     }
   }
 
@@ -523,7 +435,7 @@ export class World {
   private spell(kind: Spell["kind"], peer: PeerId | undefined, end: () => void): () => void {
     this.line(peer, `BEGINS ${kind}`);
     const spell: Spell = { kind, peer, from: this.now(), to: Infinity };
-    this.spells.push(spell);
+    this.chronicle.spells.push(spell);
     return () => {
       this.line(peer, `ENDS ${kind}`);
       end();
@@ -543,7 +455,7 @@ export class World {
       accepted: false,
       tick: undefined,
     };
-    this.operations.push(operation);
+    this.chronicle.operations.push(operation);
     const life = this.host(peer).life;
     if (life === undefined || !life.ready) {
       operation.answeredAt = this.now();
@@ -569,20 +481,7 @@ export class World {
   knowledge(): Knowledge[] {
     return this.peers.map((peer) => {
       const host = this.host(peer);
-      const records = new Map<string, RecordSeen>();
-      for (const record of host.platter.records()) {
-        records.set(recordKey(record), {
-          job: record.job,
-          tick: record.tick,
-          attempt: record.attempt,
-          peer: record.peer,
-          state: record.state,
-          writing: record.signature,
-          // A claim is written anew whenever it waits for something else.
-          writtenAt: record.state === "claimed" ? this.now() : (record.finishedAt ?? record.startedAt ?? 0),
-          ...(record.epoch === undefined ? {} : { epoch: record.epoch }),
-        });
-      }
+      const records = recordsSeen(host.platter.records(), this.now());
       const life = host.life?.ready === true ? host.life.peer : undefined;
       const complaint = life === undefined ? "not running" : life.complaint();
       return { peer, jobs: new Map(life?.revisions()), records, complaint };
@@ -592,24 +491,17 @@ export class World {
   evidence(healedAt: number, settled: readonly Knowledge[][]): Evidence {
     return {
       peers: this.peers,
-      from: this.from,
+      ...this.chronicle.evidence(),
+      from: this.settings.epoch,
       to: this.now(),
       healedAt,
-      runs: this.runs,
-      operations: this.operations,
-      outages: this.outages,
-      cuts: this.cuts,
-      spells: this.spells,
       clockErrorMs: new Map(this.peers.map((peer) => [peer, this.host(peer).clock.worstOffset()])),
       settled,
       final: this.knowledge(),
       witnesses: this.peers.filter((peer) => this.settings.traits?.(peer).role === "witness"),
-      rollbacks: this.rollbacks,
       gossipIsLost: this.settings.network.gossipLoss > 0,
       introduced: new Map([...this.fabric.introduced].map(([pair, at]) => [pair, at + this.settings.epoch])),
       votes: this.watch.seen(),
-      sizes: this.sizes,
-      garbage: this.garbage,
       forged: this.forgeries(),
     };
   }
@@ -629,7 +521,7 @@ export class World {
   }
 
   private recordRun(run: Run): void {
-    this.runs.push(run);
+    this.chronicle.runs.push(run);
     this.happens("start", run.peer);
     this.queue.trace(hashText(`${run.job}@${run.tick}~${run.attempt}@${run.peer}`));
     this.line(run.peer, `RUNS ${run.job}@${run.tick}~${run.attempt}`);
@@ -652,30 +544,4 @@ function isAcceptedEpoch(write: Write): boolean {
     write.vote.decision.startsWith("roster/") &&
     write.vote.vote.accepted !== undefined
   );
-}
-
-function tellRecord(record: RunRecord): string {
-  const { job, tick, attempt, peer, state, version, rank, reason, by, epoch, waiting } = record;
-  const said = [
-    `v${version} rank ${rank}`,
-    reason === undefined ? "" : `(${reason})`,
-    waiting === undefined ? "" : `waits for ${waiting}`,
-    by === undefined ? "" : `by ${by}`,
-    epoch === undefined ? "" : `epoch ${epoch}`,
-  ];
-  return `${job}@${tick}~${attempt} of ${peer}: ${state} ${said.filter((word) => word !== "").join(" ")}`;
-}
-
-function tellVote({ vote: { promised, accepted } }: StoredVote): string {
-  const told = accepted === undefined ? "" : `, accepted ${accepted.value} at ${accepted.ballot.round}`;
-  return `promised ${promised.round} of ${promised.peer}${told}`;
-}
-
-function endLast(outages: readonly Outage[], which: (outage: Outage) => boolean, at: number): void {
-  const open = outages.findLast((outage) => which(outage) && outage.to === Infinity);
-  if (open !== undefined) open.to = at;
-}
-
-function jobOfWish(wish: Wish): JobId {
-  return wish.kind === "put" ? wish.rules.id : wish.id;
 }

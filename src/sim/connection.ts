@@ -5,10 +5,8 @@
 import type { MeshEvents } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Topic } from "../schema/message.ts";
+import type { HostName } from "./network.ts";
 import type { Process } from "./process.ts";
-
-/** A host's name. As a rule that of the only peer on it; a copy of a peer's folder lives on a host with a name of its own. */
-export type HostName = string;
 
 export interface GossipMessage {
   origin: PeerId;

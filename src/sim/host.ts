@@ -7,7 +7,7 @@ import type { PlantedBug } from "../core/planted.ts";
 import type { Answer, Command, Doors, MeshEvents } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { HostClock } from "./clock.ts";
-import type { HostName } from "./connection.ts";
+import type { HostName } from "./network.ts";
 import type { Platter, SimDisk } from "./disk.ts";
 import type { Children, SimExecutor } from "./executor.ts";
 import type { Process } from "./process.ts";

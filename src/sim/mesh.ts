@@ -18,7 +18,7 @@ import {
   type HostName,
   type Node,
 } from "./connection.ts";
-import type { Network } from "./network.ts";
+import type { HostName, Network } from "./network.ts";
 import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
 import type { Dice } from "./random.ts";

@@ -5,8 +5,10 @@
  * mend both. What is sent into a cut waits at the sender, as TCP keeps it, and arrives late if the cut heals
  * before the connection is given up. `mesh.ts` builds connections and gossip on this.
  */
-import type { HostName } from "./connection.ts";
 import type { Dice } from "./random.ts";
+
+/** A host's name. As a rule that of the only peer on it; a copy of a peer's folder lives on a host with a name of its own. */
+export type HostName = string;
 
 export interface NetworkSettings {
   minDelayMs: number;

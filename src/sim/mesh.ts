@@ -10,14 +10,7 @@
 import type { Mesh, MeshEvents } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Protocol, Topic } from "../schema/message.ts";
-import {
-  Connection,
-  type Dial,
-  type End,
-  type GossipMessage,
-  type HostName,
-  type Node,
-} from "./connection.ts";
+import { Connection, type Dial, type End, type GossipMessage, type Node } from "./connection.ts";
 import type { HostName, Network } from "./network.ts";
 import type { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";

@@ -173,4 +173,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I1",
     why: "the checker counted clocks of peers that were not there among those that are right",
   },
+  {
+    seed: "s2c-1264",
+    peers: 4,
+    jobs: 8,
+    hours: 0.4,
+    wide: true,
+    rule: "I4",
+    why: "the first of those at capacity took ticks that were long overdue, of a job that catches nothing up",
+  },
 ];

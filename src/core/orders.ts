@@ -167,6 +167,11 @@ function lookUnclaimed(
   if (rival !== undefined) {
     return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(state, rival) : Infinity);
   }
+  const isOverdue = order.trigger === "schedule" && now - order.due > overdueMs;
+  if (isOverdue || (order.asked !== undefined && now - order.due > startWindowMs(plan, true))) {
+    // From here on it is the sweep's business, which catches it up and touches it again, or tells it as missed.
+    return lookAgain(state, order, Infinity);
+  }
   if (turn === undefined) {
     if (standsFirstOfTheFull(state, ranks, standing)) {
       mark(state, "taken-by-the-first-of-the-full");
@@ -177,11 +182,6 @@ function lookUnclaimed(
   }
   const turnAt = turn.waitMs === 0 ? order.due - claimAheadMs : order.due + turn.waitMs;
   if (now < turnAt) return lookAgain(state, order, turnAt);
-  const isOverdue = order.trigger === "schedule" && now - order.due > overdueMs;
-  if (isOverdue || (order.asked !== undefined && now - order.due > startWindowMs(plan, true))) {
-    // From here on it is the sweep's business, which catches it up and touches it again, or tells it as missed.
-    return lookAgain(state, order, Infinity);
-  }
   const isOld = order.trigger === "catch-up" || order.due < state.settledAt;
   if (isOld && state.healing.size > 0) return lookAgain(state, order, now + againMs);
   if (isFull(state)) return decline(state, order);

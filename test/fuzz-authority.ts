@@ -188,7 +188,8 @@ class AuthorityDoor implements OpenDoor {
     const own = election?.candidacy.ballot ?? { round: 1, peer: victim, life: settings.incarnation };
     const isForeign = dice.chance(0.5);
     const from = isForeign ? stranger : members[1];
-    const ballot = isForeign ? own : { ...own, round: own.round + 1 + dice.below(5) };
+    // Far ahead: the victim's own next tries must not come to it.
+    const ballot = isForeign ? own : { ...own, round: own.round + 1_000 + dice.below(5) };
     const accepted = { ballot: { round: 9, peer: stranger, life: 1 }, value: stranger };
     const reply = {
       decision: election?.decision ?? "vote@2026-11-20T00:00:00Z~1",

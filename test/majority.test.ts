@@ -135,6 +135,22 @@ test("a voter votes after a restart only when others confirm that it remembers i
   assert.equal(cores.state("b").roster.memory, "sure");
 });
 
+test("a signature that comes with another ballot than the one that stands is not kept", () => {
+  const cores = threeVoters();
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
+  const standing = () => [..."abc"].find((peer) => cores.state(peer).elections.size > 0);
+  for (let waited = 0; standing() === undefined && waited < 20_000; waited++) cores.pass(1);
+  const candidate = standing() ?? "";
+  const [election] = cores.state(candidate).elections.values();
+  assert.ok(election);
+  const voter = [..."abc"].find((peer) => peer !== candidate) as PeerId;
+  const { ballot } = election.candidacy;
+  const reply = { decision: election.decision, answer: "accepted", signature: "of another value" } as const;
+  const replies = [{ ...reply, ballot: { ...ballot, round: ballot.round - 1 } }];
+  cores.feed(candidate as PeerId, { kind: "heard", from: voter, message: { kind: "replies", replies } });
+  assert.deepEqual(election.signatures, {});
+});
+
 test("two lives of one identity are noticed, and that identity votes no more", () => {
   const cores = threeVoters();
   const old = cores.state("b").settings.incarnation;

@@ -11,7 +11,7 @@ import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
 import { claim, isFull } from "./claims.ts";
 import { inSight } from "./members.ts";
-import { hearReply, majorityOf, stand, type Reply } from "./paxos.ts";
+import { compareBallots, hearReply, majorityOf, stand, type Reply } from "./paxos.ts";
 import type { Plan } from "./plan.ts";
 import { epochAt, epochLeadMs } from "./roster.ts";
 import { readRunner, writeRunner } from "./runner.ts";
@@ -101,7 +101,9 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
     const election = state.elections.get(item.decision);
     const reply = replyOf(item);
     if (election === undefined || reply === undefined) continue;
-    const signs = item.answer === "accepted" && election.candidacy.voters.has(from);
+    const { ballot, voters } = election.candidacy;
+    // A signature under an earlier ballot is one of another value, perhaps.
+    const signs = item.answer === "accepted" && voters.has(from) && compareBallots(item.ballot, ballot) === 0;
     if (signs && item.signature !== undefined) election.signatures[from] = item.signature;
     const outcome = hearReply(election.candidacy, from, reply);
     const { outbid } = election.candidacy;

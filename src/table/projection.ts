@@ -10,7 +10,16 @@ import { instantOfHlc } from "../core/hlc.ts";
 import { checkJob } from "../core/job.ts";
 import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
 import type { Job, Pause, Problem, Quarantined } from "../schema/job.ts";
-import { createdSlot, isPause, isSlot, parseKey, readSlot, resumedSlot, type Stamped } from "./slots.ts";
+import {
+  createdSlot,
+  isPause,
+  isSlot,
+  parseKey,
+  inFieldOrder,
+  readSlot,
+  resumedSlot,
+  type Stamped,
+} from "./slots.ts";
 
 /** What an incarnation holds, by key; a Y.Map and a Map both are one. */
 export interface Entries {
@@ -72,7 +81,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     if (problem !== undefined) problems.push(problem);
   }
   if (problems.length > 0) return { id, problems };
-  const checked = checkStrangers({ ...spec, id });
+  const checked = checkStrangers({ id, ...inFieldOrder(spec) });
   if (!checked.ok) return { id, problems: checked.problems };
 
   const created = reading.slots.get(createdSlot);

@@ -112,6 +112,12 @@ export function readSlot(slot: string, value: unknown, spec: Record<string, unkn
   return undefined;
 }
 
+/** The fields in one order, whatever order the slots were read in: every peer shows a job alike. */
+export function inFieldOrder(spec: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const fields = Object.keys(slotOfField).filter((field) => Object.hasOwn(spec, field));
+  return Object.fromEntries(fields.map((field) => [field, spec[field]]));
+}
+
 export function isSlot(entry: unknown): entry is Slot {
   if (!isObject(entry)) return false;
   const { hlc, by, value } = entry;

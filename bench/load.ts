@@ -1,14 +1,14 @@
 /**
  * The load bench: real peers as processes of this machine, and many jobs.
  *
- *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--together] [--json FILE]
+ *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--majority] [--together] [--json FILE]
  *
  * Each start appends one line to a file (O_APPEND), and what has run, how often and how late is read from that file
  * and from nothing else. A line's time is when this process sees it, at most some ms after it was written, so the
  * lateness holds the job's own start and is never too small.
  *
  * Jobs are spread evenly over the seconds of the period, as crontabs are spread over the minutes of the hour;
- * `--together` makes all of them due at once.
+ * `--together` makes all of them due at once. With `--majority` the voters choose each runner.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
@@ -25,6 +25,7 @@ interface Options {
   everySeconds: number;
   minutes: number;
   together: boolean;
+  majority: boolean;
   json: string | undefined;
 }
 
@@ -91,6 +92,7 @@ function readOptions(): Options {
       every: { type: "string", default: "5s" },
       minutes: { type: "string", default: "1" },
       together: { type: "boolean", default: false },
+      majority: { type: "boolean", default: false },
       json: { type: "string" },
     },
   });
@@ -104,6 +106,7 @@ function readOptions(): Options {
     everySeconds,
     minutes: Number(values.minutes),
     together: values.together,
+    majority: values.majority,
     json: values.json,
   };
 }
@@ -121,7 +124,8 @@ async function createJobs(peers: readonly RunningPeer[], options: Options, file:
     for (let number = next++; number < options.jobs; number = next++) {
       const schedule = `${offsetOf(number, options)}-59/${options.everySeconds} * * * * *`;
       const peer = peers[number % peers.length];
-      await peer?.ask("POST", "/v1/jobs", { id: `load-${number}`, schedule, command });
+      const partition = options.majority ? "majority" : "available";
+      await peer?.ask("POST", "/v1/jobs", { id: `load-${number}`, schedule, command, partition });
     }
   };
   await Promise.all(Array.from({ length: creators }, create));
@@ -131,6 +135,14 @@ async function createJobs(peers: readonly RunningPeer[], options: Options, file:
       return Number(reply.headers["x-total-count"]) === options.jobs;
     });
   }
+}
+
+/** A new mesh has one voter, its founder; two more are chosen once they have been there for a while. */
+async function votersAre(peers: readonly RunningPeer[], count: number): Promise<void> {
+  await until(`${count} peers vote`, 120_000, async () => {
+    const { items } = (await peers[0]?.ask("GET", "/v1/peers")) as { items: { voter: boolean }[] };
+    return items.filter(({ voter }) => voter).length === count;
+  });
 }
 
 /** `JOB@TICK` → due (ms), of every start that the span owes. */
@@ -153,6 +165,7 @@ async function measure(options: Options): Promise<Figures> {
   try {
     const names = Array.from({ length: options.peers }, (_, i) => `peer-${i + 1}`);
     const peers = await cluster.mesh(names, ["--log-level=warn"]);
+    if (options.majority) await votersAre(peers, Math.min(3, options.peers));
     await createJobs(peers, options, file);
     const from = Date.now() + settleMs;
     const to = from + options.minutes * 60_000;

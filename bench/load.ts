@@ -138,10 +138,10 @@ async function createJobs(peers: readonly RunningPeer[], options: Options, file:
 }
 
 /** A new mesh has one voter, its founder; two more are chosen once they have been there for a while. */
-async function votersAre(peers: readonly RunningPeer[], count: number): Promise<void> {
+async function votersAre([founder]: readonly RunningPeer[], count: number): Promise<void> {
   await until(`${count} peers vote`, 120_000, async () => {
-    const { items } = (await peers[0]?.ask("GET", "/v1/peers")) as { items: { voter: boolean }[] };
-    return items.filter(({ voter }) => voter).length === count;
+    const answer = (await founder?.ask("GET", "/v1/peers")) as { items: { voter: boolean }[] } | undefined;
+    return answer?.items.filter(({ voter }) => voter).length === count;
   });
 }
 

@@ -1,7 +1,8 @@
 /**
  * The load bench: real peers as processes of this machine, and many jobs.
  *
- *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--majority] [--together] [--json FILE]
+ *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--capacity N] [--majority] [--together]
+ *     [--json FILE]
  *
  * Each start appends one line to a file (O_APPEND), and what has run, how often and how late is read from that file
  * and from nothing else. A line's time is when this process sees it, at most some ms after it was written, so the
@@ -9,6 +10,7 @@
  *
  * Jobs are spread evenly over the seconds of the period, as crontabs are spread over the minutes of the hour;
  * `--together` makes all of them due at once. With `--majority` the voters choose each runner.
+ * `--capacity` is how many runs each peer takes at once; when not given, what a peer takes by default.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
@@ -26,6 +28,7 @@ interface Options {
   minutes: number;
   together: boolean;
   majority: boolean;
+  capacity: number | undefined;
   json: string | undefined;
 }
 
@@ -93,6 +96,7 @@ function readOptions(): Options {
       minutes: { type: "string", default: "1" },
       together: { type: "boolean", default: false },
       majority: { type: "boolean", default: false },
+      capacity: { type: "string" },
       json: { type: "string" },
     },
   });
@@ -107,6 +111,7 @@ function readOptions(): Options {
     minutes: Number(values.minutes),
     together: values.together,
     majority: values.majority,
+    capacity: values.capacity === undefined ? undefined : Number(values.capacity),
     json: values.json,
   };
 }
@@ -164,7 +169,8 @@ async function measure(options: Options): Promise<Figures> {
   const tail = new Tail(file);
   try {
     const names = Array.from({ length: options.peers }, (_, i) => `peer-${i + 1}`);
-    const peers = await cluster.mesh(names, ["--log-level=warn"]);
+    const capacity = options.capacity === undefined ? [] : [`--capacity=${options.capacity}`];
+    const peers = await cluster.mesh(names, ["--log-level=warn", ...capacity]);
     if (options.majority) await votersAre(peers, Math.min(3, options.peers));
     await createJobs(peers, options, file);
     const from = Date.now() + settleMs;

@@ -54,4 +54,5 @@ export const failedLongSeeds: readonly { seed: string; peers: number; jobs: numb
     jobs: 50,
     showed: "a run by hand started beside a tick that was on its way to its launcher",
   },
+  { seed: "6182", peers: 5, jobs: 50, showed: "ticks never started; mended together with what 6080 showed" },
 ];

@@ -32,6 +32,7 @@ import {
   readTag,
   Refusal,
 } from "./config/values.ts";
+import { contentOf } from "./config/yaml.ts";
 import { CicadaError } from "./errors.ts";
 import { didYouMean } from "./schema/nearest.ts";
 
@@ -160,19 +161,8 @@ function fromEnv(setting: Setting, env: Sources["env"]): Given | undefined {
   return { values, from: `from ${setting.variable} in the environment` };
 }
 
-/** An alias without its anchor, or one that unfolds without end, is found only when the values are made. */
-function contentOf(document: ReturnType<typeof parseDocument>, path: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${path}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
 function readFile({ path, text }: { path: string; text: string }): Map<SettingName, Given> {
   const document = parseDocument(text, { logLevel: "error" });
-  const [broken] = document.errors;
-  if (broken !== undefined) throw new CicadaError("BAD_FILE", `${path}: ${broken.message.trimEnd()}`);
   const content = contentOf(document, path);
   if (content === null) return new Map();
   if (!isRecord(content))

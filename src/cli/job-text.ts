@@ -5,7 +5,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isCollection, parseAllDocuments, stringify, type Document } from "yaml";
+import { isCollection, parseAllDocuments, stringify } from "yaml";
+import { contentOf } from "../config/yaml.ts";
 import { CicadaError } from "../errors.ts";
 import { readOnlyFields } from "../schema/job.ts";
 import { isSystemError, sayError } from "./client.ts";
@@ -34,8 +35,6 @@ export function parseJobs(text: string, source: string): WrittenJob[] {
   if (!Array.isArray(documents)) return refuseEmpty(source);
   for (const [index, document] of documents.entries()) {
     const where = documents.length === 1 ? source : `${source}, document ${index + 1}`;
-    const [broken] = document.errors;
-    if (broken !== undefined) throw new CicadaError("BAD_FILE", `${where}: ${broken.message.trimEnd()}`);
     const content = contentOf(document, where);
     if (!isCollection(document.contents)) {
       if (content === null && documents.length > 1) continue;
@@ -44,15 +43,6 @@ export function parseJobs(text: string, source: string): WrittenJob[] {
     found.push(...jobsOf(content, where));
   }
   return found.length === 0 ? refuseEmpty(source) : found;
-}
-
-/** An alias without its anchor, or one that unfolds without end, is found only when the values are made. */
-function contentOf(document: Document.Parsed, where: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${where}: ${sayError(error)}`);
-  }
 }
 
 /** A job, a list of jobs, or what `jobs ls -o yaml` prints. */

@@ -1,0 +1,14 @@
+/** What a YAML document says, wherever it came from: a settings file, or jobs that a person wrote. */
+import type { Document } from "yaml";
+import { CicadaError } from "../errors.ts";
+
+/** Throws BAD_FILE, with where and why. An alias without its anchor, or one that unfolds without end, shows only here. */
+export function contentOf(document: Document.Parsed, where: string): unknown {
+  const [broken] = document.errors;
+  if (broken !== undefined) throw new CicadaError("BAD_FILE", `${where}: ${broken.message.trimEnd()}`);
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${where}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -240,11 +240,17 @@ export function livingMembers(state: State): PeerId[] {
   return ids;
 }
 
+/** As a heartbeat has them. */
+export interface InReach {
+  hears: PeerId[];
+  beyond: PeerId[];
+}
+
 /**
  * What a heartbeat says of others: whom this peer hears, and beyond them whom those hear and it doesn't. So everybody
  * sees a chain of four peers to its end.
  */
-export function peersInReach(state: State): { hears: PeerId[]; beyond: PeerId[] } {
+export function peersInReach(state: State): InReach {
   const hears = heard(state);
   const direct = new Set(hears).add(state.settings.self);
   const beyond = new Set<PeerId>();
@@ -261,7 +267,7 @@ export function heartbeatTo(
   state: State,
   member: Member,
   open: Heartbeat["open"],
-  { hears, beyond }: ReturnType<typeof peersInReach>,
+  { hears, beyond }: InReach,
   votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
 ): Heartbeat {
   const { settings, now } = state;

@@ -175,9 +175,9 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
 }
 
 /**
- * True of an open record whose order was settled, and of which no earlier writing is remembered. As a rule a peer that was away hands on what it
- * last knew, and the end of that run is on this disk: whoever brings it in asks the disk first (peer/recall.ts), else
- * the run would count as on for ever.
+ * True of an open record whose order was settled, and of which no earlier writing is remembered. As a rule a peer that
+ * was away hands on what it last knew, and the end of that run is on this disk: whoever brings it in asks the disk
+ * first (peer/recall.ts), else the run would count as on for ever.
  */
 export function isDoubtful(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;

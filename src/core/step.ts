@@ -19,14 +19,15 @@ import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./forg
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
   assessAll,
-  peersInReach,
   hearHeartbeat,
   hearLeave,
   heartbeatTo,
   linkDown,
   linkUp,
   memberOf,
+  peersInReach,
   redialRefused,
+  type InReach,
 } from "./members.ts";
 import { look } from "./orders.ts";
 import { addAsked, addTick } from "./play.ts";
@@ -284,7 +285,7 @@ function sendHeartbeat(
   state: State,
   member: Member,
   open: { count: number; digest: string },
-  inReach: { hears: PeerId[]; beyond: PeerId[] },
+  inReach: InReach,
 ): void {
   const message = heartbeatTo(state, member, open, inReach, voteCounts(state));
   emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });

@@ -19,7 +19,7 @@ import type { Recall } from "./recall.ts";
 import type { Sync } from "./sync.ts";
 
 /** Who deals with what core doesn't. */
-export interface Listeners {
+export interface Handlers {
   sync: Sync;
   logs: Logs;
   edits: Edits;
@@ -29,7 +29,7 @@ export interface Listeners {
 export interface HearingDeps {
   doors: Doors;
   recall: Recall;
-  listeners: Listeners;
+  handlers: Handlers;
   state: () => Readonly<State> | undefined;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
@@ -57,12 +57,12 @@ export class Hearing {
   }
 
   #hear(from: PeerId, message: Message): void {
-    const { doors, feed, listeners } = this.#deps;
+    const { doors, feed, handlers } = this.#deps;
     const { wall, mono } = doors.clock.now();
     switch (message.kind) {
       case "heartbeat":
         feed({ kind: "heard", from, message });
-        return listeners.sync.tableDigest(from, message.table, { wall, mono });
+        return handlers.sync.tableDigest(from, message.table, { wall, mono });
       case "leave":
       case "ask":
       case "drain":
@@ -78,21 +78,21 @@ export class Hearing {
         return feed({ kind: "heard", from, message: { ...message, records } });
       }
       case "update":
-        return listeners.edits.heard(from, Buffer.from(message.update, "base64"));
+        return handlers.edits.heard(from, Buffer.from(message.update, "base64"));
       case "table-have":
       case "table-want":
       case "table-diff":
       case "buckets":
       case "want":
       case "records":
-        return listeners.sync.heard(from, message, { wall, mono });
+        return handlers.sync.heard(from, message, { wall, mono });
       case "key":
       case "key-heard":
-        return listeners.handover.heard(from, message);
+        return handlers.handover.heard(from, message);
       case "log-read":
       case "log-piece":
       case "log-copy":
-        return listeners.logs.heard(from, message);
+        return handlers.logs.heard(from, message);
       default:
         return never(message);
     }

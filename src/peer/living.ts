@@ -88,7 +88,7 @@ export function assemble(deps: LivingDeps): Living {
   const hearing: Hearing = new Hearing({
     doors,
     recall,
-    listeners: { sync, logs, edits, handover },
+    handlers: { sync, logs, edits, handover },
     state,
     feed,
     count,

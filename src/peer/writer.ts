@@ -7,6 +7,7 @@ import { movesUp, recordKey } from "../core/records.ts";
 import type { Doors, Write } from "../ports.ts";
 import type { RunRecord } from "../schema/run.ts";
 
+/** More often: more traffic, while the disk is full. Less: a run that has ended holds others up for longer. */
 const tellAgainMs = 5_000;
 /** Of those that were refused last. More floods the mesh with what most have heard. */
 const toldAtOnce = 256;
@@ -23,8 +24,8 @@ export class Writer {
   readonly #deps: WriterDeps;
   /** refused by the disk: each record once, in its last writing */
   readonly #refusedRecords = new Map<string, RunRecord>();
+  /** … and whatever else it has refused */
   #refused: Write[] = [];
-
   #tellAtMono = 0;
 
   constructor(doors: Pick<Doors, "disk" | "log" | "keys" | "clock">, deps: WriterDeps) {

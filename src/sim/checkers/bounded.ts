@@ -2,8 +2,8 @@
  * I13, bounded: what a peer holds does not grow with the time that it has been on.
  *
  * What belongs to a moment (questions, ballots, writes under way) stays below a small number at every measuring, and is
- * nearly nothing at the last one, after minutes of quiet: but for ballots where too few voters may vote, which stand as
- * long as their orders. Orders in play and the entries of the heaps stay below what
+ * nearly nothing at the last one, after minutes of quiet: but for elections where too few voters may vote, which stand
+ * as long as their orders. Orders in play and the entries of the heaps stay below what
  * all jobs can have due within their windows. The document grows with what clients asked for and with nothing else.
  */
 import type { Breach, Evidence, SizesSeen } from "../truth.ts";

@@ -1,10 +1,10 @@
 /**
  * I3, bounded duplicates, and I11, zombies.
  *
- * I3: one order (job, tick, attempt) starts at most once on each peer (that has no copy), and at most as often as there were components
- * around its starts: sets of peers that could talk to each other, round by two others at most, all through from 15 s
- * before the first start to the last one. A peer that was down, paused or disturbed in that time counts as a component
- * of its own. So in a time without faults it starts once at most (I1 says at least).
+ * I3: one order (job, tick, attempt) starts at most once on each peer that has no twin, and at most as often as there
+ * were components around its starts: sets of peers that could talk to each other, round by two others at most, all
+ * through from 15 s before the first start to the last one. A peer that was down, paused or disturbed in that time
+ * counts as a component of its own. So in a time without faults it starts once at most (I1 says at least).
  *
  * I11: a peer that was paused for more than 5 s, or was not there at all, starts nothing, in the 10 s after it goes on,
  * that another peer had started before that, provided that the two could talk ever since it went on.

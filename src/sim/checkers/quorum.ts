@@ -75,13 +75,15 @@ const foundOutMs = 15_000;
  * it takes to find out, and longer if anything disturbed them.
  */
 function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: number): boolean {
-  return (evidence.spells ?? []).some(({ kind, peer, from, to }) => {
+  const disturbances = [
+    ...evidence.outages,
+    ...evidence.cuts,
+    ...evidence.spells.filter(({ kind }) => kind !== "twin"),
+  ];
+  return evidence.spells.some(({ kind, peer, from, to }) => {
     if (kind !== "twin" || peer === undefined || !voters.includes(peer)) return false;
     const soon = from + foundOutMs;
-    const others = [...evidence.outages, ...evidence.cuts, ...evidence.spells].filter(
-      (trouble) => !("kind" in trouble && trouble.kind === "twin"),
-    );
-    const disturbed = others.some((trouble) => trouble.from <= soon && trouble.to >= from);
+    const disturbed = disturbances.some((trouble) => trouble.from <= soon && trouble.to >= from);
     return instant >= from - windowMs && instant <= (disturbed ? to + foundOutMs : soon);
   });
 }

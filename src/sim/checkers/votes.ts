@@ -5,9 +5,9 @@
  * `retry` could allow more; the simulator's client asks for none. An attempt that was given back never started.)
  *
  * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. Of all ballots of one
- * decision that were chosen, there is one value; the epoch is the one in force at the order's tick; each ballot is used by one life of one peer and stands for one
- * value; nobody anywhere holds two different epochs of one number; and no two peers hold records of one order that
- * both say the voters had chosen them.
+ * decision that were chosen, there is one value; the epoch is the one in force at the order's tick; each ballot is used
+ * by one life of one peer and stands for one value; nobody anywhere holds two different epochs of one number; and no two
+ * peers hold records of one order that both say the voters had chosen them.
  *
  * Not judged: ticks around whose decision a voter was put back to an old disk while nobody whom it could ask remembered
  * its votes (DESIGN §6: a rollback that nobody alive remembers).

@@ -24,7 +24,7 @@ export const failedSeeds: readonly { seed: string; showed: string }[] = [
   { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
 ];
 
-/** Seeds of smaller worlds and longer times that have failed once, with the size of world in which they did. */
+/** Seeds of six hours that have failed once, with the size of the world in which they did. */
 export const failedLongSeeds: readonly { seed: string; peers: number; jobs: number; showed: string }[] = [
   {
     seed: "5125",

@@ -36,7 +36,7 @@ test(
   },
 );
 
-test("what small worlds have shown in six hours stays mended", { timeout: 10 * 60_000 }, async () => {
+test("what worlds of six hours have shown stays mended", { timeout: 10 * 60_000 }, async () => {
   const worlds = failedLongSeeds.map(({ seed, peers, jobs }) => {
     return { seed, peers, jobs, hours: longHours, faults: "swarm" as const };
   });

@@ -111,6 +111,29 @@ test("a job with overlap `skip` skips the ticks in between, and says so", () => 
   for (const record of told) assert.equal(record.reason, "overlap");
 });
 
+test("a run whose end got lost keeps no tick off once its runner's heartbeat says that it is over", () => {
+  const cores = new Cores(["a", "b"], { runMs: 3 * second });
+  cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "skip" });
+  cores.put({ id: "other", schedule: "@every 7s", command: "true", overlap: "allow" });
+  const ran = (): string[] =>
+    cores.starts.filter(({ run }) => run.startsWith("slow@")).map(({ tick }) => tick);
+  while (ran().length === 0) cores.pass(100);
+  const runner = cores.starts.find(({ run }) => run.startsWith("slow@"))?.peer;
+  const other = runner === "a" ? "b" : "a";
+  cores.pass(2.5 * second);
+  cores.split(["a"], ["b"]);
+  cores.pass(1 * second);
+  cores.heal();
+  const unended = [...cores.state(other).ledger.openOf("slow" as JobId)];
+  assert.deepEqual(
+    unended.map(({ peer, state }) => [peer, state]),
+    [[runner, "running"]],
+  );
+  cores.pass(5 * 60 * second);
+  const runners = cores.starts.filter(({ run }) => run.startsWith("slow@")).map(({ peer }) => peer);
+  assert.ok(new Set(runners).size === 2 && ran().length === 31, ran().join(" "));
+});
+
 test("a job with overlap `replace` ends the run that is on and starts the new one", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "replace" });

@@ -12,6 +12,13 @@ export function settles(record: RunRecord): boolean {
   return record.state !== "claimed" && record.state !== "withdrawn";
 }
 
+/** Of open records, as a heartbeat tells it; none have "". */
+export function digestOf(open: readonly RunRecord[]): string {
+  if (open.length === 0) return "";
+  const keys = open.map((record) => `${orderKeyOf(record)} ${record.state}`);
+  return hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
+}
+
 function markOf(tick: TickId): number | TickId {
   return tick.startsWith("manual-") ? tick : instantOf(tick);
 }
@@ -113,8 +120,7 @@ export class Ledger {
     if (count === 0) return { count, digest: "" };
     let digest = this.#openDigests.get(peer);
     if (digest === undefined) {
-      const keys = this.openOn(peer).map((record) => `${orderKeyOf(record)} ${record.state}`);
-      digest = hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
+      digest = digestOf(this.openOn(peer));
       this.#openDigests.set(peer, digest);
     }
     return { count, digest };

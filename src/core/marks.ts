@@ -14,6 +14,7 @@ export const marks = [
   "claim-pointless",
   "held-by-overlap",
   "skipped-by-overlap",
+  "over-by-heartbeat",
   "replaced",
   "held-by-capacity",
   "declined",

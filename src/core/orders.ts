@@ -6,7 +6,7 @@
  * timer, a lost message or a pause only means that the next look sees something else. What it decides is carried out
  * by claims.ts; what the others know is asked for by asking.ts.
  */
-import { runId, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
+import type { JobId, PeerId, TickId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { mark } from "./marks.ts";
 import { isPlanted } from "./planted.ts";
@@ -24,12 +24,12 @@ import {
   withdraw,
 } from "./claims.ts";
 import { timekeepers } from "./clocks.ts";
-import { claimAheadMs, claimWaitMs, lateMs, overdueMs, shieldMs } from "./limits.ts";
-import { inSight, livingMembers } from "./members.ts";
-import { overlapVerdict, type Holding } from "./overlap.ts";
+import { firstBefore, holdingsOf, questionsEnd, shieldEnd, shields } from "./holdings.ts";
+import { claimAheadMs, lateMs, overdueMs } from "./limits.ts";
+import { livingMembers } from "./members.ts";
+import { overlapVerdict } from "./overlap.ts";
 import { isTickOf, pauseAt, startWindowMs, type Plan } from "./plan.ts";
 import { rank } from "./rank.ts";
-import { orderKeyOf } from "./records.ts";
 import type { Runner } from "./runner.ts";
 import { standings } from "./standings.ts";
 import { lookAgain, type Order, type State } from "./state.ts";
@@ -54,19 +54,6 @@ export function isTeller(state: State, job: JobId, tick: TickId): boolean {
   const able = new Set(livingMembers(state).filter(timekeepers(state)));
   for (const peer of rank(job, tick, state.roll)) if (able.has(peer)) return peer === state.settings.self;
   return false;
-}
-
-/** True while a claim keeps others off its order. */
-export function shields(state: State, record: RunRecord): boolean {
-  if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
-  if (isPlanted(state, "shield-ignored")) return false;
-  return record.waiting !== undefined || state.now.wall < shieldEnd(state, record);
-}
-
-/** A claim made after due, by a peer that stepped in, has its 5 s from when it was made. */
-function shieldEnd(state: State, record: RunRecord): number {
-  if (isPlanted(state, "shield-from-due")) return record.due + shieldMs;
-  return Math.max(record.due, record.claimedAt ?? record.due) + shieldMs;
 }
 
 function beats(a: RunRecord, b: RunRecord): boolean {
@@ -317,52 +304,4 @@ function lookClaimed(
       }
       launch(state, plan, order);
   }
-}
-
-/** Of what others hold, one that keeps this order waiting, if there is any. */
-function firstBefore(holdings: Iterable<Holding>): Holding[] {
-  for (const holding of holdings) {
-    if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
-  }
-  return [];
-}
-
-/**
- * The instant (wall clock, ms) by which claims of one job go one after the other. One that was made late waits for
- * conflicting ones first (`claimWaitMs`), and one that was due meanwhile may have been handed to a launcher already.
- */
-function goesAt(record: RunRecord): number {
-  return Math.max(record.due, (record.claimedAt ?? record.due) + claimWaitMs);
-}
-
-/** What others hold of the same job as my claim `own`, as `overlapVerdict` takes it. */
-function* holdingsOf(state: State, order: Order, own: RunRecord): Generator<Holding> {
-  const mine = goesAt(own);
-  const comesBefore = (at: number, due: number, key: string): boolean => {
-    if (at !== mine) return at < mine;
-    return due < order.due || (due === order.due && key < order.key);
-  };
-  for (const record of state.ledger.openOf(order.job)) {
-    const key = orderKeyOf(record);
-    if (key === order.key) continue;
-    if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
-    const running = record.state === "running" || state.runs.has(runId(record));
-    if (!running && !shields(state, record)) continue;
-    const isDue = record.due <= state.now.wall;
-    const earlier = comesBefore(goesAt(record), record.due, key);
-    yield { running, waiting: record.waiting === "overlap", earlier, isDue };
-  }
-  for (const [key, { job, due, untilMono }] of state.askedByOthers) {
-    if (job !== order.job || untilMono < state.now.mono) continue;
-    if (key === order.key || !comesBefore(due, due, key)) continue;
-    yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
-  }
-}
-
-/** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */
-function questionsEnd(state: State, job: JobId): number {
-  let endMono = -Infinity;
-  for (const ask of state.askedByOthers.values())
-    if (ask.job === job) endMono = Math.max(endMono, ask.untilMono);
-  return endMono < state.now.mono ? Infinity : state.now.wall + (endMono - state.now.mono) + 1;
 }

@@ -43,6 +43,8 @@ export class Cores {
   #sides: readonly (readonly string[])[] = [];
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
+  /** how far each peer's clock is ahead, ms */
+  readonly #clockAhead = new Map<string, number>();
   readonly #runs = new Map<RunId, { peer: PeerId; end: (exitCode: number) => void }>();
   #now = 0;
   #order = 0;
@@ -55,11 +57,17 @@ export class Cores {
   /** Brings peers up, linked with each other, and lets them settle. */
   constructor(
     names: readonly string[],
-    options: { capacity?: number; runMs?: number; launchMs?: number } = {},
+    options: {
+      capacity?: number;
+      runMs?: number;
+      launchMs?: number;
+      clockAhead?: Readonly<Record<string, number>>;
+    } = {},
   ) {
     this.capacity = options.capacity ?? 10;
     this.runMs = options.runMs ?? 100;
     this.launchMs = options.launchMs ?? 1;
+    for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
     for (const name of names) this.up(name as PeerId);
     this.pass(2_000);
   }
@@ -235,7 +243,8 @@ export class Cores {
     if (this.#down.has(peer)) return;
     const until = this.#paused.get(peer) ?? 0;
     if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
-    const now = { wall: this.wall(this.#now), mono: this.#now };
+    const wall = this.wall(this.#now) + (this.#clockAhead.get(peer) ?? 0);
+    const now = { wall, mono: this.#now };
     for (const effect of step(this.state(peer), { ...event, now })) this.#carryOut(peer, effect);
   }
 

@@ -92,6 +92,21 @@ test("when every peer is at capacity the tick waits in line and runs when a plac
   assert.equal(new Set(cores.starts.map(({ run }) => run.split("@")[0])).size, 3);
 });
 
+for (const behindMs of [0, 500, 1_500]) {
+  test(`a burst beyond everybody's capacity is worked off at once, with one clock ${behindMs} ms behind`, () => {
+    const cores = new Cores(["a", "b", "c"], { capacity: 2, clockAhead: { b: -behindMs } });
+    for (let job = 0; job < 12; job++) {
+      cores.put({ id: `burst-${job}`, schedule: "0 * * * * *", command: "true" });
+    }
+    cores.pass(5 * 60 * second);
+    assert.equal(cores.starts.length, 5 * 12);
+    for (const { at, run, tick } of cores.starts) {
+      const lateMs = cores.wall(at) - Date.parse(tick);
+      assert.ok(lateMs < behindMs + 1 * second, `${run}: ${lateMs} ms late`);
+    }
+  });
+}
+
 test("a job with overlap `queue` runs its next tick when the run before has ended, on whatever peer", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: 14 * second });
   cores.put({ id: "slow", schedule: "@every 10s", command: "true" });

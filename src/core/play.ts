@@ -1,14 +1,41 @@
 /**
  * Which orders are in play: putting them in, taking them out.
  */
-import { instantOf, orderKey, runId, tickAt, type JobId, type TickId } from "../schema/ids.ts";
+import {
+  instantOf,
+  orderKey,
+  parseRunReference,
+  runId,
+  tickAt,
+  type JobId,
+  type OrderKey,
+  type TickId,
+} from "../schema/ids.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
-import type { Plan } from "./plan.ts";
+import { claimAheadMs } from "./limits.ts";
+import { isTickOf, type Plan } from "./plan.ts";
 import type { Order, State } from "./state.ts";
+import { clockRefusedMs } from "./suspicion.ts";
 
 /** Puts a scheduled tick into play, unless it is there or settled. */
 export function addTick(state: State, plan: Plan, instant: number): void {
   if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
+}
+
+/**
+ * The order of a tick that another peer speaks of. By its clock, or because this peer is busy, the other may see the tick
+ * coming sooner: then it comes into play here, too, or what was said of it would be lost.
+ */
+export function orderSpokenOf(state: State, key: string): Order | undefined {
+  const known = state.orders.get(key as OrderKey);
+  const named = known === undefined ? parseRunReference(key) : undefined;
+  const plan = named === undefined ? undefined : state.jobs.get(named.job);
+  if (named === undefined || plan === undefined || named.tick.startsWith("manual-")) return known;
+  const instant = instantOf(named.tick);
+  const aheadMs = instant - state.now.wall;
+  if (aheadMs < 0 || aheadMs > claimAheadMs + clockRefusedMs || !isTickOf(plan, instant)) return undefined;
+  addTick(state, plan, instant);
+  return state.orders.get(key as OrderKey);
 }
 
 /**

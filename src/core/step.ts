@@ -30,7 +30,7 @@ import {
   type InReach,
 } from "./members.ts";
 import { look } from "./orders.ts";
-import { addAsked, addTick } from "./play.ts";
+import { addAsked, addTick, orderSpokenOf } from "./play.ts";
 import { planJob } from "./plan.ts";
 import { awaitsOwnEnd } from "./records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
@@ -40,7 +40,7 @@ import { emit, note, type Member, type State } from "./state.ts";
 import { sweep } from "./sweep.ts";
 import { hearOfTwin } from "./twins.ts";
 import { hearBallots, votesStored } from "./voting.ts";
-import type { OrderKey, PeerId } from "../schema/ids.ts";
+import type { PeerId } from "../schema/ids.ts";
 
 /** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
 const strangeMax = 3;
@@ -190,9 +190,9 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
 function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
   takeRecords(state, message.records);
   takeOrders(state, message.orders);
-  for (const key of message.declined) {
-    const order = state.orders.get(key as OrderKey);
-    if (order === undefined || !state.members.has(from)) continue;
+  for (const key of state.members.has(from) ? message.declined : []) {
+    const order = orderSpokenOf(state, key);
+    if (order === undefined) continue;
     order.declined.add(from);
     state.touched.add(order);
   }

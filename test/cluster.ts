@@ -16,6 +16,8 @@ import { setTimeout as passes } from "node:timers/promises";
 
 export const root = path.join(import.meta.dirname, "..");
 const program = path.join(root, "src", "cicada.mjs");
+/** Where tools of a project keep what they can make again. */
+const caches = path.join(root, "node_modules", ".cache");
 
 /** How long a peer may take to be ready; a loaded machine of two cores needs some seconds for three at once. */
 const readyLimitMs = 30_000;
@@ -115,10 +117,10 @@ export class Started {
   }
 }
 
-/** The environment of a person who has never heard of cicada. */
+/** The environment of a person who has never heard of cicada, whose own caches are left alone. */
 export function plainEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(CICADA_|NODE_TEST|npm_)/.test(name));
-  return { ...Object.fromEntries(kept), ...more };
+  return { ...Object.fromEntries(kept), XDG_CACHE_HOME: caches, ...more };
 }
 
 /** Runs `cicada ARGS` to its end. */

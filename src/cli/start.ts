@@ -6,6 +6,7 @@
  * process, no lock and no ready.json behind.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { availableParallelism, homedir, hostname, tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { isatty } from "node:tty";
@@ -62,6 +63,8 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
 
     const assembled = await assemble(config, folder, log, failures, opened);
     sayReady(assembled, terminal);
+    // A peer may be killed before it would do so by itself, at its end.
+    flushCompileCache();
     const signal = await stop.first;
     const runs = ownRuns(assembled);
     if (terminal.interactive) sayStopping(terminal, runs, config.drainMs);

@@ -5,7 +5,8 @@
  * started. Runs that were waiting in the old one and have no log never started, and are reported so.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { getCompileCacheDir } from "node:module";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { ChildOutcome, Executor, ExecutorEvents, Log, LogPiece, RunSpec } from "../ports.ts";
@@ -107,6 +108,9 @@ class RealExecutor implements Executor {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const program = fileURLToPath(new URL(`./launcher.${ending}`, import.meta.url));
     const env = Object.fromEntries(launcherVariables.map((name) => [name, process.env[name]]));
+    // Node gives the folder of its own version within the one that it was told.
+    const compiled = getCompileCacheDir();
+    if (compiled !== undefined) env["NODE_COMPILE_CACHE"] = dirname(compiled);
     const launcher = spawn(process.execPath, [program, this.work, this.pipes], {
       // A session of its own: Ctrl-C on the peer's terminal must not end runs before the drain.
       detached: true,

@@ -7,6 +7,7 @@
  * own and ignores the terminal's and the service manager's signals, for it is the peer that says when runs end.
  */
 import { existsSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
 import type { ChildOutcome, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
@@ -147,3 +148,5 @@ function main(): void {
 }
 
 main();
+// It may be killed before it would do so by itself, at its end.
+flushCompileCache();

@@ -199,13 +199,20 @@ test("HEAD tells the output's length without fetching it", async () => {
   assert.deepEqual(asked, [0]);
 });
 
-test("an empty output is an empty answer, and one that nobody keeps is LOG_NOT_FOUND", async () => {
-  const empty = await call(withOutput(""), { url: log });
-  assert.equal(empty.statusCode, 200);
-  assert.equal(empty.body, "");
-  const fake = fakeApi();
-  fake.control.record({ job, tick });
-  assert.equal((await call(fake, { url: log })).json().code, "LOG_NOT_FOUND");
+test("an empty output is an empty answer, kept by somebody or not; another that nobody keeps is LOG_NOT_FOUND", async () => {
+  const silent = fakeApi();
+  silent.control.record({ job, tick, logBytes: 0 });
+  for (const fake of [withOutput(""), silent]) {
+    const empty = await call(fake, { url: log });
+    assert.equal(empty.statusCode, 200);
+    assert.equal(empty.body, "");
+    assert.equal(empty.headers["x-cicada-log-complete"], "true");
+  }
+  for (const logBytes of [7, undefined]) {
+    const fake = fakeApi();
+    fake.control.record({ job, tick, ...(logBytes === undefined ? {} : { logBytes }) });
+    assert.equal((await call(fake, { url: log })).json().code, "LOG_NOT_FOUND");
+  }
 });
 
 // ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { CicadaError } from "../errors.ts";
 import type { Control, Log, LogPiece } from "../ports.ts";
-import { runId, type RunId } from "../schema/ids.ts";
+import { runId } from "../schema/ids.ts";
+import type { RunRecord } from "../schema/run.ts";
 import { none } from "./checking.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { codedError } from "./problems.ts";
@@ -43,8 +44,7 @@ function readLog(app: Api, { control, decisions }: ApiOptions): void {
     },
     async (request, reply) => {
       const record = await findRun(request.params.run, control, decisions);
-      const run = runId(record);
-      const { size, complete } = await readPiece(control, run, 0, 0);
+      const { size, complete } = await readPiece(control, record, 0, 0);
       reply.header("accept-ranges", "bytes");
       reply.header("x-cicada-log-complete", String(complete));
       if (record.logTruncated === true) reply.header("x-cicada-log-truncated", "true");
@@ -56,7 +56,7 @@ function readLog(app: Api, { control, decisions }: ApiOptions): void {
       const { from, to } = range ?? { from: 0, to: size };
       if (range !== undefined) reply.code(206).header("content-range", `bytes ${from}-${to - 1}/${size}`);
       reply.type("text/plain; charset=utf-8").header("content-length", to - from);
-      return sendBytes(reply, control, run, from, to);
+      return sendBytes(reply, control, record, from, to);
     },
   );
 }
@@ -80,12 +80,12 @@ function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: S
       },
     },
     async (request, reply) => {
-      const run = runId(await findRun(request.params.run, control, decisions));
+      const record = await findRun(request.params.run, control, decisions);
       const offset = readOffset(request.headers["last-event-id"]);
-      const { size, complete } = await readPiece(control, run, 0, 0);
+      const { size, complete } = await readPiece(control, record, 0, 0);
       if (complete && offset > 0 && offset >= size) return reply.code(204).send();
       await streams.carry(reply, (stream) => {
-        void follow(control, run, offset, stream, log);
+        void follow(control, record, offset, stream, log);
       });
       return undefined;
     },
@@ -101,12 +101,23 @@ function readOffset(text: string | undefined): number {
   );
 }
 
-/** Of a run that is still open and has no output yet, an empty piece: there may be more. */
-async function readPiece(control: Control, run: RunId, offset: number, length: number): Promise<LogPiece> {
+/**
+ * Of a run that printed nothing there are no copies to look for, and of one that is still open and has no output yet
+ * there may be more: both give an empty piece.
+ */
+async function readPiece(
+  control: Control,
+  record: RunRecord,
+  offset: number,
+  length: number,
+): Promise<LogPiece> {
+  const run = runId(record);
   const piece = await control.log(run, offset, length);
   if (piece !== undefined) return piece;
-  if (offset === 0 && control.view().open.some((record) => runId(record) === run)) {
-    return { bytes: new Uint8Array(), offset, size: 0, complete: false };
+  const nothing = { bytes: new Uint8Array(), offset, size: 0 };
+  if (record.logBytes === 0) return { ...nothing, complete: true };
+  if (offset === 0 && control.view().open.some((open) => runId(open) === run)) {
+    return { ...nothing, complete: false };
   }
   throw new CicadaError("LOG_NOT_FOUND", `no output of ${run} is in reach`);
 }
@@ -114,31 +125,43 @@ async function readPiece(control: Control, run: RunId, offset: number, length: n
 function sendBytes(
   reply: FastifyReply,
   control: Control,
-  run: RunId,
+  record: RunRecord,
   from: number,
   to: number,
 ): FastifyReply {
   // Of a stream fastify's HEAD leaves the length that was said alone; the bytes themselves need not be fetched.
   if (reply.request.method === "HEAD") return reply.send(Readable.from([]));
   if (from === to) return reply.send("");
-  return reply.send(Readable.from(pieces(control, run, from, to), { objectMode: false }));
+  return reply.send(Readable.from(pieces(control, record, from, to), { objectMode: false }));
 }
 
 /** Fails when the output ends early or goes out of reach: the connection then breaks off, which tells the reader. */
-async function* pieces(control: Control, run: RunId, from: number, to: number): AsyncGenerator<Uint8Array> {
+async function* pieces(
+  control: Control,
+  record: RunRecord,
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array> {
   for (let offset = from; offset < to;) {
-    const { bytes } = await readPiece(control, run, offset, Math.min(pieceBytes, to - offset));
-    if (bytes.length === 0) throw new CicadaError("LOG_NOT_FOUND", `the output of ${run} has become shorter`);
+    const { bytes } = await readPiece(control, record, offset, Math.min(pieceBytes, to - offset));
+    if (bytes.length === 0)
+      throw new CicadaError("LOG_NOT_FOUND", `the output of ${runId(record)} has become shorter`);
     yield bytes;
     offset += bytes.length;
   }
 }
 
-async function follow(control: Control, run: RunId, from: number, stream: Stream, log: Log): Promise<void> {
+async function follow(
+  control: Control,
+  record: RunRecord,
+  from: number,
+  stream: Stream,
+  log: Log,
+): Promise<void> {
   let offset = from;
   try {
     while (!stream.ended.aborted) {
-      const piece = await readPiece(control, run, offset, pieceBytes);
+      const piece = await readPiece(control, record, offset, pieceBytes);
       const { text, bytes } = wholeText(piece.bytes, piece.complete);
       if (bytes > 0) {
         offset += bytes;

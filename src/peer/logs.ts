@@ -1,6 +1,7 @@
 /**
  * A run's output, wherever it is (DESIGN §9). The runner keeps it; when the run has ended, two more peers get a
- * gzipped copy, chosen by rendezvous on the run's id, so that the output outlives the host.
+ * gzipped copy, chosen by rendezvous on the run's id, so that the output outlives the host. That a run printed nothing
+ * is told by its record.
  *
  * To read one, this peer looks at home, then asks the runner, then the living members in the order of that rank. A
  * piece is asked for and a piece is given: that is the credit which keeps a fast sender at bay. Not promised: that
@@ -54,8 +55,9 @@ export class Logs {
     this.#deps = deps;
   }
 
-  /** The run has ended here: hands its output to the peers that are to keep a copy. */
+  /** The run has ended here: hands its output, if it has any, to the peers that are to keep a copy. */
   copy(record: RunRecord): void {
+    if (record.logBytes === 0) return;
     const { executor } = this.#deps;
     const run = runId(record);
     const keepers = rankKey(run, rollOf(this.#deps.living())).slice(0, copies);

@@ -9,7 +9,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, rmSync, statSync, unlinkSync, writeSync } from "node:fs";
 import type { Cancel, ChildOutcome, Clock, RunSpec } from "../ports.ts";
 import { isSystemError } from "./files.ts";
-import { Output, type PipePool } from "./launcher-output.ts";
+import { Output } from "./launcher-output.ts";
+import type { PipePool } from "./launcher-pipes.ts";
 import { groupRuns, killRuns, signalGroup } from "./launcher-survivors.ts";
 import { becoming, environmentOf, type As } from "./launcher-users.ts";
 

@@ -3,28 +3,9 @@
  * first and the last part of it when it grows past its cap.
  *
  * Past the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is held in memory until
- * the run ends, so a reader meanwhile sees the head alone, at offsets that never change.
- *
- * Node gives a child sockets for pipes, on which `echo >/dev/stderr` fails, and can't give it one pipe twice. So
- * pipes are made by mkfifo, many at a time, each used once and taken out of its folder before the child runs.
- */
-import { spawnSync } from "node:child_process";
-import {
-  chownSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+ * the run ends, so a reader meanwhile sees the head alone, at offsets that never change. */
+import { closeSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { join } from "node:path";
-
-/** Pipes made at once. One mkfifo costs 1 to 2 ms; more leaves more unused names in the folder. */
-const pipesAtOnce = 128;
 
 /** The tail is at most half the cap, and at most this: it is held in memory. */
 const tailCapBytes = 8_388_608;
@@ -32,51 +13,6 @@ const tailCapBytes = 8_388_608;
 /** Past its cap a child that writes without end is read at this pace, about 50 MB/s, so that others get a turn. */
 const burstBytes = 262_144;
 const burstPauseMs = 5;
-
-export interface Owner {
-  uid: number;
-  gid: number;
-}
-
-export class PipePool {
-  private readonly folder: string;
-  private names: string[] = [];
-  private made = 0;
-
-  constructor(folder: string) {
-    this.folder = folder;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true, recursive: true });
-  }
-
-  /** A new pipe; the child's end belongs to `owner`, so that it may open /dev/stdout. */
-  take(owner: Owner | undefined): { readEnd: number; writeEnd: number } {
-    const path = this.names.pop() ?? this.make();
-    try {
-      if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
-      const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      try {
-        return { readEnd, writeEnd: openSync(path, constants.O_WRONLY) };
-      } catch (error) {
-        closeSync(readEnd);
-        throw error;
-      }
-    } finally {
-      unlinkSync(path);
-    }
-  }
-
-  private make(): string {
-    const names = Array.from({ length: pipesAtOnce }, () => join(this.folder, String(this.made++)));
-    const { error, status, stderr } = spawnSync("mkfifo", ["-m", "600", ...names], { encoding: "utf8" });
-    const [first, ...rest] = names;
-    if (error !== undefined || status !== 0 || first === undefined) {
-      throw new Error(`no pipe can be made for the output: ${error?.message ?? stderr}`);
-    }
-    this.names = rest;
-    return first;
-  }
-}
 
 /** Reads a run's pipe into its file until `finish`. */
 export class Output {

@@ -13,7 +13,7 @@ import type { ChildOutcome, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
 import { openClock } from "./clock.ts";
 import { Child, type ChildDoors } from "./launcher-child.ts";
-import { PipePool } from "./launcher-output.ts";
+import { PipePool } from "./launcher-pipes.ts";
 import { readLine, type FromLauncher, type ToLauncher } from "./launcher-protocol.ts";
 import { killRuns } from "./launcher-survivors.ts";
 
@@ -24,7 +24,7 @@ const orphanGraceMs = 2_000;
 interface Places {
   /** where jobs run that name no folder */
   work: string;
-  /** a folder of its own, for pipes that are being made */
+  /** a folder of its own, for pipes that are being made where there is no memory for them */
   pipes: string;
 }
 

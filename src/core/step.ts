@@ -303,10 +303,9 @@ function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">
   emit(state, { kind: "syncRecent", peer: from });
 }
 
-/** Ticks that come into sight, orders whose time has come, and all that was touched on the way. */
+/** Orders whose time has come go first, then ticks that come into sight, and all that was touched on the way. */
 function workThrough(state: State): void {
   const { wall } = state.now;
-  for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) addTick(state, plan, instant);
   for (let top = state.agenda.peek(); top !== undefined && top.at <= wall; top = state.agenda.peek()) {
     state.agenda.pop();
     if (top.order.lookAt === top.at) {
@@ -314,6 +313,7 @@ function workThrough(state: State): void {
       state.touched.add(top.order);
     }
   }
+  for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) addTick(state, plan, instant);
   while (hasWork(state)) {
     for (const order of state.touched) {
       state.touched.delete(order);

@@ -20,6 +20,12 @@ import { killRuns } from "./launcher-survivors.ts";
 /** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
 const orphanGraceMs = 2_000;
 
+/**
+ * While runs wait for their start, what has happened is told this often: every word wakes the peer, which then competes
+ * for the processor with the starts that are still to come. More tells a burst's first runs later.
+ */
+const tellEveryMs = 100;
+
 /** Its only arguments. */
 interface Places {
   /** where jobs run that name no folder */
@@ -40,6 +46,9 @@ class Launcher {
   private readonly queue = new Map<RunId, Queued>();
   private starting = false;
   private closing = false;
+  /** lines to the peer, in the order in which things happened */
+  private untold: string[] = [];
+  private toldAt = 0;
   private readonly finished: () => void;
 
   constructor(places: Places, finished: () => void) {
@@ -75,6 +84,7 @@ class Launcher {
     this.queue.set(spec.run, { spec, logFile });
     if (this.starting) return;
     this.starting = true;
+    this.toldAt = performance.now();
     setImmediate(() => this.startNext());
   }
 
@@ -82,10 +92,11 @@ class Launcher {
     const [next] = this.queue.values();
     if (next === undefined) {
       this.starting = false;
-      return;
+      return this.tell();
     }
     this.queue.delete(next.spec.run);
     this.start(next);
+    if (performance.now() - this.toldAt > tellEveryMs) this.tell();
     setImmediate(() => this.startNext());
   }
 
@@ -95,7 +106,7 @@ class Launcher {
       return this.ended(spec.run, { kind: "not-started", why: "late", reason });
     }
     const child = new Child(spec, logFile, this.doors, {
-      started: (pid) => say({ kind: "started", run: spec.run, pid, at: Date.now() }),
+      started: (pid) => this.say({ kind: "started", run: spec.run, pid, at: Date.now() }),
       ended: (outcome) => {
         this.running.delete(spec.run);
         this.ended(spec.run, outcome);
@@ -115,20 +126,26 @@ class Launcher {
   private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
     killRuns(new Set(runs.map(({ run }) => run)));
     const started = runs.filter(({ logFile }) => existsSync(logFile)).map(({ run }) => run);
-    say({ kind: "swept", id, started });
+    this.say({ kind: "swept", id, started });
   }
 
   private ended(run: RunId, outcome: ChildOutcome): void {
-    say({ kind: "ended", run, outcome, at: Date.now() });
+    this.say({ kind: "ended", run, outcome, at: Date.now() });
+  }
+
+  private say(message: FromLauncher): void {
+    this.untold.push(`${JSON.stringify(message)}\n`);
+    if (!this.starting) this.tell();
+  }
+
+  private tell(): void {
+    this.toldAt = performance.now();
+    if (this.untold.length > 0) process.stdout.write(this.untold.splice(0).join(""));
   }
 
   private finishWhenQuiet(): void {
     if (this.closing && this.running.size === 0) this.finished();
   }
-}
-
-function say(message: FromLauncher): void {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 function main(): void {

@@ -145,6 +145,8 @@ describe("jobs create", () => {
 
   const misused: readonly [string[], RegExp][] = [
     [["jobs", "create"], /name the job, or give a file/],
+    [["jobs", "create", "a", "@every 2s", "--", "true"], /@every 2s is a schedule.*--schedule/],
+    [["jobs", "create", "a", "0 3 * * *", "true"], /0 3 \* \* \* is a schedule/],
     [["jobs", "create", "a", "--env", "A"], /--env A: give NAME=VALUE/],
     [["jobs", "create", "a", "--keep-runs", "many"], /--keep-runs many: give a whole number/],
     [["jobs", "create", "a", "--overlap", "maybe"], /Allowed choices are queue, queue-all/],

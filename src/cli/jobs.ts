@@ -3,6 +3,7 @@
  */
 import type { Command } from "commander";
 import { randomUUID } from "node:crypto";
+import { parseSchedule } from "../core/schedule.ts";
 import { CicadaError } from "../errors.ts";
 import type { JobAnswer, NextAnswer, TickAnswer } from "./answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./client.ts";
@@ -220,7 +221,12 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
 
 function fromFlags(id: string | undefined, argv: readonly string[], options: CreateOptions): WrittenJob {
   if (id === undefined) throw new CicadaError("USAGE", "name the job, or give a file with -f");
-  const action = argv.length === 0 ? {} : { argv };
+  const [program] = argv;
+  // Taken for a program it would never tick, and fail when it is run by hand.
+  if (program !== undefined && parseSchedule(program, "UTC", id).ok) {
+    throw new CicadaError("USAGE", `${program} is a schedule, not a program: give it with --schedule`);
+  }
+  const action = program === undefined ? {} : { argv };
   return { job: { id, ...jobFromFlags({ ...options }), ...action }, where: "the command line" };
 }
 

@@ -23,6 +23,8 @@ export interface SeedJob {
 export interface SeedSummary {
   seed: string;
   traceHash: string;
+  /** of what anybody outside could have seen (canonical-trace.ts) */
+  canonicalHash: string;
   starts: number;
   events: number;
   messages: number;

@@ -2,6 +2,7 @@
 import type { Mark } from "../src/core/marks.ts";
 import { runSeed, type SeedOptions } from "../src/sim/seed.ts";
 import { startRealPeer } from "../src/sim/starting.ts";
+import { canonicalHash } from "./canonical-trace.ts";
 import type { SeedJob, SeedSummary } from "./seed-pool.ts";
 
 const breachesShown = 20;
@@ -21,6 +22,7 @@ export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSum
   return {
     seed: result.seed,
     traceHash: result.traceHash,
+    canonicalHash: canonicalHash(result.evidence),
     starts: result.evidence.runs.length,
     events: result.events,
     messages: result.messages,

@@ -1,0 +1,33 @@
+/**
+ * `npm run traces -- --seeds N [--from NAME] [--jobs 2]`: what wide worlds do, as one hash a seed.
+ *
+ * The canonical trace of a world holds what anybody outside of cicada could have seen: starts and ends of the jobs' own
+ * processes, answers to clients, and each peer's records and jobs at the end, by virtual time. No name of the code is in
+ * it. A change that only moves or renames keeps every hash; compare two lists with diff.
+ */
+import { createHash } from "node:crypto";
+import { parseArgs } from "node:util";
+import { sizeOf } from "./world-size.ts";
+import { runSeeds } from "./seed-pool.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "200" },
+    from: { type: "string", default: "trace" },
+    jobs: { type: "string", default: "2" },
+  },
+});
+
+const most = Number(values.seeds);
+const hashes = new Map<string, string>();
+let given = 0;
+
+await runSeeds(
+  Number(values.jobs),
+  () => (given >= most ? undefined : sizeOf(`${values.from}-${++given}`)),
+  (summary) => hashes.set(summary.seed, `${summary.canonicalHash} ${summary.starts} starts, ${summary.broken} broken`),
+);
+
+const lines = [...hashes].map(([seed, text]) => `${seed} ${text}`).toSorted();
+for (const line of lines) console.log(line);
+console.log(`all ${createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 16)}`);

@@ -9,12 +9,12 @@
  */
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { marks, type Mark } from "../src/core/marks.ts";
-import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
-import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
+import { marks, type Mark } from "../src/core/probes/marks.ts";
+import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
+import { runSeeds, type SeedJob, type SeedSummary } from "../test/kit/seed-pool.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
-import { sizeOf } from "./world-size.ts";
+import { sizeOf } from "../test/kit/world-size.ts";
 
 const { values } = parseArgs({
   options: {

@@ -16,8 +16,8 @@ import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { parseDuration } from "../src/core/units.ts";
-import { Cluster, until, type RunningPeer } from "../test/cluster.ts";
+import { parseDuration } from "../src/core/time/units.ts";
+import { Cluster, until, type RunningPeer } from "../test/kit/cluster.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
 import { usageOf, type Usage } from "./usage.ts";
 

@@ -7,8 +7,8 @@
  * average out, after one round that only warms up.
  */
 import { parseArgs } from "node:util";
-import { rank, rollOf } from "../src/core/rank.ts";
-import { nextTick, parseSchedule, ticksBetween } from "../src/core/schedule.ts";
+import { rank, rollOf } from "../src/core/members/rank.ts";
+import { nextTick, parseSchedule, ticksBetween } from "../src/core/time/schedule.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/message.ts";

@@ -7,9 +7,9 @@
  */
 import { parseArgs } from "node:util";
 import { checkAll } from "../src/sim/checkers/all.ts";
-import { combineMeasures, measure, type Measures } from "../src/sim/measures.ts";
-import { runScenario, scenarios } from "../src/sim/scenarios.ts";
-import { startRealPeer } from "../src/sim/starting.ts";
+import { combineMeasures, measure, type Measures } from "../src/sim/world/measures.ts";
+import { runScenario, scenarios } from "../src/sim/faults/scenarios.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import { printTable, writeJson } from "./report.ts";
 
 const { values } = parseArgs({

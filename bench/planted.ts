@@ -7,11 +7,11 @@
  * how many seeds it took, which rule was broken, and how to see it again.
  */
 import { parseArgs } from "node:util";
-import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
-import { isFaultKind } from "../src/sim/faults.ts";
-import { summarise } from "./seed-summary.ts";
+import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
+import { isFaultKind } from "../src/sim/faults/faults.ts";
+import { summarise } from "../test/kit/seed-summary.ts";
 import { printTable } from "./report.ts";
-import type { SeedJob } from "./seed-pool.ts";
+import type { SeedJob } from "../test/kit/seed-pool.ts";
 
 const { values } = parseArgs({
   options: {

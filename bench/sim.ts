@@ -9,10 +9,10 @@
  *     runs many, prints the first broken rule of each seed that fails, and how fast it went
  */
 import { parseArgs } from "node:util";
-import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
-import { isFaultKind } from "../src/sim/faults.ts";
-import { runSeeds, type SeedJob, type SeedSummary } from "./seed-pool.ts";
-import { summarise } from "./seed-summary.ts";
+import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
+import { isFaultKind } from "../src/sim/faults/faults.ts";
+import { runSeeds, type SeedJob, type SeedSummary } from "../test/kit/seed-pool.ts";
+import { summarise } from "../test/kit/seed-summary.ts";
 
 const { values } = parseArgs({
   options: {

@@ -2,9 +2,9 @@
  * What happened around a breach, on all peers, in the order of true time: everything that bears the name of its tick,
  * and what was done to the world and seen of the members in the minute around it.
  */
-import { summarise } from "./seed-summary.ts";
-import type { SeedJob } from "./seed-pool.ts";
-import type { Breach } from "../src/sim/truth.ts";
+import { summarise } from "../test/kit/seed-summary.ts";
+import type { SeedJob } from "../test/kit/seed-pool.ts";
+import type { Breach } from "../src/sim/world/truth.ts";
 
 const beforeMs = 45_000;
 const afterMs = 60_000;

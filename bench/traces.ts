@@ -7,8 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
-import { sizeOf } from "./world-size.ts";
-import { runSeeds } from "./seed-pool.ts";
+import { sizeOf } from "../test/kit/world-size.ts";
+import { runSeeds } from "../test/kit/seed-pool.ts";
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +25,8 @@ let given = 0;
 await runSeeds(
   Number(values.jobs),
   () => (given >= most ? undefined : sizeOf(`${values.from}-${++given}`)),
-  (summary) => hashes.set(summary.seed, `${summary.canonicalHash} ${summary.starts} starts, ${summary.broken} broken`),
+  (summary) =>
+    hashes.set(summary.seed, `${summary.canonicalHash} ${summary.starts} starts, ${summary.broken} broken`),
 );
 
 const lines = [...hashes].map(([seed, text]) => `${seed} ${text}`).toSorted();

@@ -5,14 +5,14 @@
 import { Command, CommanderError } from "commander";
 import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor.ts";
-import { importCommands } from "./cli/import.ts";
+import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
 import { peersCommands } from "./cli/peers.ts";
 import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
-import { startCommand } from "./cli/start-command.ts";
-import { explain, processTerminal, type Terminal } from "./cli/terminal.ts";
+import { startCommand } from "./cli/start/command.ts";
+import { explain, processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
 import { readVersion } from "./cli/version.ts";
 import { errorTable } from "./errors.ts";
 

@@ -11,7 +11,7 @@ import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Job, JobSpec, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
 import type { AskedOrder, RunRecord, RunState } from "./schema/run.ts";
-import type { Forgotten } from "./schema/standing.ts";
+import type { Forgotten } from "./schema/attribution.ts";
 import type { StoredVote } from "./schema/vote.ts";
 
 export type Cancel = () => void;

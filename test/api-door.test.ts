@@ -1,10 +1,10 @@
 /** What stands before the routes: Host, Origin, token, cookie, limits; and the one form of every refusal. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sessionLifeMs, Sessions } from "../src/api/sessions.ts";
+import { sessionLifeMs, Sessions } from "../src/api/http/sessions.ts";
 import { CicadaError } from "../src/errors.ts";
-import { call, fakeApi, host, token, type FakeApi } from "./fake-api.ts";
-import { selfId } from "./fake-control.ts";
+import { call, fakeApi, host, token, type FakeApi } from "./kit/fake-api.ts";
+import { selfId } from "./kit/fake-control.ts";
 
 const spec = { id: "backup", command: "ls" };
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
-import { call, fakeApi, host } from "./fake-api.ts";
-import { otherId, selfId } from "./fake-control.ts";
+import { call, fakeApi, host } from "./kit/fake-api.ts";
+import { otherId, selfId } from "./kit/fake-control.ts";
 
 test("livez answers while the process does; readyz is red while ticks are not kept", async () => {
   const fake = fakeApi();

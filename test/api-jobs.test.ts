@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
-import { call, fakeApi, type FakeApi } from "./fake-api.ts";
-import { otherId, selfId } from "./fake-control.ts";
+import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
+import { otherId, selfId } from "./kit/fake-control.ts";
 
 const spec = { id: "backup", schedule: "0 2 * * *", timezone: "Europe/Berlin", command: "tar czf /b /home" };
 

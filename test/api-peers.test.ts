@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
-import { call, fakeApi } from "./fake-api.ts";
-import { otherId, selfId } from "./fake-control.ts";
+import { call, fakeApi } from "./kit/fake-api.ts";
+import { otherId, selfId } from "./kit/fake-control.ts";
 
 const post = (fake: ReturnType<typeof fakeApi>, url: string, body?: unknown) =>
   call(fake, { method: "POST", url, ...(body === undefined ? {} : { body }) });

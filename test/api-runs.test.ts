@@ -4,8 +4,8 @@ import { after, test } from "node:test";
 import { loopbackHosts } from "../src/api/options.ts";
 import { instantOf, runId, tickAt, type JobId, type RunId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
-import { call, fakeApi, token, type FakeApi } from "./fake-api.ts";
-import { otherId, selfId, type FakeControl } from "./fake-control.ts";
+import { call, fakeApi, token, type FakeApi } from "./kit/fake-api.ts";
+import { otherId, selfId, type FakeControl } from "./kit/fake-control.ts";
 
 const job = "backup" as JobId;
 const tick = "2026-11-20T01:00:00Z" as TickId;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { catchUp } from "../src/core/catchup.ts";
+import { catchUp } from "../src/core/job/catchup.ts";
 
 const minute = 60_000;
 const now = 1_000 * minute;

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
-import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/schedules.ts";
-import type { Breach, Evidence, JobRules, Knowledge, Operation, Run, Wish } from "../src/sim/truth.ts";
+import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
+import type { Breach, Evidence, JobRules, Knowledge, Operation, Run, Wish } from "../src/sim/world/truth.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 
 const minute = 60_000;

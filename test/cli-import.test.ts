@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { cicada, jobAnswer, problem, StubPeer, type Said } from "./cli-stage.ts";
+import { cicada, jobAnswer, problem, StubPeer, type Said } from "./kit/cli-stage.ts";
 
 /** A peer that keeps the jobs it is sent. */
 class KeepingPeer implements AsyncDisposable {

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { jobFlags } from "../src/cli/job-flags.ts";
+import { jobFlags } from "../src/cli/terminal/job-flags.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
-import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./cli-stage.ts";
+import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./kit/cli-stage.ts";
 
 /** A peer that takes every job it is sent. */
 async function takingPeer(): Promise<StubPeer> {

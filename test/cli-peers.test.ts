@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { formatClusterKey } from "../src/core/cluster-key.ts";
-import { decodeJoin } from "../src/core/join.ts";
-import { cicada, StubPeer } from "./cli-stage.ts";
+import { formatClusterKey } from "../src/identity/cluster-key.ts";
+import { decodeJoin } from "../src/identity/join.ts";
+import { cicada, StubPeer } from "./kit/cli-stage.ts";
 
 const key = new Uint8Array(32).fill(7);
 const roster = {

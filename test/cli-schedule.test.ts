@@ -1,8 +1,8 @@
 /** `cicada schedule explain`, which needs no peer; and how times are put into words. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { lasting, local, relative, utc } from "../src/cli/times.ts";
-import { cicada, now } from "./cli-stage.ts";
+import { lasting, local, relative, utc } from "../src/cli/terminal/times.ts";
+import { cicada, now } from "./kit/cli-stage.ts";
 
 /** The half past two of the night in which the clocks go forward. */
 const zone = ["--tz", "Europe/Berlin"];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { cicada, jobAnswer, problem, StubPeer } from "./cli-stage.ts";
+import { cicada, jobAnswer, problem, StubPeer } from "./kit/cli-stage.ts";
 
 const noJobs = { body: { items: [], nextCursor: null } };
 

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HostClock, SimClock } from "../src/sim/clock.ts";
-import { Process } from "../src/sim/process.ts";
-import { Queue } from "../src/sim/queue.ts";
+import { Process } from "../src/sim/world/process.ts";
+import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
-import { clockContract } from "./contract-clock.ts";
-import { waiting } from "./sim-waiting.ts";
+import { clockContract } from "./kit/contract-clock.ts";
+import { waiting } from "./kit/sim-waiting.ts";
 
 const epoch = Date.parse("2026-11-20T00:00:00Z");
 

@@ -8,8 +8,8 @@ import { appendFileSync, existsSync, readdirSync, statSync, truncateSync, writeF
 import { connect } from "node:net";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { readStarts, tellingCommand } from "./cluster-judge.ts";
-import { Cluster, items, until, untilMembers, type Reply, type RunningPeer } from "./cluster.ts";
+import { readStarts, tellingCommand } from "./kit/cluster-judge.ts";
+import { Cluster, items, until, untilMembers, type Reply, type RunningPeer } from "./kit/cluster.ts";
 
 /** Every file below a folder, with its size; largest first. */
 function filesOf(folder: string): { file: string; bytes: number }[] {

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Cluster, items, until, type RunningPeer } from "./cluster.ts";
+import { Cluster, items, until, type RunningPeer } from "./kit/cluster.ts";
 
 interface Listed {
   id: string;

@@ -17,7 +17,7 @@ import {
   untilMembers,
   type PeerItem,
   type RunningPeer,
-} from "./cluster.ts";
+} from "./kit/cluster.ts";
 
 const stopLimitMs = 20_000;
 

@@ -8,9 +8,9 @@ import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { assertEachOnce, readStarts, tellingCommand, ticksOf, untilTick } from "./cluster-judge.ts";
+import { assertEachOnce, readStarts, tellingCommand, ticksOf, untilTick } from "./kit/cluster-judge.ts";
 import { claimAheadMs } from "../src/core/limits.ts";
-import { Cluster, items, until, untilMembers, type RunningPeer } from "./cluster.ts";
+import { Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
 const periodMs = 2_000;
 /** The promise: a dead process's ticks are started elsewhere within 6 s. */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { parseCrontab, type CrontabOptions } from "../src/cli/crontab.ts";
+import { parseCrontab, type CrontabOptions } from "../src/cli/import/crontab.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 
 const options: CrontabOptions = {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Platter, SimDisk } from "../src/sim/disk.ts";
-import { Process } from "../src/sim/process.ts";
-import { Queue } from "../src/sim/queue.ts";
+import { Process } from "../src/sim/world/process.ts";
+import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
-import { diskContract, load, noon, someRecord, store, type DiskBed } from "./contract-disk.ts";
-import { waiting } from "./sim-waiting.ts";
+import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract-disk.ts";
+import { waiting } from "./kit/sim-waiting.ts";
 
 interface SimBed extends DiskBed {
   queue: Queue;

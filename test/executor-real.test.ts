@@ -19,7 +19,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import type { ChildOutcome, Log, RunSpec } from "../src/ports.ts";
 import { openExecutor } from "../src/real/executor.ts";
-import { fileNameOf } from "../src/real/logs.ts";
+import { fileNameOf } from "../src/real/executor/logs.ts";
 import type { JobId, RunId, TickId } from "../src/schema/ids.ts";
 import {
   ended,
@@ -29,7 +29,7 @@ import {
   Reports,
   started,
   type ExecutorBed,
-} from "./contract-executor.ts";
+} from "./kit/contract-executor.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const commands = { succeeds: "echo done", fails: "echo broken >&2; exit 3", lasts: "exec sleep 600" };

@@ -5,12 +5,12 @@ import type { RunSpec } from "../src/ports.ts";
 import { runId, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import { HostClock } from "../src/sim/clock.ts";
 import { Children, SimExecutor } from "../src/sim/executor.ts";
-import { Process } from "../src/sim/process.ts";
-import { Queue } from "../src/sim/queue.ts";
+import { Process } from "../src/sim/world/process.ts";
+import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
-import type { Run } from "../src/sim/truth.ts";
-import { executorContract, type ExecutorBed } from "./contract-executor.ts";
-import { waiting } from "./sim-waiting.ts";
+import type { Run } from "../src/sim/world/truth.ts";
+import { executorContract, type ExecutorBed } from "./kit/contract-executor.ts";
+import { waiting } from "./kit/sim-waiting.ts";
 
 const epoch = Date.parse("2026-11-20T00:00:00Z");
 const peer = "ann" as PeerId;

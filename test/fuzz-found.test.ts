@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
-import { parseJobs } from "../src/cli/job-text.ts";
-import { Ledger } from "../src/core/ledger.ts";
-import { planJob, ticksOf } from "../src/core/plan.ts";
-import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/roster.ts";
+import { parseJobs } from "../src/cli/terminal/job-text.ts";
+import { Ledger } from "../src/core/records/ledger.ts";
+import { planJob, ticksOf } from "../src/core/job/plan.ts";
+import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
 import {
   instantOf,
@@ -26,9 +26,9 @@ import { Dice } from "../src/sim/random.ts";
 import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
 import { readChain } from "../src/wire/roster.ts";
-import { Cores } from "./cores.ts";
-import { FuzzMesh, members, stranger, victim } from "./fuzz-mesh.ts";
-import { base64 } from "./fuzz-messages.ts";
+import { Cores } from "./kit/cores.ts";
+import { FuzzMesh, members, stranger, victim } from "./kit/fuzz-mesh.ts";
+import { base64 } from "./kit/fuzz-messages.ts";
 
 const hlcPerMs = 1_024;
 let written = 0;

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { readHouse, type SourceFacts } from "./house-reader.ts";
+import { readHouse, type SourceFacts } from "./kit/house-reader.ts";
 import {
   banComplaints,
   cycles,
@@ -13,7 +13,7 @@ import {
   importComplaints,
   placesToLookAt,
   roomOf,
-} from "./house-rules.ts";
+} from "./kit/house-rules.ts";
 
 const root = path.join(import.meta.dirname, "..");
 

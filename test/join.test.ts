@@ -7,8 +7,8 @@ import {
   founderIn,
   parseClusterKey,
   rotationIn,
-} from "../src/core/cluster-key.ts";
-import { decodeJoin, encodeJoin } from "../src/core/join.ts";
+} from "../src/identity/cluster-key.ts";
+import { decodeJoin, encodeJoin } from "../src/identity/join.ts";
 import { CicadaError } from "../src/errors.ts";
 import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../src/real/keys.ts";
 import type { PeerId } from "../src/schema/ids.ts";

@@ -4,13 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, describe, test } from "node:test";
-import { clusterFingerprint, parseClusterKey, rotationIn } from "../src/core/cluster-key.ts";
+import { clusterFingerprint, parseClusterKey, rotationIn } from "../src/identity/cluster-key.ts";
 import { CicadaError } from "../src/errors.ts";
-import { Handover } from "../src/peer/handover.ts";
+import { Handover } from "../src/peer/key-rotation.ts";
 import type { Answer, KeyChange } from "../src/ports.ts";
-import { openFolder } from "../src/real/folder.ts";
-import { openKeyring } from "../src/real/key-files.ts";
-import { ClusterKeys, type KeptKeys } from "../src/real/keyring.ts";
+import { openFolder } from "../src/real/folder/folder.ts";
+import { openKeyring } from "../src/real/folder/key-files.ts";
+import { ClusterKeys, type KeptKeys } from "../src/real/folder/keyring.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Cores } from "./cores.ts";
+import { Cores } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 

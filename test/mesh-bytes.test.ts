@@ -9,7 +9,7 @@ import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import fc from "fast-check";
 import { createLibp2p } from "libp2p";
-import { clusterFingerprint } from "../src/core/cluster-key.ts";
+import { clusterFingerprint } from "../src/identity/cluster-key.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
 import { Encrypters } from "../src/real/mesh/encrypter.ts";
 import { FrameReader, toFrame } from "../src/real/mesh/frames.ts";
@@ -17,8 +17,8 @@ import { decodeGreeting, encodeGreeting } from "../src/real/mesh/greeting.ts";
 import { createHost, type Host } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
-import type { Report } from "./contract-mesh.ts";
-import { onlyKey, openTestMesh, startReporting, stopped, until } from "./mesh-world.ts";
+import type { Report } from "./kit/contract-mesh.ts";
+import { onlyKey, openTestMesh, startReporting, stopped, until } from "./kit/mesh-world.ts";
 
 const clusterKey = generateClusterKey();
 

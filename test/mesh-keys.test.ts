@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
-import { ClusterKeys } from "../src/real/keyring.ts";
+import { ClusterKeys } from "../src/real/folder/keyring.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { Report } from "./contract-mesh.ts";
-import { onlyKey, openTestMesh, startReporting, stopped, until } from "./mesh-world.ts";
+import type { Report } from "./kit/contract-mesh.ts";
+import { onlyKey, openTestMesh, startReporting, stopped, until } from "./kit/mesh-world.ts";
 
 class Peer {
   readonly keyring: ClusterKeys;

@@ -4,9 +4,9 @@ import { test } from "node:test";
 import type { Mesh, MeshEvents } from "../src/ports.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Fabric } from "../src/sim/mesh.ts";
-import { calmNetwork, Network } from "../src/sim/network.ts";
-import { Process } from "../src/sim/process.ts";
-import { Queue } from "../src/sim/queue.ts";
+import { calmNetwork, Network } from "../src/sim/world/network.ts";
+import { Process } from "../src/sim/world/process.ts";
+import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
 import {
   meshContract,
@@ -14,7 +14,7 @@ import {
   type MeshWorld,
   type Report,
   type WorldOptions,
-} from "./contract-mesh.ts";
+} from "./kit/contract-mesh.ts";
 
 const defaultLimitMs = 30_000;
 const stepMs = 5;

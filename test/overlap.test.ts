@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { overlapVerdict, type Holding } from "../src/core/overlap.ts";
+import { overlapVerdict, type Holding } from "../src/core/job/overlap.ts";
 import type { overlapPolicies } from "../src/schema/job.ts";
 
 type Policy = (typeof overlapPolicies)[number];

@@ -1,7 +1,7 @@
 /** The page at `/` as it is served: its three files, their policy, and that they keep to it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { call, fakeApi, host } from "./fake-api.ts";
+import { call, fakeApi, host } from "./kit/fake-api.ts";
 
 async function served(url: string) {
   const answer = await fakeApi().api.inject({ method: "GET", url, headers: { host } });

@@ -11,7 +11,7 @@ import {
   type Ballot,
   type Candidacy,
   type Vote,
-} from "../src/core/paxos.ts";
+} from "../src/core/voting/paxos.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 
 const peers = (count: number): PeerId[] => Array.from({ length: count }, (_, i) => `p${i}` as PeerId);

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { notReady, viewOf } from "../src/core/view.ts";
 import type { Answer } from "../src/ports.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import { Cores } from "./cores.ts";
+import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
 const beat = { id: "beat", schedule: "@every 10s", command: "true", partition: "majority" } as const;

@@ -7,11 +7,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { summarise } from "../bench/seed-summary.ts";
-import type { SeedJob } from "../bench/seed-pool.ts";
-import { plantedBugs, type PlantedBug } from "../src/core/planted.ts";
-import type { FaultKind } from "../src/sim/faults.ts";
-import type { Breach } from "../src/sim/truth.ts";
+import { summarise } from "./kit/seed-summary.ts";
+import type { SeedJob } from "./kit/seed-pool.ts";
+import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
+import type { FaultKind } from "../src/sim/faults/faults.ts";
+import type { Breach } from "../src/sim/world/truth.ts";
 
 interface Shown {
   kinds: readonly FaultKind[];

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CronExpressionParser } from "cron-parser";
 import fc from "fast-check";
-import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../src/core/schedule.ts";
-import { zoneOf } from "../src/core/zone.ts";
+import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../src/core/time/schedule.ts";
+import { zoneOf } from "../src/core/time/zone.ts";
 
 const dayMs = 86_400_000;
 

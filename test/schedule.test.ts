@@ -4,7 +4,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tickAt } from "../src/schema/ids.ts";
-import { describeTicks, nextTick, parseSchedule, ticksBetween, type Schedule } from "../src/core/schedule.ts";
+import {
+  describeTicks,
+  nextTick,
+  parseSchedule,
+  ticksBetween,
+  type Schedule,
+} from "../src/core/time/schedule.ts";
 
 function read(expressions: string | readonly string[], zone = "UTC", seed = "job"): Schedule {
   const parsed = parseSchedule(expressions, zone, seed);

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runSeeds, type SeedSummary } from "../bench/seed-pool.ts";
-import { failedLongSeeds, failedSeeds } from "./seeds.ts";
+import { runSeeds, type SeedSummary } from "./kit/seed-pool.ts";
+import { failedLongSeeds, failedSeeds } from "./kit/seeds.ts";
 
 const minutes = Number(process.env["CICADA_SEED_MINUTES"] ?? 4);
 const seedsAtLeast = 30;

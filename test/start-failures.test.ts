@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import { isOfMesh, surviveFailures } from "../src/cli/start-failures.ts";
+import { isOfMesh, surviveFailures } from "../src/cli/start/failures.ts";
 
 const inMesh = "at Yamux.write (file:///srv/cicada/node_modules/@libp2p/yamux/dist/src/muxer.js:10:5)";
 const inPeer = "at Peer.stop (file:///srv/cicada/src/peer/peer.ts:7:3)";

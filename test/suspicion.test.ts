@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { inSight } from "../src/core/members.ts";
+import { inSight } from "../src/core/members/members.ts";
 import {
   clockOffset,
   clockSamplesKept,
@@ -13,9 +13,9 @@ import {
   stretchOf,
   suspectAfterMs,
   type ClockSample,
-} from "../src/core/suspicion.ts";
+} from "../src/core/members/suspicion.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import { Cores } from "./cores.ts";
+import { Cores } from "./kit/cores.ts";
 
 /** `"a": "bc"` reads: a's word is fresh and says that it hears b and c. */
 function hearsGraph(words: Readonly<Record<string, string>>): Map<PeerId, Set<PeerId>> {

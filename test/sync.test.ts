@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { bucketMs } from "../src/core/buckets.ts";
+import { bucketMs } from "../src/core/records/buckets.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
-import { SyncStage, type Actor } from "./sync-stage.ts";
-import { jobOf, specOf, wallOf } from "./tables.ts";
+import { SyncStage, type Actor } from "./kit/sync-stage.ts";
+import { jobOf, specOf, wallOf } from "./kit/tables.ts";
 
 function put(actor: Actor, id: string, minute: number, owner?: string): Uint8Array {
   const spec = specOf(id, owner === undefined ? {} : { owner });

@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import * as Y from "yjs";
-import { hlcCap, nextHlc } from "../src/core/hlc.ts";
+import { hlcCap, nextHlc } from "../src/table/hlc.ts";
 import { inspectUpdate } from "../src/table/update.ts";
 import type { JobTable } from "../src/table/table.ts";
-import { exchange, jobOf, makeTable, specOf, wallOf } from "./tables.ts";
+import { exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 const ulid = `01${"A".repeat(24)}`;
 

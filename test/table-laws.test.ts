@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { ulid } from "../src/schema/ids.ts";
 import type { TableChange } from "../src/schema/job.ts";
 import type { JobTable } from "../src/table/table.ts";
-import { exchange, makeTable, specOf, wallOf } from "./tables.ts";
+import { exchange, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 const peers = ["a", "b", "c"] as const;
 const ids = ["x", "y"] as const;

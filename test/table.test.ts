@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
-import { nextHlc, writerVerdict } from "../src/core/hlc.ts";
+import { nextHlc, writerVerdict } from "../src/table/hlc.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job } from "../src/schema/job.ts";
 import { freshClientId } from "../src/table/table.ts";
-import { jobOf, makeTable, exchange, specOf, wallOf } from "./tables.ts";
+import { jobOf, makeTable, exchange, specOf, wallOf } from "./kit/tables.ts";
 
 test("a created job is the same on every peer, with its maker and its times", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Cores, type Start } from "./cores.ts";
+import { Cores, type Start } from "./kit/cores.ts";
 import { ulid, type JobId, type PeerId, type RunId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 

@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { appendFileSync, cpSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { readStarts, tellingCommand } from "./cluster-judge.ts";
-import { Cluster, items, until, untilMembers, type RunningPeer } from "./cluster.ts";
+import { readStarts, tellingCommand } from "./kit/cluster-judge.ts";
+import { Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
 interface PeerItem {
   id: string;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { parseInstant } from "../src/core/calendar.ts";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../src/core/units.ts";
+import { parseInstant } from "../src/core/time/calendar.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../src/core/time/units.ts";
 import { nearest } from "../src/schema/nearest.ts";
 
 describe("a duration", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
-import { everyMinute, ticksOf } from "../src/sim/schedules.ts";
+import { everyMinute, ticksOf } from "../src/sim/client/schedules.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type {
   AcceptanceSeen,
@@ -14,7 +14,7 @@ import type {
   JobRules,
   Knowledge,
   Run,
-} from "../src/sim/truth.ts";
+} from "../src/sim/world/truth.ts";
 
 const minute = 60_000;
 const beginning = Date.parse("2026-11-20T00:00:00Z");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tellTick } from "../src/core/why.ts";
+import { tellTick } from "../src/core/records/why.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 

@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { runSeeds, type SeedJob, type SeedSummary } from "../bench/seed-pool.ts";
-import { summarise } from "../bench/seed-summary.ts";
-import { sizeOf } from "../bench/world-size.ts";
-import { mendedSeeds } from "./wide-seeds.ts";
+import { runSeeds, type SeedJob, type SeedSummary } from "./kit/seed-pool.ts";
+import { summarise } from "./kit/seed-summary.ts";
+import { sizeOf } from "./kit/world-size.ts";
+import { mendedSeeds } from "./kit/wide-seeds.ts";
 
 describe("mended for good", () => {
   for (const { rule, why, ...job } of mendedSeeds) {

@@ -14,12 +14,12 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
 import { isFinal } from "../schema/run.ts";
-import type { RunAnswer } from "./answers.ts";
-import { Client, readReady, type Ready } from "./client.ts";
+import type { RunAnswer } from "./terminal/answers.ts";
+import { Client, readReady, type Ready } from "./terminal/client.ts";
 import { howCalled, quoted } from "./how-called.ts";
-import { runLine } from "./run-words.ts";
-import { stopSignal } from "./stop-signal.ts";
-import { paint, plain, type Terminal } from "./terminal.ts";
+import { runLine } from "./terminal/run-words.ts";
+import { stopSignal } from "./start/stop-signal.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 /** Where the first peer's page is; the others follow in steps, each with its mesh port one above. */
 const firstPort = 7400;

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { CicadaError } from "../errors.ts";
-import type { PeerAnswer } from "./answers.ts";
+import type { PeerAnswer } from "./terminal/answers.ts";
 import {
   dataFolder,
   isSystemError,
@@ -14,10 +14,10 @@ import {
   withPeer,
   type Client,
   type PeerOptions,
-} from "./client.ts";
-import { show, withOutput, type Output } from "./output.ts";
-import { paint, plain, type Terminal } from "./terminal.ts";
-import { lasting } from "./times.ts";
+} from "./terminal/client.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
+import { lasting } from "./terminal/times.ts";
 
 interface Finding {
   check: string;

@@ -3,7 +3,7 @@
  * clone, by node with the program's path, or by its name where it is installed.
  */
 import { basename, relative } from "node:path";
-import type { Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal/terminal.ts";
 
 export function howCalled(env: Terminal["env"]): { program: string; start: string } {
   if (env["npm_lifecycle_event"] !== undefined) {

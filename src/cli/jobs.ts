@@ -3,18 +3,18 @@
  */
 import type { Command } from "commander";
 import { randomUUID } from "node:crypto";
-import { parseSchedule } from "../core/schedule.ts";
+import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
-import type { JobAnswer, NextAnswer, TickAnswer } from "./answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions } from "./client.ts";
-import { jobFromFlags, withJobFlags } from "./job-flags.ts";
-import { editJob, readJobs, writable, type WrittenJob } from "./job-text.ts";
-import { fields, show, table, withOutput, type Output } from "./output.ts";
-import { waitForRun } from "./run-wait.ts";
+import type { JobAnswer, NextAnswer, TickAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
+import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { waitForRun } from "./terminal/run-wait.ts";
 import { repeatable } from "./repeatable.ts";
-import { runState } from "./run-words.ts";
-import { paint, plain, tellFailure, type Terminal } from "./terminal.ts";
-import { local, relative, utc } from "./times.ts";
+import { runState } from "./terminal/run-words.ts";
+import { paint, plain, tellFailure, type Terminal } from "./terminal/terminal.ts";
+import { local, relative, utc } from "./terminal/times.ts";
 
 interface JobOptions extends PeerOptions {
   output: Output;

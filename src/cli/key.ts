@@ -1,9 +1,9 @@
 /** `cicada key rotate`: mends a leaked cluster key without a stop. */
 import type { Command } from "commander";
-import type { RotationAnswer } from "./answers.ts";
-import { openClient, withPeer, type PeerOptions } from "./client.ts";
-import { show, table, withOutput, type Output } from "./output.ts";
-import { paint, plain, type Terminal } from "./terminal.ts";
+import type { RotationAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 export function keyCommands(program: Command, terminal: Terminal): void {
   const key = program.command("key").description("the cluster key, which lets peers into the mesh");

@@ -1,9 +1,9 @@
 /** `cicada peers promote|drain|undrain|forget`: a person's word on one peer, by its name or id. */
 import type { Command } from "commander";
-import type { PeerAnswer } from "./answers.ts";
-import { openClient, withPeer, type PeerOptions } from "./client.ts";
-import { show, withOutput, type Output } from "./output.ts";
-import { paint, plain, type Terminal } from "./terminal.ts";
+import type { PeerAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 interface Changed {
   peer: PeerAnswer | null;

@@ -4,15 +4,15 @@
 import type { Command } from "commander";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseClusterKey, rotationIn, type Rotation } from "../core/cluster-key.ts";
-import { encodeJoin } from "../core/join.ts";
+import { parseClusterKey, rotationIn, type Rotation } from "../identity/cluster-key.ts";
+import { encodeJoin } from "../identity/join.ts";
 import { CicadaError } from "../errors.ts";
-import type { PeerAnswer, PeersAnswer } from "./answers.ts";
-import { dataFolder, openClient, sayError, withPeer, type PeerOptions } from "./client.ts";
-import { show, table, withOutput, type Output } from "./output.ts";
+import type { PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
+import { dataFolder, openClient, sayError, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { peerActionCommands } from "./peer-actions.ts";
-import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
-import { lasting } from "./times.ts";
+import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
+import { lasting } from "./terminal/times.ts";
 
 export function peersCommands(program: Command, terminal: Terminal): void {
   const peers = program.command("peers").description("who is in the mesh");

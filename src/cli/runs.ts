@@ -5,13 +5,13 @@ import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
 import { isFinal } from "../schema/run.ts";
-import type { RunAnswer } from "./answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions } from "./client.ts";
-import { fields, show, table, withOutput, type Output } from "./output.ts";
-import { pathOfRun, waitForRun } from "./run-wait.ts";
-import { runState } from "./run-words.ts";
-import { plain, type Terminal } from "./terminal.ts";
-import { lasting, relative } from "./times.ts";
+import type { RunAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
+import { runState } from "./terminal/run-words.ts";
+import { plain, type Terminal } from "./terminal/terminal.ts";
+import { lasting, relative } from "./terminal/times.ts";
 
 interface RunsOptions extends PeerOptions {
   output: Output;

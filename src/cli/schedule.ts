@@ -2,14 +2,14 @@
  * `cicada schedule explain`: when would this run? Computed here, by the same code as on a peer; needs none.
  */
 import type { Command } from "commander";
-import { instantHint, parseInstant } from "../core/calendar.ts";
-import { previewSchedule } from "../core/preview.ts";
-import type { TickMark } from "../core/schedule.ts";
+import { instantHint, parseInstant } from "../core/time/calendar.ts";
+import { previewSchedule } from "../core/time/preview.ts";
+import type { TickMark } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
 import { tickAt } from "../schema/ids.ts";
-import { show, table, withOutput, type Output } from "./output.ts";
-import { plain, type Terminal } from "./terminal.ts";
-import { relative } from "./times.ts";
+import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { plain, type Terminal } from "./terminal/terminal.ts";
+import { relative } from "./terminal/times.ts";
 
 interface ExplainOptions {
   timezone: string;

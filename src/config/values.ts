@@ -2,7 +2,7 @@
  * From the text that a person gave to a setting's value, or to what would have been right instead of it. Where the text
  * came from, and how the complaint is worded, is the caller's affair.
  */
-import { parseDuration } from "../core/units.ts";
+import { parseDuration } from "../core/time/units.ts";
 import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
 
 /** A text that can't be used; `wanted` completes the sentence "give …". */

@@ -7,7 +7,7 @@ import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableChange } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
-import type { Forgotten, Word } from "../schema/standing.ts";
+import type { Forgotten, Word } from "../schema/attribution.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {

@@ -5,19 +5,19 @@ import type { Answer, Now } from "../ports.ts";
 import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
 import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
-import type { Forgotten, Word } from "../schema/standing.ts";
+import type { Forgotten, Word } from "../schema/attribution.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
-import type { Mark } from "./marks.ts";
-import type { PlantedBug } from "./planted.ts";
-import type { Candidacy } from "./paxos.ts";
+import type { Mark } from "./probes/marks.ts";
+import type { PlantedBug } from "./probes/planted.ts";
+import type { Candidacy } from "./voting/paxos.ts";
 import type { Effect } from "./events.ts";
-import { Heap } from "./heap.ts";
-import { Ledger } from "./ledger.ts";
-import type { Plan } from "./plan.ts";
-import { rollOf, type Roll } from "./rank.ts";
-import type { Runner } from "./runner.ts";
-import type { ClockSample } from "./suspicion.ts";
-import { Timetable } from "./timetable.ts";
+import { Heap } from "./job/heap.ts";
+import { Ledger } from "./records/ledger.ts";
+import type { Plan } from "./job/plan.ts";
+import { rollOf, type Roll } from "./members/rank.ts";
+import type { Runner } from "./voting/runner.ts";
+import type { ClockSample } from "./members/suspicion.ts";
+import { Timetable } from "./job/timetable.ts";
 
 /** What is fixed for one life of a peer. */
 export interface Settings {

@@ -6,16 +6,16 @@
 import { never } from "../errors.ts";
 import { isFinal, type AskedOrder } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
-import { mark } from "./marks.ts";
-import { isPlanted } from "./planted.ts";
-import { flushAsks, hearAnswer, hearAsk } from "./asking.ts";
-import { flushBallots, hearChosen, hearReplies } from "./candidates.ts";
-import { claimStored, withdraw } from "./claims.ts";
-import { commandStored, hearCancel, obey } from "./commands.ts";
-import { adopt, adoptChosen, hearVoteCounts, loseMemory, openRoster, voteCounts } from "./epochs.ts";
+import { mark } from "./probes/marks.ts";
+import { isPlanted } from "./probes/planted.ts";
+import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
+import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
+import { claimStored, withdraw } from "./claims/claims.ts";
+import { commandStored, hearCancel, obey } from "./operator/commands.ts";
+import { adopt, adoptChosen, hearVoteCounts, loseMemory, openRoster, voteCounts } from "./voting/epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
-import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./drain.ts";
-import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./forgotten.ts";
+import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
+import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./operator/forgotten.ts";
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
   assessAll,
@@ -28,18 +28,18 @@ import {
   peersInReach,
   redialRefused,
   type InReach,
-} from "./members.ts";
-import { look } from "./orders.ts";
-import { addAsked, addTick, orderSpokenOf } from "./play.ts";
-import { planJob } from "./plan.ts";
-import { awaitsOwnEnd } from "./records.ts";
-import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./runs.ts";
-import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./settle.ts";
-import { pursueWishes } from "./roster-wishes.ts";
+} from "./members/members.ts";
+import { look } from "./orders/orders.ts";
+import { addAsked, addTick, orderSpokenOf } from "./claims/order-book.ts";
+import { planJob } from "./job/plan.ts";
+import { awaitsOwnEnd } from "./records/records.ts";
+import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./orders/runs.ts";
+import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./orders/warm-up.ts";
+import { pursueWishes } from "./operator/roster-requests.ts";
 import { emit, note, type Member, type State } from "./state.ts";
-import { sweep } from "./sweep.ts";
-import { hearOfTwin } from "./twins.ts";
-import { hearBallots, votesStored } from "./voting.ts";
+import { sweep } from "./orders/sweep.ts";
+import { hearOfTwin } from "./members/duplicate-identity.ts";
+import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { PeerId } from "../schema/ids.ts";
 
 /** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */

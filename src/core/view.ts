@@ -5,12 +5,12 @@ import type { NextTick, RosterView, View } from "../ports.ts";
 import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { Epoch } from "../schema/vote.ts";
-import { viewOfMember, viewOfSelf } from "./members.ts";
-import { nextTickOf } from "./plan.ts";
-import { rank } from "./rank.ts";
-import { standings } from "./standings.ts";
+import { viewOfMember, viewOfSelf } from "./members/members.ts";
+import { nextTickOf } from "./job/plan.ts";
+import { rank } from "./members/rank.ts";
+import { standings } from "./members/eligibility.ts";
 import type { State } from "./state.ts";
-import { lineOf } from "./turn.ts";
+import { lineOf } from "./members/failover.ts";
 
 export function viewOf(
   state: State,

@@ -1,8 +1,8 @@
 /**
  * `Control`, by which the API asks this peer. The only promises in this room: the simulator never calls it.
  */
-import { isTickOf, planJob } from "../core/plan.ts";
-import { tellTick } from "../core/why.ts";
+import { isTickOf, planJob } from "../core/job/plan.ts";
+import { tellTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Control, Disk, RunQuery, TickStory, View } from "../ports.ts";
 import { instantOf, parseRunReference, runId, type JobId, type PeerId, type TickId } from "../schema/ids.ts";

@@ -8,10 +8,10 @@ import { ulid, type PeerId } from "../schema/ids.ts";
 import type { TableChange } from "../schema/job.ts";
 import { messageCapBytes } from "../schema/message.ts";
 import type { JobTable } from "../table/table.ts";
-import type { Keeper } from "./keeper.ts";
+import type { Keeper } from "./retention.ts";
 import type { Sync } from "./sync.ts";
 import { undo } from "./undo.ts";
-import type { Voice } from "./voice.ts";
+import type { Voice } from "./sender.ts";
 
 /** An update in base64, with its envelope, must fit into one message. */
 const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;

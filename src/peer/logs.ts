@@ -11,7 +11,7 @@ import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
 import { parseRunReference, runId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
-import { rankKey, rollOf } from "../core/rank.ts";
+import { rankKey, rollOf } from "../core/members/rank.ts";
 
 /** Raw bytes in one message: base64 makes 4/3 of it, which leaves room for the envelope. */
 const pieceBytes = 131_072;

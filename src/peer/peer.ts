@@ -8,22 +8,22 @@
  */
 import type { Effect, EventBody } from "../core/events.ts";
 import { notReady, nextTicks, viewOf } from "../core/view.ts";
-import { inParts } from "../core/parts.ts";
-import { sizesOf } from "../core/sizes.ts";
+import { inParts } from "../core/records/parts.ts";
+import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
 import type { Answer, Cancel, Command, Doors, LogFields, NextTick, PeerEvent, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
-import type { Forgotten } from "../schema/standing.ts";
+import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
 import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
-import { assemble, others, type Living } from "./living.ts";
+import { assemble, others, type Living } from "./assembly.ts";
 import { Outbox } from "./outbox.ts";
-import { Recall } from "./recall.ts";
+import { Recall } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
-import { Voice } from "./voice.ts";
+import { Voice } from "./sender.ts";
 
 export interface PeerSettings {
   name: string;

@@ -2,7 +2,7 @@
  * The run records' half of sync (the protocol is told in sync.ts): which buckets differ from a neighbour's, and the
  * fetching of what this side lacks in them, a little at a time and the newest first.
  */
-import { bucketMs, digestOf } from "../core/buckets.ts";
+import { bucketMs, digestOf } from "../core/records/buckets.ts";
 import type { Disk, Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";

@@ -3,7 +3,7 @@
  * and nobody waits for. Until then such a record stands here, for those who ask the disk about its run; and own ones are
  * told again and again, for whoever has missed one can't get it from this disk by a sync.
  */
-import { movesUp, recordKey } from "../core/records.ts";
+import { movesUp, recordKey } from "../core/records/records.ts";
 import type { Doors, Write } from "../ports.ts";
 import type { RunRecord } from "../schema/run.ts";
 

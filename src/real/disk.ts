@@ -10,13 +10,13 @@ import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, Log, RunQuery, Write } from "../ports.ts";
 import type { JobId, RunId } from "../schema/ids.ts";
 import type { AskedOrder, RunRecord } from "../schema/run.ts";
-import type { DiskRequest, DiskResult, FromDiskThread, TextWrite, ToDiskThread } from "./disk-protocol.ts";
-import { parseOrder, parseRecord, parseVote } from "./disk-rows.ts";
+import type { DiskRequest, DiskResult, FromDiskThread, TextWrite, ToDiskThread } from "./disk/protocol.ts";
+import { parseOrder, parseRecord, parseVote } from "./disk/rows.ts";
 
 /** Opens `folder/cicada.db`. Rejects with a CicadaError that names the file when it can't be used. */
 export function openDisk(options: { folder: string; log: Log }): Promise<Disk> {
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = new Worker(new URL(`./disk-worker.${ending}`, import.meta.url), {
+  const worker = new Worker(new URL(`./disk/worker.${ending}`, import.meta.url), {
     workerData: options.folder,
     // None of the flags that the program itself was started with.
     execArgv: [],

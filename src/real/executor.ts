@@ -11,8 +11,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { ChildOutcome, Executor, ExecutorEvents, Log, LogPiece, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
-import { readLine, type FromLauncher, type ToLauncher } from "./launcher-protocol.ts";
-import { LogStore } from "./logs.ts";
+import { readLine, type FromLauncher, type ToLauncher } from "./executor/protocol.ts";
+import { LogStore } from "./executor/logs.ts";
 
 /** A launcher that dies at once is started again after this long, not in a tight loop. */
 const relaunchMs = 500;
@@ -106,7 +106,7 @@ class RealExecutor implements Executor {
 
   private startLauncher(): ChildProcess {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const program = fileURLToPath(new URL(`./launcher.${ending}`, import.meta.url));
+    const program = fileURLToPath(new URL(`./executor/launcher.${ending}`, import.meta.url));
     const env = Object.fromEntries(launcherVariables.map((name) => [name, process.env[name]]));
     // Node gives the folder of its own version within the one that it was told.
     const compiled = getCompileCacheDir();

@@ -18,7 +18,7 @@ import {
 import { privateKeyFromRaw } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey, peerIdFromString } from "@libp2p/peer-id";
-import { clusterKeyBytes } from "../core/cluster-key.ts";
+import { clusterKeyBytes } from "../identity/cluster-key.ts";
 import { assert, CicadaError } from "../errors.ts";
 import type { Keys } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";

@@ -3,8 +3,8 @@
  * counts true time, from an origin of its own, so that nobody can compare two hosts' readings.
  */
 import type { Cancel, Clock, Now } from "../ports.ts";
-import type { Process } from "./process.ts";
-import type { Queue } from "./queue.ts";
+import type { Process } from "./world/process.ts";
+import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
 
 /** A host's clock; it goes on while the peer's process is dead. */

@@ -5,15 +5,15 @@
  * process is killed, a drawn number of the writes that were not yet acknowledged, the earliest ones, have
  * reached the platter all the same: whoever was not told may not conclude anything.
  */
-import { bucketOf, combine, digestOf, emptyDigest } from "../core/buckets.ts";
-import { mergeRecord, recordKey } from "../core/records.ts";
+import { bucketOf, combine, digestOf, emptyDigest } from "../core/records/buckets.ts";
+import { mergeRecord, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import { isFinal, type AskedOrder, type RunRecord } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
-import type { Process } from "./process.ts";
-import type { Queue } from "./queue.ts";
+import type { Process } from "./world/process.ts";
+import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
 
 /** The place of one record, whose writings follow each other in it. */

@@ -8,10 +8,10 @@
 import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import type { HostClock } from "./clock.ts";
-import type { Process } from "./process.ts";
-import type { Queue } from "./queue.ts";
+import type { Process } from "./world/process.ts";
+import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
-import type { Run } from "./truth.ts";
+import type { Run } from "./world/truth.ts";
 
 export interface ChildSettings {
   spawnMs: { least: number; most: number };

@@ -10,10 +10,10 @@
 import type { Mesh, MeshEvents } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Protocol, Topic } from "../schema/message.ts";
-import { Connection, type Dial, type End, type GossipMessage, type Node } from "./connection.ts";
-import type { HostName, Network } from "./network.ts";
-import type { Process } from "./process.ts";
-import type { Queue } from "./queue.ts";
+import { Connection, type Dial, type End, type GossipMessage, type Node } from "./world/connection.ts";
+import type { HostName, Network } from "./world/network.ts";
+import type { Process } from "./world/process.ts";
+import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
 
 /** How long a connection may be up before gossip flows over it, ms (gossipsub grafts once a second). */

@@ -6,10 +6,10 @@
  * minutes everything must settle. Then the checkers read the evidence.
  */
 import { checkAll } from "./checkers/all.ts";
-import { drawWork, editJobs, makeJobs, type Work } from "./client.ts";
+import { drawWork, editJobs, makeJobs, type Work } from "./client/client.ts";
 import type { ChildSettings } from "./executor.ts";
-import type { Mark } from "../core/marks.ts";
-import type { PlantedBug } from "../core/planted.ts";
+import type { Mark } from "../core/probes/marks.ts";
+import type { PlantedBug } from "../core/probes/planted.ts";
 import {
   breakThings,
   breakWidely,
@@ -20,13 +20,13 @@ import {
   type DrawnFault,
   type FaultKind,
   type FaultPlan,
-} from "./faults.ts";
-import { calmNetwork } from "./network.ts";
+} from "./faults/faults.ts";
+import { calmNetwork } from "./world/network.ts";
 import { Dice } from "./random.ts";
-import type { Breach, Evidence, Knowledge } from "./truth.ts";
-import { drawWide, plain } from "./wide.ts";
-import type { MakePeer } from "./host.ts";
-import { World, type WorldSettings } from "./world.ts";
+import type { Breach, Evidence, Knowledge } from "./world/truth.ts";
+import { drawWide, plain } from "./faults/wide.ts";
+import type { MakePeer } from "./world/host.ts";
+import { World, type WorldSettings } from "./world/world.ts";
 
 export interface SeedOptions {
   seed: string;

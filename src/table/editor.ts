@@ -5,7 +5,7 @@
  * takes every incarnation that is seen. The stamp wins over what is known of that job, and over nothing else.
  */
 import * as Y from "yjs";
-import { instantOfHlc, nextHlc } from "../core/hlc.ts";
+import { instantOfHlc, nextHlc } from "./hlc.ts";
 import { never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { JobSpec, TableChange } from "../schema/job.ts";

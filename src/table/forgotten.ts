@@ -1,5 +1,5 @@
 /** One entry of the root `peers`: who forgot a peer, when, and what it was called. Its key is the peer's id. */
-import type { Forgotten } from "../schema/standing.ts";
+import type { Forgotten } from "../schema/attribution.ts";
 
 /** Longest key: a peer id is about 52 characters long. */
 export const peerKeyCap = 128;

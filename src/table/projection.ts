@@ -6,8 +6,8 @@
  * What can't be read, or isn't a valid job, is quarantined: shown with its problems, never run.
  */
 import { hash } from "node:crypto";
-import { instantOfHlc } from "../core/hlc.ts";
-import { checkJob } from "../core/job.ts";
+import { instantOfHlc } from "./hlc.ts";
+import { checkJob } from "../core/job/job.ts";
 import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
 import type { Job, Pause, Problem, Quarantined } from "../schema/job.ts";
 import {

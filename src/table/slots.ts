@@ -5,7 +5,7 @@
  * that mean something only together (a schedule and its time zone, a command and its user) share one slot, so that
  * two edits made apart never mix; every other field stands alone, so that they both survive. `null` = cleared.
  */
-import { hlcCap } from "../core/hlc.ts";
+import { hlcCap } from "./hlc.ts";
 import { isInstant, type PeerId } from "../schema/ids.ts";
 import type { JobSpec, Pause, Problem } from "../schema/job.ts";
 

@@ -16,7 +16,7 @@ import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined, TableChange } from "../schema/job.ts";
-import type { Forgotten } from "../schema/standing.ts";
+import type { Forgotten } from "../schema/attribution.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";

@@ -10,7 +10,7 @@
  * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
  */
 import { isUtf8 } from "node:buffer";
-import { hlcCap } from "../core/hlc.ts";
+import { hlcCap } from "./hlc.ts";
 import { peerKeyCap } from "./forgotten.ts";
 import { parseKey } from "./slots.ts";
 

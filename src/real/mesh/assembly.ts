@@ -5,7 +5,7 @@
  */
 import type { Clock, Log, MeshEvents, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { ClusterKeys } from "../keyring.ts";
+import type { ClusterKeys } from "../folder/keyring.ts";
 import { sortForDialling } from "./addresses.ts";
 import { AddressBook } from "./book.ts";
 import type { Counters } from "./counters.ts";
@@ -15,7 +15,7 @@ import { Directory } from "./directory.ts";
 import { Gossip } from "./gossip.ts";
 import type { Host } from "./host.ts";
 import { Links } from "./links.ts";
-import type { Outcasts } from "./outcasts.ts";
+import type { Outcasts } from "./deny-list.ts";
 import { Reception } from "./reception.ts";
 import { Renewal } from "./renewal.ts";
 import { Upkeep } from "./upkeep.ts";

@@ -13,9 +13,9 @@ import type { Connection, ConnectionEncrypter, SecuredConnection } from "@libp2p
 import { noise, type NoiseComponents } from "@libp2p/noise";
 import { byteStream } from "@libp2p/utils";
 import type { PeerId } from "../../schema/ids.ts";
-import { clusterFingerprint } from "../../core/cluster-key.ts";
+import { clusterFingerprint } from "../../identity/cluster-key.ts";
 import { assert } from "../../errors.ts";
-import type { ClusterKeys } from "../keyring.ts";
+import type { ClusterKeys } from "../folder/keyring.ts";
 
 const namePrefix = "/cicada/noise/2/";
 const welcome = 0;

@@ -15,7 +15,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CicadaError } from "../../errors.ts";
 import { messageCapBytes } from "../../schema/message.ts";
-import type { ClusterKeys } from "../keyring.ts";
+import type { ClusterKeys } from "../folder/keyring.ts";
 import { parsePeerKey } from "../keys.ts";
 import type { Encrypters } from "./encrypter.ts";
 

@@ -9,9 +9,9 @@ import type { Clock, Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { hostOf, withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
-import type { ClusterKeys } from "../keyring.ts";
+import type { ClusterKeys } from "../folder/keyring.ts";
 import { fingerprintsIn } from "./encrypter.ts";
-import type { Outcasts } from "./outcasts.ts";
+import type { Outcasts } from "./deny-list.ts";
 
 const quietMs = 60_000;
 /** Hosts remembered at most; beyond it the oldest is forgotten, and may be reported early. */

@@ -4,7 +4,7 @@
  * key that is accepted no more is cut: nobody who belongs here is at its other end, or he can come in anew.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { ClusterKeys } from "../keyring.ts";
+import type { ClusterKeys } from "../folder/keyring.ts";
 import type { DialOutcome } from "./dial.ts";
 import type { Line, Links } from "./links.ts";
 

@@ -2,7 +2,7 @@
  * Once a second: looks after lines that have gone quiet, streams that are stuck, gossip that has stopped, and keys
  * whose time is over. A line is given up only for the other side's silence, never for this process's own sleep.
  */
-import type { ClusterKeys } from "../keyring.ts";
+import type { ClusterKeys } from "../folder/keyring.ts";
 import type { Counters } from "./counters.ts";
 import type { Gossip } from "./gossip.ts";
 import type { Line, Links } from "./links.ts";

@@ -9,10 +9,10 @@
  * I7: a job whose last wish was answered, and settled before the next one was made, is there (or gone) on every peer.
  */
 import { instantOf } from "../../schema/ids.ts";
-import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../truth.ts";
+import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../world/truth.ts";
 import { convergesMs, hadTwin, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
-import { jobsOf, lastWord } from "./wishes.ts";
+import { jobsOf, lastWord } from "./requests.ts";
 
 const quietMs = 120_000;
 

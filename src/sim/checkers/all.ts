@@ -1,5 +1,5 @@
 /** All rules of DESIGN §12 that are judged from evidence, in the order in which a reader should look at breaches. */
-import type { Breach, Evidence } from "../truth.ts";
+import type { Breach, Evidence } from "../world/truth.ts";
 import { checkAuthority } from "./authority.ts";
 import { checkBounded } from "./bounded.ts";
 import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts";

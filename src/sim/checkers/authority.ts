@@ -3,7 +3,7 @@
  * its roster), and no record that its writer has not signed comes to any disk. (That they crash nobody is seen
  * by whoever runs the world.)
  */
-import type { Breach, Evidence } from "../truth.ts";
+import type { Breach, Evidence } from "../world/truth.ts";
 
 export function checkAuthority(evidence: Evidence): Breach[] {
   const changed = (evidence.garbage ?? []).filter(({ before, after }) => before !== after);

@@ -6,10 +6,10 @@
  * as long as their orders. Orders in play and the entries of the heaps stay below what
  * all jobs can have due within their windows. The document grows with what clients asked for and with nothing else.
  */
-import type { Breach, Evidence, SizesSeen } from "../truth.ts";
-import { ticksOf } from "../schedules.ts";
+import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
+import { ticksOf } from "../client/schedules.ts";
 import { hasLostItsVoters } from "./quorum.ts";
-import { jobsOf, perhapsInForce } from "./wishes.ts";
+import { jobsOf, perhapsInForce } from "./requests.ts";
 
 /** Bytes of the job table on disk that one wish of a client may cost. */
 const bytesPerWish = 8_192;

@@ -10,7 +10,7 @@
  * that another peer had started before that, provided that the two could talk ever since it went on.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Breach, Evidence, Outage, Run } from "../truth.ts";
+import type { Breach, Evidence, Outage, Run } from "../world/truth.ts";
 import { hadTwin, knewEachOther, longPauses, orphanMs, together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 

@@ -15,7 +15,7 @@
  * widened by what the hosts' clocks are off.)
  */
 import { tickAt } from "../../schema/ids.ts";
-import type { Breach, Evidence, Run } from "../truth.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { wasWell, workers } from "./surroundings.ts";
 import { clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";

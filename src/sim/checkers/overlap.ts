@@ -8,10 +8,10 @@
  * that are close together are let off.
  */
 import type { JobId } from "../../schema/ids.ts";
-import type { Breach, Evidence, JobRules, Run } from "../truth.ts";
+import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
 import { together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
-import { perhapsInForce } from "./wishes.ts";
+import { perhapsInForce } from "./requests.ts";
 
 const beforeMs = 15_000;
 /** Two heartbeats tell that something was lost, and then it is fetched. */

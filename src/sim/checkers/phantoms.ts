@@ -10,11 +10,11 @@
  * I5: a delete or pause that all peers must know (35 s of quiet after it was answered) is the end: nothing starts
  * after it, until a client asks for the job again.
  */
-import type { Breach, Evidence, Run } from "../truth.ts";
-import { isTickOf } from "../schedules.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
+import { isTickOf } from "../client/schedules.ts";
 import { convergesMs } from "./surroundings.ts";
 import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts";
-import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./wishes.ts";
+import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
 
 const graceMs = 30_000;
 const slackMs = 10_000;

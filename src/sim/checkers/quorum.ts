@@ -3,7 +3,7 @@
  * were there, undisturbed and in touch, that a majority job had to run.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
-import type { EpochSeen, Evidence } from "../truth.ts";
+import type { EpochSeen, Evidence } from "../world/truth.ts";
 import { components, wasWell } from "./surroundings.ts";
 
 export function majorityOf(voters: number): number {

@@ -3,7 +3,7 @@
  * must have been known to everybody. Computed from what was done to the hosts and wires, never from what a peer said.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Evidence, Outage } from "../truth.ts";
+import type { Evidence, Outage } from "../world/truth.ts";
 
 interface Span {
   from: number;

@@ -1,8 +1,8 @@
 /** The ticks that the checkers require, and the runs that answer them. */
 import { instantOf, tickAt, type JobId, type TickId } from "../../schema/ids.ts";
-import { ticksOf } from "../schedules.ts";
-import type { Evidence, JobRules, Run } from "../truth.ts";
-import { jobsOf, surelyInForce } from "./wishes.ts";
+import { ticksOf } from "../client/schedules.ts";
+import type { Evidence, JobRules, Run } from "../world/truth.ts";
+import { jobsOf, surelyInForce } from "./requests.ts";
 
 export interface RequiredTick {
   job: JobId;

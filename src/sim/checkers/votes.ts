@@ -13,10 +13,10 @@
  * its votes (DESIGN §6: a rollback that nobody alive remembers).
  */
 import { instantOf, type TickId } from "../../schema/ids.ts";
-import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../truth.ts";
+import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../world/truth.ts";
 import { epochInForce, majorityOf, isForgotten } from "./quorum.ts";
 import { groupRuns } from "./ticks.ts";
-import { jobsOf, perhapsInForce } from "./wishes.ts";
+import { jobsOf, perhapsInForce } from "./requests.ts";
 
 export function isMajority({ partition }: JobRules): boolean {
   return partition === "majority";

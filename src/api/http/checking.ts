@@ -1,0 +1,123 @@
+/**
+ * Checks of what a caller sends: bodies as they are, query parameters as the text that they are in an address.
+ *
+ * A parameter or field that a call does not know is refused by name: a misspelt filter that is silently ignored
+ * shows the wrong list.
+ */
+import type { FastifySchemaCompiler } from "fastify";
+import { Type, type TSchema } from "typebox";
+import { Compile } from "typebox/compile";
+import { CicadaError } from "../../errors.ts";
+import type { Problem } from "../../schema/job.ts";
+import { didYouMean } from "../../schema/nearest.ts";
+import { refusal } from "./problems.ts";
+
+export const closed = { additionalProperties: false } as const;
+/** For a call that takes no parameters, or nothing in its body. */
+export const none = Type.Object({}, closed);
+
+/** How typebox tells of one fault; the part that is read here. */
+interface Fault {
+  keyword: string;
+  instancePath: string;
+  message: string;
+  params: object;
+}
+
+export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const check = Compile(schema);
+  const known = "properties" in schema ? (schema.properties as Record<string, TSchema>) : {};
+  return (sent: unknown) => {
+    // No body is an empty one: most calls that take a body need nothing in it.
+    const value = httpPart === "body" ? (sent ?? {}) : readTexts(known, sent);
+    if (check.Check(value)) return { value };
+    const faults: readonly Fault[] = check.Errors(value);
+    return {
+      error: refusal(
+        "BAD_REQUEST",
+        faults.flatMap((fault) => problemsOf(fault, known, httpPart)),
+      ),
+    };
+  };
+};
+
+/** For a body whose schema is shown in /openapi.json and checked by core. */
+export const noCheck: FastifySchemaCompiler<TSchema> = (part) =>
+  part.httpPart === "body" ? (value: unknown) => ({ value }) : compileCheck(part);
+
+function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
+  const { keyword, instancePath, message, params } = fault;
+  switch (keyword) {
+    // typebox tells of an unknown name twice: as this, and as a schema that lets nothing pass, which says where.
+    case "additionalProperties":
+      return [];
+    case "boolean": {
+      const what = httpPart === "querystring" ? "parameter" : "field";
+      const [, name] = /^\/([^/]*)$/.exec(instancePath) ?? [];
+      const hint = name === undefined ? "" : sayKnown(name, Object.keys(known));
+      return [{ pointer: instancePath, message: `unknown ${what}${hint}` }];
+    }
+    case "required":
+      return namesIn(params, "requiredProperties").map((name) => ({
+        pointer: `${instancePath}/${name}`,
+        message: "is missing",
+      }));
+    case "enum":
+      return [{ pointer: instancePath, message: `must be ${namesIn(params, "allowedValues").join(" or ")}` }];
+    case "pattern": {
+      const description = descriptionOf(known[instancePath.slice(1)]);
+      return [
+        { pointer: instancePath, message: description === undefined ? message : `must be ${description}` },
+      ];
+    }
+    default:
+      return [{ pointer: instancePath, message }];
+  }
+}
+
+function namesIn(params: object, name: string): string[] {
+  const found: unknown = Object.entries(params).find(([key]) => key === name)?.[1];
+  return Array.isArray(found) ? found.map(String) : [];
+}
+
+function descriptionOf(schema: TSchema | undefined): string | undefined {
+  const said = schema !== undefined && "description" in schema ? schema.description : undefined;
+  return typeof said === "string" ? said : undefined;
+}
+
+function sayKnown(name: string, known: readonly string[]): string {
+  if (known.length === 0) return ": this call takes none";
+  return didYouMean(name, known) || `: known are ${known.join(", ")}`;
+}
+
+/** Numbers and truth values as they are written in an address; anything else stays text, for the check to judge. */
+function readTexts(known: Record<string, TSchema>, sent: unknown): unknown {
+  if (typeof sent !== "object" || sent === null) return sent;
+  return Object.fromEntries(
+    Object.entries(sent).map(([name, value]) => [name, readText(typeOf(known[name]), value)]),
+  );
+}
+
+function typeOf(schema: TSchema | undefined): unknown {
+  return schema !== undefined && "type" in schema ? schema.type : undefined;
+}
+
+function readText(type: unknown, value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  if (type === "integer" && /^-?\d{1,15}$/.test(value)) return Number(value);
+  if (type === "boolean" && (value === "true" || value === "false")) return value === "true";
+  return value;
+}
+
+const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
+
+/** An RFC 3339 instant as ms since the epoch. */
+export function readInstant(text: string | undefined, pointer: string): number | undefined {
+  if (text === undefined) return undefined;
+  const instant = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(instant)) {
+    const message = `"${text}" is no RFC 3339 instant such as 2026-11-20T02:00:00Z`;
+    throw new CicadaError("BAD_REQUEST", `${pointer}: ${message}`, [{ pointer, message }]);
+  }
+  return instant;
+}

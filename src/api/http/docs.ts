@@ -1,0 +1,82 @@
+/**
+ * The API tells of itself: `/openapi.json` (OpenAPI 3.1, made from the same schemas that check requests) and
+ * `/docs`, the same for people.
+ */
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import type { FastifySchema } from "fastify";
+import { readFileSync } from "node:fs";
+import { Type } from "typebox";
+import { errorTable } from "../../errors.ts";
+import type { Api, ApiOptions } from "../options.ts";
+
+/** As strict as the page's; icons of the documentation are data URLs inside its style sheet. */
+const docsPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const Problem = {
+  description: "a refusal",
+  content: {
+    "application/problem+json": {
+      schema: Type.Object({
+        type: Type.String({ description: "urn:cicada:error:CODE" }),
+        title: Type.String(),
+        status: Type.Integer(),
+        code: Type.Enum(Object.keys(errorTable)),
+        detail: Type.String(),
+        hint: Type.String({ description: "what to do about it" }),
+        errors: Type.Optional(
+          Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() }), {
+            description: "each fault, by JSON pointer into the body or the query",
+          }),
+        ),
+      }),
+    },
+  },
+};
+
+/** Every call may be refused, in one form. */
+function withProblem(schema: FastifySchema | undefined): FastifySchema {
+  const responses = typeof schema?.response === "object" ? schema.response : { "2XX": Type.Unknown() };
+  return { ...schema, response: { ...responses, default: Problem } };
+}
+
+/** To be called before the routes that it is to tell of. */
+export function describeRoutes(app: Api, { version }: ApiOptions): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "cicada",
+        version,
+        description:
+          "A cron without a server. Any peer answers any call. A 2xx to a change means that it is durable on the " +
+          "peer that answered (`X-Cicada-Peer`), not yet that the others have it. Refusals are " +
+          "`application/problem+json` with a stable `code`, a `hint`, and `errors: [{pointer, message}]`. " +
+          "`If-Match` is checked against the answering peer's replica. `Idempotency-Key` is kept for 24 hours by " +
+          "the peer that answered.",
+      },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      security: [{ token: [] }],
+    },
+    transform: ({ schema, url }) => ({ schema: withProblem(schema), url }),
+  });
+  app.register(swaggerUi, {
+    routePrefix: "/docs",
+    staticCSP: docsPolicy,
+    uiConfig: { deepLinking: true, docExpansion: "list", tryItOutEnabled: true },
+    theme: { title: "cicada: the API" },
+    logo: {
+      type: "image/svg+xml",
+      content: readFileSync(new URL("../../ui/icon.svg", import.meta.url)),
+      href: "/",
+    },
+  });
+}
+
+export function documentRoutes(app: Api): void {
+  app.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
+    reply.type("application/json; charset=utf-8").send(JSON.stringify(app.swagger())),
+  );
+}

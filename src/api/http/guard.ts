@@ -1,0 +1,109 @@
+/**
+ * Stands before every route: what is not expressly open is closed (DESIGN §11).
+ *
+ * In this order: is the `Host` one of ours (else a foreign site has pointed its name at this machine, DNS
+ * rebinding); does the request come from our own page or from no page at all (`Origin`, `Sec-Fetch-Site`, on every
+ * method); does it bring the token, or the cookie of a session. There is no CORS: no other site may call.
+ *
+ * Failed attempts are counted per address and refused past a limit. A good token always passes: with 256 bits of
+ * chance nobody guesses it, and a script may make thousands of calls.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { CicadaError } from "../../errors.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import type { Sessions } from "./sessions.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Answered to anybody whose Host and Origin are right; a function says for which requests. */
+    open?: boolean | ((request: FastifyRequest) => boolean);
+  }
+  interface FastifyRequest {
+    /** Who asks, as the table keeps it in `updatedBy`. */
+    actor: string;
+  }
+}
+
+/** Failures per address and minute. More lets a mistyped script go on; less makes a person wait sooner. */
+const failuresPerMinute = 60;
+
+/** Per peer: cookies are shared between the ports of one host, and the demo has three peers on one. */
+export function cookieName(peer: string): string {
+  return `cicada-${peer.slice(-8)}`;
+}
+
+/** Counts a failure and says what it gets: UNAUTHORISED, or RATE_LIMITED past the limit. */
+export type Refuse = (request: FastifyRequest, reply: FastifyReply, detail: string) => Promise<CicadaError>;
+
+/** To be called when @fastify/rate-limit is loaded. */
+export function countFailures(app: Api): Refuse {
+  const count = app.createRateLimit({ max: failuresPerMinute, timeWindow: 60_000 });
+  return async (request, reply, detail) => {
+    const counted = await count(request);
+    if (!counted.isAllowed && counted.isExceeded) {
+      reply.header("retry-after", counted.ttlInSeconds);
+      return new CicadaError("RATE_LIMITED", "too many requests without a good token");
+    }
+    reply.header("www-authenticate", 'Bearer realm="cicada"');
+    return new CicadaError("UNAUTHORISED", detail);
+  };
+}
+
+export function guard(app: Api, options: ApiOptions, sessions: Sessions, refuse: Refuse): void {
+  const cookie = cookieName(options.self.id);
+  app.decorateRequest("actor", "");
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-cicada-peer", options.self.id);
+    reply.header("cache-control", "no-store");
+    checkHost(request, options);
+    checkOrigin(request);
+    const open = request.routeOptions.config?.open ?? false;
+    if (typeof open === "boolean" ? open : open(request)) return;
+    const failure = credentialsFailure(request, cookie, sessions);
+    if (failure !== undefined) throw await refuse(request, reply, failure);
+    request.actor = `admin@${options.self.name}`;
+  });
+}
+
+function checkHost(request: FastifyRequest, options: ApiOptions): void {
+  const host = request.headers.host?.toLowerCase() ?? "";
+  if (options.behindTlsProxy ? host !== "" : options.hosts().includes(host)) return;
+  throw new CicadaError("FOREIGN_HOST", `Host is "${host}"; served are ${options.hosts().join(", ")}`);
+}
+
+function checkOrigin(request: FastifyRequest): void {
+  const { origin, host } = request.headers;
+  if (origin !== undefined) {
+    const own = URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol);
+    if (!own || new URL(origin).host !== hostOf(host)) {
+      throw new CicadaError("FOREIGN_ORIGIN", `Origin is "${origin}"`);
+    }
+    return;
+  }
+  const site = request.headers["sec-fetch-site"];
+  if (site === undefined || site === "same-origin" || site === "none") return;
+  // A link to the page on some other site is followed; what that site would load or send itself is not.
+  const followed = request.headers["sec-fetch-mode"] === "navigate" && request.method === "GET";
+  if (!followed) throw new CicadaError("FOREIGN_ORIGIN", `Sec-Fetch-Site is "${site}"`);
+}
+
+/** As `URL` writes it, without the port that goes without saying. */
+function hostOf(host: string | undefined): string | undefined {
+  return host !== undefined && URL.canParse(`http://${host}`) ? new URL(`http://${host}`).host : undefined;
+}
+
+/** What is wrong with the request's credentials; undefined when they are good. */
+function credentialsFailure(request: FastifyRequest, cookie: string, sessions: Sessions): string | undefined {
+  const { authorization } = request.headers;
+  if (authorization !== undefined) {
+    const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
+    if (token === undefined) return "the Authorization header is not `Bearer TOKEN`";
+    return sessions.knowsToken(token) ? undefined : "that token is not known here";
+  }
+  const session = request.cookies[cookie];
+  if (session === undefined) return "the request brings no token";
+  if (!sessions.has(session)) return "the session has ended; log in again";
+  const changes = request.method !== "GET" && request.method !== "HEAD";
+  if (changes && request.headers.origin === undefined) return "a change by cookie must come from the page";
+  return undefined;
+}

@@ -1,0 +1,73 @@
+/**
+ * How the page gets in: the token is shown once and exchanged for a cookie that scripts can't read.
+ */
+import { Type } from "typebox";
+import { cookieName, type Refuse } from "./guard.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { sessionLifeMs, type Sessions } from "./sessions.ts";
+
+export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, refuse: Refuse): void {
+  const name = cookieName(options.self.id);
+  const attributes = {
+    path: "/",
+    httpOnly: true,
+    sameSite: "strict",
+    secure: options.behindTlsProxy,
+  } as const;
+
+  app.get(
+    "/login",
+    {
+      config: { open: true },
+      schema: {
+        tags: ["login"],
+        summary: "Whether this browser is in; if not, where its user finds the token",
+        response: {
+          200: Type.Object({
+            loggedIn: Type.Boolean(),
+            name: Type.String(),
+            tokenFile: Type.Optional(Type.String()),
+          }),
+        },
+      },
+    },
+    async (request, reply) =>
+      reply.send({
+        loggedIn: sessions.has(request.cookies[name] ?? ""),
+        name: options.self.name,
+        // Whoever can reach loopback is on this machine already; the file itself is for its owner alone.
+        ...(options.behindTlsProxy ? {} : { tokenFile: options.tokenFile }),
+      }),
+  );
+
+  app.post(
+    "/login",
+    {
+      config: { open: true },
+      bodyLimit: 4_096,
+      schema: {
+        tags: ["login"],
+        summary: "Exchange the token for a cookie",
+        body: Type.Object({ token: Type.String({ maxLength: 1_024 }) }, { additionalProperties: false }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      if (!sessions.knowsToken(request.body.token.trim())) {
+        throw await refuse(request, reply, "that token is not known here");
+      }
+      reply.setCookie(name, sessions.open(), { ...attributes, maxAge: sessionLifeMs / 1_000 });
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    "/logout",
+    { schema: { tags: ["login"], summary: "End the session", response: { 204: Type.Null() } } },
+    async (request, reply) => {
+      sessions.close(request.cookies[name] ?? "");
+      reply.clearCookie(name, attributes);
+      return reply.code(204).send(null);
+    },
+  );
+}

@@ -1,0 +1,39 @@
+/**
+ * What is answered where no route fits: 405 with `Allow` when the address is there for other methods, else 404.
+ */
+import type { RouteOptions } from "fastify";
+import { CicadaError } from "../../errors.ts";
+import type { Api } from "../options.ts";
+import { sendProblem } from "./problems.ts";
+
+/** To be called before the routes. */
+export function answerUnrouted(app: Api): void {
+  const methodsOf = new Map<string, Set<string>>();
+  app.addHook("onRoute", ({ url, method }: RouteOptions) => {
+    const methods = methodsOf.get(url) ?? new Set();
+    for (const one of [method].flat()) methods.add(one);
+    methodsOf.set(url, methods);
+  });
+
+  app.setNotFoundHandler((request, reply) => {
+    const [path = ""] = request.url.split("?", 1);
+    const allowed = new Set<string>();
+    for (const [pattern, methods] of methodsOf) {
+      if (fits(pattern, path)) for (const method of methods) allowed.add(method);
+    }
+    if (allowed.size === 0) {
+      return sendProblem(reply, new CicadaError("NOT_FOUND", `there is no ${request.method} ${path}`));
+    }
+    const list = [...allowed].toSorted().join(", ");
+    reply.header("allow", list);
+    return sendProblem(reply, new CicadaError("METHOD_NOT_ALLOWED", `${path} takes ${list}`));
+  });
+}
+
+/** Whether a path is one of a pattern such as `/v1/jobs/:id`. */
+function fits(pattern: string, path: string): boolean {
+  const parts = pattern.split("/");
+  const given = path.split("/");
+  if (parts.length !== given.length) return false;
+  return parts.every((part, i) => (part.startsWith(":") ? given[i] !== "" : part === given[i]));
+}

@@ -1,0 +1,69 @@
+/**
+ * Lists in pages: `{"items": […], "nextCursor": "…"|null}`, with `Link` and `X-Total-Count`.
+ *
+ * A cursor says after which item the next page begins, so a list that changes meanwhile shows no item twice. It is
+ * opaque to callers, and good for the list that gave it only.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Type, type TSchema } from "typebox";
+import { CicadaError } from "../../errors.ts";
+
+/** Items on a page. More saves calls; each item of a job list costs one look into the history. */
+export const defaultLimit = 100;
+export const maxLimit = 1_000;
+
+export const PageQuery = {
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: maxLimit,
+      description: `items on a page; ${defaultLimit} if not said`,
+    }),
+  ),
+  cursor: Type.Optional(Type.String({ maxLength: 2_048, description: "`nextCursor` of the page before" })),
+};
+
+export const ListOf = <Item extends TSchema>(item: Item) =>
+  Type.Object({
+    items: Type.Array(item),
+    nextCursor: Type.Union([Type.String(), Type.Null()], { description: "null on the last page" }),
+  });
+
+export function writeCursor(list: string, after: string): string {
+  return Buffer.from(JSON.stringify([list, after])).toString("base64url");
+}
+
+/** After which item to go on; undefined on the first page. */
+export function readCursor(list: string, cursor: string | undefined): string | undefined {
+  if (cursor === undefined) return undefined;
+  let read: unknown;
+  try {
+    read = JSON.parse(Buffer.from(cursor, "base64url").toString());
+  } catch {
+    read = undefined;
+  }
+  if (Array.isArray(read) && read.length === 2 && read[0] === list && typeof read[1] === "string") {
+    return read[1];
+  }
+  throw new CicadaError("BAD_REQUEST", "cursor: give `nextCursor` of the page before, unchanged", [
+    { pointer: "/cursor", message: "is no cursor of this list" },
+  ]);
+}
+
+/** Sets the headers of a list and gives its body. `next` is where the next page begins, null after the last. */
+export function page<Item>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  list: string,
+  found: { items: Item[]; next: string | null; total?: number },
+): { items: Item[]; nextCursor: string | null } {
+  const nextCursor = found.next === null ? null : writeCursor(list, found.next);
+  if (found.total !== undefined) reply.header("x-total-count", found.total);
+  if (nextCursor !== null) {
+    const [path, query] = request.url.split("?", 2);
+    const parameters = new URLSearchParams(query);
+    parameters.set("cursor", nextCursor);
+    reply.header("link", `<${path}?${parameters.toString()}>; rel="next"`);
+  }
+  return { items: found.items, nextCursor };
+}

@@ -1,0 +1,96 @@
+/**
+ * Server-sent events: open responses that tell what happens, and how they end.
+ *
+ * A browser comes back by itself when its stream ends, so a stream may be ended whenever that is the simplest: when
+ * the reader is too slow, and when the peer stops.
+ */
+import type { FastifyReply } from "fastify";
+import type { SSEMessage } from "@fastify/sse";
+import { CicadaError } from "../../errors.ts";
+import type { Api } from "../options.ts";
+
+/** Streams at once. Each holds a socket and its queue. */
+const streamCap = 256;
+/** Events that wait for a slow reader; one that falls further behind is cut off and begins anew. */
+const queueCap = 1_000;
+/** Proxies give up on connections that are silent for longer. */
+export const keepAliveMs = 15_000;
+
+export interface Stream {
+  push(event: SSEMessage): void;
+  end(): void;
+  /** When everything that was pushed is on its way, or the stream has ended: for producers that can wait. */
+  caughtUp(): Promise<void>;
+  /** Aborted when the stream ends, from either side. */
+  readonly ended: AbortSignal;
+}
+
+export class Streams {
+  readonly #open = new Set<Stream>();
+
+  constructor(app: Api) {
+    app.addHook("preClose", async () => {
+      for (const stream of this.#open) stream.end();
+    });
+  }
+
+  /** Sends what `produce` pushes until one side ends the stream. */
+  async carry(reply: FastifyReply, produce: (stream: Stream) => void): Promise<void> {
+    if (this.#open.size >= streamCap) {
+      reply.header("retry-after", 10);
+      throw new CicadaError("RATE_LIMITED", `${streamCap} streams are open already`);
+    }
+    const queue = new EventQueue();
+    this.#open.add(queue);
+    reply.sse.onClose(() => {
+      queue.end();
+      this.#open.delete(queue);
+    });
+    reply.sse.sendHeaders();
+    reply.raw.flushHeaders();
+    produce(queue);
+    await reply.sse.send(queue);
+  }
+}
+
+class EventQueue implements Stream, AsyncIterable<SSEMessage> {
+  #waiting: SSEMessage[] = [];
+  #pushed = Promise.withResolvers<void>();
+  #emptied = Promise.withResolvers<void>();
+  readonly #end = new AbortController();
+
+  get ended(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  push(event: SSEMessage): void {
+    if (this.ended.aborted) return;
+    this.#waiting.push(event);
+    if (this.#waiting.length > queueCap) this.end();
+    this.#pushed.resolve();
+  }
+
+  end(): void {
+    this.#end.abort();
+    this.#pushed.resolve();
+    this.#emptied.resolve();
+  }
+
+  async caughtUp(): Promise<void> {
+    if (this.#waiting.length > 0 && !this.ended.aborted) await this.#emptied.promise;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SSEMessage> {
+    for (;;) {
+      const events = this.#waiting;
+      this.#waiting = [];
+      yield* events;
+      if (this.#waiting.length > 0) continue;
+      this.#emptied.resolve();
+      if (this.ended.aborted) return;
+      this.#emptied = Promise.withResolvers();
+      await this.#pushed.promise;
+      this.#pushed = Promise.withResolvers();
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Everything as it happens, as server-sent events whose data are CloudEvents (specification 1.0, structured JSON).
+ *
+ * Names: `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted`, `cicada.peer.STATE`. Events that passed
+ * while nobody listened are not kept: whoever comes back reads the lists again.
+ */
+import type { SSEMessage } from "@fastify/sse";
+import { never } from "../../errors.ts";
+import type { PeerEvent } from "../../ports.ts";
+import { runId } from "../../schema/ids.ts";
+import { none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { showPeer } from "../show/show-peer.ts";
+import { showInstant, showRun } from "../show/show-run.ts";
+import type { Streams } from "../http/streams.ts";
+
+export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: Streams): void {
+  let count = 0;
+  const cloudEvent = (event: PeerEvent): SSEMessage => {
+    const { type, subject, data } = describe(event, control);
+    const id = `${Date.now().toString(36)}-${(count++).toString(36)}`;
+    return {
+      id,
+      event: type,
+      data: {
+        specversion: "1.0",
+        id,
+        source: `/peers/${self.id}`,
+        type,
+        subject,
+        time: showInstant(Date.now()),
+        datacontenttype: "application/json",
+        data,
+      },
+    };
+  };
+
+  app.get(
+    "/v1/events",
+    {
+      exposeHeadRoute: false,
+      sse: "manual",
+      schema: {
+        tags: ["events"],
+        summary: "Everything as it happens: CloudEvents over server-sent events",
+        querystring: none,
+        produces: ["text/event-stream"],
+      },
+    },
+    async (_request, reply) => {
+      await streams.carry(reply, (stream) => {
+        const cancel = control.subscribe((event) => stream.push(cloudEvent(event)));
+        stream.ended.addEventListener("abort", cancel, { once: true });
+      });
+    },
+  );
+}
+
+function describe(
+  event: PeerEvent,
+  control: ApiOptions["control"],
+): { type: string; subject: string; data: unknown } {
+  switch (event.kind) {
+    case "run": {
+      // Whether it is a duplicate is known only to who reads the run: this is told as it happens.
+      const run = showRun(event.record, control.view(), false);
+      return { type: `cicada.run.${run.state}`, subject: runId(event.record), data: run };
+    }
+    case "job":
+      return { type: `cicada.job.${event.change}`, subject: event.id, data: { id: event.id } };
+    case "member":
+      return {
+        type: `cicada.peer.${event.member.state}`,
+        subject: event.member.id,
+        data: showPeer(event.member),
+      };
+    default:
+      return never(event);
+  }
+}

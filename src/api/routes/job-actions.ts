@@ -1,0 +1,125 @@
+/**
+ * What is done with a job that is there: run it now, pause it, resume it.
+ */
+import { Type } from "typebox";
+import { JobSpecSchema } from "../../schema/job.ts";
+import { ask, askFor, jobNamed } from "../http/answers.ts";
+import { closed, none, readInstant } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { refusal } from "../http/problems.ts";
+import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
+
+const tags = ["jobs"];
+
+/** What is asked of one run is gossiped in one message of at most 256 KiB; so much of it may be environment. */
+const runBodyCapBytes = 65_536;
+
+const Environment = Type.Record(
+  Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
+  Type.String({ maxLength: 32_768 }),
+  { ...closed, description: "added to the job's own, for this run" },
+);
+
+export function jobActionRoutes(app: Api, options: ApiOptions): void {
+  runJob(app, options);
+  pauseJob(app, options);
+  resumeJob(app, options);
+}
+
+function runJob(app: Api, { control }: ApiOptions): void {
+  app.post(
+    "/v1/jobs/:id/run",
+    {
+      bodyLimit: runBodyCapBytes,
+      config: { repeatable: true },
+      schema: {
+        tags,
+        summary: "Run a job now, once",
+        params: JobParams,
+        querystring: none,
+        body: Type.Object(
+          {
+            env: Type.Optional(Environment),
+            force: Type.Optional(Type.Boolean({ description: "although it is paused or disabled" })),
+            target: JobSpecSchema.properties.target,
+          },
+          closed,
+        ),
+        response: { 202: Type.Object({ job: Type.String(), tick: Type.String() }) },
+      },
+    },
+    async (request, reply) => {
+      const { env, force, target } = request.body;
+      const { job, tick } = await askFor("ordered", control, {
+        kind: "run-job",
+        id: request.params.id,
+        ...(env === undefined ? {} : { env }),
+        ...(force === undefined ? {} : { force }),
+        ...(target?.peers === undefined ? {} : { peers: target.peers }),
+        by: request.actor,
+      });
+      return reply.code(202).send({ job, tick });
+    },
+  );
+}
+
+function pauseJob(app: Api, { control }: ApiOptions): void {
+  app.post(
+    "/v1/jobs/:id/pause",
+    {
+      config: { repeatable: true },
+      schema: {
+        tags,
+        summary: "Keep a job from running, for a while or until it is resumed",
+        params: JobParams,
+        querystring: none,
+        body: Type.Object(
+          {
+            note: Type.Optional(Type.String({ maxLength: 1_024 })),
+            until: Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" })),
+          },
+          closed,
+        ),
+        response: { 200: JobSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { note, until: untilText } = request.body;
+      const until = readInstant(untilText, "/until");
+      if (until !== undefined && until <= Date.now()) {
+        throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "lies in the past" }]);
+      }
+      await ask(control, {
+        kind: "pause-job",
+        id,
+        ...(note === undefined ? {} : { note }),
+        ...(until === undefined ? {} : { until }),
+        by: request.actor,
+      });
+      return answerJob(reply, control, jobNamed(control, id));
+    },
+  );
+}
+
+function resumeJob(app: Api, { control }: ApiOptions): void {
+  app.post(
+    "/v1/jobs/:id/resume",
+    {
+      config: { repeatable: true },
+      schema: {
+        tags,
+        summary: "Let a paused job run again; ticks of the pause are not made up for",
+        params: JobParams,
+        querystring: none,
+        body: none,
+        response: { 200: JobSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      await ask(control, { kind: "resume-job", id, by: request.actor });
+      return answerJob(reply, control, jobNamed(control, id));
+    },
+  );
+}

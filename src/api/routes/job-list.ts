@@ -1,0 +1,97 @@
+/**
+ * One page of the job table, by id: looks at every job, keeps no more than the page. So a table of 100,000 jobs
+ * costs one pass, and only what is shown is asked about further.
+ */
+import type { View } from "../../ports.ts";
+import type { Job, Quarantined } from "../../schema/job.ts";
+import { defaultLimit } from "../http/paging.ts";
+import { runningJobs, stateOf, type JobState } from "../show/show-job.ts";
+
+export interface JobFilter {
+  group?: string;
+  label?: string | string[];
+  state?: JobState;
+  q?: string;
+  limit?: number;
+  /** the id after which the page begins */
+  after: string | undefined;
+}
+
+type Item = Job | Quarantined;
+
+export function filterJobs(
+  view: View,
+  filter: JobFilter,
+): { items: Item[]; next: string | null; total: number } {
+  const limit = filter.limit ?? defaultLimit;
+  const fits = matcher(view, filter);
+  const items: Item[] = [];
+  let total = 0;
+  let more = false;
+  for (const item of everyItem(view)) {
+    if (!fits(item)) continue;
+    total += 1;
+    if (filter.after !== undefined && item.id <= filter.after) continue;
+    const last = items[limit - 1];
+    if (last !== undefined) {
+      more = true;
+      if (item.id >= last.id) continue;
+      items.pop();
+    }
+    items.splice(placeOf(items, item.id), 0, item);
+  }
+  return { items, next: more ? (items.at(-1)?.id ?? null) : null, total };
+}
+
+function* everyItem(view: View): Generator<Item> {
+  yield* view.jobs.values();
+  yield* view.quarantined;
+}
+
+/** Where the id belongs among items that are sorted by id. */
+function placeOf(items: readonly Item[], id: string): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((items[middle]?.id ?? "") < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function matcher(view: View, { group, label, state, q }: JobFilter): (item: Item) => boolean {
+  const running = runningJobs(view);
+  const labels = (typeof label === "string" ? [label] : (label ?? [])).map(readLabel);
+  const wanted = q?.toLowerCase();
+  return (item) => {
+    if (!("spec" in item)) {
+      return (
+        group === undefined &&
+        labels.length === 0 &&
+        (state ?? "invalid") === "invalid" &&
+        item.id.includes(wanted ?? "")
+      );
+    }
+    if (group !== undefined && (item.spec.group ?? "default") !== group) return false;
+    if (!labels.every(([name, value]) => hasLabel(item, name, value))) return false;
+    if (state !== undefined && stateOf(item, running) !== state) return false;
+    return wanted === undefined || mentions(item, wanted);
+  };
+}
+
+function readLabel(text: string): [name: string, value: string | undefined] {
+  const at = text.indexOf("=");
+  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function hasLabel(job: Job, name: string, value: string | undefined): boolean {
+  const labels = job.spec.labels ?? {};
+  if (!Object.hasOwn(labels, name)) return false;
+  return value === undefined || labels[name] === value;
+}
+
+function mentions({ id, spec }: Job, wanted: string): boolean {
+  const texts = [id, spec.description, spec.owner, spec.command, spec.argv?.join(" ")];
+  return texts.some((text) => text !== undefined && text.toLowerCase().includes(wanted));
+}

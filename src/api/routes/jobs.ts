@@ -1,0 +1,225 @@
+/**
+ * The job table: list, create, read, replace, change, delete.
+ *
+ * A 2xx to a change means that it is durable on this peer; it reaches the others within moments. `If-Match` is
+ * checked against this peer's replica: on two sides of a split two edits may both succeed, and are merged later.
+ */
+import { Type } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import type { JobId } from "../../schema/ids.ts";
+import { JobSpecSchema, readOnlyFields, type JobSpec } from "../../schema/job.ts";
+import { ask, askFor, noJob } from "../http/answers.ts";
+import { closed, noCheck, none } from "../http/checking.ts";
+import { readIfMatch } from "../http/if-match.ts";
+import { filterJobs } from "./job-list.ts";
+import type { Api, ApiOptions, Decisions } from "../options.ts";
+import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { refusal } from "../http/problems.ts";
+import {
+  answerJob,
+  JobParams,
+  JobSchema,
+  jobStates,
+  runningJobs,
+  showJob,
+  showQuarantined,
+} from "../show/show-job.ts";
+
+const tags = ["jobs"];
+
+export function jobRoutes(app: Api, options: ApiOptions): void {
+  listJobs(app, options);
+  createJob(app, options);
+  readJob(app, options);
+  replaceJob(app, options);
+  changeJob(app, options);
+  deleteJob(app, options);
+}
+
+function listJobs(app: Api, { control }: ApiOptions): void {
+  app.get(
+    "/v1/jobs",
+    {
+      schema: {
+        tags,
+        summary: "List jobs by id",
+        querystring: Type.Object(
+          {
+            ...PageQuery,
+            group: Type.Optional(Type.String({ maxLength: 64 })),
+            label: Type.Optional(
+              Type.Union([Type.String({ maxLength: 512 }), Type.Array(Type.String({ maxLength: 512 }))], {
+                description: "KEY or KEY=VALUE; several must all fit",
+              }),
+            ),
+            state: Type.Optional(Type.Enum(jobStates)),
+            q: Type.Optional(
+              Type.String({ maxLength: 256, description: "in id, description, owner or command; any case" }),
+            ),
+          },
+          closed,
+        ),
+        response: { 200: ListOf(JobSchema) },
+      },
+    },
+    async (request, reply) => {
+      const view = control.view();
+      const found = filterJobs(view, { ...request.query, after: readCursor("jobs", request.query.cursor) });
+      const running = runningJobs(view);
+      const items = await Promise.all(
+        found.items.map(async (item) =>
+          "spec" in item ? showJob(item, control, running) : showQuarantined(item),
+        ),
+      );
+      return page(request, reply, "jobs", { ...found, items });
+    },
+  );
+}
+
+function createJob(app: Api, { control, decisions }: ApiOptions): void {
+  app.post(
+    "/v1/jobs",
+    {
+      config: { repeatable: true },
+      validatorCompiler: noCheck,
+      schema: {
+        tags,
+        summary: "Create a job; 409 when the id is taken, unless ?update=true",
+        querystring: Type.Object({ update: Type.Optional(Type.Boolean()) }, closed),
+        body: JobSpecSchema,
+        response: { 200: JobSchema, 201: JobSchema },
+      },
+    },
+    async (request, reply) => {
+      const spec = accept(decisions, request.body);
+      const mode = request.query.update === true ? "update" : "create";
+      const ifMatch = readIfMatch(request, control, spec.id);
+      const by = request.actor;
+      const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      return answerJob(reply, control, answer.job, answer.created);
+    },
+  );
+}
+
+function readJob(app: Api, { control }: ApiOptions): void {
+  app.get(
+    "/v1/jobs/:id",
+    {
+      schema: {
+        tags,
+        summary: "Read a job",
+        params: JobParams,
+        querystring: none,
+        response: { 200: JobSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const view = control.view();
+      const job = view.jobs.get(id);
+      if (job !== undefined) return answerJob(reply, control, job);
+      const quarantined = view.quarantined.find((one) => one.id === id);
+      if (quarantined === undefined) throw noJob(id);
+      return showQuarantined(quarantined);
+    },
+  );
+}
+
+function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
+  app.put(
+    "/v1/jobs/:id",
+    {
+      validatorCompiler: noCheck,
+      schema: {
+        tags,
+        summary: "Create or replace a job; fields that are left out get their defaults",
+        params: JobParams,
+        querystring: none,
+        body: JobSpecSchema,
+        response: { 200: JobSchema, 201: JobSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const body: unknown = request.body;
+      const spec = accept(decisions, isObject(body) && body["id"] === undefined ? { ...body, id } : body);
+      if (spec.id !== id) throw idMismatch(spec.id, id);
+      const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
+      const ifMatch = readIfMatch(request, control, id);
+      const by = request.actor;
+      const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      return answerJob(reply, control, answer.job, answer.created);
+    },
+  );
+}
+
+function changeJob(app: Api, { control }: ApiOptions): void {
+  app.patch(
+    "/v1/jobs/:id",
+    {
+      validatorCompiler: noCheck,
+      schema: {
+        tags,
+        summary: "Change some fields of a job (RFC 7396: null takes a field away)",
+        params: JobParams,
+        querystring: none,
+        body: Type.Partial(JobSpecSchema),
+        response: { 200: JobSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const patch = readPatch(request.body, id);
+      const ifMatch = readIfMatch(request, control, id);
+      const by = request.actor;
+      const { job } = await askFor("job", control, { kind: "patch-job", id, patch, ...ifMatch, by });
+      return answerJob(reply, control, job);
+    },
+  );
+}
+
+function deleteJob(app: Api, { control }: ApiOptions): void {
+  app.delete(
+    "/v1/jobs/:id",
+    {
+      schema: {
+        tags,
+        summary: "Delete a job; its history stays for a while",
+        params: JobParams,
+        querystring: none,
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const ifMatch = readIfMatch(request, control, id);
+      await ask(control, { kind: "delete-job", id, ...ifMatch, by: request.actor });
+      return reply.code(204).send();
+    },
+  );
+}
+
+function accept(decisions: Decisions, input: unknown): JobSpec {
+  const checked = decisions.checkJob(input);
+  if (!checked.ok) throw refusal(checked.code, checked.problems);
+  return checked.spec;
+}
+
+function idMismatch(given: unknown, id: JobId): CicadaError {
+  return new CicadaError("ID_MISMATCH", `${JSON.stringify(given)} in the body, "${id}" in the address`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The patch without the read-only fields that an edited GET still has. */
+function readPatch(body: unknown, id: JobId): Record<string, unknown> {
+  if (!isObject(body)) {
+    throw refusal("INVALID_JOB", [
+      { pointer: "", message: "the patch must be an object of fields to change" },
+    ]);
+  }
+  if (body["id"] !== undefined && body["id"] !== id) throw idMismatch(body["id"], id);
+  const dropped: ReadonlySet<string> = new Set([...readOnlyFields, "id"]);
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !dropped.has(name)));
+}

@@ -1,0 +1,63 @@
+/**
+ * The cluster key: never shown, but replaced by a new one when it has leaked.
+ */
+import { Type } from "typebox";
+import { askFor } from "../http/answers.ts";
+import { closed, none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { refusal } from "../http/problems.ts";
+import { Instant, showInstant } from "../show/show-run.ts";
+
+/** Long enough for a host to come back from a weekend's repair by hand; a leak is open for so long. */
+const graceDefault = "24h";
+const graceMostMs = 30 * 86_400_000;
+
+export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
+  app.post(
+    "/v1/key/rotate",
+    {
+      config: { repeatable: true },
+      schema: {
+        tags: ["peers"],
+        summary: "Make a new cluster key and hand it to every member in reach, without a stop",
+        querystring: none,
+        body: Type.Object(
+          {
+            grace: Type.Optional(
+              Type.String({
+                maxLength: 64,
+                description: `how long the present key is still accepted, for members that are away: a duration, ${graceDefault} if not said, 10s at least`,
+              }),
+            ),
+          },
+          closed,
+        ),
+        response: {
+          200: Type.Object({
+            fingerprint: Type.String({ description: "names the new key without giving it away" }),
+            oldAcceptedUntil: Instant,
+            peers: Type.Array(
+              Type.Object({
+                id: Type.String(),
+                name: Type.String(),
+                has: Type.Boolean({ description: "it has confirmed that it keeps the new key" }),
+              }),
+            ),
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { grace = graceDefault } = request.body;
+      const graceMs = decisions.parseDuration(grace);
+      if (graceMs === undefined || graceMs > graceMostMs) {
+        throw refusal("BAD_REQUEST", [
+          { pointer: "/grace", message: `"${grace}" is no duration such as 90s or 24h, up to 30d` },
+        ]);
+      }
+      const command = { kind: "rotate-key", graceMs, by: request.actor } as const;
+      const { fingerprint, oldUntil, peers } = await askFor("rotated", control, command);
+      return reply.send({ fingerprint, oldAcceptedUntil: showInstant(oldUntil), peers });
+    },
+  );
+}

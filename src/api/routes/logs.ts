@@ -1,0 +1,185 @@
+/**
+ * A run's output, wherever it ran: whole, in part (`Range`), or live as it is written (server-sent events).
+ *
+ * An event's id is the offset in bytes behind its text, so a reader that comes back with `Last-Event-ID` misses
+ * nothing and reads nothing twice.
+ */
+import type { FastifyReply } from "fastify";
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Type } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import type { Control, Log, LogPiece } from "../../ports.ts";
+import { runId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { codedError } from "../http/problems.ts";
+import { readRange } from "../http/range.ts";
+import { findRun, RunParams } from "./runs.ts";
+import type { Stream, Streams } from "../http/streams.ts";
+import { wholeText } from "../http/whole-text.ts";
+
+/** Asked for at a time: what one message between peers carries. */
+const pieceBytes = 131_072;
+/** How often a live log is looked at. Less is livelier; each look at another peer's log is a message. */
+const lookEveryMs = 500;
+
+export function logRoutes(app: Api, options: ApiOptions, streams: Streams): void {
+  readLog(app, options);
+  followLog(app, options, streams);
+}
+
+function readLog(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/runs/:run/log",
+    {
+      schema: {
+        tags: ["runs"],
+        summary: "A run's output as it is now; `Range: bytes=…` for a part of it",
+        params: RunParams,
+        querystring: none,
+        produces: ["text/plain"],
+      },
+    },
+    async (request, reply) => {
+      const record = await findRun(request.params.run, control, decisions);
+      const { size, complete } = await readPiece(control, record, 0, 0);
+      reply.header("accept-ranges", "bytes");
+      reply.header("x-cicada-log-complete", String(complete));
+      if (record.logTruncated === true) reply.header("x-cicada-log-truncated", "true");
+      const range = readRange(request.headers.range, size);
+      if (range === "unsatisfiable") {
+        reply.header("content-range", `bytes */${size}`);
+        throw new CicadaError("BAD_RANGE", `the output has ${size} bytes`);
+      }
+      const { from, to } = range ?? { from: 0, to: size };
+      if (range !== undefined) reply.code(206).header("content-range", `bytes ${from}-${to - 1}/${size}`);
+      reply.type("text/plain; charset=utf-8").header("content-length", to - from);
+      return sendBytes(reply, control, record, from, to);
+    },
+  );
+}
+
+function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: Streams): void {
+  app.get(
+    "/v1/runs/:run/log/stream",
+    {
+      exposeHeadRoute: false,
+      sse: "manual",
+      schema: {
+        tags: ["runs"],
+        summary: "A run's output as it is written: events `output` {text}, at last `end` {size}",
+        description: "204 when `Last-Event-ID` is the end already: nothing more will come.",
+        params: RunParams,
+        querystring: none,
+        headers: Type.Object({
+          "last-event-id": Type.Optional(Type.String({ description: "offset in bytes" })),
+        }),
+        produces: ["text/event-stream"],
+      },
+    },
+    async (request, reply) => {
+      const record = await findRun(request.params.run, control, decisions);
+      const offset = readOffset(request.headers["last-event-id"]);
+      const { size, complete } = await readPiece(control, record, 0, 0);
+      if (complete && offset > 0 && offset >= size) return reply.code(204).send();
+      await streams.carry(reply, (stream) => {
+        void follow(control, record, offset, stream, log);
+      });
+      return undefined;
+    },
+  );
+}
+
+function readOffset(text: string | undefined): number {
+  if (text === undefined || text === "") return 0;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new CicadaError(
+    "BAD_REQUEST",
+    "Last-Event-ID: give the offset in bytes that the last event had as id",
+  );
+}
+
+/**
+ * Of a run that printed nothing there are no copies to look for, and of one that is still open and has no output yet
+ * there may be more: both give an empty piece.
+ */
+async function readPiece(
+  control: Control,
+  record: RunRecord,
+  offset: number,
+  length: number,
+): Promise<LogPiece> {
+  const run = runId(record);
+  const piece = await control.log(run, offset, length);
+  if (piece !== undefined) return piece;
+  const nothing = { bytes: new Uint8Array(), offset, size: 0 };
+  if (record.logBytes === 0) return { ...nothing, complete: true };
+  if (offset === 0 && control.view().open.some((open) => runId(open) === run)) {
+    return { ...nothing, complete: false };
+  }
+  throw new CicadaError("LOG_NOT_FOUND", `no output of ${run} is in reach`);
+}
+
+function sendBytes(
+  reply: FastifyReply,
+  control: Control,
+  record: RunRecord,
+  from: number,
+  to: number,
+): FastifyReply {
+  // Of a stream fastify's HEAD leaves the length that was said alone; the bytes themselves need not be fetched.
+  if (reply.request.method === "HEAD") return reply.send(Readable.from([]));
+  if (from === to) return reply.send("");
+  return reply.send(Readable.from(pieces(control, record, from, to), { objectMode: false }));
+}
+
+/** Fails when the output ends early or goes out of reach: the connection then breaks off, which tells the reader. */
+async function* pieces(
+  control: Control,
+  record: RunRecord,
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array> {
+  for (let offset = from; offset < to;) {
+    const { bytes } = await readPiece(control, record, offset, Math.min(pieceBytes, to - offset));
+    if (bytes.length === 0)
+      throw new CicadaError("LOG_NOT_FOUND", `the output of ${runId(record)} has become shorter`);
+    yield bytes;
+    offset += bytes.length;
+  }
+}
+
+async function follow(
+  control: Control,
+  record: RunRecord,
+  from: number,
+  stream: Stream,
+  log: Log,
+): Promise<void> {
+  let offset = from;
+  try {
+    while (!stream.ended.aborted) {
+      const piece = await readPiece(control, record, offset, pieceBytes);
+      const { text, bytes } = wholeText(piece.bytes, piece.complete);
+      if (bytes > 0) {
+        offset += bytes;
+        stream.push({ id: String(offset), event: "output", data: { text } });
+        await stream.caughtUp();
+      } else if (piece.complete) {
+        stream.push({ id: String(offset), event: "end", data: { size: piece.size } });
+        break;
+      } else await sleep(lookEveryMs, undefined, { signal: stream.ended });
+    }
+  } catch (error) {
+    if (!stream.ended.aborted) tellGone(stream, codedError(error), log, error);
+  }
+  stream.end();
+}
+
+/** The peer that has the output went out of reach: a reader that comes back may find another. */
+function tellGone(stream: Stream, coded: CicadaError, log: Log, error: unknown): void {
+  if (coded.code === "INTERNAL") log.error("a live log failed", { error: String(error) });
+  stream.push({ event: "gone", data: { code: coded.code, detail: coded.detail } });
+}

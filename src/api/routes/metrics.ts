@@ -1,0 +1,141 @@
+/**
+ * `/metrics` in the Prometheus text format: what the peer counts, what it sees, how the process and the API fare.
+ *
+ * Figures are read when they are asked for; between two scrapes nothing is kept but the requests' histogram.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+import { none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+
+const memberStates = ["alive", "suspect", "dead", "left"] as const;
+
+export function metricRoutes(app: Api, options: ApiOptions): void {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  peerFigures(registry, options);
+  const counters = new PeerCounters(registry, options);
+  timeRequests(app, registry);
+
+  app.get(
+    "/metrics",
+    {
+      schema: {
+        tags: ["health"],
+        summary: "Figures for Prometheus",
+        querystring: none,
+        produces: ["text/plain"],
+      },
+    },
+    async (_request, reply) => {
+      counters.read();
+      return reply.type(registry.contentType).send(await registry.metrics());
+    },
+  );
+}
+
+function peerFigures(registry: Registry, { control, self, version, startedAt }: ApiOptions): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name: `cicada_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  const labelled = <Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    collect: (this: Gauge<Label>) => void,
+  ) => new Gauge({ name: `cicada_${name}`, help, labelNames, registers, collect });
+
+  new Gauge({
+    name: "cicada_peer",
+    help: "1; its labels say which peer this is",
+    labelNames: ["id", "name", "version"],
+    registers,
+  }).set({ id: self.id, name: self.name, version }, 1);
+  gauge("start_time_seconds", "when the peer started", () => startedAt / 1_000);
+  gauge("ready", "1 when ticks are being kept", () => Number(control.view().notReady.length === 0));
+  gauge("jobs", "jobs in the table", () => control.view().jobs.size);
+  gauge("jobs_quarantined", "jobs whose replica is invalid", () => control.view().quarantined.length);
+  labelled("members", "peers of the mesh, this one included, as it sees them", ["state"], function () {
+    const { members } = control.view();
+    for (const state of memberStates) {
+      this.set({ state }, members.filter((member) => member.state === state).length);
+    }
+  });
+  gauge("voter", "1 when this peer is in the last epoch of the roster", () =>
+    Number(control.view().self.voter),
+  );
+  gauge(
+    "roster_epoch",
+    "number of the last epoch; -1 when there is none",
+    () => control.view().roster?.epoch ?? -1,
+  );
+  gauge(
+    "roster_forced",
+    "epochs that were forced and not voted for",
+    () => control.view().roster?.forced.length ?? 0,
+  );
+  gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
+  labelled("runs_open", "runs that are claimed or running, on any peer", ["state"], function () {
+    const { open } = control.view();
+    for (const state of ["claimed", "running"] as const) {
+      this.set({ state }, open.filter((record) => record.state === state).length);
+    }
+  });
+  labelled("clock_offset_seconds", "a peer's clock against this one's", ["peer"], function () {
+    this.reset();
+    for (const { id, clockOffsetMs } of control.view().members) {
+      if (clockOffsetMs !== undefined) this.set({ peer: id }, clockOffsetMs / 1_000);
+    }
+  });
+}
+
+/** The peer names its counters as it goes; each is shown as `cicada_NAME_total`. */
+class PeerCounters {
+  readonly #registry: Registry;
+  readonly #control: ApiOptions["control"];
+  readonly #known = new Map<string, Counter>();
+
+  constructor(registry: Registry, { control }: ApiOptions) {
+    this.#registry = registry;
+    this.#control = control;
+  }
+
+  read(): void {
+    for (const [name, value] of Object.entries(this.#control.view().counters)) {
+      const counter = this.#known.get(name) ?? this.#add(name);
+      counter.reset();
+      counter.inc(value);
+    }
+  }
+
+  #add(name: string): Counter {
+    const inWords = name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();
+    const counter = new Counter({
+      name: `cicada_${inWords.replaceAll(/[^a-z0-9]+/g, "_")}_total`,
+      help: `${inWords.replaceAll(/[^a-z0-9]+/g, " ")}, since the peer started`,
+      registers: [this.#registry],
+    });
+    this.#known.set(name, counter);
+    return counter;
+  }
+}
+
+function timeRequests(app: Api, registry: Registry): void {
+  const seconds = new Histogram({
+    name: "cicada_http_request_seconds",
+    help: "time from a request to the end of its answer",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers: [registry],
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    seconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1_000);
+  });
+}

@@ -1,0 +1,22 @@
+/**
+ * The page at `/`: three files, read once at the start. They hold nothing secret, so they are open; what the page
+ * shows it asks of the API, with its cookie.
+ */
+import { readFileSync } from "node:fs";
+import type { Api } from "../options.ts";
+
+const files = [
+  { url: "/", file: "index.html", type: "text/html; charset=utf-8" },
+  { url: "/page.css", file: "page.css", type: "text/css; charset=utf-8" },
+  { url: "/page.js", file: "page.js", type: "text/javascript; charset=utf-8" },
+  { url: "/icon.svg", file: "icon.svg", type: "image/svg+xml" },
+] as const;
+
+export function pageRoutes(app: Api): void {
+  for (const { url, file, type } of files) {
+    const content = readFileSync(new URL(`../../ui/${file}`, import.meta.url));
+    app.get(url, { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
+      reply.type(type).header("cache-control", "no-cache").send(content),
+    );
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * What a person's word does to a peer: makes it a voter, has the mesh forget it, keeps ticks from it. The peer may be
+ * named by its id, its name, or the last eight characters of its id; any peer can be asked.
+ */
+import { Type } from "typebox";
+import type { Command } from "../../ports.ts";
+import { ask } from "../http/answers.ts";
+import { closed, none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { PeerSchema, peersOf } from "../show/show-peer.ts";
+
+const tags = ["peers"];
+const PeerParams = Type.Object({
+  id: Type.String({
+    minLength: 1,
+    maxLength: 256,
+    description: "the peer's id, its name, or the last eight characters of its id",
+  }),
+});
+/** Absent when that peer was not even known by name: a voter that only the roster remembers. */
+const Changed = Type.Object({ peer: Type.Union([PeerSchema, Type.Null()]) });
+
+export function peerActionRoutes(app: Api, options: ApiOptions): void {
+  plain(
+    app,
+    options,
+    "promote",
+    "Make a peer a voter; 503 NO_QUORUM when the voters can't agree",
+    (peer, by) => ({
+      kind: "promote-peer",
+      peer,
+      by,
+    }),
+  );
+  plain(
+    app,
+    options,
+    "drain",
+    "Keep ticks from a peer until it is undrained, over restarts too",
+    (peer, by) => ({
+      kind: "drain-peer",
+      peer,
+      on: true,
+      by,
+    }),
+  );
+  plain(app, options, "undrain", "Let a drained peer take ticks again", (peer, by) => ({
+    kind: "drain-peer",
+    peer,
+    on: false,
+    by,
+  }));
+  forget(app, options);
+}
+
+function plain(
+  app: Api,
+  { control }: ApiOptions,
+  action: "promote" | "drain" | "undrain",
+  summary: string,
+  command: (peer: string, by: string) => Command,
+): void {
+  app.post(
+    `/v1/peers/:id/${action}`,
+    {
+      config: { repeatable: true },
+      schema: {
+        tags,
+        summary,
+        params: PeerParams,
+        querystring: none,
+        body: none,
+        response: { 200: Changed },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      await ask(control, command(id, request.actor));
+      return reply.send({ peer: peerNamed(control.view(), id) });
+    },
+  );
+}
+
+function forget(app: Api, { control }: ApiOptions): void {
+  app.post(
+    "/v1/peers/:id/forget",
+    {
+      config: { repeatable: true },
+      schema: {
+        tags,
+        summary: "Cut a peer off for good: its identity is refused by every peer from now on",
+        params: PeerParams,
+        querystring: none,
+        body: Type.Object(
+          {
+            force: Type.Optional(
+              Type.Boolean({
+                description:
+                  "although no majority of the voters agrees, for they are gone for good. Unsafe: if they live on " +
+                  "after all, a tick of a majority job may run twice",
+              }),
+            ),
+          },
+          closed,
+        ),
+        response: { 200: Changed },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { force = false } = request.body;
+      await ask(control, { kind: "forget-peer", peer: id, force, by: request.actor });
+      return reply.send({ peer: peerNamed(control.view(), id) });
+    },
+  );
+}
+
+function peerNamed(view: Parameters<typeof peersOf>[0], named: string) {
+  const peers = peersOf(view);
+  return (
+    peers.find(({ id }) => id === named) ??
+    peers.find(({ id, name }) => name === named || id.endsWith(named)) ??
+    null
+  );
+}

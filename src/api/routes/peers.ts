@@ -1,0 +1,56 @@
+/**
+ * The members of the mesh, as the peer that answers sees them.
+ */
+import { Type } from "typebox";
+import { none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { ListOf } from "../http/paging.ts";
+import { PeerSchema, peersOf, RosterSchema, showPeer, showRoster } from "../show/show-peer.ts";
+import { Instant, orNull, showInstant } from "../show/show-run.ts";
+
+export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
+  app.get(
+    "/v1/peers",
+    {
+      schema: {
+        tags: ["peers"],
+        summary: "List peers",
+        querystring: none,
+        response: {
+          200: Type.Object({
+            ...ListOf(PeerSchema).properties,
+            roster: orNull(RosterSchema),
+          }),
+        },
+      },
+    },
+    async (_request, reply) => {
+      const view = control.view();
+      const items = peersOf(view);
+      reply.header("x-total-count", items.length);
+      return { items, nextCursor: null, roster: showRoster(view) };
+    },
+  );
+
+  app.get(
+    "/v1/peers/self",
+    {
+      schema: {
+        tags: ["peers"],
+        summary: "The peer that answers",
+        querystring: none,
+        response: {
+          200: Type.Object({
+            ...PeerSchema.properties,
+            startedAt: Instant,
+            notReady: Type.Array(Type.String(), { description: "why it keeps no ticks; empty = ready" }),
+          }),
+        },
+      },
+    },
+    async () => {
+      const view = control.view();
+      return { ...showPeer(view.self), startedAt: showInstant(startedAt), notReady: [...view.notReady] };
+    },
+  );
+}

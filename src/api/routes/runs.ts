@@ -1,0 +1,199 @@
+/**
+ * Runs of every job: list, read, cancel. A run is named by its id, or by `JOB@TICK` (its tick's story then).
+ */
+import { Type } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import type { Control, RunQuery, View } from "../../ports.ts";
+import { parseRunReference, type JobId, type PeerId } from "../../schema/ids.ts";
+import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
+import { JobParams } from "../show/show-job.ts";
+import { ask, noJob } from "../http/answers.ts";
+import { readInstant, closed, none } from "../http/checking.ts";
+import type { Api, ApiOptions, Decisions } from "../options.ts";
+import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { refusal } from "../http/problems.ts";
+import { recordsOfTick, RunSchema, showRuns } from "../show/show-run.ts";
+import { InstantQuery } from "./ticks.ts";
+
+export const RunParams = Type.Object({ run: Type.String({ maxLength: 512 }) });
+const tags = ["runs"];
+
+const RunFilter = {
+  ...PageQuery,
+  state: Type.Optional(
+    Type.Union([Type.String({ maxLength: 256 }), Type.Array(Type.String({ maxLength: 64 }))], {
+      description: `one or several, with commas between: ${runStates.join(", ")}`,
+    }),
+  ),
+  peer: Type.Optional(
+    Type.String({ maxLength: 128, description: "a peer's name, its id, or the last 8 characters of that" }),
+  ),
+  from: InstantQuery,
+  to: InstantQuery,
+};
+
+export function runRoutes(app: Api, options: ApiOptions): void {
+  listRuns(app, options);
+  listRunsOfJob(app, options);
+  readRun(app, options);
+  cancelRun(app, options);
+}
+
+function listRuns(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/runs",
+    {
+      schema: {
+        tags,
+        summary: "List runs and decisions, newest tick first",
+        querystring: Type.Object(
+          { ...RunFilter, job: Type.Optional(Type.String({ maxLength: 512 })) },
+          closed,
+        ),
+        response: { 200: ListOf(RunSchema) },
+      },
+    },
+    async (request, reply) => {
+      const found = await control.history(readFilter(request.query, control.view()));
+      const items = await showRuns(found.records, control, decisions);
+      return page(request, reply, "runs", { ...found, items });
+    },
+  );
+}
+
+function listRunsOfJob(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/jobs/:id/runs",
+    {
+      schema: {
+        tags,
+        summary: "List a job's runs and decisions, newest tick first",
+        params: JobParams,
+        querystring: Type.Object(RunFilter, closed),
+        response: { 200: ListOf(RunSchema) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const view = control.view();
+      const found = await control.history(readFilter({ ...request.query, job: id }, view));
+      const known = view.jobs.has(id) || view.quarantined.some((one) => one.id === id);
+      if (found.total === 0 && !known) throw noJob(id);
+      const items = await showRuns(found.records, control, decisions);
+      return page(request, reply, "runs", { ...found, items });
+    },
+  );
+}
+
+function readRun(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/runs/:run",
+    {
+      schema: {
+        tags,
+        summary: "Read a run",
+        params: RunParams,
+        querystring: none,
+        response: { 200: RunSchema },
+      },
+    },
+    async (request, reply) => {
+      const record = await findRun(request.params.run, control, decisions);
+      const [run] = await showRuns([record], control, decisions);
+      if (run === undefined) throw new Error("a run was found and not shown");
+      return reply.send(run);
+    },
+  );
+}
+
+function cancelRun(app: Api, { control }: ApiOptions): void {
+  app.post(
+    "/v1/runs/:run/cancel",
+    {
+      schema: {
+        tags,
+        summary: "End a run, wherever it is; 202 means that its peer is told, not that it has ended",
+        params: RunParams,
+        querystring: none,
+        body: Type.Object({ reason: Type.Optional(Type.String({ maxLength: 256 })) }, closed),
+        response: { 202: Type.Object({ run: Type.String() }) },
+      },
+    },
+    async (request, reply) => {
+      const { run } = request.params;
+      if (parseRunReference(run) === undefined) throw noRun(run);
+      const reason = request.body.reason ?? "asked";
+      await ask(control, { kind: "cancel-run", run, reason, by: request.actor });
+      return reply.code(202).send({ run });
+    },
+  );
+}
+
+function noRun(run: string): CicadaError {
+  const form =
+    parseRunReference(run) === undefined ? ": a run is named JOB@TICK~ATTEMPT@PEER or JOB@TICK" : "";
+  return new CicadaError("RUN_NOT_FOUND", `there is no run "${run}"${form}`);
+}
+
+/** The record of a run id; of `JOB@TICK` or `JOB@TICK~ATTEMPT` the one that tells the story. */
+export async function findRun(run: string, control: Control, decisions: Decisions): Promise<RunRecord> {
+  const reference = parseRunReference(run);
+  if (reference === undefined) throw noRun(run);
+  const { job, tick, attempt, peerEnd, slot } = reference;
+  const { records } = await control.history({ job, tick, limit: recordsOfTick });
+  const fitting = records.filter(
+    (record) =>
+      (attempt === undefined || record.attempt === attempt) &&
+      (peerEnd === undefined || (record.peer.slice(-8) === peerEnd && record.slot === (slot ?? "0"))),
+  );
+  const found = decisions.storyOf(fitting);
+  if (found === undefined) throw noRun(run);
+  return found;
+}
+
+interface Filter {
+  limit?: number;
+  cursor?: string;
+  job?: string;
+  state?: string | string[];
+  peer?: string;
+  from?: string;
+  to?: string;
+}
+
+function readFilter(filter: Filter, view: View): RunQuery {
+  const after = readCursor("runs", filter.cursor);
+  const states = readStates(filter.state);
+  const from = readInstant(filter.from, "/from");
+  const to = readInstant(filter.to, "/to");
+  return {
+    limit: filter.limit ?? defaultLimit,
+    // Looked up as it is: a text that can't be an id finds nothing.
+    ...(filter.job === undefined ? {} : { job: filter.job as JobId }),
+    ...(filter.peer === undefined ? {} : { peer: readPeer(filter.peer, view) }),
+    ...(states === undefined ? {} : { states }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(after === undefined ? {} : { after }),
+  };
+}
+
+function readStates(given: string | string[] | undefined): RunState[] | undefined {
+  if (given === undefined) return undefined;
+  const names = [given].flat().flatMap((text) => text.split(","));
+  return names.map((name) => {
+    const state = runStates.find((known) => known === name);
+    if (state !== undefined) return state;
+    const message = `"${name}" is no state of a run; those are ${runStates.join(", ")}`;
+    throw refusal("BAD_REQUEST", [{ pointer: "/state", message }]);
+  });
+}
+
+/** By name, id or the id's end; what no member is called is taken for the id of one that is forgotten. */
+function readPeer(given: string, view: View): PeerId {
+  const member =
+    view.members.find(({ id }) => id === given) ??
+    view.members.find(({ name }) => name === given) ??
+    view.members.find(({ id }) => id.slice(-8) === given);
+  return member?.id ?? (given as PeerId);
+}

@@ -1,0 +1,71 @@
+/**
+ * What a schedule means, before a job is made of it: its coming ticks, with marks where daylight saving touches them.
+ */
+import { Type } from "typebox";
+import { tickAt } from "../../schema/ids.ts";
+import { JobSpecSchema } from "../../schema/job.ts";
+import { readInstant, closed, none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { refusal } from "../http/problems.ts";
+
+const Expressions = JobSpecSchema.properties.schedule;
+
+export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
+  app.post(
+    "/v1/schedules/preview",
+    {
+      schema: {
+        tags: ["schedules"],
+        summary: "The coming ticks of a schedule",
+        querystring: none,
+        body: Type.Object(
+          {
+            schedule: Type.Union(Expressions.anyOf),
+            timezone: Type.Optional(Type.String({ maxLength: 64, description: "UTC if not said" })),
+            id: Type.Optional(
+              Type.String({ maxLength: 128, description: "the job's id, by which `H` is hashed" }),
+            ),
+            from: Type.Optional(
+              Type.String({ maxLength: 40, description: "an RFC 3339 instant; now if not said" }),
+            ),
+            count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "10 if not said" })),
+          },
+          closed,
+        ),
+        response: {
+          200: Type.Object({
+            schedule: Type.Union(Expressions.anyOf),
+            timezone: Type.String(),
+            ticks: Type.Array(Type.String()),
+            marks: Type.Array(
+              Type.Object({
+                tick: Type.String(),
+                local: Type.String({ description: "what a clock in the zone shows" }),
+                offset: Type.String(),
+                mark: Type.String(),
+                note: Type.String(),
+              }),
+              {
+                description: "ticks that a change of the clocks moves or repeats, or that lie on such a day",
+              },
+            ),
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { schedule, timezone = "UTC", id = "", count = 10 } = request.body;
+      const from = readInstant(request.body.from, "/from") ?? Date.now();
+      const preview = decisions.previewSchedule({ schedule, timezone, id, from, count });
+      if (!preview.ok) throw refusal("INVALID_SCHEDULE", preview.problems);
+      return reply.send({
+        schedule,
+        timezone,
+        ticks: preview.ticks.map(({ tick }) => tickAt(tick)),
+        marks: preview.ticks.flatMap(({ tick, local, offset, mark, note }) =>
+          mark === undefined ? [] : [{ tick: tickAt(tick), local, offset, mark, note: note ?? "" }],
+        ),
+      });
+    },
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * A job's ticks: the coming ones with who would run them, the past ones with what was decided and why.
+ */
+import { Type } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import { tickIdPattern, type TickId } from "../../schema/ids.ts";
+import { noJob } from "../http/answers.ts";
+import { JobParams } from "../show/show-job.ts";
+import { readInstant, closed } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { Instant, showInstant, showTick, TickSchema } from "../show/show-run.ts";
+
+const NextTickSchema = Type.Object({
+  tick: Type.String(),
+  startsAt: Instant,
+  peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), rank: Type.Integer() }), {
+    description: "the runner first, then its fall-backs in order",
+  }),
+});
+
+export const InstantQuery = Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" }));
+
+const AnyTick = Type.Unsafe<TickId>(
+  Type.String({
+    pattern: tickIdPattern,
+    description: "a tick as the lists show it, such as 2026-11-20T02:00:00Z",
+  }),
+);
+
+export function tickRoutes(app: Api, options: ApiOptions): void {
+  nextTicks(app, options);
+  pastTicks(app, options);
+  whyTick(app, options);
+}
+
+function nextTicks(app: Api, { control }: ApiOptions): void {
+  app.get(
+    "/v1/jobs/:id/next",
+    {
+      schema: {
+        tags: ["ticks"],
+        summary: "Coming ticks and who would run them",
+        params: JobParams,
+        querystring: Type.Object(
+          {
+            count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "10 if not said" })),
+          },
+          closed,
+        ),
+        response: { 200: ListOf(NextTickSchema) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const ticks = control.next(id, request.query.count ?? 10);
+      if (ticks === undefined) throw noJob(id);
+      const items = ticks.map(({ tick, startsAt, peers }) => ({
+        tick,
+        startsAt: showInstant(startsAt),
+        peers,
+      }));
+      return reply.send({ items, nextCursor: null });
+    },
+  );
+}
+
+function pastTicks(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/jobs/:id/ticks",
+    {
+      schema: {
+        tags: ["ticks"],
+        summary: "What was decided for each past tick, newest first",
+        params: JobParams,
+        querystring: Type.Object({ ...PageQuery, from: InstantQuery, to: InstantQuery }, closed),
+        response: { 200: ListOf(TickSchema) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { limit = defaultLimit, cursor } = request.query;
+      const after = readCursor("ticks", cursor);
+      const from = readInstant(request.query.from, "/from");
+      const to = readInstant(request.query.to, "/to");
+      const found = await control.ticks(id, {
+        limit,
+        ...(after === undefined ? {} : { after }),
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+      });
+      if (found === undefined) throw noJob(id);
+      const view = control.view();
+      const items = found.stories.map((story) => showTick(story, view, decisions));
+      return page(request, reply, "ticks", { items, next: found.next });
+    },
+  );
+}
+
+function whyTick(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/jobs/:id/why",
+    {
+      schema: {
+        tags: ["ticks"],
+        summary: "Why one tick ran where it ran, or did not run",
+        params: JobParams,
+        querystring: Type.Object({ tick: AnyTick }, closed),
+        response: { 200: TickSchema },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const { tick } = request.query;
+      const found = await control.ticks(id, { tick, limit: 1 });
+      if (found === undefined) throw noJob(id);
+      const [story] = found.stories;
+      if (story === undefined) throw new CicadaError("NOT_FOUND", `"${id}" has no tick ${tick}`);
+      return reply.send(showTick(story, control.view(), decisions));
+    },
+  );
+}

@@ -1,0 +1,99 @@
+/**
+ * A peer as the API shows it: what this peer knows of it by its heartbeats, so two peers may tell it differently.
+ */
+import { Type, type Static } from "typebox";
+import type { MemberView, View } from "../../ports.ts";
+import type { Forgotten } from "../../schema/attribution.ts";
+import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
+
+export const PeerSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  self: Type.Boolean({ description: "the peer that answers" }),
+  state: Type.Enum(["alive", "suspect", "dead", "left", "forgotten"]),
+  role: orNull(Type.Enum(["worker", "witness"])),
+  voter: Type.Boolean({ description: "votes on orders of majority jobs" }),
+  epoch: orNull(Type.Integer({ description: "the last epoch of the roster that it knows" })),
+  tags: Type.Record(Type.String(), Type.String()),
+  load: orNull(Type.Integer({ description: "runs that are on now" })),
+  capacity: orNull(Type.Integer()),
+  draining: Type.Boolean({ description: "takes no ticks: it is being stopped, or drained" }),
+  drained: Type.Boolean({ description: "on a person's word, until it is undrained" }),
+  settling: Type.Boolean({ description: "it has just started or woken, and takes no ticks yet" }),
+  clockOffsetMs: orNull(Type.Number({ description: "its clock against that of the peer that answers" })),
+  version: orNull(Type.String()),
+  tzdata: orNull(Type.String({ description: "version of its time zone table" })),
+  heardAt: orNull(Instant),
+  addresses: Type.Array(Type.String()),
+});
+
+export type Peer = Static<typeof PeerSchema>;
+
+export const RosterSchema = Type.Object({
+  epoch: Type.Integer({ description: "number of the last epoch" }),
+  voters: Type.Array(Type.String()),
+  from: Type.String({ format: "date-time", description: "ticks from then on are decided by its voters" }),
+  forced: Type.Array(Type.Object({ epoch: Type.Integer(), by: Type.String() }), {
+    description: "epochs that were not voted for, and the peer at which they were forced",
+  }),
+});
+
+export function showRoster({ roster }: Pick<View, "roster">): Static<typeof RosterSchema> | null {
+  if (roster === undefined) return null;
+  const { epoch, voters, from, forced } = roster;
+  return { epoch, voters: [...voters], from: showInstant(from), forced: [...forced] };
+}
+
+/** Every member, the answering one first, and behind them those that have been forgotten. */
+export function peersOf({ members, forgotten }: Pick<View, "members" | "forgotten">): Peer[] {
+  const shown = members.map(showPeer);
+  shown.sort((a, b) => Number(b.self) - Number(a.self) || a.name.localeCompare(b.name));
+  return [...shown, ...forgotten.map(showForgotten)];
+}
+
+function showForgotten({ peer, name }: Forgotten): Peer {
+  return {
+    id: peer,
+    name,
+    self: false,
+    state: "forgotten",
+    role: null,
+    voter: false,
+    epoch: null,
+    tags: {},
+    load: null,
+    capacity: null,
+    draining: false,
+    drained: false,
+    settling: false,
+    clockOffsetMs: null,
+    version: null,
+    tzdata: null,
+    heardAt: null,
+    addresses: [],
+  };
+}
+
+export function showPeer(member: MemberView): Peer {
+  const { heartbeat } = member;
+  return {
+    id: member.id,
+    name: member.name,
+    self: member.self,
+    state: member.state,
+    role: heartbeat?.role ?? null,
+    voter: member.voter,
+    epoch: heartbeat?.epoch ?? null,
+    tags: heartbeat?.tags ?? {},
+    load: heartbeat?.load ?? null,
+    capacity: heartbeat?.capacity ?? null,
+    draining: member.draining,
+    drained: member.drained,
+    settling: member.settling,
+    clockOffsetMs: member.clockOffsetMs ?? null,
+    version: heartbeat?.version ?? null,
+    tzdata: heartbeat?.tzdata ?? null,
+    heardAt: showInstantOrNull(member.heardAt),
+    addresses: heartbeat?.addresses ?? [],
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * A run and a tick's story as the API shows them (INTERFACE, Run): instants in RFC 3339, null for what isn't known.
+ */
+import { Type, type Static } from "typebox";
+import type { Decisions } from "../options.ts";
+import type { Control, TickStory, View } from "../../ports.ts";
+import { runId } from "../../schema/ids.ts";
+import {
+  PassedSchema,
+  RunStateSchema,
+  TriggerSchema,
+  type RunRecord,
+  type RunState,
+} from "../../schema/run.ts";
+
+export const Instant = Type.String({ format: "date-time" });
+export const orNull = <Some extends Parameters<typeof Type.Union>[0][number]>(some: Some) =>
+  Type.Union([some, Type.Null()]);
+
+export const RunSchema = Type.Object({
+  id: Type.String({ description: "JOB@TICK~ATTEMPT@PEER" }),
+  job: Type.String(),
+  revision: Type.String(),
+  tick: Type.String(),
+  attempt: Type.Integer(),
+  slot: Type.String(),
+  trigger: TriggerSchema,
+  state: RunStateSchema,
+  reason: orNull(Type.String({ description: "why it ended so, or why there was no run" })),
+  peer: Type.String(),
+  peerName: orNull(Type.String()),
+  rank: Type.Integer(),
+  due: Instant,
+  claimedAt: orNull(Instant),
+  startedAt: orNull(Instant),
+  finishedAt: orNull(Instant),
+  exitCode: orNull(Type.Integer()),
+  signal: orNull(Type.String()),
+  waiting: orNull(Type.String({ description: "what holds the claim back: overlap or capacity" })),
+  logBytes: orNull(Type.Integer()),
+  logTruncated: Type.Boolean(),
+  duplicate: Type.Boolean({ description: "another peer ran the same order" }),
+  view: Type.Integer({ description: "living members that the peer saw, itself included" }),
+  passed: Type.Array(PassedSchema, {
+    description: "peers that came before it in rank, and why they were passed over",
+  }),
+  lostBy: orNull(Type.String({ description: "the peer that declared it lost" })),
+  signature: Type.String(),
+});
+export type Run = Static<typeof RunSchema>;
+
+export const TickSchema = Type.Object({
+  tick: Type.String(),
+  due: Instant,
+  state: Type.Union([RunStateSchema, Type.Literal("pending")]),
+  duplicate: Type.Boolean(),
+  runs: Type.Array(RunSchema),
+  why: Type.Array(Type.String(), { description: "what was decided, by whom and why, in sentences" }),
+});
+
+export function showInstant(instant: number): string {
+  return new Date(instant).toISOString();
+}
+
+export function showInstantOrNull(instant: number | undefined): string | null {
+  return instant === undefined ? null : showInstant(instant);
+}
+
+export function showRun(record: RunRecord, view: View, duplicate: boolean): Run {
+  return {
+    id: runId(record),
+    job: record.job,
+    revision: record.revision,
+    tick: record.tick,
+    attempt: record.attempt,
+    slot: record.slot,
+    trigger: record.trigger,
+    state: record.state,
+    reason: record.reason ?? null,
+    peer: record.peer,
+    peerName: view.members.find((member) => member.id === record.peer)?.name ?? null,
+    rank: record.rank,
+    due: showInstant(record.due),
+    claimedAt: showInstantOrNull(record.claimedAt),
+    startedAt: showInstantOrNull(record.startedAt),
+    finishedAt: showInstantOrNull(record.finishedAt),
+    exitCode: record.exitCode ?? null,
+    signal: record.signal ?? null,
+    waiting: record.waiting ?? null,
+    logBytes: record.logBytes ?? null,
+    logTruncated: record.logTruncated ?? false,
+    duplicate,
+    view: record.view,
+    passed: record.passed ?? [],
+    lostBy: record.by ?? null,
+    signature: record.signature,
+  };
+}
+
+export function showTick(story: TickStory, view: View, decisions: Decisions): Static<typeof TickSchema> {
+  const twice = new Set(decisions.duplicatesIn(story.records));
+  return {
+    tick: story.tick,
+    due: showInstant(story.due),
+    state: story.state,
+    duplicate: story.duplicate,
+    runs: story.records.map((record) => showRun(record, view, twice.has(record))),
+    why: story.why,
+  };
+}
+
+/** Whether a second peer ran it too is told by all records of the tick, which a filtered page need not hold. */
+export async function showRuns(
+  records: readonly RunRecord[],
+  control: Control,
+  decisions: Decisions,
+): Promise<Run[]> {
+  const view = control.view();
+  const ticks = new Map(
+    records
+      .filter((record) => record.startedAt !== undefined)
+      .map((record) => [`${record.job}@${record.tick}`, record]),
+  );
+  const stories = await Promise.all(
+    ticks.values().map(({ job, tick }) => control.history({ job, tick, limit: recordsOfTick })),
+  );
+  const twice = new Set(stories.flatMap((story) => decisions.duplicatesIn(story.records)).map(runId));
+  return records.map((record) => showRun(record, view, twice.has(runId(record))));
+}
+/** At most so many records of one tick are looked at: 50 peers, each with some attempts. */
+export const recordsOfTick = 200;
+
+/** States of records whose order was started: what `lastRun` looks for. */
+export const startedStates: readonly RunState[] = [
+  "running",
+  "succeeded",
+  "failed",
+  "timeout",
+  "cancelled",
+  "lost",
+];

@@ -1,0 +1,270 @@
+/**
+ * Reads a crontab into jobs that mean what cron meant by each line; pure: text in, jobs and reports out.
+ *
+ * Follows Vixie's cron as Debian and cronie ship it: variables hold for the lines below them, `%` ends the command
+ * and begins its standard input, the host's zone counts unless CRON_TZ names another, and the command gets cron's
+ * bare PATH and SHELL, the user's home and umask 022. Cron starts a line however long its last run takes, so the
+ * jobs overlap. What has no counterpart (mail, @reboot, random delays) is reported, never silently dropped.
+ *
+ * A job's id comes from the command's words and a hash of host, user, command and input, but not of the times: the
+ * same crontab gives the same ids, and a line whose times were changed updates its job.
+ */
+import { createHash } from "node:crypto";
+import { checkJob } from "../../core/job/job.ts";
+import { zoneProblem } from "../../core/time/zone.ts";
+import type { JobSpec } from "../../schema/job.ts";
+
+export interface CrontabOptions {
+  /** the form of /etc/crontab and /etc/cron.d: a user stands before the command */
+  system: boolean;
+  /** put before every id */
+  prefix: string;
+  /** the host's time zone */
+  zone: string;
+  /** the home of `user` */
+  home: string;
+  /** whose crontab it is; in the system form each line names its own */
+  user: string;
+  host: string;
+  /** name or id of the one peer that may run the jobs */
+  pinTo?: string;
+  /** homes of other users, for the system form */
+  homes?: ReadonlyMap<string, string>;
+}
+
+export interface CrontabReading {
+  /** `line` counts from 1 */
+  jobs: { line: number; spec: JobSpec }[];
+  refused: { line: number; text: string; reason: string }[];
+  /** what the crontab says and cicada does not carry over; in the order of the lines */
+  notes: string[];
+}
+
+/** The variables in force at a line, and what is known of them. */
+interface Surroundings {
+  variables: Map<string, string>;
+  zone: string;
+  /** why the lines below can't be placed in time */
+  zoneProblem: string | undefined;
+}
+
+export function parseCrontab(text: string, options: CrontabOptions): CrontabReading {
+  const reading: CrontabReading = { jobs: [], refused: [], notes: [] };
+  const surroundings: Surroundings = { variables: new Map(), zone: options.zone, zoneProblem: undefined };
+  const taken = new Map<string, number>();
+  for (const [index, raw] of text.split("\n").entries()) {
+    const line = index + 1;
+    const content = raw.replace(/^[ \t]+/, "").replace(/\r$/, "");
+    if (content === "" || content.startsWith("#")) continue;
+    const refuse = (reason: string) => reading.refused.push({ line, text: content, reason });
+    const variable = readVariable(content);
+    if (variable !== undefined) {
+      const problem = setVariable(variable, surroundings, options, line, reading.notes);
+      if (problem !== undefined) refuse(problem);
+      continue;
+    }
+    const entry = readEntry(content, options.system);
+    if ("reason" in entry) {
+      refuse(entry.reason);
+      continue;
+    }
+    if (surroundings.zoneProblem !== undefined) {
+      refuse(surroundings.zoneProblem);
+      continue;
+    }
+    if (!options.system) warnOfUserField(entry, line, options, reading.notes);
+    const check = checkJob(specOf(entry, content, line, surroundings, options, taken, reading.notes));
+    if (check.ok) reading.jobs.push({ line, spec: check.spec });
+    else refuse(check.problems.map(({ pointer, message }) => `${pointer.slice(1)}: ${message}`).join("; "));
+  }
+  return reading;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Variables
+
+function readVariable(content: string): { name: string; value: string } | undefined {
+  const match = /^(?:"([^"]*)"|'([^']*)'|([^\s"'=]+))[ \t]*=[ \t]*(.*?)[ \t]*$/.exec(content);
+  if (match === null) return undefined;
+  const value = match[4] ?? "";
+  const quoted = /^(["'])(.*)\1$/.exec(value);
+  return { name: match[1] ?? match[2] ?? match[3] ?? "", value: quoted?.[2] ?? value };
+}
+
+/** Answers why the variable was not taken. */
+function setVariable(
+  { name, value }: { name: string; value: string },
+  surroundings: Surroundings,
+  options: CrontabOptions,
+  line: number,
+  notes: string[],
+): string | undefined {
+  switch (name) {
+    case "MAILTO":
+      if (value !== "") {
+        notes.push(
+          `line ${line}: MAILTO=${value} is not carried over: output is kept with each run, nothing is mailed`,
+        );
+      }
+      return undefined;
+    case "MAILFROM":
+    case "CONTENT_TYPE":
+    case "CONTENT_TRANSFER_ENCODING":
+      notes.push(`line ${line}: ${name} is not carried over: nothing is mailed`);
+      return undefined;
+    case "RANDOM_DELAY":
+      notes.push(`line ${line}: RANDOM_DELAY is not carried over: H in a schedule spreads jobs`);
+      return undefined;
+    case "LOGNAME":
+      // Cron sets it to the crontab's user whatever the crontab says.
+      return undefined;
+    case "CRON_TZ": {
+      surroundings.zone = value === "" ? options.zone : value;
+      const problem = zoneProblem(surroundings.zone);
+      surroundings.zoneProblem =
+        problem === undefined ? undefined : `it stands under CRON_TZ (line ${line}), which is no time zone`;
+      return problem;
+    }
+    default:
+      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `${JSON.stringify(name)} can't be a variable's name`;
+      surroundings.variables.set(name, value);
+      return undefined;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Entries
+
+interface Entry {
+  schedule: string;
+  /** undefined = the crontab's own */
+  user: string | undefined;
+  command: string;
+  stdin: string | undefined;
+}
+
+function readEntry(content: string, system: boolean): Entry | { reason: string } {
+  // A minus before the minutes tells cronie not to log the start.
+  const line = content.replace(/^-(?=[*\d])/, "");
+  const fields = line.startsWith("@") ? 1 : 5;
+  const parts = new RegExp(`^((?:\\S+[ \\t]+){${fields - 1}}\\S+)(?:[ \\t]+(.*))?$`).exec(line);
+  const schedule = parts?.[1]?.replaceAll(/[ \t]+/g, " ");
+  if (schedule === undefined)
+    return { reason: "no schedule: 5 fields (or @daily and the like) and a command are expected" };
+  const problem = foreignSchedule(schedule);
+  if (problem !== undefined) return { reason: problem };
+  const { user, rest } = system ? splitUser(parts?.[2] ?? "") : { user: undefined, rest: parts?.[2] ?? "" };
+  if (user === "") return { reason: "no user before the command, as the system form has it" };
+  if (rest.trim() === "") {
+    return {
+      reason: system
+        ? "no command after the user: a user's own crontab is read without --system"
+        : "no command",
+    };
+  }
+  return { schedule, user, ...splitInput(rest) };
+}
+
+/** What cron, or one cron only, reads in another way than cicada does. */
+function foreignSchedule(schedule: string): string | undefined {
+  if (schedule === "@reboot") {
+    return "@reboot is not carried over: on this host, use a systemd unit (WantedBy=multi-user.target)";
+  }
+  if (/~/.test(schedule))
+    return "random times (~) are not carried over: H in their place spreads jobs by their ids";
+  if (/(^|[ ,])[0-9a-z]+\/\d/i.test(schedule) && !schedule.startsWith("@")) {
+    return "crons read a single value with a step (N/STEP) differently: write the range N-LAST/STEP that is meant";
+  }
+  return undefined;
+}
+
+/** A file of /etc/cron.d read as a user's crontab would try to run the user's name. */
+function warnOfUserField(entry: Entry, line: number, options: CrontabOptions, notes: string[]): void {
+  const [word = ""] = entry.command.split(/\s/, 1);
+  if (word !== "root" && word !== options.user && options.homes?.has(word) !== true) return;
+  notes.push(`line ${line}: the command begins with the name of a user (${word}): was --system meant?`);
+}
+
+function splitUser(text: string): { user: string; rest: string } {
+  const [, user = "", rest = ""] = /^(\S*)[ \t]*(.*)$/.exec(text) ?? [];
+  return { user, rest };
+}
+
+/** Cron's own reading: the first bare `%` ends the command; in the input each is a new line; `\%` is a `%`. */
+function splitInput(text: string): { command: string; stdin: string | undefined } {
+  const [, head = "", input] = /^((?:\\[^]|[^%\\]|\\$)*)(?:%([^]*))?$/.exec(text) ?? [];
+  const command = head.replaceAll("\\%", "%");
+  if (input === undefined) return { command, stdin: undefined };
+  const stdin = input.replaceAll(/\\?%/g, (percent) => (percent === "%" ? "\n" : "%"));
+  return { command, stdin: stdin === "" || stdin.endsWith("\n") ? stdin : `${stdin}\n` };
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Jobs
+
+function specOf(
+  entry: Entry,
+  content: string,
+  line: number,
+  { variables, zone }: Surroundings,
+  options: CrontabOptions,
+  taken: Map<string, number>,
+  notes: string[],
+): unknown {
+  const user = entry.user ?? options.user;
+  const knownHome =
+    variables.get("HOME") ?? (user === options.user ? options.home : options.homes?.get(user));
+  const home = knownHome ?? (user === "root" ? "/root" : "/");
+  if (knownHome === undefined && user !== "root") {
+    notes.push(`line ${line}: the home of ${user} is not known here, so the job starts in /`);
+  }
+  const shell = variables.get("SHELL") ?? "/bin/sh";
+  return {
+    id: idOf(entry, user, options, taken),
+    schedule: entry.schedule,
+    timezone: zone,
+    ...(shell === "/bin/sh" ? { command: entry.command } : { argv: [shell, "-c", entry.command] }),
+    ...(entry.stdin === undefined ? {} : { stdin: entry.stdin }),
+    env: { PATH: "/usr/bin:/bin", ...Object.fromEntries(variables), SHELL: shell, HOME: home, LOGNAME: user },
+    cwd: home,
+    user,
+    umask: "022",
+    overlap: "allow",
+    ...(options.pinTo === undefined ? {} : { target: { peers: [options.pinTo] } }),
+    labels: { "imported-from": "crontab", host: options.host },
+    description: content,
+  };
+}
+
+const slugLength = 40;
+
+function idOf(entry: Entry, user: string, options: CrontabOptions, taken: Map<string, number>): string {
+  const meaning = JSON.stringify([options.host, user, entry.command, entry.stdin ?? ""]);
+  const hash = createHash("sha256").update(meaning).digest("hex").slice(0, 6);
+  const id = `${options.prefix}${slugOf(entry.command)}-${hash}`;
+  const count = (taken.get(id) ?? 0) + 1;
+  taken.set(id, count);
+  return count === 1 ? id : `${id}-${count}`;
+}
+
+/** The command's first telling words: programs without their folders, no assignments, flags' dashes or redirections. */
+function slugOf(command: string): string {
+  const words = command
+    .split(/\s+/)
+    .filter((word) => !/^[A-Za-z_]\w*=|^\d*[<>&|]|^[[\]{}()!;]+$|^\/dev\/null/.test(word))
+    .map((word) =>
+      word
+        .replace(/\/+$/, "")
+        .replace(/^.*\//, "")
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9._]+/g, "-"),
+    )
+    .map((word) => word.replaceAll(/^[-._]+|[-._]+$/g, ""))
+    .filter((word) => word !== "");
+  let slug = words[0]?.slice(0, slugLength) ?? "job";
+  for (const word of words.slice(1)) {
+    if (slug.length + 1 + word.length > slugLength) break;
+    slug += `-${word}`;
+  }
+  return slug.replace(/[-._]+$/, "");
+}

@@ -1,0 +1,34 @@
+/**
+ * `cicada start` as the command line offers it: one flag for each setting. What it does is in start.ts, which is
+ * loaded only then, for the other commands need neither libp2p nor a database.
+ */
+import { Option, type Command } from "commander";
+import type { Flags } from "../../config.ts";
+import { settings, type Setting } from "../../config/settings.ts";
+import { repeatable } from "../repeatable.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+
+export function startCommand(program: Command, terminal: Terminal): void {
+  const start = program
+    .command("start")
+    .description("start a peer; one alone is a full cron")
+    .option("--config <file>", "settings as YAML, by the names of these flags (CICADA_CONFIG)");
+  for (const setting of settings) start.addOption(optionOf(setting));
+  start.action(async (options: Flags) => {
+    const { start: run } = await import("./start.ts");
+    terminal.exitCode = await run(byName(options), terminal);
+  });
+}
+
+function optionOf({ name, shape, value, variable, help }: Setting): Option {
+  const flags = shape === "switch" ? `--${name}` : `--${name} <${value ?? "value"}>`;
+  if (shape === "list") return repeatable(flags, `${help}; repeatable (${variable})`);
+  return new Option(flags, `${help} (${variable})`);
+}
+
+/** Flags by the name of their setting (`cluster-key`), as config.ts wants them. */
+function byName(options: Flags): Flags {
+  const flags: Flags = { config: options["config"] };
+  for (const setting of settings) flags[setting.name] = options[optionOf(setting).attributeName()];
+  return flags;
+}

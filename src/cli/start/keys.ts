@@ -1,0 +1,171 @@
+/**
+ * Which mesh a peer belongs to: the cluster key that it starts with, and the addresses that came with it.
+ *
+ * The file that `--cluster-key` names, the join string, or the key in the data folder; what is given once is kept
+ * there. Only a folder that is new, and for which nothing names a mesh, gets a key of its own: a peer that was meant to
+ * join another and makes a mesh for itself would run every job a second time. And a folder stays with its mesh, for
+ * its jobs would be poured into the other one. A mesh whose key was rotated is still the same one: of two of its keys
+ * the later one counts, so a peer that was away comes back with a fresh invitation, and an old one in a unit file does
+ * no harm.
+ */
+import { readFileSync } from "node:fs";
+import type { Config } from "../../config.ts";
+import {
+  clusterFingerprint,
+  founderIn,
+  parseClusterKey,
+  rotationIn,
+  type Rotation,
+} from "../../identity/cluster-key.ts";
+import { decodeJoin, joinPrefix, type Join } from "../../identity/join.ts";
+import { CicadaError } from "../../errors.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { sayError } from "../terminal/client.ts";
+
+/** What the data folder says of the mesh. */
+export interface KeptKey {
+  file: string;
+  /** undefined = there is none */
+  text: string | undefined;
+  /** The folder has served a peer before. */
+  used: boolean;
+}
+
+export interface Membership {
+  key: Uint8Array;
+  /** Of a key that took another one's place in its mesh. */
+  rotation: Rotation | undefined;
+  /** The key was made just now, by this peer. */
+  founded: boolean;
+  /** Who made the key, if its file says so. */
+  founder: PeerId | undefined;
+  /** The data folder does not have it yet and is to keep it. */
+  keep: boolean;
+  /** Where the peers that sent the invitation are. */
+  addresses: readonly string[];
+  /** What names an older key of this mesh than the folder has, and was not followed. */
+  stale: string | undefined;
+}
+
+export function chooseKey(
+  config: Pick<Config, "join" | "clusterKey" | "bootstrap">,
+  kept: KeptKey,
+  generate: () => Uint8Array,
+): Membership {
+  const given = givenKey(config);
+  const own = kept.text === undefined ? undefined : ownKey(kept.file, kept.text);
+  if (given !== undefined && own !== undefined && meshOf(given) !== meshOf(own)) {
+    throw new CicadaError(
+      "BAD_KEY",
+      `${kept.file} belongs to another mesh than ${given.flag}; give a folder of its own with --data, or move that file away`,
+    );
+  }
+  const known = laterOf(own, given);
+  if (known !== undefined) {
+    const { key, rotation } = known;
+    return {
+      key,
+      rotation,
+      founded: false,
+      founder: given?.founder ?? own?.founder,
+      keep: known !== own,
+      addresses: given?.addresses ?? [],
+      stale: given !== undefined && known === own && !sameKey(given.key, own.key) ? given.flag : undefined,
+    };
+  }
+  if (config.bootstrap.length > 0) {
+    throw new CicadaError(
+      "BAD_KEY",
+      `--bootstrap names a mesh, but ${kept.file} is not there; give its key with --cluster-key FILE, or join with --join`,
+    );
+  }
+  if (kept.used) {
+    throw new CicadaError(
+      "BAD_KEY",
+      `${kept.file} is gone, and this folder belonged to a mesh; put it back, or give its key with --join or --cluster-key`,
+    );
+  }
+  const nothing = { rotation: undefined, founder: undefined, addresses: [], stale: undefined };
+  return { ...nothing, key: generate(), founded: true, keep: true };
+}
+
+/** Two keys of one mesh: the later one counts, and the folder's own when they are the same. */
+function laterOf(own: KnownKey | undefined, given: KnownKey | undefined): KnownKey | undefined {
+  if (own === undefined || given === undefined) return own ?? given;
+  return madeAt(given) > madeAt(own) ? given : own;
+}
+
+function madeAt({ rotation }: KnownKey): number {
+  return rotation?.madeAt ?? 0;
+}
+
+function meshOf({ key, rotation }: KnownKey): string {
+  return rotation?.mesh ?? clusterFingerprint(key);
+}
+
+function ownKey(file: string, text: string): KnownKey {
+  const key = readKey(file, text);
+  return { key, rotation: rotationIn(text), founder: founderIn(text), addresses: [], flag: "" };
+}
+
+interface KnownKey {
+  key: Uint8Array;
+  rotation: Rotation | undefined;
+  founder: PeerId | undefined;
+  addresses: readonly string[];
+  /** What gave it, for the complaint. */
+  flag: string;
+}
+
+/** The key that the settings name; undefined when they name none. */
+function givenKey({ join: joinText, clusterKey }: Pick<Config, "join" | "clusterKey">): KnownKey | undefined {
+  const join = joinText === undefined ? undefined : readJoin(joinText);
+  const addresses = join?.addresses ?? [];
+  if (clusterKey === undefined) {
+    if (join === undefined) return undefined;
+    const { key, rotation } = join;
+    return { key, rotation, founder: undefined, addresses, flag: "--join" };
+  }
+  const text = readKeyFile(clusterKey);
+  const key = readKey(clusterKey, text);
+  if (join !== undefined && !sameKey(key, join.key)) {
+    throw new CicadaError("BAD_KEY", `${clusterKey} and --join hold different keys; give one of them`);
+  }
+  return { key, rotation: rotationIn(text), founder: founderIn(text), addresses, flag: "--cluster-key" };
+}
+
+/** The string itself, or a file that holds it (alone, or with the words around it that `peers invite` prints). */
+function readJoin(given: string): Join {
+  const text = given.trim().startsWith(joinPrefix) ? given : readKeyFile(given);
+  const word = text.split(/\s+/).find((part) => part.startsWith(joinPrefix));
+  const join = word === undefined ? undefined : decodeJoin(word);
+  if (join !== undefined) return join;
+  const what = text === given ? "--join" : `--join ${given}`;
+  throw new CicadaError(
+    "BAD_KEY",
+    word === undefined
+      ? `${what}: there is no join string in it`
+      : `${what}: the join string is cut off or mistyped`,
+  );
+}
+
+function readKeyFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CicadaError("BAD_KEY", `${file}: ${sayError(error)}`);
+  }
+}
+
+function readKey(file: string, text: string): Uint8Array {
+  try {
+    return parseClusterKey(text);
+  } catch (error) {
+    if (error instanceof CicadaError) throw new CicadaError(error.code, `${file}: ${error.detail}`);
+    throw error;
+  }
+}
+
+function sameKey(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.from(a).equals(b);
+}

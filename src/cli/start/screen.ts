@@ -1,0 +1,108 @@
+/**
+ * What a peer shows on a terminal: when it is ready, all that the first five minutes need; then one line per run.
+ */
+import { defaultDataFolder, type Config } from "../../config.ts";
+import type { Rotation } from "../../identity/cluster-key.ts";
+import { encodeJoin } from "../../identity/join.ts";
+import type { Control } from "../../ports.ts";
+import { runId } from "../../schema/ids.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { howCalled, quoted } from "../how-called.ts";
+import { invitable, isLoopback } from "../peers.ts";
+import { runLine } from "../terminal/run-words.ts";
+import { paint, plain, type Terminal } from "../terminal/terminal.ts";
+import { lasting } from "../terminal/times.ts";
+
+export interface Introduction {
+  config: Config;
+  peerId: string;
+  http: string;
+  tokenFile: string;
+  /** Where the mesh reaches this peer. */
+  listening: readonly string[];
+  invitation: { key: Uint8Array; rotation: Rotation | undefined };
+}
+
+export function introduce(
+  terminal: Terminal,
+  { config, peerId, http, tokenFile, ...mesh }: Introduction,
+): void {
+  const dim = (text: string) => paint(terminal, "dim", text);
+  const label = (text: string) => dim(text.padEnd(8));
+  const toPaste = (line: string) => terminal.print(`  ${paint(terminal, "cyan", line)}`);
+  const called = howCalled(terminal.env);
+  const loopbackOnly = mesh.listening.every(isLoopback);
+  const join = encodeJoin({ ...mesh.invitation, addresses: invitable(mesh.listening) });
+
+  terminal.print("");
+  terminal.print(`${label("peer")}${paint(terminal, "bold", plain(config.name))}  ${dim(peerId)}`);
+  terminal.print(`${label("page")}${paint(terminal, "cyan", `${http}/`)}`);
+  terminal.print(`${label("API")}${http}/v1  ${dim(`described at ${http}/docs`)}`);
+  terminal.print(`${label("token")}${dim("in")} ${tokenFile}`);
+  terminal.print(`${label("mesh")}${dim(mesh.listening.join(" "))}`);
+  terminal.print("");
+  terminal.print(
+    "A second peer joins with this line. Keep it secret: who holds it can run commands on every peer.",
+  );
+  toPaste(`${called.start} --join ${join}`);
+  if (loopbackOnly) {
+    terminal.print(
+      dim("  This peer listens on loopback only: the second one must be on this machine too, with a"),
+    );
+    terminal.print(dim("  --data, --http and --listen of its own."));
+  }
+  terminal.print("");
+  terminal.print("Make a job, from another terminal:");
+  toPaste(
+    `${called.program} jobs create hello --schedule '@every 10s' --command 'echo hello'${dataFlag(config, terminal)}`,
+  );
+  terminal.print("");
+  terminal.print(dim("Ctrl-C stops this peer. What it runs:"));
+}
+
+/** The command line finds the default folder by itself. */
+function dataFlag(config: Config, terminal: Terminal): string {
+  return config.data === defaultDataFolder(terminal.env) ? "" : ` --data ${quoted(config.data)}`;
+}
+
+/** A run that lasts longer has its start shown too; ms. */
+const shownStartAfterMs = 1_000;
+
+/** One line for each run of this peer as it ends; long ones are told of when they have been on for a while. */
+export function showRuns(terminal: Terminal, control: Control, self: string): void {
+  const young = new Map<string, NodeJS.Timeout>();
+  control.subscribe((event) => {
+    if (event.kind !== "run" || event.record.peer !== self) return;
+    const { record } = event;
+    const id = runId(record);
+    if (record.state === "running" && !young.has(id)) {
+      const print = () => terminal.print(lineOf(terminal, record));
+      young.set(id, setTimeout(print, shownStartAfterMs).unref());
+    }
+    if (!isFinal(record.state)) return;
+    clearTimeout(young.get(id));
+    young.delete(id);
+    if (record.state !== "withdrawn") terminal.print(lineOf(terminal, record));
+  });
+}
+
+function lineOf(terminal: Terminal, record: RunRecord): string {
+  const {
+    state,
+    reason = null,
+    startedAt = null,
+    finishedAt = null,
+    exitCode = null,
+    signal = null,
+  } = record;
+  return runLine(terminal, { id: runId(record), state, reason, startedAt, finishedAt, exitCode, signal });
+}
+
+export function sayStopping(terminal: Terminal, runs: number, drainMs: number): void {
+  const wait =
+    runs === 0 ? "" : `; ${runs === 1 ? "one run has" : `${runs} runs have`} ${lasting(drainMs)} to end`;
+  terminal.print("");
+  terminal.print(
+    paint(terminal, "dim", `Stopping: no more ticks are taken here${wait}. Ctrl-C again stops at once.`),
+  );
+}

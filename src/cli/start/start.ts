@@ -1,0 +1,289 @@
+/**
+ * `cicada start`: puts a peer together (data folder, keys, disk, launcher, mesh, peer, API), says that it is ready,
+ * and takes it apart again when it is told to stop. The one file of the command line that touches the world itself.
+ *
+ * What is opened is closed in the opposite order, whatever fails on the way: a start that is refused leaves no
+ * process, no lock and no ready.json behind.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
+import { availableParallelism, homedir, hostname, tmpdir, userInfo } from "node:os";
+import { join, resolve } from "node:path";
+import { isatty } from "node:tty";
+import { loopbackHosts, type Api } from "../../api/options.ts";
+import { buildApi } from "../../api/server.ts";
+import { configFile, readConfig, type Config, type Flags } from "../../config.ts";
+import type { HostPort } from "../../config/values.ts";
+import { formatClusterKey } from "../../identity/cluster-key.ts";
+import { checkJob } from "../../core/job/job.ts";
+import { previewSchedule } from "../../core/time/preview.ts";
+import { duplicatesIn, storyOf } from "../../core/records/records.ts";
+import { parseDuration } from "../../core/time/units.ts";
+import { CicadaError } from "../../errors.ts";
+import { controlOf } from "../../peer/control.ts";
+import { Peer, type PeerSettings } from "../../peer/peer.ts";
+import type { Control, Doors, Log } from "../../ports.ts";
+import { openClock } from "../../real/clock.ts";
+import { openDisk } from "../../real/disk.ts";
+import { openExecutor } from "../../real/executor.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { openKeyring } from "../../real/folder/key-files.ts";
+import { openFolder, type Folder } from "../../real/folder/folder.ts";
+import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../real/keys.ts";
+import { openLog } from "../../real/log.ts";
+import { openMesh, type RealMesh } from "../../real/mesh.ts";
+import { openRandom } from "../../real/random.ts";
+import { isSystemError, sayError } from "../terminal/client.ts";
+import { surviveFailures, type Failures } from "./failures.ts";
+import { chooseKey, type Membership } from "./keys.ts";
+import { introduce, sayStopping, showRuns } from "./screen.ts";
+import { stopSignal } from "./stop-signal.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+import { readVersion } from "../version.ts";
+
+/** What a stopped peer may still hold open before the process is ended all the same; ms. */
+const lingerLimitMs = 1_000;
+
+export async function start(flags: Flags, terminal: Terminal): Promise<number> {
+  const config = readSettings(flags, terminal);
+  const log = openLog({ level: config.logLevel, format: config.logFormat });
+  let lastAct: (() => void) | undefined;
+  const failures = surviveFailures(log, () => {
+    lastAct?.();
+    process.exit(1);
+  });
+  using stop = stopSignal();
+  try {
+    await using opened = new AsyncDisposableStack();
+    const folder = openFolder(config.data, log);
+    opened.defer(() => folder.close());
+    opened.defer(() => folder.removeReady());
+    lastAct = () => folder.removeReady();
+    stop.beforeEnd(lastAct);
+
+    const assembled = await assemble(config, folder, log, failures, opened);
+    sayReady(assembled, terminal);
+    // A peer may be killed before it would do so by itself, at its end.
+    flushCompileCache();
+    const signal = await stop.first;
+    const runs = ownRuns(assembled);
+    if (terminal.interactive) sayStopping(terminal, runs, config.drainMs);
+    else log.info("stopping", { signal, runs, drainMs: config.drainMs });
+    return 0;
+  } finally {
+    // Whatever still holds the process up has had its time.
+    setTimeout(() => process.exit(), lingerLimitMs).unref();
+  }
+}
+
+interface Assembled {
+  config: Config;
+  folder: Folder;
+  doors: Doors;
+  membership: Membership;
+  control: Control;
+  /** Where programs of this machine find the API. */
+  http: string;
+}
+
+/** A peer that is on the mesh, with its API open; what has to be closed again is put onto `opened`. */
+async function assemble(
+  config: Config,
+  folder: Folder,
+  log: Log,
+  failures: Readonly<Failures>,
+  opened: AsyncDisposableStack,
+): Promise<Assembled> {
+  const { doors, mesh, membership, founder } = await openDoors(config, folder, log);
+  const peer = new Peer(doors, settingsOf(config, founder));
+  const control = counting(controlOf(peer), mesh, failures);
+  let hosts: readonly string[] = [];
+  const api = buildApi({
+    control,
+    decisions: { checkJob, previewSchedule, parseDuration, storyOf, duplicatesIn },
+    token: folder.adminToken(),
+    tokenFile: folder.tokenFile,
+    self: { id: doors.keys.self, name: config.name },
+    version: readVersion(),
+    hosts: () => hosts,
+    behindTlsProxy: config.behindTlsProxy,
+    log,
+    startedAt: Date.now(),
+  });
+  // The peer stops first: as long as its runs may end, the API still answers.
+  opened.defer(() => api.close());
+  opened.defer(() => new Promise<void>((done) => peer.stop(done)));
+  await started(peer);
+  const listening = await listen(api, config.http);
+  hosts = listening.hosts;
+  return { config, folder, doors, membership, control, http: listening.url };
+}
+
+/** Tells other programs by ready.json, and people on the terminal or in the log. */
+function sayReady({ config, folder, doors, membership, control, http }: Assembled, terminal: Terminal): void {
+  const { name } = config;
+  const { tokenFile } = folder;
+  const peerId = doors.keys.self;
+  const listening = doors.mesh.addresses();
+  const version = readVersion();
+  folder.writeReady({ pid: process.pid, peerId, name, http, listen: listening, tokenFile, version });
+  if (!terminal.interactive)
+    return doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
+  introduce(terminal, { config, peerId, http, tokenFile, listening, invitation: membership });
+  showRuns(terminal, control, peerId);
+}
+
+function ownRuns({ control, doors }: Assembled): number {
+  const { open } = control.view();
+  return open.filter(({ peer, state }) => peer === doors.keys.self && state === "running").length;
+}
+
+function readSettings(flags: Flags, terminal: Terminal): Config {
+  const { env } = terminal;
+  const path = configFile({ flags, env });
+  const host = { hostname: hostname(), cores: availableParallelism(), terminal: isatty(process.stderr.fd) };
+  if (path === undefined) return withWholePath(readConfig({ flags, env }, host));
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${sayError(error)}`);
+  }
+  return withWholePath(readConfig({ flags, env, file: { path, text } }, host));
+}
+
+/** Other programs find the folder by what ready.json says, wherever they are started. */
+function withWholePath(config: Config): Config {
+  return { ...config, data: resolve(config.data) };
+}
+
+interface Opened {
+  doors: Doors;
+  mesh: RealMesh;
+  membership: Membership;
+  founder: PeerId | undefined;
+}
+
+/** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
+async function openDoors(config: Config, folder: Folder, log: Log): Promise<Opened> {
+  // It is made after the keys are, so a first start that was broken off is still a first start.
+  const used = existsSync(join(folder.path, "cicada.db"));
+  const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
+  const membership = chooseKey(config, kept, generateClusterKey);
+  const { key, rotation, stale } = membership;
+  if (stale !== undefined) {
+    log.warn("the mesh's key has been rotated since; what names the old one is not followed", {
+      named: stale,
+    });
+  }
+  const peerKey = folder.peerKey(generatePeerKey);
+  const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
+  if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
+  const clock = openClock();
+  const keyring = openKeyring(folder, { key, founder, rotation }, () => clock.now().wall, log);
+  const keys = openKeys({ peerKey, mesh: keyring.mesh });
+  const random = openRandom();
+
+  await using opened = new AsyncDisposableStack();
+  const disk = await openDisk({ folder: folder.path, log });
+  opened.defer(() => new Promise<void>((done) => disk.close(done)));
+  const executor = openExecutor({ folder, log });
+  opened.defer(() => new Promise<void>((done) => executor.close(done)));
+  const mesh = await openMesh({
+    peerKey,
+    keyring,
+    listen: config.listen,
+    announce: config.announce,
+    bootstrap: [...config.bootstrap, ...membership.addresses],
+    remembered: rememberInvitation(folder, membership),
+    remember: (addresses) => folder.rememberAddresses(addresses),
+    mdns: config.mdns,
+    clock,
+    random,
+    log,
+  });
+  opened.move();
+  return { doors: { clock, random, keys, keyring, mesh, disk, executor, log }, mesh, membership, founder };
+}
+
+/** The addresses of the invitation outlive even a peer that is killed before the mesh has told it of others. */
+function rememberInvitation(folder: Folder, { addresses }: Membership): readonly string[] {
+  const known = folder.addresses();
+  const all = [...new Set([...known, ...addresses])];
+  if (all.length > known.length) folder.rememberAddresses(all);
+  return all;
+}
+
+function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
+  const { name, tags, capacity, role, drainMs } = config;
+  const tzdata = process.versions.tz ?? "unknown";
+  return {
+    name,
+    version: readVersion(),
+    tags,
+    capacity,
+    role,
+    drainMs,
+    tzdata,
+    host: hostEnvironment(),
+    founder,
+  };
+}
+
+/** All that a job sees of the peer's own environment (INTERFACE, Run), as far as it is set. */
+function hostEnvironment(): Record<string, string> {
+  const { env } = process;
+  const { username, shell } = userInfo();
+  const known = {
+    PATH: env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    HOME: homedir(),
+    USER: username,
+    SHELL: env["SHELL"] ?? shell ?? "/bin/sh",
+    LANG: env["LANG"],
+    TZ: env["TZ"],
+    TMPDIR: tmpdir(),
+  };
+  return Object.fromEntries(
+    Object.entries(known).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+/** The peer's view, with what the mesh and this file have counted. */
+function counting(control: Control, mesh: RealMesh, failures: Readonly<Failures>): Control {
+  return {
+    ...control,
+    view() {
+      const view = control.view();
+      return {
+        ...view,
+        warnings: [...view.warnings, ...mesh.warnings()],
+        counters: { ...view.counters, ...mesh.counters(), ...failures },
+      };
+    },
+  };
+}
+
+function started(peer: Peer): Promise<void> {
+  return new Promise((done, fail) => peer.start((error) => (error === undefined ? done() : fail(error))));
+}
+
+const wildcards: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+
+/** Answers with the URL for programs of this machine, and with the `Host` values under which they may call. */
+async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string; hosts: string[] }> {
+  try {
+    await api.listen({ host, port });
+  } catch (error) {
+    if (isSystemError(error) && error.code === "EADDRINUSE") {
+      throw new CicadaError("PORT_IN_USE", `${host}:${port} (--http)`);
+    }
+    if (isSystemError(error))
+      throw new CicadaError("BAD_SETTING", `--http ${host}:${port}: ${sayError(error)}`);
+    throw error;
+  }
+  const address = api.server.address();
+  const openPort = typeof address === "object" && address !== null ? address.port : port;
+  const reachable = wildcards[host] ?? host;
+  const named = reachable.includes(":") ? `[${reachable}]` : reachable;
+  return { url: `http://${named}:${openPort}`, hosts: loopbackHosts(openPort) };
+}

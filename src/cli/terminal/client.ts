@@ -1,0 +1,278 @@
+/**
+ * Talks to any peer's API: finds the address and the token, sends one call, and turns every way in which it can
+ * fail into a coded error with the exit code that INTERFACE gives it.
+ *
+ * Without `--peer` it asks the peer of this machine, as its `ready.json` names it. That peer's admin token is never
+ * sent to another address: elsewhere a token must be named.
+ */
+import type { Command } from "commander";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { defaultDataFolder } from "../../config.ts";
+import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
+import type { Problem } from "../../schema/job.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface PeerOptions {
+  peer?: string;
+  token?: string;
+  data?: string;
+}
+
+export function withPeer(command: Command): Command {
+  return command
+    .option("--peer <url>", "the peer to ask (CICADA_PEER; default: the one of this machine)")
+    .option("--token <token>", "what it lets us in with (CICADA_TOKEN; default: the local peer's tokenFile)")
+    .option("--data <dir>", "the local peer's data folder (CICADA_DATA)");
+}
+
+/** What a peer that is up writes into its data folder. */
+export interface Ready {
+  pid: number;
+  peerId: string;
+  name: string;
+  http: string;
+  listen: string[];
+  tokenFile: string;
+  version: string;
+}
+
+export function dataFolder(options: PeerOptions, terminal: Terminal): string {
+  return options.data ?? (terminal.env["CICADA_DATA"] || defaultDataFolder(terminal.env));
+}
+
+/** The local peer's word on itself; undefined when none is up in that folder. */
+export function readReady(folder: string): Ready | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(folder, "ready.json"), "utf8");
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") return undefined;
+    throw new CicadaError("DATA_FOLDER_UNUSABLE", `${join(folder, "ready.json")}: ${sayError(error)}`);
+  }
+  const ready: unknown = parseOrUndefined(text);
+  if (!isReady(ready)) return undefined;
+  return ready;
+}
+
+function isReady(value: unknown): value is Ready {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    "http" in value &&
+    typeof value.http === "string" &&
+    "tokenFile" in value &&
+    typeof value.tokenFile === "string" &&
+    "pid" in value &&
+    typeof value.pid === "number" &&
+    "peerId" in value &&
+    typeof value.peerId === "string"
+  );
+}
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  bytes: Uint8Array;
+}
+
+export interface Call {
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  headers?: Readonly<Record<string, string>>;
+  body?: unknown;
+  /** Statuses from 400 on that are an answer here, and no failure. */
+  allow?: readonly number[];
+}
+
+/** Longest wait for one answer, ms. More lets a script hang on a dead host; less gives up on a busy one. */
+const answerLimitMs = 30_000;
+/** Items asked for at a time. More saves calls, less keeps each answer small. */
+const pageSize = 500;
+
+export class Client {
+  readonly url: string;
+  readonly #token: string | undefined;
+
+  constructor(url: string, token: string | undefined) {
+    this.url = url;
+    this.#token = token;
+  }
+
+  /** One call; the body of its answer as parsed JSON, undefined when it has none. */
+  async ask<Answer>(path: string, call: Call = {}): Promise<Answer> {
+    const { bytes } = await this.send(path, call);
+    // The peer's own promise (openapi.json) says what each call answers; a peer that breaks it shows as a blank.
+    return (bytes.length === 0 ? undefined : JSON.parse(new TextDecoder().decode(bytes))) as Answer;
+  }
+
+  /** Every page of a list, or as many items as wanted, as the API would give them at once. */
+  async list<Item>(
+    path: string,
+    query: Call["query"] = {},
+    wanted = Infinity,
+  ): Promise<{ items: Item[]; nextCursor: string | null }> {
+    const items: Item[] = [];
+    let cursor: string | undefined;
+    for (;;) {
+      const limit = Math.min(pageSize, wanted - items.length);
+      const page = await this.ask<{ items: Item[]; nextCursor: string | null }>(path, {
+        query: { ...query, limit, cursor },
+      });
+      items.push(...page.items);
+      if (page.nextCursor === null || items.length >= wanted) return { items, nextCursor: page.nextCursor };
+      cursor = page.nextCursor;
+    }
+  }
+
+  /** One call, its answer as it came; throws the coded error that the peer, or the way to it, gave. */
+  async send(
+    path: string,
+    { method = "GET", query = {}, headers = {}, body, allow = [] }: Call = {},
+  ): Promise<Reply> {
+    const address = new URL(path, this.url);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) address.searchParams.set(name, String(value));
+    }
+    const reply = await this.#fetch(address, {
+      method,
+      headers: {
+        accept: "application/json",
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(answerLimitMs),
+      redirect: "error",
+    });
+    if (reply.status >= 400 && !allow.includes(reply.status)) throw refusal(reply, this.url);
+    return reply;
+  }
+
+  async #fetch(address: URL, request: RequestInit): Promise<Reply> {
+    try {
+      const response = await fetch(address, request);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      return { status: response.status, headers: response.headers, bytes };
+    } catch (error) {
+      throw new CicadaError("PEER_UNREACHABLE", `${this.url}: ${sayFetchError(error)}`);
+    }
+  }
+}
+
+export function openClient(options: PeerOptions, terminal: Terminal): Client {
+  const named = options.peer ?? peerOf(terminal.env);
+  const token = options.token ?? (terminal.env["CICADA_TOKEN"] || undefined);
+  const folder = dataFolder(options, terminal);
+  if (named !== undefined && token !== undefined) return new Client(checkUrl(named), token);
+
+  const ready = readReady(folder);
+  if (named === undefined && ready === undefined) {
+    throw new CicadaError("PEER_UNREACHABLE", `no peer is up in ${folder} (it has no ready.json)`);
+  }
+  const url = checkUrl(named ?? ready?.http ?? "");
+  if (token !== undefined) return new Client(url, token);
+  if (ready === undefined || new URL(ready.http).origin !== new URL(url).origin) {
+    const who = ready === undefined ? "no peer is up in" : "it is not the peer of";
+    throw new CicadaError("UNAUTHORISED", `no --token for ${url}, and ${who} ${folder}`);
+  }
+  return new Client(url, readToken(ready.tokenFile));
+}
+
+/** A run finds its peer's id in CICADA_PEER (INTERFACE, Run); only an address names a peer to ask. */
+function peerOf(env: Terminal["env"]): string | undefined {
+  const named = env["CICADA_PEER"] ?? "";
+  return /[.:]/.test(named) ? named : undefined;
+}
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new CicadaError("UNAUTHORISED", `${file}: ${sayError(error)}; give --token, or run as its owner`);
+  }
+}
+
+function checkUrl(text: string): string {
+  const withScheme = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(withScheme)) throw new CicadaError("USAGE", `--peer: "${text}" is no URL`);
+  return new URL(withScheme).origin;
+}
+
+const byStatus: Readonly<Record<number, ErrorCode>> = {
+  401: "UNAUTHORISED",
+  403: "FOREIGN_HOST",
+  404: "NOT_FOUND",
+  409: "REVISION_CONFLICT",
+  412: "REVISION_CONFLICT",
+  413: "BODY_TOO_LARGE",
+  429: "RATE_LIMITED",
+  503: "NOT_READY",
+};
+
+/** A problem+json (RFC 9457) as the coded error that it was on the peer. */
+function refusal(reply: Reply, url: string): CicadaError {
+  const problem = parseOrUndefined(new TextDecoder().decode(reply.bytes));
+  const said = typeof problem === "object" && problem !== null ? problem : {};
+  const code = "code" in said && isErrorCode(said.code) ? said.code : undefined;
+  const detail = "detail" in said && typeof said.detail === "string" ? said.detail : undefined;
+  return new CicadaError(
+    code ?? byStatus[reply.status] ?? (reply.status < 500 ? "BAD_REQUEST" : "INTERNAL"),
+    detail ?? `${url} answered ${reply.status}`,
+    "errors" in said && Array.isArray(said.errors) ? said.errors.filter(isProblem) : [],
+  );
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(errorTable, value);
+}
+
+function isProblem(value: unknown): value is Problem {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    "pointer" in value &&
+    typeof value.pointer === "string" &&
+    "message" in value &&
+    typeof value.message === "string"
+  );
+}
+
+function parseOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error;
+}
+
+const inWords: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nobody listens there",
+  ECONNRESET: "the connection broke off",
+  ENOTFOUND: "that host name is not known",
+  EHOSTUNREACH: "there is no way to that host",
+  ENETUNREACH: "there is no way to that network",
+  UND_ERR_CONNECT_TIMEOUT: "that host doesn't answer",
+  UND_ERR_SOCKET: "the connection broke off",
+  ENOENT: "there is no such file",
+  EACCES: "this user may not read it",
+  EISDIR: "it is a folder",
+};
+
+/** A system error in a few words, without the call that met it. */
+export function sayError(error: unknown): string {
+  if (isSystemError(error) && error.code !== undefined) return inWords[error.code] ?? error.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function sayFetchError(error: unknown): string {
+  if (error instanceof Error && error.name === "TimeoutError") {
+    return `no answer within ${answerLimitMs / 1_000} s`;
+  }
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  if (cause instanceof AggregateError) return sayError(cause.errors[0]);
+  return sayError(cause);
+}

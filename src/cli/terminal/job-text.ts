@@ -1,0 +1,110 @@
+/**
+ * Jobs as people keep them: YAML or JSON files with one job or several, and the draft that an editor is opened on.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isCollection, parseAllDocuments, stringify } from "yaml";
+import { contentOf } from "../../config/yaml.ts";
+import { CicadaError } from "../../errors.ts";
+import { readOnlyFields } from "../../schema/job.ts";
+import { isSystemError, sayError } from "./client.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** One job as it was written, and where: `jobs.yaml, document 2`. */
+export interface WrittenJob {
+  job: Record<string, unknown>;
+  where: string;
+}
+
+/** Every job of a file; `-` reads standard input. A file may hold several documents, each a job or a list of jobs. */
+export function readJobs(path: string): WrittenJob[] {
+  let text: string;
+  try {
+    text = readFileSync(path === "-" ? 0 : path, "utf8");
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${sayError(error)}`);
+  }
+  return parseJobs(text, path === "-" ? "standard input" : path);
+}
+
+export function parseJobs(text: string, source: string): WrittenJob[] {
+  const documents = parseAllDocuments(text, { logLevel: "error" });
+  const found: WrittenJob[] = [];
+  if (!Array.isArray(documents)) return refuseEmpty(source);
+  for (const [index, document] of documents.entries()) {
+    const where = documents.length === 1 ? source : `${source}, document ${index + 1}`;
+    const content = contentOf(document, where);
+    if (!isCollection(document.contents)) {
+      if (content === null && documents.length > 1) continue;
+      throw new CicadaError("BAD_FILE", `${where}: a job is wanted, with its fields one a line`);
+    }
+    found.push(...jobsOf(content, where));
+  }
+  return found.length === 0 ? refuseEmpty(source) : found;
+}
+
+/** A job, a list of jobs, or what `jobs ls -o yaml` prints. */
+function jobsOf(content: unknown, where: string): WrittenJob[] {
+  if (isRecord(content) && Array.isArray(content["items"]) && !("id" in content)) {
+    return jobsOf(content["items"], where);
+  }
+  if (!Array.isArray(content)) return [{ job: asRecord(content, where), where }];
+  return content.map((job: unknown, index) => {
+    const place = `${where}, item ${index + 1}`;
+    return { job: asRecord(job, place), where: place };
+  });
+}
+
+function refuseEmpty(source: string): never {
+  throw new CicadaError("BAD_FILE", `${source}: there is no job in it`);
+}
+
+function asRecord(value: unknown, where: string): Record<string, unknown> {
+  if (isRecord(value)) return value;
+  throw new CicadaError("BAD_FILE", `${where}: a job is wanted, with its fields one a line`);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A job without what cicada itself writes: what a person may change. */
+export function writable(job: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const ownFields: readonly string[] = readOnlyFields;
+  return Object.fromEntries(Object.entries(job).filter(([field]) => !ownFields.includes(field)));
+}
+
+/** What came of an edit: nothing, or a job; the draft is kept until `done` is called. */
+export interface Draft {
+  path: string;
+  job: Record<string, unknown> | undefined;
+  done(): void;
+}
+
+/** Opens $VISUAL or $EDITOR (else vi) on the job as YAML and reads what was saved. */
+export function editJob(job: Readonly<Record<string, unknown>>, terminal: Terminal): Draft {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-edit-"));
+  const path = join(folder, `${String(job["id"])}.yaml`);
+  const done = () => rmSync(folder, { recursive: true, force: true });
+  const before = `# Save and close to change the job; close without a change to leave it as it is.\n${stringify(job)}`;
+  writeFileSync(path, before, { mode: 0o600 });
+
+  const editor = terminal.env["VISUAL"] || terminal.env["EDITOR"] || "vi";
+  // $EDITOR may carry arguments (`code --wait`), so a shell takes it apart, as git and crontab do.
+  const ended = spawnSync("/bin/sh", ["-c", `${editor} "$1"`, "sh", path], {
+    stdio: "inherit",
+    env: { ...terminal.env },
+  });
+  if (ended.status !== 0) {
+    done();
+    const why = isSystemError(ended.error)
+      ? sayError(ended.error)
+      : `it ended with ${ended.status ?? ended.signal}`;
+    throw new CicadaError("USAGE", `the editor "${editor}" failed: ${why}; set EDITOR to one that works`);
+  }
+  const after = readFileSync(path, "utf8");
+  if (after === before) return { path, job: undefined, done };
+  return { path, job: parseJobs(after, path)[0]?.job, done };
+}

@@ -1,0 +1,66 @@
+/**
+ * Waits until a run has ended, and says with which code the waiter ends: the job's own, as a shell would give it.
+ *
+ * A tick may take several attempts, and peers of a split may each have run it; the one that tells the tick's story
+ * is asked for, and an end counts only when the peer calls it final.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { constants } from "node:os";
+import { CicadaError } from "../../errors.ts";
+import { isFinal } from "../../schema/run.ts";
+import type { RunAnswer } from "./answers.ts";
+import type { Client } from "./client.ts";
+import { show, type Output } from "./output.ts";
+import { exitText, runState } from "./run-words.ts";
+import { plain, type Terminal } from "./terminal.ts";
+
+/** Between two looks, ms. More ends the wait later; less asks the peer more often than anybody needs. */
+const lookEveryMs = 300;
+/** How long an order may be without any record, ms: the peer was just asked, and the runner claims at once. */
+const appearWithinMs = 60_000;
+
+/** What `timeout(1)` ends with. */
+const timeoutExit = 124;
+const signalBase = 128;
+
+export function pathOfRun(run: string, call = ""): string {
+  return `/v1/runs/${encodeURIComponent(run)}${call}`;
+}
+
+export async function waitForRun(
+  client: Client,
+  reference: string,
+  output: Output,
+  terminal: Terminal,
+): Promise<number> {
+  const ended = await ending(client, reference, terminal);
+  show(terminal, output, ended, () => {
+    const exit = exitText(ended);
+    const state = runState(terminal, ended.state, ended.reason);
+    terminal.tell(`${plain(ended.id)} ${state}${exit === "" ? "" : `, ${exit}`}`);
+  });
+  return exitCodeOf(ended);
+}
+
+async function ending(client: Client, reference: string, terminal: Terminal): Promise<RunAnswer> {
+  const since = terminal.now();
+  for (;;) {
+    try {
+      const run = await client.ask<RunAnswer>(pathOfRun(reference));
+      if (isFinal(run.state) && run.state !== "withdrawn") return run;
+    } catch (error) {
+      const isYoung = terminal.now() - since < appearWithinMs;
+      if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND" && isYoung)) throw error;
+    }
+    await sleep(lookEveryMs);
+  }
+}
+
+/** The job's own exit code; 124 after a timeout, 128+n after a signal, 1 when there was no run. */
+export function exitCodeOf(run: RunAnswer): number {
+  if (run.state === "succeeded") return 0;
+  if (run.state === "timeout") return timeoutExit;
+  const signal = Object.entries(constants.signals).find(([name]) => name === run.signal)?.[1];
+  if (signal !== undefined) return signalBase + signal;
+  return run.exitCode === null || run.exitCode === 0 ? 1 : run.exitCode;
+}

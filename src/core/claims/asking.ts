@@ -1,0 +1,216 @@
+/**
+ * Asking first (DESIGN §5.5): before any start that is not a timely claimed-ahead one, all living members are asked
+ * what they know of the order, and the answer is awaited for at most 1 s. Of two that ask, the lower rank goes.
+ *
+ * Orders that come to be asked about in one step (all those of a peer that died, say) share one question.
+ */
+import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
+import type { MessageOf } from "../../schema/message.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { mark } from "../probes/marks.ts";
+import { askLimitMs } from "../limits.ts";
+import { livingMembers } from "../members/members.ts";
+import { inParts } from "../records/parts.ts";
+import { emit, lookAgain, type Ask, type ForeignAsk, type Order, type State } from "../state.ts";
+
+/** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
+const ordersPerAsk = 512;
+/** Others' questions that are remembered for their second; beyond it the oldest are forgotten (about 1 KiB each). */
+const foreignAsksMax = 65_536;
+/** How long an order is left to another asker before it is looked at again. */
+const yieldMs = 1_500;
+/** Two that were both told to wait come back one after the other, by rank. */
+const yieldPerRankMs = 300;
+
+export function enqueueAsk(state: State, order: Order, turn: { rank: number }): void {
+  state.toAsk.push({ order, rank: turn.rank });
+}
+
+/** Sends what the step has collected. Orders about which there is nobody to ask are looked at again at once. */
+export function flushAsks(state: State): void {
+  const others = livingMembers(state).filter((peer) => peer !== state.settings.self);
+  for (let i = 0; i < state.toAsk.length; i += ordersPerAsk) {
+    const orders = state.toAsk.slice(i, i + ordersPerAsk);
+    const ask: Ask = {
+      id: state.nextToken++,
+      untilMono: state.now.mono + askLimitMs,
+      orders,
+      waiting: new Set(others),
+    };
+    if (others.length > 0) mark(state, "asked-first");
+    state.asks.set(ask.id, ask);
+    for (const { order } of orders) {
+      order.mine = { stage: "asking", ask };
+      state.touched.add(order);
+    }
+    const questions = orders.map(({ order, rank }) => ({
+      key: order.key,
+      job: order.job,
+      rank,
+      due: order.due,
+    }));
+    for (const to of others) {
+      emit(state, {
+        kind: "send",
+        to,
+        protocol: "ask",
+        message: { kind: "ask", id: ask.id, orders: questions },
+      });
+    }
+  }
+  state.toAsk.length = 0;
+}
+
+function goesBefore(a: { rank: number; peer: PeerId }, b: { rank: number; peer: PeerId }): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
+}
+
+/** Answers with what is known of each order, and of other open runs of the same jobs, for the sake of overlap. */
+export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): void {
+  const records = new Map<string, RunRecord>();
+  const mine: OrderKey[] = [];
+  const settled: OrderKey[] = [];
+  const overtaken: { key: OrderKey; by: ForeignAsk }[] = [];
+  const jobs = new Set<JobId>();
+  for (const question of message.orders) {
+    const key = question.key as OrderKey;
+    jobs.add(question.job);
+    let known = false;
+    for (const record of state.ledger.of(key)) {
+      records.set(record.signature, record);
+      known = true;
+    }
+    const order = state.orders.get(key);
+    const other = otherAsker(state, key, from);
+    const asker = { rank: question.rank, peer: from };
+    if (other !== undefined && (goesBefore(other, asker) || !hearEachOther(state, from, other.peer))) {
+      mark(state, "spoken-for");
+      mine.push(key);
+      continue;
+    }
+    if (other !== undefined) overtaken.push({ key, by: other });
+    if (order === undefined) {
+      if (!known && state.ledger.isSettled(question.job, tickOf(key))) settled.push(key);
+    } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
+      mine.push(key);
+    } else if (order.mine.stage === "asking") {
+      mark(state, "asked-and-yielded");
+      order.mine = { stage: "none" };
+      lookAgain(state, order, state.now.wall + yieldMs);
+    }
+    if (state.askedByOthers.size >= foreignAsksMax) forgetOldestAsk(state);
+    state.askedByOthers.set(key, {
+      peer: from,
+      ask: message.id,
+      job: question.job,
+      rank: question.rank,
+      due: question.due,
+      untilMono: state.now.mono + askLimitMs,
+    });
+  }
+  tellOvertaken(state, overtaken);
+  for (const job of jobs) {
+    for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
+  }
+  const parts = inParts([...records.values()]);
+  // Records that might not fit go ahead by themselves: the answer proper comes last, when the asker has them all.
+  const last = mine.length + settled.length === 0 ? (parts.pop() ?? []) : [];
+  for (const some of parts) tellAsker(state, from, { id: 0, records: some, mine: [], settled: [] });
+  tellAsker(state, from, { id: message.id, records: last, mine, settled });
+}
+
+function tellAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">, "kind">): void {
+  emit(state, { kind: "send", to, protocol: "ask", message: { kind: "answer", ...answer } });
+}
+
+function forgetOldestAsk(state: State): void {
+  for (const key of state.askedByOthers.keys()) {
+    state.askedByOthers.delete(key);
+    return;
+  }
+}
+
+/** Another peer's question about the same order that is still open. */
+function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignAsk | undefined {
+  const other = state.askedByOthers.get(key);
+  if (other === undefined || other.peer === asker || state.now.mono > other.untilMono) return undefined;
+  return other;
+}
+
+/**
+ * As they themselves say. Two that don't hear each other don't wait for each other's answer either, so the first to be
+ * answered is gone by the time the other asks: whoever stands between them lets the first one go.
+ */
+function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
+  const hears = (one: PeerId, other: PeerId): boolean =>
+    state.members.get(one)?.heartbeat?.hears.includes(other) ?? false;
+  return hears(a, b) && hears(b, a);
+}
+
+/**
+ * Two ask for one order, and their question to each other may be on a link that has just failed. Whoever stands between
+ * them lets the lower rank go, as they would themselves, and takes back the answer that the other one had before.
+ */
+function tellOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignAsk }[]): void {
+  for (const group of Map.groupBy(overtaken, ({ by }) => `${by.peer} ${by.ask}`).values()) {
+    const [first] = group;
+    if (first === undefined) continue;
+    emit(state, {
+      kind: "send",
+      to: first.by.peer,
+      protocol: "ask",
+      message: {
+        kind: "answer",
+        id: first.by.ask,
+        records: [],
+        mine: group.map(({ key }) => key),
+        settled: [],
+      },
+    });
+  }
+}
+
+/** True when I hold the order, or ask for it too and come before the asker. */
+function goesFirst(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
+  const { mine } = order;
+  if (mine.stage === "claiming") return true;
+  if (mine.stage !== "asking") return false;
+  const own = mine.ask.orders.find((entry) => entry.order === order);
+  return own !== undefined && goesBefore({ rank: own.rank, peer: state.settings.self }, asker);
+}
+
+function tickOf(key: OrderKey): TickId {
+  return key.slice(key.indexOf("@") + 1, key.lastIndexOf("~")) as TickId;
+}
+
+/** Takes an answer in; its records have been taken by the caller. */
+export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
+  const ask = state.asks.get(message.id);
+  if (ask === undefined) return;
+  // Whoever has answered may still learn of an asker who goes first.
+  if (!ask.waiting.delete(from) && message.mine.length === 0) return;
+  const theirs = new Set(message.mine);
+  const over = new Set(message.settled);
+  for (const { order, rank } of ask.orders) {
+    if (order.mine.stage !== "asking" || order.mine.ask !== ask) continue;
+    if (over.has(order.key)) {
+      mark(state, "told-it-is-over");
+      state.ledger.markSettled(order.job, order.tick);
+      state.touched.add(order);
+    } else if (theirs.has(order.key)) {
+      order.mine = { stage: "none" };
+      lookAgain(state, order, state.now.wall + yieldMs + rank * yieldPerRankMs);
+    } else if (ask.waiting.size === 0) {
+      state.touched.add(order);
+    }
+  }
+  if (over.size > 0) emit(state, { kind: "syncRecent", peer: from });
+  if (ask.waiting.size === 0) state.asks.delete(ask.id);
+}
+
+/** Forgets questions, own and others', whose time is over. */
+export function forgetAsks(state: State): void {
+  for (const [id, ask] of state.asks) if (state.now.mono > ask.untilMono + askLimitMs) state.asks.delete(id);
+  for (const [key, ask] of state.askedByOthers)
+    if (state.now.mono > ask.untilMono) state.askedByOthers.delete(key);
+}

@@ -1,0 +1,285 @@
+/**
+ * Carrying out what was decided about an order: claim, hold back, decline, withdraw, start, or close without a run.
+ *
+ * A claim is said to the others only once it is on this peer's disk: a peer that comes back must know what it had
+ * promised. Every change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
+ */
+import { runId, type PeerId } from "../../schema/ids.ts";
+import type { Passed, RunRecord, RunState } from "../../schema/run.ts";
+import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
+import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
+import { livingMembers } from "../members/members.ts";
+import type { Plan } from "../job/plan.ts";
+import { addNextAttempt, takeOut } from "./order-book.ts";
+import { orderKeyOf } from "../records/records.ts";
+import { emit, type Order, type Pending, type State } from "../state.ts";
+
+/** Signs an own record, takes it in, and hands it to disk, mesh and listeners. */
+export function commit(state: State, unsigned: RunRecord): RunRecord {
+  const record = state.settings.sign(unsigned);
+  state.ledger.take(record, state.now.mono, true);
+  emit(state, { kind: "store", writes: [{ kind: "record", record }] });
+  emit(state, { kind: "say", record });
+  emit(state, { kind: "tell", event: { kind: "run", record } });
+  touchJob(state, record);
+  return record;
+}
+
+/** Whatever hangs on the records of this job is looked at again. */
+export function touchJob(state: State, record: RunRecord): void {
+  for (const order of state.ordersOf.get(record.job) ?? []) state.touched.add(order);
+}
+
+/** True when this peer has no place left for one more run. */
+export function isFull(state: State): boolean {
+  return state.runs.size + state.claims.size >= state.settings.capacity;
+}
+
+function newRecord(
+  state: State,
+  order: Order,
+  plan: Plan | undefined,
+  rank: number,
+  passed: readonly Passed[],
+  recordState: RunState,
+): RunRecord {
+  return {
+    job: order.job,
+    tick: order.tick,
+    attempt: order.attempt,
+    slot: order.slot,
+    peer: state.settings.self,
+    state: recordState,
+    version: nextVersion(state, order),
+    revision: plan?.revision ?? "",
+    trigger: order.trigger,
+    rank,
+    due: order.due,
+    view: livingMembers(state).length,
+    ...(passed.length === 0 ? {} : { passed: passed.slice(0, 128) }),
+    signature: "",
+  };
+}
+
+/** One more than the version of my last record of this order, if I have written one (withdrawn, say). */
+function nextVersion(state: State, order: Order): number {
+  for (const record of state.ledger.of(order.key)) {
+    if (record.peer === state.settings.self) return record.version + 1;
+  }
+  return 1;
+}
+
+/**
+ * Makes the claim durable. A timely one starts at due; one made late waits 250 ms for a conflicting one, unless the
+ * others have been asked, who then know of none.
+ */
+export function claim(
+  state: State,
+  plan: Plan,
+  order: Order,
+  turn: { rank: number; passed: readonly Passed[] },
+  how: { asked?: boolean; waiting?: "capacity"; epoch?: number },
+): void {
+  const { wall } = state.now;
+  const record: RunRecord = {
+    ...newRecord(state, order, plan, turn.rank, turn.passed, "claimed"),
+    claimedAt: wall,
+    ...(how.waiting === undefined ? {} : { waiting: how.waiting }),
+    ...(how.epoch === undefined ? {} : { epoch: how.epoch }),
+  };
+  const late = wall > order.due - claimAheadMs / 2;
+  const signed = state.settings.sign(record);
+  order.mine = { stage: "claiming", claim: signed, waitMs: late && how.asked !== true ? claimWaitMs : 0 };
+  if (how.waiting === undefined) state.claims.add(order);
+  else state.line.add(order);
+  if (isPlanted(state, "claim-unstored")) {
+    emit(state, { kind: "store", writes: [{ kind: "record", record: signed }] });
+    return claimStored(state, order, false);
+  }
+  const token = expectStored(state, { kind: "claim", order });
+  emit(state, { kind: "store", writes: [{ kind: "record", record: signed }], token });
+}
+
+export function expectStored(state: State, pending: Pending): number {
+  const token = state.nextToken++;
+  state.pending.set(token, pending);
+  return token;
+}
+
+/** The claim is on the disk: now it is said. One that has become pointless meanwhile is taken back. */
+export function claimStored(state: State, order: Order, failed: boolean): void {
+  if (order.mine.stage !== "claiming") return;
+  const { claim: record, waitMs } = order.mine;
+  if (failed) {
+    mark(state, "claim-not-stored");
+    releasePlace(state, order);
+    order.mine = { stage: "none" };
+    return decline(state, order);
+  }
+  order.mine = { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs };
+  state.ledger.take(record, state.now.mono, true);
+  emit(state, { kind: "say", record });
+  emit(state, { kind: "tell", event: { kind: "run", record } });
+  if (state.orders.get(order.key) !== order) {
+    mark(state, "claim-pointless");
+    return withdraw(state, order, "job-changed");
+  }
+  state.touched.add(order);
+}
+
+function releasePlace(state: State, order: Order): void {
+  state.claims.delete(order);
+  state.line.delete(order);
+  serveLine(state);
+}
+
+/** A place may be free: the first in line by (due, job) is looked at. */
+export function serveLine(state: State): void {
+  let first: Order | undefined;
+  for (const order of state.line) {
+    const before =
+      first === undefined || order.due < first.due || (order.due === first.due && order.key < first.key);
+    if (before && order.mine.stage === "claimed") first = order;
+  }
+  if (first !== undefined && state.runs.size < state.settings.capacity) state.touched.add(first);
+}
+
+/** Holds an own claim back, and says so: others keep off while this peer lives. */
+export function hold(state: State, order: Order, why: "overlap" | "capacity"): void {
+  if (order.mine.stage !== "claimed") return;
+  const { claim: record } = order.mine;
+  state.claims.delete(order);
+  if (why === "capacity") state.line.add(order);
+  else state.line.delete(order);
+  if (record.waiting === why) return;
+  const held = commit(state, { ...record, waiting: why, version: record.version + 1 });
+  order.mine = { ...order.mine, claim: held };
+}
+
+/** Takes an own claim back; the order stays in play, or, if the voters had chosen me, its next attempt does. */
+export function withdraw(state: State, order: Order, reason: string): void {
+  if (order.mine.stage !== "claimed") return;
+  const { claim: record } = order.mine;
+  order.mine = { stage: "none" };
+  releasePlace(state, order);
+  const withdrawn = commit(state, endOf(state, record, "withdrawn", reason));
+  if (withdrawn.epoch !== undefined) mark(state, "given-back");
+  if (withdrawn.epoch !== undefined) addNextAttempt(state, withdrawn, order.asked, order.instant);
+}
+
+function endOf(state: State, record: RunRecord, end: RunState, reason: string): RunRecord {
+  const { waiting: _, ...rest } = record;
+  return { ...rest, state: end, reason, version: record.version + 1, finishedAt: state.now.wall };
+}
+
+/** This peer is at capacity: the next in rank goes on at once. */
+export function decline(state: State, order: Order): void {
+  if (order.declined.has(state.settings.self)) return;
+  order.declined.add(state.settings.self);
+  mark(state, "declined");
+  emit(state, { kind: "decline", key: order.key });
+  emit(state, { kind: "count", name: "declined" });
+  state.touched.add(order);
+}
+
+/** Takes the order out of play; an own claim of it is withdrawn, or moved up to the decision that is given. */
+export function closeWithout(
+  state: State,
+  order: Order,
+  reason: string,
+  plan?: Plan,
+  decision?: "skipped" | "missed" | "cancelled",
+): void {
+  takeOut(state, order);
+  // A claim on its way to the disk is taken back when it gets there (claimStored).
+  if (decision === undefined) return withdraw(state, order, reason);
+  const own =
+    order.mine.stage === "claimed" ? order.mine.claim : newRecord(state, order, plan, 0, [], decision);
+  order.mine = { stage: "none" };
+  releasePlace(state, order);
+  commit(state, endOf(state, own, decision, reason));
+}
+
+/** The runner that the voters chose is gone before it said a word: nobody may run it any more. */
+export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
+  mark(state, "chosen-and-gone");
+  emit(state, { kind: "count", name: "runs_lost" });
+  takeOut(state, order);
+  const record = newRecord(state, order, plan, 0, [], "lost");
+  if (isPlanted(state, "lost-rerun")) {
+    const epoch = state.roster.chain.length - 1;
+    const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
+    state.ledger.take(back, state.now.mono, true);
+    return addNextAttempt(state, back, order.asked, order.instant);
+  }
+  commit(state, {
+    ...record,
+    peer: runner,
+    version: 1,
+    by: state.settings.self,
+    reason: "chosen and gone",
+    finishedAt: state.now.wall,
+  });
+}
+
+/** The newest run replaces the others: whoever runs them is told to stop. */
+export function replaceRunning(state: State, order: Order): void {
+  for (const record of state.ledger.openOf(order.job)) {
+    if (orderKeyOf(record) === order.key || record.state !== "running") continue;
+    cancelRun(state, record, "cicada", "replaced");
+  }
+}
+
+/** Stops an own run, or tells its runner to. */
+export function cancelRun(state: State, record: RunRecord, by: string, reason: string): void {
+  const run = runId(record);
+  if (record.peer !== state.settings.self) return emit(state, { kind: "cancel", run, by, reason });
+  const own = state.runs.get(run);
+  if (own === undefined || own.cancelled !== undefined) return;
+  own.cancelled = { by, reason };
+  emit(state, { kind: "stop", run });
+}
+
+/** Hands the run to the launcher; from here on the run is followed by runs.ts. */
+export function launch(state: State, plan: Plan, order: Order): void {
+  if (order.mine.stage !== "claimed") return;
+  const { claim: record } = order.mine;
+  const run = runId(record);
+  takeOut(state, order);
+  order.mine = { stage: "none" };
+  state.claims.delete(order);
+  state.line.delete(order);
+  state.runs.set(run, { record, plan, cancelled: undefined, order });
+  const { settings } = state;
+  emit(state, {
+    kind: "start",
+    spec: {
+      run,
+      job: order.job,
+      tick: order.tick,
+      argv: plan.argv,
+      env: {
+        ...settings.host,
+        ...plan.env,
+        ...order.asked?.env,
+        CICADA_JOB: order.job,
+        CICADA_RUN: run,
+        CICADA_TICK: order.tick,
+        CICADA_ATTEMPT: String(order.attempt),
+        CICADA_TRIGGER: order.trigger,
+        CICADA_PEER: settings.self,
+        CICADA_PEER_NAME: settings.name,
+        CICADA_IDEMPOTENCY_KEY: `${order.job}@${order.tick}`,
+      },
+      stdin: plan.stdin,
+      cwd: plan.cwd,
+      user: plan.user,
+      umask: plan.umask,
+      timeoutMs: plan.timeoutMs,
+      killGraceMs: plan.killGraceMs,
+      logCapBytes: plan.keep.logBytes,
+      notAfter: state.now.wall + launchLimitMs,
+    },
+  });
+}

@@ -1,0 +1,96 @@
+/**
+ * What others hold of a job: claims that keep others off their orders, runs that are on, and questions that are about
+ * to become claims. Read out of records, heartbeats and questions as they are known now.
+ */
+import { runId, type JobId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
+import { claimWaitMs, shieldMs } from "../limits.ts";
+import { digestOf } from "../records/ledger.ts";
+import { inSight } from "../members/members.ts";
+import type { Holding } from "../job/overlap.ts";
+import { orderKeyOf } from "../records/records.ts";
+import type { Order, State } from "../state.ts";
+
+/** True while a claim keeps others off its order. */
+export function shields(state: State, record: RunRecord): boolean {
+  if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
+  if (isPlanted(state, "shield-ignored")) return false;
+  return record.waiting !== undefined || state.now.wall < shieldEnd(state, record);
+}
+
+/** A claim made after due, by a peer that stepped in, has its 5 s from when it was made. */
+export function shieldEnd(state: State, record: RunRecord): number {
+  if (isPlanted(state, "shield-from-due")) return record.due + shieldMs;
+  return Math.max(record.due, claimedAt(record)) + shieldMs;
+}
+
+/** Of what others hold, one that keeps this order waiting, if there is any. */
+export function firstBefore(holdings: Iterable<Holding>): Holding[] {
+  for (const holding of holdings) {
+    if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
+  }
+  return [];
+}
+
+/**
+ * The instant (wall clock, ms) by which claims of one job go one after the other. One that was made late waits for
+ * conflicting ones first (`claimWaitMs`), and one that was due meanwhile may have been handed to a launcher already.
+ */
+function goesAt(record: RunRecord): number {
+  return Math.max(record.due, claimedAt(record) + claimWaitMs);
+}
+
+/** What others hold of the same job as my claim `own`, as `overlapVerdict` takes it. */
+export function* holdingsOf(state: State, order: Order, own: RunRecord): Generator<Holding> {
+  const mine = goesAt(own);
+  const comesBefore = (at: number, due: number, key: string): boolean => {
+    if (at !== mine) return at < mine;
+    return due < order.due || (due === order.due && key < order.key);
+  };
+  for (const record of state.ledger.openOf(order.job)) {
+    const key = orderKeyOf(record);
+    if (key === order.key) continue;
+    if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
+    const running = record.state === "running" || state.runs.has(runId(record));
+    if (running ? isOver(state, record) : !shields(state, record)) continue;
+    const isDue = record.due <= state.now.wall;
+    const earlier = comesBefore(goesAt(record), record.due, key);
+    yield { running, waiting: record.waiting === "overlap", earlier, isDue };
+  }
+  for (const [key, { job, due, untilMono }] of state.askedByOthers) {
+    if (job !== order.job || untilMono < state.now.mono) continue;
+    if (key === order.key || !comesBefore(due, due, key)) continue;
+    yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
+  }
+}
+
+/**
+ * The runner's heartbeat says that the run is over, while the record of its end has not come yet. What that peer holds
+ * is told by count and digest only: if those fit the latest claims that are known of it, the earlier ones are over.
+ * Instants are by the runner's clock, and another life of it does not speak for this run.
+ */
+function isOver(state: State, record: RunRecord): boolean {
+  const heartbeat = state.members.get(record.peer)?.heartbeat;
+  if (heartbeat === undefined || record.startedAt === undefined) return false;
+  if (heartbeat.incarnation > record.startedAt || heartbeat.sentAt <= record.startedAt) return false;
+  const { count, digest } = heartbeat.open;
+  if (count >= state.ledger.openCount(record.peer)) return false;
+  const known = state.ledger.openOn(record.peer).toSorted((a, b) => claimedAt(b) - claimedAt(a));
+  if (known.indexOf(record) < count || digestOf(known.slice(0, count)) !== digest) return false;
+  mark(state, "over-by-heartbeat");
+  return true;
+}
+
+function claimedAt(record: RunRecord): number {
+  return record.claimedAt ?? record.due;
+}
+
+/** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */
+export function questionsEnd(state: State, job: JobId): number {
+  let endMono = -Infinity;
+  for (const ask of state.askedByOthers.values())
+    if (ask.job === job) endMono = Math.max(endMono, ask.untilMono);
+  return endMono < state.now.mono ? Infinity : state.now.wall + (endMono - state.now.mono) + 1;
+}

@@ -1,0 +1,132 @@
+/**
+ * Which orders are in play: putting them in, taking them out.
+ */
+import {
+  instantOf,
+  orderKey,
+  parseRunReference,
+  runId,
+  tickAt,
+  type JobId,
+  type OrderKey,
+  type TickId,
+} from "../../schema/ids.ts";
+import type { AskedOrder, RunRecord, Trigger } from "../../schema/run.ts";
+import { claimAheadMs } from "../limits.ts";
+import { isTickOf, type Plan } from "../job/plan.ts";
+import type { Order, State } from "../state.ts";
+import { clockRefusedMs } from "../members/suspicion.ts";
+
+/** Puts a scheduled tick into play, unless it is there or settled. */
+export function addTick(state: State, plan: Plan, instant: number): void {
+  if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
+}
+
+/**
+ * The order of a tick that another peer speaks of. By its clock, or because this peer is busy, the other may see the tick
+ * coming sooner: then it comes into play here, too, or what was said of it would be lost.
+ */
+export function orderSpokenOf(state: State, key: string): Order | undefined {
+  const known = state.orders.get(key as OrderKey);
+  const named = known === undefined ? parseRunReference(key) : undefined;
+  const plan = named === undefined ? undefined : state.jobs.get(named.job);
+  if (named === undefined || plan === undefined || named.tick.startsWith("manual-")) return known;
+  const instant = instantOf(named.tick);
+  const aheadMs = instant - state.now.wall;
+  if (aheadMs < 0 || aheadMs > claimAheadMs + clockRefusedMs || !isTickOf(plan, instant)) return undefined;
+  addTick(state, plan, instant);
+  return state.orders.get(key as OrderKey);
+}
+
+/**
+ * Asked orders in play at most: people and scripts ask for a few, and each may hold 128 KiB of environment. More lets a
+ * member that has gone wild fill this peer's memory.
+ */
+const askedMax = 10_000;
+/** An order asked for further ahead than clocks may differ would stay in play until then. */
+const askedAheadMs = 3_600_000;
+
+/** Puts an order that somebody asked for into play, unless it is there or settled. False when it can't be taken in. */
+export function addAsked(state: State, asked: AskedOrder): boolean {
+  if (state.ledger.isSettled(asked.job, asked.tick)) return true;
+  const latest = Math.max(asked.askedAt, instantOf(asked.tick));
+  if (state.askedInPlay >= askedMax || latest > state.now.wall + askedAheadMs) return false;
+  add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
+  return true;
+}
+
+/**
+ * The runner that the voters chose has given the order back without starting it, and will not: another attempt may
+ * be decided. (Where nobody votes, a withdrawn claim just leaves the order in play.)
+ */
+export function addNextAttempt(
+  state: State,
+  record: RunRecord,
+  asked: AskedOrder | undefined,
+  instant: number,
+): void {
+  const before = state.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
+  if (before !== undefined) takeOut(state, before);
+  if (state.ledger.isSettled(record.job, record.tick)) return;
+  const order = asked ?? before?.asked;
+  add(state, record.job, record.tick, order?.askedAt ?? instant, record.trigger, order);
+}
+
+export function takeOut(state: State, order: Order): void {
+  if (state.orders.delete(order.key) && order.asked !== undefined) state.askedInPlay--;
+  state.elections.delete(order.key);
+  const ofJob = state.ordersOf.get(order.job);
+  ofJob?.delete(order);
+  if (ofJob?.size === 0) state.ordersOf.delete(order.job);
+}
+
+function add(
+  state: State,
+  job: JobId,
+  tick: TickId,
+  due: number,
+  trigger: Trigger,
+  asked?: AskedOrder,
+): void {
+  const attempt = nextAttempt(state, job, tick);
+  const key = orderKey(job, tick, attempt, "0");
+  // What was handed to the launcher is neither in play any more nor on record as running yet.
+  const launched = state.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
+  if (state.orders.has(key) || launched) return;
+  const order: Order = {
+    key,
+    job,
+    tick,
+    // By it an order belongs to its epoch, so it is read out of the name that all peers know the order by.
+    instant: asked === undefined ? due : instantOf(tick),
+    attempt,
+    slot: "0",
+    due,
+    trigger,
+    asked,
+    declined: new Set(),
+    ranks: [],
+    roll: undefined,
+    mine: { stage: "none" },
+    chosen: undefined,
+    tries: 0,
+    lookAt: Infinity,
+  };
+  state.orders.set(key, order);
+  if (asked !== undefined) state.askedInPlay++;
+  const ofJob = state.ordersOf.get(job);
+  if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
+  else ofJob.add(order);
+  state.touched.add(order);
+}
+
+/** One more than the attempts that chosen runners have given back. */
+function nextAttempt(state: State, job: JobId, tick: TickId): number {
+  let attempt = 1;
+  while ([...state.ledger.of(orderKey(job, tick, attempt, "0"))].some(givenBack)) attempt++;
+  return attempt;
+}
+
+function givenBack(record: RunRecord): boolean {
+  return record.state === "withdrawn" && record.epoch !== undefined;
+}

@@ -1,0 +1,350 @@
+/**
+ * Whether what came from outside is a job that can be kept and run; if not, everything that is wrong with it.
+ *
+ * The schema says the shape; this adds what a shape can't say (schedules, zones, durations, exactly one action) and
+ * words the complaints for the person who reads them: where, why, and what to write instead. Fields that only a
+ * later version can keep are refused by name, never ignored.
+ */
+import { Compile } from "typebox/compile";
+import { JobSpecSchema, notYet, readOnlyFields, type JobSpec, type Problem } from "../../schema/job.ts";
+import { didYouMean } from "../../schema/nearest.ts";
+import { instantHint, parseInstant } from "../time/calendar.ts";
+import { parseSchedule } from "../time/schedule.ts";
+import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
+import { zoneProblem } from "../time/zone.ts";
+
+export type JobCheck =
+  | { ok: true; spec: JobSpec }
+  | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: Problem[] };
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * A job's size, as JSON: it must fit into one message of the mesh in any encoding, with every other run's share of
+ * memory. What a program needs beyond it belongs into a file on the peers.
+ */
+const jobCapBytes = 131_072;
+
+/** Every problem at once, with JSON pointers. Read-only fields (an edited `GET`) are dropped from `spec`. */
+export function checkJob(input: unknown): JobCheck {
+  if (!isObject(input))
+    return invalid([
+      { pointer: "", message: "a job is an object with fields such as id, schedule and command" },
+    ]);
+  const readOnly: ReadonlySet<string> = new Set(readOnlyFields);
+  const given: Fields = Object.fromEntries(Object.entries(input).filter(([name]) => !readOnly.has(name)));
+  const size = sizeProblem(given);
+  if (size !== undefined) return invalid([size]);
+  const problems: Problem[] = [];
+  if (!jobValidator.Check(given)) {
+    const later = laterFields(given);
+    const misshapen = shapeProblems(given);
+    problems.push(...later, ...unknownFields(given), ...misshapen);
+    // What has no shape has no meaning; the other fields are looked at all the same.
+    const wrong = new Set(misshapen.map(({ pointer }) => pointer.split("/")[1]));
+    problems.push(
+      ...meaningProblems(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name)))),
+    );
+    if (later.length > 0) return { ok: false, code: "NOT_YET", problems };
+    problems.push(...actionProblems(given));
+    // No field alone explains it, so all that can be said is that it has not the shape of a job.
+    if (problems.length === 0) problems.push({ pointer: "", message: "it has not the form of a job" });
+    return invalid(problems);
+  }
+  problems.push(...meaningProblems(given), ...actionProblems(given));
+  return problems.length > 0 ? invalid(problems) : { ok: true, spec: given };
+}
+
+function invalid(problems: Problem[]): JobCheck {
+  return { ok: false, code: "INVALID_JOB", problems };
+}
+
+function sizeProblem(given: Fields): Problem | undefined {
+  let bytes: number;
+  try {
+    bytes = Buffer.byteLength(JSON.stringify(given));
+  } catch {
+    return { pointer: "", message: "it holds something that JSON has no form for" };
+  }
+  if (bytes <= jobCapBytes) return undefined;
+  const message = `the job is ${bytes} bytes of JSON, and a job has at most ${jobCapBytes}: put what is long into a file on the peers, and name it here`;
+  return { pointer: "", message };
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** An object inside the job, or no fields at all. */
+function inside(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  return isObject(value) ? value : {};
+}
+
+/** RFC 6901 */
+function pointerTo(...names: string[]): string {
+  return names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Names
+
+const laterExecutors: ReadonlySet<unknown> = new Set(["http", "script"]);
+
+function laterFields(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  for (const [path, names] of Object.entries(notYet)) {
+    const fields = path === "" ? given : inside(given, path.slice(1));
+    for (const name of names) {
+      if (!Object.hasOwn(fields, name)) continue;
+      const full = `${path.slice(1)}${path === "" ? "" : "."}${name}`;
+      problems.push({
+        pointer: `${path}/${name}`,
+        message: `"${full}" is not kept by this version yet: leave it out`,
+      });
+    }
+  }
+  if (laterExecutors.has(given["executor"])) {
+    const message = `the executor "${String(given["executor"])}" does not come with this version yet: use command or argv`;
+    problems.push({ pointer: "/executor", message });
+  }
+  return problems;
+}
+
+/** The objects with a fixed set of fields, by their path. */
+const closedObjects: readonly { path: string; known: readonly string[] }[] = [
+  { path: "", known: Object.keys(JobSpecSchema.properties) },
+  { path: "catchUp", known: Object.keys(JobSpecSchema.properties.catchUp.properties) },
+  { path: "target", known: Object.keys(JobSpecSchema.properties.target.properties) },
+  { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
+];
+
+/** Per object: enough to mend a file, and a hostile one costs no more. */
+const unknownTold = 20;
+
+function unknownFields(given: Fields): Problem[] {
+  return closedObjects.flatMap(({ path, known }) => {
+    const fields = path === "" ? given : inside(given, path);
+    const later = notYet[path === "" ? "" : `/${path}`] ?? [];
+    return Object.keys(fields)
+      .filter((name) => !known.includes(name) && !later.includes(name))
+      .slice(0, unknownTold)
+      .map((name) => ({
+        pointer: path === "" ? pointerTo(name) : pointerTo(path, name),
+        message: `unknown field ${JSON.stringify(name)}${didYouMean(name, known)}`,
+      }));
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Shapes
+
+const jobValidator = Compile(JobSpecSchema);
+/** One per field, for a validator stops after its first few errors. */
+const fieldValidators = Object.entries(JobSpecSchema.properties).map(
+  ([name, schema]) => [name, Compile(schema)] as const,
+);
+
+/** In the words of the field; the others are told in the schema's. */
+const fieldHints: Readonly<Record<string, string>> = {
+  "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
+  "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
+  "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
+  "/umask": "a umask is three octal digits as a text, such as 077",
+  "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
+};
+
+const durationFields = ["/timeout", "/killGrace", "/catchUp/window", "/keep/age"] as const;
+
+function shapeProblems(given: Fields): Problem[] {
+  const found = new Map<string, string>();
+  for (const [name, validator] of fieldValidators) {
+    const value = given[name];
+    if (!Object.hasOwn(given, name)) {
+      if (name === "id") found.set("/id", `the id is missing: ${fieldHints["/id"] ?? ""}`);
+      continue;
+    }
+    if (name === "executor" && laterExecutors.has(value)) continue;
+    if (validator.Check(value)) continue;
+    for (const error of validator.Errors(value)) {
+      // Names are looked at in unknownFields; what stands under an unknown name is nobody's.
+      if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
+      const pointer = pointerTo(name) + error.instancePath;
+      if (!found.has(pointer)) found.set(pointer, hintFor(pointer, error));
+    }
+  }
+  return [...found].map(([pointer, message]) => ({ pointer, message }));
+}
+
+function hintFor(pointer: string, error: { keyword: string; message: string; params: object }): string {
+  const own = fieldHints[pointer];
+  if (own !== undefined) return own;
+  if (durationFields.some((field) => field === pointer)) return `a duration has a unit: ${durationHint}`;
+  if (pointer === "/keep/logBytes") return `a size has a unit: ${sizeHint}`;
+  if (pointer.startsWith("/env/") && error.keyword === "type")
+    return "a variable's value is a text: put it in quotes";
+  if (pointer === "/env")
+    return "env maps names (letters, digits and _, not beginning with a digit) to texts";
+  if (pointer === "/labels") return "labels map names (letters, digits, '.', '_', '/' and '-') to texts";
+  if ("allowedValues" in error.params && Array.isArray(error.params.allowedValues)) {
+    return `one of ${error.params.allowedValues.map(String).join(", ")}`;
+  }
+  return error.message;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Meanings: only of fields whose shape is right; a wrong one has been told already.
+
+function meaningProblems(given: Fields): Problem[] {
+  return [
+    ...scheduleProblems(given),
+    ...lifetimeProblems(given),
+    ...durationProblems(given),
+    ...processProblems(given),
+    ...targetProblems(given),
+  ];
+}
+
+function text(fields: Fields, name: string): string | undefined {
+  const value = fields[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function scheduleProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  const timezone = text(given, "timezone");
+  const zone = timezone === undefined ? undefined : zoneProblem(timezone);
+  if (zone !== undefined) problems.push({ pointer: "/timezone", message: zone });
+  const schedule = given["schedule"];
+  const expressions = typeof schedule === "string" ? [schedule] : listOfTexts(schedule);
+  if (expressions === undefined || expressions.length === 0) return problems;
+  const read = parseSchedule(expressions, "UTC", text(given, "id") ?? "");
+  if (read.ok) return problems;
+  for (const { index, message } of read.problems) {
+    problems.push({ pointer: Array.isArray(schedule) ? `/schedule/${index}` : "/schedule", message });
+  }
+  return problems;
+}
+
+function listOfTexts(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined;
+}
+
+function lifetimeProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  const instants = ["startsAt", "endsAt"].map((name) => {
+    const written = text(given, name);
+    const instant = written === undefined ? undefined : parseInstant(written);
+    if (written !== undefined && instant === undefined) {
+      problems.push({
+        pointer: `/${name}`,
+        message: `${JSON.stringify(written)} is no instant: ${instantHint}`,
+      });
+    }
+    return instant;
+  });
+  const [startsAt, endsAt] = instants;
+  if (startsAt !== undefined && endsAt !== undefined && startsAt >= endsAt) {
+    problems.push({
+      pointer: "/endsAt",
+      message: "endsAt must lie after startsAt, or no tick is left between them",
+    });
+  }
+  return problems;
+}
+
+const largestLogBytes = 1_073_741_824;
+
+function durationProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  for (const pointer of durationFields) {
+    const [outer = "", inner] = pointer.slice(1).split("/");
+    const written = inner === undefined ? text(given, outer) : text(inside(given, outer), inner);
+    if (written === undefined || parseDuration(written) !== undefined) continue;
+    problems.push({ pointer, message: `${JSON.stringify(written)} is no duration: ${durationHint}` });
+  }
+  const size = text(inside(given, "keep"), "logBytes");
+  if (size === undefined) return problems;
+  const bytes = parseSize(size);
+  const message =
+    bytes === undefined
+      ? `${JSON.stringify(size)} is no size: ${sizeHint}`
+      : `a run's output is kept up to ${formatSize(largestLogBytes)}; ${size} is more`;
+  if (bytes === undefined || bytes > largestLogBytes) problems.push({ pointer: "/keep/logBytes", message });
+  return problems;
+}
+
+function processProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (pointer: string, message: string) => problems.push({ pointer, message });
+  const env = inside(given, "env");
+  for (const [name, value] of Object.entries(env)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === "__proto__") {
+      refuse(
+        pointerTo("env", name),
+        "a variable's name is made of letters, digits and _, and begins with no digit",
+      );
+    }
+    if (typeof value === "string" && value.includes("\0")) refuse(pointerTo("env", name), nulMessage);
+  }
+  // The schema's patterns for names are advice to the form: a record lets other names pass.
+  for (const name of Object.keys(inside(given, "labels"))) {
+    if (labelName.test(name) && name !== "__proto__") continue;
+    refuse(pointerTo("labels", name), "a label's name is made of letters, digits, '.', '_', '/' and '-'");
+  }
+  for (const name of ["command", "cwd", "user"]) {
+    if (text(given, name)?.includes("\0") === true) refuse(`/${name}`, nulMessage);
+  }
+  const argv = listOfTexts(given["argv"]) ?? [];
+  for (const [index, argument] of argv.entries())
+    if (argument.includes("\0")) refuse(`/argv/${index}`, nulMessage);
+  const cwd = text(given, "cwd");
+  if (cwd !== undefined && cwd !== "" && !cwd.startsWith("/")) {
+    refuse("/cwd", `${JSON.stringify(cwd)} is no absolute path: a job may run on any peer, so begin with /`);
+  }
+  const user = text(given, "user");
+  if (user !== undefined && user !== "" && !/^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(user)) {
+    refuse("/user", `${JSON.stringify(user)} can't be a user's name`);
+  }
+  return problems;
+}
+
+const labelName = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
+const nulMessage = "a NUL byte can't be given to a program: take it out";
+
+function targetProblems(given: Fields): Problem[] {
+  const peers = listOfTexts(inside(given, "target")["peers"]) ?? [];
+  return peers.flatMap((peer, index) =>
+    peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "an empty name names no peer" }] : [],
+  );
+}
+
+/** Exactly one action, not empty, and the executor that fits it. */
+function actionProblems(given: Fields): Problem[] {
+  const { command, argv, executor } = given;
+  if (command === undefined && argv === undefined) {
+    return [
+      {
+        pointer: "",
+        message: "nothing to run: give command (a line for /bin/sh) or argv (a program and its arguments)",
+      },
+    ];
+  }
+  if (command !== undefined && argv !== undefined) {
+    return [{ pointer: "/argv", message: "give either command or argv, not both" }];
+  }
+  const problems: Problem[] = [];
+  if (typeof command === "string" && command.trim() === "")
+    problems.push({ pointer: "/command", message: "the command is empty" });
+  if (listOfTexts(argv)?.[0]?.trim() === "")
+    problems.push({ pointer: "/argv/0", message: "the program's name is empty" });
+  const fitting = command === undefined ? "exec" : "shell";
+  if ((executor === "shell" || executor === "exec") && executor !== fitting) {
+    const action = command === undefined ? "argv" : "command";
+    const message = `the executor "${executor}" does not take ${action}: write "${fitting}", or leave it out`;
+    problems.push({ pointer: "/executor", message });
+  }
+  return problems;
+}

@@ -1,0 +1,137 @@
+/**
+ * A job, read once: durations as numbers, the schedule as masks, the action as an argument list.
+ * Everything that core decides about a job is decided from its plan.
+ */
+import type { JobId } from "../../schema/ids.ts";
+import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
+import { overdueMs } from "../limits.ts";
+import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
+import { parseDuration, parseSize } from "../time/units.ts";
+
+export interface Plan {
+  readonly id: JobId;
+  readonly job: Job;
+  readonly revision: string;
+  /** undefined = only by hand, or disabled */
+  readonly schedule: Schedule | undefined;
+  readonly startsAt: number;
+  readonly endsAt: number;
+  readonly enabled: boolean;
+  /** No tick at or before this instant is the job's: its creation, last edit of its schedule, last resume. */
+  readonly earliest: number;
+  readonly overlap: NonNullable<JobSpec["overlap"]>;
+  readonly partition: "available" | "majority";
+  readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
+  readonly pauses: readonly Pause[];
+  /** names or ids; undefined = any peer */
+  readonly peers: readonly string[] | undefined;
+  readonly keep: { runs: number; ageMs: number; logBytes: number };
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: string;
+  readonly cwd: string;
+  readonly user: string;
+  readonly umask: number;
+  readonly timeoutMs: number;
+  readonly killGraceMs: number;
+}
+
+const hour = 3_600_000;
+const defaults = {
+  killGraceMs: 10_000,
+  windowMs: hour,
+  limit: 100,
+  runs: 100,
+  ageMs: 30 * 24 * hour,
+  logBytes: 1_048_576,
+};
+
+function milliseconds(value: string | 0 | undefined, fallback: number): number {
+  return value === undefined ? fallback : (parseDuration(value) ?? fallback);
+}
+
+/**
+ * How long after due an order of the job may still be started, ms. Waiting behind another run doesn't count. What somebody
+ * asked for is wanted within the window though the job catches nothing up.
+ */
+export function startWindowMs({ catchUp }: Pick<Plan, "catchUp">, isAsked: boolean): number {
+  return catchUp.policy === "none" && !isAsked ? overdueMs : Math.max(catchUp.windowMs, overdueMs);
+}
+
+/** The plan of a job that `checkJob` has passed; a list of problems where a schedule or zone can't be read here. */
+export function planJob(job: Job): Plan | Problem[] {
+  const { spec } = job;
+  let schedule: Schedule | undefined;
+  if (spec.schedule !== undefined) {
+    const parsed = parseSchedule(spec.schedule, spec.timezone ?? "UTC", spec.id);
+    if (!parsed.ok) return parsed.problems.map(({ message }) => ({ pointer: "/schedule", message }));
+    schedule = parsed.schedule;
+  }
+  return {
+    id: job.id,
+    job,
+    revision: job.revision,
+    schedule: spec.enabled === false ? undefined : schedule,
+    startsAt: spec.startsAt === undefined ? -Infinity : Date.parse(spec.startsAt),
+    endsAt: spec.endsAt === undefined ? Infinity : Date.parse(spec.endsAt),
+    enabled: spec.enabled !== false,
+    earliest: Math.max(job.createdAt, job.scheduledAt, job.resumedAt),
+    overlap: spec.overlap ?? "queue",
+    partition: spec.partition ?? "available",
+    catchUp: {
+      policy: spec.catchUp?.policy ?? "latest",
+      windowMs: milliseconds(spec.catchUp?.window, defaults.windowMs),
+      limit: spec.catchUp?.limit ?? defaults.limit,
+    },
+    pauses: job.pauses,
+    peers: spec.target?.peers,
+    keep: {
+      runs: spec.keep?.runs ?? defaults.runs,
+      ageMs: milliseconds(spec.keep?.age, defaults.ageMs),
+      logBytes:
+        spec.keep?.logBytes === undefined
+          ? defaults.logBytes
+          : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
+    },
+    argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
+    env: spec.env ?? {},
+    stdin: spec.stdin ?? "",
+    cwd: spec.cwd ?? "",
+    user: spec.user ?? "",
+    umask: Number.parseInt(spec.umask ?? "077", 8),
+    timeoutMs: milliseconds(spec.timeout, 0),
+    killGraceMs: milliseconds(spec.killGrace, defaults.killGraceMs),
+  };
+}
+
+/** The pause in force at an instant (ms), or undefined. */
+export function pauseAt(plan: Plan, instant: number): Pause | undefined {
+  return plan.pauses.find((pause) => pause.until === undefined || instant < pause.until);
+}
+
+/** The first tick of the job after an instant (ms), within `startsAt` and `endsAt` and after `earliest`. */
+export function nextTickOf(plan: Plan, after: number): number | undefined {
+  if (plan.schedule === undefined) return undefined;
+  const tick = nextTick(plan.schedule, Math.max(after, plan.earliest, plan.startsAt - 1));
+  return tick === undefined || tick > plan.endsAt ? undefined : tick;
+}
+
+/** The newest `limit` ticks of the job with from ≤ tick < to (ms), oldest first. */
+export function ticksOf(plan: Plan, from: number, to: number, limit: number): number[] {
+  if (plan.schedule === undefined) return [];
+  const start = Math.max(from, plan.earliest + 1, plan.startsAt);
+  let end = Math.min(to, plan.endsAt + 1);
+  // Back from the end in stretches that grow: a week may hold millions of ticks, of which only the newest are wanted.
+  let found: number[] = [];
+  for (let spanMs = limit * 1_000; start < end && found.length < limit; spanMs *= 4) {
+    const begin = Math.max(start, end - spanMs);
+    found = [...ticksBetween(plan.schedule, begin, end), ...found];
+    end = begin;
+  }
+  return found.slice(-limit);
+}
+
+/** True when the instant (ms) is one of the job's ticks as its schedule stands now. */
+export function isTickOf(plan: Plan, instant: number): boolean {
+  return ticksOf(plan, instant, instant + 1, 1).length === 1;
+}

@@ -1,0 +1,52 @@
+/**
+ * Whose clock keeps the mesh's time: what each member's clock differs by from this one's, and who stands so far off
+ * the median of all that it is passed over, this peer included. The arithmetic is in suspicion.ts; no clock is set.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/message.ts";
+import { note, type Member, type State } from "../state.ts";
+import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs, medianOffset } from "./suspicion.ts";
+
+/** Takes in one more exchange of heartbeats, if this one answers to one of mine. */
+export function compareClocks(state: State, member: Member, { echo, sentAt, name }: Heartbeat): void {
+  if (echo === undefined) return;
+  member.clockSamples.push({
+    sentAt: echo.sentAt,
+    theirHeardAt: echo.heardAt,
+    theirSentAt: sentAt,
+    heardAt: state.now.wall,
+  });
+  if (member.clockSamples.length > clockSamplesKept) member.clockSamples.shift();
+  const offset = clockOffset(member.clockSamples);
+  const wasNear = Math.abs(member.clockOffsetMs ?? 0) <= clockWarnMs;
+  if (offset !== undefined && Math.abs(offset) > clockWarnMs && wasNear) {
+    note(state, "warn", "a peer's clock differs from this one's", {
+      peer: name,
+      offsetMs: Math.round(offset),
+    });
+  }
+  member.clockOffsetMs = offset;
+}
+
+/** How far this peer's own clock is ahead of the mesh's median (ms); undefined with fewer than three known clocks. */
+export function ownClockOffset(state: State): number | undefined {
+  const median = medianOfClocks(state);
+  return median === undefined ? undefined : -median;
+}
+
+/** Tells who is not so far off the mesh's median clock that it is passed over; made once, for the median is shared. */
+export function timekeepers(state: State): (peer: PeerId) => boolean {
+  const median = medianOfClocks(state);
+  return (peer) => {
+    const offset = peer === state.settings.self ? 0 : state.members.get(peer)?.clockOffsetMs;
+    return median === undefined || offset === undefined || Math.abs(offset - median) <= clockRefusedMs;
+  };
+}
+
+function medianOfClocks(state: State): number | undefined {
+  const offsets = [0];
+  for (const member of state.members.values()) {
+    if (member.state === "alive" && member.clockOffsetMs !== undefined) offsets.push(member.clockOffsetMs);
+  }
+  return medianOffset(offsets);
+}

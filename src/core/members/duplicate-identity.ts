@@ -1,0 +1,56 @@
+/**
+ * Two lives of one identity at once: somebody copied a data folder and started both. Each of them answers to the same
+ * peer id, so what one promises the other doesn't know (DESIGN §6).
+ *
+ * The others notice: they hear an older incarnation beside a newer one for seconds, longer than what the links may
+ * still hold of a life that has ended. They say so to that identity, which then votes no more, not in later lives
+ * either, and shows it.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/message.ts";
+import { mark } from "../probes/marks.ts";
+import { note, type Member, type State } from "../state.ts";
+
+/** Said so often in a row by one peer it is believed: a single word may be a slip, and silences a voter for good. */
+const believedTimes = 2;
+/** An older life that speaks for this long beside a newer one is a twin … */
+const provenMs = 3_000;
+/** … until it has been silent for this long. */
+const silentMs = 5_000;
+
+/** An older life of a member was heard after a newer one. */
+export function hearOlderLife(state: State, member: Member): void {
+  const { mono } = state.now;
+  const { olderLife } = member;
+  if (olderLife === undefined || mono - olderLife.lastMono > silentMs) {
+    member.olderLife = { sinceMono: mono, lastMono: mono };
+  } else {
+    olderLife.lastMono = mono;
+  }
+}
+
+/** True while two lives of that member are heard. */
+export function isTwin(state: State, { olderLife }: Member): boolean {
+  if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return false;
+  if (olderLife.lastMono - olderLife.sinceMono < provenMs) return false;
+  mark(state, "twin-heard");
+  return true;
+}
+
+/**
+ * What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. True
+ * when that is believed now, for the first time: what the other one has voted meanwhile nobody can say.
+ */
+export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
+  const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
+  const member = state.members.get(from);
+  if (member === undefined) return false;
+  member.tellsOfTwin = newer || heartbeat.twin === true ? member.tellsOfTwin + 1 : 0;
+  if (state.twin || member.tellsOfTwin < believedTimes) return false;
+  mark(state, "twin-told");
+  state.twin = true;
+  note(state, "warn", "another process uses this peer's identity: its data folder was copied", {
+    saidBy: from,
+  });
+  return true;
+}

@@ -1,0 +1,46 @@
+/**
+ * How the members stand towards one order: who can run it, and why the others can't. What the job admits comes first,
+ * then whether the member is there, then what it says of itself, its clock, and whether it has declined the order.
+ * Of oneself the same is asked, from what only oneself knows. What follows from it for my turn is in turn.ts.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import { timekeepers } from "./clocks.ts";
+import type { Plan } from "../job/plan.ts";
+import type { Order, State } from "../state.ts";
+import type { Standing } from "./failover.ts";
+
+/** As `turnOf` asks it. Made once per look, for the median of the clocks is shared. */
+export function standings(
+  state: State,
+  plan: Plan,
+  order: { asked: Order["asked"]; declined: ReadonlySet<PeerId> },
+): (peer: PeerId) => Standing {
+  const keepsTime = timekeepers(state);
+  return (peer) => {
+    if (peer === state.settings.self) {
+      if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
+        return "untargeted";
+      if (state.outcast !== undefined) return "untargeted";
+      if (state.settling !== undefined) return "settling";
+      if (state.draining || state.drained !== undefined) return "draining";
+      if (!keepsTime(peer)) return "clock";
+      return order.declined.has(peer) ? "declined" : "alive";
+    }
+    const member = state.members.get(peer);
+    if (member === undefined) return "dead";
+    const says = member.heartbeat;
+    if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
+    if (member.state === "dead" || member.state === "left") return member.state;
+    // What a peer that only others hear last said of itself may be of an earlier life of it.
+    if (member.state === "alive" && (says === undefined || says.settling)) return "settling";
+    if (member.state === "alive" && says?.draining === true) return "draining";
+    if (!keepsTime(peer)) return "clock";
+    if (order.declined.has(peer)) return "declined";
+    return member.state;
+  };
+}
+
+function admits(plan: Plan, order: Pick<Order, "asked">, id: PeerId, name: string): boolean {
+  const peers = order.asked?.peers ?? plan.peers;
+  return peers === undefined || peers.includes(id) || peers.includes(name);
+}

@@ -1,0 +1,365 @@
+/**
+ * Who is there: from links, heartbeats, refused redials and farewells to alive, suspect, dead or left (DESIGN §3).
+ * The arithmetic is in suspicion.ts; this file keeps the members' memory and says what a change of state sets off.
+ * What their clocks are worth is in clocks.ts, and who of them can run a given order in standings.ts.
+ */
+import type { MemberView } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/message.ts";
+import { compareClocks, ownClockOffset } from "./clocks.ts";
+import { rollOf } from "./rank.ts";
+import { emit, note, type Member, type State } from "../state.ts";
+import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
+import { hearOlderLife, isTwin } from "./duplicate-identity.ts";
+
+/** A redial that is refused this often after a reset means that the process is gone. */
+const refusalsOfTheDead = 2;
+/**
+ * Members known at most, dead ones included: hosts that come and go under new names would fill the memory, and ranks
+ * are made for 1,024 (rank.ts). Past it whoever has been gone the longest is forgotten.
+ */
+const membersMax = 1_000;
+/** Peers that one heartbeat tells of as heard, at most; a mesh is tested to 50. */
+const hearsMax = 256;
+
+export function memberOf(state: State, id: PeerId): Member {
+  const known = state.members.get(id);
+  if (known !== undefined) return known;
+  const member: Member = {
+    id,
+    heartbeat: undefined,
+    heardMono: undefined,
+    heardWall: undefined,
+    linked: false,
+    reset: false,
+    refusals: 0,
+    refusedMono: 0,
+    outsideMono: undefined,
+    leftIncarnation: undefined,
+    state: "dead",
+    stateSinceMono: state.now.mono,
+    olderLife: undefined,
+    clockSamples: [],
+    clockOffsetMs: undefined,
+    strange: 0,
+    tellsOfTwin: 0,
+    tellsOfLostVotes: 0,
+  };
+  if (state.members.size >= membersMax) forgetLongestGone(state);
+  state.members.set(id, member);
+  state.roll = rollOf([state.settings.self, ...state.members.keys()]);
+  return member;
+}
+
+/** Members that are linked or may come back at any moment stay, whatever their number. */
+function forgetLongestGone(state: State): void {
+  let gone: Member | undefined;
+  for (const member of state.members.values()) {
+    const mayBeThere = member.linked || member.state === "alive" || member.state === "suspect";
+    if (!mayBeThere && (gone === undefined || member.stateSinceMono < gone.stateSinceMono)) gone = member;
+  }
+  if (gone !== undefined) state.members.delete(gone.id);
+}
+
+/** True when a peer says the same of itself as before, of what others decide by. */
+function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
+  return (
+    before !== undefined &&
+    before.incarnation === now.incarnation &&
+    before.name === now.name &&
+    before.role === now.role &&
+    before.draining === now.draining &&
+    before.settling === now.settling
+  );
+}
+
+/** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when standing may have changed. */
+export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
+  const member = memberOf(state, from);
+  if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) {
+    hearOlderLife(state, member);
+    return false;
+  }
+  const before = member.heartbeat;
+  if (member.heartbeat !== undefined && heartbeat.incarnation > member.heartbeat.incarnation) {
+    member.clockSamples = [];
+  }
+  member.heartbeat = heartbeat;
+  member.heardMono = state.now.mono;
+  member.heardWall = state.now.wall;
+  member.refusals = 0;
+  member.reset = false;
+  member.outsideMono = undefined;
+  if (member.leftIncarnation !== undefined && heartbeat.incarnation > member.leftIncarnation) {
+    member.leftIncarnation = undefined;
+  }
+  compareClocks(state, member, heartbeat);
+  return assess(state, member) || !saysTheSame(before, heartbeat);
+}
+
+export function stretch(state: State): number {
+  return stretchOf({ lagMs: state.lagMs, lateAcks: 0 });
+}
+
+function componentNow(state: State): Set<PeerId> {
+  const freshMs = suspectAfterMs(stretch(state));
+  const hears = new Map<PeerId, readonly PeerId[]>([[state.settings.self, heard(state)]]);
+  for (const member of state.members.values()) {
+    if (member.heartbeat === undefined || member.heardMono === undefined) continue;
+    if (state.now.mono - member.heardMono > freshMs) continue;
+    const { hears: heardByIt, beyond } = member.heartbeat;
+    hears.set(member.id, beyond === undefined ? heardByIt : [...heardByIt, ...beyond]);
+  }
+  return componentOf(state.settings.self, hears);
+}
+
+/** The peers heard within the suspect time, as the own heartbeat tells them. */
+function heard(state: State): PeerId[] {
+  const freshMs = suspectAfterMs(stretch(state));
+  const ids: PeerId[] = [];
+  for (const member of state.members.values()) {
+    const fresh = member.heardMono !== undefined && state.now.mono - member.heardMono <= freshMs;
+    const gone = member.reset || member.leftIncarnation !== undefined;
+    if (fresh && !gone && ids.length < hearsMax) ids.push(member.id);
+  }
+  return ids;
+}
+
+function stateOf(state: State, member: Member): Member["state"] {
+  const { now } = state;
+  if (member.leftIncarnation !== undefined) return "left";
+  // Never heard in this life, but others hear it: the wall is between the two of us.
+  if (member.heardMono === undefined) return member.outsideMono === undefined ? "suspect" : "dead";
+  if (member.refusals >= refusalsOfTheDead) return "dead";
+  const outside = member.outsideMono === undefined ? 0 : now.mono - member.outsideMono;
+  // The silence that led outside counts too: the limit runs from the last word.
+  const silent = now.mono - member.heardMono;
+  if (member.outsideMono !== undefined) {
+    const limit = deadAfterMs(countPresent(state) + 1, stretch(state));
+    if (Math.max(outside, silent) >= limit) return "dead";
+  }
+  return member.reset || silent > suspectAfterMs(stretch(state)) ? "suspect" : "alive";
+}
+
+/** How many other members are alive or suspect. */
+function countPresent(state: State): number {
+  let count = 0;
+  for (const { state: how } of state.members.values()) if (how === "alive" || how === "suspect") count++;
+  return count;
+}
+
+/** Recomputes one member's state; true when it has changed. */
+function assess(state: State, member: Member): boolean {
+  const before = member.state;
+  member.state = stateOf(state, member);
+  if (member.state === before) return false;
+  member.stateSinceMono = state.now.mono;
+  emit(state, { kind: "tell", event: { kind: "member", member: viewOfMember(state, member) } });
+  note(state, member.state === "alive" ? "info" : "warn", `peer is ${member.state}`, {
+    peer: member.heartbeat?.name ?? member.id,
+    was: before,
+  });
+  return true;
+}
+
+/** Recomputes every member's state; true when any has changed. */
+export function assessAll(state: State): boolean {
+  const component = componentNow(state);
+  let changed = false;
+  // Somebody to whom no link has ever come about is a member all the same, when those who are heard hear it.
+  for (const id of component) {
+    if (id !== state.settings.self && !state.forgotten.has(id)) memberOf(state, id);
+  }
+  for (const member of state.members.values()) {
+    if (component.has(member.id)) {
+      member.outsideMono = undefined;
+      if (isBack(state, member)) member.leftIncarnation = undefined;
+      if (isHeardAgain(state, member)) member.refusals = 0;
+    } else member.outsideMono ??= state.now.mono;
+    if (assess(state, member)) changed = true;
+  }
+  return changed;
+}
+
+/**
+ * Its host had refused me, but others hear it long after that: it was started again, and only I can't reach it. What
+ * they had heard before has left their heartbeats after the suspect time, and those have arrived within it once more.
+ */
+function isHeardAgain(state: State, member: Member): boolean {
+  return member.refusals > 0 && state.now.mono - member.refusedMono > 2 * suspectAfterMs(stretch(state));
+}
+
+/** It had left, but others go on hearing it long after what they had heard before can count: only I don't. */
+function isBack(state: State, member: Member): boolean {
+  const leftMs = state.now.mono - member.stateSinceMono;
+  return member.state === "left" && leftMs > 2 * suspectAfterMs(stretch(state));
+}
+
+export function linkUp(state: State, peer: PeerId): boolean {
+  const member = memberOf(state, peer);
+  member.linked = true;
+  member.reset = false;
+  member.refusals = 0;
+  return assess(state, member);
+}
+
+export function linkDown(state: State, peer: PeerId, why: "closed" | "reset"): boolean {
+  const member = memberOf(state, peer);
+  member.linked = false;
+  member.reset = why === "reset" || member.leftIncarnation === undefined;
+  return assess(state, member);
+}
+
+export function redialRefused(state: State, peer: PeerId, times: number): boolean {
+  const member = memberOf(state, peer);
+  if (member.linked) return false;
+  member.refusals = times;
+  member.refusedMono = state.now.mono;
+  return assess(state, member);
+}
+
+/** Of somebody unknown it says nothing: a farewell is gossip, and comes in the name of anybody who ever had a key. */
+export function hearLeave(state: State, from: PeerId, incarnation: number): boolean {
+  const member = state.members.get(from);
+  if (member === undefined) return false;
+  if (member.heartbeat !== undefined && incarnation < member.heartbeat.incarnation) return false;
+  member.leftIncarnation = incarnation;
+  return assess(state, member);
+}
+
+/** Alive, or suspect to me alone: others whom I hear still hear it, so what it says comes round by them. */
+export function inSight(state: State, peer: PeerId): boolean {
+  const member = state.members.get(peer);
+  return member?.state === "alive" || (member?.state === "suspect" && member.outsideMono === undefined);
+}
+
+/** Members that are alive, oneself included. */
+export function livingMembers(state: State): PeerId[] {
+  const ids = [state.settings.self];
+  for (const member of state.members.values()) if (member.state === "alive") ids.push(member.id);
+  return ids;
+}
+
+/** As a heartbeat has them. */
+export interface InReach {
+  hears: PeerId[];
+  beyond: PeerId[];
+}
+
+/**
+ * What a heartbeat says of others: whom this peer hears, and beyond them whom those hear and it doesn't. So everybody
+ * sees a chain of four peers to its end.
+ */
+export function peersInReach(state: State): InReach {
+  const hears = heard(state);
+  const direct = new Set(hears).add(state.settings.self);
+  const beyond = new Set<PeerId>();
+  for (const id of hears) {
+    for (const other of state.members.get(id)?.heartbeat?.hears ?? []) {
+      if (!direct.has(other) && beyond.size < hearsMax) beyond.add(other);
+    }
+  }
+  return { hears, beyond: [...beyond] };
+}
+
+/** One's own heartbeat to one peer. */
+export function heartbeatTo(
+  state: State,
+  member: Member,
+  open: Heartbeat["open"],
+  { hears, beyond }: InReach,
+  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
+): Heartbeat {
+  const { settings, now } = state;
+  const echo =
+    member.heartbeat === undefined || member.heardWall === undefined
+      ? undefined
+      : {
+          incarnation: member.heartbeat.incarnation,
+          sentAt: member.heartbeat.sentAt,
+          heardAt: member.heardWall,
+        };
+  return {
+    kind: "heartbeat",
+    incarnation: settings.incarnation,
+    name: settings.name,
+    version: settings.version,
+    sentAt: now.wall,
+    ...(echo === undefined ? {} : { echo }),
+    load: state.runs.size,
+    capacity: settings.capacity,
+    role: settings.role,
+    tags: settings.tags,
+    draining: state.draining || state.drained !== undefined,
+    ...(state.drained === undefined ? {} : { drained: true }),
+    settling: state.settling !== undefined,
+    table: state.tableDigest,
+    open,
+    tzdata: settings.tzdata,
+    ...votes,
+    ...(isTwin(state, member) ? { twin: true } : {}),
+    hears,
+    ...(beyond.length === 0 ? {} : { beyond }),
+    addresses: [...state.addresses],
+  };
+}
+
+export function viewOfMember(state: State, member: Member): MemberView {
+  return {
+    id: member.id,
+    name: member.heartbeat?.name ?? member.id.slice(-8),
+    state: member.state,
+    self: false,
+    voter: isVoter(state, member.id),
+    draining: member.heartbeat?.draining ?? false,
+    drained: member.heartbeat?.drained ?? false,
+    settling: member.heartbeat?.settling ?? false,
+    clockOffsetMs: member.clockOffsetMs,
+    heardAt: member.heardWall,
+    heartbeat: member.heartbeat,
+  };
+}
+
+export function viewOfSelf(state: State): MemberView {
+  const own = heartbeatTo(state, selfAsMember(state), { count: 0, digest: "" }, peersInReach(state));
+  return {
+    id: state.settings.self,
+    name: state.settings.name,
+    state: "alive",
+    self: true,
+    voter: isVoter(state, state.settings.self),
+    draining: state.draining || state.drained !== undefined,
+    drained: state.drained !== undefined,
+    settling: state.settling !== undefined,
+    clockOffsetMs: ownClockOffset(state),
+    heardAt: state.now.wall,
+    heartbeat: own,
+  };
+}
+
+function isVoter(state: State, peer: PeerId): boolean {
+  return state.roster.chain.at(-1)?.voters.includes(peer) ?? false;
+}
+
+function selfAsMember(state: State): Member {
+  return {
+    id: state.settings.self,
+    heartbeat: undefined,
+    heardMono: state.now.mono,
+    heardWall: state.now.wall,
+    linked: true,
+    reset: false,
+    refusals: 0,
+    refusedMono: 0,
+    outsideMono: undefined,
+    leftIncarnation: undefined,
+    state: "alive",
+    stateSinceMono: state.now.mono,
+    olderLife: undefined,
+    clockSamples: [],
+    clockOffsetMs: 0,
+    strange: 0,
+    tellsOfTwin: 0,
+    tellsOfLostVotes: 0,
+  };
+}

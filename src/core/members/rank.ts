@@ -1,0 +1,57 @@
+/**
+ * Who runs a tick, who is next, and so on: rendezvous hashing (Thaler & Ravishankar 1998) of job and tick over
+ * the members. Every peer that knows the same members gets the same order, and one member more or less moves
+ * only that member's own ticks.
+ *
+ * The key is hashed once with SHA-256; each member's id was hashed when the member became known, so that one rank
+ * costs an integer mix per member. Raw FNV-1a instead of the mix is badly skewed.
+ */
+import { hash } from "node:crypto";
+import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
+
+/** Members with their hashes, in order of id, made once per change of membership. */
+export interface Roll {
+  readonly ids: readonly PeerId[];
+  readonly hashes: Uint32Array;
+}
+
+function hash32(text: string): number {
+  return hash("sha256", text, "buffer").readUInt32LE(0);
+}
+
+export function rollOf(members: Iterable<PeerId>): Roll {
+  const ids = [...members].toSorted();
+  return { ids, hashes: Uint32Array.from(ids, hash32) };
+}
+
+/** The finalizer of MurmurHash3 (Appleby), which spreads every input bit over all output bits. */
+function mix(value: number): number {
+  let h = value;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+const places = 1_024;
+
+/** The members in order of rank for one tick: rank 0 first. At most 1,024 members. */
+export function rank(job: JobId, tick: TickId, roll: Roll): PeerId[] {
+  return rankKey(`${job}@${tick}`, roll);
+}
+
+/** The same for any other key, such as a run's id for the copies of its output. */
+export function rankKey(text: string, roll: Roll): PeerId[] {
+  const key = hash32(text);
+  const scores = new Float64Array(roll.ids.length);
+  for (let i = 0; i < scores.length; i++) {
+    // score and place in one number, so that the native sort needs no comparison function
+    scores[i] = mix(Math.imul(key, 31) ^ (roll.hashes[i] ?? 0)) * places + i;
+  }
+  scores.sort();
+  const ranked: PeerId[] = [];
+  for (let i = scores.length - 1; i >= 0; i--) {
+    const id = roll.ids[(scores[i] ?? 0) % places];
+    if (id !== undefined) ranked.push(id);
+  }
+  return ranked;
+}

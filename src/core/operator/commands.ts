@@ -1,0 +1,308 @@
+/**
+ * What a person asks of this peer: jobs written, paused, run; runs cancelled. Every answer that says yes waits until
+ * what was asked is durable here; it says nothing of the other peers, which gossip or the next sync will tell.
+ */
+import type { Answer, Command } from "../../ports.ts";
+import { CicadaError, type ErrorCode } from "../../errors.ts";
+import { parseRunReference, runId, ulid, type JobId, type TickId } from "../../schema/ids.ts";
+import type { JobSpec, TableChange } from "../../schema/job.ts";
+import type { AskedOrder, RunRecord } from "../../schema/run.ts";
+import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
+import { cancelRun, closeWithout, expectStored } from "../claims/claims.ts";
+import { ownClockOffset } from "../members/clocks.ts";
+import type { Event } from "../events.ts";
+import { drainPeer } from "./drain.ts";
+import { writerVerdict } from "../../table/hlc.ts";
+import { checkJob } from "../job/job.ts";
+import { addAsked } from "../claims/order-book.ts";
+import { pauseAt, type Plan } from "../job/plan.ts";
+import { forget, promote } from "./roster-requests.ts";
+import { emit, type Pending, type State } from "../state.ts";
+
+/** Jobs in one table; the price of more is memory (about 2 KiB each) and the time to load them. */
+const jobsMax = 200_000;
+
+function refuse(code: ErrorCode, detail: string): Answer {
+  return { kind: "refused", error: new CicadaError(code, detail) };
+}
+
+/** Carries a command out; an answer that is undefined comes later, when it is durable. */
+export function obey(state: State, asked: Extract<Event, { kind: "asked" }>): Answer | undefined {
+  const { command, token, random } = asked;
+  if (!state.alive) return refuse("NOT_READY", "the peer is starting");
+  switch (command.kind) {
+    case "put-job":
+      return putJob(state, command, token);
+    case "patch-job":
+      return patchJob(state, command, token);
+    case "delete-job":
+      return deleteJob(state, command, token, asked.inTable ?? false);
+    case "pause-job":
+      return withJob(state, command, (plan) => {
+        const { note: said, until, by } = command;
+        const pause = {
+          by,
+          at: state.now.wall,
+          ...(said === undefined ? {} : { note: said }),
+          ...(until === undefined ? {} : { until }),
+        };
+        const change = { kind: "pause", id: plan.id, ulid: ulid(state.now.wall, random), pause } as const;
+        return edit(state, token, change, { id: plan.id });
+      });
+    case "resume-job":
+      return withJob(state, command, (plan) => {
+        if (plan.pauses.length === 0) return { kind: "job", job: plan.job, created: false };
+        const change = { kind: "resume", id: plan.id, at: state.now.wall, by: command.by } as const;
+        return edit(state, token, change, { id: plan.id });
+      });
+    case "run-job":
+      return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
+    case "cancel-run":
+      return cancel(state, command);
+    case "promote-peer":
+      return promote(state, command, token);
+    case "forget-peer":
+      return forget(state, command, token);
+    case "drain-peer":
+      return drainPeer(state, command, token);
+  }
+}
+
+function withJob(
+  state: State,
+  command: { id: JobId; ifMatch?: string },
+  act: (plan: Plan) => Answer | undefined,
+): Answer | undefined {
+  const plan = state.jobs.get(command.id);
+  if (plan === undefined) return refuse("JOB_NOT_FOUND", `there is no job "${command.id}"`);
+  return conflict(plan, command.ifMatch) ?? act(plan);
+}
+
+/** Also what can't be read as a job: deleting it is how a person gets rid of it. */
+function deleteJob(
+  state: State,
+  command: Extract<Command, { kind: "delete-job" }>,
+  token: number,
+  inTable: boolean,
+): Answer | undefined {
+  const { id, by, ifMatch } = command;
+  const plan = state.jobs.get(id);
+  if (plan === undefined && !inTable) return refuse("JOB_NOT_FOUND", `there is no job "${id}"`);
+  return conflict(plan, ifMatch) ?? edit(state, token, { kind: "delete", id, by }, { id, deleted: true });
+}
+
+function conflict(plan: Plan | undefined, ifMatch: string | undefined): Answer | undefined {
+  if (ifMatch === undefined || plan?.revision === ifMatch) return undefined;
+  const now = plan === undefined ? "there is no such job" : `its revision is ${plan.revision}`;
+  return refuse("REVISION_CONFLICT", `you gave ${ifMatch}, ${now}`);
+}
+
+function putJob(
+  state: State,
+  command: Extract<Command, { kind: "put-job" }>,
+  token: number,
+): Answer | undefined {
+  const checked = checkJob(command.spec);
+  if (!checked.ok)
+    return { kind: "refused", error: new CicadaError(checked.code, "see errors", checked.problems) };
+  const { spec } = checked;
+  const known = state.jobs.get(spec.id);
+  if (known !== undefined && command.mode === "create")
+    return refuse("JOB_EXISTS", `there is a job "${spec.id}"`);
+  const clash = conflict(known, command.ifMatch);
+  if (clash !== undefined) return clash;
+  if (known === undefined && state.jobs.size >= jobsMax) {
+    return refuse("TABLE_FULL", `a mesh keeps ${jobsMax} jobs at most`);
+  }
+  return putSpec(state, known, spec, command.by, token);
+}
+
+function putSpec(
+  state: State,
+  known: Plan | undefined,
+  spec: JobSpec,
+  by: string,
+  token: number,
+): Answer | undefined {
+  if (known !== undefined && sameSpec(known.job.spec, spec)) {
+    return { kind: "job", job: known.job, created: false };
+  }
+  return edit(state, token, { kind: "put", spec, by }, { id: spec.id, created: known === undefined });
+}
+
+function sameSpec(a: JobSpec, b: JobSpec): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return entries.map(([key, inner]) => [key, sorted(inner)]);
+}
+
+function patchJob(
+  state: State,
+  command: Extract<Command, { kind: "patch-job" }>,
+  token: number,
+): Answer | undefined {
+  return withJob(state, command, (plan) => {
+    const checked = checkJob(mergePatch(plan.job.spec, command.patch));
+    if (!checked.ok)
+      return { kind: "refused", error: new CicadaError(checked.code, "see errors", checked.problems) };
+    if (checked.spec.id !== plan.id) return refuse("ID_MISMATCH", `the job is "${plan.id}"`);
+    return putSpec(state, plan, checked.spec, command.by, token);
+  });
+}
+
+/** RFC 7396: members of the patch replace, null removes, objects are merged. */
+function mergePatch(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch;
+  const merged = new Map<string, unknown>(isObject(target) ? Object.entries(target) : []);
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(key);
+    else merged.set(key, mergePatch(merged.get(key), value));
+  }
+  return Object.fromEntries(merged);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function edit(
+  state: State,
+  command: number,
+  change: TableChange,
+  about: { id: JobId; created?: boolean; deleted?: boolean },
+): Answer | undefined {
+  const ahead = ownClockOffset(state);
+  if (writerVerdict(state.now.wall, 0, ahead) === "ahead") {
+    mark(state, "clock-ahead-refused");
+    return refuse(
+      "CLOCK_AHEAD",
+      `it is ${Math.round((ahead ?? 0) / 1_000)} s ahead of the other peers' median`,
+    );
+  }
+  const pending: Pending = {
+    kind: "edit",
+    command,
+    id: about.id,
+    created: about.created ?? false,
+    deleted: about.deleted ?? false,
+  };
+  emit(state, { kind: "edit", change, token: expectStored(state, pending) });
+  return isPlanted(state, "answer-before-fsync") ? { kind: "done" } : undefined;
+}
+
+function runJob(
+  state: State,
+  plan: Plan,
+  command: Extract<Command, { kind: "run-job" }>,
+  token: number,
+  random: Uint8Array,
+): Answer | undefined {
+  const stopped = !plan.enabled
+    ? "disabled"
+    : pauseAt(plan, state.now.wall) === undefined
+      ? undefined
+      : "paused";
+  if (stopped !== undefined && command.force !== true) {
+    return refuse("JOB_PAUSED", `"${plan.id}" is ${stopped}`);
+  }
+  const { env, force, peers } = command;
+  const order: AskedOrder = {
+    job: plan.id,
+    tick: `manual-${ulid(state.now.wall, random)}` as TickId,
+    trigger: "manual",
+    askedAt: state.now.wall,
+    by: command.by,
+    ...(env === undefined ? {} : { env }),
+    ...(force === undefined ? {} : { force }),
+    ...(peers === undefined ? {} : { peers }),
+  };
+  const stored = expectStored(state, { kind: "order", command: token, order });
+  emit(state, { kind: "store", writes: [{ kind: "order", order }], token: stored });
+  return undefined;
+}
+
+/** The disk has answered for something that a person waits for. */
+export function commandStored(
+  state: State,
+  pending: Exclude<Pending, { kind: "claim" | "votes" | "drain" }>,
+  failed: boolean,
+): void {
+  const token = pending.command;
+  if (failed) {
+    return emit(state, {
+      kind: "answer",
+      token,
+      answer: refuse("DISK_FAILED", "the change could not be stored"),
+    });
+  }
+  if (pending.kind === "answer") return emit(state, { kind: "answer", token, answer: pending.answer });
+  if (pending.kind === "order") {
+    const { order } = pending;
+    addAsked(state, order);
+    emit(state, { kind: "order", order });
+    return emit(state, {
+      kind: "answer",
+      token,
+      answer: { kind: "ordered", job: order.job, tick: order.tick },
+    });
+  }
+  const plan = state.jobs.get(pending.id);
+  emit(state, {
+    kind: "tell",
+    event: { kind: "job", id: pending.id, change: pending.deleted ? "deleted" : "written" },
+  });
+  // Deleted, or deleted by another at the same moment: either way there is no job to show.
+  const answer: Answer =
+    pending.deleted || plan === undefined
+      ? { kind: "done" }
+      : { kind: "job", job: plan.job, created: pending.created };
+  emit(state, { kind: "answer", token, answer });
+}
+
+function cancel(state: State, command: Extract<Command, { kind: "cancel-run" }>): Answer {
+  const open = openRuns(state, command.run);
+  if (open === undefined) return refuse("BAD_REQUEST", `"${command.run}" is neither a run nor JOB@TICK`);
+  if (open.length === 0) return refuse("RUN_ENDED", `nothing of "${command.run}" is claimed or running`);
+  for (const record of open) stopOrDrop(state, record, command.by, command.reason);
+  return { kind: "done" };
+}
+
+/** A cancel that another peer passed on: only own runs are this peer's business. */
+export function hearCancel(state: State, run: string, by: string, reason: string): void {
+  for (const record of openRuns(state, run) ?? []) {
+    if (record.peer === state.settings.self) stopOrDrop(state, record, by, reason);
+  }
+}
+
+function stopOrDrop(state: State, record: RunRecord, by: string, reason: string): void {
+  const order = [...(state.ordersOf.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
+  if (record.peer === state.settings.self && order?.mine.stage === "claimed") {
+    return closeWithout(
+      state,
+      order,
+      `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, 256),
+      undefined,
+      "cancelled",
+    );
+  }
+  cancelRun(state, record, by, reason);
+}
+
+/** Open records that a reference names: a run id, or `JOB@TICK` for all of a tick; undefined = not a reference. */
+function openRuns(state: State, reference: string): RunRecord[] | undefined {
+  const named = parseRunReference(reference);
+  if (named === undefined) return undefined;
+  const { job, tick, attempt, peerEnd } = named;
+  return [...state.ledger.openOf(job)].filter(
+    (record) =>
+      record.tick === tick &&
+      (attempt === undefined || record.attempt === attempt) &&
+      (peerEnd === undefined || runId(record).includes(`@${peerEnd}`)),
+  );
+}

@@ -1,0 +1,83 @@
+/**
+ * Draining on a person's word: a peer that takes no more ticks until it is told otherwise, also after a restart. It
+ * goes on voting, keeping data and ending the runs that it has; its ticks go to the next in rank on time.
+ *
+ * Any member can be asked; it passes the wish on to the peer that is meant and answers when that one has it on disk.
+ */
+import type { Answer, Command } from "../../ports.ts";
+import { CicadaError } from "../../errors.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { MessageOf } from "../../schema/message.ts";
+import { expectStored, withdraw } from "../claims/claims.ts";
+import { mark } from "../probes/marks.ts";
+import { memberNamed } from "./roster-requests.ts";
+import { emit, note, type Pending, type State } from "../state.ts";
+
+/** Where it is kept; empty = not drained. */
+export const drainedKey = "drained";
+/** A peer that has not confirmed by then is out of reach. */
+const confirmLimitMs = 5_000;
+
+export function drainPeer(
+  state: State,
+  command: Extract<Command, { kind: "drain-peer" }>,
+  token: number,
+): Answer | undefined {
+  const { on, by } = command;
+  const peer = memberNamed(state, command.peer);
+  if (typeof peer !== "string") return peer;
+  if (peer === state.settings.self) {
+    setDrained(state, on, by, { kind: "answer", command: token, answer: { kind: "done" } });
+    return undefined;
+  }
+  if (state.members.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
+  state.drainsAsked.set(token, { command: token, untilMono: state.now.mono + confirmLimitMs });
+  emit(state, { kind: "send", to: peer, protocol: "ask", message: { kind: "drain", id: token, on, by } });
+  return undefined;
+}
+
+function unreachable(detail: string): Answer {
+  return { kind: "refused", error: new CicadaError("PEER_UNREACHABLE", detail) };
+}
+
+function setDrained(state: State, on: boolean, by: string, pending: Pending): void {
+  state.drained = on ? { by, at: state.now.wall } : undefined;
+  if (on) mark(state, "drained-by-hand");
+  note(state, "info", on ? "drained: this peer takes no more ticks" : "undrained: this peer takes ticks", {
+    by,
+  });
+  const value = state.drained === undefined ? "" : JSON.stringify(state.drained);
+  const token = expectStored(state, pending);
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: drainedKey, value }], token });
+  state.heartbeatAtMono = -Infinity;
+  if (on) for (const order of [...state.claims, ...state.line]) withdraw(state, order, "draining");
+  for (const order of state.orders.values()) state.touched.add(order);
+}
+
+/** Another peer was asked to drain this one. */
+export function hearDrain(state: State, from: PeerId, { id, on, by }: MessageOf<"drain">): void {
+  setDrained(state, on, by, { kind: "drain", to: from, id });
+}
+
+/** It is on this peer's disk, or could not be put there: the one that passed it on is told. */
+export function drainStored(state: State, to: PeerId, id: number, failed: boolean): void {
+  emit(state, { kind: "send", to, protocol: "ask", message: { kind: "drained", id, stored: !failed } });
+}
+
+export function hearDrained(state: State, { id, stored }: MessageOf<"drained">): void {
+  const asked = state.drainsAsked.get(id);
+  if (!state.drainsAsked.delete(id) || asked === undefined) return;
+  const failed = new CicadaError("DISK_FAILED", "that peer could not store it");
+  const answer: Answer = stored ? { kind: "done" } : { kind: "refused", error: failed };
+  emit(state, { kind: "answer", token: asked.command, answer });
+}
+
+/** In every step: who has not confirmed in time is out of reach. */
+export function giveUpDrains(state: State): void {
+  for (const [id, { command, untilMono }] of state.drainsAsked) {
+    if (state.now.mono < untilMono) continue;
+    state.drainsAsked.delete(id);
+    const answer = unreachable(`it has not confirmed within ${confirmLimitMs / 1_000} s`);
+    emit(state, { kind: "answer", token: command, answer });
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Forgotten peers: identities that the mesh refuses for good, because a person said so (DESIGN §3, §6).
+ *
+ * Here it is decided what that means for this peer's own decisions: who is forgotten is no member any more, is neither
+ * ranked nor asked nor waited for, and what it says is not heard. The doors keep it out (Mesh.refuse), the table
+ * tells every peer. Who learns that it is itself the forgotten one stops taking ticks and voting, now and after every
+ * restart: alone, it would run every job a second time.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Forgotten, Word } from "../../schema/attribution.ts";
+import { withdraw } from "../claims/claims.ts";
+import { mark } from "../probes/marks.ts";
+import { rollOf } from "../members/rank.ts";
+import { emit, note, type State } from "../state.ts";
+
+/** Where it is kept that this peer is the forgotten one. */
+export const outcastKey = "outcast";
+
+export function isForgotten(state: State, peer: PeerId): boolean {
+  return state.forgotten.has(peer);
+}
+
+/** The table names these peers as forgotten. True when the members have changed. */
+export function takeForgotten(state: State, forgotten: readonly Forgotten[]): boolean {
+  let changed = false;
+  for (const one of forgotten) {
+    if (state.forgotten.has(one.peer)) continue;
+    if (one.peer === state.settings.self) {
+      becomeOutcast(state, { by: one.by, at: one.at });
+      continue;
+    }
+    state.forgotten.set(one.peer, one);
+    mark(state, "peer-forgotten");
+    note(state, "warn", "a peer has been forgotten: it is refused from now on", {
+      peer: one.peer,
+      name: one.name,
+      by: one.by,
+    });
+    state.members.delete(one.peer);
+    state.settling?.awaiting.delete(one.peer);
+    state.healing.delete(one.peer);
+    for (const ask of state.asks.values()) ask.waiting.delete(one.peer);
+    changed = true;
+  }
+  if (changed) state.roll = rollOf([state.settings.self, ...state.members.keys()]);
+  return changed;
+}
+
+/** After a start: what an earlier life was told. */
+export function recallOutcast(state: State, outcast: Word | undefined): void {
+  state.outcast = outcast;
+  if (outcast !== undefined) sayOutcast(state, outcast);
+}
+
+function sayOutcast(state: State, { by }: Word): void {
+  note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and votes no more", {
+    by,
+  });
+}
+
+/** This peer is the forgotten one. Said by the table, or by a peer that turned it away at the door. */
+export function becomeOutcast(state: State, outcast: Word): void {
+  if (state.outcast !== undefined) return;
+  state.outcast = outcast;
+  mark(state, "outcast");
+  sayOutcast(state, outcast);
+  emit(state, {
+    kind: "store",
+    writes: [{ kind: "meta", key: outcastKey, value: JSON.stringify(outcast) }],
+  });
+  for (const order of [...state.claims, ...state.line]) withdraw(state, order, "draining");
+  for (const order of state.orders.values()) state.touched.add(order);
+}

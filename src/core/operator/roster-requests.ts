@@ -1,0 +1,147 @@
+/**
+ * What a person wishes of the roster: this peer a voter, that one forgotten (DESIGN §6).
+ *
+ * A wish is a voter list that differs from the last epoch's by one peer. The member that was asked stands for it,
+ * again and again as others' proposals may come first, until an epoch of the chain grants it or 8 s have passed.
+ * A forgotten peer that was a voter leaves the roster first and the table's members second, so that no majority is
+ * ever counted with a peer that nobody hears. With force the roster changes without its voters, on the word of this
+ * one peer: that is for voters that are gone for good, and it is said aloud on every peer.
+ */
+import type { Answer, Command } from "../../ports.ts";
+import { CicadaError, type ErrorCode } from "../../errors.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Epoch } from "../../schema/vote.ts";
+import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
+import { expectStored } from "../claims/claims.ts";
+import { adopt, lastEpoch, rosterKey } from "../voting/epochs.ts";
+import { mark } from "../probes/marks.ts";
+import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
+import { emit, note, type RosterWish, type State } from "../state.ts";
+
+/** A person waits no longer than this for the voters. */
+const wishLimitMs = 8_000;
+
+function refuse(code: ErrorCode, detail: string): Answer {
+  return { kind: "refused", error: new CicadaError(code, detail) };
+}
+
+/** The member that a person means by its id, its name, or the last eight characters of its id. */
+export function memberNamed(state: State, named: string): PeerId | Answer {
+  const { self, name } = state.settings;
+  const ids = [self, ...state.members.keys()];
+  const nameOf = (id: PeerId): string | undefined =>
+    id === self ? name : state.members.get(id)?.heartbeat?.name;
+  // A voter that nobody remembers but the roster can still be forgotten.
+  for (const voter of lastEpoch(state)?.voters ?? []) if (!ids.includes(voter)) ids.push(voter);
+  const exact = ids.find((id) => id === named);
+  if (exact !== undefined) return exact;
+  const meant = ids.filter((id) => nameOf(id) === named || (named.length >= 8 && id.endsWith(named)));
+  const [only, ...others] = meant;
+  if (only === undefined) return refuse("PEER_NOT_FOUND", `there is no peer "${named}"`);
+  if (others.length === 0) return only;
+  return refuse("BAD_REQUEST", `${meant.length} peers are called "${named}": give one's id`);
+}
+
+export function promote(
+  state: State,
+  command: Extract<Command, { kind: "promote-peer" }>,
+  token: number,
+): Answer | undefined {
+  const peer = memberNamed(state, command.peer);
+  if (typeof peer !== "string") return peer;
+  const last = lastEpoch(state);
+  if (last === undefined) return noRoster();
+  const member = state.members.get(peer);
+  if (member?.state === "dead" || member?.state === "left") {
+    return refuse("PEER_UNREACHABLE", `${command.peer} is ${member.state}, and could not vote`);
+  }
+  if (!last.voters.includes(peer) && last.voters.length >= votersMax) {
+    return refuse("BAD_REQUEST", `there are ${votersMax} voters already, which is the most there can be`);
+  }
+  wish(state, { kind: "promote", peer, command: token, force: false, by: command.by });
+  return undefined;
+}
+
+export function forget(
+  state: State,
+  command: Extract<Command, { kind: "forget-peer" }>,
+  token: number,
+): Answer | undefined {
+  const peer = memberNamed(state, command.peer);
+  if (typeof peer !== "string") return isForgottenAs(state, command.peer) ? { kind: "done" } : peer;
+  if (peer === state.settings.self) {
+    return refuse("NOT_ITSELF", `${command.peer} is the peer that was asked`);
+  }
+  wish(state, { kind: "forget", peer, command: token, force: command.force ?? false, by: command.by });
+  return undefined;
+}
+
+function isForgottenAs(state: State, named: string): boolean {
+  return [...state.forgotten.values()].some(({ peer, name }) => peer === named || name === named);
+}
+
+function noRoster(): Answer {
+  return refuse("NO_QUORUM", "this mesh has no voters: no peer knows who made its cluster key");
+}
+
+function wish(state: State, one: Omit<RosterWish, "untilMono">): void {
+  state.wishes.push({ ...one, untilMono: state.now.mono + wishLimitMs });
+}
+
+/** The voters as the wish would have them; undefined when they are so already. */
+function wantedVoters(state: State, { kind, peer }: RosterWish, { voters }: Epoch): PeerId[] | undefined {
+  if (kind === "promote") return voters.includes(peer) ? undefined : [...voters, peer].toSorted();
+  if (!voters.includes(peer)) return undefined;
+  const rest = voters.filter((voter) => voter !== peer);
+  return rest.length > 0 ? rest : [state.settings.self];
+}
+
+/** In every step: wishes that have been granted are answered, others stood for, and given up at their limit. */
+export function pursueWishes(state: State): void {
+  if (state.wishes.length === 0) return;
+  for (const one of state.wishes.splice(0)) {
+    const last = lastEpoch(state);
+    const wanted = last === undefined ? undefined : wantedVoters(state, one, last);
+    if (last === undefined || wanted === undefined) grant(state, one);
+    else if (one.force && (!hearsMajority(state, last) || state.now.mono >= one.untilMono)) {
+      force(state, one, last, wanted);
+      grant(state, one);
+    } else if (state.now.mono >= one.untilMono) {
+      mark(state, "wish-refused");
+      const { voters } = last;
+      const detail = `no majority of the ${voters.length} voters has agreed within ${wishLimitMs / 1_000} s`;
+      emit(state, { kind: "answer", token: one.command, answer: refuse("NO_QUORUM", detail) });
+    } else {
+      proposeEpoch(state, wanted);
+      state.wishes.push(one);
+    }
+  }
+}
+
+/** The epoch is in the chain, whose write is on its way to the disk; the answer follows it. */
+function grant(state: State, { kind, peer, command, by }: RosterWish): void {
+  mark(state, "wish-granted");
+  const answer = { kind: "done" } as const;
+  const token = expectStored(state, { kind: "answer", command, answer });
+  if (kind === "promote") {
+    const value = JSON.stringify(state.roster.chain);
+    return emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value }], token });
+  }
+  const name = state.members.get(peer)?.heartbeat?.name ?? peer.slice(-8);
+  emit(state, { kind: "edit", change: { kind: "forget-peer", peer, name, by }, token });
+}
+
+function force(state: State, { by, peer }: RosterWish, last: Epoch, voters: PeerId[]): void {
+  const { self } = state.settings;
+  mark(state, "roster-forced");
+  note(state, "warn", "the roster is forced without a majority of its voters", { by, without: peer });
+  const unsigned = {
+    number: last.number + 1,
+    voters,
+    from: nextBeginning(state, last),
+    previous: hashOfEpoch(last),
+    forced: { by: self, signature: "" },
+  };
+  const signature = state.settings.signText(epochBytes(unsigned));
+  adopt(state, [{ ...unsigned, signatures: {}, forced: { by: self, signature } }]);
+}

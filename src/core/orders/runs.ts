@@ -1,0 +1,198 @@
+/**
+ * This peer's own runs, from the launcher's word that a child has started to the record of its end; and the word
+ * `lost` over runs whose peer is gone (DESIGN §5.7, §8).
+ */
+import type { ChildOutcome } from "../../ports.ts";
+import { instantOf, runId, type RunId } from "../../schema/ids.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { mark } from "../probes/marks.ts";
+import { commit, serveLine } from "../claims/claims.ts";
+import { inSight } from "../members/members.ts";
+import { isTeller } from "./orders.ts";
+import { addAsked, addNextAttempt, addTick } from "../claims/order-book.ts";
+import { orderKeyOf } from "../records/records.ts";
+import { emit, note, type OwnRun, type State } from "../state.ts";
+
+export function childStarted(state: State, run: RunId, at: number): void {
+  const own = state.runs.get(run);
+  if (own === undefined) return;
+  const { waiting: _, ...claim } = own.record;
+  own.record = commit(state, { ...claim, state: "running", startedAt: at, version: claim.version + 1 });
+}
+
+export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: number): void {
+  const own = state.runs.get(run);
+  if (own === undefined) return;
+  state.runs.delete(run);
+  const record = commit(state, endOf(own, outcome, at));
+  serveLine(state);
+  if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
+  note(state, "warn", "a run did not start", { run, why: outcome.reason });
+  if (outcome.why !== "late") return;
+  mark(state, "launched-too-late");
+  backIntoPlay(state, own);
+}
+
+/** It never started, so whoever's turn it is now may run it. */
+function backIntoPlay(state: State, own: OwnRun): void {
+  if (own.order.asked !== undefined) addAsked(state, own.order.asked);
+  else addTick(state, own.plan, own.order.instant);
+}
+
+function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
+  const { waiting: _, ...record } = own.record;
+  const ended = { ...record, finishedAt: at, version: record.version + 1 };
+  if (outcome.kind === "not-started") {
+    return outcome.why === "late"
+      ? { ...ended, state: "withdrawn", reason: "late" }
+      : { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+  }
+  const log = { logBytes: outcome.logBytes, logTruncated: outcome.logTruncated };
+  if (own.cancelled !== undefined || outcome.kind === "cancelled") {
+    const { by, reason } = own.cancelled ?? { by: "cicada", reason: "the peer was stopped" };
+    const said = reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
+    return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
+  }
+  switch (outcome.kind) {
+    case "timeout":
+      return { ...ended, ...log, state: "timeout" };
+    case "signalled":
+      return { ...ended, ...log, state: "failed", signal: outcome.signal };
+    case "exited":
+      return {
+        ...ended,
+        ...log,
+        state: outcome.exitCode === 0 ? "succeeded" : "failed",
+        exitCode: outcome.exitCode,
+      };
+  }
+}
+
+/** After a restart: an own run or claim of an earlier life is ended, for nobody else can (DESIGN §5.7). */
+export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
+  // Where others have called it lost meanwhile, they still wait for this peer's own word.
+  const { waiting: _waiting, by: _by, ...rest } = record;
+  // Of a majority job's claim it must not be concluded that it never ran: a started run's log may have been lost.
+  const ran = record.state !== "claimed" || record.epoch !== undefined || started.has(runId(record));
+  mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
+  commit(state, {
+    ...rest,
+    state: ran ? "lost" : "withdrawn",
+    reason: "restarted",
+    version: record.version + 1,
+    finishedAt: state.now.wall,
+  });
+}
+
+/** Runs on members that are dead or have left are declared lost by the first living member in rank. */
+export function declareLost(state: State): void {
+  for (const record of state.ledger.open()) {
+    if (record.peer === state.settings.self) continue;
+    const how = state.members.get(record.peer)?.state ?? "dead";
+    if (how !== "dead" && how !== "left") continue;
+    if (state.ledger.closeIfEnded(record)) continue;
+    if (record.state === "claimed" && record.epoch === undefined) {
+      // A claim that never started binds nobody once its order is settled by another.
+      if (!state.ledger.isSettled(record.job, record.tick)) continue;
+      mark(state, "claim-of-the-dead-dropped");
+      state.ledger.drop(record);
+    } else if (isTeller(state, record.job, record.tick)) {
+      mark(state, "lost-declared");
+      emit(state, { kind: "count", name: "runs_lost" });
+      note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
+      commit(state, {
+        ...record,
+        state: "lost",
+        by: state.settings.self,
+        reason: how === "left" ? "its peer left" : "its peer died",
+        version: record.version + 1,
+        finishedAt: state.now.wall,
+      });
+    }
+  }
+}
+
+/** Takes in records from elsewhere; own ones come back only as echoes. What says more is stored. */
+export function takeRecords(state: State, records: readonly RunRecord[]): void {
+  const moved: RunRecord[] = [];
+  for (const record of records) {
+    const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
+    const alive = record.peer === state.settings.self && state.runs.has(runId(record));
+    // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
+    if (own && alive) continue;
+    // Others may have called a run lost that is still on here: that is for the history, until its own end is.
+    if (alive) {
+      moved.push(record);
+      continue;
+    }
+    if (isBeyond(state, record)) {
+      emit(state, { kind: "count", name: "records_refused" });
+      continue;
+    }
+    if (isOneTooMany(state, record)) {
+      emit(state, { kind: "count", name: "records_not_remembered" });
+      moved.push(record);
+      continue;
+    }
+    const recent = state.now.wall - record.due < recentMs && state.ledger.size < rememberedMax;
+    // Beyond a split its peer looked dead. Here it lives, and its run holds others up until it says the end itself.
+    const saidByAnother = record.by !== undefined && record.by !== record.peer;
+    const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
+    if (lives) mark(state, "lost-refuted");
+    const taken = state.ledger.take(record, state.now.mono, recent, lives);
+    if (!taken.moved) continue;
+    moved.push(record);
+    emit(state, { kind: "tell", event: { kind: "run", record } });
+    const order = state.orders.get(orderKeyOf(record));
+    if (order !== undefined) state.touched.add(order);
+    if (record.state === "withdrawn" && record.epoch !== undefined) {
+      addNextAttempt(state, record, order?.asked, instantOf(record.tick));
+    }
+    for (const other of state.ordersOf.get(record.job) ?? []) state.touched.add(other);
+    if (own && (record.state === "claimed" || record.state === "running")) {
+      endEarlierLife(state, record, nothingStarted);
+    }
+  }
+  if (moved.length > 0) {
+    emit(state, { kind: "store", writes: moved.map((record) => ({ kind: "record", record })) });
+  }
+}
+
+/** Nobody writes about a tick of the day after tomorrow: such a record would be remembered until then. */
+function isBeyond(state: State, record: RunRecord): boolean {
+  return instantOf(record.tick) > state.now.wall + aheadMs;
+}
+
+/**
+ * What a member that has gone wild writes is for the history and no more: records of jobs that nobody has heard of, but
+ * for those few that overtake their job, and open runs beyond what any peer could have.
+ */
+function isOneTooMany(state: State, record: RunRecord): boolean {
+  const beyondOpen = !isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax;
+  const ofNoJob = !state.jobs.has(record.job);
+  if ((!beyondOpen && !ofNoJob) || state.ledger.remembers(record)) return false;
+  return beyondOpen || ++state.recordsOfNoJob > recordsOfNoJobMax;
+}
+
+/**
+ * True of an open record whose order was settled, and of which no earlier writing is remembered. As a rule a peer that
+ * was away hands on what it last knew, and the end of that run is on this disk: whoever brings it in asks the disk
+ * first (peer/recall.ts), else the run would count as on for ever.
+ */
+export function isDoubtful(state: State, record: RunRecord): boolean {
+  if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
+  if (state.ledger.remembers(record)) return false;
+  mark(state, "doubtful-record");
+  return true;
+}
+
+const recentMs = 120_000;
+/** Claims run 2 s ahead; clocks that differ by so much are passed over long before. */
+const aheadMs = 24 * 3_600_000;
+/** Records in memory from which on of an ended run only the mark is kept; the disk answers for the rest. */
+const rememberedMax = 200_000;
+/** Open records of one peer: far above its capacity and any line behind it. Each takes 1 KiB. */
+const openMax = 16_384;
+/** Of jobs that are not in the table, counted anew at every sweep. */
+const recordsOfNoJobMax = 20_000;
+const nothingStarted: ReadonlySet<RunId> = new Set();

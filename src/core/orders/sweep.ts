@@ -1,0 +1,110 @@
+/**
+ * What is looked through every few seconds, because no single event says that it has come due: ticks overdue by more
+ * than 30 s, runs of dead peers, old memory.
+ */
+import { mark } from "../probes/marks.ts";
+import { catchUp } from "../job/catchup.ts";
+import { hearsMajority } from "../voting/proposer.ts";
+import { closeWithout } from "../claims/claims.ts";
+import { tendRoster } from "../voting/epochs.ts";
+import { forgetAsks } from "../claims/asking.ts";
+import { shields } from "../claims/contention.ts";
+import { forgetEveryMs, overdueMs, rememberMs, scanBackMs } from "../limits.ts";
+import { isTeller } from "./orders.ts";
+import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { epochAt } from "../voting/roster.ts";
+import { declareLost } from "./runs.ts";
+import { forgetHealing, undecidedMs } from "./warm-up.ts";
+import { emit, note, type Order, type State } from "../state.ts";
+
+export function sweep(state: State): void {
+  forgetAsks(state);
+  forgetHealing(state);
+  tendRoster(state);
+  state.ledger.fade(state.now.mono - rememberMs);
+  forgetTheOld(state);
+  if (state.settling !== undefined) return;
+  declareLost(state);
+  if (state.healing.size > 0) return;
+  for (const [job, orders] of state.ordersOf) {
+    const plan = state.jobs.get(job);
+    if (plan !== undefined) lookOverdue(state, plan, orders);
+  }
+}
+
+/** Goes through all that is remembered, which may be a million ticks: now and then is enough. */
+function forgetTheOld(state: State): void {
+  if (state.now.mono < state.forgetAtMono) return;
+  state.forgetAtMono = state.now.mono + forgetEveryMs;
+  for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
+  state.ledger.forgetGivenBack((job) => forgetBefore(state, state.jobs.get(job)));
+  state.recordsOfNoJob = countRecordsOfNoJob(state);
+}
+
+function countRecordsOfNoJob(state: State): number {
+  let count = 0;
+  for (const job of state.ledger.jobs()) if (!state.jobs.has(job)) count += state.ledger.marksOf(job);
+  for (const { job } of state.ledger.open()) if (!state.jobs.has(job)) count++;
+  return count;
+}
+
+/** Nothing younger than the catch-up window and an hour is forgotten, nor what the last scan could look for. */
+function forgetBefore(state: State, plan: Plan | undefined): number {
+  const { wall } = state.now;
+  const windowMs = Math.min(scanBackMs, (plan?.catchUp.windowMs ?? 0) + 3_600_000);
+  const scannedFrom = state.scanFrom - (plan === undefined ? 0 : undecidedMs(plan));
+  return Math.min(wall - windowMs, Math.max(scannedFrom, wall - scanBackMs));
+}
+
+function isHeld(state: State, order: Order): boolean {
+  // Who only stands for it holds nothing: once its window is over nobody is to be chosen any more.
+  if (order.mine.stage !== "none" && order.mine.stage !== "standing") return true;
+  for (const record of state.ledger.of(order.key)) {
+    if (record.state === "claimed" && shields(state, record)) return true;
+  }
+  return false;
+}
+
+function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
+  const { wall } = state.now;
+  const overdue = [...orders]
+    .filter((order) => wall - order.due > overdueMs && !isHeld(state, order))
+    .toSorted((a, b) => a.instant - b.instant);
+  const asked = overdue.filter((order) => order.asked !== undefined);
+  for (const order of asked) {
+    if (wall - order.due > startWindowMs(plan, true)) miss(state, plan, order, "window");
+    else state.touched.add(order);
+  }
+  const scheduled = overdue.filter((order) => order.asked === undefined);
+  const last = scheduled.at(-1);
+  if (last === undefined) return;
+  const newer = ticksOf(plan, last.instant + 1, wall + 1, 1);
+  const verdicts = catchUp(
+    plan.catchUp,
+    scheduled.map((order) => order.instant),
+    newer[0] ?? last.instant,
+    wall,
+  );
+  scheduled.forEach((order, place) => {
+    const verdict = verdicts[place];
+    if (verdict === undefined) return;
+    if (!verdict.run) return miss(state, plan, order, verdict.reason);
+    order.trigger = "catch-up";
+    order.declined.clear();
+    state.touched.add(order);
+  });
+}
+
+/** Nobody will run it: said by the first living member in rank, so that the tick has a story. */
+function miss(state: State, plan: Plan, order: Order, reason: string): void {
+  if (!isTeller(state, order.job, order.tick)) return;
+  const epoch = epochAt(state.roster.chain, order.instant);
+  // Whoever has stood for it in vain knows that too few voters vote, whomever it hears.
+  const unheard = epoch === undefined || !hearsMajority(state, epoch) || order.tries > 0;
+  const noQuorum = plan.partition === "majority" && order.chosen === undefined && unheard;
+  mark(state, noQuorum ? "no-quorum" : "missed");
+  const said = noQuorum ? "no-quorum" : reason;
+  emit(state, { kind: "count", name: noQuorum ? "ticks_no_quorum" : "ticks_missed" });
+  note(state, "warn", "a tick was missed", { job: order.job, tick: order.tick, reason: said });
+  closeWithout(state, order, said, plan, noQuorum ? "skipped" : "missed");
+}

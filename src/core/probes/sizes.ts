@@ -1,0 +1,20 @@
+/** How much a peer holds in memory, by what: all of it must level off (DESIGN §12, I13). */
+import type { State } from "../state.ts";
+
+export function sizesOf(state: State): Record<string, number> {
+  return {
+    orders: state.orders.size,
+    agenda: state.agenda.size,
+    timetable: state.timetable.size,
+    claims: state.claims.size + state.line.size,
+    asks: state.asks.size,
+    askedByOthers: state.askedByOthers.size,
+    elections: state.elections.size,
+    pending: state.pending.size,
+    runs: state.runs.size,
+    members: state.members.size,
+    recordsInMemory: state.ledger.size,
+    votes: state.roster.votes.size,
+    epochs: state.roster.chain.length,
+  };
+}

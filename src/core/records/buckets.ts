@@ -1,0 +1,37 @@
+/**
+ * Digests by which two peers find out which run records they don't share (DESIGN §8).
+ *
+ * Records lie in buckets of 5 minutes by the instant of their tick. A bucket's digest is the exclusive-or of the
+ * digests of what it holds, so it can be kept up to date one record at a time and in any order.
+ */
+import { hash } from "node:crypto";
+import { instantOf } from "../../schema/ids.ts";
+import type { AskedOrder, RunRecord } from "../../schema/run.ts";
+import { recordKey } from "./records.ts";
+
+export const bucketMs = 300_000;
+/** Of nothing; also what a bucket's digest returns to when everything in it has been taken out. */
+export const emptyDigest = "0000000000000000";
+
+export function bucketOf(thing: RunRecord | AskedOrder): number {
+  return Math.floor(instantOf(thing.tick) / bucketMs);
+}
+
+/** What has been computed once; a record never changes, it is only followed by another. */
+const known = new WeakMap<RunRecord | AskedOrder, string>();
+
+/** 16 hex digits. The signature stands for the content: two writings of one record differ in it. */
+export function digestOf(thing: RunRecord | AskedOrder): string {
+  const before = known.get(thing);
+  if (before !== undefined) return before;
+  const text =
+    "signature" in thing ? `r${recordKey(thing)}${thing.signature}` : `o${thing.job}@${thing.tick}`;
+  const digest = hash("sha256", text).slice(0, 16);
+  known.set(thing, digest);
+  return digest;
+}
+
+/** Puts a digest into another, or takes it out again: the same operation. Both 16 hex digits. */
+export function combine(a: string, b: string): string {
+  return (BigInt(`0x${a}`) ^ BigInt(`0x${b}`)).toString(16).padStart(16, "0");
+}

@@ -1,0 +1,90 @@
+/**
+ * How records of the same order on the same peer are merged, and what story the records of a tick tell (DESIGN §8).
+ *
+ * A record only moves up: claimed < running < lost (said by another) < the writer's own end. The merge is
+ * commutative, associative and idempotent, so peers that have seen the same records in any order agree.
+ */
+import { orderKey, type OrderKey } from "../../schema/ids.ts";
+import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
+
+/** The key under which two records are the same thing said at different times. */
+export function recordKey(record: RunRecord): string {
+  return `${record.job}@${record.tick}~${record.attempt}#${record.slot}@${record.peer}`;
+}
+
+export function orderKeyOf(record: RunRecord): OrderKey {
+  return orderKey(record.job, record.tick, record.attempt, record.slot);
+}
+
+const saidByAnother = 2;
+
+function level(record: RunRecord): number {
+  // A claim that was taken back may be made anew, so the two stand on one step and the later writing counts.
+  if (record.state === "claimed" || record.state === "withdrawn") return 0;
+  if (record.state === "running") return 1;
+  return record.by !== undefined && record.by !== record.peer ? saidByAnother : 3;
+}
+
+/** Which of two records of one key stands; on a full tie, either (they are equal in all that counts). */
+export function mergeRecord(a: RunRecord, b: RunRecord): RunRecord {
+  const byLevel = level(a) - level(b);
+  if (byLevel !== 0) return byLevel > 0 ? a : b;
+  if (a.version !== b.version) return a.version > b.version ? a : b;
+  if ((a.by ?? "") !== (b.by ?? "")) return (a.by ?? "") < (b.by ?? "") ? a : b;
+  return a.signature >= b.signature ? a : b;
+}
+
+/** True until the writer itself has said how it ended: another's `lost` is not its own word. */
+export function awaitsOwnEnd(record: RunRecord): boolean {
+  return !isFinal(record.state) || level(record) === saidByAnother;
+}
+
+/** True when `next` says more than `known` does. */
+export function movesUp(known: RunRecord | undefined, next: RunRecord): boolean {
+  return known === undefined || (mergeRecord(known, next) === next && known.signature !== next.signature);
+}
+
+const storyOrder: readonly RunState[] = [
+  "succeeded",
+  "running",
+  "failed",
+  "timeout",
+  "cancelled",
+  "lost",
+  "claimed",
+  "skipped",
+  "missed",
+  "withdrawn",
+];
+
+/**
+ * The record that tells a tick's story: run over skip over missed; of several runs the best end of the highest
+ * attempt. The same on every peer that holds the same records; undefined when none is given.
+ */
+export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
+  let best: RunRecord | undefined;
+  for (const record of records) if (best === undefined || tellsMore(record, best)) best = record;
+  return best;
+}
+
+function tellsMore(a: RunRecord, b: RunRecord): boolean {
+  const ran = Number(hasStarted(a)) - Number(hasStarted(b));
+  if (ran !== 0) return ran > 0;
+  if (hasStarted(a) && a.attempt !== b.attempt) return a.attempt > b.attempt;
+  const byState = storyOrder.indexOf(a.state) - storyOrder.indexOf(b.state);
+  if (byState !== 0) return byState < 0;
+  return a.peer < b.peer;
+}
+
+export function hasStarted(record: RunRecord): boolean {
+  return record.startedAt !== undefined || (isFinal(record.state) && !startless.has(record.state));
+}
+const startless: ReadonlySet<RunState> = new Set(["skipped", "missed", "withdrawn", "lost", "cancelled"]);
+
+/** Records whose order was started on more than one peer: the duplicates of a split. */
+export function duplicatesIn(records: readonly RunRecord[]): RunRecord[] {
+  const started = records.filter(hasStarted);
+  return started.filter((record) =>
+    started.some((other) => other.peer !== record.peer && orderKeyOf(other) === orderKeyOf(record)),
+  );
+}

@@ -1,0 +1,95 @@
+/**
+ * The schedules that are no five fields: `@daily` and its like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
+ */
+import { didYouMean } from "../../schema/nearest.ts";
+import { instantHint, lastSecond, parseInstant } from "./calendar.ts";
+import { durationHint, parseDuration } from "./units.ts";
+
+/** Due at every multiple of the period since the epoch, so that no restart or edit elsewhere shifts it. */
+export interface Period {
+  kind: "every";
+  periodSeconds: number;
+}
+
+/** Due once; seconds since the epoch. */
+export interface Moment {
+  kind: "at";
+  second: number;
+}
+
+/** Why an expression was not taken. */
+export interface Refusal {
+  /** the character of the expression, counted from 1 */
+  position?: number;
+  message: string;
+}
+
+type Short = Period | Moment | Refusal | { cron: string };
+
+const macros: ReadonlyMap<string, string> = new Map([
+  ["@yearly", "0 0 1 1 *"],
+  ["@annually", "0 0 1 1 *"],
+  ["@monthly", "0 0 1 * *"],
+  ["@weekly", "0 0 * * 0"],
+  ["@daily", "0 0 * * *"],
+  ["@midnight", "0 0 * * *"],
+  ["@hourly", "0 * * * *"],
+  ["@minutely", "* * * * *"],
+]);
+const macroNames = [...macros.keys(), "@every", "@at"];
+
+/** Undefined when the text is none of these, and so must be a cron expression. */
+export function readShorthand(expression: string): Short | undefined {
+  if (expression.startsWith("@")) return readMacro(expression);
+  if (/^rate\b/i.test(expression)) return readRate(expression);
+  return undefined;
+}
+
+function readMacro(expression: string): Short {
+  const [name = "", ...rest] = expression.split(/\s+/);
+  const argument = rest.join(" ");
+  if (name === "@every") return readEvery(argument);
+  if (name === "@at") return readAt(argument);
+  if (name === "@reboot") {
+    return {
+      position: 1,
+      message:
+        "@reboot is tied to one host's start, and a job here belongs to no host: on that host, use a systemd unit (WantedBy=multi-user.target)",
+    };
+  }
+  const cron = macros.get(name.toLowerCase());
+  if (cron === undefined) {
+    return { position: 1, message: `${JSON.stringify(name)} is not known${didYouMean(name, macroNames)}` };
+  }
+  if (argument !== "") return { position: name.length + 2, message: `nothing may follow ${name}` };
+  return { cron };
+}
+
+function readEvery(argument: string): Short {
+  const position = "@every ".length + 1;
+  const periodMs = parseDuration(argument);
+  if (periodMs === undefined) return { position, message: `no duration: ${durationHint}` };
+  if (periodMs < 1_000) return { position, message: "the shortest period is 1s" };
+  if (periodMs % 1_000 !== 0) return { position, message: "a period is a whole number of seconds" };
+  return { kind: "every", periodSeconds: periodMs / 1_000 };
+}
+
+function readRate(expression: string): Short {
+  const match = /^rate\(\s*(\d{1,9})\s+(second|minute|hour|day|week)s?\s*\)$/i.exec(expression);
+  const unit = match?.[2]?.toLowerCase().charAt(0);
+  const periodMs = unit === undefined ? undefined : parseDuration(`${match?.[1]}${unit}`);
+  if (periodMs === undefined || periodMs === 0) {
+    return { position: 1, message: "write rate(5 minutes), with seconds, minutes, hours, days or weeks" };
+  }
+  return { kind: "every", periodSeconds: periodMs / 1_000 };
+}
+
+function readAt(argument: string): Short {
+  const position = "@at ".length + 1;
+  const instant = parseInstant(argument);
+  if (instant === undefined) return { position, message: `no instant: ${instantHint}` };
+  if (instant % 1_000 !== 0) return { position, message: "an instant is a whole second" };
+  if (instant < 0 || instant > lastSecond * 1_000)
+    return { position, message: "an instant lies between 1970 and 9999" };
+  return { kind: "at", second: instant / 1_000 };
+}

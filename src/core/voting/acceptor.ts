@@ -1,0 +1,242 @@
+/**
+ * The voter in a peer (DESIGN §6): answers candidates' ballots as paxos.ts has it, once what it binds itself to is
+ * durable; and says `barred`, with a reason, where it may not vote.
+ *
+ * It may not: on an order of another epoch than the one in force at the order's tick; on one at or after the instant
+ * from which a successor that it has accepted will vote; on a tick so old that its own votes may be forgotten; and
+ * after a start, until enough others confirm that it remembers every vote it has ever told (voter memory). Nor on what
+ * is no decision at all: what is chosen stands for ever, so nonsense must not be chosen.
+ */
+import { instantOf, isInstant, parseRunReference, type PeerId } from "../../schema/ids.ts";
+import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
+import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
+import { expectStored } from "../claims/claims.ts";
+import { inParts } from "../records/parts.ts";
+import { accept, promise, type Vote } from "./paxos.ts";
+import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
+import { readRunner } from "./runner.ts";
+import { emit, type Pending, type State } from "../state.ts";
+import type { Write } from "../../ports.ts";
+
+/** Votes on ticks older than this are no longer given … */
+export const voteUntilMs = 24 * 3_600_000;
+/** … and an hour later forgotten. */
+export const rememberVotesMs = 25 * 3_600_000;
+export const voteCountKey = "voteCount";
+export const voteFloorKey = "voteFloor";
+
+/** Ticks further ahead than this are not voted on: claims run 2 s ahead, and clocks that far off are passed over. */
+const voteAheadMs = 60_000;
+/** A successor may begin at most so far ahead: proposals are made for `epochLeadMs` from now. */
+const epochAheadMs = 3_600_000;
+/**
+ * With this many votes in memory only orders of jobs that are in the table get any more. Far above what a peer has
+ * while a new job's first tick overtakes the job itself; less would cost such ticks a second.
+ */
+const votesOnUnknownJobs = 100_000;
+
+const rosterPrefix = "roster/";
+
+/**
+ * The name of the decision on what comes after the chain. After a forced epoch it is another one than before, so that
+ * votes on a succession that was overruled are none on this.
+ */
+export function rosterDecision(chain: readonly Epoch[]): string {
+  const forced = chain.findLast((epoch) => epoch.forced !== undefined);
+  const branch = forced === undefined ? "" : `/${hashOfEpoch(forced).slice(0, 16)}`;
+  return `${rosterPrefix}${chain.length}${branch}`;
+}
+
+/** The epoch that a roster decision would make of a value; undefined when the value is none. */
+export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> | undefined {
+  try {
+    const { voters, from } = JSON.parse(value) as { voters?: unknown; from?: unknown };
+    if (!Array.isArray(voters) || !isInstant(from)) return undefined;
+    if (!voters.every((voter) => typeof voter === "string")) return undefined;
+    return { number: last.number + 1, voters: voters as PeerId[], from, previous: hashOfEpoch(last) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why this peer may not vote on it now; undefined = it may. */
+function barred(state: State, item: BallotItem): string | undefined {
+  const { roster } = state;
+  const last = roster.chain.at(-1);
+  if (last === undefined) return "no-roster";
+  if (state.outcast !== undefined) return "forgotten";
+  if (state.twin) return "twin";
+  if (roster.memory !== "sure") return `memory-${roster.memory}`;
+  if (item.decision.startsWith(rosterPrefix)) {
+    if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
+    if (!last.voters.includes(state.settings.self)) return "no-voter";
+    const candidate = item.ballot.peer;
+    if (candidate !== state.settings.self && !state.members.has(candidate)) return "stranger";
+    return item.value === undefined ? undefined : epochBarred(state, last, item.value);
+  }
+  const mistaken = noOrder(state, item);
+  if (mistaken !== undefined) return mistaken;
+  const inForce = epochAt(roster.chain, item.instant);
+  if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
+  if (!inForce.voters.includes(state.settings.self)) return "no-voter";
+  if (item.instant < Math.max(roster.floor, state.now.wall - voteUntilMs)) return "too-old";
+  const { successor } = roster;
+  if (
+    successor !== undefined &&
+    successor.epoch.number > inForce.number &&
+    item.instant >= successor.epoch.from &&
+    !isPlanted(state, "successor-without-bar")
+  ) {
+    return "successor";
+  }
+  return undefined;
+}
+
+function markBarred(state: State, why: string): void {
+  if (why === "other-epoch" || why === "successor" || why === "twin" || why === "from-too-early") {
+    mark(state, `barred-${why}`);
+  } else if (why.startsWith("memory")) mark(state, "barred-memory");
+}
+
+function epochBarred(state: State, last: Epoch, value: string): string | undefined {
+  const epoch = epochOf(last, value);
+  if (epoch === undefined || !areVoters(epoch.voters)) return "no-epoch";
+  if (epoch.from > state.now.wall + epochAheadMs) return "from-too-late";
+  const tooEarly = epoch.from <= Math.max(state.roster.highestInstant, last.from);
+  return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
+}
+
+/** What isn't an order with its own instant, and a peer to run it, is nobody's to decide. */
+function noOrder(state: State, { decision, instant, value }: BallotItem): string | undefined {
+  const named = parseRunReference(decision);
+  if (named?.attempt === undefined || named.peerEnd !== undefined) return "no-order";
+  if (instantOf(named.tick) !== instant) return "other-instant";
+  if (instant > state.now.wall + voteAheadMs) return "too-early";
+  if (value !== undefined && readRunner(value) === undefined) return "no-runner";
+  const full = state.roster.votes.size >= votesOnUnknownJobs;
+  return full && !state.jobs.has(named.job) ? "unknown-job" : undefined;
+}
+
+/** Answers a candidate's ballots; what they bind this voter to is stored in one write, and told afterwards. */
+export function hearBallots(state: State, from: PeerId, ballots: readonly BallotItem[]): void {
+  const replies: ReplyItem[] = [];
+  const writes: Write[] = [];
+  for (const item of ballots) {
+    const why = item.ballot.peer === from ? barred(state, item) : "not-its-ballot";
+    if (why !== undefined) {
+      markBarred(state, why);
+      replies.push({ decision: item.decision, answer: "barred", ballot: item.ballot, why });
+      emit(state, { kind: "count", name: `vote_barred_${why.replaceAll("-", "_")}` });
+      continue;
+    }
+    const { stored, reply } = vote(state, item);
+    replies.push(reply);
+    emit(state, { kind: "count", name: `votes_${reply.answer}` });
+    if (stored !== undefined) writes.push({ kind: "vote", vote: stored });
+  }
+  if (writes.length === 0) return sendReplies(state, from, replies);
+  state.roster.voteCount += writes.length;
+  writes.push({ kind: "meta", key: voteCountKey, value: String(state.roster.voteCount) });
+  if (isPlanted(state, "vote-before-fsync")) {
+    emit(state, { kind: "store", writes });
+    return sendReplies(state, from, replies);
+  }
+  const pending = { kind: "votes", to: from, replies, count: state.roster.voteCount } as const;
+  emit(state, { kind: "store", writes, token: expectStored(state, pending) });
+}
+
+function vote(state: State, item: BallotItem): { stored: StoredVote | undefined; reply: ReplyItem } {
+  const { roster } = state;
+  const known = roster.votes.get(item.decision)?.vote;
+  const before: Vote<string> | undefined =
+    known === undefined ? undefined : { promised: known.promised, accepted: known.accepted };
+  const answered =
+    item.value === undefined ? promise(before, item.ballot) : accept(before, item.ballot, item.value);
+  const reply = answered.reply;
+  const common = { decision: item.decision, ballot: item.ballot };
+  if (reply.kind === "refused") {
+    return { stored: undefined, reply: { ...common, answer: "refused", promised: reply.promised } };
+  }
+  const { promised, accepted } = answered.vote;
+  const stored: StoredVote = {
+    decision: item.decision,
+    instant: item.instant,
+    vote: { promised, ...(accepted === undefined ? {} : { accepted }) },
+  };
+  roster.votes.set(item.decision, stored);
+  if (!item.decision.startsWith(rosterPrefix)) {
+    roster.highestInstant = Math.max(roster.highestInstant, item.instant);
+  }
+  if (reply.kind === "promised") {
+    const told = reply.accepted;
+    return {
+      stored,
+      reply: { ...common, answer: "promised", ...(told === undefined ? {} : { accepted: told }) },
+    };
+  }
+  const signature = noteSuccessor(state, item.decision, item.value ?? "");
+  return {
+    stored,
+    reply: { ...common, answer: "accepted", ...(signature === undefined ? {} : { signature }) },
+  };
+}
+
+/** An accepted epoch bars this voter from orders at or after its beginning, and gets its signature. */
+function noteSuccessor(state: State, decision: string, value: string): string | undefined {
+  const last = state.roster.chain.at(-1);
+  if (!decision.startsWith(rosterPrefix) || last === undefined) return undefined;
+  const epoch = epochOf(last, value);
+  if (epoch === undefined) return undefined;
+  state.roster.successor = { epoch, value, sinceMono: state.now.mono };
+  return state.settings.signText(epochBytes(epoch));
+}
+
+/** After a start: the successor that this voter had accepted before, if it hasn't been adopted since. */
+export function recallSuccessor(state: State): void {
+  const last = state.roster.chain.at(-1);
+  if (last === undefined) return;
+  const kept = state.roster.votes.get(rosterDecision(state.roster.chain))?.vote.accepted;
+  const epoch = kept === undefined ? undefined : epochOf(last, kept.value);
+  if (epoch === undefined || kept === undefined) {
+    state.roster.successor = undefined;
+    return;
+  }
+  mark(state, "successor-recalled");
+  state.roster.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
+}
+
+/** The votes are durable: now they are told. */
+export function votesStored(state: State, votes: Extract<Pending, { kind: "votes" }>, failed: boolean): void {
+  if (failed) return mark(state, "vote-not-stored");
+  state.roster.votesStored = Math.max(state.roster.votesStored, votes.count);
+  sendReplies(state, votes.to, votes.replies);
+}
+
+function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): void {
+  if (to === state.settings.self) {
+    state.ownReplies.push(...replies);
+    return;
+  }
+  for (const some of inParts(replies)) {
+    emit(state, { kind: "send", to, protocol: "vote", message: { kind: "replies", replies: some } });
+  }
+}
+
+/** Forgets votes on ticks so old that no more are given; the floor is kept, so that a clock set back gives none again. */
+export function forgetVotes(state: State): void {
+  const before = state.now.wall - rememberVotesMs;
+  const old = [...state.roster.votes.values()].filter(
+    ({ decision, instant }) => instant < before && !decision.startsWith(rosterPrefix),
+  );
+  if (old.length === 0) return;
+  for (const { decision } of old) state.roster.votes.delete(decision);
+  state.roster.floor = Math.max(state.roster.floor, before);
+  emit(state, {
+    kind: "store",
+    writes: [
+      { kind: "meta", key: voteFloorKey, value: String(state.roster.floor) },
+      { kind: "drop-votes", before },
+    ],
+  });
+}

@@ -1,0 +1,143 @@
+/**
+ * Single-decree Paxos (Leslie Lamport, "Paxos Made Simple", 2001): a group of voters chooses one value, at most one,
+ * whatever is lost, late, repeated or dead. cicada uses it twice: for who runs an order of a `majority` job, and for
+ * the successor of an epoch of the roster.
+ *
+ * The picture: a council that decides by letter. A candidate first asks for the floor with a numbered ballot; a voter
+ * that grants it promises to heed no lower number, and tells what it has accepted so far. With the floor from more
+ * than half, the candidate puts a value to the vote: the accepted one with the highest number that it was told of, or
+ * its own where there was none. What more than half have accepted is chosen for ever, because any later candidate's
+ * half meets this one in at least one voter, who tells.
+ *
+ * Pure: a voter's answer may leave only after the state it rests on is durable, and that is the caller's to keep.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+
+/**
+ * Totally ordered by (round, peer, life); no two candidates ever use the same one, nor does one candidate in two
+ * lives: `life` is its incarnation, which grows with every start.
+ */
+export interface Ballot {
+  readonly round: number;
+  readonly peer: PeerId;
+  readonly life: number;
+}
+
+export interface Accepted<Value> {
+  readonly ballot: Ballot;
+  readonly value: Value;
+}
+
+/** What one voter has bound itself to, in one decision. Durable before it is told. */
+export interface Vote<Value> {
+  readonly promised: Ballot;
+  readonly accepted: Accepted<Value> | undefined;
+}
+
+export type Reply<Value> =
+  | { readonly kind: "promised"; readonly ballot: Ballot; readonly accepted: Accepted<Value> | undefined }
+  | { readonly kind: "accepted"; readonly ballot: Ballot }
+  /** bound to a higher ballot */
+  | { readonly kind: "refused"; readonly ballot: Ballot; readonly promised: Ballot };
+
+export function compareBallots(a: Ballot, b: Ballot): number {
+  if (a.round !== b.round) return a.round - b.round;
+  if (a.peer !== b.peer) return a.peer < b.peer ? -1 : 1;
+  return a.life - b.life;
+}
+
+/** A voter's answer to "may I have the floor?", and what it is bound to from then on. */
+export function promise<Value>(
+  vote: Vote<Value> | undefined,
+  ballot: Ballot,
+): { vote: Vote<Value>; reply: Reply<Value> } {
+  if (vote !== undefined && compareBallots(ballot, vote.promised) < 0) {
+    return { vote, reply: { kind: "refused", ballot, promised: vote.promised } };
+  }
+  const accepted = vote?.accepted;
+  return { vote: { promised: ballot, accepted }, reply: { kind: "promised", ballot, accepted } };
+}
+
+/** A voter's answer to "accept this value", and what it is bound to from then on. */
+export function accept<Value>(
+  vote: Vote<Value> | undefined,
+  ballot: Ballot,
+  value: Value,
+): { vote: Vote<Value>; reply: Reply<Value> } {
+  if (vote !== undefined && compareBallots(ballot, vote.promised) < 0) {
+    return { vote, reply: { kind: "refused", ballot, promised: vote.promised } };
+  }
+  return { vote: { promised: ballot, accepted: { ballot, value } }, reply: { kind: "accepted", ballot } };
+}
+
+/** One candidate's try with one ballot. */
+export interface Candidacy<Value> {
+  readonly voters: ReadonlySet<PeerId>;
+  readonly ballot: Ballot;
+  readonly own: Value;
+  readonly promises: Map<PeerId, Accepted<Value> | undefined>;
+  readonly acceptances: Set<PeerId>;
+  /** fixed when the floor is won: the value that this ballot stands for */
+  value: Value | undefined;
+  /** the highest ballot that a voter named when it refused */
+  outbid: Ballot | undefined;
+}
+
+export function majorityOf(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+export function stand<Value>(voters: Iterable<PeerId>, ballot: Ballot, own: Value): Candidacy<Value> {
+  return {
+    voters: new Set(voters),
+    ballot,
+    own,
+    promises: new Map(),
+    acceptances: new Set(),
+    value: undefined,
+    outbid: undefined,
+  };
+}
+
+export type Outcome<Value> =
+  /** the floor is won: the value is to be put to the vote */
+  { kind: "propose"; value: Value } | { kind: "chosen"; value: Value } | { kind: "waiting" };
+
+/** Takes a voter's reply in. Replies of strangers, to other ballots, or told twice change nothing. */
+export function hearReply<Value>(
+  candidacy: Candidacy<Value>,
+  from: PeerId,
+  reply: Reply<Value>,
+): Outcome<Value> {
+  const waiting = { kind: "waiting" } as const;
+  if (!candidacy.voters.has(from) || compareBallots(reply.ballot, candidacy.ballot) !== 0) return waiting;
+  const needed = majorityOf(candidacy.voters.size);
+  switch (reply.kind) {
+    case "refused":
+      if (candidacy.outbid === undefined || compareBallots(reply.promised, candidacy.outbid) > 0) {
+        candidacy.outbid = reply.promised;
+      }
+      return waiting;
+    case "promised": {
+      if (candidacy.promises.has(from)) return waiting;
+      candidacy.promises.set(from, reply.accepted);
+      if (candidacy.promises.size !== needed) return waiting;
+      candidacy.value = valueToPropose(candidacy);
+      return { kind: "propose", value: candidacy.value };
+    }
+    case "accepted": {
+      if (candidacy.value === undefined || candidacy.acceptances.has(from)) return waiting;
+      candidacy.acceptances.add(from);
+      return candidacy.acceptances.size === needed ? { kind: "chosen", value: candidacy.value } : waiting;
+    }
+  }
+}
+
+function valueToPropose<Value>(candidacy: Candidacy<Value>): Value {
+  let highest: Accepted<Value> | undefined;
+  for (const accepted of candidacy.promises.values()) {
+    if (accepted === undefined) continue;
+    if (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0) highest = accepted;
+  }
+  return highest === undefined ? candidacy.own : highest.value;
+}

@@ -1,0 +1,139 @@
+/**
+ * Who votes: a chain of epochs, each chosen by the voters of the one before (DESIGN §6).
+ *
+ * Epoch 0 has one voter, the founder: the peer that made the cluster key, whose id travels with the key, so nobody
+ * can found a second roster for the same mesh. Every later epoch carries the signatures of a majority of its
+ * predecessor's voters. An order belongs to the epoch in force at its tick and stays there with all its attempts.
+ *
+ * Not promised: that a mesh which has lost a majority of its voters for good goes on voting. Nothing here shrinks a
+ * roster because peers are gone; that is a person's decision (`forget --force`), and it can double a run: a forced
+ * epoch is signed by the one member that was asked, and where it meets a lawful one of the same number it wins, for
+ * else the mesh would stay in two halves for ever.
+ */
+import { hash } from "node:crypto";
+import { isPeerId, type PeerId } from "../../schema/ids.ts";
+import type { Epoch } from "../../schema/vote.ts";
+import { majorityOf } from "./paxos.ts";
+
+/** A change of voters takes effect this much later than it is proposed: votes run at most 2 s ahead of their ticks. */
+export const epochLeadMs = 15_000;
+export const votersMax = 9;
+
+export function firstEpoch(founder: PeerId): Epoch {
+  return { number: 0, voters: [founder], from: 0, previous: "", signatures: {} };
+}
+
+/** Nobody signs the first epoch, so nothing in it but the founder may be anybody's choice. */
+function asFirstEpoch(heard: Epoch): Epoch | undefined {
+  const [founder] = heard.voters;
+  if (founder === undefined) return undefined;
+  const first = firstEpoch(founder);
+  return hashOfEpoch(heard) === hashOfEpoch(first) ? first : undefined;
+}
+
+/** 64 hex digits over everything but the signatures. */
+export function hashOfEpoch({ number, voters, from, previous, forced }: Omit<Epoch, "signatures">): string {
+  const said = ["cicada epoch", number, voters, from, previous];
+  return hash("sha256", JSON.stringify(forced === undefined ? said : [...said, "forced", forced.by]));
+}
+
+/** What a voter signs when it accepts an epoch. */
+export function epochBytes(epoch: Omit<Epoch, "signatures">): Uint8Array {
+  return Buffer.from(hashOfEpoch(epoch));
+}
+
+/** The epoch to which an order of that instant (ms) belongs; undefined for an empty chain. */
+export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undefined {
+  return chain.findLast((epoch) => epoch.from <= instant);
+}
+
+export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: string) => boolean;
+
+/**
+ * `next`, when it is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters, or
+ * forced and signed by whoever did it. It comes without the signatures that prove nothing, for they would be kept and
+ * handed on for ever.
+ */
+function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch | undefined {
+  if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch)) return undefined;
+  if (next.from <= epoch.from || !areVoters(next.voters)) return undefined;
+  const bytes = epochBytes(next);
+  if (next.forced !== undefined) {
+    return verify(next.forced.by, bytes, next.forced.signature) ? { ...next, signatures: {} } : undefined;
+  }
+  const signatures: Record<string, string> = {};
+  for (const voter of epoch.voters) {
+    const signature = next.signatures[voter];
+    if (signature !== undefined && verify(voter, bytes, signature)) signatures[voter] = signature;
+  }
+  const isChosen = Object.keys(signatures).length >= majorityOf(epoch.voters.length);
+  return isChosen ? { ...next, signatures } : undefined;
+}
+
+/** True of a list that an epoch may have: some peers, each once. */
+export function areVoters(voters: readonly string[]): boolean {
+  if (voters.length === 0 || voters.length > votersMax || new Set(voters).size < voters.length) return false;
+  return voters.every((voter) => isPeerId(voter));
+}
+
+/**
+ * The chain after hearing another's: the longer one, if it grows out of the same founder and every link holds. A
+ * chain that contradicts the known one is taken only where it was forced; else `fork` says that somebody voted who
+ * should not have.
+ */
+export function adoptChain(
+  known: readonly Epoch[],
+  heard: readonly Epoch[],
+  verify: VerifySignature,
+): { chain: readonly Epoch[]; fork: boolean } {
+  const chain = [...known];
+  for (const epoch of heard) {
+    const mine = chain[epoch.number];
+    if (mine !== undefined) {
+      const difference = compareRivals(mine, epoch);
+      if (difference === 0) continue;
+      const before = chain[epoch.number - 1];
+      if (difference < 0 || before === undefined || successorOf(before, epoch, verify) === undefined) {
+        return { chain: known, fork: true };
+      }
+      chain.length = epoch.number;
+    }
+    const last = chain.at(-1);
+    const rightful = last === undefined ? asFirstEpoch(epoch) : successorOf(last, epoch, verify);
+    if (rightful === undefined) break;
+    chain.push(rightful);
+  }
+  return { chain, fork: false };
+}
+
+/** Of two epochs with one number: 0 = the same, above 0 = the second one holds. All peers must judge alike. */
+function compareRivals(mine: Epoch, other: Epoch): number {
+  const [own, theirs] = [hashOfEpoch(mine), hashOfEpoch(other)];
+  if (own === theirs) return 0;
+  if (other.forced === undefined) return -1;
+  return mine.forced === undefined || theirs < own ? 1 : -1;
+}
+
+/** What the next epoch's voters should be while the mesh is well; undefined = as they are. */
+export function desiredVoters(
+  voters: readonly PeerId[],
+  /** members that have been alive and settled for a while, oneself included */
+  steady: ReadonlySet<PeerId>,
+  /** members that have been dead for an hour */
+  longDead: ReadonlySet<PeerId>,
+): PeerId[] | undefined {
+  const candidates = [...steady].filter((peer) => !voters.includes(peer)).toSorted();
+  const gone = voters.find((peer) => longDead.has(peer));
+  const living = voters.filter((peer) => steady.has(peer)).length;
+  const [substitute] = candidates;
+  if (gone !== undefined && substitute !== undefined && living >= majorityOf(voters.length)) {
+    return [...voters.filter((peer) => peer !== gone), substitute].toSorted();
+  }
+  if (living < voters.length) return undefined;
+  // One voter becomes three, three become five; two or four would stop more easily, not less.
+  const size = voters.length < 3 ? 3 : 5;
+  const missing = size - voters.length;
+  return missing <= 0 || candidates.length < missing
+    ? undefined
+    : [...voters, ...candidates.slice(0, missing)].toSorted();
+}

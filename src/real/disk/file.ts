@@ -1,0 +1,192 @@
+/**
+ * Opens the database file: makes a new one, brings an older one up to this version, and refuses what it can't
+ * read, by name. Nothing that it refuses is ever changed or deleted.
+ *
+ * A new file is made under another name and moved into place once its tables are durable, so that an empty
+ * `cicada.db` is always damage and never taken for a peer's first start.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { CicadaError } from "../../errors.ts";
+import type { DiskMark } from "./commit-counter.ts";
+
+/** "cica" in ASCII; SQLite keeps it in the file's header to tell whose file it is. */
+const applicationId = 0x63696361;
+
+/** How long to wait for a lock that a person's own sqlite3 shell holds. More lets it hold up starts for longer. */
+const busyTimeoutMs = 5_000;
+
+/**
+ * The WAL is copied back into the file when it has this many pages of 4 KiB (16 MiB). More means rarer and longer
+ * pauses and a longer recovery after a crash; less means more fsyncs under load.
+ */
+const checkpointPages = 4_096;
+
+/**
+ * A file up to this size is checked whole at every start. Formula: about 5 ms per MiB. More finds more damage early;
+ * less starts sooner.
+ */
+const checkedCapBytes = 67_108_864;
+
+/** The steps from one version of the file to the next; the version is how many of them have been taken. */
+const migrations: readonly string[] = [
+  `CREATE TABLE record (
+     instant INTEGER NOT NULL,
+     tick TEXT NOT NULL,
+     job TEXT NOT NULL,
+     attempt INTEGER NOT NULL,
+     slot TEXT NOT NULL,
+     peer TEXT NOT NULL,
+     state TEXT NOT NULL,
+     body TEXT NOT NULL,
+     PRIMARY KEY (instant, tick, job, attempt, slot, peer)
+   );
+   CREATE INDEX record_of_job ON record (job, instant);
+   CREATE INDEX record_in_state ON record (state, instant);
+   CREATE TABLE asked (
+     instant INTEGER NOT NULL,
+     tick TEXT NOT NULL,
+     job TEXT NOT NULL,
+     asked_at REAL NOT NULL,
+     body TEXT NOT NULL,
+     PRIMARY KEY (instant, tick, job)
+   );
+   CREATE INDEX asked_of_job ON asked (job, instant);
+   CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, digest TEXT NOT NULL, things INTEGER NOT NULL);
+   CREATE TABLE job_update (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL);
+   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE vote (decision TEXT PRIMARY KEY, instant REAL NOT NULL, body TEXT NOT NULL);
+   CREATE INDEX vote_of_instant ON vote (instant);`,
+  // Sums of the contents (disk-rows.ts), and the count of commits (disk-mark.ts). Older rows have no sum.
+  `ALTER TABLE record ADD COLUMN sum INTEGER;
+   ALTER TABLE asked ADD COLUMN sum INTEGER;
+   ALTER TABLE job_update ADD COLUMN sum INTEGER;
+   ALTER TABLE meta ADD COLUMN sum INTEGER;
+   ALTER TABLE vote ADD COLUMN sum INTEGER;
+   CREATE TABLE commits (count INTEGER NOT NULL);
+   INSERT INTO commits VALUES (0);`,
+];
+
+export const fileVersion = migrations.length;
+/** The version of the file that brought the count of commits. */
+const commitsSince = 3;
+
+/** Opens `path`, ready for use. Throws a CicadaError that names the file. */
+export function openDatabase(path: string, mark: DiskMark): DatabaseSync {
+  if (!existsSync(path)) createDatabase(path);
+  if (statSync(path).size === 0) throw damaged(path, "it is empty");
+  checkUntouched(path, mark);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    // FULL makes every commit wait for its fsync: what is acknowledged survives a power cut.
+    database.exec(
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};`,
+    );
+    migrate(database, path);
+    return database;
+  } catch (error) {
+    if (database !== undefined) closeQuietly(database);
+    throw asCicadaError(error, path);
+  }
+}
+
+/**
+ * Looks at the file through a connection that can't write: one that could would copy the write-ahead log into a file
+ * that is then refused.
+ */
+function checkUntouched(path: string, mark: DiskMark): void {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly: true });
+    checkOwner(database, path);
+    checkPages(database, path);
+    if (pragma(database, "user_version") >= commitsSince) mark.check(commitsIn(database), path);
+  } catch (error) {
+    throw asCicadaError(error, path);
+  } finally {
+    if (database !== undefined) closeQuietly(database);
+  }
+}
+
+function createDatabase(path: string): void {
+  const draft = `${path}.new`;
+  rmSync(draft, { force: true });
+  rmSync(`${draft}-journal`, { force: true });
+  try {
+    const database = new DatabaseSync(draft);
+    database.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId};`);
+    migrate(database, draft);
+    database.close();
+    renameSync(draft, path);
+    const folder = openSync(dirname(path), "r");
+    fsyncSync(folder);
+    closeSync(folder);
+  } catch (error) {
+    throw asCicadaError(error, path);
+  }
+}
+
+function checkOwner(database: DatabaseSync, path: string): void {
+  if (pragma(database, "application_id") !== applicationId) {
+    throw damaged(path, "it is some other program's database");
+  }
+  const version = pragma(database, "user_version");
+  if (version > fileVersion) {
+    throw new CicadaError(
+      "DATA_FOLDER_NEWER",
+      `${path} has format ${version}, and this version of cicada reads up to ${fileVersion}`,
+    );
+  }
+}
+
+function migrate(database: DatabaseSync, path: string): void {
+  const version = pragma(database, "user_version");
+  if (version < 0) throw damaged(path, `its format is ${version}`);
+  for (const [index, step] of migrations.entries()) {
+    if (index < version) continue;
+    database.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version = ${index + 1}; COMMIT;`);
+  }
+}
+
+function commitsIn(database: DatabaseSync): number {
+  return Number(database.prepare("SELECT count FROM commits").get()?.["count"]);
+}
+
+/** Finds torn pages before the peer relies on them. In a larger file they are found when they are read. */
+function checkPages(database: DatabaseSync, path: string): void {
+  if (statSync(path).size > checkedCapBytes) return;
+  const row = database.prepare("PRAGMA quick_check(1)").get();
+  const verdict = row === undefined ? "no answer" : String(Object.values(row)[0]);
+  if (verdict !== "ok") throw damaged(path, verdict);
+}
+
+function pragma(database: DatabaseSync, name: string): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+export function closeQuietly(database: DatabaseSync): void {
+  try {
+    database.close();
+  } catch {
+    // It was being given up anyway; what counts has been reported already.
+  }
+}
+
+/** SQLite's result codes for a file whose content is wrong (sqlite.org/rescode.html). */
+const corrupt = 11;
+const notADatabase = 26;
+
+/** What SQLite says, in cicada's terms. */
+export function asCicadaError(error: unknown, path: string): CicadaError {
+  if (error instanceof CicadaError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+  if (code === corrupt || code === notADatabase) return damaged(path, message);
+  return new CicadaError("DISK_FAILED", `${path}: ${message}`);
+}
+
+function damaged(path: string, why: string): CicadaError {
+  return new CicadaError("DATA_FOLDER_DAMAGED", `${path} can't be read: ${why}`);
+}

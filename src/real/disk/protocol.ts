@@ -1,0 +1,52 @@
+/**
+ * What the peer's thread and the disk's thread say to each other.
+ *
+ * Records and orders cross as the JSON text that is also what the file keeps: copying a string between threads
+ * is several times cheaper than cloning an object of fifteen fields, and each side parses only what it looks at.
+ * A batch goes over whole and is answered whole, in the order of its requests.
+ */
+import type { CicadaError } from "../../errors.ts";
+import type { JobId, RunId } from "../../schema/ids.ts";
+import type { RunQuery } from "../../ports.ts";
+
+/** A `Write` of ports.ts, with things as text. */
+export type TextWrite =
+  | { kind: "record"; text: string }
+  | { kind: "order"; text: string }
+  | { kind: "update"; update: Uint8Array }
+  | { kind: "snapshot"; update: Uint8Array }
+  | { kind: "meta"; key: string; value: string }
+  | { kind: "vote"; decision: string; instant: number; text: string }
+  | { kind: "drop-votes"; before: number };
+
+export type DiskRequest =
+  | { kind: "store"; writes: TextWrite[] }
+  | { kind: "load"; since: number }
+  | { kind: "history"; query: RunQuery }
+  | { kind: "digests"; from: number; to: number }
+  | { kind: "bucket"; bucket: number }
+  | { kind: "prune"; job: JobId; runs: number; ageMs: number; notAfter: number };
+
+export interface LoadedText {
+  updates: Uint8Array[];
+  records: string[];
+  orders: string[];
+  votes: string[];
+  meta: [key: string, value: string][];
+}
+
+export type DiskResult =
+  | { kind: "stored" }
+  | ({ kind: "loaded" } & LoadedText)
+  | { kind: "page"; records: string[]; next: string | null; total: number }
+  | { kind: "digests"; digests: [bucket: number, digest: string][] }
+  | { kind: "bucket"; records: string[]; orders: string[] }
+  | { kind: "pruned"; runs: RunId[] }
+  | { kind: "failed"; code: CicadaError["code"]; detail: string };
+
+export type ToDiskThread = { kind: "batch"; requests: DiskRequest[] } | { kind: "close" };
+
+export type FromDiskThread =
+  | { kind: "opened" }
+  | { kind: "refused"; code: CicadaError["code"]; detail: string }
+  | { kind: "results"; results: DiskResult[] };

@@ -1,0 +1,169 @@
+/**
+ * The launcher: a small process that starts the peer's children, so that the peer itself never waits for a spawn
+ * (1 to 2 ms each, more with a large memory; a burst of 2,000 would silence it for seconds).
+ *
+ * It lives as long as its peer. When the pipe from the peer closes, the peer is dead: every group gets TERM and,
+ * moments later, KILL, what has left its group is found by run id, and the launcher ends. It has a session of its
+ * own and ignores the terminal's and the service manager's signals, for it is the peer that says when runs end.
+ */
+import { existsSync } from "node:fs";
+import { flushCompileCache } from "node:module";
+import { createInterface } from "node:readline";
+import type { ChildOutcome, RunSpec } from "../../ports.ts";
+import type { RunId } from "../../schema/ids.ts";
+import { openClock } from "../clock.ts";
+import { Child, type ChildDoors } from "./child.ts";
+import { PipePool } from "./pipes.ts";
+import { readLine, type FromLauncher, type ToLauncher } from "./protocol.ts";
+import { killRuns } from "./survivors.ts";
+
+/** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
+const orphanGraceMs = 2_000;
+
+/**
+ * While runs wait for their start, what has happened is told this often: every word wakes the peer, which then competes
+ * for the processor with the starts that are still to come. More tells a burst's first runs later.
+ */
+const tellEveryMs = 100;
+
+/** Its only arguments. */
+interface Places {
+  /** where jobs run that name no folder */
+  work: string;
+  /** a folder of its own, for pipes that are being made where there is no memory for them */
+  pipes: string;
+}
+
+interface Queued {
+  spec: RunSpec;
+  logFile: string;
+}
+
+class Launcher {
+  private readonly doors: ChildDoors;
+  private readonly running = new Map<RunId, { child: Child; spec: RunSpec }>();
+  /** in the order in which they came; started one a turn, so that pipes and timers are served in between */
+  private readonly queue = new Map<RunId, Queued>();
+  private starting = false;
+  private closing = false;
+  /** lines to the peer, in the order in which things happened */
+  private untold: string[] = [];
+  private toldAt = 0;
+  private readonly finished: () => void;
+
+  constructor(places: Places, finished: () => void) {
+    this.doors = { clock: openClock(), pipes: new PipePool(places.pipes), work: places.work };
+    this.finished = finished;
+  }
+
+  obey(order: ToLauncher): void {
+    switch (order.kind) {
+      case "launch":
+        return this.launch(order);
+      case "stop":
+        return this.stop(order.run);
+      case "sweep":
+        return this.sweep(order.id, order.runs);
+      case "close":
+        return this.close(undefined);
+    }
+  }
+
+  /** Ends everything and then itself; `graceMs` undefined = each run's own. */
+  close(graceMs: number | undefined): void {
+    this.closing = true;
+    for (const run of this.queue.keys()) this.stop(run);
+    for (const { child, spec } of this.running.values()) {
+      child.end("cancelled", Math.min(spec.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
+    }
+    this.finishWhenQuiet();
+  }
+
+  private launch({ spec, logFile }: Queued): void {
+    if (this.closing) return this.ended(spec.run, { kind: "cancelled", logBytes: 0, logTruncated: false });
+    this.queue.set(spec.run, { spec, logFile });
+    if (this.starting) return;
+    this.starting = true;
+    this.toldAt = performance.now();
+    setImmediate(() => this.startNext());
+  }
+
+  private startNext(): void {
+    const [next] = this.queue.values();
+    if (next === undefined) {
+      this.starting = false;
+      return this.tell();
+    }
+    this.queue.delete(next.spec.run);
+    this.start(next);
+    if (performance.now() - this.toldAt > tellEveryMs) this.tell();
+    setImmediate(() => this.startNext());
+  }
+
+  private start({ spec, logFile }: Queued): void {
+    if (Date.now() > spec.notAfter) {
+      const reason = "the start came too late";
+      return this.ended(spec.run, { kind: "not-started", why: "late", reason });
+    }
+    const child = new Child(spec, logFile, this.doors, {
+      started: (pid) => this.say({ kind: "started", run: spec.run, pid, at: Date.now() }),
+      ended: (outcome) => {
+        this.running.delete(spec.run);
+        this.ended(spec.run, outcome);
+        this.finishWhenQuiet();
+      },
+    });
+    this.running.set(spec.run, { child, spec });
+    child.start();
+  }
+
+  private stop(run: RunId): void {
+    if (this.queue.delete(run)) this.ended(run, { kind: "cancelled", logBytes: 0, logTruncated: false });
+    const found = this.running.get(run);
+    found?.child.end("cancelled", found.spec.killGraceMs);
+  }
+
+  private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
+    killRuns(new Set(runs.map(({ run }) => run)));
+    const started = runs.filter(({ logFile }) => existsSync(logFile)).map(({ run }) => run);
+    this.say({ kind: "swept", id, started });
+  }
+
+  private ended(run: RunId, outcome: ChildOutcome): void {
+    this.say({ kind: "ended", run, outcome, at: Date.now() });
+  }
+
+  private say(message: FromLauncher): void {
+    this.untold.push(`${JSON.stringify(message)}\n`);
+    if (!this.starting) this.tell();
+  }
+
+  private tell(): void {
+    this.toldAt = performance.now();
+    if (this.untold.length > 0) process.stdout.write(this.untold.splice(0).join(""));
+  }
+
+  private finishWhenQuiet(): void {
+    if (this.closing && this.running.size === 0) this.finished();
+  }
+}
+
+function main(): void {
+  process.title = "cicada launcher";
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+  process.stdout.on("error", () => {
+    // The peer is gone; its input closes too, and that is what counts.
+  });
+  const [work = "", pipes = ""] = process.argv.slice(2);
+  const launcher = new Launcher({ work, pipes }, () => process.stdin.destroy());
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    const order = readLine<ToLauncher>(line);
+    if (order !== undefined) launcher.obey(order);
+  });
+  lines.on("close", () => launcher.close(orphanGraceMs));
+}
+
+main();
+// It may be killed before it would do so by itself, at its end.
+flushCompileCache();

@@ -1,0 +1,276 @@
+/**
+ * The data folder: everything a peer keeps, for this user's eyes alone, and one peer at a time.
+ *
+ *   lock.db, lock.pid   held while a peer uses the folder; the hold dies with the process, even by kill -9
+ *   format              version of this layout
+ *   peer.key            who the peer is
+ *   cluster.key         which mesh it belongs to
+ *   cluster.key.old     keys before it that are still accepted, after a rotation
+ *   admin.token         for its own API
+ *   addresses.json      where other peers were last found
+ *   ready.json          only while the peer is ready
+ *   cicada.db           jobs and history (real/disk.ts)
+ *   cicada.mark         how many commits that has had (real/disk-mark.ts)
+ *   work/, logs/        where jobs run, and their output
+ *
+ * What is damaged is named and left as it is; only what can be learnt anew (addresses, the token) is replaced.
+ */
+import { randomBytes } from "node:crypto";
+import { accessSync, chmodSync, constants, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CicadaError } from "../../errors.ts";
+import type { Log } from "../../ports.ts";
+import { isSystemError, makeFolders, readText, writeWhole } from "./files.ts";
+import { takeFolderLock } from "./lock.ts";
+
+const format = 1;
+
+/** What may lie in a folder that no peer has used yet: files that an admin put there, and a file system's own. */
+const preparedFiles: ReadonlySet<string> = new Set(["cluster.key", "lost+found", "lock.db", "lock.pid"]);
+
+/** What `ready.json` tells other programs. */
+export interface Ready {
+  pid: number;
+  peerId: string;
+  name: string;
+  http: string;
+  listen: readonly string[];
+  tokenFile: string;
+  version: string;
+}
+
+export interface Folder {
+  readonly path: string;
+  /** where jobs run unless they say otherwise */
+  readonly work: string;
+  readonly logs: string;
+  readonly tokenFile: string;
+  readonly clusterKeyFile: string;
+  /** Made by `generate` the first time, and the same from then on. */
+  peerKey(generate: () => Uint8Array): Uint8Array;
+  /** The text of `cluster.key`; undefined when there is none yet. */
+  clusterKey(): string | undefined;
+  keepClusterKey(text: string): void;
+  /** The text of `cluster.key.old`; undefined when there is none. */
+  oldKeys(): string | undefined;
+  /** Undefined = none is accepted any more. */
+  keepOldKeys(text: string | undefined): void;
+  /** 256 random bits as base64url, the same from one start to the next. */
+  adminToken(): string;
+  addresses(): string[];
+  /** Not being able to remember is logged, for the peer can do without. */
+  rememberAddresses(addresses: readonly string[]): void;
+  writeReady(ready: Ready): void;
+  removeReady(): void;
+  /** Lets another peer use the folder. */
+  close(): void;
+}
+
+/** Opens the folder, or makes it. Throws a CicadaError that says what is wrong with it. */
+export function openFolder(path: string, log: Log): Folder {
+  try {
+    prepareFolder(path);
+    const unlock = takeFolderLock(path);
+    try {
+      checkFormat(path);
+      const folder = new RealFolder(path, log, unlock);
+      // Of an earlier life that had no time to remove it.
+      folder.removeReady();
+      return folder;
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof CicadaError || !isSystemError(error)) throw error;
+    throw unusable(path, sayReason(error));
+  }
+}
+
+function prepareFolder(path: string): void {
+  makeFolders(path);
+  const found = statSync(path);
+  if (!found.isDirectory()) throw unusable(path, "it is a file, not a folder");
+  const { mode, uid } = found;
+  const self = process.getuid?.() ?? uid;
+  if (uid !== self) throw unusable(path, `it belongs to user ${uid}, and this peer runs as user ${self}`);
+  if ((mode & 0o022) !== 0) {
+    throw unusable(path, `others may write in it (chmod go-w ${path} once you know that nobody has)`);
+  }
+  accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  const strangers = readdirSync(path).filter((name) => !preparedFiles.has(name));
+  if (strangers.length > 0 && !strangers.includes("format")) {
+    throw unusable(
+      path,
+      `it holds other things, such as ${strangers.slice(0, 3).join(", ")}; give an empty folder`,
+    );
+  }
+  chmodSync(path, 0o700);
+}
+
+function checkFormat(path: string): void {
+  const file = join(path, "format");
+  const text = readText(file);
+  if (text === undefined) return writeWhole(file, `${format}\n`);
+  if (!/^\d{1,9}\n$/.test(text)) throw damaged(file);
+  if (Number(text) > format) {
+    throw new CicadaError(
+      "DATA_FOLDER_NEWER",
+      `${path} has format ${text.trim()}, and this version of cicada reads up to ${format}`,
+    );
+  }
+}
+
+class RealFolder implements Folder {
+  readonly path: string;
+  readonly work: string;
+  readonly logs: string;
+  readonly tokenFile: string;
+  readonly clusterKeyFile: string;
+  private readonly log: Log;
+  private readonly unlock: () => void;
+
+  constructor(path: string, log: Log, unlock: () => void) {
+    this.path = path;
+    this.log = log;
+    this.unlock = unlock;
+    this.work = join(path, "work");
+    this.logs = join(path, "logs");
+    this.tokenFile = join(path, "admin.token");
+    this.clusterKeyFile = join(path, "cluster.key");
+    makeFolders(this.work);
+    makeFolders(this.logs);
+  }
+
+  peerKey(generate: () => Uint8Array): Uint8Array {
+    const file = join(this.path, "peer.key");
+    const text = this.readSecret(file);
+    if (text === undefined) {
+      const key = generate();
+      this.write(file, `${Buffer.from(key).toString("base64url")}\n`);
+      return key;
+    }
+    // The line's end is there only when the whole line is.
+    if (!/^[\w-]+\n$/.test(text)) throw damaged(file);
+    return Uint8Array.from(Buffer.from(text.trim(), "base64url"));
+  }
+
+  clusterKey(): string | undefined {
+    return this.readSecret(this.clusterKeyFile);
+  }
+
+  keepClusterKey(text: string): void {
+    this.write(this.clusterKeyFile, text.endsWith("\n") ? text : `${text}\n`);
+  }
+
+  oldKeys(): string | undefined {
+    return this.readSecret(join(this.path, "cluster.key.old"));
+  }
+
+  keepOldKeys(text: string | undefined): void {
+    const file = join(this.path, "cluster.key.old");
+    if (text === undefined) rmSync(file, { force: true });
+    else this.write(file, text);
+  }
+
+  adminToken(): string {
+    const text = this.readSecret(this.tokenFile);
+    if (text !== undefined && /^[\w-]{43}\n?$/.test(text)) return text.trim();
+    if (text !== undefined)
+      this.log.warn("the admin token can't be read; a new one is made", { file: this.tokenFile });
+    const token = randomBytes(32).toString("base64url");
+    this.write(this.tokenFile, `${token}\n`);
+    return token;
+  }
+
+  addresses(): string[] {
+    const file = join(this.path, "addresses.json");
+    const text = readText(file);
+    if (text === undefined) return [];
+    const addresses = parseAddresses(text);
+    if (addresses !== undefined) return addresses;
+    renameSync(file, `${file}.damaged`);
+    this.log.warn("the remembered addresses can't be read and are set aside", { file: `${file}.damaged` });
+    return [];
+  }
+
+  rememberAddresses(addresses: readonly string[]): void {
+    try {
+      writeWhole(join(this.path, "addresses.json"), `${JSON.stringify(addresses, undefined, 2)}\n`);
+    } catch (error) {
+      this.log.warn("addresses can't be remembered", { reason: String(error) });
+    }
+  }
+
+  writeReady(ready: Ready): void {
+    this.write(join(this.path, "ready.json"), `${JSON.stringify(ready)}\n`);
+  }
+
+  removeReady(): void {
+    rmSync(join(this.path, "ready.json"), { force: true });
+  }
+
+  close(): void {
+    this.unlock();
+  }
+
+  /** A secret that others may read is taken out of their sight, and its owner is told. */
+  private readSecret(file: string): string | undefined {
+    try {
+      const text = readText(file);
+      if (text === undefined) return undefined;
+      if ((statSync(file).mode & 0o077) !== 0) {
+        chmodSync(file, 0o600);
+        this.log.warn("a secret could be read by others; its mode is 0600 now", { file });
+      }
+      return text;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      throw unusable(file, sayReason(error));
+    }
+  }
+
+  private write(file: string, text: string): void {
+    try {
+      writeWhole(file, text);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      throw unusable(file, sayReason(error));
+    }
+  }
+}
+
+function parseAddresses(text: string): string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) && value.every((address) => typeof address === "string") ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unusable(path: string, why: string): CicadaError {
+  return new CicadaError("DATA_FOLDER_UNUSABLE", `${path}: ${why}`);
+}
+
+function damaged(file: string): CicadaError {
+  return new CicadaError(
+    "DATA_FOLDER_DAMAGED",
+    `${file} can't be read: it is cut off or some other program's`,
+  );
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "this user may not read and write it",
+  EPERM: "this user may not change it",
+  EROFS: "it is on a read-only file system",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  ENOENT: "it can't be made there",
+  ENOTDIR: "a part of the path is a file, not a folder",
+  ENAMETOOLONG: "the path is too long",
+};
+
+function sayReason(error: NodeJS.ErrnoException): string {
+  return reasons[error.code ?? ""] ?? error.message;
+}

@@ -1,0 +1,45 @@
+/**
+ * One peer at a time: an SQLite connection that holds an exclusive lock on `lock.db`.
+ *
+ * The kernel drops the lock when the process ends, however it ends, so nothing is left to clean up; and it holds
+ * between containers that share the folder, where process ids say nothing.
+ */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { CicadaError } from "../../errors.ts";
+import { readText, writeWhole } from "./files.ts";
+
+/** SQLite's result code for a lock that is held (sqlite.org/rescode.html). */
+const busy = 5;
+
+/** Held here too, so that no lock ends because its owner's object was collected. */
+const held = new Set<DatabaseSync>();
+
+/** Returns the way to let go. Throws DATA_FOLDER_IN_USE with the process id of the holder. */
+export function takeFolderLock(folder: string): () => void {
+  const pidFile = join(folder, "lock.pid");
+  const database = lock(folder, pidFile);
+  held.add(database);
+  writeWhole(pidFile, `${process.pid}\n`);
+  return () => {
+    if (held.delete(database)) database.close();
+  };
+}
+
+function lock(folder: string, pidFile: string): DatabaseSync {
+  const path = join(folder, "lock.db");
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: 0 });
+    database.exec("BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database?.close();
+    const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+    if (code === busy) {
+      const pid = readText(pidFile)?.trim() ?? "unknown";
+      throw new CicadaError("DATA_FOLDER_IN_USE", `process ${pid} uses ${folder}`);
+    }
+    throw new CicadaError("DATA_FOLDER_UNUSABLE", `${path} can't be locked: ${String(error)}`);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The simulator's client: which jobs it makes, and what it asks of them later.
+ *
+ * It keeps to one rule, so that the checkers know what to expect: it asks nothing more of a job while an earlier
+ * wish about the same job may still be unknown to some peer.
+ */
+import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { Dice } from "../random.ts";
+import {
+  atSecond,
+  everyMinute,
+  everyMinutes,
+  everySeconds,
+  hourlyAt,
+  type SimpleSchedule,
+} from "./schedules.ts";
+import type { JobRules, Wish } from "../world/truth.ts";
+import type { World } from "../world/world.ts";
+
+/** How long the children of one job last, ms. */
+export interface Lasting {
+  least: number;
+  most: number;
+  /** how often one fails, 0 to 1 */
+  fails: number;
+}
+
+export interface Work {
+  rules: JobRules;
+  lasting: Lasting;
+}
+
+/**
+ * Jobs of which `count` ticks come each minute on average, of all kinds that the checkers understand; the given share
+ * of them, 0 to 1, are majority jobs.
+ */
+export function drawWork(count: number, peers: readonly PeerId[], dice: Dice, majority = 0): Work[] {
+  const partitions = dice.fork("partition");
+  return Array.from({ length: count }, (_, index) => {
+    const schedule = drawSchedule(dice);
+    const overlap = dice.chance(0.4)
+      ? "allow"
+      : dice.pick(["queue", "queue-all", "skip", "replace"] as const);
+    const policy = dice.pick(["latest", "latest", "latest", "all", "none"] as const);
+    const windowMs = dice.pick([60_000, 600_000, 3_600_000]);
+    const targeted = peers.length > 2 && dice.chance(0.1);
+    const rules: JobRules = {
+      id: `job-${index + 1}` as JobId,
+      schedule,
+      overlap,
+      catchUp: { policy, windowMs },
+      peers: targeted ? dice.shuffle(peers).slice(0, 2) : undefined,
+      ...(partitions.chance(majority) ? ({ partition: "majority" } as const) : {}),
+    };
+    return { rules, lasting: drawLasting(schedule, dice) };
+  });
+}
+
+function drawSchedule(dice: Dice): SimpleSchedule {
+  const chance = dice.next();
+  if (chance < 0.6) return everyMinute;
+  if (chance < 0.8) return atSecond(dice.below(60));
+  if (chance < 0.87) return everySeconds(dice.pick([20, 30, 45]));
+  if (chance < 0.95) return everyMinutes(dice.pick([2, 5]));
+  return hourlyAt(dice.below(60));
+}
+
+function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {
+  const fails = dice.chance(0.2) ? 0.2 : 0;
+  if (dice.chance(0.85)) return { least: 20, most: 2_000, fails };
+  // Some last about as long as their period, and now and then longer.
+  return { least: schedule.periodMs * 0.2, most: schedule.periodMs * 1.2, fails };
+}
+
+/** One thing to ask about one job, some time in the hour. */
+export function drawWish(work: Work, state: "on" | "paused" | "deleted", dice: Dice): Wish {
+  const { id } = work.rules;
+  if (state === "deleted") return { kind: "put", rules: work.rules };
+  if (state === "paused") return dice.chance(0.8) ? { kind: "resume", id } : { kind: "delete", id };
+  const chance = dice.next();
+  if (chance < 0.3) return { kind: "run", id };
+  if (chance < 0.55) return { kind: "pause", id };
+  if (chance < 0.7) return { kind: "delete", id };
+  return { kind: "put", rules: { ...work.rules, schedule: drawSchedule(dice) } };
+}
+
+/** Makes all jobs, each at a peer of its own choice, within the given time. */
+export function makeJobs(world: World, work: readonly Work[], withinMs: number): void {
+  const dice = world.dice.fork("client");
+  for (const { rules } of work) {
+    world.at(world.now() + dice.between(0, withinMs), () =>
+      world.ask(dice.pick(world.peers), { kind: "put", rules }),
+    );
+  }
+}
+
+/**
+ * Asks for changes from `from` to `to`, about one a `everyMs`, each of a job whose last wish is at least
+ * `settleMs` old and was answered.
+ */
+export function editJobs(
+  world: World,
+  work: readonly Work[],
+  spell: { from: number; to: number; everyMs: number; settleMs: number },
+): void {
+  const dice = world.dice.fork("edits");
+  const states = new Map<JobId, { state: "on" | "paused" | "deleted"; since: number }>();
+  const ask = () => {
+    const item = dice.pick(work);
+    const known = states.get(item.rules.id) ?? { state: "on", since: 0 };
+    const up = world.peers.filter((peer) => world.isUp(peer));
+    if (up.length === 0 || world.now() - known.since < spell.settleMs) return;
+    const wish = drawWish(item, known.state, dice);
+    world.ask(dice.pick(up), wish);
+    if (wish.kind === "run") return;
+    const state = wish.kind === "delete" ? "deleted" : wish.kind === "pause" ? "paused" : "on";
+    states.set(item.rules.id, { state, since: world.now() });
+  };
+  for (let when = spell.from; when < spell.to; when += dice.between(0.5, 1.5) * spell.everyMs)
+    world.at(when, ask);
+}

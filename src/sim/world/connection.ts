@@ -1,0 +1,77 @@
+/**
+ * What the simulated mesh is made of: hosts, the connections between them, each with two ends, and messages on their
+ * way round. What happens to them is in mesh.ts.
+ */
+import type { MeshEvents } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Channel, Topic } from "../../schema/message.ts";
+import type { HostName } from "./network.ts";
+import type { Process } from "./process.ts";
+
+export interface GossipMessage {
+  origin: PeerId;
+  topic: Topic;
+  bytes: Uint8Array;
+  /** to whom it is on its way, or has come */
+  sentTo: Set<HostName>;
+  heardBy: Set<HostName>;
+}
+
+/** What one process has of a connection: its own end of it. */
+export interface End {
+  node: Node;
+  process: Process;
+  open: boolean;
+  /** when its process learns that the connection is there; nothing arrives before */
+  upAt: number;
+  /** when the last message of each protocol arrives here, so that the next one comes after it */
+  lastArrival: Map<Channel, number>;
+  /** sent to here, waiting for a cut to heal */
+  waiting: (() => void)[];
+}
+
+export class Connection {
+  readonly ends: readonly [End, End];
+  readonly gossipFrom: number;
+  /** changes whenever a round trip becomes possible again; a give-up that was planned before is void */
+  trouble = 0;
+  troubled = false;
+
+  constructor(a: End, b: End, gossipFrom: number) {
+    this.ends = [a, b];
+    this.gossipFrom = gossipFrom;
+  }
+
+  endAt(host: HostName): End {
+    return this.ends[0].node.host === host ? this.ends[0] : this.ends[1];
+  }
+
+  endBeyond(host: HostName): End {
+    return this.ends[0].node.host === host ? this.ends[1] : this.ends[0];
+  }
+}
+
+/** A host's networking: what it remembers on disk, and what its present process has open. */
+export interface Node {
+  host: HostName;
+  /** whom its processes show themselves as */
+  peer: PeerId;
+  /** hosts whose addresses its settings name */
+  named: ReadonlySet<HostName>;
+  /** hosts whose peer and address it has learned; kept on disk */
+  learned: Set<HostName>;
+  /** false: nobody is there to refuse a dial */
+  powered: boolean;
+  process: Process | undefined;
+  events: MeshEvents | undefined;
+  connections: Map<HostName, Connection>;
+  /** identities that its present process keeps out */
+  refused: ReadonlySet<PeerId>;
+  /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */
+  dials: Map<HostName, Dial>;
+}
+
+export interface Dial {
+  refused: number;
+  backoffMs: number;
+}

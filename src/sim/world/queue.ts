@@ -1,0 +1,122 @@
+/**
+ * The one queue of the simulated world: everything that will happen, in the order in which it will.
+ *
+ * Time is true time in ms, as no host's clock shows it; it stands still while an event runs and jumps to the next
+ * one. Two events of one instant happen in the order in which they were scheduled. Every event that happens is
+ * mixed into the trace hash, by which two runs of one seed are compared (DESIGN I15).
+ */
+import { mixBits } from "../random.ts";
+
+/** Whose event it is: a dead process drops it, a paused one keeps it back. */
+export interface Owner {
+  admits(entry: Entry): boolean;
+}
+
+export interface Entry {
+  at: number;
+  order: number;
+  readonly owner: Owner | undefined;
+  /** a timer, which after a pause rings only when what had arrived has been read */
+  readonly timer: boolean;
+  /** undefined once cancelled */
+  run: (() => void) | undefined;
+}
+
+const float = new Float64Array(1);
+const words = new Uint32Array(float.buffer);
+
+export class Queue {
+  now = 0;
+  /** how many events have happened */
+  count = 0;
+  private readonly heap: Entry[] = [];
+  private scheduled = 0;
+  private traceHigh = 0x6a09e667;
+  private traceLow = 0xbb67ae85;
+
+  schedule(at: number, owner: Owner | undefined, run: () => void, timer = false): Entry {
+    const entry: Entry = { at: Math.max(at, this.now), order: this.scheduled++, owner, timer, run };
+    this.push(entry);
+    return entry;
+  }
+
+  after(delayMs: number, owner: Owner | undefined, run: () => void): Entry {
+    return this.schedule(this.now + delayMs, owner, run);
+  }
+
+  /** Puts an event that was kept back at the end of this instant. */
+  requeue(entry: Entry): void {
+    entry.at = this.now;
+    entry.order = this.scheduled++;
+    this.push(entry);
+  }
+
+  /** Lets happen what is due up to and at `until`, then sets the time to it. */
+  runUntil(until: number): void {
+    for (let next = this.heap[0]; next !== undefined && next.at <= until; next = this.heap[0]) {
+      this.pop();
+      if (next.run === undefined) continue;
+      this.now = next.at;
+      if (next.owner !== undefined && !next.owner.admits(next)) continue;
+      this.count++;
+      float[0] = next.at;
+      this.trace((words[0] ?? 0) ^ (words[1] ?? 0));
+      this.trace(next.order);
+      next.run();
+    }
+    this.now = Math.max(this.now, until);
+  }
+
+  /** Mixes 32 bits of what has happened into the trace hash. */
+  trace(bits: number): void {
+    this.traceHigh = (Math.imul(this.traceHigh ^ bits, 0x01000193) + this.traceLow) | 0;
+    this.traceLow = Math.imul(this.traceLow ^ (bits >>> 15) ^ this.traceHigh, 0x85ebca6b);
+  }
+
+  traceHash(): string {
+    return hex(this.traceHigh) + hex(this.traceLow);
+  }
+
+  private push(entry: Entry): void {
+    const heap = this.heap;
+    let index = heap.length;
+    heap.push(entry);
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      const parent = heap[above];
+      if (parent === undefined || comesBefore(parent, entry)) break;
+      heap[index] = parent;
+      index = above;
+    }
+    heap[index] = entry;
+  }
+
+  private pop(): void {
+    const heap = this.heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let index = 0;
+    for (;;) {
+      let below = 2 * index + 1;
+      let child = heap[below];
+      if (child === undefined) break;
+      const right = heap[below + 1];
+      if (right !== undefined && comesBefore(right, child)) {
+        child = right;
+        below++;
+      }
+      if (comesBefore(last, child)) break;
+      heap[index] = child;
+      index = below;
+    }
+    heap[index] = last;
+  }
+}
+
+function hex(bits: number): string {
+  return mixBits(bits).toString(16).padStart(8, "0");
+}
+
+function comesBefore(a: Entry, b: Entry): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}

@@ -1,0 +1,47 @@
+/** Starts the real peer, as `cicada start` does, behind simulated doors. */
+import { Peer } from "../../peer/peer.ts";
+import type { Doors } from "../../ports.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { PeerTraits, SimulatedPeer } from "./host.ts";
+
+const settings = {
+  version: "simulated",
+  tags: {},
+  drainMs: 30_000,
+  tzdata: "simulated",
+  host: {},
+} as const;
+
+/** The world's first peer is the one that made the cluster key; the others learn of it from the mesh. */
+const founder = "peer-1" as PeerId;
+
+/** What a peer says of itself when its identity was copied or its disk put back: true, and nothing to be mended. */
+const ofItsIdentity = ["another process uses this peer's identity", "this voter's disk"];
+
+export function startRealPeer(
+  doors: Doors,
+  name: string,
+  { role, capacity, ...testing }: PeerTraits,
+): SimulatedPeer {
+  const known = doors.keys.self === founder ? { founder } : { founder: undefined };
+  const peer = new Peer(doors, { ...settings, ...known, name, role, capacity, testing });
+  return {
+    start: (ready) => peer.start((error) => ready(error?.message)),
+    stop: (done) => peer.stop(done),
+    command: (command, answer) => peer.command(command, answer),
+    revisions: () =>
+      new Map<JobId, string>([...peer.living.table.jobs()].map(([id, job]) => [id, job.revision])),
+    complaint: () => {
+      const { quarantined } = peer.view();
+      const reasons = peer
+        .notReady()
+        .filter((reason) => !ofItsIdentity.some((own) => reason.startsWith(own)));
+      return reasons[0] ?? quarantined[0]?.problems[0]?.message;
+    },
+    sizes: () => peer.sizes(),
+    authority: () => {
+      const { epochs } = peer.sizes();
+      return `table ${peer.living.table.digest()}, ${epochs} epochs`;
+    },
+  };
+}

@@ -1,0 +1,425 @@
+/**
+ * Real peers for tests and measurements: `cicada start` as processes of this machine, each in a folder of its own,
+ * on free ports of the loopback.
+ *
+ * `await using cluster = new Cluster()` ends every process that it started, whatever else went wrong, and removes
+ * their folders. Nothing here waits for time to pass: `until` waits for a state that it names, and gives up with it.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
+
+export const root = path.join(import.meta.dirname, "..", "..");
+const program = path.join(root, "src", "cicada.mjs");
+/** Where tools of a project keep what they can make again. */
+const caches = path.join(root, "node_modules", ".cache");
+
+/** How long a peer may take to be ready; a loaded machine of two cores needs some seconds for three at once. */
+const readyLimitMs = 30_000;
+const pollMs = 25;
+/** Characters of a peer's output that a failure shows. */
+const lastWordsLength = 4_000;
+
+/** What `ready.json` holds (INTERFACE, Start). */
+export interface Ready {
+  pid: number;
+  peerId: string;
+  name: string;
+  http: string;
+  listen: string[];
+  tokenFile: string;
+  version: string;
+}
+
+export interface Ended {
+  code: number | null;
+  signal: string | null;
+}
+
+export interface Reply {
+  status: number;
+  headers: Readonly<Record<string, unknown>>;
+  text: string;
+  /** the parsed body, or undefined when it is no JSON */
+  body: unknown;
+}
+
+/** Waits for the first value that is not undefined or false, asking again and again; says what it waited for. */
+export async function until<Value>(
+  what: string,
+  limitMs: number,
+  look: () => Value | undefined | false | Promise<Value | undefined | false>,
+): Promise<Value> {
+  const giveUpAt = performance.now() + limitMs;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > giveUpAt) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    await passes(pollMs);
+  }
+}
+
+const running = new Set<ChildProcess>();
+/** Last resort, when the test process is ended itself: nothing that it started may outlive it. */
+function endAll(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+process.once("exit", endAll);
+process.once("SIGTERM", () => process.exit(143));
+
+/** One process and what it has said. */
+export class Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  stdout = "";
+  stderr = "";
+
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv, ownGroup = false) {
+    const child = spawn(command, args, {
+      cwd: root,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: ownGroup,
+    });
+    running.add(child);
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
+    this.child = child;
+    this.ended = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) => {
+        running.delete(child);
+        resolve({ code, signal });
+      });
+    });
+  }
+
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error(`${this.child.spawnfile} was not started`);
+    return this.child.pid;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  get said(): string {
+    return this.stdout + this.stderr;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+}
+
+/** The environment of a person who has never heard of cicada, whose own caches are left alone. */
+export function plainEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(CICADA_|NODE_TEST|npm_)/.test(name));
+  return { ...Object.fromEntries(kept), XDG_CACHE_HOME: caches, ...more };
+}
+
+/** Runs `cicada ARGS` to its end. */
+export async function cicada(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended & { stdout: string; stderr: string; ms: number }> {
+  const from = performance.now();
+  const started = new Started(process.execPath, [program, ...args], plainEnv(env));
+  // The last words may still be in the pipe when the exit is reported.
+  await once(started.child, "close");
+  return {
+    ...(await started.ended),
+    stdout: started.stdout,
+    stderr: started.stderr,
+    ms: performance.now() - from,
+  };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port was given");
+  return address.port;
+}
+
+/** Where a peer runs when that is not simply this machine: a network namespace (fault-net.ts), for one. */
+export interface Site {
+  /** What to put before a command to run it there. */
+  readonly prefix: readonly string[];
+  /** A socket file that leads to its API; undefined = its own address does. */
+  readonly apiSocket: string | undefined;
+}
+
+const thisMachine: Site = { prefix: [], apiSocket: undefined };
+
+export interface PeerSettings {
+  name: string;
+  /** default: a folder of its own */
+  data?: string;
+  /** the peer to join by its address and cluster key; none = a mesh of one's own */
+  join?: RunningPeer;
+  flags?: readonly string[];
+  env?: NodeJS.ProcessEnv;
+}
+
+/** One `cicada start`, from its first breath to its end; `restart` gives it the same folder and port again. */
+export class RunningPeer {
+  readonly name: string;
+  readonly data: string;
+  readonly args: readonly string[];
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #site: Site;
+  started: Started;
+  #ready: Ready | undefined;
+
+  constructor(
+    name: string,
+    data: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    site = thisMachine,
+  ) {
+    this.name = name;
+    this.data = data;
+    this.args = args;
+    this.#env = env;
+    this.#site = site;
+    this.started = this.#spawn();
+  }
+
+  #spawn(): Started {
+    const [command = process.execPath, ...args] = [
+      ...this.#site.prefix,
+      process.execPath,
+      program,
+      "start",
+      ...this.args,
+    ];
+    return new Started(command, args, plainEnv(this.#env));
+  }
+
+  get keyFile(): string {
+    return path.join(this.data, "cluster.key");
+  }
+
+  get ready(): Ready {
+    if (this.#ready === undefined) throw new Error(`${this.name} is not ready`);
+    return this.#ready;
+  }
+
+  get token(): string {
+    return readFileSync(this.ready.tokenFile, "utf8").trim();
+  }
+
+  /** Where others reach it: the first of its addresses. */
+  get address(): string {
+    const [address] = this.ready.listen;
+    if (address === undefined) throw new Error(`${this.name} listens nowhere`);
+    return address;
+  }
+
+  async untilReady(): Promise<Ready> {
+    const { started } = this;
+    this.#ready = await until(`${this.name} is ready`, readyLimitMs, () => {
+      if (started.hasEnded) throw new Error(`${this.name} ended instead of getting ready:\n${started.said}`);
+      const ready = readReadyFile(this.data);
+      // One of an earlier life, ended by kill -9, may still lie there.
+      return ready?.pid === started.pid ? ready : undefined;
+    });
+    return this.#ready;
+  }
+
+  async restart(): Promise<Ready> {
+    if (!this.started.hasEnded) throw new Error(`${this.name} still runs`);
+    this.started = this.#spawn();
+    return this.untilReady();
+  }
+
+  /** kill -9, and gone. */
+  async crash(): Promise<void> {
+    this.started.kill("SIGKILL");
+    await this.started.ended;
+  }
+
+  async stop(): Promise<Ended> {
+    this.started.kill("SIGTERM");
+    return this.started.ended;
+  }
+
+  /** One call to its API as its own administrator; `headers` may say otherwise. */
+  async call(
+    method: string,
+    target: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Reply> {
+    const payload = typeof body === "string" || body === undefined ? body : JSON.stringify(body);
+    const sent = {
+      authorization: `Bearer ${this.token}`,
+      ...(payload === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    };
+    try {
+      return await send(new URL(target, this.ready.http), method, payload, sent, this.#site.apiSocket);
+    } catch (cause) {
+      const what = `${this.started.hasEnded ? "has ended" : "does not answer"} (${method} ${target})`;
+      throw new Error(`${this.name} ${what}\n${this.lastWords}`, { cause });
+    }
+  }
+
+  get lastWords(): string {
+    return `${this.name}'s last words:\n${this.started.said.slice(-lastWordsLength)}`;
+  }
+
+  /** One call that must succeed; its body. */
+  async ask(method: string, target: string, body?: unknown): Promise<unknown> {
+    const reply = await this.call(method, target, body);
+    if (reply.status >= 300)
+      throw new Error(`${this.name}: ${method} ${target}: ${reply.status} ${reply.text}`);
+    return reply.body;
+  }
+
+  /** `cicada ARGS` with this peer as the local one. */
+  command(...args: string[]): ReturnType<typeof cicada> {
+    return cicada(args, { CICADA_DATA: this.data });
+  }
+}
+
+export function readReadyFile(data: string): Ready | undefined {
+  try {
+    // The peer's own file, in a format that INTERFACE fixes.
+    return JSON.parse(readFileSync(path.join(data, "ready.json"), "utf8")) as Ready;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One HTTP request, with any header, `Host` among them (which fetch would not let through). */
+export function send(
+  target: URL,
+  method: string,
+  body: string | undefined,
+  headers: Readonly<Record<string, string>>,
+  socketPath?: string,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const asking = request(target, { method, headers, agent: false, socketPath }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (more: string) => (text += more));
+      answer.once("error", reject);
+      answer.once("end", () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, body: parsed(text) }),
+      );
+    });
+    asking.once("error", reject);
+    asking.end(body);
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Several peers and one temporary folder around them. */
+export class Cluster implements AsyncDisposable {
+  readonly folder = mkdtempSync(path.join(tmpdir(), "cicada-cluster-"));
+  readonly peers: RunningPeer[] = [];
+
+  /** Starts one, without waiting for it. */
+  async begin(settings: PeerSettings): Promise<RunningPeer> {
+    const data = settings.data ?? path.join(this.folder, settings.name);
+    // A port that stays the same after a restart, as on a real host.
+    const meshPort = await freePort();
+    const joining =
+      settings.join === undefined
+        ? []
+        : ["--bootstrap", settings.join.address, "--cluster-key", settings.join.keyFile];
+    const args = [
+      `--data=${data}`,
+      `--name=${settings.name}`,
+      "--http=127.0.0.1:0",
+      `--listen=/ip4/127.0.0.1/tcp/${meshPort}`,
+      ...joining,
+      ...(settings.flags ?? []),
+    ];
+    const peer = new RunningPeer(settings.name, data, args, settings.env ?? {});
+    this.peers.push(peer);
+    return peer;
+  }
+
+  async start(settings: PeerSettings): Promise<RunningPeer> {
+    const peer = await this.begin(settings);
+    await peer.untilReady();
+    return peer;
+  }
+
+  /** A mesh of so many peers, in which each sees all others alive. The first makes the key. */
+  async mesh(names: readonly string[], flags: readonly string[] = []): Promise<RunningPeer[]> {
+    const [firstName, ...otherNames] = names;
+    if (firstName === undefined) return [];
+    const first = await this.start({ name: firstName, flags });
+    const others = await Promise.all(otherNames.map((name) => this.start({ name, join: first, flags })));
+    const peers = [first, ...others];
+    await untilMembers(peers, peers.length);
+    return peers;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(
+      this.peers.map(async (peer) => {
+        if (!peer.started.hasEnded) await peer.crash();
+      }),
+    );
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+export interface PeerItem {
+  id: string;
+  name: string;
+  state: string;
+}
+
+/** A list of the API as plain objects; the API's own schema has checked what is in them. */
+export async function items<Item>(peer: RunningPeer, target: string): Promise<Item[]> {
+  const body = await peer.ask("GET", target);
+  if (typeof body !== "object" || body === null || !("items" in body) || !Array.isArray(body.items)) {
+    throw new Error(`${target} answered no list`);
+  }
+  return body.items as Item[];
+}
+
+/** Each of them sees so many members alive and is ready to take ticks. */
+export async function untilMembers(
+  peers: readonly RunningPeer[],
+  count: number,
+  limitMs = 30_000,
+): Promise<void> {
+  await Promise.all(
+    peers.map(async (peer) => {
+      let seen = "";
+      const look = async () => {
+        const members = await items<PeerItem>(peer, "/v1/peers");
+        const ready = await peer.call("GET", "/readyz?verbose");
+        seen = `${members.map(({ name, state }) => `${name} ${state}`).join(", ")}; ${ready.text}`;
+        return members.filter((member) => member.state === "alive").length === count && ready.status === 200;
+      };
+      await until(`${peer.name} sees ${count} members alive and is ready`, limitMs, look).catch((cause) => {
+        throw new Error(`${peer.name} sees ${seen}\n${peer.lastWords}`, { cause });
+      });
+    }),
+  );
+}

@@ -1,0 +1,202 @@
+/**
+ * What an executor must do, whichever it is: run against the real one and the simulated one alike.
+ *
+ * An `ExecutorBed` lends the suite an executor and the world around it: `wait` starts something and lets the world
+ * go on until it has answered; `spec` gives a run that succeeds soon, fails soon with exit code 3, or lasts until
+ * it is stopped.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../src/ports.ts";
+import type { RunId } from "../../src/schema/ids.ts";
+
+export interface ExecutorBed {
+  executor: Executor;
+  wait: <Value>(start: (done: (value: Value) => void) => void) => Promise<Value>;
+  spec(what: "succeeds" | "fails" | "lasts", fields?: Partial<RunSpec>): RunSpec;
+  /** wall clock, ms */
+  wall(): number;
+  end(): Promise<void>;
+}
+
+/** What an executor has reported, and a way to wait for it. */
+export class Reports {
+  readonly said: string[] = [];
+  readonly outcomes = new Map<RunId, ChildOutcome>();
+  private listeners: (() => void)[] = [];
+
+  constructor(executor: Executor) {
+    executor.start({
+      childStarted: (run) => this.hear(`started ${run}`),
+      childEnded: (run, outcome) => {
+        this.outcomes.set(run, outcome);
+        this.hear(`ended ${run}`);
+      },
+    });
+  }
+
+  /** Calls back, once, when it has been said. */
+  when(text: string, done: () => void): void {
+    const look = () => {
+      if (!this.said.includes(text)) return void this.listeners.push(look);
+      done();
+    };
+    look();
+  }
+
+  private hear(text: string): void {
+    this.said.push(text);
+    const listeners = this.listeners;
+    this.listeners = [];
+    for (const listener of listeners) listener();
+  }
+}
+
+export async function ended(bed: ExecutorBed, reports: Reports, spec: RunSpec): Promise<ChildOutcome> {
+  await bed.wait<void>((done) => reports.when(`ended ${spec.run}`, () => done()));
+  const outcome = reports.outcomes.get(spec.run);
+  assert.ok(outcome !== undefined);
+  return outcome;
+}
+
+export async function started(bed: ExecutorBed, reports: Reports, spec: RunSpec): Promise<void> {
+  await bed.wait<void>((done) => reports.when(`started ${spec.run}`, () => done()));
+}
+
+export async function launchToEnd(bed: ExecutorBed, reports: Reports, spec: RunSpec): Promise<ChildOutcome> {
+  bed.executor.launch(spec);
+  return ended(bed, reports, spec);
+}
+
+export function readAll(bed: ExecutorBed, run: RunId): Promise<LogPiece | undefined> {
+  return bed.wait((done) => bed.executor.readLog(run, 0, 1_000_000, done));
+}
+
+export function executorContract(name: string, make: () => Promise<ExecutorBed>): void {
+  const onBed = (title: string, body: (bed: ExecutorBed, reports: Reports) => Promise<void>) => {
+    void test(`${name}: ${title}`, async () => {
+      const bed = await make();
+      try {
+        await body(bed, new Reports(bed.executor));
+      } finally {
+        await bed.end();
+      }
+    });
+  };
+
+  onBed("a run is reported as started, then as ended with its exit code, each once", async (bed, reports) => {
+    const good = bed.spec("succeeds");
+    const bad = bed.spec("fails");
+    bed.executor.launch(good);
+    bed.executor.launch(bad);
+    assert.equal(reports.said.length, 0, "nothing is reported within the call");
+    assert.partialDeepStrictEqual(await ended(bed, reports, good), { kind: "exited", exitCode: 0 });
+    assert.partialDeepStrictEqual(await ended(bed, reports, bad), { kind: "exited", exitCode: 3 });
+    for (const { run } of [good, bad]) {
+      assert.deepEqual(
+        reports.said.filter((text) => text.endsWith(run)),
+        [`started ${run}`, `ended ${run}`],
+      );
+    }
+  });
+
+  onBed("a run that is stopped ends as cancelled", async (bed, reports) => {
+    const spec = bed.spec("lasts");
+    bed.executor.launch(spec);
+    await started(bed, reports, spec);
+    bed.executor.stop(spec.run);
+    assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "cancelled" });
+  });
+
+  onBed("a run that lasts longer than its timeout ends as timed out", async (bed, reports) => {
+    const spec = bed.spec("lasts", { timeoutMs: 50 });
+    assert.partialDeepStrictEqual(await launchToEnd(bed, reports, spec), { kind: "timeout" });
+  });
+
+  onBed("a run whose moment has passed is not started", async (bed, reports) => {
+    const spec = bed.spec("succeeds", { notAfter: bed.wall() - 1 });
+    assert.partialDeepStrictEqual(await launchToEnd(bed, reports, spec), {
+      kind: "not-started",
+      why: "late",
+    });
+    assert.deepEqual(reports.said, [`ended ${spec.run}`]);
+    assert.equal(await readAll(bed, spec.run), undefined);
+  });
+
+  onBed("stopping a run that is unknown or has ended does nothing", async (bed, reports) => {
+    const spec = bed.spec("succeeds");
+    bed.executor.stop(spec.run);
+    await launchToEnd(bed, reports, spec);
+    bed.executor.stop(spec.run);
+    const next = bed.spec("succeeds");
+    assert.partialDeepStrictEqual(await launchToEnd(bed, reports, next), { kind: "exited", exitCode: 0 });
+    assert.equal(reports.said.length, 4);
+  });
+
+  onBed("output can be read in pieces, and says when it is complete", async (bed, reports) => {
+    const spec = bed.spec("succeeds");
+    await launchToEnd(bed, reports, spec);
+    const whole = await readAll(bed, spec.run);
+    assert.ok(whole !== undefined && whole.size > 2 && whole.complete);
+    const middle = await bed.wait<LogPiece | undefined>((done) => bed.executor.readLog(spec.run, 1, 2, done));
+    assert.deepEqual([...(middle?.bytes ?? [])], [...whole.bytes.subarray(1, 3)]);
+    assert.equal(middle?.size, whole.size);
+    const beyond = await bed.wait<LogPiece | undefined>((done) =>
+      bed.executor.readLog(spec.run, whole.size + 5, 10, done),
+    );
+    assert.equal(beyond?.bytes.length, 0);
+
+    const lasting = bed.spec("lasts");
+    bed.executor.launch(lasting);
+    await started(bed, reports, lasting);
+    assert.equal((await readAll(bed, lasting.run))?.complete, false);
+  });
+
+  onBed("a copy of another peer's output reads like the output itself", async (bed, reports) => {
+    const spec = bed.spec("succeeds");
+    await launchToEnd(bed, reports, spec);
+    const packed = await bed.wait<Uint8Array | undefined>((done) => bed.executor.packLog(spec.run, done));
+    assert.ok(packed !== undefined);
+    const elsewhere = bed.spec("succeeds").run;
+    assert.equal(await readAll(bed, elsewhere), undefined);
+    bed.executor.keepLog(elsewhere, packed);
+    const copy = await untilThere(bed, elsewhere);
+    assert.deepEqual([...copy.bytes], [...((await readAll(bed, spec.run))?.bytes ?? [])]);
+    assert.equal(copy.complete, true);
+  });
+
+  onBed("output that is dropped is gone, own or copied", async (bed, reports) => {
+    const spec = bed.spec("succeeds");
+    await launchToEnd(bed, reports, spec);
+    bed.executor.dropLogs([spec.run, bed.spec("succeeds").run]);
+    await untilGone(bed, spec.run);
+    assert.equal(await bed.wait((done) => bed.executor.packLog(spec.run, done)), undefined);
+  });
+
+  onBed("a sweep tells the runs that had been started from those that had not", async (bed, reports) => {
+    const spec = bed.spec("succeeds");
+    await launchToEnd(bed, reports, spec);
+    const never = bed.spec("succeeds").run;
+    const found = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([spec.run, never], done));
+    assert.deepEqual([...found], [spec.run]);
+  });
+
+  onBed("closing ends every run, reports each, and is done after that", async (bed, reports) => {
+    const runs = [bed.spec("lasts"), bed.spec("lasts")];
+    for (const spec of runs) bed.executor.launch(spec);
+    for (const spec of runs) await started(bed, reports, spec);
+    await bed.wait<void>((done) => bed.executor.close(() => done()));
+    for (const { run } of runs) assert.equal(reports.outcomes.get(run)?.kind, "cancelled");
+  });
+}
+
+async function untilThere(bed: ExecutorBed, run: RunId): Promise<LogPiece> {
+  for (;;) {
+    const piece = await readAll(bed, run);
+    if (piece !== undefined) return piece;
+  }
+}
+
+async function untilGone(bed: ExecutorBed, run: RunId): Promise<void> {
+  while ((await readAll(bed, run)) !== undefined);
+}

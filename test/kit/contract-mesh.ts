@@ -1,0 +1,476 @@
+/**
+ * What every Mesh must do, whichever world is behind it.
+ *
+ * A world makes some peers of one mesh, records what their doors report, and can let time pass, kill and restart.
+ * The suite waits for named states with a limit; it never sleeps in the hope that something has happened.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Mesh } from "../../src/ports.ts";
+import type { PeerId } from "../../src/schema/ids.ts";
+import { type Channel, messageCapBytes } from "../../src/schema/message.ts";
+
+export type Report =
+  | { kind: "up"; peer: PeerId }
+  | { kind: "down"; peer: PeerId; why: "closed" | "reset" }
+  | { kind: "refused"; peer: PeerId; times: number }
+  | { kind: "turned-away"; by: PeerId }
+  | { kind: "received"; from: PeerId; channel: Channel; bytes: Uint8Array };
+
+export interface ContractPeer {
+  readonly id: PeerId;
+  /** the door of its present life */
+  readonly mesh: Pick<Mesh, "publish" | "send" | "refuse" | "known" | "unresolved">;
+  /** all that the door has reported in the present life, in order */
+  readonly reports: readonly Report[];
+  /** called with each report as it comes */
+  onReport: (report: Report) => void;
+}
+
+export interface MeshWorld {
+  readonly peers: readonly ContractPeer[];
+  /** Lets time pass until the condition holds; fails with the name of what did not come. */
+  until(what: string, condition: () => boolean, limitMs?: number): Promise<void>;
+  /** Lets this much time pass: to see that nothing more comes. */
+  pass(ms: number): Promise<void>;
+  /** As kill -9; only of a peer that the options call mortal. */
+  kill(peer: number): Promise<void>;
+  /** As SIGSTOP, and SIGCONT; only of a mortal peer. */
+  pause(peer: number): void;
+  resume(peer: number): void;
+  stop(peer: number): Promise<void>;
+  /** After kill or stop: the same peer id, told of nobody; it remembers these peers at least. */
+  restart(peer: number, remembering: readonly number[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  /** for each peer the earlier ones whose address it is told */
+  named: readonly (readonly number[])[];
+  /** peers that the test will kill */
+  mortal?: readonly number[];
+}
+
+type MakeWorld = (options: WorldOptions) => Promise<MeshWorld>;
+
+/** All told of the first one only. */
+const threeByOne: WorldOptions = { named: [[], [0], [0]] };
+
+export function meshContract(name: string, makeWorld: MakeWorld): void {
+  // Most of a case is waiting, so some go side by side.
+  describe(`the ${name} mesh`, { concurrency: 4 }, () => {
+    const cases = [...findingCases, ...messageCases, ...leavingCases, ...refusingCases];
+    for (const { title, options, run } of cases) {
+      test(title, async () => {
+        const world = await makeWorld(options);
+        try {
+          await run(world);
+        } finally {
+          await world.close();
+        }
+      });
+    }
+  });
+}
+
+interface Case {
+  title: string;
+  options: WorldOptions;
+  run: (world: MeshWorld) => Promise<void>;
+}
+
+const findingCases: Case[] = [
+  {
+    title: "each peer finds all others from one address",
+    options: { named: [[], [0], [0], [0]] },
+    run: async (world) => {
+      await fullMesh(world);
+      for (const peer of world.peers) {
+        const others = world.peers.filter((other) => other !== peer).map(({ id }) => id);
+        assert.deepEqual([...peer.mesh.known()].toSorted(), others.toSorted());
+        assert.equal(peer.mesh.unresolved(), 0);
+      }
+    },
+  },
+
+  {
+    title: "a link is reported once for each peer, whoever dials whom",
+    options: { named: [[], [0], [0, 1]] },
+    run: async (world) => {
+      await fullMesh(world);
+      await world.pass(700);
+      for (const peer of world.peers) {
+        const links = peer.reports.filter(({ kind }) => kind === "up" || kind === "down");
+        assert.equal(links.length, 2, JSON.stringify(links));
+      }
+    },
+  },
+
+  {
+    title: "a peer that is told of nobody knows nobody and waits for nobody",
+    options: { named: [[]] },
+    run: async (world) => {
+      const [alone] = pick(world, 0);
+      assert.deepEqual(alone.mesh.known(), []);
+      assert.equal(alone.mesh.unresolved(), 0);
+    },
+  },
+
+  {
+    title:
+      "a peer that was told of nobody finds the mesh again by what it remembers, at whatever port it is now",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      await world.stop(2);
+      const [first, second, third] = pick(world, 0, 1, 2);
+      await linkDown(world, first, third);
+      await linkDown(world, second, third);
+      await world.restart(2, [0]);
+      await world.until("all linked again", () =>
+        [first, second].every((peer) => ups(peer, third).length === 2),
+      );
+      await world.until(
+        "the restarted one linked",
+        () => ups(third, first).length + ups(third, second).length === 2,
+      );
+      await delivers(world, second, third);
+      await delivers(world, third, second);
+    },
+  },
+];
+
+const messageCases: Case[] = [
+  {
+    title: "what is published reaches every other peer once, and never the publisher",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      await gossipFlows(world);
+      const [publisher, ...others] = pick(world, 0, 1, 2);
+      for (let i = 0; i < 20; i++) publisher.mesh.publish("runs", text(`m${i}`));
+      await world.until("all received", () =>
+        others.every((peer) => received(peer, "runs").filter((got) => got.startsWith("m")).length >= 20),
+      );
+      await world.pass(300);
+      for (const peer of others) {
+        const got = received(peer, "runs").filter((one) => one.startsWith("m"));
+        assert.equal(got.length, 20);
+        assert.equal(new Set(got).size, 20);
+        assert.ok(peer.reports.every((report) => report.kind !== "received" || report.from === publisher.id));
+      }
+      assert.ok(publisher.reports.every(({ kind }) => kind !== "received"));
+    },
+  },
+
+  {
+    title: "messages to one peer arrive in the order in which they were sent",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      const [from, to] = pick(world, 1, 2);
+      const sent = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat((i * 37) % 2_000)}`);
+      for (const one of sent) from.mesh.send(to.id, "sync", text(one));
+      await world.until("all arrived", () => received(to, "sync").length === sent.length);
+      assert.deepEqual(received(to, "sync"), sent);
+    },
+  },
+
+  {
+    title: "the four protocols are kept apart",
+    options: { named: [[], [0]] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [from, to] = pick(world, 0, 1);
+      const protocols = ["heartbeat", "ask", "sync", "log"] as const;
+      for (const protocol of protocols) from.mesh.send(to.id, protocol, text(protocol));
+      await world.until("all arrived", () =>
+        protocols.every((protocol) => received(to, protocol).join() === protocol),
+      );
+    },
+  },
+
+  {
+    title: "a message sent as soon as the link is up arrives, in both directions",
+    options: { named: [[], [0]] },
+    run: async (world) => {
+      const [a, b] = pick(world, 0, 1);
+      for (const [me, other] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        if (ups(me, other).length > 0) me.mesh.send(other.id, "heartbeat", text("hello"));
+        me.onReport = (report) => {
+          if (report.kind === "up") me.mesh.send(report.peer, "heartbeat", text("hello"));
+        };
+      }
+      await world.until("both heard", () =>
+        [a, b].every((peer) => received(peer, "heartbeat").join() === "hello"),
+      );
+      for (const peer of [a, b]) {
+        const kinds = peer.reports.map(({ kind }) => kind);
+        assert.ok(kinds.indexOf("up") < kinds.indexOf("received"), "up comes first");
+      }
+    },
+  },
+
+  {
+    title: "a message of 256 KiB passes both ways, sent and published",
+    options: { named: [[], [0]] },
+    run: async (world) => {
+      await fullMesh(world);
+      await gossipFlows(world);
+      const [a, b] = pick(world, 0, 1);
+      const largest = Uint8Array.from({ length: messageCapBytes }, (_, i) => i % 251);
+      for (const [from, to] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        from.mesh.send(to.id, "sync", largest);
+        from.mesh.publish("jobs", largest);
+        const whole = (channel: Channel) =>
+          to.reports.some(
+            (report) =>
+              report.kind === "received" &&
+              report.channel === channel &&
+              Buffer.compare(report.bytes, largest) === 0,
+          );
+        await world.until("it arrived whole", () => whole("sync") && whole("jobs"));
+      }
+    },
+  },
+
+  {
+    title: "a message to a peer that is not there is dropped",
+    options: { named: [[], [0]] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [here, there] = pick(world, 0, 1);
+      await world.stop(1);
+      await linkDown(world, here, there);
+      here.mesh.send(there.id, "ask", text("anyone?"));
+      here.mesh.publish("runs", text("anyone?"));
+      await world.pass(50);
+      assert.equal(ups(here, there).length, 1);
+    },
+  },
+];
+
+const leavingCases: Case[] = [
+  {
+    title: "the death of a process is told by a reset, then by its host refusing twice within 2.5 s",
+    options: { ...threeByOne, mortal: [2] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, dead] = pick(world, 0, 1, 2);
+      await world.kill(2);
+      await world.until(
+        "both know",
+        () => [first, second].every((peer) => refusals(peer, dead).length >= 2),
+        2_500,
+      );
+      for (const peer of [first, second]) {
+        assert.deepEqual(downs(peer, dead), ["reset"]);
+        assert.deepEqual(refusals(peer, dead).slice(0, 2), [1, 2]);
+        const kinds = peer.reports
+          .filter((report) => "peer" in report && report.peer === dead.id)
+          .map(({ kind }) => kind);
+        assert.deepEqual(kinds.slice(0, 4), ["up", "down", "refused", "refused"]);
+      }
+    },
+  },
+
+  {
+    title: "a killed peer that comes back is linked again",
+    options: { ...threeByOne, mortal: [1] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, killed, third] = pick(world, 0, 1, 2);
+      await world.kill(1);
+      await linkDown(world, first, killed);
+      await linkDown(world, third, killed);
+      await world.restart(1, [2]);
+      await world.until("linked again", () => [first, third].every((peer) => ups(peer, killed).length === 2));
+      await delivers(world, first, killed);
+      await delivers(world, killed, third);
+    },
+  },
+
+  {
+    title: "a process that was stopped until the others gave its link up is linked again when it goes on",
+    options: { ...threeByOne, mortal: [2] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, paused] = pick(world, 0, 1, 2);
+      world.pause(2);
+      await world.until(
+        "both have given it up",
+        () => [first, second].every((peer) => downs(peer, paused).join() === "reset"),
+        20_000,
+      );
+      // Its host takes connections still, so nobody says that it is dead.
+      for (const peer of [first, second]) assert.deepEqual(refusals(peer, paused), []);
+      world.resume(2);
+      await world.until("all linked again", () =>
+        [first, second].every((peer) => ups(peer, paused).length === 2),
+      );
+      await delivers(world, first, paused);
+      await delivers(world, paused, second);
+    },
+  },
+
+  {
+    title: "a clean leave is told as such, and nobody is taken for dead",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, left] = pick(world, 0, 1, 2);
+      await world.stop(2);
+      await linkDown(world, first, left);
+      await linkDown(world, second, left);
+      await world.pass(1_000);
+      for (const peer of [first, second]) {
+        assert.deepEqual(downs(peer, left), ["closed"]);
+        assert.deepEqual(refusals(peer, left), []);
+        assert.ok(peer.mesh.known().includes(left.id), "it is still expected back");
+      }
+    },
+  },
+];
+
+const refusingCases: Case[] = [
+  {
+    title: "a refused peer is cut off, is told why, and stays out; the others stay linked",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, outcast] = pick(world, 0, 1, 2);
+      for (const peer of [first, second]) peer.mesh.refuse([outcast.id]);
+      await linkDown(world, first, outcast);
+      await linkDown(world, second, outcast);
+      await world.until("it was told by both", () =>
+        [first, second].every(({ id }) => turnedAway(outcast).includes(id)),
+      );
+      for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(outcast.id));
+      await world.pass(1_500);
+      for (const peer of [first, second]) assert.equal(ups(peer, outcast).length, 1, "it stayed out");
+      assert.equal(downs(first, second).length, 0);
+      await delivers(world, first, second);
+    },
+  },
+
+  {
+    title: "a refused peer that is started anew is told at once, and so is one that only one peer refuses",
+    options: threeByOne,
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, second, outcast] = pick(world, 0, 1, 2);
+      first.mesh.refuse([outcast.id]);
+      await linkDown(world, first, outcast);
+      await world.stop(2);
+      await linkDown(world, second, outcast);
+      await world.restart(2, [0, 1]);
+      await world.until("it was told", () => turnedAway(outcast).includes(first.id));
+      await world.until("the other one takes it in", () => ups(second, outcast).length === 2);
+      assert.equal(ups(first, outcast).length, 1);
+    },
+  },
+
+  {
+    title: "what was refused before the start is refused from the start, wherever it is named",
+    options: { named: [[], [0]] },
+    run: async (world) => {
+      await fullMesh(world);
+      const [first, outcast] = pick(world, 0, 1);
+      first.mesh.refuse([outcast.id]);
+      await world.until("it was told", () => turnedAway(outcast).length > 0);
+      assert.deepEqual(first.mesh.known(), []);
+      assert.equal(first.mesh.unresolved(), 0);
+    },
+  },
+];
+
+// ------------------------------------------------------------------------------------------ what was reported
+
+function pick<Indexes extends readonly number[]>(
+  world: MeshWorld,
+  ...indexes: Indexes
+): { [Key in keyof Indexes]: ContractPeer } {
+  const found = indexes.map((index) => {
+    const peer = world.peers[index];
+    assert.ok(peer, `the world has a peer ${index}`);
+    return peer;
+  });
+  // `map` forgets how many there are.
+  return found as { [Key in keyof Indexes]: ContractPeer };
+}
+
+const text = (words: string): Uint8Array => new TextEncoder().encode(words);
+
+function received(peer: ContractPeer, channel: Channel): string[] {
+  return peer.reports.flatMap((report) =>
+    report.kind === "received" && report.channel === channel ? [new TextDecoder().decode(report.bytes)] : [],
+  );
+}
+
+function ups(peer: ContractPeer, other: ContractPeer): Report[] {
+  return peer.reports.filter((report) => report.kind === "up" && report.peer === other.id);
+}
+
+function downs(peer: ContractPeer, other: ContractPeer): string[] {
+  return peer.reports.flatMap((report) =>
+    report.kind === "down" && report.peer === other.id ? [report.why] : [],
+  );
+}
+
+function refusals(peer: ContractPeer, other: ContractPeer): number[] {
+  return peer.reports.flatMap((report) =>
+    report.kind === "refused" && report.peer === other.id ? [report.times] : [],
+  );
+}
+
+function turnedAway(peer: ContractPeer): string[] {
+  return peer.reports.flatMap((report) => (report.kind === "turned-away" ? [report.by] : []));
+}
+
+async function fullMesh(world: MeshWorld): Promise<void> {
+  await world.until("a full mesh", () =>
+    world.peers.every((peer) =>
+      world.peers.every((other) => other === peer || ups(peer, other).length > downs(peer, other).length),
+    ),
+  );
+}
+
+async function linkDown(world: MeshWorld, peer: ContractPeer, other: ContractPeer): Promise<void> {
+  await world.until("the link is down", () => downs(peer, other).length === ups(peer, other).length);
+}
+
+/** The first peer's gossip reaches all others. */
+async function gossipFlows(world: MeshWorld): Promise<void> {
+  for (const publisher of world.peers) {
+    const others = world.peers.filter((peer) => peer !== publisher);
+    const isHeard = () =>
+      others.every((peer) =>
+        peer.reports.some((report) => report.kind === "received" && report.from === publisher.id),
+      );
+    for (let i = 0; !isHeard() && i < 50; i++) {
+      publisher.mesh.publish("members", text(`probe ${i}`));
+      // oxlint-disable-next-line no-await-in-loop -- one probe after the other
+      await world.pass(50);
+    }
+    assert.ok(isHeard(), "gossip flows");
+    if (world.peers.length > 2) return;
+  }
+}
+
+/** What the one sends the other, it gets; said again, for at the sender's end the link may be up a moment later. */
+async function delivers(world: MeshWorld, from: ContractPeer, to: ContractPeer): Promise<void> {
+  const before = received(to, "ask").length;
+  const isThere = () => received(to, "ask").length > before;
+  for (let i = 0; i < 20 && !isThere(); i++) {
+    from.mesh.send(to.id, "ask", text("again"));
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    for (let waited = 0; waited < 500 && !isThere(); waited += 10) await world.pass(10);
+  }
+  assert.ok(isThere(), "it is delivered");
+}

@@ -1,0 +1,395 @@
+/**
+ * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
+ * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
+ */
+import type { CoreCommand, Effect, EventBody } from "../../src/core/events.ts";
+import { createState, type State } from "../../src/core/state.ts";
+import { step } from "../../src/core/step.ts";
+import { nextTicks } from "../../src/core/view.ts";
+import type { Answer } from "../../src/ports.ts";
+import type { JobId, PeerId, RunId } from "../../src/schema/ids.ts";
+import type { Job, JobSpec } from "../../src/schema/job.ts";
+import type { Heartbeat } from "../../src/schema/message.ts";
+import type { RunRecord } from "../../src/schema/run.ts";
+import type { Forgotten, Word } from "../../src/schema/attribution.ts";
+import type { StoredVote } from "../../src/schema/vote.ts";
+
+const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
+const messageMs = 5;
+
+export interface Start {
+  peer: PeerId;
+  run: RunId;
+  tick: string;
+  /** ms since the test began */
+  at: number;
+  env: Readonly<Record<string, string>>;
+}
+
+export class Cores {
+  readonly starts: Start[] = [];
+  readonly records = new Map<PeerId, Map<string, RunRecord>>();
+  readonly votes = new Map<PeerId, Map<string, StoredVote>>();
+  readonly answers: Answer[] = [];
+  readonly notes: string[] = [];
+  readonly forgotten = new Map<PeerId, Forgotten>();
+  /** `A B`: A's door is shut to B */
+  readonly #refused = new Set<string>();
+  readonly #cut = new Set<string>();
+  readonly #states = new Map<PeerId, State>();
+  readonly #queue: { at: number; order: number; act: () => void }[] = [];
+  readonly #wakes = new Map<PeerId, number>();
+  readonly #down = new Set<PeerId>();
+  #sides: readonly (readonly string[])[] = [];
+  /** until when, ms */
+  readonly #paused = new Map<PeerId, number>();
+  /** how far each peer's clock is ahead, ms */
+  readonly #clockAhead = new Map<string, number>();
+  readonly #runs = new Map<RunId, { peer: PeerId; end: (exitCode: number) => void }>();
+  #now = 0;
+  #order = 0;
+  #nextToken = 1;
+  readonly runMs: number;
+  /** from the launch to the word that the child has started */
+  readonly launchMs: number;
+  readonly capacity: number;
+
+  /** Brings peers up, linked with each other, and lets them settle. */
+  constructor(
+    names: readonly string[],
+    options: {
+      capacity?: number;
+      runMs?: number;
+      launchMs?: number;
+      clockAhead?: Readonly<Record<string, number>>;
+    } = {},
+  ) {
+    this.capacity = options.capacity ?? 10;
+    this.runMs = options.runMs ?? 100;
+    this.launchMs = options.launchMs ?? 1;
+    for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
+    for (const name of names) this.up(name as PeerId);
+    this.pass(2_000);
+  }
+
+  wall(at: number): number {
+    return epoch + at;
+  }
+
+  state(peer: string): State {
+    const state = this.#states.get(peer as PeerId);
+    if (state === undefined) throw new Error(`no core ${peer}`);
+    return state;
+  }
+
+  up(
+    peer: PeerId,
+    loaded: {
+      records?: readonly RunRecord[];
+      votes?: readonly StoredVote[];
+      voteCount?: number;
+      started?: ReadonlySet<RunId>;
+      lastAlive?: number;
+      role?: "worker" | "witness";
+      drained?: Word;
+      outcast?: Word;
+      /** whom it remembers; default: all that are up */
+      expected?: readonly string[];
+      /** knows the others, but has no link to them until `link` */
+      unlinked?: boolean;
+    } = {},
+  ): void {
+    const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
+    this.#down.delete(peer);
+    const state = createState({
+      self: peer,
+      name: `host-${peer}`,
+      version: "test",
+      tags: {},
+      capacity: this.capacity,
+      role: loaded.role ?? "worker",
+      tzdata: "test",
+      incarnation: this.wall(this.#now),
+      host: { PATH: "/bin" },
+      // The others were given the key without a word on who made it.
+      founder: peer === "a" ? peer : undefined,
+      signText: (bytes) => `${peer} ${Buffer.from(bytes).toString("hex")}`,
+      verifyText: (by, bytes, text) => text === `${by} ${Buffer.from(bytes).toString("hex")}`,
+      sign: (record) => ({ ...record, signature: `${record.peer} ${record.version} ${record.state}` }),
+    });
+    this.#states.set(peer, state);
+    const jobs =
+      others[0] === undefined ? [] : [...this.state(others[0]).jobs.values()].map((plan) => plan.job);
+    this.feed(peer, {
+      kind: "loaded",
+      jobs,
+      tableDigest: "",
+      records: loaded.records ?? [],
+      orders: [],
+      votes: loaded.votes ?? [],
+      voteCount: loaded.voteCount ?? 0,
+      voteFloor: 0,
+      chain: [],
+      started: loaded.started ?? new Set(),
+      expected: (loaded.expected ?? others) as PeerId[],
+      unresolved: 0,
+      lastAlive: loaded.lastAlive,
+      addresses: [],
+      forgotten: [...this.forgotten.values()],
+      drained: loaded.drained,
+      outcast: loaded.outcast,
+    });
+    if (loaded.unlinked !== true) this.link(peer);
+  }
+
+  /** Links a peer with all others that are up, and lets them sync. */
+  link(peer: PeerId): void {
+    const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
+    for (const other of others) {
+      if (this.#refused.has(`${other} ${peer}`)) {
+        this.#later(messageMs, () => this.feed(peer, { kind: "turnedAway", by: other }));
+        continue;
+      }
+      if (this.#refused.has(`${peer} ${other}`)) continue;
+      this.feed(peer, { kind: "linkUp", peer: other });
+      this.feed(other, { kind: "linkUp", peer });
+      const known = [...(this.records.get(other)?.values() ?? [])];
+      this.#later(messageMs, () => {
+        this.feed(peer, { kind: "learned", records: known, orders: [] });
+        this.feed(peer, { kind: "synced", peer: other });
+        this.feed(other, { kind: "synced", peer });
+      });
+    }
+  }
+
+  /** `kill -9`: links break and redials are refused. */
+  kill(peer: string): void {
+    this.#down.add(peer as PeerId);
+    for (const other of this.#states.keys()) {
+      if (other === peer || this.#down.has(other)) continue;
+      this.feed(other, { kind: "linkDown", peer: peer as PeerId, why: "reset" });
+      this.feed(other, { kind: "redialRefused", peer: peer as PeerId, times: 1 });
+      this.feed(other, { kind: "redialRefused", peer: peer as PeerId, times: 2 });
+    }
+  }
+
+  /** Peers of different sides hear nothing of each other, and are told nothing either. */
+  split(...sides: readonly (readonly string[])[]): void {
+    this.#sides = sides;
+  }
+
+  heal(): void {
+    this.#sides = [];
+  }
+
+  /** Nothing goes directly between the two any more. */
+  cutLink(a: string, b: string): void {
+    this.#cut.add(`${a} ${b}`).add(`${b} ${a}`);
+  }
+
+  #cutOff(from: PeerId, to: PeerId): boolean {
+    if (this.#cut.has(`${from} ${to}`)) return true;
+    if (this.#refused.has(`${from} ${to}`) || this.#refused.has(`${to} ${from}`)) return true;
+    const side = this.#sides.find((peers) => peers.includes(from));
+    return side !== undefined && !side.includes(to);
+  }
+
+  /** The peer's process gets no time for so long; what came meanwhile comes afterwards. */
+  pause(peer: string, forMs: number): void {
+    const until = this.#now + forMs;
+    this.#paused.set(peer as PeerId, until);
+    this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
+  }
+
+  put(spec: Omit<JobSpec, "id"> & { id: string }, changes: Partial<Job> = {}): void {
+    const at = this.wall(this.#now);
+    const job: Job = {
+      id: spec.id as JobId,
+      spec: { ...spec, id: spec.id as JobId },
+      revision: `r${this.#now}`,
+      createdAt: at,
+      updatedAt: at,
+      updatedBy: "test",
+      scheduledAt: at,
+      resumedAt: 0,
+      pauses: [],
+      ...changes,
+    };
+    for (const peer of this.#states.keys()) {
+      if (!this.#down.has(peer)) {
+        this.feed(peer, { kind: "tableChanged", changes: [{ id: job.id, job }], tableDigest: job.revision });
+      }
+    }
+  }
+
+  ask(peer: string, command: CoreCommand): void {
+    const token = this.#nextToken++;
+    this.feed(peer as PeerId, { kind: "asked", command, token, random: new Uint8Array(16).fill(token) });
+  }
+
+  /** The last heartbeat of the peer that each of the others has. */
+  heartbeats(peer: string): Heartbeat[] {
+    const known = [...this.#states.values()].map((state) => state.members.get(peer as PeerId)?.heartbeat);
+    return known.filter((heartbeat) => heartbeat !== undefined);
+  }
+
+  runnersOf(job: string, count: number): string[][] {
+    const [any] = [...this.#states.keys()].filter((peer) => !this.#down.has(peer));
+    const ticks = any === undefined ? [] : (nextTicks(this.state(any), job as JobId, count) ?? []);
+    return ticks.map(({ peers }) => peers.map(({ id }) => id));
+  }
+
+  feed(peer: PeerId, event: EventBody): void {
+    if (this.#down.has(peer)) return;
+    const until = this.#paused.get(peer) ?? 0;
+    if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
+    const wall = this.wall(this.#now) + (this.#clockAhead.get(peer) ?? 0);
+    const now = { wall, mono: this.#now };
+    for (const effect of step(this.state(peer), { ...event, now })) this.#carryOut(peer, effect);
+  }
+
+  /** Lets time go by. */
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      let due = Infinity;
+      for (const at of this.#wakes.values()) due = Math.min(due, at);
+      const first = this.#queue.toSorted((a, b) => a.at - b.at || a.order - b.order)[0];
+      const next = Math.min(due, first?.at ?? Infinity);
+      if (next > end) break;
+      this.#now = Math.max(this.#now, next);
+      if (first !== undefined && first.at <= due) {
+        this.#queue.splice(this.#queue.indexOf(first), 1);
+        first.act();
+        continue;
+      }
+      for (const [peer, at] of this.#wakes) {
+        if (at > this.#now) continue;
+        this.#wakes.delete(peer);
+        this.feed(peer, { kind: "woke" });
+      }
+    }
+    this.#now = end;
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#queue.push({ at: this.#now + ms, order: this.#order++, act });
+  }
+
+  #toOthers(from: PeerId, event: EventBody): void {
+    for (const to of this.#states.keys()) if (to !== from) this.#toOne(from, to, event);
+  }
+
+  #toOne(from: PeerId, to: PeerId, event: EventBody): void {
+    if (this.#cutOff(from, to)) return;
+    this.#later(messageMs, () => this.feed(to, event));
+  }
+
+  #carryOut(peer: PeerId, effect: Effect): void {
+    switch (effect.kind) {
+      case "wakeAt":
+        return void this.#wakes.set(peer, effect.mono);
+      case "say":
+      case "decline":
+      case "order":
+      case "cancel":
+        return this.#toOthers(peer, { kind: "heard", from: peer, message: runsMessage(effect) });
+      case "send":
+        return this.#toOne(peer, effect.to, {
+          kind: "heard",
+          from: peer,
+          message: effect.message as Extract<EventBody, { kind: "heard" }>["message"],
+        });
+      case "store": {
+        const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
+        this.records.set(peer, kept);
+        for (const write of effect.writes) {
+          if (write.kind === "vote") this.#votesOf(peer).set(write.vote.decision, write.vote);
+          if (write.kind === "record")
+            kept.set(`${write.record.job}@${write.record.tick}@${write.record.peer}`, write.record);
+        }
+        const { token } = effect;
+        if (token !== undefined) this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+        return;
+      }
+      case "start":
+        return this.#start(peer, effect);
+      case "stop":
+        return this.#later(1, () => this.#runs.get(effect.run)?.end(-1));
+      case "answer":
+        return void this.answers.push(effect.answer);
+      case "note":
+        return void this.notes.push(`${peer}: ${effect.message}`);
+      case "edit": {
+        const { change, token } = effect;
+        if (change.kind !== "forget-peer") throw new Error("these cores have no table: use `put`");
+        this.#learnForgotten(peer, { ...change, at: this.wall(this.#now) });
+        for (const other of this.#states.keys()) {
+          if (other !== peer && !this.#cutOff(peer, other)) {
+            this.#later(messageMs, () =>
+              this.#learnForgotten(other, { ...change, at: this.wall(this.#now) }),
+            );
+          }
+        }
+        return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+      }
+      case "ended":
+      case "tell":
+      case "count":
+      case "syncRecent":
+    }
+  }
+
+  /** The table says so: that peer's door shuts, and whoever knocks there as the forgotten one is told. */
+  #learnForgotten(peer: PeerId, one: Forgotten): void {
+    if (this.#down.has(peer) || peer === one.peer) return;
+    this.forgotten.set(one.peer, one);
+    this.feed(peer, { kind: "forgotten", peers: [one] });
+    const canBeTold = !this.#cutOff(peer, one.peer);
+    this.#refused.add(`${peer} ${one.peer}`);
+    this.feed(peer, { kind: "linkDown", peer: one.peer, why: "reset" });
+    if (!canBeTold) return;
+    this.#later(messageMs, () => {
+      this.feed(one.peer, { kind: "linkDown", peer, why: "reset" });
+      this.feed(one.peer, { kind: "turnedAway", by: peer });
+    });
+  }
+
+  #votesOf(peer: PeerId): Map<string, StoredVote> {
+    const votes = this.votes.get(peer) ?? new Map<string, StoredVote>();
+    this.votes.set(peer, votes);
+    return votes;
+  }
+
+  #start(peer: PeerId, { spec }: Extract<Effect, { kind: "start" }>): void {
+    this.starts.push({ peer, run: spec.run, tick: spec.tick, at: this.#now, env: spec.env });
+    let over = false;
+    const end = (exitCode: number): void => {
+      if (over) return;
+      over = true;
+      const log = { logBytes: 0, logTruncated: false };
+      this.feed(peer, {
+        kind: "childEnded",
+        run: spec.run,
+        at: this.wall(this.#now),
+        outcome: exitCode < 0 ? { kind: "cancelled", ...log } : { kind: "exited", exitCode, ...log },
+      });
+    };
+    this.#runs.set(spec.run, { peer, end });
+    const started = { kind: "childStarted", run: spec.run } as const;
+    this.#later(this.launchMs, () => this.feed(peer, { ...started, at: this.wall(this.#now) }));
+    if (this.runMs < Infinity) this.#later(this.launchMs + this.runMs, () => end(0));
+  }
+}
+
+function runsMessage(
+  effect: Effect,
+): Extract<Extract<EventBody, { kind: "heard" }>["message"], { kind: "runs" }> {
+  return {
+    kind: "runs",
+    records: effect.kind === "say" ? [effect.record] : [],
+    declined: effect.kind === "decline" ? [effect.key] : [],
+    orders: effect.kind === "order" ? [effect.order] : [],
+    cancels: effect.kind === "cancel" ? [{ run: effect.run, by: effect.by, reason: effect.reason }] : [],
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * The API over the fake peer, for tests: asked through fastify's `inject`, without a port.
+ */
+import { buildApi } from "../../src/api/server.ts";
+import type { Api, ApiOptions } from "../../src/api/options.ts";
+import type { Log } from "../../src/ports.ts";
+import { decisions, FakeControl, selfId } from "./fake-control.ts";
+
+export const token = "a-token-of-enough-chance-0123456789";
+export const host = "127.0.0.1:7400";
+
+export interface Heard {
+  message: string;
+  fields: Record<string, unknown>;
+}
+
+export interface FakeApi {
+  api: Api;
+  control: FakeControl;
+  /** what the peer's log has been told as an error */
+  errors: Heard[];
+}
+
+export function fakeApi(change: Partial<ApiOptions> = {}): FakeApi {
+  const control = new FakeControl();
+  const errors: Heard[] = [];
+  const log: Log = {
+    debug() {},
+    info() {},
+    warn() {},
+    error(message, fields = {}) {
+      errors.push({ message, fields });
+    },
+  };
+  const api = buildApi({
+    control,
+    decisions,
+    token,
+    tokenFile: "/var/lib/cicada/admin.token",
+    self: { id: selfId, name: "alpha" },
+    version: "0.1.0",
+    hosts: () => [host],
+    behindTlsProxy: false,
+    log,
+    startedAt: Date.now(),
+    ...change,
+  });
+  return { api, control, errors };
+}
+
+export interface Asked {
+  method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
+  url: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+/** One call with the token; a body goes as JSON unless it is text. */
+export async function call({ api }: FakeApi, { method = "GET", url, body, headers = {} }: Asked) {
+  return api.inject({
+    method,
+    url,
+    headers: {
+      host,
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { payload: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+}

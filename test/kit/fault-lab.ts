@@ -1,0 +1,466 @@
+/**
+ * A lab: real peers, each in a network namespace of its own, and everything that can be done to them. What was done,
+ * and when, is kept in the form in which the simulator's checkers take it (`src/sim/truth.ts`); together with what
+ * the jobs wrote (fault-truth.ts) that is all by which a run is judged.
+ *
+ * `await using lab = await Lab.open(…)`: processes, namespaces, small disks and folders are gone afterwards, whatever
+ * went wrong, and also when this process is killed: the peers die with it, and the next lab sweeps up the rest.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
+import type { PeerId } from "../../src/schema/ids.ts";
+import type {
+  Cut,
+  Evidence,
+  Knowledge,
+  Operation,
+  Outage,
+  Run,
+  Spell,
+  Wish,
+} from "../../src/sim/world/truth.ts";
+import {
+  items,
+  plainEnv,
+  root,
+  RunningPeer,
+  Started,
+  until,
+  untilMembers,
+  type Ended,
+  type Reply,
+} from "./cluster.ts";
+import { clockEnv, writeClockStep } from "./fault-clock.ts";
+import { isAlive, Network, type HostSite, type Slowness } from "./fault-net.ts";
+import { knowledgeOf, readTruth, truthfulCommand, type LabJob } from "./fault-truth.ts";
+
+/** Then comes the process that made the folder, so that a later lab knows whose leftovers there are. */
+const folderPrefix = "cicada-faults-";
+const meshPort = 7_401;
+const httpPort = 7_400;
+const names = ["ann", "ben", "cyd", "dot", "eve", "fay", "gus"] as const;
+
+/** A small disk holds a peer's folder and leaves it this much room; bytes. */
+const smallDiskBytes = 24 << 20;
+/** A change that is asked for in the middle of a fault is waited for so long; ms. */
+const answerLimitMs = 3_000;
+
+export interface LabSettings {
+  peers: number;
+  /** these have their folder on a small disk of their own, which can be filled */
+  smallDisks?: readonly number[];
+  /** these have a clock of their own, which can be stepped */
+  ownClocks?: readonly number[];
+}
+
+export interface LabPeer {
+  readonly number: number;
+  readonly name: string;
+  readonly site: HostSite;
+  /** holds the data folder, on a small disk if it has one */
+  readonly folder: string;
+  readonly running: RunningPeer;
+  readonly id: PeerId;
+}
+
+export class Lab implements AsyncDisposable {
+  readonly folder = mkdtempSync(path.join(tmpdir(), `${folderPrefix}${process.pid}-`));
+  readonly truthFile = path.join(this.folder, "truth");
+  readonly network: Network;
+  readonly peers: LabPeer[] = [];
+  readonly jobs: LabJob[] = [];
+  readonly from = Date.now();
+  readonly outages: Outage[] = [];
+  readonly cuts: Cut[] = [];
+  readonly spells: Spell[] = [];
+  /** how far each host's clock has been from true time, ms */
+  readonly clockErrorMs = new Map<PeerId, number>();
+  readonly #settings: LabSettings;
+  readonly #operations: Operation[] = [];
+  readonly #lives = new Map<PeerId, number[]>();
+  readonly #earlierWords = new Map<PeerId, string>();
+  /** of each that was started: its process of now */
+  readonly #processes: (() => Started)[] = [];
+  readonly #disks: string[] = [];
+
+  private constructor(network: Network, settings: LabSettings) {
+    this.network = network;
+    this.#settings = settings;
+    writeFileSync(this.truthFile, "");
+    labs.add(this);
+  }
+
+  /** A mesh of so many peers, in which each sees all others alive. */
+  static async open(settings: LabSettings): Promise<Lab> {
+    sweepFolders();
+    const lab = new Lab(await Network.open(settings.peers), settings);
+    try {
+      for (const [number, site] of lab.network.hosts.entries()) await lab.#startPeer(number, site);
+      await lab.untilWhole();
+      return lab;
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #startPeer(number: number, site: HostSite): Promise<void> {
+    const name = names[number] ?? `peer${number}`;
+    const folder = path.join(this.folder, name);
+    mkdirSync(folder);
+    if (this.#settings.smallDisks?.includes(number) === true) this.#mountSmallDisk(folder);
+    const apiSocket = path.join(folder, "api");
+    const [command, ...words] = site.prefix;
+    const door = [process.execPath, path.join(root, "test", "fault-door.ts"), apiSocket, String(httpPort)];
+    const leading = new Started(command, [...words, ...door], plainEnv());
+    this.#processes.push(() => leading);
+    const first = this.peers[0];
+    const joining =
+      first === undefined
+        ? []
+        : ["--bootstrap", first.running.address, "--cluster-key", first.running.keyFile];
+    const data = path.join(folder, "data");
+    const args = [
+      `--data=${data}`,
+      `--name=${name}`,
+      `--http=127.0.0.1:${httpPort}`,
+      `--listen=/ip4/${site.address}/tcp/${meshPort}`,
+      "--log-format=json",
+      ...joining,
+    ];
+    const env = this.#settings.ownClocks?.includes(number) === true ? clockEnv(folder) : {};
+    const startedAt = Date.now();
+    const running = new RunningPeer(name, data, args, env, { prefix: site.prefix, apiSocket });
+    this.#processes.push(() => running.started);
+    // The peer's own file says so.
+    const id = (await running.untilReady()).peerId as PeerId;
+    this.#lives.set(id, [startedAt]);
+    this.peers.push({ number, name, site, folder, running, id });
+  }
+
+  #mountSmallDisk(folder: string): void {
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${smallDiskBytes}`, "cicada-faults", folder]);
+    this.#disks.push(folder);
+  }
+
+  untilWhole(limitMs = 60_000): Promise<void> {
+    return untilMembers(
+      this.peers.map(({ running }) => running),
+      this.peers.length,
+      limitMs,
+    );
+  }
+
+  /** Every peer sees so many voters in the roster: one, three or five are promoted while the mesh is well. */
+  async untilVoters(limitMs = 90_000): Promise<void> {
+    const wanted = this.peers.length >= 5 ? 5 : this.peers.length >= 3 ? 3 : 1;
+    for (const { running } of this.peers) {
+      await until(`${running.name} sees ${wanted} voters`, limitMs, async () => {
+        const members = await items<{ voter: boolean }>(running, "/v1/peers");
+        return members.filter(({ voter }) => voter).length === wanted;
+      });
+    }
+  }
+
+  peer(number: number): LabPeer {
+    const peer = this.peers[number];
+    if (peer === undefined) throw new Error(`the lab has no peer ${number}`);
+    return peer;
+  }
+
+  // ------------------------------------------------------------------------------------------------- jobs
+
+  /** Makes the jobs, at one peer after the other, and waits until every peer is seen to have them. */
+  async make(jobs: readonly LabJob[]): Promise<void> {
+    const made = await Promise.all(
+      jobs.map(async (job, index) => {
+        const peer = this.peer(index % this.peers.length);
+        const askedAt = Date.now();
+        await peer.running.ask("POST", "/v1/jobs", specOf(job, this.truthFile));
+        return {
+          wish: { kind: "put" as const, rules: job.rules },
+          peer: peer.id,
+          askedAt,
+          answeredAt: Date.now(),
+        };
+      }),
+    );
+    await this.#seenEverywhere(
+      jobs.map(({ rules }) => rules.id),
+      200,
+    );
+    const knownAt = Date.now();
+    this.#operations.push(...made.map((one) => ({ ...one, accepted: true, tick: undefined, knownAt })));
+    this.jobs.push(...jobs);
+  }
+
+  /** Makes a job in the middle of a fault, at any peer that is up. Whether it was made may stay unclear. */
+  add(peer: LabPeer, job: LabJob): Promise<void> {
+    this.jobs.push(job);
+    const ask = () => peer.running.call("POST", "/v1/jobs", specOf(job, this.truthFile));
+    return this.#change(peer, { kind: "put", rules: job.rules }, ask);
+  }
+
+  /** Deletes a job in the middle of a fault. */
+  remove(peer: LabPeer, { rules }: LabJob): Promise<void> {
+    const ask = () => peer.running.call("DELETE", `/v1/jobs/${rules.id}`);
+    return this.#change(peer, { kind: "delete", id: rules.id }, ask);
+  }
+
+  async #change(peer: LabPeer, wish: Wish, ask: () => Promise<Reply>): Promise<void> {
+    const askedAt = Date.now();
+    // The peer may be killed, stopped or unable to write before it answers.
+    const status = await Promise.race([
+      ask().then(
+        (reply) => reply.status,
+        () => undefined,
+      ),
+      passes(answerLimitMs, undefined, { ref: false }),
+    ]);
+    const answeredAt = status === undefined || status >= 500 ? undefined : Date.now();
+    const accepted = status !== undefined && status < 300;
+    this.#operations.push({ wish, peer: peer.id, askedAt, answeredAt, accepted, tick: undefined });
+  }
+
+  /** Those that are neither down nor stopped just now. */
+  up(): LabPeer[] {
+    const away = new Set(this.outages.filter(({ to }) => to === Infinity).map(({ peer }) => peer));
+    return this.peers.filter(({ id }) => !away.has(id));
+  }
+
+  async #seenEverywhere(ids: readonly string[], status: number): Promise<void> {
+    for (const { running } of this.peers) {
+      await until(`${running.name} answers ${status} for ${ids.join(", ")}`, 10_000, async () => {
+        const replies = await Promise.all(ids.map((id) => running.call("GET", `/v1/jobs/${id}`)));
+        return replies.every((reply) => reply.status === status);
+      });
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------ faults
+
+  /** kill -9, as of now. */
+  async kill(...peers: readonly LabPeer[]): Promise<void> {
+    const from = Date.now();
+    for (const { id } of peers) this.outages.push({ peer: id, kind: "down", from, to: Infinity });
+    await Promise.all(peers.map(({ running }) => running.crash()));
+  }
+
+  /** SIGTERM, and waits for the clean end. */
+  async stop(peer: LabPeer): Promise<Ended> {
+    this.outages.push({ peer: peer.id, kind: "down", from: Date.now(), to: Infinity });
+    return peer.running.stop();
+  }
+
+  /** Starts those that are down again, and waits until they are ready. */
+  async restart(...peers: readonly LabPeer[]): Promise<void> {
+    await Promise.all(
+      peers.map(async ({ id, running }) => {
+        this.#lives.get(id)?.push(Date.now());
+        this.#earlierWords.set(id, `${this.#earlierWords.get(id) ?? ""}${running.started.said}`);
+        await running.restart();
+        endLast(this.outages, ({ peer, kind }) => peer === id && kind === "down");
+      }),
+    );
+  }
+
+  /** SIGSTOP: the process is there and does not move. */
+  pause(peer: LabPeer): () => void {
+    this.outages.push({ peer: peer.id, kind: "paused", from: Date.now(), to: Infinity });
+    peer.running.started.kill("SIGSTOP");
+    return () => {
+      peer.running.started.kill("SIGCONT");
+      endLast(this.outages, (outage) => outage.peer === peer.id && outage.kind === "paused");
+    };
+  }
+
+  /** Nothing from `sender` reaches `receiver`, until the returned function mends it. */
+  async cut(sender: LabPeer, receiver: LabPeer): Promise<() => Promise<void>> {
+    const cut: Cut = { sender: sender.id, receiver: receiver.id, from: Date.now(), to: Infinity };
+    this.cuts.push(cut);
+    await this.network.cut(sender.site, receiver.site);
+    return async () => {
+      await this.network.mend(sender.site, receiver.site);
+      cut.to = Date.now();
+    };
+  }
+
+  /** Cuts each wire between the two groups, both ways. */
+  async split(some: readonly LabPeer[], others: readonly LabPeer[]): Promise<() => Promise<void>> {
+    const pairs = some.flatMap((one) => others.map((other) => [one, other] as const));
+    const mends = await Promise.all(
+      pairs.flatMap(([one, other]) => [this.cut(one, other), this.cut(other, one)]),
+    );
+    return async () => {
+      await Promise.all(mends.map((mend) => mend()));
+    };
+  }
+
+  async slowDown(how: Slowness): Promise<() => Promise<void>> {
+    const end = this.#spell("slow network", undefined);
+    await this.network.slow(how);
+    return async () => {
+      await this.network.quicken();
+      end();
+    };
+  }
+
+  async lose(perThousand: number): Promise<() => Promise<void>> {
+    const end = this.#spell("lossy network", undefined);
+    await this.network.lose(perThousand);
+    return async () => {
+      await this.network.lose(0);
+      end();
+    };
+  }
+
+  /** Fills the small disk on which the peer's folder lies. */
+  fillDisk(peer: LabPeer): () => void {
+    const end = this.#spell("full disk", peer.id);
+    const filler = path.join(peer.folder, "filler");
+    fill(filler);
+    return () => {
+      rmSync(filler);
+      end();
+    };
+  }
+
+  /** Steps the wall clock of a peer that has its own; its monotonic clock goes on as it was. */
+  stepClock(peer: LabPeer, ms: number): () => void {
+    const end = this.#spell("clock step", peer.id);
+    this.clockErrorMs.set(peer.id, Math.max(Math.abs(ms), this.clockErrorMs.get(peer.id) ?? 0));
+    writeClockStep(peer.folder, ms);
+    return () => {
+      writeClockStep(peer.folder, 0);
+      end();
+    };
+  }
+
+  #spell(kind: Spell["kind"], peer: PeerId | undefined): () => void {
+    const spell: Spell = { kind, peer, from: Date.now(), to: Infinity };
+    this.spells.push(spell);
+    return () => (spell.to = Date.now());
+  }
+
+  // ---------------------------------------------------------------------------------------------- evidence
+
+  runs(): Run[] {
+    return readTruth(this.truthFile, this.#lives, this.outages);
+  }
+
+  knowledge(): Promise<Knowledge[]> {
+    return Promise.all(this.peers.map(({ running }) => knowledgeOf(running)));
+  }
+
+  evidence(settled: readonly (readonly Knowledge[])[], final: readonly Knowledge[]): Evidence {
+    const { from, outages, cuts, spells, clockErrorMs } = this;
+    const ends = [...outages, ...cuts, ...spells].map(({ to }) => to);
+    return {
+      from,
+      to: Date.now(),
+      healedAt: Math.max(from, ...ends),
+      peers: this.peers.map(({ id }) => id),
+      runs: this.runs(),
+      operations: this.#operations,
+      outages,
+      cuts,
+      spells,
+      clockErrorMs,
+      settled,
+      final,
+    };
+  }
+
+  /** All that the peers have said, in all their lives, for whoever looks into a failure. */
+  said(): string {
+    const lives = ({ id, running }: LabPeer) => `${this.#earlierWords.get(id) ?? ""}${running.started.said}`;
+    return this.peers.map((peer) => `--- ${peer.name} ${peer.id}\n${lives(peer)}`).join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const processes = this.#processes.map((current) => current());
+    for (const one of processes) if (!one.hasEnded) one.kill("SIGKILL");
+    await Promise.all(processes.map((one) => one.ended));
+    this.network.close();
+    this.removeFolders();
+  }
+
+  /** Disks and folders; may be called twice. */
+  removeFolders(): void {
+    for (const disk of this.#disks.splice(0)) unmount(disk);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
+    labs.delete(this);
+  }
+}
+
+function specOf({ rules, partition, lastsMs }: LabJob, truthFile: string): Record<string, unknown> {
+  return {
+    id: rules.id,
+    schedule: rules.schedule.text,
+    command: truthfulCommand(truthFile, lastsMs),
+    overlap: rules.overlap,
+    catchUp: { policy: rules.catchUp.policy, window: `${rules.catchUp.windowMs}ms` },
+    keep: { runs: 100_000 },
+    // A version that can't keep majority jobs refuses the very word.
+    ...(partition === "majority" ? { partition } : {}),
+  };
+}
+
+/** Writes until nothing more fits, not even one byte. */
+function fill(file: string): void {
+  const handle = openSync(file, "w");
+  try {
+    for (const size of [1 << 20, 1 << 12, 1]) writeWhileItFits(handle, Buffer.alloc(size));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function writeWhileItFits(handle: number, piece: Buffer): void {
+  try {
+    for (;;) writeSync(handle, piece);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
+  }
+}
+
+function endLast(outages: readonly Outage[], which: (outage: Outage) => boolean): void {
+  const open = outages.findLast((outage) => which(outage) && outage.to === Infinity);
+  if (open !== undefined) open.to = Date.now();
+}
+
+function unmount(disk: string): void {
+  execFileSync("umount", ["--lazy", disk], { stdio: "ignore" });
+}
+
+/** Folders and small disks of labs whose process was killed before it could remove them. */
+function sweepFolders(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const maker = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
+    if (maker === undefined || isAlive(Number(maker))) continue;
+    const folder = path.join(tmpdir(), name);
+    const below = readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "");
+    for (const disk of below.filter((mounted) => mounted.startsWith(`${folder}/`))) unmount(disk);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+const labs = new Set<Lab>();
+process.once("exit", () => {
+  for (const lab of labs) lab.removeFolders();
+});

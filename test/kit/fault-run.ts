@@ -1,0 +1,149 @@
+/**
+ * One scenario from its first peer to its verdict: a lab, jobs that tell the truth, some rounds of the fault with
+ * quiet between them, and then the judgement.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
+import { checkJob } from "../../src/core/job/job.ts";
+import type { JobId } from "../../src/schema/ids.ts";
+import { Dice } from "../../src/sim/random.ts";
+import { everySeconds } from "../../src/sim/client/schedules.ts";
+import type { Breach, Evidence, Knowledge } from "../../src/sim/world/truth.ts";
+import { count, judge, type Figures, type Injection } from "./fault-judge.ts";
+import { Lab } from "./fault-lab.ts";
+import type { Scenario } from "./fault-scenarios.ts";
+import type { LabJob } from "./fault-truth.ts";
+
+const minute = 60_000;
+/** The mesh has run so long before the first fault; ms. */
+const warmMs = 8_000;
+/** Quiet between two faults: the 15 s after which every tick must be on time, and some ticks that show it; ms. */
+const recoverMs = 25_000;
+/** After the last fault the peers are compared twice (I8), the second time at the limit of the promise; ms. */
+const comparedAfterMs = [27_000, 30_000] as const;
+/** Long enough to see that what was deleted in the last fault stays so (I5). */
+const revokedAfterMs = 10_000;
+/** How long after a fault's beginning somebody edits jobs; ms. */
+const editedAfterMs = 1_500;
+
+/** True when this version keeps majority jobs. */
+export function keepsMajority(): boolean {
+  return checkJob({ id: "asked", command: "true", partition: "majority" }).ok;
+}
+
+function quick(id: string, partition: LabJob["partition"]): LabJob {
+  return {
+    rules: {
+      id: id as JobId,
+      schedule: everySeconds(2),
+      overlap: "allow",
+      catchUp: { policy: "all", windowMs: 10 * minute },
+      peers: undefined,
+    },
+    partition,
+    lastsMs: 0,
+  };
+}
+
+/** Several quick jobs of each policy, and a slow one whose runs must not overlap. */
+export function labJobs(): LabJob[] {
+  const available = ["open-1", "open-2", "open-3", "open-4"].map((id) => quick(id, "available"));
+  const majority = ["strict-1", "strict-2", "strict-3", "strict-4"].map((id) => quick(id, "majority"));
+  const { rules, partition } = quick("slow", "available");
+  const slow: LabJob = {
+    rules: { ...rules, schedule: everySeconds(5), overlap: "queue" },
+    partition,
+    lastsMs: 2_000,
+  };
+  return [...available, ...(keepsMajority() ? majority : []), slow];
+}
+
+export interface Outcome {
+  scenario: string;
+  seed: string;
+  injections: readonly Injection[];
+  figures: Figures;
+  breaches: readonly Breach[];
+  evidence: Evidence;
+}
+
+/** `logFolder` is where the evidence and the peers' logs are left; undefined = nowhere. */
+export async function runScenario(
+  scenario: Scenario,
+  rounds: number,
+  seed: string,
+  logFolder: string | undefined,
+): Promise<Outcome> {
+  await using lab = await Lab.open(scenario.lab);
+  try {
+    const jobs = labJobs();
+    await lab.make(jobs);
+    if (keepsMajority()) await lab.untilVoters();
+    const dice = new Dice(`${seed}/${scenario.name}`);
+    const injections: Injection[] = [];
+    await passes(warmMs);
+    for (let round = 0; round < rounds; round++) {
+      // At any moment of a tick's life.
+      await passes((round === 0 ? 0 : recoverMs) + dice.below(2_000));
+      const gone = quick(`gone-${round}`, "available");
+      await lab.make([gone]);
+      const from = Date.now();
+      const editing = editMeanwhile(
+        lab,
+        dice.fork(`edits ${round}`),
+        quick(`made-${round}`, "available"),
+        gone,
+      );
+      await scenario.inject(lab, dice);
+      injections.push({ what: scenario.name, from, to: Date.now() });
+      await editing;
+    }
+    const settled = await settle(lab);
+    await passes(revokedAfterMs);
+    const evidence = lab.evidence(settled, settled.at(-1) ?? []);
+    const breaches = judge(evidence, lab.jobs, injections);
+    const figures = count(evidence, jobs, injections);
+    if (logFolder !== undefined) leave(logFolder, scenario, lab, evidence, breaches);
+    return { scenario: scenario.name, seed, injections, figures, breaches, evidence };
+  } catch (error) {
+    if (logFolder !== undefined) leave(logFolder, scenario, lab, undefined, []);
+    throw error;
+  }
+}
+
+/** One job is made and one deleted while something is broken, each at some peer that is up. */
+async function editMeanwhile(lab: Lab, dice: Dice, made: LabJob, gone: LabJob): Promise<void> {
+  await passes(editedAfterMs);
+  const up = lab.up();
+  if (up.length === 0) return;
+  await Promise.all([lab.add(dice.pick(up), made), lab.remove(dice.pick(up), gone)]);
+}
+
+/** Compares the peers some time after the last fault has ended. */
+async function settle(lab: Lab): Promise<Knowledge[][]> {
+  const healedAt = Date.now();
+  const compared: Knowledge[][] = [];
+  for (const afterMs of comparedAfterMs) {
+    await passes(Math.max(0, healedAt + afterMs - Date.now()));
+    compared.push(await lab.knowledge());
+  }
+  return compared;
+}
+
+function leave(
+  folder: string,
+  scenario: Scenario,
+  lab: Lab,
+  evidence: Evidence | undefined,
+  breaches: readonly Breach[],
+): void {
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, scenario.name);
+  writeFileSync(`${file}.log`, lab.said());
+  writeFileSync(`${file}.json`, JSON.stringify({ breaches, evidence }, withoutMaps, 1));
+}
+
+function withoutMaps(_key: string, value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value;
+}

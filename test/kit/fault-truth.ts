@@ -1,0 +1,145 @@
+/**
+ * What happened in a lab of real peers, as the jobs themselves wrote it, in the form that the simulator's checkers
+ * take: one line when a job's process begins and one when it ends, appended (O_APPEND) and made durable (fsync) by
+ * the job, with the host's own clock, which no fault here ever moves.
+ *
+ * The peers are asked only for what the checkers compare between them (I6 to I8): which jobs and records they hold.
+ */
+import { readFileSync } from "node:fs";
+import type { JobId, PeerId, TickId } from "../../src/schema/ids.ts";
+import type { JobRules, Knowledge, Outage, RecordSeen, Run } from "../../src/sim/world/truth.ts";
+import { items, type Reply, type RunningPeer } from "./cluster.ts";
+
+/** A job of the lab. */
+export interface LabJob {
+  rules: JobRules;
+  /** `majority`: at most one start of a tick, whatever breaks */
+  partition: "available" | "majority";
+  /** how long each run goes on */
+  lastsMs: number;
+}
+
+/** The command of a job that writes its own truth to the file. */
+export function truthfulCommand(file: string, lastsMs: number): string {
+  return [
+    `say() {`,
+    `  printf '%s\\n' "$1 $CICADA_JOB $CICADA_TICK $CICADA_ATTEMPT $CICADA_PEER $(date +%s%3N)" >> '${file}'`,
+    `  sync '${file}'`,
+    `}`,
+    `say start`,
+    ...(lastsMs > 0 ? [`sleep ${lastsMs / 1_000}`] : []),
+    `say end`,
+  ].join("\n");
+}
+
+/** When each peer's process was started, by peer id; its lives. */
+export type Lives = ReadonlyMap<PeerId, readonly number[]>;
+
+interface Line {
+  what: "start" | "end";
+  job: JobId;
+  tick: TickId;
+  attempt: number;
+  peer: PeerId;
+  at: number;
+}
+
+/** Reads what has been written so far. A line that is none means that the truth itself is broken, and throws. */
+export function readTruth(file: string, lives: Lives, outages: readonly Outage[]): Run[] {
+  const lines = readFileSync(file, "utf8").split("\n").filter(Boolean).map(readLine);
+  const ends = Map.groupBy(
+    lines.filter(({ what }) => what === "end"),
+    runOf,
+  );
+  return lines
+    .filter(({ what }) => what === "start")
+    .map(({ job, tick, attempt, peer, at }) => {
+      // A second start of the same run on the same peer has the second end.
+      const end = ends.get(runOf({ job, tick, attempt, peer }))?.shift()?.at;
+      const life = (lives.get(peer) ?? []).filter((begun) => begun <= at).length;
+      return { job, tick, attempt, peer, life, start: at, end: end ?? diedAt(outages, peer, at) };
+    });
+}
+
+function readLine(line: string): Line {
+  const match = /^(start|end) (\S+) (\S+) (\d+) (\S+) (\d+)$/.exec(line);
+  const [, what, job = "", tick = "", attempt, peer = "", at] = match ?? [];
+  if (what !== "start" && what !== "end") throw new Error(`this is no line of a job: ${line}`);
+  return {
+    what,
+    // A job's own words; the checkers hold them against what was asked for.
+    job: job as JobId,
+    tick: tick as TickId,
+    attempt: Number(attempt),
+    peer: peer as PeerId,
+    at: Number(at),
+  };
+}
+
+function runOf({ job, tick, attempt, peer }: Pick<Line, "job" | "tick" | "attempt" | "peer">): string {
+  return `${job} ${tick} ${attempt} ${peer}`;
+}
+
+/** A run that never wrote its end was ended with its peer, by the launcher, which has this long for it; ms. */
+const groupEndsMs = 1_000;
+
+function diedAt(outages: readonly Outage[], peer: PeerId, start: number): number | undefined {
+  const death = outages.find((one) => one.peer === peer && one.kind === "down" && one.to > start);
+  return death === undefined ? undefined : Math.max(start, death.from + groupEndsMs);
+}
+
+/** A record as the API shows it, as far as peers must agree on it. */
+interface RunItem {
+  id: string;
+  job: JobId;
+  tick: TickId;
+  attempt: number;
+  peer: PeerId;
+  state: string;
+  reason: string | null;
+  signature: string;
+}
+
+/** What the peer knows by its own API. */
+export async function knowledgeOf(peer: RunningPeer): Promise<Knowledge> {
+  const jobs = await items<{ id: JobId; revision: string }>(peer, "/v1/jobs?limit=1000");
+  const records = await allRecords(peer);
+  const health = await peer.call("GET", "/readyz?verbose");
+  return {
+    // The peer's own file says so.
+    peer: peer.ready.peerId as PeerId,
+    jobs: new Map(jobs.map(({ id, revision }) => [id, revision])),
+    records: new Map(records.map((record) => [record.id, seen(record)])),
+    complaint: complaintIn(health),
+  };
+}
+
+/**
+ * Why the peer says it is not ready; undefined = it is. That a voter whose disk is older than its votes stays out for
+ * good is no complaint: it must, and it must say so.
+ */
+function complaintIn({ status, body, text }: Reply): string | undefined {
+  if (status === 200) return undefined;
+  const reasons = typeof body === "object" && body !== null && "reasons" in body ? body.reasons : undefined;
+  const isOnlyOld =
+    Array.isArray(reasons) && reasons.every((reason) => String(reason).endsWith("it no longer votes"));
+  return isOnlyOld ? undefined : `not ready: ${text}`;
+}
+
+function seen({ job, tick, attempt, peer, state, signature }: RunItem): RecordSeen {
+  return { job, tick, attempt, peer, state, writing: signature };
+}
+
+const pageLimit = 1_000;
+
+async function allRecords(peer: RunningPeer): Promise<RunItem[]> {
+  const found: RunItem[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const target = `/v1/runs?limit=${pageLimit}${cursor === "" ? "" : `&cursor=${cursor}`}`;
+    // The API's own schema has checked what is in the page.
+    const page = (await peer.ask("GET", target)) as { items: RunItem[]; nextCursor: string | null };
+    found.push(...page.items);
+    cursor = page.nextCursor;
+  }
+  return found;
+}

@@ -1,0 +1,87 @@
+/**
+ * The door of the job table alone: hostile updates, thousands to a table. What is refused has changed nothing; what is
+ * taken leaves a table that can be shown, copied, and brought to equality with any other that has taken the same.
+ */
+import type { JobId, PeerId } from "../../src/schema/ids.ts";
+import { ulid } from "../../src/schema/ids.ts";
+import { Dice } from "../../src/sim/random.ts";
+import { JobTable } from "../../src/table/table.ts";
+import { inspectUpdate } from "../../src/table/update.ts";
+import { Fault, type Door, type OpenDoor } from "./fuzz-door.ts";
+import { HostileWriter } from "./fuzz-updates.ts";
+
+const wall = Date.UTC(2026, 10, 20);
+const ids = ["backup", "report", "mail"] as readonly string[] as readonly JobId[];
+/** After so many inputs the table is held against another one. */
+const comparedEvery = 200;
+
+export function tableDoor(): Door {
+  return { name: "table", share: 20, round: 2_000, open: (seed) => new TableDoor(seed) };
+}
+
+class TableDoor implements OpenDoor {
+  readonly #dice: Dice;
+  readonly #table: JobTable;
+  readonly #writer: HostileWriter;
+  #last: Uint8Array = new Uint8Array();
+  #inputs = 0;
+  #tables = 0;
+
+  constructor(seed: string) {
+    this.#dice = new Dice(`table ${seed}`);
+    this.#table = this.#newTable("a");
+    this.#writer = new HostileWriter("x" as PeerId, this.#dice.fork("writer"));
+    for (const id of ids) this.#table.edit({ kind: "put", spec: { id, command: "true" }, by: "x" }, wall);
+  }
+
+  #newTable(self: string): JobTable {
+    const dice = this.#dice.fork(`${self} ${this.#tables++}`);
+    return new JobTable({
+      self: self as PeerId,
+      clientId: 1 + dice.below(2 ** 31 - 1),
+      freshClientId: () => 1 + dice.below(2 ** 31 - 1),
+      incarnation: (at) => ulid(at, dice.bytes(16)),
+    });
+  }
+
+  one(): void {
+    const table = this.#table;
+    this.#last = this.#writer.draw(() => table.snapshot(), ids, wall + ++this.#inputs);
+    const before = table.digest();
+    table.takeChanges();
+    const applied = table.apply(this.#last);
+    const isUnmoved = table.digest() === before && table.takeChanges().length === 0;
+    if (applied !== "changed" && !isUnmoved)
+      throw new Fault(`it was ${JSON.stringify(applied)}, and something moved`);
+    table.quarantined();
+    if (this.#dice.chance(0.05)) table.heardStateVector(this.#dice.bytes(this.#dice.below(30)));
+    if (this.#dice.chance(0.05)) table.diff(this.#dice.bytes(this.#dice.below(30)));
+    if (this.#inputs % comparedEvery === 0) this.#compare();
+  }
+
+  last(): string {
+    return Buffer.from(this.#last).toString("base64");
+  }
+
+  settle(): void {
+    this.#compare();
+  }
+
+  #compare(): void {
+    const other = this.#newTable("b");
+    const difference = this.#table.diff(other.stateVector());
+    if (difference === undefined || inspectUpdate(difference, () => 0).kind !== "fits") {
+      throw new Fault("its own state does not pass its own door");
+    }
+    const applied = other.apply(difference);
+    if (applied !== "changed") throw new Fault(`another table said ${JSON.stringify(applied)} to it`);
+    if (other.digest() !== this.#table.digest())
+      throw new Fault("another table that has taken all of it differs");
+    if (shown(other) !== shown(this.#table)) throw new Fault("another table shows other jobs");
+  }
+}
+
+function shown(table: JobTable): string {
+  const jobs = [...table.jobs()].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([jobs, table.quarantined().length]);
+}

@@ -1,0 +1,219 @@
+/**
+ * The rules of the house: which room may import what, and which names a room may not even mention.
+ *
+ * Facts go in (house-reader.ts), complaints come out, each with file and line. Data where it can be data: to allow
+ * something new is one line here, in sight of everybody.
+ */
+import type { Import, SourceFacts } from "./house-reader.ts";
+
+interface Room {
+  /** other rooms and single files of src, values and types */
+  rooms: readonly string[];
+  /** those of which only types may be taken */
+  types?: readonly string[];
+  /** packages from the registry; a trailing `/*` takes all of a scope */
+  packages?: readonly string[];
+  /** modules of node: all of them, or some with the names that may be taken */
+  node?: "all" | Readonly<Record<string, readonly string[]>>;
+}
+
+const hashing = { "node:crypto": ["createHash", "createHmac", "hash"] } as const;
+const contract = ["schema", "errors", "ports"] as const;
+
+/** A room is a folder of src or, where a file stands alone, that file without its ending. */
+const rooms: Readonly<Record<string, Room>> = {
+  schema: { rooms: ["schema"], types: contract, packages: ["typebox", "fastest-levenshtein"] },
+  errors: { rooms: [], types: contract },
+  ports: { rooms: [], types: contract },
+  core: { rooms: ["core", "schema", "errors"], types: ["ports"], node: hashing },
+  table: {
+    rooms: ["table", "core", ...contract],
+    packages: ["yjs"],
+    node: { ...hashing, "node:buffer": ["Buffer", "isUtf8"] },
+  },
+  wire: { rooms: ["wire", "core", ...contract], packages: ["typebox"], node: hashing },
+  peer: { rooms: ["peer", "core", "table", "wire", ...contract] },
+  sim: { rooms: ["sim", "peer", "core", "table", "wire", ...contract], node: hashing },
+  real: {
+    rooms: ["real", "core", ...contract],
+    packages: ["libp2p", "@libp2p/*", "@chainsafe/*", "@multiformats/*", "pino", "pino-pretty", "typebox"],
+    node: "all",
+  },
+  api: {
+    rooms: ["api", ...contract],
+    packages: ["fastify", "@fastify/*", "typebox", "@prometheus-io/client"],
+    node: "all",
+  },
+  config: { rooms: ["config", "core", "schema", "errors"], packages: ["yaml"], node: "all" },
+  cli: {
+    rooms: ["cli", "config", "core", "schema", "errors"],
+    types: ["ports"],
+    packages: ["commander", "yaml"],
+    node: "all",
+  },
+  main: { rooms: ["cli", "config", "errors"], packages: ["commander"], node: "all" },
+};
+
+/** What single files may take beyond their room. */
+const exceptions: Readonly<Record<string, Room>> = {
+  "src/core/time/schedule.ts": { rooms: [], packages: ["cron-parser"] },
+  // A schema's check, compiled: a pure function from text to problems.
+  "src/core/job/job.ts": { rooms: [], packages: ["typebox"] },
+  "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
+};
+
+const timers = [
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+  "clearTimeout",
+  "clearInterval",
+  "clearImmediate",
+  "queueMicrotask",
+  "process.nextTick",
+];
+/** Time and chance come through the doors, or the simulator could not decide them. */
+const undecided = [
+  "Date",
+  "Date.now",
+  "new Date()",
+  "Math.random",
+  "performance",
+  "performance.now",
+  "process.hrtime",
+];
+/** The world, and everything that happens later than the call: none of it is for the deciding room. */
+const later = [
+  "async",
+  "await",
+  "Promise",
+  "type Promise",
+  "new Promise(…)",
+  "process",
+  "console",
+  "fetch",
+  "globalThis",
+];
+
+const bans: Readonly<Record<string, readonly string[]>> = {
+  schema: [...timers, ...undecided, ...later],
+  core: [...timers, ...undecided, ...later],
+  table: [...timers, ...undecided],
+  wire: [...timers, ...undecided],
+  peer: [...timers, ...undecided],
+  sim: [...timers, ...undecided],
+};
+/** Banned with every member of it. */
+const bannedRoots: ReadonlySet<string> = new Set([
+  "performance",
+  "process",
+  "console",
+  "globalThis",
+  "Promise",
+]);
+
+/** `src/core/rank.ts` → `core`, `src/ports.ts` → `ports`; undefined outside src. */
+export function roomOf(path: string): string | undefined {
+  const match = /^src\/([^/]+?)(?:\.[a-z]+$|\/)/.exec(path);
+  return match?.[1];
+}
+
+/** Every breach of the import table, as `file:line says`. */
+export function importComplaints(files: readonly SourceFacts[]): string[] {
+  const complaints: string[] = [];
+  for (const file of files) {
+    const name = roomOf(file.path);
+    if (name === undefined) continue;
+    const room = rooms[name];
+    if (room === undefined) {
+      complaints.push(`${file.path}: there is no room "${name}" in the table`);
+      continue;
+    }
+    const extra = exceptions[file.path];
+    for (const taken of file.imports) {
+      if (mayImport(room, taken) || (extra !== undefined && mayImport(extra, taken))) continue;
+      complaints.push(`${file.path}:${taken.line} ${name} may not import ${taken.specifier}`);
+    }
+  }
+  return complaints;
+}
+
+function mayImport(room: Room, taken: Import): boolean {
+  if (taken.file !== undefined) {
+    const target = roomOf(taken.file);
+    if (target === undefined) return false;
+    return room.rooms.includes(target) || (taken.typeOnly && (room.types ?? []).includes(target));
+  }
+  if (taken.specifier.startsWith("node:")) {
+    if (room.node === "all") return true;
+    const names = room.node?.[taken.specifier];
+    return names !== undefined && taken.names.length > 0 && taken.names.every((name) => names.includes(name));
+  }
+  return (room.packages ?? []).some((allowed) =>
+    allowed.endsWith("/*")
+      ? taken.specifier.startsWith(allowed.slice(0, -1))
+      : taken.specifier === allowed || taken.specifier.startsWith(`${allowed}/`),
+  );
+}
+
+/** Every name that its room may not mention, as `file:line says`. */
+export function banComplaints(files: readonly SourceFacts[]): string[] {
+  return files.flatMap((file) => {
+    const room = roomOf(file.path);
+    const banned = new Set(room === undefined ? [] : bans[room]);
+    return file.mentions
+      .filter(({ what }) => {
+        const [root = ""] = what.split(".");
+        return banned.has(what) || (bannedRoots.has(root) && banned.has(root));
+      })
+      .map(({ what, line }) => `${file.path}:${line} ${room} may not use ${what}`);
+  });
+}
+
+/** Default exports and barrels, anywhere; each thing has one name and one place that it comes from. */
+export function exportComplaints(files: readonly SourceFacts[]): string[] {
+  return files.flatMap((file) =>
+    [...file.defaultExports, ...file.reExports].map(({ what, line }) => `${file.path}:${line} has ${what}`),
+  );
+}
+
+/** Each cycle of imports once, types included, as `a → b → a`. */
+export function cycles(files: readonly SourceFacts[]): string[] {
+  const importsOf = new Map(
+    files.map((file) => [file.path, [...new Set(file.imports.flatMap((taken) => taken.file ?? []))]]),
+  );
+  const found = new Set<string>();
+  const finished = new Set<string>();
+  const walk = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) {
+      found.add(fromItsFirst(trail.slice(start)));
+      return;
+    }
+    if (finished.has(path)) return;
+    for (const next of importsOf.get(path) ?? []) walk(next, [...trail, path]);
+    finished.add(path);
+  };
+  for (const file of files) walk(file.path, []);
+  return [...found];
+}
+
+/** The same cycle is written the same, wherever it was entered. */
+function fromItsFirst(cycle: readonly string[]): string {
+  const start = cycle.indexOf(cycle.toSorted()[0] ?? "");
+  const turned = [...cycle.slice(start), ...cycle.slice(0, start)];
+  return [...turned, turned[0]].join(" → ");
+}
+
+/** Lines beyond which a file or a function is a place to look at; no verdict. */
+const fileLinesAim = 400;
+const functionLinesAim = 70;
+
+export function placesToLookAt(files: readonly SourceFacts[]): string[] {
+  return files.flatMap((file) => [
+    ...(file.lines > fileLinesAim ? [`${file.path}: ${file.lines} lines`] : []),
+    ...file.functions
+      .filter(({ lines }) => lines > functionLinesAim)
+      .map(({ what, line, lines }) => `${file.path}:${line} ${what}: ${lines} lines`),
+  ]);
+}

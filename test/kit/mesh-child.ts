@@ -1,0 +1,40 @@
+/** One mesh in a process of its own, told what to do by its parent (mesh-world.ts), so that it can be killed. */
+import { openTestMesh, startReporting, stopped, type FromChild, type ToChild } from "./mesh-world.ts";
+import type { RealMesh } from "../../src/real/mesh.ts";
+
+let mesh: RealMesh | undefined;
+
+// A parent that is gone hears nothing more; this process ends with it.
+const tell = (said: FromChild) => void process.send?.(said, undefined, {}, () => undefined);
+const tellState = () => {
+  if (mesh === undefined) return;
+  tell({
+    kind: "state",
+    known: mesh.known(),
+    unresolved: mesh.unresolved(),
+    addresses: mesh.addresses(),
+  });
+};
+
+process.on("message", async (order: ToChild) => {
+  switch (order.kind) {
+    case "open":
+      mesh = await openTestMesh(order.options, (addresses) => tell({ kind: "remember", addresses }));
+      startReporting(mesh, (report) => {
+        tell({ kind: "report", report });
+        tellState();
+      });
+      tellState();
+      break;
+    case "publish":
+      mesh?.publish(...order.args);
+      break;
+    case "send":
+      mesh?.send(...order.args);
+      break;
+    case "stop":
+      if (mesh !== undefined) await stopped(mesh);
+      process.disconnect();
+  }
+});
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,225 @@
+/**
+ * A stage for sync: actors with a table and a disk in memory, and a wire between them that may lose and repeat. Messages
+ * pass through the codec, so what is too large or misshapen is seen here.
+ */
+import assert from "node:assert/strict";
+import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../src/core/records/buckets.ts";
+import { mergeRecord, recordKey } from "../../src/core/records/records.ts";
+import type { Disk, Log, Now } from "../../src/ports.ts";
+import { Sync } from "../../src/peer/sync.ts";
+import { exchangeWindowMs } from "../../src/peer/sync-records.ts";
+import { tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
+import type { Message } from "../../src/schema/message.ts";
+import type { AskedOrder, RunRecord } from "../../src/schema/run.ts";
+import { Dice } from "../../src/sim/random.ts";
+import type { JobTable } from "../../src/table/table.ts";
+import { decode, encode } from "../../src/wire/codec.ts";
+import { makeTable } from "./tables.ts";
+
+const cluster = "0123456789abcdef";
+const latencyMs = 5;
+const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+function nothing(): void {}
+
+function unused(): never {
+  assert.fail("sync asked the disk for something else");
+}
+
+/** As much of a disk as sync asks for. */
+export class MemoryDisk {
+  readonly records = new Map<string, RunRecord>();
+  readonly orders = new Map<string, AskedOrder>();
+  readonly #later: (call: () => void) => void;
+
+  constructor(later: (call: () => void) => void) {
+    this.#later = later;
+  }
+
+  keep(record: RunRecord): void {
+    const known = this.records.get(recordKey(record));
+    this.records.set(recordKey(record), known === undefined ? record : mergeRecord(known, record));
+  }
+
+  keepOrder(order: AskedOrder): void {
+    this.orders.set(`${order.job}@${order.tick}`, order);
+  }
+
+  digests: Disk["digests"] = (from, to, done) => {
+    const digests = new Map<number, string>();
+    for (const thing of [...this.records.values(), ...this.orders.values()]) {
+      const bucket = bucketOf(thing);
+      if (bucket < from || bucket >= to) continue;
+      digests.set(bucket, combine(digests.get(bucket) ?? emptyDigest, digestOf(thing)));
+    }
+    this.#later(() => done([...digests]));
+  };
+
+  bucket: Disk["bucket"] = (bucket, done) => {
+    const records = [...this.records.values()].filter((record) => bucketOf(record) === bucket);
+    const orders = [...this.orders.values()].filter((order) => bucketOf(order) === bucket);
+    this.#later(() => done({ records, orders }));
+  };
+}
+
+export interface Actor {
+  name: PeerId;
+  table: JobTable;
+  disk: MemoryDisk;
+  sync: Sync;
+  /** with whom it was told to be in sync, in order */
+  synced: PeerId[];
+  updates: Uint8Array[];
+  /** keeps no record that it is given */
+  refuses: boolean;
+  keptSince: number;
+}
+
+export class SyncStage {
+  now: Now = { wall: Date.UTC(2026, 0, 10), mono: 0 };
+  /** every message that was sent, lost ones too */
+  readonly sent: Message[] = [];
+  largestBytes = 0;
+  /** nothing arrives while this is set */
+  deaf = false;
+  readonly #dice: Dice;
+  readonly #loss: number;
+  readonly #repeat: number;
+  readonly #links = new Set<string>();
+  readonly #actors = new Map<PeerId, Actor>();
+  #queue: { at: number; call: () => void }[] = [];
+
+  constructor(seed: string, { loss = 0, repeat = 0 }: { loss?: number; repeat?: number } = {}) {
+    this.#dice = new Dice(seed);
+    this.#loss = loss;
+    this.#repeat = repeat;
+  }
+
+  actor(name: string): Actor {
+    const self = name as PeerId;
+    const table = makeTable(name);
+    const disk = new MemoryDisk((call) => this.#in(1, call));
+    const sync = new Sync({
+      table,
+      disk: {
+        load: unused,
+        store: unused,
+        history: unused,
+        prune: unused,
+        close: unused,
+        digests: disk.digests,
+        bucket: disk.bucket,
+      },
+      random: this.#dice.fork(name),
+      oldest: ({ wall }) => Math.max(wall - exchangeWindowMs, actor.keptSince),
+      send: (to, message) => this.#send(self, to, message),
+      onUpdate: (update) => actor.updates.push(update),
+      onRecords: (records, orders) => {
+        if (actor.refuses) return;
+        for (const record of records) disk.keep(record);
+        for (const order of orders) disk.keepOrder(order);
+      },
+      onSynced: (peer) => actor.synced.push(peer),
+      count: nothing,
+      log: silent,
+    });
+    const actor: Actor = {
+      name: self,
+      table,
+      disk,
+      sync,
+      synced: [],
+      updates: [],
+      refuses: false,
+      keptSince: 0,
+    };
+    this.#actors.set(self, actor);
+    return actor;
+  }
+
+  /** A claim of the peer on a tick in the bucket that began so long after 20:00; four hours later the story begins. */
+  record(peer: string, bucket: number, number = 0): RunRecord {
+    const due = Date.UTC(2026, 0, 9, 20) + bucket * bucketMs;
+    return {
+      job: `job-${number}` as JobId,
+      tick: tickAt(due),
+      attempt: 1,
+      slot: "0",
+      peer: peer as PeerId,
+      state: "claimed",
+      version: 1,
+      revision: "r",
+      trigger: "schedule",
+      rank: 0,
+      due,
+      view: 1,
+      signature: `${peer}-${bucket}-${number}`,
+    };
+  }
+
+  order(number: number): AskedOrder {
+    const askedAt = Date.UTC(2026, 0, 9, 23);
+    const letters = Uint8Array.from({ length: 16 }, () => number);
+    const tick = `manual-${ulid(askedAt, letters)}` as TickId;
+    return { job: "backup" as JobId, tick, trigger: "manual", askedAt, by: "ann" };
+  }
+
+  link(a: Actor, b: Actor): void {
+    this.#links.add(linkName(a.name, b.name));
+    a.sync.linkUp(b.name, this.now);
+    b.sync.linkUp(a.name, this.now);
+  }
+
+  unlink(a: Actor, b: Actor): void {
+    this.#links.delete(linkName(a.name, b.name));
+    a.sync.linkDown(b.name);
+    b.sync.linkDown(a.name);
+  }
+
+  /** Lets so many ms pass: what is due arrives, everybody wakes each second and hears its neighbours' digests. */
+  pass(ms: number): void {
+    const end = this.now.mono + ms;
+    while (this.now.mono < end) {
+      this.now = { wall: this.now.wall + 1, mono: this.now.mono + 1 };
+      const due = this.#queue.filter(({ at }) => at <= this.now.mono);
+      if (due.length > 0) this.#queue = this.#queue.filter(({ at }) => at > this.now.mono);
+      for (const { call } of due) call();
+      if (this.now.mono % 1_000 === 0) this.#second();
+    }
+  }
+
+  #second(): void {
+    for (const actor of this.#actors.values()) actor.sync.woke(this.now);
+    if (this.deaf) return;
+    for (const one of this.#actors.values()) {
+      for (const other of this.#actors.values()) {
+        if (!this.#links.has(linkName(one.name, other.name)) || one === other) continue;
+        one.sync.tableDigest(other.name, other.table.digest(), this.now);
+      }
+    }
+  }
+
+  #send(from: PeerId, to: PeerId, message: Message): void {
+    this.sent.push(message);
+    const bytes = encode({ cluster, sender: from, seq: this.sent.length }, message);
+    this.largestBytes = Math.max(this.largestBytes, bytes.length);
+    const times = this.#dice.next() < this.#repeat ? 2 : 1;
+    for (let i = 0; i < times; i++) {
+      if (this.deaf || this.#dice.next() < this.#loss) continue;
+      this.#in(latencyMs, () => {
+        if (!this.#links.has(linkName(from, to))) return;
+        const decoded = decode("sync", bytes, from, cluster);
+        assert.ok(decoded.ok, JSON.stringify(decoded));
+        this.#actors.get(to)?.sync.heard(from, decoded.message, this.now);
+      });
+    }
+  }
+
+  #in(ms: number, call: () => void): void {
+    this.#queue.push({ at: this.now.mono + ms, call });
+  }
+}
+
+function linkName(a: PeerId, b: PeerId): string {
+  return [a, b].toSorted((one, other) => (one < other ? -1 : 1)).join(" ");
+}

@@ -7,7 +7,7 @@
  * average out, after one round that only warms up.
  */
 import { parseArgs } from "node:util";
-import { rank, rollOf } from "../src/core/members/rank.ts";
+import { rank, memberHashesOf } from "../src/core/members/rank.ts";
 import { nextTick, parseSchedule, ticksBetween } from "../src/core/time/schedule.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
@@ -62,7 +62,9 @@ function rankFigures(): Figure[] {
   const job = "nightly-backup" as JobId;
   const ticks = Array.from({ length: 1_024 }, (_, i) => tickAt(start + i * 60_000));
   return [3, 100].map((count) => {
-    const roll = rollOf(Array.from({ length: count }, (_, i) => `12D3KooWbenchmarkpeer${i}` as PeerId));
+    const roll = memberHashesOf(
+      Array.from({ length: count }, (_, i) => `12D3KooWbenchmarkpeer${i}` as PeerId),
+    );
     return measure(`rank of ${count} members`, (i) => rank(job, ticks[i % 1_024] ?? tickAt(start), roll));
   });
 }

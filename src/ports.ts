@@ -10,7 +10,7 @@ import type { CicadaError } from "./errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Job, JobSpec, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
-import type { AskedOrder, RunRecord, RunState } from "./schema/run.ts";
+import type { RequestedOrder, RunRecord, RunState } from "./schema/run.ts";
 import type { Forgotten } from "./schema/attribution.ts";
 import type { StoredVote } from "./schema/vote.ts";
 
@@ -117,7 +117,7 @@ export interface Mesh {
 export type Write =
   /** Merged by core/records.ts with what is there: a record never moves down. */
   | { kind: "record"; record: RunRecord }
-  | { kind: "order"; order: AskedOrder }
+  | { kind: "order"; order: RequestedOrder }
   /** One Yjs update, appended. */
   | { kind: "update"; update: Uint8Array }
   /** Replaces all updates stored before it. */
@@ -132,7 +132,7 @@ export interface Loaded {
   updates: readonly Uint8Array[];
   /** Every record whose tick is at or after `since`, and every open one of whatever age. */
   records: readonly RunRecord[];
-  orders: readonly AskedOrder[];
+  orders: readonly RequestedOrder[];
   votes: readonly StoredVote[];
   meta: ReadonlyMap<string, string>;
 }
@@ -162,7 +162,7 @@ export interface Disk {
   ): void;
   /** Digests (core/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
   digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void;
-  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void;
+  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void;
   /** Removes final records beyond what the job keeps, none younger than `notAfter` (ms); and ended orders. */
   prune(
     keep: { job: JobId; runs: number; ageMs: number },

@@ -4,7 +4,15 @@ import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
-import type { Breach, Evidence, JobRules, Knowledge, Operation, Run, Wish } from "../src/sim/world/truth.ts";
+import type {
+  Breach,
+  Evidence,
+  JobRules,
+  Knowledge,
+  Operation,
+  Run,
+  ClientRequest,
+} from "../src/sim/world/truth.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 
 const minute = 60_000;
@@ -22,9 +30,9 @@ const rules: JobRules = {
   peers: undefined,
 };
 
-function asked(wish: Wish, atMs: number): Operation {
+function asked(request: ClientRequest, atMs: number): Operation {
   return {
-    wish,
+    request,
     peer: ann,
     askedAt: beginning + atMs,
     answeredAt: beginning + atMs + 20,
@@ -79,7 +87,7 @@ function flawless(changes: Partial<Evidence> = {}): Evidence {
     operations: [asked({ kind: "put", rules }, 1_000)],
     outages: [],
     cuts: [],
-    spells: [],
+    faultWindows: [],
     clockErrorMs: new Map(),
     settled: [knowledge, knowledge],
     final: knowledge,

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { chooseKey, type KeptKey } from "../src/cli/start/keys.ts";
-import { introduce, sayStopping } from "../src/cli/start/screen.ts";
+import { introduce, describeStopping } from "../src/cli/start/screen.ts";
 import { readConfig } from "../src/config.ts";
 import { clusterFingerprint, formatClusterKey } from "../src/identity/cluster-key.ts";
 import { decodeJoin, encodeJoin } from "../src/identity/join.ts";
@@ -242,7 +242,7 @@ describe("on a terminal, a peer that is ready", () => {
 
   test("says what it waits for when it stops", () => {
     const terminal = recordingTerminal();
-    sayStopping(terminal, 2, 30_000);
+    describeStopping(terminal, 2, 30_000);
     assert.match(terminal.stdout, /2 runs have 30s to end\. Ctrl-C again stops at once/);
   });
 });

@@ -1,7 +1,7 @@
 /** The simulated disk: the contract of every disk, and what a kill leaves of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Platter, SimDisk } from "../src/sim/disk.ts";
+import { StableStorage, SimDisk } from "../src/sim/disk.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
@@ -10,26 +10,26 @@ import { waiting } from "./kit/sim-waiting.ts";
 
 interface SimBed extends DiskBed {
   queue: Queue;
-  platter: Platter;
+  storage: StableStorage;
   kill(): void;
 }
 
 function simBed(name: string): SimBed {
   const queue = new Queue();
-  const platter = new Platter();
+  const storage = new StableStorage();
   let lives = 0;
   const live = () => {
     const process = new Process("ann", queue);
     const dice = new Dice(`${name} ${++lives}`);
     return {
       process,
-      disk: new SimDisk(queue, process, platter, { fsyncMs: { least: 1, most: 20 } }, dice),
+      disk: new SimDisk(queue, process, storage, { fsyncMs: { least: 1, most: 20 } }, dice),
     };
   };
   let life = live();
   return {
     queue,
-    platter,
+    storage,
     disk: () => life.disk,
     wait: waiting(queue),
     kill() {
@@ -68,9 +68,9 @@ test("a kill may lose what was not acknowledged, the latest first, and never wha
 test("while the disk is full every write fails whole, and what was there stays", async () => {
   const bed = simBed("full");
   await store(bed, [{ kind: "record", record: someRecord() }]);
-  bed.platter.full = true;
+  bed.storage.full = true;
   await assert.rejects(store(bed, [{ kind: "meta", key: "a", value: "b" }]), { code: "DISK_FAILED" });
-  bed.platter.full = false;
+  bed.storage.full = false;
   const loaded = await load(bed, noon);
   assert.deepEqual(loaded.records, [someRecord()]);
   assert.equal(loaded.meta.size, 0);

@@ -21,7 +21,7 @@ import {
   type PeerId,
   type TickId,
 } from "../src/schema/ids.ts";
-import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { Dice } from "../src/sim/random.ts";
 import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
@@ -187,9 +187,9 @@ test("a candidate that is outbid by nonsense loses that decision and no later on
   for (let until = 0; until < 600; until++) {
     if (until % 100 === 75) cores.split(["a"], ["b"], ["c"]);
     if (until % 100 === 99) cores.heal();
-    for (const [decision, { candidacy }] of cores.state("a").elections) {
+    for (const [decision, { proposal }] of cores.state("a").elections) {
       const promised = { round: 2 ** 52, peer: "c" as PeerId, life: 1 };
-      const refused = { decision, answer: "refused" as const, ballot: candidacy.ballot, promised };
+      const refused = { decision, answer: "refused" as const, ballot: proposal.ballot, promised };
       cores.feed("a" as PeerId, {
         kind: "heard",
         from: "b" as PeerId,
@@ -378,21 +378,21 @@ test("orders that are asked for without end, or for a time far away, fill nobody
   const mesh = new FuzzMesh("asked");
   const now = Math.floor(mesh.world.now());
   const dice = new Dice("ulids");
-  const order = (at: number): AskedOrder => ({
+  const order = (at: number): RequestedOrder => ({
     job: "by-hand" as JobId,
     tick: `manual-${ulid(at, dice.bytes(16))}` as TickId,
     trigger: "manual",
     askedAt: at,
     by: "x",
   });
-  const say = (orders: AskedOrder[]): void =>
+  const say = (orders: RequestedOrder[]): void =>
     mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders, cancels: [] });
   say(Array.from({ length: 100 }, () => order(now + 2 * 3_600_000)));
   say(Array.from({ length: 100 }, () => ({ ...order(now), askedAt: 8e15 })));
   assert.equal(mesh.state(victim).orders.size, 0);
   for (let batch = 0; batch < 15; batch++) say(Array.from({ length: 1_000 }, () => order(now + 60_000)));
   assert.equal(mesh.state(victim).orders.size, 10_000);
-  assert.equal(mesh.state(victim).askedInPlay, 10_000);
+  assert.equal(mesh.state(victim).requestedCount, 10_000);
 });
 
 test("one slip of a member neither silences a voter nor makes it doubt itself for long", () => {
@@ -413,7 +413,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   assert.deepEqual(mesh.peer(victim).notReady(), []);
   assert.equal(mesh.state(victim).roster.memory, "sure");
   for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
-  assert.equal(mesh.state(victim).twin, true);
+  assert.equal(mesh.state(victim).duplicateIdentity, true);
 });
 
 test("records that a member writes without end are remembered up to a limit", () => {
@@ -523,11 +523,13 @@ test("questions without end about orders that nobody has are forgotten, the olde
     }));
     mesh.say(stranger, "ask", { kind: "ask", id: ask, orders });
   }
-  const { askedByOthers } = mesh.state(victim);
-  assert.equal(askedByOthers.size, 65_536);
-  assert.ok(askedByOthers.has("ghost@139-511" as OrderKey) && !askedByOthers.has("ghost@0-0" as OrderKey));
+  const { foreignInquiries } = mesh.state(victim);
+  assert.equal(foreignInquiries.size, 65_536);
+  assert.ok(
+    foreignInquiries.has("ghost@139-511" as OrderKey) && !foreignInquiries.has("ghost@0-0" as OrderKey),
+  );
   mesh.pass(10_000);
-  assert.equal(askedByOthers.size, 0);
+  assert.equal(foreignInquiries.size, 0);
 });
 
 test("a roster that has changed a thousand times is read from the disk as it was written", () => {

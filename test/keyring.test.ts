@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterEach, describe, test } from "node:test";
 import { clusterFingerprint, parseClusterKey, rotationIn } from "../src/identity/cluster-key.ts";
 import { CicadaError } from "../src/errors.ts";
-import { Handover } from "../src/peer/key-rotation.ts";
+import { KeyRotation } from "../src/peer/key-rotation.ts";
 import type { Answer, KeyChange } from "../src/ports.ts";
 import { openFolder } from "../src/real/folder/folder.ts";
 import { openKeyring } from "../src/real/folder/key-files.ts";
@@ -155,7 +155,7 @@ describe("the keys of a data folder", () => {
 /** Peers whose handovers talk to each other at once, as far as they are linked. */
 class Round {
   readonly rings = new Map<PeerId, ClusterKeys>();
-  readonly handovers = new Map<PeerId, Handover>();
+  readonly handovers = new Map<PeerId, KeyRotation>();
   readonly away = new Set<PeerId>();
   readonly #queue: (() => void)[] = [];
   mono = 0;
@@ -166,7 +166,7 @@ class Round {
 
   add(self: PeerId, known: readonly PeerId[], ring = keyring()): void {
     this.rings.set(self, ring);
-    const handover = new Handover({
+    const handover = new KeyRotation({
       self,
       keyring: ring,
       clock: { now: () => ({ wall: ++wall, mono: this.mono }), alarm: () => () => undefined },

@@ -144,7 +144,7 @@ test("a signature that comes with another ballot than the one that stands is not
   const [election] = cores.state(candidate).elections.values();
   assert.ok(election);
   const voter = [..."abc"].find((peer) => peer !== candidate) as PeerId;
-  const { ballot } = election.candidacy;
+  const { ballot } = election.proposal;
   const reply = { decision: election.decision, answer: "accepted", signature: "of another value" } as const;
   const replies = [{ ...reply, ballot: { ...ballot, round: ballot.round - 1 } }];
   cores.feed(candidate as PeerId, { kind: "heard", from: voter, message: { kind: "replies", replies } });
@@ -164,7 +164,7 @@ test("two lives of one identity are noticed, and that identity votes no more", (
     });
     cores.pass(second);
   }
-  assert.equal(cores.state("b").twin, true);
+  assert.equal(cores.state("b").duplicateIdentity, true);
   assert.equal(cores.state("b").roster.memory, "lost", "nor does it vote in its next life");
   assert.ok(cores.notes.some((note) => note.includes("another process uses this peer's identity")));
 });

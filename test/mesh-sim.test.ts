@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Mesh, MeshEvents } from "../src/ports.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import { Fabric } from "../src/sim/mesh.ts";
+import { SimNetwork } from "../src/sim/mesh.ts";
 import { calmNetwork, Network } from "../src/sim/world/network.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
@@ -26,9 +26,9 @@ class SimMeshPeer implements ContractPeer {
   process: Process;
   mesh: Mesh;
   private readonly queue: Queue;
-  private readonly fabric: Fabric;
+  private readonly fabric: SimNetwork;
 
-  constructor(id: PeerId, queue: Queue, fabric: Fabric) {
+  constructor(id: PeerId, queue: Queue, fabric: SimNetwork) {
     this.id = id;
     this.queue = queue;
     this.fabric = fabric;
@@ -61,7 +61,7 @@ class SimMeshWorld implements MeshWorld {
   readonly queue = new Queue();
   readonly network = new Network(calmNetwork, new Dice("network"));
   readonly peers: SimMeshPeer[];
-  private readonly fabric = new Fabric(this.queue, this.network, new Dice("mesh"));
+  private readonly fabric = new SimNetwork(this.queue, this.network, new Dice("mesh"));
 
   constructor(options: WorldOptions) {
     const ids = options.named.map((_, index) => `peer-${index}` as PeerId);

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { overlapVerdict, type Holding } from "../src/core/job/overlap.ts";
+import { overlapVerdict, type Contender } from "../src/core/job/overlap.ts";
 import type { overlapPolicies } from "../src/schema/job.ts";
 
 type Policy = (typeof overlapPolicies)[number];
 
-const running: Holding = { running: true, waiting: false, earlier: true, isDue: true };
-const runningLater: Holding = { running: true, waiting: false, earlier: false, isDue: true };
-const claimedBefore: Holding = { running: false, waiting: false, earlier: true, isDue: true };
-const claimedAfter: Holding = { running: false, waiting: false, earlier: false, isDue: false };
-const dueAfter: Holding = { ...claimedAfter, isDue: true };
-const queuedBefore: Holding = { running: false, waiting: true, earlier: true, isDue: true };
-const queuedAfter: Holding = { running: false, waiting: true, earlier: false, isDue: true };
+const running: Contender = { running: true, waiting: false, earlier: true, isDue: true };
+const runningLater: Contender = { running: true, waiting: false, earlier: false, isDue: true };
+const claimedBefore: Contender = { running: false, waiting: false, earlier: true, isDue: true };
+const claimedAfter: Contender = { running: false, waiting: false, earlier: false, isDue: false };
+const dueAfter: Contender = { ...claimedAfter, isDue: true };
+const queuedBefore: Contender = { running: false, waiting: true, earlier: true, isDue: true };
+const queuedAfter: Contender = { running: false, waiting: true, earlier: false, isDue: true };
 
-const table: [circumstance: string, others: Holding[], verdicts: Record<Policy, string>][] = [
+const table: [circumstance: string, others: Contender[], verdicts: Record<Policy, string>][] = [
   ["nothing else is on", [], { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" }],
   [
     "an earlier run is on",

@@ -7,9 +7,9 @@ import {
   hearReply,
   majorityOf,
   promise,
-  stand,
+  newProposal,
   type Ballot,
-  type Candidacy,
+  type Proposal,
   type Vote,
 } from "../src/core/voting/paxos.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -29,10 +29,10 @@ test("a voter keeps its word: after a promise it refuses every lower ballot", ()
 });
 
 test("a candidate proposes what a voter has accepted before, not its own value", () => {
-  const candidacy = stand(peers(3), ballot(9), "mine");
+  const proposal = newProposal(peers(3), ballot(9), "mine");
   const told = { ballot: ballot(3), value: "theirs" };
-  hearReply(candidacy, "p0" as PeerId, { kind: "promised", ballot: ballot(9), accepted: undefined });
-  const outcome = hearReply(candidacy, "p1" as PeerId, {
+  hearReply(proposal, "p0" as PeerId, { kind: "promised", ballot: ballot(9), accepted: undefined });
+  const outcome = hearReply(proposal, "p1" as PeerId, {
     kind: "promised",
     ballot: ballot(9),
     accepted: told,
@@ -41,15 +41,15 @@ test("a candidate proposes what a voter has accepted before, not its own value",
 });
 
 test("a stranger's reply, a reply to another ballot and a repeated reply count for nothing", () => {
-  const candidacy = stand(peers(3), ballot(9), "mine");
+  const proposal = newProposal(peers(3), ballot(9), "mine");
   const yes = { kind: "promised", ballot: ballot(9), accepted: undefined } as const;
-  hearReply(candidacy, "p0" as PeerId, yes);
+  hearReply(proposal, "p0" as PeerId, yes);
   for (const [from, reply] of [
     ["stranger", yes],
     ["p0", yes],
     ["p1", { ...yes, ballot: ballot(8) }],
   ] as const) {
-    assert.equal(hearReply(candidacy, from as PeerId, reply).kind, "waiting");
+    assert.equal(hearReply(proposal, from as PeerId, reply).kind, "waiting");
   }
 });
 
@@ -69,7 +69,7 @@ function runCouncil(
   options: { forgetful?: boolean } = {},
 ): Set<string> {
   const votes = new Map<PeerId, Vote<string>>();
-  const candidacies: Candidacy<string>[] = [];
+  const candidacies: Proposal<string>[] = [];
   const letters: Wire[] = [];
   const chosen = new Set<string>();
   const broadcast = (candidate: number, kind: Wire["step"]): void => {
@@ -79,7 +79,9 @@ function runCouncil(
     const action = seed % 7;
     if (action === 0) {
       const candidate = `c${Math.floor(seed / 7) % 3}`;
-      candidacies.push(stand(peers(voters), ballot(candidacies.length + 1, candidate), `${candidate}-value`));
+      candidacies.push(
+        newProposal(peers(voters), ballot(candidacies.length + 1, candidate), `${candidate}-value`),
+      );
       broadcast(candidacies.length - 1, "prepare");
       continue;
     }
@@ -89,16 +91,16 @@ function runCouncil(
     assert.ok(letter);
     if (action !== 1) letters.splice(place, 1);
     if (action === 2) continue;
-    const candidacy = candidacies[letter.candidate];
-    assert.ok(candidacy);
-    if (letter.step === "accept" && candidacy.value === undefined) continue;
+    const proposal = candidacies[letter.candidate];
+    assert.ok(proposal);
+    if (letter.step === "accept" && proposal.value === undefined) continue;
     const known = options.forgetful === true && action === 3 ? undefined : votes.get(letter.to);
     const { vote, reply } =
       letter.step === "prepare"
-        ? promise(known, candidacy.ballot)
-        : accept(known, candidacy.ballot, candidacy.value ?? "");
+        ? promise(known, proposal.ballot)
+        : accept(known, proposal.ballot, proposal.value ?? "");
     votes.set(letter.to, vote);
-    const outcome = hearReply(candidacy, letter.to, reply);
+    const outcome = hearReply(proposal, letter.to, reply);
     if (outcome.kind === "propose") broadcast(letter.candidate, "accept");
     if (outcome.kind === "chosen") chosen.add(outcome.value);
   }

@@ -82,7 +82,7 @@ describe("promote", () => {
     assert.equal(refusalCode(cores), "PEER_UNREACHABLE");
   });
 
-  test("two wishes at once, of two peers, are both granted, one epoch after the other", () => {
+  test("two requests at once, of two peers, are both granted, one epoch after the other", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.ask("b", { kind: "promote-peer", peer: "b", by });
     cores.ask("c", { kind: "promote-peer", peer: "c", by });
@@ -123,13 +123,13 @@ describe("forget", () => {
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
     cores.pass(second);
-    const outcast = cores.state("c").outcast;
-    assert.ok(outcast);
+    const selfForgotten = cores.state("c").selfForgotten;
+    assert.ok(selfForgotten);
     assert.match(notReady(cores.state("c")).join(), /has forgotten this peer/);
     assert.ok(cores.notes.some((note) => note.startsWith("c: this peer has been forgotten")));
     cores.kill("c");
     cores.pass(second);
-    cores.up("c" as PeerId, { outcast });
+    cores.up("c" as PeerId, { selfForgotten });
     cores.pass(60 * second);
     assert.ok(
       cores.starts.every(({ peer }) => peer !== "c"),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { rank, rollOf } from "../src/core/members/rank.ts";
+import { rank, memberHashesOf } from "../src/core/members/rank.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 
 const job = "backup" as JobId;
@@ -17,8 +17,8 @@ test("peers that know the same members agree on the rank, in whatever order they
       fc.nat(1_000_000),
       (ids, n) => {
         const tick = tickAt(n * minute);
-        const one = rank(job, tick, rollOf(ids as PeerId[]));
-        const other = rank(job, tick, rollOf(ids.toReversed() as PeerId[]));
+        const one = rank(job, tick, memberHashesOf(ids as PeerId[]));
+        const other = rank(job, tick, memberHashesOf(ids.toReversed() as PeerId[]));
         assert.deepEqual(one, other);
         assert.deepEqual(one.toSorted(), ids.toSorted());
       },
@@ -30,18 +30,18 @@ test("a member that goes takes only its own ticks with it: the order of the othe
   const members = somePeers(9);
   const [gone] = members;
   for (const tick of someTicks(500)) {
-    const before = rank(job, tick, rollOf(members)).filter((peer) => peer !== gone);
-    assert.deepEqual(rank(job, tick, rollOf(members.slice(1))), before);
+    const before = rank(job, tick, memberHashesOf(members)).filter((peer) => peer !== gone);
+    assert.deepEqual(rank(job, tick, memberHashesOf(members.slice(1))), before);
   }
 });
 
 test("ticks are shared out evenly: no member gets more than 15 % above or below its share", () => {
   const members = somePeers(5);
-  const roll = rollOf(members);
+  const memberHashes = memberHashesOf(members);
   const counts = new Map<PeerId, number>();
   const ticks = 10_000;
   for (const tick of someTicks(ticks)) {
-    const [first] = rank(job, tick, roll);
+    const [first] = rank(job, tick, memberHashes);
     assert.ok(first);
     counts.set(first, (counts.get(first) ?? 0) + 1);
   }
@@ -53,9 +53,9 @@ test("ticks are shared out evenly: no member gets more than 15 % above or below 
 });
 
 test("two jobs of one schedule do not follow the same peer around", () => {
-  const roll = rollOf(somePeers(3));
+  const memberHashes = memberHashesOf(somePeers(3));
   const same = someTicks(3_000).filter(
-    (tick) => rank(job, tick, roll)[0] === rank("report" as JobId, tick, roll)[0],
+    (tick) => rank(job, tick, memberHashes)[0] === rank("report" as JobId, tick, memberHashes)[0],
   ).length;
   assert.ok(same > 850 && same < 1_150, `${same} of 3,000 together, a third expected`);
 });

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
 import type { Message } from "../src/schema/message.ts";
-import type { AskedOrder, RunRecord } from "../src/schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { SyncStage, type Actor } from "./kit/sync-stage.ts";
 import { jobOf, specOf, wallOf } from "./kit/tables.ts";
 
@@ -235,7 +235,7 @@ test("nonsense from a neighbour changes nothing and ends nothing", () => {
   stage.pass(1_000);
   const digest = a.table.digest();
   const id = 1;
-  const order: AskedOrder = stage.order(1);
+  const order: RequestedOrder = stage.order(1);
   const nonsense: Message[] = [
     { kind: "table-have", id, digest: "?", stateVector: "////////////", reply: false },
     { kind: "table-have", id, digest: "?", stateVector: "%%%", reply: true },

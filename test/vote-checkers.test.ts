@@ -81,7 +81,7 @@ function flawless(changes: Partial<Evidence> = {}): Evidence {
   const instants = ticksOf(everyMinute, beginning + minute, ending);
   const runs = changes.runs ?? instants.map((instant, index) => runOf(instant, peers[index % 3] ?? ann));
   const knowledge = peers.map((peer) => knows(peer, runs));
-  const put = { wish: { kind: "put", rules }, peer: ann, askedAt: beginning + 1_000 } as const;
+  const put = { request: { kind: "put", rules }, peer: ann, askedAt: beginning + 1_000 } as const;
   return {
     peers,
     from: beginning,
@@ -90,7 +90,7 @@ function flawless(changes: Partial<Evidence> = {}): Evidence {
     operations: [{ ...put, answeredAt: beginning + 1_020, accepted: true, tick: undefined }],
     outages: [],
     cuts: [],
-    spells: [],
+    faultWindows: [],
     clockErrorMs: new Map(),
     settled: [knowledge, knowledge],
     final: knowledge,
@@ -116,10 +116,10 @@ function found(rule: Breach["rule"], evidence: Evidence): string[] {
 }
 
 function apart(one: PeerId, other: PeerId): Cut[] {
-  const spell = { from: sixth - minute, to: sixth + 2 * minute };
+  const faultWindow = { from: sixth - minute, to: sixth + 2 * minute };
   return [
-    { sender: one, receiver: other, ...spell },
-    { sender: other, receiver: one, ...spell },
+    { sender: one, receiver: other, ...faultWindow },
+    { sender: other, receiver: one, ...faultWindow },
   ];
 }
 

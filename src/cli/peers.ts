@@ -8,7 +8,7 @@ import { parseClusterKey, rotationIn, type Rotation } from "../identity/cluster-
 import { encodeJoin } from "../identity/join.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
-import { dataFolder, openClient, sayError, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { peerActionCommands } from "./peer-actions.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
@@ -91,7 +91,7 @@ function readKey(
   } catch (error) {
     throw new CicadaError(
       "BAD_KEY",
-      `${file}: ${sayError(error)}; --data or --cluster-key names another place`,
+      `${file}: ${formatError(error)}; --data or --cluster-key names another place`,
     );
   }
   return { key: parseClusterKey(text), rotation: rotationIn(text) };

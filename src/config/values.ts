@@ -84,6 +84,8 @@ export function readSwitch(text: string): boolean | Refusal {
   return new Refusal("true or false");
 }
 
-export function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word | Refusal {
+export function oneOf<Attribution extends string>(
+  ...words: readonly Attribution[]
+): (text: string) => Attribution | Refusal {
   return (text) => words.find((word) => word === text) ?? new Refusal(`one of ${words.join(", ")}`);
 }

@@ -6,8 +6,8 @@ import type { Answer, ChildOutcome, Command, Now, PeerEvent, RunSpec, Write } fr
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableChange } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
-import type { Forgotten, Word } from "../schema/attribution.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import type { Forgotten, Attribution } from "../schema/attribution.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
@@ -44,7 +44,7 @@ export type Event = { now: Now } & (
       jobs: readonly Job[];
       tableDigest: string;
       records: readonly RunRecord[];
-      orders: readonly AskedOrder[];
+      orders: readonly RequestedOrder[];
       votes: readonly StoredVote[];
       voteCount: number;
       /** no votes on ticks before this instant, ms */
@@ -63,13 +63,13 @@ export type Event = { now: Now } & (
       /** identities that the table says are refused */
       forgotten?: readonly Forgotten[];
       /** as an earlier life has stored them */
-      outcast?: Word | undefined;
-      drained?: Word | undefined;
+      selfForgotten?: Attribution | undefined;
+      drained?: Attribution | undefined;
     }
   | { kind: "woke" }
   | { kind: "heard"; from: PeerId; message: CoreMessage }
   /** records and orders that a sync brought */
-  | { kind: "learned"; records: readonly RunRecord[]; orders: readonly AskedOrder[] }
+  | { kind: "learned"; records: readonly RunRecord[]; orders: readonly RequestedOrder[] }
   | { kind: "synced"; peer: PeerId }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
   /** the table says that these identities are refused; known ones among them change nothing */
@@ -82,7 +82,7 @@ export type Event = { now: Now } & (
   | { kind: "childStarted"; run: RunId; at: number }
   | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }
   | {
-      kind: "asked";
+      kind: "command";
       command: CoreCommand;
       token: number;
       random: Uint8Array;
@@ -97,9 +97,9 @@ export type Effect =
   /** One wake-up for everything; each replaces the one before. Monotonic, ms. */
   | { kind: "wakeAt"; mono: number }
   /** Into the next batch on topic `runs`. */
-  | { kind: "say"; record: RunRecord }
+  | { kind: "gossip"; record: RunRecord }
   | { kind: "decline"; key: string }
-  | { kind: "order"; order: AskedOrder }
+  | { kind: "order"; order: RequestedOrder }
   | { kind: "cancel"; run: string; by: string; reason: string }
   | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
   /** All durable or none; `stored(token)` follows when there is a token. */
@@ -113,7 +113,7 @@ export type Effect =
   | { kind: "syncRecent"; peer: PeerId }
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
-  | { kind: "tell"; event: PeerEvent }
+  | { kind: "notify"; event: PeerEvent }
   | { kind: "count"; name: string }
   | {
       kind: "note";

@@ -10,7 +10,7 @@ export const claimAheadMs = 2_000;
 /** A claim made later than that waits this long for a conflicting one: ten gossip batches. */
 export const claimWaitMs = 250;
 /** A claim without a start keeps others off for this long after due. */
-export const shieldMs = 5_000;
+export const claimLeaseMs = 5_000;
 /** How long a rank waits for one before it that is alive, and for one that is suspect. */
 export const aliveWeightMs = 5_000;
 export const suspectWeightMs = 1_000;
@@ -20,10 +20,10 @@ export const lateMs = 2_000;
 export const askLimitMs = 1_000;
 /** A tick that is overdue by more is catch-up's business. */
 export const overdueMs = 30_000;
-/** The launcher starts nothing that left core longer ago. Well under `shieldMs`, so that no other has stepped in. */
+/** The launcher starts nothing that left core longer ago. Well under `claimLeaseMs`, so that no other has stepped in. */
 export const launchLimitMs = 3_000;
 /** A peer that starts, or slept too long, waits at most this long for the others' table and records. */
-export const settleLimitMs = 5_000;
+export const warmUpLimitMs = 5_000;
 /** A gap between two steps longer than this is a pause: the peer settles anew. */
 export const pauseMs = 5_000;
 /** Overdue orders, lost runs and old memory are looked through this often. */

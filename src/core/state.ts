@@ -4,17 +4,17 @@
 import type { Answer, Now } from "../ports.ts";
 import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Heartbeat } from "../schema/message.ts";
-import type { AskedOrder, RunRecord, Trigger } from "../schema/run.ts";
-import type { Forgotten, Word } from "../schema/attribution.ts";
+import type { RequestedOrder, RunRecord, Trigger } from "../schema/run.ts";
+import type { Forgotten, Attribution } from "../schema/attribution.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
 import type { Mark } from "./probes/marks.ts";
 import type { PlantedBug } from "./probes/planted.ts";
-import type { Candidacy } from "./voting/paxos.ts";
+import type { Proposal } from "./voting/paxos.ts";
 import type { Effect } from "./events.ts";
 import { Heap } from "./job/heap.ts";
 import { Ledger } from "./records/ledger.ts";
 import type { Plan } from "./job/plan.ts";
-import { rollOf, type Roll } from "./members/rank.ts";
+import { memberHashesOf, type MemberHashes } from "./members/rank.ts";
 import type { Runner } from "./voting/runner.ts";
 import type { ClockSample } from "./members/suspicion.ts";
 import { Timetable } from "./job/timetable.ts";
@@ -66,18 +66,18 @@ export interface Member {
   clockSamples: ClockSample[];
   clockOffsetMs: number | undefined;
   /** heartbeats in a row whose digest of open orders was not what I know */
-  strange: number;
+  openMismatches: number;
   /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
-  tellsOfTwin: number;
+  reportsOfDuplicate: number;
   tellsOfLostVotes: number;
 }
 
 /** What this peer itself has to do with an order in play. */
-export type Mine =
+export type LocalStage =
   | { stage: "none" }
   | { stage: "asking"; ask: Ask }
   /** the voters of a majority job are being asked to choose it */
-  | { stage: "standing" }
+  | { stage: "electing" }
   /** the claim is on its way to the disk; `waitMs` runs from when it is there */
   | { stage: "claiming"; claim: RunRecord; waitMs: number }
   | { stage: "claimed"; claim: RunRecord; mayStartAt: number };
@@ -92,7 +92,7 @@ export interface Ask {
 }
 
 /** Another peer is asking for an order: it may be about to start it. */
-export interface ForeignAsk {
+export interface ForeignInquiry {
   readonly peer: PeerId;
   /** the id of its question */
   readonly ask: number;
@@ -113,19 +113,19 @@ export interface Order {
   readonly slot: string;
   readonly due: number;
   trigger: Trigger;
-  readonly asked: AskedOrder | undefined;
+  readonly requested: RequestedOrder | undefined;
   /** peers that said they are at capacity */
   readonly declined: Set<PeerId>;
   /** every member in order of rank, and the roll that it was made from */
   ranks: readonly PeerId[];
-  roll: Roll | undefined;
-  mine: Mine;
+  memberHashes: MemberHashes | undefined;
+  local: LocalStage;
   /** of a majority job: the runner that its voters have chosen, as far as known */
   chosen: Runner | undefined;
   /** how often this peer has stood for it */
   tries: number;
-  /** wall clock, ms: when it is to be looked at again; of the entries in the agenda only this one counts */
-  lookAt: number;
+  /** wall clock, ms: when it is to be looked at again; of the entries in the reconcileQueue only this one counts */
+  nextReconcileAt: number;
 }
 
 /** A run that this peer started, until its end is recorded. */
@@ -143,7 +143,7 @@ export type Pending =
   /** whatever else: the answer is given when it is durable */
   | { kind: "answer"; command: number; answer: Answer }
   | { kind: "drain"; to: PeerId; id: number }
-  | { kind: "order"; command: number; order: AskedOrder }
+  | { kind: "order"; command: number; order: RequestedOrder }
   | { kind: "edit"; command: number; id: JobId; created: boolean; deleted: boolean };
 
 /** What this peer knows and has said as a voter (voting.ts, epochs.ts). */
@@ -172,8 +172,8 @@ export interface Roster {
   readonly contradictedBy: Set<PeerId>;
 }
 
-/** What a person wishes of the roster, until it is answered (roster-wishes.ts). */
-export interface RosterWish {
+/** What a person rosterRequests of the roster, until it is answered (roster-rosterRequests.ts). */
+export interface RosterRequest {
   readonly kind: "promote" | "forget";
   readonly peer: PeerId;
   readonly command: number;
@@ -189,13 +189,13 @@ export interface Election {
   /** of the order's tick, ms; of an epoch, 0 */
   readonly instant: number;
   readonly order: Order | undefined;
-  readonly candidacy: Candidacy<string>;
+  readonly proposal: Proposal<string>;
   readonly untilMono: number;
   /** by voter, over the epoch that is being chosen */
   readonly signatures: Record<string, string>;
 }
 
-export interface Settling {
+export interface WarmUp {
   sinceMono: number;
   awaiting: Set<PeerId>;
   unresolved: number;
@@ -208,22 +208,22 @@ export interface State {
   effects: Effect[];
   /** nothing happens before `loaded` */
   alive: boolean;
-  settling: Settling | undefined;
+  warmUp: WarmUp | undefined;
   /** when this peer last settled; wall clock */
-  settledAt: number;
+  warmedUpAt: number;
   /** peers that came back, and since when their records are awaited before anything is caught up (monotonic) */
-  healing: Map<PeerId, number>;
+  awaitingSync: Map<PeerId, number>;
   /** being stopped */
   draining: boolean;
   /** takes no ticks, on a person's word (drain.ts) */
-  drained: Word | undefined;
+  drained: Attribution | undefined;
   /** what other peers have been told of being drained, and who waits for their word; by id of the message */
   readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
   /** identities that the mesh refuses (forgotten.ts) */
   readonly forgotten: Map<PeerId, Forgotten>;
   /** this peer's own identity is one of them: by a person, in the table, or as a peer said that turned it away */
-  outcast: Word | undefined;
-  readonly wishes: RosterWish[];
+  selfForgotten: Attribution | undefined;
+  readonly rosterRequests: RosterRequest[];
   lastStepMono: number;
   plannedWakeMono: number;
   /** how much slower than it should be this peer has found itself of late; ms of lag */
@@ -237,28 +237,28 @@ export interface State {
   addresses: readonly string[];
   readonly members: Map<PeerId, Member>;
   /** everybody known, oneself included */
-  roll: Roll;
+  memberHashes: MemberHashes;
   readonly jobs: Map<JobId, Plan>;
   readonly timetable: Timetable;
   readonly orders: Map<OrderKey, Order>;
   readonly ordersOf: Map<JobId, Set<Order>>;
   /** how many of the orders somebody asked for */
-  askedInPlay: number;
-  readonly agenda: Heap<{ at: number; order: Order }>;
+  requestedCount: number;
+  readonly reconcileQueue: Heap<{ at: number; order: Order }>;
   /** orders whose circumstances have changed in this step */
   readonly touched: Set<Order>;
   /** orders that take a place: own claims that are not held back */
   readonly claims: Set<Order>;
   /** own claims that wait for a place */
-  readonly line: Set<Order>;
+  readonly capacityQueue: Set<Order>;
   /** what this step will ask the others about */
   readonly toAsk: { order: Order; rank: number }[];
   readonly asks: Map<number, Ask>;
-  readonly askedByOthers: Map<OrderKey, ForeignAsk>;
+  readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
   bornMono: number;
   readonly roster: Roster;
   /** another process uses this peer's identity */
-  twin: boolean;
+  duplicateIdentity: boolean;
   /** what this peer stands for, by decision */
   readonly elections: Map<string, Election>;
   /** of the highest ballot that this life has used or been outbid by */
@@ -284,15 +284,15 @@ export function createState(settings: Settings): State {
     now: { wall: 0, mono: 0 },
     effects: [],
     alive: false,
-    settling: undefined,
-    settledAt: -Infinity,
-    healing: new Map(),
+    warmUp: undefined,
+    warmedUpAt: -Infinity,
+    awaitingSync: new Map(),
     draining: false,
     drained: undefined,
     drainsAsked: new Map(),
     forgotten: new Map(),
-    outcast: undefined,
-    wishes: [],
+    selfForgotten: undefined,
+    rosterRequests: [],
     lastStepMono: 0,
     plannedWakeMono: 0,
     lagMs: 0,
@@ -303,19 +303,19 @@ export function createState(settings: Settings): State {
     tableDigest: "",
     addresses: [],
     members: new Map(),
-    roll: rollOf([settings.self]),
+    memberHashes: memberHashesOf([settings.self]),
     jobs: new Map(),
     timetable: new Timetable(),
     orders: new Map(),
     ordersOf: new Map(),
-    askedInPlay: 0,
-    agenda: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
+    requestedCount: 0,
+    reconcileQueue: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
     touched: new Set(),
     claims: new Set(),
-    line: new Set(),
+    capacityQueue: new Set(),
     toAsk: [],
     asks: new Map(),
-    askedByOthers: new Map(),
+    foreignInquiries: new Map(),
     bornMono: 0,
     roster: {
       chain: [],
@@ -331,7 +331,7 @@ export function createState(settings: Settings): State {
       digest: "",
       contradictedBy: new Set(),
     },
-    twin: false,
+    duplicateIdentity: false,
     elections: new Map(),
     round: 0,
     ballots: new Map(),
@@ -347,10 +347,10 @@ export function createState(settings: Settings): State {
 }
 
 /** Looks at an order again at the instant (wall clock, ms); of several such instants the last one given counts. */
-export function lookAgain(state: State, order: Order, at: number): void {
-  if (order.lookAt === at) return;
-  order.lookAt = at;
-  if (at !== Infinity) state.agenda.push({ at, order });
+export function reconcileAt(state: State, order: Order, at: number): void {
+  if (order.nextReconcileAt === at) return;
+  order.nextReconcileAt = at;
+  if (at !== Infinity) state.reconcileQueue.push({ at, order });
 }
 
 export function emit(state: State, effect: Effect): void {

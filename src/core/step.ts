@@ -4,7 +4,7 @@
  * to whom it concerns, then looks at what has come due or was touched, then says when to be woken.
  */
 import { never } from "../errors.ts";
-import { isFinal, type AskedOrder } from "../schema/run.ts";
+import { isFinal, type RequestedOrder } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
 import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
@@ -15,7 +15,7 @@ import { commandStored, hearCancel, obey } from "./operator/commands.ts";
 import { adopt, adoptChosen, hearVoteCounts, loseMemory, openRoster, voteCounts } from "./voting/epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
 import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
-import { becomeOutcast, isForgotten, recallOutcast, takeForgotten } from "./operator/forgotten.ts";
+import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
 import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
   assessAll,
@@ -29,21 +29,21 @@ import {
   redialRefused,
   type InReach,
 } from "./members/members.ts";
-import { look } from "./orders/orders.ts";
-import { addAsked, addTick, orderSpokenOf } from "./claims/order-book.ts";
+import { reconcile } from "./orders/orders.ts";
+import { admitRequested, admitTick, admitMentioned } from "./claims/order-book.ts";
 import { planJob } from "./job/plan.ts";
 import { awaitsOwnEnd } from "./records/records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./orders/runs.ts";
-import { beginHealing, beginSettling, noticePause, scanJob, synced, trySettled } from "./orders/warm-up.ts";
-import { pursueWishes } from "./operator/roster-requests.ts";
+import { awaitSync, beginWarmUp, noticePause, scanJob, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, note, type Member, type State } from "./state.ts";
 import { sweep } from "./orders/sweep.ts";
-import { hearOfTwin } from "./members/duplicate-identity.ts";
+import { hearOfDuplicate } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { PeerId } from "../schema/ids.ts";
 
 /** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
-const strangeMax = 3;
+const openMismatchesMax = 3;
 
 export function step(state: State, event: Event): Effect[] {
   state.effects = [];
@@ -82,23 +82,23 @@ function take(state: State, event: Event): void {
       if (takeForgotten(state, event.peers)) membersChanged(state);
       return;
     case "turnedAway":
-      return becomeOutcast(state, { by: event.by, at: event.now.wall });
+      return noteSelfForgotten(state, { by: event.by, at: event.now.wall });
     case "linkUp":
       return upWith(state, event.peer);
     case "linkDown":
       // A link that broke off says nothing about whether that peer will answer: after a pause all of them have.
-      if (event.why === "closed") state.settling?.awaiting.delete(event.peer);
+      if (event.why === "closed") state.warmUp?.awaiting.delete(event.peer);
       if (linkDown(state, event.peer, event.why)) membersChanged(state);
       return;
     case "redialRefused":
-      state.settling?.awaiting.delete(event.peer);
+      state.warmUp?.awaiting.delete(event.peer);
       if (redialRefused(state, event.peer, event.times)) membersChanged(state);
       return;
     case "childStarted":
       return childStarted(state, event.run, event.at);
     case "childEnded":
       return childEnded(state, event.run, event.outcome, event.at);
-    case "asked": {
+    case "command": {
       const answer = obey(state, event);
       if (answer !== undefined) emit(state, { kind: "answer", token: event.token, answer });
       return;
@@ -130,7 +130,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.addresses = event.addresses;
   state.bornMono = mono;
   state.drained = event.drained;
-  recallOutcast(state, event.outcast);
+  restoreSelfForgotten(state, event.selfForgotten);
   takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
   for (const record of event.records) {
@@ -146,8 +146,8 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   takeOrders(state, event.orders, true);
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);
-  beginSettling(state, expected, event.unresolved);
-  trySettled(state);
+  beginWarmUp(state, expected, event.unresolved);
+  tryEndWarmUp(state);
 }
 
 const rememberRecordsMs = 120_000;
@@ -157,7 +157,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
     case "heartbeat":
       if (hearHeartbeat(state, from, message)) membersChanged(state);
       hearVoteCounts(state, from, message);
-      if (hearOfTwin(state, from, message)) loseMemory(state, "twin");
+      if (hearOfDuplicate(state, from, message)) loseMemory(state, "duplicate");
       return compareOpen(state, from, message);
     case "runs":
       return hearRuns(state, from, message);
@@ -191,7 +191,7 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
   takeRecords(state, message.records);
   takeOrders(state, message.orders);
   for (const key of state.members.has(from) ? message.declined : []) {
-    const order = orderSpokenOf(state, key);
+    const order = admitMentioned(state, key);
     if (order === undefined) continue;
     order.declined.add(from);
     state.touched.add(order);
@@ -203,8 +203,8 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
  * One that is settled is stored all the same, or a sync would offer it for ever, and at last to a peer that has forgotten
  * how it ended. What can't be taken in is not stored: a sync will offer it again.
  */
-function takeOrders(state: State, orders: readonly AskedOrder[], known = false): void {
-  const taken = orders.filter((order) => addAsked(state, order));
+function takeOrders(state: State, orders: readonly RequestedOrder[], known = false): void {
+  const taken = orders.filter((order) => admitRequested(state, order));
   if (taken.length < orders.length) emit(state, { kind: "count", name: "orders_refused" });
   if (!known && taken.length > 0) {
     emit(state, { kind: "store", writes: taken.map((order) => ({ kind: "order", order })) });
@@ -220,7 +220,7 @@ function takeChange(state: State, { id, job }: JobChange): void {
   } else {
     state.jobs.set(id, plan);
     state.timetable.enter(plan, state.now.wall);
-    if (state.settling === undefined) scanJob(state, plan);
+    if (state.warmUp === undefined) scanJob(state, plan);
   }
   for (const order of state.ordersOf.get(id) ?? []) state.touched.add(order);
 }
@@ -228,7 +228,7 @@ function takeChange(state: State, { id, job }: JobChange): void {
 function upWith(state: State, peer: PeerId): void {
   const before = memberOf(state, peer).state;
   if (linkUp(state, peer)) membersChanged(state);
-  if (before === "dead") beginHealing(state, peer);
+  if (before === "dead") awaitSync(state, peer);
   sendHeartbeat(
     state,
     memberOf(state, peer),
@@ -239,7 +239,7 @@ function upWith(state: State, peer: PeerId): void {
 
 function membersChanged(state: State): void {
   for (const order of state.orders.values()) state.touched.add(order);
-  if (state.settling === undefined) declareLost(state);
+  if (state.warmUp === undefined) declareLost(state);
 }
 
 function stored(state: State, token: number, failed: boolean): void {
@@ -258,13 +258,13 @@ function drain(state: State): void {
   if (state.draining) return;
   state.draining = true;
   state.heartbeatAtMono = -Infinity;
-  for (const order of [...state.claims, ...state.line]) withdraw(state, order, "draining");
+  for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);
 }
 
 function everySecond(state: State): void {
-  trySettled(state);
-  pursueWishes(state);
+  tryEndWarmUp(state);
+  pursueRosterRequests(state);
   giveUpDrains(state);
   const { mono } = state.now;
   if (mono >= state.heartbeatAtMono + heartbeatEveryMs) {
@@ -296,9 +296,9 @@ function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">
   const member = memberOf(state, from);
   const known = state.ledger.openDigest(from);
   const same = known.count === message.open.count && known.digest === message.open.digest;
-  member.strange = same ? 0 : member.strange + 1;
-  if (member.strange < strangeMax) return;
-  member.strange = 0;
+  member.openMismatches = same ? 0 : member.openMismatches + 1;
+  if (member.openMismatches < openMismatchesMax) return;
+  member.openMismatches = 0;
   mark(state, "records-fetched");
   emit(state, { kind: "syncRecent", peer: from });
 }
@@ -306,23 +306,27 @@ function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">
 /** Orders whose time has come go first, then ticks that come into sight, and all that was touched on the way. */
 function workThrough(state: State): void {
   const { wall } = state.now;
-  for (let top = state.agenda.peek(); top !== undefined && top.at <= wall; top = state.agenda.peek()) {
-    state.agenda.pop();
-    if (top.order.lookAt === top.at) {
-      top.order.lookAt = Infinity;
+  for (
+    let top = state.reconcileQueue.peek();
+    top !== undefined && top.at <= wall;
+    top = state.reconcileQueue.peek()
+  ) {
+    state.reconcileQueue.pop();
+    if (top.order.nextReconcileAt === top.at) {
+      top.order.nextReconcileAt = Infinity;
       state.touched.add(top.order);
     }
   }
-  for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) addTick(state, plan, instant);
+  for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) admitTick(state, plan, instant);
   while (hasWork(state)) {
     for (const order of state.touched) {
       state.touched.delete(order);
-      look(state, order);
+      reconcile(state, order);
     }
     flushAsks(state);
     flushBallots(state);
     adoptChosen(state);
-    pursueWishes(state);
+    pursueRosterRequests(state);
   }
 }
 
@@ -333,7 +337,7 @@ function hasWork({ touched, toAsk, ballots, ownReplies, chosenEpochs }: State): 
 function planWake(state: State): void {
   const { wall, mono } = state.now;
   const tickAt = (state.timetable.soonest() ?? Infinity) - claimAheadMs;
-  const orderAt = state.agenda.peek()?.at ?? Infinity;
+  const orderAt = state.reconcileQueue.peek()?.at ?? Infinity;
   const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
   state.plannedWakeMono = Math.min(mono + inMs, state.heartbeatAtMono + heartbeatEveryMs);
   emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });

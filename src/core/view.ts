@@ -8,9 +8,9 @@ import type { Epoch } from "../schema/vote.ts";
 import { viewOfMember, viewOfSelf } from "./members/members.ts";
 import { nextTickOf } from "./job/plan.ts";
 import { rank } from "./members/rank.ts";
-import { standings } from "./members/eligibility.ts";
+import { eligibilityOf } from "./members/eligibility.ts";
 import type { State } from "./state.ts";
-import { lineOf } from "./members/failover.ts";
+import { runnersInOrder } from "./members/failover.ts";
 
 export function viewOf(
   state: State,
@@ -59,17 +59,17 @@ function warningsOf(state: State): string[] {
 export function notReady(state: State): string[] {
   const reasons: string[] = [];
   if (!state.alive) reasons.push("starting: the data folder is being read");
-  if (state.settling !== undefined) reasons.push("settling: waiting for the other peers' table and records");
+  if (state.warmUp !== undefined) reasons.push("settling: waiting for the other peers' table and records");
   if (state.draining) reasons.push("draining: the peer is being stopped");
   if (state.drained !== undefined)
     reasons.push(`drained by ${state.drained.by}: it takes no ticks until \`cicada peers undrain\``);
-  if (state.outcast !== undefined) {
+  if (state.selfForgotten !== undefined) {
     reasons.push(
-      `the mesh has forgotten this peer (${nameIn(state, state.outcast.by)}): give it a data folder of its own and a ` +
+      `the mesh has forgotten this peer (${nameIn(state, state.selfForgotten.by)}): give it a data folder of its own and a ` +
         "fresh invitation",
     );
   }
-  if (state.twin)
+  if (state.duplicateIdentity)
     reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
   if (state.roster.memory === "lost") {
     reasons.push(
@@ -84,7 +84,10 @@ export function notReady(state: State): string[] {
 
 function standsOff(state: State): boolean {
   for (const plan of state.jobs.values()) {
-    return standings(state, plan, { asked: undefined, declined: new Set() })(state.settings.self) === "clock";
+    return (
+      eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(state.settings.self) ===
+      "clock"
+    );
   }
   return false;
 }
@@ -93,7 +96,7 @@ function standsOff(state: State): boolean {
 export function nextTicks(state: State, id: JobId, count: number): NextTick[] | undefined {
   const plan = state.jobs.get(id);
   if (plan === undefined) return undefined;
-  const standing = standings(state, plan, { asked: undefined, declined: new Set() });
+  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const nameOf = (peer: PeerId): string => nameIn(state, peer);
   const ticks: NextTick[] = [];
   let after = state.now.wall;
@@ -101,7 +104,7 @@ export function nextTicks(state: State, id: JobId, count: number): NextTick[] | 
     const at = nextTickOf(plan, after);
     if (at === undefined) return ticks;
     const tick = tickAt(at);
-    const line = lineOf(rank(id, tick, state.roll), standing);
+    const line = runnersInOrder(rank(id, tick, state.memberHashes), eligibility);
     ticks.push({
       tick,
       startsAt: at,

@@ -10,30 +10,30 @@ import type { PeerId } from "../schema/ids.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
-import { Handover, type KnownMember } from "./key-rotation.ts";
-import { Hearing } from "./receiver.ts";
-import { Keeper } from "./retention.ts";
+import { KeyRotation, type KnownMember } from "./key-rotation.ts";
+import { Receiver } from "./receiver.ts";
+import { Retention } from "./retention.ts";
 import { Logs } from "./logs.ts";
-import type { Recall } from "./stale-records.ts";
+import type { StaleRecords } from "./stale-records.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
-import type { Voice } from "./sender.ts";
+import type { Sender } from "./sender.ts";
 
-export interface Living {
+export interface Assembly {
   table: JobTable;
   sync: Sync;
   logs: Logs;
-  keeper: Keeper;
+  keeper: Retention;
   edits: Edits;
-  handover: Handover;
-  hearing: Hearing;
+  handover: KeyRotation;
+  hearing: Receiver;
 }
 
 export interface LivingDeps {
   doors: Doors;
   booted: Booted;
-  voice: Voice;
-  recall: Recall;
+  voice: Sender;
+  recall: StaleRecords;
   state: () => Readonly<State> | undefined;
   feed: (event: EventBody) => void;
   /** The table holds something new. */
@@ -41,7 +41,7 @@ export interface LivingDeps {
   count: (name: string) => void;
 }
 
-export function assemble(deps: LivingDeps): Living {
+export function assemble(deps: LivingDeps): Assembly {
   const { doors, booted, voice, recall, state, feed, count } = deps;
   const { table } = booted;
   const { self } = doors.keys;
@@ -66,7 +66,7 @@ export function assemble(deps: LivingDeps): Living {
     living: () => others(state()),
     count,
   });
-  const keeper = new Keeper(doors, table, booted);
+  const keeper = new Retention(doors, table, booted);
   const edits: Edits = new Edits({
     doors,
     table,
@@ -76,7 +76,7 @@ export function assemble(deps: LivingDeps): Living {
     onChange: deps.tableChanged,
     count,
   });
-  const handover = new Handover({
+  const handover = new KeyRotation({
     self,
     keyring: doors.keyring,
     clock: doors.clock,
@@ -85,7 +85,7 @@ export function assemble(deps: LivingDeps): Living {
     send: (to, message) => voice.send(to, "key", message),
     count,
   });
-  const hearing: Hearing = new Hearing({
+  const hearing: Receiver = new Receiver({
     doors,
     recall,
     handlers: { sync, logs, edits, handover },

@@ -16,7 +16,7 @@ import { planJob } from "../core/job/plan.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
 import { undecidedMs } from "../core/orders/warm-up.ts";
 import { voteCountKey, voteFloorKey } from "../core/voting/acceptor.ts";
-import type { Word } from "../schema/attribution.ts";
+import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
 import { readWord } from "../wire/attribution.ts";
@@ -38,8 +38,8 @@ export interface Booted {
   voteFloor: number;
   votesLost: boolean;
   chain: readonly Epoch[];
-  outcast: Word | undefined;
-  drained: Word | undefined;
+  selfForgotten: Attribution | undefined;
+  drained: Attribution | undefined;
 }
 
 export const metaKeys = { clientId: "clientId", incarnation: "incarnation", lastAlive: "lastAlive" } as const;
@@ -78,10 +78,10 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
           const voteCount = numberIn(loaded.meta, voteCountKey) ?? 0;
           const voteFloor = numberIn(loaded.meta, voteFloorKey) ?? 0;
           const chain = readChain(loaded.meta.get(rosterKey) ?? "[]");
-          const outcast = readWord(loaded.meta.get(outcastKey));
+          const selfForgotten = readWord(loaded.meta.get(outcastKey));
           const drained = readWord(loaded.meta.get(drainedKey));
           const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(votesLostKey), chain };
-          done({ table, records, loaded, incarnation, lastAlive, started, ...votes, outcast, drained });
+          done({ table, records, loaded, incarnation, lastAlive, started, ...votes, selfForgotten, drained });
         });
       });
     });
@@ -108,7 +108,7 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     lastAlive: booted.lastAlive,
     addresses: mesh.addresses(),
     forgotten: table.forgotten(),
-    outcast: booted.outcast,
+    selfForgotten: booted.selfForgotten,
     drained: booted.drained,
   };
 }

@@ -8,10 +8,10 @@ import { ulid, type PeerId } from "../schema/ids.ts";
 import type { TableChange } from "../schema/job.ts";
 import { messageCapBytes } from "../schema/message.ts";
 import type { JobTable } from "../table/table.ts";
-import type { Keeper } from "./retention.ts";
+import type { Retention } from "./retention.ts";
 import type { Sync } from "./sync.ts";
 import { undo } from "./undo.ts";
-import type { Voice } from "./sender.ts";
+import type { Sender } from "./sender.ts";
 
 /** An update in base64, with its envelope, must fit into one message. */
 const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;
@@ -19,9 +19,9 @@ const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;
 export interface EditsDeps {
   doors: Doors;
   table: JobTable;
-  keeper: Keeper;
+  keeper: Retention;
   sync: Sync;
-  voice: Voice;
+  voice: Sender;
   /** The table holds something new. */
   onChange(): void;
   count(name: string): void;

@@ -42,7 +42,7 @@ interface Asked {
   answer: (answer: Answer) => void;
 }
 
-export class Handover {
+export class KeyRotation {
   readonly #deps: HandoverDeps;
   /** who keeps the key that is the present one */
   readonly #holders = new Set<PeerId>();

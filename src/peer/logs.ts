@@ -11,7 +11,7 @@ import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
 import { parseRunReference, runId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
-import { rankKey, rollOf } from "../core/members/rank.ts";
+import { rankKey, memberHashesOf } from "../core/members/rank.ts";
 
 /** Raw bytes in one message: base64 makes 4/3 of it, which leaves room for the envelope. */
 const pieceBytes = 131_072;
@@ -60,7 +60,7 @@ export class Logs {
     if (record.logBytes === 0) return;
     const { executor } = this.#deps;
     const run = runId(record);
-    const keepers = rankKey(run, rollOf(this.#deps.living())).slice(0, copies);
+    const keepers = rankKey(run, memberHashesOf(this.#deps.living())).slice(0, copies);
     if (keepers.length === 0) return;
     executor.packLog(run, (gzip) => {
       if (gzip === undefined || gzip.length > copyCapBytes) return;
@@ -87,7 +87,7 @@ export class Logs {
     this.#deps.executor.readLog(run, offset, wanted, (piece) => {
       if (piece !== undefined) return done(piece);
       const living = this.#deps.living();
-      const ranked = rankKey(run, rollOf(living));
+      const ranked = rankKey(run, memberHashesOf(living));
       const first = runner !== undefined && living.includes(runner) ? [runner] : [];
       this.#askNext([...first, ...ranked.filter((peer) => peer !== runner)], run, offset, wanted, done);
     });

@@ -4,7 +4,7 @@
  */
 import type { Cancel, Clock } from "../ports.ts";
 import type { MessageOf } from "../schema/message.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 
 /** More gathers more into one publish; less makes claims and results known sooner. */
 const batchMs = 25;
@@ -43,7 +43,7 @@ export class Outbox {
   }
 
   /** At once, for a person waits for it. */
-  order(order: AskedOrder): void {
+  order(order: RequestedOrder): void {
     this.#makeRoom(order);
     this.#batch.orders.push(order);
     this.flush();

@@ -19,11 +19,11 @@ import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
 import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
-import { assemble, others, type Living } from "./assembly.ts";
+import { assemble, others, type Assembly } from "./assembly.ts";
 import { Outbox } from "./outbox.ts";
-import { Recall } from "./stale-records.ts";
+import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
-import { Voice } from "./sender.ts";
+import { Sender } from "./sender.ts";
 
 export interface PeerSettings {
   name: string;
@@ -59,16 +59,16 @@ const farewellMs = 150;
 export class Peer {
   readonly #doors: Doors;
   readonly #settings: PeerSettings;
-  readonly #voice: Voice;
+  readonly #voice: Sender;
   readonly #outbox: Outbox;
   readonly #writer: Writer;
-  readonly #recall: Recall;
+  readonly #recall: StaleRecords;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #counters: Record<string, number> = { ...zeros };
   readonly #inbox: EventBody[] = [];
   #state: State | undefined;
-  #living: Living | undefined;
+  #living: Assembly | undefined;
   #working = false;
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
@@ -79,13 +79,13 @@ export class Peer {
   constructor(doors: Doors, settings: PeerSettings) {
     this.#doors = doors;
     this.#settings = settings;
-    this.#voice = new Voice(doors, (what) => this.#count(what));
+    this.#voice = new Sender(doors, (what) => this.#count(what));
     this.#outbox = new Outbox(doors.clock, (batch) => this.#voice.publish("runs", batch));
     this.#writer = new Writer(doors, {
       stored: (token = 0, failed) => this.#feed({ kind: "stored", token, failed }),
       tell: (records) => this.#tell(records),
     });
-    this.#recall = new Recall(doors.disk, this.#writer);
+    this.#recall = new StaleRecords(doors.disk, this.#writer);
   }
 
   /** Reads the data folder and goes on the mesh. `ready` gets the error when the folder can't be used. */
@@ -180,7 +180,7 @@ export class Peer {
     if (this.#state.runs.size === 0) this.#whenIdle?.();
   }
 
-  get living(): Living {
+  get living(): Assembly {
     assert(this.#living !== undefined, "the peer has not booted");
     return this.#living;
   }
@@ -202,7 +202,7 @@ export class Peer {
     switch (effect.kind) {
       case "wakeAt":
         return this.#wakeAt(effect.mono);
-      case "say":
+      case "gossip":
         return this.#outbox.record(effect.record);
       case "decline":
         return this.#outbox.decline(effect.key);
@@ -231,7 +231,7 @@ export class Peer {
         return this.living.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
         return this.living.logs.copy(effect.record);
-      case "tell":
+      case "notify":
         // Whoever ran it, all peers keep the same history, so all prune it.
         if (effect.event.kind === "run") this.living.keeper.ranSince(effect.event.record.job);
         for (const listener of this.#listeners) listener(effect.event);
@@ -294,7 +294,7 @@ export class Peer {
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);
     const inTable = command.kind === "delete-job" && this.living.table.holds(command.id);
-    this.#feed({ kind: "asked", command, token, random: this.#doors.random.bytes(16), inTable });
+    this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
   view(): View {

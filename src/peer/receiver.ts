@@ -3,19 +3,19 @@
  * to whoever deals with its kind.
  */
 import type { EventBody } from "../core/events.ts";
-import { isDoubtful } from "../core/orders/runs.ts";
+import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import { never } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Message } from "../schema/message.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import { decode } from "../wire/codec.ts";
 import { verifyRecord } from "../wire/records.ts";
 import type { Edits } from "./edits.ts";
-import type { Handover } from "./key-rotation.ts";
+import type { KeyRotation } from "./key-rotation.ts";
 import type { Logs } from "./logs.ts";
-import type { Recall } from "./stale-records.ts";
+import type { StaleRecords } from "./stale-records.ts";
 import type { Sync } from "./sync.ts";
 
 /** Who deals with what core doesn't. */
@@ -23,19 +23,19 @@ export interface Handlers {
   sync: Sync;
   logs: Logs;
   edits: Edits;
-  handover: Handover;
+  handover: KeyRotation;
 }
 
 export interface HearingDeps {
   doors: Doors;
-  recall: Recall;
+  recall: StaleRecords;
   handlers: Handlers;
   state: () => Readonly<State> | undefined;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
 }
 
-export class Hearing {
+export class Receiver {
   readonly #deps: HearingDeps;
 
   constructor(deps: HearingDeps) {
@@ -52,7 +52,7 @@ export class Hearing {
   }
 
   /** Records and orders that a sync has brought. */
-  learned(records: readonly RunRecord[], orders: readonly AskedOrder[]): void {
+  learned(records: readonly RunRecord[], orders: readonly RequestedOrder[]): void {
     this.#deps.feed({ kind: "learned", records: this.#genuine(records), orders });
   }
 
@@ -111,7 +111,7 @@ export class Hearing {
         count("refused_signature");
         return false;
       }
-      if (state !== undefined && isDoubtful(state, record)) {
+      if (state !== undefined && isPossiblyStale(state, record)) {
         doubtful.push(record);
         return false;
       }

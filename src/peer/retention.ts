@@ -19,7 +19,7 @@ const prunedAtOnce = 2_000;
 const updatesPerSnapshot = 2_000;
 const hourMs = 3_600_000;
 
-export class Keeper {
+export class Retention {
   readonly #doors: Doors;
   readonly #table: JobTable;
   readonly #ran = new Set<JobId>();

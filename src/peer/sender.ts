@@ -4,7 +4,7 @@ import type { PeerId } from "../schema/ids.ts";
 import { messageCapBytes, type Message, type Protocol, type Topic } from "../schema/message.ts";
 import { encode } from "../wire/codec.ts";
 
-export class Voice {
+export class Sender {
   readonly #doors: Pick<Doors, "keys" | "mesh" | "log">;
   readonly #count: (name: string) => void;
   #seq = 0;

@@ -13,7 +13,7 @@ import type { Writer } from "./writer.ts";
 /** Records of one tick by one peer: its attempts and slots. */
 const recordsOfTick = 64;
 
-export class Recall {
+export class StaleRecords {
   readonly #disk: Disk;
   readonly #writer: Writer;
   readonly #asked = new Map<string, RunRecord>();

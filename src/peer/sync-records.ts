@@ -6,7 +6,7 @@ import { bucketMs, digestOf } from "../core/records/buckets.ts";
 import type { Disk, Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import { answerLimitMs } from "./sync-table.ts";
 
 /** How far back neighbours compare their records; what is older is exchanged after a longer absence only. */
@@ -38,7 +38,7 @@ export interface RecordSyncDeps {
   /** The oldest instant (ms) from which on this peer has pruned nothing and wants to know everything. */
   oldest(now: Now): number;
   send(to: PeerId, message: Message): void;
-  onRecords(records: RunRecord[], orders: AskedOrder[]): void;
+  onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
   /** This side has all that the peer had in the window. */
   onDone(peer: PeerId): void;
   nextId(): number;
@@ -160,7 +160,7 @@ export class RecordSync {
   #give(from: PeerId, message: MessageOf<"want">): void {
     const have = new Set(message.have);
     this.#read(message.buckets.slice(0, bucketsPerWant), (records, orders) => {
-      const lacks = (thing: RunRecord | AskedOrder): boolean => {
+      const lacks = (thing: RunRecord | RequestedOrder): boolean => {
         const digest = digestOf(thing);
         return !have.has(digest) && isInPart(digest, message.part);
       };
@@ -298,9 +298,9 @@ export class RecordSync {
   }
 
   /** All that lies in the buckets, read one after the other. */
-  #read(buckets: readonly number[], done: (records: RunRecord[], orders: AskedOrder[]) => void): void {
+  #read(buckets: readonly number[], done: (records: RunRecord[], orders: RequestedOrder[]) => void): void {
     const records: RunRecord[] = [];
-    const orders: AskedOrder[] = [];
+    const orders: RequestedOrder[] = [];
     const next = (index: number): void => {
       const bucket = buckets[index];
       if (bucket === undefined) {
@@ -316,15 +316,15 @@ export class RecordSync {
     next(0);
   }
 
-  #sendPieces(to: PeerId, id: number, records: RunRecord[], orders: AskedOrder[]): void {
-    let piece: { records: RunRecord[]; orders: AskedOrder[] } = { records: [], orders: [] };
+  #sendPieces(to: PeerId, id: number, records: RunRecord[], orders: RequestedOrder[]): void {
+    let piece: { records: RunRecord[]; orders: RequestedOrder[] } = { records: [], orders: [] };
     let bytes = 0;
     const flush = (last: boolean): void => {
       this.#deps.send(to, { kind: "records", id, ...piece, last });
       piece = { records: [], orders: [] };
       bytes = 0;
     };
-    const fits = (thing: RunRecord | AskedOrder): boolean => {
+    const fits = (thing: RunRecord | RequestedOrder): boolean => {
       const size = Buffer.byteLength(JSON.stringify(thing));
       if (size > recordsBytes) {
         this.#deps.count("sync_records_too_large");

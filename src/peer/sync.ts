@@ -28,7 +28,7 @@ import { assert } from "../errors.ts";
 import type { Disk, Log, Now, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message } from "../schema/message.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import { RecordSync } from "./sync-records.ts";
 import { TableSync } from "./sync-table.ts";
@@ -43,7 +43,7 @@ export interface SyncDeps {
   send(to: PeerId, message: Message): void;
   /** Applied to the table and new: to be stored. */
   onUpdate(update: Uint8Array): void;
-  onRecords(records: RunRecord[], orders: AskedOrder[]): void;
+  onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
   onSynced(peer: PeerId): void;
   count(name: string): void;
   log: Log;

@@ -9,7 +9,7 @@ import { Worker } from "node:worker_threads";
 import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, Log, RunQuery, Write } from "../ports.ts";
 import type { JobId, RunId } from "../schema/ids.ts";
-import type { AskedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { DiskRequest, DiskResult, FromDiskThread, TextWrite, ToDiskThread } from "./disk/protocol.ts";
 import { parseOrder, parseRecord, parseVote } from "./disk/rows.ts";
 
@@ -95,7 +95,7 @@ class RealDisk implements Disk {
     });
   }
 
-  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void {
+  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void {
     this.ask({ kind: "bucket", bucket }, (result) => {
       const found = this.readOr(
         result,

@@ -24,7 +24,7 @@ import { Encrypters } from "./mesh/encrypter.ts";
 import type { Gossip } from "./mesh/gossip.ts";
 import { createHost, type Host, startHost } from "./mesh/host.ts";
 import type { Line, Links } from "./mesh/links.ts";
-import { Outcasts } from "./mesh/deny-list.ts";
+import { DenyList } from "./mesh/deny-list.ts";
 import type { Reception } from "./mesh/reception.ts";
 import { Refusals } from "./mesh/refusals.ts";
 import type { Renewal } from "./mesh/renewal.ts";
@@ -68,11 +68,11 @@ export interface RealMesh extends Mesh {
 export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const bootstrap = options.bootstrap.map((text) => parseAddress(text));
   const counters = new Counters();
-  const outcasts = new Outcasts();
-  const refusals = new Refusals(options.clock, options.log, counters, options.keyring, outcasts);
-  const encrypters = new Encrypters(options.keyring, outcasts);
+  const denyList = new DenyList();
+  const refusals = new Refusals(options.clock, options.log, counters, options.keyring, denyList);
+  const encrypters = new Encrypters(options.keyring, denyList);
   const host = await createHost({ ...options, gater: refusals.gater, encrypters });
-  const mesh = new Libp2pMesh(options, bootstrap, host, refusals, outcasts, counters);
+  const mesh = new Libp2pMesh(options, bootstrap, host, refusals, denyList, counters);
   options.keyring.onChange = () => {
     encrypters.refresh();
     mesh.keysChanged();
@@ -88,7 +88,7 @@ class Libp2pMesh implements RealMesh {
   private readonly self: PeerId;
   private readonly host: Host;
   private readonly refusals: Refusals;
-  private readonly outcasts: Outcasts;
+  private readonly denyList: DenyList;
   private readonly count: Counters;
   private readonly book: AddressBook;
   private readonly directory: Directory;
@@ -108,20 +108,20 @@ class Libp2pMesh implements RealMesh {
     bootstrap: readonly NamedAddress[],
     host: Host,
     refusals: Refusals,
-    outcasts: Outcasts,
+    denyList: DenyList,
     counters: Counters,
   ) {
     this.options = options;
     this.self = peerIdOf(options.peerKey);
     this.host = host;
     this.refusals = refusals;
-    this.outcasts = outcasts;
+    this.denyList = denyList;
     this.count = counters;
     const parts = assemble({
       self: this.self,
       host,
       keyring: options.keyring,
-      outcasts,
+      denyList,
       counters,
       clock: options.clock,
       random: options.random,
@@ -205,7 +205,7 @@ class Libp2pMesh implements RealMesh {
 
   refuse(peers: readonly PeerId[]): void {
     const refused = new Set(peers.filter((peer) => peer !== this.self));
-    this.outcasts.set(refused);
+    this.denyList.set(refused);
     this.book.refuse(refused);
     for (const peer of refused) {
       this.dialler.forget(peer);
@@ -270,7 +270,7 @@ class Libp2pMesh implements RealMesh {
   private opened(connection: Connection): void {
     if (this.stopping) return;
     // It was being let in while the news came that it is forgotten.
-    if (this.outcasts.has(connection.remotePeer.toString() as PeerId)) {
+    if (this.denyList.has(connection.remotePeer.toString() as PeerId)) {
       connection.abort(new Error("it has been forgotten"));
       return;
     }
@@ -307,7 +307,7 @@ class Libp2pMesh implements RealMesh {
   // -------------------------------------------------------------------------------------------- streams
 
   private accept(stream: Stream, connection: Connection, protocol: StreamProtocol): void {
-    const line = this.links.lineOf(connection);
+    const line = this.links.runnersInOrder(connection);
     if (line === undefined) {
       stream.abort(new Error("that connection is one too many"));
       return;

@@ -1,5 +1,5 @@
 /**
- * What a person's word makes of a peer, for longer than a life: forgotten by the mesh, and so an outcast in its own
+ * What a person's word makes of a peer, for longer than a life: forgotten by the mesh, and so an selfForgotten in its own
  * eyes; or drained, and so without ticks.
  */
 import { Type, type Static } from "typebox";
@@ -18,4 +18,4 @@ export interface Forgotten {
 
 /** Whose word it was, and when (wall clock, ms). */
 export const WordSchema = Type.Object({ by: Type.String({ maxLength: 256 }), at: Type.Number() });
-export type Word = Static<typeof WordSchema>;
+export type Attribution = Static<typeof WordSchema>;

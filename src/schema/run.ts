@@ -42,7 +42,7 @@ export const passedWhys = [
 /** A peer that was passed over on the way to the writer's rank, and why. */
 export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(passedWhys) }, closed);
 export type Passed = Static<typeof PassedSchema>;
-export type PassedWhy = Passed["why"];
+export type SkipReason = Passed["why"];
 
 export const RunRecordSchema = Type.Object(
   {
@@ -104,7 +104,7 @@ export const AskedOrderSchema = Type.Object(
   },
   closed,
 );
-export type AskedOrder = Static<typeof AskedOrderSchema>;
+export type RequestedOrder = Static<typeof AskedOrderSchema>;
 
 export function isFinal(state: RunState): boolean {
   return state !== "claimed" && state !== "running";

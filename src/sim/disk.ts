@@ -3,14 +3,14 @@
  *
  * Operations are carried out one after the other; writes that wait together are committed together. When the
  * process is killed, a drawn number of the writes that were not yet acknowledged, the earliest ones, have
- * reached the platter all the same: whoever was not told may not conclude anything.
+ * reached the storage all the same: whoever was not told may not conclude anything.
  */
 import { bucketOf, combine, digestOf, emptyDigest } from "../core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
-import { isFinal, type AskedOrder, type RunRecord } from "../schema/run.ts";
+import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
@@ -23,13 +23,13 @@ interface Kept {
 
 class Bucket {
   readonly records = new Set<Kept>();
-  readonly orders = new Map<string, AskedOrder>();
+  readonly orders = new Map<string, RequestedOrder>();
   private known = emptyDigest;
   /** what has come or gone since the digest was asked for; what came and went again is not in here */
-  private readonly turned = new Set<RunRecord | AskedOrder>();
+  private readonly turned = new Set<RunRecord | RequestedOrder>();
 
   /** The thing is in the digest from now on, or no more. */
-  turn(thing: RunRecord | AskedOrder): void {
+  turn(thing: RunRecord | RequestedOrder): void {
     if (!this.turned.delete(thing)) this.turned.add(thing);
   }
 
@@ -41,13 +41,13 @@ class Bucket {
 }
 
 /** What is durable on a host. It outlives the process. */
-export class Platter {
+export class StableStorage {
   updates: Uint8Array[] = [];
   readonly meta = new Map<string, string>();
   private readonly kept = new Map<string, Kept>();
   /** the same records by job, for whoever asks about one */
   private readonly keptOf = new Map<JobId, Set<Kept>>();
-  readonly orders = new Map<string, AskedOrder>();
+  readonly orders = new Map<string, RequestedOrder>();
   readonly votes = new Map<string, StoredVote>();
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
@@ -86,14 +86,14 @@ export class Platter {
   }
 
   /** A backup of what is on it now. */
-  copy(): Platter {
-    const copy = new Platter();
+  copy(): StableStorage {
+    const copy = new StableStorage();
     copy.restore(this);
     return copy;
   }
 
   /** What it held is gone; it holds what the other one holds. */
-  restore(other: Platter): void {
+  restore(other: StableStorage): void {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
     replace(this.votes, other.votes);
@@ -117,7 +117,7 @@ export class Platter {
     this.keptOf.get(record.job)?.delete(kept);
   }
 
-  removeOrder(of: Pick<AskedOrder, "job" | "tick">): void {
+  removeOrder(of: Pick<RequestedOrder, "job" | "tick">): void {
     const order = this.orders.get(orderName(of));
     if (order === undefined) return;
     const bucket = this.bucket(bucketOf(order));
@@ -157,7 +157,7 @@ export class Platter {
     return Array.from(found, ({ record }) => record);
   }
 
-  private putOrder(order: AskedOrder): void {
+  private putOrder(order: RequestedOrder): void {
     const name = orderName(order);
     if (this.orders.has(name)) return;
     const bucket = this.bucket(bucketOf(order));
@@ -181,7 +181,7 @@ function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>):
   for (const [key, value] of by) map.set(key, value);
 }
 
-function orderName(order: Pick<AskedOrder, "job" | "tick">): string {
+function orderName(order: Pick<RequestedOrder, "job" | "tick">): string {
   return `${order.job}@${order.tick}`;
 }
 
@@ -199,35 +199,35 @@ interface Operation {
 export class SimDisk implements Disk {
   private readonly queue: Queue;
   private readonly process: Process;
-  private readonly platter: Platter;
+  private readonly storage: StableStorage;
   private readonly settings: DiskSettings;
   private readonly dice: Dice;
   private waiting: Operation[] = [];
   private busy = false;
   private closed = false;
 
-  constructor(queue: Queue, process: Process, platter: Platter, settings: DiskSettings, dice: Dice) {
+  constructor(queue: Queue, process: Process, storage: StableStorage, settings: DiskSettings, dice: Dice) {
     this.queue = queue;
     this.process = process;
-    this.platter = platter;
+    this.storage = storage;
     this.settings = settings;
     this.dice = dice;
   }
 
   load(since: number, done: (loaded: Loaded | CicadaError) => void): void {
     this.enqueue(undefined, () => {
-      if (this.platter.damaged) return () => done(new CicadaError("DATA_FOLDER_DAMAGED", "a page is torn"));
-      const records = this.platter
+      if (this.storage.damaged) return () => done(new CicadaError("DATA_FOLDER_DAMAGED", "a page is torn"));
+      const records = this.storage
         .records()
         .filter((record) => instantOf(record.tick) >= since || !isFinal(record.state));
       const loaded: Loaded = {
-        updates: [...this.platter.updates],
-        votes: [...this.platter.votes.values()],
+        updates: [...this.storage.updates],
+        votes: [...this.storage.votes.values()],
         records,
-        orders: [...this.platter.orders.values()].filter(
+        orders: [...this.storage.orders.values()].filter(
           (order) => order.askedAt >= since || !this.hasEnded(order),
         ),
-        meta: new Map(this.platter.meta),
+        meta: new Map(this.storage.meta),
       };
       return () => done(loaded);
     });
@@ -243,8 +243,8 @@ export class SimDisk implements Disk {
       "update" in write ? { ...write, update: write.update.slice() } : write,
     );
     this.enqueue(kept, () => {
-      if (this.platter.full) return () => done(new CicadaError("DISK_FAILED", "no space is left"));
-      for (const write of kept) this.platter.write(write);
+      if (this.storage.full) return () => done(new CicadaError("DISK_FAILED", "no space is left"));
+      for (const write of kept) this.storage.write(write);
       return () => done();
     });
   }
@@ -254,7 +254,7 @@ export class SimDisk implements Disk {
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void {
     this.enqueue(undefined, () => {
-      const found = this.platter.records(query.job).filter((record) => matches(record, query));
+      const found = this.storage.records(query.job).filter((record) => matches(record, query));
       found.sort(newestFirst);
       const place = found.findIndex((record) => recordKey(record) === query.after);
       if (query.after !== undefined && place < 0) {
@@ -271,7 +271,7 @@ export class SimDisk implements Disk {
   digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void {
     this.enqueue(undefined, () => {
       const digests: [number, string][] = [];
-      for (const [number, bucket] of this.platter.buckets) {
+      for (const [number, bucket] of this.storage.buckets) {
         if (number < from || number >= to || bucket.records.size + bucket.orders.size === 0) continue;
         digests.push([number, bucket.digest()]);
       }
@@ -280,9 +280,9 @@ export class SimDisk implements Disk {
     });
   }
 
-  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: AskedOrder[] }) => void): void {
+  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void {
     this.enqueue(undefined, () => {
-      const found = this.platter.buckets.get(bucket);
+      const found = this.storage.buckets.get(bucket);
       const records = found === undefined ? [] : Array.from(found.records, ({ record }) => record);
       const orders = found === undefined ? [] : [...found.orders.values()];
       return () => done({ records, orders });
@@ -295,7 +295,7 @@ export class SimDisk implements Disk {
     done: (removed: RunId[]) => void,
   ): void {
     this.enqueue(undefined, () => {
-      const ofJob = this.platter.records(keep.job);
+      const ofJob = this.storage.records(keep.job);
       if (!ofJob.some(({ tick }) => instantOf(tick) < notAfter)) return () => done([]);
       // A tick with all its records counts as one run, so that no story is half told; an open one stays whole.
       const byTick = Array.from(
@@ -312,8 +312,8 @@ export class SimDisk implements Disk {
         return old && records.every(({ state }) => isFinal(state)) ? records : [];
       });
       for (const record of removed) {
-        this.platter.remove(record);
-        this.platter.removeOrder(record);
+        this.storage.remove(record);
+        this.storage.removeOrder(record);
       }
       return () => done(removed.map(runId));
     });
@@ -324,11 +324,11 @@ export class SimDisk implements Disk {
     this.enqueue(undefined, () => done);
   }
 
-  private hasEnded({ job, tick }: AskedOrder): boolean {
-    return this.platter.records(job).some((record) => record.tick === tick && isFinal(record.state));
+  private hasEnded({ job, tick }: RequestedOrder): boolean {
+    return this.storage.records(job).some((record) => record.tick === tick && isFinal(record.state));
   }
 
-  /** The process is killed: of what it had not been told, a drawn beginning is on the platter. */
+  /** The process is killed: of what it had not been told, a drawn beginning is on the storage. */
   lost(): void {
     const writes = this.waiting.filter((operation) => operation.writes !== undefined);
     const reached = this.dice.below(writes.length + 1);
@@ -347,7 +347,7 @@ export class SimDisk implements Disk {
     const writes = this.waiting.some((operation) => operation.writes !== undefined);
     const { least, most } = this.settings.fsyncMs;
     const chance = this.dice.next();
-    const fsyncMs = least + (most - least) * chance * chance * chance + this.platter.slowMs * chance;
+    const fsyncMs = least + (most - least) * chance * chance * chance + this.storage.slowMs * chance;
     this.busy = true;
     this.queue.after(writes ? fsyncMs : fsyncMs / 10, undefined, () => this.complete(group));
   }

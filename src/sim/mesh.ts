@@ -23,7 +23,7 @@ const dialTimeoutMs = { least: 2_000, most: 4_000 };
 /** The first pause after a failed dial, ms; doubled each time. */
 const firstBackoffMs = 250;
 
-export class Fabric {
+export class SimNetwork {
   readonly network: Network;
   /** the queue's time at which the two had learned of each other */
   readonly introduced = new Map<string, number>();

@@ -1,11 +1,11 @@
 /** A person's word on this peer as its disk keeps it: text to be checked like any stranger's bytes. */
 import { Compile } from "typebox/compile";
-import { WordSchema, type Word } from "../schema/attribution.ts";
+import { WordSchema, type Attribution } from "../schema/attribution.ts";
 
 const wordCheck = Compile(WordSchema);
 
 /** Undefined when nothing, or nothing that can be read, is kept. */
-export function readWord(text: string | undefined): Word | undefined {
+export function readWord(text: string | undefined): Attribution | undefined {
   try {
     const value: unknown = JSON.parse(text ?? "");
     return wordCheck.Check(value) ? value : undefined;

@@ -12,7 +12,7 @@ import { mergeRecord } from "../../src/core/records/records.ts";
 import { CicadaError } from "../../src/errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../../src/ports.ts";
 import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
-import type { AskedOrder, RunRecord } from "../../src/schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../../src/schema/run.ts";
 
 export interface DiskBed {
   disk(): Disk;
@@ -43,7 +43,7 @@ export function someRecord(fields: Partial<RunRecord> = {}): RunRecord {
   return { ...record, signature: fields.signature ?? `${record.state}-${record.version}-${record.by ?? ""}` };
 }
 
-export function someOrder(fields: Partial<AskedOrder> = {}): AskedOrder {
+export function someOrder(fields: Partial<RequestedOrder> = {}): RequestedOrder {
   return {
     job: "backup" as JobId,
     tick: `manual-${ulid(noon, new Uint8Array(16))}` as TickId,
@@ -299,7 +299,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       await digestsOf(bed, first + 1, first + 2),
       digests.filter(([bucket]) => bucket === first + 1),
     );
-    const found = await bed.wait<{ records: RunRecord[]; orders: AskedOrder[] }>((done) =>
+    const found = await bed.wait<{ records: RunRecord[]; orders: RequestedOrder[] }>((done) =>
       bed.disk().bucket(first, done),
     );
     assert.deepEqual(sorted(found.records), sorted(held.filter((record) => bucketOf(record) === first)));

@@ -344,16 +344,16 @@ const refusingCases: Case[] = [
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
-      const [first, second, outcast] = pick(world, 0, 1, 2);
-      for (const peer of [first, second]) peer.mesh.refuse([outcast.id]);
-      await linkDown(world, first, outcast);
-      await linkDown(world, second, outcast);
+      const [first, second, selfForgotten] = pick(world, 0, 1, 2);
+      for (const peer of [first, second]) peer.mesh.refuse([selfForgotten.id]);
+      await linkDown(world, first, selfForgotten);
+      await linkDown(world, second, selfForgotten);
       await world.until("it was told by both", () =>
-        [first, second].every(({ id }) => turnedAway(outcast).includes(id)),
+        [first, second].every(({ id }) => turnedAway(selfForgotten).includes(id)),
       );
-      for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(outcast.id));
+      for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(selfForgotten.id));
       await world.pass(1_500);
-      for (const peer of [first, second]) assert.equal(ups(peer, outcast).length, 1, "it stayed out");
+      for (const peer of [first, second]) assert.equal(ups(peer, selfForgotten).length, 1, "it stayed out");
       assert.equal(downs(first, second).length, 0);
       await delivers(world, first, second);
     },
@@ -364,15 +364,15 @@ const refusingCases: Case[] = [
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
-      const [first, second, outcast] = pick(world, 0, 1, 2);
-      first.mesh.refuse([outcast.id]);
-      await linkDown(world, first, outcast);
+      const [first, second, selfForgotten] = pick(world, 0, 1, 2);
+      first.mesh.refuse([selfForgotten.id]);
+      await linkDown(world, first, selfForgotten);
       await world.stop(2);
-      await linkDown(world, second, outcast);
+      await linkDown(world, second, selfForgotten);
       await world.restart(2, [0, 1]);
-      await world.until("it was told", () => turnedAway(outcast).includes(first.id));
-      await world.until("the other one takes it in", () => ups(second, outcast).length === 2);
-      assert.equal(ups(first, outcast).length, 1);
+      await world.until("it was told", () => turnedAway(selfForgotten).includes(first.id));
+      await world.until("the other one takes it in", () => ups(second, selfForgotten).length === 2);
+      assert.equal(ups(first, selfForgotten).length, 1);
     },
   },
 
@@ -381,9 +381,9 @@ const refusingCases: Case[] = [
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
-      const [first, outcast] = pick(world, 0, 1);
-      first.mesh.refuse([outcast.id]);
-      await world.until("it was told", () => turnedAway(outcast).length > 0);
+      const [first, selfForgotten] = pick(world, 0, 1);
+      first.mesh.refuse([selfForgotten.id]);
+      await world.until("it was told", () => turnedAway(selfForgotten).length > 0);
       assert.deepEqual(first.mesh.known(), []);
       assert.equal(first.mesh.unresolved(), 0);
     },

@@ -11,7 +11,7 @@ import type { JobId, PeerId, RunId } from "../../src/schema/ids.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
 import type { Heartbeat } from "../../src/schema/message.ts";
 import type { RunRecord } from "../../src/schema/run.ts";
-import type { Forgotten, Word } from "../../src/schema/attribution.ts";
+import type { Forgotten, Attribution } from "../../src/schema/attribution.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";
 
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
@@ -91,8 +91,8 @@ export class Cores {
       started?: ReadonlySet<RunId>;
       lastAlive?: number;
       role?: "worker" | "witness";
-      drained?: Word;
-      outcast?: Word;
+      drained?: Attribution;
+      selfForgotten?: Attribution;
       /** whom it remembers; default: all that are up */
       expected?: readonly string[];
       /** knows the others, but has no link to them until `link` */
@@ -137,7 +137,7 @@ export class Cores {
       addresses: [],
       forgotten: [...this.forgotten.values()],
       drained: loaded.drained,
-      outcast: loaded.outcast,
+      selfForgotten: loaded.selfForgotten,
     });
     if (loaded.unlinked !== true) this.link(peer);
   }
@@ -224,7 +224,7 @@ export class Cores {
 
   ask(peer: string, command: CoreCommand): void {
     const token = this.#nextToken++;
-    this.feed(peer as PeerId, { kind: "asked", command, token, random: new Uint8Array(16).fill(token) });
+    this.feed(peer as PeerId, { kind: "command", command, token, random: new Uint8Array(16).fill(token) });
   }
 
   /** The last heartbeat of the peer that each of the others has. */
@@ -289,7 +289,7 @@ export class Cores {
     switch (effect.kind) {
       case "wakeAt":
         return void this.#wakes.set(peer, effect.mono);
-      case "say":
+      case "gossip":
       case "decline":
       case "order":
       case "cancel":
@@ -334,7 +334,7 @@ export class Cores {
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
       }
       case "ended":
-      case "tell":
+      case "notify":
       case "count":
       case "syncRecent":
     }
@@ -387,7 +387,7 @@ function runsMessage(
 ): Extract<Extract<EventBody, { kind: "heard" }>["message"], { kind: "runs" }> {
   return {
     kind: "runs",
-    records: effect.kind === "say" ? [effect.record] : [],
+    records: effect.kind === "gossip" ? [effect.record] : [],
     declined: effect.kind === "decline" ? [effect.key] : [],
     orders: effect.kind === "order" ? [effect.order] : [],
     cancels: effect.kind === "cancel" ? [{ run: effect.run, by: effect.by, reason: effect.reason }] : [],

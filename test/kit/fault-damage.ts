@@ -80,7 +80,7 @@ export async function leaveFolder(cluster: Cluster, how: Left["how"]): Promise<L
   const endedAt = Date.now();
   await (how === "SIGTERM" ? running.stop() : running.crash());
   const operation = { peer, askedAt, answeredAt: knownAt, accepted: true, knownAt, tick: undefined };
-  const operations: Operation[] = [{ ...operation, wish: { kind: "put", rules: beat } }];
+  const operations: Operation[] = [{ ...operation, request: { kind: "put", rules: beat } }];
   return { how, folder, peer, knowledge, operations, startedAt, endedAt };
 }
 
@@ -264,7 +264,7 @@ function evidenceOf(
     operations: left.operations,
     outages,
     cuts: [],
-    spells: [],
+    faultWindows: [],
     clockErrorMs: new Map(),
     settled: [],
     final: [],

@@ -38,7 +38,7 @@ const onTimeMs = 1_000;
  * as if the clocks were off by so much.
  */
 const machineSlackMs = 1_000;
-/** How long before the end of a quiet spell a tick must be due to be judged on time. */
+/** How long before the end of a quiet faultWindow a tick must be due to be judged on time. */
 const lastLookMs = 2_000;
 /** When all peers are up and connected, their records must be equal after so long. */
 const quietMs = 30_000;
@@ -72,13 +72,13 @@ function ofPolicy(evidence: Evidence, jobs: readonly LabJob[], partition: LabJob
   return {
     ...evidence,
     runs: evidence.runs.filter(({ job }) => ids.has(job)),
-    operations: evidence.operations.filter(({ wish }) =>
-      ids.has(wish.kind === "put" ? wish.rules.id : wish.id),
+    operations: evidence.operations.filter(({ request }) =>
+      ids.has(request.kind === "put" ? request.rules.id : request.id),
     ),
   };
 }
 
-/** The quiet spell after each fault, as the checker of I9 takes it. */
+/** The quiet faultWindow after each fault, as the checker of I9 takes it. */
 function resumptions(evidence: Evidence, injections: readonly Injection[]): Evidence[] {
   return injections.map(({ to }, index) => {
     const end = injections[index + 1]?.from ?? evidence.to;
@@ -140,7 +140,7 @@ export function count(
 ): Figures {
   const starts = Map.groupBy(evidence.runs, ({ job, tick }) => `${job}@${tick}`);
   const ticks = jobs.flatMap((job) => dueTicks(evidence, job, starts));
-  const spells = injections.map(({ from, to }, index) => ({
+  const faultWindows = injections.map(({ from, to }, index) => ({
     from,
     to,
     next: injections[index + 1]?.from ?? Infinity,
@@ -150,11 +150,11 @@ export function count(
     injected: injections.length,
     available: countOf(evidence, ticks, "available"),
     majority: countOf(evidence, ticks, "majority"),
-    resumptionsMs: spells.map(({ to, next }) => {
+    resumptionsMs: faultWindows.map(({ to, next }) => {
       const after = judged.filter(({ due }) => due >= to && due < next);
       return Math.max(0, ...after.filter(isWrong).map(({ due }) => due - to));
     }),
-    waitsMs: spells.map(({ from, to }) =>
+    waitsMs: faultWindows.map(({ from, to }) =>
       Math.max(
         0,
         ...judged
@@ -172,7 +172,9 @@ interface DueTick {
 }
 
 function dueTicks(evidence: Evidence, job: LabJob, starts: ReadonlyMap<string, Run[]>): DueTick[] {
-  const made = evidence.operations.find(({ wish }) => wish.kind === "put" && wish.rules.id === job.rules.id);
+  const made = evidence.operations.find(
+    ({ request }) => request.kind === "put" && request.rules.id === job.rules.id,
+  );
   const from = made?.knownAt ?? Infinity;
   return ticksOf(job.rules.schedule, from, evidence.to - startsWithinMs).map((due) => ({
     job,

@@ -29,8 +29,8 @@ import type {
   Operation,
   Outage,
   Run,
-  Spell,
-  Wish,
+  FaultWindow,
+  ClientRequest,
 } from "../../src/sim/world/truth.ts";
 import {
   items,
@@ -85,7 +85,7 @@ export class Lab implements AsyncDisposable {
   readonly from = Date.now();
   readonly outages: Outage[] = [];
   readonly cuts: Cut[] = [];
-  readonly spells: Spell[] = [];
+  readonly faultWindows: FaultWindow[] = [];
   /** how far each host's clock has been from true time, ms */
   readonly clockErrorMs = new Map<PeerId, number>();
   readonly #settings: LabSettings;
@@ -191,7 +191,7 @@ export class Lab implements AsyncDisposable {
         const askedAt = Date.now();
         await peer.running.ask("POST", "/v1/jobs", specOf(job, this.truthFile));
         return {
-          wish: { kind: "put" as const, rules: job.rules },
+          request: { kind: "put" as const, rules: job.rules },
           peer: peer.id,
           askedAt,
           answeredAt: Date.now(),
@@ -220,7 +220,7 @@ export class Lab implements AsyncDisposable {
     return this.#change(peer, { kind: "delete", id: rules.id }, ask);
   }
 
-  async #change(peer: LabPeer, wish: Wish, ask: () => Promise<Reply>): Promise<void> {
+  async #change(peer: LabPeer, request: ClientRequest, ask: () => Promise<Reply>): Promise<void> {
     const askedAt = Date.now();
     // The peer may be killed, stopped or unable to write before it answers.
     const status = await Promise.race([
@@ -232,7 +232,7 @@ export class Lab implements AsyncDisposable {
     ]);
     const answeredAt = status === undefined || status >= 500 ? undefined : Date.now();
     const accepted = status !== undefined && status < 300;
-    this.#operations.push({ wish, peer: peer.id, askedAt, answeredAt, accepted, tick: undefined });
+    this.#operations.push({ request, peer: peer.id, askedAt, answeredAt, accepted, tick: undefined });
   }
 
   /** Those that are neither down nor stopped just now. */
@@ -310,7 +310,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async slowDown(how: Slowness): Promise<() => Promise<void>> {
-    const end = this.#spell("slow network", undefined);
+    const end = this.#faultWindow("slow network", undefined);
     await this.network.slow(how);
     return async () => {
       await this.network.quicken();
@@ -319,7 +319,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async lose(perThousand: number): Promise<() => Promise<void>> {
-    const end = this.#spell("lossy network", undefined);
+    const end = this.#faultWindow("lossy network", undefined);
     await this.network.lose(perThousand);
     return async () => {
       await this.network.lose(0);
@@ -329,7 +329,7 @@ export class Lab implements AsyncDisposable {
 
   /** Fills the small disk on which the peer's folder lies. */
   fillDisk(peer: LabPeer): () => void {
-    const end = this.#spell("full disk", peer.id);
+    const end = this.#faultWindow("full disk", peer.id);
     const filler = path.join(peer.folder, "filler");
     fill(filler);
     return () => {
@@ -340,7 +340,7 @@ export class Lab implements AsyncDisposable {
 
   /** Steps the wall clock of a peer that has its own; its monotonic clock goes on as it was. */
   stepClock(peer: LabPeer, ms: number): () => void {
-    const end = this.#spell("clock step", peer.id);
+    const end = this.#faultWindow("clock step", peer.id);
     this.clockErrorMs.set(peer.id, Math.max(Math.abs(ms), this.clockErrorMs.get(peer.id) ?? 0));
     writeClockStep(peer.folder, ms);
     return () => {
@@ -349,10 +349,10 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  #spell(kind: Spell["kind"], peer: PeerId | undefined): () => void {
-    const spell: Spell = { kind, peer, from: Date.now(), to: Infinity };
-    this.spells.push(spell);
-    return () => (spell.to = Date.now());
+  #faultWindow(kind: FaultWindow["kind"], peer: PeerId | undefined): () => void {
+    const faultWindow: FaultWindow = { kind, peer, from: Date.now(), to: Infinity };
+    this.faultWindows.push(faultWindow);
+    return () => (faultWindow.to = Date.now());
   }
 
   // ---------------------------------------------------------------------------------------------- evidence
@@ -366,8 +366,8 @@ export class Lab implements AsyncDisposable {
   }
 
   evidence(settled: readonly (readonly Knowledge[])[], final: readonly Knowledge[]): Evidence {
-    const { from, outages, cuts, spells, clockErrorMs } = this;
-    const ends = [...outages, ...cuts, ...spells].map(({ to }) => to);
+    const { from, outages, cuts, faultWindows, clockErrorMs } = this;
+    const ends = [...outages, ...cuts, ...faultWindows].map(({ to }) => to);
     return {
       from,
       to: Date.now(),
@@ -377,7 +377,7 @@ export class Lab implements AsyncDisposable {
       operations: this.#operations,
       outages,
       cuts,
-      spells,
+      faultWindows,
       clockErrorMs,
       settled,
       final,

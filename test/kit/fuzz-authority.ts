@@ -185,7 +185,7 @@ class AuthorityDoor implements OpenDoor {
     this.#openElection();
     const { elections, settings } = this.#mesh.state(victim);
     const [election] = elections.values();
-    const own = election?.candidacy.ballot ?? { round: 1, peer: victim, life: settings.incarnation };
+    const own = election?.proposal.ballot ?? { round: 1, peer: victim, life: settings.incarnation };
     const isForeign = dice.chance(0.5);
     const from = isForeign ? stranger : members[1];
     // Far ahead: the victim's own next tries must not come to it.
@@ -248,12 +248,12 @@ class AuthorityDoor implements OpenDoor {
     const text = JSON.stringify([
       table.digest(),
       [...state.jobs.keys()],
-      [...state.orders.values()].map(({ key, mine, chosen, declined, lookAt }) => [
+      [...state.orders.values()].map(({ key, local, chosen, declined, nextReconcileAt }) => [
         key,
-        mine.stage,
+        local.stage,
         chosen,
         [...declined],
-        lookAt,
+        nextReconcileAt,
       ]),
       [...ledger.open()].map((record) => record.signature),
       [...ledger.jobs()].map((job: JobId) => [job, ledger.marksOf(job)]),
@@ -265,14 +265,14 @@ class AuthorityDoor implements OpenDoor {
         roster.highestInstant,
         roster.successor?.value,
       ],
-      [...state.elections.values()].map(({ decision, candidacy, signatures }) => [
+      [...state.elections.values()].map(({ decision, proposal, signatures }) => [
         decision,
-        [...candidacy.promises],
-        [...candidacy.acceptances],
-        candidacy.outbid,
+        [...proposal.promises],
+        [...proposal.acceptances],
+        proposal.outbid,
         signatures,
       ]),
-      [state.round, state.twin, state.askedInPlay, [...state.runs.keys()]],
+      [state.round, state.duplicateIdentity, state.requestedCount, [...state.runs.keys()]],
       [...state.members.values()].map(({ id, state: how, leftIncarnation, heartbeat }) => [
         id,
         how,

@@ -17,7 +17,7 @@ const second = 1_000;
 const caps = {
   members: 1_000,
   asked: 65_536,
-  askedInPlay: 10_000,
+  requestedCount: 10_000,
   elections: 200,
   open: 4 * 16_384,
   recordsOfNoJob: 30_000,
@@ -112,16 +112,16 @@ class PeerDoor implements OpenDoor {
     for (const peer of members) {
       const {
         members: known,
-        askedByOthers,
-        askedInPlay,
+        foreignInquiries,
+        requestedCount,
         elections,
         ledger,
         recordsOfNoJob,
       } = this.#mesh.state(peer);
       const sizes = {
         members: known.size,
-        asked: askedByOthers.size,
-        askedInPlay,
+        asked: foreignInquiries.size,
+        requestedCount,
         elections: elections.size,
         open: [...ledger.open()].length,
         recordsOfNoJob,

@@ -69,10 +69,10 @@ function factsOf(source: ast.SourceFile, relative: string): SourceFacts {
   const reExports: Place[] = [];
   const functions: (Place & { lines: number })[] = [];
   const lineAt = (position: number): number => source.getLineAndCharacterOfPosition(position).line + 1;
-  const lineOf = (node: ast.Node): number => lineAt(node.getStart(source));
+  const runnersInOrder = (node: ast.Node): number => lineAt(node.getStart(source));
 
   const visit = (node: ast.Node, parent: ast.Node): void => {
-    const line = lineOf(node);
+    const line = runnersInOrder(node);
     const taken = importOf(node, relative);
     if (taken !== undefined) imports.push({ ...taken, line });
     if (ast.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {

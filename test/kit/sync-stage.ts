@@ -10,7 +10,7 @@ import { Sync } from "../../src/peer/sync.ts";
 import { exchangeWindowMs } from "../../src/peer/sync-records.ts";
 import { tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
 import type { Message } from "../../src/schema/message.ts";
-import type { AskedOrder, RunRecord } from "../../src/schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../../src/schema/run.ts";
 import { Dice } from "../../src/sim/random.ts";
 import type { JobTable } from "../../src/table/table.ts";
 import { decode, encode } from "../../src/wire/codec.ts";
@@ -29,7 +29,7 @@ function unused(): never {
 /** As much of a disk as sync asks for. */
 export class MemoryDisk {
   readonly records = new Map<string, RunRecord>();
-  readonly orders = new Map<string, AskedOrder>();
+  readonly orders = new Map<string, RequestedOrder>();
   readonly #later: (call: () => void) => void;
 
   constructor(later: (call: () => void) => void) {
@@ -41,7 +41,7 @@ export class MemoryDisk {
     this.records.set(recordKey(record), known === undefined ? record : mergeRecord(known, record));
   }
 
-  keepOrder(order: AskedOrder): void {
+  keepOrder(order: RequestedOrder): void {
     this.orders.set(`${order.job}@${order.tick}`, order);
   }
 
@@ -157,7 +157,7 @@ export class SyncStage {
     };
   }
 
-  order(number: number): AskedOrder {
+  order(number: number): RequestedOrder {
     const askedAt = Date.UTC(2026, 0, 9, 23);
     const letters = Uint8Array.from({ length: 16 }, () => number);
     const tick = `manual-${ulid(askedAt, letters)}` as TickId;

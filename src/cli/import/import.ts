@@ -12,7 +12,7 @@ import { isDeepStrictEqual } from "node:util";
 import { CicadaError } from "../../errors.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
-import { openClient, sayError, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
+import { openClient, formatError, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
 import { writable } from "../terminal/job-text.ts";
 import { table } from "../terminal/output.ts";
@@ -75,7 +75,7 @@ function readCrontab(file: string): string {
   try {
     return readFileSync(file === "-" ? 0 : file, "utf8");
   } catch (error) {
-    throw new CicadaError("BAD_FILE", `${file}: ${sayError(error)}`);
+    throw new CicadaError("BAD_FILE", `${file}: ${formatError(error)}`);
   }
 }
 
@@ -236,7 +236,7 @@ function sayWhatHolds(
   if (outcomes.length === 0) return;
   if (options.dryRun === true) terminal.print("Nothing was made: this was a dry run.");
   const whose = file === "-" ? "The crontab" : `The crontab ${plain(file)}`;
-  const twice = options.dryRun === true ? "" : " Turn its lines off, or each runs twice.";
+  const twice = options.dryRun === true ? "" : " Failover its lines off, or each runs twice.";
   terminal.print(
     paint(
       terminal,

@@ -20,7 +20,7 @@ import {
 import { decodeJoin, joinPrefix, type Join } from "../../identity/join.ts";
 import { CicadaError } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { sayError } from "../terminal/client.ts";
+import { formatError } from "../terminal/client.ts";
 
 /** What the data folder says of the mesh. */
 export interface KeptKey {
@@ -153,7 +153,7 @@ function readKeyFile(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new CicadaError("BAD_KEY", `${file}: ${sayError(error)}`);
+    throw new CicadaError("BAD_KEY", `${file}: ${formatError(error)}`);
   }
 }
 

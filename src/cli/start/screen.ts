@@ -76,17 +76,17 @@ export function showRuns(terminal: Terminal, control: Control, self: string): vo
     const { record } = event;
     const id = runId(record);
     if (record.state === "running" && !young.has(id)) {
-      const print = () => terminal.print(lineOf(terminal, record));
+      const print = () => terminal.print(runnersInOrder(terminal, record));
       young.set(id, setTimeout(print, shownStartAfterMs).unref());
     }
     if (!isFinal(record.state)) return;
     clearTimeout(young.get(id));
     young.delete(id);
-    if (record.state !== "withdrawn") terminal.print(lineOf(terminal, record));
+    if (record.state !== "withdrawn") terminal.print(runnersInOrder(terminal, record));
   });
 }
 
-function lineOf(terminal: Terminal, record: RunRecord): string {
+function runnersInOrder(terminal: Terminal, record: RunRecord): string {
   const {
     state,
     reason = null,
@@ -98,7 +98,7 @@ function lineOf(terminal: Terminal, record: RunRecord): string {
   return runLine(terminal, { id: runId(record), state, reason, startedAt, finishedAt, exitCode, signal });
 }
 
-export function sayStopping(terminal: Terminal, runs: number, drainMs: number): void {
+export function describeStopping(terminal: Terminal, runs: number, drainMs: number): void {
   const wait =
     runs === 0 ? "" : `; ${runs === 1 ? "one run has" : `${runs} runs have`} ${lasting(drainMs)} to end`;
   terminal.print("");

@@ -33,10 +33,10 @@ import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../r
 import { openLog } from "../../real/log.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openRandom } from "../../real/random.ts";
-import { isSystemError, sayError } from "../terminal/client.ts";
+import { isSystemError, formatError } from "../terminal/client.ts";
 import { surviveFailures, type Failures } from "./failures.ts";
 import { chooseKey, type Membership } from "./keys.ts";
-import { introduce, sayStopping, showRuns } from "./screen.ts";
+import { introduce, describeStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { readVersion } from "../version.ts";
@@ -67,7 +67,7 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     flushCompileCache();
     const signal = await stop.first;
     const runs = ownRuns(assembled);
-    if (terminal.interactive) sayStopping(terminal, runs, config.drainMs);
+    if (terminal.interactive) describeStopping(terminal, runs, config.drainMs);
     else log.info("stopping", { signal, runs, drainMs: config.drainMs });
     return 0;
   } finally {
@@ -147,7 +147,7 @@ function readSettings(flags: Flags, terminal: Terminal): Config {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new CicadaError("BAD_FILE", `${path}: ${sayError(error)}`);
+    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
   }
   return withWholePath(readConfig({ flags, env, file: { path, text } }, host));
 }
@@ -278,7 +278,7 @@ async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string
       throw new CicadaError("PORT_IN_USE", `${host}:${port} (--http)`);
     }
     if (isSystemError(error))
-      throw new CicadaError("BAD_SETTING", `--http ${host}:${port}: ${sayError(error)}`);
+      throw new CicadaError("BAD_SETTING", `--http ${host}:${port}: ${formatError(error)}`);
     throw error;
   }
   const address = api.server.address();

@@ -48,7 +48,7 @@ export function readReady(folder: string): Ready | undefined {
     text = readFileSync(join(folder, "ready.json"), "utf8");
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") return undefined;
-    throw new CicadaError("DATA_FOLDER_UNUSABLE", `${join(folder, "ready.json")}: ${sayError(error)}`);
+    throw new CicadaError("DATA_FOLDER_UNUSABLE", `${join(folder, "ready.json")}: ${formatError(error)}`);
   }
   const ready: unknown = parseOrUndefined(text);
   if (!isReady(ready)) return undefined;
@@ -189,7 +189,10 @@ function readToken(file: string): string {
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new CicadaError("UNAUTHORISED", `${file}: ${sayError(error)}; give --token, or run as its owner`);
+    throw new CicadaError(
+      "UNAUTHORISED",
+      `${file}: ${formatError(error)}; give --token, or run as its owner`,
+    );
   }
 }
 
@@ -263,7 +266,7 @@ const inWords: Readonly<Record<string, string>> = {
 };
 
 /** A system error in a few words, without the call that met it. */
-export function sayError(error: unknown): string {
+export function formatError(error: unknown): string {
   if (isSystemError(error) && error.code !== undefined) return inWords[error.code] ?? error.message;
   return error instanceof Error ? error.message : String(error);
 }
@@ -273,6 +276,6 @@ function sayFetchError(error: unknown): string {
     return `no answer within ${answerLimitMs / 1_000} s`;
   }
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  if (cause instanceof AggregateError) return sayError(cause.errors[0]);
-  return sayError(cause);
+  if (cause instanceof AggregateError) return formatError(cause.errors[0]);
+  return formatError(cause);
 }

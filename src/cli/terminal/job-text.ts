@@ -9,7 +9,7 @@ import { isCollection, parseAllDocuments, stringify } from "yaml";
 import { contentOf } from "../../config/yaml.ts";
 import { CicadaError } from "../../errors.ts";
 import { readOnlyFields } from "../../schema/job.ts";
-import { isSystemError, sayError } from "./client.ts";
+import { isSystemError, formatError } from "./client.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** One job as it was written, and where: `jobs.yaml, document 2`. */
@@ -24,7 +24,7 @@ export function readJobs(path: string): WrittenJob[] {
   try {
     text = readFileSync(path === "-" ? 0 : path, "utf8");
   } catch (error) {
-    throw new CicadaError("BAD_FILE", `${path}: ${sayError(error)}`);
+    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
   }
   return parseJobs(text, path === "-" ? "standard input" : path);
 }
@@ -100,7 +100,7 @@ export function editJob(job: Readonly<Record<string, unknown>>, terminal: Termin
   if (ended.status !== 0) {
     done();
     const why = isSystemError(ended.error)
-      ? sayError(ended.error)
+      ? formatError(ended.error)
       : `it ended with ${ended.status ?? ended.signal}`;
     throw new CicadaError("USAGE", `the editor "${editor}" failed: ${why}; set EDITOR to one that works`);
   }

@@ -11,19 +11,19 @@ import { mark } from "../probes/marks.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { inParts } from "../records/parts.ts";
-import { emit, lookAgain, type Ask, type ForeignAsk, type Order, type State } from "../state.ts";
+import { emit, reconcileAt, type Ask, type ForeignInquiry, type Order, type State } from "../state.ts";
 
 /** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
 const ordersPerAsk = 512;
 /** Others' questions that are remembered for their second; beyond it the oldest are forgotten (about 1 KiB each). */
-const foreignAsksMax = 65_536;
+const foreignInquiriesMax = 65_536;
 /** How long an order is left to another asker before it is looked at again. */
 const yieldMs = 1_500;
 /** Two that were both told to wait come back one after the other, by rank. */
 const yieldPerRankMs = 300;
 
-export function enqueueAsk(state: State, order: Order, turn: { rank: number }): void {
-  state.toAsk.push({ order, rank: turn.rank });
+export function enqueueAsk(state: State, order: Order, failover: { rank: number }): void {
+  state.toAsk.push({ order, rank: failover.rank });
 }
 
 /** Sends what the step has collected. Orders about which there is nobody to ask are looked at again at once. */
@@ -40,7 +40,7 @@ export function flushAsks(state: State): void {
     if (others.length > 0) mark(state, "asked-first");
     state.asks.set(ask.id, ask);
     for (const { order } of orders) {
-      order.mine = { stage: "asking", ask };
+      order.local = { stage: "asking", ask };
       state.touched.add(order);
     }
     const questions = orders.map(({ order, rank }) => ({
@@ -70,7 +70,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const records = new Map<string, RunRecord>();
   const mine: OrderKey[] = [];
   const settled: OrderKey[] = [];
-  const overtaken: { key: OrderKey; by: ForeignAsk }[] = [];
+  const overtaken: { key: OrderKey; by: ForeignInquiry }[] = [];
   const jobs = new Set<JobId>();
   for (const question of message.orders) {
     const key = question.key as OrderKey;
@@ -93,13 +93,13 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       if (!known && state.ledger.isSettled(question.job, tickOf(key))) settled.push(key);
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
       mine.push(key);
-    } else if (order.mine.stage === "asking") {
+    } else if (order.local.stage === "asking") {
       mark(state, "asked-and-yielded");
-      order.mine = { stage: "none" };
-      lookAgain(state, order, state.now.wall + yieldMs);
+      order.local = { stage: "none" };
+      reconcileAt(state, order, state.now.wall + yieldMs);
     }
-    if (state.askedByOthers.size >= foreignAsksMax) forgetOldestAsk(state);
-    state.askedByOthers.set(key, {
+    if (state.foreignInquiries.size >= foreignInquiriesMax) forgetOldestAsk(state);
+    state.foreignInquiries.set(key, {
       peer: from,
       ask: message.id,
       job: question.job,
@@ -108,31 +108,31 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       untilMono: state.now.mono + askLimitMs,
     });
   }
-  tellOvertaken(state, overtaken);
+  informOvertaken(state, overtaken);
   for (const job of jobs) {
     for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
   // Records that might not fit go ahead by themselves: the answer proper comes last, when the asker has them all.
   const last = mine.length + settled.length === 0 ? (parts.pop() ?? []) : [];
-  for (const some of parts) tellAsker(state, from, { id: 0, records: some, mine: [], settled: [] });
-  tellAsker(state, from, { id: message.id, records: last, mine, settled });
+  for (const some of parts) answerAsker(state, from, { id: 0, records: some, mine: [], settled: [] });
+  answerAsker(state, from, { id: message.id, records: last, mine, settled });
 }
 
-function tellAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">, "kind">): void {
+function answerAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">, "kind">): void {
   emit(state, { kind: "send", to, protocol: "ask", message: { kind: "answer", ...answer } });
 }
 
 function forgetOldestAsk(state: State): void {
-  for (const key of state.askedByOthers.keys()) {
-    state.askedByOthers.delete(key);
+  for (const key of state.foreignInquiries.keys()) {
+    state.foreignInquiries.delete(key);
     return;
   }
 }
 
 /** Another peer's question about the same order that is still open. */
-function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignAsk | undefined {
-  const other = state.askedByOthers.get(key);
+function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignInquiry | undefined {
+  const other = state.foreignInquiries.get(key);
   if (other === undefined || other.peer === asker || state.now.mono > other.untilMono) return undefined;
   return other;
 }
@@ -151,7 +151,7 @@ function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
  * Two ask for one order, and their question to each other may be on a link that has just failed. Whoever stands between
  * them lets the lower rank go, as they would themselves, and takes back the answer that the other one had before.
  */
-function tellOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignAsk }[]): void {
+function informOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignInquiry }[]): void {
   for (const group of Map.groupBy(overtaken, ({ by }) => `${by.peer} ${by.ask}`).values()) {
     const [first] = group;
     if (first === undefined) continue;
@@ -172,10 +172,10 @@ function tellOvertaken(state: State, overtaken: readonly { key: OrderKey; by: Fo
 
 /** True when I hold the order, or ask for it too and come before the asker. */
 function goesFirst(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
-  const { mine } = order;
-  if (mine.stage === "claiming") return true;
-  if (mine.stage !== "asking") return false;
-  const own = mine.ask.orders.find((entry) => entry.order === order);
+  const { local } = order;
+  if (local.stage === "claiming") return true;
+  if (local.stage !== "asking") return false;
+  const own = local.ask.orders.find((entry) => entry.order === order);
   return own !== undefined && goesBefore({ rank: own.rank, peer: state.settings.self }, asker);
 }
 
@@ -192,14 +192,14 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   const theirs = new Set(message.mine);
   const over = new Set(message.settled);
   for (const { order, rank } of ask.orders) {
-    if (order.mine.stage !== "asking" || order.mine.ask !== ask) continue;
+    if (order.local.stage !== "asking" || order.local.ask !== ask) continue;
     if (over.has(order.key)) {
       mark(state, "told-it-is-over");
       state.ledger.markSettled(order.job, order.tick);
       state.touched.add(order);
     } else if (theirs.has(order.key)) {
-      order.mine = { stage: "none" };
-      lookAgain(state, order, state.now.wall + yieldMs + rank * yieldPerRankMs);
+      order.local = { stage: "none" };
+      reconcileAt(state, order, state.now.wall + yieldMs + rank * yieldPerRankMs);
     } else if (ask.waiting.size === 0) {
       state.touched.add(order);
     }
@@ -211,6 +211,6 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
 /** Forgets questions, own and others', whose time is over. */
 export function forgetAsks(state: State): void {
   for (const [id, ask] of state.asks) if (state.now.mono > ask.untilMono + askLimitMs) state.asks.delete(id);
-  for (const [key, ask] of state.askedByOthers)
-    if (state.now.mono > ask.untilMono) state.askedByOthers.delete(key);
+  for (const [key, ask] of state.foreignInquiries)
+    if (state.now.mono > ask.untilMono) state.foreignInquiries.delete(key);
 }

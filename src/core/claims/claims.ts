@@ -11,7 +11,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
-import { addNextAttempt, takeOut } from "./order-book.ts";
+import { admitNextAttempt, removeOrder } from "./order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type Order, type Pending, type State } from "../state.ts";
 
@@ -20,8 +20,8 @@ export function commit(state: State, unsigned: RunRecord): RunRecord {
   const record = state.settings.sign(unsigned);
   state.ledger.take(record, state.now.mono, true);
   emit(state, { kind: "store", writes: [{ kind: "record", record }] });
-  emit(state, { kind: "say", record });
-  emit(state, { kind: "tell", event: { kind: "run", record } });
+  emit(state, { kind: "gossip", record });
+  emit(state, { kind: "notify", event: { kind: "run", record } });
   touchJob(state, record);
   return record;
 }
@@ -78,21 +78,21 @@ export function claim(
   state: State,
   plan: Plan,
   order: Order,
-  turn: { rank: number; passed: readonly Passed[] },
+  failover: { rank: number; passed: readonly Passed[] },
   how: { asked?: boolean; waiting?: "capacity"; epoch?: number },
 ): void {
   const { wall } = state.now;
   const record: RunRecord = {
-    ...newRecord(state, order, plan, turn.rank, turn.passed, "claimed"),
+    ...newRecord(state, order, plan, failover.rank, failover.passed, "claimed"),
     claimedAt: wall,
     ...(how.waiting === undefined ? {} : { waiting: how.waiting }),
     ...(how.epoch === undefined ? {} : { epoch: how.epoch }),
   };
   const late = wall > order.due - claimAheadMs / 2;
   const signed = state.settings.sign(record);
-  order.mine = { stage: "claiming", claim: signed, waitMs: late && how.asked !== true ? claimWaitMs : 0 };
+  order.local = { stage: "claiming", claim: signed, waitMs: late && how.asked !== true ? claimWaitMs : 0 };
   if (how.waiting === undefined) state.claims.add(order);
-  else state.line.add(order);
+  else state.capacityQueue.add(order);
   if (isPlanted(state, "claim-unstored")) {
     emit(state, { kind: "store", writes: [{ kind: "record", record: signed }] });
     return claimStored(state, order, false);
@@ -109,18 +109,18 @@ export function expectStored(state: State, pending: Pending): number {
 
 /** The claim is on the disk: now it is said. One that has become pointless meanwhile is taken back. */
 export function claimStored(state: State, order: Order, failed: boolean): void {
-  if (order.mine.stage !== "claiming") return;
-  const { claim: record, waitMs } = order.mine;
+  if (order.local.stage !== "claiming") return;
+  const { claim: record, waitMs } = order.local;
   if (failed) {
     mark(state, "claim-not-stored");
     releasePlace(state, order);
-    order.mine = { stage: "none" };
+    order.local = { stage: "none" };
     return decline(state, order);
   }
-  order.mine = { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs };
+  order.local = { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs };
   state.ledger.take(record, state.now.mono, true);
-  emit(state, { kind: "say", record });
-  emit(state, { kind: "tell", event: { kind: "run", record } });
+  emit(state, { kind: "gossip", record });
+  emit(state, { kind: "notify", event: { kind: "run", record } });
   if (state.orders.get(order.key) !== order) {
     mark(state, "claim-pointless");
     return withdraw(state, order, "job-changed");
@@ -130,42 +130,42 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
 
 function releasePlace(state: State, order: Order): void {
   state.claims.delete(order);
-  state.line.delete(order);
-  serveLine(state);
+  state.capacityQueue.delete(order);
+  wakeCapacityQueue(state);
 }
 
 /** A place may be free: the first in line by (due, job) is looked at. */
-export function serveLine(state: State): void {
+export function wakeCapacityQueue(state: State): void {
   let first: Order | undefined;
-  for (const order of state.line) {
+  for (const order of state.capacityQueue) {
     const before =
       first === undefined || order.due < first.due || (order.due === first.due && order.key < first.key);
-    if (before && order.mine.stage === "claimed") first = order;
+    if (before && order.local.stage === "claimed") first = order;
   }
   if (first !== undefined && state.runs.size < state.settings.capacity) state.touched.add(first);
 }
 
 /** Holds an own claim back, and says so: others keep off while this peer lives. */
 export function hold(state: State, order: Order, why: "overlap" | "capacity"): void {
-  if (order.mine.stage !== "claimed") return;
-  const { claim: record } = order.mine;
+  if (order.local.stage !== "claimed") return;
+  const { claim: record } = order.local;
   state.claims.delete(order);
-  if (why === "capacity") state.line.add(order);
-  else state.line.delete(order);
+  if (why === "capacity") state.capacityQueue.add(order);
+  else state.capacityQueue.delete(order);
   if (record.waiting === why) return;
   const held = commit(state, { ...record, waiting: why, version: record.version + 1 });
-  order.mine = { ...order.mine, claim: held };
+  order.local = { ...order.local, claim: held };
 }
 
 /** Takes an own claim back; the order stays in play, or, if the voters had chosen me, its next attempt does. */
 export function withdraw(state: State, order: Order, reason: string): void {
-  if (order.mine.stage !== "claimed") return;
-  const { claim: record } = order.mine;
-  order.mine = { stage: "none" };
+  if (order.local.stage !== "claimed") return;
+  const { claim: record } = order.local;
+  order.local = { stage: "none" };
   releasePlace(state, order);
   const withdrawn = commit(state, endOf(state, record, "withdrawn", reason));
   if (withdrawn.epoch !== undefined) mark(state, "given-back");
-  if (withdrawn.epoch !== undefined) addNextAttempt(state, withdrawn, order.asked, order.instant);
+  if (withdrawn.epoch !== undefined) admitNextAttempt(state, withdrawn, order.requested, order.instant);
 }
 
 function endOf(state: State, record: RunRecord, end: RunState, reason: string): RunRecord {
@@ -191,12 +191,12 @@ export function closeWithout(
   plan?: Plan,
   decision?: "skipped" | "missed" | "cancelled",
 ): void {
-  takeOut(state, order);
+  removeOrder(state, order);
   // A claim on its way to the disk is taken back when it gets there (claimStored).
   if (decision === undefined) return withdraw(state, order, reason);
   const own =
-    order.mine.stage === "claimed" ? order.mine.claim : newRecord(state, order, plan, 0, [], decision);
-  order.mine = { stage: "none" };
+    order.local.stage === "claimed" ? order.local.claim : newRecord(state, order, plan, 0, [], decision);
+  order.local = { stage: "none" };
   releasePlace(state, order);
   commit(state, endOf(state, own, decision, reason));
 }
@@ -205,13 +205,13 @@ export function closeWithout(
 export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
   mark(state, "chosen-and-gone");
   emit(state, { kind: "count", name: "runs_lost" });
-  takeOut(state, order);
+  removeOrder(state, order);
   const record = newRecord(state, order, plan, 0, [], "lost");
   if (isPlanted(state, "lost-rerun")) {
     const epoch = state.roster.chain.length - 1;
     const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
     state.ledger.take(back, state.now.mono, true);
-    return addNextAttempt(state, back, order.asked, order.instant);
+    return admitNextAttempt(state, back, order.requested, order.instant);
   }
   commit(state, {
     ...record,
@@ -243,13 +243,13 @@ export function cancelRun(state: State, record: RunRecord, by: string, reason: s
 
 /** Hands the run to the launcher; from here on the run is followed by runs.ts. */
 export function launch(state: State, plan: Plan, order: Order): void {
-  if (order.mine.stage !== "claimed") return;
-  const { claim: record } = order.mine;
+  if (order.local.stage !== "claimed") return;
+  const { claim: record } = order.local;
   const run = runId(record);
-  takeOut(state, order);
-  order.mine = { stage: "none" };
+  removeOrder(state, order);
+  order.local = { stage: "none" };
   state.claims.delete(order);
-  state.line.delete(order);
+  state.capacityQueue.delete(order);
   state.runs.set(run, { record, plan, cancelled: undefined, order });
   const { settings } = state;
   emit(state, {
@@ -262,7 +262,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
       env: {
         ...settings.host,
         ...plan.env,
-        ...order.asked?.env,
+        ...order.requested?.env,
         CICADA_JOB: order.job,
         CICADA_RUN: run,
         CICADA_TICK: order.tick,

@@ -6,29 +6,29 @@ import { runId, type JobId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { claimWaitMs, shieldMs } from "../limits.ts";
+import { claimWaitMs, claimLeaseMs } from "../limits.ts";
 import { digestOf } from "../records/ledger.ts";
 import { inSight } from "../members/members.ts";
-import type { Holding } from "../job/overlap.ts";
+import type { Contender } from "../job/overlap.ts";
 import { orderKeyOf } from "../records/records.ts";
 import type { Order, State } from "../state.ts";
 
 /** True while a claim keeps others off its order. */
-export function shields(state: State, record: RunRecord): boolean {
+export function holdsLease(state: State, record: RunRecord): boolean {
   if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
-  if (isPlanted(state, "shield-ignored")) return false;
-  return record.waiting !== undefined || state.now.wall < shieldEnd(state, record);
+  if (isPlanted(state, "lease-ignored")) return false;
+  return record.waiting !== undefined || state.now.wall < leaseEnd(state, record);
 }
 
 /** A claim made after due, by a peer that stepped in, has its 5 s from when it was made. */
-export function shieldEnd(state: State, record: RunRecord): number {
-  if (isPlanted(state, "shield-from-due")) return record.due + shieldMs;
-  return Math.max(record.due, claimedAt(record)) + shieldMs;
+export function leaseEnd(state: State, record: RunRecord): number {
+  if (isPlanted(state, "lease-from-due")) return record.due + claimLeaseMs;
+  return Math.max(record.due, claimedAt(record)) + claimLeaseMs;
 }
 
 /** Of what others hold, one that keeps this order waiting, if there is any. */
-export function firstBefore(holdings: Iterable<Holding>): Holding[] {
-  for (const holding of holdings) {
+export function firstBefore(contenders: Iterable<Contender>): Contender[] {
+  for (const holding of contenders) {
     if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
   }
   return [];
@@ -43,7 +43,7 @@ function goesAt(record: RunRecord): number {
 }
 
 /** What others hold of the same job as my claim `own`, as `overlapVerdict` takes it. */
-export function* holdingsOf(state: State, order: Order, own: RunRecord): Generator<Holding> {
+export function* contendersOf(state: State, order: Order, own: RunRecord): Generator<Contender> {
   const mine = goesAt(own);
   const comesBefore = (at: number, due: number, key: string): boolean => {
     if (at !== mine) return at < mine;
@@ -54,12 +54,12 @@ export function* holdingsOf(state: State, order: Order, own: RunRecord): Generat
     if (key === order.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.runs.has(runId(record));
-    if (running ? isOver(state, record) : !shields(state, record)) continue;
+    if (running ? isOver(state, record) : !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
     const earlier = comesBefore(goesAt(record), record.due, key);
     yield { running, waiting: record.waiting === "overlap", earlier, isDue };
   }
-  for (const [key, { job, due, untilMono }] of state.askedByOthers) {
+  for (const [key, { job, due, untilMono }] of state.foreignInquiries) {
     if (job !== order.job || untilMono < state.now.mono) continue;
     if (key === order.key || !comesBefore(due, due, key)) continue;
     yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
@@ -90,7 +90,7 @@ function claimedAt(record: RunRecord): number {
 /** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */
 export function questionsEnd(state: State, job: JobId): number {
   let endMono = -Infinity;
-  for (const ask of state.askedByOthers.values())
+  for (const ask of state.foreignInquiries.values())
     if (ask.job === job) endMono = Math.max(endMono, ask.untilMono);
   return endMono < state.now.mono ? Infinity : state.now.wall + (endMono - state.now.mono) + 1;
 }

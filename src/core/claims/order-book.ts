@@ -11,14 +11,14 @@ import {
   type OrderKey,
   type TickId,
 } from "../../schema/ids.ts";
-import type { AskedOrder, RunRecord, Trigger } from "../../schema/run.ts";
+import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import { claimAheadMs } from "../limits.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import type { Order, State } from "../state.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
 
 /** Puts a scheduled tick into play, unless it is there or settled. */
-export function addTick(state: State, plan: Plan, instant: number): void {
+export function admitTick(state: State, plan: Plan, instant: number): void {
   if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
 }
 
@@ -26,7 +26,7 @@ export function addTick(state: State, plan: Plan, instant: number): void {
  * The order of a tick that another peer speaks of. By its clock, or because this peer is busy, the other may see the tick
  * coming sooner: then it comes into play here, too, or what was said of it would be lost.
  */
-export function orderSpokenOf(state: State, key: string): Order | undefined {
+export function admitMentioned(state: State, key: string): Order | undefined {
   const known = state.orders.get(key as OrderKey);
   const named = known === undefined ? parseRunReference(key) : undefined;
   const plan = named === undefined ? undefined : state.jobs.get(named.job);
@@ -34,7 +34,7 @@ export function orderSpokenOf(state: State, key: string): Order | undefined {
   const instant = instantOf(named.tick);
   const aheadMs = instant - state.now.wall;
   if (aheadMs < 0 || aheadMs > claimAheadMs + clockRefusedMs || !isTickOf(plan, instant)) return undefined;
-  addTick(state, plan, instant);
+  admitTick(state, plan, instant);
   return state.orders.get(key as OrderKey);
 }
 
@@ -42,15 +42,15 @@ export function orderSpokenOf(state: State, key: string): Order | undefined {
  * Asked orders in play at most: people and scripts ask for a few, and each may hold 128 KiB of environment. More lets a
  * member that has gone wild fill this peer's memory.
  */
-const askedMax = 10_000;
+const requestedMax = 10_000;
 /** An order asked for further ahead than clocks may differ would stay in play until then. */
-const askedAheadMs = 3_600_000;
+const requestedAheadMs = 3_600_000;
 
 /** Puts an order that somebody asked for into play, unless it is there or settled. False when it can't be taken in. */
-export function addAsked(state: State, asked: AskedOrder): boolean {
+export function admitRequested(state: State, asked: RequestedOrder): boolean {
   if (state.ledger.isSettled(asked.job, asked.tick)) return true;
   const latest = Math.max(asked.askedAt, instantOf(asked.tick));
-  if (state.askedInPlay >= askedMax || latest > state.now.wall + askedAheadMs) return false;
+  if (state.requestedCount >= requestedMax || latest > state.now.wall + requestedAheadMs) return false;
   add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
   return true;
 }
@@ -59,21 +59,21 @@ export function addAsked(state: State, asked: AskedOrder): boolean {
  * The runner that the voters chose has given the order back without starting it, and will not: another attempt may
  * be decided. (Where nobody votes, a withdrawn claim just leaves the order in play.)
  */
-export function addNextAttempt(
+export function admitNextAttempt(
   state: State,
   record: RunRecord,
-  asked: AskedOrder | undefined,
+  asked: RequestedOrder | undefined,
   instant: number,
 ): void {
   const before = state.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
-  if (before !== undefined) takeOut(state, before);
+  if (before !== undefined) removeOrder(state, before);
   if (state.ledger.isSettled(record.job, record.tick)) return;
-  const order = asked ?? before?.asked;
+  const order = asked ?? before?.requested;
   add(state, record.job, record.tick, order?.askedAt ?? instant, record.trigger, order);
 }
 
-export function takeOut(state: State, order: Order): void {
-  if (state.orders.delete(order.key) && order.asked !== undefined) state.askedInPlay--;
+export function removeOrder(state: State, order: Order): void {
+  if (state.orders.delete(order.key) && order.requested !== undefined) state.requestedCount--;
   state.elections.delete(order.key);
   const ofJob = state.ordersOf.get(order.job);
   ofJob?.delete(order);
@@ -86,7 +86,7 @@ function add(
   tick: TickId,
   due: number,
   trigger: Trigger,
-  asked?: AskedOrder,
+  requested?: RequestedOrder,
 ): void {
   const attempt = nextAttempt(state, job, tick);
   const key = orderKey(job, tick, attempt, "0");
@@ -98,22 +98,22 @@ function add(
     job,
     tick,
     // By it an order belongs to its epoch, so it is read out of the name that all peers know the order by.
-    instant: asked === undefined ? due : instantOf(tick),
+    instant: requested === undefined ? due : instantOf(tick),
     attempt,
     slot: "0",
     due,
     trigger,
-    asked,
+    requested,
     declined: new Set(),
     ranks: [],
-    roll: undefined,
-    mine: { stage: "none" },
+    memberHashes: undefined,
+    local: { stage: "none" },
     chosen: undefined,
     tries: 0,
-    lookAt: Infinity,
+    nextReconcileAt: Infinity,
   };
   state.orders.set(key, order);
-  if (asked !== undefined) state.askedInPlay++;
+  if (requested !== undefined) state.requestedCount++;
   const ofJob = state.ordersOf.get(job);
   if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
   else ofJob.add(order);

@@ -1,13 +1,13 @@
 /**
  * What a run that is due does while another of its job is on (INTERFACE, `overlap`). A pure table.
  *
- * "On" means running anywhere, or claimed by a peer that shields its claim and goes first. Which of two claims goes
+ * "On" means running anywhere, or claimed by a peer that holdsLease its claim and goes first. Which of two claims goes
  * first is read out of the claims themselves, so two peers that each hold one never wait for each other.
  */
 import type { JobSpec } from "../../schema/job.ts";
 
 /** Another order of the same job that somebody holds. */
-export interface Holding {
+export interface Contender {
   /** false = claimed, not started */
   running: boolean;
   /** its claim is held back behind an earlier run */
@@ -22,7 +22,7 @@ export type OverlapVerdict = "go" | "wait" | "skip" | "replace";
 
 export function overlapVerdict(
   policy: NonNullable<JobSpec["overlap"]>,
-  others: readonly Holding[],
+  others: readonly Contender[],
 ): OverlapVerdict {
   if (policy === "allow") return "go";
   const running = others.some((other) => other.running);

@@ -30,10 +30,10 @@ export function hearOlderLife(state: State, member: Member): void {
 }
 
 /** True while two lives of that member are heard. */
-export function isTwin(state: State, { olderLife }: Member): boolean {
+export function hasDuplicateIdentity(state: State, { olderLife }: Member): boolean {
   if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return false;
   if (olderLife.lastMono - olderLife.sinceMono < provenMs) return false;
-  mark(state, "twin-heard");
+  mark(state, "duplicate-heard");
   return true;
 }
 
@@ -41,14 +41,14 @@ export function isTwin(state: State, { olderLife }: Member): boolean {
  * What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. True
  * when that is believed now, for the first time: what the other one has voted meanwhile nobody can say.
  */
-export function hearOfTwin(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
+export function hearOfDuplicate(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
   const member = state.members.get(from);
   if (member === undefined) return false;
-  member.tellsOfTwin = newer || heartbeat.twin === true ? member.tellsOfTwin + 1 : 0;
-  if (state.twin || member.tellsOfTwin < believedTimes) return false;
-  mark(state, "twin-told");
-  state.twin = true;
+  member.reportsOfDuplicate = newer || heartbeat.twin === true ? member.reportsOfDuplicate + 1 : 0;
+  if (state.duplicateIdentity || member.reportsOfDuplicate < believedTimes) return false;
+  mark(state, "duplicate-reported");
+  state.duplicateIdentity = true;
   note(state, "warn", "another process uses this peer's identity: its data folder was copied", {
     saidBy: from,
   });

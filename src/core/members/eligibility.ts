@@ -7,21 +7,21 @@ import type { PeerId } from "../../schema/ids.ts";
 import { timekeepers } from "./clocks.ts";
 import type { Plan } from "../job/plan.ts";
 import type { Order, State } from "../state.ts";
-import type { Standing } from "./failover.ts";
+import type { Eligibility } from "./failover.ts";
 
-/** As `turnOf` asks it. Made once per look, for the median of the clocks is shared. */
-export function standings(
+/** As `failoverOf` asks it. Made once per look, for the median of the clocks is shared. */
+export function eligibilityOf(
   state: State,
   plan: Plan,
-  order: { asked: Order["asked"]; declined: ReadonlySet<PeerId> },
-): (peer: PeerId) => Standing {
+  order: { requested: Order["requested"]; declined: ReadonlySet<PeerId> },
+): (peer: PeerId) => Eligibility {
   const keepsTime = timekeepers(state);
   return (peer) => {
     if (peer === state.settings.self) {
       if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
         return "untargeted";
-      if (state.outcast !== undefined) return "untargeted";
-      if (state.settling !== undefined) return "settling";
+      if (state.selfForgotten !== undefined) return "untargeted";
+      if (state.warmUp !== undefined) return "settling";
       if (state.draining || state.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";
       return order.declined.has(peer) ? "declined" : "alive";
@@ -40,7 +40,7 @@ export function standings(
   };
 }
 
-function admits(plan: Plan, order: Pick<Order, "asked">, id: PeerId, name: string): boolean {
-  const peers = order.asked?.peers ?? plan.peers;
+function admits(plan: Plan, order: Pick<Order, "requested">, id: PeerId, name: string): boolean {
+  const peers = order.requested?.peers ?? plan.peers;
   return peers === undefined || peers.includes(id) || peers.includes(name);
 }

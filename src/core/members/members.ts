@@ -1,16 +1,16 @@
 /**
  * Who is there: from links, heartbeats, refused redials and farewells to alive, suspect, dead or left (DESIGN §3).
  * The arithmetic is in suspicion.ts; this file keeps the members' memory and says what a change of state sets off.
- * What their clocks are worth is in clocks.ts, and who of them can run a given order in standings.ts.
+ * What their clocks are worth is in clocks.ts, and who of them can run a given order in eligibilityOf.ts.
  */
 import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { compareClocks, ownClockOffset } from "./clocks.ts";
-import { rollOf } from "./rank.ts";
+import { memberHashesOf } from "./rank.ts";
 import { emit, note, type Member, type State } from "../state.ts";
 import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
-import { hearOlderLife, isTwin } from "./duplicate-identity.ts";
+import { hearOlderLife, hasDuplicateIdentity } from "./duplicate-identity.ts";
 
 /** A redial that is refused this often after a reset means that the process is gone. */
 const refusalsOfTheDead = 2;
@@ -41,13 +41,13 @@ export function memberOf(state: State, id: PeerId): Member {
     olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: undefined,
-    strange: 0,
-    tellsOfTwin: 0,
+    openMismatches: 0,
+    reportsOfDuplicate: 0,
     tellsOfLostVotes: 0,
   };
   if (state.members.size >= membersMax) forgetLongestGone(state);
   state.members.set(id, member);
-  state.roll = rollOf([state.settings.self, ...state.members.keys()]);
+  state.memberHashes = memberHashesOf([state.settings.self, ...state.members.keys()]);
   return member;
 }
 
@@ -73,7 +73,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
   );
 }
 
-/** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when standing may have changed. */
+/** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when eligibility may have changed. */
 export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const member = memberOf(state, from);
   if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) {
@@ -154,7 +154,7 @@ function assess(state: State, member: Member): boolean {
   member.state = stateOf(state, member);
   if (member.state === before) return false;
   member.stateSinceMono = state.now.mono;
-  emit(state, { kind: "tell", event: { kind: "member", member: viewOfMember(state, member) } });
+  emit(state, { kind: "notify", event: { kind: "member", member: viewOfMember(state, member) } });
   note(state, member.state === "alive" ? "info" : "warn", `peer is ${member.state}`, {
     peer: member.heartbeat?.name ?? member.id,
     was: before,
@@ -292,12 +292,12 @@ export function heartbeatTo(
     tags: settings.tags,
     draining: state.draining || state.drained !== undefined,
     ...(state.drained === undefined ? {} : { drained: true }),
-    settling: state.settling !== undefined,
+    settling: state.warmUp !== undefined,
     table: state.tableDigest,
     open,
     tzdata: settings.tzdata,
     ...votes,
-    ...(isTwin(state, member) ? { twin: true } : {}),
+    ...(hasDuplicateIdentity(state, member) ? { twin: true } : {}),
     hears,
     ...(beyond.length === 0 ? {} : { beyond }),
     addresses: [...state.addresses],
@@ -330,7 +330,7 @@ export function viewOfSelf(state: State): MemberView {
     voter: isVoter(state, state.settings.self),
     draining: state.draining || state.drained !== undefined,
     drained: state.drained !== undefined,
-    settling: state.settling !== undefined,
+    settling: state.warmUp !== undefined,
     clockOffsetMs: ownClockOffset(state),
     heardAt: state.now.wall,
     heartbeat: own,
@@ -358,8 +358,8 @@ function selfAsMember(state: State): Member {
     olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: 0,
-    strange: 0,
-    tellsOfTwin: 0,
+    openMismatches: 0,
+    reportsOfDuplicate: 0,
     tellsOfLostVotes: 0,
   };
 }

@@ -10,7 +10,7 @@ import { hash } from "node:crypto";
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 
 /** Members with their hashes, in order of id, made once per change of membership. */
-export interface Roll {
+export interface MemberHashes {
   readonly ids: readonly PeerId[];
   readonly hashes: Uint32Array;
 }
@@ -19,7 +19,7 @@ function hash32(text: string): number {
   return hash("sha256", text, "buffer").readUInt32LE(0);
 }
 
-export function rollOf(members: Iterable<PeerId>): Roll {
+export function memberHashesOf(members: Iterable<PeerId>): MemberHashes {
   const ids = [...members].toSorted();
   return { ids, hashes: Uint32Array.from(ids, hash32) };
 }
@@ -35,22 +35,22 @@ function mix(value: number): number {
 const places = 1_024;
 
 /** The members in order of rank for one tick: rank 0 first. At most 1,024 members. */
-export function rank(job: JobId, tick: TickId, roll: Roll): PeerId[] {
-  return rankKey(`${job}@${tick}`, roll);
+export function rank(job: JobId, tick: TickId, memberHashes: MemberHashes): PeerId[] {
+  return rankKey(`${job}@${tick}`, memberHashes);
 }
 
 /** The same for any other key, such as a run's id for the copies of its output. */
-export function rankKey(text: string, roll: Roll): PeerId[] {
+export function rankKey(text: string, memberHashes: MemberHashes): PeerId[] {
   const key = hash32(text);
-  const scores = new Float64Array(roll.ids.length);
+  const scores = new Float64Array(memberHashes.ids.length);
   for (let i = 0; i < scores.length; i++) {
     // score and place in one number, so that the native sort needs no comparison function
-    scores[i] = mix(Math.imul(key, 31) ^ (roll.hashes[i] ?? 0)) * places + i;
+    scores[i] = mix(Math.imul(key, 31) ^ (memberHashes.hashes[i] ?? 0)) * places + i;
   }
   scores.sort();
   const ranked: PeerId[] = [];
   for (let i = scores.length - 1; i >= 0; i--) {
-    const id = roll.ids[(scores[i] ?? 0) % places];
+    const id = memberHashes.ids[(scores[i] ?? 0) % places];
     if (id !== undefined) ranked.push(id);
   }
   return ranked;

@@ -6,7 +6,7 @@
  * nobody out of the company as long as a third hears both. And somebody who is himself half asleep accuses nobody:
  * the slower this peer finds itself, the longer it waits.
  *
- * Not promised: that two peers hold the same view at the same moment. Ranks, claims and shields are made so that
+ * Not promised: that two peers hold the same view at the same moment. Ranks, claims and holdsLease are made so that
  * differing views cost a delay or, in a split, a duplicate, and never a silent loss.
  *
  * Sources of ideas: own slowness as a multiplier of own limits is from Dadgar, Phillips and Currey, "Lifeguard:

@@ -6,7 +6,7 @@ import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { parseRunReference, runId, ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import type { JobSpec, TableChange } from "../../schema/job.ts";
-import type { AskedOrder, RunRecord } from "../../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancelRun, closeWithout, expectStored } from "../claims/claims.ts";
@@ -15,7 +15,7 @@ import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
 import { writerVerdict } from "../../table/hlc.ts";
 import { checkJob } from "../job/job.ts";
-import { addAsked } from "../claims/order-book.ts";
+import { admitRequested } from "../claims/order-book.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { emit, type Pending, type State } from "../state.ts";
@@ -28,7 +28,7 @@ function refuse(code: ErrorCode, detail: string): Answer {
 }
 
 /** Carries a command out; an answer that is undefined comes later, when it is durable. */
-export function obey(state: State, asked: Extract<Event, { kind: "asked" }>): Answer | undefined {
+export function obey(state: State, asked: Extract<Event, { kind: "command" }>): Answer | undefined {
   const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
   switch (command.kind) {
@@ -212,7 +212,7 @@ function runJob(
     return refuse("JOB_PAUSED", `"${plan.id}" is ${stopped}`);
   }
   const { env, force, peers } = command;
-  const order: AskedOrder = {
+  const order: RequestedOrder = {
     job: plan.id,
     tick: `manual-${ulid(state.now.wall, random)}` as TickId,
     trigger: "manual",
@@ -244,7 +244,7 @@ export function commandStored(
   if (pending.kind === "answer") return emit(state, { kind: "answer", token, answer: pending.answer });
   if (pending.kind === "order") {
     const { order } = pending;
-    addAsked(state, order);
+    admitRequested(state, order);
     emit(state, { kind: "order", order });
     return emit(state, {
       kind: "answer",
@@ -254,7 +254,7 @@ export function commandStored(
   }
   const plan = state.jobs.get(pending.id);
   emit(state, {
-    kind: "tell",
+    kind: "notify",
     event: { kind: "job", id: pending.id, change: pending.deleted ? "deleted" : "written" },
   });
   // Deleted, or deleted by another at the same moment: either way there is no job to show.
@@ -282,7 +282,7 @@ export function hearCancel(state: State, run: string, by: string, reason: string
 
 function stopOrDrop(state: State, record: RunRecord, by: string, reason: string): void {
   const order = [...(state.ordersOf.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
-  if (record.peer === state.settings.self && order?.mine.stage === "claimed") {
+  if (record.peer === state.settings.self && order?.local.stage === "claimed") {
     return closeWithout(
       state,
       order,

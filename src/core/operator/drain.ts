@@ -50,7 +50,7 @@ function setDrained(state: State, on: boolean, by: string, pending: Pending): vo
   const token = expectStored(state, pending);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: drainedKey, value }], token });
   state.heartbeatAtMono = -Infinity;
-  if (on) for (const order of [...state.claims, ...state.line]) withdraw(state, order, "draining");
+  if (on) for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);
 }
 

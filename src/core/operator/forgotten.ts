@@ -7,14 +7,14 @@
  * restart: alone, it would run every job a second time.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Forgotten, Word } from "../../schema/attribution.ts";
+import type { Forgotten, Attribution } from "../../schema/attribution.ts";
 import { withdraw } from "../claims/claims.ts";
 import { mark } from "../probes/marks.ts";
-import { rollOf } from "../members/rank.ts";
+import { memberHashesOf } from "../members/rank.ts";
 import { emit, note, type State } from "../state.ts";
 
 /** Where it is kept that this peer is the forgotten one. */
-export const outcastKey = "outcast";
+export const outcastKey = "selfForgotten";
 
 export function isForgotten(state: State, peer: PeerId): boolean {
   return state.forgotten.has(peer);
@@ -26,7 +26,7 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
   for (const one of forgotten) {
     if (state.forgotten.has(one.peer)) continue;
     if (one.peer === state.settings.self) {
-      becomeOutcast(state, { by: one.by, at: one.at });
+      noteSelfForgotten(state, { by: one.by, at: one.at });
       continue;
     }
     state.forgotten.set(one.peer, one);
@@ -37,37 +37,37 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
       by: one.by,
     });
     state.members.delete(one.peer);
-    state.settling?.awaiting.delete(one.peer);
-    state.healing.delete(one.peer);
+    state.warmUp?.awaiting.delete(one.peer);
+    state.awaitingSync.delete(one.peer);
     for (const ask of state.asks.values()) ask.waiting.delete(one.peer);
     changed = true;
   }
-  if (changed) state.roll = rollOf([state.settings.self, ...state.members.keys()]);
+  if (changed) state.memberHashes = memberHashesOf([state.settings.self, ...state.members.keys()]);
   return changed;
 }
 
 /** After a start: what an earlier life was told. */
-export function recallOutcast(state: State, outcast: Word | undefined): void {
-  state.outcast = outcast;
-  if (outcast !== undefined) sayOutcast(state, outcast);
+export function restoreSelfForgotten(state: State, selfForgotten: Attribution | undefined): void {
+  state.selfForgotten = selfForgotten;
+  if (selfForgotten !== undefined) sayOutcast(state, selfForgotten);
 }
 
-function sayOutcast(state: State, { by }: Word): void {
+function sayOutcast(state: State, { by }: Attribution): void {
   note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and votes no more", {
     by,
   });
 }
 
 /** This peer is the forgotten one. Said by the table, or by a peer that turned it away at the door. */
-export function becomeOutcast(state: State, outcast: Word): void {
-  if (state.outcast !== undefined) return;
-  state.outcast = outcast;
-  mark(state, "outcast");
-  sayOutcast(state, outcast);
+export function noteSelfForgotten(state: State, selfForgotten: Attribution): void {
+  if (state.selfForgotten !== undefined) return;
+  state.selfForgotten = selfForgotten;
+  mark(state, "selfForgotten");
+  sayOutcast(state, selfForgotten);
   emit(state, {
     kind: "store",
-    writes: [{ kind: "meta", key: outcastKey, value: JSON.stringify(outcast) }],
+    writes: [{ kind: "meta", key: outcastKey, value: JSON.stringify(selfForgotten) }],
   });
-  for (const order of [...state.claims, ...state.line]) withdraw(state, order, "draining");
+  for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);
 }

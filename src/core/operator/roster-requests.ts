@@ -1,5 +1,5 @@
 /**
- * What a person wishes of the roster: this peer a voter, that one forgotten (DESIGN §6).
+ * What a person rosterRequests of the roster: this peer a voter, that one forgotten (DESIGN §6).
  *
  * A wish is a voter list that differs from the last epoch's by one peer. The member that was asked stands for it,
  * again and again as others' proposals may come first, until an epoch of the chain grants it or 8 s have passed.
@@ -16,7 +16,7 @@ import { expectStored } from "../claims/claims.ts";
 import { adopt, lastEpoch, rosterKey } from "../voting/epochs.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
-import { emit, note, type RosterWish, type State } from "../state.ts";
+import { emit, note, type RosterRequest, type State } from "../state.ts";
 
 /** A person waits no longer than this for the voters. */
 const wishLimitMs = 8_000;
@@ -84,22 +84,22 @@ function noRoster(): Answer {
   return refuse("NO_QUORUM", "this mesh has no voters: no peer knows who made its cluster key");
 }
 
-function wish(state: State, one: Omit<RosterWish, "untilMono">): void {
-  state.wishes.push({ ...one, untilMono: state.now.mono + wishLimitMs });
+function wish(state: State, one: Omit<RosterRequest, "untilMono">): void {
+  state.rosterRequests.push({ ...one, untilMono: state.now.mono + wishLimitMs });
 }
 
 /** The voters as the wish would have them; undefined when they are so already. */
-function wantedVoters(state: State, { kind, peer }: RosterWish, { voters }: Epoch): PeerId[] | undefined {
+function wantedVoters(state: State, { kind, peer }: RosterRequest, { voters }: Epoch): PeerId[] | undefined {
   if (kind === "promote") return voters.includes(peer) ? undefined : [...voters, peer].toSorted();
   if (!voters.includes(peer)) return undefined;
   const rest = voters.filter((voter) => voter !== peer);
   return rest.length > 0 ? rest : [state.settings.self];
 }
 
-/** In every step: wishes that have been granted are answered, others stood for, and given up at their limit. */
-export function pursueWishes(state: State): void {
-  if (state.wishes.length === 0) return;
-  for (const one of state.wishes.splice(0)) {
+/** In every step: rosterRequests that have been granted are answered, others stood for, and given up at their limit. */
+export function pursueRosterRequests(state: State): void {
+  if (state.rosterRequests.length === 0) return;
+  for (const one of state.rosterRequests.splice(0)) {
     const last = lastEpoch(state);
     const wanted = last === undefined ? undefined : wantedVoters(state, one, last);
     if (last === undefined || wanted === undefined) grant(state, one);
@@ -107,19 +107,19 @@ export function pursueWishes(state: State): void {
       force(state, one, last, wanted);
       grant(state, one);
     } else if (state.now.mono >= one.untilMono) {
-      mark(state, "wish-refused");
+      mark(state, "request-refused");
       const { voters } = last;
       const detail = `no majority of the ${voters.length} voters has agreed within ${wishLimitMs / 1_000} s`;
       emit(state, { kind: "answer", token: one.command, answer: refuse("NO_QUORUM", detail) });
     } else {
       proposeEpoch(state, wanted);
-      state.wishes.push(one);
+      state.rosterRequests.push(one);
     }
   }
 }
 
 /** The epoch is in the chain, whose write is on its way to the disk; the answer follows it. */
-function grant(state: State, { kind, peer, command, by }: RosterWish): void {
+function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
   mark(state, "wish-granted");
   const answer = { kind: "done" } as const;
   const token = expectStored(state, { kind: "answer", command, answer });
@@ -131,7 +131,7 @@ function grant(state: State, { kind, peer, command, by }: RosterWish): void {
   emit(state, { kind: "edit", change: { kind: "forget-peer", peer, name, by }, token });
 }
 
-function force(state: State, { by, peer }: RosterWish, last: Epoch, voters: PeerId[]): void {
+function force(state: State, { by, peer }: RosterRequest, last: Epoch, voters: PeerId[]): void {
   const { self } = state.settings;
   mark(state, "roster-forced");
   note(state, "warn", "the roster is forced without a majority of its voters", { by, without: peer });

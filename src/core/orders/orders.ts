@@ -11,7 +11,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { enqueueAsk } from "../claims/asking.ts";
-import { lookChosen, lookForVoters, lookStanding } from "../voting/proposer.ts";
+import { reconcileChosen, reconcileVoters, reconcileElecting } from "../voting/proposer.ts";
 import {
   claim,
   closeLost,
@@ -24,35 +24,36 @@ import {
   withdraw,
 } from "../claims/claims.ts";
 import { timekeepers } from "../members/clocks.ts";
-import { firstBefore, holdingsOf, questionsEnd, shieldEnd, shields } from "../claims/contention.ts";
+import { firstBefore, contendersOf, questionsEnd, leaseEnd, holdsLease } from "../claims/contention.ts";
 import { claimAheadMs, lateMs, overdueMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { overlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, startWindowMs, type Plan } from "../job/plan.ts";
 import { rank } from "../members/rank.ts";
 import type { Runner } from "../voting/runner.ts";
-import { standings } from "../members/eligibility.ts";
-import { lookAgain, type Order, type State } from "../state.ts";
-import { turnOf, type Standing, type Turn } from "../members/failover.ts";
+import { eligibilityOf } from "../members/eligibility.ts";
+import { reconcileAt, type Order, type State } from "../state.ts";
+import { failoverOf, type Eligibility, type Failover } from "../members/failover.ts";
 
 /** How soon to look again where only time can change the answer. */
 const againMs = 500;
 
 /** Every member in order of rank for one order, the living and the dead. */
 export function ranksOf(state: State, order: Order): readonly PeerId[] {
-  if (order.roll !== state.roll) {
-    order.roll = state.roll;
+  if (order.memberHashes !== state.memberHashes) {
+    order.memberHashes = state.memberHashes;
     const own = isPlanted(state, "random-rank") ? state.settings.self : "";
-    order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.roll);
+    order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.memberHashes);
   }
   return order.ranks;
 }
 
 /** The member that speaks for an order that nobody is to run: the first in rank that is alive and whose clock is right. */
-export function isTeller(state: State, job: JobId, tick: TickId): boolean {
-  if (state.outcast !== undefined) return false;
+export function isReporter(state: State, job: JobId, tick: TickId): boolean {
+  if (state.selfForgotten !== undefined) return false;
   const able = new Set(livingMembers(state).filter(timekeepers(state)));
-  for (const peer of rank(job, tick, state.roll)) if (able.has(peer)) return peer === state.settings.self;
+  for (const peer of rank(job, tick, state.memberHashes))
+    if (able.has(peer)) return peer === state.settings.self;
   return false;
 }
 
@@ -61,38 +62,39 @@ function beats(a: RunRecord, b: RunRecord): boolean {
 }
 
 /** Looks at an order and does what is to be done about it now. */
-export function look(state: State, order: Order): void {
+export function reconcile(state: State, order: Order): void {
   if (state.orders.get(order.key) !== order) return;
   const plan = state.jobs.get(order.job);
   if (state.ledger.isSettled(order.job, order.tick)) return closeSettled(state, plan, order);
   if (plan === undefined || isStale(plan, order)) return closeStale(state, plan, order);
-  if (order.mine.stage === "claiming") return;
-  if (state.outcast !== undefined) return lookAsOutcast(state, order);
-  if (state.settling !== undefined) return lookAgain(state, order, state.now.wall + againMs);
-  if (order.asked?.force !== true && pauseAt(plan, state.now.wall) !== undefined) {
-    return lookPaused(state, plan, order);
+  if (order.local.stage === "claiming") return;
+  if (state.selfForgotten !== undefined) return reconcileSelfForgotten(state, order);
+  if (state.warmUp !== undefined) return reconcileAt(state, order, state.now.wall + againMs);
+  if (order.requested?.force !== true && pauseAt(plan, state.now.wall) !== undefined) {
+    return reconcilePaused(state, plan, order);
   }
-  const standing = standings(state, plan, order);
+  const eligibility = eligibilityOf(state, plan, order);
   const ranks = ranksOf(state, order);
-  const turn = turnOf(ranks, state.settings.self, standing);
-  if (order.mine.stage === "claimed") return lookClaimed(state, plan, order, order.mine.claim, standing);
-  if (order.mine.stage === "asking") return lookAsking(state, plan, order, turn);
-  if (order.mine.stage === "standing") return lookStanding(state, order, turn?.rank ?? 0);
-  if (order.chosen !== undefined) return lookAtChoice(state, plan, order, standing);
-  lookUnclaimed(state, plan, order, turn, ranks, standing);
+  const failover = failoverOf(ranks, state.settings.self, eligibility);
+  if (order.local.stage === "claimed")
+    return reconcileClaimed(state, plan, order, order.local.claim, eligibility);
+  if (order.local.stage === "asking") return reconcileAsking(state, plan, order, failover);
+  if (order.local.stage === "electing") return reconcileElecting(state, order, failover?.rank ?? 0);
+  if (order.chosen !== undefined) return reconcileChoice(state, plan, order, eligibility);
+  reconcileUnclaimed(state, plan, order, failover, ranks, eligibility);
 }
 
 /** The mesh has forgotten this peer: what is due is the others' to run and to tell. */
-function lookAsOutcast(state: State, order: Order): void {
-  if (order.mine.stage === "claimed") withdraw(state, order, "draining");
-  order.mine = { stage: "none" };
-  lookAgain(state, order, Infinity);
+function reconcileSelfForgotten(state: State, order: Order): void {
+  if (order.local.stage === "claimed") withdraw(state, order, "draining");
+  order.local = { stage: "none" };
+  reconcileAt(state, order, Infinity);
 }
 
 /** Others have started it or decided it. A chosen runner that was given up for lost says that it never started. */
 function closeSettled(state: State, plan: Plan | undefined, order: Order): void {
-  const { mine } = order;
-  if (mine.stage === "claimed" && mine.claim.epoch !== undefined) {
+  const { local } = order;
+  if (local.stage === "claimed" && local.claim.epoch !== undefined) {
     return closeWithout(state, order, "late", plan, "missed");
   }
   closeWithout(state, order, "out-claimed");
@@ -100,34 +102,34 @@ function closeSettled(state: State, plan: Plan | undefined, order: Order): void 
 
 /** The schedule has been edited, or the job disabled, since the order came into sight. */
 function isStale(plan: Plan, order: Order): boolean {
-  if (order.asked !== undefined) return !plan.enabled && order.asked.force !== true;
+  if (order.requested !== undefined) return !plan.enabled && order.requested.force !== true;
   return !isTickOf(plan, order.instant);
 }
 
 /** The edit has overtaken it. One that was long due, and waited for its voters still, is told as missed. */
 function closeStale(state: State, plan: Plan | undefined, order: Order): void {
-  const waited = state.now.wall - order.due > overdueMs && order.mine.stage !== "claimed";
-  if (plan === undefined || !waited || !isTeller(state, order.job, order.tick)) {
+  const waited = state.now.wall - order.due > overdueMs && order.local.stage !== "claimed";
+  if (plan === undefined || !waited || !isReporter(state, order.job, order.tick)) {
     return closeWithout(state, order, "job-changed");
   }
   closeWithout(state, order, "job-changed", plan, "missed");
 }
 
-function lookPaused(state: State, plan: Plan, order: Order): void {
-  if (order.mine.stage === "claimed") withdraw(state, order, "paused");
-  if (state.now.wall < order.due) return lookAgain(state, order, order.due);
-  if (isTeller(state, order.job, order.tick)) {
+function reconcilePaused(state: State, plan: Plan, order: Order): void {
+  if (order.local.stage === "claimed") withdraw(state, order, "paused");
+  if (state.now.wall < order.due) return reconcileAt(state, order, order.due);
+  if (isReporter(state, order.job, order.tick)) {
     mark(state, "paused-tick-told");
     return closeWithout(state, order, "paused", plan, "skipped");
   }
-  lookAgain(state, order, Infinity);
+  reconcileAt(state, order, Infinity);
 }
 
 /** The strongest claim of another peer that keeps me off. */
 function rivalOf(state: State, order: Order): RunRecord | undefined {
   let rival: RunRecord | undefined;
   for (const record of state.ledger.of(order.key)) {
-    if (record.peer === state.settings.self || record.state !== "claimed" || !shields(state, record))
+    if (record.peer === state.settings.self || record.state !== "claimed" || !holdsLease(state, record))
       continue;
     if (rival === undefined || beats(record, rival)) rival = record;
   }
@@ -141,58 +143,63 @@ function hasForeignClaim(state: State, order: Order): boolean {
   return false;
 }
 
-function lookUnclaimed(
+function reconcileUnclaimed(
   state: State,
   plan: Plan,
   order: Order,
-  turn: Turn | undefined,
+  failover: Failover | undefined,
   ranks: readonly PeerId[],
-  standing: (peer: PeerId) => Standing,
+  eligibility: (peer: PeerId) => Eligibility,
 ): void {
   const now = state.now.wall;
   const rival = rivalOf(state, order);
   if (rival !== undefined) {
-    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(state, rival) : Infinity);
+    return reconcileAt(state, order, rival.waiting === undefined ? leaseEnd(state, rival) : Infinity);
   }
   const isOverdue = order.trigger === "schedule" && now - order.due > overdueMs;
-  if (isOverdue || (order.asked !== undefined && now - order.due > startWindowMs(plan, true))) {
+  if (isOverdue || (order.requested !== undefined && now - order.due > startWindowMs(plan, true))) {
     // From here on it is the sweep's business, which catches it up and touches it again, or tells it as missed.
-    return lookAgain(state, order, Infinity);
+    return reconcileAt(state, order, Infinity);
   }
-  if (turn === undefined) {
-    if (standsFirstOfTheFull(state, ranks, standing)) {
+  if (failover === undefined) {
+    if (isFirstOfTheFull(state, ranks, eligibility)) {
       mark(state, "taken-by-the-first-of-the-full");
-      if (plan.partition === "majority") return lookForVoters(state, order);
-      return claim(state, plan, order, rankAmong(ranks, standing, state), { waiting: "capacity" });
+      if (plan.partition === "majority") return reconcileVoters(state, order);
+      return claim(state, plan, order, rankAmong(ranks, eligibility, state), { waiting: "capacity" });
     }
-    return lookAgain(state, order, now < order.due ? order.due : Infinity);
+    return reconcileAt(state, order, now < order.due ? order.due : Infinity);
   }
-  const turnAt = turn.waitMs === 0 ? order.due - claimAheadMs : order.due + turn.waitMs;
-  if (now < turnAt) return lookAgain(state, order, turnAt);
-  const isOld = order.trigger === "catch-up" || order.due < state.settledAt;
-  if (isOld && state.healing.size > 0) return lookAgain(state, order, now + againMs);
+  const turnAt = failover.delayMs === 0 ? order.due - claimAheadMs : order.due + failover.delayMs;
+  if (now < turnAt) return reconcileAt(state, order, turnAt);
+  const isOld = order.trigger === "catch-up" || order.due < state.warmedUpAt;
+  if (isOld && state.awaitingSync.size > 0) return reconcileAt(state, order, now + againMs);
   if (isFull(state)) return decline(state, order);
-  if (plan.partition === "majority") return lookForVoters(state, order);
+  if (plan.partition === "majority") return reconcileVoters(state, order);
   // What came into sight before I had settled may have been claimed by one that passed me over, unheard by me.
-  const sawItComing = order.due - claimAheadMs >= state.settledAt;
+  const sawItComing = order.due - claimAheadMs >= state.warmedUpAt;
   const timely =
-    sawItComing && turn.waitMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
-  if (timely && !hasForeignClaim(state, order)) return claim(state, plan, order, turn, {});
-  if (turn.waitMs > 0) mark(state, "step-in");
+    sawItComing && failover.delayMs === 0 && now <= order.due + lateMs && order.trigger !== "catch-up";
+  if (timely && !hasForeignClaim(state, order)) return claim(state, plan, order, failover, {});
+  if (failover.delayMs > 0) mark(state, "step-in");
   if (order.trigger === "catch-up") mark(state, "caught-up");
-  if (isPlanted(state, "no-asking")) return claim(state, plan, order, turn, {});
-  enqueueAsk(state, order, turn);
+  if (isPlanted(state, "no-asking")) return claim(state, plan, order, failover, {});
+  enqueueAsk(state, order, failover);
 }
 
 /** The voters have chosen a runner: me, and I claim; or another, and I see that it hears of it, or is told as lost. */
-function lookAtChoice(state: State, plan: Plan, order: Order, standing: (peer: PeerId) => Standing): void {
+function reconcileChoice(
+  state: State,
+  plan: Plan,
+  order: Order,
+  eligibility: (peer: PeerId) => Eligibility,
+): void {
   const { chosen } = order;
   if (chosen === undefined) return;
   if (isGone(state, chosen)) {
-    if (isTeller(state, order.job, order.tick)) return closeLost(state, plan, order, chosen.peer);
-    return lookAgain(state, order, Infinity);
+    if (isReporter(state, order.job, order.tick)) return closeLost(state, plan, order, chosen.peer);
+    return reconcileAt(state, order, Infinity);
   }
-  lookChosen(state, plan, order, rankAmong(ranksOf(state, order), standing, state));
+  reconcileChosen(state, plan, order, rankAmong(ranksOf(state, order), eligibility, state));
 }
 
 /** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
@@ -204,73 +211,77 @@ function isGone(state: State, { peer, life }: Runner): boolean {
 }
 
 /** Everybody who could run it is at capacity, and I am the first of them: it waits here for a place. */
-function standsFirstOfTheFull(
+function isFirstOfTheFull(
   state: State,
   ranks: readonly PeerId[],
-  standing: (peer: PeerId) => Standing,
+  eligibility: (peer: PeerId) => Eligibility,
 ): boolean {
   for (const peer of ranks) {
-    const how = standing(peer);
+    const how = eligibility(peer);
     if (how === "alive" || how === "suspect") return false;
   }
-  return ranks.find((peer) => standing(peer) === "declined") === state.settings.self;
+  return ranks.find((peer) => eligibility(peer) === "declined") === state.settings.self;
 }
 
-function rankAmong(ranks: readonly PeerId[], standing: (peer: PeerId) => Standing, state: State): Turn {
-  const admitted = ranks.filter((peer) => standing(peer) !== "untargeted");
+function rankAmong(
+  ranks: readonly PeerId[],
+  eligibility: (peer: PeerId) => Eligibility,
+  state: State,
+): Failover {
+  const admitted = ranks.filter((peer) => eligibility(peer) !== "untargeted");
   // The voters may have chosen a peer that the job, edited since, no longer admits: its claim is withdrawn at once.
-  return { rank: Math.max(0, admitted.indexOf(state.settings.self)), waitMs: 0, passed: [] };
+  return { rank: Math.max(0, admitted.indexOf(state.settings.self)), delayMs: 0, passed: [] };
 }
 
-function lookAsking(state: State, plan: Plan, order: Order, turn: Turn | undefined): void {
-  if (order.mine.stage !== "asking") return;
+function reconcileAsking(state: State, plan: Plan, order: Order, failover: Failover | undefined): void {
+  if (order.local.stage !== "asking") return;
   const rival = rivalOf(state, order);
-  if (turn === undefined || rival !== undefined) {
-    order.mine = { stage: "none" };
-    return lookAgain(state, order, state.now.wall + againMs);
+  if (failover === undefined || rival !== undefined) {
+    order.local = { stage: "none" };
+    return reconcileAt(state, order, state.now.wall + againMs);
   }
-  const { ask } = order.mine;
+  const { ask } = order.local;
   if (ask.waiting.size > 0 && state.now.mono < ask.untilMono) {
-    return lookAgain(state, order, state.now.wall + (ask.untilMono - state.now.mono));
+    return reconcileAt(state, order, state.now.wall + (ask.untilMono - state.now.mono));
   }
-  order.mine = { stage: "none" };
+  order.local = { stage: "none" };
   if (isFull(state)) return decline(state, order);
   // The job may have become a majority job while the others were asked.
-  if (plan.partition === "majority") return lookForVoters(state, order);
-  claim(state, plan, order, turn, { asked: true });
+  if (plan.partition === "majority") return reconcileVoters(state, order);
+  claim(state, plan, order, failover, { asked: true });
 }
 
 /** My claim is durable and said. Before the start all is looked at once more, in the very step that starts it. */
-function lookClaimed(
+function reconcileClaimed(
   state: State,
   plan: Plan,
   order: Order,
   own: RunRecord,
-  standing: (peer: PeerId) => Standing,
+  eligibility: (peer: PeerId) => Eligibility,
 ): void {
-  if (order.mine.stage !== "claimed") return;
+  if (order.local.stage !== "claimed") return;
   const now = state.now.wall;
-  const how = standing(state.settings.self);
+  const how = eligibility(state.settings.self);
   if (how !== "alive" && how !== "declined") {
     if (how === "clock") mark(state, "clock-passed-over");
     withdraw(state, order, how === "untargeted" ? "job-changed" : how);
-    return lookAgain(state, order, now + againMs);
+    return reconcileAt(state, order, now + againMs);
   }
   if (own.epoch === undefined && plan.partition === "majority") {
     withdraw(state, order, "job-changed");
-    return look(state, order);
+    return reconcile(state, order);
   }
   const rival = own.epoch === undefined ? rivalOf(state, order) : undefined;
   if (rival !== undefined && beats(rival, own)) {
     mark(state, "out-claimed");
     withdraw(state, order, "out-claimed");
-    return lookAgain(state, order, rival.waiting === undefined ? shieldEnd(state, rival) : Infinity);
+    return reconcileAt(state, order, rival.waiting === undefined ? leaseEnd(state, rival) : Infinity);
   }
-  const startAt = Math.max(order.due, order.mine.mayStartAt);
-  if (now < startAt) return lookAgain(state, order, startAt);
+  const startAt = Math.max(order.due, order.local.mayStartAt);
+  if (now < startAt) return reconcileAt(state, order, startAt);
   if (own.epoch !== undefined) {
     // Nobody else may start it, so late is no danger; but past its window a tick never runs.
-    const windowMs = startWindowMs(plan, order.asked !== undefined);
+    const windowMs = startWindowMs(plan, order.requested !== undefined);
     if (own.waiting === undefined && now - order.due > windowMs) {
       return closeWithout(state, order, "window", plan, "missed");
     }
@@ -278,11 +289,11 @@ function lookClaimed(
     mark(state, "claim-late");
     // I was held up: somebody may have stepped in meanwhile, so the claim is made anew, and asked for first.
     withdraw(state, order, "late");
-    return look(state, order);
+    return reconcile(state, order);
   }
   // One that is held behind another asks only whether it still is: a long queue must not be counted through each time.
   const held = own.waiting === "overlap" && plan.overlap !== "replace";
-  const others = held ? firstBefore(holdingsOf(state, order, own)) : [...holdingsOf(state, order, own)];
+  const others = held ? firstBefore(contendersOf(state, order, own)) : [...contendersOf(state, order, own)];
   switch (overlapVerdict(plan.overlap, others)) {
     case "skip":
       mark(state, "skipped-by-overlap");
@@ -290,17 +301,17 @@ function lookClaimed(
     case "wait":
       mark(state, "held-by-overlap");
       hold(state, order, "overlap");
-      return lookAgain(state, order, questionsEnd(state, order.job));
+      return reconcileAt(state, order, questionsEnd(state, order.job));
     case "replace":
       mark(state, "replaced");
       hold(state, order, "overlap");
       replaceRunning(state, order);
-      return lookAgain(state, order, now + 2 * againMs);
+      return reconcileAt(state, order, now + 2 * againMs);
     case "go":
       if (state.runs.size >= state.settings.capacity) {
         mark(state, "held-by-capacity");
         hold(state, order, "capacity");
-        return lookAgain(state, order, Infinity);
+        return reconcileAt(state, order, Infinity);
       }
       launch(state, plan, order);
   }

@@ -6,10 +6,10 @@ import type { ChildOutcome } from "../../ports.ts";
 import { instantOf, runId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
-import { commit, serveLine } from "../claims/claims.ts";
+import { commit, wakeCapacityQueue } from "../claims/claims.ts";
 import { inSight } from "../members/members.ts";
-import { isTeller } from "./orders.ts";
-import { addAsked, addNextAttempt, addTick } from "../claims/order-book.ts";
+import { isReporter } from "./orders.ts";
+import { admitRequested, admitNextAttempt, admitTick } from "../claims/order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, note, type OwnRun, type State } from "../state.ts";
 
@@ -25,7 +25,7 @@ export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: 
   if (own === undefined) return;
   state.runs.delete(run);
   const record = commit(state, endOf(own, outcome, at));
-  serveLine(state);
+  wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
   note(state, "warn", "a run did not start", { run, why: outcome.reason });
   if (outcome.why !== "late") return;
@@ -35,8 +35,8 @@ export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: 
 
 /** It never started, so whoever's turn it is now may run it. */
 function backIntoPlay(state: State, own: OwnRun): void {
-  if (own.order.asked !== undefined) addAsked(state, own.order.asked);
-  else addTick(state, own.plan, own.order.instant);
+  if (own.order.requested !== undefined) admitRequested(state, own.order.requested);
+  else admitTick(state, own.plan, own.order.instant);
 }
 
 function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
@@ -96,7 +96,7 @@ export function declareLost(state: State): void {
       if (!state.ledger.isSettled(record.job, record.tick)) continue;
       mark(state, "claim-of-the-dead-dropped");
       state.ledger.drop(record);
-    } else if (isTeller(state, record.job, record.tick)) {
+    } else if (isReporter(state, record.job, record.tick)) {
       mark(state, "lost-declared");
       emit(state, { kind: "count", name: "runs_lost" });
       note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
@@ -142,11 +142,11 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const taken = state.ledger.take(record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
     moved.push(record);
-    emit(state, { kind: "tell", event: { kind: "run", record } });
+    emit(state, { kind: "notify", event: { kind: "run", record } });
     const order = state.orders.get(orderKeyOf(record));
     if (order !== undefined) state.touched.add(order);
     if (record.state === "withdrawn" && record.epoch !== undefined) {
-      addNextAttempt(state, record, order?.asked, instantOf(record.tick));
+      admitNextAttempt(state, record, order?.requested, instantOf(record.tick));
     }
     for (const other of state.ordersOf.get(record.job) ?? []) state.touched.add(other);
     if (own && (record.state === "claimed" || record.state === "running")) {
@@ -179,7 +179,7 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
  * was away hands on what it last knew, and the end of that run is on this disk: whoever brings it in asks the disk
  * first (peer/recall.ts), else the run would count as on for ever.
  */
-export function isDoubtful(state: State, record: RunRecord): boolean {
+export function isPossiblyStale(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
   if (state.ledger.remembers(record)) return false;
   mark(state, "doubtful-record");

@@ -8,27 +8,27 @@ import { hearsMajority } from "../voting/proposer.ts";
 import { closeWithout } from "../claims/claims.ts";
 import { tendRoster } from "../voting/epochs.ts";
 import { forgetAsks } from "../claims/asking.ts";
-import { shields } from "../claims/contention.ts";
+import { holdsLease } from "../claims/contention.ts";
 import { forgetEveryMs, overdueMs, rememberMs, scanBackMs } from "../limits.ts";
-import { isTeller } from "./orders.ts";
+import { isReporter } from "./orders.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { declareLost } from "./runs.ts";
-import { forgetHealing, undecidedMs } from "./warm-up.ts";
+import { forgetAwaitedSyncs, undecidedMs } from "./warm-up.ts";
 import { emit, note, type Order, type State } from "../state.ts";
 
 export function sweep(state: State): void {
   forgetAsks(state);
-  forgetHealing(state);
+  forgetAwaitedSyncs(state);
   tendRoster(state);
   state.ledger.fade(state.now.mono - rememberMs);
   forgetTheOld(state);
-  if (state.settling !== undefined) return;
+  if (state.warmUp !== undefined) return;
   declareLost(state);
-  if (state.healing.size > 0) return;
+  if (state.awaitingSync.size > 0) return;
   for (const [job, orders] of state.ordersOf) {
     const plan = state.jobs.get(job);
-    if (plan !== undefined) lookOverdue(state, plan, orders);
+    if (plan !== undefined) reconcileOverdue(state, plan, orders);
   }
 }
 
@@ -58,24 +58,24 @@ function forgetBefore(state: State, plan: Plan | undefined): number {
 
 function isHeld(state: State, order: Order): boolean {
   // Who only stands for it holds nothing: once its window is over nobody is to be chosen any more.
-  if (order.mine.stage !== "none" && order.mine.stage !== "standing") return true;
+  if (order.local.stage !== "none" && order.local.stage !== "electing") return true;
   for (const record of state.ledger.of(order.key)) {
-    if (record.state === "claimed" && shields(state, record)) return true;
+    if (record.state === "claimed" && holdsLease(state, record)) return true;
   }
   return false;
 }
 
-function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
+function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
   const { wall } = state.now;
   const overdue = [...orders]
     .filter((order) => wall - order.due > overdueMs && !isHeld(state, order))
     .toSorted((a, b) => a.instant - b.instant);
-  const asked = overdue.filter((order) => order.asked !== undefined);
+  const asked = overdue.filter((order) => order.requested !== undefined);
   for (const order of asked) {
     if (wall - order.due > startWindowMs(plan, true)) miss(state, plan, order, "window");
     else state.touched.add(order);
   }
-  const scheduled = overdue.filter((order) => order.asked === undefined);
+  const scheduled = overdue.filter((order) => order.requested === undefined);
   const last = scheduled.at(-1);
   if (last === undefined) return;
   const newer = ticksOf(plan, last.instant + 1, wall + 1, 1);
@@ -97,7 +97,7 @@ function lookOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void
 
 /** Nobody will run it: said by the first living member in rank, so that the tick has a story. */
 function miss(state: State, plan: Plan, order: Order, reason: string): void {
-  if (!isTeller(state, order.job, order.tick)) return;
+  if (!isReporter(state, order.job, order.tick)) return;
   const epoch = epochAt(state.roster.chain, order.instant);
   // Whoever has stood for it in vain knows that too few voters vote, whomever it hears.
   const unheard = epoch === undefined || !hearsMajority(state, epoch) || order.tries > 0;

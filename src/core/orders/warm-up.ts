@@ -1,5 +1,5 @@
 /**
- * Settling, and looking for ticks that nobody kept (DESIGN §3, §7).
+ * WarmUp, and looking for ticks that nobody kept (DESIGN §3, §7).
  *
  * A peer that starts, or that slept longer than the suspect time, starts nothing until it has heard what the others
  * decided meanwhile: table and records from everyone it knows who answers, at most 5 s. One that knows nobody settles
@@ -9,8 +9,8 @@ import type { PeerId } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { withdraw } from "../claims/claims.ts";
-import { pauseMs, scanBackMs, scanTicks, settleLimitMs } from "../limits.ts";
-import { addTick } from "../claims/order-book.ts";
+import { pauseMs, scanBackMs, scanTicks, warmUpLimitMs } from "../limits.ts";
+import { admitTick } from "../claims/order-book.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { stretch } from "../members/members.ts";
 import { note, type State } from "../state.ts";
@@ -18,27 +18,27 @@ import { note, type State } from "../state.ts";
 /** Whoever is to say that a tick is over may itself be slow, or go, and the next one has to find that. */
 const toldLaterMs = 60_000;
 
-export function beginSettling(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
-  state.settling = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
+export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
+  state.warmUp = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
 }
 
 /** Ends settling when nobody is awaited any more, or at the limit. */
-export function trySettled(state: State): void {
-  const { settling } = state;
-  if (settling === undefined) return;
-  const waited = state.now.mono - settling.sinceMono;
-  const complete = settling.awaiting.size === 0 && settling.unresolved === 0;
+export function tryEndWarmUp(state: State): void {
+  const { warmUp } = state;
+  if (warmUp === undefined) return;
+  const waited = state.now.mono - warmUp.sinceMono;
+  const complete = warmUp.awaiting.size === 0 && warmUp.unresolved === 0;
   // On a host that is overloaded the others' answers wait for this peer, not this peer for them.
-  const limitMs = settleLimitMs * stretch(state);
-  const skipped = isPlanted(state, "settle-skipped");
+  const limitMs = warmUpLimitMs * stretch(state);
+  const skipped = isPlanted(state, "warm-up-skipped");
   if (!complete && waited < limitMs && !skipped) return;
-  if (!complete) mark(state, "settled-at-the-limit");
+  if (!complete) mark(state, "warm-up-at-the-limit");
   // Whoever is slow to answer may still do so. What came due before I settled can wait as long again for it.
-  if (!skipped) for (const peer of settling.awaiting) state.healing.set(peer, state.now.mono);
-  state.settling = undefined;
-  state.settledAt = skipped ? 0 : state.now.wall;
+  if (!skipped) for (const peer of warmUp.awaiting) state.awaitingSync.set(peer, state.now.mono);
+  state.warmUp = undefined;
+  state.warmedUpAt = skipped ? 0 : state.now.wall;
   state.heartbeatAtMono = -Infinity;
-  note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: settling.awaiting.size });
+  note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);
   state.scanFrom = state.now.wall;
   for (const order of state.orders.values()) state.touched.add(order);
@@ -46,23 +46,23 @@ export function trySettled(state: State): void {
 
 /** Table and records of that peer are here. */
 export function synced(state: State, peer: PeerId): void {
-  state.healing.delete(peer);
-  const { settling } = state;
-  if (settling === undefined) return;
-  if (!settling.awaiting.delete(peer) && settling.unresolved > 0) settling.unresolved--;
-  trySettled(state);
+  state.awaitingSync.delete(peer);
+  const { warmUp } = state;
+  if (warmUp === undefined) return;
+  if (!warmUp.awaiting.delete(peer) && warmUp.unresolved > 0) warmUp.unresolved--;
+  tryEndWarmUp(state);
 }
 
 /** A peer that was away is back: nothing is caught up until its records are here, or the limit has passed. */
-export function beginHealing(state: State, peer: PeerId): void {
-  if (state.settling !== undefined) return;
-  mark(state, "healing");
-  state.healing.set(peer, state.now.mono);
+export function awaitSync(state: State, peer: PeerId): void {
+  if (state.warmUp !== undefined) return;
+  mark(state, "awaiting-sync");
+  state.awaitingSync.set(peer, state.now.mono);
 }
 
-export function forgetHealing(state: State): void {
-  for (const [peer, sinceMono] of state.healing) {
-    if (state.now.mono - sinceMono >= settleLimitMs * stretch(state)) state.healing.delete(peer);
+export function forgetAwaitedSyncs(state: State): void {
+  for (const [peer, sinceMono] of state.awaitingSync) {
+    if (state.now.mono - sinceMono >= warmUpLimitMs * stretch(state)) state.awaitingSync.delete(peer);
   }
 }
 
@@ -78,7 +78,7 @@ export function undecidedMs(plan: Plan): number {
 export function scanJob(state: State, plan: Plan): void {
   const { wall } = state.now;
   const from = Math.max(wall - scanBackMs, Math.min(wall, state.scanFrom) - undecidedMs(plan));
-  for (const instant of ticksOf(plan, from, wall + 1, scanTicks)) addTick(state, plan, instant);
+  for (const instant of ticksOf(plan, from, wall + 1, scanTicks)) admitTick(state, plan, instant);
 }
 
 /**
@@ -90,18 +90,18 @@ export function noticePause(state: State): void {
   if (!state.alive || gapMs <= pauseMs || isPlanted(state, "no-recheck")) return;
   mark(state, "paused");
   note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
-  for (const order of [...state.claims, ...state.line]) {
+  for (const order of [...state.claims, ...state.capacityQueue]) {
     // A claim that voters have chosen is nobody else's; whether it is still wanted shows after settling.
-    if (order.mine.stage === "claimed" && order.mine.claim.epoch === undefined) {
+    if (order.local.stage === "claimed" && order.local.claim.epoch === undefined) {
       withdraw(state, order, "paused-peer");
     }
   }
   for (const order of state.orders.values())
-    if (order.mine.stage === "asking") order.mine = { stage: "none" };
+    if (order.local.stage === "asking") order.local = { stage: "none" };
   state.asks.clear();
   // Whoever was out of reach before the pause may be back by now, so all are awaited.
   const expected = [...state.members.values()].filter((member) => member.state !== "left");
-  beginSettling(
+  beginWarmUp(
     state,
     expected.map((member) => member.id),
     0,

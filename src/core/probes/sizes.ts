@@ -4,11 +4,11 @@ import type { State } from "../state.ts";
 export function sizesOf(state: State): Record<string, number> {
   return {
     orders: state.orders.size,
-    agenda: state.agenda.size,
+    reconcileQueue: state.reconcileQueue.size,
     timetable: state.timetable.size,
-    claims: state.claims.size + state.line.size,
+    claims: state.claims.size + state.capacityQueue.size,
     asks: state.asks.size,
-    askedByOthers: state.askedByOthers.size,
+    foreignInquiries: state.foreignInquiries.size,
     elections: state.elections.size,
     pending: state.pending.size,
     runs: state.runs.size,

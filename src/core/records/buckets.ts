@@ -6,22 +6,22 @@
  */
 import { hash } from "node:crypto";
 import { instantOf } from "../../schema/ids.ts";
-import type { AskedOrder, RunRecord } from "../../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { recordKey } from "./records.ts";
 
 export const bucketMs = 300_000;
 /** Of nothing; also what a bucket's digest returns to when everything in it has been taken out. */
 export const emptyDigest = "0000000000000000";
 
-export function bucketOf(thing: RunRecord | AskedOrder): number {
+export function bucketOf(thing: RunRecord | RequestedOrder): number {
   return Math.floor(instantOf(thing.tick) / bucketMs);
 }
 
 /** What has been computed once; a record never changes, it is only followed by another. */
-const known = new WeakMap<RunRecord | AskedOrder, string>();
+const known = new WeakMap<RunRecord | RequestedOrder, string>();
 
 /** 16 hex digits. The signature stands for the content: two writings of one record differ in it. */
-export function digestOf(thing: RunRecord | AskedOrder): string {
+export function digestOf(thing: RunRecord | RequestedOrder): string {
   const before = known.get(thing);
   if (before !== undefined) return before;
   const text =

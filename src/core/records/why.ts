@@ -4,13 +4,13 @@
  * that has them can tell the same story.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
-import { isFinal, type PassedWhy, type RunRecord } from "../../schema/run.ts";
+import { isFinal, type SkipReason, type RunRecord } from "../../schema/run.ts";
 import type { TickStory } from "../../ports.ts";
 import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
 
-const passedBecause: Readonly<Record<PassedWhy, string>> = {
+const passedBecause: Readonly<Record<SkipReason, string>> = {
   dead: "was dead",
   left: "had left",
   suspect: "was suspect and did not start it",

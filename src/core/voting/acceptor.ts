@@ -65,8 +65,8 @@ function barred(state: State, item: BallotItem): string | undefined {
   const { roster } = state;
   const last = roster.chain.at(-1);
   if (last === undefined) return "no-roster";
-  if (state.outcast !== undefined) return "forgotten";
-  if (state.twin) return "twin";
+  if (state.selfForgotten !== undefined) return "forgotten";
+  if (state.duplicateIdentity) return "duplicate";
   if (roster.memory !== "sure") return `memory-${roster.memory}`;
   if (item.decision.startsWith(rosterPrefix)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
@@ -94,7 +94,7 @@ function barred(state: State, item: BallotItem): string | undefined {
 }
 
 function markBarred(state: State, why: string): void {
-  if (why === "other-epoch" || why === "successor" || why === "twin" || why === "from-too-early") {
+  if (why === "other-epoch" || why === "successor" || why === "duplicate" || why === "from-too-early") {
     mark(state, `barred-${why}`);
   } else if (why.startsWith("memory")) mark(state, "barred-memory");
 }

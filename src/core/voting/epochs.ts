@@ -61,7 +61,7 @@ export function openRoster(
   adopt(state, stored.chain);
 }
 
-/** Takes in a chain from the disk, a candidacy or another peer; a rightful one that says more is stored and told. */
+/** Takes in a chain from the disk, a proposal or another peer; a rightful one that says more is stored and told. */
 export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): void {
   const { roster } = state;
   const known = roster.chain;
@@ -75,7 +75,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   roster.chain = chain;
   const last = chain.at(-1);
   roster.digest = last === undefined ? "" : hashOfEpoch(last).slice(0, 16);
-  for (const epoch of news) sayForced(state, epoch, known[epoch.number]);
+  for (const epoch of news) describeForced(state, epoch, known[epoch.number]);
   recallSuccessor(state);
   // Who becomes a voter, or learns that it long is one, must be confirmed anew.
   if (roster.memory === "sure" && !isPlanted(state, "memory-trusted")) roster.memory = "unsure";
@@ -90,7 +90,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
 }
 
 /** What was not voted for is said aloud, on every peer and after every start. */
-function sayForced(state: State, { number, forced, voters }: Epoch, before: Epoch | undefined): void {
+function describeForced(state: State, { number, forced, voters }: Epoch, before: Epoch | undefined): void {
   if (before !== undefined) mark(state, "roster-overruled");
   if (forced === undefined) return;
   emit(state, { kind: "count", name: "rosters_forced" });
@@ -218,8 +218,8 @@ function since(member: Member, how: Member["state"], mono: number): number {
 export function tendRoster(state: State): void {
   forgetVotes(state);
   const last = lastEpoch(state);
-  if (last === undefined || state.settling !== undefined || state.draining) return;
-  if (state.outcast !== undefined) return;
+  if (last === undefined || state.warmUp !== undefined || state.draining) return;
+  if (state.selfForgotten !== undefined) return;
   const { successor } = state.roster;
   const { mono } = state.now;
   if (successor !== undefined) {

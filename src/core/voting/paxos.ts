@@ -71,7 +71,7 @@ export function accept<Value>(
 }
 
 /** One candidate's try with one ballot. */
-export interface Candidacy<Value> {
+export interface Proposal<Value> {
   readonly voters: ReadonlySet<PeerId>;
   readonly ballot: Ballot;
   readonly own: Value;
@@ -87,7 +87,7 @@ export function majorityOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 
-export function stand<Value>(voters: Iterable<PeerId>, ballot: Ballot, own: Value): Candidacy<Value> {
+export function newProposal<Value>(voters: Iterable<PeerId>, ballot: Ballot, own: Value): Proposal<Value> {
   return {
     voters: new Set(voters),
     ballot,
@@ -105,39 +105,39 @@ export type Outcome<Value> =
 
 /** Takes a voter's reply in. Replies of strangers, to other ballots, or told twice change nothing. */
 export function hearReply<Value>(
-  candidacy: Candidacy<Value>,
+  proposal: Proposal<Value>,
   from: PeerId,
   reply: Reply<Value>,
 ): Outcome<Value> {
   const waiting = { kind: "waiting" } as const;
-  if (!candidacy.voters.has(from) || compareBallots(reply.ballot, candidacy.ballot) !== 0) return waiting;
-  const needed = majorityOf(candidacy.voters.size);
+  if (!proposal.voters.has(from) || compareBallots(reply.ballot, proposal.ballot) !== 0) return waiting;
+  const needed = majorityOf(proposal.voters.size);
   switch (reply.kind) {
     case "refused":
-      if (candidacy.outbid === undefined || compareBallots(reply.promised, candidacy.outbid) > 0) {
-        candidacy.outbid = reply.promised;
+      if (proposal.outbid === undefined || compareBallots(reply.promised, proposal.outbid) > 0) {
+        proposal.outbid = reply.promised;
       }
       return waiting;
     case "promised": {
-      if (candidacy.promises.has(from)) return waiting;
-      candidacy.promises.set(from, reply.accepted);
-      if (candidacy.promises.size !== needed) return waiting;
-      candidacy.value = valueToPropose(candidacy);
-      return { kind: "propose", value: candidacy.value };
+      if (proposal.promises.has(from)) return waiting;
+      proposal.promises.set(from, reply.accepted);
+      if (proposal.promises.size !== needed) return waiting;
+      proposal.value = valueToPropose(proposal);
+      return { kind: "propose", value: proposal.value };
     }
     case "accepted": {
-      if (candidacy.value === undefined || candidacy.acceptances.has(from)) return waiting;
-      candidacy.acceptances.add(from);
-      return candidacy.acceptances.size === needed ? { kind: "chosen", value: candidacy.value } : waiting;
+      if (proposal.value === undefined || proposal.acceptances.has(from)) return waiting;
+      proposal.acceptances.add(from);
+      return proposal.acceptances.size === needed ? { kind: "chosen", value: proposal.value } : waiting;
     }
   }
 }
 
-function valueToPropose<Value>(candidacy: Candidacy<Value>): Value {
+function valueToPropose<Value>(proposal: Proposal<Value>): Value {
   let highest: Accepted<Value> | undefined;
-  for (const accepted of candidacy.promises.values()) {
+  for (const accepted of proposal.promises.values()) {
     if (accepted === undefined) continue;
     if (highest === undefined || compareBallots(accepted.ballot, highest.ballot) > 0) highest = accepted;
   }
-  return highest === undefined ? candidacy.own : highest.value;
+  return highest === undefined ? proposal.own : highest.value;
 }

@@ -11,11 +11,11 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claim, isFull } from "../claims/claims.ts";
 import { inSight } from "../members/members.ts";
-import { compareBallots, hearReply, majorityOf, stand, type Reply } from "./paxos.ts";
+import { compareBallots, hearReply, majorityOf, newProposal, type Reply } from "./paxos.ts";
 import type { Plan } from "../job/plan.ts";
 import { epochAt, epochLeadMs } from "./roster.ts";
 import { readRunner, writeRunner } from "./runner.ts";
-import { emit, lookAgain, note, type Election, type Order, type State } from "../state.ts";
+import { emit, reconcileAt, note, type Election, type Order, type State } from "../state.ts";
 import { hearBallots, rosterDecision } from "./acceptor.ts";
 
 /** A first try that has led nowhere by then is given up; each next one is given twice as long, to the longest. */
@@ -40,18 +40,18 @@ export function hearsMajority(state: State, epoch: Epoch): boolean {
   return heard.length >= majorityOf(epoch.voters.length);
 }
 
-function standFor(
+function propose(
   state: State,
-  election: Omit<Election, "candidacy" | "untilMono" | "signatures">,
+  election: Omit<Election, "proposal" | "untilMono" | "signatures">,
   value: string,
   patienceMs: number,
 ): void {
   const life = isPlanted(state, "ballots-reused") ? 0 : state.settings.incarnation;
   const ballot = { round: ++state.round, peer: state.settings.self, life };
-  const candidacy = stand(election.epoch.voters, ballot, value);
+  const proposal = newProposal(election.epoch.voters, ballot, value);
   state.elections.set(election.decision, {
     ...election,
-    candidacy,
+    proposal,
     untilMono: state.now.mono + patienceMs,
     signatures: {},
   });
@@ -61,12 +61,12 @@ function standFor(
 function ballotToAll(state: State, decision: string, value: string | undefined): void {
   const election = state.elections.get(decision);
   if (election === undefined) return;
-  const { epoch, instant, candidacy } = election;
+  const { epoch, instant, proposal } = election;
   const item: BallotItem = {
     decision,
     epoch: epoch.number,
     instant,
-    ballot: candidacy.ballot,
+    ballot: proposal.ballot,
     ...(value === undefined ? {} : { value }),
   };
   for (const voter of epoch.voters) {
@@ -101,25 +101,25 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
     const election = state.elections.get(item.decision);
     const reply = replyOf(item);
     if (election === undefined || reply === undefined) continue;
-    const { ballot, voters } = election.candidacy;
+    const { ballot, voters } = election.proposal;
     // A signature under an earlier ballot is one of another value, perhaps.
     const signs = item.answer === "accepted" && voters.has(from) && compareBallots(item.ballot, ballot) === 0;
     if (signs && item.signature !== undefined) election.signatures[from] = item.signature;
-    const outcome = hearReply(election.candidacy, from, reply);
-    const { outbid } = election.candidacy;
+    const outcome = hearReply(election.proposal, from, reply);
+    const { outbid } = election.proposal;
     if (outbid !== undefined) mark(state, "outbid");
     if (outbid !== undefined && outbid.round < state.round + longestLeap) {
       state.round = Math.max(state.round, outbid.round);
     }
-    if (outcome.kind === "propose") propose(state, election, outcome.value);
+    if (outcome.kind === "propose") requestAcceptance(state, election, outcome.value);
     if (outcome.kind === "chosen") decided(state, election, outcome.value);
   }
 }
 
 /** The floor is won: the value that was accepted before, or else the own one, is put to the vote. */
-function propose(state: State, { decision, candidacy }: Election, value: string): void {
-  if (value !== candidacy.own) mark(state, "value-inherited");
-  ballotToAll(state, decision, isPlanted(state, "own-value") ? candidacy.own : value);
+function requestAcceptance(state: State, { decision, proposal }: Election, value: string): void {
+  if (value !== proposal.own) mark(state, "value-inherited");
+  ballotToAll(state, decision, isPlanted(state, "own-value") ? proposal.own : value);
 }
 
 function replyOf({ answer, ballot, accepted, promised }: ReplyItem): Reply<string> | undefined {
@@ -146,63 +146,63 @@ function decided(state: State, election: Election, value: string): void {
   const isMe = order.chosen?.peer === state.settings.self;
   mark(state, isMe ? "chosen-me" : "chosen-other");
   emit(state, { kind: "count", name: "orders_chosen" });
-  if (order.mine.stage === "standing") order.mine = { stage: "none" };
+  if (order.local.stage === "electing") order.local = { stage: "none" };
   state.touched.add(order);
-  if (!isMe) tellChosen(state, order, epoch);
+  if (!isMe) informChosen(state, order, epoch);
 }
 
 /** Tells the chosen runner that it is: the candidate that stood for it may have died before it could. */
-function tellChosen(state: State, order: Order, epoch: Epoch): void {
+function informChosen(state: State, order: Order, epoch: Epoch): void {
   if (order.chosen === undefined) return;
   const chosen = [{ decision: order.key, epoch: epoch.number, value: writeRunner(order.chosen) }];
   emit(state, { kind: "send", to: order.chosen.peer, protocol: "vote", message: { kind: "chosen", chosen } });
 }
 
-/** An order of a majority job whose turn is mine: stands for it, or waits until standing makes sense. */
-export function lookForVoters(state: State, order: Order): void {
+/** An order of a majority job whose turn is mine: stands for it, or waits until eligibility makes sense. */
+export function reconcileVoters(state: State, order: Order): void {
   const epoch = epochAt(state.roster.chain, order.instant);
   if (epoch === undefined || !hearsMajority(state, epoch)) {
-    return lookAgain(state, order, state.now.wall + tryMs);
+    return reconcileAt(state, order, state.now.wall + tryMs);
   }
-  order.mine = { stage: "standing" };
+  order.local = { stage: "electing" };
   const patienceMs = Math.min(tryMs * 2 ** order.tries++, longestTryMs);
   const decision = { decision: order.key, epoch, instant: order.instant, order };
   const own = writeRunner({ peer: state.settings.self, life: state.settings.incarnation });
-  standFor(state, decision, own, patienceMs);
-  lookAgain(state, order, state.now.wall + patienceMs);
+  propose(state, decision, own, patienceMs);
+  reconcileAt(state, order, state.now.wall + patienceMs);
 }
 
 /** A try is under way: gives it up when its time is over, and tries again a little later. */
-export function lookStanding(state: State, order: Order, rank: number): void {
+export function reconcileElecting(state: State, order: Order, rank: number): void {
   const election = state.elections.get(order.key);
   if (election !== undefined && state.now.mono < election.untilMono) {
-    return lookAgain(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
+    return reconcileAt(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
   }
   state.elections.delete(order.key);
-  order.mine = { stage: "none" };
+  order.local = { stage: "none" };
   mark(state, "stood-in-vain");
   emit(state, { kind: "count", name: "votes_without_result" });
   const pauseMs = againMs * (rank + 1) * 2 ** (order.tries - 1);
-  lookAgain(state, order, state.now.wall + Math.min(pauseMs, longestPauseMs));
+  reconcileAt(state, order, state.now.wall + Math.min(pauseMs, longestPauseMs));
 }
 
 /** The voters have chosen: me, and I claim; or another, who is told until it claims or is gone. */
-export function lookChosen(
+export function reconcileChosen(
   state: State,
   plan: Plan,
   order: Order,
-  turn: { rank: number; passed: Parameters<typeof claim>[3]["passed"] },
+  failover: { rank: number; passed: Parameters<typeof claim>[3]["passed"] },
 ): "claimed" | "waits" {
   const epoch = epochAt(state.roster.chain, order.instant);
   if (epoch === undefined) return "waits";
   if (order.chosen?.peer === state.settings.self) {
     const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
     // Made late it waits a moment like any other: not for rivals, of whom there are none, but for the job's other ticks.
-    claim(state, plan, order, turn, { epoch: epoch.number, ...waiting });
+    claim(state, plan, order, failover, { epoch: epoch.number, ...waiting });
     return "claimed";
   }
-  tellChosen(state, order, epoch);
-  lookAgain(state, order, state.now.wall + tryMs);
+  informChosen(state, order, epoch);
+  reconcileAt(state, order, state.now.wall + tryMs);
   return "waits";
 }
 
@@ -213,7 +213,7 @@ export function hearChosen(state: State, decision: string, value: string): void 
   if (order === undefined || order.chosen !== undefined || chosen === undefined) return;
   order.chosen = chosen;
   state.elections.delete(decision);
-  if (order.mine.stage === "standing") order.mine = { stage: "none" };
+  if (order.local.stage === "electing") order.local = { stage: "none" };
   state.touched.add(order);
 }
 
@@ -230,7 +230,7 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], from?: num
   const beginning = from ?? nextBeginning(state, last);
   note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
   const value = JSON.stringify({ voters, from: beginning });
-  standFor(state, { decision, epoch: last, instant: 0, order: undefined }, value, longestTryMs);
+  propose(state, { decision, epoch: last, instant: 0, order: undefined }, value, longestTryMs);
 }
 
 /** From when an epoch after `last` may be in force: votes run ahead of their ticks, and none may have two epochs. */

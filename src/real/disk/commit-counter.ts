@@ -35,7 +35,7 @@ export class DiskMark {
 
   write(commits: number): void {
     try {
-      writeSync(this.file, sayMark(commits), 0);
+      writeSync(this.file, describeDst(commits), 0);
     } catch {
       // A mark that is behind is no harm: it only sees less.
     }
@@ -47,7 +47,7 @@ export class DiskMark {
 }
 
 /** As long for every count, so that a newer one covers the older one whole. */
-function sayMark(commits: number): string {
+function describeDst(commits: number): string {
   const count = String(commits).padStart(15, "0");
   return `${count} ${crc32(count).toString(16).padStart(8, "0")}\n`;
 }
@@ -55,5 +55,5 @@ function sayMark(commits: number): string {
 /** Undefined when there is none yet, or it was torn. */
 function readMark(text: string): number | undefined {
   const count = /^(\d{15}) [\da-f]{8}\n$/.exec(text)?.[1];
-  return count !== undefined && sayMark(Number(count)) === text ? Number(count) : undefined;
+  return count !== undefined && describeDst(Number(count)) === text ? Number(count) : undefined;
 }

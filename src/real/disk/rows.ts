@@ -6,7 +6,7 @@
 import { crc32 } from "node:zlib";
 import Compile from "typebox/compile";
 import { CicadaError } from "../../errors.ts";
-import { AskedOrderSchema, RunRecordSchema, type AskedOrder, type RunRecord } from "../../schema/run.ts";
+import { AskedOrderSchema, RunRecordSchema, type RequestedOrder, type RunRecord } from "../../schema/run.ts";
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
 /** CRC-32 of a row's content: finds every single flipped bit, and all but one in four billion of other damages. */
@@ -30,7 +30,7 @@ export function parseRecord(text: string): RunRecord {
   return value;
 }
 
-export function parseOrder(text: string): AskedOrder {
+export function parseOrder(text: string): RequestedOrder {
   const value = parse(text);
   if (!orderCheck.Check(value)) throw damagedRow("order", text);
   return value;

@@ -11,7 +11,7 @@ import { mergeRecord } from "../../core/records/records.ts";
 import { CicadaError } from "../../errors.ts";
 import type { RunQuery } from "../../ports.ts";
 import { instantOf, runId, type RunId } from "../../schema/ids.ts";
-import type { AskedOrder, RunRecord } from "../../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import type { DiskResult, LoadedText, TextWrite } from "./protocol.ts";
 import type { DiskMark } from "./commit-counter.ts";
 import { checkSum, parseOrder, parseRecord, sumOf } from "./rows.ts";
@@ -282,11 +282,11 @@ interface BucketChange {
 class BucketChanges {
   private readonly changes = new Map<number, BucketChange>();
 
-  add(thing: RunRecord | AskedOrder): void {
+  add(thing: RunRecord | RequestedOrder): void {
     this.change(thing, 1);
   }
 
-  remove(thing: RunRecord | AskedOrder): void {
+  remove(thing: RunRecord | RequestedOrder): void {
     this.change(thing, -1);
   }
 
@@ -294,7 +294,7 @@ class BucketChanges {
     return this.changes;
   }
 
-  private change(thing: RunRecord | AskedOrder, things: 1 | -1): void {
+  private change(thing: RunRecord | RequestedOrder, things: 1 | -1): void {
     const bucket = bucketOf(thing);
     const before = this.changes.get(bucket) ?? { digest: emptyDigest, things: 0 };
     this.changes.set(bucket, {

@@ -59,7 +59,7 @@ export class Child {
     if (as !== undefined && "reason" in as) return this.notStarted(as.reason);
     try {
       const process = this.spawn(as);
-      process.on("error", (error) => this.notStarted(sayWhy(error, this.spec, this.cwd)));
+      process.on("error", (error) => this.notStarted(describeReason(error, this.spec, this.cwd)));
       process.on("exit", (code, signal) => this.exited(code, signal));
       if (process.pid === undefined) return;
       this.group = process.pid;
@@ -67,7 +67,7 @@ export class Child {
       if (this.spec.timeoutMs > 0)
         this.after(this.spec.timeoutMs, () => this.end("timeout", this.spec.killGraceMs));
     } catch (error) {
-      this.notStarted(sayWhy(error, this.spec, this.cwd));
+      this.notStarted(describeReason(error, this.spec, this.cwd));
     }
   }
 
@@ -205,7 +205,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOEXEC: "it is no program that this host can run",
 };
 
-function sayWhy(error: unknown, spec: RunSpec, cwd: string): string {
+function describeReason(error: unknown, spec: RunSpec, cwd: string): string {
   const code = isSystemError(error) ? (error.code ?? "") : "";
   const program = spec.argv[0] ?? "";
   const folder = statSync(cwd, { throwIfNoEntry: false });

@@ -83,7 +83,7 @@ export function openFolder(path: string, log: Log): Folder {
     }
   } catch (error) {
     if (error instanceof CicadaError || !isSystemError(error)) throw error;
-    throw unusable(path, sayReason(error));
+    throw unusable(path, describeReason(error));
   }
 }
 
@@ -226,7 +226,7 @@ class RealFolder implements Folder {
       return text;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw unusable(file, sayReason(error));
+      throw unusable(file, describeReason(error));
     }
   }
 
@@ -235,7 +235,7 @@ class RealFolder implements Folder {
       writeWhole(file, text);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw unusable(file, sayReason(error));
+      throw unusable(file, describeReason(error));
     }
   }
 }
@@ -271,6 +271,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "the path is too long",
 };
 
-function sayReason(error: NodeJS.ErrnoException): string {
+function describeReason(error: NodeJS.ErrnoException): string {
   return reasons[error.code ?? ""] ?? error.message;
 }

@@ -15,7 +15,7 @@ import { Directory } from "./directory.ts";
 import { Gossip } from "./gossip.ts";
 import type { Host } from "./host.ts";
 import { Links } from "./links.ts";
-import type { Outcasts } from "./deny-list.ts";
+import type { DenyList } from "./deny-list.ts";
 import { Reception } from "./reception.ts";
 import { Renewal } from "./renewal.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -35,7 +35,7 @@ export interface AssemblyDoors {
   self: PeerId;
   host: Host;
   keyring: ClusterKeys;
-  outcasts: Outcasts;
+  denyList: DenyList;
   counters: Counters;
   clock: Clock;
   random: Random;
@@ -54,7 +54,7 @@ export interface AssemblyDoors {
 }
 
 export function assemble(doors: AssemblyDoors): Parts {
-  const { self, host, keyring, outcasts, counters, clock, random, log, isOpen, after } = doors;
+  const { self, host, keyring, denyList, counters, clock, random, log, isOpen, after } = doors;
   const presentKey = (): string => keyring.fingerprint();
   const book = new AddressBook(self, clock.now().wall);
   const addressesOf = (peer: PeerId): ReturnType<AddressBook["addressesOf"]> => {
@@ -91,7 +91,7 @@ export function assemble(doors: AssemblyDoors): Parts {
     after,
     remember: doors.remember,
     expect: (peer, news) => {
-      if (!outcasts.has(peer)) dialler.expect(peer, news);
+      if (!denyList.has(peer)) dialler.expect(peer, news);
     },
     passOn: (hello) => reception.sayToAll(hello),
   });
@@ -115,7 +115,7 @@ export function assemble(doors: AssemblyDoors): Parts {
     now: () => clock.now().mono,
     after,
   });
-  outcasts.onFound = (peer, address) => dialler.identified(address, peer);
-  outcasts.onTurnedAway = (by) => doors.events()?.turnedAway(by);
+  denyList.onFound = (peer, address) => dialler.identified(address, peer);
+  denyList.onTurnedAway = (by) => doors.events()?.turnedAway(by);
   return { book, gossip, links, dialler, directory, reception, renewal, upkeep };
 }

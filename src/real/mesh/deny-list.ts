@@ -5,7 +5,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Gate } from "./encrypter.ts";
 
-export class Outcasts implements Gate {
+export class DenyList implements Gate {
   private peers: ReadonlySet<PeerId> = new Set();
   /** A forgotten peer has knocked. */
   onKnock: (peer: PeerId) => void = () => undefined;

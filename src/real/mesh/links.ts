@@ -84,7 +84,7 @@ export class Links {
     return line;
   }
 
-  lineOf(connection: Connection): Line | undefined {
+  runnersInOrder(connection: Connection): Line | undefined {
     return this.lines.get(connection.id);
   }
 

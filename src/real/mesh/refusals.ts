@@ -11,7 +11,7 @@ import { hostOf, withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
 import type { ClusterKeys } from "../folder/keyring.ts";
 import { fingerprintsIn } from "./encrypter.ts";
-import type { Outcasts } from "./deny-list.ts";
+import type { DenyList } from "./deny-list.ts";
 
 const quietMs = 60_000;
 /** Hosts remembered at most; beyond it the oldest is forgotten, and may be reported early. */
@@ -26,28 +26,28 @@ export class Refusals {
   private readonly log: Log;
   private readonly counters: Counters;
   private readonly keyring: ClusterKeys;
-  private readonly outcasts: Outcasts;
+  private readonly denyList: DenyList;
   /** monotonic ms */
   private turnedAwayAt: number | undefined;
   private readonly reported = new Map<string, { at: number; times: number }>();
   private readonly pending = new WeakSet<MultiaddrConnection>();
 
-  constructor(clock: Clock, log: Log, counters: Counters, keyring: ClusterKeys, outcasts: Outcasts) {
+  constructor(clock: Clock, log: Log, counters: Counters, keyring: ClusterKeys, denyList: DenyList) {
     this.clock = clock;
     this.log = log;
     this.counters = counters;
     this.keyring = keyring;
-    this.outcasts = outcasts;
-    outcasts.onKnock = (peer) => this.forgottenKnocked(peer);
+    this.denyList = denyList;
+    denyList.onKnock = (peer) => this.forgottenKnocked(peer);
   }
 
   /** libp2p asks it about every connection. It denies those to forgotten peers; at the others it only looks. */
   readonly gater: ConnectionGater = {
-    denyDialPeer: (peer) => this.outcasts.has(peer.toString() as PeerId),
+    denyDialPeer: (peer) => this.denyList.has(peer.toString() as PeerId),
     denyOutboundEncryptedConnection: (peer, connection) => {
       const id = peer.toString() as PeerId;
-      if (!this.outcasts.has(id)) return false;
-      this.outcasts.onFound(id, withoutPeer(connection.remoteAddr.toString()));
+      if (!this.denyList.has(id)) return false;
+      this.denyList.onFound(id, withoutPeer(connection.remoteAddr.toString()));
       return true;
     },
     denyInboundConnection: (connection) => {

@@ -6,7 +6,7 @@
  * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, but for those written in the
  * last 35 s; none of them is open unless the run is truly still on; each start of the truth has its record; and each
  * required tick without a start has one that says why.
- * I7: a job whose last wish was answered, and settled before the next one was made, is there (or gone) on every peer.
+ * I7: a job whose last request was answered, and settled before the next one was made, is there (or gone) on every peer.
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../world/truth.ts";

@@ -11,7 +11,7 @@ import { ticksOf } from "../client/schedules.ts";
 import { hasLostItsVoters } from "./quorum.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
 
-/** Bytes of the job table on disk that one wish of a client may cost. */
+/** Bytes of the job table on disk that one request of a client may cost. */
 const bytesPerWish = 8_192;
 const smallNumber = 64;
 
@@ -40,10 +40,10 @@ function beyond({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
 function ticksInPlay(evidence: Evidence): number {
   const { to, operations } = evidence;
   const scheduled = jobsOf(evidence).map((job) => {
-    const spells = perhapsInForce(evidence, job);
+    const faultWindows = perhapsInForce(evidence, job);
     return Math.max(
       0,
-      ...spells.map(({ rules: { schedule, catchUp } }) => {
+      ...faultWindows.map(({ rules: { schedule, catchUp } }) => {
         const windowMs = Math.max(60_000, catchUp.windowMs);
         return ticksOf(schedule, to - windowMs, to).length + 2;
       }),
@@ -54,20 +54,20 @@ function ticksInPlay(evidence: Evidence): number {
 
 function limitsOf(evidence: Evidence): Limits {
   const inPlay = ticksInPlay(evidence);
-  const wishes = evidence.operations.length;
+  const requests = evidence.operations.length;
   const peers = evidence.peers.length;
   return {
     orders: inPlay,
-    agenda: 50 * inPlay + smallNumber,
-    timetable: 2 * wishes + smallNumber,
+    reconcileQueue: 50 * inPlay + smallNumber,
+    timetable: 2 * requests + smallNumber,
     claims: inPlay,
     asks: 4 * peers * inPlay,
-    askedByOthers: inPlay,
+    foreignInquiries: inPlay,
     elections: inPlay + 1,
     pending: 2 * inPlay + smallNumber,
     members: peers,
     epochs: 1 + Math.max(0, ...(evidence.votes?.epochs ?? []).map(({ number }) => number)),
-    documentBytes: bytesPerWish * (wishes + 1),
+    documentBytes: bytesPerWish * (requests + 1),
   };
 }
 
@@ -76,5 +76,5 @@ function atRest(evidence: Evidence): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;
   const elections = hasLostItsVoters(evidence) ? ticksInPlay(evidence) + 1 : now;
-  return { asks: now, askedByOthers: now, elections, pending: now };
+  return { asks: now, foreignInquiries: now, elections, pending: now };
 }

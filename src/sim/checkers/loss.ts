@@ -102,9 +102,11 @@ function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boo
  * The median of the clocks tells whose is wrong; when fewer of those that are there are right than wrong, it is whose is
  * right that is passed over.
  */
-function mostClocksWereSet({ spells, peers, outages }: Evidence, from: number, to: number): boolean {
+function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: number, to: number): boolean {
   const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
-  const steps = spells.filter((spell) => spell.kind === "clock step" && touches(spell));
+  const steps = faultWindows.filter(
+    (faultWindow) => faultWindow.kind === "clock step" && touches(faultWindow),
+  );
   const wrong = new Set(steps.map(({ peer }) => peer));
   const away = new Set(outages.filter(touches).map(({ peer }) => peer));
   const right = peers.filter((peer) => !wrong.has(peer) && !away.has(peer));

@@ -43,8 +43,9 @@ function held(evidence: Evidence, earlier: Run, later: Run): boolean {
   if (earlier.peer === later.peer) return earlier.life === later.life;
   const from = earlier.start - beforeMs;
   if (evidence.gossipIsLost === true && later.start - earlier.start < madeGoodMs) return false;
-  const unheard = evidence.spells.some(
-    (spell) => spell.kind === "lossy network" && spell.from <= later.start && spell.to >= from,
+  const unheard = evidence.faultWindows.some(
+    (faultWindow) =>
+      faultWindow.kind === "lossy network" && faultWindow.from <= later.start && faultWindow.to >= from,
   );
   return !unheard && together(evidence, earlier.peer, later.peer, from, later.start);
 }

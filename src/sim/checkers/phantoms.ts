@@ -25,7 +25,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
   const errorMs = clockErrorMs(evidence);
   const breaches: Breach[] = [];
   for (const [job, runs] of groupRuns(evidence, (run) => run.job)) {
-    const spells = jobsOf(evidence).includes(job as Run["job"])
+    const faultWindows = jobsOf(evidence).includes(job as Run["job"])
       ? perhapsInForce(evidence, job as Run["job"])
       : [];
     for (const run of runs) {
@@ -33,7 +33,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
       const wrong =
         witness ??
         (isScheduled(run)
-          ? wrongWithScheduled(run, spells, runs, evidence)
+          ? wrongWithScheduled(run, faultWindows, runs, evidence)
           : wrongWithAsked(run, evidence, errorMs));
       if (wrong !== undefined) {
         breaches.push({ rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${wrong}` });
@@ -45,14 +45,14 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
 
 function wrongWithScheduled(
   run: Run,
-  spells: readonly InForce[],
+  faultWindows: readonly InForce[],
   runsOfJob: readonly Run[],
   evidence: Evidence,
 ): string | undefined {
   const errorMs = clockErrorMs(evidence);
   const due = dueOf(run);
   if (run.start < due - errorMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
-  const held = spells.filter(
+  const held = faultWindows.filter(
     ({ rules, from, to }) =>
       isTickOf(rules.schedule, due) &&
       due >= from - 2 * errorMs - roundingMs &&
@@ -76,11 +76,15 @@ function wrongWithScheduled(
 
 /** The end of the run before may have been told late: lost as gossip, and not to be had from a disk that was full. */
 function newsWasHeldUp(evidence: Evidence, due: number, start: number): boolean {
-  return evidence.spells.some(({ from, to }) => from <= start && to >= due && start <= to + convergesMs);
+  return evidence.faultWindows.some(
+    ({ from, to }) => from <= start && to >= due && start <= to + convergesMs,
+  );
 }
 
 function wrongWithAsked(run: Run, evidence: Evidence, errorMs: number): string | undefined {
-  const orders = evidence.operations.filter(({ wish }) => wish.kind === "run" && wish.id === run.job);
+  const orders = evidence.operations.filter(
+    ({ request }) => request.kind === "run" && request.id === run.job,
+  );
   const order = orders.find(({ tick, answeredAt, accepted }) =>
     answeredAt === undefined ? true : accepted && tick === run.tick,
   );

@@ -78,9 +78,9 @@ function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: numb
   const disturbances = [
     ...evidence.outages,
     ...evidence.cuts,
-    ...evidence.spells.filter(({ kind }) => kind !== "twin"),
+    ...evidence.faultWindows.filter(({ kind }) => kind !== "twin"),
   ];
-  return evidence.spells.some(({ kind, peer, from, to }) => {
+  return evidence.faultWindows.some(({ kind, peer, from, to }) => {
     if (kind !== "twin" || peer === undefined || !voters.includes(peer)) return false;
     const soon = from + foundOutMs;
     const disturbed = disturbances.some((trouble) => trouble.from <= soon && trouble.to >= from);
@@ -98,7 +98,7 @@ function troubles(evidence: Evidence, a: PeerId, b: PeerId): Trouble[] {
   return [
     ...evidence.cuts.filter(({ sender, receiver }) => ofEither(sender) && ofEither(receiver)),
     ...evidence.outages.filter((outage) => ofEither(outage.peer) && !isRollback(outage)),
-    ...evidence.spells.filter(({ peer }) => ofEither(peer)),
+    ...evidence.faultWindows.filter(({ peer }) => ofEither(peer)),
   ];
 }
 
@@ -139,7 +139,7 @@ export function hadQuorum(
 
 function stoodStill(evidence: Evidence, from: number, to: number): boolean {
   const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
-  if (evidence.spells.some(touches)) return false;
+  if (evidence.faultWindows.some(touches)) return false;
   return [...evidence.outages, ...evidence.cuts].every(
     (span) => !touches(span) || (span.from <= from && span.to >= to),
   );

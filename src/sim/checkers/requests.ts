@@ -1,9 +1,9 @@
 /**
- * What clients had asked for, as the checkers read it: in which spells of time a job was surely in force everywhere,
+ * What clients had asked for, as the checkers read it: in which faultWindows of time a job was surely in force everywhere,
  * and in which it may have been in force somewhere.
  */
 import type { JobId } from "../../schema/ids.ts";
-import type { Evidence, JobRules, Operation, Wish } from "../world/truth.ts";
+import type { Evidence, JobRules, Operation, ClientRequest } from "../world/truth.ts";
 import { knownToAll } from "./surroundings.ts";
 
 export interface InForce {
@@ -12,24 +12,24 @@ export interface InForce {
   to: number;
 }
 
-function jobOf(wish: Wish): JobId {
-  return wish.kind === "put" ? wish.rules.id : wish.id;
+function jobOf(request: ClientRequest): JobId {
+  return request.kind === "put" ? request.rules.id : request.id;
 }
 
 /** Everything asked about one job that was not refused, in the order of asking; `run` apart. */
 function changesOf(evidence: Evidence, job: JobId): Operation[] {
   return evidence.operations
-    .filter(({ wish }) => wish.kind !== "run" && jobOf(wish) === job)
+    .filter(({ request }) => request.kind !== "run" && jobOf(request) === job)
     .filter(({ accepted, answeredAt }) => accepted || answeredAt === undefined)
     .toSorted((a, b) => a.askedAt - b.askedAt);
 }
 
 export function jobsOf(evidence: Evidence): JobId[] {
-  return [...new Set(evidence.operations.map(({ wish }) => jobOf(wish)))];
+  return [...new Set(evidence.operations.map(({ request }) => jobOf(request)))];
 }
 
 /** When the change must have been known to all; an unanswered one, whenever it may come out. */
-function settledAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
+function warmedUpAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
   return knownAt ?? (answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt));
 }
 
@@ -41,7 +41,7 @@ function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number
   let settled = -Infinity;
   for (const [index, change] of changes.entries()) {
     if (change.askedAt < settled) return index;
-    settled = Math.max(settled, settledAt(evidence, change));
+    settled = Math.max(settled, warmedUpAt(evidence, change));
   }
   return Infinity;
 }
@@ -49,68 +49,68 @@ function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number
 /** Spells in which the job was surely in force on every peer, enabled and not paused. */
 export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
-  const spells: InForce[] = [];
+  const faultWindows: InForce[] = [];
   const unclear = firstUnclear(evidence, changes);
   let rules: JobRules | undefined;
   for (const [index, change] of changes.entries()) {
     if (index >= unclear) break;
-    if (change.wish.kind === "put") rules = change.wish.rules;
-    else if (change.wish.kind === "delete") rules = undefined;
-    if (rules === undefined || change.wish.kind === "pause" || isPausedAfter(changes.slice(0, index + 1)))
+    if (change.request.kind === "put") rules = change.request.rules;
+    else if (change.request.kind === "delete") rules = undefined;
+    if (rules === undefined || change.request.kind === "pause" || isPausedAfter(changes.slice(0, index + 1)))
       continue;
     // Until every earlier change has settled too, somebody may see them in another order.
-    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => settledAt(evidence, earlier)));
+    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => warmedUpAt(evidence, earlier)));
     const to = changes[index + 1]?.askedAt ?? Infinity;
-    if (from < to) spells.push({ rules, from, to });
+    if (from < to) faultWindows.push({ rules, from, to });
   }
-  return spells;
+  return faultWindows;
 }
 
 /** A pause outlives edits; only a resume or a delete ends it. */
 function isPausedAfter(changes: readonly Operation[]): boolean {
-  const last = changes.findLast(({ wish }) => wish.kind !== "put");
-  return last?.wish.kind === "pause";
+  const last = changes.findLast(({ request }) => request.kind !== "put");
+  return last?.request.kind === "pause";
 }
 
 /** Spells in which some peer may have held the job with these rules, enabled and not paused. */
 export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
-  const spells: InForce[] = [];
+  const faultWindows: InForce[] = [];
   for (const [index, change] of changes.entries()) {
-    if (change.wish.kind !== "put") continue;
+    if (change.request.kind !== "put") continue;
     const end = changes.findIndex(
-      ({ wish }, later) => later > index && (wish.kind === "put" || wish.kind === "delete"),
+      ({ request }, later) => later > index && (request.kind === "put" || request.kind === "delete"),
     );
     const next = end < unclear ? changes[end] : undefined;
-    spells.push({
-      rules: change.wish.rules,
+    faultWindows.push({
+      rules: change.request.rules,
       from: change.askedAt,
-      to: next === undefined ? Infinity : settledAt(evidence, next),
+      to: next === undefined ? Infinity : warmedUpAt(evidence, next),
     });
   }
-  return spells;
+  return faultWindows;
 }
 
 /** Spells in which nobody may start the job any more: it had been deleted or paused, and all knew. */
 export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; to: number; why: string }[] {
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
-  const spells: { from: number; to: number; why: string }[] = [];
-  for (const [index, { wish }] of changes.entries()) {
+  const faultWindows: { from: number; to: number; why: string }[] = [];
+  for (const [index, { request }] of changes.entries()) {
     if (index >= unclear) break;
-    if (wish.kind !== "delete" && wish.kind !== "pause") continue;
-    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => settledAt(evidence, earlier)));
+    if (request.kind !== "delete" && request.kind !== "pause") continue;
+    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => warmedUpAt(evidence, earlier)));
     const next = changes
       .slice(index + 1)
       .find(
-        ({ wish: later }) =>
-          later.kind === "resume" || later.kind === (wish.kind === "delete" ? "put" : "delete"),
+        ({ request: later }) =>
+          later.kind === "resume" || later.kind === (request.kind === "delete" ? "put" : "delete"),
       );
     const to = next?.askedAt ?? Infinity;
-    if (from < to) spells.push({ from, to, why: `${wish.kind}d` });
+    if (from < to) faultWindows.push({ from, to, why: `${request.kind}d` });
   }
-  return spells;
+  return faultWindows;
 }
 
 /** True when the last word on the job is clear, and says whether it must be there. */
@@ -120,10 +120,10 @@ export function lastWord(evidence: Evidence, job: JobId): "there" | "gone" | "un
   if (last === undefined || changes.some(({ answeredAt }) => answeredAt === undefined)) return "unclear";
   for (const [index, change] of changes.entries()) {
     const next = changes[index + 1];
-    if (next !== undefined && next.askedAt < settledAt(evidence, change)) return "unclear";
+    if (next !== undefined && next.askedAt < warmedUpAt(evidence, change)) return "unclear";
   }
-  if (settledAt(evidence, last) > evidence.to) return "unclear";
-  const made = changes.findLast(({ wish }) => wish.kind === "put" || wish.kind === "delete");
+  if (warmedUpAt(evidence, last) > evidence.to) return "unclear";
+  const made = changes.findLast(({ request }) => request.kind === "put" || request.kind === "delete");
   if (made === undefined) return "unclear";
-  return made.wish.kind === "put" ? "there" : "gone";
+  return made.request.kind === "put" ? "there" : "gone";
 }

@@ -1,5 +1,5 @@
 /**
- * What the checkers know of the world around an instant: who was up, who could talk to whom, and since when a wish
+ * What the checkers know of the world around an instant: who was up, who could talk to whom, and since when a request
  * must have been known to everybody. Computed from what was done to the hosts and wires, never from what a peer said.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -21,11 +21,11 @@ function touches(span: Span, from: number, to: number): boolean {
 export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
   return (
     !evidence.outages.some((outage) => outage.peer === peer && touches(outage, from, to)) &&
-    !evidence.spells.some(
-      (spell) =>
-        (spell.peer ?? peer) === peer &&
-        touches(spell, from, to) &&
-        (spell.kind !== "lossy network" || evidence.cuts.some((cut) => touches(cut, from, to))),
+    !evidence.faultWindows.some(
+      (faultWindow) =>
+        (faultWindow.peer ?? peer) === peer &&
+        touches(faultWindow, from, to) &&
+        (faultWindow.kind !== "lossy network" || evidence.cuts.some((cut) => touches(cut, from, to))),
     )
   );
 }
@@ -95,8 +95,11 @@ function pair(a: PeerId, b: PeerId): string {
 }
 
 /** True when a copy of the peer ran beside it at some moment from `from` to `to`: what either did the other doesn't know. */
-export function hadTwin({ spells }: Evidence, peer: PeerId, from: number, to: number): boolean {
-  return spells.some((spell) => spell.kind === "twin" && spell.peer === peer && touches(spell, from, to));
+export function hadTwin({ faultWindows }: Evidence, peer: PeerId, from: number, to: number): boolean {
+  return faultWindows.some(
+    (faultWindow) =>
+      faultWindow.kind === "twin" && faultWindow.peer === peer && touches(faultWindow, from, to),
+  );
 }
 
 /** A launcher whose peer was killed may still start what it was just handed, ms. */
@@ -108,7 +111,7 @@ export const convergesMs = 35_000;
 /** The first instant by which everybody must know what one peer knew at `since`; Infinity = never. */
 export function knownToAll(evidence: Evidence, since: number): number {
   let start = since;
-  const spans = [...evidence.outages, ...evidence.cuts, ...evidence.spells]
+  const spans = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows]
     .map(({ from, to }) => ({ from, to }))
     .toSorted((a, b) => a.from - b.from);
   for (const span of spans) {
@@ -119,7 +122,7 @@ export function knownToAll(evidence: Evidence, since: number): number {
   return start + convergesMs;
 }
 
-/** The spells in which a peer's process was paused long enough for the others to suspect it. */
+/** The faultWindows in which a peer's process was paused long enough for the others to suspect it. */
 export function longPauses(evidence: Evidence, longerThanMs: number): Outage[] {
   return evidence.outages.filter(({ kind, from, to }) => kind === "paused" && to - from > longerThanMs);
 }

@@ -24,12 +24,18 @@ export function requiredTicks(
   marginMs: number,
 ): RequiredTick[] {
   return jobsOf(evidence).flatMap((job) =>
-    surelyInForce(evidence, job).flatMap((spell) =>
+    surelyInForce(evidence, job).flatMap((faultWindow) =>
       ticksOf(
-        spell.rules.schedule,
-        Math.max(from, spell.from + 5_000),
-        Math.min(to, spell.to - marginMs),
-      ).map((instant) => ({ job, tick: tickAt(instant), instant, rules: spell.rules, until: spell.to })),
+        faultWindow.rules.schedule,
+        Math.max(from, faultWindow.from + 5_000),
+        Math.min(to, faultWindow.to - marginMs),
+      ).map((instant) => ({
+        job,
+        tick: tickAt(instant),
+        instant,
+        rules: faultWindow.rules,
+        until: faultWindow.to,
+      })),
     ),
   );
 }

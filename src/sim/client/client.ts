@@ -2,7 +2,7 @@
  * The simulator's client: which jobs it makes, and what it asks of them later.
  *
  * It keeps to one rule, so that the checkers know what to expect: it asks nothing more of a job while an earlier
- * wish about the same job may still be unknown to some peer.
+ * request about the same job may still be unknown to some peer.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -14,7 +14,7 @@ import {
   hourlyAt,
   type SimpleSchedule,
 } from "./schedules.ts";
-import type { JobRules, Wish } from "../world/truth.ts";
+import type { JobRules, ClientRequest } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 
 /** How long the children of one job last, ms. */
@@ -73,7 +73,7 @@ function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {
 }
 
 /** One thing to ask about one job, some time in the hour. */
-export function drawWish(work: Work, state: "on" | "paused" | "deleted", dice: Dice): Wish {
+export function drawWish(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
   const { id } = work.rules;
   if (state === "deleted") return { kind: "put", rules: work.rules };
   if (state === "paused") return dice.chance(0.8) ? { kind: "resume", id } : { kind: "delete", id };
@@ -95,13 +95,13 @@ export function makeJobs(world: World, work: readonly Work[], withinMs: number):
 }
 
 /**
- * Asks for changes from `from` to `to`, about one a `everyMs`, each of a job whose last wish is at least
+ * Asks for changes from `from` to `to`, about one a `everyMs`, each of a job whose last request is at least
  * `settleMs` old and was answered.
  */
 export function editJobs(
   world: World,
   work: readonly Work[],
-  spell: { from: number; to: number; everyMs: number; settleMs: number },
+  faultWindow: { from: number; to: number; everyMs: number; settleMs: number },
 ): void {
   const dice = world.dice.fork("edits");
   const states = new Map<JobId, { state: "on" | "paused" | "deleted"; since: number }>();
@@ -109,13 +109,17 @@ export function editJobs(
     const item = dice.pick(work);
     const known = states.get(item.rules.id) ?? { state: "on", since: 0 };
     const up = world.peers.filter((peer) => world.isUp(peer));
-    if (up.length === 0 || world.now() - known.since < spell.settleMs) return;
-    const wish = drawWish(item, known.state, dice);
-    world.ask(dice.pick(up), wish);
-    if (wish.kind === "run") return;
-    const state = wish.kind === "delete" ? "deleted" : wish.kind === "pause" ? "paused" : "on";
+    if (up.length === 0 || world.now() - known.since < faultWindow.settleMs) return;
+    const request = drawWish(item, known.state, dice);
+    world.ask(dice.pick(up), request);
+    if (request.kind === "run") return;
+    const state = request.kind === "delete" ? "deleted" : request.kind === "pause" ? "paused" : "on";
     states.set(item.rules.id, { state, since: world.now() });
   };
-  for (let when = spell.from; when < spell.to; when += dice.between(0.5, 1.5) * spell.everyMs)
+  for (
+    let when = faultWindow.from;
+    when < faultWindow.to;
+    when += dice.between(0.5, 1.5) * faultWindow.everyMs
+  )
     world.at(when, ask);
 }

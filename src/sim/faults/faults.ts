@@ -205,10 +205,10 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
       }
       return () => undefined;
     }
-    case "ambush on a vote":
-    case "ambush on a roster":
-    case "ambush on a start":
-    case "ambush on a client":
+    case "trigger on a vote":
+    case "trigger on a roster":
+    case "trigger on a start":
+    case "trigger on a client":
       return lieInWait(world, kind, dice);
     case "away for long":
       world.stop(peer);

@@ -126,7 +126,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "mass restart",
-    says: "all peers are killed at once and start again within 10 s, at the end of the spell",
+    says: "all peers are killed at once and start again within 10 s, at the end of the faultWindow",
     begin: (world) => {
       const dice = world.dice.fork("mass restart");
       world.at(world.now() + troubleMs - 10 * second, () => {

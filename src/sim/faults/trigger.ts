@@ -8,10 +8,10 @@ import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
 
 export const ambushKinds = [
-  "ambush on a vote",
-  "ambush on a roster",
-  "ambush on a start",
-  "ambush on a client",
+  "trigger on a vote",
+  "trigger on a roster",
+  "trigger on a start",
+  "trigger on a client",
 ] as const;
 export type AmbushKind = (typeof ambushKinds)[number];
 
@@ -28,7 +28,7 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
     }
   };
   switch (kind) {
-    case "ambush on a vote": {
+    case "trigger on a vote": {
       const how = dice.pick(["voter dies", "voter is put back", "candidate alone"] as const);
       const backups = new Map(world.peers.map((peer) => [peer, world.backUp(peer)]));
       mends.push(
@@ -45,7 +45,7 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
       );
       break;
     }
-    case "ambush on a roster":
+    case "trigger on a roster":
       mends.push(
         world.waitFor("epoch accepted", (voter) => {
           world.kill(voter, dice.chance(0.5));
@@ -54,7 +54,7 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
         }),
       );
       break;
-    case "ambush on a start":
+    case "trigger on a start":
       mends.push(
         world.waitFor("start", (runner) => {
           world.kill(runner);
@@ -63,7 +63,7 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
         }),
       );
       break;
-    case "ambush on a client":
+    case "trigger on a client":
       mends.push(
         world.waitFor("confirmed", () => {
           for (const peer of world.peers) {

@@ -15,7 +15,7 @@ import type {
   Rollback,
   Run,
   SizesSeen,
-  Spell,
+  FaultWindow,
 } from "./truth.ts";
 
 export class Chronicle {
@@ -23,7 +23,7 @@ export class Chronicle {
   readonly operations: Operation[] = [];
   readonly outages: Outage[] = [];
   readonly cuts: Cut[] = [];
-  readonly spells: Spell[] = [];
+  readonly faultWindows: FaultWindow[] = [];
   readonly rollbacks: Rollback[] = [];
   readonly sizes: SizesSeen[] = [];
   readonly garbage: GarbageSeen[] = [];
@@ -53,10 +53,10 @@ export class Chronicle {
 
   evidence(): Pick<
     Evidence,
-    "runs" | "operations" | "outages" | "cuts" | "spells" | "rollbacks" | "sizes" | "garbage"
+    "runs" | "operations" | "outages" | "cuts" | "faultWindows" | "rollbacks" | "sizes" | "garbage"
   > {
-    const { runs, operations, outages, cuts, spells, rollbacks, sizes, garbage } = this;
-    return { runs, operations, outages, cuts, spells, rollbacks, sizes, garbage };
+    const { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage } = this;
+    return { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage };
   }
 }
 

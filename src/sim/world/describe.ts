@@ -1,10 +1,10 @@
-/** Records, votes and wishes in the words of a trace. */
+/** Records, votes and requests in the words of a trace. */
 import type { JobId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
-import type { Wish } from "./truth.ts";
+import type { ClientRequest } from "./truth.ts";
 
-export function tellRecord(record: RunRecord): string {
+export function describeRecord(record: RunRecord): string {
   const { job, tick, attempt, peer, state, version, rank, reason, by, epoch, waiting } = record;
   const said = [
     `v${version} rank ${rank}`,
@@ -16,11 +16,11 @@ export function tellRecord(record: RunRecord): string {
   return `${job}@${tick}~${attempt} of ${peer}: ${state} ${said.filter((word) => word !== "").join(" ")}`;
 }
 
-export function tellVote({ vote: { promised, accepted } }: StoredVote): string {
+export function describeVote({ vote: { promised, accepted } }: StoredVote): string {
   const told = accepted === undefined ? "" : `, accepted ${accepted.value} at ${accepted.ballot.round}`;
   return `promised ${promised.round} of ${promised.peer}${told}`;
 }
 
-export function jobOfWish(wish: Wish): JobId {
-  return wish.kind === "put" ? wish.rules.id : wish.id;
+export function jobOfRequest(request: ClientRequest): JobId {
+  return request.kind === "put" ? request.rules.id : request.id;
 }

@@ -8,7 +8,7 @@ import type { Answer, Command, Doors, MeshEvents } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { HostClock } from "../clock.ts";
 import type { HostName } from "./network.ts";
-import type { Platter, SimDisk } from "../disk.ts";
+import type { StableStorage, SimDisk } from "../disk.ts";
 import type { Children, SimExecutor } from "../executor.ts";
 import type { Process } from "./process.ts";
 
@@ -36,7 +36,7 @@ export interface PeerTraits {
   marks?: Set<Mark>;
 }
 
-/** What a fault can lie in wait for (ambush.ts). */
+/** What a fault can lie in wait for (trigger.ts). */
 export type Occasion =
   /** a voter has told a candidate that it accepts its value */
   | "vote told"
@@ -53,7 +53,7 @@ export interface Host {
   name: HostName;
   peer: PeerId;
   clock: HostClock;
-  platter: Platter;
+  storage: StableStorage;
   children: Children;
   lives: number;
   /** whoever watches over it is about to */

@@ -39,9 +39,9 @@ export const calmNetwork: NetworkSettings = {
 
 export class Network {
   readonly settings: NetworkSettings;
-  /** added to every delay while a slow spell lasts */
+  /** added to every delay while a slow faultWindow lasts */
   slowMs = 0;
-  /** added to `gossipLoss` while a lossy spell lasts */
+  /** added to `gossipLoss` while a lossy faultWindow lasts */
   extraLoss = 0;
   messages = 0;
   bytes = 0;

@@ -32,7 +32,7 @@ export interface JobRules {
   partition?: "majority";
 }
 
-export type Wish =
+export type ClientRequest =
   | { kind: "put"; rules: JobRules }
   | { kind: "delete"; id: JobId }
   | { kind: "pause"; id: JobId }
@@ -41,7 +41,7 @@ export type Wish =
 
 /** Something that a client asked of one peer. */
 export interface Operation {
-  wish: Wish;
+  request: ClientRequest;
   peer: PeerId;
   askedAt: number;
   /** undefined: never answered, so it may have been done or not */
@@ -72,10 +72,10 @@ export interface Cut {
 }
 
 /**
- * A spell of something else that may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks, a copy of
+ * A faultWindow of something else that may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks, a copy of
  * the peer beside it.
  */
-export interface Spell {
+export interface FaultWindow {
   kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step" | "twin";
   /** undefined = all */
   peer: PeerId | undefined;
@@ -180,7 +180,7 @@ export interface Evidence {
   operations: readonly Operation[];
   outages: readonly Outage[];
   cuts: readonly Cut[];
-  spells: readonly Spell[];
+  faultWindows: readonly FaultWindow[];
   /** how far any host's clock has ever been from true time, ms, by peer */
   clockErrorMs: ReadonlyMap<PeerId, number>;
   /** what each peer knew 30 s after `healedAt`, and later: a difference seen both times was not just on its way */

@@ -1,7 +1,7 @@
 /**
  * The simulated world: N hosts, each with a clock, a disk, children and a peer's process, on one queue.
  *
- * Whatever is done to it (kills, pauses, cuts, slow spells) is written down as it is done, and so is what the
+ * Whatever is done to it (kills, pauses, cuts, slow faultWindows) is written down as it is done, and so is what the
  * jobs' own processes did and what clients were answered. That is the evidence by which the checkers judge.
  */
 import { recordKey } from "../../core/records/records.ts";
@@ -10,21 +10,21 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
 import { Chronicle, recordsSeen } from "./chronicle.ts";
 import { HostClock, SimClock } from "../clock.ts";
-import { Platter, SimDisk, type DiskSettings } from "../disk.ts";
+import { StableStorage, SimDisk, type DiskSettings } from "../disk.ts";
 import { Children, SimExecutor, type ChildSettings } from "../executor.ts";
 import type { Host, Life, MakePeer, Occasion, PeerTraits } from "./host.ts";
 import { SimKeyring, SimKeys } from "../keys.ts";
 import { SimLog, type LogLevel } from "../log.ts";
-import { Fabric } from "../mesh.ts";
+import { SimNetwork } from "../mesh.ts";
 import { Network, type HostName, type NetworkSettings } from "./network.ts";
 import { Process } from "./process.ts";
 import { Queue } from "./queue.ts";
 import { Dice, hashText } from "../random.ts";
 import { commandFor } from "../client/commands.ts";
 import { drawGarbage, forgedReason } from "../faults/garbage.ts";
-import { jobOfWish, tellRecord, tellVote } from "./describe.ts";
+import { jobOfRequest, describeRecord, describeVote } from "./describe.ts";
 import { Watch } from "./watch.ts";
-import type { Cut, Evidence, Knowledge, Operation, Run, Spell, Wish } from "./truth.ts";
+import type { Cut, Evidence, Knowledge, Operation, Run, FaultWindow, ClientRequest } from "./truth.ts";
 
 export interface WorldSettings {
   seed: string;
@@ -58,19 +58,22 @@ export class World {
   readonly network: Network;
   readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   private readonly settings: WorldSettings;
-  private readonly fabric: Fabric;
+  private readonly simNetwork: SimNetwork;
   private readonly hosts = new Map<HostName, Host>();
   private copies = 0;
   private readonly chronicle = new Chronicle();
   private readonly watch = new Watch();
-  private readonly ambushes = new Set<{ on: Occasion; strike: (peer: PeerId, other?: PeerId) => void }>();
+  private readonly faultTriggers = new Set<{
+    on: Occasion;
+    strike: (peer: PeerId, other?: PeerId) => void;
+  }>();
   private readonly frames = new Map<Channel, { from: PeerId; bytes: Uint8Array }>();
 
   constructor(settings: WorldSettings) {
     this.settings = settings;
     this.dice = new Dice(settings.seed);
     this.network = new Network(settings.network, this.dice.fork("network"));
-    this.fabric = new Fabric(this.queue, this.network, this.dice.fork("mesh"));
+    this.simNetwork = new SimNetwork(this.queue, this.network, this.dice.fork("mesh"));
     this.peers = Array.from({ length: settings.peers }, (_, index) => `peer-${index + 1}` as PeerId);
     const [first] = this.peers;
     for (const peer of this.peers) {
@@ -78,12 +81,12 @@ export class World {
       const skewMs = dice.between(-settings.skewMs, settings.skewMs);
       const clock = new HostClock(this.queue, settings.epoch, skewMs, dice.between(1_000, 10_000_000));
       clock.drift(dice.between(-settings.driftPpm, settings.driftPpm));
-      this.fabric.addHost(peer, peer, first === undefined ? [] : [first]);
+      this.simNetwork.addHost(peer, peer, first === undefined ? [] : [first]);
       this.hosts.set(peer, {
         name: peer,
         peer,
         clock,
-        platter: new Platter(),
+        storage: new StableStorage(),
         children: new Children(),
         lives: 0,
         startsAgain: false,
@@ -115,7 +118,7 @@ export class World {
     host.lives++;
     const process = new Process(name, this.queue);
     const dice = this.dice.fork(`${name}#${host.lives}`);
-    const disk = new SimDisk(this.queue, process, host.platter, this.settings.disk, dice.fork("disk"));
+    const disk = new SimDisk(this.queue, process, host.storage, this.settings.disk, dice.fork("disk"));
     const executor = new SimExecutor({
       peer,
       queue: this.queue,
@@ -133,7 +136,7 @@ export class World {
       random: dice.fork("random"),
       keys: new SimKeys(peer, this.settings.seed),
       keyring: new SimKeyring((act) => this.queue.after(0, process, act)),
-      mesh: this.watchedMesh(host, this.fabric.mesh(process)),
+      mesh: this.watchedMesh(host, this.simNetwork.mesh(process)),
       disk: this.watchedDisk(host, disk),
       executor,
       log: new SimLog((level, message, fields) => {
@@ -205,8 +208,8 @@ export class World {
     this.watch.stored(peer, writes);
     if (this.settings.onLine === undefined) return;
     for (const write of writes) {
-      if (write.kind === "record") this.line(host, `KEEPS ${tellRecord(write.record)}`);
-      if (write.kind === "vote") this.line(host, `VOTES ${write.vote.decision} ${tellVote(write.vote)}`);
+      if (write.kind === "record") this.line(host, `KEEPS ${describeRecord(write.record)}`);
+      if (write.kind === "vote") this.line(host, `VOTES ${write.vote.decision} ${describeVote(write.vote)}`);
     }
   }
 
@@ -233,7 +236,7 @@ export class World {
     life.process.kill();
     life.disk.lost();
     life.executor.orphaned(hostToo);
-    this.fabric.processDied(life.process, hostToo);
+    this.simNetwork.processDied(life.process, hostToo);
     this.gone(host);
   }
 
@@ -248,7 +251,7 @@ export class World {
         if (host.life !== life) return;
         life.process.kill();
         life.executor.orphaned(false);
-        this.fabric.processDied(life.process, false);
+        this.simNetwork.processDied(life.process, false);
         this.gone(host);
       });
     });
@@ -267,7 +270,7 @@ export class World {
     if (process === undefined || !process.running) return;
     this.line(name, "PAUSED");
     process.pause();
-    this.fabric.processPaused(process);
+    this.simNetwork.processPaused(process);
     this.chronicle.outageBegins(peer, "paused", this.now());
   }
 
@@ -277,7 +280,7 @@ export class World {
     if (process === undefined || !process.paused) return;
     this.line(name, "RESUMED");
     process.resume();
-    this.fabric.processPaused(process);
+    this.simNetwork.processPaused(process);
     this.chronicle.outageEnds(peer, "paused", this.now());
   }
 
@@ -302,36 +305,36 @@ export class World {
 
   slowNetwork(slowMs: number): () => void {
     this.network.slowMs += slowMs;
-    return this.spell("slow network", undefined, () => (this.network.slowMs -= slowMs));
+    return this.faultWindow("slow network", undefined, () => (this.network.slowMs -= slowMs));
   }
 
   loseGossip(probability: number): () => void {
     this.network.extraLoss += probability;
-    return this.spell("lossy network", undefined, () => (this.network.extraLoss -= probability));
+    return this.faultWindow("lossy network", undefined, () => (this.network.extraLoss -= probability));
   }
 
   slowDisk(peer: PeerId, slowMs: number): () => void {
-    const { platter } = this.host(peer);
-    platter.slowMs += slowMs;
-    return this.spell("slow disk", peer, () => (platter.slowMs -= slowMs));
+    const { storage } = this.host(peer);
+    storage.slowMs += slowMs;
+    return this.faultWindow("slow disk", peer, () => (storage.slowMs -= slowMs));
   }
 
   fillDisk(peer: PeerId): () => void {
-    const { platter } = this.host(peer);
-    platter.full = true;
-    return this.spell("full disk", peer, () => (platter.full = false));
+    const { storage } = this.host(peer);
+    storage.full = true;
+    return this.faultWindow("full disk", peer, () => (storage.full = false));
   }
 
   /** Takes a backup of the peer's folder. What is returned kills the peer and starts it anew from that backup. */
   backUp(peer: PeerId): () => void {
     const host = this.host(peer);
-    const copy = host.platter.copy();
+    const copy = host.storage.copy();
     const logs = new Set(host.children.logs.keys());
     const copiedAt = this.now();
     this.line(peer, "BACKED UP");
     return () => {
       this.kill(peer);
-      host.platter.restore(copy);
+      host.storage.restore(copy);
       for (const run of host.children.logs.keys()) if (!logs.has(run)) host.children.logs.delete(run);
       const now = this.now();
       this.line(peer, `PUT BACK to what it was ${Math.round(now - copiedAt)} ms ago`);
@@ -348,25 +351,25 @@ export class World {
     const host = this.host(peer);
     const number = ++this.copies;
     const name = `${peer}/copy-${number}`;
-    const platter = host.platter.copy();
+    const storage = host.storage.copy();
     this.hosts.set(name, {
       ...host,
       name,
-      platter,
+      storage,
       children: new Children(),
       lives: number * livesOfOne,
       life: undefined,
     });
-    this.fabric.addCopy(name, peer);
+    this.simNetwork.addCopy(name, peer);
     const now = this.now();
     this.chronicle.rollbacks.push({ peer, copiedAt: now, startedAt: now, kind: "twin" });
-    const end = this.spell("twin", peer, () => undefined);
+    const end = this.faultWindow("twin", peer, () => undefined);
     this.start(name);
     return () => {
       this.kill(name);
       this.kill(peer);
       this.hosts.delete(name);
-      this.fabric.removeHost(name);
+      this.simNetwork.removeHost(name);
       this.start(peer);
       end();
     };
@@ -376,7 +379,7 @@ export class World {
   damageDisk(peer: PeerId): void {
     this.line(peer, "DISK DAMAGED");
     this.kill(peer);
-    this.host(peer).platter.damaged = true;
+    this.host(peer).storage.damaged = true;
     this.start(peer);
   }
 
@@ -400,54 +403,54 @@ export class World {
 
   /** Strikes once, a moment after the occasion has come; what is returned calls it off. */
   waitFor(on: Occasion, strike: (peer: PeerId, other?: PeerId) => void): () => void {
-    const ambush = { on, strike };
-    this.ambushes.add(ambush);
-    return () => this.ambushes.delete(ambush);
+    const trigger = { on, strike };
+    this.faultTriggers.add(trigger);
+    return () => this.faultTriggers.delete(trigger);
   }
 
   private happens(on: Occasion, peer: PeerId, other?: PeerId): void {
-    for (const ambush of this.ambushes) {
-      if (ambush.on !== on) continue;
-      this.ambushes.delete(ambush);
+    for (const trigger of this.faultTriggers) {
+      if (trigger.on !== on) continue;
+      this.faultTriggers.delete(trigger);
       this.queue.after(0, undefined, () => {
-        this.line(peer, `AMBUSH: ${on}`);
-        ambush.strike(peer, other);
+        this.line(peer, `TRIGGER: ${on}`);
+        trigger.strike(peer, other);
       });
     }
   }
 
   /** Notes how much every peer holds now. */
   measure(): void {
-    for (const { name, peer, life, platter } of this.hosts.values()) {
+    for (const { name, peer, life, storage } of this.hosts.values()) {
       if (name !== peer || life === undefined || !life.ready || !life.process.running) continue;
-      const document = platter.updates.reduce((bytes, update) => bytes + update.length, 0);
-      const sizes = { ...life.peer.sizes?.(), documentBytes: document, votesOnDisk: platter.votes.size };
+      const document = storage.updates.reduce((bytes, update) => bytes + update.length, 0);
+      const sizes = { ...life.peer.sizes?.(), documentBytes: document, votesOnDisk: storage.votes.size };
       this.chronicle.sizes.push({ peer, at: this.now(), sizes });
     }
   }
 
   stepClock(peer: PeerId, ms: number): () => void {
     this.host(peer).clock.step(ms);
-    return this.spell("clock step", peer, () => this.host(peer).clock.step(-ms));
+    return this.faultWindow("clock step", peer, () => this.host(peer).clock.step(-ms));
   }
 
-  private spell(kind: Spell["kind"], peer: PeerId | undefined, end: () => void): () => void {
+  private faultWindow(kind: FaultWindow["kind"], peer: PeerId | undefined, end: () => void): () => void {
     this.line(peer, `BEGINS ${kind}`);
-    const spell: Spell = { kind, peer, from: this.now(), to: Infinity };
-    this.chronicle.spells.push(spell);
+    const faultWindow: FaultWindow = { kind, peer, from: this.now(), to: Infinity };
+    this.chronicle.faultWindows.push(faultWindow);
     return () => {
       this.line(peer, `ENDS ${kind}`);
       end();
-      spell.to = this.now();
+      faultWindow.to = this.now();
     };
   }
 
   // ------------------------------------------------------------------------------------------- clients
 
   /** Asks one peer for something, as a client of its API would. A dead or paused peer doesn't answer. */
-  ask(peer: PeerId, wish: Wish): Operation {
+  ask(peer: PeerId, request: ClientRequest): Operation {
     const operation: Operation = {
-      wish,
+      request,
       peer,
       askedAt: this.now(),
       answeredAt: undefined,
@@ -461,7 +464,7 @@ export class World {
       return operation;
     }
     this.queue.after(0, life.process, () => {
-      life.peer.command(commandFor(wish), (answer) => {
+      life.peer.command(commandFor(request), (answer) => {
         // Of a change that couldn't be stored nobody promises that it was undone.
         const unclear = answer.kind === "refused" && answer.error.code === "DISK_FAILED";
         if (!unclear) operation.answeredAt = this.now();
@@ -469,7 +472,7 @@ export class World {
         if (operation.accepted) this.happens("confirmed", peer);
         if (answer.kind === "ordered") operation.tick = answer.tick;
         const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
-        this.line(peer, `ANSWERED ${wish.kind} ${jobOfWish(wish)} ${answer.kind}${refusal}`);
+        this.line(peer, `ANSWERED ${request.kind} ${jobOfRequest(request)} ${answer.kind}${refusal}`);
       });
     });
     return operation;
@@ -480,7 +483,7 @@ export class World {
   knowledge(): Knowledge[] {
     return this.peers.map((peer) => {
       const host = this.host(peer);
-      const records = recordsSeen(host.platter.records(), this.now());
+      const records = recordsSeen(host.storage.records(), this.now());
       const life = host.life?.ready === true ? host.life.peer : undefined;
       const complaint = life === undefined ? "not running" : life.complaint();
       return { peer, jobs: new Map(life?.revisions()), records, complaint };
@@ -499,15 +502,17 @@ export class World {
       final: this.knowledge(),
       witnesses: this.peers.filter((peer) => this.settings.traits?.(peer).role === "witness"),
       gossipIsLost: this.settings.network.gossipLoss > 0,
-      introduced: new Map([...this.fabric.introduced].map(([pair, at]) => [pair, at + this.settings.epoch])),
+      introduced: new Map(
+        [...this.simNetwork.introduced].map(([pair, at]) => [pair, at + this.settings.epoch]),
+      ),
       votes: this.watch.seen(),
       forged: this.forgeries(),
     };
   }
 
   private forgeries(): string[] {
-    return [...this.hosts.values()].flatMap(({ peer, platter }) =>
-      platter
+    return [...this.hosts.values()].flatMap(({ peer, storage }) =>
+      storage
         .records()
         .filter(({ reason }) => reason === forgedReason)
         .map((record) => `${recordKey(record)} is on the disk of ${peer}`),

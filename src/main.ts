@@ -13,7 +13,7 @@ import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
 import { explain, processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
-import { readVersion } from "./cli/version.ts";
+import { readVersion } from "./cli/program.ts";
 import { errorTable } from "./errors.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {

@@ -16,7 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Log } from "../src/ports.ts";
-import { openFolder, type Folder, type Ready } from "../src/real/folder/folder.ts";
+import { openFolder, type Folder } from "../src/real/folder/folder.ts";
+import type { Ready } from "../src/schema/ready.ts";
 
 function notedLog(): { log: Log; warnings: string[] } {
   const warnings: string[] = [];

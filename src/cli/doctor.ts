@@ -41,7 +41,7 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
         ...(await checkPeer(options, terminal)),
       ];
       show(terminal, options.output, findings, () => {
-        for (const finding of findings) terminal.print(runnersInOrder(terminal, finding));
+        for (const finding of findings) terminal.print(findingLine(terminal, finding));
       });
       if (findings.some(({ level }) => level === "failure")) terminal.exitCode = 1;
     });
@@ -50,7 +50,7 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
 const signs = { ok: ["green", "ok  "], warning: ["yellow", "warn"], failure: ["red", "FAIL"] } as const;
 const nameWidth = 10;
 
-function runnersInOrder(terminal: Terminal, { check, level, found }: Finding): string {
+function findingLine(terminal: Terminal, { check, level, found }: Finding): string {
   const [colour, sign] = signs[level];
   return `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${plain(found)}`;
 }

@@ -11,7 +11,7 @@ import { jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
-import { repeatable } from "./repeatable.ts";
+import { repeatable } from "./program.ts";
 import { runState } from "./terminal/run-words.ts";
 import { paint, plain, tellFailure, type Terminal } from "./terminal/terminal.ts";
 import { local, relative, utc } from "./terminal/times.ts";

@@ -1,5 +1,6 @@
 /**
- * `cicada peers`: who is in the mesh, and the line with which another one comes in.
+ * `cicada peers`: who is in the mesh, the line with which another peer joins, and what a person may do to a peer:
+ * promote, drain, undrain, forget.
  */
 import type { Command } from "commander";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,7 +11,6 @@ import { CicadaError } from "../errors.ts";
 import type { PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
-import { peerActionCommands } from "./peer-actions.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
 import { lasting } from "./terminal/times.ts";
 
@@ -27,7 +27,7 @@ export function peersCommands(program: Command, terminal: Terminal): void {
       });
     });
 
-  peerActionCommands(peers, terminal);
+  actionCommands(peers, terminal);
 
   withPeer(peers.command("invite"))
     .description("the line with which another peer joins this mesh; it holds the cluster key")
@@ -140,4 +140,75 @@ function stateText(terminal: Terminal, peer: PeerAnswer): string {
 function clockText(offsetMs: number | null): string {
   if (offsetMs === null) return "-";
   return `${offsetMs < 0 ? "-" : "+"}${lasting(Math.abs(offsetMs))}`;
+}
+
+// ----------------------------------------------------------------------------------------------- actions
+
+interface Changed {
+  peer: PeerAnswer | null;
+}
+
+type Options = PeerOptions & { output: Output };
+
+function actionCommands(peers: Command, terminal: Terminal): void {
+  for (const { action, description, done } of actions) {
+    withOutput(withPeer(peers.command(`${action} <peer>`)))
+      .description(description)
+      .action(async (named: string, options: Options) => {
+        const answer = await act(terminal, options, named, action, {});
+        show(terminal, options.output, answer, () => terminal.print(done(plain(answer.peer?.name ?? named))));
+      });
+  }
+  withOutput(withPeer(peers.command("forget <peer>")))
+    .description("cut a peer off for good: every peer refuses its identity from now on")
+    .option(
+      "--force",
+      "although no majority of the voters agrees; UNSAFE unless they are gone for good: it can run a tick of a majority job twice",
+    )
+    .action(async (named: string, options: Options & { force?: boolean }) => {
+      const force = options.force === true;
+      const answer = await act(terminal, options, named, "forget", { force });
+      show(terminal, options.output, answer, () => {
+        terminal.print(
+          `${plain(answer.peer?.name ?? named)} is forgotten: every peer refuses it from now on`,
+        );
+        if (!force) return;
+        terminal.tell(
+          paint(
+            terminal,
+            "yellow",
+            "If its voters did not agree, the roster was forced: see `cicada peers ls`. Make sure that the old voters never come back.",
+          ),
+        );
+      });
+    });
+}
+
+const actions = [
+  {
+    action: "promote",
+    description: "make a peer a voter of majority jobs; a majority of the voters must agree",
+    done: (name: string) => `${name} is a voter; \`cicada peers ls\` shows from when on`,
+  },
+  {
+    action: "drain",
+    description: "keep ticks from a peer, over restarts too, until it is undrained; its runs may end",
+    done: (name: string) => `${name} takes no more ticks`,
+  },
+  {
+    action: "undrain",
+    description: "let a drained peer take ticks again",
+    done: (name: string) => `${name} takes ticks again`,
+  },
+] as const;
+
+function act(
+  terminal: Terminal,
+  options: Options,
+  named: string,
+  action: string,
+  body: object,
+): Promise<Changed> {
+  const path = `/v1/peers/${encodeURIComponent(named)}/${action}`;
+  return openClient(options, terminal).ask<Changed>(path, { method: "POST", body });
 }

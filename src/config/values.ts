@@ -84,8 +84,8 @@ export function readSwitch(text: string): boolean | Refusal {
   return new Refusal("true or false");
 }
 
-export function oneOf<Attribution extends string>(
-  ...words: readonly Attribution[]
-): (text: string) => Attribution | Refusal {
+export function oneOf<Choice extends string>(
+  ...words: readonly Choice[]
+): (text: string) => Choice | Refusal {
   return (text) => words.find((word) => word === text) ?? new Refusal(`one of ${words.join(", ")}`);
 }

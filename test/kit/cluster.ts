@@ -13,6 +13,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
+import { parseReady, type Ready } from "../../src/schema/ready.ts";
 
 export const root = path.join(import.meta.dirname, "..", "..");
 const program = path.join(root, "src", "cicada.mjs");
@@ -24,17 +25,6 @@ const readyLimitMs = 30_000;
 const pollMs = 25;
 /** Characters of a peer's output that a failure shows. */
 const lastWordsLength = 4_000;
-
-/** What `ready.json` holds (INTERFACE, Start). */
-export interface Ready {
-  pid: number;
-  peerId: string;
-  name: string;
-  http: string;
-  listen: string[];
-  tokenFile: string;
-  version: string;
-}
 
 export interface Ended {
   code: number | null;
@@ -296,8 +286,7 @@ export class RunningPeer {
 
 export function readReadyFile(data: string): Ready | undefined {
   try {
-    // The peer's own file, in a format that INTERFACE fixes.
-    return JSON.parse(readFileSync(path.join(data, "ready.json"), "utf8")) as Ready;
+    return parseReady(readFileSync(path.join(data, "ready.json"), "utf8"));
   } catch {
     return undefined;
   }

@@ -4,13 +4,14 @@
  * A 2xx to a change means that it is durable on this peer; it reaches the others within moments. `If-Match` is
  * checked against this peer's replica: on two sides of a split two edits may both succeed, and are merged later.
  */
+import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
+import type { Control } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { JobSpecSchema, readOnlyFields, type JobSpec } from "../../schema/job.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
-import { readIfMatch } from "../http/if-match.ts";
 import { filterJobs } from "./job-list.ts";
 import type { Api, ApiOptions, Decisions } from "../options.ts";
 import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
@@ -222,4 +223,23 @@ function readPatch(body: unknown, id: JobId): Record<string, unknown> {
   if (body["id"] !== undefined && body["id"] !== id) throw idMismatch(body["id"], id);
   const dropped: ReadonlySet<string> = new Set([...readOnlyFields, "id"]);
   return Object.fromEntries(Object.entries(body).filter(([name]) => !dropped.has(name)));
+}
+
+/**
+ * `If-Match`: the change is made only to the revision that its author has read. A job's ETag is its revision; it is
+ * compared with this peer's replica here, and again when the change is made. Nothing when there is no such header.
+ */
+function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
+  const header = request.headers["if-match"];
+  if (header === undefined) return {};
+  const revision = control.view().jobs.get(id)?.revision;
+  if (revision === undefined) throw new CicadaError("REVISION_CONFLICT", `there is no job "${id}" any more`);
+  if (header.trim() === "*") return { ifMatch: revision };
+  const given = header.split(",").map((tag) => tag.trim());
+  if (!given.every((tag) => /^(W\/)?"[^"]*"$/.test(tag))) {
+    throw new CicadaError("BAD_REQUEST", "If-Match: give the ETag of the job, in its double quotes, or *");
+  }
+  // Weak tags never match (RFC 9110 §13.1.1).
+  if (given.includes(`"${revision}"`)) return { ifMatch: revision };
+  throw new CicadaError("REVISION_CONFLICT", `"${id}" is at revision "${revision}" here`);
 }

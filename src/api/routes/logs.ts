@@ -15,10 +15,9 @@ import type { RunRecord } from "../../schema/run.ts";
 import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { codedError } from "../http/problems.ts";
-import { readRange } from "../http/range.ts";
+import { readRange, wholeText } from "../http/bytes.ts";
 import { findRun, RunParams } from "./runs.ts";
 import type { Stream, Streams } from "../http/streams.ts";
-import { wholeText } from "../http/whole-text.ts";
 
 /** Asked for at a time: what one message between peers carries. */
 const pieceBytes = 131_072;

@@ -5,7 +5,7 @@
 import { Option, type Command } from "commander";
 import type { Flags } from "../../config.ts";
 import { settings, type Setting } from "../../config/settings.ts";
-import { repeatable } from "../repeatable.ts";
+import { repeatable } from "../program.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 export function startCommand(program: Command, terminal: Terminal): void {

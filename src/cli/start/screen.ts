@@ -7,7 +7,7 @@ import { encodeJoin } from "../../identity/join.ts";
 import type { Control } from "../../ports.ts";
 import { runId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
-import { howCalled, quoted } from "../how-called.ts";
+import { howCalled, quoted } from "../program.ts";
 import { invitable, isLoopback } from "../peers.ts";
 import { runLine } from "../terminal/run-words.ts";
 import { paint, plain, type Terminal } from "../terminal/terminal.ts";
@@ -76,17 +76,17 @@ export function showRuns(terminal: Terminal, control: Control, self: string): vo
     const { record } = event;
     const id = runId(record);
     if (record.state === "running" && !young.has(id)) {
-      const print = () => terminal.print(runnersInOrder(terminal, record));
+      const print = () => terminal.print(recordLine(terminal, record));
       young.set(id, setTimeout(print, shownStartAfterMs).unref());
     }
     if (!isFinal(record.state)) return;
     clearTimeout(young.get(id));
     young.delete(id);
-    if (record.state !== "withdrawn") terminal.print(runnersInOrder(terminal, record));
+    if (record.state !== "withdrawn") terminal.print(recordLine(terminal, record));
   });
 }
 
-function runnersInOrder(terminal: Terminal, record: RunRecord): string {
+function recordLine(terminal: Terminal, record: RunRecord): string {
   const {
     state,
     reason = null,

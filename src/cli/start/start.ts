@@ -39,7 +39,7 @@ import { chooseKey, type Membership } from "./keys.ts";
 import { introduce, describeStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { readVersion } from "../version.ts";
+import { readVersion } from "../program.ts";
 
 /** What a stopped peer may still hold open before the process is ended all the same; ms. */
 const lingerLimitMs = 1_000;

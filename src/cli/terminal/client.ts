@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { defaultDataFolder } from "../../config.ts";
 import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
 import type { Problem } from "../../schema/job.ts";
+import { parseReady, type Ready } from "../../schema/ready.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PeerOptions {
@@ -26,22 +27,11 @@ export function withPeer(command: Command): Command {
     .option("--data <dir>", "the local peer's data folder (CICADA_DATA)");
 }
 
-/** What a peer that is up writes into its data folder. */
-export interface Ready {
-  pid: number;
-  peerId: string;
-  name: string;
-  http: string;
-  listen: string[];
-  tokenFile: string;
-  version: string;
-}
-
 export function dataFolder(options: PeerOptions, terminal: Terminal): string {
   return options.data ?? (terminal.env["CICADA_DATA"] || defaultDataFolder(terminal.env));
 }
 
-/** The local peer's word on itself; undefined when none is up in that folder. */
+/** What the local peer says of itself; undefined when no peer is up in that folder. */
 export function readReady(folder: string): Ready | undefined {
   let text: string;
   try {
@@ -50,23 +40,7 @@ export function readReady(folder: string): Ready | undefined {
     if (isSystemError(error) && error.code === "ENOENT") return undefined;
     throw new CicadaError("DATA_FOLDER_UNUSABLE", `${join(folder, "ready.json")}: ${formatError(error)}`);
   }
-  const ready: unknown = parseOrUndefined(text);
-  if (!isReady(ready)) return undefined;
-  return ready;
-}
-
-function isReady(value: unknown): value is Ready {
-  if (typeof value !== "object" || value === null) return false;
-  return (
-    "http" in value &&
-    typeof value.http === "string" &&
-    "tokenFile" in value &&
-    typeof value.tokenFile === "string" &&
-    "pid" in value &&
-    typeof value.pid === "number" &&
-    "peerId" in value &&
-    typeof value.peerId === "string"
-  );
+  return parseReady(text);
 }
 
 export interface Reply {

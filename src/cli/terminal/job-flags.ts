@@ -5,7 +5,7 @@
 import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
 import { catchUpPolicies, overlapPolicies, partitionPolicies } from "../../schema/job.ts";
-import { repeatable } from "../repeatable.ts";
+import { repeatable } from "../program.ts";
 
 interface JobFlag {
   flags: string;

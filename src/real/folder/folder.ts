@@ -20,6 +20,7 @@ import { accessSync, chmodSync, constants, readdirSync, renameSync, rmSync, stat
 import { join } from "node:path";
 import { CicadaError } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
+import type { Ready } from "../../schema/ready.ts";
 import { isSystemError, makeFolders, readText, writeWhole } from "./files.ts";
 import { takeFolderLock } from "./lock.ts";
 
@@ -27,17 +28,6 @@ const format = 1;
 
 /** What may lie in a folder that no peer has used yet: files that an admin put there, and a file system's own. */
 const preparedFiles: ReadonlySet<string> = new Set(["cluster.key", "lost+found", "lock.db", "lock.pid"]);
-
-/** What `ready.json` tells other programs. */
-export interface Ready {
-  pid: number;
-  peerId: string;
-  name: string;
-  http: string;
-  listen: readonly string[];
-  tokenFile: string;
-  version: string;
-}
 
 export interface Folder {
   readonly path: string;

@@ -1,0 +1,38 @@
+/**
+ * `ready.json`: what a peer that is up tells other programs of its machine (INTERFACE, Start). It is written when the
+ * peer is ready and removed on a clean stop.
+ */
+export interface Ready {
+  pid: number;
+  peerId: string;
+  name: string;
+  /** URL of its page and API */
+  http: string;
+  /** multiaddrs */
+  listen: readonly string[];
+  tokenFile: string;
+  version: string;
+}
+
+/** Undefined when the text is not the whole of a `ready.json`. */
+export function parseReady(text: string): Ready | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return isReady(value) ? value : undefined;
+}
+
+function isReady(value: unknown): value is Ready {
+  if (typeof value !== "object" || value === null) return false;
+  const found = new Map<string, unknown>(Object.entries(value));
+  const listen = found.get("listen");
+  return (
+    typeof found.get("pid") === "number" &&
+    ["peerId", "name", "http", "tokenFile", "version"].every((name) => typeof found.get(name) === "string") &&
+    Array.isArray(listen) &&
+    listen.every((address) => typeof address === "string")
+  );
+}

@@ -172,24 +172,35 @@ export interface Disk {
   close(done: () => void): void;
 }
 
-/** All that a child process needs; decided by core, so that the launcher only obeys. */
-export interface RunSpec {
-  run: RunId;
-  job: JobId;
-  tick: TickId;
+/** A program on this host, in a process group of its own. */
+export interface ProcessAction {
+  kind: "process";
   argv: readonly string[];
-  /** the child's whole environment, but for what the launcher must ask its host: HOME, USER, SHELL of `user` */
-  env: Readonly<Record<string, string>>;
   stdin: string;
   /** empty = the data folder's work/ */
   cwd: string;
   /** empty = the peer's own */
   user: string;
   umask: number;
-  timeoutMs: number;
+  /** between TERM and KILL, when the run is stopped or times out */
   killGraceMs: number;
+}
+
+/** What a run does. Behind the door stands one executor for each kind. */
+export type RunAction = ProcessAction;
+
+/** One run, decided by core in every detail, so that an executor only obeys. */
+export interface RunSpec {
+  run: RunId;
+  job: JobId;
+  tick: TickId;
+  action: RunAction;
+  /** the whole environment; for a process, HOME, USER and SHELL of its `user` are added where it starts */
+  env: Readonly<Record<string, string>>;
+  /** 0 = none */
+  timeoutMs: number;
   logCapBytes: number;
-  /** wall clock, ms: too late to start after this; the launcher looks once more just before the start */
+  /** wall clock, ms: too late to start after this; the executor checks it once more just before the start */
   notAfter: number;
 }
 

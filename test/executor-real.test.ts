@@ -17,7 +17,7 @@ import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import type { ChildOutcome, Log, RunSpec } from "../src/ports.ts";
+import type { ChildOutcome, Log, ProcessAction, RunSpec } from "../src/ports.ts";
 import { openExecutor } from "../src/real/executor.ts";
 import { fileNameOf } from "../src/real/executor/logs.ts";
 import type { JobId, RunId, TickId } from "../src/schema/ids.ts";
@@ -36,7 +36,7 @@ const commands = { succeeds: "echo done", fails: "echo broken >&2; exit 3", last
 
 interface RealBed extends ExecutorBed {
   folder: string;
-  shell(command: string, fields?: Partial<RunSpec>): RunSpec;
+  shell: typeof shellSpec;
 }
 
 function placesIn(folder: string): { work: string; logs: string } {
@@ -47,22 +47,30 @@ function placesIn(folder: string): { work: string; logs: string } {
 
 let runsMade = 0;
 
-function shellSpec(command: string, fields: Partial<RunSpec> = {}): RunSpec {
+function shellSpec(
+  command: string,
+  fields: Partial<RunSpec> = {},
+  action: Partial<ProcessAction> = {},
+): RunSpec {
   const run = `job@2026-11-20T12:00:00Z~1@${process.pid}-${runsMade++}` as RunId;
   return {
     run,
     job: "job" as JobId,
     tick: "2026-11-20T12:00:00Z" as TickId,
-    argv: ["/bin/sh", "-c", command],
-    stdin: "",
-    cwd: "",
-    user: "",
-    umask: 0o077,
     timeoutMs: 0,
-    killGraceMs: 5_000,
     logCapBytes: 1_048_576,
     notAfter: Date.now() + 60_000,
     ...fields,
+    action: {
+      kind: "process",
+      argv: ["/bin/sh", "-c", command],
+      stdin: "",
+      cwd: "",
+      user: "",
+      umask: 0o077,
+      killGraceMs: 5_000,
+      ...action,
+    },
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", CICADA_RUN: fields.run ?? run, ...fields.env },
   };
 }
@@ -121,11 +129,11 @@ test("a run gets exactly its environment, folder, umask, standard input and no s
   const { bed, reports } = openBed(context);
   process.env["CICADA_LEAK"] = "from the peer";
   context.after(() => delete process.env["CICADA_LEAK"]);
-  const spec = bed.shell("env; pwd; umask; cat; ls /proc/self/fd | wc -l", {
-    env: { GREETING: "hello" },
-    umask: 0o027,
-    stdin: "line one\nline two\n",
-  });
+  const spec = bed.shell(
+    "env; pwd; umask; cat; ls /proc/self/fd | wc -l",
+    { env: { GREETING: "hello" } },
+    { umask: 0o027, stdin: "line one\nline two\n" },
+  );
   await launchToEnd(bed, reports, spec);
   const lines = (await outputOf(bed, spec.run)).trim().split("\n");
   const variables = lines.slice(0, lines.indexOf(join(bed.folder, "work"))).map((line) => line.split("=")[0]);
@@ -140,7 +148,7 @@ test("a run gets exactly its environment, folder, umask, standard input and no s
 
 test("a run can be given a folder of its own", async (context) => {
   const { bed, reports } = openBed(context);
-  const spec = bed.shell("pwd", { cwd: tmpdir() });
+  const spec = bed.shell("pwd", {}, { cwd: tmpdir() });
   await launchToEnd(bed, reports, spec);
   assert.equal(await outputOf(bed, spec.run), `${tmpdir()}\n`);
 });
@@ -149,7 +157,7 @@ test("what can't be started is reported with a plain reason, and leaves no outpu
   const { bed, reports } = openBed(context);
   const notRunnable = join(bed.folder, "notes.txt");
   writeFileSync(notRunnable, "only words", { mode: 0o600 });
-  const cases: [Partial<RunSpec>, RegExp][] = [
+  const cases: [Partial<ProcessAction>, RegExp][] = [
     [{ argv: ["/no/such/program"] }, /there is no program \/no\/such\/program/],
     [{ argv: ["no-such-program-on-path"] }, /there is no program/],
     [{ cwd: "/no/such/folder" }, /the folder \/no\/such\/folder is not there/],
@@ -158,8 +166,8 @@ test("what can't be started is reported with a plain reason, and leaves no outpu
     [{ user: "no-such-user" }, /there is no user no-such-user/],
     [{ argv: ["/bin/echo", "x".repeat(3_000_000)] }, /larger than this host takes/],
   ];
-  for (const [fields, reason] of cases) {
-    const spec = bed.shell("true", fields);
+  for (const [action, reason] of cases) {
+    const spec = bed.shell("true", {}, action);
     const outcome = await launchToEnd(bed, reports, spec);
     assert.ok(outcome.kind === "not-started" && outcome.why === "error", JSON.stringify(outcome));
     assert.match(outcome.reason, reason);
@@ -169,10 +177,11 @@ test("what can't be started is reported with a plain reason, and leaves no outpu
 
 test("only root may run jobs as someone else, and then with that user's groups and home", async (context) => {
   const { bed, reports } = openBed(context);
-  const spec = bed.shell("id -un; id -G; echo $HOME $USER $LOGNAME; echo fine >/dev/stdout", {
-    user: "nobody",
-    cwd: "/",
-  });
+  const spec = bed.shell(
+    "id -un; id -G; echo $HOME $USER $LOGNAME; echo fine >/dev/stdout",
+    {},
+    { user: "nobody", cwd: "/" },
+  );
   const outcome = await launchToEnd(bed, reports, spec);
   if (process.getuid?.() !== 0) {
     assert.ok(outcome.kind === "not-started");
@@ -239,10 +248,8 @@ test("one that ignores TERM is killed after its grace, with all that it has fork
   const { bed, reports } = openBed(context);
   const spec = bed.shell(
     `trap "" TERM; (trap "" TERM; while :; do sleep 1; done) & echo $! $$; while :; do sleep 1; done`,
-    {
-      killGraceMs: 200,
-      timeoutMs: 300,
-    },
+    { timeoutMs: 300 },
+    { killGraceMs: 200 },
   );
   const outcome = await launchToEnd(bed, reports, spec);
   assert.partialDeepStrictEqual(outcome, { kind: "timeout" });

@@ -1,23 +1,15 @@
 /**
- * The real executor: hands runs to the launcher, a process of its own (launcher.ts), and reports what comes of them.
+ * The real Executor door: hands each run to the executor of its action's kind, and keeps the outputs of all kinds.
  *
- * When the launcher dies, its children are on their own: they are killed, reported as killed, and a new launcher is
- * started. Runs that were waiting in the old one and have no log never started, and are reported so.
+ * There is one kind so far, processes (executor/processes.ts). A further one implements `KindExecutor`, writes its
+ * output where `LogStore.fileOf` says, and gets its line in `executorOf`.
  */
-import { spawn, type ChildProcess } from "node:child_process";
-import { dirname, join } from "node:path";
-import { getCompileCacheDir } from "node:module";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import type { ChildOutcome, Executor, ExecutorEvents, Log, LogPiece, RunSpec } from "../ports.ts";
+import { join } from "node:path";
+import { never } from "../errors.ts";
+import type { Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
-import { readLine, type FromLauncher, type ToLauncher } from "./executor/protocol.ts";
 import { LogStore } from "./executor/logs.ts";
-
-/** A launcher that dies at once is started again after this long, not in a tight loop. */
-const relaunchMs = 500;
-/** What the launcher itself needs of the peer's environment; jobs get theirs from core. */
-const launcherVariables = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"] as const;
+import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
 
 /** `folder`: where jobs run by default, and where their output is kept. */
 export function openExecutor(options: { folder: { work: string; logs: string }; log: Log }): Executor {
@@ -25,30 +17,25 @@ export function openExecutor(options: { folder: { work: string; logs: string }; 
 }
 
 class RealExecutor implements Executor {
-  private readonly work: string;
-  private readonly pipes: string;
   private readonly logs: LogStore;
   private readonly log: Log;
+  private readonly processes: ProcessExecutor;
   private events: ExecutorEvents | undefined;
-  private launcher: ChildProcess | undefined;
-  /** said while there is no launcher, for the next one */
-  private unsaid: ToLauncher[] = [];
-  /** handed to the launcher and not yet ended; the process id once it has started */
-  private readonly runs = new Map<RunId, { pid: number | undefined }>();
-  private readonly sweeps = new Map<
-    number,
-    { runs: readonly RunId[]; done: (started: ReadonlySet<RunId>) => void }
-  >();
-  private nextSweep = 1;
-  private closing: (() => void)[] | undefined;
-  private closed = false;
+  /** handed over and not yet ended */
+  private readonly runs = new Map<RunId, RunAction["kind"]>();
 
   constructor({ folder, log }: { folder: { work: string; logs: string }; log: Log }) {
-    this.work = folder.work;
-    this.pipes = join(folder.logs, "pipes");
     this.logs = new LogStore(folder.logs);
     this.log = log;
-    this.launcher = this.startLauncher();
+    const events: RunEvents = {
+      started: (run, at) => this.events?.childStarted(run, at),
+      ended: (run, outcome, at) => {
+        this.runs.delete(run);
+        this.events?.childEnded(run, outcome, at);
+      },
+    };
+    const pipes = join(folder.logs, "pipes");
+    this.processes = new ProcessExecutor({ work: folder.work, pipes, logs: this.logs, log, events });
   }
 
   start(events: ExecutorEvents): void {
@@ -56,27 +43,23 @@ class RealExecutor implements Executor {
   }
 
   launch(spec: RunSpec): void {
-    this.runs.set(spec.run, { pid: undefined });
-    this.tell({ kind: "launch", spec, logFile: this.logs.fileOf(spec.run) });
+    this.runs.set(spec.run, spec.action.kind);
+    this.executorOf(spec.action.kind).launch(spec);
   }
 
   stop(run: RunId): void {
-    this.tell({ kind: "stop", run });
+    const kind = this.runs.get(run);
+    if (kind !== undefined) this.executorOf(kind).stop(run);
   }
 
+  /** Only processes can outlive the peer. */
   sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
-    const id = this.nextSweep++;
-    this.sweeps.set(id, { runs, done });
-    this.askSweep(id, runs);
+    this.processes.sweep(runs, done);
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
-    void this.carryOut(
-      "a run's output can't be read",
-      run,
-      this.logs.read(run, offset, length, !this.runs.has(run)),
-      done,
-    );
+    const reading = this.logs.read(run, offset, length, !this.runs.has(run));
+    void this.carryOut("a run's output can't be read", run, reading, done);
   }
 
   packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void {
@@ -84,12 +67,8 @@ class RealExecutor implements Executor {
   }
 
   keepLog(run: RunId, gzip: Uint8Array): void {
-    void this.carryOut(
-      "a copy of a run's output is not kept",
-      run,
-      this.logs.keep(run, gzip),
-      () => undefined,
-    );
+    const keeping = this.logs.keep(run, gzip);
+    void this.carryOut("a copy of a run's output can't be kept", run, keeping, () => undefined);
   }
 
   dropLogs(runs: readonly RunId[]): void {
@@ -99,117 +78,19 @@ class RealExecutor implements Executor {
   }
 
   close(done: () => void): void {
-    if (this.closed) return queueMicrotask(done);
-    this.closing = [...(this.closing ?? []), done];
-    this.tell({ kind: "close" });
+    this.processes.close(done);
   }
 
-  private startLauncher(): ChildProcess {
-    const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const program = fileURLToPath(new URL(`./executor/launcher.${ending}`, import.meta.url));
-    const env = Object.fromEntries(launcherVariables.map((name) => [name, process.env[name]]));
-    // Node gives the folder of its own version within the one that it was told.
-    const compiled = getCompileCacheDir();
-    if (compiled !== undefined) env["NODE_COMPILE_CACHE"] = dirname(compiled);
-    const launcher = spawn(process.execPath, [program, this.work, this.pipes], {
-      // A session of its own: Ctrl-C on the peer's terminal must not end runs before the drain.
-      detached: true,
-      env,
-      cwd: this.work,
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    let ended = false;
-    const gone = () => {
-      if (!ended) this.launcherEnded();
-      ended = true;
-    };
-    launcher.on("error", (error) => {
-      this.log.error("the launcher can't be started", { reason: error.message });
-      gone();
-    });
-    launcher.stdin.on("error", () => {
-      // Its end is reported below.
-    });
-    const lines = createInterface({ input: launcher.stdout });
-    lines.on("line", (line) => {
-      const message = readLine<FromLauncher>(line);
-      if (message !== undefined) this.heard(message);
-    });
-    // Not on its exit: what it has said before comes first.
-    lines.on("close", gone);
-    return launcher;
-  }
-
-  private heard(message: FromLauncher): void {
-    switch (message.kind) {
-      case "started":
-        if (this.runs.has(message.run)) this.runs.set(message.run, { pid: message.pid });
-        return this.events?.childStarted(message.run, message.at);
-      case "ended":
-        return this.ended(message.run, message.outcome, message.at);
-      case "swept": {
-        const sweep = this.sweeps.get(message.id);
-        this.sweeps.delete(message.id);
-        return sweep?.done(new Set(message.started));
-      }
+  private executorOf(kind: RunAction["kind"]): KindExecutor {
+    switch (kind) {
+      case "process":
+        return this.processes;
+      default:
+        return never(kind);
     }
   }
 
-  private ended(run: RunId, outcome: ChildOutcome, at: number): void {
-    if (this.runs.delete(run)) this.events?.childEnded(run, outcome, at);
-  }
-
-  private launcherEnded(): void {
-    this.launcher = undefined;
-    if (this.closing !== undefined && this.runs.size === 0) {
-      this.closed = true;
-      for (const done of this.closing) done();
-      return;
-    }
-    this.log.error("the launcher has died; its runs are ended and a new one is started", {
-      runs: this.runs.size,
-    });
-    const lost = [...this.runs];
-    for (const [, { pid }] of lost) if (pid !== undefined) killGroup(pid);
-    for (const [id, { runs }] of this.sweeps) this.askSweep(id, runs);
-    this.sweep(
-      lost.map(([run]) => run),
-      (started) => this.reportLost(lost, started),
-    );
-    setTimeout(() => {
-      this.launcher = this.startLauncher();
-      for (const order of this.unsaid.splice(0)) this.tell(order);
-    }, relaunchMs);
-  }
-
-  /** The new launcher has made sure that nothing of these runs is left. */
-  private reportLost(
-    lost: readonly [RunId, { pid: number | undefined }][],
-    started: ReadonlySet<RunId>,
-  ): void {
-    for (const [run, { pid }] of lost) {
-      if (pid === undefined && !started.has(run)) {
-        const reason = "the launcher died before it came to this run";
-        this.ended(run, { kind: "not-started", why: "error", reason }, Date.now());
-        continue;
-      }
-      void this.carryOut("a run's output can't be read", run, this.logs.sizeOf(run), (logBytes = 0) => {
-        this.ended(run, { kind: "signalled", signal: "SIGKILL", logBytes, logTruncated: false }, Date.now());
-      });
-    }
-    if (this.closing !== undefined) this.tell({ kind: "close" });
-  }
-
-  private askSweep(id: number, runs: readonly RunId[]): void {
-    this.tell({ kind: "sweep", id, runs: runs.map((run) => ({ run, logFile: this.logs.fileOf(run) })) });
-  }
-
-  private tell(order: ToLauncher): void {
-    if (this.launcher === undefined) this.unsaid.push(order);
-    else this.launcher.stdin?.write(`${JSON.stringify(order)}\n`);
-  }
-
-  /** Carries a promise's value out through a callback; a failure is logged and answered with nothing. */
+  /** Hands a promise's value to a callback. A failure is logged and answered with nothing. */
   private async carryOut<Value>(
     failure: string,
     run: RunId,
@@ -222,15 +103,13 @@ class RealExecutor implements Executor {
     } catch (error) {
       this.log.warn(failure, { run, reason: String(error) });
     }
-    // Outside of the promise, so that what the callback throws is not taken for a failed read.
+    // Called outside the promise, so that what the callback throws is not taken for a failed read.
     setImmediate(() => done(value));
   }
 }
 
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // It has ended already.
-  }
+/** What the door needs of the executor of one kind. */
+interface KindExecutor {
+  launch(spec: RunSpec): void;
+  stop(run: RunId): void;
 }

@@ -5,6 +5,7 @@
  * As with the real launcher, a child's start takes a moment, `notAfter` is looked at just before it, and the launcher
  * outlives the peer's process just long enough to end its children. It does not stop when the peer is paused.
  */
+import { never } from "../errors.ts";
 import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import type { HostClock } from "./clock.ts";
@@ -77,8 +78,16 @@ export class SimExecutor implements Executor {
   }
 
   launch(spec: RunSpec): void {
-    const { least, most } = this.settings.spawnMs;
-    this.queue.after(this.dice.between(least, most), undefined, () => this.spawn(spec));
+    const { kind } = spec.action;
+    switch (kind) {
+      case "process": {
+        const { least, most } = this.settings.spawnMs;
+        this.queue.after(this.dice.between(least, most), undefined, () => this.spawn(spec));
+        return;
+      }
+      default:
+        return never(kind);
+    }
   }
 
   stop(run: RunId): void {

@@ -225,7 +225,9 @@ function planned(spec: JobSpec): void {
     if (Array.isArray(plan)) throw new Fault("a job that was taken can't be planned");
     nextTickOf(plan, now);
     ticksOf(plan, now - 86_400_000, now, 100);
-    if (!Number.isFinite(plan.timeoutMs + plan.killGraceMs + plan.keep.logBytes + plan.catchUp.windowMs)) {
+    if (
+      !Number.isFinite(plan.timeoutMs + plan.action.killGraceMs + plan.keep.logBytes + plan.catchUp.windowMs)
+    ) {
       throw new Fault("a plan with a number that is none");
     }
   }

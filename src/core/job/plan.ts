@@ -1,7 +1,8 @@
 /**
- * A job, read once: durations as numbers, the schedule as masks, the action as an argument list.
+ * A job, read once: durations as numbers, the schedule as masks, the action as its executor takes it.
  * Everything that core decides about a job is decided from its plan.
  */
+import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
@@ -26,14 +27,9 @@ export interface Plan {
   /** names or ids; undefined = any peer */
   readonly peers: readonly string[] | undefined;
   readonly keep: { runs: number; ageMs: number; logBytes: number };
-  readonly argv: readonly string[];
+  readonly action: RunAction;
   readonly env: Readonly<Record<string, string>>;
-  readonly stdin: string;
-  readonly cwd: string;
-  readonly user: string;
-  readonly umask: number;
   readonly timeoutMs: number;
-  readonly killGraceMs: number;
 }
 
 const hour = 3_600_000;
@@ -93,13 +89,20 @@ export function planJob(job: Job): Plan | Problem[] {
           ? defaults.logBytes
           : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
     },
-    argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
+    action: actionOf(spec),
     env: spec.env ?? {},
+    timeoutMs: milliseconds(spec.timeout, 0),
+  };
+}
+
+function actionOf(spec: JobSpec): RunAction {
+  return {
+    kind: "process",
+    argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
     stdin: spec.stdin ?? "",
     cwd: spec.cwd ?? "",
     user: spec.user ?? "",
     umask: Number.parseInt(spec.umask ?? "077", 8),
-    timeoutMs: milliseconds(spec.timeout, 0),
     killGraceMs: milliseconds(spec.killGrace, defaults.killGraceMs),
   };
 }

@@ -55,7 +55,7 @@ export class Child {
   }
 
   start(): void {
-    const as = this.spec.user === "" ? undefined : becoming(this.spec.user);
+    const as = this.spec.action.user === "" ? undefined : becoming(this.spec.action.user);
     if (as !== undefined && "reason" in as) return this.notStarted(as.reason);
     try {
       const process = this.spawn(as);
@@ -65,7 +65,7 @@ export class Child {
       this.group = process.pid;
       this.events.started(process.pid);
       if (this.spec.timeoutMs > 0)
-        this.after(this.spec.timeoutMs, () => this.end("timeout", this.spec.killGraceMs));
+        this.after(this.spec.timeoutMs, () => this.end("timeout", this.spec.action.killGraceMs));
     } catch (error) {
       this.notStarted(describeReason(error, this.spec, this.cwd));
     }
@@ -79,20 +79,20 @@ export class Child {
   }
 
   private get cwd(): string {
-    return this.spec.cwd === "" ? this.doors.work : this.spec.cwd;
+    return this.spec.action.cwd === "" ? this.doors.work : this.spec.action.cwd;
   }
 
   private spawn(as: As | undefined): ChildProcess {
     const { spec } = this;
-    const [program = "", ...args] = [...(as?.prefix ?? []), ...spec.argv];
-    const stdin = spec.stdin === "" ? undefined : openText(spec.stdin, `${this.logFile}.stdin`);
+    const [program = "", ...args] = [...(as?.prefix ?? []), ...spec.action.argv];
+    const stdin = spec.action.stdin === "" ? undefined : openText(spec.action.stdin, `${this.logFile}.stdin`);
     const { readEnd, writeEnd } = this.doors.pipes.take(as?.user);
     try {
       this.output = new Output(readEnd, this.logFile, spec.logCapBytes, () => {
         this.outputEnded = true;
         if (this.exit !== undefined) this.settleWhenGone();
       });
-      process.umask(spec.umask);
+      process.umask(spec.action.umask);
       return spawn(program, args, {
         cwd: this.cwd,
         env: environmentOf(spec.env, as?.user),
@@ -110,7 +110,7 @@ export class Child {
     this.exit = { code, signal };
     if (this.outputEnded && !signalGroup(this.group, 0)) return this.settle();
     this.after(drainMs, () => {
-      if (groupRuns(this.group)) this.endGroup(this.spec.killGraceMs);
+      if (groupRuns(this.group)) this.endGroup(this.spec.action.killGraceMs);
       else this.settle();
     });
     this.settleWhenGone();
@@ -207,7 +207,7 @@ const reasons: Readonly<Record<string, string>> = {
 
 function describeReason(error: unknown, spec: RunSpec, cwd: string): string {
   const code = isSystemError(error) ? (error.code ?? "") : "";
-  const program = spec.argv[0] ?? "";
+  const program = spec.action.argv[0] ?? "";
   const folder = statSync(cwd, { throwIfNoEntry: false });
   if (code === "ENOENT" && folder === undefined) return `the folder ${cwd} is not there`;
   if (code === "ENOTDIR" || folder?.isDirectory() === false) return `${cwd} is not a folder`;

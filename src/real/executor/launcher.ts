@@ -14,7 +14,7 @@ import type { RunId } from "../../schema/ids.ts";
 import { openClock } from "../clock.ts";
 import { Child, type ChildDoors } from "./child.ts";
 import { PipePool } from "./pipes.ts";
-import { readLine, type FromLauncher, type ToLauncher } from "./protocol.ts";
+import { readOrder, type FromLauncher, type Launch, type ToLauncher } from "./protocol.ts";
 import { killRuns } from "./survivors.ts";
 
 /** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
@@ -34,16 +34,11 @@ interface Places {
   pipes: string;
 }
 
-interface Queued {
-  spec: RunSpec;
-  logFile: string;
-}
-
 class Launcher {
   private readonly doors: ChildDoors;
   private readonly running = new Map<RunId, { child: Child; spec: RunSpec }>();
   /** in the order in which they came; started one a turn, so that pipes and timers are served in between */
-  private readonly queue = new Map<RunId, Queued>();
+  private readonly queue = new Map<RunId, Launch>();
   private starting = false;
   private closing = false;
   /** lines to the peer, in the order in which things happened */
@@ -74,12 +69,12 @@ class Launcher {
     this.closing = true;
     for (const run of this.queue.keys()) this.stop(run);
     for (const { child, spec } of this.running.values()) {
-      child.end("cancelled", Math.min(spec.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
+      child.end("cancelled", Math.min(spec.action.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
     }
     this.finishWhenQuiet();
   }
 
-  private launch({ spec, logFile }: Queued): void {
+  private launch({ spec, logFile }: Launch): void {
     if (this.closing) return this.ended(spec.run, { kind: "cancelled", logBytes: 0, logTruncated: false });
     this.queue.set(spec.run, { spec, logFile });
     if (this.starting) return;
@@ -100,7 +95,7 @@ class Launcher {
     setImmediate(() => this.startNext());
   }
 
-  private start({ spec, logFile }: Queued): void {
+  private start({ spec, logFile }: Launch): void {
     if (Date.now() > spec.notAfter) {
       const reason = "the start came too late";
       return this.ended(spec.run, { kind: "not-started", why: "late", reason });
@@ -120,7 +115,7 @@ class Launcher {
   private stop(run: RunId): void {
     if (this.queue.delete(run)) this.ended(run, { kind: "cancelled", logBytes: 0, logTruncated: false });
     const found = this.running.get(run);
-    found?.child.end("cancelled", found.spec.killGraceMs);
+    found?.child.end("cancelled", found.spec.action.killGraceMs);
   }
 
   private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
@@ -158,8 +153,9 @@ function main(): void {
   const launcher = new Launcher({ work, pipes }, () => process.stdin.destroy());
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    const order = readLine<ToLauncher>(line);
+    const order = readOrder(line);
     if (order !== undefined) launcher.obey(order);
+    else process.stderr.write(`cicada launcher: a line from the peer is no order: ${line.slice(0, 200)}\n`);
   });
   lines.on("close", () => launcher.close(orphanGraceMs));
 }

@@ -3,8 +3,8 @@
  * copies. A run's id is made into a file name that is safe whatever the id holds.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdirSync, statSync } from "node:fs";
+import { open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
@@ -66,9 +66,9 @@ export class LogStore {
     await Promise.all([rm(this.fileOf(run), { force: true }), rm(this.copyOf(run), { force: true })]);
   }
 
-  /** 0 when there is none. */
-  async sizeOf(run: RunId): Promise<number> {
-    return (await orNothing(stat(this.fileOf(run))))?.size ?? 0;
+  /** Of an own run's output; 0 when there is none. */
+  sizeOf(run: RunId): number {
+    return statSync(this.fileOf(run), { throwIfNoEntry: false })?.size ?? 0;
   }
 
   private copyOf(run: RunId): string {

@@ -1,12 +1,21 @@
 /**
- * What the peer's process and its launcher say to each other: one JSON object a line, over the launcher's standard
- * input and output. The pipe is also the bond between the two: when it closes, the peer is gone.
+ * What the peer and its launcher say to each other: one JSON object a line, over the launcher's standard input and
+ * output. The pipe also ties the two together: when it closes, the other side is gone.
+ *
+ * Each line is checked where it is read. The last line of a process that was killed may be cut off. The checks are
+ * written by hand because the launcher stays small by loading no package.
  */
-import type { ChildOutcome, RunSpec } from "../../ports.ts";
-import type { RunId } from "../../schema/ids.ts";
+import type { ChildOutcome, ProcessAction, RunSpec } from "../../ports.ts";
+import type { JobId, RunId, TickId } from "../../schema/ids.ts";
+
+/** A run on its way to the launcher. */
+export interface Launch {
+  spec: RunSpec;
+  logFile: string;
+}
 
 export type ToLauncher =
-  | { kind: "launch"; spec: RunSpec; logFile: string }
+  | ({ kind: "launch" } & Launch)
   | { kind: "stop"; run: RunId }
   /** End what is left of these runs, and say which of them have a log. */
   | { kind: "sweep"; id: number; runs: { run: RunId; logFile: string }[] }
@@ -18,14 +27,115 @@ export type FromLauncher =
   | { kind: "ended"; run: RunId; outcome: ChildOutcome; at: number }
   | { kind: "swept"; id: number; started: RunId[] };
 
-/**
- * Reads a line. Undefined when it is cut off, as the last one is when its writer is killed while it writes. A whole
- * line is taken at its word: it comes from the other half of the same program.
- */
-export function readLine<Message extends ToLauncher | FromLauncher>(line: string): Message | undefined {
+/** Undefined when the line is no order. */
+export function readOrder(line: string): ToLauncher | undefined {
+  return read(line, isOrder);
+}
+
+/** Undefined when the line is no report. */
+export function readReport(line: string): FromLauncher | undefined {
+  return read(line, isReport);
+}
+
+type Check<Value> = (value: unknown) => value is Value;
+
+function read<Message>(line: string, check: Check<Message>): Message | undefined {
+  let value: unknown;
   try {
-    return JSON.parse(line) as Message;
+    value = JSON.parse(line);
   } catch {
     return undefined;
   }
+  return check(value) ? value : undefined;
 }
+
+/** Also for branded texts: what the one side writes was checked when it came into the other. */
+function isText<Text extends string>(value: unknown): value is Text {
+  return typeof value === "string";
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number";
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === "boolean";
+}
+
+function isOneOf<Text extends string>(...texts: readonly Text[]): Check<Text> {
+  const known: ReadonlySet<unknown> = new Set(texts);
+  return (value): value is Text => known.has(value);
+}
+
+function isListOf<Item>(isItem: Check<Item>): Check<Item[]> {
+  return (value): value is Item[] => Array.isArray(value) && value.every(isItem);
+}
+
+function isTextMap(value: unknown): value is Record<string, string> {
+  return typeof value === "object" && value !== null && Object.values(value).every(isText);
+}
+
+function isShape<Shape extends object>(fields: { [Key in keyof Shape]-?: Check<Shape[Key]> }): Check<Shape> {
+  const checks = Object.entries<Check<unknown>>(fields);
+  return (value): value is Shape =>
+    typeof value === "object" &&
+    value !== null &&
+    checks.every(([key, check]) => check(Reflect.get(value, key)));
+}
+
+type Kinds<Union extends { kind: string }> = {
+  [Kind in Union["kind"]]: Check<Omit<Extract<Union, { kind: Kind }>, "kind">>;
+};
+
+function isKindOf<Union extends { kind: string }>(kinds: Kinds<Union>): Check<Union> {
+  const checks = new Map(Object.entries<Check<unknown>>(kinds));
+  return (value): value is Union => {
+    if (typeof value !== "object" || value === null || !("kind" in value)) return false;
+    return checks.get(String(value.kind))?.(value) ?? false;
+  };
+}
+
+const isAction = isKindOf<ProcessAction>({
+  process: isShape({
+    argv: isListOf(isText),
+    stdin: isText,
+    cwd: isText,
+    user: isText,
+    umask: isNumber,
+    killGraceMs: isNumber,
+  }),
+});
+
+const isSpec = isShape<RunSpec>({
+  run: isText<RunId>,
+  job: isText<JobId>,
+  tick: isText<TickId>,
+  action: isAction,
+  env: isTextMap,
+  timeoutMs: isNumber,
+  logCapBytes: isNumber,
+  notAfter: isNumber,
+});
+
+const isOrder = isKindOf<ToLauncher>({
+  launch: isShape({ spec: isSpec, logFile: isText }),
+  stop: isShape({ run: isText<RunId> }),
+  sweep: isShape({ id: isNumber, runs: isListOf(isShape({ run: isText<RunId>, logFile: isText })) }),
+  close: isShape({}),
+});
+
+const log = { logBytes: isNumber, logTruncated: isBoolean };
+
+const isOutcome = isKindOf<ChildOutcome>({
+  exited: isShape({ exitCode: isNumber, ...log }),
+  signalled: isShape({ signal: isText, ...log }),
+  timeout: isShape(log),
+  cancelled: isShape(log),
+  "not-started": isShape({ why: isOneOf("late", "error"), reason: isText }),
+});
+
+const isReport = isKindOf<FromLauncher>({
+  started: isShape({ run: isText<RunId>, pid: isNumber, at: isNumber }),
+  ended: isShape({ run: isText<RunId>, outcome: isOutcome, at: isNumber }),
+  swept: isShape({ id: isNumber, started: isListOf(isText<RunId>) }),
+});

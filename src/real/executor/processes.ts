@@ -1,0 +1,165 @@
+/**
+ * The executor of processes: hands runs to the launcher, a process of its own, and reports what becomes of them.
+ *
+ * When the launcher dies, nobody follows its children any more. They are killed and reported as killed, and a new
+ * launcher is started. A run that still waited in the old one and has no log never started, and is reported so.
+ */
+import type { ChildOutcome, Log, RunSpec } from "../../ports.ts";
+import type { RunId } from "../../schema/ids.ts";
+import { LauncherLink } from "./launcher-link.ts";
+import type { LogStore } from "./logs.ts";
+import type { FromLauncher, ToLauncher } from "./protocol.ts";
+
+/** The pause before a dead launcher is replaced, so that one that dies at once does not make a tight loop. */
+const relaunchMs = 500;
+
+export interface RunEvents {
+  started(run: RunId, at: number): void;
+  ended(run: RunId, outcome: ChildOutcome, at: number): void;
+}
+
+interface Parts {
+  /** where jobs run that name no folder */
+  work: string;
+  /** a folder of the launcher's own, for pipes that are being made */
+  pipes: string;
+  logs: LogStore;
+  log: Log;
+  events: RunEvents;
+}
+
+interface Sweep {
+  runs: readonly RunId[];
+  done(started: ReadonlySet<RunId>): void;
+}
+
+/** The process id is known once the launcher has reported the start. */
+interface Launched {
+  pid: number | undefined;
+}
+
+export class ProcessExecutor {
+  private readonly parts: Parts;
+  /** undefined between the death of a launcher and the start of the next */
+  private launcher: LauncherLink | undefined;
+  /** orders for the next launcher, given while there was none */
+  private unsent: ToLauncher[] = [];
+  /** handed to the launcher and not yet ended */
+  private readonly runs = new Map<RunId, Launched>();
+  private readonly sweeps = new Map<number, Sweep>();
+  private nextSweep = 1;
+  private closing: (() => void)[] | undefined;
+  private closed = false;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+    this.launcher = this.startLauncher();
+  }
+
+  launch(spec: RunSpec): void {
+    this.runs.set(spec.run, { pid: undefined });
+    this.send({ kind: "launch", spec, logFile: this.parts.logs.fileOf(spec.run) });
+  }
+
+  stop(run: RunId): void {
+    this.send({ kind: "stop", run });
+  }
+
+  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
+    const id = this.nextSweep++;
+    this.sweeps.set(id, { runs, done });
+    this.sendSweep(id, runs);
+  }
+
+  /** Ends every run and then the launcher. */
+  close(done: () => void): void {
+    if (this.closed) return queueMicrotask(done);
+    this.closing = [...(this.closing ?? []), done];
+    this.send({ kind: "close" });
+  }
+
+  private startLauncher(): LauncherLink {
+    return new LauncherLink(this.parts, this.parts.log, {
+      report: (message) => this.reported(message),
+      ended: () => this.launcherEnded(),
+    });
+  }
+
+  private reported(message: FromLauncher): void {
+    switch (message.kind) {
+      case "started":
+        if (!this.runs.has(message.run)) return;
+        this.runs.set(message.run, { pid: message.pid });
+        return this.parts.events.started(message.run, message.at);
+      case "ended":
+        return this.ended(message.run, message.outcome, message.at);
+      case "swept": {
+        const sweep = this.sweeps.get(message.id);
+        this.sweeps.delete(message.id);
+        return sweep?.done(new Set(message.started));
+      }
+    }
+  }
+
+  private ended(run: RunId, outcome: ChildOutcome, at: number): void {
+    if (this.runs.delete(run)) this.parts.events.ended(run, outcome, at);
+  }
+
+  private launcherEnded(): void {
+    this.launcher = undefined;
+    if (this.closing !== undefined && this.runs.size === 0) {
+      this.closed = true;
+      for (const done of this.closing) done();
+      return;
+    }
+    this.parts.log.error("the launcher has died: its runs are killed and a new launcher is started", {
+      runs: this.runs.size,
+    });
+    const lost = [...this.runs];
+    for (const [, { pid }] of lost) if (pid !== undefined) killGroup(pid);
+    for (const [id, { runs }] of this.sweeps) this.sendSweep(id, runs);
+    this.sweep(
+      lost.map(([run]) => run),
+      (started) => this.reportLost(lost, started),
+    );
+    setTimeout(() => {
+      this.launcher = this.startLauncher();
+      for (const order of this.unsent.splice(0)) this.send(order);
+    }, relaunchMs);
+  }
+
+  /** By now the new launcher has made sure that nothing of these runs is left. */
+  private reportLost(lost: readonly (readonly [RunId, Launched])[], started: ReadonlySet<RunId>): void {
+    for (const [run, { pid }] of lost) {
+      if (pid === undefined && !started.has(run)) {
+        const reason = "the launcher died before it started this run";
+        this.ended(run, { kind: "not-started", why: "error", reason }, Date.now());
+      } else {
+        const logBytes = this.parts.logs.sizeOf(run);
+        this.ended(run, { kind: "signalled", signal: "SIGKILL", logBytes, logTruncated: false }, Date.now());
+      }
+    }
+    if (this.closing !== undefined) this.send({ kind: "close" });
+  }
+
+  private sendSweep(id: number, runs: readonly RunId[]): void {
+    this.send({
+      kind: "sweep",
+      id,
+      runs: runs.map((run) => ({ run, logFile: this.parts.logs.fileOf(run) })),
+    });
+  }
+
+  private send(order: ToLauncher): void {
+    if (this.launcher === undefined) this.unsent.push(order);
+    else this.launcher.send(order);
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // The group has ended already.
+  }
+}

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CronExpressionParser } from "cron-parser";
 import fc from "fast-check";
+import { countTicks } from "../src/core/time/count.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../src/core/time/schedule.ts";
 import { zoneOf } from "../src/core/time/zone.ts";
 
@@ -128,6 +129,32 @@ describe("the ticks of an interval", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("are counted without being walked, exactly", () => {
+    fc.assert(
+      fc.property(
+        anySchedule,
+        zone,
+        year,
+        fraction,
+        fc.constantFrom(dayMs / 3, 3 * dayMs, 40 * dayMs),
+        (expressions, name, inYear, seed, widthMs) => {
+          const schedule = read(expressions, name);
+          const from = instantIn(name, inYear, seed) - widthMs / 2;
+          const ticks = ticksBetween(schedule, from, from + widthMs, 300_000);
+          fc.pre(ticks.length < 300_000);
+          assert.equal(countTicks(schedule, from, from + widthMs), ticks.length);
+        },
+      ),
+      { numRuns: 800 },
+    );
+  });
+
+  it("of 56 years of seconds are counted at once", () => {
+    const schedule = read(["* * * * * *"], "Europe/Berlin");
+    const [from, to] = [0, Date.UTC(2026, 0, 1)];
+    assert.equal(countTicks(schedule, from, to), (to - from) / 1_000);
   });
 
   it("are the next ticks, one after the other; and a limit takes the first of them", () => {

@@ -1,0 +1,93 @@
+/**
+ * What becomes of a gap: ticks that came due while nobody kept them, because every peer was down, asleep or away.
+ *
+ * Only ticks that may still run are named one by one, at most as many as the job's catch-up limit. All others are told
+ * of as ranges with a count, found by arithmetic, so that a gap of a year costs no more than one of a minute. The same job,
+ * gap and now give the same answer on every peer. A tick of a range may have a record of its own from elsewhere, which
+ * overrules the range.
+ */
+import { overdueMs } from "../limits.ts";
+import { countTicks } from "../time/count.ts";
+import { nextTickOf, startWindowMs, ticksOf, type Plan } from "./plan.ts";
+
+export type RangeReason = "policy" | "window" | "superseded" | "limit" | "paused";
+
+/** Ticks that will not run. Instants of the first and the last, ms. */
+export interface TickRange {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  readonly reason: RangeReason;
+}
+
+export interface Gap {
+  /** ticks that enter the order book, oldest first; ms */
+  readonly admit: readonly number[];
+  /** oldest first */
+  readonly ranges: readonly TickRange[];
+}
+
+interface Interval {
+  /** from ≤ tick < to, ms */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Ticks that are not yet overdue enter the book whatever their number; no schedule has more than one a second. */
+const freshMax = overdueMs / 1_000 + 1;
+
+/** Divides the ticks with `after < tick ≤ upTo` of which nothing is known. `now` and the bounds are wall clock, ms. */
+export function divideGap(plan: Plan, after: number, upTo: number, now: number): Gap {
+  const overdueUntil = Math.min(upTo + 1, now - overdueMs);
+  const fresh = ticksOf(plan, Math.max(after + 1, overdueUntil), upTo + 1, freshMax);
+  const admit = [...fresh];
+  const ranges: TickRange[] = [];
+  const report = (interval: Interval, reason: RangeReason): void => {
+    const range = rangeOf(plan, interval, reason);
+    if (range === undefined) return;
+    // The story of a single tick is its own record; the sweep gives the reason.
+    if (range.count === 1 && reason !== "paused") admit.push(range.from);
+    else ranges.push(range);
+  };
+  const { policy, limit } = plan.catchUp;
+  let places = policy === "all" ? limit : policy === "latest" && fresh.length === 0 ? 1 : 0;
+  const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
+  const windowFrom = now - startWindowMs(plan, false);
+  for (const { from, to, isPaused } of stretchesOf(plan, { from: after + 1, to: overdueUntil })) {
+    if (isPaused) {
+      report({ from, to }, "paused");
+      continue;
+    }
+    const inWindow = Math.max(from, Math.min(to, windowFrom));
+    const run = places === 0 ? [] : ticksOf(plan, inWindow, to, places);
+    places -= run.length;
+    admit.push(...run);
+    report({ from: inWindow, to: run[0] ?? to }, reason);
+    report({ from, to: inWindow }, policy === "none" ? "policy" : "window");
+  }
+  return {
+    admit: admit.toSorted((a, b) => a - b),
+    ranges: ranges.toSorted((a, b) => a.from - b.from),
+  };
+}
+
+function rangeOf(plan: Plan, { from, to }: Interval, reason: RangeReason): TickRange | undefined {
+  if (from >= to || plan.schedule === undefined) return undefined;
+  const first = nextTickOf(plan, from - 1);
+  const last = ticksOf(plan, from, to, 1)[0];
+  if (first === undefined || last === undefined) return undefined;
+  return { from: first, to: last, count: countTicks(plan.schedule, first, last + 1), reason };
+}
+
+/** The interval, cut where a pause began or ended; newest first. */
+function stretchesOf(plan: Plan, whole: Interval): (Interval & { isPaused: boolean })[] {
+  const edges = plan.pauses.flatMap(({ at, until }) => (until === undefined ? [at] : [at, until]));
+  const inside = edges.filter((edge) => whole.from < edge && edge < whole.to);
+  const cuts = [...new Set([whole.from, ...inside, whole.to])].toSorted((a, b) => a - b);
+  const stretches = cuts.slice(1).map((to, index) => {
+    const from = cuts[index] ?? to;
+    const isPaused = plan.pauses.some(({ at, until }) => at <= from && (until === undefined || from < until));
+    return { from, to, isPaused };
+  });
+  return stretches.toReversed();
+}

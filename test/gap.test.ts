@@ -1,0 +1,121 @@
+/** What becomes of ticks that came due while nobody kept them (core/job/gap.ts). */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { divideGap } from "../src/core/job/gap.ts";
+import { planJob, type Plan } from "../src/core/job/plan.ts";
+import type { JobId } from "../src/schema/ids.ts";
+import type { JobSpec, Pause } from "../src/schema/job.ts";
+
+const hour = 3_600_000;
+const minute = 60_000;
+const now = Date.UTC(2026, 10, 28, 12, 0, 10);
+
+function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
+  const id = "gap" as JobId;
+  const plan = planJob({
+    id,
+    spec: { id, schedule: "* * * * *", command: "true", ...spec },
+    revision: "r",
+    createdAt: 0,
+    updatedAt: 0,
+    updatedBy: "test",
+    scheduledAt: 0,
+    resumedAt: 0,
+    pauses: [...pauses],
+  });
+  assert.ok(!Array.isArray(plan));
+  return plan;
+}
+
+/** Minutes before noon; ranges as `from-to=count reason`. */
+function told(plan: Plan, since: number): { admit: number[]; ranges: string[] } {
+  const noon = now - 10_000;
+  const ago = (instant: number): number => (noon - instant) / minute;
+  const { admit, ranges } = divideGap(plan, since, now, now);
+  return {
+    admit: admit.map(ago),
+    ranges: ranges.map(({ from, to, count, reason }) => `${ago(from)}-${ago(to)}=${count} ${reason}`),
+  };
+}
+
+const table: [title: string, spec: Partial<JobSpec>, sinceMs: number, admit: number[], ranges: string[]][] = [
+  [
+    "a tick that is not yet overdue is taken up, whatever the policy",
+    { catchUp: { policy: "none" } },
+    30_000,
+    [0],
+    [],
+  ],
+  [
+    "under `none` all overdue ticks are one range",
+    { catchUp: { policy: "none" } },
+    10 * minute + 11_000,
+    [0],
+    ["10-1=10 policy"],
+  ],
+  [
+    "under `latest` a tick that is not yet overdue supersedes all before it",
+    {},
+    10 * minute + 11_000,
+    [0],
+    ["10-1=10 superseded"],
+  ],
+  [
+    "under `latest` only the newest overdue tick is taken up",
+    { schedule: "*/5 * * * *", catchUp: { window: "20m" }, endsAt: "2026-11-28T11:59:00Z" },
+    hour,
+    [5],
+    ["55-20=8 window", "15-10=2 superseded"],
+  ],
+  [
+    "under `all` every tick of the window is taken up, and what lies before it is one range",
+    { schedule: "*/10 * * * *", catchUp: { policy: "all", window: "30m" } },
+    3 * hour,
+    [20, 10, 0],
+    ["170-30=15 window"],
+  ],
+  [
+    "under `all` the limit takes the newest",
+    { catchUp: { policy: "all", window: "30m", limit: 3 } },
+    20 * minute,
+    [3, 2, 1, 0],
+    ["19-4=16 limit"],
+  ],
+  [
+    "a single tick that will not run is no range: it has a record of its own",
+    { schedule: "0 11 * * *", catchUp: { window: "10m" } },
+    6 * hour,
+    [60],
+    [],
+  ],
+];
+
+describe("a gap is divided into ticks that may run and ranges that will not", () => {
+  for (const [title, spec, sinceMs, admit, ranges] of table) {
+    test(title, () => assert.deepEqual(told(planOf(spec), now - sinceMs), { admit, ranges }));
+  }
+
+  test("ticks of a pause are told of as paused and never caught up, even after it has ended", () => {
+    const pause = { by: "ada", at: now - 30 * minute - 10_000, until: now - 10 * minute - 10_000 };
+    const plan = planOf({ catchUp: { policy: "all" } }, [pause]);
+    assert.deepEqual(told(plan, now - 32 * minute), {
+      admit: [31, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
+      ranges: ["30-11=20 paused"],
+    });
+  });
+
+  test("three days of seconds are told of at once, with at most the limit named one by one", () => {
+    const plan = planOf({ schedule: "* * * * * *", catchUp: { policy: "all", window: "7d", limit: 100 } });
+    const { admit, ranges } = divideGap(plan, now - 72 * hour, now, now);
+    assert.equal(admit.length, 131);
+    assert.equal(admit.length + ranges.reduce((sum, { count }) => sum + count, 0), 72 * 3_600);
+  });
+
+  test("from 1970 to today costs no more than from yesterday", () => {
+    const plan = planOf({ schedule: "*/5 * * * *" });
+    assert.deepEqual(
+      divideGap(plan, 0, now, now).ranges.map(({ reason }) => reason),
+      ["window", "superseded"],
+    );
+  });
+});

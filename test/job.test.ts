@@ -114,9 +114,13 @@ describe("a job is refused with the place, the reason and the remedy", () => {
     [
       "a duration without a unit",
       { ...least, catchUp: { window: "60" } },
-      /^\/catchUp\/window: "60" is no duration/,
+      /^\/catchUp\/window: "60" is not a duration/,
     ],
-    ["a size without a unit", { ...least, keep: { logBytes: "100" } }, /^\/keep\/logBytes: "100" is no size/],
+    [
+      "a size without a unit",
+      { ...least, keep: { logBytes: "100" } },
+      /^\/keep\/logBytes: "100" is not a size/,
+    ],
     [
       "a size beyond what is kept",
       { ...least, keep: { logBytes: "2GiB" } },
@@ -130,10 +134,10 @@ describe("a job is refused with the place, the reason and the remedy", () => {
     [
       "an end before the beginning",
       { ...least, startsAt: "2026-01-02T00:00:00Z", endsAt: "2026-01-01T00:00:00Z" },
-      /^\/endsAt: endsAt must lie after/,
+      /^\/endsAt: endsAt must be after/,
     ],
     ["a relative folder", { ...least, cwd: "work" }, /^\/cwd: .*begin with \//],
-    ["an odd user", { ...least, user: "root; rm" }, /^\/user: .*can't be a user's name/],
+    ["an odd user", { ...least, user: "root; rm" }, /^\/user: .*can't be a user name/],
     ["a umask that is none", { ...least, umask: "999" }, /^\/umask: a umask is three octal digits/],
     ["a variable's name that is none", { ...least, env: { "A-B": "x" } }, /^\/env\/A-B: a variable's name/],
     ["a variable that is a number", { ...least, env: { A: 1 } }, /^\/env\/A: .*put it in quotes/],
@@ -144,9 +148,9 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       /^\/overlap: one of queue, queue-all, skip, allow, replace/,
     ],
     ["a limit of nothing", { ...least, catchUp: { limit: 0 } }, /^\/catchUp\/limit: /],
-    ["a NUL in the command", { id: "a", command: "a\0b" }, /^\/command: a NUL byte/],
-    ["a NUL in an argument", { id: "a", argv: ["a", "b\0"] }, /^\/argv\/1: a NUL byte/],
-    ["a NUL in a variable", { ...least, env: { A: "\0" } }, /^\/env\/A: a NUL byte/],
+    ["a NUL in the command", { id: "a", command: "a\0b" }, /^\/command: .*a NUL byte/],
+    ["a NUL in an argument", { id: "a", argv: ["a", "b\0"] }, /^\/argv\/1: .*a NUL byte/],
+    ["a NUL in a variable", { ...least, env: { A: "\0" } }, /^\/env\/A: .*a NUL byte/],
     [
       "a variable's name that changes objects",
       { ...least, env: JSON.parse('{"__proto__":"x"}') as unknown },
@@ -158,9 +162,9 @@ describe("a job is refused with the place, the reason and the remedy", () => {
         ...least,
         env: Object.fromEntries(["A", "B", "C", "D", "E"].map((name) => [name, "x".repeat(30_000)])),
       },
-      /^: the job is 1500\d\d bytes of JSON, and a job has at most 131072: put what is long into a file/,
+      /^: the job is 1500\d\d bytes of JSON, and a job has at most 131072: put long texts into a file/,
     ],
-    ["what JSON has no form for", { ...least, stdin: 1n }, /^: it holds something that JSON has no form for/],
+    ["what JSON has no form for", { ...least, stdin: 1n }, /^: it holds something that JSON can't express/],
     ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: an empty name/],
   ];
   for (const [title, input, says] of table) {
@@ -198,6 +202,24 @@ describe("a job is refused with the place, the reason and the remedy", () => {
   });
 });
 
+describe("a field by the name that another scheduler gives it", () => {
+  for (const [name, meant] of Object.entries({
+    zone: "timezone",
+    tz: "timezone",
+    time_zone: "timezone",
+    environment: "env",
+    suspend: "enabled",
+    concurrencyPolicy: "overlap",
+    cmd: "command",
+    "working-dir": "cwd",
+  })) {
+    it(`${name} is answered with ${meant}`, () => {
+      const [problem] = refused({ ...least, [name]: "x" }, "INVALID_JOB");
+      assert.equal(problem, `/${name}: unknown field "${name}": did you mean "${meant}"?`);
+    });
+  }
+});
+
 describe("a field that a later version brings", () => {
   it("is refused by name, and never ignored", () => {
     for (const [path, names] of Object.entries(notYet)) {
@@ -206,8 +228,24 @@ describe("a field that a later version brings", () => {
           path === "" ? { ...least, [name]: 1 } : { ...least, target: { peers: ["a"], [name]: 1 } };
         const [problem = ""] = refused(input, "NOT_YET");
         assert.ok(problem.startsWith(`${path}/${name}: `), problem);
-        assert.match(problem, /not kept by this version yet/);
+        assert.match(problem, /this version doesn't have .* yet/);
       }
+    }
+  });
+  it("is refused as such under the name that another scheduler gives it", () => {
+    for (const [name, meant] of Object.entries({
+      retries: "retry",
+      retryLimit: "retry",
+      dependsOn: "after",
+      depends_on: "after",
+      parent_job: "after",
+      mutex: "pool",
+      notifications: "notify",
+      onFailure: "notify",
+      webhook: "notify",
+    })) {
+      const [problem = ""] = refused({ ...least, [name]: 1 }, "NOT_YET");
+      assert.ok(problem.startsWith(`/${name}: "${name}" is called "${meant}" here`), problem);
     }
   });
   it("is told as such even where it is the job's only action", () => {

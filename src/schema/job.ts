@@ -75,24 +75,66 @@ export const JobSpecSchema = Type.Object(
 );
 export type JobSpec = Static<typeof JobSpecSchema>;
 
-/** Fields that INTERFACE names and that a later version brings. */
+/** Fields that INTERFACE names and that a later version brings, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": [
+    "except",
+    "jitter",
     "http",
     "script",
+    "params",
     "secrets",
+    "limits",
+    "background",
+    "precheck",
+    "pool",
     "retry",
     "pauseAfterFailures",
-    "weight",
-    "jitter",
     "success",
+    "weight",
     "after",
-    "mutex",
     "notify",
     "longAfter",
+    "ping",
   ],
-  "/target": ["tags", "count", "prefer"],
+  "/target": ["tags", "count", "prefer", "offline", "rolling"],
 };
+
+/** What other schedulers call our fields, in lower case without `_` and `-`, for the hint "did you mean". */
+export const fieldSynonyms: ReadonlyMap<string, string> = new Map([
+  ["zone", "timezone"],
+  ["tz", "timezone"],
+  ["cron", "schedule"],
+  ["interval", "schedule"],
+  ["name", "id"],
+  ["cmd", "command"],
+  ["args", "argv"],
+  ["environment", "env"],
+  ["envvars", "env"],
+  ["workdir", "cwd"],
+  ["workingdir", "cwd"],
+  ["workingdirectory", "cwd"],
+  ["runas", "user"],
+  ["suspend", "enabled"],
+  ["disabled", "enabled"],
+  ["concurrency", "overlap"],
+  ["concurrencypolicy", "overlap"],
+  ["startingdeadlineseconds", "catchUp"],
+  ["activedeadlineseconds", "timeout"],
+  ["host", "target"],
+  ["hosts", "target"],
+  ["nodes", "target"],
+  ["retries", "retry"],
+  ["retrylimit", "retry"],
+  ["backofflimit", "retry"],
+  ["dependson", "after"],
+  ["parentjob", "after"],
+  ["mutex", "pool"],
+  ["notifications", "notify"],
+  ["notification", "notify"],
+  ["onfailure", "notify"],
+  ["webhook", "notify"],
+]);
 
 /** Fields that cicada writes and a person may send back unchanged (an edited `GET`): they are dropped. */
 export const readOnlyFields = [

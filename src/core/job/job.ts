@@ -6,7 +6,14 @@
  * later version can keep are refused by name, never ignored.
  */
 import { Compile } from "typebox/compile";
-import { JobSpecSchema, notYet, readOnlyFields, type JobSpec, type Problem } from "../../schema/job.ts";
+import {
+  fieldSynonyms,
+  JobSpecSchema,
+  notYet,
+  readOnlyFields,
+  type JobSpec,
+  type Problem,
+} from "../../schema/job.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
 import { parseSchedule } from "../time/schedule.ts";
@@ -20,8 +27,8 @@ export type JobCheck =
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * A job's size, as JSON: it must fit into one message of the mesh in any encoding, with every other run's share of
- * memory. What a program needs beyond it belongs into a file on the peers.
+ * Largest job. Unit: bytes of JSON. Half of the largest message of the mesh, so that a job fits into one message in
+ * any encoding. More would need larger messages; whatever a program needs beyond it belongs in a file on the peers.
  */
 const jobCapBytes = 131_072;
 
@@ -40,15 +47,15 @@ export function checkJob(input: unknown): JobCheck {
     const later = laterFields(given);
     const misshapen = shapeProblems(given);
     problems.push(...later, ...unknownFields(given), ...misshapen);
-    // What has no shape has no meaning; the other fields are looked at all the same.
+    // A field of the wrong shape is not checked further; the others are.
     const wrong = new Set(misshapen.map(({ pointer }) => pointer.split("/")[1]));
     problems.push(
       ...meaningProblems(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name)))),
     );
     if (later.length > 0) return { ok: false, code: "NOT_YET", problems };
     problems.push(...actionProblems(given));
-    // No field alone explains it, so all that can be said is that it has not the shape of a job.
-    if (problems.length === 0) problems.push({ pointer: "", message: "it has not the form of a job" });
+    // No single field explains it.
+    if (problems.length === 0) problems.push({ pointer: "", message: "this is not a job" });
     return invalid(problems);
   }
   problems.push(...meaningProblems(given), ...actionProblems(given));
@@ -64,10 +71,10 @@ function sizeProblem(given: Fields): Problem | undefined {
   try {
     bytes = Buffer.byteLength(JSON.stringify(given));
   } catch {
-    return { pointer: "", message: "it holds something that JSON has no form for" };
+    return { pointer: "", message: "it holds something that JSON can't express" };
   }
   if (bytes <= jobCapBytes) return undefined;
-  const message = `the job is ${bytes} bytes of JSON, and a job has at most ${jobCapBytes}: put what is long into a file on the peers, and name it here`;
+  const message = `the job is ${bytes} bytes of JSON, and a job has at most ${jobCapBytes}: put long texts into a file on the peers`;
   return { pointer: "", message };
 }
 
@@ -95,17 +102,21 @@ function laterFields(given: Fields): Problem[] {
   const problems: Problem[] = [];
   for (const [path, names] of Object.entries(notYet)) {
     const fields = path === "" ? given : inside(given, path.slice(1));
-    for (const name of names) {
-      if (!Object.hasOwn(fields, name)) continue;
-      const full = `${path.slice(1)}${path === "" ? "" : "."}${name}`;
-      problems.push({
-        pointer: `${path}/${name}`,
-        message: `"${full}" is not kept by this version yet: leave it out`,
-      });
+    const within = path === "" ? "" : `${path.slice(1)}.`;
+    for (const name of Object.keys(fields)) {
+      if (names.includes(name)) {
+        const message = `this version doesn't have "${within}${name}" yet: leave it out`;
+        problems.push({ pointer: `${path}${pointerTo(name)}`, message });
+        continue;
+      }
+      const meant = path === "" && !isKnown(name) ? synonymOf(name) : undefined;
+      if (meant === undefined || !names.includes(meant)) continue;
+      const message = `"${name}" is called "${meant}" here, and this version doesn't have it yet: leave it out`;
+      problems.push({ pointer: pointerTo(name), message });
     }
   }
   if (laterExecutors.has(given["executor"])) {
-    const message = `the executor "${String(given["executor"])}" does not come with this version yet: use command or argv`;
+    const message = `this version doesn't have the executor "${String(given["executor"])}" yet: use command or argv`;
     problems.push({ pointer: "/executor", message });
   }
   return problems;
@@ -119,21 +130,39 @@ const closedObjects: readonly { path: string; known: readonly string[] }[] = [
   { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
 ];
 
-/** Per object: enough to mend a file, and a hostile one costs no more. */
+/** Unknown fields reported per object: enough to correct a file, and a hostile one costs no more. */
 const unknownTold = 20;
 
 function unknownFields(given: Fields): Problem[] {
   return closedObjects.flatMap(({ path, known }) => {
     const fields = path === "" ? given : inside(given, path);
     const later = notYet[path === "" ? "" : `/${path}`] ?? [];
+    const isLater = (name: string) =>
+      later.includes(name) || (path === "" && later.includes(synonymOf(name) ?? ""));
     return Object.keys(fields)
-      .filter((name) => !known.includes(name) && !later.includes(name))
+      .filter((name) => !known.includes(name) && !isLater(name))
       .slice(0, unknownTold)
       .map((name) => ({
         pointer: path === "" ? pointerTo(name) : pointerTo(path, name),
-        message: `unknown field ${JSON.stringify(name)}${didYouMean(name, known)}`,
+        message: `unknown field ${JSON.stringify(name)}${path === "" ? fieldMeant(name, known) : didYouMean(name, known)}`,
       }));
   });
+}
+
+function isKnown(name: string): boolean {
+  return Object.hasOwn(JobSpecSchema.properties, name);
+}
+
+/** Our name for a field that other schedulers call differently. */
+function synonymOf(name: string): string | undefined {
+  return fieldSynonyms.get(name.slice(0, longestSynonym).toLowerCase().replaceAll(/[_-]/g, ""));
+}
+/** No longer text is looked up: it comes from a stranger. */
+const longestSynonym = 64;
+
+function fieldMeant(name: string, known: readonly string[]): string {
+  const meant = synonymOf(name);
+  return meant === undefined ? didYouMean(name, known) : `: did you mean "${meant}"?`;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -145,7 +174,7 @@ const fieldValidators = Object.entries(JobSpecSchema.properties).map(
   ([name, schema]) => [name, Compile(schema)] as const,
 );
 
-/** In the words of the field; the others are told in the schema's. */
+/** Complaints in the words of the field; other fields get the schema's. */
 const fieldHints: Readonly<Record<string, string>> = {
   "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
@@ -169,7 +198,7 @@ function shapeProblems(given: Fields): Problem[] {
     if (name === "executor" && laterExecutors.has(value)) continue;
     if (validator.Check(value)) continue;
     for (const error of validator.Errors(value)) {
-      // Names are looked at in unknownFields; what stands under an unknown name is nobody's.
+      // Unknown names are reported by unknownFields.
       if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
       const pointer = pointerTo(name) + error.instancePath;
       if (!found.has(pointer)) found.set(pointer, hintFor(pointer, error));
@@ -195,7 +224,7 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
 }
 
 // ---------------------------------------------------------------------------------------------------------
-// Meanings: only of fields whose shape is right; a wrong one has been told already.
+// Meanings: only of fields whose shape is right; a wrong shape has been reported already.
 
 function meaningProblems(given: Fields): Problem[] {
   return [
@@ -240,7 +269,7 @@ function lifetimeProblems(given: Fields): Problem[] {
     if (written !== undefined && instant === undefined) {
       problems.push({
         pointer: `/${name}`,
-        message: `${JSON.stringify(written)} is no instant: ${instantHint}`,
+        message: `${JSON.stringify(written)} is not an instant: ${instantHint}`,
       });
     }
     return instant;
@@ -249,7 +278,7 @@ function lifetimeProblems(given: Fields): Problem[] {
   if (startsAt !== undefined && endsAt !== undefined && startsAt >= endsAt) {
     problems.push({
       pointer: "/endsAt",
-      message: "endsAt must lie after startsAt, or no tick is left between them",
+      message: "endsAt must be after startsAt",
     });
   }
   return problems;
@@ -263,14 +292,14 @@ function durationProblems(given: Fields): Problem[] {
     const [outer = "", inner] = pointer.slice(1).split("/");
     const written = inner === undefined ? text(given, outer) : text(inside(given, outer), inner);
     if (written === undefined || parseDuration(written) !== undefined) continue;
-    problems.push({ pointer, message: `${JSON.stringify(written)} is no duration: ${durationHint}` });
+    problems.push({ pointer, message: `${JSON.stringify(written)} is not a duration: ${durationHint}` });
   }
   const size = text(inside(given, "keep"), "logBytes");
   if (size === undefined) return problems;
   const bytes = parseSize(size);
   const message =
     bytes === undefined
-      ? `${JSON.stringify(size)} is no size: ${sizeHint}`
+      ? `${JSON.stringify(size)} is not a size: ${sizeHint}`
       : `a run's output is kept up to ${formatSize(largestLogBytes)}; ${size} is more`;
   if (bytes === undefined || bytes > largestLogBytes) problems.push({ pointer: "/keep/logBytes", message });
   return problems;
@@ -284,7 +313,7 @@ function processProblems(given: Fields): Problem[] {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === "__proto__") {
       refuse(
         pointerTo("env", name),
-        "a variable's name is made of letters, digits and _, and begins with no digit",
+        "a variable's name is made of letters, digits and _, and doesn't begin with a digit",
       );
     }
     if (typeof value === "string" && value.includes("\0")) refuse(pointerTo("env", name), nulMessage);
@@ -302,17 +331,20 @@ function processProblems(given: Fields): Problem[] {
     if (argument.includes("\0")) refuse(`/argv/${index}`, nulMessage);
   const cwd = text(given, "cwd");
   if (cwd !== undefined && cwd !== "" && !cwd.startsWith("/")) {
-    refuse("/cwd", `${JSON.stringify(cwd)} is no absolute path: a job may run on any peer, so begin with /`);
+    refuse(
+      "/cwd",
+      `${JSON.stringify(cwd)} is not an absolute path: a job may run on any peer, so begin with /`,
+    );
   }
   const user = text(given, "user");
   if (user !== undefined && user !== "" && !/^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(user)) {
-    refuse("/user", `${JSON.stringify(user)} can't be a user's name`);
+    refuse("/user", `${JSON.stringify(user)} can't be a user name`);
   }
   return problems;
 }
 
 const labelName = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
-const nulMessage = "a NUL byte can't be given to a program: take it out";
+const nulMessage = "a program can't be given a NUL byte: take it out";
 
 function targetProblems(given: Fields): Problem[] {
   const peers = listOfTexts(inside(given, "target")["peers"]) ?? [];

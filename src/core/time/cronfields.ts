@@ -1,11 +1,11 @@
 /**
  * The text of a cron expression, taken apart: fields, their list items, and where each stands.
  *
- * This looks at the form only, so that every complaint has a position; which values an item stands for is read by
- * cron-parser (core/schedule.ts). The items that speak of a month's own shape (`L`, `15W`, `fri#3`, `5L`) are
- * read here, for cron-parser knows some of them and these only alone.
+ * This looks at the form only, so that every complaint has a position; schedule.ts has cron-parser read which values an
+ * item stands for. The items that depend on the shape of a month (`L`, `15W`, `fri#3`, `5L`) are read here, because
+ * cron-parser knows only some of them and takes none of them in a list.
  */
-
+import { nearest } from "../../schema/nearest.ts";
 import type { Refusal } from "./shorthand.ts";
 
 export type FieldName = "second" | "minute" | "hour" | "dayOfMonth" | "month" | "dayOfWeek";
@@ -90,7 +90,7 @@ function fieldCountProblem(
   if (/^(CRON_)?TZ=/.test(first.text)) {
     return {
       position: 1,
-      message: `a zone does not belong into the expression: put it into the field "timezone"`,
+      message: `the time zone is not part of the expression: give it in the field "timezone"`,
     };
   }
   if (words.length < 5) {
@@ -169,6 +169,8 @@ function valueOf(rule: FieldRule, text: string): number | string {
   const index = rule.names.indexOf(text.toLowerCase());
   if (index >= 0) return index + rule.min;
   if (rule.names.length === 0) return `${rule.title} runs from ${rule.min} to ${rule.max}`;
+  const meant = rule.names.find((name) => text.toLowerCase().startsWith(name)) ?? nearest(text, rule.names);
+  if (meant !== undefined) return `did you mean ${meant}?`;
   return `${rule.title} runs from ${rule.min} to ${rule.max}, or by name ${rule.names.join(" ")}`;
 }
 
@@ -209,6 +211,6 @@ function readSpecialItem(
     if (/#/.test(text)) return refuse("# follows one weekday, as in fri#3 for the month's third Friday");
   }
   if (/[#W]|^L/.test(text) && !rule.name.startsWith("day"))
-    return refuse("L, W and # belong into the day fields");
+    return refuse("L, W and # belong in the day fields");
   return undefined;
 }

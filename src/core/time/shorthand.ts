@@ -1,5 +1,5 @@
 /**
- * The schedules that are no five fields: `@daily` and its like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
+ * The schedules that aren't cron fields: `@daily` and its like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
  */
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, lastSecond, parseInstant } from "./calendar.ts";
@@ -42,8 +42,28 @@ const macroNames = [...macros.keys(), "@every", "@at"];
 export function readShorthand(expression: string): Short | undefined {
   if (expression.startsWith("@")) return readMacro(expression);
   if (/^rate\b/i.test(expression)) return readRate(expression);
-  return undefined;
+  const meant = meantBy(expression.trim().toLowerCase());
+  if (meant === undefined) return undefined;
+  return { position: 1, message: `${JSON.stringify(expression)} is not a schedule: did you mean ${meant}?` };
 }
+
+/** What a schedule in everyday words stands for, for a hint; undefined when it is none of those we know. */
+function meantBy(words: string): string | undefined {
+  if (macros.has(`@${words}`)) return `"@${words}"`;
+  const [, number = "1", unit] =
+    /^every\s+(?:(\d{1,6})\s*)?(s|sec|second|m|min|minute|h|hour|d|day|w|week)s?$/.exec(words) ?? [];
+  if (unit === undefined) return undefined;
+  const letter = unit.charAt(0);
+  return `"@every ${number}${letter}" or "rate(${number} ${unitNames[letter]}${number === "1" ? "" : "s"})"`;
+}
+
+const unitNames: Readonly<Record<string, string>> = {
+  s: "second",
+  m: "minute",
+  h: "hour",
+  d: "day",
+  w: "week",
+};
 
 function readMacro(expression: string): Short {
   const [name = "", ...rest] = expression.split(/\s+/);

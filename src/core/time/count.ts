@@ -73,13 +73,15 @@ function countCivil(times: CivilTimes, from: number, to: number): number {
 
 /** Times of one day before the second of the day. */
 function countBefore({ hours, minutes, seconds }: CivilTimes, secondOfDay: number): number {
-  const below = (values: readonly number[], limit: number): number =>
-    values.filter((value) => value < limit).length;
   const hour = Math.floor(secondOfDay / 3_600);
   const minute = Math.floor(secondOfDay / 60) % 60;
   const inMinute = minutes.includes(minute) ? below(seconds, secondOfDay % 60) : 0;
   const inHour = hours.includes(hour) ? below(minutes, minute) * seconds.length + inMinute : 0;
   return below(hours, hour) * minutes.length * seconds.length + inHour;
+}
+
+function below(values: readonly number[], limit: number): number {
+  return values.filter((value) => value < limit).length;
 }
 
 /** Days with `from ≤ day < to` (days since the epoch) that the rule names, month by month. */

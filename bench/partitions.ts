@@ -1,7 +1,7 @@
 /**
  * The partition bench: `npm run bench [-- --json FILE] [--seeds N] [--peers P] [--only NAME]`.
  *
- * Runs every named scenario of `src/sim/scenarios.ts` in the simulator, with as many seeds as asked, and says what
+ * Runs every named scenario of `src/sim/faults/scenarios.ts` in the simulator, with as many seeds as asked, and says what
  * became of the ticks: as a table, and with `--json` as a file. A rule broken by any of the runs is printed too, and
  * makes the bench end with 1.
  */

@@ -2,7 +2,7 @@
  * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
  * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`.
  *
- * For each bug of src/core/planted.ts it runs wide worlds of one seed after the other with that bug in every peer, until
+ * For each bug of src/core/probes/planted.ts it runs wide worlds of one seed after the other with that bug in every peer, until
  * a checker sees a broken rule, and makes sure that the same seed without the bug breaks none. Prints one line a bug:
  * how many seeds it took, which rule was broken, and how to see it again.
  */

@@ -89,7 +89,7 @@ function flawless(changes: Partial<Evidence> = {}): Evidence {
     cuts: [],
     faultWindows: [],
     clockErrorMs: new Map(),
-    settled: [knowledge, knowledge],
+    convergedViews: [knowledge, knowledge],
     final: knowledge,
     ...changes,
     runs,
@@ -264,13 +264,13 @@ test("I7: an acknowledged job that is gone from one peer is found", () => {
 
 test("I8: peers that still differ half a minute after the heal are found, unless it was on its way", () => {
   const behind = [knows(ann, good.runs), knows(ben, without(sixth)), knows(cyd, good.runs)];
-  assert.ok(rulesIn(checkAll(flawless({ settled: [behind, behind] }))).includes("I8"));
-  assert.deepEqual(checkAll(flawless({ settled: [behind, good.final] })), []);
+  assert.ok(rulesIn(checkAll(flawless({ convergedViews: [behind, behind] }))).includes("I8"));
+  assert.deepEqual(checkAll(flawless({ convergedViews: [behind, good.final] })), []);
 });
 
 test("I8: an update that waits for another after the heal is found", () => {
   const stuck = good.final.map((one) => (one.peer === ben ? { ...one, complaint: "pending update" } : one));
-  assert.ok(rulesIn(checkAll(flawless({ settled: [stuck, stuck] }))).includes("I8"));
+  assert.ok(rulesIn(checkAll(flawless({ convergedViews: [stuck, stuck] }))).includes("I8"));
 });
 
 test("I9: a tick that is late although all was mended long ago is found", () => {

@@ -70,7 +70,7 @@ function story(runs: readonly Run[], outages: readonly Outage[] = []): Evidence 
     cuts: [],
     faultWindows: [],
     clockErrorMs: new Map(),
-    settled: [knowledge, knowledge],
+    convergedViews: [knowledge, knowledge],
     final: knowledge,
   };
 }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Mesh, MeshEvents } from "../src/ports.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { SimNetwork } from "../src/sim/mesh.ts";
-import { calmNetwork, Network } from "../src/sim/world/network.ts";
+import { calmNetwork, Wires } from "../src/sim/mesh/wires.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
@@ -26,19 +26,19 @@ class SimMeshPeer implements ContractPeer {
   process: Process;
   mesh: Mesh;
   private readonly queue: Queue;
-  private readonly fabric: SimNetwork;
+  private readonly simNetwork: SimNetwork;
 
-  constructor(id: PeerId, queue: Queue, fabric: SimNetwork) {
+  constructor(id: PeerId, queue: Queue, simNetwork: SimNetwork) {
     this.id = id;
     this.queue = queue;
-    this.fabric = fabric;
+    this.simNetwork = simNetwork;
     [this.process, this.mesh] = this.live();
   }
 
   live(): [Process, Mesh] {
     const process = new Process(this.id, this.queue);
     this.reports = [];
-    const mesh = this.fabric.mesh(process);
+    const mesh = this.simNetwork.mesh(process);
     const told = (report: Report) => {
       this.reports.push(report);
       this.onReport(report);
@@ -59,22 +59,22 @@ class SimMeshPeer implements ContractPeer {
 
 class SimMeshWorld implements MeshWorld {
   readonly queue = new Queue();
-  readonly network = new Network(calmNetwork, new Dice("network"));
+  readonly wires = new Wires(calmNetwork, new Dice("network"));
   readonly peers: SimMeshPeer[];
-  private readonly fabric = new SimNetwork(this.queue, this.network, new Dice("mesh"));
+  private readonly simNetwork = new SimNetwork(this.queue, this.wires, new Dice("mesh"));
 
   constructor(options: WorldOptions) {
     const ids = options.named.map((_, index) => `peer-${index}` as PeerId);
     for (const [index, named] of options.named.entries()) {
       const id = ids[index];
       if (id !== undefined)
-        this.fabric.addHost(
+        this.simNetwork.addHost(
           id,
           id,
           ids.filter((_, other) => named.includes(other)),
         );
     }
-    this.peers = ids.map((id) => new SimMeshPeer(id, this.queue, this.fabric));
+    this.peers = ids.map((id) => new SimMeshPeer(id, this.queue, this.simNetwork));
   }
 
   until(what: string, condition: () => boolean, limitMs = defaultLimitMs): Promise<void> {
@@ -91,20 +91,20 @@ class SimMeshWorld implements MeshWorld {
   kill(index: number): Promise<void> {
     const peer = this.peer(index);
     peer.process.kill();
-    this.fabric.processDied(peer.process, false);
+    this.simNetwork.processDied(peer.process, false);
     return Promise.resolve();
   }
 
   pause(index: number): void {
     const peer = this.peer(index);
     peer.process.pause();
-    this.fabric.processPaused(peer.process);
+    this.simNetwork.processPaused(peer.process);
   }
 
   resume(index: number): void {
     const peer = this.peer(index);
     peer.process.resume();
-    this.fabric.processPaused(peer.process);
+    this.simNetwork.processPaused(peer.process);
   }
 
   async stop(index: number): Promise<void> {
@@ -115,7 +115,7 @@ class SimMeshWorld implements MeshWorld {
     });
     await this.until("it stopped", () => stopped);
     peer.process.kill();
-    this.fabric.processDied(peer.process, false);
+    this.simNetwork.processDied(peer.process, false);
   }
 
   restart(index: number): Promise<void> {
@@ -146,14 +146,14 @@ test("a cut is silent at first; both ends give the link up by themselves, and li
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];
   await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
-  world.network.cut(a.id, b.id);
-  world.network.cut(b.id, a.id);
+  world.wires.cut(a.id, b.id);
+  world.wires.cut(b.id, a.id);
   await world.pass(3_000);
   assert.deepEqual([upDown(a), upDown(b)], [["up"], ["up"]]);
   await world.until("both gave up", () => upDown(a).length === 2 && upDown(b).length === 2, 5_000);
   assert.ok(a.reports.every(({ kind }) => kind !== "refused"));
-  world.network.mend(a.id, b.id);
-  world.network.mend(b.id, a.id);
+  world.wires.mend(a.id, b.id);
+  world.wires.mend(b.id, a.id);
   await world.until("linked again", () => upDown(a).length === 3 && upDown(b).length === 3, 10_000);
 });
 
@@ -161,7 +161,7 @@ test("what is sent into a cut that heals soon arrives late and in order", async 
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];
   await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
-  world.network.cut(a.id, b.id);
+  world.wires.cut(a.id, b.id);
   for (const word of ["one", "two", "three"]) a.mesh.send(b.id, "sync", new TextEncoder().encode(word));
   await world.pass(1_000);
   const words = () =>
@@ -169,7 +169,7 @@ test("what is sent into a cut that heals soon arrives late and in order", async 
       report.kind === "received" ? [new TextDecoder().decode(report.bytes)] : [],
     );
   assert.deepEqual(words(), []);
-  world.network.mend(a.id, b.id);
+  world.wires.mend(a.id, b.id);
   await world.until("all came", () => words().length === 3, 3_000);
   assert.deepEqual(words(), ["one", "two", "three"]);
 });
@@ -179,7 +179,7 @@ test("gossip goes round a cut by a third peer", async () => {
   await world.until("linked", () => world.peers.every((peer) => upDown(peer).length === 2));
   await world.pass(2_000);
   const [a, b] = [world.peer(0), world.peer(1)];
-  world.network.cut(a.id, b.id);
+  world.wires.cut(a.id, b.id);
   a.mesh.publish("runs", new TextEncoder().encode("round"));
   await world.until("it came", () => b.reports.some(({ kind }) => kind === "received"), 1_000);
 });
@@ -188,6 +188,6 @@ test("two who met only by a third one's address book are linked, and a cut of on
   const world = new SimMeshWorld({ named: [[], [0], [0]] });
   await world.until("linked", () => world.peers.every((peer) => upDown(peer).length === 2));
   const [b, c] = [world.peer(1), world.peer(2)];
-  world.network.cut(b.id, c.id);
+  world.wires.cut(b.id, c.id);
   await world.until("both gave up", () => upDown(b).length === 3 && upDown(c).length === 3, 8_000);
 });

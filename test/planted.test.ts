@@ -1,5 +1,5 @@
 /**
- * The simulator's checkers are worth their names: each bug that can be planted in core (src/core/planted.ts) is found.
+ * The simulator's checkers are worth their names: each bug that can be planted in core (src/core/probes/planted.ts) is found.
  *
  * Every bug has the kinds of fault under which it shows, a seed that once showed it, and how many seeds of all kinds of
  * faults it took to find it (`node bench/planted.ts`). As core changes, a seed becomes another story; then the seeds that

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { split } from "../src/sim/faults/faults.ts";
-import { calmNetwork } from "../src/sim/world/network.ts";
+import { calmNetwork } from "../src/sim/mesh/wires.ts";
 import { Dice } from "../src/sim/random.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
 import type { Evidence } from "../src/sim/world/truth.ts";
@@ -30,7 +30,7 @@ function toyWorld(meanwhile: (world: World) => void): Evidence {
     driftPpm: 0,
     makePeer: (doors) => new ToyPeer(doors),
   });
-  for (const peer of world.peers) world.start(peer);
+  for (const peer of world.peers) world.hosts.start(peer);
   world.at(epoch + 10_000, () => {
     const [first] = world.peers;
     if (first === undefined) return;
@@ -75,8 +75,8 @@ test("a pause keeps a process from everything, and what had come in the meantime
   const evidence = toyWorld((world) => {
     const [first] = world.peers;
     if (first === undefined) return;
-    world.pause(first);
-    world.at(world.now() + minute, () => world.resume(first));
+    world.hosts.pause(first);
+    world.at(world.now() + minute, () => world.hosts.resume(first));
   });
   const paused = evidence.outages.find(({ kind }) => kind === "paused");
   assert.ok(paused !== undefined && paused.to - paused.from === minute);
@@ -92,8 +92,8 @@ test("a host that went dark takes its children with it, and is silent", () => {
   const evidence = toyWorld((world) => {
     const [first] = world.peers;
     if (first === undefined) return;
-    world.kill(first, true);
-    world.at(world.now() + minute, () => world.start(first));
+    world.hosts.kill(first, true);
+    world.at(world.now() + minute, () => world.hosts.start(first));
   });
   const [outage] = evidence.outages;
   assert.ok(outage !== undefined);

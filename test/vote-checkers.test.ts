@@ -92,7 +92,7 @@ function flawless(changes: Partial<Evidence> = {}): Evidence {
     cuts: [],
     faultWindows: [],
     clockErrorMs: new Map(),
-    settled: [knowledge, knowledge],
+    convergedViews: [knowledge, knowledge],
     final: knowledge,
     votes: {
       ballots: runs.map((run) => ballot(run, run.peer)),
@@ -116,10 +116,10 @@ function found(rule: Breach["rule"], evidence: Evidence): string[] {
 }
 
 function apart(one: PeerId, other: PeerId): Cut[] {
-  const faultWindow = { from: sixth - minute, to: sixth + 2 * minute };
+  const span = { from: sixth - minute, to: sixth + 2 * minute };
   return [
-    { sender: one, receiver: other, ...faultWindow },
-    { sender: other, receiver: one, ...faultWindow },
+    { sender: one, receiver: other, ...span },
+    { sender: other, receiver: one, ...span },
   ];
 }
 

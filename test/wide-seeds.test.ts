@@ -24,7 +24,7 @@ const workers = 2;
 const largest = 10;
 
 test(
-  "majority jobs keep every promise among witnesses, joins, old disks, garbage and faultTriggers",
+  "majority jobs keep every promise among witnesses, joins, old disks, garbage and triggers",
   { timeout: 20 * 60_000 },
   async (t) => {
     const until = performance.now() + minutes * 60_000;

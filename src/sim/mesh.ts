@@ -1,423 +1,67 @@
 /**
- * The Mesh door of the simulated world: connections, streams and gossip over the wires of `network.ts`.
- *
- * A connection behaves as TCP under libp2p does. A process that dies resets it, and its host then refuses dials.
- * A cut says nothing: what is sent waits, and after some seconds without a round trip either end may give up by
- * itself, so that for a while one end thinks it open. A restarted process may connect anew before the others have
- * noticed that the old connection is gone. Streams keep the order per (peer, protocol); gossip keeps none, goes
- * round by third parties, may be lost or doubled, and does not flow over a connection in its first second.
+ * The Mesh door of the simulated world. Behind it `mesh/links.ts` makes and ends connections and `mesh/traffic.ts` carries
+ * messages, both over the wires of `mesh/wires.ts`.
  */
-import type { Mesh, MeshEvents } from "../ports.ts";
+import type { Mesh } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
-import type { Channel, Protocol, Topic } from "../schema/message.ts";
-import { Connection, type Dial, type End, type GossipMessage, type Node } from "./world/connection.ts";
-import type { HostName, Network } from "./world/network.ts";
+import { Links } from "./mesh/links.ts";
+import { Traffic } from "./mesh/traffic.ts";
+import type { HostName, Wires } from "./mesh/wires.ts";
+import type { Dice } from "./random.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
-import type { Dice } from "./random.ts";
-
-/** How long a connection may be up before gossip flows over it, ms (gossipsub grafts once a second). */
-const graftMs = 1_200;
-/** How long a dial waits for a host that says nothing, ms. */
-const dialTimeoutMs = { least: 2_000, most: 4_000 };
-/** The first pause after a failed dial, ms; doubled each time. */
-const firstBackoffMs = 250;
 
 export class SimNetwork {
-  readonly network: Network;
-  /** the queue's time at which the two had learned of each other */
-  readonly introduced = new Map<string, number>();
-  private readonly queue: Queue;
-  private readonly dice: Dice;
-  private readonly nodes = new Map<HostName, Node>();
-  /** hosts with a copy of another's folder */
-  private copies = 0;
+  readonly #links: Links;
+  readonly #traffic: Traffic;
 
-  constructor(queue: Queue, network: Network, dice: Dice) {
-    this.queue = queue;
-    this.network = network;
-    this.dice = dice;
-    network.onChange((from, to) => this.pathChanged(from, to));
+  constructor(queue: Queue, wires: Wires, dice: Dice) {
+    this.#links = new Links(queue, wires, dice);
+    this.#traffic = new Traffic(this.#links);
+  }
+
+  /** The queue's time at which two peers had learned of each other, by the names of both. */
+  get introduced(): ReadonlyMap<string, number> {
+    return this.#links.introduced;
   }
 
   /** `named` are hosts whose addresses its settings name. */
   addHost(host: HostName, peer: PeerId, named: readonly HostName[]): void {
-    this.nodes.set(host, {
-      host,
-      peer,
-      named: new Set(named.filter((other) => other !== host)),
-      learned: new Set(),
-      powered: true,
-      process: undefined,
-      events: undefined,
-      connections: new Map(),
-      refused: new Set(),
-      dials: new Map(),
-    });
+    this.#links.addHost(host, peer, named);
   }
 
-  /** A host with a copy of another's folder: the same identity, and the same addresses remembered. */
   addCopy(host: HostName, of: HostName): void {
-    const { peer, named, learned } = this.node(of);
-    this.copies++;
-    this.addHost(host, peer, [...named]);
-    for (const other of learned) this.node(host).learned.add(other);
+    this.#links.addCopy(host, of);
   }
 
-  /** Nobody dials it any more. */
   removeHost(host: HostName): void {
-    this.nodes.delete(host);
-    for (const node of this.nodes.values()) {
-      node.learned.delete(host);
-      node.dials.delete(host);
-    }
+    this.#links.removeHost(host);
   }
 
+  /** The door of one life of a peer. */
   mesh(process: Process): Mesh {
-    const node = this.node(process.host);
+    const links = this.#links;
+    const node = links.node(process.host);
     node.refused = new Set();
     return {
-      start: (events) => this.start(node, process, events),
-      publish: (topic, bytes) => this.publish(node, topic, bytes),
-      send: (to, protocol, bytes) => this.send(node, to, protocol, bytes),
-      refuse: (peers) => this.refuse(node, process, peers),
-      known: () => [...new Set([...node.learned].map((host) => this.node(host).peer))],
+      start: (events) => links.start(node, process, events),
+      publish: (topic, bytes) => this.#traffic.publish(node, topic, bytes),
+      send: (to, protocol, bytes) => this.#traffic.send(node, to, protocol, bytes),
+      refuse: (peers) => links.refuse(node, process, peers),
+      known: () => [...new Set([...node.learned].map((host) => links.node(host).peer))],
       unresolved: () =>
-        [...node.named].filter((host) => !node.learned.has(host) && !node.refused.has(this.node(host).peer))
+        [...node.named].filter((host) => !node.learned.has(host) && !node.refused.has(links.node(host).peer))
           .length,
       addresses: () => [`/sim/${process.host}`],
-      stop: (done) => this.stop(node, process, done),
+      stop: (done) => links.stop(node, process, done),
     };
   }
 
-  /** The process is gone. Its host's kernel resets its connections, unless the host itself went dark. */
   processDied(process: Process, hostToo: boolean): void {
-    const node = this.node(process.host);
-    if (node.process !== process) return;
-    node.powered = !hostToo;
-    node.process = undefined;
-    node.events = undefined;
-    node.dials.clear();
-    for (const [other, connection] of node.connections) {
-      connection.endAt(node.host).open = false;
-      this.review(connection);
-      if (!hostToo && this.network.reaches(node.host, other))
-        this.farEndHears(connection, node.host, "reset");
-    }
-    node.connections.clear();
+    this.#links.processDied(process, hostToo);
   }
 
-  /** The process was stopped (SIGSTOP) or goes on. */
   processPaused(process: Process): void {
-    for (const connection of this.node(process.host).connections.values()) this.review(connection);
+    this.#links.processPaused(process);
   }
-
-  private start(node: Node, process: Process, events: MeshEvents): void {
-    node.powered = true;
-    node.process = process;
-    node.events = events;
-    for (const host of new Set([...node.learned, ...node.named])) this.dial(node, host, -1);
-  }
-
-  private refuse(node: Node, process: Process, peers: readonly PeerId[]): void {
-    node.refused = new Set(peers);
-    for (const { host, peer } of this.nodes.values()) {
-      if (!node.refused.has(peer)) continue;
-      node.learned.delete(host);
-      node.dials.delete(host);
-      const connection = node.connections.get(host);
-      if (connection === undefined) continue;
-      const near = connection.endAt(node.host);
-      this.queue.after(0, process, () => this.lose(connection, near, "reset"));
-      if (this.network.reaches(node.host, host)) this.farEndHears(connection, node.host, "reset");
-    }
-  }
-
-  private stop(node: Node, process: Process, done: () => void): void {
-    for (const [other, connection] of node.connections) {
-      connection.endAt(node.host).open = false;
-      if (this.network.reaches(node.host, other)) this.farEndHears(connection, node.host, "closed");
-    }
-    node.connections.clear();
-    node.dials.clear();
-    node.events = undefined;
-    this.queue.after(this.dice.between(1, 20), process, done);
-  }
-
-  // ------------------------------------------------------------------------------------------ messages
-
-  private send(node: Node, to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
-    const connection = this.connectionTo(node, to);
-    if (connection === undefined) return;
-    this.count(bytes);
-    const far = connection.endBeyond(node.host).node;
-    this.transmit(connection, node, protocol, () => {
-      far.events?.received(node.peer, protocol, bytes);
-    });
-  }
-
-  /** Of several with copies of one identity, the one made last. */
-  private connectionTo(node: Node, to: PeerId): Connection | undefined {
-    const usual = node.connections.get(to);
-    if (this.copies === 0) return usual;
-    return [...node.connections.values()].findLast((one) => one.endBeyond(node.host).node.peer === to);
-  }
-
-  private publish(node: Node, topic: Topic, bytes: Uint8Array): void {
-    this.relay(node, {
-      origin: node.peer,
-      topic,
-      bytes,
-      sentTo: new Set([node.host]),
-      heardBy: new Set([node.host]),
-    });
-  }
-
-  /** Passes a gossiped message on to every neighbour to which it is not yet on its way. */
-  private relay(node: Node, message: GossipMessage): void {
-    for (const [to, connection] of node.connections) {
-      if (message.sentTo.has(to) || this.queue.now < connection.gossipFrom) continue;
-      if (this.network.reaches(node.host, to)) {
-        message.sentTo.add(to);
-        if (this.network.losesGossip()) continue;
-      }
-      this.count(message.bytes);
-      this.transmit(connection, node, message.topic, () => this.hearGossip(to, message));
-    }
-  }
-
-  private hearGossip(to: HostName, message: GossipMessage): void {
-    const node = this.node(to);
-    if (message.heardBy.has(to)) return;
-    if (!this.network.doublesGossip()) message.heardBy.add(to);
-    message.sentTo.add(to);
-    const twice = !message.heardBy.has(to);
-    node.events?.received(message.origin, message.topic, message.bytes);
-    if (twice) {
-      message.heardBy.add(to);
-      this.queue.after(this.network.delay(), node.process, () => {
-        node.events?.received(message.origin, message.topic, message.bytes);
-      });
-    }
-    this.relay(node, message);
-  }
-
-  private transmit(connection: Connection, node: Node, channel: Channel, arrive: () => void): void {
-    const far = connection.endBeyond(node.host);
-    if (!far.process.alive || !far.open) {
-      this.answerWithReset(connection, node);
-      return;
-    }
-    const deliver = () => {
-      const usual = this.queue.now + this.network.delay();
-      const at = Math.max(usual, far.upAt, far.lastArrival.get(channel) ?? 0);
-      far.lastArrival.set(channel, at);
-      this.queue.schedule(at, far.process, () => {
-        if (far.open) arrive();
-      });
-    };
-    if (this.network.reaches(node.host, far.node.host)) deliver();
-    else far.waiting.push(deliver);
-  }
-
-  /** The far end is gone or has given up; when its host can be reached and can answer, it says so. */
-  private answerWithReset(connection: Connection, node: Node): void {
-    const near = connection.endAt(node.host);
-    const far = connection.endBeyond(node.host);
-    if (!far.node.powered || !this.roundTrip(node.host, far.node.host)) return;
-    this.queue.after(this.network.delay() + this.network.delay(), near.process, () =>
-      this.lose(connection, near, "reset"),
-    );
-  }
-
-  // --------------------------------------------------------------------------------------- connections
-
-  private dial(node: Node, host: HostName, refused: number): void {
-    const peer = this.nodes.get(host)?.peer;
-    if (peer === undefined || peer === node.peer || node.refused.has(peer)) return;
-    if (node.dials.has(host) || node.connections.has(host)) return;
-    const dial = { refused, backoffMs: firstBackoffMs };
-    node.dials.set(host, dial);
-    this.queue.after(this.dice.between(20, 150), node.process, () => this.attempt(node, host, dial));
-  }
-
-  private attempt(node: Node, host: HostName, dial: Dial): void {
-    const process = node.process;
-    if (node.dials.get(host) !== dial || process === undefined) return;
-    if (node.connections.has(host)) {
-      node.dials.delete(host);
-      return;
-    }
-    const far = this.node(host);
-    const again = (inMs: number) => {
-      dial.backoffMs = Math.min(dial.backoffMs * 2, this.network.settings.maxBackoffMs);
-      this.queue.after(inMs, process, () => this.attempt(node, host, dial));
-    };
-    const pause = dial.backoffMs * this.dice.between(0.8, 1.2);
-    const roundTripMs = this.network.delay() + this.network.delay();
-    if (!far.powered || !this.roundTrip(node.host, host) || far.process?.paused === true) {
-      again(this.dice.between(dialTimeoutMs.least, dialTimeoutMs.most) + pause);
-    } else if (far.events === undefined) {
-      this.queue.after(roundTripMs, process, () => this.refused(node, far, dial));
-      again(roundTripMs + pause);
-    } else if (far.refused.has(node.peer)) {
-      this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(far.peer));
-      again(roundTripMs * 2 + pause);
-    } else {
-      this.queue.after(roundTripMs * 2, process, () => this.connect(node, far));
-      again(roundTripMs * 2 + pause);
-    }
-  }
-
-  private refused(node: Node, far: Node, dial: Dial): void {
-    if (node.dials.get(far.host) !== dial || dial.refused < 0) return;
-    dial.refused++;
-    if (!this.isLinkedElsewhere(node, far)) node.events?.redialRefused(far.peer, dial.refused);
-  }
-
-  private connect(near: Node, far: Node): void {
-    const [process, farProcess] = [near.process, far.process];
-    if (process === undefined || farProcess === undefined || !farProcess.running) return;
-    if (near.events === undefined || far.events === undefined) return;
-    if (near.refused.has(far.peer) || far.refused.has(near.peer)) return;
-    if (near.connections.has(far.host) || !this.roundTrip(near.host, far.host)) return;
-    const end = (node: Node, of: Process): End => ({
-      node,
-      process: of,
-      open: true,
-      upAt: this.queue.now + (node === near ? 0 : this.network.delay()),
-      lastArrival: new Map(),
-      waiting: [],
-    });
-    const gossipFrom = this.queue.now + this.dice.between(50, graftMs);
-    const connection = new Connection(end(near, process), end(far, farProcess), gossipFrom);
-    this.replaceHalfOpen(far, near);
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      const isFirst = !this.isLinkedElsewhere(one, other);
-      one.connections.set(other.host, connection);
-      one.dials.delete(other.host);
-      this.learn(one, [other.host]);
-      const opened = connection.endAt(one.host);
-      this.queue.schedule(opened.upAt, opened.process, () => {
-        if (opened.open && isFirst) one.events?.linkUp(other.peer);
-      });
-      this.queue.after(this.dice.between(20, 200), opened.process, () => this.learn(one, [...other.learned]));
-    }
-  }
-
-  /** A peer has come anew over a connection that looked open: at times the old one's end is noticed first. */
-  private replaceHalfOpen(node: Node, far: Node): void {
-    const old = node.connections.get(far.host);
-    if (old === undefined) return;
-    old.endAt(node.host).open = false;
-    old.trouble++;
-    if (this.dice.chance(0.5) && !this.isLinkedElsewhere(node, far)) {
-      this.queue.after(0, node.process, () => node.events?.linkDown(far.peer, "reset"));
-    }
-  }
-
-  /** Peers are linked once, with however many copies of one of them. */
-  private isLinkedElsewhere(node: Node, { host, peer }: Node): boolean {
-    if (this.copies === 0) return false;
-    return [...node.connections.values()].some((connection) => {
-      const other = connection.endBeyond(node.host).node;
-      return other.peer === peer && other.host !== host;
-    });
-  }
-
-  private learn(node: Node, hosts: readonly HostName[]): void {
-    const fresh = hosts.filter((host) => {
-      const { peer } = this.node(host);
-      return peer !== node.peer && !node.learned.has(host) && !node.refused.has(peer);
-    });
-    for (const host of fresh) {
-      node.learned.add(host);
-      const far = this.node(host);
-      if (far.learned.has(node.host)) this.introduced.set(pairOf(node.peer, far.peer), this.queue.now);
-      this.dial(node, host, -1);
-    }
-    if (fresh.length === 0) return;
-    for (const [other, connection] of node.connections) {
-      const far = connection.endAt(other);
-      this.queue.after(this.dice.between(20, 200), far.process, () =>
-        this.learn(far.node, [...node.learned]),
-      );
-    }
-  }
-
-  /** The far end of what `host` closed hears of it when the news has travelled. */
-  private farEndHears(connection: Connection, host: HostName, why: "closed" | "reset"): void {
-    const far = connection.endBeyond(host);
-    this.queue.after(this.network.delay(), far.process, () => this.lose(connection, far, why));
-  }
-
-  /** One end's process learns that the connection is over, and begins to dial. */
-  private lose(connection: Connection, end: End, why: "closed" | "reset"): void {
-    if (!end.open) return;
-    const far = connection.endBeyond(end.node.host).node;
-    end.open = false;
-    end.node.connections.delete(far.host);
-    if (!this.isLinkedElsewhere(end.node, far)) end.node.events?.linkDown(far.peer, why);
-    this.dial(end.node, far.host, why === "reset" ? 0 : -1);
-  }
-
-  private count(bytes: Uint8Array): void {
-    this.network.count(bytes.length);
-    this.queue.trace(bytes.length);
-  }
-
-  private roundTrip(a: HostName, b: HostName): boolean {
-    return this.network.reaches(a, b) && this.network.reaches(b, a);
-  }
-
-  private pathChanged(from: HostName, to: HostName): void {
-    const connection = this.node(from).connections.get(to) ?? this.node(to).connections.get(from);
-    if (connection === undefined) return;
-    this.review(connection);
-    if (!this.network.reaches(from, to)) return;
-    // What TCP had kept is sent again at its next try.
-    const waiting = connection.endAt(to).waiting;
-    if (waiting.length === 0) return;
-    this.queue.after(this.dice.between(50, 1_500), undefined, () => {
-      if (this.network.reaches(from, to)) for (const deliver of waiting.splice(0)) deliver();
-    });
-  }
-
-  /** Plans to give up a connection over which no round trip is possible, or takes that plan back. */
-  private review(connection: Connection): void {
-    const [a, b] = connection.ends;
-    const answers =
-      this.roundTrip(a.node.host, b.node.host) && [a, b].every(({ process }) => process.running);
-    if (answers === !connection.troubled) return;
-    connection.troubled = !answers;
-    const trouble = ++connection.trouble;
-    const patience = this.network.settings.giveUpAfterMs;
-    if (answers || patience === undefined) return;
-    for (const end of connection.ends) {
-      this.queue.after(this.dice.between(patience.least, patience.most), undefined, () => {
-        if (connection.trouble === trouble && end.open && end.process.running) this.giveUp(connection, end);
-      });
-    }
-  }
-
-  private giveUp(connection: Connection, end: End): void {
-    const { host } = end.node;
-    const far = connection.endBeyond(host);
-    this.lose(connection, end, "reset");
-    if (this.network.reaches(host, far.node.host)) this.farEndHears(connection, host, "reset");
-  }
-
-  private node(host: HostName): Node {
-    const node = this.nodes.get(host);
-    if (node === undefined) throw new Error(`assertion failed: no host ${host}`);
-    return node;
-  }
-}
-
-/** The same for both orders of the two. */
-function pairOf(a: PeerId, b: PeerId): string {
-  return a < b ? `${a} ${b}` : `${b} ${a}`;
 }

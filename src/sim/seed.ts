@@ -21,12 +21,12 @@ import {
   type FaultKind,
   type FaultPlan,
 } from "./faults/faults.ts";
-import { calmNetwork } from "./world/network.ts";
+import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
 import type { Breach, Evidence, Knowledge } from "./world/truth.ts";
 import { drawWide, plain } from "./faults/wide.ts";
-import type { MakePeer } from "./world/host.ts";
-import { World, type WorldSettings } from "./world/world.ts";
+import type { MakePeer, WorldSettings } from "./world/settings.ts";
+import { World } from "./world/world.ts";
 
 export interface SeedOptions {
   seed: string;
@@ -124,7 +124,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     const joins = wide.joins.get(peer);
     if (joins !== undefined) world.joinsLater(peer);
     world.at(joins === undefined ? usual : safety.from + joins * (safety.to - safety.from), () =>
-      world.start(peer),
+      world.hosts.start(peer),
     );
   }
   world.at(epoch + jobsFromMs, () => makeJobs(world, work, jobsWithinMs));
@@ -138,27 +138,27 @@ export function runSeed(options: SeedOptions): SeedResult {
     for (let at = epoch + minute; at < epoch + lengthMs; at += minute) world.at(at, () => world.measure());
   world.at(healedAt, () => {
     for (const peer of world.peers) {
-      world.resume(peer);
-      world.start(peer);
+      world.hosts.resume(peer);
+      world.hosts.start(peer);
     }
   });
-  const settled: Knowledge[][] = [];
+  const convergedViews: Knowledge[][] = [];
   for (const laterMs of [0, onItsWayMs]) {
-    world.at(healedAt + settlesWithinMs + laterMs, () => settled.push(world.knowledge()));
+    world.at(healedAt + settlesWithinMs + laterMs, () => convergedViews.push(world.knowledge()));
   }
   const crash = runToEnd(world, epoch + lengthMs);
-  const evidence = { ...world.evidence(healedAt, settled), crowded: wide.capacity < options.jobs };
+  const evidence = { ...world.evidence(healedAt, convergedViews), crowded: wide.capacity < options.jobs };
   return {
     seed: options.seed,
     breaches: crash === undefined ? checkAll(evidence) : [crash],
     evidence,
     traceHash: world.traceHash(),
     events: world.queue.count,
-    messages: world.network.messages,
-    bytes: world.network.bytes,
+    messages: world.wires.messages,
+    bytes: world.wires.bytes,
     plan,
     drawn,
-    logged: world.logCounts,
+    logged: world.hosts.logCounts,
   };
 }
 

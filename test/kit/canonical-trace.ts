@@ -12,7 +12,7 @@ export function canonicalHash(evidence: Evidence): string {
   const operations = evidence.operations.map(({ peer, askedAt, answeredAt, accepted, tick }) =>
     [peer, askedAt, answeredAt ?? null, accepted, tick ?? null].join(" "),
   );
-  const known = [...evidence.settled, evidence.final].map((peers) => peers.map(knowledgeOf));
+  const known = [...evidence.convergedViews, evidence.final].map((peers) => peers.map(knowledgeOf));
   const text = JSON.stringify([runs.toSorted(), operations, known]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

@@ -266,7 +266,7 @@ function evidenceOf(
     cuts: [],
     faultWindows: [],
     clockErrorMs: new Map(),
-    settled: [],
+    convergedViews: [],
     final: [],
   };
 }

@@ -38,7 +38,7 @@ const onTimeMs = 1_000;
  * as if the clocks were off by so much.
  */
 const machineSlackMs = 1_000;
-/** How long before the end of a quiet faultWindow a tick must be due to be judged on time. */
+/** How long before the end of a quiet time a tick must be due to be judged on time. */
 const lastLookMs = 2_000;
 /** When all peers are up and connected, their records must be equal after so long. */
 const quietMs = 30_000;
@@ -78,7 +78,7 @@ function ofPolicy(evidence: Evidence, jobs: readonly LabJob[], partition: LabJob
   };
 }
 
-/** The quiet faultWindow after each fault, as the checker of I9 takes it. */
+/** The quiet time after each fault, as the checker of I9 takes it. */
 function resumptions(evidence: Evidence, injections: readonly Injection[]): Evidence[] {
   return injections.map(({ to }, index) => {
     const end = injections[index + 1]?.from ?? evidence.to;
@@ -140,7 +140,7 @@ export function count(
 ): Figures {
   const starts = Map.groupBy(evidence.runs, ({ job, tick }) => `${job}@${tick}`);
   const ticks = jobs.flatMap((job) => dueTicks(evidence, job, starts));
-  const faultWindows = injections.map(({ from, to }, index) => ({
+  const spans = injections.map(({ from, to }, index) => ({
     from,
     to,
     next: injections[index + 1]?.from ?? Infinity,
@@ -150,11 +150,11 @@ export function count(
     injected: injections.length,
     available: countOf(evidence, ticks, "available"),
     majority: countOf(evidence, ticks, "majority"),
-    resumptionsMs: faultWindows.map(({ to, next }) => {
+    resumptionsMs: spans.map(({ to, next }) => {
       const after = judged.filter(({ due }) => due >= to && due < next);
       return Math.max(0, ...after.filter(isWrong).map(({ due }) => due - to));
     }),
-    waitsMs: faultWindows.map(({ from, to }) =>
+    waitsMs: spans.map(({ from, to }) =>
       Math.max(
         0,
         ...judged

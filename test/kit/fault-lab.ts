@@ -365,7 +365,7 @@ export class Lab implements AsyncDisposable {
     return Promise.all(this.peers.map(({ running }) => knowledgeOf(running)));
   }
 
-  evidence(settled: readonly (readonly Knowledge[])[], final: readonly Knowledge[]): Evidence {
+  evidence(convergedViews: readonly (readonly Knowledge[])[], final: readonly Knowledge[]): Evidence {
     const { from, outages, cuts, faultWindows, clockErrorMs } = this;
     const ends = [...outages, ...cuts, ...faultWindows].map(({ to }) => to);
     return {
@@ -379,7 +379,7 @@ export class Lab implements AsyncDisposable {
       cuts,
       faultWindows,
       clockErrorMs,
-      settled,
+      convergedViews,
       final,
     };
   }

@@ -14,7 +14,7 @@ import { messageCapBytes, type Channel, type Message } from "../../src/schema/me
 import { AskedOrderSchema, RunRecordSchema } from "../../src/schema/run.ts";
 import { StoredVoteSchema } from "../../src/schema/vote.ts";
 import { SimKeys } from "../../src/sim/keys.ts";
-import { calmNetwork } from "../../src/sim/world/network.ts";
+import { calmNetwork } from "../../src/sim/mesh/wires.ts";
 import type { Run } from "../../src/sim/world/truth.ts";
 import { World } from "../../src/sim/world/world.ts";
 import { decode, encode } from "../../src/wire/codec.ts";
@@ -81,7 +81,7 @@ export class FuzzMesh {
       driftPpm: 0,
       makePeer: (doors, name) => this.#makePeer(doors, name as PeerId),
     });
-    for (const peer of members) this.world.at(beginning, () => this.world.start(peer));
+    for (const peer of members) this.world.at(beginning, () => this.world.hosts.start(peer));
     this.pass(3 * second);
     for (const spec of jobs) this.put(spec);
     // Until the first epoch of three voters has been chosen and is in force.

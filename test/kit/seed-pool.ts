@@ -11,7 +11,7 @@ export interface SeedJob {
   jobs: number;
   hours: number;
   faults: "none" | "swarm";
-  /** majority jobs and all that comes with them (src/sim/wide.ts) */
+  /** majority jobs and all that comes with them (src/sim/faults/wide.ts) */
   wide?: boolean;
   planted?: PlantedBug;
   /** of a wide world: the numbers of the faults that are to happen; all when absent */

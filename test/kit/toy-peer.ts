@@ -5,7 +5,7 @@
  */
 import type { Answer, Command, Doors } from "../../src/ports.ts";
 import { runId, tickAt, type JobId, type PeerId } from "../../src/schema/ids.ts";
-import type { SimulatedPeer } from "../../src/sim/world/host.ts";
+import type { SimulatedPeer } from "../../src/sim/world/settings.ts";
 
 const text = new TextEncoder();
 

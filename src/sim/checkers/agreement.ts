@@ -10,14 +10,14 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../world/truth.ts";
-import { convergesMs, hadTwin, orphanMs, workers } from "./surroundings.ts";
+import { convergesMs, hadDuplicateIdentity, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./requests.ts";
 
 const quietMs = 120_000;
 
 export function checkConvergence(evidence: Evidence): Breach[] {
-  const rounds = evidence.settled.map(differences);
+  const rounds = evidence.convergedViews.map(differences);
   const [first, second] = rounds;
   if (first === undefined || second === undefined) return [];
   return [...second]
@@ -88,7 +88,11 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breac
   const on = new Set(evidence.runs.filter((run) => (run.end ?? Infinity) > before).map(name));
   for (const run of evidence.runs) {
     if (instantOf(run.tick) >= before || run.start >= before || records.has(name(run))) continue;
-    if (wasForgotten(evidence, run) || hadTwin(evidence, run.peer, run.start - orphanMs, run.start)) continue;
+    if (
+      wasForgotten(evidence, run) ||
+      hadDuplicateIdentity(evidence, run.peer, run.start - orphanMs, run.start)
+    )
+      continue;
     breaches.push({ rule: "I6", at: run.start, what: `${name(run)} started and no record says so` });
   }
   for (const record of known.records.values()) {

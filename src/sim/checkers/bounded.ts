@@ -40,10 +40,10 @@ function beyond({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
 function ticksInPlay(evidence: Evidence): number {
   const { to, operations } = evidence;
   const scheduled = jobsOf(evidence).map((job) => {
-    const faultWindows = perhapsInForce(evidence, job);
+    const spans = perhapsInForce(evidence, job);
     return Math.max(
       0,
-      ...faultWindows.map(({ rules: { schedule, catchUp } }) => {
+      ...spans.map(({ rules: { schedule, catchUp } }) => {
         const windowMs = Math.max(60_000, catchUp.windowMs);
         return ticksOf(schedule, to - windowMs, to).length + 2;
       }),

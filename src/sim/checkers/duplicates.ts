@@ -1,7 +1,7 @@
 /**
  * I3, bounded duplicates, and I11, zombies.
  *
- * I3: one order (job, tick, attempt) starts at most once on each peer that has no twin, and at most as often as there
+ * I3: one order (job, tick, attempt) starts at most once on each peer that has no duplicate, and at most as often as there
  * were components around its starts: sets of peers that could talk to each other, round by two others at most, all
  * through from 15 s before the first start to the last one. A peer that was down, paused or disturbed in that time
  * counts as a component of its own. So in a time without faults it starts once at most (I1 says at least).
@@ -11,7 +11,7 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Outage, Run } from "../world/truth.ts";
-import { hadTwin, knewEachOther, longPauses, orphanMs, together } from "./surroundings.ts";
+import { hadDuplicateIdentity, knewEachOther, longPauses, orphanMs, together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
 const beforeMs = 15_000;
@@ -31,7 +31,7 @@ export function checkDuplicates(evidence: Evidence): Breach[] {
     const peers = runs.map((run) => run.peer);
     const repeated = peers.find((peer, index) => peers.indexOf(peer) !== index);
     if (repeated !== undefined && wasPutBack(evidence, repeated, first, last)) continue;
-    if (repeated !== undefined && hadTwin(evidence, repeated, first - beforeMs, last)) continue;
+    if (repeated !== undefined && hadDuplicateIdentity(evidence, repeated, first - beforeMs, last)) continue;
     if (repeated !== undefined) {
       breaches.push({ rule: "I3", at: first, what: `${order} started twice on ${repeated}` });
       continue;

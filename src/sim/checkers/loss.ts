@@ -104,9 +104,7 @@ function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boo
  */
 function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: number, to: number): boolean {
   const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
-  const steps = faultWindows.filter(
-    (faultWindow) => faultWindow.kind === "clock step" && touches(faultWindow),
-  );
+  const steps = faultWindows.filter((window) => window.kind === "clock step" && touches(window));
   const wrong = new Set(steps.map(({ peer }) => peer));
   const away = new Set(outages.filter(touches).map(({ peer }) => peer));
   const right = peers.filter((peer) => !wrong.has(peer) && !away.has(peer));

@@ -44,8 +44,7 @@ function held(evidence: Evidence, earlier: Run, later: Run): boolean {
   const from = earlier.start - beforeMs;
   if (evidence.gossipIsLost === true && later.start - earlier.start < madeGoodMs) return false;
   const unheard = evidence.faultWindows.some(
-    (faultWindow) =>
-      faultWindow.kind === "lossy network" && faultWindow.from <= later.start && faultWindow.to >= from,
+    (window) => window.kind === "lossy network" && window.from <= later.start && window.to >= from,
   );
   return !unheard && together(evidence, earlier.peer, later.peer, from, later.start);
 }

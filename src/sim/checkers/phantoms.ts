@@ -25,7 +25,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
   const errorMs = clockErrorMs(evidence);
   const breaches: Breach[] = [];
   for (const [job, runs] of groupRuns(evidence, (run) => run.job)) {
-    const faultWindows = jobsOf(evidence).includes(job as Run["job"])
+    const spans = jobsOf(evidence).includes(job as Run["job"])
       ? perhapsInForce(evidence, job as Run["job"])
       : [];
     for (const run of runs) {
@@ -33,7 +33,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
       const wrong =
         witness ??
         (isScheduled(run)
-          ? wrongWithScheduled(run, faultWindows, runs, evidence)
+          ? wrongWithScheduled(run, spans, runs, evidence)
           : wrongWithAsked(run, evidence, errorMs));
       if (wrong !== undefined) {
         breaches.push({ rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${wrong}` });
@@ -45,14 +45,14 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
 
 function wrongWithScheduled(
   run: Run,
-  faultWindows: readonly InForce[],
+  spans: readonly InForce[],
   runsOfJob: readonly Run[],
   evidence: Evidence,
 ): string | undefined {
   const errorMs = clockErrorMs(evidence);
   const due = dueOf(run);
   if (run.start < due - errorMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
-  const held = faultWindows.filter(
+  const held = spans.filter(
     ({ rules, from, to }) =>
       isTickOf(rules.schedule, due) &&
       due >= from - 2 * errorMs - roundingMs &&

@@ -78,10 +78,10 @@ function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: numb
   const disturbances = [
     ...evidence.outages,
     ...evidence.cuts,
-    ...evidence.faultWindows.filter(({ kind }) => kind !== "twin"),
+    ...evidence.faultWindows.filter(({ kind }) => kind !== "duplicate identity"),
   ];
   return evidence.faultWindows.some(({ kind, peer, from, to }) => {
-    if (kind !== "twin" || peer === undefined || !voters.includes(peer)) return false;
+    if (kind !== "duplicate identity" || peer === undefined || !voters.includes(peer)) return false;
     const soon = from + foundOutMs;
     const disturbed = disturbances.some((trouble) => trouble.from <= soon && trouble.to >= from);
     return instant >= from - windowMs && instant <= (disturbed ? to + foundOutMs : soon);

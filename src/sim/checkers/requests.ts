@@ -1,19 +1,15 @@
 /**
- * What clients had asked for, as the checkers read it: in which faultWindows of time a job was surely in force everywhere,
+ * What clients had asked for, as the checkers read it: in which spans of time a job was surely in force everywhere,
  * and in which it may have been in force somewhere.
  */
 import type { JobId } from "../../schema/ids.ts";
-import type { Evidence, JobRules, Operation, ClientRequest } from "../world/truth.ts";
+import { jobOf, type Evidence, type JobRules, type Operation } from "../world/truth.ts";
 import { knownToAll } from "./surroundings.ts";
 
 export interface InForce {
   rules: JobRules;
   from: number;
   to: number;
-}
-
-function jobOf(request: ClientRequest): JobId {
-  return request.kind === "put" ? request.rules.id : request.id;
 }
 
 /** Everything asked about one job that was not refused, in the order of asking; `run` apart. */
@@ -29,7 +25,7 @@ export function jobsOf(evidence: Evidence): JobId[] {
 }
 
 /** When the change must have been known to all; an unanswered one, whenever it may come out. */
-function warmedUpAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
+function convergedAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
   return knownAt ?? (answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt));
 }
 
@@ -38,18 +34,18 @@ function warmedUpAt(evidence: Evidence, { answeredAt, knownAt }: Operation): num
  * nobody outside can say what became of the two, for a deletion wins over what it did not know.
  */
 function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number {
-  let settled = -Infinity;
+  let converged = -Infinity;
   for (const [index, change] of changes.entries()) {
-    if (change.askedAt < settled) return index;
-    settled = Math.max(settled, warmedUpAt(evidence, change));
+    if (change.askedAt < converged) return index;
+    converged = Math.max(converged, convergedAt(evidence, change));
   }
   return Infinity;
 }
 
-/** Spells in which the job was surely in force on every peer, enabled and not paused. */
+/** Spans in which the job was surely in force on every peer, enabled and not paused. */
 export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
-  const faultWindows: InForce[] = [];
+  const spans: InForce[] = [];
   const unclear = firstUnclear(evidence, changes);
   let rules: JobRules | undefined;
   for (const [index, change] of changes.entries()) {
@@ -58,12 +54,12 @@ export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
     else if (change.request.kind === "delete") rules = undefined;
     if (rules === undefined || change.request.kind === "pause" || isPausedAfter(changes.slice(0, index + 1)))
       continue;
-    // Until every earlier change has settled too, somebody may see them in another order.
-    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => warmedUpAt(evidence, earlier)));
+    // Until every earlier change has converged too, somebody may see them in another order.
+    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
     const to = changes[index + 1]?.askedAt ?? Infinity;
-    if (from < to) faultWindows.push({ rules, from, to });
+    if (from < to) spans.push({ rules, from, to });
   }
-  return faultWindows;
+  return spans;
 }
 
 /** A pause outlives edits; only a resume or a delete ends it. */
@@ -72,35 +68,35 @@ function isPausedAfter(changes: readonly Operation[]): boolean {
   return last?.request.kind === "pause";
 }
 
-/** Spells in which some peer may have held the job with these rules, enabled and not paused. */
+/** Spans in which some peer may have held the job with these rules, enabled and not paused. */
 export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
-  const faultWindows: InForce[] = [];
+  const spans: InForce[] = [];
   for (const [index, change] of changes.entries()) {
     if (change.request.kind !== "put") continue;
     const end = changes.findIndex(
       ({ request }, later) => later > index && (request.kind === "put" || request.kind === "delete"),
     );
     const next = end < unclear ? changes[end] : undefined;
-    faultWindows.push({
+    spans.push({
       rules: change.request.rules,
       from: change.askedAt,
-      to: next === undefined ? Infinity : warmedUpAt(evidence, next),
+      to: next === undefined ? Infinity : convergedAt(evidence, next),
     });
   }
-  return faultWindows;
+  return spans;
 }
 
-/** Spells in which nobody may start the job any more: it had been deleted or paused, and all knew. */
+/** Spans in which nobody may start the job any more: it had been deleted or paused, and all knew. */
 export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; to: number; why: string }[] {
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
-  const faultWindows: { from: number; to: number; why: string }[] = [];
+  const spans: { from: number; to: number; why: string }[] = [];
   for (const [index, { request }] of changes.entries()) {
     if (index >= unclear) break;
     if (request.kind !== "delete" && request.kind !== "pause") continue;
-    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => warmedUpAt(evidence, earlier)));
+    const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
     const next = changes
       .slice(index + 1)
       .find(
@@ -108,9 +104,9 @@ export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; t
           later.kind === "resume" || later.kind === (request.kind === "delete" ? "put" : "delete"),
       );
     const to = next?.askedAt ?? Infinity;
-    if (from < to) faultWindows.push({ from, to, why: `${request.kind}d` });
+    if (from < to) spans.push({ from, to, why: `${request.kind}d` });
   }
-  return faultWindows;
+  return spans;
 }
 
 /** True when the last word on the job is clear, and says whether it must be there. */
@@ -120,9 +116,9 @@ export function lastWord(evidence: Evidence, job: JobId): "there" | "gone" | "un
   if (last === undefined || changes.some(({ answeredAt }) => answeredAt === undefined)) return "unclear";
   for (const [index, change] of changes.entries()) {
     const next = changes[index + 1];
-    if (next !== undefined && next.askedAt < warmedUpAt(evidence, change)) return "unclear";
+    if (next !== undefined && next.askedAt < convergedAt(evidence, change)) return "unclear";
   }
-  if (warmedUpAt(evidence, last) > evidence.to) return "unclear";
+  if (convergedAt(evidence, last) > evidence.to) return "unclear";
   const made = changes.findLast(({ request }) => request.kind === "put" || request.kind === "delete");
   if (made === undefined) return "unclear";
   return made.request.kind === "put" ? "there" : "gone";

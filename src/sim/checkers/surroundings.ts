@@ -22,10 +22,10 @@ export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: numb
   return (
     !evidence.outages.some((outage) => outage.peer === peer && touches(outage, from, to)) &&
     !evidence.faultWindows.some(
-      (faultWindow) =>
-        (faultWindow.peer ?? peer) === peer &&
-        touches(faultWindow, from, to) &&
-        (faultWindow.kind !== "lossy network" || evidence.cuts.some((cut) => touches(cut, from, to))),
+      (window) =>
+        (window.peer ?? peer) === peer &&
+        touches(window, from, to) &&
+        (window.kind !== "lossy network" || evidence.cuts.some((cut) => touches(cut, from, to))),
     )
   );
 }
@@ -95,10 +95,14 @@ function pair(a: PeerId, b: PeerId): string {
 }
 
 /** True when a copy of the peer ran beside it at some moment from `from` to `to`: what either did the other doesn't know. */
-export function hadTwin({ faultWindows }: Evidence, peer: PeerId, from: number, to: number): boolean {
+export function hadDuplicateIdentity(
+  { faultWindows }: Evidence,
+  peer: PeerId,
+  from: number,
+  to: number,
+): boolean {
   return faultWindows.some(
-    (faultWindow) =>
-      faultWindow.kind === "twin" && faultWindow.peer === peer && touches(faultWindow, from, to),
+    (window) => window.kind === "duplicate identity" && window.peer === peer && touches(window, from, to),
   );
 }
 
@@ -122,7 +126,7 @@ export function knownToAll(evidence: Evidence, since: number): number {
   return start + convergesMs;
 }
 
-/** The faultWindows in which a peer's process was paused long enough for the others to suspect it. */
+/** The times in which a peer's process was paused long enough for the others to suspect it. */
 export function longPauses(evidence: Evidence, longerThanMs: number): Outage[] {
   return evidence.outages.filter(({ kind, from, to }) => kind === "paused" && to - from > longerThanMs);
 }

@@ -24,18 +24,16 @@ export function requiredTicks(
   marginMs: number,
 ): RequiredTick[] {
   return jobsOf(evidence).flatMap((job) =>
-    surelyInForce(evidence, job).flatMap((faultWindow) =>
-      ticksOf(
-        faultWindow.rules.schedule,
-        Math.max(from, faultWindow.from + 5_000),
-        Math.min(to, faultWindow.to - marginMs),
-      ).map((instant) => ({
-        job,
-        tick: tickAt(instant),
-        instant,
-        rules: faultWindow.rules,
-        until: faultWindow.to,
-      })),
+    surelyInForce(evidence, job).flatMap((span) =>
+      ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs)).map(
+        (instant) => ({
+          job,
+          tick: tickAt(instant),
+          instant,
+          rules: span.rules,
+          until: span.to,
+        }),
+      ),
     ),
   );
 }

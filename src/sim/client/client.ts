@@ -73,7 +73,7 @@ function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {
 }
 
 /** One thing to ask about one job, some time in the hour. */
-export function drawWish(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
+export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
   const { id } = work.rules;
   if (state === "deleted") return { kind: "put", rules: work.rules };
   if (state === "paused") return dice.chance(0.8) ? { kind: "resume", id } : { kind: "delete", id };
@@ -101,25 +101,20 @@ export function makeJobs(world: World, work: readonly Work[], withinMs: number):
 export function editJobs(
   world: World,
   work: readonly Work[],
-  faultWindow: { from: number; to: number; everyMs: number; settleMs: number },
+  when: { from: number; to: number; everyMs: number; settleMs: number },
 ): void {
   const dice = world.dice.fork("edits");
   const states = new Map<JobId, { state: "on" | "paused" | "deleted"; since: number }>();
   const ask = () => {
     const item = dice.pick(work);
     const known = states.get(item.rules.id) ?? { state: "on", since: 0 };
-    const up = world.peers.filter((peer) => world.isUp(peer));
-    if (up.length === 0 || world.now() - known.since < faultWindow.settleMs) return;
-    const request = drawWish(item, known.state, dice);
+    const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+    if (up.length === 0 || world.now() - known.since < when.settleMs) return;
+    const request = drawRequest(item, known.state, dice);
     world.ask(dice.pick(up), request);
     if (request.kind === "run") return;
     const state = request.kind === "delete" ? "deleted" : request.kind === "pause" ? "paused" : "on";
     states.set(item.rules.id, { state, since: world.now() });
   };
-  for (
-    let when = faultWindow.from;
-    when < faultWindow.to;
-    when += dice.between(0.5, 1.5) * faultWindow.everyMs
-  )
-    world.at(when, ask);
+  for (let at = when.from; at < when.to; at += dice.between(0.5, 1.5) * when.everyMs) world.at(at, ask);
 }

@@ -4,8 +4,8 @@
  * all splits, and some everything at once. Each fault has a beginning and an end of its own; they may overlap.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { ambushKinds, lieInWait } from "./trigger.ts";
-import { calmNetwork, type NetworkSettings } from "../world/network.ts";
+import { triggerKinds, setTrigger } from "./trigger.ts";
+import { calmNetwork, type NetworkSettings } from "../mesh/wires.ts";
 import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
 
@@ -29,7 +29,7 @@ const faultKinds = [
   "mass restart",
 ] as const;
 /** What only wide worlds know. */
-const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...ambushKinds] as const;
+const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...triggerKinds] as const;
 /** What a wide world has once at most. */
 const rareKinds = ["copied disk"] as const;
 export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number] | (typeof rareKinds)[number];
@@ -150,58 +150,58 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
   if (one === undefined || other === undefined) return () => undefined;
   switch (kind) {
     case "kill":
-      world.kill(peer);
-      return () => world.start(peer);
+      world.hosts.kill(peer);
+      return () => world.hosts.start(peer);
     case "kill and restart at once":
-      world.kill(peer);
-      world.at(world.now() + Math.min(lastsMs, dice.between(0, 500)), () => world.start(peer));
-      return () => world.start(peer);
+      world.hosts.kill(peer);
+      world.at(world.now() + Math.min(lastsMs, dice.between(0, 500)), () => world.hosts.start(peer));
+      return () => world.hosts.start(peer);
     case "dark host":
-      world.kill(peer, true);
-      return () => world.start(peer);
+      world.hosts.kill(peer, true);
+      return () => world.hosts.start(peer);
     case "stop":
-      world.stop(peer);
+      world.hosts.stop(peer);
       return () => restart(world, peer);
     case "pause":
-      world.pause(peer);
-      return () => world.resume(peer);
+      world.hosts.pause(peer);
+      return () => world.hosts.resume(peer);
     case "short pause":
-      world.pause(peer);
-      world.at(world.now() + Math.min(lastsMs, dice.between(200, 8_000)), () => world.resume(peer));
-      return () => world.resume(peer);
+      world.hosts.pause(peer);
+      world.at(world.now() + Math.min(lastsMs, dice.between(200, 8_000)), () => world.hosts.resume(peer));
+      return () => world.hosts.resume(peer);
     case "split":
       return split(world, dice.shuffle(world.peers), 1 + dice.below(world.peers.length - 1));
     case "isolate":
       return split(world, [peer, ...world.peers.filter((item) => item !== peer)], 1);
     case "one link":
-      return both(world.cut(one, other), world.cut(other, one));
+      return both(world.disturbances.cut(one, other), world.disturbances.cut(other, one));
     case "one way":
-      return world.cut(one, other);
+      return world.disturbances.cut(one, other);
     case "flapping link":
       return flap(world, one, other, lastsMs, dice);
     case "slow network":
-      return world.slowNetwork(dice.pick([100, 800, 3_000]));
+      return world.disturbances.slowNetwork(dice.pick([100, 800, 3_000]));
     case "lossy network":
-      return world.loseGossip(dice.pick([0.2, 0.6, 1]));
+      return world.disturbances.loseGossip(dice.pick([0.2, 0.6, 1]));
     case "slow disk":
-      return world.slowDisk(peer, dice.pick([200, 1_500, 8_000]));
+      return world.disturbances.slowDisk(peer, dice.pick([200, 1_500, 8_000]));
     case "full disk":
-      return world.fillDisk(peer);
+      return world.disturbances.fillDisk(peer);
     case "clock step":
-      return world.stepClock(peer, dice.pick([-3_000, -900, 900, 3_000, 20_000]));
+      return world.disturbances.stepClock(peer, dice.pick([-3_000, -900, 900, 3_000, 20_000]));
     case "old disk":
-      return world.backUp(peer);
+      return world.folders.backUp(peer);
     case "copied disk":
-      return world.startCopy(peer);
+      return world.folders.startCopy(peer);
     case "damaged disk": {
-      const putBack = world.backUp(peer);
-      world.damageDisk(peer);
+      const putBack = world.folders.backUp(peer);
+      world.folders.damage(peer);
       return putBack;
     }
     case "garbage": {
       const until = world.now() + lastsMs;
       for (let at = world.now(); at < until; at += dice.between(100, 1_000)) {
-        world.at(at, () => world.sendGarbage(dice.pick(world.peers), dice));
+        world.at(at, () => world.disturbances.sendGarbage(dice.pick(world.peers), dice));
       }
       return () => undefined;
     }
@@ -209,23 +209,23 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
     case "trigger on a roster":
     case "trigger on a start":
     case "trigger on a client":
-      return lieInWait(world, kind, dice);
+      return setTrigger(world, kind, dice);
     case "away for long":
-      world.stop(peer);
+      world.hosts.stop(peer);
       world.at(world.now() + 3 * lastsMs, () => restart(world, peer));
       return () => undefined;
     case "mass restart":
-      for (const each of world.peers) world.kill(each, dice.chance(0.3));
+      for (const each of world.peers) world.hosts.kill(each, dice.chance(0.3));
       for (const each of world.peers) {
-        world.at(world.now() + dice.between(0, Math.min(lastsMs, 20_000)), () => world.start(each));
+        world.at(world.now() + dice.between(0, Math.min(lastsMs, 20_000)), () => world.hosts.start(each));
       }
-      return () => world.peers.forEach((each) => world.start(each));
+      return () => world.peers.forEach((each) => world.hosts.start(each));
   }
 }
 
 /** A stop may take as long as the drain; the peer is started again when it has ended. */
 function restart(world: World, peer: PeerId): void {
-  if (!world.isUp(peer)) world.start(peer);
+  if (!world.hosts.isUp(peer)) world.hosts.start(peer);
   else world.at(world.now() + 500, () => restart(world, peer));
 }
 
@@ -233,7 +233,8 @@ function restart(world: World, peer: PeerId): void {
 export function split(world: World, peers: readonly PeerId[], count: number): () => void {
   const mends: (() => void)[] = [];
   for (const one of peers.slice(0, count)) {
-    for (const other of peers.slice(count)) mends.push(world.cut(one, other), world.cut(other, one));
+    for (const other of peers.slice(count))
+      mends.push(world.disturbances.cut(one, other), world.disturbances.cut(other, one));
   }
   return both(...mends);
 }
@@ -243,7 +244,8 @@ function flap(world: World, one: PeerId, other: PeerId, lastsMs: number, dice: D
   let mend: (() => void) | undefined;
   const toggle = () => {
     if (world.now() >= until) return;
-    if (mend === undefined) mend = both(world.cut(one, other), world.cut(other, one));
+    if (mend === undefined)
+      mend = both(world.disturbances.cut(one, other), world.disturbances.cut(other, one));
     else {
       mend();
       mend = undefined;

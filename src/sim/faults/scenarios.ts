@@ -7,11 +7,11 @@
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Lasting, Work } from "../client/client.ts";
 import { makeJobs } from "../client/client.ts";
-import { calmNetwork } from "../world/network.ts";
+import { calmNetwork } from "../mesh/wires.ts";
 import { split } from "./faults.ts";
 import { atSecond } from "../client/schedules.ts";
 import type { Evidence, Knowledge } from "../world/truth.ts";
-import type { MakePeer } from "../world/host.ts";
+import type { MakePeer } from "../world/settings.ts";
 import { World } from "../world/world.ts";
 
 const second = 1_000;
@@ -72,7 +72,9 @@ export const scenarios: readonly Scenario[] = [
     says: "what one peer says reaches nobody, while it hears everybody",
     begin: (world) => {
       const mute = peerOf(world, 0);
-      const mends = world.peers.filter((peer) => peer !== mute).map((peer) => world.cut(mute, peer));
+      const mends = world.peers
+        .filter((peer) => peer !== mute)
+        .map((peer) => world.disturbances.cut(mute, peer));
       return () => mends.forEach((mend) => mend());
     },
   },
@@ -91,24 +93,24 @@ export const scenarios: readonly Scenario[] = [
     name: "one dies",
     says: "one peer's process is killed",
     begin: (world) => {
-      world.kill(peerOf(world, 0));
-      return () => world.start(peerOf(world, 0));
+      world.hosts.kill(peerOf(world, 0));
+      return () => world.hosts.start(peerOf(world, 0));
     },
   },
   {
     name: "host goes dark",
     says: "one peer's host loses power",
     begin: (world) => {
-      world.kill(peerOf(world, 0), true);
-      return () => world.start(peerOf(world, 0));
+      world.hosts.kill(peerOf(world, 0), true);
+      return () => world.hosts.start(peerOf(world, 0));
     },
   },
   {
     name: "one hangs",
     says: "one peer's process is stopped, and goes on 2 minutes later",
     begin: (world) => {
-      world.pause(peerOf(world, 0));
-      return () => world.resume(peerOf(world, 0));
+      world.hosts.pause(peerOf(world, 0));
+      return () => world.hosts.resume(peerOf(world, 0));
     },
   },
   {
@@ -118,31 +120,33 @@ export const scenarios: readonly Scenario[] = [
       const everyMs = troubleMs / world.peers.length;
       repeat(world, everyMs, world.now() + troubleMs - 1, (turn) => {
         const peer = peerOf(world, turn);
-        world.stop(peer);
-        world.at(world.now() + 5 * second, () => world.start(peer));
+        world.hosts.stop(peer);
+        world.at(world.now() + 5 * second, () => world.hosts.start(peer));
       });
-      return () => world.peers.forEach((peer) => world.start(peer));
+      return () => world.peers.forEach((peer) => world.hosts.start(peer));
     },
   },
   {
     name: "mass restart",
-    says: "all peers are killed at once and start again within 10 s, at the end of the faultWindow",
+    says: "all peers are killed at once and start again within 10 s, at the end of that time",
     begin: (world) => {
       const dice = world.dice.fork("mass restart");
       world.at(world.now() + troubleMs - 10 * second, () => {
         for (const peer of world.peers) {
-          world.kill(peer);
-          world.at(world.now() + dice.between(0, 10 * second), () => world.start(peer));
+          world.hosts.kill(peer);
+          world.at(world.now() + dice.between(0, 10 * second), () => world.hosts.start(peer));
         }
       });
-      return () => world.peers.forEach((peer) => world.start(peer));
+      return () => world.peers.forEach((peer) => world.hosts.start(peer));
     },
   },
   {
     name: "clock skew",
     says: "one clock is 1.2 s ahead, one 1.2 s behind, and a third one 5 s ahead",
     begin: (world) => {
-      const mends = [1_200, -1_200, 5_000].map((ms, index) => world.stepClock(peerOf(world, index), ms));
+      const mends = [1_200, -1_200, 5_000].map((ms, index) =>
+        world.disturbances.stepClock(peerOf(world, index), ms),
+      );
       return () => mends.forEach((mend) => mend());
     },
   },
@@ -179,31 +183,31 @@ export function runScenario(scenario: Scenario, options: ScenarioOptions): Scena
     driftPpm: 0,
     makePeer: options.makePeer,
   });
-  for (const peer of world.peers) world.at(beginning, () => world.start(peer));
+  for (const peer of world.peers) world.at(beginning, () => world.hosts.start(peer));
   world.at(beginning + 15 * second, () => makeJobs(world, twoEachSecond(), 10 * second));
   const from = beginning + 3 * minute;
   const to = from + troubleMs;
   const until = to + 3 * minute;
   const counted = { messages: 0, bytes: 0 };
   world.at(from - minute, () => {
-    counted.messages = -world.network.messages;
-    counted.bytes = -world.network.bytes;
+    counted.messages = -world.wires.messages;
+    counted.bytes = -world.wires.bytes;
   });
   world.at(from, () => {
     const end = scenario.begin(world);
     world.at(to, end);
   });
-  const settled: Knowledge[][] = [];
+  const convergedViews: Knowledge[][] = [];
   for (const afterMs of [27 * second, 30 * second]) {
-    world.at(to + afterMs, () => settled.push(world.knowledge()));
+    world.at(to + afterMs, () => convergedViews.push(world.knowledge()));
   }
   world.runUntil(until);
   return {
-    evidence: world.evidence(to, settled),
+    evidence: world.evidence(to, convergedViews),
     from,
     to,
-    messages: counted.messages + world.network.messages,
-    bytes: counted.bytes + world.network.bytes,
+    messages: counted.messages + world.wires.messages,
+    bytes: counted.bytes + world.wires.bytes,
     traceHash: world.traceHash(),
   };
 }

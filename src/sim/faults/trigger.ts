@@ -7,35 +7,36 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
 
-export const ambushKinds = [
+export const triggerKinds = [
   "trigger on a vote",
   "trigger on a roster",
   "trigger on a start",
   "trigger on a client",
 ] as const;
-export type AmbushKind = (typeof ambushKinds)[number];
+export type TriggerKind = (typeof triggerKinds)[number];
 
 /** Begins to lie in wait; returns how it ends, whether it has struck or not. */
-export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => void {
+export function setTrigger(world: World, kind: TriggerKind, dice: Dice): () => void {
   const mends: (() => void)[] = [];
   const soon = (peer: PeerId) => {
-    world.at(world.now() + dice.between(50, 1_500), () => world.start(peer));
-    mends.push(() => world.start(peer));
+    world.at(world.now() + dice.between(50, 1_500), () => world.hosts.start(peer));
+    mends.push(() => world.hosts.start(peer));
   };
   const isolate = (peer: PeerId) => {
     for (const other of world.peers) {
-      if (other !== peer) mends.push(world.cut(peer, other), world.cut(other, peer));
+      if (other !== peer)
+        mends.push(world.disturbances.cut(peer, other), world.disturbances.cut(other, peer));
     }
   };
   switch (kind) {
     case "trigger on a vote": {
       const how = dice.pick(["voter dies", "voter is put back", "candidate alone"] as const);
-      const backups = new Map(world.peers.map((peer) => [peer, world.backUp(peer)]));
+      const backups = new Map(world.peers.map((peer) => [peer, world.folders.backUp(peer)]));
       mends.push(
-        world.waitFor("vote told", (voter, candidate) => {
+        world.occasions.waitFor("vote told", (voter, candidate) => {
           if (candidate !== undefined) isolate(candidate);
           if (how === "voter dies") {
-            world.kill(voter);
+            world.hosts.kill(voter);
             soon(voter);
           }
           // By then the others have heard how often it has voted, so it can't pass for one that never did.
@@ -47,17 +48,17 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
     }
     case "trigger on a roster":
       mends.push(
-        world.waitFor("epoch accepted", (voter) => {
-          world.kill(voter, dice.chance(0.5));
+        world.occasions.waitFor("epoch accepted", (voter) => {
+          world.hosts.kill(voter, dice.chance(0.5));
           if (dice.chance(0.5)) soon(voter);
-          else mends.push(() => world.start(voter));
+          else mends.push(() => world.hosts.start(voter));
         }),
       );
       break;
     case "trigger on a start":
       mends.push(
-        world.waitFor("start", (runner) => {
-          world.kill(runner);
+        world.occasions.waitFor("start", (runner) => {
+          world.hosts.kill(runner);
           isolate(runner);
           soon(runner);
         }),
@@ -65,9 +66,9 @@ export function lieInWait(world: World, kind: AmbushKind, dice: Dice): () => voi
       break;
     case "trigger on a client":
       mends.push(
-        world.waitFor("confirmed", () => {
+        world.occasions.waitFor("confirmed", () => {
           for (const peer of world.peers) {
-            world.kill(peer);
+            world.hosts.kill(peer);
             soon(peer);
           }
         }),

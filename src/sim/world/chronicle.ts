@@ -1,13 +1,15 @@
 /**
- * What was done to the hosts and what came of it, written down as it happens by somebody who stands outside. It is the
- * evidence by which the checkers judge.
+ * What was done to the hosts and what came of it, written down as it happens by an observer outside of all peers. The
+ * checkers judge by it, and `--trace` reads along line by line. Every instant in it is true time.
  */
 import { recordKey } from "../../core/records/records.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import type { HostName } from "../mesh/wires.ts";
 import type {
   Cut,
   Evidence,
+  FaultWindow,
   GarbageSeen,
   Operation,
   Outage,
@@ -15,8 +17,9 @@ import type {
   Rollback,
   Run,
   SizesSeen,
-  FaultWindow,
 } from "./truth.ts";
+
+export type OnLine = (at: number, host: HostName | undefined, line: string) => void;
 
 export class Chronicle {
   readonly runs: Run[] = [];
@@ -27,20 +30,60 @@ export class Chronicle {
   readonly rollbacks: Rollback[] = [];
   readonly sizes: SizesSeen[] = [];
   readonly garbage: GarbageSeen[] = [];
+  /** true time, ms since the epoch */
+  readonly now: () => number;
+  readonly #onLine: OnLine | undefined;
 
-  outageBegins(peer: PeerId, kind: Outage["kind"], at: number): void {
-    this.outages.push({ peer, kind, from: at, to: Infinity });
+  constructor(now: () => number, onLine: OnLine | undefined) {
+    this.now = now;
+    this.#onLine = onLine;
   }
 
-  outageEnds(peer: PeerId, kind: Outage["kind"], at: number): void {
+  /** False: nobody reads the lines, so there is no need to word them. */
+  get isRead(): boolean {
+    return this.#onLine !== undefined;
+  }
+
+  line(host: HostName | undefined, line: string): void {
+    this.#onLine?.(this.now(), host, line);
+  }
+
+  outageBegins(peer: PeerId, kind: Outage["kind"]): void {
+    this.outages.push({ peer, kind, from: this.now(), to: Infinity });
+  }
+
+  outageEnds(peer: PeerId, kind: Outage["kind"]): void {
     const open = this.outages.findLast(
       (one) => one.peer === peer && one.kind === kind && one.to === Infinity,
     );
-    if (open !== undefined) open.to = at;
+    if (open !== undefined) open.to = this.now();
+  }
+
+  /** Notes that a cut begins; returns how it ends. */
+  cutBegins(sender: PeerId, receiver: PeerId): () => void {
+    this.line(undefined, `CUT ${sender} > ${receiver}`);
+    const cut: Cut = { sender, receiver, from: this.now(), to: Infinity };
+    this.cuts.push(cut);
+    return () => {
+      this.line(undefined, `MENDED ${sender} > ${receiver}`);
+      cut.to = this.now();
+    };
+  }
+
+  /** Notes that a fault window begins; returns how it ends. */
+  faultBegins(kind: FaultWindow["kind"], peer: PeerId | undefined): () => void {
+    this.line(peer, `BEGINS ${kind}`);
+    const faultWindow: FaultWindow = { kind, peer, from: this.now(), to: Infinity };
+    this.faultWindows.push(faultWindow);
+    return () => {
+      this.line(peer, `ENDS ${kind}`);
+      faultWindow.to = this.now();
+    };
   }
 
   /** The peer's folder is what it was at `copiedAt`. What it alone had promised since then is gone. */
-  putBack(peer: PeerId, copiedAt: number, at: number): void {
+  putBack(peer: PeerId, copiedAt: number): void {
+    const at = this.now();
     this.rollbacks.push({ peer, copiedAt, startedAt: at, kind: "old disk" });
     // To the others it is as if it had been away since then.
     this.outages.push({ peer, kind: "down", from: copiedAt, to: at });
@@ -60,7 +103,7 @@ export class Chronicle {
   }
 }
 
-/** Records as a stranger sees them, by key; `at` is when they are looked at. */
+/** Records as an outsider sees them, by key; `at` is when they are looked at. */
 export function recordsSeen(records: readonly RunRecord[], at: number): Map<string, RecordSeen> {
   return new Map(
     records.map((record) => {

@@ -3,7 +3,7 @@
  * paused one (SIGSTOP) hears everything late, all at once, when it goes on: first what its sockets and its disk
  * have for it, then its timers, as the Clock door promises.
  */
-import type { HostName } from "./network.ts";
+import type { HostName } from "../mesh/wires.ts";
 import type { Entry, Owner, Queue } from "./queue.ts";
 
 export class Process implements Owner {

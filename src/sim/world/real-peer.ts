@@ -2,7 +2,7 @@
 import { Peer } from "../../peer/peer.ts";
 import type { Doors } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
-import type { PeerTraits, SimulatedPeer } from "./host.ts";
+import type { PeerTraits, SimulatedPeer } from "./settings.ts";
 
 const settings = {
   version: "simulated",

@@ -39,6 +39,11 @@ export type ClientRequest =
   | { kind: "resume"; id: JobId }
   | { kind: "run"; id: JobId };
 
+/** The job that a request is about. */
+export function jobOf(request: ClientRequest): JobId {
+  return request.kind === "put" ? request.rules.id : request.id;
+}
+
 /** Something that a client asked of one peer. */
 export interface Operation {
   request: ClientRequest;
@@ -72,11 +77,11 @@ export interface Cut {
 }
 
 /**
- * A faultWindow of something else that may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks, a copy of
- * the peer beside it.
+ * The time in which something else may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks, a copy of the
+ * peer beside it.
  */
 export interface FaultWindow {
-  kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step" | "twin";
+  kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step" | "duplicate identity";
   /** undefined = all */
   peer: PeerId | undefined;
   from: number;
@@ -108,15 +113,15 @@ export interface RecordSeen {
   epoch?: number;
 }
 
-/** A peer's folder was put back to what it had been; or that old copy was started beside it, as a twin. */
+/** A peer's folder was put back to what it had been; or that old copy was started beside it, as a second process with its identity. */
 export interface Rollback {
   peer: PeerId;
   copiedAt: number;
   startedAt: number;
-  kind: "old disk" | "twin";
+  kind: "old disk" | "duplicate identity";
 }
 
-/** A candidate's ballot, as it went over the wires. */
+/** A proposer's ballot, as it went over the wires. */
 export interface BallotSeen {
   decision: string;
   /** round, peer and life, as written */
@@ -184,7 +189,7 @@ export interface Evidence {
   /** how far any host's clock has ever been from true time, ms, by peer */
   clockErrorMs: ReadonlyMap<PeerId, number>;
   /** what each peer knew 30 s after `healedAt`, and later: a difference seen both times was not just on its way */
-  settled: readonly (readonly Knowledge[])[];
+  convergedViews: readonly (readonly Knowledge[])[];
   /** … and at the end */
   final: readonly Knowledge[];
   /** peers that vote and never run anything */

@@ -1,21 +1,12 @@
 /**
- * What the simulated mesh is made of: hosts, the connections between them, each with two ends, and messages on their
- * way round. What happens to them is in mesh.ts.
+ * What the simulated mesh is made of: each host's networking, and the connections between hosts, each with two ends. What
+ * happens to them is in links.ts.
  */
 import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Channel, Topic } from "../../schema/message.ts";
-import type { HostName } from "./network.ts";
-import type { Process } from "./process.ts";
-
-export interface GossipMessage {
-  origin: PeerId;
-  topic: Topic;
-  bytes: Uint8Array;
-  /** to whom it is on its way, or has come */
-  sentTo: Set<HostName>;
-  heardBy: Set<HostName>;
-}
+import type { Channel } from "../../schema/message.ts";
+import type { HostName } from "./wires.ts";
+import type { Process } from "../world/process.ts";
 
 /** What one process has of a connection: its own end of it. */
 export interface End {
@@ -54,7 +45,7 @@ export class Connection {
 /** A host's networking: what it remembers on disk, and what its present process has open. */
 export interface Node {
   host: HostName;
-  /** whom its processes show themselves as */
+  /** the identity of its processes */
   peer: PeerId;
   /** hosts whose addresses its settings name */
   named: ReadonlySet<HostName>;
@@ -65,7 +56,7 @@ export interface Node {
   process: Process | undefined;
   events: MeshEvents | undefined;
   connections: Map<HostName, Connection>;
-  /** identities that its present process keeps out */
+  /** identities that its present process refuses */
   refused: ReadonlySet<PeerId>;
   /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */
   dials: Map<HostName, Dial>;

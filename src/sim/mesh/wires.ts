@@ -3,11 +3,11 @@
  *
  * A cut has a direction and is counted, so that two faults may cut the same way and the first to heal does not
  * mend both. What is sent into a cut waits at the sender, as TCP keeps it, and arrives late if the cut heals
- * before the connection is given up. `mesh.ts` builds connections and gossip on this.
+ * before the connection is given up. `links.ts` and `traffic.ts` build connections and messages on this.
  */
 import type { Dice } from "../random.ts";
 
-/** A host's name. As a rule that of the only peer on it; a copy of a peer's folder lives on a host with a name of its own. */
+/** A host's name. Usually the name of its only peer; a copy of a peer's folder lives on a host with a name of its own. */
 export type HostName = string;
 
 export interface NetworkSettings {
@@ -37,11 +37,11 @@ export const calmNetwork: NetworkSettings = {
   maxBackoffMs: 4_000,
 };
 
-export class Network {
+export class Wires {
   readonly settings: NetworkSettings;
-  /** added to every delay while a slow faultWindow lasts */
+  /** added to every delay while a slow network lasts */
   slowMs = 0;
-  /** added to `gossipLoss` while a lossy faultWindow lasts */
+  /** added to `gossipLoss` while a lossy network lasts */
   extraLoss = 0;
   messages = 0;
   bytes = 0;

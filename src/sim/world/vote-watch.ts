@@ -1,5 +1,5 @@
 /**
- * Looks on while the peers vote: what candidates and voters say to each other over the wires, what of it is on
+ * Observes how the peers vote: what proposers and voters say to each other over the wires, what of it is on
  * disks, and which rosters anybody holds. It reads the bytes as a stranger would, with JSON.parse and no code of the
  * peers', and keeps each thing once. What it saw is evidence for I2 and I12.
  */
@@ -24,7 +24,7 @@ function write({ round, peer, life }: BallotText): string {
   return `${round}/${peer}/${life}`;
 }
 
-export class Watch {
+export class VoteWatch {
   readonly #ballots = new Map<string, BallotSeen>();
   readonly #acceptances = new Map<string, AcceptanceSeen>();
   readonly #epochs = new Map<string, EpochSeen>();

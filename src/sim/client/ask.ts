@@ -1,0 +1,87 @@
+/** A client of one peer's API: it puts a request to the peer and notes what is answered, and when. */
+import type { Answer, Command } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Hosts } from "../world/hosts.ts";
+import type { Queue } from "../world/queue.ts";
+import { jobOf, type ClientRequest, type Operation } from "../world/truth.ts";
+import type { Observers } from "../world/watched-doors.ts";
+
+const by = "client";
+
+export class Client {
+  readonly #queue: Queue;
+  readonly #hosts: Hosts;
+  readonly #observers: Observers;
+
+  constructor(queue: Queue, hosts: Hosts, observers: Observers) {
+    this.#queue = queue;
+    this.#hosts = hosts;
+    this.#observers = observers;
+  }
+
+  /** A dead or paused peer doesn't answer. */
+  ask(peer: PeerId, request: ClientRequest): Operation {
+    const { chronicle } = this.#observers;
+    const operation: Operation = {
+      request,
+      peer,
+      askedAt: chronicle.now(),
+      answeredAt: undefined,
+      accepted: false,
+      tick: undefined,
+    };
+    chronicle.operations.push(operation);
+    const life = this.#hosts.get(peer).life;
+    if (life === undefined || !life.ready) {
+      operation.answeredAt = chronicle.now();
+      return operation;
+    }
+    this.#queue.after(0, life.process, () => {
+      life.peer.command(commandFor(request), (answer) => this.#answered(operation, answer));
+    });
+    return operation;
+  }
+
+  #answered(operation: Operation, answer: Answer): void {
+    const { chronicle, occasions } = this.#observers;
+    const { peer, request } = operation;
+    // A change that couldn't be stored may still be in force: nobody promises that it was undone.
+    const unclear = answer.kind === "refused" && answer.error.code === "DISK_FAILED";
+    if (!unclear) operation.answeredAt = chronicle.now();
+    operation.accepted = answer.kind !== "refused";
+    if (operation.accepted) occasions.happens("confirmed", peer);
+    if (answer.kind === "ordered") operation.tick = answer.tick;
+    const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
+    chronicle.line(peer, `ANSWERED ${request.kind} ${jobOf(request)} ${answer.kind}${refusal}`);
+  }
+}
+
+function commandFor(request: ClientRequest): Command {
+  switch (request.kind) {
+    case "put":
+      return {
+        kind: "put-job",
+        mode: "update",
+        by,
+        spec: {
+          id: request.rules.id,
+          schedule: request.rules.schedule.text,
+          command: "true",
+          overlap: request.rules.overlap,
+          catchUp: { policy: request.rules.catchUp.policy, window: `${request.rules.catchUp.windowMs}ms` },
+          // Nothing is pruned, so that the checkers can account for every tick; pruning is the disk contract's.
+          keep: { runs: 100_000 },
+          ...(request.rules.partition === undefined ? {} : { partition: request.rules.partition }),
+          ...(request.rules.peers === undefined ? {} : { target: { peers: [...request.rules.peers] } }),
+        },
+      };
+    case "delete":
+      return { kind: "delete-job", id: request.id, by };
+    case "pause":
+      return { kind: "pause-job", id: request.id, by };
+    case "resume":
+      return { kind: "resume-job", id: request.id, by };
+    case "run":
+      return { kind: "run-job", id: request.id, by };
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Messages over the links. Streams keep their order per (peer, protocol); gossip keeps none, goes round by third parties,
+ * may be lost or doubled, and does not flow over a connection in its first second. What is sent into a cut waits at the
+ * sender, as TCP keeps it.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Channel, Protocol, Topic } from "../../schema/message.ts";
+import type { Queue } from "../world/queue.ts";
+import type { Connection, Node } from "./connection.ts";
+import type { Links } from "./links.ts";
+import type { HostName, Wires } from "./wires.ts";
+
+interface GossipMessage {
+  origin: PeerId;
+  topic: Topic;
+  bytes: Uint8Array;
+  /** to whom it is on its way, or has come */
+  sentTo: Set<HostName>;
+  heardBy: Set<HostName>;
+}
+
+export class Traffic {
+  private readonly links: Links;
+  private readonly wires: Wires;
+  private readonly queue: Queue;
+
+  constructor(links: Links) {
+    this.links = links;
+    this.wires = links.wires;
+    this.queue = links.queue;
+  }
+
+  send(node: Node, to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
+    const connection = this.links.connectionTo(node, to);
+    if (connection === undefined) return;
+    this.count(bytes);
+    const far = connection.endBeyond(node.host).node;
+    this.transmit(connection, node, protocol, () => {
+      far.events?.received(node.peer, protocol, bytes);
+    });
+  }
+
+  publish(node: Node, topic: Topic, bytes: Uint8Array): void {
+    this.relay(node, {
+      origin: node.peer,
+      topic,
+      bytes,
+      sentTo: new Set([node.host]),
+      heardBy: new Set([node.host]),
+    });
+  }
+
+  /** Passes a gossiped message on to every neighbour to which it is not yet on its way. */
+  private relay(node: Node, message: GossipMessage): void {
+    for (const [to, connection] of node.connections) {
+      if (message.sentTo.has(to) || this.queue.now < connection.gossipFrom) continue;
+      if (this.wires.reaches(node.host, to)) {
+        message.sentTo.add(to);
+        if (this.wires.losesGossip()) continue;
+      }
+      this.count(message.bytes);
+      this.transmit(connection, node, message.topic, () => this.hearGossip(to, message));
+    }
+  }
+
+  private hearGossip(to: HostName, message: GossipMessage): void {
+    const node = this.links.node(to);
+    if (message.heardBy.has(to)) return;
+    if (!this.wires.doublesGossip()) message.heardBy.add(to);
+    message.sentTo.add(to);
+    const twice = !message.heardBy.has(to);
+    node.events?.received(message.origin, message.topic, message.bytes);
+    if (twice) {
+      message.heardBy.add(to);
+      this.queue.after(this.wires.delay(), node.process, () => {
+        node.events?.received(message.origin, message.topic, message.bytes);
+      });
+    }
+    this.relay(node, message);
+  }
+
+  private transmit(connection: Connection, node: Node, channel: Channel, arrive: () => void): void {
+    const far = connection.endBeyond(node.host);
+    if (!far.process.alive || !far.open) {
+      this.links.answerWithReset(connection, node);
+      return;
+    }
+    const deliver = () => {
+      const usual = this.queue.now + this.wires.delay();
+      const at = Math.max(usual, far.upAt, far.lastArrival.get(channel) ?? 0);
+      far.lastArrival.set(channel, at);
+      this.queue.schedule(at, far.process, () => {
+        if (far.open) arrive();
+      });
+    };
+    if (this.wires.reaches(node.host, far.node.host)) deliver();
+    else far.waiting.push(deliver);
+  }
+
+  private count(bytes: Uint8Array): void {
+    this.wires.count(bytes.length);
+    this.queue.trace(bytes.length);
+  }
+}

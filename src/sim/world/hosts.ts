@@ -1,0 +1,243 @@
+/**
+ * The hosts and the lives of the peers on them: a process is started, stopped, killed, paused and resumed. A peer that
+ * ends itself is started again a little later, as systemd would.
+ *
+ * A life gets fresh doors over what outlives it: the host's clock, its stable storage, its children. Each door draws from
+ * dice named by host and life.
+ */
+import type { Doors } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { HostClock, SimClock } from "../clock.ts";
+import { SimDisk, StableStorage } from "../disk.ts";
+import { Children, SimExecutor } from "../executor.ts";
+import { SimKeyring, SimKeys } from "../keys.ts";
+import { SimLog, type LogLevel } from "../log.ts";
+import type { SimNetwork } from "../mesh.ts";
+import type { HostName } from "../mesh/wires.ts";
+import { hashText, type Dice } from "../random.ts";
+import type { Host, Life } from "./host.ts";
+import { Process } from "./process.ts";
+import type { Queue } from "./queue.ts";
+import type { PeerTraits, WorldSettings } from "./settings.ts";
+import type { Run } from "./truth.ts";
+import { watchedDisk, watchedMesh, type Observers } from "./watched-doors.ts";
+
+/** Lives of a peer and of its copies are numbered apart by this. */
+const livesOfOne = 1_000_000;
+/** How soon a peer that ended itself is started again, ms. */
+const startedAgainMs = 2_000;
+
+const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
+
+export interface HostsParts {
+  settings: WorldSettings;
+  peers: readonly PeerId[];
+  queue: Queue;
+  dice: Dice;
+  simNetwork: SimNetwork;
+  observers: Observers;
+}
+
+export class Hosts {
+  readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
+  readonly #parts: HostsParts;
+  readonly #hosts = new Map<HostName, Host>();
+  #copies = 0;
+
+  constructor(parts: HostsParts) {
+    this.#parts = parts;
+    const { settings, peers, queue, simNetwork } = parts;
+    const [first] = peers;
+    for (const peer of peers) {
+      const dice = parts.dice.fork(peer);
+      const skewMs = dice.between(-settings.skewMs, settings.skewMs);
+      const clock = new HostClock(queue, settings.epoch, skewMs, dice.between(1_000, 10_000_000));
+      clock.drift(dice.between(-settings.driftPpm, settings.driftPpm));
+      simNetwork.addHost(peer, peer, first === undefined ? [] : [first]);
+      this.#hosts.set(peer, {
+        name: peer,
+        peer,
+        clock,
+        storage: new StableStorage(),
+        children: new Children(),
+        lives: 0,
+        startsAgain: false,
+        life: undefined,
+      });
+    }
+  }
+
+  get(name: HostName): Host {
+    const host = this.#hosts.get(name);
+    if (host === undefined) throw new Error(`assertion failed: no host ${name}`);
+    return host;
+  }
+
+  all(): Host[] {
+    return [...this.#hosts.values()];
+  }
+
+  isUp(name: HostName): boolean {
+    return this.get(name).life?.process.running ?? false;
+  }
+
+  start(name: HostName): void {
+    const host = this.get(name);
+    const { peer } = host;
+    if (host.life !== undefined) return;
+    host.lives++;
+    const { settings, queue, observers } = this.#parts;
+    const process = new Process(name, queue);
+    const dice = this.#parts.dice.fork(`${name}#${host.lives}`);
+    const disk = new SimDisk(queue, process, host.storage, settings.disk, dice.fork("disk"));
+    const executor = this.#executorOf(host, process, dice.fork("executor"));
+    const doors: Doors = {
+      clock: new SimClock(queue, host.clock, process, dice.fork("clock")),
+      random: dice.fork("random"),
+      keys: new SimKeys(peer, settings.seed),
+      keyring: new SimKeyring((act) => queue.after(0, process, act)),
+      mesh: watchedMesh(host, this.#parts.simNetwork.mesh(process), observers),
+      disk: watchedDisk(host, disk, observers),
+      executor,
+      log: this.#logOf(name),
+    };
+    observers.chronicle.line(name, "STARTED");
+    if (name === peer) observers.chronicle.outageEnds(peer, "down");
+    const life: Life = {
+      process,
+      disk,
+      executor,
+      peer: settings.makePeer(doors, peer, settings.traits?.(peer) ?? plainTraits),
+      ready: false,
+      hear: undefined,
+    };
+    host.life = life;
+    // Within an event of its own, so that a process is never entered from the outside.
+    queue.after(0, process, () => {
+      life.peer.start((failed) => {
+        life.ready = failed === undefined;
+        if (failed !== undefined) queue.after(0, process, () => this.#gaveUp(host, failed));
+      });
+    });
+  }
+
+  /** kill -9; with `hostToo`, the plug is pulled: no connection is reset, the children are gone at once. */
+  kill(name: HostName, hostToo = false): void {
+    const host = this.get(name);
+    const life = host.life;
+    if (life === undefined) return;
+    this.#parts.observers.chronicle.line(name, hostToo ? "HOST WENT DARK" : "KILLED");
+    this.resume(name);
+    life.process.kill();
+    life.disk.lost();
+    life.executor.orphaned(hostToo);
+    this.#parts.simNetwork.processDied(life.process, hostToo);
+    this.#ended(host);
+  }
+
+  /** SIGTERM: the peer ends as it thinks fit. */
+  stop(name: HostName): void {
+    const host = this.get(name);
+    const life = host.life;
+    if (life === undefined || !life.process.running) return;
+    this.#parts.observers.chronicle.line(name, "TERMINATED");
+    this.#parts.queue.after(0, life.process, () => {
+      life.peer.stop(() => {
+        if (host.life !== life) return;
+        life.process.kill();
+        life.executor.orphaned(false);
+        this.#parts.simNetwork.processDied(life.process, false);
+        this.#ended(host);
+      });
+    });
+  }
+
+  /** SIGSTOP. */
+  pause(name: HostName): void {
+    const { peer, life } = this.get(name);
+    const process = life?.process;
+    if (process === undefined || !process.running) return;
+    this.#parts.observers.chronicle.line(name, "PAUSED");
+    process.pause();
+    this.#parts.simNetwork.processPaused(process);
+    this.#parts.observers.chronicle.outageBegins(peer, "paused");
+  }
+
+  resume(name: HostName): void {
+    const { peer, life } = this.get(name);
+    const process = life?.process;
+    if (process === undefined || !process.paused) return;
+    this.#parts.observers.chronicle.line(name, "RESUMED");
+    process.resume();
+    this.#parts.simNetwork.processPaused(process);
+    this.#parts.observers.chronicle.outageEnds(peer, "paused");
+  }
+
+  /** A further host with the same clock and a copy of the peer's folder as it is now; nothing runs there yet. */
+  addCopy(peer: PeerId): HostName {
+    const host = this.get(peer);
+    const number = ++this.#copies;
+    const name = `${peer}/copy-${number}`;
+    const storage = host.storage.copy();
+    const lives = number * livesOfOne;
+    this.#hosts.set(name, { ...host, name, storage, children: new Children(), lives, life: undefined });
+    this.#parts.simNetwork.addCopy(name, peer);
+    return name;
+  }
+
+  removeCopy(name: HostName): void {
+    this.#hosts.delete(name);
+    this.#parts.simNetwork.removeHost(name);
+  }
+
+  /** The peer has ended itself; its supervisor starts it again. */
+  #gaveUp(host: Host, why: string): void {
+    this.#parts.observers.chronicle.line(host.name, `GAVE UP ${why}`);
+    this.kill(host.name);
+    if (host.startsAgain) return;
+    host.startsAgain = true;
+    this.#parts.queue.after(startedAgainMs, undefined, () => {
+      host.startsAgain = false;
+      this.start(host.name);
+    });
+  }
+
+  #ended(host: Host): void {
+    host.life = undefined;
+    // A copy of a peer may come and go, and the peer itself is there all the while.
+    if (host.name !== host.peer) return;
+    this.#parts.observers.chronicle.outageBegins(host.peer, "down");
+  }
+
+  #executorOf(host: Host, process: Process, dice: Dice): SimExecutor {
+    const { settings, queue, observers } = this.#parts;
+    return new SimExecutor({
+      peer: host.peer,
+      queue,
+      host: host.clock,
+      process,
+      children: host.children,
+      settings: settings.children,
+      dice,
+      life: host.lives,
+      record: (run) => this.#ran(run),
+      trueTime: observers.chronicle.now,
+    });
+  }
+
+  #ran(run: Run): void {
+    const { queue, observers } = this.#parts;
+    observers.chronicle.runs.push(run);
+    observers.occasions.happens("start", run.peer);
+    queue.trace(hashText(`${run.job}@${run.tick}~${run.attempt}@${run.peer}`));
+    observers.chronicle.line(run.peer, `RUNS ${run.job}@${run.tick}~${run.attempt}`);
+  }
+
+  #logOf(name: HostName): SimLog {
+    return new SimLog((level, message, fields) => {
+      this.logCounts[level]++;
+      const detail = fields === undefined ? "" : ` ${JSON.stringify(fields)}`;
+      this.#parts.observers.chronicle.line(name, `${level} ${message}${detail}`);
+    });
+  }
+}

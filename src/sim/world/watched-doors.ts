@@ -1,0 +1,98 @@
+/**
+ * A peer's mesh and disk with an observer in between, who changes nothing: it collects evidence of votes, notices the
+ * occasions for which faults wait, keeps the last true message of each channel for those who forge, and words the trace.
+ */
+import type { Disk, Mesh, Write } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Channel } from "../../schema/message.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { StoredVote } from "../../schema/vote.ts";
+import type { SimDisk } from "../disk.ts";
+import type { Chronicle } from "./chronicle.ts";
+import type { Host } from "./host.ts";
+import type { Occasions } from "./occasions.ts";
+import type { VoteWatch } from "./vote-watch.ts";
+
+export interface Observers {
+  chronicle: Chronicle;
+  votes: VoteWatch;
+  occasions: Occasions;
+  /** the last message of each channel that was sent, and who sent it */
+  frames: Map<Channel, { from: PeerId; bytes: Uint8Array }>;
+}
+
+/** The mesh of the host's present life; what it receives can also be handed to it by `life.hear`. */
+export function watchedMesh(host: Host, mesh: Mesh, { votes, occasions, frames }: Observers): Mesh {
+  const { peer } = host;
+  const life = `${host.name}#${host.lives}`;
+  return {
+    ...mesh,
+    start: (events) => {
+      if (host.life !== undefined) host.life.hear = (...heard) => events.received(...heard);
+      mesh.start(events);
+    },
+    publish: (topic, bytes) => {
+      frames.set(topic, { from: peer, bytes });
+      mesh.publish(topic, bytes);
+    },
+    send: (to, protocol, bytes) => {
+      frames.set(protocol, { from: peer, bytes });
+      if (protocol === "vote" && votes.sent(peer, life, bytes)) occasions.happens("vote told", peer, to);
+      mesh.send(to, protocol, bytes);
+    },
+  };
+}
+
+export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Disk {
+  return {
+    load: (since, done) => disk.load(since, done),
+    store: (writes, done) => {
+      if (writes.some(isAcceptedEpoch)) observers.occasions.happens("epoch accepted", host.peer);
+      disk.store(writes, (error) => {
+        if (error === undefined) noteStored(host, writes, observers);
+        done(error);
+      });
+    },
+    history: (query, done) => disk.history(query, done),
+    digests: (from, to, done) => disk.digests(from, to, done),
+    bucket: (bucket, done) => disk.bucket(bucket, done),
+    prune: (keep, notAfter, done) => disk.prune(keep, notAfter, done),
+    close: (done) => disk.close(done),
+  };
+}
+
+function noteStored({ name, peer }: Host, writes: readonly Write[], { votes, chronicle }: Observers): void {
+  votes.stored(peer, writes);
+  if (!chronicle.isRead) return;
+  for (const write of writes) {
+    if (write.kind === "record") chronicle.line(name, `KEEPS ${describeRecord(write.record)}`);
+    if (write.kind === "vote") {
+      chronicle.line(name, `VOTES ${write.vote.decision} ${describeVote(write.vote)}`);
+    }
+  }
+}
+
+function isAcceptedEpoch(write: Write): boolean {
+  return (
+    write.kind === "vote" &&
+    write.vote.decision.startsWith("roster/") &&
+    write.vote.vote.accepted !== undefined
+  );
+}
+
+function describeRecord(record: RunRecord): string {
+  const { job, tick, attempt, peer, state, version, rank, reason, by, epoch, waiting } = record;
+  const parts = [
+    `v${version} rank ${rank}`,
+    reason === undefined ? "" : `(${reason})`,
+    waiting === undefined ? "" : `waits for ${waiting}`,
+    by === undefined ? "" : `by ${by}`,
+    epoch === undefined ? "" : `epoch ${epoch}`,
+  ];
+  return `${job}@${tick}~${attempt} of ${peer}: ${state} ${parts.filter((part) => part !== "").join(" ")}`;
+}
+
+function describeVote({ vote: { promised, accepted } }: StoredVote): string {
+  const then = accepted === undefined ? "" : `, accepted ${accepted.value} at ${accepted.ballot.round}`;
+  return `promised ${promised.round} of ${promised.peer}${then}`;
+}

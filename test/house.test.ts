@@ -30,6 +30,7 @@ describe("the house", () => {
       "schema",
       "errors",
       "ports",
+      "identity",
       "core",
       "table",
       "wire",
@@ -104,6 +105,7 @@ const planted: Readonly<Record<string, string>> = {
   "src/core/one.ts": 'import { two } from "./two.ts";\nexport const one: number = two;',
   "src/core/two.ts": 'import type { Three } from "./three.ts";\nexport const two: Three = 2;',
   "src/core/three.ts": 'import { one } from "./one.ts";\nexport type Three = typeof one;',
+  "src/identity/key.ts": 'import { step } from "../core/fine-date.ts";\nexport const key = step;',
   "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
   "src/sim/dice.ts": "export const throwIt = (): number => Math.random();",
   "src/sim/real.ts": 'export type { Door } from "../real/door.ts";',
@@ -143,6 +145,7 @@ describe("a planted fault is found", () => {
       "src/core/disk.ts:1 core may not import node:fs",
       "src/core/door.ts:1 core may not import ../real/door.ts",
       "src/core/random.ts:1 core may not import node:crypto",
+      "src/identity/key.ts:1 identity may not import ../core/fine-date.ts",
       "src/sim/real.ts:1 sim may not import ../real/door.ts",
     ]);
   });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { inSight } from "../src/core/members/members.ts";
+import { tooFarAheadToWrite } from "../src/core/members/clocks.ts";
 import {
   clockOffset,
   clockSamplesKept,
@@ -14,7 +15,7 @@ import {
   suspectAfterMs,
   type ClockSample,
 } from "../src/core/members/suspicion.ts";
-import type { PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 /** `"a": "bc"` reads: a's word is fresh and says that it hears b and c. */
@@ -205,4 +206,24 @@ test("each peer of a chain of four has the other end in sight, and loses it when
   cores.pass(30_000);
   assert.equal(cores.state("a").members.get("d" as PeerId)?.state, "dead");
   assert.ok(inSight(cores.state("a"), "c" as PeerId));
+});
+
+describe("a peer whose clock is over a minute ahead of the others' median refuses to write the table", () => {
+  for (const [aheadMs, refused] of [
+    [59_000, false],
+    [61_000, true],
+    [-61_000, false],
+  ] as const) {
+    test(`${aheadMs / 1_000} s ahead: ${refused ? "refused" : "written"}`, () => {
+      const cores = new Cores(["a", "b", "c"], { clockAhead: { b: aheadMs } });
+      cores.pass(5_000);
+      assert.equal(tooFarAheadToWrite(cores.state("b")) !== undefined, refused);
+      assert.equal(tooFarAheadToWrite(cores.state("a")), undefined);
+      if (!refused) return;
+      const spec = { id: "beat" as JobId, schedule: "@daily", command: "true" };
+      cores.ask("b", { kind: "put-job", spec, mode: "create", by: "ann" });
+      const [answer] = cores.answers;
+      assert.ok(answer?.kind === "refused" && answer.error.code === "CLOCK_AHEAD");
+    });
+  }
 });

@@ -4,16 +4,13 @@
  * writer has seen, so an edit made in the knowledge of another one is ordered after it, whatever the clocks say.
  *
  * The price: a stamp from a clock that is far ahead draws everybody's stamps along. Readers can't refuse it, or
- * tables would differ; so a writer that knows its clock to be far ahead must not write (`writerVerdict`).
+ * tables would differ; so a writer that knows its clock to be far ahead must not write (core/members/clocks.ts).
  */
 
 const ticksPerMs = 1_024;
 
 /** No stamp at or above this (the year 2200) is believed: beyond it the counter would leave the exact integers. */
 export const hlcCap = Date.UTC(2200, 0, 1) * ticksPerMs;
-
-/** How far a writer's clock may be off before that is said. Less refuses honest hosts, more misdates jobs. */
-export const writerClockCapMs = 60_000;
 
 /** The stamp of a new edit: above `highestSeen`, and not below the wall clock (ms). */
 export function nextHlc(highestSeen: number, wall: number): number {
@@ -23,18 +20,4 @@ export function nextHlc(highestSeen: number, wall: number): number {
 /** The wall clock of a stamp, ms. */
 export function instantOfHlc(hlc: number): number {
   return Math.floor(hlc / ticksPerMs);
-}
-
-/**
- * May this peer write now? `ahead` = its clock is more than a minute ahead of the members' median
- * (`aheadOfMembersMs`, undefined while nobody else is known): refuse. `behind` = the table holds stamps more than a
- * minute in this clock's future: the edit is ordered rightly but misdated; say so, don't refuse.
- */
-export function writerVerdict(
-  wall: number,
-  highestSeen: number,
-  aheadOfMembersMs: number | undefined,
-): "ok" | "ahead" | "behind" {
-  if (aheadOfMembersMs !== undefined && aheadOfMembersMs > writerClockCapMs) return "ahead";
-  return instantOfHlc(highestSeen) - wall > writerClockCapMs ? "behind" : "ok";
 }

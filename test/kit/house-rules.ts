@@ -25,6 +25,7 @@ const rooms: Readonly<Record<string, Room>> = {
   schema: { rooms: ["schema"], types: contract, packages: ["typebox", "fastest-levenshtein"] },
   errors: { rooms: [], types: contract },
   ports: { rooms: [], types: contract },
+  identity: { rooms: ["identity", "schema", "errors"], node: hashing },
   core: { rooms: ["core", "schema", "errors"], types: ["ports"], node: hashing },
   table: {
     rooms: ["table", "core", ...contract],
@@ -35,7 +36,7 @@ const rooms: Readonly<Record<string, Room>> = {
   peer: { rooms: ["peer", "core", "table", "wire", ...contract] },
   sim: { rooms: ["sim", "peer", "core", "table", "wire", ...contract], node: hashing },
   real: {
-    rooms: ["real", "core", ...contract],
+    rooms: ["real", "identity", "core", ...contract],
     packages: ["libp2p", "@libp2p/*", "@chainsafe/*", "@multiformats/*", "pino", "pino-pretty", "typebox"],
     node: "all",
   },
@@ -46,7 +47,7 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   config: { rooms: ["config", "core", "schema", "errors"], packages: ["yaml"], node: "all" },
   cli: {
-    rooms: ["cli", "config", "core", "schema", "errors"],
+    rooms: ["cli", "config", "identity", "core", "schema", "errors"],
     types: ["ports"],
     packages: ["commander", "yaml"],
     node: "all",

@@ -7,6 +7,12 @@ import type { Heartbeat } from "../../schema/message.ts";
 import { note, type Member, type State } from "../state.ts";
 import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs, medianOffset } from "./suspicion.ts";
 
+/**
+ * How far (ms) a peer's clock may be ahead of the others' median before it refuses to write the table, where its stamps
+ * would draw everybody's along. Less refuses honest hosts, more misdates jobs.
+ */
+const writerAheadMaxMs = 60_000;
+
 /** Takes in one more exchange of heartbeats, if this one answers to one of mine. */
 export function compareClocks(state: State, member: Member, { echo, sentAt, name }: Heartbeat): void {
   if (echo === undefined) return;
@@ -32,6 +38,12 @@ export function compareClocks(state: State, member: Member, { echo, sentAt, name
 export function ownClockOffset(state: State): number | undefined {
   const median = medianOfClocks(state);
   return median === undefined ? undefined : -median;
+}
+
+/** By how much (ms) this peer's clock is too far ahead for it to write the table; undefined when it may write. */
+export function tooFarAheadToWrite(state: State): number | undefined {
+  const ahead = ownClockOffset(state);
+  return ahead !== undefined && ahead > writerAheadMaxMs ? ahead : undefined;
 }
 
 /** Tells who is not so far off the mesh's median clock that it is passed over; made once, for the median is shared. */

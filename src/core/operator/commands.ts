@@ -10,10 +10,9 @@ import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancelRun, closeWithout, expectStored } from "../claims/claims.ts";
-import { ownClockOffset } from "../members/clocks.ts";
+import { tooFarAheadToWrite } from "../members/clocks.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
-import { writerVerdict } from "../../table/hlc.ts";
 import { checkJob } from "../job/job.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
@@ -177,13 +176,10 @@ function edit(
   change: TableChange,
   about: { id: JobId; created?: boolean; deleted?: boolean },
 ): Answer | undefined {
-  const ahead = ownClockOffset(state);
-  if (writerVerdict(state.now.wall, 0, ahead) === "ahead") {
+  const aheadMs = tooFarAheadToWrite(state);
+  if (aheadMs !== undefined) {
     mark(state, "clock-ahead-refused");
-    return refuse(
-      "CLOCK_AHEAD",
-      `it is ${Math.round((ahead ?? 0) / 1_000)} s ahead of the other peers' median`,
-    );
+    return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the other peers' median`);
   }
   const pending: Pending = {
     kind: "edit",

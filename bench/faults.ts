@@ -11,11 +11,11 @@ import { parseArgs } from "node:util";
 import { Dice } from "../src/sim/random.ts";
 import type { Breach } from "../src/sim/world/truth.ts";
 import { Cluster } from "../test/kit/cluster.ts";
-import { drawDamages, leaveFolder, sayDamage, tryDamages, type Verdict } from "../test/kit/fault-damage.ts";
-import { labProblem } from "../test/kit/fault-net.ts";
-import { runScenario, type Outcome } from "../test/kit/fault-run.ts";
-import { scenarios } from "../test/kit/fault-scenarios.ts";
-import type { Figures } from "../test/kit/fault-judge.ts";
+import { drawDamages, leaveFolder, sayDamage, tryDamages, type Verdict } from "../test/kit/fault/damage.ts";
+import { labProblem } from "../test/kit/fault/net.ts";
+import { runScenario, type Outcome } from "../test/kit/fault/run.ts";
+import { scenarios } from "../test/kit/fault/scenarios.ts";
+import type { Figures } from "../test/kit/fault/judge.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
 
 const { values: options } = parseArgs({

@@ -3,8 +3,8 @@
  * each input it writes down which one it is, and after each round it tells what came of it.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { runRound, type RoundResult } from "../test/kit/fuzz-door.ts";
-import { doors } from "../test/kit/fuzz-doors.ts";
+import { runRound, type RoundResult } from "../test/kit/fuzz/door.ts";
+import { doors } from "../test/kit/fuzz/doors.ts";
 
 export interface FuzzOrder {
   seed: string;

@@ -10,8 +10,8 @@
  */
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
-import { runRound, type Finding } from "../test/kit/fuzz-door.ts";
-import { doors } from "../test/kit/fuzz-doors.ts";
+import { runRound, type Finding } from "../test/kit/fuzz/door.ts";
+import { doors } from "../test/kit/fuzz/doors.ts";
 import type { FuzzNews, FuzzOrder } from "./fuzz-worker.ts";
 import { printTable } from "./report.ts";
 

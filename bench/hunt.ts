@@ -11,10 +11,11 @@ import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { marks, type Mark } from "../src/core/probes/marks.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
-import { runSeeds, type SeedJob, type SeedSummary } from "../test/kit/seed-pool.ts";
+import { runSeeds } from "../test/kit/seed/pool.ts";
+import { sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
+import type { SeedSummary } from "../test/kit/seed/summary.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
-import { sizeOf } from "../test/kit/world-size.ts";
 
 const { values } = parseArgs({
   options: {

@@ -9,9 +9,9 @@
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind } from "../src/sim/faults/faults.ts";
-import { summarise } from "../test/kit/seed-summary.ts";
+import { summarise } from "../test/kit/seed/summary.ts";
 import { printTable } from "./report.ts";
-import type { SeedJob } from "../test/kit/seed-pool.ts";
+import type { SeedJob } from "../test/kit/seed/job.ts";
 
 const { values } = parseArgs({
   options: {

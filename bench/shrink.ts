@@ -3,8 +3,8 @@
  * and so on (Zeller and Hildebrandt's delta debugging, 2002), then fewer hours, jobs and peers. What is left is what a
  * person has to read.
  */
-import { summarise } from "../test/kit/seed-summary.ts";
-import type { SeedJob, SeedSummary } from "../test/kit/seed-pool.ts";
+import { summarise, type SeedSummary } from "../test/kit/seed/summary.ts";
+import type { SeedJob } from "../test/kit/seed/job.ts";
 
 export interface Shrunk {
   job: SeedJob;

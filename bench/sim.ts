@@ -11,8 +11,9 @@
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind } from "../src/sim/faults/faults.ts";
-import { runSeeds, type SeedJob, type SeedSummary } from "../test/kit/seed-pool.ts";
-import { summarise } from "../test/kit/seed-summary.ts";
+import { runSeeds } from "../test/kit/seed/pool.ts";
+import type { SeedJob } from "../test/kit/seed/job.ts";
+import { summarise, type SeedSummary } from "../test/kit/seed/summary.ts";
 
 const { values } = parseArgs({
   options: {

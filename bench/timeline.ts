@@ -2,8 +2,8 @@
  * What happened around a breach, on all peers, in the order of true time: everything that bears the name of its tick,
  * and what was done to the world and seen of the members in the minute around it.
  */
-import { summarise } from "../test/kit/seed-summary.ts";
-import type { SeedJob } from "../test/kit/seed-pool.ts";
+import { summarise } from "../test/kit/seed/summary.ts";
+import type { SeedJob } from "../test/kit/seed/job.ts";
 import type { Breach } from "../src/sim/world/truth.ts";
 
 const beforeMs = 45_000;

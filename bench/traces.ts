@@ -7,8 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
-import { sizeOf } from "../test/kit/world-size.ts";
-import { runSeeds } from "../test/kit/seed-pool.ts";
+import { sizeOf } from "../test/kit/seed/job.ts";
+import { runSeeds } from "../test/kit/seed/pool.ts";
 
 const { values } = parseArgs({
   options: {

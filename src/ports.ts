@@ -1,6 +1,6 @@
 /**
  * The doors of a peer, as types. Behind each stands the world (`real/`) or the simulator (`sim/`), and one
- * contract suite per door runs against both (test/contracts/).
+ * contract suite per door runs against both (test/kit/contract/).
  *
  * The rule of every door: a call takes its arguments, returns nothing (or at once), and what comes of it is
  * reported later through a callback, never within the call itself. No promise crosses a door, so the

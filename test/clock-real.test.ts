@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
 import { openClock } from "../src/real/clock.ts";
-import { clockContract } from "./kit/contract-clock.ts";
+import { clockContract } from "./kit/contract/clock.ts";
 
 clockContract("the real clock", () =>
   Promise.resolve({

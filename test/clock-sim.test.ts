@@ -5,8 +5,8 @@ import { HostClock, SimClock } from "../src/sim/clock.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
-import { clockContract } from "./kit/contract-clock.ts";
-import { waiting } from "./kit/sim-waiting.ts";
+import { clockContract } from "./kit/contract/clock.ts";
+import { waiting } from "./kit/contract/waiting.ts";
 
 const epoch = Date.parse("2026-11-20T00:00:00Z");
 

@@ -12,7 +12,7 @@ import { CicadaError } from "../src/errors.ts";
 import type { Disk, Log } from "../src/ports.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
-import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract-disk.ts";
+import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -57,7 +57,7 @@ function folderFor(context: TestContext): string {
 /** A child that stores record after record and says each number once it is acknowledged, until it is killed. */
 const writerSource = `
   import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
-  import { someRecord, noon } from ${JSON.stringify(new URL("./kit/contract-disk.ts", import.meta.url).href)};
+  import { someRecord, noon } from ${JSON.stringify(new URL("./kit/contract/disk.ts", import.meta.url).href)};
   import { tickAt } from ${JSON.stringify(new URL("../src/schema/ids.ts", import.meta.url).href)};
   import { writeSync } from "node:fs";
   const [folder, first] = process.argv.slice(1);

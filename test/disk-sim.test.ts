@@ -5,8 +5,8 @@ import { StableStorage, SimDisk } from "../src/sim/disk.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
-import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract-disk.ts";
-import { waiting } from "./kit/sim-waiting.ts";
+import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
+import { waiting } from "./kit/contract/waiting.ts";
 
 interface SimBed extends DiskBed {
   queue: Queue;

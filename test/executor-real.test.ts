@@ -29,7 +29,7 @@ import {
   Reports,
   started,
   type ExecutorBed,
-} from "./kit/contract-executor.ts";
+} from "./kit/contract/executor.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const commands = { succeeds: "echo done", fails: "echo broken >&2; exit 3", lasts: "exec sleep 600" };

@@ -9,8 +9,8 @@ import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
 import type { Run } from "../src/sim/world/truth.ts";
-import { executorContract, type ExecutorBed } from "./kit/contract-executor.ts";
-import { waiting } from "./kit/sim-waiting.ts";
+import { executorContract, type ExecutorBed } from "./kit/contract/executor.ts";
+import { waiting } from "./kit/contract/waiting.ts";
 
 const epoch = Date.parse("2026-11-20T00:00:00Z");
 const peer = "ann" as PeerId;

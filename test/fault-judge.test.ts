@@ -7,8 +7,8 @@ import { test } from "node:test";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import { everySeconds, ticksOf } from "../src/sim/client/schedules.ts";
 import type { Evidence, Knowledge, Outage, Run } from "../src/sim/world/truth.ts";
-import { count, judge, type Injection } from "./kit/fault-judge.ts";
-import { readTruth, type LabJob } from "./kit/fault-truth.ts";
+import { count, judge, type Injection } from "./kit/fault/judge.ts";
+import { readTruth, type LabJob } from "./kit/fault/truth.ts";
 
 const beginning = Date.parse("2026-11-20T00:00:00Z");
 const ending = beginning + 180_000;

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Dice } from "../src/sim/random.ts";
 import { Cluster } from "./kit/cluster.ts";
-import { drawDamages, leaveFolder, sayDamage, tryDamages, type Left } from "./kit/fault-damage.ts";
+import { drawDamages, leaveFolder, sayDamage, tryDamages, type Left } from "./kit/fault/damage.ts";
 
 /** What is drawn is the same each time; the long form draws anew. */
 const seed = "one of each";

@@ -9,11 +9,11 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as passes } from "node:timers/promises";
 import type { Evidence, Knowledge } from "../src/sim/world/truth.ts";
 import { until } from "./kit/cluster.ts";
-import { count, judge, type Injection } from "./kit/fault-judge.ts";
-import { Lab } from "./kit/fault-lab.ts";
-import { labProblem } from "./kit/fault-net.ts";
-import { keepsMajority, labJobs } from "./kit/fault-run.ts";
-import { startTwice } from "./kit/fault-scenarios.ts";
+import { count, judge, type Injection } from "./kit/fault/judge.ts";
+import { Lab } from "./kit/fault/lab.ts";
+import { labProblem } from "./kit/fault/net.ts";
+import { keepsMajority, labJobs } from "./kit/fault/run.ts";
+import { startTwice } from "./kit/fault/scenarios.ts";
 
 /** The promise for a process that died, and for a host that fell silent. */
 const deadLimitMs = 6_000;

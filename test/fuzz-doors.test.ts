@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Fault, runRound, type Door } from "./kit/fuzz-door.ts";
-import { doors } from "./kit/fuzz-doors.ts";
+import { Fault, runRound, type Door } from "./kit/fuzz/door.ts";
+import { doors } from "./kit/fuzz/doors.ts";
 
 /** Of a whole round: together they take a few seconds of a core. */
 const inputsOf: Readonly<Record<string, number>> = { decode: 4_000, folder: 20, disk: 2, api: 300 };

@@ -27,8 +27,8 @@ import type { BallotItem } from "../src/schema/vote.ts";
 import { signRecord } from "../src/wire/records.ts";
 import { readChain } from "../src/wire/roster.ts";
 import { Cores } from "./kit/cores.ts";
-import { FuzzMesh, members, stranger, victim } from "./kit/fuzz-mesh.ts";
-import { base64 } from "./kit/fuzz-messages.ts";
+import { FuzzMesh, members, stranger, victim } from "./kit/fuzz/mesh.ts";
+import { base64 } from "./kit/fuzz/messages.ts";
 
 const hlcPerMs = 1_024;
 let written = 0;

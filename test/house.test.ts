@@ -11,6 +11,7 @@ import {
   cycles,
   exportComplaints,
   importComplaints,
+  kitComplaints,
   placesToLookAt,
   roomOf,
 } from "./kit/house-rules.ts";
@@ -49,6 +50,10 @@ describe("the house", () => {
 
   test("each room imports only what the table allows, and nothing in src imports test or bench", () => {
     assert.deepEqual(importComplaints(files), []);
+  });
+
+  test("bench and test share only what lies in test/kit", () => {
+    assert.deepEqual(kitComplaints(files), []);
   });
 
   test("clock, chance, timers and promises stay outside the rooms that the simulator decides", () => {
@@ -114,6 +119,10 @@ const planted: Readonly<Record<string, string>> = {
   "src/cli/test.ts": 'import { x } from "../../test/x.ts";\nexport const y = x;',
   "src/attic/new.ts": "export const room = true;",
   "test/x.ts": "export const x = 1;",
+  "test/kit/shared.ts": "export const shared = 1;",
+  "test/takes.ts": 'import { figure } from "../bench/figure.ts";\nexport const taken = figure;',
+  "bench/figure.ts": 'import { shared } from "../test/kit/shared.ts";\nexport const figure = shared;',
+  "bench/reads.ts": 'import { x } from "../test/x.ts";\nexport const read = x;',
 };
 
 describe("a planted fault is found", () => {
@@ -123,7 +132,7 @@ describe("a planted fault is found", () => {
     folder = await mkdtemp(path.join(tmpdir(), "cicada-house-"));
     await writeFile(
       path.join(folder, "tsconfig.json"),
-      JSON.stringify({ compilerOptions: { types: [], noLib: true }, include: ["src", "test"] }),
+      JSON.stringify({ compilerOptions: { types: [], noLib: true }, include: ["src", "test", "bench"] }),
     );
     for (const [name, text] of Object.entries(planted)) {
       await mkdir(path.join(folder, path.dirname(name)), { recursive: true });
@@ -147,6 +156,13 @@ describe("a planted fault is found", () => {
       "src/core/random.ts:1 core may not import node:crypto",
       "src/identity/key.ts:1 identity may not import ../core/fine-date.ts",
       "src/sim/real.ts:1 sim may not import ../real/door.ts",
+    ]);
+  });
+
+  test("a test that imports a bench, and a bench that imports more of test than the kit", () => {
+    assert.deepEqual(kitComplaints(files).toSorted(), [
+      "bench/reads.ts:1 may not import ../test/x.ts: share it in test/kit",
+      "test/takes.ts:1 may not import ../bench/figure.ts: share it in test/kit",
     ]);
   });
 

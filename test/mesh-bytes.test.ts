@@ -17,7 +17,7 @@ import { decodeGreeting, encodeGreeting } from "../src/real/mesh/greeting.ts";
 import { createHost, type Host } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
-import type { Report } from "./kit/contract-mesh.ts";
+import type { Report } from "./kit/contract/mesh.ts";
 import { onlyKey, openTestMesh, startReporting, stopped, until } from "./kit/mesh-world.ts";
 
 const clusterKey = generateClusterKey();

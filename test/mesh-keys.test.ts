@@ -5,7 +5,7 @@ import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.
 import { ClusterKeys } from "../src/real/folder/keyring.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { Report } from "./kit/contract-mesh.ts";
+import type { Report } from "./kit/contract/mesh.ts";
 import { onlyKey, openTestMesh, startReporting, stopped, until } from "./kit/mesh-world.ts";
 
 class Peer {

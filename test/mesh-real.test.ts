@@ -21,7 +21,7 @@ import { createHost } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
-import { meshContract, type Report } from "./kit/contract-mesh.ts";
+import { meshContract, type Report } from "./kit/contract/mesh.ts";
 import {
   freePorts,
   type LifeOptions,

@@ -14,7 +14,7 @@ import {
   type MeshWorld,
   type Report,
   type WorldOptions,
-} from "./kit/contract-mesh.ts";
+} from "./kit/contract/mesh.ts";
 
 const defaultLimitMs = 30_000;
 const stepMs = 5;

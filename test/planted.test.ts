@@ -7,8 +7,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { summarise } from "./kit/seed-summary.ts";
-import type { SeedJob } from "./kit/seed-pool.ts";
+import { summarise } from "./kit/seed/summary.ts";
+import type { SeedJob } from "./kit/seed/job.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import type { FaultKind } from "../src/sim/faults/faults.ts";
 import type { Breach } from "../src/sim/world/truth.ts";

@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runSeeds, type SeedSummary } from "./kit/seed-pool.ts";
-import { failedLongSeeds, failedSeeds } from "./kit/seeds.ts";
+import { runSeeds } from "./kit/seed/pool.ts";
+import type { SeedSummary } from "./kit/seed/summary.ts";
+import { failedLongSeeds, failedSeeds } from "./kit/seed/failed.ts";
 
 const minutes = Number(process.env["CICADA_SEED_MINUTES"] ?? 4);
 const seedsAtLeast = 30;

@@ -1,7 +1,7 @@
 /** One seed is one story: the simulator draws nothing from the machine that it runs on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { summarise } from "./kit/seed-summary.ts";
+import { summarise } from "./kit/seed/summary.ts";
 
 const quarter = { peers: 5, jobs: 50, hours: 0.25, faults: "swarm" } as const;
 

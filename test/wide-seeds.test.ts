@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { runSeeds, type SeedJob, type SeedSummary } from "./kit/seed-pool.ts";
-import { summarise } from "./kit/seed-summary.ts";
-import { sizeOf } from "./kit/world-size.ts";
-import { mendedSeeds } from "./kit/wide-seeds.ts";
+import { runSeeds } from "./kit/seed/pool.ts";
+import { sizeOf, type SeedJob } from "./kit/seed/job.ts";
+import { summarise, type SeedSummary } from "./kit/seed/summary.ts";
+import { mendedSeeds } from "./kit/seed/mended.ts";
 
 describe("mended for good", () => {
   for (const { rule, why, ...job } of mendedSeeds) {

@@ -5,7 +5,7 @@ import { CicadaError } from "../src/errors.ts";
 import type { Disk, Doors, Write } from "../src/ports.ts";
 import { Writer } from "../src/peer/writer.ts";
 import type { RunRecord } from "../src/schema/run.ts";
-import { someRecord } from "./kit/contract-disk.ts";
+import { someRecord } from "./kit/contract/disk.ts";
 
 test("what a full disk refuses is known to this peer, told to the others every 5 s, and stored once there is room", () => {
   let full = true;

@@ -141,7 +141,7 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Where a peer runs when that is not simply this machine: a network namespace (fault-net.ts), for one. */
+/** Where a peer runs when that is not simply this machine: a network namespace (fault/net.ts), for one. */
 export interface Site {
   /** What to put before a command to run it there. */
   readonly prefix: readonly string[];

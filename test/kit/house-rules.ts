@@ -139,6 +139,18 @@ export function importComplaints(files: readonly SourceFacts[]): string[] {
   return complaints;
 }
 
+/** What bench and test share lives in test/kit: bench takes nothing else of test, and test nothing of bench. */
+export function kitComplaints(files: readonly SourceFacts[]): string[] {
+  return files.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ file = "" }) => {
+        if (path.startsWith("test/")) return file.startsWith("bench/");
+        return path.startsWith("bench/") && file.startsWith("test/") && !file.startsWith("test/kit/");
+      })
+      .map(({ line, specifier }) => `${path}:${line} may not import ${specifier}: share it in test/kit`),
+  );
+}
+
 function mayImport(room: Room, taken: Import): boolean {
   if (taken.file !== undefined) {
     const target = roomOf(taken.file);

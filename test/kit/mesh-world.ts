@@ -11,7 +11,7 @@ import { generateClusterKey, generatePeerKey, peerIdOf } from "../../src/real/ke
 import { openMesh, type RealMesh } from "../../src/real/mesh.ts";
 import { openRandom } from "../../src/real/random.ts";
 import type { PeerId } from "../../src/schema/ids.ts";
-import type { ContractPeer, MeshWorld, Report, WorldOptions } from "./contract-mesh.ts";
+import type { ContractPeer, MeshWorld, Report, WorldOptions } from "./contract/mesh.ts";
 
 /** What one life of a peer is opened with, here or in a child. */
 export interface LifeOptions {

@@ -5,15 +5,15 @@
  * long: what has not started when the lab ends never will, so loss is judged as if the world had stood still from
  * then on. That makes the judgement stricter, not milder.
  */
-import { checkAccounts, checkConvergence, checkDurability } from "../../src/sim/checkers/agreement.ts";
-import { checkDuplicates, checkZombies } from "../../src/sim/checkers/duplicates.ts";
-import { checkLoss, checkResumption } from "../../src/sim/checkers/loss.ts";
-import { checkOverlap } from "../../src/sim/checkers/overlap.ts";
-import { checkPhantoms, checkRevocation } from "../../src/sim/checkers/phantoms.ts";
-import { ticksOf } from "../../src/sim/client/schedules.ts";
-import type { Breach, Evidence, Run } from "../../src/sim/world/truth.ts";
-import { tickAt } from "../../src/schema/ids.ts";
-import type { LabJob } from "./fault-truth.ts";
+import { checkAccounts, checkConvergence, checkDurability } from "../../../src/sim/checkers/agreement.ts";
+import { checkDuplicates, checkZombies } from "../../../src/sim/checkers/duplicates.ts";
+import { checkLoss, checkResumption } from "../../../src/sim/checkers/loss.ts";
+import { checkOverlap } from "../../../src/sim/checkers/overlap.ts";
+import { checkPhantoms, checkRevocation } from "../../../src/sim/checkers/phantoms.ts";
+import { ticksOf } from "../../../src/sim/client/schedules.ts";
+import type { Breach, Evidence, Run } from "../../../src/sim/world/truth.ts";
+import { tickAt } from "../../../src/schema/ids.ts";
+import type { LabJob } from "./truth.ts";
 
 /** One fault, from its beginning until all of it had been mended. */
 export interface Injection {

@@ -3,19 +3,19 @@
  * right by taking away just the right to it, so that nothing else can be the reason for which it is refused.
  */
 import { createHash } from "node:crypto";
-import { hashOfEpoch } from "../../src/core/voting/roster.ts";
-import { tickAt, type JobId, type PeerId } from "../../src/schema/ids.ts";
-import type { Channel, Message } from "../../src/schema/message.ts";
-import type { RunRecord } from "../../src/schema/run.ts";
-import type { Epoch } from "../../src/schema/vote.ts";
-import { Dice } from "../../src/sim/random.ts";
-import { wireVersion } from "../../src/wire/codec.ts";
-import { signRecord } from "../../src/wire/records.ts";
-import { Fault, type Door, type OpenDoor } from "./fuzz-door.ts";
-import { jsonBytes, mutateBytes } from "./fuzz-kit.ts";
-import { FuzzMesh, jobs, members, stranger, victim } from "./fuzz-mesh.ts";
-import { base64, channels, HostileMessages } from "./fuzz-messages.ts";
-import { HostileWriter } from "./fuzz-updates.ts";
+import { hashOfEpoch } from "../../../src/core/voting/roster.ts";
+import { tickAt, type JobId, type PeerId } from "../../../src/schema/ids.ts";
+import type { Channel, Message } from "../../../src/schema/message.ts";
+import type { RunRecord } from "../../../src/schema/run.ts";
+import type { Epoch } from "../../../src/schema/vote.ts";
+import { Dice } from "../../../src/sim/random.ts";
+import { wireVersion } from "../../../src/wire/codec.ts";
+import { signRecord } from "../../../src/wire/records.ts";
+import { Fault, type Door, type OpenDoor } from "./door.ts";
+import { jsonBytes, mutateBytes } from "./garbage.ts";
+import { FuzzMesh, jobs, members, stranger, victim } from "./mesh.ts";
+import { base64, channels, HostileMessages } from "./messages.ts";
+import { HostileWriter } from "./updates.ts";
 
 export function authorityDoor(): Door {
   return { name: "authority", share: 10, round: 2_000, open: (seed) => new AuthorityDoor(seed) };

@@ -6,9 +6,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Mesh } from "../../src/ports.ts";
-import type { PeerId } from "../../src/schema/ids.ts";
-import { type Channel, messageCapBytes } from "../../src/schema/message.ts";
+import type { Mesh } from "../../../src/ports.ts";
+import type { PeerId } from "../../../src/schema/ids.ts";
+import { type Channel, messageCapBytes } from "../../../src/schema/message.ts";
 
 export type Report =
   | { kind: "up"; peer: PeerId }

@@ -3,11 +3,11 @@
  * what no peer would, and ones put together struct by struct with clocks, lengths, parents and deletions as they come.
  */
 import * as Y from "yjs";
-import { JobSpecSchema } from "../../src/schema/job.ts";
-import { ulid, type JobId, type PeerId } from "../../src/schema/ids.ts";
-import type { Dice } from "../../src/sim/random.ts";
-import { freshClientId, JobTable } from "../../src/table/table.ts";
-import { anyJson, concat, edgeNumber, edgeText, mutateBytes, valueOf } from "./fuzz-kit.ts";
+import { JobSpecSchema } from "../../../src/schema/job.ts";
+import { ulid, type JobId, type PeerId } from "../../../src/schema/ids.ts";
+import type { Dice } from "../../../src/sim/random.ts";
+import { freshClientId, JobTable } from "../../../src/table/table.ts";
+import { anyJson, concat, edgeNumber, edgeText, mutateBytes, valueOf } from "./garbage.ts";
 
 /** Hlc stamps of about now, so that what is written wins over what was there. */
 const hlcPerMs = 1_024;

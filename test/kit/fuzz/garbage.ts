@@ -4,8 +4,8 @@
  * Whatever is drawn comes from one pair of dice, so a seed and a number name an input for ever.
  */
 import type { TSchema } from "typebox";
-import { messageCapBytes } from "../../src/schema/message.ts";
-import type { Dice } from "../../src/sim/random.ts";
+import { messageCapBytes } from "../../../src/schema/message.ts";
+import type { Dice } from "../../../src/sim/random.ts";
 
 /** Instants, counts and versions where arithmetic, dates or comparisons go wrong. */
 const edgeNumbers: readonly number[] = [

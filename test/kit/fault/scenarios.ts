@@ -8,11 +8,11 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
-import type { Dice } from "../../src/sim/random.ts";
-import { root, Started, plainEnv } from "./cluster.ts";
-import { clockProblem } from "./fault-clock.ts";
-import type { Lab, LabPeer, LabSettings } from "./fault-lab.ts";
-import { canDelay, delayed, thin } from "./fault-net.ts";
+import type { Dice } from "../../../src/sim/random.ts";
+import { root, Started, plainEnv } from "../cluster.ts";
+import { clockProblem } from "./clock.ts";
+import type { Lab, LabPeer, LabSettings } from "./lab.ts";
+import { canDelay, delayed, thin } from "./net.ts";
 
 export interface Scenario {
   readonly name: string;

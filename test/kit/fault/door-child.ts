@@ -2,7 +2,7 @@
  * A program that leads into a network namespace: run inside one, it passes every connection to a socket file on to
  * the API there, which listens on that namespace's own loopback alone.
  *
- *   node test/fault-door.ts SOCKET_FILE PORT
+ *   node test/kit/fault/door-child.ts SOCKET_FILE PORT
  */
 import { connect, createServer } from "node:net";
 

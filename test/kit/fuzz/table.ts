@@ -2,13 +2,13 @@
  * The door of the job table alone: hostile updates, thousands to a table. What is refused has changed nothing; what is
  * taken leaves a table that can be shown, copied, and brought to equality with any other that has taken the same.
  */
-import type { JobId, PeerId } from "../../src/schema/ids.ts";
-import { ulid } from "../../src/schema/ids.ts";
-import { Dice } from "../../src/sim/random.ts";
-import { JobTable } from "../../src/table/table.ts";
-import { inspectUpdate } from "../../src/table/update.ts";
-import { Fault, type Door, type OpenDoor } from "./fuzz-door.ts";
-import { HostileWriter } from "./fuzz-updates.ts";
+import type { JobId, PeerId } from "../../../src/schema/ids.ts";
+import { ulid } from "../../../src/schema/ids.ts";
+import { Dice } from "../../../src/sim/random.ts";
+import { JobTable } from "../../../src/table/table.ts";
+import { inspectUpdate } from "../../../src/table/update.ts";
+import { Fault, type Door, type OpenDoor } from "./door.ts";
+import { HostileWriter } from "./updates.ts";
 
 const wall = Date.UTC(2026, 10, 20);
 const ids = ["backup", "report", "mail"] as readonly string[] as readonly JobId[];

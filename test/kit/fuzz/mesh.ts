@@ -5,19 +5,19 @@
  */
 import assert from "node:assert/strict";
 import Compile from "typebox/compile";
-import { Peer } from "../../src/peer/peer.ts";
-import type { State } from "../../src/core/state.ts";
-import type { Doors, Mesh, MeshEvents, Write } from "../../src/ports.ts";
-import { instantOf, type JobId, type PeerId } from "../../src/schema/ids.ts";
-import type { JobSpec } from "../../src/schema/job.ts";
-import { messageCapBytes, type Channel, type Message } from "../../src/schema/message.ts";
-import { AskedOrderSchema, RunRecordSchema } from "../../src/schema/run.ts";
-import { StoredVoteSchema } from "../../src/schema/vote.ts";
-import { SimKeys } from "../../src/sim/keys.ts";
-import { calmNetwork } from "../../src/sim/mesh/wires.ts";
-import type { Run } from "../../src/sim/world/truth.ts";
-import { World } from "../../src/sim/world/world.ts";
-import { decode, encode } from "../../src/wire/codec.ts";
+import { Peer } from "../../../src/peer/peer.ts";
+import type { State } from "../../../src/core/state.ts";
+import type { Doors, Mesh, MeshEvents, Write } from "../../../src/ports.ts";
+import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
+import type { JobSpec } from "../../../src/schema/job.ts";
+import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
+import { AskedOrderSchema, RunRecordSchema } from "../../../src/schema/run.ts";
+import { StoredVoteSchema } from "../../../src/schema/vote.ts";
+import { SimKeys } from "../../../src/sim/keys.ts";
+import { calmNetwork } from "../../../src/sim/mesh/wires.ts";
+import type { Run } from "../../../src/sim/world/truth.ts";
+import { World } from "../../../src/sim/world/world.ts";
+import { decode, encode } from "../../../src/wire/codec.ts";
 
 const beginning = Date.parse("2026-11-20T00:00:00Z");
 const second = 1_000;

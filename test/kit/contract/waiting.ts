@@ -1,5 +1,5 @@
 /** How a contract suite waits in the simulator: it lets the world go on until the answer is there. */
-import type { Queue } from "../../src/sim/world/queue.ts";
+import type { Queue } from "../../../src/sim/world/queue.ts";
 
 const stepMs = 10;
 const limitMs = 60_000;

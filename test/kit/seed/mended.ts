@@ -2,7 +2,7 @@
  * Seeds of wide worlds (src/sim/faults/wide.ts) that broke a rule once, each with the size of its world, what is left of its
  * faults, and the reason. `npm run sim -- --wide --seed … --peers … --jobs … --hours … --kept … --trace` shows one at work.
  */
-import type { SeedJob } from "./seed-pool.ts";
+import type { SeedJob } from "./job.ts";
 
 export interface MendedSeed extends Omit<SeedJob, "faults"> {
   rule: string;

@@ -3,7 +3,7 @@
  * nothing of the code, so that a change that only moves or renames keeps its hash.
  */
 import { createHash } from "node:crypto";
-import type { Evidence, Knowledge } from "../../src/sim/world/truth.ts";
+import type { Evidence, Knowledge } from "../../../src/sim/world/truth.ts";
 
 export function canonicalHash(evidence: Evidence): string {
   const runs = evidence.runs.map(({ job, tick, attempt, peer, life, start, end }) =>

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock } from "../../src/ports.ts";
+import type { Clock } from "../../../src/ports.ts";
 
 export interface ClockBed {
   clock: Clock;

@@ -17,15 +17,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
-import { errorTable } from "../../src/errors.ts";
-import type { JobId, PeerId } from "../../src/schema/ids.ts";
-import { checkDuplicates } from "../../src/sim/checkers/duplicates.ts";
-import { checkPhantoms } from "../../src/sim/checkers/phantoms.ts";
-import type { Dice } from "../../src/sim/random.ts";
-import { everySeconds } from "../../src/sim/client/schedules.ts";
-import type { Evidence, JobRules, Knowledge, Operation, Outage } from "../../src/sim/world/truth.ts";
-import { items, until, type Cluster, type RunningPeer } from "./cluster.ts";
-import { knowledgeOf, readTruth, truthfulCommand } from "./fault-truth.ts";
+import { errorTable } from "../../../src/errors.ts";
+import type { JobId, PeerId } from "../../../src/schema/ids.ts";
+import { checkDuplicates } from "../../../src/sim/checkers/duplicates.ts";
+import { checkPhantoms } from "../../../src/sim/checkers/phantoms.ts";
+import type { Dice } from "../../../src/sim/random.ts";
+import { everySeconds } from "../../../src/sim/client/schedules.ts";
+import type { Evidence, JobRules, Knowledge, Operation, Outage } from "../../../src/sim/world/truth.ts";
+import { items, until, type Cluster, type RunningPeer } from "../cluster.ts";
+import { knowledgeOf, readTruth, truthfulCommand } from "./truth.ts";
 
 /** Relative to where a job runs, the data folder's `work/`: a copy of the folder has a truth of its own. */
 const truthFromWork = "../../truth";

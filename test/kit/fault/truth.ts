@@ -6,9 +6,9 @@
  * The peers are asked only for what the checkers compare between them (I6 to I8): which jobs and records they hold.
  */
 import { readFileSync } from "node:fs";
-import type { JobId, PeerId, TickId } from "../../src/schema/ids.ts";
-import type { JobRules, Knowledge, Outage, RecordSeen, Run } from "../../src/sim/world/truth.ts";
-import { items, type Reply, type RunningPeer } from "./cluster.ts";
+import type { JobId, PeerId, TickId } from "../../../src/schema/ids.ts";
+import type { JobRules, Knowledge, Outage, RecordSeen, Run } from "../../../src/sim/world/truth.ts";
+import { items, type Reply, type RunningPeer } from "../cluster.ts";
 
 /** A job of the lab. */
 export interface LabJob {

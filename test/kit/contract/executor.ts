@@ -7,8 +7,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../src/ports.ts";
-import type { RunId } from "../../src/schema/ids.ts";
+import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../../src/ports.ts";
+import type { RunId } from "../../../src/schema/ids.ts";
 
 export interface ExecutorBed {
   executor: Executor;

@@ -1,10 +1,10 @@
 /** The API's door: requests with hostile paths, parameters, headers and bodies. Every answer is one of the API's own. */
-import { JobSpecSchema } from "../../src/schema/job.ts";
-import type { JobId } from "../../src/schema/ids.ts";
-import { Dice } from "../../src/sim/random.ts";
-import { fakeApi, host, token, type FakeApi } from "./fake-api.ts";
-import { Fault, type Door, type OpenDoor } from "./fuzz-door.ts";
-import { anyJson, edgeNumber, edgeText, jsonBytes, mutateJson, mutateText, valueOf } from "./fuzz-kit.ts";
+import { JobSpecSchema } from "../../../src/schema/job.ts";
+import type { JobId } from "../../../src/schema/ids.ts";
+import { Dice } from "../../../src/sim/random.ts";
+import { fakeApi, host, token, type FakeApi } from "../fake-api.ts";
+import { Fault, type Door, type OpenDoor } from "./door.ts";
+import { anyJson, edgeNumber, edgeText, jsonBytes, mutateJson, mutateText, valueOf } from "./garbage.ts";
 
 export function apiDoor(): Door {
   return { name: "api", share: 12, round: 1_500, open: async (seed) => ApiDoor.open(seed) };

@@ -5,15 +5,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
-import { checkJob } from "../../src/core/job/job.ts";
-import type { JobId } from "../../src/schema/ids.ts";
-import { Dice } from "../../src/sim/random.ts";
-import { everySeconds } from "../../src/sim/client/schedules.ts";
-import type { Breach, Evidence, Knowledge } from "../../src/sim/world/truth.ts";
-import { count, judge, type Figures, type Injection } from "./fault-judge.ts";
-import { Lab } from "./fault-lab.ts";
-import type { Scenario } from "./fault-scenarios.ts";
-import type { LabJob } from "./fault-truth.ts";
+import { checkJob } from "../../../src/core/job/job.ts";
+import type { JobId } from "../../../src/schema/ids.ts";
+import { Dice } from "../../../src/sim/random.ts";
+import { everySeconds } from "../../../src/sim/client/schedules.ts";
+import type { Breach, Evidence, Knowledge } from "../../../src/sim/world/truth.ts";
+import { count, judge, type Figures, type Injection } from "./judge.ts";
+import { Lab } from "./lab.ts";
+import type { Scenario } from "./scenarios.ts";
+import type { LabJob } from "./truth.ts";
 
 const minute = 60_000;
 /** The mesh has run so long before the first fault; ms. */

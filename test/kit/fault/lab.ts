@@ -1,7 +1,7 @@
 /**
  * A lab: real peers, each in a network namespace of its own, and everything that can be done to them. What was done,
  * and when, is kept in the form in which the simulator's checkers take it (`src/sim/truth.ts`); together with what
- * the jobs wrote (fault-truth.ts) that is all by which a run is judged.
+ * the jobs wrote (truth.ts) that is all by which a run is judged.
  *
  * `await using lab = await Lab.open(…)`: processes, namespaces, small disks and folders are gone afterwards, whatever
  * went wrong, and also when this process is killed: the peers die with it, and the next lab sweeps up the rest.
@@ -21,7 +21,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
-import type { PeerId } from "../../src/schema/ids.ts";
+import type { PeerId } from "../../../src/schema/ids.ts";
 import type {
   Cut,
   Evidence,
@@ -31,21 +31,20 @@ import type {
   Run,
   FaultWindow,
   ClientRequest,
-} from "../../src/sim/world/truth.ts";
+} from "../../../src/sim/world/truth.ts";
 import {
   items,
   plainEnv,
-  root,
   RunningPeer,
   Started,
   until,
   untilMembers,
   type Ended,
   type Reply,
-} from "./cluster.ts";
-import { clockEnv, writeClockStep } from "./fault-clock.ts";
-import { isAlive, Network, type HostSite, type Slowness } from "./fault-net.ts";
-import { knowledgeOf, readTruth, truthfulCommand, type LabJob } from "./fault-truth.ts";
+} from "../cluster.ts";
+import { clockEnv, writeClockStep } from "./clock.ts";
+import { isAlive, Network, type HostSite, type Slowness } from "./net.ts";
+import { knowledgeOf, readTruth, truthfulCommand, type LabJob } from "./truth.ts";
 
 /** Then comes the process that made the folder, so that a later lab knows whose leftovers there are. */
 const folderPrefix = "cicada-faults-";
@@ -124,7 +123,12 @@ export class Lab implements AsyncDisposable {
     if (this.#settings.smallDisks?.includes(number) === true) this.#mountSmallDisk(folder);
     const apiSocket = path.join(folder, "api");
     const [command, ...words] = site.prefix;
-    const door = [process.execPath, path.join(root, "test", "fault-door.ts"), apiSocket, String(httpPort)];
+    const door = [
+      process.execPath,
+      path.join(import.meta.dirname, "door-child.ts"),
+      apiSocket,
+      String(httpPort),
+    ];
     const leading = new Started(command, [...words, ...door], plainEnv());
     this.#processes.push(() => leading);
     const first = this.peers[0];

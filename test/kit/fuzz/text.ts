@@ -2,26 +2,26 @@
  * The doors where people's text comes in (schedules, jobs, crontabs, settings, join strings, addresses, job files) and
  * where the mesh's own small formats are read (frames, greetings): whatever is in them is taken or refused in words.
  */
-import { parseCrontab } from "../../src/cli/import/crontab.ts";
-import { parseJobs } from "../../src/cli/terminal/job-text.ts";
-import { readConfig } from "../../src/config.ts";
-import { settings } from "../../src/config/settings.ts";
-import { founderIn, formatClusterKey, parseClusterKey } from "../../src/identity/cluster-key.ts";
-import { checkJob } from "../../src/core/job/job.ts";
-import { decodeJoin, encodeJoin } from "../../src/identity/join.ts";
-import { nextTickOf, planJob, ticksOf } from "../../src/core/job/plan.ts";
-import { previewSchedule } from "../../src/core/time/preview.ts";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/core/time/units.ts";
-import { CicadaError } from "../../src/errors.ts";
-import { parseAddress, splitAddress } from "../../src/real/mesh/addresses.ts";
-import { AddressBook } from "../../src/real/mesh/book.ts";
-import { FrameReader, toFrame } from "../../src/real/mesh/frames.ts";
-import { decodeGreeting, encodeGreeting, peersCap, type Greeting } from "../../src/real/mesh/greeting.ts";
-import { JobSpecSchema, type JobSpec } from "../../src/schema/job.ts";
-import { parseRunReference, type PeerId } from "../../src/schema/ids.ts";
-import { messageCapBytes } from "../../src/schema/message.ts";
-import { Dice } from "../../src/sim/random.ts";
-import { Fault, type Door, type OpenDoor } from "./fuzz-door.ts";
+import { parseCrontab } from "../../../src/cli/import/crontab.ts";
+import { parseJobs } from "../../../src/cli/terminal/job-text.ts";
+import { readConfig } from "../../../src/config.ts";
+import { settings } from "../../../src/config/settings.ts";
+import { founderIn, formatClusterKey, parseClusterKey } from "../../../src/identity/cluster-key.ts";
+import { checkJob } from "../../../src/core/job/job.ts";
+import { decodeJoin, encodeJoin } from "../../../src/identity/join.ts";
+import { nextTickOf, planJob, ticksOf } from "../../../src/core/job/plan.ts";
+import { previewSchedule } from "../../../src/core/time/preview.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../../../src/core/time/units.ts";
+import { CicadaError } from "../../../src/errors.ts";
+import { parseAddress, splitAddress } from "../../../src/real/mesh/addresses.ts";
+import { AddressBook } from "../../../src/real/mesh/book.ts";
+import { FrameReader, toFrame } from "../../../src/real/mesh/frames.ts";
+import { decodeGreeting, encodeGreeting, peersCap, type Greeting } from "../../../src/real/mesh/greeting.ts";
+import { JobSpecSchema, type JobSpec } from "../../../src/schema/job.ts";
+import { parseRunReference, type PeerId } from "../../../src/schema/ids.ts";
+import { messageCapBytes } from "../../../src/schema/message.ts";
+import { Dice } from "../../../src/sim/random.ts";
+import { Fault, type Door, type OpenDoor } from "./door.ts";
 import {
   anyJson,
   concat,
@@ -31,7 +31,7 @@ import {
   mutateJson,
   mutateText,
   valueOf,
-} from "./fuzz-kit.ts";
+} from "./garbage.ts";
 
 const now = Date.UTC(2026, 10, 20);
 

@@ -1,11 +1,34 @@
 /** Runs one seed with the real peer, and says in short what came of it. */
-import type { Mark } from "../../src/core/probes/marks.ts";
-import { runSeed, type SeedOptions } from "../../src/sim/seed.ts";
-import { startRealPeer } from "../../src/sim/world/real-peer.ts";
+import type { Mark } from "../../../src/core/probes/marks.ts";
+import type { DrawnFault } from "../../../src/sim/faults/faults.ts";
+import { runSeed, type SeedOptions } from "../../../src/sim/seed.ts";
+import type { Breach } from "../../../src/sim/world/truth.ts";
+import { startRealPeer } from "../../../src/sim/world/real-peer.ts";
 import { canonicalHash } from "./canonical-trace.ts";
-import type { SeedJob, SeedSummary } from "./seed-pool.ts";
+import type { SeedJob } from "./job.ts";
 
 const breachesShown = 20;
+
+export interface SeedSummary {
+  seed: string;
+  traceHash: string;
+  /** of what anybody outside could have seen (canonical-trace.ts) */
+  canonicalHash: string;
+  starts: number;
+  events: number;
+  messages: number;
+  bytes: number;
+  faults: readonly string[];
+  /** the single faults of a wide world */
+  drawn: readonly DrawnFault[];
+  /** the rare branches that were taken */
+  marks: readonly Mark[];
+  /** how many rules were broken, and the first few of them */
+  broken: number;
+  breaches: readonly Breach[];
+  logged: Readonly<Record<string, number>>;
+  tookMs: number;
+}
 
 export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSummary {
   const began = performance.now();

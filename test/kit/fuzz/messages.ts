@@ -3,7 +3,7 @@
  * and signatures that fit what is going on in the mesh, or overheard ones with some of it changed.
  */
 import type { TSchema } from "typebox";
-import { bodiesOf, type Channel, type Message } from "../../src/schema/message.ts";
+import { bodiesOf, type Channel, type Message } from "../../../src/schema/message.ts";
 import {
   instantOf,
   orderKey,
@@ -13,14 +13,14 @@ import {
   type JobId,
   type PeerId,
   type TickId,
-} from "../../src/schema/ids.ts";
-import type { RunRecord } from "../../src/schema/run.ts";
-import type { Dice } from "../../src/sim/random.ts";
-import { wireVersion } from "../../src/wire/codec.ts";
-import { signRecord } from "../../src/wire/records.ts";
-import { edgeNumber, edgeText, jsonBytes, mutateBytes, mutateJson, valueOf } from "./fuzz-kit.ts";
-import { jobs, members, stranger, victim, type FuzzMesh } from "./fuzz-mesh.ts";
-import { HostileWriter } from "./fuzz-updates.ts";
+} from "../../../src/schema/ids.ts";
+import type { RunRecord } from "../../../src/schema/run.ts";
+import type { Dice } from "../../../src/sim/random.ts";
+import { wireVersion } from "../../../src/wire/codec.ts";
+import { signRecord } from "../../../src/wire/records.ts";
+import { edgeNumber, edgeText, jsonBytes, mutateBytes, mutateJson, valueOf } from "./garbage.ts";
+import { jobs, members, stranger, victim, type FuzzMesh } from "./mesh.ts";
+import { HostileWriter } from "./updates.ts";
 
 /** The instants that a `Date` can hold, ms. */
 const farthestMs = 8.64e15;

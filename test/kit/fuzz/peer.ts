@@ -2,14 +2,14 @@
  * The doors of a living peer: bytes on each channel of the mesh come to one of three peers, and after each round it
  * must still keep its ticks, hold no more than it may, and have said nothing that others can't read.
  */
-import { isFinal } from "../../src/schema/run.ts";
-import type { JobId } from "../../src/schema/ids.ts";
-import type { Channel } from "../../src/schema/message.ts";
-import { Dice } from "../../src/sim/random.ts";
-import { decode } from "../../src/wire/codec.ts";
-import { Fault, type Door, type OpenDoor } from "./fuzz-door.ts";
-import { FuzzMesh, members, victim } from "./fuzz-mesh.ts";
-import { channels, HostileMessages, type HostileMessage } from "./fuzz-messages.ts";
+import { isFinal } from "../../../src/schema/run.ts";
+import type { JobId } from "../../../src/schema/ids.ts";
+import type { Channel } from "../../../src/schema/message.ts";
+import { Dice } from "../../../src/sim/random.ts";
+import { decode } from "../../../src/wire/codec.ts";
+import { Fault, type Door, type OpenDoor } from "./door.ts";
+import { FuzzMesh, members, victim } from "./mesh.ts";
+import { channels, HostileMessages, type HostileMessage } from "./messages.ts";
 
 const second = 1_000;
 

@@ -7,12 +7,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../src/core/records/buckets.ts";
-import { mergeRecord } from "../../src/core/records/records.ts";
-import { CicadaError } from "../../src/errors.ts";
-import type { Disk, Loaded, RunQuery, Write } from "../../src/ports.ts";
-import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
-import type { RequestedOrder, RunRecord } from "../../src/schema/run.ts";
+import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../../src/core/records/buckets.ts";
+import { mergeRecord } from "../../../src/core/records/records.ts";
+import { CicadaError } from "../../../src/errors.ts";
+import type { Disk, Loaded, RunQuery, Write } from "../../../src/ports.ts";
+import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
+import type { RequestedOrder, RunRecord } from "../../../src/schema/run.ts";
 
 export interface DiskBed {
   disk(): Disk;

@@ -1,0 +1,19 @@
+/** All doors that are fuzzed: where bytes of peers, people, programs and disks come in. */
+import { apiDoor } from "./api.ts";
+import { authorityDoor } from "./authority.ts";
+import type { Door } from "./door.ts";
+import { diskDoor, folderDoor } from "./folder.ts";
+import { bytesDoor, peerDoors } from "./peer.ts";
+import { tableDoor } from "./table.ts";
+import { textDoors } from "./text.ts";
+
+export const doors: readonly Door[] = [
+  bytesDoor(),
+  ...peerDoors(),
+  authorityDoor(),
+  tableDoor(),
+  ...textDoors(),
+  apiDoor(),
+  folderDoor(),
+  diskDoor(),
+];

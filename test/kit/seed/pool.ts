@@ -1,0 +1,30 @@
+/** Runs many seeds of the simulator side by side, each in whichever worker thread is free. */
+import { Worker } from "node:worker_threads";
+import type { SeedJob } from "./job.ts";
+import type { SeedSummary } from "./summary.ts";
+
+/** Starts `parallel` workers; each takes the next job until `next` returns undefined. Resolves when all are done. */
+export async function runSeeds(
+  parallel: number,
+  next: () => SeedJob | undefined,
+  report: (summary: SeedSummary) => void,
+): Promise<void> {
+  const one = () =>
+    new Promise<void>((resolve, reject) => {
+      // Most of what a world makes is garbage at once: a larger nursery means less of it is looked at.
+      const resourceLimits = { maxYoungGenerationSizeMb: 64 };
+      const worker = new Worker(new URL("worker-child.ts", import.meta.url), { resourceLimits });
+      const give = () => {
+        const job = next();
+        if (job === undefined) worker.terminate().then(() => resolve(), reject);
+        else worker.postMessage(job);
+      };
+      worker.on("message", (summary: SeedSummary) => {
+        report(summary);
+        give();
+      });
+      worker.on("error", reject);
+      give();
+    });
+  await Promise.all(Array.from({ length: parallel }, one));
+}

@@ -89,7 +89,7 @@ test("a heartbeat with an absurd clock leaves this peer's own clock in no doubt"
   }
   mesh.pass(2_000);
   assert.deepEqual(mesh.peer(victim).notReady(), []);
-  for (const { clockOffsetMs } of mesh.state(victim).members.values())
+  for (const { clockOffsetMs } of mesh.state(victim).members.byId.values())
     assert.ok(Math.abs(clockOffsetMs ?? 0) < 100);
 });
 
@@ -353,11 +353,11 @@ test("copies of outputs are kept of real runs of the sender alone", () => {
 
 test("a farewell in the name of somebody unknown makes nobody known", () => {
   const mesh = new FuzzMesh("farewell");
-  const known = [...mesh.state(victim).members.keys()];
+  const known = [...mesh.state(victim).members.byId.keys()];
   for (let number = 0; number < 100; number++) {
     mesh.say(`nobody-${number}` as PeerId, "members", { kind: "leave", incarnation: number });
   }
-  assert.deepEqual([...mesh.state(victim).members.keys()], known);
+  assert.deepEqual([...mesh.state(victim).members.byId.keys()], known);
 });
 
 test("members that come and go under ever new names are forgotten, the longest gone first", () => {
@@ -368,7 +368,7 @@ test("members that come and go under ever new names are forgotten, the longest g
     mesh.linkDown(peer, "closed");
     if (number % 300 === 0) mesh.pass(3_000);
   }
-  const { members: known } = mesh.state(victim);
+  const { byId: known } = mesh.state(victim).members;
   assert.ok(known.size <= 1_000, `${known.size} members`);
   assert.ok(members.every((peer) => peer === victim || known.get(peer)?.state === "alive"));
   assert.ok(known.has("passer-by-1099" as PeerId));
@@ -413,7 +413,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   assert.deepEqual(mesh.peer(victim).notReady(), []);
   assert.equal(mesh.state(victim).roster.memory, "sure");
   for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
-  assert.equal(mesh.state(victim).duplicateIdentity, true);
+  assert.equal(mesh.state(victim).members.duplicateIdentity, true);
 });
 
 test("records that a member writes without end are remembered up to a limit", () => {

@@ -164,7 +164,7 @@ test("two lives of one identity are noticed, and that identity votes no more", (
     });
     cores.pass(second);
   }
-  assert.equal(cores.state("b").duplicateIdentity, true);
+  assert.equal(cores.state("b").members.duplicateIdentity, true);
   assert.equal(cores.state("b").roster.memory, "lost", "nor does it vote in its next life");
   assert.ok(cores.notes.some((note) => note.includes("another process uses this peer's identity")));
 });

@@ -103,7 +103,7 @@ describe("forget", () => {
     cores.pass(second);
     assert.equal(lastAnswer(cores).kind, "done");
     for (const peer of ["a", "b"]) {
-      assert.equal(cores.state(peer).members.has("c" as PeerId), false);
+      assert.equal(cores.state(peer).members.byId.has("c" as PeerId), false);
       const view = viewOf(cores.state(peer), new Map(), [], {});
       assert.deepEqual(
         view.forgotten.map((one) => [one.peer, one.name, one.by]),
@@ -123,7 +123,7 @@ describe("forget", () => {
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
     cores.pass(second);
-    const selfForgotten = cores.state("c").selfForgotten;
+    const selfForgotten = cores.state("c").operator.selfForgotten;
     assert.ok(selfForgotten);
     assert.match(notReady(cores.state("c")).join(), /has forgotten this peer/);
     assert.ok(cores.notes.some((note) => note.startsWith("c: this peer has been forgotten")));
@@ -149,7 +149,7 @@ describe("forget", () => {
       cores.up(peer as PeerId);
     }
     cores.pass(20 * second);
-    for (const peer of ["a", "b"]) assert.equal(cores.state(peer).members.has("c" as PeerId), false);
+    for (const peer of ["a", "b"]) assert.equal(cores.state(peer).members.byId.has("c" as PeerId), false);
   });
 
   test("of a voter takes it out of the roster first", () => {
@@ -175,7 +175,7 @@ describe("forget", () => {
     cores.ask("a", { kind: "forget-peer", peer: "b", by });
     cores.pass(10 * second);
     assert.equal(refusalCode(cores), "NO_QUORUM");
-    assert.ok(cores.state("a").members.has("b" as PeerId));
+    assert.ok(cores.state("a").members.byId.has("b" as PeerId));
     assert.equal(cores.forgotten.size, 0);
   });
 

@@ -204,7 +204,7 @@ test("each peer of a chain of four has the other end in sight, and loses it when
   assert.ok(inSight(cores.state("d"), "a" as PeerId));
   cores.cutLink("c", "d");
   cores.pass(30_000);
-  assert.equal(cores.state("a").members.get("d" as PeerId)?.state, "dead");
+  assert.equal(cores.state("a").members.byId.get("d" as PeerId)?.state, "dead");
   assert.ok(inSight(cores.state("a"), "c" as PeerId));
 });
 

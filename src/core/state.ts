@@ -3,9 +3,7 @@
  */
 import type { Answer, Now } from "../ports.ts";
 import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
-import type { Heartbeat } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../schema/run.ts";
-import type { Forgotten, Attribution } from "../schema/attribution.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
 import type { Mark } from "./probes/marks.ts";
 import type { PlantedBug } from "./probes/planted.ts";
@@ -14,9 +12,10 @@ import type { Effect } from "./events.ts";
 import { Heap } from "./job/heap.ts";
 import { Ledger } from "./records/ledger.ts";
 import type { Plan } from "./job/plan.ts";
-import { memberHashesOf, type MemberHashes } from "./members/rank.ts";
+import { createMembers, type MembersState } from "./members/members-state.ts";
+import type { MemberHashes } from "./members/rank.ts";
+import { createOperator, type OperatorState } from "./operator/operator-state.ts";
 import type { Runner } from "./voting/runner.ts";
-import type { ClockSample } from "./members/suspicion.ts";
 import { Timetable } from "./job/timetable.ts";
 
 /** What is fixed for one life of a peer. */
@@ -41,35 +40,6 @@ export interface Settings {
   sign(record: RunRecord): RunRecord;
   signText(bytes: Uint8Array): string;
   verifyText(peer: PeerId, bytes: Uint8Array, signature: string): boolean;
-}
-
-export interface Member {
-  readonly id: PeerId;
-  heartbeat: Heartbeat | undefined;
-  /** monotonic, ms, of the last heartbeat; undefined = never heard in this life */
-  heardMono: number | undefined;
-  heardWall: number | undefined;
-  linked: boolean;
-  /** the link broke off and has not come back */
-  reset: boolean;
-  refusals: number;
-  /** monotonic, ms, of the last refusal */
-  refusedMono: number;
-  /** monotonic, ms, since when it has been outside my component */
-  outsideMono: number | undefined;
-  /** the incarnation that said goodbye */
-  leftIncarnation: number | undefined;
-  state: "alive" | "suspect" | "dead" | "left";
-  stateSinceMono: number;
-  /** an older life of it was heard beside a newer one; monotonic, ms */
-  olderLife: { sinceMono: number; lastMono: number } | undefined;
-  clockSamples: ClockSample[];
-  clockOffsetMs: number | undefined;
-  /** heartbeats in a row whose digest of open orders was not what I know */
-  openMismatches: number;
-  /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
-  reportsOfDuplicate: number;
-  tellsOfLostVotes: number;
 }
 
 /** What this peer itself has to do with an order in play. */
@@ -172,16 +142,6 @@ export interface Roster {
   readonly contradictedBy: Set<PeerId>;
 }
 
-/** What a person rosterRequests of the roster, until it is answered (roster-rosterRequests.ts). */
-export interface RosterRequest {
-  readonly kind: "promote" | "forget";
-  readonly peer: PeerId;
-  readonly command: number;
-  readonly force: boolean;
-  readonly by: string;
-  readonly untilMono: number;
-}
-
 /** One decision that this peer stands for. */
 export interface Election {
   readonly decision: string;
@@ -213,31 +173,16 @@ export interface State {
   warmedUpAt: number;
   /** peers that came back, and since when their records are awaited before anything is caught up (monotonic) */
   awaitingSync: Map<PeerId, number>;
-  /** being stopped */
-  draining: boolean;
-  /** takes no ticks, on a person's word (drain.ts) */
-  drained: Attribution | undefined;
-  /** what other peers have been told of being drained, and who waits for their word; by id of the message */
-  readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
-  /** identities that the mesh refuses (forgotten.ts) */
-  readonly forgotten: Map<PeerId, Forgotten>;
-  /** this peer's own identity is one of them: by a person, in the table, or as a peer said that turned it away */
-  selfForgotten: Attribution | undefined;
-  readonly rosterRequests: RosterRequest[];
+  readonly operator: OperatorState;
   lastStepMono: number;
   plannedWakeMono: number;
-  /** how much slower than it should be this peer has found itself of late; ms of lag */
-  lagMs: number;
-  heartbeatAtMono: number;
   sweepAtMono: number;
   forgetAtMono: number;
   /** ticks before this instant were looked for at the last scan; ms */
   scanFrom: number;
   tableDigest: string;
   addresses: readonly string[];
-  readonly members: Map<PeerId, Member>;
-  /** everybody known, oneself included */
-  memberHashes: MemberHashes;
+  readonly members: MembersState;
   readonly jobs: Map<JobId, Plan>;
   readonly timetable: Timetable;
   readonly orders: Map<OrderKey, Order>;
@@ -257,8 +202,6 @@ export interface State {
   readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
   bornMono: number;
   readonly roster: Roster;
-  /** another process uses this peer's identity */
-  duplicateIdentity: boolean;
   /** what this peer stands for, by decision */
   readonly elections: Map<string, Election>;
   /** of the highest ballot that this life has used or been outbid by */
@@ -287,23 +230,15 @@ export function createState(settings: Settings): State {
     warmUp: undefined,
     warmedUpAt: -Infinity,
     awaitingSync: new Map(),
-    draining: false,
-    drained: undefined,
-    drainsAsked: new Map(),
-    forgotten: new Map(),
-    selfForgotten: undefined,
-    rosterRequests: [],
+    operator: createOperator(),
     lastStepMono: 0,
     plannedWakeMono: 0,
-    lagMs: 0,
-    heartbeatAtMono: 0,
     sweepAtMono: 0,
     forgetAtMono: 0,
     scanFrom: 0,
     tableDigest: "",
     addresses: [],
-    members: new Map(),
-    memberHashes: memberHashesOf([settings.self]),
+    members: createMembers(settings.self),
     jobs: new Map(),
     timetable: new Timetable(),
     orders: new Map(),
@@ -331,7 +266,6 @@ export function createState(settings: Settings): State {
       digest: "",
       contradictedBy: new Set(),
     },
-    duplicateIdentity: false,
     elections: new Map(),
     round: 0,
     ballots: new Map(),

@@ -36,7 +36,8 @@ import { awaitsOwnEnd } from "./records/records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./orders/runs.ts";
 import { awaitSync, beginWarmUp, noticePause, scanJob, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
-import { emit, note, type Member, type State } from "./state.ts";
+import { emit, note, type State } from "./state.ts";
+import type { Member } from "./members/members-state.ts";
 import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
@@ -66,7 +67,7 @@ function take(state: State, event: Event): void {
       return openLife(state, event);
     case "woke":
       // The wake-up's own lateness is the measure of how slow this peer is; it fades when it is well again.
-      state.lagMs = Math.max(event.now.mono - state.plannedWakeMono, state.lagMs / 2);
+      state.members.lagMs = Math.max(event.now.mono - state.plannedWakeMono, state.members.lagMs / 2);
       return;
     case "heard":
       return hear(state, event.from, event.message);
@@ -114,7 +115,7 @@ function take(state: State, event: Event): void {
 
 /** What is left of a forgotten peer: words and links that were on their way. */
 function isOfForgotten(state: State, event: Event): boolean {
-  if (state.forgotten.size === 0) return false;
+  if (state.operator.forgotten.size === 0) return false;
   if (event.kind === "heard") return isForgotten(state, event.from);
   return "peer" in event && isForgotten(state, event.peer);
 }
@@ -122,14 +123,14 @@ function isOfForgotten(state: State, event: Event): boolean {
 function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
   const { mono, wall } = state.now;
   state.alive = true;
-  state.heartbeatAtMono = -Infinity;
+  state.members.heartbeatAtMono = -Infinity;
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
   state.scanFrom = event.lastAlive ?? wall;
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
   state.bornMono = mono;
-  state.drained = event.drained;
+  state.operator.drained = event.drained;
   restoreSelfForgotten(state, event.selfForgotten);
   takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
@@ -190,7 +191,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
 function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
   takeRecords(state, message.records);
   takeOrders(state, message.orders);
-  for (const key of state.members.has(from) ? message.declined : []) {
+  for (const key of state.members.byId.has(from) ? message.declined : []) {
     const order = admitMentioned(state, key);
     if (order === undefined) continue;
     order.declined.add(from);
@@ -255,9 +256,9 @@ function stored(state: State, token: number, failed: boolean): void {
 
 /** Takes no more ticks: claims go back, so that the others run them on time. */
 function drain(state: State): void {
-  if (state.draining) return;
-  state.draining = true;
-  state.heartbeatAtMono = -Infinity;
+  if (state.operator.draining) return;
+  state.operator.draining = true;
+  state.members.heartbeatAtMono = -Infinity;
   for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);
 }
@@ -267,12 +268,12 @@ function everySecond(state: State): void {
   pursueRosterRequests(state);
   giveUpDrains(state);
   const { mono } = state.now;
-  if (mono >= state.heartbeatAtMono + heartbeatEveryMs) {
-    state.heartbeatAtMono = mono;
+  if (mono >= state.members.heartbeatAtMono + heartbeatEveryMs) {
+    state.members.heartbeatAtMono = mono;
     if (assessAll(state)) membersChanged(state);
     const open = state.ledger.openDigest(state.settings.self);
     const inReach = peersInReach(state);
-    for (const member of state.members.values())
+    for (const member of state.members.byId.values())
       if (member.linked) sendHeartbeat(state, member, open, inReach);
   }
   if (mono >= state.sweepAtMono + sweepEveryMs) {
@@ -339,6 +340,6 @@ function planWake(state: State): void {
   const tickAt = (state.timetable.soonest() ?? Infinity) - claimAheadMs;
   const orderAt = state.reconcileQueue.peek()?.at ?? Infinity;
   const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
-  state.plannedWakeMono = Math.min(mono + inMs, state.heartbeatAtMono + heartbeatEveryMs);
+  state.plannedWakeMono = Math.min(mono + inMs, state.members.heartbeatAtMono + heartbeatEveryMs);
   emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });
 }

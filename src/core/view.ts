@@ -20,12 +20,15 @@ export function viewOf(
 ): View {
   return {
     self: viewOfSelf(state),
-    members: [viewOfSelf(state), ...[...state.members.values()].map((member) => viewOfMember(state, member))],
+    members: [
+      viewOfSelf(state),
+      ...[...state.members.byId.values()].map((member) => viewOfMember(state, member)),
+    ],
     jobs,
     quarantined,
     open: [...state.ledger.open()],
     roster: rosterOf(state),
-    forgotten: [...state.forgotten.values()],
+    forgotten: [...state.operator.forgotten.values()],
     notReady: notReady(state),
     warnings: warningsOf(state),
     counters,
@@ -60,16 +63,16 @@ export function notReady(state: State): string[] {
   const reasons: string[] = [];
   if (!state.alive) reasons.push("starting: the data folder is being read");
   if (state.warmUp !== undefined) reasons.push("settling: waiting for the other peers' table and records");
-  if (state.draining) reasons.push("draining: the peer is being stopped");
-  if (state.drained !== undefined)
-    reasons.push(`drained by ${state.drained.by}: it takes no ticks until \`cicada peers undrain\``);
-  if (state.selfForgotten !== undefined) {
+  if (state.operator.draining) reasons.push("draining: the peer is being stopped");
+  if (state.operator.drained !== undefined)
+    reasons.push(`drained by ${state.operator.drained.by}: it takes no ticks until \`cicada peers undrain\``);
+  if (state.operator.selfForgotten !== undefined) {
     reasons.push(
-      `the mesh has forgotten this peer (${nameIn(state, state.selfForgotten.by)}): give it a data folder of its own and a ` +
+      `the mesh has forgotten this peer (${nameIn(state, state.operator.selfForgotten.by)}): give it a data folder of its own and a ` +
         "fresh invitation",
     );
   }
-  if (state.duplicateIdentity)
+  if (state.members.duplicateIdentity)
     reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
   if (state.roster.memory === "lost") {
     reasons.push(
@@ -104,7 +107,7 @@ export function nextTicks(state: State, id: JobId, count: number): NextTick[] | 
     const at = nextTickOf(plan, after);
     if (at === undefined) return ticks;
     const tick = tickAt(at);
-    const line = runnersInOrder(rank(id, tick, state.memberHashes), eligibility);
+    const line = runnersInOrder(rank(id, tick, state.members.hashes), eligibility);
     ticks.push({
       tick,
       startsAt: at,
@@ -118,7 +121,7 @@ export function nextTicks(state: State, id: JobId, count: number): NextTick[] | 
 /** A member's name, or the end of its id; what is no member's id stays as it is. */
 function nameIn(state: State, peer: string): string {
   if (peer === state.settings.self) return state.settings.name;
-  for (const member of state.members.values()) {
+  for (const member of state.members.byId.values()) {
     if (member.id === peer) return member.heartbeat?.name ?? peer.slice(-8);
   }
   return peer;

@@ -98,7 +98,7 @@ export function assemble(deps: LivingDeps): Assembly {
 
 /** Every other member that is known, whatever its state. */
 function members(state: Readonly<State> | undefined): KnownMember[] {
-  return [...(state?.members.values() ?? [])].map(({ id, linked, heartbeat }) => ({
+  return [...(state?.members.byId.values() ?? [])].map(({ id, linked, heartbeat }) => ({
     id,
     name: heartbeat?.name ?? id.slice(-8),
     linked,

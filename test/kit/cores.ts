@@ -229,7 +229,9 @@ export class Cores {
 
   /** The last heartbeat of the peer that each of the others has. */
   heartbeats(peer: string): Heartbeat[] {
-    const known = [...this.#states.values()].map((state) => state.members.get(peer as PeerId)?.heartbeat);
+    const known = [...this.#states.values()].map(
+      (state) => state.members.byId.get(peer as PeerId)?.heartbeat,
+    );
     return known.filter((heartbeat) => heartbeat !== undefined);
   }
 

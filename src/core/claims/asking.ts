@@ -143,7 +143,7 @@ function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignInquiry 
  */
 function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
   const hears = (one: PeerId, other: PeerId): boolean =>
-    state.members.get(one)?.heartbeat?.hears.includes(other) ?? false;
+    state.members.byId.get(one)?.heartbeat?.hears.includes(other) ?? false;
   return hears(a, b) && hears(b, a);
 }
 

@@ -72,7 +72,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
  * Instants are by the runner's clock, and another life of it does not speak for this run.
  */
 function isOver(state: State, record: RunRecord): boolean {
-  const heartbeat = state.members.get(record.peer)?.heartbeat;
+  const heartbeat = state.members.byId.get(record.peer)?.heartbeat;
   if (heartbeat === undefined || record.startedAt === undefined) return false;
   if (heartbeat.incarnation > record.startedAt || heartbeat.sentAt <= record.startedAt) return false;
   const { count, digest } = heartbeat.open;

@@ -4,7 +4,8 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
-import { note, type Member, type State } from "../state.ts";
+import { note, type State } from "../state.ts";
+import type { Member } from "./members-state.ts";
 import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs, medianOffset } from "./suspicion.ts";
 
 /**
@@ -50,14 +51,14 @@ export function tooFarAheadToWrite(state: State): number | undefined {
 export function timekeepers(state: State): (peer: PeerId) => boolean {
   const median = medianOfClocks(state);
   return (peer) => {
-    const offset = peer === state.settings.self ? 0 : state.members.get(peer)?.clockOffsetMs;
+    const offset = peer === state.settings.self ? 0 : state.members.byId.get(peer)?.clockOffsetMs;
     return median === undefined || offset === undefined || Math.abs(offset - median) <= clockRefusedMs;
   };
 }
 
 function medianOfClocks(state: State): number | undefined {
   const offsets = [0];
-  for (const member of state.members.values()) {
+  for (const member of state.members.byId.values()) {
     if (member.state === "alive" && member.clockOffsetMs !== undefined) offsets.push(member.clockOffsetMs);
   }
   return medianOffset(offsets);

@@ -9,7 +9,8 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { mark } from "../probes/marks.ts";
-import { note, type Member, type State } from "../state.ts";
+import { note, type State } from "../state.ts";
+import type { Member } from "./members-state.ts";
 
 /** Said so often in a row by one peer it is believed: a single word may be a slip, and silences a voter for good. */
 const believedTimes = 2;
@@ -43,12 +44,12 @@ export function hasDuplicateIdentity(state: State, { olderLife }: Member): boole
  */
 export function hearOfDuplicate(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;
-  const member = state.members.get(from);
+  const member = state.members.byId.get(from);
   if (member === undefined) return false;
   member.reportsOfDuplicate = newer || heartbeat.twin === true ? member.reportsOfDuplicate + 1 : 0;
-  if (state.duplicateIdentity || member.reportsOfDuplicate < believedTimes) return false;
+  if (state.members.duplicateIdentity || member.reportsOfDuplicate < believedTimes) return false;
   mark(state, "duplicate-reported");
-  state.duplicateIdentity = true;
+  state.members.duplicateIdentity = true;
   note(state, "warn", "another process uses this peer's identity: its data folder was copied", {
     saidBy: from,
   });

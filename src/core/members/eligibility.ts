@@ -20,13 +20,13 @@ export function eligibilityOf(
     if (peer === state.settings.self) {
       if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
         return "untargeted";
-      if (state.selfForgotten !== undefined) return "untargeted";
+      if (state.operator.selfForgotten !== undefined) return "untargeted";
       if (state.warmUp !== undefined) return "settling";
-      if (state.draining || state.drained !== undefined) return "draining";
+      if (state.operator.draining || state.operator.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";
       return order.declined.has(peer) ? "declined" : "alive";
     }
-    const member = state.members.get(peer);
+    const member = state.members.byId.get(peer);
     if (member === undefined) return "dead";
     const says = member.heartbeat;
     if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";

@@ -8,7 +8,8 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { compareClocks, ownClockOffset } from "./clocks.ts";
 import { memberHashesOf } from "./rank.ts";
-import { emit, note, type Member, type State } from "../state.ts";
+import { emit, note, type State } from "../state.ts";
+import type { Member } from "./members-state.ts";
 import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife, hasDuplicateIdentity } from "./duplicate-identity.ts";
 
@@ -23,7 +24,7 @@ const membersMax = 1_000;
 const hearsMax = 256;
 
 export function memberOf(state: State, id: PeerId): Member {
-  const known = state.members.get(id);
+  const known = state.members.byId.get(id);
   if (known !== undefined) return known;
   const member: Member = {
     id,
@@ -45,20 +46,20 @@ export function memberOf(state: State, id: PeerId): Member {
     reportsOfDuplicate: 0,
     tellsOfLostVotes: 0,
   };
-  if (state.members.size >= membersMax) forgetLongestGone(state);
-  state.members.set(id, member);
-  state.memberHashes = memberHashesOf([state.settings.self, ...state.members.keys()]);
+  if (state.members.byId.size >= membersMax) forgetLongestGone(state);
+  state.members.byId.set(id, member);
+  state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
   return member;
 }
 
 /** Members that are linked or may come back at any moment stay, whatever their number. */
 function forgetLongestGone(state: State): void {
   let gone: Member | undefined;
-  for (const member of state.members.values()) {
+  for (const member of state.members.byId.values()) {
     const mayBeThere = member.linked || member.state === "alive" || member.state === "suspect";
     if (!mayBeThere && (gone === undefined || member.stateSinceMono < gone.stateSinceMono)) gone = member;
   }
-  if (gone !== undefined) state.members.delete(gone.id);
+  if (gone !== undefined) state.members.byId.delete(gone.id);
 }
 
 /** True when a peer says the same of itself as before, of what others decide by. */
@@ -98,13 +99,13 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
 }
 
 export function stretch(state: State): number {
-  return stretchOf({ lagMs: state.lagMs, lateAcks: 0 });
+  return stretchOf({ lagMs: state.members.lagMs, lateAcks: 0 });
 }
 
 function componentNow(state: State): Set<PeerId> {
   const freshMs = suspectAfterMs(stretch(state));
   const hears = new Map<PeerId, readonly PeerId[]>([[state.settings.self, heard(state)]]);
-  for (const member of state.members.values()) {
+  for (const member of state.members.byId.values()) {
     if (member.heartbeat === undefined || member.heardMono === undefined) continue;
     if (state.now.mono - member.heardMono > freshMs) continue;
     const { hears: heardByIt, beyond } = member.heartbeat;
@@ -117,7 +118,7 @@ function componentNow(state: State): Set<PeerId> {
 function heard(state: State): PeerId[] {
   const freshMs = suspectAfterMs(stretch(state));
   const ids: PeerId[] = [];
-  for (const member of state.members.values()) {
+  for (const member of state.members.byId.values()) {
     const fresh = member.heardMono !== undefined && state.now.mono - member.heardMono <= freshMs;
     const gone = member.reset || member.leftIncarnation !== undefined;
     if (fresh && !gone && ids.length < hearsMax) ids.push(member.id);
@@ -144,7 +145,7 @@ function stateOf(state: State, member: Member): Member["state"] {
 /** How many other members are alive or suspect. */
 function countPresent(state: State): number {
   let count = 0;
-  for (const { state: how } of state.members.values()) if (how === "alive" || how === "suspect") count++;
+  for (const { state: how } of state.members.byId.values()) if (how === "alive" || how === "suspect") count++;
   return count;
 }
 
@@ -168,9 +169,9 @@ export function assessAll(state: State): boolean {
   let changed = false;
   // Somebody to whom no link has ever come about is a member all the same, when those who are heard hear it.
   for (const id of component) {
-    if (id !== state.settings.self && !state.forgotten.has(id)) memberOf(state, id);
+    if (id !== state.settings.self && !state.operator.forgotten.has(id)) memberOf(state, id);
   }
-  for (const member of state.members.values()) {
+  for (const member of state.members.byId.values()) {
     if (component.has(member.id)) {
       member.outsideMono = undefined;
       if (isBack(state, member)) member.leftIncarnation = undefined;
@@ -220,7 +221,7 @@ export function redialRefused(state: State, peer: PeerId, times: number): boolea
 
 /** Of somebody unknown it says nothing: a farewell is gossip, and comes in the name of anybody who ever had a key. */
 export function hearLeave(state: State, from: PeerId, incarnation: number): boolean {
-  const member = state.members.get(from);
+  const member = state.members.byId.get(from);
   if (member === undefined) return false;
   if (member.heartbeat !== undefined && incarnation < member.heartbeat.incarnation) return false;
   member.leftIncarnation = incarnation;
@@ -229,14 +230,14 @@ export function hearLeave(state: State, from: PeerId, incarnation: number): bool
 
 /** Alive, or suspect to me alone: others whom I hear still hear it, so what it says comes round by them. */
 export function inSight(state: State, peer: PeerId): boolean {
-  const member = state.members.get(peer);
+  const member = state.members.byId.get(peer);
   return member?.state === "alive" || (member?.state === "suspect" && member.outsideMono === undefined);
 }
 
 /** Members that are alive, oneself included. */
 export function livingMembers(state: State): PeerId[] {
   const ids = [state.settings.self];
-  for (const member of state.members.values()) if (member.state === "alive") ids.push(member.id);
+  for (const member of state.members.byId.values()) if (member.state === "alive") ids.push(member.id);
   return ids;
 }
 
@@ -255,7 +256,7 @@ export function peersInReach(state: State): InReach {
   const direct = new Set(hears).add(state.settings.self);
   const beyond = new Set<PeerId>();
   for (const id of hears) {
-    for (const other of state.members.get(id)?.heartbeat?.hears ?? []) {
+    for (const other of state.members.byId.get(id)?.heartbeat?.hears ?? []) {
       if (!direct.has(other) && beyond.size < hearsMax) beyond.add(other);
     }
   }
@@ -290,8 +291,8 @@ export function heartbeatTo(
     capacity: settings.capacity,
     role: settings.role,
     tags: settings.tags,
-    draining: state.draining || state.drained !== undefined,
-    ...(state.drained === undefined ? {} : { drained: true }),
+    draining: state.operator.draining || state.operator.drained !== undefined,
+    ...(state.operator.drained === undefined ? {} : { drained: true }),
     settling: state.warmUp !== undefined,
     table: state.tableDigest,
     open,
@@ -328,8 +329,8 @@ export function viewOfSelf(state: State): MemberView {
     state: "alive",
     self: true,
     voter: isVoter(state, state.settings.self),
-    draining: state.draining || state.drained !== undefined,
-    drained: state.drained !== undefined,
+    draining: state.operator.draining || state.operator.drained !== undefined,
+    drained: state.operator.drained !== undefined,
     settling: state.warmUp !== undefined,
     clockOffsetMs: ownClockOffset(state),
     heardAt: state.now.wall,

@@ -30,8 +30,8 @@ export function drainPeer(
     setDrained(state, on, by, { kind: "answer", command: token, answer: { kind: "done" } });
     return undefined;
   }
-  if (state.members.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
-  state.drainsAsked.set(token, { command: token, untilMono: state.now.mono + confirmLimitMs });
+  if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
+  state.operator.drainsAsked.set(token, { command: token, untilMono: state.now.mono + confirmLimitMs });
   emit(state, { kind: "send", to: peer, protocol: "ask", message: { kind: "drain", id: token, on, by } });
   return undefined;
 }
@@ -41,15 +41,15 @@ function unreachable(detail: string): Answer {
 }
 
 function setDrained(state: State, on: boolean, by: string, pending: Pending): void {
-  state.drained = on ? { by, at: state.now.wall } : undefined;
+  state.operator.drained = on ? { by, at: state.now.wall } : undefined;
   if (on) mark(state, "drained-by-hand");
   note(state, "info", on ? "drained: this peer takes no more ticks" : "undrained: this peer takes ticks", {
     by,
   });
-  const value = state.drained === undefined ? "" : JSON.stringify(state.drained);
+  const value = state.operator.drained === undefined ? "" : JSON.stringify(state.operator.drained);
   const token = expectStored(state, pending);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: drainedKey, value }], token });
-  state.heartbeatAtMono = -Infinity;
+  state.members.heartbeatAtMono = -Infinity;
   if (on) for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);
 }
@@ -65,8 +65,8 @@ export function drainStored(state: State, to: PeerId, id: number, failed: boolea
 }
 
 export function hearDrained(state: State, { id, stored }: MessageOf<"drained">): void {
-  const asked = state.drainsAsked.get(id);
-  if (!state.drainsAsked.delete(id) || asked === undefined) return;
+  const asked = state.operator.drainsAsked.get(id);
+  if (!state.operator.drainsAsked.delete(id) || asked === undefined) return;
   const failed = new CicadaError("DISK_FAILED", "that peer could not store it");
   const answer: Answer = stored ? { kind: "done" } : { kind: "refused", error: failed };
   emit(state, { kind: "answer", token: asked.command, answer });
@@ -74,9 +74,9 @@ export function hearDrained(state: State, { id, stored }: MessageOf<"drained">):
 
 /** In every step: who has not confirmed in time is out of reach. */
 export function giveUpDrains(state: State): void {
-  for (const [id, { command, untilMono }] of state.drainsAsked) {
+  for (const [id, { command, untilMono }] of state.operator.drainsAsked) {
     if (state.now.mono < untilMono) continue;
-    state.drainsAsked.delete(id);
+    state.operator.drainsAsked.delete(id);
     const answer = unreachable(`it has not confirmed within ${confirmLimitMs / 1_000} s`);
     emit(state, { kind: "answer", token: command, answer });
   }

@@ -17,38 +17,38 @@ import { emit, note, type State } from "../state.ts";
 export const outcastKey = "selfForgotten";
 
 export function isForgotten(state: State, peer: PeerId): boolean {
-  return state.forgotten.has(peer);
+  return state.operator.forgotten.has(peer);
 }
 
 /** The table names these peers as forgotten. True when the members have changed. */
 export function takeForgotten(state: State, forgotten: readonly Forgotten[]): boolean {
   let changed = false;
   for (const one of forgotten) {
-    if (state.forgotten.has(one.peer)) continue;
+    if (state.operator.forgotten.has(one.peer)) continue;
     if (one.peer === state.settings.self) {
       noteSelfForgotten(state, { by: one.by, at: one.at });
       continue;
     }
-    state.forgotten.set(one.peer, one);
+    state.operator.forgotten.set(one.peer, one);
     mark(state, "peer-forgotten");
     note(state, "warn", "a peer has been forgotten: it is refused from now on", {
       peer: one.peer,
       name: one.name,
       by: one.by,
     });
-    state.members.delete(one.peer);
+    state.members.byId.delete(one.peer);
     state.warmUp?.awaiting.delete(one.peer);
     state.awaitingSync.delete(one.peer);
     for (const ask of state.asks.values()) ask.waiting.delete(one.peer);
     changed = true;
   }
-  if (changed) state.memberHashes = memberHashesOf([state.settings.self, ...state.members.keys()]);
+  if (changed) state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
   return changed;
 }
 
 /** After a start: what an earlier life was told. */
 export function restoreSelfForgotten(state: State, selfForgotten: Attribution | undefined): void {
-  state.selfForgotten = selfForgotten;
+  state.operator.selfForgotten = selfForgotten;
   if (selfForgotten !== undefined) sayOutcast(state, selfForgotten);
 }
 
@@ -60,8 +60,8 @@ function sayOutcast(state: State, { by }: Attribution): void {
 
 /** This peer is the forgotten one. Said by the table, or by a peer that turned it away at the door. */
 export function noteSelfForgotten(state: State, selfForgotten: Attribution): void {
-  if (state.selfForgotten !== undefined) return;
-  state.selfForgotten = selfForgotten;
+  if (state.operator.selfForgotten !== undefined) return;
+  state.operator.selfForgotten = selfForgotten;
   mark(state, "selfForgotten");
   sayOutcast(state, selfForgotten);
   emit(state, {

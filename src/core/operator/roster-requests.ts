@@ -16,7 +16,8 @@ import { expectStored } from "../claims/claims.ts";
 import { adopt, lastEpoch, rosterKey } from "../voting/epochs.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
-import { emit, note, type RosterRequest, type State } from "../state.ts";
+import { emit, note, type State } from "../state.ts";
+import type { RosterRequest } from "./operator-state.ts";
 
 /** A person waits no longer than this for the voters. */
 const wishLimitMs = 8_000;
@@ -28,9 +29,9 @@ function refuse(code: ErrorCode, detail: string): Answer {
 /** The member that a person means by its id, its name, or the last eight characters of its id. */
 export function memberNamed(state: State, named: string): PeerId | Answer {
   const { self, name } = state.settings;
-  const ids = [self, ...state.members.keys()];
+  const ids = [self, ...state.members.byId.keys()];
   const nameOf = (id: PeerId): string | undefined =>
-    id === self ? name : state.members.get(id)?.heartbeat?.name;
+    id === self ? name : state.members.byId.get(id)?.heartbeat?.name;
   // A voter that nobody remembers but the roster can still be forgotten.
   for (const voter of lastEpoch(state)?.voters ?? []) if (!ids.includes(voter)) ids.push(voter);
   const exact = ids.find((id) => id === named);
@@ -51,7 +52,7 @@ export function promote(
   if (typeof peer !== "string") return peer;
   const last = lastEpoch(state);
   if (last === undefined) return noRoster();
-  const member = state.members.get(peer);
+  const member = state.members.byId.get(peer);
   if (member?.state === "dead" || member?.state === "left") {
     return refuse("PEER_UNREACHABLE", `${command.peer} is ${member.state}, and could not vote`);
   }
@@ -77,7 +78,7 @@ export function forget(
 }
 
 function isForgottenAs(state: State, named: string): boolean {
-  return [...state.forgotten.values()].some(({ peer, name }) => peer === named || name === named);
+  return [...state.operator.forgotten.values()].some(({ peer, name }) => peer === named || name === named);
 }
 
 function noRoster(): Answer {
@@ -85,7 +86,7 @@ function noRoster(): Answer {
 }
 
 function wish(state: State, one: Omit<RosterRequest, "untilMono">): void {
-  state.rosterRequests.push({ ...one, untilMono: state.now.mono + wishLimitMs });
+  state.operator.rosterRequests.push({ ...one, untilMono: state.now.mono + wishLimitMs });
 }
 
 /** The voters as the wish would have them; undefined when they are so already. */
@@ -98,8 +99,8 @@ function wantedVoters(state: State, { kind, peer }: RosterRequest, { voters }: E
 
 /** In every step: rosterRequests that have been granted are answered, others stood for, and given up at their limit. */
 export function pursueRosterRequests(state: State): void {
-  if (state.rosterRequests.length === 0) return;
-  for (const one of state.rosterRequests.splice(0)) {
+  if (state.operator.rosterRequests.length === 0) return;
+  for (const one of state.operator.rosterRequests.splice(0)) {
     const last = lastEpoch(state);
     const wanted = last === undefined ? undefined : wantedVoters(state, one, last);
     if (last === undefined || wanted === undefined) grant(state, one);
@@ -113,7 +114,7 @@ export function pursueRosterRequests(state: State): void {
       emit(state, { kind: "answer", token: one.command, answer: refuse("NO_QUORUM", detail) });
     } else {
       proposeEpoch(state, wanted);
-      state.rosterRequests.push(one);
+      state.operator.rosterRequests.push(one);
     }
   }
 }
@@ -127,7 +128,7 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
     const value = JSON.stringify(state.roster.chain);
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value }], token });
   }
-  const name = state.members.get(peer)?.heartbeat?.name ?? peer.slice(-8);
+  const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
   emit(state, { kind: "edit", change: { kind: "forget-peer", peer, name, by }, token });
 }
 

@@ -40,19 +40,19 @@ const againMs = 500;
 
 /** Every member in order of rank for one order, the living and the dead. */
 export function ranksOf(state: State, order: Order): readonly PeerId[] {
-  if (order.memberHashes !== state.memberHashes) {
-    order.memberHashes = state.memberHashes;
+  if (order.memberHashes !== state.members.hashes) {
+    order.memberHashes = state.members.hashes;
     const own = isPlanted(state, "random-rank") ? state.settings.self : "";
-    order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.memberHashes);
+    order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.members.hashes);
   }
   return order.ranks;
 }
 
 /** The member that speaks for an order that nobody is to run: the first in rank that is alive and whose clock is right. */
 export function isReporter(state: State, job: JobId, tick: TickId): boolean {
-  if (state.selfForgotten !== undefined) return false;
+  if (state.operator.selfForgotten !== undefined) return false;
   const able = new Set(livingMembers(state).filter(timekeepers(state)));
-  for (const peer of rank(job, tick, state.memberHashes))
+  for (const peer of rank(job, tick, state.members.hashes))
     if (able.has(peer)) return peer === state.settings.self;
   return false;
 }
@@ -68,7 +68,7 @@ export function reconcile(state: State, order: Order): void {
   if (state.ledger.isSettled(order.job, order.tick)) return closeSettled(state, plan, order);
   if (plan === undefined || isStale(plan, order)) return closeStale(state, plan, order);
   if (order.local.stage === "claiming") return;
-  if (state.selfForgotten !== undefined) return reconcileSelfForgotten(state, order);
+  if (state.operator.selfForgotten !== undefined) return reconcileSelfForgotten(state, order);
   if (state.warmUp !== undefined) return reconcileAt(state, order, state.now.wall + againMs);
   if (order.requested?.force !== true && pauseAt(plan, state.now.wall) !== undefined) {
     return reconcilePaused(state, plan, order);
@@ -205,7 +205,7 @@ function reconcileChoice(
 /** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
 function isGone(state: State, { peer, life }: Runner): boolean {
   if (peer === state.settings.self) return life !== state.settings.incarnation;
-  const member = state.members.get(peer);
+  const member = state.members.byId.get(peer);
   if (member === undefined || member.state === "dead" || member.state === "left") return true;
   return (member.heartbeat?.incarnation ?? life) > life;
 }

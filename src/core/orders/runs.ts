@@ -88,7 +88,7 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 export function declareLost(state: State): void {
   for (const record of state.ledger.open()) {
     if (record.peer === state.settings.self) continue;
-    const how = state.members.get(record.peer)?.state ?? "dead";
+    const how = state.members.byId.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
     if (state.ledger.closeIfEnded(record)) continue;
     if (record.state === "claimed" && record.epoch === undefined) {

@@ -37,7 +37,7 @@ export function tryEndWarmUp(state: State): void {
   if (!skipped) for (const peer of warmUp.awaiting) state.awaitingSync.set(peer, state.now.mono);
   state.warmUp = undefined;
   state.warmedUpAt = skipped ? 0 : state.now.wall;
-  state.heartbeatAtMono = -Infinity;
+  state.members.heartbeatAtMono = -Infinity;
   note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);
   state.scanFrom = state.now.wall;
@@ -100,7 +100,7 @@ export function noticePause(state: State): void {
     if (order.local.stage === "asking") order.local = { stage: "none" };
   state.asks.clear();
   // Whoever was out of reach before the pause may be back by now, so all are awaited.
-  const expected = [...state.members.values()].filter((member) => member.state !== "left");
+  const expected = [...state.members.byId.values()].filter((member) => member.state !== "left");
   beginWarmUp(
     state,
     expected.map((member) => member.id),

@@ -12,7 +12,7 @@ export function sizesOf(state: State): Record<string, number> {
     elections: state.elections.size,
     pending: state.pending.size,
     runs: state.runs.size,
-    members: state.members.size,
+    members: state.members.byId.size,
     recordsInMemory: state.ledger.size,
     votes: state.roster.votes.size,
     epochs: state.roster.chain.length,

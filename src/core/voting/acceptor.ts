@@ -65,14 +65,14 @@ function barred(state: State, item: BallotItem): string | undefined {
   const { roster } = state;
   const last = roster.chain.at(-1);
   if (last === undefined) return "no-roster";
-  if (state.selfForgotten !== undefined) return "forgotten";
-  if (state.duplicateIdentity) return "duplicate";
+  if (state.operator.selfForgotten !== undefined) return "forgotten";
+  if (state.members.duplicateIdentity) return "duplicate";
   if (roster.memory !== "sure") return `memory-${roster.memory}`;
   if (item.decision.startsWith(rosterPrefix)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
     if (!last.voters.includes(state.settings.self)) return "no-voter";
     const candidate = item.ballot.peer;
-    if (candidate !== state.settings.self && !state.members.has(candidate)) return "stranger";
+    if (candidate !== state.settings.self && !state.members.byId.has(candidate)) return "stranger";
     return item.value === undefined ? undefined : epochBarred(state, last, item.value);
   }
   const mistaken = noOrder(state, item);

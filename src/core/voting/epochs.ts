@@ -16,7 +16,8 @@ import { proposeEpoch } from "./proposer.ts";
 import { inParts } from "../records/parts.ts";
 import { majorityOf } from "./paxos.ts";
 import { adoptChain, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
-import { emit, note, type Member, type State } from "../state.ts";
+import { emit, note, type State } from "../state.ts";
+import type { Member } from "../members/members-state.ts";
 import { epochOf, forgetVotes, recallSuccessor } from "./acceptor.ts";
 
 export const rosterKey = "roster";
@@ -86,7 +87,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
     voters: last?.voters.length ?? 0,
   });
   for (const order of state.orders.values()) state.touched.add(order);
-  for (const member of state.members.values()) if (member.linked) tellRoster(state, member.id);
+  for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
 }
 
 /** What was not voted for is said aloud, on every peer and after every start. */
@@ -146,7 +147,7 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   // Only a word said in the knowledge of this life counts.
   if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
-  const member = state.members.get(from);
+  const member = state.members.byId.get(from);
   if (member === undefined) return;
   member.tellsOfLostVotes = seen > roster.voteCount ? member.tellsOfLostVotes + 1 : 0;
   if (seen > roster.voteCount) {
@@ -192,7 +193,7 @@ export function judgeMemory(state: State): void {
 
 /** Somebody has just told of votes that aren't here: whether that was a slip shows with its next word. */
 function isInDoubt(state: State): boolean {
-  for (const { state: how, tellsOfLostVotes } of state.members.values()) {
+  for (const { state: how, tellsOfLostVotes } of state.members.byId.values()) {
     if (tellsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
   }
   return false;
@@ -218,8 +219,8 @@ function since(member: Member, how: Member["state"], mono: number): number {
 export function tendRoster(state: State): void {
   forgetVotes(state);
   const last = lastEpoch(state);
-  if (last === undefined || state.warmUp !== undefined || state.draining) return;
-  if (state.selfForgotten !== undefined) return;
+  if (last === undefined || state.warmUp !== undefined || state.operator.draining) return;
+  if (state.operator.selfForgotten !== undefined) return;
   const { successor } = state.roster;
   const { mono } = state.now;
   if (successor !== undefined) {
@@ -227,7 +228,7 @@ export function tendRoster(state: State): void {
       proposeEpoch(state, successor.epoch.voters, successor.epoch.from);
     return;
   }
-  const members = [...state.members.values()];
+  const members = [...state.members.byId.values()];
   const steady = members.filter(
     (member) => since(member, "alive", mono) >= steadyMs && member.heartbeat?.settling === false,
   );

@@ -272,8 +272,8 @@ class AuthorityDoor implements OpenDoor {
         proposal.outbid,
         signatures,
       ]),
-      [state.round, state.duplicateIdentity, state.requestedCount, [...state.runs.keys()]],
-      [...state.members.values()].map(({ id, state: how, leftIncarnation, heartbeat }) => [
+      [state.round, state.members.duplicateIdentity, state.requestedCount, [...state.runs.keys()]],
+      [...state.members.byId.values()].map(({ id, state: how, leftIncarnation, heartbeat }) => [
         id,
         how,
         leftIncarnation,

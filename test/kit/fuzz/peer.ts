@@ -111,7 +111,7 @@ class PeerDoor implements OpenDoor {
   #measure(): void {
     for (const peer of members) {
       const {
-        members: known,
+        members: { byId: known },
         foreignInquiries,
         requestedCount,
         elections,

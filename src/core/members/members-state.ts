@@ -1,0 +1,59 @@
+/**
+ * What this peer remembers of the others, and of how it stands among them. Only the files of this folder change it.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/message.ts";
+import { memberHashesOf, type MemberHashes } from "./rank.ts";
+import type { ClockSample } from "./suspicion.ts";
+
+export interface Member {
+  readonly id: PeerId;
+  heartbeat: Heartbeat | undefined;
+  /** monotonic, ms, of the last heartbeat; undefined = never heard in this life */
+  heardMono: number | undefined;
+  heardWall: number | undefined;
+  linked: boolean;
+  /** the link broke off and has not come back */
+  reset: boolean;
+  refusals: number;
+  /** monotonic, ms, of the last refusal */
+  refusedMono: number;
+  /** monotonic, ms, since when it has been outside my component */
+  outsideMono: number | undefined;
+  /** the incarnation that said goodbye */
+  leftIncarnation: number | undefined;
+  state: "alive" | "suspect" | "dead" | "left";
+  stateSinceMono: number;
+  /** an older life of it was heard beside a newer one; monotonic, ms */
+  olderLife: { sinceMono: number; lastMono: number } | undefined;
+  clockSamples: ClockSample[];
+  clockOffsetMs: number | undefined;
+  /** heartbeats in a row whose digest of open orders was not what I know */
+  openMismatches: number;
+  /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
+  reportsOfDuplicate: number;
+  tellsOfLostVotes: number;
+}
+
+export interface MembersState {
+  /** the others that are known, the dead and those that left among them */
+  readonly byId: Map<PeerId, Member>;
+  /** everybody known, this peer included */
+  hashes: MemberHashes;
+  /** how late this peer's own wake-ups have recently been (ms): the measure of its slowness */
+  lagMs: number;
+  /** monotonic, ms, of the last heartbeat sent to everybody; -Infinity = the next one is due at once */
+  heartbeatAtMono: number;
+  /** another process uses this peer's identity */
+  duplicateIdentity: boolean;
+}
+
+export function createMembers(self: PeerId): MembersState {
+  return {
+    byId: new Map(),
+    hashes: memberHashesOf([self]),
+    lagMs: 0,
+    heartbeatAtMono: 0,
+    duplicateIdentity: false,
+  };
+}

@@ -1,0 +1,41 @@
+/**
+ * What people have asked of this peer and of the mesh, as far as it lasts or is still to be answered. Only the files of
+ * this folder change it.
+ */
+import type { Attribution, Forgotten } from "../../schema/attribution.ts";
+import type { PeerId } from "../../schema/ids.ts";
+
+/** A change of the roster that a person asked for, until it is answered (roster-requests.ts). */
+export interface RosterRequest {
+  readonly kind: "promote" | "forget";
+  readonly peer: PeerId;
+  readonly command: number;
+  readonly force: boolean;
+  readonly by: string;
+  readonly untilMono: number;
+}
+
+export interface OperatorState {
+  /** being stopped */
+  draining: boolean;
+  /** takes no ticks, because a person said so (drain.ts) */
+  drained: Attribution | undefined;
+  /** drains passed on to other peers that have not confirmed yet; by the id of the message */
+  readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
+  /** identities that the mesh refuses (forgotten.ts) */
+  readonly forgotten: Map<PeerId, Forgotten>;
+  /** this peer's own identity is one of them, according to the table or to a peer that turned it away */
+  selfForgotten: Attribution | undefined;
+  readonly rosterRequests: RosterRequest[];
+}
+
+export function createOperator(): OperatorState {
+  return {
+    draining: false,
+    drained: undefined,
+    drainsAsked: new Map(),
+    forgotten: new Map(),
+    selfForgotten: undefined,
+    rosterRequests: [],
+  };
+}

@@ -134,7 +134,7 @@ function epochOf(voters: readonly string[], from: number): string {
 test("a voter votes on nothing that is no decision, and what it hears leaves no mark", () => {
   const mesh = new FuzzMesh("no decision");
   const state = mesh.state(victim);
-  const epoch = state.roster.chain.length - 1;
+  const epoch = state.voting.roster.chain.length - 1;
   const now = mesh.world.now();
   const tick = tickAt(Math.ceil(now / 10_000) * 10_000);
   const instant = instantOf(tick);
@@ -158,7 +158,11 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
     ["no_epoch", { decision: next, value: `{"voters":["peer-1"],"from":1e999}` }],
     ["from_too_late", { decision: next, value: epochOf(members, 8e15) }],
   ];
-  const before = [state.roster.votes.size, state.roster.highestInstant, state.roster.voteCount];
+  const before = [
+    state.voting.voter.votes.size,
+    state.voting.voter.highestInstant,
+    state.voting.voter.voteCount,
+  ];
   for (const [why, item] of items) {
     const ballot = { round: 2 ** 52, peer: members[1], life: 1 };
     const counter = `vote_barred_${why}`;
@@ -176,7 +180,10 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
     ballots: [{ decision: next, epoch, instant: 0, ballot, value }],
   });
   assert.equal(mesh.peer(victim).view().counters["vote_barred_stranger"], 1);
-  assert.deepEqual([state.roster.votes.size, state.roster.highestInstant, state.roster.voteCount], before);
+  assert.deepEqual(
+    [state.voting.voter.votes.size, state.voting.voter.highestInstant, state.voting.voter.voteCount],
+    before,
+  );
 });
 
 test("a candidate that is outbid by nonsense loses that decision and no later one", () => {
@@ -187,7 +194,7 @@ test("a candidate that is outbid by nonsense loses that decision and no later on
   for (let until = 0; until < 600; until++) {
     if (until % 100 === 75) cores.split(["a"], ["b"], ["c"]);
     if (until % 100 === 99) cores.heal();
-    for (const [decision, { proposal }] of cores.state("a").elections) {
+    for (const [decision, { proposal }] of cores.state("a").voting.proposer.elections) {
       const promised = { round: 2 ** 52, peer: "c" as PeerId, life: 1 };
       const refused = { decision, answer: "refused" as const, ballot: proposal.ballot, promised };
       cores.feed("a" as PeerId, {
@@ -200,7 +207,7 @@ test("a candidate that is outbid by nonsense loses that decision and no later on
     cores.pass(100);
   }
   assert.ok(refusals > 10, `${refusals} refusals`);
-  assert.ok(cores.state("a").round < 2 ** 20);
+  assert.ok(cores.state("a").voting.proposer.round < 2 ** 20);
   cores.pass(60_000);
   assert.ok(cores.starts.length >= 6, `${cores.starts.length} starts`);
 });
@@ -267,7 +274,7 @@ test("an answer of any length is said in messages that fit, and comes whole", ()
 
 test("a voter's answers to many long decisions fit into messages", () => {
   const mesh = new FuzzMesh("long replies");
-  const epoch = mesh.state(victim).roster.chain.length - 1;
+  const epoch = mesh.state(victim).voting.roster.chain.length - 1;
   const tick = tickAt(Math.ceil(mesh.world.now() / 10_000) * 10_000);
   const ballots = Array.from({ length: 512 }, (_, index) => ({
     decision: `${"v".repeat(100)}-${index}@${tick}~1`,
@@ -411,7 +418,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
     mesh.pass(3_000);
   }
   assert.deepEqual(mesh.peer(victim).notReady(), []);
-  assert.equal(mesh.state(victim).roster.memory, "sure");
+  assert.equal(mesh.state(victim).voting.voter.memory, "sure");
   for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
   assert.equal(mesh.state(victim).members.duplicateIdentity, true);
 });

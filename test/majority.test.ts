@@ -12,7 +12,11 @@ function threeVoters(options: { runMs?: number } = {}): Cores {
   const cores = new Cores(["a", "b", "c"], options);
   cores.pass(60 * second);
   for (const peer of ["a", "b", "c"]) {
-    assert.deepEqual(cores.state(peer).roster.chain.at(-1)?.voters, ["a", "b", "c"], `as ${peer} has it`);
+    assert.deepEqual(
+      cores.state(peer).voting.roster.chain.at(-1)?.voters,
+      ["a", "b", "c"],
+      `as ${peer} has it`,
+    );
   }
   return cores;
 }
@@ -50,7 +54,7 @@ test("a peer that joins learns who votes from the others, and its ticks start on
 test("with two peers the founder stays the only voter, for two would stop more easily than one", () => {
   const cores = new Cores(["a", "b"]);
   cores.pass(120 * second);
-  assert.equal(cores.state("b").roster.chain.length, 1);
+  assert.equal(cores.state("b").voting.roster.chain.length, 1);
 });
 
 test("three voters run each tick of a majority job once, on time", () => {
@@ -127,21 +131,21 @@ test("a voter votes after a restart only when others confirm that it remembers i
   // Its disk is an old copy: the votes of its first life are not on it.
   cores.up("b" as PeerId, { votes: [] });
   cores.pass(30 * second);
-  assert.equal(cores.state("b").roster.memory, "lost");
+  assert.equal(cores.state("b").voting.voter.memory, "lost");
   cores.kill("b");
   cores.pass(2 * second);
   cores.up("b" as PeerId, { votes, voteCount: 1_000 });
   cores.pass(10 * second);
-  assert.equal(cores.state("b").roster.memory, "sure");
+  assert.equal(cores.state("b").voting.voter.memory, "sure");
 });
 
 test("a signature that comes with another ballot than the one that stands is not kept", () => {
   const cores = threeVoters();
   cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
-  const standing = () => [..."abc"].find((peer) => cores.state(peer).elections.size > 0);
+  const standing = () => [..."abc"].find((peer) => cores.state(peer).voting.proposer.elections.size > 0);
   for (let waited = 0; standing() === undefined && waited < 20_000; waited++) cores.pass(1);
   const candidate = standing() ?? "";
-  const [election] = cores.state(candidate).elections.values();
+  const [election] = cores.state(candidate).voting.proposer.elections.values();
   assert.ok(election);
   const voter = [..."abc"].find((peer) => peer !== candidate) as PeerId;
   const { ballot } = election.proposal;
@@ -165,6 +169,6 @@ test("two lives of one identity are noticed, and that identity votes no more", (
     cores.pass(second);
   }
   assert.equal(cores.state("b").members.duplicateIdentity, true);
-  assert.equal(cores.state("b").roster.memory, "lost", "nor does it vote in its next life");
+  assert.equal(cores.state("b").voting.voter.memory, "lost", "nor does it vote in its next life");
   assert.ok(cores.notes.some((note) => note.includes("another process uses this peer's identity")));
 });

@@ -12,7 +12,7 @@ const plain = { id: "plain", schedule: "@every 10s", command: "true" } as const;
 const by = "ops";
 
 const votersAt = (cores: Cores, peer: string): readonly string[] | undefined =>
-  cores.state(peer).roster.chain.at(-1)?.voters;
+  cores.state(peer).voting.roster.chain.at(-1)?.voters;
 
 function lastAnswer(cores: Cores): Answer {
   const answer = cores.answers.at(-1);
@@ -57,7 +57,7 @@ describe("promote", () => {
 
   test("of a voter changes nothing", () => {
     const cores = promoted(["a", "b"], "b", "b");
-    assert.equal(cores.state("a").roster.chain.length, 2);
+    assert.equal(cores.state("a").voting.roster.chain.length, 2);
   });
 
   test("without a majority of the voters is refused after 8 s, and nothing has changed", () => {
@@ -238,7 +238,7 @@ describe("forget --force", () => {
     cores.ask("a", { kind: "forget-peer", peer: "c", force: true, by });
     cores.pass(2 * second);
     assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
-    assert.equal(cores.state("a").roster.chain.at(-1)?.forced, undefined);
+    assert.equal(cores.state("a").voting.roster.chain.at(-1)?.forced, undefined);
   });
 
   test("wins over what the old voters chose meanwhile, on both sides, once they hear of it", () => {
@@ -261,7 +261,7 @@ describe("forget --force", () => {
 
   test("is signed by the peer that did it: nobody can force a roster in another's name", () => {
     const cores = promoted(["a", "b", "c"], "b", "c");
-    const chain = [...cores.state("a").roster.chain];
+    const chain = [...cores.state("a").voting.roster.chain];
     const last = chain.at(-1);
     assert.ok(last);
     const forged = {

@@ -2,20 +2,19 @@
  * What one peer's core remembers, and nothing else: everything that `step` reads or changes is in here.
  */
 import type { Answer, Now } from "../ports.ts";
-import type { JobId, OrderKey, PeerId, RunId, TickId } from "../schema/ids.ts";
-import type { RequestedOrder, RunRecord, Trigger } from "../schema/run.ts";
-import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../schema/vote.ts";
+import type { JobId, OrderKey, PeerId, RunId } from "../schema/ids.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import type { ReplyItem } from "../schema/vote.ts";
 import type { Mark } from "./probes/marks.ts";
 import type { PlantedBug } from "./probes/planted.ts";
-import type { Proposal } from "./voting/paxos.ts";
+import type { Ask, ForeignInquiry, Order } from "./claims/order.ts";
 import type { Effect } from "./events.ts";
 import { Heap } from "./job/heap.ts";
 import { Ledger } from "./records/ledger.ts";
 import type { Plan } from "./job/plan.ts";
 import { createMembers, type MembersState } from "./members/members-state.ts";
-import type { MemberHashes } from "./members/rank.ts";
 import { createOperator, type OperatorState } from "./operator/operator-state.ts";
-import type { Runner } from "./voting/runner.ts";
+import { createVoting, type VotingState } from "./voting/voting-state.ts";
 import { Timetable } from "./job/timetable.ts";
 
 /** What is fixed for one life of a peer. */
@@ -42,62 +41,6 @@ export interface Settings {
   verifyText(peer: PeerId, bytes: Uint8Array, signature: string): boolean;
 }
 
-/** What this peer itself has to do with an order in play. */
-export type LocalStage =
-  | { stage: "none" }
-  | { stage: "asking"; ask: Ask }
-  /** the voters of a majority job are being asked to choose it */
-  | { stage: "electing" }
-  /** the claim is on its way to the disk; `waitMs` runs from when it is there */
-  | { stage: "claiming"; claim: RunRecord; waitMs: number }
-  | { stage: "claimed"; claim: RunRecord; mayStartAt: number };
-
-/** One question to all living members about a batch of orders (DESIGN §5.5). */
-export interface Ask {
-  readonly id: number;
-  readonly untilMono: number;
-  readonly orders: { order: Order; rank: number }[];
-  /** who has not answered yet */
-  readonly waiting: Set<PeerId>;
-}
-
-/** Another peer is asking for an order: it may be about to start it. */
-export interface ForeignInquiry {
-  readonly peer: PeerId;
-  /** the id of its question */
-  readonly ask: number;
-  readonly job: JobId;
-  readonly rank: number;
-  readonly due: number;
-  readonly untilMono: number;
-}
-
-/** Something that is to be run once, from when it comes into sight until somebody has started or decided it. */
-export interface Order {
-  readonly key: OrderKey;
-  readonly job: JobId;
-  readonly tick: TickId;
-  /** of the tick; ms */
-  readonly instant: number;
-  readonly attempt: number;
-  readonly slot: string;
-  readonly due: number;
-  trigger: Trigger;
-  readonly requested: RequestedOrder | undefined;
-  /** peers that said they are at capacity */
-  readonly declined: Set<PeerId>;
-  /** every member in order of rank, and the roll that it was made from */
-  ranks: readonly PeerId[];
-  memberHashes: MemberHashes | undefined;
-  local: LocalStage;
-  /** of a majority job: the runner that its voters have chosen, as far as known */
-  chosen: Runner | undefined;
-  /** how often this peer has stood for it */
-  tries: number;
-  /** wall clock, ms: when it is to be looked at again; of the entries in the reconcileQueue only this one counts */
-  nextReconcileAt: number;
-}
-
 /** A run that this peer started, until its end is recorded. */
 export interface OwnRun {
   record: RunRecord;
@@ -115,45 +58,6 @@ export type Pending =
   | { kind: "drain"; to: PeerId; id: number }
   | { kind: "order"; command: number; order: RequestedOrder }
   | { kind: "edit"; command: number; id: JobId; created: boolean; deleted: boolean };
-
-/** What this peer knows and has said as a voter (voting.ts, epochs.ts). */
-export interface Roster {
-  chain: readonly Epoch[];
-  /** by decision; durable before they are told */
-  readonly votes: Map<string, StoredVote>;
-  /** no votes on ticks before this instant, ms: they may have been forgotten */
-  floor: number;
-  /** the latest tick that this voter has voted on, ms */
-  highestInstant: number;
-  /** an epoch that this voter has accepted and that is not in the chain yet */
-  successor: { epoch: Omit<Epoch, "signatures">; value: string; sinceMono: number } | undefined;
-  /** votes ever stored */
-  voteCount: number;
-  memory: "unsure" | "sure" | "lost";
-  /** of these, as many as are surely on the disk: only so many are told */
-  votesStored: number;
-  /** who has confirmed `voteCount` in this life */
-  readonly confirmedBy: Set<PeerId>;
-  /** the highest count heard of each voter */
-  readonly seenVotes: Map<PeerId, number>;
-  /** the beginning of the last epoch's hash, for heartbeats; empty without an epoch */
-  digest: string;
-  /** peers whose chain contradicts this one's, so that it is said of each but once */
-  readonly contradictedBy: Set<PeerId>;
-}
-
-/** One decision that this peer stands for. */
-export interface Election {
-  readonly decision: string;
-  readonly epoch: Epoch;
-  /** of the order's tick, ms; of an epoch, 0 */
-  readonly instant: number;
-  readonly order: Order | undefined;
-  readonly proposal: Proposal<string>;
-  readonly untilMono: number;
-  /** by voter, over the epoch that is being chosen */
-  readonly signatures: Record<string, string>;
-}
 
 export interface WarmUp {
   sinceMono: number;
@@ -200,17 +104,7 @@ export interface State {
   readonly toAsk: { order: Order; rank: number }[];
   readonly asks: Map<number, Ask>;
   readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
-  bornMono: number;
-  readonly roster: Roster;
-  /** what this peer stands for, by decision */
-  readonly elections: Map<string, Election>;
-  /** of the highest ballot that this life has used or been outbid by */
-  round: number;
-  /** ballots of this step, by voter */
-  readonly ballots: Map<PeerId, BallotItem[]>;
-  /** the own voter's answers, taken by the own candidate in the same step */
-  readonly ownReplies: ReplyItem[];
-  readonly chosenEpochs: { last: Epoch; value: string; signatures: Record<string, string> }[];
+  readonly voting: VotingState;
   readonly ledger: Ledger;
   /** about how many records of jobs that are not in the table the ledger holds */
   recordsOfNoJob: number;
@@ -251,26 +145,7 @@ export function createState(settings: Settings): State {
     toAsk: [],
     asks: new Map(),
     foreignInquiries: new Map(),
-    bornMono: 0,
-    roster: {
-      chain: [],
-      votes: new Map(),
-      floor: 0,
-      highestInstant: 0,
-      successor: undefined,
-      voteCount: 0,
-      votesStored: 0,
-      memory: "unsure",
-      confirmedBy: new Set(),
-      seenVotes: new Map(),
-      digest: "",
-      contradictedBy: new Set(),
-    },
-    elections: new Map(),
-    round: 0,
-    ballots: new Map(),
-    ownReplies: [],
-    chosenEpochs: [],
+    voting: createVoting(),
     ledger: new Ledger(),
     recordsOfNoJob: 0,
     runs: new Map(),

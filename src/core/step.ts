@@ -129,7 +129,6 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.scanFrom = event.lastAlive ?? wall;
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
-  state.bornMono = mono;
   state.operator.drained = event.drained;
   restoreSelfForgotten(state, event.selfForgotten);
   takeForgotten(state, event.forgotten ?? []);
@@ -331,7 +330,8 @@ function workThrough(state: State): void {
   }
 }
 
-function hasWork({ touched, toAsk, ballots, ownReplies, chosenEpochs }: State): boolean {
+function hasWork({ touched, toAsk, voting }: State): boolean {
+  const { ballots, ownReplies, chosenEpochs } = voting.proposer;
   return touched.size + toAsk.length + ballots.size + ownReplies.length + chosenEpochs.length > 0;
 }
 

@@ -35,7 +35,8 @@ export function viewOf(
   };
 }
 
-function rosterOf({ roster: { chain } }: State): RosterView | undefined {
+function rosterOf({ voting }: State): RosterView | undefined {
+  const { chain } = voting.roster;
   const last = chain.at(-1);
   if (last === undefined) return undefined;
   const { number, voters, from } = last;
@@ -51,7 +52,7 @@ function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
 /** What this peer keeps its ticks with all the same, in words. */
 function warningsOf(state: State): string[] {
   const nameOf = (peer: PeerId): string => nameIn(state, peer);
-  return forcedIn(state.roster.chain).map(
+  return forcedIn(state.voting.roster.chain).map(
     ({ epoch, by }) =>
       `epoch ${epoch} of the roster was forced at ${nameOf(by)}: if its old voters live on, a tick of a majority ` +
       "job may run twice",
@@ -74,7 +75,7 @@ export function notReady(state: State): string[] {
   }
   if (state.members.duplicateIdentity)
     reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
-  if (state.roster.memory === "lost") {
+  if (state.voting.voter.memory === "lost") {
     reasons.push(
       "this voter's disk doesn't hold all votes given in its name (it is an old copy, or had a twin): until the mesh has " +
         "forgotten it and it joins anew with a folder of its own, it no longer votes",

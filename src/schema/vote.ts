@@ -1,11 +1,11 @@
 /**
  * What voters say to each other about orders of `majority` jobs and about the roster (DESIGN §6).
  *
- * A decision is named by its order's key, or `roster/NUMBER` for an epoch. Its value is text: the runner's peer id, or
- * the epoch's voters and instant as JSON.
+ * A decision is named by its order's key, or `roster/NUMBER` for an epoch. Its value is text: the order's
+ * runner, or the epoch's voters and instant as JSON.
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, PeerIdSchema } from "./ids.ts";
+import { InstantSchema, isPeerId, PeerIdSchema, type PeerId } from "./ids.ts";
 
 const closed = { additionalProperties: false } as const;
 const Decision = Type.String({ minLength: 1, maxLength: 512 });
@@ -117,3 +117,27 @@ export const RosterMessage = Type.Object(
   { kind: Type.Literal("roster"), epochs: Type.Array(EpochSchema, { minItems: 1, maxItems: 512 }) },
   closed,
 );
+
+/**
+ * What the voters choose for an order: not just a peer, but one life of it. A peer that was restarted may have lost what
+ * it did with the choice (its disk was set back to an old copy), and a copy of its folder has the same id: neither may
+ * take itself for the one that was chosen. The choice of a life that is over is lost, as its run would be.
+ */
+export interface Runner {
+  readonly peer: PeerId;
+  /** its incarnation */
+  readonly life: number;
+}
+
+/** `LIFE/PEER`, as a ballot's value. */
+export function writeRunner({ peer, life }: Runner): string {
+  return `${life}/${peer}`;
+}
+
+/** Undefined for what names no runner. */
+export function readRunner(value: string): Runner | undefined {
+  const slash = value.indexOf("/");
+  const life = /^\d{1,16}$/.test(value.slice(0, slash)) ? Number(value.slice(0, slash)) : undefined;
+  const peer = value.slice(slash + 1);
+  return life !== undefined && Number.isSafeInteger(life) && isPeerId(peer) ? { peer, life } : undefined;
+}

@@ -11,7 +11,8 @@ import { mark } from "../probes/marks.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { inParts } from "../records/parts.ts";
-import { emit, reconcileAt, type Ask, type ForeignInquiry, type Order, type State } from "../state.ts";
+import { emit, reconcileAt, type State } from "../state.ts";
+import type { Order, Ask, ForeignInquiry } from "./order.ts";
 
 /** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
 const ordersPerAsk = 512;

@@ -13,7 +13,8 @@ import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
 import { admitNextAttempt, removeOrder } from "./order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
-import { emit, type Order, type Pending, type State } from "../state.ts";
+import { emit, type Pending, type State } from "../state.ts";
+import type { Order } from "./order.ts";
 
 /** Signs an own record, takes it in, and hands it to disk, mesh and listeners. */
 export function commit(state: State, unsigned: RunRecord): RunRecord {
@@ -208,7 +209,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   removeOrder(state, order);
   const record = newRecord(state, order, plan, 0, [], "lost");
   if (isPlanted(state, "lost-rerun")) {
-    const epoch = state.roster.chain.length - 1;
+    const epoch = state.voting.roster.chain.length - 1;
     const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
     state.ledger.take(back, state.now.mono, true);
     return admitNextAttempt(state, back, order.requested, order.instant);

@@ -11,7 +11,8 @@ import { digestOf } from "../records/ledger.ts";
 import { inSight } from "../members/members.ts";
 import type { Contender } from "../job/overlap.ts";
 import { orderKeyOf } from "../records/records.ts";
-import type { Order, State } from "../state.ts";
+import type { State } from "../state.ts";
+import type { Order } from "./order.ts";
 
 /** True while a claim keeps others off its order. */
 export function holdsLease(state: State, record: RunRecord): boolean {

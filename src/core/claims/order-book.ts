@@ -14,7 +14,8 @@ import {
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import { claimAheadMs } from "../limits.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
-import type { Order, State } from "../state.ts";
+import type { State } from "../state.ts";
+import type { Order } from "./order.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
 
 /** Puts a scheduled tick into play, unless it is there or settled. */
@@ -74,7 +75,7 @@ export function admitNextAttempt(
 
 export function removeOrder(state: State, order: Order): void {
   if (state.orders.delete(order.key) && order.requested !== undefined) state.requestedCount--;
-  state.elections.delete(order.key);
+  state.voting.proposer.elections.delete(order.key);
   const ofJob = state.ordersOf.get(order.job);
   ofJob?.delete(order);
   if (ofJob?.size === 0) state.ordersOf.delete(order.job);

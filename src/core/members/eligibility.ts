@@ -6,7 +6,8 @@
 import type { PeerId } from "../../schema/ids.ts";
 import { timekeepers } from "./clocks.ts";
 import type { Plan } from "../job/plan.ts";
-import type { Order, State } from "../state.ts";
+import type { State } from "../state.ts";
+import type { Order } from "../claims/order.ts";
 import type { Eligibility } from "./failover.ts";
 
 /** As `failoverOf` asks it. Made once per look, for the median of the clocks is shared. */

@@ -339,7 +339,7 @@ export function viewOfSelf(state: State): MemberView {
 }
 
 function isVoter(state: State, peer: PeerId): boolean {
-  return state.roster.chain.at(-1)?.voters.includes(peer) ?? false;
+  return state.voting.roster.chain.at(-1)?.voters.includes(peer) ?? false;
 }
 
 function selfAsMember(state: State): Member {

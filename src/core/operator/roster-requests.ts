@@ -125,7 +125,7 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
   const answer = { kind: "done" } as const;
   const token = expectStored(state, { kind: "answer", command, answer });
   if (kind === "promote") {
-    const value = JSON.stringify(state.roster.chain);
+    const value = JSON.stringify(state.voting.roster.chain);
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);

@@ -30,9 +30,10 @@ import { livingMembers } from "../members/members.ts";
 import { overlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, startWindowMs, type Plan } from "../job/plan.ts";
 import { rank } from "../members/rank.ts";
-import type { Runner } from "../voting/runner.ts";
+import type { Runner } from "../../schema/vote.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
-import { reconcileAt, type Order, type State } from "../state.ts";
+import { reconcileAt, type State } from "../state.ts";
+import type { Order } from "../claims/order.ts";
 import { failoverOf, type Eligibility, type Failover } from "../members/failover.ts";
 
 /** How soon to look again where only time can change the answer. */

@@ -15,7 +15,8 @@ import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { declareLost } from "./runs.ts";
 import { forgetAwaitedSyncs, undecidedMs } from "./warm-up.ts";
-import { emit, note, type Order, type State } from "../state.ts";
+import { emit, note, type State } from "../state.ts";
+import type { Order } from "../claims/order.ts";
 
 export function sweep(state: State): void {
   forgetAsks(state);
@@ -98,7 +99,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
 /** Nobody will run it: said by the first living member in rank, so that the tick has a story. */
 function miss(state: State, plan: Plan, order: Order, reason: string): void {
   if (!isReporter(state, order.job, order.tick)) return;
-  const epoch = epochAt(state.roster.chain, order.instant);
+  const epoch = epochAt(state.voting.roster.chain, order.instant);
   // Whoever has stood for it in vain knows that too few voters vote, whomever it hears.
   const unheard = epoch === undefined || !hearsMajority(state, epoch) || order.tries > 0;
   const noQuorum = plan.partition === "majority" && order.chosen === undefined && unheard;

@@ -9,12 +9,12 @@ export function sizesOf(state: State): Record<string, number> {
     claims: state.claims.size + state.capacityQueue.size,
     asks: state.asks.size,
     foreignInquiries: state.foreignInquiries.size,
-    elections: state.elections.size,
+    elections: state.voting.proposer.elections.size,
     pending: state.pending.size,
     runs: state.runs.size,
     members: state.members.byId.size,
     recordsInMemory: state.ledger.size,
-    votes: state.roster.votes.size,
-    epochs: state.roster.chain.length,
+    votes: state.voting.voter.votes.size,
+    epochs: state.voting.roster.chain.length,
   };
 }

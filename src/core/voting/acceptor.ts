@@ -15,7 +15,7 @@ import { expectStored } from "../claims/claims.ts";
 import { inParts } from "../records/parts.ts";
 import { accept, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
-import { readRunner } from "./runner.ts";
+import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State } from "../state.ts";
 import type { Write } from "../../ports.ts";
 
@@ -62,12 +62,12 @@ export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> |
 
 /** Why this peer may not vote on it now; undefined = it may. */
 function barred(state: State, item: BallotItem): string | undefined {
-  const { roster } = state;
+  const { roster, voter } = state.voting;
   const last = roster.chain.at(-1);
   if (last === undefined) return "no-roster";
   if (state.operator.selfForgotten !== undefined) return "forgotten";
   if (state.members.duplicateIdentity) return "duplicate";
-  if (roster.memory !== "sure") return `memory-${roster.memory}`;
+  if (voter.memory !== "sure") return `memory-${voter.memory}`;
   if (item.decision.startsWith(rosterPrefix)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
     if (!last.voters.includes(state.settings.self)) return "no-voter";
@@ -80,8 +80,8 @@ function barred(state: State, item: BallotItem): string | undefined {
   const inForce = epochAt(roster.chain, item.instant);
   if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
   if (!inForce.voters.includes(state.settings.self)) return "no-voter";
-  if (item.instant < Math.max(roster.floor, state.now.wall - voteUntilMs)) return "too-old";
-  const { successor } = roster;
+  if (item.instant < Math.max(voter.floor, state.now.wall - voteUntilMs)) return "too-old";
+  const { successor } = voter;
   if (
     successor !== undefined &&
     successor.epoch.number > inForce.number &&
@@ -103,7 +103,7 @@ function epochBarred(state: State, last: Epoch, value: string): string | undefin
   const epoch = epochOf(last, value);
   if (epoch === undefined || !areVoters(epoch.voters)) return "no-epoch";
   if (epoch.from > state.now.wall + epochAheadMs) return "from-too-late";
-  const tooEarly = epoch.from <= Math.max(state.roster.highestInstant, last.from);
+  const tooEarly = epoch.from <= Math.max(state.voting.voter.highestInstant, last.from);
   return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
 }
 
@@ -114,7 +114,7 @@ function noOrder(state: State, { decision, instant, value }: BallotItem): string
   if (instantOf(named.tick) !== instant) return "other-instant";
   if (instant > state.now.wall + voteAheadMs) return "too-early";
   if (value !== undefined && readRunner(value) === undefined) return "no-runner";
-  const full = state.roster.votes.size >= votesOnUnknownJobs;
+  const full = state.voting.voter.votes.size >= votesOnUnknownJobs;
   return full && !state.jobs.has(named.job) ? "unknown-job" : undefined;
 }
 
@@ -136,19 +136,19 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
     if (stored !== undefined) writes.push({ kind: "vote", vote: stored });
   }
   if (writes.length === 0) return sendReplies(state, from, replies);
-  state.roster.voteCount += writes.length;
-  writes.push({ kind: "meta", key: voteCountKey, value: String(state.roster.voteCount) });
+  state.voting.voter.voteCount += writes.length;
+  writes.push({ kind: "meta", key: voteCountKey, value: String(state.voting.voter.voteCount) });
   if (isPlanted(state, "vote-before-fsync")) {
     emit(state, { kind: "store", writes });
     return sendReplies(state, from, replies);
   }
-  const pending = { kind: "votes", to: from, replies, count: state.roster.voteCount } as const;
+  const pending = { kind: "votes", to: from, replies, count: state.voting.voter.voteCount } as const;
   emit(state, { kind: "store", writes, token: expectStored(state, pending) });
 }
 
 function vote(state: State, item: BallotItem): { stored: StoredVote | undefined; reply: ReplyItem } {
-  const { roster } = state;
-  const known = roster.votes.get(item.decision)?.vote;
+  const { voter } = state.voting;
+  const known = voter.votes.get(item.decision)?.vote;
   const before: Vote<string> | undefined =
     known === undefined ? undefined : { promised: known.promised, accepted: known.accepted };
   const answered =
@@ -164,9 +164,9 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
     instant: item.instant,
     vote: { promised, ...(accepted === undefined ? {} : { accepted }) },
   };
-  roster.votes.set(item.decision, stored);
+  voter.votes.set(item.decision, stored);
   if (!item.decision.startsWith(rosterPrefix)) {
-    roster.highestInstant = Math.max(roster.highestInstant, item.instant);
+    voter.highestInstant = Math.max(voter.highestInstant, item.instant);
   }
   if (reply.kind === "promised") {
     const told = reply.accepted;
@@ -184,38 +184,38 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
 
 /** An accepted epoch bars this voter from orders at or after its beginning, and gets its signature. */
 function noteSuccessor(state: State, decision: string, value: string): string | undefined {
-  const last = state.roster.chain.at(-1);
+  const last = state.voting.roster.chain.at(-1);
   if (!decision.startsWith(rosterPrefix) || last === undefined) return undefined;
   const epoch = epochOf(last, value);
   if (epoch === undefined) return undefined;
-  state.roster.successor = { epoch, value, sinceMono: state.now.mono };
+  state.voting.voter.successor = { epoch, value, sinceMono: state.now.mono };
   return state.settings.signText(epochBytes(epoch));
 }
 
 /** After a start: the successor that this voter had accepted before, if it hasn't been adopted since. */
 export function recallSuccessor(state: State): void {
-  const last = state.roster.chain.at(-1);
+  const last = state.voting.roster.chain.at(-1);
   if (last === undefined) return;
-  const kept = state.roster.votes.get(rosterDecision(state.roster.chain))?.vote.accepted;
+  const kept = state.voting.voter.votes.get(rosterDecision(state.voting.roster.chain))?.vote.accepted;
   const epoch = kept === undefined ? undefined : epochOf(last, kept.value);
   if (epoch === undefined || kept === undefined) {
-    state.roster.successor = undefined;
+    state.voting.voter.successor = undefined;
     return;
   }
   mark(state, "successor-recalled");
-  state.roster.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
+  state.voting.voter.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
 }
 
 /** The votes are durable: now they are told. */
 export function votesStored(state: State, votes: Extract<Pending, { kind: "votes" }>, failed: boolean): void {
   if (failed) return mark(state, "vote-not-stored");
-  state.roster.votesStored = Math.max(state.roster.votesStored, votes.count);
+  state.voting.voter.votesStored = Math.max(state.voting.voter.votesStored, votes.count);
   sendReplies(state, votes.to, votes.replies);
 }
 
 function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): void {
   if (to === state.settings.self) {
-    state.ownReplies.push(...replies);
+    state.voting.proposer.ownReplies.push(...replies);
     return;
   }
   for (const some of inParts(replies)) {
@@ -226,16 +226,16 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
 /** Forgets votes on ticks so old that no more are given; the floor is kept, so that a clock set back gives none again. */
 export function forgetVotes(state: State): void {
   const before = state.now.wall - rememberVotesMs;
-  const old = [...state.roster.votes.values()].filter(
+  const old = [...state.voting.voter.votes.values()].filter(
     ({ decision, instant }) => instant < before && !decision.startsWith(rosterPrefix),
   );
   if (old.length === 0) return;
-  for (const { decision } of old) state.roster.votes.delete(decision);
-  state.roster.floor = Math.max(state.roster.floor, before);
+  for (const { decision } of old) state.voting.voter.votes.delete(decision);
+  state.voting.voter.floor = Math.max(state.voting.voter.floor, before);
   emit(state, {
     kind: "store",
     writes: [
-      { kind: "meta", key: voteFloorKey, value: String(state.roster.floor) },
+      { kind: "meta", key: voteFloorKey, value: String(state.voting.voter.floor) },
       { kind: "drop-votes", before },
     ],
   });

@@ -33,7 +33,7 @@ const finishAfterMs = 5_000;
 const believedTimes = 2;
 
 export function lastEpoch(state: State): Epoch | undefined {
-  return state.roster.chain.at(-1);
+  return state.voting.roster.chain.at(-1);
 }
 
 /** After a start: what was stored, or the first epoch, whose voter is the founder. */
@@ -47,16 +47,18 @@ export function openRoster(
     chain: readonly Epoch[];
   },
 ): void {
-  const { roster, settings } = state;
+  const { settings } = state;
+  const { roster, voter } = state.voting;
+  roster.openedMono = state.now.mono;
   if (!isPlanted(state, "votes-forgotten")) {
-    for (const vote of stored.votes) roster.votes.set(vote.decision, vote);
+    for (const vote of stored.votes) voter.votes.set(vote.decision, vote);
   }
-  if (stored.votesLost === true) roster.memory = "lost";
-  if (isPlanted(state, "memory-trusted")) roster.memory = "sure";
-  roster.voteCount = stored.voteCount;
-  roster.votesStored = stored.voteCount;
-  roster.floor = stored.voteFloor;
-  roster.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
+  if (stored.votesLost === true) voter.memory = "lost";
+  if (isPlanted(state, "memory-trusted")) voter.memory = "sure";
+  voter.voteCount = stored.voteCount;
+  voter.votesStored = stored.voteCount;
+  voter.floor = stored.voteFloor;
+  voter.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
   const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
   adopt(state, founded.length === 0 ? stored.chain : founded);
   adopt(state, stored.chain);
@@ -64,7 +66,7 @@ export function openRoster(
 
 /** Takes in a chain from the disk, a proposal or another peer; a rightful one that says more is stored and told. */
 export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): void {
-  const { roster } = state;
+  const { roster, voter } = state.voting;
   const known = roster.chain;
   const { chain, fork } = adoptChain(roster.chain, heard, (peer, bytes, signature) =>
     state.settings.verifyText(peer, bytes, signature),
@@ -79,7 +81,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   for (const epoch of news) describeForced(state, epoch, known[epoch.number]);
   recallSuccessor(state);
   // Who becomes a voter, or learns that it long is one, must be confirmed anew.
-  if (roster.memory === "sure" && !isPlanted(state, "memory-trusted")) roster.memory = "unsure";
+  if (voter.memory === "sure" && !isPlanted(state, "memory-trusted")) voter.memory = "unsure";
   judgeMemory(state);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value: JSON.stringify(chain) }] });
   note(state, "info", "the roster has a new epoch", {
@@ -111,21 +113,21 @@ function describeForced(state: State, { number, forced, voters }: Epoch, before:
 function contradicted(state: State, from: PeerId | undefined): void {
   mark(state, "roster-contradicted");
   emit(state, { kind: "count", name: "roster_forks" });
-  if (from === undefined || state.roster.contradictedBy.has(from)) return;
-  state.roster.contradictedBy.add(from);
+  if (from === undefined || state.voting.roster.contradictedBy.has(from)) return;
+  state.voting.roster.contradictedBy.add(from);
   note(state, "warn", "a roster that contradicts this one's was refused", { from });
   tellRoster(state, from);
 }
 
 function tellRoster(state: State, to: PeerId): void {
-  for (const epochs of inParts(state.roster.chain)) {
+  for (const epochs of inParts(state.voting.roster.chain)) {
     emit(state, { kind: "send", to, protocol: "vote", message: { kind: "roster", epochs } });
   }
 }
 
 /** Epochs that this peer's candidacies have brought about. */
 export function adoptChosen(state: State): void {
-  for (const { last, value, signatures } of state.chosenEpochs.splice(0)) {
+  for (const { last, value, signatures } of state.voting.proposer.chosenEpochs.splice(0)) {
     const epoch = epochOf(last, value);
     if (epoch !== undefined && hashOfEpoch(last) === epoch.previous) adopt(state, [{ ...epoch, signatures }]);
   }
@@ -133,7 +135,7 @@ export function adoptChosen(state: State): void {
 
 /** What a heartbeat says of votes and epochs. */
 export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
-  const { roster } = state;
+  const { roster, voter } = state.voting;
   const mine = roster.chain.length - 1;
   const other = heartbeat.epoch === mine && (heartbeat.roster ?? roster.digest) !== roster.digest;
   if ((heartbeat.epoch ?? -1) < mine || other) {
@@ -142,28 +144,28 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   }
   if (heartbeat.epoch === mine && !other) roster.contradictedBy.delete(from);
   if (heartbeat.votes !== undefined) {
-    roster.seenVotes.set(from, Math.max(heartbeat.votes, roster.seenVotes.get(from) ?? 0));
+    voter.seenVotes.set(from, Math.max(heartbeat.votes, voter.seenVotes.get(from) ?? 0));
   }
   // Only a word said in the knowledge of this life counts.
   if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
   const member = state.members.byId.get(from);
   if (member === undefined) return;
-  member.tellsOfLostVotes = seen > roster.voteCount ? member.tellsOfLostVotes + 1 : 0;
-  if (seen > roster.voteCount) {
+  member.tellsOfLostVotes = seen > voter.voteCount ? member.tellsOfLostVotes + 1 : 0;
+  if (seen > voter.voteCount) {
     if (isPlanted(state, "memory-trusted")) return;
     if (member.tellsOfLostVotes < believedTimes) return;
-    if (roster.memory !== "lost") {
+    if (voter.memory !== "lost") {
       mark(state, "memory-lost");
       note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
-        stored: roster.voteCount,
+        stored: voter.voteCount,
         told: seen,
       });
     }
     loseMemory(state, String(seen));
     return;
   }
-  roster.confirmedBy.add(from);
+  voter.confirmedBy.add(from);
   judgeMemory(state);
 }
 
@@ -172,22 +174,20 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
  * disk has not. `why` is kept beside.
  */
 export function loseMemory(state: State, why: string): void {
-  const { roster } = state;
-  if (roster.memory === "lost") return;
-  roster.memory = "lost";
+  const { voter } = state.voting;
+  if (voter.memory === "lost") return;
+  voter.memory = "lost";
   emit(state, { kind: "store", writes: [{ kind: "meta", key: votesLostKey, value: why }] });
 }
 
 /** Sure as soon as those that confirm make a majority of the voters together with this one. */
 export function judgeMemory(state: State): void {
-  const { roster } = state;
+  const { voter } = state.voting;
   const last = lastEpoch(state);
-  if (last === undefined || roster.memory !== "unsure" || isInDoubt(state)) return;
-  const confirmed = last.voters.filter(
-    (voter) => voter === state.settings.self || roster.confirmedBy.has(voter),
-  );
+  if (last === undefined || voter.memory !== "unsure" || isInDoubt(state)) return;
+  const confirmed = last.voters.filter((peer) => peer === state.settings.self || voter.confirmedBy.has(peer));
   if (!last.voters.includes(state.settings.self) || confirmed.length >= majorityOf(last.voters.length)) {
-    roster.memory = "sure";
+    voter.memory = "sure";
   }
 }
 
@@ -205,10 +205,15 @@ export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "s
   if (last === undefined) return {};
   const seenVotes: Record<string, number> = {};
   for (const voter of last.voters) {
-    const count = state.roster.seenVotes.get(voter);
+    const count = state.voting.voter.seenVotes.get(voter);
     if (count !== undefined) seenVotes[voter] = count;
   }
-  return { epoch: last.number, votes: state.roster.votesStored, seenVotes, roster: state.roster.digest };
+  return {
+    epoch: last.number,
+    votes: state.voting.voter.votesStored,
+    seenVotes,
+    roster: state.voting.roster.digest,
+  };
 }
 
 function since(member: Member, how: Member["state"], mono: number): number {
@@ -221,7 +226,7 @@ export function tendRoster(state: State): void {
   const last = lastEpoch(state);
   if (last === undefined || state.warmUp !== undefined || state.operator.draining) return;
   if (state.operator.selfForgotten !== undefined) return;
-  const { successor } = state.roster;
+  const { successor } = state.voting.voter;
   const { mono } = state.now;
   if (successor !== undefined) {
     if (mono - successor.sinceMono > finishAfterMs)
@@ -235,7 +240,7 @@ export function tendRoster(state: State): void {
   const living = new Set([state.settings.self, ...steady.map(({ id }) => id)]);
   // One of them proposes: the first voter that is there.
   const [proposer] = last.voters.filter((voter) => living.has(voter)).toSorted();
-  if (proposer !== state.settings.self || mono - state.bornMono < steadyMs) return;
+  if (proposer !== state.settings.self || mono - state.voting.roster.openedMono < steadyMs) return;
   const longDead = members.filter((member) => since(member, "dead", mono) >= replaceAfterMs);
   const wanted = desiredVoters(last.voters, living, new Set(longDead.map(({ id }) => id)));
   if (wanted !== undefined) proposeEpoch(state, wanted);

@@ -14,8 +14,10 @@ import { inSight } from "../members/members.ts";
 import { compareBallots, hearReply, majorityOf, newProposal, type Reply } from "./paxos.ts";
 import type { Plan } from "../job/plan.ts";
 import { epochAt, epochLeadMs } from "./roster.ts";
-import { readRunner, writeRunner } from "./runner.ts";
-import { emit, reconcileAt, note, type Election, type Order, type State } from "../state.ts";
+import { readRunner, writeRunner } from "../../schema/vote.ts";
+import { emit, reconcileAt, note, type State } from "../state.ts";
+import type { Order } from "../claims/order.ts";
+import type { Election } from "./voting-state.ts";
 import { hearBallots, rosterDecision } from "./acceptor.ts";
 
 /** A first try that has led nowhere by then is given up; each next one is given twice as long, to the longest. */
@@ -47,9 +49,9 @@ function propose(
   patienceMs: number,
 ): void {
   const life = isPlanted(state, "ballots-reused") ? 0 : state.settings.incarnation;
-  const ballot = { round: ++state.round, peer: state.settings.self, life };
+  const ballot = { round: ++state.voting.proposer.round, peer: state.settings.self, life };
   const proposal = newProposal(election.epoch.voters, ballot, value);
-  state.elections.set(election.decision, {
+  state.voting.proposer.elections.set(election.decision, {
     ...election,
     proposal,
     untilMono: state.now.mono + patienceMs,
@@ -59,7 +61,7 @@ function propose(
 }
 
 function ballotToAll(state: State, decision: string, value: string | undefined): void {
-  const election = state.elections.get(decision);
+  const election = state.voting.proposer.elections.get(decision);
   if (election === undefined) return;
   const { epoch, instant, proposal } = election;
   const item: BallotItem = {
@@ -70,16 +72,16 @@ function ballotToAll(state: State, decision: string, value: string | undefined):
     ...(value === undefined ? {} : { value }),
   };
   for (const voter of epoch.voters) {
-    const queued = state.ballots.get(voter);
-    if (queued === undefined) state.ballots.set(voter, [item]);
+    const queued = state.voting.proposer.ballots.get(voter);
+    if (queued === undefined) state.voting.proposer.ballots.set(voter, [item]);
     else queued.push(item);
   }
 }
 
 /** Sends what this step has collected. The own voter gets its ballots like the others. */
 export function flushBallots(state: State): void {
-  for (const [voter, ballots] of state.ballots) {
-    state.ballots.delete(voter);
+  for (const [voter, ballots] of state.voting.proposer.ballots) {
+    state.voting.proposer.ballots.delete(voter);
     for (let i = 0; i < ballots.length; i += ballotsPerMessage) {
       const some = ballots.slice(i, i + ballotsPerMessage);
       if (voter === state.settings.self) hearBallots(state, voter, some);
@@ -92,13 +94,13 @@ export function flushBallots(state: State): void {
         });
     }
   }
-  const own = state.ownReplies.splice(0);
+  const own = state.voting.proposer.ownReplies.splice(0);
   if (own.length > 0) hearReplies(state, state.settings.self, own);
 }
 
 export function hearReplies(state: State, from: PeerId, replies: readonly ReplyItem[]): void {
   for (const item of replies) {
-    const election = state.elections.get(item.decision);
+    const election = state.voting.proposer.elections.get(item.decision);
     const reply = replyOf(item);
     if (election === undefined || reply === undefined) continue;
     const { ballot, voters } = election.proposal;
@@ -108,8 +110,8 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
     const outcome = hearReply(election.proposal, from, reply);
     const { outbid } = election.proposal;
     if (outbid !== undefined) mark(state, "outbid");
-    if (outbid !== undefined && outbid.round < state.round + longestLeap) {
-      state.round = Math.max(state.round, outbid.round);
+    if (outbid !== undefined && outbid.round < state.voting.proposer.round + longestLeap) {
+      state.voting.proposer.round = Math.max(state.voting.proposer.round, outbid.round);
     }
     if (outcome.kind === "propose") requestAcceptance(state, election, outcome.value);
     if (outcome.kind === "chosen") decided(state, election, outcome.value);
@@ -136,10 +138,10 @@ function replyOf({ answer, ballot, accepted, promised }: ReplyItem): Reply<strin
 }
 
 function decided(state: State, election: Election, value: string): void {
-  state.elections.delete(election.decision);
+  state.voting.proposer.elections.delete(election.decision);
   const { order, epoch } = election;
   if (order === undefined) {
-    state.chosenEpochs.push({ last: epoch, value, signatures: election.signatures });
+    state.voting.proposer.chosenEpochs.push({ last: epoch, value, signatures: election.signatures });
     return;
   }
   order.chosen = readRunner(value);
@@ -160,7 +162,7 @@ function informChosen(state: State, order: Order, epoch: Epoch): void {
 
 /** An order of a majority job whose turn is mine: stands for it, or waits until eligibility makes sense. */
 export function reconcileVoters(state: State, order: Order): void {
-  const epoch = epochAt(state.roster.chain, order.instant);
+  const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined || !hearsMajority(state, epoch)) {
     return reconcileAt(state, order, state.now.wall + tryMs);
   }
@@ -174,11 +176,11 @@ export function reconcileVoters(state: State, order: Order): void {
 
 /** A try is under way: gives it up when its time is over, and tries again a little later. */
 export function reconcileElecting(state: State, order: Order, rank: number): void {
-  const election = state.elections.get(order.key);
+  const election = state.voting.proposer.elections.get(order.key);
   if (election !== undefined && state.now.mono < election.untilMono) {
     return reconcileAt(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
   }
-  state.elections.delete(order.key);
+  state.voting.proposer.elections.delete(order.key);
   order.local = { stage: "none" };
   mark(state, "stood-in-vain");
   emit(state, { kind: "count", name: "votes_without_result" });
@@ -193,7 +195,7 @@ export function reconcileChosen(
   order: Order,
   failover: { rank: number; passed: Parameters<typeof claim>[3]["passed"] },
 ): "claimed" | "waits" {
-  const epoch = epochAt(state.roster.chain, order.instant);
+  const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined) return "waits";
   if (order.chosen?.peer === state.settings.self) {
     const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
@@ -212,7 +214,7 @@ export function hearChosen(state: State, decision: string, value: string): void 
   const chosen = readRunner(value);
   if (order === undefined || order.chosen !== undefined || chosen === undefined) return;
   order.chosen = chosen;
-  state.elections.delete(decision);
+  state.voting.proposer.elections.delete(decision);
   if (order.local.stage === "electing") order.local = { stage: "none" };
   state.touched.add(order);
 }
@@ -222,10 +224,10 @@ export function hearChosen(state: State, decision: string, value: string): void 
  * a ballot is a ballot.
  */
 export function proposeEpoch(state: State, voters: readonly PeerId[], from?: number): void {
-  const last = state.roster.chain.at(-1);
+  const last = state.voting.roster.chain.at(-1);
   if (last === undefined || !hearsMajority(state, last)) return;
-  const decision = rosterDecision(state.roster.chain);
-  const known = state.elections.get(decision);
+  const decision = rosterDecision(state.voting.roster.chain);
+  const known = state.voting.proposer.elections.get(decision);
   if (known !== undefined && state.now.mono < known.untilMono) return;
   const beginning = from ?? nextBeginning(state, last);
   note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
@@ -234,6 +236,6 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], from?: num
 }
 
 /** From when an epoch after `last` may be in force: votes run ahead of their ticks, and none may have two epochs. */
-export function nextBeginning({ now, roster }: State, last: Epoch): number {
-  return Math.max(now.wall + epochLeadMs, roster.highestInstant + epochLeadMs, last.from + 1);
+export function nextBeginning({ now, voting }: State, last: Epoch): number {
+  return Math.max(now.wall + epochLeadMs, voting.voter.highestInstant + epochLeadMs, last.from + 1);
 }

@@ -149,7 +149,7 @@ class AuthorityDoor implements OpenDoor {
   /** A successor without a majority of its voters' signatures, or with right ones to something else. */
   #unsignedEpochs(): Attempt {
     const dice = this.#dice;
-    const { chain } = this.#mesh.state(victim).roster;
+    const { chain } = this.#mesh.state(victim).voting.roster;
     const last = chain.at(-1);
     if (last === undefined) throw new Fault("there is no roster");
     const next = {
@@ -183,7 +183,8 @@ class AuthorityDoor implements OpenDoor {
   #foreignReplies(): Attempt {
     const dice = this.#dice;
     this.#openElection();
-    const { elections, settings } = this.#mesh.state(victim);
+    const { settings, voting } = this.#mesh.state(victim);
+    const { elections } = voting.proposer;
     const [election] = elections.values();
     const own = election?.proposal.ballot ?? { round: 1, peer: victim, life: settings.incarnation };
     const isForeign = dice.chance(0.5);
@@ -205,7 +206,8 @@ class AuthorityDoor implements OpenDoor {
 
   /** Passes some time in small steps until an election is open, or lets it be. */
   #openElection(): void {
-    for (let step = 0; step < 20 && this.#mesh.state(victim).elections.size === 0; step++) this.#mesh.pass(1);
+    for (let step = 0; step < 20 && this.#mesh.state(victim).voting.proposer.elections.size === 0; step++)
+      this.#mesh.pass(1);
   }
 
   /** A farewell of an earlier life, or of somebody else. */
@@ -244,7 +246,8 @@ class AuthorityDoor implements OpenDoor {
   #digest(): string {
     const state = this.#mesh.state(victim);
     const { table } = this.#mesh.peer(victim).living;
-    const { roster, ledger } = state;
+    const { ledger } = state;
+    const { roster, voter } = state.voting;
     const text = JSON.stringify([
       table.digest(),
       [...state.jobs.keys()],
@@ -259,20 +262,25 @@ class AuthorityDoor implements OpenDoor {
       [...ledger.jobs()].map((job: JobId) => [job, ledger.marksOf(job)]),
       [
         roster.chain,
-        [...roster.votes],
-        roster.memory,
-        roster.voteCount,
-        roster.highestInstant,
-        roster.successor?.value,
+        [...voter.votes],
+        voter.memory,
+        voter.voteCount,
+        voter.highestInstant,
+        voter.successor?.value,
       ],
-      [...state.elections.values()].map(({ decision, proposal, signatures }) => [
+      [...state.voting.proposer.elections.values()].map(({ decision, proposal, signatures }) => [
         decision,
         [...proposal.promises],
         [...proposal.acceptances],
         proposal.outbid,
         signatures,
       ]),
-      [state.round, state.members.duplicateIdentity, state.requestedCount, [...state.runs.keys()]],
+      [
+        state.voting.proposer.round,
+        state.members.duplicateIdentity,
+        state.requestedCount,
+        [...state.runs.keys()],
+      ],
       [...state.members.byId.values()].map(({ id, state: how, leftIncarnation, heartbeat }) => [
         id,
         how,

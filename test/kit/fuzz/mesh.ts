@@ -86,7 +86,11 @@ export class FuzzMesh {
     for (const spec of jobs) this.put(spec);
     // Until the first epoch of three voters has been chosen and is in force.
     this.pass(50 * second);
-    assert.equal(this.state(victim).roster.chain.at(-1)?.voters.length, members.length, "three voters");
+    assert.equal(
+      this.state(victim).voting.roster.chain.at(-1)?.voters.length,
+      members.length,
+      "three voters",
+    );
   }
 
   keys(peer: PeerId): SimKeys {

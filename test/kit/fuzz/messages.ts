@@ -168,7 +168,9 @@ export class HostileMessages {
       case "key":
         return this.#key();
       case "decision":
-        return dice.chance(0.7) ? this.#key() : `roster/${state.roster.chain.length + dice.below(3) - 1}`;
+        return dice.chance(0.7)
+          ? this.#key()
+          : `roster/${state.voting.roster.chain.length + dice.below(3) - 1}`;
       case "run":
         return runId({ job: this.job(), tick: this.tick(), attempt: 1, slot: "0", peer: this.#peer() });
       case "id":
@@ -185,9 +187,9 @@ export class HostileMessages {
         );
       case "epoch":
       case "number":
-        return Math.max(0, state.roster.chain.length - 1 + dice.pick([0, 0, 0, -1, 1]));
+        return Math.max(0, state.voting.roster.chain.length - 1 + dice.pick([0, 0, 0, -1, 1]));
       case "round":
-        return state.round + dice.below(4);
+        return state.voting.proposer.round + dice.below(4);
       case "value":
         return dice.chance(0.6) ? this.#peer() : this.#epochValue();
       case "sentAt":

@@ -114,7 +114,7 @@ class PeerDoor implements OpenDoor {
         members: { byId: known },
         foreignInquiries,
         requestedCount,
-        elections,
+        voting,
         ledger,
         recordsOfNoJob,
       } = this.#mesh.state(peer);
@@ -122,7 +122,7 @@ class PeerDoor implements OpenDoor {
         members: known.size,
         asked: foreignInquiries.size,
         requestedCount,
-        elections: elections.size,
+        elections: voting.proposer.elections.size,
         open: [...ledger.open()].length,
         recordsOfNoJob,
       };

@@ -1,6 +1,6 @@
 /** The house keeps its rooms apart (DESIGN, The house; src/README.md), and these checks can fail. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -92,6 +92,26 @@ test("every npm script starts a file that exists", async () => {
   assert.deepEqual(
     started.filter((file) => !existsSync(path.join(root, file))),
     [],
+  );
+});
+
+test("every test file is part of npm test, and npm run test:fast leaves out only what needs processes or many worlds", async () => {
+  const { scripts } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8")) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  const filesOf = (script: string): string[] => {
+    const pattern = /'([^']+)'/.exec(scripts[script] ?? "")?.[1] ?? "";
+    return globSync(pattern, { cwd: root }).toSorted();
+  };
+  const all = globSync("test/**/*.test.ts", { cwd: root }).toSorted();
+  assert.deepEqual(filesOf("test"), all);
+  const fast = new Set(filesOf("test:fast"));
+  const left = all.filter((file) => !fast.has(file)).map((file) => path.basename(file, ".test.ts"));
+  // Files that do so are named for it; these four are the only ones that are not.
+  const slow = /^cluster|^faults-|-real$|-seeds$/;
+  assert.deepEqual(
+    left.filter((name) => !slow.test(name)),
+    ["mesh-bytes", "mesh-keys", "planted", "trust"],
   );
 });
 

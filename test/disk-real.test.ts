@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
+import { bucketMs } from "../src/core/records/buckets.ts";
 import { CicadaError } from "../src/errors.ts";
-import type { Disk, Log } from "../src/ports.ts";
+import type { Disk, Loaded, Log, Write } from "../src/ports.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
 import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
@@ -243,6 +244,46 @@ test("a database from a newer version is refused with a word about versions", as
   database.exec("PRAGMA user_version = 99");
   database.close();
   await assert.rejects(openDisk({ folder, log: quiet }), { code: "DATA_FOLDER_NEWER" });
+});
+
+/** 40,000 records of one bucket, each of about 500 bytes: to read them all takes a while. */
+const heavy: readonly Write[] = Array.from({ length: 40_000 }, (_, n) => ({
+  kind: "record",
+  record: someRecord({
+    job: `job-${Math.floor(n / 300)}` as JobId,
+    tick: tickAt(noon + (n % 300) * 1_000),
+    reason: "x".repeat(250),
+  }),
+}));
+
+test("a store is not kept waiting by a long read that was asked for before it", async (context) => {
+  const bed = await bedIn(folderFor(context));
+  context.after(() => bed.end());
+  await store(bed, heavy);
+  const order = await wait<string[]>((done) => {
+    const seen: string[] = [];
+    const saw = (what: string) => seen.push(what) === 3 && done(seen);
+    bed.disk().bucket(noon / bucketMs, ({ records }) => saw(`read ${records.length}`));
+    bed.disk().store([{ kind: "meta", key: "a", value: "1" }], () => saw("stored"));
+    bed.disk().store([{ kind: "meta", key: "a", value: "2" }], () => saw("stored"));
+  });
+  assert.deepEqual(order, ["stored", "stored", `read ${heavy.length}`]);
+});
+
+test("a read that takes more memory than it may fails by itself: stores and later reads go on", async (context) => {
+  const said: string[] = [];
+  const log: Log = { ...quiet, error: (message) => void said.push(message) };
+  const disk = await openDisk({ folder: folderFor(context), log, readerHeapMb: 16 });
+  const close = () => wait<void>((done) => disk.close(() => done()));
+  const bed: DiskBed = { disk: () => disk, wait, restart: close, end: close };
+  context.after(() => bed.end());
+  await store(bed, heavy);
+  const loaded = await wait<Loaded | CicadaError>((done) => disk.load(0, done));
+  assert.ok(loaded instanceof CicadaError && loaded.code === "DISK_FAILED");
+  assert.match(said.join(), /the next read starts a new one/);
+  await store(bed, [{ kind: "meta", key: "a", value: "1" }]);
+  const page = await wait<{ total: number } | CicadaError>((done) => disk.history({ limit: 1 }, done));
+  assert.partialDeepStrictEqual(page, { total: heavy.length });
 });
 
 test("2,000 records a second are no problem, and the peer's thread stays free", async (context) => {

@@ -1,75 +1,98 @@
 /**
- * The real disk: one SQLite database in the data folder, kept by a thread of its own.
+ * The real Disk door: one SQLite database in the data folder, with a thread that writes and a thread that reads.
  *
- * Requests gather while the thread is busy with the last batch and go over together, so a thousand stores that
- * wait share one fsync. `done` comes in the order of the calls, after that fsync, and never within the call.
+ * A read sees every write that was asked for before it: it is sent to the reading thread once those writes are
+ * answered. A write never waits for a read. The reading thread is started by the first read, and again when it has
+ * died; the peer loses nothing with it.
  */
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
-import { CicadaError } from "../errors.ts";
+import { bucketMs } from "../core/records/buckets.ts";
+import { assert, CicadaError } from "../errors.ts";
 import type { Disk, Loaded, Log, RunQuery, Write } from "../ports.ts";
-import type { JobId, RunId } from "../schema/ids.ts";
+import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
-import type { DiskRequest, DiskResult, FromDiskThread, TextWrite, ToDiskThread } from "./disk/protocol.ts";
-import { parseOrder, parseRecord, parseVote } from "./disk/rows.ts";
+import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
+import { parseOrder, parseRecord, parseVote } from "./disk/parse.ts";
+import { DiskThread } from "./disk/thread.ts";
 
-/** Opens `folder/cicada.db`. Rejects with a CicadaError that names the file when it can't be used. */
-export function openDisk(options: { folder: string; log: Log }): Promise<Disk> {
-  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = new Worker(new URL(`./disk/worker.${ending}`, import.meta.url), {
-    workerData: options.folder,
-    // None of the flags that the program itself was started with.
-    execArgv: [],
-  });
-  return new Promise((resolve, reject) => {
-    const failed = () =>
-      reject(new CicadaError("DISK_FAILED", `${options.folder}: the disk's thread can't start`));
-    worker.once("error", reject);
-    worker.once("exit", failed);
-    worker.once("message", (first: FromDiskThread) => {
-      worker.off("error", reject);
-      worker.off("exit", failed);
-      if (first.kind === "opened") return resolve(new RealDisk(worker, options));
-      void worker.terminate();
-      if (first.kind === "refused") reject(new CicadaError(first.code, first.detail));
-    });
-  });
+/**
+ * Of what passes through a thread little lives long, so a small nursery keeps its memory low. The heap has room for the
+ * largest answer; a thread that needs more ends with an error.
+ */
+const nurseryMb = 4;
+const heapMb = 512;
+/** Stores that share one fsync. More makes the first of them wait longer. */
+const writesAtOnce = 10_000;
+/** One, so that each answer comes as soon as it is there. */
+const readsAtOnce = 1;
+
+const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const writerProgram = new URL(`./disk/writer.${ending}`, import.meta.url);
+const readerProgram = new URL(`./disk/reader.${ending}`, import.meta.url);
+
+interface DiskOptions {
+  folder: string;
+  log: Log;
+  /** what the reader's heap may grow to, MB; an answer that needs more fails */
+  readerHeapMb?: number;
 }
 
-interface Waiting {
-  request: DiskRequest;
-  done: (result: DiskResult) => void;
+/** Opens `folder/cicada.db`. Rejects with a CicadaError that names the file when it can't be used. */
+export function openDisk(options: DiskOptions): Promise<Disk> {
+  return new Promise((resolve, reject) => {
+    const disk = new RealDisk(options, (error) => {
+      if (error === undefined) resolve(disk);
+      else reject(error);
+    });
+  });
 }
 
 class RealDisk implements Disk {
-  private readonly worker: Worker;
-  private readonly path: string;
+  private readonly folder: string;
   private readonly log: Log;
-  /** not yet sent */
-  private queue: Waiting[] = [];
-  /** sent, not yet answered */
-  private sent: Waiting[] = [];
-  private flushing = false;
-  private ended = false;
+  private readonly readerHeapMb: number;
+  private readonly writer: DiskThread<WriteRequest>;
+  /** undefined until the first read, and after its death until the next one */
+  private reader: DiskThread<ReadRequest> | undefined;
+  private opened = false;
+  private writesAsked = 0;
+  private writesAnswered = 0;
+  /** reads that wait for the writes before them, in the order of their calls */
+  private readonly held: { afterWrite: number; send: () => void }[] = [];
   private closing: (() => void)[] | undefined;
+  private closed = false;
 
-  constructor(worker: Worker, options: { folder: string; log: Log }) {
-    this.worker = worker;
-    this.path = join(options.folder, "cicada.db");
-    this.log = options.log;
-    worker.on("message", (message: FromDiskThread) => {
-      if (message.kind === "results") this.answered(message.results);
+  /** `ready` is called once. */
+  constructor({ folder, log, readerHeapMb = heapMb }: DiskOptions, ready: (error?: CicadaError) => void) {
+    this.folder = folder;
+    this.log = log;
+    this.readerHeapMb = readerHeapMb;
+    const limits = { maxYoungGenerationSizeMb: nurseryMb, maxOldGenerationSizeMb: heapMb };
+    const options = {
+      name: "writer",
+      program: writerProgram,
+      folder,
+      batchMax: writesAtOnce,
+      limits,
+    } as const;
+    this.writer = new DiskThread(options, {
+      opened: () => {
+        this.opened = true;
+        ready();
+      },
+      ended: (error) => {
+        if (this.opened) this.writerEnded(error);
+        else ready(error);
+      },
     });
-    worker.on("error", (error) => this.log.error("the disk's thread failed", { error: error.message }));
-    worker.on("exit", () => this.exited());
   }
 
   load(since: number, done: (loaded: Loaded | CicadaError) => void): void {
-    this.ask({ kind: "load", since }, (result) => done(this.read(result, "loaded", readLoaded)));
+    this.read({ kind: "load", since }, "loaded", asLoaded, done);
   }
 
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void {
-    this.ask({ kind: "store", writes: writes.map(asText) }, (result) => {
+    this.write({ kind: "store", writes: writes.map(asText) }, (result) => {
       if (result.kind === "failed") done(new CicadaError(result.code, result.detail));
       else done();
     });
@@ -79,32 +102,18 @@ class RealDisk implements Disk {
     query: RunQuery,
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void {
-    this.ask({ kind: "history", query }, (result) => {
-      const read = this.read(result, "page", ({ records, next, total }) => ({
-        records: records.map(parseRecord),
-        next,
-        total,
-      }));
-      done(read);
-    });
+    const tickInstant = query.tick === undefined ? undefined : instantOf(query.tick);
+    this.read({ kind: "history", query, tickInstant }, "page", asPage, done);
   }
 
   digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void {
-    this.ask({ kind: "digests", from, to }, (result) => {
-      done(this.readOr(result, "digests", ({ digests }) => digests, []));
-    });
+    this.read({ kind: "digests", from, to }, "digests", ({ digests }) => digests, this.orNothing(done, []));
   }
 
   bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void {
-    this.ask({ kind: "bucket", bucket }, (result) => {
-      const found = this.readOr(
-        result,
-        "bucket",
-        ({ records, orders }) => ({ records: records.map(parseRecord), orders: orders.map(parseOrder) }),
-        { records: [], orders: [] },
-      );
-      done(found);
-    });
+    const nothing = { records: [], orders: [] };
+    const instants = { from: bucket * bucketMs, to: (bucket + 1) * bucketMs };
+    this.read({ kind: "bucket", ...instants }, "bucket", asBucket, this.orNothing(done, nothing));
   }
 
   prune(
@@ -112,104 +121,122 @@ class RealDisk implements Disk {
     notAfter: number,
     done: (removed: RunId[]) => void,
   ): void {
-    const { job, runs, ageMs } = keep;
-    this.ask({ kind: "prune", job, runs, ageMs, notAfter }, (result) => {
-      done(this.readOr(result, "pruned", (pruned) => pruned.runs, []));
-    });
+    const answer = this.orNothing(done, []);
+    this.write({ kind: "prune", ...keep, notAfter }, (result) =>
+      answer(valueOf(result, "pruned", ({ runs }) => runs)),
+    );
   }
 
   close(done: () => void): void {
-    if (this.ended) return queueMicrotask(done);
+    if (this.closed) return queueMicrotask(done);
+    const isFirst = this.closing === undefined;
     this.closing = [...(this.closing ?? []), done];
+    if (isFirst) this.closeWhenIdle();
+  }
+
+  private write(request: WriteRequest, done: (result: DiskResult) => void): void {
+    if (this.closing !== undefined) return queueMicrotask(() => done(this.closedFailure()));
+    this.writesAsked += 1;
+    this.writer.ask(request, (result) => {
+      this.writesAnswered += 1;
+      done(result);
+      this.sendHeld();
+    });
+  }
+
+  private read<Kind extends DiskResult["kind"], Value>(
+    request: ReadRequest,
+    kind: Kind,
+    make: (result: Extract<DiskResult, { kind: Kind }>) => Value,
+    done: (value: Value | CicadaError) => void,
+  ): void {
+    const answer = (result: DiskResult) => done(valueOf(result, kind, make));
+    if (this.closing !== undefined) return queueMicrotask(() => answer(this.closedFailure()));
+    this.held.push({ afterWrite: this.writesAsked, send: () => this.openReader().ask(request, answer) });
+    this.sendHeld();
+  }
+
+  private sendHeld(): void {
+    for (let next = this.held[0]; next !== undefined; next = this.held[0]) {
+      if (next.afterWrite > this.writesAnswered) return;
+      this.held.shift();
+      next.send();
+    }
     this.closeWhenIdle();
   }
 
-  private ask(request: DiskRequest, done: (result: DiskResult) => void): void {
-    if (this.closing !== undefined || this.ended) {
-      const detail = `${this.path} has been closed`;
-      return queueMicrotask(() => done({ kind: "failed", code: "DISK_FAILED", detail }));
-    }
-    this.queue.push({ request, done });
-    if (this.flushing || this.sent.length > 0) return;
-    // Calls of the same turn go over together.
-    this.flushing = true;
-    queueMicrotask(() => this.flush());
+  private openReader(): DiskThread<ReadRequest> {
+    if (this.reader !== undefined) return this.reader;
+    const { folder } = this;
+    const limits = { maxYoungGenerationSizeMb: nurseryMb, maxOldGenerationSizeMb: this.readerHeapMb };
+    const options = {
+      name: "reader",
+      program: readerProgram,
+      folder,
+      batchMax: readsAtOnce,
+      limits,
+    } as const;
+    const reader = new DiskThread<ReadRequest>(options, {
+      opened: () => undefined,
+      ended: (error) => {
+        this.reader = undefined;
+        if (error !== undefined)
+          this.log.error("the thread that reads the database has died; the next read starts a new one", {
+            reason: error.detail,
+          });
+        if (this.closing !== undefined) this.writer.close();
+      },
+    });
+    this.reader = reader;
+    return reader;
   }
 
-  private flush(): void {
-    this.flushing = false;
-    if (this.queue.length === 0) return this.closeWhenIdle();
-    this.sent = this.queue;
-    this.queue = [];
-    this.tell({ kind: "batch", requests: this.sent.map(({ request }) => request) });
-  }
-
-  private answered(results: readonly DiskResult[]): void {
-    const asked = this.sent;
-    this.sent = [];
-    // The next batch is under way while this one's callers are told.
-    this.flush();
-    for (const [index, { done }] of asked.entries()) {
-      const result = results[index];
-      if (result !== undefined) done(result);
-    }
-  }
-
+  /** First what reads, then what writes: the last connection folds the write-ahead log into the file. */
   private closeWhenIdle(): void {
-    const idle = this.queue.length === 0 && this.sent.length === 0;
-    if (this.closing !== undefined && idle && !this.ended) this.tell({ kind: "close" });
+    if (this.closing === undefined || this.held.length > 0) return;
+    if (this.reader === undefined) this.writer.close();
+    else this.reader.close();
   }
 
-  private exited(): void {
-    this.ended = true;
-    const left = [...this.sent, ...this.queue];
-    this.sent = [];
-    this.queue = [];
-    const detail = `${this.path}: the disk's thread has ended`;
-    for (const { done } of left) done({ kind: "failed", code: "DISK_FAILED", detail });
+  private writerEnded(error: CicadaError | undefined): void {
+    this.closed = true;
+    if (error !== undefined)
+      this.log.error("the thread that writes the database has died", { reason: error.detail });
     for (const done of this.closing ?? []) done();
   }
 
-  private tell(message: ToDiskThread): void {
-    this.worker.postMessage(message);
+  private closedFailure(): DiskResult {
+    const detail = `${join(this.folder, "cicada.db")} has been closed`;
+    return { kind: "failed", code: "DISK_FAILED", detail };
   }
 
-  /** What the thread answered, made into things; or the error that it reported or that reading them brings up. */
-  private read<Kind extends DiskResult["kind"], Value>(
-    result: DiskResult,
-    kind: Kind,
-    make: (result: Extract<DiskResult, { kind: Kind }>) => Value,
-  ): Value | CicadaError {
-    if (result.kind === "failed") return new CicadaError(result.code, result.detail);
-    try {
-      return make(expect(result, kind));
-    } catch (error) {
-      if (error instanceof CicadaError) return error;
-      throw error;
-    }
-  }
-
-  /** For reads whose caller can do without: the failure is logged, and `without` is the answer. */
-  private readOr<Kind extends DiskResult["kind"], Value>(
-    result: DiskResult,
-    kind: Kind,
-    make: (result: Extract<DiskResult, { kind: Kind }>) => Value,
-    without: Value,
-  ): Value {
-    const value = this.read(result, kind, make);
-    if (!(value instanceof CicadaError)) return value;
-    this.log.error("the database can't be read", { code: value.code, detail: value.detail });
-    return without;
+  /** For answers whose caller can do without: the failure is logged, and `nothing` is the answer. */
+  private orNothing<Value>(
+    done: (value: Value) => void,
+    nothing: NoInfer<Value>,
+  ): (value: Value | CicadaError) => void {
+    return (value) => {
+      if (!(value instanceof CicadaError)) return done(value);
+      this.log.error("the database can't be read", { code: value.code, detail: value.detail });
+      done(nothing);
+    };
   }
 }
 
-function expect<Kind extends DiskResult["kind"]>(
+/** The thread's answer made into values; or its error, or the one that reading the answer brings up. */
+function valueOf<Kind extends DiskResult["kind"], Value>(
   result: DiskResult,
   kind: Kind,
-): Extract<DiskResult, { kind: Kind }> {
-  if (!isKind(result, kind))
-    throw new Error(`assertion failed: the disk's thread answered ${result.kind}, not ${kind}`);
-  return result;
+  make: (result: Extract<DiskResult, { kind: Kind }>) => Value,
+): Value | CicadaError {
+  if (result.kind === "failed") return new CicadaError(result.code, result.detail);
+  assert(isKind(result, kind), `the disk's thread answered ${result.kind}, not ${kind}`);
+  try {
+    return make(result);
+  } catch (error) {
+    if (error instanceof CicadaError) return error;
+    throw error;
+  }
 }
 
 function isKind<Kind extends DiskResult["kind"]>(
@@ -219,7 +246,7 @@ function isKind<Kind extends DiskResult["kind"]>(
   return result.kind === kind;
 }
 
-function readLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
+function asLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
   return {
     updates: loaded.updates,
     records: loaded.records.map(parseRecord),
@@ -227,6 +254,21 @@ function readLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
     votes: loaded.votes.map(parseVote),
     meta: new Map(loaded.meta),
   };
+}
+
+function asPage({ records, next, total }: Extract<DiskResult, { kind: "page" }>): {
+  records: RunRecord[];
+  next: string | null;
+  total: number;
+} {
+  return { records: records.map(parseRecord), next, total };
+}
+
+function asBucket({ records, orders }: Extract<DiskResult, { kind: "bucket" }>): {
+  records: RunRecord[];
+  orders: RequestedOrder[];
+} {
+  return { records: records.map(parseRecord), orders: orders.map(parseOrder) };
 }
 
 function asText(write: Write): TextWrite {

@@ -1,20 +1,20 @@
 /**
- * Opens the database file: makes a new one, brings an older one up to this version, and refuses what it can't
- * read, by name. Nothing that it refuses is ever changed or deleted.
+ * Opens the database file: creates a new one, migrates an older one, and refuses by name what it can't read. A file that
+ * is refused is never changed or deleted.
  *
- * A new file is made under another name and moved into place once its tables are durable, so that an empty
- * `cicada.db` is always damage and never taken for a peer's first start.
+ * A new file is made under another name and moved into place once its tables are durable, so an empty `cicada.db` is
+ * always damage and never taken for a peer's first start.
  */
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
-import type { DiskMark } from "./commit-counter.ts";
+import type { CommitCounter } from "./commit-counter.ts";
 
 /** "cica" in ASCII; SQLite keeps it in the file's header to tell whose file it is. */
 const applicationId = 0x63696361;
 
-/** How long to wait for a lock that a person's own sqlite3 shell holds. More lets it hold up starts for longer. */
+/** How long to wait for a lock that somebody's sqlite3 shell holds. More lets the shell hold up starts for longer. */
 const busyTimeoutMs = 5_000;
 
 /**
@@ -58,7 +58,7 @@ const migrations: readonly string[] = [
    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
   `CREATE TABLE vote (decision TEXT PRIMARY KEY, instant REAL NOT NULL, body TEXT NOT NULL);
    CREATE INDEX vote_of_instant ON vote (instant);`,
-  // Sums of the contents (disk-rows.ts), and the count of commits (disk-mark.ts). Older rows have no sum.
+  // Sums of the contents (rows.ts), and the count of commits (commit-counter.ts). Older rows have no sum.
   `ALTER TABLE record ADD COLUMN sum INTEGER;
    ALTER TABLE asked ADD COLUMN sum INTEGER;
    ALTER TABLE job_update ADD COLUMN sum INTEGER;
@@ -69,14 +69,14 @@ const migrations: readonly string[] = [
 ];
 
 export const fileVersion = migrations.length;
-/** The version of the file that brought the count of commits. */
-const commitsSince = 3;
+/** The first version of the file that counts its commits. */
+const countedSince = 3;
 
-/** Opens `path`, ready for use. Throws a CicadaError that names the file. */
-export function openDatabase(path: string, mark: DiskMark): DatabaseSync {
+/** Opens `path`, creates or migrates it where needed. Throws a CicadaError that names the file. */
+export function openForWriting(path: string, counter: CommitCounter): DatabaseSync {
   if (!existsSync(path)) createDatabase(path);
   if (statSync(path).size === 0) throw damaged(path, "it is empty");
-  checkUntouched(path, mark);
+  checkUntouched(path, counter);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyTimeoutMs });
@@ -92,17 +92,26 @@ export function openDatabase(path: string, mark: DiskMark): DatabaseSync {
   }
 }
 
+/** Opens `path` through a connection that can't change it. A thread that writes must have opened it before. */
+export function openForReading(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly: true });
+  } catch (error) {
+    throw asCicadaError(error, path);
+  }
+}
+
 /**
- * Looks at the file through a connection that can't write: one that could would copy the write-ahead log into a file
- * that is then refused.
+ * Checks the file through a connection that can't write. One that can would copy the write-ahead log into a file that is
+ * then refused.
  */
-function checkUntouched(path: string, mark: DiskMark): void {
+function checkUntouched(path: string, counter: CommitCounter): void {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly: true });
     checkOwner(database, path);
     checkPages(database, path);
-    if (pragma(database, "user_version") >= commitsSince) mark.check(commitsIn(database), path);
+    if (pragma(database, "user_version") >= countedSince) counter.check(commitsIn(database), path);
   } catch (error) {
     throw asCicadaError(error, path);
   } finally {
@@ -130,13 +139,13 @@ function createDatabase(path: string): void {
 
 function checkOwner(database: DatabaseSync, path: string): void {
   if (pragma(database, "application_id") !== applicationId) {
-    throw damaged(path, "it is some other program's database");
+    throw damaged(path, "it is another program's database");
   }
   const version = pragma(database, "user_version");
   if (version > fileVersion) {
     throw new CicadaError(
       "DATA_FOLDER_NEWER",
-      `${path} has format ${version}, and this version of cicada reads up to ${fileVersion}`,
+      `${path} has format ${version}, and this version of cicada reads formats up to ${fileVersion}`,
     );
   }
 }
@@ -170,7 +179,7 @@ export function closeQuietly(database: DatabaseSync): void {
   try {
     database.close();
   } catch {
-    // It was being given up anyway; what counts has been reported already.
+    // It is given up anyway, and what went wrong has been reported already.
   }
 }
 
@@ -178,7 +187,7 @@ export function closeQuietly(database: DatabaseSync): void {
 const corrupt = 11;
 const notADatabase = 26;
 
-/** What SQLite says, in cicada's terms. */
+/** An error of SQLite as one of cicada's. */
 export function asCicadaError(error: unknown, path: string): CicadaError {
   if (error instanceof CicadaError) return error;
   const message = error instanceof Error ? error.message : String(error);

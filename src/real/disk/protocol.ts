@@ -1,13 +1,13 @@
 /**
- * What the peer's thread and the disk's thread say to each other.
+ * What the peer's thread and the two threads of the disk say to each other.
  *
- * Records and orders cross as the JSON text that is also what the file keeps: copying a string between threads
- * is several times cheaper than cloning an object of fifteen fields, and each side parses only what it looks at.
- * A batch goes over whole and is answered whole, in the order of its requests.
+ * Records and orders cross as the JSON text that the file also keeps: copying a string between threads is several
+ * times cheaper than cloning an object of fifteen fields, and each side parses only what it looks at. A batch is sent
+ * whole and answered whole, in the order of its requests.
  */
 import type { CicadaError } from "../../errors.ts";
-import type { JobId, RunId } from "../../schema/ids.ts";
 import type { RunQuery } from "../../ports.ts";
+import type { JobId, RunId } from "../../schema/ids.ts";
 
 /** A `Write` of ports.ts, with things as text. */
 export type TextWrite =
@@ -19,13 +19,19 @@ export type TextWrite =
   | { kind: "vote"; decision: string; instant: number; text: string }
   | { kind: "drop-votes"; before: number };
 
-export type DiskRequest =
+/** For the thread that writes. */
+export type WriteRequest =
   | { kind: "store"; writes: TextWrite[] }
-  | { kind: "load"; since: number }
-  | { kind: "history"; query: RunQuery }
-  | { kind: "digests"; from: number; to: number }
-  | { kind: "bucket"; bucket: number }
   | { kind: "prune"; job: JobId; runs: number; ageMs: number; notAfter: number };
+
+/** For the thread that reads. */
+export type ReadRequest =
+  | { kind: "load"; since: number }
+  | { kind: "history"; query: RunQuery; tickInstant: number | undefined }
+  /** numbers of buckets */
+  | { kind: "digests"; from: number; to: number }
+  /** instants, ms */
+  | { kind: "bucket"; from: number; to: number };
 
 export interface LoadedText {
   updates: Uint8Array[];
@@ -37,14 +43,14 @@ export interface LoadedText {
 
 export type DiskResult =
   | { kind: "stored" }
+  | { kind: "pruned"; runs: RunId[] }
   | ({ kind: "loaded" } & LoadedText)
   | { kind: "page"; records: string[]; next: string | null; total: number }
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "bucket"; records: string[]; orders: string[] }
-  | { kind: "pruned"; runs: RunId[] }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };
 
-export type ToDiskThread = { kind: "batch"; requests: DiskRequest[] } | { kind: "close" };
+export type ToDiskThread<Request> = { kind: "batch"; requests: Request[] } | { kind: "close" };
 
 export type FromDiskThread =
   | { kind: "opened" }

@@ -1,0 +1,45 @@
+/**
+ * Text from the database made into things, in the peer's thread: each is checked against its schema. One that fails the
+ * check is reported as damage.
+ */
+import Compile from "typebox/compile";
+import { CicadaError } from "../../errors.ts";
+import { AskedOrderSchema, RunRecordSchema, type RequestedOrder, type RunRecord } from "../../schema/run.ts";
+import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
+
+const recordCheck = Compile(RunRecordSchema);
+const orderCheck = Compile(AskedOrderSchema);
+const voteCheck = Compile(StoredVoteSchema);
+
+export function parseRecord(text: string): RunRecord {
+  const value = parse(text);
+  if (!recordCheck.Check(value)) throw damagedRow("run record", text);
+  return value;
+}
+
+export function parseOrder(text: string): RequestedOrder {
+  const value = parse(text);
+  if (!orderCheck.Check(value)) throw damagedRow("order", text);
+  return value;
+}
+
+export function parseVote(text: string): StoredVote {
+  const value = parse(text);
+  if (!voteCheck.Check(value)) throw damagedRow("vote", text);
+  return value;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function damagedRow(what: string, text: string): CicadaError {
+  return new CicadaError(
+    "DATA_FOLDER_DAMAGED",
+    `cicada.db holds a ${what} that can't be read: ${text.slice(0, 80)}`,
+  );
+}

@@ -1,0 +1,137 @@
+/**
+ * One thread of the disk (writer.ts or reader.ts), seen from the peer's thread.
+ *
+ * Requests gather while the thread is busy with the last batch and are sent together, so that a thousand stores which
+ * wait share one fsync. Answers come in the order of the requests and never within the call. When the thread ends, what
+ * it has not answered fails.
+ */
+import { Worker, type ResourceLimits } from "node:worker_threads";
+import { CicadaError } from "../../errors.ts";
+import type { DiskResult, FromDiskThread, ToDiskThread } from "./protocol.ts";
+
+export interface ThreadOptions {
+  name: "writer" | "reader";
+  program: URL;
+  folder: string;
+  /** how many requests are sent together at most */
+  batchMax: number;
+  limits: ResourceLimits;
+}
+
+export interface ThreadEvents {
+  opened(): void;
+  /** Once, when it is gone; without an error when it was closed. */
+  ended(error?: CicadaError): void;
+}
+
+interface Waiting<Request> {
+  request: Request;
+  done: (result: DiskResult) => void;
+}
+
+export class DiskThread<Request> {
+  private readonly worker: Worker;
+  private readonly batchMax: number;
+  private readonly events: ThreadEvents;
+  private opened = false;
+  /** not yet sent */
+  private queue: Waiting<Request>[] = [];
+  /** sent, not yet answered */
+  private sent: Waiting<Request>[] = [];
+  private sending = false;
+  private closing = false;
+  private ended = false;
+  /** for whatever is not answered */
+  private error: CicadaError;
+
+  constructor({ name, program, folder, batchMax, limits }: ThreadOptions, events: ThreadEvents) {
+    this.batchMax = batchMax;
+    this.events = events;
+    this.error = new CicadaError("DISK_FAILED", `${folder}: the disk's ${name} has ended`);
+    this.worker = new Worker(program, {
+      workerData: folder,
+      resourceLimits: limits,
+      // None of the flags that the program itself was started with.
+      execArgv: [],
+    });
+    this.worker.on("message", (message: FromDiskThread) => this.received(message));
+    this.worker.on("error", ({ message }) => {
+      this.error = new CicadaError("DISK_FAILED", `${folder}: the disk's ${name} has failed: ${message}`);
+    });
+    this.worker.on("exit", () => this.exited());
+  }
+
+  ask(request: Request, done: (result: DiskResult) => void): void {
+    if (this.ended || this.closing) return queueMicrotask(() => done(failureOf(this.error)));
+    this.queue.push({ request, done });
+    this.sendSoon();
+  }
+
+  /** Ends the thread when everything that was asked before is answered. */
+  close(): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.sendSoon();
+  }
+
+  private received(message: FromDiskThread): void {
+    switch (message.kind) {
+      case "opened":
+        this.opened = true;
+        this.events.opened();
+        return this.send();
+      case "refused":
+        this.error = new CicadaError(message.code, message.detail);
+        return void this.worker.terminate();
+      case "results":
+        return this.answered(message.results);
+    }
+  }
+
+  /** Calls of the same turn are sent together. */
+  private sendSoon(): void {
+    if (this.sending || !this.opened) return;
+    this.sending = true;
+    queueMicrotask(() => this.send());
+  }
+
+  private send(): void {
+    this.sending = false;
+    if (this.sent.length > 0 || this.ended) return;
+    if (this.queue.length === 0) {
+      if (this.closing) this.post({ kind: "close" });
+      return;
+    }
+    this.sent = this.queue.splice(0, this.batchMax);
+    this.post({ kind: "batch", requests: this.sent.map(({ request }) => request) });
+  }
+
+  private answered(results: readonly DiskResult[]): void {
+    const asked = this.sent;
+    this.sent = [];
+    // The next batch is under way while the callers of this one are told.
+    this.send();
+    for (const [index, { done }] of asked.entries()) {
+      const result = results[index];
+      if (result !== undefined) done(result);
+    }
+  }
+
+  private exited(): void {
+    this.ended = true;
+    const left = [...this.sent, ...this.queue];
+    this.sent = [];
+    this.queue = [];
+    const isClosed = this.closing && left.length === 0;
+    this.events.ended(isClosed ? undefined : this.error);
+    for (const { done } of left) done(failureOf(this.error));
+  }
+
+  private post(message: ToDiskThread<Request>): void {
+    this.worker.postMessage(message);
+  }
+}
+
+function failureOf({ code, detail }: CicadaError): DiskResult {
+  return { kind: "failed", code, detail };
+}

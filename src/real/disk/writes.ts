@@ -1,0 +1,233 @@
+/**
+ * What is written into the database: stores and pruning, by the writing thread.
+ *
+ * All stores of a batch go into one transaction and so share one fsync (group commit). When that fails, each is tried
+ * alone, so that no store takes another down with it. The digests of the 5-minute buckets (core/records/buckets.ts)
+ * change in the same transaction as what they stand for.
+ */
+import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
+import { mergeRecord } from "../../core/records/records.ts";
+import { instantOf, runId, type RunId } from "../../schema/ids.ts";
+import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
+import type { CommitCounter } from "./commit-counter.ts";
+import type { DiskResult, TextWrite } from "./protocol.ts";
+import { openStates, sumOf, textIn } from "./rows.ts";
+import type { Statements } from "./statements.ts";
+
+const byRowKey = "instant = ? AND tick = ? AND job = ? AND attempt = ? AND slot = ? AND peer = ?";
+
+export class Writes {
+  private readonly statements: Statements;
+  private readonly counter: CommitCounter;
+
+  constructor(statements: Statements, counter: CommitCounter) {
+    this.statements = statements;
+    this.counter = counter;
+  }
+
+  /** Makes each of the stores durable or reports why not, one result each. */
+  store(stores: readonly (readonly TextWrite[])[], fail: (error: unknown) => DiskResult): DiskResult[] {
+    try {
+      this.inTransaction((changes) => {
+        for (const writes of stores) for (const write of writes) this.write(write, changes);
+      });
+      return stores.map(() => ({ kind: "stored" }));
+    } catch (error) {
+      if (stores.length === 1) return [fail(error)];
+      return stores.flatMap((writes) => this.store([writes], fail));
+    }
+  }
+
+  /**
+   * A tick with all its records counts as one run that is kept, so that no tick's story is half told. A tick with
+   * an open record stays whole. An order goes with the last record of its tick.
+   */
+  prune(keep: { job: string; runs: number; ageMs: number }, notAfter: number, now: number): RunId[] {
+    const removed: RunId[] = [];
+    this.inTransaction((changes) => {
+      const ticks = this.statements.all(
+        `SELECT instant, tick FROM (
+           SELECT instant, tick, row_number() OVER (ORDER BY instant DESC, tick DESC) AS place,
+             max(state IN ${openStates}) AS open
+           FROM record WHERE job = ? GROUP BY instant, tick)
+         WHERE open = 0 AND instant < ? AND (place > ? OR instant < ?)`,
+        keep.job,
+        notAfter,
+        keep.runs,
+        now - keep.ageMs,
+      );
+      for (const { instant, tick } of ticks) {
+        const at = [Number(instant), String(tick), keep.job];
+        for (const row of this.statements.all(
+          "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
+          ...at,
+        )) {
+          const record = asRecord(textIn(row));
+          removed.push(runId(record));
+          changes.remove(record);
+        }
+        for (const row of this.statements.all(
+          "DELETE FROM asked WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
+          ...at,
+        )) {
+          changes.remove(asOrder(textIn(row)));
+        }
+      }
+    });
+    return removed;
+  }
+
+  private write(write: TextWrite, changes: BucketChanges): void {
+    switch (write.kind) {
+      case "record":
+        return this.writeRecord(write.text, changes);
+      case "order":
+        return this.writeOrder(write.text, changes);
+      case "update":
+        return this.writeUpdate(write.update);
+      case "snapshot":
+        this.statements.run("DELETE FROM job_update");
+        return this.writeUpdate(write.update);
+      case "meta":
+        this.statements.run(
+          "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
+          write.key,
+          write.value,
+          sumOf(write.value),
+        );
+        return;
+      case "vote":
+        this.statements.run(
+          "INSERT INTO vote VALUES (?, ?, ?, ?) ON CONFLICT (decision) DO UPDATE SET body = excluded.body, sum = excluded.sum",
+          write.decision,
+          write.instant,
+          write.text,
+          sumOf(write.text),
+        );
+        return;
+      case "drop-votes":
+        // Votes on the roster have no instant.
+        this.statements.run("DELETE FROM vote WHERE instant > 0 AND instant < ?", write.before);
+        return;
+    }
+  }
+
+  private writeUpdate(update: Uint8Array): void {
+    this.statements.run("INSERT INTO job_update (body, sum) VALUES (?, ?)", update, sumOf(update));
+  }
+
+  private writeRecord(text: string, changes: BucketChanges): void {
+    const record = asRecord(text);
+    const key = [instantOf(record.tick), record.tick, record.job, record.attempt, record.slot, record.peer];
+    const row = this.statements.first(`SELECT rowid, body, sum FROM record WHERE ${byRowKey}`, ...key);
+    if (row === undefined) {
+      this.statements.run(
+        "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ...key,
+        record.state,
+        text,
+        sumOf(text),
+      );
+      return changes.add(record);
+    }
+    const known = asRecord(textIn(row));
+    if (mergeRecord(known, record) === known) return;
+    this.statements.run(
+      "UPDATE record SET state = ?, body = ?, sum = ? WHERE rowid = ?",
+      record.state,
+      text,
+      sumOf(text),
+      Number(row["rowid"]),
+    );
+    changes.remove(known);
+    changes.add(record);
+  }
+
+  /** An order never changes, so its first writing stands. */
+  private writeOrder(text: string, changes: BucketChanges): void {
+    const order = asOrder(text);
+    const inserted = this.statements.run(
+      "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      instantOf(order.tick),
+      order.tick,
+      order.job,
+      order.askedAt,
+      text,
+      sumOf(text),
+    );
+    if (inserted > 0) changes.add(order);
+  }
+
+  private inTransaction(work: (changes: BucketChanges) => void): void {
+    const { database } = this.statements;
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      const changes = new BucketChanges();
+      work(changes);
+      for (const [bucket, change] of changes.all()) this.writeBucket(bucket, change);
+      const counted = this.statements.first("UPDATE commits SET count = count + 1 RETURNING count");
+      database.exec("COMMIT");
+      this.counter.write(Number(counted?.["count"]));
+    } catch (error) {
+      // Some failures (a full disk) have rolled back already.
+      if (database.isTransaction) database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  private writeBucket(bucket: number, change: BucketChange): void {
+    const row = this.statements.first("SELECT digest, things FROM bucket WHERE bucket = ?", bucket);
+    const things = Number(row?.["things"] ?? 0) + change.things;
+    const digest = combine(row === undefined ? emptyDigest : String(row["digest"]), change.digest);
+    if (things === 0) this.statements.run("DELETE FROM bucket WHERE bucket = ?", bucket);
+    else {
+      this.statements.run(
+        "INSERT INTO bucket VALUES (?, ?, ?) ON CONFLICT (bucket) DO UPDATE SET digest = excluded.digest, things = excluded.things",
+        bucket,
+        digest,
+        things,
+      );
+    }
+  }
+}
+
+interface BucketChange {
+  digest: string;
+  things: number;
+}
+
+/** What a transaction does to the buckets, gathered so that each bucket's row is written once. */
+class BucketChanges {
+  private readonly changes = new Map<number, BucketChange>();
+
+  add(thing: RunRecord | RequestedOrder): void {
+    this.change(thing, 1);
+  }
+
+  remove(thing: RunRecord | RequestedOrder): void {
+    this.change(thing, -1);
+  }
+
+  all(): Iterable<[bucket: number, change: BucketChange]> {
+    return this.changes;
+  }
+
+  private change(thing: RunRecord | RequestedOrder, things: 1 | -1): void {
+    const bucket = bucketOf(thing);
+    const before = this.changes.get(bucket) ?? { digest: emptyDigest, things: 0 };
+    this.changes.set(bucket, {
+      digest: combine(before.digest, digestOf(thing)),
+      things: before.things + things,
+    });
+  }
+}
+
+// The peer's thread has checked what it stores, and a row that is read back has its sum: no schema is needed here.
+
+function asRecord(text: string): RunRecord {
+  return JSON.parse(text) as RunRecord;
+}
+
+function asOrder(text: string): RequestedOrder {
+  return JSON.parse(text) as RequestedOrder;
+}

@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as passes } from "node:timers/promises";
 import type { Evidence, Knowledge } from "../src/sim/world/truth.ts";
 import { until } from "./kit/cluster.ts";
 import { count, judge, type Injection } from "./kit/fault/judge.ts";
@@ -14,6 +13,7 @@ import { Lab } from "./kit/fault/lab.ts";
 import { labProblem } from "./kit/fault/net.ts";
 import { keepsMajority, labJobs } from "./kit/fault/run.ts";
 import { startTwice } from "./kit/fault/scenarios.ts";
+import { faultLastsFor, quietFor } from "./kit/fault/times.ts";
 
 /** The promise for a process that died, and for a host that fell silent. */
 const deadLimitMs = 6_000;
@@ -48,7 +48,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
     const from = Date.now();
     await fault();
     injections.push({ what, from, to: Date.now() });
-    await passes(betweenMs);
+    await quietFor(betweenMs);
   }
 
   /** The longest that a tick due during the last fault waited for its start. */
@@ -59,7 +59,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
   test("kill -9 of one: its ticks are started by the others within 6 s", async () => {
     await inject("kill one", async () => {
       await lab.kill(lab.peer(0));
-      await passes(deadLimitMs);
+      await faultLastsFor(deadLimitMs);
       await lab.restart(lab.peer(0));
     });
     assert.ok(longestWaitMs() <= deadLimitMs);
@@ -68,7 +68,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
   test("all wires of one cut for 8 s: every tick is started within 12 s", async () => {
     await inject("cut one off", async () => {
       const mend = await lab.split([lab.peer(1)], [lab.peer(0), lab.peer(2)]);
-      await passes(8_000);
+      await faultLastsFor(8_000);
       await mend();
     });
     assert.ok(longestWaitMs() <= silentLimitMs);
@@ -77,7 +77,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
   test("one stopped for 7 s (SIGSTOP): every tick is started within 12 s", async () => {
     await inject("pause", async () => {
       const resume = lab.pause(lab.peer(0));
-      await passes(7_000);
+      await faultLastsFor(7_000);
       resume();
     });
     assert.ok(longestWaitMs() <= silentLimitMs);
@@ -98,7 +98,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
   describe("afterwards, from outside", () => {
     let evidence: Evidence;
     before(async () => {
-      await passes(quietMs);
+      await quietFor(quietMs);
       const final = await until("all peers hold the same jobs and records", 30_000, async () => {
         const known = await lab.knowledge();
         const texts = known.map(sayKnowledge);

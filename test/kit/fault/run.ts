@@ -4,7 +4,6 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as passes } from "node:timers/promises";
 import { checkJob } from "../../../src/core/job/job.ts";
 import type { JobId } from "../../../src/schema/ids.ts";
 import { Dice } from "../../../src/sim/random.ts";
@@ -13,6 +12,7 @@ import type { Breach, Evidence, Knowledge } from "../../../src/sim/world/truth.t
 import { count, judge, type Figures, type Injection } from "./judge.ts";
 import { Lab } from "./lab.ts";
 import type { Scenario } from "./scenarios.ts";
+import { faultLastsFor, quietFor } from "./times.ts";
 import type { LabJob } from "./truth.ts";
 
 const minute = 60_000;
@@ -82,10 +82,10 @@ export async function runScenario(
     if (keepsMajority()) await lab.untilVoters();
     const dice = new Dice(`${seed}/${scenario.name}`);
     const injections: Injection[] = [];
-    await passes(warmMs);
+    await quietFor(warmMs);
     for (let round = 0; round < rounds; round++) {
       // At any moment of a tick's life.
-      await passes((round === 0 ? 0 : recoverMs) + dice.below(2_000));
+      await quietFor((round === 0 ? 0 : recoverMs) + dice.below(2_000));
       const gone = quick(`gone-${round}`, "available");
       await lab.make([gone]);
       const from = Date.now();
@@ -100,7 +100,7 @@ export async function runScenario(
       await editing;
     }
     const settled = await settle(lab);
-    await passes(revokedAfterMs);
+    await quietFor(revokedAfterMs);
     const evidence = lab.evidence(settled, settled.at(-1) ?? []);
     const breaches = judge(evidence, lab.jobs, injections);
     const figures = count(evidence, jobs, injections);
@@ -114,7 +114,7 @@ export async function runScenario(
 
 /** One job is made and one deleted while something is broken, each at some peer that is up. */
 async function editMeanwhile(lab: Lab, dice: Dice, made: LabJob, gone: LabJob): Promise<void> {
-  await passes(editedAfterMs);
+  await faultLastsFor(editedAfterMs);
   const up = lab.up();
   if (up.length === 0) return;
   await Promise.all([lab.add(dice.pick(up), made), lab.remove(dice.pick(up), gone)]);
@@ -125,7 +125,7 @@ async function settle(lab: Lab): Promise<Knowledge[][]> {
   const healedAt = Date.now();
   const compared: Knowledge[][] = [];
   for (const afterMs of comparedAfterMs) {
-    await passes(Math.max(0, healedAt + afterMs - Date.now()));
+    await quietFor(Math.max(0, healedAt + afterMs - Date.now()));
     compared.push(await lab.knowledge());
   }
   return compared;

@@ -7,12 +7,12 @@
 import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as passes } from "node:timers/promises";
 import type { Dice } from "../../../src/sim/random.ts";
 import { root, Started, plainEnv } from "../cluster.ts";
 import { clockProblem } from "./clock.ts";
 import type { Lab, LabPeer, LabSettings } from "./lab.ts";
 import { canDelay, delayed, thin } from "./net.ts";
+import { faultLastsFor, quietFor } from "./times.ts";
 
 export interface Scenario {
   readonly name: string;
@@ -47,7 +47,7 @@ function drawMs(dice: Dice, shortestMs: number, longestMs: number): number {
 
 async function killed(lab: Lab, dice: Dice, peers: readonly LabPeer[]): Promise<void> {
   await lab.kill(...peers);
-  await passes(drawMs(dice, second, 30 * second));
+  await faultLastsFor(drawMs(dice, second, 30 * second));
   await lab.restart(...peers);
 }
 
@@ -58,7 +58,7 @@ async function heldSplit(
   ms: number,
 ): Promise<void> {
   const mend = await lab.split(group, rest);
-  await passes(ms);
+  await faultLastsFor(ms);
   await mend();
 }
 
@@ -74,7 +74,7 @@ const processes: readonly Scenario[] = [
     name: "calm",
     what: "nothing at all, for comparison",
     lab: three,
-    inject: () => passes(10 * second),
+    inject: () => quietFor(10 * second),
   },
   {
     name: "kill-one",
@@ -90,7 +90,7 @@ const processes: readonly Scenario[] = [
       const peer = one(lab, dice);
       const { code } = await lab.stop(peer);
       assert.equal(code, 0, peer.running.started.said);
-      await passes(drawMs(dice, second, 10 * second));
+      await faultLastsFor(drawMs(dice, second, 10 * second));
       await lab.restart(peer);
     },
   },
@@ -118,7 +118,7 @@ const processes: readonly Scenario[] = [
     lab: three,
     async inject(lab, dice) {
       const resume = lab.pause(one(lab, dice));
-      await passes(drawMs(dice, second, 60 * second));
+      await faultLastsFor(drawMs(dice, second, 60 * second));
       resume();
     },
   },
@@ -164,7 +164,7 @@ const wires: readonly Scenario[] = [
     lab: three,
     async inject(lab, dice) {
       const mend = await lab.cut(...pair(lab, dice));
-      await passes(drawMs(dice, 3 * second, 60 * second));
+      await faultLastsFor(drawMs(dice, 3 * second, 60 * second));
       await mend();
     },
   },
@@ -175,7 +175,7 @@ const wires: readonly Scenario[] = [
     async inject(lab, dice) {
       const peer = one(lab, dice);
       const mends = await Promise.all(others(lab, [peer]).map((other) => lab.cut(other, peer)));
-      await passes(drawMs(dice, 3 * second, 60 * second));
+      await faultLastsFor(drawMs(dice, 3 * second, 60 * second));
       await Promise.all(mends.map((mend) => mend()));
     },
   },
@@ -187,7 +187,7 @@ const wires: readonly Scenario[] = [
       const peer = one(lab, dice);
       for (let turn = 0; turn < 5; turn++) {
         await heldSplit(lab, [peer], others(lab, [peer]), drawMs(dice, 300, 8 * second));
-        await passes(drawMs(dice, 300, 8 * second));
+        await faultLastsFor(drawMs(dice, 300, 8 * second));
       }
     },
   },
@@ -200,7 +200,7 @@ const wires: readonly Scenario[] = [
         ? delayed(drawMs(dice, 20, 1_500))
         : thin(drawMs(dice, 48, 256));
       const mend = await lab.slowDown(how);
-      await passes(20 * second);
+      await faultLastsFor(20 * second);
       await mend();
     },
   },
@@ -210,7 +210,7 @@ const wires: readonly Scenario[] = [
     lab: three,
     async inject(lab, dice) {
       const mend = await lab.lose(drawMs(dice, 10, 300));
-      await passes(20 * second);
+      await faultLastsFor(20 * second);
       await mend();
     },
   },
@@ -223,7 +223,7 @@ const disksAndClocks: readonly Scenario[] = [
     lab: { peers: 3, smallDisks: [0, 1, 2] },
     async inject(lab, dice) {
       const empty = lab.fillDisk(one(lab, dice));
-      await passes(drawMs(dice, 5 * second, 40 * second));
+      await faultLastsFor(drawMs(dice, 5 * second, 40 * second));
       empty();
     },
   },
@@ -238,7 +238,7 @@ const disksAndClocks: readonly Scenario[] = [
       await lab.kill(peer);
       cpSync(peer.running.data, copy, { recursive: true });
       await lab.restart(peer);
-      await passes(drawMs(dice, 5 * second, 30 * second));
+      await faultLastsFor(drawMs(dice, 5 * second, 30 * second));
       await lab.kill(peer);
       rmSync(peer.running.data, { recursive: true });
       cpSync(copy, peer.running.data, { recursive: true });
@@ -253,7 +253,7 @@ const disksAndClocks: readonly Scenario[] = [
     problem: clockProblem,
     async inject(lab, dice) {
       const back = lab.stepClock(one(lab, dice), drawMs(dice, 300, 60_000) * (dice.chance(0.5) ? 1 : -1));
-      await passes(drawMs(dice, 5 * second, 30 * second));
+      await faultLastsFor(drawMs(dice, 5 * second, 30 * second));
       back();
     },
   },

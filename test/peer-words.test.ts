@@ -1,9 +1,11 @@
 /** What a person's word does to peers and to the roster: promote, forget, force, drain; and witnesses. Cores alone. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { notReady, viewOf } from "../src/core/view.ts";
+import { inspect } from "node:util";
+import { sizesOf } from "../src/core/probes/sizes.ts";
+import { nextTicks, notReady, viewOf } from "../src/core/view.ts";
 import type { Answer } from "../src/ports.ts";
-import type { PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -104,7 +106,7 @@ describe("forget", () => {
     assert.equal(lastAnswer(cores).kind, "done");
     for (const peer of ["a", "b"]) {
       assert.equal(cores.state(peer).members.byId.has("c" as PeerId), false);
-      const view = viewOf(cores.state(peer), new Map(), [], {});
+      const view = viewOf(cores.state(peer), cores.state(peer).now, new Map(), [], {});
       assert.deepEqual(
         view.forgotten.map((one) => [one.peer, one.name, one.by]),
         [["c", "host-c", by]],
@@ -220,7 +222,7 @@ describe("forget --force", () => {
           `${peer}: the roster was forced, not voted for: if its old voters live on, a tick may run twice`,
         ),
       );
-      const view = viewOf(cores.state(peer), new Map(), [], {});
+      const view = viewOf(cores.state(peer), cores.state(peer).now, new Map(), [], {});
       assert.deepEqual(view.roster?.forced, [
         { epoch: 3, by: "c" },
         { epoch: 4, by: "c" },
@@ -362,4 +364,19 @@ describe("a witness", () => {
     cores.pass(2 * second);
     assert.deepEqual(votersAt(cores, "a"), ["a", "w"]);
   });
+});
+
+test("showing what a peer knows, or who runs the coming ticks, changes nothing of it", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
+  cores.pass(15_000);
+  const state = cores.state("a");
+  const before = inspect(state, { depth: null, maxArrayLength: null });
+  const later = { wall: state.now.wall + 60_000, mono: state.now.mono + 60_000 };
+  assert.equal(viewOf(state, later, new Map(), [], {}).self.heardAt, later.wall);
+  const next = nextTicks(state, later, "beat" as JobId, 1)?.[0]?.startsAt ?? 0;
+  assert.ok(next > later.wall && next <= later.wall + 10_000);
+  notReady(state);
+  sizesOf(state);
+  assert.equal(inspect(state, { depth: null, maxArrayLength: null }), before);
 });

@@ -93,6 +93,18 @@ export type Event = { now: Now } & (
   | { kind: "drain" }
 );
 
+/** The single facts that core stores (`meta` writes), by the key under which peer/boot.ts finds them for `loaded`. */
+export const storedKeys = {
+  roster: "roster",
+  voteCount: "voteCount",
+  voteFloor: "voteFloor",
+  /** on the disk of a voter that was told of votes which it doesn't remember */
+  votesLost: "votesLost",
+  /** empty = not drained */
+  drained: "drained",
+  selfForgotten: "outcast",
+} as const;
+
 export type Effect =
   /** One wake-up for everything; each replaces the one before. Monotonic, ms. */
   | { kind: "wakeAt"; mono: number }

@@ -1,11 +1,13 @@
 /**
- * What a peer shows of its state: a snapshot of now, and who would run the coming ticks.
+ * All that the rest of the program learns of core's state: what a peer shows at this moment, who would run the coming
+ * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's, because
+ * what is shown is of this moment and not of the last event.
  */
-import type { NextTick, RosterView, View } from "../ports.ts";
+import type { NextTick, Now, RosterView, View } from "../ports.ts";
 import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { Epoch } from "../schema/vote.ts";
-import { viewOfMember, viewOfSelf } from "./members/members.ts";
+import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
 import { nextTickOf } from "./job/plan.ts";
 import { rank } from "./members/rank.ts";
 import { eligibilityOf } from "./members/eligibility.ts";
@@ -13,11 +15,13 @@ import type { State } from "./state.ts";
 import { runnersInOrder } from "./members/failover.ts";
 
 export function viewOf(
-  state: State,
+  stateThen: Readonly<State>,
+  now: Now,
   jobs: ReadonlyMap<JobId, Job>,
   quarantined: readonly Quarantined[],
   counters: Readonly<Record<string, number>>,
 ): View {
+  const state = seenAt(stateThen, now);
   return {
     self: viewOfSelf(state),
     members: [
@@ -33,6 +37,11 @@ export function viewOf(
     warnings: warningsOf(state),
     counters,
   };
+}
+
+/** The same state, seen at another moment. */
+function seenAt(state: Readonly<State>, now: Now): State {
+  return { ...state, now };
 }
 
 function rosterOf({ voting }: State): RosterView | undefined {
@@ -97,7 +106,13 @@ function standsOff(state: State): boolean {
 }
 
 /** The coming ticks of a job, each with its runner and fall-backs as the members stand now; undefined = no such job. */
-export function nextTicks(state: State, id: JobId, count: number): NextTick[] | undefined {
+export function nextTicks(
+  stateThen: Readonly<State>,
+  now: Now,
+  id: JobId,
+  count: number,
+): NextTick[] | undefined {
+  const state = seenAt(stateThen, now);
   const plan = state.jobs.get(id);
   if (plan === undefined) return undefined;
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
@@ -126,4 +141,34 @@ function nameIn(state: State, peer: string): string {
     if (member.id === peer) return member.heartbeat?.name ?? peer.slice(-8);
   }
   return peer;
+}
+
+/** Every other member that is known, whatever its state. */
+export function knownMembers(state: Readonly<State>): { id: PeerId; name: string; linked: boolean }[] {
+  return [...state.members.byId.values()].map(({ id, linked, heartbeat }) => ({
+    id,
+    name: heartbeat?.name ?? id.slice(-8),
+    linked,
+  }));
+}
+
+/** Every other member that is alive. */
+export function livingOthers(state: Readonly<State>): PeerId[] {
+  return livingMembers(state).filter((peer) => peer !== state.settings.self);
+}
+
+/** What is kept of a job's history, and for how long catch-up needs its records; undefined = no such job. */
+export function retentionOf(
+  state: Readonly<State>,
+  id: JobId,
+): { runs: number; ageMs: number; catchUpMs: number } | undefined {
+  const plan = state.jobs.get(id);
+  if (plan === undefined) return undefined;
+  const { runs, ageMs } = plan.keep;
+  return { runs, ageMs, catchUpMs: plan.catchUp.windowMs };
+}
+
+/** True while this peer has children of its own to wait for. */
+export function isRunning(state: Readonly<State>): boolean {
+  return state.runs.size > 0;
 }

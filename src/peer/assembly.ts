@@ -3,14 +3,14 @@
  * that which core does not decide, and by whom each of them reaches the others. It holds no state of its own.
  */
 import type { EventBody } from "../core/events.ts";
-import { livingMembers } from "../core/members/members.ts";
+import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
+import { knownMembers, livingOthers, retentionOf } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
-import type { PeerId } from "../schema/ids.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
-import { KeyRotation, type KnownMember } from "./key-rotation.ts";
+import { KeyRotation } from "./key-rotation.ts";
 import { Receiver } from "./receiver.ts";
 import { Retention } from "./retention.ts";
 import { Logs } from "./logs.ts";
@@ -45,6 +45,11 @@ export function assemble(deps: LivingDeps): Assembly {
   const { doors, booted, voice, recall, state, feed, count } = deps;
   const { table } = booted;
   const { self } = doors.keys;
+  /** What core knows, once it is there. */
+  const ofState = <Fact>(read: (known: Readonly<State>) => Fact): Fact | undefined => {
+    const known = state();
+    return known === undefined ? undefined : read(known);
+  };
   const sync = new Sync({
     table,
     disk: doors.disk,
@@ -63,10 +68,10 @@ export function assemble(deps: LivingDeps): Assembly {
     clock: doors.clock,
     executor: doors.executor,
     send: (to, message) => voice.send(to, "log", message),
-    living: () => others(state()),
+    living: () => ofState(livingOthers) ?? [],
     count,
   });
-  const keeper = new Retention(doors, table, booted);
+  const keeper = new Retention(doors, table, booted, (job) => ofState((known) => retentionOf(known, job)));
   const edits: Edits = new Edits({
     doors,
     table,
@@ -81,7 +86,7 @@ export function assemble(deps: LivingDeps): Assembly {
     keyring: doors.keyring,
     clock: doors.clock,
     log: doors.log,
-    members: () => members(state()),
+    members: () => ofState(knownMembers) ?? [],
     send: (to, message) => voice.send(to, "key", message),
     count,
   });
@@ -89,23 +94,9 @@ export function assemble(deps: LivingDeps): Assembly {
     doors,
     recall,
     handlers: { sync, logs, edits, handover },
-    state,
+    isPossiblyStale: (record) => ofState((known) => isPossiblyStale(known, record)) ?? false,
     feed,
     count,
   });
   return { table, sync, logs, keeper, edits, handover, hearing };
-}
-
-/** Every other member that is known, whatever its state. */
-function members(state: Readonly<State> | undefined): KnownMember[] {
-  return [...(state?.members.byId.values() ?? [])].map(({ id, linked, heartbeat }) => ({
-    id,
-    name: heartbeat?.name ?? id.slice(-8),
-    linked,
-  }));
-}
-
-/** Every other member that is alive. */
-export function others(state: Readonly<State> | undefined): PeerId[] {
-  return state === undefined ? [] : livingMembers(state).filter((peer) => peer !== state.settings.self);
 }

@@ -7,15 +7,11 @@ import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
-import { rosterKey, votesLostKey } from "../core/voting/epochs.ts";
-import { drainedKey } from "../core/operator/drain.ts";
-import type { EventBody } from "../core/events.ts";
-import { outcastKey } from "../core/operator/forgotten.ts";
+import { storedKeys, type EventBody } from "../core/events.ts";
 import { scanBackMs } from "../core/limits.ts";
 import { planJob } from "../core/job/plan.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
 import { undecidedMs } from "../core/orders/warm-up.ts";
-import { voteCountKey, voteFloorKey } from "../core/voting/acceptor.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
@@ -75,12 +71,12 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
       loadLongWindows(doors, table, [...loaded.records], lastAlive ?? wall, (records) => {
         const own = records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
         doors.executor.sweep(own.map(runId), (started) => {
-          const voteCount = numberIn(loaded.meta, voteCountKey) ?? 0;
-          const voteFloor = numberIn(loaded.meta, voteFloorKey) ?? 0;
-          const chain = readChain(loaded.meta.get(rosterKey) ?? "[]");
-          const selfForgotten = readWord(loaded.meta.get(outcastKey));
-          const drained = readWord(loaded.meta.get(drainedKey));
-          const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(votesLostKey), chain };
+          const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
+          const voteFloor = numberIn(loaded.meta, storedKeys.voteFloor) ?? 0;
+          const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");
+          const selfForgotten = readWord(loaded.meta.get(storedKeys.selfForgotten));
+          const drained = readWord(loaded.meta.get(storedKeys.drained));
+          const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
           done({ table, records, loaded, incarnation, lastAlive, started, ...votes, selfForgotten, drained });
         });
       });

@@ -7,7 +7,7 @@
  * the rest (sync, logs, edits, keys, housekeeping) is put together in living.ts.
  */
 import type { Effect, EventBody } from "../core/events.ts";
-import { notReady, nextTicks, viewOf } from "../core/view.ts";
+import { isRunning, livingOthers, notReady, nextTicks, viewOf } from "../core/view.ts";
 import { inParts } from "../core/records/parts.ts";
 import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
@@ -19,7 +19,7 @@ import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
 import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
-import { assemble, others, type Assembly } from "./assembly.ts";
+import { assemble, type Assembly } from "./assembly.ts";
 import { Outbox } from "./outbox.ts";
 import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
@@ -177,7 +177,7 @@ export class Peer {
     } finally {
       this.#working = false;
     }
-    if (this.#state.runs.size === 0) this.#whenIdle?.();
+    if (!isRunning(this.#state)) this.#whenIdle?.();
   }
 
   get living(): Assembly {
@@ -248,7 +248,7 @@ export class Peer {
   /** By streams: what gossip has lost. */
   #tell(records: readonly RunRecord[]): void {
     for (const some of inParts(records)) {
-      for (const to of others(this.#state)) {
+      for (const to of this.#state === undefined ? [] : livingOthers(this.#state)) {
         this.#voice.send(to, "ask", { kind: "answer", id: 0, records: some, mine: [], settled: [] });
       }
     }
@@ -265,7 +265,7 @@ export class Peer {
       const now = this.#doors.clock.now();
       this.living.sync.woke(now);
       this.living.handover.woke(now);
-      if (this.#state !== undefined) this.living.keeper.woke(now, this.#state);
+      this.living.keeper.woke(now);
     });
     this.#alarm = { atMono, cancel };
   }
@@ -300,15 +300,14 @@ export class Peer {
   view(): View {
     assert(this.#state !== undefined, "the peer has not booted");
     const { table } = this.living;
-    // What is shown is of now, not of the last event.
-    this.#state.now = this.#doors.clock.now();
-    return viewOf(this.#state, table.jobs(), table.quarantined(), { ...this.#counters });
+    return viewOf(this.#state, this.#doors.clock.now(), table.jobs(), table.quarantined(), {
+      ...this.#counters,
+    });
   }
 
   next(id: JobId, count: number): NextTick[] | undefined {
     assert(this.#state !== undefined, "the peer has not booted");
-    this.#state.now = this.#doors.clock.now();
-    return nextTicks(this.#state, id, count);
+    return nextTicks(this.#state, this.#doors.clock.now(), id, count);
   }
 
   notReady(): string[] {
@@ -339,7 +338,7 @@ export class Peer {
       executor.close(() => this.#leave(done));
     };
     const limit = clock.alarm(clock.now().mono + this.#settings.drainMs, close);
-    if (this.#state === undefined || this.#state.runs.size === 0) close();
+    if (this.#state === undefined || !isRunning(this.#state)) close();
     else this.#whenIdle = close;
   }
 

@@ -3,8 +3,6 @@
  * to whoever deals with its kind.
  */
 import type { EventBody } from "../core/events.ts";
-import { isPossiblyStale } from "../core/orders/runs.ts";
-import type { State } from "../core/state.ts";
 import { never } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -30,7 +28,8 @@ export interface HearingDeps {
   doors: Doors;
   recall: StaleRecords;
   handlers: Handlers;
-  state: () => Readonly<State> | undefined;
+  /** core doubts an open record of an order that is over */
+  isPossiblyStale: (record: RunRecord) => boolean;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
 }
@@ -103,15 +102,14 @@ export class Receiver {
    * if the disk finds that they are news.
    */
   #genuine(records: readonly RunRecord[]): RunRecord[] {
-    const { doors, recall, count, feed } = this.#deps;
-    const state = this.#deps.state();
+    const { doors, recall, count, feed, isPossiblyStale } = this.#deps;
     const doubtful: RunRecord[] = [];
     const genuine = records.filter((record) => {
       if (!verifyRecord(record, doors.keys)) {
         count("refused_signature");
         return false;
       }
-      if (state !== undefined && isPossiblyStale(state, record)) {
+      if (isPossiblyStale(record)) {
         doubtful.push(record);
         return false;
       }

@@ -3,7 +3,6 @@
  * to what each job keeps.
  */
 import { bucketMs } from "../core/records/buckets.ts";
-import type { State } from "../core/state.ts";
 import type { CicadaError } from "../errors.ts";
 import type { Doors, Now, Write } from "../ports.ts";
 import type { JobId } from "../schema/ids.ts";
@@ -19,8 +18,16 @@ const prunedAtOnce = 2_000;
 const updatesPerSnapshot = 2_000;
 const hourMs = 3_600_000;
 
+/** What is kept of a job's history, and for how long catch-up needs its records. */
+interface Keep {
+  runs: number;
+  ageMs: number;
+  catchUpMs: number;
+}
+
 export class Retention {
   readonly #doors: Doors;
+  readonly #keepOf: (job: JobId) => Keep | undefined;
   readonly #table: JobTable;
   readonly #ran = new Set<JobId>();
   #updates: number;
@@ -30,8 +37,9 @@ export class Retention {
   #aliveAtMono = -Infinity;
   #pruneAtMono: number;
 
-  constructor(doors: Doors, table: JobTable, booted: Booted) {
+  constructor(doors: Doors, table: JobTable, booted: Booted, keepOf: (job: JobId) => Keep | undefined) {
     this.#doors = doors;
+    this.#keepOf = keepOf;
     this.#table = table;
     this.#updates = booted.loaded.updates.length;
     this.#clientId = table.clientId;
@@ -72,7 +80,7 @@ export class Retention {
     this.#ran.add(job);
   }
 
-  woke(now: Now, state: State): void {
+  woke(now: Now): void {
     if (now.mono >= this.#aliveAtMono + aliveEveryMs) {
       this.#aliveAtMono = now.mono;
       this.#doors.disk.store(
@@ -82,7 +90,7 @@ export class Retention {
     }
     if (now.mono >= this.#pruneAtMono) {
       this.#pruneAtMono = now.mono + pruneEveryMs;
-      this.#prune(now, state);
+      this.#prune(now);
     }
   }
 
@@ -90,13 +98,13 @@ export class Retention {
    * Nothing younger than the catch-up window and an hour is pruned: catch-up must know that it has run. Pruned is
    * up to the edge of a bucket, so that peers which prune at different moments still have equal digests.
    */
-  #prune(now: Now, state: State): void {
+  #prune(now: Now): void {
     for (const job of [...this.#ran].slice(0, prunedAtOnce)) {
       this.#ran.delete(job);
-      const plan = state.jobs.get(job);
-      if (plan === undefined) continue;
-      const { runs, ageMs } = plan.keep;
-      const notAfter = Math.floor((now.wall - plan.catchUp.windowMs - hourMs) / bucketMs) * bucketMs;
+      const kept = this.#keepOf(job);
+      if (kept === undefined) continue;
+      const { runs, ageMs, catchUpMs } = kept;
+      const notAfter = Math.floor((now.wall - catchUpMs - hourMs) / bucketMs) * bucketMs;
       this.#doors.disk.prune({ job, runs, ageMs }, notAfter, (removed) =>
         this.#doors.executor.dropLogs(removed),
       );

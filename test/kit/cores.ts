@@ -237,7 +237,8 @@ export class Cores {
 
   runnersOf(job: string, count: number): string[][] {
     const [any] = [...this.#states.keys()].filter((peer) => !this.#down.has(peer));
-    const ticks = any === undefined ? [] : (nextTicks(this.state(any), job as JobId, count) ?? []);
+    const ticks =
+      any === undefined ? [] : (nextTicks(this.state(any), this.state(any).now, job as JobId, count) ?? []);
     return ticks.map(({ peers }) => peers.map(({ id }) => id));
   }
 

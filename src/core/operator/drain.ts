@@ -9,12 +9,11 @@ import { CicadaError } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import { expectStored, withdraw } from "../claims/claims.ts";
+import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { memberNamed } from "./roster-requests.ts";
 import { emit, note, type Pending, type State } from "../state.ts";
 
-/** Where it is kept; empty = not drained. */
-export const drainedKey = "drained";
 /** A peer that has not confirmed by then is out of reach. */
 const confirmLimitMs = 5_000;
 
@@ -48,7 +47,7 @@ function setDrained(state: State, on: boolean, by: string, pending: Pending): vo
   });
   const value = state.operator.drained === undefined ? "" : JSON.stringify(state.operator.drained);
   const token = expectStored(state, pending);
-  emit(state, { kind: "store", writes: [{ kind: "meta", key: drainedKey, value }], token });
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.drained, value }], token });
   state.members.heartbeatAtMono = -Infinity;
   if (on) for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);

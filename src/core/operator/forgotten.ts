@@ -9,12 +9,10 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Forgotten, Attribution } from "../../schema/attribution.ts";
 import { withdraw } from "../claims/claims.ts";
+import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { memberHashesOf } from "../members/rank.ts";
 import { emit, note, type State } from "../state.ts";
-
-/** Where it is kept that this peer is the forgotten one. */
-export const outcastKey = "selfForgotten";
 
 export function isForgotten(state: State, peer: PeerId): boolean {
   return state.operator.forgotten.has(peer);
@@ -66,7 +64,7 @@ export function noteSelfForgotten(state: State, selfForgotten: Attribution): voi
   sayOutcast(state, selfForgotten);
   emit(state, {
     kind: "store",
-    writes: [{ kind: "meta", key: outcastKey, value: JSON.stringify(selfForgotten) }],
+    writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: JSON.stringify(selfForgotten) }],
   });
   for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
   for (const order of state.orders.values()) state.touched.add(order);

@@ -13,7 +13,8 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
 import { expectStored } from "../claims/claims.ts";
-import { adopt, lastEpoch, rosterKey } from "../voting/epochs.ts";
+import { adopt, lastEpoch } from "../voting/epochs.ts";
+import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
 import { emit, note, type State } from "../state.ts";
@@ -126,7 +127,7 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
   const token = expectStored(state, { kind: "answer", command, answer });
   if (kind === "promote") {
     const value = JSON.stringify(state.voting.roster.chain);
-    return emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value }], token });
+    return emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.roster, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
   emit(state, { kind: "edit", change: { kind: "forget-peer", peer, name, by }, token });

@@ -9,6 +9,7 @@
  */
 import { instantOf, isInstant, parseRunReference, type PeerId } from "../../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
+import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { expectStored } from "../claims/claims.ts";
@@ -23,8 +24,6 @@ import type { Write } from "../../ports.ts";
 export const voteUntilMs = 24 * 3_600_000;
 /** … and an hour later forgotten. */
 export const rememberVotesMs = 25 * 3_600_000;
-export const voteCountKey = "voteCount";
-export const voteFloorKey = "voteFloor";
 
 /** Ticks further ahead than this are not voted on: claims run 2 s ahead, and clocks that far off are passed over. */
 const voteAheadMs = 60_000;
@@ -137,7 +136,7 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
   }
   if (writes.length === 0) return sendReplies(state, from, replies);
   state.voting.voter.voteCount += writes.length;
-  writes.push({ kind: "meta", key: voteCountKey, value: String(state.voting.voter.voteCount) });
+  writes.push({ kind: "meta", key: storedKeys.voteCount, value: String(state.voting.voter.voteCount) });
   if (isPlanted(state, "vote-before-fsync")) {
     emit(state, { kind: "store", writes });
     return sendReplies(state, from, replies);
@@ -235,7 +234,7 @@ export function forgetVotes(state: State): void {
   emit(state, {
     kind: "store",
     writes: [
-      { kind: "meta", key: voteFloorKey, value: String(state.voting.voter.floor) },
+      { kind: "meta", key: storedKeys.voteFloor, value: String(state.voting.voter.floor) },
       { kind: "drop-votes", before },
     ],
   });

@@ -10,6 +10,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import type { Epoch, StoredVote } from "../../schema/vote.ts";
+import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { proposeEpoch } from "./proposer.ts";
@@ -20,9 +21,6 @@ import { emit, note, type State } from "../state.ts";
 import type { Member } from "../members/members-state.ts";
 import { epochOf, forgetVotes, recallSuccessor } from "./acceptor.ts";
 
-export const rosterKey = "roster";
-/** On the disk of a voter that has been told of votes which it doesn't remember. */
-export const votesLostKey = "votesLost";
 /** A member counts as steady when it has been alive so long. */
 const steadyMs = 15_000;
 /** A voter that has been dead so long is replaced, while a majority lives. */
@@ -83,7 +81,10 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   // Who becomes a voter, or learns that it long is one, must be confirmed anew.
   if (voter.memory === "sure" && !isPlanted(state, "memory-trusted")) voter.memory = "unsure";
   judgeMemory(state);
-  emit(state, { kind: "store", writes: [{ kind: "meta", key: rosterKey, value: JSON.stringify(chain) }] });
+  emit(state, {
+    kind: "store",
+    writes: [{ kind: "meta", key: storedKeys.roster, value: JSON.stringify(chain) }],
+  });
   note(state, "info", "the roster has a new epoch", {
     epoch: chain.length - 1,
     voters: last?.voters.length ?? 0,
@@ -177,7 +178,7 @@ export function loseMemory(state: State, why: string): void {
   const { voter } = state.voting;
   if (voter.memory === "lost") return;
   voter.memory = "lost";
-  emit(state, { kind: "store", writes: [{ kind: "meta", key: votesLostKey, value: why }] });
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: why }] });
 }
 
 /** Sure as soon as those that confirm make a majority of the voters together with this one. */

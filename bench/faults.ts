@@ -35,7 +35,7 @@ process.once("SIGINT", () => process.exit(130));
 const damageName = "damage";
 const damagedAfter = ["kill -9", "SIGTERM"] as const;
 
-/** Broken rules that are told of one scenario; the file has all. */
+/** Broken rules that are printed for one scenario; the file has all. */
 const toldBreaches = 5;
 
 interface Report {
@@ -90,7 +90,7 @@ async function inject(name: string): Promise<void> {
     return;
   }
   const outcome = await runScenario(scenario, rounds, options.seed, options.logs);
-  console.log(`${name}: ${outcome.breaches.length === 0 ? "clean" : tell(outcome.breaches)}`);
+  console.log(`${name}: ${outcome.breaches.length === 0 ? "clean" : describeBreaches(outcome.breaches)}`);
   report.outcomes.push(outcome);
 }
 
@@ -108,7 +108,7 @@ async function damage(): Promise<void> {
   }
 }
 
-function tell(breaches: readonly Breach[]): string {
+function describeBreaches(breaches: readonly Breach[]): string {
   const lines = breaches
     .slice(0, toldBreaches)
     .map(({ rule, at, what }) => `\n  ${rule} ${new Date(at).toISOString()} ${what}`);

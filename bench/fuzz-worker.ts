@@ -1,6 +1,6 @@
 /**
  * The thread in which doors are fuzzed, so that one that hangs or fills the memory can be found from outside: before
- * each input it writes down which one it is, and after each round it tells what came of it.
+ * each input it writes down which one it is, and after each round it reports the result.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { runRound, type RoundResult } from "../test/kit/fuzz/door.ts";

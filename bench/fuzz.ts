@@ -6,7 +6,7 @@
  *   npm run fuzz -- --door NAME --seed N --round R
  *     runs one round again: that of a finding
  *
- * One thread does the work, with a cap on its heap; this one looks on, and tells of an input that never ends.
+ * One thread does the work, with a cap on its heap; this one watches it, and reports an input that never ends.
  */
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
@@ -29,7 +29,7 @@ const heapCapMb = 1_024;
 /** An input that has not ended by then never will. */
 const hangAfterMs = 60_000;
 const lookEveryMs = 5_000;
-/** A finding's input is shown this far; the round says the rest. */
+/** A finding's input is shown up to this length; the round has the rest. */
 const shownLetters = 2_000;
 
 interface Tally {

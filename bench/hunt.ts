@@ -3,8 +3,8 @@
  * or `--name SEED` for one seed alone.
  *
  * Runs wide worlds of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
- * Of each seed that breaks a rule it prints the seed and the commit, makes it smaller, and tells what happened around
- * the first breach on all peers. At the end it says how much it has seen, and which rare branches it never reached.
+ * For each seed that breaks a rule it prints the seed and the commit, makes it smaller, and prints what happened around the
+ * first breach on all peers. At the end it prints how much it has run, and which rare branches it never reached.
  * Ends with 1 when a rule was broken.
  */
 import { execFileSync } from "node:child_process";
@@ -66,7 +66,7 @@ function commandOf({ seed, peers, jobs, hours, keptFaults, planted: bug }: SeedJ
   return `npm run sim -- --wide --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${kept}${plant}`;
 }
 
-function tell(job: SeedJob, failed: SeedSummary): void {
+function report(job: SeedJob, failed: SeedSummary): void {
   const [first] = failed.breaches;
   console.log(
     `\nseed ${job.seed} at commit ${commit}: ${failed.broken} broken, the first: ${first?.rule} ${first?.what}`,
@@ -106,7 +106,7 @@ await runSeeds(
     for (const mark of summary.marks) reached.add(mark);
     if (summary.broken === 0) return;
     sum.failed++;
-    tell(job, summary);
+    report(job, summary);
   },
 );
 

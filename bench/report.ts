@@ -1,4 +1,4 @@
-/** How every bench tells its figures: as a table for people who read a terminal, and as JSON for whoever compares. */
+/** How every bench prints its figures: as a table for people, and as JSON for programs that compare. */
 import { writeFileSync } from "node:fs";
 
 /** Columns as wide as their widest cell; numbers stand to the right, words to the left. */

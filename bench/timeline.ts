@@ -16,7 +16,7 @@ interface Line {
   line: string;
 }
 
-/** World events are written in capitals; of what peers log, what tells of members and settling. */
+/** Events of the world are written in capitals; of the peers' logs, the lines about members and warm-up. */
 const telling =
   /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|warn|info (?:settled|peer is|voters|the roster))/;
 

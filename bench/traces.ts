@@ -1,7 +1,7 @@
 /**
  * `npm run traces -- --seeds N [--from NAME] [--jobs 2]`: what wide worlds do, as one hash a seed.
  *
- * The canonical trace of a world holds what anybody outside of cicada could have seen: starts and ends of the jobs' own
+ * The canonical trace of a world holds what an observer outside of cicada could have seen: starts and ends of the jobs' own
  * processes, answers to clients, and each peer's records and jobs at the end, by virtual time. No name of the code is in
  * it. A change that only moves or renames keeps every hash; compare two lists with diff.
  */

@@ -1,6 +1,6 @@
 /**
- * Clocks. A host's wall clock may be off (skew), run fast or slow (drift) and be set (steps); its monotonic clock
- * counts true time, from an origin of its own, so that nobody can compare two hosts' readings.
+ * Clocks. A host's wall clock may be off (skew), run fast or slow (drift) and be set (steps). Its monotonic clock counts
+ * true time from an origin of its own, so that readings of two hosts can't be compared.
  */
 import type { Cancel, Clock, Now } from "../ports.ts";
 import type { Process } from "./world/process.ts";
@@ -67,7 +67,7 @@ export class HostClock {
   }
 }
 
-/** How late a timer rings on a host that has nothing better to do, ms. */
+/** How late a timer rings on an idle host, ms. */
 const ringsLateMs = 1.5;
 
 export class SimClock implements Clock {

@@ -3,7 +3,7 @@
  *
  * Operations are carried out one after the other; writes that wait together are committed together. When the
  * process is killed, a drawn number of the writes that were not yet acknowledged, the earliest ones, have
- * reached the storage all the same: whoever was not told may not conclude anything.
+ * reached the storage nevertheless: a write without an answer may or may not be there.
  */
 import { bucketOf, combine, digestOf, emptyDigest } from "../core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../core/records/records.ts";
@@ -45,7 +45,7 @@ export class StableStorage {
   updates: Uint8Array[] = [];
   readonly meta = new Map<string, string>();
   private readonly kept = new Map<string, Kept>();
-  /** the same records by job, for whoever asks about one */
+  /** the same records by job */
   private readonly keptOf = new Map<JobId, Set<Kept>>();
   readonly orders = new Map<string, RequestedOrder>();
   readonly votes = new Map<string, StoredVote>();
@@ -297,7 +297,7 @@ export class SimDisk implements Disk {
     this.enqueue(undefined, () => {
       const ofJob = this.storage.records(keep.job);
       if (!ofJob.some(({ tick }) => instantOf(tick) < notAfter)) return () => done([]);
-      // A tick with all its records counts as one run, so that no story is half told; an open one stays whole.
+      // A tick with all its records counts as one run, so that a story is kept or dropped as a whole; an open one is kept.
       const byTick = Array.from(
         Map.groupBy(ofJob, ({ tick }) => tick),
         ([tick, records]) => ({
@@ -328,7 +328,7 @@ export class SimDisk implements Disk {
     return this.storage.records(job).some((record) => record.tick === tick && isFinal(record.state));
   }
 
-  /** The process is killed: of what it had not been told, a drawn beginning is on the storage. */
+  /** The process is killed: of the writes that were not acknowledged, the first few, as drawn, are on the storage. */
   lost(): void {
     const writes = this.waiting.filter((operation) => operation.writes !== undefined);
     const reached = this.dice.below(writes.length + 1);

@@ -115,7 +115,7 @@ export class SimExecutor implements Executor {
     this.queue.after(this.dice.between(0.1, 2), this.process, () => done(piece));
   }
 
-  /** No compression here: whoever keeps the copy hands it back to `readLog` as it is. */
+  /** Not compressed: the copy is read by `readLog` as it is. */
   packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void {
     const log = this.children.logs.get(run);
     this.queue.after(this.dice.between(0.1, 2), this.process, () => done(log));

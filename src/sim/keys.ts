@@ -1,7 +1,7 @@
 /**
  * Signatures that cost next to nothing: a keyed 128-bit hash instead of Ed25519, whose 70 to 90 µs a time would
  * be most of the simulator's work. They bind peer and bytes together, which is all that the code under test relies
- * on; they keep nobody from forging one.
+ * on. They don't prevent forgery.
  */
 import type { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring, Keys } from "../ports.ts";
@@ -30,7 +30,7 @@ export class SimKeys implements Keys {
   }
 }
 
-/** The simulated wires need no key; this one only keeps which is the present one, and for one life of a peer. */
+/** The simulated wires need no key. This keyring only remembers the present one, for one life of a peer. */
 export class SimKeyring implements Keyring {
   private readonly later: (act: () => void) => void;
   private change: KeyChange | undefined;

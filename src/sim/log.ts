@@ -1,4 +1,4 @@
-/** What a simulated peer logs: counted by level, and handed on to whoever wants to read along (`--trace`). */
+/** The log of a simulated peer: counted by level, and passed to a reader if there is one (`--trace`). */
 import type { Log, LogFields } from "../ports.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

@@ -1,5 +1,5 @@
 /**
- * Seeded chance. Whatever the simulator draws comes from one of these, so one seed gives one run.
+ * Seeded chance. Everything that the simulator draws comes from dice like these, so one seed gives one run.
  *
  * The generator is sfc32 (Chris Doty-Humphrey, PractRand): small, fast, and only 32-bit integer arithmetic, so
  * it draws the same on every machine. `fork` gives each part of the world dice of its own, named by a label:

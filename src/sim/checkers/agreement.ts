@@ -1,12 +1,13 @@
 /**
  * I6, accounted; I7, durable; I8, convergence: what the peers know, compared with each other and with the truth.
  *
- * I8: 30 s after the heal the peers are compared, and once more; a job or record on which the same two peers differ both
- * times, with the same two words, was not just on its way. Nor may a peer have an update that waits for another.
- * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, but for those written in the
- * last 35 s; none of them is open unless the run is truly still on; each start of the truth has its record; and each
- * required tick without a start has one that says why.
- * I7: a job whose last request was answered, and settled before the next one was made, is there (or gone) on every peer.
+ * I8: 30 s after the heal the peers are compared, and once more some time later. A job or record on which the same two peers
+ * differ in the same way both times was not just on its way. A peer may not have an update that waits for another one.
+ * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, except those written in the last
+ * 35 s; none of them is open unless its run is truly still on; each start of the truth has its record; and each required
+ * tick without a start has a record that gives the reason.
+ * I7: a job whose last request was answered, and had converged before the next one was made, is there (or gone) on every
+ * peer.
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../world/truth.ts";
@@ -25,7 +26,7 @@ export function checkConvergence(evidence: Evidence): Breach[] {
     .map((what) => ({ rule: "I8", at: evidence.healedAt, what }) as const);
 }
 
-/** Sentences on what two peers see differently. */
+/** One sentence for each thing that two peers see differently. */
 function differences(knowledge: readonly Knowledge[]): Set<string> {
   const found = new Set<string>();
   for (const { peer, complaint } of knowledge)
@@ -37,12 +38,12 @@ function differences(knowledge: readonly Knowledge[]): Set<string> {
       const [one, two] = [reference.jobs.get(job), other.jobs.get(job)];
       if (one !== two) found.add(`job ${job}: ${reference.peer} has ${one}, ${other.peer} has ${two}`);
     }
-    const tell = (key: string, one: RecordSeen | undefined, two: RecordSeen | undefined): void => {
+    const compare = (key: string, one: RecordSeen | undefined, two: RecordSeen | undefined): void => {
       if (one?.writing === two?.writing) return;
       found.add(`record ${key}: ${reference.peer} has ${one?.state}, ${other.peer} has ${two?.state}`);
     };
-    for (const [key, one] of reference.records) tell(key, one, other.records.get(key));
-    for (const [key, two] of other.records) if (!reference.records.has(key)) tell(key, undefined, two);
+    for (const [key, one] of reference.records) compare(key, one, other.records.get(key));
+    for (const [key, two] of other.records) if (!reference.records.has(key)) compare(key, undefined, two);
   }
   return found;
 }
@@ -64,7 +65,7 @@ export function checkAccounts(evidence: Evidence): Breach[] {
   ];
 }
 
-/** Without the records that somebody has written since then: a tick may be told as missed long after it was due. */
+/** Without the records written since then: a tick may be reported as missed long after it was due. */
 function withoutFresh(known: readonly Knowledge[], since: number): Knowledge[] {
   const fresh = new Set(
     known.flatMap(({ records }) =>
@@ -120,7 +121,7 @@ function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, 
   return rules.partition === "majority" || workers(evidence, rules.peers).length === 0;
 }
 
-/** Whoever said why the tick didn't run was put back to what it had been before, and nobody else need have heard it. */
+/** The peer that reported why the tick didn't run was put back to an older disk, perhaps before any other had heard it. */
 function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const saidBy = instant + rules.catchUp.windowMs + quietMs;
   return (evidence.rollbacks ?? []).some(
@@ -128,12 +129,12 @@ function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): b
   );
 }
 
-/** A tick that did not run says why. */
+/** A tick that did not run has a record that gives the reason. */
 function checkSilence(evidence: Evidence, known: Knowledge, before: number): Breach[] {
-  const told = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
+  const recorded = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
   return requiredTicks(evidence, evidence.from, before, quietMs)
     .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeForgotten(evidence, required))
-    .filter(({ job, tick }) => !told.has(`${job}@${tick}`))
+    .filter(({ job, tick }) => !recorded.has(`${job}@${tick}`))
     .map(({ job, tick, instant }) => ({
       rule: "I6",
       at: instant,

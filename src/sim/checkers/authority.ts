@@ -1,7 +1,7 @@
 /**
  * I14, authority: bytes that nobody had the right to send change nothing that a peer holds by authority (its job table,
- * its roster), and no record that its writer has not signed comes to any disk. (That they crash nobody is seen
- * by whoever runs the world.)
+ * its roster), and no record that its writer has not signed reaches any disk. (A crash ends the world, and is reported by
+ * the code that runs it.)
  */
 import type { Breach, Evidence } from "../world/truth.ts";
 
@@ -9,8 +9,8 @@ export function checkAuthority(evidence: Evidence): Breach[] {
   const changed = (evidence.garbage ?? []).filter(({ before, after }) => before !== after);
   return [
     ...changed.map(({ peer, at, what, before, after }) => {
-      const told = `${peer} took garbage (${what}): it held ${before}, and then ${after}`;
-      return { rule: "I14" as const, at, what: told };
+      const breach = `${peer} took garbage (${what}): it held ${before}, and then ${after}`;
+      return { rule: "I14" as const, at, what: breach };
     }),
     ...(evidence.forged ?? []).map((what) => ({ rule: "I14" as const, at: evidence.to, what })),
   ];

@@ -1,10 +1,10 @@
 /**
  * I13, bounded: what a peer holds does not grow with the time that it has been on.
  *
- * What belongs to a moment (questions, ballots, writes under way) stays below a small number at every measuring, and is
- * nearly nothing at the last one, after minutes of quiet: but for elections where too few voters may vote, which stand
- * as long as their orders. Orders in play and the entries of the heaps stay below what
- * all jobs can have due within their windows. The document grows with what clients asked for and with nothing else.
+ * What belongs to a moment (questions, ballots, writes under way) stays below a small number at every measurement, and is
+ * nearly zero at the last one, after minutes of quiet. The exception is elections for which too few voters may vote: they
+ * last as long as their orders. Orders in the book and entries of the heaps stay below what all jobs can have due within
+ * their windows. The document grows with what clients asked for and with nothing else.
  */
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
@@ -12,7 +12,7 @@ import { hasLostItsVoters } from "./quorum.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
 
 /** Bytes of the job table on disk that one request of a client may cost. */
-const bytesPerWish = 8_192;
+const bytesPerRequest = 8_192;
 const smallNumber = 64;
 
 type Limits = Readonly<Record<string, number>>;
@@ -36,8 +36,8 @@ function beyond({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
     });
 }
 
-/** Ticks that may be in play at once: all that lie within a job's window, and those that somebody asked for. */
-function ticksInPlay(evidence: Evidence): number {
+/** Ticks that may be in the order book at once: all that lie within a job's window, and those that a client asked for. */
+function ticksInBook(evidence: Evidence): number {
   const { to, operations } = evidence;
   const scheduled = jobsOf(evidence).map((job) => {
     const spans = perhapsInForce(evidence, job);
@@ -53,21 +53,21 @@ function ticksInPlay(evidence: Evidence): number {
 }
 
 function limitsOf(evidence: Evidence): Limits {
-  const inPlay = ticksInPlay(evidence);
+  const inBook = ticksInBook(evidence);
   const requests = evidence.operations.length;
   const peers = evidence.peers.length;
   return {
-    orders: inPlay,
-    reconcileQueue: 50 * inPlay + smallNumber,
+    orders: inBook,
+    reconcileQueue: 50 * inBook + smallNumber,
     timetable: 2 * requests + smallNumber,
-    claims: inPlay,
-    asks: 4 * peers * inPlay,
-    foreignInquiries: inPlay,
-    elections: inPlay + 1,
-    pending: 2 * inPlay + smallNumber,
+    claims: inBook,
+    asks: 4 * peers * inBook,
+    foreignInquiries: inBook,
+    elections: inBook + 1,
+    pending: 2 * inBook + smallNumber,
     members: peers,
     epochs: 1 + Math.max(0, ...(evidence.votes?.epochs ?? []).map(({ number }) => number)),
-    documentBytes: bytesPerWish * (requests + 1),
+    documentBytes: bytesPerRequest * (requests + 1),
   };
 }
 
@@ -75,6 +75,6 @@ function limitsOf(evidence: Evidence): Limits {
 function atRest(evidence: Evidence): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;
-  const elections = hasLostItsVoters(evidence) ? ticksInPlay(evidence) + 1 : now;
+  const elections = hasLostItsVoters(evidence) ? ticksInBook(evidence) + 1 : now;
   return { asks: now, foreignInquiries: now, elections, pending: now };
 }

@@ -4,7 +4,7 @@
  * I3: one order (job, tick, attempt) starts at most once on each peer that has no duplicate, and at most as often as there
  * were components around its starts: sets of peers that could talk to each other, round by two others at most, all
  * through from 15 s before the first start to the last one. A peer that was down, paused or disturbed in that time
- * counts as a component of its own. So in a time without faults it starts once at most (I1 says at least).
+ * counts as a component of its own. So in a time without faults it starts at most once (I1 requires at least once).
  *
  * I11: a peer that was paused for more than 5 s, or was not there at all, starts nothing, in the 10 s after it goes on,
  * that another peer had started before that, provided that the two could talk ever since it went on.
@@ -88,7 +88,7 @@ function restarts(evidence: Evidence): Outage[] {
 }
 
 /**
- * Could the two talk from the end of the pause on, and did they know of each other? (A peer settles with those whom it
+ * Could the two talk from the end of the pause on, and did they know of each other? (A peer warms up with those that it
  * knows. The moment of the pause's end itself does not count as paused.)
  */
 function heard(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {

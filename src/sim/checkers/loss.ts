@@ -98,10 +98,7 @@ function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boo
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
 }
 
-/**
- * The median of the clocks tells whose is wrong; when fewer of those that are there are right than wrong, it is whose is
- * right that is passed over.
- */
+/** The median decides which clocks are wrong; when more of the present clocks are wrong than right, it is wrong itself. */
 function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: number, to: number): boolean {
   const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
   const steps = faultWindows.filter((window) => window.kind === "clock step" && touches(window));
@@ -111,7 +108,7 @@ function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: num
   return wrong.size > right.length;
 }
 
-/** By the same measure as I1, but for what I9 asks: that it runs on time, once. */
+/** As I1 requires, but for what I9 asks: that it runs on time, once. */
 function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const eligible = workers(evidence, rules.peers);
   if (eligible.length === 0) return false;

@@ -3,9 +3,9 @@
  *
  * Two runs are held against each other when both of their peers could talk to each other, directly or round by others,
  * all through from 15 s before the earlier start to the later one; or when both were started by one life of one peer.
- * While much gossip is being lost they are not: claims made in time are told by gossip alone, and two that don't hear of
- * each other's both start. Where a little is lost all the time, what was lost is in the next heartbeats, so only starts
- * that are close together are let off.
+ * They are not while much gossip is being lost: timely claims travel by gossip alone, and two peers that don't hear of each
+ * other's claim both start. Where a little is lost all the time, the next heartbeats make up for it, so only starts that
+ * are close together are excused.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
@@ -14,8 +14,8 @@ import { groupRuns } from "./ticks.ts";
 import { perhapsInForce } from "./requests.ts";
 
 const beforeMs = 15_000;
-/** Two heartbeats tell that something was lost, and then it is fetched. */
-const madeGoodMs = 3_000;
+/** Two heartbeats show that something was lost, and then it is fetched. */
+const madeUpMs = 3_000;
 
 export function checkOverlap(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
@@ -42,7 +42,7 @@ function held(evidence: Evidence, earlier: Run, later: Run): boolean {
   if (earlier.tick === later.tick) return false;
   if (earlier.peer === later.peer) return earlier.life === later.life;
   const from = earlier.start - beforeMs;
-  if (evidence.gossipIsLost === true && later.start - earlier.start < madeGoodMs) return false;
+  if (evidence.gossipIsLost === true && later.start - earlier.start < madeUpMs) return false;
   const unheard = evidence.faultWindows.some(
     (window) => window.kind === "lossy network" && window.from <= later.start && window.to >= from,
   );

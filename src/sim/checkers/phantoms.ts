@@ -4,7 +4,7 @@
  * I4: each start is of a tick of the schedule of some revision that a client asked for and that some peer may have
  * held at that tick, or of an order that a client asked for. It is not early, by more than its host's clock is off,
  * and not late: not more than 10 s beyond its catch-up window (30 s without one), unless overlap rules may have held
- * it up, for that does not count; nor does the time (and 35 s) in which a disturbance may have kept the end of the run
+ * it up, which does not count; neither does the time (and 35 s) in which a disturbance may have kept the end of the run
  * before from being known. A tick is never older than the job; here too the clocks' error is allowed for.
  *
  * I5: a delete or pause that all peers must know (35 s of quiet after it was answered) is the end: nothing starts
@@ -59,7 +59,7 @@ function wrongWithScheduled(
       due <= to &&
       run.start >= from,
   );
-  if (held.length === 0) return "no revision that anybody held has this tick";
+  if (held.length === 0) return "no revision that any peer held has this tick";
   const windowMs = Math.max(
     graceMs,
     ...held.map(({ rules }) => (rules.catchUp.policy === "none" ? 0 : rules.catchUp.windowMs)),
@@ -74,7 +74,7 @@ function wrongWithScheduled(
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
 }
 
-/** The end of the run before may have been told late: lost as gossip, and not to be had from a disk that was full. */
+/** The end of the run before may have become known late: lost as gossip, and not readable from a disk that was full. */
 function newsWasHeldUp(evidence: Evidence, due: number, start: number): boolean {
   return evidence.faultWindows.some(
     ({ from, to }) => from <= start && to >= due && start <= to + convergesMs,
@@ -88,7 +88,7 @@ function wrongWithAsked(run: Run, evidence: Evidence, errorMs: number): string |
   const order = orders.find(({ tick, answeredAt, accepted }) =>
     answeredAt === undefined ? true : accepted && tick === run.tick,
   );
-  if (order === undefined) return "nobody asked for it";
+  if (order === undefined) return "no client asked for it";
   return run.start < order.askedAt - errorMs ? "it started before it was asked for" : undefined;
 }
 

@@ -40,9 +40,9 @@ const toldMs = 2_500;
 const confirmedMs = 5_000;
 
 /**
- * True when a voter of the tick's epoch was put back to an older disk around its decision, and nobody who had heard how
- * often it had voted could tell it at once, or somebody who had not could confirm its old number (DESIGN §6: a
- * rollback that nobody alive remembers).
+ * True when a voter of the tick's epoch was put back to an older disk around its decision, and no peer that had heard its
+ * vote count could tell it at once, or a peer that had not could confirm the old count (DESIGN §6: a
+ * rollback that no living peer remembers).
  */
 export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   const instant = instantOf(tick);

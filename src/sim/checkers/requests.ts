@@ -31,7 +31,7 @@ function convergedAt(evidence: Evidence, { answeredAt, knownAt }: Operation): nu
 
 /**
  * The first change that was asked for before an earlier one of the same job had become known to all: from there on
- * nobody outside can say what became of the two, for a deletion wins over what it did not know.
+ * an outsider can't know the result of the two, because a deletion wins over changes that it did not see.
  */
 function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number {
   let converged = -Infinity;
@@ -54,7 +54,7 @@ export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
     else if (change.request.kind === "delete") rules = undefined;
     if (rules === undefined || change.request.kind === "pause" || isPausedAfter(changes.slice(0, index + 1)))
       continue;
-    // Until every earlier change has converged too, somebody may see them in another order.
+    // Until every earlier change has converged too, some peer may see them in another order.
     const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
     const to = changes[index + 1]?.askedAt ?? Infinity;
     if (from < to) spans.push({ rules, from, to });
@@ -88,7 +88,7 @@ export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   return spans;
 }
 
-/** Spans in which nobody may start the job any more: it had been deleted or paused, and all knew. */
+/** Spans in which no peer may start the job any more: it had been deleted or paused, and all knew. */
 export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; to: number; why: string }[] {
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
@@ -109,7 +109,7 @@ export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; t
   return spans;
 }
 
-/** True when the last word on the job is clear, and says whether it must be there. */
+/** Whether the job must be there or gone after the last request about it, where that is clear. */
 export function lastWord(evidence: Evidence, job: JobId): "there" | "gone" | "unclear" {
   const changes = changesOf(evidence, job);
   const last = changes.at(-1);

@@ -15,8 +15,8 @@ function touches(span: Span, from: number, to: number): boolean {
 }
 
 /**
- * True when the peer's process was there, moved, and nothing held it up, from `from` to `to`. That gossip is lost holds
- * nobody up while all links hold, for what matters is asked for by stream; what must go round a cut goes by gossip.
+ * True when the peer's process was up, running and undisturbed from `from` to `to`. Lost gossip disturbs no peer while all
+ * links hold, because what matters is also asked for by stream; around a cut there is only gossip.
  */
 export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
   return (
@@ -64,12 +64,12 @@ export function workers(evidence: Evidence, target: readonly PeerId[] | undefine
   return (target ?? evidence.peers).filter((peer) => !evidence.witnesses?.includes(peer));
 }
 
-/** Two that nobody has introduced to each other yet can't talk: they know one named peer, and it may be gone. */
+/** Two peers can't talk before they have been introduced: each knows only the one peer that it was given, which may be gone. */
 export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
   return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;
 }
 
-/** So many wires may lie between two peers that know of each other's doings: what is heard is passed on once. */
+/** News travels over at most this many wires: what a peer hears it passes on once. */
 const reach = 3;
 
 /** True when the two could talk all through from `from` to `to`, directly or round by at most two others. */
@@ -109,7 +109,7 @@ export function hadDuplicateIdentity(
 /** A launcher whose peer was killed may still start what it was just handed, ms. */
 export const orphanMs = 500;
 
-/** How long all must have been in order for everybody to know everything that was known to anybody, ms. */
+/** After so long without any disturbance every peer knows what any peer knew, ms. */
 export const convergesMs = 35_000;
 
 /** The first instant by which everybody must know what one peer knew at `since`; Infinity = never. */

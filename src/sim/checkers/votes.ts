@@ -1,15 +1,15 @@
 /**
  * I2, at most once, and I12, one choice: what the voters of majority jobs did, from what was seen of it outside.
  *
- * I2: of a majority job no tick starts twice, whatever broke, on whatever peer and in whatever attempt. (A job's
+ * I2: no tick of a majority job starts twice, on any peer and in any attempt, however much was broken. (A job's
  * `retry` could allow more; the simulator's client asks for none. An attempt that was given back never started.)
  *
  * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. Of all ballots of one
  * decision that were chosen, there is one value; the epoch is the one in force at the order's tick; each ballot is used
- * by one life of one peer and stands for one value; nobody anywhere holds two different epochs of one number; and no two
+ * by one life of one peer and stands for one value; no two different epochs have the same number; and no two
  * peers hold records of one order that both say the voters had chosen them.
  *
- * Not judged: ticks around whose decision a voter was put back to an old disk while nobody whom it could ask remembered
+ * Not judged: ticks around whose decision a voter was put back to an old disk while no peer that it could ask remembered
  * its votes (DESIGN §6: a rollback that nobody alive remembers).
  */
 import { instantOf, type TickId } from "../../schema/ids.ts";
@@ -107,7 +107,7 @@ function checkChoices(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** Those whom the candidate asked, by the epoch that its ballots name; of a lone voter, who asks only itself, by time. */
+/** Those whom the proposer asked, by the epoch that its ballots name; of a lone voter, who asks only itself, by time. */
 function votersOf(evidence: Evidence, decision: string, ballot: string): EpochSeen | undefined {
   const asked = evidence.votes?.ballots.find((one) => one.decision === decision && one.ballot === ballot);
   if (asked !== undefined) return evidence.votes?.epochs.find(({ number }) => number === asked.epoch);

@@ -110,8 +110,8 @@ export interface DrawnFault {
 }
 
 /**
- * As `breakThings`, but each fault draws from dice of its own and can be left out: a failing seed is made smaller by
- * leaving out whatever isn't needed. Returns all that were drawn.
+ * Like `breakThings`, but each fault draws from dice of its own and can be left out, so that a failing seed can be made
+ * smaller by leaving out the faults that don't matter. Returns all that were drawn.
  */
 export function breakWidely(
   world: World,

@@ -1,7 +1,7 @@
 /**
- * Bytes that nobody had the right to send: noise, true messages cut off or altered in their envelope, records and
- * rosters whose signatures are not their writers'. A link has proved who sent them, so each comes from a member of the
- * mesh; that must not help it.
+ * Bytes that nobody had the right to send: noise, true messages that are cut off or have an altered envelope, records and
+ * rosters with false signatures. They come over proved links, that is, from members of the mesh, and must be refused all
+ * the same.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
@@ -30,7 +30,7 @@ interface Envelope {
 
 type Maker = (envelope: Envelope, dice: Dice) => unknown;
 
-/** What is done to a true message so that nobody may take it. */
+/** How a true message is spoiled so that every peer must refuse it. */
 const spoiled: Readonly<Record<string, Maker>> = {
   "another cluster's": (envelope) => ({ ...envelope, cluster: "0".repeat(16) }),
   "another version's": (envelope) => ({ ...envelope, version: 99 }),

@@ -47,7 +47,7 @@ function peerOf(world: World, index: number): PeerId {
   return peer;
 }
 
-/** How long whatever goes wrong lasts, ms. */
+/** How long the trouble lasts, ms. */
 export const troubleMs = 2 * minute;
 
 export const scenarios: readonly Scenario[] = [
@@ -69,7 +69,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "one-way",
-    says: "what one peer says reaches nobody, while it hears everybody",
+    says: "what one peer sends reaches nobody, while it hears everybody",
     begin: (world) => {
       const mute = peerOf(world, 0);
       const mends = world.peers

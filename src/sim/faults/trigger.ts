@@ -1,7 +1,7 @@
 /**
- * Faults that lie in wait: instead of striking at an instant of the seed's choice they strike when something is said,
- * stored or started, where a bug would be if there were one. Each is one that the world could bring about by chance, once
- * in a very long time: a kill in the moment after an answer, a cut in the moment after a vote.
+ * Fault triggers: these faults do not strike at an instant that the seed draws, but in the moment after something is sent,
+ * stored or started, which is where a bug is most likely. Each could also happen by chance, but very rarely: a kill just
+ * after an answer, a cut just after a vote.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -15,7 +15,7 @@ export const triggerKinds = [
 ] as const;
 export type TriggerKind = (typeof triggerKinds)[number];
 
-/** Begins to lie in wait; returns how it ends, whether it has struck or not. */
+/** Waits for the occasion; the returned function ends it, whether it has struck or not. */
 export function setTrigger(world: World, kind: TriggerKind, dice: Dice): () => void {
   const mends: (() => void)[] = [];
   const soon = (peer: PeerId) => {
@@ -30,16 +30,16 @@ export function setTrigger(world: World, kind: TriggerKind, dice: Dice): () => v
   };
   switch (kind) {
     case "trigger on a vote": {
-      const how = dice.pick(["voter dies", "voter is put back", "candidate alone"] as const);
+      const how = dice.pick(["voter dies", "voter is put back", "proposer alone"] as const);
       const backups = new Map(world.peers.map((peer) => [peer, world.folders.backUp(peer)]));
       mends.push(
-        world.occasions.waitFor("vote told", (voter, candidate) => {
-          if (candidate !== undefined) isolate(candidate);
+        world.occasions.waitFor("vote told", (voter, proposer) => {
+          if (proposer !== undefined) isolate(proposer);
           if (how === "voter dies") {
             world.hosts.kill(voter);
             soon(voter);
           }
-          // By then the others have heard how often it has voted, so it can't pass for one that never did.
+          // By then the others have heard its vote count, so it can't be taken for a voter that never voted.
           const putBack = backups.get(voter);
           if (how === "voter is put back" && putBack !== undefined) world.at(world.now() + 3_000, putBack);
         }),

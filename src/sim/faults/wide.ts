@@ -1,7 +1,6 @@
 /**
- * What a wide world has more than a plain one: jobs of which a majority of the voters chooses each runner, witnesses,
- * peers that join while things break, and peers with few places. All drawn from the seed by dice of their own, so that
- * whatever is drawn here shifts nothing of the plain world.
+ * What a wide world has in addition to a plain one: majority jobs, witnesses, peers that join while things break, and peers
+ * with little capacity. It draws from dice of its own, so that it shifts nothing that the plain world draws.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -28,13 +27,13 @@ export const plain: Wide = {
 
 export function drawWide(peers: readonly PeerId[], dice: Dice): Wide {
   const [founder, ...others] = peers;
-  // Somebody has to work; that the founder is a witness is allowed.
+  // At least two peers work. The founder may be a witness.
   const witnesses = dice.pick([0, 0, 0, 1, 2]);
   const joining = dice.chance(0.4) ? 1 + dice.below(others.length + 1) : 0;
   return {
     majority: dice.pick([0.2, 0.5, 1]),
     witnesses: new Set(dice.shuffle(peers).slice(0, Math.max(0, Math.min(witnesses, peers.length - 2)))),
-    // The founder is there from the beginning: without it nobody knows where the mesh is.
+    // The founder is there from the beginning: it is the one peer whose address all others are given.
     joins: new Map(
       dice
         .shuffle(others)

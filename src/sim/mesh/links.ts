@@ -1,7 +1,7 @@
 /**
  * How connections begin and end, as TCP under libp2p does it.
  *
- * A process that dies resets its connections, and its host then refuses dials. A cut says nothing: after some seconds
+ * A process that dies resets its connections, and its host then refuses dials. A cut gives no sign: after some seconds
  * without a round trip either end may give up by itself, so that for a while one end thinks the connection open. A
  * restarted process may connect anew before the others have noticed that the old connection is gone. Hosts tell their
  * neighbours which other hosts they know, and dial those that they have learned of, for ever, with back-off.
@@ -16,7 +16,7 @@ import type { HostName, Wires } from "./wires.ts";
 
 /** How long a connection may be up before gossip flows over it, ms (gossipsub grafts once a second). */
 const graftMs = 1_200;
-/** How long a dial waits for a host that says nothing, ms. */
+/** How long a dial waits for a host that does not answer, ms. */
 const dialTimeoutMs = { least: 2_000, most: 4_000 };
 /** The first pause after a failed dial, ms; doubled each time. */
 const firstBackoffMs = 250;
@@ -137,7 +137,7 @@ export class Links {
     this.queue.after(this.dice.between(1, 20), process, done);
   }
 
-  /** The far end is gone or has given up; when its host can be reached and can answer, it says so. */
+  /** The far end is gone or has given up. If its host can be reached, it answers with a reset. */
   answerWithReset(connection: Connection, node: Node): void {
     const near = connection.endAt(node.host);
     const far = connection.endBeyond(node.host);
@@ -223,7 +223,7 @@ export class Links {
     }
   }
 
-  /** A peer has come anew over a connection that looked open: at times the old one's end is noticed first. */
+  /** A peer has connected anew while its old connection looked open. In half of the cases the old one's end is noticed first. */
   private replaceHalfOpen(node: Node, far: Node): void {
     const old = node.connections.get(far.host);
     if (old === undefined) return;
@@ -263,7 +263,7 @@ export class Links {
     }
   }
 
-  /** The far end of what `host` closed hears of it when the news has travelled. */
+  /** The far end learns, one delay later, that `host` has closed the connection. */
   private farEndHears(connection: Connection, host: HostName, why: "closed" | "reset"): void {
     const far = connection.endBeyond(host);
     this.queue.after(this.wires.delay(), far.process, () => this.lose(connection, far, why));

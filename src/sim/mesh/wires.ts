@@ -1,7 +1,7 @@
 /**
  * The wires between the hosts: which way each pair can be reached, and how long a message takes.
  *
- * A cut has a direction and is counted, so that two faults may cut the same way and the first to heal does not
+ * A cut has a direction and is counted, so that two faults may cut the same direction, and the first one that ends does not
  * mend both. What is sent into a cut waits at the sender, as TCP keeps it, and arrives late if the cut heals
  * before the connection is given up. `links.ts` and `traffic.ts` build connections and messages on this.
  */

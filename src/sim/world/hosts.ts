@@ -135,7 +135,7 @@ export class Hosts {
     this.#ended(host);
   }
 
-  /** SIGTERM: the peer ends as it thinks fit. */
+  /** SIGTERM: the peer drains and ends by itself. */
   stop(name: HostName): void {
     const host = this.get(name);
     const life = host.life;

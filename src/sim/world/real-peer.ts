@@ -15,7 +15,7 @@ const settings = {
 /** The world's first peer is the one that made the cluster key; the others learn of it from the mesh. */
 const founder = "peer-1" as PeerId;
 
-/** What a peer says of itself when its identity was copied or its disk put back: true, and nothing to be mended. */
+/** How the complaints begin that are right after a copied identity or a restored disk, and stay until a person acts. */
 const ofItsIdentity = ["another process uses this peer's identity", "this voter's disk"];
 
 export function startRealPeer(

@@ -1,6 +1,6 @@
 /**
- * What really happened, as somebody outside of cicada would have seen it: what the jobs' own processes wrote, what
- * was answered to those who asked, and what was done to the hosts. The checkers judge by this alone.
+ * What really happened, as an observer outside of cicada would have seen it: what the jobs' own processes wrote, what
+ * clients were answered, and what was done to the hosts. The checkers judge by this alone.
  *
  * All instants are true time, ms since the epoch, which no peer knows.
  */
@@ -20,7 +20,7 @@ export interface Run {
   end: number | undefined;
 }
 
-/** What the simulator's client wants of a job; the rest of the spec says nothing that the checkers judge. */
+/** What the simulator's client wants of a job, as far as the checkers judge it. */
 export interface JobRules {
   id: JobId;
   schedule: SimpleSchedule;
@@ -53,7 +53,7 @@ export interface Operation {
   answeredAt: number | undefined;
   /** false: answered with a refusal, so it was not done */
   accepted: boolean;
-  /** when it had been seen on every peer; undefined = nobody looked, so it is reckoned from the quiet that followed */
+  /** when it had been seen on every peer; undefined = not observed, so it is computed from the quiet time that followed */
   knownAt?: number;
   /** the tick that was ordered by `run` */
   tick: TickId | undefined;
@@ -202,9 +202,9 @@ export interface Evidence {
   garbage?: readonly GarbageSeen[];
   /** records on any disk that nobody had the right to write */
   forged?: readonly string[];
-  /** gossip is lost all the time, more or less often */
+  /** some gossip is lost all the time */
   gossipIsLost?: boolean;
-  /** the peers have so few places that ticks wait for one */
+  /** the peers have so little capacity that ticks wait for a place */
   crowded?: boolean;
 }
 

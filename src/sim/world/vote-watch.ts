@@ -1,7 +1,6 @@
 /**
- * Observes how the peers vote: what proposers and voters say to each other over the wires, what of it is on
- * disks, and which rosters anybody holds. It reads the bytes as a stranger would, with JSON.parse and no code of the
- * peers', and keeps each thing once. What it saw is evidence for I2 and I12.
+ * Observes how the peers vote: the messages between proposers and voters, the votes on disks, and the rosters. It reads the
+ * bytes with JSON.parse and no code of the peers, and keeps each thing once. What it saw is evidence for I2 and I12.
  */
 import type { Write } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";

@@ -396,10 +396,10 @@ test("orders that are asked for without end, or for a time far away, fill nobody
     mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders, cancels: [] });
   say(Array.from({ length: 100 }, () => order(now + 2 * 3_600_000)));
   say(Array.from({ length: 100 }, () => ({ ...order(now), askedAt: 8e15 })));
-  assert.equal(mesh.state(victim).orders.size, 0);
+  assert.equal(mesh.state(victim).book.orders.size, 0);
   for (let batch = 0; batch < 15; batch++) say(Array.from({ length: 1_000 }, () => order(now + 60_000)));
-  assert.equal(mesh.state(victim).orders.size, 10_000);
-  assert.equal(mesh.state(victim).requestedCount, 10_000);
+  assert.equal(mesh.state(victim).book.orders.size, 10_000);
+  assert.equal(mesh.state(victim).book.requestedCount, 10_000);
 });
 
 test("one slip of a member neither silences a voter nor makes it doubt itself for long", () => {
@@ -530,7 +530,7 @@ test("questions without end about orders that nobody has are forgotten, the olde
     }));
     mesh.say(stranger, "ask", { kind: "ask", id: ask, orders });
   }
-  const { foreignInquiries } = mesh.state(victim);
+  const { foreignInquiries } = mesh.state(victim).book;
   assert.equal(foreignInquiries.size, 65_536);
   assert.ok(
     foreignInquiries.has("ghost@139-511" as OrderKey) && !foreignInquiries.has("ghost@0-0" as OrderKey),

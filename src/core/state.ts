@@ -2,14 +2,14 @@
  * What one peer's core remembers, and nothing else: everything that `step` reads or changes is in here.
  */
 import type { Answer, Now } from "../ports.ts";
-import type { JobId, OrderKey, PeerId, RunId } from "../schema/ids.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { ReplyItem } from "../schema/vote.ts";
 import type { Mark } from "./probes/marks.ts";
 import type { PlantedBug } from "./probes/planted.ts";
-import type { Ask, ForeignInquiry, Order } from "./claims/order.ts";
+import { createBook, type BookState } from "./claims/book-state.ts";
+import type { Order } from "./claims/order.ts";
 import type { Effect } from "./events.ts";
-import { Heap } from "./job/heap.ts";
 import { Ledger } from "./records/ledger.ts";
 import type { Plan } from "./job/plan.ts";
 import { createMembers, type MembersState } from "./members/members-state.ts";
@@ -39,14 +39,6 @@ export interface Settings {
   sign(record: RunRecord): RunRecord;
   signText(bytes: Uint8Array): string;
   verifyText(peer: PeerId, bytes: Uint8Array, signature: string): boolean;
-}
-
-/** A run that this peer started, until its end is recorded. */
-export interface OwnRun {
-  record: RunRecord;
-  plan: Plan;
-  order: Order;
-  cancelled: { by: string; reason: string } | undefined;
 }
 
 /** What waits for a `stored`. */
@@ -89,26 +81,11 @@ export interface State {
   readonly members: MembersState;
   readonly jobs: Map<JobId, Plan>;
   readonly timetable: Timetable;
-  readonly orders: Map<OrderKey, Order>;
-  readonly ordersOf: Map<JobId, Set<Order>>;
-  /** how many of the orders somebody asked for */
-  requestedCount: number;
-  readonly reconcileQueue: Heap<{ at: number; order: Order }>;
-  /** orders whose circumstances have changed in this step */
-  readonly touched: Set<Order>;
-  /** orders that take a place: own claims that are not held back */
-  readonly claims: Set<Order>;
-  /** own claims that wait for a place */
-  readonly capacityQueue: Set<Order>;
-  /** what this step will ask the others about */
-  readonly toAsk: { order: Order; rank: number }[];
-  readonly asks: Map<number, Ask>;
-  readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
+  readonly book: BookState;
   readonly voting: VotingState;
   readonly ledger: Ledger;
   /** about how many records of jobs that are not in the table the ledger holds */
   recordsOfNoJob: number;
-  readonly runs: Map<RunId, OwnRun>;
   readonly pending: Map<number, Pending>;
   nextToken: number;
   /** consecutive failures of the disk; ticks are not kept while there are any */
@@ -135,31 +112,14 @@ export function createState(settings: Settings): State {
     members: createMembers(settings.self),
     jobs: new Map(),
     timetable: new Timetable(),
-    orders: new Map(),
-    ordersOf: new Map(),
-    requestedCount: 0,
-    reconcileQueue: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
-    touched: new Set(),
-    claims: new Set(),
-    capacityQueue: new Set(),
-    toAsk: [],
-    asks: new Map(),
-    foreignInquiries: new Map(),
+    book: createBook(),
     voting: createVoting(),
     ledger: new Ledger(),
     recordsOfNoJob: 0,
-    runs: new Map(),
     pending: new Map(),
     nextToken: 1,
     diskFailures: 0,
   };
-}
-
-/** Looks at an order again at the instant (wall clock, ms); of several such instants the last one given counts. */
-export function reconcileAt(state: State, order: Order, at: number): void {
-  if (order.nextReconcileAt === at) return;
-  order.nextReconcileAt = at;
-  if (at !== Infinity) state.reconcileQueue.push({ at, order });
 }
 
 export function emit(state: State, effect: Effect): void {

@@ -194,7 +194,7 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
     const order = admitMentioned(state, key);
     if (order === undefined) continue;
     order.declined.add(from);
-    state.touched.add(order);
+    state.book.touched.add(order);
   }
   for (const { run, by, reason } of message.cancels) hearCancel(state, run, by, reason);
 }
@@ -222,7 +222,7 @@ function takeChange(state: State, { id, job }: JobChange): void {
     state.timetable.enter(plan, state.now.wall);
     if (state.warmUp === undefined) scanJob(state, plan);
   }
-  for (const order of state.ordersOf.get(id) ?? []) state.touched.add(order);
+  for (const order of state.book.byJob.get(id) ?? []) state.book.touched.add(order);
 }
 
 function upWith(state: State, peer: PeerId): void {
@@ -238,7 +238,7 @@ function upWith(state: State, peer: PeerId): void {
 }
 
 function membersChanged(state: State): void {
-  for (const order of state.orders.values()) state.touched.add(order);
+  for (const order of state.book.orders.values()) state.book.touched.add(order);
   if (state.warmUp === undefined) declareLost(state);
 }
 
@@ -258,8 +258,8 @@ function drain(state: State): void {
   if (state.operator.draining) return;
   state.operator.draining = true;
   state.members.heartbeatAtMono = -Infinity;
-  for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
-  for (const order of state.orders.values()) state.touched.add(order);
+  for (const order of [...state.book.claims, ...state.book.capacityQueue]) withdraw(state, order, "draining");
+  for (const order of state.book.orders.values()) state.book.touched.add(order);
 }
 
 function everySecond(state: State): void {
@@ -307,20 +307,20 @@ function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">
 function workThrough(state: State): void {
   const { wall } = state.now;
   for (
-    let top = state.reconcileQueue.peek();
+    let top = state.book.reconcileQueue.peek();
     top !== undefined && top.at <= wall;
-    top = state.reconcileQueue.peek()
+    top = state.book.reconcileQueue.peek()
   ) {
-    state.reconcileQueue.pop();
+    state.book.reconcileQueue.pop();
     if (top.order.nextReconcileAt === top.at) {
       top.order.nextReconcileAt = Infinity;
-      state.touched.add(top.order);
+      state.book.touched.add(top.order);
     }
   }
   for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) admitTick(state, plan, instant);
   while (hasWork(state)) {
-    for (const order of state.touched) {
-      state.touched.delete(order);
+    for (const order of state.book.touched) {
+      state.book.touched.delete(order);
       reconcile(state, order);
     }
     flushAsks(state);
@@ -330,15 +330,15 @@ function workThrough(state: State): void {
   }
 }
 
-function hasWork({ touched, toAsk, voting }: State): boolean {
+function hasWork({ book, voting }: State): boolean {
   const { ballots, ownReplies, chosenEpochs } = voting.proposer;
-  return touched.size + toAsk.length + ballots.size + ownReplies.length + chosenEpochs.length > 0;
+  return book.touched.size + book.toAsk.length + ballots.size + ownReplies.length + chosenEpochs.length > 0;
 }
 
 function planWake(state: State): void {
   const { wall, mono } = state.now;
   const tickAt = (state.timetable.soonest() ?? Infinity) - claimAheadMs;
-  const orderAt = state.reconcileQueue.peek()?.at ?? Infinity;
+  const orderAt = state.book.reconcileQueue.peek()?.at ?? Infinity;
   const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
   state.plannedWakeMono = Math.min(mono + inMs, state.members.heartbeatAtMono + heartbeatEveryMs);
   emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });

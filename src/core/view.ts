@@ -170,5 +170,5 @@ export function retentionOf(
 
 /** True while this peer has children of its own to wait for. */
 export function isRunning(state: Readonly<State>): boolean {
-  return state.runs.size > 0;
+  return state.book.runs.size > 0;
 }

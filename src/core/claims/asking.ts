@@ -4,6 +4,7 @@
  *
  * Orders that come to be asked about in one step (all those of a peer that died, say) share one question.
  */
+import { reconcileAt } from "./order-book.ts";
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -11,8 +12,8 @@ import { mark } from "../probes/marks.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { inParts } from "../records/parts.ts";
-import { emit, reconcileAt, type State } from "../state.ts";
-import type { Order, Ask, ForeignInquiry } from "./order.ts";
+import { emit, type State } from "../state.ts";
+import { noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
 
 /** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
 const ordersPerAsk = 512;
@@ -24,14 +25,14 @@ const yieldMs = 1_500;
 const yieldPerRankMs = 300;
 
 export function enqueueAsk(state: State, order: Order, failover: { rank: number }): void {
-  state.toAsk.push({ order, rank: failover.rank });
+  state.book.toAsk.push({ order, rank: failover.rank });
 }
 
 /** Sends what the step has collected. Orders about which there is nobody to ask are looked at again at once. */
 export function flushAsks(state: State): void {
   const others = livingMembers(state).filter((peer) => peer !== state.settings.self);
-  for (let i = 0; i < state.toAsk.length; i += ordersPerAsk) {
-    const orders = state.toAsk.slice(i, i + ordersPerAsk);
+  for (let i = 0; i < state.book.toAsk.length; i += ordersPerAsk) {
+    const orders = state.book.toAsk.slice(i, i + ordersPerAsk);
     const ask: Ask = {
       id: state.nextToken++,
       untilMono: state.now.mono + askLimitMs,
@@ -39,10 +40,10 @@ export function flushAsks(state: State): void {
       waiting: new Set(others),
     };
     if (others.length > 0) mark(state, "asked-first");
-    state.asks.set(ask.id, ask);
+    state.book.asks.set(ask.id, ask);
     for (const { order } of orders) {
-      order.local = { stage: "asking", ask };
-      state.touched.add(order);
+      transition(state.book, order, { stage: "asking", ask });
+      state.book.touched.add(order);
     }
     const questions = orders.map(({ order, rank }) => ({
       key: order.key,
@@ -59,7 +60,7 @@ export function flushAsks(state: State): void {
       });
     }
   }
-  state.toAsk.length = 0;
+  state.book.toAsk.length = 0;
 }
 
 function goesBefore(a: { rank: number; peer: PeerId }, b: { rank: number; peer: PeerId }): boolean {
@@ -81,7 +82,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       records.set(record.signature, record);
       known = true;
     }
-    const order = state.orders.get(key);
+    const order = state.book.orders.get(key);
     const other = otherAsker(state, key, from);
     const asker = { rank: question.rank, peer: from };
     if (other !== undefined && (goesBefore(other, asker) || !hearEachOther(state, from, other.peer))) {
@@ -96,11 +97,11 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       mine.push(key);
     } else if (order.local.stage === "asking") {
       mark(state, "asked-and-yielded");
-      order.local = { stage: "none" };
+      transition(state.book, order, noStage);
       reconcileAt(state, order, state.now.wall + yieldMs);
     }
-    if (state.foreignInquiries.size >= foreignInquiriesMax) forgetOldestAsk(state);
-    state.foreignInquiries.set(key, {
+    if (state.book.foreignInquiries.size >= foreignInquiriesMax) forgetOldestAsk(state);
+    state.book.foreignInquiries.set(key, {
       peer: from,
       ask: message.id,
       job: question.job,
@@ -125,15 +126,15 @@ function answerAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">,
 }
 
 function forgetOldestAsk(state: State): void {
-  for (const key of state.foreignInquiries.keys()) {
-    state.foreignInquiries.delete(key);
+  for (const key of state.book.foreignInquiries.keys()) {
+    state.book.foreignInquiries.delete(key);
     return;
   }
 }
 
 /** Another peer's question about the same order that is still open. */
 function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignInquiry | undefined {
-  const other = state.foreignInquiries.get(key);
+  const other = state.book.foreignInquiries.get(key);
   if (other === undefined || other.peer === asker || state.now.mono > other.untilMono) return undefined;
   return other;
 }
@@ -186,7 +187,7 @@ function tickOf(key: OrderKey): TickId {
 
 /** Takes an answer in; its records have been taken by the caller. */
 export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
-  const ask = state.asks.get(message.id);
+  const ask = state.book.asks.get(message.id);
   if (ask === undefined) return;
   // Whoever has answered may still learn of an asker who goes first.
   if (!ask.waiting.delete(from) && message.mine.length === 0) return;
@@ -197,21 +198,22 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
     if (over.has(order.key)) {
       mark(state, "told-it-is-over");
       state.ledger.markSettled(order.job, order.tick);
-      state.touched.add(order);
+      state.book.touched.add(order);
     } else if (theirs.has(order.key)) {
-      order.local = { stage: "none" };
+      transition(state.book, order, noStage);
       reconcileAt(state, order, state.now.wall + yieldMs + rank * yieldPerRankMs);
     } else if (ask.waiting.size === 0) {
-      state.touched.add(order);
+      state.book.touched.add(order);
     }
   }
   if (over.size > 0) emit(state, { kind: "syncRecent", peer: from });
-  if (ask.waiting.size === 0) state.asks.delete(ask.id);
+  if (ask.waiting.size === 0) state.book.asks.delete(ask.id);
 }
 
 /** Forgets questions, own and others', whose time is over. */
 export function forgetAsks(state: State): void {
-  for (const [id, ask] of state.asks) if (state.now.mono > ask.untilMono + askLimitMs) state.asks.delete(id);
-  for (const [key, ask] of state.foreignInquiries)
-    if (state.now.mono > ask.untilMono) state.foreignInquiries.delete(key);
+  for (const [id, ask] of state.book.asks)
+    if (state.now.mono > ask.untilMono + askLimitMs) state.book.asks.delete(id);
+  for (const [key, ask] of state.book.foreignInquiries)
+    if (state.now.mono > ask.untilMono) state.book.foreignInquiries.delete(key);
 }

@@ -14,7 +14,7 @@ import type { Plan } from "../job/plan.ts";
 import { admitNextAttempt, removeOrder } from "./order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type Pending, type State } from "../state.ts";
-import type { Order } from "./order.ts";
+import { noStage, transition, type Order } from "./order.ts";
 
 /** Signs an own record, takes it in, and hands it to disk, mesh and listeners. */
 export function commit(state: State, unsigned: RunRecord): RunRecord {
@@ -29,12 +29,12 @@ export function commit(state: State, unsigned: RunRecord): RunRecord {
 
 /** Whatever hangs on the records of this job is looked at again. */
 export function touchJob(state: State, record: RunRecord): void {
-  for (const order of state.ordersOf.get(record.job) ?? []) state.touched.add(order);
+  for (const order of state.book.byJob.get(record.job) ?? []) state.book.touched.add(order);
 }
 
 /** True when this peer has no place left for one more run. */
 export function isFull(state: State): boolean {
-  return state.runs.size + state.claims.size >= state.settings.capacity;
+  return state.book.runs.size + state.book.claims.size >= state.settings.capacity;
 }
 
 function newRecord(
@@ -91,9 +91,11 @@ export function claim(
   };
   const late = wall > order.due - claimAheadMs / 2;
   const signed = state.settings.sign(record);
-  order.local = { stage: "claiming", claim: signed, waitMs: late && how.asked !== true ? claimWaitMs : 0 };
-  if (how.waiting === undefined) state.claims.add(order);
-  else state.capacityQueue.add(order);
+  transition(state.book, order, {
+    stage: "claiming",
+    claim: signed,
+    waitMs: late && how.asked !== true ? claimWaitMs : 0,
+  });
   if (isPlanted(state, "claim-unstored")) {
     emit(state, { kind: "store", writes: [{ kind: "record", record: signed }] });
     return claimStored(state, order, false);
@@ -114,56 +116,47 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
   const { claim: record, waitMs } = order.local;
   if (failed) {
     mark(state, "claim-not-stored");
-    releasePlace(state, order);
-    order.local = { stage: "none" };
+    transition(state.book, order, noStage);
+    wakeCapacityQueue(state);
     return decline(state, order);
   }
-  order.local = { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs };
+  transition(state.book, order, { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs });
   state.ledger.take(record, state.now.mono, true);
   emit(state, { kind: "gossip", record });
   emit(state, { kind: "notify", event: { kind: "run", record } });
-  if (state.orders.get(order.key) !== order) {
+  if (state.book.orders.get(order.key) !== order) {
     mark(state, "claim-pointless");
     return withdraw(state, order, "job-changed");
   }
-  state.touched.add(order);
-}
-
-function releasePlace(state: State, order: Order): void {
-  state.claims.delete(order);
-  state.capacityQueue.delete(order);
-  wakeCapacityQueue(state);
+  state.book.touched.add(order);
 }
 
 /** A place may be free: the first in line by (due, job) is looked at. */
 export function wakeCapacityQueue(state: State): void {
   let first: Order | undefined;
-  for (const order of state.capacityQueue) {
+  for (const order of state.book.capacityQueue) {
     const before =
       first === undefined || order.due < first.due || (order.due === first.due && order.key < first.key);
     if (before && order.local.stage === "claimed") first = order;
   }
-  if (first !== undefined && state.runs.size < state.settings.capacity) state.touched.add(first);
+  if (first !== undefined && state.book.runs.size < state.settings.capacity) state.book.touched.add(first);
 }
 
 /** Holds an own claim back, and says so: others keep off while this peer lives. */
 export function hold(state: State, order: Order, why: "overlap" | "capacity"): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
-  state.claims.delete(order);
-  if (why === "capacity") state.capacityQueue.add(order);
-  else state.capacityQueue.delete(order);
   if (record.waiting === why) return;
   const held = commit(state, { ...record, waiting: why, version: record.version + 1 });
-  order.local = { ...order.local, claim: held };
+  transition(state.book, order, { ...order.local, claim: held });
 }
 
 /** Takes an own claim back; the order stays in play, or, if the voters had chosen me, its next attempt does. */
 export function withdraw(state: State, order: Order, reason: string): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
-  order.local = { stage: "none" };
-  releasePlace(state, order);
+  transition(state.book, order, noStage);
+  wakeCapacityQueue(state);
   const withdrawn = commit(state, endOf(state, record, "withdrawn", reason));
   if (withdrawn.epoch !== undefined) mark(state, "given-back");
   if (withdrawn.epoch !== undefined) admitNextAttempt(state, withdrawn, order.requested, order.instant);
@@ -181,7 +174,7 @@ export function decline(state: State, order: Order): void {
   mark(state, "declined");
   emit(state, { kind: "decline", key: order.key });
   emit(state, { kind: "count", name: "declined" });
-  state.touched.add(order);
+  state.book.touched.add(order);
 }
 
 /** Takes the order out of play; an own claim of it is withdrawn, or moved up to the decision that is given. */
@@ -197,8 +190,8 @@ export function closeWithout(
   if (decision === undefined) return withdraw(state, order, reason);
   const own =
     order.local.stage === "claimed" ? order.local.claim : newRecord(state, order, plan, 0, [], decision);
-  order.local = { stage: "none" };
-  releasePlace(state, order);
+  transition(state.book, order, noStage);
+  wakeCapacityQueue(state);
   commit(state, endOf(state, own, decision, reason));
 }
 
@@ -236,7 +229,7 @@ export function replaceRunning(state: State, order: Order): void {
 export function cancelRun(state: State, record: RunRecord, by: string, reason: string): void {
   const run = runId(record);
   if (record.peer !== state.settings.self) return emit(state, { kind: "cancel", run, by, reason });
-  const own = state.runs.get(run);
+  const own = state.book.runs.get(run);
   if (own === undefined || own.cancelled !== undefined) return;
   own.cancelled = { by, reason };
   emit(state, { kind: "stop", run });
@@ -248,10 +241,8 @@ export function launch(state: State, plan: Plan, order: Order): void {
   const { claim: record } = order.local;
   const run = runId(record);
   removeOrder(state, order);
-  order.local = { stage: "none" };
-  state.claims.delete(order);
-  state.capacityQueue.delete(order);
-  state.runs.set(run, { record, plan, cancelled: undefined, order });
+  transition(state.book, order, noStage);
+  state.book.runs.set(run, { record, plan, cancelled: undefined, order });
   const { settings } = state;
   emit(state, {
     kind: "start",

@@ -54,13 +54,13 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     const key = orderKeyOf(record);
     if (key === order.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
-    const running = record.state === "running" || state.runs.has(runId(record));
+    const running = record.state === "running" || state.book.runs.has(runId(record));
     if (running ? isOver(state, record) : !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
     const earlier = comesBefore(goesAt(record), record.due, key);
     yield { running, waiting: record.waiting === "overlap", earlier, isDue };
   }
-  for (const [key, { job, due, untilMono }] of state.foreignInquiries) {
+  for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (job !== order.job || untilMono < state.now.mono) continue;
     if (key === order.key || !comesBefore(due, due, key)) continue;
     yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
@@ -91,7 +91,7 @@ function claimedAt(record: RunRecord): number {
 /** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */
 export function questionsEnd(state: State, job: JobId): number {
   let endMono = -Infinity;
-  for (const ask of state.foreignInquiries.values())
+  for (const ask of state.book.foreignInquiries.values())
     if (ask.job === job) endMono = Math.max(endMono, ask.untilMono);
   return endMono < state.now.mono ? Infinity : state.now.wall + (endMono - state.now.mono) + 1;
 }

@@ -28,7 +28,7 @@ export function admitTick(state: State, plan: Plan, instant: number): void {
  * coming sooner: then it comes into play here, too, or what was said of it would be lost.
  */
 export function admitMentioned(state: State, key: string): Order | undefined {
-  const known = state.orders.get(key as OrderKey);
+  const known = state.book.orders.get(key as OrderKey);
   const named = known === undefined ? parseRunReference(key) : undefined;
   const plan = named === undefined ? undefined : state.jobs.get(named.job);
   if (named === undefined || plan === undefined || named.tick.startsWith("manual-")) return known;
@@ -36,7 +36,7 @@ export function admitMentioned(state: State, key: string): Order | undefined {
   const aheadMs = instant - state.now.wall;
   if (aheadMs < 0 || aheadMs > claimAheadMs + clockRefusedMs || !isTickOf(plan, instant)) return undefined;
   admitTick(state, plan, instant);
-  return state.orders.get(key as OrderKey);
+  return state.book.orders.get(key as OrderKey);
 }
 
 /**
@@ -51,7 +51,7 @@ const requestedAheadMs = 3_600_000;
 export function admitRequested(state: State, asked: RequestedOrder): boolean {
   if (state.ledger.isSettled(asked.job, asked.tick)) return true;
   const latest = Math.max(asked.askedAt, instantOf(asked.tick));
-  if (state.requestedCount >= requestedMax || latest > state.now.wall + requestedAheadMs) return false;
+  if (state.book.requestedCount >= requestedMax || latest > state.now.wall + requestedAheadMs) return false;
   add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
   return true;
 }
@@ -66,7 +66,7 @@ export function admitNextAttempt(
   asked: RequestedOrder | undefined,
   instant: number,
 ): void {
-  const before = state.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
+  const before = state.book.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
   if (before !== undefined) removeOrder(state, before);
   if (state.ledger.isSettled(record.job, record.tick)) return;
   const order = asked ?? before?.requested;
@@ -74,11 +74,11 @@ export function admitNextAttempt(
 }
 
 export function removeOrder(state: State, order: Order): void {
-  if (state.orders.delete(order.key) && order.requested !== undefined) state.requestedCount--;
+  if (state.book.orders.delete(order.key) && order.requested !== undefined) state.book.requestedCount--;
   state.voting.proposer.elections.delete(order.key);
-  const ofJob = state.ordersOf.get(order.job);
+  const ofJob = state.book.byJob.get(order.job);
   ofJob?.delete(order);
-  if (ofJob?.size === 0) state.ordersOf.delete(order.job);
+  if (ofJob?.size === 0) state.book.byJob.delete(order.job);
 }
 
 function add(
@@ -92,8 +92,8 @@ function add(
   const attempt = nextAttempt(state, job, tick);
   const key = orderKey(job, tick, attempt, "0");
   // What was handed to the launcher is neither in play any more nor on record as running yet.
-  const launched = state.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
-  if (state.orders.has(key) || launched) return;
+  const launched = state.book.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
+  if (state.book.orders.has(key) || launched) return;
   const order: Order = {
     key,
     job,
@@ -113,12 +113,19 @@ function add(
     tries: 0,
     nextReconcileAt: Infinity,
   };
-  state.orders.set(key, order);
-  if (requested !== undefined) state.requestedCount++;
-  const ofJob = state.ordersOf.get(job);
-  if (ofJob === undefined) state.ordersOf.set(job, new Set([order]));
+  state.book.orders.set(key, order);
+  if (requested !== undefined) state.book.requestedCount++;
+  const ofJob = state.book.byJob.get(job);
+  if (ofJob === undefined) state.book.byJob.set(job, new Set([order]));
   else ofJob.add(order);
-  state.touched.add(order);
+  state.book.touched.add(order);
+}
+
+/** Reconciles the order at the instant (wall clock, ms); of several such instants the last one given counts. */
+export function reconcileAt(state: State, order: Order, at: number): void {
+  if (order.nextReconcileAt === at) return;
+  order.nextReconcileAt = at;
+  if (at !== Infinity) state.book.reconcileQueue.push({ at, order });
 }
 
 /** One more than the attempts that chosen runners have given back. */

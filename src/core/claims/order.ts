@@ -1,20 +1,25 @@
 /**
- * An order, and what this peer itself has to do with it: the types alone. order-book.ts says which orders there are.
+ * An order: something that is to be run once, from when it comes into sight until somebody has started or decided it. Its
+ * local stage says what this peer itself has to do with it. The stage changes through `transition` alone, which keeps the
+ * indexes of orders that hold a claim in step.
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
+import type { Plan } from "../job/plan.ts";
 import type { MemberHashes } from "../members/rank.ts";
+import { assertThat } from "../probes/assert.ts";
 
-/** What this peer itself has to do with an order in play. */
+/** What this peer itself has to do with an order in the book. */
 export type LocalStage =
-  | { stage: "none" }
-  | { stage: "asking"; ask: Ask }
-  /** the voters of a majority job are being asked to choose it */
-  | { stage: "electing" }
+  | { readonly stage: "none" }
+  | { readonly stage: "asking"; readonly ask: Ask }
+  /** the voters of a majority job are being asked to choose its runner */
+  | { readonly stage: "electing" }
   /** the claim is on its way to the disk; `waitMs` runs from when it is there */
-  | { stage: "claiming"; claim: RunRecord; waitMs: number }
-  | { stage: "claimed"; claim: RunRecord; mayStartAt: number };
+  | { readonly stage: "claiming"; readonly claim: RunRecord; readonly waitMs: number }
+  /** `mayStartAt`: wall clock, ms */
+  | { readonly stage: "claimed"; readonly claim: RunRecord; readonly mayStartAt: number };
 
 /** One question to all living members about a batch of orders (DESIGN §5.5). */
 export interface Ask {
@@ -25,7 +30,7 @@ export interface Ask {
   readonly waiting: Set<PeerId>;
 }
 
-/** Another peer is asking for an order: it may be about to start it. */
+/** Another peer is asking about an order: it may be about to start it. */
 export interface ForeignInquiry {
   readonly peer: PeerId;
   /** the id of its question */
@@ -36,7 +41,6 @@ export interface ForeignInquiry {
   readonly untilMono: number;
 }
 
-/** Something that is to be run once, from when it comes into sight until somebody has started or decided it. */
 export interface Order {
   readonly key: OrderKey;
   readonly job: JobId;
@@ -50,14 +54,75 @@ export interface Order {
   readonly requested: RequestedOrder | undefined;
   /** peers that said they are at capacity */
   readonly declined: Set<PeerId>;
-  /** every member in order of rank, and the roll that it was made from */
+  /** every member in order of rank, and the hashes that it was made from */
   ranks: readonly PeerId[];
   memberHashes: MemberHashes | undefined;
-  local: LocalStage;
+  readonly local: LocalStage;
   /** of a majority job: the runner that its voters have chosen, as far as known */
   chosen: Runner | undefined;
-  /** how often this peer has stood for it */
+  /** how often this peer has proposed itself to the voters */
   tries: number;
-  /** wall clock, ms: when it is to be looked at again; of the entries in the reconcileQueue only this one counts */
+  /** wall clock, ms: when it is to be reconciled again; of its entries in the reconcileQueue only this one counts */
   nextReconcileAt: number;
+}
+
+/** A run that this peer started, until its end is recorded. */
+export interface OwnRun {
+  record: RunRecord;
+  plan: Plan;
+  order: Order;
+  cancelled: { by: string; reason: string } | undefined;
+}
+
+/** Orders that hold a claim of this peer, by what the claim waits for. Each such order is in one of the three. */
+export interface ClaimIndexes {
+  /** claims that will start when they are due: each takes a place */
+  readonly claims: Set<Order>;
+  /** claims that wait for a place */
+  readonly capacityQueue: Set<Order>;
+  /** claims that wait for other runs of their job */
+  readonly overlapQueue: Set<Order>;
+}
+
+export const noStage: LocalStage = { stage: "none" };
+
+/**
+ * Which stage may follow which. A claim that is on its way to the disk is never asked about or put to the vote. An order that
+ * is reconciled twice in one step may be in two questions; the later one counts.
+ */
+const followers: Readonly<Record<LocalStage["stage"], readonly LocalStage["stage"][]>> = {
+  none: ["none", "asking", "electing", "claiming"],
+  asking: ["asking", "none"],
+  electing: ["none"],
+  claiming: ["claimed", "none"],
+  claimed: ["claimed", "none"],
+};
+
+/** Changes what this peer has to do with the order. The only place that does. */
+export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage): void {
+  const from = order.local;
+  assertThat(
+    followers[from.stage].includes(to.stage),
+    `${order.key}: ${from.stage} may not become ${to.stage}`,
+  );
+  const before = indexOf(indexes, from);
+  const after = indexOf(indexes, to);
+  assertThat(before === undefined || before.has(order), `${order.key}: its claim is in no index`);
+  if (before !== after) {
+    before?.delete(order);
+    after?.add(order);
+  }
+  (order as { local: LocalStage }).local = to; // read-only for everybody else
+}
+
+function indexOf(indexes: ClaimIndexes, local: LocalStage): Set<Order> | undefined {
+  if (local.stage !== "claiming" && local.stage !== "claimed") return undefined;
+  switch (local.claim.waiting) {
+    case undefined:
+      return indexes.claims;
+    case "capacity":
+      return indexes.capacityQueue;
+    case "overlap":
+      return indexes.overlapQueue;
+  }
 }

@@ -287,7 +287,7 @@ export function heartbeatTo(
     version: settings.version,
     sentAt: now.wall,
     ...(echo === undefined ? {} : { echo }),
-    load: state.runs.size,
+    load: state.book.runs.size,
     capacity: settings.capacity,
     role: settings.role,
     tags: settings.tags,

@@ -277,7 +277,7 @@ export function hearCancel(state: State, run: string, by: string, reason: string
 }
 
 function stopOrDrop(state: State, record: RunRecord, by: string, reason: string): void {
-  const order = [...(state.ordersOf.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
+  const order = [...(state.book.byJob.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
   if (record.peer === state.settings.self && order?.local.stage === "claimed") {
     return closeWithout(
       state,

@@ -49,8 +49,10 @@ function setDrained(state: State, on: boolean, by: string, pending: Pending): vo
   const token = expectStored(state, pending);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.drained, value }], token });
   state.members.heartbeatAtMono = -Infinity;
-  if (on) for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
-  for (const order of state.orders.values()) state.touched.add(order);
+  if (on)
+    for (const order of [...state.book.claims, ...state.book.capacityQueue])
+      withdraw(state, order, "draining");
+  for (const order of state.book.orders.values()) state.book.touched.add(order);
 }
 
 /** Another peer was asked to drain this one. */

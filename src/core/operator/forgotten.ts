@@ -37,7 +37,7 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
     state.members.byId.delete(one.peer);
     state.warmUp?.awaiting.delete(one.peer);
     state.awaitingSync.delete(one.peer);
-    for (const ask of state.asks.values()) ask.waiting.delete(one.peer);
+    for (const ask of state.book.asks.values()) ask.waiting.delete(one.peer);
     changed = true;
   }
   if (changed) state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
@@ -66,6 +66,6 @@ export function noteSelfForgotten(state: State, selfForgotten: Attribution): voi
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: JSON.stringify(selfForgotten) }],
   });
-  for (const order of [...state.claims, ...state.capacityQueue]) withdraw(state, order, "draining");
-  for (const order of state.orders.values()) state.touched.add(order);
+  for (const order of [...state.book.claims, ...state.book.capacityQueue]) withdraw(state, order, "draining");
+  for (const order of state.book.orders.values()) state.book.touched.add(order);
 }

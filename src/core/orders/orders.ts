@@ -6,6 +6,7 @@
  * timer, a lost message or a pause only means that the next look sees something else. What it decides is carried out
  * by claims.ts; what the others know is asked for by asking.ts.
  */
+import { reconcileAt } from "../claims/order-book.ts";
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
@@ -32,8 +33,8 @@ import { isTickOf, pauseAt, startWindowMs, type Plan } from "../job/plan.ts";
 import { rank } from "../members/rank.ts";
 import type { Runner } from "../../schema/vote.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
-import { reconcileAt, type State } from "../state.ts";
-import type { Order } from "../claims/order.ts";
+import { type State } from "../state.ts";
+import { noStage, transition, type Order } from "../claims/order.ts";
 import { failoverOf, type Eligibility, type Failover } from "../members/failover.ts";
 
 /** How soon to look again where only time can change the answer. */
@@ -64,7 +65,7 @@ function beats(a: RunRecord, b: RunRecord): boolean {
 
 /** Looks at an order and does what is to be done about it now. */
 export function reconcile(state: State, order: Order): void {
-  if (state.orders.get(order.key) !== order) return;
+  if (state.book.orders.get(order.key) !== order) return;
   const plan = state.jobs.get(order.job);
   if (state.ledger.isSettled(order.job, order.tick)) return closeSettled(state, plan, order);
   if (plan === undefined || isStale(plan, order)) return closeStale(state, plan, order);
@@ -88,7 +89,7 @@ export function reconcile(state: State, order: Order): void {
 /** The mesh has forgotten this peer: what is due is the others' to run and to tell. */
 function reconcileSelfForgotten(state: State, order: Order): void {
   if (order.local.stage === "claimed") withdraw(state, order, "draining");
-  order.local = { stage: "none" };
+  transition(state.book, order, noStage);
   reconcileAt(state, order, Infinity);
 }
 
@@ -238,14 +239,14 @@ function reconcileAsking(state: State, plan: Plan, order: Order, failover: Failo
   if (order.local.stage !== "asking") return;
   const rival = rivalOf(state, order);
   if (failover === undefined || rival !== undefined) {
-    order.local = { stage: "none" };
+    transition(state.book, order, noStage);
     return reconcileAt(state, order, state.now.wall + againMs);
   }
   const { ask } = order.local;
   if (ask.waiting.size > 0 && state.now.mono < ask.untilMono) {
     return reconcileAt(state, order, state.now.wall + (ask.untilMono - state.now.mono));
   }
-  order.local = { stage: "none" };
+  transition(state.book, order, noStage);
   if (isFull(state)) return decline(state, order);
   // The job may have become a majority job while the others were asked.
   if (plan.partition === "majority") return reconcileVoters(state, order);
@@ -309,7 +310,7 @@ function reconcileClaimed(
       replaceRunning(state, order);
       return reconcileAt(state, order, now + 2 * againMs);
     case "go":
-      if (state.runs.size >= state.settings.capacity) {
+      if (state.book.runs.size >= state.settings.capacity) {
         mark(state, "held-by-capacity");
         hold(state, order, "capacity");
         return reconcileAt(state, order, Infinity);

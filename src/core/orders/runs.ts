@@ -2,6 +2,7 @@
  * This peer's own runs, from the launcher's word that a child has started to the record of its end; and the word
  * `lost` over runs whose peer is gone (DESIGN §5.7, §8).
  */
+import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome } from "../../ports.ts";
 import { instantOf, runId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
@@ -11,19 +12,19 @@ import { inSight } from "../members/members.ts";
 import { isReporter } from "./orders.ts";
 import { admitRequested, admitNextAttempt, admitTick } from "../claims/order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
-import { emit, note, type OwnRun, type State } from "../state.ts";
+import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
-  const own = state.runs.get(run);
+  const own = state.book.runs.get(run);
   if (own === undefined) return;
   const { waiting: _, ...claim } = own.record;
   own.record = commit(state, { ...claim, state: "running", startedAt: at, version: claim.version + 1 });
 }
 
 export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: number): void {
-  const own = state.runs.get(run);
+  const own = state.book.runs.get(run);
   if (own === undefined) return;
-  state.runs.delete(run);
+  state.book.runs.delete(run);
   const record = commit(state, endOf(own, outcome, at));
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
@@ -117,7 +118,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
   for (const record of records) {
     const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
-    const alive = record.peer === state.settings.self && state.runs.has(runId(record));
+    const alive = record.peer === state.settings.self && state.book.runs.has(runId(record));
     // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
     if (own && alive) continue;
     // Others may have called a run lost that is still on here: that is for the history, until its own end is.
@@ -143,12 +144,12 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     if (!taken.moved) continue;
     moved.push(record);
     emit(state, { kind: "notify", event: { kind: "run", record } });
-    const order = state.orders.get(orderKeyOf(record));
-    if (order !== undefined) state.touched.add(order);
+    const order = state.book.orders.get(orderKeyOf(record));
+    if (order !== undefined) state.book.touched.add(order);
     if (record.state === "withdrawn" && record.epoch !== undefined) {
       admitNextAttempt(state, record, order?.requested, instantOf(record.tick));
     }
-    for (const other of state.ordersOf.get(record.job) ?? []) state.touched.add(other);
+    for (const other of state.book.byJob.get(record.job) ?? []) state.book.touched.add(other);
     if (own && (record.state === "claimed" || record.state === "running")) {
       endEarlierLife(state, record, nothingStarted);
     }

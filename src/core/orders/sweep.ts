@@ -27,7 +27,7 @@ export function sweep(state: State): void {
   if (state.warmUp !== undefined) return;
   declareLost(state);
   if (state.awaitingSync.size > 0) return;
-  for (const [job, orders] of state.ordersOf) {
+  for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.get(job);
     if (plan !== undefined) reconcileOverdue(state, plan, orders);
   }
@@ -74,7 +74,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const asked = overdue.filter((order) => order.requested !== undefined);
   for (const order of asked) {
     if (wall - order.due > startWindowMs(plan, true)) miss(state, plan, order, "window");
-    else state.touched.add(order);
+    else state.book.touched.add(order);
   }
   const scheduled = overdue.filter((order) => order.requested === undefined);
   const last = scheduled.at(-1);
@@ -92,7 +92,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     if (!verdict.run) return miss(state, plan, order, verdict.reason);
     order.trigger = "catch-up";
     order.declined.clear();
-    state.touched.add(order);
+    state.book.touched.add(order);
   });
 }
 

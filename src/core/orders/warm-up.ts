@@ -9,6 +9,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { withdraw } from "../claims/claims.ts";
+import { noStage, transition } from "../claims/order.ts";
 import { pauseMs, scanBackMs, scanTicks, warmUpLimitMs } from "../limits.ts";
 import { admitTick } from "../claims/order-book.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
@@ -41,7 +42,7 @@ export function tryEndWarmUp(state: State): void {
   note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);
   state.scanFrom = state.now.wall;
-  for (const order of state.orders.values()) state.touched.add(order);
+  for (const order of state.book.orders.values()) state.book.touched.add(order);
 }
 
 /** Table and records of that peer are here. */
@@ -90,15 +91,15 @@ export function noticePause(state: State): void {
   if (!state.alive || gapMs <= pauseMs || isPlanted(state, "no-recheck")) return;
   mark(state, "paused");
   note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
-  for (const order of [...state.claims, ...state.capacityQueue]) {
+  for (const order of [...state.book.claims, ...state.book.capacityQueue]) {
     // A claim that voters have chosen is nobody else's; whether it is still wanted shows after settling.
     if (order.local.stage === "claimed" && order.local.claim.epoch === undefined) {
       withdraw(state, order, "paused-peer");
     }
   }
-  for (const order of state.orders.values())
-    if (order.local.stage === "asking") order.local = { stage: "none" };
-  state.asks.clear();
+  for (const order of state.book.orders.values())
+    if (order.local.stage === "asking") transition(state.book, order, noStage);
+  state.book.asks.clear();
   // Whoever was out of reach before the pause may be back by now, so all are awaited.
   const expected = [...state.members.byId.values()].filter((member) => member.state !== "left");
   beginWarmUp(

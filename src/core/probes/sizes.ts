@@ -3,15 +3,15 @@ import type { State } from "../state.ts";
 
 export function sizesOf(state: State): Record<string, number> {
   return {
-    orders: state.orders.size,
-    reconcileQueue: state.reconcileQueue.size,
+    orders: state.book.orders.size,
+    reconcileQueue: state.book.reconcileQueue.size,
     timetable: state.timetable.size,
-    claims: state.claims.size + state.capacityQueue.size,
-    asks: state.asks.size,
-    foreignInquiries: state.foreignInquiries.size,
+    claims: state.book.claims.size + state.book.capacityQueue.size,
+    asks: state.book.asks.size,
+    foreignInquiries: state.book.foreignInquiries.size,
     elections: state.voting.proposer.elections.size,
     pending: state.pending.size,
-    runs: state.runs.size,
+    runs: state.book.runs.size,
     members: state.members.byId.size,
     recordsInMemory: state.ledger.size,
     votes: state.voting.voter.votes.size,

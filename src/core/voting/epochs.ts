@@ -89,7 +89,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
     epoch: chain.length - 1,
     voters: last?.voters.length ?? 0,
   });
-  for (const order of state.orders.values()) state.touched.add(order);
+  for (const order of state.book.orders.values()) state.book.touched.add(order);
   for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
 }
 

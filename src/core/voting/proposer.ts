@@ -5,6 +5,7 @@
  * A candidate stands only while it hears a majority of the voters, and again with a higher ballot when a try has
  * led nowhere within a second. What is chosen may be another's name: then that peer is told.
  */
+import { reconcileAt } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../../schema/vote.ts";
 import { mark } from "../probes/marks.ts";
@@ -15,8 +16,8 @@ import { compareBallots, hearReply, majorityOf, newProposal, type Reply } from "
 import type { Plan } from "../job/plan.ts";
 import { epochAt, epochLeadMs } from "./roster.ts";
 import { readRunner, writeRunner } from "../../schema/vote.ts";
-import { emit, reconcileAt, note, type State } from "../state.ts";
-import type { Order } from "../claims/order.ts";
+import { emit, note, type State } from "../state.ts";
+import { noStage, transition, type Order } from "../claims/order.ts";
 import type { Election } from "./voting-state.ts";
 import { hearBallots, rosterDecision } from "./acceptor.ts";
 
@@ -148,8 +149,8 @@ function decided(state: State, election: Election, value: string): void {
   const isMe = order.chosen?.peer === state.settings.self;
   mark(state, isMe ? "chosen-me" : "chosen-other");
   emit(state, { kind: "count", name: "orders_chosen" });
-  if (order.local.stage === "electing") order.local = { stage: "none" };
-  state.touched.add(order);
+  if (order.local.stage === "electing") transition(state.book, order, noStage);
+  state.book.touched.add(order);
   if (!isMe) informChosen(state, order, epoch);
 }
 
@@ -166,7 +167,7 @@ export function reconcileVoters(state: State, order: Order): void {
   if (epoch === undefined || !hearsMajority(state, epoch)) {
     return reconcileAt(state, order, state.now.wall + tryMs);
   }
-  order.local = { stage: "electing" };
+  transition(state.book, order, { stage: "electing" });
   const patienceMs = Math.min(tryMs * 2 ** order.tries++, longestTryMs);
   const decision = { decision: order.key, epoch, instant: order.instant, order };
   const own = writeRunner({ peer: state.settings.self, life: state.settings.incarnation });
@@ -181,7 +182,7 @@ export function reconcileElecting(state: State, order: Order, rank: number): voi
     return reconcileAt(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
   }
   state.voting.proposer.elections.delete(order.key);
-  order.local = { stage: "none" };
+  transition(state.book, order, noStage);
   mark(state, "stood-in-vain");
   emit(state, { kind: "count", name: "votes_without_result" });
   const pauseMs = againMs * (rank + 1) * 2 ** (order.tries - 1);
@@ -210,13 +211,13 @@ export function reconcileChosen(
 
 /** Another candidate says who was chosen. */
 export function hearChosen(state: State, decision: string, value: string): void {
-  const order = state.orders.get(decision as Order["key"]);
+  const order = state.book.orders.get(decision as Order["key"]);
   const chosen = readRunner(value);
   if (order === undefined || order.chosen !== undefined || chosen === undefined) return;
   order.chosen = chosen;
   state.voting.proposer.elections.delete(decision);
-  if (order.local.stage === "electing") order.local = { stage: "none" };
-  state.touched.add(order);
+  if (order.local.stage === "electing") transition(state.book, order, noStage);
+  state.book.touched.add(order);
 }
 
 /**

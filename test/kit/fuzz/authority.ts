@@ -251,7 +251,7 @@ class AuthorityDoor implements OpenDoor {
     const text = JSON.stringify([
       table.digest(),
       [...state.jobs.keys()],
-      [...state.orders.values()].map(({ key, local, chosen, declined, nextReconcileAt }) => [
+      [...state.book.orders.values()].map(({ key, local, chosen, declined, nextReconcileAt }) => [
         key,
         local.stage,
         chosen,
@@ -278,8 +278,8 @@ class AuthorityDoor implements OpenDoor {
       [
         state.voting.proposer.round,
         state.members.duplicateIdentity,
-        state.requestedCount,
-        [...state.runs.keys()],
+        state.book.requestedCount,
+        [...state.book.runs.keys()],
       ],
       [...state.members.byId.values()].map(({ id, state: how, leftIncarnation, heartbeat }) => [
         id,

@@ -112,7 +112,7 @@ export class HostileMessages {
 
   #key(): string {
     const dice = this.#dice;
-    const orders = [...this.#mesh.state(victim).orders.keys()];
+    const orders = [...this.#mesh.state(victim).book.orders.keys()];
     if (orders.length > 0 && dice.chance(0.4)) return dice.pick(orders);
     return orderKey(
       this.job(),
@@ -128,7 +128,7 @@ export class HostileMessages {
     const state = this.#mesh.state(victim);
     const said = [...(this.#mesh.overheard.get("sync") ?? []), ...(this.#mesh.overheard.get("log") ?? [])];
     const ids = said.flatMap(({ message }) => ("id" in message ? [message.id] : []));
-    const known = [...state.asks.keys(), ...ids];
+    const known = [...state.book.asks.keys(), ...ids];
     return known.length > 0 && dice.chance(0.8) ? dice.pick(known) : state.nextToken - dice.below(5);
   }
 

@@ -112,8 +112,7 @@ class PeerDoor implements OpenDoor {
     for (const peer of members) {
       const {
         members: { byId: known },
-        foreignInquiries,
-        requestedCount,
+        book: { foreignInquiries, requestedCount },
         voting,
         ledger,
         recordsOfNoJob,

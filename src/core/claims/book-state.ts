@@ -1,0 +1,39 @@
+/**
+ * What a peer remembers of orders: the order book with its indexes, the questions about orders that are open, and the runs
+ * that it has started. Changed by the files of this folder only.
+ */
+import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
+import { Heap } from "../job/heap.ts";
+import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
+
+export interface BookState extends ClaimIndexes {
+  readonly orders: Map<OrderKey, Order>;
+  readonly byJob: Map<JobId, Set<Order>>;
+  /** how many of the orders a person asked for */
+  requestedCount: number;
+  readonly reconcileQueue: Heap<{ at: number; order: Order }>;
+  /** orders whose circumstances have changed in this step */
+  readonly touched: Set<Order>;
+  /** what this step will ask the others about */
+  readonly toAsk: { order: Order; rank: number }[];
+  readonly asks: Map<number, Ask>;
+  readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
+  readonly runs: Map<RunId, OwnRun>;
+}
+
+export function createBook(): BookState {
+  return {
+    orders: new Map(),
+    byJob: new Map(),
+    requestedCount: 0,
+    reconcileQueue: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
+    touched: new Set(),
+    claims: new Set(),
+    capacityQueue: new Set(),
+    overlapQueue: new Set(),
+    toAsk: [],
+    asks: new Map(),
+    foreignInquiries: new Map(),
+    runs: new Map(),
+  };
+}

@@ -238,8 +238,10 @@ export interface Executor {
   sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void;
   /** The output as kept here, own or a copy; undefined = none is kept. */
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void;
-  /** The whole output, gzipped, for a copy elsewhere; undefined when there is none. */
-  packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void;
+  /**
+   * The whole output, gzipped, for a copy elsewhere. `too-large`: that takes more than the cap. Undefined: there is none.
+   */
+  packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void;
   /** Keeps a copy of another peer's output. */
   keepLog(run: RunId, gzip: Uint8Array): void;
   dropLogs(runs: readonly RunId[]): void;

@@ -1,6 +1,7 @@
 /** The real executor: the contract of every executor, and what only real processes can show. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   existsSync,
@@ -17,9 +18,9 @@ import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import type { ChildOutcome, Log, ProcessAction, RunSpec } from "../src/ports.ts";
+import type { ChildOutcome, Log, LogPiece, ProcessAction, RunSpec } from "../src/ports.ts";
 import { openExecutor } from "../src/real/executor.ts";
-import { fileNameOf } from "../src/real/executor/logs.ts";
+import { fileNameOf } from "../src/real/executor/outputs.ts";
 import type { JobId, RunId, TickId } from "../src/schema/ids.ts";
 import {
   ended,
@@ -98,6 +99,10 @@ function openBed(context: TestContext): { bed: RealBed; reports: Reports } {
   const bed = makeBed();
   context.after(() => bed.end());
   return { bed, reports: new Reports(bed.executor) };
+}
+
+function pieceOf(bed: RealBed, run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
+  return bed.wait((done) => bed.executor.readLog(run, offset, length, done));
 }
 
 async function outputOf(bed: RealBed, run: RunId): Promise<string> {
@@ -425,11 +430,40 @@ test("a copy that unpacks to more than it should, or is no gzip, is not kept", a
   const bomb = gzipSync(Buffer.alloc(80_000_000));
   bed.executor.keepLog(shellSpec("true").run, bomb);
   bed.executor.keepLog(shellSpec("true").run, Buffer.from("not a gzip"));
+  bed.executor.keepLog(shellSpec("true").run, Buffer.concat([gzipSync("two"), gzipSync("members")]));
   const good = shellSpec("true").run;
   bed.executor.keepLog(good, gzipSync("fine"));
   const copies = join(bed.folder, "logs", "copies");
-  await until(() => refused.length === 2 && existsSync(join(copies, `${fileNameOf(good)}.log.gz`)));
+  await until(() => refused.length === 3 && existsSync(join(copies, `${fileNameOf(good)}.log.gz`)));
   assert.equal(readdirSync(copies).length, 1);
+});
+
+/** Bytes that this process has read by system calls so far. */
+function bytesRead(): number {
+  return Number(/^rchar: (\d+)/m.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
+}
+
+test("a copy that is read piece by piece is unpacked once, by several readers at a time too", async (context) => {
+  const { bed } = openBed(context);
+  const { run } = shellSpec("true");
+  const whole = randomBytes(4_000_000);
+  bed.executor.keepLog(run, gzipSync(whole));
+  while ((await pieceOf(bed, run, 0, 1)) === undefined) await sleep(10);
+  const before = bytesRead();
+  const readInPieces = async (pieceBytes: number) => {
+    const pieces: Uint8Array[] = [];
+    for (let offset = 0; offset < whole.length;) {
+      const piece = await pieceOf(bed, run, offset, pieceBytes);
+      assert.ok(piece !== undefined && piece.size === whole.length && piece.bytes.length > 0);
+      pieces.push(piece.bytes);
+      offset += piece.bytes.length;
+    }
+    assert.ok(Buffer.concat(pieces).equals(whole));
+  };
+  await Promise.all([readInPieces(131_072), readInPieces(100_000), readInPieces(50_000)]);
+  assert.ok(bytesRead() - before < 5 * whole.length, `${bytesRead() - before} bytes read`);
+  const middle = await pieceOf(bed, run, 1_000, 10);
+  assert.deepEqual([...(middle?.bytes ?? [])], [...whole.subarray(1_000, 1_010)]);
 });
 
 test("file names are safe whatever a run's id holds, and differ when the ids do", () => {

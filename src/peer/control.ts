@@ -5,7 +5,7 @@ import { isTickOf, planJob } from "../core/job/plan.ts";
 import { tellTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Control, Disk, RunQuery, TickStory, View } from "../ports.ts";
-import { instantOf, parseRunReference, runId, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Peer } from "./peer.ts";
 
@@ -20,13 +20,8 @@ export function controlOf(peer: Peer): Control {
     next: (id, count) => peer.next(id, count),
     history: (query) => readHistory(disk, query),
     ticks: (id, query) => tellTicks(peer, id, query),
-    log: async (run, offset, length) => {
-      const named = parseRunReference(run);
-      if (named === undefined) return undefined;
-      const { records } = await readHistory(disk, { job: named.job, tick: named.tick, limit: 100 });
-      const runner = records.find((record) => runId(record) === run)?.peer;
-      return new Promise((resolve) => peer.living.logs.read(run, runner, offset, length, resolve));
-    },
+    log: (run, offset, length) =>
+      new Promise((resolve) => peer.living.logs.read(run, offset, length, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
 }

@@ -62,8 +62,9 @@ export class Logs {
     const run = runId(record);
     const keepers = rankKey(run, memberHashesOf(this.#deps.living())).slice(0, copies);
     if (keepers.length === 0) return;
-    executor.packLog(run, (gzip) => {
-      if (gzip === undefined || gzip.length > copyCapBytes) return;
+    executor.packLog(run, copyCapBytes, (gzip) => {
+      if (gzip === "too-large") this.#deps.count("logs_too_large_to_copy");
+      if (gzip === undefined || gzip === "too-large") return;
       const pieces = Math.max(1, Math.ceil(gzip.length / pieceBytes));
       for (const to of keepers) {
         for (let piece = 0; piece < pieces; piece++) {
@@ -75,22 +76,20 @@ export class Logs {
     });
   }
 
-  /** Reads at most `length` bytes from `offset`; undefined when nobody in reach has the output. */
-  read(
-    run: RunId,
-    runner: PeerId | undefined,
-    offset: number,
-    length: number,
-    done: (piece: LogPiece | undefined) => void,
-  ): void {
+  /** Reads at most `length` bytes from `offset`. Undefined when nobody in reach has the output. */
+  read(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
     const wanted = Math.min(length, pieceBytes);
     this.#deps.executor.readLog(run, offset, wanted, (piece) => {
       if (piece !== undefined) return done(piece);
-      const living = this.#deps.living();
-      const ranked = rankKey(run, memberHashesOf(living));
-      const first = runner !== undefined && living.includes(runner) ? [runner] : [];
-      this.#askNext([...first, ...ranked.filter((peer) => peer !== runner)], run, offset, wanted, done);
+      this.#askNext(this.#holders(run), run, offset, wanted, done);
     });
+  }
+
+  /** The living members in the order in which they are likely to have the output: its runner, then by rank. */
+  #holders(run: RunId): PeerId[] {
+    const ranked = rankKey(run, memberHashesOf(this.#deps.living()));
+    const isRunner = (peer: PeerId) => isRunOf(run, peer);
+    return [...ranked.filter(isRunner), ...ranked.filter((peer) => !isRunner(peer))];
   }
 
   #askNext(
@@ -156,8 +155,8 @@ export class Logs {
   }
 
   #arrived(from: PeerId, { run, piece, pieces, bytes }: MessageOf<"log-copy">): void {
-    // Only the runner's own word: the run's id ends with the last characters of its peer's.
-    if (parseRunReference(run)?.peerEnd !== from.slice(-8) || pieces * pieceBytes > 2 * copyCapBytes) {
+    // Only the runner itself hands its output on.
+    if (!isRunOf(run as RunId, from) || pieces * pieceBytes > 2 * copyCapBytes) {
       return this.#deps.count("log_copies_refused");
     }
     const key = `${from} ${run}`;
@@ -181,6 +180,11 @@ export class Logs {
     this.#arrivingBytes -= bytesIn(parts ?? []);
     return parts;
   }
+}
+
+/** A run's id names its runner by the last characters of the peer's id. */
+function isRunOf(run: RunId, peer: PeerId): boolean {
+  return parseRunReference(run)?.peerEnd === peer.slice(-8);
 }
 
 function bytesIn(parts: readonly Uint8Array[]): number {

@@ -2,13 +2,14 @@
  * The real Executor door: hands each run to the executor of its action's kind, and keeps the outputs of all kinds.
  *
  * There is one kind so far, processes (executor/processes.ts). A further one implements `KindExecutor`, writes its
- * output where `LogStore.fileOf` says, and gets its line in `executorOf`.
+ * output where `Outputs.fileOf` says, and gets its line in `executorOf`.
  */
 import { join } from "node:path";
 import { never } from "../errors.ts";
 import type { Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
-import { LogStore } from "./executor/logs.ts";
+import { LogCopies } from "./executor/copies.ts";
+import { Outputs } from "./executor/outputs.ts";
 import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
 
 /** `folder`: where jobs run by default, and where their output is kept. */
@@ -17,7 +18,8 @@ export function openExecutor(options: { folder: { work: string; logs: string }; 
 }
 
 class RealExecutor implements Executor {
-  private readonly logs: LogStore;
+  private readonly outputs: Outputs;
+  private readonly copies: LogCopies;
   private readonly log: Log;
   private readonly processes: ProcessExecutor;
   private events: ExecutorEvents | undefined;
@@ -25,7 +27,8 @@ class RealExecutor implements Executor {
   private readonly runs = new Map<RunId, RunAction["kind"]>();
 
   constructor({ folder, log }: { folder: { work: string; logs: string }; log: Log }) {
-    this.logs = new LogStore(folder.logs);
+    this.outputs = new Outputs(folder.logs);
+    this.copies = new LogCopies(join(folder.logs, "copies"));
     this.log = log;
     const events: RunEvents = {
       started: (run, at) => this.events?.childStarted(run, at),
@@ -35,7 +38,7 @@ class RealExecutor implements Executor {
       },
     };
     const pipes = join(folder.logs, "pipes");
-    this.processes = new ProcessExecutor({ work: folder.work, pipes, logs: this.logs, log, events });
+    this.processes = new ProcessExecutor({ work: folder.work, pipes, outputs: this.outputs, log, events });
   }
 
   start(events: ExecutorEvents): void {
@@ -58,27 +61,34 @@ class RealExecutor implements Executor {
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
-    const reading = this.logs.read(run, offset, length, !this.runs.has(run));
-    void this.carryOut("a run's output can't be read", run, reading, done);
+    void this.carryOut("a run's output can't be read", run, this.read(run, offset, length), done);
   }
 
-  packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void {
-    void this.carryOut("a run's output can't be packed", run, this.logs.pack(run), done);
+  packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void {
+    void this.carryOut("a run's output can't be packed", run, this.outputs.pack(run, capBytes), done);
   }
 
   keepLog(run: RunId, gzip: Uint8Array): void {
-    const keeping = this.logs.keep(run, gzip);
+    const keeping = this.copies.keep(run, gzip);
     void this.carryOut("a copy of a run's output can't be kept", run, keeping, () => undefined);
   }
 
   dropLogs(runs: readonly RunId[]): void {
     for (const run of runs) {
-      void this.carryOut("a run's output can't be removed", run, this.logs.drop(run), () => undefined);
+      const dropping = Promise.all([this.outputs.drop(run), this.copies.drop(run)]);
+      void this.carryOut("a run's output can't be removed", run, dropping, () => undefined);
     }
   }
 
   close(done: () => void): void {
     this.processes.close(done);
+  }
+
+  /** The output of an own run, or the copy of another peer's. */
+  private async read(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
+    const complete = !this.runs.has(run);
+    const own = await this.outputs.read(run, offset, length);
+    return own === undefined ? this.copies.read(run, offset, length) : { ...own, offset, complete };
   }
 
   private executorOf(kind: RunAction["kind"]): KindExecutor {

@@ -116,9 +116,10 @@ export class SimExecutor implements Executor {
   }
 
   /** Not compressed: the copy is read by `readLog` as it is. */
-  packLog(run: RunId, done: (gzip: Uint8Array | undefined) => void): void {
+  packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void {
     const log = this.children.logs.get(run);
-    this.queue.after(this.dice.between(0.1, 2), this.process, () => done(log));
+    const packed = log !== undefined && log.length > capBytes ? "too-large" : log;
+    this.queue.after(this.dice.between(0.1, 2), this.process, () => done(packed));
   }
 
   keepLog(run: RunId, gzip: Uint8Array): void {

@@ -7,7 +7,7 @@
 import type { ChildOutcome, Log, RunSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { LauncherLink } from "./launcher-link.ts";
-import type { LogStore } from "./logs.ts";
+import type { Outputs } from "./outputs.ts";
 import type { FromLauncher, ToLauncher } from "./protocol.ts";
 
 /** The pause before a dead launcher is replaced, so that one that dies at once does not make a tight loop. */
@@ -23,7 +23,7 @@ interface Parts {
   work: string;
   /** a folder of the launcher's own, for pipes that are being made */
   pipes: string;
-  logs: LogStore;
+  outputs: Outputs;
   log: Log;
   events: RunEvents;
 }
@@ -58,7 +58,7 @@ export class ProcessExecutor {
 
   launch(spec: RunSpec): void {
     this.runs.set(spec.run, { pid: undefined });
-    this.send({ kind: "launch", spec, logFile: this.parts.logs.fileOf(spec.run) });
+    this.send({ kind: "launch", spec, logFile: this.parts.outputs.fileOf(spec.run) });
   }
 
   stop(run: RunId): void {
@@ -135,7 +135,7 @@ export class ProcessExecutor {
         const reason = "the launcher died before it started this run";
         this.ended(run, { kind: "not-started", why: "error", reason }, Date.now());
       } else {
-        const logBytes = this.parts.logs.sizeOf(run);
+        const logBytes = this.parts.outputs.sizeOf(run);
         this.ended(run, { kind: "signalled", signal: "SIGKILL", logBytes, logTruncated: false }, Date.now());
       }
     }
@@ -146,7 +146,7 @@ export class ProcessExecutor {
     this.send({
       kind: "sweep",
       id,
-      runs: runs.map((run) => ({ run, logFile: this.parts.logs.fileOf(run) })),
+      runs: runs.map((run) => ({ run, logFile: this.parts.outputs.fileOf(run) })),
     });
   }
 

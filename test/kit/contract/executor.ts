@@ -155,8 +155,8 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
   onBed("a copy of another peer's output reads like the output itself", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
-    const packed = await bed.wait<Uint8Array | undefined>((done) => bed.executor.packLog(spec.run, done));
-    assert.ok(packed !== undefined);
+    const packed = await pack(bed, spec.run, 1_000);
+    assert.ok(packed instanceof Uint8Array);
     const elsewhere = bed.spec("succeeds").run;
     assert.equal(await readAll(bed, elsewhere), undefined);
     bed.executor.keepLog(elsewhere, packed);
@@ -165,12 +165,18 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.equal(copy.complete, true);
   });
 
+  onBed("output that takes more than the cap when it is packed is not packed", async (bed, reports) => {
+    const spec = bed.spec("succeeds");
+    await launchToEnd(bed, reports, spec);
+    assert.equal(await pack(bed, spec.run, 1), "too-large");
+  });
+
   onBed("output that is dropped is gone, own or copied", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
     bed.executor.dropLogs([spec.run, bed.spec("succeeds").run]);
     await untilGone(bed, spec.run);
-    assert.equal(await bed.wait((done) => bed.executor.packLog(spec.run, done)), undefined);
+    assert.equal(await pack(bed, spec.run, 1_000), undefined);
   });
 
   onBed("a sweep tells the runs that had been started from those that had not", async (bed, reports) => {
@@ -188,6 +194,10 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     await bed.wait<void>((done) => bed.executor.close(() => done()));
     for (const { run } of runs) assert.equal(reports.outcomes.get(run)?.kind, "cancelled");
   });
+}
+
+function pack(bed: ExecutorBed, run: RunId, capBytes: number): Promise<Uint8Array | "too-large" | undefined> {
+  return bed.wait((done) => bed.executor.packLog(run, capBytes, done));
 }
 
 async function untilThere(bed: ExecutorBed, run: RunId): Promise<LogPiece> {

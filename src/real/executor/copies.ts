@@ -1,0 +1,176 @@
+/**
+ * Copies of other peers' outputs, as gzip files. A copy is checked when it comes, because it came from another host.
+ *
+ * Outputs are read piece by piece, and gzip can only be unpacked from its beginning. So the reader of a copy stays open
+ * between two pieces: to read a whole output unpacks it once, and holds no more of it in memory than one piece.
+ */
+import { createReadStream, mkdirSync } from "node:fs";
+import { open, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import type { LogPiece } from "../../ports.ts";
+import type { RunId } from "../../schema/ids.ts";
+import { fileNameOf, orNothing } from "./outputs.ts";
+
+/**
+ * What a copy may unpack to: a small file can hold a thousand times its size. More admits copies of larger outputs; less
+ * makes a hostile one cheaper to refuse.
+ */
+const unpackedCapBytes = 67_108_864;
+
+/** Readers that are kept open. Each takes about 100 KiB and a file descriptor; one too few unpacks an output anew. */
+const openReadersMax = 16;
+/** A reader whose next piece is not wanted within this time is closed. */
+const idleReaderMs = 30_000;
+
+export class LogCopies {
+  private readonly folder: string;
+  /** not in use at the moment, the longest unused first */
+  private readonly idle = new Set<CopyReader>();
+
+  constructor(folder: string) {
+    this.folder = folder;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+
+  /** Undefined when no copy is here. */
+  async read(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
+    const path = this.fileOf(run);
+    const size = await orNothing(readUnpackedSize(path));
+    if (size === undefined) return undefined;
+    const reader = this.takeReader(path, offset);
+    try {
+      const bytes = await reader.read(offset, length);
+      this.putReader(reader);
+      return { bytes, offset, size, complete: true };
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+  }
+
+  /** Rejects what is no gzip, or one that unpacks beyond the cap. */
+  async keep(run: RunId, packed: Uint8Array): Promise<void> {
+    await checkPacked(packed);
+    const path = this.fileOf(run);
+    await writeFile(`${path}.new`, packed, { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
+
+  async drop(run: RunId): Promise<void> {
+    const path = this.fileOf(run);
+    for (const reader of this.idle) if (reader.path === path) this.close(reader);
+    await rm(path, { force: true });
+  }
+
+  private fileOf(run: RunId): string {
+    return join(this.folder, `${fileNameOf(run)}.log.gz`);
+  }
+
+  /** The open reader of the file that has the least to skip, or a new one. */
+  private takeReader(path: string, offset: number): CopyReader {
+    let best: CopyReader | undefined;
+    for (const reader of this.idle) {
+      const fits = reader.path === path && reader.position <= offset;
+      if (fits && reader.position >= (best?.position ?? 0)) best = reader;
+    }
+    if (best === undefined) return new CopyReader(path);
+    this.idle.delete(best);
+    best.keepOpen();
+    return best;
+  }
+
+  private putReader(reader: CopyReader): void {
+    this.idle.add(reader);
+    reader.closeAfter(idleReaderMs, () => this.close(reader));
+    const [oldest] = this.idle;
+    if (this.idle.size > openReadersMax && oldest !== undefined) this.close(oldest);
+  }
+
+  private close(reader: CopyReader): void {
+    this.idle.delete(reader);
+    reader.close();
+  }
+}
+
+/** Unpacks one file from its beginning, as far as it is read. */
+class CopyReader {
+  readonly path: string;
+  /** of the next byte, in the output */
+  position = 0;
+  private readonly source: Readable;
+  private readonly chunks: AsyncIterator<Buffer>;
+  private chunk: Buffer = Buffer.alloc(0);
+  private idle: NodeJS.Timeout | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+    this.source = createReadStream(path);
+    const unpacked = createGunzip();
+    // What fails in either stream is thrown to the one who reads.
+    pipeline(this.source, unpacked, () => undefined);
+    this.chunks = unpacked[Symbol.asyncIterator]();
+  }
+
+  /** At most `length` bytes; fewer at the end of the output. `offset` is not before `position`. */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const parts: Buffer[] = [];
+    const end = offset + length;
+    while (this.position < end) {
+      if (this.chunk.length === 0 && !(await this.unpackMore())) break;
+      const skipped = Math.min(this.chunk.length, Math.max(0, offset - this.position));
+      const taken = this.chunk.subarray(skipped, skipped + end - Math.max(offset, this.position));
+      if (taken.length > 0) parts.push(taken);
+      this.chunk = this.chunk.subarray(skipped + taken.length);
+      this.position += skipped + taken.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  closeAfter(idleMs: number, close: () => void): void {
+    this.idle = setTimeout(close, idleMs).unref();
+  }
+
+  keepOpen(): void {
+    clearTimeout(this.idle);
+  }
+
+  close(): void {
+    this.keepOpen();
+    this.source.destroy();
+  }
+
+  private async unpackMore(): Promise<boolean> {
+    const { value, done } = await this.chunks.next();
+    if (done === true) return false;
+    this.chunk = value;
+    return true;
+  }
+}
+
+/** gzip says at its end how long the unpacked content is, in four bytes (RFC 1952). */
+async function readUnpackedSize(path: string): Promise<number> {
+  const file = await open(path, "r");
+  try {
+    const { size } = await file.stat();
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4));
+    return buffer.readUInt32LE();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Unpacks without keeping. The length that the copy claims must be its real one, because readers are told it. */
+async function checkPacked(packed: Uint8Array): Promise<void> {
+  const unpacked = createGunzip();
+  pipeline(Readable.from([packed]), unpacked, () => undefined);
+  let bytes = 0;
+  for await (const chunk of unpacked) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > unpackedCapBytes) throw new Error(`it unpacks to more than ${unpackedCapBytes} bytes`);
+  }
+  const claimed = Buffer.from(packed.subarray(-4)).readUInt32LE();
+  if (claimed !== bytes)
+    throw new Error(`it says that it unpacks to ${claimed} bytes, and unpacks to ${bytes}`);
+}

@@ -287,7 +287,7 @@ export type Command =
       by: string;
     }
   | { kind: "cancel-run"; run: string; reason: string; by: string }
-  /** `peer`: its id, its name, or the last eight characters of its id; so in the next ones */
+  /** `peer`: a text that names one (schema/find-peer.ts); so in the next ones */
   | { kind: "promote-peer"; peer: string; by: string }
   /** `force`: without a majority of the voters; unsafe while they are alive */
   | { kind: "forget-peer"; peer: string; force?: boolean; by: string }

@@ -1,20 +1,20 @@
 /**
- * What a person's word does to a peer: makes it a voter, has the mesh forget it, keeps ticks from it. The peer may be
- * named by its id, its name, or the last eight characters of its id; any peer can be asked.
+ * What a person can do to a peer: make it a voter, have the mesh forget it, keep ticks from it. The peer is named as
+ * schema/find-peer.ts says; any peer can be asked.
  */
 import { Type } from "typebox";
-import type { Command } from "../../ports.ts";
+import type { Command, View } from "../../ports.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
-import { PeerSchema, peersOf } from "../show/show-peer.ts";
+import { findShownPeer, PeerSchema, peersOf, type Peer } from "../show/show-peer.ts";
 
 const tags = ["peers"];
 const PeerParams = Type.Object({
   id: Type.String({
     minLength: 1,
     maxLength: 256,
-    description: "the peer's id, its name, or the last eight characters of its id",
+    description: "the peer's id, its name, or a part of either that fits no other peer",
   }),
 });
 /** Absent when that peer was not even known by name: a voter that only the roster remembers. */
@@ -74,9 +74,10 @@ function plain(
       },
     },
     async (request, reply) => {
-      const { id } = request.params;
-      await ask(control, command(id, request.actor));
-      return reply.send({ peer: peerNamed(control.view(), id) });
+      const { id: named } = request.params;
+      const id = idOf(control.view(), named);
+      await ask(control, command(named, request.actor));
+      return reply.send({ peer: peerById(control.view(), id) });
     },
   );
 }
@@ -107,19 +108,21 @@ function forget(app: Api, { control }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const { id } = request.params;
+      const { id: named } = request.params;
       const { force = false } = request.body;
-      await ask(control, { kind: "forget-peer", peer: id, force, by: request.actor });
-      return reply.send({ peer: peerNamed(control.view(), id) });
+      const id = idOf(control.view(), named);
+      await ask(control, { kind: "forget-peer", peer: named, force, by: request.actor });
+      return reply.send({ peer: peerById(control.view(), id) });
     },
   );
 }
 
-function peerNamed(view: Parameters<typeof peersOf>[0], named: string) {
-  const peers = peersOf(view);
-  return (
-    peers.find(({ id }) => id === named) ??
-    peers.find(({ id, name }) => name === named || id.endsWith(named)) ??
-    null
-  );
+/** Read before the command is carried out: afterwards the name may belong to another peer. */
+function idOf(view: View, named: string): string | undefined {
+  const found = findShownPeer(view, named);
+  return found.kind === "one" ? found.peer.id : undefined;
+}
+
+function peerById(view: View, id: string | undefined): Peer | null {
+  return peersOf(view).find((peer) => peer.id === id) ?? null;
 }

@@ -4,6 +4,7 @@
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control, RunQuery, View } from "../../ports.ts";
+import { describeAmbiguous } from "../../schema/find-peer.ts";
 import { parseRunReference, type JobId, type PeerId } from "../../schema/ids.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
 import { JobParams } from "../show/show-job.ts";
@@ -12,6 +13,7 @@ import { readInstant, closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions, Decisions } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
+import { findShownPeer } from "../show/show-peer.ts";
 import { recordsOfTick, RunSchema, showRuns } from "../show/show-run.ts";
 import { InstantQuery } from "./ticks.ts";
 
@@ -26,7 +28,10 @@ const RunFilter = {
     }),
   ),
   peer: Type.Optional(
-    Type.String({ maxLength: 128, description: "a peer's name, its id, or the last 8 characters of that" }),
+    Type.String({
+      maxLength: 128,
+      description: "a peer's id, its name, or a part of either that fits no other peer",
+    }),
   ),
   from: InstantQuery,
   to: InstantQuery,
@@ -189,11 +194,10 @@ function readStates(given: string | string[] | undefined): RunState[] | undefine
   });
 }
 
-/** By name, id or the id's end; what no member is called is taken for the id of one that is forgotten. */
+/** What no peer is called is taken for an id: runs of a peer that nobody remembers can still be found by it. */
 function readPeer(given: string, view: View): PeerId {
-  const member =
-    view.members.find(({ id }) => id === given) ??
-    view.members.find(({ name }) => name === given) ??
-    view.members.find(({ id }) => id.slice(-8) === given);
-  return member?.id ?? (given as PeerId);
+  const found = findShownPeer(view, given);
+  if (found.kind === "none") return given as PeerId;
+  if (found.kind === "one") return found.peer.id;
+  throw refusal("BAD_REQUEST", [{ pointer: "/peer", message: describeAmbiguous(given, found.candidates) }]);
 }

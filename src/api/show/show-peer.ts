@@ -4,6 +4,7 @@
 import { Type, type Static } from "typebox";
 import type { MemberView, View } from "../../ports.ts";
 import type { Forgotten } from "../../schema/attribution.ts";
+import { findPeer, type FoundPeer, type NamedPeer } from "../../schema/find-peer.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 
 export const PeerSchema = Type.Object({
@@ -49,6 +50,19 @@ export function peersOf({ members, forgotten }: Pick<View, "members" | "forgotte
   const shown = members.map(showPeer);
   shown.sort((a, b) => Number(b.self) - Number(a.self) || a.name.localeCompare(b.name));
   return [...shown, ...forgotten.map(showForgotten)];
+}
+
+/** The member that a person means or, if no member is called that, the forgotten peer. */
+export function findShownPeer(
+  { members, forgotten }: Pick<View, "members" | "forgotten">,
+  text: string,
+): FoundPeer<NamedPeer> {
+  const found = findPeer<NamedPeer>(members, text);
+  if (found.kind !== "none") return found;
+  return findPeer(
+    forgotten.map(({ peer: id, name }) => ({ id, name })),
+    text,
+  );
 }
 
 function showForgotten({ peer, name }: Forgotten): Peer {

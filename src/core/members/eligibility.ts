@@ -3,6 +3,7 @@
  * then whether the member is there, then what it says of itself, its clock, and whether it has declined the order.
  * Of oneself the same is asked, from what only oneself knows. What follows from it for my turn is in turn.ts.
  */
+import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { timekeepers } from "./clocks.ts";
 import type { Plan } from "../job/plan.ts";
@@ -43,5 +44,5 @@ export function eligibilityOf(
 
 function admits(plan: Plan, order: Pick<Order, "requested">, id: PeerId, name: string): boolean {
   const peers = order.requested?.peers ?? plan.peers;
-  return peers === undefined || peers.includes(id) || peers.includes(name);
+  return peers === undefined || isAmong(peers, { id, name });
 }

@@ -10,6 +10,7 @@
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import { describeAmbiguous, findPeer, isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
 import { expectStored } from "../claims/claims.ts";
@@ -27,21 +28,28 @@ function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
 }
 
-/** The member that a person means by its id, its name, or the last eight characters of its id. */
-export function memberNamed(state: State, named: string): PeerId | Answer {
+/** The peer that a person means; the answer to give when there is none, or more than one. */
+export function memberNamed(state: State, text: string): PeerId | Answer {
+  const found = findPeer(knownPeers(state), text);
+  switch (found.kind) {
+    case "one":
+      return found.peer.id;
+    case "none":
+      return refuse("PEER_NOT_FOUND", `there is no peer "${text}"`);
+    case "ambiguous":
+      return refuse("BAD_REQUEST", describeAmbiguous(text, found.candidates));
+  }
+}
+
+/** This peer, the others, and voters that only the roster remembers: those can still be forgotten. */
+function knownPeers(state: State): NamedPeer[] {
   const { self, name } = state.settings;
-  const ids = [self, ...state.members.byId.keys()];
-  const nameOf = (id: PeerId): string | undefined =>
-    id === self ? name : state.members.byId.get(id)?.heartbeat?.name;
-  // A voter that nobody remembers but the roster can still be forgotten.
-  for (const voter of lastEpoch(state)?.voters ?? []) if (!ids.includes(voter)) ids.push(voter);
-  const exact = ids.find((id) => id === named);
-  if (exact !== undefined) return exact;
-  const meant = ids.filter((id) => nameOf(id) === named || (named.length >= 8 && id.endsWith(named)));
-  const [only, ...others] = meant;
-  if (only === undefined) return refuse("PEER_NOT_FOUND", `there is no peer "${named}"`);
-  if (others.length === 0) return only;
-  return refuse("BAD_REQUEST", `${meant.length} peers are called "${named}": give one's id`);
+  const peers: NamedPeer[] = [{ id: self, name }];
+  for (const { id, heartbeat } of state.members.byId.values()) peers.push({ id, name: heartbeat?.name });
+  for (const id of lastEpoch(state)?.voters ?? []) {
+    if (!peers.some((peer) => peer.id === id)) peers.push({ id, name: undefined });
+  }
+  return peers;
 }
 
 export function promote(
@@ -79,7 +87,7 @@ export function forget(
 }
 
 function isForgottenAs(state: State, named: string): boolean {
-  return [...state.operator.forgotten.values()].some(({ peer, name }) => peer === named || name === named);
+  return [...state.operator.forgotten.values()].some(({ peer: id, name }) => isAmong([named], { id, name }));
 }
 
 function noRoster(): Answer {

@@ -1,8 +1,9 @@
 /**
- * Every failure that a person can meet: its code, HTTP status, exit code of the command line, and what to do.
+ * Every failure that a person can meet: its code, HTTP status, exit code of the command line, and what to do about it.
  *
- * What can happen in the world is a `CicadaError` with a code from this table, or a plain value. What cannot
- * happen is `assert`, and it stops the program. (The one-table form is fastify's lib/errors.js.)
+ * What can happen in the world is a `CicadaError` with a code from this table, or a plain value. What can't happen is
+ * an assertion, which stops the program. (The form of one table is borrowed from fastify's lib/errors.js.) Hints are
+ * written for callers of the API; cli/terminal/failures.ts has the command line's own.
  */
 import type { Problem } from "./schema/job.ts";
 
@@ -41,28 +42,30 @@ export const errorTable = {
     title: "The job is not valid",
     status: 422,
     exit: exit.usage,
-    hint: "Mend the fields named in `errors`; nothing was changed.",
+    hint: "Nothing was changed; `errors` names each field and what is wrong with it.",
   },
   NOT_YET: {
-    title: "This version can't keep that field",
+    title: "This version doesn't have that field yet",
     status: 422,
     exit: exit.usage,
-    hint: "Leave the field out; it was refused rather than ignored.",
+    hint: "Leave the field out; nothing is ignored silently.",
   },
   INVALID_SCHEDULE: {
     title: "The schedule is not valid",
     status: 422,
     exit: exit.usage,
-    hint: "`cicada schedule explain` shows what a schedule means.",
+    hint:
+      "Write five cron fields such as 0 3 * * *, @daily, @every 90s, rate(5 minutes) or @at 2026-12-24T18:00:00Z; " +
+      "`cicada schedule explain` shows the ticks of each.",
   },
   KEY_REUSED: {
     title: "That Idempotency-Key belongs to another request",
     status: 422,
     exit: exit.conflict,
-    hint: "Use a fresh key for each thing that you want done, and the same one only to repeat it.",
+    hint: "Use a new key for each request, and the same key only to repeat one.",
   },
   BAD_RANGE: {
-    title: "That part isn't there",
+    title: "That range isn't there",
     status: 416,
     exit: exit.usage,
     hint: "Content-Range says how many bytes there are.",
@@ -80,10 +83,10 @@ export const errorTable = {
     hint: "Send Content-Type: application/json.",
   },
   UNAUTHORISED: {
-    title: "A token is needed",
+    title: "Not authorised",
     status: 401,
     exit: exit.unauthorised,
-    hint: "Send Authorization: Bearer TOKEN; this peer's token is in the file named by `tokenFile` in ready.json.",
+    hint: "Send Authorization: Bearer TOKEN. The token is in the peer's data folder, in admin.token.",
   },
   FOREIGN_HOST: {
     title: "That Host is not served here",
@@ -104,13 +107,19 @@ export const errorTable = {
     hint: "Wait for the time in Retry-After.",
   },
   NOT_FOUND: {
-    title: "Nothing is there",
+    title: "No such call",
     status: 404,
     exit: exit.notFound,
     hint: "GET /openapi.json lists every call.",
   },
+  TICK_NOT_FOUND: {
+    title: "No such tick",
+    status: 404,
+    exit: exit.notFound,
+    hint: "`cicada jobs next JOB` lists the coming ticks, `cicada runs ls --job JOB` the past ones.",
+  },
   METHOD_NOT_ALLOWED: {
-    title: "That method is not offered here",
+    title: "That method is not allowed here",
     status: 405,
     exit: exit.usage,
     hint: "See the Allow header.",
@@ -125,13 +134,13 @@ export const errorTable = {
     title: "No such run",
     status: 404,
     exit: exit.notFound,
-    hint: "`cicada runs ls` lists them; the history that a job keeps is limited by its `keep`.",
+    hint: "`cicada runs ls` lists them; older ones are removed as the job's `keep` says.",
   },
   LOG_NOT_FOUND: {
     title: "No output is kept for that run",
     status: 404,
     exit: exit.notFound,
-    hint: "The run never started, or its output was pruned, or every peer that kept a copy is out of reach.",
+    hint: "It was pruned as the job's `keep` says, or every peer that keeps a copy is out of reach.",
   },
   PEER_NOT_FOUND: {
     title: "No such peer",
@@ -143,7 +152,7 @@ export const errorTable = {
     title: "That id is taken",
     status: 409,
     exit: exit.conflict,
-    hint: "Choose another id, or send ?update=true (`--update`) to replace the job.",
+    hint: "Choose another id, or replace the job with ?update=true.",
   },
   ID_MISMATCH: {
     title: "The id in the body is not the one in the address",
@@ -161,7 +170,7 @@ export const errorTable = {
     title: "The job is paused or disabled",
     status: 409,
     exit: exit.conflict,
-    hint: "Resume it, or run it with force.",
+    hint: "Run it all the same with `force`.",
   },
   RUN_ENDED: {
     title: "The run has ended",
@@ -179,7 +188,7 @@ export const errorTable = {
     title: "The data folder can't be written",
     status: 503,
     exit: exit.error,
-    hint: "Free space or mend the disk; the peer takes no ticks until a write succeeds.",
+    hint: "Free some space or repair the disk; the peer takes no ticks until a write succeeds.",
   },
   TABLE_FULL: {
     title: "The job table is full",
@@ -197,21 +206,21 @@ export const errorTable = {
     title: "A peer can't forget itself",
     status: 409,
     exit: exit.policy,
-    hint: "Ask another peer, with --peer URL; to take this one away for a while, just stop it.",
+    hint: "Ask another peer to forget it. To take it away for a while, just stop it.",
   },
   NO_QUORUM: {
     title: "The voters did not agree in time",
     status: 503,
     exit: exit.error,
     hint:
-      "More than half of the voters must be in reach: `cicada peers ls` shows them. Once they are back, ask again; " +
-      "for voters that are gone for good there is `cicada peers forget NAME --force`.",
+      "More than half of the voters must be in reach; `cicada peers ls` shows them. Ask again when they are back. " +
+      "If they are gone for good: `cicada peers forget NAME --force`.",
   },
   PEER_UNREACHABLE: {
-    title: "No peer answers there",
+    title: "No peer answers",
     status: 503,
     exit: exit.unreachable,
-    hint: "Is it running? `--peer URL` or CICADA_PEER names another one.",
+    hint: "Is it running?",
   },
   USAGE: {
     title: "The command line is not understood",
@@ -229,7 +238,7 @@ export const errorTable = {
     title: "The file can't be used",
     status: 400,
     exit: exit.usage,
-    hint: "See the line that is named.",
+    hint: "Nothing was changed.",
   },
   BAD_KEY: {
     title: "The cluster key can't be used",
@@ -241,7 +250,7 @@ export const errorTable = {
     title: "Another peer is using this data folder",
     status: 409,
     exit: exit.conflict,
-    hint: "Stop it, or give this one a folder of its own with --data DIR.",
+    hint: "Stop that peer, or give this one a folder of its own with --data DIR.",
   },
   DATA_FOLDER_UNUSABLE: {
     title: "The data folder can't be used",
@@ -253,7 +262,7 @@ export const errorTable = {
     title: "The data folder is damaged",
     status: 500,
     exit: exit.error,
-    hint: "Move it away and start anew with --join: the other peers hold the jobs and the history.",
+    hint: "Move it away and start again with --join: the other peers hold the jobs and the history.",
   },
   DATA_FOLDER_NEWER: {
     title: "The data folder is from a newer version of cicada",
@@ -265,13 +274,13 @@ export const errorTable = {
     title: "That port is in use",
     status: 409,
     exit: exit.conflict,
-    hint: "Give another one with --http HOST:PORT or --listen MULTIADDR.",
+    hint: "Give another one with --http PORT or --listen PORT.",
   },
   NOT_LOOPBACK: {
     title: "The API is only offered on loopback",
     status: 400,
     exit: exit.policy,
-    hint: "Use 127.0.0.1, or put a TLS proxy before it and say --behind-tls-proxy.",
+    hint: "Use 127.0.0.1, or put a TLS proxy in front of it and give --behind-tls-proxy.",
   },
   INTERNAL: {
     title: "Something went wrong inside cicada",
@@ -301,13 +310,13 @@ export class CicadaError extends Error {
     return errorTable[this.code].hint;
   }
 
-  /** What the command line ends with. */
+  /** The exit code of the command line. */
   get exit(): number {
     return errorTable[this.code].exit;
   }
 }
 
-/** What can't happen: stops the program when it does. */
+/** Stops the program when something happens that can't. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`);
 }

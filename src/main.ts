@@ -1,6 +1,6 @@
 /**
- * The program: reads the command line and hands over to the noun in `cli/`. Answers with the exit codes of
- * INTERFACE, whatever went wrong.
+ * The program: reads the command line and hands over to the noun in `cli/`. It ends with the exit codes of INTERFACE,
+ * whatever went wrong.
  */
 import { Command, CommanderError } from "commander";
 import { demoCommand } from "./cli/demo.ts";
@@ -12,28 +12,30 @@ import { peersCommands } from "./cli/peers.ts";
 import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
-import { explain, processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
-import { readVersion } from "./cli/program.ts";
+import { explain } from "./cli/terminal/failures.ts";
+import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
+import { asCalled, readVersion } from "./cli/program.ts";
+import { withSuggestion } from "./cli/suggestions.ts";
 import { errorTable } from "./errors.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await run(argv, processTerminal());
 }
 
-/** Runs one command line (without the program's own name) and answers with its exit code. */
+/** Runs one command line (without the program's own name) and returns its exit code. */
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const program = buildProgram(terminal);
+  const program = buildProgram(argv, terminal);
   try {
     await program.parseAsync(argv, { from: "user" });
     return terminal.exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) return explain(terminal, error);
-    // commander has said its piece already; --help and --version end here too, with 0.
+    // commander has printed its message already; --help and --version end here too, with 0.
     return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
   }
 }
 
-function buildProgram(terminal: Terminal): Command {
+function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   const program = new Command("cicada")
     .description("A cron without a server: a leaderless, peer-to-peer scheduler.")
     .version(readVersion(), "-V, --version", "print the version")
@@ -42,6 +44,7 @@ function buildProgram(terminal: Terminal): Command {
     .configureOutput({
       writeOut: (text) => terminal.print(text.trimEnd()),
       writeErr: (text) => terminal.tell(text.trimEnd()),
+      outputError: (text, write) => write(withSuggestion(text, argv)),
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => terminal.colours,
@@ -50,7 +53,10 @@ function buildProgram(terminal: Terminal): Command {
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       "after",
-      "\nStart with `cicada start`; another peer joins with the line that it prints. `cicada demo` shows three at once.",
+      asCalled(
+        "\nBegin with `cicada start`; another peer joins with the line that it prints. `cicada demo` shows three at once.",
+        terminal.env,
+      ),
     );
   startCommand(program, terminal);
   jobsCommands(program, terminal);

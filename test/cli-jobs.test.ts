@@ -25,7 +25,10 @@ describe("jobs create", () => {
     const rest = ["--target-peer", "alder", "--label", "team=ops"];
     const said = await stub.cicada("jobs", "create", "backup", ...when, ...what, ...catchUp, ...rest);
     assert.equal(said.code, 0, said.stderr);
-    assert.equal(said.stdout, "backup created, next tick 2026-11-21T02:00:00Z (in 14h)\n");
+    assert.equal(
+      said.stdout,
+      "backup created, next tick 2026-11-21T02:00:00Z (Sat 2026-11-21 03:00:00 +01:00, in 14h)\n",
+    );
     const [asked] = stub.asked;
     assert.deepEqual(asked?.body, {
       id: "backup",
@@ -89,6 +92,43 @@ describe("jobs create", () => {
     assert.match(updated.stdout, /^a updated/);
   });
 
+  test("with --update says whether the job has changed", async () => {
+    await using stub = await StubPeer.open();
+    const job = jobAnswer({ id: "a", command: "true" });
+    stub.on("GET /v1/jobs/a", { body: job });
+    stub.on("POST /v1/jobs", ({ body }) => ({
+      body: (body as { command: string }).command === "true" ? job : { ...job, revision: "r2" },
+    }));
+    const update = (command: string) => stub.cicada("jobs", "create", "a", "--update", "--command", command);
+    assert.match((await update("true")).stdout, /^a unchanged/);
+    assert.match((await update("false")).stdout, /^a updated/);
+  });
+
+  const without: readonly [object, RegExp][] = [
+    [{ state: "manual" }, /to be run by hand/],
+    [{ schedule: "@daily", state: "disabled" }, /disabled/],
+    [{ schedule: "@at 2020-01-01T00:00:00Z", state: "scheduled" }, /no further tick/],
+  ];
+  for (const [fields, says] of without) {
+    test(`says why there is no next tick of ${JSON.stringify(fields)}`, async () => {
+      await using stub = await StubPeer.open();
+      const job = { ...jobAnswer({ id: "a", command: "true" }), nextTick: null, ...fields };
+      stub.on("POST /v1/jobs", { status: 201, body: job });
+      assert.match((await stub.cicada("jobs", "create", "a", "-c", "true")).stdout, says);
+    });
+  }
+
+  test("names the flag, where it was given flags, and not the field", async () => {
+    await using stub = await StubPeer.open();
+    const errors = ["/schedule", "/catchUp/window", "/env/A-B", "/id"].map((pointer) => ({
+      pointer,
+      message: "x",
+    }));
+    stub.on("POST /v1/jobs", problem(422, "INVALID_JOB", "bad", errors));
+    const said = await stub.cicada("jobs", "create", "a", "-s", "* *");
+    assert.match(said.stderr, /\n {2}--schedule: x\n {2}--catch-up-window: x\n {2}--env: x\n {2}ID: x\n/);
+  });
+
   test("reads a file with several documents, and drops what cicada itself wrote into it", async () => {
     await using stub = await takingPeer();
     const file = path.join(stub.folder, "jobs.yaml");
@@ -127,9 +167,9 @@ describe("jobs create", () => {
 
   const unusable: readonly [string, string, RegExp][] = [
     ["YAML that is broken", "id: [\n", /line 2/],
-    ["a text", "hello", /a job is wanted/],
-    ["nothing", "", /there is no job in it/],
-    ["a list of texts", "- a\n", /item 1: a job is wanted/],
+    ["a text", "hello", /expected a job/],
+    ["nothing", "", /no job in it/],
+    ["a list of texts", "- a\n", /item 1: expected a job/],
   ];
   for (const [what, text, says] of unusable) {
     test(`refuses a file that holds ${what}, before it asks anybody`, async () => {
@@ -151,6 +191,10 @@ describe("jobs create", () => {
     [["jobs", "create", "a", "--keep-runs", "many"], /--keep-runs many: give a whole number/],
     [["jobs", "create", "a", "--overlap", "maybe"], /Allowed choices are queue, queue-all/],
     [["jobs", "create", "a", "--sched", "x"], /Did you mean --schedule/],
+    [["jobs", "create", "a", "--retry", "3", "--command", "x"], /this version doesn't have "retry" yet/],
+    [["jobs", "create", "a", "--retries", "3"], /--retries: this version doesn't have "retry" yet/],
+    [["jobs", "create", "a", "--http", "http://x"], /this version doesn't have "http" yet/],
+    [["jobs", "create", "a", "--suspend"], /did you mean --enabled/],
     [["jobs", "creat", "a"], /Did you mean create/],
     [["jobs", "create", "a", "-f", "x.yaml"], /x\.yaml: there is no such file/],
   ];
@@ -292,14 +336,23 @@ describe("jobs rm, pause, resume and run", () => {
 
   test("pause takes a note and an end; resume takes nothing", async () => {
     await using stub = await StubPeer.open();
-    stub.on("POST /v1/jobs/a/pause", { body: {} }).on("POST /v1/jobs/a/resume", { body: {} });
+    const job = jobAnswer({ id: "a", command: "true" });
+    stub.on("POST /v1/jobs/a/pause", { body: job }).on("POST /v1/jobs/a/resume", { body: job });
+    stub.on("GET /v1/jobs/a", { body: { ...job, paused: { note: null, by: "me", until: null } } });
     const until = "2026-12-24T18:00:00Z";
     assert.equal((await stub.cicada("jobs", "pause", "a", "--note", "n", "--until", until)).code, 0);
-    assert.equal((await stub.cicada("jobs", "resume", "a")).code, 0);
+    assert.match((await stub.cicada("jobs", "resume", "a")).stdout, /^a resumed, next tick /);
     assert.deepEqual(
-      stub.asked.map(({ body }) => body),
+      stub.asked.filter(({ method }) => method === "POST").map(({ body }) => body),
       [{ note: "n", until }, {}],
     );
+  });
+
+  test("resume of a job that isn't paused says so", async () => {
+    await using stub = await StubPeer.open();
+    const job = { body: jobAnswer({ id: "a", command: "true" }) };
+    stub.on("GET /v1/jobs/a", job).on("POST /v1/jobs/a/resume", job);
+    assert.match((await stub.cicada("jobs", "resume", "a")).stdout, /^a was not paused, /);
   });
 
   const tick = "manual-01JD00000000000000000000AA";

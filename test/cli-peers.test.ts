@@ -132,8 +132,8 @@ describe("key rotate", () => {
     assert.deepEqual(stub.asked.at(-1)?.body, { grace: "90m" });
     assert.match(said.stdout, /the old one is accepted until 2026-11-21T12:00/);
     assert.match(said.stdout, /birch +yes +12D3KooWbirch/);
-    assert.match(said.stderr, /Invitations printed before hold the old key/);
-    assert.doesNotMatch(said.stderr, /join anew/);
+    assert.match(said.stderr, /Invitations that were printed before hold the old key/);
+    assert.doesNotMatch(said.stderr, /join again/);
   });
 
   test("says how those who don't have it come by it", async () => {
@@ -142,7 +142,7 @@ describe("key rotate", () => {
     const said = await stub.cicada("key", "rotate");
     assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" });
     assert.match(said.stdout, /birch +no/);
-    assert.match(said.stderr, /join anew/);
+    assert.match(said.stderr, /join again/);
   });
 });
 
@@ -178,10 +178,11 @@ describe("peers invite", () => {
     assert.ok(!said.stderr.includes("cicada-join-1:"));
   });
 
-  test("of a peer on loopback says that only its own machine can join", async () => {
+  test("of a peer on loopback says that the second peer must be on the same machine", async () => {
     await using stub = await meshPeer({ addresses: ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"] });
     const said = await stub.cicada("peers", "invite");
-    assert.match(said.stderr, /only peers of this machine/);
+    assert.match(said.stderr, /on loopback only\. For a second peer on this machine/);
+    assert.doesNotMatch(said.stderr, /other machine/);
     assert.equal(decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "")?.addresses.length, 1);
   });
 
@@ -257,6 +258,39 @@ describe("the command line", () => {
     const said = await cicada(["job", "ls"]);
     assert.equal(said.code, 2);
     assert.match(said.stderr, /unknown command 'job'\n\(Did you mean jobs\?\)/);
+  });
+
+  const words: readonly [string[], string][] = [
+    [["describe", "x"], "jobs get"],
+    [["jobs", "describe", "x"], "jobs get"],
+    [["jobs", "delete", "x"], "jobs rm"],
+    [["jobs", "list"], "jobs ls"],
+    [["jobs", "trigger", "x"], "jobs run"],
+    [["jobs", "disable", "x"], "jobs edit JOB --enabled false"],
+    [["logs", "x"], "runs log"],
+    [["runs", "logs", "x"], "runs log"],
+    [["runs", "list"], "runs ls"],
+    [["peers", "remove", "x"], "peers forget"],
+    [["apply", "-f", "x"], "jobs create -f FILE --update"],
+    [["join"], "start --join LINE"],
+    [["status"], "doctor"],
+  ];
+  for (const [args, guess] of words) {
+    test(`answers "${args.join(" ")}", as other schedulers have it, with "${guess}"`, async () => {
+      const said = await cicada(args);
+      assert.equal(said.code, 2);
+      assert.equal(said.stderr.split("\n")[1], `(Did you mean ${guess}?)`);
+    });
+  }
+
+  test("writes the commands of its hints as they were called", async () => {
+    const said = await cicada(["jobs", "get", "x"], {
+      CICADA_DATA: "/nonexistent",
+      npm_lifecycle_event: "cicada",
+    });
+    assert.doesNotMatch(said.stderr, /`cicada /);
+    const help = await cicada(["--help"], { npm_lifecycle_event: "cicada" });
+    assert.match(help.stdout, /`npm start --`.*`npm run --silent cicada -- demo`/s);
   });
 
   test("without a command shows the commands", async () => {

@@ -43,7 +43,16 @@ describe("the peer that is asked", () => {
     const said = await local.cicada("jobs", "ls", "--peer", other.url);
     assert.equal(said.code, 7);
     assert.match(said.stderr, /no --token for http/);
-    assert.deepEqual(other.asked, []);
+    assert.deepEqual(
+      other.asked.map(({ path: asked, headers }) => [asked, headers.authorization]),
+      [["/livez", undefined]],
+    );
+  });
+
+  test("is unreachable before a token is asked for", async () => {
+    const said = await cicada(["jobs", "ls", "--peer", await closedUrl(), "--data", "/nonexistent"]);
+    assert.equal(said.code, 5);
+    assert.match(said.stderr, /nobody listens there/);
   });
 
   test("is missing when nobody has started one: exit 5, and the folder that was looked in", async () => {
@@ -99,7 +108,7 @@ describe("what the peer refuses", () => {
     stub.on("POST /v1/jobs", problem(422, "INVALID_JOB", "the job is not valid", errors));
     const said = await stub.cicada("jobs", "create", "x", "--schedule", "* *", "--command", "true");
     assert.equal(said.code, 2);
-    assert.match(said.stderr, /\/schedule: too few fields/);
+    assert.match(said.stderr, /--schedule: too few fields/);
   });
 
   test("reaches the screen without its control characters", async () => {

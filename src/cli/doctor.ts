@@ -1,5 +1,5 @@
 /**
- * `cicada doctor`: looks at what most often keeps a peer from its ticks, and says what to do about it.
+ * `cicada doctor`: checks what most often keeps a peer from its ticks, and says what to do about it.
  */
 import type { Command } from "commander";
 import { statSync } from "node:fs";
@@ -15,6 +15,7 @@ import {
   type Client,
   type PeerOptions,
 } from "./terminal/client.ts";
+import { asCalled } from "./program.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 import { lasting } from "./terminal/times.ts";
@@ -25,15 +26,15 @@ interface Finding {
   found: string;
 }
 
-/** Clocks that are further apart make starts visibly late or early; ms (DESIGN §10 warns from here on). */
+/** From here on a clock that is off makes starts visibly late or early. Unit: ms (DESIGN §11). */
 const clockWarningMs = 500;
-/** A peer that is further off is passed over in rank; ms. */
+/** A peer whose clock is further off is passed over. Unit: ms. */
 const clockFailureMs = 1_600;
 const oldestNode = 24;
 
 export function doctorCommand(program: Command, terminal: Terminal): void {
   withOutput(withPeer(program.command("doctor")))
-    .description("is everything as a peer needs it?")
+    .description("check this peer, its mesh and its data folder, and say what to do")
     .action(async (options: PeerOptions & { output: Output }) => {
       const findings = [
         checkNode(),
@@ -52,7 +53,7 @@ const nameWidth = 10;
 
 function findingLine(terminal: Terminal, { check, level, found }: Finding): string {
   const [colour, sign] = signs[level];
-  return `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${plain(found)}`;
+  return `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${plain(asCalled(found, terminal.env))}`;
 }
 
 const ok = (check: string, found: string): Finding => ({ check, level: "ok", found });
@@ -76,7 +77,7 @@ function checkFolder(folder: string): Finding[] {
     return [found, checkKey(join(folder, "cluster.key"))];
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") {
-      return [warning("folder", `${folder} is not there yet: cicada start makes it`)];
+      return [warning("folder", `${folder} is not there yet: \`cicada start\` makes it`)];
     }
     return [failure("folder", `${folder}: ${error instanceof Error ? error.message : String(error)}`)];
   }
@@ -141,7 +142,7 @@ function checkMembers(peers: readonly PeerAnswer[]): Finding {
     .map(({ name }) => name);
   if (missing.length > 0) return warning("members", `${alive} alive; not heard: ${missing.join(", ")}`);
   if (alive > 1) return ok("members", `${alive} alive`);
-  return ok("members", "this peer is alone: cicada peers invite prints how another one joins");
+  return ok("members", "this peer is alone; `cicada peers invite` prints how another one joins");
 }
 
 function checkClocks(peers: readonly PeerAnswer[]): Finding {

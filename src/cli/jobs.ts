@@ -1,19 +1,21 @@
 /**
- * `cicada jobs`: what is to be run, as the mesh has it. Each command is one call (or two) of the API at any peer.
+ * `cicada jobs`: list, create, change, pause and run jobs. Each command is one or two calls of the API at any peer.
  */
 import type { Command } from "commander";
 import { randomUUID } from "node:crypto";
 import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
+import { jobStates } from "../schema/job.ts";
 import type { JobAnswer, NextAnswer, TickAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { inFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
-import { repeatable } from "./program.ts";
+import { howCalled, quoted, repeatable } from "./program.ts";
 import { runState } from "./terminal/run-words.ts";
-import { paint, plain, tellFailure, type Terminal } from "./terminal/terminal.ts";
+import { tellFailure } from "./terminal/failures.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 import { local, relative, utc } from "./terminal/times.ts";
 
 interface JobOptions extends PeerOptions {
@@ -21,7 +23,7 @@ interface JobOptions extends PeerOptions {
 }
 
 export function jobsCommands(program: Command, terminal: Terminal): void {
-  const jobs = program.command("jobs").description("what is to be run: list, create, change, pause, run");
+  const jobs = program.command("jobs").description("list, create, change, pause and run jobs");
   lookingCommands(jobs, terminal);
   writingCommands(jobs, terminal);
   runningCommands(jobs, terminal);
@@ -35,11 +37,11 @@ function pathOf(id: string, call = ""): string {
 
 function lookingCommands(jobs: Command, terminal: Terminal): void {
   withOutput(withPeer(jobs.command("ls")))
-    .description("every job with its next tick and its last run")
-    .option("--group <group>", "only this group's")
-    .option("--label <K=V>", "only those with this label")
-    .option("--state <state>", "only those in this state")
-    .option("-q, --query <text>", "only those with this text in id or description")
+    .description("list jobs with their next tick and last run")
+    .option("--group <group>", "only jobs of this group")
+    .option("--label <K=V>", "only jobs with this label")
+    .option("--state <state>", `only those in this state: ${jobStates.join(", ")}`)
+    .option("-q, --query <text>", "only jobs with this text in id, description, owner or command")
     .action(
       async (options: JobOptions & Record<"group" | "label" | "state" | "query", string | undefined>) => {
         const { group, label, state, query } = options;
@@ -49,12 +51,13 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
           state,
           q: query,
         });
-        show(terminal, options.output, answer, () => jobTable(terminal, answer.items));
+        const isFiltered = [group, label, state, query].some((filter) => filter !== undefined);
+        show(terminal, options.output, answer, () => jobTable(terminal, answer.items, isFiltered));
       },
     );
 
   withOutput(withPeer(jobs.command("get")))
-    .description("one job, whole")
+    .description("show one job with all its fields")
     .argument("<id>")
     .action(async (id: string, options: JobOptions) => {
       const job = await openClient(options, terminal).ask<JobAnswer>(pathOf(id));
@@ -62,7 +65,7 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("next")))
-    .description("future ticks, and who will run them: the runner first, then who steps in")
+    .description("show the coming ticks and who will run them: the runner first, then who steps in")
     .argument("<id>")
     .option("-n, --count <n>", "how many", "10")
     .action(async (id: string, options: JobOptions & { count: string }) => {
@@ -73,7 +76,7 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("why")))
-    .description("what was decided for a tick, by whom and why")
+    .description("show what was decided for a tick, by whom and why")
     .argument("<id>")
     .argument("<tick>", "such as 2026-11-20T02:00:00Z")
     .action(async (id: string, tick: string, options: JobOptions) => {
@@ -88,10 +91,13 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
     });
 }
 
-function jobTable(terminal: Terminal, jobs: readonly JobAnswer[]): void {
+function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {
   if (jobs.length === 0) {
+    const { program } = howCalled(terminal.env);
     terminal.print(
-      "There are no jobs. Make one: cicada jobs create hello --schedule '@every 1m' --command 'date'",
+      isFiltered
+        ? "No job matches."
+        : `There are no jobs. Make one: ${program} jobs create hello --schedule '@every 1m' --command 'date'`,
     );
     return;
   }
@@ -179,12 +185,12 @@ interface CreateOptions extends JobOptions {
 
 function writingCommands(jobs: Command, terminal: Terminal): void {
   withJobFlags(withOutput(withPeer(jobs.command("create"))))
-    .description("make a job from flags, or jobs from a file")
+    .description("create a job from flags, or jobs from a file")
     .usage("ID --schedule S (--command TEXT | -- ARGV...) [options]\n       cicada jobs create -f FILE")
     .argument("[id]", "its name, unique in the mesh")
     .argument("[argv...]", "after --: a program and its arguments, run without a shell")
     .option("-f, --file <file>", "jobs as YAML or JSON, several documents allowed; - reads standard input")
-    .option("--update", "replace the job when the id is taken")
+    .option("--update", "replace the job if the id is taken")
     .action(async (id: string | undefined, argv: string[], options: CreateOptions) => {
       const written = options.file === undefined ? [fromFlags(id, argv, options)] : readJobs(options.file);
       if (
@@ -193,22 +199,32 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
       ) {
         throw new CicadaError("USAGE", "give the job as flags or as a file, not both");
       }
-      await createAll(openClient(options, terminal), written, options, terminal);
+      try {
+        await createAll(openClient(options, terminal), written, options, terminal);
+      } catch (error) {
+        throw options.file === undefined ? inFlags(error) : error;
+      }
     });
 
   withJobFlags(withOutput(withPeer(jobs.command("edit"))))
-    .description("change a job: with flags these fields alone, without any in $EDITOR, as YAML")
+    .description(
+      "change a job: with flags only these fields ('' clears one), without flags as YAML in $EDITOR",
+    )
     .argument("<id>")
     .action(async (id: string, options: JobOptions) => {
       const client = openClient(options, terminal);
-      const patch = jobFromFlags({ ...options });
+      const patch = jobFromFlags({ ...options }, "patch");
       if (Object.keys(patch).length === 0) return editByHand(client, id, options, terminal);
-      const job = await client.ask<JobAnswer>(pathOf(id), { method: "PATCH", body: patch });
-      show(terminal, options.output, job, () => sayWritten(terminal, job, "changed"));
+      try {
+        const job = await client.ask<JobAnswer>(pathOf(id), { method: "PATCH", body: patch });
+        show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
+      } catch (error) {
+        throw inFlags(error);
+      }
     });
 
   withPeer(jobs.command("rm"))
-    .description("delete jobs; what is running ends by itself")
+    .description("delete jobs; runs that are on may end")
     .argument("<id...>")
     .action(async (ids: string[], options: PeerOptions) => {
       const client = openClient(options, terminal);
@@ -222,7 +238,7 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
 function fromFlags(id: string | undefined, argv: readonly string[], options: CreateOptions): WrittenJob {
   if (id === undefined) throw new CicadaError("USAGE", "name the job, or give a file with -f");
   const [program] = argv;
-  // Taken for a program it would never tick, and fail when it is run by hand.
+  // As a program it would never tick, and would fail when run by hand.
   if (program !== undefined && parseSchedule(program, "UTC", id).ok) {
     throw new CicadaError("USAGE", `${program} is a schedule, not a program: give it with --schedule`);
   }
@@ -230,7 +246,7 @@ function fromFlags(id: string | undefined, argv: readonly string[], options: Cre
   return { job: { id, ...jobFromFlags({ ...options }), ...action }, where: "the command line" };
 }
 
-/** Creates what can be created; one that is refused is named, and the others still go in. */
+/** Creates every job that can be created; a refused one is named, and the others still go in. */
 async function createAll(
   client: Client,
   written: readonly WrittenJob[],
@@ -241,17 +257,19 @@ async function createAll(
   const refused: unknown[] = [];
   for (const { job, where } of written) {
     try {
+      const before = options.update === true ? await revisionOf(client, String(job["id"])) : undefined;
       const reply = await client.send("/v1/jobs", {
         method: "POST",
         query: { update: options.update },
         headers: { "idempotency-key": randomUUID() },
         body: writable(job),
       });
-      // The peer answers a write with the job as it now stands (openapi.json).
+      // The peer answers with the job as it is now (openapi.json).
       const answer = JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer;
       made.push(answer);
       if (options.output === "table") {
-        sayWritten(terminal, answer, reply.status === 201 ? "created" : "updated");
+        const verb = before === answer.revision ? "unchanged" : "updated";
+        describeWritten(terminal, answer, reply.status === 201 ? "created" : verb);
       }
     } catch (error) {
       if (!(error instanceof CicadaError) || written.length === 1) throw error;
@@ -266,10 +284,40 @@ async function createAll(
   if (refused.length > 0) terminal.tell(`${made.length} taken, ${refused.length} refused`);
 }
 
-function sayWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
-  const next = job.nextTick === null ? "no further tick" : `next tick ${utc(Date.parse(job.nextTick))}`;
-  const when = job.nextTick === null ? "" : ` (${relative(Date.parse(job.nextTick), terminal.now())})`;
-  terminal.print(`${plain(job.id)} ${verb}, ${next}${when}`);
+/** Undefined when there is no such job yet. */
+async function revisionOf(client: Client, id: string): Promise<string | null | undefined> {
+  const reply = await client.send(pathOf(id), { allow: [404] });
+  if (reply.status === 404) return undefined;
+  // The peer answers with the job as it is (openapi.json).
+  return (JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer).revision;
+}
+
+function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
+  terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
+  const zone = terminal.timezone;
+  if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;
+  terminal.tell(`Its times are UTC, and this machine's clock shows ${zone}: --tz ${zone} if that was meant.`);
+}
+
+function whenNext(terminal: Terminal, job: JobAnswer): string {
+  if (job.nextTick !== null) {
+    const next = Date.parse(job.nextTick);
+    const zone = job.timezone ?? "UTC";
+    const there = zone === "UTC" ? "" : `${local(next, zone)}, `;
+    return `next tick ${utc(next)} (${there}${relative(next, terminal.now())})`;
+  }
+  if (job.schedule === undefined) return "to be run by hand";
+  if (job.state === "disabled") return "disabled: it has no next tick";
+  return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
+}
+
+/** Whether the schedule names hours of the day, so that the zone matters. */
+function namesHours({ schedule }: JobAnswer): boolean {
+  return [schedule ?? []].flat().some((expression) => {
+    if (/^@(daily|midnight|weekly|monthly|yearly|annually)$/i.test(expression)) return true;
+    const parts = expression.split(/\s+/);
+    return /^[^@r]/.test(expression) && parts.length >= 5 && !parts.at(-4)?.startsWith("*");
+  });
 }
 
 async function editByHand(
@@ -280,7 +328,7 @@ async function editByHand(
 ): Promise<void> {
   const reply = await client.send(pathOf(id));
   const etag = reply.headers.get("etag");
-  // The peer answers with the job as it stands (openapi.json).
+  // The peer answers with the job as it is (openapi.json).
   const before = JSON.parse(new TextDecoder().decode(reply.bytes)) as Record<string, unknown>;
   const draft = editJob(writable(before), terminal);
   if (draft.job === undefined) {
@@ -295,9 +343,12 @@ async function editByHand(
       body: draft.job,
     });
     draft.done();
-    show(terminal, options.output, job, () => sayWritten(terminal, job, "changed"));
+    show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
   } catch (error) {
-    terminal.tell(`Your text is kept: mend it, then cicada jobs create -f ${draft.path} --update`);
+    const { program } = howCalled(terminal.env);
+    terminal.tell(
+      `Your text is kept. Correct it, then: ${program} jobs create -f ${quoted(draft.path)} --update`,
+    );
     throw error;
   }
 }
@@ -313,11 +364,11 @@ interface RunOptions extends JobOptions {
 
 function runningCommands(jobs: Command, terminal: Terminal): void {
   withOutput(withPeer(jobs.command("run")))
-    .description("run it now; with --wait, end with the job's own exit code")
+    .description("run a job now; with --wait, end with the job's own exit code")
     .argument("<id>")
     .option("--wait", "until the run has ended")
-    .option("--force", "although it is paused or disabled")
-    .addOption(repeatable("--env <K=V>", "added to the job's own; repeatable"))
+    .option("--force", "even if it is paused or disabled")
+    .addOption(repeatable("--env <K=V>", "added to the job's environment; repeatable"))
     .addOption(repeatable("--target-peer <peer>", "instead of the job's target; repeatable"))
     .action(async (id: string, options: RunOptions) => {
       const client = openClient(options, terminal);
@@ -341,9 +392,9 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withPeer(jobs.command("pause"))
-    .description("start no further run until it is resumed")
+    .description("start no run of a job until it is resumed")
     .argument("<id>")
-    .option("--note <text>", "why, for whoever finds it paused")
+    .option("--note <text>", "why; shown wherever the pause is shown")
     .option("--until <instant>", "resume by itself then, such as 2026-12-24T18:00:00Z")
     .action(async (id: string, options: PeerOptions & { note?: string; until?: string }) => {
       const { note, until } = options;
@@ -353,10 +404,13 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withPeer(jobs.command("resume"))
-    .description("take its ticks again")
+    .description("end the pause of a job")
     .argument("<id>")
     .action(async (id: string, options: PeerOptions) => {
-      await openClient(options, terminal).send(pathOf(id, "/resume"), { method: "POST", body: {} });
-      terminal.print(`${plain(id)} resumed`);
+      const client = openClient(options, terminal);
+      const { paused } = await client.ask<JobAnswer>(pathOf(id));
+      const job = await client.ask<JobAnswer>(pathOf(id, "/resume"), { method: "POST", body: {} });
+      const verb = paused === null ? "was not paused" : "resumed";
+      terminal.print(`${plain(id)} ${verb}, ${whenNext(terminal, job)}`);
     });
 }

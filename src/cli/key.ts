@@ -1,7 +1,8 @@
-/** `cicada key rotate`: mends a leaked cluster key without a stop. */
+/** `cicada key rotate`: replaces a leaked cluster key without stopping the mesh. */
 import type { Command } from "commander";
 import type { RotationAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { asCalled } from "./program.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
@@ -32,12 +33,18 @@ function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: Rota
   terminal.tell("");
   if (missing.length > 0) {
     terminal.tell(
-      "Who doesn't have it gets it from any member, when it is back before then; afterwards it has to join anew with " +
-        "what `cicada peers invite` prints, and keeps its identity.",
+      asCalled(
+        "A peer without it gets it from any member if it is back before then. Later it has to join again with what " +
+          "`cicada peers invite` prints; it keeps its identity.",
+        terminal.env,
+      ),
     );
   }
   terminal.tell(
-    "Invitations printed before hold the old key: print new ones. Whoever came in with the leaked key is still a " +
-      "member: look at `cicada peers ls`, and `cicada peers forget` strangers.",
+    asCalled(
+      "Invitations that were printed before hold the old key: print new ones. A peer that joined with the leaked key " +
+        "is still a member: look for strangers in `cicada peers ls` and remove them with `cicada peers forget`.",
+      terminal.env,
+    ),
   );
 }

@@ -10,6 +10,7 @@ import { encodeJoin } from "../identity/join.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { asCalled, howCalled } from "./program.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
 import { lasting } from "./terminal/times.ts";
@@ -18,7 +19,7 @@ export function peersCommands(program: Command, terminal: Terminal): void {
   const peers = program.command("peers").description("who is in the mesh");
 
   withOutput(withPeer(peers.command("ls")))
-    .description("every peer that is known, and how it is")
+    .description("list all known peers and their state")
     .action(async (options: PeerOptions & { output: Output }) => {
       const answer = await openClient(options, terminal).ask<PeersAnswer>("/v1/peers");
       show(terminal, options.output, answer, () => {
@@ -30,7 +31,7 @@ export function peersCommands(program: Command, terminal: Terminal): void {
   actionCommands(peers, terminal);
 
   withPeer(peers.command("invite"))
-    .description("the line with which another peer joins this mesh; it holds the cluster key")
+    .description("print the line with which another peer joins this mesh; it holds the cluster key")
     .option(
       "--cluster-key <file>",
       "the mesh's key (default: DATA/cluster.key, else CICADA_CLUSTER_KEY_FILE)",
@@ -42,17 +43,16 @@ export function peersCommands(program: Command, terminal: Terminal): void {
         paint(
           terminal,
           "yellow",
-          "Who holds this line can run commands on every peer: keep it like a root password.",
+          "Anyone who has this line can run commands on every peer: keep it like a root password.",
         ),
       );
-      if (self.addresses.every(isLoopback)) {
-        terminal.tell(
-          `${plain(self.name)} listens on loopback only, so only peers of this machine can join it.`,
-        );
-      }
-      terminal.tell("On the other machine:");
+      terminal.tell(
+        self.addresses.every(isLoopback)
+          ? `${plain(self.name)} listens on loopback only. For a second peer on this machine, with a --data, --http and --listen of its own:`
+          : "On the other machine:",
+      );
       terminal.tell("");
-      terminal.print(`cicada start --join ${line}`);
+      terminal.print(`${howCalled(terminal.env).start} --join ${line}`);
     });
 }
 
@@ -60,7 +60,7 @@ function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
   if (roster === null) return;
   const nameOf = (id: string) => plain(items.find((peer) => peer.id === id)?.name ?? id.slice(-8));
   const { epoch, voters, from, forced } = roster;
-  const begins = Date.parse(from) > Date.now() ? `, from ${from} on` : "";
+  const begins = Date.parse(from) > terminal.now() ? `, from ${from}` : "";
   terminal.print("");
   terminal.print(
     paint(terminal, "dim", `voters of epoch ${epoch}${begins}: ${voters.map(nameOf).join(", ")}`),
@@ -70,8 +70,8 @@ function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
       paint(
         terminal,
         "yellow",
-        `Epoch ${one.epoch} was forced at ${nameOf(one.by)}, not voted for: if its old voters live on, a tick of a ` +
-          "majority job may run twice.",
+        `Epoch ${one.epoch} was forced at ${nameOf(one.by)}, not voted for: if the old voters are still alive, a tick ` +
+          "of a majority job may run twice.",
       ),
     );
   }
@@ -97,7 +97,7 @@ function readKey(
   return { key: parseClusterKey(text), rotation: rotationIn(text) };
 }
 
-/** The addresses worth telling: loopback ones only when there are no others. */
+/** The addresses for an invitation: loopback ones only when there are no others. */
 export function invitable(addresses: readonly string[]): string[] {
   const outside = addresses.filter((address) => !isLoopback(address));
   return outside.length > 0 ? outside : [...addresses];
@@ -156,14 +156,16 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       .description(description)
       .action(async (named: string, options: Options) => {
         const answer = await act(terminal, options, named, action, {});
-        show(terminal, options.output, answer, () => terminal.print(done(plain(answer.peer?.name ?? named))));
+        show(terminal, options.output, answer, () =>
+          terminal.print(asCalled(done(plain(answer.peer?.name ?? named)), terminal.env)),
+        );
       });
   }
   withOutput(withPeer(peers.command("forget <peer>")))
-    .description("cut a peer off for good: every peer refuses its identity from now on")
+    .description("remove a peer for good: every peer refuses its identity from now on")
     .option(
       "--force",
-      "although no majority of the voters agrees; UNSAFE unless they are gone for good: it can run a tick of a majority job twice",
+      "even if no majority of the voters agrees; UNSAFE unless they are gone for good: a tick of a majority job may run twice",
     )
     .action(async (named: string, options: Options & { force?: boolean }) => {
       const force = options.force === true;
@@ -177,7 +179,10 @@ function actionCommands(peers: Command, terminal: Terminal): void {
           paint(
             terminal,
             "yellow",
-            "If its voters did not agree, the roster was forced: see `cicada peers ls`. Make sure that the old voters never come back.",
+            asCalled(
+              "If the voters did not agree, the roster was forced: see `cicada peers ls`. Make sure that the old voters never come back.",
+              terminal.env,
+            ),
           ),
         );
       });
@@ -188,11 +193,11 @@ const actions = [
   {
     action: "promote",
     description: "make a peer a voter of majority jobs; a majority of the voters must agree",
-    done: (name: string) => `${name} is a voter; \`cicada peers ls\` shows from when on`,
+    done: (name: string) => `${name} is a voter; \`cicada peers ls\` shows from when`,
   },
   {
     action: "drain",
-    description: "keep ticks from a peer, over restarts too, until it is undrained; its runs may end",
+    description: "give a peer no more ticks, even after a restart, until it is undrained; its runs may end",
     done: (name: string) => `${name} takes no more ticks`,
   },
   {

@@ -25,6 +25,14 @@ export function howCalled(env: Terminal["env"]): { program: string; start: strin
   return { program, start: `${program} start` };
 }
 
+/** The text with every `cicada …` in it written as this person calls it. */
+export function asCalled(text: string, env: Terminal["env"]): string {
+  const { program, start } = howCalled(env);
+  return text.replaceAll(/`cicada (start\b)?/g, (_, starts) =>
+    starts === undefined ? `\`${program} ` : `\`${start}`,
+  );
+}
+
 /** A word for a POSIX shell. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;

@@ -136,6 +136,13 @@ export const fieldSynonyms: ReadonlyMap<string, string> = new Map([
   ["webhook", "notify"],
 ]);
 
+/**
+ * What a job is doing: of several that fit, the first. `invalid` = its replica can't be read, see `problems`;
+ * `manual` = it has no schedule.
+ */
+export const jobStates = ["invalid", "disabled", "paused", "running", "scheduled", "manual"] as const;
+export type JobState = (typeof jobStates)[number];
+
 /** Fields that cicada writes and a person may send back unchanged (an edited `GET`): they are dropped. */
 export const readOnlyFields = [
   "revision",

@@ -29,6 +29,7 @@ export function recordingTerminal(env: Record<string, string> = {}): Recorded {
     env,
     interactive: false,
     colours: false,
+    timezone: "UTC",
     columns: 100,
     exitCode: 0,
   };

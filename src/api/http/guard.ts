@@ -1,12 +1,13 @@
 /**
- * Stands before every route: what is not expressly open is closed (DESIGN §11).
+ * Stands before every route: a route that isn't declared open is closed (DESIGN §12).
  *
- * In this order: is the `Host` one of ours (else a foreign site has pointed its name at this machine, DNS
- * rebinding); does the request come from our own page or from no page at all (`Origin`, `Sec-Fetch-Site`, on every
- * method); does it bring the token, or the cookie of a session. There is no CORS: no other site may call.
+ * It checks, in this order, that the `Host` is one of ours (otherwise a foreign site has pointed its name at this
+ * machine: DNS rebinding), that the request comes from our own page or from no page at all (`Origin`,
+ * `Sec-Fetch-Site`, on every method), and that it carries the token or the cookie of a session. There is no CORS: no
+ * other site may call.
  *
- * Failed attempts are counted per address and refused past a limit. A good token always passes: with 256 bits of
- * chance nobody guesses it, and a script may make thousands of calls.
+ * Failed attempts are counted per address and refused past a limit. A good token always passes: nobody guesses 256
+ * random bits, and a script may make thousands of calls.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
@@ -15,7 +16,7 @@ import type { Sessions } from "./sessions.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Answered to anybody whose Host and Origin are right; a function says for which requests. */
+    /** Anybody whose Host and Origin are right is answered; a function says for which requests. */
     open?: boolean | ((request: FastifyRequest) => boolean);
   }
   interface FastifyRequest {
@@ -24,7 +25,7 @@ declare module "fastify" {
   }
 }
 
-/** Failures per address and minute. More lets a mistyped script go on; less makes a person wait sooner. */
+/** Failures per address and minute. More gives an attacker more guesses; less makes a person with a typo wait. */
 const failuresPerMinute = 60;
 
 /** Per peer: cookies are shared between the ports of one host, and the demo has three peers on one. */
@@ -32,10 +33,10 @@ export function cookieName(peer: string): string {
   return `cicada-${peer.slice(-8)}`;
 }
 
-/** Counts a failure and says what it gets: UNAUTHORISED, or RATE_LIMITED past the limit. */
+/** Counts a failure and returns the error for it: UNAUTHORISED, or RATE_LIMITED past the limit. */
 export type Refuse = (request: FastifyRequest, reply: FastifyReply, detail: string) => Promise<CicadaError>;
 
-/** To be called when @fastify/rate-limit is loaded. */
+/** Call it after @fastify/rate-limit is loaded. */
 export function countFailures(app: Api): Refuse {
   const count = app.createRateLimit({ max: failuresPerMinute, timeWindow: 60_000 });
   return async (request, reply, detail) => {
@@ -82,12 +83,12 @@ function checkOrigin(request: FastifyRequest): void {
   }
   const site = request.headers["sec-fetch-site"];
   if (site === undefined || site === "same-origin" || site === "none") return;
-  // A link to the page on some other site is followed; what that site would load or send itself is not.
+  // Following a link from another site to our page is fine; requests that the other site makes itself are not.
   const followed = request.headers["sec-fetch-mode"] === "navigate" && request.method === "GET";
   if (!followed) throw new CicadaError("FOREIGN_ORIGIN", `Sec-Fetch-Site is "${site}"`);
 }
 
-/** As `URL` writes it, without the port that goes without saying. */
+/** As `URL` writes it, without the default port. */
 function hostOf(host: string | undefined): string | undefined {
   return host !== undefined && URL.canParse(`http://${host}`) ? new URL(`http://${host}`).host : undefined;
 }
@@ -98,10 +99,10 @@ function credentialsFailure(request: FastifyRequest, cookie: string, sessions: S
   if (authorization !== undefined) {
     const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
     if (token === undefined) return "the Authorization header is not `Bearer TOKEN`";
-    return sessions.knowsToken(token) ? undefined : "that token is not known here";
+    return sessions.knowsToken(token) ? undefined : "that token is not this peer's";
   }
   const session = request.cookies[cookie];
-  if (session === undefined) return "the request brings no token";
+  if (session === undefined) return "the request carries no token";
   if (!sessions.has(session)) return "the session has ended; log in again";
   const changes = request.method !== "GET" && request.method !== "HEAD";
   if (changes && request.headers.origin === undefined) return "a change by cookie must come from the page";

@@ -1,5 +1,5 @@
 /**
- * How the page gets in: the token is shown once and exchanged for a cookie that scripts can't read.
+ * Login of the page: the token is sent once and exchanged for a cookie that scripts can't read.
  */
 import { Type } from "typebox";
 import { cookieName, type Refuse } from "./guard.ts";
@@ -21,7 +21,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
       config: { open: true },
       schema: {
         tags: ["login"],
-        summary: "Whether this browser is in; if not, where its user finds the token",
+        summary: "Whether this browser is logged in; if not, where its user finds the token",
         response: {
           200: Type.Object({
             loggedIn: Type.Boolean(),
@@ -35,7 +35,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
       reply.send({
         loggedIn: sessions.has(request.cookies[name] ?? ""),
         name: options.self.name,
-        // Whoever can reach loopback is on this machine already; the file itself is for its owner alone.
+        // Only this machine reaches loopback, and only its owner may read the file.
         ...(options.behindTlsProxy ? {} : { tokenFile: options.tokenFile }),
       }),
   );
@@ -54,7 +54,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
     },
     async (request, reply) => {
       if (!sessions.knowsToken(request.body.token.trim())) {
-        throw await refuse(request, reply, "that token is not known here");
+        throw await refuse(request, reply, "that token is not this peer's");
       }
       reply.setCookie(name, sessions.open(), { ...attributes, maxAge: sessionLifeMs / 1_000 });
       return reply.code(204).send(null);

@@ -3,9 +3,9 @@
  * costs one pass, and only what is shown is asked about further.
  */
 import type { View } from "../../ports.ts";
-import type { Job, Quarantined } from "../../schema/job.ts";
+import type { Job, JobState, Quarantined } from "../../schema/job.ts";
 import { defaultLimit } from "../http/paging.ts";
-import { runningJobs, stateOf, type JobState } from "../show/show-job.ts";
+import { runningJobs, stateOf } from "../show/show-job.ts";
 
 export interface JobFilter {
   group?: string;

@@ -9,22 +9,14 @@ import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
-import { JobSpecSchema, readOnlyFields, type JobSpec } from "../../schema/job.ts";
+import { JobSpecSchema, jobStates, readOnlyFields, type JobSpec } from "../../schema/job.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
 import { filterJobs } from "./job-list.ts";
 import type { Api, ApiOptions, Decisions } from "../options.ts";
 import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
-import {
-  answerJob,
-  JobParams,
-  JobSchema,
-  jobStates,
-  runningJobs,
-  showJob,
-  showQuarantined,
-} from "../show/show-job.ts";
+import { answerJob, JobParams, JobSchema, runningJobs, showJob, showQuarantined } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 

@@ -115,7 +115,7 @@ function whyTick(app: Api, { control, decisions }: ApiOptions): void {
       const found = await control.ticks(id, { tick, limit: 1 });
       if (found === undefined) throw noJob(id);
       const [story] = found.stories;
-      if (story === undefined) throw new CicadaError("NOT_FOUND", `"${id}" has no tick ${tick}`);
+      if (story === undefined) throw new CicadaError("TICK_NOT_FOUND", `"${id}" has no tick ${tick}`);
       return reply.send(showTick(story, control.view(), decisions));
     },
   );

@@ -6,16 +6,9 @@ import type { FastifyReply } from "fastify";
 import { Type, type Static } from "typebox";
 import type { Control, View } from "../../ports.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
-import { JobSpecSchema, type Job, type Quarantined } from "../../schema/job.ts";
+import { JobSpecSchema, jobStates, type Job, type JobState, type Quarantined } from "../../schema/job.ts";
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";
 import { Instant, orNull, showInstant, showInstantOrNull, startedStates } from "./show-run.ts";
-
-/**
- * `invalid` = its replica can't be read, see `problems`; `manual` = it has no schedule. Of several that fit, the
- * first in this order is shown.
- */
-export const jobStates = ["invalid", "disabled", "paused", "running", "scheduled", "manual"] as const;
-export type JobState = (typeof jobStates)[number];
 
 /** Any text may be looked up; only core decides what an id may be. */
 export const JobParams = Type.Object({ id: Type.Unsafe<JobId>(Type.String({ maxLength: 512 })) });

@@ -2,8 +2,9 @@
  * Talks to any peer's API: finds the address and the token, sends one call, and turns every way in which it can
  * fail into a coded error with the exit code that INTERFACE gives it.
  *
- * Without `--peer` it asks the peer of this machine, as its `ready.json` names it. That peer's admin token is never
- * sent to another address: elsewhere a token must be named.
+ * Without `--peer` it asks the peer of this machine that `ready.json` names. That peer's admin token is never sent to
+ * another address: any other peer needs `--token`. Without a token nothing is sent but the question whether a peer
+ * answers at all, so that "nobody listens there" comes before "a token is needed".
  */
 import type { Command } from "commander";
 import { readFileSync } from "node:fs";
@@ -22,8 +23,11 @@ export interface PeerOptions {
 
 export function withPeer(command: Command): Command {
   return command
-    .option("--peer <url>", "the peer to ask (CICADA_PEER; default: the one of this machine)")
-    .option("--token <token>", "what it lets us in with (CICADA_TOKEN; default: the local peer's tokenFile)")
+    .option("--peer <url>", "the peer to ask (CICADA_PEER; default: the one on this machine)")
+    .option(
+      "--token <token>",
+      "that peer's token (CICADA_TOKEN; default: the one in the local peer's data folder)",
+    )
     .option("--data <dir>", "the local peer's data folder (CICADA_DATA)");
 }
 
@@ -54,7 +58,7 @@ export interface Call {
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   headers?: Readonly<Record<string, string>>;
   body?: unknown;
-  /** Statuses from 400 on that are an answer here, and no failure. */
+  /** Statuses from 400 on that are answers here and not failures. */
   allow?: readonly number[];
 }
 
@@ -65,9 +69,10 @@ const pageSize = 500;
 
 export class Client {
   readonly url: string;
-  readonly #token: string | undefined;
+  readonly #token: string | { missing: string };
 
-  constructor(url: string, token: string | undefined) {
+  /** Without a token: why there is none, for the person who is told so. */
+  constructor(url: string, token: string | { missing: string }) {
     this.url = url;
     this.#token = token;
   }
@@ -75,7 +80,7 @@ export class Client {
   /** One call; the body of its answer as parsed JSON, undefined when it has none. */
   async ask<Answer>(path: string, call: Call = {}): Promise<Answer> {
     const { bytes } = await this.send(path, call);
-    // The peer's own promise (openapi.json) says what each call answers; a peer that breaks it shows as a blank.
+    // openapi.json promises what each call answers; a missing field shows as a blank.
     return (bytes.length === 0 ? undefined : JSON.parse(new TextDecoder().decode(bytes))) as Answer;
   }
 
@@ -98,11 +103,12 @@ export class Client {
     }
   }
 
-  /** One call, its answer as it came; throws the coded error that the peer, or the way to it, gave. */
+  /** One call and its answer as it came. Throws the coded error that the peer, or the way to it, gave. */
   async send(
     path: string,
     { method = "GET", query = {}, headers = {}, body, allow = [] }: Call = {},
   ): Promise<Reply> {
+    const token = await this.#knownToken();
     const address = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) address.searchParams.set(name, String(value));
@@ -111,7 +117,7 @@ export class Client {
       method,
       headers: {
         accept: "application/json",
-        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+        authorization: `Bearer ${token}`,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...headers,
       },
@@ -121,6 +127,12 @@ export class Client {
     });
     if (reply.status >= 400 && !allow.includes(reply.status)) throw refusal(reply, this.url);
     return reply;
+  }
+
+  async #knownToken(): Promise<string> {
+    if (typeof this.#token === "string") return this.#token;
+    await this.#fetch(new URL("/livez", this.url), { signal: AbortSignal.timeout(answerLimitMs) });
+    throw new CicadaError("UNAUTHORISED", this.#token.missing);
   }
 
   async #fetch(address: URL, request: RequestInit): Promise<Reply> {
@@ -148,7 +160,7 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
   if (token !== undefined) return new Client(url, token);
   if (ready === undefined || new URL(ready.http).origin !== new URL(url).origin) {
     const who = ready === undefined ? "no peer is up in" : "it is not the peer of";
-    throw new CicadaError("UNAUTHORISED", `no --token for ${url}, and ${who} ${folder}`);
+    return new Client(url, { missing: `no --token for ${url}, and ${who} ${folder}` });
   }
   return new Client(url, readToken(ready.tokenFile));
 }
@@ -172,7 +184,7 @@ function readToken(file: string): string {
 
 function checkUrl(text: string): string {
   const withScheme = /^https?:\/\//.test(text) ? text : `http://${text}`;
-  if (!URL.canParse(withScheme)) throw new CicadaError("USAGE", `--peer: "${text}" is no URL`);
+  if (!URL.canParse(withScheme)) throw new CicadaError("USAGE", `--peer: "${text}" is not a URL`);
   return new URL(withScheme).origin;
 }
 
@@ -230,8 +242,8 @@ const inWords: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nobody listens there",
   ECONNRESET: "the connection broke off",
   ENOTFOUND: "that host name is not known",
-  EHOSTUNREACH: "there is no way to that host",
-  ENETUNREACH: "there is no way to that network",
+  EHOSTUNREACH: "no route to that host",
+  ENETUNREACH: "no route to that network",
   UND_ERR_CONNECT_TIMEOUT: "that host doesn't answer",
   UND_ERR_SOCKET: "the connection broke off",
   ENOENT: "there is no such file",

@@ -1,10 +1,16 @@
 /**
- * Every field of a job as a flag of the command line (INTERFACE, Command line: `--FIELD VALUE`). The table is read
- * twice: to offer the flags, and to make of what was given the job's fields.
+ * Every field of a job as a flag of the command line (INTERFACE, Command line: `--FIELD VALUE`). One table serves to
+ * offer the flags, to turn them into a job's fields, and to name the flag when the peer refuses a field.
  */
 import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
-import { catchUpPolicies, overlapPolicies, partitionPolicies } from "../../schema/job.ts";
+import {
+  catchUpPolicies,
+  fieldSynonyms,
+  notYet,
+  overlapPolicies,
+  partitionPolicies,
+} from "../../schema/job.ts";
 import { repeatable } from "../program.ts";
 
 interface JobFlag {
@@ -30,13 +36,13 @@ export const jobFlags: readonly JobFlag[] = [
   { flags: "--ends-at <instant>", help: "no tick after it", path: ["endsAt"], shape: "text" },
   {
     flags: "--enabled <true|false>",
-    help: "false: kept, but never started",
+    help: "false: kept, but never run",
     path: ["enabled"],
     shape: "truth",
   },
   {
     flags: "--executor <executor>",
-    help: "follows from command or argv",
+    help: "default: shell with --command, exec with -- ARGV",
     path: ["executor"],
     shape: "text",
     choices: ["shell", "exec"],
@@ -116,21 +122,67 @@ function optionOf(flag: JobFlag): Option {
 
 export function withJobFlags(command: Command): Command {
   for (const { flag } of offered) command.addOption(optionOf(flag));
+  for (const { option } of laterFlags) command.addOption(option);
   return command;
 }
 
-/** The fields that were given, as a (partial) job. */
-export function jobFromFlags(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** Fields of a later version as flags, by our names and by those of other schedulers: refused as the API does. */
+const laterFlags = [
+  ...(notYet[""] ?? []).map((field) => ({ field, option: laterOption(field) })),
+  ...[...fieldSynonyms].map(([synonym, field]) => ({ field, option: laterOption(synonym) })),
+].filter(({ option }) => !offered.some((one) => one.option.short === option.long));
+
+function laterOption(field: string): Option {
+  return new Option(`${flagOf(field)} [value]`).hideHelp();
+}
+
+function flagOf(field: string): string {
+  return `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function refuseLater(given: Readonly<Record<string, unknown>>): void {
+  for (const { field, option } of laterFlags) {
+    if (given[option.attributeName()] === undefined) continue;
+    if ((notYet[""] ?? []).includes(field)) {
+      throw new CicadaError("NOT_YET", `${option.long}: this version doesn't have "${field}" yet`);
+    }
+    throw new CicadaError("USAGE", `unknown option ${option.long}: did you mean ${flagOf(field)}?`);
+  }
+}
+
+/** The fields that were given, as a (partial) job; as a `patch` (RFC 7396) an empty text clears its field. */
+export function jobFromFlags(
+  given: Readonly<Record<string, unknown>>,
+  use: "job" | "patch" = "job",
+): Record<string, unknown> {
+  refuseLater(given);
   const job: Record<string, unknown> = {};
   for (const { flag, option } of offered) {
     const value = given[option.attributeName()];
     if (value === undefined) continue;
     const [field, inner] = flag.path;
-    const read = readValue(flag, option, value);
+    const clears = use === "patch" && [value].flat().every((text) => text === "");
+    const read = clears ? null : readValue(flag, option, value);
     if (inner === undefined) job[field] = read;
     else job[field] = { ...partOf(job[field]), [inner]: read };
   }
   return job;
+}
+
+/** A refused job that was given as flags: its complaints name the flags instead of the fields. */
+export function inFlags(error: unknown): unknown {
+  if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
+  const problems = error.problems.map(({ pointer, message }) => ({ pointer: flagFor(pointer), message }));
+  return new CicadaError(error.code, error.detail, problems);
+}
+
+function flagFor(pointer: string): string {
+  const [field, inner] = pointer.slice(1).split("/");
+  const found =
+    offered.find(({ flag: { path } }) => path[0] === field && path[1] === inner) ??
+    offered.find(({ flag: { path } }) => path[0] === field && path[1] === undefined);
+  if (found !== undefined) return found.option.long ?? pointer;
+  return field === "id" ? "ID" : field === "argv" ? "ARGV" : pointer;
 }
 
 function partOf(value: unknown): Record<string, unknown> {

@@ -1,5 +1,5 @@
 /**
- * Jobs as people keep them: YAML or JSON files with one job or several, and the draft that an editor is opened on.
+ * Jobs as people keep them: YAML or JSON files with one or several jobs, and the draft that an editor is opened on.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -38,7 +38,7 @@ export function parseJobs(text: string, source: string): WrittenJob[] {
     const content = contentOf(document, where);
     if (!isCollection(document.contents)) {
       if (content === null && documents.length > 1) continue;
-      throw new CicadaError("BAD_FILE", `${where}: a job is wanted, with its fields one a line`);
+      throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field a line`);
     }
     found.push(...jobsOf(content, where));
   }
@@ -58,40 +58,47 @@ function jobsOf(content: unknown, where: string): WrittenJob[] {
 }
 
 function refuseEmpty(source: string): never {
-  throw new CicadaError("BAD_FILE", `${source}: there is no job in it`);
+  throw new CicadaError("BAD_FILE", `${source}: no job in it`);
 }
 
 function asRecord(value: unknown, where: string): Record<string, unknown> {
   if (isRecord(value)) return value;
-  throw new CicadaError("BAD_FILE", `${where}: a job is wanted, with its fields one a line`);
+  throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field a line`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A job without what cicada itself writes: what a person may change. */
+/** A job without its read-only fields. */
 export function writable(job: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const ownFields: readonly string[] = readOnlyFields;
   return Object.fromEntries(Object.entries(job).filter(([field]) => !ownFields.includes(field)));
 }
 
-/** What came of an edit: nothing, or a job; the draft is kept until `done` is called. */
+/** The result of an edit; `job` is undefined if nothing was changed. The draft is kept until `done` is called. */
 export interface Draft {
   path: string;
   job: Record<string, unknown> | undefined;
   done(): void;
 }
 
+function chosenEditor({ env, interactive }: Terminal): string {
+  const editor = env["VISUAL"] || env["EDITOR"];
+  if (editor) return editor;
+  if (interactive) return "vi";
+  throw new CicadaError("USAGE", "vi needs a terminal: give the fields to change as flags, or set EDITOR");
+}
+
 /** Opens $VISUAL or $EDITOR (else vi) on the job as YAML and reads what was saved. */
 export function editJob(job: Readonly<Record<string, unknown>>, terminal: Terminal): Draft {
+  const editor = chosenEditor(terminal);
   const folder = mkdtempSync(join(tmpdir(), "cicada-edit-"));
   const path = join(folder, `${String(job["id"])}.yaml`);
   const done = () => rmSync(folder, { recursive: true, force: true });
   const before = `# Save and close to change the job; close without a change to leave it as it is.\n${stringify(job)}`;
   writeFileSync(path, before, { mode: 0o600 });
 
-  const editor = terminal.env["VISUAL"] || terminal.env["EDITOR"] || "vi";
   // $EDITOR may carry arguments (`code --wait`), so a shell takes it apart, as git and crontab do.
   const ended = spawnSync("/bin/sh", ["-c", `${editor} "$1"`, "sh", path], {
     stdio: "inherit",

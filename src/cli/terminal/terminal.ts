@@ -1,27 +1,28 @@
 /**
- * Where a command writes and what it may know of its surroundings. The commands take it as an argument, so that a
- * test runs them in its own process and reads what they said.
+ * Where a command writes and what it may know of its surroundings. Commands take a terminal as an argument, so that a
+ * test runs them in its own process and reads what they wrote.
  */
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
-import { CicadaError, errorTable } from "../../errors.ts";
 
 export interface Terminal {
-  /** One line (or several) to standard output: what was asked for. */
+  /** One line (or several) to standard output: the answer. */
   print(line: string): void;
-  /** Bytes to standard output, as they are: a run's output. */
+  /** Bytes to standard output, unchanged: a run's output. */
   write(bytes: Uint8Array): void;
-  /** One line to standard error: what went wrong, what is going on. */
+  /** One line to standard error: what went wrong, what is happening. */
   tell(line: string): void;
   /** Wall clock, ms. */
   now(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Somebody watches standard output. */
+  /** Standard output is a terminal. */
   readonly interactive: boolean;
   readonly colours: boolean;
+  /** The zone of this machine's clock, such as `Europe/Berlin`. */
+  readonly timezone: string;
   /** Width of the screen in characters. */
   readonly columns: number;
-  /** What the program will end with. */
+  /** The exit code that the program will end with. */
   exitCode: number;
 }
 
@@ -36,7 +37,7 @@ const defaultColumns = 100;
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
   const interactive = isatty(stdout.fd);
-  // `cicada jobs ls | head` closes the pipe early; that is no failure.
+  // `cicada jobs ls | head` closes the pipe early, which is not a failure.
   stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     throw error;
@@ -49,12 +50,13 @@ export function processTerminal(): Terminal {
     env,
     interactive,
     colours: interactive && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     columns: stdout.columns ?? defaultColumns,
     exitCode: 0,
   };
 }
 
-/** Text that came from elsewhere, with its control characters made visible: none of them reaches the screen. */
+/** Text from elsewhere with its control characters made visible, so that none of them reaches the screen. */
 export function plain(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
@@ -62,26 +64,4 @@ export function plain(text: string): string {
     if (character === "\t") return " ";
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
   });
-}
-
-/** Says what went wrong in two or three lines, and answers with the exit code. */
-export function explain(terminal: Terminal, error: unknown): number {
-  const known = error instanceof CicadaError ? error : unexpected(error);
-  tellFailure(terminal, "error:", known);
-  terminal.tell(`${paint(terminal, "cyan", "hint:")}  ${known.hint}`);
-  if (known.code === "INTERNAL" && error instanceof Error) terminal.tell(error.stack ?? "");
-  return known.exit;
-}
-
-/** One line, and one more for each problem. The detail of several problems is only the first of them. */
-export function tellFailure(terminal: Terminal, before: string, error: CicadaError): void {
-  const what = error.problems.length === 0 ? error.message : errorTable[error.code].title;
-  terminal.tell(`${paint(terminal, "red", before)} ${plain(what)}`);
-  for (const { pointer, message } of error.problems) {
-    terminal.tell(`  ${pointer === "" ? "" : `${plain(pointer)}: `}${plain(message)}`);
-  }
-}
-
-function unexpected(error: unknown): CicadaError {
-  return new CicadaError("INTERNAL", error instanceof Error ? error.message : String(error));
 }

@@ -29,7 +29,7 @@ import {
   redialRefused,
   type InReach,
 } from "./members/members.ts";
-import { reconcile } from "./orders/orders.ts";
+import { reconcile } from "./orders/apply.ts";
 import { admitRequested, admitTick, admitMentioned } from "./claims/order-book.ts";
 import { planJob } from "./job/plan.ts";
 import { awaitsOwnEnd } from "./records/records.ts";

@@ -9,7 +9,7 @@ import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { commit, wakeCapacityQueue } from "../claims/claims.ts";
 import { inSight } from "../members/members.ts";
-import { isReporter } from "./orders.ts";
+import { isReporter } from "./facts.ts";
 import { admitRequested, admitNextAttempt, admitTick } from "../claims/order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, note, type State } from "../state.ts";

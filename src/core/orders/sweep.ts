@@ -10,7 +10,7 @@ import { tendRoster } from "../voting/epochs.ts";
 import { forgetAsks } from "../claims/asking.ts";
 import { holdsLease } from "../claims/contention.ts";
 import { forgetEveryMs, overdueMs, rememberMs, scanBackMs } from "../limits.ts";
-import { isReporter } from "./orders.ts";
+import { isReporter } from "./facts.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { declareLost } from "./runs.ts";

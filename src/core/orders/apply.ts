@@ -1,0 +1,84 @@
+/**
+ * Carries out what was decided about an order. `reconcile` is the whole of it: gather the facts, decide, apply.
+ */
+import { enqueueAsk } from "../claims/asking.ts";
+import {
+  claim,
+  closeLost,
+  closeWithout,
+  decline,
+  hold,
+  launch,
+  replaceRunning,
+  withdraw,
+} from "../claims/claims.ts";
+import { reconcileAt } from "../claims/order-book.ts";
+import { noStage, transition, type Order } from "../claims/order.ts";
+import { assertThat } from "../probes/assert.ts";
+import { mark } from "../probes/marks.ts";
+import type { Plan } from "../job/plan.ts";
+import type { State } from "../state.ts";
+import { reconcileChosen, reconcileElecting, reconcileVoters } from "../voting/proposer.ts";
+import { decide, type Decision, type JobDecision } from "./decide.ts";
+import { OrderFacts } from "./facts.ts";
+
+/** Decides what is to be done about the order now, and does it. */
+export function reconcile(state: State, order: Order): void {
+  if (state.book.orders.get(order.key) !== order) return;
+  const { decision, marks } = decide(order, new OrderFacts(state, order));
+  for (const reached of marks) mark(state, reached);
+  apply(state, order, decision);
+}
+
+function apply(state: State, order: Order, decision: Decision): void {
+  const plan = state.jobs.get(order.job);
+  switch (decision.kind) {
+    case "nothing":
+      return;
+    case "wait":
+      return reconcileAt(state, order, decision.until);
+    case "again":
+      return reconcile(state, order);
+    case "let-go":
+      if (order.local.stage === "claimed") withdraw(state, order, decision.reason);
+      else transition(state.book, order, noStage);
+      return apply(state, order, decision.next);
+    case "decline":
+      return decline(state, order);
+    case "ask":
+      return enqueueAsk(state, order, decision.failover);
+    case "elect":
+      return reconcileVoters(state, order);
+    case "follow-election":
+      return reconcileElecting(state, order, decision.rank);
+    case "close":
+      return closeWithout(state, order, decision.reason, plan, decision.as);
+    case "hold":
+      hold(state, order, decision.why);
+      if (decision.replace === true) replaceRunning(state, order);
+      return reconcileAt(state, order, decision.until);
+    case "claim":
+    case "follow-choice":
+    case "close-lost":
+    case "start":
+      assertThat(plan !== undefined, `${order.key}: a job that is not there can't ${decision.kind}`);
+      return applyToJob(state, order, plan, decision);
+  }
+}
+
+function applyToJob(state: State, order: Order, plan: Plan, decision: JobDecision): void {
+  switch (decision.kind) {
+    case "claim": {
+      const { failover, kind: _, ...how } = decision;
+      return claim(state, plan, order, failover, how);
+    }
+    case "follow-choice":
+      reconcileChosen(state, plan, order, decision.failover);
+      return;
+    case "close-lost":
+      assertThat(order.chosen !== undefined, `${order.key}: nobody was chosen who could be lost`);
+      return closeLost(state, plan, order, order.chosen.peer);
+    case "start":
+      return launch(state, plan, order);
+  }
+}

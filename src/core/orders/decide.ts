@@ -1,0 +1,287 @@
+/**
+ * What is to be done about an order now: a pure rule. It is asked whenever an order's circumstances change, and answers from
+ * the facts of this moment alone, never from what was expected earlier. A late timer, a lost message or a pause only means that
+ * the next answer is another one. apply.ts carries the decision out.
+ */
+import type { Plan } from "../job/plan.ts";
+import type { OverlapVerdict } from "../job/overlap.ts";
+import { startWindowMs } from "../job/plan.ts";
+import type { LocalStage, Order } from "../claims/order.ts";
+import { claimAheadMs, lateMs, overdueMs } from "../limits.ts";
+import type { Eligibility, Failover } from "../members/failover.ts";
+import type { Mark } from "../probes/marks.ts";
+import type { RunRecord } from "../../schema/run.ts";
+
+/** What is known of one order and of what surrounds it. Instants in ms: `wall` by the wall clock, `mono` monotonic. */
+export interface Facts {
+  readonly wall: number;
+  readonly mono: number;
+  /** undefined: the job is not in the table, or can't be read */
+  readonly plan: Plan | undefined;
+  /** somebody has started or decided it */
+  readonly isOver: boolean;
+  /** the instant is a tick of the job as its schedule stands */
+  readonly isTick: boolean;
+  /** this peer speaks for ticks that nobody will run */
+  readonly isReporter: boolean;
+  /** the mesh has forgotten this peer */
+  readonly isForgotten: boolean;
+  readonly isWarmingUp: boolean;
+  readonly warmedUpAt: number;
+  /** peers have come back whose records are not here yet */
+  readonly awaitsSync: boolean;
+  readonly isPaused: boolean;
+  readonly eligibility: Eligibility;
+  /** this peer's place in the line of those who may run it; undefined = none */
+  readonly failover: Failover | undefined;
+  /** … counted among all that the job admits, for a claim whose runner is not up to the line */
+  readonly admittedRank: number;
+  /** the strongest claim of another peer that keeps this one off, and until when */
+  readonly rival: { readonly claim: RunRecord; readonly until: number } | undefined;
+  /** another peer has claimed it, whether the claim still holds or not */
+  readonly hasForeignClaim: boolean;
+  /** no place is left for one more claim */
+  readonly isFull: boolean;
+  /** no place is left for one more run */
+  readonly hasNoPlace: boolean;
+  /** everybody who could run it is at capacity, and this peer comes first among them */
+  readonly isFirstOfTheFull: boolean;
+  /** of a majority job: what has become of the runner that its voters chose */
+  readonly choice: "none" | "stands" | "gone";
+  /** what the other orders of the job, held anywhere, let this one do */
+  readonly overlap: OverlapVerdict;
+  /** when the last open question about an order of the job ends; Infinity = none is open */
+  readonly questionsEnd: number;
+  /** in the simulator only */
+  readonly skipsAsking: boolean;
+  readonly skipsRecheck: boolean;
+}
+
+/** What can be decided whether the job is in the table or not, and what concerns a job. */
+export type Decision = OrderDecision | JobDecision;
+
+export type OrderDecision =
+  | { readonly kind: "nothing" }
+  /** until the instant (wall clock, ms), or until something touches the order */
+  | { readonly kind: "wait"; readonly until: number }
+  | {
+      readonly kind: "claim";
+      readonly failover: Failover;
+      readonly waiting?: "capacity";
+      readonly asked?: true;
+    }
+  /** the claim is kept and held back */
+  | {
+      readonly kind: "hold";
+      readonly why: "overlap" | "capacity";
+      readonly until: number;
+      readonly replace?: true;
+    }
+  /** this peer is at capacity: the next in rank goes on */
+  | { readonly kind: "decline" }
+  /** the other members are asked before a claim */
+  | { readonly kind: "ask"; readonly failover: Failover }
+  /** this peer asks the voters to choose it */
+  | { readonly kind: "elect" }
+  /** an election is under way: gives it up when its time is over */
+  | { readonly kind: "follow-election"; readonly rank: number }
+  /** whatever this peer had to do with the order ends, a claim with the reason; then the rest is done */
+  | { readonly kind: "let-go"; readonly reason: string; readonly next: Decision }
+  /** … and the order is decided anew */
+  | { readonly kind: "again" }
+  /** the order leaves the book; with `as`, its story is written */
+  | { readonly kind: "close"; readonly reason: string; readonly as?: "skipped" | "missed" };
+
+export type JobDecision =
+  | {
+      readonly kind: "claim";
+      readonly failover: Failover;
+      readonly waiting?: "capacity";
+      /** the others have been asked, and know of no claim */
+      readonly asked?: true;
+    }
+  /** the voters have chosen: a claim if they chose this peer, or else word to the one they chose */
+  | { readonly kind: "follow-choice"; readonly failover: Failover }
+  /** the runner that the voters chose is gone before it said a word */
+  | { readonly kind: "close-lost" }
+  | { readonly kind: "start" };
+
+/** The decision, and the rare branches that led to it. */
+export interface Decided {
+  readonly decision: Decision;
+  readonly marks: readonly Mark[];
+}
+
+/** How soon to look again where only time can change the answer. */
+const againMs = 500;
+
+type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local">;
+
+export function decide(order: DecidedOrder, facts: Facts): Decided {
+  const { plan, wall } = facts;
+  const { local } = order;
+  if (facts.isOver) return just(closeOver(local));
+  if (plan === undefined || isStale(plan, order, facts)) return just(closeStale(order, facts));
+  if (local.stage === "claiming") return just({ kind: "nothing" });
+  if (facts.isForgotten) return just(letGo("draining", wait(Infinity)));
+  if (facts.isWarmingUp) return just(wait(wall + againMs));
+  if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
+  switch (local.stage) {
+    case "claimed":
+      return decideClaimed(order, local, plan, facts);
+    case "asking":
+      return just(decideAsking(local.ask, plan, facts));
+    case "electing":
+      return just({ kind: "follow-election", rank: facts.failover?.rank ?? 0 });
+    case "none":
+      return facts.choice === "none" ? decideUnclaimed(order, plan, facts) : just(decideChosen(facts));
+  }
+}
+
+function just(decision: Decision, ...marks: Mark[]): Decided {
+  return { decision, marks };
+}
+
+function wait(until: number): Decision {
+  return { kind: "wait", until };
+}
+
+function letGo(reason: string, next: Decision): Decision {
+  return { kind: "let-go", reason, next };
+}
+
+/** Others have started or decided it. A chosen runner that was given up for lost says that it never started. */
+function closeOver(local: LocalStage): Decision {
+  const isChosen = local.stage === "claimed" && local.claim.epoch !== undefined;
+  return isChosen
+    ? { kind: "close", reason: "late", as: "missed" }
+    : { kind: "close", reason: "out-claimed" };
+}
+
+/** The schedule has been edited, or the job disabled, since the order came into the book. */
+function isStale(plan: Plan, { requested }: DecidedOrder, facts: Facts): boolean {
+  if (requested !== undefined) return !plan.enabled && requested.force !== true;
+  return !facts.isTick;
+}
+
+/** The edit has overtaken it. One that was long overdue, still waiting for its voters, is reported as missed. */
+function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
+  const waited = facts.wall - due > overdueMs && local.stage !== "claimed";
+  const isReported = facts.plan !== undefined && waited && facts.isReporter;
+  return { kind: "close", reason: "job-changed", ...(isReported ? { as: "missed" } : {}) };
+}
+
+function decidePaused({ due, local }: DecidedOrder, facts: Facts): Decided {
+  const rest: Decision =
+    facts.wall < due
+      ? wait(due)
+      : facts.isReporter
+        ? { kind: "close", reason: "paused", as: "skipped" }
+        : wait(Infinity);
+  const decision = local.stage === "claimed" ? letGo("paused", rest) : rest;
+  return rest.kind === "close" ? just(decision, "paused-tick-told") : just(decision);
+}
+
+function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
+  const { wall, rival, failover } = facts;
+  const { due, trigger, requested } = order;
+  if (rival !== undefined) return just(wait(rival.until));
+  const isOverdue = trigger === "schedule" && wall - due > overdueMs;
+  // From here on it is the sweep's business, which catches it up and touches it again, or reports it as missed.
+  if (isOverdue || (requested !== undefined && wall - due > startWindowMs(plan, true)))
+    return just(wait(Infinity));
+  const isElected = plan.partition === "majority";
+  if (failover === undefined) {
+    if (!facts.isFirstOfTheFull) return just(wait(wall < due ? due : Infinity));
+    const claim = { kind: "claim", failover: rankOnly(facts), waiting: "capacity" } as const;
+    return just(isElected ? { kind: "elect" } : claim, "taken-by-the-first-of-the-full");
+  }
+  const turnAt = failover.delayMs === 0 ? due - claimAheadMs : due + failover.delayMs;
+  if (wall < turnAt) return just(wait(turnAt));
+  const isOld = trigger === "catch-up" || due < facts.warmedUpAt;
+  if (isOld && facts.awaitsSync) return just(wait(wall + againMs));
+  if (facts.isFull) return just({ kind: "decline" });
+  if (isElected) return just({ kind: "elect" });
+  // What came into the book before this peer had warmed up may have been claimed, unheard, by one that passed it over.
+  const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
+  const isTimely = sawItComing && failover.delayMs === 0 && wall <= due + lateMs && trigger !== "catch-up";
+  if (isTimely && !facts.hasForeignClaim) return just({ kind: "claim", failover });
+  const marks: Mark[] = [
+    ...(failover.delayMs > 0 ? (["step-in"] as const) : []),
+    ...(trigger === "catch-up" ? (["caught-up"] as const) : []),
+  ];
+  return { decision: { kind: facts.skipsAsking ? "claim" : "ask", failover }, marks };
+}
+
+function rankOnly({ admittedRank }: Facts): Failover {
+  return { rank: admittedRank, delayMs: 0, passed: [] };
+}
+
+function decideChosen(facts: Facts): Decision {
+  if (facts.choice === "stands") return { kind: "follow-choice", failover: rankOnly(facts) };
+  return facts.isReporter ? { kind: "close-lost" } : wait(Infinity);
+}
+
+function decideAsking(
+  ask: { readonly waiting: ReadonlySet<unknown>; readonly untilMono: number },
+  plan: Plan,
+  { wall, mono, failover, rival, isFull }: Facts,
+): Decision {
+  if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + againMs));
+  if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
+  if (isFull) return letGo("declined", { kind: "decline" });
+  // The job may have become a majority job while the others were asked.
+  const isElected = plan.partition === "majority";
+  return letGo("asked", isElected ? { kind: "elect" } : { kind: "claim", failover, asked: true });
+}
+
+/** This peer's claim is durable, and the others have heard of it. Everything is checked again in the step that starts the run. */
+function decideClaimed(
+  order: DecidedOrder,
+  local: Extract<LocalStage, { stage: "claimed" }>,
+  plan: Plan,
+  facts: Facts,
+): Decided {
+  const { wall, eligibility } = facts;
+  const own = local.claim;
+  if (eligibility !== "alive" && eligibility !== "declined") {
+    const reason = eligibility === "untargeted" ? "job-changed" : eligibility;
+    const decision = letGo(reason, wait(wall + againMs));
+    return eligibility === "clock" ? just(decision, "clock-passed-over") : just(decision);
+  }
+  const isChosen = own.epoch !== undefined;
+  if (!isChosen && plan.partition === "majority") return just(letGo("job-changed", { kind: "again" }));
+  const rival = isChosen ? undefined : facts.rival;
+  if (rival !== undefined && goesBefore(rival.claim, own)) {
+    return just(letGo("out-claimed", wait(rival.until)), "out-claimed");
+  }
+  const startAt = Math.max(order.due, local.mayStartAt);
+  if (wall < startAt) return just(wait(startAt));
+  const isHeld = own.waiting !== undefined;
+  if (isChosen) {
+    // Nobody else may start it, so there is no danger in being late; but past its window a tick never runs.
+    const windowMs = startWindowMs(plan, order.requested !== undefined);
+    if (!isHeld && wall - order.due > windowMs)
+      return just({ kind: "close", reason: "window", as: "missed" });
+  } else if (!isHeld && wall - startAt > lateMs && !facts.skipsRecheck) {
+    // This peer was held up, and somebody may have stepped in: the claim is made anew, and the others are asked first.
+    return just(letGo("late", { kind: "again" }), "claim-late");
+  }
+  switch (facts.overlap) {
+    case "skip":
+      return just({ kind: "close", reason: "overlap", as: "skipped" }, "skipped-by-overlap");
+    case "wait":
+      return just({ kind: "hold", why: "overlap", until: facts.questionsEnd }, "held-by-overlap");
+    case "replace":
+      return just({ kind: "hold", why: "overlap", until: wall + 2 * againMs, replace: true }, "replaced");
+    case "go":
+      if (facts.hasNoPlace)
+        return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
+      return just({ kind: "start" });
+  }
+}
+
+/** Of two claims to one order the lower rank goes first; the peer's id decides between equals. */
+export function goesBefore(a: RunRecord, b: RunRecord): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
+}

@@ -1,0 +1,190 @@
+/**
+ * The facts that `decide` asks for, read out of the state when they are asked for: most orders need only a few of them, and
+ * some cost a walk over the members or over the job's other orders.
+ */
+import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { Runner } from "../../schema/vote.ts";
+import { isFull } from "../claims/claims.ts";
+import { contendersOf, firstBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
+import type { Order } from "../claims/order.ts";
+import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
+import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { timekeepers } from "../members/clocks.ts";
+import { eligibilityOf } from "../members/eligibility.ts";
+import { failoverOf, type Eligibility, type Failover } from "../members/failover.ts";
+import { livingMembers } from "../members/members.ts";
+import { rank } from "../members/rank.ts";
+import { isPlanted } from "../probes/planted.ts";
+import type { State } from "../state.ts";
+import { goesBefore, type Facts } from "./decide.ts";
+
+/** Facts of one order at the moment at which each is read. */
+export class OrderFacts implements Facts {
+  readonly #state: State;
+  readonly #order: Order;
+  readonly plan: Plan | undefined;
+  #eligibilityOf: ((peer: PeerId) => Eligibility) | undefined;
+
+  constructor(state: State, order: Order) {
+    this.#state = state;
+    this.#order = order;
+    this.plan = state.jobs.get(order.job);
+  }
+
+  get wall(): number {
+    return this.#state.now.wall;
+  }
+
+  get mono(): number {
+    return this.#state.now.mono;
+  }
+
+  get isOver(): boolean {
+    return this.#state.ledger.isSettled(this.#order.job, this.#order.tick);
+  }
+
+  get isTick(): boolean {
+    return this.plan !== undefined && isTickOf(this.plan, this.#order.instant);
+  }
+
+  get isReporter(): boolean {
+    return isReporter(this.#state, this.#order.job, this.#order.tick);
+  }
+
+  get isForgotten(): boolean {
+    return this.#state.operator.selfForgotten !== undefined;
+  }
+
+  get isWarmingUp(): boolean {
+    return this.#state.warmUp !== undefined;
+  }
+
+  get warmedUpAt(): number {
+    return this.#state.warmedUpAt;
+  }
+
+  get awaitsSync(): boolean {
+    return this.#state.awaitingSync.size > 0;
+  }
+
+  get isPaused(): boolean {
+    return this.plan !== undefined && pauseAt(this.plan, this.wall) !== undefined;
+  }
+
+  get eligibility(): Eligibility {
+    return this.#eligibility(this.#state.settings.self);
+  }
+
+  get failover(): Failover | undefined {
+    return failoverOf(this.#ranks, this.#state.settings.self, this.#eligibility);
+  }
+
+  get admittedRank(): number {
+    const admitted = this.#ranks.filter((peer) => this.#eligibility(peer) !== "untargeted");
+    // The voters may have chosen a peer that the job, edited since, no longer admits: its claim is withdrawn at once.
+    return Math.max(0, admitted.indexOf(this.#state.settings.self));
+  }
+
+  get rival(): Facts["rival"] {
+    let strongest: RunRecord | undefined;
+    for (const record of this.#state.ledger.of(this.#order.key)) {
+      if (record.peer === this.#state.settings.self || record.state !== "claimed") continue;
+      if (!holdsLease(this.#state, record)) continue;
+      if (strongest === undefined || goesBefore(record, strongest)) strongest = record;
+    }
+    if (strongest === undefined) return undefined;
+    const until = strongest.waiting === undefined ? leaseEnd(this.#state, strongest) : Infinity;
+    return { claim: strongest, until };
+  }
+
+  get hasForeignClaim(): boolean {
+    for (const record of this.#state.ledger.of(this.#order.key)) {
+      if (record.peer !== this.#state.settings.self && record.state === "claimed") return true;
+    }
+    return false;
+  }
+
+  get isFull(): boolean {
+    return isFull(this.#state);
+  }
+
+  get hasNoPlace(): boolean {
+    return this.#state.book.runs.size >= this.#state.settings.capacity;
+  }
+
+  get isFirstOfTheFull(): boolean {
+    for (const peer of this.#ranks) {
+      const eligibility = this.#eligibility(peer);
+      if (eligibility === "alive" || eligibility === "suspect") return false;
+    }
+    const first = this.#ranks.find((peer) => this.#eligibility(peer) === "declined");
+    return first === this.#state.settings.self;
+  }
+
+  get choice(): Facts["choice"] {
+    const { chosen } = this.#order;
+    if (chosen === undefined) return "none";
+    return isGone(this.#state, chosen) ? "gone" : "stands";
+  }
+
+  get overlap(): OverlapVerdict {
+    const { local } = this.#order;
+    if (this.plan === undefined || local.stage !== "claimed") return "go";
+    const contenders = contendersOf(this.#state, this.#order, local.claim);
+    // A claim that is held asks only whether it still is: a long queue must not be walked through each time.
+    const isHeld = local.claim.waiting === "overlap" && this.plan.overlap !== "replace";
+    return overlapVerdict(this.plan.overlap, isHeld ? firstBefore(contenders) : [...contenders]);
+  }
+
+  get questionsEnd(): number {
+    return questionsEnd(this.#state, this.#order.job);
+  }
+
+  get skipsAsking(): boolean {
+    return isPlanted(this.#state, "no-asking");
+  }
+
+  get skipsRecheck(): boolean {
+    return isPlanted(this.#state, "no-recheck");
+  }
+
+  get #ranks(): readonly PeerId[] {
+    return ranksOf(this.#state, this.#order);
+  }
+
+  get #eligibility(): (peer: PeerId) => Eligibility {
+    const { plan } = this;
+    if (plan === undefined) return () => "untargeted";
+    this.#eligibilityOf ??= eligibilityOf(this.#state, plan, this.#order);
+    return this.#eligibilityOf;
+  }
+}
+
+/** Every member in order of rank for one order, the living and the dead. */
+function ranksOf(state: State, order: Order): readonly PeerId[] {
+  if (order.memberHashes !== state.members.hashes) {
+    order.memberHashes = state.members.hashes;
+    const own = isPlanted(state, "random-rank") ? state.settings.self : "";
+    order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.members.hashes);
+  }
+  return order.ranks;
+}
+
+/** The member that speaks for a tick that nobody will run: the first in rank that is alive and whose clock is right. */
+export function isReporter(state: State, job: JobId, tick: TickId): boolean {
+  if (state.operator.selfForgotten !== undefined) return false;
+  const able = new Set(livingMembers(state).filter(timekeepers(state)));
+  for (const peer of rank(job, tick, state.members.hashes)) {
+    if (able.has(peer)) return peer === state.settings.self;
+  }
+  return false;
+}
+
+/** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
+function isGone(state: State, { peer, life }: Runner): boolean {
+  if (peer === state.settings.self) return life !== state.settings.incarnation;
+  const member = state.members.byId.get(peer);
+  if (member === undefined || member.state === "dead" || member.state === "left") return true;
+  return (member.heartbeat?.incarnation ?? life) > life;
+}

@@ -1,0 +1,499 @@
+/** What is decided about an order (core/orders/decide.ts), and which stage of it may follow which (core/claims/order.ts). */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { createBook } from "../src/core/claims/book-state.ts";
+import { noStage, transition, type Ask, type LocalStage, type Order } from "../src/core/claims/order.ts";
+import { planJob, type Plan } from "../src/core/job/plan.ts";
+import type { Eligibility, Failover } from "../src/core/members/failover.ts";
+import { decide, type Decision, type Facts } from "../src/core/orders/decide.ts";
+import { AssertionFailed } from "../src/core/probes/assert.ts";
+import { orderKey, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { JobSpec } from "../src/schema/job.ts";
+import type { RequestedOrder, RunRecord, Trigger } from "../src/schema/run.ts";
+
+const due = Date.UTC(2026, 10, 28, 12, 0, 0);
+const job = "j" as JobId;
+const [self, other] = ["self", "other"] as PeerId[];
+
+function planOf(spec: Partial<JobSpec>): Plan {
+  const plan = planJob({
+    id: job,
+    spec: { id: job, schedule: "* * * * *", command: "true", ...spec },
+    revision: "r",
+    createdAt: 0,
+    updatedAt: 0,
+    updatedBy: "",
+    scheduledAt: 0,
+    resumedAt: 0,
+    pauses: [],
+  });
+  assert.ok(!Array.isArray(plan));
+  return plan;
+}
+
+const available = planOf({});
+const majority = planOf({ partition: "majority" });
+const catchesNothingUp = planOf({ catchUp: { policy: "none" } });
+
+function claimOf(peer: PeerId | undefined, rest: Partial<RunRecord> = {}): RunRecord {
+  return {
+    job,
+    tick: tickAt(due),
+    attempt: 1,
+    slot: "0",
+    peer: peer ?? ("" as PeerId),
+    state: "claimed",
+    version: 1,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due,
+    view: 2,
+    signature: "",
+    ...rest,
+  };
+}
+
+const first: Failover = { rank: 0, delayMs: 0, passed: [] };
+const second: Failover = { rank: 1, delayMs: 5_000, passed: [] };
+
+/** An order that is due now, whose turn is this peer's, with nothing in the way. */
+const plain: Facts = {
+  wall: due,
+  mono: 1_000,
+  plan: available,
+  isOver: false,
+  isTick: true,
+  isReporter: true,
+  isForgotten: false,
+  isWarmingUp: false,
+  warmedUpAt: due - 3_600_000,
+  awaitsSync: false,
+  isPaused: false,
+  eligibility: "alive",
+  failover: first,
+  admittedRank: 0,
+  rival: undefined,
+  hasForeignClaim: false,
+  isFull: false,
+  hasNoPlace: false,
+  isFirstOfTheFull: false,
+  choice: "none",
+  overlap: "go",
+  questionsEnd: Infinity,
+  skipsAsking: false,
+  skipsRecheck: false,
+};
+
+interface Case {
+  facts?: Partial<Facts>;
+  local?: LocalStage;
+  trigger?: Trigger;
+  requested?: Partial<RequestedOrder>;
+}
+
+function decided({ facts = {}, local = noStage, trigger: given, requested }: Case): Decision {
+  const trigger = given ?? (requested === undefined ? "schedule" : "manual");
+  const asked: RequestedOrder = {
+    job,
+    tick: tickAt(due),
+    trigger: "manual",
+    askedAt: due,
+    by: "",
+    ...requested,
+  };
+  const order = { due, local, trigger, requested: requested === undefined ? undefined : asked };
+  return decide(order, { ...plain, ...facts }).decision;
+}
+
+/** A decision in a line: what is let go of, then what is done, with what matters of it. */
+function inWords(decision: Decision): string {
+  switch (decision.kind) {
+    case "wait":
+      return decision.until === Infinity ? "wait" : `wait ${decision.until - due}`;
+    case "let-go":
+      return `let go (${decision.reason}), ${inWords(decision.next)}`;
+    case "claim":
+      return ["claim", decision.waiting, decision.asked === true ? "asked" : undefined]
+        .filter(Boolean)
+        .join(" ");
+    case "hold":
+      return `hold for ${decision.why}${decision.replace === true ? " and replace" : ""}`;
+    case "close":
+      return `close (${decision.reason})${decision.as === undefined ? "" : ` as ${decision.as}`}`;
+    default:
+      return decision.kind;
+  }
+}
+
+const ask: Ask = { id: 1, untilMono: 2_000, orders: [], waiting: new Set([other as PeerId]) };
+const answered: Ask = { ...ask, waiting: new Set() };
+const asking: LocalStage = { stage: "asking", ask };
+const hasAsked: LocalStage = { stage: "asking", ask: answered };
+const claimed = (rest: Partial<RunRecord> = {}, mayStartAt = 0): LocalStage => ({
+  stage: "claimed",
+  claim: claimOf(self, rest),
+  mayStartAt,
+});
+const claiming: LocalStage = { stage: "claiming", claim: claimOf(self), waitMs: 0 };
+const rivalTo = (until: number, rest: Partial<RunRecord> = {}): Partial<Facts> => ({
+  rival: { claim: claimOf(other, rest), until: due + until },
+});
+const minute = 60_000;
+
+const unclaimed: [title: string, one: Case, expected: string][] = [
+  [
+    "before it is in sight, the order waits until two seconds before it is due",
+    { facts: { wall: due - 5_000 } },
+    "wait -2000",
+  ],
+  ["two seconds before it is due, the first in rank claims it", { facts: { wall: due - 2_000 } }, "claim"],
+  [
+    "the first in rank claims it up to two seconds late without asking",
+    { facts: { wall: due + 2_000 } },
+    "claim",
+  ],
+  ["later than that, the others are asked first", { facts: { wall: due + 2_001 } }, "ask"],
+  [
+    "where another peer's claim is known, though it no longer holds, the others are asked first",
+    { facts: { hasForeignClaim: true } },
+    "ask",
+  ],
+  ["while another peer's claim holds, the order waits for its end", { facts: rivalTo(5_000) }, "wait 5000"],
+  ["the second in rank waits for the first", { facts: { failover: second } }, "wait 5000"],
+  [
+    "the second in rank asks first when its time has come",
+    { facts: { failover: second, wall: due + 5_000 } },
+    "ask",
+  ],
+  [
+    "a tick that was due before this peer had warmed up is asked about first",
+    { facts: { warmedUpAt: due + 1, wall: due + 100 } },
+    "ask",
+  ],
+  [
+    "such a tick waits for the records of peers that have come back",
+    { facts: { warmedUpAt: due + 1, wall: due + 100, awaitsSync: true } },
+    "wait 600",
+  ],
+  ["a tick of now doesn't wait for peers that have come back", { facts: { awaitsSync: true } }, "claim"],
+  ["a tick that is caught up is asked about first", { trigger: "catch-up" }, "ask"],
+  [
+    "a tick that is caught up waits for the records of peers that have come back",
+    { trigger: "catch-up", facts: { awaitsSync: true } },
+    "wait 500",
+  ],
+  [
+    "more than 30 s overdue, a scheduled tick is left to the sweep",
+    { facts: { wall: due + 30_001 } },
+    "wait",
+  ],
+  [
+    "an order by hand may still be started within its window",
+    { requested: {}, facts: { wall: due + 30 * minute } },
+    "ask",
+  ],
+  [
+    "past its window an order by hand is left to the sweep",
+    { requested: {}, facts: { wall: due + 61 * minute } },
+    "wait",
+  ],
+  ["a peer without a free place declines", { facts: { isFull: true } }, "decline"],
+  [
+    "a peer that can't run it waits until it is due, to see who does",
+    { facts: { failover: undefined, wall: due - 1_000 } },
+    "wait 0",
+  ],
+  ["a peer that can't run it then waits for what the others do", { facts: { failover: undefined } }, "wait"],
+  [
+    "when all are at capacity, the first of them claims it and holds it",
+    { facts: { failover: undefined, isFirstOfTheFull: true } },
+    "claim capacity",
+  ],
+  [
+    "when all are at capacity, the first of them asks the voters of a majority job",
+    { facts: { failover: undefined, isFirstOfTheFull: true, plan: majority } },
+    "elect",
+  ],
+  ["the voters of a majority job are asked even for a timely tick", { facts: { plan: majority } }, "elect"],
+  ["while this peer warms up, nothing is decided", { facts: { isWarmingUp: true } }, "wait 500"],
+  ["a peer that the mesh has forgotten lets go", { facts: { isForgotten: true } }, "let go (draining), wait"],
+];
+
+const closing: [title: string, one: Case, expected: string][] = [
+  ["what others have started or decided leaves the book", { facts: { isOver: true } }, "close (out-claimed)"],
+  [
+    "a claim to what others have started is taken back",
+    { facts: { isOver: true }, local: claimed() },
+    "close (out-claimed)",
+  ],
+  [
+    "a chosen runner that was taken for lost says that it never started",
+    { facts: { isOver: true }, local: claimed({ epoch: 1 }) },
+    "close (late) as missed",
+  ],
+  ["the tick of a deleted job leaves the book", { facts: { plan: undefined } }, "close (job-changed)"],
+  [
+    "what is no tick of the edited schedule leaves the book",
+    { facts: { isTick: false } },
+    "close (job-changed)",
+  ],
+  [
+    "… and is reported as missed if it had long been due",
+    { facts: { isTick: false, wall: due + minute } },
+    "close (job-changed) as missed",
+  ],
+  [
+    "… by one peer alone",
+    { facts: { isTick: false, wall: due + minute, isReporter: false } },
+    "close (job-changed)",
+  ],
+  [
+    "… and not where it was claimed",
+    { facts: { isTick: false, wall: due + minute }, local: claimed() },
+    "close (job-changed)",
+  ],
+  ["an order by hand outlives an edit of the schedule", { requested: {}, facts: { isTick: false } }, "claim"],
+  [
+    "an order by hand ends when its job is disabled",
+    { requested: {}, facts: { plan: planOf({ enabled: false }) } },
+    "close (job-changed)",
+  ],
+  [
+    "… unless it was forced",
+    { requested: { force: true }, facts: { plan: planOf({ enabled: false }) } },
+    "claim",
+  ],
+  [
+    "a tick of a paused job is skipped when it is due",
+    { facts: { isPaused: true } },
+    "close (paused) as skipped",
+  ],
+  ["… not before", { facts: { isPaused: true, wall: due - 1_000 } }, "wait 0"],
+  ["… by one peer alone", { facts: { isPaused: true, isReporter: false } }, "wait"],
+  [
+    "a claim to a tick of a job that has been paused is taken back",
+    { facts: { isPaused: true }, local: claimed() },
+    "let go (paused), close (paused) as skipped",
+  ],
+  [
+    "a forced order runs while the job is paused",
+    { requested: { force: true }, facts: { isPaused: true } },
+    "claim",
+  ],
+  ["a claim on its way to the disk waits for its answer", { local: claiming }, "nothing"],
+];
+
+const asked: [title: string, one: Case, expected: string][] = [
+  ["while answers are awaited, the order waits", { local: asking }, "wait 1000"],
+  [
+    "when their time is over, it is claimed",
+    { local: asking, facts: { mono: 2_000 } },
+    "let go (asked), claim asked",
+  ],
+  ["when all have answered, it is claimed", { local: hasAsked }, "let go (asked), claim asked"],
+  [
+    "when another peer has claimed it meanwhile, this one lets go",
+    { local: hasAsked, facts: rivalTo(5_000) },
+    "let go (out-claimed), wait 500",
+  ],
+  [
+    "when this peer can't run it any more, it lets go",
+    { local: asking, facts: { failover: undefined } },
+    "let go (out-claimed), wait 500",
+  ],
+  [
+    "when the last place has gone meanwhile, this peer declines",
+    { local: hasAsked, facts: { isFull: true } },
+    "let go (declined), decline",
+  ],
+  [
+    "when the job has become a majority job meanwhile, its voters are asked",
+    { local: hasAsked, facts: { plan: majority } },
+    "let go (asked), elect",
+  ],
+];
+
+const chosen: [title: string, one: Case, expected: string][] = [
+  ["the choice of the voters is followed", { facts: { plan: majority, choice: "stands" } }, "follow-choice"],
+  ["a chosen runner that is gone is lost", { facts: { plan: majority, choice: "gone" } }, "close-lost"],
+  [
+    "… and reported by one peer alone",
+    { facts: { plan: majority, choice: "gone", isReporter: false } },
+    "wait",
+  ],
+  [
+    "an election under way is followed",
+    { local: { stage: "electing" }, facts: { plan: majority } },
+    "follow-election",
+  ],
+];
+
+const holding: [title: string, one: Case, expected: string][] = [
+  ["before it is due, a claim waits", { local: claimed(), facts: { wall: due - 500 } }, "wait 0"],
+  ["a claim made late waits for conflicting ones", { local: claimed({}, due + 250) }, "wait 250"],
+  ["when it is due, the run starts", { local: claimed() }, "start"],
+  [
+    "a peer that has declined other orders still starts what it had claimed",
+    { local: claimed(), facts: { eligibility: "declined" } },
+    "start",
+  ],
+  [
+    "a claim that the launcher would start too late is made anew",
+    { local: claimed(), facts: { wall: due + 2_001 } },
+    "let go (late), again",
+  ],
+  [
+    "a claim that was held back for a place is not too late",
+    { local: claimed({ waiting: "capacity" }), facts: { wall: due + minute } },
+    "start",
+  ],
+  [
+    "a stronger claim of another peer goes first",
+    { local: claimed({ rank: 1 }), facts: rivalTo(5_000) },
+    "let go (out-claimed), wait 5000",
+  ],
+  ["a weaker one doesn't", { local: claimed(), facts: rivalTo(5_000, { rank: 1 }) }, "start"],
+  [
+    "between equal claims the peer's id decides",
+    { local: claimed(), facts: rivalTo(5_000) },
+    "let go (out-claimed), wait 5000",
+  ],
+  [
+    "a claim that voters have chosen has no rival",
+    { local: claimed({ epoch: 0, rank: 1 }), facts: { ...rivalTo(5_000), plan: majority } },
+    "start",
+  ],
+  [
+    "… is never too late within its window",
+    { local: claimed({ epoch: 0 }), facts: { plan: majority, wall: due + minute } },
+    "start",
+  ],
+  [
+    "… and is missed past it",
+    { local: claimed({ epoch: 0 }), facts: { plan: majority, wall: due + 61 * minute } },
+    "close (window) as missed",
+  ],
+  [
+    "… which is short where the job catches nothing up",
+    { local: claimed({ epoch: 0 }), facts: { plan: catchesNothingUp, wall: due + 31_000 } },
+    "close (window) as missed",
+  ],
+  [
+    "a claim without a vote is taken back when the job becomes a majority job",
+    { local: claimed(), facts: { plan: majority } },
+    "let go (job-changed), again",
+  ],
+  [
+    "an earlier run of the job skips the order",
+    { local: claimed(), facts: { overlap: "skip" } },
+    "close (overlap) as skipped",
+  ],
+  [
+    "an earlier run of the job holds the order back",
+    { local: claimed(), facts: { overlap: "wait" } },
+    "hold for overlap",
+  ],
+  [
+    "an earlier run of the job is replaced",
+    { local: claimed(), facts: { overlap: "replace" } },
+    "hold for overlap and replace",
+  ],
+  [
+    "without a free place the claim is held",
+    { local: claimed(), facts: { hasNoPlace: true } },
+    "hold for capacity",
+  ],
+];
+
+for (const [title, cases] of Object.entries({ unclaimed, closing, asked, chosen, holding })) {
+  describe(`an order that is ${title}`, () => {
+    for (const [rule, one, expected] of cases)
+      test(rule, () => assert.equal(inWords(decided(one)), expected));
+  });
+}
+
+describe("a claim of a peer that may no longer run the order is taken back", () => {
+  const reasons: [Eligibility, string][] = [
+    ["clock", "clock"],
+    ["draining", "draining"],
+    ["untargeted", "job-changed"],
+  ];
+  for (const [eligibility, reason] of reasons) {
+    test(eligibility, () => {
+      const decision = decided({ local: claimed(), facts: { eligibility } });
+      assert.equal(inWords(decision), `let go (${reason}), wait 500`);
+    });
+  }
+});
+
+describe("an order's local stage", () => {
+  function orderAt(local: LocalStage): Order {
+    const tick = tickAt(due);
+    return {
+      key: orderKey(job, tick, 1, "0"),
+      job,
+      tick,
+      instant: due,
+      attempt: 1,
+      slot: "0",
+      due,
+      trigger: "schedule",
+      requested: undefined,
+      declined: new Set(),
+      ranks: [],
+      memberHashes: undefined,
+      local,
+      chosen: undefined,
+      tries: 0,
+      nextReconcileAt: Infinity,
+    };
+  }
+  const stages: readonly LocalStage[] = [noStage, asking, { stage: "electing" }, claiming, claimed()];
+  const legal = new Set([
+    "none none",
+    "none asking",
+    "none electing",
+    "none claiming",
+    "asking asking",
+    "asking none",
+    "electing none",
+    "claiming claimed",
+    "claiming none",
+    "claimed claimed",
+    "claimed none",
+  ]);
+
+  for (const from of stages) {
+    for (const to of stages) {
+      const isLegal = legal.has(`${from.stage} ${to.stage}`);
+      test(`${isLegal ? "may" : "may not"} go from ${from.stage} to ${to.stage}`, () => {
+        const book = createBook();
+        const order = orderAt(from);
+        if (from.stage === "claiming" || from.stage === "claimed") book.claims.add(order);
+        if (isLegal) transition(book, order, to);
+        else assert.throws(() => transition(book, order, to), AssertionFailed);
+        assert.equal(order.local, isLegal ? to : from);
+      });
+    }
+  }
+
+  test("keeps each order that holds a claim in the one index that says what the claim waits for", () => {
+    const book = createBook();
+    const order = orderAt(noStage);
+    const sizes = (): number[] => [book.claims.size, book.capacityQueue.size, book.overlapQueue.size];
+    transition(book, order, claiming);
+    assert.deepEqual(sizes(), [1, 0, 0]);
+    transition(book, order, claimed({ waiting: "capacity" }));
+    assert.deepEqual(sizes(), [0, 1, 0]);
+    transition(book, order, claimed({ waiting: "overlap" }));
+    assert.deepEqual(sizes(), [0, 0, 1]);
+    transition(book, order, noStage);
+    assert.deepEqual(sizes(), [0, 0, 0]);
+  });
+
+  test("can't leave an index that it was never in", () => {
+    const order = orderAt(claimed());
+    assert.throws(() => transition(createBook(), order, noStage), AssertionFailed);
+  });
+});

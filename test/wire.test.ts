@@ -78,6 +78,7 @@ const said: readonly [Channel, Message][] = [
   ["log", { kind: "log-read", id: 1, run: "r", offset: 0, length: 10 }],
   ["log", { kind: "log-piece", id: 1, found: true, offset: 0, bytes: "AA==", size: 1, complete: true }],
   ["log", { kind: "log-copy", run: "r", piece: 0, pieces: 1, bytes: "AA==" }],
+  ["log", { kind: "log-copy-next", run: "r", piece: 1 }],
 ];
 
 function refusalOf(channel: Channel, bytes: Uint8Array): Refusal | undefined {

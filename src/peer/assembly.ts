@@ -13,7 +13,8 @@ import { Edits } from "./edits.ts";
 import { KeyRotation } from "./key-rotation.ts";
 import { Receiver } from "./receiver.ts";
 import { Retention } from "./retention.ts";
-import { Logs } from "./logs.ts";
+import { LogCopies } from "./log-copies.ts";
+import { Logs, type OutputDeps } from "./logs.ts";
 import type { StaleRecords } from "./stale-records.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
@@ -23,6 +24,7 @@ export interface Assembly {
   table: JobTable;
   sync: Sync;
   logs: Logs;
+  copies: LogCopies;
   keeper: Retention;
   edits: Edits;
   handover: KeyRotation;
@@ -63,14 +65,15 @@ export function assemble(deps: LivingDeps): Assembly {
     count,
     log: doors.log,
   });
-  const logs = new Logs({
-    self,
+  const { executor } = doors;
+  const outputDeps: OutputDeps = {
     clock: doors.clock,
-    executor: doors.executor,
     send: (to, message) => voice.send(to, "log", message),
     living: () => ofState(livingOthers) ?? [],
     count,
-  });
+  };
+  const logs = new Logs({ ...outputDeps, executor });
+  const copies = new LogCopies({ ...outputDeps, executor });
   const keeper = new Retention(doors, table, booted, (job) => ofState((known) => retentionOf(known, job)));
   const edits: Edits = new Edits({
     doors,
@@ -93,10 +96,10 @@ export function assemble(deps: LivingDeps): Assembly {
   const hearing: Receiver = new Receiver({
     doors,
     recall,
-    handlers: { sync, logs, edits, handover },
+    handlers: { sync, logs, copies, edits, handover },
     isPossiblyStale: (record) => ofState((known) => isPossiblyStale(known, record)) ?? false,
     feed,
     count,
   });
-  return { table, sync, logs, keeper, edits, handover, hearing };
+  return { table, sync, logs, copies, keeper, edits, handover, hearing };
 }

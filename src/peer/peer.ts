@@ -230,7 +230,7 @@ export class Peer {
       case "syncRecent":
         return this.living.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
-        return this.living.logs.copy(effect.record);
+        return this.living.copies.copy(effect.record);
       case "notify":
         // Whoever ran it, all peers keep the same history, so all prune it.
         if (effect.event.kind === "run") this.living.keeper.ranSince(effect.event.record.job);

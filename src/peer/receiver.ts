@@ -12,6 +12,7 @@ import { decode } from "../wire/codec.ts";
 import { verifyRecord } from "../wire/records.ts";
 import type { Edits } from "./edits.ts";
 import type { KeyRotation } from "./key-rotation.ts";
+import type { LogCopies } from "./log-copies.ts";
 import type { Logs } from "./logs.ts";
 import type { StaleRecords } from "./stale-records.ts";
 import type { Sync } from "./sync.ts";
@@ -20,6 +21,7 @@ import type { Sync } from "./sync.ts";
 export interface Handlers {
   sync: Sync;
   logs: Logs;
+  copies: LogCopies;
   edits: Edits;
   handover: KeyRotation;
 }
@@ -90,8 +92,10 @@ export class Receiver {
         return handlers.handover.heard(from, message);
       case "log-read":
       case "log-piece":
-      case "log-copy":
         return handlers.logs.heard(from, message);
+      case "log-copy":
+      case "log-copy-next":
+        return handlers.copies.heard(from, message);
       default:
         return never(message);
     }

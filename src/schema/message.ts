@@ -241,6 +241,15 @@ export const LogCopyMessage = Type.Object(
   },
   closed,
 );
+/** The keeper has every piece before this one. The number of pieces: it has them all. */
+export const LogCopyNextMessage = Type.Object(
+  {
+    kind: Type.Literal("log-copy-next"),
+    run: Key,
+    piece: Type.Integer({ minimum: 1, maximum: 4_096 }),
+  },
+  closed,
+);
 
 /** Protocol `key`: a new cluster key, over links that are encrypted and to peers whose identity is proven. */
 export const KeyMessage = Type.Object(
@@ -276,7 +285,7 @@ export const bodiesOf = {
     WantMessage,
     RecordsMessage,
   ]),
-  log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage]),
+  log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage, LogCopyNextMessage]),
   key: Type.Union([KeyMessage, KeyHeardMessage]),
 } as const;
 
@@ -303,6 +312,7 @@ export type Message =
   | Static<typeof LogReadMessage>
   | Static<typeof LogPieceMessage>
   | Static<typeof LogCopyMessage>
+  | Static<typeof LogCopyNextMessage>
   | Static<typeof KeyMessage>
   | Static<typeof KeyHeardMessage>;
 export type MessageOf<Kind extends Message["kind"]> = Extract<Message, { kind: Kind }>;

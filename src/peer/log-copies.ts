@@ -1,0 +1,149 @@
+/**
+ * Copies of outputs on further peers (DESIGN §10). When a run has ended, its runner hands the gzipped output to two other
+ * peers, chosen by rendezvous on the run's id, so that the output outlives the host. That a run printed nothing is said
+ * by its record.
+ *
+ * A large copy goes piece by piece: the keeper asks for the next piece when it has the one before, so that no queue
+ * overflows, and its last request confirms that it has all. A copy that fits one message is sent without confirmation,
+ * which would double the messages of every run. Not promised: that a copy exists while fewer than two other peers are
+ * there, that a copy is made again when its keeper dies, and copies of outputs beyond the cap.
+ */
+import type { Cancel, Executor } from "../ports.ts";
+import { runId, type PeerId, type RunId } from "../schema/ids.ts";
+import type { MessageOf } from "../schema/message.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { memberHashesOf, rankKey } from "../core/members/rank.ts";
+import { encodeBytes, isRunOf, pieceBytes, type OutputDeps } from "./logs.ts";
+
+const copies = 2;
+/** A gzipped output that is larger is not copied. More costs each keeper that much of its disk and memory. */
+const copyCapBytes = 8_388_608;
+/** Packed outputs that wait for their keepers to ask for the next piece. More costs memory; beyond, outputs are not copied. */
+const givenBytesMax = 67_108_864;
+/** A keeper that asks for nothing for so long gets no more. */
+const askedWithinMs = 30_000;
+/** Copies that arrive at once, and their bytes. The oldest are dropped for a new one. */
+const arrivingMax = 64;
+const arrivingBytesMax = 67_108_864;
+
+interface CopyDeps extends OutputDeps {
+  executor: Pick<Executor, "packLog" | "keepLog">;
+}
+
+/** A copy of several pieces on its way to a keeper. */
+interface Given {
+  gzip: Uint8Array;
+  pieces: number;
+  /** the piece that was sent last */
+  piece: number;
+  giveUp: Cancel;
+}
+
+export class LogCopies {
+  readonly #deps: CopyDeps;
+  readonly #given = new Map<string, Given>();
+  #givenBytes = 0;
+  readonly #arriving = new Map<string, Uint8Array[]>();
+  #arrivingBytes = 0;
+
+  constructor(deps: CopyDeps) {
+    this.#deps = deps;
+  }
+
+  /** The run has ended here: hands its output, if it has any, to the peers that keep a copy. */
+  copy(record: RunRecord): void {
+    if (record.logBytes === 0) return;
+    const run = runId(record);
+    const keepers = rankKey(run, memberHashesOf(this.#deps.living())).slice(0, copies);
+    if (keepers.length === 0) return;
+    this.#deps.executor.packLog(run, copyCapBytes, (gzip) => {
+      if (gzip === undefined) return;
+      if (gzip === "too-large") return this.#deps.count("logs_too_large_to_copy");
+      for (const keeper of keepers) this.#give(keeper, run, gzip);
+    });
+  }
+
+  heard(from: PeerId, message: MessageOf<"log-copy" | "log-copy-next">): void {
+    if (message.kind === "log-copy") this.#arrived(from, message);
+    else this.#asked(from, message);
+  }
+
+  #give(to: PeerId, run: RunId, gzip: Uint8Array): void {
+    const pieces = Math.max(1, Math.ceil(gzip.length / pieceBytes));
+    if (pieces === 1) {
+      this.#sendPiece(to, run, { gzip, pieces, piece: 0 });
+      return this.#deps.count("logs_copied");
+    }
+    if (this.#givenBytes + gzip.length > givenBytesMax) return this.#deps.count("logs_not_copied");
+    const key = `${to} ${run}`;
+    const given = { gzip, pieces, piece: 0, giveUp: this.#awaitRequest(key) };
+    this.#given.set(key, given);
+    this.#givenBytes += gzip.length;
+    this.#sendPiece(to, run, given);
+  }
+
+  /** The keeper has all pieces before the one that it asks for. */
+  #asked(from: PeerId, { run, piece }: MessageOf<"log-copy-next">): void {
+    const key = `${from} ${run}`;
+    const given = this.#given.get(key);
+    // A request that is repeated, or that leaves out a piece, is none.
+    if (given === undefined || piece !== given.piece + 1) return;
+    given.giveUp();
+    if (piece === given.pieces) return this.#endGiving(key, given, "logs_copied");
+    given.piece = piece;
+    given.giveUp = this.#awaitRequest(key);
+    this.#sendPiece(from, run, given);
+  }
+
+  #awaitRequest(key: string): Cancel {
+    const { clock } = this.#deps;
+    return clock.alarm(clock.now().mono + askedWithinMs, () => {
+      const given = this.#given.get(key);
+      if (given !== undefined) this.#endGiving(key, given, "logs_not_copied");
+    });
+  }
+
+  #endGiving(key: string, { gzip }: Given, count: "logs_copied" | "logs_not_copied"): void {
+    this.#given.delete(key);
+    this.#givenBytes -= gzip.length;
+    this.#deps.count(count);
+  }
+
+  #sendPiece(to: PeerId, run: string, { gzip, pieces, piece }: Omit<Given, "giveUp">): void {
+    const bytes = encodeBytes(gzip.subarray(piece * pieceBytes, (piece + 1) * pieceBytes));
+    this.#deps.send(to, { kind: "log-copy", run, piece, pieces, bytes });
+  }
+
+  #arrived(from: PeerId, { run, piece, pieces, bytes }: MessageOf<"log-copy">): void {
+    // Only the runner itself hands its output on.
+    if (!isRunOf(run, from) || (pieces - 1) * pieceBytes > copyCapBytes) {
+      return this.#deps.count("log_copies_refused");
+    }
+    const key = `${from} ${run}`;
+    const before = this.#forget(key);
+    const parts = piece === 0 ? [] : before;
+    // The stream keeps the order, so a piece that is not the next one belongs to a copy that broke off.
+    if (parts === undefined || parts.length !== piece) return;
+    parts.push(Buffer.from(bytes, "base64"));
+    if (pieces > 1) this.#deps.send(from, { kind: "log-copy-next", run, piece: parts.length });
+    // The check above has read it as a run's id.
+    if (parts.length === pieces) return this.#deps.executor.keepLog(run as RunId, Buffer.concat(parts));
+    this.#arriving.set(key, parts);
+    this.#arrivingBytes += bytesIn(parts);
+    for (const oldest of this.#arriving.keys()) {
+      if (this.#arriving.size <= arrivingMax && this.#arrivingBytes <= arrivingBytesMax) return;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(key: string): Uint8Array[] | undefined {
+    const parts = this.#arriving.get(key);
+    this.#arriving.delete(key);
+    this.#arrivingBytes -= bytesIn(parts ?? []);
+    return parts;
+  }
+}
+
+function bytesIn(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}

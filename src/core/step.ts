@@ -10,27 +10,47 @@ import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
-import { claimStored, withdraw } from "./claims/claims.ts";
+import { claimStored } from "./claims/claims.ts";
 import { commandStored, hearCancel, obey } from "./operator/commands.ts";
 import { adopt, adoptChosen, hearVoteCounts, loseMemory, openRoster, voteCounts } from "./voting/epochs.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
-import { drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
-import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
-import { claimAheadMs, heartbeatEveryMs, sweepEveryMs } from "./limits.ts";
 import {
+  drain,
+  drainStored,
+  giveUpDrains,
+  hearDrain,
+  hearDrained,
+  restoreDrained,
+} from "./operator/drain.ts";
+import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
+import { claimAheadMs, sweepEveryMs } from "./limits.ts";
+import {
+  announceAtOnce,
   assessAll,
+  hasUnheardRecords,
   hearHeartbeat,
   hearLeave,
   heartbeatTo,
   linkDown,
   linkUp,
   memberOf,
+  nextHeartbeatMono,
+  noteLag,
   peersInReach,
   redialRefused,
+  takeHeartbeatDue,
   type InReach,
 } from "./members/members.ts";
 import { reconcile } from "./orders/apply.ts";
-import { admitRequested, admitTick, admitMentioned } from "./claims/order-book.ts";
+import {
+  admitRequested,
+  admitTick,
+  hearDeclined,
+  takeTouched,
+  touchDue,
+  touchAll,
+  touchJob,
+} from "./claims/order-book.ts";
 import { planJob } from "./job/plan.ts";
 import { awaitsOwnEnd } from "./records/records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./orders/runs.ts";
@@ -42,9 +62,6 @@ import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { PeerId } from "../schema/ids.ts";
-
-/** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
-const openMismatchesMax = 3;
 
 export function step(state: State, event: Event): Effect[] {
   state.effects = [];
@@ -66,9 +83,7 @@ function take(state: State, event: Event): void {
     case "loaded":
       return openLife(state, event);
     case "woke":
-      // The wake-up's own lateness is the measure of how slow this peer is; it fades when it is well again.
-      state.members.lagMs = Math.max(event.now.mono - state.plannedWakeMono, state.members.lagMs / 2);
-      return;
+      return noteLag(state, event.now.mono - state.plannedWakeMono);
     case "heard":
       return hear(state, event.from, event.message);
     case "learned":
@@ -123,13 +138,13 @@ function isOfForgotten(state: State, event: Event): boolean {
 function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
   const { mono, wall } = state.now;
   state.alive = true;
-  state.members.heartbeatAtMono = -Infinity;
+  announceAtOnce(state);
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
   state.scanFrom = event.lastAlive ?? wall;
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
-  state.operator.drained = event.drained;
+  restoreDrained(state, event.drained);
   restoreSelfForgotten(state, event.selfForgotten);
   takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
@@ -158,7 +173,11 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       if (hearHeartbeat(state, from, message)) membersChanged(state);
       hearVoteCounts(state, from, message);
       if (hearOfDuplicate(state, from, message)) loseMemory(state, "duplicate");
-      return compareOpen(state, from, message);
+      if (hasUnheardRecords(state, from, message.open)) {
+        mark(state, "records-fetched");
+        emit(state, { kind: "syncRecent", peer: from });
+      }
+      return;
     case "runs":
       return hearRuns(state, from, message);
     case "leave":
@@ -190,12 +209,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
 function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
   takeRecords(state, message.records);
   takeOrders(state, message.orders);
-  for (const key of state.members.byId.has(from) ? message.declined : []) {
-    const order = admitMentioned(state, key);
-    if (order === undefined) continue;
-    order.declined.add(from);
-    state.book.touched.add(order);
-  }
+  hearDeclined(state, from, message.declined);
   for (const { run, by, reason } of message.cancels) hearCancel(state, run, by, reason);
 }
 
@@ -222,7 +236,7 @@ function takeChange(state: State, { id, job }: JobChange): void {
     state.timetable.enter(plan, state.now.wall);
     if (state.warmUp === undefined) scanJob(state, plan);
   }
-  for (const order of state.book.byJob.get(id) ?? []) state.book.touched.add(order);
+  touchJob(state, id);
 }
 
 function upWith(state: State, peer: PeerId): void {
@@ -238,7 +252,7 @@ function upWith(state: State, peer: PeerId): void {
 }
 
 function membersChanged(state: State): void {
-  for (const order of state.book.orders.values()) state.book.touched.add(order);
+  touchAll(state);
   if (state.warmUp === undefined) declareLost(state);
 }
 
@@ -253,22 +267,12 @@ function stored(state: State, token: number, failed: boolean): void {
   else commandStored(state, pending, failed);
 }
 
-/** Takes no more ticks: claims go back, so that the others run them on time. */
-function drain(state: State): void {
-  if (state.operator.draining) return;
-  state.operator.draining = true;
-  state.members.heartbeatAtMono = -Infinity;
-  for (const order of [...state.book.claims, ...state.book.capacityQueue]) withdraw(state, order, "draining");
-  for (const order of state.book.orders.values()) state.book.touched.add(order);
-}
-
 function everySecond(state: State): void {
   tryEndWarmUp(state);
   pursueRosterRequests(state);
   giveUpDrains(state);
   const { mono } = state.now;
-  if (mono >= state.members.heartbeatAtMono + heartbeatEveryMs) {
-    state.members.heartbeatAtMono = mono;
+  if (takeHeartbeatDue(state)) {
     if (assessAll(state)) membersChanged(state);
     const open = state.ledger.openDigest(state.settings.self);
     const inReach = peersInReach(state);
@@ -291,38 +295,13 @@ function sendHeartbeat(
   emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
 }
 
-/** A peer whose open orders are long other than I know them: some gossip was lost, so its records are fetched. */
-function compareOpen(state: State, from: PeerId, message: MessageOf<"heartbeat">): void {
-  const member = memberOf(state, from);
-  const known = state.ledger.openDigest(from);
-  const same = known.count === message.open.count && known.digest === message.open.digest;
-  member.openMismatches = same ? 0 : member.openMismatches + 1;
-  if (member.openMismatches < openMismatchesMax) return;
-  member.openMismatches = 0;
-  mark(state, "records-fetched");
-  emit(state, { kind: "syncRecent", peer: from });
-}
-
 /** Orders whose time has come go first, then ticks that come into sight, and all that was touched on the way. */
 function workThrough(state: State): void {
-  const { wall } = state.now;
-  for (
-    let top = state.book.reconcileQueue.peek();
-    top !== undefined && top.at <= wall;
-    top = state.book.reconcileQueue.peek()
-  ) {
-    state.book.reconcileQueue.pop();
-    if (top.order.nextReconcileAt === top.at) {
-      top.order.nextReconcileAt = Infinity;
-      state.book.touched.add(top.order);
-    }
-  }
-  for (const { plan, instant } of state.timetable.pull(wall + claimAheadMs)) admitTick(state, plan, instant);
+  touchDue(state);
+  for (const { plan, instant } of state.timetable.pull(state.now.wall + claimAheadMs))
+    admitTick(state, plan, instant);
   while (hasWork(state)) {
-    for (const order of state.book.touched) {
-      state.book.touched.delete(order);
-      reconcile(state, order);
-    }
+    for (const order of takeTouched(state)) reconcile(state, order);
     flushAsks(state);
     flushBallots(state);
     adoptChosen(state);
@@ -340,6 +319,6 @@ function planWake(state: State): void {
   const tickAt = (state.timetable.soonest() ?? Infinity) - claimAheadMs;
   const orderAt = state.book.reconcileQueue.peek()?.at ?? Infinity;
   const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
-  state.plannedWakeMono = Math.min(mono + inMs, state.members.heartbeatAtMono + heartbeatEveryMs);
+  state.plannedWakeMono = Math.min(mono + inMs, nextHeartbeatMono(state));
   emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });
 }

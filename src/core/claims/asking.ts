@@ -4,7 +4,7 @@
  *
  * Orders that come to be asked about in one step (all those of a peer that died, say) share one question.
  */
-import { reconcileAt } from "./order-book.ts";
+import { reconcileAt, touch } from "./order-book.ts";
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -43,7 +43,7 @@ export function flushAsks(state: State): void {
     state.book.asks.set(ask.id, ask);
     for (const { order } of orders) {
       transition(state.book, order, { stage: "asking", ask });
-      state.book.touched.add(order);
+      touch(state, order);
     }
     const questions = orders.map(({ order, rank }) => ({
       key: order.key,
@@ -198,12 +198,12 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
     if (over.has(order.key)) {
       mark(state, "told-it-is-over");
       state.ledger.markSettled(order.job, order.tick);
-      state.book.touched.add(order);
+      touch(state, order);
     } else if (theirs.has(order.key)) {
       transition(state.book, order, noStage);
       reconcileAt(state, order, state.now.wall + yieldMs + rank * yieldPerRankMs);
     } else if (ask.waiting.size === 0) {
-      state.book.touched.add(order);
+      touch(state, order);
     }
   }
   if (over.size > 0) emit(state, { kind: "syncRecent", peer: from });

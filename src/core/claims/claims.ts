@@ -11,7 +11,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
-import { admitNextAttempt, removeOrder } from "./order-book.ts";
+import { admitNextAttempt, removeOrder, touch, touchJob, touchAll } from "./order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type Pending, type State } from "../state.ts";
 import { noStage, transition, type Order } from "./order.ts";
@@ -23,13 +23,8 @@ export function commit(state: State, unsigned: RunRecord): RunRecord {
   emit(state, { kind: "store", writes: [{ kind: "record", record }] });
   emit(state, { kind: "gossip", record });
   emit(state, { kind: "notify", event: { kind: "run", record } });
-  touchJob(state, record);
+  touchJob(state, record.job);
   return record;
-}
-
-/** Whatever hangs on the records of this job is looked at again. */
-export function touchJob(state: State, record: RunRecord): void {
-  for (const order of state.book.byJob.get(record.job) ?? []) state.book.touched.add(order);
 }
 
 /** True when this peer has no place left for one more run. */
@@ -128,7 +123,7 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
     mark(state, "claim-pointless");
     return withdraw(state, order, "job-changed");
   }
-  state.book.touched.add(order);
+  touch(state, order);
 }
 
 /** A place may be free: the first in line by (due, job) is looked at. */
@@ -139,7 +134,7 @@ export function wakeCapacityQueue(state: State): void {
       first === undefined || order.due < first.due || (order.due === first.due && order.key < first.key);
     if (before && order.local.stage === "claimed") first = order;
   }
-  if (first !== undefined && state.book.runs.size < state.settings.capacity) state.book.touched.add(first);
+  if (first !== undefined && state.book.runs.size < state.settings.capacity) touch(state, first);
 }
 
 /** Holds an own claim back, and says so: others keep off while this peer lives. */
@@ -162,6 +157,12 @@ export function withdraw(state: State, order: Order, reason: string): void {
   if (withdrawn.epoch !== undefined) admitNextAttempt(state, withdrawn, order.requested, order.instant);
 }
 
+/** This peer takes no more ticks: its claims go back now, so that the others run them on time. */
+export function giveClaimsBack(state: State): void {
+  for (const order of [...state.book.claims, ...state.book.capacityQueue]) withdraw(state, order, "draining");
+  touchAll(state);
+}
+
 function endOf(state: State, record: RunRecord, end: RunState, reason: string): RunRecord {
   const { waiting: _, ...rest } = record;
   return { ...rest, state: end, reason, version: record.version + 1, finishedAt: state.now.wall };
@@ -174,7 +175,7 @@ export function decline(state: State, order: Order): void {
   mark(state, "declined");
   emit(state, { kind: "decline", key: order.key });
   emit(state, { kind: "count", name: "declined" });
-  state.book.touched.add(order);
+  touch(state, order);
 }
 
 /** Takes the order out of play; an own claim of it is withdrawn, or moved up to the decision that is given. */

@@ -9,6 +9,7 @@ import {
   tickAt,
   type JobId,
   type OrderKey,
+  type PeerId,
   type TickId,
 } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
@@ -75,7 +76,6 @@ export function admitNextAttempt(
 
 export function removeOrder(state: State, order: Order): void {
   if (state.book.orders.delete(order.key) && order.requested !== undefined) state.book.requestedCount--;
-  state.voting.proposer.elections.delete(order.key);
   const ofJob = state.book.byJob.get(order.job);
   ofJob?.delete(order);
   if (ofJob?.size === 0) state.book.byJob.delete(order.job);
@@ -118,7 +118,7 @@ function add(
   const ofJob = state.book.byJob.get(job);
   if (ofJob === undefined) state.book.byJob.set(job, new Set([order]));
   else ofJob.add(order);
-  state.book.touched.add(order);
+  touch(state, order);
 }
 
 /** Reconciles the order at the instant (wall clock, ms); of several such instants the last one given counts. */
@@ -126,6 +126,51 @@ export function reconcileAt(state: State, order: Order, at: number): void {
   if (order.nextReconcileAt === at) return;
   order.nextReconcileAt = at;
   if (at !== Infinity) state.book.reconcileQueue.push({ at, order });
+}
+
+/** The order's circumstances have changed: it is reconciled before this step ends. */
+export function touch(state: State, order: Order): void {
+  state.book.touched.add(order);
+}
+
+export function touchJob(state: State, job: JobId): void {
+  for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
+}
+
+export function touchAll(state: State): void {
+  for (const order of state.book.orders.values()) touch(state, order);
+}
+
+/** Touches the orders that wanted to be reconciled by now. */
+export function touchDue(state: State): void {
+  const { reconcileQueue } = state.book;
+  for (let top = reconcileQueue.peek(); top !== undefined && top.at <= state.now.wall;) {
+    reconcileQueue.pop();
+    if (top.order.nextReconcileAt === top.at) {
+      top.order.nextReconcileAt = Infinity;
+      touch(state, top.order);
+    }
+    top = reconcileQueue.peek();
+  }
+}
+
+/** The touched orders, each once, and then those that are touched on the way. */
+export function* takeTouched(state: State): Generator<Order> {
+  for (const order of state.book.touched) {
+    state.book.touched.delete(order);
+    yield order;
+  }
+}
+
+/** Another peer says that it is at capacity and will not run these orders. */
+export function hearDeclined(state: State, from: PeerId, keys: readonly string[]): void {
+  if (!state.members.byId.has(from)) return;
+  for (const key of keys) {
+    const order = admitMentioned(state, key);
+    if (order === undefined) continue;
+    order.declined.add(from);
+    touch(state, order);
+  }
 }
 
 /** One more than the attempts that chosen runners have given back. */

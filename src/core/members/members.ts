@@ -6,6 +6,7 @@
 import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
+import { heartbeatEveryMs } from "../limits.ts";
 import { compareClocks, ownClockOffset } from "./clocks.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
@@ -20,6 +21,8 @@ const refusalsOfTheDead = 2;
  * are made for 1,024 (rank.ts). Past it whoever has been gone the longest is forgotten.
  */
 const membersMax = 1_000;
+/** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
+const openMismatchesMax = 3;
 /** Peers that one heartbeat tells of as heard, at most; a mesh is tested to 50. */
 const hearsMax = 256;
 
@@ -48,7 +51,7 @@ export function memberOf(state: State, id: PeerId): Member {
   };
   if (state.members.byId.size >= membersMax) forgetLongestGone(state);
   state.members.byId.set(id, member);
-  state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
+  rehash(state);
   return member;
 }
 
@@ -96,6 +99,11 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
   }
   compareClocks(state, member, heartbeat);
   return assess(state, member) || !saysTheSame(before, heartbeat);
+}
+
+/** A wake-up came this late (ms): that is how slow this peer is. The measure fades when it is well again. */
+export function noteLag(state: State, lateMs: number): void {
+  state.members.lagMs = Math.max(lateMs, state.members.lagMs / 2);
 }
 
 export function stretch(state: State): number {
@@ -161,6 +169,16 @@ function assess(state: State, member: Member): boolean {
     was: before,
   });
   return true;
+}
+
+/** Peers that are members no more, and are not known again until they are heard. */
+export function forgetMembers(state: State, peers: Iterable<PeerId>): void {
+  for (const peer of peers) state.members.byId.delete(peer);
+  rehash(state);
+}
+
+function rehash(state: State): void {
+  state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
 }
 
 /** Recomputes every member's state; true when any has changed. */
@@ -239,6 +257,42 @@ export function livingMembers(state: State): PeerId[] {
   const ids = [state.settings.self];
   for (const member of state.members.byId.values()) if (member.state === "alive") ids.push(member.id);
   return ids;
+}
+
+/** What this peer says of itself has changed: its next heartbeat goes to everybody at once. */
+export function announceAtOnce(state: State): void {
+  state.members.heartbeatAtMono = -Infinity;
+}
+
+export function nextHeartbeatMono(state: State): number {
+  return state.members.heartbeatAtMono + heartbeatEveryMs;
+}
+
+/** True when a heartbeat to everybody is due, which counts as sent from then on. */
+export function takeHeartbeatDue(state: State): boolean {
+  if (state.now.mono < nextHeartbeatMono(state)) return false;
+  state.members.heartbeatAtMono = state.now.mono;
+  return true;
+}
+
+/**
+ * True when a member's heartbeats have told of other open orders than I know of it so often that gossip must have been
+ * lost; then the count begins anew.
+ */
+export function hasUnheardRecords(state: State, from: PeerId, open: Heartbeat["open"]): boolean {
+  const member = memberOf(state, from);
+  const known = state.ledger.openDigest(from);
+  const same = known.count === open.count && known.digest === open.digest;
+  member.openMismatches = same ? 0 : member.openMismatches + 1;
+  if (member.openMismatches < openMismatchesMax) return false;
+  member.openMismatches = 0;
+  return true;
+}
+
+/** How often in a row this member has now told of votes that this peer doesn't remember. */
+export function countLostVotes(member: Member, tellsOfLostVotes: boolean): number {
+  member.tellsOfLostVotes = tellsOfLostVotes ? member.tellsOfLostVotes + 1 : 0;
+  return member.tellsOfLostVotes;
 }
 
 /** As a heartbeat has them. */

@@ -4,12 +4,15 @@
  *
  * Any member can be asked; it passes the wish on to the peer that is meant and answers when that one has it on disk.
  */
+import { touchAll } from "../claims/order-book.ts";
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError } from "../../errors.ts";
+import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
-import { expectStored, withdraw } from "../claims/claims.ts";
+import { expectStored, giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
+import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { memberNamed } from "./roster-requests.ts";
 import { emit, note, type Pending, type State } from "../state.ts";
@@ -48,11 +51,22 @@ function setDrained(state: State, on: boolean, by: string, pending: Pending): vo
   const value = state.operator.drained === undefined ? "" : JSON.stringify(state.operator.drained);
   const token = expectStored(state, pending);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.drained, value }], token });
-  state.members.heartbeatAtMono = -Infinity;
-  if (on)
-    for (const order of [...state.book.claims, ...state.book.capacityQueue])
-      withdraw(state, order, "draining");
-  for (const order of state.book.orders.values()) state.book.touched.add(order);
+  announceAtOnce(state);
+  if (on) giveClaimsBack(state);
+  else touchAll(state);
+}
+
+/** This peer is being stopped: it takes no more ticks, and its claims go back, so that the others run them on time. */
+export function drain(state: State): void {
+  if (state.operator.draining) return;
+  state.operator.draining = true;
+  announceAtOnce(state);
+  giveClaimsBack(state);
+}
+
+/** After a start: as an earlier life was told. */
+export function restoreDrained(state: State, drained: Attribution | undefined): void {
+  state.operator.drained = drained;
 }
 
 /** Another peer was asked to drain this one. */

@@ -8,10 +8,10 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Forgotten, Attribution } from "../../schema/attribution.ts";
-import { withdraw } from "../claims/claims.ts";
+import { giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
-import { memberHashesOf } from "../members/rank.ts";
+import { forgetMembers } from "../members/members.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function isForgotten(state: State, peer: PeerId): boolean {
@@ -20,7 +20,7 @@ export function isForgotten(state: State, peer: PeerId): boolean {
 
 /** The table names these peers as forgotten. True when the members have changed. */
 export function takeForgotten(state: State, forgotten: readonly Forgotten[]): boolean {
-  let changed = false;
+  const members: PeerId[] = [];
   for (const one of forgotten) {
     if (state.operator.forgotten.has(one.peer)) continue;
     if (one.peer === state.settings.self) {
@@ -34,14 +34,13 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
       name: one.name,
       by: one.by,
     });
-    state.members.byId.delete(one.peer);
+    members.push(one.peer);
     state.warmUp?.awaiting.delete(one.peer);
     state.awaitingSync.delete(one.peer);
     for (const ask of state.book.asks.values()) ask.waiting.delete(one.peer);
-    changed = true;
   }
-  if (changed) state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
-  return changed;
+  if (members.length > 0) forgetMembers(state, members);
+  return members.length > 0;
 }
 
 /** After a start: what an earlier life was told. */
@@ -66,6 +65,5 @@ export function noteSelfForgotten(state: State, selfForgotten: Attribution): voi
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: JSON.stringify(selfForgotten) }],
   });
-  for (const order of [...state.book.claims, ...state.book.capacityQueue]) withdraw(state, order, "draining");
-  for (const order of state.book.orders.values()) state.book.touched.add(order);
+  giveClaimsBack(state);
 }

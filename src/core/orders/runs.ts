@@ -10,7 +10,7 @@ import { mark } from "../probes/marks.ts";
 import { commit, wakeCapacityQueue } from "../claims/claims.ts";
 import { inSight } from "../members/members.ts";
 import { isReporter } from "./facts.ts";
-import { admitRequested, admitNextAttempt, admitTick } from "../claims/order-book.ts";
+import { admitRequested, admitNextAttempt, admitTick, touch, touchJob } from "../claims/order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, note, type State } from "../state.ts";
 
@@ -145,11 +145,11 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     moved.push(record);
     emit(state, { kind: "notify", event: { kind: "run", record } });
     const order = state.book.orders.get(orderKeyOf(record));
-    if (order !== undefined) state.book.touched.add(order);
+    if (order !== undefined) touch(state, order);
     if (record.state === "withdrawn" && record.epoch !== undefined) {
       admitNextAttempt(state, record, order?.requested, instantOf(record.tick));
     }
-    for (const other of state.book.byJob.get(record.job) ?? []) state.book.touched.add(other);
+    touchJob(state, record.job);
     if (own && (record.state === "claimed" || record.state === "running")) {
       endEarlierLife(state, record, nothingStarted);
     }

@@ -2,6 +2,7 @@
  * What is looked through every few seconds, because no single event says that it has come due: ticks overdue by more
  * than 30 s, runs of dead peers, old memory.
  */
+import { touch } from "../claims/order-book.ts";
 import { mark } from "../probes/marks.ts";
 import { catchUp } from "../job/catchup.ts";
 import { hearsMajority } from "../voting/proposer.ts";
@@ -74,7 +75,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const asked = overdue.filter((order) => order.requested !== undefined);
   for (const order of asked) {
     if (wall - order.due > startWindowMs(plan, true)) miss(state, plan, order, "window");
-    else state.book.touched.add(order);
+    else touch(state, order);
   }
   const scheduled = overdue.filter((order) => order.requested === undefined);
   const last = scheduled.at(-1);
@@ -92,7 +93,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     if (!verdict.run) return miss(state, plan, order, verdict.reason);
     order.trigger = "catch-up";
     order.declined.clear();
-    state.book.touched.add(order);
+    touch(state, order);
   });
 }
 

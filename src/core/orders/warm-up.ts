@@ -11,9 +11,9 @@ import { isPlanted } from "../probes/planted.ts";
 import { withdraw } from "../claims/claims.ts";
 import { noStage, transition } from "../claims/order.ts";
 import { pauseMs, scanBackMs, scanTicks, warmUpLimitMs } from "../limits.ts";
-import { admitTick } from "../claims/order-book.ts";
+import { admitTick, touchAll } from "../claims/order-book.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
-import { stretch } from "../members/members.ts";
+import { announceAtOnce, stretch } from "../members/members.ts";
 import { note, type State } from "../state.ts";
 
 /** Whoever is to say that a tick is over may itself be slow, or go, and the next one has to find that. */
@@ -38,11 +38,11 @@ export function tryEndWarmUp(state: State): void {
   if (!skipped) for (const peer of warmUp.awaiting) state.awaitingSync.set(peer, state.now.mono);
   state.warmUp = undefined;
   state.warmedUpAt = skipped ? 0 : state.now.wall;
-  state.members.heartbeatAtMono = -Infinity;
+  announceAtOnce(state);
   note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);
   state.scanFrom = state.now.wall;
-  for (const order of state.book.orders.values()) state.book.touched.add(order);
+  touchAll(state);
 }
 
 /** Table and records of that peer are here. */

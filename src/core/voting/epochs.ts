@@ -7,13 +7,15 @@
  * confirmed that its number is not below what they heard. One whose disk is older than its word never votes again
  * under that identity. Not seen: a rollback that nobody alive remembers.
  */
+import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import type { Epoch, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { proposeEpoch } from "./proposer.ts";
+import { countLostVotes } from "../members/members.ts";
+import { forgetElections, proposeEpoch } from "./proposer.ts";
 import { inParts } from "../records/parts.ts";
 import { majorityOf } from "./paxos.ts";
 import { adoptChain, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
@@ -89,7 +91,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
     epoch: chain.length - 1,
     voters: last?.voters.length ?? 0,
   });
-  for (const order of state.book.orders.values()) state.book.touched.add(order);
+  touchAll(state);
   for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
 }
 
@@ -152,10 +154,10 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
   const member = state.members.byId.get(from);
   if (member === undefined) return;
-  member.tellsOfLostVotes = seen > voter.voteCount ? member.tellsOfLostVotes + 1 : 0;
+  const timesInARow = countLostVotes(member, seen > voter.voteCount);
   if (seen > voter.voteCount) {
     if (isPlanted(state, "memory-trusted")) return;
-    if (member.tellsOfLostVotes < believedTimes) return;
+    if (timesInARow < believedTimes) return;
     if (voter.memory !== "lost") {
       mark(state, "memory-lost");
       note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
@@ -224,6 +226,7 @@ function since(member: Member, how: Member["state"], mono: number): number {
 /** Every few seconds: finishes what was begun, and proposes better voters when the mesh is well. */
 export function tendRoster(state: State): void {
   forgetVotes(state);
+  forgetElections(state);
   const last = lastEpoch(state);
   if (last === undefined || state.warmUp !== undefined || state.operator.draining) return;
   if (state.operator.selfForgotten !== undefined) return;

@@ -5,7 +5,7 @@
  * A candidate stands only while it hears a majority of the voters, and again with a higher ballot when a try has
  * led nowhere within a second. What is chosen may be another's name: then that peer is told.
  */
-import { reconcileAt } from "../claims/order-book.ts";
+import { reconcileAt, touch } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../../schema/vote.ts";
 import { mark } from "../probes/marks.ts";
@@ -99,9 +99,29 @@ export function flushBallots(state: State): void {
   if (own.length > 0) hearReplies(state, state.settings.self, own);
 }
 
+/** An order that is no longer in the book needs no runner: its election is over. */
+function electionOf(state: State, decision: string): Election | undefined {
+  const election = state.voting.proposer.elections.get(decision);
+  if (election === undefined || isWanted(state, election)) return election;
+  state.voting.proposer.elections.delete(decision);
+  return undefined;
+}
+
+function isWanted(state: State, { order }: Election): boolean {
+  return order === undefined || state.book.orders.get(order.key) === order;
+}
+
+/** Every few seconds: elections of orders that have left the book are forgotten. */
+export function forgetElections(state: State): void {
+  const { elections } = state.voting.proposer;
+  for (const [decision, election] of elections) {
+    if (!isWanted(state, election)) elections.delete(decision);
+  }
+}
+
 export function hearReplies(state: State, from: PeerId, replies: readonly ReplyItem[]): void {
   for (const item of replies) {
-    const election = state.voting.proposer.elections.get(item.decision);
+    const election = electionOf(state, item.decision);
     const reply = replyOf(item);
     if (election === undefined || reply === undefined) continue;
     const { ballot, voters } = election.proposal;
@@ -150,7 +170,7 @@ function decided(state: State, election: Election, value: string): void {
   mark(state, isMe ? "chosen-me" : "chosen-other");
   emit(state, { kind: "count", name: "orders_chosen" });
   if (order.local.stage === "electing") transition(state.book, order, noStage);
-  state.book.touched.add(order);
+  touch(state, order);
   if (!isMe) informChosen(state, order, epoch);
 }
 
@@ -177,7 +197,7 @@ export function reconcileVoters(state: State, order: Order): void {
 
 /** A try is under way: gives it up when its time is over, and tries again a little later. */
 export function reconcileElecting(state: State, order: Order, rank: number): void {
-  const election = state.voting.proposer.elections.get(order.key);
+  const election = electionOf(state, order.key);
   if (election !== undefined && state.now.mono < election.untilMono) {
     return reconcileAt(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
   }
@@ -217,7 +237,7 @@ export function hearChosen(state: State, decision: string, value: string): void 
   order.chosen = chosen;
   state.voting.proposer.elections.delete(decision);
   if (order.local.stage === "electing") transition(state.book, order, noStage);
-  state.book.touched.add(order);
+  touch(state, order);
 }
 
 /**

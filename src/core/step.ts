@@ -12,7 +12,8 @@ import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
 import { claimStored } from "./claims/claims.ts";
 import { commandStored, hearCancel, obey } from "./operator/commands.ts";
-import { adopt, adoptChosen, hearVoteCounts, loseMemory, openRoster, voteCounts } from "./voting/epochs.ts";
+import { adopt, adoptChosen, hearRosterDigest, openRoster } from "./voting/epochs.ts";
+import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
 import {
   drain,
@@ -171,6 +172,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
   switch (message.kind) {
     case "heartbeat":
       if (hearHeartbeat(state, from, message)) membersChanged(state);
+      hearRosterDigest(state, from, message);
       hearVoteCounts(state, from, message);
       if (hearOfDuplicate(state, from, message)) loseMemory(state, "duplicate");
       if (hasUnheardRecords(state, from, message.open)) {

@@ -8,6 +8,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { heartbeatEveryMs } from "../limits.ts";
 import { compareClocks, ownClockOffset } from "./clocks.ts";
+import { assertThat } from "../probes/assert.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Member } from "./members-state.ts";
@@ -159,6 +160,7 @@ function countPresent(state: State): number {
 
 /** Recomputes one member's state; true when it has changed. */
 function assess(state: State, member: Member): boolean {
+  assertThat(state.members.byId.get(member.id) === member, "only a known member has a state");
   const before = member.state;
   member.state = stateOf(state, member);
   if (member.state === before) return false;
@@ -189,7 +191,8 @@ export function assessAll(state: State): boolean {
   for (const id of component) {
     if (id !== state.settings.self && !state.operator.forgotten.has(id)) memberOf(state, id);
   }
-  for (const member of state.members.byId.values()) {
+  for (const [id, member] of state.members.byId) {
+    assertThat(id === member.id, "a member is known under its own id");
     if (component.has(member.id)) {
       member.outsideMono = undefined;
       if (isBack(state, member)) member.leftIncarnation = undefined;

@@ -14,7 +14,8 @@ import { describeAmbiguous, findPeer, isAmong, type NamedPeer } from "../../sche
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
 import { expectStored } from "../claims/claims.ts";
-import { adopt, lastEpoch } from "../voting/epochs.ts";
+import { adopt } from "../voting/epochs.ts";
+import { lastEpoch } from "../voting/voting-state.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";

@@ -14,7 +14,8 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { expectStored } from "../claims/claims.ts";
 import { inParts } from "../records/parts.ts";
-import { accept, promise, type Vote } from "./paxos.ts";
+import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
+import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
 import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State } from "../state.ts";
@@ -135,13 +136,13 @@ export function hearBallots(state: State, from: PeerId, ballots: readonly Ballot
     if (stored !== undefined) writes.push({ kind: "vote", vote: stored });
   }
   if (writes.length === 0) return sendReplies(state, from, replies);
-  state.voting.voter.voteCount += writes.length;
-  writes.push({ kind: "meta", key: storedKeys.voteCount, value: String(state.voting.voter.voteCount) });
+  const count = raiseVoteCount(state.voting.voter, writes.length);
+  writes.push({ kind: "meta", key: storedKeys.voteCount, value: String(count) });
   if (isPlanted(state, "vote-before-fsync")) {
     emit(state, { kind: "store", writes });
     return sendReplies(state, from, replies);
   }
-  const pending = { kind: "votes", to: from, replies, count: state.voting.voter.voteCount } as const;
+  const pending = { kind: "votes", to: from, replies, count } as const;
   emit(state, { kind: "store", writes, token: expectStored(state, pending) });
 }
 
@@ -157,6 +158,7 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
   if (reply.kind === "refused") {
     return { stored: undefined, reply: { ...common, answer: "refused", promised: reply.promised } };
   }
+  assertBinds(before, answered.vote);
   const { promised, accepted } = answered.vote;
   const stored: StoredVote = {
     decision: item.decision,
@@ -208,7 +210,7 @@ export function recallSuccessor(state: State): void {
 /** The votes are durable: now they are told. */
 export function votesStored(state: State, votes: Extract<Pending, { kind: "votes" }>, failed: boolean): void {
   if (failed) return mark(state, "vote-not-stored");
-  state.voting.voter.votesStored = Math.max(state.voting.voter.votesStored, votes.count);
+  raiseVotesStored(state.voting.voter, votes.count);
   sendReplies(state, votes.to, votes.replies);
 }
 

@@ -1,11 +1,6 @@
 /**
- * The roster's housekeeping: adopting epochs, promoting and replacing voters while the mesh is well, and the voter's
- * memory after a start (DESIGN §6).
- *
- * Memory: every peer tells in its heartbeat how many votes it has ever stored, and the highest such number that it
- * has heard of the others. A voter that starts votes only when so many others that they make a majority with it have
- * confirmed that its number is not below what they heard. One whose disk is older than its word never votes again
- * under that identity. Not seen: a rollback that nobody alive remembers.
+ * The roster's chain of epochs in this peer: adopting what was chosen or is told, and proposing better voters while the
+ * mesh is well (DESIGN §6). What makes an epoch a rightful one is in roster.ts.
  */
 import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -14,28 +9,21 @@ import type { Epoch, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { countLostVotes } from "../members/members.ts";
 import { forgetElections, proposeEpoch } from "./proposer.ts";
 import { inParts } from "../records/parts.ts";
-import { majorityOf } from "./paxos.ts";
-import { adoptChain, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
+import { adoptChain, assertFollows, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Member } from "../members/members-state.ts";
+import { judgeMemory } from "./memory.ts";
+import { lastEpoch } from "./voting-state.ts";
 import { epochOf, forgetVotes, recallSuccessor } from "./acceptor.ts";
 
-/** A member counts as steady when it has been alive so long. */
+/** A member counts as steady when it has been alive for so long. */
 const steadyMs = 15_000;
-/** A voter that has been dead so long is replaced, while a majority lives. */
+/** A voter that has been dead for so long is replaced, while a majority lives. */
 const replaceAfterMs = 3_600_000;
-/** A successor that was accepted and not adopted by then: whoever stood for it is gone, so it is stood for again. */
+/** A successor that was accepted and is not adopted by then is proposed again: its proposer is gone. */
 const finishAfterMs = 5_000;
-/** Said so often in a row by one peer it is believed that votes were lost; until then its word only confirms none. */
-const believedTimes = 2;
-
-export function lastEpoch(state: State): Epoch | undefined {
-  return state.voting.roster.chain.at(-1);
-}
-
 /** After a start: what was stored, or the first epoch, whose voter is the founder. */
 export function openRoster(
   state: State,
@@ -64,7 +52,7 @@ export function openRoster(
   adopt(state, stored.chain);
 }
 
-/** Takes in a chain from the disk, a proposal or another peer; a rightful one that says more is stored and told. */
+/** Takes in a chain from the disk, a proposal or another peer. A rightful one that says more is stored and told. */
 export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): void {
   const { roster, voter } = state.voting;
   const known = roster.chain;
@@ -75,12 +63,13 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   const news = chain.filter((epoch) => known[epoch.number] !== epoch);
   if (news.length === 0) return;
   if (chain.length > 1) mark(state, "epoch-adopted");
+  for (const epoch of news) assertFollows(chain[epoch.number - 1], epoch);
   roster.chain = chain;
   const last = chain.at(-1);
   roster.digest = last === undefined ? "" : hashOfEpoch(last).slice(0, 16);
   for (const epoch of news) describeForced(state, epoch, known[epoch.number]);
   recallSuccessor(state);
-  // Who becomes a voter, or learns that it long is one, must be confirmed anew.
+  // Becoming a voter, or learning that one is a voter, requires fresh confirmation.
   if (voter.memory === "sure" && !isPlanted(state, "memory-trusted")) voter.memory = "unsure";
   judgeMemory(state);
   emit(state, {
@@ -95,7 +84,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
 }
 
-/** What was not voted for is said aloud, on every peer and after every start. */
+/** An epoch that was not voted for is reported on every peer and after every start. */
 function describeForced(state: State, { number, forced, voters }: Epoch, before: Epoch | undefined): void {
   if (before !== undefined) mark(state, "roster-overruled");
   if (forced === undefined) return;
@@ -112,7 +101,7 @@ function describeForced(state: State, { number, forced, voters }: Epoch, before:
   );
 }
 
-/** Another chain that can't be taken: whoever holds it is told this one, which may overrule it. */
+/** Another chain that can't be adopted: its holder is told this one, which may overrule it. */
 function contradicted(state: State, from: PeerId | undefined): void {
   mark(state, "roster-contradicted");
   emit(state, { kind: "count", name: "roster_forks" });
@@ -128,17 +117,9 @@ function tellRoster(state: State, to: PeerId): void {
   }
 }
 
-/** Epochs that this peer's candidacies have brought about. */
-export function adoptChosen(state: State): void {
-  for (const { last, value, signatures } of state.voting.proposer.chosenEpochs.splice(0)) {
-    const epoch = epochOf(last, value);
-    if (epoch !== undefined && hashOfEpoch(last) === epoch.previous) adopt(state, [{ ...epoch, signatures }]);
-  }
-}
-
-/** What a heartbeat says of votes and epochs. */
-export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
-  const { roster, voter } = state.voting;
+/** A heartbeat says which epoch its sender knows; one that knows less, or another, is told. */
+export function hearRosterDigest(state: State, from: PeerId, heartbeat: Heartbeat): void {
+  const { roster } = state.voting;
   const mine = roster.chain.length - 1;
   const other = heartbeat.epoch === mine && (heartbeat.roster ?? roster.digest) !== roster.digest;
   if ((heartbeat.epoch ?? -1) < mine || other) {
@@ -146,84 +127,21 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
     tellRoster(state, from);
   }
   if (heartbeat.epoch === mine && !other) roster.contradictedBy.delete(from);
-  if (heartbeat.votes !== undefined) {
-    voter.seenVotes.set(from, Math.max(heartbeat.votes, voter.seenVotes.get(from) ?? 0));
-  }
-  // Only a word said in the knowledge of this life counts.
-  if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
-  const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
-  const member = state.members.byId.get(from);
-  if (member === undefined) return;
-  const timesInARow = countLostVotes(member, seen > voter.voteCount);
-  if (seen > voter.voteCount) {
-    if (isPlanted(state, "memory-trusted")) return;
-    if (timesInARow < believedTimes) return;
-    if (voter.memory !== "lost") {
-      mark(state, "memory-lost");
-      note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
-        stored: voter.voteCount,
-        told: seen,
-      });
-    }
-    loseMemory(state, String(seen));
-    return;
-  }
-  voter.confirmedBy.add(from);
-  judgeMemory(state);
 }
 
-/**
- * This peer votes no more, in this life and in later ones: those who told it may have forgotten by the next start, its
- * disk has not. `why` is kept beside.
- */
-export function loseMemory(state: State, why: string): void {
-  const { voter } = state.voting;
-  if (voter.memory === "lost") return;
-  voter.memory = "lost";
-  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: why }] });
-}
-
-/** Sure as soon as those that confirm make a majority of the voters together with this one. */
-export function judgeMemory(state: State): void {
-  const { voter } = state.voting;
-  const last = lastEpoch(state);
-  if (last === undefined || voter.memory !== "unsure" || isInDoubt(state)) return;
-  const confirmed = last.voters.filter((peer) => peer === state.settings.self || voter.confirmedBy.has(peer));
-  if (!last.voters.includes(state.settings.self) || confirmed.length >= majorityOf(last.voters.length)) {
-    voter.memory = "sure";
+/** Adopts the epochs that this peer's proposals have had chosen. */
+export function adoptChosen(state: State): void {
+  for (const { last, value, signatures } of state.voting.proposer.chosenEpochs.splice(0)) {
+    const epoch = epochOf(last, value);
+    if (epoch !== undefined && hashOfEpoch(last) === epoch.previous) adopt(state, [{ ...epoch, signatures }]);
   }
-}
-
-/** Somebody has just told of votes that aren't here: whether that was a slip shows with its next word. */
-function isInDoubt(state: State): boolean {
-  for (const { state: how, tellsOfLostVotes } of state.members.byId.values()) {
-    if (tellsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
-  }
-  return false;
-}
-
-/** What this peer says of votes in its heartbeats. */
-export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> {
-  const last = lastEpoch(state);
-  if (last === undefined) return {};
-  const seenVotes: Record<string, number> = {};
-  for (const voter of last.voters) {
-    const count = state.voting.voter.seenVotes.get(voter);
-    if (count !== undefined) seenVotes[voter] = count;
-  }
-  return {
-    epoch: last.number,
-    votes: state.voting.voter.votesStored,
-    seenVotes,
-    roster: state.voting.roster.digest,
-  };
 }
 
 function since(member: Member, how: Member["state"], mono: number): number {
   return member.state === how ? mono - member.stateSinceMono : 0;
 }
 
-/** Every few seconds: finishes what was begun, and proposes better voters when the mesh is well. */
+/** Every few seconds: finishes the successor that is under way, or proposes better voters when the mesh is well. */
 export function tendRoster(state: State): void {
   forgetVotes(state);
   forgetElections(state);
@@ -242,7 +160,7 @@ export function tendRoster(state: State): void {
     (member) => since(member, "alive", mono) >= steadyMs && member.heartbeat?.settling === false,
   );
   const living = new Set([state.settings.self, ...steady.map(({ id }) => id)]);
-  // One of them proposes: the first voter that is there.
+  // The first voter that is there proposes.
   const [proposer] = last.voters.filter((voter) => living.has(voter)).toSorted();
   if (proposer !== state.settings.self || mono - state.voting.roster.openedMono < steadyMs) return;
   const longDead = members.filter((member) => since(member, "dead", mono) >= replaceAfterMs);

@@ -12,6 +12,7 @@
  * Pure: a voter's answer may leave only after the state it rests on is durable, and that is the caller's to keep.
  */
 import type { PeerId } from "../../schema/ids.ts";
+import { assertThat } from "../probes/assert.ts";
 
 /**
  * Totally ordered by (round, peer, life); no two candidates ever use the same one, nor does one candidate in two
@@ -68,6 +69,21 @@ export function accept<Value>(
     return { vote, reply: { kind: "refused", ballot, promised: vote.promised } };
   }
   return { vote: { promised: ballot, accepted: { ballot, value } }, reply: { kind: "accepted", ballot } };
+}
+
+/** What a voter is bound to only ever grows: a lower promise, or an accepted ballot above it, could undo a choice. */
+export function assertBinds<Value>(before: Vote<Value> | undefined, after: Vote<Value>): void {
+  const { promised, accepted } = after;
+  assertThat(
+    before === undefined || compareBallots(promised, before.promised) >= 0,
+    "a promise never goes down",
+  );
+  assertThat(
+    accepted === undefined || compareBallots(accepted.ballot, promised) <= 0,
+    "no ballot above the promise is accepted",
+  );
+  const dropped = before?.accepted !== undefined && accepted === undefined;
+  assertThat(!dropped, "what was accepted is not forgotten while its decision is remembered");
 }
 
 /** One candidate's try with one ballot. */

@@ -13,6 +13,7 @@
 import { hash } from "node:crypto";
 import { isPeerId, type PeerId } from "../../schema/ids.ts";
 import type { Epoch } from "../../schema/vote.ts";
+import { assertThat } from "../probes/assert.ts";
 import { majorityOf } from "./paxos.ts";
 
 /** A change of voters takes effect this much later than it is proposed: votes run at most 2 s ahead of their ticks. */
@@ -68,6 +69,17 @@ function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch 
   }
   const isChosen = Object.keys(signatures).length >= majorityOf(epoch.voters.length);
   return isChosen ? { ...next, signatures } : undefined;
+}
+
+/** Each epoch of the own chain follows its predecessor: the first has none, every other one names it and begins later. */
+export function assertFollows(before: Epoch | undefined, epoch: Epoch): void {
+  const follows =
+    before === undefined
+      ? epoch.number === 0 && epoch.previous === ""
+      : epoch.number === before.number + 1 &&
+        epoch.previous === hashOfEpoch(before) &&
+        epoch.from > before.from;
+  assertThat(follows, `epoch ${epoch.number} of the roster follows no epoch`);
 }
 
 /** True of a list that an epoch may have: some peers, each once. */

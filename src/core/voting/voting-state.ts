@@ -72,6 +72,10 @@ export interface VotingState {
   readonly proposer: ProposerState;
 }
 
+export function lastEpoch({ voting }: { readonly voting: VotingState }): Epoch | undefined {
+  return voting.roster.chain.at(-1);
+}
+
 export function createVoting(): VotingState {
   return {
     roster: { chain: [], digest: "", contradictedBy: new Set(), openedMono: 0 },

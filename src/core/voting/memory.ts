@@ -1,0 +1,106 @@
+/**
+ * Whether this voter remembers every vote that was given in its name (DESIGN §6).
+ *
+ * Every peer's heartbeat carries the number of votes that it has ever stored, and the highest such number that it has
+ * heard of each voter. After a start, a voter votes only when enough others have confirmed that its number is not below
+ * what they heard: together with it they must make a majority. A voter whose disk is older than its word never votes
+ * again under that identity. Not promised: noticing a rollback that nobody alive remembers.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/message.ts";
+import { storedKeys } from "../events.ts";
+import { countLostVotes } from "../members/members.ts";
+import { assertThat } from "../probes/assert.ts";
+import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
+import { emit, note, type State } from "../state.ts";
+import { majorityOf } from "./paxos.ts";
+import { lastEpoch, type VoterState } from "./voting-state.ts";
+
+/** One peer must say this often in a row that votes were lost before it is believed; until then it confirms none. */
+const believedTimes = 2;
+
+/** This voter has bound itself by so many more votes. The count never shrinks in one life: the others would notice. */
+export function raiseVoteCount(voter: VoterState, by: number): number {
+  assertThat(by >= 0, "a voter gives back no votes");
+  voter.voteCount += by;
+  return voter.voteCount;
+}
+
+/** So many votes are durable, and only so many are told. */
+export function raiseVotesStored(voter: VoterState, to: number): void {
+  assertThat(to <= voter.voteCount, "no more votes are stored than were given");
+  voter.votesStored = Math.max(voter.votesStored, to);
+}
+
+/** Takes in what a heartbeat says of its sender's votes, and of this peer's. */
+export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
+  const { voter } = state.voting;
+  if (heartbeat.votes !== undefined) {
+    voter.seenVotes.set(from, Math.max(heartbeat.votes, voter.seenVotes.get(from) ?? 0));
+  }
+  // Only what is said in the knowledge of this life counts.
+  if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
+  const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
+  const member = state.members.byId.get(from);
+  if (member === undefined) return;
+  const timesInARow = countLostVotes(member, seen > voter.voteCount);
+  if (seen > voter.voteCount) {
+    if (isPlanted(state, "memory-trusted")) return;
+    if (timesInARow < believedTimes) return;
+    if (voter.memory !== "lost") {
+      mark(state, "memory-lost");
+      note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
+        stored: voter.voteCount,
+        told: seen,
+      });
+    }
+    loseMemory(state, String(seen));
+    return;
+  }
+  voter.confirmedBy.add(from);
+  judgeMemory(state);
+}
+
+/**
+ * This peer votes no more, in this life and in later ones. It is stored because those who said so may have forgotten by
+ * the next start; `why` is stored with it.
+ */
+export function loseMemory(state: State, why: string): void {
+  const { voter } = state.voting;
+  if (voter.memory === "lost") return;
+  voter.memory = "lost";
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: why }] });
+}
+
+/** The voter is sure as soon as those that confirm make a majority of the voters together with it. */
+export function judgeMemory(state: State): void {
+  const { voter } = state.voting;
+  const last = lastEpoch(state);
+  if (last === undefined || voter.memory !== "unsure" || isInDoubt(state)) return;
+  const confirmed = last.voters.filter((peer) => peer === state.settings.self || voter.confirmedBy.has(peer));
+  if (!last.voters.includes(state.settings.self) || confirmed.length >= majorityOf(last.voters.length)) {
+    voter.memory = "sure";
+  }
+}
+
+/** Somebody has just told of votes that aren't here. Its next heartbeat shows whether that was a slip. */
+function isInDoubt(state: State): boolean {
+  for (const { state: how, tellsOfLostVotes } of state.members.byId.values()) {
+    if (tellsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
+  }
+  return false;
+}
+
+/** What this peer's heartbeats say of votes. */
+export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> {
+  const last = lastEpoch(state);
+  if (last === undefined) return {};
+  const { voter, roster } = state.voting;
+  const seenVotes: Record<string, number> = {};
+  for (const peer of last.voters) {
+    const count = voter.seenVotes.get(peer);
+    if (count !== undefined) seenVotes[peer] = count;
+  }
+  return { epoch: last.number, votes: voter.votesStored, seenVotes, roster: roster.digest };
+}

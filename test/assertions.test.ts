@@ -1,0 +1,96 @@
+/** What cannot happen to members and votes is asserted, and each of these assertions can fail. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { AssertionFailed } from "../src/core/probes/assert.ts";
+import { raiseVoteCount, raiseVotesStored } from "../src/core/voting/memory.ts";
+import { accept, assertBinds, promise, type Ballot, type Vote } from "../src/core/voting/paxos.ts";
+import { assertFollows, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";
+import { createVoting } from "../src/core/voting/voting-state.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { Cores } from "./kit/cores.ts";
+
+function ballot(round: number): Ballot {
+  return { round, peer: "a" as PeerId, life: 1 };
+}
+
+function bound(promised: number, accepted?: number): Vote<string> {
+  return {
+    promised: ballot(promised),
+    accepted: accepted === undefined ? undefined : { ballot: ballot(accepted), value: "x" },
+  };
+}
+
+describe("what a voter is bound to only grows", () => {
+  const cases: [what: string, before: Vote<string> | undefined, after: Vote<string>, holds: boolean][] = [
+    ["a first promise", undefined, bound(1), true],
+    ["the same promise again", bound(2), bound(2), true],
+    ["a higher promise keeps what was accepted", bound(2, 2), bound(3, 2), true],
+    ["a lower promise", bound(2), bound(1), false],
+    ["an accepted ballot above the promise", bound(1), bound(1, 2), false],
+    ["an acceptance that is forgotten", bound(2, 2), bound(3), false],
+  ];
+  for (const [what, before, after, holds] of cases) {
+    test(`${what}: ${holds ? "fine" : "asserted"}`, () => {
+      if (holds) assertBinds(before, after);
+      else assert.throws(() => assertBinds(before, after), AssertionFailed);
+    });
+  }
+
+  test("every answer of the voter's own rules is so", () => {
+    const rounds = [1, 2, 3];
+    for (const before of [undefined, ...rounds.flatMap((round) => [bound(round), bound(round, round)])]) {
+      for (const round of rounds) {
+        assertBinds(before, promise(before, ballot(round)).vote);
+        assertBinds(before, accept(before, ballot(round), "y").vote);
+      }
+    }
+  });
+});
+
+describe("a voter's counts in one life", () => {
+  test("votes given never shrink", () => {
+    const { voter } = createVoting();
+    assert.equal(raiseVoteCount(voter, 3), 3);
+    assert.throws(() => raiseVoteCount(voter, -1), AssertionFailed);
+  });
+
+  test("no more votes are stored than were given", () => {
+    const { voter } = createVoting();
+    raiseVoteCount(voter, 3);
+    raiseVotesStored(voter, 3);
+    assert.throws(() => raiseVotesStored(voter, 4), AssertionFailed);
+  });
+});
+
+describe("an epoch of the chain follows its predecessor", () => {
+  const first = firstEpoch("a" as PeerId);
+  const second = { ...first, number: 1, from: 10, previous: hashOfEpoch(first) };
+
+  test("as the first epoch and its successor do", () => {
+    assertFollows(undefined, first);
+    assertFollows(first, second);
+  });
+
+  for (const [what, epoch] of [
+    ["a number is left out", { ...second, number: 2 }],
+    ["it names another predecessor", { ...second, previous: "0".repeat(64) }],
+    ["it begins no later", { ...second, from: first.from }],
+  ] as const) {
+    test(`asserted when ${what}`, () => {
+      assert.throws(() => assertFollows(first, epoch), AssertionFailed);
+    });
+  }
+
+  test("asserted when the first of the chain isn't a first epoch", () => {
+    assert.throws(() => assertFollows(undefined, second), AssertionFailed);
+  });
+});
+
+test("asserted when a member is known under an id that isn't its own", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  const { byId } = cores.state("a").members;
+  const other = byId.get("b" as PeerId);
+  assert.ok(other !== undefined);
+  byId.set("c" as PeerId, other);
+  assert.throws(() => cores.pass(2_000), AssertionFailed);
+});

@@ -321,7 +321,8 @@ export interface MemberView {
   draining: boolean;
   /** draining because a person asked for it, until a person asks for its end */
   drained: boolean;
-  settling: boolean;
+  /** it has just started or woken up, and takes no ticks yet */
+  warmingUp: boolean;
   clockOffsetMs: number | undefined;
   /** wall ms when last heard; own = now */
   heardAt: number | undefined;

@@ -29,7 +29,7 @@ function peerAnswer(more: Record<string, unknown>): Record<string, unknown> {
     capacity: 20,
     draining: false,
     drained: false,
-    settling: false,
+    warmingUp: false,
     clockOffsetMs: 0,
     version: "0.1.0",
     tzdata: "2026a",

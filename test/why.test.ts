@@ -37,7 +37,7 @@ test("a run is told with who ran it, when, how it ended and what the runner saw"
   );
   assert.equal(state, "failed");
   assert.match(why, /alder started it at 2026-11-20T02:00:00\.012Z; it failed with exit code 3/);
-  assert.match(why, /it saw 3 living peers, itself included, and had rank 0/);
+  assert.match(why, /It was first in line; 3 peers were up\./);
 });
 
 test("a step-in is told with the peers that were passed over, why, and how late it started", () => {
@@ -48,8 +48,17 @@ test("a step-in is told with the peers that were passed over, why, and how late 
   const { why } = told(
     record("alder", "succeeded", { rank: 2, passed, startedAt: due + 5_300, finishedAt: due + 6_000 }),
   );
-  assert.match(why, /birch was dead; cedar was alive but did not start it in time/);
+  assert.match(
+    why,
+    /It was third in line; .* Ahead of it in line: birch was dead; cedar was up but did not start it in time/,
+  );
   assert.match(why, /It started 5 s after it was due\./);
+});
+
+test("a run whose process could not be started is not said to have started", () => {
+  const reason = "not started: the folder /nope is not there";
+  const { why } = told(record("alder", "failed", { startedAt: due, finishedAt: due + 1, reason }));
+  assert.match(why, /^alder was to run it and could not start it: the folder \/nope is not there\. /);
 });
 
 test("the duplicates of a split are paired, with what each side saw", () => {
@@ -64,7 +73,7 @@ test("the duplicates of a split are paired, with what each side saw", () => {
   assert.equal(story.duplicate, true);
   assert.match(
     story.why.join(" "),
-    /started 2 times, on alder \(it saw no other living peer\) and on birch \(it saw 2 living peers, itself included\)/,
+    /started 2 times, on alder \(it saw no other peer\) and on birch \(2 peers were up\)/,
   );
 });
 
@@ -83,15 +92,15 @@ test("a run beats a skip, and a skip beats a miss, in whatever order they are he
 });
 
 test("a tick without a quorum, a lost one and a chosen runner that is gone are told in plain words", () => {
-  assert.match(told(record("alder", "skipped", { reason: "no-quorum" })).why, /no majority of its voters/);
+  assert.match(told(record("alder", "skipped", { reason: "no-quorum" })).why, /no majority of the voters/);
   const lost = { by: "birch" as PeerId, finishedAt: due + 9_000, epoch: 2 };
   assert.match(
     told(record("alder", "lost", { ...lost, startedAt: due, reason: "its peer died" })).why,
-    /alder started it .* how it ended is not known, as birch found: the peer that ran it died\. It is not repeated\./,
+    /alder started it .* how it ended isn't known, as birch found: the peer that ran it died\. It is not repeated\./,
   );
   assert.match(
     told(record("alder", "lost", { ...lost, reason: "chosen and gone" })).why,
-    /alder was to run it; whether it started it is not known/,
+    /alder was to run it; whether it started it isn't known/,
   );
 });
 

@@ -131,7 +131,7 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
 function stateText(terminal: Terminal, peer: PeerAnswer): string {
   const colour = colours[peer.state];
   const drains = peer.drained ? "drained" : peer.draining ? "draining" : "";
-  const doing = [peer.settling ? "settling" : "", drains].filter((word) => word !== "");
+  const doing = [peer.warmingUp ? "warming up" : "", drains].filter((word) => word !== "");
   const text = doing.length === 0 ? peer.state : `${peer.state} (${doing.join(", ")})`;
   return colour === undefined ? text : paint(terminal, colour, text);
 }

@@ -150,7 +150,9 @@ function fromNow(instant) {
 // The tables
 
 function peerRow(peer) {
-  const notes = [peer.draining ? "draining" : "", peer.settling ? "settling" : ""].filter(Boolean).join(", ");
+  const notes = [peer.draining ? "draining" : "", peer.warmingUp ? "warming up" : ""]
+    .filter(Boolean)
+    .join(", ");
   const offset = Math.round(peer.clockOffsetMs ?? 0);
   const clock = peer.self || peer.clockOffsetMs === null ? "–" : `${offset > 0 ? "+" : ""}${offset} ms`;
   return row(

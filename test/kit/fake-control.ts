@@ -321,7 +321,7 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
     state: "alive",
     draining: false,
     drained: false,
-    settling: false,
+    warmingUp: false,
     clockOffsetMs: self ? 0 : 12,
     heardAt: Date.now(),
     heartbeat: {

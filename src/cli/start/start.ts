@@ -1,9 +1,9 @@
 /**
- * `cicada start`: puts a peer together (data folder, keys, disk, launcher, mesh, peer, API), says that it is ready,
- * and takes it apart again when it is told to stop. The one file of the command line that touches the world itself.
+ * `cicada start`: puts a peer together (data folder, keys, disk, launcher, mesh, peer, API), says when it is ready, and
+ * takes it apart again when it is told to stop. The only file of the command line that touches the world itself.
  *
- * What is opened is closed in the opposite order, whatever fails on the way: a start that is refused leaves no
- * process, no lock and no ready.json behind.
+ * What is opened is closed in the opposite order, whatever fails on the way: a refused start leaves no process, no lock
+ * and no ready.json behind.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
@@ -36,6 +36,7 @@ import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { surviveFailures, type Failures } from "./failures.ts";
 import { chooseKey, type Membership } from "./keys.ts";
+import { Joining } from "./joining.ts";
 import { introduce, describeStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -62,7 +63,7 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     stop.beforeEnd(lastAct);
 
     const assembled = await assemble(config, folder, log, failures, opened);
-    sayReady(assembled, terminal);
+    await tellReady(assembled, terminal, stop.first);
     // A peer may be killed before it would do so by itself, at its end.
     flushCompileCache();
     const signal = await stop.first;
@@ -82,6 +83,7 @@ interface Assembled {
   doors: Doors;
   membership: Membership;
   control: Control;
+  joining: Joining;
   /** Where programs of this machine find the API. */
   http: string;
 }
@@ -94,9 +96,12 @@ async function assemble(
   failures: Readonly<Failures>,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
-  const { doors, mesh, membership, founder } = await openDoors(config, folder, log);
+  const { doors, mesh, membership, founder, used } = await openDoors(config, folder, log);
   const peer = new Peer(doors, settingsOf(config, founder));
-  const control = counting(controlOf(peer), mesh, failures);
+  const named = [...new Set([...config.bootstrap, ...membership.addresses, ...folder.addresses()])];
+  const joining = new Joining(peer, named);
+  opened.defer(() => joining.end());
+  const control = counting(controlOf(peer), mesh, failures, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
@@ -114,23 +119,42 @@ async function assemble(
   opened.defer(() => api.close());
   opened.defer(() => new Promise<void>((done) => peer.stop(done)));
   await started(peer);
+  joining.begin((names) => log.info(`joined ${names}`));
   const listening = await listen(api, config.http);
   hosts = listening.hosts;
-  return { config, folder, doors, membership, control, http: listening.url };
+  return { config, folder, doors, membership, control, joining, http: listening.url };
 }
 
 /** Tells other programs by ready.json, and people on the terminal or in the log. */
-function sayReady({ config, folder, doors, membership, control, http }: Assembled, terminal: Terminal): void {
+async function tellReady(
+  { config, folder, doors, membership, control, joining, http }: Assembled,
+  terminal: Terminal,
+  stopped: Promise<unknown>,
+): Promise<void> {
   const { name } = config;
   const { tokenFile } = folder;
   const peerId = doors.keys.self;
   const listening = doors.mesh.addresses();
   const version = readVersion();
   folder.writeReady({ pid: process.pid, peerId, name, http, listen: listening, tokenFile, version });
-  if (!terminal.interactive)
-    return doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
+  if (!terminal.interactive) {
+    doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
+    void logAlone(joining, doors.log);
+    return;
+  }
+  if (joining.alone() !== undefined) {
+    terminal.print("Looking for the other peers…");
+    const names = await Promise.race([joining.first, stopped.then(() => undefined)]);
+    terminal.print(names === undefined ? (joining.alone() ?? "") : `Joined ${names}.`);
+  }
   introduce(terminal, { config, peerId, http, tokenFile, listening, invitation: membership });
   showRuns(terminal, control, peerId);
+}
+
+async function logAlone(joining: Joining, log: Log): Promise<void> {
+  await joining.first;
+  const alone = joining.alone();
+  if (alone !== undefined) log.warn(alone);
 }
 
 function ownRuns({ control, doors }: Assembled): number {
@@ -162,6 +186,8 @@ interface Opened {
   mesh: RealMesh;
   membership: Membership;
   founder: PeerId | undefined;
+  /** The data folder has served a peer before. */
+  used: boolean;
 }
 
 /** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
@@ -203,7 +229,13 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
     log,
   });
   opened.move();
-  return { doors: { clock, random, keys, keyring, mesh, disk, executor, log }, mesh, membership, founder };
+  return {
+    doors: { clock, random, keys, keyring, mesh, disk, executor, log },
+    mesh,
+    membership,
+    founder,
+    used,
+  };
 }
 
 /** The addresses of the invitation outlive even a peer that is killed before the mesh has told it of others. */
@@ -248,15 +280,26 @@ function hostEnvironment(): Record<string, string> {
   );
 }
 
-/** The peer's view, with what the mesh and this file have counted. */
-function counting(control: Control, mesh: RealMesh, failures: Readonly<Failures>): Control {
+/**
+ * The peer's view, with what the mesh and this file have to add. A new peer that was to join and has reached nobody
+ * isn't ready: it has none of the mesh's jobs. One that comes back keeps the ticks that it knows.
+ */
+function counting(
+  control: Control,
+  mesh: RealMesh,
+  failures: Readonly<Failures>,
+  whenAlone: "warning" | "not ready",
+  joining: Joining,
+): Control {
   return {
     ...control,
     view() {
       const view = control.view();
+      const alone = [joining.alone() ?? []].flat();
       return {
         ...view,
-        warnings: [...view.warnings, ...mesh.warnings()],
+        notReady: whenAlone === "warning" ? view.notReady : [...view.notReady, ...alone],
+        warnings: [...view.warnings, ...mesh.warnings(), ...(whenAlone === "warning" ? alone : [])],
         counters: { ...view.counters, ...mesh.counters(), ...failures },
       };
     },

@@ -65,7 +65,7 @@ export interface PeerAnswer {
   capacity: number | null;
   draining: boolean;
   drained: boolean;
-  settling: boolean;
+  warmingUp: boolean;
   clockOffsetMs: number | null;
   version: string | null;
   tzdata: string | null;

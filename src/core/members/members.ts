@@ -166,10 +166,7 @@ function assess(state: State, member: Member): boolean {
   if (member.state === before) return false;
   member.stateSinceMono = state.now.mono;
   emit(state, { kind: "notify", event: { kind: "member", member: viewOfMember(state, member) } });
-  note(state, member.state === "alive" ? "info" : "warn", `peer is ${member.state}`, {
-    peer: member.heartbeat?.name ?? member.id,
-    was: before,
-  });
+  noteChange(state, member);
   return true;
 }
 
@@ -181,6 +178,21 @@ export function forgetMembers(state: State, peers: Iterable<PeerId>): void {
 
 function rehash(state: State): void {
   state.members.hashes = memberHashesOf([state.settings.self, ...state.members.byId.keys()]);
+}
+
+const changes = {
+  alive: "is up",
+  suspect: "has fallen silent",
+  dead: "is dead",
+  left: "has left",
+} as const;
+
+/** A peer that hasn't been heard in this life can't have fallen silent: it is on its way, and no cause for a warning. */
+function noteChange(state: State, member: Member): void {
+  const { id, heartbeat, state: now, heardMono } = member;
+  const isBad = now === "suspect" || now === "dead";
+  const level = !isBad ? "info" : heardMono === undefined ? "debug" : "warn";
+  note(state, level, `${heartbeat?.name ?? id.slice(-8)} ${changes[now]}`, { peer: id });
 }
 
 /** Recomputes every member's state; true when any has changed. */
@@ -371,7 +383,7 @@ export function viewOfMember(state: State, member: Member): MemberView {
     voter: isVoter(state, member.id),
     draining: member.heartbeat?.draining ?? false,
     drained: member.heartbeat?.drained ?? false,
-    settling: member.heartbeat?.settling ?? false,
+    warmingUp: member.heartbeat?.settling ?? false,
     clockOffsetMs: member.clockOffsetMs,
     heardAt: member.heardWall,
     heartbeat: member.heartbeat,
@@ -388,7 +400,7 @@ export function viewOfSelf(state: State): MemberView {
     voter: isVoter(state, state.settings.self),
     draining: state.operator.draining || state.operator.drained !== undefined,
     drained: state.operator.drained !== undefined,
-    settling: state.warmUp !== undefined,
+    warmingUp: state.warmUp !== undefined,
     clockOffsetMs: ownClockOffset(state),
     heardAt: state.now.wall,
     heartbeat: own,

@@ -23,7 +23,7 @@ export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved
   state.warmUp = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
 }
 
-/** Ends settling when nobody is awaited any more, or at the limit. */
+/** Ends the warm-up when nobody is awaited any more, or at the limit. */
 export function tryEndWarmUp(state: State): void {
   const { warmUp } = state;
   if (warmUp === undefined) return;
@@ -39,7 +39,7 @@ export function tryEndWarmUp(state: State): void {
   state.warmUp = undefined;
   state.warmedUpAt = skipped ? 0 : state.now.wall;
   announceAtOnce(state);
-  note(state, "info", "settled", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
+  note(state, "debug", "warmed up", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);
   state.scanFrom = state.now.wall;
   touchAll(state);
@@ -92,7 +92,7 @@ export function noticePause(state: State): void {
   mark(state, "paused");
   note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
   for (const order of [...state.book.claims, ...state.book.capacityQueue]) {
-    // A claim that voters have chosen is nobody else's; whether it is still wanted shows after settling.
+    // A claim that voters have chosen is nobody else's; whether it is still wanted shows after the warm-up.
     if (order.local.stage === "claimed" && order.local.claim.epoch === undefined) {
       withdraw(state, order, "paused-peer");
     }

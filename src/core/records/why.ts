@@ -1,7 +1,7 @@
 /**
- * Why a tick ran where it ran, or did not run: the records' codes as sentences for a tired operator. The records
- * themselves carry the reasons (rank, who was passed over and why, how many members the writer saw), so every peer
- * that has them can tell the same story.
+ * Why a tick ran where it ran, or why it didn't: the codes of its records as sentences for a tired operator. The records
+ * carry the reasons (rank, which peers were passed over and why, how many peers were up), so every peer that has them
+ * tells the same story.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { isFinal, type SkipReason, type RunRecord } from "../../schema/run.ts";
@@ -13,32 +13,33 @@ type NameOf = (peer: PeerId) => string;
 const passedBecause: Readonly<Record<SkipReason, string>> = {
   dead: "was dead",
   left: "had left",
-  suspect: "was suspect and did not start it",
-  silent: "was alive but did not start it in time",
-  declined: "was at capacity",
-  draining: "was being stopped",
-  settling: "was still settling",
+  suspect: "had fallen silent and did not start it",
+  silent: "was up but did not start it in time",
+  declined: "was full",
+  draining: "was being stopped or drained",
+  settling: "had just started",
   "not-targeted": "is not a target of the job",
   clock: "had a clock too far off the others'",
 };
 
 const reasons: Readonly<Record<string, string>> = {
-  overlap: "an earlier run of the job was still on, and its overlap policy lets no second one start or wait",
+  overlap:
+    "an earlier run of the job was still on, and the job's overlap policy lets no second run start or wait",
   paused: "the job was paused",
   policy: "it was overdue, and the job's catchUp policy is none",
-  window: "no peer could run it before its catch-up window had passed",
+  window: "no peer could run it before its catch-up window closed",
   superseded:
-    "no peer could run it in time, and by then a newer tick of the job was due (catchUp policy latest)",
-  limit: "more ticks were overdue than the job's catchUp limit lets run",
+    "no peer could run it in time, and then a newer tick of the job was due (catchUp policy latest)",
+  limit: "more ticks were overdue than the job's catchUp limit allows",
   restarted: "the peer was restarted",
   "out-claimed": "another peer had the better claim, or had started it",
   "job-changed": "the job was edited, disabled or deleted meanwhile",
-  draining: "the peer was being stopped",
-  settling: "the peer had to settle first",
-  late: "the peer was held up and came too late to start it without asking again",
+  draining: "the peer was being stopped or drained",
+  settling: "the peer had just started and had to hear from the others first",
+  late: "the peer was held up and was too late to start it without asking again",
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
-  "no-quorum": "no majority of its voters could be reached before its window closed",
+  "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "its peer died": "the peer that ran it died",
   "its peer left": "the peer that ran it left",
@@ -52,32 +53,36 @@ function clock(instant: number | undefined): string {
   return instant === undefined ? "" : ` at ${new Date(instant).toISOString()}`;
 }
 
-function sawOf(record: RunRecord): string {
-  return record.view === 1
-    ? "it saw no other living peer"
-    : `it saw ${record.view} living peers, itself included`;
+function peersUp(record: RunRecord): string {
+  return record.view === 1 ? "it saw no other peer" : `${record.view} peers were up`;
+}
+
+const places = ["first", "second", "third"];
+
+function placeInLine(rank: number): string {
+  return places[rank] ?? `number ${rank + 1}`;
 }
 
 function chosen(record: RunRecord, nameOf: NameOf): string {
   const passed = (record.passed ?? []).map(({ peer, why }) => `${nameOf(peer)} ${passedBecause[why]}`);
-  const before = passed.length === 0 ? "" : ` Before it in rank: ${passed.join("; ")}.`;
+  const before = passed.length === 0 ? "" : ` Ahead of it in line: ${passed.join("; ")}.`;
   const voted = record.epoch === undefined ? "" : ` The voters of epoch ${record.epoch} had chosen it.`;
-  return `Then ${sawOf(record)}, and had rank ${record.rank}.${voted}${before}`;
+  return `It was ${placeInLine(record.rank)} in line; ${peersUp(record)}.${voted}${before}`;
 }
 
-function told(record: RunRecord, nameOf: NameOf): string {
+function sentenceFor(record: RunRecord, nameOf: NameOf): string {
   const who = nameOf(record.peer);
   const waits =
     record.waiting === "capacity"
       ? " and holds it until a place is free"
-      : " and holds it behind an earlier run";
+      : " and holds it until an earlier run has ended";
   switch (record.state) {
     case "claimed":
       return `${who} claimed it${clock(record.claimedAt)}${record.waiting === undefined ? "" : waits}. ${chosen(record, nameOf)}`;
     case "running":
       return `${who} started it${clock(record.startedAt)} and is running it. ${chosen(record, nameOf)}`;
     case "withdrawn":
-      return `${who} claimed it and took the claim back${because(record)}.`;
+      return `${who} claimed it and gave the claim back${because(record)}.`;
     case "skipped":
     case "missed":
       return `${who} recorded it as ${record.state}${because(record)}.`;
@@ -86,17 +91,23 @@ function told(record: RunRecord, nameOf: NameOf): string {
         record.by === undefined || record.by === record.peer ? "" : `, as ${nameOf(record.by)} found`;
       const began =
         record.startedAt === undefined
-          ? `${who} was to run it; whether it started it is not known`
-          : `${who} started it${clock(record.startedAt)}; how it ended is not known`;
+          ? `${who} was to run it; whether it started it isn't known`
+          : `${who} started it${clock(record.startedAt)}; how it ended isn't known`;
       return `${began}${by}${because(record)}. It is not repeated.`;
     }
     case "succeeded":
     case "failed":
     case "timeout":
     case "cancelled":
+      if (record.reason?.startsWith(notStarted) === true) {
+        return `${who} was to run it and could not start it: ${record.reason.slice(notStarted.length)}. ${chosen(record, nameOf)}`;
+      }
       return `${who} started it${clock(record.startedAt)}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}`;
   }
 }
+
+/** How the reason of a run begins whose process could not be started (orders/runs.ts). */
+const notStarted = "not started: ";
 
 function endOf(record: RunRecord): string {
   if (record.state === "succeeded") return "succeeded";
@@ -112,18 +123,18 @@ function byTime(a: RunRecord, b: RunRecord): number {
   );
 }
 
-/** The story of one tick from all its records; with none it is `pending`. */
+/** The story of one tick from all its records; without any it is `pending`. */
 export function tellTick(tick: TickId, records: readonly RunRecord[], nameOf: NameOf): TickStory {
   const ordered = records.toSorted(byTime);
   const story = storyOf(ordered);
   const doubles = duplicatesIn(ordered);
-  const why = ordered.map((record) => told(record, nameOf));
+  const why = ordered.map((record) => sentenceFor(record, nameOf));
   if (doubles.length > 0) {
-    const where = doubles.map((record) => `${nameOf(record.peer)} (${sawOf(record)})`).join(" and on ");
+    const where = doubles.map((record) => `${nameOf(record.peer)} (${peersUp(record)})`).join(" and on ");
     why.push(`It was started ${doubles.length} times, on ${where}: they did not hear each other then.`);
   }
   if (story === undefined)
-    why.push("Nothing has been decided about it yet, or its records have been pruned.");
+    why.push("Nothing has been decided about it yet, or its records have been removed.");
   const late = story !== undefined && hasStarted(story) ? (story.startedAt ?? story.due) - story.due : 0;
   if (late > 2_000) why.push(`It started ${Math.round(late / 1_000)} s after it was due.`);
   const undecided =

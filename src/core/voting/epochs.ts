@@ -76,7 +76,8 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.roster, value: JSON.stringify(chain) }],
   });
-  note(state, "info", "the roster has a new epoch", {
+  // A roster that was just learnt, or is the first, is no news.
+  note(state, known.length === 0 ? "debug" : "info", "the voters of majority jobs have changed", {
     epoch: chain.length - 1,
     voters: last?.voters.length ?? 0,
   });

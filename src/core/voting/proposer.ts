@@ -251,7 +251,7 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], from?: num
   const known = state.voting.proposer.elections.get(decision);
   if (known !== undefined && state.now.mono < known.untilMono) return;
   const beginning = from ?? nextBeginning(state, last);
-  note(state, "info", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
+  note(state, "debug", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
   const value = JSON.stringify({ voters, from: beginning });
   propose(state, { decision, epoch: last, instant: 0, order: undefined }, value, longestTryMs);
 }

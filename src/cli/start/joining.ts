@@ -1,0 +1,81 @@
+/**
+ * How the start of a peer that belongs to a mesh went: "joined ada and bob", or that nobody has answered yet and where
+ * it was looked for. The mesh itself keeps dialling for ever; this only watches, so that a person who has just pasted a
+ * join line doesn't walk away from a peer that is alone.
+ */
+import type { Control, View } from "../../ports.ts";
+
+/** How long the first answer may take before nobody is said to have answered. Unit: ms; as long as a warm-up. */
+const answerWithinMs = 6_000;
+/** After the first peer answers, the others get this long to be named in the same line. Unit: ms. */
+const companyMs = 500;
+const lookEveryMs = 100;
+
+export class Joining {
+  readonly #peer: Pick<Control, "view">;
+  readonly #named: readonly string[];
+  readonly #first = Promise.withResolvers<string | undefined>();
+  #timer: NodeJS.Timeout | undefined;
+  #hasJoined = false;
+
+  /** `named` are the addresses at which others should be; none = this peer is the first of its mesh. */
+  constructor(peer: Pick<Control, "view">, named: readonly string[]) {
+    this.#peer = peer;
+    this.#named = named;
+  }
+
+  /** What came of it first: the names of the peers that it joined, undefined when nobody has answered in time. */
+  get first(): Promise<string | undefined> {
+    return this.#first.promise;
+  }
+
+  /** To be called when the peer is up; `joined` is told the names once, however late. */
+  begin(joined: (names: string) => void): void {
+    const began = performance.now();
+    let firstSeen: number | undefined;
+    this.#timer = setInterval(() => {
+      const names = othersUp(this.#peer.view());
+      const now = performance.now();
+      if (names.length > 0) firstSeen ??= now;
+      if (firstSeen !== undefined && now - firstSeen >= companyMs) {
+        this.end();
+        this.#hasJoined = true;
+        joined(inWords(names));
+        this.#first.resolve(inWords(names));
+      } else if (now - began >= answerWithinMs) this.#first.resolve(undefined);
+    }, lookEveryMs);
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** That nobody has answered yet, in words; undefined once somebody has. */
+  alone(): string | undefined {
+    const isAlone = !this.#hasJoined && this.#named.length > 0 && othersUp(this.#peer.view()).length === 0;
+    if (!isAlone) return undefined;
+    const places = [...new Set(this.#named.map(hostAndPort))].slice(0, placesTold);
+    const ports = [...new Set(places.map((place) => place.slice(place.lastIndexOf(":") + 1)))];
+    const question = ports.length === 1 ? `is ${ports[0]}/tcp open there?` : "are these ports open?";
+    return `Nobody answered at ${inWords(places, "or")} yet. This peer is alone; ${question}`;
+  }
+}
+
+/** Places named in one sentence; a mesh of fifty would fill the screen. */
+const placesTold = 3;
+
+function othersUp({ members }: View): string[] {
+  return members.filter(({ self, state }) => !self && state === "alive").map(({ name }) => name);
+}
+
+/** `ada`, `ada and bob`, `ada, bob and cyd` */
+function inWords(words: readonly string[], link = "and"): string {
+  const last = words.at(-1) ?? "";
+  return words.length <= 1 ? last : `${words.slice(0, -1).join(", ")} ${link} ${last}`;
+}
+
+/** `/ip4/192.0.2.7/tcp/7401/p2p/12D3…` → `192.0.2.7:7401` */
+function hostAndPort(multiaddr: string): string {
+  const [, , host = "", , port = ""] = multiaddr.split("/");
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,45 @@
+/** What a person is told of a peer that was to join others: whom it has joined, or that nobody has answered. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Joining } from "../src/cli/start/joining.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { FakeControl, member } from "./kit/fake-control.ts";
+
+const named = ["/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWada"];
+
+const person = (name: string, self = false) => member(`id of ${name}` as PeerId, name, self);
+
+function watched(addresses: readonly string[] = named) {
+  const control = new FakeControl();
+  control.members = [person("self", true)];
+  const told: string[] = [];
+  const joining = new Joining(control, addresses);
+  joining.begin((names) => told.push(names));
+  return { control, told, joining };
+}
+
+test("a join that worked names the peers that were joined, once", async () => {
+  const { control, told, joining } = watched();
+  const others = ["ada", "bob", "cyd"].map((name) => person(name));
+  control.members.push(...others, { ...person("dan"), state: "dead" as const });
+  assert.equal(await joining.first, "ada, bob and cyd");
+  assert.deepEqual(told, ["ada, bob and cyd"]);
+  assert.equal(joining.alone(), undefined);
+});
+
+test("a join that reaches nobody says where it looked, and takes it back when somebody answers", async () => {
+  const { control, joining } = watched();
+  assert.equal(
+    joining.alone(),
+    "Nobody answered at 192.0.2.7:7401 yet. This peer is alone; is 7401/tcp open there?",
+  );
+  control.members.push(person("ada"));
+  assert.equal(joining.alone(), undefined);
+  assert.equal(await joining.first, "ada");
+});
+
+test("the first peer of a mesh is not said to be alone", () => {
+  const { joining } = watched([]);
+  assert.equal(joining.alone(), undefined);
+  joining.end();
+});

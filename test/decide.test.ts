@@ -121,7 +121,15 @@ function inWords(decision: Decision): string {
       return `hold for ${decision.why}${decision.replace === true ? " and replace" : ""}`;
     case "close":
       return `close (${decision.reason})${decision.as === undefined ? "" : ` as ${decision.as}`}`;
-    default:
+    case "nothing":
+    case "again":
+    case "decline":
+    case "ask":
+    case "elect":
+    case "follow-election":
+    case "follow-choice":
+    case "close-lost":
+    case "start":
       return decision.kind;
   }
 }
@@ -427,28 +435,29 @@ describe("a claim of a peer that may no longer run the order is taken back", () 
   }
 });
 
+function orderAt(local: LocalStage): Order {
+  const tick = tickAt(due);
+  return {
+    key: orderKey(job, tick, 1, "0"),
+    job,
+    tick,
+    instant: due,
+    attempt: 1,
+    slot: "0",
+    due,
+    trigger: "schedule",
+    requested: undefined,
+    declined: new Set(),
+    ranks: [],
+    memberHashes: undefined,
+    local,
+    chosen: undefined,
+    tries: 0,
+    nextReconcileAt: Infinity,
+  };
+}
+
 describe("an order's local stage", () => {
-  function orderAt(local: LocalStage): Order {
-    const tick = tickAt(due);
-    return {
-      key: orderKey(job, tick, 1, "0"),
-      job,
-      tick,
-      instant: due,
-      attempt: 1,
-      slot: "0",
-      due,
-      trigger: "schedule",
-      requested: undefined,
-      declined: new Set(),
-      ranks: [],
-      memberHashes: undefined,
-      local,
-      chosen: undefined,
-      tries: 0,
-      nextReconcileAt: Infinity,
-    };
-  }
   const stages: readonly LocalStage[] = [noStage, asking, { stage: "electing" }, claiming, claimed()];
   const legal = new Set([
     "none none",

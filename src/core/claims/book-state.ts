@@ -28,6 +28,7 @@ export function createBook(): BookState {
     requestedCount: 0,
     reconcileQueue: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
     touched: new Set(),
+    holders: new Map(),
     claims: new Set(),
     capacityQueue: new Set(),
     overlapQueue: new Set(),

@@ -11,21 +11,11 @@ import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
-import { admitNextAttempt, removeOrder, touch, touchJob, touchAll } from "./order-book.ts";
+import { admitNextAttempt, removeOrder, touch, touchAll } from "./order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
+import { commit, recordMoved } from "./record-moved.ts";
 import { emit, type Pending, type State } from "../state.ts";
 import { noStage, transition, type Order } from "./order.ts";
-
-/** Signs an own record, takes it in, and hands it to disk, mesh and listeners. */
-export function commit(state: State, unsigned: RunRecord): RunRecord {
-  const record = state.settings.sign(unsigned);
-  state.ledger.take(record, state.now.mono, true);
-  emit(state, { kind: "store", writes: [{ kind: "record", record }] });
-  emit(state, { kind: "gossip", record });
-  emit(state, { kind: "notify", event: { kind: "run", record } });
-  touchJob(state, record.job);
-  return record;
-}
 
 /** True when this peer has no place left for one more run. */
 export function isFull(state: State): boolean {
@@ -116,14 +106,13 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
     return decline(state, order);
   }
   transition(state.book, order, { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs });
-  state.ledger.take(record, state.now.mono, true);
+  const { before } = state.ledger.take(record, state.now.mono, true);
   emit(state, { kind: "gossip", record });
-  emit(state, { kind: "notify", event: { kind: "run", record } });
+  recordMoved(state, before, record, order);
   if (state.book.orders.get(order.key) !== order) {
     mark(state, "claim-pointless");
-    return withdraw(state, order, "job-changed");
+    withdraw(state, order, "job-changed");
   }
-  touch(state, order);
 }
 
 /** A place may be free: the first in line by (due, job) is looked at. */
@@ -152,9 +141,8 @@ export function withdraw(state: State, order: Order, reason: string): void {
   const { claim: record } = order.local;
   transition(state.book, order, noStage);
   wakeCapacityQueue(state);
-  const withdrawn = commit(state, endOf(state, record, "withdrawn", reason));
-  if (withdrawn.epoch !== undefined) mark(state, "given-back");
-  if (withdrawn.epoch !== undefined) admitNextAttempt(state, withdrawn, order.requested, order.instant);
+  if (record.epoch !== undefined) mark(state, "given-back");
+  commit(state, endOf(state, record, "withdrawn", reason), order);
 }
 
 /** This peer takes no more ticks: its claims go back now, so that the others run them on time. */

@@ -74,8 +74,10 @@ export interface OwnRun {
   cancelled: { by: string; reason: string } | undefined;
 }
 
-/** Orders that hold a claim of this peer, by what the claim waits for. Each such order is in one of the three. */
+/** Orders that hold a claim of this peer. By what the claim waits for, each of them is in one of the three sets. */
 export interface ClaimIndexes {
+  /** those that have left the book while their claim was on its way to the disk included */
+  readonly holders: Map<OrderKey, Order>;
   /** claims that will start when they are due: each takes a place */
   readonly claims: Set<Order>;
   /** claims that wait for a place */
@@ -112,6 +114,8 @@ export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage):
     before?.delete(order);
     after?.add(order);
   }
+  if (after === undefined) indexes.holders.delete(order.key);
+  else indexes.holders.set(order.key, order);
   (order as { local: LocalStage }).local = to; // read-only for everybody else
 }
 

@@ -7,11 +7,12 @@ import type { ChildOutcome } from "../../ports.ts";
 import { instantOf, runId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
-import { commit, wakeCapacityQueue } from "../claims/claims.ts";
+import { wakeCapacityQueue } from "../claims/claims.ts";
+import { commit, recordMoved } from "../claims/record-moved.ts";
+import { orderKeyOf } from "../records/records.ts";
 import { inSight } from "../members/members.ts";
 import { isReporter } from "./facts.ts";
-import { admitRequested, admitNextAttempt, admitTick, touch, touchJob } from "../claims/order-book.ts";
-import { orderKeyOf } from "../records/records.ts";
+import { admitRequested, admitTick } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
@@ -119,8 +120,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   for (const record of records) {
     const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
     const alive = record.peer === state.settings.self && state.book.runs.has(runId(record));
-    // An echo of what I wrote in this life says no more; of an earlier life, it is my memory come back.
-    if (own && alive) continue;
+    // An echo of what this life has claimed or started says no more. One of an earlier life is memory that comes back.
+    if (own && (alive || state.book.holders.has(orderKeyOf(record)))) continue;
     // Others may have called a run lost that is still on here: that is for the history, until its own end is.
     if (alive) {
       moved.push(record);
@@ -143,13 +144,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const taken = state.ledger.take(record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
     moved.push(record);
-    emit(state, { kind: "notify", event: { kind: "run", record } });
-    const order = state.book.orders.get(orderKeyOf(record));
-    if (order !== undefined) touch(state, order);
-    if (record.state === "withdrawn" && record.epoch !== undefined) {
-      admitNextAttempt(state, record, order?.requested, instantOf(record.tick));
-    }
-    touchJob(state, record.job);
+    recordMoved(state, taken.before, record);
     if (own && (record.state === "claimed" || record.state === "running")) {
       endEarlierLife(state, record, nothingStarted);
     }

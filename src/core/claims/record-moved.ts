@@ -1,0 +1,52 @@
+/**
+ * The one path of run records. Whatever moves a record up, this peer's own word or news from elsewhere, goes through
+ * `recordMoved`: listeners hear of it there, orders that depend on it are reconciled, and an order that was given back
+ * unstarted comes back into the book. What else is to follow from a record hangs there, too.
+ */
+import { instantOf } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { assertThat } from "../probes/assert.ts";
+import { orderKeyOf } from "../records/records.ts";
+import { emit, type State } from "../state.ts";
+import { admitNextAttempt, touch, touchJob } from "./order-book.ts";
+import type { Order } from "./order.ts";
+
+/** Signs a record of this peer's, takes it in, and hands it to disk and mesh. Returns it signed. */
+export function commit(state: State, unsigned: RunRecord, order?: Order): RunRecord {
+  const record = state.settings.sign(unsigned);
+  const { moved, before } = state.ledger.take(record, state.now.mono, true);
+  assertThat(isNewer(before, record), `${orderKeyOf(record)}: version ${record.version} is written again`);
+  emit(state, { kind: "store", writes: [{ kind: "record", record }] });
+  emit(state, { kind: "gossip", record });
+  if (moved) recordMoved(state, before, record, order);
+  return record;
+}
+
+/** A writer's own versions only grow. Another peer's `lost` counts on from the version that it overrules. */
+function isNewer(before: RunRecord | undefined, record: RunRecord): boolean {
+  const isAnothers = before === undefined || (before.by ?? before.peer) !== (record.by ?? record.peer);
+  return isAnothers || record.version > before.version;
+}
+
+/** `before` is what was known until now; `order` is the record's order where it has just left the book. */
+export function recordMoved(
+  state: State,
+  before: RunRecord | undefined,
+  record: RunRecord,
+  order?: Order,
+): void {
+  emit(state, { kind: "notify", event: { kind: "run", record } });
+  const own = state.book.orders.get(orderKeyOf(record));
+  if (own !== undefined) touch(state, own);
+  if (!isNewClaim(state, before, record)) touchJob(state, record.job);
+  if (record.state === "withdrawn" && record.epoch !== undefined) {
+    const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };
+    admitNextAttempt(state, record, requested, instant);
+  }
+}
+
+/** This peer's own new claim concerns the other orders of its job only once it is due. */
+function isNewClaim(state: State, before: RunRecord | undefined, record: RunRecord): boolean {
+  if (record.peer !== state.settings.self || record.state !== "claimed") return false;
+  return before?.state !== "claimed" || record.claimedAt !== before.claimedAt;
+}

@@ -20,7 +20,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import type { ChildOutcome, Log, LogPiece, ProcessAction, RunSpec } from "../src/ports.ts";
 import { openExecutor } from "../src/real/executor.ts";
-import { fileNameOf } from "../src/real/executor/outputs.ts";
+import { fileNameOf } from "../src/real/executor/output-files.ts";
 import type { JobId, RunId, TickId } from "../src/schema/ids.ts";
 import {
   ended,

@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Log } from "../src/ports.ts";
-import { openFolder, type Folder } from "../src/real/folder/folder.ts";
+import { openFolder, type Folder } from "../src/real/folder.ts";
 import type { Ready } from "../src/schema/ready.ts";
 
 function notedLog(): { log: Log; warnings: string[] } {
@@ -102,7 +102,7 @@ test("a second peer on the same folder is refused with the first one's process i
 test("the hold on a folder dies with its process, even by kill -9", async (context) => {
   const path = place(context);
   const source = `
-    import { openFolder } from ${JSON.stringify(new URL("../src/real/folder/folder.ts", import.meta.url).href)};
+    import { openFolder } from ${JSON.stringify(new URL("../src/real/folder.ts", import.meta.url).href)};
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     openFolder(process.argv[1], log);
     console.log("held");

@@ -8,9 +8,9 @@ import { clusterFingerprint, parseClusterKey, rotationIn } from "../src/identity
 import { CicadaError } from "../src/errors.ts";
 import { KeyRotation } from "../src/peer/key-rotation.ts";
 import type { Answer, KeyChange } from "../src/ports.ts";
-import { openFolder } from "../src/real/folder/folder.ts";
-import { openKeyring } from "../src/real/folder/key-files.ts";
-import { ClusterKeys, type KeptKeys } from "../src/real/folder/keyring.ts";
+import { openFolder } from "../src/real/folder.ts";
+import { openKeyring } from "../src/real/keyring.ts";
+import { ClusterKeys, type KeptKeys } from "../src/real/keyring.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 

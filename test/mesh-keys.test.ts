@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
-import { ClusterKeys } from "../src/real/folder/keyring.ts";
+import { ClusterKeys } from "../src/real/keyring.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { Report } from "./kit/contract/mesh.ts";

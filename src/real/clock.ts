@@ -1,15 +1,15 @@
 /**
  * The real clock: wall time from the system, monotonic time from the process's own counter, alarms from timers.
  *
- * A timer that fires late says that the process was held up, and then what arrived in the meantime still waits on
- * the sockets. Such a ring is put behind the next round of reads, so that nobody is taken for silent unheard.
+ * When a timer fires late, the process was held up, and what arrived meanwhile still waits in the sockets. Such a ring is
+ * put behind the next round of reads, so that nobody is taken for silent whose message is already here.
  */
 import type { Clock } from "../ports.ts";
 
 /** Longest single sleep. Node's timers overflow past 24.8 days; less costs wake-ups, more gains nothing. */
 const sleepCapMs = 60_000;
 
-/** Lateness past which a ring waits for the sockets. Less defers rings that are late by chance alone. */
+/** A ring that is later than this waits for the sockets. Less defers rings that are late by chance. */
 const lateMs = 50;
 
 export function openClock(): Clock {

@@ -9,7 +9,7 @@ import { never } from "../errors.ts";
 import type { Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
-import { Outputs } from "./executor/outputs.ts";
+import { Outputs } from "./executor/output-files.ts";
 import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
 
 /** `folder`: where jobs run by default, and where their output is kept. */

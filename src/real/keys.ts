@@ -1,10 +1,9 @@
 /**
  * The two keys of a peer.
  *
- * The peer key (Ed25519) says who a peer is: its peer id is the public half written down, so a signature is checked
- * with nothing but the id. The cluster key (32 random bytes, the same on all peers) says who belongs to the mesh.
- * This file makes both and signs; core/cluster-key.ts knows the text form of the second, and where they are kept is
- * for others.
+ * The peer key (Ed25519) says who a peer is. Its peer id is the text of the public half, so a signature is checked with
+ * the id alone. The cluster key (32 random bytes, the same on all peers) says who belongs to the mesh. This file makes both
+ * keys and signs. identity/cluster-key.ts knows the text form of the cluster key, and folder.ts keeps both.
  */
 import {
   createPrivateKey,
@@ -26,7 +25,7 @@ import type { PeerId } from "../schema/ids.ts";
 /** libp2p's raw form of an Ed25519 key: 32 bytes of seed, then the 32 of the public key. */
 const peerKeyBytes = 64;
 const signatureBytes = 64;
-/** Parsed public keys held at most: parsing costs about as much as verifying; one takes less than 1 KiB. */
+/** Parsed public keys that are kept. To parse one costs about as much as to verify; each takes less than 1 KiB. */
 const parsedKeysCap = 1_024;
 
 export function generatePeerKey(): Uint8Array {
@@ -35,7 +34,7 @@ export function generatePeerKey(): Uint8Array {
   return Uint8Array.from([...Buffer.from(jwk.d, "base64url"), ...Buffer.from(jwk.x, "base64url")]);
 }
 
-/** The form that libp2p takes. Throws BAD_KEY when the bytes are no peer key. */
+/** The form that libp2p takes. Throws BAD_KEY when the bytes are not a peer key. */
 export function parsePeerKey(peerKey: Uint8Array): PrivateKey {
   if (peerKey.length !== peerKeyBytes) {
     throw new CicadaError("BAD_KEY", `a peer key has ${peerKeyBytes} bytes, this one ${peerKey.length}`);
@@ -94,7 +93,7 @@ function toJwk(peerKey: Uint8Array): { kty: string; crv: string; d: string; x: s
   };
 }
 
-/** Undefined when the text is no peer id, or one whose key is not in it. */
+/** Undefined when the text is not a peer id, or a peer id that doesn't contain its key. */
 function parsePublicKey(peer: PeerId): KeyObject | undefined {
   try {
     const id = peerIdFromString(peer);

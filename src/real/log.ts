@@ -1,9 +1,9 @@
 /**
  * The real log: lines on standard error, as JSON for machines or pretty for people.
  *
- * Lines are written in the background: a terminal that has been stopped or a pipe that nobody reads holds up the
- * log, never the peer. What can't be written within the cap is dropped, and a standard error that has gone away is
- * no reason to stop keeping ticks. (Pino's own destination waits for ever at exit when the pipe is broken.)
+ * Lines are written in the background: a stopped terminal or a pipe that nobody reads holds up the log, never the peer.
+ * Lines beyond the cap are dropped, and the peer goes on when standard error has gone away. (Pino's own destination waits
+ * for ever at exit when the pipe is broken.)
  */
 import { write, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
@@ -53,12 +53,12 @@ class BackgroundLines {
     if (this.writing.length === 0) this.next();
   }
 
-  /** The process ends: what waits is written now, as far as it goes. */
+  /** The process ends: writes what waits, as far as possible. */
   finish(): void {
     try {
       writeSync(this.descriptor, this.waiting);
     } catch {
-      // Standard error is the last place to complain to.
+      // There is nowhere else to report it.
     }
     this.waiting = "";
   }
@@ -71,7 +71,7 @@ class BackgroundLines {
 
   private push(): void {
     write(this.descriptor, this.writing, (error, written) => {
-      // A full pipe asks for patience; after any other failure these lines are given up.
+      // A full pipe is tried again; after any other failure these lines are given up.
       if (error?.code === "EAGAIN") return void setTimeout(() => this.push(), 100).unref();
       this.writing = error ? Buffer.alloc(0) : this.writing.subarray(written);
       if (this.writing.length > 0) this.push();

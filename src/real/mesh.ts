@@ -1,28 +1,27 @@
 /**
  * The real mesh: libp2p over TCP, as a full mesh of all peers that hold the cluster key.
  *
- * The folder mesh/ holds its parts: `host` is libp2p, `encrypter` and `refusals` stand at the gate, `links` says who
- * is linked, `reception` greets, `dialler` dials what is missing, `book` remembers where peers are, `gossip` and
- * `outgoing` carry what is said, `upkeep` looks after all that once a second; `assembly` ties them together. This file
- * is the door that ports.ts describes.
+ * The folder mesh/ holds its parts: `host` is libp2p, `encrypter` and `refusals` decide and explain who gets in, `links`
+ * knows who is linked, `reception` greets, `dialler` dials missing peers, `book` remembers where peers are, `gossip` and
+ * `outgoing` carry messages, `upkeep` checks all of this once a second, and `assembly` ties them together. This file is
+ * the door that ports.ts describes.
  */
 import type { Connection, Stream } from "@libp2p/interface";
 import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Protocol, Topic } from "../schema/message.ts";
-import type { ClusterKeys } from "./folder/keyring.ts";
+import type { ClusterKeys } from "./keyring.ts";
 import { peerIdOf } from "./keys.ts";
 import { joinAddress, type NamedAddress, parseAddress, splitAddress, withoutPeer } from "./mesh/addresses.ts";
 import { assemble } from "./mesh/assembly.ts";
 import type { AddressBook } from "./mesh/book.ts";
 import { Counters } from "./mesh/counters.ts";
-import { dialAddress, type DialOutcome } from "./mesh/dial.ts";
-import type { Dialler } from "./mesh/dialler.ts";
+import type { Dialler, DialOutcome } from "./mesh/dialler.ts";
 import type { Directory } from "./mesh/directory.ts";
 import { Encrypters } from "./mesh/encrypter.ts";
 import type { Gossip } from "./mesh/gossip.ts";
-import { createHost, type Host, startHost } from "./mesh/host.ts";
+import { createHost, dialAddress, type Host, startHost } from "./mesh/host.ts";
 import type { Line, Links } from "./mesh/links.ts";
 import { DenyList } from "./mesh/deny-list.ts";
 import type { Reception } from "./mesh/reception.ts";
@@ -43,13 +42,13 @@ export interface MeshOptions {
   keyring: ClusterKeys;
   /** multiaddrs; `tcp/0` picks a port */
   listen: readonly string[];
-  /** told to others instead of the addresses listened on; empty = those */
+  /** told to others instead of the addresses listened on; empty = the latter */
   announce: readonly string[];
   /** what a person named: multiaddrs with or without `/p2p/ID`, or `HOST[:PORT]` */
   bootstrap: readonly string[];
-  /** what an earlier life handed to `remember` */
+  /** what an earlier process passed to `remember` */
   remembered: readonly string[];
-  /** called with the whole list, now and then, when it has changed */
+  /** called with the whole list when it has changed, some time later */
   remember(addresses: readonly string[]): void;
   /** look for peers on the LAN */
   mdns: boolean;
@@ -60,11 +59,11 @@ export interface MeshOptions {
 
 export interface RealMesh extends Mesh {
   counters(): Record<string, number>;
-  /** What is wrong with the way to the others, in words for the person who can mend it. */
+  /** What is wrong with the connection to the others, for the person who can mend it. */
   warnings(): string[];
 }
 
-/** Listens already when it returns, but takes nobody in before `start`. Throws PORT_IN_USE, USAGE or BAD_KEY. */
+/** Listens already when it returns, but accepts nobody before `start`. Throws PORT_IN_USE, USAGE or BAD_KEY. */
 export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const bootstrap = options.bootstrap.map((text) => parseAddress(text));
   const counters = new Counters();
@@ -160,7 +159,7 @@ class Libp2pMesh implements RealMesh {
     const { host } = this;
     host.addEventListener("connection:open", ({ detail }) => this.opened(detail));
     host.addEventListener("connection:close", ({ detail }) => {
-      // Put off, so that no event is reported from within a call of this door.
+      // Deferred, so that no event is reported from within a call of this door.
       queueMicrotask(() => this.links.closed(detail));
     });
     host.addEventListener("peer:discovery", ({ detail }) => {
@@ -168,7 +167,7 @@ class Libp2pMesh implements RealMesh {
       this.directory.discover(detail.id.toString() as PeerId, addresses);
     });
     for (const protocol of streamProtocols) {
-      // oxlint-disable-next-line no-await-in-loop -- before the start nothing is saved by haste
+      // oxlint-disable-next-line no-await-in-loop -- before the start there is no hurry
       await host.handle(
         protocolName(protocol),
         (stream, connection) => this.accept(stream, connection, protocol),
@@ -233,7 +232,7 @@ class Libp2pMesh implements RealMesh {
   warnings(): string[] {
     if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return [];
     return [
-      "no peer takes this one in, for they have another cluster key: if the mesh's key was rotated while this peer " +
+      "no peer accepts this one, because they have another cluster key: if the mesh's key was rotated while this peer " +
         "was away, join anew with what `cicada peers invite` prints there (the identity stays the same)",
     ];
   }
@@ -269,7 +268,7 @@ class Libp2pMesh implements RealMesh {
 
   private opened(connection: Connection): void {
     if (this.stopping) return;
-    // It was being let in while the news came that it is forgotten.
+    // The news that it is forgotten came while it was being let in.
     if (this.denyList.has(connection.remotePeer.toString() as PeerId)) {
       connection.abort(new Error("it has been forgotten"));
       return;
@@ -297,7 +296,7 @@ class Libp2pMesh implements RealMesh {
     this.dialler.lost(peer, why);
   }
 
-  /** What the keyring accepts has changed: the others are told which key this peer prefers now. */
+  /** What the keyring accepts has changed: tells the others which key this peer prefers now. */
   keysChanged(): void {
     if (this.events === undefined || this.stopping) return;
     this.reception.sayToAll(this.directory.hello());
@@ -309,7 +308,7 @@ class Libp2pMesh implements RealMesh {
   private accept(stream: Stream, connection: Connection, protocol: StreamProtocol): void {
     const line = this.links.runnersInOrder(connection);
     if (line === undefined) {
-      stream.abort(new Error("that connection is one too many"));
+      stream.abort(new Error("one connection is enough"));
       return;
     }
     readFrames(stream, this.count, (frame) => this.heard(line, protocol, frame));
@@ -322,7 +321,7 @@ class Libp2pMesh implements RealMesh {
       return;
     }
     if (this.events === undefined || this.stopping) return;
-    // Whoever speaks over a line has taken us in, even if its greeting is still on its way.
+    // A peer that speaks over a line has accepted us, even if its greeting is still on its way.
     this.links.raise(line);
     this.events.received(line.peer, protocol, bytes);
   }

@@ -1,8 +1,8 @@
-/** Real dice: the system's own generator, good enough for keys and tokens. */
+/** The real Random door: the system's generator, which is good enough for keys and tokens. */
 import { randomBytes } from "node:crypto";
 import type { Random } from "../ports.ts";
 
-/** A double holds 53 bits of fraction. */
+/** A double has 53 bits of fraction. */
 const fractions = 2 ** 53;
 
 export function openRandom(): Random {

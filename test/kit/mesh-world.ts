@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import type { Log, LogFields, Mesh } from "../../src/ports.ts";
 import { openClock } from "../../src/real/clock.ts";
-import { ClusterKeys } from "../../src/real/folder/keyring.ts";
+import { ClusterKeys } from "../../src/real/keyring.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../../src/real/keys.ts";
 import { openMesh, type RealMesh } from "../../src/real/mesh.ts";
 import { openRandom } from "../../src/real/random.ts";

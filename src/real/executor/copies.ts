@@ -11,7 +11,7 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { LogPiece } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
-import { fileNameOf, orNothing } from "./outputs.ts";
+import { fileNameOf, orNothing } from "./output-files.ts";
 
 /**
  * What a copy may unpack to: a small file can hold a thousand times its size. More admits copies of larger outputs; less

@@ -7,7 +7,7 @@
 import type { ChildOutcome, Log, RunSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { LauncherLink } from "./launcher-link.ts";
-import type { Outputs } from "./outputs.ts";
+import type { Outputs } from "./output-files.ts";
 import type { FromLauncher, ToLauncher } from "./protocol.ts";
 
 /** The pause before a dead launcher is replaced, so that one that dies at once does not make a tight loop. */

@@ -1,4 +1,4 @@
-/** Small files that are there whole or not at all, whatever happens while they are written. */
+/** Small files that exist whole or not at all, whatever happens while they are written. */
 import {
   closeSync,
   existsSync,
@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 
-/** Written beside its place, made durable, then moved there. Readable by this user alone. */
+/** Writes beside the file, makes that durable, and moves it into place. Only this user may read it. */
 export function writeWhole(path: string, text: string): void {
   const draft = `${path}.new`;
   const file = openSync(draft, "w", 0o600);
@@ -25,7 +25,7 @@ export function writeWhole(path: string, text: string): void {
   syncFolder(dirname(path));
 }
 
-/** Makes durable which names are in a folder. */
+/** Makes the names in a folder durable. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
@@ -36,8 +36,8 @@ export function syncFolder(path: string): void {
 }
 
 /**
- * Makes a folder and those above it that are missing. (Node's own recursive mkdir never returns where a file system
- * answers "no such folder" for the new one itself, as /proc does.)
+ * Makes a folder and the missing ones above it. (Node's recursive mkdir never returns where a file system answers "no such
+ * folder" for the new folder itself, as /proc does.)
  */
 export function makeFolders(path: string): void {
   if (existsSync(path)) return;

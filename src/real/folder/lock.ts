@@ -1,8 +1,8 @@
 /**
- * One peer at a time: an SQLite connection that holds an exclusive lock on `lock.db`.
+ * One peer at a time may use the folder: it holds an exclusive lock of SQLite on `lock.db`.
  *
- * The kernel drops the lock when the process ends, however it ends, so nothing is left to clean up; and it holds
- * between containers that share the folder, where process ids say nothing.
+ * The kernel drops the lock however the process ends, so nothing is left to clean up. The lock also works between
+ * containers that share the folder, where process ids mean nothing.
  */
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -12,10 +12,10 @@ import { readText, writeWhole } from "./files.ts";
 /** SQLite's result code for a lock that is held (sqlite.org/rescode.html). */
 const busy = 5;
 
-/** Held here too, so that no lock ends because its owner's object was collected. */
+/** Referenced here, so that no lock ends because its object was garbage-collected. */
 const held = new Set<DatabaseSync>();
 
-/** Returns the way to let go. Throws DATA_FOLDER_IN_USE with the process id of the holder. */
+/** Returns a function that releases the lock. Throws DATA_FOLDER_IN_USE with the process id of the holder. */
 export function takeFolderLock(folder: string): () => void {
   const pidFile = join(folder, "lock.pid");
   const database = lock(folder, pidFile);

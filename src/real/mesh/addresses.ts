@@ -15,13 +15,14 @@ const defaultPort = 7401;
 
 export interface NamedAddress {
   address: string;
-  /** when the address says whom it leads to */
+  /** when the address names its peer */
   peer: PeerId | undefined;
 }
 
-/** Reads what a person wrote. Throws USAGE when it is no address of a peer. */
+/** Reads what a person wrote. Throws USAGE when it is not the address of a peer. */
 export function parseAddress(text: string): NamedAddress {
-  const bad = (why: string) => new CicadaError("USAGE", `${JSON.stringify(text)} is no peer address: ${why}`);
+  const bad = (why: string) =>
+    new CicadaError("USAGE", `${JSON.stringify(text)} is not the address of a peer: ${why}`);
   if (text.startsWith("/")) {
     const named = splitAddress(text);
     if (named === undefined) throw bad("write it as /ip4/10.0.0.5/tcp/7401 or HOST:PORT");
@@ -32,14 +33,14 @@ export function parseAddress(text: string): NamedAddress {
   if (host === undefined) throw bad("write it as HOST, HOST:PORT or [IPV6]:PORT");
   const port = portText === undefined || isIPv6(text) ? defaultPort : Number(portText);
   if (port < 1 || port > 65_535) throw bad("a port is a number from 1 to 65535");
-  if (bracketed !== undefined && !isIPv6(bracketed)) throw bad("only IPv6 addresses stand in brackets");
+  if (bracketed !== undefined && !isIPv6(bracketed)) throw bad("only an IPv6 address goes in brackets");
   if (isIPv4(host)) return { address: `/ip4/${host}/tcp/${port}`, peer: undefined };
   if (isIPv6(host)) return { address: multiaddr(`/ip6/${host}/tcp/${port}`).toString(), peer: undefined };
-  if (!/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$/i.test(host)) throw bad("that is no host name");
+  if (!/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$/i.test(host)) throw bad("that is not a host name");
   return { address: `/dns/${host}/tcp/${port}`, peer: undefined };
 }
 
-/** A multiaddr with or without `/p2p/ID`, split in two; undefined when it is none that can be dialled. */
+/** A multiaddr with or without `/p2p/ID`, split in two; undefined when it can't be dialled. */
 export function splitAddress(text: string): NamedAddress | undefined {
   const [address, peer, ...more] = text.split("/p2p/");
   if (address === undefined || more.length > 0 || !isDialable(address)) return undefined;
@@ -57,7 +58,7 @@ export function withoutPeer(address: string): string {
   return address.split("/p2p/")[0] ?? address;
 }
 
-/** True for the id of an Ed25519 peer: all others are no peers of ours. */
+/** True for the id of an Ed25519 peer. Peers of cicada have no other kind. */
 export function isPeerId(text: unknown): text is PeerId {
   if (typeof text !== "string" || text.length > 128) return false;
   try {
@@ -89,8 +90,8 @@ function isLoopback(address: string): boolean {
 }
 
 /**
- * The order in which to dial: loopback last, for it mostly leads to oneself; unless the other peer is seen to live
- * on this very host, then first.
+ * The order in which to dial. Loopback comes last, because it mostly leads back to this peer, and first when the other
+ * peer is known to run on this host.
  */
 export function sortForDialling(addresses: readonly string[]): string[] {
   const ownHosts = new Set(

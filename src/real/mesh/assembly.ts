@@ -1,16 +1,15 @@
 /**
- * The parts of the mesh, put together: which of them asks which. Each part is given what it needs of the others as
- * functions and can be read alone; only here can be seen that the dialler takes its addresses from the book, or that a
- * line which has been replaced goes to the renewal. It holds no state and decides nothing.
+ * Puts the parts of the mesh together. Each part gets what it needs from the others as functions and can be read alone;
+ * this file shows that the dialler takes its addresses from the book, or that a replaced line goes to the renewal. It
+ * holds no state and decides nothing.
  */
 import type { Clock, Log, MeshEvents, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { ClusterKeys } from "../folder/keyring.ts";
+import type { ClusterKeys } from "../keyring.ts";
 import { sortForDialling } from "./addresses.ts";
 import { AddressBook } from "./book.ts";
 import type { Counters } from "./counters.ts";
-import type { DialOutcome } from "./dial.ts";
-import { Dialler } from "./dialler.ts";
+import { Dialler, type DialOutcome } from "./dialler.ts";
 import { Directory } from "./directory.ts";
 import { Gossip } from "./gossip.ts";
 import type { Host } from "./host.ts";
@@ -46,10 +45,10 @@ export interface AssemblyDoors {
   isOpen: () => boolean;
   linkUp: (peer: PeerId) => void;
   linkDown: (peer: PeerId, why: "closed" | "reset") => void;
-  /** `anew`: although there is a connection to it */
+  /** `anew`: even if there is a connection to it */
   dial: (address: string, peer: PeerId | undefined, anew: boolean) => Promise<DialOutcome>;
   remember: (addresses: readonly string[]) => void;
-  /** Not any more once the mesh stops. */
+  /** Rings no more once the mesh stops. */
   after: (ms: number, ring: () => void) => void;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Who belongs to the mesh and where each was last: what is gossiped in greetings, kept on disk, and dialled.
+ * Who belongs to the mesh and where each peer was last reached: passed on in greetings, kept on disk, and dialled.
  *
- * Of one peer there are addresses that it said itself, with the time since when they hold (the later list wins,
- * whoever passes it on); addresses over which it was really reached in its present life; and addresses that a
+ * There are three kinds of addresses of a peer: those that it announced itself, with the time since when they hold (the
+ * later list wins, no matter who passes it on); those over which it was reached since its last start; and those that a
  * person named, which are never forgotten.
  */
 import type { NamedAddress } from "./addresses.ts";
@@ -22,9 +22,9 @@ const nothing: Entry = { since: 0, said: [], proven: [], named: [] };
 export class AddressBook {
   private readonly self: PeerId;
   private readonly entries = new Map<PeerId, Entry>();
-  /** from when on the own addresses hold; grows when others are found to hold a later list */
+  /** since when the own addresses hold; raised when others turn out to have a later list */
   private ownSince: number;
-  /** in whom nobody is to be interested */
+  /** kept out of the book */
   private refused: ReadonlySet<PeerId> = new Set();
 
   constructor(self: PeerId, startedAt: number) {
@@ -36,13 +36,13 @@ export class AddressBook {
     return [...this.entries.keys()];
   }
 
-  /** Takes these peers out, and none of them in again. */
+  /** Removes these peers and keeps them out. */
   refuse(peers: ReadonlySet<PeerId>): void {
     this.refused = peers;
     for (const peer of peers) this.entries.delete(peer);
   }
 
-  /** `proven` come first and are the only ones whose refusal means that the peer is gone. */
+  /** The `proven` ones come first. Only a refusal at one of them means that the peer is gone. */
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] } {
     const { proven, said, named } = this.entries.get(peer) ?? nothing;
     return { proven, others: union(said, named).filter((address) => !proven.includes(address)) };
@@ -53,7 +53,7 @@ export class AddressBook {
     this.keep(peer, { ...entry, named: union([address], entry.named) });
   }
 
-  /** From an earlier life's `toRemember`. */
+  /** What `toRemember` returned in an earlier process. */
   recall(remembered: readonly NamedAddress[]): void {
     for (const { address, peer } of remembered) {
       if (peer === undefined) continue;
@@ -62,7 +62,7 @@ export class AddressBook {
     }
   }
 
-  /** The peer itself, over its own connection. True when that is news. */
+  /** Said by the peer itself, over its own connection. True when that is news. */
   hearFromItself({ peer, since, addresses }: Whereabouts): boolean {
     const entry = this.entries.get(peer) ?? nothing;
     const isSame = sameList(addresses, entry.said);
@@ -72,7 +72,7 @@ export class AddressBook {
     return true;
   }
 
-  /** What another says of it. True when that is news. */
+  /** Said by another peer. True when that is news. */
   hearFromAnother({ peer, since, addresses }: Whereabouts): boolean {
     if (peer === this.self) {
       if (since < this.ownSince) return false;
@@ -87,7 +87,7 @@ export class AddressBook {
     return true;
   }
 
-  /** It was reached at `dialled`, or it came from `host`, where one of its own addresses is. True when news. */
+  /** It was reached at `dialled`, or it came from `host`, where it has an address. True when that is news. */
   prove(peer: PeerId, reached: { dialled: string } | { host: string | undefined }): boolean {
     const entry = this.entries.get(peer) ?? nothing;
     const found =
@@ -104,7 +104,7 @@ export class AddressBook {
     return { peer: this.self, since: this.ownSince, addresses };
   }
 
-  /** For greetings. What nobody has said is a person's word to this peer alone, and not passed on. */
+  /** For greetings. An address that only a person has named to this peer is not passed on. */
   others(): Whereabouts[] {
     return [...this.entries]
       .filter(([, { since }]) => since > 0)
@@ -123,7 +123,7 @@ export class AddressBook {
     this.entries.set(peer, entry);
   }
 
-  /** Lets go of the oldest hearsay. Whoever was named by a person or reached by this peer stays; false = all were. */
+  /** Drops the oldest peer that is known by hearsay only. False = all were named by a person or reached. */
   private makeRoom(): boolean {
     const hearsay = [...this.entries].filter(
       ([, { proven, named }]) => proven.length === 0 && named.length === 0,

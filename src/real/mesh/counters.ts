@@ -1,4 +1,4 @@
-/** What the mesh has counted since its start, for /metrics. Every name is always there, so that a graph begins at 0. */
+/** Counters of the mesh since its start, for /metrics. Every name is always there, so that a graph begins at 0. */
 const names = [
   "mesh_frames_in",
   "mesh_frames_out",
@@ -10,7 +10,7 @@ const names = [
   "mesh_frames_oversized",
   /** a stream that ended in the middle of a frame */
   "mesh_frames_torn",
-  /** a message about peers that makes no sense */
+  /** a message about peers that can't be read */
   "mesh_frames_garbled",
   /** outgoing streams given up because the other side did not read */
   "mesh_streams_stuck",
@@ -20,12 +20,12 @@ const names = [
   "mesh_gossip_bytes_out",
   /** published while nobody was subscribed, or not taken by gossipsub */
   "mesh_gossip_lost",
-  /** gossip with a peer that had stopped while its connection lived on, set going again */
+  /** gossip with a peer had stopped while its connection lived on, and was restarted */
   "mesh_gossip_repaired",
   "mesh_dials",
   "mesh_dials_failed",
   "mesh_handshakes_refused",
-  /** knocks of forgotten peers */
+  /** attempts of forgotten peers to connect */
   "mesh_forgotten_refused",
   /** connections given up because nothing was heard over them */
   "mesh_lines_silent",

@@ -1,17 +1,17 @@
 /**
- * Whom the mesh has forgotten, as its door needs to know: nobody goes in or is fetched under such an identity, and
- * who knocks is told why (encrypter.ts).
+ * The identities that the mesh has forgotten. Nobody gets in or is dialled under such an identity, and a peer that tries
+ * is told why (encrypter.ts).
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Gate } from "./encrypter.ts";
 
 export class DenyList implements Gate {
   private peers: ReadonlySet<PeerId> = new Set();
-  /** A forgotten peer has knocked. */
+  /** A forgotten peer has tried to connect. */
   onKnock: (peer: PeerId) => void = () => undefined;
-  /** A dial to a mere address has led to one. */
+  /** A dial to an address without a peer id has led to a forgotten one. */
   onFound: (peer: PeerId, address: string) => void = () => undefined;
-  /** That peer has turned this one away as forgotten. */
+  /** That peer has refused this one as forgotten. */
   onTurnedAway: (by: PeerId) => void = () => undefined;
 
   /** The whole list. */

@@ -1,24 +1,29 @@
 /**
- * Dials what is missing, for ever: every known peer that is not linked, and every named address whose peer is not
- * known. It waits longer after each failure, up to a limit that keeps the healing of a split quick.
+ * Keeps dialling every known peer that is not linked and every named address whose peer is not known. It waits longer
+ * after each failure, up to a limit that keeps the healing of a split quick.
  *
- * After a broken link it dials at once. When the host answers that nobody listens there any more, at an address over
- * which the peer was really reached, that is reported: it is how a dead process is told from a silent host.
+ * After a broken link it dials at once. When the host answers that nobody listens any more at an address over which the
+ * peer was reached before, that is reported: it tells a dead process from a silent host.
  */
 import type { Cancel, Clock, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { DialOutcome } from "./dial.ts";
 
-/** First wait after a failure; doubled each time. Two refusals must come well within a second of a death. */
+/**
+ * What came of dialling one address. `self`: it leads to this very peer; `refused`: the host says that nobody listens
+ * there; `turned-away`: another cluster key, or not a cicada peer; `forgotten`: the peer there keeps this one out.
+ */
+export type DialOutcome = "linked" | "self" | "refused" | "turned-away" | "forgotten" | "failed";
+
+/** First wait after a failure, doubled each time. Two refusals must come well within a second of a death. */
 const firstWaitMs = 250;
 /**
- * Longest wait. After a split has healed, half of this passes on average until the first dial; for less, more dials
- * go to hosts that are gone (one costs about 0.3 ms of CPU, each `longestWaitMs`, for every such peer).
+ * Longest wait. After a split has healed, half of it passes on average until the first dial. With less, more dials go to
+ * hosts that are gone: each such peer costs about 0.3 ms of CPU per `longestWaitMs`.
  */
 const longestWaitMs = 5_000;
-/** A newly learned peer is dialled by the one with the smaller id; the other one waits this long for it. */
+/** A newly learned peer is dialled by the one with the smaller id. The other one waits this long before it dials too. */
 const politenessMs = 400;
-/** After a clean leave nobody is expected back at once. */
+/** After a clean leave the peer is not expected back at once. */
 const afterLeaveMs = 1_000;
 
 /** How long to wait after so many failures in a row; `chance` is 0 ≤ x < 1 and spreads the peers out. */
@@ -34,7 +39,7 @@ export interface DiallerDoors {
   /** never rejects */
   dial(address: string, peer: PeerId | undefined): Promise<DialOutcome>;
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
-  /** a connection to it is open, greeted or not */
+  /** a connection to it is open, with or without a greeting */
   isConnected(peer: PeerId): boolean;
   isAlone(): boolean;
   refused(peer: PeerId, times: number): void;
@@ -43,14 +48,14 @@ export interface DiallerDoors {
 }
 
 interface Target {
-  /** undefined = a named address whose peer is not known yet */
+  /** undefined = a named address whose peer is unknown so far */
   peer: PeerId | undefined;
   /** the named address, when it is one */
   address: string | undefined;
   dueAt: number;
   failures: number;
   busy: boolean;
-  /** the link broke, and since then the host refused so many times; undefined = it did not break */
+  /** how often the host has refused since the link broke; undefined = it did not break */
   refusals: number | undefined;
 }
 
@@ -75,7 +80,7 @@ export class Dialler {
     this.cancelAlarm?.();
   }
 
-  /** How many named addresses have not told yet whom they lead to. */
+  /** How many named addresses have a peer that is unknown so far. */
   unresolved(): number {
     return [...this.named.values()].filter(({ peer }) => peer === undefined).length;
   }
@@ -84,7 +89,7 @@ export class Dialler {
     if (!this.named.has(address)) this.named.set(address, this.target(undefined, address, 0));
   }
 
-  /** Somebody was reached at this address: if it is a named one, it is known now whose it is. */
+  /** A peer was reached at this address. If it is a named one, its peer is known now. */
   identified(address: string, peer: PeerId): void {
     const target = this.named.get(address);
     if (target === undefined || target.peer === peer) return;
@@ -92,7 +97,7 @@ export class Dialler {
     this.doors.resolved(address, peer);
   }
 
-  /** A peer that should be there; `news` = it was just heard of, or is said to be elsewhere now. */
+  /** A peer that should be there. `news`: it is new, or it is said to have new addresses. */
   expect(peer: PeerId, news: boolean): void {
     const now = this.doors.clock.now().mono;
     const known = this.peers.get(peer);
@@ -102,7 +107,7 @@ export class Dialler {
     this.plan();
   }
 
-  /** It is not wanted any more. */
+  /** Stops dialling it. */
   forget(peer: PeerId): void {
     this.peers.delete(peer);
     this.plan();
@@ -116,7 +121,7 @@ export class Dialler {
     this.hurry();
   }
 
-  /** `unheeded`: it took the connection but never greeted. */
+  /** `unheeded`: it accepted the connection but never greeted. */
   lost(peer: PeerId, why: "closed" | "reset" | "unheeded"): void {
     const target = this.peers.get(peer);
     if (target === undefined) return;
@@ -136,7 +141,7 @@ export class Dialler {
     return { peer, address, dueAt, failures: 0, busy: false, refusals: undefined };
   }
 
-  /** Someone is back: the network may have healed for all. */
+  /** A peer is back: the network may have healed for all. */
   private hurry(): void {
     const soon = this.doors.clock.now().mono + firstWaitMs * this.doors.random.next();
     for (const target of this.targets()) target.dueAt = Math.min(target.dueAt, soon);
@@ -152,7 +157,7 @@ export class Dialler {
     if (target.address === undefined || target.peer === undefined) {
       return target.peer === undefined || !this.doors.isConnected(target.peer);
     }
-    // Its peer is dialled by its id; but when nobody is left, someone new may live at the named address.
+    // Its peer is dialled by its id. When no peer is left, another one may run at the named address now.
     return target.peer !== this.doors.self && this.doors.isAlone();
   }
 
@@ -204,11 +209,11 @@ export class Dialler {
     if (peer === undefined) return false;
     const { proven, others } = this.doors.addressesOf(peer);
     if (proven.length + others.length === 0) {
-      // It can't be dialled; when it is heard of again, it is expected again.
+      // There is no address. It is expected again when it is heard of again.
       this.peers.delete(peer);
       return false;
     }
-    // Just after a break only where it was: a host that swallows dials must not delay the word of one that refuses.
+    // Just after a break only where it was: a host that swallows dials must not delay the answer of one that refuses.
     const inDoubt = target.refusals !== undefined && target.refusals < 2 && proven.length > 0;
     let isRefused = false;
     for (const address of inDoubt && target.failures < 2 ? proven : [...proven, ...others]) {

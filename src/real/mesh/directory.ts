@@ -1,8 +1,8 @@
 /**
- * Keeps the address book up to date: learns from greetings, passes news on, and has it remembered on disk.
+ * Keeps the address book up to date: learns from greetings, passes news on, and stores the book on disk.
  *
- * News are collected for a moment first, so that a mesh that starts at once says each thing a few times and not
- * for every pair of peers.
+ * News is collected for a moment first, so that peers that all start at once tell each other everything a few times and
+ * not once for every pair.
  */
 import type { Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -24,9 +24,9 @@ export interface DirectoryDoors {
   log: Log;
   after(ms: number, ring: () => void): void;
   remember(addresses: readonly string[]): void;
-  /** a peer that should be there; `news`: just heard of, or said to be elsewhere now */
+  /** a peer that should be there; `news`: it is new, or it is said to have new addresses */
   expect(peer: PeerId, news: boolean): void;
-  /** says it to all who are linked */
+  /** tells all who are linked */
   passOn(hello: Hello): void;
 }
 
@@ -81,8 +81,8 @@ export class Directory {
     try {
       this.doors.remember(this.book.toRemember());
     } catch (error) {
-      // At worst the next start needs a named address; nothing stops now.
-      this.doors.log.warn("the peers' addresses could not be kept", { why: String(error) });
+      // At worst the next start needs a named address. Nothing has to stop now.
+      this.doors.log.warn("the addresses of the peers can't be stored", { why: String(error) });
     }
   }
 

@@ -1,12 +1,12 @@
 /**
- * The mesh's door: Noise, in which both sides must know the cluster key, and a word of welcome.
+ * Who gets into the mesh: Noise, in which both sides must know the cluster key, and one byte of welcome.
  *
- * The key goes into Noise's prologue, so a handshake with another key fails and nobody in between can pass one on.
- * Its fingerprint is part of the encrypter's name, so that a foreign peer is turned away by the negotiation before
- * it, within milliseconds, and the reason can be told; and so that after a rotation both keys can be offered.
+ * The key goes into Noise's prologue, so a handshake with another key fails and nobody in between can relay one. Its
+ * fingerprint is part of the encrypter's name. So a foreign peer is refused in the negotiation before the handshake, within
+ * milliseconds and with a known reason, and after a rotation both keys can be offered.
  *
- * Then it is known who knocks, and whoever was dialled says one byte: come in, or that the mesh has forgotten the
- * dialler. A peer that is merely not let in could not tell that from a broken network, and would go on for ever.
+ * After the handshake the dialler is known, and the peer that was dialled answers with one byte: welcome, or forgotten by
+ * the mesh. Without that byte a forgotten peer could not tell the refusal from a broken network, and would dial for ever.
  */
 import { createHash } from "node:crypto";
 import type { Connection, ConnectionEncrypter, SecuredConnection } from "@libp2p/interface";
@@ -15,14 +15,14 @@ import { byteStream } from "@libp2p/utils";
 import type { PeerId } from "../../schema/ids.ts";
 import { clusterFingerprint } from "../../identity/cluster-key.ts";
 import { assert } from "../../errors.ts";
-import type { ClusterKeys } from "../folder/keyring.ts";
+import type { ClusterKeys } from "../keyring.ts";
 
 const namePrefix = "/cicada/noise/2/";
 const welcome = 0;
 const forgotten = 1;
-/** How long the one who was turned away has to read why, before the connection ends. */
+/** How long a refused peer has to read the reason before the connection ends. */
 const partingMs = 1_000;
-/** libp2p keeps only the words of what went wrong in a handshake (dial.ts). */
+/** Of what went wrong in a handshake, libp2p keeps only the message (host.ts). */
 export const forgottenWords = "cicada: the mesh has forgotten this peer";
 
 export interface Gate {
@@ -32,7 +32,7 @@ export interface Gate {
   turnedAway(by: PeerId): void;
 }
 
-/** One encrypter for each key that is accepted, the present one first: that is the order in which they are offered. */
+/** One encrypter for each accepted key, the present one first: they are offered in this order. */
 export class Encrypters {
   private readonly keyring: ClusterKeys;
   private readonly gate: Gate;
@@ -44,13 +44,13 @@ export class Encrypters {
     this.gate = gate;
   }
 
-  /** For libp2p, which takes its encrypters when it is made. `refresh` is to be called afterwards. */
+  /** For libp2p, which takes its encrypters when it is made. Call `refresh` afterwards. */
   readonly first = (components: NoiseComponents): ConnectionEncrypter => {
     this.components = components;
     return this.encrypterOf(this.keyring.present, components);
   };
 
-  /** Takes over what the keyring accepts now; handshakes under way are not disturbed. */
+  /** Takes over what the keyring accepts now. Handshakes under way are not disturbed. */
   refresh(): void {
     const { components } = this;
     assert(components !== undefined, "libp2p has been made");
@@ -95,9 +95,9 @@ async function answer({ connection, remotePeer }: SecuredConnection, gate: Gate)
     words.unwrap();
     return;
   }
-  // It hangs up when it has read that; if this side did it first, the word could be lost.
+  // The other side hangs up when it has read this. If this side did, the byte could be lost.
   await words.read({ signal: AbortSignal.timeout(partingMs) }).catch(() => undefined);
-  throw new Error("a forgotten peer was turned away");
+  throw new Error("a forgotten peer was refused");
 }
 
 async function hear(
@@ -114,7 +114,7 @@ async function hear(
   words.unwrap();
 }
 
-/** By which keys a dialler wanted to come in, read from the first bytes that it sent; none when it is no cicada peer. */
+/** The keys that a dialler offered, read from the first bytes that it sent. None when it is not a cicada peer. */
 export function fingerprintsIn(opening: Uint8Array): string[] {
   const text = Buffer.from(opening).toString("latin1");
   return [...text.matchAll(offered)].map(([, fingerprint = ""]) => fingerprint);

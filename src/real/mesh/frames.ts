@@ -1,5 +1,5 @@
 /**
- * Cuts a stream of bytes into frames: 4 bytes of length, the most significant first, then as many bytes.
+ * Cuts a stream of bytes into frames: 4 bytes of length, the most significant first, then the bytes.
  *
  * The length is checked before anything is kept, so a stranger can't make the peer hold more than one frame.
  */
@@ -22,12 +22,12 @@ export class FrameReader {
   private body: Uint8Array | undefined;
   private bodyFilled = 0;
 
-  /** True when the stream ended now it would end in the middle of a frame. */
+  /** True when a stream that ended now would end in the middle of a frame. */
   get isTorn(): boolean {
     return this.headerFilled > 0;
   }
 
-  /** The frames that these bytes complete, in order; undefined when one is too long: then read no further. */
+  /** The frames that these bytes complete, in order. Undefined when one is too long: then read no further. */
   read(chunk: Uint8Array): Uint8Array[] | undefined {
     const frames: Uint8Array[] = [];
     let rest = chunk;

@@ -1,9 +1,9 @@
 /**
- * The topics: to all, by gossipsub, each message signed by the peer that published it.
+ * Messages to all peers, by gossipsub. Each is signed by the peer that published it.
  *
- * gossipsub opens its stream to a peer once per connection and does not notice when only that stream is lost; then
- * the peer is linked but deaf. So every link is looked after: a missing stream is brought back by identifying the
- * peer again, which is what makes gossipsub open one.
+ * gossipsub opens its stream to a peer once per connection and does not notice when only that stream is lost; the peer is
+ * then linked but deaf. So every link is checked: a missing stream is restored by identifying the peer again, which makes
+ * gossipsub open one.
  */
 import type { Stream } from "@libp2p/interface";
 import { assert } from "../../errors.ts";
@@ -16,7 +16,7 @@ import type { Line } from "./links.ts";
 const topicPrefix = "cicada/1/";
 const topicOf = new Map<string, Topic>(topics.map((topic) => [topicPrefix + topic, topic]));
 const streamPrefix = "/meshsub/";
-/** Checks in a row that must find gossip missing; opening takes less than one of them. */
+/** So many checks in a row must find gossip missing. To open a stream takes less time than one check. */
 const patience = 2;
 
 export class Gossip {
@@ -53,12 +53,12 @@ export class Gossip {
     if (recipients.length === 0) this.counters.add("mesh_gossip_lost");
   }
 
-  /** True when what is published now goes to this peer directly: it has subscribed, and a stream leads to it. */
+  /** True when a message that is published now goes to this peer directly: it has subscribed, and a stream leads to it. */
   flows(peer: PeerId, lines: readonly Line[]): boolean {
     return this.isSubscribed(peer) && hasOutbound(lines);
   }
 
-  /** To be called about once a second with the lines of a linked peer. */
+  /** Call it about once a second with the lines of a linked peer. */
   check(peer: PeerId, lines: readonly Line[]): void {
     if (this.flows(peer, lines)) {
       this.missing.delete(peer);
@@ -69,7 +69,7 @@ export class Gossip {
     if (times % patience === 0) this.mend(peer, lines);
   }
 
-  /** Sets it going again where it does not flow: after a line was replaced, or when it has stopped by itself. */
+  /** Restarts gossip where it does not flow: after a line was replaced, or when it has stopped by itself. */
   mend(peer: PeerId, lines: readonly Line[]): void {
     if (this.flows(peer, lines)) return;
     this.counters.add("mesh_gossip_repaired");
@@ -77,7 +77,7 @@ export class Gossip {
     if (!hasOutbound(lines) && connection !== undefined) {
       this.host.services.identify.identify(connection).catch(() => undefined);
     } else {
-      // It does not say what it subscribes to; it will when it opens its stream anew.
+      // It does not say what it subscribes to. It will when it opens its stream again.
       for (const stream of gossipStreams(lines, "inbound")) stream.abort(new Error("no subscriptions came"));
     }
   }

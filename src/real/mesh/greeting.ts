@@ -1,10 +1,10 @@
 /**
- * What two connected meshes say to each other about peers (`/cicada/peers/1`), as JSON, and how it is checked.
+ * What two connected peers tell each other about peers (`/cicada/peers/1`), as JSON, and how it is checked.
  *
- * `hello` opens every connection and says: I take you in; here is where I can be dialled, and where the others can.
- * It is said again when something changes, be it the sender's key. A peer's addresses carry the time since when they
- * hold, set by that peer alone, so that of two lists the later one counts whoever passes it on. `ping` wants a `pong`;
- * `bye` says that the end of the connection will be a clean leave, and `bye-heard` that it was understood.
+ * `hello` opens every connection: the sender accepts the other side, and says where it and the others can be dialled. It is
+ * sent again when something changes, for example the sender's key. The addresses of a peer carry the time since when they
+ * hold. Only that peer sets it, so of two lists the later one counts, no matter who passes it on. `ping` asks for a `pong`.
+ * `bye` announces that the end of the connection will be a clean leave, and `bye-heard` confirms it.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { messageCapBytes } from "../../schema/message.ts";
@@ -12,7 +12,7 @@ import { isDialable, isPeerId } from "./addresses.ts";
 
 export interface Whereabouts {
   peer: PeerId;
-  /** wall clock of the peer itself, ms; 0 = not said by it */
+  /** wall clock of the peer itself, ms; 0 = the peer has not said it */
   since: number;
   /** multiaddrs without the peer id */
   addresses: readonly string[];
@@ -31,7 +31,7 @@ export const peersCap = 256;
 /** Addresses of one peer: a few interfaces in two families. */
 export const addressesCap = 8;
 const addressCapLetters = 256;
-/** The latest time that a list may carry: whoever is said to have had a later one can still say a later one. */
+/** The latest time that a list may carry, so that its peer can always announce a later one. */
 export const sinceCap = 2 ** 52;
 const keyForm = /^[0-9a-f]{16}$/;
 
@@ -42,7 +42,7 @@ export function encodeGreeting(greeting: Greeting): Uint8Array {
     Buffer.from(
       JSON.stringify({ kind: "hello", self: toRow(self), others: others.map((one) => toRow(one)), key }),
     );
-  // Lists near the cap of a frame are cut: the rest is learned from the others.
+  // A list near the cap of a frame is cut. The rest is learned from the others.
   let others = greeting.others.slice(0, peersCap);
   let bytes = text(others);
   while (bytes.length > messageCapBytes) {
@@ -52,7 +52,7 @@ export function encodeGreeting(greeting: Greeting): Uint8Array {
   return bytes;
 }
 
-/** Undefined when it makes no sense. Single bad entries of a list are passed over. */
+/** Undefined when it can't be read. Single bad entries of a list are left out. */
 export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
   let said: unknown;
   try {

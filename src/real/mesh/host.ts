@@ -1,8 +1,8 @@
 /**
  * libp2p as cicada uses it, with every parameter that differs from its defaults, and why.
  *
- * It is given what it does well: sockets, encryption, streams, gossip. Whom to dial, when a link counts and when it
- * is dead is decided in the other files of this folder, for libp2p gives up on peers and forgets them.
+ * It does what it is good at: sockets, encryption, streams, gossip. Which peer to dial, when a link counts and when it is
+ * dead is decided in the other files of this folder, because libp2p gives up on peers and forgets them.
  */
 import { gossipsub, type GossipSub, StrictSign } from "@chainsafe/libp2p-gossipsub";
 import { identify, type Identify } from "@libp2p/identify";
@@ -15,9 +15,12 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { CicadaError } from "../../errors.ts";
 import { messageCapBytes } from "../../schema/message.ts";
-import type { ClusterKeys } from "../folder/keyring.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { ClusterKeys } from "../keyring.ts";
 import { parsePeerKey } from "../keys.ts";
-import type { Encrypters } from "./encrypter.ts";
+import { joinAddress } from "./addresses.ts";
+import type { DialOutcome } from "./dialler.ts";
+import { forgottenWords, type Encrypters } from "./encrypter.ts";
 
 export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
 
@@ -31,11 +34,11 @@ export interface HostOptions {
   encrypters: Encrypters;
 }
 
-/** A handshake takes milliseconds; whoever needs longer is no peer, and must not hold a place for long. */
+/** A handshake takes milliseconds. What needs longer is not a peer, and must not occupy a place for long. */
 const handshakeTimeoutMs = 5_000;
 /**
- * Handshakes under way at once. Fewer: silent sockets of a stranger could keep peers out for the timeout above;
- * more: they could take more memory.
+ * Handshakes under way at once. With fewer, silent sockets of a stranger can keep peers out for the timeout above; with
+ * more, they can take more memory.
  */
 const handshakesCap = 256;
 const streamsPerConnection = 64;
@@ -60,7 +63,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     streamMuxers: [
       yamux({
         // After a pause of the process its late pong ends the connection, and the round trip times that it measures
-        // make Yamux write to closed connections, which no one can catch. mesh.ts sends pings of its own.
+        // make Yamux write to closed connections, which nobody can catch. mesh.ts sends pings of its own.
         enableKeepAlive: false,
         maxInboundStreams: streamsPerConnection,
         maxOutboundStreams: streamsPerConnection,
@@ -78,7 +81,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       outboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
       reconnectRetries: 0,
     },
-    // It closes a connection on one slow answer; links.ts and mesh.ts judge by everything that is heard.
+    // It closes a connection because of one slow answer; links.ts and mesh.ts judge by everything that arrives.
     connectionMonitor: { enabled: false },
     services: { identify: identify(), ping: ping(), gossip: gossip() },
   });
@@ -87,9 +90,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
 }
 
 /**
- * Everyone publishes to everyone directly (`floodPublish`); the small degree only passes on what a missing link
- * would lose. Members are trusted once the key has let them in, so nothing is scored: libp2p's scores punish many
- * peers on one address and a slow answer.
+ * Each peer publishes to all others directly (`floodPublish`); the small degree only passes on what a missing link would
+ * lose. Members are trusted once the key has let them in, so nothing is scored: libp2p's scores punish many peers on one
+ * address and slow answers.
  */
 function gossip(): ReturnType<typeof gossipsub> {
   return gossipsub({
@@ -106,14 +109,14 @@ function gossip(): ReturnType<typeof gossipsub> {
     Dout: 1,
     Dscore: 2,
     Dlazy: 3,
-    // How long a peer waits for gossip after it has come, and for a message that was lost on the way.
+    // How long a new peer waits for gossip, and how long a lost message takes to be repeated.
     heartbeatInterval: 500,
     mcacheLength: 12,
     mcacheGossip: 6,
     seenTTL: 60_000,
     // Tells a copy from a new message before its signature is checked, which is most of what a copy costs.
     fastMsgIdFn: ({ from, seqno }) => latin1(from) + latin1(seqno),
-    // A peer that was just started again must be grafted at once, not after a minute.
+    // A peer that has just restarted must be grafted at once, not after a minute.
     pruneBackoff: 2_000,
     unsubcribeBackoff: 1_000,
     graftFloodThreshold: 0,
@@ -127,7 +130,10 @@ function checkMultiaddr(text: string): void {
   try {
     multiaddr(text);
   } catch {
-    throw new CicadaError("USAGE", `${JSON.stringify(text)} is no multiaddr; one is /ip4/0.0.0.0/tcp/7401`);
+    throw new CicadaError(
+      "USAGE",
+      `${JSON.stringify(text)} is not a multiaddr; for example /ip4/0.0.0.0/tcp/7401`,
+    );
   }
 }
 
@@ -146,4 +152,34 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
     if (why.includes("EADDRINUSE")) throw new CicadaError("PORT_IN_USE", listen.join(", "));
     throw new CicadaError("USAGE", `can't listen on ${listen.join(", ")}: ${why.trim()}`);
   }
+}
+
+/** A host that swallows packets must not delay the next address for long. A handshake takes milliseconds. */
+const dialTimeoutMs = 3_000;
+
+/** Dials one address. Never rejects. With a peer, only that peer counts; `anew`: even if there is a connection to it. */
+export async function dialAddress(
+  host: Host,
+  address: string,
+  peer: PeerId | undefined,
+  anew: boolean,
+): Promise<DialOutcome> {
+  try {
+    const target = multiaddr(peer === undefined ? address : joinAddress(address, peer));
+    await host.dial(target, { signal: AbortSignal.timeout(dialTimeoutMs), force: anew });
+    return "linked";
+  } catch (error) {
+    return outcomeOf(error);
+  }
+}
+
+function outcomeOf(error: unknown): DialOutcome {
+  if (!(error instanceof Error)) return "failed";
+  if (error.name === "InvalidPeerIdError") return "self";
+  if ("code" in error && error.code === "ECONNREFUSED") return "refused";
+  // Of what went wrong in a handshake, libp2p keeps only the message.
+  if (error.message.includes(forgottenWords)) return "forgotten";
+  const isTurnedAway =
+    error.name === "EncryptionFailedError" && error.message.includes("Protocol selection failed");
+  return isTurnedAway ? "turned-away" : "failed";
 }

@@ -1,11 +1,11 @@
 /**
- * Which peers are linked. Peers are counted, not connections: two peers may for a moment have several.
+ * Which peers are linked. Peers are counted, not connections: two peers may have several for a moment.
  *
- * A connection (here: a line) counts once the other side has greeted over it, for only then has it taken us in;
- * before that it may still turn out to be one too many. Of two peers that dial each other at once, the one with the
- * smaller id keeps the line that opened first at its end and drops the other without a greeting. A peer that greets
- * over a new line has lost its old one, whatever that looks like from here; unless the new one was made under the new
- * cluster key, to take the old one's place while nobody notices.
+ * A connection (here: a line) counts once the other side has greeted over it, because only then has it accepted us; before
+ * that it may turn out to be one too many. Of two peers that dial each other at the same time, the one with the smaller id
+ * keeps the line that opened first at its end and drops the other without a greeting. A peer that greets over a new line
+ * has lost its old one, whatever the old one looks like from here, unless the new line was made under the new cluster key
+ * in order to replace the old one unnoticed.
  */
 import type { Connection } from "@libp2p/interface";
 import type { PeerId } from "../../schema/ids.ts";
@@ -22,7 +22,7 @@ export interface Line {
   greeted: boolean;
   /** fingerprint of the cluster key under which it was made */
   readonly key: string;
-  /** the one that the other side prefers, as it said */
+  /** of the key that the other side prefers, as it said */
   theirKey: string | undefined;
   readonly outgoing: Map<string, Outgoing>;
 }
@@ -31,15 +31,15 @@ export interface LinkEvents {
   up(peer: PeerId): void;
   /** The last greeted line has ended. */
   down(peer: PeerId, why: "closed" | "reset"): void;
-  /** A line ended, and no link with it: nobody had greeted. */
+  /** A line ended before the other side had greeted, so no link ended with it. */
   gone(peer: PeerId): void;
-  /** Another line, made under the present key, has taken this one's place. */
+  /** Another line, made under the present key, has replaced this one. */
   renewed(old: Line): void;
   /** fingerprint of the present key */
   presentKey(): string;
 }
 
-/** Two lines that open within this time were dialled at once; past it the newer one replaces a dead one. */
+/** Two lines that open within this time were dialled at the same time. Later, the newer one replaces a dead one. */
 const atOnceMs = 3_000;
 
 export class Links {
@@ -56,9 +56,9 @@ export class Links {
     this.counters = counters;
   }
 
-  /** Undefined when it is one too many; then it has been dropped. */
+  /** Undefined when the line is one too many and has been dropped. */
   open(connection: Connection, now: number): Line | undefined {
-    // A peer id of libp2p, as text, is what a peer id is here.
+    // A peer id is the text of libp2p's.
     const peer = connection.remotePeer.toString() as PeerId;
     const others = this.linesOf(peer);
     const key = fingerprintOf(connection);
@@ -96,7 +96,7 @@ export class Links {
     return [...this.lines.values()];
   }
 
-  /** The line to speak over: the one that was opened last. */
+  /** The line that is used: the one that was opened last. */
   currentLine(peer: PeerId): Line | undefined {
     return this.linesOf(peer).findLast(({ greeted }) => greeted);
   }
@@ -109,7 +109,7 @@ export class Links {
     return [...this.up];
   }
 
-  /** The other side has taken us in over this line; older lines are dead, or soon will be. */
+  /** The other side has accepted us over this line. Older lines are dead, or soon will be. */
   greet(line: Line): void {
     if (line.greeted) return;
     line.greeted = true;

@@ -1,9 +1,9 @@
 /**
- * One long-lived outgoing stream of one protocol over one connection: frames leave in the order in which they came.
+ * One long-lived outgoing stream of one protocol over one connection. Frames leave in the order in which they came.
  *
- * The stream is opened when the first frame is there, and again after it broke while the connection lives. A reader
- * that doesn't read makes a queue here; the queue is bounded, and what does not fit is dropped and counted, for
- * every message that travels this way is repeated or repaired by those who send it.
+ * The stream is opened for the first frame, and again when it breaks while the connection lives. When the other side
+ * doesn't read, frames wait here. The queue is bounded; what does not fit is dropped and counted, because every message
+ * that travels this way is repeated or repaired by its sender.
  */
 import type { Stream } from "@libp2p/interface";
 import type { Counters } from "./counters.ts";
@@ -12,7 +12,7 @@ import { toFrame } from "./frames.ts";
 export interface QueueLimit {
   frames: number;
   bytes: number;
-  /** what goes when the queue is full: of states only the latest counts, of a sequence the beginning */
+  /** what is dropped when the queue is full: of states only the latest counts, of a sequence the beginning */
   drop: "oldest" | "newest";
 }
 
@@ -50,7 +50,7 @@ export class Outgoing {
     this.flush();
   }
 
-  /** To be called now and then: gives the stream up when nothing has left it since `checks` calls. */
+  /** Call it regularly: it gives the stream up when nothing has left it for `checks` calls. */
   check(checks: number): void {
     this.idleChecks = this.queue.length === 0 ? 0 : this.idleChecks + 1;
     if (this.idleChecks < checks || this.stream === undefined) return;
@@ -59,7 +59,7 @@ export class Outgoing {
     this.stream.abort(new Error("the other side does not read"));
   }
 
-  /** The connection is gone, and with it what was queued. */
+  /** The connection is gone, and what was queued with it. */
   close(): void {
     this.closed = true;
     this.dropAll();

@@ -1,20 +1,21 @@
 /**
- * How a line comes up and what is said over it about peers: the conversation on protocol `peers` (greeting.ts).
+ * How a line comes up, and the conversation about peers over it (protocol `peers`, greeting.ts).
  *
- * Both sides greet at once. A peer that has greeted has taken this one in, and is linked as soon as gossip flows to it
- * too; if gossip is slow it is linked without. A leave is told to all who are linked, and waits until they have heard.
+ * Both sides greet at once. A peer that has greeted has accepted this one, and is linked as soon as gossip flows to it; if
+ * gossip is slow, it is linked without. Before a clean stop, all linked peers are told, and have a short time to confirm.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Counters } from "./counters.ts";
 import type { Directory, Hello } from "./directory.ts";
-import { Goodbyes } from "./goodbye.ts";
 import type { Gossip } from "./gossip.ts";
 import { decodeGreeting, encodeGreeting, type Greeting } from "./greeting.ts";
 import type { Line, Links } from "./links.ts";
 import { sendOver } from "./streams.ts";
 
-/** A peer that takes a connection and never greets is not of this version, or hangs. */
+/** A peer that accepts a connection and never greets has another version, or hangs. */
 const greetWithinMs = 3_000;
+/** A peer that doesn't answer a goodbye by then takes the leave for a broken link, which costs it some redials. */
+const goodbyeMs = 500;
 /** How long a greeted line waits for gossip before it counts as up without it, and how often it looks. */
 const gossipGraceMs = 500;
 const gossipLookMs = 10;
@@ -49,7 +50,7 @@ export class Reception {
     this.say(line, { kind: "ping" });
   }
 
-  /** Also to those that are not up yet: what they were told when they came may be old by now. */
+  /** Also tells those that are not up yet: what they were told when they came may have changed. */
   sayToAll(hello: Hello): void {
     for (const line of this.doors.links.all()) this.say(line, hello);
   }
@@ -60,7 +61,7 @@ export class Reception {
     else this.take(line, greeting);
   }
 
-  /** Up when the other side has greeted and gossip flows both ways; or, after a grace, without the latter. */
+  /** A line is up when the other side has greeted and gossip flows both ways, or after a grace without gossip. */
   consider(line: Line, waitedMs = 0): void {
     const { links, gossip, isOpen, after } = this.doors;
     if (!isOpen() || links.isUp(line.peer)) return;
@@ -68,7 +69,7 @@ export class Reception {
     else after(gossipLookMs, () => this.consider(line, waitedMs + gossipLookMs));
   }
 
-  /** Resolves when all who are linked know that the end will be a leave, or a short time has passed. */
+  /** Resolves when all linked peers know that the end will be a clean leave, or a short time has passed. */
   takeLeave(): Promise<void> {
     const { links } = this.doors;
     return this.goodbyes.say(links.upPeers(), (peer) => {
@@ -77,7 +78,7 @@ export class Reception {
     });
   }
 
-  /** Its last line has ended: no answer will come from it. */
+  /** Its last line has ended, so no answer will come from it. */
   gone(peer: PeerId): void {
     this.goodbyes.answered(peer);
   }
@@ -112,5 +113,29 @@ export class Reception {
 
   private say(line: Line, greeting: Greeting): void {
     sendOver(line, "peers", encodeGreeting(greeting), this.doors.counters);
+  }
+}
+
+/** Waits, before a clean stop, until the linked peers know that this is a leave and not a death. */
+class Goodbyes {
+  private readonly awaited = new Set<PeerId>();
+  private whenHeard: () => void = () => undefined;
+
+  /** Resolves when each of them has `answered`, or a short time has passed. */
+  say(peers: readonly PeerId[], bye: (peer: PeerId) => void): Promise<void> {
+    for (const peer of peers) {
+      this.awaited.add(peer);
+      bye(peer);
+    }
+    if (this.awaited.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.whenHeard = resolve;
+      setTimeout(resolve, goodbyeMs).unref();
+    });
+  }
+
+  /** It has confirmed, or is gone. */
+  answered(peer: PeerId): void {
+    if (this.awaited.delete(peer) && this.awaited.size === 0) this.whenHeard();
   }
 }

@@ -1,22 +1,22 @@
 /**
- * Says on this side why somebody did not get in: who knocks with another cluster key, or is no cicada peer at all.
+ * Logs on this side why somebody did not get in: another cluster key, or not a cicada peer at all.
  *
- * It watches each incoming connection until it is encrypted: the first bytes tell which mesh was asked for. One host
- * is reported once a minute at most, with the number of its knocks in between, so that a stranger can't fill the log.
+ * Each incoming connection is watched until it is encrypted: its first bytes tell which mesh was asked for. One host is
+ * reported once a minute at most, with the number of its attempts in between, so that a stranger can't fill the log.
  */
 import type { ConnectionGater, MultiaddrConnection } from "@libp2p/interface";
 import type { Clock, Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { hostOf, withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
-import type { ClusterKeys } from "../folder/keyring.ts";
+import type { ClusterKeys } from "../keyring.ts";
 import { fingerprintsIn } from "./encrypter.ts";
 import type { DenyList } from "./deny-list.ts";
 
 const quietMs = 60_000;
-/** Hosts remembered at most; beyond it the oldest is forgotten, and may be reported early. */
+/** Hosts that are remembered. Beyond that the oldest is forgotten, and may be reported too early. */
 const hostsCap = 256;
-/** With this word, after its length, every libp2p dialler begins (multistream-select 1.0). */
+/** Every libp2p dialler begins with this text, after its length (multistream-select 1.0). */
 const greeting = Buffer.from("\x13/multistream/1.0.0\n");
 /** Enough for the names that a libp2p dialler sends first. */
 const openingCapBytes = 256;
@@ -41,7 +41,7 @@ export class Refusals {
     denyList.onKnock = (peer) => this.forgottenKnocked(peer);
   }
 
-  /** libp2p asks it about every connection. It denies those to forgotten peers; at the others it only looks. */
+  /** libp2p asks it about every connection. It denies dials to forgotten peers, and only watches the others. */
   readonly gater: ConnectionGater = {
     denyDialPeer: (peer) => this.denyList.has(peer.toString() as PeerId),
     denyOutboundEncryptedConnection: (peer, connection) => {
@@ -71,13 +71,13 @@ export class Refusals {
     this.turnedAwayAt = this.clock.now().mono;
     this.report(
       `by ${hostOf(address) ?? address}`,
-      "refused by a peer: it has another cluster key, or is no cicada peer; if the mesh's key was rotated while this " +
+      "refused by a peer: it has another cluster key, or is not a cicada peer; if the mesh's key was rotated while this " +
         "peer was away, join anew: cicada start --join, with what `cicada peers invite` prints there",
       { address, key: this.keyring.fingerprint() },
     );
   }
 
-  /** True when a dial was turned away of late: this peer's key may be an old one. */
+  /** True when a dial was refused recently: this peer's key may be an old one. */
   wasTurnedAway(): boolean {
     return this.turnedAwayAt !== undefined && this.clock.now().mono - this.turnedAwayAt < quietMs;
   }
@@ -85,14 +85,14 @@ export class Refusals {
   private watch(connection: MultiaddrConnection): void {
     this.pending.add(connection);
     let opening = new Uint8Array(0);
-    // The negotiation adds its own listener before the socket is read again, so nothing is taken away from it.
+    // The negotiation adds its own listener before the socket is read again, so it misses nothing.
     const peek = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
       const bytes = data.subarray();
       opening = Uint8Array.from([...opening, ...bytes.subarray(0, openingCapBytes - opening.length)]);
-      // libp2p would look for the end of a first word in all that a stranger cares to send, at growing cost.
+      // libp2p would search all that a stranger sends for the end of a first word, at growing cost.
       if (!greeting.subarray(0, opening.length).equals(opening.subarray(0, greeting.length))) {
         stop();
-        connection.abort(new Error("no libp2p peer"));
+        connection.abort(new Error("not a libp2p peer"));
         return;
       }
       if (opening.length >= openingCapBytes || !this.pending.has(connection)) stop();
@@ -105,15 +105,15 @@ export class Refusals {
   }
 
   private knocked(address: string, opening: Uint8Array): void {
-    // A port check or a balancer's probe: it said nothing and wanted nothing.
+    // The probe of a port check or a balancer: it sent nothing.
     if (opening.length === 0) return;
     const offered = fingerprintsIn(opening);
-    // The right key, and then something else: it went away, or it had dialled someone else.
+    // It had the right key, and then hung up, or it had meant to dial another peer.
     if (offered.some((fingerprint) => this.keyring.accepts(fingerprint))) return;
     this.counters.add("mesh_handshakes_refused");
     const host = hostOf(address) ?? address;
     const [theirs] = offered;
-    if (theirs === undefined) this.report(host, "refused a stranger: it is no cicada peer", { address });
+    if (theirs === undefined) this.report(host, "refused a stranger: it is not a cicada peer", { address });
     else {
       this.report(host, "refused a peer: it has another cluster key", {
         address,
@@ -123,7 +123,7 @@ export class Refusals {
     }
   }
 
-  /** `about`: a host, or a peer; each is told of once in a while. */
+  /** `about`: a host or a peer. Each is reported once in a while. */
   private report(about: string, message: string, fields: Record<string, string>): void {
     const now = this.clock.now().mono;
     const before = this.reported.get(about);

@@ -1,18 +1,18 @@
 /**
- * After a rotation of keys: lines that were made under the old one are replaced by new ones, one after the other and
- * before the old key ends, so that nobody notices. (A link lives on while one of its lines does.) What is left under a
- * key that is accepted no more is cut: nobody who belongs here is at its other end, or he can come in anew.
+ * After a rotation, lines that were made under the old key are replaced by new ones, one after the other and before the
+ * old key expires. Nobody notices, because a link lives on while one of its lines does. Lines that are left under a key
+ * that is no longer accepted are cut; a peer at the other end that belongs here can connect again.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { ClusterKeys } from "../folder/keyring.ts";
-import type { DialOutcome } from "./dial.ts";
+import type { ClusterKeys } from "../keyring.ts";
+import type { DialOutcome } from "./dialler.ts";
 import type { Line, Links } from "./links.ts";
 
-/** How long a line goes on that another one has replaced: what is on its way over it may arrive. */
+/** How long a replaced line is kept, so that what is on its way over it arrives. */
 const retireMs = 1_000;
 /** Until the streams of a line that was cut have ended. */
 const cutMs = 20;
-/** How long one end leaves the dialling to the other, and half of how long it takes to try again. */
+/** How long one end leaves the dialling to the other, and half the time until it tries again. */
 const leaveMs = 5_000;
 
 export interface RenewalDoors {
@@ -20,10 +20,10 @@ export interface RenewalDoors {
   keyring: ClusterKeys;
   links: Links;
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
-  /** although there is a connection to it */
+  /** even though there is a connection to it */
   dialAnew(address: string, peer: PeerId): Promise<DialOutcome>;
   after(ms: number, ring: () => void): void;
-  /** gossip goes over the lines that are left */
+  /** gossip moves to the lines that are left */
   mendGossip(peer: PeerId): void;
 }
 
@@ -40,7 +40,7 @@ export class Renewal {
     for (const peer of this.doors.links.upPeers()) {
       if (!this.isDue(peer) || this.underWay.has(peer)) continue;
       this.underWay.add(peer);
-      // One of the two does it; if its dials lead nowhere, the other one.
+      // One of the two ends dials; if its dials fail, the other one does.
       const wait = this.doors.self < peer ? 0 : leaveMs;
       this.doors.after(wait, () => {
         this.renew(peer).catch(() => undefined);
@@ -49,16 +49,16 @@ export class Renewal {
     }
   }
 
-  /** Cuts what was made under a key that is accepted no more. */
+  /** Cuts lines that were made under a key that is no longer accepted. */
   cutOld(): void {
     for (const line of this.doors.links.all()) {
       if (!this.doors.keyring.accepts(line.key)) {
-        line.connection.abort(new Error("its key is accepted no more"));
+        line.connection.abort(new Error("its key is no longer accepted"));
       }
     }
   }
 
-  /** Another line has taken its place. */
+  /** Another line has replaced it. */
   retire(old: Line): void {
     this.doors.after(retireMs, () => {
       old.connection.abort(new Error("replaced by a line under the new key"));
@@ -76,7 +76,7 @@ export class Renewal {
     const { proven, others } = this.doors.addressesOf(peer);
     for (const address of [...proven, ...others]) {
       if (!this.isDue(peer)) return;
-      // oxlint-disable-next-line no-await-in-loop -- one that leads there is enough
+      // oxlint-disable-next-line no-await-in-loop -- one address that works is enough
       if ((await this.doors.dialAnew(address, peer)) === "linked") return;
     }
   }

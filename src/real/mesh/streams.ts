@@ -1,4 +1,4 @@
-/** The streams of a line: which protocols there are, what is sent over them, and how what comes in is read. */
+/** The streams of a line: which protocols there are, how frames are sent over them, and how incoming ones are read. */
 import type { Stream } from "@libp2p/interface";
 import { messageCapBytes, type Protocol, protocols } from "../../schema/message.ts";
 import type { Counters } from "./counters.ts";
@@ -14,7 +14,7 @@ export const streamProtocols: readonly StreamProtocol[] = ["peers", ...protocols
 /** Inbound streams of one protocol over one connection. One is in use; more while it is being replaced. */
 export const inboundStreamsCap = 4;
 
-/** Of heartbeats only the latest counts. The others are sequences: what comes after a gap is of no use. */
+/** Of heartbeats only the latest counts. The others are sequences, where nothing after a gap is of use. */
 const heartbeatQueue: QueueLimit = { frames: 3, bytes: 4 * messageCapBytes, drop: "oldest" };
 const sequenceQueue: QueueLimit = { frames: 4_096, bytes: 32 * messageCapBytes, drop: "newest" };
 
@@ -34,9 +34,9 @@ export function sendOver(line: Line, protocol: StreamProtocol, bytes: Uint8Array
   made.send(bytes);
 }
 
-/** Reads frames until the stream ends, or resets it at one that is too long. Either harms nothing else. */
+/** Reads frames until the stream ends. A stream with a frame that is too long is reset; nothing else is affected. */
 export function readFrames(stream: Stream, counters: Counters, heard: (frame: Uint8Array) => void): void {
-  // Everything is taken out of the stream at once; what comes before this listener is bounded by libp2p.
+  // The stream is emptied at once; what arrives before this listener is there is bounded by libp2p.
   stream.maxReadBufferLength = streamWindowBytes;
   const reader = new FrameReader();
   let ended = false;

@@ -1,22 +1,22 @@
 /**
- * Once a second: looks after lines that have gone quiet, streams that are stuck, gossip that has stopped, and keys
- * whose time is over. A line is given up only for the other side's silence, never for this process's own sleep.
+ * Checks once a second for lines that have gone quiet, streams that are stuck, gossip that has stopped, and keys that
+ * have expired. A line is given up only when the other side is silent, never because this process itself was asleep.
  */
-import type { ClusterKeys } from "../folder/keyring.ts";
+import type { ClusterKeys } from "../keyring.ts";
 import type { Counters } from "./counters.ts";
 import type { Gossip } from "./gossip.ts";
 import type { Line, Links } from "./links.ts";
 import type { Renewal } from "./renewal.ts";
 
 const checkEveryMs = 1_000;
-/** A line over which nothing came for so long is asked for a sign of life. */
+/** A line over which nothing came for so long is pinged. */
 const quietMs = 2_000;
 /**
- * And given up after so long. Less takes a busy peer for a lost one; more keeps the members waiting for a new
- * connection after a cut. The members' own rules (5 s of silence) don't wait for it.
+ * A line over which nothing came for so long is given up. Less mistakes a busy peer for a lost one; more delays the new
+ * connection after a cut. The rules of membership (5 s of silence) don't wait for this.
  */
 const silentMs = 8_000;
-/** A stream from which nothing has left for so many checks is given up: about 10 s. */
+/** A stream that nothing has left for so many checks is given up: about 10 s. */
 const stuckChecks = 10;
 
 export interface UpkeepDoors {
@@ -54,7 +54,7 @@ export class Upkeep {
   }
 
   private checkLines(now: number): void {
-    // This process itself was held up: what the others said meanwhile may not have been read yet.
+    // This process was held up: what the others sent meanwhile may not have been read so far.
     const heldUpMs = Math.max(0, now - this.lastCheckAt - 2 * checkEveryMs);
     this.lastCheckAt = now;
     for (const line of this.doors.links.all()) {

@@ -18,7 +18,7 @@ import { formatClusterKey, founderIn, parseClusterKey } from "../../../src/ident
 import { CicadaError } from "../../../src/errors.ts";
 import type { Disk, Loaded, Log } from "../../../src/ports.ts";
 import { openDisk } from "../../../src/real/disk.ts";
-import { openFolder } from "../../../src/real/folder/folder.ts";
+import { openFolder } from "../../../src/real/folder.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../../../src/real/keys.ts";
 import { splitAddress } from "../../../src/real/mesh/addresses.ts";
 import { instantOf, tickAt, type JobId, type PeerId } from "../../../src/schema/ids.ts";

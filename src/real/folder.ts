@@ -1,7 +1,7 @@
 /**
- * The data folder: everything a peer keeps, for this user's eyes alone, and one peer at a time.
+ * The data folder: everything that a peer keeps. Only its user may read it, and one peer at a time may use it.
  *
- *   lock.db, lock.pid   held while a peer uses the folder; the hold dies with the process, even by kill -9
+ *   lock.db, lock.pid   held while a peer uses the folder, until its process ends in whatever way
  *   format              version of this layout
  *   peer.key            who the peer is
  *   cluster.key         which mesh it belongs to
@@ -9,24 +9,24 @@
  *   admin.token         for its own API
  *   addresses.json      where other peers were last found
  *   ready.json          only while the peer is ready
- *   cicada.db           jobs and history (real/disk.ts)
- *   cicada.mark         how many commits that has had (real/disk-mark.ts)
+ *   cicada.db           jobs and history (disk.ts)
+ *   cicada.mark         how many commits it has had (disk/commit-counter.ts)
  *   work/, logs/        where jobs run, and their output
  *
- * What is damaged is named and left as it is; only what can be learnt anew (addresses, the token) is replaced.
+ * Damaged files are reported and left as they are. Only what can be had anew (addresses, the token) is replaced.
  */
 import { randomBytes } from "node:crypto";
 import { accessSync, chmodSync, constants, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { CicadaError } from "../../errors.ts";
-import type { Log } from "../../ports.ts";
-import type { Ready } from "../../schema/ready.ts";
-import { isSystemError, makeFolders, readText, writeWhole } from "./files.ts";
-import { takeFolderLock } from "./lock.ts";
+import { CicadaError } from "../errors.ts";
+import type { Log } from "../ports.ts";
+import type { Ready } from "../schema/ready.ts";
+import { isSystemError, makeFolders, readText, writeWhole } from "./folder/files.ts";
+import { takeFolderLock } from "./folder/lock.ts";
 
 const format = 1;
 
-/** What may lie in a folder that no peer has used yet: files that an admin put there, and a file system's own. */
+/** What may lie in a folder that no peer has used: files that an admin put there, and those of a file system. */
 const preparedFiles: ReadonlySet<string> = new Set(["cluster.key", "lost+found", "lock.db", "lock.pid"]);
 
 export interface Folder {
@@ -43,12 +43,12 @@ export interface Folder {
   keepClusterKey(text: string): void;
   /** The text of `cluster.key.old`; undefined when there is none. */
   oldKeys(): string | undefined;
-  /** Undefined = none is accepted any more. */
+  /** Undefined = no old key is accepted any more. */
   keepOldKeys(text: string | undefined): void;
   /** 256 random bits as base64url, the same from one start to the next. */
   adminToken(): string;
   addresses(): string[];
-  /** Not being able to remember is logged, for the peer can do without. */
+  /** A failure is only logged: the peer can do without. */
   rememberAddresses(addresses: readonly string[]): void;
   writeReady(ready: Ready): void;
   removeReady(): void;
@@ -56,7 +56,7 @@ export interface Folder {
   close(): void;
 }
 
-/** Opens the folder, or makes it. Throws a CicadaError that says what is wrong with it. */
+/** Opens or creates the folder. Throws a CicadaError that says what is wrong with it. */
 export function openFolder(path: string, log: Log): Folder {
   try {
     prepareFolder(path);
@@ -64,7 +64,7 @@ export function openFolder(path: string, log: Log): Folder {
     try {
       checkFormat(path);
       const folder = new RealFolder(path, log, unlock);
-      // Of an earlier life that had no time to remove it.
+      // An earlier process had no time to remove it.
       folder.removeReady();
       return folder;
     } catch (error) {
@@ -140,7 +140,7 @@ class RealFolder implements Folder {
       this.write(file, `${Buffer.from(key).toString("base64url")}\n`);
       return key;
     }
-    // The line's end is there only when the whole line is.
+    // The end of the line is there only when the whole line is.
     if (!/^[\w-]+\n$/.test(text)) throw damaged(file);
     return Uint8Array.from(Buffer.from(text.trim(), "base64url"));
   }
@@ -204,7 +204,7 @@ class RealFolder implements Folder {
     this.unlock();
   }
 
-  /** A secret that others may read is taken out of their sight, and its owner is told. */
+  /** A secret that others may read is made private again, and that is logged. */
   private readSecret(file: string): string | undefined {
     try {
       const text = readText(file);
@@ -246,7 +246,7 @@ function unusable(path: string, why: string): CicadaError {
 function damaged(file: string): CicadaError {
   return new CicadaError(
     "DATA_FOLDER_DAMAGED",
-    `${file} can't be read: it is cut off or some other program's`,
+    `${file} can't be read: it is cut off or belongs to another program`,
   );
 }
 
@@ -256,7 +256,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: "it is on a read-only file system",
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
-  ENOENT: "it can't be made there",
+  ENOENT: "it can't be created there",
   ENOTDIR: "a part of the path is a file, not a folder",
   ENAMETOOLONG: "the path is too long",
 };

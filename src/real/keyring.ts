@@ -1,29 +1,38 @@
 /**
- * The cluster keys of one peer: the present one, those before it that are still accepted, and what is to be handed to
- * the other members (DESIGN §11: a leaked key is mended by rotating it, without a stop).
+ * The real Keyring door: the present cluster key, the ones before it that are still accepted, and what is handed to the
+ * other members after a rotation (DESIGN §3).
  *
- * A change of keys is believed only of somebody who knows the key that it replaces: it carries, for each older key that
- * its sender holds, a MAC under that key. So during the grace whoever has but the leaked key can't replace the new
- * one by a third. What is kept is on disk before it is used: `cluster.key.old` first, `cluster.key` second, and in
- * between the folder opens with the old key, which the others still accept.
+ * A change of keys is accepted only from somebody who knows the key that it replaces: it carries, for each older key that
+ * its sender holds, a MAC under that key. So during the grace, somebody who has only the leaked key can't replace the new
+ * one by a third. Keys are on disk before they are used: `cluster.key.old` first, `cluster.key` second. In between
+ * the folder opens with the old key, which the others still accept. A damaged list of old keys doesn't prevent a start: it
+ * is logged and set aside, and a member that holds only an old key has to join anew.
  */
+import { Compile } from "typebox/compile";
+import { Type } from "typebox";
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { clusterFingerprint, type Rotation } from "../../identity/cluster-key.ts";
-import { CicadaError } from "../../errors.ts";
-import type { KeyChange, Keyring } from "../../ports.ts";
-import type { PeerId } from "../../schema/ids.ts";
-import { generateClusterKey } from "../keys.ts";
+import {
+  clusterFingerprint,
+  formatClusterKey,
+  parseClusterKey,
+  type Rotation,
+} from "../identity/cluster-key.ts";
+import { CicadaError } from "../errors.ts";
+import type { KeyChange, Keyring, Log } from "../ports.ts";
+import { PeerIdSchema, type PeerId } from "../schema/ids.ts";
+import type { Folder } from "./folder.ts";
+import { generateClusterKey } from "./keys.ts";
 
 export interface OldKey {
   key: Uint8Array;
-  /** wall ms; not accepted from then on */
+  /** wall ms; it is no longer accepted from then on */
   until: number;
 }
 
-/** What a data folder holds of keys. */
+/** The keys in a data folder. */
 export interface KeptKeys {
   key: Uint8Array;
-  /** undefined of a mesh's first key */
+  /** undefined for the first key of a mesh */
   rotation: Rotation | undefined;
   olds: readonly OldKey[];
   heirs: readonly PeerId[];
@@ -37,15 +46,15 @@ export interface ClusterKeysOptions {
   wall(): number;
 }
 
-/** Keys kept at once: a few rotations in one grace; more would be offered in every handshake. */
+/** Old keys that are kept: a few rotations within one grace. Each is offered in every handshake. */
 const oldKeysCap = 4;
-/** A change from farther in the future could never be followed by another one. */
+/** A change that is dated further ahead is refused: no other one could follow it. */
 const aheadMs = 3_600_000;
 
 export class ClusterKeys implements Keyring {
   private readonly options: ClusterKeysOptions;
   private kept: KeptKeys;
-  /** Called after each change of what is accepted. */
+  /** Called after each change of the accepted keys. */
   onChange: () => void = () => undefined;
 
   constructor(options: ClusterKeysOptions) {
@@ -92,7 +101,7 @@ export class ClusterKeys implements Keyring {
     if (isSame(change.key, this.kept.key)) return queueMicrotask(() => done());
     if (change.madeAt > this.options.wall() + aheadMs) return refuse("it was made in the future");
     if (!this.isLater(change)) return this.noteRival(change, done);
-    if (!isProven(change, this.kept.key)) return refuse("whoever made it did not know the present one");
+    if (!isProven(change, this.kept.key)) return refuse("its maker did not know the present key");
     this.take(change, done);
   }
 
@@ -101,8 +110,8 @@ export class ClusterKeys implements Keyring {
   }
 
   /**
-   * Two members were asked to rotate at once, and this peer has the later key already. The other one is accepted as
-   * long as the old ones are, so that those who hold it can be shown that this peer knows it.
+   * Two members were asked to rotate at the same time, and this peer has the later key already. The other key is accepted
+   * as long as the old ones are, so that peers which hold it learn that this peer knows it.
    */
   private noteRival(change: KeyChange, done: (error?: CicadaError) => void): void {
     const { olds } = this.kept;
@@ -128,7 +137,7 @@ export class ClusterKeys implements Keyring {
     return { ...change, proofs };
   }
 
-  /** Forgets keys whose time is over. To be called now and then. */
+  /** Drops expired keys. Call it regularly. */
   expire(): void {
     const now = this.options.wall();
     const olds = this.kept.olds.filter(({ until }) => until > now);
@@ -138,7 +147,7 @@ export class ClusterKeys implements Keyring {
     try {
       this.options.keep(kept);
     } catch (error) {
-      // It stays on the disk and out of use; the next start sees that its time is over.
+      // It stays on the disk unused; the next start sees that it has expired.
       if (!(error instanceof CicadaError)) throw error;
     }
     this.onChange();
@@ -164,7 +173,7 @@ export class ClusterKeys implements Keyring {
   }
 }
 
-/** That whoever made the change knows `old`. */
+/** Proves that the maker of the change knows `old`. */
 function proofOf(old: Uint8Array, { key, madeAt }: Pick<KeyChange, "key" | "madeAt">): Buffer {
   return createHmac("sha256", old).update("cicada key change 1").update(String(madeAt)).update(key).digest();
 }
@@ -177,4 +186,49 @@ function isProven(change: KeyChange, old: Uint8Array): boolean {
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
+}
+
+const OldKeysFile = Type.Object({
+  keys: Type.Array(Type.Object({ key: Type.String(), until: Type.Number() })),
+  heirs: Type.Array(PeerIdSchema),
+});
+const oldKeysCheck = Compile(OldKeysFile);
+
+export interface PresentKey {
+  key: Uint8Array;
+  founder: PeerId | undefined;
+  rotation: Rotation | undefined;
+}
+
+/** `present` is what the peer has been started with, and is in the folder already. */
+export function openKeyring(folder: Folder, present: PresentKey, wall: () => number, log: Log): ClusterKeys {
+  const { key, founder, rotation } = present;
+  return new ClusterKeys({
+    kept: { key, rotation, ...readOldKeys(folder, log) },
+    keep: (kept) => {
+      folder.keepOldKeys(formatOldKeys(kept));
+      folder.keepClusterKey(formatClusterKey(kept.key, founder, kept.rotation));
+    },
+    wall,
+  });
+}
+
+function formatOldKeys({ olds, heirs }: KeptKeys): string | undefined {
+  if (olds.length === 0) return undefined;
+  const keys = olds.map(({ key, until }) => ({ key: formatClusterKey(key).trim(), until }));
+  return `${JSON.stringify({ keys, heirs }, undefined, 2)}\n`;
+}
+
+function readOldKeys(folder: Folder, log: Log): Pick<KeptKeys, "olds" | "heirs"> {
+  const text = folder.oldKeys();
+  if (text === undefined) return { olds: [], heirs: [] };
+  try {
+    const value: unknown = JSON.parse(text);
+    if (!oldKeysCheck.Check(value)) throw new Error("it has an unknown form");
+    const olds = value.keys.map(({ key, until }) => ({ key: parseClusterKey(key), until }));
+    return { olds, heirs: value.heirs };
+  } catch (error) {
+    log.warn("cluster.key.old can't be read; the keys in it are no longer accepted", { why: String(error) });
+    return { olds: [], heirs: [] };
+  }
 }

@@ -5,15 +5,21 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import * as limits from "../src/core/limits.ts";
+import { marks } from "../src/core/probes/marks.ts";
 import { readHouse, type SourceFacts } from "./kit/house-reader.ts";
 import {
   banComplaints,
+  coreComplaints,
   cycles,
   exportComplaints,
   importComplaints,
   kitComplaints,
   placesToLookAt,
   roomOf,
+  sliceComplaints,
+  unreachedMarks,
+  unusedNames,
 } from "./kit/house-rules.ts";
 
 const root = path.join(import.meta.dirname, "..");
@@ -50,6 +56,26 @@ describe("the house", () => {
 
   test("each room imports only what the table allows, and nothing in src imports test or bench", () => {
     assert.deepEqual(importComplaints(files), []);
+  });
+
+  test("within core, imports go from the higher folder to the lower one, and state.ts takes only slices", () => {
+    assert.deepEqual(coreComplaints(files), []);
+  });
+
+  test("each slice of core's state is changed only in the folder that owns it", () => {
+    assert.deepEqual(sliceComplaints(files), []);
+    const changed = new Set(files.flatMap((file) => file.stateChanges.map(({ what }) => what.split(".")[1])));
+    for (const slice of ["book", "members", "voting", "upkeep", "operator"]) {
+      assert.ok(changed.has(slice), `no change of ${slice} was read`);
+    }
+  });
+
+  test("every coverage mark is named by a branch that can reach it", () => {
+    assert.deepEqual(unreachedMarks(files, marks), []);
+  });
+
+  test("every limit is used", () => {
+    assert.deepEqual(unusedNames(files, "src/core/limits.ts", Object.keys(limits)), []);
   });
 
   test("bench and test share only what lies in test/kit", () => {
@@ -131,6 +157,40 @@ const planted: Readonly<Record<string, string>> = {
   "src/core/two.ts": 'import type { Three } from "./three.ts";\nexport const two: Three = 2;',
   "src/core/three.ts": 'import { one } from "./one.ts";\nexport type Three = typeof one;',
   "src/identity/key.ts": 'import { step } from "../core/fine-date.ts";\nexport const key = step;',
+  "src/core/state.ts": [
+    'import { enter } from "./claims/book.ts";',
+    'import { createBook } from "./claims/book-state.ts";',
+    "export interface State { book: { byKey: Map<string, number>; count: number }; now: number }",
+    "export const state: State = { book: createBook(), now: enter() };",
+  ].join("\n"),
+  "src/core/limits.ts": "export const usedMs = 1;\nexport const unusedMs = 2;",
+  "src/core/step.ts": [
+    'import type { State } from "./state.ts";',
+    'import { enter } from "./claims/book.ts";',
+    "export const step = (state: State) => { state.now = enter(); state.book.count++; };",
+  ].join("\n"),
+  "src/core/claims/book-state.ts": "export const createBook = () => ({ byKey: new Map(), count: 0 });",
+  "src/core/claims/book.ts": [
+    'import { usedMs } from "../limits.ts";',
+    'import type { Sweep } from "../orders/runs.ts";',
+    "interface State { book: { byKey: Map<string, number>; count: number }; now: number }",
+    "export const enter = (sweep?: Sweep) => (sweep === undefined ? usedMs : 0);",
+    'export const put = ({ book }: State) => { const { byKey } = book; byKey.set("a", 1); book.count += 1; };',
+    "export const turn = (clock: State) => { clock.now = 1; };",
+  ].join("\n"),
+  "src/core/orders/sweep.ts": [
+    'import { step } from "../step.ts";',
+    'import { put } from "../claims/book.ts";',
+    "interface State { book: { byKey: Map<string, number>; count: number } }",
+    "export const sweep = (state: State, word: (text: string) => void) => {",
+    "  const { byKey } = state.book;",
+    '  if (byKey.size > 0 && byKey.get("a") === 1) byKey.delete("a");',
+    "  delete state.book.byKey; word(`told-${byKey.size}`); word('swept');",
+    "  return [step, put];",
+    "};",
+  ].join("\n"),
+  "src/core/orders/runs.ts": "export type Sweep = () => void;",
+  "src/core/attic/old.ts": "export const old = true;",
   "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
   "src/sim/dice.ts": "export const throwIt = (): number => Math.random();",
   "src/sim/real.ts": 'export type { Door } from "../real/door.ts";',
@@ -179,6 +239,29 @@ describe("a planted fault is found", () => {
     ]);
   });
 
+  test("an import of core against the arrows, and a folder that core doesn't have", () => {
+    assert.deepEqual(coreComplaints(files).toSorted(), [
+      'src/core/attic/old.ts: core has no folder "attic"',
+      "src/core/claims/book.ts:2 may not import ../orders/runs.ts",
+      "src/core/orders/sweep.ts:1 may not import ../step.ts",
+      "src/core/state.ts:1 may not import ./claims/book.ts",
+    ]);
+  });
+
+  test("a slice that is changed by another folder, whatever it is called there; not one that is only read", () => {
+    assert.deepEqual(sliceComplaints(files).toSorted(), [
+      "src/core/claims/book.ts:6 may not change state.now",
+      "src/core/orders/sweep.ts:6 may not change state.book.byKey.delete",
+      "src/core/orders/sweep.ts:7 may not change state.book.byKey",
+      "src/core/step.ts:3 may not change state.book.count",
+    ]);
+  });
+
+  test("a mark that nothing names, and a limit that nothing uses", () => {
+    assert.deepEqual(unreachedMarks(files, ["swept", "told-late", "never-reached"]), ["never-reached"]);
+    assert.deepEqual(unusedNames(files, "src/core/limits.ts", ["usedMs", "unusedMs"]), ["unusedMs"]);
+  });
+
   test("a test that imports a bench, and a bench that imports more of test than the kit", () => {
     assert.deepEqual(kitComplaints(files).toSorted(), [
       "bench/reads.ts:1 may not import ../test/x.ts: share it in test/kit",
@@ -220,6 +303,8 @@ test("a long file and a long function are named", () => {
     mentions: [],
     defaultExports: [],
     reExports: [],
+    stateChanges: [],
+    texts: [],
     functions: [
       { what: "short", line: 1, lines: 70 },
       { what: "long", line: 90, lines: 71 },

@@ -13,6 +13,7 @@ import type { Effect } from "./events.ts";
 import { Ledger } from "./records/ledger.ts";
 import type { Plan } from "./job/plan.ts";
 import { createMembers, type MembersState } from "./members/members-state.ts";
+import { createUpkeep, type UpkeepState } from "./orders/upkeep-state.ts";
 import { createOperator, type OperatorState } from "./operator/operator-state.ts";
 import { createVoting, type VotingState } from "./voting/voting-state.ts";
 import { Timetable } from "./job/timetable.ts";
@@ -51,12 +52,6 @@ export type Pending =
   | { kind: "order"; command: number; order: RequestedOrder }
   | { kind: "edit"; command: number; id: JobId; created: boolean; deleted: boolean };
 
-export interface WarmUp {
-  sinceMono: number;
-  awaiting: Set<PeerId>;
-  unresolved: number;
-}
-
 export interface State {
   readonly settings: Settings;
   now: Now;
@@ -64,18 +59,9 @@ export interface State {
   effects: Effect[];
   /** nothing happens before `loaded` */
   alive: boolean;
-  warmUp: WarmUp | undefined;
-  /** when this peer last settled; wall clock */
-  warmedUpAt: number;
-  /** peers that came back, and since when their records are awaited before anything is caught up (monotonic) */
-  awaitingSync: Map<PeerId, number>;
-  readonly operator: OperatorState;
   lastStepMono: number;
   plannedWakeMono: number;
   sweepAtMono: number;
-  forgetAtMono: number;
-  /** ticks before this instant were looked for at the last scan; ms */
-  scanFrom: number;
   tableDigest: string;
   addresses: readonly string[];
   readonly members: MembersState;
@@ -83,9 +69,9 @@ export interface State {
   readonly timetable: Timetable;
   readonly book: BookState;
   readonly voting: VotingState;
+  readonly upkeep: UpkeepState;
+  readonly operator: OperatorState;
   readonly ledger: Ledger;
-  /** about how many records of jobs that are not in the table the ledger holds */
-  recordsOfNoJob: number;
   readonly pending: Map<number, Pending>;
   nextToken: number;
   /** consecutive failures of the disk; ticks are not kept while there are any */
@@ -98,15 +84,9 @@ export function createState(settings: Settings): State {
     now: { wall: 0, mono: 0 },
     effects: [],
     alive: false,
-    warmUp: undefined,
-    warmedUpAt: -Infinity,
-    awaitingSync: new Map(),
-    operator: createOperator(),
     lastStepMono: 0,
     plannedWakeMono: 0,
     sweepAtMono: 0,
-    forgetAtMono: 0,
-    scanFrom: 0,
     tableDigest: "",
     addresses: [],
     members: createMembers(settings.self),
@@ -114,12 +94,25 @@ export function createState(settings: Settings): State {
     timetable: new Timetable(),
     book: createBook(),
     voting: createVoting(),
+    upkeep: createUpkeep(),
+    operator: createOperator(),
     ledger: new Ledger(),
-    recordsOfNoJob: 0,
     pending: new Map(),
     nextToken: 1,
     diskFailures: 0,
   };
+}
+
+/** Numbers what is asked of the world or of other peers, so that the answer is known by it. */
+export function nextToken(state: State): number {
+  return state.nextToken++;
+}
+
+/** What is to be done once a write is durable; its token goes with the write. */
+export function expectStored(state: State, pending: Pending): number {
+  const token = nextToken(state);
+  state.pending.set(token, pending);
+  return token;
 }
 
 export function emit(state: State, effect: Effect): void {

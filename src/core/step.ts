@@ -55,7 +55,16 @@ import {
 import { planJob } from "./job/plan.ts";
 import { awaitsOwnEnd } from "./records/records.ts";
 import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./orders/runs.ts";
-import { awaitSync, beginWarmUp, noticePause, scanJob, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import {
+  awaitLess,
+  awaitSync,
+  beginWarmUp,
+  scanSince,
+  noticePause,
+  scanJob,
+  synced,
+  tryEndWarmUp,
+} from "./orders/warm-up.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, note, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
@@ -104,11 +113,11 @@ function take(state: State, event: Event): void {
       return upWith(state, event.peer);
     case "linkDown":
       // A link that broke off says nothing about whether that peer will answer: after a pause all of them have.
-      if (event.why === "closed") state.warmUp?.awaiting.delete(event.peer);
+      if (event.why === "closed") awaitLess(state, event.peer);
       if (linkDown(state, event.peer, event.why)) membersChanged(state);
       return;
     case "redialRefused":
-      state.warmUp?.awaiting.delete(event.peer);
+      awaitLess(state, event.peer);
       if (redialRefused(state, event.peer, event.times)) membersChanged(state);
       return;
     case "childStarted":
@@ -142,7 +151,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   announceAtOnce(state);
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
-  state.scanFrom = event.lastAlive ?? wall;
+  scanSince(state, event.lastAlive ?? wall);
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
   restoreDrained(state, event.drained);
@@ -236,7 +245,7 @@ function takeChange(state: State, { id, job }: JobChange): void {
   } else {
     state.jobs.set(id, plan);
     state.timetable.enter(plan, state.now.wall);
-    if (state.warmUp === undefined) scanJob(state, plan);
+    if (state.upkeep.warmUp === undefined) scanJob(state, plan);
   }
   touchJob(state, id);
 }
@@ -255,7 +264,7 @@ function upWith(state: State, peer: PeerId): void {
 
 function membersChanged(state: State): void {
   touchAll(state);
-  if (state.warmUp === undefined) declareLost(state);
+  if (state.upkeep.warmUp === undefined) declareLost(state);
 }
 
 function stored(state: State, token: number, failed: boolean): void {

@@ -72,7 +72,8 @@ function warningsOf(state: State): string[] {
 export function notReady(state: State): string[] {
   const reasons: string[] = [];
   if (!state.alive) reasons.push("starting: the data folder is being read");
-  if (state.warmUp !== undefined) reasons.push("warming up: waiting for the other peers' jobs and records");
+  if (state.upkeep.warmUp !== undefined)
+    reasons.push("warming up: waiting for the other peers' jobs and records");
   if (state.operator.draining) reasons.push("draining: the peer is being stopped");
   if (state.operator.drained !== undefined)
     reasons.push(`drained by ${state.operator.drained.by}: it takes no ticks until \`cicada peers undrain\``);

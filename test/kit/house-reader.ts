@@ -40,7 +40,20 @@ export interface SourceFacts {
   /** `export … from`: what makes a barrel */
   reExports: readonly Place[];
   functions: readonly (Place & { lines: number })[];
+  /**
+   * Changes of what a parameter of type `State` holds, as `state.members.byId.set` or `state.voting.proposer.round`: by
+   * assignment, `++`, `delete`, or a method of `mutators`. Local names for parts of it are followed; what was passed to
+   * another function is not.
+   */
+  stateChanges: readonly Place[];
+  /** string literals that are passed to a function or stand in a list; `*` for what a template fills in */
+  texts: readonly string[];
 }
+
+/** Methods of collections that change what they are called on. A class with methods of its own guards itself. */
+const mutators: ReadonlySet<string> = new Set(
+  "set add delete clear push pop shift unshift splice sort reverse fill".split(" "),
+);
 
 /** Reads every file of the house's own, none of its packages. */
 export function readHouse(root: string): SourceFacts[] {
@@ -68,11 +81,19 @@ function factsOf(source: ast.SourceFile, relative: string): SourceFacts {
   const defaultExports: Place[] = [];
   const reExports: Place[] = [];
   const functions: (Place & { lines: number })[] = [];
+  const stateChanges: Place[] = [];
+  const texts: string[] = [];
   const lineAt = (position: number): number => source.getLineAndCharacterOfPosition(position).line + 1;
-  const runnersInOrder = (node: ast.Node): number => lineAt(node.getStart(source));
+  const lineOf = (node: ast.Node): number => lineAt(node.getStart(source));
 
-  const visit = (node: ast.Node, parent: ast.Node): void => {
-    const line = runnersInOrder(node);
+  const visit = (node: ast.Node, parent: ast.Node, outer: StatePaths): void => {
+    const line = lineOf(node);
+    const paths = isFunction(node) ? new Map(outer) : outer;
+    learnPaths(node, paths);
+    const changed = changeOf(node, paths);
+    if (changed !== undefined) stateChanges.push({ what: changed, line });
+    const text = textOf(node, parent);
+    if (text !== undefined) texts.push(text);
     const taken = importOf(node, relative);
     if (taken !== undefined) imports.push({ ...taken, line });
     if (ast.isExportDeclaration(node) && node.moduleSpecifier !== undefined) {
@@ -89,11 +110,91 @@ function factsOf(source: ast.SourceFile, relative: string): SourceFacts {
     if (isFunction(node)) {
       functions.push({ what: nameOf(node, parent), line, lines: lineAt(node.end) - line + 1 });
     }
-    node.forEachChild((child) => visit(child, node));
+    node.forEachChild((child) => visit(child, node, paths));
   };
-  source.forEachChild((child) => visit(child, source));
+  const noPaths: StatePaths = new Map();
+  source.forEachChild((child) => visit(child, source, noPaths));
   const lines = source.getLineStarts().length - (source.text.endsWith("\n") ? 1 : 0);
-  return { path: relative, lines, imports, mentions, defaultExports, reExports, functions };
+  return {
+    path: relative,
+    lines,
+    imports,
+    mentions,
+    defaultExports,
+    reExports,
+    functions,
+    stateChanges,
+    texts,
+  };
+}
+
+/** Local names for State and for parts of it, each with its path. */
+type StatePaths = Map<string, string>;
+
+function learnPaths(node: ast.Node, paths: StatePaths): void {
+  if (ast.isParameterDeclaration(node)) {
+    paths.delete(ast.isIdentifier(node.name) ? node.name.text : "");
+    if (node.type !== undefined && isStateType(node.type)) bind(node.name, "state", paths);
+  }
+  if (ast.isVariableDeclaration(node) && node.initializer !== undefined) {
+    const held = pathOf(node.initializer, paths);
+    if (held !== undefined) bind(node.name, held, paths);
+  }
+}
+
+function isStateType(type: ast.Node): boolean {
+  return ast.isTypeReferenceNode(type) && ast.isIdentifier(type.typeName) && type.typeName.text === "State";
+}
+
+function bind(name: ast.Node, held: string, paths: StatePaths): void {
+  if (ast.isIdentifier(name)) paths.set(name.text, held);
+  if (!ast.isObjectBindingPattern(name)) return;
+  for (const element of name.elements) {
+    const member = element.propertyName ?? element.name;
+    if (member !== undefined && ast.isIdentifier(member) && element.name !== undefined) {
+      bind(element.name, `${held}.${member.text}`, paths);
+    }
+  }
+}
+
+function pathOf(node: ast.Node, paths: StatePaths): string | undefined {
+  if (ast.isIdentifier(node)) return paths.get(node.text);
+  if (ast.isElementAccessExpression(node)) return pathOf(node.expression, paths);
+  if (!ast.isPropertyAccessExpression(node)) return undefined;
+  const owner = pathOf(node.expression, paths);
+  return owner === undefined ? undefined : `${owner}.${node.name.text}`;
+}
+
+function changeOf(node: ast.Node, paths: StatePaths): string | undefined {
+  const target = changedBy(node);
+  return target === undefined || ast.isIdentifier(target) ? undefined : pathOf(target, paths);
+}
+
+function changedBy(node: ast.Node): ast.Node | undefined {
+  if (ast.isBinaryExpression(node)) {
+    const { kind } = node.operatorToken;
+    const assigns = kind >= ast.SyntaxKind.FirstAssignment && kind <= ast.SyntaxKind.LastAssignment;
+    return assigns ? node.left : undefined;
+  }
+  if (ast.isPrefixUnaryExpression(node) || ast.isPostfixUnaryExpression(node)) {
+    const { operator } = node;
+    const counts = operator === ast.SyntaxKind.PlusPlusToken || operator === ast.SyntaxKind.MinusMinusToken;
+    return counts ? node.operand : undefined;
+  }
+  if (ast.isDeleteExpression(node)) return node.expression;
+  if (!ast.isCallExpression(node) || !ast.isPropertyAccessExpression(node.expression)) return undefined;
+  return mutators.has(node.expression.name.text) ? node.expression : undefined;
+}
+
+function textOf(node: ast.Node, parent: ast.Node): string | undefined {
+  const isPassed =
+    ast.isCallExpression(parent) ||
+    ast.isArrayLiteralExpression(parent) ||
+    ast.isConditionalExpression(parent);
+  if (!isPassed) return undefined;
+  if (ast.isStringLiteral(node)) return node.text;
+  if (!ast.isTemplateExpression(node)) return undefined;
+  return node.head.text + node.templateSpans.map(({ literal }) => `*${literal.text}`).join("");
 }
 
 function importOf(node: ast.Node, from: string): Omit<Import, "line"> | undefined {

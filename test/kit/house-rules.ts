@@ -139,6 +139,95 @@ export function importComplaints(files: readonly SourceFacts[]): string[] {
   return complaints;
 }
 
+/**
+ * The folders of core, from the lowest to the highest: each imports itself and those before it. Any of them may import the
+ * files of `sharedByCore`; the other files at core's top import the folders, and not the other way round.
+ */
+const coreFolders: readonly string[] = [
+  "probes",
+  "time",
+  "job",
+  "records",
+  "members",
+  "claims",
+  "voting",
+  "orders",
+  "operator",
+];
+const sharedByCore: readonly string[] = ["state", "events", "limits"];
+
+/** The folder of core that a file lies in, "" for core's top, and its name without ending; undefined outside core. */
+function placeInCore(path: string | undefined): { folder: string; name: string } | undefined {
+  const [, folder = "", name] = /^src\/core\/(?:([^/]+)\/)?([^/]+)\.ts$/.exec(path ?? "") ?? [];
+  return name === undefined ? undefined : { folder, name };
+}
+
+/** Every import from a lower folder of core to a higher one, and what state.ts takes beyond types and factories. */
+export function coreComplaints(files: readonly SourceFacts[]): string[] {
+  return files.flatMap((file) => {
+    const here = placeInCore(file.path);
+    if (here === undefined) return [];
+    if (here.folder !== "" && !coreFolders.includes(here.folder)) {
+      return [`${file.path}: core has no folder "${here.folder}"`];
+    }
+    return file.imports
+      .filter((taken) => {
+        const there = placeInCore(taken.file);
+        if (there === undefined) return false;
+        if (here.folder === "") return here.name === "state" && !isTypeOrFactory(taken);
+        if (there.folder === "") return !sharedByCore.includes(there.name);
+        return coreFolders.indexOf(there.folder) > coreFolders.indexOf(here.folder);
+      })
+      .map(({ line, specifier }) => `${file.path}:${line} may not import ${specifier}`);
+  });
+}
+
+function isTypeOrFactory({ typeOnly, names }: Import): boolean {
+  return typeOnly || names.every((name) => /^(?:create)?[A-Z]/.test(name));
+}
+
+/** The slices of core's state, each with the folder that alone changes it. All else is changed at core's top. */
+const slices: Readonly<Record<string, string>> = {
+  book: "claims",
+  members: "members",
+  voting: "voting",
+  upkeep: "orders",
+  operator: "operator",
+};
+
+/** Every change of a part of state in another place than its owner's. */
+export function sliceComplaints(files: readonly SourceFacts[]): string[] {
+  return files.flatMap((file) =>
+    file.stateChanges
+      .filter(({ what }) => placeInCore(file.path)?.folder !== (slices[what.split(".")[1] ?? ""] ?? ""))
+      .map(({ what, line }) => `${file.path}:${line} may not change ${what}`),
+  );
+}
+
+/** Marks that no branch can reach, because no file of core but their list names them. */
+export function unreachedMarks(files: readonly SourceFacts[], marks: readonly string[]): string[] {
+  const texts = files
+    .filter(({ path }) => placeInCore(path) !== undefined && path !== "src/core/probes/marks.ts")
+    .flatMap((file) => file.texts);
+  const known = new Set(texts);
+  const beginnings = texts.filter((text) => /^.+\*$/.test(text)).map((text) => text.slice(0, -1));
+  return marks.filter((mark) => !known.has(mark) && !beginnings.some((start) => mark.startsWith(start)));
+}
+
+/** Of the names that a file exports, those that no file of src takes. */
+export function unusedNames(
+  files: readonly SourceFacts[],
+  path: string,
+  exported: readonly string[],
+): string[] {
+  const taken = files
+    .filter((file) => file.path.startsWith("src/"))
+    .flatMap((file) => file.imports)
+    .filter(({ file }) => file === path)
+    .flatMap(({ names }) => names);
+  return exported.filter((name) => !taken.includes(name));
+}
+
 /** What bench and test share lives in test/kit: bench takes nothing else of test, and test nothing of bench. */
 export function kitComplaints(files: readonly SourceFacts[]): string[] {
   return files.flatMap(({ path, imports }) =>

@@ -12,7 +12,7 @@ import { mark } from "../probes/marks.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { inParts } from "../records/parts.ts";
-import { emit, type State } from "../state.ts";
+import { emit, nextToken, type State } from "../state.ts";
 import { noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
 
 /** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
@@ -34,7 +34,7 @@ export function flushAsks(state: State): void {
   for (let i = 0; i < state.book.toAsk.length; i += ordersPerAsk) {
     const orders = state.book.toAsk.slice(i, i + ordersPerAsk);
     const ask: Ask = {
-      id: state.nextToken++,
+      id: nextToken(state),
       untilMono: state.now.mono + askLimitMs,
       orders,
       waiting: new Set(others),
@@ -208,6 +208,16 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   }
   if (over.size > 0) emit(state, { kind: "syncRecent", peer: from });
   if (ask.waiting.size === 0) state.book.asks.delete(ask.id);
+}
+
+/** This peer was paused: whatever the others answered is out of date. */
+export function dropAsks(state: State): void {
+  state.book.asks.clear();
+}
+
+/** A peer that has been forgotten is not waited for. */
+export function awaitNoAnswer(state: State, peer: PeerId): void {
+  for (const ask of state.book.asks.values()) ask.waiting.delete(peer);
 }
 
 /** Forgets questions, own and others', whose time is over. */

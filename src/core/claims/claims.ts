@@ -4,7 +4,7 @@
  * A claim is said to the others only once it is on this peer's disk: a peer that comes back must know what it had
  * promised. Every change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
-import { runId, type PeerId } from "../../schema/ids.ts";
+import { runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { Passed, RunRecord, RunState } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -14,8 +14,8 @@ import type { Plan } from "../job/plan.ts";
 import { admitNextAttempt, removeOrder, touch, touchAll } from "./order-book.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { commit, recordMoved } from "./record-moved.ts";
-import { emit, type Pending, type State } from "../state.ts";
-import { noStage, transition, type Order } from "./order.ts";
+import { emit, expectStored, type State } from "../state.ts";
+import { noStage, transition, type Order, type OwnRun } from "./order.ts";
 
 /** True when this peer has no place left for one more run. */
 export function isFull(state: State): boolean {
@@ -87,12 +87,6 @@ export function claim(
   }
   const token = expectStored(state, { kind: "claim", order });
   emit(state, { kind: "store", writes: [{ kind: "record", record: signed }], token });
-}
-
-export function expectStored(state: State, pending: Pending): number {
-  const token = state.nextToken++;
-  state.pending.set(token, pending);
-  return token;
 }
 
 /** The claim is on the disk: now it is said. One that has become pointless meanwhile is taken back. */
@@ -258,4 +252,11 @@ export function launch(state: State, plan: Plan, order: Order): void {
       notAfter: state.now.wall + launchLimitMs,
     },
   });
+}
+
+/** The run of a child that has ended: it holds no place any more. */
+export function endRun(state: State, run: RunId): OwnRun | undefined {
+  const own = state.book.runs.get(run);
+  state.book.runs.delete(run);
+  return own;
 }

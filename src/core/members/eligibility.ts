@@ -5,17 +5,24 @@
  */
 import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
 import { timekeepers } from "./clocks.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
-import type { Order } from "../claims/order.ts";
 import type { Eligibility } from "./failover.ts";
+
+/** What it takes of an order to say who can run it. */
+export interface CandidateOrder {
+  readonly requested: Pick<RequestedOrder, "peers"> | undefined;
+  /** peers that said they are at capacity */
+  readonly declined: ReadonlySet<PeerId>;
+}
 
 /** As `failoverOf` asks it. Made once per look, for the median of the clocks is shared. */
 export function eligibilityOf(
   state: State,
   plan: Plan,
-  order: { requested: Order["requested"]; declined: ReadonlySet<PeerId> },
+  order: CandidateOrder,
 ): (peer: PeerId) => Eligibility {
   const keepsTime = timekeepers(state);
   return (peer) => {
@@ -23,7 +30,7 @@ export function eligibilityOf(
       if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
         return "untargeted";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
-      if (state.warmUp !== undefined) return "settling";
+      if (state.upkeep.warmUp !== undefined) return "settling";
       if (state.operator.draining || state.operator.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";
       return order.declined.has(peer) ? "declined" : "alive";
@@ -42,7 +49,7 @@ export function eligibilityOf(
   };
 }
 
-function admits(plan: Plan, order: Pick<Order, "requested">, id: PeerId, name: string): boolean {
+function admits(plan: Plan, order: CandidateOrder, id: PeerId, name: string): boolean {
   const peers = order.requested?.peers ?? plan.peers;
   return peers === undefined || isAmong(peers, { id, name });
 }

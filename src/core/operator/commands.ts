@@ -9,7 +9,7 @@ import type { JobSpec, TableChange } from "../../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { cancelRun, closeWithout, expectStored } from "../claims/claims.ts";
+import { cancelRun, closeWithout } from "../claims/claims.ts";
 import { tooFarAheadToWrite } from "../members/clocks.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
@@ -17,7 +17,7 @@ import { checkJob } from "../job/job.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
 import { forget, promote } from "./roster-requests.ts";
-import { emit, type Pending, type State } from "../state.ts";
+import { emit, type Pending, type State, expectStored } from "../state.ts";
 
 /** Jobs in one table; the price of more is memory (about 2 KiB each) and the time to load them. */
 const jobsMax = 200_000;

@@ -10,12 +10,12 @@ import { CicadaError } from "../../errors.ts";
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
-import { expectStored, giveClaimsBack } from "../claims/claims.ts";
+import { giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
 import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { memberNamed } from "./roster-requests.ts";
-import { emit, note, type Pending, type State } from "../state.ts";
+import { emit, note, type Pending, type State, expectStored } from "../state.ts";
 
 /** A peer that has not confirmed by then is out of reach. */
 const confirmLimitMs = 5_000;

@@ -10,6 +10,8 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Forgotten, Attribution } from "../../schema/attribution.ts";
 import { giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
+import { awaitNoAnswer } from "../claims/asking.ts";
+import { awaitNothingOf } from "../orders/warm-up.ts";
 import { mark } from "../probes/marks.ts";
 import { forgetMembers } from "../members/members.ts";
 import { emit, note, type State } from "../state.ts";
@@ -35,9 +37,8 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
       by: one.by,
     });
     members.push(one.peer);
-    state.warmUp?.awaiting.delete(one.peer);
-    state.awaitingSync.delete(one.peer);
-    for (const ask of state.book.asks.values()) ask.waiting.delete(one.peer);
+    awaitNothingOf(state, one.peer);
+    awaitNoAnswer(state, one.peer);
   }
   if (members.length > 0) forgetMembers(state, members);
   return members.length > 0;

@@ -13,13 +13,12 @@ import type { PeerId } from "../../schema/ids.ts";
 import { describeAmbiguous, findPeer, isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
-import { expectStored } from "../claims/claims.ts";
 import { adopt } from "../voting/epochs.ts";
 import { lastEpoch } from "../voting/voting-state.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
-import { emit, note, type State } from "../state.ts";
+import { emit, note, type State, expectStored } from "../state.ts";
 import type { RosterRequest } from "./operator-state.ts";
 
 /** A person waits no longer than this for the voters. */

@@ -57,15 +57,15 @@ export class OrderFacts implements Facts {
   }
 
   get isWarmingUp(): boolean {
-    return this.#state.warmUp !== undefined;
+    return this.#state.upkeep.warmUp !== undefined;
   }
 
   get warmedUpAt(): number {
-    return this.#state.warmedUpAt;
+    return this.#state.upkeep.warmedUpAt;
   }
 
   get awaitsSync(): boolean {
-    return this.#state.awaitingSync.size > 0;
+    return this.#state.upkeep.awaitingSync.size > 0;
   }
 
   get isPaused(): boolean {

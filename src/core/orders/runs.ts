@@ -7,7 +7,7 @@ import type { ChildOutcome } from "../../ports.ts";
 import { instantOf, runId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
-import { wakeCapacityQueue } from "../claims/claims.ts";
+import { wakeCapacityQueue, endRun } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { inSight } from "../members/members.ts";
@@ -23,9 +23,8 @@ export function childStarted(state: State, run: RunId, at: number): void {
 }
 
 export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: number): void {
-  const own = state.book.runs.get(run);
+  const own = endRun(state, run);
   if (own === undefined) return;
-  state.book.runs.delete(run);
   const record = commit(state, endOf(own, outcome, at));
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
@@ -167,7 +166,7 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
   const beyondOpen = !isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax;
   const ofNoJob = !state.jobs.has(record.job);
   if ((!beyondOpen && !ofNoJob) || state.ledger.remembers(record)) return false;
-  return beyondOpen || ++state.recordsOfNoJob > recordsOfNoJobMax;
+  return beyondOpen || ++state.upkeep.recordsOfNoJob > recordsOfNoJobMax;
 }
 
 /**

@@ -25,9 +25,9 @@ export function sweep(state: State): void {
   tendRoster(state);
   state.ledger.fade(state.now.mono - rememberMs);
   forgetTheOld(state);
-  if (state.warmUp !== undefined) return;
+  if (state.upkeep.warmUp !== undefined) return;
   declareLost(state);
-  if (state.awaitingSync.size > 0) return;
+  if (state.upkeep.awaitingSync.size > 0) return;
   for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.get(job);
     if (plan !== undefined) reconcileOverdue(state, plan, orders);
@@ -36,11 +36,11 @@ export function sweep(state: State): void {
 
 /** Goes through all that is remembered, which may be a million ticks: now and then is enough. */
 function forgetTheOld(state: State): void {
-  if (state.now.mono < state.forgetAtMono) return;
-  state.forgetAtMono = state.now.mono + forgetEveryMs;
+  if (state.now.mono < state.upkeep.forgetAtMono) return;
+  state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
   for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
   state.ledger.forgetGivenBack((job) => forgetBefore(state, state.jobs.get(job)));
-  state.recordsOfNoJob = countRecordsOfNoJob(state);
+  state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
 }
 
 function countRecordsOfNoJob(state: State): number {
@@ -54,7 +54,7 @@ function countRecordsOfNoJob(state: State): number {
 function forgetBefore(state: State, plan: Plan | undefined): number {
   const { wall } = state.now;
   const windowMs = Math.min(scanBackMs, (plan?.catchUp.windowMs ?? 0) + 3_600_000);
-  const scannedFrom = state.scanFrom - (plan === undefined ? 0 : undecidedMs(plan));
+  const scannedFrom = state.upkeep.scanFrom - (plan === undefined ? 0 : undecidedMs(plan));
   return Math.min(wall - windowMs, Math.max(scannedFrom, wall - scanBackMs));
 }
 

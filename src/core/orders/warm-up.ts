@@ -13,6 +13,7 @@ import { noStage, transition } from "../claims/order.ts";
 import { pauseMs, scanBackMs, scanTicks, warmUpLimitMs } from "../limits.ts";
 import { admitTick, touchAll } from "../claims/order-book.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { dropAsks } from "../claims/asking.ts";
 import { announceAtOnce, stretch } from "../members/members.ts";
 import { note, type State } from "../state.ts";
 
@@ -20,12 +21,12 @@ import { note, type State } from "../state.ts";
 const toldLaterMs = 60_000;
 
 export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
-  state.warmUp = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
+  state.upkeep.warmUp = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
 }
 
 /** Ends the warm-up when nobody is awaited any more, or at the limit. */
 export function tryEndWarmUp(state: State): void {
-  const { warmUp } = state;
+  const { warmUp } = state.upkeep;
   if (warmUp === undefined) return;
   const waited = state.now.mono - warmUp.sinceMono;
   const complete = warmUp.awaiting.size === 0 && warmUp.unresolved === 0;
@@ -35,35 +36,51 @@ export function tryEndWarmUp(state: State): void {
   if (!complete && waited < limitMs && !skipped) return;
   if (!complete) mark(state, "warm-up-at-the-limit");
   // Whoever is slow to answer may still do so. What came due before I settled can wait as long again for it.
-  if (!skipped) for (const peer of warmUp.awaiting) state.awaitingSync.set(peer, state.now.mono);
-  state.warmUp = undefined;
-  state.warmedUpAt = skipped ? 0 : state.now.wall;
+  if (!skipped) for (const peer of warmUp.awaiting) state.upkeep.awaitingSync.set(peer, state.now.mono);
+  state.upkeep.warmUp = undefined;
+  state.upkeep.warmedUpAt = skipped ? 0 : state.now.wall;
   announceAtOnce(state);
   note(state, "debug", "warmed up", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   for (const plan of state.jobs.values()) scanJob(state, plan);
-  state.scanFrom = state.now.wall;
+  state.upkeep.scanFrom = state.now.wall;
   touchAll(state);
 }
 
 /** Table and records of that peer are here. */
 export function synced(state: State, peer: PeerId): void {
-  state.awaitingSync.delete(peer);
-  const { warmUp } = state;
+  state.upkeep.awaitingSync.delete(peer);
+  const { warmUp } = state.upkeep;
   if (warmUp === undefined) return;
   if (!warmUp.awaiting.delete(peer) && warmUp.unresolved > 0) warmUp.unresolved--;
   tryEndWarmUp(state);
 }
 
+/** That peer can't answer now: its link was closed in order, or it refuses one. The warm-up doesn't wait for it. */
+export function awaitLess(state: State, peer: PeerId): void {
+  state.upkeep.warmUp?.awaiting.delete(peer);
+}
+
+/** A forgotten peer has nothing to say. */
+export function awaitNothingOf(state: State, peer: PeerId): void {
+  awaitLess(state, peer);
+  state.upkeep.awaitingSync.delete(peer);
+}
+
+/** The scan at the end of the warm-up begins where an earlier life was last known to be on. */
+export function scanSince(state: State, instant: number): void {
+  state.upkeep.scanFrom = instant;
+}
+
 /** A peer that was away is back: nothing is caught up until its records are here, or the limit has passed. */
 export function awaitSync(state: State, peer: PeerId): void {
-  if (state.warmUp !== undefined) return;
+  if (state.upkeep.warmUp !== undefined) return;
   mark(state, "awaiting-sync");
-  state.awaitingSync.set(peer, state.now.mono);
+  state.upkeep.awaitingSync.set(peer, state.now.mono);
 }
 
 export function forgetAwaitedSyncs(state: State): void {
-  for (const [peer, sinceMono] of state.awaitingSync) {
-    if (state.now.mono - sinceMono >= warmUpLimitMs * stretch(state)) state.awaitingSync.delete(peer);
+  for (const [peer, sinceMono] of state.upkeep.awaitingSync) {
+    if (state.now.mono - sinceMono >= warmUpLimitMs * stretch(state)) state.upkeep.awaitingSync.delete(peer);
   }
 }
 
@@ -78,7 +95,7 @@ export function undecidedMs(plan: Plan): number {
  */
 export function scanJob(state: State, plan: Plan): void {
   const { wall } = state.now;
-  const from = Math.max(wall - scanBackMs, Math.min(wall, state.scanFrom) - undecidedMs(plan));
+  const from = Math.max(wall - scanBackMs, Math.min(wall, state.upkeep.scanFrom) - undecidedMs(plan));
   for (const instant of ticksOf(plan, from, wall + 1, scanTicks)) admitTick(state, plan, instant);
 }
 
@@ -99,7 +116,7 @@ export function noticePause(state: State): void {
   }
   for (const order of state.book.orders.values())
     if (order.local.stage === "asking") transition(state.book, order, noStage);
-  state.book.asks.clear();
+  dropAsks(state);
   // Whoever was out of reach before the pause may be back by now, so all are awaited.
   const expected = [...state.members.byId.values()].filter((member) => member.state !== "left");
   beginWarmUp(
@@ -107,5 +124,5 @@ export function noticePause(state: State): void {
     expected.map((member) => member.id),
     0,
   );
-  state.scanFrom = Math.min(state.scanFrom, state.now.wall - gapMs);
+  state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, state.now.wall - gapMs);
 }

@@ -12,13 +12,12 @@ import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { expectStored } from "../claims/claims.ts";
 import { inParts } from "../records/parts.ts";
 import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
 import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
 import { readRunner } from "../../schema/vote.ts";
-import { emit, type Pending, type State } from "../state.ts";
+import { emit, type Pending, type State, expectStored } from "../state.ts";
 import type { Write } from "../../ports.ts";
 
 /** Votes on ticks older than this are no longer given … */

@@ -147,14 +147,14 @@ export function tendRoster(state: State): void {
   forgetVotes(state);
   forgetElections(state);
   const last = lastEpoch(state);
-  if (last === undefined || state.warmUp !== undefined || state.operator.draining) return;
+  if (last === undefined || state.upkeep.warmUp !== undefined || state.operator.draining) return;
   if (state.operator.selfForgotten !== undefined) return;
   const { successor } = state.voting.voter;
   const { mono } = state.now;
   if (successor !== undefined) {
-    if (mono - successor.sinceMono > finishAfterMs)
-      proposeEpoch(state, successor.epoch.voters, successor.epoch.from);
-    return;
+    if (mono - successor.sinceMono <= finishAfterMs) return;
+    mark(state, "successor-finished");
+    return proposeEpoch(state, successor.epoch.voters, successor.epoch.from);
   }
   const members = [...state.members.byId.values()];
   const steady = members.filter(

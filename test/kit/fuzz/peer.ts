@@ -115,7 +115,7 @@ class PeerDoor implements OpenDoor {
         book: { foreignInquiries, requestedCount },
         voting,
         ledger,
-        recordsOfNoJob,
+        upkeep,
       } = this.#mesh.state(peer);
       const sizes = {
         members: known.size,
@@ -123,7 +123,7 @@ class PeerDoor implements OpenDoor {
         requestedCount,
         elections: voting.proposer.elections.size,
         open: [...ledger.open()].length,
-        recordsOfNoJob,
+        recordsOfNoJob: upkeep.recordsOfNoJob,
       };
       for (const [what, size] of Object.entries(sizes)) {
         if (size > caps[what as keyof typeof caps]) throw new Fault(`${peer} holds ${size} ${what}`);

@@ -125,6 +125,7 @@ test("the page logs in with the token, gets a cookie that scripts can't read, an
   assert.deepEqual((await anonymous(fake, "/login", { cookie })).json(), {
     loggedIn: true,
     name: "alpha",
+    program: "cicada",
     tokenFile: "/var/lib/cicada/admin.token",
   });
   const out = await fake.api.inject({

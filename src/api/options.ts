@@ -58,6 +58,8 @@ export interface ApiOptions {
   tokenFile: string;
   self: { id: PeerId; name: string };
   version: string;
+  /** How the command line is called where this peer runs, for lines to paste. */
+  program: string;
   /** Values of `Host` that are served; asked at each request, for the port is known only once it is open. */
   hosts: () => readonly string[];
   /** Behind a proxy that speaks TLS any Host is served, and the page's cookie is for https only. */

@@ -39,6 +39,7 @@ export function fakeApi(change: Partial<ApiOptions> = {}): FakeApi {
     tokenFile: "/var/lib/cicada/admin.token",
     self: { id: selfId, name: "alpha" },
     version: "0.1.0",
+    program: "cicada",
     hosts: () => [host],
     behindTlsProxy: false,
     log,

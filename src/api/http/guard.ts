@@ -59,11 +59,21 @@ export function guard(app: Api, options: ApiOptions, sessions: Sessions, refuse:
     checkHost(request, options);
     checkOrigin(request);
     const open = request.routeOptions.config?.open ?? false;
-    if (typeof open === "boolean" ? open : open(request)) return;
+    if (typeof open === "boolean" ? open : open(request)) return undefined;
     const failure = credentialsFailure(request, cookie, sessions);
+    if (failure !== undefined && isDocsInBrowser(request)) {
+      return reply.redirect(`/?back=${encodeURIComponent(request.url)}`);
+    }
     if (failure !== undefined) throw await refuse(request, reply, failure);
     request.actor = `admin@${options.self.name}`;
+    return undefined;
   });
+}
+
+/** A person who opens the documentation logs in first, and is brought back to it. */
+function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
+  const wantsPage = headers.accept?.includes("text/html") === true && headers.authorization === undefined;
+  return method === "GET" && /^\/docs(\/|$)/.test(url) && wantsPage;
 }
 
 function checkHost(request: FastifyRequest, options: ApiOptions): void {

@@ -26,6 +26,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
           200: Type.Object({
             loggedIn: Type.Boolean(),
             name: Type.String(),
+            program: Type.String({ description: "how the command line is called there" }),
             tokenFile: Type.Optional(Type.String()),
           }),
         },
@@ -35,6 +36,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
       reply.send({
         loggedIn: sessions.has(request.cookies[name] ?? ""),
         name: options.self.name,
+        program: options.program,
         // Only this machine reaches loopback, and only its owner may read the file.
         ...(options.behindTlsProxy ? {} : { tokenFile: options.tokenFile }),
       }),

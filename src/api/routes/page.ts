@@ -1,16 +1,22 @@
 /**
- * The page at `/`: three files, read once at the start. They hold nothing secret, so they are open; what the page
- * shows it asks of the API, with its cookie.
+ * The page at `/`: its files, read once at the start. They hold nothing secret, so they are open; the page asks the API
+ * for what it shows, with its cookie.
  */
 import { readFileSync } from "node:fs";
 import type { Api } from "../options.ts";
 
+const scripts = ["ask", "elements", "output", "page", "refreshing", "rows", "words"];
+
 const files = [
   { url: "/", file: "index.html", type: "text/html; charset=utf-8" },
   { url: "/page.css", file: "page.css", type: "text/css; charset=utf-8" },
-  { url: "/page.js", file: "page.js", type: "text/javascript; charset=utf-8" },
   { url: "/icon.svg", file: "icon.svg", type: "image/svg+xml" },
-] as const;
+  ...scripts.map((name) => ({
+    url: `/${name}.js`,
+    file: `${name}.js`,
+    type: "text/javascript; charset=utf-8",
+  })),
+];
 
 export function pageRoutes(app: Api): void {
   for (const { url, file, type } of files) {

@@ -40,7 +40,7 @@ import { Joining } from "./joining.ts";
 import { introduce, describeStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { readVersion } from "../program.ts";
+import { howCalled, readVersion } from "../program.ts";
 
 /** What a stopped peer may still hold open before the process is ended all the same; ms. */
 const lingerLimitMs = 1_000;
@@ -110,6 +110,7 @@ async function assemble(
     tokenFile: folder.tokenFile,
     self: { id: doors.keys.self, name: config.name },
     version: readVersion(),
+    program: howCalled(process.env).program,
     hosts: () => hosts,
     behindTlsProxy: config.behindTlsProxy,
     log,

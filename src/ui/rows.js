@@ -1,0 +1,87 @@
+/** The rows of the page's three tables: peers, jobs, runs. */
+import { button, cell, heading, quiet, row } from "./elements.js";
+import { exitOf, fromNow, stateOf, timeOf, timeThere, tookOf } from "./words.js";
+
+export function peerRow(peer) {
+  const notes = [peer.draining ? "draining" : "", peer.warmingUp ? "warming up" : ""];
+  const isThere = peer.state === "alive" || peer.state === "suspect";
+  const offset = Math.round(peer.clockOffsetMs ?? 0);
+  const hasClock = isThere && !peer.self && peer.clockOffsetMs !== null;
+  const state = [stateOf(peer.state, "", ...notes)];
+  if (!isThere && peer.heardAt !== null) state.push(quiet("last heard ", timeOf(peer.heardAt)));
+  return row(
+    peer.id,
+    heading(peer.name, quiet(peer.self ? `${peer.id.slice(-8)}, this peer` : peer.id.slice(-8))),
+    cell("State", "", ...state),
+    cell("Load", "number", !isThere || peer.load === null ? "–" : `${peer.load} of ${peer.capacity}`),
+    cell("Clock", "number wide", hasClock ? `${offset > 0 ? "+" : ""}${offset} ms` : "–"),
+    cell("Version", "wide", peer.version ?? "–"),
+  );
+}
+
+/** `act(button, path)` sends what a button asks for. */
+export function jobRow(job, act) {
+  return row(
+    job.id,
+    heading(job.id, ...(job.description === undefined ? [] : [quiet(job.description)])),
+    cell("Next tick", "", ...nextTickOf(job)),
+    cell("Runs on", "", job.nextPeer?.name ?? "–"),
+    cell("Last run", "", ...lastRunOf(job)),
+    cell("", "actions", ...actionsOf(job, act)),
+  );
+}
+
+function nextTickOf(job) {
+  const held = job.state !== "scheduled" && job.state !== "running";
+  if (job.nextTick === null) return ["–", held ? underNext(job) : quiet("none")];
+  const there = job.timezone === undefined ? "" : timeThere(job.nextTick, job.timezone);
+  const when = quiet([fromNow(job.nextTick), there].filter(Boolean).join(", "));
+  return held ? [timeOf(job.nextTick), when, underNext(job)] : [timeOf(job.nextTick), when];
+}
+
+function underNext(job) {
+  return quiet(stateOf(job.state, job.paused?.note ?? job.problems[0]?.message ?? ""));
+}
+
+function lastRunOf({ lastRun }) {
+  if (lastRun === null) return ["–"];
+  return [
+    stateOf(lastRun.state, "", exitOf({ signal: null, ...lastRun })),
+    quiet(...(lastRun.startedAt === null ? [] : [timeOf(lastRun.startedAt)])),
+  ];
+}
+
+function actionsOf(job, act) {
+  if (job.state === "invalid") return [];
+  const path = `/v1/jobs/${encodeURIComponent(job.id)}`;
+  const toggle = job.paused === null ? "pause" : "resume";
+  const label = job.paused === null ? "Pause" : "Resume";
+  const actions = [
+    button(label, `${label} ${job.id}`, `${toggle} ${job.id}`, (pressed) =>
+      act(pressed, `${path}/${toggle}`),
+    ),
+  ];
+  // Running a paused or disabled job needs `force`, which the command line offers.
+  if (job.paused === null && job.state !== "disabled") {
+    const run = (pressed) => act(pressed, `${path}/run`);
+    actions.unshift(button("Run now", `Run ${job.id} now`, `run ${job.id}`, run));
+  }
+  return actions;
+}
+
+/** `showOutput(run)` opens the dialog. */
+export function runRow(run, showOutput) {
+  const output =
+    run.startedAt === null
+      ? []
+      : [button("Output", `Output of ${run.id}`, `output ${run.id}`, () => showOutput(run))];
+  return row(
+    run.id,
+    heading(run.job, ...(run.trigger === "schedule" ? [] : [quiet(run.trigger)])),
+    cell("State", "", stateOf(run.state, run.reason ?? "", exitOf(run), run.duplicate ? "duplicate" : "")),
+    cell("Tick", "", timeOf(run.due)),
+    cell("Peer", "", run.peerName ?? run.peer.slice(-8)),
+    cell("Took", "number", tookOf(run) || "–"),
+    cell("", "actions", ...output),
+  );
+}

@@ -1,9 +1,9 @@
 /**
  * What a peer is started with: flags, environment, YAML file and defaults, in that order, as one checked `Config`.
  *
- * The settings are the rows of config/settings.ts, their values are read by config/values.ts; this file says which place
- * counts before which. A value that can't be used is refused with the place it came from and what would be right; an
- * unknown name in the file is refused with the nearest known one. Nothing here touches the disk or the network.
+ * The settings are the rows of config/settings.ts, and config/values.ts reads their values; this file decides which
+ * place counts before which. A value that can't be used is refused with the place it came from and what would be right,
+ * an unknown name in the file with the nearest known one. Nothing here touches the disk or the network.
  */
 import { join } from "node:path";
 import { parseDocument } from "yaml";
@@ -25,6 +25,7 @@ import {
   readCapacity,
   readDuration,
   readHostPort,
+  readListenAddress,
   readMultiaddr,
   readName,
   readPeerAddress,
@@ -111,7 +112,7 @@ export function readConfig(sources: Sources, host: Host): Config {
   const config: Config = {
     data: read("data", anyText, defaultDataFolder(sources.env)),
     name: read("name", readName, host.hostname),
-    listen: readAll("listen", readMultiaddr) ?? [`/ip4/0.0.0.0/tcp/${defaultMeshPort}`],
+    listen: readAll("listen", readListenAddress) ?? [`/ip4/0.0.0.0/tcp/${defaultMeshPort}`],
     bootstrap: readAll("bootstrap", readPeerAddress) ?? [],
     join: read<string | undefined>("join", anyText, undefined),
     announce: readAll("announce", readMultiaddr) ?? [],
@@ -131,6 +132,22 @@ export function readConfig(sources: Sources, host: Host): Config {
     throw new CicadaError("NOT_LOOPBACK", `--http ${name}:${port} (${given.get("http")?.from ?? ""})`);
   }
   return config;
+}
+
+/** Variables that other parts of cicada read, or give to runs: they are no settings, and no mistake. */
+const otherVariables: ReadonlySet<string> = new Set(
+  "CONFIG PEER_URL TOKEN JOB RUN TICK ATTEMPT TRIGGER PEER PEER_NAME IDEMPOTENCY_KEY OUTPUT PARENTS"
+    .split(" ")
+    .map((name) => `CICADA_${name}`),
+);
+
+/** Complaints about variables that look like settings and are none: unlike a flag, a misspelt one goes unnoticed. */
+export function unknownVariables(env: Sources["env"]): string[] {
+  const known = settings.map(({ variable }) => variable);
+  return Object.keys(env)
+    .filter((name) => name.startsWith("CICADA_") && !name.startsWith("CICADA_PARAM_"))
+    .filter((name) => !otherVariables.has(name) && !known.some((variable) => variable === name))
+    .map((name) => `${name} in the environment is not a setting${didYouMean(name, known)}`);
 }
 
 /** Where the file of settings is, if any is named: it can't be named within itself. */
@@ -165,8 +182,7 @@ function readFile({ path, text }: { path: string; text: string }): Map<SettingNa
   const document = parseDocument(text, { logLevel: "error" });
   const content = contentOf(document, path);
   if (content === null) return new Map();
-  if (!isRecord(content))
-    throw new CicadaError("BAD_FILE", `${path}: names and values are wanted, one a line`);
+  if (!isRecord(content)) throw new CicadaError("BAD_FILE", `${path}: expected names and values, one a line`);
 
   const found = new Map<SettingName, Given>();
   for (const [key, value] of Object.entries(content)) {

@@ -50,12 +50,14 @@ test("the list is newest first, and filtered by job, state, peer and time", asyn
     ["peer=bravo", ["failed"]],
     [`peer=${otherId}`, ["failed"]],
     [`peer=${otherId.slice(-8)}`, ["failed"]],
-    ["peer=forgotten", []],
+    ["peer=12D3KooWForgotten0001", []],
     ["from=2026-11-20T01:02:00Z", ["running", "timeout"]],
     ["to=2026-11-20T02:02:00%2B01:00", ["failed", "succeeded"]],
   ] as const) {
     assert.deepEqual(await states(fake, query), expected, query);
   }
+  const typo = await call(fake, { url: "/v1/runs?peer=brvo" });
+  assert.deepEqual([typo.statusCode, typo.json().code], [404, "PEER_NOT_FOUND"]);
   const own = await call(fake, { url: "/v1/jobs/backup/runs?state=failed" });
   assert.equal(own.json().items.length, 1);
 });

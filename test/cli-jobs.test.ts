@@ -406,10 +406,21 @@ describe("runs", () => {
     ];
     stub.on("GET /v1/runs", { body: { items, nextCursor: null } });
     const said = await stub.cicada("runs", "ls", "--job", "backup", "--on", "alder", "-n", "5");
-    assert.match(said.stdout, /backup@2026-11-20T02:00:00Z~1@aaaaaaaa {3}failed duplicate +3 +alder/);
-    assert.match(said.stdout, /skipped\(overlap\)/);
-    assert.match(said.stdout, /10h ago +1m\n/);
-    assert.deepEqual(stub.asked[0]?.query, { job: "backup", peer: "alder", limit: "5" });
+    assert.match(said.stdout, /backup@2026-11-20T02:00:00Z~1@aaaaaaaa {3}failed +3 +alder/);
+    assert.match(said.stdout, /10h ago +1m +duplicate\n/);
+    assert.match(said.stdout, /skipped +alder +- +- +overlap\n/);
+    const { state, ...query } = stub.asked[0]?.query ?? {};
+    assert.deepEqual(query, { job: "backup", peer: "alder", limit: "5" });
+    assert.ok(!state?.includes("claimed"), "claims are of ticks to come");
+  });
+
+  test("ls of a job that is not there is refused (3), and of one without runs is empty", async () => {
+    await using stub = await StubPeer.open();
+    const none = { body: { items: [], nextCursor: null } };
+    stub.on("GET /v1/runs", none).on("GET /v1/jobs/idle/runs", none);
+    stub.on("GET /v1/jobs/typo/runs", problem(404, "JOB_NOT_FOUND", 'there is no job "typo"'));
+    assert.equal((await stub.cicada("runs", "ls", "--job", "typo")).code, 3);
+    assert.equal((await stub.cicada("runs", "ls", "--job", "idle")).code, 0);
   });
 
   test("log prints the output as it is, and says when its middle was left out", async () => {

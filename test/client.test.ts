@@ -22,12 +22,12 @@ describe("the peer that is asked", () => {
     assert.equal(stub.asked[0]?.headers.authorization, "Bearer the-token");
   });
 
-  test("is the one that --peer or CICADA_PEER names, with --token or CICADA_TOKEN", async () => {
+  test("is the one that --peer or CICADA_PEER_URL names, with --token or CICADA_TOKEN", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs", noJobs);
     const nowhere = path.join(stub.folder, "nowhere");
     const flags = await cicada(["jobs", "ls", "--peer", stub.url, "--token", "t1", "--data", nowhere]);
-    const variables = { CICADA_PEER: stub.url, CICADA_TOKEN: "t2", CICADA_DATA: nowhere };
+    const variables = { CICADA_PEER_URL: stub.url, CICADA_TOKEN: "t2", CICADA_DATA: nowhere };
     const env = await cicada(["jobs", "ls"], variables);
     assert.deepEqual([flags.code, env.code], [0, 0], flags.stderr + env.stderr);
     assert.deepEqual(

@@ -1,7 +1,14 @@
 /** Settings: where each comes from, what is refused, and what the refusal tells. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { configFile, defaultDataFolder, readConfig, type Config, type Flags } from "../src/config.ts";
+import {
+  configFile,
+  defaultDataFolder,
+  readConfig,
+  unknownVariables,
+  type Config,
+  type Flags,
+} from "../src/config.ts";
 import { settings } from "../src/config/settings.ts";
 import { CicadaError, type ErrorCode } from "../src/errors.ts";
 
@@ -96,8 +103,35 @@ describe("an address of a peer is a multiaddr or HOST[:PORT]", () => {
   }
 });
 
+describe("the mesh's address", () => {
+  for (const [given, multiaddr] of [
+    ["7411", "/ip4/0.0.0.0/tcp/7411"],
+    ["0", "/ip4/0.0.0.0/tcp/0"],
+    ["127.0.0.1:7411", "/ip4/127.0.0.1/tcp/7411"],
+    ["[::1]:7411", "/ip6/::1/tcp/7411"],
+    ["/ip4/10.0.0.1/tcp/7411", "/ip4/10.0.0.1/tcp/7411"],
+  ] as const) {
+    test(`${given} is ${multiaddr}`, () => assert.deepEqual(read({ listen: [given] }).listen, [multiaddr]));
+  }
+});
+
+test("a variable that looks like a setting and is none is told, with the nearest one", () => {
+  const env = {
+    CICADA_HTPP: "1",
+    CICADA_HTTP: ":0",
+    CICADA_TOKEN: "t",
+    CICADA_RUN: "r",
+    CICADA_PARAM_X: "1",
+    HOME: "/",
+  };
+  assert.deepEqual(unknownVariables(env), [
+    'CICADA_HTPP in the environment is not a setting: did you mean "CICADA_HTTP"?',
+  ]);
+});
+
 describe("the API's address", () => {
   test("is HOST:PORT, and the loopback when no host is given", () => {
+    assert.deepEqual(read({ http: "7410" }).http, { host: "127.0.0.1", port: 7410 });
     assert.deepEqual(read({ http: "127.0.0.1:0" }).http, { host: "127.0.0.1", port: 0 });
     assert.deepEqual(read({ http: ":0" }).http, { host: "127.0.0.1", port: 0 });
     assert.deepEqual(read({ http: "[::1]:7400" }).http, { host: "::1", port: 7400 });
@@ -125,11 +159,12 @@ describe("a value that can't be used says where it came from and what would be r
     [{}, {}, "capacity: -1", /--capacity: "-1" \(from peer\.yaml\)/],
     [{ drain: "30" }, {}, undefined, /--drain: "30".*give a duration such as 30s/],
     [{ role: "boss" }, {}, undefined, /give one of worker, witness/],
-    [{ listen: ["0.0.0.0:7401"] }, {}, undefined, /--listen: "0\.0\.0\.0:7401".*give a multiaddr/],
+    [{ listen: ["cron.example:7401"] }, {}, undefined, /--listen: "cron\.example:7401".*give a port/],
+    [{ listen: ["99999"] }, {}, undefined, /--listen: "99999".*give a port/],
     [{ bootstrap: ["not a host"] }, {}, undefined, /--bootstrap/],
     [{ bootstrap: ["host:0"] }, {}, undefined, /--bootstrap/],
-    [{ http: "7400" }, {}, undefined, /give HOST:PORT/],
-    [{ http: "127.0.0.1:99999" }, {}, undefined, /give HOST:PORT/],
+    [{ http: "127.0.0.1" }, {}, undefined, /give PORT or HOST:PORT/],
+    [{ http: "127.0.0.1:99999" }, {}, undefined, /give PORT or HOST:PORT/],
     [{ tag: ["ssd"] }, {}, undefined, /--tag: "ssd".*give KEY=VALUE/],
     [{ name: "" }, {}, undefined, /--name/],
     [{ data: "" }, {}, undefined, /--data/],
@@ -155,7 +190,7 @@ describe("the file", () => {
 
   test("is refused when it is not YAML, or not names and values", () => {
     assert.throws(() => read({}, {}, "name: [\n"), refusal("BAD_FILE", /line 2/));
-    assert.throws(() => read({}, {}, "- name"), refusal("BAD_FILE", /names and values are wanted/));
+    assert.throws(() => read({}, {}, "- name"), refusal("BAD_FILE", /expected names and values/));
     assert.throws(() => read({}, {}, "name: {a: 1}"), refusal("BAD_FILE", /name takes a value/));
   });
 

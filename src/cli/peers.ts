@@ -13,7 +13,7 @@ import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from 
 import { asCalled, howCalled } from "./program.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
-import { lasting } from "./terminal/times.ts";
+import { lasting, relative } from "./terminal/times.ts";
 
 export function peersCommands(program: Command, terminal: Terminal): void {
   const peers = program.command("peers").description("who is in the mesh");
@@ -116,8 +116,8 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
       stateText(terminal, peer),
       plain(peer.role ?? "-"),
       peer.voter ? "yes" : "no",
-      peer.load === null ? "-" : `${peer.load}/${peer.capacity ?? "?"}`,
-      clockText(peer.clockOffsetMs),
+      peer.load === null || isGone(peer) ? "-" : `${peer.load}/${peer.capacity ?? "?"}`,
+      isGone(peer) ? "-" : clockText(peer.clockOffsetMs),
       plain(peer.version ?? "-"),
       Object.entries(peer.tags)
         .map(([key, value]) => plain(`${key}=${value}`))
@@ -132,8 +132,16 @@ function stateText(terminal: Terminal, peer: PeerAnswer): string {
   const colour = colours[peer.state];
   const drains = peer.drained ? "drained" : peer.draining ? "draining" : "";
   const doing = [peer.warmingUp ? "warming up" : "", drains].filter((word) => word !== "");
+  if (isGone(peer) && peer.heardAt !== null) {
+    doing.push(`last heard ${relative(Date.parse(peer.heardAt), terminal.now())}`);
+  }
   const text = doing.length === 0 ? peer.state : `${peer.state} (${doing.join(", ")})`;
   return colour === undefined ? text : paint(terminal, colour, text);
+}
+
+/** What such a peer last said of itself is no longer true. */
+function isGone({ state }: PeerAnswer): boolean {
+  return state !== "alive" && state !== "suspect";
 }
 
 /** How far the peer's clock is ahead of (+) or behind (-) the asked one's. */

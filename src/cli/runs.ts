@@ -1,10 +1,10 @@
 /**
- * `cicada runs`: what was run, where, how it ended and what it said.
+ * `cicada runs`: what was run, where, how it ended and what it printed.
  */
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
-import { isFinal } from "../schema/run.ts";
+import { isFinal, runStates } from "../schema/run.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
@@ -27,26 +27,36 @@ interface ListOptions extends RunsOptions {
 }
 
 export function runsCommands(program: Command, terminal: Terminal): void {
-  const runs = program.command("runs").description("what was run: list, output, cancel, wait");
+  const runs = program
+    .command("runs")
+    .description("list runs, show their output, cancel them, wait for them");
 
   withOutput(withPeer(runs.command("ls")))
-    .description("runs and decisions not to run, newest tick first")
+    .description("list runs and decisions not to run, newest tick first")
     .option("--job <id>", "only of this job")
-    .option("--state <state>", "only in this state")
-    .option("--on <peer>", "only on this peer (name or id)")
+    .option(
+      "--state <state>",
+      `only in this state (several with commas): ${runStates.join(", ")}; default: all but claimed`,
+    )
+    .option("--on <peer>", "only on this peer (its name, id or a part of either)")
     .option("--from <instant>", "only ticks at or after it")
     .option("--to <instant>", "only ticks before it")
     .option("-n, --limit <n>", "at most so many", "50")
     .action(async (options: ListOptions) => {
-      const { job, state, on: peer, from, to } = options;
-      const query = { job, state, peer, from, to };
+      const { job, state = statesListed, on: peer, from, to } = options;
       const wanted = readCount("--limit", options.limit);
-      const answer = await openClient(options, terminal).list<RunAnswer>("/v1/runs", query, wanted);
+      const client = openClient(options, terminal);
+      const query = { job, state, peer, from, to };
+      const answer = await client.list<RunAnswer>("/v1/runs", query, wanted);
+      // A misspelt job has no runs either: it is refused rather than shown as an empty list.
+      if (answer.items.length === 0 && job !== undefined) {
+        await client.send(`/v1/jobs/${encodeURIComponent(job)}/runs`, { query: { limit: 1 } });
+      }
       show(terminal, options.output, answer, () => runTable(terminal, answer.items));
     });
 
   withOutput(withPeer(runs.command("get")))
-    .description("one run, whole")
+    .description("show one run with all its fields")
     .argument("<run>", "JOB@TICK, or the whole id")
     .action(async (run: string, options: RunsOptions) => {
       const answer = await openClient(options, terminal).ask<RunAnswer>(pathOfRun(run));
@@ -59,9 +69,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     });
 
   withPeer(runs.command("log"))
-    .description("what a run printed, wherever it ran")
+    .description("print a run's output, wherever it ran")
     .argument("<run>", "JOB@TICK, or the whole id")
-    .option("-f, --follow", "go on until the run has ended")
+    .option("-f, --follow", "go on printing until the run has ended")
     .action(async (run: string, options: PeerOptions & { follow?: true }) => {
       const client = openClient(options, terminal);
       if (options.follow === true) return followLog(client, run, terminal);
@@ -81,12 +91,15 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(runs.command("wait")))
-    .description("until a run has ended; ends with the job's own exit code (124 timeout, 128+n signal)")
+    .description("wait until a run has ended; exit with the job's own code (124 timeout, 128+n signal)")
     .argument("<run>", "JOB@TICK, or the whole id")
     .action(async (run: string, options: RunsOptions) => {
       terminal.exitCode = await waitForRun(openClient(options, terminal), run, options.output, terminal);
     });
 }
+
+/** Claims are of ticks to come, and on top of a list they would look like stuck runs. */
+const statesListed = runStates.filter((state) => state !== "claimed").join(",");
 
 function valueText(value: unknown): string | undefined {
   if (value === null || (Array.isArray(value) && value.length === 0)) return undefined;
@@ -107,15 +120,21 @@ function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
     const exit = run.exitCode === null ? (run.signal ?? "") : String(run.exitCode);
     return [
       plain(run.id),
-      `${runState(terminal, run.state, run.reason)}${run.duplicate ? " duplicate" : ""}`,
+      runState(terminal, run.state),
       plain(exit),
       plain(run.peerName ?? run.peer),
-      run.trigger,
       started === undefined ? "-" : relative(started, now),
       started === undefined ? "-" : lasting(ended - started),
+      [
+        run.trigger === "schedule" ? "" : run.trigger,
+        run.duplicate ? "duplicate" : "",
+        plain(run.reason ?? ""),
+      ]
+        .filter((note) => note !== "")
+        .join(", "),
     ];
   });
-  table(terminal, ["RUN", "STATE", "EXIT", "PEER", "TRIGGER", "STARTED", "LASTED"], rows);
+  table(terminal, ["RUN", "STATE", "EXIT", "PEER", "STARTED", "LASTED", "NOTE"], rows);
 }
 
 // -------------------------------------------------------------------------------------------------- output

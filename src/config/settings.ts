@@ -1,6 +1,6 @@
 /**
- * The settings that there are: how each is called as a flag, in the environment and in the file, what it takes, and what
- * the help says of it. With them the defaults that are numbers, each with its unit, formula and price.
+ * The settings: the name of each as a flag, in the environment and in the file, what it takes, and its help text. Also
+ * the defaults that are numbers, each with its unit, formula and price.
  */
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -15,14 +15,14 @@ export const defaultMeshPort = 7401;
 export const defaultHttpPort = 7400;
 
 /**
- * Runs at once. Unit: runs of weight 1. Formula: 10 × cores, for most cron jobs wait rather than compute. More
- * lets a burst of heavy jobs starve the host (and the peer's own heartbeats); less sends ticks on to the next
- * peer in rank, and into a line when all are full.
+ * Runs at once. Unit: runs of weight 1. Formula: 10 × cores, because most cron jobs wait rather than compute. More
+ * lets a burst of heavy jobs starve the host (and the peer's own heartbeats); less sends ticks on to the next peer in
+ * rank, and makes them wait when all peers are full.
  */
 export const defaultCapacityPerCore = 10;
 
 /**
- * How long runs may end after SIGTERM. Unit: ms. Default: 30 s, below the 90 s after which systemd kills (and
+ * How long runs may take to end after SIGTERM. Unit: ms. Default: 30 s, below the 90 s after which systemd kills (and
  * equal to the 30 s of Kubernetes, where it should be set lower). More holds up a reboot; less kills more runs.
  */
 export const defaultDrainMs = 30_000;
@@ -57,8 +57,8 @@ export const settings = [
     name: "listen",
     variable: "CICADA_LISTEN",
     shape: "list",
-    value: "multiaddr",
-    help: `where other peers reach it (default: /ip4/0.0.0.0/tcp/${defaultMeshPort}); tcp/0 picks a port`,
+    value: "multiaddr|[host:]port",
+    help: `where other peers reach it (default: /ip4/0.0.0.0/tcp/${defaultMeshPort}); port 0 picks one`,
   },
   {
     name: "bootstrap",
@@ -92,21 +92,21 @@ export const settings = [
     name: "http",
     variable: "CICADA_HTTP",
     shape: "text",
-    value: "host:port",
-    help: `the page and the API (default: 127.0.0.1:${defaultHttpPort}); :0 picks a port`,
+    value: "[host:]port",
+    help: `the page and the API (default: 127.0.0.1:${defaultHttpPort}); port 0 picks one`,
   },
   {
     name: "behind-tls-proxy",
     variable: "CICADA_BEHIND_TLS_PROXY",
     shape: "switch",
-    help: "allow --http on a host that is not loopback: a TLS proxy stands before it",
+    help: "allow --http on a host that is not loopback, because a TLS proxy is in front of it",
   },
   {
     name: "tag",
     variable: "CICADA_TAGS",
     shape: "list",
     value: "key=value",
-    help: "what job targets can ask for",
+    help: "shown with the peer; a later version lets jobs choose peers by it",
   },
   {
     name: "capacity",

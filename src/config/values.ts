@@ -1,6 +1,6 @@
 /**
- * From the text that a person gave to a setting's value, or to what would have been right instead of it. Where the text
- * came from, and how the complaint is worded, is the caller's affair.
+ * Reads the text that a person gave for a setting: its value, or what would have been right instead. The caller knows
+ * where the text came from and words the complaint.
  */
 import { parseDuration } from "../core/time/units.ts";
 import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
@@ -33,6 +33,20 @@ export function readMultiaddr(text: string): string | Refusal {
   return isFine ? text : new Refusal(`a multiaddr such as /ip4/0.0.0.0/tcp/${defaultMeshPort}`);
 }
 
+/** A multiaddr to listen on, or `[HOST:]PORT` made into one; without a host, on every address of this machine. */
+export function readListenAddress(text: string): string | Refusal {
+  if (text.startsWith("/")) return readMultiaddr(text);
+  const parts = splitHostPort(/^\d+$/.test(text) ? `:${text}` : text);
+  const host = parts?.host === "" ? "0.0.0.0" : parts?.host;
+  const isAddress = host !== undefined && (/^\d+(\.\d+){3}$/.test(host) || host.includes(":"));
+  if (parts === undefined || !isAddress) {
+    return new Refusal(
+      `a port, ADDRESS:PORT or a multiaddr, such as ${defaultMeshPort} or /ip4/0.0.0.0/tcp/${defaultMeshPort}`,
+    );
+  }
+  return `/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${parts.port}`;
+}
+
 /** A multiaddr, or `HOST[:PORT]` made into one. */
 export function readPeerAddress(text: string): string | Refusal {
   if (text.startsWith("/")) return readMultiaddr(text);
@@ -49,9 +63,10 @@ export function readPeerAddress(text: string): string | Refusal {
   return /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host) ? `/dns/${host}/tcp/${port}` : wanted;
 }
 
+/** `[HOST:]PORT`; without a host, on loopback. */
 export function readHostPort(text: string): HostPort | Refusal {
-  const parts = splitHostPort(text);
-  if (parts === undefined) return new Refusal(`HOST:PORT, such as 127.0.0.1:${defaultHttpPort} or :0`);
+  const parts = splitHostPort(/^\d+$/.test(text) ? `:${text}` : text);
+  if (parts === undefined) return new Refusal(`PORT or HOST:PORT, such as ${defaultHttpPort} or 127.0.0.1:0`);
   return { host: parts.host === "" ? "127.0.0.1" : parts.host, port: parts.port };
 }
 

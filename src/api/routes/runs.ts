@@ -194,10 +194,11 @@ function readStates(given: string | string[] | undefined): RunState[] | undefine
   });
 }
 
-/** What no peer is called is taken for an id: runs of a peer that nobody remembers can still be found by it. */
+/** Runs of a peer that nobody remembers can still be found, by its whole id. */
 function readPeer(given: string, view: View): PeerId {
   const found = findShownPeer(view, given);
-  if (found.kind === "none") return given as PeerId;
+  if (found.kind === "none" && /^(12D3KooW|16Uiu2|Qm)/.test(given)) return given as PeerId;
+  if (found.kind === "none") throw new CicadaError("PEER_NOT_FOUND", `there is no peer "${given}"`);
   if (found.kind === "one") return found.peer.id;
   throw refusal("BAD_REQUEST", [{ pointer: "/peer", message: describeAmbiguous(given, found.candidates) }]);
 }

@@ -12,7 +12,7 @@ import { join, resolve } from "node:path";
 import { isatty } from "node:tty";
 import { loopbackHosts, type Api } from "../../api/options.ts";
 import { buildApi } from "../../api/server.ts";
-import { configFile, readConfig, type Config, type Flags } from "../../config.ts";
+import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
 import type { HostPort } from "../../config/values.ts";
 import { formatClusterKey } from "../../identity/cluster-key.ts";
 import { checkJob } from "../../core/job/job.ts";
@@ -49,6 +49,7 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
   const config = readSettings(flags, terminal);
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
+  for (const complaint of unknownVariables(terminal.env)) log.warn(complaint);
   const failures = surviveFailures(log, () => {
     lastAct?.();
     process.exit(1);
@@ -329,5 +330,8 @@ async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string
   const openPort = typeof address === "object" && address !== null ? address.port : port;
   const reachable = wildcards[host] ?? host;
   const named = reachable.includes(":") ? `[${reachable}]` : reachable;
-  return { url: `http://${named}:${openPort}`, hosts: loopbackHosts(openPort) };
+  return {
+    url: `http://${named}:${openPort}`,
+    hosts: [...loopbackHosts(openPort), `${named.toLowerCase()}:${openPort}`],
+  };
 }

@@ -67,6 +67,7 @@ export interface PeerAnswer {
   drained: boolean;
   warmingUp: boolean;
   clockOffsetMs: number | null;
+  heardAt: string | null;
   version: string | null;
   tzdata: string | null;
   addresses: string[];

@@ -23,7 +23,7 @@ export interface PeerOptions {
 
 export function withPeer(command: Command): Command {
   return command
-    .option("--peer <url>", "the peer to ask (CICADA_PEER; default: the one on this machine)")
+    .option("--peer <url>", "the peer to ask (CICADA_PEER_URL; default: the one on this machine)")
     .option(
       "--token <token>",
       "that peer's token (CICADA_TOKEN; default: the one in the local peer's data folder)",
@@ -147,7 +147,7 @@ export class Client {
 }
 
 export function openClient(options: PeerOptions, terminal: Terminal): Client {
-  const named = options.peer ?? peerOf(terminal.env);
+  const named = options.peer ?? (terminal.env["CICADA_PEER_URL"] || undefined);
   const token = options.token ?? (terminal.env["CICADA_TOKEN"] || undefined);
   const folder = dataFolder(options, terminal);
   if (named !== undefined && token !== undefined) return new Client(checkUrl(named), token);
@@ -163,12 +163,6 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
     return new Client(url, { missing: `no --token for ${url}, and ${who} ${folder}` });
   }
   return new Client(url, readToken(ready.tokenFile));
-}
-
-/** A run finds its peer's id in CICADA_PEER (INTERFACE, Run); only an address names a peer to ask. */
-function peerOf(env: Terminal["env"]): string | undefined {
-  const named = env["CICADA_PEER"] ?? "";
-  return /[.:]/.test(named) ? named : undefined;
 }
 
 function readToken(file: string): string {

@@ -453,7 +453,6 @@ function orderAt(local: LocalStage): Order {
     local,
     chosen: undefined,
     tries: 0,
-    nextReconcileAt: Infinity,
   };
 }
 

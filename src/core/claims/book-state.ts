@@ -3,7 +3,7 @@
  * that it has started. Changed by the files of this folder only.
  */
 import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
-import { Heap } from "../job/heap.ts";
+import { IndexedHeap } from "../job/heap.ts";
 import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
 
 export interface BookState extends ClaimIndexes {
@@ -11,7 +11,8 @@ export interface BookState extends ClaimIndexes {
   readonly byJob: Map<JobId, Set<Order>>;
   /** how many of the orders a person asked for */
   requestedCount: number;
-  readonly reconcileQueue: Heap<{ at: number; order: Order }>;
+  /** orders by when they are to be reconciled next; wall clock, ms */
+  readonly reconcileQueue: IndexedHeap<Order>;
   /** orders whose circumstances have changed in this step */
   readonly touched: Set<Order>;
   /** what this step will ask the others about */
@@ -26,7 +27,7 @@ export function createBook(): BookState {
     orders: new Map(),
     byJob: new Map(),
     requestedCount: 0,
-    reconcileQueue: new Heap((a, b) => a.at < b.at || (a.at === b.at && a.order.key < b.order.key)),
+    reconcileQueue: new IndexedHeap((a, b) => a.key < b.key),
     touched: new Set(),
     holders: new Map(),
     claims: new Set(),

@@ -76,6 +76,7 @@ export function admitNextAttempt(
 
 export function removeOrder(state: State, order: Order): void {
   if (state.book.orders.delete(order.key) && order.requested !== undefined) state.book.requestedCount--;
+  state.book.reconcileQueue.remove(order);
   const ofJob = state.book.byJob.get(order.job);
   ofJob?.delete(order);
   if (ofJob?.size === 0) state.book.byJob.delete(order.job);
@@ -111,7 +112,6 @@ function add(
     local: { stage: "none" },
     chosen: undefined,
     tries: 0,
-    nextReconcileAt: Infinity,
   };
   state.book.orders.set(key, order);
   if (requested !== undefined) state.book.requestedCount++;
@@ -121,11 +121,10 @@ function add(
   touch(state, order);
 }
 
-/** Reconciles the order at the instant (wall clock, ms); of several such instants the last one given counts. */
+/** Reconciles the order at the instant (wall clock, ms), once; nothing is planned for an order that has left the book. */
 export function reconcileAt(state: State, order: Order, at: number): void {
-  if (order.nextReconcileAt === at) return;
-  order.nextReconcileAt = at;
-  if (at !== Infinity) state.book.reconcileQueue.push({ at, order });
+  if (at === Infinity || state.book.orders.get(order.key) !== order) state.book.reconcileQueue.remove(order);
+  else state.book.reconcileQueue.set(order, at);
 }
 
 /** The order's circumstances have changed: it is reconciled before this step ends. */
@@ -145,11 +144,8 @@ export function touchAll(state: State): void {
 export function touchDue(state: State): void {
   const { reconcileQueue } = state.book;
   for (let top = reconcileQueue.peek(); top !== undefined && top.at <= state.now.wall;) {
-    reconcileQueue.pop();
-    if (top.order.nextReconcileAt === top.at) {
-      top.order.nextReconcileAt = Infinity;
-      touch(state, top.order);
-    }
+    reconcileQueue.remove(top.key);
+    touch(state, top.key);
     top = reconcileQueue.peek();
   }
 }

@@ -62,8 +62,6 @@ export interface Order {
   chosen: Runner | undefined;
   /** how often this peer has proposed itself to the voters */
   tries: number;
-  /** wall clock, ms: when it is to be reconciled again; of its entries in the reconcileQueue only this one counts */
-  nextReconcileAt: number;
 }
 
 /** A run that this peer started, until its end is recorded. */

@@ -1,50 +1,90 @@
-/** A binary heap: the smallest first. Equal ones come out in no particular order, so callers' orderings are total. */
-export class Heap<Item> {
-  readonly #items: Item[] = [];
-  readonly #before: (a: Item, b: Item) => boolean;
+/**
+ * A binary heap whose entries can be moved and removed by key, so that no stale entry stays behind: each key is in it
+ * once (the idea of Nomad's periodicHeap). All operations are O(log n). Equal instants come out in the order of `tie`.
+ */
+export class IndexedHeap<Key> {
+  readonly #entries: { key: Key; at: number }[] = [];
+  readonly #places = new Map<Key, number>();
+  readonly #tie: (a: Key, b: Key) => boolean;
 
-  constructor(before: (a: Item, b: Item) => boolean) {
-    this.#before = before;
+  /** `tie(a, b)` is true when `a` comes first of two keys with the same instant; a total order. */
+  constructor(tie: (a: Key, b: Key) => boolean) {
+    this.#tie = tie;
   }
 
   get size(): number {
-    return this.#items.length;
+    return this.#entries.length;
   }
 
-  peek(): Item | undefined {
-    return this.#items[0];
+  /** The entry with the smallest instant. */
+  peek(): { readonly key: Key; readonly at: number } | undefined {
+    return this.#entries[0];
   }
 
-  push(item: Item): void {
-    const items = this.#items;
-    let at = items.length;
-    items.push(item);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = items[parent] as Item;
-      if (!this.#before(item, above)) break;
-      items[at] = above;
-      at = parent;
+  /** Enters the key, or moves it. */
+  set(key: Key, at: number): void {
+    const place = this.#places.get(key);
+    if (place === undefined) {
+      this.#entries.push({ key, at });
+      this.#places.set(key, this.#entries.length - 1);
+      this.#rise(this.#entries.length - 1);
+      return;
     }
-    items[at] = item;
+    this.#put(place, { key, at });
+    this.#sink(this.#rise(place));
   }
 
-  pop(): Item | undefined {
-    const items = this.#items;
-    const top = items[0];
-    const last = items.pop();
-    if (last === undefined || items.length === 0) return top;
-    let at = 0;
+  remove(key: Key): void {
+    const place = this.#places.get(key);
+    const last = this.#entries.pop();
+    if (place === undefined || last === undefined) {
+      if (last !== undefined) this.#entries.push(last);
+      return;
+    }
+    this.#places.delete(key);
+    if (place === this.#entries.length) return;
+    this.#put(place, last);
+    this.#sink(this.#rise(place));
+  }
+
+  #put(place: number, entry: { key: Key; at: number }): void {
+    this.#entries[place] = entry;
+    this.#places.set(entry.key, place);
+  }
+
+  #isBefore(a: { key: Key; at: number }, b: { key: Key; at: number }): boolean {
+    return a.at < b.at || (a.at === b.at && this.#tie(a.key, b.key));
+  }
+
+  /** Returns the place where the entry comes to rest. */
+  #rise(start: number): number {
+    const entry = this.#entries[start];
+    if (entry === undefined) return start;
+    let place = start;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const above = this.#entries[parent];
+      if (above === undefined || !this.#isBefore(entry, above)) break;
+      this.#put(place, above);
+      place = parent;
+    }
+    if (place !== start) this.#put(place, entry);
+    return place;
+  }
+
+  #sink(start: number): void {
+    const entry = this.#entries[start];
+    if (entry === undefined) return;
+    let place = start;
     for (;;) {
-      let child = 2 * at + 1;
-      if (child >= items.length) break;
-      if (child + 1 < items.length && this.#before(items[child + 1] as Item, items[child] as Item)) child++;
-      const below = items[child] as Item;
-      if (!this.#before(below, last)) break;
-      items[at] = below;
-      at = child;
+      const left = this.#entries[2 * place + 1];
+      const right = this.#entries[2 * place + 2];
+      const takesRight = right !== undefined && left !== undefined && this.#isBefore(right, left);
+      const child = takesRight ? right : left;
+      if (child === undefined || !this.#isBefore(child, entry)) break;
+      this.#put(place, child);
+      place = 2 * place + (takesRight ? 2 : 1);
     }
-    items[at] = last;
-    return top;
+    if (place !== start) this.#put(place, entry);
   }
 }

@@ -1,59 +1,51 @@
 /**
- * The next tick of every job, soonest first. One heap for all jobs, so that one wake-up serves 100,000 of them.
- * An entry whose plan is no longer the job's is dropped when it surfaces: an edit costs one push.
+ * The next tick of every job, soonest first. One heap for all jobs, so that one wake-up serves 100,000 of them; one entry a
+ * job, which an edit replaces.
  */
 import type { JobId } from "../../schema/ids.ts";
-import { Heap } from "./heap.ts";
+import { IndexedHeap } from "./heap.ts";
 import { nextTickOf, type Plan } from "./plan.ts";
-
-interface Entry {
-  at: number;
-  plan: Plan;
-}
 
 export class Timetable {
   readonly #plans = new Map<JobId, Plan>();
-  readonly #heap = new Heap<Entry>((a, b) => a.at < b.at || (a.at === b.at && a.plan.id < b.plan.id));
+  readonly #next = new IndexedHeap<JobId>((a, b) => a < b);
 
-  /** Enters a job (again); its ticks after the instant (ms) will be pulled. */
+  /** Enters a job, or replaces it; its ticks after the instant (ms) will be pulled. */
   enter(plan: Plan, after: number): void {
     this.#plans.set(plan.id, plan);
-    const at = nextTickOf(plan, after);
-    if (at !== undefined) this.#heap.push({ at, plan });
+    this.#expect(plan, after);
   }
 
+  /** Jobs that have a next tick. */
   get size(): number {
-    return this.#heap.size;
+    return this.#next.size;
   }
 
   remove(id: JobId): void {
     this.#plans.delete(id);
+    this.#next.remove(id);
   }
 
   /** When the next tick is (ms), or undefined. */
   soonest(): number | undefined {
-    this.#clear();
-    return this.#heap.peek()?.at;
+    return this.#next.peek()?.at;
   }
 
   /** Takes out every tick at or before the instant (ms), oldest first. */
   pull(until: number): { plan: Plan; instant: number }[] {
     const pulled: { plan: Plan; instant: number }[] = [];
-    for (;;) {
-      this.#clear();
-      const top = this.#heap.peek();
-      if (top === undefined || top.at > until) return pulled;
-      this.#heap.pop();
-      pulled.push({ plan: top.plan, instant: top.at });
-      const at = nextTickOf(top.plan, top.at);
-      if (at !== undefined) this.#heap.push({ at, plan: top.plan });
+    for (let top = this.#next.peek(); top !== undefined && top.at <= until; top = this.#next.peek()) {
+      const plan = this.#plans.get(top.key);
+      if (plan === undefined) throw new Error(`assertion failed: no plan of ${top.key} in the timetable`);
+      pulled.push({ plan, instant: top.at });
+      this.#expect(plan, top.at);
     }
+    return pulled;
   }
 
-  #clear(): void {
-    for (let top = this.#heap.peek(); top !== undefined; top = this.#heap.peek()) {
-      if (this.#plans.get(top.plan.id) === top.plan) return;
-      this.#heap.pop();
-    }
+  #expect(plan: Plan, after: number): void {
+    const at = nextTickOf(plan, after);
+    if (at === undefined) this.#next.remove(plan.id);
+    else this.#next.set(plan.id, at);
   }
 }

@@ -58,7 +58,7 @@ function limitsOf(evidence: Evidence): Limits {
   const peers = evidence.peers.length;
   return {
     orders: inBook,
-    reconcileQueue: 50 * inBook + smallNumber,
+    reconcileQueue: inBook,
     timetable: 2 * requests + smallNumber,
     claims: inBook,
     asks: 4 * peers * inBook,

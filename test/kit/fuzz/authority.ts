@@ -251,12 +251,11 @@ class AuthorityDoor implements OpenDoor {
     const text = JSON.stringify([
       table.digest(),
       [...state.jobs.keys()],
-      [...state.book.orders.values()].map(({ key, local, chosen, declined, nextReconcileAt }) => [
+      [...state.book.orders.values()].map(({ key, local, chosen, declined }) => [
         key,
         local.stage,
         chosen,
         [...declined],
-        nextReconcileAt,
       ]),
       [...ledger.open()].map((record) => record.signature),
       [...ledger.jobs()].map((job: JobId) => [job, ledger.marksOf(job)]),

@@ -117,12 +117,7 @@ export function noticePause(state: State): void {
   for (const order of state.book.orders.values())
     if (order.local.stage === "asking") transition(state.book, order, noStage);
   dropAsks(state);
-  // Whoever was out of reach before the pause may be back by now, so all are awaited.
-  const expected = [...state.members.byId.values()].filter((member) => member.state !== "left");
-  beginWarmUp(
-    state,
-    expected.map((member) => member.id),
-    0,
-  );
+  // A member that had left or was out of reach before the pause may be back by now, so all are awaited.
+  beginWarmUp(state, state.members.byId.keys(), 0);
   state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, state.now.wall - gapMs);
 }

@@ -182,4 +182,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I4",
     why: "the first of those at capacity took ticks that were long overdue, of a job that catches nothing up",
   },
+  {
+    seed: "heap2-142",
+    peers: 2,
+    jobs: 4,
+    hours: 0.4,
+    wide: true,
+    rule: "I11",
+    why: "a peer that was paused did not wait for one that had left before the pause and come back during it",
+  },
 ];

@@ -1,8 +1,8 @@
 /**
- * The hunt: `npm run hunt -- --minutes M --jobs 2 [--peers P] [--hours H] [--from NAME] [--planted NAME] [--seeds N]`,
- * or `--name SEED` for one seed alone.
+ * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long] [--peers P] [--hours H] [--from NAME] [--planted NAME]
+ * [--seeds N]`, or `--name SEED` for one seed alone.
  *
- * Runs wide worlds of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
+ * Runs wide worlds (or long ones) of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
  * For each seed that breaks a rule it prints the seed and the commit, makes it smaller, and prints what happened around the
  * first breach on all peers. At the end it prints how much it has run, and which rare branches it never reached.
  * Ends with 1 when a rule was broken.
@@ -12,13 +12,14 @@ import { parseArgs } from "node:util";
 import { marks, type Mark } from "../src/core/probes/marks.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
-import { sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
+import { longSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
 import type { SeedSummary } from "../test/kit/seed/summary.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
 
 const { values } = parseArgs({
   options: {
+    world: { type: "string", default: "wide" },
     minutes: { type: "string", default: "10" },
     jobs: { type: "string", default: "2" },
     peers: { type: "string" },
@@ -49,7 +50,7 @@ function planted(): PlantedBug | undefined {
 }
 
 function jobOf(seed: string): SeedJob {
-  const size = sizeOf(seed);
+  const size = values.world === "long" ? longSizeOf(seed) : sizeOf(seed);
   const bug = planted();
   return {
     ...size,
@@ -60,10 +61,10 @@ function jobOf(seed: string): SeedJob {
   };
 }
 
-function commandOf({ seed, peers, jobs, hours, keptFaults, planted: bug }: SeedJob): string {
+function commandOf({ seed, peers, jobs, hours, keptFaults, planted: bug, world }: SeedJob): string {
   const kept = keptFaults === undefined ? "" : ` --kept ${keptFaults.join(",") || "none"}`;
   const plant = bug === undefined ? "" : ` --planted ${bug}`;
-  return `npm run sim -- --wide --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${kept}${plant}`;
+  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${kept}${plant}`;
 }
 
 function report(job: SeedJob, failed: SeedSummary): void {

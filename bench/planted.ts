@@ -34,7 +34,7 @@ function jobOf(seed: number, bug?: PlantedBug): SeedJob {
     jobs: Number(values.ticks),
     hours: Number(values.hours),
     faults: "swarm",
-    wide: true,
+    world: "wide",
     ...(bug === undefined ? {} : { planted: bug }),
     ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",").filter(isFaultKind) }),
   };

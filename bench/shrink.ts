@@ -13,7 +13,7 @@ export interface Shrunk {
   runs: number;
 }
 
-const fewestHours = 0.3;
+const fewestHours = { plain: 0.3, wide: 0.3, long: 24 } as const;
 
 export function shrink(job: SeedJob, failed: SeedSummary, runsMax: number): Shrunk {
   const rule = failed.breaches[0]?.rule;
@@ -28,8 +28,9 @@ export function shrink(job: SeedJob, failed: SeedSummary, runsMax: number): Shru
     return true;
   };
   leaveOutFaults(found, stillFails);
-  while (found.job.hours > fewestHours) {
-    if (!stillFails({ ...found.job, hours: Math.max(fewestHours, found.job.hours / 2) })) break;
+  const fewest = fewestHours[job.world ?? "plain"];
+  while (found.job.hours > fewest) {
+    if (!stillFails({ ...found.job, hours: Math.max(fewest, found.job.hours / 2) })) break;
   }
   while (found.job.jobs > 1 && stillFails({ ...found.job, jobs: Math.ceil(found.job.jobs / 2) }));
   while (found.job.peers > 1 && stillFails({ ...found.job, peers: found.job.peers - 1 }));

@@ -4,15 +4,18 @@
  *   npm run sim -- --seed N [--peers P] [--jobs J] [--hours H] [--faults none|swarm] [--trace]
  *     replays one seed; prints a summary and, last, the trace hash; ends with 1 when a rule was broken
  *   npm run sim -- --seeds COUNT [--from N] [--parallel W] [--hours H] …
- *   --wide gives majority jobs, witnesses, joins, old disks and garbage too; --planted NAME a known bug (core/planted.ts)
- *   to have; --kinds "old disk,kill" draws its faults from these kinds; --kept 3,8 lets only these faults happen
  *     runs many, prints the first broken rule of each seed that fails, and how fast it went
+ *
+ * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world long: weeks of few ticks. --planted NAME
+ * gives every peer a known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds;
+ * --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind } from "../src/sim/faults/faults.ts";
+import { longKinds } from "../src/sim/faults/long.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
-import type { SeedJob } from "../test/kit/seed/job.ts";
+import { worldKinds, type SeedJob, type WorldKind } from "../test/kit/seed/job.ts";
 import { summarise, type SeedSummary } from "../test/kit/seed/summary.ts";
 
 const { values } = parseArgs({
@@ -25,7 +28,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "50" },
     hours: { type: "string", default: "1" },
     faults: { type: "string", default: "swarm" },
-    wide: { type: "boolean", default: false },
+    world: { type: "string", default: "plain" },
     planted: { type: "string" },
     kept: { type: "string" },
     kinds: { type: "string" },
@@ -42,9 +45,14 @@ function jobOf(seed: string): SeedJob {
     jobs: Number(values.jobs),
     hours: Number(values.hours),
     faults: values.faults === "none" ? "none" : "swarm",
-    wide: values.wide,
+    world: worldOf(values.world),
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
-    ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",").filter(isFaultKind) }),
+    ...(values.kinds === undefined
+      ? {}
+      : {
+          kinds: values.kinds.split(",").filter(isFaultKind),
+          longKinds: longKinds.filter((kind) => values.kinds?.split(",").includes(kind)),
+        }),
     ...(values.kept === undefined
       ? {}
       : {
@@ -54,6 +62,12 @@ function jobOf(seed: string): SeedJob {
             .filter((number) => number >= 0),
         }),
   };
+}
+
+function worldOf(name: string): WorldKind {
+  const world = worldKinds.find((one) => one === name);
+  if (world === undefined) throw new Error(`there is no such world; there are ${worldKinds.join(", ")}`);
+  return world;
 }
 
 function isPlantedBug(name: string | undefined): name is PlantedBug {
@@ -71,7 +85,9 @@ function speed(tookMs: number, hours: number): string {
 }
 
 function printLine(at: number, peer: string | undefined, line: string): void {
-  console.log(`${new Date(at).toISOString().slice(11, 23)} ${(peer ?? "").padEnd(8)} ${line}`);
+  console.log(
+    `${new Date(at).toISOString().slice(values.world === "long" ? 0 : 11, 23)} ${(peer ?? "").padEnd(8)} ${line}`,
+  );
 }
 
 function replay(seed: string): void {

@@ -43,6 +43,7 @@ function simBed(): SimBed {
     dice: new Dice("executor"),
     life: 1,
     record: (run) => truth.push(run),
+    ended: () => undefined,
     trueTime: () => epoch + queue.now,
   });
   let made = 0;

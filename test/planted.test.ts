@@ -79,5 +79,5 @@ describe("a bug that was planted on purpose is found", () => {
 });
 
 function worldOf(seed: number, kinds: readonly FaultKind[]): SeedJob {
-  return { seed: String(seed), peers: 3, jobs: 8, hours: 0.3, faults: "swarm", wide: true, kinds };
+  return { seed: String(seed), peers: 3, jobs: 8, hours: 0.3, faults: "swarm", world: "wide", kinds };
 }

@@ -9,6 +9,7 @@
 import type { Effect, EventBody } from "../core/events.ts";
 import { isRunning, livingOthers, notReady, nextTicks, viewOf } from "../core/view.ts";
 import { inParts } from "../core/records/parts.ts";
+import { idleUntil } from "../core/probes/idle.ts";
 import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
@@ -317,6 +318,11 @@ export class Peer {
   /** How much this peer holds in memory, by what. */
   sizes(): Readonly<Record<string, number>> {
     return this.#state === undefined ? {} : sizesOf(this.#state);
+  }
+
+  /** Until when (wall clock, ms) it has nothing to do but keep in touch; undefined while something is under way. */
+  idleUntil(): number | undefined {
+    return this.#state === undefined ? undefined : idleUntil(this.#state);
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

@@ -1,6 +1,7 @@
 /**
  * Clocks. A host's wall clock may be off (skew), run fast or slow (drift) and be set (steps). Its monotonic clock counts
- * true time from an origin of its own, so that readings of two hosts can't be compared.
+ * true time from an origin of its own, so that readings of two hosts can't be compared. It does not count the time for which
+ * the host was suspended, nor what the world leaps over.
  */
 import type { Cancel, Clock, Now } from "../ports.ts";
 import type { Process } from "./world/process.ts";
@@ -11,11 +12,13 @@ import type { Dice } from "./random.ts";
 export class HostClock {
   private readonly queue: Queue;
   private readonly epoch: number;
-  private readonly monoOrigin: number;
+  private monoOrigin: number;
   private skewMs: number;
   private driftPpm = 0;
   private driftSince = 0;
-  /** the largest offset from true time that this clock has had so far, ms */
+  /** by how much it has been set, ms */
+  private steppedMs = 0;
+  /** the largest offset from true time that skew and drift have brought so far, ms */
   private worst = 0;
 
   /** `epoch` is the true wall time (ms) at the queue's time 0. */
@@ -26,12 +29,12 @@ export class HostClock {
     this.monoOrigin = monoOrigin;
   }
 
-  offset(): number {
+  private wander(): number {
     return this.skewMs + ((this.queue.now - this.driftSince) * this.driftPpm) / 1_000_000;
   }
 
   wall(): number {
-    return Math.floor(this.epoch + this.queue.now + this.offset());
+    return Math.floor(this.epoch + this.queue.now + this.queue.leaptMs + this.steppedMs + this.wander());
   }
 
   mono(): number {
@@ -44,26 +47,34 @@ export class HostClock {
   }
 
   step(ms: number): void {
-    this.noteOffset();
-    this.skewMs += ms;
-    this.noteOffset();
+    this.steppedMs += ms;
+  }
+
+  /** By how much it is set wrong now, ms; skew and drift are not in it. */
+  stepped(): number {
+    return this.steppedMs;
+  }
+
+  /** The monotonic clock goes on (or back, for the time of a suspend) by so much while nobody looks. */
+  moveMono(ms: number): void {
+    this.monoOrigin += ms;
   }
 
   drift(ppm: number): void {
     this.noteOffset();
-    this.skewMs = this.offset();
+    this.skewMs = this.wander();
     this.driftSince = this.queue.now;
     this.driftPpm = ppm;
   }
 
-  /** The largest distance from true time so far, ms. */
-  worstOffset(): number {
+  /** The largest distance from true time that skew and drift have brought so far, ms. */
+  worstWander(): number {
     this.noteOffset();
     return this.worst;
   }
 
   private noteOffset(): void {
-    this.worst = Math.max(this.worst, Math.abs(this.offset()));
+    this.worst = Math.max(this.worst, Math.abs(this.wander()));
   }
 }
 

@@ -42,6 +42,7 @@ export class SimExecutor implements Executor {
   private readonly dice: Dice;
   private readonly life: number;
   private readonly record: (run: Run) => void;
+  private readonly ended: (run: Run) => void;
   /** true time of now, ms since the epoch */
   private readonly trueTime: () => number;
   private events: ExecutorEvents | undefined;
@@ -59,6 +60,7 @@ export class SimExecutor implements Executor {
     dice: Dice;
     life: number;
     record: (run: Run) => void;
+    ended: (run: Run) => void;
     trueTime: () => number;
   }) {
     this.peer = parts.peer;
@@ -70,6 +72,7 @@ export class SimExecutor implements Executor {
     this.dice = parts.dice;
     this.life = parts.life;
     this.record = parts.record;
+    this.ended = parts.ended;
     this.trueTime = parts.trueTime;
   }
 
@@ -182,6 +185,8 @@ export class SimExecutor implements Executor {
   private end(id: RunId, run: Run, outcome: ChildOutcome): void {
     if (run.end !== undefined) return;
     run.end = this.trueTime();
+    run.outcome = outcomeOf(outcome);
+    this.ended(run);
     this.children.alive.delete(id);
     this.report(id, outcome);
     this.whenQuiet();
@@ -196,6 +201,19 @@ export class SimExecutor implements Executor {
     if (this.children.alive.size > 0) return;
     this.onQuiet?.();
     this.onQuiet = undefined;
+  }
+}
+
+function outcomeOf(outcome: ChildOutcome): NonNullable<Run["outcome"]> {
+  switch (outcome.kind) {
+    case "exited":
+      return outcome.exitCode === 0 ? "succeeded" : "failed";
+    case "timeout":
+    case "cancelled":
+      return outcome.kind;
+    case "signalled":
+    case "not-started":
+      return "killed";
   }
 }
 

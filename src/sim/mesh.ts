@@ -20,9 +20,14 @@ export class SimNetwork {
     this.#traffic = new Traffic(this.#links);
   }
 
-  /** The queue's time at which two peers had learned of each other, by the names of both. */
+  /** The calendar's time at which two peers had learned of each other, by the names of both. */
   get introduced(): ReadonlyMap<string, number> {
     return this.#links.introduced;
+  }
+
+  /** True when no message is on its way. */
+  get isStill(): boolean {
+    return this.#traffic.arrivedBy < this.#links.queue.now;
   }
 
   /** `named` are hosts whose addresses its settings name. */

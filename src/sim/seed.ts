@@ -19,7 +19,6 @@ import {
   noFaults,
   type DrawnFault,
   type FaultKind,
-  type FaultPlan,
 } from "./faults/faults.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
@@ -56,9 +55,10 @@ export interface SeedResult {
   events: number;
   messages: number;
   bytes: number;
-  plan: FaultPlan;
-  /** the single faults of a wide world */
-  drawn: readonly DrawnFault[];
+  /** which kinds of fault it knew */
+  kinds: readonly string[];
+  /** the single faults of a wide or long world */
+  drawn: readonly { number: number; at: number; lastsMs: number; kind: string }[];
   /** what the peers logged, by level */
   logged: Readonly<Record<string, number>>;
 }
@@ -146,7 +146,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   for (const laterMs of [0, onItsWayMs]) {
     world.at(healedAt + settlesWithinMs + laterMs, () => convergedViews.push(world.knowledge()));
   }
-  const crash = runToEnd(world, epoch + lengthMs);
+  const crash = runToEnd(world, () => world.runUntil(epoch + lengthMs));
   const evidence = { ...world.evidence(healedAt, convergedViews), crowded: wide.capacity < options.jobs };
   return {
     seed: options.seed,
@@ -156,15 +156,16 @@ export function runSeed(options: SeedOptions): SeedResult {
     events: world.queue.count,
     messages: world.wires.messages,
     bytes: world.wires.bytes,
-    plan,
+    kinds: plan.kinds,
     drawn,
     logged: world.hosts.logCounts,
   };
 }
 
-function runToEnd(world: World, end: number): Breach | undefined {
+/** Runs the world; what the code under test threw is a breach. */
+export function runToEnd(world: World, run: () => void): Breach | undefined {
   try {
-    world.runUntil(end);
+    run();
     return undefined;
   } catch (error) {
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error);

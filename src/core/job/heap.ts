@@ -21,6 +21,12 @@ export class IndexedHeap<Key> {
     return this.#entries[0];
   }
 
+  /** The key's instant; Infinity = it is not in the heap. */
+  at(key: Key): number {
+    const place = this.#places.get(key);
+    return (place === undefined ? undefined : this.#entries[place]?.at) ?? Infinity;
+  }
+
   /** Enters the key, or moves it. */
   set(key: Key, at: number): void {
     const place = this.#places.get(key);

@@ -9,8 +9,9 @@
  * I7: a job whose last request was answered, and had converged before the next one was made, is there (or gone) on every
  * peer.
  */
-import { instantOf } from "../../schema/ids.ts";
+import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../world/truth.ts";
+import { retainedTicks } from "./retained.ts";
 import { convergesMs, hadDuplicateIdentity, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./requests.ts";
@@ -18,7 +19,8 @@ import { jobsOf, lastWord } from "./requests.ts";
 const quietMs = 120_000;
 
 export function checkConvergence(evidence: Evidence): Breach[] {
-  const rounds = evidence.convergedViews.map(differences);
+  const isRetained = retainedTicks(evidence);
+  const rounds = evidence.convergedViews.map((views) => differences(ofTicks(views, isRetained)));
   const [first, second] = rounds;
   if (first === undefined || second === undefined) return [];
   return [...second]
@@ -50,19 +52,27 @@ function differences(knowledge: readonly Knowledge[]): Set<string> {
 
 export function checkAccounts(evidence: Evidence): Breach[] {
   const before = evidence.to - quietMs;
-  const old = evidence.final.map((knowledge) => ({
-    ...knowledge,
-    records: new Map([...knowledge.records].filter(([, record]) => instantOf(record.tick) < before)),
-  }));
+  const isRetained = retainedTicks(evidence);
+  const old = ofTicks(evidence.final, (job, tick) => instantOf(tick) < before && isRetained(job, tick));
   const different = differences(withoutFresh(old, evidence.to - convergesMs));
   const breaches: Breach[] = [...different].map((what) => ({ rule: "I6", at: evidence.to, what }));
   const [reference] = old;
   if (reference === undefined) return breaches;
   return [
     ...breaches,
-    ...checkTruth(evidence, reference, before),
-    ...checkSilence(evidence, reference, before),
+    ...checkTruth(evidence, reference, before, isRetained),
+    ...checkSilence(evidence, reference, before, isRetained),
   ];
+}
+
+type TickFilter = (job: JobId, tick: TickId) => boolean;
+
+/** Only what is known of ticks that pass. */
+function ofTicks(views: readonly Knowledge[], passes: TickFilter): Knowledge[] {
+  return views.map((view) => ({
+    ...view,
+    records: new Map([...view.records].filter(([, { job, tick }]) => passes(job, tick))),
+  }));
 }
 
 /** Without the records written since then: a tick may be reported as missed long after it was due. */
@@ -83,12 +93,13 @@ function name({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing"
 }
 
 /** Each start has its record, and each record that is open has its run. */
-function checkTruth(evidence: Evidence, known: Knowledge, before: number): Breach[] {
+function checkTruth(evidence: Evidence, known: Knowledge, before: number, isRetained: TickFilter): Breach[] {
   const breaches: Breach[] = [];
   const records = Map.groupBy(known.records.values(), name);
   const on = new Set(evidence.runs.filter((run) => (run.end ?? Infinity) > before).map(name));
   for (const run of evidence.runs) {
     if (instantOf(run.tick) >= before || run.start >= before || records.has(name(run))) continue;
+    if (!isRetained(run.job, run.tick)) continue;
     if (
       wasForgotten(evidence, run) ||
       hadDuplicateIdentity(evidence, run.peer, run.start - orphanMs, run.start)
@@ -118,7 +129,7 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
 /** A tick without a quorum, or of a job that nobody may run, stays open until its window has passed or the job is changed. */
 function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
   if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
-  return rules.partition === "majority" || workers(evidence, rules.peers).length === 0;
+  return rules.partition === "majority" || workers(evidence, rules.peers, instant).length === 0;
 }
 
 /** The peer that reported why the tick didn't run was put back to an older disk, perhaps before any other had heard it. */
@@ -130,9 +141,15 @@ function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): b
 }
 
 /** A tick that did not run has a record that gives the reason. */
-function checkSilence(evidence: Evidence, known: Knowledge, before: number): Breach[] {
+function checkSilence(
+  evidence: Evidence,
+  known: Knowledge,
+  before: number,
+  isRetained: TickFilter,
+): Breach[] {
   const recorded = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
   return requiredTicks(evidence, evidence.from, before, quietMs)
+    .filter(({ job, tick }) => isRetained(job, tick))
     .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeForgotten(evidence, required))
     .filter(({ job, tick }) => !recorded.has(`${job}@${tick}`))
     .map(({ job, tick, instant }) => ({

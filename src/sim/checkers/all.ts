@@ -1,12 +1,15 @@
-/** All rules of DESIGN §12 that are judged from evidence, in the order in which a reader should look at breaches. */
+/** All rules of DESIGN §13 that are judged from evidence, in the order in which a reader should look at breaches. */
 import type { Breach, Evidence } from "../world/truth.ts";
 import { checkAuthority } from "./authority.ts";
 import { checkBounded } from "./bounded.ts";
 import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts";
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
+import { checkPruned } from "./retained.ts";
+import { checkStanding } from "./standing.ts";
+import { checkStories } from "./story.ts";
 import { checkOverlap } from "./overlap.ts";
-import { checkPhantoms, checkRevocation } from "./phantoms.ts";
+import { checkCancels, checkPhantoms, checkRevocation } from "./phantoms.ts";
 import { checkAtMostOnce, checkOneChoice } from "./votes.ts";
 
 export function checkAll(evidence: Evidence): Breach[] {
@@ -17,13 +20,21 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkDuplicates,
     checkPhantoms,
     checkRevocation,
+    checkCancels,
     checkOverlap,
     checkZombies,
     checkResumption,
     checkConvergence,
     checkAccounts,
+    checkStories,
     checkDurability,
     checkBounded,
     checkAuthority,
+    checkPruned,
   ].flatMap((check) => check(evidence));
+}
+
+/** What is judged in long worlds: standing too. */
+export function checkLong(evidence: Evidence): Breach[] {
+  return [...checkAll(evidence), ...checkStanding(evidence)];
 }

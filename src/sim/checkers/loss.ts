@@ -28,7 +28,6 @@ const onTimeMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
   if (evidence.crowded === true) return [];
-  const errorMs = clockErrorMs(evidence);
   const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
   const byJob = groupRuns(evidence, (run) => run.job);
   const required = requiredTicks(
@@ -40,11 +39,16 @@ export function checkLoss(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   for (const tick of required) {
     const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
+    const errorMs = errorAround(evidence, tick);
     if (starts.some((run) => run.start <= tick.instant + startsWithinMs + errorMs)) continue;
     const what = starts.length === 0 ? "never started" : "started too late";
     breaches.push({ rule: "I1", at: tick.instant, what: `${tick.job}@${tick.tick} ${what}` });
   }
-  return [...breaches, ...checkMatching(required, byJob, errorMs)];
+  return [...breaches, ...checkMatching(evidence, required, byJob)];
+}
+
+function errorAround(evidence: Evidence, { instant }: RequiredTick): number {
+  return clockErrorMs(evidence, instant - settledBeforeMs, instant + startsWithinMs);
 }
 
 /**
@@ -52,15 +56,17 @@ export function checkLoss(evidence: Evidence): Breach[] {
  * within its window. All windows are equally long, so this greedy matching is perfect whenever a perfect one exists.
  */
 function checkMatching(
+  evidence: Evidence,
   required: readonly RequiredTick[],
   byJob: ReadonlyMap<string, readonly Run[]>,
-  errorMs: number,
 ): Breach[] {
   const breaches: Breach[] = [];
   for (const [job, ticks] of Map.groupBy(required, (tick) => tick.job)) {
     const starts = (byJob.get(job) ?? []).map((run) => run.start).toSorted((a, b) => a - b);
     let next = 0;
-    for (const { instant } of ticks.toSorted((a, b) => a.instant - b.instant)) {
+    for (const tick of ticks.toSorted((a, b) => a.instant - b.instant)) {
+      const { instant } = tick;
+      const errorMs = errorAround(evidence, tick);
       while ((starts[next] ?? Infinity) < instant - errorMs - 1) next++;
       const start = starts[next] ?? Infinity;
       if (start <= instant + startsWithinMs + errorMs) next++;
@@ -73,7 +79,6 @@ function checkMatching(
 
 export function checkResumption(evidence: Evidence): Breach[] {
   if (evidence.crowded === true) return [];
-  const errorMs = clockErrorMs(evidence);
   const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
   const byJob = groupRuns(evidence, (run) => run.job);
   const breaches: Breach[] = [];
@@ -81,6 +86,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
     if (heldUp(tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
     const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
+    const errorMs = errorAround(evidence, tick);
     const lateMs = (starts[0]?.start ?? Infinity) - tick.instant;
     if (starts.length === 1 && lateMs <= onTimeMs + errorMs) continue;
     const what =
@@ -91,7 +97,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
 }
 
 function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
-  const eligible = workers(evidence, rules.peers);
+  const eligible = workers(evidence, rules.peers, instant);
   const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
   if (mostClocksWereSet(evidence, from, to)) return false;
   if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
@@ -110,7 +116,7 @@ function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: num
 
 /** As I1 requires, but for what I9 asks: that it runs on time, once. */
 function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
-  const eligible = workers(evidence, rules.peers);
+  const eligible = workers(evidence, rules.peers, instant);
   if (eligible.length === 0) return false;
   return !isMajority(rules) || hadQuorum(evidence, instant, eligible, instant - onTimeMs, instant + onTimeMs);
 }

@@ -12,17 +12,18 @@
  */
 import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { isTickOf } from "../client/schedules.ts";
-import { convergesMs } from "./surroundings.ts";
+import { convergesMs, knownToAll } from "./surroundings.ts";
 import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts";
 import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
 
 const graceMs = 30_000;
+/** A child that is told to end may take its time, ms. */
+const cancelMs = 15_000;
 const slackMs = 10_000;
 /** Two clocks: that of the peer which made the job, and that of the one which runs it; and the instant's rounding. */
 const roundingMs = 1_001;
 
 export function checkPhantoms(evidence: Evidence): Breach[] {
-  const errorMs = clockErrorMs(evidence);
   const breaches: Breach[] = [];
   for (const [job, runs] of groupRuns(evidence, (run) => run.job)) {
     const spans = jobsOf(evidence).includes(job as Run["job"])
@@ -32,9 +33,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
       const witness = evidence.witnesses?.includes(run.peer) === true ? "a witness runs nothing" : undefined;
       const wrong =
         witness ??
-        (isScheduled(run)
-          ? wrongWithScheduled(run, spans, runs, evidence)
-          : wrongWithAsked(run, evidence, errorMs));
+        (isScheduled(run) ? wrongWithScheduled(run, spans, runs, evidence) : wrongWithAsked(run, evidence));
       if (wrong !== undefined) {
         breaches.push({ rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${wrong}` });
       }
@@ -49,13 +48,14 @@ function wrongWithScheduled(
   runsOfJob: readonly Run[],
   evidence: Evidence,
 ): string | undefined {
-  const errorMs = clockErrorMs(evidence);
   const due = dueOf(run);
-  if (run.start < due - errorMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
+  const earlyMs = clockErrorMs(evidence, run.start, run.start, run.peer);
+  const errorMs = clockErrorMs(evidence, due, run.start);
+  if (run.start < due - earlyMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
   const held = spans.filter(
     ({ rules, from, to }) =>
       isTickOf(rules.schedule, due) &&
-      due >= from - 2 * errorMs - roundingMs &&
+      due >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs &&
       due <= to &&
       run.start >= from,
   );
@@ -81,7 +81,8 @@ function newsWasHeldUp(evidence: Evidence, due: number, start: number): boolean 
   );
 }
 
-function wrongWithAsked(run: Run, evidence: Evidence, errorMs: number): string | undefined {
+function wrongWithAsked(run: Run, evidence: Evidence): string | undefined {
+  const errorMs = clockErrorMs(evidence, run.start, run.start);
   const orders = evidence.operations.filter(
     ({ request }) => request.kind === "run" && request.id === run.job,
   );
@@ -90,6 +91,24 @@ function wrongWithAsked(run: Run, evidence: Evidence, errorMs: number): string |
   );
   if (order === undefined) return "no client asked for it";
   return run.start < order.askedAt - errorMs ? "it started before it was asked for" : undefined;
+}
+
+/**
+ * A cancel is not left to gossip: what was answered with yes has ended, or never starts, once all must know of it.
+ */
+export function checkCancels(evidence: Evidence): Breach[] {
+  return evidence.operations.flatMap(({ request, accepted, answeredAt }) => {
+    if (request.kind !== "cancel" || !accepted || answeredAt === undefined) return [];
+    const known = knownToAll(evidence, answeredAt) + cancelMs;
+    return evidence.runs
+      .filter(({ job, tick }) => job === request.id && tick === request.tick)
+      .filter((run) => run.start > known || (run.start < answeredAt && (run.end ?? evidence.to) > known))
+      .map(({ job, tick, peer, start }) => ({
+        rule: "I5" as const,
+        at: start,
+        what: `${job}@${tick} was cancelled, and ${start > known ? "started" : "went on"} on ${peer}`,
+      }));
+  });
 }
 
 export function checkRevocation(evidence: Evidence): Breach[] {

@@ -3,7 +3,7 @@
  * and in which it may have been in force somewhere.
  */
 import type { JobId } from "../../schema/ids.ts";
-import { jobOf, type Evidence, type JobRules, type Operation } from "../world/truth.ts";
+import { jobOf, type ClientRequest, type Evidence, type JobRules, type Operation } from "../world/truth.ts";
 import { knownToAll } from "./surroundings.ts";
 
 export interface InForce {
@@ -15,13 +15,13 @@ export interface InForce {
 /** Everything asked about one job that was not refused, in the order of asking; `run` apart. */
 function changesOf(evidence: Evidence, job: JobId): Operation[] {
   return evidence.operations
-    .filter(({ request }) => request.kind !== "run" && jobOf(request) === job)
+    .filter(({ request }) => jobOf(request) === job && request.kind !== "run" && request.kind !== "cancel")
     .filter(({ accepted, answeredAt }) => accepted || answeredAt === undefined)
     .toSorted((a, b) => a.askedAt - b.askedAt);
 }
 
 export function jobsOf(evidence: Evidence): JobId[] {
-  return [...new Set(evidence.operations.map(({ request }) => jobOf(request)))];
+  return [...new Set(evidence.operations.flatMap(({ request }) => jobOf(request) ?? []))];
 }
 
 /** When the change must have been known to all; an unanswered one, whenever it may come out. */
@@ -52,7 +52,7 @@ export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
     if (index >= unclear) break;
     if (change.request.kind === "put") rules = change.request.rules;
     else if (change.request.kind === "delete") rules = undefined;
-    if (rules === undefined || change.request.kind === "pause" || isPausedAfter(changes.slice(0, index + 1)))
+    if (rules === undefined || rules.enabled === false || isPausedAfter(changes.slice(0, index + 1)))
       continue;
     // Until every earlier change has converged too, some peer may see them in another order.
     const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
@@ -74,7 +74,7 @@ export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   const unclear = firstUnclear(evidence, changes);
   const spans: InForce[] = [];
   for (const [index, change] of changes.entries()) {
-    if (change.request.kind !== "put") continue;
+    if (change.request.kind !== "put" || change.request.rules.enabled === false) continue;
     const end = changes.findIndex(
       ({ request }, later) => later > index && (request.kind === "put" || request.kind === "delete"),
     );
@@ -88,6 +88,14 @@ export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   return spans;
 }
 
+/** What ends the job's starts: why, and which requests may bring them back. */
+function revokedBy(request: ClientRequest): { why: string; until: ClientRequest["kind"][] } | undefined {
+  if (request.kind === "delete") return { why: "deleted", until: ["put"] };
+  if (request.kind === "pause") return { why: "paused", until: ["resume", "delete"] };
+  const isDisabled = request.kind === "put" && request.rules.enabled === false;
+  return isDisabled ? { why: "disabled", until: ["put", "delete"] } : undefined;
+}
+
 /** Spans in which no peer may start the job any more: it had been deleted or paused, and all knew. */
 export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; to: number; why: string }[] {
   const changes = changesOf(evidence, job);
@@ -95,16 +103,12 @@ export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; t
   const spans: { from: number; to: number; why: string }[] = [];
   for (const [index, { request }] of changes.entries()) {
     if (index >= unclear) break;
-    if (request.kind !== "delete" && request.kind !== "pause") continue;
+    const ends = revokedBy(request);
+    if (ends === undefined) continue;
     const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
-    const next = changes
-      .slice(index + 1)
-      .find(
-        ({ request: later }) =>
-          later.kind === "resume" || later.kind === (request.kind === "delete" ? "put" : "delete"),
-      );
+    const next = changes.slice(index + 1).find(({ request: later }) => ends.until.includes(later.kind));
     const to = next?.askedAt ?? Infinity;
-    if (from < to) spans.push({ from, to, why: `${request.kind}d` });
+    if (from < to) spans.push({ from, to, why: ends.why });
   }
   return spans;
 }

@@ -3,7 +3,7 @@
  * must have been known to everybody. Computed from what was done to the hosts and wires, never from what a peer said.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Evidence, Outage } from "../world/truth.ts";
+import type { Evidence, Operation, Outage } from "../world/truth.ts";
 
 interface Span {
   from: number;
@@ -59,9 +59,31 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
   return found;
 }
 
-/** The peers that may run a job with that target. */
-export function workers(evidence: Evidence, target: readonly PeerId[] | undefined): PeerId[] {
-  return (target ?? evidence.peers).filter((peer) => !evidence.witnesses?.includes(peer));
+/** A peer that is drained, or was a moment ago, may run nothing; ms. */
+const drainedAroundMs = 120_000;
+
+/** The peers that may run a job with that target: no witnesses, nobody forgotten, and at that instant nobody drained. */
+export function workers(evidence: Evidence, target: readonly PeerId[] | undefined, at?: number): PeerId[] {
+  return (target ?? evidence.peers).filter((peer) => {
+    if (evidence.witnesses?.includes(peer) === true) return false;
+    const requests = evidence.operations.filter(
+      ({ request }) => "target" in request && request.target === peer,
+    );
+    if (requests.some(({ request }) => request.kind === "forget")) return false;
+    return at === undefined || !mayBeDrained(requests, at);
+  });
+}
+
+/** Requests about one peer, in the order of asking. */
+function mayBeDrained(requests: readonly Operation[], at: number): boolean {
+  return requests.some(({ request, askedAt }, index) => {
+    if (request.kind !== "drain" || !request.on || askedAt > at + drainedAroundMs) return false;
+    const back = requests.find(
+      ({ request: later, accepted }, place) =>
+        place > index && later.kind === "drain" && !later.on && accepted,
+    );
+    return (back?.answeredAt ?? Infinity) + drainedAroundMs > at;
+  });
 }
 
 /** Two peers can't talk before they have been introduced: each knows only the one peer that it was given, which may be gone. */

@@ -1,5 +1,5 @@
 /** The ticks that the checkers require, and the runs that answer them. */
-import { instantOf, tickAt, type JobId, type TickId } from "../../schema/ids.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { ticksOf } from "../client/schedules.ts";
 import type { Evidence, JobRules, Run } from "../world/truth.ts";
 import { jobsOf, surelyInForce } from "./requests.ts";
@@ -55,7 +55,19 @@ export function wasBusy(runsOfJob: readonly Run[], except: string, from: number,
   return runsOfJob.some((run) => run.tick !== except && run.start <= to && (run.end ?? Infinity) >= from);
 }
 
-/** The largest clock error in the world, ms: by so much may any start be early or late. */
-export function clockErrorMs(evidence: Evidence): number {
-  return Math.max(0, ...evidence.clockErrorMs.values());
+/** What a clock that was set wrong has led to shows up to so long after it was set right, ms. */
+const clockLingersMs = 60_000;
+
+/**
+ * The largest error of any clock (or of that peer's) at some moment of the span, ms: by so much may a start be early or late.
+ */
+export function clockErrorMs(evidence: Evidence, from: number, to: number, of?: PeerId): number {
+  const errors = [...evidence.clockErrorMs].flatMap(([peer, wanderMs]) => {
+    if (of !== undefined && of !== peer) return [];
+    const steps = evidence.faultWindows.filter(
+      (window) => window.peer === peer && window.from <= to && window.to + clockLingersMs >= from,
+    );
+    return wanderMs + steps.reduce((sum, { steppedMs = 0 }) => sum + Math.abs(steppedMs), 0);
+  });
+  return Math.max(0, ...errors);
 }

@@ -1,10 +1,12 @@
 /** A client of one peer's API: it puts a request to the peer and notes what is answered, and when. */
 import type { Answer, Command } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { JobSpec } from "../../schema/job.ts";
 import type { Hosts } from "../world/hosts.ts";
 import type { Queue } from "../world/queue.ts";
-import { jobOf, type ClientRequest, type Operation } from "../world/truth.ts";
+import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/truth.ts";
 import type { Observers } from "../world/watched-doors.ts";
+import type { SimpleSchedule } from "./schedules.ts";
 
 const by = "client";
 
@@ -31,6 +33,7 @@ export class Client {
       tick: undefined,
     };
     chronicle.operations.push(operation);
+    chronicle.changed();
     const life = this.#hosts.get(peer).life;
     if (life === undefined || !life.ready) {
       operation.answeredAt = chronicle.now();
@@ -52,7 +55,8 @@ export class Client {
     if (operation.accepted) occasions.happens("confirmed", peer);
     if (answer.kind === "ordered") operation.tick = answer.tick;
     const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
-    chronicle.line(peer, `ANSWERED ${request.kind} ${jobOf(request)} ${answer.kind}${refusal}`);
+    const about = "target" in request ? request.target : jobOf(request);
+    chronicle.line(peer, `ANSWERED ${request.kind} ${about} ${answer.kind}${refusal}`);
   }
 }
 
@@ -69,8 +73,9 @@ function commandFor(request: ClientRequest): Command {
           command: "true",
           overlap: request.rules.overlap,
           catchUp: { policy: request.rules.catchUp.policy, window: `${request.rules.catchUp.windowMs}ms` },
-          // Nothing is pruned, so that the checkers can account for every tick; pruning is the disk contract's.
-          keep: { runs: 100_000 },
+          keep: keepOf(request.rules),
+          ...scheduleFields(request.rules.schedule),
+          ...(request.rules.enabled === undefined ? {} : { enabled: request.rules.enabled }),
           ...(request.rules.partition === undefined ? {} : { partition: request.rules.partition }),
           ...(request.rules.peers === undefined ? {} : { target: { peers: [...request.rules.peers] } }),
         },
@@ -83,5 +88,26 @@ function commandFor(request: ClientRequest): Command {
       return { kind: "resume-job", id: request.id, by };
     case "run":
       return { kind: "run-job", id: request.id, by };
+    case "cancel":
+      return { kind: "cancel-run", run: `${request.id}@${request.tick}`, reason: "", by };
+    case "drain":
+      return { kind: "drain-peer", peer: request.target, on: request.on, by };
+    case "promote":
+      return { kind: "promote-peer", peer: request.target, by };
+    case "forget":
+      return { kind: "forget-peer", peer: request.target, by };
   }
+}
+
+/** Without `keep` nothing is pruned, so that the checkers can account for every tick. */
+function keepOf({ keep }: JobRules): NonNullable<JobSpec["keep"]> {
+  return keep === undefined ? { runs: 100_000 } : { runs: keep.runs, age: `${keep.ageMs}ms` };
+}
+
+function scheduleFields({ timezone, startsAt, endsAt }: SimpleSchedule): Partial<JobSpec> {
+  return {
+    ...(timezone === undefined ? {} : { timezone }),
+    ...(startsAt === undefined ? {} : { startsAt: new Date(startsAt).toISOString() }),
+    ...(endsAt === undefined ? {} : { endsAt: new Date(endsAt).toISOString() }),
+  };
 }

@@ -9,6 +9,11 @@ export interface SimpleSchedule {
   text: string;
   periodMs: number;
   offsetMs: number;
+  /** one without daylight saving; absent = UTC */
+  timezone?: string;
+  /** no tick before the one or after the other; ms, whole seconds */
+  startsAt?: number;
+  endsAt?: number;
 }
 
 const second = 1_000;
@@ -34,16 +39,32 @@ export function hourlyAt(of: number): SimpleSchedule {
   return { text: `${of} * * * *`, periodMs: 60 * minute, offsetMs: of * minute };
 }
 
+/** Once a day, at that minute of the day in a zone that is so many hours ahead of UTC. */
+export function dailyAt(minuteOfDay: number, hoursAhead = 0): SimpleSchedule {
+  const text = `${minuteOfDay % 60} ${Math.floor(minuteOfDay / 60)} * * *`;
+  const day = 24 * 60 * minute;
+  const offsetMs = (((minuteOfDay - hoursAhead * 60) % 1_440) + 1_440) % 1_440;
+  // The zones named so have the sign of POSIX: Etc/GMT-3 is three hours ahead.
+  const timezone = hoursAhead === 0 ? "UTC" : `Etc/GMT${hoursAhead > 0 ? "-" : "+"}${Math.abs(hoursAhead)}`;
+  return { text, periodMs: day, offsetMs: offsetMs * minute, timezone };
+}
+
+/** `hours` must divide 24. */
+export function everyHours(hours: number, minuteOfHour: number): SimpleSchedule {
+  const text = `${minuteOfHour} */${hours} * * *`;
+  return { text, periodMs: hours * 60 * minute, offsetMs: minuteOfHour * minute };
+}
+
 /** Ticks with from ≤ tick < to, ms since the epoch. */
 export function ticksOf(schedule: SimpleSchedule, from: number, to: number): number[] {
+  const { periodMs, offsetMs, startsAt = -Infinity, endsAt = Infinity } = schedule;
   const ticks: number[] = [];
-  const first = Math.ceil((from - schedule.offsetMs) / schedule.periodMs);
-  for (let n = first; n * schedule.periodMs + schedule.offsetMs < to; n++) {
-    ticks.push(n * schedule.periodMs + schedule.offsetMs);
-  }
+  const end = Math.min(to, endsAt + 1);
+  const first = Math.ceil((Math.max(from, startsAt) - offsetMs) / periodMs);
+  for (let n = first; n * periodMs + offsetMs < end; n++) ticks.push(n * periodMs + offsetMs);
   return ticks;
 }
 
 export function isTickOf(schedule: SimpleSchedule, instant: number): boolean {
-  return (instant - schedule.offsetMs) % schedule.periodMs === 0;
+  return ticksOf(schedule, instant, instant + 1).length === 1;
 }

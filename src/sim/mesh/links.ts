@@ -25,7 +25,7 @@ export class Links {
   readonly wires: Wires;
   readonly queue: Queue;
   readonly dice: Dice;
-  /** the queue's time at which the two had learned of each other */
+  /** the calendar's time at which the two had learned of each other */
   readonly introduced = new Map<string, number>();
   private readonly nodes = new Map<HostName, Node>();
   /** hosts with a copy of another's folder */
@@ -251,7 +251,8 @@ export class Links {
     for (const host of fresh) {
       node.learned.add(host);
       const far = this.node(host);
-      if (far.learned.has(node.host)) this.introduced.set(pairOf(node.peer, far.peer), this.queue.now);
+      if (far.learned.has(node.host))
+        this.introduced.set(pairOf(node.peer, far.peer), this.queue.now + this.queue.leaptMs);
       this.dial(node, host, -1);
     }
     if (fresh.length === 0) return;

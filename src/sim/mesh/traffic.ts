@@ -23,6 +23,8 @@ export class Traffic {
   private readonly links: Links;
   private readonly wires: Wires;
   private readonly queue: Queue;
+  /** the queue's time at which all that is on its way now will have arrived */
+  arrivedBy = 0;
 
   constructor(links: Links) {
     this.links = links;
@@ -89,6 +91,7 @@ export class Traffic {
       const usual = this.queue.now + this.wires.delay();
       const at = Math.max(usual, far.upAt, far.lastArrival.get(channel) ?? 0);
       far.lastArrival.set(channel, at);
+      this.arrivedBy = Math.max(this.arrivedBy, at);
       this.queue.schedule(at, far.process, () => {
         if (far.open) arrive();
       });

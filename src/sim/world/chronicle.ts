@@ -32,6 +32,9 @@ export class Chronicle {
   readonly garbage: GarbageSeen[] = [];
   /** true time, ms since the epoch */
   readonly now: () => number;
+  /** when anything was last done to the world, and when a child last started or ended */
+  changedAt = -Infinity;
+  ranAt = -Infinity;
   readonly #onLine: OnLine | undefined;
 
   constructor(now: () => number, onLine: OnLine | undefined) {
@@ -48,7 +51,13 @@ export class Chronicle {
     this.#onLine?.(this.now(), host, line);
   }
 
+  /** Something was done to the world just now. */
+  changed(): void {
+    this.changedAt = this.now();
+  }
+
   outageBegins(peer: PeerId, kind: Outage["kind"]): void {
+    this.changed();
     this.outages.push({ peer, kind, from: this.now(), to: Infinity });
   }
 
@@ -56,27 +65,38 @@ export class Chronicle {
     const open = this.outages.findLast(
       (one) => one.peer === peer && one.kind === kind && one.to === Infinity,
     );
+    this.changed();
     if (open !== undefined) open.to = this.now();
   }
 
   /** Notes that a cut begins; returns how it ends. */
   cutBegins(sender: PeerId, receiver: PeerId): () => void {
     this.line(undefined, `CUT ${sender} > ${receiver}`);
+    this.changed();
     const cut: Cut = { sender, receiver, from: this.now(), to: Infinity };
     this.cuts.push(cut);
     return () => {
       this.line(undefined, `MENDED ${sender} > ${receiver}`);
+      this.changed();
       cut.to = this.now();
     };
   }
 
   /** Notes that a fault window begins; returns how it ends. */
-  faultBegins(kind: FaultWindow["kind"], peer: PeerId | undefined): () => void {
-    this.line(peer, `BEGINS ${kind}`);
-    const faultWindow: FaultWindow = { kind, peer, from: this.now(), to: Infinity };
+  faultBegins(kind: FaultWindow["kind"], peer: PeerId | undefined, steppedMs?: number): () => void {
+    this.line(peer, `BEGINS ${kind}${steppedMs === undefined ? "" : ` by ${steppedMs} ms`}`);
+    this.changed();
+    const faultWindow: FaultWindow = {
+      kind,
+      peer,
+      from: this.now(),
+      to: Infinity,
+      ...(steppedMs === undefined ? {} : { steppedMs }),
+    };
     this.faultWindows.push(faultWindow);
     return () => {
       this.line(peer, `ENDS ${kind}`);
+      this.changed();
       faultWindow.to = this.now();
     };
   }
@@ -92,6 +112,13 @@ export class Chronicle {
       if (operation.peer !== peer || answeredAt === undefined || answeredAt < copiedAt) continue;
       operation.answeredAt = undefined;
     }
+  }
+
+  /** True when a client was told that the peer is forgotten. */
+  hasForgotten(peer: PeerId): boolean {
+    return this.operations.some(
+      ({ request, accepted }) => request.kind === "forget" && request.target === peer && accepted,
+    );
   }
 
   evidence(): Pick<

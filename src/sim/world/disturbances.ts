@@ -60,7 +60,11 @@ export class Disturbances {
   stepClock(peer: PeerId, ms: number): () => void {
     const { clock } = this.#hosts.get(peer);
     clock.step(ms);
-    return this.#window("clock step", peer, () => clock.step(-ms));
+    const ends = this.#observers.chronicle.faultBegins("clock step", peer, ms);
+    return () => {
+      clock.step(-ms);
+      ends();
+    };
   }
 
   /** Hands the peer bytes that nobody had the right to send, and notes what that changes. */

@@ -35,9 +35,9 @@ export class Folders {
 
   /**
    * Starts a copy of the peer's folder, as it is now, beside it: two processes with one identity. The returned function
-   * ends the copy and restarts the peer, as an operator would who has found it out.
+   * ends the copy and, unless only that is wanted, restarts the peer, as an operator would who has found it out.
    */
-  startCopy(peer: PeerId): () => void {
+  startCopy(peer: PeerId, end: "both restarted" | "copy killed" = "both restarted"): () => void {
     const copy = this.#hosts.addCopy(peer);
     const now = this.#chronicle.now();
     this.#chronicle.rollbacks.push({ peer, copiedAt: now, startedAt: now, kind: "duplicate identity" });
@@ -45,9 +45,9 @@ export class Folders {
     this.#hosts.start(copy);
     return () => {
       this.#hosts.kill(copy);
-      this.#hosts.kill(peer);
+      if (end === "both restarted") this.#hosts.kill(peer);
       this.#hosts.removeCopy(copy);
-      this.#hosts.start(peer);
+      if (end === "both restarted") this.#hosts.start(peer);
       ends();
     };
   }

@@ -42,6 +42,7 @@ export class Hosts {
   readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   readonly #parts: HostsParts;
   readonly #hosts = new Map<HostName, Host>();
+  readonly #pauses = new Map<HostName, { how: "stopped" | "suspended"; at: number; leaptMs: number }>();
   #copies = 0;
 
   constructor(parts: HostsParts) {
@@ -152,12 +153,14 @@ export class Hosts {
     });
   }
 
-  /** SIGSTOP. */
-  pause(name: HostName): void {
+  /** SIGSTOP; or, where the whole host is suspended, its monotonic clock stands still meanwhile. */
+  pause(name: HostName, how: "stopped" | "suspended" = "stopped"): void {
+    const { queue } = this.#parts;
     const { peer, life } = this.get(name);
     const process = life?.process;
     if (process === undefined || !process.running) return;
-    this.#parts.observers.chronicle.line(name, "PAUSED");
+    this.#parts.observers.chronicle.line(name, how === "stopped" ? "PAUSED" : "SUSPENDED");
+    this.#pauses.set(name, { how, at: queue.now, leaptMs: queue.leaptMs });
     process.pause();
     this.#parts.simNetwork.processPaused(process);
     this.#parts.observers.chronicle.outageBegins(peer, "paused");
@@ -168,6 +171,7 @@ export class Hosts {
     const process = life?.process;
     if (process === undefined || !process.paused) return;
     this.#parts.observers.chronicle.line(name, "RESUMED");
+    this.#moveClock(name);
     process.resume();
     this.#parts.simNetwork.processPaused(process);
     this.#parts.observers.chronicle.outageEnds(peer, "paused");
@@ -188,6 +192,16 @@ export class Hosts {
   removeCopy(name: HostName): void {
     this.#hosts.delete(name);
     this.#parts.simNetwork.removeHost(name);
+  }
+
+  /** A stopped process finds that its monotonic clock went on, over leaps too; a suspended host's did not. */
+  #moveClock(name: HostName): void {
+    const { queue } = this.#parts;
+    const pause = this.#pauses.get(name);
+    if (pause === undefined) return;
+    this.#pauses.delete(name);
+    const { how, at, leaptMs } = pause;
+    this.get(name).clock.moveMono(how === "stopped" ? queue.leaptMs - leaptMs : at - queue.now);
   }
 
   /** The peer has ended itself; its supervisor starts it again. */
@@ -221,6 +235,7 @@ export class Hosts {
       dice,
       life: host.lives,
       record: (run) => this.#ran(run),
+      ended: () => (observers.chronicle.ranAt = observers.chronicle.now()),
       trueTime: observers.chronicle.now,
     });
   }
@@ -228,6 +243,7 @@ export class Hosts {
   #ran(run: Run): void {
     const { queue, observers } = this.#parts;
     observers.chronicle.runs.push(run);
+    observers.chronicle.ranAt = run.start;
     observers.occasions.happens("start", run.peer);
     queue.trace(hashText(`${run.job}@${run.tick}~${run.attempt}@${run.peer}`));
     observers.chronicle.line(run.peer, `RUNS ${run.job}@${run.tick}~${run.attempt}`);

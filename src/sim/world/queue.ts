@@ -1,9 +1,12 @@
 /**
  * The one queue of the simulated world: everything that will happen, in the order in which it will.
  *
- * Time is true time in ms, as no host's clock shows it; it stands still while an event runs and jumps to the next
- * one. Two events of one instant happen in the order in which they were scheduled. Every event that happens is
- * mixed into the trace hash, by which two runs of one seed are compared (DESIGN I15).
+ * Its time is in ms, as no host's clock shows it; it stands still while an event runs and jumps to the next one. Two events
+ * of one instant happen in the order in which they were scheduled. Every event that happens is mixed into the trace hash,
+ * by which two runs of one seed are compared (DESIGN I15).
+ *
+ * Calendar time is the queue's time plus what was leapt over. A leap (leaps.ts) moves the calendar on while nothing of the
+ * peers happens: entries of the calendar come nearer by as much, all others keep their distance.
  */
 import { mixBits } from "../random.ts";
 
@@ -18,6 +21,8 @@ export interface Entry {
   readonly owner: Owner | undefined;
   /** a timer, which after a pause rings only when what had arrived has been read */
   readonly timer: boolean;
+  /** planned by the calendar, not by somebody's timer */
+  readonly calendar: boolean;
   /** undefined once cancelled */
   run: (() => void) | undefined;
 }
@@ -27,6 +32,8 @@ const words = new Uint32Array(float.buffer);
 
 export class Queue {
   now = 0;
+  /** ms of calendar time that were leapt over so far */
+  leaptMs = 0;
   /** how many events have happened */
   count = 0;
   private readonly heap: Entry[] = [];
@@ -35,9 +42,29 @@ export class Queue {
   private traceLow = 0xbb67ae85;
 
   schedule(at: number, owner: Owner | undefined, run: () => void, timer = false): Entry {
-    const entry: Entry = { at: Math.max(at, this.now), order: this.scheduled++, owner, timer, run };
-    this.push(entry);
-    return entry;
+    return this.enter(at, owner, run, timer, false);
+  }
+
+  /** `at` is calendar time. */
+  scheduleByCalendar(at: number, run: () => void): void {
+    this.enter(at - this.leaptMs, undefined, run, false, true);
+  }
+
+  /** When the next entry of the calendar comes, in calendar time; Infinity = there is none. */
+  nextOfCalendar(): number {
+    let soonest = Infinity;
+    for (const { calendar, at } of this.heap) if (calendar && at < soonest) soonest = at;
+    return soonest + this.leaptMs;
+  }
+
+  /** Moves the calendar on; not beyond its next entry. */
+  leap(ms: number): void {
+    this.leaptMs += ms;
+    const entries = this.heap.splice(0);
+    for (const entry of entries) {
+      if (entry.calendar) entry.at = Math.max(this.now, entry.at - ms);
+      this.push(entry);
+    }
   }
 
   after(delayMs: number, owner: Owner | undefined, run: () => void): Entry {
@@ -75,6 +102,19 @@ export class Queue {
 
   traceHash(): string {
     return hex(this.traceHigh) + hex(this.traceLow);
+  }
+
+  private enter(
+    at: number,
+    owner: Owner | undefined,
+    run: () => void,
+    timer: boolean,
+    calendar: boolean,
+  ): Entry {
+    const order = this.scheduled++;
+    const entry: Entry = { at: Math.max(at, this.now), order, owner, timer, calendar, run };
+    this.push(entry);
+    return entry;
   }
 
   private push(entry: Entry): void {

@@ -39,6 +39,7 @@ export function startRealPeer(
       return reasons[0] ?? quarantined[0]?.problems[0]?.message;
     },
     sizes: () => peer.sizes(),
+    idleUntil: () => peer.idleUntil(),
     authority: () => {
       const { epochs } = peer.sizes();
       return `table ${peer.living.table.digest()}, ${epochs} epochs`;

@@ -20,6 +20,8 @@ export interface SimulatedPeer {
   complaint(): string | undefined;
   /** how much it holds, by what */
   sizes?(): Readonly<Record<string, number>>;
+  /** until when, by its own wall clock, it has nothing to do but keep in touch; undefined while something is under way */
+  idleUntil?(): number | undefined;
   /** what it holds that only authorised changes may alter, as a text that can be compared */
   authority?(): string;
 }

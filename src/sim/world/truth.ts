@@ -18,6 +18,8 @@ export interface Run {
   start: number;
   /** undefined: still on when the world ended */
   end: number | undefined;
+  /** how the child itself ended; `killed` = by the launcher, because the peer's process was gone */
+  outcome?: "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
 }
 
 /** What the simulator's client wants of a job, as far as the checkers judge it. */
@@ -30,6 +32,10 @@ export interface JobRules {
   peers: readonly PeerId[] | undefined;
   /** absent = `available` */
   partition?: "majority";
+  /** false: it has no ticks */
+  enabled?: boolean;
+  /** how many ticks' records are kept, and for how long; absent = all of them, for ever */
+  keep?: { runs: number; ageMs: number };
 }
 
 export type ClientRequest =
@@ -37,11 +43,17 @@ export type ClientRequest =
   | { kind: "delete"; id: JobId }
   | { kind: "pause"; id: JobId }
   | { kind: "resume"; id: JobId }
-  | { kind: "run"; id: JobId };
+  | { kind: "run"; id: JobId }
+  /** every run of that tick */
+  | { kind: "cancel"; id: JobId; tick: TickId }
+  | { kind: "drain"; target: PeerId; on: boolean }
+  | { kind: "promote"; target: PeerId }
+  | { kind: "forget"; target: PeerId };
 
-/** The job that a request is about. */
-export function jobOf(request: ClientRequest): JobId {
-  return request.kind === "put" ? request.rules.id : request.id;
+/** The job that a request is about; undefined = it is about a peer. */
+export function jobOf(request: ClientRequest): JobId | undefined {
+  if ("rules" in request) return request.rules.id;
+  return "id" in request ? request.id : undefined;
 }
 
 /** Something that a client asked of one peer. */
@@ -86,6 +98,8 @@ export interface FaultWindow {
   peer: PeerId | undefined;
   from: number;
   to: number;
+  /** of a clock step: by how much the clock is set wrong, ms */
+  steppedMs?: number;
 }
 
 /** What one peer knew at one instant, for the checkers that compare peers with each other. */
@@ -186,7 +200,7 @@ export interface Evidence {
   outages: readonly Outage[];
   cuts: readonly Cut[];
   faultWindows: readonly FaultWindow[];
-  /** how far any host's clock has ever been from true time, ms, by peer */
+  /** how far a host's clock has ever been from true time by skew and drift, ms, by peer; clock steps are fault windows */
   clockErrorMs: ReadonlyMap<PeerId, number>;
   /** what each peer knew 30 s after `healedAt`, and later: a difference seen both times was not just on its way */
   convergedViews: readonly (readonly Knowledge[])[];
@@ -226,6 +240,8 @@ export interface Breach {
     | "I12"
     | "I13"
     | "I14"
+    | "I16"
+    | "I18"
     | "crash";
   at: number;
   what: string;

@@ -6,7 +6,7 @@
  * client was answered. That is the evidence by which the checkers judge.
  */
 import { recordKey } from "../../core/records/records.ts";
-import type { PeerId } from "../../schema/ids.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
 import { Client } from "../client/ask.ts";
 import { forgedReason } from "../faults/garbage.ts";
 import { SimNetwork } from "../mesh.ts";
@@ -16,10 +16,11 @@ import { Chronicle, recordsSeen } from "./chronicle.ts";
 import { Disturbances } from "./disturbances.ts";
 import { Folders } from "./folders.ts";
 import { Hosts } from "./hosts.ts";
+import { Leaps } from "./leaps.ts";
 import { Occasions } from "./occasions.ts";
 import { Queue } from "./queue.ts";
 import type { WorldSettings } from "./settings.ts";
-import type { ClientRequest, Evidence, Knowledge, Operation } from "./truth.ts";
+import type { ClientRequest, Evidence, Knowledge, Operation, Run } from "./truth.ts";
 import { VoteWatch } from "./vote-watch.ts";
 import type { Observers } from "./watched-doors.ts";
 
@@ -37,6 +38,7 @@ export class World {
   readonly #chronicle: Chronicle;
   readonly #votes = new VoteWatch();
   readonly #client: Client;
+  readonly #leaps: Leaps;
 
   constructor(settings: WorldSettings) {
     this.#settings = settings;
@@ -63,24 +65,40 @@ export class World {
     this.disturbances = new Disturbances(this.queue, this.wires, this.hosts, observers);
     this.folders = new Folders(this.hosts, this.#chronicle);
     this.#client = new Client(this.queue, this.hosts, observers);
+    this.#leaps = new Leaps({
+      queue: this.queue,
+      hosts: this.hosts,
+      simNetwork: this.#simNetwork,
+      chronicle: this.#chronicle,
+    });
   }
 
   /** True time, ms since the epoch. */
   now(): number {
-    return this.#settings.epoch + this.queue.now;
+    return this.#settings.epoch + this.queue.now + this.queue.leaptMs;
   }
 
   runUntil(at: number): void {
-    this.queue.runUntil(at - this.#settings.epoch);
+    this.queue.runUntil(at - this.#settings.epoch - this.queue.leaptMs);
+  }
+
+  /** The same, but quiet stretches are leapt over. */
+  leapUntil(at: number): void {
+    this.#leaps.runUntil(at - this.#settings.epoch);
   }
 
   /** At the given true time. */
   at(when: number, run: () => void): void {
-    this.queue.schedule(when - this.#settings.epoch, undefined, run);
+    this.queue.scheduleByCalendar(when - this.#settings.epoch, run);
   }
 
   ask(peer: PeerId, request: ClientRequest): Operation {
     return this.#client.ask(peer, request);
+  }
+
+  /** A run of the job that is on now. */
+  openRun(job: JobId): Run | undefined {
+    return this.#chronicle.runs.findLast((run) => run.job === job && run.end === undefined);
   }
 
   /** The peer is not there from the beginning; it is started later. */
@@ -98,14 +116,15 @@ export class World {
     }
   }
 
-  /** What each peer knows now. */
+  /** What each peer knows now; one that was forgotten is no longer told anything. */
   knowledge(): Knowledge[] {
-    return this.peers.map((peer) => {
+    return this.peers.flatMap((peer) => {
+      if (this.#chronicle.hasForgotten(peer)) return [];
       const host = this.hosts.get(peer);
       const records = recordsSeen(host.storage.records(), this.now());
       const life = host.life?.ready === true ? host.life.peer : undefined;
       const complaint = life === undefined ? "not running" : life.complaint();
-      return { peer, jobs: new Map(life?.revisions()), records, complaint };
+      return [{ peer, jobs: new Map(life?.revisions()), records, complaint }];
     });
   }
 
@@ -117,7 +136,7 @@ export class World {
       from: epoch,
       to: this.now(),
       healedAt,
-      clockErrorMs: new Map(this.peers.map((peer) => [peer, this.hosts.get(peer).clock.worstOffset()])),
+      clockErrorMs: new Map(this.peers.map((peer) => [peer, this.hosts.get(peer).clock.worstWander()])),
       convergedViews,
       final: this.knowledge(),
       witnesses: this.peers.filter((peer) => traits?.(peer).role === "witness"),

@@ -11,7 +11,7 @@ import { checkLoss, checkResumption } from "../../../src/sim/checkers/loss.ts";
 import { checkOverlap } from "../../../src/sim/checkers/overlap.ts";
 import { checkPhantoms, checkRevocation } from "../../../src/sim/checkers/phantoms.ts";
 import { ticksOf } from "../../../src/sim/client/schedules.ts";
-import type { Breach, Evidence, Run } from "../../../src/sim/world/truth.ts";
+import { jobOf, type Breach, type Evidence, type Run } from "../../../src/sim/world/truth.ts";
 import { tickAt } from "../../../src/schema/ids.ts";
 import type { LabJob } from "./truth.ts";
 
@@ -72,9 +72,10 @@ function ofPolicy(evidence: Evidence, jobs: readonly LabJob[], partition: LabJob
   return {
     ...evidence,
     runs: evidence.runs.filter(({ job }) => ids.has(job)),
-    operations: evidence.operations.filter(({ request }) =>
-      ids.has(request.kind === "put" ? request.rules.id : request.id),
-    ),
+    operations: evidence.operations.filter(({ request }) => {
+      const job = jobOf(request);
+      return job !== undefined && ids.has(job);
+    }),
   };
 }
 

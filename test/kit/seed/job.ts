@@ -1,7 +1,11 @@
 /** What a seed's world is to be: given by hand, or drawn from the seed's name so that the name is enough to find it again. */
 import type { PlantedBug } from "../../../src/core/probes/planted.ts";
 import type { FaultKind } from "../../../src/sim/faults/faults.ts";
+import type { LongKind } from "../../../src/sim/faults/long.ts";
 import { Dice } from "../../../src/sim/random.ts";
+
+export const worldKinds = ["plain", "wide", "long"] as const;
+export type WorldKind = (typeof worldKinds)[number];
 
 export interface SeedJob {
   seed: string;
@@ -9,13 +13,29 @@ export interface SeedJob {
   jobs: number;
   hours: number;
   faults: "none" | "swarm";
-  /** majority jobs and all that comes with them (src/sim/faults/wide.ts) */
-  wide?: boolean;
+  /** absent = plain; wide has majority jobs, witnesses and joins (sim/faults/wide.ts), long has weeks (sim/long.ts) */
+  world?: WorldKind;
+  /** of a long world: false = quiet stretches are simulated too */
+  leaps?: boolean;
+  longKinds?: readonly LongKind[];
   planted?: PlantedBug;
   /** of a wide world: the numbers of the faults that are to happen; all when absent */
   keptFaults?: readonly number[];
   /** … and their kinds, instead of those that the seed draws */
   kinds?: readonly FaultKind[];
+}
+
+/** How large the long world of that seed is. */
+export function longSizeOf(seed: string): SeedJob {
+  const dice = new Dice(`long size ${seed}`);
+  return {
+    seed,
+    peers: dice.pick([1, 2, 2, 3, 3, 3, 5]),
+    jobs: dice.pick([1, 2, 4]),
+    hours: 24 * dice.pick([4, 9, 16, 23]),
+    faults: "swarm",
+    world: "long",
+  };
 }
 
 /** How large the wide world of that seed is. */
@@ -27,6 +47,6 @@ export function sizeOf(seed: string): SeedJob {
     jobs: dice.pick([4, 8, 8, 20, 50]),
     hours: dice.pick([0.3, 0.4, 0.4, 1]),
     faults: "swarm",
-    wide: true,
+    world: "wide",
   };
 }

@@ -1,7 +1,7 @@
 /** Runs one seed with the real peer, and says in short what came of it. */
 import type { Mark } from "../../../src/core/probes/marks.ts";
-import type { DrawnFault } from "../../../src/sim/faults/faults.ts";
-import { runSeed, type SeedOptions } from "../../../src/sim/seed.ts";
+import { runLongSeed } from "../../../src/sim/long.ts";
+import { runSeed, type SeedOptions, type SeedResult } from "../../../src/sim/seed.ts";
 import type { Breach } from "../../../src/sim/world/truth.ts";
 import { startRealPeer } from "../../../src/sim/world/real-peer.ts";
 import { canonicalHash } from "./canonical-trace.ts";
@@ -20,7 +20,7 @@ export interface SeedSummary {
   bytes: number;
   faults: readonly string[];
   /** the single faults of a wide world */
-  drawn: readonly DrawnFault[];
+  drawn: SeedResult["drawn"];
   /** the rare branches that were taken */
   marks: readonly Mark[];
   /** how many rules were broken, and the first few of them */
@@ -32,11 +32,13 @@ export interface SeedSummary {
 
 export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSummary {
   const began = performance.now();
-  const { keptFaults, ...options } = job;
+  const { keptFaults, world = "plain", ...options } = job;
   const kept = new Set(keptFaults);
   const marks = new Set<Mark>();
-  const result = runSeed({
+  const run = world === "long" ? runLongSeed : runSeed;
+  const result = run({
     ...options,
+    wide: world === "wide",
     makePeer: startRealPeer,
     marks,
     ...(keptFaults === undefined ? {} : { keepFault: (number: number) => kept.has(number) }),
@@ -50,7 +52,7 @@ export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSum
     events: result.events,
     messages: result.messages,
     bytes: result.bytes,
-    faults: result.plan.kinds,
+    faults: result.kinds,
     drawn: result.drawn,
     marks: [...marks],
     broken: result.breaches.length,

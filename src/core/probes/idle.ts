@@ -1,0 +1,23 @@
+/**
+ * Until when a peer has nothing to do but keep in touch, by its own clock. The simulator leaps over such stretches
+ * (sim/world/leaps.ts); nothing else asks. What this misses is done late after a leap, never left out.
+ */
+import { claimAheadMs } from "../limits.ts";
+import type { State } from "../state.ts";
+
+/** An order that has waited for so long waits for an event or for the end of its window, not for its next look. */
+const youngMs = 120_000;
+
+/** Wall clock, ms; undefined while something is under way. */
+export function idleUntil(state: State): number | undefined {
+  const { book, voting, timetable, upkeep, now } = state;
+  const underWay =
+    state.pending.size + upkeep.awaitingSync.size + book.runs.size + book.asks.size + book.claims.size;
+  if (!state.alive || upkeep.warmUp !== undefined || underWay > 0) return undefined;
+  if (voting.proposer.chosenEpochs.length > 0 || voting.voter.successor !== undefined) return undefined;
+  let until = (timetable.soonest() ?? Infinity) - claimAheadMs;
+  for (const order of book.orders.values()) {
+    if (now.wall - order.due < youngMs) until = Math.min(until, book.reconcileQueue.at(order), order.due);
+  }
+  return until;
+}

@@ -1,0 +1,104 @@
+/**
+ * I18, standing: a peer that the others don't count on, for a reason that it can know, starts nothing.
+ *
+ * Drained: from when its drain was confirmed until it is taken back.
+ * Forgotten: from when every peer must know it, as long as it is in touch with one that does.
+ * Clock: while its clock is set ahead of what most clocks in touch with it show, it starts nothing before it is due.
+ * Duplicate identity: of two processes with one identity that were in touch with another peer for a while, the one that was
+ * there first starts nothing.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
+import { knownToAll, together } from "./surroundings.ts";
+import { clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
+
+/** An order that had left for the launcher may still start, ms. */
+const launchMs = 3_500;
+/** Two that are in touch for so long have told each other what each knows of the other; ms. */
+const inTouchMs = 20_000;
+/** Clocks that differ by less pass for equal (DESIGN §11), ms. */
+const sameClockMs = 1_600;
+/** The lives of a copy of a peer are numbered from here on (world/hosts.ts). */
+const livesOfCopies = 1_000_000;
+
+export function checkStanding(evidence: Evidence): Breach[] {
+  return evidence.runs.flatMap((run) => {
+    const why =
+      drained(evidence, run) ?? forgotten(evidence, run) ?? early(evidence, run) ?? duplicated(evidence, run);
+    if (why === undefined) return [];
+    const what = `${run.job}@${run.tick} started on ${run.peer}, which ${why}`;
+    return [{ rule: "I18" as const, at: run.start, what }];
+  });
+}
+
+function drained({ operations, rollbacks = [] }: Evidence, { peer, start }: Run): string | undefined {
+  const requests = operations.filter(
+    ({ request, askedAt }) => request.kind === "drain" && request.target === peer && askedAt <= start,
+  );
+  const last = requests.at(-1);
+  if (last?.request.kind !== "drain" || !last.request.on || !last.accepted) return undefined;
+  const since = last.answeredAt ?? Infinity;
+  const isPutBack = rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= since);
+  return start > since + launchMs && !isPutBack ? "had been drained" : undefined;
+}
+
+function forgotten(evidence: Evidence, { peer, start }: Run): string | undefined {
+  const forget = evidence.operations.find(
+    ({ request, accepted }) => request.kind === "forget" && request.target === peer && accepted,
+  );
+  if (forget?.answeredAt === undefined) return undefined;
+  const known = knownToAll(evidence, forget.answeredAt);
+  if (start < known + inTouchMs) return undefined;
+  const isInTouch = evidence.peers.some(
+    (other) => other !== peer && together(evidence, peer, other, start - inTouchMs, start),
+  );
+  return isInTouch ? "had been forgotten" : undefined;
+}
+
+/** By how much the peer's clock is set ahead of true time at that instant, ms. */
+function aheadMs({ faultWindows }: Evidence, of: PeerId, at: number): number {
+  return faultWindows
+    .filter(({ peer, from, to }) => peer === of && from <= at && at < to)
+    .reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
+}
+
+function early(evidence: Evidence, run: Run): string | undefined {
+  if (!isScheduled(run)) return undefined;
+  const wanderMs = 2 * clockErrorMs({ ...evidence, faultWindows: [] }, run.start, run.start);
+  const beforeDueMs = dueOf(run) - run.start;
+  if (beforeDueMs <= sameClockMs + wanderMs) return undefined;
+  // By its own clock it was due, so that clock was ahead. Whose clocks could have told it so?
+  const clocks = inTouchWith(evidence, run).map((peer) => aheadMs(evidence, peer, run.start));
+  const right = clocks.filter((ms) => Math.abs(ms) <= sameClockMs).length;
+  // Of two halves the faster one is doubted.
+  if (right === 0 || right < clocks.length - right) return undefined;
+  return `started it ${Math.round(beforeDueMs)} ms early, while ${right} of ${clocks.length} clocks were right`;
+}
+
+/** The peer itself and all with which it could talk for a while. */
+function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
+  const steady = {
+    ...evidence,
+    faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "clock step"),
+  };
+  return evidence.peers.filter(
+    (other) => other === peer || together(steady, peer, other, start - inTouchMs, start),
+  );
+}
+
+function duplicated(evidence: Evidence, { peer, start, life }: Run): string | undefined {
+  if (life >= livesOfCopies) return undefined;
+  const isBeside = evidence.faultWindows.some(
+    ({ kind, peer: of, from, to }) =>
+      kind === "duplicate identity" && of === peer && start > from + inTouchMs && start < to,
+  );
+  if (!isBeside) return undefined;
+  const steady = {
+    ...evidence,
+    faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "duplicate identity"),
+  };
+  const isInTouch = evidence.peers.some(
+    (other) => other !== peer && together(steady, peer, other, start - inTouchMs, start),
+  );
+  return isInTouch ? "ran beside a second process with its identity" : undefined;
+}

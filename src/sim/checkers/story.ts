@@ -1,0 +1,73 @@
+/**
+ * The story part of I6: what a run's record says is what its own child did. A child that ended by itself, or was cancelled,
+ * is recorded so on every peer; one that was killed because its peer's process had gone is `lost`.
+ *
+ * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was gone
+ * or its disk disturbed within moments, its folder was put back, or a second process had its identity.
+ */
+import type { Breach, Evidence, Run } from "../world/truth.ts";
+import { hadDuplicateIdentity } from "./surroundings.ts";
+import { retainedTicks } from "./retained.ts";
+
+/** So long after its end a run is recorded by its own peer, if that goes on undisturbed; ms. */
+const recordedMs = 15_000;
+/** The records of runs that ended later may still be on their way. */
+const quietMs = 120_000;
+
+export function checkStories(evidence: Evidence): Breach[] {
+  const isRetained = retainedTicks(evidence);
+  const breaches: Breach[] = [];
+  for (const run of evidence.runs) {
+    if (run.end === undefined || run.end > evidence.to - quietMs || run.outcome === undefined) continue;
+    if (!isRetained(run.job, run.tick) || mayBeUnrecorded(evidence, run)) continue;
+    for (const { peer, records } of evidence.final) {
+      const key = `${run.job}@${run.tick}~${run.attempt} of ${run.peer}`;
+      const record = recordOf(records.values(), run);
+      if (record === undefined || tells(evidence, record.state, run)) continue;
+      const what = `${peer} says ${record.state} of ${key}, whose child ${run.outcome}`;
+      breaches.push({ rule: "I6", at: run.start, what });
+      break;
+    }
+  }
+  return breaches;
+}
+
+function recordOf<Seen extends Pick<Run, "job" | "tick" | "attempt" | "peer">>(
+  records: Iterable<Seen>,
+  run: Run,
+): Seen | undefined {
+  for (const record of records) {
+    const same = record.job === run.job && record.tick === run.tick && record.attempt === run.attempt;
+    if (same && record.peer === run.peer) return record;
+  }
+  return undefined;
+}
+
+function tells(evidence: Evidence, state: string, run: Run): boolean {
+  if (state === run.outcome) return true;
+  if (run.outcome === "killed") return state === "lost" || state === "cancelled";
+  // The child ended by itself just after it was told to end.
+  return state === "cancelled" && mayHaveBeenStopped(evidence, run);
+}
+
+/** A person cancelled it, or a newer run of its job replaced it. */
+function mayHaveBeenStopped({ operations }: Evidence, { job, tick }: Run): boolean {
+  return operations.some(
+    ({ request }) =>
+      (request.kind === "cancel" && request.tick === tick) ||
+      (request.kind === "put" && request.rules.id === job && request.rules.overlap === "replace"),
+  );
+}
+
+function mayBeUnrecorded(evidence: Evidence, run: Run): boolean {
+  const end = run.end ?? run.start;
+  const touches = (span: { from: number; to: number }) => span.from <= end + recordedMs && span.to >= end;
+  return (
+    evidence.outages.some((outage) => outage.peer === run.peer && touches(outage)) ||
+    evidence.faultWindows.some(
+      ({ kind, peer, from, to }) => peer === run.peer && kind.endsWith("disk") && touches({ from, to }),
+    ) ||
+    (evidence.rollbacks ?? []).some(({ peer, startedAt }) => peer === run.peer && startedAt >= run.start) ||
+    hadDuplicateIdentity(evidence, run.peer, run.start, end + recordedMs)
+  );
+}

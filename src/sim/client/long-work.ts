@@ -1,0 +1,164 @@
+/**
+ * What the client of a long world wants: jobs with a tick an hour or a day, and over the weeks changes of every field that
+ * decides about ticks, there and back, beside what else a person asks for.
+ *
+ * It keeps to the rule of client.ts: nothing more about a job while an earlier request may be unknown to some peer.
+ */
+import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { Dice } from "../random.ts";
+import type { ClientRequest, JobRules } from "../world/truth.ts";
+import type { World } from "../world/world.ts";
+import type { Work } from "./client.ts";
+import { dailyAt, everyHours, hourlyAt, type SimpleSchedule } from "./schedules.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export function drawLongWork(count: number, peers: readonly PeerId[], dice: Dice): Work[] {
+  return Array.from({ length: count }, (_, index) => {
+    const isMajority = dice.chance(0.15);
+    const rules: JobRules = {
+      id: `job-${index + 1}` as JobId,
+      schedule: drawSchedule(dice),
+      overlap: dice.pick(["allow", "allow", "queue", "skip"]),
+      catchUp: drawCatchUp(dice, isMajority),
+      peers: peers.length > 2 && dice.chance(0.1) ? dice.shuffle(peers).slice(0, 2) : undefined,
+      ...(isMajority ? ({ partition: "majority" } as const) : {}),
+      keep: { runs: dice.pick([5, 20, 60]), ageMs: dice.pick([2 * day, 7 * day, 30 * day]) },
+    };
+    return { rules, lasting: { least: 100, most: dice.pick([2_000, minute]), fails: dice.pick([0, 0.2]) } };
+  });
+}
+
+function drawSchedule(dice: Dice): SimpleSchedule {
+  const chance = dice.next();
+  if (chance < 0.45) return hourlyAt(dice.below(60));
+  if (chance < 0.75) return everyHours(dice.pick([2, 3, 6, 12]), dice.below(60));
+  return dailyAt(dice.below(1_440), dice.pick([0, 0, 1, -5, 9]));
+}
+
+function drawCatchUp(dice: Dice, isMajority: boolean): JobRules["catchUp"] {
+  // Voters remember a day.
+  const windows = isMajority ? [hour, 6 * hour] : [10 * minute, hour, 6 * hour, day, 3 * day, 7 * day];
+  return { policy: dice.pick(["latest", "latest", "all", "all", "none"]), windowMs: dice.pick(windows) };
+}
+
+/** Makes all jobs, each at some peer that is up. */
+export function makeLongJobs(world: World, work: readonly Work[], withinMs: number): void {
+  const dice = world.dice.fork("long client");
+  for (const { rules } of work) {
+    world.at(world.now() + dice.between(0, withinMs), () => {
+      const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+      world.ask(dice.pick(up), { kind: "put", rules });
+    });
+  }
+}
+
+/** Whoever was drained works again, for the end of the world. */
+export function undrainAll(world: World): void {
+  for (const target of world.peers) {
+    if (world.hosts.isUp(target)) world.ask(target, { kind: "drain", target, on: false });
+  }
+}
+
+/** What is asked of a long world about one job: its state, and the rules that it has now. */
+interface Known {
+  state: "on" | "paused" | "deleted";
+  rules: JobRules;
+  since: number;
+}
+
+/** Asks for changes from `from` to `to`, about one every `everyMs`. */
+export function editForLong(
+  world: World,
+  work: readonly Work[],
+  when: { from: number; to: number; everyMs: number },
+): void {
+  const dice = world.dice.fork("long edits");
+  const known = new Map<JobId, Known>();
+  const drained = new Set<PeerId>();
+  const ask = () => {
+    const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+    if (up.length === 0) return;
+    const at = dice.pick(up);
+    if (dice.chance(0.1)) return void world.ask(at, drawPeerRequest(world, drained, dice));
+    const item = dice.pick(work);
+    const job = known.get(item.rules.id) ?? { state: "on", rules: item.rules, since: -Infinity };
+    if (world.now() - job.since < 3 * minute) return;
+    const request = drawRequest(world, item, job, dice);
+    world.ask(at, request);
+    if (request.kind === "run") return cancelSoon(world, request.id, dice);
+    if (request.kind === "cancel") return;
+    known.set(item.rules.id, {
+      state: request.kind === "delete" ? "deleted" : request.kind === "pause" ? "paused" : "on",
+      rules: request.kind === "put" ? request.rules : job.rules,
+      since: world.now(),
+    });
+  };
+  for (let at = when.from; at < when.to; at += dice.between(0.3, 1.7) * when.everyMs) world.at(at, ask);
+}
+
+/** A person cancels now and then what was just ordered by hand. */
+function cancelSoon(world: World, id: JobId, dice: Dice): void {
+  if (!dice.chance(0.4)) return;
+  world.at(world.now() + dice.between(100, 20_000), () => {
+    const run = world.openRun(id);
+    const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+    if (run !== undefined && up.length > 0) world.ask(dice.pick(up), { kind: "cancel", id, tick: run.tick });
+  });
+}
+
+function drawPeerRequest(world: World, drained: Set<PeerId>, dice: Dice): ClientRequest {
+  const target = dice.pick(world.peers);
+  if (dice.chance(0.2)) return { kind: "promote", target };
+  const on = !drained.delete(target);
+  if (on) drained.add(target);
+  return { kind: "drain", target, on };
+}
+
+function drawRequest(
+  world: World,
+  { rules: first }: Work,
+  { state, rules }: Known,
+  dice: Dice,
+): ClientRequest {
+  const { id } = rules;
+  if (state === "deleted") return { kind: "put", rules: dice.chance(0.5) ? first : rules };
+  if (state === "paused") return dice.chance(0.8) ? { kind: "resume", id } : { kind: "delete", id };
+  if (rules.enabled === false) return { kind: "put", rules: { ...rules, enabled: true } };
+  const chance = dice.next();
+  if (chance < 0.12) return { kind: "run", id };
+  if (chance < 0.2) return { kind: "pause", id };
+  if (chance < 0.28) return { kind: "delete", id };
+  // As often as not a change is taken back by the next one.
+  if (chance < 0.45) return { kind: "put", rules: first };
+  return { kind: "put", rules: changed(world, rules, dice) };
+}
+
+function wholeSecond(ms: number): number {
+  return Math.floor(ms / 1_000) * 1_000;
+}
+
+/** One field that decides about ticks is changed. */
+function changed(world: World, rules: JobRules, dice: Dice): JobRules {
+  const { schedule } = rules;
+  switch (dice.below(6)) {
+    case 0:
+      return { ...rules, schedule: drawSchedule(dice) };
+    case 1:
+      return {
+        ...rules,
+        schedule: { ...schedule, startsAt: wholeSecond(world.now() + dice.between(-day, day)) },
+      };
+    case 2:
+      return {
+        ...rules,
+        schedule: { ...schedule, endsAt: wholeSecond(world.now() + dice.between(-day, 2 * day)) },
+      };
+    case 3:
+      return { ...rules, enabled: false };
+    default:
+      return { ...rules, catchUp: drawCatchUp(dice, rules.partition === "majority") };
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * What goes wrong in a long world: weeks of virtual time in which hosts are shut down overnight, suspended, cut off for hours,
+ * set to a wrong time, restored from old backups or copied. Each fault is drawn with dice of its own and can be left out.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Dice } from "../random.ts";
+import type { World } from "../world/world.ts";
+import { split } from "./faults.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export const longKinds = [
+  "short absence",
+  "long absence",
+  "all away",
+  "suspend",
+  "all suspended",
+  "long stop",
+  "long split",
+  "one cut off",
+  "clock for a while",
+  "clock at start",
+  "clock for good",
+  "several clocks",
+  "all clocks",
+  "old folder",
+  "copied folder",
+  "copied folder and restart",
+  "full disk",
+  "restart",
+] as const;
+export type LongKind = (typeof longKinds)[number];
+
+export interface LongPlan {
+  kinds: readonly LongKind[];
+  /** the average time between the beginnings of two faults, ms */
+  everyMs: number;
+}
+
+/** A fault of a long world as it was drawn. */
+export interface LongFault {
+  number: number;
+  at: number;
+  lastsMs: number;
+  kind: LongKind;
+}
+
+export function drawLongPlan(dice: Dice): LongPlan {
+  const likely = dice.pick([0.1, 0.25, 0.6]);
+  const kinds = longKinds.filter(() => dice.chance(likely));
+  return {
+    kinds: kinds.length > 0 ? kinds : [dice.pick(longKinds)],
+    everyMs: dice.pick([6 * hour, 12 * hour, day, 2 * day]),
+  };
+}
+
+/** Lets faults of the plan begin from `from` on; every one has ended by `to`. Returns all that were drawn. */
+export function breakForLong(
+  world: World,
+  plan: LongPlan,
+  from: number,
+  to: number,
+  keep: (number: number) => boolean,
+): LongFault[] {
+  const dice = world.dice.fork("long faults");
+  const drawn: LongFault[] = [];
+  for (let at = from; at < to; at += dice.between(0.2, 1.8) * plan.everyMs) {
+    const kind = dice.pick(plan.kinds);
+    const lastsMs = Math.min(lasting[kind](dice), to - at);
+    const number = drawn.length;
+    const own = dice.fork(String(number));
+    drawn.push({ number, at, lastsMs, kind });
+    if (keep(number)) world.at(at, () => world.at(world.now() + lastsMs, begin(world, kind, own)));
+  }
+  return drawn;
+}
+
+const lasting: Readonly<Record<LongKind, (dice: Dice) => number>> = {
+  "short absence": minutes,
+  restart: minutes,
+  "full disk": minutes,
+  "long split": hours,
+  "one cut off": hours,
+  "long absence": days,
+  "all away": days,
+  suspend: days,
+  "all suspended": days,
+  "long stop": days,
+  "old folder": days,
+  "clock for a while": wrongTime,
+  "several clocks": wrongTime,
+  "all clocks": wrongTime,
+  "clock at start": wrongTime,
+  "clock for good": () => Infinity,
+  "copied folder": untilFound,
+  "copied folder and restart": untilFound,
+};
+
+function minutes(dice: Dice): number {
+  return dice.between(minute, 90 * minute);
+}
+
+function hours(dice: Dice): number {
+  return dice.between(10 * minute, 10 * hour);
+}
+
+function days(dice: Dice): number {
+  return dice.pick([2 * hour, 9 * hour, 30 * hour, 4 * day, 9 * day]);
+}
+
+function wrongTime(dice: Dice): number {
+  return dice.pick([12 * second, 10 * minute, 2 * hour, 20 * hour]);
+}
+
+/** Somebody finds out that a folder was copied. */
+function untilFound(dice: Dice): number {
+  return dice.pick([25 * second, 20 * minute, 3 * hour]);
+}
+
+/** Clocks are set wrong by one of these, ms. */
+function drawStep(dice: Dice): number {
+  const ms = dice.pick([2 * second, 10 * minute, 10 * minute, 12 * hour, day, 365 * day]);
+  return dice.chance(0.6) ? ms : -ms;
+}
+
+/** Begins a fault; returns how it ends. */
+function begin(world: World, kind: LongKind, dice: Dice): () => void {
+  const peer = dice.pick(world.peers);
+  switch (kind) {
+    case "short absence":
+    case "long absence":
+      return absence(world, [peer], dice);
+    case "all away":
+      return absence(world, world.peers, dice);
+    case "restart":
+      world.hosts.kill(peer);
+      world.hosts.start(peer);
+      return () => undefined;
+    case "suspend":
+      return pauses(world, [peer], "suspended");
+    case "all suspended":
+      return pauses(world, world.peers, "suspended");
+    case "long stop":
+      return pauses(world, [peer], "stopped");
+    case "long split":
+      return split(world, dice.shuffle(world.peers), Math.ceil(world.peers.length / 2));
+    case "one cut off":
+      return split(world, [peer, ...world.peers.filter((other) => other !== peer)], 1);
+    case "clock for a while":
+    case "clock for good":
+      return steps(world, [peer], drawStep(dice));
+    case "several clocks":
+      return steps(
+        world,
+        dice.shuffle(world.peers).slice(0, 1 + dice.below(world.peers.length)),
+        drawStep(dice),
+      );
+    case "all clocks":
+      return steps(world, world.peers, drawStep(dice));
+    case "clock at start": {
+      world.hosts.kill(peer);
+      const back = steps(world, [peer], drawStep(dice));
+      world.hosts.start(peer);
+      return back;
+    }
+    case "old folder":
+      return world.folders.backUp(peer);
+    case "copied folder":
+      return world.folders.startCopy(peer, "copy killed");
+    case "copied folder and restart":
+      return world.folders.startCopy(peer);
+    case "full disk":
+      return world.disturbances.fillDisk(peer);
+  }
+}
+
+function absence(world: World, peers: readonly PeerId[], dice: Dice): () => void {
+  for (const peer of peers) {
+    if (dice.chance(0.5)) world.hosts.stop(peer);
+    else world.hosts.kill(peer, dice.chance(0.5));
+  }
+  return () => {
+    for (const peer of peers)
+      world.at(world.now() + dice.between(0, 20 * second), () => world.hosts.start(peer));
+  };
+}
+
+function pauses(world: World, peers: readonly PeerId[], how: "stopped" | "suspended"): () => void {
+  for (const peer of peers) world.hosts.pause(peer, how);
+  return () => {
+    for (const peer of peers) world.hosts.resume(peer);
+  };
+}
+
+function steps(world: World, peers: readonly PeerId[], ms: number): () => void {
+  const backs = peers.map((peer) => world.disturbances.stepClock(peer, ms));
+  return () => {
+    for (const back of backs) back();
+  };
+}

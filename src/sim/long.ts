@@ -1,0 +1,114 @@
+/**
+ * A long world: weeks of virtual time on few peers with few ticks, history pruned as jobs say, and everything that takes long:
+ * absences of days, suspends, wrong clocks, old and copied folders, changes of schedules and windows there and back. Quiet
+ * stretches are leapt over. Then all is mended, and in the last hour everything must converge, as in the other worlds.
+ */
+import { checkLong } from "./checkers/all.ts";
+import type { Work } from "./client/client.ts";
+import { drawLongWork, editForLong, makeLongJobs, undrainAll } from "./client/long-work.ts";
+import { breakForLong, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
+import { calmNetwork } from "./mesh/wires.ts";
+import { Dice } from "./random.ts";
+import { runToEnd, type SeedOptions, type SeedResult } from "./seed.ts";
+import type { Knowledge } from "./world/truth.ts";
+import { World } from "./world/world.ts";
+
+export interface LongOptions extends Omit<SeedOptions, "kinds" | "faults"> {
+  faults: "none" | "swarm";
+  longKinds?: readonly LongKind[];
+  /** false = every heartbeat is simulated */
+  leaps?: boolean;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const beginning = Date.parse("2026-11-20T00:00:00Z");
+
+const safetyFromMs = 3 * minute;
+/** Long enough for several rounds of pruning after the last fault. */
+const livenessMs = 75 * minute;
+const comparedAfterMs = [30 * second, 75 * second] as const;
+
+export function runLongSeed(options: LongOptions): SeedResult {
+  const dice = new Dice(options.seed).fork("long plan");
+  const plan = options.faults === "none" ? { kinds: [], everyMs: Infinity } : drawLongPlan(dice);
+  const lengthMs = options.hours * hour;
+  const epoch = beginning + dice.below(300) * 24 * hour + dice.below(86_400) * second;
+  let work: readonly Work[] = [];
+  const world = new World({
+    seed: options.seed,
+    peers: options.peers,
+    epoch,
+    network: calmNetwork,
+    disk: { fsyncMs: { least: 0.5, most: 5 } },
+    children: {
+      spawnMs: { least: 2, most: 20 },
+      behaviour: (spec, chance) => {
+        const item = work.find(({ rules }) => rules.id === spec.job);
+        const { least, most, fails } = item?.lasting ?? { least: 10, most: 100, fails: 0 };
+        return { lastsMs: chance.between(least, most), exitCode: chance.chance(fails) ? 1 : 0 };
+      },
+    },
+    skewMs: 20,
+    driftPpm: 0,
+    makePeer: options.makePeer,
+    traits: () => ({
+      role: "worker",
+      capacity: 100,
+      ...(options.planted === undefined ? {} : { planted: options.planted }),
+      ...(options.marks === undefined ? {} : { marks: options.marks }),
+    }),
+    ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+  });
+  work = drawLongWork(options.jobs, world.peers, dice.fork("work"));
+  const healedAt = epoch + lengthMs - livenessMs;
+  const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
+  for (const [index, peer] of world.peers.entries()) {
+    // Now and then one joins with an empty folder when the mesh has lived for long.
+    const joins = index > 1 && dice.chance(0.2);
+    if (joins) world.joinsLater(peer);
+    const at = joins ? dice.between(safety.from, safety.to) : epoch + dice.between(0, 5 * second);
+    world.at(at, () => world.hosts.start(peer));
+  }
+  world.at(epoch + 15 * second, () => makeLongJobs(world, work, 10 * second));
+  const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
+  if (options.faults !== "none") editForLong(world, work, { ...safety, everyMs });
+  let drawn: LongFault[] = [];
+  const kinds = options.longKinds ?? plan.kinds;
+  world.at(safety.from, () => {
+    if (kinds.length === 0) return;
+    const keep = options.keepFault ?? (() => true);
+    drawn = breakForLong(world, { ...plan, kinds }, safety.from, safety.to, keep);
+  });
+  for (let at = epoch + hour; at < epoch + lengthMs; at += 6 * hour) world.at(at, () => world.measure());
+  world.at(healedAt, () => {
+    for (const peer of world.peers) {
+      world.hosts.resume(peer);
+      world.hosts.start(peer);
+    }
+  });
+  for (const laterMs of [-minute, 5 * second]) world.at(healedAt + laterMs, () => undrainAll(world));
+  const convergedViews: Knowledge[][] = [];
+  for (const afterMs of comparedAfterMs) {
+    world.at(healedAt + afterMs, () => convergedViews.push(world.knowledge()));
+  }
+  const crash = runToEnd(world, () => {
+    if (options.leaps === false) world.runUntil(healedAt);
+    else world.leapUntil(healedAt);
+    world.runUntil(epoch + lengthMs);
+  });
+  const evidence = world.evidence(healedAt, convergedViews);
+  return {
+    seed: options.seed,
+    breaches: crash === undefined ? checkLong(evidence) : [crash],
+    evidence,
+    traceHash: world.traceHash(),
+    events: world.queue.count,
+    messages: world.wires.messages,
+    bytes: world.wires.bytes,
+    kinds,
+    drawn,
+    logged: world.hosts.logCounts,
+  };
+}

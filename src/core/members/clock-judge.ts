@@ -1,0 +1,60 @@
+/**
+ * Whose clock is right, decided from what is known of all clocks (DESIGN §11). A pure rule; it sets no clock and adds no
+ * offset to one.
+ *
+ * A clock is right when a majority of the known clocks, itself included, lies within `clockRefusedMs` of it. Where no
+ * majority agrees (of two clocks none does), the largest groups of clocks that agree are compared: a group with a host that
+ * is synchronised with a time server is right if it is the only one; otherwise a group is wrong if it has jumped since the
+ * groups last agreed and the other has not; otherwise the slower of two is right, because early is worse than late, and the
+ * middle one of more.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import { clockRefusedMs } from "./suspicion.ts";
+
+export interface ClockReading {
+  readonly peer: PeerId;
+  /** how far it is ahead of this peer's clock, ms; this peer's own is 0 */
+  readonly offsetMs: number;
+  /** its host says that it follows a time server */
+  readonly synchronised: boolean;
+  /** it has been set, by other than slewing, since it last agreed with this peer's clock */
+  readonly jumped: boolean;
+}
+
+/** The peers whose clocks are right; all others are doubted. Never empty unless `readings` is. */
+export function rightClocks(readings: readonly ClockReading[]): ReadonlySet<PeerId> {
+  const supportOf = ({ offsetMs }: ClockReading): number =>
+    readings.filter((other) => Math.abs(other.offsetMs - offsetMs) <= clockRefusedMs).length;
+  const supported = readings.map((reading) => ({ reading, support: supportOf(reading) }));
+  const majority = supported.filter(({ support }) => 2 * support > readings.length);
+  if (majority.length > 0) return peersOf(majority.map(({ reading }) => reading));
+  const most = Math.max(0, ...supported.map(({ support }) => support));
+  const groups = groupsOf(supported.filter(({ support }) => support === most).map(({ reading }) => reading));
+  return peersOf(betterOf(groups));
+}
+
+function peersOf(readings: readonly ClockReading[]): Set<PeerId> {
+  return new Set(readings.map(({ peer }) => peer));
+}
+
+/** Clocks that agree, from the slowest group to the fastest. */
+function groupsOf(readings: readonly ClockReading[]): ClockReading[][] {
+  const groups: ClockReading[][] = [];
+  let last: ClockReading | undefined;
+  for (const reading of readings.toSorted((a, b) => a.offsetMs - b.offsetMs)) {
+    const group = groups.at(-1);
+    if (group !== undefined && last !== undefined && reading.offsetMs - last.offsetMs <= clockRefusedMs) {
+      group.push(reading);
+    } else groups.push([reading]);
+    last = reading;
+  }
+  return groups;
+}
+
+function betterOf(groups: readonly ClockReading[][]): readonly ClockReading[] {
+  const synchronised = groups.filter((group) => group.some((reading) => reading.synchronised));
+  if (synchronised.length === 1) return synchronised[0] ?? [];
+  const unmoved = groups.filter((group) => !group.some((reading) => reading.jumped));
+  if (unmoved.length === 1) return unmoved[0] ?? [];
+  return groups[Math.floor((groups.length - 1) / 2)] ?? [];
+}

@@ -1,0 +1,134 @@
+/** What is over stays over (core/records/history.ts). */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { History } from "../src/core/records/history.ts";
+import { tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
+
+const job = "j" as JobId;
+const first = { attempt: 1, slot: "0" };
+const at = (minute: number): number => Date.UTC(2026, 0, 1) + minute * 60_000;
+const tick = (minute: number): TickId => tickAt(at(minute));
+const isOver = (history: History, minute: number): boolean => history.isOver(job, tick(minute), first);
+
+function begun(minute: number, unsureUntil = -Infinity): History {
+  const history = new History();
+  history.begin(job, { since: at(minute), at: at(minute), open: [] }, unsureUntil);
+  return history;
+}
+
+describe("an order that was started or decided", () => {
+  test("stays over while the watermark moves up, hears of others and ticks are settled in any order", () => {
+    const minutes = fc.integer({ min: 1, max: 30 });
+    const action = fc.oneof(
+      fc.record({ kind: fc.constant("settle" as const), minute: minutes }),
+      fc.record({ kind: fc.constant("advance" as const), minute: minutes }),
+      fc.record({ kind: fc.constant("hear" as const), minute: minutes, since: minutes }),
+    );
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+        const history = begun(0);
+        const over = new Set<number>();
+        let mark = 0;
+        for (const one of actions) {
+          if (one.kind === "settle") {
+            history.settle(job, tick(one.minute), first);
+            over.add(one.minute);
+          } else if (one.kind === "advance") {
+            // What is not over below the new watermark is named as open.
+            const undecided = Array.from({ length: one.minute }, (_, index) => index + 1).filter(
+              (minute) => !over.has(minute),
+            );
+            if (one.minute >= mark) mark = Math.max(mark, one.minute);
+            history.advance(job, at(one.minute), undecided.map(at));
+          } else {
+            history.hear(job, { since: at(one.since), at: at(one.minute), open: [] }, at(99));
+            if (one.since <= mark && one.minute > mark) {
+              for (let minute = one.since + 1; minute <= one.minute; minute++) over.add(minute);
+              mark = one.minute;
+            }
+          }
+          for (const minute of over)
+            assert.ok(isOver(history, minute), `minute ${minute} after ${JSON.stringify(one)}`);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("is over by its attempt and slot: a later attempt of the same tick is another order", () => {
+    const history = begun(0);
+    history.settle(job, tick(5), first);
+    assert.equal(history.isOver(job, tick(5), { attempt: 2, slot: "0" }), false);
+    assert.equal(history.isOver(job, tick(5), { attempt: 1, slot: "1" }), false);
+    history.settle(job, tick(5), { attempt: 2, slot: "0" });
+    assert.ok(isOver(history, 5) && history.isOver(job, tick(5), { attempt: 2, slot: "0" }));
+    history.settle(job, tick(6), first);
+    assert.equal(history.isOver(job, tick(6), { attempt: 2, slot: "0" }), false);
+  });
+
+  test("takes no memory once the watermark covers it", () => {
+    const history = begun(0);
+    for (let minute = 1; minute <= 1_000; minute++) {
+      history.settle(job, tick(minute), first);
+      history.advance(job, at(minute), []);
+    }
+    assert.equal(history.size, 0);
+  });
+});
+
+describe("a watermark", () => {
+  test("leaves ticks open that are named, and none else", () => {
+    const history = begun(0);
+    history.advance(job, at(10), [at(4)]);
+    assert.deepEqual(
+      [3, 4, 5, 10, 11].map((minute) => isOver(history, minute)),
+      [true, false, true, true, false],
+    );
+    history.settle(job, tick(4), first);
+    assert.ok(isOver(history, 4));
+  });
+
+  test("is not taken from a peer that doesn't know what lies between the two", () => {
+    const history = begun(5);
+    assert.equal(history.hear(job, { since: at(7), at: at(20), open: [] }, at(99)), false);
+    assert.equal(isOver(history, 6), false);
+  });
+
+  test("of another peer counts up to now and no further", () => {
+    const history = begun(0);
+    history.hear(job, { since: at(0), at: at(20), open: [] }, at(10));
+    assert.deepEqual(history.watermarkOf(job), { since: at(0), at: at(10), open: [] });
+  });
+
+  test("keeps open what was open here and lies where the other peer knows nothing", () => {
+    const history = begun(0);
+    history.advance(job, at(10), [at(2), at(8)]);
+    history.hear(job, { since: at(5), at: at(20), open: [] }, at(99));
+    assert.deepEqual(history.watermarkOf(job)?.open, [at(2)]);
+  });
+
+  test("goes back with a corrected clock, and the disk must be asked about what lies above it", () => {
+    const history = begun(0);
+    history.advance(job, at(120), []);
+    history.settle(job, tick(130), first);
+    assert.deepEqual(history.withdraw(at(60)), [job]);
+    assert.equal(history.watermarkOf(job)?.at, at(60));
+    assert.equal(history.unsureUntil(job), at(130));
+    assert.deepEqual(
+      [60, 61, 130].map((minute) => isOver(history, minute)),
+      [true, false, false],
+    );
+    assert.deepEqual(history.withdraw(at(60)), []);
+  });
+});
+
+test("orders by hand are kept until they can't start any more, whatever the watermark", () => {
+  const history = begun(0);
+  const asked = "manual-01KAS000000000000000000000" as TickId;
+  history.settle(job, asked, first);
+  history.advance(job, at(99_999), []);
+  assert.ok(history.isOver(job, asked, first));
+  history.forgetRequested(job, Date.UTC(2100, 0, 1));
+  assert.equal(history.isOver(job, asked, first), false);
+});

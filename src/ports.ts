@@ -8,7 +8,7 @@
  */
 import type { CicadaError } from "./errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
-import type { Job, JobSpec, Quarantined } from "./schema/job.ts";
+import type { Job, JobSpec, JobState, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
 import type { RequestedOrder, RunRecord, RunState } from "./schema/run.ts";
 import type { Forgotten } from "./schema/attribution.ts";
@@ -316,8 +316,10 @@ export interface MemberView {
   name: string;
   state: MemberState;
   self: boolean;
-  /** in the last epoch of the roster */
+  /** votes on orders of majority jobs now */
   voter: boolean;
+  /** wall ms: from when it votes, in the past or in the future; undefined = it is no voter of the last epoch */
+  votesFrom: number | undefined;
   draining: boolean;
   /** draining because a person asked for it, until a person asks for its end */
   drained: boolean;
@@ -336,6 +338,56 @@ export interface NextTick {
   peers: { id: PeerId; name: string; rank: number }[];
 }
 
+/** Why no living peer can run a job, in words: shown among the job's problems. */
+export interface JobHindrance {
+  code: "NO_PEER" | "NO_QUORUM";
+  /** JSON pointer to the job's field that it is about, `""` for the whole */
+  pointer: string;
+  message: string;
+}
+
+/** What a tick waits for that is due and undecided. */
+export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start";
+
+export interface PendingTick {
+  tick: TickId;
+  due: number;
+  waitsFor: WaitsFor;
+  /** in words */
+  why: string;
+}
+
+/** What a job is doing now, as this peer sees it. */
+export interface JobStatus {
+  state: Exclude<JobState, "invalid">;
+  hindrances: readonly JobHindrance[];
+  /** the next tick that will run as things are; undefined while the job is paused or disabled, too */
+  next: NextTick | undefined;
+  /** the record that tells the story of the last tick that is over, missed and skipped ones included */
+  lastTick: RunRecord | undefined;
+  /** the last run that was started */
+  lastRun: RunRecord | undefined;
+  /** wall ms: when the last run that succeeded ended */
+  lastSuccess: number | undefined;
+}
+
+/** Why this peer isn't ready: a short code for scripts, and words for people. */
+export interface NotReady {
+  code:
+    | "starting"
+    | "warming-up"
+    | "draining"
+    | "drained"
+    | "forgotten"
+    | "duplicate-identity"
+    | "votes-lost"
+    | "no-quorum"
+    | "disk"
+    | "clock"
+    | "alone";
+  message: string;
+}
+
 /** One tick's story: every record of it, the verdict, and the sentences of core/why.ts. */
 export interface TickStory {
   tick: TickId;
@@ -343,8 +395,19 @@ export interface TickStory {
   /** the state of the record that tells the tick's story, or `pending` */
   state: RunState | "pending";
   duplicate: boolean;
+  /** of a pending tick */
+  waitsFor?: WaitsFor;
   records: RunRecord[];
   why: string[];
+}
+
+export interface Explanation {
+  /** undefined: the job has no such tick, or none yet that went wrong */
+  story: TickStory | undefined;
+  /** why there is no such tick, in words */
+  noTick?: string;
+  /** what keeps the next tick from running, in sentences */
+  hinders: string[];
 }
 
 /** Who votes, as far as this peer knows. */
@@ -371,7 +434,7 @@ export interface View {
   /** identities that the mesh refuses */
   forgotten: readonly Forgotten[];
   /** reasons for which ticks are not being kept; empty = ready */
-  notReady: readonly string[];
+  notReady: readonly NotReady[];
   /** what is no reason not to be ready, and yet to be known */
   warnings: readonly string[];
   /** counted since start, for /metrics: name → value */
@@ -388,12 +451,20 @@ export interface Control {
   view(): View;
   /** undefined when there is no such job */
   next(id: JobId, count: number): NextTick[] | undefined;
+  /** undefined when there is no such job */
+  status(id: JobId): Promise<JobStatus | undefined>;
+  /** The jobs that are in that state. */
+  inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>>;
+  /** Jobs that no living peer can run now, and why. */
+  blocked(): { id: JobId; hindrance: JobHindrance }[];
   history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
   /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
   ticks(
     id: JobId,
-    query: { tick?: TickId; from?: number; to?: number; limit: number; after?: string },
+    query: { from?: number; to?: number; limit: number; after?: string },
   ): Promise<{ stories: TickStory[]; next: string | null } | undefined>;
+  /** Why a tick went as it did; without one, the last that went wrong. Undefined when nothing is known of the job. */
+  why(id: JobId, tick?: TickId): Promise<Explanation | undefined>;
   /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
   log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
   subscribe(listener: (event: PeerEvent) => void): Cancel;

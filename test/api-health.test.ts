@@ -9,20 +9,24 @@ test("livez answers while the process does; readyz is red while ticks are not ke
   const fake = fakeApi();
   const ask = (url: string) => fake.api.inject({ method: "GET", url, headers: { host } });
   assert.equal((await ask("/readyz")).statusCode, 200);
-  fake.control.notReady = ["settling: 2 peers have not answered yet"];
+  fake.control.notReady = [
+    { code: "warming-up", message: "2 peers have not answered yet" },
+    { code: "disk", message: "the data folder can't be written" },
+  ];
   assert.equal((await ask("/livez")).statusCode, 200);
   const red = await ask("/readyz");
   assert.equal(red.statusCode, 503);
-  assert.equal(red.body, "not ready\n");
+  assert.equal(red.body, "not ready: warming-up, disk\n");
 });
 
 test("readyz?verbose says why, to those who may in", async () => {
   const fake = fakeApi();
-  fake.control.notReady = ["the data folder can't be written"];
+  fake.control.notReady = [{ code: "disk", message: "the data folder can't be written" }];
   const answer = await call(fake, { url: "/readyz?verbose" });
   assert.equal(answer.statusCode, 503);
   assert.deepEqual(answer.json(), {
     ready: false,
+    codes: ["disk"],
     reasons: ["the data folder can't be written"],
     warnings: [],
     peer: "alpha",
@@ -30,6 +34,16 @@ test("readyz?verbose says why, to those who may in", async () => {
     alive: 2,
     members: 2,
   });
+});
+
+test("readyz?verbose warns of jobs that no living peer can run, with the reason", async () => {
+  const fake = fakeApi();
+  await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "a", command: "ls" } });
+  const message = "its target dan has been dead since 04:23:10 UTC";
+  fake.control.hindrances = [{ code: "NO_PEER", pointer: "/target/peers", message }];
+  const answer = await call(fake, { url: "/readyz?verbose" });
+  assert.equal(answer.statusCode, 200);
+  assert.deepEqual(answer.json().warnings, [`no peer can run the job a: ${message}`]);
 });
 
 test("health checks by HEAD work", async () => {
@@ -121,11 +135,11 @@ test("a peer that was never heard is shown with what is known of it", async () =
 
 test("the peer itself says since when it is up and why it keeps no ticks", async () => {
   const fake = fakeApi();
-  fake.control.notReady = ["settling"];
+  fake.control.notReady = [{ code: "warming-up", message: "warming up" }];
   const self = (await call(fake, { url: "/v1/peers/self" })).json();
   assert.equal(self.id, selfId);
   assert.ok(Math.abs(Date.parse(self.startedAt) - Date.now()) < 60_000);
-  assert.deepEqual(self.notReady, ["settling"]);
+  assert.deepEqual(self.notReady, ["warming up"]);
 });
 
 test("openapi.json is OpenAPI 3.1, names every call, and tells that each may be refused", async () => {

@@ -27,7 +27,9 @@ test("a created job is answered with 201, its address, an ETag, and what was wri
     updatedBy: "admin@alpha",
     paused: null,
     nextPeer: { id: selfId, name: "alpha" },
+    lastTick: null,
     lastRun: null,
+    lastSuccess: null,
     state: "scheduled",
     problems: [],
   });
@@ -279,13 +281,67 @@ test("the list is filtered by group, labels, state and text", async () => {
   }
 });
 
+test("a write of a job that no living peer can run carries the reason as a warning, a read as a problem", async () => {
+  const fake = fakeApi();
+  const message = "its target nosuch is not a member of the mesh";
+  const hindrance = { code: "NO_PEER", pointer: "/target/peers", message } as const;
+  fake.control.hindrances = [hindrance];
+  const made = await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "a", command: "ls" } });
+  assert.equal(made.statusCode, 201);
+  assert.deepEqual(made.json().warnings, [message]);
+  const read = (await call(fake, { url: "/v1/jobs/a" })).json();
+  assert.deepEqual(read.problems, [hindrance]);
+  assert.equal(read.warnings, undefined);
+  const edited = await call(fake, { method: "PATCH", url: "/v1/jobs/a", body: { owner: "me" } });
+  assert.deepEqual(edited.json().warnings, [message]);
+  // What was read may be sent back as it is.
+  const { warnings } = edited.json();
+  assert.equal(
+    (await call(fake, { method: "PUT", url: "/v1/jobs/a", body: { ...read, warnings } })).statusCode,
+    200,
+  );
+});
+
+test("a paused job has no next tick and no peer", async () => {
+  const fake = fakeApi();
+  await create(fake, { id: "a" });
+  assert.notEqual((await call(fake, { url: "/v1/jobs/a" })).json().nextTick, null);
+  await call(fake, { method: "POST", url: "/v1/jobs/a/pause" });
+  const { nextTick, nextPeer, state } = (await call(fake, { url: "/v1/jobs/a" })).json();
+  assert.deepEqual([nextTick, nextPeer, state], [null, null, "paused"]);
+});
+
+test("a job's last tick is the last one that is over, a missed one too, beside its last success", async () => {
+  const fake = fakeApi();
+  await create(fake, { id: "a" });
+  const job = "a" as JobId;
+  const ended = Date.parse("2026-11-20T02:00:05Z");
+  fake.control.record({
+    job,
+    tick: "2026-11-20T02:00:00Z" as TickId,
+    startedAt: ended - 1,
+    finishedAt: ended,
+  });
+  fake.control.record({ job, tick: "2026-11-20T03:00:00Z" as TickId, state: "missed", reason: "window" });
+  const shown = (await call(fake, { url: "/v1/jobs/a" })).json();
+  assert.deepEqual(shown.lastTick, {
+    tick: "2026-11-20T03:00:00Z",
+    state: "missed",
+    reason: "window",
+    run: null,
+  });
+  assert.equal(shown.lastSuccess, "2026-11-20T02:00:05.000Z");
+});
+
 test("an invalid replica is shown with what is wrong, and is not run", async () => {
   const fake = fakeApi();
   fake.control.quarantined = [{ id: "bad", problems: [{ pointer: "/schedule", message: "is no schedule" }] }];
   const answer = await call(fake, { url: "/v1/jobs/bad" });
   assert.equal(answer.statusCode, 200);
   assert.equal(answer.json().state, "invalid");
-  assert.deepEqual(answer.json().problems, [{ pointer: "/schedule", message: "is no schedule" }]);
+  assert.deepEqual(answer.json().problems, [
+    { code: "INVALID_JOB", pointer: "/schedule", message: "is no schedule" },
+  ]);
   const run = await call(fake, { method: "POST", url: "/v1/jobs/bad/run" });
   assert.equal(run.statusCode, 404);
 });
@@ -338,7 +394,7 @@ test("a page of 100 out of 100,000 jobs asks about those 100 alone, and comes fa
   const answer = await call(fake, { url: "/v1/jobs" });
   const ms = performance.now() - start;
   assert.equal(answer.headers["x-total-count"], "100001");
-  assert.deepEqual(asked, { next: 100, history: 100 });
+  assert.deepEqual(asked, { next: 100, history: 0 });
   assert.ok(ms < 2_000, `took ${ms} ms`);
 });
 
@@ -365,8 +421,9 @@ test("a past tick is told with its runs and why it went so", async () => {
   fake.control.record({ job: "backup" as JobId, tick: "2026-11-19T01:00:00Z" as TickId });
   const listed = (await call(fake, { url: "/v1/jobs/backup/ticks?limit=1" })).json();
   assert.equal(listed.items.length, 1);
-  const story = (await call(fake, { url: `/v1/jobs/backup/why?tick=${tick}` })).json();
+  const { hinders, ...story } = (await call(fake, { url: `/v1/jobs/backup/why?tick=${tick}` })).json();
   assert.deepEqual(story, listed.items[0]);
+  assert.deepEqual(hinders, []);
   assert.equal(story.state, "succeeded");
   assert.equal(story.duplicate, true);
   assert.deepEqual(
@@ -385,14 +442,29 @@ test("a past tick is told with its runs and why it went so", async () => {
   assert.equal(rest.nextCursor, null);
 });
 
+test("why without a tick tells of the last one that went wrong, and what hinders the next", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  fake.control.hinders = ["The job is paused."];
+  const nothing = (await call(fake, { url: "/v1/jobs/backup/why" })).json();
+  assert.deepEqual(nothing, { tick: null, hinders: ["The job is paused."] });
+  const [failed, fine] = ["2026-11-19T01:00:00Z", "2026-11-20T01:00:00Z"] as TickId[];
+  assert.ok(failed !== undefined && fine !== undefined);
+  fake.control.record({ job: "backup" as JobId, tick: failed, state: "failed", exitCode: 28 });
+  fake.control.record({ job: "backup" as JobId, tick: fine });
+  const story = (await call(fake, { url: "/v1/jobs/backup/why" })).json();
+  assert.deepEqual([story.tick, story.state], [failed, "failed"]);
+  assert.deepEqual(story.hinders, ["The job is paused."]);
+});
+
 test("why asks for a tick that is one, and that the job has", async () => {
   const fake = fakeApi();
   await create(fake);
-  assert.equal((await call(fake, { url: "/v1/jobs/backup/why" })).json().errors[0].pointer, "/tick");
   const words = await call(fake, { url: "/v1/jobs/backup/why?tick=yesterday" });
   assert.match(words.json().detail, /such as 2026-11-20T02:00:00Z/);
   const none = await call(fake, { url: "/v1/jobs/backup/why?tick=2026-01-01T00:00:00Z" });
   assert.equal(none.statusCode, 404);
+  assert.equal(none.json().code, "TICK_NOT_FOUND");
 });
 
 for (const call404 of ["next", "ticks", "runs", "why?tick=2026-01-01T00:00:00Z"]) {

@@ -208,21 +208,28 @@ describe("jobs create", () => {
 });
 
 describe("jobs ls, get, next and why", () => {
-  test("ls is an aligned table: id, schedule, zone, state, next tick, last run", async () => {
+  test("ls is an aligned table that shows how the last tick went, missed ones too, and the last success", async () => {
     await using stub = await StubPeer.open();
-    const lastRun = { ...runAnswer({}), finishedAt: "2026-11-20T11:58:00.000Z" };
+    const missed = { tick: "2026-11-20T11:58:00Z", state: "missed", reason: "window", run: null };
+    const lastSuccess = "2026-11-20T09:00:00.000Z";
     const items = [
       jobAnswer({ id: "backup", schedule: "0 3 * * *", timezone: "Europe/Berlin" }),
-      { ...jobAnswer({ id: "by-hand", command: "true" }), nextTick: null, state: "manual", lastRun },
+      {
+        ...jobAnswer({ id: "hourly" }),
+        schedule: "@hourly",
+        state: "failing",
+        lastTick: missed,
+        lastSuccess,
+      },
     ];
     stub.on("GET /v1/jobs", { body: { items, nextCursor: null } });
     const said = await stub.cicada("jobs", "ls");
     assert.equal(
       said.stdout,
       [
-        "ID        SCHEDULE    ZONE            STATE       NEXT TICK (UTC)                 LAST RUN",
-        "backup    0 3 * * *   Europe/Berlin   scheduled   2026-11-21T02:00:00Z   in 14h   -",
-        "by-hand   by hand                     manual      -                               succeeded 2m ago",
+        "ID       SCHEDULE    ZONE            STATE       NEXT TICK (UTC)                 LAST TICK               LAST SUCCESS",
+        "backup   0 3 * * *   Europe/Berlin   scheduled   2026-11-21T02:00:00Z   in 14h   -                       -",
+        "hourly   @hourly     UTC             failing     2026-11-21T02:00:00Z   in 14h   missed(window) 2m ago   3h ago",
         "",
       ].join("\n"),
     );
@@ -262,12 +269,71 @@ describe("jobs ls, get, next and why", () => {
     assert.equal(stub.asked[0]?.query["count"], "1");
   });
 
-  test("why prints the peer's sentences", async () => {
+  test("get shows why a job is blocked", async () => {
+    await using stub = await StubPeer.open();
+    const message = "its target dan has been dead since 04:23:10 UTC";
+    const problems = [{ code: "NO_PEER", pointer: "/target/peers", message }];
+    stub.on("GET /v1/jobs/a", { body: { ...jobAnswer({ id: "a" }), state: "blocked", problems } });
+    const said = await stub.cicada("jobs", "get", "a");
+    assert.match(said.stdout, /state +blocked\n/);
+    assert.match(said.stdout, new RegExp(`problem +${message}\\n`));
+  });
+
+  test("create of a job that no living peer can run warns", async () => {
+    await using stub = await StubPeer.open();
+    const warnings = ["its target nosuch is not a member of the mesh"];
+    stub.on("POST /v1/jobs", { status: 201, body: { ...jobAnswer({ id: "a" }), warnings } });
+    const said = await stub.cicada("jobs", "create", "a", "-c", "true", "--target-peer", "nosuch");
+    assert.equal(said.code, 0);
+    assert.match(
+      said.stderr,
+      /^warning: no peer can run it now: its target nosuch is not a member of the mesh$/m,
+    );
+  });
+
+  test("why prints the peer's sentences, and what hinders the next tick", async () => {
     await using stub = await StubPeer.open();
     const why = ["alder ran it at rank 0.", "It started on time."];
-    stub.on("GET /v1/jobs/a/why", { body: { tick: "2026-11-20T02:00:00Z", state: "succeeded", why } });
+    const hinders = ["The job is disabled."];
+    stub.on("GET /v1/jobs/a/why", {
+      body: { tick: "2026-11-20T02:00:00Z", state: "succeeded", why, hinders },
+    });
     const said = await stub.cicada("jobs", "why", "a", "2026-11-20T02:00:00Z");
-    for (const sentence of why) assert.ok(said.stdout.includes(sentence));
+    for (const sentence of [...why, ...hinders]) assert.ok(said.stdout.includes(sentence));
+  });
+
+  test("why without a tick asks for the last that went wrong", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs/a/why", { body: { tick: null, hinders: [] } });
+    const said = await stub.cicada("jobs", "why", "a");
+    assert.deepEqual(stub.asked[0]?.query, {});
+    assert.match(said.stdout, /No tick of a has gone wrong/);
+  });
+
+  const written: readonly [string[], string][] = [
+    [["03:00"], "2026-11-20T02:00:00Z"],
+    [["15:00"], "2026-11-19T14:00:00Z"],
+    [["yesterday", "03:00"], "2026-11-19T02:00:00Z"],
+    [["yesterday 03:00"], "2026-11-19T02:00:00Z"],
+    [["2026-07-01T03:00"], "2026-07-01T01:00:00Z"],
+    [["2026-11-20T03:00:00+01:00"], "2026-11-20T02:00:00Z"],
+    [["2026-11-20T02:00:00Z"], "2026-11-20T02:00:00Z"],
+  ];
+  for (const [words, tick] of written) {
+    test(`why takes the tick ${words.join(" ")} of a job in Berlin as ${tick}, at noon UTC on the 20th`, async () => {
+      await using stub = await StubPeer.open();
+      stub.on("GET /v1/jobs/a", { body: jobAnswer({ id: "a", timezone: "Europe/Berlin" }) });
+      stub.on("GET /v1/jobs/a/why", { body: { tick, state: "succeeded", why: [], hinders: [] } });
+      assert.equal((await stub.cicada("jobs", "why", "a", ...words)).code, 0);
+      assert.equal(stub.asked.at(-1)?.query["tick"], tick);
+    });
+  }
+
+  test("why of what is no tick says how to write one (2)", async () => {
+    await using stub = await StubPeer.open();
+    const said = await stub.cicada("jobs", "why", "a", "lunchtime");
+    assert.equal(said.code, 2);
+    assert.match(said.stderr, /write 03:00/);
   });
 });
 

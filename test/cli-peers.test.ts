@@ -23,6 +23,7 @@ function peerAnswer(more: Record<string, unknown>): Record<string, unknown> {
     state: "alive",
     role: "worker",
     voter: false,
+    votesFrom: null,
     epoch: 0,
     tags: { disk: "ssd" },
     load: 1,

@@ -6,17 +6,17 @@ import { randomUUID } from "node:crypto";
 import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
 import { jobStates } from "../schema/job.ts";
-import type { JobAnswer, NextAnswer, TickAnswer } from "./terminal/answers.ts";
+import type { JobAnswer, NextAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { inFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
-import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { describeWritten, jobFields, jobTable, nextTable, tellWhy, whenNext } from "./terminal/job-words.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
 import { howCalled, quoted, repeatable } from "./program.ts";
-import { runState } from "./terminal/run-words.ts";
 import { tellFailure } from "./terminal/failures.ts";
-import { paint, plain, type Terminal } from "./terminal/terminal.ts";
-import { local, relative, utc } from "./terminal/times.ts";
+import { plain, type Terminal } from "./terminal/terminal.ts";
+import { readTick } from "./terminal/ticks.ts";
 
 interface JobOptions extends PeerOptions {
   output: Output;
@@ -76,104 +76,29 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("why")))
-    .description("show what was decided for a tick, by whom and why")
+    .description("show what was decided for a tick and why; without a tick, for the last one that went wrong")
     .argument("<id>")
-    .argument("<tick>", "such as 2026-11-20T02:00:00Z")
-    .action(async (id: string, tick: string, options: JobOptions) => {
+    .argument(
+      "[tick...]",
+      "03:00, yesterday 03:00 or 2026-11-28T03:54 in the job's zone, or as the lists show it",
+    )
+    .action(async (id: string, words: string[], options: JobOptions) => {
       const client = openClient(options, terminal);
-      const answer = await client.ask<TickAnswer>(pathOf(id, "/why"), { query: { tick } });
-      show(terminal, options.output, answer, () => {
-        terminal.print(
-          `${paint(terminal, "bold", `${id}@${answer.tick}`)}  ${runState(terminal, answer.state)}`,
-        );
-        for (const sentence of answer.why) terminal.print(`  ${plain(sentence)}`);
-      });
+      const tick =
+        words.length === 0
+          ? undefined
+          : readTick(words.join(" "), await zoneOfJob(client, id), terminal.now());
+      const answer = await client.ask<WhyAnswer>(pathOf(id, "/why"), { query: { tick } });
+      show(terminal, options.output, answer, () => tellWhy(terminal, id, answer));
     });
 }
 
-function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {
-  if (jobs.length === 0) {
-    const { program } = howCalled(terminal.env);
-    terminal.print(
-      isFiltered
-        ? "No job matches."
-        : `There are no jobs. Make one: ${program} jobs create hello --schedule '@every 1m' --command 'date'`,
-    );
-    return;
-  }
-  const now = terminal.now();
-  const rows = jobs.map((job) => [
-    plain(job.id),
-    plain(scheduleText(job)),
-    job.schedule === undefined ? "" : plain(job.timezone ?? "UTC"),
-    jobState(terminal, job.state),
-    job.nextTick === null ? "-" : utc(Date.parse(job.nextTick)),
-    job.nextTick === null ? "" : relative(Date.parse(job.nextTick), now),
-    lastRunText(terminal, job.lastRun, now),
-  ]);
-  table(terminal, ["ID", "SCHEDULE", "ZONE", "STATE", "NEXT TICK (UTC)", "", "LAST RUN"], rows);
-}
-
-function scheduleText(job: JobAnswer): string {
-  if (job.schedule === undefined) return "by hand";
-  return typeof job.schedule === "string" ? job.schedule : job.schedule.join("; ");
-}
-
-function jobState(terminal: Terminal, state: string): string {
-  if (state === "paused" || state === "disabled") return paint(terminal, "yellow", state);
-  if (state === "invalid") return paint(terminal, "red", state);
-  return state === "running" ? paint(terminal, "cyan", state) : plain(state);
-}
-
-function lastRunText(terminal: Terminal, run: JobAnswer["lastRun"], now: number): string {
-  if (run === null) return "-";
-  const at = run.finishedAt ?? run.startedAt;
-  return `${runState(terminal, run.state)}${at === null ? "" : ` ${relative(Date.parse(at), now)}`}`;
-}
-
-function jobFields(terminal: Terminal, job: JobAnswer): void {
-  const now = terminal.now();
-  const zone = job.timezone ?? "UTC";
-  const next = job.nextTick === null ? undefined : Date.parse(job.nextTick);
-  const { revision, createdAt, updatedAt, updatedBy, paused, problems, state } = job;
-  const shown = new Set(["id", "schedule", "timezone"]);
-  const rest = Object.entries(writable({ ...job })).filter(([field]) => !shown.has(field));
-  fields(terminal, [
-    ["id", paint(terminal, "bold", plain(job.id))],
-    ["state", jobState(terminal, state)],
-    ["schedule", plain(scheduleText(job))],
-    ["timezone", plain(zone)],
-    ["next tick", next === undefined ? "none" : `${utc(next)}  ${relative(next, now)}`],
-    ["on", job.nextPeer === null ? undefined : plain(job.nextPeer.name)],
-    ["there", next === undefined || zone === "UTC" ? undefined : local(next, zone)],
-    ["last run", lastRunText(terminal, job.lastRun, now)],
-    ...(paused === null ? [] : [["paused", pauseText(paused)] as const]),
-    ...problems.map(({ pointer, message }) => ["problem", plain(`${pointer} ${message}`)] as const),
-    ...rest.map(([field, value]) => [field, plain(valueText(value))] as const),
-    ["created", createdAt ?? undefined],
-    ["updated", updatedAt === null ? undefined : `${updatedAt} by ${plain(updatedBy ?? "?")}`],
-    ["revision", revision ?? undefined],
-  ]);
-}
-
-function pauseText(paused: NonNullable<JobAnswer["paused"]>): string {
-  const until = paused.until === null ? "until resumed" : `until ${paused.until}`;
-  return plain(`by ${paused.by}, ${until}${paused.note === null ? "" : `: ${paused.note}`}`);
-}
-
-function valueText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function nextTable(terminal: Terminal, items: readonly NextAnswer[]): void {
-  if (items.length === 0) return terminal.print("There is no further tick.");
-  const now = terminal.now();
-  const rows = items.map(({ tick, startsAt, peers }) => {
-    const [runner, ...fallbacks] = peers.map((peer) => plain(peer.name));
-    const later = Date.parse(startsAt) === Date.parse(tick) ? "" : ` (starts ${startsAt})`;
-    return [tick + later, relative(Date.parse(startsAt), now), runner ?? "nobody can", fallbacks.join(", ")];
-  });
-  table(terminal, ["TICK (UTC)", "", "RUNNER", "THEN"], rows);
+/** A deleted job still has ticks to be asked about. */
+async function zoneOfJob(client: Client, id: string): Promise<string> {
+  const reply = await client.send(pathOf(id), { allow: [404] });
+  if (reply.status === 404) return "UTC";
+  // The peer answers with the job as it is (openapi.json).
+  return (JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer).timezone ?? "UTC";
 }
 
 // ------------------------------------------------------------------------------------------------- writing
@@ -290,34 +215,6 @@ async function revisionOf(client: Client, id: string): Promise<string | null | u
   if (reply.status === 404) return undefined;
   // The peer answers with the job as it is (openapi.json).
   return (JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer).revision;
-}
-
-function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
-  terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
-  const zone = terminal.timezone;
-  if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;
-  terminal.tell(`Its times are UTC, and this machine's clock shows ${zone}: --tz ${zone} if that was meant.`);
-}
-
-function whenNext(terminal: Terminal, job: JobAnswer): string {
-  if (job.nextTick !== null) {
-    const next = Date.parse(job.nextTick);
-    const zone = job.timezone ?? "UTC";
-    const there = zone === "UTC" ? "" : `${local(next, zone)}, `;
-    return `next tick ${utc(next)} (${there}${relative(next, terminal.now())})`;
-  }
-  if (job.schedule === undefined) return "to be run by hand";
-  if (job.state === "disabled") return "disabled: it has no next tick";
-  return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
-}
-
-/** Whether the schedule names hours of the day, so that the zone matters. */
-function namesHours({ schedule }: JobAnswer): boolean {
-  return [schedule ?? []].flat().some((expression) => {
-    if (/^@(daily|midnight|weekly|monthly|yearly|annually)$/i.test(expression)) return true;
-    const parts = expression.split(/\s+/);
-    return /^[^@r]/.test(expression) && parts.length >= 5 && !parts.at(-4)?.startsWith("*");
-  });
 }
 
 async function editByHand(

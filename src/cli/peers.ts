@@ -115,7 +115,7 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
       plain(peer.name) + (peer.self ? " *" : ""),
       stateText(terminal, peer),
       plain(peer.role ?? "-"),
-      peer.voter ? "yes" : "no",
+      voterText(terminal, peer),
       peer.load === null || isGone(peer) ? "-" : `${peer.load}/${peer.capacity ?? "?"}`,
       isGone(peer) ? "-" : clockText(peer.clockOffsetMs),
       plain(peer.version ?? "-"),
@@ -137,6 +137,12 @@ function stateText(terminal: Terminal, peer: PeerAnswer): string {
   }
   const text = doing.length === 0 ? peer.state : `${peer.state} (${doing.join(", ")})`;
   return colour === undefined ? text : paint(terminal, colour, text);
+}
+
+/** A peer becomes a voter some seconds after the voters have agreed. */
+function voterText(terminal: Terminal, { voter, votesFrom }: PeerAnswer): string {
+  if (votesFrom === null || Date.parse(votesFrom) <= terminal.now()) return voter ? "yes" : "no";
+  return relative(Date.parse(votesFrom), terminal.now());
 }
 
 /** What such a peer last said of itself is no longer true. */

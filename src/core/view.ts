@@ -3,16 +3,23 @@
  * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's, because
  * what is shown is of this moment and not of the last event.
  */
-import type { NextTick, Now, RosterView, View } from "../ports.ts";
-import { tickAt, type JobId, type PeerId } from "../schema/ids.ts";
+import type { JobHindrance, NextTick, NotReady, Now, PendingTick, RosterView, View } from "../ports.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
-import { nextTickOf } from "./job/plan.ts";
-import { rank } from "./members/rank.ts";
 import { eligibilityOf } from "./members/eligibility.ts";
 import type { State } from "./state.ts";
-import { runnersInOrder } from "./members/failover.ts";
+import { shownName } from "./members/names.ts";
+import {
+  comingTicks,
+  hindersNext,
+  noTickAt,
+  pendingTicks,
+  statusNow,
+  votersMissing,
+  type StatusNow,
+} from "./orders/job-status.ts";
 
 export function viewOf(
   stateThen: Readonly<State>,
@@ -60,40 +67,62 @@ function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
 
 /** What this peer keeps its ticks with all the same, in words. */
 function warningsOf(state: State): string[] {
-  const nameOf = (peer: PeerId): string => nameIn(state, peer);
   return forcedIn(state.voting.roster.chain).map(
     ({ epoch, by }) =>
-      `epoch ${epoch} of the roster was forced at ${nameOf(by)}: if its old voters live on, a tick of a majority ` +
+      `epoch ${epoch} of the roster was forced at ${shownName(state, by)}: if its old voters live on, a tick of a majority ` +
       "job may run twice",
   );
 }
 
-/** Reasons for which this peer keeps no ticks, in words. */
-export function notReady(state: State): string[] {
-  const reasons: string[] = [];
-  if (!state.alive) reasons.push("starting: the data folder is being read");
-  if (state.upkeep.warmUp !== undefined)
-    reasons.push("warming up: waiting for the other peers' jobs and records");
-  if (state.operator.draining) reasons.push("draining: the peer is being stopped");
-  if (state.operator.drained !== undefined)
-    reasons.push(`drained by ${state.operator.drained.by}: it takes no ticks until \`cicada peers undrain\``);
-  if (state.operator.selfForgotten !== undefined) {
-    reasons.push(
-      `the mesh has forgotten this peer (${nameIn(state, state.operator.selfForgotten.by)}): give it a data folder of its own and a ` +
-        "fresh invitation",
+/** Reasons for which this peer keeps no ticks. */
+export function notReady(state: State): NotReady[] {
+  const { operator, upkeep, voting } = state;
+  const reasons: NotReady[] = [];
+  const add = (code: NotReady["code"], message: string) => reasons.push({ code, message });
+  if (!state.alive) add("starting", "starting: the data folder is being read");
+  if (upkeep.warmUp !== undefined) {
+    add("warming-up", "warming up: waiting for the other peers' jobs and records");
+  }
+  if (operator.draining) add("draining", "draining: the peer is being stopped");
+  if (operator.drained !== undefined) {
+    add("drained", `drained by ${operator.drained.by}: it takes no ticks until \`cicada peers undrain\``);
+  }
+  if (operator.selfForgotten !== undefined) {
+    add(
+      "forgotten",
+      `the mesh has forgotten this peer (${nameOr(state, operator.selfForgotten.by)}): give it a data folder of its own and a fresh ` +
+        "invitation",
     );
   }
-  if (state.members.duplicateIdentity)
-    reasons.push("another process uses this peer's identity: stop one, and give it a folder of its own");
-  if (state.voting.voter.memory === "lost") {
-    reasons.push(
-      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or had a twin): until the mesh has " +
-        "forgotten it and it joins anew with a folder of its own, it no longer votes",
+  if (state.members.duplicateIdentity) {
+    add(
+      "duplicate-identity",
+      "another process uses this peer's identity: stop one, and give it a folder of its own",
     );
   }
-  if (state.diskFailures > 0) reasons.push("the data folder can't be written");
-  if (state.alive && standsOff(state)) reasons.push("this peer's clock is far off the others' median");
+  if (voting.voter.memory === "lost") {
+    add(
+      "votes-lost",
+      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or had a twin): until the mesh " +
+        "has forgotten it and it joins again with a folder of its own, it no longer votes",
+    );
+  }
+  const missing = hasMajorityJobs(state) ? votersMissing(state) : undefined;
+  if (missing !== undefined && upkeep.warmUp === undefined) add("no-quorum", missing);
+  if (state.diskFailures > 0) add("disk", "the data folder can't be written");
+  if (state.alive && standsOff(state)) add("clock", "this peer's clock is far off the others' median");
   return reasons;
+}
+
+/** The text may be a member's id or a person. */
+function nameOr(state: State, text: string): string {
+  const member = [...state.members.byId.keys()].find((id) => id === text);
+  return member === undefined ? text : shownName(state, member);
+}
+
+function hasMajorityJobs({ jobs }: State): boolean {
+  for (const { partition, enabled } of jobs.values()) if (partition === "majority" && enabled) return true;
+  return false;
 }
 
 function standsOff(state: State): boolean {
@@ -115,40 +144,62 @@ export function nextTicks(
 ): NextTick[] | undefined {
   const state = seenAt(stateThen, now);
   const plan = state.jobs.get(id);
-  if (plan === undefined) return undefined;
-  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
-  const nameOf = (peer: PeerId): string => nameIn(state, peer);
-  const ticks: NextTick[] = [];
-  let after = state.now.wall;
-  while (ticks.length < count) {
-    const at = nextTickOf(plan, after);
-    if (at === undefined) return ticks;
-    const tick = tickAt(at);
-    const line = runnersInOrder(rank(id, tick, state.members.hashes), eligibility);
-    ticks.push({
-      tick,
-      startsAt: at,
-      peers: line.map((peer, place) => ({ id: peer, name: nameOf(peer), rank: place })),
-    });
-    after = at;
-  }
-  return ticks;
+  return plan === undefined ? undefined : comingTicks(state, plan, count);
 }
 
-/** A member's name, or the end of its id; what is no member's id stays as it is. */
-function nameIn(state: State, peer: string): string {
-  if (peer === state.settings.self) return state.settings.name;
-  for (const member of state.members.byId.values()) {
-    if (member.id === peer) return member.heartbeat?.name ?? peer.slice(-8);
-  }
-  return peer;
+/** What a job is doing and what hinders it, its next tick, its pending ones; undefined = no such job. */
+export function jobNow(
+  stateThen: Readonly<State>,
+  now: Now,
+  id: JobId,
+): (StatusNow & { next: NextTick | undefined }) | undefined {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.get(id);
+  if (plan === undefined) return undefined;
+  const [next] = comingTicks(state, plan, 1);
+  return { ...statusNow(state, plan), next };
+}
+
+export function pendingOf(stateThen: Readonly<State>, now: Now, id: JobId): PendingTick[] {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.get(id);
+  return plan === undefined ? [] : pendingTicks(state, plan);
+}
+
+/** What keeps the job's next tick from running, in sentences. */
+export function hindersOf(stateThen: Readonly<State>, now: Now, id: JobId): string[] {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.get(id);
+  return plan === undefined ? [] : hindersNext(state, plan);
+}
+
+/** Why the instant is no tick of the job, in words; undefined when it is one. */
+export function whyNoTick(
+  stateThen: Readonly<State>,
+  now: Now,
+  id: JobId,
+  instant: number,
+): string | undefined {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.get(id);
+  return plan === undefined ? undefined : noTickAt(state, plan, instant);
+}
+
+/** Every enabled job that no living peer can run now. */
+export function blockedJobs(stateThen: Readonly<State>, now: Now): { id: JobId; hindrance: JobHindrance }[] {
+  const state = seenAt(stateThen, now);
+  return [...state.jobs.values()].flatMap((plan) => {
+    const { state: how, hindrances } = statusNow(state, plan);
+    const [hindrance] = hindrances;
+    return how !== "blocked" || hindrance === undefined ? [] : [{ id: plan.id, hindrance }];
+  });
 }
 
 /** Every other member that is known, whatever its state. */
 export function knownMembers(state: Readonly<State>): { id: PeerId; name: string; linked: boolean }[] {
-  return [...state.members.byId.values()].map(({ id, linked, heartbeat }) => ({
+  return [...state.members.byId.values()].map(({ id, linked }) => ({
     id,
-    name: heartbeat?.name ?? id.slice(-8),
+    name: shownName(state, id),
     linked,
   }));
 }

@@ -1,12 +1,12 @@
 /**
  * `Control`, by which the API asks this peer. The only promises in this room: the simulator never calls it.
  */
-import { isTickOf, planJob } from "../core/job/plan.ts";
 import { tellTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
-import type { Control, Disk, RunQuery, TickStory, View } from "../ports.ts";
+import type { Control, Disk, Explanation, JobStatus, RunQuery, TickStory, View } from "../ports.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
-import type { RunRecord } from "../schema/run.ts";
+import type { RunRecord, RunState } from "../schema/run.ts";
+import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
 
 /** Records fetched for each tick that is to be told: a claim, a step-in and a run of one tick fit. */
@@ -14,16 +14,41 @@ const recordsPerTick = 4;
 
 export function controlOf(peer: Peer): Control {
   const { disk } = peer.doors;
+  const outcomes = new Outcomes((query) => readHistory(disk, query));
+  peer.subscribe((event) => {
+    if (event.kind === "run") outcomes.take(event.record);
+    if (event.kind === "job" && event.change === "deleted") outcomes.forget(event.id);
+  });
   return {
     ask: (command) => new Promise((resolve) => peer.command(command, resolve)),
     view: () => peer.view(),
     next: (id, count) => peer.next(id, count),
+    status: (id) => statusOf(peer, outcomes, id),
+    inState: (state) => jobsInState(peer, outcomes, state),
+    blocked: () => peer.blocked(),
+    why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     ticks: (id, query) => tellTicks(peer, id, query),
     log: (run, offset, length) =>
       new Promise((resolve) => peer.living.logs.read(run, offset, length, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
+}
+
+async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobStatus | undefined> {
+  const now = peer.jobNow(id);
+  if (now === undefined) return undefined;
+  const outcome = await outcomes.of(id);
+  const { state, hindrances, next } = now;
+  const isFailing = (state === "scheduled" || state === "manual") && hasFailed(outcome.lastTick);
+  return { ...outcome, state: isFailing ? "failing" : state, hindrances, next };
+}
+
+const failures: ReadonlySet<RunState> = new Set(["failed", "timeout", "lost", "missed"]);
+
+function hasFailed(tick: RunRecord | undefined): boolean {
+  if (tick === undefined) return false;
+  return failures.has(tick.state) || (tick.state === "skipped" && tick.reason === "no-quorum");
 }
 
 function readHistory(
@@ -37,44 +62,90 @@ function readHistory(
 
 type TickQuery = Parameters<Control["ticks"]>[1];
 
+/** Stories of ticks, newest first; those that are due and undecided among them. */
 async function tellTicks(
   peer: Peer,
   id: JobId,
   query: TickQuery,
 ): Promise<{ stories: TickStory[]; next: string | null } | undefined> {
-  const view = peer.view();
-  const { tick, from, limit, after } = query;
+  const { from, limit, after } = query;
   const to = after === undefined ? query.to : Math.min(query.to ?? Infinity, Number(after));
   const page = await readHistory(peer.doors.disk, {
     job: id,
     limit: limit * recordsPerTick,
-    ...(tick === undefined ? {} : { tick }),
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
   });
-  const byTick = new Map<TickId, RunRecord[]>();
-  for (const record of page.records) {
-    const records = byTick.get(record.tick);
-    if (records === undefined) byTick.set(record.tick, [record]);
-    else records.push(record);
-  }
-  const job = view.jobs.get(id);
-  if (byTick.size === 0) {
-    if (job === undefined) return undefined;
-    const plan = planJob(job);
-    const isTick = tick !== undefined && !Array.isArray(plan) && isTickOf(plan, instantOf(tick));
-    return { stories: isTick ? [tellTick(tick, [], nameIn(view))] : [], next: null };
-  }
-  const ticks = [...byTick];
+  const byTick = new Map(Map.groupBy(page.records, ({ tick }) => tick));
+  if (byTick.size === 0 && !peer.view().jobs.has(id)) return undefined;
+  const known = [...byTick.keys()];
   // The last tick of a page that goes on may be told only in part; the next page begins with it.
-  if (page.next !== null && ticks.length > 1) ticks.pop();
-  const shown = ticks.slice(0, limit);
+  if (page.next !== null && known.length > 1) known.pop();
+  const pending = new Map(peer.pending(id).map((one) => [one.tick, one]));
+  const oldest = known.at(-1);
+  for (const { tick, due } of pending.values()) {
+    const isOnPage = due >= (from ?? -Infinity) && due < (to ?? Infinity);
+    const isBefore = page.next !== null && oldest !== undefined && instantOf(tick) < instantOf(oldest);
+    if (isOnPage && !isBefore && !byTick.has(tick)) known.push(tick);
+  }
+  const newestFirst = known.toSorted((a, b) => instantOf(b) - instantOf(a));
+  const shown = newestFirst.slice(0, limit);
   const last = shown.at(-1);
-  const more = page.next !== null || shown.length < byTick.size;
+  const more = page.next !== null || shown.length < newestFirst.length;
+  const nameOf = nameIn(peer.view());
   return {
-    stories: shown.map(([named, records]) => tellTick(named, records, nameIn(view))),
-    next: more && last !== undefined ? String(instantOf(last[0])) : null,
+    stories: shown.map((tick) => tellTick(tick, byTick.get(tick) ?? [], nameOf, pending.get(tick))),
+    next: more && last !== undefined ? String(instantOf(last)) : null,
   };
+}
+
+/** The newest ticks among which the last one that went wrong is looked for. */
+const looksBack = 20;
+const wrongStates = ["failed", "timeout", "lost", "missed", "skipped", "cancelled"] as const;
+
+async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise<Explanation | undefined> {
+  const job = peer.view().jobs.get(id);
+  const hinders = peer.hindersOf(id);
+  if (tick !== undefined) {
+    const story = await storyOfTick(peer, id, tick);
+    if (story !== undefined) return { story, hinders };
+    const noTick = peer.whyNoTick(id, instantOf(tick));
+    if (job === undefined) return undefined;
+    if (noTick !== undefined) return { story: undefined, noTick, hinders };
+    return { story: tellTick(tick, [], nameIn(peer.view())), hinders };
+  }
+  const { records } = await readHistory(peer.doors.disk, { job: id, states: wrongStates, limit: looksBack });
+  for (const wrong of new Set(records.map((record) => record.tick))) {
+    const story = await storyOfTick(peer, id, wrong);
+    if (story !== undefined && story.state !== "succeeded") return { story, hinders };
+  }
+  return job === undefined && records.length === 0 ? undefined : { story: undefined, hinders };
+}
+
+/** From all the records of one tick; undefined when there is none and it isn't pending. */
+async function storyOfTick(peer: Peer, id: JobId, tick: TickId): Promise<TickStory | undefined> {
+  const { records } = await readHistory(peer.doors.disk, { job: id, tick, limit: recordsOfTick });
+  const pending = peer.pending(id).find((one) => one.tick === tick);
+  if (records.length === 0 && pending === undefined) return undefined;
+  return tellTick(tick, records, nameIn(peer.view()), pending);
+}
+/** Records of one tick that are read: 50 peers, each with some attempts. */
+const recordsOfTick = 200;
+
+async function jobsInState(
+  peer: Peer,
+  outcomes: Outcomes,
+  wanted: JobStatus["state"],
+): Promise<ReadonlySet<JobId>> {
+  const found = new Set<JobId>();
+  for (const id of peer.view().jobs.keys()) {
+    const now = peer.jobNow(id)?.state;
+    // Only of these does the history decide.
+    const isIdle = now === "scheduled" || now === "manual";
+    const needsHistory = isIdle && (wanted === "failing" || wanted === now);
+    if (needsHistory ? (await statusOf(peer, outcomes, id))?.state === wanted : now === wanted) found.add(id);
+  }
+  return found;
 }
 
 function nameIn(view: View): (peer: PeerId) => string {

@@ -7,14 +7,35 @@
  * the rest (sync, logs, edits, keys, housekeeping) is put together in living.ts.
  */
 import type { Effect, EventBody } from "../core/events.ts";
-import { isRunning, livingOthers, notReady, nextTicks, viewOf } from "../core/view.ts";
+import {
+  blockedJobs,
+  hindersOf,
+  isRunning,
+  jobNow,
+  livingOthers,
+  nextTicks,
+  notReady,
+  pendingOf,
+  viewOf,
+  whyNoTick,
+} from "../core/view.ts";
 import { inParts } from "../core/records/parts.ts";
 import { idleUntil } from "../core/probes/idle.ts";
 import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
-import type { Answer, Cancel, Command, Doors, LogFields, NextTick, PeerEvent, View } from "../ports.ts";
+import type {
+  Answer,
+  Cancel,
+  Command,
+  Doors,
+  LogFields,
+  NextTick,
+  PeerEvent,
+  PendingTick,
+  View,
+} from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
@@ -311,8 +332,38 @@ export class Peer {
     return nextTicks(this.#state, this.#doors.clock.now(), id, count);
   }
 
+  /** What a job is doing and what hinders it; undefined when there is no such job. */
+  jobNow(id: JobId): ReturnType<typeof jobNow> {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return jobNow(this.#state, this.#doors.clock.now(), id);
+  }
+
+  /** The job's ticks that are due and undecided. */
+  pending(id: JobId): PendingTick[] {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return pendingOf(this.#state, this.#doors.clock.now(), id);
+  }
+
+  /** What keeps the job's next tick from running, in sentences. */
+  hindersOf(id: JobId): string[] {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return hindersOf(this.#state, this.#doors.clock.now(), id);
+  }
+
+  /** Why the instant is no tick of the job, in words; undefined when it is one. */
+  whyNoTick(id: JobId, instant: number): string | undefined {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return whyNoTick(this.#state, this.#doors.clock.now(), id, instant);
+  }
+
+  /** Jobs that no living peer can run now. */
+  blocked(): ReturnType<typeof blockedJobs> {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return blockedJobs(this.#state, this.#doors.clock.now());
+  }
+
   notReady(): string[] {
-    return this.#state === undefined ? ["starting: the data folder is being read"] : notReady(this.#state);
+    return this.#state === undefined ? ["starting"] : notReady(this.#state).map(({ code }) => code);
   }
 
   /** How much this peer holds in memory, by what. */

@@ -137,10 +137,22 @@ export const fieldSynonyms: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * What a job is doing: of several that fit, the first. `invalid` = its replica can't be read, see `problems`;
- * `manual` = it has no schedule.
+ * What a job is doing: of several that fit, the first. `invalid`: its replica can't be read. `ended`: it has no further
+ * tick. `blocked`: no living peer can run it, its problems say why. `waiting`: a due tick is undecided. `failing`: its
+ * last tick failed, timed out, was lost or missed, or was skipped for want of a quorum. `manual`: it has no schedule.
  */
-export const jobStates = ["invalid", "disabled", "paused", "running", "scheduled", "manual"] as const;
+export const jobStates = [
+  "invalid",
+  "disabled",
+  "paused",
+  "ended",
+  "running",
+  "blocked",
+  "waiting",
+  "failing",
+  "scheduled",
+  "manual",
+] as const;
 export type JobState = (typeof jobStates)[number];
 
 /** Fields that cicada writes and a person may send back unchanged (an edited `GET`): they are dropped. */
@@ -152,7 +164,10 @@ export const readOnlyFields = [
   "paused",
   "nextTick",
   "nextPeer",
+  "lastTick",
   "lastRun",
+  "lastSuccess",
+  "warnings",
   "state",
   "problems",
 ] as const;

@@ -26,28 +26,41 @@ export function jobRow(job, act) {
     heading(job.id, ...(job.description === undefined ? [] : [quiet(job.description)])),
     cell("Next tick", "", ...nextTickOf(job)),
     cell("Runs on", "", job.nextPeer?.name ?? "–"),
-    cell("Last run", "", ...lastRunOf(job)),
+    cell("Last tick", "", ...lastTickOf(job)),
     cell("", "actions", ...actionsOf(job, act)),
   );
 }
 
+/** States of a job in which its next tick is all that there is to say. */
+const plainStates = ["scheduled", "failing", "manual"];
+
 function nextTickOf(job) {
-  const held = job.state !== "scheduled" && job.state !== "running";
-  if (job.nextTick === null) return ["–", held ? underNext(job) : quiet("none")];
+  const held = !plainStates.includes(job.state);
+  if (job.nextTick === null)
+    return ["–", held ? underNext(job) : quiet(job.state === "manual" ? "by hand" : "none")];
   const there = job.timezone === undefined ? "" : timeThere(job.nextTick, job.timezone);
   const when = quiet([fromNow(job.nextTick), there].filter(Boolean).join(", "));
   return held ? [timeOf(job.nextTick), when, underNext(job)] : [timeOf(job.nextTick), when];
 }
 
-function underNext(job) {
-  return quiet(stateOf(job.state, job.paused?.note ?? job.problems[0]?.message ?? ""));
+function underNext({ state, paused, problems }) {
+  const until = (paused?.until ?? "") === "" ? "" : `until ${paused.until}`;
+  const why = state === "paused" ? [until, paused?.note ?? ""] : [problems[0]?.message ?? ""];
+  return quiet(stateOf(state, "", ...why));
 }
 
-function lastRunOf({ lastRun }) {
-  if (lastRun === null) return ["–"];
+/** How the last tick went, a missed or skipped one too; beside a bad one, when a run last succeeded. */
+function lastTickOf({ lastTick, lastRun, lastSuccess }) {
+  if (lastTick === null) return ["–"];
+  const isRun = lastRun !== null && lastRun.tick === lastTick.tick;
+  const exit = isRun ? exitOf({ signal: null, exitCode: lastRun.exitCode }) : "";
+  const at = isRun ? (lastRun.startedAt ?? lastTick.tick) : lastTick.tick;
+  const when = Number.isNaN(Date.parse(at)) ? [] : [timeOf(at)];
+  const shown = [stateOf(lastTick.state, lastTick.reason ?? "", exit), quiet(...when)];
+  if (lastTick.state === "succeeded") return shown;
   return [
-    stateOf(lastRun.state, "", exitOf({ signal: null, ...lastRun })),
-    quiet(...(lastRun.startedAt === null ? [] : [timeOf(lastRun.startedAt)])),
+    ...shown,
+    quiet(...(lastSuccess === null ? ["never succeeded"] : ["succeeded ", timeOf(lastSuccess)])),
   ];
 }
 

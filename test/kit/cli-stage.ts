@@ -168,7 +168,9 @@ export function jobAnswer(spec: { id: string } & Record<string, unknown>): Recor
     paused: null,
     nextTick: "2026-11-21T02:00:00Z",
     nextPeer: { id: "12D3KooWa", name: "alder" },
+    lastTick: null,
     lastRun: null,
+    lastSuccess: null,
     state: "scheduled",
     problems: [],
   };

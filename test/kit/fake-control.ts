@@ -15,9 +15,13 @@ import type {
   Cancel,
   Command,
   Control,
+  Explanation,
+  JobHindrance,
+  JobStatus,
   LogPiece,
   MemberView,
   NextTick,
+  NotReady,
   PeerEvent,
   RosterView,
   RunQuery,
@@ -54,7 +58,9 @@ export class FakeControl implements Control {
   readonly outputs = new Map<RunId, Output>();
   readonly commands: Command[] = [];
   quarantined: Quarantined[] = [];
-  notReady: string[] = [];
+  notReady: NotReady[] = [];
+  hindrances: JobHindrance[] = [];
+  statuses = new Map<JobId, Partial<JobStatus>>();
   warnings: string[] = [];
   forgotten: Forgotten[] = [];
   roster: RosterView | undefined = { epoch: 0, voters: [selfId], from: 0, forced: [] };
@@ -198,7 +204,7 @@ export class FakeControl implements Control {
       trigger: "schedule",
       rank: 0,
       due,
-      startedAt: due,
+      ...(said.state === "missed" || said.state === "skipped" ? {} : { startedAt: due }),
       view: 2,
       signature: "c2lnbmVk",
       ...said,
@@ -253,6 +259,48 @@ export class FakeControl implements Control {
       at = nextTick(read.schedule, at);
     }
     return ticks;
+  }
+
+  async status(id: JobId): Promise<JobStatus | undefined> {
+    await turn();
+    const job = this.jobs.get(id);
+    if (job === undefined) return undefined;
+    const own = this.records.filter((record) => record.job === id);
+    const started = own.filter(({ startedAt }) => startedAt !== undefined);
+    const over = own.filter(({ state }) => isFinal(state));
+    const ended = over.filter(({ state }) => state === "succeeded").map(({ finishedAt }) => finishedAt ?? 0);
+    const isRunning = own.some(({ state }) => state === "running");
+    const paused = job.pauses.length > 0;
+    const whenIdle = job.spec.schedule === undefined ? "manual" : "scheduled";
+    return {
+      state: job.spec.enabled === false ? "disabled" : paused ? "paused" : isRunning ? "running" : whenIdle,
+      hindrances: this.hindrances,
+      next: paused ? undefined : this.next(id, 1)?.[0],
+      lastTick: newest(over),
+      lastRun: newest(started),
+      lastSuccess: ended.length === 0 ? undefined : Math.max(...ended),
+      ...this.statuses.get(id),
+    };
+  }
+
+  async inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>> {
+    const found = await Promise.all(
+      [...this.jobs.keys()].map(async (id) => ((await this.status(id))?.state === state ? [id] : [])),
+    );
+    return new Set(found.flat());
+  }
+
+  hinders: string[] = [];
+
+  async why(id: JobId, tick?: TickId): Promise<Explanation | undefined> {
+    const found = await this.ticks(id, { limit: Infinity, ...(tick === undefined ? {} : { tick }) });
+    if (found === undefined) return undefined;
+    const story = found.stories.find(({ state }) => tick !== undefined || state !== "succeeded");
+    return { story, hinders: this.hinders };
+  }
+
+  blocked(): { id: JobId; hindrance: JobHindrance }[] {
+    return this.hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
   }
 
   async history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }> {
@@ -312,12 +360,17 @@ export class FakeControl implements Control {
   }
 }
 
+function newest(records: readonly RunRecord[]): RunRecord | undefined {
+  return records.toSorted((a, b) => instantOf(b.tick) - instantOf(a.tick))[0];
+}
+
 export function member(id: PeerId, name: string, self: boolean): MemberView {
   return {
     id,
     name,
     self,
     voter: self,
+    votesFrom: self ? 0 : undefined,
     state: "alive",
     draining: false,
     drained: false,

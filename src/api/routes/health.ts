@@ -1,8 +1,9 @@
 /**
- * For supervisors and load balancers: `/livez` = the process answers, `/readyz` = ticks are being kept here. The
- * reasons tell of the inside, so they are for those who may in (`/readyz?verbose`).
+ * For supervisors and load balancers: `/livez` says that the process answers, `/readyz` that ticks are being kept here.
+ * Anybody gets the short codes of the reasons; the reasons in words name peers and jobs, so `?verbose` needs the token.
  */
 import { Type } from "typebox";
+import type { Control } from "../../ports.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 
@@ -24,7 +25,7 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
       config: { open: (request) => !new URLSearchParams(request.url.split("?", 2)[1]).has("verbose") },
       schema: {
         tags,
-        summary: "Whether ticks are being kept: 200 or 503; ?verbose says why not",
+        summary: "Whether ticks are being kept: 200, or 503 with the reasons' codes; ?verbose says more",
         querystring: Type.Object(
           { verbose: Type.Optional(Type.String({ maxLength: 8, description: "needs the token" })) },
           closed,
@@ -37,13 +38,15 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
       const ready = notReady.length === 0;
       reply.code(ready ? 200 : 503);
       if (request.query.verbose === undefined) {
-        return reply.type("text/plain; charset=utf-8").send(ready ? "ready\n" : "not ready\n");
+        const codes = notReady.map(({ code }) => code).join(", ");
+        return reply.type("text/plain; charset=utf-8").send(ready ? "ready\n" : `not ready: ${codes}\n`);
       }
       const alive = members.filter(({ state }) => state === "alive").length;
       return reply.type("application/json; charset=utf-8").send({
         ready,
-        reasons: notReady,
-        warnings,
+        codes: notReady.map(({ code }) => code),
+        reasons: notReady.map(({ message }) => message),
+        warnings: [...warnings, ...describeBlocked(control.blocked())],
         peer: self.name,
         version,
         alive,
@@ -51,4 +54,15 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
       });
     },
   );
+}
+
+/** Blocked jobs named in the warnings; a mesh whose workers are all down has as many as it has jobs. */
+const blockedTold = 10;
+
+function describeBlocked(blocked: ReturnType<Control["blocked"]>): string[] {
+  const told = blocked
+    .slice(0, blockedTold)
+    .map(({ id, hindrance }) => `no peer can run the job ${id}: ${hindrance.message}`);
+  const more = blocked.length - told.length;
+  return more > 0 ? [...told, `no peer can run ${more} more jobs`] : told;
 }

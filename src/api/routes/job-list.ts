@@ -2,15 +2,13 @@
  * One page of the job table, by id: looks at every job, keeps no more than the page. So a table of 100,000 jobs
  * costs one pass, and only what is shown is asked about further.
  */
-import type { View } from "../../ports.ts";
+import type { Control, View } from "../../ports.ts";
 import type { Job, JobState, Quarantined } from "../../schema/job.ts";
 import { defaultLimit } from "../http/paging.ts";
-import { runningJobs, stateOf } from "../show/show-job.ts";
 
 export interface JobFilter {
   group?: string;
   label?: string | string[];
-  state?: JobState;
   q?: string;
   limit?: number;
   /** the id after which the page begins */
@@ -19,17 +17,28 @@ export interface JobFilter {
 
 type Item = Job | Quarantined;
 
+/** Which items are in that state: only the peer knows what a job is doing. */
+export async function inState(
+  state: JobState,
+  control: Control,
+): Promise<(item: Job | Quarantined) => boolean> {
+  if (state === "invalid") return (item) => !("spec" in item);
+  const found = await control.inState(state);
+  return (item) => "spec" in item && found.has(item.id);
+}
+
 export function filterJobs(
   view: View,
   filter: JobFilter,
+  isInState: (item: Job | Quarantined) => boolean = () => true,
 ): { items: Item[]; next: string | null; total: number } {
   const limit = filter.limit ?? defaultLimit;
-  const fits = matcher(view, filter);
+  const fits = matcher(filter);
   const items: Item[] = [];
   let total = 0;
   let more = false;
   for (const item of everyItem(view)) {
-    if (!fits(item)) continue;
+    if (!fits(item) || !isInState(item)) continue;
     total += 1;
     if (filter.after !== undefined && item.id <= filter.after) continue;
     const last = items[limit - 1];
@@ -60,22 +69,15 @@ function placeOf(items: readonly Item[], id: string): number {
   return low;
 }
 
-function matcher(view: View, { group, label, state, q }: JobFilter): (item: Item) => boolean {
-  const running = runningJobs(view);
+function matcher({ group, label, q }: JobFilter): (item: Item) => boolean {
   const labels = (typeof label === "string" ? [label] : (label ?? [])).map(readLabel);
   const wanted = q?.toLowerCase();
   return (item) => {
     if (!("spec" in item)) {
-      return (
-        group === undefined &&
-        labels.length === 0 &&
-        (state ?? "invalid") === "invalid" &&
-        item.id.includes(wanted ?? "")
-      );
+      return group === undefined && labels.length === 0 && item.id.includes(wanted ?? "");
     }
     if (group !== undefined && (item.spec.group ?? "default") !== group) return false;
     if (!labels.every(([name, value]) => hasLabel(item, name, value))) return false;
-    if (state !== undefined && stateOf(item, running) !== state) return false;
     return wanted === undefined || mentions(item, wanted);
   };
 }

@@ -12,11 +12,11 @@ import type { JobId } from "../../schema/ids.ts";
 import { JobSpecSchema, jobStates, readOnlyFields, type JobSpec } from "../../schema/job.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
-import { filterJobs } from "./job-list.ts";
+import { filterJobs, inState } from "./job-list.ts";
 import type { Api, ApiOptions, Decisions } from "../options.ts";
 import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
-import { answerJob, JobParams, JobSchema, runningJobs, showJob, showQuarantined } from "../show/show-job.ts";
+import { answerJob, JobParams, JobSchema, showJob, showQuarantined } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
@@ -57,12 +57,12 @@ function listJobs(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const view = control.view();
-      const found = filterJobs(view, { ...request.query, after: readCursor("jobs", request.query.cursor) });
-      const running = runningJobs(view);
+      const { state, ...filter } = request.query;
+      const fits = state === undefined ? undefined : await inState(state, control);
+      const after = readCursor("jobs", request.query.cursor);
+      const found = filterJobs(view, { ...filter, after }, fits);
       const items = await Promise.all(
-        found.items.map(async (item) =>
-          "spec" in item ? showJob(item, control, running) : showQuarantined(item),
-        ),
+        found.items.map(async (item) => ("spec" in item ? showJob(item, control) : showQuarantined(item))),
       );
       return page(request, reply, "jobs", { ...found, items });
     },
@@ -89,7 +89,7 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
       const ifMatch = readIfMatch(request, control, spec.id);
       const by = request.actor;
       const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, answer.created);
+      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
     },
   );
 }
@@ -141,7 +141,7 @@ function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
       const ifMatch = readIfMatch(request, control, id);
       const by = request.actor;
       const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, answer.created);
+      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
     },
   );
 }
@@ -166,7 +166,7 @@ function changeJob(app: Api, { control }: ApiOptions): void {
       const ifMatch = readIfMatch(request, control, id);
       const by = request.actor;
       const { job } = await askFor("job", control, { kind: "patch-job", id, patch, ...ifMatch, by });
-      return answerJob(reply, control, job);
+      return answerJob(reply, control, job, "changed");
     },
   );
 }

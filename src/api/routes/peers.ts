@@ -50,7 +50,11 @@ export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
     },
     async () => {
       const view = control.view();
-      return { ...showPeer(view.self), startedAt: showInstant(startedAt), notReady: [...view.notReady] };
+      return {
+        ...showPeer(view.self),
+        startedAt: showInstant(startedAt),
+        notReady: view.notReady.map(({ message }) => message),
+      };
     },
   );
 }

@@ -97,26 +97,37 @@ function pastTicks(app: Api, { control, decisions }: ApiOptions): void {
   );
 }
 
+const WhySchema = Type.Object({
+  ...Type.Partial(TickSchema).properties,
+  tick: Type.Union([Type.String(), Type.Null()], { description: "null: no tick of the job has gone wrong" }),
+  hinders: Type.Array(Type.String(), { description: "what keeps the next tick from running, in sentences" }),
+});
+
 function whyTick(app: Api, { control, decisions }: ApiOptions): void {
   app.get(
     "/v1/jobs/:id/why",
     {
       schema: {
         tags: ["ticks"],
-        summary: "Why one tick ran where it ran, or did not run",
+        summary: "Why a tick went as it did; without a tick, the last one that went wrong",
         params: JobParams,
-        querystring: Type.Object({ tick: AnyTick }, closed),
-        response: { 200: TickSchema },
+        querystring: Type.Object({ tick: Type.Optional(AnyTick) }, closed),
+        response: { 200: WhySchema },
       },
     },
     async (request, reply) => {
       const { id } = request.params;
       const { tick } = request.query;
-      const found = await control.ticks(id, { tick, limit: 1 });
+      const found = await control.why(id, tick);
       if (found === undefined) throw noJob(id);
-      const [story] = found.stories;
-      if (story === undefined) throw new CicadaError("TICK_NOT_FOUND", `"${id}" has no tick ${tick}`);
-      return reply.send(showTick(story, control.view(), decisions));
+      const { story, noTick, hinders } = found;
+      if (story !== undefined) {
+        return reply.send({ ...showTick(story, control.view(), decisions), hinders });
+      }
+      if (tick !== undefined) {
+        throw new CicadaError("TICK_NOT_FOUND", `"${id}" has no tick ${tick}: ${noTick ?? "none is known"}`);
+      }
+      return reply.send({ tick: null, hinders });
     },
   );
 }

@@ -4,14 +4,24 @@
  */
 import type { FastifyReply } from "fastify";
 import { Type, type Static } from "typebox";
-import type { Control, View } from "../../ports.ts";
+import type { Control } from "../../ports.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
-import { JobSpecSchema, jobStates, type Job, type JobState, type Quarantined } from "../../schema/job.ts";
+import { JobSpecSchema, jobStates, type Job, type Quarantined } from "../../schema/job.ts";
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";
-import { Instant, orNull, showInstant, showInstantOrNull, startedStates } from "./show-run.ts";
+import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 
 /** Any text may be looked up; only core decides what an id may be. */
 export const JobParams = Type.Object({ id: Type.Unsafe<JobId>(Type.String({ maxLength: 512 })) });
+
+const LastTickSchema = Type.Object(
+  {
+    tick: Type.String(),
+    state: RunStateSchema,
+    reason: orNull(Type.String()),
+    run: orNull(Type.String({ description: "its run; null when none was started" })),
+  },
+  { description: "the last tick that is over, missed and skipped ones included" },
+);
 
 const LastRunSchema = Type.Object({
   id: Type.String(),
@@ -35,33 +45,38 @@ const readOnly = {
   nextPeer: orNull(
     Type.Object({ id: Type.String(), name: Type.String() }, { description: "who would run the next tick" }),
   ),
+  lastTick: orNull(LastTickSchema),
   lastRun: orNull(LastRunSchema),
+  lastSuccess: orNull(Type.String({ format: "date-time", description: "when a run last succeeded" })),
   state: Type.Enum(jobStates),
-  problems: Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() })),
+  problems: Type.Array(
+    Type.Object({
+      code: Type.String({ description: "INVALID_JOB, NO_PEER, NO_QUORUM" }),
+      pointer: Type.String(),
+      message: Type.String(),
+    }),
+  ),
 };
 
 export const JobSchema = Type.Object(
-  { ...Type.Partial(JobSpecSchema).properties, id: Type.String(), ...readOnly },
+  {
+    ...Type.Partial(JobSpecSchema).properties,
+    id: Type.String(),
+    ...readOnly,
+    warnings: Type.Optional(
+      Type.Array(Type.String(), {
+        description: "in the answer to a write: why no living peer can run it now",
+      }),
+    ),
+  },
   { description: "what was written, and the read-only fields; instants in RFC 3339" },
 );
 export type ShownJob = Static<typeof JobSchema>;
 
-export function stateOf(job: Job, running: ReadonlySet<JobId>): JobState {
-  if (job.spec.enabled === false) return "disabled";
-  if (job.pauses.length > 0) return "paused";
-  if (running.has(job.id)) return "running";
-  return job.spec.schedule === undefined ? "manual" : "scheduled";
-}
-
-export function runningJobs(view: View): ReadonlySet<JobId> {
-  return new Set(view.open.filter(({ state }) => state === "running").map(({ job }) => job));
-}
-
-export async function showJob(job: Job, control: Control, running: ReadonlySet<JobId>): Promise<ShownJob> {
+export async function showJob(job: Job, control: Control): Promise<ShownJob> {
   const { id, ...fields } = job.spec;
-  const [next] = control.next(job.id, 1) ?? [];
-  const [runner] = next?.peers ?? [];
-  const { records } = await control.history({ job: job.id, states: startedStates, limit: 1 });
+  const status = await control.status(job.id);
+  const runner = status?.next?.peers[0];
   return {
     // First, as a person writes it; the table gives the fields back in an order of its own.
     id,
@@ -71,31 +86,37 @@ export async function showJob(job: Job, control: Control, running: ReadonlySet<J
     updatedAt: showInstant(job.updatedAt),
     updatedBy: job.updatedBy,
     paused: showPause(job),
-    nextTick: next?.tick ?? null,
+    nextTick: status?.next?.tick ?? null,
     nextPeer: runner === undefined ? null : { id: runner.id, name: runner.name },
-    lastRun: showLastRun(records[0]),
-    state: stateOf(job, running),
-    problems: [],
+    lastTick: showLastTick(status?.lastTick),
+    lastRun: showLastRun(status?.lastRun),
+    lastSuccess: showInstantOrNull(status?.lastSuccess),
+    // The job may be deleted while its history is read.
+    state: status?.state ?? "disabled",
+    problems: [...(status?.hindrances ?? [])],
   };
 }
 
-/** With the headers that go with it. */
+/** With the headers that go with it; after a write, with what keeps the job from running. */
 export async function answerJob(
   reply: FastifyReply,
   control: Control,
   job: Job,
-  created = false,
+  written?: "created" | "changed",
 ): Promise<ShownJob> {
   reply.header("etag", `"${job.revision}"`);
-  if (created) reply.code(201).header("location", `/v1/jobs/${job.id}`);
-  return showJob(job, control, runningJobs(control.view()));
+  if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
+  const shown = await showJob(job, control);
+  if (written === undefined || shown.problems.length === 0) return shown;
+  return { ...shown, warnings: shown.problems.map(({ message }) => message) };
 }
 
-/** Several pauses are shown as the one that lasts longest. */
+/** Several pauses are shown as the one that lasts longest; those that have ended are not shown. */
 function showPause(job: Job): ShownJob["paused"] {
-  let longest = job.pauses[0];
+  const present = job.pauses.filter(({ until = Infinity }) => until > Date.now());
+  let longest = present[0];
   if (longest === undefined) return null;
-  for (const pause of job.pauses) {
+  for (const pause of present) {
     if ((pause.until ?? Infinity) > (longest.until ?? Infinity)) longest = pause;
   }
   return {
@@ -104,6 +125,12 @@ function showPause(job: Job): ShownJob["paused"] {
     until: showInstantOrNull(longest.until),
     at: showInstant(longest.at),
   };
+}
+
+function showLastTick(record: RunRecord | undefined): ShownJob["lastTick"] {
+  if (record === undefined) return null;
+  const { tick, state, reason = null, startedAt } = record;
+  return { tick, state, reason, run: startedAt === undefined ? null : runId(record) };
 }
 
 function showLastRun(record: RunRecord | undefined): ShownJob["lastRun"] {
@@ -130,8 +157,10 @@ export function showQuarantined({ id, problems }: Quarantined): ShownJob {
     paused: null,
     nextTick: null,
     nextPeer: null,
+    lastTick: null,
     lastRun: null,
+    lastSuccess: null,
     state: "invalid",
-    problems: [...problems],
+    problems: problems.map((problem) => ({ code: "INVALID_JOB", ...problem })),
   };
 }

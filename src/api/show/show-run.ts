@@ -5,13 +5,7 @@ import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
 import type { Control, TickStory, View } from "../../ports.ts";
 import { runId } from "../../schema/ids.ts";
-import {
-  PassedSchema,
-  RunStateSchema,
-  TriggerSchema,
-  type RunRecord,
-  type RunState,
-} from "../../schema/run.ts";
+import { PassedSchema, RunStateSchema, TriggerSchema, type RunRecord } from "../../schema/run.ts";
 
 export const Instant = Type.String({ format: "date-time" });
 export const orNull = <Some extends Parameters<typeof Type.Union>[0][number]>(some: Some) =>
@@ -54,6 +48,11 @@ export const TickSchema = Type.Object({
   due: Instant,
   state: Type.Union([RunStateSchema, Type.Literal("pending")]),
   duplicate: Type.Boolean(),
+  waitsFor: orNull(
+    Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start"], {
+      description: "of a pending tick: what it waits for",
+    }),
+  ),
   runs: Type.Array(RunSchema),
   why: Type.Array(Type.String(), { description: "what was decided, by whom and why, in sentences" }),
 });
@@ -104,6 +103,7 @@ export function showTick(story: TickStory, view: View, decisions: Decisions): St
     due: showInstant(story.due),
     state: story.state,
     duplicate: story.duplicate,
+    waitsFor: story.waitsFor ?? null,
     runs: story.records.map((record) => showRun(record, view, twice.has(record))),
     why: story.why,
   };
@@ -129,13 +129,3 @@ export async function showRuns(
 }
 /** At most so many records of one tick are looked at: 50 peers, each with some attempts. */
 export const recordsOfTick = 200;
-
-/** States of records whose order was started: what `lastRun` looks for. */
-export const startedStates: readonly RunState[] = [
-  "running",
-  "succeeded",
-  "failed",
-  "timeout",
-  "cancelled",
-  "lost",
-];

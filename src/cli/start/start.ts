@@ -297,11 +297,13 @@ function counting(
     ...control,
     view() {
       const view = control.view();
-      const alone = [joining.alone() ?? []].flat();
+      const alone = joining.alone();
+      const isUnready = alone !== undefined && whenAlone === "not ready";
+      const isWarning = alone !== undefined && whenAlone === "warning";
       return {
         ...view,
-        notReady: whenAlone === "warning" ? view.notReady : [...view.notReady, ...alone],
-        warnings: [...view.warnings, ...mesh.warnings(), ...(whenAlone === "warning" ? alone : [])],
+        notReady: isUnready ? [...view.notReady, { code: "alone", message: alone }] : view.notReady,
+        warnings: [...view.warnings, ...mesh.warnings(), ...(isWarning ? [alone] : [])],
         counters: { ...view.counters, ...mesh.counters(), ...failures },
       };
     },

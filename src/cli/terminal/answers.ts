@@ -2,7 +2,8 @@
  * What the API answers, as far as the command line shows it (openapi.json is the whole). Instants are RFC 3339.
  */
 import type { MemberState } from "../../ports.ts";
-import type { JobSpec, Problem } from "../../schema/job.ts";
+import type { TickId } from "../../schema/ids.ts";
+import type { JobSpec, JobState, Problem } from "../../schema/job.ts";
 import type { RunState, Trigger } from "../../schema/run.ts";
 
 export interface JobAnswer extends JobSpec {
@@ -13,9 +14,13 @@ export interface JobAnswer extends JobSpec {
   paused: { note: string | null; by: string; until: string | null } | null;
   nextTick: string | null;
   nextPeer: { id: string; name: string } | null;
+  lastTick: { tick: TickId; state: RunState; reason: string | null; run: string | null } | null;
   lastRun: LastRun | null;
-  state: string;
-  problems: Problem[];
+  lastSuccess: string | null;
+  state: JobState;
+  problems: (Problem & { code: string })[];
+  /** in the answer to a write */
+  warnings?: string[];
 }
 
 type LastRun = Pick<RunAnswer, "id" | "tick" | "state" | "peer" | "startedAt" | "finishedAt" | "exitCode">;
@@ -44,12 +49,15 @@ export interface NextAnswer {
   peers: { id: string; name: string; rank: number }[];
 }
 
-/** One tick's story. */
-export interface TickAnswer {
-  tick: string;
-  state: RunState | "pending";
-  duplicate: boolean;
-  why: string[];
+/** One tick's story, and what hinders the next one. */
+export interface WhyAnswer {
+  /** null: no tick has gone wrong, and there is no story */
+  tick: string | null;
+  state?: RunState | "pending";
+  duplicate?: boolean;
+  waitsFor?: string | null;
+  why?: string[];
+  hinders: string[];
 }
 
 export interface PeerAnswer {
@@ -59,6 +67,7 @@ export interface PeerAnswer {
   state: MemberState | "forgotten";
   role: string | null;
   voter: boolean;
+  votesFrom: string | null;
   epoch: number | null;
   tags: Record<string, string>;
   load: number | null;

@@ -9,6 +9,7 @@ import type { Heartbeat } from "../../schema/message.ts";
 import { heartbeatEveryMs } from "../limits.ts";
 import { compareClocks, ownClockOffset } from "./clocks.ts";
 import { assertThat } from "../probes/assert.ts";
+import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Member } from "./members-state.ts";
@@ -189,10 +190,10 @@ const changes = {
 
 /** A peer that hasn't been heard in this life can't have fallen silent: it is on its way, and no cause for a warning. */
 function noteChange(state: State, member: Member): void {
-  const { id, heartbeat, state: now, heardMono } = member;
+  const { id, state: now, heardMono } = member;
   const isBad = now === "suspect" || now === "dead";
   const level = !isBad ? "info" : heardMono === undefined ? "debug" : "warn";
-  note(state, level, `${heartbeat?.name ?? id.slice(-8)} ${changes[now]}`, { peer: id });
+  note(state, level, `${shownName(state, id)} ${changes[now]}`, { peer: id });
 }
 
 /** Recomputes every member's state; true when any has changed. */
@@ -377,10 +378,10 @@ export function heartbeatTo(
 export function viewOfMember(state: State, member: Member): MemberView {
   return {
     id: member.id,
-    name: member.heartbeat?.name ?? member.id.slice(-8),
+    name: shownName(state, member.id),
     state: member.state,
     self: false,
-    voter: isVoter(state, member.id),
+    ...voteOf(state, member.id),
     draining: member.heartbeat?.draining ?? false,
     drained: member.heartbeat?.drained ?? false,
     warmingUp: member.heartbeat?.settling ?? false,
@@ -394,10 +395,10 @@ export function viewOfSelf(state: State): MemberView {
   const own = heartbeatTo(state, selfAsMember(state), { count: 0, digest: "" }, peersInReach(state));
   return {
     id: state.settings.self,
-    name: state.settings.name,
+    name: shownName(state, state.settings.self),
     state: "alive",
     self: true,
-    voter: isVoter(state, state.settings.self),
+    ...voteOf(state, state.settings.self),
     draining: state.operator.draining || state.operator.drained !== undefined,
     drained: state.operator.drained !== undefined,
     warmingUp: state.upkeep.warmUp !== undefined,
@@ -407,8 +408,15 @@ export function viewOfSelf(state: State): MemberView {
   };
 }
 
-function isVoter(state: State, peer: PeerId): boolean {
-  return state.voting.roster.chain.at(-1)?.voters.includes(peer) ?? false;
+/** Whether the peer votes now, and from when: an epoch is chosen some seconds before it is in force. */
+function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFrom"> {
+  const { chain } = state.voting.roster;
+  const present = chain.findLast(({ from }) => from <= state.now.wall);
+  const before = chain.findLastIndex(({ voters }) => !voters.includes(peer));
+  return {
+    voter: present?.voters.includes(peer) ?? false,
+    votesFrom: chain[before + 1]?.from,
+  };
 }
 
 function selfAsMember(state: State): Member {

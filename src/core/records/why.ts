@@ -5,7 +5,7 @@
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { isFinal, type SkipReason, type RunRecord } from "../../schema/run.ts";
-import type { TickStory } from "../../ports.ts";
+import type { PendingTick, TickStory } from "../../ports.ts";
 import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
@@ -123,8 +123,16 @@ function byTime(a: RunRecord, b: RunRecord): number {
   );
 }
 
-/** The story of one tick from all its records; without any it is `pending`. */
-export function tellTick(tick: TickId, records: readonly RunRecord[], nameOf: NameOf): TickStory {
+/**
+ * The story of one tick from all its records. While it is due and undecided it is `pending`, and `pending` says what it
+ * waits for; without any record and before it is due, it is pending too.
+ */
+export function tellTick(
+  tick: TickId,
+  records: readonly RunRecord[],
+  nameOf: NameOf,
+  pending?: PendingTick,
+): TickStory {
   const ordered = records.toSorted(byTime);
   const story = storyOf(ordered);
   const doubles = duplicatesIn(ordered);
@@ -133,7 +141,9 @@ export function tellTick(tick: TickId, records: readonly RunRecord[], nameOf: Na
     const where = doubles.map((record) => `${nameOf(record.peer)} (${peersUp(record)})`).join(" and on ");
     why.push(`It was started ${doubles.length} times, on ${where}: they did not hear each other then.`);
   }
-  if (story === undefined)
+  if (pending !== undefined)
+    why.push(`It has been due since ${clock(pending.due).slice(" at ".length)} and waits: ${pending.why}.`);
+  else if (story === undefined)
     why.push("Nothing has been decided about it yet, or its records have been removed.");
   const late = story !== undefined && hasStarted(story) ? (story.startedAt ?? story.due) - story.due : 0;
   if (late > 2_000) why.push(`It started ${Math.round(late / 1_000)} s after it was due.`);
@@ -142,8 +152,9 @@ export function tellTick(tick: TickId, records: readonly RunRecord[], nameOf: Na
   return {
     tick,
     due: story?.due ?? instantOf(tick),
-    state: undecided ? "pending" : story.state,
+    state: pending !== undefined || undecided ? "pending" : story.state,
     duplicate: doubles.length > 0,
+    ...(pending === undefined ? {} : { waitsFor: pending.waitsFor }),
     records: ordered,
     why,
   };

@@ -39,8 +39,12 @@ const longestLeap = 2 ** 40;
 
 /** True when this peer hears more than half of the epoch's voters, itself counted. */
 export function hearsMajority(state: State, epoch: Epoch): boolean {
-  const heard = epoch.voters.filter((voter) => voter === state.settings.self || inSight(state, voter));
-  return heard.length >= majorityOf(epoch.voters.length);
+  return votersHeard(state, epoch).length >= majorityOf(epoch.voters.length);
+}
+
+/** The epoch's voters that this peer hears, itself counted. */
+export function votersHeard(state: State, epoch: Epoch): PeerId[] {
+  return epoch.voters.filter((voter) => voter === state.settings.self || inSight(state, voter));
 }
 
 function propose(

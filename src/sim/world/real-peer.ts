@@ -15,8 +15,11 @@ const settings = {
 /** The world's first peer is the one that made the cluster key; the others learn of it from the mesh. */
 const founder = "peer-1" as PeerId;
 
-/** How the complaints begin that are right after a copied identity or a restored disk, and stay until a person acts. */
-const ofItsIdentity = ["another process uses this peer's identity", "this voter's disk"];
+/**
+ * What a peer may rightly say after a copied identity, a restored disk, or the loss of its voters: it stays until a person
+ * acts.
+ */
+const lasting: ReadonlySet<string> = new Set(["duplicate-identity", "votes-lost", "no-quorum"]);
 
 export function startRealPeer(
   doors: Doors,
@@ -33,9 +36,7 @@ export function startRealPeer(
       new Map<JobId, string>([...peer.living.table.jobs()].map(([id, job]) => [id, job.revision])),
     complaint: () => {
       const { quarantined } = peer.view();
-      const reasons = peer
-        .notReady()
-        .filter((reason) => !ofItsIdentity.some((own) => reason.startsWith(own)));
+      const reasons = peer.notReady().filter((code) => !lasting.has(code));
       return reasons[0] ?? quarantined[0]?.problems[0]?.message;
     },
     sizes: () => peer.sizes(),

@@ -1,0 +1,163 @@
+/**
+ * A job in words: its line in a list, all its fields, what came of a change, its coming ticks, and why a tick went as it
+ * did.
+ */
+import { instantOf } from "../../schema/ids.ts";
+import type { JobState } from "../../schema/job.ts";
+import { howCalled } from "../program.ts";
+import type { JobAnswer, NextAnswer, WhyAnswer } from "./answers.ts";
+import { writable } from "./job-text.ts";
+import { fields, table } from "./output.ts";
+import { runState } from "./run-words.ts";
+import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
+import { local, relative, utc } from "./times.ts";
+
+export function tellWhy(
+  terminal: Terminal,
+  id: string,
+  { tick, state = "pending", why = [], ...rest }: WhyAnswer,
+): void {
+  if (tick === null) terminal.print(`No tick of ${plain(id)} has gone wrong, as far as its history goes.`);
+  else {
+    const waits = rest.waitsFor ?? null;
+    terminal.print(`${paint(terminal, "bold", `${id}@${tick}`)}  ${runState(terminal, state, waits)}`);
+  }
+  for (const sentence of why) terminal.print(`  ${plain(sentence)}`);
+  if (rest.hinders.length === 0) return;
+  terminal.print(paint(terminal, "bold", "Next"));
+  for (const sentence of rest.hinders) terminal.print(`  ${plain(sentence)}`);
+}
+
+export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {
+  if (jobs.length === 0) {
+    const { program } = howCalled(terminal.env);
+    terminal.print(
+      isFiltered
+        ? "No job matches."
+        : `There are no jobs. Make one: ${program} jobs create hello --schedule '@every 1m' --command 'date'`,
+    );
+    return;
+  }
+  const now = terminal.now();
+  const rows = jobs.map((job) => [
+    plain(job.id),
+    plain(scheduleText(job)),
+    job.schedule === undefined ? "" : plain(job.timezone ?? "UTC"),
+    jobState(terminal, job.state),
+    job.nextTick === null ? "-" : utc(Date.parse(job.nextTick)),
+    job.nextTick === null ? "" : relative(Date.parse(job.nextTick), now),
+    lastTickText(terminal, job.lastTick, now),
+    job.lastSuccess === null ? "-" : relative(Date.parse(job.lastSuccess), now),
+  ]);
+  const columns = ["ID", "SCHEDULE", "ZONE", "STATE", "NEXT TICK (UTC)", "", "LAST TICK", "LAST SUCCESS"];
+  table(terminal, columns, rows);
+}
+
+function scheduleText(job: JobAnswer): string {
+  if (job.schedule === undefined) return "by hand";
+  return typeof job.schedule === "string" ? job.schedule : job.schedule.join("; ");
+}
+
+const stateColours: Readonly<Partial<Record<JobState, Colour>>> = {
+  invalid: "red",
+  blocked: "red",
+  failing: "red",
+  disabled: "yellow",
+  paused: "yellow",
+  waiting: "yellow",
+  running: "cyan",
+};
+
+function jobState(terminal: Terminal, state: JobState): string {
+  const colour = stateColours[state];
+  return colour === undefined ? plain(state) : paint(terminal, colour, plain(state));
+}
+
+/** `missed(window) 3m ago` */
+function lastTickText(terminal: Terminal, last: JobAnswer["lastTick"], now: number): string {
+  if (last === null) return "-";
+  const when = ` ${relative(instantOf(last.tick), now)}`;
+  const isCode = last.state === "skipped" || last.state === "missed";
+  return `${runState(terminal, last.state, isCode ? last.reason : null)}${when}`;
+}
+
+export function jobFields(terminal: Terminal, job: JobAnswer): void {
+  const now = terminal.now();
+  const zone = job.timezone ?? "UTC";
+  const next = job.nextTick === null ? undefined : Date.parse(job.nextTick);
+  const { revision, createdAt, updatedAt, updatedBy, paused, problems, state } = job;
+  const shown = new Set(["id", "schedule", "timezone"]);
+  const rest = Object.entries(writable({ ...job })).filter(([field]) => !shown.has(field));
+  fields(terminal, [
+    ["id", paint(terminal, "bold", plain(job.id))],
+    ["state", jobState(terminal, state)],
+    ["schedule", plain(scheduleText(job))],
+    ["timezone", plain(zone)],
+    ["next tick", next === undefined ? "none" : `${utc(next)}  ${relative(next, now)}`],
+    ["on", job.nextPeer === null ? undefined : plain(job.nextPeer.name)],
+    ["there", next === undefined || zone === "UTC" ? undefined : local(next, zone)],
+    ["last tick", lastTickText(terminal, job.lastTick, now)],
+    ["", plain(job.lastTick?.reason ?? "")],
+    [
+      "last success",
+      job.lastSuccess === null ? "none" : `${job.lastSuccess}  ${relative(Date.parse(job.lastSuccess), now)}`,
+    ],
+    ...(paused === null ? [] : [["paused", pauseText(paused)] as const]),
+    ...problems.map(({ message }) => ["problem", paint(terminal, "red", plain(message))] as const),
+    ...rest.map(([field, value]) => [field, plain(valueText(value))] as const),
+    ["created", createdAt ?? undefined],
+    ["updated", updatedAt === null ? undefined : `${updatedAt} by ${plain(updatedBy ?? "?")}`],
+    ["revision", revision ?? undefined],
+  ]);
+}
+
+function pauseText(paused: NonNullable<JobAnswer["paused"]>): string {
+  const until = paused.until === null ? "until resumed" : `until ${paused.until}`;
+  return plain(`by ${paused.by}, ${until}${paused.note === null ? "" : `: ${paused.note}`}`);
+}
+
+function valueText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): void {
+  if (items.length === 0) return terminal.print("There is no further tick.");
+  const now = terminal.now();
+  const rows = items.map(({ tick, startsAt, peers }) => {
+    const [runner, ...fallbacks] = peers.map((peer) => plain(peer.name));
+    const later = Date.parse(startsAt) === Date.parse(tick) ? "" : ` (starts ${startsAt})`;
+    return [tick + later, relative(Date.parse(startsAt), now), runner ?? "no peer can", fallbacks.join(", ")];
+  });
+  table(terminal, ["TICK (UTC)", "", "RUNNER", "THEN"], rows);
+}
+
+export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
+  terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
+  for (const warning of job.warnings ?? []) {
+    terminal.tell(`${paint(terminal, "yellow", "warning:")} no peer can run it now: ${plain(warning)}`);
+  }
+  const zone = terminal.timezone;
+  if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;
+  terminal.tell(`Its times are UTC, and this machine's clock shows ${zone}: --tz ${zone} if that was meant.`);
+}
+
+export function whenNext(terminal: Terminal, job: JobAnswer): string {
+  if (job.nextTick !== null) {
+    const next = Date.parse(job.nextTick);
+    const zone = job.timezone ?? "UTC";
+    const there = zone === "UTC" ? "" : `${local(next, zone)}, `;
+    return `next tick ${utc(next)} (${there}${relative(next, terminal.now())})`;
+  }
+  if (job.schedule === undefined) return "to be run by hand";
+  if (job.state === "disabled") return "disabled: it has no next tick";
+  return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
+}
+
+/** Whether the schedule names hours of the day, so that the zone matters. */
+function namesHours({ schedule }: JobAnswer): boolean {
+  return [schedule ?? []].flat().some((expression) => {
+    if (/^@(daily|midnight|weekly|monthly|yearly|annually)$/i.test(expression)) return true;
+    const parts = expression.split(/\s+/);
+    return /^[^@r]/.test(expression) && parts.length >= 5 && !parts.at(-4)?.startsWith("*");
+  });
+}

@@ -1,0 +1,52 @@
+/**
+ * Ticks as people write them: `03:00` (the last one), `yesterday 03:00`, `2026-11-28T03:54`, on the clock of the job's
+ * zone, or whole, as the lists show them.
+ */
+import { dayOfDate, daySeconds, daysInMonth, parseInstant } from "../../core/time/calendar.ts";
+import { zoneOf } from "../../core/time/zone.ts";
+import { CicadaError } from "../../errors.ts";
+import { tickAt, tickIdPattern } from "../../schema/ids.ts";
+
+const wholeTick = new RegExp(tickIdPattern);
+
+/** The tick's id; throws USAGE when the text is none of these. `now` in ms. */
+export function readTick(text: string, timezone: string, now: number): string {
+  if (wholeTick.test(text)) return text;
+  const instant = parseInstant(text) ?? onTheClock(text, timezone, now);
+  if (instant !== undefined) return tickAt(Math.floor(instant / 1_000) * 1_000);
+  throw new CicadaError(
+    "USAGE",
+    `${text} is not a tick; write 03:00, "yesterday 03:00", 2026-11-28T03:54 or 2026-11-28T03:54:00Z`,
+  );
+}
+
+const civil = /^(?:(\d{4})-(\d\d)-(\d\d)[T ]|(today|yesterday) )?(\d{1,2}):(\d\d)(?::(\d\d))?$/i;
+
+function onTheClock(text: string, timezone: string, now: number): number | undefined {
+  const match = civil.exec(text);
+  const zone = zoneOf(timezone);
+  if (match === null || zone === undefined) return undefined;
+  const [, year, month, date, word] = match;
+  const [hour, minute, second] = [match[5], match[6], match[7]].map((part) => Number(part ?? 0));
+  if (hour === undefined || minute === undefined || second === undefined) return undefined;
+  if (hour > 23 || minute > 59 || second > 59) return undefined;
+  const time = hour * 3_600 + minute * 60 + second;
+  const toInstant = (day: number): number => {
+    const shown = day * daySeconds + time;
+    // The offset in force there: asked for twice, because the first guess may lie on the other side of a change.
+    const guess = shown - zone.stretchAt(shown).offset;
+    return (shown - zone.stretchAt(guess).offset) * 1_000;
+  };
+  if (year !== undefined) {
+    const [y, m, d] = [year, month, date].map(Number);
+    if (y === undefined || m === undefined || d === undefined) return undefined;
+    if (m < 1 || m > 12 || d < 1 || d > daysInMonth(y, m)) return undefined;
+    return toInstant(dayOfDate(y, m, d));
+  }
+  const nowSecond = Math.floor(now / 1_000);
+  const today = Math.floor((nowSecond + zone.stretchAt(nowSecond).offset) / daySeconds);
+  if (word?.toLowerCase() === "yesterday") return toInstant(today - 1);
+  const todays = toInstant(today);
+  // A time alone is the last such time.
+  return word === undefined && todays > now ? toInstant(today - 1) : todays;
+}

@@ -1,0 +1,99 @@
+/**
+ * Why no living peer can run a job, in words for the person who can change that: its targets are dead, gone, drained, or
+ * no members at all. It is the same rule by which orders find their runner (eligibility.ts), read for the person.
+ *
+ * A peer that is only suspect, has just started or is full doesn't block a job: that passes by itself.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Plan } from "../job/plan.ts";
+import type { State } from "../state.ts";
+import { eligibilityOf } from "./eligibility.ts";
+import type { Eligibility } from "./failover.ts";
+import { shownName } from "./names.ts";
+
+type Passing = "alive" | "suspect" | "settling" | "declined";
+const passing: ReadonlySet<Eligibility> = new Set<Passing>(["alive", "suspect", "settling", "declined"]);
+/** What keeps a peer from running the job for longer. */
+type Lasting = Exclude<Eligibility, Passing | "untargeted">;
+
+function isLasting(how: Eligibility): how is Lasting {
+  return how !== "untargeted" && !passing.has(how);
+}
+
+/** Peers named in one sentence. */
+const peersTold = 5;
+
+/** Undefined while some peer can run it. */
+export function whyBlocked(state: State, plan: Plan): string | undefined {
+  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
+  const admitted: { peer: PeerId; how: Lasting }[] = [];
+  for (const peer of [state.settings.self, ...state.members.byId.keys()]) {
+    const how = eligibility(peer);
+    if (passing.has(how)) return undefined;
+    if (isLasting(how)) admitted.push({ peer, how });
+  }
+  const reasons = admitted.map(({ peer, how }) => `${shownName(state, peer)} ${describe(state, peer, how)}`);
+  if (plan.peers === undefined) {
+    return reasons.length === 0 ? "no peer of the mesh runs jobs" : `no peer can run it: ${listed(reasons)}`;
+  }
+  const all = [...reasons, ...targetsWithoutPeer(state, plan.peers)];
+  return all.length === 1 ? `its target ${all[0]}` : `none of its targets can run it: ${listed(all)}`;
+}
+
+/** Targets that name no member, and those that name a peer which never runs jobs. */
+function targetsWithoutPeer(state: State, targets: readonly string[]): string[] {
+  const { self, name, role } = state.settings;
+  const known = [
+    { id: self, name, role },
+    ...[...state.members.byId.values()].map(({ id, heartbeat }) => ({
+      id,
+      name: heartbeat?.name,
+      role: heartbeat?.role,
+    })),
+  ];
+  return targets.flatMap((target) => {
+    const found = known.filter((peer) => peer.id === target || peer.name === target);
+    if (found.length === 0) return [`${target} is not a member of the mesh`];
+    if (found.some(({ id }) => state.operator.selfForgotten !== undefined && id === self)) {
+      return [`${target} has been forgotten by the mesh`];
+    }
+    return found.every((peer) => peer.role === "witness")
+      ? [`${target} is a witness, which runs nothing`]
+      : [];
+  });
+}
+
+function listed(reasons: readonly string[]): string {
+  const more = reasons.length - peersTold;
+  return reasons.slice(0, peersTold).join(", ") + (more > 0 ? `, and ${more} more` : "");
+}
+
+/** Completes a sentence that begins with the peer's name. */
+function describe(state: State, peer: PeerId, how: Lasting): string {
+  const member = state.members.byId.get(peer);
+  // Ages are measured on the monotonic clock, and shown as instants of the wall clock.
+  const since =
+    member === undefined ? "" : instantText(state, state.now.wall - (state.now.mono - member.stateSinceMono));
+  switch (how) {
+    case "dead":
+      return member?.heardWall === undefined ? "has not been heard" : `has been dead since ${since}`;
+    case "left":
+      return `has been stopped since ${since}`;
+    case "draining":
+      return isDrained(state, peer) ? "is drained" : "is being stopped";
+    case "clock":
+      return "has a clock that is too far off the others'";
+  }
+}
+
+function isDrained(state: State, peer: PeerId): boolean {
+  if (peer === state.settings.self) return state.operator.drained !== undefined;
+  return state.members.byId.get(peer)?.heartbeat?.drained === true;
+}
+
+/** `04:23:10 UTC` on the same day, else the whole instant. */
+export function instantText(state: Pick<State, "now">, instant: number): string {
+  const text = new Date(instant).toISOString().replace(/\.\d{3}Z$/, "Z");
+  const today = new Date(state.now.wall).toISOString().slice(0, 10);
+  return text.startsWith(today) ? `${text.slice(11, 19)} UTC` : text;
+}

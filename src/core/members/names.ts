@@ -1,0 +1,24 @@
+/**
+ * What a peer is called where people read it: its own name, with the end of its id behind it where several members have
+ * the same name (`vm·DEm4Gy1e`), and the end of its id alone while its name isn't known.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { State } from "../state.ts";
+
+const idEnd = 8;
+
+export function shownName(state: Pick<State, "settings" | "members">, peer: PeerId): string {
+  const name = ownName(state, peer);
+  if (name === undefined) return peer.slice(-idEnd);
+  for (const other of [state.settings.self, ...state.members.byId.keys()]) {
+    if (other !== peer && ownName(state, other) === name) return `${name}·${peer.slice(-idEnd)}`;
+  }
+  return name;
+}
+
+function ownName(
+  { settings, members }: Pick<State, "settings" | "members">,
+  peer: PeerId,
+): string | undefined {
+  return peer === settings.self ? settings.name : members.byId.get(peer)?.heartbeat?.name;
+}

@@ -1,0 +1,211 @@
+/**
+ * What a job is doing now and what hinders it, from what this peer knows: paused, running, blocked, waiting … Also its
+ * next tick with the peer that would run it, and the ticks that are due and undecided with what each waits for.
+ *
+ * Whether a job is failing depends on its last tick, which is on disk: whoever knows it adds it (peer/outcomes.ts).
+ */
+import type { JobHindrance, NextTick, PendingTick } from "../../ports.ts";
+import { tickAt, type PeerId } from "../../schema/ids.ts";
+import type { JobState } from "../../schema/job.ts";
+import type { Order } from "../claims/order.ts";
+import { isTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { instantText, whyBlocked } from "../members/blocked.ts";
+import { eligibilityOf } from "../members/eligibility.ts";
+import { runnersInOrder } from "../members/failover.ts";
+import { shownName } from "../members/names.ts";
+import { rank } from "../members/rank.ts";
+import type { State } from "../state.ts";
+import { majorityOf } from "../voting/paxos.ts";
+import { epochAt } from "../voting/roster.ts";
+import { votersHeard } from "../voting/proposer.ts";
+
+/** What is known without the job's history; `failing` may take the place of the last two. */
+export type StateNow = Exclude<JobState, "invalid" | "failing">;
+
+export interface StatusNow {
+  state: StateNow;
+  hindrances: JobHindrance[];
+}
+
+/** Of several states that fit, the first of INTERFACE's list. */
+export function statusNow(state: State, plan: Plan): StatusNow {
+  const hindrances = hindrancesOf(state, plan);
+  return { state: stateNow(state, plan, hindrances.length > 0), hindrances };
+}
+
+function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
+  if (!plan.enabled) return "disabled";
+  if (pauseAt(plan, state.now.wall) !== undefined) return "paused";
+  if (plan.schedule !== undefined && nextTickOf(plan, state.now.wall) === undefined) return "ended";
+  for (const record of state.ledger.openOf(plan.id)) if (record.state === "running") return "running";
+  if (isBlocked) return "blocked";
+  if (firstPending(state, plan) !== undefined) return "waiting";
+  return plan.schedule === undefined ? "manual" : "scheduled";
+}
+
+/** Why no living peer can run the job now; none = one can. */
+export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
+  const why = whyBlocked(state, plan);
+  if (why !== undefined) {
+    return [{ code: "NO_PEER", pointer: plan.peers === undefined ? "" : "/target/peers", message: why }];
+  }
+  const unheard = plan.partition === "majority" ? votersMissing(state) : undefined;
+  return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
+}
+
+/** That too few voters of majority jobs are in reach, in words; undefined while enough are. */
+export function votersMissing(state: State): string | undefined {
+  const epoch = epochAt(state.voting.roster.chain, state.now.wall);
+  if (epoch === undefined) return "the voters of majority jobs are not known here yet";
+  const needed = majorityOf(epoch.voters.length);
+  const heard = votersHeard(state, epoch).length;
+  if (heard >= needed) return undefined;
+  return `${heard} of ${epoch.voters.length} voters are in reach, and majority jobs need ${needed}`;
+}
+
+/** The coming ticks that will run as things are, each with its runner and fall-backs: none while the job is paused. */
+export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
+  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
+  const isBlocked = hindrancesOf(state, plan).length > 0;
+  const ticks: NextTick[] = [];
+  for (let after = state.now.wall; ticks.length < count;) {
+    const at = nextUnpaused(plan, after);
+    if (at === undefined) break;
+    const tick = tickAt(at);
+    const line = isBlocked ? [] : runnersInOrder(rank(plan.id, tick, state.members.hashes), eligibility);
+    const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
+    ticks.push({ tick, startsAt: at, peers });
+    after = at;
+  }
+  return ticks;
+}
+
+function nextUnpaused(plan: Plan, after: number): number | undefined {
+  let from = after;
+  for (;;) {
+    const at = nextTickOf(plan, from);
+    const pause = at === undefined ? undefined : pauseAt(plan, at);
+    if (pause === undefined) return at;
+    if (pause.until === undefined) return undefined;
+    from = pause.until - 1;
+  }
+}
+
+// ----------------------------------------------------------------------------------------------- pending ticks
+
+/** Pending ticks told of one job: the oldest. A job's catch-up may have thousands. */
+const pendingTold = 100;
+
+/** The job's ticks that are due and undecided, oldest first, each with what it waits for. */
+export function pendingTicks(state: State, plan: Plan): PendingTick[] {
+  const orders = [...pendingOrders(state, plan)].toSorted((a, b) => a.due - b.due).slice(0, pendingTold);
+  return orders.map((order) => ({ tick: order.tick, due: order.due, ...waitOf(state, plan, order) }));
+}
+
+function firstPending(state: State, plan: Plan): Order | undefined {
+  const [first] = pendingOrders(state, plan);
+  return first;
+}
+
+function* pendingOrders(state: State, plan: Plan): Generator<Order> {
+  for (const order of state.book.byJob.get(plan.id) ?? []) {
+    if (order.due <= state.now.wall && !state.ledger.isSettled(order.job, order.tick)) yield order;
+  }
+}
+
+type Wait = Pick<PendingTick, "waitsFor" | "why">;
+
+function waitOf(state: State, plan: Plan, order: Order): Wait {
+  const blocked = hindrancesOf(state, plan).find(({ code }) => code === "NO_PEER");
+  if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
+  const claim = claimOf(state, order);
+  if (claim !== undefined) return claim;
+  if (state.upkeep.warmUp !== undefined) {
+    return { waitsFor: "answer", why: "this peer has just started and waits for the others' records" };
+  }
+  if (plan.partition === "majority") {
+    const missing = votersMissing(state);
+    return { waitsFor: "voters", why: missing ?? "the voters are choosing its runner" };
+  }
+  if (order.local.stage === "asking") {
+    const names = [...order.local.ask.waiting].map((peer) => shownName(state, peer));
+    return { waitsFor: "answer", why: `${names.join(", ") || "the others"} must say that they don't run it` };
+  }
+  return waitForPeer(state, plan, order);
+}
+
+/** What a claim waits for, this peer's or another's. */
+function claimOf(state: State, order: Order): Wait | undefined {
+  const { local } = order;
+  const own = local.stage === "claimed" || local.stage === "claiming" ? [local.claim] : [];
+  for (const { state: how, waiting, peer } of [...own, ...state.ledger.of(order.key)]) {
+    if (how !== "claimed") continue;
+    const name = shownName(state, peer);
+    if (waiting === "capacity")
+      return { waitsFor: "capacity", why: `${name} holds it until a place is free` };
+    if (waiting === "overlap")
+      return { waitsFor: "overlap", why: `${name} holds it until an earlier run of the job has ended` };
+    return { waitsFor: "start", why: `${name} has claimed it and is about to start it` };
+  }
+  return undefined;
+}
+
+function waitForPeer(state: State, plan: Plan, order: Order): Wait {
+  const eligibility = eligibilityOf(state, plan, order);
+  const ranks = rank(order.job, order.tick, state.members.hashes);
+  const first = ranks.find((peer) => eligibility(peer) === "alive" || eligibility(peer) === "suspect");
+  if (first !== undefined) return { waitsFor: "start", why: waitsOn(state, first, eligibility(first)) };
+  if (ranks.some((peer) => eligibility(peer) === "declined")) {
+    return { waitsFor: "capacity", why: "every peer that can run it is full" };
+  }
+  return { waitsFor: "peer", why: "the peers that can run it have just started and take no ticks yet" };
+}
+
+function waitsOn(state: State, first: PeerId, how: string): string {
+  const name = shownName(state, first);
+  if (how === "suspect") return `${name} is first in line and has fallen silent; another peer steps in soon`;
+  return `${name} is first in line and is to start it`;
+}
+
+// ------------------------------------------------------------------------------------- what hinders, in sentences
+
+/** What keeps the job's next tick from running, for the person who asks why. */
+export function hindersNext(state: State, plan: Plan): string[] {
+  const { job } = plan;
+  if (!plan.enabled) {
+    return [`The job is disabled; ${job.updatedBy} edited it last, at ${instantText(state, job.updatedAt)}.`];
+  }
+  const pause = pauseAt(plan, state.now.wall);
+  const sentences: string[] = [];
+  if (pause !== undefined) {
+    const until =
+      pause.until === undefined ? "until it is resumed" : `until ${instantText(state, pause.until)}`;
+    const note = pause.note === undefined ? "" : `: ${pause.note}`;
+    sentences.push(
+      `The job is paused ${until}; ${pause.by} paused it at ${instantText(state, pause.at)}${note}.`,
+    );
+  }
+  for (const { message } of hindrancesOf(state, plan)) sentences.push(`No peer can run it: ${message}.`);
+  const [oldest] = pendingTicks(state, plan);
+  if (oldest !== undefined) {
+    sentences.push(`Its tick ${oldest.tick} is due and waits: ${oldest.why}.`);
+  }
+  if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
+  else if (nextTickOf(plan, state.now.wall) === undefined)
+    sentences.push("Its schedule has no further tick.");
+  return sentences;
+}
+
+/** Why the instant is no tick of the job as it is now; undefined when it is one. */
+export function noTickAt(state: State, plan: Plan, instant: number): string | undefined {
+  if (isTickOf(plan, instant)) return undefined;
+  const { job } = plan;
+  if (!plan.enabled) {
+    return `it is disabled (${job.updatedBy} edited it last, at ${instantText(state, job.updatedAt)})`;
+  }
+  if (plan.schedule === undefined) return "it has no schedule and runs only by hand";
+  if (instant <= plan.earliest) {
+    return `its ticks count from ${instantText(state, plan.earliest)} on, when it was created, its schedule edited, or it was resumed`;
+  }
+  return "its schedule, as it is now, has none then";
+}

@@ -1,0 +1,110 @@
+/**
+ * How each job has fared: the record that tells the story of its last tick, its last run, and when it last succeeded.
+ * Read from the disk once for each job that is asked for, and kept up to date from then on by every record that moves,
+ * own or foreign, so that a list of jobs costs no look into the history.
+ */
+import { isFinal, type RunRecord } from "../schema/run.ts";
+import { instantOf, type JobId, type TickId } from "../schema/ids.ts";
+import { hasStarted, movesUp, recordKey, storyOf } from "../core/records/records.ts";
+import type { JobStatus, RunQuery } from "../ports.ts";
+
+export type Outcome = Pick<JobStatus, "lastTick" | "lastRun" | "lastSuccess">;
+
+/** Newest first. */
+type ReadHistory = (query: RunQuery) => Promise<{ records: RunRecord[] }>;
+
+/** The newest records of a job that are read: those of its last tick are among them, whoever else wrote some. */
+const newestRead = 20;
+
+interface Kept {
+  /** final records of the newest tick that has any */
+  tick: TickId | undefined;
+  ofTick: Map<string, RunRecord>;
+  lastRun: RunRecord | undefined;
+  lastSuccess: number | undefined;
+  loaded: Promise<void>;
+}
+
+export class Outcomes {
+  readonly #jobs = new Map<JobId, Kept>();
+  readonly #read: ReadHistory;
+
+  constructor(read: ReadHistory) {
+    this.#read = read;
+  }
+
+  async of(job: JobId): Promise<Outcome> {
+    let kept = this.#jobs.get(job);
+    if (kept === undefined) {
+      kept = {
+        tick: undefined,
+        ofTick: new Map(),
+        lastRun: undefined,
+        lastSuccess: undefined,
+        loaded: Promise.resolve(),
+      };
+      this.#jobs.set(job, kept);
+      kept.loaded = this.#load(job, kept);
+    }
+    try {
+      await kept.loaded;
+    } catch (error) {
+      // What couldn't be read is read again the next time.
+      if (this.#jobs.get(job) === kept) this.#jobs.delete(job);
+      throw error;
+    }
+    const { ofTick, lastRun, lastSuccess } = kept;
+    return { lastTick: storyOf([...ofTick.values()]), lastRun, lastSuccess };
+  }
+
+  /** A record has moved up. */
+  take(record: RunRecord): void {
+    const kept = this.#jobs.get(record.job);
+    if (kept !== undefined) takeIn(kept, record);
+  }
+
+  /** The job is gone; one of that name may come back. */
+  forget(job: JobId): void {
+    this.#jobs.delete(job);
+  }
+
+  async #load(job: JobId, kept: Kept): Promise<void> {
+    const { records } = await this.#read({ job, limit: newestRead });
+    for (const record of records) takeIn(kept, record);
+    if (records.length < newestRead) return;
+    if (kept.lastRun === undefined) await this.#loadNewest(kept, { job, states: startedStates });
+    if (kept.lastSuccess === undefined) await this.#loadNewest(kept, { job, states: ["succeeded"] });
+  }
+
+  async #loadNewest(kept: Kept, query: Omit<RunQuery, "limit">): Promise<void> {
+    const { records } = await this.#read({ ...query, limit: 1 });
+    for (const record of records) takeIn(kept, record);
+  }
+}
+
+const startedStates = ["running", "succeeded", "failed", "timeout", "cancelled", "lost"] as const;
+
+function takeIn(kept: Kept, record: RunRecord): void {
+  if (hasStarted(record) || record.state === "running") takeRun(kept, record);
+  if (!isFinal(record.state) || record.state === "withdrawn") return;
+  const newer = kept.tick === undefined ? 1 : instantOf(record.tick) - instantOf(kept.tick);
+  if (newer < 0) return;
+  if (newer > 0) kept.ofTick.clear();
+  kept.tick = record.tick;
+  const key = recordKey(record);
+  if (movesUp(kept.ofTick.get(key), record)) kept.ofTick.set(key, record);
+}
+
+function takeRun(kept: Kept, record: RunRecord): void {
+  const { lastRun } = kept;
+  const newer = lastRun === undefined ? 1 : instantOf(record.tick) - instantOf(lastRun.tick);
+  if (newer > 0 || (newer === 0 && lastRun !== undefined && storyOf([lastRun, record]) === record)) {
+    kept.lastRun = record;
+  }
+  if (newer === 0 && lastRun !== undefined && recordKey(lastRun) === recordKey(record)) {
+    kept.lastRun = movesUp(lastRun, record) ? record : lastRun;
+  }
+  if (record.state === "succeeded" && record.finishedAt !== undefined) {
+    kept.lastSuccess = Math.max(kept.lastSuccess ?? 0, record.finishedAt);
+  }
+}

@@ -1,0 +1,263 @@
+/** What a job is said to be doing and what hinders it, by cores that know what happened: nothing is green that isn't. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  blockedJobs,
+  hindersOf,
+  jobNow,
+  nextTicks,
+  notReady,
+  pendingOf,
+  viewOf,
+  whyNoTick,
+} from "../src/core/view.ts";
+import type { JobId } from "../src/schema/ids.ts";
+import { Cores } from "./kit/cores.ts";
+
+const second = 1_000;
+const beat = { id: "beat", schedule: "@every 10s", command: "true" } as const;
+const beatId = "beat" as JobId;
+
+function nowAt(cores: Cores, peer: string, job = beatId) {
+  const state = cores.state(peer);
+  const found = jobNow(state, state.now, job);
+  assert.ok(found, "there is such a job");
+  return found;
+}
+
+function hindersAt(cores: Cores, peer: string): string {
+  const state = cores.state(peer);
+  return hindersOf(state, state.now, beatId).join(" ");
+}
+
+function pendingAt(cores: Cores, peer: string) {
+  const state = cores.state(peer);
+  return pendingOf(state, state.now, beatId);
+}
+
+describe("a job that no living peer can run is blocked, with the reason", () => {
+  test("when its target is dead, since when; and is scheduled again when the target is back", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put({ ...beat, target: { peers: ["host-c"] } });
+    assert.equal(nowAt(cores, "a").state, "scheduled");
+    cores.kill("c");
+    cores.pass(20 * second);
+    const { state, hindrances, next } = nowAt(cores, "a");
+    assert.equal(state, "blocked");
+    assert.equal(hindrances[0]?.code, "NO_PEER");
+    assert.match(hindrances[0]?.message ?? "", /^its target host-c has been dead since \d\d:\d\d:\d\d UTC$/);
+    assert.deepEqual(next?.peers, [], "nobody is named who would run it");
+    const { now } = cores.state("a");
+    assert.deepEqual(
+      blockedJobs(cores.state("a"), now).map(({ id }) => id),
+      ["beat"],
+    );
+    assert.match(hindersAt(cores, "a"), /^No peer can run it: its target host-c has been dead since /);
+    cores.up("c" as Parameters<Cores["up"]>[0]);
+    cores.pass(5 * second);
+    assert.equal(nowAt(cores, "a").state, "scheduled");
+    assert.deepEqual(blockedJobs(cores.state("a"), cores.state("a").now), []);
+  });
+
+  test("when its target is no member", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, target: { peers: ["nosuch"] } });
+    const { state, hindrances } = nowAt(cores, "a");
+    assert.equal(state, "blocked");
+    assert.equal(hindrances[0]?.message, "its target nosuch is not a member of the mesh");
+    assert.equal(hindrances[0]?.pointer, "/target/peers");
+  });
+
+  test("when all its targets are drained or dead, each with its own reason", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put({ ...beat, target: { peers: ["host-b", "c"] } });
+    cores.ask("a", { kind: "drain-peer", peer: "b", on: true, by: "ops" });
+    cores.kill("c");
+    cores.pass(20 * second);
+    assert.match(
+      nowAt(cores, "a").hindrances[0]?.message ?? "",
+      /^none of its targets can run it: host-b is drained, host-c has been dead since /,
+    );
+    assert.match(nowAt(cores, "b").hindrances[0]?.message ?? "", /host-b is drained/);
+  });
+
+  test("when its target is a witness, which runs nothing", () => {
+    const cores = new Cores(["a"]);
+    cores.up("w" as Parameters<Cores["up"]>[0], { role: "witness" });
+    cores.pass(2 * second);
+    cores.put({ ...beat, target: { peers: ["host-w"] } });
+    assert.equal(
+      nowAt(cores, "a").hindrances[0]?.message,
+      "its target host-w is a witness, which runs nothing",
+    );
+  });
+
+  test("when every peer is drained", () => {
+    const cores = new Cores(["a"]);
+    cores.put(beat);
+    cores.ask("a", { kind: "drain-peer", peer: "a", on: true, by: "ops" });
+    cores.pass(second);
+    assert.equal(nowAt(cores, "a").hindrances[0]?.message, "no peer can run it: host-a is drained");
+  });
+
+  test("but not while its target is only suspect, full, or has just started", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, target: { peers: ["host-b"] } });
+    cores.pause("b", 8 * second);
+    cores.pass(7 * second);
+    assert.equal(cores.state("a").members.byId.get("b" as never)?.state, "suspect");
+    assert.notEqual(nowAt(cores, "a").state, "blocked");
+  });
+});
+
+/** Two of the three voters are dead. */
+function halved(): Cores {
+  const cores = new Cores(["a", "b", "c"]);
+  for (const peer of ["b", "c"]) {
+    cores.ask("a", { kind: "promote-peer", peer, by: "ops" });
+    cores.pass(20 * second);
+  }
+  cores.kill("b");
+  cores.kill("c");
+  cores.pass(20 * second);
+  return cores;
+}
+
+const codes = (cores: Cores) => notReady(cores.state("a")).map(({ code }) => code);
+const nextOf = (cores: Cores) => nowAt(cores, "a").next?.startsAt;
+
+describe("voters without a majority", () => {
+  test("block majority jobs, and make the peer not ready while there are any", () => {
+    const cores = halved();
+    cores.put(beat);
+    assert.deepEqual(codes(cores), [], "without majority jobs nothing is lost");
+    cores.put({ ...beat, partition: "majority" });
+    const { state, hindrances, next } = nowAt(cores, "a");
+    assert.equal(state, "blocked");
+    assert.deepEqual(hindrances[0], {
+      code: "NO_QUORUM",
+      pointer: "/partition",
+      message: "1 of 3 voters are in reach, and majority jobs need 2",
+    });
+    assert.deepEqual(next?.peers, []);
+    assert.deepEqual(codes(cores), ["no-quorum"]);
+    cores.put({ ...beat, partition: "majority", enabled: false });
+    assert.deepEqual(codes(cores), []);
+  });
+
+  test("are what a due tick of such a job waits for, at once", () => {
+    const cores = halved();
+    cores.put({ ...beat, partition: "majority" });
+    cores.pass(10.2 * second);
+    const [pending] = pendingAt(cores, "a");
+    assert.equal(pending?.waitsFor, "voters");
+    assert.match(pending?.why ?? "", /1 of 3 voters are in reach/);
+  });
+});
+
+describe("a job that will not run has no next tick and no runner", () => {
+  const by = "ops";
+
+  test("while it is paused; a pause that ends is followed by the first tick after it", () => {
+    const cores = new Cores(["a"]);
+    const at = cores.wall(0);
+    cores.put(beat, { pauses: [{ by, at, note: "migration" }] });
+    assert.equal(nowAt(cores, "a").state, "paused");
+    assert.equal(nextOf(cores), undefined);
+    assert.deepEqual(nextTicks(cores.state("a"), cores.state("a").now, beatId, 3), []);
+    assert.match(
+      hindersAt(cores, "a"),
+      /^The job is paused until it is resumed; ops paused it at .*: migration\.$/,
+    );
+    const until = at + 125 * second;
+    cores.put(beat, {
+      pauses: [
+        { by, at, until },
+        { by, at, until: at + 20 * second },
+      ],
+    });
+    assert.equal(nextOf(cores), at + 130 * second);
+  });
+
+  test("a pause that has ended is over", () => {
+    const cores = new Cores(["a"]);
+    cores.put(beat, { pauses: [{ by, at: cores.wall(0), until: cores.wall(1 * second) }] });
+    cores.pass(5 * second);
+    assert.equal(nowAt(cores, "a").state, "scheduled");
+  });
+
+  test("when it is disabled, or its schedule has no further tick", () => {
+    const cores = new Cores(["a"]);
+    cores.put({ ...beat, enabled: false });
+    assert.deepEqual([nowAt(cores, "a").state, nextOf(cores)], ["disabled", undefined]);
+    assert.match(hindersAt(cores, "a"), /^The job is disabled; test edited it last, at /);
+    cores.put({ ...beat, schedule: "@at 2020-01-01T00:00:00Z" });
+    assert.deepEqual([nowAt(cores, "a").state, nextOf(cores)], ["ended", undefined]);
+    assert.match(hindersAt(cores, "a"), /no further tick/);
+  });
+});
+
+describe("a due tick that is undecided is pending at once, with what it waits for", () => {
+  test("capacity", () => {
+    const cores = new Cores(["a"], { capacity: 1, runMs: 60 * second });
+    cores.put({ id: "long", schedule: "@every 10s", command: "true", overlap: "skip" });
+    cores.pass(10.5 * second);
+    cores.put(beat);
+    cores.pass(10 * second);
+    const [pending] = pendingAt(cores, "a");
+    assert.equal(pending?.waitsFor, "capacity");
+    assert.equal(nowAt(cores, "a").state, "waiting");
+    assert.match(hindersAt(cores, "a"), /is due and waits: host-a holds it until a place is free\./);
+  });
+
+  test("an earlier run of the job", () => {
+    const cores = new Cores(["a"], { runMs: 15 * second });
+    cores.put(beat);
+    cores.pass(22 * second);
+    const [pending] = pendingAt(cores, "a");
+    assert.equal(pending?.waitsFor, "overlap");
+    assert.equal(nowAt(cores, "a").state, "running");
+  });
+
+  test("a peer that can run it", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, target: { peers: ["nosuch"] } });
+    cores.pass(10.2 * second);
+    const [pending] = pendingAt(cores, "a");
+    assert.equal(pending?.waitsFor, "peer");
+    assert.equal(pending?.why, "its target nosuch is not a member of the mesh");
+  });
+
+  test("and nothing is pending when all is decided", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put(beat);
+    cores.pass(35 * second);
+    assert.deepEqual(pendingAt(cores, "a"), []);
+  });
+});
+
+test("an instant that is no tick of a job is said to be none, with the reason", () => {
+  const cores = new Cores(["a"]);
+  const why = (instant: number) => whyNoTick(cores.state("a"), cores.state("a").now, beatId, instant);
+  cores.put(beat);
+  const created = cores.wall(2 * second);
+  assert.match(why(created - 60 * second) ?? "", /^its ticks count from .* on, when it was created/);
+  assert.match(why(created + 61 * second) ?? "", /^its schedule, as it is now, has none then/);
+  assert.equal(why(Math.ceil(created / 10_000) * 10_000 + 10 * second), undefined);
+  cores.put({ ...beat, enabled: false });
+  assert.match(why(created + 60 * second) ?? "", /^it is disabled \(test edited it last/);
+});
+
+test("a voter of an epoch that is not in force yet says from when it votes", () => {
+  const cores = new Cores(["a", "b"]);
+  const b = () =>
+    viewOf(cores.state("a"), cores.state("a").now, new Map(), [], {}).members.find(({ id }) => id === "b");
+  assert.deepEqual([b()?.voter, b()?.votesFrom], [false, undefined]);
+  cores.ask("a", { kind: "promote-peer", peer: "b", by: "ops" });
+  cores.pass(2 * second);
+  const from = b()?.votesFrom ?? 0;
+  assert.ok(from > cores.state("a").now.wall, "the epoch begins later");
+  assert.equal(b()?.voter, false);
+  cores.pass(from - cores.state("a").now.wall + second);
+  assert.deepEqual([b()?.voter, b()?.votesFrom], [true, from]);
+});

@@ -1,0 +1,116 @@
+/** How a job has fared, as it is shown: its last tick that is over, its last run, and when it last succeeded. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Outcomes } from "../src/peer/outcomes.ts";
+import type { RunQuery } from "../src/ports.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+
+const job = "backup" as JobId;
+const [first, second, third] = ["01", "02", "03"].map((hour) => `2026-11-20T${hour}:00:00Z` as TickId);
+
+function record(
+  tick: TickId | undefined,
+  state: RunRecord["state"],
+  more: Partial<RunRecord> = {},
+): RunRecord {
+  assert.ok(tick !== undefined);
+  const due = instantOf(tick);
+  const ran = state === "missed" || state === "skipped" || state === "claimed" ? {} : { startedAt: due };
+  const ended = state === "running" || state === "claimed" ? {} : { finishedAt: due + 5_000 };
+  return {
+    job,
+    tick,
+    attempt: 1,
+    slot: "0",
+    peer: "alder" as PeerId,
+    state,
+    version: 1,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due,
+    view: 3,
+    signature: `${tick} ${state}`,
+    ...ran,
+    ...ended,
+    ...more,
+  };
+}
+
+/** A history on disk, newest first, and what was asked of it. */
+function historyOf(...records: RunRecord[]) {
+  const asked: RunQuery[] = [];
+  const read = async (query: RunQuery) => {
+    asked.push(query);
+    const fitting = records.filter(({ state }) => query.states?.includes(state) ?? true);
+    return { records: fitting.slice(0, query.limit) };
+  };
+  return { asked, outcomes: new Outcomes(read) };
+}
+
+test("the last tick is the newest that is over, whatever has become of it; a running or claimed one is not", async () => {
+  const { outcomes } = historyOf(
+    record(third, "running"),
+    record(second, "missed", { reason: "window" }),
+    record(first, "succeeded"),
+  );
+  const { lastTick, lastRun, lastSuccess } = await outcomes.of(job);
+  assert.deepEqual([lastTick?.tick, lastTick?.state], [second, "missed"]);
+  assert.deepEqual([lastRun?.tick, lastRun?.state], [third, "running"]);
+  assert.equal(lastSuccess, instantOf(first ?? ("" as TickId)) + 5_000);
+});
+
+test("records that move later are taken in without a look at the disk", async () => {
+  const { outcomes, asked } = historyOf(record(first, "succeeded"));
+  await outcomes.of(job);
+  const before = asked.length;
+  outcomes.take(record(second, "running"));
+  assert.equal((await outcomes.of(job)).lastTick?.tick, first);
+  outcomes.take(record(second, "failed", { version: 2, exitCode: 28 }));
+  const { lastTick, lastRun } = await outcomes.of(job);
+  assert.deepEqual([lastTick?.state, lastRun?.state, lastRun?.exitCode], ["failed", "failed", 28]);
+  assert.equal(asked.length, before);
+});
+
+test("a run on another peer beats the skip of the same tick, and its own end beats another's lost", async () => {
+  const { outcomes } = historyOf();
+  await outcomes.of(job);
+  outcomes.take(record(first, "skipped", { reason: "no-quorum" }));
+  assert.equal((await outcomes.of(job)).lastTick?.state, "skipped");
+  const birch = { peer: "birch" as PeerId };
+  outcomes.take(record(first, "lost", { ...birch, by: "alder" as PeerId, version: 3 }));
+  assert.equal((await outcomes.of(job)).lastTick?.state, "lost");
+  outcomes.take(record(first, "succeeded", { ...birch, version: 2 }));
+  assert.equal((await outcomes.of(job)).lastTick?.state, "succeeded");
+});
+
+test("an older tick that is caught up later takes no newer one's place", async () => {
+  const { outcomes } = historyOf(record(second, "succeeded"));
+  await outcomes.of(job);
+  outcomes.take(record(first, "failed"));
+  assert.equal((await outcomes.of(job)).lastTick?.tick, second);
+});
+
+test("a long row of ticks without a run doesn't hide the last run and the last success", async () => {
+  const skips = Array.from({ length: 30 }, (_, i) => {
+    const tick = `2026-11-21T${String(23 - (i % 24)).padStart(2, "0")}:00:00Z` as TickId;
+    return record(tick, "skipped", { reason: "overlap", attempt: 1 + Math.floor(i / 24) });
+  });
+  const { outcomes } = historyOf(...skips, record(second, "failed"), record(first, "succeeded"));
+  const { lastTick, lastRun, lastSuccess } = await outcomes.of(job);
+  assert.equal(lastTick?.state, "skipped");
+  assert.equal(lastRun?.tick, second);
+  assert.equal(lastSuccess, instantOf(first ?? ("" as TickId)) + 5_000);
+});
+
+test("what couldn't be read is read again the next time", async () => {
+  let fails = true;
+  const outcomes = new Outcomes(async () => {
+    if (fails) throw new Error("the disk is gone");
+    return { records: [record(first, "succeeded")] };
+  });
+  await assert.rejects(outcomes.of(job));
+  fails = false;
+  assert.equal((await outcomes.of(job)).lastTick?.tick, first);
+});

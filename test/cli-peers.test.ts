@@ -229,6 +229,19 @@ describe("doctor", () => {
     assert.match(said.stdout, /warn {2}zones +.*2024a and 2026a/);
   });
 
+  test("warns of jobs that no peer can run, each in a line of its own", async () => {
+    await using stub = await meshPeer();
+    const warnings = [
+      "no peer can run the job a: its target dan has been dead since 04:23:10 UTC",
+      "another",
+    ];
+    stub.on("GET /readyz", { body: { ready: true, reasons: [], warnings } });
+    const said = await stub.cicada("doctor");
+    assert.equal(said.code, 0);
+    assert.match(said.stdout, /ok {4}ready +ticks are being kept\n/);
+    for (const text of warnings) assert.match(said.stdout, new RegExp(`warn {2}warning +${text}\\n`));
+  });
+
   test("fails when the key can be read by others", async () => {
     await using stub = await meshPeer();
     chmodSync(path.join(stub.data, "cluster.key"), 0o644);

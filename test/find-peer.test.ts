@@ -18,6 +18,7 @@ describe("a person names a peer", () => {
     ["by its id, though another peer is called so", "12D3KooWaaaa1111", "aaaa1111"],
     ["by its name, though another's name begins so", "web-1", "aaaa1111"],
     ["by a name that two peers have", "db", 2],
+    ["by a name that two peers have, as it is shown", "db·cccc3333", "cccc3333"],
     ["by the end of its id", "bbbb2222", "bbbb2222"],
     ["by a part from within its id", "ccc3", "cccc3333"],
     ["by the end of an id whose peer has no name", "eeee5555", "eeee5555"],
@@ -51,6 +52,7 @@ test("whoever gave an ambiguous text is told the candidates, but not a hundred o
 describe("a job's target admits a peer by its whole id or whole name, and every peer of that name", () => {
   const cases: [target: string[], admitted: number][] = [
     [["db"], 2],
+    [["db·dddd4444"], 1],
     [["12D3KooWeeee5555"], 1],
     [["db", "12D3KooWeeee5555"], 3],
     [["web"], 0],

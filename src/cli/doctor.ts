@@ -101,7 +101,7 @@ async function checkPeer(options: PeerOptions, terminal: Terminal): Promise<Find
     const { items } = await client.ask<{ items: PeerAnswer[] }>("/v1/peers");
     return [
       ok("peer", `${self.name} answers at ${client.url}, cicada ${self.version ?? "of unknown version"}`),
-      await checkReady(client),
+      ...(await checkReady(client)),
       checkMembers(items),
       checkClocks(items),
       checkZones(items),
@@ -125,14 +125,15 @@ function isRunning(pid: number): boolean {
   }
 }
 
-async function checkReady(client: Client): Promise<Finding> {
+async function checkReady(client: Client): Promise<Finding[]> {
   const call = { query: { verbose: true }, allow: [503] };
   type Health = { ready: boolean; reasons: string[]; warnings: string[] };
   const { ready, reasons, warnings } = await client.ask<Health>("/readyz", call);
-  if (!ready) return failure("ready", `ticks are not being kept: ${reasons.join("; ")}`);
-  return warnings.length === 0
-    ? ok("ready", "ticks are being kept")
-    : warning("ready", `ticks are being kept; ${warnings.join("; ")}`);
+  return [
+    ...reasons.map((reason) => failure("ready", `ticks are not being kept: ${reason}`)),
+    ...(ready ? [ok("ready", "ticks are being kept")] : []),
+    ...warnings.map((text) => warning("warning", text)),
+  ];
 }
 
 function checkMembers(peers: readonly PeerAnswer[]): Finding {

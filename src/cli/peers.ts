@@ -131,10 +131,10 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
 function stateText(terminal: Terminal, peer: PeerAnswer): string {
   const colour = colours[peer.state];
   const drains = peer.drained ? "drained" : peer.draining ? "draining" : "";
-  const doing = [peer.warmingUp ? "warming up" : "", drains].filter((word) => word !== "");
-  if (isGone(peer) && peer.heardAt !== null) {
-    doing.push(`last heard ${relative(Date.parse(peer.heardAt), terminal.now())}`);
-  }
+  const heard =
+    peer.heardAt === null ? "" : `last heard ${relative(Date.parse(peer.heardAt), terminal.now())}`;
+  const now = isGone(peer) ? [heard] : [peer.warmingUp ? "warming up" : "", drains];
+  const doing = now.filter((word) => word !== "");
   const text = doing.length === 0 ? peer.state : `${peer.state} (${doing.join(", ")})`;
   return colour === undefined ? text : paint(terminal, colour, text);
 }

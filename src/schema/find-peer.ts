@@ -1,13 +1,15 @@
 /**
  * Which peer a person means by a text: the one rule for commands, filters and the command line.
  *
- * An exact id counts before an exact name, and that before a part of either: at least four characters from anywhere in
- * an id, or the beginning of a name. What fits more than one peer is ambiguous and never guessed.
+ * An exact id counts before an exact name (alone or with the end of the id, as it is shown where several peers have it),
+ * and that before a part of either: at least four characters from anywhere in an id, or the beginning of a name. What fits more than one peer is ambiguous and never guessed.
  */
 import type { PeerId } from "./ids.ts";
 
 /** Every peer id begins alike, and people copy the end; fewer characters than this would often fit by accident. */
 const idPartMinLength = 4;
+/** As many as run ids have. */
+const idEndLength = 8;
 
 export interface NamedPeer {
   readonly id: PeerId;
@@ -26,6 +28,8 @@ export function findPeer<Peer extends NamedPeer>(peers: Iterable<Peer>, text: st
   if (byId.length > 0) return only(byId);
   const byName = all.filter(({ name }) => name === text);
   if (byName.length > 0) return only(byName);
+  const byBoth = all.filter((peer) => distinctName(peer) === text);
+  if (byBoth.length > 0) return only(byBoth);
   return only(
     all.filter(
       ({ id, name }) =>
@@ -33,6 +37,11 @@ export function findPeer<Peer extends NamedPeer>(peers: Iterable<Peer>, text: st
         (text !== "" && (name?.startsWith(text) ?? false)),
     ),
   );
+}
+
+/** How a peer is shown whose name others have, too: `vm·DEm4Gy1e`. Undefined while its name isn't known. */
+export function distinctName({ id, name }: NamedPeer): string | undefined {
+  return name === undefined ? undefined : `${name}·${id.slice(-idEndLength)}`;
 }
 
 function only<Peer extends NamedPeer>(candidates: readonly Peer[]): FoundPeer<Peer> {
@@ -48,7 +57,11 @@ export function describeAmbiguous(text: string, candidates: readonly NamedPeer[]
   return `"${text}" may be ${shown.join(", ")}${more}: give one's id`;
 }
 
-/** True when a job's `target.peers`, or the peers that a manual run names, admit this peer: by its id or exact name. */
-export function isAmong(peers: readonly string[], { id, name }: NamedPeer): boolean {
-  return peers.includes(id) || (name !== undefined && peers.includes(name));
+/**
+ * True when a job's `target.peers`, or the peers that a manual run names, admit this peer: by its id, its exact name, or
+ * both as they are shown where several peers have that name.
+ */
+export function isAmong(peers: readonly string[], peer: NamedPeer): boolean {
+  const names = [peer.id, peer.name, distinctName(peer)];
+  return peers.some((target) => names.includes(target));
 }

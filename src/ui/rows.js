@@ -3,8 +3,8 @@ import { button, cell, heading, quiet, row } from "./elements.js";
 import { exitOf, fromNow, stateOf, timeOf, timeThere, tookOf } from "./words.js";
 
 export function peerRow(peer) {
-  const notes = [peer.draining ? "draining" : "", peer.warmingUp ? "warming up" : ""];
   const isThere = peer.state === "alive" || peer.state === "suspect";
+  const notes = isThere ? [peer.draining ? "draining" : "", peer.warmingUp ? "warming up" : ""] : [];
   const offset = Math.round(peer.clockOffsetMs ?? 0);
   const hasClock = isThere && !peer.self && peer.clockOffsetMs !== null;
   const state = [stateOf(peer.state, "", ...notes)];
@@ -44,9 +44,9 @@ function nextTickOf(job) {
 }
 
 function underNext({ state, paused, problems }) {
-  const until = (paused?.until ?? "") === "" ? "" : `until ${paused.until}`;
-  const why = state === "paused" ? [until, paused?.note ?? ""] : [problems[0]?.message ?? ""];
-  return quiet(stateOf(state, "", ...why));
+  const shown = stateOf(state, "", state === "paused" ? (paused?.note ?? "") : (problems[0]?.message ?? ""));
+  const until = paused?.until ?? null;
+  return until === null ? quiet(shown) : quiet(shown, " until ", timeOf(until));
 }
 
 /** How the last tick went, a missed or skipped one too; beside a bad one, when a run last succeeded. */

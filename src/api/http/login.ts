@@ -35,7 +35,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
     async (request, reply) =>
       reply.send({
         loggedIn: sessions.has(request.cookies[name] ?? ""),
-        name: options.self.name,
+        name: options.control.view().self.name,
         program: options.program,
         // Only this machine reaches loopback, and only its owner may read the file.
         ...(options.behindTlsProxy ? {} : { tokenFile: options.tokenFile }),

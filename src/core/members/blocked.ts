@@ -4,6 +4,7 @@
  *
  * A peer that is only suspect, has just started or is full doesn't block a job: that passes by itself.
  */
+import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
@@ -52,7 +53,7 @@ function targetsWithoutPeer(state: State, targets: readonly string[]): string[] 
     })),
   ];
   return targets.flatMap((target) => {
-    const found = known.filter((peer) => peer.id === target || peer.name === target);
+    const found = known.filter((peer) => isAmong([target], peer));
     if (found.length === 0) return [`${target} is not a member of the mesh`];
     if (found.some(({ id }) => state.operator.selfForgotten !== undefined && id === self)) {
       return [`${target} has been forgotten by the mesh`];

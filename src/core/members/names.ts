@@ -2,6 +2,7 @@
  * What a peer is called where people read it: its own name, with the end of its id behind it where several members have
  * the same name (`vm·DEm4Gy1e`), and the end of its id alone while its name isn't known.
  */
+import { distinctName } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { State } from "../state.ts";
 
@@ -11,7 +12,7 @@ export function shownName(state: Pick<State, "settings" | "members">, peer: Peer
   const name = ownName(state, peer);
   if (name === undefined) return peer.slice(-idEnd);
   for (const other of [state.settings.self, ...state.members.byId.keys()]) {
-    if (other !== peer && ownName(state, other) === name) return `${name}·${peer.slice(-idEnd)}`;
+    if (other !== peer && ownName(state, other) === name) return distinctName({ id: peer, name }) ?? name;
   }
   return name;
 }

@@ -56,7 +56,7 @@ function wrongWithScheduled(
     ({ rules, from, to }) =>
       isTickOf(rules.schedule, due) &&
       due >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs &&
-      due <= to &&
+      due <= to + earlyMs &&
       run.start >= from,
   );
   if (held.length === 0) return "no revision that any peer held has this tick";

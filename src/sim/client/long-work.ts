@@ -142,19 +142,19 @@ function wholeSecond(ms: number): number {
 
 /** One field that decides about ticks is changed. */
 function changed(world: World, rules: JobRules, dice: Dice): JobRules {
-  const { schedule } = rules;
+  const { startsAt: _startsAt, endsAt: _endsAt, ...unbounded } = rules.schedule;
   switch (dice.below(6)) {
     case 0:
       return { ...rules, schedule: drawSchedule(dice) };
     case 1:
       return {
         ...rules,
-        schedule: { ...schedule, startsAt: wholeSecond(world.now() + dice.between(-day, day)) },
+        schedule: { ...unbounded, startsAt: wholeSecond(world.now() + dice.between(-day, day)) },
       };
     case 2:
       return {
         ...rules,
-        schedule: { ...schedule, endsAt: wholeSecond(world.now() + dice.between(-day, 2 * day)) },
+        schedule: { ...unbounded, endsAt: wholeSecond(world.now() + dice.between(-day, 2 * day)) },
       };
     case 3:
       return { ...rules, enabled: false };

@@ -73,7 +73,9 @@ export function runLongSeed(options: LongOptions): SeedResult {
   }
   world.at(epoch + 15 * second, () => makeLongJobs(world, work, 10 * second));
   const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
-  if (options.faults !== "none") editForLong(world, work, { ...safety, everyMs });
+  if (options.faults !== "none") {
+    editForLong(world, work, { from: safety.from + minute, to: safety.to, everyMs });
+  }
   let drawn: LongFault[] = [];
   const kinds = options.longKinds ?? plan.kinds;
   world.at(safety.from, () => {

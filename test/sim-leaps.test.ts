@@ -1,0 +1,66 @@
+/**
+ * A long world leaps over what is quiet. Here short ones are simulated both ways, heartbeat by heartbeat and with leaps; who
+ * started which tick, how each run ended and what every peer has on record must be the same. (Milliseconds differ: other
+ * heartbeats draw other delays.)
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { retainedTicks } from "../src/sim/checkers/retained.ts";
+import type { LongKind } from "../src/sim/faults/long.ts";
+import { runLongSeed } from "../src/sim/long.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
+import type { SeedResult } from "../src/sim/seed.ts";
+
+const seeds = 20;
+const longKinds: readonly LongKind[] = ["short absence", "all away", "suspend", "long split", "restart"];
+
+function run(number: number, leaps: boolean): SeedResult {
+  const seed = `leap-${number}`;
+  const peers = 1 + (number % 3);
+  return runLongSeed({
+    seed,
+    peers,
+    jobs: 3,
+    hours: 8,
+    faults: "swarm",
+    longKinds,
+    makePeer: startRealPeer,
+    leaps,
+  });
+}
+
+/** The name of a tick that was ordered by hand holds its millisecond. */
+function nameOf(tick: string): string {
+  return tick.startsWith("manual-") ? "manual" : tick;
+}
+
+function outline({ evidence }: SeedResult): unknown {
+  const isRetained = retainedTicks(evidence);
+  const runs = evidence.runs.map(({ job, tick, attempt, peer, outcome }) =>
+    [job, nameOf(tick), attempt, peer, outcome].join(" "),
+  );
+  const records = evidence.final.map(({ peer, jobs, records: all }) => {
+    const kept = [...all.values()].filter(({ job, tick }) => isRetained(job, tick));
+    const seen = kept.map(({ job, tick, attempt, peer: by, state }) =>
+      [job, nameOf(tick), attempt, by, state].join(" "),
+    );
+    return { peer, jobs: [...jobs.keys()].toSorted(), records: seen.toSorted() };
+  });
+  return { runs: runs.toSorted(), records };
+}
+
+describe("a world with leaps has the same story as one without", () => {
+  const events = { full: 0, leapt: 0 };
+  for (let number = 1; number <= seeds; number++) {
+    test(`in world leap-${number}`, () => {
+      const [full, leapt] = [run(number, false), run(number, true)];
+      assert.deepEqual(outline(leapt), outline(full));
+      events.full += full.events;
+      events.leapt += leapt.events;
+    });
+  }
+
+  test("at less than half of the events", () => {
+    assert.ok(events.leapt < events.full / 2, `${events.leapt} of ${events.full}`);
+  });
+});

@@ -83,6 +83,76 @@ test("metrics tell jobs, members, open runs, readiness and the peer's counters",
   }
 });
 
+test("metrics move with what a person would alert on: failures, lost and missed ticks, last success, state", async () => {
+  const fake = fakeApi();
+  const job = "backup" as JobId;
+  await call(fake, { method: "POST", url: "/v1/jobs", body: { id: job, command: "ls", group: "db" } });
+  const figures = async () => (await call(fake, { url: "/metrics" })).body.split("\n");
+  const has = async (...lines: string[]) => {
+    const body = await figures();
+    for (const line of lines) assert.ok(body.includes(line), `${line} in\n${body.join("\n")}`);
+  };
+  await has(
+    'cicada_runs_total{job="backup",group="db",state="failed"} 0',
+    'cicada_ticks_without_run_total{job="backup",group="db",state="missed",reason="window"} 0',
+    'cicada_job_last_success_timestamp_seconds{job="backup",group="db"} 0',
+    'cicada_jobs_by_state{group="db",state="manual"} 1',
+    "cicada_jobs_blocked 0",
+    "cicada_load 1",
+    "cicada_capacity 20",
+  );
+  const at = Date.parse("2026-11-20T01:00:00Z");
+  const tick = "2026-11-20T01:00:00Z" as TickId;
+  fake.control.record({ job, tick, startedAt: at, finishedAt: at + 1_500 });
+  fake.control.record({
+    job,
+    tick: "2026-11-20T02:00:00Z" as TickId,
+    state: "failed",
+    finishedAt: at + 3_600_000,
+  });
+  fake.control.record({ job, tick: "2026-11-20T03:00:00Z" as TickId, state: "missed", reason: "window" });
+  const other = { peer: otherId, by: selfId, state: "lost", reason: "its peer died" } as const;
+  fake.control.record({ job, tick: "2026-11-20T04:00:00Z" as TickId, ...other });
+  // What another peer wrote, that one tells.
+  fake.control.record({ job, tick: "2026-11-20T05:00:00Z" as TickId, peer: otherId, state: "failed" });
+  fake.control.statuses.set(job, { state: "failing" });
+  fake.control.hindrances = [{ code: "NO_PEER", pointer: "", message: "all are dead" }];
+  fake.control.notReady = [{ code: "no-quorum", message: "1 of 3" }];
+  await has(
+    'cicada_runs_total{job="backup",group="db",state="succeeded"} 1',
+    'cicada_runs_total{job="backup",group="db",state="failed"} 1',
+    'cicada_runs_total{job="backup",group="db",state="lost"} 1',
+    'cicada_ticks_without_run_total{job="backup",group="db",state="missed",reason="window"} 1',
+    `cicada_job_last_success_timestamp_seconds{job="backup",group="db"} ${(at + 1_500) / 1_000}`,
+    'cicada_run_duration_seconds_count{group="db"} 2',
+    'cicada_job_state{job="backup",group="db",state="failing"} 1',
+    'cicada_jobs_by_state{group="db",state="failing"} 1',
+    "cicada_jobs_blocked 1",
+    'cicada_not_ready{reason="no-quorum"} 1',
+  );
+});
+
+test("beyond 1,000 jobs, runs are told by group and no job has series of its own", async () => {
+  const fake = fakeApi();
+  const { body: one } = await call(fake, {
+    method: "POST",
+    url: "/v1/jobs",
+    body: { id: "a", command: "ls" },
+  });
+  assert.ok(one.length > 0);
+  const [job] = fake.control.jobs.values();
+  assert.ok(job !== undefined);
+  for (let i = 0; i < 1_000; i++) {
+    const id = `job-${i}` as JobId;
+    fake.control.jobs.set(id, { ...job, id, spec: { ...job.spec, id } });
+  }
+  fake.control.record({ job: job.id, tick: "2026-11-20T01:00:00Z" as TickId, state: "failed" });
+  const { body } = await call(fake, { url: "/metrics" });
+  assert.ok(body.includes('\ncicada_runs_total{job="",group="default",state="failed"} 1\n'), body);
+  assert.ok(body.includes('\ncicada_jobs_by_state{group="default",state="manual"} 1001\n'));
+  assert.doesNotMatch(body, /job="job-/);
+});
+
 test("counters that go on are shown as they are now, not added up", async () => {
   const fake = fakeApi();
   await call(fake, { url: "/metrics" });

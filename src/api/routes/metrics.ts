@@ -1,11 +1,11 @@
 /**
- * `/metrics` in the Prometheus text format: what the peer counts, what it sees, how the process and the API fare.
- *
- * Figures are read when they are asked for; between two scrapes nothing is kept but the requests' histogram.
+ * `/metrics` in the Prometheus text format: what the peer counts and sees, how its jobs fare (job-figures.ts), how the
+ * process and the API do. Figures are read when they are asked for, except for what can only be counted as it happens.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
+import { JobFigures } from "./job-figures.ts";
 
 const memberStates = ["alive", "suspect", "dead", "left"] as const;
 
@@ -14,6 +14,7 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
   collectDefaultMetrics({ register: registry });
   peerFigures(registry, options);
   const counters = new PeerCounters(registry, options);
+  const jobs = new JobFigures(registry, options);
   timeRequests(app, registry);
 
   app.get(
@@ -28,6 +29,7 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
     },
     async (_request, reply) => {
       counters.read();
+      await jobs.read();
       return reply.type(registry.contentType).send(await registry.metrics());
     },
   );
@@ -58,15 +60,20 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
     registers,
   }).set({ id: self.id, name: self.name, version }, 1);
   gauge("start_time_seconds", "when the peer started", () => startedAt / 1_000);
-  gauge("ready", "1 when ticks are being kept", () => Number(control.view().notReady.length === 0));
+  gauge("ready", "1 while ticks are being kept", () => Number(control.view().notReady.length === 0));
   gauge("jobs", "jobs in the table", () => control.view().jobs.size);
   gauge("jobs_quarantined", "jobs whose replica is invalid", () => control.view().quarantined.length);
-  labelled("members", "peers of the mesh, this one included, as it sees them", ["state"], function () {
-    const { members } = control.view();
-    for (const state of memberStates) {
-      this.set({ state }, members.filter((member) => member.state === state).length);
-    }
-  });
+  labelled(
+    "members",
+    "peers of the mesh by state, this one included, as it sees them",
+    ["state"],
+    function () {
+      const { members } = control.view();
+      for (const state of memberStates) {
+        this.set({ state }, members.filter((member) => member.state === state).length);
+      }
+    },
+  );
   gauge("voter", "1 when this peer is in the last epoch of the roster", () =>
     Number(control.view().self.voter),
   );
@@ -81,6 +88,19 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
     () => control.view().roster?.forced.length ?? 0,
   );
   gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
+  gauge("load", "runs that are on, on this peer", () => control.view().self.heartbeat?.load ?? 0);
+  gauge("capacity", "runs that this peer takes at once", () => control.view().self.heartbeat?.capacity ?? 0);
+  labelled("not_ready", "1 for each reason for which ticks are not being kept", ["reason"], function () {
+    this.reset();
+    for (const { code } of control.view().notReady) this.set({ reason: code }, 1);
+  });
+  gauge("jobs_blocked", "jobs that no living peer can run", () => control.blocked().length);
+  labelled("claims_waiting", "claims of this peer that wait, by what they wait for", ["for"], function () {
+    const own = control.view().open.filter(({ peer, state }) => peer === self.id && state === "claimed");
+    for (const what of ["capacity", "overlap"] as const) {
+      this.set({ for: what }, own.filter(({ waiting }) => waiting === what).length);
+    }
+  });
   labelled("runs_open", "runs that are claimed or running, on any peer", ["state"], function () {
     const { open } = control.view();
     for (const state of ["claimed", "running"] as const) {

@@ -1,0 +1,151 @@
+/**
+ * What Prometheus is told of jobs: how many are in which state, when each last succeeded and how long its last run took
+ * (as every peer knows it), and the runs and decisions that this peer itself wrote, so that sums over all peers count
+ * nothing twice.
+ *
+ * Beyond 1,000 jobs there is no series per job: runs are told by group, and the states are looked up at most once a
+ * minute. Labels that a person would alert on begin at 0, not when the first of their kind happens.
+ */
+import { Counter, Gauge, Histogram, type Registry } from "@prometheus-io/client";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Control, JobStatus } from "../../ports.ts";
+import type { JobId } from "../../schema/ids.ts";
+import { jobStates, type Job } from "../../schema/job.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { ApiOptions } from "../options.ts";
+
+/** Jobs with series of their own. Each has about 10; more makes a scrape slow and a Prometheus full. */
+const jobsTold = 1_000;
+/** With more jobs than that, how old the states may be. Unit: ms. */
+const statesKeptMs = 60_000;
+/** Jobs looked up before others get a turn. */
+const jobsAtOnce = 200;
+
+const reasonsOf = {
+  missed: ["window", "superseded", "limit", "policy"],
+  skipped: ["overlap", "paused", "no-quorum"],
+} as const;
+
+export class JobFigures {
+  readonly #control: Control;
+  readonly #self: ApiOptions["self"];
+  readonly #jobs: Gauge<"group" | "state">;
+  readonly #state: Gauge<"job" | "group" | "state">;
+  readonly #lastSuccess: Gauge<"job" | "group">;
+  readonly #lastDuration: Gauge<"job" | "group">;
+  readonly #runs: Counter<"job" | "group" | "state">;
+  readonly #withoutRun: Counter<"job" | "group" | "state" | "reason">;
+  readonly #duration: Histogram<"group">;
+  #readAt = -Infinity;
+
+  constructor(registry: Registry, { control, self }: Pick<ApiOptions, "control" | "self">) {
+    const registers = [registry];
+    this.#control = control;
+    this.#self = self;
+    this.#jobs = new Gauge({
+      name: "cicada_jobs_by_state",
+      help: "jobs in each state",
+      labelNames: ["group", "state"],
+      registers,
+    });
+    this.#state = new Gauge({
+      name: "cicada_job_state",
+      help: "1 for the state that a job is in",
+      labelNames: ["job", "group", "state"],
+      registers,
+    });
+    this.#lastSuccess = new Gauge({
+      name: "cicada_job_last_success_timestamp_seconds",
+      help: "when a run of the job last succeeded, on any peer; 0 = never",
+      labelNames: ["job", "group"],
+      registers,
+    });
+    this.#lastDuration = new Gauge({
+      name: "cicada_job_last_run_duration_seconds",
+      help: "how long the job's last ended run took, on any peer",
+      labelNames: ["job", "group"],
+      registers,
+    });
+    this.#runs = new Counter({
+      name: "cicada_runs_total",
+      help: "runs that this peer wrote the end of, by how they ended, since it started",
+      labelNames: ["job", "group", "state"],
+      registers,
+    });
+    this.#withoutRun = new Counter({
+      name: "cicada_ticks_without_run_total",
+      help: "ticks that this peer recorded as missed or skipped, by reason, since it started",
+      labelNames: ["job", "group", "state", "reason"],
+      registers,
+    });
+    this.#duration = new Histogram({
+      name: "cicada_run_duration_seconds",
+      help: "how long this peer's runs took",
+      labelNames: ["group"],
+      buckets: [0.1, 1, 10, 60, 600, 3_600, 21_600],
+      registers,
+    });
+    control.subscribe((event) => {
+      if (event.kind === "run") this.#count(event.record);
+    });
+  }
+
+  /** To be called before each scrape. */
+  async read(): Promise<void> {
+    const { jobs, quarantined } = this.#control.view();
+    const isLarge = jobs.size > jobsTold;
+    if (isLarge && performance.now() - this.#readAt < statesKeptMs) return;
+    this.#readAt = performance.now();
+    const found: [Job, JobStatus][] = [];
+    let looked = 0;
+    for (const [id, job] of jobs) {
+      const status = await this.#control.status(id);
+      if (status !== undefined) found.push([job, status]);
+      if (++looked % jobsAtOnce === 0) await turn();
+    }
+    for (const gauge of [this.#jobs, this.#state, this.#lastSuccess, this.#lastDuration]) gauge.reset();
+    for (const state of jobStates) this.#jobs.set({ group: "default", state }, 0);
+    if (quarantined.length > 0) this.#jobs.set({ group: "", state: "invalid" }, quarantined.length);
+    for (const [job, status] of found) {
+      const group = groupOf(job);
+      this.#jobs.inc({ group, state: status.state });
+      if (!isLarge) this.#tell(job.id, group, status);
+    }
+  }
+
+  #tell(job: JobId, group: string, { state, lastSuccess, lastRun }: JobStatus): void {
+    this.#state.set({ job, group, state }, 1);
+    this.#lastSuccess.set({ job, group }, (lastSuccess ?? 0) / 1_000);
+    const seconds = lastRun === undefined ? undefined : secondsOf(lastRun);
+    if (seconds !== undefined) this.#lastDuration.set({ job, group }, seconds);
+    for (const end of ["succeeded", "failed", "timeout", "lost"] as const) {
+      this.#runs.inc({ job, group, state: end }, 0);
+    }
+    for (const [kind, reasons] of Object.entries(reasonsOf)) {
+      for (const reason of reasons) this.#withoutRun.inc({ job, group, state: kind, reason }, 0);
+    }
+  }
+
+  #count(record: RunRecord): void {
+    if ((record.by ?? record.peer) !== this.#self.id) return;
+    if (!isFinal(record.state) || record.state === "withdrawn") return;
+    const { jobs } = this.#control.view();
+    const group = groupOf(jobs.get(record.job));
+    const job = jobs.size > jobsTold ? "" : record.job;
+    if (record.state === "missed" || record.state === "skipped") {
+      this.#withoutRun.inc({ job, group, state: record.state, reason: record.reason ?? "" });
+      return;
+    }
+    this.#runs.inc({ job, group, state: record.state });
+    const seconds = secondsOf(record);
+    if (seconds !== undefined) this.#duration.observe({ group }, seconds);
+  }
+}
+
+function groupOf(job: Job | undefined): string {
+  return job?.spec.group ?? "default";
+}
+
+function secondsOf({ startedAt, finishedAt }: RunRecord): number | undefined {
+  return startedAt === undefined || finishedAt === undefined ? undefined : (finishedAt - startedAt) / 1_000;
+}

@@ -369,6 +369,41 @@ test("a refusal is repeated too, but a failure of the peer may be tried again un
   assert.equal((await once(fake, "k2", "/v1/jobs", spec)).statusCode, 409);
 });
 
+test("a key whose outcome is unknown stays unknown until it is known, and nothing is asked twice", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const fake = fakeApi();
+  const ask = fake.control.ask.bind(fake.control);
+  const answered = Promise.withResolvers<void>();
+  let asked = 0;
+  fake.control.ask = async (command) => {
+    asked += 1;
+    await answered.promise;
+    return ask(command);
+  };
+  const late = async () => {
+    const answer = once(fake, "k1", "/v1/jobs", spec);
+    // Fastify works through its hooks before the peer is asked, or waited for once more.
+    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    t.mock.timers.tick(25_000);
+    return answer;
+  };
+  const first = await late();
+  assert.equal(first.statusCode, 503);
+  assert.match(first.json().detail, /may still be carried out/);
+  const second = await late();
+  assert.equal(second.statusCode, 503, "still unknown");
+  assert.equal(asked, 1);
+  const waiting = [once(fake, "k1", "/v1/jobs", spec), once(fake, "k1", "/v1/jobs", spec)];
+  answered.resolve();
+  const answers = await Promise.all(waiting);
+  assert.deepEqual(
+    answers.map(({ statusCode }) => statusCode),
+    [201, 201],
+  );
+  assert.equal((await once(fake, "k1", "/v1/jobs", spec)).headers["idempotency-replayed"], "true");
+  assert.equal(asked, 1, "the peer was asked once in all");
+});
+
 test("an Idempotency-Key of odd characters or endless length is refused", async () => {
   const fake = fakeApi();
   for (const key of ["a b", "x".repeat(256), "ü"]) {

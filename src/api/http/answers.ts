@@ -1,6 +1,9 @@
 /**
- * Commands to the peer and what it answers, as the routes need it; its refusals are thrown, and become problems.
+ * Commands to the peer and its answers, as the routes need them: refusals are thrown, and become problems. An answer that
+ * takes too long leaves the outcome unknown; a request that repeats the first under its Idempotency-Key goes on waiting
+ * for that same answer, and doesn't ask again.
  */
+import type { FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Answer, Command, Control } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
@@ -9,35 +12,54 @@ import { refusal } from "./problems.ts";
 
 type AnswerOf<Kind extends Answer["kind"]> = Extract<Answer, { kind: Kind }>;
 
-/** Longest wait for the peer, under the 30 s after which callers commonly give up: so they are told why. */
+/** Longest wait for the peer. Unit: ms. Under the 30 s after which callers commonly give up, so that they learn why. */
 const answerLimitMs = 25_000;
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** What the peer was asked under this request's Idempotency-Key and has not answered yet, by this request or before. */
+    unanswered: Promise<Answer> | undefined;
+  }
+}
+
 /** Where any answer but a refusal will do. */
-export async function ask(control: Control, command: Command): Promise<Exclude<Answer, { kind: "refused" }>> {
+export async function ask(
+  request: FastifyRequest,
+  control: Control,
+  command: Command,
+): Promise<Exclude<Answer, { kind: "refused" }>> {
+  const asked = request.unanswered ?? control.ask(command);
+  request.unanswered = asked;
   const late = Promise.withResolvers<never>();
   const detail = `not confirmed within ${answerLimitMs / 1_000} s; it may still be carried out`;
-  const limit = setTimeout(() => late.reject(new CicadaError("NOT_READY", detail)), answerLimitMs);
+  let isLate = false;
+  const limit = setTimeout(() => {
+    isLate = true;
+    late.reject(new CicadaError("NOT_READY", detail));
+  }, answerLimitMs);
   try {
-    const answer = await Promise.race([control.ask(command), late.promise]);
+    const answer = await Promise.race([asked, late.promise]);
     if (answer.kind === "refused") throw inFull(answer.error);
     return answer;
   } finally {
     clearTimeout(limit);
+    if (!isLate) request.unanswered = undefined;
   }
 }
 
-/** With its first fault in its detail, as a refusal at this door has it. */
+/** With its first problem as its detail, like the refusals that are made here. */
 function inFull(error: CicadaError): CicadaError {
   return error.problems.length === 0 ? error : refusal(error.code, error.problems);
 }
 
-/** Where one kind of answer fits: any other but a refusal is a mistake of the peer's. */
+/** Where one kind of answer fits: any other one, except a refusal, is a mistake of the peer's. */
 export async function askFor<Kind extends Answer["kind"]>(
   kind: Kind,
+  request: FastifyRequest,
   control: Control,
   command: Command,
 ): Promise<AnswerOf<Kind>> {
-  const answer = await ask(control, command);
+  const answer = await ask(request, control, command);
   if (!isOf(kind, answer)) throw new Error(`${command.kind} was answered with ${answer.kind}`);
   return answer;
 }

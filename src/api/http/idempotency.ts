@@ -1,37 +1,46 @@
 /**
- * `Idempotency-Key`: a POST that is sent again under the same key gets the answer of the first one, and changes
- * nothing again. So a caller whose connection broke may simply repeat.
+ * `Idempotency-Key`: a POST that is sent again by the same caller under the same key gets the answer of the first one,
+ * and changes nothing again. A caller whose connection broke may simply repeat.
  *
- * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB: a repeat at another peer, or after
- * a restart, is a new request. Answers of 500 and above are not kept, for those are the ones worth another try.
+ * A key whose outcome is unknown (the peer didn't answer in time) stays unknown until it is known: a repeat waits for the
+ * answer to the first request. Other answers of 500 and above are not kept, because those are worth another try.
+ *
+ * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB: a repeat at another peer, or after a
+ * restart, is a new request.
  */
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
+import type { Answer as PeerAnswer } from "../../ports.ts";
 import type { Api } from "../options.ts";
 
 const keptForMs = 24 * 3_600_000;
-/** About 1 KiB each. Past one of these the oldest is forgotten. */
+/** About 1 KiB each. Past one of the two limits the oldest is forgotten. */
 const keptAtMost = 10_000;
 const keptCharacters = 16_777_216;
 const keptHeaders = ["content-type", "etag", "location"] as const;
 
-interface Answer {
+interface KeptAnswer {
   status: number;
   headers: readonly [name: string, value: string][];
   body: string;
+}
+
+/** The peer has been asked and has not answered; it may still carry the command out. */
+interface Unknown {
+  unanswered: Promise<PeerAnswer>;
 }
 
 interface Entry {
   /** hash of method, address and body: the same key must mean the same request */
   request: string;
   until: number;
-  /** undefined: the first one failed in a way that is worth another try */
-  answer: Promise<Answer | undefined>;
-  settle: (answer: Answer | undefined) => void;
+  /** undefined: the request failed in a way that is worth another try */
+  outcome: Promise<KeptAnswer | Unknown | undefined>;
+  settle: (outcome: KeptAnswer | Unknown | undefined) => void;
 }
 
-/** Answers by key, oldest first. */
+/** Outcomes by caller and key, oldest first. */
 class KeptAnswers {
   readonly #entries = new Map<string, Entry>();
   readonly #lengths = new Map<string, number>();
@@ -44,16 +53,16 @@ class KeptAnswers {
 
   open(key: string, request: string, now: number): Entry {
     this.forget(key);
-    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
+    const { promise, resolve } = Promise.withResolvers<KeptAnswer | Unknown | undefined>();
     const entry: Entry = {
       request,
       until: now + keptForMs,
-      answer: promise,
-      settle: (answer) => {
-        resolve(answer);
+      outcome: promise,
+      settle: (outcome) => {
+        resolve(outcome);
         if (this.#entries.get(key) !== entry) return;
-        if (answer === undefined) this.forget(key);
-        else this.#count(key, answer.body.length);
+        if (outcome === undefined) this.forget(key);
+        else this.#count(key, "body" in outcome ? outcome.body.length : 0);
         this.#makeRoom(now);
       },
     };
@@ -97,6 +106,7 @@ declare module "fastify" {
 export function heedIdempotencyKeys(app: Api, now: () => number): void {
   const kept = new KeptAnswers();
   app.decorateRequest("firstOfItsKey", undefined);
+  app.decorateRequest("unanswered", undefined);
   app.decorateRequest("bodyText", "");
 
   app.addHook("preHandler", async (request, reply) => {
@@ -106,22 +116,30 @@ export function heedIdempotencyKeys(app: Api, now: () => number): void {
       throw new CicadaError("BAD_REQUEST", "Idempotency-Key: give 1 to 255 printable characters, no spaces");
     }
     const asked = fingerprint(request);
-    for (let first = kept.get(key, now()); first !== undefined; first = kept.get(key, now())) {
+    const scoped = `${request.actor}\n${key}`;
+    for (let first = kept.get(scoped, now()); first !== undefined; first = kept.get(scoped, now())) {
       if (first.request !== asked) {
         throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" came with another request before`);
       }
-      const answer = await first.answer;
-      if (answer !== undefined) return replay(reply, answer);
+      const outcome = await first.outcome;
+      if (outcome === undefined) continue;
+      if ("body" in outcome) return replay(reply, outcome);
+      // Of several repeats one waits for the peer, and the others for that one.
+      if (kept.get(scoped, now()) !== first) continue;
+      request.unanswered = outcome.unanswered;
+      break;
     }
-    request.firstOfItsKey = kept.open(key, asked, now());
+    request.firstOfItsKey = kept.open(scoped, asked, now());
     return undefined;
   });
 
   app.addHook("onSend", async (request, reply, payload) => {
     const entry = request.firstOfItsKey;
     if (entry === undefined) return;
-    const keep = reply.statusCode < 500 && typeof payload === "string";
-    entry.settle(keep ? answerOf(reply, payload) : undefined);
+    const { unanswered } = request;
+    const isKept = reply.statusCode < 500 && typeof payload === "string";
+    if (unanswered !== undefined) entry.settle({ unanswered });
+    else entry.settle(isKept ? answerOf(reply, payload) : undefined);
   });
 }
 
@@ -130,7 +148,7 @@ function fingerprint(request: FastifyRequest): string {
   return createHash("sha256").update(text).digest("base64url");
 }
 
-function answerOf(reply: FastifyReply, body: string): Answer {
+function answerOf(reply: FastifyReply, body: string): KeptAnswer {
   const headers = keptHeaders.flatMap((name): [string, string][] => {
     const value = reply.getHeader(name);
     return value === undefined ? [] : [[name, String(value)]];
@@ -138,7 +156,7 @@ function answerOf(reply: FastifyReply, body: string): Answer {
   return { status: reply.statusCode, headers, body };
 }
 
-function replay(reply: FastifyReply, answer: Answer): FastifyReply {
+function replay(reply: FastifyReply, answer: KeptAnswer): FastifyReply {
   for (const [name, value] of answer.headers) reply.header(name, value);
   return reply.header("idempotency-replayed", "true").code(answer.status).send(answer.body);
 }

@@ -50,7 +50,7 @@ function runJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { env, force, target } = request.body;
-      const { job, tick } = await askFor("ordered", control, {
+      const { job, tick } = await askFor("ordered", request, control, {
         kind: "run-job",
         id: request.params.id,
         ...(env === undefined ? {} : { env }),
@@ -90,7 +90,7 @@ function pauseJob(app: Api, { control }: ApiOptions): void {
       if (until !== undefined && until <= Date.now()) {
         throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "lies in the past" }]);
       }
-      await ask(control, {
+      await ask(request, control, {
         kind: "pause-job",
         id,
         ...(note === undefined ? {} : { note }),
@@ -118,7 +118,7 @@ function resumeJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      await ask(control, { kind: "resume-job", id, by: request.actor });
+      await ask(request, control, { kind: "resume-job", id, by: request.actor });
       return answerJob(reply, control, jobNamed(control, id));
     },
   );

@@ -37,6 +37,8 @@ export class JobFigures {
   readonly #withoutRun: Counter<"job" | "group" | "state" | "reason">;
   readonly #duration: Histogram<"group">;
   #readAt = -Infinity;
+  /** jobs that have series of runs; those of deleted jobs are among them */
+  readonly #told = new Set<JobId>();
 
   constructor(registry: Registry, { control, self }: Pick<ApiOptions, "control" | "self">) {
     const registers = [registry];
@@ -126,12 +128,22 @@ export class JobFigures {
     }
   }
 
+  /** Counters begin anew, which Prometheus understands, before those of deleted jobs are too many. */
+  #makeRoomFor(job: JobId): void {
+    this.#told.add(job);
+    if (this.#told.size <= 2 * jobsTold) return;
+    this.#told.clear();
+    this.#runs.reset();
+    this.#withoutRun.reset();
+  }
+
   #count(record: RunRecord): void {
     if ((record.by ?? record.peer) !== this.#self.id) return;
     if (!isFinal(record.state) || record.state === "withdrawn") return;
     const { jobs } = this.#control.view();
     const group = groupOf(jobs.get(record.job));
     const job = jobs.size > jobsTold ? "" : record.job;
+    this.#makeRoomFor(record.job);
     if (record.state === "missed" || record.state === "skipped") {
       this.#withoutRun.inc({ job, group, state: record.state, reason: record.reason ?? "" });
       return;

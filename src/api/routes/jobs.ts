@@ -88,7 +88,7 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
       const mode = request.query.update === true ? "update" : "create";
       const ifMatch = readIfMatch(request, control, spec.id);
       const by = request.actor;
-      const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
       return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
     },
   );
@@ -140,7 +140,7 @@ function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
       const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
       const ifMatch = readIfMatch(request, control, id);
       const by = request.actor;
-      const answer = await askFor("job", control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
       return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
     },
   );
@@ -165,7 +165,7 @@ function changeJob(app: Api, { control }: ApiOptions): void {
       const patch = readPatch(request.body, id);
       const ifMatch = readIfMatch(request, control, id);
       const by = request.actor;
-      const { job } = await askFor("job", control, { kind: "patch-job", id, patch, ...ifMatch, by });
+      const { job } = await askFor("job", request, control, { kind: "patch-job", id, patch, ...ifMatch, by });
       return answerJob(reply, control, job, "changed");
     },
   );
@@ -185,7 +185,7 @@ function deleteJob(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const ifMatch = readIfMatch(request, control, id);
-      await ask(control, { kind: "delete-job", id, ...ifMatch, by: request.actor });
+      await ask(request, control, { kind: "delete-job", id, ...ifMatch, by: request.actor });
       return reply.code(204).send();
     },
   );

@@ -56,7 +56,7 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
         ]);
       }
       const command = { kind: "rotate-key", graceMs, by: request.actor } as const;
-      const { fingerprint, oldUntil, peers } = await askFor("rotated", control, command);
+      const { fingerprint, oldUntil, peers } = await askFor("rotated", request, control, command);
       return reply.send({ fingerprint, oldAcceptedUntil: showInstant(oldUntil), peers });
     },
   );

@@ -76,7 +76,7 @@ function plain(
     async (request, reply) => {
       const { id: named } = request.params;
       const id = idOf(control.view(), named);
-      await ask(control, command(named, request.actor));
+      await ask(request, control, command(named, request.actor));
       return reply.send({ peer: peerById(control.view(), id) });
     },
   );
@@ -111,7 +111,7 @@ function forget(app: Api, { control }: ApiOptions): void {
       const { id: named } = request.params;
       const { force = false } = request.body;
       const id = idOf(control.view(), named);
-      await ask(control, { kind: "forget-peer", peer: named, force, by: request.actor });
+      await ask(request, control, { kind: "forget-peer", peer: named, force, by: request.actor });
       return reply.send({ peer: peerById(control.view(), id) });
     },
   );

@@ -128,7 +128,7 @@ function cancelRun(app: Api, { control }: ApiOptions): void {
       const { run } = request.params;
       if (parseRunReference(run) === undefined) throw noRun(run);
       const reason = request.body.reason ?? "asked";
-      await ask(control, { kind: "cancel-run", run, reason, by: request.actor });
+      await ask(request, control, { kind: "cancel-run", run, reason, by: request.actor });
       return reply.code(202).send({ run });
     },
   );

@@ -195,7 +195,9 @@ export interface RunSpec {
   job: JobId;
   tick: TickId;
   action: RunAction;
-  /** the whole environment; for a process, HOME, USER and SHELL of its `user` are added where it starts */
+  /** what the peer's host gives every run; for a process of another user, HOME, USER and SHELL become that user's */
+  hostEnv: Readonly<Record<string, string>>;
+  /** what is asked for: the job's own variables, which win over the host's */
   env: Readonly<Record<string, string>>;
   /** 0 = none */
   timeoutMs: number;
@@ -209,11 +211,16 @@ export type ChildOutcome =
   | { kind: "signalled"; signal: string; logBytes: number; logTruncated: boolean }
   | { kind: "timeout"; logBytes: number; logTruncated: boolean }
   | { kind: "cancelled"; logBytes: number; logTruncated: boolean }
-  /** never started: `late` = after notAfter; `error` = no such program, user, folder … */
-  | { kind: "not-started"; why: "late" | "error"; reason: string };
+  /**
+   * Never started. `late`: after notAfter; `error`: the job's fault (no such program, user, folder …); `host`: a fault of
+   * this host (no room for a process, a full disk under the peer's own files …), which says nothing about the job.
+   */
+  | { kind: "not-started"; why: "late" | "error" | "host"; reason: string };
 
 export interface ExecutorEvents {
   childStarted(run: RunId, at: number): void;
+  /** It was to be ended and can't be: it stays open until it is gone. */
+  childStuck(run: RunId, reason: string): void;
   /** The child and its process group are gone. Instants are wall clock, ms. */
   childEnded(run: RunId, outcome: ChildOutcome, at: number): void;
 }
@@ -382,6 +389,7 @@ export interface NotReady {
     | "duplicate-identity"
     | "votes-lost"
     | "no-quorum"
+    | "host"
     | "disk"
     | "clock"
     | "alone";

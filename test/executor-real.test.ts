@@ -72,7 +72,8 @@ function shellSpec(
       killGraceMs: 5_000,
       ...action,
     },
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", CICADA_RUN: fields.run ?? run, ...fields.env },
+    hostEnv: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", ...fields.hostEnv },
+    env: { CICADA_RUN: fields.run ?? run, ...fields.env },
   };
 }
 
@@ -333,7 +334,7 @@ const peerSource = `
   const [work, logs, ...specs] = process.argv.slice(1);
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const executor = openExecutor({ folder: { work, logs }, log });
-  executor.start({ childStarted: (run) => console.log(run), childEnded() {} });
+  executor.start({ childStarted: (run) => console.log(run), childStuck() {}, childEnded() {} });
   for (const spec of specs) executor.launch(JSON.parse(spec));
   setInterval(() => {}, 1000);
 `;

@@ -74,6 +74,7 @@ function specOf(job: JobId, number: number, fields: Partial<RunSpec>): RunSpec {
       umask: 0o77,
       killGraceMs: 1_000,
     },
+    hostEnv: {},
     env: {},
     timeoutMs: 0,
     logCapBytes: 1_024,
@@ -86,7 +87,11 @@ executorContract("the simulated executor", () => Promise.resolve(simBed()));
 
 test("the children of a peer that dies end soon after it, and the truth says so", () => {
   const bed = simBed();
-  bed.executor.start({ childStarted: () => undefined, childEnded: () => assert.fail("a dead peer heard") });
+  bed.executor.start({
+    childStarted: () => undefined,
+    childStuck: () => undefined,
+    childEnded: () => assert.fail("a dead peer heard"),
+  });
   for (let i = 0; i < 5; i++) bed.executor.launch(bed.spec("lasts"));
   bed.queue.runUntil(100);
   assert.equal(bed.truth.length, 5);
@@ -101,6 +106,7 @@ test("a child starts while its peer is paused, and the peer hears of it when it 
   const heard: string[] = [];
   bed.executor.start({
     childStarted: () => heard.push("started"),
+    childStuck: () => heard.push("stuck"),
     childEnded: () => heard.push("ended"),
   });
   bed.executor.launch(bed.spec("succeeds"));

@@ -11,6 +11,7 @@ const spec: RunSpec = {
   job: "job" as JobId,
   tick: "2026-11-20T12:00:00Z" as TickId,
   action: { kind: "process", argv: ["true"], stdin: "", cwd: "", user: "", umask: 0o77, killGraceMs: 1 },
+  hostEnv: { PATH: "/bin" },
   env: { PATH: "/bin" },
   timeoutMs: 0,
   logCapBytes: 1_024,
@@ -21,6 +22,7 @@ const orders: readonly ToLauncher[] = [
   { kind: "stop", run },
   { kind: "sweep", id: 1, runs: [{ run, logFile: "/x.log" }] },
   { kind: "close" },
+  { kind: "ping" },
 ];
 const log = { logBytes: 3, logTruncated: false };
 const reports: readonly FromLauncher[] = [
@@ -30,7 +32,11 @@ const reports: readonly FromLauncher[] = [
   { kind: "ended", run, at: 2, outcome: { kind: "timeout", ...log } },
   { kind: "ended", run, at: 2, outcome: { kind: "cancelled", ...log } },
   { kind: "ended", run, at: 2, outcome: { kind: "not-started", why: "late", reason: "too late" } },
+  { kind: "ended", run, at: 2, outcome: { kind: "not-started", why: "host", reason: "no room" } },
+  { kind: "stuck", run, reason: "of another user" },
   { kind: "swept", id: 1, started: [run] },
+  { kind: "notice", message: "no pipes", reason: "no mkfifo" },
+  { kind: "pong" },
 ];
 
 test("every order and every report is read as it was written", () => {

@@ -80,6 +80,7 @@ export type Event = { now: Now } & (
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "redialRefused"; peer: PeerId; times: number }
   | { kind: "childStarted"; run: RunId; at: number }
+  | { kind: "childStuck"; run: RunId; reason: string }
   | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }
   | {
       kind: "command";

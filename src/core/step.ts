@@ -42,6 +42,7 @@ import {
   takeHeartbeatDue,
   type InReach,
 } from "./members/members.ts";
+import { tryEndHostFault } from "./members/host-fault.ts";
 import { reconcile } from "./orders/apply.ts";
 import {
   admitRequested,
@@ -54,7 +55,14 @@ import {
 } from "./claims/order-book.ts";
 import { planJob } from "./job/plan.ts";
 import { awaitsOwnEnd } from "./records/records.ts";
-import { childEnded, childStarted, declareLost, endEarlierLife, takeRecords } from "./orders/runs.ts";
+import {
+  childEnded,
+  childStarted,
+  childStuck,
+  declareLost,
+  endEarlierLife,
+  takeRecords,
+} from "./orders/runs.ts";
 import {
   awaitLess,
   awaitSync,
@@ -122,6 +130,8 @@ function take(state: State, event: Event): void {
       return;
     case "childStarted":
       return childStarted(state, event.run, event.at);
+    case "childStuck":
+      return childStuck(state, event.run, event.reason);
     case "childEnded":
       return childEnded(state, event.run, event.outcome, event.at);
     case "command": {
@@ -280,6 +290,7 @@ function stored(state: State, token: number, failed: boolean): void {
 
 function everySecond(state: State): void {
   tryEndWarmUp(state);
+  if (tryEndHostFault(state)) touchAll(state);
   pursueRosterRequests(state);
   giveUpDrains(state);
   const { mono } = state.now;

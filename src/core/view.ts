@@ -9,6 +9,7 @@ import type { Job, Quarantined } from "../schema/job.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
 import { eligibilityOf } from "./members/eligibility.ts";
+import { hasHostFault } from "./members/host-fault.ts";
 import type { State } from "./state.ts";
 import { shownName } from "./members/names.ts";
 import {
@@ -67,11 +68,15 @@ function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
 
 /** What this peer keeps its ticks with all the same, in words. */
 function warningsOf(state: State): string[] {
-  return forcedIn(state.voting.roster.chain).map(
+  const forced = forcedIn(state.voting.roster.chain).map(
     ({ epoch, by }) =>
       `epoch ${epoch} of the roster was forced at ${shownName(state, by)}: if its old voters live on, a tick of a majority ` +
       "job may run twice",
   );
+  const stuck = [...state.book.runs].flatMap(([run, { stuck: reason }]) =>
+    reason === undefined ? [] : [`run ${run} can't be ended: ${reason}`],
+  );
+  return [...forced, ...stuck];
 }
 
 /** Reasons for which this peer keeps no ticks. */
@@ -111,6 +116,11 @@ export function notReady(state: State): NotReady[] {
   if (missing !== undefined && upkeep.warmUp === undefined) add("no-quorum", missing);
   if (state.diskFailures > 0) add("disk", "the data folder can't be written");
   if (state.alive && standsOff(state)) add("clock", "this peer's clock is far off the others' median");
+  const { hostFault } = state.members;
+  if (hostFault !== undefined && hasHostFault(state)) {
+    const restSeconds = Math.max(1, Math.ceil((hostFault.untilMono - state.now.mono) / 1_000));
+    add("host", `this host could not start a run: ${hostFault.reason}; tried again in ${restSeconds} s`);
+  }
   return reasons;
 }
 

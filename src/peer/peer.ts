@@ -114,6 +114,7 @@ export class Peer {
   start(ready: (error?: CicadaError) => void): void {
     this.#doors.executor.start({
       childStarted: (run, at) => this.#feed({ kind: "childStarted", run, at }),
+      childStuck: (run, reason) => this.#feed({ kind: "childStuck", run, reason }),
       childEnded: (run, outcome, at) => this.#feed({ kind: "childEnded", run, outcome, at }),
     });
     boot(this.#doors, (booted) => {

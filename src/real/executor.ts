@@ -32,6 +32,7 @@ class RealExecutor implements Executor {
     this.log = log;
     const events: RunEvents = {
       started: (run, at) => this.events?.childStarted(run, at),
+      stuck: (run, reason) => this.events?.childStuck(run, reason),
       ended: (run, outcome, at) => {
         this.runs.delete(run);
         this.events?.childEnded(run, outcome, at);

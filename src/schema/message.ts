@@ -83,6 +83,8 @@ export const HeartbeatMessage = Type.Object(
     roster: Type.Optional(Type.String({ maxLength: 32 })),
     /** it takes no ticks because a person asked for it, and not because it is being stopped */
     drained: Type.Optional(Type.Boolean()),
+    /** its host could not start runs a moment ago, so it takes no ticks for a while */
+    unfit: Type.Optional(Type.Boolean()),
     /** the sender hears two lives of the receiver at once */
     twin: Type.Optional(Type.Boolean()),
     /** the peers that the sender has heard within the suspect time */

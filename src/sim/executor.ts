@@ -24,6 +24,8 @@ export interface ChildSettings {
 export class Children {
   readonly logs = new Map<RunId, Uint8Array>();
   readonly alive = new Map<RunId, Child>();
+  /** the host has no room for another process */
+  isStarved = false;
 }
 
 interface Child {
@@ -157,6 +159,10 @@ export class SimExecutor implements Executor {
     if (this.closed) return;
     if (this.host.wall() > spec.notAfter) {
       this.report(spec.run, { kind: "not-started", why: "late", reason: "after notAfter" });
+      return;
+    }
+    if (this.children.isStarved) {
+      this.report(spec.run, { kind: "not-started", why: "host", reason: "no room for another process" });
       return;
     }
     const { lastsMs, exitCode } = this.settings.behaviour(spec, this.dice);

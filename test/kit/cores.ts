@@ -33,6 +33,9 @@ export class Cores {
   readonly answers: Answer[] = [];
   readonly notes: string[] = [];
   readonly forgotten = new Map<PeerId, Forgotten>();
+  /** peers whose hosts can start nothing, and the starts that failed there */
+  readonly starved = new Set<string>();
+  readonly refusals: { peer: PeerId; at: number }[] = [];
   /** `A B`: A's door is shut to B */
   readonly #refused = new Set<string>();
   readonly #cut = new Set<string>();
@@ -365,6 +368,12 @@ export class Cores {
   }
 
   #start(peer: PeerId, { spec }: Extract<Effect, { kind: "start" }>): void {
+    if (this.starved.has(peer)) {
+      this.refusals.push({ peer, at: this.#now });
+      const outcome = { kind: "not-started", why: "host", reason: "too many files are open" } as const;
+      const ended = { kind: "childEnded", run: spec.run, outcome } as const;
+      return this.#later(this.launchMs, () => this.feed(peer, { ...ended, at: this.wall(this.#now) }));
+    }
     this.starts.push({ peer, run: spec.run, tick: spec.tick, at: this.#now, env: spec.env });
     let over = false;
     const end = (exitCode: number): void => {

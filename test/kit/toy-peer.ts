@@ -24,7 +24,11 @@ export class ToyPeer implements SimulatedPeer {
 
   start(ready: () => void): void {
     const { mesh, executor, clock } = this.doors;
-    executor.start({ childStarted: () => undefined, childEnded: () => undefined });
+    executor.start({
+      childStarted: () => undefined,
+      childStuck: () => undefined,
+      childEnded: () => undefined,
+    });
     mesh.start({
       linkUp: (peer) => {
         this.links.add(peer);
@@ -93,6 +97,7 @@ function specOf(job: JobId, instant: number, peer: PeerId): Parameters<Doors["ex
       umask: 0o77,
       killGraceMs: 0,
     },
+    hostEnv: {},
     env: {},
     timeoutMs: 0,
     logCapBytes: 1_024,

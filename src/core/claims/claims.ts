@@ -225,7 +225,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
   const run = runId(record);
   removeOrder(state, order);
   transition(state.book, order, noStage);
-  state.book.runs.set(run, { record, plan, cancelled: undefined, order });
+  state.book.runs.set(run, { record, plan, cancelled: undefined, stuck: undefined, order });
   const { settings } = state;
   emit(state, {
     kind: "start",
@@ -234,8 +234,8 @@ export function launch(state: State, plan: Plan, order: Order): void {
       job: order.job,
       tick: order.tick,
       action: plan.action,
+      hostEnv: settings.host,
       env: {
-        ...settings.host,
         ...plan.env,
         ...order.requested?.env,
         CICADA_JOB: order.job,

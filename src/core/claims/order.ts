@@ -70,6 +70,8 @@ export interface OwnRun {
   plan: Plan;
   order: Order;
   cancelled: { by: string; reason: string } | undefined;
+  /** why its processes can't be ended, though they should be */
+  stuck: string | undefined;
 }
 
 /** Orders that hold a claim of this peer. By what the claim waits for, each of them is in one of the three sets. */

@@ -84,6 +84,8 @@ function describe(state: State, peer: PeerId, how: Lasting): string {
       return isDrained(state, peer) ? "is drained" : "is being stopped";
     case "clock":
       return "has a clock that is too far off the others'";
+    case "host":
+      return "can't start runs now, because of its host";
   }
 }
 

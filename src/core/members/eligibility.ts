@@ -7,6 +7,7 @@ import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { timekeepers } from "./clocks.ts";
+import { hasHostFault } from "./host-fault.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import type { Eligibility } from "./failover.ts";
@@ -33,6 +34,7 @@ export function eligibilityOf(
       if (state.upkeep.warmUp !== undefined) return "settling";
       if (state.operator.draining || state.operator.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";
+      if (hasHostFault(state)) return "host";
       return order.declined.has(peer) ? "declined" : "alive";
     }
     const member = state.members.byId.get(peer);
@@ -44,6 +46,7 @@ export function eligibilityOf(
     if (member.state === "alive" && (says === undefined || says.settling)) return "settling";
     if (member.state === "alive" && says?.draining === true) return "draining";
     if (!keepsTime(peer)) return "clock";
+    if (member.state === "alive" && says?.unfit === true) return "host";
     if (order.declined.has(peer)) return "declined";
     return member.state;
   };

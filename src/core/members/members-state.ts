@@ -35,6 +35,16 @@ export interface Member {
   tellsOfLostVotes: number;
 }
 
+/** Why this peer's host could not start a run, and what follows (host-fault.ts). */
+export interface HostFault {
+  readonly reason: string;
+  readonly pauseMs: number;
+  /** monotonic, ms: no ticks are taken before */
+  readonly untilMono: number;
+  /** the pause has passed, and no start has shown so far whether the fault has */
+  readonly isOnTrial: boolean;
+}
+
 export interface MembersState {
   /** the others that are known, the dead and those that left among them */
   readonly byId: Map<PeerId, Member>;
@@ -44,6 +54,8 @@ export interface MembersState {
   lagMs: number;
   /** monotonic, ms, of the last heartbeat sent to everybody; -Infinity = the next one is due at once */
   heartbeatAtMono: number;
+  /** why this peer's host could not start runs, until a run has started again (host-fault.ts) */
+  hostFault: HostFault | undefined;
   /** another process uses this peer's identity */
   duplicateIdentity: boolean;
 }
@@ -54,6 +66,7 @@ export function createMembers(self: PeerId): MembersState {
     hashes: memberHashesOf([self]),
     lagMs: 0,
     heartbeatAtMono: 0,
+    hostFault: undefined,
     duplicateIdentity: false,
   };
 }

@@ -75,6 +75,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
     before.name === now.name &&
     before.role === now.role &&
     before.draining === now.draining &&
+    before.unfit === now.unfit &&
     before.settling === now.settling
   );
 }
@@ -363,6 +364,7 @@ export function heartbeatTo(
     tags: settings.tags,
     draining: state.operator.draining || state.operator.drained !== undefined,
     ...(state.operator.drained === undefined ? {} : { drained: true }),
+    ...(state.members.hostFault?.isOnTrial === false ? { unfit: true } : {}),
     settling: state.upkeep.warmUp !== undefined,
     table: state.tableDigest,
     open,

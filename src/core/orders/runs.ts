@@ -10,16 +10,26 @@ import { mark } from "../probes/marks.ts";
 import { wakeCapacityQueue, endRun } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
 import { orderKeyOf } from "../records/records.ts";
+import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { isReporter } from "./facts.ts";
-import { admitRequested, admitTick } from "../claims/order-book.ts";
+import { admitRequested, admitTick, touchAll } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
   const own = state.book.runs.get(run);
   if (own === undefined) return;
   const { waiting: _, ...claim } = own.record;
+  noteStart(state);
   own.record = commit(state, { ...claim, state: "running", startedAt: at, version: claim.version + 1 });
+}
+
+/** Its processes live on, so it stays open: no other run of its job may start beside it. */
+export function childStuck(state: State, run: RunId, reason: string): void {
+  const own = state.book.runs.get(run);
+  if (own === undefined) return;
+  own.stuck = reason;
+  note(state, "warn", "a run can't be ended", { run, why: reason });
 }
 
 export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: number): void {
@@ -29,13 +39,18 @@ export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: 
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
   note(state, "warn", "a run did not start", { run, why: outcome.reason });
-  if (outcome.why !== "late") return;
-  mark(state, "launched-too-late");
-  backIntoPlay(state, own);
+  if (outcome.why === "error") return;
+  if (outcome.why === "late") mark(state, "launched-too-late");
+  else {
+    mark(state, "start-failed-by-host");
+    noteHostFault(state, outcome.reason);
+    touchAll(state);
+  }
+  giveBack(state, own);
 }
 
-/** It never started, so whoever's turn it is now may run it. */
-function backIntoPlay(state: State, own: OwnRun): void {
+/** It never started, so the peer whose turn it is now may run it. */
+function giveBack(state: State, own: OwnRun): void {
   if (own.order.requested !== undefined) admitRequested(state, own.order.requested);
   else admitTick(state, own.plan, own.order.instant);
 }
@@ -44,9 +59,14 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
   const { waiting: _, ...record } = own.record;
   const ended = { ...record, finishedAt: at, version: record.version + 1 };
   if (outcome.kind === "not-started") {
-    return outcome.why === "late"
-      ? { ...ended, state: "withdrawn", reason: "late" }
-      : { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+    switch (outcome.why) {
+      case "late":
+        return { ...ended, state: "withdrawn", reason: "late" };
+      case "host":
+        return { ...ended, state: "withdrawn", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+      case "error":
+        return { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+    }
   }
   const log = { logBytes: outcome.logBytes, logTruncated: outcome.logTruncated };
   if (own.cancelled !== undefined || outcome.kind === "cancelled") {

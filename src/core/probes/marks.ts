@@ -33,6 +33,7 @@ export const marks = [
   "earlier-life-withdrawn",
   "claim-of-the-dead-dropped",
   "launched-too-late",
+  "start-failed-by-host",
   "doubtful-record",
   "records-fetched",
   "chosen-me",

@@ -20,6 +20,7 @@ const passedBecause: Readonly<Record<SkipReason, string>> = {
   settling: "had just started",
   "not-targeted": "is not a target of the job",
   clock: "had a clock too far off the others'",
+  host: "could not start runs, because of its host",
 };
 
 const reasons: Readonly<Record<string, string>> = {
@@ -39,6 +40,7 @@ const reasons: Readonly<Record<string, string>> = {
   late: "the peer was held up and was too late to start it without asking again",
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
+  host: "the peer's host could not start runs",
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "its peer died": "the peer that ran it died",

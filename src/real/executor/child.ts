@@ -1,37 +1,51 @@
 /**
  * One run: starts its program in a process group of its own, and follows it until nothing of the group is left.
  *
- * To be stopped or to time out means TERM to the group and, after the run's grace, KILL; what has left the group is
- * then found by the run's id. After the program's own end its group gets a moment for the rest of the output, then
- * what remains of the group is ended in the same way. A process that has left the group is not waited for.
+ * To stop a run, or to end it after its timeout, means TERM to the group and, after the run's grace, KILL; what has left
+ * the group is then found by the run's id. After the program's own end its group gets a moment for the rest of the output,
+ * then what remains of the group is ended in the same way. A process that has left the group is not waited for. A group
+ * that can't be ended keeps the run open, and that is reported, because its job must not start beside it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync, rmSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import type { Cancel, ChildOutcome, Clock, RunSpec } from "../../ports.ts";
-import { isSystemError } from "../folder/files.ts";
-import { Output } from "./output.ts";
-import type { PipePool } from "./pipes.ts";
-import { groupRuns, killRuns, signalGroup } from "./survivors.ts";
-import { becoming, environmentOf, type As } from "./users.ts";
+import { CappedFile, Output } from "./output.ts";
+import type { Owner, Pipe, PipePool } from "./pipes.ts";
+import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
+import type { Sweeper } from "./survivors.ts";
+import { becoming, environmentOf, workFolderOf, type As } from "./users.ts";
 
 /** How long output may still come after the program's end while something holds the pipe. */
 const drainMs = 250;
-/** How often a group that is being ended is looked at. */
-const lookMs = 50;
-/** How long a killed group may take to vanish: an uninterruptible process can't be waited for for ever. */
+/** How long a killed group may take to vanish before it is reported as one that can't be ended. */
 const vanishMs = 2_000;
-/** The launcher's own umask, for its files; a child's is set just around its start. */
+/** The launcher's own umask, for its files. A child's is set just around its start. */
 const ownUmask = 0o077;
 
 export interface ChildDoors {
   clock: Clock;
   pipes: PipePool;
+  sweeper: Sweeper;
+  /** where jobs run that name no folder */
   work: string;
 }
 
 export interface ChildEvents {
   started(pid: number): void;
+  /** It should have ended and can't be ended; once. */
+  stuck(reason: string): void;
   ended(outcome: ChildOutcome): void;
+}
+
+/** What a start needs of the peer's own: closed again when the start fails. */
+interface OwnFiles {
+  stdin: number | undefined;
+  file: CappedFile;
+  /** undefined: the child gets sockets */
+  pipe: Pipe | undefined;
+  cwd: string;
 }
 
 export class Child {
@@ -43,6 +57,9 @@ export class Child {
   private output: Output | undefined;
   private group = 0;
   private ending: "cancelled" | "timeout" | undefined;
+  private isForbidden = false;
+  private isStuck = false;
+  private isLast = false;
   private exit: { code: number | null; signal: string | null } | undefined;
   private outputEnded = false;
   private settled = false;
@@ -55,90 +72,153 @@ export class Child {
   }
 
   start(): void {
-    const as = this.spec.action.user === "" ? undefined : becoming(this.spec.action.user);
-    if (as !== undefined && "reason" in as) return this.notStarted(as.reason);
+    const { action } = this.spec;
+    const as = action.user === "" ? undefined : becoming(action.user);
+    if (as !== undefined && "reason" in as) {
+      return this.notStarted({ kind: "not-started", why: "error", reason: as.reason });
+    }
+    let files: OwnFiles;
     try {
-      const process = this.spawn(as);
-      process.on("error", (error) => this.notStarted(describeReason(error, this.spec, this.cwd)));
-      process.on("exit", (code, signal) => this.exited(code, signal));
-      if (process.pid === undefined) return;
-      this.group = process.pid;
-      this.events.started(process.pid);
-      if (this.spec.timeoutMs > 0)
-        this.after(this.spec.timeoutMs, () => this.end("timeout", this.spec.action.killGraceMs));
+      files = this.openFiles(as);
     } catch (error) {
-      this.notStarted(describeReason(error, this.spec, this.cwd));
+      return this.notStarted(ownFileFault(error));
+    }
+    try {
+      this.spawn(as, files);
+    } catch (error) {
+      this.spawnFailed(error, files);
     }
   }
 
-  /** TERM now, KILL after `graceMs`. A second call with a shorter grace hurries the first. */
+  /** TERM now, KILL after `graceMs`. A second call with a shorter grace shortens the first. */
   end(why: "cancelled" | "timeout", graceMs: number): void {
     if (this.settled || this.group === 0) return;
     if (this.exit === undefined) this.ending ??= why;
     this.endGroup(graceMs);
   }
 
-  private get cwd(): string {
-    return this.spec.action.cwd === "" ? this.doors.work : this.spec.action.cwd;
+  /** Like `end`, but the launcher leaves afterwards: what can't be ended is not waited for. */
+  endForGood(graceMs: number): void {
+    this.isLast = true;
+    this.end("cancelled", graceMs);
   }
 
-  private spawn(as: As | undefined): ChildProcess {
-    const { spec } = this;
-    const [program = "", ...args] = [...(as?.prefix ?? []), ...spec.action.argv];
-    const stdin = spec.action.stdin === "" ? undefined : openText(spec.action.stdin, `${this.logFile}.stdin`);
-    const { readEnd, writeEnd } = this.doors.pipes.take(as?.user);
+  private openFiles(as: As | undefined): OwnFiles {
+    const { action, logCapBytes } = this.spec;
+    const cwd = action.cwd === "" ? workFolderOf(as, this.doors.work) : action.cwd;
+    const stdin = action.stdin === "" ? undefined : openText(action.stdin, `${this.logFile}.stdin`);
+    let file: CappedFile | undefined;
     try {
-      this.output = new Output(readEnd, this.logFile, spec.logCapBytes, () => {
-        this.outputEnded = true;
-        if (this.exit !== undefined) this.settleWhenGone();
-      });
-      process.umask(spec.action.umask);
-      return spawn(program, args, {
-        cwd: this.cwd,
-        env: environmentOf(spec.env, as?.user),
-        stdio: [stdin ?? "ignore", writeEnd, writeEnd],
+      file = new CappedFile(this.logFile, logCapBytes);
+      return { stdin, file, cwd, pipe: this.doors.pipes.take(ownerOf(as)) };
+    } catch (error) {
+      file?.discard();
+      if (stdin !== undefined) closeSync(stdin);
+      throw error;
+    }
+  }
+
+  private spawn(as: As | undefined, files: OwnFiles): void {
+    const { action, hostEnv, env } = this.spec;
+    const [program = "", ...args] = [...(as?.prefix ?? []), ...action.argv];
+    const out = files.pipe?.writeEnd ?? "pipe";
+    let child: ChildProcess;
+    process.umask(action.umask);
+    try {
+      child = spawn(program, args, {
+        cwd: files.cwd,
+        env: environmentOf(hostEnv, env, as?.user),
+        stdio: [files.stdin ?? "ignore", out, out],
         detached: true,
       });
     } finally {
       process.umask(ownUmask);
-      closeSync(writeEnd);
-      if (stdin !== undefined) closeSync(stdin);
     }
+    child.on("error", (error) => this.spawnFailed(error, files));
+    // Without a process id, `error` follows.
+    if (child.pid === undefined) return;
+    child.on("exit", (code, signal) => this.exited(code, signal));
+    this.readOutput(child, files);
+    this.group = child.pid;
+    this.events.started(child.pid);
+    if (this.spec.timeoutMs > 0)
+      this.after(this.spec.timeoutMs, () => this.end("timeout", action.killGraceMs));
+  }
+
+  private readOutput(child: ChildProcess, { stdin, file, pipe }: OwnFiles): void {
+    if (stdin !== undefined) closeSync(stdin);
+    if (pipe !== undefined) closeSync(pipe.writeEnd);
+    const streams: (Readable | null)[] =
+      pipe === undefined
+        ? [child.stdout, child.stderr]
+        : [new Socket({ fd: pipe.readEnd, readable: true, writable: false })];
+    this.output = new Output(
+      file,
+      streams.filter((stream) => stream !== null),
+      () => {
+        this.outputEnded = true;
+        if (this.exit !== undefined) this.settleWhenGone();
+      },
+    );
+  }
+
+  private spawnFailed(error: unknown, { stdin, file, pipe, cwd }: OwnFiles): void {
+    // An error of a child that runs is about a signal or a message, of which none is sent through Node.
+    if (this.settled || this.group !== 0) return;
+    if (stdin !== undefined) closeSync(stdin);
+    if (pipe !== undefined) {
+      closeSync(pipe.writeEnd);
+      closeSync(pipe.readEnd);
+    }
+    file.discard();
+    this.notStarted(spawnFault(error, this.spec.action.argv[0] ?? "", cwd));
   }
 
   private exited(code: number | null, signal: string | null): void {
     this.exit = { code, signal };
-    if (this.outputEnded && !signalGroup(this.group, 0)) return this.settle();
     this.after(drainMs, () => {
-      if (groupRuns(this.group)) this.endGroup(this.spec.action.killGraceMs);
-      else this.settle();
+      this.doors.sweeper.ask(this.group, (runs) => {
+        if (runs) this.endGroup(this.spec.action.killGraceMs);
+        else this.settle();
+      });
     });
-    this.settleWhenGone();
+    if (this.outputEnded) this.settleWhenGone();
   }
 
   private settleWhenGone(): void {
-    if (this.outputEnded && !signalGroup(this.group, 0)) this.settle();
+    if (this.doors.sweeper.signal(this.group, 0) === "gone") this.settle();
   }
 
   private endGroup(graceMs: number): void {
-    signalGroup(this.group, "SIGTERM");
+    if (this.settled) return;
+    this.signal("SIGTERM");
     this.after(graceMs, () => this.killGroup());
-    this.watchGroup();
+    this.alarms.add(this.doors.sweeper.watch(this.group, () => this.groupGone()));
   }
 
   private killGroup(): void {
-    signalGroup(this.group, "SIGKILL");
-    if (this.ending !== undefined) killRuns(new Set([this.spec.run]));
-    this.after(vanishMs, () => this.settle());
+    this.signal("SIGKILL");
+    if (this.ending !== undefined) this.doors.sweeper.killRun(this.spec.run, () => undefined);
+    this.after(vanishMs, () => {
+      if (this.isLast) return this.settle();
+      if (this.isStuck) return;
+      this.isStuck = true;
+      this.events.stuck(
+        this.isForbidden
+          ? "its processes belong to another user, and this peer may not signal them"
+          : "its processes do not end on SIGKILL; they wait for a disk or a network file system",
+      );
+    });
   }
 
-  private watchGroup(): void {
-    this.after(lookMs, () => {
-      if (this.exit === undefined || groupRuns(this.group)) return this.watchGroup();
-      // The group obeyed; what has left it is not let off.
-      if (this.ending !== undefined) killRuns(new Set([this.spec.run]));
-      this.settle();
-    });
+  private signal(signal: "SIGTERM" | "SIGKILL"): void {
+    this.isForbidden = this.doors.sweeper.signal(this.group, signal) === "forbidden";
+  }
+
+  /** The group has ended; what has left it ends too. */
+  private groupGone(): void {
+    if (this.ending === undefined) return this.settle();
+    this.doors.sweeper.killRun(this.spec.run, () => this.settle());
   }
 
   private settle(): void {
@@ -156,18 +236,14 @@ export class Child {
     return { kind: "signalled", signal: signal ?? "SIGKILL", ...log };
   }
 
-  private notStarted(reason: string): void {
-    if (this.settled) return;
+  private notStarted(outcome: NotStarted): void {
     this.settled = true;
-    this.silence();
-    this.output?.finish();
-    // A run that has a log counts as one that was started.
-    rmSync(this.logFile, { force: true });
-    this.events.ended({ kind: "not-started", why: "error", reason });
+    this.events.ended(outcome);
   }
 
   private after(ms: number, then: () => void): void {
-    const cancel = this.doors.clock.alarm(this.doors.clock.now().mono + ms, () => {
+    const { clock } = this.doors;
+    const cancel = clock.alarm(clock.now().mono + ms, () => {
       this.alarms.delete(cancel);
       if (!this.settled) then();
     });
@@ -180,38 +256,20 @@ export class Child {
   }
 }
 
+function ownerOf(as: As | undefined): Owner | undefined {
+  return as?.user;
+}
+
 /** A file that holds the text and has no name any more, opened at its beginning. */
 function openText(text: string, path: string): number {
   const file = openSync(path, "w+", 0o600);
   try {
+    unlinkSync(path);
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, at);
     return file;
   } catch (error) {
     closeSync(file);
     throw error;
-  } finally {
-    unlinkSync(path);
   }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EAGAIN: "this host has no room for another process now (limit of processes)",
-  ENOMEM: "this host has no memory for another process now",
-  EMFILE: "too many files are open in the launcher",
-  ENFILE: "too many files are open on this host",
-  E2BIG: "the arguments and the environment are larger than this host takes",
-  ENOSPC: "the disk is full",
-  ENOEXEC: "it is no program that this host can run",
-};
-
-function describeReason(error: unknown, spec: RunSpec, cwd: string): string {
-  const code = isSystemError(error) ? (error.code ?? "") : "";
-  const program = spec.action.argv[0] ?? "";
-  const folder = statSync(cwd, { throwIfNoEntry: false });
-  if (code === "ENOENT" && folder === undefined) return `the folder ${cwd} is not there`;
-  if (code === "ENOTDIR" || folder?.isDirectory() === false) return `${cwd} is not a folder`;
-  if (code === "ENOENT") return `there is no program ${program}`;
-  if (code === "EACCES") return `${program} may not be run, or ${cwd} may not be entered`;
-  return reasons[code] ?? (error instanceof Error ? error.message : String(error));
 }

@@ -13,9 +13,9 @@ import type { ChildOutcome, RunSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { openClock } from "../clock.ts";
 import { Child, type ChildDoors } from "./child.ts";
-import { PipePool } from "./pipes.ts";
+import { openPipes } from "./pipes.ts";
 import { readOrder, type FromLauncher, type Launch, type ToLauncher } from "./protocol.ts";
-import { killRuns } from "./survivors.ts";
+import { hostProcesses, Sweeper } from "./survivors.ts";
 
 /** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
 const orphanGraceMs = 2_000;
@@ -47,7 +47,11 @@ class Launcher {
   private readonly finished: () => void;
 
   constructor(places: Places, finished: () => void) {
-    this.doors = { clock: openClock(), pipes: new PipePool(places.pipes), work: places.work };
+    const clock = openClock();
+    const pipes = openPipes(places.pipes, (reason) =>
+      this.notice("no named pipe can be made here: outputs go through sockets", reason),
+    );
+    this.doors = { clock, pipes, sweeper: new Sweeper(clock), work: places.work };
     this.finished = finished;
   }
 
@@ -59,9 +63,16 @@ class Launcher {
         return this.stop(order.run);
       case "sweep":
         return this.sweep(order.id, order.runs);
+      case "ping":
+        return this.say({ kind: "pong" });
       case "close":
         return this.close(undefined);
     }
+  }
+
+  /** Something that a person should know, though the launcher goes on. */
+  notice(message: string, reason: string): void {
+    this.say({ kind: "notice", message, reason });
   }
 
   /** Ends everything and then itself; `graceMs` undefined = each run's own. */
@@ -69,7 +80,7 @@ class Launcher {
     this.closing = true;
     for (const run of this.queue.keys()) this.stop(run);
     for (const { child, spec } of this.running.values()) {
-      child.end("cancelled", Math.min(spec.action.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
+      child.endForGood(Math.min(spec.action.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
     }
     this.finishWhenQuiet();
   }
@@ -102,6 +113,7 @@ class Launcher {
     }
     const child = new Child(spec, logFile, this.doors, {
       started: (pid) => this.say({ kind: "started", run: spec.run, pid, at: Date.now() }),
+      stuck: (reason) => this.say({ kind: "stuck", run: spec.run, reason }),
       ended: (outcome) => {
         this.running.delete(spec.run);
         this.ended(spec.run, outcome);
@@ -119,7 +131,7 @@ class Launcher {
   }
 
   private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
-    killRuns(new Set(runs.map(({ run }) => run)));
+    hostProcesses.killRuns(new Set(runs.map(({ run }) => run)));
     const started = runs.filter(({ logFile }) => existsSync(logFile)).map(({ run }) => run);
     this.say({ kind: "swept", id, started });
   }
@@ -155,9 +167,13 @@ function main(): void {
   lines.on("line", (line) => {
     const order = readOrder(line);
     if (order !== undefined) launcher.obey(order);
-    else process.stderr.write(`cicada launcher: a line from the peer is no order: ${line.slice(0, 200)}\n`);
+    else launcher.notice("the launcher got a line that is no order", line.slice(0, 200));
   });
   lines.on("close", () => launcher.close(orphanGraceMs));
+  // One failed callback must not end the runs of all others.
+  process.on("uncaughtException", (error) =>
+    launcher.notice("the launcher has met a failure that nothing handles, and goes on", error.stack ?? ""),
+  );
 }
 
 main();

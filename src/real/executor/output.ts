@@ -1,11 +1,12 @@
 /**
- * A run's output: one pipe for both of the child's streams, so that their order is kept, and a file that keeps the
- * first and the last part of it when it grows past its cap.
+ * A run's output: both of the child's streams, and a file that keeps the first and the last part when it grows past its
+ * cap. Both streams come through one pipe where there is one, so that their order is kept.
  *
- * Past the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is held in memory until
- * the run ends, so a reader meanwhile sees the head alone, at offsets that never change. */
-import { closeSync, openSync, writeSync } from "node:fs";
-import { Socket } from "node:net";
+ * Past the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is held in memory until the run
+ * ends, so a reader meanwhile sees the head alone, at offsets that never change.
+ */
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import type { Readable } from "node:stream";
 
 /** The tail is at most half the cap, and at most this: it is held in memory. */
 const tailCapBytes = 8_388_608;
@@ -14,41 +15,51 @@ const tailCapBytes = 8_388_608;
 const burstBytes = 262_144;
 const burstPauseMs = 5;
 
-/** Reads a run's pipe into its file until `finish`. */
+/** Reads a run's streams into its file until `finish`. */
 export class Output {
-  private readonly socket: Socket;
   private readonly file: CappedFile;
+  private readonly streams: readonly Readable[];
+  private open: number;
   private sinceBurstBytes = 0;
 
-  /** `onEnd`: nobody holds the pipe's other end any more. */
-  constructor(readEnd: number, logFile: string, capBytes: number, onEnd: () => void) {
-    this.file = new CappedFile(logFile, capBytes);
-    this.socket = new Socket({ fd: readEnd, readable: true, writable: false });
-    this.socket.on("data", (bytes) => this.read(bytes));
-    this.socket.on("close", onEnd);
-    this.socket.on("error", () => {
-      // What can't be read has no more to say; `close` follows.
-    });
+  /** `onEnd`: nobody holds the other end of any stream any more. */
+  constructor(file: CappedFile, streams: readonly Readable[], onEnd: () => void) {
+    this.file = file;
+    this.streams = streams;
+    this.open = streams.length;
+    for (const stream of streams) {
+      stream.on("data", (bytes: Buffer) => this.read(bytes, stream));
+      stream.on("close", () => {
+        this.open -= 1;
+        if (this.open === 0) onEnd();
+      });
+      stream.on("error", () => {
+        // A stream that can't be read any more has ended; `close` follows.
+      });
+    }
   }
 
   finish(): { logBytes: number; logTruncated: boolean } {
-    this.socket.removeAllListeners("close");
-    this.socket.destroy();
+    for (const stream of this.streams) {
+      stream.removeAllListeners("close");
+      stream.destroy();
+    }
     return this.file.finish();
   }
 
-  private read(bytes: Buffer): void {
+  private read(bytes: Buffer, stream: Readable): void {
     this.file.write(bytes);
     if (!this.file.isPastCap) return;
     this.sinceBurstBytes += bytes.length;
     if (this.sinceBurstBytes < burstBytes) return;
     this.sinceBurstBytes = 0;
-    this.socket.pause();
-    setTimeout(() => this.socket.resume(), burstPauseMs);
+    stream.pause();
+    setTimeout(() => stream.resume(), burstPauseMs);
   }
 }
 
 export class CappedFile {
+  private readonly path: string;
   private readonly file: number;
   private readonly headBytes: number;
   private readonly tailBytes: number;
@@ -59,6 +70,7 @@ export class CappedFile {
   private failed = false;
 
   constructor(path: string, capBytes: number) {
+    this.path = path;
     this.tailBytes = Math.min(Math.floor(capBytes / 2), tailCapBytes);
     this.headBytes = capBytes - this.tailBytes;
     this.file = openSync(path, "w", 0o600);
@@ -87,6 +99,12 @@ export class CappedFile {
     this.append(this.tail.subarray(0, this.tailAt));
     closeSync(this.file);
     return { logBytes: this.totalBytes, logTruncated: notKeptBytes > 0 || this.failed };
+  }
+
+  /** For a run that did not start: one that has an output counts as started. */
+  discard(): void {
+    closeSync(this.file);
+    rmSync(this.path, { force: true });
   }
 
   private keepLast(bytes: Buffer): void {

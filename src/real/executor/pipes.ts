@@ -1,9 +1,10 @@
 /**
  * Pipes for what runs print.
  *
- * Node gives a child sockets for pipes, on which `echo >/dev/stderr` fails, and can't give it one pipe twice. So
- * pipes are made by mkfifo, many at a time and ahead of need: each is opened at once and its name taken away, so that
- * nobody else can open it and nothing is left behind, however the launcher ends.
+ * Node gives a child sockets for pipes, on which `echo >/dev/stderr` fails, and it can't give a child one pipe twice. So
+ * pipes are made by mkfifo, many at a time and ahead of need. Each is opened at once and its name removed, so that nobody
+ * else can open it and nothing is left behind when the launcher ends. Where no named pipe can be made, the caller gets none
+ * and uses sockets.
  */
 import { execFile, spawnSync } from "node:child_process";
 import {
@@ -14,14 +15,22 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isSystemError } from "../folder/files.ts";
+import { isHostFault } from "./start-faults.ts";
 
-/** Pipes made at once. One mkfifo costs 1 to 2 ms. */
-const pipesAtOnce = 64;
-/** With fewer than that ready, more are made meanwhile: a burst should not have to wait for them. */
-const fewPipes = 64;
+/**
+ * Pipes made at once. One mkfifo costs 1 to 2 ms. When fewer than this are ready, more are made, because a burst should not
+ * have to wait for them.
+ */
+const pipesAtOnceMax = 64;
+/** Each pipe holds two descriptors, and twice `pipesAtOnce` may be ready: a quarter of the limit at most. */
+const limitShare = 16;
+/** Where mkfifo doesn't work, it is tried again after so long. */
+const tryAgainMs = 60_000;
 /**
  * Names made here cost no disk. That matters: for a minute ext4 looks at each deleted inode again whenever it makes a
  * file, which at 200 starts a second took a tenth of two cores.
@@ -38,83 +47,141 @@ export interface Owner {
   gid: number;
 }
 
+export interface PipeOptions {
+  /** tried in this order; the last one is the pool's own */
+  folders: readonly string[];
+  pipesAtOnce: number;
+  /** Called when pipes can't be made, at most once in `tryAgainMs`. */
+  unavailable(reason: string): void;
+}
+
 export class PipePool {
-  private readonly folder: string;
+  private readonly options: PipeOptions;
   private readonly ready: Pipe[] = [];
   private making = false;
+  private tryAgainAt = 0;
+  /** folders of names that could not be removed when they should have been */
+  private leftovers: string[] = [];
 
-  /** `folder` is its own, for hosts without files in memory. */
-  constructor(folder: string) {
-    this.folder = folder;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(folder)) rmSync(join(folder, name), { force: true, recursive: true });
+  constructor(options: PipeOptions) {
+    this.options = options;
   }
 
-  /** A new pipe; it belongs to `owner`, so that the child may open /dev/stdout. Throws when none can be made. */
-  take(owner: Owner | undefined): Pipe {
+  /**
+   * A new pipe; it belongs to `owner`, so that the child may open /dev/stdout. Undefined where no named pipe can be made.
+   * Throws when the host has no room for one now.
+   */
+  take(owner: Owner | undefined): Pipe | undefined {
     const pipe = this.ready.pop() ?? this.makeNow();
-    if (this.ready.length < fewPipes) this.makeMore();
-    if (owner !== undefined) {
+    if (pipe === undefined) return undefined;
+    if (this.ready.length < this.options.pipesAtOnce) this.makeMore();
+    if (owner === undefined) return pipe;
+    try {
+      fchownSync(pipe.readEnd, owner.uid, owner.gid);
+      return pipe;
+    } catch (error) {
+      closePipe(pipe);
+      throw error;
+    }
+  }
+
+  private makeNow(): Pipe | undefined {
+    if (performance.now() < this.tryAgainAt) return undefined;
+    let reason = "";
+    for (const folder of this.options.folders) {
       try {
-        fchownSync(pipe.readEnd, owner.uid, owner.gid);
+        const [first, ...rest] = this.makeIn(folder);
+        this.ready.push(...rest);
+        return first;
       } catch (error) {
-        close(pipe);
-        throw error;
+        if (isHostFault(error)) throw error;
+        reason = String(error);
       }
     }
-    return pipe;
+    this.tryAgainAt = performance.now() + tryAgainMs;
+    this.options.unavailable(reason);
+    return undefined;
   }
 
-  private makeNow(): Pipe {
-    const names = new Names(this.folder);
+  private makeIn(folder: string): Pipe[] {
+    const names = new Names(folder, this.options.pipesAtOnce);
     try {
       const { error, status, stderr } = spawnSync("mkfifo", names.arguments, { encoding: "utf8" });
-      if (error !== undefined || status !== 0) {
-        throw new Error(`no pipe can be made for the output: ${error?.message ?? stderr}`);
-      }
-      const [first, ...rest] = names.open();
-      this.ready.push(...rest);
-      if (first === undefined) throw new Error("no pipe can be made for the output");
-      return first;
+      if (error !== undefined) throw error;
+      if (status !== 0) throw new Error(stderr.trim().split("\n")[0]);
+      return names.open();
     } finally {
-      names.remove();
+      this.remove(names.folder);
     }
   }
 
-  /** What fails here fails again when a pipe is needed, and is told then. */
+  /** Ahead of need. What fails here fails again when a pipe is needed, and is reported then. */
   private makeMore(): void {
-    if (this.making) return;
+    const names = this.making ? undefined : this.namesAnywhere();
+    if (names === undefined) return;
+    this.making = true;
+    execFile("mkfifo", names.arguments, (error) => {
+      this.making = false;
+      if (error === null) this.takeIn(names);
+      this.remove(names.folder);
+    });
+  }
+
+  private takeIn(names: Names): void {
     try {
-      const names = new Names(this.folder);
-      this.making = true;
-      execFile("mkfifo", names.arguments, (error) => {
-        this.making = false;
-        this.takeIn(names, error === null);
-      });
-    } catch {
-      // No folder for the names.
+      this.ready.push(...names.open());
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
     }
   }
 
-  private takeIn(names: Names, made: boolean): void {
-    try {
-      if (made) this.ready.push(...names.open());
-    } catch {
-      // Too many files are open, say.
-    } finally {
-      names.remove();
+  private namesAnywhere(): Names | undefined {
+    for (const folder of this.options.folders) {
+      try {
+        return new Names(folder, this.options.pipesAtOnce);
+      } catch (error) {
+        if (!isSystemError(error)) throw error;
+      }
     }
+    return undefined;
   }
+
+  /** A folder that can't be removed now, for want of a descriptor for example, is removed later. */
+  private remove(folder: string): void {
+    const folders = [...this.leftovers, folder];
+    this.leftovers = folders.filter((path) => !isRemoved(path));
+  }
+}
+
+/** `own` is a folder for this launcher alone, and emptied. */
+export function openPipes(own: string, unavailable: (reason: string) => void): PipePool {
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(own)) rmSync(join(own, name), { force: true, recursive: true });
+  const pipesAtOnce = Math.max(1, Math.min(pipesAtOnceMax, Math.floor(descriptorLimit() / limitShare)));
+  return new PipePool({ folders: [inMemory, own], pipesAtOnce, unavailable });
+}
+
+/** How many files this process may have open. Where the host does not say, few. */
+function descriptorLimit(): number {
+  try {
+    const limits = readFileSync("/proc/self/limits", "utf8");
+    const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
+    if (soft === "unlimited") return Number.POSITIVE_INFINITY;
+    if (soft !== undefined) return Number(soft);
+  } catch {
+    // There is no /proc.
+  }
+  return 256;
 }
 
 /** The names of some pipes, in a folder that nobody else may enter, for as long as it takes to open them. */
 class Names {
-  private readonly folder: string;
+  readonly folder: string;
   private readonly paths: readonly string[];
 
-  constructor(fallback: string) {
-    this.folder = folderIn(inMemory) ?? mkdtempSync(join(fallback, "new-"));
-    this.paths = Array.from({ length: pipesAtOnce }, (_, i) => join(this.folder, String(i)));
+  constructor(parent: string, count: number) {
+    this.folder = mkdtempSync(join(parent, "cicada-"));
+    this.paths = Array.from({ length: count }, (_, i) => join(this.folder, String(i)));
   }
 
   get arguments(): string[] {
@@ -135,25 +202,22 @@ class Names {
       }
       return pipes;
     } catch (error) {
-      for (const pipe of pipes) close(pipe);
+      for (const pipe of pipes) closePipe(pipe);
       throw error;
     }
   }
-
-  remove(): void {
-    rmSync(this.folder, { recursive: true, force: true });
-  }
 }
 
-function folderIn(parent: string): string | undefined {
+function isRemoved(folder: string): boolean {
   try {
-    return mkdtempSync(join(parent, "cicada-"));
+    rmSync(folder, { recursive: true, force: true });
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
-function close({ readEnd, writeEnd }: Pipe): void {
+export function closePipe({ readEnd, writeEnd }: Pipe): void {
   closeSync(readEnd);
   closeSync(writeEnd);
 }

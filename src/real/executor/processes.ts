@@ -15,6 +15,7 @@ const relaunchMs = 500;
 
 export interface RunEvents {
   started(run: RunId, at: number): void;
+  stuck(run: RunId, reason: string): void;
   ended(run: RunId, outcome: ChildOutcome, at: number): void;
 }
 
@@ -91,6 +92,13 @@ export class ProcessExecutor {
         if (!this.runs.has(message.run)) return;
         this.runs.set(message.run, { pid: message.pid });
         return this.parts.events.started(message.run, message.at);
+      case "stuck":
+        if (this.runs.has(message.run)) this.parts.events.stuck(message.run, message.reason);
+        return;
+      case "notice":
+        return this.parts.log.warn(message.message, { reason: message.reason });
+      case "pong":
+        return;
       case "ended":
         return this.ended(message.run, message.outcome, message.at);
       case "swept": {
@@ -133,7 +141,7 @@ export class ProcessExecutor {
     for (const [run, { pid }] of lost) {
       if (pid === undefined && !started.has(run)) {
         const reason = "the launcher died before it started this run";
-        this.ended(run, { kind: "not-started", why: "error", reason }, Date.now());
+        this.ended(run, { kind: "not-started", why: "host", reason }, Date.now());
       } else {
         const logBytes = this.parts.outputs.sizeOf(run);
         this.ended(run, { kind: "signalled", signal: "SIGKILL", logBytes, logTruncated: false }, Date.now());

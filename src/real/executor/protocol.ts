@@ -20,12 +20,19 @@ export type ToLauncher =
   /** End what is left of these runs, and say which of them have a log. */
   | { kind: "sweep"; id: number; runs: { run: RunId; logFile: string }[] }
   /** Take no more runs, end those that are on, then leave. */
-  | { kind: "close" };
+  | { kind: "close" }
+  /** Say `pong`. */
+  | { kind: "ping" };
 
 export type FromLauncher =
   | { kind: "started"; run: RunId; pid: number; at: number }
   | { kind: "ended"; run: RunId; outcome: ChildOutcome; at: number }
-  | { kind: "swept"; id: number; started: RunId[] };
+  /** It should have ended and can't be ended. */
+  | { kind: "stuck"; run: RunId; reason: string }
+  | { kind: "swept"; id: number; started: RunId[] }
+  /** For the log. */
+  | { kind: "notice"; message: string; reason: string }
+  | { kind: "pong" };
 
 /** Undefined when the line is no order. */
 export function readOrder(line: string): ToLauncher | undefined {
@@ -111,6 +118,7 @@ const isSpec = isShape<RunSpec>({
   job: isText<JobId>,
   tick: isText<TickId>,
   action: isAction,
+  hostEnv: isTextMap,
   env: isTextMap,
   timeoutMs: isNumber,
   logCapBytes: isNumber,
@@ -122,6 +130,7 @@ const isOrder = isKindOf<ToLauncher>({
   stop: isShape({ run: isText<RunId> }),
   sweep: isShape({ id: isNumber, runs: isListOf(isShape({ run: isText<RunId>, logFile: isText })) }),
   close: isShape({}),
+  ping: isShape({}),
 });
 
 const log = { logBytes: isNumber, logTruncated: isBoolean };
@@ -131,11 +140,14 @@ const isOutcome = isKindOf<ChildOutcome>({
   signalled: isShape({ signal: isText, ...log }),
   timeout: isShape(log),
   cancelled: isShape(log),
-  "not-started": isShape({ why: isOneOf("late", "error"), reason: isText }),
+  "not-started": isShape({ why: isOneOf("late", "error", "host"), reason: isText }),
 });
 
 const isReport = isKindOf<FromLauncher>({
   started: isShape({ run: isText<RunId>, pid: isNumber, at: isNumber }),
   ended: isShape({ run: isText<RunId>, outcome: isOutcome, at: isNumber }),
+  stuck: isShape({ run: isText<RunId>, reason: isText }),
+  notice: isShape({ message: isText, reason: isText }),
+  pong: isShape({}),
   swept: isShape({ id: isNumber, started: isListOf(isText<RunId>) }),
 });

@@ -1,47 +1,153 @@
 /**
- * Finds processes in /proc: those of a process group, and those of a run, which carry its id in their environment.
- * Where there is no /proc, none is found; process groups can still be signalled.
+ * Finds and ends processes: those of a process group, and those of a run, which carry its id in their environment.
+ *
+ * Whether a group still runs is asked of the kernel by a signal, and then of /proc, because a signal also reaches processes
+ * that are dead and not yet collected. To read all of /proc costs milliseconds, so all groups that are being ended share
+ * one look. Without /proc, a group counts as running as long as a signal reaches it, and no process is found by its run.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import type { Cancel, Clock } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
+import { isSystemError } from "../folder/files.ts";
 
-/** Signals a whole process group; false when nothing of it is left (or it may not be signalled). */
-export function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-group, signal);
-    return true;
-  } catch {
-    return false;
+/** How often groups that are being ended are looked at. */
+const lookMs = 50;
+
+/** `gone`: nothing of the group is left; `forbidden`: something is, and this process may signal none of it. */
+export type Signalled = "sent" | "gone" | "forbidden";
+
+/** What the sweeper asks of the host. */
+export interface ProcessList {
+  signal(group: number, signal: NodeJS.Signals | 0): Signalled;
+  /** The groups in which a process runs; undefined when the host does not say. */
+  livingGroups(): ReadonlySet<number> | undefined;
+  /** Kills every process that carries one of these run ids. */
+  killRuns(runs: ReadonlySet<RunId>): void;
+}
+
+export class Sweeper {
+  private readonly clock: Clock;
+  private readonly list: ProcessList;
+  private readonly watched = new Map<number, () => void>();
+  private asked: { group: number; answer: (runs: boolean) => void }[] = [];
+  private killed: { run: RunId; done: () => void }[] = [];
+  private answering = false;
+  private looking = false;
+
+  constructor(clock: Clock, list: ProcessList = hostProcesses) {
+    this.clock = clock;
+    this.list = list;
+  }
+
+  signal(group: number, signal: NodeJS.Signals | 0): Signalled {
+    return this.list.signal(group, signal);
+  }
+
+  /** Answers, soon, whether a process of the group still runs. Questions of one turn share a look. */
+  ask(group: number, answer: (runs: boolean) => void): void {
+    this.asked.push({ group, answer });
+    this.answerSoon();
+  }
+
+  /** Kills what is left of a run, in whatever group it is, and is done soon. */
+  killRun(run: RunId, done: () => void): void {
+    this.killed.push({ run, done });
+    this.answerSoon();
+  }
+
+  /** Calls once, when no process of the group runs any more. */
+  watch(group: number, gone: () => void): Cancel {
+    this.watched.set(group, gone);
+    this.lookLater();
+    return () => this.watched.delete(group);
+  }
+
+  private answerSoon(): void {
+    if (this.answering) return;
+    this.answering = true;
+    setImmediate(() => this.answer());
+  }
+
+  private answer(): void {
+    this.answering = false;
+    const killed = this.killed.splice(0);
+    if (killed.length > 0) this.list.killRuns(new Set(killed.map(({ run }) => run)));
+    const asked = this.asked.splice(0);
+    const running = this.runningOf(asked.map(({ group }) => group));
+    for (const { done } of killed) done();
+    for (const { group, answer } of asked) answer(running.has(group));
+  }
+
+  private lookLater(): void {
+    if (this.looking) return;
+    this.looking = true;
+    this.clock.alarm(this.clock.now().mono + lookMs, () => this.look());
+  }
+
+  private look(): void {
+    this.looking = false;
+    const running = this.runningOf([...this.watched.keys()]);
+    for (const [group, gone] of this.watched) {
+      if (running.has(group)) continue;
+      this.watched.delete(group);
+      gone();
+    }
+    if (this.watched.size > 0) this.lookLater();
+  }
+
+  private runningOf(groups: readonly number[]): ReadonlySet<number> {
+    const left = groups
+      .map((group) => ({ group, signalled: this.list.signal(group, 0) }))
+      .filter(({ signalled }) => signalled !== "gone");
+    if (left.length === 0) return new Set();
+    const living = this.list.livingGroups();
+    // Processes of other users may be hidden in /proc, so one that may not be signalled counts as running.
+    const running = left.filter(
+      ({ group, signalled }) => living === undefined || living.has(group) || signalled === "forbidden",
+    );
+    return new Set(running.map(({ group }) => group));
   }
 }
 
-/** True while a process of the group still runs. One that is dead but not yet collected does not count. */
-export function groupRuns(group: number): boolean {
-  if (!signalGroup(group, 0)) return false;
-  const pids = processIds();
-  if (pids.length === 0) return true;
-  return pids.some((pid) => {
-    const stat = readProc(pid, "stat");
-    // pid (name) state parent group …; the name may hold anything, so the fields are counted from its end.
-    const [state, , processGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return Number(processGroup) === group && state !== "Z" && state !== "X";
-  });
-}
-
-/** A process that forks while it is being looked for can escape one look; this many looks are taken at most. */
-const looks = 10;
-
-/** Kills every process that carries one of these run ids. */
-export function killRuns(runs: ReadonlySet<RunId>): void {
-  if (runs.size === 0) return;
-  for (let look = 0; look < looks; look++) {
-    const found = processIds().filter((pid) => pid !== process.pid && carriesOneOf(pid, runs));
-    const killed = found.filter((pid) => kill(pid));
-    if (killed.length === 0) return;
-  }
-}
-
+/** A process that forks while it is being looked for can escape one look. This many looks are taken at most. */
+const killLooks = 10;
 const runVariable = "CICADA_RUN=";
+
+export const hostProcesses: ProcessList = {
+  signal(group, signal) {
+    return send(-group, signal);
+  },
+
+  livingGroups() {
+    const pids = processIds();
+    if (pids === undefined) return undefined;
+    const groups = new Set<number>();
+    for (const pid of pids) {
+      const stat = readProc(pid, "stat");
+      // pid (name) state parent group …; the name may hold anything, so the fields are counted from its end.
+      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (state !== "Z" && state !== "X") groups.add(Number(group));
+    }
+    return groups;
+  },
+
+  killRuns(runs) {
+    for (let look = 0; look < killLooks; look++) {
+      const found = (processIds() ?? []).filter((pid) => pid !== process.pid && carriesOneOf(pid, runs));
+      const killed = found.filter((pid) => send(pid, "SIGKILL") === "sent");
+      if (killed.length === 0) return;
+    }
+  },
+};
+
+function send(pid: number, signal: NodeJS.Signals | 0): Signalled {
+  try {
+    process.kill(pid, signal);
+    return "sent";
+  } catch (error) {
+    return isSystemError(error) && error.code === "EPERM" ? "forbidden" : "gone";
+  }
+}
 
 function carriesOneOf(pid: number, runs: ReadonlySet<string>): boolean {
   const environment = readProc(pid, "environ");
@@ -51,26 +157,17 @@ function carriesOneOf(pid: number, runs: ReadonlySet<string>): boolean {
     .some((entry) => entry.startsWith(runVariable) && runs.has(entry.slice(runVariable.length)));
 }
 
-function kill(pid: number): boolean {
+/** Undefined when there is no /proc. */
+function processIds(): number[] | undefined {
   try {
-    process.kill(pid, "SIGKILL");
-    return true;
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    return pids.length === 0 ? undefined : pids.map(Number);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-function processIds(): number[] {
-  try {
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number);
-  } catch {
-    return [];
-  }
-}
-
-/** Empty when the process is gone, or is not ours to read. */
+/** Empty when the process is gone, or when this user may not read it. */
 function readProc(pid: number, what: "stat" | "environ"): string {
   try {
     return readFileSync(`/proc/${pid}/${what}`, "latin1");

@@ -1,11 +1,12 @@
 /**
- * Who a job runs as: a user of this host by name, with the groups that the user is in (/etc/passwd, /etc/group).
+ * Who a job runs as: a user of this host by name, with the groups that the user is in (/etc/passwd, /etc/group), the
+ * user's environment, and the folder where the job starts.
  *
- * Node can change a child's user but leaves it without its further groups; setpriv (util-linux) sets all of them
- * just before the program. Only root may run jobs as someone else.
+ * Node can change a child's user but leaves it without its further groups; setpriv (util-linux) sets all of them just
+ * before the program. Only root may run jobs as someone else.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { homedir, userInfo } from "node:os";
+import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 
 export interface User {
   name: string;
@@ -23,7 +24,7 @@ export interface Refusal {
 /** How to start a program as a user. */
 export interface As {
   user: User;
-  /** goes before the program and its arguments */
+  /** goes before the program and its arguments; empty for the peer's own user */
   prefix: readonly string[];
 }
 
@@ -34,46 +35,44 @@ export function becoming(name: string): As | Refusal {
   if (user === undefined) return { reason: `there is no user ${name} on this host` };
   const self = process.getuid?.();
   if (self === user.uid) return { user, prefix: [] };
-  if (self !== 0) {
-    return { reason: `this peer runs as ${userInfo().username} and only root can run jobs as ${name}` };
-  }
+  if (self !== 0) return { reason: `this peer runs as user ${self}, and only root can run jobs as ${name}` };
   const setpriv = setprivPaths.find((path) => existsSync(path));
   if (setpriv === undefined) return { reason: `running as ${name} needs setpriv (package util-linux)` };
-  const groups = groupsOf(user).join(",");
-  const prefix = [
-    setpriv,
-    "--reuid",
-    String(user.uid),
-    "--regid",
-    String(user.gid),
-    "--groups",
-    groups,
-    "--",
-  ];
-  return { user, prefix };
+  const ids = ["--reuid", String(user.uid), "--regid", String(user.gid)];
+  return { user, prefix: [setpriv, ...ids, "--groups", groupsOf(user).join(","), "--"] };
 }
 
 /**
- * The child's environment. What stands there of the peer's own user gives way to the job's user; what the job's
- * own `env` says differently stays.
+ * A child's environment. What belongs to the peer's own user gives way to the job's user, and both give way to what the
+ * job asks for.
  */
 export function environmentOf(
-  env: Readonly<Record<string, string>>,
+  host: Readonly<Record<string, string>>,
+  asked: Readonly<Record<string, string>>,
   user: User | undefined,
 ): Record<string, string> {
-  if (user === undefined) return { ...env };
-  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name, SHELL: user.shell };
-  const self = userInfo();
-  const host: Record<string, string | null> = {
-    HOME: homedir(),
-    USER: self.username,
-    LOGNAME: self.username,
-    SHELL: self.shell,
-  };
-  const asked = Object.entries(env).filter(
-    ([key, value]) => !(key in own) || (value !== host[key] && value !== process.env[key]),
-  );
-  return { ...own, ...Object.fromEntries(asked) };
+  const own =
+    user === undefined ? {} : { HOME: user.home, USER: user.name, LOGNAME: user.name, SHELL: user.shell };
+  return { ...host, ...own, ...asked };
+}
+
+/**
+ * Where a job starts that names no folder. Another user may not enter the data folder, so a job of another user starts in
+ * that user's home or, when the user has none, in a folder of the user's own that is made below `work`.
+ */
+export function workFolderOf(as: As | undefined, work: string): string {
+  if (as === undefined || as.prefix.length === 0) return work;
+  const { name, uid, gid, home } = as.user;
+  if (isFolderOf(home, uid)) return home;
+  const own = join(work, name);
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  chownSync(own, uid, gid);
+  return own;
+}
+
+function isFolderOf(path: string, uid: number): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && found.isDirectory() && found.uid === uid;
 }
 
 function findUser(name: string): User | undefined {

@@ -1,5 +1,5 @@
 /**
- * What can be done to wires, disks and clocks, and to a peer by forged bytes. Each disturbance is written down as it
+ * What can be done to wires, disks, hosts and clocks, and to a peer by forged bytes. Each disturbance is written down as it
  * begins and ends; the function that begins one returns how it ends. What is done to processes is in hosts.ts, what is
  * done to data folders in folders.ts.
  */
@@ -55,6 +55,13 @@ export class Disturbances {
     const { storage } = this.#hosts.get(peer);
     storage.full = true;
     return this.#window("full disk", peer, () => (storage.full = false));
+  }
+
+  /** The peer's host has no room for another process. */
+  starveHost(peer: PeerId): () => void {
+    const { children } = this.#hosts.get(peer);
+    children.isStarved = true;
+    return this.#window("starved host", peer, () => (children.isStarved = false));
   }
 
   stepClock(peer: PeerId, ms: number): () => void {

@@ -89,11 +89,18 @@ export interface Cut {
 }
 
 /**
- * The time in which something else may hold ticks up: slow or lossy wires, slow or full disks, stepped clocks, a copy of the
+ * The time in which something else may hold ticks up: slow or lossy wires, slow or full disks, hosts without room, stepped clocks, a copy of the
  * peer beside it.
  */
 export interface FaultWindow {
-  kind: "slow network" | "lossy network" | "slow disk" | "full disk" | "clock step" | "duplicate identity";
+  kind:
+    | "slow network"
+    | "lossy network"
+    | "slow disk"
+    | "full disk"
+    | "starved host"
+    | "clock step"
+    | "duplicate identity";
   /** undefined = all */
   peer: PeerId | undefined;
   from: number;

@@ -28,6 +28,7 @@ export class Reports {
   constructor(executor: Executor) {
     executor.start({
       childStarted: (run) => this.hear(`started ${run}`),
+      childStuck: (run, reason) => this.hear(`stuck ${run}: ${reason}`),
       childEnded: (run, outcome) => {
         this.outcomes.set(run, outcome);
         this.hear(`ended ${run}`);

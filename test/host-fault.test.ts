@@ -1,0 +1,82 @@
+/** A peer whose host can't start runs: its orders go to others at once, it takes no ticks for a while, and it says so. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { notReady } from "../src/core/view.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { Cores } from "./kit/cores.ts";
+
+const second = 1_000;
+
+function beat(cores: Cores): void {
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+}
+
+function hostReasons(cores: Cores, peer: string): string[] {
+  return notReady(cores.state(peer))
+    .filter(({ code }) => code === "host")
+    .map(({ message }) => message);
+}
+
+test("a tick that a host can't start runs on another peer, once and within a second, and is not a failed run", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.starved.add("a");
+  beat(cores);
+  cores.pass(20 * second);
+  assert.equal(cores.refusals.length, 1, "after the first failure this peer takes no more ticks");
+  const ticks = cores.starts.map(({ tick }) => tick);
+  assert.equal(new Set(ticks).size, ticks.length);
+  assert.ok(ticks.length >= 8);
+  for (const { tick, at } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < second, tick);
+  for (const record of cores.records.get("b" as PeerId)?.values() ?? [])
+    assert.notEqual(record.state, "failed");
+});
+
+test("the peer says in readyz what is wrong with its host, and when it tries again", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.starved.add("a");
+  beat(cores);
+  cores.pass(20 * second);
+  assert.match(
+    hostReasons(cores, "a").join(),
+    /could not start a run: too many files are open; tried again in \d+ s/,
+  );
+  assert.deepEqual(hostReasons(cores, "b"), []);
+});
+
+test("a host that has recovered takes ticks again by itself", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.starved.add("a");
+  beat(cores);
+  cores.pass(20 * second);
+  cores.starved.delete("a");
+  cores.pass(60 * second);
+  assert.deepEqual(hostReasons(cores, "a"), []);
+  assert.ok(cores.starts.some(({ peer, at }) => peer === "a" && at > 40 * second));
+});
+
+test("while its starts go on failing, a peer waits longer each time, up to five minutes", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.starved.add("a");
+  beat(cores);
+  cores.pass(30 * 60 * second);
+  const tries = cores.refusals.map(({ at }) => at);
+  const pauses = tries.slice(1).map((at, index) => at - (tries[index] ?? 0));
+  const longer = [30, 60, 120, 240, 300, 300];
+  for (const [index, pause] of longer.entries()) {
+    const found = pauses.filter((ms) => ms > second)[index] ?? 0;
+    assert.ok(found >= pause * second && found < (pause + 15) * second, `pause ${index}: ${found} ms`);
+  }
+});
+
+test("when no peer can start anything, the order waits and is tried every ten seconds", () => {
+  const cores = new Cores(["a", "b"]);
+  for (const peer of ["a", "b"]) cores.starved.add(peer);
+  cores.put({ id: "hourly", schedule: "@every 1h", command: "true" });
+  cores.ask("a", { kind: "run-job", id: "hourly" as never, by: "eve" });
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, 0);
+  assert.ok(cores.refusals.length >= 5 && cores.refusals.length <= 14, `${cores.refusals.length} tries`);
+  cores.starved.clear();
+  cores.pass(15 * second);
+  assert.equal(cores.starts.length, 1);
+});

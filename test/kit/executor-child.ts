@@ -1,0 +1,61 @@
+/**
+ * An executor in a process of its own, for tests that need another user, another environment or other limits around it.
+ * Arguments: the folders for work and logs. Each line of its input is a command, each line that it writes is a report.
+ */
+import { createInterface } from "node:readline";
+import type { RunSpec } from "../../src/ports.ts";
+import { openExecutor } from "../../src/real/executor.ts";
+import type { RunId } from "../../src/schema/ids.ts";
+
+export type ToChild =
+  | { kind: "launch"; spec: RunSpec }
+  | { kind: "stop"; run: RunId }
+  | { kind: "read"; run: RunId }
+  | { kind: "close" };
+
+export interface FromChild {
+  said: "started" | "stuck" | "ended" | "read" | "warned" | "closed";
+  run?: string;
+  text: string;
+}
+
+function say(said: FromChild["said"], text: string, run?: string): void {
+  console.log(JSON.stringify({ said, text, run }));
+}
+
+function warn(message: string, fields?: object): void {
+  say("warned", `${message} ${JSON.stringify(fields)}`);
+}
+
+function main(): void {
+  const [work = "", logs = ""] = process.argv.slice(2);
+  const executor = openExecutor({
+    folder: { work, logs },
+    log: { debug() {}, info() {}, warn, error: warn },
+  });
+  executor.start({
+    childStarted: (run) => say("started", "", run),
+    childStuck: (run, reason) => say("stuck", reason, run),
+    childEnded: (run, outcome) => say("ended", JSON.stringify(outcome), run),
+  });
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    // Written by the test beside it.
+    const order = JSON.parse(line) as ToChild;
+    switch (order.kind) {
+      case "launch":
+        return executor.launch(order.spec);
+      case "stop":
+        return executor.stop(order.run);
+      case "read":
+        return executor.readLog(order.run, 0, 1_000_000, (piece) =>
+          say("read", Buffer.from(piece?.bytes ?? []).toString(), order.run),
+        );
+      case "close":
+        process.stdin.destroy();
+        return executor.close(() => say("closed", ""));
+    }
+  });
+}
+
+main();

@@ -1,0 +1,64 @@
+/** How groups of processes that are being ended are looked at: together, and without mistaking one thing for another. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Sweeper, type ProcessList, type Signalled } from "../src/real/executor/survivors.ts";
+import { openClock } from "../src/real/clock.ts";
+import type { RunId } from "../src/schema/ids.ts";
+
+/** Processes as a test wants them; it counts how often they are looked at. */
+function processes(living: Iterable<number>) {
+  const groups = new Map<number, Signalled>([...living].map((group) => [group, "sent"]));
+  const visible = new Set(living);
+  const counted = { looks: 0, kills: 0 };
+  const list: ProcessList = {
+    signal: (group) => groups.get(group) ?? "gone",
+    livingGroups() {
+      counted.looks++;
+      return visible;
+    },
+    killRuns: () => void counted.kills++,
+  };
+  return { groups, visible, counted, list };
+}
+
+function gone(sweeper: Sweeper, group: number): Promise<void> {
+  return new Promise((resolve) => sweeper.watch(group, resolve));
+}
+
+test("a hundred groups that are ended at once cost one look at all processes each time, not a hundred", async () => {
+  const ids = Array.from({ length: 100 }, (_, index) => index + 1);
+  const { groups, counted, list } = processes(ids);
+  const sweeper = new Sweeper(openClock(), list);
+  const all = Promise.all(ids.map((id) => gone(sweeper, id)));
+  await Promise.all(
+    ids.map((id) => new Promise<void>((done) => sweeper.ask(id, (runs) => done(assert.equal(runs, true))))),
+  );
+  assert.equal(counted.looks, 1);
+  await Promise.all(ids.map((id) => new Promise<void>((done) => sweeper.killRun(String(id) as RunId, done))));
+  assert.equal(counted.kills, 1);
+  groups.clear();
+  await all;
+  assert.ok(counted.looks <= 3, `${counted.looks} looks`);
+});
+
+test("a group of processes that are dead and not yet collected is gone", async () => {
+  const { visible, list } = processes([7]);
+  visible.clear();
+  await gone(new Sweeper(openClock(), list), 7);
+});
+
+test("a group that may not be signalled runs, even where its processes are hidden", async () => {
+  const { groups, visible, list } = processes([7]);
+  groups.set(7, "forbidden");
+  visible.clear();
+  const sweeper = new Sweeper(openClock(), list);
+  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), true);
+});
+
+test("where the host lists no processes, a group runs as long as a signal reaches it", async () => {
+  const { groups, list } = processes([7]);
+  const sweeper = new Sweeper(openClock(), { ...list, livingGroups: () => undefined });
+  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), true);
+  groups.clear();
+  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), false);
+});

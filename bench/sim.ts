@@ -8,7 +8,7 @@
  *
  * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world long: weeks of few ticks. --planted NAME
  * gives every peer a known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds;
- * --kept 3,8 lets only these faults happen.
+ * --person has a person drain, promote and forget peers and cancel runs; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -29,6 +29,7 @@ const { values } = parseArgs({
     hours: { type: "string", default: "1" },
     faults: { type: "string", default: "swarm" },
     world: { type: "string", default: "plain" },
+    person: { type: "boolean", default: false },
     planted: { type: "string" },
     kept: { type: "string" },
     kinds: { type: "string" },
@@ -46,6 +47,7 @@ function jobOf(seed: string): SeedJob {
     hours: Number(values.hours),
     faults: values.faults === "none" ? "none" : "swarm",
     world: worldOf(values.world),
+    person: values.person,
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
     ...(values.kinds === undefined
       ? {}

@@ -24,7 +24,7 @@ let given = 0;
 
 await runSeeds(
   Number(values.jobs),
-  () => (given >= most ? undefined : sizeOf(`${values.from}-${++given}`)),
+  () => (given >= most ? undefined : { ...sizeOf(`${values.from}-${++given}`), person: false }),
   (summary) =>
     hashes.set(summary.seed, `${summary.canonicalHash} ${summary.starts} starts, ${summary.broken} broken`),
 );

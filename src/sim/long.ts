@@ -5,7 +5,8 @@
  */
 import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
-import { drawLongWork, editForLong, makeLongJobs, undrainAll } from "./client/long-work.ts";
+import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
+import { askAsPerson, undrainAll } from "./client/person.ts";
 import { breakForLong, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
@@ -74,7 +75,9 @@ export function runLongSeed(options: LongOptions): SeedResult {
   world.at(epoch + 15 * second, () => makeLongJobs(world, work, 10 * second));
   const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
   if (options.faults !== "none") {
+    const jobs = work.map(({ rules }) => rules.id);
     editForLong(world, work, { from: safety.from + minute, to: safety.to, everyMs });
+    askAsPerson(world, jobs, { from: safety.from + 2 * minute, to: safety.to, everyMs: 3 * everyMs });
   }
   let drawn: LongFault[] = [];
   const kinds = options.longKinds ?? plan.kinds;

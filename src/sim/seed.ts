@@ -7,6 +7,7 @@
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, type Work } from "./client/client.ts";
+import { askAsPerson, undrainAll } from "./client/person.ts";
 import type { ChildSettings } from "./executor.ts";
 import type { Mark } from "../core/probes/marks.ts";
 import type { PlantedBug } from "../core/probes/planted.ts";
@@ -38,6 +39,8 @@ export interface SeedOptions {
   onLine?: WorldSettings["onLine"];
   /** majority jobs, witnesses, joins, old disks, garbage and what else `wide.ts` draws */
   wide?: boolean;
+  /** a person drains, promotes and forgets peers and cancels runs too */
+  person?: boolean;
   planted?: PlantedBug;
   /** takes the names of the rare branches that were taken */
   marks?: Set<Mark>;
@@ -129,6 +132,11 @@ export function runSeed(options: SeedOptions): SeedResult {
   }
   world.at(epoch + jobsFromMs, () => makeJobs(world, work, jobsWithinMs));
   if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, settleMs: 3 * minute });
+  if (options.person === true) {
+    const jobs = work.map(({ rules }) => rules.id);
+    askAsPerson(world, jobs, { ...safety, everyMs: wide.editEveryMs });
+    for (const laterMs of [-10 * second, 5 * second]) world.at(healedAt + laterMs, () => undrainAll(world));
+  }
   let drawn: DrawnFault[] = [];
   world.at(safety.from, () => {
     if (!isWide) breakThings(world, plan, safety.from, safety.to);

@@ -108,7 +108,7 @@ export function editJobs(
   const ask = () => {
     const item = dice.pick(work);
     const known = states.get(item.rules.id) ?? { state: "on", since: 0 };
-    const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+    const up = world.inService();
     if (up.length === 0 || world.now() - known.since < when.settleMs) return;
     const request = drawRequest(item, known.state, dice);
     world.ask(dice.pick(up), request);

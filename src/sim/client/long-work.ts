@@ -1,6 +1,6 @@
 /**
  * What the client of a long world wants: jobs with a tick an hour or a day, and over the weeks changes of every field that
- * decides about ticks, there and back, beside what else a person asks for.
+ * decides about ticks, there and back. What else a person asks for is in person.ts.
  *
  * It keeps to the rule of client.ts: nothing more about a job while an earlier request may be unknown to some peer.
  */
@@ -49,16 +49,9 @@ export function makeLongJobs(world: World, work: readonly Work[], withinMs: numb
   const dice = world.dice.fork("long client");
   for (const { rules } of work) {
     world.at(world.now() + dice.between(0, withinMs), () => {
-      const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+      const up = world.inService();
       world.ask(dice.pick(up), { kind: "put", rules });
     });
-  }
-}
-
-/** Whoever was drained works again, for the end of the world. */
-export function undrainAll(world: World): void {
-  for (const target of world.peers) {
-    if (world.hosts.isUp(target)) world.ask(target, { kind: "drain", target, on: false });
   }
 }
 
@@ -77,19 +70,16 @@ export function editForLong(
 ): void {
   const dice = world.dice.fork("long edits");
   const known = new Map<JobId, Known>();
-  const drained = new Set<PeerId>();
   const ask = () => {
-    const up = world.peers.filter((peer) => world.hosts.isUp(peer));
+    const up = world.inService();
     if (up.length === 0) return;
     const at = dice.pick(up);
-    if (dice.chance(0.1)) return void world.ask(at, drawPeerRequest(world, drained, dice));
     const item = dice.pick(work);
     const job = known.get(item.rules.id) ?? { state: "on", rules: item.rules, since: -Infinity };
     if (world.now() - job.since < 3 * minute) return;
     const request = drawRequest(world, item, job, dice);
     world.ask(at, request);
-    if (request.kind === "run") return cancelSoon(world, request.id, dice);
-    if (request.kind === "cancel") return;
+    if (request.kind === "run") return;
     known.set(item.rules.id, {
       state: request.kind === "delete" ? "deleted" : request.kind === "pause" ? "paused" : "on",
       rules: request.kind === "put" ? request.rules : job.rules,
@@ -97,24 +87,6 @@ export function editForLong(
     });
   };
   for (let at = when.from; at < when.to; at += dice.between(0.3, 1.7) * when.everyMs) world.at(at, ask);
-}
-
-/** A person cancels now and then what was just ordered by hand. */
-function cancelSoon(world: World, id: JobId, dice: Dice): void {
-  if (!dice.chance(0.4)) return;
-  world.at(world.now() + dice.between(100, 20_000), () => {
-    const run = world.openRun(id);
-    const up = world.peers.filter((peer) => world.hosts.isUp(peer));
-    if (run !== undefined && up.length > 0) world.ask(dice.pick(up), { kind: "cancel", id, tick: run.tick });
-  });
-}
-
-function drawPeerRequest(world: World, drained: Set<PeerId>, dice: Dice): ClientRequest {
-  const target = dice.pick(world.peers);
-  if (dice.chance(0.2)) return { kind: "promote", target };
-  const on = !drained.delete(target);
-  if (on) drained.add(target);
-  return { kind: "drain", target, on };
 }
 
 function drawRequest(

@@ -114,10 +114,11 @@ export class Chronicle {
     }
   }
 
-  /** True when a client was told that the peer is forgotten. */
+  /** True when a client was told that the peer is forgotten, or was told nothing. */
   hasForgotten(peer: PeerId): boolean {
     return this.operations.some(
-      ({ request, accepted }) => request.kind === "forget" && request.target === peer && accepted,
+      ({ request, accepted, answeredAt }) =>
+        request.kind === "forget" && request.target === peer && (accepted || answeredAt === undefined),
     );
   }
 

@@ -96,6 +96,11 @@ export class World {
     return this.#client.ask(peer, request);
   }
 
+  /** Peers that are up and that nobody has asked the mesh to forget: whom a client would ask. */
+  inService(): PeerId[] {
+    return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.#chronicle.hasForgotten(peer));
+  }
+
   /** A run of the job that is on now. */
   openRun(job: JobId): Run | undefined {
     return this.#chronicle.runs.findLast((run) => run.job === job && run.end === undefined);

@@ -18,6 +18,8 @@ export interface SeedJob {
   /** of a long world: false = quiet stretches are simulated too */
   leaps?: boolean;
   longKinds?: readonly LongKind[];
+  /** a person drains, promotes and forgets peers and cancels runs too; always so in a long world */
+  person?: boolean;
   planted?: PlantedBug;
   /** of a wide world: the numbers of the faults that are to happen; all when absent */
   keptFaults?: readonly number[];
@@ -48,5 +50,6 @@ export function sizeOf(seed: string): SeedJob {
     hours: dice.pick([0.3, 0.4, 0.4, 1]),
     faults: "swarm",
     world: "wide",
+    person: dice.chance(0.5),
   };
 }

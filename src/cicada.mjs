@@ -1,41 +1,71 @@
 #!/usr/bin/env node
 /**
- * The door of the program, in plain JavaScript that any Node can read: a Node that is too old gets a polite word
- * instead of a syntax error in the first TypeScript file.
+ * The door of the program, in plain JavaScript that any Node can read. A Node that is too old hands over to the one that
+ * `npm ci` brought along; where there is none, it says what is missing instead of failing at the first TypeScript file.
  */
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import module from "node:module";
-import { homedir } from "node:os";
+import { constants, homedir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const oldestMajor = 24;
 const major = Number(process.versions.node.split(".")[0]);
 
-if (major < oldestMajor) {
-  process.stderr.write(
-    `cicada needs Node ${oldestMajor} or newer; this is ${process.versions.node}, at ${process.execPath}.\n` +
-      "In a clone, `npm ci` brings the right one along: use `npm start -- FLAGS` or `npm run cicada -- ARGS`.\n",
-  );
-  process.exitCode = 1;
-} else {
+if (major >= oldestMajor) {
   keepCompiled();
   const { main } = await import("./main.ts");
   await main(process.argv.slice(2));
+} else {
+  const bundled = bundledNode();
+  if (bundled === undefined) {
+    process.stderr.write(
+      `cicada needs Node ${oldestMajor} or newer; this is ${process.versions.node}, at ${process.execPath}.\n` +
+        "In a clone, `npm ci` brings the right one along.\n",
+    );
+    process.exitCode = 1;
+  } else handOver(bundled);
+}
+
+/** The Node that npm has installed beside us, here or in the folder that we are installed in. */
+function bundledNode() {
+  const name = `node-${process.platform}-${process.arch}`;
+  const places = ["../node_modules", "../.."].map((place) =>
+    fileURLToPath(new URL(`${place}/${name}/bin/node`, import.meta.url)),
+  );
+  return places.find((path) => existsSync(path));
+}
+
+/** Runs this program again under that Node; signals go on to it, and it ends as that one ends. */
+function handOver(node) {
+  const child = spawn(node, process.argv.slice(1), { stdio: "inherit" });
+  // A terminal sends these to both; without us in between, the child alone would have got them.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
+    process.on(signal, () => signal !== "SIGINT" && child.kill(signal));
+  }
+  child.on("error", (error) => {
+    process.stderr.write(`${node}: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+  child.on("exit", (code, signal) => {
+    process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
+  });
 }
 
 /**
  * Keeps what Node makes of the TypeScript files for the next start, which then takes half the time and, without the
- * compiler in it, a third of the memory: what a launcher's every fork has to copy. Code is believed only out of a
- * folder that nobody else can write to; where there is none, each start compiles anew.
+ * compiler in memory, a third of the memory: the launcher's every fork has to copy that. Code is believed only out of a
+ * folder that nobody else can write to; without one, each start compiles again.
  */
 function keepCompiled() {
-  const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
-  const folder = join(caches, "cicada");
   try {
+    const caches = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+    const folder = join(caches, "cicada");
     for (const path of [caches, folder]) if (!existsSync(path)) mkdirSync(path, { mode: 0o700 });
     const { uid, mode } = statSync(folder);
     if (uid === process.getuid?.() && (mode & 0o022) === 0) module.enableCompileCache(folder);
   } catch {
-    // A home that can't be written to.
+    // No home (a user without an entry in /etc/passwd), or one that can't be written to.
   }
 }

@@ -5,6 +5,7 @@
  * place counts before which. A value that can't be used is refused with the place it came from and what would be right,
  * an unknown name in the file with the nearest known one. Nothing here touches the disk or the network.
  */
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import {
@@ -110,7 +111,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     given.get(name)?.values.map((value) => check(name, given.get(name)?.from, value, reader));
 
   const config: Config = {
-    data: read("data", anyText, defaultDataFolder(sources.env)),
+    data: readOne("data", given.get("data"), anyText) ?? defaultDataFolder(sources.env),
     name: read("name", readName, host.hostname),
     listen: readAll("listen", readListenAddress) ?? [`/ip4/0.0.0.0/tcp/${defaultMeshPort}`],
     bootstrap: readAll("bootstrap", readPeerAddress) ?? [],
@@ -161,7 +162,18 @@ export function defaultDataFolder(env: Sources["env"]): string {
   const fromSystemd = env["STATE_DIRECTORY"]?.split(":")[0];
   if (fromSystemd !== undefined && fromSystemd !== "") return fromSystemd;
   if (env["XDG_STATE_HOME"]) return join(env["XDG_STATE_HOME"], "cicada");
-  return join(env["HOME"] || "/", ".local", "state", "cicada");
+  return join(env["HOME"] || homeOfUser(), ".local", "state", "cicada");
+}
+
+/** Of this process's user, as /etc/passwd has it. A service may have no HOME, and keys must not end up in `/`. */
+function homeOfUser(): string {
+  try {
+    const { homedir: home } = userInfo();
+    if (home !== "" && home !== "/") return home;
+  } catch {
+    // A user without an entry in /etc/passwd.
+  }
+  throw new CicadaError("BAD_SETTING", "this user has no home folder: give --data DIR");
 }
 
 function fromFlags(setting: Setting, flags: Sources["flags"]): Given | undefined {

@@ -68,6 +68,33 @@ describe("a peer by itself", () => {
     await until("the job's process is gone", 1_000, () => !isAlive(pid));
   });
 
+  test("SIGHUP, as of a terminal that was closed, stops it just as cleanly", async () => {
+    const peer = await cluster.start({ name: "hung-up", flags: ["--drain", "200ms"] });
+    const pid = await startEndlessJob(peer, cluster.folder);
+    peer.started.kill("SIGHUP");
+    assert.deepEqual(await peer.started.ended, { code: 0, signal: null });
+    assert.equal(readReadyFile(peer.data), undefined);
+    await until("the job's process is gone", 1_000, () => !isAlive(pid));
+  });
+
+  test("a peer that was to join and reaches nobody isn't ready and says where it looked, until somebody answers", async () => {
+    const first = await cluster.start({ name: "first" });
+    await first.stop();
+    const second = await cluster.start({ name: "second", join: first });
+    await until("it is red because it is alone", 15_000, async () => {
+      const { status, text } = await second.call("GET", "/readyz");
+      assert.equal(status, 503, "never ready before");
+      return text === "not ready: alone\n";
+    });
+    await until("it says so", 15_000, () =>
+      /Nobody answered at 127\.0\.0\.1:\d+ yet/.test(second.started.said),
+    );
+    await first.restart();
+    await until("it is ready", 30_000, async () => (await second.call("GET", "/readyz")).status === 200);
+    await until("it says whom it has joined", 5_000, () => /joined first/.test(second.started.said));
+    await Promise.all([first.stop(), second.stop()]);
+  });
+
   test("kill -9 leaves no child behind either, and the next start is the same peer with its jobs", async () => {
     const peer = await cluster.start({ name: "killed" });
     const { peerId } = peer.ready;

@@ -1,9 +1,10 @@
 /**
- * What a peer shows on a terminal: when it is ready, all that the first five minutes need; then one line per run.
+ * What a peer shows on a terminal: everything that the first five minutes need when it is ready, then one line per run.
  */
 import { defaultDataFolder, type Config } from "../../config.ts";
 import type { Rotation } from "../../identity/cluster-key.ts";
 import { encodeJoin } from "../../identity/join.ts";
+import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports.ts";
 import { runId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
@@ -42,7 +43,7 @@ export function introduce(
   terminal.print(`${label("mesh")}${dim(mesh.listening.join(" "))}`);
   terminal.print("");
   terminal.print(
-    "A second peer joins with this line. Keep it secret: who holds it can run commands on every peer.",
+    "A second peer joins with this line. Keep it secret: anyone who has it can run commands on every peer.",
   );
   toPaste(`${called.start} --join ${join}`);
   if (loopbackOnly) {
@@ -60,15 +61,21 @@ export function introduce(
   terminal.print(dim("Ctrl-C stops this peer. What it runs:"));
 }
 
-/** The command line finds the default folder by itself. */
+/** The command line finds the default folder by itself, where the user has one. */
 function dataFlag(config: Config, terminal: Terminal): string {
-  return config.data === defaultDataFolder(terminal.env) ? "" : ` --data ${quoted(config.data)}`;
+  const flag = ` --data ${quoted(config.data)}`;
+  try {
+    return config.data === defaultDataFolder(terminal.env) ? "" : flag;
+  } catch (error) {
+    if (error instanceof CicadaError) return flag;
+    throw error;
+  }
 }
 
 /** A run that lasts longer has its start shown too; ms. */
 const shownStartAfterMs = 1_000;
 
-/** One line for each run of this peer as it ends; long ones are told of when they have been on for a while. */
+/** One line for each run of this peer as it ends; a long one gets a line when it has been on for a while, too. */
 export function showRuns(terminal: Terminal, control: Control, self: string): void {
   const young = new Map<string, NodeJS.Timeout>();
   control.subscribe((event) => {

@@ -7,7 +7,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
-import { availableParallelism, homedir, hostname, tmpdir, userInfo } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { isatty } from "node:tty";
 import { loopbackHosts, type Api } from "../../api/options.ts";
@@ -36,6 +36,7 @@ import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { surviveFailures, type Failures } from "./failures.ts";
 import { chooseKey, type Membership } from "./keys.ts";
+import { hostEnvironment } from "./host.ts";
 import { Joining } from "./joining.ts";
 import { introduce, describeStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -259,27 +260,9 @@ function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
     role,
     drainMs,
     tzdata,
-    host: hostEnvironment(),
+    host: hostEnvironment(process.env),
     founder,
   };
-}
-
-/** All that a job sees of the peer's own environment (INTERFACE, Run), as far as it is set. */
-function hostEnvironment(): Record<string, string> {
-  const { env } = process;
-  const { username, shell } = userInfo();
-  const known = {
-    PATH: env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
-    HOME: homedir(),
-    USER: username,
-    SHELL: env["SHELL"] ?? shell ?? "/bin/sh",
-    LANG: env["LANG"],
-    TZ: env["TZ"],
-    TMPDIR: tmpdir(),
-  };
-  return Object.fromEntries(
-    Object.entries(known).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
 }
 
 /**

@@ -1,12 +1,14 @@
 /**
- * SIGTERM and SIGINT: the first asks for a clean stop, a later one for an end at once.
+ * SIGTERM, SIGINT and SIGHUP (a terminal that was closed): the first asks for a clean stop, a later one for an end at
+ * once.
  *
- * Ctrl-C under npm sends the same wish twice within moments (the terminal to the whole group, npm to its child), so
- * a second signal counts only after a while.
+ * Ctrl-C under npm arrives twice within moments (from the terminal, which signals the whole group, and from npm), so a
+ * second signal counts only after a while.
  */
 
-/** Signals closer together are one wish; ms. */
-const oneWishMs = 1_000;
+/** Signals closer together than this count as one. Unit: ms. */
+const oneSignalMs = 1_000;
+const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 export interface StopSignal {
   /** The first signal. */
@@ -26,15 +28,17 @@ export function stopSignal(): StopSignal {
     if (firstAt === undefined) {
       firstAt = now;
       resolve(signal);
-    } else if (now - firstAt > oneWishMs) {
+    } else if (now - firstAt > oneSignalMs) {
       lastAct?.();
       process.exit(1);
     }
   };
-  process.on("SIGTERM", heard).on("SIGINT", heard);
+  for (const signal of stopSignals) process.on(signal, heard);
   return {
     first: promise,
     beforeEnd: (act) => void (lastAct = act),
-    [Symbol.dispose]: () => void process.off("SIGTERM", heard).off("SIGINT", heard),
+    [Symbol.dispose]: () => {
+      for (const signal of stopSignals) process.off(signal, heard);
+    },
   };
 }

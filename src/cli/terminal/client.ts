@@ -149,9 +149,9 @@ export class Client {
 export function openClient(options: PeerOptions, terminal: Terminal): Client {
   const named = options.peer ?? (terminal.env["CICADA_PEER_URL"] || undefined);
   const token = options.token ?? (terminal.env["CICADA_TOKEN"] || undefined);
-  const folder = dataFolder(options, terminal);
   if (named !== undefined && token !== undefined) return new Client(checkUrl(named), token);
 
+  const folder = dataFolder(options, terminal);
   const ready = readReady(folder);
   if (named === undefined && ready === undefined) {
     throw new CicadaError("PEER_UNREACHABLE", `no peer is up in ${folder} (it has no ready.json)`);

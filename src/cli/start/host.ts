@@ -1,0 +1,54 @@
+/**
+ * What a job sees of the environment of its peer (INTERFACE, Run): PATH, HOME, USER, SHELL, LANG, TZ and TMPDIR, as the
+ * person has them who started the peer, and nothing of the way in which it was started.
+ */
+import { homedir, tmpdir, userInfo } from "node:os";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const plainPath = "/usr/local/bin:/usr/bin:/bin";
+
+/** `owner` is asked for the rest; a user without an entry in /etc/passwd has none. */
+export function hostEnvironment(
+  env: Environment,
+  owner: () => Owner = ownerOfProcess,
+): Record<string, string> {
+  const { name, home, shell } = owner();
+  const known = {
+    PATH: pathOf(env),
+    HOME: env["HOME"] ?? home ?? "/",
+    USER: name ?? env["USER"],
+    SHELL: env["SHELL"] ?? shell ?? "/bin/sh",
+    LANG: env["LANG"],
+    TZ: env["TZ"],
+    TMPDIR: tmpdir(),
+  };
+  return Object.fromEntries(
+    Object.entries(known).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+export interface Owner {
+  name?: string | undefined;
+  home?: string | undefined;
+  shell?: string | undefined;
+}
+
+function ownerOfProcess(): Owner {
+  try {
+    const { username, shell } = userInfo();
+    return { name: username, home: homedir(), shell: shell ?? undefined };
+  } catch {
+    return {};
+  }
+}
+
+/** Under `npm start` npm puts its own folders first: jobs would find their programs in there, up to /node_modules/.bin. */
+function pathOf(env: Environment): string {
+  const path = env["PATH"] ?? plainPath;
+  if (env["npm_execpath"] === undefined) return path;
+  const own = path
+    .split(":")
+    .filter((folder) => !/(^|\/)(node_modules\/\.bin|node-gyp-bin)\/?$/.test(folder));
+  return own.length === 0 ? plainPath : own.join(":");
+}

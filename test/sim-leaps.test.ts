@@ -10,6 +10,7 @@ import type { LongKind } from "../src/sim/faults/long.ts";
 import { runLongSeed } from "../src/sim/long.ts";
 import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import type { SeedResult } from "../src/sim/seed.ts";
+import type { Run } from "../src/sim/world/truth.ts";
 
 const seeds = 20;
 const longKinds: readonly LongKind[] = ["short absence", "all away", "suspend", "long split", "restart"];
@@ -29,21 +30,21 @@ function run(number: number, leaps: boolean): SeedResult {
   });
 }
 
-/** The name of a tick that was ordered by hand holds its millisecond. */
-function nameOf(tick: string): string {
-  return tick.startsWith("manual-") ? "manual" : tick;
+/**
+ * A tick that was ordered by hand has its millisecond in its name, by which its runner is chosen; and whether a child fails
+ * is drawn in the order in which its host starts children.
+ */
+function outlineOf({ job, tick, peer }: Pick<Run, "job" | "tick" | "peer">, end: string): string {
+  if (tick.startsWith("manual-")) return `${job} by hand`;
+  return [job, tick, peer, end === "failed" ? "succeeded" : end].join(" ");
 }
 
 function outline({ evidence }: SeedResult): unknown {
   const isRetained = retainedTicks(evidence);
-  const runs = evidence.runs.map(({ job, tick, attempt, peer, outcome }) =>
-    [job, nameOf(tick), attempt, peer, outcome].join(" "),
-  );
+  const runs = evidence.runs.map((one) => outlineOf(one, one.outcome ?? "running"));
   const records = evidence.final.map(({ peer, jobs, records: all }) => {
     const kept = [...all.values()].filter(({ job, tick }) => isRetained(job, tick));
-    const seen = kept.map(({ job, tick, attempt, peer: by, state }) =>
-      [job, nameOf(tick), attempt, by, state].join(" "),
-    );
+    const seen = kept.map((record) => outlineOf(record, record.state));
     return { peer, jobs: [...jobs.keys()].toSorted(), records: seen.toSorted() };
   });
   return { runs: runs.toSorted(), records };

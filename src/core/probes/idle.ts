@@ -2,11 +2,11 @@
  * Until when a peer has nothing to do but keep in touch, by its own clock. The simulator leaps over such stretches
  * (sim/world/leaps.ts); nothing else asks. What this misses is done late after a leap, never left out.
  */
-import { claimAheadMs } from "../limits.ts";
+import { claimAheadMs, overdueMs, sweepEveryMs } from "../limits.ts";
 import type { State } from "../state.ts";
 
-/** An order that has waited for so long waits for an event or for the end of its window, not for its next look. */
-const youngMs = 120_000;
+/** An order that is overdue by more waits for an event or for the end of its window; the sweep has seen it. */
+const youngMs = overdueMs + 2 * sweepEveryMs;
 
 /** Wall clock, ms; undefined while something is under way. */
 export function idleUntil(state: State): number | undefined {

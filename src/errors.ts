@@ -316,12 +316,17 @@ export class CicadaError extends Error {
   }
 }
 
+/** What can't happen has happened. Whoever catches it ends the peer: nothing goes on from such a state. */
+export class AssertionFailed extends Error {
+  override readonly name = "AssertionFailed";
+}
+
 /** Stops the program when something happens that can't. */
 export function assert(condition: unknown, message: string): asserts condition {
-  if (!condition) throw new Error(`assertion failed: ${message}`);
+  if (!condition) throw new AssertionFailed(`assertion failed: ${message}`);
 }
 
 /** For the `default` of a switch over a union: compiles only when every case is handled. */
 export function never(value: never): never {
-  throw new Error(`assertion failed: unexpected ${JSON.stringify(value)}`);
+  throw new AssertionFailed(`assertion failed: unexpected ${JSON.stringify(value)}`);
 }

@@ -1,7 +1,7 @@
 /** What cannot happen to members and votes is asserted, and each of these assertions can fail. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { AssertionFailed } from "../src/core/probes/assert.ts";
+import { AssertionFailed } from "../src/errors.ts";
 import { raiseVoteCount, raiseVotesStored } from "../src/core/voting/memory.ts";
 import { accept, assertBinds, promise, type Ballot, type Vote } from "../src/core/voting/paxos.ts";
 import { assertFollows, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";

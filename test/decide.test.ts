@@ -6,7 +6,7 @@ import { noStage, transition, type Ask, type LocalStage, type Order } from "../s
 import { planJob, type Plan } from "../src/core/job/plan.ts";
 import type { Eligibility, Failover } from "../src/core/members/failover.ts";
 import { decide, type Decision, type Facts } from "../src/core/orders/decide.ts";
-import { AssertionFailed } from "../src/core/probes/assert.ts";
+import { AssertionFailed } from "../src/errors.ts";
 import { orderKey, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../src/schema/run.ts";

@@ -12,6 +12,7 @@ import { bucketMs } from "../src/core/records/buckets.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { Disk, Loaded, Log, Write } from "../src/ports.ts";
 import { openDisk } from "../src/real/disk.ts";
+import { DiskThread } from "../src/real/disk/thread.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
 import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
 
@@ -284,6 +285,35 @@ test("a read that takes more memory than it may fails by itself: stores and late
   await store(bed, [{ kind: "meta", key: "a", value: "1" }]);
   const page = await wait<{ total: number } | CicadaError>((done) => disk.history({ limit: 1 }, done));
   assert.partialDeepStrictEqual(page, { total: heavy.length });
+});
+
+/** A thread of the disk that opens and then answers nothing. */
+const hungProgram = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort } from "node:worker_threads";
+    parentPort.on("message", () => undefined);
+    parentPort.postMessage({ kind: "opened" });
+  `)}`,
+);
+
+test("a thread of the disk that hangs is given up as one that has died: what it was asked fails", async () => {
+  const answered: string[] = [];
+  const error = await wait<CicadaError | undefined>((done) => {
+    const limits = {};
+    const options = {
+      name: "writer",
+      program: hungProgram,
+      folder: "/data",
+      batchMax: 10,
+      silentMs: 1_000,
+      limits,
+    } as const;
+    const thread = new DiskThread<string>(options, { opened: () => undefined, ended: done });
+    thread.ask("first", ({ kind }) => answered.push(kind));
+    thread.ask("second", ({ kind }) => answered.push(kind));
+  });
+  assert.match(error?.detail ?? "", /the disk's writer .* does not answer/);
+  assert.deepEqual(answered, ["failed", "failed"]);
 });
 
 test("2,000 records a second are no problem, and the peer's thread stays free", async (context) => {

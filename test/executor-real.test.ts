@@ -414,6 +414,24 @@ test("when the launcher dies, its runs are ended, reported as killed, and new on
   });
 });
 
+test("a launcher that is frozen is treated as one that has died: its runs end, those that waited go back", async (context) => {
+  const { bed, reports } = openBed(context);
+  const spec = bed.shell("echo $$ $PPID; while :; do sleep 1; done");
+  bed.executor.launch(spec);
+  let pids: number[] = [];
+  while (pids.length < 2)
+    pids = (await outputOf(bed, spec.run)).trim().split(" ").filter(Boolean).map(Number);
+  const [child = 0, launcher = 0] = pids;
+  process.kill(launcher, "SIGSTOP");
+  const waiting = bed.shell("echo started");
+  bed.executor.launch(waiting);
+  assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "signalled", signal: "SIGKILL" });
+  assert.partialDeepStrictEqual(await ended(bed, reports, waiting), { kind: "not-started", why: "host" });
+  assert.equal(runs(child), false);
+  assert.equal(runs(launcher), false);
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, bed.spec("succeeds")), { kind: "exited" });
+});
+
 test("Ctrl-C and the service manager's TERM don't reach runs before the drain", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell("echo $PPID; sleep 0.5; echo through");

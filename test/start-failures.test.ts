@@ -1,23 +1,16 @@
-/** Which failures a peer lives through, and that it says so of each. */
+/** Which failures a peer lives through, that it says so of each, and that what breaks inside it ends it. */
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
-import { isOfMesh, surviveFailures } from "../src/cli/start/failures.ts";
-
-const inMesh = "at Yamux.write (file:///srv/cicada/node_modules/@libp2p/yamux/dist/src/muxer.js:10:5)";
-const inPeer = "at Peer.stop (file:///srv/cicada/src/peer/peer.ts:7:3)";
-const inNode = "at Socket.emit (node:events:519:28)";
-
-function failure(message: string, ...frames: string[]): Error {
-  const error = new Error(message);
-  error.stack = [`Error: ${message}`, ...frames.map((frame) => `    ${frame}`)].join("\n");
-  return error;
-}
+import { exitCodes, watchFailures } from "../src/cli/start/failures.ts";
+import { guardControl, guardDoors } from "../src/cli/start/guarded-doors.ts";
+import { assert as assertThat, AssertionFailed, CicadaError } from "../src/errors.ts";
+import type { Control, Doors, MeshEvents } from "../src/ports.ts";
 
 function watched() {
   const process = new EventEmitter();
   const said: string[] = [];
-  let ended = 0;
+  const ends: number[] = [];
   const log = {
     debug() {},
     info() {},
@@ -25,44 +18,93 @@ function watched() {
     error: (message: string) => void said.push(message),
   };
   // Only `on` is asked of it.
-  const count = surviveFailures(log, () => (ended += 1), process as unknown as NodeJS.Process);
-  return { process, said, count, ended: () => ended };
+  const watch = watchFailures(log, (code) => void ends.push(code), process as unknown as NodeJS.Process);
+  return { process, said, watch, ends };
 }
 
-test("a failure inside the mesh's library is logged and counted, and the peer goes on", () => {
-  const peer = watched();
-  peer.process.emit("uncaughtException", failure("stream closed", inNode, inMesh, inNode));
-  assert.equal(peer.count.uncaughtExceptions, 1);
-  assert.equal(peer.ended(), 0);
-  assert.match(peer.said.join(), /the peer goes on/);
+test("a failure outside the peer is logged and counted, and the peer goes on", () => {
+  const { process, said, watch, ends } = watched();
+  process.emit("uncaughtException", new Error("stream closed"));
+  process.emit("unhandledRejection", "not an error at all");
+  process.emit("unhandledRejection", new TypeError("late"));
+  assert.deepEqual({ ...watch.counts }, { uncaughtExceptions: 1, unhandledRejections: 2 });
+  assert.deepEqual(ends, []);
+  assert.match(said.join(), /the peer goes on/);
 });
 
-test("any other failure is logged, and ends the process", () => {
-  for (const other of [
-    failure("undefined is not a function", inPeer),
-    failure("thrown by the library within a decision", inMesh, inPeer),
-    failure("within the library's call", inPeer, inMesh),
-    failure("assertion failed: what can't be", inMesh),
-    failure("of nobody", inNode),
-  ]) {
-    const peer = watched();
-    peer.process.emit("uncaughtException", other);
-    assert.equal(peer.ended(), 1, other.message);
-    assert.equal(peer.count.uncaughtExceptions, 0);
-    assert.match(peer.said.join(), /and stops/);
+test("a failed assertion ends the process wherever it is thrown, with an exit code of its own", () => {
+  for (const event of ["uncaughtException", "unhandledRejection"]) {
+    const { process, said, ends } = watched();
+    assert.throws(
+      () => assertThat(false, "job@tick~1: its claim is in no index"),
+      (error) => process.emit(event, error),
+    );
+    assert.deepEqual(ends, [exitCodes.broken]);
+    assert.match(said.join(), /and stops/);
   }
 });
 
-test("a promise that nobody awaits is survived, unless an assertion broke in it", () => {
-  const peer = watched();
-  peer.process.emit("unhandledRejection", "no error at all");
-  peer.process.emit("unhandledRejection", failure("late", inPeer));
-  assert.equal(peer.count.unhandledRejections, 2);
-  const broken = failure("assertion failed: x", inPeer);
-  assert.throws(() => peer.process.emit("unhandledRejection", broken), broken);
-  assert.equal(peer.ended(), 0, "it comes back as an exception");
+test("a flood of failures ends the process", () => {
+  const { process, ends } = watched();
+  for (let i = 0; i < 100; i++) process.emit("uncaughtException", new Error("again"));
+  assert.deepEqual(ends, []);
+  process.emit("uncaughtException", new Error("again"));
+  assert.deepEqual(ends, [exitCodes.broken]);
 });
 
-test("what is no error is not of the mesh", () => {
-  for (const odd of [undefined, "text", {}, new Error("fresh")]) assert.equal(isOfMesh(odd), false);
+test("what is thrown inside the peer ends it, and never reaches the library that called", () => {
+  const failed: unknown[] = [];
+  let events: MeshEvents | undefined;
+  let ring: (() => void) | undefined;
+  // Only these two doors are used.
+  const doors = guardDoors(
+    {
+      clock: { now: () => ({ wall: 1, mono: 2 }), alarm: (_at: number, then: () => void) => (ring = then) },
+      mesh: {
+        start: (given: MeshEvents) => (events = given),
+        publish: (topic: string) => failed.push(topic),
+      },
+      disk: {},
+      executor: {},
+      keyring: {},
+    } as unknown as Doors,
+    (error) => failed.push(error),
+  );
+  const broken = new TypeError("undefined is not a function");
+  const fails = () => {
+    throw broken;
+  };
+  doors.mesh.start({
+    linkUp: fails,
+    linkDown: fails,
+    redialRefused: fails,
+    turnedAway: fails,
+    received: fails,
+  });
+  doors.clock.alarm(1, fails);
+  events?.received("x" as never, "runs", new Uint8Array());
+  ring?.();
+  assert.deepEqual(failed, [broken, broken]);
+  assert.deepEqual(doors.clock.now(), { wall: 1, mono: 2 });
+  doors.mesh.publish("runs", new Uint8Array());
+  assert.deepEqual(failed, [broken, broken, "runs"]);
+});
+
+test("a command that breaks the peer ends it; one that is refused does not", async () => {
+  const failed: unknown[] = [];
+  // Only `ask` is used.
+  const control = (thrown: Error) => {
+    const ask = async () => {
+      await Promise.resolve();
+      throw thrown;
+    };
+    return guardControl({ ask } as unknown as Control, (one) => failed.push(one));
+  };
+  const refused = new CicadaError("BAD_REQUEST", "no");
+  const broken = new AssertionFailed("assertion failed: x");
+  const command = { kind: "delete-job", id: "x" as never, by: "me" } as const;
+  await assert.rejects(control(refused).ask(command), refused);
+  assert.deepEqual(failed, []);
+  await assert.rejects(control(broken).ask(command), broken);
+  assert.deepEqual(failed, [broken]);
 });

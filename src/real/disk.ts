@@ -21,6 +21,12 @@ import { DiskThread } from "./disk/thread.ts";
  */
 const nurseryMb = 4;
 const heapMb = 512;
+/**
+ * A batch that takes longer means that the thread hangs. Less mistakes a slow disk for a hung one; more keeps a peer longer
+ * that can store nothing. A list over millions of runs takes seconds.
+ */
+const writerSilentMs = 30_000;
+const readerSilentMs = 120_000;
 /** Stores that share one fsync. More makes the first of them wait longer. */
 const writesAtOnce = 10_000;
 /** One, so that each answer comes as soon as it is there. */
@@ -33,6 +39,8 @@ const readerProgram = new URL(`./disk/reader.${ending}`, import.meta.url);
 interface DiskOptions {
   folder: string;
   log: Log;
+  /** The thread that writes is dead or hangs: nothing can be promised any more. Called once. */
+  lost?: (error: CicadaError) => void;
   /** what the reader's heap may grow to, MB; an answer that needs more fails */
   readerHeapMb?: number;
 }
@@ -50,6 +58,7 @@ export function openDisk(options: DiskOptions): Promise<Disk> {
 class RealDisk implements Disk {
   private readonly folder: string;
   private readonly log: Log;
+  private readonly lost: DiskOptions["lost"];
   private readonly readerHeapMb: number;
   private readonly writer: DiskThread<WriteRequest>;
   /** undefined until the first read, and after its death until the next one */
@@ -63,9 +72,13 @@ class RealDisk implements Disk {
   private closed = false;
 
   /** `ready` is called once. */
-  constructor({ folder, log, readerHeapMb = heapMb }: DiskOptions, ready: (error?: CicadaError) => void) {
+  constructor(
+    { folder, log, lost, readerHeapMb = heapMb }: DiskOptions,
+    ready: (error?: CicadaError) => void,
+  ) {
     this.folder = folder;
     this.log = log;
+    this.lost = lost;
     this.readerHeapMb = readerHeapMb;
     const limits = { maxYoungGenerationSizeMb: nurseryMb, maxOldGenerationSizeMb: heapMb };
     const options = {
@@ -73,6 +86,7 @@ class RealDisk implements Disk {
       program: writerProgram,
       folder,
       batchMax: writesAtOnce,
+      silentMs: writerSilentMs,
       limits,
     } as const;
     this.writer = new DiskThread(options, {
@@ -174,6 +188,7 @@ class RealDisk implements Disk {
       program: readerProgram,
       folder,
       batchMax: readsAtOnce,
+      silentMs: readerSilentMs,
       limits,
     } as const;
     const reader = new DiskThread<ReadRequest>(options, {
@@ -181,9 +196,12 @@ class RealDisk implements Disk {
       ended: (error) => {
         this.reader = undefined;
         if (error !== undefined)
-          this.log.error("the thread that reads the database has died; the next read starts a new one", {
-            reason: error.detail,
-          });
+          this.log.error(
+            "the thread that reads the database has died or hangs; the next read starts a new one",
+            {
+              reason: error.detail,
+            },
+          );
         if (this.closing !== undefined) this.writer.close();
       },
     });
@@ -200,8 +218,10 @@ class RealDisk implements Disk {
 
   private writerEnded(error: CicadaError | undefined): void {
     this.closed = true;
-    if (error !== undefined)
-      this.log.error("the thread that writes the database has died", { reason: error.detail });
+    if (error !== undefined) {
+      this.log.error("the thread that writes the database has died or hangs", { reason: error.detail });
+      this.lost?.(error);
+    }
     for (const done of this.closing ?? []) done();
   }
 

@@ -1,63 +1,66 @@
 /**
- * Failures that nobody has handled, and which of them a peer may live through.
+ * Failures that nobody has handled, and which of them a peer lives through.
  *
- * libp2p and its company throw from timers and sockets where no caller can catch it; such a failure has cost a stream
- * or a connection, which the mesh makes anew, so it is logged and counted. Anything else may have left the peer's own
- * state half-changed: it is logged, and the process ends, for a peer that starts again is safe and one that goes on is
- * not known to be. A promise that nobody awaits is survived, unless an assertion broke in it.
+ * What breaks inside the peer never comes here: guarded-doors.ts hands it over at the peer's entries, and the process ends,
+ * because a peer that starts again is safe and one with half-changed state is not. What does come here was thrown outside:
+ * libp2p and its company throw from timers and sockets where no caller can catch it. Such a failure has cost a stream or a
+ * connection, which the mesh makes anew, so it is logged and counted. A failed assertion ends the process wherever it is
+ * thrown, and so does a flood of failures.
  */
+import { AssertionFailed } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
 
-/** Frames of any package or of the peer itself: not of Node. */
-const someFrame = /^\s+at .*[\\/](?:node_modules|src)[\\/]/;
-const meshFrame = /node_modules[\\/](?:@libp2p|@chainsafe|libp2p)[\\/]/;
-/** Where decisions are made and state is changed. */
-const decidingFrame = /[\\/]src[\\/](?:core|peer|table|wire|api)[\\/]/;
+/** How the process ends when it can't go on, apart from the command line's own codes (as in sysexits.h). */
+export const exitCodes = {
+  /** EX_SOFTWARE: what can't happen has happened */
+  broken: 70,
+  /** EX_IOERR: the thread that writes the database is dead or hangs */
+  disk: 74,
+} as const;
 
-/** True of a failure that began in the mesh's packages and went through none of the peer's own decisions. */
-export function isOfMesh(error: unknown): boolean {
-  const stack = error instanceof Error ? (error.stack ?? "") : "";
-  const origin = stack.split("\n").find((line) => someFrame.test(line));
-  return origin !== undefined && meshFrame.test(origin) && !decidingFrame.test(stack);
-}
-
-function isBroken(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith("assertion failed");
-}
+/** More than so many within a minute are no accidents of single connections any more. */
+const survivedPerMinute = 100;
+const minuteMs = 60_000;
 
 export interface Failures {
   unhandledRejections: number;
   uncaughtExceptions: number;
 }
 
-/** Counts what was survived; `end` is called once for what was not. */
-export function surviveFailures(
-  log: Log,
-  end: () => void,
-  on: Pick<NodeJS.Process, "on"> = process,
-): Readonly<Failures> {
-  const count: Failures = { unhandledRejections: 0, uncaughtExceptions: 0 };
-  on.on("unhandledRejection", (reason) => {
-    // Thrown on, it comes back as an exception that nobody has caught.
-    if (isBroken(reason)) throw reason;
-    count.unhandledRejections += 1;
-    log.error("a failure that nobody has handled", { what: say(reason), count: count.unhandledRejections });
-  });
-  on.on("uncaughtException", (error) => {
-    if (isOfMesh(error) && !isBroken(error)) {
-      count.uncaughtExceptions += 1;
-      log.error("the mesh's library has failed; the peer goes on", {
-        what: say(error),
-        count: count.uncaughtExceptions,
-      });
-      return;
-    }
-    log.error("this peer has met what can't happen, and stops", { what: say(error) });
-    end();
-  });
-  return count;
+export interface FailureWatch {
+  readonly counts: Readonly<Failures>;
+  /** The peer's own state may be wrong: logs it and ends the process. */
+  broken: (error: unknown) => void;
 }
 
-function say(reason: unknown): string {
+/** Counts what was survived. `end` is called, with an exit code, for what was not. */
+export function watchFailures(
+  log: Log,
+  end: (exitCode: number) => void,
+  on: Pick<NodeJS.Process, "on"> = process,
+): FailureWatch {
+  const counts: Failures = { unhandledRejections: 0, uncaughtExceptions: 0 };
+  let survivedAt: number[] = [];
+  const broken = (error: unknown): void => {
+    log.error("this peer has met what can't happen, and stops", { what: describe(error) });
+    end(exitCodes.broken);
+  };
+  const survive = (kind: keyof Failures, error: unknown): void => {
+    if (error instanceof AssertionFailed) return broken(error);
+    counts[kind] += 1;
+    log.error("a failure that nobody has handled; the peer goes on", {
+      what: describe(error),
+      count: counts[kind],
+    });
+    const now = performance.now();
+    survivedAt = [...survivedAt.filter((at) => at > now - minuteMs), now];
+    if (survivedAt.length > survivedPerMinute) broken(new Error("too many failures that nobody has handled"));
+  };
+  on.on("unhandledRejection", (reason) => survive("unhandledRejections", reason));
+  on.on("uncaughtException", (error) => survive("uncaughtExceptions", error));
+  return { counts, broken };
+}
+
+function describe(reason: unknown): string {
   return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
 }

@@ -34,7 +34,8 @@ import { openLog } from "../../real/log.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
-import { surviveFailures, type Failures } from "./failures.ts";
+import { exitCodes, watchFailures, type FailureWatch, type Failures } from "./failures.ts";
+import { guardControl, guardDoors } from "./guarded-doors.ts";
 import { chooseKey, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
 import { Joining } from "./joining.ts";
@@ -51,10 +52,17 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
   for (const complaint of unknownVariables(terminal.env)) log.warn(complaint);
-  const failures = surviveFailures(log, () => {
+  const end = (exitCode: number): void => {
     lastAct?.();
-    process.exit(1);
-  });
+    process.exit(exitCode);
+  };
+  const failures = watchFailures(log, end);
+  if (process.pid === 1) {
+    log.warn(
+      "this peer is process 1, and nobody collects what its runs leave behind: start the container with an init " +
+        "(docker run --init), or dead processes stay in its process table",
+    );
+  }
   using stop = stopSignal();
   try {
     await using opened = new AsyncDisposableStack();
@@ -64,7 +72,8 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     lastAct = () => folder.removeReady();
     stop.beforeEnd(lastAct);
 
-    const assembled = await assemble(config, folder, log, failures, opened);
+    const watch = { ...failures, diskLost: () => end(exitCodes.disk) };
+    const assembled = await assemble(config, folder, log, watch, opened);
     await tellReady(assembled, terminal, stop.first);
     // A peer may be killed before it would do so by itself, at its end.
     flushCompileCache();
@@ -77,6 +86,11 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     // Whatever still holds the process up has had its time.
     setTimeout(() => process.exit(), lingerLimitMs).unref();
   }
+}
+
+/** What ends the process while the peer is up. */
+interface Watch extends FailureWatch {
+  diskLost(): void;
 }
 
 interface Assembled {
@@ -95,15 +109,16 @@ async function assemble(
   config: Config,
   folder: Folder,
   log: Log,
-  failures: Readonly<Failures>,
+  watch: Watch,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
-  const { doors, mesh, membership, founder, used } = await openDoors(config, folder, log);
+  const { doors, mesh, membership, founder, used } = await openDoors(config, folder, log, watch);
   const peer = new Peer(doors, settingsOf(config, founder));
   const named = [...new Set([...config.bootstrap, ...membership.addresses, ...folder.addresses()])];
   const joining = new Joining(peer, named);
   opened.defer(() => joining.end());
-  const control = counting(controlOf(peer), mesh, failures, used ? "warning" : "not ready", joining);
+  const guarded = guardControl(controlOf(peer), watch.broken);
+  const control = counting(guarded, mesh, watch.counts, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
@@ -194,7 +209,7 @@ interface Opened {
 }
 
 /** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
-async function openDoors(config: Config, folder: Folder, log: Log): Promise<Opened> {
+async function openDoors(config: Config, folder: Folder, log: Log, watch: Watch): Promise<Opened> {
   // It is made after the keys are, so a first start that was broken off is still a first start.
   const used = existsSync(join(folder.path, "cicada.db"));
   const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
@@ -214,7 +229,7 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   const random = openRandom();
 
   await using opened = new AsyncDisposableStack();
-  const disk = await openDisk({ folder: folder.path, log });
+  const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
   const executor = openExecutor({ folder, log });
   opened.defer(() => new Promise<void>((done) => executor.close(done)));
@@ -233,7 +248,7 @@ async function openDoors(config: Config, folder: Folder, log: Log): Promise<Open
   });
   opened.move();
   return {
-    doors: { clock, random, keys, keyring, mesh, disk, executor, log },
+    doors: guardDoors({ clock, random, keys, keyring, mesh, disk, executor, log }, watch.broken),
     mesh,
     membership,
     founder,

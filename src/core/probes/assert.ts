@@ -2,11 +2,7 @@
  * Assertions of what cannot happen. They hold in the product and in the simulator alike: a core whose own rules contradict
  * each other must not go on deciding who runs people's jobs.
  */
-
-/** Thrown where core contradicts itself. Whoever catches it ends the peer; nothing goes on from such a state. */
-export class AssertionFailed extends Error {
-  override readonly name = "AssertionFailed";
-}
+import { AssertionFailed } from "../../errors.ts";
 
 export function assertThat(condition: boolean, what: string): asserts condition {
   if (!condition) throw new AssertionFailed(`assertion failed: ${what}`);

@@ -2,8 +2,8 @@
  * One thread of the disk (writer.ts or reader.ts), seen from the peer's thread.
  *
  * Requests gather while the thread is busy with the last batch and are sent together, so that a thousand stores which
- * wait share one fsync. Answers come in the order of the requests and never within the call. When the thread ends, what
- * it has not answered fails.
+ * wait share one fsync. Answers come in the order of the requests and never within the call. When the thread ends, or does
+ * not answer for too long, what it has not answered fails.
  */
 import { Worker, type ResourceLimits } from "node:worker_threads";
 import { CicadaError } from "../../errors.ts";
@@ -15,6 +15,8 @@ export interface ThreadOptions {
   folder: string;
   /** how many requests are sent together at most */
   batchMax: number;
+  /** a batch that is not answered within this time has failed, and the thread with it */
+  silentMs: number;
   limits: ResourceLimits;
 }
 
@@ -24,6 +26,8 @@ export interface ThreadEvents {
   ended(error?: CicadaError): void;
 }
 
+const checkEveryMs = 1_000;
+
 interface Waiting<Request> {
   request: Request;
   done: (result: DiskResult) => void;
@@ -32,6 +36,9 @@ interface Waiting<Request> {
 export class DiskThread<Request> {
   private readonly worker: Worker;
   private readonly batchMax: number;
+  private readonly silentMs: number;
+  /** runs while a batch is under way */
+  private watch: NodeJS.Timeout | undefined;
   private readonly events: ThreadEvents;
   private opened = false;
   /** not yet sent */
@@ -44,8 +51,9 @@ export class DiskThread<Request> {
   /** for whatever is not answered */
   private error: CicadaError;
 
-  constructor({ name, program, folder, batchMax, limits }: ThreadOptions, events: ThreadEvents) {
+  constructor({ name, program, folder, batchMax, silentMs, limits }: ThreadOptions, events: ThreadEvents) {
     this.batchMax = batchMax;
+    this.silentMs = silentMs;
     this.events = events;
     this.error = new CicadaError("DISK_FAILED", `${folder}: the disk's ${name} has ended`);
     this.worker = new Worker(program, {
@@ -104,11 +112,13 @@ export class DiskThread<Request> {
     }
     this.sent = this.queue.splice(0, this.batchMax);
     this.post({ kind: "batch", requests: this.sent.map(({ request }) => request) });
+    this.watchBatch();
   }
 
   private answered(results: readonly DiskResult[]): void {
     const asked = this.sent;
     this.sent = [];
+    clearInterval(this.watch);
     // The next batch is under way while the callers of this one are told.
     this.send();
     for (const [index, { done }] of asked.entries()) {
@@ -117,7 +127,22 @@ export class DiskThread<Request> {
     }
   }
 
+  /** Time is counted in checks, so that a pause of this process counts as one of them. */
+  private watchBatch(): void {
+    let checks = 0;
+    this.watch = setInterval(() => {
+      checks += 1;
+      if (checks * checkEveryMs < this.silentMs) return;
+      const detail = `${this.error.detail}: it does not answer`;
+      this.error = new CicadaError("DISK_FAILED", detail);
+      void this.worker.terminate();
+      this.exited();
+    }, checkEveryMs);
+  }
+
   private exited(): void {
+    if (this.ended) return;
+    clearInterval(this.watch);
     this.ended = true;
     const left = [...this.sent, ...this.queue];
     this.sent = [];

@@ -34,9 +34,11 @@ interface Sweep {
   done(started: ReadonlySet<RunId>): void;
 }
 
-/** The process id is known once the launcher has reported the start. */
 interface Launched {
+  /** known once the launcher has reported the start */
   pid: number | undefined;
+  /** a launcher that has died had it, and the next one has to find out what became of it */
+  isLost: boolean;
 }
 
 export class ProcessExecutor {
@@ -54,11 +56,11 @@ export class ProcessExecutor {
 
   constructor(parts: Parts) {
     this.parts = parts;
-    this.launcher = this.startLauncher();
+    this.startLauncher();
   }
 
   launch(spec: RunSpec): void {
-    this.runs.set(spec.run, { pid: undefined });
+    this.runs.set(spec.run, { pid: undefined, isLost: false });
     this.send({ kind: "launch", spec, logFile: this.parts.outputs.fileOf(spec.run) });
   }
 
@@ -79,18 +81,28 @@ export class ProcessExecutor {
     this.send({ kind: "close" });
   }
 
-  private startLauncher(): LauncherLink {
-    return new LauncherLink(this.parts, this.parts.log, {
-      report: (message) => this.reported(message),
-      ended: () => this.launcherEnded(),
-    });
+  private startLauncher(): void {
+    let isOver = false;
+    const ended = (wasUp: boolean) => {
+      if (!isOver) this.launcherEnded(wasUp);
+      isOver = true;
+    };
+    try {
+      const report = (message: FromLauncher) => this.reported(message);
+      this.launcher = new LauncherLink(this.parts, this.parts.log, { report, ended });
+    } catch (error) {
+      // Without descriptors, for example, Node throws before there is a process.
+      this.parts.log.error("the launcher can't be started", { reason: String(error) });
+      ended(false);
+    }
+    for (const order of this.launcher === undefined ? [] : this.unsent.splice(0)) this.send(order);
   }
 
   private reported(message: FromLauncher): void {
     switch (message.kind) {
       case "started":
         if (!this.runs.has(message.run)) return;
-        this.runs.set(message.run, { pid: message.pid });
+        this.runs.set(message.run, { pid: message.pid, isLost: false });
         return this.parts.events.started(message.run, message.at);
       case "stuck":
         if (this.runs.has(message.run)) this.parts.events.stuck(message.run, message.reason);
@@ -113,27 +125,44 @@ export class ProcessExecutor {
     if (this.runs.delete(run)) this.parts.events.ended(run, outcome, at);
   }
 
-  private launcherEnded(): void {
+  private launcherEnded(wasUp: boolean): void {
     this.launcher = undefined;
+    if (!wasUp) this.giveBack();
     if (this.closing !== undefined && this.runs.size === 0) {
       this.closed = true;
       for (const done of this.closing) done();
       return;
     }
+    if (wasUp) this.endLost();
+    else for (const [id, { runs }] of this.sweeps) this.sendSweep(id, runs);
+    setTimeout(() => this.startLauncher(), relaunchMs);
+  }
+
+  /** No launcher could be started: runs that none ever had have certainly not started. */
+  private giveBack(): void {
+    const kept = this.unsent.filter(({ kind }) => kind === "stop" || kind === "close");
+    this.unsent = kept;
+    const reason = "this host could not start the launcher";
+    for (const [run, { isLost }] of this.runs) {
+      if (!isLost) this.ended(run, { kind: "not-started", why: "host", reason }, Date.now());
+    }
+  }
+
+  /** Nobody follows the dead launcher's children any more. */
+  private endLost(): void {
     this.parts.log.error("the launcher has died: its runs are killed and a new launcher is started", {
       runs: this.runs.size,
     });
-    const lost = [...this.runs];
-    for (const [, { pid }] of lost) if (pid !== undefined) killGroup(pid);
     for (const [id, { runs }] of this.sweeps) this.sendSweep(id, runs);
+    const lost = [...this.runs].filter(([, { isLost }]) => !isLost);
+    for (const [, launched] of lost) {
+      launched.isLost = true;
+      if (launched.pid !== undefined) killGroup(launched.pid);
+    }
     this.sweep(
       lost.map(([run]) => run),
       (started) => this.reportLost(lost, started),
     );
-    setTimeout(() => {
-      this.launcher = this.startLauncher();
-      for (const order of this.unsent.splice(0)) this.send(order);
-    }, relaunchMs);
   }
 
   /** By now the new launcher has made sure that nothing of these runs is left. */

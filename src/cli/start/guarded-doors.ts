@@ -1,0 +1,76 @@
+/**
+ * Every entry into the peer from outside: what its doors call back, and what the API asks. An exception that comes out of
+ * there may have left the peer's state half-changed, whoever called: it is handed to `fail`, which ends the process. It
+ * never goes on into the caller, which may be a library that swallows it.
+ */
+import type { Control, Doors } from "../../ports.ts";
+import { CicadaError } from "../../errors.ts";
+
+type Fail = (error: unknown) => void;
+
+export function guardDoors(doors: Doors, fail: Fail): Doors {
+  return {
+    ...doors,
+    clock: guardCallbacks(doors.clock, fail),
+    mesh: guardCallbacks(doors.mesh, fail),
+    disk: guardCallbacks(doors.disk, fail),
+    executor: guardCallbacks(doors.executor, fail),
+    keyring: guardCallbacks(doors.keyring, fail),
+  };
+}
+
+/** A coded error is an answer; any other one broke the peer. */
+export function guardControl(control: Control, fail: Fail): Control {
+  return {
+    ...control,
+    async ask(command) {
+      try {
+        return await control.ask(command);
+      } catch (error) {
+        if (!(error instanceof CicadaError)) fail(error);
+        throw error;
+      }
+    },
+  };
+}
+
+/** The same door; each function that is passed to it, alone or in an object of functions, is guarded. */
+function guardCallbacks<Door extends object>(door: Door, fail: Fail): Door {
+  return new Proxy(door, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]): unknown =>
+        Reflect.apply(
+          member,
+          target,
+          args.map((arg) => guarded(arg, fail)),
+        );
+    },
+  });
+}
+
+function guarded(value: unknown, fail: Fail): unknown {
+  if (typeof value === "function") {
+    return (...args: unknown[]): unknown => {
+      try {
+        return Reflect.apply(value, undefined, args);
+      } catch (error) {
+        fail(error);
+        return undefined;
+      }
+    };
+  }
+  if (!isEvents(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, guarded(member, fail)]));
+}
+
+/** What a door's `start` takes: an object of functions and nothing else. */
+function isEvents(value: unknown): value is object {
+  // Bytes and lists, which may be long, are never looked through.
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    return false;
+  }
+  const members = Object.values(value);
+  return members.length > 0 && members.every((member) => typeof member === "function");
+}

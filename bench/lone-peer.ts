@@ -44,6 +44,8 @@ export class LonePeer {
       records: [],
       orders: [],
       votes: [],
+      watermarks: [],
+      loadedSince: 0,
       voteCount: 0,
       voteFloor: 0,
       chain: [],

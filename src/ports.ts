@@ -10,7 +10,7 @@ import type { CicadaError } from "./errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Job, JobSpec, JobState, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
-import type { RequestedOrder, RunRecord, RunState } from "./schema/run.ts";
+import type { RequestedOrder, RunRecord, RunState, Watermark } from "./schema/run.ts";
 import type { Forgotten } from "./schema/attribution.ts";
 import type { StoredVote } from "./schema/vote.ts";
 
@@ -123,6 +123,9 @@ export type Write =
   /** Replaces all updates stored before it. */
   | { kind: "snapshot"; update: Uint8Array }
   | { kind: "meta"; key: string; value: string }
+  /** Replaces the job's watermark. */
+  | { kind: "watermark"; watermark: Watermark }
+  | { kind: "drop-watermark"; job: JobId }
   /** Replaces the vote stored for the same decision. */
   | { kind: "vote"; vote: StoredVote }
   /** Removes votes on orders whose tick lies before the instant (ms); votes on the roster stay. */
@@ -134,12 +137,14 @@ export interface Loaded {
   records: readonly RunRecord[];
   orders: readonly RequestedOrder[];
   votes: readonly StoredVote[];
+  watermarks: readonly Watermark[];
   meta: ReadonlyMap<string, string>;
 }
 
 export interface RunQuery {
   job?: JobId;
   tick?: TickId;
+  slot?: string;
   states?: readonly RunState[];
   peer?: PeerId;
   /** instants of ticks, ms: from ≤ tick < to */

@@ -31,7 +31,7 @@ function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
 function told(plan: Plan, since: number): { admit: number[]; ranges: string[] } {
   const noon = now - 10_000;
   const ago = (instant: number): number => (noon - instant) / minute;
-  const { admit, ranges } = divideGap(plan, since, now, now);
+  const { admit, ranges } = divideGap(plan, [{ from: since + 1, to: now + 1 }], now);
   return {
     admit: admit.map(ago),
     ranges: ranges.map(({ from, to, count, reason }) => `${ago(from)}-${ago(to)}=${count} ${reason}`),
@@ -104,9 +104,21 @@ describe("a gap is divided into ticks that may run and ranges that will not", ()
     });
   });
 
+  test("what lies between ticks that are over is one gap: only its newest tick is taken up under `latest`", () => {
+    const plan = planOf({ endsAt: "2026-11-28T11:58:00Z" });
+    const noon = now - 10_000;
+    const before = { from: noon - 9 * minute, to: noon - 6 * minute };
+    const after = { from: noon - 5 * minute, to: noon };
+    const { admit, ranges } = divideGap(plan, [before, after], now);
+    assert.deepEqual(
+      [admit.map((tick) => (noon - tick) / minute), ranges.map(({ count, reason }) => `${count} ${reason}`)],
+      [[2], ["3 superseded", "3 superseded"]],
+    );
+  });
+
   test("three days of seconds are told of at once, with at most the limit named one by one", () => {
     const plan = planOf({ schedule: "* * * * * *", catchUp: { policy: "all", window: "7d", limit: 100 } });
-    const { admit, ranges } = divideGap(plan, now - 72 * hour, now, now);
+    const { admit, ranges } = divideGap(plan, [{ from: now - 72 * hour + 1, to: now + 1 }], now);
     assert.equal(admit.length, 131);
     assert.equal(admit.length + ranges.reduce((sum, { count }) => sum + count, 0), 72 * 3_600);
   });
@@ -114,7 +126,7 @@ describe("a gap is divided into ticks that may run and ranges that will not", ()
   test("from 1970 to today costs no more than from yesterday", () => {
     const plan = planOf({ schedule: "*/5 * * * *" });
     assert.deepEqual(
-      divideGap(plan, 0, now, now).ranges.map(({ reason }) => reason),
+      divideGap(plan, [{ from: 1, to: now + 1 }], now).ranges.map(({ reason }) => reason),
       ["window", "superseded"],
     );
   });

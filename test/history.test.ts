@@ -6,10 +6,9 @@ import { History } from "../src/core/records/history.ts";
 import { tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
 
 const job = "j" as JobId;
-const first = { attempt: 1, slot: "0" };
 const at = (minute: number): number => Date.UTC(2026, 0, 1) + minute * 60_000;
 const tick = (minute: number): TickId => tickAt(at(minute));
-const isOver = (history: History, minute: number): boolean => history.isOver(job, tick(minute), first);
+const isOver = (history: History, minute: number): boolean => history.isOver(job, tick(minute), "0");
 
 function begun(minute: number, unsureUntil = -Infinity): History {
   const history = new History();
@@ -32,7 +31,7 @@ describe("an order that was started or decided", () => {
         let mark = 0;
         for (const one of actions) {
           if (one.kind === "settle") {
-            history.settle(job, tick(one.minute), first);
+            history.settle(job, tick(one.minute), "0");
             over.add(one.minute);
           } else if (one.kind === "advance") {
             // What is not over below the new watermark is named as open.
@@ -56,21 +55,20 @@ describe("an order that was started or decided", () => {
     );
   });
 
-  test("is over by its attempt and slot: a later attempt of the same tick is another order", () => {
+  test("is over by its slot: another slot of the same tick is another order", () => {
     const history = begun(0);
-    history.settle(job, tick(5), first);
-    assert.equal(history.isOver(job, tick(5), { attempt: 2, slot: "0" }), false);
-    assert.equal(history.isOver(job, tick(5), { attempt: 1, slot: "1" }), false);
-    history.settle(job, tick(5), { attempt: 2, slot: "0" });
-    assert.ok(isOver(history, 5) && history.isOver(job, tick(5), { attempt: 2, slot: "0" }));
-    history.settle(job, tick(6), first);
-    assert.equal(history.isOver(job, tick(6), { attempt: 2, slot: "0" }), false);
+    history.settle(job, tick(5), "0");
+    assert.equal(history.isOver(job, tick(5), "1"), false);
+    history.settle(job, tick(5), "1");
+    assert.ok(isOver(history, 5) && history.isOver(job, tick(5), "1"));
+    history.settle(job, tick(6), "0");
+    assert.equal(history.isOver(job, tick(6), "1"), false);
   });
 
   test("takes no memory once the watermark covers it", () => {
     const history = begun(0);
     for (let minute = 1; minute <= 1_000; minute++) {
-      history.settle(job, tick(minute), first);
+      history.settle(job, tick(minute), "0");
       history.advance(job, at(minute), []);
     }
     assert.equal(history.size, 0);
@@ -85,7 +83,7 @@ describe("a watermark", () => {
       [3, 4, 5, 10, 11].map((minute) => isOver(history, minute)),
       [true, false, true, true, false],
     );
-    history.settle(job, tick(4), first);
+    history.settle(job, tick(4), "0");
     assert.ok(isOver(history, 4));
   });
 
@@ -98,7 +96,7 @@ describe("a watermark", () => {
   test("of another peer counts up to now and no further", () => {
     const history = begun(0);
     history.hear(job, { since: at(0), at: at(20), open: [] }, at(10));
-    assert.deepEqual(history.watermarkOf(job), { since: at(0), at: at(10), open: [] });
+    assert.deepEqual(history.watermarkOf(job), { job, since: at(0), at: at(10), open: [] });
   });
 
   test("keeps open what was open here and lies where the other peer knows nothing", () => {
@@ -108,10 +106,18 @@ describe("a watermark", () => {
     assert.deepEqual(history.watermarkOf(job)?.open, [at(2)]);
   });
 
+  test("of another peer doesn't open what is over here", () => {
+    const history = begun(0);
+    history.advance(job, at(10), []);
+    history.settle(job, tick(12), "0");
+    history.hear(job, { since: at(0), at: at(20), open: [at(5), at(12), at(15)] }, at(99));
+    assert.deepEqual(history.watermarkOf(job)?.open, [at(15)]);
+  });
+
   test("goes back with a corrected clock, and the disk must be asked about what lies above it", () => {
     const history = begun(0);
     history.advance(job, at(120), []);
-    history.settle(job, tick(130), first);
+    history.settle(job, tick(130), "0");
     assert.deepEqual(history.withdraw(at(60)), [job]);
     assert.equal(history.watermarkOf(job)?.at, at(60));
     assert.equal(history.unsureUntil(job), at(130));
@@ -123,12 +129,24 @@ describe("a watermark", () => {
   });
 });
 
+test("the ticks of a range that was reported are over, until the watermark covers them", () => {
+  const history = begun(0);
+  history.settleRange(job, at(3), at(5));
+  assert.deepEqual(
+    [2, 3, 4, 5, 6].map((minute) => isOver(history, minute)),
+    [false, true, true, true, false],
+  );
+  assert.deepEqual(history.overAbove(job, at(0)), [{ from: at(3), to: at(5) }]);
+  history.advance(job, at(10), [at(2)]);
+  assert.deepEqual([history.sizeOf(job), isOver(history, 4), isOver(history, 2)], [0, true, false]);
+});
+
 test("orders by hand are kept until they can't start any more, whatever the watermark", () => {
   const history = begun(0);
   const asked = "manual-01KAS000000000000000000000" as TickId;
-  history.settle(job, asked, first);
+  history.settle(job, asked, "0");
   history.advance(job, at(99_999), []);
-  assert.ok(history.isOver(job, asked, first));
+  assert.ok(history.isOver(job, asked, "0"));
   history.forgetRequested(job, Date.UTC(2100, 0, 1));
-  assert.equal(history.isOver(job, asked, first), false);
+  assert.equal(history.isOver(job, asked, "0"), false);
 });

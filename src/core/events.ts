@@ -6,7 +6,7 @@ import type { Answer, ChildOutcome, Command, Now, PeerEvent, RunSpec, Write } fr
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableChange } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
 import type { Forgotten, Attribution } from "../schema/attribution.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
@@ -46,6 +46,9 @@ export type Event = { now: Now } & (
       records: readonly RunRecord[];
       orders: readonly RequestedOrder[];
       votes: readonly StoredVote[];
+      watermarks: readonly Watermark[];
+      /** records of ticks from this instant (ms) on are all in `records` */
+      loadedSince: number;
       voteCount: number;
       /** no votes on ticks before this instant, ms */
       voteFloor: number;
@@ -71,6 +74,10 @@ export type Event = { now: Now } & (
   /** records and orders that a sync brought */
   | { kind: "learned"; records: readonly RunRecord[]; orders: readonly RequestedOrder[] }
   | { kind: "synced"; peer: PeerId }
+  /** what the disk holds of the ticks that were to be looked up */
+  | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[] }
+  /** another peer's, after all its records have come */
+  | { kind: "watermarks"; watermarks: readonly Watermark[] }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
   /** the table says that these identities are refused; known ones among them change nothing */
   | { kind: "forgotten"; peers: readonly Forgotten[] }
@@ -127,7 +134,10 @@ export type Effect =
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
   | { kind: "notify"; event: PeerEvent }
-  | { kind: "count"; name: string }
+  /** Read the job's records with from ≤ tick < to (ms) from the disk; `lookedUp` follows. */
+  | { kind: "lookUp"; job: JobId; from: number; to: number }
+  /** by 1 where nothing else is said */
+  | { kind: "count"; name: string; by?: number }
   | {
       kind: "note";
       level: "debug" | "info" | "warn";

@@ -34,4 +34,3 @@ export const rememberMs = 60_000;
 export const forgetEveryMs = 60_000;
 /** Ticks that nobody kept are looked for this far back, and at most so many per job. */
 export const scanBackMs = 7 * 86_400_000;
-export const scanTicks = 1_000;

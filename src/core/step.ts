@@ -24,7 +24,7 @@ import {
   restoreDrained,
 } from "./operator/drain.ts";
 import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
-import { claimAheadMs, sweepEveryMs } from "./limits.ts";
+import { claimAheadMs, overdueMs, sweepEveryMs } from "./limits.ts";
 import {
   announceAtOnce,
   assessAll,
@@ -63,19 +63,11 @@ import {
   endEarlierLife,
   takeRecords,
 } from "./orders/runs.ts";
-import {
-  awaitLess,
-  awaitSync,
-  beginWarmUp,
-  scanSince,
-  noticePause,
-  scanJob,
-  synced,
-  tryEndWarmUp,
-} from "./orders/warm-up.ts";
+import { awaitLess, awaitSync, beginWarmUp, noticePause, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, note, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
+import { hearWatermarks, lookedUp, openHistory, scanJob } from "./orders/scan.ts";
 import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
@@ -109,6 +101,10 @@ function take(state: State, event: Event): void {
       return takeOrders(state, event.orders);
     case "synced":
       return synced(state, event.peer);
+    case "lookedUp":
+      return lookedUp(state, event.job, event.records);
+    case "watermarks":
+      return hearWatermarks(state, event.watermarks);
     case "tableChanged":
       state.tableDigest = event.tableDigest;
       return event.changes.forEach((change) => takeChange(state, change));
@@ -161,7 +157,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   announceAtOnce(state);
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
-  scanSince(state, event.lastAlive ?? wall);
+  openHistory(state, event.watermarks, event.loadedSince, event.lastAlive ?? wall);
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
   restoreDrained(state, event.drained);
@@ -281,6 +277,7 @@ function stored(state: State, token: number, failed: boolean): void {
   const pending = state.pending.get(token);
   state.pending.delete(token);
   state.diskFailures = failed ? state.diskFailures + 1 : 0;
+  if (failed) state.upkeep.diskFailed = true;
   if (pending === undefined) return;
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
   else if (pending.kind === "votes") votesStored(state, pending, failed);
@@ -320,8 +317,7 @@ function sendHeartbeat(
 /** Orders whose time has come go first, then ticks that come into sight, and all that was touched on the way. */
 function workThrough(state: State): void {
   touchDue(state);
-  for (const { plan, instant } of state.timetable.pull(state.now.wall + claimAheadMs))
-    admitTick(state, plan, instant);
+  takeTicks(state);
   while (hasWork(state)) {
     for (const order of takeTouched(state)) reconcile(state, order);
     flushAsks(state);
@@ -329,6 +325,14 @@ function workThrough(state: State): void {
     adoptChosen(state);
     pursueRosterRequests(state);
   }
+}
+
+/** Ticks that come into sight. Past a gap, what lies in it is for a scan: at the end of the warm-up, if one is on. */
+function takeTicks(state: State): void {
+  const { wall } = state.now;
+  const { ticks, gaps } = state.timetable.pull(wall + claimAheadMs, wall - overdueMs, wall);
+  for (const { plan, instant } of ticks) admitTick(state, plan, instant);
+  if (state.upkeep.warmUp === undefined) for (const plan of gaps) scanJob(state, plan);
 }
 
 function hasWork({ book, voting }: State): boolean {

@@ -6,6 +6,7 @@
 import type { JobHindrance, NextTick, NotReady, Now, PendingTick, RosterView, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
+import type { Watermark } from "../schema/run.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
 import { eligibilityOf } from "./members/eligibility.ts";
@@ -233,4 +234,11 @@ export function retentionOf(
 /** True while this peer has children of its own to wait for. */
 export function isRunning(state: Readonly<State>): boolean {
   return state.book.runs.size > 0;
+}
+
+/** How far this peer knows each job's ticks to be over, by the jobs' names. */
+export function watermarksOf(state: Readonly<State>): Watermark[] {
+  const { history } = state.ledger;
+  const known = [...state.jobs.keys()].flatMap((job) => history.watermarkOf(job) ?? []);
+  return known.filter(({ at, job }) => at <= state.now.wall && history.unsureUntil(job) === -Infinity);
 }

@@ -5,7 +5,7 @@
 import type { EventBody } from "../core/events.ts";
 import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
-import { knownMembers, livingOthers, retentionOf } from "../core/view.ts";
+import { knownMembers, livingOthers, retentionOf, watermarksOf } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Booted } from "./boot.ts";
@@ -61,6 +61,9 @@ export function assemble(deps: LivingDeps): Assembly {
     send: (to, message) => voice.send(to, "sync", message),
     onUpdate: (update) => edits.taken(update),
     onRecords: (records, orders) => hearing.learned(records, orders),
+    now: () => doors.clock.now(),
+    watermarks: () => ofState(watermarksOf) ?? [],
+    onWatermarks: (watermarks) => recall.after(() => feed({ kind: "watermarks", watermarks })),
     onSynced: (peer) => recall.after(() => feed({ kind: "synced", peer })),
     count,
     log: doors.log,

@@ -2,16 +2,12 @@
  * From a data folder to a living core: reads what is kept, counts the start, ends the children of an earlier life.
  * Nothing is decided before all of it has been done; `loadedEvent` then tells core what was found.
  */
-import type { RunRecord } from "../schema/run.ts";
 import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
 import { storedKeys, type EventBody } from "../core/events.ts";
-import { scanBackMs } from "../core/limits.ts";
-import { planJob } from "../core/job/plan.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
-import { undecidedMs } from "../core/orders/warm-up.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
@@ -19,14 +15,14 @@ import { readWord } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
 
 const hourMs = 3_600_000;
-/** Records of this last day are loaded; jobs whose catch-up window is longer get theirs one by one. */
-const loadedMs = 25 * hourMs;
-const recordsPerJob = 10_000;
+/** Records of this last hour are loaded. Of older ticks core asks the disk, where it has to know. */
+const loadedMs = hourMs;
 
 export interface Booted {
   table: JobTable;
-  records: RunRecord[];
   loaded: Loaded;
+  /** records of ticks from this instant (ms) on are in `loaded` */
+  loadedSince: number;
   incarnation: number;
   lastAlive: number | undefined;
   started: ReadonlySet<RunId>;
@@ -48,7 +44,8 @@ function numberIn(meta: ReadonlyMap<string, string>, key: string): number | unde
 /** `done` gets the error when the data folder can't be read or written. */
 export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void): void {
   const { wall } = doors.clock.now();
-  doors.disk.load(wall - loadedMs, (loaded) => {
+  const loadedSince = wall - loadedMs;
+  doors.disk.load(loadedSince, (loaded) => {
     if (loaded instanceof CicadaError) return done(loaded);
     const clientId = numberIn(loaded.meta, metaKeys.clientId) ?? freshClientId(doors.random);
     const table = new JobTable({
@@ -68,16 +65,24 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
     doors.disk.store(writes, (error) => {
       if (error !== undefined) return done(error);
       const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
-      loadLongWindows(doors, table, [...loaded.records], lastAlive ?? wall, (records) => {
-        const own = records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
-        doors.executor.sweep(own.map(runId), (started) => {
-          const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
-          const voteFloor = numberIn(loaded.meta, storedKeys.voteFloor) ?? 0;
-          const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");
-          const selfForgotten = readWord(loaded.meta.get(storedKeys.selfForgotten));
-          const drained = readWord(loaded.meta.get(storedKeys.drained));
-          const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
-          done({ table, records, loaded, incarnation, lastAlive, started, ...votes, selfForgotten, drained });
+      const own = loaded.records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
+      doors.executor.sweep(own.map(runId), (started) => {
+        const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
+        const voteFloor = numberIn(loaded.meta, storedKeys.voteFloor) ?? 0;
+        const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");
+        const selfForgotten = readWord(loaded.meta.get(storedKeys.selfForgotten));
+        const drained = readWord(loaded.meta.get(storedKeys.drained));
+        const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
+        done({
+          table,
+          loaded,
+          loadedSince,
+          incarnation,
+          lastAlive,
+          started,
+          ...votes,
+          selfForgotten,
+          drained,
         });
       });
     });
@@ -91,7 +96,9 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     kind: "loaded",
     jobs: [...table.jobs().values()],
     tableDigest: table.digest(),
-    records: booted.records,
+    records: loaded.records,
+    watermarks: loaded.watermarks,
+    loadedSince: booted.loadedSince,
     orders: loaded.orders,
     votes: loaded.votes,
     voteCount: booted.voteCount,
@@ -107,36 +114,4 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     selfForgotten: booted.selfForgotten,
     drained: booted.drained,
   };
-}
-
-/** Core looks back by each job's window from when this peer was last there; what lies before the last day is loaded too. */
-function loadLongWindows(
-  doors: Doors,
-  table: JobTable,
-  records: RunRecord[],
-  lastAlive: number,
-  done: (records: RunRecord[]) => void,
-): void {
-  const { wall } = doors.clock.now();
-  const long = [...table.jobs().values()].flatMap((job) => {
-    const plan = planJob(job);
-    if (Array.isArray(plan)) return [];
-    const from = Math.max(wall - scanBackMs, lastAlive - undecidedMs(plan));
-    return from < wall - loadedMs ? [{ id: plan.id, from }] : [];
-  });
-  const next = (): void => {
-    const plan = long.pop();
-    if (plan === undefined) return done(records);
-    const query = {
-      job: plan.id,
-      from: plan.from,
-      to: wall - loadedMs,
-      limit: recordsPerJob,
-    };
-    doors.disk.history(query, (page) => {
-      if (!(page instanceof CicadaError)) records.push(...page.records);
-      next();
-    });
-  };
-  next();
 }

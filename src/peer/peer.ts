@@ -42,6 +42,7 @@ import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
 import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
+import { lookUp } from "./lookup.ts";
 import { Outbox } from "./outbox.ts";
 import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
@@ -250,6 +251,10 @@ export class Peer {
         this.#answers.delete(effect.token);
         return answer?.(effect.answer);
       }
+      case "lookUp": {
+        const { job } = effect;
+        return lookUp(this.#doors, effect, (records) => this.#feed({ kind: "lookedUp", job, records }));
+      }
       case "syncRecent":
         return this.living.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
@@ -260,7 +265,7 @@ export class Peer {
         for (const listener of this.#listeners) listener(effect.event);
         return;
       case "count":
-        return this.#count(effect.name);
+        return this.#count(effect.name, effect.by);
       case "note":
         return this.#note(effect.level, effect.message, effect.fields);
       default:
@@ -293,8 +298,8 @@ export class Peer {
     this.#alarm = { atMono, cancel };
   }
 
-  #count(name: string): void {
-    this.#counters[name] = (this.#counters[name] ?? 0) + 1;
+  #count(name: string, by = 1): void {
+    this.#counters[name] = (this.#counters[name] ?? 0) + by;
   }
 
   #note(level: "debug" | "info" | "warn", message: string, fields: LogFields): void {

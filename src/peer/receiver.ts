@@ -86,6 +86,8 @@ export class Receiver {
       case "buckets":
       case "want":
       case "records":
+      case "watermarks-want":
+      case "watermarks":
         return handlers.sync.heard(from, message, { wall, mono });
       case "key":
       case "key-heard":

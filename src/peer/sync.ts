@@ -14,6 +14,9 @@
  * is a little of what is missing, in pieces, the last one marked; A keeps it and asks again until nothing is missing.
  * This happens when a link comes up, every half a minute, and when somebody asks for the last 15 minutes.
  *
+ * Watermarks. When the table and the records of a new link are here, each side asks the other how far it knows each job's
+ * ticks to be over (sync-watermarks.ts). Only then is `onSynced` called.
+ *
  * Loss, repetition and both sides beginning at once are ordinary. Every exchange has a number; what belongs to none
  * that is open is taken in if it says something new and is otherwise ignored. A neighbour that is silent for 3 s
  * is asked anew from the beginning, for ever, as long as the link is up. An exchange keeps no lock and no promise: what
@@ -28,10 +31,11 @@ import { assert } from "../errors.ts";
 import type { Disk, Log, Now, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import { RecordSync } from "./sync-records.ts";
 import { TableSync } from "./sync-table.ts";
+import { WatermarkSync } from "./sync-watermarks.ts";
 
 export interface SyncDeps {
   table: JobTable;
@@ -39,11 +43,15 @@ export interface SyncDeps {
   random: Random;
   /** The oldest instant (ms) to exchange records of: its prune mark, or `exchangeWindowMs` ago. */
   oldest(now: Now): number;
+  now(): Now;
   /** On protocol `sync`. */
   send(to: PeerId, message: Message): void;
   /** Applied to the table and new: to be stored. */
   onUpdate(update: Uint8Array): void;
   onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
+  /** How far this peer knows each job's ticks to be over. */
+  watermarks(): readonly Watermark[];
+  onWatermarks(watermarks: readonly Watermark[]): void;
   onSynced(peer: PeerId): void;
   count(name: string): void;
   log: Log;
@@ -52,6 +60,8 @@ export interface SyncDeps {
 interface Progress {
   table: boolean;
   records: boolean;
+  /** "asked" until the answer is here */
+  watermarks: "unknown" | "asked" | "here";
   /** `onSynced` was called and nothing has been asked for since */
   said: boolean;
 }
@@ -60,6 +70,7 @@ export class Sync {
   readonly #deps: SyncDeps;
   readonly #table: TableSync;
   readonly #records: RecordSync;
+  readonly #watermarks: WatermarkSync;
   readonly #progress = new Map<PeerId, Progress>();
   #lastId: number;
 
@@ -75,6 +86,11 @@ export class Sync {
       random: () => deps.random.next(),
       onDone: (peer) => this.#done(peer, "records"),
     });
+    this.#watermarks = new WatermarkSync({
+      ...deps,
+      nextId,
+      onDone: (peer) => this.#heardWatermarksOf(peer),
+    });
   }
 
   /** True when that peer has told in this life what it has of the table, and of this peer's edits in it. */
@@ -83,7 +99,7 @@ export class Sync {
   }
 
   linkUp(peer: PeerId, now: Now): void {
-    this.#progress.set(peer, { table: false, records: false, said: false });
+    this.#progress.set(peer, { table: false, records: false, watermarks: "unknown", said: false });
     this.#table.linkUp(peer, now);
     this.#records.linkUp(peer, now);
   }
@@ -92,6 +108,7 @@ export class Sync {
     this.#progress.delete(peer);
     this.#table.linkDown(peer);
     this.#records.linkDown(peer);
+    this.#watermarks.linkDown(peer);
   }
 
   /** A message of protocol `sync`, decoded. */
@@ -102,6 +119,8 @@ export class Sync {
     else if (message.kind === "buckets") this.#records.heardBuckets(from, message, now);
     else if (message.kind === "want") this.#records.heardWant(from, message);
     else if (message.kind === "records") this.#records.heardRecords(from, message, now);
+    else if (message.kind === "watermarks-want") this.#watermarks.heardWant(from, message);
+    else if (message.kind === "watermarks") this.#watermarks.heardWatermarks(from, message, now);
     else assert(false, `${message.kind} is no message of sync`);
   }
 
@@ -109,6 +128,7 @@ export class Sync {
   woke(now: Now): void {
     this.#table.woke(now);
     this.#records.woke(now);
+    this.#watermarks.woke(now);
   }
 
   /** The table's digest in a neighbour's heartbeat. */
@@ -135,6 +155,22 @@ export class Sync {
     if (progress === undefined) return;
     progress[what] = true;
     if (!progress.table || !progress.records || progress.said) return;
+    if (progress.watermarks === "here") this.#say(peer, progress);
+    else if (progress.watermarks === "unknown") {
+      progress.watermarks = "asked";
+      this.#watermarks.ask(peer, this.#deps.now());
+    }
+  }
+
+  /** What a neighbour knows to be over counts only beside all its records. */
+  #heardWatermarksOf(peer: PeerId): void {
+    const progress = this.#progress.get(peer);
+    if (progress === undefined) return;
+    progress.watermarks = "here";
+    if (progress.table && progress.records && !progress.said) this.#say(peer, progress);
+  }
+
+  #say(peer: PeerId, progress: Progress): void {
     progress.said = true;
     this.#deps.onSynced(peer);
   }

@@ -12,7 +12,7 @@ import type { Disk, Loaded, Log, RunQuery, Write } from "../ports.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
-import { parseOrder, parseRecord, parseVote } from "./disk/parse.ts";
+import { parseOrder, parseRecord, parseVote, parseWatermark } from "./disk/parse.ts";
 import { DiskThread } from "./disk/thread.ts";
 
 /**
@@ -272,6 +272,7 @@ function asLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
     records: loaded.records.map(parseRecord),
     orders: loaded.orders.map(parseOrder),
     votes: loaded.votes.map(parseVote),
+    watermarks: loaded.watermarks.map(parseWatermark),
     meta: new Map(loaded.meta),
   };
 }
@@ -301,6 +302,8 @@ function asText(write: Write): TextWrite {
     case "snapshot":
       // Copied, so that a view does not take the whole buffer that it looks at along to the other thread.
       return { kind: write.kind, update: Uint8Array.from(write.update) };
+    case "watermark":
+      return { kind: "watermark", job: write.watermark.job, text: JSON.stringify(write.watermark) };
     case "vote":
       return {
         kind: "vote",
@@ -309,6 +312,7 @@ function asText(write: Write): TextWrite {
         text: JSON.stringify(write.vote),
       };
     case "meta":
+    case "drop-watermark":
     case "drop-votes":
       return write;
   }

@@ -7,7 +7,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
-import { AskedOrderSchema, RunRecordSchema } from "./run.ts";
+import { AskedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
 const closed = { additionalProperties: false } as const;
@@ -167,6 +167,20 @@ export const TableWantMessage = Type.Object(
   { kind: Type.Literal("table-want"), id: Type.Integer(), piece: Type.Integer({ minimum: 0 }) },
   closed,
 );
+/** Asks how far the receiver knows each job's ticks to be over: for the page after those that have come. */
+export const WatermarksWantMessage = Type.Object(
+  { kind: Type.Literal("watermarks-want"), id: Type.Integer(), taken: Type.Integer({ minimum: 0 }) },
+  closed,
+);
+export const WatermarksMessage = Type.Object(
+  {
+    kind: Type.Literal("watermarks"),
+    id: Type.Integer(),
+    watermarks: Type.Array(WatermarkSchema, { maxItems: 1_024 }),
+    last: Type.Boolean(),
+  },
+  closed,
+);
 /** Protocol `sync`, records: digests of 5-minute buckets; then what differs. */
 export const BucketsMessage = Type.Object(
   {
@@ -286,6 +300,8 @@ export const bodiesOf = {
     BucketsMessage,
     WantMessage,
     RecordsMessage,
+    WatermarksWantMessage,
+    WatermarksMessage,
   ]),
   log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage, LogCopyNextMessage]),
   key: Type.Union([KeyMessage, KeyHeardMessage]),
@@ -309,6 +325,8 @@ export type Message =
   | Static<typeof TableDiffMessage>
   | Static<typeof TableWantMessage>
   | Static<typeof BucketsMessage>
+  | Static<typeof WatermarksWantMessage>
+  | Static<typeof WatermarksMessage>
   | Static<typeof WantMessage>
   | Static<typeof RecordsMessage>
   | Static<typeof LogReadMessage>

@@ -69,6 +69,8 @@ export const RunRecordSchema = Type.Object(
     signal: Type.Optional(Type.String({ maxLength: 16 })),
     /** a code from core/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
     reason: Type.Optional(Type.String({ maxLength: 256 })),
+    /** one record for many ticks that nobody ran: those from this instant up to `tick`, and how many they are */
+    range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) }, closed)),
     /** a claim that is held back, and by what */
     waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
     logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
@@ -87,6 +89,24 @@ export const RunRecordSchema = Type.Object(
   closed,
 );
 export type RunRecord = Static<typeof RunRecordSchema>;
+
+/** The slot of records that stand for a range of ticks. No order has it, so a tick's own record stays beside the range. */
+export const rangeSlot = "range";
+
+/**
+ * How far one peer knows a job's ticks to be over: every tick with `since < tick ≤ at` (ms) is, but for those in `open`
+ * (core/records/history.ts).
+ */
+export const WatermarkSchema = Type.Object(
+  {
+    job: JobIdSchema,
+    since: InstantSchema,
+    at: InstantSchema,
+    open: Type.Array(InstantSchema, { maxItems: 256 }),
+  },
+  closed,
+);
+export type Watermark = Static<typeof WatermarkSchema>;
 
 /** An order that somebody asked for: stored and gossiped by the peer that was asked. */
 export const AskedOrderSchema = Type.Object(

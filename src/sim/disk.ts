@@ -10,7 +10,7 @@ import { mergeRecord, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
-import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
+import { isFinal, type RequestedOrder, type RunRecord, type Watermark } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
@@ -49,6 +49,7 @@ export class StableStorage {
   private readonly keptOf = new Map<JobId, Set<Kept>>();
   readonly orders = new Map<string, RequestedOrder>();
   readonly votes = new Map<string, StoredVote>();
+  readonly watermarks = new Map<JobId, Watermark>();
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
   full = false;
@@ -74,6 +75,12 @@ export class StableStorage {
       case "meta":
         this.meta.set(write.key, write.value);
         return;
+      case "watermark":
+        this.watermarks.set(write.watermark.job, write.watermark);
+        return;
+      case "drop-watermark":
+        this.watermarks.delete(write.job);
+        return;
       case "vote":
         this.votes.set(write.vote.decision, write.vote);
         return;
@@ -97,6 +104,7 @@ export class StableStorage {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
     replace(this.votes, other.votes);
+    replace(this.watermarks, other.watermarks);
     this.damaged = false;
     this.kept.clear();
     this.keptOf.clear();
@@ -223,6 +231,7 @@ export class SimDisk implements Disk {
       const loaded: Loaded = {
         updates: [...this.storage.updates],
         votes: [...this.storage.votes.values()],
+        watermarks: [...this.storage.watermarks.values()],
         records,
         orders: [...this.storage.orders.values()].filter(
           (order) => order.askedAt >= since || !this.hasEnded(order),
@@ -367,6 +376,7 @@ function matches(record: RunRecord, query: RunQuery): boolean {
   return (
     (query.job === undefined || record.job === query.job) &&
     (query.tick === undefined || record.tick === query.tick) &&
+    (query.slot === undefined || record.slot === query.slot) &&
     (query.peer === undefined || record.peer === query.peer) &&
     (query.states === undefined || query.states.includes(record.state)) &&
     (query.from === undefined || instantOf(record.tick) >= query.from) &&

@@ -25,6 +25,7 @@ export function signedBytes(record: RunRecord): Uint8Array {
     logTruncated: record.logTruncated,
     passed: record.passed?.map(({ peer, why }) => ({ peer, why })),
     peer: record.peer,
+    range: record.range,
     rank: record.rank,
     reason: record.reason,
     revision: record.revision,

@@ -5,12 +5,12 @@
 import type { CoreCommand, Effect, EventBody } from "../../src/core/events.ts";
 import { createState, type State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
-import { nextTicks } from "../../src/core/view.ts";
+import { nextTicks, watermarksOf } from "../../src/core/view.ts";
 import type { Answer } from "../../src/ports.ts";
-import type { JobId, PeerId, RunId } from "../../src/schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
 import type { Heartbeat } from "../../src/schema/message.ts";
-import type { RunRecord } from "../../src/schema/run.ts";
+import type { RunRecord, Watermark } from "../../src/schema/run.ts";
 import type { Forgotten, Attribution } from "../../src/schema/attribution.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";
 
@@ -30,6 +30,8 @@ export class Cores {
   readonly starts: Start[] = [];
   readonly records = new Map<PeerId, Map<string, RunRecord>>();
   readonly votes = new Map<PeerId, Map<string, StoredVote>>();
+  /** what each peer has stored of its watermarks */
+  readonly watermarks = new Map<PeerId, Map<JobId, Watermark>>();
   readonly answers: Answer[] = [];
   readonly notes: string[] = [];
   readonly forgotten = new Map<PeerId, Forgotten>();
@@ -90,6 +92,10 @@ export class Cores {
     loaded: {
       records?: readonly RunRecord[];
       votes?: readonly StoredVote[];
+      /** as `cores.watermarks` has kept them */
+      watermarks?: readonly Watermark[];
+      /** default: `records` are all that there are */
+      loadedSince?: number;
       voteCount?: number;
       started?: ReadonlySet<RunId>;
       lastAlive?: number;
@@ -130,6 +136,8 @@ export class Cores {
       records: loaded.records ?? [],
       orders: [],
       votes: loaded.votes ?? [],
+      watermarks: loaded.watermarks ?? [],
+      loadedSince: loaded.loadedSince ?? -Infinity,
       voteCount: loaded.voteCount ?? 0,
       voteFloor: 0,
       chain: [],
@@ -159,6 +167,7 @@ export class Cores {
       const known = [...(this.records.get(other)?.values() ?? [])];
       this.#later(messageMs, () => {
         this.feed(peer, { kind: "learned", records: known, orders: [] });
+        this.feed(peer, { kind: "watermarks", watermarks: watermarksOf(this.state(other)) });
         this.feed(peer, { kind: "synced", peer: other });
         this.feed(other, { kind: "synced", peer });
       });
@@ -310,6 +319,7 @@ export class Cores {
         const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
         this.records.set(peer, kept);
         for (const write of effect.writes) {
+          if (write.kind === "watermark") this.#watermarksOf(peer).set(write.watermark.job, write.watermark);
           if (write.kind === "vote") this.#votesOf(peer).set(write.vote.decision, write.vote);
           if (write.kind === "record")
             kept.set(`${write.record.job}@${write.record.tick}@${write.record.peer}`, write.record);
@@ -339,6 +349,13 @@ export class Cores {
         }
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
       }
+      case "lookUp": {
+        const { job, from, to } = effect;
+        const records = [...(this.records.get(peer)?.values() ?? [])].filter(
+          (record) => record.job === job && instantOf(record.tick) >= from && instantOf(record.tick) < to,
+        );
+        return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records }));
+      }
       case "ended":
       case "notify":
       case "count":
@@ -359,6 +376,12 @@ export class Cores {
       this.feed(one.peer, { kind: "linkDown", peer, why: "reset" });
       this.feed(one.peer, { kind: "turnedAway", by: peer });
     });
+  }
+
+  #watermarksOf(peer: PeerId): Map<JobId, Watermark> {
+    const watermarks = this.watermarks.get(peer) ?? new Map<JobId, Watermark>();
+    this.watermarks.set(peer, watermarks);
+    return watermarks;
   }
 
   #votesOf(peer: PeerId): Map<string, StoredVote> {

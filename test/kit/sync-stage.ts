@@ -119,6 +119,9 @@ export class SyncStage {
         for (const record of records) disk.keep(record);
         for (const order of orders) disk.keepOrder(order);
       },
+      now: () => this.now,
+      watermarks: () => [],
+      onWatermarks: nothing,
       onSynced: (peer) => actor.synced.push(peer),
       count: nothing,
       log: silent,

@@ -92,7 +92,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     if (other !== undefined) overtaken.push({ key, by: other });
     if (order === undefined) {
-      if (!known && state.ledger.isSettled(question.job, tickOf(key))) settled.push(key);
+      if (!known && state.ledger.history.isOver(question.job, tickOf(key), "0")) settled.push(key);
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
       mine.push(key);
     } else if (order.local.stage === "asking") {
@@ -197,7 +197,7 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
     if (order.local.stage !== "asking" || order.local.ask !== ask) continue;
     if (over.has(order.key)) {
       mark(state, "told-it-is-over");
-      state.ledger.markSettled(order.job, order.tick);
+      state.ledger.history.settle(order.job, order.tick, order.slot);
       touch(state, order);
     } else if (theirs.has(order.key)) {
       transition(state.book, order, noStage);

@@ -21,7 +21,8 @@ import { clockRefusedMs } from "../members/suspicion.ts";
 
 /** Puts a scheduled tick into play, unless it is there or settled. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
-  if (!state.ledger.isSettledAt(plan.id, instant)) add(state, plan.id, tickAt(instant), instant, "schedule");
+  const tick = tickAt(instant);
+  if (!state.ledger.history.isOver(plan.id, tick, "0")) add(state, plan.id, tick, instant, "schedule");
 }
 
 /**
@@ -50,7 +51,7 @@ const requestedAheadMs = 3_600_000;
 
 /** Puts an order that somebody asked for into play, unless it is there or settled. False when it can't be taken in. */
 export function admitRequested(state: State, asked: RequestedOrder): boolean {
-  if (state.ledger.isSettled(asked.job, asked.tick)) return true;
+  if (state.ledger.history.isOver(asked.job, asked.tick, "0")) return true;
   const latest = Math.max(asked.askedAt, instantOf(asked.tick));
   if (state.book.requestedCount >= requestedMax || latest > state.now.wall + requestedAheadMs) return false;
   add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
@@ -69,7 +70,7 @@ export function admitNextAttempt(
 ): void {
   const before = state.book.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
   if (before !== undefined) removeOrder(state, before);
-  if (state.ledger.isSettled(record.job, record.tick)) return;
+  if (state.ledger.history.isOver(record.job, record.tick, record.slot)) return;
   const order = asked ?? before?.requested;
   add(state, record.job, record.tick, order?.askedAt ?? instant, record.trigger, order);
 }

@@ -27,8 +27,8 @@ export interface Gap {
   readonly ranges: readonly TickRange[];
 }
 
-interface Interval {
-  /** from ≤ tick < to, ms */
+/** from ≤ tick < to, ms */
+export interface Interval {
   readonly from: number;
   readonly to: number;
 }
@@ -36,10 +36,13 @@ interface Interval {
 /** Ticks that are not yet overdue enter the book whatever their number; no schedule has more than one a second. */
 const freshMax = overdueMs / 1_000 + 1;
 
-/** Divides the ticks with `after < tick ≤ upTo` of which nothing is known. `now` and the bounds are wall clock, ms. */
-export function divideGap(plan: Plan, after: number, upTo: number, now: number): Gap {
-  const overdueUntil = Math.min(upTo + 1, now - overdueMs);
-  const fresh = ticksOf(plan, Math.max(after + 1, overdueUntil), upTo + 1, freshMax);
+/** Divides the ticks in the intervals, of which nothing is known. The intervals are given oldest first; `now` in ms. */
+export function divideGap(plan: Plan, intervals: readonly Interval[], now: number): Gap {
+  const overdueUntil = now - overdueMs;
+  const fresh = intervals.flatMap(({ from, to }) =>
+    ticksOf(plan, Math.max(from, overdueUntil), to, freshMax),
+  );
+  const overdue = intervals.map(({ from, to }) => ({ from, to: Math.min(to, overdueUntil) }));
   const admit = [...fresh];
   const ranges: TickRange[] = [];
   const report = (interval: Interval, reason: RangeReason): void => {
@@ -53,7 +56,7 @@ export function divideGap(plan: Plan, after: number, upTo: number, now: number):
   let places = policy === "all" ? limit : policy === "latest" && fresh.length === 0 ? 1 : 0;
   const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
   const windowFrom = now - startWindowMs(plan, false);
-  for (const { from, to, isPaused } of stretchesOf(plan, { from: after + 1, to: overdueUntil })) {
+  for (const { from, to, isPaused } of overdue.toReversed().flatMap((one) => stretchesOf(plan, one))) {
     if (isPaused) {
       report({ from, to }, "paused");
       continue;
@@ -81,6 +84,7 @@ function rangeOf(plan: Plan, { from, to }: Interval, reason: RangeReason): TickR
 
 /** The interval, cut where a pause began or ended; newest first. */
 function stretchesOf(plan: Plan, whole: Interval): (Interval & { isPaused: boolean })[] {
+  if (whole.from >= whole.to) return [];
   const edges = plan.pauses.flatMap(({ at, until }) => (until === undefined ? [at] : [at, until]));
   const inside = edges.filter((edge) => whole.from < edge && edge < whole.to);
   const cuts = [...new Set([whole.from, ...inside, whole.to])].toSorted((a, b) => a - b);

@@ -31,16 +31,29 @@ export class Timetable {
     return this.#next.peek()?.at;
   }
 
-  /** Takes out every tick at or before the instant (ms), oldest first. */
-  pull(until: number): { plan: Plan; instant: number }[] {
-    const pulled: { plan: Plan; instant: number }[] = [];
+  /**
+   * Takes out every tick at or before the instant (ms), oldest first. Of a job whose next tick lies before `gapBefore`,
+   * nobody has asked for so long that its ticks up to `now` are not listed: it is named as having a gap.
+   */
+  pull(
+    until: number,
+    gapBefore: number,
+    now: number,
+  ): { ticks: { plan: Plan; instant: number }[]; gaps: Plan[] } {
+    const ticks: { plan: Plan; instant: number }[] = [];
+    const gaps: Plan[] = [];
     for (let top = this.#next.peek(); top !== undefined && top.at <= until; top = this.#next.peek()) {
       const plan = this.#plans.get(top.key);
       if (plan === undefined) throw new Error(`assertion failed: no plan of ${top.key} in the timetable`);
-      pulled.push({ plan, instant: top.at });
-      this.#expect(plan, top.at);
+      if (top.at < gapBefore) {
+        gaps.push(plan);
+        this.#expect(plan, now);
+      } else {
+        ticks.push({ plan, instant: top.at });
+        this.#expect(plan, top.at);
+      }
     }
-    return pulled;
+    return { ticks, gaps };
   }
 
   #expect(plan: Plan, after: number): void {

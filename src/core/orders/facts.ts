@@ -41,7 +41,8 @@ export class OrderFacts implements Facts {
   }
 
   get isOver(): boolean {
-    return this.#state.ledger.isSettled(this.#order.job, this.#order.tick);
+    const { job, tick, slot } = this.#order;
+    return this.#state.ledger.history.isOver(job, tick, slot);
   }
 
   get isTick(): boolean {
@@ -179,6 +180,16 @@ export function isReporter(state: State, job: JobId, tick: TickId): boolean {
     if (able.has(peer)) return peer === state.settings.self;
   }
   return false;
+}
+
+/** This peer's place among those that could speak for a tick that nobody will run; undefined = it can't. */
+export function reporterPlace(state: State, job: JobId, tick: TickId): number | undefined {
+  if (state.operator.selfForgotten !== undefined) return undefined;
+  const able = new Set(livingMembers(state).filter(timekeepers(state)));
+  const place = rank(job, tick, state.members.hashes)
+    .filter((peer) => able.has(peer))
+    .indexOf(state.settings.self);
+  return place < 0 ? undefined : place;
 }
 
 /** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */

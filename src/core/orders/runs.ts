@@ -13,6 +13,7 @@ import { orderKeyOf } from "../records/records.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { isReporter } from "./facts.ts";
+import { hearRange } from "./scan.ts";
 import { admitRequested, admitTick, touchAll } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
@@ -114,7 +115,7 @@ export function declareLost(state: State): void {
     if (state.ledger.closeIfEnded(record)) continue;
     if (record.state === "claimed" && record.epoch === undefined) {
       // A claim that never started binds nobody once its order is settled by another.
-      if (!state.ledger.isSettled(record.job, record.tick)) continue;
+      if (!state.ledger.history.isOver(record.job, record.tick, record.slot)) continue;
       mark(state, "claim-of-the-dead-dropped");
       state.ledger.drop(record);
     } else if (isReporter(state, record.job, record.tick)) {
@@ -164,6 +165,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     if (!taken.moved) continue;
     moved.push(record);
     recordMoved(state, taken.before, record);
+    hearRange(state, record);
     if (own && (record.state === "claimed" || record.state === "running")) {
       endEarlierLife(state, record, nothingStarted);
     }
@@ -195,8 +197,9 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
  * first (peer/recall.ts), else the run would count as on for ever.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {
-  if (isFinal(record.state) || !state.ledger.isSettled(record.job, record.tick)) return false;
-  if (state.ledger.remembers(record)) return false;
+  if (isFinal(record.state) || state.ledger.remembers(record)) return false;
+  const isOwn = record.peer === state.settings.self && !state.book.holders.has(orderKeyOf(record));
+  if (!isOwn && !state.ledger.history.isOver(record.job, record.tick, record.slot)) return false;
   mark(state, "doubtful-record");
   return true;
 }

@@ -10,12 +10,13 @@ import { closeWithout } from "../claims/claims.ts";
 import { tendRoster } from "../voting/epochs.ts";
 import { forgetAsks } from "../claims/asking.ts";
 import { holdsLease } from "../claims/contention.ts";
-import { forgetEveryMs, overdueMs, rememberMs, scanBackMs } from "../limits.ts";
+import { forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
 import { isReporter } from "./facts.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { declareLost } from "./runs.ts";
-import { forgetAwaitedSyncs, undecidedMs } from "./warm-up.ts";
+import { reportGaps, tendHistory } from "./scan.ts";
+import { forgetAwaitedSyncs } from "./warm-up.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Order } from "../claims/order.ts";
 
@@ -28,34 +29,27 @@ export function sweep(state: State): void {
   if (state.upkeep.warmUp !== undefined) return;
   declareLost(state);
   if (state.upkeep.awaitingSync.size > 0) return;
+  reportGaps(state);
   for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.get(job);
     if (plan !== undefined) reconcileOverdue(state, plan, orders);
   }
 }
 
-/** Goes through all that is remembered, which may be a million ticks: now and then is enough. */
+/** Goes through all that is remembered: now and then is enough. */
 function forgetTheOld(state: State): void {
   if (state.now.mono < state.upkeep.forgetAtMono) return;
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
-  for (const job of state.ledger.jobs()) state.ledger.forget(job, forgetBefore(state, state.jobs.get(job)));
-  state.ledger.forgetGivenBack((job) => forgetBefore(state, state.jobs.get(job)));
+  tendHistory(state);
   state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
 }
 
 function countRecordsOfNoJob(state: State): number {
+  const { history } = state.ledger;
   let count = 0;
-  for (const job of state.ledger.jobs()) if (!state.jobs.has(job)) count += state.ledger.marksOf(job);
+  for (const job of history.jobs()) if (!state.jobs.has(job)) count += history.sizeOf(job);
   for (const { job } of state.ledger.open()) if (!state.jobs.has(job)) count++;
   return count;
-}
-
-/** Nothing younger than the catch-up window and an hour is forgotten, nor what the last scan could look for. */
-function forgetBefore(state: State, plan: Plan | undefined): number {
-  const { wall } = state.now;
-  const windowMs = Math.min(scanBackMs, (plan?.catchUp.windowMs ?? 0) + 3_600_000);
-  const scannedFrom = state.upkeep.scanFrom - (plan === undefined ? 0 : undecidedMs(plan));
-  return Math.min(wall - windowMs, Math.max(scannedFrom, wall - scanBackMs));
 }
 
 function isHeld(state: State, order: Order): boolean {

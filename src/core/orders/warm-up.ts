@@ -10,15 +10,12 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { withdraw } from "../claims/claims.ts";
 import { noStage, transition } from "../claims/order.ts";
-import { pauseMs, scanBackMs, scanTicks, warmUpLimitMs } from "../limits.ts";
-import { admitTick, touchAll } from "../claims/order-book.ts";
-import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { pauseMs, warmUpLimitMs } from "../limits.ts";
+import { touchAll } from "../claims/order-book.ts";
 import { dropAsks } from "../claims/asking.ts";
 import { announceAtOnce, stretch } from "../members/members.ts";
 import { note, type State } from "../state.ts";
-
-/** Whoever is to say that a tick is over may itself be slow, or go, and the next one has to find that. */
-const toldLaterMs = 60_000;
+import { scanAll } from "./scan.ts";
 
 export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
   state.upkeep.warmUp = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
@@ -41,8 +38,7 @@ export function tryEndWarmUp(state: State): void {
   state.upkeep.warmedUpAt = skipped ? 0 : state.now.wall;
   announceAtOnce(state);
   note(state, "debug", "warmed up", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
-  for (const plan of state.jobs.values()) scanJob(state, plan);
-  state.upkeep.scanFrom = state.now.wall;
+  scanAll(state);
   touchAll(state);
 }
 
@@ -66,11 +62,6 @@ export function awaitNothingOf(state: State, peer: PeerId): void {
   state.upkeep.awaitingSync.delete(peer);
 }
 
-/** The scan at the end of the warm-up begins where an earlier life was last known to be on. */
-export function scanSince(state: State, instant: number): void {
-  state.upkeep.scanFrom = instant;
-}
-
 /** A peer that was away is back: nothing is caught up until its records are here, or the limit has passed. */
 export function awaitSync(state: State, peer: PeerId): void {
   if (state.upkeep.warmUp !== undefined) return;
@@ -82,21 +73,6 @@ export function forgetAwaitedSyncs(state: State): void {
   for (const [peer, sinceMono] of state.upkeep.awaitingSync) {
     if (state.now.mono - sinceMono >= warmUpLimitMs * stretch(state)) state.upkeep.awaitingSync.delete(peer);
   }
-}
-
-/** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
-export function undecidedMs(plan: Plan): number {
-  return startWindowMs(plan, true) + toldLaterMs;
-}
-
-/**
- * Every tick of the job that has no record comes into play: those of the time in which this peer was away, and those
- * that may have been undecided when it went. What becomes of them is catch-up's to say.
- */
-export function scanJob(state: State, plan: Plan): void {
-  const { wall } = state.now;
-  const from = Math.max(wall - scanBackMs, Math.min(wall, state.upkeep.scanFrom) - undecidedMs(plan));
-  for (const instant of ticksOf(plan, from, wall + 1, scanTicks)) admitTick(state, plan, instant);
 }
 
 /**

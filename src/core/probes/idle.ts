@@ -12,7 +12,13 @@ const youngMs = overdueMs + 2 * sweepEveryMs;
 export function idleUntil(state: State): number | undefined {
   const { book, voting, timetable, upkeep, now } = state;
   const underWay =
-    state.pending.size + upkeep.awaitingSync.size + book.runs.size + book.asks.size + book.claims.size;
+    state.pending.size +
+    upkeep.awaitingSync.size +
+    upkeep.lookups.size +
+    upkeep.gaps.size +
+    book.runs.size +
+    book.asks.size +
+    book.claims.size;
   if (!state.alive || upkeep.warmUp !== undefined || underWay > 0) return undefined;
   if (voting.proposer.chosenEpochs.length > 0 || voting.voter.successor !== undefined) return undefined;
   let until = (timetable.soonest() ?? Infinity) - claimAheadMs;

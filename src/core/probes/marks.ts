@@ -65,6 +65,9 @@ export const marks = [
   "peer-forgotten",
   "selfForgotten",
   "drained-by-hand",
+  "history-looked-up",
+  "watermark-heard",
+  "range-reported",
 ] as const;
 
 export type Mark = (typeof marks)[number];

@@ -12,31 +12,24 @@
  * Orders by hand are no ticks of a schedule: no watermark covers them, and they are kept one by one until `forgetRequested`.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
+import type { Watermark } from "../../schema/run.ts";
 
-/** Every tick of the job with `since < tick ≤ at` is over, but for those in `open`. Instants in ms. */
-export interface Watermark {
-  readonly since: number;
-  readonly at: number;
-  readonly open: readonly number[];
-}
-
-/** Which of a tick's orders: attempt and slot. */
-export interface Part {
-  readonly attempt: number;
-  readonly slot: string;
-}
+/** Of a job that is named beside it. */
+type Reach = Omit<Watermark, "job">;
 
 interface JobHistory {
   /** undefined until the first scan of the job has begun */
   mark: { since: number; at: number; open: Set<number> } | undefined;
   /** records of ticks up to here may be on the disk and not in memory; ms */
   unsureUntil: number;
-  /** orders that are over and that the watermark does not cover: by tick, then by part */
+  /** orders that are over and that the watermark does not cover: by tick, then by slot */
   readonly over: Map<number | TickId, Set<string>>;
+  /** … and whole stretches of ticks that were reported in one record; from ≤ tick ≤ to, ms */
+  ranges: { from: number; to: number }[];
 }
 
-/** Most ticks have one order: their sets of parts are one and the same object. */
-const firstOnly: Set<string> = new Set(["1#0"]);
+/** Most ticks have one order, in slot 0: their sets are one and the same object, which is never changed. */
+const onlySlot: Set<string> = new Set(["0"]);
 
 function keyOf(tick: TickId): number | TickId {
   return tick.startsWith("manual-") ? tick : instantOf(tick);
@@ -55,32 +48,39 @@ export class History {
     return this.#jobs.keys();
   }
 
-  /** True when the order was started or decided. */
-  isOver(job: JobId, tick: TickId, { attempt, slot }: Part): boolean {
+  /** True when the tick's order in that slot was started or decided. */
+  isOver(job: JobId, tick: TickId, slot: string): boolean {
     const history = this.#jobs.get(job);
     if (history === undefined) return false;
     const key = keyOf(tick);
-    if (history.over.get(key)?.has(`${attempt}#${slot}`) === true) return true;
-    // Later attempts come from records of earlier ones, whatever the watermark says of the tick.
-    return typeof key === "number" && attempt === 1 && covers(history.mark, key);
+    if (history.over.get(key)?.has(slot) === true) return true;
+    if (typeof key !== "number") return false;
+    return covers(history.mark, key) || (slot === "0" && isIn(history.ranges, key));
   }
 
-  /** The order was started or decided. */
-  settle(job: JobId, tick: TickId, { attempt, slot }: Part): void {
+  /** The tick's order in that slot was started or decided. */
+  settle(job: JobId, tick: TickId, slot: string): void {
     const key = keyOf(tick);
     const history = this.#of(job);
-    if (typeof key === "number" && attempt === 1 && covers(history.mark, key)) return;
-    const part = `${attempt}#${slot}`;
+    if (typeof key === "number" && covers(history.mark, key)) return;
     const known = history.over.get(key);
-    if (known?.has(part) === true) return;
+    if (known?.has(slot) === true) return;
     this.#size++;
-    if (known === undefined) history.over.set(key, part === "1#0" ? firstOnly : new Set([part]));
-    else if (known === firstOnly) history.over.set(key, new Set([...firstOnly, part]));
-    else known.add(part);
+    if (known === undefined) history.over.set(key, slot === "0" ? onlySlot : new Set([slot]));
+    else if (known === onlySlot) history.over.set(key, new Set([...onlySlot, slot]));
+    else known.add(slot);
+  }
+
+  /** All ticks of the job from the first instant to the second (ms) were reported, none of which will run. */
+  settleRange(job: JobId, from: number, to: number): void {
+    const history = this.#of(job);
+    if (history.mark !== undefined && to <= history.mark.at && history.mark.open.size === 0) return;
+    if (history.ranges.some((known) => known.from === from && known.to === to)) return;
+    history.ranges.push({ from, to });
   }
 
   /** What is known of the job's ticks begins here: its watermark as it was stored, or none that reaches back further. */
-  begin(job: JobId, { since, at, open }: Watermark, unsureUntil: number): void {
+  begin(job: JobId, { since, at, open }: Reach, unsureUntil: number): void {
     const history = this.#of(job);
     history.mark = { since, at, open: new Set(open) };
     history.unsureUntil = unsureUntil;
@@ -89,7 +89,7 @@ export class History {
 
   watermarkOf(job: JobId): Watermark | undefined {
     const mark = this.#jobs.get(job)?.mark;
-    return mark === undefined ? undefined : { since: mark.since, at: mark.at, open: [...mark.open] };
+    return mark === undefined ? undefined : { job, since: mark.since, at: mark.at, open: [...mark.open] };
   }
 
   /** Ticks up to here need a look at the disk before they are admitted (ms); -Infinity = none does. */
@@ -122,12 +122,14 @@ export class History {
    * Another peer's watermark, never beyond `now`: of the two the higher counts, if nothing lies between them that neither
    * covers. Ticks that are open there and not known to be over here are open here, too. Returns true when that is news.
    */
-  hear(job: JobId, heard: Watermark, now: number): boolean {
+  hear(job: JobId, heard: Reach, now: number): boolean {
     const history = this.#of(job);
     const { mark } = history;
     const at = Math.min(heard.at, now);
     if (mark !== undefined && (heard.since > mark.at || at <= mark.at)) return false;
-    const open = heard.open.filter((tick) => tick <= at && history.over.get(tick)?.has("1#0") !== true);
+    const isOverHere = (tick: number): boolean =>
+      covers(mark, tick) || isIn(history.ranges, tick) || history.over.get(tick)?.has("0") === true;
+    const open = heard.open.filter((tick) => tick <= at && !isOverHere(tick));
     for (const tick of mark?.open ?? []) if (tick <= heard.since) open.push(tick);
     history.mark = { since: Math.min(mark?.since ?? heard.since, heard.since), at, open: new Set(open) };
     this.#dropCovered(history);
@@ -142,11 +144,13 @@ export class History {
     const withdrawn: JobId[] = [];
     for (const [job, history] of this.#jobs) {
       let latest = -Infinity;
-      for (const [tick, parts] of history.over) {
+      for (const { to } of history.ranges) if (to > now) latest = Math.max(latest, to);
+      history.ranges = history.ranges.filter(({ to }) => to <= now);
+      for (const [tick, slots] of history.over) {
         if (typeof tick !== "number" || tick <= now) continue;
         latest = Math.max(latest, tick);
         history.over.delete(tick);
-        this.#size -= parts.size;
+        this.#size -= slots.size;
       }
       if (history.mark !== undefined && history.mark.at > now) {
         latest = Math.max(latest, history.mark.at);
@@ -160,40 +164,81 @@ export class History {
     return withdrawn;
   }
 
-  /** Forgets orders by hand that were asked for before the instant (ms): none of them may still start. */
+  /**
+   * Forgets orders before the instant (ms) that no watermark covers: those by hand, which can't start any more, and those of
+   * jobs that can't be read here. Should such a job come back, the disk is asked.
+   */
+  forget(job: JobId, before: number): void {
+    const history = this.#jobs.get(job);
+    if (history === undefined) return;
+    for (const [tick, slots] of history.over) {
+      const instant = typeof tick === "number" ? tick : instantOf(tick);
+      if (instant >= before) continue;
+      if (typeof tick === "number") history.unsureUntil = Math.max(history.unsureUntil, tick);
+      history.over.delete(tick);
+      this.#size -= slots.size;
+    }
+  }
+
+  /** Forgets orders by hand that were asked for before the instant (ms). */
   forgetRequested(job: JobId, before: number): void {
     const history = this.#jobs.get(job);
     if (history === undefined) return;
-    for (const [tick, parts] of history.over) {
+    for (const [tick, slots] of history.over) {
       if (typeof tick === "number" || instantOf(tick) >= before) continue;
       history.over.delete(tick);
-      this.#size -= parts.size;
+      this.#size -= slots.size;
     }
+  }
+
+  /** Stretches of time above the instant (ms) whose ticks are over: from ≤ tick ≤ to, in order of `from`. */
+  overAbove(job: JobId, instant: number): { from: number; to: number }[] {
+    const history = this.#jobs.get(job);
+    if (history === undefined) return [];
+    const stretches = history.ranges.filter(({ to }) => to > instant);
+    for (const [tick, slots] of history.over) {
+      if (typeof tick === "number" && tick > instant && slots.has("0"))
+        stretches.push({ from: tick, to: tick });
+    }
+    return stretches.toSorted((a, b) => a.from - b.from || a.to - b.to);
+  }
+
+  /** How many orders of the job are kept one by one. */
+  sizeOf(job: JobId): number {
+    const history = this.#jobs.get(job);
+    return history === undefined ? 0 : history.over.size + history.ranges.length;
   }
 
   /** Forgets the job altogether. */
   remove(job: JobId): void {
-    for (const parts of this.#jobs.get(job)?.over.values() ?? []) this.#size -= parts.size;
+    for (const slots of this.#jobs.get(job)?.over.values() ?? []) this.#size -= slots.size;
     this.#jobs.delete(job);
   }
 
   #of(job: JobId): JobHistory {
     let history = this.#jobs.get(job);
     if (history === undefined) {
-      history = { mark: undefined, unsureUntil: -Infinity, over: new Map() };
+      history = { mark: undefined, unsureUntil: -Infinity, over: new Map(), ranges: [] };
       this.#jobs.set(job, history);
     }
     return history;
   }
 
-  /** First attempts that the watermark covers need no entry; later attempts keep theirs while the tick is open. */
-  #dropCovered({ mark, over }: JobHistory): void {
-    for (const [tick, parts] of over) {
+  /** What the watermark covers needs no entry. */
+  #dropCovered(history: JobHistory): void {
+    const { mark, over } = history;
+    // A tick that is open is not in a range: ranges are of ticks that nobody keeps.
+    history.ranges = history.ranges.filter(({ to }) => mark === undefined || to > mark.at);
+    for (const [tick, slots] of over) {
       if (typeof tick !== "number" || !covers(mark, tick)) continue;
       over.delete(tick);
-      this.#size -= parts.size;
+      this.#size -= slots.size;
     }
   }
+}
+
+function isIn(ranges: readonly { from: number; to: number }[], tick: number): boolean {
+  return ranges.some(({ from, to }) => from <= tick && tick <= to);
 }
 
 function covers(mark: JobHistory["mark"], tick: number): boolean {

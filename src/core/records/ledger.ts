@@ -1,10 +1,11 @@
 /**
- * The run records that matter now: those that are open, those of ticks not yet settled, and those of the last
- * minute. Of older ticks it keeps only that they are settled, eight bytes each; the disk has the rest (DESIGN §8).
+ * The run records that matter now: those that are open, those of orders not yet over, and those of the last minute. The disk
+ * has the rest (DESIGN §8). That an order is over is kept in `history`.
  */
 import { hash } from "node:crypto";
-import { instantOf, type JobId, type OrderKey, type PeerId, type TickId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type OrderKey, type PeerId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { History } from "./history.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
 
 /** True when the record ends the question of who runs its order. */
@@ -19,11 +20,14 @@ export function digestOf(open: readonly RunRecord[]): string {
   return hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
 }
 
-function markOf(tick: TickId): number | TickId {
-  return tick.startsWith("manual-") ? tick : instantOf(tick);
+/** The record ends the question of who runs its order, or its range of ticks. */
+export function settleIn(history: History, { job, tick, slot, range }: RunRecord): void {
+  if (range === undefined) history.settle(job, tick, slot);
+  else history.settleRange(job, range.from, instantOf(tick));
 }
 
 export class Ledger {
+  readonly history = new History();
   /** By order, then by record key. */
   readonly #orders = new Map<OrderKey, Map<string, RunRecord>>();
   /** Everybody's claimed and running records. */
@@ -32,7 +36,6 @@ export class Ledger {
   readonly #openCounts = new Map<PeerId, number>();
   /** of what each peer has open, until that changes: every heartbeat asks for it */
   readonly #openDigests = new Map<PeerId, string>();
-  readonly #settled = new Map<JobId, Set<number | TickId>>();
   /** Settled orders in the order of their settling, to be let go of. */
   readonly #fading: { key: OrderKey; atMono: number }[] = [];
 
@@ -53,7 +56,7 @@ export class Ledger {
     const before = known?.get(key) ?? this.#open.get(key);
     if (!movesUp(before, record)) return { moved: false, before };
     if (known === undefined && !recent && isFinal(record.state)) {
-      if (settles(record)) this.markSettled(record.job, record.tick);
+      if (settles(record)) settleIn(this.history, record);
       if (!keepOpen) this.#close(record.job, key);
       return { moved: true, before };
     }
@@ -63,7 +66,7 @@ export class Ledger {
     if (!isFinal(record.state)) this.#openUp(record, key);
     else if (!keepOpen) this.#close(record.job, key);
     if (settles(record)) {
-      this.markSettled(record.job, record.tick);
+      settleIn(this.history, record);
       this.#fading.push({ key: order, atMono: nowMono });
     }
     return { moved: true, before };
@@ -77,14 +80,6 @@ export class Ledger {
   /** True while a writing of this record is in memory. */
   remembers(record: RunRecord): boolean {
     return this.#orders.get(orderKeyOf(record))?.has(recordKey(record)) ?? false;
-  }
-
-  isSettled(job: JobId, tick: TickId): boolean {
-    return this.#settled.get(job)?.has(markOf(tick)) ?? false;
-  }
-
-  isSettledAt(job: JobId, instant: number): boolean {
-    return this.#settled.get(job)?.has(instant) ?? false;
   }
 
   /** records in memory */
@@ -103,11 +98,6 @@ export class Ledger {
   /** how many records of that peer are open */
   openCount(peer: PeerId): number {
     return this.#openCounts.get(peer) ?? 0;
-  }
-
-  /** how many ticks of the job are known to be settled */
-  marksOf(job: JobId): number {
-    return this.#settled.get(job)?.size ?? 0;
   }
 
   openOn(peer: PeerId): RunRecord[] {
@@ -154,37 +144,17 @@ export class Ledger {
     this.#fading.splice(0, gone);
   }
 
-  /** Forgets that ticks of the job before the instant (ms) were settled. */
-  forget(job: JobId, before: number): void {
-    const marks = this.#settled.get(job);
-    if (marks === undefined) return;
-    for (const mark of marks) {
-      if ((typeof mark === "number" ? mark : instantOf(mark)) < before) marks.delete(mark);
-    }
-    if (marks.size === 0) this.#settled.delete(job);
-  }
-
   /**
-   * Forgets orders of which nothing is known but claims that were given back, when their ticks lie before the instant
-   * (ms) that is said for their job. Sooner they are needed: the next attempt counts on from them.
+   * Forgets claims that were given back, of orders that `isOver`. Sooner they are needed: the next attempt counts on from
+   * them.
    */
-  forgetGivenBack(before: (job: JobId) => number): void {
+  forgetGivenBack(isOver: (record: RunRecord) => boolean): void {
     for (const [key, records] of this.#orders) {
       const [any] = records.values();
-      const isOver = any === undefined || instantOf(any.tick) < before(any.job);
-      if (isOver && [...records.values()].every((record) => isFinal(record.state))) this.#orders.delete(key);
+      const isForgotten = any === undefined || isOver(any);
+      if (isForgotten && [...records.values()].every((record) => isFinal(record.state)))
+        this.#orders.delete(key);
     }
-  }
-
-  /** Somebody knows the tick to be settled; its records will come by a sync. */
-  markSettled(job: JobId, tick: TickId): void {
-    const marks = this.#settled.get(job);
-    if (marks === undefined) this.#settled.set(job, new Set([markOf(tick)]));
-    else marks.add(markOf(tick));
-  }
-
-  jobs(): Iterable<JobId> {
-    return this.#settled.keys();
   }
 
   #openUp(record: RunRecord, key: string): void {

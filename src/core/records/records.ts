@@ -1,7 +1,7 @@
 /**
  * How records of the same order on the same peer are merged, and what story the records of a tick tell (DESIGN §8).
  *
- * A record only moves up: claimed < running < lost (said by another) < the writer's own end. The merge is
+ * A record only moves up: claimed < running < lost (said by another) < lost (said by the writer) < the writer's own end. The merge is
  * commutative, associative and idempotent, so peers that have seen the same records in any order agree.
  */
 import { orderKey, type OrderKey } from "../../schema/ids.ts";
@@ -17,12 +17,15 @@ export function orderKeyOf(record: RunRecord): OrderKey {
 }
 
 const saidByAnother = 2;
+/** The writer's own word that a run is lost: it found a record of a start and no end of it. */
+const saidLost = 3;
 
 function level(record: RunRecord): number {
   // A claim that was taken back may be made anew, so the two stand on one step and the later writing counts.
   if (record.state === "claimed" || record.state === "withdrawn") return 0;
   if (record.state === "running") return 1;
-  return record.by !== undefined && record.by !== record.peer ? saidByAnother : 3;
+  if (record.by !== undefined && record.by !== record.peer) return saidByAnother;
+  return record.state === "lost" ? saidLost : 4;
 }
 
 /** Which of two records of one key stands; on a full tie, either (they are equal in all that counts). */

@@ -66,6 +66,7 @@ const migrations: readonly string[] = [
    ALTER TABLE vote ADD COLUMN sum INTEGER;
    CREATE TABLE commits (count INTEGER NOT NULL);
    INSERT INTO commits VALUES (0);`,
+  `CREATE TABLE watermark (job TEXT PRIMARY KEY, body TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;`,
 ];
 
 export const fileVersion = migrations.length;

@@ -4,11 +4,19 @@
  */
 import Compile from "typebox/compile";
 import { CicadaError } from "../../errors.ts";
-import { AskedOrderSchema, RunRecordSchema, type RequestedOrder, type RunRecord } from "../../schema/run.ts";
+import {
+  AskedOrderSchema,
+  RunRecordSchema,
+  WatermarkSchema,
+  type RequestedOrder,
+  type RunRecord,
+  type Watermark,
+} from "../../schema/run.ts";
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
 const recordCheck = Compile(RunRecordSchema);
 const orderCheck = Compile(AskedOrderSchema);
+const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
 
 export function parseRecord(text: string): RunRecord {
@@ -26,6 +34,12 @@ export function parseOrder(text: string): RequestedOrder {
 export function parseVote(text: string): StoredVote {
   const value = parse(text);
   if (!voteCheck.Check(value)) throw damagedRow("vote", text);
+  return value;
+}
+
+export function parseWatermark(text: string): Watermark {
+  const value = parse(text);
+  if (!watermarkCheck.Check(value)) throw damagedRow("watermark", text);
   return value;
 }
 

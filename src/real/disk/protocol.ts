@@ -16,6 +16,8 @@ export type TextWrite =
   | { kind: "update"; update: Uint8Array }
   | { kind: "snapshot"; update: Uint8Array }
   | { kind: "meta"; key: string; value: string }
+  | { kind: "watermark"; job: JobId; text: string }
+  | { kind: "drop-watermark"; job: JobId }
   | { kind: "vote"; decision: string; instant: number; text: string }
   | { kind: "drop-votes"; before: number };
 
@@ -38,6 +40,7 @@ export interface LoadedText {
   records: string[];
   orders: string[];
   votes: string[];
+  watermarks: string[];
   meta: [key: string, value: string][];
 }
 

@@ -57,6 +57,7 @@ export class Reads {
         since,
       ),
       votes: this.texts("SELECT body, sum FROM vote"),
+      watermarks: this.texts("SELECT body, sum FROM watermark"),
       meta: this.statements
         .all("SELECT key, value, sum FROM meta")
         .map((row) => [String(row["key"]), checkSum(String(row["value"]), row["sum"])]),
@@ -129,6 +130,7 @@ function conditions(
   if (query.job !== undefined) must("job = ?", query.job);
   if (query.tick !== undefined && tickInstant !== undefined)
     must("instant = ? AND tick = ?", tickInstant, query.tick);
+  if (query.slot !== undefined) must("slot = ?", query.slot);
   if (query.peer !== undefined) must("peer = ?", query.peer);
   if (query.from !== undefined) must("instant >= ?", query.from);
   if (query.to !== undefined) must("instant < ?", query.to);

@@ -96,6 +96,17 @@ export class Writes {
           sumOf(write.value),
         );
         return;
+      case "watermark":
+        this.statements.run(
+          "INSERT INTO watermark VALUES (?, ?, ?) ON CONFLICT (job) DO UPDATE SET body = excluded.body, sum = excluded.sum",
+          write.job,
+          write.text,
+          sumOf(write.text),
+        );
+        return;
+      case "drop-watermark":
+        this.statements.run("DELETE FROM watermark WHERE job = ?", write.job);
+        return;
       case "vote":
         this.statements.run(
           "INSERT INTO vote VALUES (?, ?, ?, ?) ON CONFLICT (decision) DO UPDATE SET body = excluded.body, sum = excluded.sum",

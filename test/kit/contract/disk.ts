@@ -12,7 +12,7 @@ import { mergeRecord } from "../../../src/core/records/records.ts";
 import { CicadaError } from "../../../src/errors.ts";
 import type { Disk, Loaded, RunQuery, Write } from "../../../src/ports.ts";
 import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
-import type { RequestedOrder, RunRecord } from "../../../src/schema/run.ts";
+import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 
 export interface DiskBed {
   disk(): Disk;
@@ -43,7 +43,11 @@ export function someRecord(fields: Partial<RunRecord> = {}): RunRecord {
   return { ...record, signature: fields.signature ?? `${record.state}-${record.version}-${record.by ?? ""}` };
 }
 
-export function someOrder(fields: Partial<RequestedOrder> = {}): RequestedOrder {
+export function someMark(job: string, at: number): Watermark {
+  return { job: job as JobId, since: 0, at, open: [1, 2] };
+}
+
+function someOrder(fields: Partial<RequestedOrder> = {}): RequestedOrder {
   return {
     job: "backup" as JobId,
     tick: `manual-${ulid(noon, new Uint8Array(16))}` as TickId,
@@ -93,8 +97,22 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const loaded = await load(bed, 0);
     assert.deepEqual(
       { ...loaded, meta: [...loaded.meta] },
-      { updates: [], records: [], orders: [], votes: [], meta: [] },
+      { updates: [], records: [], orders: [], votes: [], watermarks: [], meta: [] },
     );
+  });
+
+  onBed("a job's watermark is the last one stored, until it is dropped", async (bed) => {
+    await store(bed, [{ kind: "watermark", watermark: someMark("a", 5) }]);
+    await store(bed, [
+      { kind: "watermark", watermark: someMark("a", 9) },
+      { kind: "watermark", watermark: someMark("b", 7) },
+    ]);
+    assert.deepEqual(
+      [...(await load(bed, 0)).watermarks].toSorted((a, b) => (a.job < b.job ? -1 : 1)),
+      [someMark("a", 9), someMark("b", 7)],
+    );
+    await store(bed, [{ kind: "drop-watermark", job: "a" as JobId }]);
+    assert.deepEqual((await load(bed, 0)).watermarks, [someMark("b", 7)]);
   });
 
   onBed("a record never moves down, in whichever order its writings come", async (bed) => {

@@ -258,7 +258,7 @@ class AuthorityDoor implements OpenDoor {
         [...declined],
       ]),
       [...ledger.open()].map((record) => record.signature),
-      [...ledger.jobs()].map((job: JobId) => [job, ledger.marksOf(job)]),
+      [...ledger.history.jobs()].map((job: JobId) => [job, ledger.history.sizeOf(job)]),
       [
         roster.chain,
         [...voter.votes],

@@ -11,7 +11,7 @@ import type { Doors, Mesh, MeshEvents, Write } from "../../../src/ports.ts";
 import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
 import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
-import { AskedOrderSchema, RunRecordSchema } from "../../../src/schema/run.ts";
+import { AskedOrderSchema, RunRecordSchema, WatermarkSchema } from "../../../src/schema/run.ts";
 import { StoredVoteSchema } from "../../../src/schema/vote.ts";
 import { SimKeys } from "../../../src/sim/keys.ts";
 import { calmNetwork } from "../../../src/sim/mesh/wires.ts";
@@ -247,6 +247,7 @@ export class FuzzMesh {
 
 const recordCheck = Compile(RunRecordSchema);
 const orderCheck = Compile(AskedOrderSchema);
+const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
 
 function unreadable(write: Write): string | undefined {
@@ -261,6 +262,11 @@ function unreadable(write: Write): string | undefined {
     }
     case "vote":
       return voteCheck.Check(write.vote) ? undefined : `a vote ${JSON.stringify(write.vote).slice(0, 300)}`;
+    case "watermark": {
+      const fits = watermarkCheck.Check(write.watermark);
+      return fits ? undefined : `a watermark ${JSON.stringify(write.watermark).slice(0, 300)}`;
+    }
+    case "drop-watermark":
     case "update":
     case "snapshot":
     case "meta":

@@ -1,0 +1,270 @@
+/**
+ * Ticks of the past (DESIGN §7): which of them still have to be looked after, and how far the watermarks move up.
+ *
+ * A scan looks at the ticks above a job's watermark of which nothing is known. Those that may still run enter the order
+ * book; all others are reported as ranges, one record a range. Where records may be on the disk and not in memory, the disk is
+ * asked first. Every minute the watermarks move up to now, past everything but orders that are still undecided; they are
+ * stored a round later, after the records that justify them.
+ */
+import { tickAt, instantOf, type JobId } from "../../schema/ids.ts";
+import { rangeSlot, type RunRecord, type Watermark } from "../../schema/run.ts";
+import type { Write } from "../../ports.ts";
+import { commit } from "../claims/record-moved.ts";
+import { admitTick } from "../claims/order-book.ts";
+import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
+import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
+import { scanBackMs } from "../limits.ts";
+import { timekeepers } from "../members/clocks.ts";
+import { livingMembers } from "../members/members.ts";
+import { mark as reach } from "../probes/marks.ts";
+import { settleIn, settles } from "../records/ledger.ts";
+import { emit, note, type State } from "../state.ts";
+import { reporterPlace } from "./facts.ts";
+
+/** The peer whose turn it is to report a gap may know nothing of it: the next in rank follows after this long. */
+const reportEveryMs = 10_000;
+/** Undecided ticks that a watermark names; beyond it the watermark waits for the oldest of them. */
+const openMax = 256;
+/** A tick that somebody is to report as missed may be undecided for so long: the reporter may be slow, or go. */
+const reportedWithinMs = 60_000;
+/** Orders by hand are remembered this long past their window, for those that come late by a sync. */
+const requestedKeptMs = 3_600_000;
+/** Watermarks in one write. */
+const watermarksPerWrite = 2_000;
+
+/** Begins with the watermarks that were stored. Records of ticks from `loadedSince` (ms) on are in memory. */
+export function openHistory(
+  state: State,
+  watermarks: readonly Watermark[],
+  loadedSince: number,
+  scanFrom: number,
+): void {
+  state.upkeep.loadedSince = loadedSince;
+  state.upkeep.scanFrom = scanFrom;
+  for (const { job, since, at, open } of watermarks) {
+    const now = state.now.wall;
+    // A clock that was ahead wrote it: what lies beyond now is known to the disk alone.
+    const unsureUntil = at > now ? at : loadedSince - 1;
+    const past = {
+      since: Math.min(since, now),
+      at: Math.min(at, now),
+      open: open.filter((tick) => tick <= now),
+    };
+    state.ledger.history.begin(job, past, Math.max(unsureUntil, loadedSince - 1));
+  }
+}
+
+/** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
+export function undecidedMs(plan: Plan): number {
+  return startWindowMs(plan, true) + reportedWithinMs;
+}
+
+export function scanAll(state: State): void {
+  for (const plan of state.jobs.values()) scanJob(state, plan);
+  state.upkeep.scanFrom = state.now.wall;
+}
+
+/** Takes up every tick of the job up to now of which nothing is known. */
+export function scanJob(state: State, plan: Plan): void {
+  const { history } = state.ledger;
+  const { upkeep, now } = state;
+  if (upkeep.lookups.has(plan.id)) return;
+  const watermark = history.watermarkOf(plan.id) ?? beginHistory(state, plan);
+  const lowest = Math.min(watermark.at, ...watermark.open.map((tick) => tick - 1));
+  const unsureUntil = history.unsureUntil(plan.id);
+  const first = nextTickOf(plan, lowest);
+  if (first !== undefined && first <= Math.min(unsureUntil, now.wall)) {
+    reach(state, "history-looked-up");
+    upkeep.lookups.add(plan.id);
+    return emit(state, { kind: "lookUp", job: plan.id, from: lowest + 1, to: unsureUntil + 1 });
+  }
+  history.sure(plan.id);
+  for (const tick of watermark.open) if (isTickOf(plan, tick)) admitTick(state, plan, tick);
+  const { admit, ranges } = divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall);
+  for (const tick of admit) admitTick(state, plan, tick);
+  if (ranges.length === 0) upkeep.gaps.delete(plan.id);
+  else upkeep.gaps.set(plan.id, { ranges, sinceMono: now.mono });
+}
+
+/** Of a job without a watermark, what lies before this peer could know of it is left to those who did. */
+function beginHistory(state: State, plan: Plan): Watermark {
+  const { wall } = state.now;
+  const at = Math.min(
+    wall,
+    Math.max(plan.earliest, Math.min(wall, state.upkeep.scanFrom) - undecidedMs(plan)),
+  );
+  state.ledger.history.begin(plan.id, { since: at, at, open: [] }, state.upkeep.loadedSince - 1);
+  return { job: plan.id, since: at, at, open: [] };
+}
+
+/** The time from the watermark to now, without the ticks that are known to be over; oldest first. */
+function unknownIntervals(state: State, plan: Plan, watermark: number): Interval[] {
+  const { wall } = state.now;
+  const intervals: Interval[] = [];
+  let from = watermark + 1;
+  for (const over of state.ledger.history.overAbove(plan.id, watermark)) {
+    if (over.from > wall) break;
+    if (from < over.from) intervals.push({ from, to: over.from });
+    from = Math.max(from, over.to + 1);
+  }
+  intervals.push({ from, to: wall + 1 });
+  return intervals;
+}
+
+/** What the disk holds of the job's unsure ticks: those are over. Then the scan goes on. */
+export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]): void {
+  state.upkeep.lookups.delete(job);
+  for (const record of records) {
+    if (settles(record)) settleIn(state.ledger.history, record);
+  }
+  state.ledger.history.sure(job);
+  const plan = state.jobs.get(job);
+  if (plan !== undefined && state.upkeep.warmUp === undefined) scanJob(state, plan);
+}
+
+/** Another peer's watermarks, whose records are all here. What lies between its and the own needs no look any more. */
+export function hearWatermarks(state: State, watermarks: readonly Watermark[]): void {
+  const { history } = state.ledger;
+  for (const heard of watermarks) {
+    const plan = state.jobs.get(heard.job);
+    if (plan === undefined) continue;
+    if (history.watermarkOf(heard.job) === undefined) beginHistory(state, plan);
+    if (!history.hear(heard.job, heard, state.now.wall)) continue;
+    reach(state, "watermark-heard");
+    planStore(state, heard.job);
+    if (state.upkeep.warmUp === undefined) scanJob(state, plan);
+  }
+}
+
+/** Reports ranges whose turn it is, and takes back those that somebody else has reported. */
+export function reportGaps(state: State): void {
+  for (const [job, { ranges, sinceMono }] of state.upkeep.gaps) {
+    const plan = state.jobs.get(job);
+    const last = ranges.at(-1);
+    if (plan === undefined || last === undefined) {
+      state.upkeep.gaps.delete(job);
+      continue;
+    }
+    const place = reporterPlace(state, job, tickAt(last.to));
+    if (place === undefined || state.now.mono - sinceMono < place * reportEveryMs) continue;
+    state.upkeep.gaps.delete(job);
+    for (const range of ranges) report(state, plan, range);
+    moveUp(state, plan);
+  }
+}
+
+function report(state: State, plan: Plan, { from, to, count, reason }: TickRange): void {
+  reach(state, "range-reported");
+  const isPaused = reason === "paused";
+  emit(state, { kind: "count", name: isPaused ? "ticks_paused" : "ticks_missed", by: count });
+  note(state, isPaused ? "info" : "warn", isPaused ? "ticks were skipped" : "ticks were missed", {
+    job: plan.id,
+    from: tickAt(from),
+    to: tickAt(to),
+    count,
+    reason,
+  });
+  commit(state, {
+    job: plan.id,
+    tick: tickAt(to),
+    attempt: 1,
+    slot: rangeSlot,
+    peer: state.settings.self,
+    state: isPaused ? "skipped" : "missed",
+    version: 1,
+    revision: plan.revision,
+    trigger: "schedule",
+    rank: 0,
+    due: to,
+    finishedAt: state.now.wall,
+    reason,
+    view: livingMembers(state).length,
+    range: { from, count },
+    signature: "",
+  });
+}
+
+/** A range from elsewhere: what it covers needs no report of this peer's. */
+export function hearRange(state: State, { job, tick, range }: RunRecord): void {
+  const gap = state.upkeep.gaps.get(job);
+  const plan = state.jobs.get(job);
+  if (range === undefined || gap === undefined || plan === undefined) return;
+  const to = instantOf(tick);
+  const ranges = gap.ranges.filter((own) => own.from < range.from || own.to > to);
+  if (ranges.length > 0) state.upkeep.gaps.set(job, { ...gap, ranges });
+  else {
+    state.upkeep.gaps.delete(job);
+    moveUp(state, plan);
+  }
+}
+
+/** Moves the watermarks up, stores those of the last round, and forgets what can't come back. */
+export function tendHistory(state: State): void {
+  const { upkeep, ledger, now } = state;
+  if (state.diskFailures === 0 && !upkeep.diskFailed) storeWatermarks(state);
+  upkeep.diskFailed = false;
+  for (const job of ledger.history.jobs()) {
+    const plan = state.jobs.get(job);
+    if (plan === undefined) forgetJob(state, job);
+    else {
+      ledger.history.forgetRequested(job, now.wall - startWindowMs(plan, true) - requestedKeptMs);
+      moveUp(state, plan);
+    }
+  }
+  ledger.forgetGivenBack(({ job, tick, slot }) => {
+    return ledger.history.isOver(job, tick, slot) || instantOf(tick) < now.wall - scanBackMs;
+  });
+}
+
+/** A job that is not in the table may come back, if it could not be read; one that was deleted does not. */
+function forgetJob(state: State, job: JobId): void {
+  const { history } = state.ledger;
+  const { wall } = state.now;
+  history.forget(job, wall - requestedKeptMs);
+  const watermark = history.watermarkOf(job);
+  if (watermark === undefined && history.sizeOf(job) === 0) history.remove(job);
+  if (watermark === undefined || watermark.at > wall - scanBackMs) return;
+  history.remove(job);
+  emit(state, { kind: "store", writes: [{ kind: "drop-watermark", job }] });
+}
+
+/** Every tick up to now is over, but for those in the book and those on their way through the launcher. */
+function moveUp(state: State, plan: Plan): void {
+  const { upkeep, book, now, ledger } = state;
+  const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
+  if (isUnsettled || ledger.history.unsureUntil(plan.id) > -Infinity) return;
+  // Nothing to move past: neither ticks that are over nor any that are open.
+  const watermark = ledger.history.watermarkOf(plan.id);
+  if (watermark === undefined || (ledger.history.sizeOf(plan.id) === 0 && watermark.open.length === 0))
+    return;
+  if (!timekeepers(state)(state.settings.self)) return;
+  const undecided: number[] = [];
+  for (const { instant, requested } of book.byJob.get(plan.id) ?? []) {
+    if (requested === undefined && instant <= now.wall) undecided.push(instant);
+  }
+  for (const { record, order } of book.runs.values()) {
+    if (order.job === plan.id && record.state === "claimed" && order.requested === undefined)
+      undecided.push(order.instant);
+  }
+  undecided.sort((a, b) => a - b);
+  const tooMany = undecided[openMax];
+  const at = tooMany === undefined ? now.wall : tooMany - 1;
+  if (ledger.history.advance(plan.id, at, [...new Set(undecided.slice(0, openMax))]))
+    planStore(state, plan.id);
+}
+
+function planStore(state: State, job: JobId): void {
+  const watermark = state.ledger.history.watermarkOf(job);
+  if (watermark !== undefined) state.upkeep.toStore.set(job, watermark);
+}
+
+function storeWatermarks(state: State): void {
+  const writes = Array.from(state.upkeep.toStore.values(), (watermark): Write => ({
+    kind: "watermark",
+    watermark,
+  }));
+  state.upkeep.toStore.clear();
+  for (let i = 0; i < writes.length; i += watermarksPerWrite) {
+    emit(state, { kind: "store", writes: writes.slice(i, i + watermarksPerWrite) });
+  }
+}

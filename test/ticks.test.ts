@@ -336,7 +336,7 @@ test("a peer that comes back ends its own open records: lost what had started, w
   assert.deepEqual(open.map((r) => r.state).toSorted(), ["claimed", "running"]);
   cores.kill("a");
   const started = new Set<RunId>(cores.starts.map(({ run }) => run));
-  cores.up("a" as PeerId, { records: open, started });
+  cores.up("a" as PeerId, { records: open, started, jobs: [] });
   cores.pass(100);
   const ended = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
   assert.deepEqual(ended.map((r) => `${r.state} ${r.reason}`).toSorted(), [

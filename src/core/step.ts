@@ -67,7 +67,7 @@ import { awaitLess, awaitSync, beginWarmUp, noticePause, synced, tryEndWarmUp } 
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, note, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
-import { hearWatermarks, lookedUp, openHistory, scanJob } from "./orders/scan.ts";
+import { hearWatermarks, lookedUp, noteFailedWrite, openHistory, scanJob } from "./orders/scan.ts";
 import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
@@ -277,7 +277,7 @@ function stored(state: State, token: number, failed: boolean): void {
   const pending = state.pending.get(token);
   state.pending.delete(token);
   state.diskFailures = failed ? state.diskFailures + 1 : 0;
-  if (failed) state.upkeep.diskFailed = true;
+  if (failed) noteFailedWrite(state);
   if (pending === undefined) return;
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
   else if (pending.kind === "votes") votesStored(state, pending, failed);

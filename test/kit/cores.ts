@@ -3,6 +3,8 @@
  * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
  */
 import type { CoreCommand, Effect, EventBody } from "../../src/core/events.ts";
+import { isPossiblyStale } from "../../src/core/orders/runs.ts";
+import { mergeRecord, movesUp, recordKey } from "../../src/core/records/records.ts";
 import { createState, type State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
@@ -77,6 +79,11 @@ export class Cores {
     this.pass(2_000);
   }
 
+  /** ms since the beginning */
+  get now(): number {
+    return this.#now;
+  }
+
   wall(at: number): number {
     return epoch + at;
   }
@@ -102,6 +109,8 @@ export class Cores {
       role?: "worker" | "witness";
       drained?: Attribution;
       selfForgotten?: Attribution;
+      /** default: those that it had, or those of its neighbours */
+      jobs?: readonly Job[];
       /** whom it remembers; default: all that are up */
       expected?: readonly string[];
       /** knows the others, but has no link to them until `link` */
@@ -110,6 +119,7 @@ export class Cores {
   ): void {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     this.#down.delete(peer);
+    const before = this.#states.get(peer);
     const state = createState({
       self: peer,
       name: `host-${peer}`,
@@ -127,8 +137,9 @@ export class Cores {
       sign: (record) => ({ ...record, signature: `${record.peer} ${record.version} ${record.state}` }),
     });
     this.#states.set(peer, state);
-    const jobs =
-      others[0] === undefined ? [] : [...this.state(others[0]).jobs.values()].map((plan) => plan.job);
+    // The table that it had, or that of its neighbours.
+    const table = others[0] === undefined ? before : this.state(others[0]);
+    const jobs = loaded.jobs ?? [...(table?.jobs.values() ?? [])].map((plan) => plan.job);
     this.feed(peer, {
       kind: "loaded",
       jobs,
@@ -166,7 +177,7 @@ export class Cores {
       this.feed(other, { kind: "linkUp", peer });
       const known = [...(this.records.get(other)?.values() ?? [])];
       this.#later(messageMs, () => {
-        this.feed(peer, { kind: "learned", records: known, orders: [] });
+        this.learn(peer, known);
         this.feed(peer, { kind: "watermarks", watermarks: watermarksOf(this.state(other)) });
         this.feed(peer, { kind: "synced", peer: other });
         this.feed(other, { kind: "synced", peer });
@@ -211,6 +222,16 @@ export class Cores {
     const until = this.#now + forMs;
     this.#paused.set(peer as PeerId, until);
     this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
+  }
+
+  /** Records that come by a sync: as in a real peer, the disk is asked first about those that may be stale. */
+  learn(peer: PeerId, records: readonly RunRecord[]): void {
+    const fresh = records.filter((record) => {
+      if (!isPossiblyStale(this.state(peer), record)) return true;
+      const known = this.records.get(peer)?.get(recordKey(record));
+      return movesUp(known, record);
+    });
+    this.feed(peer, { kind: "learned", records: fresh, orders: [] });
   }
 
   put(spec: Omit<JobSpec, "id"> & { id: string }, changes: Partial<Job> = {}): void {
@@ -321,8 +342,11 @@ export class Cores {
         for (const write of effect.writes) {
           if (write.kind === "watermark") this.#watermarksOf(peer).set(write.watermark.job, write.watermark);
           if (write.kind === "vote") this.#votesOf(peer).set(write.vote.decision, write.vote);
-          if (write.kind === "record")
-            kept.set(`${write.record.job}@${write.record.tick}@${write.record.peer}`, write.record);
+          if (write.kind === "record") {
+            const known = kept.get(recordKey(write.record));
+            const stands = known === undefined ? write.record : mergeRecord(known, write.record);
+            kept.set(recordKey(write.record), stands);
+          }
         }
         const { token } = effect;
         if (token !== undefined) this.#later(1, () => this.feed(peer, { kind: "stored", token }));

@@ -109,7 +109,7 @@ function firstPending(state: State, plan: Plan): Order | undefined {
 
 function* pendingOrders(state: State, plan: Plan): Generator<Order> {
   for (const order of state.book.byJob.get(plan.id) ?? []) {
-    if (order.due <= state.now.wall && !state.ledger.isSettled(order.job, order.tick)) yield order;
+    if (order.due <= state.now.wall && !state.ledger.history.isOver(order.job, order.tick, "0")) yield order;
   }
 }
 

@@ -253,6 +253,11 @@ function moveUp(state: State, plan: Plan): void {
     planStore(state, plan.id);
 }
 
+/** A write has failed: watermarks that rest on it are not stored before it has been written. */
+export function noteFailedWrite(state: State): void {
+  state.upkeep.diskFailed = true;
+}
+
 function planStore(state: State, job: JobId): void {
   const watermark = state.ledger.history.watermarkOf(job);
   if (watermark !== undefined) state.upkeep.toStore.set(job, watermark);

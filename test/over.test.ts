@@ -1,0 +1,221 @@
+/**
+ * What is over stays over (DESIGN §7): whatever is edited, however long a peer has been up, asleep or away, and whatever has
+ * been pruned, no tick that was started or decided starts again.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { instantOf, type JobId, type PeerId } from "../src/schema/ids.ts";
+import { rangeSlot, type RunRecord } from "../src/schema/run.ts";
+import { Cores } from "./kit/cores.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const hourly = { id: "invoices", schedule: "0 * * * *", command: "true" } as const;
+
+function ticksOf(cores: Cores): string[] {
+  return cores.starts.map(({ tick }) => tick);
+}
+
+function noneTwice(cores: Cores): void {
+  assert.deepEqual(ticksOf(cores).toSorted(), [...new Set(ticksOf(cores))].toSorted());
+}
+
+function recordsOf(cores: Cores, peer: string): RunRecord[] {
+  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+}
+
+/** Starts a killed peer with what this kit has kept of its disk; of the records only those of the last hour are in memory. */
+function startAgain(cores: Cores, peer: string): void {
+  const records = recordsOf(cores, peer);
+  const loadedSince = cores.wall(cores.now) - hour;
+  cores.up(peer as PeerId, {
+    records: records.filter(
+      ({ tick, state }) => instantOf(tick) >= loadedSince || state === "claimed" || state === "running",
+    ),
+    loadedSince,
+    watermarks: [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])],
+    lastAlive: cores.wall(cores.now) - minute,
+  });
+}
+
+describe("a tick that has run does not run again", () => {
+  test("when the catch-up window is widened a day later", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...hourly, catchUp: { policy: "latest", window: "1h" } });
+    cores.pass(26 * hour);
+    const before = cores.starts.length;
+    assert.equal(before, 26);
+    const createdAt = cores.wall(0);
+    cores.put({ ...hourly, catchUp: { policy: "all", window: "7d" } }, { createdAt, scheduledAt: createdAt });
+    cores.pass(30 * minute);
+    assert.equal(cores.starts.length, before);
+    cores.pass(2 * hour);
+    assert.equal(cores.starts.length, before + 2);
+    noneTwice(cores);
+  });
+
+  test("when the whole mesh was restarted before the window was widened", () => {
+    const cores = new Cores(["a", "b"]);
+    const createdAt = cores.wall(0);
+    const made = { createdAt, scheduledAt: createdAt };
+    cores.put({ ...hourly, catchUp: { policy: "latest", window: "1h" } }, made);
+    cores.pass(28 * hour);
+    for (const peer of ["a", "b"]) cores.kill(peer);
+    for (const peer of ["a", "b"]) startAgain(cores, peer);
+    cores.pass(minute);
+    const before = cores.starts.length;
+    cores.put({ ...hourly, catchUp: { policy: "all", window: "7d", limit: 100 } }, made);
+    cores.pass(10 * minute);
+    assert.equal(cores.starts.length, before);
+    const missed = ["a", "b"]
+      .flatMap((peer) => recordsOf(cores, peer))
+      .filter(({ state }) => state === "missed");
+    assert.deepEqual(missed, []);
+    noneTwice(cores);
+  });
+
+  test("when the policy changes to `latest`, and nothing that ran is reported as missed", () => {
+    const cores = new Cores(["a", "b"]);
+    const createdAt = cores.wall(0);
+    const made = { createdAt, scheduledAt: createdAt };
+    cores.put({ ...hourly, catchUp: { policy: "none" } }, made);
+    cores.pass(10 * hour);
+    cores.put({ ...hourly, catchUp: { policy: "latest", window: "2d" } }, made);
+    cores.pass(20 * minute);
+    assert.equal(cores.starts.length, 10);
+    assert.deepEqual(
+      recordsOf(cores, "a").filter(({ state }) => state === "missed"),
+      [],
+    );
+  });
+
+  test("when a peer comes back after days with an old folder", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put({ ...hourly, catchUp: { policy: "all", window: "30d", limit: 1_000 } });
+    cores.pass(3 * hour);
+    cores.kill("c");
+    cores.pass(4 * 24 * hour);
+    const before = cores.starts.length;
+    startAgain(cores, "c");
+    cores.pass(30 * minute);
+    assert.equal(cores.starts.length, before);
+    noneTwice(cores);
+  });
+
+  test("when an empty new peer joins and asks for nothing that the others have let go of", () => {
+    const cores = new Cores(["a"]);
+    cores.put({ ...hourly, catchUp: { policy: "all", window: "30d", limit: 1_000 } });
+    cores.pass(48 * hour);
+    const before = cores.starts.length;
+    // Its neighbour has pruned everything.
+    cores.records.get("a" as PeerId)?.clear();
+    cores.up("b" as PeerId);
+    cores.pass(30 * minute);
+    assert.equal(cores.starts.length, before);
+    assert.deepEqual(recordsOf(cores, "b"), []);
+    cores.pass(3 * hour);
+    assert.equal(cores.starts.length, before + 3);
+  });
+
+  test("when it was pruned, and the peer that ran it starts again", () => {
+    const cores = new Cores(["a"]);
+    cores.put({ ...hourly, catchUp: { policy: "all", window: "7d", limit: 1_000 } });
+    cores.pass(20 * hour + 10 * minute);
+    const before = cores.starts.length;
+    cores.kill("a");
+    cores.records.get("a" as PeerId)?.clear();
+    startAgain(cores, "a");
+    cores.pass(30 * minute);
+    assert.equal(cores.starts.length, before);
+  });
+});
+
+describe("a tick that has not run", () => {
+  test("is caught up after all peers were down, within the window and the limit; the rest is one record", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...hourly, catchUp: { policy: "all", window: "5h" } });
+    cores.pass(4 * hour + 10 * minute);
+    for (const peer of ["a", "b"]) cores.kill(peer);
+    cores.pass(20 * hour);
+    const before = cores.starts.length;
+    for (const peer of ["a", "b"]) startAgain(cores, peer);
+    cores.pass(5 * minute);
+    assert.equal(cores.starts.length - before, 5);
+    const [range, ...more] = recordsOf(cores, "a").filter(({ slot }) => slot === rangeSlot);
+    assert.deepEqual(
+      [range?.state, range?.reason, range?.range?.count, more.length],
+      ["missed", "window", 15, 0],
+    );
+    noneTwice(cores);
+  });
+
+  test("that was undecided when the last peer died is still caught up", () => {
+    const cores = new Cores(["a"]);
+    cores.put({
+      id: "beat",
+      schedule: "*/10 * * * *",
+      command: "true",
+      catchUp: { policy: "all", window: "1h" },
+    });
+    cores.pass(29 * minute + 59 * second);
+    cores.kill("a");
+    cores.pass(20 * minute);
+    startAgain(cores, "a");
+    cores.pass(2 * minute);
+    assert.equal(new Set(ticksOf(cores)).size, 5);
+    noneTwice(cores);
+  });
+});
+
+describe("a gap costs nothing per tick", () => {
+  test("a job of every second that slept for three days is told of in a few records", () => {
+    const cores = new Cores(["a"]);
+    cores.put({
+      id: "beat",
+      schedule: "* * * * * *",
+      command: "true",
+      catchUp: { policy: "all", window: "1h", limit: 50 },
+    });
+    cores.pass(minute);
+    cores.pause("a", 72 * hour);
+    cores.pass(72 * hour + minute);
+    const records = recordsOf(cores, "a");
+    const ranges = records.filter(({ slot }) => slot === rangeSlot);
+    assert.ok(records.length < 600, `${records.length} records`);
+    assert.deepEqual(ranges.map(({ reason }) => reason).toSorted(), ["limit", "window"]);
+    assert.equal(cores.state("a").jobs.get("beat" as JobId)?.id, "beat");
+    noneTwice(cores);
+  });
+});
+
+describe("an end stays", () => {
+  test("a run that succeeded is not called lost by its runner when an old record of its start comes back", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put(hourly);
+    cores.pass(2 * hour + minute);
+    const [first] = cores.starts;
+    assert.ok(first);
+    const [own] = recordsOf(cores, first.peer).filter(
+      ({ tick, peer }) => tick === first.tick && peer === first.peer,
+    );
+    assert.equal(own?.state, "succeeded");
+    cores.pass(30 * hour);
+    const {
+      finishedAt: _finished,
+      exitCode: _code,
+      logBytes: _bytes,
+      logTruncated: _cut,
+      ...rest
+    } = own ?? assert.fail();
+    const echo: RunRecord = { ...rest, state: "running", version: 2, signature: `${first.peer} 2 running` };
+    cores.learn(first.peer, [echo]);
+    cores.pass(minute);
+    for (const peer of ["a", "b"]) {
+      const known: RunRecord | undefined = recordsOf(cores, peer).find(
+        ({ tick, peer: runner }) => tick === first.tick && runner === first.peer,
+      );
+      assert.equal(known?.state, "succeeded", `as ${peer} has it`);
+    }
+  });
+});

@@ -183,7 +183,7 @@ describe("a gap costs nothing per tick", () => {
     const records = recordsOf(cores, "a");
     const ranges = records.filter(({ slot }) => slot === rangeSlot);
     assert.ok(records.length < 600, `${records.length} records`);
-    assert.deepEqual(ranges.map(({ reason }) => reason).toSorted(), ["limit", "window"]);
+    assert.deepEqual(new Set(ranges.map(({ reason }) => reason)), new Set(["limit", "window"]));
     assert.equal(cores.state("a").jobs.get("beat" as JobId)?.id, "beat");
     noneTwice(cores);
   });

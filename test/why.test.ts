@@ -108,3 +108,23 @@ test("a tick about which nothing is known yet, or whose claim was taken back, is
   assert.equal(told().state, "pending");
   assert.equal(told(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
 });
+
+test("a gap is told once for all its ticks, with their number and the reason", () => {
+  const range = { from: due - 4_319 * 60_000, count: 4_320 };
+  const { state, why } = told(record("alder", "missed", { slot: "range", range, reason: "window" }));
+  assert.equal(state, "missed");
+  assert.match(
+    why,
+    /alder recorded the 4320 ticks from 2026-11-17T02:01:00\.000Z to 2026-11-20T02:00:00\.000Z as missed/,
+  );
+});
+
+test("a tick of a gap that ran after all is told as its run", () => {
+  const range = { from: due - 60_000, count: 2 };
+  const gap = record("birch", "missed", { slot: "range", range, reason: "window" });
+  const { state } = told(
+    gap,
+    record("alder", "succeeded", { startedAt: due, finishedAt: due + 1, exitCode: 0 }),
+  );
+  assert.equal(state, "succeeded");
+});

@@ -128,7 +128,7 @@ function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
       [
         run.trigger === "schedule" ? "" : run.trigger,
         run.duplicate ? "duplicate" : "",
-        plain(run.reason ?? ""),
+        plain(reasonText(run)),
       ]
         .filter((note) => note !== "")
         .join(", "),
@@ -162,4 +162,10 @@ async function followLog(client: Client, run: string, terminal: Terminal): Promi
     if (reply.headers.get("x-cicada-log-complete") === "true" || isFinal(state)) return;
     await sleep(lookEveryMs);
   }
+}
+
+/** The reason, and of a record that stands for many ticks how many. */
+function reasonText({ reason, range }: RunAnswer): string {
+  const ticks = range === null ? "" : `${range.count.toLocaleString("en")} ticks since ${range.from}`;
+  return [reason ?? "", ticks].filter((text) => text !== "").join(", ");
 }

@@ -5,7 +5,7 @@ import { tellTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Control, Disk, Explanation, JobStatus, RunQuery, TickStory, View } from "../ports.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
-import type { RunRecord, RunState } from "../schema/run.ts";
+import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
 
@@ -126,9 +126,23 @@ async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise
 async function storyOfTick(peer: Peer, id: JobId, tick: TickId): Promise<TickStory | undefined> {
   const { records } = await readHistory(peer.doors.disk, { job: id, tick, limit: recordsOfTick });
   const pending = peer.pending(id).find((one) => one.tick === tick);
+  if (records.length === 0 && pending === undefined) records.push(...(await rangeAround(peer, id, tick)));
   if (records.length === 0 && pending === undefined) return undefined;
   return tellTick(tick, records, nameIn(peer.view()), pending);
 }
+/** The record of the gap that the tick lay in, if there was one. */
+async function rangeAround(peer: Peer, id: JobId, tick: TickId): Promise<RunRecord[]> {
+  const instant = instantOf(tick);
+  const ranges = await readHistory(peer.doors.disk, {
+    job: id,
+    slot: rangeSlot,
+    from: instant,
+    limit: recordsOfTick,
+  });
+  const around = ranges.records.find(({ range }) => range !== undefined && range.from <= instant);
+  return around === undefined ? [] : [around];
+}
+
 /** Records of one tick that are read: 50 peers, each with some attempts. */
 const recordsOfTick = 200;
 

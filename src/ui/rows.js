@@ -1,6 +1,6 @@
 /** The rows of the page's three tables: peers, jobs, runs. */
 import { button, cell, heading, quiet, row } from "./elements.js";
-import { exitOf, fromNow, stateOf, timeOf, timeThere, tookOf } from "./words.js";
+import { exitOf, fromNow, stateOf, ticksOf, timeOf, timeThere, tookOf } from "./words.js";
 
 export function peerRow(peer) {
   const isThere = peer.state === "alive" || peer.state === "suspect";
@@ -91,7 +91,11 @@ export function runRow(run, showOutput) {
   return row(
     run.id,
     heading(run.job, ...(run.trigger === "schedule" ? [] : [quiet(run.trigger)])),
-    cell("State", "", stateOf(run.state, run.reason ?? "", exitOf(run), run.duplicate ? "duplicate" : "")),
+    cell(
+      "State",
+      "",
+      stateOf(run.state, run.reason ?? "", exitOf(run), run.duplicate ? "duplicate" : "", ticksOf(run)),
+    ),
     cell("Tick", "", timeOf(run.due)),
     cell("Peer", "", run.peerName ?? run.peer.slice(-8)),
     cell("Took", "number", tookOf(run) || "–"),

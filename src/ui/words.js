@@ -101,3 +101,9 @@ export function sentence(text) {
   const [first = ""] = text;
   return `${first.toUpperCase()}${text.slice(first.length)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
+
+/** Of a record that stands for many ticks that nobody ran: how many, and since when. */
+export function ticksOf({ range }) {
+  if (range === null || range === undefined) return "";
+  return `${range.count.toLocaleString("en")} ticks since ${range.from.slice(0, 16).replace("T", " ")} UTC`;
+}

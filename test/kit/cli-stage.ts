@@ -193,6 +193,7 @@ export function runAnswer(more: Record<string, unknown>): Record<string, unknown
     exitCode: 0,
     signal: null,
     waiting: null,
+    range: null,
     duplicate: false,
     ...more,
   };

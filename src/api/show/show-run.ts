@@ -33,6 +33,12 @@ export const RunSchema = Type.Object({
   waiting: orNull(Type.String({ description: "what holds the claim back: overlap or capacity" })),
   logBytes: orNull(Type.Integer()),
   logTruncated: Type.Boolean(),
+  range: orNull(
+    Type.Object(
+      { from: Instant, to: Instant, count: Type.Integer() },
+      { description: "one record for so many ticks that nobody ran; a tick's own record overrules it" },
+    ),
+  ),
   duplicate: Type.Boolean({ description: "another peer ran the same order" }),
   view: Type.Integer({ description: "living members that the peer saw, itself included" }),
   passed: Type.Array(PassedSchema, {
@@ -88,12 +94,18 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     waiting: record.waiting ?? null,
     logBytes: record.logBytes ?? null,
     logTruncated: record.logTruncated ?? false,
+    range: showRange(record),
     duplicate,
     view: record.view,
     passed: record.passed ?? [],
     lostBy: record.by ?? null,
     signature: record.signature,
   };
+}
+
+function showRange({ range, due }: RunRecord): Run["range"] {
+  if (range === undefined) return null;
+  return { from: showInstant(range.from), to: showInstant(due), count: range.count };
 }
 
 export function showTick(story: TickStory, view: View, decisions: Decisions): Static<typeof TickSchema> {

@@ -40,6 +40,8 @@ export interface RunAnswer {
   exitCode: number | null;
   signal: string | null;
   waiting: string | null;
+  /** one record for so many ticks that nobody ran */
+  range: { from: string; to: string; count: number } | null;
   duplicate: boolean;
 }
 

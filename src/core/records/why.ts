@@ -87,6 +87,11 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       return `${who} claimed it and gave the claim back${because(record)}.`;
     case "skipped":
     case "missed":
+      if (record.range !== undefined) {
+        const { from, count } = record.range;
+        const span = `${new Date(from).toISOString()} to ${new Date(record.due).toISOString()}`;
+        return `${who} recorded the ${count} ticks from ${span} as ${record.state}${because(record)}. Those of them that ran have records of their own.`;
+      }
       return `${who} recorded it as ${record.state}${because(record)}.`;
     case "lost": {
       const by =

@@ -60,11 +60,7 @@ function wrongWithScheduled(
       run.start >= from,
   );
   if (held.length === 0) return "no revision that any peer held has this tick";
-  const windowMs = Math.max(
-    graceMs,
-    ...held.map(({ rules }) => (rules.catchUp.policy === "none" ? 0 : rules.catchUp.windowMs)),
-  );
-  const latest = due + windowMs + slackMs + errorMs;
+  const latest = lastStart(due, held, spans) + slackMs + errorMs;
   if (run.start <= latest) return undefined;
   // Waiting for a place doesn't count towards the window.
   if (evidence.crowded === true) return undefined;
@@ -72,6 +68,20 @@ function wrongWithScheduled(
   if (mayWait && wasBusy(runsOfJob, run.tick, due, run.start)) return undefined;
   if (mayWait && newsWasHeldUp(evidence, due, run.start)) return undefined;
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
+}
+
+function windowOf({ rules: { catchUp } }: InForce): number {
+  return catchUp.policy === "none" ? 0 : catchUp.windowMs;
+}
+
+/** The end of the tick's window, by true time. While that lasts, an edit of the window moves it. */
+function lastStart(due: number, held: readonly InForce[], spans: readonly InForce[]): number {
+  let end = due + Math.max(graceMs, ...held.map(windowOf));
+  for (const span of spans) {
+    const isEdit = span.from > due && span.from <= end + slackMs && isTickOf(span.rules.schedule, due);
+    if (isEdit) end = Math.max(end, due + windowOf(span));
+  }
+  return end;
 }
 
 /** The end of the run before may have become known late: lost as gossip, and not readable from a disk that was full. */

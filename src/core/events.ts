@@ -1,6 +1,6 @@
 /**
- * What core is told and what it wants done: the whole of its contact with the world (DESIGN §2).
- * An event carries `now`; an effect asks for something that ends, if at all, in a later event.
+ * What core is told, and what it asks for: its only contact with the world (DESIGN §2). Every event carries `now`. An
+ * effect asks for something to be done; its outcome, if core needs it, comes as a later event.
  */
 import type { Answer, ChildOutcome, Command, Now, PeerEvent, RunSpec, Write } from "../ports.ts";
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
@@ -16,7 +16,7 @@ export interface JobChange {
   job: Job | undefined;
 }
 
-/** Messages that are core's business; the rest (tables, buckets, logs) is the peer's. */
+/** The messages that core handles; the peer's parts handle the others (tables, buckets, logs). */
 export type CoreMessage = MessageOf<
   | "heartbeat"
   | "runs"
@@ -31,15 +31,15 @@ export type CoreMessage = MessageOf<
   | "roster"
 >;
 
-/** Keys are no business of core's. */
+/** Keys are not known to core. */
 export type CoreCommand = Exclude<Command, { kind: "rotate-key" }>;
 
-/** An event whose time is still to be put in. */
+/** An event without its time. */
 export type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
 export type Event = { now: Now } & (
   | {
-      /** Opens life. Own open records of an earlier life come with the runs of it that had started. */
+      /** Begins this life. Open records of an earlier life come with the set of its runs that had started. */
       kind: "loaded";
       jobs: readonly Job[];
       tableDigest: string;
@@ -57,21 +57,21 @@ export type Event = { now: Now } & (
       /** the roster as it was stored; not yet verified */
       chain: readonly Epoch[];
       started: ReadonlySet<RunId>;
-      /** peers that should be there, and named addresses whose peer id isn't known yet */
+      /** peers that should be there, and the number of named addresses whose peer id isn't known yet */
       expected: readonly PeerId[];
       unresolved: number;
-      /** wall clock, ms, when the earlier life was last known to be on; undefined = none */
+      /** wall clock, ms, when an earlier life was last known to be alive; undefined = there was none */
       lastAlive: number | undefined;
       addresses: readonly string[];
       /** identities that the table says are refused */
       forgotten?: readonly Forgotten[];
-      /** as an earlier life has stored them */
+      /** as an earlier life stored them */
       selfForgotten?: Attribution | undefined;
       drained?: Attribution | undefined;
     }
   | { kind: "woke" }
   | { kind: "heard"; from: PeerId; message: CoreMessage }
-  /** records and orders that a sync brought */
+  /** a sync has brought records and orders */
   | { kind: "learned"; records: readonly RunRecord[]; orders: readonly RequestedOrder[] }
   | { kind: "synced"; peer: PeerId }
   /** what the disk holds of the ticks that were to be looked up */
@@ -81,7 +81,7 @@ export type Event = { now: Now } & (
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
   /** the table says that these identities are refused; known ones among them change nothing */
   | { kind: "forgotten"; peers: readonly Forgotten[] }
-  /** a peer has turned this one away, for it has been forgotten */
+  /** a peer has turned this one away because it has been forgotten */
   | { kind: "turnedAway"; by: PeerId }
   | { kind: "linkUp"; peer: PeerId }
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
@@ -94,7 +94,7 @@ export type Event = { now: Now } & (
       command: CoreCommand;
       token: number;
       random: Uint8Array;
-      /** the table holds something under the id that is to be deleted, be it only what can't be read as a job */
+      /** the table holds something under the id that is to be deleted, even if it can't be read as a job */
       inTable?: boolean;
     }
   | { kind: "stored"; token: number; failed?: boolean }
@@ -114,22 +114,22 @@ export const storedKeys = {
 } as const;
 
 export type Effect =
-  /** One wake-up for everything; each replaces the one before. Monotonic, ms. */
+  /** The one wake-up, which replaces the one before. Monotonic, ms. */
   | { kind: "wakeAt"; mono: number }
-  /** Into the next batch on topic `runs`. */
+  /** Put into the next batch on topic `runs`, as are the next three. */
   | { kind: "gossip"; record: RunRecord }
   | { kind: "decline"; key: string }
   | { kind: "order"; order: RequestedOrder }
   | { kind: "cancel"; run: string; by: string; reason: string }
   | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
-  /** All durable or none; `stored(token)` follows when there is a token. */
+  /** All of it durable, or none; with a token, `stored(token)` follows. */
   | { kind: "store"; writes: Write[]; token?: number }
-  /** Applied to the table, stored, then gossiped; `tableChanged` comes first, then `stored(token)`. */
+  /** Applied to the table, stored, then gossiped: `tableChanged` follows, and then `stored(token)`. */
   | { kind: "edit"; change: TableChange; token: number }
   | { kind: "start"; spec: RunSpec }
   | { kind: "stop"; run: RunId }
   | { kind: "answer"; token: number; answer: Answer }
-  /** Exchange the last minutes' records with that peer now. */
+  /** Exchanges the last minutes' records with that peer now. */
   | { kind: "syncRecent"; peer: PeerId }
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }

@@ -1,7 +1,7 @@
 /**
  * All that the rest of the program learns of core's state: what a peer shows at this moment, who would run the coming
- * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's, because
- * what is shown is of this moment and not of the last event.
+ * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's,
+ * because what is shown is of this moment and not of the last event.
  */
 import type { JobHindrance, NextTick, NotReady, Now, PendingTick, RosterView, View } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
@@ -67,7 +67,7 @@ function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
   );
 }
 
-/** What this peer keeps its ticks with all the same, in words. */
+/** What a person should know although this peer takes ticks, in words. */
 function warningsOf(state: State): string[] {
   const forced = forcedIn(state.voting.roster.chain).map(
     ({ epoch, by }) =>
@@ -116,7 +116,7 @@ export function notReady(state: State): NotReady[] {
   const missing = hasMajorityJobs(state) ? votersMissing(state) : undefined;
   if (missing !== undefined && upkeep.warmUp === undefined) add("no-quorum", missing);
   if (state.diskFailures > 0) add("disk", "the data folder can't be written");
-  if (state.alive && standsOff(state)) add("clock", "this peer's clock is far off the others' median");
+  if (state.alive && isClockOff(state)) add("clock", "this peer's clock is far off the others' median");
   const { hostFault } = state.members;
   if (hostFault !== undefined && hasHostFault(state)) {
     const restSeconds = Math.max(1, Math.ceil((hostFault.untilMono - state.now.mono) / 1_000));
@@ -136,7 +136,7 @@ function hasMajorityJobs({ jobs }: State): boolean {
   return false;
 }
 
-function standsOff(state: State): boolean {
+function isClockOff(state: State): boolean {
   for (const plan of state.jobs.values()) {
     return (
       eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(state.settings.self) ===
@@ -146,7 +146,7 @@ function standsOff(state: State): boolean {
   return false;
 }
 
-/** The coming ticks of a job, each with its runner and fall-backs as the members stand now; undefined = no such job. */
+/** The coming ticks of a job, each with its runner and fall-backs as of now; undefined = no such job. */
 export function nextTicks(
   stateThen: Readonly<State>,
   now: Now,

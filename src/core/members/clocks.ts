@@ -1,6 +1,6 @@
 /**
- * Whose clock keeps the mesh's time: what each member's clock differs by from this one's, and who stands so far off
- * the median of all that it is passed over, this peer included. The arithmetic is in suspicion.ts; no clock is set.
+ * Whose clock is right: how far each member's clock differs from this one's, and which peers, this one included, are so
+ * far off the median that they are passed over. The arithmetic is in suspicion.ts. No clock is ever set.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
@@ -14,7 +14,7 @@ import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs, medianOffse
  */
 const writerAheadMaxMs = 60_000;
 
-/** Takes in one more exchange of heartbeats, if this one answers to one of mine. */
+/** Takes in one more exchange of heartbeats, if this one answers one of this peer's. */
 export function compareClocks(state: State, member: Member, { echo, sentAt, name }: Heartbeat): void {
   if (echo === undefined) return;
   member.clockSamples.push({
@@ -47,7 +47,9 @@ export function tooFarAheadToWrite(state: State): number | undefined {
   return ahead !== undefined && ahead > writerAheadMaxMs ? ahead : undefined;
 }
 
-/** Tells who is not so far off the mesh's median clock that it is passed over; made once, for the median is shared. */
+/**
+ * Tells whether a peer's clock is near enough to the median. Made once for many peers, because the median is shared.
+ */
 export function timekeepers(state: State): (peer: PeerId) => boolean {
   const median = medianOfClocks(state);
   return (peer) => {

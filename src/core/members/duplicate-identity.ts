@@ -1,10 +1,10 @@
 /**
- * Two lives of one identity at once: somebody copied a data folder and started both. Each of them answers to the same
- * peer id, so what one promises the other doesn't know (DESIGN §6).
+ * Two processes with one identity: somebody copied a data folder and started both. They have the same peer id, so
+ * neither knows what the other promises (DESIGN §6).
  *
- * The others notice: they hear an older incarnation beside a newer one for seconds, longer than what the links may
- * still hold of a life that has ended. They say so to that identity, which then votes no more, not in later lives
- * either, and shows it.
+ * The others notice it when they hear an older incarnation beside a newer one for seconds, which is longer than
+ * messages of an ended life can stay on the way. They tell that identity, which shows it and votes no more, in later
+ * lives either.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
@@ -12,9 +12,11 @@ import { mark } from "../probes/marks.ts";
 import { note, type State } from "../state.ts";
 import type { Member } from "./members-state.ts";
 
-/** Said so often in a row by one peer it is believed: a single word may be a slip, and silences a voter for good. */
+/**
+ * One peer must say it this often in a row: a single report may be a slip, and believing it silences a voter for good.
+ */
 const believedTimes = 2;
-/** An older life that speaks for this long beside a newer one is a twin … */
+/** An older life that is heard for this long beside a newer one is a duplicate … */
 const provenMs = 3_000;
 /** … until it has been silent for this long. */
 const silentMs = 5_000;
@@ -40,7 +42,7 @@ export function hasDuplicateIdentity(state: State, { olderLife }: Member): boole
 
 /**
  * What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. True
- * when that is believed now, for the first time: what the other one has voted meanwhile nobody can say.
+ * when that is believed for the first time. Nobody can say how the other process has voted meanwhile.
  */
 export function hearOfDuplicate(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.settings.incarnation;

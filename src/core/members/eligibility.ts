@@ -1,7 +1,7 @@
 /**
- * How the members stand towards one order: who can run it, and why the others can't. What the job admits comes first,
- * then whether the member is there, then what it says of itself, its clock, and whether it has declined the order.
- * Of oneself the same is asked, from what only oneself knows. What follows from it for my turn is in turn.ts.
+ * Which members can run an order, and why the others can't. The job's target comes first, then whether the member is
+ * there, what it says of itself, its clock, and whether it has declined the order. This peer is judged alike, by what
+ * it knows of itself. What follows for the order of ranks is in failover.ts.
  */
 import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -12,14 +12,14 @@ import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import type { Eligibility } from "./failover.ts";
 
-/** What it takes of an order to say who can run it. */
+/** The parts of an order that decide who can run it. */
 export interface CandidateOrder {
   readonly requested: Pick<RequestedOrder, "peers"> | undefined;
   /** peers that said they are at capacity */
   readonly declined: ReadonlySet<PeerId>;
 }
 
-/** As `failoverOf` asks it. Made once per look, for the median of the clocks is shared. */
+/** The eligibility of each peer for one order. Made once for many peers, because the median of the clocks is shared. */
 export function eligibilityOf(
   state: State,
   plan: Plan,
@@ -42,7 +42,7 @@ export function eligibilityOf(
     const says = member.heartbeat;
     if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
     if (member.state === "dead" || member.state === "left") return member.state;
-    // What a peer that only others hear last said of itself may be of an earlier life of it.
+    // A suspect peer may have been restarted since: what it last said of itself may be of an earlier life.
     if (member.state === "alive" && (says === undefined || says.settling)) return "settling";
     if (member.state === "alive" && says?.draining === true) return "draining";
     if (!keepsTime(peer)) return "clock";

@@ -1,15 +1,15 @@
 /**
- * When it is my failover: the arithmetic of ranks (DESIGN §5.4), without state.
+ * When this peer steps in for those before it in rank: arithmetic without state (DESIGN §5.4).
  *
- * The members stand in line by rank. Whoever can't run is passed over at no cost; for one that is suspect I wait 1 s,
- * for one that is alive 5 s, in case it is merely slow. So with everybody well only the first starts, and with
- * the first dead the second starts on time.
+ * A member that can't run costs no time. For one that is suspect the next waits 1 s, and for one that is alive 5 s, in
+ * case it is merely slow. So when everybody is well only the first starts, and when the first is dead the second starts
+ * on time.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Passed, SkipReason } from "../../schema/run.ts";
 import { aliveWeightMs, suspectWeightMs } from "../limits.ts";
 
-/** How one member stands towards one order. `untargeted`: the job doesn't admit it, so it isn't in the line at all. */
+/** Whether a member can run an order, or why not. `untargeted`: the job doesn't admit it, so it has no rank for it. */
 export type Eligibility =
   | "alive"
   | "suspect"
@@ -17,14 +17,14 @@ export type Eligibility =
   | Exclude<SkipReason, "suspect" | "silent" | "not-targeted">;
 
 export interface Failover {
-  /** among those whom the job admits, the passed over included */
+  /** among the peers that the job admits, including those that are passed over */
   rank: number;
-  /** ms to wait after due; 0 = nobody is before me, so I claim ahead */
+  /** ms to wait after due; 0 = no eligible peer is before this one, so it claims ahead */
   delayMs: number;
   passed: Passed[];
 }
 
-/** The failover of `self` in the line of `ranks`; undefined when it isn't in the line or can't run itself. */
+/** What `self` has to wait for; undefined when it has no rank or can't run the order itself. */
 export function failoverOf(
   ranks: readonly PeerId[],
   self: PeerId,
@@ -49,7 +49,7 @@ export function failoverOf(
   return undefined;
 }
 
-/** Who could run it now, in order: the runner first, then its fall-backs. */
+/** The peers that could run it now, in order: the runner first, then its fall-backs. */
 export function runnersInOrder(
   ranks: readonly PeerId[],
   eligibility: (peer: PeerId) => Eligibility,

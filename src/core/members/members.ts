@@ -1,7 +1,7 @@
 /**
- * Who is there: from links, heartbeats, refused redials and farewells to alive, suspect, dead or left (DESIGN §3).
- * The arithmetic is in suspicion.ts; this file keeps the members' memory and says what a change of state sets off.
- * What their clocks are worth is in clocks.ts, and who of them can run a given order in eligibilityOf.ts.
+ * Who is there: derives alive, suspect, dead or left from links, heartbeats, refused redials and farewells (DESIGN §3).
+ * The arithmetic of silence is in suspicion.ts. clocks.ts says whose clock is right, eligibility.ts who can run an
+ * order. This folder owns `state.members`.
  */
 import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -16,16 +16,16 @@ import type { Member } from "./members-state.ts";
 import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife, hasDuplicateIdentity } from "./duplicate-identity.ts";
 
-/** A redial that is refused this often after a reset means that the process is gone. */
+/** So many refused redials after a reset mean that the process is gone. */
 const refusalsOfTheDead = 2;
 /**
  * Members known at most, dead ones included: hosts that come and go under new names would fill the memory, and ranks
- * are made for 1,024 (rank.ts). Past it whoever has been gone the longest is forgotten.
+ * are made for 1,024 (rank.ts). Beyond it, the member that has been gone the longest is forgotten.
  */
 const membersMax = 1_000;
-/** Heartbeats in a row that must tell of other open orders than I know before their records are fetched. */
+/** So many heartbeats in a row must differ from what is known of their sender before its records are fetched. */
 const openMismatchesMax = 3;
-/** Peers that one heartbeat tells of as heard, at most; a mesh is tested to 50. */
+/** Peers that one heartbeat lists as heard, at most; a mesh is tested to 50. */
 const hearsMax = 256;
 
 export function memberOf(state: State, id: PeerId): Member {
@@ -57,7 +57,7 @@ export function memberOf(state: State, id: PeerId): Member {
   return member;
 }
 
-/** Members that are linked or may come back at any moment stay, whatever their number. */
+/** Members that are linked, alive or suspect stay, whatever their number. */
 function forgetLongestGone(state: State): void {
   let gone: Member | undefined;
   for (const member of state.members.byId.values()) {
@@ -67,7 +67,7 @@ function forgetLongestGone(state: State): void {
   if (gone !== undefined) state.members.byId.delete(gone.id);
 }
 
-/** True when a peer says the same of itself as before, of what others decide by. */
+/** True when nothing that others base decisions on has changed in what a peer says of itself. */
 function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return (
     before !== undefined &&
@@ -80,7 +80,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
   );
 }
 
-/** Takes a heartbeat in; the caller re-examines what depends on it. Returns true when eligibility may have changed. */
+/** Takes a heartbeat in. True when eligibility may have changed, so that the caller has to look at orders again. */
 export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const member = memberOf(state, from);
   if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) {
@@ -104,7 +104,7 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
   return assess(state, member) || !saysTheSame(before, heartbeat);
 }
 
-/** A wake-up came this late (ms): that is how slow this peer is. The measure fades when it is well again. */
+/** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once it is well again. */
 export function noteLag(state: State, lateMs: number): void {
   state.members.lagMs = Math.max(lateMs, state.members.lagMs / 2);
 }
@@ -125,7 +125,7 @@ function componentNow(state: State): Set<PeerId> {
   return componentOf(state.settings.self, hears);
 }
 
-/** The peers heard within the suspect time, as the own heartbeat tells them. */
+/** The peers heard within the suspect time, as this peer's heartbeat lists them. */
 function heard(state: State): PeerId[] {
   const freshMs = suspectAfterMs(stretch(state));
   const ids: PeerId[] = [];
@@ -140,11 +140,11 @@ function heard(state: State): PeerId[] {
 function stateOf(state: State, member: Member): Member["state"] {
   const { now } = state;
   if (member.leftIncarnation !== undefined) return "left";
-  // Never heard in this life, but others hear it: the wall is between the two of us.
+  // Never heard in this life, but others hear it: only the way between the two of us is cut.
   if (member.heardMono === undefined) return member.outsideMono === undefined ? "suspect" : "dead";
   if (member.refusals >= refusalsOfTheDead) return "dead";
   const outside = member.outsideMono === undefined ? 0 : now.mono - member.outsideMono;
-  // The silence that led outside counts too: the limit runs from the last word.
+  // The silence before it was outside counts too: the limit runs from its last heartbeat.
   const silent = now.mono - member.heardMono;
   if (member.outsideMono !== undefined) {
     const limit = deadAfterMs(countPresent(state) + 1, stretch(state));
@@ -172,7 +172,7 @@ function assess(state: State, member: Member): boolean {
   return true;
 }
 
-/** Peers that are members no more, and are not known again until they are heard. */
+/** These peers are no longer members, unless they are heard again. */
 export function forgetMembers(state: State, peers: Iterable<PeerId>): void {
   for (const peer of peers) state.members.byId.delete(peer);
   rehash(state);
@@ -189,7 +189,9 @@ const changes = {
   left: "has left",
 } as const;
 
-/** A peer that hasn't been heard in this life can't have fallen silent: it is on its way, and no cause for a warning. */
+/**
+ * A peer that hasn't been heard in this life can't have fallen silent: it is on its way, and no cause for a warning.
+ */
 function noteChange(state: State, member: Member): void {
   const { id, state: now, heardMono } = member;
   const isBad = now === "suspect" || now === "dead";
@@ -201,7 +203,7 @@ function noteChange(state: State, member: Member): void {
 export function assessAll(state: State): boolean {
   const component = componentNow(state);
   let changed = false;
-  // Somebody to whom no link has ever come about is a member all the same, when those who are heard hear it.
+  // A peer to which there has never been a link is a member all the same when heard peers hear it.
   for (const id of component) {
     if (id !== state.settings.self && !state.operator.forgotten.has(id)) memberOf(state, id);
   }
@@ -218,14 +220,15 @@ export function assessAll(state: State): boolean {
 }
 
 /**
- * Its host had refused me, but others hear it long after that: it was started again, and only I can't reach it. What
- * they had heard before has left their heartbeats after the suspect time, and those have arrived within it once more.
+ * Its host had refused this peer, but others hear it long after that: it was started again and only this peer can't
+ * reach it. Twice the suspect time is enough: once for the others to stop listing what they heard before, and once for
+ * their heartbeats to arrive.
  */
 function isHeardAgain(state: State, member: Member): boolean {
   return member.refusals > 0 && state.now.mono - member.refusedMono > 2 * suspectAfterMs(stretch(state));
 }
 
-/** It had left, but others go on hearing it long after what they had heard before can count: only I don't. */
+/** It had left, but others still hear it long after anything that they heard before can count. */
 function isBack(state: State, member: Member): boolean {
   const leftMs = state.now.mono - member.stateSinceMono;
   return member.state === "left" && leftMs > 2 * suspectAfterMs(stretch(state));
@@ -254,7 +257,7 @@ export function redialRefused(state: State, peer: PeerId, times: number): boolea
   return assess(state, member);
 }
 
-/** Of somebody unknown it says nothing: a farewell is gossip, and comes in the name of anybody who ever had a key. */
+/** A farewell of an unknown peer is ignored: gossip can come in the name of anybody who ever had a key. */
 export function hearLeave(state: State, from: PeerId, incarnation: number): boolean {
   const member = state.members.byId.get(from);
   if (member === undefined) return false;
@@ -263,13 +266,13 @@ export function hearLeave(state: State, from: PeerId, incarnation: number): bool
   return assess(state, member);
 }
 
-/** Alive, or suspect to me alone: others whom I hear still hear it, so what it says comes round by them. */
+/** Alive, or suspect to this peer alone: others still hear it, so what it says arrives through them. */
 export function inSight(state: State, peer: PeerId): boolean {
   const member = state.members.byId.get(peer);
   return member?.state === "alive" || (member?.state === "suspect" && member.outsideMono === undefined);
 }
 
-/** Members that are alive, oneself included. */
+/** Members that are alive, this peer included. */
 export function livingMembers(state: State): PeerId[] {
   const ids = [state.settings.self];
   for (const member of state.members.byId.values()) if (member.state === "alive") ids.push(member.id);
@@ -293,8 +296,8 @@ export function takeHeartbeatDue(state: State): boolean {
 }
 
 /**
- * True when a member's heartbeats have told of other open orders than I know of it so often that gossip must have been
- * lost; then the count begins anew.
+ * True when a member's heartbeats have differed from what is known of its open orders so often that gossip must have
+ * been lost. The count then starts again.
  */
 export function hasUnheardRecords(state: State, from: PeerId, open: Heartbeat["open"]): boolean {
   const member = memberOf(state, from);
@@ -312,15 +315,15 @@ export function countLostVotes(member: Member, tellsOfLostVotes: boolean): numbe
   return member.tellsOfLostVotes;
 }
 
-/** As a heartbeat has them. */
+/** As a heartbeat lists them. */
 export interface InReach {
   hears: PeerId[];
   beyond: PeerId[];
 }
 
 /**
- * What a heartbeat says of others: whom this peer hears, and beyond them whom those hear and it doesn't. So everybody
- * sees a chain of four peers to its end.
+ * What a heartbeat says of others: the peers that this one hears, and in `beyond` those that only they hear. With that
+ * every peer of a chain of four sees its other end.
  */
 export function peersInReach(state: State): InReach {
   const hears = heard(state);
@@ -334,7 +337,7 @@ export function peersInReach(state: State): InReach {
   return { hears, beyond: [...beyond] };
 }
 
-/** One's own heartbeat to one peer. */
+/** This peer's heartbeat to one member. */
 export function heartbeatTo(
   state: State,
   member: Member,

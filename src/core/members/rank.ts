@@ -1,10 +1,10 @@
 /**
- * Who runs a tick, who is next, and so on: rendezvous hashing (Thaler & Ravishankar 1998) of job and tick over
- * the members. Every peer that knows the same members gets the same order, and one member more or less moves
- * only that member's own ticks.
+ * Which member runs a tick, which is next, and so on: rendezvous hashing (Thaler & Ravishankar 1998) of job and tick
+ * over the members. All peers that know the same members compute the same order, and a member that comes or goes moves
+ * only its own ticks.
  *
- * The key is hashed once with SHA-256; each member's id was hashed when the member became known, so that one rank
- * costs an integer mix per member. Raw FNV-1a instead of the mix is badly skewed.
+ * The key is hashed once with SHA-256; each member's id was hashed when the member became known, so that one rank costs
+ * an integer mix per member. Raw FNV-1a instead of the mix is badly skewed.
  */
 import { hash } from "node:crypto";
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
@@ -39,7 +39,7 @@ export function rank(job: JobId, tick: TickId, memberHashes: MemberHashes): Peer
   return rankKey(`${job}@${tick}`, memberHashes);
 }
 
-/** The same for any other key, such as a run's id for the copies of its output. */
+/** The same for any other key, such as a run id for the copies of its output. */
 export function rankKey(text: string, memberHashes: MemberHashes): PeerId[] {
   const key = hash32(text);
   const scores = new Float64Array(memberHashes.ids.length);

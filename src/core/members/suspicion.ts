@@ -1,24 +1,24 @@
 /**
  * When silence means death: the arithmetic alone, without clock, state or timer.
  *
- * The picture is a table of people in fog. Somebody whom I have not heard for a while is suspect to me. He is dead
- * to me only when, for longer still, nobody whom I hear has heard him either; a wall between the two of us takes
- * nobody out of the company as long as a third hears both. And somebody who is himself half asleep accuses nobody:
- * the slower this peer finds itself, the longer it waits.
+ * Imagine people in fog. If I have not heard somebody for a while, I suspect him. I take him for dead only when, for
+ * longer still, nobody that I hear has heard him either: a wall between the two of us excludes nobody as long as a
+ * third person hears us both. And one who is half asleep accuses nobody: the slower this peer finds itself, the longer
+ * it waits.
  *
- * Not promised: that two peers hold the same view at the same moment. Ranks, claims and holdsLease are made so that
+ * Not promised: that two peers have the same view at the same moment. Ranks, claims and leases are made so that
  * differing views cost a delay or, in a split, a duplicate, and never a silent loss.
  *
- * Sources of ideas: own slowness as a multiplier of own limits is from Dadgar, Phillips and Currey, "Lifeguard:
- * Local Health Awareness for More Accurate Failure Detection" (2018), whose form in the field is hashicorp/memberlist's
- * awareness.go; the clock offset from four timestamps, with the quickest exchange the most trusted, is NTP's
- * (RFC 5905, section 8 and the clock filter of section 10).
+ * Sources of ideas: own slowness as a multiplier of own limits is from Dadgar, Phillips and Currey, "Lifeguard: Local
+ * Health Awareness for More Accurate Failure Detection" (2018), whose form in the field is hashicorp/memberlist's
+ * awareness.go; the clock offset from four timestamps, with the quickest exchange the most trusted, is NTP's (RFC 5905,
+ * section 8 and the clock filter of section 10).
  */
 import type { PeerId } from "../../schema/ids.ts";
 
 /**
- * Silence after which a member is suspect: five heartbeats of 1 s. More lets a dead peer's ticks wait longer for
- * their step-in; less turns every hiccup of a loaded host into suspicion.
+ * Silence after which a member is suspect: five heartbeats of 1 s. More makes a dead peer's ticks wait longer until
+ * another steps in; less turns every hiccup of a loaded host into suspicion.
  */
 const suspectBaseMs = 5_000;
 
@@ -38,16 +38,16 @@ export const stretchMax = 8;
 /** Event-loop lag that counts as one step of slowness: the period of the watchdog that measures it. */
 const lagStepMs = 250;
 
-/** Exchanges of heartbeats out of which the quickest is believed (NTP's clock filter holds as many). */
+/** The quickest of so many exchanges of heartbeats is believed (as many as in NTP's clock filter). */
 export const clockSamplesKept = 8;
 
-/** From here on a peer's clock offset is worth a warning. */
+/** A clock offset of more than this is worth a warning. */
 export const clockWarnMs = 500;
 
-/** Farther than this off the median a peer is passed over in rank: short of the 2 s by which claims run ahead. */
+/** A peer whose clock is farther off the median is passed over in rank: less than the 2 s by which claims run ahead. */
 export const clockRefusedMs = 1_600;
 
-/** A median of fewer members says nothing about which of them is wrong. */
+/** With fewer members the median does not say which of them is wrong. */
 const medianMembersMin = 3;
 
 export function suspectAfterMs(stretch: number): number {
@@ -62,7 +62,7 @@ export function deadAfterMs(members: number, stretch: number): number {
 
 /**
  * How many times longer than usual this peer should wait before it accuses another: 1 when it is well, up to 8.
- * Each 250 ms of lag of the own event loop, and each acknowledgement that came late of late, adds one.
+ * Each 250 ms of lag of its own event loop adds one, and so does each recent acknowledgement that came late.
  */
 export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
   const slowness = Math.floor(Math.max(0, health.lagMs) / lagStepMs) + Math.max(0, health.lateAcks);
@@ -70,20 +70,20 @@ export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
 }
 
 /**
- * Who is connected with `self`, itself included: everybody whom a chain of hearing joins to it.
+ * The peers that are connected with `self`, itself included: those that a chain of hearing joins to it.
  *
- * `hears` holds one entry for each peer whose word is fresh (`self` always; others when their last heartbeat is
- * younger than the suspect time), and in it the peers that it says it hears. An old word is no witness: a dead
- * peer's last heartbeat would otherwise keep alive whomever it once heard, and itself.
+ * `hears` has one entry for each peer whose last heartbeat is younger than the suspect time, and one for `self`: the
+ * peers that it says it hears. Older heartbeats don't count: the last one of a dead peer would otherwise keep alive the
+ * peers that it once heard, and itself.
  *
- * Two peers are joined when *either* says that it hears the other. To ask for both would make a one-way cut
- * (B no longer hears A, A still hears B) a split that both sides believe in, and both would run everything. With
- * either, only B, to whom A has gone silent, takes A for dead: B's own ticks run once, A's at most twice, and none is
- * lost. As soon as a third peer hears both, even that is gone: all three are one component on every side.
+ * Two peers are joined when *either* says that it hears the other. If both had to, a one-way cut (B no longer hears A,
+ * A still hears B) would be a split that both sides believe in, and both would run everything. As it is, only B, which
+ * no longer hears A, takes A for dead: B's own ticks run once, A's at most twice, and none is lost. As soon as a third
+ * peer hears both, even that is over: all three are one component on every side.
  *
- * Words are passed on once (a heartbeat's `beyond`), so the chain from `self` is three steps long: those it hears, those
- * they hear, and those whom these hear. In a mesh that dials everybody this covers every cut that leaves two peers who
- * hear each other between the sides. Passed on further they would keep a dead peer alive for longer.
+ * What peers hear is passed on once (a heartbeat's `beyond`), so the chain from `self` has three steps. In a mesh in
+ * which everybody dials everybody this covers every cut that leaves two peers between the sides that hear each other.
+ * Passed on further it would keep a dead peer alive for longer.
  */
 export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<PeerId>>): Set<PeerId> {
   const heardBy = new Map<PeerId, PeerId[]>();
@@ -95,7 +95,7 @@ export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<Pe
     }
   }
   const component = new Set([self]);
-  // A set grows while it is walked, and the walk takes in what was added.
+  // The loop also visits what is added to the set on the way.
   for (const peer of component) {
     for (const other of hears.get(peer) ?? []) component.add(other);
     for (const other of heardBy.get(peer) ?? []) component.add(other);
@@ -105,11 +105,11 @@ export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<Pe
 
 /** One exchange of heartbeats with another peer. Wall clock, ms; each instant is read where it happens. */
 export interface ClockSample {
-  /** own clock: my heartbeat left */
+  /** own clock: this peer's heartbeat left */
   sentAt: number;
   /** the other's clock: it came in */
   theirHeardAt: number;
-  /** the other's clock: its own heartbeat, which tells both, left */
+  /** the other's clock: its own heartbeat, which carries these two, left */
   theirSentAt: number;
   /** own clock: that one came in */
   heardAt: number;
@@ -124,24 +124,24 @@ function offsetMs(sample: ClockSample): number {
 }
 
 /**
- * How far the other's clock is ahead of mine (ms; negative = behind), from the quickest of the last 8 samples, for
- * it can be wrong by half its round trip at most. Undefined while there is none to believe: a negative round trip
- * means that a clock was set during the exchange.
+ * How far the other's clock is ahead of this one's (ms; negative = behind), from the quickest of the last 8 samples,
+ * which is wrong by at most half its round trip. Undefined when no sample can be believed: a negative round trip means
+ * that a clock was set during the exchange.
  */
 export function clockOffset(samples: readonly ClockSample[]): number | undefined {
   let best: ClockSample | undefined;
   for (const sample of samples.slice(-clockSamplesKept)) {
     const trip = roundTripMs(sample);
     if (trip < 0) continue;
-    // Of two equally quick ones the later: clocks drift, so it is nearer the truth of now.
+    // Of two equally quick samples take the later one: clocks drift.
     if (best === undefined || trip <= roundTripMs(best)) best = sample;
   }
   return best === undefined ? undefined : offsetMs(best);
 }
 
 /**
- * The middle of the members' offsets, oneself among them with 0 (ms). Undefined for fewer than three: of two clocks
- * nobody can say which is wrong.
+ * The median of the members' offsets (ms), in which this peer counts with 0. Undefined for fewer than three: of two
+ * clocks nobody can say which is wrong.
  */
 export function medianOffset(offsets: readonly number[]): number | undefined {
   if (offsets.length < medianMembersMin) return undefined;

@@ -1,6 +1,7 @@
 /**
- * What a person asks of this peer: jobs written, paused, run; runs cancelled. Every answer that says yes waits until
- * what was asked is durable here; it says nothing of the other peers, which gossip or the next sync will tell.
+ * A person's commands: write, pause, resume, run or delete a job, and cancel a run. A positive answer is given only
+ * once the change is durable on this peer. It says nothing about the other peers, which learn of it by gossip or the
+ * next sync.
  */
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
@@ -19,14 +20,14 @@ import { pauseAt, type Plan } from "../job/plan.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 
-/** Jobs in one table; the price of more is memory (about 2 KiB each) and the time to load them. */
+/** Jobs in one table at most. More costs memory (about 2 KiB each) and time to load them. */
 const jobsMax = 200_000;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
 }
 
-/** Carries a command out; an answer that is undefined comes later, when it is durable. */
+/** Carries a command out. Undefined: the answer comes later, once the change is durable. */
 export function obey(state: State, asked: Extract<Event, { kind: "command" }>): Answer | undefined {
   const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
@@ -78,7 +79,7 @@ function withJob(
   return conflict(plan, command.ifMatch) ?? act(plan);
 }
 
-/** Also what can't be read as a job: deleting it is how a person gets rid of it. */
+/** What can't be read as a job can be deleted too: that is how a person gets rid of it. */
 function deleteJob(
   state: State,
   command: Extract<Command, { kind: "delete-job" }>,
@@ -223,7 +224,7 @@ function runJob(
   return undefined;
 }
 
-/** The disk has answered for something that a person waits for. */
+/** A write that a person waits for is durable, or has failed. */
 export function commandStored(
   state: State,
   pending: Exclude<Pending, { kind: "claim" | "votes" | "drain" }>,
@@ -253,7 +254,7 @@ export function commandStored(
     kind: "notify",
     event: { kind: "job", id: pending.id, change: pending.deleted ? "deleted" : "written" },
   });
-  // Deleted, or deleted by another at the same moment: either way there is no job to show.
+  // Deleted by this command, or by another one at the same moment: either way there is no job to show.
   const answer: Answer =
     pending.deleted || plan === undefined
       ? { kind: "done" }
@@ -269,7 +270,7 @@ function cancel(state: State, command: Extract<Command, { kind: "cancel-run" }>)
   return { kind: "done" };
 }
 
-/** A cancel that another peer passed on: only own runs are this peer's business. */
+/** Another peer passed a cancel on: it concerns this peer's own runs only. */
 export function hearCancel(state: State, run: string, by: string, reason: string): void {
   for (const record of openRuns(state, run) ?? []) {
     if (record.peer === state.settings.self) stopOrDrop(state, record, by, reason);

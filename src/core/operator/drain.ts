@@ -1,8 +1,9 @@
 /**
- * Draining on a person's word: a peer that takes no more ticks until it is told otherwise, also after a restart. It
- * goes on voting, keeping data and ending the runs that it has; its ticks go to the next in rank on time.
+ * Draining a peer: it takes no more ticks until it is undrained, even after a restart. It still votes, stores data and
+ * lets its runs end; its ticks go to the next in rank on time.
  *
- * Any member can be asked; it passes the wish on to the peer that is meant and answers when that one has it on disk.
+ * Any member can be asked. It passes the request on to the peer that is meant, and answers when that peer has stored
+ * it.
  */
 import { touchAll } from "../claims/order-book.ts";
 import type { Answer, Command } from "../../ports.ts";
@@ -17,7 +18,7 @@ import { mark } from "../probes/marks.ts";
 import { memberNamed } from "./roster-requests.ts";
 import { emit, note, type Pending, type State, expectStored } from "../state.ts";
 
-/** A peer that has not confirmed by then is out of reach. */
+/** A peer that has not confirmed after this time counts as out of reach. */
 const confirmLimitMs = 5_000;
 
 export function drainPeer(
@@ -56,7 +57,7 @@ function setDrained(state: State, on: boolean, by: string, pending: Pending): vo
   else touchAll(state);
 }
 
-/** This peer is being stopped: it takes no more ticks, and its claims go back, so that the others run them on time. */
+/** This peer is being stopped: it takes no more ticks and gives its claims back, so that others run them on time. */
 export function drain(state: State): void {
   if (state.operator.draining) return;
   state.operator.draining = true;
@@ -64,17 +65,17 @@ export function drain(state: State): void {
   giveClaimsBack(state);
 }
 
-/** After a start: as an earlier life was told. */
+/** After a start: as it was in an earlier life. */
 export function restoreDrained(state: State, drained: Attribution | undefined): void {
   state.operator.drained = drained;
 }
 
-/** Another peer was asked to drain this one. */
+/** Another peer passes on a request to drain or undrain this one. */
 export function hearDrain(state: State, from: PeerId, { id, on, by }: MessageOf<"drain">): void {
   setDrained(state, on, by, { kind: "drain", to: from, id });
 }
 
-/** It is on this peer's disk, or could not be put there: the one that passed it on is told. */
+/** The request is stored on this peer, or could not be: the peer that passed it on is told. */
 export function drainStored(state: State, to: PeerId, id: number, failed: boolean): void {
   emit(state, { kind: "send", to, protocol: "ask", message: { kind: "drained", id, stored: !failed } });
 }
@@ -87,7 +88,7 @@ export function hearDrained(state: State, { id, stored }: MessageOf<"drained">):
   emit(state, { kind: "answer", token: asked.command, answer });
 }
 
-/** In every step: who has not confirmed in time is out of reach. */
+/** In every step: answers for the peers that have not confirmed in time. */
 export function giveUpDrains(state: State): void {
   for (const [id, { command, untilMono }] of state.operator.drainsAsked) {
     if (state.now.mono < untilMono) continue;

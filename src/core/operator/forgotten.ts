@@ -1,10 +1,10 @@
 /**
- * Forgotten peers: identities that the mesh refuses for good, because a person said so (DESIGN §3, §6).
+ * Forgotten peers: identities that the mesh refuses for good because a person said so (DESIGN §3, §6).
  *
- * Here it is decided what that means for this peer's own decisions: who is forgotten is no member any more, is neither
- * ranked nor asked nor waited for, and what it says is not heard. The doors keep it out (Mesh.refuse), the table
- * tells every peer. Who learns that it is itself the forgotten one stops taking ticks and voting, now and after every
- * restart: alone, it would run every job a second time.
+ * A forgotten peer is no longer a member: it is neither ranked nor asked nor waited for, and what it says is ignored.
+ * The mesh's door keeps it out (Mesh.refuse), and the table tells every peer. A peer that learns that it has itself
+ * been forgotten stops taking ticks and voting, now and after every restart: alone, it would run every job a second
+ * time.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Forgotten, Attribution } from "../../schema/attribution.ts";
@@ -20,7 +20,7 @@ export function isForgotten(state: State, peer: PeerId): boolean {
   return state.operator.forgotten.has(peer);
 }
 
-/** The table names these peers as forgotten. True when the members have changed. */
+/** The table names these peers as forgotten. True when a member was among them. */
 export function takeForgotten(state: State, forgotten: readonly Forgotten[]): boolean {
   const members: PeerId[] = [];
   for (const one of forgotten) {
@@ -44,24 +44,24 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
   return members.length > 0;
 }
 
-/** After a start: what an earlier life was told. */
+/** After a start: as it was in an earlier life. */
 export function restoreSelfForgotten(state: State, selfForgotten: Attribution | undefined): void {
   state.operator.selfForgotten = selfForgotten;
-  if (selfForgotten !== undefined) sayOutcast(state, selfForgotten);
+  if (selfForgotten !== undefined) warnOfSelfForgotten(state, selfForgotten);
 }
 
-function sayOutcast(state: State, { by }: Attribution): void {
+function warnOfSelfForgotten(state: State, { by }: Attribution): void {
   note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and votes no more", {
     by,
   });
 }
 
-/** This peer is the forgotten one. Said by the table, or by a peer that turned it away at the door. */
+/** This peer has been forgotten, according to the table or to a peer that turned it away. */
 export function noteSelfForgotten(state: State, selfForgotten: Attribution): void {
   if (state.operator.selfForgotten !== undefined) return;
   state.operator.selfForgotten = selfForgotten;
-  mark(state, "selfForgotten");
-  sayOutcast(state, selfForgotten);
+  mark(state, "self-forgotten");
+  warnOfSelfForgotten(state, selfForgotten);
   emit(state, {
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: JSON.stringify(selfForgotten) }],

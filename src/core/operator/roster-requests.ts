@@ -1,11 +1,11 @@
 /**
- * What a person rosterRequests of the roster: this peer a voter, that one forgotten (DESIGN §6).
+ * What a person asks of the roster: to make a peer a voter, or to forget one (DESIGN §6).
  *
- * A wish is a voter list that differs from the last epoch's by one peer. The member that was asked stands for it,
- * again and again as others' proposals may come first, until an epoch of the chain grants it or 8 s have passed.
- * A forgotten peer that was a voter leaves the roster first and the table's members second, so that no majority is
- * ever counted with a peer that nobody hears. With force the roster changes without its voters, on the word of this
- * one peer: that is for voters that are gone for good, and it is said aloud on every peer.
+ * A request is a list of voters that differs from the last epoch's by one peer. The member that was asked proposes it
+ * until an epoch of the chain grants it or 8 s have passed: other proposals may be chosen first. A peer that is
+ * forgotten leaves the roster first and the mesh second, so that no majority is ever counted with a peer that nobody
+ * hears. With `force` the roster changes without its voters, on this peer's signature alone. That is for voters that
+ * are gone for good, and every peer reports it.
  */
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
@@ -22,7 +22,7 @@ import { emit, note, type State, expectStored } from "../state.ts";
 import type { RosterRequest } from "./operator-state.ts";
 
 /** A person waits no longer than this for the voters. */
-const wishLimitMs = 8_000;
+const requestLimitMs = 8_000;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
@@ -68,7 +68,7 @@ export function promote(
   if (!last.voters.includes(peer) && last.voters.length >= votersMax) {
     return refuse("BAD_REQUEST", `there are ${votersMax} voters already, which is the most there can be`);
   }
-  wish(state, { kind: "promote", peer, command: token, force: false, by: command.by });
+  request(state, { kind: "promote", peer, command: token, force: false, by: command.by });
   return undefined;
 }
 
@@ -82,7 +82,7 @@ export function forget(
   if (peer === state.settings.self) {
     return refuse("NOT_ITSELF", `${command.peer} is the peer that was asked`);
   }
-  wish(state, { kind: "forget", peer, command: token, force: command.force ?? false, by: command.by });
+  request(state, { kind: "forget", peer, command: token, force: command.force ?? false, by: command.by });
   return undefined;
 }
 
@@ -94,11 +94,11 @@ function noRoster(): Answer {
   return refuse("NO_QUORUM", "this mesh has no voters: no peer knows who made its cluster key");
 }
 
-function wish(state: State, one: Omit<RosterRequest, "untilMono">): void {
-  state.operator.rosterRequests.push({ ...one, untilMono: state.now.mono + wishLimitMs });
+function request(state: State, one: Omit<RosterRequest, "untilMono">): void {
+  state.operator.rosterRequests.push({ ...one, untilMono: state.now.mono + requestLimitMs });
 }
 
-/** The voters as the wish would have them; undefined when they are so already. */
+/** The voters that the request asks for; undefined when they vote already. */
 function wantedVoters(state: State, { kind, peer }: RosterRequest, { voters }: Epoch): PeerId[] | undefined {
   if (kind === "promote") return voters.includes(peer) ? undefined : [...voters, peer].toSorted();
   if (!voters.includes(peer)) return undefined;
@@ -106,7 +106,7 @@ function wantedVoters(state: State, { kind, peer }: RosterRequest, { voters }: E
   return rest.length > 0 ? rest : [state.settings.self];
 }
 
-/** In every step: rosterRequests that have been granted are answered, others stood for, and given up at their limit. */
+/** In every step: answers the requests that are granted, proposes the others, and gives them up at their limit. */
 export function pursueRosterRequests(state: State): void {
   if (state.operator.rosterRequests.length === 0) return;
   for (const one of state.operator.rosterRequests.splice(0)) {
@@ -119,7 +119,7 @@ export function pursueRosterRequests(state: State): void {
     } else if (state.now.mono >= one.untilMono) {
       mark(state, "request-refused");
       const { voters } = last;
-      const detail = `no majority of the ${voters.length} voters has agreed within ${wishLimitMs / 1_000} s`;
+      const detail = `no majority of the ${voters.length} voters has agreed within ${requestLimitMs / 1_000} s`;
       emit(state, { kind: "answer", token: one.command, answer: refuse("NO_QUORUM", detail) });
     } else {
       proposeEpoch(state, wanted);
@@ -128,9 +128,9 @@ export function pursueRosterRequests(state: State): void {
   }
 }
 
-/** The epoch is in the chain, whose write is on its way to the disk; the answer follows it. */
+/** The epoch is in the chain, which is being stored. The answer is given once it is durable. */
 function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
-  mark(state, "wish-granted");
+  mark(state, "request-granted");
   const answer = { kind: "done" } as const;
   const token = expectStored(state, { kind: "answer", command, answer });
   if (kind === "promote") {

@@ -1,6 +1,7 @@
 /**
- * Coverage marks: a rare branch says its name when it is taken, and a hunt over many seeds tells which names it never
- * heard. Only the simulator listens (`Settings.marks`); for a real peer a mark is one look at an absent field.
+ * Coverage marks: a rare branch names itself when it is taken, and a hunt over many seeds reports the names that it
+ * never saw. Only the simulator collects them (`Settings.marks`); in a real peer a mark costs one look at an absent
+ * field. A mark is named after what has happened.
  */
 export const marks = [
   "step-in",
@@ -40,7 +41,7 @@ export const marks = [
   "chosen-other",
   "chosen-and-gone",
   "given-back",
-  "stood-in-vain",
+  "election-failed",
   "outbid",
   "value-inherited",
   "vote-not-stored",
@@ -57,13 +58,13 @@ export const marks = [
   "duplicate-heard",
   "duplicate-reported",
   "clock-ahead-refused",
-  "wish-granted",
+  "request-granted",
   "request-refused",
   "roster-forced",
   "roster-overruled",
   "roster-contradicted",
   "peer-forgotten",
-  "selfForgotten",
+  "self-forgotten",
   "drained-by-hand",
   "history-looked-up",
   "watermark-heard",

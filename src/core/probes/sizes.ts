@@ -1,4 +1,4 @@
-/** How much a peer holds in memory, by what: all of it must level off (DESIGN §12, I13). */
+/** How much a peer holds in memory, by kind. All of it must level off while a peer runs (DESIGN §13, I13). */
 import type { State } from "../state.ts";
 
 export function sizesOf(state: State): Record<string, number> {

@@ -1,11 +1,11 @@
 /**
- * The voter in a peer (DESIGN §6): answers candidates' ballots as paxos.ts has it, once what it binds itself to is
- * durable; and says `barred`, with a reason, where it may not vote.
+ * The voter in a peer (DESIGN §6): answers proposers' ballots by the rules of paxos.ts, once what it binds itself to is
+ * durable, and answers `barred` with a reason where it may not vote.
  *
- * It may not: on an order of another epoch than the one in force at the order's tick; on one at or after the instant
- * from which a successor that it has accepted will vote; on a tick so old that its own votes may be forgotten; and
- * after a start, until enough others confirm that it remembers every vote it has ever told (voter memory). Nor on what
- * is no decision at all: what is chosen stands for ever, so nonsense must not be chosen.
+ * It may not vote on an order of another epoch than the one in force at the order's tick; on an order at or after the
+ * instant from which a successor that it has accepted will vote; on a tick so old that its own votes may be forgotten;
+ * and, after a start, until enough others confirm that it remembers all its votes (memory.ts). Malformed decisions are
+ * refused: a chosen value is permanent.
  */
 import { instantOf, isInstant, parseRunReference, type PeerId } from "../../schema/ids.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
@@ -25,21 +25,23 @@ export const voteUntilMs = 24 * 3_600_000;
 /** … and an hour later forgotten. */
 export const rememberVotesMs = 25 * 3_600_000;
 
-/** Ticks further ahead than this are not voted on: claims run 2 s ahead, and clocks that far off are passed over. */
+/**
+ * Ticks further ahead are not voted on: claims run 2 s ahead, and peers whose clocks are so far off are passed over.
+ */
 const voteAheadMs = 60_000;
 /** A successor may begin at most so far ahead: proposals are made for `epochLeadMs` from now. */
 const epochAheadMs = 3_600_000;
 /**
- * With this many votes in memory only orders of jobs that are in the table get any more. Far above what a peer has
- * while a new job's first tick overtakes the job itself; less would cost such ticks a second.
+ * With this many votes in memory, only orders of jobs that are in the table get more. It is far above what a peer has
+ * while a new job's first tick overtakes the job itself; less would delay such ticks by a second.
  */
 const votesOnUnknownJobs = 100_000;
 
 const rosterPrefix = "roster/";
 
 /**
- * The name of the decision on what comes after the chain. After a forced epoch it is another one than before, so that
- * votes on a succession that was overruled are none on this.
+ * The name of the decision on what follows the chain. A forced epoch changes the name, so that votes on a succession
+ * that was overruled don't count for this one.
  */
 export function rosterDecision(chain: readonly Epoch[]): string {
   const forced = chain.findLast((epoch) => epoch.forced !== undefined);
@@ -47,7 +49,7 @@ export function rosterDecision(chain: readonly Epoch[]): string {
   return `${rosterPrefix}${chain.length}${branch}`;
 }
 
-/** The epoch that a roster decision would make of a value; undefined when the value is none. */
+/** The epoch that a value of a roster decision describes; undefined when it describes none. */
 export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> | undefined {
   try {
     const { voters, from } = JSON.parse(value) as { voters?: unknown; from?: unknown };
@@ -59,7 +61,7 @@ export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> |
   }
 }
 
-/** Why this peer may not vote on it now; undefined = it may. */
+/** Why this peer may not vote on the ballot now; undefined = it may. */
 function barred(state: State, item: BallotItem): string | undefined {
   const { roster, voter } = state.voting;
   const last = roster.chain.at(-1);
@@ -70,11 +72,11 @@ function barred(state: State, item: BallotItem): string | undefined {
   if (item.decision.startsWith(rosterPrefix)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
     if (!last.voters.includes(state.settings.self)) return "no-voter";
-    const candidate = item.ballot.peer;
-    if (candidate !== state.settings.self && !state.members.byId.has(candidate)) return "stranger";
+    const proposer = item.ballot.peer;
+    if (proposer !== state.settings.self && !state.members.byId.has(proposer)) return "stranger";
     return item.value === undefined ? undefined : epochBarred(state, last, item.value);
   }
-  const mistaken = noOrder(state, item);
+  const mistaken = whyNoOrder(state, item);
   if (mistaken !== undefined) return mistaken;
   const inForce = epochAt(roster.chain, item.instant);
   if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
@@ -106,8 +108,8 @@ function epochBarred(state: State, last: Epoch, value: string): string | undefin
   return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
 }
 
-/** What isn't an order with its own instant, and a peer to run it, is nobody's to decide. */
-function noOrder(state: State, { decision, instant, value }: BallotItem): string | undefined {
+/** Why the ballot is not about an order, with its own instant and a peer to run it; undefined = it is. */
+function whyNoOrder(state: State, { decision, instant, value }: BallotItem): string | undefined {
   const named = parseRunReference(decision);
   if (named?.attempt === undefined || named.peerEnd !== undefined) return "no-order";
   if (instantOf(named.tick) !== instant) return "other-instant";
@@ -117,7 +119,7 @@ function noOrder(state: State, { decision, instant, value }: BallotItem): string
   return full && !state.jobs.has(named.job) ? "unknown-job" : undefined;
 }
 
-/** Answers a candidate's ballots; what they bind this voter to is stored in one write, and told afterwards. */
+/** Answers a proposer's ballots. What they bind this voter to is stored in one write and told afterwards. */
 export function hearBallots(state: State, from: PeerId, ballots: readonly BallotItem[]): void {
   const replies: ReplyItem[] = [];
   const writes: Write[] = [];
@@ -182,7 +184,7 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
   };
 }
 
-/** An accepted epoch bars this voter from orders at or after its beginning, and gets its signature. */
+/** An accepted epoch bars this voter from orders at or after its beginning, and this voter signs it. */
 function noteSuccessor(state: State, decision: string, value: string): string | undefined {
   const last = state.voting.roster.chain.at(-1);
   if (!decision.startsWith(rosterPrefix) || last === undefined) return undefined;
@@ -192,7 +194,7 @@ function noteSuccessor(state: State, decision: string, value: string): string | 
   return state.settings.signText(epochBytes(epoch));
 }
 
-/** After a start: the successor that this voter had accepted before, if it hasn't been adopted since. */
+/** After a start: the successor that this voter accepted in an earlier life, if it hasn't been adopted since. */
 export function recallSuccessor(state: State): void {
   const last = state.voting.roster.chain.at(-1);
   if (last === undefined) return;
@@ -206,7 +208,7 @@ export function recallSuccessor(state: State): void {
   state.voting.voter.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
 }
 
-/** The votes are durable: now they are told. */
+/** The votes are durable and can be told. */
 export function votesStored(state: State, votes: Extract<Pending, { kind: "votes" }>, failed: boolean): void {
   if (failed) return mark(state, "vote-not-stored");
   raiseVotesStored(state.voting.voter, votes.count);
@@ -223,7 +225,9 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
   }
 }
 
-/** Forgets votes on ticks so old that no more are given; the floor is kept, so that a clock set back gives none again. */
+/**
+ * Forgets votes on ticks too old to vote on. The floor is kept, so that none is given again after a clock is set back.
+ */
 export function forgetVotes(state: State): void {
   const before = state.now.wall - rememberVotesMs;
   const old = [...state.voting.voter.votes.values()].filter(

@@ -3,19 +3,19 @@
  * whatever is lost, late, repeated or dead. cicada uses it twice: for who runs an order of a `majority` job, and for
  * the successor of an epoch of the roster.
  *
- * The picture: a council that decides by letter. A candidate first asks for the floor with a numbered ballot; a voter
- * that grants it promises to heed no lower number, and tells what it has accepted so far. With the floor from more
- * than half, the candidate puts a value to the vote: the accepted one with the highest number that it was told of, or
- * its own where there was none. What more than half have accepted is chosen for ever, because any later candidate's
- * half meets this one in at least one voter, who tells.
+ * Imagine a council that decides by letter. A proposer first asks for the floor with a numbered ballot. A voter that
+ * grants it promises to ignore lower numbers, and reports what it has accepted so far. With the floor from more than
+ * half of the voters, the proposer puts a value to the vote: the accepted value with the highest number that was
+ * reported, or its own if there was none. A value that more than half have accepted is chosen for ever, because every
+ * later majority shares at least one voter with this one, and that voter reports it.
  *
- * Pure: a voter's answer may leave only after the state it rests on is durable, and that is the caller's to keep.
+ * Pure: the caller has to make a voter's state durable before its answer leaves.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { assertThat } from "../probes/assert.ts";
 
 /**
- * Totally ordered by (round, peer, life); no two candidates ever use the same one, nor does one candidate in two
+ * Totally ordered by (round, peer, life). No two proposers ever use the same ballot, nor does one proposer in two
  * lives: `life` is its incarnation, which grows with every start.
  */
 export interface Ballot {
@@ -29,7 +29,7 @@ export interface Accepted<Value> {
   readonly value: Value;
 }
 
-/** What one voter has bound itself to, in one decision. Durable before it is told. */
+/** What one voter has bound itself to in one decision. It is durable before it is told. */
 export interface Vote<Value> {
   readonly promised: Ballot;
   readonly accepted: Accepted<Value> | undefined;
@@ -71,7 +71,9 @@ export function accept<Value>(
   return { vote: { promised: ballot, accepted: { ballot, value } }, reply: { kind: "accepted", ballot } };
 }
 
-/** What a voter is bound to only ever grows: a lower promise, or an accepted ballot above it, could undo a choice. */
+/**
+ * What a voter is bound to only grows: a lower promise, or an accepted ballot above the promise, could undo a choice.
+ */
 export function assertBinds<Value>(before: Vote<Value> | undefined, after: Vote<Value>): void {
   const { promised, accepted } = after;
   assertThat(
@@ -86,14 +88,14 @@ export function assertBinds<Value>(before: Vote<Value> | undefined, after: Vote<
   assertThat(!dropped, "what was accepted is not forgotten while its decision is remembered");
 }
 
-/** One candidate's try with one ballot. */
+/** One proposer's attempt with one ballot. */
 export interface Proposal<Value> {
   readonly voters: ReadonlySet<PeerId>;
   readonly ballot: Ballot;
   readonly own: Value;
   readonly promises: Map<PeerId, Accepted<Value> | undefined>;
   readonly acceptances: Set<PeerId>;
-  /** fixed when the floor is won: the value that this ballot stands for */
+  /** fixed when the floor is won: the value that this ballot proposes */
   value: Value | undefined;
   /** the highest ballot that a voter named when it refused */
   outbid: Ballot | undefined;
@@ -119,7 +121,7 @@ export type Outcome<Value> =
   /** the floor is won: the value is to be put to the vote */
   { kind: "propose"; value: Value } | { kind: "chosen"; value: Value } | { kind: "waiting" };
 
-/** Takes a voter's reply in. Replies of strangers, to other ballots, or told twice change nothing. */
+/** Takes a voter's reply in. Replies of strangers, replies to other ballots and repeated replies change nothing. */
 export function hearReply<Value>(
   proposal: Proposal<Value>,
   from: PeerId,

@@ -1,9 +1,9 @@
 /**
- * The candidate in a peer (DESIGN §6): has the voters of an order's epoch choose its runner, and those of the last
- * epoch a successor. Ballots of one step to one voter share a message.
+ * The proposer in a peer (DESIGN §6): has the voters of an order's epoch choose its runner, and those of the last epoch
+ * choose a successor. All ballots of one step to one voter share a message.
  *
- * A candidate stands only while it hears a majority of the voters, and again with a higher ballot when a try has
- * led nowhere within a second. What is chosen may be another's name: then that peer is told.
+ * It proposes only while it hears a majority of the voters, and tries again with a higher ballot when an attempt has
+ * led nowhere in time. If the voters have chosen another peer, that peer is told.
  */
 import { reconcileAt, touch } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -21,23 +21,23 @@ import { noStage, transition, type Order } from "../claims/order.ts";
 import type { Election } from "./voting-state.ts";
 import { hearBallots, rosterDecision } from "./acceptor.ts";
 
-/** A first try that has led nowhere by then is given up; each next one is given twice as long, to the longest. */
+/** A first attempt is given up after this time; each further one gets twice as long, up to the longest. */
 const tryMs = 1_000;
 const longestTryMs = 4_000;
 /**
- * Between tries, growing with the rank, so that two candidates don't outbid each other for ever, and doubled each time,
- * for every vain try is a write on each voter's disk.
+ * The pause between attempts. It grows with the rank, so that two proposers don't outbid each other for ever, and
+ * doubles each time, because every attempt is a write on each voter's disk.
  */
 const againMs = 300;
 const longestPauseMs = 15_000;
 const ballotsPerMessage = 512;
 /**
- * A candidate follows one that outbids it, but not to the end of the numbers: a nonsensical round costs it that one
- * decision and not all later ones. Rounds grow by one a try, so no honest one ever leaps so far.
+ * A proposer that is outbid continues above the other's round, but only up to this leap: a nonsensical round then costs
+ * it one decision and not all later ones. Rounds grow by one per attempt, so no honest one leaps so far.
  */
 const longestLeap = 2 ** 40;
 
-/** True when this peer hears more than half of the epoch's voters, itself counted. */
+/** True when this peer hears more than half of the epoch's voters, itself included. */
 export function hearsMajority(state: State, epoch: Epoch): boolean {
   return votersHeard(state, epoch).length >= majorityOf(epoch.voters.length);
 }
@@ -83,7 +83,7 @@ function ballotToAll(state: State, decision: string, value: string | undefined):
   }
 }
 
-/** Sends what this step has collected. The own voter gets its ballots like the others. */
+/** Sends the ballots of this step. This peer's own voter gets them like the others. */
 export function flushBallots(state: State): void {
   for (const [voter, ballots] of state.voting.proposer.ballots) {
     state.voting.proposer.ballots.delete(voter);
@@ -103,7 +103,7 @@ export function flushBallots(state: State): void {
   if (own.length > 0) hearReplies(state, state.settings.self, own);
 }
 
-/** An order that is no longer in the book needs no runner: its election is over. */
+/** The election of a decision. One whose order has left the book is over. */
 function electionOf(state: State, decision: string): Election | undefined {
   const election = state.voting.proposer.elections.get(decision);
   if (election === undefined || isWanted(state, election)) return election;
@@ -129,7 +129,7 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
     const reply = replyOf(item);
     if (election === undefined || reply === undefined) continue;
     const { ballot, voters } = election.proposal;
-    // A signature under an earlier ballot is one of another value, perhaps.
+    // A signature given under an earlier ballot may belong to another value.
     const signs = item.answer === "accepted" && voters.has(from) && compareBallots(item.ballot, ballot) === 0;
     if (signs && item.signature !== undefined) election.signatures[from] = item.signature;
     const outcome = hearReply(election.proposal, from, reply);
@@ -143,7 +143,7 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
   }
 }
 
-/** The floor is won: the value that was accepted before, or else the own one, is put to the vote. */
+/** The floor is won: the value that was accepted before, or otherwise this peer's own, is put to the vote. */
 function requestAcceptance(state: State, { decision, proposal }: Election, value: string): void {
   if (value !== proposal.own) mark(state, "value-inherited");
   ballotToAll(state, decision, isPlanted(state, "own-value") ? proposal.own : value);
@@ -178,14 +178,14 @@ function decided(state: State, election: Election, value: string): void {
   if (!isMe) informChosen(state, order, epoch);
 }
 
-/** Tells the chosen runner that it is: the candidate that stood for it may have died before it could. */
+/** Tells the runner that it was chosen: the proposer that had it chosen may have died before it could. */
 function informChosen(state: State, order: Order, epoch: Epoch): void {
   if (order.chosen === undefined) return;
   const chosen = [{ decision: order.key, epoch: epoch.number, value: writeRunner(order.chosen) }];
   emit(state, { kind: "send", to: order.chosen.peer, protocol: "vote", message: { kind: "chosen", chosen } });
 }
 
-/** An order of a majority job whose turn is mine: stands for it, or waits until eligibility makes sense. */
+/** It is this peer's turn at an order of a majority job: proposes itself, or waits until it hears a majority. */
 export function reconcileVoters(state: State, order: Order): void {
   const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined || !hearsMajority(state, epoch)) {
@@ -199,7 +199,7 @@ export function reconcileVoters(state: State, order: Order): void {
   reconcileAt(state, order, state.now.wall + patienceMs);
 }
 
-/** A try is under way: gives it up when its time is over, and tries again a little later. */
+/** An attempt is under way: gives it up when its time is over, and tries again a little later. */
 export function reconcileElecting(state: State, order: Order, rank: number): void {
   const election = electionOf(state, order.key);
   if (election !== undefined && state.now.mono < election.untilMono) {
@@ -207,13 +207,13 @@ export function reconcileElecting(state: State, order: Order, rank: number): voi
   }
   state.voting.proposer.elections.delete(order.key);
   transition(state.book, order, noStage);
-  mark(state, "stood-in-vain");
+  mark(state, "election-failed");
   emit(state, { kind: "count", name: "votes_without_result" });
   const pauseMs = againMs * (rank + 1) * 2 ** (order.tries - 1);
   reconcileAt(state, order, state.now.wall + Math.min(pauseMs, longestPauseMs));
 }
 
-/** The voters have chosen: me, and I claim; or another, who is told until it claims or is gone. */
+/** The voters have chosen. If it is this peer, it claims; another one is told until it claims or is gone. */
 export function reconcileChosen(
   state: State,
   plan: Plan,
@@ -224,7 +224,7 @@ export function reconcileChosen(
   if (epoch === undefined) return "waits";
   if (order.chosen?.peer === state.settings.self) {
     const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
-    // Made late it waits a moment like any other: not for rivals, of whom there are none, but for the job's other ticks.
+    // A late claim waits a moment like any other: it has no rivals, but the job's other ticks may be on their way.
     claim(state, plan, order, failover, { epoch: epoch.number, ...waiting });
     return "claimed";
   }
@@ -233,7 +233,7 @@ export function reconcileChosen(
   return "waits";
 }
 
-/** Another candidate says who was chosen. */
+/** Another proposer says which runner was chosen. */
 export function hearChosen(state: State, decision: string, value: string): void {
   const order = state.book.orders.get(decision as Order["key"]);
   const chosen = readRunner(value);
@@ -245,8 +245,8 @@ export function hearChosen(state: State, decision: string, value: string): void 
 }
 
 /**
- * Proposes the voters of the next epoch, one try at a time. Any member may: the voters of the last epoch decide, and
- * a ballot is a ballot.
+ * Proposes the voters of the next epoch, one attempt at a time. Any member may do so: the voters of the last epoch
+ * decide.
  */
 export function proposeEpoch(state: State, voters: readonly PeerId[], from?: number): void {
   const last = state.voting.roster.chain.at(-1);
@@ -260,7 +260,7 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], from?: num
   propose(state, { decision, epoch: last, instant: 0, order: undefined }, value, longestTryMs);
 }
 
-/** From when an epoch after `last` may be in force: votes run ahead of their ticks, and none may have two epochs. */
+/** From when an epoch after `last` may be in force: votes run ahead of their ticks, and no tick may have two epochs. */
 export function nextBeginning({ now, voting }: State, last: Epoch): number {
   return Math.max(now.wall + epochLeadMs, voting.voter.highestInstant + epochLeadMs, last.from + 1);
 }

@@ -1,14 +1,14 @@
 /**
  * Who votes: a chain of epochs, each chosen by the voters of the one before (DESIGN §6).
  *
- * Epoch 0 has one voter, the founder: the peer that made the cluster key, whose id travels with the key, so nobody
- * can found a second roster for the same mesh. Every later epoch carries the signatures of a majority of its
- * predecessor's voters. An order belongs to the epoch in force at its tick and stays there with all its attempts.
+ * Epoch 0 has one voter, the founder: the peer that made the cluster key. Its id travels with the key, so nobody can
+ * found a second roster for the same mesh. Every later epoch carries the signatures of a majority of its predecessor's
+ * voters. An order belongs to the epoch in force at its tick and stays there with all its attempts.
  *
- * Not promised: that a mesh which has lost a majority of its voters for good goes on voting. Nothing here shrinks a
- * roster because peers are gone; that is a person's decision (`forget --force`), and it can double a run: a forced
- * epoch is signed by the one member that was asked, and where it meets a lawful one of the same number it wins, for
- * else the mesh would stay in two halves for ever.
+ * Not promised: that a mesh which has lost a majority of its voters for good continues to vote. Nothing here shrinks a
+ * roster because peers are gone. That is a person's decision (`forget --force`), and it can double a run: a forced
+ * epoch is signed only by the member that was asked, and wins over a voted one of the same number. Otherwise the mesh
+ * would stay divided for ever.
  */
 import { hash } from "node:crypto";
 import { isPeerId, type PeerId } from "../../schema/ids.ts";
@@ -16,7 +16,7 @@ import type { Epoch } from "../../schema/vote.ts";
 import { assertThat } from "../probes/assert.ts";
 import { majorityOf } from "./paxos.ts";
 
-/** A change of voters takes effect this much later than it is proposed: votes run at most 2 s ahead of their ticks. */
+/** A change of voters takes effect this long after it is proposed: votes run at most 2 s ahead of their ticks. */
 export const epochLeadMs = 15_000;
 export const votersMax = 9;
 
@@ -24,7 +24,7 @@ export function firstEpoch(founder: PeerId): Epoch {
   return { number: 0, voters: [founder], from: 0, previous: "", signatures: {} };
 }
 
-/** Nobody signs the first epoch, so nothing in it but the founder may be anybody's choice. */
+/** Nobody signs the first epoch, so everything in it except the founder is fixed. */
 function asFirstEpoch(heard: Epoch): Epoch | undefined {
   const [founder] = heard.voters;
   if (founder === undefined) return undefined;
@@ -32,7 +32,7 @@ function asFirstEpoch(heard: Epoch): Epoch | undefined {
   return hashOfEpoch(heard) === hashOfEpoch(first) ? first : undefined;
 }
 
-/** 64 hex digits over everything but the signatures. */
+/** 64 hex digits over everything except the signatures. */
 export function hashOfEpoch({ number, voters, from, previous, forced }: Omit<Epoch, "signatures">): string {
   const said = ["cicada epoch", number, voters, from, previous];
   return hash("sha256", JSON.stringify(forced === undefined ? said : [...said, "forced", forced.by]));
@@ -52,8 +52,8 @@ export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: strin
 
 /**
  * `next`, when it is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters, or
- * forced and signed by whoever did it. It comes without the signatures that prove nothing, for they would be kept and
- * handed on for ever.
+ * forced and signed by the peer that forced it. Signatures that prove nothing are left out, because they would be kept
+ * and passed on for ever.
  */
 function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch | undefined {
   if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch)) return undefined;
@@ -71,7 +71,7 @@ function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch 
   return isChosen ? { ...next, signatures } : undefined;
 }
 
-/** Each epoch of the own chain follows its predecessor: the first has none, every other one names it and begins later. */
+/** In this peer's chain each epoch but the first names its predecessor, has the next number and begins later. */
 export function assertFollows(before: Epoch | undefined, epoch: Epoch): void {
   const follows =
     before === undefined
@@ -82,15 +82,15 @@ export function assertFollows(before: Epoch | undefined, epoch: Epoch): void {
   assertThat(follows, `epoch ${epoch.number} of the roster follows no epoch`);
 }
 
-/** True of a list that an epoch may have: some peers, each once. */
+/** True when an epoch may have this list: at least one peer, and each once. */
 export function areVoters(voters: readonly string[]): boolean {
   if (voters.length === 0 || voters.length > votersMax || new Set(voters).size < voters.length) return false;
   return voters.every((voter) => isPeerId(voter));
 }
 
 /**
- * The chain after hearing another's: the longer one, if it grows out of the same founder and every link holds. A
- * chain that contradicts the known one is taken only where it was forced; else `fork` says that somebody voted who
+ * The chain after another peer's was heard: the longer one, if it has the same founder and every link holds. A chain
+ * that contradicts the known one is adopted only where it was forced. Otherwise `fork` says that a peer has voted that
  * should not have.
  */
 export function adoptChain(
@@ -118,7 +118,7 @@ export function adoptChain(
   return { chain, fork: false };
 }
 
-/** Of two epochs with one number: 0 = the same, above 0 = the second one holds. All peers must judge alike. */
+/** Of two epochs with one number: 0 = the same, above 0 = the second one wins. All peers must judge alike. */
 function compareRivals(mine: Epoch, other: Epoch): number {
   const [own, theirs] = [hashOfEpoch(mine), hashOfEpoch(other)];
   if (own === theirs) return 0;
@@ -126,10 +126,10 @@ function compareRivals(mine: Epoch, other: Epoch): number {
   return mine.forced === undefined || theirs < own ? 1 : -1;
 }
 
-/** What the next epoch's voters should be while the mesh is well; undefined = as they are. */
+/** Who should vote in the next epoch while the mesh is well; undefined = the present voters. */
 export function desiredVoters(
   voters: readonly PeerId[],
-  /** members that have been alive and settled for a while, oneself included */
+  /** members that have been alive and warmed up for a while, this peer included */
   steady: ReadonlySet<PeerId>,
   /** members that have been dead for an hour */
   longDead: ReadonlySet<PeerId>,
@@ -142,7 +142,7 @@ export function desiredVoters(
     return [...voters.filter((peer) => peer !== gone), substitute].toSorted();
   }
   if (living < voters.length) return undefined;
-  // One voter becomes three, three become five; two or four would stop more easily, not less.
+  // One voter becomes three, and three become five: two or four would lose their majority more easily, not less.
   const size = voters.length < 3 ? 3 : 5;
   const missing = size - voters.length;
   return missing <= 0 || candidates.length < missing

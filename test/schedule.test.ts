@@ -4,13 +4,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tickAt } from "../src/schema/ids.ts";
-import {
-  describeTicks,
-  nextTick,
-  parseSchedule,
-  ticksBetween,
-  type Schedule,
-} from "../src/core/time/schedule.ts";
+import { describeTicks } from "../src/core/time/preview.ts";
+import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../src/core/time/schedule.ts";
 
 function read(expressions: string | readonly string[], zone = "UTC", seed = "job"): Schedule {
   const parsed = parseSchedule(expressions, zone, seed);
@@ -415,18 +410,18 @@ describe("the days on which clocks change", () => {
     it(title, () => assert.deepEqual(ticks(at, zone, from, to), expected));
   }
 
-  it("are marked in the preview, with what the clocks show", () => {
+  it("are noted in the preview, with what the clocks show", () => {
     const berlin = read("30 2 * * *", "Europe/Berlin");
-    const marks = (from: string) =>
+    const notes = (from: string) =>
       describeTicks(berlin, ticksBetween(berlin, Date.parse(from), Infinity, 3)).map(
-        ({ local, offset, mark }) => [local, offset, mark],
+        ({ local, offset, dst }) => [local, offset, dst?.kind],
       );
-    assert.deepEqual(marks("2026-03-28T00:00:00Z"), [
+    assert.deepEqual(notes("2026-03-28T00:00:00Z"), [
       ["2026-03-28 02:30:00", "+01:00", undefined],
       ["2026-03-29 03:00:00", "+02:00", "moved"],
       ["2026-03-30 02:30:00", "+02:00", undefined],
     ]);
-    assert.deepEqual(marks("2026-10-24T00:00:00Z"), [
+    assert.deepEqual(notes("2026-10-24T00:00:00Z"), [
       ["2026-10-24 02:30:00", "+02:00", undefined],
       ["2026-10-25 02:30:00", "+02:00", "first-pass"],
       ["2026-10-26 02:30:00", "+01:00", undefined],
@@ -437,7 +432,7 @@ describe("the days on which clocks change", () => {
       ticksBetween(wildcard, Date.parse("2026-10-25T00:00:00Z"), Infinity, 5),
     );
     assert.deepEqual(
-      passes.map(({ mark }) => mark),
+      passes.map(({ dst }) => dst?.kind),
       ["first-pass", "first-pass", "second-pass", "second-pass", "change-day"],
     );
     const newYork = read("@every 30m", "America/New_York");

@@ -27,24 +27,24 @@ export interface PreviewTick {
   local: string;
   offset: string;
   /** what daylight saving does to this tick, as a code and in words */
-  mark?: string;
-  note?: string;
+  /** set where the clocks change */
+  dst?: { kind: string; note: string };
 }
 
 export interface Decisions {
-  /** core/job.ts */
+  /** core/job/job.ts */
   checkJob(
     input: unknown,
   ):
     | { ok: true; spec: JobSpec }
     | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: readonly Problem[] };
-  /** core/preview.ts */
+  /** core/time/preview.ts */
   previewSchedule(
     request: PreviewRequest,
   ): { ok: true; ticks: readonly PreviewTick[] } | { ok: false; problems: readonly Problem[] };
-  /** core/units.ts; ms, undefined when the text is no duration */
+  /** core/time/units.ts; ms, undefined when the text is no duration */
   parseDuration(text: string): number | undefined;
-  /** core/records.ts */
+  /** core/records/records.ts */
   storyOf(records: readonly RunRecord[]): RunRecord | undefined;
   duplicatesIn(records: readonly RunRecord[]): readonly RunRecord[];
 }

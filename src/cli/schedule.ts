@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import { instantHint, parseInstant } from "../core/time/calendar.ts";
 import { previewSchedule } from "../core/time/preview.ts";
-import type { TickMark } from "../core/time/schedule.ts";
+import type { PreviewTick } from "../core/time/preview.ts";
 import { CicadaError } from "../errors.ts";
 import { tickAt } from "../schema/ids.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
@@ -47,15 +47,15 @@ function explainSchedule(expressions: string[], options: ExplainOptions, termina
   show(terminal, output, answer, () => tickTable(found.ticks, timezone, terminal));
 }
 
-function tickTable(ticks: readonly TickMark[], timezone: string, terminal: Terminal): void {
+function tickTable(ticks: readonly PreviewTick[], timezone: string, terminal: Terminal): void {
   if (ticks.length === 0) return terminal.print("It has no further tick.");
   const now = terminal.now();
   const isUtc = timezone === "UTC";
-  const rows = ticks.map(({ tick, local, offset, note }) => [
+  const rows = ticks.map(({ tick, local, offset, dst }) => [
     tickAt(tick),
     ...(isUtc ? [] : [`${local} ${offset}`]),
     relative(tick, now),
-    plain(note ?? ""),
+    plain(dst?.note ?? ""),
   ]);
   table(terminal, ["TICK (UTC)", ...(isUtc ? [] : [plain(timezone)]), "", ""], rows);
 }

@@ -1,10 +1,10 @@
 /**
- * The text form of a cluster key, as it lies in `cluster.key`: the key in one line, and in others, which may be
- * missing, the peer that made the first one (the first voter of the mesh, core/roster.ts) and, of a key that has been
- * rotated, the mesh whose key it is and when it was made.
+ * The text of a cluster key, as the file `cluster.key` has it: one line with the key, and optional lines with the peer
+ * that made the mesh's first key (its first voter, core/voting/roster.ts) and, for a rotated key, whose mesh it belongs
+ * to and when it was made.
  *
- * `cicada-cluster-key-1:` and, in base64url, the 32 bytes of the key and 4 of checksum. The checksum tells a line
- * that was cut off or mistyped from a good one. A mesh is named by the fingerprint of its first key, for ever.
+ * The key's line is `cicada-cluster-key-1:` followed by 32 bytes of key and 4 of checksum in base64url. The checksum
+ * shows when a line was cut off or mistyped. A mesh is named for ever by the fingerprint of its first key.
  */
 import { createHash } from "node:crypto";
 import { assert, CicadaError } from "../errors.ts";
@@ -23,11 +23,11 @@ export function clusterFingerprint(clusterKey: Uint8Array): string {
   return createHash("sha256").update("cicada cluster 1").update(clusterKey).digest("hex").slice(0, 16);
 }
 
-/** Of a key that took another one's place. */
+/** What is known about a key that replaced another one. */
 export interface Rotation {
   /** fingerprint of the mesh's first key */
   mesh: string;
-  /** wall ms, when this key was made: of two keys of one mesh the later one counts */
+  /** wall clock, ms, when this key was made: of two keys of one mesh the later one counts */
   madeAt: number;
 }
 
@@ -47,7 +47,7 @@ export function founderIn(text: string): PeerId | undefined {
   return founder === undefined || founder === "" ? undefined : (founder as PeerId);
 }
 
-/** Undefined of a mesh's first key, and of one of which nothing more is known. */
+/** Undefined for a mesh's first key, and for a key about which nothing more is known. */
 export function rotationIn(text: string): Rotation | undefined {
   const mesh = lineIn(text, meshPrefix);
   const madeAt = Number(lineIn(text, madePrefix));

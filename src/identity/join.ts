@@ -1,10 +1,10 @@
 /**
  * The join string: all that a new peer needs to find and enter a mesh, in one line that can be pasted.
  *
- * `cicada-join-1:` and, in base64url, 6 bytes of checksum, the 32 bytes of the cluster key, and the addresses of
- * some peers, one a line; before them, of a key that has been rotated, `mesh:` with whose key it is and since when.
- * The checksum is there for people, not against them: it tells a line that was cut off or mistyped from a good one.
- * Whoever holds the string holds the key.
+ * It is `cicada-join-1:` followed, in base64url, by 6 bytes of checksum, the 32 bytes of the cluster key, and the
+ * addresses of some peers, one per line. For a rotated key, a line `mesh:` before them names its mesh and when it was
+ * made. The checksum protects against mistakes, not against attackers: it shows when a line was cut off or mistyped.
+ * Whoever has the string has the key.
  */
 import { createHash } from "node:crypto";
 import { assert } from "../errors.ts";
@@ -13,7 +13,7 @@ import { clusterKeyBytes, type Rotation } from "./cluster-key.ts";
 export interface Join {
   key: Uint8Array;
   addresses: string[];
-  /** of a key that took another one's place */
+  /** only for a key that replaced another one */
   rotation?: Rotation;
 }
 
@@ -38,7 +38,7 @@ export function encodeJoin(join: {
   return joinPrefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
 }
 
-/** Undefined when it is no join string, or not the whole of one. White space around it does no harm. */
+/** Undefined when it is not a whole join string. White space around it does no harm. */
 export function decodeJoin(text: string): Join | undefined {
   const line = text.trim();
   if (!line.startsWith(joinPrefix)) return undefined;

@@ -62,8 +62,8 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
         schedule,
         timezone,
         ticks: preview.ticks.map(({ tick }) => tickAt(tick)),
-        marks: preview.ticks.flatMap(({ tick, local, offset, mark, note }) =>
-          mark === undefined ? [] : [{ tick: tickAt(tick), local, offset, mark, note: note ?? "" }],
+        marks: preview.ticks.flatMap(({ tick, local, offset, dst }) =>
+          dst === undefined ? [] : [{ tick: tickAt(tick), local, offset, mark: dst.kind, note: dst.note }],
         ),
       });
     },

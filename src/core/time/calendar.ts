@@ -1,8 +1,8 @@
 /**
  * Days and dates of the Gregorian calendar, as plain numbers.
  *
- * A day is its count since 1970-01-01 (day 0); a civil second is the second since then that a clock on the wall
- * shows, whatever its zone. The arithmetic counts years from 1 March, so that the leap day comes last (the idea
+ * A day is its count since 1970-01-01 (day 0); a civil second is the second since then that a wall clock shows, in
+ * whatever zone. The arithmetic counts years from 1 March, so that the leap day comes last (the idea
  * of Howard Hinnant's "chrono-compatible low-level date algorithms").
  */
 

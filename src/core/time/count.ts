@@ -3,8 +3,8 @@
  * years costs no more than one of hours.
  *
  * The count is exact for a single expression. A list of expressions is walked as long as that is cheap, because two
- * expressions may share a tick; beyond `walkedMax` ticks the sum of the single counts is given, which counts shared ticks
- * twice.
+ * expressions may share a tick; beyond `walkedMax` ticks the sum of the single counts is given, which counts shared
+ * ticks twice.
  */
 import { dateOfDay, dayOfDate, daySeconds, lastSecond } from "./calendar.ts";
 import { matchingDays, type DayRule } from "./crondays.ts";

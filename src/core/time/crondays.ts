@@ -1,8 +1,8 @@
 /**
  * Which days of a month a cron expression names, as a bit mask (bit d = day d).
  *
- * Vixie's rule: when both day fields are restricted, a day that fits either is taken; when one of them begins with
- * a star, a day must fit both (so a star with a step thins out the other field instead of adding to it).
+ * Vixie's rule: when both day fields are restricted, a day that fits either counts. When one of them begins with a
+ * star, a day must fit both, so that a star with a step reduces the other field's days instead of adding to them.
  */
 import { dayOfDate, daysInMonth, weekdayOf } from "./calendar.ts";
 
@@ -35,7 +35,7 @@ export function matchingDays(rule: DayRule, year: number, month: number): number
   return (rule.both ? byDate & byWeekday : byDate | byWeekday) & maskUpTo(length);
 }
 
-/** True when the calendar, which repeats every 400 years, has such a day at all. */
+/** True when there is such a day in the calendar, which repeats every 400 years. */
 export function everMatches(rule: DayRule): boolean {
   for (let year = 2000; year < 2400; year++) {
     for (let month = 1; month <= 12; month++) if (matchingDays(rule, year, month) !== 0) return true;
@@ -57,7 +57,7 @@ function datesOf(rule: DayRule, length: number, firstWeekday: number): number {
   return mask;
 }
 
-/** Saturday goes back to Friday and Sunday on to Monday, but never out of the month. */
+/** A Saturday becomes the Friday before and a Sunday the Monday after, but never outside the month. */
 function nearestWeekday(day: number, length: number, firstWeekday: number): number {
   const weekday = (firstWeekday + day - 1) % 7;
   if (weekday === 6) return day > 1 ? day - 1 : day + 2;

@@ -1,9 +1,9 @@
 /**
- * The text of a cron expression, taken apart: fields, their list items, and where each stands.
+ * The text of a cron expression, taken apart: its fields, their list items, and the position of each.
  *
- * This looks at the form only, so that every complaint has a position; schedule.ts has cron-parser read which values an
- * item stands for. The items that depend on the shape of a month (`L`, `15W`, `fri#3`, `5L`) are read here, because
- * cron-parser knows only some of them and takes none of them in a list.
+ * Only the form is checked here, so that every complaint has a position; schedule.ts has cron-parser read which values
+ * an item stands for. Items that depend on the shape of a month (`L`, `15W`, `fri#3`, `5L`) are read here, because
+ * cron-parser knows only some of them and accepts none of them in a list.
  */
 import { nearest } from "../../schema/nearest.ts";
 import type { Refusal } from "./shorthand.ts";
@@ -52,14 +52,14 @@ export interface Field {
   title: string;
   text: string;
   position: number;
-  // What Vixie's star rules ask: begins with a star or `?`, or is `H/N`, which is a star with a step, spread out.
+  // For Vixie's star rules: begins with a star or `?`, or is `H/N`, which is a star with a step, spread out.
   star: boolean;
   items: readonly Item[];
 }
 
 export type CronFields = Readonly<Record<FieldName, Field>>;
 
-/** Takes 5 fields, or 6 with the seconds first. */
+/** Reads 5 fields, or 6 with the seconds first. */
 export function readCronFields(expression: string): { fields: CronFields } | { problem: Refusal } {
   const words = [...expression.matchAll(/\S+/g)].map((match) => ({
     text: match[0],
@@ -147,7 +147,7 @@ function readItem(rule: FieldRule, text: string, position: number): Item | { pro
   if (from === undefined) return { position, kind: "values", text: text.replace("?", "*") };
   const first = valueOf(rule, from);
   if (typeof first === "string") return refuse(first);
-  // A week that is written up to Sunday ends with it: fri-sun.
+  // A range up to Sunday ends the week with it: fri-sun.
   const last = to?.toLowerCase() === "sun" ? 7 : to === undefined ? undefined : valueOf(rule, to);
   if (typeof last === "string") return refuse(last);
   if (last !== undefined && last < first) return refuse("the range runs backwards");
@@ -158,7 +158,7 @@ function readItem(rule: FieldRule, text: string, position: number): Item | { pro
   };
 }
 
-/** A number or a name of this field; a string says why it is none. */
+/** The value of a number or a name in this field; a string says why it has none. */
 function valueOf(rule: FieldRule, text: string): number | string {
   if (/^\d+$/.test(text)) {
     const value = Number(text);

@@ -1,21 +1,21 @@
 /**
- * From civil times to instants: the ticks of a cron expression in a time zone, with cronie's rule for the days on
- * which the clocks change.
+ * From civil times to instants: the ticks of a cron expression in a time zone, with cronie's rule for the days on which
+ * the clocks change.
  *
- * A wildcard job (its minute or hour field begins with a star) follows real instants: it ticks whenever the clock
- * on the wall shows one of its times, so never in a gap, and in both passes of a repeated hour. A job at fixed times
- * follows the calendar: each of its times counts once, when the clocks first reach or jump over it. Times that were
- * jumped over make one tick together, at the first instant after the gap; times shown again make none.
- * The seconds field has no say in which of the two a job is: `0/10 30 2 * * *` is a job at a fixed time.
+ * A wildcard job (its minute or hour field begins with a star) follows real instants: it ticks whenever a wall clock
+ * shows one of its times, so never in a gap, and in both passes of a repeated hour. A job at fixed times follows the
+ * calendar: each of its times counts once, when the clocks first reach or jump over it. Times that were jumped over
+ * make one tick together, at the first instant after the gap; times shown again make none. The seconds field does not
+ * count: `0/10 30 2 * * *` is a job at a fixed time.
  *
- * `reached` of a stretch (core/zone.ts) is all that the rule needs, so the ticks of an interval depend on nothing
- * but the interval. No change is treated as "too large": a day that a country skips is a gap like any other.
+ * The rule needs only the `reached` of a stretch (zone.ts), so the ticks of an interval depend on the interval alone.
+ * No change is treated as "too large": a day that a country skips is a gap like any other.
  */
 import { dateOfDay, dayOfDate, daySeconds } from "./calendar.ts";
 import { matchingDays, type DayRule } from "./crondays.ts";
 import type { Stretch, Zone } from "./zone.ts";
 
-/** When a cron expression ticks, on the wall. The lists are ascending and not empty. */
+/** When a cron expression ticks, in civil time. The lists are ascending and not empty. */
 export interface CivilTimes {
   days: DayRule;
   hours: readonly number[];
@@ -72,7 +72,7 @@ export function skipsATime(times: CivilTimes, { start, offset, reached }: Stretc
   return skipped.length > 0;
 }
 
-/** Appends what the wall shows in `from ≤ civil second < to`, less the offset, until `ticks` holds `enough`. */
+/** Appends the times with `from ≤ civil second < to`, less the offset, until `ticks` holds `enough`. */
 function appendCivil(
   times: CivilTimes,
   from: number,
@@ -100,14 +100,14 @@ function appendCivil(
   }
 }
 
-/** The first instant at which a tick after `at` is possible in any zone, for one is at most a day from UTC. */
+/** The first instant at which a tick after `at` is possible in any zone: none is more than a day from UTC. */
 function soonestTick(days: DayRule, at: number): number {
   return (nextMatchingDay(days, Math.floor(at / daySeconds) - 1) - 1) * daySeconds;
 }
 
 const monthsInCalendar = 400 * 12;
 
-/** The first day from `fromDay` on that the rule names; infinite when the calendar has none. */
+/** The first day from `fromDay` on that the rule names; Infinity when the calendar has none. */
 function nextMatchingDay(rule: DayRule, fromDay: number): number {
   let { year, month, day } = dateOfDay(fromDay);
   for (let count = 0; count <= monthsInCalendar; count++) {

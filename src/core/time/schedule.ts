@@ -1,25 +1,24 @@
 /**
- * When a job is due: reads schedules, and lists their ticks as a pure function of the interval (DESIGN §10).
+ * When a job is due: reads schedules, and lists their ticks as a pure function of the interval (DESIGN §11).
  *
- * A schedule is a list of expressions in one time zone, and its ticks are the union of theirs. cron-parser reads
- * what the items of a cron expression stand for; it does not compute the ticks, for near a change of the clocks its
- * answer depends on where one starts to ask. `@every` and `rate()` count from the epoch, so that no restart shifts
- * them. Instants are milliseconds at the doors of this file, always whole seconds, from 1970 to the end of 9999.
+ * A schedule is a list of expressions in one time zone, and its ticks are the union of theirs. cron-parser reads which
+ * values the items of a cron expression stand for. It does not compute the ticks, because near a change of the clocks
+ * its answer depends on the instant from which one asks. `@every` and `rate()` count from the epoch, so that no restart
+ * shifts them. Instants are milliseconds in this file's exports, always whole seconds, from 1970 to the end of 9999.
  *
- * Which values an item stands for, and which days and hours an expression means, is remembered here by its text:
- * a mesh's jobs share few expressions, and the answer for a text never changes.
+ * What an expression means is cached by its text: a mesh's jobs share few expressions, and the meaning never changes.
  */
 import { CronExpressionParser } from "cron-parser";
-import { formatCivil, daySeconds, lastSecond } from "./calendar.ts";
+import { lastSecond } from "./calendar.ts";
 import { everMatches, type DayRule } from "./crondays.ts";
 import { readCronFields, type CronFields, type Field, type FieldName, type Item } from "./cronfields.ts";
-import { appendTicks, skipsATime, type CivilTimes } from "./daylight.ts";
+import { appendTicks, type CivilTimes } from "./daylight.ts";
 import { readShorthand, type Period, type Moment, type Refusal } from "./shorthand.ts";
 import { zoneOf, zoneProblem, type Zone } from "./zone.ts";
 
 type Rule = { kind: "cron"; times: CivilTimes } | Period | Moment;
 
-/** Made by `parseSchedule`; asked by the functions of this file. */
+/** Made by `parseSchedule`. Other files ask the functions of this folder what it means. */
 export interface Schedule {
   readonly zone: Zone;
   readonly rules: readonly Rule[];
@@ -82,7 +81,7 @@ export function ticksBetween(schedule: Schedule, from: number, to: number, limit
   return ticks;
 }
 
-/** The first tick strictly after the instant; undefined when there is none any more. */
+/** The first tick strictly after the instant; undefined when there is none. */
 export function nextTick(schedule: Schedule, after: number): number | undefined {
   return ticksBetween(schedule, after + 1, Infinity, 1)[0];
 }
@@ -105,68 +104,6 @@ function appendRule(rule: Rule, zone: Zone, from: number, to: number, limit: num
 }
 
 // ---------------------------------------------------------------------------------------------------------
-// The preview: what the clocks show at each tick, and where they change.
-
-export interface TickMark {
-  tick: number;
-  /** what a clock in the zone shows, such as `2026-03-29 03:00:00` */
-  local: string;
-  /** such as `+02:00` */
-  offset: string;
-  /**
-   * `moved`: the time itself does not exist on that day; `first-pass`, `second-pass`: it is shown twice;
-   * `change-day`: the clocks change on that day, which leaves this tick alone.
-   */
-  mark?: "moved" | "first-pass" | "second-pass" | "change-day";
-  note?: string;
-}
-
-export function describeTicks(schedule: Schedule, ticks: readonly number[]): TickMark[] {
-  return ticks.map((tick) => {
-    const second = Math.floor(tick / 1_000);
-    const { offset } = schedule.zone.stretchAt(second);
-    return {
-      tick,
-      local: formatCivil(second + offset),
-      offset: formatOffset(offset),
-      ...markOf(schedule, second),
-    };
-  });
-}
-
-function markOf({ zone, rules }: Schedule, second: number): Pick<TickMark, "mark" | "note"> {
-  const cron = rules.flatMap((rule) => (rule.kind === "cron" ? [rule.times] : []));
-  if (cron.length === 0) return {};
-  const stretch = zone.stretchAt(second);
-  const next = zone.stretchAt(stretch.end);
-  const shown = second + stretch.offset;
-  const gap = second === stretch.start && stretch.reached < shown;
-  if (gap && cron.some((times) => !times.wildcard && skipsATime(times, stretch))) {
-    const note = `the clocks jump from ${formatCivil(stretch.reached)}, so this is the first instant after the gap`;
-    return { mark: "moved", note };
-  }
-  if (shown < stretch.reached)
-    return { mark: "second-pass", note: "the clocks show this time for the second time" };
-  if (next.start + next.offset <= shown && shown < next.reached) {
-    return { mark: "first-pass", note: "the clocks show this time twice; this is the first" };
-  }
-  for (const { start, offset, reached } of [stretch, next]) {
-    const change = start + offset - reached;
-    const day = Math.floor(shown / daySeconds);
-    const onThatDay = [start + offset, reached - 1].some((civil) => Math.floor(civil / daySeconds) === day);
-    if (change === 0 || !onThatDay) continue;
-    const how = change > 0 ? "forward" : "back";
-    return { mark: "change-day", note: `the clocks go ${how} to ${formatCivil(start + offset)} on this day` };
-  }
-  return {};
-}
-
-function formatOffset(offset: number): string {
-  const clock = formatCivil(Math.abs(offset)).slice("1970-01-01 ".length);
-  return `${offset < 0 ? "-" : "+"}${clock.endsWith(":00") ? clock.slice(0, -":00".length) : clock}`;
-}
-
-// ---------------------------------------------------------------------------------------------------------
 // Reading
 
 function readRule(expression: string, hashSeed: string): Rule | Refusal {
@@ -176,7 +113,7 @@ function readRule(expression: string, hashSeed: string): Rule | Refusal {
 }
 
 const knownTimes = new Map<string, CivilTimes>();
-/** A few hundred bytes each; past it the memory starts anew. */
+/** A few hundred bytes each. Beyond it the cache is emptied. */
 const timesRemembered = 20_000;
 
 function readCron(expression: string, hashSeed: string): Rule | Refusal {
@@ -236,7 +173,7 @@ function maskOf(values: readonly number[]): number {
   return mask;
 }
 
-/** Ascending, each once. Items are read one by one, for cron-parser refuses lists that overlap, and cron doesn't. */
+/** Ascending, each once. Items are read one by one, because cron-parser refuses lists that overlap and cron doesn't. */
 function valuesOf(field: Field, hashed: ReadonlyMap<Item, readonly number[] | string>): number[] | Refusal {
   const values = new Set<number>();
   for (const item of field.items) {
@@ -252,8 +189,8 @@ function valuesOf(field: Field, hashed: ReadonlyMap<Item, readonly number[] | st
 }
 
 /**
- * What the items with `H` stand for. Nothing of it can be remembered by text, so one item of every field is read at
- * a time; but the month's apart, for it would cut the days.
+ * What the items with `H` stand for. It can't be cached by text, so one item of every field is read at a time. The
+ * month's is read apart, because it would limit the days.
  */
 function hashedValues(fields: CronFields, hashSeed: string): Map<Item, readonly number[] | string> {
   const values = new Map<Item, readonly number[] | string>();
@@ -289,7 +226,7 @@ function hashedText(field: FieldName, text: string): string {
 }
 
 const valuesByItem = new Map<string, readonly number[] | string>();
-/** All that people write; past it the memory starts anew. */
+/** More than people write. Beyond it the cache is emptied. */
 const itemsRemembered = 10_000;
 
 function knownValues(field: FieldName, text: string): readonly number[] | string {

@@ -1,5 +1,5 @@
 /**
- * The schedules that aren't cron fields: `@daily` and its like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
+ * The schedules that aren't cron fields: `@daily` and the like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
  */
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, lastSecond, parseInstant } from "./calendar.ts";
@@ -17,7 +17,7 @@ export interface Moment {
   second: number;
 }
 
-/** Why an expression was not taken. */
+/** Why an expression was refused. */
 export interface Refusal {
   /** the character of the expression, counted from 1 */
   position?: number;
@@ -38,7 +38,7 @@ const macros: ReadonlyMap<string, string> = new Map([
 ]);
 const macroNames = [...macros.keys(), "@every", "@at"];
 
-/** Undefined when the text is none of these, and so must be a cron expression. */
+/** Undefined when the text is none of these and must therefore be a cron expression. */
 export function readShorthand(expression: string): Short | undefined {
   if (expression.startsWith("@")) return readMacro(expression);
   if (/^rate\b/i.test(expression)) return readRate(expression);

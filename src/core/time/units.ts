@@ -1,8 +1,8 @@
 /**
  * Durations (`90s`, `1h30m`) and sizes (`64KiB`) as people write them.
  *
- * A number without a unit is refused, for it would mean seconds to one reader and milliseconds to the next;
- * only 0 needs none.
+ * A number without a unit is refused, because it would mean seconds to one reader and milliseconds to another. Only 0
+ * needs none.
  */
 
 const durationUnits = [
@@ -14,7 +14,7 @@ const durationUnits = [
   ["ms", 1],
 ] as const;
 
-/** 100 years of 365 days: longer ones are slips of the keyboard, and sums stay far from 2^53. */
+/** 100 years of 365 days: longer ones are typing errors, and sums stay far below 2^53. */
 const longestDurationMs = 100 * 365 * 86_400_000;
 
 /** How a refused duration should have been written; for messages. */
@@ -35,13 +35,13 @@ export function parseDuration(value: string | 0): number | undefined {
     rank = unitRank;
     total += Number(amount) * (durationUnits[unitRank]?.[1] ?? 0);
   }
-  // 0.1h is 360000.00000000006 ms in binary: round what is only the arithmetic's dust.
+  // 0.1h is 360000.00000000006 ms in binary: rounding removes the error of the arithmetic.
   const whole = Math.round(total);
   if (rank === -1 || Math.abs(total - whole) > 1e-6 || whole > longestDurationMs) return undefined;
   return whole;
 }
 
-/** The shortest exact writing, such as `1h30m`; what `parseDuration` reads back. Weeks are written as days. */
+/** The shortest exact text, such as `1h30m`, which `parseDuration` reads back. Weeks are written as days. */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 0) return `-${formatDuration(-durationMs)}`;
   let rest = Math.round(durationMs);
@@ -78,7 +78,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** The largest binary unit that says it exactly, such as `64KiB`; what `parseSize` reads back. */
+/** In the largest binary unit that is exact, such as `64KiB`; `parseSize` reads it back. */
 export function formatSize(bytes: number): string {
   for (const [unit, unitBytes] of sizeUnits) {
     if (unit.includes("i") && bytes >= unitBytes && bytes % unitBytes === 0)

@@ -1,37 +1,37 @@
 /**
  * What the clocks of a time zone show, as a table of stretches with one offset each.
  *
- * The offsets come from Node's own time zone data through `Intl`, which answers for one instant at a time and
- * takes about 1 µs. So a zone's offset changes are looked up once per block of about a year, by sampling and
- * bisection, and kept. Two changes that cancel each other within the sampling step would be overlooked; since
- * 1970 no zone has had any (the shortest are the weeks around Ramadan in Morocco and Egypt).
+ * The offsets come from Node's own time zone data through `Intl`, which answers for one instant at a time in about 1
+ * µs. So a zone's offset changes are found once per block of about a year, by sampling and bisection, and kept. Two
+ * changes that cancel each other within the sampling step would be overlooked; since 1970 no zone has had any (the
+ * shortest are the weeks around Ramadan in Morocco and Egypt).
  *
- * Everything is in whole seconds; the answers depend on the zone's name alone, never on what was asked before.
+ * Everything is in whole seconds; the answers depend on the zone's name alone, never on earlier questions.
  */
 import { nearest } from "../../schema/nearest.ts";
 import { dayOfDate, daySeconds } from "./calendar.ts";
 
-/** A stretch of time through which the zone's clocks run evenly. Its ends may be those of a block, too. */
+/** A stretch of time with one offset. It may also end where a block ends. */
 export interface Stretch {
   /** seconds since the epoch, first and one past the last */
   start: number;
   end: number;
-  /** what clocks show is the instant plus this */
+  /** clocks show the instant plus this */
   offset: number;
   /**
-   * The civil second that the clocks had reached, as the highest, before `start`: below `start + offset` it tells
-   * of a gap, above it of a time that is shown again.
+   * The highest civil second that the clocks had reached before `start`. If it is below `start + offset`, there is a
+   * gap; if it is above, some times are shown again.
    */
   reached: number;
 }
 
 /** A power of two near a year: 388 days. */
 const blockSeconds = 2 ** 25;
-/** Smaller finds shorter-lived changes, and costs one look-up each. */
+/** A smaller step finds changes that last less long, and costs one look-up each. */
 const samplingSeconds = 3 * daySeconds;
 /** The clocks of a zone have never gone back by more than a day. */
 const lookBackSeconds = 3 * daySeconds;
-/** 400 years hold 376 blocks; more are kept only until the next is asked for. */
+/** 400 years have 376 blocks. Beyond it the cache is emptied when another is asked for. */
 const blocksKept = 512;
 
 export class Zone {
@@ -125,8 +125,8 @@ export class Zone {
 
 const zones = new Map<string, Zone>();
 /**
- * Zones kept by the name that was asked for: all that there are, about 600. A name may be written in any letter case,
- * so that there are endless more of them; past the cap the memory starts anew.
+ * Zones cached by the name that was asked for. There are about 600, but their names may be written in any letter case,
+ * so the cache is emptied beyond this cap.
  */
 const zonesKept = 1_024;
 
@@ -134,7 +134,7 @@ const zonesKept = 1_024;
 export function zoneOf(name: string): Zone | undefined {
   const known = zones.get(name);
   if (known !== undefined) return known;
-  // Intl takes bare offsets, too; a zone by name says what is meant, and keeps to its country's rules.
+  // Intl accepts bare offsets too, but only a named zone follows its country's rules.
   if (!/^[A-Za-z]/.test(name)) return undefined;
   try {
     const clock = new Intl.DateTimeFormat("en-US", {
@@ -158,7 +158,7 @@ export function zoneOf(name: string): Zone | undefined {
   }
 }
 
-/** Why the name is no time zone, and which may have been meant; undefined when it is one. */
+/** Why the name is no time zone, and which one may have been meant; undefined when it is one. */
 export function zoneProblem(name: string): string | undefined {
   if (zoneOf(name) !== undefined) return undefined;
   if (/^[+-]/.test(name))

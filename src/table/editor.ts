@@ -8,9 +8,10 @@ import * as Y from "yjs";
 import { instantOfHlc, nextHlc } from "./hlc.ts";
 import { never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
+import { sameValue } from "../schema/equal.ts";
 import type { JobSpec, TableChange } from "../schema/job.ts";
 import { readIncarnations, type Reading } from "./projection.ts";
-import { createdSlot, keyOfPause, keyOfSlot, resumedSlot, sameValue, slotsOf, type Slot } from "./slots.ts";
+import { createdSlot, keyOfPause, keyOfSlot, resumedSlot, slotsOf, type Slot } from "./slots.ts";
 
 /** A stamp so far ahead of this clock is no edit of now: a host's clock was wrong by more than a time zone. */
 const absurdStampMs = 48 * 3_600_000;

@@ -142,20 +142,6 @@ export function isPause(entry: unknown): entry is Pause {
   );
 }
 
-/** Equal in content; the order of an object's keys doesn't count. */
-export function sameValue(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((item, index) => sameValue(item, b[index]));
-  }
-  if (!isObject(a) || !isObject(b)) return false;
-  const keys = Object.keys(a);
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && sameValue(a[key], b[key]))
-  );
-}
-
 /**
  * A copy that shares nothing with the caller's value, and that every peer reads back the same: a key `__proto__`
  * would be lost on the way, and is left out here already.

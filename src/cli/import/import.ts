@@ -8,8 +8,8 @@ import type { Command } from "commander";
 import { readFileSync } from "node:fs";
 import { homedir, hostname, userInfo } from "node:os";
 import { basename, dirname } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { CicadaError } from "../../errors.ts";
+import { sameValue } from "../../schema/equal.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, formatError, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
@@ -131,7 +131,7 @@ async function carryOut(
       if (options.dryRun !== true) await client.send("/v1/jobs", { method: "POST", body: spec });
       return { fate: options.dryRun === true ? "create" : "created" };
     }
-    if (isDeepStrictEqual(known, { ...spec })) return { fate: "unchanged" };
+    if (sameValue(known, spec)) return { fate: "unchanged" };
     if (options.update !== true) return { fate: "differs", why: differences(known, spec) };
     if (options.dryRun === true) return { fate: "update", why: differences(known, spec) };
     await client.send(`/v1/jobs/${encodeURIComponent(spec.id)}`, { method: "PUT", body: spec });
@@ -157,7 +157,7 @@ async function existing(client: Client, id: string): Promise<Record<string, unkn
 function differences(known: Record<string, unknown>, spec: JobSpec): string {
   const wanted: Record<string, unknown> = { ...spec };
   const names = new Set([...Object.keys(known), ...Object.keys(wanted)]);
-  return [...names].filter((name) => !isDeepStrictEqual(known[name], wanted[name])).join(", ");
+  return [...names].filter((name) => !sameValue(known[name], wanted[name])).join(", ");
 }
 
 // ------------------------------------------------------------------------------------------------- telling

@@ -6,6 +6,7 @@
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { parseRunReference, runId, ulid, type JobId, type TickId } from "../../schema/ids.ts";
+import { sameValue } from "../../schema/equal.ts";
 import type { JobSpec, TableChange } from "../../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
@@ -125,21 +126,10 @@ function putSpec(
   by: string,
   token: number,
 ): Answer | undefined {
-  if (known !== undefined && sameSpec(known.job.spec, spec)) {
+  if (known !== undefined && sameValue(known.job.spec, spec)) {
     return { kind: "job", job: known.job, created: false };
   }
   return edit(state, token, { kind: "put", spec, by }, { id: spec.id, created: known === undefined });
-}
-
-function sameSpec(a: JobSpec, b: JobSpec): boolean {
-  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (value === null || typeof value !== "object") return value;
-  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return entries.map(([key, inner]) => [key, sorted(inner)]);
 }
 
 function patchJob(

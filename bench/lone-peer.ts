@@ -3,6 +3,7 @@
  * so that what `step` itself costs can be measured.
  */
 import type { Effect, Event } from "../src/core/events.ts";
+import { checkedJob } from "../src/core/job/job.ts";
 import { createState, type State } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
 import type { Now } from "../src/ports.ts";
@@ -91,7 +92,7 @@ function minutelyJob(number: number, at: number): Job {
   const id = `job-${number}` as JobId;
   return {
     id,
-    spec: { id, schedule: `${number % 60} * * * * *`, command: "true" },
+    spec: checkedJob({ id, schedule: `${number % 60} * * * * *`, command: "true" }),
     revision: "1",
     createdAt: at,
     updatedAt: at,

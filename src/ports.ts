@@ -8,7 +8,7 @@
  */
 import type { CicadaError } from "./errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
-import type { Job, JobSpec, JobState, Quarantined } from "./schema/job.ts";
+import type { CheckedSpec, Job, JobState, Quarantined } from "./schema/job.ts";
 import type { Channel, Heartbeat, Protocol, Topic } from "./schema/message.ts";
 import type { RequestedOrder, RunRecord, RunState, Watermark } from "./schema/run.ts";
 import type { Forgotten } from "./schema/attribution.ts";
@@ -284,7 +284,8 @@ export interface Doors {
 // Control: by which the API asks the peer. The one door that speaks in promises, for it is never simulated.
 
 export type Command =
-  | { kind: "put-job"; spec: JobSpec; mode: "create" | "update" | "replace"; ifMatch?: string; by: string }
+  /** creates the job or replaces its whole spec; `create` is refused when there is one */
+  | { kind: "put-job"; spec: CheckedSpec; mode: "create" | "replace"; ifMatch?: string; by: string }
   /** `patch` is an RFC 7396 merge patch over the spec */
   | { kind: "patch-job"; id: JobId; patch: Readonly<Record<string, unknown>>; ifMatch?: string; by: string }
   | { kind: "delete-job"; id: JobId; ifMatch?: string; by: string }

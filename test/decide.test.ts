@@ -8,6 +8,7 @@ import type { Eligibility, Failover } from "../src/core/members/failover.ts";
 import { decide, type Decision, type Facts } from "../src/core/orders/decide.ts";
 import { AssertionFailed } from "../src/errors.ts";
 import { orderKey, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import { checkedJob } from "../src/core/job/job.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../src/schema/run.ts";
 
@@ -18,7 +19,7 @@ const [self, other] = ["self", "other"] as PeerId[];
 function planOf(spec: Partial<JobSpec>): Plan {
   const plan = planJob({
     id: job,
-    spec: { id: job, schedule: "* * * * *", command: "true", ...spec },
+    spec: checkedJob({ id: job, schedule: "* * * * *", command: "true", ...spec }),
     revision: "r",
     createdAt: 0,
     updatedAt: 0,

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
+import { checkedJob } from "../src/core/job/job.ts";
 import { parseJobs } from "../src/cli/terminal/job-text.ts";
 import { Ledger } from "../src/core/records/ledger.ts";
 import { planJob, ticksOf } from "../src/core/job/plan.ts";
@@ -307,11 +308,11 @@ test("a voter's answers to many long decisions fit into messages", () => {
 });
 
 test("a job with millions of ticks behind it is looked through in no time", () => {
-  const spec = {
+  const spec = checkedJob({
     id: "busy" as JobId,
     command: "true",
     schedule: ["* * * * * *", "@every 1s", "*/2 * * * * *"],
-  };
+  });
   const at = Date.UTC(2026, 10, 20);
   const times = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0 };
   const plan = planJob({ id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], ...times });

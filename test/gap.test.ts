@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
 import { planJob, type Plan } from "../src/core/job/plan.ts";
 import type { JobId } from "../src/schema/ids.ts";
+import { checkedJob } from "../src/core/job/job.ts";
 import type { JobSpec, Pause } from "../src/schema/job.ts";
 
 const hour = 3_600_000;
@@ -14,7 +15,7 @@ function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
   const id = "gap" as JobId;
   const plan = planJob({
     id,
-    spec: { id, schedule: "* * * * *", command: "true", ...spec },
+    spec: checkedJob({ id, schedule: "* * * * *", command: "true", ...spec }),
     revision: "r",
     createdAt: 0,
     updatedAt: 0,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { checkedJob } from "../src/core/job/job.ts";
 import { inSight } from "../src/core/members/members.ts";
 import { tooFarAheadToWrite } from "../src/core/members/clocks.ts";
 import {
@@ -220,7 +221,7 @@ describe("a peer whose clock is over a minute ahead of the others' median refuse
       assert.equal(tooFarAheadToWrite(cores.state("b")) !== undefined, refused);
       assert.equal(tooFarAheadToWrite(cores.state("a")), undefined);
       if (!refused) return;
-      const spec = { id: "beat" as JobId, schedule: "@daily", command: "true" };
+      const spec = checkedJob({ id: "beat" as JobId, schedule: "@daily", command: "true" });
       cores.ask("b", { kind: "put-job", spec, mode: "create", by: "ann" });
       const [answer] = cores.answers;
       assert.ok(answer?.kind === "refused" && answer.error.code === "CLOCK_AHEAD");

@@ -7,7 +7,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fasti
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Control, Log } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
-import type { JobSpec, Problem } from "../schema/job.ts";
+import type { CheckedSpec, Problem } from "../schema/job.ts";
 import type { RunRecord } from "../schema/run.ts";
 
 export interface PreviewRequest {
@@ -36,7 +36,7 @@ export interface Decisions {
   checkJob(
     input: unknown,
   ):
-    | { ok: true; spec: JobSpec }
+    | { ok: true; spec: CheckedSpec }
     | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: readonly Problem[] };
   /** core/time/preview.ts */
   previewSchedule(

@@ -75,6 +75,10 @@ export const JobSpecSchema = Type.Object(
 );
 export type JobSpec = Static<typeof JobSpecSchema>;
 
+declare const checked: unique symbol;
+/** A spec that `checkJob` (core/job/job.ts) has passed. Nothing else makes one, so it is never checked again. */
+export type CheckedSpec = JobSpec & { readonly [checked]: true };
+
 /** Fields that INTERFACE names and that a later version brings, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": [
@@ -193,7 +197,7 @@ export interface Problem {
 /** The effective job as the table projects it: what a person wrote, and what the table knows about it. */
 export interface Job {
   id: JobId;
-  spec: JobSpec;
+  spec: CheckedSpec;
   /** Changes with every edit, equal on peers whose tables are equal. */
   revision: string;
   /** ms since the epoch */

@@ -2,6 +2,7 @@
  * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
  * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
  */
+import { checkedJob } from "../../src/core/job/job.ts";
 import type { CoreCommand, Effect, EventBody } from "../../src/core/events.ts";
 import { isPossiblyStale } from "../../src/core/orders/runs.ts";
 import { mergeRecord, movesUp, recordKey } from "../../src/core/records/records.ts";
@@ -238,7 +239,7 @@ export class Cores {
     const at = this.wall(this.#now);
     const job: Job = {
       id: spec.id as JobId,
-      spec: { ...spec, id: spec.id as JobId },
+      spec: checkedJob({ ...spec, id: spec.id as JobId }),
       revision: `r${this.#now}`,
       createdAt: at,
       updatedAt: at,

@@ -4,6 +4,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { checkJob } from "../../src/core/job/job.ts";
+import { mergePatch } from "../../src/core/job/merge-patch.ts";
 import { previewSchedule } from "../../src/core/time/preview.ts";
 import { duplicatesIn, storyOf } from "../../src/core/records/records.ts";
 import { nextTick, parseSchedule } from "../../src/core/time/schedule.ts";
@@ -38,7 +39,7 @@ import {
   type RunId,
   type TickId,
 } from "../../src/schema/ids.ts";
-import type { Job, JobSpec, Quarantined } from "../../src/schema/job.ts";
+import type { CheckedSpec, Job, Quarantined } from "../../src/schema/job.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
@@ -172,7 +173,7 @@ export class FakeControl implements Control {
     return job;
   }
 
-  #write(spec: JobSpec, by: string): Job {
+  #write(spec: CheckedSpec, by: string): Job {
     const now = Date.now();
     const known = this.jobs.get(spec.id);
     const job: Job = {
@@ -396,16 +397,4 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
       addresses: [`/ip4/127.0.0.1/tcp/7401/p2p/${id}`],
     },
   };
-}
-
-/** RFC 7396 */
-function mergePatch(target: unknown, patch: unknown): unknown {
-  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) return patch;
-  const merged: Record<string, unknown> =
-    typeof target === "object" && target !== null && !Array.isArray(target) ? { ...target } : {};
-  for (const [name, value] of Object.entries(patch)) {
-    if (value === null) delete merged[name];
-    else merged[name] = mergePatch(merged[name], value);
-  }
-  return merged;
 }

@@ -9,7 +9,7 @@ import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
-import { JobSpecSchema, jobStates, readOnlyFields, type JobSpec } from "../../schema/job.ts";
+import { JobSpecSchema, jobStates, readOnlyFields, type CheckedSpec } from "../../schema/job.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
 import { filterJobs, inState } from "./job-list.ts";
@@ -85,7 +85,7 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
     },
     async (request, reply) => {
       const spec = accept(decisions, request.body);
-      const mode = request.query.update === true ? "update" : "create";
+      const mode = request.query.update === true ? "replace" : "create";
       const ifMatch = readIfMatch(request, control, spec.id);
       const by = request.actor;
       const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
@@ -191,7 +191,7 @@ function deleteJob(app: Api, { control }: ApiOptions): void {
   );
 }
 
-function accept(decisions: Decisions, input: unknown): JobSpec {
+function accept(decisions: Decisions, input: unknown): CheckedSpec {
   const checked = decisions.checkJob(input);
   if (!checked.ok) throw refusal(checked.code, checked.problems);
   return checked.spec;

@@ -11,9 +11,11 @@ import {
   JobSpecSchema,
   notYet,
   readOnlyFields,
+  type CheckedSpec,
   type JobSpec,
   type Problem,
 } from "../../schema/job.ts";
+import { assert } from "../../errors.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
 import { parseSchedule } from "../time/schedule.ts";
@@ -21,7 +23,7 @@ import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "..
 import { zoneProblem } from "../time/zone.ts";
 
 export type JobCheck =
-  | { ok: true; spec: JobSpec }
+  | { ok: true; spec: CheckedSpec }
   | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: Problem[] };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -59,7 +61,16 @@ export function checkJob(input: unknown): JobCheck {
     return invalid(problems);
   }
   problems.push(...meaningProblems(given), ...actionProblems(given));
-  return problems.length > 0 ? invalid(problems) : { ok: true, spec: given };
+  if (problems.length > 0) return invalid(problems);
+  // The one place that makes the type: everything that it says has just been checked.
+  return { ok: true, spec: given as CheckedSpec };
+}
+
+/** The same for a job that the program itself has written, and in which nothing may be wrong. */
+export function checkedJob(spec: JobSpec): CheckedSpec {
+  const check = checkJob(spec);
+  assert(check.ok, `the job "${spec.id}" is right: ${check.ok ? "" : JSON.stringify(check.problems)}`);
+  return check.spec;
 }
 
 function invalid(problems: Problem[]): JobCheck {

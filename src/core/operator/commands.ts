@@ -7,7 +7,7 @@ import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { parseRunReference, runId, ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
-import type { JobSpec, TableChange } from "../../schema/job.ts";
+import type { CheckedSpec, TableChange } from "../../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -16,6 +16,7 @@ import { tooFarAheadToWrite } from "../members/clocks.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
 import { checkJob } from "../job/job.ts";
+import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
 import { forget, promote } from "./roster-requests.ts";
@@ -104,10 +105,7 @@ function putJob(
   command: Extract<Command, { kind: "put-job" }>,
   token: number,
 ): Answer | undefined {
-  const checked = checkJob(command.spec);
-  if (!checked.ok)
-    return { kind: "refused", error: new CicadaError(checked.code, "see errors", checked.problems) };
-  const { spec } = checked;
+  const { spec } = command;
   const known = state.jobs.get(spec.id);
   if (known !== undefined && command.mode === "create")
     return refuse("JOB_EXISTS", `there is a job "${spec.id}"`);
@@ -122,7 +120,7 @@ function putJob(
 function putSpec(
   state: State,
   known: Plan | undefined,
-  spec: JobSpec,
+  spec: CheckedSpec,
   by: string,
   token: number,
 ): Answer | undefined {
@@ -144,21 +142,6 @@ function patchJob(
     if (checked.spec.id !== plan.id) return refuse("ID_MISMATCH", `the job is "${plan.id}"`);
     return putSpec(state, plan, checked.spec, command.by, token);
   });
-}
-
-/** RFC 7396: members of the patch replace, null removes, objects are merged. */
-function mergePatch(target: unknown, patch: unknown): unknown {
-  if (!isObject(patch)) return patch;
-  const merged = new Map<string, unknown>(isObject(target) ? Object.entries(target) : []);
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) merged.delete(key);
-    else merged.set(key, mergePatch(merged.get(key), value));
-  }
-  return Object.fromEntries(merged);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function edit(

@@ -1,6 +1,7 @@
 /** A client of one peer's API: it puts a request to the peer and notes what is answered, and when. */
 import type { Answer, Command } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import { checkedJob } from "../../core/job/job.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { Hosts } from "../world/hosts.ts";
 import type { Queue } from "../world/queue.ts";
@@ -65,9 +66,9 @@ function commandFor(request: ClientRequest): Command {
     case "put":
       return {
         kind: "put-job",
-        mode: "update",
+        mode: "replace",
         by,
-        spec: {
+        spec: checkedJob({
           id: request.rules.id,
           schedule: request.rules.schedule.text,
           command: "true",
@@ -78,7 +79,7 @@ function commandFor(request: ClientRequest): Command {
           ...(request.rules.enabled === undefined ? {} : { enabled: request.rules.enabled }),
           ...(request.rules.partition === undefined ? {} : { partition: request.rules.partition }),
           ...(request.rules.peers === undefined ? {} : { target: { peers: [...request.rules.peers] } }),
-        },
+        }),
       };
     case "delete":
       return { kind: "delete-job", id: request.id, by };

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import Compile from "typebox/compile";
+import { checkedJob } from "../../../src/core/job/job.ts";
 import { Peer } from "../../../src/peer/peer.ts";
 import type { State } from "../../../src/core/state.ts";
 import type { Doors, Mesh, MeshEvents, Write } from "../../../src/ports.ts";
@@ -98,9 +99,13 @@ export class FuzzMesh {
   }
 
   put(spec: JobSpec): void {
-    this.peer(victim).command({ kind: "put-job", mode: "update", spec, by: "test" }, (answer) => {
-      if (answer.kind === "refused") this.complaints.push(`a good job was refused: ${answer.error.message}`);
-    });
+    this.peer(victim).command(
+      { kind: "put-job", mode: "replace", spec: checkedJob(spec), by: "test" },
+      (answer) => {
+        if (answer.kind === "refused")
+          this.complaints.push(`a good job was refused: ${answer.error.message}`);
+      },
+    );
   }
 
   peer(peer: PeerId): Peer {

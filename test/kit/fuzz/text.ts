@@ -17,7 +17,7 @@ import { parseAddress, splitAddress } from "../../../src/real/mesh/addresses.ts"
 import { AddressBook } from "../../../src/real/mesh/book.ts";
 import { FrameReader, toFrame } from "../../../src/real/mesh/frames.ts";
 import { decodeGreeting, encodeGreeting, peersCap, type Greeting } from "../../../src/real/mesh/greeting.ts";
-import { JobSpecSchema, type JobSpec } from "../../../src/schema/job.ts";
+import { JobSpecSchema, type CheckedSpec } from "../../../src/schema/job.ts";
 import { parseRunReference, type PeerId } from "../../../src/schema/ids.ts";
 import { messageCapBytes } from "../../../src/schema/message.ts";
 import { Dice } from "../../../src/sim/random.ts";
@@ -218,7 +218,7 @@ function takeJob(input: unknown): void {
 }
 
 /** A job that was taken can be planned, and its ticks found, whenever it was made. */
-function planned(spec: JobSpec): void {
+function planned(spec: CheckedSpec): void {
   for (const at of [0, now]) {
     const job = { id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], resumedAt: 0 };
     const plan = planJob({ ...job, createdAt: at, updatedAt: at, scheduledAt: at });

@@ -12,7 +12,9 @@ import { nextTick, parseSchedule, ticksBetween } from "../src/core/time/schedule
 import type { PeerId } from "../src/schema/ids.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
+import type { RunRecord } from "../src/schema/run.ts";
 import { decode, encode } from "../src/wire/codec.ts";
+import { signedBytes } from "../src/wire/records.ts";
 import { LonePeer } from "./lone-peer.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
 
@@ -117,7 +119,31 @@ function wireFigures(): Figure[] {
       encode({ cluster, sender, seq }, heartbeat),
     ),
     measure("decode and check it", () => decode("heartbeat", bytes, sender, cluster)),
+    measure("bytes of a run record to sign", (i) =>
+      signedBytes({ ...startedRecord(sender), version: 1 + i }),
+    ),
   ];
+}
+
+function startedRecord(peer: PeerId): RunRecord {
+  return {
+    job: "nightly-backup" as JobId,
+    tick: tickAt(start),
+    attempt: 1,
+    slot: "0",
+    peer,
+    state: "running",
+    version: 2,
+    revision: "0".repeat(16),
+    trigger: "schedule",
+    rank: 1,
+    due: start,
+    claimedAt: start - 2_000,
+    startedAt: start + 10,
+    view: 3,
+    passed: [{ peer: "12D3KooWbenchmarkpeer1" as PeerId, why: "dead" }],
+    signature: "",
+  };
 }
 
 function stepFigures(): Figure[] {

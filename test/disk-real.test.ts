@@ -56,6 +56,15 @@ function folderFor(context: TestContext): string {
   return folder;
 }
 
+test("a record of a newer version is given back with all its fields", async (context) => {
+  const bed = await bedIn(folderFor(context));
+  const newer = { ...someRecord(), chain: { parent: "dump", depth: 2 } };
+  await store(bed, [{ kind: "record", record: newer }]);
+  await bed.restart();
+  assert.deepEqual((await load(bed, 0)).records, [newer]);
+  await bed.end();
+});
+
 /** A child that stores record after record and says each number once it is acknowledged, until it is killed. */
 const writerSource = `
   import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};

@@ -40,6 +40,22 @@ test("peers that meet have the same table and records within a second, and both 
   assert.ok(a.updates.length > 0 && b.updates.length > 0);
 });
 
+test("a record and an order of a newer version reach a third peer through one that doesn't know their fields", () => {
+  const stage = new SyncStage("newer");
+  const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
+  const record = { ...stage.record("a", 1), chain: { parent: "dump", depth: 2 } };
+  const order = { ...stage.order(3), dryRun: true };
+  a.disk.keep(record);
+  a.disk.keepOrder(order);
+  stage.link(a, b);
+  stage.pass(2_000);
+  stage.unlink(a, b);
+  stage.link(b, c);
+  stage.pass(2_000);
+  assert.deepEqual([...c.disk.records.values()], [record]);
+  assert.deepEqual([...c.disk.orders.values()], [order]);
+});
+
 test("peers that have the same say so in a few short messages", () => {
   const stage = new SyncStage("equal");
   const [a, b] = [stage.actor("a"), stage.actor("b")];

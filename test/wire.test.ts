@@ -9,7 +9,7 @@ import type { Keys } from "../src/ports.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import { messageCapBytes, type Channel, type Heartbeat, type Message } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
-import { decode, encode, type Refusal } from "../src/wire/codec.ts";
+import { decode, depthCap, encode, type Refusal } from "../src/wire/codec.ts";
 import { signedBytes, signRecord, verifyRecord } from "../src/wire/records.ts";
 
 const cluster = "0123456789abcdef";
@@ -105,11 +105,15 @@ test("a message is refused on every channel where it doesn't belong", () => {
   }
 });
 
+/** Lists inside each other. */
+function nested(depth: number): unknown {
+  return depth === 0 ? 1 : [nested(depth - 1)];
+}
+
 const strangers: readonly [string, Uint8Array, Refusal][] = [
   ["a message of another mesh", envelope({ cluster: "f".repeat(16) }), "foreign-cluster"],
   ["a message of another version", envelope({ version: 2 }), "other-version"],
   ["a message in another's name", envelope({ sender: "12D3KooWother" }), "foreign-sender"],
-  ["an envelope with something else in it", envelope({ more: 1 }), "no-envelope"],
   ["an envelope without a number", envelope({ seq: undefined }), "no-envelope"],
   ["an envelope numbered below 0", envelope({ seq: -1 }), "no-envelope"],
   ["a list", Buffer.from("[1]"), "no-envelope"],
@@ -120,7 +124,6 @@ const strangers: readonly [string, Uint8Array, Refusal][] = [
   ["a message without a kind", envelope({ body: {} }), "unknown-kind"],
   ["a kind that is no text", envelope({ body: { kind: ["heartbeat"] } }), "unknown-kind"],
   ["a kind that every object has", envelope({ body: { kind: "constructor" } }), "unknown-kind"],
-  ["a field too many", envelope({ body: { ...heartbeat, extra: 1 } }), "wrong-shape"],
   ["a field too few", envelope({ body: { ...heartbeat, load: undefined } }), "wrong-shape"],
   ["a negative load", envelope({ body: { ...heartbeat, load: -1 } }), "wrong-shape"],
   ["an endless name", envelope({ body: { ...heartbeat, name: "x".repeat(300) } }), "wrong-shape"],
@@ -141,7 +144,7 @@ const strangers: readonly [string, Uint8Array, Refusal][] = [
   [
     "a value of endless depth",
     Buffer.from(`{"cluster":${"[".repeat(100_000)}${"]".repeat(100_000)}}`),
-    "no-envelope",
+    "too-deep",
   ],
   [
     "a body of endless depth",
@@ -150,7 +153,18 @@ const strangers: readonly [string, Uint8Array, Refusal][] = [
         .toString()
         .replace('"body":0', `"body":${'{"a":'.repeat(40_000)}1${"}".repeat(40_000)}`),
     ),
-    "unknown-kind",
+    "too-deep",
+  ],
+  [
+    "an unknown field that is one level too deep",
+    envelope({ body: { ...heartbeat, extra: nested(depthCap - 1) } }),
+    "too-deep",
+  ],
+  ["text with half a surrogate pair", envelope({ body: { ...heartbeat, name: "\ud800" } }), "not-unicode"],
+  [
+    "a key with half a surrogate pair",
+    envelope({ body: { ...heartbeat, tags: { "\udc00": "" } } }),
+    "not-unicode",
   ],
   ["more than a message may hold", new Uint8Array(messageCapBytes + 1), "too-large"],
 ];
@@ -158,6 +172,32 @@ const strangers: readonly [string, Uint8Array, Refusal][] = [
 for (const [name, bytes, refusal] of strangers) {
   test(`${name} is refused: ${refusal}`, () => assert.equal(refusalOf("heartbeat", bytes), refusal));
 }
+
+test("a message of a newer version, with fields that this one doesn't know, is understood and loses none of them", () => {
+  const extra = { unit: "°C", "[deep": [{ brackets: '"[[[[{{{{' }], limit: nested(depthCap - 3) };
+  for (const [channel, message] of said) {
+    const newer = { ...message, extra };
+    const bytes = encode({ cluster, sender, seq: 7 }, newer);
+    assert.deepEqual(decode(channel, bytes, sender, cluster), { ok: true, message: newer, seq: 7 });
+  }
+  assert.equal(refusalOf("heartbeat", envelope({ more: 1 })), undefined);
+});
+
+function cancel(reason: string): Message {
+  return {
+    kind: "runs",
+    records: [record],
+    declined: [],
+    orders: [],
+    cancels: [{ run: "backup@2026-11-20T02:00:00Z", by: "ann", reason }],
+  };
+}
+
+test("half a surrogate pair that a person typed leaves the sender as U+FFFD, and takes nothing else down with it", () => {
+  const bytes = encode({ cluster, sender, seq: 1 }, cancel("stop \ud83d, 🦗"));
+  const message = cancel("stop \ufffd, 🦗");
+  assert.deepEqual(decode("runs", bytes, sender, cluster), { ok: true, message, seq: 1 });
+});
 
 test("text that merely speaks of __proto__ is let through", () => {
   const message = { ...heartbeat, name: "__proto__" };
@@ -236,4 +276,51 @@ test("only `lost` may be written by another peer than the runner", () => {
   assert.equal(verifyRecord(signRecord(lost, mine), mine), false);
   const ended: RunRecord = { ...record, state: "succeeded", by: other.self };
   assert.equal(verifyRecord(signRecord(ended, other), mine), false);
+});
+
+test("the signature of a record covers the fields of a newer version, and survives being forwarded by an older one", () => {
+  const [mine, other] = makeKeys();
+  const newer = { ...record, chain: { parent: "dump@2026-11-20T01:00:00Z", depth: 2 } };
+  const signed = signRecord(newer, mine);
+  const bytes = encode(
+    { cluster, sender, seq: 1 },
+    { kind: "records", id: 1, records: [signed], orders: [], last: true },
+  );
+  const decoded = decode("sync", bytes, sender, cluster);
+  assert.ok(decoded.ok && decoded.message.kind === "records");
+  const [forwarded] = decoded.message.records;
+  assert.ok(forwarded !== undefined);
+  assert.deepEqual(forwarded, signed);
+  assert.equal(verifyRecord(forwarded, other), true);
+  const { chain: _, ...stripped } = signed as typeof newer;
+  assert.equal(verifyRecord(stripped, other), false);
+});
+
+test("what has no canonical form is no signed record, and never an exception", () => {
+  const [mine, other] = makeKeys();
+  const signed = signRecord(record, mine);
+  for (const value of [Infinity, "\ud800"]) {
+    assert.equal(verifyRecord({ ...signed, extra: value } as RunRecord, other), false);
+  }
+});
+
+test("a reason that quotes half a surrogate pair is signed all the same", () => {
+  const [mine, other] = makeKeys();
+  const signed = signRecord({ ...record, state: "cancelled", reason: "stop \ud83d" }, mine);
+  assert.equal(signed.reason, "stop \ufffd");
+  assert.equal(verifyRecord(signed, other), true);
+});
+
+test("whatever version of a record is believed, its writer can write a next one", () => {
+  const [mine, other] = makeKeys();
+  assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 }, mine), other), true);
+  assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 + 1 }, mine), other), false);
+  const body = {
+    kind: "runs",
+    records: [{ ...record, version: 1e308 }],
+    declined: [],
+    orders: [],
+    cancels: [],
+  };
+  assert.equal(refusalOf("runs", envelope({ body })), "wrong-shape");
 });

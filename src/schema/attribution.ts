@@ -1,5 +1,5 @@
 /**
- * What a person's word makes of a peer, for longer than a life: forgotten by the mesh, and so an selfForgotten in its own
+ * What a person's word makes of a peer, for longer than a life: forgotten by the mesh, and so forgotten in its own
  * eyes; or drained, and so without ticks.
  */
 import { Type, type Static } from "typebox";

@@ -2,6 +2,9 @@
  * What peers say to each other (DESIGN §3). Every message travels in an envelope
  * `{cluster, version, sender, seq, body}` of at most 256 KiB and is checked against these schemas at the edge.
  *
+ * The schemas are open: a field that this version doesn't know is let through, and in what is signed or replicated it is
+ * kept and forwarded unchanged. The size of the envelope and `depthCap` (wire/codec.ts) bound what it can cost.
+ *
  * Topics are gossiped to all; protocols go from one peer to one other, in order, and are lost with the link.
  * Nothing here is a request that must be answered: whoever asks also has a limit after which it goes on.
  */
@@ -10,7 +13,6 @@ import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
 import { AskedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
-const closed = { additionalProperties: false } as const;
 const Key = Type.String({ minLength: 1, maxLength: 512 });
 const Bytes = Type.String({ maxLength: 262_144, description: "base64" });
 
@@ -21,270 +23,217 @@ export type Protocol = (typeof protocols)[number];
 export type Channel = Topic | Protocol;
 
 /** Topic `jobs`: one Yjs update (V1). */
-export const UpdateMessage = Type.Object({ kind: Type.Literal("update"), update: Bytes }, closed);
+export const UpdateMessage = Type.Object({ kind: Type.Literal("update"), update: Bytes });
 
 /** Topic `runs`: a batch of what has been decided since the last one. */
-export const RunsMessage = Type.Object(
-  {
-    kind: Type.Literal("runs"),
-    records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
-    /** orders that the sender will not run because it is at capacity */
-    declined: Type.Array(Key, { maxItems: 4_096 }),
-    orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
-    /** runs (or `JOB@TICK`) to be stopped, wherever they are */
-    cancels: Type.Array(
-      Type.Object(
-        { run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) },
-        closed,
-      ),
-      { maxItems: 1_024 },
-    ),
-  },
-  closed,
-);
+export const RunsMessage = Type.Object({
+  kind: Type.Literal("runs"),
+  records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
+  /** orders that the sender will not run because it is at capacity */
+  declined: Type.Array(Key, { maxItems: 4_096 }),
+  orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
+  /** runs (or `JOB@TICK`) to be stopped, wherever they are */
+  cancels: Type.Array(
+    Type.Object({ run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) }),
+    { maxItems: 1_024 },
+  ),
+});
 
 /** Topic `members`: a clean leave of this incarnation. */
-export const LeaveMessage = Type.Object({ kind: Type.Literal("leave"), incarnation: Type.Integer() }, closed);
+export const LeaveMessage = Type.Object({ kind: Type.Literal("leave"), incarnation: Type.Integer() });
 
 /** Protocol `heartbeat`, every second to everyone. */
-export const HeartbeatMessage = Type.Object(
-  {
-    kind: Type.Literal("heartbeat"),
-    /** grows with every start of the same peer */
-    incarnation: Type.Integer(),
-    name: Type.String({ maxLength: 256 }),
-    version: Type.String({ maxLength: 64 }),
-    /** sender's wall clock at sending, ms */
-    sentAt: InstantSchema,
-    /** the last heartbeat heard from the receiver: its life, its `sentAt`, and the sender's clock when it came */
-    echo: Type.Optional(
-      Type.Object({ incarnation: Type.Integer(), sentAt: InstantSchema, heardAt: InstantSchema }, closed),
-    ),
-    load: Type.Integer({ minimum: 0 }),
-    capacity: Type.Integer({ minimum: 0 }),
-    role: Type.Union([Type.Literal("worker"), Type.Literal("witness")]),
-    tags: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 256 })),
-    draining: Type.Boolean(),
-    settling: Type.Boolean(),
-    /** digest of the whole job table; equal tables, equal digests */
-    table: Type.String({ maxLength: 64 }),
-    /** count and digest of the order keys that the sender itself has claimed or is running */
-    open: Type.Object(
-      { count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) },
-      closed,
-    ),
-    tzdata: Type.String({ maxLength: 32 }),
-    /** number of the last epoch that the sender knows */
-    epoch: Type.Optional(Type.Integer({ minimum: 0 })),
-    /** how many votes the sender has ever stored, and the highest count that it has heard of each voter */
-    votes: Type.Optional(Type.Integer({ minimum: 0 })),
-    seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
-    /** the beginning of that epoch's hash: two rosters of one length may differ where one was forced */
-    roster: Type.Optional(Type.String({ maxLength: 32 })),
-    /** it takes no ticks because a person asked for it, and not because it is being stopped */
-    drained: Type.Optional(Type.Boolean()),
-    /** its host could not start runs a moment ago, so it takes no ticks for a while */
-    unfit: Type.Optional(Type.Boolean()),
-    /** the sender hears two lives of the receiver at once */
-    twin: Type.Optional(Type.Boolean()),
-    /** the peers that the sender has heard within the suspect time */
-    hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
-    /** the peers that those hear and the sender doesn't; absent = none */
-    beyond: Type.Optional(Type.Array(PeerIdSchema, { maxItems: 256 })),
-    addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
-  },
-  closed,
-);
+export const HeartbeatMessage = Type.Object({
+  kind: Type.Literal("heartbeat"),
+  /** grows with every start of the same peer */
+  incarnation: Type.Integer(),
+  name: Type.String({ maxLength: 256 }),
+  version: Type.String({ maxLength: 64 }),
+  /** sender's wall clock at sending, ms */
+  sentAt: InstantSchema,
+  /** the last heartbeat heard from the receiver: its life, its `sentAt`, and the sender's clock when it came */
+  echo: Type.Optional(
+    Type.Object({ incarnation: Type.Integer(), sentAt: InstantSchema, heardAt: InstantSchema }),
+  ),
+  load: Type.Integer({ minimum: 0 }),
+  capacity: Type.Integer({ minimum: 0 }),
+  role: Type.Union([Type.Literal("worker"), Type.Literal("witness")]),
+  tags: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 256 })),
+  draining: Type.Boolean(),
+  settling: Type.Boolean(),
+  /** digest of the whole job table; equal tables, equal digests */
+  table: Type.String({ maxLength: 64 }),
+  /** count and digest of the order keys that the sender itself has claimed or is running */
+  open: Type.Object({ count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) }),
+  tzdata: Type.String({ maxLength: 32 }),
+  /** number of the last epoch that the sender knows */
+  epoch: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** how many votes the sender has ever stored, and the highest count that it has heard of each voter */
+  votes: Type.Optional(Type.Integer({ minimum: 0 })),
+  seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
+  /** the beginning of that epoch's hash: two rosters of one length may differ where one was forced */
+  roster: Type.Optional(Type.String({ maxLength: 32 })),
+  /** it takes no ticks because a person asked for it, and not because it is being stopped */
+  drained: Type.Optional(Type.Boolean()),
+  /** its host could not start runs a moment ago, so it takes no ticks for a while */
+  unfit: Type.Optional(Type.Boolean()),
+  /** the sender hears two lives of the receiver at once */
+  twin: Type.Optional(Type.Boolean()),
+  /** the peers that the sender has heard within the suspect time */
+  hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
+  /** the peers that those hear and the sender doesn't; absent = none */
+  beyond: Type.Optional(Type.Array(PeerIdSchema, { maxItems: 256 })),
+  addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
+});
 
 /** Protocol `ask`: before a start that is not a timely claim-ahead one (DESIGN §5.5). */
-export const AskMessage = Type.Object(
-  {
-    kind: Type.Literal("ask"),
-    id: Type.Integer(),
-    orders: Type.Array(
-      Type.Object(
-        { key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: InstantSchema },
-        closed,
-      ),
-      { minItems: 1, maxItems: 1_024 },
-    ),
-  },
-  closed,
-);
+export const AskMessage = Type.Object({
+  kind: Type.Literal("ask"),
+  id: Type.Integer(),
+  orders: Type.Array(
+    Type.Object({ key: Key, job: JobIdSchema, rank: Type.Integer({ minimum: 0 }), due: InstantSchema }),
+    { minItems: 1, maxItems: 1_024 },
+  ),
+});
 /** The answer: a record where one is known, `mine` where the answerer asks for it too and goes first. */
-export const AnswerMessage = Type.Object(
-  {
-    kind: Type.Literal("answer"),
-    id: Type.Integer(),
-    records: Type.Array(RunRecordSchema, { maxItems: 4_096 }),
-    mine: Type.Array(Key, { maxItems: 1_024 }),
-    /** orders that the answerer knows to be over, though it no longer has their records in memory */
-    settled: Type.Array(Key, { maxItems: 1_024 }),
-  },
-  closed,
-);
+export const AnswerMessage = Type.Object({
+  kind: Type.Literal("answer"),
+  id: Type.Integer(),
+  records: Type.Array(RunRecordSchema, { maxItems: 4_096 }),
+  mine: Type.Array(Key, { maxItems: 1_024 }),
+  /** orders that the answerer knows to be over, though it no longer has their records in memory */
+  settled: Type.Array(Key, { maxItems: 1_024 }),
+});
 
 /** Protocol `ask`: a person wishes that the receiver takes no ticks (`on`), or takes them again. */
-export const DrainMessage = Type.Object(
-  {
-    kind: Type.Literal("drain"),
-    id: Type.Integer(),
-    on: Type.Boolean(),
-    by: Type.String({ maxLength: 256 }),
-  },
-  closed,
-);
+export const DrainMessage = Type.Object({
+  kind: Type.Literal("drain"),
+  id: Type.Integer(),
+  on: Type.Boolean(),
+  by: Type.String({ maxLength: 256 }),
+});
 /** The answer: whether it is so now, and durable. */
-export const DrainedMessage = Type.Object(
-  { kind: Type.Literal("drained"), id: Type.Integer(), stored: Type.Boolean() },
-  closed,
-);
+export const DrainedMessage = Type.Object({
+  kind: Type.Literal("drained"),
+  id: Type.Integer(),
+  stored: Type.Boolean(),
+});
 
 /** Protocol `sync`, table: what I have; what you lack, in pieces. */
-export const TableHaveMessage = Type.Object(
-  {
-    kind: Type.Literal("table-have"),
-    id: Type.Integer(),
-    digest: Type.String({ maxLength: 64 }),
-    stateVector: Bytes,
-    /** true in the answer to a table-have, so that two peers don't echo for ever */
-    reply: Type.Boolean(),
-  },
-  closed,
-);
-export const TableDiffMessage = Type.Object(
-  {
-    kind: Type.Literal("table-diff"),
-    id: Type.Integer(),
-    piece: Type.Integer({ minimum: 0 }),
-    pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
-    update: Bytes,
-  },
-  closed,
-);
+export const TableHaveMessage = Type.Object({
+  kind: Type.Literal("table-have"),
+  id: Type.Integer(),
+  digest: Type.String({ maxLength: 64 }),
+  stateVector: Bytes,
+  /** true in the answer to a table-have, so that two peers don't echo for ever */
+  reply: Type.Boolean(),
+});
+export const TableDiffMessage = Type.Object({
+  kind: Type.Literal("table-diff"),
+  id: Type.Integer(),
+  piece: Type.Integer({ minimum: 0 }),
+  pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
+  update: Bytes,
+});
 /** Asks for the next piece of a diff: one piece asked, one given, so that a large table never floods a link. */
-export const TableWantMessage = Type.Object(
-  { kind: Type.Literal("table-want"), id: Type.Integer(), piece: Type.Integer({ minimum: 0 }) },
-  closed,
-);
+export const TableWantMessage = Type.Object({
+  kind: Type.Literal("table-want"),
+  id: Type.Integer(),
+  piece: Type.Integer({ minimum: 0 }),
+});
 /** Asks how far the receiver knows each job's ticks to be over: for the page after those that have come. */
-export const WatermarksWantMessage = Type.Object(
-  { kind: Type.Literal("watermarks-want"), id: Type.Integer(), taken: Type.Integer({ minimum: 0 }) },
-  closed,
-);
-export const WatermarksMessage = Type.Object(
-  {
-    kind: Type.Literal("watermarks"),
-    id: Type.Integer(),
-    watermarks: Type.Array(WatermarkSchema, { maxItems: 1_024 }),
-    last: Type.Boolean(),
-  },
-  closed,
-);
+export const WatermarksWantMessage = Type.Object({
+  kind: Type.Literal("watermarks-want"),
+  id: Type.Integer(),
+  taken: Type.Integer({ minimum: 0 }),
+});
+export const WatermarksMessage = Type.Object({
+  kind: Type.Literal("watermarks"),
+  id: Type.Integer(),
+  watermarks: Type.Array(WatermarkSchema, { maxItems: 1_024 }),
+  last: Type.Boolean(),
+});
 /** Protocol `sync`, records: digests of 5-minute buckets; then what differs. */
-export const BucketsMessage = Type.Object(
-  {
-    kind: Type.Literal("buckets"),
-    id: Type.Integer(),
-    /** first bucket and one past the last; a bucket is floor(instant of the tick / 5 min) */
-    from: Type.Integer(),
-    to: Type.Integer(),
-    /** `[bucket, digest]` of every bucket in the range that holds a record */
-    digests: Type.Array(Type.Tuple([Type.Integer(), Type.String({ maxLength: 32 })]), { maxItems: 8_192 }),
-    reply: Type.Boolean(),
-  },
-  closed,
-);
-export const WantMessage = Type.Object(
-  {
-    kind: Type.Literal("want"),
-    id: Type.Integer(),
-    buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }),
-    /** digests (core/buckets.ts) of what the asker holds in them, which need not be sent */
-    have: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8_192 }),
-    /** only what falls into this part of the digests, so that `have` stays short; of ≥ 1, 0 ≤ index < of */
-    part: Type.Object(
-      { index: Type.Integer({ minimum: 0 }), of: Type.Integer({ minimum: 1, maximum: 65_536 }) },
-      closed,
-    ),
-  },
-  closed,
-);
-export const RecordsMessage = Type.Object(
-  {
-    kind: Type.Literal("records"),
-    id: Type.Integer(),
-    records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
-    orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
-    /** the last piece of the answer to one `want` or `buckets` */
-    last: Type.Boolean(),
-  },
-  closed,
-);
+export const BucketsMessage = Type.Object({
+  kind: Type.Literal("buckets"),
+  id: Type.Integer(),
+  /** first bucket and one past the last; a bucket is floor(instant of the tick / 5 min) */
+  from: Type.Integer(),
+  to: Type.Integer(),
+  /** `[bucket, digest]` of every bucket in the range that holds a record */
+  digests: Type.Array(Type.Tuple([Type.Integer(), Type.String({ maxLength: 32 })]), { maxItems: 8_192 }),
+  reply: Type.Boolean(),
+});
+export const WantMessage = Type.Object({
+  kind: Type.Literal("want"),
+  id: Type.Integer(),
+  buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }),
+  /** digests (core/buckets.ts) of what the asker holds in them, which need not be sent */
+  have: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8_192 }),
+  /** only what falls into this part of the digests, so that `have` stays short; of ≥ 1, 0 ≤ index < of */
+  part: Type.Object({
+    index: Type.Integer({ minimum: 0 }),
+    of: Type.Integer({ minimum: 1, maximum: 65_536 }),
+  }),
+});
+export const RecordsMessage = Type.Object({
+  kind: Type.Literal("records"),
+  id: Type.Integer(),
+  records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
+  orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
+  /** the last piece of the answer to one `want` or `buckets` */
+  last: Type.Boolean(),
+});
 
 /** Protocol `log`: one piece asked, one piece given, which is the credit that keeps a fast sender at bay. */
-export const LogReadMessage = Type.Object(
-  {
-    kind: Type.Literal("log-read"),
-    id: Type.Integer(),
-    run: Key,
-    offset: Type.Integer({ minimum: 0 }),
-    length: Type.Integer({ minimum: 0, maximum: 131_072 }),
-  },
-  closed,
-);
-export const LogPieceMessage = Type.Object(
-  {
-    kind: Type.Literal("log-piece"),
-    id: Type.Integer(),
-    found: Type.Boolean(),
-    offset: Type.Integer({ minimum: 0 }),
-    bytes: Bytes,
-    size: Type.Integer({ minimum: 0 }),
-    /** no more will be written */
-    complete: Type.Boolean(),
-  },
-  closed,
-);
+export const LogReadMessage = Type.Object({
+  kind: Type.Literal("log-read"),
+  id: Type.Integer(),
+  run: Key,
+  offset: Type.Integer({ minimum: 0 }),
+  length: Type.Integer({ minimum: 0, maximum: 131_072 }),
+});
+export const LogPieceMessage = Type.Object({
+  kind: Type.Literal("log-piece"),
+  id: Type.Integer(),
+  found: Type.Boolean(),
+  offset: Type.Integer({ minimum: 0 }),
+  bytes: Bytes,
+  size: Type.Integer({ minimum: 0 }),
+  /** no more will be written */
+  complete: Type.Boolean(),
+});
 /** The runner hands the finished, gzipped output to a peer that is to keep a copy. */
-export const LogCopyMessage = Type.Object(
-  {
-    kind: Type.Literal("log-copy"),
-    run: Key,
-    piece: Type.Integer({ minimum: 0 }),
-    pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
-    bytes: Bytes,
-  },
-  closed,
-);
+export const LogCopyMessage = Type.Object({
+  kind: Type.Literal("log-copy"),
+  run: Key,
+  piece: Type.Integer({ minimum: 0 }),
+  pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
+  bytes: Bytes,
+});
 /** The keeper has every piece before this one. The number of pieces: it has them all. */
-export const LogCopyNextMessage = Type.Object(
-  {
-    kind: Type.Literal("log-copy-next"),
-    run: Key,
-    piece: Type.Integer({ minimum: 1, maximum: 4_096 }),
-  },
-  closed,
-);
+export const LogCopyNextMessage = Type.Object({
+  kind: Type.Literal("log-copy-next"),
+  run: Key,
+  piece: Type.Integer({ minimum: 1, maximum: 4_096 }),
+});
 
 /** Protocol `key`: a new cluster key, over links that are encrypted and to peers whose identity is proven. */
-export const KeyMessage = Type.Object(
-  {
-    kind: Type.Literal("key"),
-    /** base64url */
-    key: Type.String({ pattern: "^[\\w-]{43}$" }),
-    madeAt: InstantSchema,
-    oldUntil: InstantSchema,
-    heirs: Type.Array(PeerIdSchema, { maxItems: 1_024 }),
-    proofs: Type.Record(Type.String({ pattern: "^[0-9a-f]{16}$" }), Type.String({ maxLength: 64 })),
-  },
-  closed,
-);
+export const KeyMessage = Type.Object({
+  kind: Type.Literal("key"),
+  /** base64url */
+  key: Type.String({ pattern: "^[\\w-]{43}$" }),
+  madeAt: InstantSchema,
+  oldUntil: InstantSchema,
+  heirs: Type.Array(PeerIdSchema, { maxItems: 1_024 }),
+  proofs: Type.Record(Type.String({ pattern: "^[0-9a-f]{16}$" }), Type.String({ maxLength: 64 })),
+});
 /** The receiver keeps the key that was made then, on its disk; or could not put it there. */
-export const KeyHeardMessage = Type.Object(
-  { kind: Type.Literal("key-heard"), madeAt: InstantSchema, stored: Type.Boolean() },
-  closed,
-);
+export const KeyHeardMessage = Type.Object({
+  kind: Type.Literal("key-heard"),
+  madeAt: InstantSchema,
+  stored: Type.Boolean(),
+});
 
 export const bodiesOf = {
   jobs: Type.Union([UpdateMessage]),

@@ -2,12 +2,11 @@
  * What an order and a run record are (DESIGN §5, §8).
  *
  * A record is one peer's word on one order: its claim, its run, or its decision not to run it. It has one
- * writer, `peer`; only `lost` may be written by another (`by`). It moves up and never down (core/records.ts).
+ * writer, `peer`; only `lost` may be written by another (`by`). It moves up and never down (core/records/records.ts).
+ * Records and orders may have fields of a newer version, which are stored, signed and forwarded with the rest.
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
-
-const closed = { additionalProperties: false } as const;
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
 export const TriggerSchema = Type.Enum(triggers);
@@ -41,53 +40,50 @@ export const passedWhys = [
   "host",
 ] as const;
 /** A peer that was passed over on the way to the writer's rank, and why. */
-export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(passedWhys) }, closed);
+export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(passedWhys) });
 export type Passed = Static<typeof PassedSchema>;
 export type SkipReason = Passed["why"];
 
-export const RunRecordSchema = Type.Object(
-  {
-    job: JobIdSchema,
-    tick: TickIdSchema,
-    attempt: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
-    /** `"0"`, `"1"`… for `count: N`, or a peer id for `count: all` */
-    slot: Type.String({ minLength: 1, maxLength: 128 }),
-    peer: PeerIdSchema,
-    state: RunStateSchema,
-    /** counts the writes of one writer, from 1 */
-    version: Type.Integer({ minimum: 1 }),
-    revision: Type.String({ maxLength: 64 }),
-    trigger: TriggerSchema,
-    /** the writer's rank in its own view of the members */
-    rank: Type.Integer({ minimum: 0 }),
-    /** when the order was due; ms since the epoch, as are all instants below */
-    due: InstantSchema,
-    claimedAt: Type.Optional(InstantSchema),
-    startedAt: Type.Optional(InstantSchema),
-    finishedAt: Type.Optional(InstantSchema),
-    exitCode: Type.Optional(Type.Integer()),
-    signal: Type.Optional(Type.String({ maxLength: 16 })),
-    /** a code from core/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
-    reason: Type.Optional(Type.String({ maxLength: 256 })),
-    /** one record for many ticks that nobody ran: those from this instant up to `tick`, and how many they are */
-    range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) }, closed)),
-    /** a claim that is held back, and by what */
-    waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
-    logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
-    logTruncated: Type.Optional(Type.Boolean()),
-    /** how many living members the writer saw, itself included */
-    view: Type.Integer({ minimum: 1 }),
-    /** who came before the writer in rank and why it was passed over */
-    passed: Type.Optional(Type.Array(PassedSchema, { maxItems: 128 })),
-    /** of a majority job: the epoch of the roster whose voters chose this runner */
-    epoch: Type.Optional(Type.Integer({ minimum: 0 })),
-    /** who wrote `lost`, when that was not `peer` itself */
-    by: Type.Optional(PeerIdSchema),
-    /** base64url; over wire/records.ts `signedBytes`, by `by ?? peer`; empty until signed */
-    signature: Type.String({ maxLength: 128 }),
-  },
-  closed,
-);
+export const RunRecordSchema = Type.Object({
+  job: JobIdSchema,
+  tick: TickIdSchema,
+  attempt: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+  /** `"0"`, `"1"`… for `count: N`, or a peer id for `count: all` */
+  slot: Type.String({ minLength: 1, maxLength: 128 }),
+  peer: PeerIdSchema,
+  state: RunStateSchema,
+  /** counts the writes of one writer, from 1 */
+  version: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  revision: Type.String({ maxLength: 64 }),
+  trigger: TriggerSchema,
+  /** the writer's rank in its own view of the members */
+  rank: Type.Integer({ minimum: 0 }),
+  /** when the order was due; ms since the epoch, as are all instants below */
+  due: InstantSchema,
+  claimedAt: Type.Optional(InstantSchema),
+  startedAt: Type.Optional(InstantSchema),
+  finishedAt: Type.Optional(InstantSchema),
+  exitCode: Type.Optional(Type.Integer()),
+  signal: Type.Optional(Type.String({ maxLength: 16 })),
+  /** a code from core/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
+  reason: Type.Optional(Type.String({ maxLength: 256 })),
+  /** one record for many ticks that nobody ran: those from this instant up to `tick`, and how many they are */
+  range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) })),
+  /** a claim that is held back, and by what */
+  waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
+  logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  logTruncated: Type.Optional(Type.Boolean()),
+  /** how many living members the writer saw, itself included */
+  view: Type.Integer({ minimum: 1 }),
+  /** who came before the writer in rank and why it was passed over */
+  passed: Type.Optional(Type.Array(PassedSchema, { maxItems: 128 })),
+  /** of a majority job: the epoch of the roster whose voters chose this runner */
+  epoch: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** who wrote `lost`, when that was not `peer` itself */
+  by: Type.Optional(PeerIdSchema),
+  /** base64url; over wire/records.ts `signedBytes`, by `by ?? peer`; empty until signed */
+  signature: Type.String({ maxLength: 128 }),
+});
 export type RunRecord = Static<typeof RunRecordSchema>;
 
 /** The slot of records that stand for a range of ticks. No order has it, so a tick's own record stays beside the range. */
@@ -97,34 +93,28 @@ export const rangeSlot = "range";
  * How far one peer knows a job's ticks to be over: every tick with `since < tick ≤ at` (ms) is, but for those in `open`
  * (core/records/history.ts).
  */
-export const WatermarkSchema = Type.Object(
-  {
-    job: JobIdSchema,
-    since: InstantSchema,
-    at: InstantSchema,
-    open: Type.Array(InstantSchema, { maxItems: 256 }),
-  },
-  closed,
-);
+export const WatermarkSchema = Type.Object({
+  job: JobIdSchema,
+  since: InstantSchema,
+  at: InstantSchema,
+  open: Type.Array(InstantSchema, { maxItems: 256 }),
+});
 export type Watermark = Static<typeof WatermarkSchema>;
 
 /** An order that somebody asked for: stored and gossiped by the peer that was asked. */
-export const AskedOrderSchema = Type.Object(
-  {
-    job: JobIdSchema,
-    tick: TickIdSchema,
-    trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
-    /** ms since the epoch */
-    askedAt: InstantSchema,
-    by: Type.String({ maxLength: 256 }),
-    env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
-    /** run although paused or disabled */
-    force: Type.Optional(Type.Boolean()),
-    /** peer names or ids, instead of the job's own target */
-    peers: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
-  },
-  closed,
-);
+export const AskedOrderSchema = Type.Object({
+  job: JobIdSchema,
+  tick: TickIdSchema,
+  trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
+  /** ms since the epoch */
+  askedAt: InstantSchema,
+  by: Type.String({ maxLength: 256 }),
+  env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
+  /** run although paused or disabled */
+  force: Type.Optional(Type.Boolean()),
+  /** peer names or ids, instead of the job's own target */
+  peers: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
+});
 export type RequestedOrder = Static<typeof AskedOrderSchema>;
 
 export function isFinal(state: RunState): boolean {

@@ -7,116 +7,90 @@
 import { Type, type Static } from "typebox";
 import { InstantSchema, isPeerId, PeerIdSchema, type PeerId } from "./ids.ts";
 
-const closed = { additionalProperties: false } as const;
 const Decision = Type.String({ minLength: 1, maxLength: 512 });
 const Value = Type.String({ maxLength: 4_096 });
 
-export const BallotSchema = Type.Object(
-  { round: Type.Integer({ minimum: 0, maximum: 2 ** 52 }), peer: PeerIdSchema, life: Type.Integer() },
-  closed,
-);
-export const AcceptedSchema = Type.Object({ ballot: BallotSchema, value: Value }, closed);
-export const VoteSchema = Type.Object(
-  { promised: BallotSchema, accepted: Type.Optional(AcceptedSchema) },
-  closed,
-);
+export const BallotSchema = Type.Object({
+  round: Type.Integer({ minimum: 0, maximum: 2 ** 52 }),
+  peer: PeerIdSchema,
+  life: Type.Integer(),
+});
+export const AcceptedSchema = Type.Object({ ballot: BallotSchema, value: Value });
+export const VoteSchema = Type.Object({ promised: BallotSchema, accepted: Type.Optional(AcceptedSchema) });
 
-export const EpochSchema = Type.Object(
-  {
-    number: Type.Integer({ minimum: 0 }),
-    voters: Type.Array(PeerIdSchema, { minItems: 1, maxItems: 9 }),
-    /** orders whose tick is at or after this instant (ms) belong to it */
-    from: InstantSchema,
-    /** hash of the epoch before; empty for the first */
-    previous: Type.String({ maxLength: 64 }),
-    /** by voter of the epoch before, base64url */
-    signatures: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 128 })),
-    /** Without a majority, on one person's word: the member that was asked, and its signature. Unsafe. */
-    forced: Type.Optional(
-      Type.Object({ by: PeerIdSchema, signature: Type.String({ maxLength: 128 }) }, closed),
-    ),
-  },
-  closed,
-);
+export const EpochSchema = Type.Object({
+  number: Type.Integer({ minimum: 0 }),
+  voters: Type.Array(PeerIdSchema, { minItems: 1, maxItems: 9 }),
+  /** orders whose tick is at or after this instant (ms) belong to it */
+  from: InstantSchema,
+  /** hash of the epoch before; empty for the first */
+  previous: Type.String({ maxLength: 64 }),
+  /** by voter of the epoch before, base64url */
+  signatures: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 128 })),
+  /** Without a majority, on one person's word: the member that was asked, and its signature. Unsafe. */
+  forced: Type.Optional(Type.Object({ by: PeerIdSchema, signature: Type.String({ maxLength: 128 }) })),
+});
 export type Epoch = Static<typeof EpochSchema>;
 
 /** One vote as the disk keeps it. */
-export const StoredVoteSchema = Type.Object(
-  {
-    decision: Decision,
-    /** of the order's tick, ms; of an epoch, 0 */
-    instant: InstantSchema,
-    vote: VoteSchema,
-  },
-  closed,
-);
+export const StoredVoteSchema = Type.Object({
+  decision: Decision,
+  /** of the order's tick, ms; of an epoch, 0 */
+  instant: InstantSchema,
+  vote: VoteSchema,
+});
 export type StoredVote = Static<typeof StoredVoteSchema>;
 
 /** A candidate's ballots: without a value it asks for the floor, with one it puts that value to the vote. */
-export const BallotsMessage = Type.Object(
-  {
-    kind: Type.Literal("ballots"),
-    ballots: Type.Array(
-      Type.Object(
-        {
-          decision: Decision,
-          /** the epoch whose voters decide */
-          epoch: Type.Integer({ minimum: 0 }),
-          instant: InstantSchema,
-          ballot: BallotSchema,
-          value: Type.Optional(Value),
-        },
-        closed,
-      ),
-      { minItems: 1, maxItems: 512 },
-    ),
-  },
-  closed,
-);
+export const BallotsMessage = Type.Object({
+  kind: Type.Literal("ballots"),
+  ballots: Type.Array(
+    Type.Object({
+      decision: Decision,
+      /** the epoch whose voters decide */
+      epoch: Type.Integer({ minimum: 0 }),
+      instant: InstantSchema,
+      ballot: BallotSchema,
+      value: Type.Optional(Value),
+    }),
+    { minItems: 1, maxItems: 512 },
+  ),
+});
 export type BallotItem = Static<typeof BallotsMessage>["ballots"][number];
 
 /** A voter's answers. `barred`: it may not vote on this, and says why. */
-export const RepliesMessage = Type.Object(
-  {
-    kind: Type.Literal("replies"),
-    replies: Type.Array(
-      Type.Object(
-        {
-          decision: Decision,
-          answer: Type.Enum(["promised", "accepted", "refused", "barred"]),
-          ballot: BallotSchema,
-          accepted: Type.Optional(AcceptedSchema),
-          promised: Type.Optional(BallotSchema),
-          why: Type.Optional(Type.String({ maxLength: 64 })),
-          /** over the epoch that was accepted, base64url */
-          signature: Type.Optional(Type.String({ maxLength: 128 })),
-        },
-        closed,
-      ),
-      { minItems: 1, maxItems: 512 },
-    ),
-  },
-  closed,
-);
+export const RepliesMessage = Type.Object({
+  kind: Type.Literal("replies"),
+  replies: Type.Array(
+    Type.Object({
+      decision: Decision,
+      answer: Type.Enum(["promised", "accepted", "refused", "barred"]),
+      ballot: BallotSchema,
+      accepted: Type.Optional(AcceptedSchema),
+      promised: Type.Optional(BallotSchema),
+      why: Type.Optional(Type.String({ maxLength: 64 })),
+      /** over the epoch that was accepted, base64url */
+      signature: Type.Optional(Type.String({ maxLength: 128 })),
+    }),
+    { minItems: 1, maxItems: 512 },
+  ),
+});
 export type ReplyItem = Static<typeof RepliesMessage>["replies"][number];
 
 /** Tells the chosen runner, or whoever should know, what has been chosen. */
-export const ChosenMessage = Type.Object(
-  {
-    kind: Type.Literal("chosen"),
-    chosen: Type.Array(
-      Type.Object({ decision: Decision, epoch: Type.Integer({ minimum: 0 }), value: Value }, closed),
-      { minItems: 1, maxItems: 512 },
-    ),
-  },
-  closed,
-);
+export const ChosenMessage = Type.Object({
+  kind: Type.Literal("chosen"),
+  chosen: Type.Array(Type.Object({ decision: Decision, epoch: Type.Integer({ minimum: 0 }), value: Value }), {
+    minItems: 1,
+    maxItems: 512,
+  }),
+});
 
 /** The roster, to a peer whose heartbeat names an older epoch. */
-export const RosterMessage = Type.Object(
-  { kind: Type.Literal("roster"), epochs: Type.Array(EpochSchema, { minItems: 1, maxItems: 512 }) },
-  closed,
-);
+export const RosterMessage = Type.Object({
+  kind: Type.Literal("roster"),
+  epochs: Type.Array(EpochSchema, { minItems: 1, maxItems: 512 }),
+});
 
 /**
  * What the voters choose for an order: not just a peer, but one life of it. A peer that was restarted may have lost what

@@ -9,11 +9,16 @@
 import { Compile } from "typebox/compile";
 import type { TSchema } from "typebox";
 import type { PeerId } from "../schema/ids.ts";
-import { withKeySets } from "./key-sets.ts";
 import { bodiesOf, messageCapBytes, type Channel, type Message } from "../schema/message.ts";
 
 /** Of the envelope and what is in it. Peers of different versions don't understand each other. */
 export const wireVersion = 1;
+
+/**
+ * How many lists and objects may stand inside each other in a message. The known fields need 7. More lets a stranger's
+ * field cost more stack where it is written again; less leaves newer versions less room.
+ */
+export const depthCap = 32;
 
 export interface Envelope {
   /** `Keys.cluster` */
@@ -27,8 +32,10 @@ export type Decoded = { ok: true; message: Message; seq: number } | { ok: false;
 
 export type Refusal =
   | "too-large"
+  | "too-deep"
   | "not-utf8"
   | "not-json"
+  | "not-unicode"
   | "no-envelope"
   | "foreign-cluster"
   | "other-version"
@@ -40,12 +47,20 @@ export type Refusal =
 /** The bytes of a message. More than `messageCapBytes` will be refused by every receiver: split before. */
 export function encode(envelope: Envelope, message: Message): Uint8Array {
   const { cluster, sender, seq } = envelope;
-  return Buffer.from(JSON.stringify({ cluster, version: wireVersion, sender, seq, body: message }));
+  const whole = { cluster, version: wireVersion, sender, seq, body: message };
+  const text = JSON.stringify(whole);
+  return Buffer.from(mayBeIllFormed(text) ? JSON.stringify(whole, wellFormed) : text);
+}
+
+/** A person's text may have half a surrogate pair in it, and no receiver would take the message. It becomes U+FFFD. */
+function wellFormed(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed() : value;
 }
 
 /** The message in the bytes that came from `from` on `channel`. */
 export function decode(channel: Channel, bytes: Uint8Array, from: PeerId, cluster: string): Decoded {
   if (bytes.length > messageCapBytes) return refused("too-large");
+  if (isTooDeep(bytes)) return refused("too-deep");
   let text: string;
   try {
     text = utf8.decode(bytes);
@@ -58,6 +73,7 @@ export function decode(channel: Channel, bytes: Uint8Array, from: PeerId, cluste
   } catch {
     return refused("not-json");
   }
+  if (mayBeIllFormed(text) && hasIllFormedText(parsed)) return refused("not-unicode");
   if (!isEnvelope(parsed)) return refused("no-envelope");
   if (parsed.cluster !== cluster) return refused("foreign-cluster");
   if (parsed.version !== wireVersion) return refused("other-version");
@@ -79,8 +95,6 @@ function refused(refusal: Refusal): Decoded {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-const envelopeKeys = 5;
-
 function isEnvelope(
   value: unknown,
 ): value is { cluster: unknown; version: unknown; sender: unknown; seq: number; body: unknown } {
@@ -93,9 +107,28 @@ function isEnvelope(
     "body" in value &&
     "seq" in value &&
     Number.isSafeInteger(value.seq) &&
-    Number(value.seq) >= 0 &&
-    Object.keys(value).length === envelopeKeys
+    Number(value.seq) >= 0
   );
+}
+
+const [quote, backslash] = [0x22, 0x5c];
+const [openList, closeList, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+/** Whether the text nests deeper than `depthCap`: looked at before it is parsed, in one pass over the bytes. */
+function isTooDeep(bytes: Uint8Array): boolean {
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (inText) {
+      if (byte === backslash) at++;
+      else if (byte === quote) inText = false;
+    } else if (byte === quote) inText = true;
+    else if (byte === openList || byte === openObject) {
+      if (++depth > depthCap) return true;
+    } else if (byte === closeList || byte === closeObject) depth--;
+  }
+  return false;
 }
 
 /**
@@ -106,14 +139,40 @@ function mayHideKeys(text: string): boolean {
   return text.includes("__proto__") || text.includes("\\u00");
 }
 
-function hasForbiddenKey(value: unknown): boolean {
-  const rest = [value];
+function hasForbiddenKey(message: unknown): boolean {
+  return contains(message, (value) => isObject(value) && Object.hasOwn(value, "__proto__"));
+}
+
+/**
+ * Half a surrogate pair has no canonical form, so a record that quotes it could not be signed. UTF-8 can't hold one, but
+ * an escape in JSON can.
+ */
+function mayBeIllFormed(text: string): boolean {
+  return escapedSurrogate.test(text);
+}
+
+const escapedSurrogate = /\\u[dD][89a-fA-F]/;
+
+function hasIllFormedText(message: unknown): boolean {
+  return contains(message, (value) =>
+    typeof value === "string"
+      ? !value.isWellFormed()
+      : isObject(value) && Object.keys(value).some((key) => !key.isWellFormed()),
+  );
+}
+
+/** Whether a value in the message, at any depth, is as asked. */
+function contains(message: unknown, isSought: (value: unknown) => boolean): boolean {
+  const rest = [message];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-    if (typeof next !== "object" || next === null) continue;
-    if (Object.hasOwn(next, "__proto__")) return true;
-    for (const content of Object.values(next)) if (content !== undefined) rest.push(content);
+    if (isSought(next)) return true;
+    if (isObject(next)) for (const content of Object.values(next)) rest.push(content);
   }
   return false;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 type Check = (body: unknown) => body is Message;
@@ -131,6 +190,6 @@ function kindOf(schema: (typeof bodiesOf)[Channel]["anyOf"][number]): Message["k
 }
 
 function compiled(schema: TSchema): Check {
-  const validator = Compile(withKeySets(schema));
+  const validator = Compile(schema);
   return (body): body is Message => validator.Check(body);
 }

@@ -22,7 +22,11 @@ const contract = ["schema", "errors", "ports"] as const;
 
 /** A room is a folder of src or, where a file stands alone, that file without its ending. */
 const rooms: Readonly<Record<string, Room>> = {
-  schema: { rooms: ["schema"], types: contract, packages: ["typebox", "fastest-levenshtein"] },
+  schema: {
+    rooms: ["schema"],
+    types: contract,
+    packages: ["typebox", "fastest-levenshtein", "canonicalize"],
+  },
   errors: { rooms: [], types: contract },
   ports: { rooms: [], types: contract },
   identity: { rooms: ["identity", "schema", "errors"], node: hashing },

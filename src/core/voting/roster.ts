@@ -11,6 +11,7 @@
  * would stay divided for ever.
  */
 import { hash } from "node:crypto";
+import { canonicalText } from "../../schema/canonical.ts";
 import { isPeerId, type PeerId } from "../../schema/ids.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { assertThat } from "../probes/assert.ts";
@@ -32,10 +33,25 @@ function asFirstEpoch(heard: Epoch): Epoch | undefined {
   return hashOfEpoch(heard) === hashOfEpoch(first) ? first : undefined;
 }
 
-/** 64 hex digits over everything except the signatures. */
-export function hashOfEpoch({ number, voters, from, previous, forced }: Omit<Epoch, "signatures">): string {
-  const said = ["cicada epoch", number, voters, from, previous];
-  return hash("sha256", JSON.stringify(forced === undefined ? said : [...said, "forced", forced.by]));
+/**
+ * 64 hex digits over everything except the signatures. Fields of a newer version come last, as one object, so an epoch
+ * without any has the same hash in all versions. Empty: the epoch has no canonical form and is refused.
+ */
+export function hashOfEpoch(epoch: Omit<Epoch, "signatures"> & Partial<Epoch>): string {
+  const { number, voters, from, previous, forced, signatures: _, ...unknown } = epoch;
+  const hashed: unknown[] = ["cicada epoch", number, voters, from, previous];
+  if (forced !== undefined) {
+    const { by, signature: __, ...unknownInForced } = forced;
+    hashed.push("forced", by);
+    if (!isEmpty(unknownInForced)) Object.assign(unknown, { forced: unknownInForced });
+  }
+  if (!isEmpty(unknown)) hashed.push(unknown);
+  const text = canonicalText(hashed);
+  return text === undefined ? "" : hash("sha256", text);
+}
+
+function isEmpty(fields: object): boolean {
+  return Object.keys(fields).length === 0;
 }
 
 /** What a voter signs when it accepts an epoch. */
@@ -57,6 +73,7 @@ export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: strin
  */
 function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch | undefined {
   if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch)) return undefined;
+  if (hashOfEpoch(next) === "") return undefined;
   if (next.from <= epoch.from || !areVoters(next.voters)) return undefined;
   const bytes = epochBytes(next);
   if (next.forced !== undefined) {

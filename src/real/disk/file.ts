@@ -4,9 +4,22 @@
  *
  * A new file is made under another name and moved into place once its tables are durable, so an empty `cicada.db` is
  * always damage and never taken for a peer's first start.
+ *
+ * An older file is migrated in one transaction, after a copy of it has been made beside it: `cicada.db.format-N`, where N
+ * is its version. A crash before the end leaves the older file as it was, and the next start copies and migrates again. The
+ * copy is for going back to the older program; the first start 30 days later removes it.
  */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import type { CommitCounter } from "./commit-counter.ts";
@@ -28,6 +41,9 @@ const checkpointPages = 4_096;
  * less starts sooner.
  */
 const checkedCapBytes = 67_108_864;
+
+/** How long the copy of an older file is kept. More lets a person go back for longer; less gives its space back sooner. */
+const copyKeptMs = 30 * 86_400_000;
 
 /** The steps from one version of the file to the next; the version is how many of them have been taken. */
 const migrations: readonly string[] = [
@@ -85,6 +101,8 @@ export function openForWriting(path: string, counter: CommitCounter): DatabaseSy
     database.exec(
       `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};`,
     );
+    removeOldCopies(path);
+    if (pragma(database, "user_version") < fileVersion) copyBeforeMigration(database, path);
     migrate(database, path);
     return database;
   } catch (error) {
@@ -129,10 +147,7 @@ function createDatabase(path: string): void {
     database.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId};`);
     migrate(database, draft);
     database.close();
-    renameSync(draft, path);
-    const folder = openSync(dirname(path), "r");
-    fsyncSync(folder);
-    closeSync(folder);
+    moveIntoPlace(draft, path);
   } catch (error) {
     throw asCicadaError(error, path);
   }
@@ -154,9 +169,44 @@ function checkOwner(database: DatabaseSync, path: string): void {
 function migrate(database: DatabaseSync, path: string): void {
   const version = pragma(database, "user_version");
   if (version < 0) throw damaged(path, `its format is ${version}`);
-  for (const [index, step] of migrations.entries()) {
-    if (index < version) continue;
-    database.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version = ${index + 1}; COMMIT;`);
+  if (version >= fileVersion) return;
+  const steps = migrations.slice(version).join("\n");
+  database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${fileVersion}; COMMIT;`);
+}
+
+/** Replaces an earlier copy: the file may have been changed by the older program since. */
+function copyBeforeMigration(database: DatabaseSync, path: string): void {
+  const copy = `${path}${copySuffix}${pragma(database, "user_version")}`;
+  const draft = `${copy}.new`;
+  rmSync(draft, { force: true });
+  database.prepare("VACUUM INTO ?").run(draft);
+  moveIntoPlace(draft, copy);
+}
+
+const copySuffix = ".format-";
+
+function removeOldCopies(path: string): void {
+  const folder = dirname(path);
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(`${basename(path)}${copySuffix}`)) continue;
+    const copy = join(folder, name);
+    if (Date.now() - statSync(copy).mtimeMs > copyKeptMs) rmSync(copy);
+  }
+}
+
+/** Once its content is durable, a draft gets its name, which is durable when this returns. */
+function moveIntoPlace(draft: string, path: string): void {
+  syncToDisk(draft);
+  renameSync(draft, path);
+  syncToDisk(dirname(path));
+}
+
+function syncToDisk(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -1,0 +1,132 @@
+/** A data folder of an older program: migrated whole or not at all, with a copy to go back to. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test, type TestContext } from "node:test";
+import type { Loaded, Log } from "../src/ports.ts";
+import { openDisk } from "../src/real/disk.ts";
+import { fileVersion } from "../src/real/disk/file.ts";
+import { instantOf } from "../src/schema/ids.ts";
+import { load, someRecord } from "./kit/contract/disk.ts";
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const tables = readFileSync(new URL("fixtures/cicada-db-format-3.sql", import.meta.url), "utf8");
+const record = someRecord();
+const copyName = "cicada.db.format-3";
+
+/** A folder whose database has format 3 and holds one record, and whatever else is to be in it. */
+function olderFolder(context: TestContext, more = ""): string {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-migration-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const database = new DatabaseSync(join(folder, "cicada.db"));
+  database.exec(tables);
+  const { tick, job, attempt, slot, peer, state } = record;
+  database
+    .prepare("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)")
+    .run(instantOf(tick), tick, job, attempt, slot, peer, state, JSON.stringify(record));
+  database.exec(more);
+  database.close();
+  return folder;
+}
+
+async function openAndLoad(folder: string): Promise<Loaded> {
+  const disk = await openDisk({ folder, log: quiet });
+  try {
+    const wait = <Result>(start: (done: (result: Result) => void) => void) => new Promise<Result>(start);
+    return await load(
+      { disk: () => disk, wait, restart: () => Promise.resolve(), end: () => Promise.resolve() },
+      0,
+    );
+  } finally {
+    await new Promise<void>((done) => disk.close(() => done()));
+  }
+}
+
+function inspect<Result>(path: string, look: (database: DatabaseSync) => Result): Result {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    return look(database);
+  } finally {
+    database.close();
+  }
+}
+
+function versionOf(path: string): unknown {
+  return inspect(path, (database) => database.prepare("PRAGMA user_version").get()?.["user_version"]);
+}
+
+test("an older database is migrated with what it holds, and a copy of it stays beside it", async (context) => {
+  const folder = olderFolder(context);
+  assert.deepEqual((await openAndLoad(folder)).records, [record]);
+  assert.equal(versionOf(join(folder, "cicada.db")), fileVersion);
+  assert.equal(versionOf(join(folder, copyName)), 3);
+  const bodies = inspect(join(folder, copyName), (database) =>
+    database.prepare("SELECT body FROM record").all(),
+  );
+  assert.deepEqual(
+    bodies.map(({ body }) => JSON.parse(String(body))),
+    [record],
+  );
+});
+
+test("an older program opens the copy as its own", async (context) => {
+  const folder = olderFolder(context);
+  await openAndLoad(folder);
+  const tablesOf = (path: string) =>
+    inspect(path, (database) => database.prepare("SELECT sql FROM sqlite_schema ORDER BY name").all());
+  const untouched = olderFolder(context);
+  assert.deepEqual(tablesOf(join(folder, copyName)), tablesOf(join(untouched, "cicada.db")));
+});
+
+test("a migration that fails leaves the older database as it was, and the next start finishes it", async (context) => {
+  const folder = olderFolder(context, "CREATE TABLE watermark (stranger TEXT); ");
+  await assert.rejects(openAndLoad(folder), { code: "DISK_FAILED" });
+  const path = join(folder, "cicada.db");
+  assert.equal(versionOf(path), 3);
+  const database = new DatabaseSync(path);
+  database.exec("DROP TABLE watermark");
+  database.close();
+  assert.deepEqual((await openAndLoad(folder)).records, [record]);
+  assert.equal(versionOf(path), fileVersion);
+});
+
+test("of several steps none stays when one fails", async (context) => {
+  const folder = olderFolder(
+    context,
+    `DROP TABLE vote; DROP TABLE commits; PRAGMA user_version = 1; CREATE TABLE watermark (stranger TEXT);
+     ALTER TABLE record DROP COLUMN sum; ALTER TABLE asked DROP COLUMN sum; ALTER TABLE job_update DROP COLUMN sum;
+     ALTER TABLE meta DROP COLUMN sum;`,
+  );
+  await assert.rejects(openAndLoad(folder), { code: "DISK_FAILED" });
+  const path = join(folder, "cicada.db");
+  assert.equal(versionOf(path), 1);
+  const vote = inspect(path, (one) => one.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'vote'").get());
+  assert.equal(vote, undefined);
+});
+
+test("half a copy, from a start that was killed, is made anew", async (context) => {
+  const folder = olderFolder(context);
+  writeFileSync(join(folder, `${copyName}.new`), "half");
+  writeFileSync(join(folder, copyName), "of an earlier try");
+  await openAndLoad(folder);
+  assert.equal(versionOf(join(folder, copyName)), 3);
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith(".new")),
+    [],
+  );
+});
+
+test("a copy is removed by the first start 30 days later, and not before", async (context) => {
+  const folder = olderFolder(context);
+  await openAndLoad(folder);
+  const copy = join(folder, copyName);
+  const daysAgo = (days: number) => Date.now() / 1_000 - days * 86_400;
+  utimesSync(copy, daysAgo(29), daysAgo(29));
+  await openAndLoad(folder);
+  assert.ok(readdirSync(folder).includes(copyName));
+  utimesSync(copy, daysAgo(31), daysAgo(31));
+  await openAndLoad(folder);
+  assert.ok(!readdirSync(folder).includes(copyName));
+});

@@ -58,7 +58,7 @@ describe("the house", () => {
     assert.deepEqual(importComplaints(files), []);
   });
 
-  test("within core, imports go from the higher folder to the lower one, and state.ts takes only slices", () => {
+  test("within core, imports go from the higher folder to the lower one, state.ts takes only slices, and its holders alone take it", () => {
     assert.deepEqual(coreComplaints(files), []);
   });
 
@@ -191,6 +191,7 @@ const planted: Readonly<Record<string, string>> = {
   ].join("\n"),
   "src/core/orders/runs.ts": "export type Sweep = () => void;",
   "src/core/attic/old.ts": "export const old = true;",
+  "src/peer/reader.ts": 'import type { State } from "../core/state.ts";\nexport type Whole = State;',
   "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
   "src/sim/dice.ts": "export const throwIt = (): number => Math.random();",
   "src/sim/real.ts": 'export type { Door } from "../real/door.ts";',
@@ -239,12 +240,13 @@ describe("a planted fault is found", () => {
     ]);
   });
 
-  test("an import of core against the arrows, and a folder that core doesn't have", () => {
+  test("an import of core against the arrows, a folder that core doesn't have, and a stranger with its state", () => {
     assert.deepEqual(coreComplaints(files).toSorted(), [
       'src/core/attic/old.ts: core has no folder "attic"',
       "src/core/claims/book.ts:2 may not import ../orders/runs.ts",
       "src/core/orders/sweep.ts:1 may not import ../step.ts",
       "src/core/state.ts:1 may not import ./claims/book.ts",
+      "src/peer/reader.ts:1 may not import ../core/state.ts",
     ]);
   });
 

@@ -19,7 +19,6 @@ import {
   viewOf,
   whyNoTick,
 } from "../core/view.ts";
-import { inParts } from "../core/records/parts.ts";
 import { idleUntil } from "../core/probes/idle.ts";
 import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
@@ -37,6 +36,7 @@ import type {
   View,
 } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
+import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
@@ -90,7 +90,9 @@ export class Peer {
   readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #counters: Record<string, number> = { ...zeros };
   readonly #inbox: EventBody[] = [];
+  /** core's; nothing here looks into it */
   #state: State | undefined;
+  #incarnation: number | undefined;
   #living: Assembly | undefined;
   #working = false;
   #alarm: { atMono: number; cancel: Cancel } | undefined;
@@ -129,6 +131,7 @@ export class Peer {
   #live(booted: Booted): void {
     const { doors } = this;
     const { name, version, tags, capacity, role, tzdata, host, founder, testing } = this.#settings;
+    this.#incarnation = booted.incarnation;
     this.#state = createState({
       self: doors.keys.self,
       name,
@@ -182,7 +185,7 @@ export class Peer {
     return this.#doors;
   }
 
-  /** What core remembers, for those who only look on (checkers, tests). */
+  /** Core's state, for tests alone. */
   get state(): Readonly<State> | undefined {
     return this.#state;
   }
@@ -408,8 +411,8 @@ export class Peer {
   #leave(done: () => void): void {
     const { clock, mesh, disk } = this.#doors;
     this.#outbox.flush();
-    if (this.#state !== undefined) {
-      this.#voice.publish("members", { kind: "leave", incarnation: this.#state.settings.incarnation });
+    if (this.#incarnation !== undefined) {
+      this.#voice.publish("members", { kind: "leave", incarnation: this.#incarnation });
       disk.store(
         [{ kind: "meta", key: metaKeys.lastAlive, value: String(clock.now().wall) }],
         () => undefined,

@@ -288,3 +288,27 @@ export type MessageOf<Kind extends Message["kind"]> = Extract<Message, { kind: K
 
 /** Largest envelope in bytes. More lets one message hold up the others; less splits syncs into more pieces. */
 export const messageCapBytes = 262_144;
+
+/** JSON of a list in one message: half of the cap, so that the rest of the message fits in any case. */
+const partBytes = messageCapBytes / 2;
+
+/**
+ * The items in their order, cut into lists that each fit into one message, because receivers refuse a larger one. An item
+ * that is itself too large has a list of its own.
+ */
+export function inParts<Item>(items: readonly Item[]): Item[][] {
+  const parts: Item[][] = [];
+  let part: Item[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = Buffer.byteLength(JSON.stringify(item)) + 1;
+    if (bytes + size > partBytes && part.length > 0) {
+      parts.push(part);
+      [part, bytes] = [[], 0];
+    }
+    part.push(item);
+    bytes += size;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}

@@ -6,12 +6,11 @@
  */
 import { reconcileAt, touch } from "./order-book.ts";
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
-import type { MessageOf } from "../../schema/message.ts";
+import { inParts, type MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
-import { inParts } from "../records/parts.ts";
 import { emit, nextToken, type State } from "../state.ts";
 import { noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
 

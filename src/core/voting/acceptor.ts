@@ -8,11 +8,11 @@
  * refused: a chosen value is permanent.
  */
 import { instantOf, isInstant, parseRunReference, type PeerId } from "../../schema/ids.ts";
+import { inParts } from "../../schema/message.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { inParts } from "../records/parts.ts";
 import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
 import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";

@@ -4,13 +4,12 @@
  */
 import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import { inParts, type Heartbeat } from "../../schema/message.ts";
 import type { Epoch, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { forgetElections, proposeEpoch } from "./proposer.ts";
-import { inParts } from "../records/parts.ts";
 import { adoptChain, assertFollows, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Member } from "../members/members-state.ts";

@@ -133,7 +133,7 @@ describe("--dry-run", () => {
     const said = await peer.import(crontab, "--dry-run");
     assert.equal(said.code, 0);
     assert.match(said.stdout, /1 to create, 1 unchanged\./);
-    assert.match(said.stdout, /Nothing was made/);
+    assert.match(said.stdout, /Nothing was created/);
     assert.deepEqual(peer.writes(), ["POST"]);
   });
 
@@ -147,6 +147,16 @@ describe("--dry-run", () => {
     assert.match(said.stdout, /2 to create\./);
     assert.equal((await cicada(["import", "crontab", file], nobody)).code, 5);
   });
+});
+
+test("a file of /etc/cron.d without --system is refused before anything is created (2)", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(
+    "0 3 * * * root /usr/bin/backup\n5 * * * * root run-parts /etc/cron.hourly\n",
+  );
+  assert.equal(said.code, 2);
+  assert.match(said.stderr, /every line begins with the name of a user: give --system/);
+  assert.ok(!peer.stub.asked.some(({ method }) => method === "POST"));
 });
 
 test("--system reads the user field, --prefix stands before every id", async () => {
@@ -171,5 +181,5 @@ test("a file that isn't there is named (2), and an empty one makes nothing", asy
   assert.match(missing.stderr, /\/nonexistent\/crontab: there is no such file/);
   const empty = await peer.import("# nothing\n");
   assert.equal(empty.code, 0);
-  assert.match(empty.stdout, /There is no job in it/);
+  assert.match(empty.stdout, /No job in it/);
 });

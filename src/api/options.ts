@@ -1,6 +1,6 @@
 /**
- * What the API is given: the peer it speaks for, and the few of core's pure decisions that are needed at this
- * door. They are handed in, so that this room knows the peer only as `Control`.
+ * What the API is given: the peer that it speaks for, and the few pure decisions of core that it needs. They are handed
+ * in, so that this room knows the peer only as `Control`.
  */
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
@@ -42,7 +42,7 @@ export interface Decisions {
   previewSchedule(
     request: PreviewRequest,
   ): { ok: true; ticks: readonly PreviewTick[] } | { ok: false; problems: readonly Problem[] };
-  /** core/time/units.ts; ms, undefined when the text is no duration */
+  /** core/time/units.ts; ms, undefined when the text is not a duration */
   parseDuration(text: string): number | undefined;
   /** core/records/records.ts */
   storyOf(records: readonly RunRecord[]): RunRecord | undefined;
@@ -52,7 +52,7 @@ export interface Decisions {
 export interface ApiOptions {
   control: Control;
   decisions: Decisions;
-  /** Who sends this may do everything. At least 128 bits of chance. */
+  /** Whoever sends it may do everything. At least 128 random bits. */
   token: string;
   /** Where a person finds the token; shown on the login form of a peer that is on loopback only. */
   tokenFile: string;
@@ -60,9 +60,9 @@ export interface ApiOptions {
   version: string;
   /** How the command line is called where this peer runs, for lines to paste. */
   program: string;
-  /** Values of `Host` that are served; asked at each request, for the port is known only once it is open. */
+  /** Values of `Host` that are served; asked for at each request, because the port is known only once it is open. */
   hosts: () => readonly string[];
-  /** Behind a proxy that speaks TLS any Host is served, and the page's cookie is for https only. */
+  /** Behind a TLS proxy any Host is served, and the page's cookie is for https only. */
   behindTlsProxy: boolean;
   log: Log;
   /** ms since the epoch */
@@ -77,7 +77,7 @@ export type Api = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
-/** The `Host` values of a listener on loopback, under every name that it has there. */
+/** The `Host` values under which a listener on loopback may be called. */
 export function loopbackHosts(port: number): string[] {
   const names = ["127.0.0.1", "localhost", "[::1]"];
   const withPort = names.map((name) => `${name}:${port}`);

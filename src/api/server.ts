@@ -1,7 +1,7 @@
 /**
- * The API of a peer, put together: limits, what stands before the routes, and the routes, one file per resource.
+ * Puts the API of a peer together: limits, what stands in front of the routes, and the routes, one file per resource.
  *
- * Nothing listens yet: the caller does `await api.listen({ host, port })`, and `await api.close()` at the end, which
+ * It doesn't listen yet: the caller does `await api.listen({ host, port })`, and at the end `await api.close()`, which
  * ends the open streams and lets answers that are on their way arrive.
  */
 import cookie from "@fastify/cookie";
@@ -36,18 +36,18 @@ import { Sessions } from "./http/sessions.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
 import { tickRoutes } from "./routes/ticks.ts";
 
-/** Largest body. A job with every text at its longest has 200 KiB. */
+/** Largest body. Unit: bytes. A job whose texts are all as long as they may be has 200 KiB. */
 const bodyCapBytes = 1_048_576;
 const headerCapBytes = 16_384;
-/** A client has so long to send its headers, and its whole request. More lets slow ones hold sockets. */
+/** How long a client may take to send its headers, and its whole request. Unit: ms. More lets slow ones hold sockets. */
 const headersLimitMs = 10_000;
 const requestLimitMs = 30_000;
-/** Sockets at once; each may be a browser's stream. Past it new connections are closed. */
+/** Open sockets; each may be a browser's stream. Beyond the limit new connections are closed. */
 const socketCap = 1_024;
-/** Answers that are on their way when the peer stops have so long to arrive. */
+/** How long answers that are on their way when the peer stops may take to arrive. Unit: ms. */
 const closeLimitMs = 2_000;
 
-/** Longest part of an address. A run's id has at most 128 + 20 + 40 characters, encoded up to three times that. */
+/** Longest part of an address. Unit: characters. A run's id has at most 128 + 20 + 40 characters, encoded up to three times that. */
 const addressPartCap = 512;
 const unreadable = `the address is badly encoded, or a part of it is longer than ${addressPartCap} characters`;
 
@@ -71,21 +71,21 @@ export function buildApi(options: ApiOptions): Api {
   app.server.maxConnections = socketCap;
   app.setErrorHandler(onError);
   app.setValidatorCompiler(compileCheck);
-  // Answers are written as they are: their schemas tell the caller and the compiler, and drop nothing.
+  // Answers are written as they are: their schemas inform the caller and the compiler, and drop nothing.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   readBodies(app);
   closeInTime(app);
 
   app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: pagePolicy },
-    // Plain HTTP on loopback; behind a TLS proxy it is the proxy's to say.
+    // Plain HTTP on loopback; behind a TLS proxy that is the proxy's business.
     strictTransportSecurity: false,
     xFrameOptions: { action: "deny" },
   });
   app.register(cookie);
   app.register(rateLimit, { global: false });
   app.register(fastifySSE, { heartbeatInterval: keepAliveMs });
-  // Plugins are loaded in order: the guard's hooks come behind those of helmet and cookie, and before every route.
+  // Plugins are loaded in order: the guard's hooks come after those of helmet and cookie, and before every route.
   app.after(() => {
     const sessions = new Sessions(options.token, Date.now);
     const refuse = countFailures(app);
@@ -135,7 +135,7 @@ const pagePolicy = {
   "frame-ancestors": ["'none'"],
 };
 
-/** JSON alone, under its two names; an empty body is none, whatever its type says. */
+/** Takes JSON only, under its two names; an empty body counts as none, whatever its type says. */
 function readBodies(app: Api): void {
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
@@ -151,7 +151,7 @@ function readBodies(app: Api): void {
   );
 }
 
-/** Where the fault is: fastify's own parser knows, and does not say. */
+/** Says where the mistake is: fastify's own parser knows it and doesn't tell. */
 function badJson(text: string): CicadaError {
   try {
     JSON.parse(text);
@@ -172,13 +172,13 @@ const brokenRequests: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "the request took too long to arrive",
 };
 
-/** What isn't HTTP, or comes too slowly or with too long a head, before there is a request to answer. */
+/** Answers what isn't HTTP, or arrives too slowly or with too long headers, before there is a request. */
 function answerBrokenRequest(error: Error & { code?: string }, socket: Socket, peer: string): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
-  const detail = brokenRequests[error.code ?? ""] ?? "that is no HTTP request that is served";
+  const detail = brokenRequests[error.code ?? ""] ?? "that is not an HTTP request";
   const body = JSON.stringify(problemDocument(new CicadaError("BAD_REQUEST", detail)));
   const head = [
     "HTTP/1.1 400 Bad Request",

@@ -1,8 +1,8 @@
 /**
- * `cicada demo`: a mesh of three on this machine, each peer a process of its own, with a few jobs to watch.
+ * `cicada demo`: a mesh of three peers on this machine, each a process of its own, with a few jobs to watch.
  *
- * It starts what `cicada start` starts and asks what anybody can ask; nothing in it is faked. The folders are
- * temporary unless `--data` names a place for them. Ctrl-C stops all three.
+ * It runs `cicada start` and asks the API like anybody else; nothing in it is faked. The folders are temporary unless
+ * `--data` names a place for them. Ctrl-C stops all three.
  */
 import type { Command } from "commander";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -27,7 +27,7 @@ const firstPort = 7400;
 const portStep = 10;
 const names = ["demo-1", "demo-2", "demo-3"] as const;
 
-/** How long one peer may take to get ready, ms; three at once on a small machine need some seconds. */
+/** How long one peer may take to get ready. Unit: ms. Three at once on a small machine need some seconds. */
 const readyLimitMs = 60_000;
 const lookEveryMs = 100;
 const runsEveryMs = 1_000;
@@ -55,7 +55,7 @@ interface DemoPeer {
 export function demoCommand(program: Command, terminal: Terminal): void {
   program
     .command("demo")
-    .description("three peers on this machine, with sample jobs")
+    .description("run three peers on this machine, with sample jobs")
     .option("--data <dir>", "keep their folders there (default: temporary ones)")
     .option("--port <port>", "of the first page; the others follow in steps of 10", String(firstPort))
     .action(async (options: { data?: string; port: string }) => {
@@ -149,7 +149,7 @@ function beginPeer(name: string, data: string, port: number, first: DemoPeer | u
       "--log-format=json",
       ...joining,
     ],
-    // In the same process group: a terminal that is closed takes all of them with it.
+    // In the same process group: closing the terminal ends all of them.
     { stdio: ["ignore", "ignore", "pipe"], env: withoutSettings(process.env) },
   );
   let said = "";
@@ -221,7 +221,7 @@ function watchEnds(peers: readonly DemoPeer[], stopped: AbortSignal, terminal: T
   }
 }
 
-/** Prints each run as it ends, as any living peer tells it, until stopped or until nobody is left. */
+/** Prints each run as it ends, as any living peer reports it, until stopped or until no peer is left. */
 async function followRuns(
   peers: readonly DemoPeer[],
   stopped: AbortSignal,
@@ -251,7 +251,7 @@ async function recentRuns(client: Client, from: string): Promise<RunAnswer[]> {
   try {
     return (await client.list<RunAnswer>("/v1/runs", { from }, 100)).items;
   } catch (error) {
-    // It has just been killed, which the next look finds out.
+    // It has just been killed; the next look will notice.
     if (error instanceof CicadaError && error.code === "PEER_UNREACHABLE") return [];
     throw error;
   }

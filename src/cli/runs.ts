@@ -142,11 +142,11 @@ function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
 /** Between two looks for more output, ms. */
 const lookEveryMs = 500;
 
-/** Prints what is there, then what comes, until no more will be written. */
+/** Prints what is there and what comes, until no more will be written. */
 async function followLog(client: Client, run: string, terminal: Terminal): Promise<void> {
   let offset = 0;
   for (;;) {
-    // The state is asked for first: what a run wrote before its end is then surely read after it.
+    // The state comes first: all that a run wrote before its end is then read after it.
     const { state } = await client.ask<RunAnswer>(pathOfRun(run));
     const reply = await client.send(pathOfRun(run, "/log"), {
       headers: { accept: "text/plain", range: `bytes=${offset}-` },
@@ -154,7 +154,7 @@ async function followLog(client: Client, run: string, terminal: Terminal): Promi
       allow: [404, 416],
     });
     if (reply.status < 400) {
-      // The whole, if that is what came although a part was asked for.
+      // All of it, if that is what came although a part was asked for.
       const bytes = reply.status === 200 ? reply.bytes.subarray(offset) : reply.bytes;
       terminal.write(bytes);
       offset += bytes.length;

@@ -1,5 +1,5 @@
 /**
- * `cicada schedule explain`: when would this run? Computed here, by the same code as on a peer; needs none.
+ * `cicada schedule explain`: when would this run? Computed here with the code that peers use; it needs no peer.
  */
 import type { Command } from "commander";
 import { instantHint, parseInstant } from "../core/time/calendar.ts";
@@ -23,9 +23,9 @@ interface ExplainOptions {
 const mostTicks = 100_000;
 
 export function scheduleCommands(program: Command, terminal: Terminal): void {
-  const schedule = program.command("schedule").description("when a schedule's ticks are");
+  const schedule = program.command("schedule").description("explain schedules");
   withOutput(schedule.command("explain"))
-    .description("the coming ticks of a schedule; needs no peer")
+    .description("show the coming ticks of a schedule; needs no peer")
     .argument("<expression...>", "one schedule, or several (each in quotes)")
     .option("--tz, --timezone <zone>", "IANA name", "UTC")
     .option("--from <instant>", "the first tick is after it (default: now), such as 2026-03-29T00:00:00Z")

@@ -22,7 +22,7 @@ declare module "fastify" {
   }
 }
 
-/** Where any answer but a refusal will do. */
+/** Asks the peer; any answer except a refusal will do. */
 export async function ask(
   request: FastifyRequest,
   control: Control,
@@ -52,7 +52,7 @@ function inFull(error: CicadaError): CicadaError {
   return error.problems.length === 0 ? error : refusal(error.code, error.problems);
 }
 
-/** Where one kind of answer fits: any other one, except a refusal, is a mistake of the peer's. */
+/** Asks the peer for one kind of answer: any other one, except a refusal, is the peer's mistake. */
 export async function askFor<Kind extends Answer["kind"]>(
   kind: Kind,
   request: FastifyRequest,

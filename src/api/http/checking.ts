@@ -1,8 +1,7 @@
 /**
- * Checks of what a caller sends: bodies as they are, query parameters as the text that they are in an address.
+ * Checks what a caller sends: bodies as they are, query parameters as the texts that they are in an address.
  *
- * A parameter or field that a call does not know is refused by name: a misspelt filter that is silently ignored
- * shows the wrong list.
+ * A parameter or field that a call doesn't know is refused by name: ignoring a misspelt filter would show the wrong list.
  */
 import type { FastifySchemaCompiler } from "fastify";
 import { Type, type TSchema } from "typebox";
@@ -16,7 +15,7 @@ export const closed = { additionalProperties: false } as const;
 /** For a call that takes no parameters, or nothing in its body. */
 export const none = Type.Object({}, closed);
 
-/** How typebox tells of one fault; the part that is read here. */
+/** How typebox reports one mistake; the part that is read here. */
 interface Fault {
   keyword: string;
   instancePath: string;
@@ -28,7 +27,7 @@ export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart 
   const check = Compile(schema);
   const known = "properties" in schema ? (schema.properties as Record<string, TSchema>) : {};
   return (sent: unknown) => {
-    // No body is an empty one: most calls that take a body need nothing in it.
+    // No body counts as an empty object: most calls that take a body need nothing in it.
     const value = httpPart === "body" ? (sent ?? {}) : readTexts(known, sent);
     if (check.Check(value)) return { value };
     const faults: readonly Fault[] = check.Errors(value);
@@ -48,7 +47,7 @@ export const noCheck: FastifySchemaCompiler<TSchema> = (part) =>
 function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
   const { keyword, instancePath, message, params } = fault;
   switch (keyword) {
-    // typebox tells of an unknown name twice: as this, and as a schema that lets nothing pass, which says where.
+    // typebox reports an unknown name twice: as this, and as a schema that lets nothing pass, which says where.
     case "additionalProperties":
       return [];
     case "boolean": {
@@ -90,7 +89,7 @@ function sayKnown(name: string, known: readonly string[]): string {
   return didYouMean(name, known) || `: known are ${known.join(", ")}`;
 }
 
-/** Numbers and truth values as they are written in an address; anything else stays text, for the check to judge. */
+/** Reads numbers and booleans as they are written in an address; anything else stays text, for the check to refuse. */
 function readTexts(known: Record<string, TSchema>, sent: unknown): unknown {
   if (typeof sent !== "object" || sent === null) return sent;
   return Object.fromEntries(
@@ -116,7 +115,7 @@ export function readInstant(text: string | undefined, pointer: string): number |
   if (text === undefined) return undefined;
   const instant = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(instant)) {
-    const message = `"${text}" is no RFC 3339 instant such as 2026-11-20T02:00:00Z`;
+    const message = `"${text}" is not an RFC 3339 instant such as 2026-11-20T02:00:00Z`;
     throw new CicadaError("BAD_REQUEST", `${pointer}: ${message}`, [{ pointer, message }]);
   }
   return instant;

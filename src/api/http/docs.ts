@@ -1,5 +1,5 @@
 /**
- * The API tells of itself: `/openapi.json` (OpenAPI 3.1, made from the same schemas that check requests) and
+ * The description of the API: `/openapi.json` (OpenAPI 3.1, made from the same schemas that check requests) and
  * `/docs`, the same for people.
  */
 import swagger from "@fastify/swagger";
@@ -10,7 +10,7 @@ import { Type } from "typebox";
 import { errorTable } from "../../errors.ts";
 import type { Api, ApiOptions } from "../options.ts";
 
-/** As strict as the page's; icons of the documentation are data URLs inside its style sheet. */
+/** As strict as the page's policy; the documentation's icons are data URLs in its style sheet. */
 const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -28,7 +28,7 @@ const Problem = {
         hint: Type.String({ description: "what to do about it" }),
         errors: Type.Optional(
           Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() }), {
-            description: "each fault, by JSON pointer into the body or the query",
+            description: "each mistake, by JSON pointer into the body or the query",
           }),
         ),
       }),
@@ -42,7 +42,7 @@ function withProblem(schema: FastifySchema | undefined): FastifySchema {
   return { ...schema, response: { ...responses, default: Problem } };
 }
 
-/** To be called before the routes that it is to tell of. */
+/** Call it before the routes that it is to describe are registered. */
 export function describeRoutes(app: Api, { version }: ApiOptions): void {
   app.register(swagger, {
     openapi: {

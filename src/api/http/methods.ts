@@ -1,12 +1,12 @@
 /**
- * What is answered where no route fits: 405 with `Allow` when the address is there for other methods, else 404.
+ * The answer where no route fits: 405 with `Allow` if the address takes other methods, else 404.
  */
 import type { RouteOptions } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
 import { sendProblem } from "./problems.ts";
 
-/** To be called before the routes. */
+/** Call it before the routes are registered. */
 export function answerUnrouted(app: Api): void {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook("onRoute", ({ url, method }: RouteOptions) => {

@@ -2,13 +2,13 @@
  * Lists in pages: `{"items": […], "nextCursor": "…"|null}`, with `Link` and `X-Total-Count`.
  *
  * A cursor says after which item the next page begins, so a list that changes meanwhile shows no item twice. It is
- * opaque to callers, and good for the list that gave it only.
+ * opaque to callers, and valid only for the list that gave it.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type, type TSchema } from "typebox";
 import { CicadaError } from "../../errors.ts";
 
-/** Items on a page. More saves calls; each item of a job list costs one look into the history. */
+/** Items on a page. More saves calls, less keeps each answer small. */
 export const defaultLimit = 100;
 export const maxLimit = 1_000;
 
@@ -17,7 +17,7 @@ export const PageQuery = {
     Type.Integer({
       minimum: 1,
       maximum: maxLimit,
-      description: `items on a page; ${defaultLimit} if not said`,
+      description: `items on a page; default ${defaultLimit}`,
     }),
   ),
   cursor: Type.Optional(Type.String({ maxLength: 2_048, description: "`nextCursor` of the page before" })),
@@ -46,11 +46,11 @@ export function readCursor(list: string, cursor: string | undefined): string | u
     return read[1];
   }
   throw new CicadaError("BAD_REQUEST", "cursor: give `nextCursor` of the page before, unchanged", [
-    { pointer: "/cursor", message: "is no cursor of this list" },
+    { pointer: "/cursor", message: "is not a cursor of this list" },
   ]);
 }
 
-/** Sets the headers of a list and gives its body. `next` is where the next page begins, null after the last. */
+/** Sets the headers of a list and returns its body. `next` is where the next page begins, null after the last. */
 export function page<Item>(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -1,13 +1,13 @@
 /**
- * Who may in: the token, known by its hash alone, and the sessions of browsers that have shown it.
+ * Who is let in: callers with the token, of which only the hash is kept, and browsers that have logged in with it.
  *
- * A session lives in this process only; a restart ends it, and the page asks for the token again.
+ * Sessions live in this process only: a restart ends them, and the page asks for the token again.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** A working day. More keeps a forgotten browser in; less asks for the token more often. */
+/** A working day. Unit: ms. More keeps a forgotten browser logged in; less asks for the token more often. */
 export const sessionLifeMs = 12 * 3_600_000;
-/** Past it the oldest session ends. 1,000 × 100 bytes. */
+/** Beyond it the oldest session ends. 1,000 × 100 bytes. */
 const sessionCap = 1_000;
 
 function hash(text: string): Buffer {

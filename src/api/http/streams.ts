@@ -1,8 +1,8 @@
 /**
- * Server-sent events: open responses that tell what happens, and how they end.
+ * Server-sent events: responses that stay open and report what happens, and how they end.
  *
- * A browser comes back by itself when its stream ends, so a stream may be ended whenever that is the simplest: when
- * the reader is too slow, and when the peer stops.
+ * A browser comes back by itself when its stream ends, so a stream is ended whenever that is simplest: when the reader is
+ * too slow, and when the peer stops.
  */
 import type { FastifyReply } from "fastify";
 import type { SSEMessage } from "@fastify/sse";
@@ -11,7 +11,7 @@ import type { Api } from "../options.ts";
 
 /** Streams at once. Each holds a socket and its queue. */
 const streamCap = 256;
-/** Events that wait for a slow reader; one that falls further behind is cut off and begins anew. */
+/** Events kept for a slow reader; one that falls further behind is cut off and has to start over. */
 const queueCap = 1_000;
 /** Proxies give up on connections that are silent for longer. */
 export const keepAliveMs = 15_000;
@@ -19,7 +19,7 @@ export const keepAliveMs = 15_000;
 export interface Stream {
   push(event: SSEMessage): void;
   end(): void;
-  /** When everything that was pushed is on its way, or the stream has ended: for producers that can wait. */
+  /** Resolves when everything that was pushed is on its way, or the stream has ended: for producers that can wait. */
   caughtUp(): Promise<void>;
   /** Aborted when the stream ends, from either side. */
   readonly ended: AbortSignal;

@@ -1,6 +1,6 @@
 /**
  * For supervisors and load balancers: `/livez` says that the process answers, `/readyz` that ticks are being kept here.
- * Anybody gets the short codes of the reasons; the reasons in words name peers and jobs, so `?verbose` needs the token.
+ * Anybody gets the short codes of the reasons. In words they name peers and jobs, so `?verbose` needs the token.
  */
 import { Type } from "typebox";
 import type { Control } from "../../ports.ts";

@@ -1,5 +1,5 @@
 /**
- * What is done with a job that is there: run it now, pause it, resume it.
+ * Actions on a job: run it now, pause it, resume it.
  */
 import { Type } from "typebox";
 import { JobSpecSchema } from "../../schema/job.ts";
@@ -11,13 +11,13 @@ import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
-/** What is asked of one run is gossiped in one message of at most 256 KiB; so much of it may be environment. */
+/** Largest request. Unit: bytes. It is gossiped in one message of at most 256 KiB. */
 const runBodyCapBytes = 65_536;
 
 const Environment = Type.Record(
   Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
   Type.String({ maxLength: 32_768 }),
-  { ...closed, description: "added to the job's own, for this run" },
+  { ...closed, description: "added to the job's environment for this run" },
 );
 
 export function jobActionRoutes(app: Api, options: ApiOptions): void {
@@ -40,7 +40,7 @@ function runJob(app: Api, { control }: ApiOptions): void {
         body: Type.Object(
           {
             env: Type.Optional(Environment),
-            force: Type.Optional(Type.Boolean({ description: "although it is paused or disabled" })),
+            force: Type.Optional(Type.Boolean({ description: "even if it is paused or disabled" })),
             target: JobSpecSchema.properties.target,
           },
           closed,
@@ -88,7 +88,7 @@ function pauseJob(app: Api, { control }: ApiOptions): void {
       const { note, until: untilText } = request.body;
       const until = readInstant(untilText, "/until");
       if (until !== undefined && until <= Date.now()) {
-        throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "lies in the past" }]);
+        throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "is in the past" }]);
       }
       await ask(request, control, {
         kind: "pause-job",
@@ -109,7 +109,7 @@ function resumeJob(app: Api, { control }: ApiOptions): void {
       config: { repeatable: true },
       schema: {
         tags,
-        summary: "Let a paused job run again; ticks of the pause are not made up for",
+        summary: "Let a paused job run again; ticks of the pause are not caught up",
         params: JobParams,
         querystring: none,
         body: none,

@@ -1,10 +1,9 @@
 /**
- * What Prometheus is told of jobs: how many are in which state, when each last succeeded and how long its last run took
- * (as every peer knows it), and the runs and decisions that this peer itself wrote, so that sums over all peers count
- * nothing twice.
+ * Metrics of jobs: how many are in which state, when each last succeeded and how long its last run took (the same on every
+ * peer), and the runs and decisions that this peer itself recorded, so that sums over all peers count nothing twice.
  *
- * Beyond 1,000 jobs there is no series per job: runs are told by group, and the states are looked up at most once a
- * minute. Labels that a person would alert on begin at 0, not when the first of their kind happens.
+ * Beyond 1,000 jobs there are no series per job: runs are counted by group, and states are looked up at most once a minute.
+ * Series that a person would alert on begin at 0, not when the first event of their kind happens.
  */
 import { Counter, Gauge, Histogram, type Registry } from "@prometheus-io/client";
 import { setImmediate as turn } from "node:timers/promises";
@@ -70,7 +69,7 @@ export class JobFigures {
     });
     this.#runs = new Counter({
       name: "cicada_runs_total",
-      help: "runs that this peer wrote the end of, by how they ended, since it started",
+      help: "runs whose end this peer recorded, by how they ended, since it started",
       labelNames: ["job", "group", "state"],
       registers,
     });
@@ -128,7 +127,7 @@ export class JobFigures {
     }
   }
 
-  /** Counters begin anew, which Prometheus understands, before those of deleted jobs are too many. */
+  /** Resets the counters, which Prometheus understands, before the series of deleted jobs become too many. */
   #makeRoomFor(job: JobId): void {
     this.#told.add(job);
     if (this.#told.size <= 2 * jobsTold) return;

@@ -1,8 +1,8 @@
 /**
  * The job table: list, create, read, replace, change, delete.
  *
- * A 2xx to a change means that it is durable on this peer; it reaches the others within moments. `If-Match` is
- * checked against this peer's replica: on two sides of a split two edits may both succeed, and are merged later.
+ * A 2xx to a change means that it is durable on this peer; it reaches the others within moments. `If-Match` is checked
+ * against this peer's replica: two edits on two sides of a split may both succeed, and are merged later.
  */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
@@ -42,7 +42,7 @@ function listJobs(app: Api, { control }: ApiOptions): void {
             group: Type.Optional(Type.String({ maxLength: 64 })),
             label: Type.Optional(
               Type.Union([Type.String({ maxLength: 512 }), Type.Array(Type.String({ maxLength: 512 }))], {
-                description: "KEY or KEY=VALUE; several must all fit",
+                description: "KEY or KEY=VALUE; of several, all must match",
               }),
             ),
             state: Type.Optional(Type.Enum(jobStates)),
@@ -77,7 +77,7 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
       validatorCompiler: noCheck,
       schema: {
         tags,
-        summary: "Create a job; 409 when the id is taken, unless ?update=true",
+        summary: "Create a job; 409 if the id is taken, unless ?update=true",
         querystring: Type.Object({ update: Type.Optional(Type.Boolean()) }, closed),
         body: JobSpecSchema,
         response: { 200: JobSchema, 201: JobSchema },
@@ -153,7 +153,7 @@ function changeJob(app: Api, { control }: ApiOptions): void {
       validatorCompiler: noCheck,
       schema: {
         tags,
-        summary: "Change some fields of a job (RFC 7396: null takes a field away)",
+        summary: "Change some fields of a job (RFC 7396: null removes a field)",
         params: JobParams,
         querystring: none,
         body: Type.Partial(JobSpecSchema),
@@ -218,8 +218,8 @@ function readPatch(body: unknown, id: JobId): Record<string, unknown> {
 }
 
 /**
- * `If-Match`: the change is made only to the revision that its author has read. A job's ETag is its revision; it is
- * compared with this peer's replica here, and again when the change is made. Nothing when there is no such header.
+ * `If-Match`: the change applies only to the revision that its author has read. A job's ETag is its revision; it is
+ * compared with this peer's replica here, and again when the change is made. Empty without such a header.
  */
 function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
   const header = request.headers["if-match"];

@@ -1,5 +1,5 @@
 /**
- * The cluster key: never shown, but replaced by a new one when it has leaked.
+ * The cluster key: it is never shown, and can be replaced when it has leaked.
  */
 import { Type } from "typebox";
 import { askFor } from "../http/answers.ts";
@@ -8,7 +8,7 @@ import type { Api, ApiOptions } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { Instant, showInstant } from "../show/show-run.ts";
 
-/** Long enough for a host to come back from a weekend's repair by hand; a leak is open for so long. */
+/** Long enough for a host that is being repaired to come back; a leaked key stays good for as long. */
 const graceDefault = "24h";
 const graceMostMs = 30 * 86_400_000;
 
@@ -19,14 +19,14 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
       config: { repeatable: true },
       schema: {
         tags: ["peers"],
-        summary: "Make a new cluster key and hand it to every member in reach, without a stop",
+        summary: "Make a new cluster key and hand it to every member in reach, without stopping anything",
         querystring: none,
         body: Type.Object(
           {
             grace: Type.Optional(
               Type.String({
                 maxLength: 64,
-                description: `how long the present key is still accepted, for members that are away: a duration, ${graceDefault} if not said, 10s at least`,
+                description: `how long the present key is still accepted, for members that are away: a duration of at least 10s, default ${graceDefault}`,
               }),
             ),
           },
@@ -34,7 +34,7 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
         ),
         response: {
           200: Type.Object({
-            fingerprint: Type.String({ description: "names the new key without giving it away" }),
+            fingerprint: Type.String({ description: "names the new key without revealing it" }),
             oldAcceptedUntil: Instant,
             peers: Type.Array(
               Type.Object({
@@ -52,7 +52,7 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
       const graceMs = decisions.parseDuration(grace);
       if (graceMs === undefined || graceMs > graceMostMs) {
         throw refusal("BAD_REQUEST", [
-          { pointer: "/grace", message: `"${grace}" is no duration such as 90s or 24h, up to 30d` },
+          { pointer: "/grace", message: `"${grace}" is not a duration such as 90s or 24h, up to 30d` },
         ]);
       }
       const command = { kind: "rotate-key", graceMs, by: request.actor } as const;

@@ -1,8 +1,8 @@
 /**
  * A run's output, wherever it ran: whole, in part (`Range`), or live as it is written (server-sent events).
  *
- * An event's id is the offset in bytes behind its text, so a reader that comes back with `Last-Event-ID` misses
- * nothing and reads nothing twice.
+ * An event's id is the offset in bytes after its text, so a reader that comes back with `Last-Event-ID` misses nothing
+ * and reads nothing twice.
  */
 import type { FastifyReply } from "fastify";
 import { Readable } from "node:stream";
@@ -19,9 +19,9 @@ import { readRange, wholeText } from "../http/bytes.ts";
 import { findRun, RunParams } from "./runs.ts";
 import type { Stream, Streams } from "../http/streams.ts";
 
-/** Asked for at a time: what one message between peers carries. */
+/** Read at a time. Unit: bytes. What one message between peers carries. */
 const pieceBytes = 131_072;
-/** How often a live log is looked at. Less is livelier; each look at another peer's log is a message. */
+/** Between two looks at a live log. Unit: ms. Less is livelier; each look at another peer's log is a message. */
 const lookEveryMs = 500;
 
 export function logRoutes(app: Api, options: ApiOptions, streams: Streams): void {
@@ -68,8 +68,8 @@ function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: S
       sse: "manual",
       schema: {
         tags: ["runs"],
-        summary: "A run's output as it is written: events `output` {text}, at last `end` {size}",
-        description: "204 when `Last-Event-ID` is the end already: nothing more will come.",
+        summary: "A run's output as it is written: events `output` {text}, finally `end` {size}",
+        description: "204 if `Last-Event-ID` is the end already: nothing more will come.",
         params: RunParams,
         querystring: none,
         headers: Type.Object({
@@ -101,8 +101,8 @@ function readOffset(text: string | undefined): number {
 }
 
 /**
- * Of a run that printed nothing there are no copies to look for, and of one that is still open and has no output yet
- * there may be more: both give an empty piece.
+ * A run that printed nothing has no copies to look for, and one that is still open and has no output yet may have some
+ * later: both give an empty piece.
  */
 async function readPiece(
   control: Control,
@@ -128,13 +128,13 @@ function sendBytes(
   from: number,
   to: number,
 ): FastifyReply {
-  // Of a stream fastify's HEAD leaves the length that was said alone; the bytes themselves need not be fetched.
+  // For HEAD fastify keeps the content length of a stream as given; the bytes need not be fetched.
   if (reply.request.method === "HEAD") return reply.send(Readable.from([]));
   if (from === to) return reply.send("");
   return reply.send(Readable.from(pieces(control, record, from, to), { objectMode: false }));
 }
 
-/** Fails when the output ends early or goes out of reach: the connection then breaks off, which tells the reader. */
+/** Fails when the output ends early or goes out of reach: the connection then breaks off, and the reader knows. */
 async function* pieces(
   control: Control,
   record: RunRecord,

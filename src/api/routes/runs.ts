@@ -1,5 +1,5 @@
 /**
- * Runs of every job: list, read, cancel. A run is named by its id, or by `JOB@TICK` (its tick's story then).
+ * Runs of all jobs: list, read, cancel. A run is named by its id, or by `JOB@TICK` (the run that tells the tick's story).
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
@@ -24,7 +24,7 @@ const RunFilter = {
   ...PageQuery,
   state: Type.Optional(
     Type.Union([Type.String({ maxLength: 256 }), Type.Array(Type.String({ maxLength: 64 }))], {
-      description: `one or several, with commas between: ${runStates.join(", ")}`,
+      description: `one or several, separated by commas: ${runStates.join(", ")}`,
     }),
   ),
   peer: Type.Optional(
@@ -140,7 +140,7 @@ function noRun(run: string): CicadaError {
   return new CicadaError("RUN_NOT_FOUND", `there is no run "${run}"${form}`);
 }
 
-/** The record of a run id; of `JOB@TICK` or `JOB@TICK~ATTEMPT` the one that tells the story. */
+/** The record of a run id; for `JOB@TICK` or `JOB@TICK~ATTEMPT` the one that tells the story. */
 export async function findRun(run: string, control: Control, decisions: Decisions): Promise<RunRecord> {
   const reference = parseRunReference(run);
   if (reference === undefined) throw noRun(run);
@@ -173,7 +173,7 @@ function readFilter(filter: Filter, view: View): RunQuery {
   const to = readInstant(filter.to, "/to");
   return {
     limit: filter.limit ?? defaultLimit,
-    // Looked up as it is: a text that can't be an id finds nothing.
+    // Looked up as it is: a text that isn't an id finds nothing.
     ...(filter.job === undefined ? {} : { job: filter.job as JobId }),
     ...(filter.peer === undefined ? {} : { peer: readPeer(filter.peer, view) }),
     ...(states === undefined ? {} : { states }),
@@ -189,7 +189,7 @@ function readStates(given: string | string[] | undefined): RunState[] | undefine
   return names.map((name) => {
     const state = runStates.find((known) => known === name);
     if (state !== undefined) return state;
-    const message = `"${name}" is no state of a run; those are ${runStates.join(", ")}`;
+    const message = `"${name}" is not a state of a run; the states are ${runStates.join(", ")}`;
     throw refusal("BAD_REQUEST", [{ pointer: "/state", message }]);
   });
 }

@@ -1,5 +1,5 @@
 /**
- * What a schedule means, before a job is made of it: its coming ticks, with marks where daylight saving touches them.
+ * What a schedule means, before a job uses it: its coming ticks, with notes where daylight saving affects them.
  */
 import { Type } from "typebox";
 import { tickAt } from "../../schema/ids.ts";
@@ -21,14 +21,14 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
         body: Type.Object(
           {
             schedule: Type.Union(Expressions.anyOf),
-            timezone: Type.Optional(Type.String({ maxLength: 64, description: "UTC if not said" })),
+            timezone: Type.Optional(Type.String({ maxLength: 64, description: "default UTC" })),
             id: Type.Optional(
-              Type.String({ maxLength: 128, description: "the job's id, by which `H` is hashed" }),
+              Type.String({ maxLength: 128, description: "the job's id, from which `H` is computed" }),
             ),
             from: Type.Optional(
-              Type.String({ maxLength: 40, description: "an RFC 3339 instant; now if not said" }),
+              Type.String({ maxLength: 40, description: "an RFC 3339 instant; default now" }),
             ),
-            count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "10 if not said" })),
+            count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "default 10" })),
           },
           closed,
         ),

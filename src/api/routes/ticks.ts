@@ -1,5 +1,5 @@
 /**
- * A job's ticks: the coming ones with who would run them, the past ones with what was decided and why.
+ * A job's ticks: the coming ones with the peers that would run them, the past ones with what was decided and why.
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
@@ -44,7 +44,7 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
         params: JobParams,
         querystring: Type.Object(
           {
-            count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "10 if not said" })),
+            count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "default 10" })),
           },
           closed,
         ),

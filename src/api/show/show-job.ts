@@ -10,7 +10,7 @@ import { JobSpecSchema, jobStates, type Job, type Quarantined } from "../../sche
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 
-/** Any text may be looked up; only core decides what an id may be. */
+/** Any text may be looked up; core decides what an id may be. */
 export const JobParams = Type.Object({ id: Type.Unsafe<JobId>(Type.String({ maxLength: 512 })) });
 
 const LastTickSchema = Type.Object(
@@ -78,7 +78,7 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
   const status = await control.status(job.id);
   const runner = status?.next?.peers[0];
   return {
-    // First, as a person writes it; the table gives the fields back in an order of its own.
+    // The id first, as a person writes it; the table returns fields in its own order.
     id,
     ...fields,
     revision: job.revision,

@@ -1,5 +1,5 @@
 /**
- * A peer as the API shows it: what this peer knows of it by its heartbeats, so two peers may tell it differently.
+ * A peer as the API shows it: what this peer knows from its heartbeats, so two peers may show it differently.
  */
 import { Type, type Static } from "typebox";
 import type { MemberView, View } from "../../ports.ts";
@@ -22,7 +22,7 @@ export const PeerSchema = Type.Object({
   load: orNull(Type.Integer({ description: "runs that are on now" })),
   capacity: orNull(Type.Integer()),
   draining: Type.Boolean({ description: "takes no ticks: it is being stopped, or drained" }),
-  drained: Type.Boolean({ description: "on a person's word, until it is undrained" }),
+  drained: Type.Boolean({ description: "because a person asked for it, until it is undrained" }),
   warmingUp: Type.Boolean({ description: "it has just started or woken up, and takes no ticks yet" }),
   clockOffsetMs: orNull(Type.Number({ description: "its clock against that of the peer that answers" })),
   version: orNull(Type.String()),
@@ -36,7 +36,7 @@ export type Peer = Static<typeof PeerSchema>;
 export const RosterSchema = Type.Object({
   epoch: Type.Integer({ description: "number of the last epoch" }),
   voters: Type.Array(Type.String()),
-  from: Type.String({ format: "date-time", description: "ticks from then on are decided by its voters" }),
+  from: Type.String({ format: "date-time", description: "its voters decide ticks from then on" }),
   forced: Type.Array(Type.Object({ epoch: Type.Integer(), by: Type.String() }), {
     description: "epochs that were not voted for, and the peer at which they were forced",
   }),
@@ -48,7 +48,7 @@ export function showRoster({ roster }: Pick<View, "roster">): Static<typeof Rost
   return { epoch, voters: [...voters], from: showInstant(from), forced: [...forced] };
 }
 
-/** Every member, the answering one first, and behind them those that have been forgotten. */
+/** Every member, the answering one first, followed by those that have been forgotten. */
 export function peersOf({ members, forgotten }: Pick<View, "members" | "forgotten">): Peer[] {
   const shown = members.map(showPeer);
   shown.sort((a, b) => Number(b.self) - Number(a.self) || a.name.localeCompare(b.name));

@@ -20,7 +20,7 @@ export const RunSchema = Type.Object({
   slot: Type.String(),
   trigger: TriggerSchema,
   state: RunStateSchema,
-  reason: orNull(Type.String({ description: "why it ended so, or why there was no run" })),
+  reason: orNull(Type.String({ description: "why it ended like this, or why there was no run" })),
   peer: Type.String(),
   peerName: orNull(Type.String()),
   rank: Type.Integer(),
@@ -40,9 +40,9 @@ export const RunSchema = Type.Object({
     ),
   ),
   duplicate: Type.Boolean({ description: "another peer ran the same order" }),
-  view: Type.Integer({ description: "living members that the peer saw, itself included" }),
+  view: Type.Integer({ description: "peers that were up, as its peer saw it, itself included" }),
   passed: Type.Array(PassedSchema, {
-    description: "peers that came before it in rank, and why they were passed over",
+    description: "peers ahead of it in line, and why they were passed over",
   }),
   lostBy: orNull(Type.String({ description: "the peer that declared it lost" })),
   signature: Type.String(),
@@ -121,7 +121,7 @@ export function showTick(story: TickStory, view: View, decisions: Decisions): St
   };
 }
 
-/** Whether a second peer ran it too is told by all records of the tick, which a filtered page need not hold. */
+/** Whether a second peer ran it too shows only in all records of the tick, which a filtered page may lack. */
 export async function showRuns(
   records: readonly RunRecord[],
   control: Control,
@@ -139,5 +139,5 @@ export async function showRuns(
   const twice = new Set(stories.flatMap((story) => decisions.duplicatesIn(story.records)).map(runId));
   return records.map((record) => showRun(record, view, twice.has(runId(record))));
 }
-/** At most so many records of one tick are looked at: 50 peers, each with some attempts. */
+/** Records of one tick that are read: 50 peers, each with some attempts. */
 export const recordsOfTick = 200;

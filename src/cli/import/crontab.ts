@@ -1,13 +1,13 @@
 /**
- * Reads a crontab into jobs that mean what cron meant by each line; pure: text in, jobs and reports out.
+ * Turns the lines of a crontab into jobs that do what cron does with them. Pure: text in, jobs and reports out.
  *
- * Follows Vixie's cron as Debian and cronie ship it: variables hold for the lines below them, `%` ends the command
- * and begins its standard input, the host's zone counts unless CRON_TZ names another, and the command gets cron's
- * bare PATH and SHELL, the user's home and umask 022. Cron starts a line however long its last run takes, so the
- * jobs overlap. What has no counterpart (mail, @reboot, random delays) is reported, never silently dropped.
+ * It follows Vixie's cron as Debian and cronie ship it: variables apply to the lines below them, `%` ends the command and
+ * begins its standard input, times are in the host's zone unless CRON_TZ names another, and the command gets cron's bare
+ * PATH and SHELL, the user's home and umask 022. Cron starts a line even while its last run is still on, so the jobs
+ * overlap. What has no counterpart (mail, @reboot, random delays) is reported, never silently dropped.
  *
- * A job's id comes from the command's words and a hash of host, user, command and input, but not of the times: the
- * same crontab gives the same ids, and a line whose times were changed updates its job.
+ * A job's id is made of the command's words and a hash of host, user, command and input, but not of the times: the same
+ * crontab gives the same ids, and a line whose times were changed updates its job.
  */
 import { createHash } from "node:crypto";
 import { checkJob } from "../../core/job/job.ts";
@@ -38,6 +38,8 @@ export interface CrontabReading {
   refused: { line: number; text: string; reason: string }[];
   /** what the crontab says and cicada does not carry over; in the order of the lines */
   notes: string[];
+  /** lines whose command begins with the name of a user */
+  userLike: number;
 }
 
 /** The variables in force at a line, and what is known of them. */
@@ -49,7 +51,7 @@ interface Surroundings {
 }
 
 export function parseCrontab(text: string, options: CrontabOptions): CrontabReading {
-  const reading: CrontabReading = { jobs: [], refused: [], notes: [] };
+  const reading: CrontabReading = { jobs: [], refused: [], notes: [], userLike: 0 };
   const surroundings: Surroundings = { variables: new Map(), zone: options.zone, zoneProblem: undefined };
   const taken = new Map<string, number>();
   for (const [index, raw] of text.split("\n").entries()) {
@@ -72,7 +74,10 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
       refuse(surroundings.zoneProblem);
       continue;
     }
-    if (!options.system) warnOfUserField(entry, line, options, reading.notes);
+    if (!options.system && beginsWithUser(entry, options)) {
+      reading.userLike++;
+      reading.notes.push(`line ${line}: the command begins with the name of a user: was --system meant?`);
+    }
     const check = checkJob(specOf(entry, content, line, surroundings, options, taken, reading.notes));
     if (check.ok) reading.jobs.push({ line, spec: check.spec });
     else refuse(check.problems.map(({ pointer, message }) => `${pointer.slice(1)}: ${message}`).join("; "));
@@ -91,7 +96,7 @@ function readVariable(content: string): { name: string; value: string } | undefi
   return { name: match[1] ?? match[2] ?? match[3] ?? "", value: quoted?.[2] ?? value };
 }
 
-/** Answers why the variable was not taken. */
+/** Returns why the variable was not taken. */
 function setVariable(
   { name, value }: { name: string; value: string },
   surroundings: Surroundings,
@@ -122,7 +127,7 @@ function setVariable(
       surroundings.zone = value === "" ? options.zone : value;
       const problem = zoneProblem(surroundings.zone);
       surroundings.zoneProblem =
-        problem === undefined ? undefined : `it stands under CRON_TZ (line ${line}), which is no time zone`;
+        problem === undefined ? undefined : `it is below CRON_TZ (line ${line}), which is not a time zone`;
       return problem;
     }
     default:
@@ -154,7 +159,7 @@ function readEntry(content: string, system: boolean): Entry | { reason: string }
   const problem = foreignSchedule(schedule);
   if (problem !== undefined) return { reason: problem };
   const { user, rest } = system ? splitUser(parts?.[2] ?? "") : { user: undefined, rest: parts?.[2] ?? "" };
-  if (user === "") return { reason: "no user before the command, as the system form has it" };
+  if (user === "") return { reason: "no user before the command, which the system form needs" };
   if (rest.trim() === "") {
     return {
       reason: system
@@ -165,7 +170,7 @@ function readEntry(content: string, system: boolean): Entry | { reason: string }
   return { schedule, user, ...splitInput(rest) };
 }
 
-/** What cron, or one cron only, reads in another way than cicada does. */
+/** What cron, or one kind of cron, reads differently from cicada. */
 function foreignSchedule(schedule: string): string | undefined {
   if (schedule === "@reboot") {
     return "@reboot is not carried over: on this host, use a systemd unit (WantedBy=multi-user.target)";
@@ -178,11 +183,10 @@ function foreignSchedule(schedule: string): string | undefined {
   return undefined;
 }
 
-/** A file of /etc/cron.d read as a user's crontab would try to run the user's name. */
-function warnOfUserField(entry: Entry, line: number, options: CrontabOptions, notes: string[]): void {
-  const [word = ""] = entry.command.split(/\s/, 1);
-  if (word !== "root" && word !== options.user && options.homes?.has(word) !== true) return;
-  notes.push(`line ${line}: the command begins with the name of a user (${word}): was --system meant?`);
+/** As in a file of /etc/cron.d that is read as a user's crontab. */
+function beginsWithUser({ command }: Entry, options: CrontabOptions): boolean {
+  const [word = ""] = command.split(/\s/, 1);
+  return word === "root" || word === options.user || options.homes?.has(word) === true;
 }
 
 function splitUser(text: string): { user: string; rest: string } {
@@ -190,7 +194,7 @@ function splitUser(text: string): { user: string; rest: string } {
   return { user, rest };
 }
 
-/** Cron's own reading: the first bare `%` ends the command; in the input each is a new line; `\%` is a `%`. */
+/** As cron does it: the first bare `%` ends the command, in the input each is a new line, and `\%` is a `%`. */
 function splitInput(text: string): { command: string; stdin: string | undefined } {
   const [, head = "", input] = /^((?:\\[^]|[^%\\]|\\$)*)(?:%([^]*))?$/.exec(text) ?? [];
   const command = head.replaceAll("\\%", "%");
@@ -247,7 +251,7 @@ function idOf(entry: Entry, user: string, options: CrontabOptions, taken: Map<st
   return count === 1 ? id : `${id}-${count}`;
 }
 
-/** The command's first telling words: programs without their folders, no assignments, flags' dashes or redirections. */
+/** The command's first meaningful words: programs without folders; no assignments, dashes of flags or redirections. */
 function slugOf(command: string): string {
   const words = command
     .split(/\s+/)

@@ -1,16 +1,17 @@
 /**
- * `cicada import crontab`: makes jobs of a crontab's lines, through the API, and says what becomes of each line.
+ * `cicada import crontab`: creates jobs from the lines of a crontab, through the API, and says what became of each line.
  *
- * A line that is there already, unchanged, is left alone, so an import can be repeated. The crontab itself is never
- * touched: cron goes on with it until a person turns it off, and the command says so.
+ * A job that is there already and unchanged is left alone, so an import can be repeated. The crontab itself is never
+ * touched: cron keeps running it until a person turns it off, and the command says so.
  */
 import type { Command } from "commander";
 import { readFileSync } from "node:fs";
-import { homedir, hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { basename, dirname } from "node:path";
 import { CicadaError } from "../../errors.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { JobSpec } from "../../schema/job.ts";
+import { ownerOfProcess } from "../start/host.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, formatError, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
@@ -27,19 +28,19 @@ interface ImportOptions extends PeerOptions {
 }
 
 export function importCommands(program: Command, terminal: Terminal): void {
-  const imports = program.command("import").description("make jobs of what another scheduler has");
+  const imports = program.command("import").description("create jobs from what another scheduler has");
   withPeer(imports.command("crontab"))
-    .description("make jobs of the lines of a crontab, which mean what cron means by them")
+    .description("create a job from each line of a crontab; it does what cron does with that line")
     .argument("<file>", "a crontab; - reads standard input, as of `crontab -l`")
-    .option("--system", "it has a user field, as /etc/crontab and the files of /etc/cron.d have")
-    .option("--dry-run", "show what would be made, and make nothing")
+    .option("--system", "the lines have a user field, as in /etc/crontab and /etc/cron.d")
+    .option("--dry-run", "show what would be created, and create nothing")
     .option("--prefix <name>", "put before every id", "")
     .option("--pin", "only the peer that is asked may run the jobs (default: any peer)")
     .option("--update", "replace jobs of an earlier import whose lines have changed")
     .action((file: string, options: ImportOptions) => importCrontab(file, options, terminal));
 }
 
-/** What is or would be done with a line. */
+/** What was done, or would be done, with a line. */
 type Fate = "create" | "created" | "unchanged" | "differs" | "update" | "updated" | "refused";
 
 interface Outcome {
@@ -62,6 +63,7 @@ async function importCrontab(file: string, options: ImportOptions, terminal: Ter
     ...(options.pin === true && self !== undefined ? { pinTo: self.id } : {}),
     homes: homesOfHost(),
   });
+  refuseSystemForm(reading, options);
   const outcomes: Outcome[] = [];
   for (const { line, spec } of reading.jobs) {
     outcomes.push({ line, spec, ...(await carryOut(spec, client, options)) });
@@ -69,6 +71,15 @@ async function importCrontab(file: string, options: ImportOptions, terminal: Ter
   report(reading, outcomes, options, terminal);
   sayWhatHolds(file, reading, outcomes, options, self, terminal);
   terminal.exitCode = exitCodeOf(reading, outcomes);
+}
+
+/** Every line of a file of /etc/cron.d, read as a user's crontab, would run the name of a user. */
+function refuseSystemForm({ jobs, userLike }: CrontabReading, { system, dryRun }: ImportOptions): void {
+  if (system === true || dryRun === true || jobs.length === 0 || userLike < jobs.length) return;
+  throw new CicadaError(
+    "USAGE",
+    "every line begins with the name of a user: give --system; nothing was created",
+  );
 }
 
 function readCrontab(file: string): string {
@@ -79,7 +90,7 @@ function readCrontab(file: string): string {
   }
 }
 
-/** A dry run does without a peer, and then can't tell what is there already. */
+/** A dry run works without a peer, and then can't tell what is there already. */
 function clientFor(options: ImportOptions, terminal: Terminal): Client | undefined {
   try {
     return openClient(options, terminal);
@@ -92,15 +103,20 @@ function clientFor(options: ImportOptions, terminal: Terminal): Client | undefin
 async function askSelf(client: Client | undefined, options: ImportOptions): Promise<PeerAnswer | undefined> {
   if (client !== undefined) return client.ask<PeerAnswer>("/v1/peers/self");
   if (options.pin !== true) return undefined;
-  throw new CicadaError("PEER_UNREACHABLE", "--pin needs the peer that is to run the jobs, and none is up");
+  throw new CicadaError(
+    "PEER_UNREACHABLE",
+    "--pin needs the peer that is to run the jobs, and no peer is up",
+  );
 }
 
-/** A crontab in cron's own spool belongs to the user that it is named after; any other to whoever imports it. */
+/** A crontab in cron's spool belongs to the user that it is named after, any other to the person who imports it. */
 function ownerOf(file: string): { user: string; home: string } {
   const inSpool = /\/cron(\/crontabs|\/tabs)?$/.test(dirname(file));
   const owner = basename(file);
   const home = inSpool ? homesOfHost().get(owner) : undefined;
-  return home === undefined ? { user: userInfo().username, home: homedir() } : { user: owner, home };
+  if (home !== undefined) return { user: owner, home };
+  const self = ownerOfProcess();
+  return { user: self.name ?? "", home: self.home ?? "/" };
 }
 
 /** Users and their homes, as this host's own list has them. */
@@ -114,7 +130,7 @@ function homesOfHost(): ReadonlyMap<string, string> {
       }),
     );
   } catch {
-    // No such list here; homes that are not known are reported with their lines.
+    // No such list; unknown homes are reported with their lines.
     return new Map();
   }
 }
@@ -137,7 +153,7 @@ async function carryOut(
     await client.send(`/v1/jobs/${encodeURIComponent(spec.id)}`, { method: "PUT", body: spec });
     return { fate: "updated", why: differences(known, spec) };
   } catch (error) {
-    // The job alone is refused; whatever stands between us and the peer stops the import.
+    // Only this job is refused; a failure on the way to the peer stops the import.
     if (!(error instanceof CicadaError) || !aboutTheJob.has(error.code)) throw error;
     return { fate: "refused", why: error.detail };
   }
@@ -229,29 +245,29 @@ function sayWhatHolds(
   ] as const;
   const said = counts.filter(([, number]) => number > 0).map(([what, number]) => `${number} ${what}`);
   terminal.print("");
-  terminal.print(said.length === 0 ? "There is no job in it." : `${said.join(", ")}.`);
+  terminal.print(said.length === 0 ? "No job in it." : `${said.join(", ")}.`);
   if (count("differs") > 0) {
     terminal.print("Jobs that differ from their lines were left as they are; --update replaces them.");
   }
   if (outcomes.length === 0) return;
-  if (options.dryRun === true) terminal.print("Nothing was made: this was a dry run.");
+  if (options.dryRun === true) terminal.print("Nothing was created: this was a dry run.");
   const whose = file === "-" ? "The crontab" : `The crontab ${plain(file)}`;
-  const twice = options.dryRun === true ? "" : " Failover its lines off, or each runs twice.";
+  const twice = options.dryRun === true ? "" : " Turn its lines off, or each runs twice.";
   terminal.print(
     paint(
       terminal,
       "yellow",
-      `${whose} is still active: cicada doesn't touch it, and cron goes on with it.${twice}`,
+      `${whose} is still active: cicada doesn't touch it, and cron keeps running it.${twice}`,
     ),
   );
   terminal.print(
     options.pin === true && self !== undefined
-      ? `Only ${plain(self.name)} may run these jobs (--pin), so they stand still while it is down.`
+      ? `Only ${plain(self.name)} may run these jobs (--pin), so they don't run while it is down.`
       : "These jobs may run on any peer, which needs the programs, files and users that they name; --pin keeps them here.",
   );
 }
 
-/** 0 when every line is as the crontab has it; 4 when jobs differ from their lines; 1 when lines were not taken. */
+/** 0 if every line has its job, 4 if jobs differ from their lines, 1 if lines were refused. */
 function exitCodeOf(reading: CrontabReading, outcomes: readonly Outcome[]): number {
   if (reading.refused.length > 0 || outcomes.some(({ fate }) => fate === "refused")) return 1;
   return outcomes.some(({ fate }) => fate === "differs") ? 4 : 0;

@@ -1,6 +1,6 @@
 /**
- * `cicada start` as the command line offers it: one flag for each setting. What it does is in start.ts, which is
- * loaded only then, for the other commands need neither libp2p nor a database.
+ * `cicada start` on the command line: one flag for each setting. What it does is in start.ts, which is loaded only when
+ * it runs, because the other commands need neither libp2p nor a database.
  */
 import { Option, type Command } from "commander";
 import type { Flags } from "../../config.ts";
@@ -26,7 +26,7 @@ function optionOf({ name, shape, value, variable, help }: Setting): Option {
   return new Option(flags, `${help} (${variable})`);
 }
 
-/** Flags by the name of their setting (`cluster-key`), as config.ts wants them. */
+/** Flags by the name of their setting (`cluster-key`), as config.ts expects them. */
 function byName(options: Flags): Flags {
   const flags: Flags = { config: options["config"] };
   for (const setting of settings) flags[setting.name] = options[optionOf(setting).attributeName()];

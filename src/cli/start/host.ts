@@ -28,13 +28,14 @@ export function hostEnvironment(
   );
 }
 
-export interface Owner {
+interface Owner {
   name?: string | undefined;
   home?: string | undefined;
   shell?: string | undefined;
 }
 
-function ownerOfProcess(): Owner {
+/** The user that this process runs as, as far as the system knows it. */
+export function ownerOfProcess(): Owner {
   try {
     const { username, shell } = userInfo();
     return { name: username, home: homedir(), shell: shell ?? undefined };

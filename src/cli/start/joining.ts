@@ -1,11 +1,11 @@
 /**
- * How the start of a peer that belongs to a mesh went: "joined ada and bob", or that nobody has answered yet and where
- * it was looked for. The mesh itself keeps dialling for ever; this only watches, so that a person who has just pasted a
- * join line doesn't walk away from a peer that is alone.
+ * Whether a peer that belongs to a mesh has found it: "joined ada and bob", or that nobody has answered yet and where the
+ * peer has tried. The mesh itself keeps dialling for ever; this only watches, so that a person who has just pasted a join
+ * line doesn't walk away from a peer that is alone.
  */
 import type { Control, View } from "../../ports.ts";
 
-/** How long the first answer may take before nobody is said to have answered. Unit: ms; as long as a warm-up. */
+/** How long to wait for the first answer before saying that nobody answered. Unit: ms. A bit more than a warm-up. */
 const answerWithinMs = 6_000;
 /** After the first peer answers, the others get this long to be named in the same line. Unit: ms. */
 const companyMs = 500;
@@ -24,12 +24,12 @@ export class Joining {
     this.#named = named;
   }
 
-  /** What came of it first: the names of the peers that it joined, undefined when nobody has answered in time. */
+  /** The names of the peers that it joined first; undefined when nobody has answered in time. */
   get first(): Promise<string | undefined> {
     return this.#first.promise;
   }
 
-  /** To be called when the peer is up; `joined` is told the names once, however late. */
+  /** Call it when the peer is up; `joined` is called once with the names, however late. */
   begin(joined: (names: string) => void): void {
     const began = performance.now();
     let firstSeen: number | undefined;

@@ -1,12 +1,11 @@
 /**
  * Which mesh a peer belongs to: the cluster key that it starts with, and the addresses that came with it.
  *
- * The file that `--cluster-key` names, the join string, or the key in the data folder; what is given once is kept
- * there. Only a folder that is new, and for which nothing names a mesh, gets a key of its own: a peer that was meant to
- * join another and makes a mesh for itself would run every job a second time. And a folder stays with its mesh, for
- * its jobs would be poured into the other one. A mesh whose key was rotated is still the same one: of two of its keys
- * the later one counts, so a peer that was away comes back with a fresh invitation, and an old one in a unit file does
- * no harm.
+ * The key is in the file that `--cluster-key` names, in the join string, or in the data folder; once given, it is kept
+ * there. Only a new folder for which nothing names a mesh gets a key of its own: a peer that was meant to join a mesh and
+ * founds one instead would run every job a second time. A folder stays with its mesh, because its jobs would flow into the
+ * other one. A mesh whose key was rotated is still the same mesh: of two of its keys the later one counts, so a peer that
+ * was away comes back with a fresh invitation, and an old one in a unit file does no harm.
  */
 import { readFileSync } from "node:fs";
 import type { Config } from "../../config.ts";
@@ -33,7 +32,7 @@ export interface KeptKey {
 
 export interface Membership {
   key: Uint8Array;
-  /** Of a key that took another one's place in its mesh. */
+  /** Of a key that has replaced another one. */
   rotation: Rotation | undefined;
   /** The key was made just now, by this peer. */
   founded: boolean;
@@ -41,9 +40,9 @@ export interface Membership {
   founder: PeerId | undefined;
   /** The data folder does not have it yet and is to keep it. */
   keep: boolean;
-  /** Where the peers that sent the invitation are. */
+  /** Addresses in the invitation. */
   addresses: readonly string[];
-  /** What names an older key of this mesh than the folder has, and was not followed. */
+  /** The flag that names an older key of this mesh than the folder has, and was ignored. */
   stale: string | undefined;
 }
 
@@ -113,7 +112,7 @@ interface KnownKey {
   rotation: Rotation | undefined;
   founder: PeerId | undefined;
   addresses: readonly string[];
-  /** What gave it, for the complaint. */
+  /** The flag that gave it, for error messages. */
   flag: string;
 }
 

@@ -72,7 +72,7 @@ function dataFlag(config: Config, terminal: Terminal): string {
   }
 }
 
-/** A run that lasts longer has its start shown too; ms. */
+/** A run that lasts longer has its start shown, too. Unit: ms. */
 const shownStartAfterMs = 1_000;
 
 /** One line for each run of this peer as it ends; a long one gets a line when it has been on for a while, too. */

@@ -1,6 +1,6 @@
 /**
  * Why no living peer can run a job, in words for the person who can change that: its targets are dead, gone, drained, or
- * no members at all. It is the same rule by which orders find their runner (eligibility.ts), read for the person.
+ * not members at all. It applies the rule by which orders find their runner (eligibility.ts).
  *
  * A peer that is only suspect, has just started or is full doesn't block a job: that passes by itself.
  */

@@ -2,7 +2,7 @@
  * What a job is doing now and what hinders it, from what this peer knows: paused, running, blocked, waiting … Also its
  * next tick with the peer that would run it, and the ticks that are due and undecided with what each waits for.
  *
- * Whether a job is failing depends on its last tick, which is on disk: whoever knows it adds it (peer/outcomes.ts).
+ * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
 import type { JobHindrance, NextTick, PendingTick } from "../../ports.ts";
 import { tickAt, type PeerId } from "../../schema/ids.ts";
@@ -93,7 +93,7 @@ function nextUnpaused(plan: Plan, after: number): number | undefined {
 
 // ----------------------------------------------------------------------------------------------- pending ticks
 
-/** Pending ticks told of one job: the oldest. A job's catch-up may have thousands. */
+/** Pending ticks reported for one job, the oldest ones. A job's catch-up may have thousands. */
 const pendingTold = 100;
 
 /** The job's ticks that are due and undecided, oldest first, each with what it waits for. */

@@ -31,16 +31,19 @@ function olderFolder(context: TestContext, more = ""): string {
   return folder;
 }
 
+function wait<Result>(start: (done: (result: Result) => void) => void): Promise<Result> {
+  return new Promise(start);
+}
+
 async function openAndLoad(folder: string): Promise<Loaded> {
   const disk = await openDisk({ folder, log: quiet });
   try {
-    const wait = <Result>(start: (done: (result: Result) => void) => void) => new Promise<Result>(start);
     return await load(
       { disk: () => disk, wait, restart: () => Promise.resolve(), end: () => Promise.resolve() },
       0,
     );
   } finally {
-    await new Promise<void>((done) => disk.close(() => done()));
+    await wait<void>((done) => disk.close(() => done()));
   }
 }
 
@@ -55,6 +58,15 @@ function inspect<Result>(path: string, look: (database: DatabaseSync) => Result)
 
 function versionOf(path: string): unknown {
   return inspect(path, (database) => database.prepare("PRAGMA user_version").get()?.["user_version"]);
+}
+
+function tablesOf(path: string): unknown {
+  return inspect(path, (database) => database.prepare("SELECT sql FROM sqlite_schema ORDER BY name").all());
+}
+
+/** In seconds since the epoch, as utimes takes it. */
+function daysAgo(days: number): number {
+  return Date.now() / 1_000 - days * 86_400;
 }
 
 test("an older database is migrated with what it holds, and a copy of it stays beside it", async (context) => {
@@ -74,8 +86,6 @@ test("an older database is migrated with what it holds, and a copy of it stays b
 test("an older program opens the copy as its own", async (context) => {
   const folder = olderFolder(context);
   await openAndLoad(folder);
-  const tablesOf = (path: string) =>
-    inspect(path, (database) => database.prepare("SELECT sql FROM sqlite_schema ORDER BY name").all());
   const untouched = olderFolder(context);
   assert.deepEqual(tablesOf(join(folder, copyName)), tablesOf(join(untouched, "cicada.db")));
 });
@@ -122,7 +132,6 @@ test("a copy is removed by the first start 30 days later, and not before", async
   const folder = olderFolder(context);
   await openAndLoad(folder);
   const copy = join(folder, copyName);
-  const daysAgo = (days: number) => Date.now() / 1_000 - days * 86_400;
   utimesSync(copy, daysAgo(29), daysAgo(29));
   await openAndLoad(folder);
   assert.ok(readdirSync(folder).includes(copyName));

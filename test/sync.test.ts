@@ -9,11 +9,11 @@ import { exchangeWindowMs } from "../src/peer/sync-records.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { SyncStage, type Actor } from "./kit/sync-stage.ts";
-import { jobOf, specOf, wallOf } from "./kit/tables.ts";
+import { edit, jobOf, specOf, wallOf } from "./kit/tables.ts";
 
 function put(actor: Actor, id: string, minute: number, owner?: string): Uint8Array {
   const spec = specOf(id, owner === undefined ? {} : { owner });
-  return actor.table.edit({ kind: "put", spec, by: "ann" }, wallOf(minute));
+  return edit(actor.table, { kind: "put", spec, by: "ann" }, wallOf(minute));
 }
 
 function assertSame(one: Actor, other: Actor): void {
@@ -190,7 +190,7 @@ test("a table of several megabytes goes over piece by piece, from one neighbour 
   const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
   for (let i = 0; i < 40; i++) {
     const spec = specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` });
-    b.table.apply(a.table.edit({ kind: "put", spec, by: "ann" }, wallOf(1)));
+    b.table.apply(edit(a.table, { kind: "put", spec, by: "ann" }, wallOf(1)));
   }
   stage.link(a, c);
   stage.link(b, c);
@@ -207,7 +207,7 @@ test("a large table arrives although its neighbour vanishes in the middle", () =
   const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
   for (let i = 0; i < 40; i++) {
     const spec = specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` });
-    b.table.apply(a.table.edit({ kind: "put", spec, by: "ann" }, wallOf(1)));
+    b.table.apply(edit(a.table, { kind: "put", spec, by: "ann" }, wallOf(1)));
   }
   stage.link(a, c);
   stage.link(b, c);

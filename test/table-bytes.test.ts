@@ -8,7 +8,7 @@ import * as Y from "yjs";
 import { hlcCap, nextHlc } from "../src/table/hlc.ts";
 import { inspectUpdate } from "../src/table/update.ts";
 import type { JobTable } from "../src/table/table.ts";
-import { exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
+import { edit, exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 const ulid = `01${"A".repeat(24)}`;
 
@@ -89,7 +89,7 @@ const refused: readonly [string, Uint8Array][] = [
 
 function tableWithJob(): JobTable {
   const table = makeTable("a");
-  table.edit({ kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
+  edit(table, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
   return table;
 }
 
@@ -147,9 +147,9 @@ test("entries that can't be read put their job into quarantine and leave all oth
 
 test("bytes of a real update with some of them changed never throw, and leave a table that still converges", () => {
   const source = makeTable("s");
-  for (const id of ["x", "y"]) source.edit({ kind: "put", spec: specOf(id), by: "ann" }, wallOf(1));
-  source.edit({ kind: "delete", id: specOf("y").id, by: "ann" }, wallOf(2));
-  source.edit({ kind: "put", spec: specOf("x", { owner: "bob" }), by: "ann" }, wallOf(3));
+  for (const id of ["x", "y"]) edit(source, { kind: "put", spec: specOf(id), by: "ann" }, wallOf(1));
+  edit(source, { kind: "delete", id: specOf("y").id, by: "ann" }, wallOf(2));
+  edit(source, { kind: "put", spec: specOf("x", { owner: "bob" }), by: "ann" }, wallOf(3));
   const real = source.snapshot();
   const change = fc.record({ at: fc.nat(real.length - 1), byte: fc.nat(255) });
   fc.assert(
@@ -179,15 +179,15 @@ test("any bytes whatever are refused, known or waiting, in no time", () => {
 test("what Yjs itself wrote for a table always passes inspection", () => {
   const table = tableWithJob();
   for (let i = 0; i < 50; i++) {
-    table.edit({ kind: "put", spec: specOf(`job-${i % 7}`, { owner: `o${i}` }), by: "ann" }, wallOf(i));
-    if (i % 5 === 0) table.edit({ kind: "delete", id: specOf(`job-${i % 7}`).id, by: "ann" }, wallOf(i));
+    edit(table, { kind: "put", spec: specOf(`job-${i % 7}`, { owner: `o${i}` }), by: "ann" }, wallOf(i));
+    if (i % 5 === 0) edit(table, { kind: "delete", id: specOf(`job-${i % 7}`).id, by: "ann" }, wallOf(i));
   }
   assert.equal(inspectUpdate(table.snapshot(), () => 0).kind, "fits");
 });
 
 test("when Yjs throws in the middle of an update, the table is whole again at once", (t) => {
   const [table, other] = [tableWithJob(), makeTable("b")];
-  const update = other.edit({ kind: "put", spec: specOf("second"), by: "bob" }, wallOf(2));
+  const update = edit(other, { kind: "put", spec: specOf("second"), by: "bob" }, wallOf(2));
   let values = 0;
   const mock = t.mock.method(Y.ContentAny.prototype, "integrate", () => {
     if (++values === 2) throw new Error("planted");
@@ -200,7 +200,7 @@ test("when Yjs throws in the middle of an update, the table is whole again at on
   exchange(table, other);
   assert.equal(table.jobs().size, 2);
   assert.equal(table.digest(), other.digest());
-  table.edit({ kind: "put", spec: specOf("backup", { owner: "x" }), by: "ann" }, wallOf(3));
+  edit(table, { kind: "put", spec: specOf("backup", { owner: "x" }), by: "ann" }, wallOf(3));
   assert.equal(jobOf(table, "backup")?.spec.owner, "x");
 });
 

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ulid } from "../src/schema/ids.ts";
-import type { TableChange } from "../src/schema/job.ts";
+import type { TableEdit } from "../src/schema/job.ts";
 import type { JobTable } from "../src/table/table.ts";
 import { exchange, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
@@ -40,7 +40,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const story = fc.array(step, { minLength: 1, maxLength: 30 });
 
-function changeOf({ peer, id: name, what, minute }: Extract<Step, { kind: "edit" }>): TableChange {
+function changeOf({ peer, id: name, what, minute }: Extract<Step, { kind: "edit" }>): TableEdit {
   const { id } = specOf(name);
   const by = peers[peer] ?? "";
   const wall = wallOf(minute);
@@ -62,7 +62,7 @@ function play(steps: readonly Step[]): { tables: JobTable[]; updates: Uint8Array
   const updates: Uint8Array[] = [];
   for (const next of steps) {
     if (next.kind === "edit") {
-      const made = tables[next.peer]?.edit(changeOf(next), wallOf(next.minute));
+      const made = tables[next.peer]?.edit([changeOf(next)], wallOf(next.minute)).update;
       if (made !== undefined) updates.push(made);
     } else {
       const [one, other] = [tables[next.one], tables[next.other]];

@@ -4,7 +4,7 @@
  */
 import type { Answer, ChildOutcome, Command, Now, PeerEvent, RunSpec, Write } from "../ports.ts";
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
-import type { Job, TableChange } from "../schema/job.ts";
+import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
 import type { Forgotten, Attribution } from "../schema/attribution.ts";
@@ -124,8 +124,11 @@ export type Effect =
   | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
   /** All of it durable, or none; with a token, `stored(token)` follows. */
   | { kind: "store"; writes: Write[]; token?: number }
-  /** Applied to the table, stored, then gossiped: `tableChanged` follows, and then `stored(token)`. */
-  | { kind: "edit"; change: TableChange; token: number }
+  /**
+   * All of it as one change: applied to the table, stored, then gossiped. `tableChanged` comes first, then
+   * `stored(token)`; when that says `failed`, all of it has been taken back.
+   */
+  | { kind: "edit"; edits: readonly TableEdit[]; token: number }
   | { kind: "start"; spec: RunSpec }
   | { kind: "stop"; run: RunId }
   | { kind: "answer"; token: number; answer: Answer }

@@ -3,6 +3,7 @@
  */
 import type { Answer, Now } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
+import type { TableEdit } from "../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { ReplyItem } from "../schema/vote.ts";
 import type { Mark } from "./probes/marks.ts";
@@ -50,7 +51,8 @@ export type Pending =
   | { kind: "answer"; command: number; answer: Answer }
   | { kind: "drain"; to: PeerId; id: number }
   | { kind: "order"; command: number; order: RequestedOrder }
-  | { kind: "edit"; command: number; id: JobId; created: boolean; deleted: boolean };
+  /** `created`: the one job that it is about did not exist before */
+  | { kind: "edit"; command: number; edits: readonly TableEdit[]; created: boolean };
 
 export interface State {
   readonly settings: Settings;

@@ -77,11 +77,10 @@ export function assemble(deps: LivingDeps): Assembly {
   };
   const logs = new Logs({ ...outputDeps, executor });
   const copies = new LogCopies({ ...outputDeps, executor });
-  const keeper = new Retention(doors, table, booted, (job) => ofState((known) => retentionOf(known, job)));
+  const keeper = new Retention(doors, (job) => ofState((known) => retentionOf(known, job)));
   const edits: Edits = new Edits({
     doors,
-    table,
-    keeper,
+    booted,
     sync,
     voice,
     onChange: deps.tableChanged,

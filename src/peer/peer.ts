@@ -242,7 +242,7 @@ export class Peer {
       case "store":
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
-        return this.living.edits.edit(effect.change, (error) =>
+        return this.living.edits.edit(effect.edits, (error) =>
           this.#feed({ kind: "stored", token: effect.token, failed: error !== undefined }),
         );
       case "start":
@@ -296,6 +296,7 @@ export class Peer {
       const now = this.#doors.clock.now();
       this.living.sync.woke(now);
       this.living.handover.woke(now);
+      this.living.edits.woke(now);
       this.living.keeper.woke(now);
     });
     this.#alarm = { atMono, cancel };

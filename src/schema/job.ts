@@ -218,8 +218,8 @@ export interface Quarantined {
   problems: readonly Problem[];
 }
 
-/** One change of the job table. Instants are wall clock, ms. */
-export type TableChange =
+/** One edit of the job table; a list of them is one change. Instants are wall clock, ms. */
+export type TableEdit =
   /** Creates the job, or replaces its whole spec: fields that the spec lacks are cleared. */
   | { kind: "put"; spec: JobSpec; by: string }
   | { kind: "delete"; id: JobId; by: string }

@@ -1,15 +1,18 @@
 /**
- * Writes a change of the table into the document: which slots of which incarnations, and under which stamp.
+ * Writes edits of the table into the document: which slots of which incarnations, and under which stamp; and takes back
+ * what it has written.
  *
  * A put writes only the slots in which it differs, so that edits of different fields made apart both survive; a delete
- * takes every incarnation that is seen. The stamp wins over what is known of that job, and over nothing else.
+ * removes every incarnation that is seen. A stamp is above all that is known of its job, and of no other. Each step is
+ * noted with what was there before, so that taking an edit back restores exactly that, stamps and revision included,
+ * except where somebody else has written since.
  */
 import * as Y from "yjs";
 import { instantOfHlc, nextHlc } from "./hlc.ts";
 import { never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
-import type { JobSpec, TableChange } from "../schema/job.ts";
+import type { JobSpec, TableEdit } from "../schema/job.ts";
 import { readIncarnations, type Reading } from "./projection.ts";
 import { createdSlot, keyOfPause, keyOfSlot, resumedSlot, slotsOf, type Slot } from "./slots.ts";
 
@@ -26,6 +29,12 @@ export interface Roots {
   peers: Y.Map<unknown>;
 }
 
+/** What an edit has done to the document. An entry that is undefined is absent. */
+export type EditStep =
+  | { kind: "entry"; ulid: string; key: string; before: unknown; written: unknown }
+  | { kind: "added"; ulid: string; entries: ReadonlyMap<string, unknown> }
+  | { kind: "removed"; ulid: string; entries: ReadonlyMap<string, unknown> };
+
 export interface EditorDeps {
   self: PeerId;
   /** Makes a ULID for the wall clock (ms). */
@@ -34,116 +43,190 @@ export interface EditorDeps {
   roots: () => Roots;
   /** ULIDs of a job's living incarnations */
   incarnationsOf: (id: JobId) => readonly string[];
+  /** The incarnation was written to, came or went. */
+  touched: (ulid: string) => void;
 }
 
 export class Editor {
   readonly #deps: EditorDeps;
   /** of this life's own edits */
   #lastStamp = 0;
+  #steps: EditStep[] = [];
 
   constructor(deps: EditorDeps) {
     this.#deps = deps;
   }
 
-  /** Must be called within a transaction. */
-  write(change: TableChange, wall: number): void {
-    switch (change.kind) {
+  /** Must be called within a transaction. The steps take the edits back. */
+  write(edits: readonly TableEdit[], wall: number): EditStep[] {
+    this.#steps = [];
+    for (const edit of edits) this.#writeOne(edit, wall);
+    return this.#steps;
+  }
+
+  #writeOne(edit: TableEdit, wall: number): void {
+    switch (edit.kind) {
       case "put":
-        this.#put(change.spec, change.by, wall);
-        return;
+        return this.#put(edit.spec, edit.by, wall);
       case "delete":
-        this.#delete(change.id);
-        return;
+        return this.#delete(edit.id);
       case "pause":
-        for (const map of this.#mapsOf(change.id)) map.set(keyOfPause(change.ulid), { ...change.pause });
+        for (const ulid of this.#deps.incarnationsOf(edit.id)) {
+          this.#set(ulid, keyOfPause(edit.ulid), { ...edit.pause });
+        }
         return;
       case "resume":
-        this.#resume(change.id, change.by, change.at, wall);
-        return;
+        return this.#resume(edit.id, edit.by, edit.at, wall);
       case "forget-peer": {
-        const { peer, name, by } = change;
+        // Never taken back: the others may refuse that peer already, and the person wants it and will ask again.
+        const { peer, name, by } = edit;
         const { peers } = this.#deps.roots();
         if (!peers.has(peer)) peers.set(peer, { at: wall, by, name });
         return;
       }
       default:
-        never(change);
+        return never(edit);
+    }
+  }
+
+  /** Undoes the steps, the last one first. Must be called within a transaction. */
+  takeBack(steps: readonly EditStep[], wall: number): void {
+    this.#steps = [];
+    /** A removed incarnation comes back under another ULID: in Yjs a removed map is gone for good. */
+    const restoredAs = new Map<string, string>();
+    for (const step of steps.toReversed()) {
+      const ulid = restoredAs.get(step.ulid) ?? step.ulid;
+      const map = incarnationAt(this.#deps.roots().jobs, ulid);
+      switch (step.kind) {
+        case "removed":
+          restoredAs.set(ulid, this.#add(step.entries, wall));
+          break;
+        case "added":
+          if (map !== undefined && holdsOnly(map, step.entries)) this.#remove(ulid, map);
+          break;
+        case "entry":
+          if (map !== undefined && sameValue(map.get(step.key), step.written)) {
+            this.#set(ulid, step.key, step.before);
+          }
+          break;
+        default:
+          never(step);
+      }
     }
   }
 
   #put(spec: JobSpec, by: string, wall: number): void {
     const wanted = slotsOf(spec);
-    const { maps, hlc } = this.#writable(spec.id, wall);
-    if (maps.length === 0) {
-      const map: Incarnation = new Y.Map();
-      map.set(keyOfSlot(createdSlot, this.#deps.self), { hlc, by, value: spec.id });
-      for (const [slot, value] of wanted) map.set(keyOfSlot(slot, this.#deps.self), { hlc, by, value });
-      this.#add(map, wall);
+    const { ulids, hlc } = this.#writable(spec.id, wall);
+    if (ulids.length === 0) {
+      const entries = new Map<string, unknown>();
+      entries.set(this.#keyOf(createdSlot), { hlc, by, value: spec.id });
+      for (const [slot, value] of wanted) entries.set(this.#keyOf(slot), { hlc, by, value });
+      this.#add(entries, wall);
       return;
     }
-    const reading = readIncarnations(maps);
+    const reading = this.#read(ulids);
     for (const slot of reading.slots.keys()) if (!wanted.has(slot)) wanted.set(slot, null);
     wanted.delete(createdSlot);
     wanted.delete(resumedSlot);
     for (const [slot, value] of wanted) {
       if (sameValue(value, reading.slots.get(slot)?.value ?? null)) continue;
-      this.#writeSlot(maps, slot, { hlc, by, value });
+      this.#writeSlot(ulids, slot, { hlc, by, value });
     }
     // A put mends what could not be read: the unreadable entries go, so that the job leaves quarantine.
-    for (const key of reading.unreadable) for (const map of maps) map.delete(key);
+    for (const key of reading.unreadable) for (const ulid of ulids) this.#set(ulid, key, undefined);
   }
 
   #resume(id: JobId, by: string, at: number, wall: number): void {
-    if (readIncarnations(this.#mapsOf(id)).pauses.size === 0) return;
-    const { maps, hlc } = this.#writable(id, wall);
-    const { pauses } = readIncarnations(maps);
-    for (const ulid of pauses.keys()) for (const map of maps) map.delete(keyOfPause(ulid));
-    this.#writeSlot(maps, resumedSlot, { hlc, by, value: at });
+    if (this.#read(this.#deps.incarnationsOf(id)).pauses.size === 0) return;
+    const { ulids, hlc } = this.#writable(id, wall);
+    const { pauses } = this.#read(ulids);
+    for (const pause of pauses.keys())
+      for (const ulid of ulids) this.#set(ulid, keyOfPause(pause), undefined);
+    this.#writeSlot(ulids, resumedSlot, { hlc, by, value: at });
   }
 
   /**
    * The incarnations of a job, and the stamp of an edit that wins over all that is known of it. Only over that: were
-   * it to lie above all that the table holds, one stamp of a clock in the year 2100 would date every later edit so,
-   * and no job made from then on would have a tick before. A job that bears such a stamp itself is written anew.
+   * it above all that the table holds, one stamp of a clock in the year 2100 would date every later edit so, and no job
+   * made from then on would have a tick before. A job that bears such a stamp itself is written anew.
    */
-  #writable(id: JobId, wall: number): { maps: Incarnation[]; hlc: number } {
-    const maps = this.#mapsOf(id);
-    const reading = readIncarnations(maps);
+  #writable(id: JobId, wall: number): { ulids: readonly string[]; hlc: number } {
+    const ulids = this.#deps.incarnationsOf(id);
+    const reading = this.#read(ulids);
     const known = [...reading.slots.values()].reduce((highest, { hlc }) => Math.max(highest, hlc), 0);
     const believed = [known, this.#lastStamp].filter((hlc) => instantOfHlc(hlc) <= wall + absurdStampMs);
     const hlc = nextHlc(Math.max(0, ...believed), wall);
     this.#lastStamp = hlc;
     const isBelieved = believed.includes(known);
-    return { maps: isBelieved ? maps : [this.#rewritten(id, reading, hlc, wall)], hlc };
+    return { ulids: isBelieved ? ulids : [this.#rewrite(id, reading, hlc, wall)], hlc };
   }
 
-  #rewritten(id: JobId, { slots, pauses }: Reading, hlc: number, wall: number): Incarnation {
+  #rewrite(id: JobId, { slots, pauses }: Reading, hlc: number, wall: number): string {
     this.#delete(id);
-    const map: Incarnation = new Y.Map();
-    for (const [slot, { by, value }] of slots) map.set(keyOfSlot(slot, this.#deps.self), { hlc, by, value });
-    for (const [ulid, pause] of pauses) map.set(keyOfPause(ulid), pause);
-    this.#add(map, wall);
-    return map;
-  }
-
-  /** Into every living incarnation: one of them may just be being deleted by somebody who doesn't see the other. */
-  #writeSlot(maps: readonly Incarnation[], name: string, slot: Slot): void {
-    for (const map of maps) map.set(keyOfSlot(name, this.#deps.self), slot);
-  }
-
-  #add(map: Incarnation, wall: number): void {
-    this.#deps.roots().jobs.set(this.#deps.incarnation(wall), map);
+    const entries = new Map<string, unknown>();
+    for (const [slot, { by, value }] of slots) entries.set(this.#keyOf(slot), { hlc, by, value });
+    for (const [ulid, pause] of pauses) entries.set(keyOfPause(ulid), pause);
+    return this.#add(entries, wall);
   }
 
   #delete(id: JobId): void {
-    for (const ulid of this.#deps.incarnationsOf(id)) this.#deps.roots().jobs.delete(ulid);
+    for (const ulid of this.#deps.incarnationsOf(id)) {
+      const map = incarnationAt(this.#deps.roots().jobs, ulid);
+      if (map !== undefined) this.#remove(ulid, map);
+    }
   }
 
-  #mapsOf(id: JobId): Incarnation[] {
+  #read(ulids: readonly string[]): Reading {
     const { jobs } = this.#deps.roots();
-    const maps = this.#deps.incarnationsOf(id).map((ulid) => incarnationAt(jobs, ulid));
-    return maps.filter((map) => map !== undefined);
+    const maps = ulids.map((ulid) => incarnationAt(jobs, ulid));
+    return readIncarnations(maps.filter((map) => map !== undefined));
   }
+
+  #keyOf(slot: string): string {
+    return keyOfSlot(slot, this.#deps.self);
+  }
+
+  /** Into every living incarnation: one of them may just be being deleted by somebody who doesn't see the other. */
+  #writeSlot(ulids: readonly string[], name: string, slot: Slot): void {
+    for (const ulid of ulids) this.#set(ulid, this.#keyOf(name), slot);
+  }
+
+  // ------------------------------------------------------------------------ every change goes through these
+
+  #set(ulid: string, key: string, written: unknown): void {
+    const map = incarnationAt(this.#deps.roots().jobs, ulid);
+    const before: unknown = map?.get(key);
+    if (map === undefined || (before === undefined && written === undefined)) return;
+    if (written === undefined) map.delete(key);
+    else map.set(key, written);
+    this.#note({ kind: "entry", ulid, key, before, written });
+  }
+
+  #add(entries: ReadonlyMap<string, unknown>, wall: number): string {
+    const ulid = this.#deps.incarnation(wall);
+    this.#deps.roots().jobs.set(ulid, new Y.Map(entries));
+    this.#note({ kind: "added", ulid, entries });
+    return ulid;
+  }
+
+  #remove(ulid: string, map: Incarnation): void {
+    const entries = new Map(map.entries());
+    this.#deps.roots().jobs.delete(ulid);
+    this.#note({ kind: "removed", ulid, entries });
+  }
+
+  /** The next edit of the same change must see it too. */
+  #note(step: EditStep): void {
+    this.#steps.push(step);
+    this.#deps.touched(step.ulid);
+  }
+}
+
+/** False once somebody else has written into it: then it is theirs too, and stays. */
+function holdsOnly(map: Incarnation, entries: ReadonlyMap<string, unknown>): boolean {
+  for (const [key, entry] of map.entries()) if (!sameValue(entry, entries.get(key))) return false;
+  return true;
 }
 
 /** What lies under a ULID; undefined when it is none, whatever a stranger may have put there. */

@@ -15,10 +15,10 @@ import * as Y from "yjs";
 import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
-import type { Job, Quarantined, TableChange } from "../schema/job.ts";
+import type { Job, Quarantined, TableEdit } from "../schema/job.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { DocumentDigest } from "./digest.ts";
-import { Editor, incarnationAt, type Roots } from "./editor.ts";
+import { Editor, incarnationAt, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";
 import { isForgottenEntry } from "./forgotten.ts";
 import { inspectUpdate, peersRootName, rootName } from "./update.ts";
@@ -74,6 +74,7 @@ export class JobTable {
       incarnation: options.incarnation,
       roots: () => this.#roots,
       incarnationsOf: (id) => this.#effective.incarnationsOf(id),
+      touched: (ulid) => this.#effective.touch(ulid),
     });
     [this.#doc, this.#roots] = this.#newDocument();
   }
@@ -97,8 +98,27 @@ export class JobTable {
     return { refused };
   }
 
-  /** Makes the change and returns the update (V1): to be stored first, then gossiped. */
-  edit(change: TableChange, wall: number): Uint8Array {
+  /**
+   * Makes the edits as one change. The update (V1) is to be stored first, then gossiped; the steps are for `takeBack`
+   * if it can't be stored.
+   */
+  edit(edits: readonly TableEdit[], wall: number): { update: Uint8Array; steps: readonly EditStep[] } {
+    let steps: readonly EditStep[] = [];
+    const update = this.#write(() => {
+      steps = this.#editor.write(edits, wall);
+    });
+    return { update, steps };
+  }
+
+  /** Restores what was there before each of the changes, the last one first, and returns the update that does so. */
+  takeBack(changes: readonly (readonly EditStep[])[], wall: number): Uint8Array {
+    return this.#write(() => {
+      for (const steps of changes.toReversed()) this.#editor.takeBack(steps, wall);
+    });
+  }
+
+  /** One transaction under this peer's client id. */
+  #write(write: () => void): Uint8Array {
     this.#effective.settle();
     let written: Uint8Array = emptyUpdate;
     const keep = (update: Uint8Array): void => {
@@ -107,7 +127,7 @@ export class JobTable {
     this.#doc.on("update", keep);
     this.#doc.clientID = this.#clientId;
     try {
-      this.#doc.transact(() => this.#editor.write(change, wall));
+      this.#doc.transact(write);
     } finally {
       this.#doc.clientID = nobody;
       this.#doc.off("update", keep);

@@ -362,8 +362,10 @@ export class Cores {
       case "note":
         return void this.notes.push(`${peer}: ${effect.message}`);
       case "edit": {
-        const { change, token } = effect;
-        if (change.kind !== "forget-peer") throw new Error("these cores have no table: use `put`");
+        const { edits, token } = effect;
+        const [change] = edits;
+        if (edits.length !== 1 || change?.kind !== "forget-peer")
+          throw new Error("these cores have no table: use `put`");
         this.#learnForgotten(peer, { ...change, at: this.wall(this.#now) });
         for (const other of this.#states.keys()) {
           if (other !== peer && !this.#cutOff(peer, other)) {

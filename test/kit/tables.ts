@@ -2,7 +2,7 @@
  * Small things that the tests of the job table share: tables of named peers, jobs, and instants by the minute.
  */
 import { ulid, type JobId, type PeerId } from "../../src/schema/ids.ts";
-import type { Job, JobSpec } from "../../src/schema/job.ts";
+import type { Job, JobSpec, TableEdit } from "../../src/schema/job.ts";
 import { freshClientId, JobTable } from "../../src/table/table.ts";
 import { Dice } from "../../src/sim/random.ts";
 
@@ -32,6 +32,11 @@ export function specOf(id: string, more: Partial<Omit<JobSpec, "id">> = {}): Job
 
 export function jobOf(table: JobTable, id: string): Job | undefined {
   return table.jobs().get(id as JobId);
+}
+
+/** Makes the one edit and returns its update. */
+export function edit(table: JobTable, change: TableEdit, wall: number): Uint8Array {
+  return table.edit([change], wall).update;
 }
 
 /** Each gives the other what it lacks. */

@@ -7,7 +7,7 @@ import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { parseRunReference, runId, ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
-import type { CheckedSpec, TableChange } from "../../schema/job.ts";
+import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -50,13 +50,13 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
           ...(until === undefined ? {} : { until }),
         };
         const change = { kind: "pause", id: plan.id, ulid: ulid(state.now.wall, random), pause } as const;
-        return edit(state, token, change, { id: plan.id });
+        return edit(state, token, [change], false);
       });
     case "resume-job":
       return withJob(state, command, (plan) => {
         if (plan.pauses.length === 0) return { kind: "job", job: plan.job, created: false };
         const change = { kind: "resume", id: plan.id, at: state.now.wall, by: command.by } as const;
-        return edit(state, token, change, { id: plan.id });
+        return edit(state, token, [change], false);
       });
     case "run-job":
       return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
@@ -91,7 +91,7 @@ function deleteJob(
   const { id, by, ifMatch } = command;
   const plan = state.jobs.get(id);
   if (plan === undefined && !inTable) return refuse("JOB_NOT_FOUND", `there is no job "${id}"`);
-  return conflict(plan, ifMatch) ?? edit(state, token, { kind: "delete", id, by }, { id, deleted: true });
+  return conflict(plan, ifMatch) ?? edit(state, token, [{ kind: "delete", id, by }], false);
 }
 
 function conflict(plan: Plan | undefined, ifMatch: string | undefined): Answer | undefined {
@@ -127,7 +127,7 @@ function putSpec(
   if (known !== undefined && sameValue(known.job.spec, spec)) {
     return { kind: "job", job: known.job, created: false };
   }
-  return edit(state, token, { kind: "put", spec, by }, { id: spec.id, created: known === undefined });
+  return edit(state, token, [{ kind: "put", spec, by }], known === undefined);
 }
 
 function patchJob(
@@ -144,25 +144,20 @@ function patchJob(
   });
 }
 
+/** Makes the edits as one change; the answer follows when it is durable. */
 function edit(
   state: State,
   command: number,
-  change: TableChange,
-  about: { id: JobId; created?: boolean; deleted?: boolean },
+  edits: readonly TableEdit[],
+  created: boolean,
 ): Answer | undefined {
   const aheadMs = tooFarAheadToWrite(state);
   if (aheadMs !== undefined) {
     mark(state, "clock-ahead-refused");
     return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the other peers' median`);
   }
-  const pending: Pending = {
-    kind: "edit",
-    command,
-    id: about.id,
-    created: about.created ?? false,
-    deleted: about.deleted ?? false,
-  };
-  emit(state, { kind: "edit", change, token: expectStored(state, pending) });
+  const token = expectStored(state, { kind: "edit", command, edits, created });
+  emit(state, { kind: "edit", edits, token });
   return isPlanted(state, "answer-before-fsync") ? { kind: "done" } : undefined;
 }
 
@@ -222,17 +217,28 @@ export function commandStored(
       answer: { kind: "ordered", job: order.job, tick: order.tick },
     });
   }
-  const plan = state.jobs.get(pending.id);
-  emit(state, {
-    kind: "notify",
-    event: { kind: "job", id: pending.id, change: pending.deleted ? "deleted" : "written" },
-  });
-  // Deleted by this command, or by another one at the same moment: either way there is no job to show.
-  const answer: Answer =
-    pending.deleted || plan === undefined
-      ? { kind: "done" }
-      : { kind: "job", job: plan.job, created: pending.created };
-  emit(state, { kind: "answer", token, answer });
+  for (const one of pending.edits) {
+    if (one.kind === "forget-peer") continue;
+    const id = idOf(one);
+    const change = one.kind === "delete" ? "deleted" : "written";
+    emit(state, { kind: "notify", event: { kind: "job", id, change } });
+  }
+  emit(state, { kind: "answer", token, answer: answerTo(state, pending) });
+}
+
+/** The job that an edit has left; `done` for more than one edit, or when there is no such job any more. */
+function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "edit" }>): Answer {
+  const [one] = edits;
+  if (edits.length !== 1 || one === undefined || one.kind === "delete" || one.kind === "forget-peer") {
+    return { kind: "done" };
+  }
+  // Another command may have deleted it at the same moment.
+  const plan = state.jobs.get(idOf(one));
+  return plan === undefined ? { kind: "done" } : { kind: "job", job: plan.job, created };
+}
+
+function idOf(change: Exclude<TableEdit, { kind: "forget-peer" }>): JobId {
+  return change.kind === "put" ? change.spec.id : change.id;
 }
 
 function cancel(state: State, command: Extract<Command, { kind: "cancel-run" }>): Answer {

@@ -138,7 +138,7 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.roster, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
-  emit(state, { kind: "edit", change: { kind: "forget-peer", peer, name, by }, token });
+  emit(state, { kind: "edit", edits: [{ kind: "forget-peer", peer, name, by }], token });
 }
 
 function force(state: State, { by, peer }: RosterRequest, last: Epoch, voters: PeerId[]): void {

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { edit } from "../tables.ts";
 import { formatClusterKey, founderIn, parseClusterKey } from "../../../src/identity/cluster-key.ts";
 import { CicadaError } from "../../../src/errors.ts";
 import type { Disk, Loaded, Log } from "../../../src/ports.ts";
@@ -230,7 +231,7 @@ function someTable(): JobTable {
 async function fill(disk: Disk): Promise<void> {
   const table = someTable();
   const spec = { id: "backup" as JobId, command: "true" };
-  const update = table.edit({ kind: "put", spec, by: "x" }, instant);
+  const update = edit(table, { kind: "put", spec, by: "x" }, instant);
   const ballot = { round: 1, peer: "a" as PeerId, life: 1 };
   await store(disk, [
     { kind: "update", update },

@@ -2,6 +2,7 @@
  * The door of the job table alone: hostile updates, thousands to a table. What is refused has changed nothing; what is
  * taken leaves a table that can be shown, copied, and brought to equality with any other that has taken the same.
  */
+import { edit } from "../tables.ts";
 import type { JobId, PeerId } from "../../../src/schema/ids.ts";
 import { ulid } from "../../../src/schema/ids.ts";
 import { Dice } from "../../../src/sim/random.ts";
@@ -31,7 +32,7 @@ class TableDoor implements OpenDoor {
     this.#dice = new Dice(`table ${seed}`);
     this.#table = this.#newTable("a");
     this.#writer = new HostileWriter("x" as PeerId, this.#dice.fork("writer"));
-    for (const id of ids) this.#table.edit({ kind: "put", spec: { id, command: "true" }, by: "x" }, wall);
+    for (const id of ids) edit(this.#table, { kind: "put", spec: { id, command: "true" }, by: "x" }, wall);
   }
 
   #newTable(self: string): JobTable {

@@ -3,6 +3,7 @@
  * what no peer would, and ones put together struct by struct with clocks, lengths, parents and deletions as they come.
  */
 import * as Y from "yjs";
+import { edit } from "../tables.ts";
 import { JobSpecSchema } from "../../../src/schema/job.ts";
 import { ulid, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { Dice } from "../../../src/sim/random.ts";
@@ -81,13 +82,13 @@ export class HostileWriter {
     if (dice.chance(0.05)) this.#table = this.#newTable([known()]);
     const id = dice.chance(0.5) ? dice.pick(jobs) : (`fuzz-${dice.below(20)}` as JobId);
     const chance = dice.next();
-    if (chance < 0.2) return this.#table.edit({ kind: "delete", id, by: "fuzz" }, wall);
+    if (chance < 0.2) return edit(this.#table, { kind: "delete", id, by: "fuzz" }, wall);
     if (chance < 0.4) {
       const pause = { by: "fuzz", at: wall };
-      return this.#table.edit({ kind: "pause", id, ulid: ulid(wall, dice.bytes(16)), pause }, wall);
+      return edit(this.#table, { kind: "pause", id, ulid: ulid(wall, dice.bytes(16)), pause }, wall);
     }
     const spec = { id, command: "true", schedule: "@every 30s", owner: edgeText(dice).slice(0, 40) };
-    return this.#table.edit({ kind: "put", spec, by: "fuzz" }, wall);
+    return edit(this.#table, { kind: "put", spec, by: "fuzz" }, wall);
   }
 
   /** Something that passes for a job, or nearly, with values as nobody would write them. */

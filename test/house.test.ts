@@ -111,6 +111,15 @@ test("every npm script that a README names exists", async () => {
   }
 });
 
+test("every file that a README links to exists", async () => {
+  for (const file of ["README.md", "src/README.md", "src/core/README.md", "bench/README.md"]) {
+    const text = await readFile(path.join(root, file), "utf8");
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link ?? "");
+    const broken = links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)));
+    assert.deepEqual(broken, [], file);
+  }
+});
+
 test("every npm script starts a file that exists", async () => {
   const described = await readFile(path.join(root, "package.json"), "utf8");
   const started = [...described.matchAll(/exec node (\S+\.m?[jt]s)/g)].map(([, file]) => file ?? "");

@@ -467,6 +467,8 @@ export interface Control {
   next(id: JobId, count: number): NextTick[] | undefined;
   /** undefined when there is no such job */
   status(id: JobId): Promise<JobStatus | undefined>;
+  /** How far the furthest behind of the jobs' watermarks lags, ms: what lies below a watermark is over. */
+  watermarkLagMs(): number;
   /** The jobs that are in that state. */
   inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>>;
   /** Jobs that no living peer can run now, and why. */

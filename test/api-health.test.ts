@@ -98,6 +98,7 @@ test("metrics move with what a person would alert on: failures, lost and missed 
     'cicada_job_last_success_timestamp_seconds{job="backup",group="db"} 0',
     'cicada_jobs_by_state{group="db",state="manual"} 1',
     "cicada_jobs_blocked 0",
+    "cicada_watermark_lag_seconds 1.5",
     "cicada_load 1",
     "cicada_capacity 20",
   );
@@ -111,6 +112,9 @@ test("metrics move with what a person would alert on: failures, lost and missed 
     finishedAt: at + 3_600_000,
   });
   fake.control.record({ job, tick: "2026-11-20T03:00:00Z" as TickId, state: "missed", reason: "window" });
+  const gap = { from: at + 4 * 3_600_000, count: 4_320 };
+  const end = "2026-11-23T03:00:00Z" as TickId;
+  fake.control.record({ job, tick: end, slot: "range", state: "missed", reason: "window", range: gap });
   const other = { peer: otherId, by: selfId, state: "lost", reason: "its peer died" } as const;
   fake.control.record({ job, tick: "2026-11-20T04:00:00Z" as TickId, ...other });
   // What another peer wrote, that one tells.
@@ -122,7 +126,7 @@ test("metrics move with what a person would alert on: failures, lost and missed 
     'cicada_runs_total{job="backup",group="db",state="succeeded"} 1',
     'cicada_runs_total{job="backup",group="db",state="failed"} 1',
     'cicada_runs_total{job="backup",group="db",state="lost"} 1',
-    'cicada_ticks_without_run_total{job="backup",group="db",state="missed",reason="window"} 1',
+    'cicada_ticks_without_run_total{job="backup",group="db",state="missed",reason="window"} 4321',
     `cicada_job_last_success_timestamp_seconds{job="backup",group="db"} ${(at + 1_500) / 1_000}`,
     'cicada_run_duration_seconds_count{group="db"} 2',
     'cicada_job_state{job="backup",group="db",state="failing"} 1',

@@ -236,6 +236,13 @@ export function isRunning(state: Readonly<State>): boolean {
   return state.book.runs.size > 0;
 }
 
+/** How far the watermark that is furthest behind lags, ms: it moves up every minute while records can be stored. */
+export function watermarkLagMs(state: Readonly<State>, now: Now): number {
+  let lagMs = 0;
+  for (const { at } of watermarksOf(state)) lagMs = Math.max(lagMs, now.wall - at);
+  return lagMs;
+}
+
 /** How far this peer knows each job's ticks to be over, by the jobs' names. */
 export function watermarksOf(state: Readonly<State>): Watermark[] {
   const { history } = state.ledger;

@@ -25,6 +25,7 @@ export function controlOf(peer: Peer): Control {
     next: (id, count) => peer.next(id, count),
     status: (id) => statusOf(peer, outcomes, id),
     inState: (state) => jobsInState(peer, outcomes, state),
+    watermarkLagMs: () => peer.watermarkLagMs(),
     blocked: () => peer.blocked(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),

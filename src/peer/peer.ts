@@ -17,6 +17,7 @@ import {
   notReady,
   pendingOf,
   viewOf,
+  watermarkLagMs,
   whyNoTick,
 } from "../core/view.ts";
 import { idleUntil } from "../core/probes/idle.ts";
@@ -364,6 +365,11 @@ export class Peer {
   whyNoTick(id: JobId, instant: number): string | undefined {
     assert(this.#state !== undefined, "the peer has not booted");
     return whyNoTick(this.#state, this.#doors.clock.now(), id, instant);
+  }
+
+  watermarkLagMs(): number {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return watermarkLagMs(this.#state, this.#doors.clock.now());
   }
 
   /** Jobs that no living peer can run now. */

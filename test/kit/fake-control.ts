@@ -300,6 +300,10 @@ export class FakeControl implements Control {
     return { story, hinders: this.hinders };
   }
 
+  watermarkLagMs(): number {
+    return 1_500;
+  }
+
   blocked(): { id: JobId; hindrance: JobHindrance }[] {
     return this.hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
   }

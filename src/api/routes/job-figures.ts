@@ -144,7 +144,8 @@ export class JobFigures {
     const job = jobs.size > jobsTold ? "" : record.job;
     this.#makeRoomFor(record.job);
     if (record.state === "missed" || record.state === "skipped") {
-      this.#withoutRun.inc({ job, group, state: record.state, reason: record.reason ?? "" });
+      const ticks = record.range?.count ?? 1;
+      this.#withoutRun.inc({ job, group, state: record.state, reason: record.reason ?? "" }, ticks);
       return;
     }
     this.#runs.inc({ job, group, state: record.state });

@@ -94,6 +94,11 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
     this.reset();
     for (const { code } of control.view().notReady) this.set({ reason: code }, 1);
   });
+  gauge(
+    "watermark_lag_seconds",
+    "how far the furthest behind of the jobs' watermarks lags",
+    () => control.watermarkLagMs() / 1_000,
+  );
   gauge("jobs_blocked", "jobs that no living peer can run", () => control.blocked().length);
   labelled("claims_waiting", "claims of this peer that wait, by what they wait for", ["for"], function () {
     const own = control.view().open.filter(({ peer, state }) => peer === self.id && state === "claimed");

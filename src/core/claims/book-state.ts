@@ -4,6 +4,7 @@
  */
 import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
 import { IndexedHeap } from "../job/heap.ts";
+import { CapacityQueue } from "./capacity-queue.ts";
 import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
 
 export interface BookState extends ClaimIndexes {
@@ -31,7 +32,8 @@ export function createBook(): BookState {
     touched: new Set(),
     holders: new Map(),
     claims: new Set(),
-    capacityQueue: new Set(),
+    holdersByJob: new Map(),
+    capacityQueue: new CapacityQueue(),
     overlapQueue: new Set(),
     toAsk: [],
     asks: new Map(),

@@ -109,15 +109,11 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
   }
 }
 
-/** A place may be free: the first in line by (due, job) is looked at. */
+/** A place may be free: the order whose turn it is in the queue is reconciled. */
 export function wakeCapacityQueue(state: State): void {
-  let first: Order | undefined;
-  for (const order of state.book.capacityQueue) {
-    const before =
-      first === undefined || order.due < first.due || (order.due === first.due && order.key < first.key);
-    if (before && order.local.stage === "claimed") first = order;
-  }
-  if (first !== undefined && state.book.runs.size < state.settings.capacity) touch(state, first);
+  if (state.book.runs.size >= state.settings.capacity) return;
+  const first = state.book.capacityQueue.first();
+  if (first !== undefined) touch(state, first);
 }
 
 /** Holds an own claim back, and says so: others keep off while this peer lives. */
@@ -127,6 +123,8 @@ export function hold(state: State, order: Order, why: "overlap" | "capacity"): v
   if (record.waiting === why) return;
   const held = commit(state, { ...record, waiting: why, version: record.version + 1 });
   transition(state.book, order, { ...order.local, claim: held });
+  // It has given up its turn, and the next one may fit.
+  if (record.waiting === "capacity") wakeCapacityQueue(state);
 }
 
 /** Takes an own claim back; the order stays in play, or, if the voters had chosen me, its next attempt does. */
@@ -224,6 +222,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
   const { claim: record } = order.local;
   const run = runId(record);
   removeOrder(state, order);
+  const hasWaited = state.book.capacityQueue.has(order);
   transition(state.book, order, noStage);
   state.book.runs.set(run, { record, plan, cancelled: undefined, stuck: undefined, order });
   const { settings } = state;
@@ -252,6 +251,9 @@ export function launch(state: State, plan: Plan, order: Order): void {
       notAfter: state.now.wall + launchLimitMs,
     },
   });
+  if (!hasWaited) return;
+  state.book.capacityQueue.served(order.job);
+  wakeCapacityQueue(state);
 }
 
 /** The run of a child that has ended: it holds no place any more. */

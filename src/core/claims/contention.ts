@@ -7,7 +7,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimWaitMs, claimLeaseMs } from "../limits.ts";
-import { digestOf } from "../records/ledger.ts";
+import { claimedAt } from "../records/ledger.ts";
 import { inSight } from "../members/members.ts";
 import type { Contender } from "../job/overlap.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -68,24 +68,16 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
 }
 
 /**
- * The runner's heartbeat says that the run is over, while the record of its end has not come yet. What that peer holds
- * is told by count and digest only: if those fit the latest claims that are known of it, the earlier ones are over.
- * Instants are by the runner's clock, and another life of it does not speak for this run.
+ * The runner's heartbeat says that the run is over, while the record of its end has not come yet. Instants are by the
+ * runner's clock, and another life of it does not speak for this run.
  */
 function isOver(state: State, record: RunRecord): boolean {
   const heartbeat = state.members.byId.get(record.peer)?.heartbeat;
   if (heartbeat === undefined || record.startedAt === undefined) return false;
   if (heartbeat.incarnation > record.startedAt || heartbeat.sentAt <= record.startedAt) return false;
-  const { count, digest } = heartbeat.open;
-  if (count >= state.ledger.openCount(record.peer)) return false;
-  const known = state.ledger.openOn(record.peer).toSorted((a, b) => claimedAt(b) - claimedAt(a));
-  if (known.indexOf(record) < count || digestOf(known.slice(0, count)) !== digest) return false;
+  if (!state.ledger.overBy(record.peer, heartbeat.open).has(record)) return false;
   mark(state, "over-by-heartbeat");
   return true;
-}
-
-function claimedAt(record: RunRecord): number {
-  return record.claimedAt ?? record.due;
 }
 
 /** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */

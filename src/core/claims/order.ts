@@ -8,6 +8,7 @@ import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
 import type { Plan } from "../job/plan.ts";
 import type { MemberHashes } from "../members/rank.ts";
+import type { CapacityQueue } from "./capacity-queue.ts";
 import { assertThat } from "../probes/assert.ts";
 
 /** What this peer itself has to do with an order in the book. */
@@ -78,10 +79,12 @@ export interface OwnRun {
 export interface ClaimIndexes {
   /** those that have left the book while their claim was on its way to the disk included */
   readonly holders: Map<OrderKey, Order>;
+  /** … and the same by job */
+  readonly holdersByJob: Map<JobId, Set<Order>>;
   /** claims that will start when they are due: each takes a place */
   readonly claims: Set<Order>;
   /** claims that wait for a place */
-  readonly capacityQueue: Set<Order>;
+  readonly capacityQueue: CapacityQueue<Order>;
   /** claims that wait for other runs of their job */
   readonly overlapQueue: Set<Order>;
 }
@@ -114,12 +117,26 @@ export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage):
     before?.delete(order);
     after?.add(order);
   }
-  if (after === undefined) indexes.holders.delete(order.key);
-  else indexes.holders.set(order.key, order);
+  if (after === undefined) leave(indexes, order);
+  else enter(indexes, order);
   (order as { local: LocalStage }).local = to; // read-only for everybody else
 }
 
-function indexOf(indexes: ClaimIndexes, local: LocalStage): Set<Order> | undefined {
+function enter({ holders, holdersByJob }: ClaimIndexes, order: Order): void {
+  holders.set(order.key, order);
+  const ofJob = holdersByJob.get(order.job);
+  if (ofJob === undefined) holdersByJob.set(order.job, new Set([order]));
+  else ofJob.add(order);
+}
+
+function leave({ holders, holdersByJob }: ClaimIndexes, order: Order): void {
+  holders.delete(order.key);
+  const ofJob = holdersByJob.get(order.job);
+  ofJob?.delete(order);
+  if (ofJob?.size === 0) holdersByJob.delete(order.job);
+}
+
+function indexOf(indexes: ClaimIndexes, local: LocalStage): Set<Order> | CapacityQueue<Order> | undefined {
   if (local.stage !== "claiming" && local.stage !== "claimed") return undefined;
   switch (local.claim.waiting) {
     case undefined:

@@ -4,11 +4,11 @@
  * unstarted comes back into the book. What else is to follow from a record hangs there, too.
  */
 import { instantOf } from "../../schema/ids.ts";
-import type { RunRecord } from "../../schema/run.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assertThat } from "../probes/assert.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
-import { admitNextAttempt, touch, touchJob } from "./order-book.ts";
+import { admitNextAttempt, touch } from "./order-book.ts";
 import type { Order } from "./order.ts";
 
 /** Signs a record of this peer's, takes it in, and hands it to disk and mesh. Returns it signed. */
@@ -38,11 +38,21 @@ export function recordMoved(
   emit(state, { kind: "notify", event: { kind: "run", record } });
   const own = state.book.orders.get(orderKeyOf(record));
   if (own !== undefined) touch(state, own);
-  if (!isNewClaim(state, before, record)) touchJob(state, record.job);
+  if (!isNewClaim(state, before, record)) touchWaiting(state, record);
   if (record.state === "withdrawn" && record.epoch !== undefined) {
     const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };
     admitNextAttempt(state, record, requested, instant);
   }
+}
+
+/**
+ * Other orders of the job depend on its records only where they hold a claim and the job's runs may not overlap: those that
+ * wait go on when a record ends, and under `replace` a newer claim is enough to change what an older one does.
+ */
+function touchWaiting(state: State, record: RunRecord): void {
+  const overlap = state.jobs.get(record.job)?.overlap;
+  if (overlap === "allow" || (overlap !== "replace" && !isFinal(record.state))) return;
+  for (const order of state.book.holdersByJob.get(record.job) ?? []) touch(state, order);
 }
 
 /** This peer's own new claim concerns the other orders of its job only once it is due. */

@@ -27,6 +27,15 @@ export class IndexedHeap<Key> {
     return (place === undefined ? undefined : this.#entries[place]?.at) ?? Infinity;
   }
 
+  has(key: Key): boolean {
+    return this.#places.has(key);
+  }
+
+  /** In no order. */
+  keys(): IterableIterator<Key> {
+    return this.#places.keys();
+  }
+
   /** Enters the key, or moves it. */
   set(key: Key, at: number): void {
     const place = this.#places.get(key);

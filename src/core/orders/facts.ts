@@ -131,7 +131,8 @@ export class OrderFacts implements Facts {
 
   get overlap(): OverlapVerdict {
     const { local } = this.#order;
-    if (this.plan === undefined || local.stage !== "claimed") return "go";
+    // Where runs may overlap there is nobody to ask about.
+    if (this.plan === undefined || this.plan.overlap === "allow" || local.stage !== "claimed") return "go";
     const contenders = contendersOf(this.#state, this.#order, local.claim);
     // A claim that is held asks only whether it still is: a long queue must not be walked through each time.
     const isHeld = local.claim.waiting === "overlap" && this.plan.overlap !== "replace";

@@ -20,6 +20,17 @@ export function digestOf(open: readonly RunRecord[]): string {
   return hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
 }
 
+/** What a peer has open, as a heartbeat tells it. */
+export interface OpenDigest {
+  readonly count: number;
+  readonly digest: string;
+}
+
+/** When the claim was made, by its writer's clock, ms. */
+export function claimedAt(record: RunRecord): number {
+  return record.claimedAt ?? record.due;
+}
+
 /** The record ends the question of who runs its order, or its range of ticks. */
 export function settleIn(history: History, { job, tick, slot, range }: RunRecord): void {
   if (range === undefined) history.settle(job, tick, slot);
@@ -33,9 +44,11 @@ export class Ledger {
   /** Everybody's claimed and running records. */
   readonly #open = new Map<string, RunRecord>();
   readonly #openOf = new Map<JobId, Map<string, RunRecord>>();
-  readonly #openCounts = new Map<PeerId, number>();
+  readonly #openBy = new Map<PeerId, Map<string, RunRecord>>();
   /** of what each peer has open, until that changes: every heartbeat asks for it */
   readonly #openDigests = new Map<PeerId, string>();
+  /** what a peer's word has shown to be over, until that word or what is open changes */
+  readonly #overBy = new Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>();
   /** Settled orders in the order of their settling, to be let go of. */
   readonly #fading: { key: OrderKey; atMono: number }[] = [];
 
@@ -57,14 +70,14 @@ export class Ledger {
     if (!movesUp(before, record)) return { moved: false, before };
     if (known === undefined && !recent && isFinal(record.state)) {
       if (settles(record)) settleIn(this.history, record);
-      if (!keepOpen) this.#close(record.job, key);
+      if (!keepOpen) this.#close(key);
       return { moved: true, before };
     }
     const records = known ?? new Map<string, RunRecord>();
     records.set(key, record);
     if (known === undefined) this.#orders.set(order, records);
     if (!isFinal(record.state)) this.#openUp(record, key);
-    else if (!keepOpen) this.#close(record.job, key);
+    else if (!keepOpen) this.#close(key);
     if (settles(record)) {
       settleIn(this.history, record);
       this.#fading.push({ key: order, atMono: nowMono });
@@ -97,15 +110,15 @@ export class Ledger {
 
   /** how many records of that peer are open */
   openCount(peer: PeerId): number {
-    return this.#openCounts.get(peer) ?? 0;
+    return this.#openBy.get(peer)?.size ?? 0;
   }
 
   openOn(peer: PeerId): RunRecord[] {
-    return [...this.#open.values()].filter((record) => record.peer === peer);
+    return [...(this.#openBy.get(peer)?.values() ?? [])];
   }
 
   /** Count and digest of what a peer has open. */
-  openDigest(peer: PeerId): { count: number; digest: string } {
+  openDigest(peer: PeerId): OpenDigest {
     const count = this.openCount(peer);
     if (count === 0) return { count, digest: "" };
     let digest = this.#openDigests.get(peer);
@@ -116,17 +129,34 @@ export class Ledger {
     return { count, digest };
   }
 
+  /**
+   * The peer's open records that are over, by its own word on what it holds. That word is count and digest only: if they fit
+   * the latest claims that are known of it, the earlier ones are over.
+   */
+  overBy(peer: PeerId, said: OpenDigest): ReadonlySet<RunRecord> {
+    const known = this.#overBy.get(peer);
+    if (known?.said === said) return known.over;
+    let over = nothingOver;
+    if (said.count < this.openCount(peer)) {
+      const newestFirst = this.openOn(peer).toSorted((a, b) => claimedAt(b) - claimedAt(a));
+      const held = newestFirst.slice(0, said.count);
+      if (digestOf(held) === said.digest) over = new Set(newestFirst.slice(said.count));
+    }
+    this.#overBy.set(peer, { said, over });
+    return over;
+  }
+
   /** Closes what `keepOpen` had kept; false when no end of it is known. */
   closeIfEnded(record: RunRecord): boolean {
     const known = this.#orders.get(orderKeyOf(record))?.get(recordKey(record));
     if (known === undefined || !isFinal(known.state)) return false;
-    this.#close(record.job, recordKey(record));
+    this.#close(recordKey(record));
     return true;
   }
 
   /** An open record that no longer counts. */
   drop(record: RunRecord): void {
-    this.#close(record.job, recordKey(record));
+    this.#close(recordKey(record));
     this.#orders.get(orderKeyOf(record))?.delete(recordKey(record));
   }
 
@@ -158,28 +188,42 @@ export class Ledger {
   }
 
   #openUp(record: RunRecord, key: string): void {
-    if (!this.#open.has(key)) this.#openCounts.set(record.peer, this.openCount(record.peer) + 1);
     this.#open.set(key, record);
-    this.#openDigests.delete(record.peer);
-    const ofJob = this.#openOf.get(record.job);
-    if (ofJob === undefined) this.#openOf.set(record.job, new Map([[key, record]]));
-    else ofJob.set(key, record);
+    putIn(this.#openBy, record.peer, key, record);
+    putIn(this.#openOf, record.job, key, record);
+    this.#forgetDigests(record.peer);
   }
 
-  #close(job: JobId, key: string): void {
+  #close(key: string): void {
     const record = this.#open.get(key);
+    if (record === undefined) return;
     this.#open.delete(key);
-    if (record !== undefined) {
-      this.#countDown(record.peer);
-      this.#openDigests.delete(record.peer);
-    }
-    const ofJob = this.#openOf.get(job);
-    ofJob?.delete(key);
-    if (ofJob?.size === 0) this.#openOf.delete(job);
+    takeFrom(this.#openBy, record.peer, key);
+    takeFrom(this.#openOf, record.job, key);
+    this.#forgetDigests(record.peer);
   }
-  #countDown(peer: PeerId): void {
-    const left = this.openCount(peer) - 1;
-    if (left > 0) this.#openCounts.set(peer, left);
-    else this.#openCounts.delete(peer);
+
+  #forgetDigests(peer: PeerId): void {
+    this.#openDigests.delete(peer);
+    this.#overBy.delete(peer);
   }
+}
+
+const nothingOver: ReadonlySet<RunRecord> = new Set();
+
+function putIn<Key>(
+  index: Map<Key, Map<string, RunRecord>>,
+  under: Key,
+  key: string,
+  record: RunRecord,
+): void {
+  const records = index.get(under);
+  if (records === undefined) index.set(under, new Map([[key, record]]));
+  else records.set(key, record);
+}
+
+function takeFrom<Key>(index: Map<Key, Map<string, RunRecord>>, under: Key, key: string): void {
+  const records = index.get(under);
+  records?.delete(key);
+  if (records?.size === 0) index.delete(under);
 }

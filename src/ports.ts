@@ -166,13 +166,20 @@ export interface Disk {
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void;
   /** Digests (core/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
-  digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void;
-  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void;
+  digests(
+    from: number,
+    to: number,
+    done: (digests: [bucket: number, digest: string][] | CicadaError) => void,
+  ): void;
+  bucket(
+    bucket: number,
+    done: (found: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
+  ): void;
   /** Removes final records beyond what the job keeps, none younger than `notAfter` (ms); and ended orders. */
   prune(
     keep: { job: JobId; runs: number; ageMs: number },
     notAfter: number,
-    done: (removed: RunId[]) => void,
+    done: (removed: RunId[] | CicadaError) => void,
   ): void;
   close(done: () => void): void;
 }

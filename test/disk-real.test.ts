@@ -206,6 +206,26 @@ test("a row whose content has rotted is damage when it is loaded, not a fact", a
   await again.end();
 });
 
+test("what can't be read is an error for every reader, and never nothing", async (context) => {
+  const folder = folderFor(context);
+  const bed = await bedIn(folder);
+  context.after(() => bed.end());
+  await store(bed, [{ kind: "record", record: someRecord({ state: "succeeded" }) }]);
+  const database = new DatabaseSync(join(folder, "cicada.db"));
+  database.exec("UPDATE record SET body = replace(body, 'succeeded', 'succeedee')");
+  database.exec("DROP TABLE bucket");
+  database.close();
+  const disk = bed.disk();
+  const job = "backup" as JobId;
+  const answers = [
+    await wait<unknown>((done) => disk.bucket(noon / bucketMs, done)),
+    await wait<unknown>((done) => disk.digests(0, Number.MAX_SAFE_INTEGER, done)),
+    await wait<unknown>((done) => disk.history({ limit: 1 }, done)),
+    await wait<unknown>((done) => disk.prune({ job, runs: 0, ageMs: 0 }, noon + 3_600_000, done)),
+  ];
+  for (const answer of answers) assert.ok(answer instanceof CicadaError, JSON.stringify(answer));
+});
+
 test("content that has rotted is damage even where it still makes sense", async (context) => {
   const folder = folderFor(context);
   const bed = await bedIn(folder);
@@ -273,7 +293,11 @@ test("a store is not kept waiting by a long read that was asked for before it", 
   const order = await wait<string[]>((done) => {
     const seen: string[] = [];
     const saw = (what: string) => seen.push(what) === 3 && done(seen);
-    bed.disk().bucket(noon / bucketMs, ({ records }) => saw(`read ${records.length}`));
+    bed
+      .disk()
+      .bucket(noon / bucketMs, (found) =>
+        saw(found instanceof CicadaError ? found.code : `read ${found.records.length}`),
+      );
     bed.disk().store([{ kind: "meta", key: "a", value: "1" }], () => saw("stored"));
     bed.disk().store([{ kind: "meta", key: "a", value: "2" }], () => saw("stored"));
   });

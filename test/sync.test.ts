@@ -93,6 +93,26 @@ test("whatever is lost or repeated on the way, neighbours end up with the same",
   );
 });
 
+test("a peer that can't read its records never tells a neighbour that it holds none, and syncs once it can", () => {
+  for (const unreadable of ["a", "b"]) {
+    const stage = new SyncStage(`unreadable ${unreadable}`);
+    const [a, b] = [stage.actor("a"), stage.actor("b")];
+    for (let i = 0; i < 20; i++) for (const actor of [a, b]) actor.disk.keep(stage.record("a", i));
+    b.disk.keep(stage.record("b", 30));
+    const broken = unreadable === "a" ? a : b;
+    broken.disk.unreadable = true;
+    stage.link(a, b);
+    stage.pass(60_000);
+    const told = stage.sent.filter(({ kind }) => kind === "records" || kind === "want");
+    assert.deepEqual(told, [], "nothing is asked for that both have");
+    assert.deepEqual(broken.synced, [], "it is not in sync as far as it knows");
+    broken.disk.unreadable = false;
+    stage.pass(120_000);
+    assertSame(a, b);
+    assert.ok(a.synced.length > 0 && b.synced.length > 0);
+  }
+});
+
 test("a neighbour that is silent is asked again after 3 s", () => {
   const stage = new SyncStage("silent");
   const [a, b] = [stage.actor("a"), stage.actor("b")];

@@ -2,6 +2,7 @@
  * The housekeeping of a peer's data folder: when it was last alive, and history pruned to what each job keeps.
  */
 import { bucketMs } from "../core/records/buckets.ts";
+import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
 import type { JobId } from "../schema/ids.ts";
 import { metaKeys } from "./boot.ts";
@@ -63,9 +64,14 @@ export class Retention {
       if (kept === undefined) continue;
       const { runs, ageMs, catchUpMs } = kept;
       const notAfter = Math.floor((now.wall - catchUpMs - hourMs) / bucketMs) * bucketMs;
-      this.#doors.disk.prune({ job, runs, ageMs }, notAfter, (removed) =>
-        this.#doors.executor.dropLogs(removed),
-      );
+      this.#doors.disk.prune({ job, runs, ageMs }, notAfter, (removed) => {
+        if (!(removed instanceof CicadaError)) return this.#doors.executor.dropLogs(removed);
+        this.#doors.log.warn("the history of a job can't be pruned; tried again later", {
+          job,
+          why: removed.detail,
+        });
+        this.#ran.add(job);
+      });
     }
   }
 }

@@ -39,6 +39,8 @@ export class StaleRecords {
       }
       const { job, tick, peer } = record;
       this.#disk.history({ job, tick, peer, limit: recordsOfTick }, (page) => {
+        // A record that can't be compared is no news. A sync will offer it again.
+        if (page instanceof CicadaError) this.#asked.delete(recordKey(record));
         const found = page instanceof CicadaError ? [] : page.records;
         const refused = this.#writer.refusedOf(record);
         for (const known of refused === undefined ? found : [...found, refused]) this.heard(known);

@@ -3,7 +3,8 @@
  * fetching of what this side lacks in them, a little at a time and the newest first.
  */
 import { bucketMs, digestOf } from "../core/records/buckets.ts";
-import type { Disk, Now } from "../ports.ts";
+import { CicadaError } from "../errors.ts";
+import type { Disk, Log, Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
@@ -45,6 +46,7 @@ export interface RecordSyncDeps {
   /** 0 ≤ x < 1 */
   random(): number;
   count(name: string): void;
+  log: Log;
 }
 
 type Digests = ReadonlyMap<number, string>;
@@ -139,6 +141,8 @@ export class RecordSync {
     const first = Math.max(message.from, this.#firstBucket(now));
     const to = Math.max(first, Math.min(message.to, first + bucketsCap));
     this.#deps.disk.digests(first, to, (digests) => {
+      // What can't be read is not "nothing": the neighbour gets no answer, and asks again.
+      if (digests instanceof CicadaError) return this.#unreadable(digests);
       this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
       const current = this.#neighbours.get(from);
       if (current === undefined || current !== neighbour || current.exchange !== undefined) return;
@@ -159,7 +163,12 @@ export class RecordSync {
 
   #give(from: PeerId, message: MessageOf<"want">): void {
     const have = new Set(message.have);
-    this.#read(message.buckets.slice(0, bucketsPerWant), (records, orders) => {
+    this.#read(message.buckets.slice(0, bucketsPerWant), (read) => {
+      if (read instanceof CicadaError) {
+        this.#serving.delete(from);
+        return this.#unreadable(read);
+      }
+      const { records, orders } = read;
       const lacks = (thing: RunRecord | RequestedOrder): boolean => {
         const digest = digestOf(thing);
         return !have.has(digest) && isInPart(digest, message.part);
@@ -208,6 +217,7 @@ export class RecordSync {
     neighbour.exchange = exchange;
     this.#deps.disk.digests(from, to, (digests) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
+      if (digests instanceof CicadaError) return this.#giveUp(neighbour, digests, now);
       exchange.mine = new Map(digests);
       exchange.since = now.mono;
       this.#deps.send(peer, { kind: "buckets", id, from, to, digests, reply: false });
@@ -243,8 +253,10 @@ export class RecordSync {
       return;
     }
     exchange.since = undefined;
-    this.#read(want.buckets, (records, orders) => {
+    this.#read(want.buckets, (read) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
+      if (read instanceof CicadaError) return this.#giveUp(neighbour, read, now);
+      const { records, orders } = read;
       const all = [...records, ...orders].map(digestOf);
       if (want.buckets.length === 1 && all.length > largeBucket) this.#large.add(want.buckets[0] ?? 0);
       const have = all.filter((digest) => isInPart(digest, want.part));
@@ -297,17 +309,35 @@ export class RecordSync {
     return this.#neighbours.get(peer) === neighbour && neighbour.exchange === exchange;
   }
 
+  /** This side's disk can't be read: the comparison is made anew later. Nothing is known to be in sync. */
+  #giveUp(neighbour: Neighbour, error: CicadaError, now: Now): void {
+    neighbour.exchange = undefined;
+    neighbour.nextAt = now.mono + exchangeEveryMs;
+    this.#unreadable(error);
+  }
+
+  #unreadable({ detail }: CicadaError): void {
+    this.#deps.count("sync_reads_failed");
+    this.#deps.log.error("run records can't be read, so they can't be compared with other peers", {
+      why: detail,
+    });
+  }
+
   /** All that lies in the buckets, read one after the other. */
-  #read(buckets: readonly number[], done: (records: RunRecord[], orders: RequestedOrder[]) => void): void {
+  #read(
+    buckets: readonly number[],
+    done: (read: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
+  ): void {
     const records: RunRecord[] = [];
     const orders: RequestedOrder[] = [];
     const next = (index: number): void => {
       const bucket = buckets[index];
       if (bucket === undefined) {
-        done(records, orders);
+        done({ records, orders });
         return;
       }
       this.#deps.disk.bucket(bucket, (found) => {
+        if (found instanceof CicadaError) return done(found);
         records.push(...found.records);
         orders.push(...found.orders);
         next(index + 1);

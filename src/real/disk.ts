@@ -120,24 +120,29 @@ class RealDisk implements Disk {
     this.read({ kind: "history", query, tickInstant }, "page", asPage, done);
   }
 
-  digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void {
-    this.read({ kind: "digests", from, to }, "digests", ({ digests }) => digests, this.orNothing(done, []));
+  digests(
+    from: number,
+    to: number,
+    done: (digests: [bucket: number, digest: string][] | CicadaError) => void,
+  ): void {
+    this.read({ kind: "digests", from, to }, "digests", ({ digests }) => digests, done);
   }
 
-  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void {
-    const nothing = { records: [], orders: [] };
+  bucket(
+    bucket: number,
+    done: (found: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
+  ): void {
     const instants = { from: bucket * bucketMs, to: (bucket + 1) * bucketMs };
-    this.read({ kind: "bucket", ...instants }, "bucket", asBucket, this.orNothing(done, nothing));
+    this.read({ kind: "bucket", ...instants }, "bucket", asBucket, done);
   }
 
   prune(
     keep: { job: JobId; runs: number; ageMs: number },
     notAfter: number,
-    done: (removed: RunId[]) => void,
+    done: (removed: RunId[] | CicadaError) => void,
   ): void {
-    const answer = this.orNothing(done, []);
     this.write({ kind: "prune", ...keep, notAfter }, (result) =>
-      answer(valueOf(result, "pruned", ({ runs }) => runs)),
+      done(valueOf(result, "pruned", ({ runs }) => runs)),
     );
   }
 
@@ -228,18 +233,6 @@ class RealDisk implements Disk {
   private closedFailure(): DiskResult {
     const detail = `${join(this.folder, "cicada.db")} has been closed`;
     return { kind: "failed", code: "DISK_FAILED", detail };
-  }
-
-  /** For answers whose caller can do without: the failure is logged, and `nothing` is the answer. */
-  private orNothing<Value>(
-    done: (value: Value) => void,
-    nothing: NoInfer<Value>,
-  ): (value: Value | CicadaError) => void {
-    return (value) => {
-      if (!(value instanceof CicadaError)) return done(value);
-      this.log.error("the database can't be read", { code: value.code, detail: value.detail });
-      done(nothing);
-    };
   }
 }
 

@@ -55,6 +55,8 @@ export class StableStorage {
   full = false;
   /** its bytes can't be read any more: no peer starts on it */
   damaged = false;
+  /** every read but the one at the start fails while this is set; writes still reach it */
+  unreadable = false;
   /** added to every fsync while the disk is slow, ms */
   slowMs = 0;
 
@@ -263,6 +265,7 @@ export class SimDisk implements Disk {
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void {
     this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
       const found = this.storage.records(query.job).filter((record) => matches(record, query));
       found.sort(newestFirst);
       const place = found.findIndex((record) => recordKey(record) === query.after);
@@ -277,8 +280,13 @@ export class SimDisk implements Disk {
     });
   }
 
-  digests(from: number, to: number, done: (digests: [bucket: number, digest: string][]) => void): void {
+  digests(
+    from: number,
+    to: number,
+    done: (digests: [bucket: number, digest: string][] | CicadaError) => void,
+  ): void {
     this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
       const digests: [number, string][] = [];
       for (const [number, bucket] of this.storage.buckets) {
         if (number < from || number >= to || bucket.records.size + bucket.orders.size === 0) continue;
@@ -289,8 +297,12 @@ export class SimDisk implements Disk {
     });
   }
 
-  bucket(bucket: number, done: (found: { records: RunRecord[]; orders: RequestedOrder[] }) => void): void {
+  bucket(
+    bucket: number,
+    done: (found: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
+  ): void {
     this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
       const found = this.storage.buckets.get(bucket);
       const records = found === undefined ? [] : Array.from(found.records, ({ record }) => record);
       const orders = found === undefined ? [] : [...found.orders.values()];
@@ -301,9 +313,10 @@ export class SimDisk implements Disk {
   prune(
     keep: { job: RunRecord["job"]; runs: number; ageMs: number },
     notAfter: number,
-    done: (removed: RunId[]) => void,
+    done: (removed: RunId[] | CicadaError) => void,
   ): void {
     this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
       const ofJob = this.storage.records(keep.job);
       if (!ofJob.some(({ tick }) => instantOf(tick) < notAfter)) return () => done([]);
       // A tick with all its records counts as one run, so that a story is kept or dropped as a whole; an open one is kept.
@@ -370,6 +383,10 @@ export class SimDisk implements Disk {
     this.busy = false;
     if (this.waiting.length > 0) this.begin();
   }
+}
+
+function unreadable(): CicadaError {
+  return new CicadaError("DATA_FOLDER_DAMAGED", "a page can't be read");
 }
 
 function matches(record: RunRecord, query: RunQuery): boolean {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../src/core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../../src/core/records/records.ts";
+import { CicadaError } from "../../src/errors.ts";
 import type { Disk, Log, Now } from "../../src/ports.ts";
 import { Sync } from "../../src/peer/sync.ts";
 import { exchangeWindowMs } from "../../src/peer/sync-records.ts";
@@ -20,6 +21,8 @@ const cluster = "0123456789abcdef";
 const latencyMs = 5;
 const silent: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
+const unreadable = new CicadaError("DATA_FOLDER_DAMAGED", "a page can't be read");
+
 function nothing(): void {}
 
 function unused(): never {
@@ -30,6 +33,8 @@ function unused(): never {
 export class MemoryDisk {
   readonly records = new Map<string, RunRecord>();
   readonly orders = new Map<string, RequestedOrder>();
+  /** every read fails while this is set */
+  unreadable = false;
   readonly #later: (call: () => void) => void;
 
   constructor(later: (call: () => void) => void) {
@@ -46,6 +51,7 @@ export class MemoryDisk {
   }
 
   digests: Disk["digests"] = (from, to, done) => {
+    if (this.unreadable) return this.#later(() => done(unreadable));
     const digests = new Map<number, string>();
     for (const thing of [...this.records.values(), ...this.orders.values()]) {
       const bucket = bucketOf(thing);
@@ -56,6 +62,7 @@ export class MemoryDisk {
   };
 
   bucket: Disk["bucket"] = (bucket, done) => {
+    if (this.unreadable) return this.#later(() => done(unreadable));
     const records = [...this.records.values()].filter((record) => bucketOf(record) === bucket);
     const orders = [...this.orders.values()].filter((order) => bucketOf(order) === bucket);
     this.#later(() => done({ records, orders }));

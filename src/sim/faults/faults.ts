@@ -31,7 +31,7 @@ const faultKinds = [
 /** What only wide worlds know. */
 const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...triggerKinds] as const;
 /** What a wide world has once at most. */
-const rareKinds = ["copied disk", "starved host"] as const;
+const rareKinds = ["copied disk", "starved host", "unreadable disk"] as const;
 export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number] | (typeof rareKinds)[number];
 
 export function isFaultKind(name: string): name is FaultKind {
@@ -187,6 +187,8 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
       return world.disturbances.slowDisk(peer, dice.pick([200, 1_500, 8_000]));
     case "full disk":
       return world.disturbances.fillDisk(peer);
+    case "unreadable disk":
+      return world.disturbances.unreadableDisk(peer);
     case "starved host":
       return world.disturbances.starveHost(peer);
     case "clock step":

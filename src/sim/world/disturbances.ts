@@ -57,6 +57,13 @@ export class Disturbances {
     return this.#window("full disk", peer, () => (storage.full = false));
   }
 
+  /** Reads of records fail; what is written is kept. */
+  unreadableDisk(peer: PeerId): () => void {
+    const { storage } = this.#hosts.get(peer);
+    storage.unreadable = true;
+    return this.#window("unreadable disk", peer, () => (storage.unreadable = false));
+  }
+
   /** The peer's host has no room for another process. */
   starveHost(peer: PeerId): () => void {
     const { children } = this.#hosts.get(peer);

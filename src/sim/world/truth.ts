@@ -98,6 +98,7 @@ export interface FaultWindow {
     | "lossy network"
     | "slow disk"
     | "full disk"
+    | "unreadable disk"
     | "starved host"
     | "clock step"
     | "duplicate identity";

@@ -317,7 +317,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       await digestsOf(bed, first + 1, first + 2),
       digests.filter(([bucket]) => bucket === first + 1),
     );
-    const found = await bed.wait<{ records: RunRecord[]; orders: RequestedOrder[] }>((done) =>
+    const found = await valueOf<{ records: RunRecord[]; orders: RequestedOrder[] }>(bed, (done) =>
       bed.disk().bucket(first, done),
     );
     assert.deepEqual(sorted(found.records), sorted(held.filter((record) => bucketOf(record) === first)));
@@ -332,7 +332,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       );
       const other = someRecord({ job: "report" as JobId, tick: tickAt(noon - 9 * hours), state: "failed" });
       await store(bed, [...runs, other].map(recordWrite));
-      const removed = await bed.wait<string[]>((done) =>
+      const removed = await valueOf<string[]>(bed, (done) =>
         bed
           .disk()
           .prune({ job: "backup" as JobId, runs: 3, ageMs: Number.MAX_SAFE_INTEGER }, noon - 4 * hours, done),
@@ -356,7 +356,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       { kind: "order", order },
       recordWrite(someRecord({ tick: order.tick, state: "succeeded" })),
     ]);
-    await bed.wait<string[]>((done) =>
+    await valueOf<string[]>(bed, (done) =>
       bed.disk().prune({ job: order.job, runs: 0, ageMs: Number.MAX_SAFE_INTEGER }, noon + hours, done),
     );
     assert.deepEqual((await load(bed, 0)).orders, []);
@@ -384,6 +384,16 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
   });
 }
 
+/** What the disk answers, unless it is an error. */
+async function valueOf<Value>(
+  bed: DiskBed,
+  ask: (done: (answer: Value | CicadaError) => void) => void,
+): Promise<Value> {
+  const answer = await bed.wait<Value | CicadaError>(ask);
+  if (answer instanceof CicadaError) throw answer;
+  return answer;
+}
+
 type Page = { records: RunRecord[]; next: string | null; total: number };
 
 function asPage(answer: Page | CicadaError): Page {
@@ -407,7 +417,7 @@ async function history(bed: DiskBed, query: RunQuery): Promise<Page> {
 }
 
 function digestsOf(bed: DiskBed, from: number, to: number): Promise<[number, string][]> {
-  return bed.wait((done) => bed.disk().digests(from, to, done));
+  return valueOf(bed, (done) => bed.disk().digests(from, to, done));
 }
 
 function sorted(records: readonly RunRecord[]): RunRecord[] {

@@ -189,7 +189,7 @@ export interface ProcessAction {
   kind: "process";
   argv: readonly string[];
   stdin: string;
-  /** empty = the data folder's work/ */
+  /** empty = the data folder's work/, or a folder of its own for a process of another user */
   cwd: string;
   /** empty = the peer's own */
   user: string;

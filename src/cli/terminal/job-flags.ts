@@ -49,7 +49,12 @@ export const jobFlags: readonly JobFlag[] = [
   },
   { flags: "--stdin <text>", help: "what the command reads", path: ["stdin"], shape: "text" },
   { flags: "--env <K=V>", help: "environment; repeatable", path: ["env"], shape: "pairs" },
-  { flags: "--cwd <dir>", help: "default: the data folder's work/", path: ["cwd"], shape: "text" },
+  {
+    flags: "--cwd <dir>",
+    help: "default: the data folder's work/, or the home of --user",
+    path: ["cwd"],
+    shape: "text",
+  },
   { flags: "--user <user>", help: "default: the peer's own", path: ["user"], shape: "text" },
   { flags: "--umask <mask>", help: "default: 077", path: ["umask"], shape: "text" },
   { flags: "--timeout <duration>", help: "0 = none (default)", path: ["timeout"], shape: "text" },

@@ -147,11 +147,20 @@ function checkSilence(
   before: number,
   isRetained: TickFilter,
 ): Breach[] {
-  const recorded = new Set([...known.records.values()].map(({ job, tick }) => `${job}@${tick}`));
+  const records = [...known.records.values()];
+  const recorded = new Set(records.map(({ job, tick }) => `${job}@${tick}`));
+  const ranges = Map.groupBy(
+    records.filter(({ rangeFrom }) => rangeFrom !== undefined),
+    ({ job }) => job,
+  );
+  const isInRange = ({ job, instant }: RequiredTick) =>
+    (ranges.get(job) ?? []).some(
+      ({ tick, rangeFrom = Infinity }) => rangeFrom <= instant && instant <= instantOf(tick),
+    );
   return requiredTicks(evidence, evidence.from, before, quietMs)
     .filter(({ job, tick }) => isRetained(job, tick))
     .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeForgotten(evidence, required))
-    .filter(({ job, tick }) => !recorded.has(`${job}@${tick}`))
+    .filter((required) => !recorded.has(`${required.job}@${required.tick}`) && !isInRange(required))
     .map(({ job, tick, instant }) => ({
       rule: "I6",
       at: instant,

@@ -135,11 +135,13 @@ export class Chronicle {
 export function recordsSeen(records: readonly RunRecord[], at: number): Map<string, RecordSeen> {
   return new Map(
     records.map((record) => {
-      const { job, tick, attempt, peer, state, signature, epoch, finishedAt, startedAt } = record;
+      const { job, tick, attempt, peer, state, signature, epoch, range, finishedAt, startedAt } = record;
       // A claim is written anew whenever it waits for something else.
       const writtenAt = state === "claimed" ? at : (finishedAt ?? startedAt ?? 0);
-      const seen = { job, tick, attempt, peer, state, writing: signature, writtenAt };
-      return [recordKey(record), epoch === undefined ? seen : { ...seen, epoch }];
+      const seen: RecordSeen = { job, tick, attempt, peer, state, writing: signature, writtenAt };
+      if (epoch !== undefined) seen.epoch = epoch;
+      if (range !== undefined) seen.rangeFrom = range.from;
+      return [recordKey(record), seen];
     }),
   );
 }

@@ -131,6 +131,8 @@ export interface RecordSeen {
   writing: string;
   /** when, by its writer's clock, ms */
   writtenAt?: number;
+  /** it stands for every tick from this instant (ms) up to `tick` that has no record of its own */
+  rangeFrom?: number;
   /** of a majority job: the epoch whose voters chose this runner */
   epoch?: number;
 }

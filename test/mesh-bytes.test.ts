@@ -1,4 +1,5 @@
 /** Garbage on the mesh's port: from strangers, and from a member that does not keep to the protocol. */
+import { ownProtocol } from "../src/schema/protocol.ts";
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
@@ -192,7 +193,12 @@ describe("a member that does not keep to the protocol", () => {
         Buffer.from('{"kind":"hello"}'),
         Buffer.from('{"kind":"hello","self":["x",1,[]],"others":[]}'),
         // of another peer
-        encodeGreeting({ kind: "hello", self: { peer: nobody, since: 1, addresses: [] }, others: [] }),
+        encodeGreeting({
+          kind: "hello",
+          protocol: ownProtocol,
+          self: { peer: nobody, since: 1, addresses: [] },
+          others: [],
+        }),
       ];
       for (const bytes of senseless) stream.send(toFrame(bytes));
       await until("all are counted", () => member.counter("mesh_frames_garbled") === senseless.length);
@@ -260,7 +266,7 @@ test("any bytes either are a greeting or are none", () => {
   );
   const peer = peerIdOf(generatePeerKey());
   const self = { peer, since: 7, addresses: ["/ip4/10.0.0.1/tcp/1"] };
-  const hello = { kind: "hello", self, others: [self] } as const;
+  const hello = { kind: "hello", protocol: ownProtocol, self, others: [self] } as const;
   assert.deepEqual(decodeGreeting(encodeGreeting(hello)), hello);
   const mixed = JSON.stringify({
     kind: "hello",

@@ -19,6 +19,7 @@ import { decodeGreeting, encodeGreeting, peersCap, sinceCap } from "../src/real/
 import { Encrypters } from "../src/real/mesh/encrypter.ts";
 import { createHost } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
+import { ownProtocol } from "../src/schema/protocol.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
 import { meshContract, type Report } from "./kit/contract/mesh.ts";
@@ -127,6 +128,63 @@ describe("a wrong cluster key", () => {
       const friend = await open({ bootstrap: [`127.0.0.1:${portOf(member.mesh)}`] });
       await until("a friend is in", () => linksOf(friend).length === 1 && linksOf(member).length === 1);
     }));
+});
+
+const saidBy = ({ lines }: TestPeer): LoggedLine[] =>
+  lines.filter(({ message }) => message.includes("speaks protocol"));
+
+describe("versions of the protocol", () => {
+  test("peers that have none in common refuse each other, and both name both ranges in log and warnings", () =>
+    withPeers(async (open) => {
+      const older = await open();
+      const newer = await open({
+        protocol: { oldest: 2, newest: 3 },
+        bootstrap: [`127.0.0.1:${portOf(older.mesh)}`],
+      });
+      await until("both have said it", () => saidBy(older).length > 0 && saidBy(newer).length > 0);
+      const retried = () => (older.mesh.counters()["mesh_versions_refused"] ?? 0) > 2;
+      await until("the newer one has tried again", retried);
+      assert.deepEqual([saidBy(older).length, saidBy(newer).length], [1, 1]);
+      assert.match(
+        older.mesh.warnings().join(),
+        /speaks protocol 2 to 3, and this peer 1: .*until this peer runs a newer/,
+      );
+      assert.match(
+        newer.mesh.warnings().join(),
+        /speaks protocol 1, and this peer 2 to 3: .*until that peer runs a newer/,
+      );
+      assert.deepEqual([...linksOf(older), ...linksOf(newer)], []);
+    }));
+
+  test("peers that have one in common are linked, whichever is newer", () =>
+    withPeers(async (open) => {
+      const older = await open();
+      const newer = await open({
+        protocol: { oldest: 1, newest: 4 },
+        bootstrap: [`127.0.0.1:${portOf(older.mesh)}`],
+      });
+      await until("they are linked", () => linksOf(older).length === 1 && linksOf(newer).length === 1);
+      assert.deepEqual([...older.mesh.warnings(), ...newer.mesh.warnings()], []);
+    }));
+
+  test("a greeting without a range is of version 1, and one with an impossible range is none", () => {
+    const self = ["12D3KooWBmBLZzzkxaFBzWgXtVYZkm3dQSoiWmvNK5rJjY2SWMx5", 1, []];
+    const read = (fields: object) =>
+      decodeGreeting(Buffer.from(JSON.stringify({ kind: "hello", self, others: [], ...fields })));
+    const hello = read({});
+    assert.ok(hello?.kind === "hello");
+    assert.deepEqual(hello.protocol, { oldest: 1, newest: 1 });
+    for (const protocol of [
+      null,
+      1,
+      {},
+      { oldest: 2, newest: 1 },
+      { oldest: 0, newest: 1 },
+      { oldest: 1, newest: 1.5 },
+    ]) {
+      assert.equal(read({ protocol }), undefined, JSON.stringify(protocol));
+    }
+  });
 });
 
 describe("finding", () => {
@@ -316,7 +374,7 @@ describe("the address book", () => {
     const greeting = decodeGreeting(Buffer.from(JSON.stringify(hello)));
     assert.ok(greeting?.kind === "hello");
     for (const one of greeting.others) book.hearFromAnother(one);
-    const own = { kind: "hello", self: book.ownEntry(at(2)), others: [] } as const;
+    const own = { kind: "hello", protocol: ownProtocol, self: book.ownEntry(at(2)), others: [] } as const;
     assert.deepEqual(decodeGreeting(encodeGreeting(own)), own);
   });
 

@@ -10,6 +10,7 @@ import type { Connection, Stream } from "@libp2p/interface";
 import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
+import { ownProtocol, type ProtocolRange } from "../schema/protocol.ts";
 import type { Protocol, Topic } from "../schema/message.ts";
 import type { ClusterKeys } from "./keyring.ts";
 import { peerIdOf } from "./keys.ts";
@@ -35,6 +36,7 @@ import {
   type StreamProtocol,
   streamProtocols,
 } from "./mesh/streams.ts";
+import type { IncompatiblePeers } from "./mesh/incompatible.ts";
 import type { Upkeep } from "./mesh/upkeep.ts";
 
 export interface MeshOptions {
@@ -50,6 +52,8 @@ export interface MeshOptions {
   remembered: readonly string[];
   /** called with the whole list when it has changed, some time later */
   remember(addresses: readonly string[]): void;
+  /** for tests: what another version of this program speaks */
+  protocol?: ProtocolRange;
   /** look for peers on the LAN */
   mdns: boolean;
   clock: Clock;
@@ -101,6 +105,7 @@ class Libp2pMesh implements RealMesh {
   private readonly reception: Reception;
   private readonly renewal: Renewal;
   private readonly upkeep: Upkeep;
+  private readonly incompatible: IncompatiblePeers;
 
   constructor(
     options: MeshOptions,
@@ -118,6 +123,7 @@ class Libp2pMesh implements RealMesh {
     this.count = counters;
     const parts = assemble({
       self: this.self,
+      protocol: options.protocol ?? ownProtocol,
       host,
       keyring: options.keyring,
       denyList,
@@ -141,6 +147,7 @@ class Libp2pMesh implements RealMesh {
     this.reception = parts.reception;
     this.renewal = parts.renewal;
     this.upkeep = parts.upkeep;
+    this.incompatible = parts.incompatible;
     this.enter(bootstrap);
   }
 
@@ -230,8 +237,10 @@ class Libp2pMesh implements RealMesh {
   }
 
   warnings(): string[] {
-    if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return [];
+    const incompatible = this.incompatible.warnings();
+    if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return incompatible;
     return [
+      ...incompatible,
       "no peer accepts this one, because they have another cluster key: if the mesh's key was rotated while this peer " +
         "was away, join anew with what `cicada peers invite` prints there (the identity stays the same)",
     ];

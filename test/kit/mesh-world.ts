@@ -10,6 +10,7 @@ import { ClusterKeys } from "../../src/real/keyring.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../../src/real/keys.ts";
 import { openMesh, type RealMesh } from "../../src/real/mesh.ts";
 import { openRandom } from "../../src/real/random.ts";
+import type { ProtocolRange } from "../../src/schema/protocol.ts";
 import type { PeerId } from "../../src/schema/ids.ts";
 import type { ContractPeer, MeshWorld, Report, WorldOptions } from "./contract/mesh.ts";
 
@@ -19,6 +20,8 @@ export interface LifeOptions {
   clusterKey: Uint8Array;
   bootstrap: readonly string[];
   remembered: readonly string[];
+  /** nothing = this program's */
+  protocol?: ProtocolRange;
   /** nothing = a free port of 127.0.0.1 */
   listen?: readonly string[];
 }

@@ -5,6 +5,7 @@
  */
 import type { Clock, Log, MeshEvents, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { ProtocolRange } from "../../schema/protocol.ts";
 import type { ClusterKeys } from "../keyring.ts";
 import { sortForDialling } from "./addresses.ts";
 import { AddressBook } from "./book.ts";
@@ -13,6 +14,7 @@ import { Dialler, type DialOutcome } from "./dialler.ts";
 import { Directory } from "./directory.ts";
 import { Gossip } from "./gossip.ts";
 import type { Host } from "./host.ts";
+import { IncompatiblePeers } from "./incompatible.ts";
 import { Links } from "./links.ts";
 import type { DenyList } from "./deny-list.ts";
 import { Reception } from "./reception.ts";
@@ -28,10 +30,12 @@ export interface Parts {
   reception: Reception;
   renewal: Renewal;
   upkeep: Upkeep;
+  incompatible: IncompatiblePeers;
 }
 
 export interface AssemblyDoors {
   self: PeerId;
+  protocol: ProtocolRange;
   host: Host;
   keyring: ClusterKeys;
   denyList: DenyList;
@@ -85,6 +89,7 @@ export function assemble(doors: AssemblyDoors): Parts {
   });
   const directory = new Directory(self, book, {
     host,
+    protocol: doors.protocol,
     presentKey,
     log,
     after,
@@ -94,7 +99,16 @@ export function assemble(doors: AssemblyDoors): Parts {
     },
     passOn: (hello) => reception.sayToAll(hello),
   });
-  const reception: Reception = new Reception({ links, directory, gossip, counters, isOpen, after });
+  const incompatible = new IncompatiblePeers(doors.protocol, clock, log);
+  const reception: Reception = new Reception({
+    links,
+    directory,
+    gossip,
+    counters,
+    incompatible,
+    isOpen,
+    after,
+  });
   const renewal: Renewal = new Renewal({
     self,
     keyring,
@@ -116,5 +130,5 @@ export function assemble(doors: AssemblyDoors): Parts {
   });
   denyList.onFound = (peer, address) => dialler.identified(address, peer);
   denyList.onTurnedAway = (by) => doors.events()?.turnedAway(by);
-  return { book, gossip, links, dialler, directory, reception, renewal, upkeep };
+  return { book, gossip, links, dialler, directory, reception, renewal, upkeep, incompatible };
 }

@@ -6,6 +6,7 @@
  */
 import type { Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { ProtocolRange } from "../../schema/protocol.ts";
 import { hostOf, joinAddress, sortForDialling, splitAddress, withoutPeer } from "./addresses.ts";
 import type { AddressBook } from "./book.ts";
 import { addressesCap, type Greeting } from "./greeting.ts";
@@ -19,6 +20,8 @@ export type Hello = Greeting & { kind: "hello" };
 
 export interface DirectoryDoors {
   host: Host;
+  /** what this peer speaks */
+  protocol: ProtocolRange;
   /** fingerprint of the cluster key that this peer prefers */
   presentKey(): string;
   log: Log;
@@ -45,7 +48,8 @@ export class Directory {
 
   hello(): Hello {
     const self = this.book.ownEntry(this.ownAddresses());
-    return { kind: "hello", self, others: this.book.others(), key: this.doors.presentKey() };
+    const { protocol } = this.doors;
+    return { kind: "hello", protocol, self, others: this.book.others(), key: this.doors.presentKey() };
   }
 
   ownAddresses(): string[] {

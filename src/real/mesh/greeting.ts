@@ -1,13 +1,15 @@
 /**
  * What two connected peers tell each other about peers (`/cicada/peers/1`), as JSON, and how it is checked.
  *
- * `hello` opens every connection: the sender accepts the other side, and says where it and the others can be dialled. It is
+ * `hello` opens every connection: the sender accepts the other side, unless they have no common version of the protocol, and
+ * says where it and the others can be dialled. Its form is the same in all versions, because it tells them apart. It is
  * sent again when something changes, for example the sender's key. The addresses of a peer carry the time since when they
  * hold. Only that peer sets it, so of two lists the later one counts, no matter who passes it on. `ping` asks for a `pong`.
  * `bye` announces that the end of the connection will be a clean leave, and `bye-heard` confirms it.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { messageCapBytes } from "../../schema/message.ts";
+import { readProtocol, unsaidProtocol, type ProtocolRange } from "../../schema/protocol.ts";
 import { isDialable, isPeerId } from "./addresses.ts";
 
 export interface Whereabouts {
@@ -20,7 +22,13 @@ export interface Whereabouts {
 
 export type Greeting =
   /** `key`: fingerprint of the cluster key that the sender prefers */
-  | { kind: "hello"; self: Whereabouts; others: readonly Whereabouts[]; key?: string }
+  | {
+      kind: "hello";
+      protocol: ProtocolRange;
+      self: Whereabouts;
+      others: readonly Whereabouts[];
+      key?: string;
+    }
   | { kind: "ping" }
   | { kind: "pong" }
   | { kind: "bye" }
@@ -37,10 +45,16 @@ const keyForm = /^[0-9a-f]{16}$/;
 
 export function encodeGreeting(greeting: Greeting): Uint8Array {
   if (greeting.kind !== "hello") return Buffer.from(JSON.stringify({ kind: greeting.kind }));
-  const { self, key } = greeting;
+  const { protocol, self, key } = greeting;
   const text = (others: readonly Whereabouts[]) =>
     Buffer.from(
-      JSON.stringify({ kind: "hello", self: toRow(self), others: others.map((one) => toRow(one)), key }),
+      JSON.stringify({
+        kind: "hello",
+        protocol,
+        self: toRow(self),
+        others: others.map((one) => toRow(one)),
+        key,
+      }),
     );
   // A list near the cap of a frame is cut. The rest is learned from the others.
   let others = greeting.others.slice(0, peersCap);
@@ -68,13 +82,15 @@ export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
     case "bye-heard":
       return { kind: said.kind };
     case "hello": {
+      const protocol = "protocol" in said ? readProtocol(said.protocol) : unsaidProtocol;
+      if (protocol === undefined) return undefined;
       const self = "self" in said ? fromRow(said.self) : undefined;
       if (self === undefined || !("others" in said) || !Array.isArray(said.others)) return undefined;
       const others = said.others.slice(0, peersCap).map((row: unknown) => fromRow(row));
       const key =
         "key" in said && typeof said.key === "string" && keyForm.test(said.key) ? said.key : undefined;
       const known = others.filter((one) => one !== undefined);
-      return { kind: "hello", self, others: known, ...(key === undefined ? {} : { key }) };
+      return { kind: "hello", protocol, self, others: known, ...(key === undefined ? {} : { key }) };
     }
     default:
       return undefined;

@@ -5,15 +5,19 @@
  * gossip is slow, it is linked without. Before a clean stop, all linked peers are told, and have a short time to confirm.
  */
 import type { PeerId } from "../../schema/ids.ts";
+import { withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
 import type { Directory, Hello } from "./directory.ts";
 import type { Gossip } from "./gossip.ts";
 import { decodeGreeting, encodeGreeting, type Greeting } from "./greeting.ts";
+import type { IncompatiblePeers } from "./incompatible.ts";
 import type { Line, Links } from "./links.ts";
 import { sendOver } from "./streams.ts";
 
-/** A peer that accepts a connection and never greets has another version, or hangs. */
+/** A peer that accepts a connection and never greets hangs. */
 const greetWithinMs = 3_000;
+/** A line to a peer without a common version stays for so long, so that the other side hears this one's greeting too. */
+const refusalGraceMs = 250;
 /** A peer that doesn't answer a goodbye by then takes the leave for a broken link, which costs it some redials. */
 const goodbyeMs = 500;
 /** How long a greeted line waits for gossip before it counts as up without it, and how often it looks. */
@@ -25,6 +29,7 @@ export interface ReceptionDoors {
   directory: Directory;
   gossip: Gossip;
   counters: Counters;
+  incompatible: IncompatiblePeers;
   /** True between the mesh's start and stop: only then does a line come up. */
   isOpen: () => boolean;
   after: (ms: number, ring: () => void) => void;
@@ -104,11 +109,21 @@ export class Reception {
   }
 
   private learn(line: Line, hello: Hello): void {
+    if (this.isRefused(line, hello)) return;
     line.theirKey = hello.key;
     this.doors.directory.learn(line, hello);
     if (line.greeted) return;
     this.doors.links.greet(line);
     this.consider(line);
+  }
+
+  /** Not greeted, so it is never linked: the dialler will try again, more and more rarely. */
+  private isRefused(line: Line, hello: Hello): boolean {
+    const address = withoutPeer(line.connection.remoteAddr.toString());
+    if (this.doors.incompatible.judge(line.peer, hello.protocol, address) === "compatible") return false;
+    this.doors.counters.add("mesh_versions_refused");
+    this.doors.after(refusalGraceMs, () => line.connection.abort(new Error("no common version")));
+    return true;
   }
 
   private say(line: Line, greeting: Greeting): void {

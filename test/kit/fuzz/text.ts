@@ -2,6 +2,7 @@
  * The doors where people's text comes in (schedules, jobs, crontabs, settings, join strings, addresses, job files) and
  * where the mesh's own small formats are read (frames, greetings): whatever is in them is taken or refused in words.
  */
+import { ownProtocol } from "../../../src/schema/protocol.ts";
 import { parseCrontab } from "../../../src/cli/import/crontab.ts";
 import { parseJobs } from "../../../src/cli/terminal/job-text.ts";
 import { readConfig } from "../../../src/config.ts";
@@ -384,7 +385,12 @@ function takeGreeting(bytes: Uint8Array): void {
   book.hearFromItself(greeting.self);
   for (const other of greeting.others) book.hearFromAnother(other);
   if (book.peers().length > peersCap) throw new Fault("more peers than the book takes");
-  const own: Greeting = { kind: "hello", self: book.ownEntry([]), others: book.others() };
+  const own = {
+    kind: "hello",
+    protocol: ownProtocol,
+    self: book.ownEntry([]),
+    others: book.others(),
+  } satisfies Greeting;
   const said = decodeGreeting(encodeGreeting(own));
   if (said?.kind !== "hello" || said.others.length !== own.others.length)
     throw new Fault("it says what others refuse");

@@ -1,0 +1,38 @@
+/**
+ * Which versions of the protocol a peer speaks. Two peers can be members of one mesh when their ranges overlap.
+ *
+ * A new optional field or a new kind of message needs no new version: peers ignore what they don't know. The version is
+ * raised when an older peer would misunderstand what a newer one says; `oldest` follows when this program can no longer
+ * say it in the older way.
+ */
+export interface ProtocolRange {
+  oldest: number;
+  newest: number;
+}
+
+/** Of this program. */
+export const ownProtocol: ProtocolRange = { oldest: 1, newest: 1 };
+
+/** What a peer speaks that doesn't say it. */
+export const unsaidProtocol: ProtocolRange = { oldest: 1, newest: 1 };
+
+export function hasCommonVersion(a: ProtocolRange, b: ProtocolRange): boolean {
+  return a.oldest <= b.newest && b.oldest <= a.newest;
+}
+
+/** Undefined for what is no range. */
+export function readProtocol(value: unknown): ProtocolRange | undefined {
+  if (typeof value !== "object" || value === null || !("oldest" in value && "newest" in value))
+    return undefined;
+  const { oldest, newest } = value;
+  return isVersion(oldest) && isVersion(newest) && oldest <= newest ? { oldest, newest } : undefined;
+}
+
+function isVersion(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 1;
+}
+
+/** `3` or `3 to 5`. */
+export function formatProtocol({ oldest, newest }: ProtocolRange): string {
+  return oldest === newest ? String(oldest) : `${oldest} to ${newest}`;
+}

@@ -61,6 +61,8 @@ export interface Config {
   drainMs: number;
   role: "worker" | "witness";
   mdns: boolean;
+  /** The host's clock follows a time server; undefined = what the host says. */
+  clockSynchronised: boolean | undefined;
   logLevel: LogLevel;
   logFormat: "json" | "pretty";
 }
@@ -125,6 +127,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     drainMs: read("drain", readDuration, defaultDrainMs),
     role: read("role", oneOf("worker", "witness"), "worker"),
     mdns: read("mdns", readSwitch, false),
+    clockSynchronised: read<boolean | undefined>("clock-synchronised", readSwitch, undefined),
     logLevel: read("log-level", oneOf(...logLevels), "info"),
     logFormat: read("log-format", oneOf("json", "pretty"), host.terminal ? "pretty" : "json"),
   };

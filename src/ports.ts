@@ -20,6 +20,10 @@ export type Cancel = () => void;
 export interface Now {
   wall: number;
   mono: number;
+  /** for how long altogether the host was suspended since this clock was opened, which `mono` does not count; ms */
+  suspendedMs?: number;
+  /** the host says that its wall clock follows a time server */
+  synchronised?: boolean;
 }
 
 export interface Clock {

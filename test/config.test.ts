@@ -48,6 +48,7 @@ test("nothing must be configured", () => {
     drainMs: 30_000,
     role: "worker",
     mdns: false,
+    clockSynchronised: undefined,
     logLevel: "info",
     logFormat: "json",
   });

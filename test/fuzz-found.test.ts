@@ -85,7 +85,7 @@ test("a heartbeat with an absurd clock leaves this peer's own clock in no doubt"
   ] as const) {
     for (const from of [members[1], members[2]]) {
       const absurd = { ...heartbeat, incarnation: mesh.state(from).settings.incarnation };
-      mesh.say(from, "heartbeat", { ...absurd, sentAt, echo: { incarnation, sentAt, heardAt } });
+      mesh.say(from, "heartbeat", { ...absurd, sentAt, echo: { incarnation, count: 0, sentAt, heardAt } });
     }
   }
   mesh.pass(2_000);
@@ -408,7 +408,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   const heartbeat = mesh.overheard.get("heartbeat")?.findLast(({ from }) => from === members[1])?.message;
   assert.ok(heartbeat?.kind === "heartbeat");
   const { incarnation } = mesh.state(victim).settings;
-  const echo = { incarnation, sentAt: mesh.world.now(), heardAt: mesh.world.now() };
+  const echo = { incarnation, count: 0, sentAt: mesh.world.now(), heardAt: mesh.world.now() };
   const slips = [
     { twin: true },
     { echo: { ...echo, incarnation: incarnation + 1 } },

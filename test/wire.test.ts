@@ -40,6 +40,7 @@ const heartbeat: Heartbeat = {
   name: "höst-ä",
   version: "0.1.0",
   sentAt: 1_795_140_000_000,
+  clock: { count: 2, synchronised: true },
   load: 1,
   capacity: 20,
   role: "worker",

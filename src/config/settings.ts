@@ -131,6 +131,13 @@ export const settings = [
   },
   { name: "mdns", variable: "CICADA_MDNS", shape: "switch", help: "find peers on the local network" },
   {
+    name: "clock-synchronised",
+    variable: "CICADA_CLOCK_SYNCHRONISED",
+    shape: "text",
+    value: "yes|no",
+    help: "whether this host's clock follows a time server (default: what timesyncd, chrony or ntpd say)",
+  },
+  {
     name: "log-level",
     variable: "CICADA_LOG_LEVEL",
     shape: "text",

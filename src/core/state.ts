@@ -61,7 +61,6 @@ export interface State {
   effects: Effect[];
   /** nothing happens before `loaded` */
   alive: boolean;
-  lastStepMono: number;
   plannedWakeMono: number;
   sweepAtMono: number;
   tableDigest: string;
@@ -86,7 +85,6 @@ export function createState(settings: Settings): State {
     now: { wall: 0, mono: 0 },
     effects: [],
     alive: false,
-    lastStepMono: 0,
     plannedWakeMono: 0,
     sweepAtMono: 0,
     tableDigest: "",

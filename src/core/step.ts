@@ -43,6 +43,7 @@ import {
   type InReach,
 } from "./members/members.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
+import { acceptedUntil, isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
 import {
   admitRequested,
@@ -53,8 +54,9 @@ import {
   touchAll,
   touchJob,
 } from "./claims/order-book.ts";
-import { planJob } from "./job/plan.ts";
-import { awaitsOwnEnd } from "./records/records.ts";
+import { planJob, type Plan } from "./job/plan.ts";
+import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
+import { clockRefusedMs } from "./members/suspicion.ts";
 import {
   childEnded,
   childStarted,
@@ -63,11 +65,21 @@ import {
   endEarlierLife,
   takeRecords,
 } from "./orders/runs.ts";
-import { awaitLess, awaitSync, beginWarmUp, noticePause, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import { awaitLess, awaitSync, beginWarmUp, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
+import { planAnew } from "./orders/plan-anew.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, note, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
-import { hearWatermarks, lookedUp, noteFailedWrite, openHistory, scanJob } from "./orders/scan.ts";
+import {
+  hearWatermarks,
+  isPlanning,
+  lookedUp,
+  noteFailedWrite,
+  openHistory,
+  scanAll,
+  scanJob,
+} from "./orders/scan.ts";
 import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
@@ -75,16 +87,22 @@ import type { PeerId } from "../schema/ids.ts";
 
 export function step(state: State, event: Event): Effect[] {
   state.effects = [];
+  const before = state.now;
   state.now = event.now;
-  noticePause(state);
-  state.lastStepMono = event.now.mono;
+  noticeTime(state, before);
   take(state, event);
+  followJudgement(state);
   if (state.alive) {
     everySecond(state);
     workThrough(state);
     planWake(state);
   }
   return state.effects;
+}
+
+/** The simulator's calendar went on by so much, ms, while nothing happened: the clock was not set. */
+export function leapOver(state: State, ms: number): void {
+  state.now = { ...state.now, wall: state.now.wall + ms };
 }
 
 function take(state: State, event: Event): void {
@@ -158,6 +176,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
   openHistory(state, event.watermarks, event.loadedSince, event.lastAlive ?? wall);
+  if (event.lastAlive !== undefined) noteLastAlive(state, event.lastAlive);
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;
   restoreDrained(state, event.drained);
@@ -168,6 +187,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
     const recent = wall - record.due < rememberRecordsMs;
     state.ledger.take(record, mono, recent);
+    if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }
   for (const record of event.records) {
     const own = record.peer === state.settings.self;
@@ -178,7 +198,6 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);
   beginWarmUp(state, expected, event.unresolved);
-  tryEndWarmUp(state);
 }
 
 const rememberRecordsMs = 120_000;
@@ -186,7 +205,7 @@ const rememberRecordsMs = 120_000;
 function hear(state: State, from: PeerId, message: CoreMessage): void {
   switch (message.kind) {
     case "heartbeat":
-      if (hearHeartbeat(state, from, message)) membersChanged(state);
+      hearHeartbeatOf(state, from, message);
       hearRosterDigest(state, from, message);
       hearVoteCounts(state, from, message);
       if (hearOfDuplicate(state, from, message)) loseMemory(state, "duplicate");
@@ -223,6 +242,15 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
   }
 }
 
+/** A new clock is answered at once, so that the offset to it is known as soon as can be. */
+function hearHeartbeatOf(state: State, from: PeerId, heartbeat: MessageOf<"heartbeat">): void {
+  const isNew = isNewClock(heartbeat, state.members.byId.get(from)?.heartbeat);
+  if (hearHeartbeat(state, from, heartbeat)) membersChanged(state);
+  const member = state.members.byId.get(from);
+  if (!isNew || member?.linked !== true) return;
+  sendHeartbeat(state, member, state.ledger.openDigest(state.settings.self), peersInReach(state));
+}
+
 function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
   takeRecords(state, message.records);
   takeOrders(state, message.orders);
@@ -249,9 +277,10 @@ function takeChange(state: State, { id, job }: JobChange): void {
     state.timetable.remove(id);
     if (Array.isArray(plan)) note(state, "warn", "a job can't be read here", { job: id });
   } else {
-    state.jobs.set(id, plan);
-    state.timetable.enter(plan, state.now.wall);
-    if (state.upkeep.warmUp === undefined) scanJob(state, plan);
+    const begun = begunByNow(state, plan);
+    state.jobs.set(id, begun);
+    state.timetable.enter(begun, state.now.wall);
+    if (isPlanning(state)) scanJob(state, begun);
   }
   touchJob(state, id);
 }
@@ -285,8 +314,25 @@ function stored(state: State, token: number, failed: boolean): void {
   else commandStored(state, pending, failed);
 }
 
+/** The warm-up is over. While this peer's clock is doubted it plans nothing; what it leaves out is looked for later. */
+function takeUp(state: State): void {
+  if (isPlanning(state)) {
+    if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) {
+      for (const plan of state.jobs.values()) state.jobs.set(plan.id, begunByNow(state, plan));
+      planAnew(state);
+    }
+    scanAll(state);
+  }
+  touchAll(state);
+}
+
+/** A job that was made by a clock that was ahead begins now, and not when the wrong time has come. */
+function begunByNow(state: State, plan: Plan): Plan {
+  return plan.earliest > acceptedUntil(state) ? { ...plan, earliest: state.now.wall } : plan;
+}
+
 function everySecond(state: State): void {
-  tryEndWarmUp(state);
+  if (tryEndWarmUp(state)) takeUp(state);
   if (tryEndHostFault(state)) touchAll(state);
   pursueRosterRequests(state);
   giveUpDrains(state);
@@ -317,7 +363,7 @@ function sendHeartbeat(
 /** Orders whose time has come go first, then ticks that come into sight, and all that was touched on the way. */
 function workThrough(state: State): void {
   touchDue(state);
-  takeTicks(state);
+  if (isPlanning(state)) takeTicks(state);
   while (hasWork(state)) {
     for (const order of takeTouched(state)) reconcile(state, order);
     flushAsks(state);
@@ -332,7 +378,7 @@ function takeTicks(state: State): void {
   const { wall } = state.now;
   const { ticks, gaps } = state.timetable.pull(wall + claimAheadMs, wall - overdueMs, wall);
   for (const { plan, instant } of ticks) admitTick(state, plan, instant);
-  if (state.upkeep.warmUp === undefined) for (const plan of gaps) scanJob(state, plan);
+  for (const plan of gaps) scanJob(state, plan);
 }
 
 function hasWork({ book, voting }: State): boolean {
@@ -342,7 +388,7 @@ function hasWork({ book, voting }: State): boolean {
 
 function planWake(state: State): void {
   const { wall, mono } = state.now;
-  const tickAt = (state.timetable.soonest() ?? Infinity) - claimAheadMs;
+  const tickAt = isPlanning(state) ? (state.timetable.soonest() ?? Infinity) - claimAheadMs : Infinity;
   const orderAt = state.book.reconcileQueue.peek()?.at ?? Infinity;
   const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
   state.plannedWakeMono = Math.min(mono + inMs, nextHeartbeatMono(state));

@@ -8,8 +8,9 @@ import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { Watermark } from "../schema/run.ts";
 import type { Epoch } from "../schema/vote.ts";
+import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
+import { isDoubted } from "./members/clocks.ts";
 import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
-import { eligibilityOf } from "./members/eligibility.ts";
 import { hasHostFault } from "./members/host-fault.ts";
 import type { State } from "./state.ts";
 import { shownName } from "./members/names.ts";
@@ -77,7 +78,7 @@ function warningsOf(state: State): string[] {
   const stuck = [...state.book.runs].flatMap(([run, { stuck: reason }]) =>
     reason === undefined ? [] : [`run ${run} can't be ended: ${reason}`],
   );
-  return [...forced, ...stuck];
+  return [...forced, ...stuck, ...clockWarnings(state)];
 }
 
 /** Reasons for which this peer keeps no ticks. */
@@ -116,7 +117,14 @@ export function notReady(state: State): NotReady[] {
   const missing = hasMajorityJobs(state) ? votersMissing(state) : undefined;
   if (missing !== undefined && upkeep.warmUp === undefined) add("no-quorum", missing);
   if (state.diskFailures > 0) add("disk", "the data folder can't be written");
-  if (state.alive && isClockOff(state)) add("clock", "this peer's clock is far off the others' median");
+  if (isDoubted(state)) add("clock", describeDoubt(state));
+  if (upkeep.wentBack) {
+    add(
+      "clock",
+      "this peer's clock was set back: what was planned and decided by it is gone through again once the clock is known to " +
+        "be right",
+    );
+  }
   const { hostFault } = state.members;
   if (hostFault !== undefined && hasHostFault(state)) {
     const restSeconds = Math.max(1, Math.ceil((hostFault.untilMono - state.now.mono) / 1_000));
@@ -133,16 +141,6 @@ function nameOr(state: State, text: string): string {
 
 function hasMajorityJobs({ jobs }: State): boolean {
   for (const { partition, enabled } of jobs.values()) if (partition === "majority" && enabled) return true;
-  return false;
-}
-
-function isClockOff(state: State): boolean {
-  for (const plan of state.jobs.values()) {
-    return (
-      eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(state.settings.self) ===
-      "clock"
-    );
-  }
   return false;
 }
 

@@ -23,7 +23,7 @@ import {
 import { idleUntil } from "../core/probes/idle.ts";
 import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
-import { step } from "../core/step.ts";
+import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
 import type {
   Answer,
@@ -390,6 +390,11 @@ export class Peer {
   /** Until when (wall clock, ms) it has nothing to do but keep in touch; undefined while something is under way. */
   idleUntil(): number | undefined {
     return this.#state === undefined ? undefined : idleUntil(this.#state);
+  }
+
+  /** The simulator has moved the wall clock on, past a time in which nothing was to be done. */
+  leapt(ms: number): void {
+    if (this.#state !== undefined) leapOver(this.#state, ms);
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

@@ -51,9 +51,23 @@ export const HeartbeatMessage = Type.Object({
   version: Type.String({ maxLength: 64 }),
   /** sender's wall clock at sending, ms */
   sentAt: InstantSchema,
-  /** the last heartbeat heard from the receiver: its life, its `sentAt`, and the sender's clock when it came */
+  clock: Type.Object({
+    /** how often the sender's wall clock has been set in this life, as its monotonic clock shows */
+    count: Type.Integer({ minimum: 0 }),
+    /** the sender's host says that it follows a time server */
+    synchronised: Type.Boolean(),
+  }),
+  /**
+   * the last heartbeat heard from the receiver: its life, its clock's count, its `sentAt`, and the sender's clock when it
+   * came; absent when the sender's clock was set since
+   */
   echo: Type.Optional(
-    Type.Object({ incarnation: Type.Integer(), sentAt: InstantSchema, heardAt: InstantSchema }),
+    Type.Object({
+      incarnation: Type.Integer(),
+      count: Type.Integer({ minimum: 0 }),
+      sentAt: InstantSchema,
+      heardAt: InstantSchema,
+    }),
   ),
   load: Type.Integer({ minimum: 0 }),
   capacity: Type.Integer({ minimum: 0 }),

@@ -44,6 +44,9 @@ export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(pas
 export type Passed = Static<typeof PassedSchema>;
 export type SkipReason = Passed["why"];
 
+/** A decision is withdrawn this often at most, because a clock was ahead; then it stands. */
+export const roundsMax = 8;
+
 export const RunRecordSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
@@ -69,6 +72,8 @@ export const RunRecordSchema = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 256 })),
   /** one record for many ticks that nobody ran: those from this instant up to `tick`, and how many they are */
   range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) })),
+  /** how often the writer has withdrawn a decision about this order because its clock had been ahead */
+  round: Type.Optional(Type.Integer({ minimum: 1, maximum: roundsMax })),
   /** a claim that is held back, and by what */
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
   logBytes: Type.Optional(Type.Integer({ minimum: 0 })),

@@ -18,6 +18,10 @@ export class HostClock {
   private driftSince = 0;
   /** by how much it has been set, ms */
   private steppedMs = 0;
+  /** for how long it has been suspended, ms */
+  suspendedMs = 0;
+  /** it says that it follows a time server */
+  synchronised = false;
   /** the largest offset from true time that skew and drift have brought so far, ms */
   private worst = 0;
 
@@ -55,9 +59,15 @@ export class HostClock {
     return this.steppedMs;
   }
 
-  /** The monotonic clock goes on (or back, for the time of a suspend) by so much while nobody looks. */
+  /** The monotonic clock goes on by so much while nobody looks. */
   moveMono(ms: number): void {
     this.monoOrigin += ms;
+  }
+
+  /** The host has been suspended for so long: `unseenMs` that the monotonic clock counted, and what the world leapt over. */
+  suspend(unseenMs: number, leaptMs: number): void {
+    this.monoOrigin -= unseenMs;
+    this.suspendedMs += unseenMs + leaptMs;
   }
 
   drift(ppm: number): void {
@@ -95,7 +105,8 @@ export class SimClock implements Clock {
   }
 
   now(): Now {
-    return { wall: this.host.wall(), mono: this.host.mono() };
+    const { suspendedMs, synchronised } = this.host;
+    return { wall: this.host.wall(), mono: this.host.mono(), suspendedMs, synchronised };
   }
 
   alarm(atMono: number, ring: () => void): Cancel {

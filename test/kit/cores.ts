@@ -53,6 +53,8 @@ export class Cores {
   readonly #paused = new Map<PeerId, number>();
   /** how far each peer's clock is ahead, ms */
   readonly #clockAhead = new Map<string, number>();
+  /** peers whose host says that it follows a time server */
+  readonly #synchronised: ReadonlySet<string>;
   readonly #runs = new Map<RunId, { peer: PeerId; end: (exitCode: number) => void }>();
   #now = 0;
   #order = 0;
@@ -70,12 +72,14 @@ export class Cores {
       runMs?: number;
       launchMs?: number;
       clockAhead?: Readonly<Record<string, number>>;
+      synchronised?: readonly string[];
     } = {},
   ) {
     this.capacity = options.capacity ?? 10;
     this.runMs = options.runMs ?? 100;
     this.launchMs = options.launchMs ?? 1;
     for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
+    this.#synchronised = new Set(options.synchronised);
     for (const name of names) this.up(name as PeerId);
     this.pass(2_000);
   }
@@ -235,6 +239,11 @@ export class Cores {
     this.feed(peer, { kind: "learned", records: fresh, orders: [] });
   }
 
+  /** Sets the peer's wall clock: from now on it is so far ahead of true time, ms. */
+  setClock(peer: string, aheadMs: number): void {
+    this.#clockAhead.set(peer, aheadMs);
+  }
+
   put(spec: Omit<JobSpec, "id"> & { id: string }, changes: Partial<Job> = {}): void {
     const at = this.wall(this.#now);
     const job: Job = {
@@ -281,7 +290,7 @@ export class Cores {
     const until = this.#paused.get(peer) ?? 0;
     if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
     const wall = this.wall(this.#now) + (this.#clockAhead.get(peer) ?? 0);
-    const now = { wall, mono: this.#now };
+    const now = { wall, mono: this.#now, synchronised: this.#synchronised.has(peer) };
     for (const effect of step(this.state(peer), { ...event, now })) this.#carryOut(peer, effect);
   }
 

@@ -388,6 +388,7 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
       name,
       version: "0.1.0",
       sentAt: Date.now(),
+      clock: { count: 0, synchronised: true },
       load: 1,
       capacity: 20,
       role: "worker",

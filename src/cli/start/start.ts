@@ -223,7 +223,7 @@ async function openDoors(config: Config, folder: Folder, log: Log, watch: Watch)
   const peerKey = folder.peerKey(generatePeerKey);
   const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
   if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
-  const clock = openClock();
+  const clock = openClock({ synchronised: config.clockSynchronised });
   const keyring = openKeyring(folder, { key, founder, rotation }, () => clock.now().wall, log);
   const keys = openKeys({ peerKey, mesh: keyring.mesh });
   const random = openRandom();

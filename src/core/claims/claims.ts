@@ -37,7 +37,7 @@ function newRecord(
     slot: order.slot,
     peer: state.settings.self,
     state: recordState,
-    version: nextVersion(state, order),
+    ...nextWriting(state, order),
     revision: plan?.revision ?? "",
     trigger: order.trigger,
     rank,
@@ -48,12 +48,13 @@ function newRecord(
   };
 }
 
-/** One more than the version of my last record of this order, if I have written one (withdrawn, say). */
-function nextVersion(state: State, order: Order): number {
-  for (const record of state.ledger.of(order.key)) {
-    if (record.peer === state.settings.self) return record.version + 1;
+/** One more than the version of this peer's last record of the order, in the same round, if it has written one. */
+function nextWriting(state: State, order: Order): Pick<RunRecord, "version" | "round"> {
+  for (const { peer, version, round } of state.ledger.of(order.key)) {
+    if (peer === state.settings.self)
+      return { version: version + 1, ...(round === undefined ? {} : { round }) };
   }
-  return 1;
+  return { version: 1 };
 }
 
 /**

@@ -13,11 +13,10 @@ import {
   type TickId,
 } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
-import { claimAheadMs } from "../limits.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
-import { clockRefusedMs } from "../members/suspicion.ts";
+import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 
 /** Puts a scheduled tick into play, unless it is there or settled. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
@@ -35,8 +34,8 @@ export function admitMentioned(state: State, key: string): Order | undefined {
   const plan = named === undefined ? undefined : state.jobs.get(named.job);
   if (named === undefined || plan === undefined || named.tick.startsWith("manual-")) return known;
   const instant = instantOf(named.tick);
-  const aheadMs = instant - state.now.wall;
-  if (aheadMs < 0 || aheadMs > claimAheadMs + clockRefusedMs || !isTickOf(plan, instant)) return undefined;
+  if (instant < state.now.wall || instant > acceptedUntil(state) || !isTickOf(plan, instant))
+    return undefined;
   admitTick(state, plan, instant);
   return state.book.orders.get(key as OrderKey);
 }
@@ -46,14 +45,15 @@ export function admitMentioned(state: State, key: string): Order | undefined {
  * member that has gone wild fill this peer's memory.
  */
 const requestedMax = 10_000;
-/** An order asked for further ahead than clocks may differ would stay in play until then. */
-const requestedAheadMs = 3_600_000;
+/** How far ahead of the right clocks an order may be asked for: as far as a peer may be ahead and still take requests. */
+export const requestedAheadMs = writerAheadMaxMs;
 
 /** Puts an order that somebody asked for into play, unless it is there or settled. False when it can't be taken in. */
 export function admitRequested(state: State, asked: RequestedOrder): boolean {
   if (state.ledger.history.isOver(asked.job, asked.tick, "0")) return true;
   const latest = Math.max(asked.askedAt, instantOf(asked.tick));
-  if (state.book.requestedCount >= requestedMax || latest > state.now.wall + requestedAheadMs) return false;
+  if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
+    return false;
   add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
   return true;
 }

@@ -27,7 +27,14 @@ export interface Member {
   /** an older life of it was heard beside a newer one; monotonic, ms */
   olderLife: { sinceMono: number; lastMono: number } | undefined;
   clockSamples: ClockSample[];
+  /** how far its clock is ahead of this peer's, ms; undefined until that was measured between the clocks as they stand */
   clockOffsetMs: number | undefined;
+  /** the count of this peer's clock when the last heartbeat was heard */
+  heardCount: number;
+  /** the counts of both clocks when they last agreed */
+  agreedCounts: { readonly own: number; readonly theirs: number } | undefined;
+  /** monotonic, ms, when a record of a tick that is still to come was last refused from it */
+  wroteAheadMono: number | undefined;
   /** heartbeats in a row whose digest of open orders was not what I know */
   openMismatches: number;
   /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
@@ -58,6 +65,10 @@ export interface MembersState {
   hostFault: HostFault | undefined;
   /** another process uses this peer's identity */
   duplicateIdentity: boolean;
+  /** how often this peer's wall clock has been set in this life */
+  clockCount: number;
+  /** the peers whose clocks are right (clocks.ts) */
+  rightClocks: ReadonlySet<PeerId>;
 }
 
 export function createMembers(self: PeerId): MembersState {
@@ -68,5 +79,7 @@ export function createMembers(self: PeerId): MembersState {
     heartbeatAtMono: 0,
     hostFault: undefined,
     duplicateIdentity: false,
+    clockCount: 0,
+    rightClocks: new Set([self]),
   };
 }

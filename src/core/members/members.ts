@@ -7,7 +7,7 @@ import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { heartbeatEveryMs } from "../limits.ts";
-import { compareClocks, ownClockOffset } from "./clocks.ts";
+import { compareClocks, judgeClocks, ownClockOffset } from "./clocks.ts";
 import { assertThat } from "../probes/assert.ts";
 import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
@@ -47,6 +47,9 @@ export function memberOf(state: State, id: PeerId): Member {
     olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: undefined,
+    heardCount: 0,
+    agreedCounts: undefined,
+    wroteAheadMono: undefined,
     openMismatches: 0,
     reportsOfDuplicate: 0,
     tellsOfLostVotes: 0,
@@ -88,9 +91,6 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
     return false;
   }
   const before = member.heartbeat;
-  if (member.heartbeat !== undefined && heartbeat.incarnation > member.heartbeat.incarnation) {
-    member.clockSamples = [];
-  }
   member.heartbeat = heartbeat;
   member.heardMono = state.now.mono;
   member.heardWall = state.now.wall;
@@ -100,8 +100,9 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
   if (member.leftIncarnation !== undefined && heartbeat.incarnation > member.leftIncarnation) {
     member.leftIncarnation = undefined;
   }
-  compareClocks(state, member, heartbeat);
-  return assess(state, member) || !saysTheSame(before, heartbeat);
+  compareClocks(state, member, heartbeat, before);
+  const isJudgedAnew = judgeClocks(state);
+  return assess(state, member) || isJudgedAnew || !saysTheSame(before, heartbeat);
 }
 
 /** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once it is well again. */
@@ -167,6 +168,7 @@ function assess(state: State, member: Member): boolean {
   member.state = stateOf(state, member);
   if (member.state === before) return false;
   member.stateSinceMono = state.now.mono;
+  judgeClocks(state);
   emit(state, { kind: "notify", event: { kind: "member", member: viewOfMember(state, member) } });
   noteChange(state, member);
   return true;
@@ -175,6 +177,7 @@ function assess(state: State, member: Member): boolean {
 /** These peers are no longer members, unless they are heard again. */
 export function forgetMembers(state: State, peers: Iterable<PeerId>): void {
   for (const peer of peers) state.members.byId.delete(peer);
+  judgeClocks(state);
   rehash(state);
 }
 
@@ -346,11 +349,13 @@ export function heartbeatTo(
   votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
 ): Heartbeat {
   const { settings, now } = state;
+  const isOfThisClock = member.heardCount === state.members.clockCount;
   const echo =
-    member.heartbeat === undefined || member.heardWall === undefined
+    member.heartbeat === undefined || member.heardWall === undefined || !isOfThisClock
       ? undefined
       : {
           incarnation: member.heartbeat.incarnation,
+          count: member.heartbeat.clock.count,
           sentAt: member.heartbeat.sentAt,
           heardAt: member.heardWall,
         };
@@ -360,6 +365,7 @@ export function heartbeatTo(
     name: settings.name,
     version: settings.version,
     sentAt: now.wall,
+    clock: { count: state.members.clockCount, synchronised: now.synchronised ?? false },
     ...(echo === undefined ? {} : { echo }),
     load: state.book.runs.size,
     capacity: settings.capacity,
@@ -441,6 +447,9 @@ function selfAsMember(state: State): Member {
     olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: 0,
+    heardCount: 0,
+    agreedCounts: undefined,
+    wroteAheadMono: undefined,
     openMismatches: 0,
     reportsOfDuplicate: 0,
     tellsOfLostVotes: 0,

@@ -44,11 +44,8 @@ export const clockSamplesKept = 8;
 /** A clock offset of more than this is worth a warning. */
 export const clockWarnMs = 500;
 
-/** A peer whose clock is farther off the median is passed over in rank: less than the 2 s by which claims run ahead. */
+/** Clocks that differ by more than this don't agree: short of the 2 s by which claims run ahead. */
 export const clockRefusedMs = 1_600;
-
-/** With fewer members the median does not say which of them is wrong. */
-const medianMembersMin = 3;
 
 export function suspectAfterMs(stretch: number): number {
   return suspectBaseMs * stretch;
@@ -137,16 +134,4 @@ export function clockOffset(samples: readonly ClockSample[]): number | undefined
     if (best === undefined || trip <= roundTripMs(best)) best = sample;
   }
   return best === undefined ? undefined : offsetMs(best);
-}
-
-/**
- * The median of the members' offsets (ms), in which this peer counts with 0. Undefined for fewer than three: of two
- * clocks nobody can say which is wrong.
- */
-export function medianOffset(offsets: readonly number[]): number | undefined {
-  if (offsets.length < medianMembersMin) return undefined;
-  const sorted = offsets.toSorted((a, b) => a - b);
-  const upper = sorted[Math.floor(sorted.length / 2)];
-  const lower = sorted[Math.floor((sorted.length - 1) / 2)];
-  return upper === undefined || lower === undefined ? undefined : (upper + lower) / 2;
 }

@@ -144,6 +144,14 @@ function patchJob(
   });
 }
 
+/** What is written by a clock that is far ahead would be taken for newer than what anybody else writes. */
+function refuseAhead(state: State): Answer | undefined {
+  const aheadMs = tooFarAheadToWrite(state);
+  if (aheadMs === undefined) return undefined;
+  mark(state, "clock-ahead-refused");
+  return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the right clocks`);
+}
+
 /** Makes the edits as one change; the answer follows when it is durable. */
 function edit(
   state: State,
@@ -151,11 +159,8 @@ function edit(
   edits: readonly TableEdit[],
   created: boolean,
 ): Answer | undefined {
-  const aheadMs = tooFarAheadToWrite(state);
-  if (aheadMs !== undefined) {
-    mark(state, "clock-ahead-refused");
-    return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the other peers' median`);
-  }
+  const refused = refuseAhead(state);
+  if (refused !== undefined) return refused;
   const token = expectStored(state, { kind: "edit", command, edits, created });
   emit(state, { kind: "edit", edits, token });
   return isPlanted(state, "answer-before-fsync") ? { kind: "done" } : undefined;
@@ -168,6 +173,8 @@ function runJob(
   token: number,
   random: Uint8Array,
 ): Answer | undefined {
+  const refused = refuseAhead(state);
+  if (refused !== undefined) return refused;
   const stopped = !plan.enabled
     ? "disabled"
     : pauseAt(plan, state.now.wall) === undefined

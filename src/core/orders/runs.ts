@@ -9,12 +9,14 @@ import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { wakeCapacityQueue, endRun } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
-import { orderKeyOf } from "../records/records.ts";
+import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
+import { claimAheadMs } from "../limits.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { isReporter } from "./facts.ts";
 import { hearRange } from "./scan.ts";
-import { admitRequested, admitTick, touchAll } from "../claims/order-book.ts";
+import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
+import { admitRequested, admitTick, requestedAheadMs, touchAll } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
@@ -137,6 +139,7 @@ export function declareLost(state: State): void {
 /** Takes in records from elsewhere; own ones come back only as echoes. What says more is stored. */
 export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
+  const until = acceptedUntil(state);
   for (const record of records) {
     const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
     const alive = record.peer === state.settings.self && state.book.runs.has(runId(record));
@@ -147,8 +150,13 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       moved.push(record);
       continue;
     }
-    if (isBeyond(state, record)) {
-      emit(state, { kind: "count", name: "records_refused" });
+    if (record.state === "withdrawn" && isBeyond(record, until)) {
+      // For the disk alone: what it takes back may be there.
+      moved.push(record);
+      continue;
+    }
+    if (isBeyond(record, until) || isDecidedAhead(record, until - claimAheadMs)) {
+      refuseBeyond(state, record);
       continue;
     }
     if (isOneTooMany(state, record)) {
@@ -175,9 +183,17 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   }
 }
 
-/** Nobody writes about a tick of the day after tomorrow: such a record would be remembered until then. */
-function isBeyond(state: State, record: RunRecord): boolean {
-  return instantOf(record.tick) > state.now.wall + aheadMs;
+/** Of a tick that is still to come nobody can say more than that it has a claim, and that only just before it is due. */
+function isBeyond({ tick }: RunRecord, until: number): boolean {
+  return instantOf(tick) > until + (tick.startsWith("manual-") ? requestedAheadMs : 0);
+}
+
+/** Whoever wrote it was ahead of the right clocks. It may be taken in later, when the time has come. */
+function refuseBeyond(state: State, record: RunRecord): void {
+  mark(state, "future-refused");
+  emit(state, { kind: "count", name: "records_refused_ahead" });
+  const writer = state.members.byId.get(record.by ?? record.peer);
+  if (writer !== undefined) noteWroteAhead(state, writer);
 }
 
 /**
@@ -205,8 +221,6 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
 }
 
 const recentMs = 120_000;
-/** Claims run 2 s ahead; clocks that differ by so much are passed over long before. */
-const aheadMs = 24 * 3_600_000;
 /** Records in memory from which on of an ended run only the mark is kept; the disk answers for the rest. */
 const rememberedMax = 200_000;
 /** Open records of one peer: far above its capacity and any line behind it. Each takes 1 KiB. */

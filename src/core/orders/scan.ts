@@ -7,17 +7,19 @@
  * stored a round later, after the records that justify them.
  */
 import { tickAt, instantOf, type JobId } from "../../schema/ids.ts";
-import { rangeSlot, type RunRecord, type Watermark } from "../../schema/run.ts";
+import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports.ts";
 import { commit } from "../claims/record-moved.ts";
-import { admitTick } from "../claims/order-book.ts";
+import { admitTick, touchJob } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { scanBackMs } from "../limits.ts";
-import { timekeepers } from "../members/clocks.ts";
+import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
+import { clockRefusedMs } from "../members/suspicion.ts";
 import { settleIn, settles } from "../records/ledger.ts";
+import { isDecidedAhead } from "../records/records.ts";
 import { emit, note, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
 
@@ -57,6 +59,28 @@ export function openHistory(
 /** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
 export function undecidedMs(plan: Plan): number {
   return startWindowMs(plan, true) + reportedWithinMs;
+}
+
+/** True while this peer has a clock by which it may plan: it has warmed up, and its clock isn't doubted. */
+export function isPlanning(state: State): boolean {
+  return state.upkeep.warmUp === undefined && !isDoubted(state);
+}
+
+/**
+ * This peer's clock was ahead: nothing counts as over any more of what is to come, until the disk has been asked what really
+ * started. Returns of how many jobs that is.
+ */
+export function lookUpAhead(state: State): number {
+  const { history } = state.ledger;
+  const { upkeep, now } = state;
+  upkeep.gaps.clear();
+  const jobs = history.withdraw(now.wall);
+  for (const job of jobs) {
+    planStore(state, job);
+    upkeep.lookups.add(job);
+    emit(state, { kind: "lookUp", job, from: now.wall + 1, to: history.unsureUntil(job) + 1 });
+  }
+  return jobs.length;
 }
 
 export function scanAll(state: State): void {
@@ -114,12 +138,26 @@ function unknownIntervals(state: State, plan: Plan, watermark: number): Interval
 /** What the disk holds of the job's unsure ticks: those are over. Then the scan goes on. */
 export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]): void {
   state.upkeep.lookups.delete(job);
+  const until = state.now.wall + clockRefusedMs;
   for (const record of records) {
-    if (settles(record)) settleIn(state.ledger.history, record);
+    if (isDecidedAhead(record, until)) withdrawDecision(state, record);
+    else if (settles(record)) settleIn(state.ledger.history, record);
   }
   state.ledger.history.sure(job);
+  touchJob(state, job);
   const plan = state.jobs.get(job);
-  if (plan !== undefined && state.upkeep.warmUp === undefined) scanJob(state, plan);
+  if (plan !== undefined && isPlanning(state)) scanJob(state, plan);
+}
+
+/** Others withdraw their own. One that is withdrawn for the eighth time stands, and its tick is lost. */
+function withdrawDecision(state: State, record: RunRecord): void {
+  const round = (record.round ?? 0) + 1;
+  if (record.peer !== state.settings.self || round > roundsMax) return;
+  reach(state, "decision-withdrawn");
+  emit(state, { kind: "count", name: "decisions_withdrawn" });
+  const { epoch: _, ...rest } = record;
+  const version = record.version + 1;
+  commit(state, { ...rest, state: "withdrawn", reason: "clock", round, version, finishedAt: state.now.wall });
 }
 
 /** Another peer's watermarks, whose records are all here. What lies between its and the own needs no look any more. */
@@ -127,12 +165,13 @@ export function hearWatermarks(state: State, watermarks: readonly Watermark[]): 
   const { history } = state.ledger;
   for (const heard of watermarks) {
     const plan = state.jobs.get(heard.job);
-    if (plan === undefined) continue;
+    // A clock that is ahead wrote it, or this peer's is far behind: then it will be heard again.
+    if (plan === undefined || heard.at > state.now.wall + clockRefusedMs) continue;
     if (history.watermarkOf(heard.job) === undefined) beginHistory(state, plan);
     if (!history.hear(heard.job, heard, state.now.wall)) continue;
     reach(state, "watermark-heard");
     planStore(state, heard.job);
-    if (state.upkeep.warmUp === undefined) scanJob(state, plan);
+    if (isPlanning(state)) scanJob(state, plan);
   }
 }
 
@@ -237,7 +276,7 @@ function moveUp(state: State, plan: Plan): void {
   const watermark = ledger.history.watermarkOf(plan.id);
   if (watermark === undefined || (ledger.history.sizeOf(plan.id) === 0 && watermark.open.length === 0))
     return;
-  if (!timekeepers(state)(state.settings.self)) return;
+  if (isDoubted(state)) return;
   const undecided: number[] = [];
   for (const { instant, requested } of book.byJob.get(plan.id) ?? []) {
     if (requested === undefined && instant <= now.wall) undecided.push(instant);

@@ -23,6 +23,10 @@ export interface PendingGap {
 
 export interface UpkeepState {
   warmUp: WarmUp | undefined;
+  /** this peer's clock is doubted, as far as what follows from that is done */
+  isDoubted: boolean;
+  /** this peer's clock was set back, and what was planned and decided by it is still to be gone through */
+  wentBack: boolean;
   /** wall clock, ms, of the end of the last warm-up */
   warmedUpAt: number;
   /** peers that came back, and since when their records are awaited before anything is caught up (monotonic, ms) */
@@ -48,6 +52,8 @@ export interface UpkeepState {
 export function createUpkeep(): UpkeepState {
   return {
     warmUp: undefined,
+    isDoubted: false,
+    wentBack: false,
     warmedUpAt: -Infinity,
     awaitingSync: new Map(),
     scanFrom: 0,

@@ -1,36 +1,32 @@
 /**
- * WarmUp, and looking for ticks that nobody kept (DESIGN §3, §7).
+ * The warm-up (DESIGN §3, §11).
  *
- * A peer that starts, or that slept longer than the suspect time, starts nothing until it has heard what the others
- * decided meanwhile: table and records from everyone it knows who answers, at most 5 s. One that knows nobody settles
- * at once. Then it looks back over the time in which it may have missed something.
+ * A peer that starts, that slept longer than the suspect time, or whose clock was set, starts nothing until it has heard what
+ * the others decided meanwhile, and knows how far its clock is from theirs: table, records and a measured offset from every
+ * member that answers, for at most 5 s. One that knows nobody is done at once.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { withdraw } from "../claims/claims.ts";
-import { noStage, transition } from "../claims/order.ts";
-import { pauseMs, warmUpLimitMs } from "../limits.ts";
-import { touchAll } from "../claims/order-book.ts";
-import { dropAsks } from "../claims/asking.ts";
+import { warmUpLimitMs } from "../limits.ts";
+import { awaitsOffsets } from "../members/clocks.ts";
 import { announceAtOnce, stretch } from "../members/members.ts";
 import { note, type State } from "../state.ts";
-import { scanAll } from "./scan.ts";
 
 export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
   state.upkeep.warmUp = { sinceMono: state.now.mono, awaiting: new Set(awaiting), unresolved };
 }
 
-/** Ends the warm-up when nobody is awaited any more, or at the limit. */
-export function tryEndWarmUp(state: State): void {
+/** Ends the warm-up when nobody is awaited any more, or at the limit. Returns true when it has ended now. */
+export function tryEndWarmUp(state: State): boolean {
   const { warmUp } = state.upkeep;
-  if (warmUp === undefined) return;
+  if (warmUp === undefined) return false;
   const waited = state.now.mono - warmUp.sinceMono;
-  const complete = warmUp.awaiting.size === 0 && warmUp.unresolved === 0;
+  const complete = warmUp.awaiting.size === 0 && warmUp.unresolved === 0 && !awaitsOffsets(state);
   // On a host that is overloaded the others' answers wait for this peer, not this peer for them.
   const limitMs = warmUpLimitMs * stretch(state);
   const skipped = isPlanted(state, "warm-up-skipped");
-  if (!complete && waited < limitMs && !skipped) return;
+  if (!complete && waited < limitMs && !skipped) return false;
   if (!complete) mark(state, "warm-up-at-the-limit");
   // Whoever is slow to answer may still do so. What came due before I settled can wait as long again for it.
   if (!skipped) for (const peer of warmUp.awaiting) state.upkeep.awaitingSync.set(peer, state.now.mono);
@@ -38,8 +34,7 @@ export function tryEndWarmUp(state: State): void {
   state.upkeep.warmedUpAt = skipped ? 0 : state.now.wall;
   announceAtOnce(state);
   note(state, "debug", "warmed up", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
-  scanAll(state);
-  touchAll(state);
+  return true;
 }
 
 /** Table and records of that peer are here. */
@@ -48,7 +43,6 @@ export function synced(state: State, peer: PeerId): void {
   const { warmUp } = state.upkeep;
   if (warmUp === undefined) return;
   if (!warmUp.awaiting.delete(peer) && warmUp.unresolved > 0) warmUp.unresolved--;
-  tryEndWarmUp(state);
 }
 
 /** That peer can't answer now: its link was closed in order, or it refuses one. The warm-up doesn't wait for it. */
@@ -73,27 +67,4 @@ export function forgetAwaitedSyncs(state: State): void {
   for (const [peer, sinceMono] of state.upkeep.awaitingSync) {
     if (state.now.mono - sinceMono >= warmUpLimitMs * stretch(state)) state.upkeep.awaitingSync.delete(peer);
   }
-}
-
-/**
- * Called first in every step: a gap since the last one that is longer than the suspect time means that this process
- * was paused. Others may have stepped in, so its claims are taken back and it settles anew.
- */
-export function noticePause(state: State): void {
-  const gapMs = state.now.mono - state.lastStepMono;
-  if (!state.alive || gapMs <= pauseMs || isPlanted(state, "no-recheck")) return;
-  mark(state, "paused");
-  note(state, "warn", "this peer was paused", { forMs: Math.round(gapMs) });
-  for (const order of [...state.book.claims, ...state.book.capacityQueue]) {
-    // A claim that voters have chosen is nobody else's; whether it is still wanted shows after the warm-up.
-    if (order.local.stage === "claimed" && order.local.claim.epoch === undefined) {
-      withdraw(state, order, "paused-peer");
-    }
-  }
-  for (const order of state.book.orders.values())
-    if (order.local.stage === "asking") transition(state.book, order, noStage);
-  dropAsks(state);
-  // A member that had left or was out of reach before the pause may be back by now, so all are awaited.
-  beginWarmUp(state, state.members.byId.keys(), 0);
-  state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, state.now.wall - gapMs);
 }

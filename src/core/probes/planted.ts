@@ -20,6 +20,9 @@ export const plantedBugs = {
   "warm-up-skipped": "a peer that was restarted or paused takes ticks at once",
   "catch-up-repeats": "a restarted peer forgets which ticks are over",
   "overlap-here-only": "a run on another peer doesn't count for overlap",
+  "jump-unseen": "a peer doesn't notice that its clock was set",
+  "two-clocks-trusted": "of two clocks that differ, neither is doubted",
+  "future-kept": "what was planned by a clock that was ahead stays planned",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

@@ -168,7 +168,10 @@ export class Ledger {
       gone++;
       const records = this.#orders.get(key);
       if (records === undefined) continue;
-      if ([...records.values()].every((record) => isFinal(record.state))) this.#orders.delete(key);
+      const all = [...records.values()];
+      // Where a decision was withdrawn, it will be claimed again.
+      if (!all.some(settles)) continue;
+      if (all.every((record) => isFinal(record.state))) this.#orders.delete(key);
       else this.#fading.push({ key, atMono: untilMono + 1 });
     }
     this.#fading.splice(0, gone);

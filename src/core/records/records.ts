@@ -1,10 +1,12 @@
 /**
  * How records of the same order on the same peer are merged, and what story the records of a tick tell (DESIGN §8).
  *
- * A record only moves up: claimed < running < lost (said by another) < lost (said by the writer) < the writer's own end. The merge is
+ * A record only moves up: claimed < running < lost (said by another) < lost (said by the writer) < the writer's own end.
+ * A decision that its writer withdraws, because its clock had been ahead, begins a new round, and a later round stands above
+ * all earlier ones. The merge is
  * commutative, associative and idempotent, so peers that have seen the same records in any order agree.
  */
-import { orderKey, type OrderKey } from "../../schema/ids.ts";
+import { instantOf, orderKey, type OrderKey } from "../../schema/ids.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 
 /** The key under which two records are the same thing said at different times. */
@@ -28,8 +30,18 @@ function level(record: RunRecord): number {
   return record.state === "lost" ? saidLost : 4;
 }
 
+/**
+ * True of a word that no right clock can have written: that a tick which is still to come after `until` (ms) has been skipped
+ * or missed.
+ */
+export function isDecidedAhead({ state, tick }: RunRecord, until: number): boolean {
+  return (state === "skipped" || state === "missed") && instantOf(tick) > until;
+}
+
 /** Which of two records of one key stands; on a full tie, either (they are equal in all that counts). */
 export function mergeRecord(a: RunRecord, b: RunRecord): RunRecord {
+  const byRound = (a.round ?? 0) - (b.round ?? 0);
+  if (byRound !== 0) return byRound > 0 ? a : b;
   const byLevel = level(a) - level(b);
   if (byLevel !== 0) return byLevel > 0 ? a : b;
   if (a.version !== b.version) return a.version > b.version ? a : b;

@@ -11,6 +11,7 @@ import { instantOf, isInstant, parseRunReference, type PeerId } from "../../sche
 import { inParts } from "../../schema/message.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
+import { isDoubted } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
@@ -68,6 +69,7 @@ function barred(state: State, item: BallotItem): string | undefined {
   if (last === undefined) return "no-roster";
   if (state.operator.selfForgotten !== undefined) return "forgotten";
   if (state.members.duplicateIdentity) return "duplicate";
+  if (isDoubted(state)) return "clock";
   if (voter.memory !== "sure") return `memory-${voter.memory}`;
   if (item.decision.startsWith(rosterPrefix)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";

@@ -201,7 +201,10 @@ export class Hosts {
     if (pause === undefined) return;
     this.#pauses.delete(name);
     const { how, at, leaptMs } = pause;
-    this.get(name).clock.moveMono(how === "stopped" ? queue.leaptMs - leaptMs : at - queue.now);
+    const { clock } = this.get(name);
+    const missedMs = queue.leaptMs - leaptMs;
+    if (how === "stopped") clock.moveMono(missedMs);
+    else clock.suspend(queue.now - at, missedMs);
   }
 
   /** The peer has ended itself; its supervisor starts it again. */

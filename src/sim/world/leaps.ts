@@ -53,8 +53,15 @@ export class Leaps {
       const ms = Math.min(longestMs, leftMs - beforeDueMs, this.#quietMs());
       if (ms < shortestMs) continue;
       this.#leaptAt = queue.now;
-      queue.leap(Math.floor(ms));
+      this.#leap(Math.floor(ms));
     }
+  }
+
+  /** A peer that is stopped or suspended finds out for itself. */
+  #leap(ms: number): void {
+    const { queue, hosts } = this.#parts;
+    queue.leap(ms);
+    for (const { life } of hosts.all()) if (life?.process.running === true) life.peer.leapt?.(ms);
   }
 
   /** How long it will be quiet from now on, ms; 0 or less = it isn't. */

@@ -41,6 +41,7 @@ export function startRealPeer(
     },
     sizes: () => peer.sizes(),
     idleUntil: () => peer.idleUntil(),
+    leapt: (ms) => peer.leapt(ms),
     authority: () => {
       const { epochs } = peer.sizes();
       return `table ${peer.living.table.digest()}, ${epochs} epochs`;

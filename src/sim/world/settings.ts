@@ -22,6 +22,8 @@ export interface SimulatedPeer {
   sizes?(): Readonly<Record<string, number>>;
   /** until when, by its own wall clock, it has nothing to do but keep in touch; undefined while something is under way */
   idleUntil?(): number | undefined;
+  /** its wall clock has gone on by so much, ms, and it is not to notice */
+  leapt?(ms: number): void;
   /** what it holds that only authorised changes may alter, as a text that can be compared */
   authority?(): string;
 }

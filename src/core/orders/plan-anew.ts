@@ -1,0 +1,28 @@
+/**
+ * After this peer's clock was set back, and is known to be right: what was planned and decided by a clock that was ahead
+ * (DESIGN §7, §11).
+ *
+ * Ticks are planned again from now, and watermarks fall back to now. Of the ticks that are to come again, those that really
+ * started stay over: the disk is asked for them. A decision without a start is void, whoever made it: this peer's own are
+ * withdrawn in their next round, which every peer takes for newer, and such ticks run when they are due.
+ */
+import { closeWithout } from "../claims/claims.ts";
+import { claimAheadMs } from "../limits.ts";
+import { mark } from "../probes/marks.ts";
+import { emit, note, type State } from "../state.ts";
+import { lookUpAhead } from "./scan.ts";
+
+export function planAnew(state: State): void {
+  mark(state, "planned-anew");
+  const { wall } = state.now;
+  for (const plan of state.jobs.values()) state.timetable.enter(plan, wall);
+  for (const order of state.book.orders.values()) {
+    const isChosen = "claim" in order.local && order.local.claim.epoch !== undefined;
+    const isAhead = order.requested === undefined && order.instant > wall + claimAheadMs;
+    if (isAhead && !isChosen) closeWithout(state, order, "clock");
+  }
+  const jobs = lookUpAhead(state);
+  state.upkeep.wentBack = false;
+  note(state, "warn", "ticks are planned anew, for this peer's clock was ahead", { jobs });
+  emit(state, { kind: "count", name: "clock_replanned" });
+}

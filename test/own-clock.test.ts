@@ -1,0 +1,173 @@
+/** A clock is judged before it is acted on (DESIGN §11), in cores side by side. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { notReady, viewOf } from "../src/core/view.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import { Cores } from "./kit/cores.ts";
+
+const hour = 3_600_000;
+const minute = 60_000;
+
+/** Every 2 s, on any peer. */
+const beat = { id: "beat", schedule: "@every 2s", command: "true", overlap: "allow" } as const;
+
+/** Why the peer takes no ticks; "" = it does. */
+function reasonsOf(cores: Cores, peer: string): string {
+  return notReady(cores.state(peer))
+    .map(({ message }) => message)
+    .join("; ");
+}
+
+interface Story {
+  /** ticks that were due while the job was watched */
+  due: number;
+  lost: string[];
+  doubled: string[];
+  /** by how many ms a start came before its tick, where it did */
+  early: number[];
+}
+
+/** What became of the ticks that were due from `from` to `to`, ms of the test's time. */
+function storyOf(cores: Cores, from: number, to: number): Story {
+  const starts = Map.groupBy(cores.starts, ({ tick }) => tick);
+  const due: string[] = [];
+  for (let at = Math.ceil(cores.wall(from) / 2_000) * 2_000; at < cores.wall(to); at += 2_000)
+    due.push(new Date(at).toISOString().replace(".000Z", "Z"));
+  const early = cores.starts
+    .map(({ tick, at }) => instantOf(tick as TickId) - cores.wall(at))
+    .filter((ms) => ms > 100);
+  return {
+    due: due.length,
+    lost: due.filter((tick) => !starts.has(tick)),
+    doubled: due.filter((tick) => (starts.get(tick)?.length ?? 0) > 1),
+    early,
+  };
+}
+
+/** Records about ticks that were more than 3.6 s ahead of true time when the peer took them in. */
+function wordsAhead(cores: Cores, peer: string, at: number): RunRecord[] {
+  return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter(
+    ({ tick }) => instantOf(tick) > cores.wall(at) + 4_000,
+  );
+}
+
+describe("one peer's clock is far off for a while, and the others go on as if it were not there", () => {
+  const cases: [names: string[], wrong: string, byMs: number, forMs: number, synchronised: string[]][] = [
+    [["a", "b", "c"], "a", 2 * hour, 12_000, []],
+    [["a", "b", "c"], "b", -2 * hour, 12_000, []],
+    [["a", "b", "c"], "c", 3_000, 12_000, []],
+    [["a", "b"], "b", 10 * minute, 20_000, []],
+    [["a", "b"], "b", -10 * minute, 20_000, []],
+    [["a", "b"], "b", 10 * minute, 20_000, ["a"]],
+    [["a", "b"], "a", -10 * minute, 20_000, ["b"]],
+  ];
+  for (const [names, wrong, byMs, forMs, synchronised] of cases) {
+    const how = synchronised.length === 0 ? "" : `, ${synchronised.join()} follows a time server`;
+    test(`${names.length} peers, one ${byMs / 1_000} s ahead for ${forMs / 1_000} s${how}`, () => {
+      const cores = new Cores(names, { synchronised });
+      cores.put(beat);
+      cores.pass(20_000);
+      cores.setClock(wrong, byMs);
+      cores.pass(forMs / 2);
+      assert.match(reasonsOf(cores, wrong), /clock is .* (ahead of|behind)/);
+      cores.pass(forMs / 2);
+      for (const peer of names) {
+        if (peer !== wrong) assert.deepEqual(wordsAhead(cores, peer, 22_000 + forMs), []);
+      }
+      cores.setClock(wrong, 0);
+      cores.pass(60_000);
+      for (const peer of names) assert.equal(reasonsOf(cores, peer), "");
+      const { due, ...rest } = storyOf(cores, 6_000, 72_000 + forMs);
+      assert.deepEqual(rest, { lost: [], doubled: [], early: [] });
+      assert.ok(due > 30);
+    });
+  }
+});
+
+describe("a peer that is alone goes on by its own clock, whatever is done to it", () => {
+  for (const [title, byMs] of [
+    ["2 h ahead", 2 * hour],
+    ["a day ahead", 24 * hour],
+    ["2 h behind", -2 * hour],
+    ["2 s ahead", 2_000],
+    ["2 s behind", -2_000],
+  ] as const) {
+    test(`${title} for 12 s: the next tick after the correction starts on time`, () => {
+      const cores = new Cores(["a"]);
+      cores.put(beat);
+      cores.pass(10_000);
+      cores.setClock("a", byMs);
+      cores.pass(12_000);
+      cores.setClock("a", 0);
+      cores.pass(30_000);
+      assert.equal(reasonsOf(cores, "a"), "");
+      assert.deepEqual(storyOf(cores, 24_100, 52_000).lost, []);
+    });
+  }
+
+  test("booted in 2098, then set right: the next tick starts on time", () => {
+    const cores = new Cores(["a"], { clockAhead: { a: 72 * 365 * 24 * hour } });
+    cores.put(beat);
+    cores.pass(10_000);
+    cores.setClock("a", 0);
+    cores.pass(30_000);
+    assert.deepEqual(storyOf(cores, 12_100, 40_000).lost, []);
+  });
+});
+
+/** 3,000 ticks from 30 s on that a member calls skipped. */
+function manyAhead(cores: Cores, from: string): RunRecord[] {
+  return Array.from({ length: 3_000 }, (_, index) => {
+    const due = Math.ceil(cores.wall(30_000) / 2_000) * 2_000 + index * 2_000;
+    const tick = new Date(due).toISOString().replace(".000Z", "Z") as TickId;
+    return {
+      job: "beat" as JobId,
+      tick,
+      attempt: 1,
+      slot: "0",
+      peer: from as PeerId,
+      state: "skipped",
+      version: 1,
+      revision: "r",
+      trigger: "schedule",
+      rank: 0,
+      due,
+      finishedAt: due,
+      reason: "overlap",
+      view: 1,
+      signature: `forged ${index}`,
+    };
+  });
+}
+
+describe("nobody takes another's word on a tick that is still to come", () => {
+  test("3,000 ticks that a member calls skipped ahead of time run all the same, and it is shown as being ahead", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(beat);
+    cores.pass(10_000);
+    const records = manyAhead(cores, "c");
+    for (const peer of ["a", "b"]) {
+      cores.feed(peer as PeerId, {
+        kind: "heard",
+        from: "c" as PeerId,
+        message: { kind: "runs", records, declined: [], orders: [], cancels: [] },
+      });
+    }
+    const view = viewOf(cores.state("a"), cores.state("a").now, new Map(), [], {});
+    assert.match(view.warnings.join(), /clock ahead: host-c/);
+    cores.pass(60_000);
+    assert.deepEqual(storyOf(cores, 6_000, 70_000).lost, []);
+  });
+});
+
+describe("a peer whose clock is far ahead takes no requests", () => {
+  test("neither run now nor an edit", () => {
+    const cores = new Cores(["a", "b", "c"], { clockAhead: { b: 2 * hour } });
+    cores.put({ ...beat, schedule: "@daily" });
+    cores.ask("b", { kind: "run-job", id: "beat" as JobId, by: "ann" });
+    cores.ask("b", { kind: "pause-job", id: "beat" as JobId, by: "ann" });
+    const codes = cores.answers.map((answer) => (answer.kind === "refused" ? answer.error.code : "taken"));
+    assert.deepEqual(codes, ["CLOCK_AHEAD", "CLOCK_AHEAD"]);
+  });
+});

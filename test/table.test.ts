@@ -6,7 +6,7 @@ import { test } from "node:test";
 import * as Y from "yjs";
 import { nextHlc } from "../src/table/hlc.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { Job } from "../src/schema/job.ts";
+import type { Job, TableEdit } from "../src/schema/job.ts";
 import { freshClientId } from "../src/table/table.ts";
 import { edit, jobOf, makeTable, exchange, specOf, wallOf } from "./kit/tables.ts";
 
@@ -310,12 +310,16 @@ test("an edit costs less than a millisecond, whatever the size of the table", ()
   assert.ok(each < 1, `${each.toFixed(3)} ms`);
 });
 
+function forget(peer: string, by: string, minute: number): TableEdit {
+  return { kind: "set", root: "peers", id: peer, value: { at: wallOf(minute), by, name: "gone" }, by };
+}
+
 test("a forgotten peer is forgotten in every replica, and stays so after a restart and in a snapshot", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   edit(here, { kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
   exchange(here, there);
   const peer = "12D3KooWgone" as PeerId;
-  const update = edit(here, { kind: "forget-peer", peer, name: "gone", by: "ann" }, wallOf(2));
+  const update = edit(here, forget(peer, "ann", 2), wallOf(2));
   assert.equal(there.apply(update), "changed");
   const expected = [{ peer, at: wallOf(2), by: "ann", name: "gone" }];
   assert.deepEqual(there.forgotten(), expected);
@@ -336,11 +340,14 @@ test("the list of forgotten peers is the same object until it changes", () => {
   const none = table.forgotten();
   edit(table, { kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
   assert.equal(table.forgotten(), none);
-  const forget = { kind: "forget-peer", peer: "gone" as PeerId, name: "gone", by: "ann" } as const;
-  edit(table, forget, wallOf(2));
+  edit(table, forget("gone", "ann", 2), wallOf(2));
   const one = table.forgotten();
   assert.notEqual(one, none);
-  assert.deepEqual([...edit(table, forget, wallOf(3))], [0, 0], "forgotten twice is written once");
+  assert.deepEqual(
+    [...edit(table, forget("gone", "ann", 3), wallOf(3))],
+    [0, 0],
+    "forgotten twice is written once",
+  );
   assert.equal(table.forgotten(), one);
 });
 
@@ -350,7 +357,7 @@ test("a peer that two sides forget at once is forgotten on both, whoever's word 
     [here, "ann"],
     [there, "bob"],
   ] as const) {
-    edit(table, { kind: "forget-peer", peer: "gone" as PeerId, name: "gone", by }, wallOf(1));
+    edit(table, forget("gone", by, 1), wallOf(1));
   }
   exchange(here, there);
   assert.deepEqual(here.forgotten(), there.forgotten());

@@ -6,7 +6,7 @@
  * they are refused by name and never silently ignored.
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, JobIdSchema, type JobId, type PeerId } from "./ids.ts";
+import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
 
 const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
   description: "a duration such as 500ms, 90s, 1h30m or 30d; 0 = none",
@@ -225,5 +225,5 @@ export type TableEdit =
   | { kind: "delete"; id: JobId; by: string }
   | { kind: "pause"; id: JobId; ulid: string; pause: Pause }
   | { kind: "resume"; id: JobId; at: number; by: string }
-  /** The mesh refuses that identity from now on, for good. */
-  | { kind: "forget-peer"; peer: PeerId; name: string; by: string };
+  /** Writes a value under a root other than that of the jobs (table/roots.ts); null removes it. */
+  | { kind: "set"; root: string; id: string; value: unknown; by: string };

@@ -9,31 +9,33 @@
  */
 import * as Y from "yjs";
 import { instantOfHlc, nextHlc } from "./hlc.ts";
-import { never } from "../errors.ts";
+import { assert, never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
 import type { JobSpec, TableEdit } from "../schema/job.ts";
 import { readIncarnations, type Reading } from "./projection.ts";
 import { createdSlot, keyOfPause, keyOfSlot, resumedSlot, slotsOf, type Slot } from "./slots.ts";
+import { keyOfValue, type RootValues } from "./values.ts";
 
 /** A stamp so far ahead of this clock is no edit of now: a host's clock was wrong by more than a time zone. */
 const absurdStampMs = 48 * 3_600_000;
 
 export type Incarnation = Y.Map<unknown>;
 
-/** What the document holds under its two roots. */
+/** What the document holds under its roots. */
 export interface Roots {
-  /** by ULID */
+  /** incarnations by ULID */
   jobs: Y.Map<Incarnation>;
-  /** forgotten ones, by id */
-  peers: Y.Map<unknown>;
+  /** the other roots, by name */
+  values: ReadonlyMap<string, RootValues>;
 }
 
 /** What an edit has done to the document. An entry that is undefined is absent. */
 export type EditStep =
   | { kind: "entry"; ulid: string; key: string; before: unknown; written: unknown }
   | { kind: "added"; ulid: string; entries: ReadonlyMap<string, unknown> }
-  | { kind: "removed"; ulid: string; entries: ReadonlyMap<string, unknown> };
+  | { kind: "removed"; ulid: string; entries: ReadonlyMap<string, unknown> }
+  | { kind: "value"; root: string; key: string; before: unknown; written: unknown };
 
 export interface EditorDeps {
   self: PeerId;
@@ -77,13 +79,8 @@ export class Editor {
         return;
       case "resume":
         return this.#resume(edit.id, edit.by, edit.at, wall);
-      case "forget-peer": {
-        // Never taken back: the others may refuse that peer already, and the person wants it and will ask again.
-        const { peer, name, by } = edit;
-        const { peers } = this.#deps.roots();
-        if (!peers.has(peer)) peers.set(peer, { at: wall, by, name });
-        return;
-      }
+      case "set":
+        return this.#setValue(edit, wall);
       default:
         return never(edit);
     }
@@ -95,6 +92,11 @@ export class Editor {
     /** A removed incarnation comes back under another ULID: in Yjs a removed map is gone for good. */
     const restoredAs = new Map<string, string>();
     for (const step of steps.toReversed()) {
+      if (step.kind === "value") {
+        const values = this.#valuesOf(step.root);
+        if (sameValue(values.entryAt(step.key), step.written)) values.write(step.key, step.before);
+        continue;
+      }
       const ulid = restoredAs.get(step.ulid) ?? step.ulid;
       const map = incarnationAt(this.#deps.roots().jobs, ulid);
       switch (step.kind) {
@@ -162,6 +164,28 @@ export class Editor {
     return { ulids: isBelieved ? ulids : [this.#rewrite(id, reading, hlc, wall)], hlc };
   }
 
+  #setValue({ root, id, value, by }: Extract<TableEdit, { kind: "set" }>, wall: number): void {
+    const values = this.#valuesOf(root);
+    if (values.root.merge === "first") {
+      // Never taken back: the others may go by it already, and whoever asked for it wants it and will ask again.
+      if (value !== null && values.entryAt(id) === undefined) values.write(id, value);
+      return;
+    }
+    const key = keyOfValue(id, this.#deps.self);
+    const hlc = nextHlc(Math.max(values.stampOf(id), this.#lastStamp), wall);
+    this.#lastStamp = hlc;
+    const written = { hlc, by, value };
+    const before = values.entryAt(key);
+    values.write(key, written);
+    this.#steps.push({ kind: "value", root, key, before, written });
+  }
+
+  #valuesOf(root: string): RootValues {
+    const values = this.#deps.roots().values.get(root);
+    assert(values !== undefined, `the table has the root ${root}`);
+    return values;
+  }
+
   #rewrite(id: JobId, { slots, pauses }: Reading, hlc: number, wall: number): string {
     this.#delete(id);
     const entries = new Map<string, unknown>();
@@ -217,7 +241,7 @@ export class Editor {
   }
 
   /** The next edit of the same change must see it too. */
-  #note(step: EditStep): void {
+  #note(step: Exclude<EditStep, { kind: "value" }>): void {
     this.#steps.push(step);
     this.#deps.touched(step.ulid);
   }

@@ -58,7 +58,8 @@ export function readIncarnations(incarnations: Iterable<Entries>): Reading {
   return reading;
 }
 
-function isLater(hlc: number, peer: string, known: Stamped): boolean {
+/** Of two entries the one that counts. */
+export function isLater(hlc: number, peer: string, known: Stamped): boolean {
   return hlc !== known.hlc ? hlc > known.hlc : peer > known.peer;
 }
 

@@ -2,8 +2,8 @@
  * The job table: a Yjs document inside, plain jobs outside (DESIGN §4). Every peer holds one; peers that have taken
  * in the same edits, in any order and any number of times, hold the same jobs.
  *
- * The document maps incarnations (ULIDs) to maps of slots and pauses (slots.ts), and under a second root the ids of
- * forgotten peers to who forgot them and when. Each slot has one writer, so the higher (hlc, peer) wins and not, as in
+ * The document has the roots of roots.ts; under that of the jobs it maps incarnations (ULIDs) to maps of slots and pauses
+ * (slots.ts). Each slot has one writer, so the higher (hlc, peer) wins and not, as in
  * Yjs alone, the higher client id. What happens per tick, heartbeat or run never comes in here: a deleted id is
  * remembered for ever.
  *
@@ -20,8 +20,9 @@ import type { Forgotten } from "../schema/attribution.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";
-import { isForgottenEntry } from "./forgotten.ts";
-import { inspectUpdate, peersRootName, rootName } from "./update.ts";
+import { isForgottenEntry, jobsRoot, peersRoot, tableRoots, type Root } from "./roots.ts";
+import { inspectUpdate } from "./update.ts";
+import { RootValues } from "./values.ts";
 
 export type Applied = "changed" | "known" | "pending" | { refused: string };
 
@@ -33,6 +34,8 @@ export interface TableOptions {
   freshClientId: () => number;
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
+  /** only where a test adds one */
+  roots?: readonly Root[];
 }
 
 /** Clients of whom something is awaited at most; a stranger may name any number, and sync fetches all anyhow. */
@@ -57,8 +60,8 @@ export class JobTable {
   #clientId: number;
   #doc: Y.Doc;
   #roots: Roots;
-  /** undefined = to be read anew */
-  #forgotten: readonly Forgotten[] | undefined;
+  readonly #rootRows: readonly Root[];
+  #forgotten: { of: ReadonlyMap<string, unknown>; list: readonly Forgotten[] } | undefined;
   #digest = new DocumentDigest();
   readonly #effective = new EffectiveJobs((ulid) => incarnationAt(this.#roots.jobs, ulid));
   readonly #editor: Editor;
@@ -69,6 +72,7 @@ export class JobTable {
   constructor(options: TableOptions) {
     this.#clientId = options.clientId;
     this.#freshClientId = options.freshClientId;
+    this.#rootRows = options.roots ?? tableRoots;
     this.#editor = new Editor({
       self: options.self,
       incarnation: options.incarnation,
@@ -142,7 +146,7 @@ export class JobTable {
   }
 
   #take(update: Uint8Array, from: "disk" | "mesh"): Applied {
-    const inspection = inspectUpdate(update, (client) => Y.getState(this.#doc.store, client));
+    const inspection = inspectUpdate(update, (client) => Y.getState(this.#doc.store, client), this.#rootRows);
     if (inspection.kind === "refused") return { refused: inspection.reason };
     if (inspection.kind === "early") {
       if (this.#awaited.size > awaitedCap) this.#awaited.clear();
@@ -196,16 +200,25 @@ export class JobTable {
     return this.#effective.incarnationsOf(id).length > 0;
   }
 
+  /** The values under a root other than that of the jobs, by id. The same map until something in it changes. */
+  values(root: string): ReadonlyMap<string, unknown> {
+    const values = this.#roots.values.get(root);
+    assert(values !== undefined, `the table has the root ${root}`);
+    return values.all();
+  }
+
   /** Peers whose identity is refused. The same list until it changes. */
   forgotten(): readonly Forgotten[] {
-    this.#forgotten ??= [...this.#roots.peers]
-      .flatMap(([peer, entry]) =>
+    const of = this.values(peersRoot.name);
+    if (this.#forgotten?.of !== of) {
+      const list = [...of].flatMap(([peer, entry]) =>
         isForgottenEntry(entry)
           ? [{ peer: peer as PeerId, at: entry.at, by: entry.by, name: entry.name }]
           : [],
-      )
-      .toSorted((a, b) => (a.peer < b.peer ? -1 : 1));
-    return this.#forgotten;
+      );
+      this.#forgotten = { of, list };
+    }
+    return this.#forgotten.list;
   }
 
   /** What has changed since the last call; `job` is undefined when there is no runnable one any more. */
@@ -246,12 +259,20 @@ export class JobTable {
   #newDocument(): [Y.Doc, Roots] {
     const doc = new Y.Doc();
     doc.clientID = nobody;
-    const roots: Roots = { jobs: doc.getMap(rootName), peers: doc.getMap(peersRootName) };
-    this.#forgotten = undefined;
+    const values = new Map<string, RootValues>();
+    const valuesOf = new Map<unknown, RootValues>();
+    for (const root of this.#rootRows) {
+      if (root.holds === "maps") continue;
+      const map = doc.getMap(root.name);
+      const read = new RootValues(root, map);
+      values.set(root.name, read);
+      valuesOf.set(map, read);
+    }
+    const roots: Roots = { jobs: doc.getMap(jobsRoot.name), values };
     doc.on("afterTransaction", (transaction: Y.Transaction) => {
       if (this.#digest.observe(transaction)) this.#changedByApply = true;
       for (const [type, keys] of transaction.changed) {
-        if (Object.is(type, roots.peers)) this.#forgotten = undefined;
+        valuesOf.get(type)?.changed();
         if (Object.is(type, roots.jobs)) {
           for (const ulid of keys) if (ulid !== null) this.#effective.touch(ulid);
           continue;
@@ -270,7 +291,7 @@ export class JobTable {
    */
   #rebuild(): void {
     const held = Y.encodeStateAsUpdate(this.#doc);
-    const inspection = inspectUpdate(held, () => 0);
+    const inspection = inspectUpdate(held, () => 0, this.#rootRows);
     assert(inspection.kind === "fits", "the table's own document passes inspection");
     this.#doc.destroy();
     this.#digest = new DocumentDigest();

@@ -1,22 +1,18 @@
 /**
- * The customs officer of the table: reads a Yjs update (V1) byte by byte before Yjs itself may see it.
+ * Inspects updates of the table: reads a Yjs update (V1) byte by byte before Yjs itself may see it.
  *
  * Yjs trusts what it reads: lengths, references, types. A short hostile update can make it loop, fill its memory, or
- * throw half-way with the document already changed. So only what a cicada peer writes passes: maps under the root
- * `jobs`, plain JSON values in them under the known forms of keys, such values under the root `peers`, deletions, each
- * within its bounds, and nothing that leans on what this peer doesn't have yet. Whether the values make a job is not
+ * throw half-way with the document already changed. So only what a cicada peer writes passes: under the roots of
+ * roots.ts maps or plain JSON values under the known forms of keys, and deletions, each within its bounds, and nothing
+ * that builds on what this peer doesn't have yet. Whether the values make a job is not
  * asked here (projection.ts).
  *
  * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
  */
 import { isUtf8 } from "node:buffer";
 import { hlcCap } from "./hlc.ts";
-import { peerKeyCap } from "./forgotten.ts";
-import { parseKey } from "./slots.ts";
-
-/** The document's roots: incarnations of jobs, and forgotten peers. */
-export const rootName = "jobs";
-export const peersRootName = "peers";
+import { tableRoots, type Root } from "./roots.ts";
+import { parseValueKey } from "./values.ts";
 
 /**
  * Largest update in bytes: a whole table in one piece. 100,000 jobs are about 30 MB; more lets a peer be filled up,
@@ -27,11 +23,8 @@ export const updateCapBytes = 268_435_456;
 const structCap = 16_777_216;
 /** How many ids (of structs or deletions) one update may speak of, since each is counted into the digest. */
 const idCap = 268_435_456;
-/** A value's size in bytes: above what the API takes (1 MiB) in any encoding. */
-const valueCapBytes = 4_194_304;
 const valueDepthCap = 12;
 const keyCapBytes = 512;
-const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 export type Inspection =
   | { kind: "refused"; reason: string }
@@ -41,9 +34,13 @@ export type Inspection =
   | { kind: "fits"; ends: ReadonlyMap<number, number> };
 
 /** `clockOf`: how many ids of a client the document holds. */
-export function inspectUpdate(bytes: Uint8Array, clockOf: (client: number) => number): Inspection {
+export function inspectUpdate(
+  bytes: Uint8Array,
+  clockOf: (client: number) => number,
+  roots: readonly Root[] = tableRoots,
+): Inspection {
   if (bytes.length > updateCapBytes) return { kind: "refused", reason: "update too large" };
-  const reader = new UpdateReader(bytes);
+  const reader = new UpdateReader(bytes, roots);
   try {
     reader.readAll();
   } catch (error) {
@@ -62,6 +59,9 @@ function refuse(reason: string): never {
 class UpdateReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #roots: readonly Root[];
+  /** of a value whose root the update doesn't name: the largest of any root */
+  readonly #valueCapBytes: number;
   #at = 0;
   #ids = 0;
   /** by client: the structs that the update brings, from ≤ clock < to */
@@ -69,8 +69,10 @@ class UpdateReader {
   /** by client: one above the highest clock that is referred to */
   readonly #needs = new Map<number, number>();
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, roots: readonly Root[]) {
     this.#bytes = bytes;
+    this.#roots = roots;
+    this.#valueCapBytes = Math.max(...roots.map(({ valueCapBytes }) => valueCapBytes));
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -114,8 +116,8 @@ class UpdateReader {
     if (tag === 0) return this.#length();
     const content = tag & 31;
     if ((tag & 64) !== 0) refuse("an item of a list");
-    let parent: "root" | "peers" | "map" | "same" = "same";
-    let key: string | undefined;
+    let parent: Root | "map" | "same" = "same";
+    let key = "";
     if ((tag & 128) !== 0) {
       this.#reference(client, clock);
     } else {
@@ -123,29 +125,31 @@ class UpdateReader {
       if ((tag & 32) === 0) refuse("an item of a list");
       key = this.#key();
     }
-    if (parent === "root" && !ulidForm.test(key ?? "")) refuse("an incarnation without a ULID");
-    if (parent === "map" && parseKey(key ?? "") === undefined) refuse("a key of unknown form");
-    if (parent === "peers" && !isPeerKey(key ?? "")) refuse("a peer without an id");
+    if (parent === "map") {
+      if (!this.#roots.some((root) => root.holds === "maps" && root.isInnerKey(key))) {
+        refuse("a key of unknown form");
+      }
+    } else if (parent !== "same" && !hasFormOf(parent, key))
+      refuse(`a key of unknown form in ${parent.name}`);
+    const isMapsRoot = typeof parent === "object" && parent.holds === "maps";
 
     if (content === 1) return this.#length();
     if (content === 7) {
-      if (parent !== "root" || this.#integer() !== 1) refuse("a type that is no incarnation");
+      if (!isMapsRoot || this.#integer() !== 1) refuse("a map where none belongs");
       return 1;
     }
     if (content !== 8) refuse("content of unknown kind");
-    if (parent === "root") refuse("an incarnation that is no map");
+    if (isMapsRoot) refuse("a value where a map belongs");
     if (this.#integer() !== 1) refuse("more than one value");
-    this.#entry();
+    this.#entry(typeof parent === "object" ? parent.valueCapBytes : this.#valueCapBytes);
     return 1;
   }
 
-  #parent(client: number, clock: number): "root" | "peers" | "map" {
+  #parent(client: number, clock: number): Root | "map" {
     const named = this.#integer();
     if (named === 1) {
-      const root = this.#key();
-      if (root === peersRootName) return "peers";
-      if (root !== rootName) refuse("an unknown root");
-      return "root";
+      const name = this.#key();
+      return this.#roots.find((root) => root.name === name) ?? refuse("an unknown root");
     }
     if (named !== 0) refuse("a parent of unknown kind");
     this.#reference(client, clock);
@@ -177,7 +181,7 @@ class UpdateReader {
   }
 
   /** The value of a slot or pause: an object of plain JSON, and no stamp from beyond the believable. */
-  #entry(): void {
+  #entry(capBytes: number): void {
     const from = this.#at;
     if (this.#byte() !== 118) refuse("a value that is no object");
     const members = this.#count("members");
@@ -186,7 +190,7 @@ class UpdateReader {
       if (key === "hlc") this.#stamp();
       else this.#value(1);
     }
-    if (this.#at - from > valueCapBytes) refuse("a value too large");
+    if (this.#at - from > capBytes) refuse("a value too large");
   }
 
   #stamp(): void {
@@ -306,8 +310,10 @@ class UpdateReader {
   }
 }
 
-function isPeerKey(key: string): boolean {
-  return key.length > 0 && key.length <= peerKeyCap;
+function hasFormOf(root: Root, key: string): boolean {
+  if (root.holds === "maps" || root.merge === "first") return root.isId(key);
+  const named = parseValueKey(key);
+  return named !== undefined && root.isId(named.id);
 }
 
 const text = new TextDecoder();

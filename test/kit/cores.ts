@@ -11,6 +11,7 @@ import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
 import type { Answer } from "../../src/ports.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
+import { isForgottenEntry } from "../../src/table/roots.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
 import type { Heartbeat } from "../../src/schema/message.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
@@ -373,14 +374,13 @@ export class Cores {
       case "edit": {
         const { edits, token } = effect;
         const [change] = edits;
-        if (edits.length !== 1 || change?.kind !== "forget-peer")
+        if (edits.length !== 1 || change?.kind !== "set" || !isForgottenEntry(change.value))
           throw new Error("these cores have no table: use `put`");
-        this.#learnForgotten(peer, { ...change, at: this.wall(this.#now) });
+        const forgotten: Forgotten = { peer: change.id as PeerId, ...change.value };
+        this.#learnForgotten(peer, forgotten);
         for (const other of this.#states.keys()) {
           if (other !== peer && !this.#cutOff(peer, other)) {
-            this.#later(messageMs, () =>
-              this.#learnForgotten(other, { ...change, at: this.wall(this.#now) }),
-            );
+            this.#later(messageMs, () => this.#learnForgotten(other, forgotten));
           }
         }
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));

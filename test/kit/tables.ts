@@ -3,6 +3,7 @@
  */
 import { ulid, type JobId, type PeerId } from "../../src/schema/ids.ts";
 import type { Job, JobSpec, TableEdit } from "../../src/schema/job.ts";
+import { tableRoots, type Root } from "../../src/table/roots.ts";
 import { freshClientId, JobTable } from "../../src/table/table.ts";
 import { Dice } from "../../src/sim/random.ts";
 
@@ -16,13 +17,14 @@ export function wallOf(minute: number): number {
 let tables = 0;
 
 /** A table of the peer; its client id is its own unless one is given. */
-export function makeTable(peer: string, clientId?: number): JobTable {
+export function makeTable(peer: string, clientId?: number, roots: readonly Root[] = tableRoots): JobTable {
   const dice = new Dice(`table ${peer} ${tables++}`);
   return new JobTable({
     self: peer as PeerId,
     clientId: clientId ?? 1_000 + peer.charCodeAt(0) * 1_000 + tables,
     freshClientId: () => freshClientId(dice),
     incarnation: (wall) => ulid(wall, dice.bytes(16)),
+    roots,
   });
 }
 

@@ -225,7 +225,7 @@ export function commandStored(
     });
   }
   for (const one of pending.edits) {
-    if (one.kind === "forget-peer") continue;
+    if (one.kind === "set") continue;
     const id = idOf(one);
     const change = one.kind === "delete" ? "deleted" : "written";
     emit(state, { kind: "notify", event: { kind: "job", id, change } });
@@ -236,7 +236,7 @@ export function commandStored(
 /** The job that an edit has left; `done` for more than one edit, or when there is no such job any more. */
 function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "edit" }>): Answer {
   const [one] = edits;
-  if (edits.length !== 1 || one === undefined || one.kind === "delete" || one.kind === "forget-peer") {
+  if (edits.length !== 1 || one === undefined || one.kind === "delete" || one.kind === "set") {
     return { kind: "done" };
   }
   // Another command may have deleted it at the same moment.
@@ -244,7 +244,7 @@ function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "ed
   return plan === undefined ? { kind: "done" } : { kind: "job", job: plan.job, created };
 }
 
-function idOf(change: Exclude<TableEdit, { kind: "forget-peer" }>): JobId {
+function idOf(change: Exclude<TableEdit, { kind: "set" }>): JobId {
   return change.kind === "put" ? change.spec.id : change.id;
 }
 

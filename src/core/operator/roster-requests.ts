@@ -11,6 +11,7 @@ import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { describeAmbiguous, findPeer, isAmong, type NamedPeer } from "../../schema/find-peer.ts";
+import type { Forgotten } from "../../schema/attribution.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
 import { adopt } from "../voting/epochs.ts";
@@ -138,7 +139,8 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.roster, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
-  emit(state, { kind: "edit", edits: [{ kind: "forget-peer", peer, name, by }], token });
+  const value = { at: state.now.wall, by, name } satisfies Omit<Forgotten, "peer">;
+  emit(state, { kind: "edit", edits: [{ kind: "set", root: "peers", id: peer, value, by }], token });
 }
 
 function force(state: State, { by, peer }: RosterRequest, last: Epoch, voters: PeerId[]): void {

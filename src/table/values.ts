@@ -1,0 +1,79 @@
+/**
+ * The values of one root, as they are in effect: read from the document when somebody wants them, and again only after
+ * something has changed. How several writings of one value merge is said in roots.ts.
+ */
+import type * as Y from "yjs";
+import { isLater } from "./projection.ts";
+import type { ValuesRoot } from "./roots.ts";
+import { isSlot, type Stamped } from "./slots.ts";
+
+export class RootValues {
+  readonly root: ValuesRoot;
+  readonly #map: Y.Map<unknown>;
+  #read: ReadonlyMap<string, unknown> | undefined;
+
+  constructor(root: ValuesRoot, map: Y.Map<unknown>) {
+    this.root = root;
+    this.#map = map;
+  }
+
+  /** The document holds something else now. */
+  changed(): void {
+    this.#read = undefined;
+  }
+
+  /** By id, in the order of the ids. The same map until something changes. */
+  all(): ReadonlyMap<string, unknown> {
+    this.#read ??= new Map(
+      [...this.#effective()]
+        .filter(([id, value]) => this.root.isId(id) && this.root.accepts(value))
+        .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    );
+    return this.#read;
+  }
+
+  /** The highest stamp under an id, 0 for none. */
+  stampOf(id: string): number {
+    return this.#latest().get(id)?.hlc ?? 0;
+  }
+
+  /** The entry under a key, as the document holds it. */
+  entryAt(key: string): unknown {
+    return this.#map.get(key);
+  }
+
+  /** Must be called within a transaction; undefined removes the entry. */
+  write(key: string, entry: unknown): void {
+    if (entry === undefined) this.#map.delete(key);
+    else this.#map.set(key, entry);
+  }
+
+  #effective(): Iterable<[string, unknown]> {
+    if (this.root.merge === "first") return this.#map.entries();
+    return [...this.#latest()].map(([id, { value }]) => [id, value]);
+  }
+
+  #latest(): Map<string, Stamped> {
+    const latest = new Map<string, Stamped>();
+    for (const [key, entry] of this.#map.entries()) {
+      const named = parseValueKey(key);
+      if (named === undefined || !isSlot(entry)) continue;
+      const known = latest.get(named.id);
+      if (known === undefined || isLater(entry.hlc, named.peer, known)) {
+        latest.set(named.id, { hlc: entry.hlc, by: entry.by, value: entry.value, peer: named.peer });
+      }
+    }
+    return latest;
+  }
+}
+
+/** The key under which a peer writes a value; `ID@PEER`, and a peer's id has no @. */
+export function keyOfValue(id: string, peer: string): string {
+  return `${id}@${peer}`;
+}
+
+/** Undefined when it has not that form. */
+export function parseValueKey(key: string): { id: string; peer: string } | undefined {
+  const at = key.lastIndexOf("@");
+  return at < 1 || at === key.length - 1 ? undefined : { id: key.slice(0, at), peer: key.slice(at + 1) };
+}

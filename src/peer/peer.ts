@@ -65,7 +65,7 @@ export interface PeerSettings {
   /** the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR, as far as set: all that a job sees of it */
   host: Readonly<Record<string, string>>;
   /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
-  testing?: Pick<State["settings"], "planted" | "marks">;
+  testing?: Pick<State["settings"], "planted" | "marks" | "capabilities">;
 }
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */

@@ -80,6 +80,8 @@ export const HeartbeatMessage = Type.Object({
   /** count and digest of the order keys that the sender itself has claimed or is running */
   open: Type.Object({ count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) }),
   tzdata: Type.String({ maxLength: 32 }),
+  /** what jobs may need of the sender (schema/protocol.ts); others' names are kept as they are */
+  capabilities: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 128 })),
   /** number of the last epoch that the sender knows */
   epoch: Type.Optional(Type.Integer({ minimum: 0 })),
   /** how many votes the sender has ever stored, and the highest count that it has heard of each voter */

@@ -1,5 +1,6 @@
 /**
- * Which versions of the protocol a peer speaks. Two peers can be members of one mesh when their ranges overlap.
+ * Which versions of the protocol a peer speaks, and what it is capable of. Two peers can be members of one mesh when their
+ * ranges overlap. A job may need a capability that some members lack; these are not asked to run it.
  *
  * A new optional field or a new kind of message needs no new version: peers ignore what they don't know. The version is
  * raised when an older peer would misunderstand what a newer one says; `oldest` follows when this program can no longer
@@ -36,3 +37,11 @@ function isVersion(value: unknown): value is number {
 export function formatProtocol({ oldest, newest }: ProtocolRange): string {
   return oldest === newest ? String(oldest) : `${oldest} to ${newest}`;
 }
+
+export type Capability = "executor:process" | "majority";
+
+/** Of this program. Heartbeats carry it. A name is never given another meaning: what works differently is a new capability. */
+export const ownCapabilities: readonly Capability[] = ["executor:process", "majority"];
+
+/** Of a peer that doesn't say what it is capable of. */
+export const unsaidCapabilities: readonly Capability[] = ["executor:process", "majority"];

@@ -53,6 +53,7 @@ export class Cores {
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
   /** how far each peer's clock is ahead, ms */
+  readonly #capabilities: Readonly<Record<string, readonly string[]>>;
   readonly #clockAhead = new Map<string, number>();
   /** peers whose host says that it follows a time server */
   readonly #synchronised: ReadonlySet<string>;
@@ -74,6 +75,8 @@ export class Cores {
       launchMs?: number;
       clockAhead?: Readonly<Record<string, number>>;
       synchronised?: readonly string[];
+      /** of peers that run another version; the others have this program's */
+      capabilities?: Readonly<Record<string, readonly string[]>>;
     } = {},
   ) {
     this.capacity = options.capacity ?? 10;
@@ -81,6 +84,7 @@ export class Cores {
     this.launchMs = options.launchMs ?? 1;
     for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
     this.#synchronised = new Set(options.synchronised);
+    this.#capabilities = options.capabilities ?? {};
     for (const name of names) this.up(name as PeerId);
     this.pass(2_000);
   }
@@ -126,6 +130,7 @@ export class Cores {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     this.#down.delete(peer);
     const before = this.#states.get(peer);
+    const capabilities = this.#capabilities[peer];
     const state = createState({
       self: peer,
       name: `host-${peer}`,
@@ -134,6 +139,7 @@ export class Cores {
       capacity: this.capacity,
       role: loaded.role ?? "worker",
       tzdata: "test",
+      ...(capabilities === undefined ? {} : { capabilities }),
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },
       // The others were given the key without a word on who made it.

@@ -4,8 +4,10 @@
  */
 import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
+import type { Capability } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
+import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
 
@@ -28,6 +30,8 @@ export interface Plan {
   readonly peers: readonly string[] | undefined;
   readonly keep: { runs: number; ageMs: number; logBytes: number };
   readonly action: RunAction;
+  /** what a peer must be capable of to run it */
+  readonly needs: readonly Capability[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
@@ -63,6 +67,8 @@ export function planJob(job: Job): Plan | Problem[] {
     if (!parsed.ok) return parsed.problems.map(({ message }) => ({ pointer: "/schedule", message }));
     schedule = parsed.schedule;
   }
+  const action = actionOf(spec);
+  const partition = spec.partition ?? "available";
   return {
     id: job.id,
     job,
@@ -73,7 +79,7 @@ export function planJob(job: Job): Plan | Problem[] {
     enabled: spec.enabled !== false,
     earliest: Math.max(job.createdAt, job.scheduledAt, job.resumedAt),
     overlap: spec.overlap ?? "queue",
-    partition: spec.partition ?? "available",
+    partition,
     catchUp: {
       policy: spec.catchUp?.policy ?? "latest",
       windowMs: milliseconds(spec.catchUp?.window, defaults.windowMs),
@@ -89,7 +95,8 @@ export function planJob(job: Job): Plan | Problem[] {
           ? defaults.logBytes
           : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
     },
-    action: actionOf(spec),
+    action,
+    needs: neededCapabilities({ action, partition }),
     env: spec.env ?? {},
     timeoutMs: milliseconds(spec.timeout, 0),
   };

@@ -8,6 +8,7 @@ import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
+import { lacking } from "./capabilities.ts";
 import { eligibilityOf } from "./eligibility.ts";
 import type { Eligibility } from "./failover.ts";
 import { shownName } from "./names.ts";
@@ -33,7 +34,9 @@ export function whyBlocked(state: State, plan: Plan): string | undefined {
     if (passing.has(how)) return undefined;
     if (isLasting(how)) admitted.push({ peer, how });
   }
-  const reasons = admitted.map(({ peer, how }) => `${shownName(state, peer)} ${describe(state, peer, how)}`);
+  const reasons = admitted.map(
+    ({ peer, how }) => `${shownName(state, peer)} ${describe(state, plan, peer, how)}`,
+  );
   if (plan.peers === undefined) {
     return reasons.length === 0 ? "no peer of the mesh runs jobs" : `no peer can run it: ${listed(reasons)}`;
   }
@@ -70,7 +73,7 @@ function listed(reasons: readonly string[]): string {
 }
 
 /** Completes a sentence that begins with the peer's name. */
-function describe(state: State, peer: PeerId, how: Lasting): string {
+function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string {
   const member = state.members.byId.get(peer);
   // Ages are measured on the monotonic clock, and shown as instants of the wall clock.
   const since =
@@ -78,6 +81,8 @@ function describe(state: State, peer: PeerId, how: Lasting): string {
   switch (how) {
     case "dead":
       return member?.heardWall === undefined ? "has not been heard" : `has been dead since ${since}`;
+    case "incapable":
+      return `runs a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`;
     case "left":
       return `has been stopped since ${since}`;
     case "draining":
@@ -87,6 +92,10 @@ function describe(state: State, peer: PeerId, how: Lasting): string {
     case "host":
       return "can't start runs now, because of its host";
   }
+}
+
+function neededBy(state: State, plan: Plan, peer: PeerId): string {
+  return lacking(state, plan, peer).join(", ");
 }
 
 function isDrained(state: State, peer: PeerId): boolean {

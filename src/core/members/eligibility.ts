@@ -1,11 +1,12 @@
 /**
- * Which members can run an order, and why the others can't. The job's target comes first, then whether the member is
- * there, what it says of itself, its clock, and whether it has declined the order. This peer is judged alike, by what
- * it knows of itself. What follows for the order of ranks is in failover.ts.
+ * Which members can run an order, and why the others can't. The job's target comes first, then whether the member
+ * understands the job and is there, what it says of itself, its clock, and whether it has declined the order. This peer is
+ * judged alike, by what it knows of itself. What follows for the order of ranks is in failover.ts.
  */
 import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
+import { lacking } from "./capabilities.ts";
 import { timekeepers } from "./clocks.ts";
 import { hasHostFault } from "./host-fault.ts";
 import type { Plan } from "../job/plan.ts";
@@ -30,6 +31,7 @@ export function eligibilityOf(
     if (peer === state.settings.self) {
       if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
         return "untargeted";
+      if (lacking(state, plan, peer).length > 0) return "incapable";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
       if (state.upkeep.warmUp !== undefined) return "settling";
       if (state.operator.draining || state.operator.drained !== undefined) return "draining";
@@ -41,6 +43,7 @@ export function eligibilityOf(
     if (member === undefined) return "dead";
     const says = member.heartbeat;
     if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
+    if (lacking(state, plan, peer).length > 0) return "incapable";
     if (member.state === "dead" || member.state === "left") return member.state;
     // A suspect peer may have been restarted since: what it last said of itself may be of an earlier life.
     if (member.state === "alive" && (says === undefined || says.settling)) return "settling";

@@ -9,12 +9,21 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Passed, SkipReason } from "../../schema/run.ts";
 import { aliveWeightMs, suspectWeightMs } from "../limits.ts";
 
-/** Whether a member can run an order, or why not. `untargeted`: the job doesn't admit it, so it has no rank for it. */
+/**
+ * Whether a member can run an order, or why not. It has no rank for an order if the job doesn't admit it (`untargeted`) or
+ * needs a capability that it lacks (`incapable`).
+ */
 export type Eligibility =
   | "alive"
   | "suspect"
-  | "untargeted"
+  | Unranked
   | Exclude<SkipReason, "suspect" | "silent" | "not-targeted">;
+
+type Unranked = "untargeted" | "incapable";
+
+export function isRanked(how: Eligibility): how is Exclude<Eligibility, Unranked> {
+  return how !== "untargeted" && how !== "incapable";
+}
 
 export interface Failover {
   /** among the peers that the job admits, including those that are passed over */
@@ -36,7 +45,7 @@ export function failoverOf(
   for (const peer of ranks) {
     if (peer === self) return failover;
     const how = eligibility(peer);
-    if (how === "untargeted") continue;
+    if (!isRanked(how)) continue;
     failover.rank++;
     if (how === "alive") {
       failover.delayMs += aliveWeightMs;

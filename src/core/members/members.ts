@@ -7,6 +7,7 @@ import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { heartbeatEveryMs } from "../limits.ts";
+import { capabilitiesOfSelf } from "./capabilities.ts";
 import { compareClocks, judgeClocks, ownClockOffset } from "./clocks.ts";
 import { assertThat } from "../probes/assert.ts";
 import { shownName } from "./names.ts";
@@ -79,6 +80,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
     before.role === now.role &&
     before.draining === now.draining &&
     before.unfit === now.unfit &&
+    before.capabilities?.join() === now.capabilities?.join() &&
     before.settling === now.settling
   );
 }
@@ -378,6 +380,7 @@ export function heartbeatTo(
     table: state.tableDigest,
     open,
     tzdata: settings.tzdata,
+    capabilities: [...capabilitiesOfSelf(state)],
     ...votes,
     ...(hasDuplicateIdentity(state, member) ? { twin: true } : {}),
     hears,

@@ -8,7 +8,7 @@ import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
 import type { LocalStage, Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs } from "../limits.ts";
-import type { Eligibility, Failover } from "../members/failover.ts";
+import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
 import type { RunRecord } from "../../schema/run.ts";
 
@@ -245,7 +245,7 @@ function decideClaimed(
   const { wall, eligibility } = facts;
   const own = local.claim;
   if (eligibility !== "alive" && eligibility !== "declined") {
-    const reason = eligibility === "untargeted" ? "job-changed" : eligibility;
+    const reason = isRanked(eligibility) ? eligibility : "job-changed";
     const decision = letGo(reason, wait(wall + againMs));
     return eligibility === "clock" ? just(decision, "clock-passed-over") : just(decision);
   }

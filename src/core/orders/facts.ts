@@ -10,9 +10,10 @@ import { contendersOf, firstBefore, holdsLease, leaseEnd, questionsEnd } from ".
 import type { Order } from "../claims/order.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { lacking } from "../members/capabilities.ts";
 import { timekeepers } from "../members/clocks.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
-import { failoverOf, type Eligibility, type Failover } from "../members/failover.ts";
+import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import { livingMembers } from "../members/members.ts";
 import { rank } from "../members/rank.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -82,7 +83,7 @@ export class OrderFacts implements Facts {
   }
 
   get admittedRank(): number {
-    const admitted = this.#ranks.filter((peer) => this.#eligibility(peer) !== "untargeted");
+    const admitted = this.#ranks.filter((peer) => isRanked(this.#eligibility(peer)));
     // The voters may have chosen a peer that the job, edited since, no longer admits: its claim is withdrawn at once.
     return Math.max(0, admitted.indexOf(this.#state.settings.self));
   }
@@ -176,7 +177,7 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
 /** The member that speaks for a tick that nobody will run: the first in rank that is alive and whose clock is right. */
 export function isReporter(state: State, job: JobId, tick: TickId): boolean {
   if (state.operator.selfForgotten !== undefined) return false;
-  const able = new Set(livingMembers(state).filter(timekeepers(state)));
+  const able = ableToReport(state, job);
   for (const peer of rank(job, tick, state.members.hashes)) {
     if (able.has(peer)) return peer === state.settings.self;
   }
@@ -186,11 +187,23 @@ export function isReporter(state: State, job: JobId, tick: TickId): boolean {
 /** This peer's place among those that could speak for a tick that nobody will run; undefined = it can't. */
 export function reporterPlace(state: State, job: JobId, tick: TickId): number | undefined {
   if (state.operator.selfForgotten !== undefined) return undefined;
-  const able = new Set(livingMembers(state).filter(timekeepers(state)));
+  const able = ableToReport(state, job);
   const place = rank(job, tick, state.members.hashes)
     .filter((peer) => able.has(peer))
     .indexOf(state.settings.self);
   return place < 0 ? undefined : place;
+}
+
+/**
+ * Living members whose clock is right and who understand the job. Where nobody does, all the others: otherwise its ticks
+ * would never be over, and stay in every order book for ever.
+ */
+function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
+  const plan = state.jobs.get(job);
+  const timely = livingMembers(state).filter(timekeepers(state));
+  const understanding =
+    plan === undefined ? timely : timely.filter((peer) => lacking(state, plan, peer).length === 0);
+  return new Set(understanding.length > 0 ? understanding : timely);
 }
 
 /** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */

@@ -1,0 +1,83 @@
+/** A mesh in which a member runs another version of this program, and lacks what some jobs need. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { whyBlocked } from "../src/core/members/blocked.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { Cores } from "./kit/cores.ts";
+
+const beat = { id: "beat", schedule: "@every 10s", command: "true" } as const;
+const votedBeat = { ...beat, partition: "majority" } as const;
+const names = ["a", "b", "c"];
+const periodMs = 10_000;
+
+/** Starts of the ticks of two minutes, after the voters have been chosen. */
+function startsOf(
+  cores: Cores,
+  job: Parameters<Cores["put"]>[0],
+): { peer: PeerId; lateMs: number; tick: string }[] {
+  cores.pass(60_000);
+  cores.put(job);
+  const from = cores.now;
+  cores.pass(12 * periodMs);
+  return cores.starts
+    .filter(({ at }) => at >= from)
+    .map(({ peer, at, tick }) => ({ peer, tick, lateMs: cores.wall(at) - Date.parse(tick) }));
+}
+
+for (const [job, capabilities] of [
+  [beat, ["majority"]],
+  [votedBeat, ["executor:process"]],
+] as const) {
+  const what = job === votedBeat ? "majority" : "executor:process";
+  test(`a peer without ${what} never runs a job that needs it; the others run each tick once, on time`, () => {
+    const cores = new Cores(names, { capabilities: { c: [...capabilities, "of another version"] } });
+    const starts = startsOf(cores, job);
+    assert.ok(starts.length >= 11, `${starts.length} starts`);
+    assert.equal(new Set(starts.map(({ tick }) => tick)).size, starts.length);
+    assert.deepEqual(
+      starts.filter(({ peer, lateMs }) => peer === "c" || lateMs > 100),
+      [],
+    );
+    assert.ok(starts.some(({ peer }) => peer === "a") && starts.some(({ peer }) => peer === "b"));
+    const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+    assert.ok(!told.some(({ passed, peer }) => peer === "c" || passed?.some((one) => one.peer === "c")));
+    assert.equal(cores.records.get("c" as PeerId)?.size, told.length, "it stores the records all the same");
+  });
+}
+
+test("a peer without majority still votes: with one of the other two voters dead the ticks go on", () => {
+  const cores = new Cores(names, { capabilities: { c: ["executor:process"] } });
+  startsOf(cores, votedBeat);
+  cores.kill("b");
+  cores.pass(30_000);
+  const from = cores.now;
+  cores.pass(3 * periodMs);
+  const after = cores.starts.filter(({ at }) => at >= from).map(({ peer }) => peer);
+  assert.deepEqual(new Set(after), new Set(["a"]));
+  assert.ok(after.length >= 2);
+});
+
+test("a peer that doesn't say what it is capable of is capable of what the first version was", () => {
+  const cores = new Cores(names);
+  const heard = cores.state("a").members.byId.get("c" as PeerId)?.heartbeat;
+  assert.deepEqual(heard?.capabilities, ["executor:process", "majority"]);
+  if (heard !== undefined) delete heard.capabilities;
+  cores.put(beat);
+  const plan = cores.state("a").jobs.get("beat" as JobId) ?? assert.fail();
+  assert.equal(whyBlocked(cores.state("a"), plan), undefined);
+});
+
+test("a job whose needs no living peer meets says so, and its ticks are reported as missed once they are past their window", () => {
+  const older = ["executor:process"];
+  const cores = new Cores(names, { capabilities: { a: older, b: older, c: older } });
+  assert.deepEqual(startsOf(cores, votedBeat), []);
+  const plan = cores.state("a").jobs.get("beat" as JobId) ?? assert.fail();
+  assert.match(
+    whyBlocked(cores.state("a"), plan) ?? "",
+    /^no peer can run it: host-a runs a version of cicada that doesn't know what the job needs \(majority\), host-b/,
+  );
+  cores.pass(2 * 3_600_000);
+  const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  assert.ok(told.length > 300 && told.every(({ state }) => state === "missed"), `${told.length} records`);
+  for (const name of names) assert.ok(cores.state(name).book.orders.size < 400);
+});

@@ -106,6 +106,34 @@ describe("a peer that is alone goes on by its own clock, whatever is done to it"
     });
   }
 
+  test("2 h ahead for 12 s, twice: the next tick after the correction starts on time, and on record as what it was", () => {
+    const cores = new Cores(["a"]);
+    cores.put(beat);
+    for (let time = 1; time <= 2; time++) {
+      cores.pass(90_000);
+      cores.setClock("a", 2 * hour);
+      cores.pass(12_000);
+      cores.setClock("a", 0);
+    }
+    cores.pass(30_000);
+    assert.deepEqual(storyOf(cores, 206_100, 234_000).lost, []);
+    const states = [...(cores.records.get("a" as PeerId)?.values() ?? [])]
+      .filter(({ tick }) => instantOf(tick) > cores.wall(206_100) && instantOf(tick) < cores.wall(234_000))
+      .map(({ state }) => state);
+    assert.deepEqual(new Set(states), new Set(["succeeded"]));
+  });
+
+  test("booted in 2098, and a job made then: once the clock is right the job's ticks start", () => {
+    const ahead = 72 * 365 * 24 * hour;
+    const cores = new Cores(["a"], { clockAhead: { a: ahead } });
+    const then = cores.wall(2_000) + ahead;
+    cores.put(beat, { createdAt: then, updatedAt: then, scheduledAt: then });
+    cores.pass(10_000);
+    cores.setClock("a", 0);
+    cores.pass(30_000);
+    assert.deepEqual(storyOf(cores, 14_100, 40_000).lost, []);
+  });
+
   test("booted in 2098, then set right: the next tick starts on time", () => {
     const cores = new Cores(["a"], { clockAhead: { a: 72 * 365 * 24 * hour } });
     cores.put(beat);

@@ -4,7 +4,7 @@
  * A claim is said to the others only once it is on this peer's disk: a peer that comes back must know what it had
  * promised. Every change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
-import { runId, type PeerId, type RunId } from "../../schema/ids.ts";
+import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { Passed, RunRecord, RunState } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -37,7 +37,7 @@ function newRecord(
     slot: order.slot,
     peer: state.settings.self,
     state: recordState,
-    ...nextWriting(state, order),
+    ...nextWriting(state, order.key),
     revision: plan?.revision ?? "",
     trigger: order.trigger,
     rank,
@@ -49,8 +49,8 @@ function newRecord(
 }
 
 /** One more than the version of this peer's last record of the order, in the same round, if it has written one. */
-function nextWriting(state: State, order: Order): Pick<RunRecord, "version" | "round"> {
-  for (const { peer, version, round } of state.ledger.of(order.key)) {
+export function nextWriting(state: State, key: OrderKey): Pick<RunRecord, "version" | "round"> {
+  for (const { peer, version, round } of state.ledger.of(key)) {
     if (peer === state.settings.self)
       return { version: version + 1, ...(round === undefined ? {} : { round }) };
   }

@@ -6,9 +6,10 @@
  * asked first. Every minute the watermarks move up to now, past everything but orders that are still undecided; they are
  * stored a round later, after the records that justify them.
  */
-import { tickAt, instantOf, type JobId } from "../../schema/ids.ts";
+import { tickAt, instantOf, orderKey, type JobId } from "../../schema/ids.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports.ts";
+import { nextWriting } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
@@ -142,6 +143,9 @@ export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]
   for (const record of records) {
     if (isDecidedAhead(record, until)) withdrawDecision(state, record);
     else if (settles(record)) settleIn(state.ledger.history, record);
+    // Its next writing counts on from this one.
+    else if (record.state === "withdrawn" && record.peer === state.settings.self)
+      state.ledger.take(record, state.now.mono, true);
   }
   state.ledger.history.sure(job);
   touchJob(state, job);
@@ -210,7 +214,7 @@ function report(state: State, plan: Plan, { from, to, count, reason }: TickRange
     slot: rangeSlot,
     peer: state.settings.self,
     state: isPaused ? "skipped" : "missed",
-    version: 1,
+    ...nextWriting(state, orderKey(plan.id, tickAt(to), 1, rangeSlot)),
     revision: plan.revision,
     trigger: "schedule",
     rank: 0,

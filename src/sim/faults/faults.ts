@@ -32,10 +32,16 @@ const faultKinds = [
 const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...triggerKinds] as const;
 /** What a wide world has once at most. */
 const rareKinds = ["copied disk", "starved host", "unreadable disk"] as const;
-export type FaultKind = (typeof faultKinds)[number] | (typeof wideKinds)[number] | (typeof rareKinds)[number];
+/** Only where they are named (`--kinds`): clocks that are set by ten minutes, one over the other. */
+const namedKinds = ["clock leap"] as const;
+export type FaultKind =
+  | (typeof faultKinds)[number]
+  | (typeof wideKinds)[number]
+  | (typeof rareKinds)[number]
+  | (typeof namedKinds)[number];
 
 export function isFaultKind(name: string): name is FaultKind {
-  return [...faultKinds, ...wideKinds, ...rareKinds].some((kind) => kind === name);
+  return [...faultKinds, ...wideKinds, ...rareKinds, ...namedKinds].some((kind) => kind === name);
 }
 
 export interface FaultPlan {
@@ -194,8 +200,10 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
     case "clock step":
       return world.disturbances.stepClock(
         peer,
-        dice.pick([-600_000, -3_000, -900, 900, 3_000, 20_000, 600_000]),
+        dice.pick([-3_000, -900, 900, 3_000, 20_000]),
       );
+    case "clock leap":
+      return world.disturbances.stepClock(peer, dice.pick([-600_000, 600_000]));
     case "old disk":
       return world.folders.backUp(peer);
     case "copied disk":

@@ -317,6 +317,23 @@ describe("drain", () => {
     assert.ok(cores.starts.every(({ peer }) => peer === "a"));
   });
 
+  for (const asked of ["a", "b"]) {
+    test(`is not in force when the peer's disk can't store it, and the answer says so (asked at ${asked})`, () => {
+      const cores = new Cores(["a", "b"]);
+      cores.put(plain);
+      cores.full.add("b" as PeerId);
+      cores.ask(asked, { kind: "drain-peer", peer: "b", on: true, by });
+      cores.pass(second);
+      assert.equal(refusalCode(cores), "DISK_FAILED");
+      assert.doesNotMatch(reasonsAt(cores, "b"), /drained/);
+      cores.full.clear();
+      cores.ask(asked, { kind: "drain-peer", peer: "b", on: true, by });
+      cores.pass(second);
+      assert.equal(lastAnswer(cores).kind, "done");
+      assert.match(reasonsAt(cores, "b"), /drained by ops/);
+    });
+  }
+
   test("of a peer that doesn't confirm within 5 s is answered as such", () => {
     const cores = new Cores(["a", "b"]);
     cores.split(["a"], ["b"]);

@@ -1,4 +1,4 @@
-/** What becomes of a record that a full disk has refused. */
+/** What becomes of a write that a full disk has refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
@@ -48,4 +48,72 @@ test("what a full disk refuses is known to this peer, told to the others every 5
   mono += 10_000;
   writer.retry();
   assert.equal(told.length, 3, "once more with the try that succeeded, and then no more");
+});
+
+/** A writer whose disk answers when the test says so, and what the disk holds under the keys of meta. */
+function slowDisk() {
+  const meta = new Map<string, string>();
+  const calls: { writes: readonly Write[]; done: (error?: CicadaError) => void }[] = [];
+  const disk: Pick<Disk, "store"> = { store: (writes, done) => calls.push({ writes, done }) };
+  const doors = {
+    disk,
+    keys: { self: "self" },
+    clock: { now: () => ({ wall: 0, mono: 0 }) },
+    log: { error: () => undefined },
+  } as unknown as Doors;
+  const writer = new Writer(doors, { stored: () => undefined, tell: () => undefined });
+  const answer = (what: "stored" | "full") => {
+    const call = calls.shift();
+    assert.ok(call !== undefined, "the disk has been asked");
+    if (what === "full") return call.done(new CicadaError("DISK_FAILED", "no space is left"));
+    for (const write of call.writes) if (write.kind === "meta") meta.set(write.key, write.value);
+    call.done();
+  };
+  const write = (value: string, token?: number) =>
+    writer.store([{ kind: "meta", key: "roster", value }], token);
+  return { writer, write, answer, calls, meta };
+}
+
+test("a refused write is not tried again after a newer one of the same place has been stored", () => {
+  const { writer, write, answer, calls, meta } = slowDisk();
+  write("old");
+  answer("full");
+  write("new");
+  answer("stored");
+  writer.retry();
+  assert.equal(calls.length, 0);
+  assert.equal(meta.get("roster"), "new");
+});
+
+test("a refused write does not overtake a newer one that is still on its way", () => {
+  const { writer, write, answer, calls, meta } = slowDisk();
+  write("old");
+  write("new");
+  answer("full");
+  writer.retry();
+  answer("stored");
+  writer.retry();
+  assert.equal(calls.length, 0);
+  assert.equal(meta.get("roster"), "new");
+});
+
+test("of several refused writes of one place only the last is tried again", () => {
+  const { writer, write, answer, calls, meta } = slowDisk();
+  for (const value of ["1", "2", "3"]) write(value);
+  for (const value of ["1", "2", "3"]) answer(value === "2" ? "stored" : "full");
+  writer.retry();
+  assert.equal(calls.length, 1);
+  answer("stored");
+  assert.equal(meta.get("roster"), "3");
+});
+
+test("an older write is tried again when the newer one that somebody waited for has been refused", () => {
+  const { writer, write, answer, meta } = slowDisk();
+  write("old");
+  write("refused and answered so", 1);
+  answer("full");
+  answer("full");
+  writer.retry();
+  answer("stored");
+  assert.equal(meta.get("roster"), "old");
 });

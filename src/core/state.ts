@@ -3,6 +3,7 @@
  */
 import type { Answer, Now } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Attribution } from "../schema/attribution.ts";
 import type { TableEdit } from "../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { ReplyItem } from "../schema/vote.ts";
@@ -15,7 +16,7 @@ import { Ledger } from "./records/ledger.ts";
 import type { Plan } from "./job/plan.ts";
 import { createMembers, type MembersState } from "./members/members-state.ts";
 import { createUpkeep, type UpkeepState } from "./orders/upkeep-state.ts";
-import { createOperator, type OperatorState } from "./operator/operator-state.ts";
+import { createOperator, type DrainAsker, type OperatorState } from "./operator/operator-state.ts";
 import { createVoting, type VotingState } from "./voting/voting-state.ts";
 import { Timetable } from "./job/timetable.ts";
 
@@ -51,7 +52,7 @@ export type Pending =
   | { kind: "votes"; to: PeerId; replies: ReplyItem[]; count: number }
   /** whatever else: the answer is given when it is durable */
   | { kind: "answer"; command: number; answer: Answer }
-  | { kind: "drain"; to: PeerId; id: number }
+  | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }
   | { kind: "order"; command: number; order: RequestedOrder }
   /** `created`: the one job that it is about did not exist before */
   | { kind: "edit"; command: number; edits: readonly TableEdit[]; created: boolean };

@@ -310,7 +310,7 @@ function stored(state: State, token: number, failed: boolean): void {
   if (pending === undefined) return;
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
   else if (pending.kind === "votes") votesStored(state, pending, failed);
-  else if (pending.kind === "drain") drainStored(state, pending.to, pending.id, failed);
+  else if (pending.kind === "drain") drainStored(state, pending, failed);
   else commandStored(state, pending, failed);
 }
 

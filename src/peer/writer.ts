@@ -1,7 +1,10 @@
 /**
- * What core has stored: hands it to the disk, and tries again, for as long as it takes, what the disk did not take
- * and nobody waits for. Until then such a record stands here, for those who ask the disk about its run; and own ones are
- * told again and again, for whoever has missed one can't get it from this disk by a sync.
+ * What core has stored: hands it to the disk, and what the disk refuses and nobody waits for is tried again until it is
+ * stored. Until then such a record stands here, for those who ask the disk about its run; and own ones are sent to the others
+ * again and again, because whoever has missed one can't get it from this disk by a sync.
+ *
+ * Of several writes to one place the last one stands: an older one that was refused is never tried again once a newer one
+ * is on its way or stored.
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
 import type { Doors, Write } from "../ports.ts";
@@ -19,12 +22,20 @@ interface WriterDeps {
   tell: (records: readonly RunRecord[]) => void;
 }
 
+/** A write that replaces what is in its place, and the disk has not stored yet. */
+interface Unsettled {
+  write: Write;
+  refused: boolean;
+}
+
 export class Writer {
   readonly #doors: Pick<Doors, "disk" | "log" | "keys" | "clock">;
   readonly #deps: WriterDeps;
   /** refused by the disk: each record once, in its last writing */
   readonly #refusedRecords = new Map<string, RunRecord>();
-  /** … and whatever else it has refused */
+  /** by the place in which only the last writing counts: those on their way or refused, in the order in which they were made */
+  readonly #places = new Map<string, Unsettled[]>();
+  /** … and the other writes that the disk has refused */
   #refused: Write[] = [];
   #tellAtMono = 0;
 
@@ -35,10 +46,15 @@ export class Writer {
 
   /** With a token somebody waits, and a failure is theirs to deal with. */
   store(writes: readonly Write[], token: number | undefined): void {
+    const unsettled = writes.map((write) => this.#enter(write));
     this.#doors.disk.store(writes, (error) => {
       if (error !== undefined) {
         this.#doors.log.error("the data folder can't be written", { why: error.detail });
-        if (token === undefined) this.#putBack(writes);
+      }
+      for (const [index, write] of writes.entries()) {
+        const entry = unsettled[index];
+        if (entry !== undefined) this.#settle(entry, error === undefined, token);
+        else if (error !== undefined && token === undefined) this.#putBack(write);
       }
       this.#deps.stored(token, error !== undefined);
     });
@@ -46,13 +62,17 @@ export class Writer {
 
   /** Tries what was refused once more. */
   retry(): void {
-    if (this.#refused.length === 0 && this.#refusedRecords.size === 0) return;
     const records = [...this.#refusedRecords.values()];
+    const writes: Write[] = [...this.#refused];
+    for (const [place, entries] of this.#places) {
+      const last = entries.at(-1);
+      if (last?.refused !== true) continue;
+      writes.push(last.write);
+      this.#places.delete(place);
+    }
+    if (writes.length === 0 && records.length === 0) return;
     this.#tellAgain(records);
-    const writes: Write[] = [
-      ...this.#refused,
-      ...records.map((record): Write => ({ kind: "record", record })),
-    ];
+    for (const record of records) writes.push({ kind: "record", record });
     this.#refused = [];
     this.#refusedRecords.clear();
     this.store(writes, undefined);
@@ -72,14 +92,53 @@ export class Writer {
     if (own.length > 0) this.#deps.tell(own.slice(-toldAtOnce));
   }
 
-  #putBack(writes: readonly Write[]): void {
-    for (const write of writes) {
-      if (write.kind !== "record") {
-        this.#refused.push(write);
-        continue;
-      }
-      const key = recordKey(write.record);
-      if (movesUp(this.#refusedRecords.get(key), write.record)) this.#refusedRecords.set(key, write.record);
+  #enter(write: Write): Unsettled | undefined {
+    const place = placeOf(write);
+    if (place === undefined) return undefined;
+    const entry = { write, refused: false };
+    const entries = this.#places.get(place);
+    if (entries === undefined) this.#places.set(place, [entry]);
+    else entries.push(entry);
+    return entry;
+  }
+
+  #settle(entry: Unsettled, isStored: boolean, token: number | undefined): void {
+    const place = placeOf(entry.write);
+    const entries = place === undefined ? undefined : this.#places.get(place);
+    const index = entries?.indexOf(entry) ?? -1;
+    if (place === undefined || entries === undefined || index < 0) return;
+    if (isStored) entries.splice(0, index + 1);
+    else if (token !== undefined) entries.splice(index, 1);
+    else entry.refused = true;
+    if (entries.length === 0) this.#places.delete(place);
+  }
+
+  #putBack(write: Write): void {
+    if (write.kind !== "record") {
+      this.#refused.push(write);
+      return;
     }
+    const key = recordKey(write.record);
+    if (movesUp(this.#refusedRecords.get(key), write.record)) this.#refusedRecords.set(key, write.record);
+  }
+}
+
+/** Undefined for a write that replaces nothing. */
+function placeOf(write: Write): string | undefined {
+  switch (write.kind) {
+    case "meta":
+      return `meta ${write.key}`;
+    case "watermark":
+      return `watermark ${write.watermark.job}`;
+    case "drop-watermark":
+      return `watermark ${write.job}`;
+    case "vote":
+      return `vote ${write.vote.decision}`;
+    case "record":
+    case "order":
+    case "update":
+    case "snapshot":
+    case "drop-votes":
+      return undefined;
   }
 }

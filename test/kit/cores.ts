@@ -61,6 +61,8 @@ export class Cores {
   #now = 0;
   #order = 0;
   #nextToken = 1;
+  /** peers whose disks refuse what they are given */
+  readonly full = new Set<PeerId>();
   readonly runMs: number;
   /** from the launch to the word that the child has started */
   readonly launchMs: number;
@@ -354,6 +356,11 @@ export class Cores {
           message: effect.message as Extract<EventBody, { kind: "heard" }>["message"],
         });
       case "store": {
+        if (this.full.has(peer)) {
+          const { token: refused } = effect;
+          if (refused === undefined) return;
+          return this.#later(1, () => this.feed(peer, { kind: "stored", token: refused, failed: true }));
+        }
         const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
         this.records.set(peer, kept);
         for (const write of effect.writes) {

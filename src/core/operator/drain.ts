@@ -16,6 +16,7 @@ import { storedKeys } from "../events.ts";
 import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { memberNamed } from "./roster-requests.ts";
+import type { DrainAsker } from "./operator-state.ts";
 import { emit, note, type Pending, type State, expectStored } from "../state.ts";
 
 /** A peer that has not confirmed after this time counts as out of reach. */
@@ -30,7 +31,7 @@ export function drainPeer(
   const peer = memberNamed(state, command.peer);
   if (typeof peer !== "string") return peer;
   if (peer === state.settings.self) {
-    setDrained(state, on, by, { kind: "answer", command: token, answer: { kind: "done" } });
+    storeDrained(state, on, by, { kind: "command", command: token });
     return undefined;
   }
   if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
@@ -43,15 +44,36 @@ function unreachable(detail: string): Answer {
   return { kind: "refused", error: new CicadaError("PEER_UNREACHABLE", detail) };
 }
 
-function setDrained(state: State, on: boolean, by: string, pending: Pending): void {
-  state.operator.drained = on ? { by, at: state.now.wall } : undefined;
-  if (on) mark(state, "drained-by-hand");
-  note(state, "info", on ? "drained: this peer takes no more ticks" : "undrained: this peer takes ticks", {
-    by,
-  });
-  const value = state.operator.drained === undefined ? "" : JSON.stringify(state.operator.drained);
-  const token = expectStored(state, pending);
+/** Nothing changes before it is durable: what could not be stored is refused, and was never in force. */
+function storeDrained(state: State, on: boolean, by: string, asker: DrainAsker): void {
+  const drained = on ? { by, at: state.now.wall } : undefined;
+  const value = drained === undefined ? "" : JSON.stringify(drained);
+  const token = expectStored(state, { kind: "drain", drained, by, asker });
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.drained, value }], token });
+}
+
+/** The disk has answered: whoever asked is told, and when it is stored it is in force. */
+export function drainStored(
+  state: State,
+  { drained, by, asker }: Extract<Pending, { kind: "drain" }>,
+  failed: boolean,
+): void {
+  if (!failed) setDrained(state, drained, by);
+  if (asker.kind === "peer") {
+    const message = { kind: "drained", id: asker.id, stored: !failed } as const;
+    return emit(state, { kind: "send", to: asker.peer, protocol: "ask", message });
+  }
+  const error = new CicadaError("DISK_FAILED", "the change could not be stored");
+  const answer: Answer = failed ? { kind: "refused", error } : { kind: "done" };
+  emit(state, { kind: "answer", token: asker.command, answer });
+}
+
+function setDrained(state: State, drained: Attribution | undefined, by: string): void {
+  const on = drained !== undefined;
+  state.operator.drained = drained;
+  if (on) mark(state, "drained-by-hand");
+  const message = on ? "drained: this peer takes no more ticks" : "undrained: this peer takes ticks";
+  note(state, "info", message, { by });
   announceAtOnce(state);
   if (on) giveClaimsBack(state);
   else touchAll(state);
@@ -72,12 +94,7 @@ export function restoreDrained(state: State, drained: Attribution | undefined): 
 
 /** Another peer passes on a request to drain or undrain this one. */
 export function hearDrain(state: State, from: PeerId, { id, on, by }: MessageOf<"drain">): void {
-  setDrained(state, on, by, { kind: "drain", to: from, id });
-}
-
-/** The request is stored on this peer, or could not be: the peer that passed it on is told. */
-export function drainStored(state: State, to: PeerId, id: number, failed: boolean): void {
-  emit(state, { kind: "send", to, protocol: "ask", message: { kind: "drained", id, stored: !failed } });
+  storeDrained(state, on, by, { kind: "peer", peer: from, id });
 }
 
 export function hearDrained(state: State, { id, stored }: MessageOf<"drained">): void {

@@ -15,6 +15,9 @@ export interface RosterRequest {
   readonly untilMono: number;
 }
 
+/** Who waits for the answer to a drain: a person here, or the peer that passed the request on. */
+export type DrainAsker = { kind: "command"; command: number } | { kind: "peer"; peer: PeerId; id: number };
+
 export interface OperatorState {
   /** being stopped */
   draining: boolean;

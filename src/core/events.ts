@@ -111,6 +111,8 @@ export const storedKeys = {
   /** empty = not drained */
   drained: "drained",
   selfForgotten: "outcast",
+  /** of the last life; each life takes a higher one */
+  incarnation: "incarnation",
 } as const;
 
 export type Effect =

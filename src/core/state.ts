@@ -92,7 +92,7 @@ export function createState(settings: Settings): State {
     sweepAtMono: 0,
     tableDigest: "",
     addresses: [],
-    members: createMembers(settings.self),
+    members: createMembers(settings.self, settings.incarnation),
     jobs: new Map(),
     timetable: new Timetable(),
     book: createBook(),

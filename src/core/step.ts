@@ -81,7 +81,7 @@ import {
   scanJob,
 } from "./orders/scan.ts";
 import { sweep } from "./orders/sweep.ts";
-import { hearOfDuplicate } from "./members/duplicate-identity.ts";
+import { hearOfDuplicate, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { PeerId } from "../schema/ids.ts";
 
@@ -334,6 +334,10 @@ function begunByNow(state: State, plan: Plan): Plan {
 function everySecond(state: State): void {
   if (tryEndWarmUp(state)) takeUp(state);
   if (tryEndHostFault(state)) touchAll(state);
+  if (outlive(state)) {
+    announceAtOnce(state);
+    touchAll(state);
+  }
   pursueRosterRequests(state);
   giveUpDrains(state);
   const { mono } = state.now;

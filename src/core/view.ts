@@ -10,6 +10,7 @@ import type { Watermark } from "../schema/run.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
 import { isDoubted } from "./members/clocks.ts";
+import { standsBack } from "./members/duplicate-identity.ts";
 import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
 import type { State } from "./state.ts";
@@ -101,7 +102,13 @@ export function notReady(state: State): NotReady[] {
         "invitation",
     );
   }
-  if (state.members.duplicateIdentity) {
+  if (standsBack(state)) {
+    add(
+      "duplicate-identity",
+      "a newer process uses this peer's identity, and the others count on that one: stop one of the two, and give it a folder " +
+        "of its own. This process takes ticks again when the other has been silent",
+    );
+  } else if (state.members.duplicateIdentity) {
     add(
       "duplicate-identity",
       "another process uses this peer's identity: stop one, and give it a folder of its own",

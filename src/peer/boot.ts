@@ -34,7 +34,7 @@ export interface Booted {
   drained: Attribution | undefined;
 }
 
-export const metaKeys = { clientId: "clientId", incarnation: "incarnation", lastAlive: "lastAlive" } as const;
+export const metaKeys = { clientId: "clientId", lastAlive: "lastAlive" } as const;
 
 function numberIn(meta: ReadonlyMap<string, string>, key: string): number | undefined {
   const value = Number(meta.get(key));
@@ -57,10 +57,10 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
     const { refused } = table.load(loaded.updates);
     if (refused.length > 0)
       doors.log.warn("stored changes of the job table can't be read", { count: refused.length });
-    const incarnation = Math.max(wall, (numberIn(loaded.meta, metaKeys.incarnation) ?? 0) + 1);
+    const incarnation = Math.max(wall, (numberIn(loaded.meta, storedKeys.incarnation) ?? 0) + 1);
     const writes: Write[] = [
       { kind: "meta", key: metaKeys.clientId, value: String(clientId) },
-      { kind: "meta", key: metaKeys.incarnation, value: String(incarnation) },
+      { kind: "meta", key: storedKeys.incarnation, value: String(incarnation) },
     ];
     doors.disk.store(writes, (error) => {
       if (error !== undefined) return done(error);

@@ -38,6 +38,7 @@ export const passedWhys = [
   "not-targeted",
   "clock",
   "host",
+  "duplicate",
 ] as const;
 /** A peer that was passed over on the way to the writer's rank, and why. */
 export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(passedWhys) });

@@ -11,6 +11,7 @@ import { timekeepers } from "./clocks.ts";
 import { hasHostFault } from "./host-fault.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
+import { standsBack } from "./duplicate-identity.ts";
 import type { Eligibility } from "./failover.ts";
 
 /** The parts of an order that decide who can run it. */
@@ -33,6 +34,7 @@ export function eligibilityOf(
         return "untargeted";
       if (lacking(state, plan, peer).length > 0) return "incapable";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
+      if (standsBack(state)) return "duplicate";
       if (state.upkeep.warmUp !== undefined) return "settling";
       if (state.operator.draining || state.operator.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";

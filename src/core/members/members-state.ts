@@ -39,6 +39,8 @@ export interface Member {
   openMismatches: number;
   /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
   reportsOfDuplicate: number;
+  /** … and heartbeats in a row that named a life of this peer newer than its own */
+  reportsOfNewerLife: number;
   tellsOfLostVotes: number;
 }
 
@@ -63,23 +65,35 @@ export interface MembersState {
   heartbeatAtMono: number;
   /** why this peer's host could not start runs, until a run has started again (host-fault.ts) */
   hostFault: HostFault | undefined;
+  /** this peer's own; it grows with every start, and when it outlives a process that had copied its identity */
+  incarnation: number;
   /** another process uses this peer's identity */
   duplicateIdentity: boolean;
   /** how often this peer's wall clock has been set in this life */
   clockCount: number;
   /** the peers whose clocks are right (clocks.ts) */
   rightClocks: ReadonlySet<PeerId>;
+  /** monotonic, ms: when a peer last said so */
+  duplicateReportedMono: number;
+  /** a later life of this identity that others hear or have heard, and when they last did (monotonic, ms) */
+  newerLife: { readonly incarnation: number; readonly heardMono: number } | undefined;
+  /** wall clock, ms: when this life last took an incarnation above a newer life's */
+  outlivedAt: number;
 }
 
-export function createMembers(self: PeerId): MembersState {
+export function createMembers(self: PeerId, incarnation: number): MembersState {
   return {
     byId: new Map(),
     hashes: memberHashesOf([self]),
     lagMs: 0,
     heartbeatAtMono: 0,
     hostFault: undefined,
+    incarnation,
     duplicateIdentity: false,
     clockCount: 0,
     rightClocks: new Set([self]),
+    duplicateReportedMono: -Infinity,
+    newerLife: undefined,
+    outlivedAt: -Infinity,
   };
 }

@@ -53,6 +53,7 @@ export function memberOf(state: State, id: PeerId): Member {
     wroteAheadMono: undefined,
     openMismatches: 0,
     reportsOfDuplicate: 0,
+    reportsOfNewerLife: 0,
     tellsOfLostVotes: 0,
   };
   if (state.members.byId.size >= membersMax) forgetLongestGone(state);
@@ -363,7 +364,7 @@ export function heartbeatTo(
         };
   return {
     kind: "heartbeat",
-    incarnation: settings.incarnation,
+    incarnation: state.members.incarnation,
     name: settings.name,
     version: settings.version,
     sentAt: now.wall,
@@ -455,6 +456,7 @@ function selfAsMember(state: State): Member {
     wroteAheadMono: undefined,
     openMismatches: 0,
     reportsOfDuplicate: 0,
+    reportsOfNewerLife: 0,
     tellsOfLostVotes: 0,
   };
 }

@@ -12,6 +12,7 @@ import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
 import { timekeepers } from "../members/clocks.ts";
+import { standsBack } from "../members/duplicate-identity.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import { livingMembers } from "../members/members.ts";
@@ -176,7 +177,7 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
 
 /** The member that speaks for a tick that nobody will run: the first in rank that is alive and whose clock is right. */
 export function isReporter(state: State, job: JobId, tick: TickId): boolean {
-  if (state.operator.selfForgotten !== undefined) return false;
+  if (state.operator.selfForgotten !== undefined || standsBack(state)) return false;
   const able = ableToReport(state, job);
   for (const peer of rank(job, tick, state.members.hashes)) {
     if (able.has(peer)) return peer === state.settings.self;
@@ -186,7 +187,7 @@ export function isReporter(state: State, job: JobId, tick: TickId): boolean {
 
 /** This peer's place among those that could speak for a tick that nobody will run; undefined = it can't. */
 export function reporterPlace(state: State, job: JobId, tick: TickId): number | undefined {
-  if (state.operator.selfForgotten !== undefined) return undefined;
+  if (state.operator.selfForgotten !== undefined || standsBack(state)) return undefined;
   const able = ableToReport(state, job);
   const place = rank(job, tick, state.members.hashes)
     .filter((peer) => able.has(peer))
@@ -208,7 +209,7 @@ function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
 
 /** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
 function isGone(state: State, { peer, life }: Runner): boolean {
-  if (peer === state.settings.self) return life !== state.settings.incarnation;
+  if (peer === state.settings.self) return life !== state.members.incarnation;
   const member = state.members.byId.get(peer);
   if (member === undefined || member.state === "dead" || member.state === "left") return true;
   return (member.heartbeat?.incarnation ?? life) > life;

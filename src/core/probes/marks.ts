@@ -74,6 +74,8 @@ export const marks = [
   "history-looked-up",
   "watermark-heard",
   "range-reported",
+  "newer-life-heard",
+  "newer-life-outlived",
 ] as const;
 
 export type Mark = (typeof marks)[number];

@@ -21,6 +21,7 @@ const passedBecause: Readonly<Record<SkipReason, string>> = {
   "not-targeted": "is not a target of the job",
   clock: "had a clock too far off the others'",
   host: "could not start runs, because of its host",
+  duplicate: "had a newer process beside it that uses its identity",
 };
 
 const reasons: Readonly<Record<string, string>> = {

@@ -40,7 +40,7 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
     voter.seenVotes.set(from, Math.max(heartbeat.votes, voter.seenVotes.get(from) ?? 0));
   }
   // Only what is said in the knowledge of this life counts.
-  if (heartbeat.echo?.incarnation !== state.settings.incarnation) return;
+  if (heartbeat.echo?.incarnation !== state.members.incarnation) return;
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
   const member = state.members.byId.get(from);
   if (member === undefined) return;

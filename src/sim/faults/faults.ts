@@ -198,10 +198,7 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
     case "starved host":
       return world.disturbances.starveHost(peer);
     case "clock step":
-      return world.disturbances.stepClock(
-        peer,
-        dice.pick([-3_000, -900, 900, 3_000, 20_000]),
-      );
+      return world.disturbances.stepClock(peer, dice.pick([-3_000, -900, 900, 3_000, 20_000]));
     case "clock leap":
       return world.disturbances.stepClock(peer, dice.pick([-600_000, 600_000]));
     case "old disk":

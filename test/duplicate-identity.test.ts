@@ -1,0 +1,80 @@
+/** A copied data folder runs beside its original (DESIGN §3): the older process stands back, and comes back by itself. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PeerId } from "../src/schema/ids.ts";
+import type { Heartbeat } from "../src/schema/message.ts";
+import { notReady } from "../src/core/view.ts";
+import { Cores } from "./kit/cores.ts";
+
+const second = 1_000;
+const a = "a" as PeerId;
+const others = ["b", "c"] as PeerId[];
+
+/** Lets time pass in which a copy of a's folder, started later, is heard by the others every second. */
+function passBesideACopy(cores: Cores, seconds: number): void {
+  for (let passed = 0; passed < seconds; passed++) {
+    for (const other of others) {
+      const [last] = cores.heartbeats("a");
+      assert.ok(last);
+      const copy: Heartbeat = { ...last, incarnation: cores.wall(500_000), sentAt: cores.wall(cores.now) };
+      cores.feed(other, { kind: "heard", from: a, message: copy });
+    }
+    cores.pass(second);
+  }
+}
+
+function startsOf(cores: Cores, peer: string, since: number): number {
+  return cores.starts.filter((start) => start.peer === peer && start.at >= since).length;
+}
+
+function reasonsOf(cores: Cores): string[] {
+  return notReady(cores.state("a")).map(({ code }) => code);
+}
+
+test("while a newer process with its identity is heard, the older one starts nothing and says so", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  cores.pass(30 * second);
+  assert.ok(startsOf(cores, "a", 0) > 0);
+  passBesideACopy(cores, 5);
+  const since = cores.now;
+  passBesideACopy(cores, 25);
+  assert.equal(startsOf(cores, "a", since), 0);
+  assert.ok(reasonsOf(cores).includes("duplicate-identity"));
+  const ticks = cores.starts.map(({ tick }) => tick);
+  assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
+});
+
+test("when the newer process has fallen silent, the older one takes ticks again, each once, without a person's help", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  cores.pass(10 * second);
+  passBesideACopy(cores, 25);
+  cores.pass(40 * second);
+  const since = cores.now;
+  assert.deepEqual(
+    reasonsOf(cores).filter((code) => code !== "votes-lost"),
+    [],
+  );
+  cores.pass(60 * second);
+  assert.ok(startsOf(cores, "a", since) > 5);
+  const ticks = cores.starts.map(({ tick }) => tick);
+  assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
+  for (const other of others) assert.equal(cores.state(other).members.byId.get(a)?.state, "alive");
+});
+
+test("two processes that outlive each other again within ten minutes wait for a person", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  passBesideACopy(cores, 10);
+  cores.pass(40 * second);
+  const outlived = cores.state("a").members.incarnation;
+  for (const other of others) {
+    const [last] = cores.heartbeats("a");
+    assert.ok(last);
+    cores.feed(other, { kind: "heard", from: a, message: { ...last, incarnation: outlived + 1_000 } });
+  }
+  cores.pass(60 * second);
+  assert.equal(cores.state("a").members.incarnation, outlived);
+  assert.ok(reasonsOf(cores).includes("duplicate-identity"));
+});

@@ -1,7 +1,8 @@
 /**
  * One peer's decisions: events in, effects out (DESIGN §2). The same state and event give the same effects in the
- * same order; nothing outside `state` is read or touched. This file is the only branching point: it takes the event
- * to whom it concerns, then looks at what has come due or was touched, then says when to be woken.
+ * same order; nothing outside `state` is read or changed. This file is the only branching point: it passes the
+ * event to the folder that handles it, then reconciles the orders that have come due or were touched, then says when it
+ * wants to be woken.
  */
 import { never } from "../errors.ts";
 import { isFinal, type RequestedOrder } from "../schema/run.ts";
@@ -259,8 +260,8 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
 }
 
 /**
- * One that is settled is stored all the same, or a sync would offer it for ever, and at last to a peer that has forgotten
- * how it ended. What can't be taken in is not stored: a sync will offer it again.
+ * Takes in orders that people asked for. Settled orders are stored too: otherwise sync keeps offering them, possibly to
+ * a peer that no longer knows how they ended. What can't be taken in is not stored, and sync will offer it again.
  */
 function takeOrders(state: State, orders: readonly RequestedOrder[], known = false): void {
   const taken = orders.filter((order) => admitRequested(state, order));

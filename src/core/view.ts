@@ -117,7 +117,7 @@ export function notReady(state: State): NotReady[] {
   if (voting.voter.memory === "lost") {
     add(
       "votes-lost",
-      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or had a twin): until the mesh " +
+      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): until the mesh " +
         "has forgotten it and it joins again with a folder of its own, it no longer votes",
     );
   }

@@ -179,7 +179,7 @@ function decidePaused({ due, local }: DecidedOrder, facts: Facts): Decided {
         ? { kind: "close", reason: "paused", as: "skipped" }
         : wait(Infinity);
   const decision = local.stage === "claimed" ? letGo("paused", rest) : rest;
-  return rest.kind === "close" ? just(decision, "paused-tick-told") : just(decision);
+  return rest.kind === "close" ? just(decision, "paused-tick-reported") : just(decision);
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {

@@ -216,7 +216,7 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || state.ledger.remembers(record)) return false;
   const isOwn = record.peer === state.settings.self && !state.book.holders.has(orderKeyOf(record));
   if (!isOwn && !state.ledger.history.isOver(record.job, record.tick, record.slot)) return false;
-  mark(state, "doubtful-record");
+  mark(state, "possibly-stale-record");
   return true;
 }
 

@@ -216,6 +216,12 @@ export const errorTable = {
       "More than half of the voters must be in reach; `cicada peers ls` shows them. Ask again when they are back. " +
       "If they are gone for good: `cicada peers forget NAME --force`.",
   },
+  CANCEL_UNCONFIRMED: {
+    title: "The peer that runs it has not confirmed",
+    status: 504,
+    exit: exit.unreachable,
+    hint: "Try again when that peer is in reach: `cicada peers ls`.",
+  },
   PEER_UNREACHABLE: {
     title: "No peer answers",
     status: 503,

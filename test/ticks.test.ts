@@ -328,6 +328,33 @@ test("a run is cancelled through any peer", () => {
   assert.equal(record?.reason, "by eve: enough");
 });
 
+test("a cancel is answered when the peer that runs it has confirmed, and not before", () => {
+  const cores = new Cores(["a", "b"], { runMs: Infinity });
+  cores.put({ id: "long", schedule: "@at 2026-11-20T02:00:10Z", command: "sleep 100" });
+  cores.pass(11 * second);
+  const [start] = cores.starts;
+  assert.ok(start);
+  const other = start.peer === "a" ? "b" : "a";
+  cores.ask(other, { kind: "cancel-run", run: start.run, by: "eve", reason: "enough" });
+  assert.deepEqual(cores.answers, []);
+  cores.pass(second);
+  assert.deepEqual(cores.answers, [{ kind: "done" }]);
+});
+
+test("a cancel that its peer can't hear is answered as unconfirmed, and the run goes on", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({ id: "long", schedule: "@at 2026-11-20T02:00:10Z", command: "sleep 100" });
+  cores.pass(11 * second);
+  const [start] = cores.starts;
+  assert.ok(start);
+  const others = ["a", "b", "c"].filter((peer) => peer !== start.peer);
+  cores.split([start.peer], others);
+  cores.ask(others[0] ?? "", { kind: "cancel-run", run: start.run, by: "eve", reason: "enough" });
+  cores.pass(6 * second);
+  const [answer] = cores.answers;
+  assert.equal(answer?.kind === "refused" ? answer.error.code : answer?.kind, "CANCEL_UNCONFIRMED");
+});
+
 test("a peer that comes back ends its own open records: lost what had started, withdrawn what had not", () => {
   const cores = new Cores(["a"], { runMs: Infinity });
   cores.put({ id: "long", schedule: "@every 10s", command: "sleep 100", overlap: "allow" });

@@ -25,6 +25,8 @@ export type CoreMessage = MessageOf<
   | "answer"
   | "drain"
   | "drained"
+  | "cancel"
+  | "cancel-heard"
   | "ballots"
   | "replies"
   | "chosen"

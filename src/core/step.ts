@@ -12,7 +12,8 @@ import { isPlanted } from "./probes/planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
 import { claimStored } from "./claims/claims.ts";
-import { commandStored, hearCancel, obey } from "./operator/commands.ts";
+import { commandStored, obey } from "./operator/commands.ts";
+import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest, openRoster } from "./voting/epochs.ts";
 import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
 import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
@@ -229,6 +230,10 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       return hearDrain(state, from, message);
     case "drained":
       return hearDrained(state, message);
+    case "cancel":
+      return hearCancel(state, from, message);
+    case "cancel-heard":
+      return hearCancelConfirmed(state, message);
     case "ballots":
       return hearBallots(state, from, message.ballots);
     case "replies":
@@ -256,7 +261,7 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
   takeRecords(state, message.records);
   takeOrders(state, message.orders);
   hearDeclined(state, from, message.declined);
-  for (const { run, by, reason } of message.cancels) hearCancel(state, run, by, reason);
+  for (const { run, by, reason } of message.cancels) cancelOwn(state, run, by, reason);
 }
 
 /**
@@ -341,6 +346,7 @@ function everySecond(state: State): void {
   }
   pursueRosterRequests(state);
   giveUpDrains(state);
+  giveUpCancels(state);
   const { mono } = state.now;
   if (takeHeartbeatDue(state)) {
     if (assessAll(state)) membersChanged(state);

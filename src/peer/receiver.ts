@@ -68,6 +68,8 @@ export class Receiver {
       case "ask":
       case "drain":
       case "drained":
+      case "cancel":
+      case "cancel-heard":
       case "ballots":
       case "replies":
       case "chosen":

@@ -135,6 +135,17 @@ export const DrainedMessage = Type.Object({
   stored: Type.Boolean(),
 });
 
+/** Protocol `ask`: a person wants a run of the receiver's to be ended. */
+export const CancelMessage = Type.Object({
+  kind: Type.Literal("cancel"),
+  id: Type.Integer(),
+  run: Key,
+  by: Type.String({ maxLength: 256 }),
+  reason: Type.String({ maxLength: 256 }),
+});
+/** The answer: the run is being ended, or there was nothing left to end. */
+export const CancelHeardMessage = Type.Object({ kind: Type.Literal("cancel-heard"), id: Type.Integer() });
+
 /** Protocol `sync`, table: what I have; what you lack, in pieces. */
 export const TableHaveMessage = Type.Object({
   kind: Type.Literal("table-have"),
@@ -256,7 +267,14 @@ export const bodiesOf = {
   runs: Type.Union([RunsMessage]),
   members: Type.Union([LeaveMessage]),
   heartbeat: Type.Union([HeartbeatMessage]),
-  ask: Type.Union([AskMessage, AnswerMessage, DrainMessage, DrainedMessage]),
+  ask: Type.Union([
+    AskMessage,
+    AnswerMessage,
+    DrainMessage,
+    DrainedMessage,
+    CancelMessage,
+    CancelHeardMessage,
+  ]),
   vote: Type.Union([BallotsMessage, RepliesMessage, ChosenMessage, RosterMessage]),
   sync: Type.Union([
     TableHaveMessage,
@@ -282,6 +300,8 @@ export type Message =
   | Static<typeof AnswerMessage>
   | Static<typeof DrainMessage>
   | Static<typeof DrainedMessage>
+  | Static<typeof CancelMessage>
+  | Static<typeof CancelHeardMessage>
   | Static<typeof BallotsMessage>
   | Static<typeof RepliesMessage>
   | Static<typeof ChosenMessage>

@@ -117,7 +117,8 @@ function cancelRun(app: Api, { control }: ApiOptions): void {
     {
       schema: {
         tags,
-        summary: "End a run, wherever it is; 202 means that its peer is told, not that it has ended",
+        summary:
+          "End a run, wherever it is; 202 means that its peer has confirmed, not that it has ended; 504 that it did not",
         params: RunParams,
         querystring: none,
         body: Type.Object({ reason: Type.Optional(Type.String({ maxLength: 256 })) }, closed),

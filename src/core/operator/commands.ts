@@ -5,13 +5,13 @@
  */
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
-import { parseRunReference, runId, ulid, type JobId, type TickId } from "../../schema/ids.ts";
+import { ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
-import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { cancelRun, closeWithout } from "../claims/claims.ts";
+import { cancelRuns } from "./cancel.ts";
 import { tooFarAheadToWrite } from "../members/clocks.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
@@ -61,7 +61,7 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
     case "run-job":
       return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
     case "cancel-run":
-      return cancel(state, command);
+      return cancelRuns(state, command, token);
     case "promote-peer":
       return promote(state, command, token);
     case "forget-peer":
@@ -246,46 +246,4 @@ function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "ed
 
 function idOf(change: Exclude<TableEdit, { kind: "set" }>): JobId {
   return change.kind === "put" ? change.spec.id : change.id;
-}
-
-function cancel(state: State, command: Extract<Command, { kind: "cancel-run" }>): Answer {
-  const open = openRuns(state, command.run);
-  if (open === undefined) return refuse("BAD_REQUEST", `"${command.run}" is neither a run nor JOB@TICK`);
-  if (open.length === 0) return refuse("RUN_ENDED", `nothing of "${command.run}" is claimed or running`);
-  for (const record of open) stopOrDrop(state, record, command.by, command.reason);
-  return { kind: "done" };
-}
-
-/** Another peer passed a cancel on: it concerns this peer's own runs only. */
-export function hearCancel(state: State, run: string, by: string, reason: string): void {
-  for (const record of openRuns(state, run) ?? []) {
-    if (record.peer === state.settings.self) stopOrDrop(state, record, by, reason);
-  }
-}
-
-function stopOrDrop(state: State, record: RunRecord, by: string, reason: string): void {
-  const order = [...(state.book.byJob.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
-  if (record.peer === state.settings.self && order?.local.stage === "claimed") {
-    return closeWithout(
-      state,
-      order,
-      `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, 256),
-      undefined,
-      "cancelled",
-    );
-  }
-  cancelRun(state, record, by, reason);
-}
-
-/** Open records that a reference names: a run id, or `JOB@TICK` for all of a tick; undefined = not a reference. */
-function openRuns(state: State, reference: string): RunRecord[] | undefined {
-  const named = parseRunReference(reference);
-  if (named === undefined) return undefined;
-  const { job, tick, attempt, peerEnd } = named;
-  return [...state.ledger.openOf(job)].filter(
-    (record) =>
-      record.tick === tick &&
-      (attempt === undefined || record.attempt === attempt) &&
-      (peerEnd === undefined || runId(record).includes(`@${peerEnd}`)),
-  );
 }

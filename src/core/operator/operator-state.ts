@@ -25,6 +25,12 @@ export interface OperatorState {
   drained: Attribution | undefined;
   /** drains passed on to other peers that have not confirmed yet; by the id of the message */
   readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
+  /** cancels passed on to other peers: the messages that are not confirmed yet, each with the name of its peer */
+  readonly cancelsAsked: {
+    readonly command: number;
+    readonly waiting: Map<number, string>;
+    readonly untilMono: number;
+  }[];
   /** identities that the mesh refuses (forgotten.ts) */
   readonly forgotten: Map<PeerId, Forgotten>;
   /** this peer's own identity is one of them, according to the table or to a peer that turned it away */
@@ -37,6 +43,7 @@ export function createOperator(): OperatorState {
     draining: false,
     drained: undefined,
     drainsAsked: new Map(),
+    cancelsAsked: [],
     forgotten: new Map(),
     selfForgotten: undefined,
     rosterRequests: [],

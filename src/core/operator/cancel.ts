@@ -1,0 +1,105 @@
+/**
+ * Cancelling runs: whoever is asked passes the request on to the peers that hold them, and answers when each of them has
+ * confirmed that it was told. A confirmed cancel means that the run is being ended, not that it has ended.
+ */
+import { CicadaError, type ErrorCode } from "../../errors.ts";
+import type { Answer, Command } from "../../ports.ts";
+import { parseRunReference, runId, type PeerId } from "../../schema/ids.ts";
+import type { MessageOf } from "../../schema/message.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { cancelRun, closeWithout } from "../claims/claims.ts";
+import { emit, nextToken, type State } from "../state.ts";
+
+/** A peer that has not confirmed after this time counts as out of reach. */
+const confirmLimitMs = 5_000;
+/** A reason fits into a record with the name of who gave it. */
+const reasonMax = 256;
+
+function refuse(code: ErrorCode, detail: string): Answer {
+  return { kind: "refused", error: new CicadaError(code, detail) };
+}
+
+/** Undefined: the answer follows when the peers have confirmed. */
+export function cancelRuns(
+  state: State,
+  { run, by, reason }: Extract<Command, { kind: "cancel-run" }>,
+  command: number,
+): Answer | undefined {
+  const open = openRuns(state, run);
+  if (open === undefined) return refuse("BAD_REQUEST", `"${run}" is neither a run nor JOB@TICK`);
+  if (open.length === 0) return refuse("RUN_ENDED", `nothing of "${run}" is claimed or running`);
+  const waiting = new Map<number, string>();
+  const untilMono = state.now.mono + confirmLimitMs;
+  for (const record of open) {
+    if (record.peer === state.settings.self) {
+      stopOrWithdraw(state, record, by, reason);
+      continue;
+    }
+    const id = nextToken(state);
+    waiting.set(id, nameOf(state, record.peer));
+    const message = { kind: "cancel", id, run: runId(record), by, reason } as const;
+    emit(state, { kind: "send", to: record.peer, protocol: "ask", message });
+  }
+  if (waiting.size === 0) return { kind: "done" };
+  state.operator.cancelsAsked.push({ command, waiting, untilMono });
+  return undefined;
+}
+
+function nameOf(state: State, peer: PeerId): string {
+  return state.members.byId.get(peer)?.heartbeat?.name ?? peer;
+}
+
+/** Another peer passes a cancel on. It is confirmed even if the run has ended meanwhile: nothing of it is left to end. */
+export function hearCancel(state: State, from: PeerId, { id, run, by, reason }: MessageOf<"cancel">): void {
+  cancelOwn(state, run, by, reason);
+  emit(state, { kind: "send", to: from, protocol: "ask", message: { kind: "cancel-heard", id } });
+}
+
+/** Ends what this peer holds of the run: a claim is given up, a child is stopped. */
+export function cancelOwn(state: State, run: string, by: string, reason: string): void {
+  for (const record of openRuns(state, run) ?? []) {
+    if (record.peer === state.settings.self) stopOrWithdraw(state, record, by, reason);
+  }
+}
+
+export function hearCancelConfirmed(state: State, { id }: MessageOf<"cancel-heard">): void {
+  const asked = state.operator.cancelsAsked.find(({ waiting }) => waiting.delete(id));
+  if (asked === undefined || asked.waiting.size > 0) return;
+  state.operator.cancelsAsked.splice(state.operator.cancelsAsked.indexOf(asked), 1);
+  emit(state, { kind: "answer", token: asked.command, answer: { kind: "done" } });
+}
+
+/** In every step: an answer for those whose peers have not confirmed in time. */
+export function giveUpCancels(state: State): void {
+  const { cancelsAsked } = state.operator;
+  for (let place = cancelsAsked.length - 1; place >= 0; place--) {
+    const asked = cancelsAsked[place];
+    if (asked === undefined || state.now.mono < asked.untilMono) continue;
+    cancelsAsked.splice(place, 1);
+    const peers = [...new Set(asked.waiting.values())].join(", ");
+    const detail = `${peers} has not confirmed within ${confirmLimitMs / 1_000} s: the run may go on`;
+    emit(state, { kind: "answer", token: asked.command, answer: refuse("CANCEL_UNCONFIRMED", detail) });
+  }
+}
+
+function stopOrWithdraw(state: State, record: RunRecord, by: string, reason: string): void {
+  const order = [...(state.book.byJob.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
+  if (record.peer === state.settings.self && order?.local.stage === "claimed") {
+    const said = `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, reasonMax);
+    return closeWithout(state, order, said, undefined, "cancelled");
+  }
+  cancelRun(state, record, by, reason);
+}
+
+/** Open records that a reference names: a run id, or `JOB@TICK` for all of a tick; undefined = not a reference. */
+function openRuns(state: State, reference: string): RunRecord[] | undefined {
+  const named = parseRunReference(reference);
+  if (named === undefined) return undefined;
+  const { job, tick, attempt, peerEnd } = named;
+  return [...state.ledger.openOf(job)].filter(
+    (record) =>
+      record.tick === tick &&
+      (attempt === undefined || record.attempt === attempt) &&
+      (peerEnd === undefined || runId(record).includes(`@${peerEnd}`)),
+  );
+}

@@ -189,6 +189,18 @@ describe("nobody takes another's word on a tick that is still to come", () => {
   });
 });
 
+test("a run that began before the clock was set back ends here, too, though its tick is still to come by this clock", () => {
+  const cores = new Cores(["a", "b"], { synchronised: ["a"], runMs: 5_000 });
+  cores.put({ ...beat, schedule: "@every 1m", target: { peers: ["b"] } });
+  cores.pass(58_500);
+  const isOpen = (): boolean => cores.state("a").ledger.openOn("b" as PeerId).length > 0;
+  assert.ok(isOpen());
+  cores.setClock("a", -10 * minute);
+  cores.pass(10_000);
+  assert.equal(reasonsOf(cores, "a"), "");
+  assert.ok(!isOpen());
+});
+
 describe("a peer whose clock is far ahead takes no requests", () => {
   test("neither run now nor an edit", () => {
     const cores = new Cores(["a", "b", "c"], { clockAhead: { b: 2 * hour } });

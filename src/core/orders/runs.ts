@@ -150,12 +150,14 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       moved.push(record);
       continue;
     }
-    if (record.state === "withdrawn" && isBeyond(record, until)) {
+    // How it ends is news all the same where its beginning is remembered: else it would be on for ever.
+    const isAhead = isBeyond(record, until) && !state.ledger.remembers(record);
+    if (isAhead && record.state === "withdrawn") {
       // For the disk alone: what it takes back may be there.
       moved.push(record);
       continue;
     }
-    if (isBeyond(record, until) || isDecidedAhead(record, until - claimAheadMs)) {
+    if (isAhead || isDecidedAhead(record, until - claimAheadMs)) {
       refuseBeyond(state, record);
       continue;
     }

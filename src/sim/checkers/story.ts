@@ -5,7 +5,7 @@
  * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was gone
  * or its disk disturbed within moments, its folder was put back, or a second process had its identity.
  */
-import type { Breach, Evidence, Run } from "../world/truth.ts";
+import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";
 import { hadDuplicateIdentity } from "./surroundings.ts";
 import { retainedTicks } from "./retained.ts";
 
@@ -32,13 +32,11 @@ export function checkStories(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-function recordOf<Seen extends Pick<Run, "job" | "tick" | "attempt" | "peer">>(
-  records: Iterable<Seen>,
-  run: Run,
-): Seen | undefined {
+/** The report of a gap that ends with this tick is no record of its order. */
+function recordOf(records: Iterable<RecordSeen>, run: Run): RecordSeen | undefined {
   for (const record of records) {
     const same = record.job === run.job && record.tick === run.tick && record.attempt === run.attempt;
-    if (same && record.peer === run.peer) return record;
+    if (same && record.peer === run.peer && record.rangeFrom === undefined) return record;
   }
   return undefined;
 }

@@ -3,6 +3,7 @@
  * rosters with false signatures. They come over proved links, that is, from members of the mesh, and must be refused all
  * the same.
  */
+import { depthCap } from "../../wire/codec.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
 import type { Dice } from "../random.ts";
@@ -35,10 +36,17 @@ const spoiled: Readonly<Record<string, Maker>> = {
   "another cluster's": (envelope) => ({ ...envelope, cluster: "0".repeat(16) }),
   "another version's": (envelope) => ({ ...envelope, version: 99 }),
   "another sender's": (envelope) => ({ ...envelope, sender: "somebody-else" }),
-  "with a field too many": (envelope) => ({ ...envelope, body: { ...envelope.body, extra: 1 } }),
+  "nested too deep": (envelope) => ({ ...envelope, body: { ...envelope.body, extra: nested(depthCap) } }),
   "of no kind": (envelope) => ({ ...envelope, body: { ...envelope.body, kind: "surprise" } }),
   "without its body": ({ cluster, version, sender, seq }) => ({ cluster, version, sender, seq }),
 };
+
+/** Lists inside each other. */
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < depth; level++) value = [value];
+  return value;
+}
 
 function frame(envelope: Envelope, body: Record<string, unknown>): Uint8Array {
   return Buffer.from(JSON.stringify({ ...envelope, body }));

@@ -1,33 +1,42 @@
 /**
- * Core alone, without a world: one peer that is given its own wake-ups, an instant disk and children that end at once,
- * so that what `step` itself costs can be measured.
+ * Core alone, without a world: one peer that is given its own wake-ups and an instant disk, so that what `step` itself costs
+ * can be measured. Its children end at once, or when they are told to.
  */
-import type { Effect, Event } from "../src/core/events.ts";
+import type { Effect, EventBody } from "../src/core/events.ts";
 import { checkedJob } from "../src/core/job/job.ts";
+import { sizesOf } from "../src/core/probes/sizes.ts";
 import { createState, type State } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
 import type { Now } from "../src/ports.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { Job } from "../src/schema/job.ts";
+import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
+import type { Job, JobSpec } from "../src/schema/job.ts";
 
-/** An event that lacks only its moment. */
-type Awaited = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
+export interface LonePeerOptions {
+  jobs: readonly Job[];
+  startedAt: number;
+  capacity: number;
+  /** false = each run ends when `endOne` is called */
+  endsAtOnce?: boolean;
+}
 
 export class LonePeer {
   readonly #state: State;
-  readonly #waiting: Awaited[] = [];
+  readonly #waiting: EventBody[] = [];
+  readonly #running: RunId[] = [];
+  readonly #endsAtOnce: boolean;
   #wakeAtMono = 0;
   #now: Now;
+  #commands = 0;
 
-  /** Jobs that are each due once a minute, spread over its seconds. */
-  constructor(jobs: number, startedAt: number) {
+  constructor({ jobs, startedAt, capacity, endsAtOnce = true }: LonePeerOptions) {
+    this.#endsAtOnce = endsAtOnce;
     this.#now = { wall: startedAt, mono: 0 };
     this.#state = createState({
       self: "lone" as PeerId,
       name: "lone",
       version: "0",
       tags: {},
-      capacity: jobs,
+      capacity,
       role: "worker",
       tzdata: "2026b",
       incarnation: 1,
@@ -38,9 +47,9 @@ export class LonePeer {
       // Two writings of one record must differ in it; that is all that core asks of a signature.
       sign: (record) => ({ ...record, signature: `${record.state} ${record.version}` }),
     });
-    this.#take({
+    this.take({
       kind: "loaded",
-      jobs: Array.from({ length: jobs }, (_, number) => minutelyJob(number, startedAt)),
+      jobs,
       tableDigest: "",
       records: [],
       orders: [],
@@ -58,19 +67,66 @@ export class LonePeer {
     });
   }
 
+  get wall(): number {
+    return this.#now.wall;
+  }
+
+  get running(): number {
+    return this.#running.length;
+  }
+
+  /** How much it holds, by what. */
+  sizes(): Readonly<Record<string, number>> {
+    return sizesOf(this.#state);
+  }
+
   /** Feeds the next event: one that an effect has led to, or else the wake-up that core asked for. */
   takeOne(): number {
     const event = this.#waiting.shift();
-    if (event !== undefined) return this.#take(event);
-    const ms = Math.max(0, this.#wakeAtMono - this.#now.mono);
-    this.#now = { wall: this.#now.wall + ms, mono: this.#now.mono + ms };
-    return this.#take({ kind: "woke" });
+    if (event !== undefined) return this.take(event);
+    this.pass(Math.max(0, this.#wakeAtMono - this.#now.mono));
+    return this.take({ kind: "woke" });
   }
 
-  #take(event: Awaited): number {
-    const effects = step(this.#state, { ...event, now: this.#now });
+  /** Feeds what effects have led to, until nothing is left. */
+  settle(): void {
+    for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
+      this.take(event);
+    }
+  }
+
+  /** Time passes; nothing is fed. */
+  pass(ms: number): void {
+    this.#now = { wall: this.#now.wall + ms, mono: this.#now.mono + ms };
+  }
+
+  take(event: EventBody): number {
+    const effects = step(this.#state, Object.assign(event, { now: this.#now }));
     for (const effect of effects) this.#carryOut(effect);
     return effects.length;
+  }
+
+  /** A person orders a run of the job. */
+  order(id: JobId): void {
+    const number = ++this.#commands;
+    // An id takes five bits of each byte.
+    const random = Uint8Array.from({ length: 16 }, (_, place) => Math.floor(number / 32 ** place) % 32);
+    this.take({
+      kind: "command",
+      command: { kind: "run-job", id, by: "bench" },
+      token: this.#commands,
+      random,
+    });
+    this.settle();
+  }
+
+  /** The run that has lasted longest ends. */
+  endOne(): void {
+    const run = this.#running.shift();
+    if (run === undefined) return;
+    const outcome = { kind: "exited", exitCode: 0, logBytes: 0, logTruncated: false } as const;
+    this.take({ kind: "childEnded", run, outcome, at: this.#now.wall });
+    this.settle();
   }
 
   #carryOut(effect: Effect): void {
@@ -83,16 +139,17 @@ export class LonePeer {
       const { run } = effect.spec;
       this.#waiting.push({ kind: "childStarted", run, at: wall });
       const outcome = { kind: "exited", exitCode: 0, logBytes: 0, logTruncated: false } as const;
-      this.#waiting.push({ kind: "childEnded", run, outcome, at: wall });
+      if (this.#endsAtOnce) this.#waiting.push({ kind: "childEnded", run, outcome, at: wall });
+      else this.#running.push(run);
     }
   }
 }
 
-function minutelyJob(number: number, at: number): Job {
-  const id = `job-${number}` as JobId;
+/** A job as it stands in the table. */
+export function benchJob(id: string, at: number, spec: Partial<Omit<JobSpec, "id">>): Job {
   return {
-    id,
-    spec: checkedJob({ id, schedule: `${number % 60} * * * * *`, command: "true" }),
+    id: id as JobId,
+    spec: checkedJob({ id: id as JobId, command: "true", ...spec }),
     revision: "1",
     createdAt: at,
     updatedAt: at,
@@ -101,4 +158,11 @@ function minutelyJob(number: number, at: number): Job {
     resumedAt: 0,
     pauses: [],
   };
+}
+
+/** Jobs that are each due once a minute, spread over its seconds. */
+export function minutelyJobs(count: number, at: number): Job[] {
+  return Array.from({ length: count }, (_, number) =>
+    benchJob(`job-${number}`, at, { schedule: `${number % 60} * * * * *` }),
+  );
 }

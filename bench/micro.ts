@@ -4,7 +4,8 @@
  *   npm run bench:micro [-- --json FILE]
  *
  * Each figure is the median of fifteen rounds, each long enough (≥ 20 ms) for the clock and the garbage collector to
- * average out, after one round that only warms up.
+ * average out, after one round that only warms up. A second table shows how the cost of an event grows with what a peer
+ * holds (growth.ts).
  */
 import { parseArgs } from "node:util";
 import { rank, memberHashesOf } from "../src/core/members/rank.ts";
@@ -15,43 +16,22 @@ import type { Heartbeat } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { decode, encode } from "../src/wire/codec.ts";
 import { signedBytes } from "../src/wire/records.ts";
-import { LonePeer } from "./lone-peer.ts";
-import { percentile, printTable, writeJson } from "./report.ts";
+import { growthFigures } from "./growth.ts";
+import { LonePeer, minutelyJobs } from "./lone-peer.ts";
+import { lastResult, medianMicroseconds } from "./measure.ts";
+import { printTable, writeJson } from "./report.ts";
 
-const rounds = 15;
-const roundMs = 20;
 const start = Date.UTC(2026, 10, 20, 2);
 const dayMs = 86_400_000;
 
 interface Figure {
   what: string;
   microseconds: number;
-  /** iterations in one round */
-  iterations: number;
 }
-
-/** Results land here, so that no work can be optimised away. */
-let sink: unknown;
 
 /** Median cost of one call, which is given a number that differs each time. */
 function measure(what: string, work: (number: number) => unknown): Figure {
-  let iterations = 1;
-  let number = 0;
-  const round = (): number => {
-    const from = performance.now();
-    for (let i = 0; i < iterations; i++) sink = work(number++);
-    return performance.now() - from;
-  };
-  while (round() < roundMs) iterations *= 2;
-  const costs = Array.from({ length: rounds }, () => (round() / iterations) * 1_000);
-  return {
-    what,
-    microseconds: percentile(
-      costs.toSorted((a, b) => a - b),
-      50,
-    ),
-    iterations,
-  };
+  return { what, microseconds: medianMicroseconds(work) };
 }
 
 function scheduleOf(expression: string, timezone: string) {
@@ -149,7 +129,7 @@ function startedRecord(peer: PeerId): RunRecord {
 
 function stepFigures(): Figure[] {
   return [100, 10_000].map((jobs) => {
-    const peer = new LonePeer(jobs, start);
+    const peer = new LonePeer({ jobs: minutelyJobs(jobs, start), startedAt: start, capacity: jobs });
     return measure(`step, per event (one peer, ${jobs} jobs)`, () => peer.takeOne());
   });
 }
@@ -160,4 +140,16 @@ printTable(
   ["", "µs"],
   figures.map(({ what, microseconds }) => [what, microseconds.toPrecision(3)]),
 );
-if (values.json !== undefined) writeJson(values.json, { figures, sink: typeof sink });
+
+const growth = growthFigures();
+console.log("");
+printTable(
+  ["as what a peer holds grows", "n", "µs at n", "2n", "4n", "4n / n"],
+  growth.map(({ what, base, microseconds: [one = 0, two = 0, four = 0] }) => [
+    what,
+    base,
+    ...[one, two, four].map((cost) => cost.toPrecision(3)),
+    (four / one).toFixed(1),
+  ]),
+);
+if (values.json !== undefined) writeJson(values.json, { figures, growth, last: typeof lastResult() });

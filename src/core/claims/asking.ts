@@ -1,8 +1,8 @@
 /**
- * Asking first (DESIGN §5.5): before any start that is not a timely claimed-ahead one, all living members are asked
- * what they know of the order, and the answer is awaited for at most 1 s. Of two that ask, the lower rank goes.
+ * Asking first (DESIGN §5.5): before any start other than a timely, claimed-ahead one, this peer asks all living members
+ * what they know of the order, and waits at most 1 s for their answers. Of two peers that ask, the lower rank goes first.
  *
- * Orders that come to be asked about in one step (all those of a peer that died, say) share one question.
+ * All orders of one step, such as those of a peer that died, share one question.
  */
 import { reconcileAt, touch } from "./order-book.ts";
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
@@ -16,18 +16,18 @@ import { noStage, transition, type Order, type Ask, type ForeignInquiry } from "
 
 /** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
 const ordersPerAsk = 512;
-/** Others' questions that are remembered for their second; beyond it the oldest are forgotten (about 1 KiB each). */
+/** Questions of others that are remembered while they are open; beyond it the oldest are forgotten (about 1 KiB each). */
 const foreignInquiriesMax = 65_536;
-/** How long an order is left to another asker before it is looked at again. */
+/** How long an order is left to another asker before it is reconciled again. */
 const yieldMs = 1_500;
-/** Two that were both told to wait come back one after the other, by rank. */
+/** Two peers that were both told to wait try again one after the other, by rank. */
 const yieldPerRankMs = 300;
 
 export function enqueueAsk(state: State, order: Order, failover: { rank: number }): void {
   state.book.toAsk.push({ order, rank: failover.rank });
 }
 
-/** Sends what the step has collected. Orders about which there is nobody to ask are looked at again at once. */
+/** Sends what the step has collected. Where there is nobody to ask, the orders are reconciled again at once. */
 export function flushAsks(state: State): void {
   const others = livingMembers(state).filter((peer) => peer !== state.settings.self);
   for (let i = 0; i < state.book.toAsk.length; i += ordersPerAsk) {
@@ -66,7 +66,7 @@ function goesBefore(a: { rank: number; peer: PeerId }, b: { rank: number; peer: 
   return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
 }
 
-/** Answers with what is known of each order, and of other open runs of the same jobs, for the sake of overlap. */
+/** Answers with what is known of each order, and of other open runs of the same jobs, which overlap rules need. */
 export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): void {
   const records = new Map<string, RunRecord>();
   const mine: OrderKey[] = [];
@@ -114,7 +114,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
-  // Records that might not fit go ahead by themselves: the answer proper comes last, when the asker has them all.
+  // Records that might not fit are sent ahead. The answer itself comes last, when the asker has them all.
   const last = mine.length + settled.length === 0 ? (parts.pop() ?? []) : [];
   for (const some of parts) answerAsker(state, from, { id: 0, records: some, mine: [], settled: [] });
   answerAsker(state, from, { id: message.id, records: last, mine, settled });
@@ -139,8 +139,8 @@ function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignInquiry 
 }
 
 /**
- * As they themselves say. Two that don't hear each other don't wait for each other's answer either, so the first to be
- * answered is gone by the time the other asks: whoever stands between them lets the first one go.
+ * By their own heartbeats. Two peers that don't hear each other don't wait for each other's answers, so the first one has
+ * started by the time the other asks. A peer that hears both lets the first one go.
  */
 function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
   const hears = (one: PeerId, other: PeerId): boolean =>
@@ -149,8 +149,8 @@ function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
 }
 
 /**
- * Two ask for one order, and their question to each other may be on a link that has just failed. Whoever stands between
- * them lets the lower rank go, as they would themselves, and takes back the answer that the other one had before.
+ * Two peers ask about one order, and their questions to each other may be lost on a link that has just failed. A peer that
+ * hears both lets the lower rank go, as they would themselves, and takes back the answer that it gave the other before.
  */
 function informOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignInquiry }[]): void {
   for (const group of Map.groupBy(overtaken, ({ by }) => `${by.peer} ${by.ask}`).values()) {
@@ -171,7 +171,7 @@ function informOvertaken(state: State, overtaken: readonly { key: OrderKey; by: 
   }
 }
 
-/** True when I hold the order, or ask for it too and come before the asker. */
+/** True when this peer holds the order, or asks about it too and comes before the asker. */
 function goesFirst(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
   const { local } = order;
   if (local.stage === "claiming") return true;
@@ -188,7 +188,7 @@ function tickOf(key: OrderKey): TickId {
 export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
   const ask = state.book.asks.get(message.id);
   if (ask === undefined) return;
-  // Whoever has answered may still learn of an asker who goes first.
+  // A peer that has answered may still learn of another asker that goes first.
   if (!ask.waiting.delete(from) && message.mine.length === 0) return;
   const theirs = new Set(message.mine);
   const over = new Set(message.settled);
@@ -219,7 +219,7 @@ export function awaitNoAnswer(state: State, peer: PeerId): void {
   for (const ask of state.book.asks.values()) ask.waiting.delete(peer);
 }
 
-/** Forgets questions, own and others', whose time is over. */
+/** Forgets questions whose time is over, this peer's own and those of others. */
 export function forgetAsks(state: State): void {
   for (const [id, ask] of state.book.asks)
     if (state.now.mono > ask.untilMono + askLimitMs) state.book.asks.delete(id);

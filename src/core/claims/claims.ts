@@ -1,8 +1,8 @@
 /**
- * Carrying out what was decided about an order: claim, hold back, decline, withdraw, start, or close without a run.
+ * Carries out what was decided about an order: claim, hold back, decline, withdraw, start, or close without a run.
  *
- * A claim is said to the others only once it is on this peer's disk: a peer that comes back must know what it had
- * promised. Every change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
+ * A claim is gossiped only once it is on this peer's disk: a peer that comes back must know what it had promised. Every
+ * change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { Passed, RunRecord, RunState } from "../../schema/run.ts";
@@ -90,7 +90,7 @@ export function claim(
   emit(state, { kind: "store", writes: [{ kind: "record", record: signed }], token });
 }
 
-/** The claim is on the disk: now it is said. One that has become pointless meanwhile is taken back. */
+/** The claim is on the disk: now it is gossiped. If its order has left the book meanwhile, the claim is withdrawn. */
 export function claimStored(state: State, order: Order, failed: boolean): void {
   if (order.local.stage !== "claiming") return;
   const { claim: record, waitMs } = order.local;
@@ -117,7 +117,7 @@ export function wakeCapacityQueue(state: State): void {
   if (first !== undefined) touch(state, first);
 }
 
-/** Holds an own claim back, and says so: others keep off while this peer lives. */
+/** Holds an own claim back. The others see that it waits, and keep off while this peer lives. */
 export function hold(state: State, order: Order, why: "overlap" | "capacity"): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
@@ -128,7 +128,7 @@ export function hold(state: State, order: Order, why: "overlap" | "capacity"): v
   if (record.waiting === "capacity") wakeCapacityQueue(state);
 }
 
-/** Takes an own claim back; the order stays in play, or, if the voters had chosen me, its next attempt does. */
+/** Withdraws an own claim. The order stays in the book; if the voters had chosen this peer, its next attempt does. */
 export function withdraw(state: State, order: Order, reason: string): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
@@ -159,7 +159,7 @@ export function decline(state: State, order: Order): void {
   touch(state, order);
 }
 
-/** Takes the order out of play; an own claim of it is withdrawn, or moved up to the decision that is given. */
+/** Removes the order from the book. An own claim to it is withdrawn, or becomes the decision that is given. */
 export function closeWithout(
   state: State,
   order: Order,
@@ -168,7 +168,7 @@ export function closeWithout(
   decision?: "skipped" | "missed" | "cancelled",
 ): void {
   removeOrder(state, order);
-  // A claim on its way to the disk is taken back when it gets there (claimStored).
+  // A claim that is on its way to the disk is withdrawn when it gets there (claimStored).
   if (decision === undefined) return withdraw(state, order, reason);
   const own =
     order.local.stage === "claimed" ? order.local.claim : newRecord(state, order, plan, 0, [], decision);
@@ -177,7 +177,7 @@ export function closeWithout(
   commit(state, endOf(state, own, decision, reason));
 }
 
-/** The runner that the voters chose is gone before it said a word: nobody may run it any more. */
+/** The runner that the voters chose is gone and left no record: it may have started, so nobody may run the order any more. */
 export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
   mark(state, "chosen-and-gone");
   emit(state, { kind: "count", name: "runs_lost" });
@@ -199,7 +199,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   });
 }
 
-/** The newest run replaces the others: whoever runs them is told to stop. */
+/** The newest run replaces the others: their peers are told to stop them. */
 export function replaceRunning(state: State, order: Order): void {
   for (const record of state.ledger.openOf(order.job)) {
     if (orderKeyOf(record) === order.key || record.state !== "running") continue;

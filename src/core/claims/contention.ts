@@ -1,6 +1,6 @@
 /**
- * What others hold of a job: claims that keep others off their orders, runs that are on, and questions that are about
- * to become claims. Read out of records, heartbeats and questions as they are known now.
+ * What other orders of a job stand in the way of one: claims with a lease, runs that are on, and questions that are about to
+ * become claims, according to the records, heartbeats and questions that are known now.
  */
 import { runId, type JobId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -21,13 +21,13 @@ export function holdsLease(state: State, record: RunRecord): boolean {
   return record.waiting !== undefined || state.now.wall < leaseEnd(state, record);
 }
 
-/** A claim made after due, by a peer that stepped in, has its 5 s from when it was made. */
+/** The lease of a claim that was made after due, by a peer that stepped in, runs from when it was made. */
 export function leaseEnd(state: State, record: RunRecord): number {
   if (isPlanted(state, "lease-from-due")) return record.due + claimLeaseMs;
   return Math.max(record.due, claimedAt(record)) + claimLeaseMs;
 }
 
-/** Of what others hold, one that keeps this order waiting, if there is any. */
+/** One contender that keeps this order waiting, if there is any. */
 export function firstBefore(contenders: Iterable<Contender>): Contender[] {
   for (const holding of contenders) {
     if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
@@ -36,14 +36,14 @@ export function firstBefore(contenders: Iterable<Contender>): Contender[] {
 }
 
 /**
- * The instant (wall clock, ms) by which claims of one job go one after the other. One that was made late waits for
- * conflicting ones first (`claimWaitMs`), and one that was due meanwhile may have been handed to a launcher already.
+ * The instant (wall clock, ms) by which the claims of one job are put in order. A claim that was made late first waits for
+ * conflicting ones (`claimWaitMs`), and a claim that became due meanwhile may have been handed to a launcher already.
  */
 function goesAt(record: RunRecord): number {
   return Math.max(record.due, claimedAt(record) + claimWaitMs);
 }
 
-/** What others hold of the same job as my claim `own`, as `overlapVerdict` takes it. */
+/** The contenders of this peer's claim `own`, as `overlapVerdict` takes them. */
 export function* contendersOf(state: State, order: Order, own: RunRecord): Generator<Contender> {
   const mine = goesAt(own);
   const comesBefore = (at: number, due: number, key: string): boolean => {
@@ -80,7 +80,7 @@ function isOver(state: State, record: RunRecord): boolean {
   return true;
 }
 
-/** When the last question of another peer about an order of this job is over: no event says so. Infinity = none is open. */
+/** When the last open question of another peer about the job ends, which no event reports. Infinity = none is open. */
 export function questionsEnd(state: State, job: JobId): number {
   let endMono = -Infinity;
   for (const ask of state.book.foreignInquiries.values())

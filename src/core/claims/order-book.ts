@@ -1,5 +1,5 @@
 /**
- * Which orders are in play: putting them in, taking them out.
+ * The order book: which orders enter it, and which leave.
  */
 import {
   instantOf,
@@ -18,15 +18,15 @@ import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 
-/** Puts a scheduled tick into play, unless it is there or settled. */
+/** Enters the order of a scheduled tick, unless it is in the book or over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
   const tick = tickAt(instant);
   if (!state.ledger.history.isOver(plan.id, tick, "0")) add(state, plan.id, tick, instant, "schedule");
 }
 
 /**
- * The order of a tick that another peer speaks of. By its clock, or because this peer is busy, the other may see the tick
- * coming sooner: then it comes into play here, too, or what was said of it would be lost.
+ * The order of a tick that another peer has mentioned. That peer may see a tick coming sooner, because of its clock or because
+ * this peer is busy. The order then enters the book here, too; otherwise what was said about it would be lost.
  */
 export function admitMentioned(state: State, key: string): Order | undefined {
   const known = state.book.orders.get(key as OrderKey);
@@ -41,14 +41,14 @@ export function admitMentioned(state: State, key: string): Order | undefined {
 }
 
 /**
- * Asked orders in play at most: people and scripts ask for a few, and each may hold 128 KiB of environment. More lets a
- * member that has gone wild fill this peer's memory.
+ * Requested orders in the book at most. People and scripts ask for a few, and each may hold 128 KiB of environment. More lets
+ * a faulty member fill this peer's memory.
  */
 const requestedMax = 10_000;
 /** How far ahead of the right clocks an order may be asked for: as far as a peer may be ahead and still take requests. */
 export const requestedAheadMs = writerAheadMaxMs;
 
-/** Puts an order that somebody asked for into play, unless it is there or settled. False when it can't be taken in. */
+/** Enters an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
 export function admitRequested(state: State, asked: RequestedOrder): boolean {
   if (state.ledger.history.isOver(asked.job, asked.tick, "0")) return true;
   const latest = Math.max(asked.askedAt, instantOf(asked.tick));
@@ -59,8 +59,8 @@ export function admitRequested(state: State, asked: RequestedOrder): boolean {
 }
 
 /**
- * The runner that the voters chose has given the order back without starting it, and will not: another attempt may
- * be decided. (Where nobody votes, a withdrawn claim just leaves the order in play.)
+ * The runner that the voters chose has given the order back, and will not start it: another attempt may be decided. (Where
+ * nobody votes, the order simply stays in the book when a claim is withdrawn.)
  */
 export function admitNextAttempt(
   state: State,
@@ -93,14 +93,14 @@ function add(
 ): void {
   const attempt = nextAttempt(state, job, tick);
   const key = orderKey(job, tick, attempt, "0");
-  // What was handed to the launcher is neither in play any more nor on record as running yet.
+  // An order that was handed to the launcher has left the book and is not yet on record as running.
   const launched = state.book.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
   if (state.book.orders.has(key) || launched) return;
   const order: Order = {
     key,
     job,
     tick,
-    // By it an order belongs to its epoch, so it is read out of the name that all peers know the order by.
+    // It decides which epoch votes on the order, so it is read from the name that all peers know the order by.
     instant: requested === undefined ? due : instantOf(tick),
     attempt,
     slot: "0",

@@ -94,9 +94,9 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
 
 /** After a restart: an own run or claim of an earlier life is ended, for nobody else can (DESIGN §5.7). */
 export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
-  // Where others have called it lost meanwhile, they still wait for this peer's own word.
+  // Others may have declared it lost meanwhile, but they still wait for this peer's own record.
   const { waiting: _waiting, by: _by, ...rest } = record;
-  // Of a majority job's claim it must not be concluded that it never ran: a started run's log may have been lost.
+  // A claim of a majority job may have been started, even if no log says so: the log may have been lost.
   const ran = record.state !== "claimed" || record.epoch !== undefined || started.has(runId(record));
   mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
   commit(state, {
@@ -116,7 +116,7 @@ export function declareLost(state: State): void {
     if (how !== "dead" && how !== "left") continue;
     if (state.ledger.closeIfEnded(record)) continue;
     if (record.state === "claimed" && record.epoch === undefined) {
-      // A claim that never started binds nobody once its order is settled by another.
+      // A claim that never started binds nobody once another peer has decided its order.
       if (!state.ledger.history.isOver(record.job, record.tick, record.slot)) continue;
       mark(state, "claim-of-the-dead-dropped");
       state.ledger.drop(record);
@@ -136,7 +136,7 @@ export function declareLost(state: State): void {
   }
 }
 
-/** Takes in records from elsewhere; own ones come back only as echoes. What says more is stored. */
+/** Takes in records from elsewhere. Own records come back only as echoes. Records that move up are stored. */
 export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
   const until = acceptedUntil(state);
@@ -145,7 +145,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const alive = record.peer === state.settings.self && state.book.runs.has(runId(record));
     // An echo of what this life has claimed or started says no more. One of an earlier life is memory that comes back.
     if (own && (alive || state.book.holders.has(orderKeyOf(record)))) continue;
-    // Others may have called a run lost that is still on here: that is for the history, until its own end is.
+    // Others may have declared a run lost that is still on here. Their record is kept until the run's own end overrules it.
     if (alive) {
       moved.push(record);
       continue;
@@ -167,7 +167,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       continue;
     }
     const recent = state.now.wall - record.due < recentMs && state.ledger.size < rememberedMax;
-    // Beyond a split its peer looked dead. Here it lives, and its run holds others up until it says the end itself.
+    // On the other side of a split its peer looked dead. Here it is alive, so its run counts until it reports the end itself.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
     if (lives) mark(state, "lost-refuted");
@@ -199,8 +199,8 @@ function refuseBeyond(state: State, record: RunRecord): void {
 }
 
 /**
- * What a member that has gone wild writes is for the history and no more: records of jobs that nobody has heard of, but
- * for those few that overtake their job, and open runs beyond what any peer could have.
+ * Some records of a faulty member are stored but not remembered: those of jobs that nobody knows, beyond the few that arrive
+ * before their job does, and open runs beyond what any peer could have.
  */
 function isOneTooMany(state: State, record: RunRecord): boolean {
   const beyondOpen = !isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax;
@@ -210,9 +210,9 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
 }
 
 /**
- * True of an open record whose order was settled, and of which no earlier writing is remembered. As a rule a peer that
- * was away hands on what it last knew, and the end of that run is on this disk: whoever brings it in asks the disk
- * first (peer/recall.ts), else the run would count as on for ever.
+ * True of an open record whose order is over, or that is this peer's own, when no earlier version of it is in memory. Usually
+ * a peer that was away passes on what it last knew, and this disk knows the end of that run. The disk is asked first
+ * (peer/stale-records.ts), or the run would count as on for ever.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || state.ledger.remembers(record)) return false;

@@ -1,6 +1,6 @@
 /**
- * What is looked through every few seconds, because no single event says that it has come due: ticks overdue by more
- * than 30 s, runs of dead peers, old memory.
+ * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, runs of dead
+ * peers, and memory that can be let go of.
  */
 import { touch } from "../claims/order-book.ts";
 import { mark } from "../probes/marks.ts";
@@ -53,7 +53,7 @@ function countRecordsOfNoJob(state: State): number {
 }
 
 function isHeld(state: State, order: Order): boolean {
-  // Who only stands for it holds nothing: once its window is over nobody is to be chosen any more.
+  // A peer that only asks to be chosen holds nothing: once the window is over, nobody may be chosen any more.
   if (order.local.stage !== "none" && order.local.stage !== "electing") return true;
   for (const record of state.ledger.of(order.key)) {
     if (record.state === "claimed" && holdsLease(state, record)) return true;
@@ -91,11 +91,11 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   });
 }
 
-/** Nobody will run it: said by the first living member in rank, so that the tick has a story. */
+/** Nobody will run it. The first living member in rank reports that, so that the tick has a story. */
 function miss(state: State, plan: Plan, order: Order, reason: string): void {
   if (!isReporter(state, order.job, order.tick)) return;
   const epoch = epochAt(state.voting.roster.chain, order.instant);
-  // Whoever has stood for it in vain knows that too few voters vote, whomever it hears.
+  // If this peer has already proposed and failed, report no-quorum even when it can hear a majority.
   const unheard = epoch === undefined || !hearsMajority(state, epoch) || order.tries > 0;
   const noQuorum = plan.partition === "majority" && order.chosen === undefined && unheard;
   mark(state, noQuorum ? "no-quorum" : "missed");

@@ -23,12 +23,12 @@ export function tryEndWarmUp(state: State): boolean {
   if (warmUp === undefined) return false;
   const waited = state.now.mono - warmUp.sinceMono;
   const complete = warmUp.awaiting.size === 0 && warmUp.unresolved === 0 && !awaitsOffsets(state);
-  // On a host that is overloaded the others' answers wait for this peer, not this peer for them.
+  // On an overloaded host the answers of the others wait for this peer, and not this peer for them.
   const limitMs = warmUpLimitMs * stretch(state);
   const skipped = isPlanted(state, "warm-up-skipped");
   if (!complete && waited < limitMs && !skipped) return false;
   if (!complete) mark(state, "warm-up-at-the-limit");
-  // Whoever is slow to answer may still do so. What came due before I settled can wait as long again for it.
+  // A slow peer may still answer. What came due before the end of the warm-up can wait as long again for it.
   if (!skipped) for (const peer of warmUp.awaiting) state.upkeep.awaitingSync.set(peer, state.now.mono);
   state.upkeep.warmUp = undefined;
   state.upkeep.warmedUpAt = skipped ? 0 : state.now.wall;

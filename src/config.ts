@@ -11,6 +11,7 @@ import { parseDocument } from "yaml";
 import {
   defaultCapacityPerCore,
   defaultDrainMs,
+  defaultHistoryMaxBytes,
   defaultHttpPort,
   defaultMeshPort,
   type LogLevel,
@@ -25,6 +26,7 @@ import {
   oneOf,
   readCapacity,
   readDuration,
+  readSize,
   readHostPort,
   readListenAddress,
   readMultiaddr,
@@ -59,6 +61,8 @@ export interface Config {
   /** Runs at once. */
   capacity: number;
   drainMs: number;
+  /** Of records and outputs. */
+  historyMaxBytes: number;
   role: "worker" | "witness";
   mdns: boolean;
   /** The host's clock follows a time server; undefined = what the host says. */
@@ -125,6 +129,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     tags: Object.fromEntries(readAll("tag", readTag) ?? []),
     capacity: read("capacity", readCapacity, defaultCapacityPerCore * host.cores),
     drainMs: read("drain", readDuration, defaultDrainMs),
+    historyMaxBytes: read("history-max", readSize, defaultHistoryMaxBytes),
     role: read("role", oneOf("worker", "witness"), "worker"),
     mdns: read("mdns", readSwitch, false),
     clockSynchronised: read<boolean | undefined>("clock-synchronised", readSwitch, undefined),

@@ -130,6 +130,7 @@ export type Write =
   /** Replaces the job's watermark. */
   | { kind: "watermark"; watermark: Watermark }
   | { kind: "drop-watermark"; job: JobId }
+  | { kind: "drop-horizon"; job: JobId }
   /** Replaces the vote stored for the same decision. */
   | { kind: "vote"; vote: StoredVote }
   /** Removes votes on orders whose tick lies before the instant (ms); votes on the roster stay. */
@@ -142,6 +143,7 @@ export interface Loaded {
   orders: readonly RequestedOrder[];
   votes: readonly StoredVote[];
   watermarks: readonly Watermark[];
+  horizons: readonly Horizon[];
   meta: ReadonlyMap<string, string>;
 }
 
@@ -160,6 +162,64 @@ export interface RunQuery {
   after?: string;
 }
 
+export interface ThingsQuery {
+  /** in ascending order */
+  buckets: readonly number[];
+  /** only what comes after this place, and up to that one */
+  after: string | undefined;
+  upTo: string | undefined;
+  /** records and orders together */
+  limit: number;
+}
+
+export interface Things {
+  records: RunRecord[];
+  orders: RequestedOrder[];
+  /** the place of the last of them, if there are more */
+  next: string | undefined;
+}
+
+/** What a job keeps of its history. */
+export interface Keep {
+  runs: number;
+  ageMs: number;
+  /** how far catch-up looks back: it must know what has run */
+  windowMs: number;
+}
+
+/**
+ * What of a job's history goes. A tick with all its records counts as one run, so that no story is half told, and an order
+ * goes with its tick. Whether a record is open is not looked at: `before` says from where on something is.
+ */
+export interface PruneRule {
+  job: JobId;
+  /** noted beside the horizon, for the day on which the table no longer knows the job */
+  keep: Keep;
+  /** No tick at or after this instant goes (ms). */
+  before: number;
+  /** Of the ticks before this instant so many stay (`keep.runs`); later ones are not counted. */
+  countedBefore: number;
+  /** Ticks before this instant go, however few there are. */
+  olderThan: number;
+  /** The job's last tick and its last success stay in any case. */
+  keepsLast: boolean;
+}
+
+/** Everything of the job before the instant (ms) has been pruned, but for its last tick and last success. */
+export interface Horizon {
+  job: JobId;
+  before: number;
+  keep: Keep;
+}
+
+export interface Pruned {
+  runs: RunId[];
+  /** those that are new or have moved */
+  horizons: Horizon[];
+  /** More is to go: the rules are to be given again. */
+  more: boolean;
+}
+
 export interface Disk {
   load(since: number, done: (loaded: Loaded | CicadaError) => void): void;
   /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
@@ -175,16 +235,14 @@ export interface Disk {
     to: number,
     done: (digests: [bucket: number, digest: string][] | CicadaError) => void,
   ): void;
-  bucket(
-    bucket: number,
-    done: (found: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
-  ): void;
-  /** Removes final records beyond what the job keeps, none younger than `notAfter` (ms); and ended orders. */
-  prune(
-    keep: { job: JobId; runs: number; ageMs: number },
-    notAfter: number,
-    done: (removed: RunId[] | CicadaError) => void,
-  ): void;
+  /** A page of what lies in some buckets, in the order of core/records/place.ts. */
+  things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void;
+  /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */
+  jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
+  /** Removes what the rules let go, all of it together with the horizons that say so. */
+  prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void;
+  /** How much the database holds, and the instant (ms) before which that share of it lies (0 ≤ share ≤ 1). */
+  measure(share: number, done: (measured: { bytes: number; instant: number } | CicadaError) => void): void;
   close(done: () => void): void;
 }
 
@@ -268,6 +326,8 @@ export interface Executor {
   /** Keeps a copy of another peer's output. */
   keepLog(run: RunId, gzip: Uint8Array): void;
   dropLogs(runs: readonly RunId[]): void;
+  /** How much all kept outputs and copies take. */
+  logBytes(done: (bytes: number) => void): void;
   /** Ends every child group (TERM, then KILL after its grace) and then itself. */
   close(done: () => void): void;
 }

@@ -46,6 +46,7 @@ test("nothing must be configured", () => {
     tags: {},
     capacity: 40,
     drainMs: 30_000,
+    historyMaxBytes: 1_073_741_824,
     role: "worker",
     mdns: false,
     clockSynchronised: undefined,

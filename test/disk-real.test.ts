@@ -14,7 +14,7 @@ import type { Disk, Loaded, Log, Write } from "../src/ports.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { DiskThread } from "../src/real/disk/thread.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
-import { diskContract, load, noon, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
+import { diskContract, load, noon, pruneRule, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -216,12 +216,18 @@ test("what can't be read is an error for every reader, and never nothing", async
   database.exec("DROP TABLE bucket");
   database.close();
   const disk = bed.disk();
+  const page = { buckets: [noon / bucketMs], after: undefined, upTo: undefined, limit: 10 };
   const job = "backup" as JobId;
   const answers = [
-    await wait<unknown>((done) => disk.bucket(noon / bucketMs, done)),
+    await wait<unknown>((done) => disk.things(page, done)),
     await wait<unknown>((done) => disk.digests(0, Number.MAX_SAFE_INTEGER, done)),
     await wait<unknown>((done) => disk.history({ limit: 1 }, done)),
-    await wait<unknown>((done) => disk.prune({ job, runs: 0, ageMs: 0 }, noon + 3_600_000, done)),
+    await wait<unknown>((done) =>
+      disk.prune(
+        [pruneRule({ job, olderThan: noon + 3_600_000, before: noon + 3_600_000, keepsLast: false })],
+        done,
+      ),
+    ),
   ];
   for (const answer of answers) assert.ok(answer instanceof CicadaError, JSON.stringify(answer));
 });
@@ -290,12 +296,13 @@ test("a store is not kept waiting by a long read that was asked for before it", 
   const bed = await bedIn(folderFor(context));
   context.after(() => bed.end());
   await store(bed, heavy);
+  const page = { buckets: [noon / bucketMs], after: undefined, upTo: undefined, limit: heavy.length };
   const order = await wait<string[]>((done) => {
     const seen: string[] = [];
     const saw = (what: string) => seen.push(what) === 3 && done(seen);
     bed
       .disk()
-      .bucket(noon / bucketMs, (found) =>
+      .things(page, (found) =>
         saw(found instanceof CicadaError ? found.code : `read ${found.records.length}`),
       );
     bed.disk().store([{ kind: "meta", key: "a", value: "1" }], () => saw("stored"));

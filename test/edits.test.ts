@@ -13,8 +13,6 @@ import type { JobSpec, TableEdit } from "../src/schema/job.ts";
 import { SimKeys } from "../src/sim/keys.ts";
 import { jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
-const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
-
 function nothing(): void {}
 
 class Stage {
@@ -36,7 +34,7 @@ class Stage {
           this.#calls.push(done);
         },
       } as Pick<Doors["disk"], "store"> as Doors["disk"],
-      log: silent,
+      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
       keys: new SimKeys("a" as PeerId, "edits"),
       mesh: {
         known: () => [],
@@ -46,10 +44,8 @@ class Stage {
     this.edits = new Edits({
       doors,
       booted: { table: this.table, loaded: { updates: [] } },
-      sync: { knowsTableOf: () => true, tablePending: nothing },
-      voice: new Sender(doors, nothing),
+      sender: new Sender(doors, nothing),
       onChange: nothing,
-      count: nothing,
     });
   }
 
@@ -156,7 +152,8 @@ describe("a change that the disk has refused", () => {
     const other = makeTable("b");
     other.apply(stage.table.snapshot());
     const { update } = other.edit([put("x", { owner: "cid", description: "new" })], wallOf(60));
-    stage.edits.heard("b" as PeerId, update);
+    assert.equal(stage.table.apply(update), "changed");
+    stage.edits.taken(update);
     stage.answer("full");
     assert.equal(jobOf(stage.table, "x")?.spec.owner, "cid");
     assert.equal(jobOf(stage.table, "x")?.spec.description, undefined);

@@ -330,8 +330,7 @@ test("a neighbour that asks for a thousand pieces at once is given a few, and fo
   const bucket = Math.floor(mesh.world.now() / 300_000);
   for (let id = 0; id < 1_000; id++) {
     mesh.say(members[1], "log", { kind: "log-read", id, run: "x", offset: 0, length: 131_072 });
-    const part = { index: 0, of: 1 };
-    mesh.say(members[1], "sync", { kind: "want", id, buckets: [bucket], have: [], part });
+    mesh.say(members[1], "sync", { kind: "want", id, page: 1, buckets: [bucket], have: [] });
   }
   mesh.pass(100);
   const { counters } = mesh.peer(victim).view();

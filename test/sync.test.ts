@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { bucketMs } from "../src/core/records/buckets.ts";
+import { recordKey } from "../src/core/records/records.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
@@ -149,8 +150,8 @@ test("an update that builds on an unseen one is made good at once", () => {
   stage.link(a, b);
   stage.pass(3_000);
   put(b, "x", 1);
-  assert.equal(a.table.apply(put(b, "x", 2, "bob")), "pending");
-  a.sync.tablePending(b.name, stage.now);
+  a.sync.heardUpdate(b.name, put(b, "x", 2, "bob"), stage.now);
+  assert.equal(a.table.pending(), true);
   stage.pass(200);
   assert.equal(jobOf(a.table, "x")?.spec.owner, "bob");
   assert.equal(a.table.pending(), false);
@@ -250,17 +251,74 @@ test("records that are refused by their receiver are not asked for without end",
   assert.deepEqual(a.synced, ["b"]);
 });
 
-test("what a peer has pruned does not come back, and what is older than the window is left alone", () => {
+test("what a peer has pruned is neither offered to it nor asked for, and what is older than the window is left alone", () => {
   const stage = new SyncStage("pruned");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const old = stage.record("b", -exchangeWindowMs / bucketMs);
   const pruned = stage.record("b", 24);
-  const kept = stage.record("b", 46);
-  for (const record of [old, pruned, kept]) b.disk.keep(record);
-  a.keptSince = stage.now.wall - 12 * bucketMs;
+  const kept = stage.record("b", 25);
+  const other = stage.record("b", 24, 1);
+  for (const record of [old, pruned, kept, other]) b.disk.keep(record);
+  const keep = { runs: 1, ageMs: 0, windowMs: 0 };
+  a.horizons.moved([{ job: pruned.job, before: kept.due, keep }]);
   stage.link(a, b);
   stage.pass(40_000);
-  assert.deepEqual([...a.disk.records.values()], [kept]);
+  assert.deepEqual(new Set(a.disk.records.values()), new Set([kept, other]));
+  // After the first comparison, in which b didn't know it yet.
+  const before = stage.sent.length;
+  stage.pass(1_200_000);
+  assert.deepEqual(new Set(a.disk.records.values()), new Set([kept, other]));
+  const given = stage.sent
+    .slice(before)
+    .flatMap((message) => (message.kind === "records" ? message.records : []));
+  assert.deepEqual(given, []);
+});
+
+test("what a peer prunes later is told to its neighbours, and does not come back either", () => {
+  const stage = new SyncStage("pruned later");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  const records = [20, 21, 22].map((bucket) => stage.record("b", bucket));
+  for (const record of records) b.disk.keep(record);
+  stage.link(a, b);
+  stage.pass(1_000);
+  assert.equal(a.disk.records.size, 3);
+  const [first, second] = records;
+  assert.ok(first !== undefined && second !== undefined);
+  a.disk.records.delete(recordKey(first));
+  a.horizons.moved([{ job: first.job, before: second.due, keep: { runs: 2, ageMs: 0, windowMs: 0 } }]);
+  const before = stage.sent.length;
+  stage.pass(1_300_000);
+  assert.equal(a.disk.records.size, 2);
+  assert.deepEqual(
+    stage.sent.slice(before).filter((message) => message.kind === "records" && message.records.length > 0),
+    [],
+  );
+});
+
+test("a disk that takes longer than a neighbour's silence may last delays a sync, and never starts it over", () => {
+  const stage = new SyncStage("slow disk");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  for (let i = 0; i < 40; i++) for (let n = 0; n < 100; n++) b.disk.keep(stage.record("b", i, n));
+  stage.diskMs = 4_000;
+  stage.link(a, b);
+  stage.pass(180_000);
+  assert.deepEqual(new Set(a.disk.records.keys()), new Set(b.disk.records.keys()));
+  assert.ok(a.synced.includes(b.name));
+});
+
+test("a bucket with many times more than a page is fetched page by page, on both sides", () => {
+  const stage = new SyncStage("large bucket");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  for (let n = 0; n < 9_000; n++) b.disk.keep(stage.record("b", 40, n));
+  for (let n = 0; n < 9_000; n += 3) a.disk.keep(stage.record("b", 40, n));
+  for (let n = 0; n < 2_000; n++) a.disk.keep(stage.record("a", 40, n));
+  stage.link(a, b);
+  stage.pass(5_000);
+  assertSame(a, b);
+  assert.ok(Math.max(a.disk.largestPage, b.disk.largestPage) <= 1_024);
+  assert.ok(stage.largestBytes < 262_144);
+  const given = stage.sent.reduce((sum, one) => sum + (one.kind === "records" ? one.records.length : 0), 0);
+  assert.equal(given, 8_000, "each is given once");
 });
 
 test("nonsense from a neighbour changes nothing and ends nothing", () => {
@@ -280,8 +338,9 @@ test("nonsense from a neighbour changes nothing and ends nothing", () => {
     { kind: "table-want", id, piece: 12 },
     { kind: "buckets", id, from: 9e15, to: -9e15, digests: [[1, "x"]], reply: true },
     { kind: "buckets", id, from: -9e15, to: 9e15, digests: [[1, "x"]], reply: false },
-    { kind: "want", id, buckets: [-1, 9e15], have: ["x"], part: { index: 5, of: 3 } },
-    { kind: "records", id, records: [], orders: [order], last: true },
+    { kind: "want", id, page: 1, buckets: [-1, 9e15], have: ["x"], after: "x", upTo: "[]" },
+    { kind: "horizons", horizons: [{ job: order.job, before: 9e15 }], more: true },
+    { kind: "records", id, page: 0, records: [], orders: [order], last: true },
   ];
   for (const message of nonsense) {
     a.sync.heard(b.name, message, stage.now);

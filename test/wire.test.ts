@@ -73,9 +73,11 @@ const said: readonly [Channel, Message][] = [
   ["sync", { kind: "table-have", id: 1, digest: "d", stateVector: "AA==", reply: true }],
   ["sync", { kind: "table-diff", id: 1, piece: 0, pieces: 1, update: "AAA=" }],
   ["sync", { kind: "table-want", id: 1, piece: 1 }],
+  ["sync", { kind: "horizons", horizons: [{ job: record.job, before: 5 }], more: true }],
+  ["sync", { kind: "horizons-want" }],
   ["sync", { kind: "buckets", id: 1, from: 1, to: 9, digests: [[3, "00"]], reply: false }],
-  ["sync", { kind: "want", id: 1, buckets: [3], have: ["00"], part: { index: 0, of: 1 } }],
-  ["sync", { kind: "records", id: 1, records: [record], orders: [], last: true }],
+  ["sync", { kind: "want", id: 1, page: 1, buckets: [3], have: ["00"], upTo: "[]" }],
+  ["sync", { kind: "records", id: 1, page: 1, records: [record], orders: [], last: true }],
   ["log", { kind: "log-read", id: 1, run: "r", offset: 0, length: 10 }],
   ["log", { kind: "log-piece", id: 1, found: true, offset: 0, bytes: "AA==", size: 1, complete: true }],
   ["log", { kind: "log-copy", run: "r", piece: 0, pieces: 1, bytes: "AA==" }],
@@ -285,7 +287,7 @@ test("the signature of a record covers the fields of a newer version, and surviv
   const signed = signRecord(newer, mine);
   const bytes = encode(
     { cluster, sender, seq: 1 },
-    { kind: "records", id: 1, records: [signed], orders: [], last: true },
+    { kind: "records", id: 1, page: 1, records: [signed], orders: [], last: true },
   );
   const decoded = decode("sync", bytes, sender, cluster);
   assert.ok(decoded.ok && decoded.message.kind === "records");

@@ -27,6 +27,12 @@ export const defaultCapacityPerCore = 10;
  */
 export const defaultDrainMs = 30_000;
 
+/**
+ * Records and outputs kept on this peer. Unit: bytes. Default: 1 GiB, which holds about 1.5 million records, or fewer with
+ * their outputs. More keeps more of what the jobs ask to keep; less lets the oldest go before that.
+ */
+export const defaultHistoryMaxBytes = 1_073_741_824;
+
 /** One setting, as it may be given: `text` once, `list` any number of times, `switch` on or off. */
 export interface Setting {
   /** Name of the flag (without `--`) and in the file. */
@@ -121,6 +127,13 @@ export const settings = [
     shape: "text",
     value: "duration",
     help: "how long runs may end after SIGTERM (default: 30s)",
+  },
+  {
+    name: "history-max",
+    variable: "CICADA_HISTORY_MAX",
+    shape: "text",
+    value: "size",
+    help: "records and outputs kept here (default: 1GiB); the oldest go first",
   },
   {
     name: "role",

@@ -2,7 +2,7 @@
  * Reads the text that a person gave for a setting: its value, or what would have been right instead. The caller knows
  * where the text came from and words the complaint.
  */
-import { parseDuration } from "../core/time/units.ts";
+import { parseDuration, parseSize } from "../core/time/units.ts";
 import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
 
 /** A text that can't be used; `wanted` completes the sentence "give …". */
@@ -87,6 +87,11 @@ export function readTag(text: string): [string, string] | Refusal {
 export function readCapacity(text: string): number | Refusal {
   const isFine = /^\d{1,6}$/.test(text) && Number(text) >= 1;
   return isFine ? Number(text) : new Refusal("a whole number from 1 to 999999 (--role witness runs nothing)");
+}
+
+export function readSize(text: string): number | Refusal {
+  const bytes = parseSize(text);
+  return bytes !== undefined && bytes > 0 ? bytes : new Refusal("a size such as 512MiB or 10GiB");
 }
 
 export function readDuration(text: string): number | Refusal {

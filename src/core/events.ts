@@ -80,6 +80,8 @@ export type Event = { now: Now } & (
   | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[] }
   /** another peer's, after all its records have come */
   | { kind: "watermarks"; watermarks: readonly Watermark[] }
+  /** neighbours have pruned the job's ticks before the instant (ms): what is open below it is over */
+  | { kind: "prunedElsewhere"; job: JobId; before: number }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
   /** the table says that these identities are refused; known ones among them change nothing */
   | { kind: "forgotten"; peers: readonly Forgotten[] }

@@ -63,6 +63,7 @@ import {
   childEnded,
   childStarted,
   childStuck,
+  closePruned,
   declareLost,
   endEarlierLife,
   takeRecords,
@@ -123,6 +124,8 @@ function take(state: State, event: Event): void {
       return synced(state, event.peer);
     case "lookedUp":
       return lookedUp(state, event.job, event.records);
+    case "prunedElsewhere":
+      return closePruned(state, event.job, event.before);
     case "watermarks":
       return hearWatermarks(state, event.watermarks);
     case "tableChanged":

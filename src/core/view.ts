@@ -3,16 +3,18 @@
  * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's,
  * because what is shown is of this moment and not of the last event.
  */
-import type { JobHindrance, NextTick, NotReady, Now, PendingTick, RosterView, View } from "../ports.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
+import type { JobHindrance, Keep, NextTick, NotReady, Now, PendingTick, RosterView, View } from "../ports.ts";
+import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
-import type { Watermark } from "../schema/run.ts";
+import type { RunRecord, Watermark } from "../schema/run.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
 import { isDoubted } from "./members/clocks.ts";
 import { standsBack } from "./members/duplicate-identity.ts";
 import { livingMembers, viewOfMember, viewOfSelf } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
+import { isPlanning } from "./orders/scan.ts";
+import { recordKey } from "./records/records.ts";
 import type { State } from "./state.ts";
 import { shownName } from "./members/names.ts";
 import {
@@ -225,15 +227,30 @@ export function livingOthers(state: Readonly<State>): PeerId[] {
   return livingMembers(state).filter((peer) => peer !== state.settings.self);
 }
 
+/** True while this peer knows what is there and by what clock: it has warmed up, and its clock isn't doubted. */
+export function isSettled(state: Readonly<State>): boolean {
+  return state.alive && isPlanning(state);
+}
+
+/** The oldest tick (ms) of the job of which a record is open in this peer's memory; Infinity = none. */
+export function openSince(state: Readonly<State>, job: JobId): number {
+  let since = Infinity;
+  for (const { tick } of state.ledger.openOf(job)) since = Math.min(since, instantOf(tick));
+  return since;
+}
+
+/** True while the record's run is open in this peer's memory. */
+export function isOpen(state: Readonly<State>, record: RunRecord): boolean {
+  for (const open of state.ledger.openOf(record.job)) if (recordKey(open) === recordKey(record)) return true;
+  return false;
+}
+
 /** What is kept of a job's history, and for how long catch-up needs its records; undefined = no such job. */
-export function retentionOf(
-  state: Readonly<State>,
-  id: JobId,
-): { runs: number; ageMs: number; catchUpMs: number } | undefined {
+export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined {
   const plan = state.jobs.get(id);
   if (plan === undefined) return undefined;
   const { runs, ageMs } = plan.keep;
-  return { runs, ageMs, catchUpMs: plan.catchUp.windowMs };
+  return { runs, ageMs, windowMs: plan.catchUp.windowMs };
 }
 
 /** True while this peer has children of its own to wait for. */

@@ -1,107 +1,128 @@
 /**
- * The parts of a living peer, put together once its data folder has been read: what stores, fetches, hands on and hears
- * that which core does not decide, and by whom each of them reaches the others. It holds no state of its own.
+ * The parts of a living peer beside core, put together once its data folder has been read: what stores, fetches, hands on and
+ * hears that which core does not decide. Each part knows only those that are made before it.
  */
 import type { EventBody } from "../core/events.ts";
 import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
-import { knownMembers, livingOthers, retentionOf, watermarksOf } from "../core/view.ts";
+import {
+  isOpen,
+  isSettled,
+  knownMembers,
+  livingOthers,
+  openSince,
+  retentionOf,
+  watermarksOf,
+} from "../core/view.ts";
 import type { Doors } from "../ports.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
+import { Horizons } from "./horizons.ts";
+import { Intake } from "./intake.ts";
 import { KeyRotation } from "./key-rotation.ts";
-import { Receiver } from "./receiver.ts";
-import { Retention } from "./retention.ts";
 import { LogCopies } from "./log-copies.ts";
 import { Logs, type OutputDeps } from "./logs.ts";
+import { Receiver } from "./receiver.ts";
+import { Retention } from "./retention.ts";
+import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
-import type { Sender } from "./sender.ts";
 
 export interface Assembly {
   table: JobTable;
+  edits: Edits;
   sync: Sync;
+  retention: Retention;
   logs: Logs;
   copies: LogCopies;
-  keeper: Retention;
-  edits: Edits;
-  handover: KeyRotation;
-  hearing: Receiver;
+  keyRotation: KeyRotation;
+  receiver: Receiver;
 }
 
-export interface LivingDeps {
+export interface AssemblyDeps {
   doors: Doors;
   booted: Booted;
-  voice: Sender;
-  recall: StaleRecords;
-  state: () => Readonly<State> | undefined;
+  sender: Sender;
+  staleRecords: StaleRecords;
+  /** Read through core/view.ts only. */
+  state: Readonly<State>;
+  historyMaxBytes: number;
   feed: (event: EventBody) => void;
   /** The table holds something new. */
   tableChanged: () => void;
   count: (name: string) => void;
 }
 
-export function assemble(deps: LivingDeps): Assembly {
-  const { doors, booted, voice, recall, state, feed, count } = deps;
+export function assemble(deps: AssemblyDeps): Assembly {
+  const { doors, booted, sender, staleRecords, state, feed, count } = deps;
   const { table } = booted;
-  const { self } = doors.keys;
-  /** What core knows, once it is there. */
-  const ofState = <Fact>(read: (known: Readonly<State>) => Fact): Fact | undefined => {
-    const known = state();
-    return known === undefined ? undefined : read(known);
-  };
+  const { clock, executor } = doors;
+  const horizons = new Horizons({
+    stored: booted.loaded.horizons,
+    exchangeWindowMs,
+    now: () => clock.now(),
+    send: (to, message) => sender.send(to, "sync", message),
+    onPrunedElsewhere: (job, before) => {
+      if (openSince(state, job) < before) feed({ kind: "prunedElsewhere", job, before });
+    },
+  });
+  const intake = new Intake({
+    doors,
+    staleRecords,
+    horizons,
+    isOpen: (record) => isOpen(state, record),
+    isPossiblyStale: (record) => isPossiblyStale(state, record),
+    feed,
+    count,
+  });
+  const edits = new Edits({ doors, booted, sender, onChange: deps.tableChanged });
   const sync = new Sync({
     table,
     disk: doors.disk,
     random: doors.random,
+    horizons,
     // After a longer absence the others are asked for all of it.
     oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
-    send: (to, message) => voice.send(to, "sync", message),
+    now: () => clock.now(),
+    send: (to, message) => sender.send(to, "sync", message),
     onUpdate: (update) => edits.taken(update),
-    onRecords: (records, orders) => hearing.learned(records, orders),
-    now: () => doors.clock.now(),
-    watermarks: () => ofState(watermarksOf) ?? [],
-    onWatermarks: (watermarks) => recall.after(() => feed({ kind: "watermarks", watermarks })),
-    onSynced: (peer) => recall.after(() => feed({ kind: "synced", peer })),
+    onHave: (peer) => edits.heardTableOf(peer),
+    onRecords: (records, orders) => intake.learned(records, orders),
+    watermarks: () => watermarksOf(state),
+    onWatermarks: (watermarks) => staleRecords.after(() => feed({ kind: "watermarks", watermarks })),
+    onSynced: (peer) => staleRecords.after(() => feed({ kind: "synced", peer })),
     count,
     log: doors.log,
   });
-  const { executor } = doors;
+  const retention = new Retention({
+    doors,
+    horizons,
+    historyMaxBytes: deps.historyMaxBytes,
+    keepOf: (job) => retentionOf(state, job),
+    isInTable: (job) => table.holds(job),
+    mayPrune: () => isSettled(state),
+    openSince: (job) => openSince(state, job),
+    count,
+  });
   const outputDeps: OutputDeps = {
-    clock: doors.clock,
-    send: (to, message) => voice.send(to, "log", message),
-    living: () => ofState(livingOthers) ?? [],
+    clock,
+    send: (to, message) => sender.send(to, "log", message),
+    living: () => livingOthers(state),
     count,
   };
   const logs = new Logs({ ...outputDeps, executor });
   const copies = new LogCopies({ ...outputDeps, executor });
-  const keeper = new Retention(doors, (job) => ofState((known) => retentionOf(known, job)));
-  const edits: Edits = new Edits({
-    doors,
-    booted,
-    sync,
-    voice,
-    onChange: deps.tableChanged,
-    count,
-  });
-  const handover = new KeyRotation({
-    self,
+  const keyRotation = new KeyRotation({
+    self: doors.keys.self,
     keyring: doors.keyring,
-    clock: doors.clock,
+    clock,
     log: doors.log,
-    members: () => ofState(knownMembers) ?? [],
-    send: (to, message) => voice.send(to, "key", message),
+    members: () => knownMembers(state),
+    send: (to, message) => sender.send(to, "key", message),
     count,
   });
-  const hearing: Receiver = new Receiver({
-    doors,
-    recall,
-    handlers: { sync, logs, copies, edits, handover },
-    isPossiblyStale: (record) => ofState((known) => isPossiblyStale(known, record)) ?? false,
-    feed,
-    count,
-  });
-  return { table, sync, logs, copies, keeper, edits, handover, hearing };
+  const receiver = new Receiver({ doors, intake, sync, logs, copies, keyRotation, feed, count });
+  return { table, edits, sync, retention, logs, copies, keyRotation, receiver };
 }

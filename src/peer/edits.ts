@@ -16,7 +16,6 @@ import { messageCapBytes } from "../schema/message.ts";
 import type { EditStep } from "../table/editor.ts";
 import type { JobTable } from "../table/table.ts";
 import { metaKeys } from "./boot.ts";
-import type { Sync } from "./sync.ts";
 import type { Sender } from "./sender.ts";
 
 /** An update in base64, with its envelope, must fit into one message. */
@@ -45,13 +44,11 @@ interface Unstored {
 }
 
 export interface EditsDeps {
-  doors: Pick<Doors, "clock" | "disk" | "log" | "mesh">;
+  doors: Pick<Doors, "clock" | "disk" | "mesh">;
   booted: { table: JobTable; loaded: { updates: readonly Uint8Array[] } };
-  sync: Pick<Sync, "knowsTableOf" | "tablePending">;
-  voice: Sender;
+  sender: Sender;
   /** The table holds something new. */
   onChange(): void;
-  count(name: string): void;
 }
 
 export class Edits {
@@ -59,6 +56,8 @@ export class Edits {
   readonly #table: JobTable;
   /** this life has written to the table */
   #hasWritten = false;
+  /** who has said in this life what it has of the table */
+  readonly #heard = new Set<PeerId>();
   #waiting: Unstored[] = [];
   #storing = false;
   /** The disk lacks an update that later ones build on: the next thing that is stored is the whole table. */
@@ -83,15 +82,9 @@ export class Edits {
     this.#store();
   }
 
-  /** An update that somebody has gossiped. */
-  heard(from: PeerId, update: Uint8Array): void {
-    const { doors, sync } = this.#deps;
-    const applied = this.#table.apply(update);
-    if (applied === "changed") return this.taken(update);
-    if (applied === "pending") return sync.tablePending(from, doors.clock.now());
-    if (applied === "known") return;
-    this.#deps.count("refused_update");
-    doors.log.warn("a change of the job table was refused", { from, why: applied.refused });
+  /** The peer has said in this life what it has of the table, and of this peer's edits in it. */
+  heardTableOf(peer: PeerId): void {
+    this.#heard.add(peer);
   }
 
   /** An update from elsewhere has been taken into the table. */
@@ -149,7 +142,7 @@ export class Edits {
     for (const { update, isOwn, change } of batch) {
       // What is too large for one message reaches the others by sync.
       if (isOwn && update.length <= gossipedUpdateBytes) {
-        this.#deps.voice.publish("jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
+        this.#deps.sender.publish("jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
       }
       change?.done();
     }
@@ -176,9 +169,8 @@ export class Edits {
   #checkOwnEdits(): void {
     if (this.#hasWritten) return;
     this.#hasWritten = true;
-    const { doors, sync } = this.#deps;
-    const known = doors.mesh.known();
-    if (known.length === 0 || !known.every((peer) => sync.knowsTableOf(peer))) this.#table.leaveClientId();
+    const known = this.#deps.doors.mesh.known();
+    if (known.length === 0 || !known.every((peer) => this.#heard.has(peer))) this.#table.leaveClientId();
   }
 }
 

@@ -4,7 +4,7 @@
  *
  * Events are worked off one after the other: an event that an effect brings about (an edit changes the table) waits
  * until the effects before it are done. So core sees one event at a time, in one order, in both worlds. What deals with
- * the rest (sync, logs, edits, keys, housekeeping) is put together in living.ts.
+ * the rest (sync, logs, edits, keys, housekeeping) is put together in assembly.ts.
  */
 import type { Effect, EventBody } from "../core/events.ts";
 import {
@@ -41,7 +41,7 @@ import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
-import { boot, loadedEvent, metaKeys, type Booted } from "./boot.ts";
+import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import { lookUp } from "./lookup.ts";
 import { Outbox } from "./outbox.ts";
@@ -56,6 +56,8 @@ export interface PeerSettings {
   /** runs at once */
   capacity: number;
   role: "worker" | "witness";
+  /** of records and outputs; Infinity = no limit (retention.ts) */
+  historyMaxBytes: number;
   /** the peer that made the cluster key, if known: the first voter of the mesh's roster */
   founder: PeerId | undefined;
   /** how long runs may end after `stop`; ms */
@@ -83,10 +85,10 @@ const farewellMs = 150;
 export class Peer {
   readonly #doors: Doors;
   readonly #settings: PeerSettings;
-  readonly #voice: Sender;
+  readonly #sender: Sender;
   readonly #outbox: Outbox;
   readonly #writer: Writer;
-  readonly #recall: StaleRecords;
+  readonly #staleRecords: StaleRecords;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #counters: Record<string, number> = { ...zeros };
@@ -105,13 +107,13 @@ export class Peer {
   constructor(doors: Doors, settings: PeerSettings) {
     this.#doors = doors;
     this.#settings = settings;
-    this.#voice = new Sender(doors, (what) => this.#count(what));
-    this.#outbox = new Outbox(doors.clock, (batch) => this.#voice.publish("runs", batch));
+    this.#sender = new Sender(doors, (what) => this.#count(what));
+    this.#outbox = new Outbox(doors.clock, (batch) => this.#sender.publish("runs", batch));
     this.#writer = new Writer(doors, {
       stored: (token = 0, failed) => this.#feed({ kind: "stored", token, failed }),
       tell: (records) => this.#tell(records),
     });
-    this.#recall = new StaleRecords(doors.disk, this.#writer);
+    this.#staleRecords = new StaleRecords(doors.disk, this.#writer);
   }
 
   /** Reads the data folder and goes on the mesh. `ready` gets the error when the folder can't be used. */
@@ -152,21 +154,22 @@ export class Peer {
     this.#living = assemble({
       doors,
       booted,
-      voice: this.#voice,
-      recall: this.#recall,
-      state: () => this.#state,
+      sender: this.#sender,
+      staleRecords: this.#staleRecords,
+      state: this.#state,
+      historyMaxBytes: this.#settings.historyMaxBytes,
       feed: (event) => this.#feed(event),
       tableChanged: () => this.#tableChanged(),
       count: (what) => this.#count(what),
     });
-    const { table, sync, handover, hearing } = this.#living;
+    const { table, sync, keyRotation, receiver } = this.#living;
     this.#forgotten = table.forgotten();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
       linkUp: (peer) => {
         sync.linkUp(peer, doors.clock.now());
         this.#feed({ kind: "linkUp", peer });
-        handover.linkUp(peer);
+        keyRotation.linkUp(peer);
       },
       linkDown: (peer, why) => {
         sync.linkDown(peer);
@@ -175,7 +178,7 @@ export class Peer {
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
       turnedAway: (by) => this.#feed({ kind: "turnedAway", by }),
       received: (from, channel, bytes) => {
-        if (!this.#stopped) hearing.received(from, channel, bytes);
+        if (!this.#stopped) receiver.received(from, channel, bytes);
       },
     });
     table.takeChanges();
@@ -239,7 +242,7 @@ export class Peer {
       case "cancel":
         return this.#outbox.cancel(effect.run, effect.by, effect.reason);
       case "send":
-        return this.#voice.send(effect.to, effect.protocol, effect.message);
+        return this.#sender.send(effect.to, effect.protocol, effect.message);
       case "store":
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
@@ -264,8 +267,6 @@ export class Peer {
       case "ended":
         return this.living.copies.copy(effect.record);
       case "notify":
-        // Whoever ran it, all peers keep the same history, so all prune it.
-        if (effect.event.kind === "run") this.living.keeper.ranSince(effect.event.record.job);
         for (const listener of this.#listeners) listener(effect.event);
         return;
       case "count":
@@ -281,7 +282,7 @@ export class Peer {
   #tell(records: readonly RunRecord[]): void {
     for (const some of inParts(records)) {
       for (const to of this.#state === undefined ? [] : livingOthers(this.#state)) {
-        this.#voice.send(to, "ask", { kind: "answer", id: 0, records: some, mine: [], settled: [] });
+        this.#sender.send(to, "ask", { kind: "answer", id: 0, records: some, mine: [], settled: [] });
       }
     }
   }
@@ -293,12 +294,12 @@ export class Peer {
       this.#alarm = undefined;
       if (this.#stopped) return;
       this.#feed({ kind: "woke" });
-      this.#writer.retry();
       const now = this.#doors.clock.now();
+      this.#writer.woke(now);
       this.living.sync.woke(now);
-      this.living.handover.woke(now);
+      this.living.keyRotation.woke(now);
       this.living.edits.woke(now);
-      this.living.keeper.woke(now);
+      this.living.retention.woke(now);
     });
     this.#alarm = { atMono, cancel };
   }
@@ -322,7 +323,7 @@ export class Peer {
       });
     }
     if (command.kind === "rotate-key") {
-      return this.living.handover.rotate(command.graceMs, command.by, answer);
+      return this.living.keyRotation.rotate(command.graceMs, command.by, answer);
     }
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);
@@ -424,15 +425,12 @@ export class Peer {
     const { clock, mesh, disk } = this.#doors;
     this.#outbox.flush();
     if (this.#incarnation !== undefined) {
-      this.#voice.publish("members", { kind: "leave", incarnation: this.#incarnation });
-      disk.store(
-        [{ kind: "meta", key: metaKeys.lastAlive, value: String(clock.now().wall) }],
-        () => undefined,
-      );
+      this.#sender.publish("members", { kind: "leave", incarnation: this.#incarnation });
+      this.#writer.noteAlive(clock.now());
     }
     clock.alarm(clock.now().mono + farewellMs, () => {
       this.#stopped = true;
-      this.#voice.silence();
+      this.#sender.silence();
       this.#alarm?.cancel();
       mesh.stop(() => disk.close(done));
     });

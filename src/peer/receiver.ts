@@ -1,45 +1,31 @@
-/**
- * What comes over the mesh: decodes it, drops what is no message or was not signed by its writer, and hands the rest
- * to whoever deals with its kind.
- */
+/** What comes over the mesh: decodes it, drops what is no message, and hands the rest to whatever deals with its kind. */
 import type { EventBody } from "../core/events.ts";
 import { never } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Message } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import { decode } from "../wire/codec.ts";
-import { verifyRecord } from "../wire/records.ts";
-import type { Edits } from "./edits.ts";
+import type { Intake } from "./intake.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { LogCopies } from "./log-copies.ts";
 import type { Logs } from "./logs.ts";
-import type { StaleRecords } from "./stale-records.ts";
 import type { Sync } from "./sync.ts";
 
-/** Who deals with what core doesn't. */
-export interface Handlers {
+export interface ReceiverDeps {
+  doors: Doors;
+  intake: Intake;
   sync: Sync;
   logs: Logs;
   copies: LogCopies;
-  edits: Edits;
-  handover: KeyRotation;
-}
-
-export interface HearingDeps {
-  doors: Doors;
-  recall: StaleRecords;
-  handlers: Handlers;
-  /** core doubts an open record of an order that is over */
-  isPossiblyStale: (record: RunRecord) => boolean;
+  keyRotation: KeyRotation;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
 }
 
 export class Receiver {
-  readonly #deps: HearingDeps;
+  readonly #deps: ReceiverDeps;
 
-  constructor(deps: HearingDeps) {
+  constructor(deps: ReceiverDeps) {
     this.#deps = deps;
   }
 
@@ -52,18 +38,13 @@ export class Receiver {
     doors.log.debug("a message was dropped", { from, channel, why: decoded.refusal });
   }
 
-  /** Records and orders that a sync has brought. */
-  learned(records: readonly RunRecord[], orders: readonly RequestedOrder[]): void {
-    this.#deps.feed({ kind: "learned", records: this.#genuine(records), orders });
-  }
-
   #hear(from: PeerId, message: Message): void {
-    const { doors, feed, handlers } = this.#deps;
+    const { doors, feed, intake, sync, logs, copies, keyRotation } = this.#deps;
     const { wall, mono } = doors.clock.now();
     switch (message.kind) {
       case "heartbeat":
         feed({ kind: "heard", from, message });
-        return handlers.sync.tableDigest(from, message.table, { wall, mono });
+        return sync.tableDigest(from, message.table, { wall, mono });
       case "leave":
       case "ask":
       case "drain":
@@ -77,11 +58,11 @@ export class Receiver {
         return feed({ kind: "heard", from, message });
       case "runs":
       case "answer": {
-        const records = this.#genuine(message.records);
+        const records = intake.genuine(message.records);
         return feed({ kind: "heard", from, message: { ...message, records } });
       }
       case "update":
-        return handlers.edits.heard(from, Buffer.from(message.update, "base64"));
+        return sync.heardUpdate(from, Buffer.from(message.update, "base64"), { wall, mono });
       case "table-have":
       case "table-want":
       case "table-diff":
@@ -90,43 +71,20 @@ export class Receiver {
       case "records":
       case "watermarks-want":
       case "watermarks":
-        return handlers.sync.heard(from, message, { wall, mono });
+      case "horizons":
+      case "horizons-want":
+        return sync.heard(from, message, { wall, mono });
       case "key":
       case "key-heard":
-        return handlers.handover.heard(from, message);
+        return keyRotation.heard(from, message);
       case "log-read":
       case "log-piece":
-        return handlers.logs.heard(from, message);
+        return logs.heard(from, message);
       case "log-copy":
       case "log-copy-next":
-        return handlers.copies.heard(from, message);
+        return copies.heard(from, message);
       default:
         return never(message);
     }
-  }
-
-  /**
-   * Records that their writers have signed; others are counted and dropped. Those that core doubts come to it later,
-   * if the disk finds that they are news.
-   */
-  #genuine(records: readonly RunRecord[]): RunRecord[] {
-    const { doors, recall, count, feed, isPossiblyStale } = this.#deps;
-    const doubtful: RunRecord[] = [];
-    const genuine = records.filter((record) => {
-      if (!verifyRecord(record, doors.keys)) {
-        count("refused_signature");
-        return false;
-      }
-      if (isPossiblyStale(record)) {
-        doubtful.push(record);
-        return false;
-      }
-      return true;
-    });
-    if (doubtful.length > 0) {
-      recall.ask(doubtful, (news) => feed({ kind: "learned", records: news, orders: [] }));
-    }
-    for (const record of genuine) recall.heard(record);
-    return genuine;
   }
 }

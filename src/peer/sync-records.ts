@@ -1,43 +1,59 @@
 /**
- * The run records' half of sync (the protocol is told in sync.ts): which buckets differ from a neighbour's, and the
- * fetching of what this side lacks in them, a little at a time and the newest first.
+ * The run records' half of sync (sync.ts describes the protocol): which buckets differ from a neighbour's, and fetching what
+ * this side lacks in them, page by page and the newest first.
+ *
+ * Each `want` names a stretch of what lies in some buckets, which holds no more than a page on the asker's side. The giver
+ * reads no more than a page of it either, and says how far it came. So what a question costs is bounded on both sides,
+ * however much lies in a bucket, and every answer moves the place from which the next question goes on.
  */
 import { bucketMs, digestOf } from "../core/records/buckets.ts";
+import { comparePlaces, readPlace } from "../core/records/place.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, Log, Now } from "../ports.ts";
-import type { PeerId } from "../schema/ids.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
+import { instantOf } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import { neverPrunedMs, roundMs } from "./horizons.ts";
 import { answerLimitMs } from "./sync-table.ts";
 
 /** How far back neighbours compare their records; what is older is exchanged after a longer absence only. */
 export const exchangeWindowMs = 72 * 3_600_000;
 /** All records are compared with every neighbour this often, for whatever gossip has lost. */
 export const exchangeEveryMs = 30_000;
+/**
+ * While peers prune (retention.ts), for so long after the beginning of a round, only what is never pruned is compared routinely:
+ * what one side has pruned a moment before the other is no difference.
+ */
+const pruningMs = 15_000;
 /** What `wantRecent` looks at. */
 const recentMs = 15 * 60_000;
 /** Ticks lie ahead of now by a claim's lead and by clocks that differ: the bucket of now and the next. */
 const aheadBuckets = 2;
-/** Things given for one `want`: the credit that keeps a full disk from flooding a link. */
-const answerCap = 1_024;
-/** Things held in the buckets of one `want`; more are asked for in parts. 4,096 digests are 78 KB. */
-const haveCap = 4_096;
+/**
+ * Records read for one question, on either side: it is the credit that keeps a full disk from flooding a link. More takes
+ * more memory (about 1 KiB each) and holds the reading thread for longer; less makes more round trips.
+ */
+const pageSize = 1_024;
 const bucketsPerWant = 32;
 /** Bytes of records in one message. */
 const recordsBytes = 131_072;
 /**
- * A bucket that holds more than this and is still being written to differs from every neighbour's all the time, and
- * reading it costs a tenth of a second. Routine comparisons leave it until it has cooled; new links don't.
+ * A bucket that has more pages than this and is still being written to differs from every neighbour's all the time. Routine
+ * comparisons leave it until it has cooled; new links don't.
  */
-const largeBucket = 4_096;
+const largeBucketPages = 4;
 const coolMs = 2 * bucketMs;
 /** Buckets in one comparison: 28 days, and as many as a message can name. */
 const bucketsCap = 8_192;
 
 export interface RecordSyncDeps {
-  disk: Disk;
-  /** The oldest instant (ms) from which on this peer has pruned nothing and wants to know everything. */
+  disk: Pick<Disk, "digests" | "things">;
+  now(): Now;
+  /** The oldest instant (ms) from which on this peer wants to know everything. */
   oldest(now: Now): number;
+  /** Ticks of the job before this instant (ms) were pruned at the neighbour, which doesn't want them. */
+  horizonAt(peer: PeerId, job: JobId): number;
   send(to: PeerId, message: Message): void;
   onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
   /** This side has all that the peer had in the window. */
@@ -56,31 +72,27 @@ interface Exchange {
   id: number;
   /** nobody waits for it */
   routine: boolean;
-  /** monotonic ms of the last sign of the neighbour; undefined while this side's own disk is at work */
-  since: number | undefined;
-  /** What differs and is still to be fetched; the last is next. Undefined until the neighbour has answered. */
-  wants: Want[] | undefined;
+  /** the question that the neighbour has not answered yet; undefined while this side's own disk is at work */
+  asked: { message: Message; sinceMono: number } | undefined;
   mine: Digests;
-  /** things that came for the want that is out */
-  came: number;
-}
-
-interface Want {
-  buckets: number[];
-  part: { index: number; of: number };
-  /** how much this side held when it last asked for the same; -1 = not asked yet */
-  held: number;
+  /** Buckets that differ and are still to be fetched; the last group is next. Undefined until the neighbour has answered. */
+  groups: number[][] | undefined;
+  /** how far the last group has been fetched, and what is asked for now */
+  after: string | undefined;
+  upTo: string | undefined;
+  /** questions about the last group, and about all of them */
+  pages: number;
+  page: number;
 }
 
 interface Neighbour {
   exchange: Exchange | undefined;
-  nextAt: number;
+  nextAtMono: number;
   /** asked for while an exchange was on */
   recentWanted: boolean;
+  /** its digests are being compared with this side's */
+  answering: boolean;
 }
-
-const whole = { index: 0, of: 1 };
-const blank = { since: undefined, wants: undefined, mine: new Map<number, string>(), came: 0 } as const;
 
 export class RecordSync {
   readonly #deps: RecordSyncDeps;
@@ -88,8 +100,8 @@ export class RecordSync {
   /** buckets found to be large, until they have cooled */
   readonly #large = new Set<number>();
   /**
-   * Who is being given something, and what it has wanted since then: the last only, for whoever wants something else
-   * has given up what it wanted before. So one neighbour never has more than one answer in this peer's memory.
+   * Neighbours that are being given something, and what each has wanted since then: the last only, because whoever wants
+   * something else has given up what it wanted before. So no neighbour has more than one answer in this peer's memory.
    */
   readonly #serving = new Map<PeerId, MessageOf<"want"> | undefined>();
 
@@ -98,7 +110,12 @@ export class RecordSync {
   }
 
   linkUp(peer: PeerId, now: Now): void {
-    const neighbour = { exchange: undefined, nextAt: 0, recentWanted: false };
+    const neighbour: Neighbour = {
+      exchange: undefined,
+      nextAtMono: 0,
+      recentWanted: false,
+      answering: false,
+    };
     this.#neighbours.set(peer, neighbour);
     this.#compare(peer, neighbour, { from: this.#firstBucket(now), routine: false }, now);
   }
@@ -117,44 +134,47 @@ export class RecordSync {
   woke(now: Now): void {
     for (const bucket of this.#large)
       if ((bucket + 1) * bucketMs + coolMs < now.wall) this.#large.delete(bucket);
-    const from = this.#firstBucket(now);
     for (const [peer, neighbour] of this.#neighbours) {
       const { exchange } = neighbour;
-      if (exchange?.since !== undefined && now.mono - exchange.since >= answerLimitMs) {
+      if (exchange === undefined) {
+        if (now.mono >= neighbour.nextAtMono) this.#compareRoutinely(peer, neighbour, now);
+      } else if (exchange.asked !== undefined && now.mono - exchange.asked.sinceMono >= answerLimitMs) {
+        // The question or its answer was lost, or the neighbour's disk is slow. A late answer counts as well.
         this.#deps.count("sync_records_timeouts");
-        this.#compare(peer, neighbour, { from, routine: exchange.routine }, now);
-      } else if (exchange === undefined && now.mono >= neighbour.nextAt) {
-        this.#compare(peer, neighbour, { from, routine: true }, now);
+        this.#ask(peer, exchange, exchange.asked.message);
       }
     }
   }
 
   heardBuckets(from: PeerId, message: MessageOf<"buckets">, now: Now): void {
     const neighbour = this.#neighbours.get(from);
+    if (neighbour === undefined) return;
     if (message.reply) {
-      const exchange = neighbour?.exchange;
-      if (neighbour === undefined || exchange?.id !== message.id || exchange.wants !== undefined) return;
-      this.#fetchDifference(from, neighbour, exchange, message, now);
+      const { exchange } = neighbour;
+      if (exchange?.id !== message.id || exchange.groups !== undefined) return;
+      this.#fetchDifference(from, neighbour, exchange, message);
       return;
     }
-    // What lies below this peer's own prune mark is no difference: it had it, and has let it go.
+    if (neighbour.answering) return;
+    neighbour.answering = true;
     const first = Math.max(message.from, this.#firstBucket(now));
     const to = Math.max(first, Math.min(message.to, first + bucketsCap));
     this.#deps.disk.digests(first, to, (digests) => {
+      neighbour.answering = false;
       // What can't be read is not "nothing": the neighbour gets no answer, and asks again.
       if (digests instanceof CicadaError) return this.#unreadable(digests);
       this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
-      const current = this.#neighbours.get(from);
-      if (current === undefined || current !== neighbour || current.exchange !== undefined) return;
+      if (this.#neighbours.get(from) !== neighbour || neighbour.exchange !== undefined) return;
       const mine = new Map(digests);
       if (differing(message, mine, first).length === 0) return;
-      const exchange = { ...blank, id: this.#deps.nextId(), routine: true, mine };
-      current.exchange = exchange;
-      this.#fetchDifference(from, current, exchange, { ...message, from: first }, now);
+      const exchange = newExchange(this.#deps.nextId(), true);
+      exchange.mine = mine;
+      neighbour.exchange = exchange;
+      this.#fetchDifference(from, neighbour, exchange, { ...message, from: first });
     });
   }
 
-  /** Gives of the buckets what the asker lacks, the first of it at least; to each asker one thing at a time. */
+  /** Gives what the asker lacks; to each asker one thing at a time. */
   heardWant(from: PeerId, message: MessageOf<"want">): void {
     const isBusy = this.#serving.has(from);
     this.#serving.set(from, isBusy ? message : undefined);
@@ -162,19 +182,18 @@ export class RecordSync {
   }
 
   #give(from: PeerId, message: MessageOf<"want">): void {
+    const { id, page, after, upTo } = message;
     const have = new Set(message.have);
-    this.#read(message.buckets.slice(0, bucketsPerWant), (read) => {
-      if (read instanceof CicadaError) {
-        this.#serving.delete(from);
-        return this.#unreadable(read);
+    const stretch = { buckets: message.buckets.slice(0, bucketsPerWant), after, upTo, limit: pageSize };
+    this.#deps.disk.things(stretch, (found) => {
+      if (found instanceof CicadaError) {
+        this.#unreadable(found);
+      } else {
+        const isLacked = (thing: RunRecord | RequestedOrder): boolean =>
+          !have.has(digestOf(thing)) && instantOf(thing.tick) >= this.#deps.horizonAt(from, thing.job);
+        const records = found.records.filter(isLacked);
+        this.#sendPieces(from, { id, page, reached: found.next }, records, found.orders.filter(isLacked));
       }
-      const { records, orders } = read;
-      const lacks = (thing: RunRecord | RequestedOrder): boolean => {
-        const digest = digestOf(thing);
-        return !have.has(digest) && isInPart(digest, message.part);
-      };
-      const missing = records.filter(lacks).slice(0, answerCap);
-      this.#sendPieces(from, message.id, missing, orders.filter(lacks).slice(0, answerCap - missing.length));
       const next = this.#serving.get(from);
       this.#serving.delete(from);
       if (next !== undefined) this.heardWant(from, next);
@@ -186,12 +205,18 @@ export class RecordSync {
     if (records.length + orders.length > 0) this.#deps.onRecords(records, orders);
     const neighbour = this.#neighbours.get(from);
     const exchange = neighbour?.exchange;
-    if (neighbour === undefined || exchange?.id !== message.id || exchange.wants === undefined) return;
-    exchange.since = now.mono;
-    exchange.came += records.length + orders.length;
+    if (neighbour === undefined || exchange?.id !== message.id || exchange.groups === undefined) return;
+    if (exchange.asked === undefined || message.page !== exchange.page) return;
+    exchange.asked.sinceMono = now.mono;
     if (!message.last) return;
-    if (exchange.came < answerCap) exchange.wants.pop();
-    this.#fetchNext(from, neighbour, exchange, now);
+    exchange.asked = undefined;
+    const next = isBehind(message.reached, exchange.after) ? message.reached : exchange.upTo;
+    if (next === undefined) {
+      exchange.groups.pop();
+      exchange.pages = 0;
+    }
+    exchange.after = next;
+    this.#fetchNext(from, neighbour, exchange);
   }
 
   #firstBucket(now: Now): number {
@@ -199,9 +224,16 @@ export class RecordSync {
     return Math.max(Math.ceil(this.#deps.oldest(now) / bucketMs), last - bucketsCap);
   }
 
+  #compareRoutinely(peer: PeerId, neighbour: Neighbour, now: Now): void {
+    const first = this.#firstBucket(now);
+    const isPruning = now.wall % roundMs < pruningMs;
+    const from = isPruning ? Math.max(first, Math.floor((now.wall - neverPrunedMs) / bucketMs)) : first;
+    this.#compare(peer, neighbour, { from, routine: true }, now);
+  }
+
   #compareRecent(peer: PeerId, neighbour: Neighbour, now: Now): void {
-    const first = Math.max(Math.floor((now.wall - recentMs) / bucketMs), this.#firstBucket(now));
-    this.#compare(peer, neighbour, { from: first, routine: false }, now);
+    const from = Math.max(Math.floor((now.wall - recentMs) / bucketMs), this.#firstBucket(now));
+    this.#compare(peer, neighbour, { from, routine: false }, now);
   }
 
   #compare(
@@ -212,16 +244,20 @@ export class RecordSync {
   ): void {
     this.#deps.count("sync_records_asked");
     const to = Math.max(from, Math.floor(now.wall / bucketMs) + aheadBuckets);
-    const id = this.#deps.nextId();
-    const exchange: Exchange = { ...blank, id, routine };
+    const exchange = newExchange(this.#deps.nextId(), routine);
     neighbour.exchange = exchange;
     this.#deps.disk.digests(from, to, (digests) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
-      if (digests instanceof CicadaError) return this.#giveUp(neighbour, digests, now);
+      if (digests instanceof CicadaError) return this.#giveUp(neighbour, digests);
       exchange.mine = new Map(digests);
-      exchange.since = now.mono;
-      this.#deps.send(peer, { kind: "buckets", id, from, to, digests, reply: false });
+      this.#ask(peer, exchange, { kind: "buckets", id: exchange.id, from, to, digests, reply: false });
     });
+  }
+
+  /** The limit for the answer begins now, whatever this side's disk took before. */
+  #ask(peer: PeerId, exchange: Exchange, message: Message): void {
+    exchange.asked = { message, sinceMono: this.#deps.now().mono };
+    this.#deps.send(peer, message);
   }
 
   #fetchDifference(
@@ -229,74 +265,42 @@ export class RecordSync {
     neighbour: Neighbour,
     exchange: Exchange,
     theirs: MessageOf<"buckets">,
-    now: Now,
   ): void {
-    const buckets = differing(theirs, exchange.mine, this.#firstBucket(now)).filter(
+    exchange.asked = undefined;
+    const buckets = differing(theirs, exchange.mine, this.#firstBucket(this.#deps.now())).filter(
       (bucket) => !exchange.routine || !this.#large.has(bucket),
     );
-    const wants: Want[] = [];
+    const groups: number[][] = [];
     for (let end = buckets.length; end > 0; end -= bucketsPerWant) {
-      wants.unshift({
-        buckets: buckets.slice(Math.max(0, end - bucketsPerWant), end),
-        part: whole,
-        held: -1,
-      });
+      groups.unshift(buckets.slice(Math.max(0, end - bucketsPerWant), end));
     }
-    exchange.wants = wants;
-    this.#fetchNext(peer, neighbour, exchange, now);
+    exchange.groups = groups;
+    this.#fetchNext(peer, neighbour, exchange);
   }
 
-  #fetchNext(peer: PeerId, neighbour: Neighbour, exchange: Exchange, now: Now): void {
-    const want = exchange.wants?.at(-1);
-    if (want === undefined) {
-      this.#finish(peer, neighbour, now);
-      return;
-    }
-    exchange.since = undefined;
-    this.#read(want.buckets, (read) => {
+  #fetchNext(peer: PeerId, neighbour: Neighbour, exchange: Exchange): void {
+    const buckets = exchange.groups?.at(-1);
+    if (buckets === undefined) return this.#finish(peer, neighbour);
+    const { id, after } = exchange;
+    this.#deps.disk.things({ buckets, after, upTo: undefined, limit: pageSize }, (found) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
-      if (read instanceof CicadaError) return this.#giveUp(neighbour, read, now);
-      const { records, orders } = read;
-      const all = [...records, ...orders].map(digestOf);
-      if (want.buckets.length === 1 && all.length > largeBucket) this.#large.add(want.buckets[0] ?? 0);
-      const have = all.filter((digest) => isInPart(digest, want.part));
-      if (have.length > haveCap) {
-        this.#splitWant(exchange, want, have.length);
-        this.#fetchNext(peer, neighbour, exchange, now);
-        return;
-      }
-      if (have.length <= want.held) {
-        // What came last time was not kept (a bad signature, say): asking again would bring the same for ever.
-        exchange.wants?.pop();
-        this.#fetchNext(peer, neighbour, exchange, now);
-        return;
-      }
-      want.held = have.length;
-      exchange.came = 0;
-      exchange.since = now.mono;
-      const { buckets, part } = want;
-      this.#deps.send(peer, { kind: "want", id: exchange.id, buckets, have, part });
+      if (found instanceof CicadaError) return this.#giveUp(neighbour, found);
+      exchange.pages++;
+      exchange.page++;
+      const newest = buckets.at(-1);
+      if (newest !== undefined && exchange.pages > largeBucketPages) this.#large.add(newest);
+      exchange.upTo = found.next;
+      const have = [...found.records, ...found.orders].map(digestOf);
+      const stretch = { ...(after && { after }), ...(found.next && { upTo: found.next }) };
+      this.#ask(peer, exchange, { kind: "want", id, page: exchange.page, buckets, have, ...stretch });
     });
   }
 
-  /** Into its buckets, or a single bucket into parts. */
-  #splitWant(exchange: Exchange, want: Want, held: number): void {
-    exchange.wants?.pop();
-    if (want.buckets.length > 1) {
-      for (const bucket of want.buckets) exchange.wants?.push({ buckets: [bucket], part: whole, held: -1 });
-      return;
-    }
-    const parts = Math.ceil((2 * held) / haveCap);
-    for (let index = 0; index < parts; index++) {
-      const part = { index: want.part.index + index * want.part.of, of: want.part.of * parts };
-      exchange.wants?.push({ buckets: want.buckets, part, held: -1 });
-    }
-  }
-
-  #finish(peer: PeerId, neighbour: Neighbour, now: Now): void {
+  #finish(peer: PeerId, neighbour: Neighbour): void {
+    const now = this.#deps.now();
     neighbour.exchange = undefined;
     // Spread out, so that neighbours who met at one moment don't all compare at one moment for ever.
-    neighbour.nextAt = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
+    neighbour.nextAtMono = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
     if (!neighbour.recentWanted) {
       this.#deps.onDone(peer);
       return;
@@ -310,9 +314,9 @@ export class RecordSync {
   }
 
   /** This side's disk can't be read: the comparison is made anew later. Nothing is known to be in sync. */
-  #giveUp(neighbour: Neighbour, error: CicadaError, now: Now): void {
+  #giveUp(neighbour: Neighbour, error: CicadaError): void {
     neighbour.exchange = undefined;
-    neighbour.nextAt = now.mono + exchangeEveryMs;
+    neighbour.nextAtMono = this.#deps.now().mono + exchangeEveryMs;
     this.#unreadable(error);
   }
 
@@ -323,34 +327,16 @@ export class RecordSync {
     });
   }
 
-  /** All that lies in the buckets, read one after the other. */
-  #read(
-    buckets: readonly number[],
-    done: (read: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
+  #sendPieces(
+    to: PeerId,
+    { id, page, reached }: { id: number; page: number; reached: string | undefined },
+    records: readonly RunRecord[],
+    orders: readonly RequestedOrder[],
   ): void {
-    const records: RunRecord[] = [];
-    const orders: RequestedOrder[] = [];
-    const next = (index: number): void => {
-      const bucket = buckets[index];
-      if (bucket === undefined) {
-        done({ records, orders });
-        return;
-      }
-      this.#deps.disk.bucket(bucket, (found) => {
-        if (found instanceof CicadaError) return done(found);
-        records.push(...found.records);
-        orders.push(...found.orders);
-        next(index + 1);
-      });
-    };
-    next(0);
-  }
-
-  #sendPieces(to: PeerId, id: number, records: RunRecord[], orders: RequestedOrder[]): void {
     let piece: { records: RunRecord[]; orders: RequestedOrder[] } = { records: [], orders: [] };
     let bytes = 0;
     const flush = (last: boolean): void => {
-      this.#deps.send(to, { kind: "records", id, ...piece, last });
+      this.#deps.send(to, { kind: "records", id, page, ...piece, ...(reached && { reached }), last });
       piece = { records: [], orders: [] };
       bytes = 0;
     };
@@ -370,15 +356,31 @@ export class RecordSync {
   }
 }
 
+function newExchange(id: number, routine: boolean): Exchange {
+  return {
+    id,
+    routine,
+    asked: undefined,
+    mine: new Map(),
+    groups: undefined,
+    after: undefined,
+    upTo: undefined,
+    pages: 0,
+    page: 0,
+  };
+}
+
+/** The giver came so far, and that is further than before; a place that isn't one brings nobody further. */
+function isBehind(reached: string | undefined, after: string | undefined): boolean {
+  const place = reached === undefined ? undefined : readPlace(reached);
+  const before = after === undefined ? undefined : readPlace(after);
+  return place !== undefined && (before === undefined || comparePlaces(place, before) > 0);
+}
+
 /** The buckets, oldest first, that hold something at the neighbour which may not be here. */
 function differing(theirs: MessageOf<"buckets">, mine: Digests, first: number): number[] {
   return theirs.digests
     .filter(([bucket, digest]) => bucket >= Math.max(first, theirs.from) && mine.get(bucket) !== digest)
     .map(([bucket]) => bucket)
     .toSorted((a, b) => a - b);
-}
-
-/** A thing's part is told by the first 8 digits of its digest. */
-function isInPart(digest: string, part: { index: number; of: number }): boolean {
-  return part.of === 1 || Number.parseInt(digest.slice(0, 8), 16) % part.of === part.index;
 }

@@ -26,6 +26,8 @@ export interface TableSyncDeps {
   table: JobTable;
   send(to: PeerId, message: Message): void;
   onUpdate(update: Uint8Array): void;
+  /** The peer has said what it has of the table. */
+  onHave(peer: PeerId): void;
   /** This side has all that the peer had. */
   onDone(peer: PeerId): void;
   nextId(): number;
@@ -52,17 +54,11 @@ interface Neighbour {
 export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
-  /** who has told in this life what it has of the table */
-  readonly #heard = new Set<PeerId>();
   /** from whom a difference of more than one piece is being fetched: from one at a time */
   #fetching: PeerId | undefined;
 
   constructor(deps: TableSyncDeps) {
     this.#deps = deps;
-  }
-
-  hasHeard(peer: PeerId): boolean {
-    return this.#heard.has(peer);
   }
 
   linkUp(peer: PeerId, now: Now): void {
@@ -88,10 +84,18 @@ export class TableSync {
     if (again || this.#deps.table.pending()) this.#ask(peer, neighbour, now);
   }
 
-  /** An update of this peer came that builds on something which isn't here. */
-  lacking(peer: PeerId, now: Now): void {
-    const neighbour = this.#neighbours.get(peer);
-    if (neighbour !== undefined && neighbour.asked === undefined) this.#ask(peer, neighbour, now);
+  /** An update that the peer has gossiped. One that builds on something which isn't here is fetched with the rest. */
+  heardUpdate(from: PeerId, update: Uint8Array, now: Now): void {
+    const applied = this.#deps.table.apply(update);
+    if (applied === "changed") return this.#deps.onUpdate(update);
+    if (applied === "known") return;
+    if (applied === "pending") {
+      const neighbour = this.#neighbours.get(from);
+      if (neighbour !== undefined && neighbour.asked === undefined) this.#ask(from, neighbour, now);
+      return;
+    }
+    this.#deps.count("refused_update");
+    this.#deps.log.warn("a change of the job table was refused", { from, why: applied.refused });
   }
 
   woke(now: Now): void {
@@ -110,7 +114,7 @@ export class TableSync {
 
   heardHave(from: PeerId, message: MessageOf<"table-have">, now: Now): void {
     const { table } = this.#deps;
-    this.#heard.add(from);
+    this.#deps.onHave(from);
     table.heardStateVector(Buffer.from(message.stateVector, "base64"));
     const mine = table.digest();
     if (!message.reply) {

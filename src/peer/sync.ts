@@ -9,22 +9,24 @@
  * a large one is fetched from one neighbour at a time. This happens when a link comes up, when two heartbeats in a
  * row show another digest, and at once when an update came that builds on an unknown one.
  *
- * Records. A sends `buckets`: digests of 5-minute buckets from its own prune mark on. B answers with its digests,
- * and each of the two asks by `want` for the buckets that differ, newest first, naming what it has in them. The answer
- * is a little of what is missing, in pieces, the last one marked; A keeps it and asks again until nothing is missing.
- * This happens when a link comes up, every half a minute, and when somebody asks for the last 15 minutes.
+ * Records. A sends `buckets`: digests of 5-minute buckets. B answers with its digests, and each of the two asks by `want`
+ * for the buckets that differ, newest first, page by page, naming what it has in them. The answer is what is missing
+ * there, in pieces, the last one marked; A keeps it and asks for the next page. This happens when a link comes up, every
+ * half a minute, and when somebody asks for the last 15 minutes. What A has
+ * pruned is no difference: it has told B its horizons (horizons.ts), and B gives it nothing below them.
  *
  * Watermarks. When the table and the records of a new link are here, each side asks the other how far it knows each job's
  * ticks to be over (sync-watermarks.ts). Only then is `onSynced` called.
  *
  * Loss, repetition and both sides beginning at once are ordinary. Every exchange has a number; what belongs to none
- * that is open is taken in if it says something new and is otherwise ignored. A neighbour that is silent for 3 s
- * is asked anew from the beginning, for ever, as long as the link is up. An exchange keeps no lock and no promise: what
+ * that is open is taken in if it says something new and is otherwise ignored. A question
+ * that is not answered within 3 s is sent again, for ever, as long as the link is up; that counts from when it was sent, not
+ * from when this side began to read its own disk. An exchange keeps no lock and no promise: what
  * arrives twice is merged twice, which changes nothing.
  *
  * `onSynced(peer)` says: since the link came up (or since `wantRecent`), this side has taken in everything that the
  * peer had when it was asked. Not promised: that the peer has what this side has (it says that itself), that nothing
- * has changed since, or that records below a prune mark come back. Signatures are not looked at here; whoever is
+ * has changed since, or that records below a prune horizon come back. Signatures are not looked at here; whoever is
  * given records by `onRecords` must verify them, and must call `disk.store` for what it keeps before it returns.
  */
 import { assert } from "../errors.ts";
@@ -34,20 +36,24 @@ import type { Message } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import { RecordSync } from "./sync-records.ts";
+import type { Horizons } from "./horizons.ts";
 import { TableSync } from "./sync-table.ts";
 import { WatermarkSync } from "./sync-watermarks.ts";
 
 export interface SyncDeps {
   table: JobTable;
-  disk: Disk;
+  disk: Pick<Disk, "digests" | "things">;
   random: Random;
-  /** The oldest instant (ms) to exchange records of: its prune mark, or `exchangeWindowMs` ago. */
+  horizons: Horizons;
+  /** The oldest instant (ms) to exchange records of. */
   oldest(now: Now): number;
   now(): Now;
   /** On protocol `sync`. */
   send(to: PeerId, message: Message): void;
   /** Applied to the table and new: to be stored. */
   onUpdate(update: Uint8Array): void;
+  /** The peer has said what it has of the table. */
+  onHave(peer: PeerId): void;
   onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
   /** How far this peer knows each job's ticks to be over. */
   watermarks(): readonly Watermark[];
@@ -82,6 +88,7 @@ export class Sync {
     this.#table = new TableSync({ ...deps, nextId, onDone: (peer) => this.#done(peer, "table") });
     this.#records = new RecordSync({
       ...deps,
+      horizonAt: (peer, job) => deps.horizons.at(peer, job),
       nextId,
       random: () => deps.random.next(),
       onDone: (peer) => this.#done(peer, "records"),
@@ -93,13 +100,9 @@ export class Sync {
     });
   }
 
-  /** True when that peer has told in this life what it has of the table, and of this peer's edits in it. */
-  knowsTableOf(peer: PeerId): boolean {
-    return this.#table.hasHeard(peer);
-  }
-
   linkUp(peer: PeerId, now: Now): void {
     this.#progress.set(peer, { table: false, records: false, watermarks: "unknown", said: false });
+    this.#deps.horizons.linkUp(peer);
     this.#table.linkUp(peer, now);
     this.#records.linkUp(peer, now);
   }
@@ -109,6 +112,7 @@ export class Sync {
     this.#table.linkDown(peer);
     this.#records.linkDown(peer);
     this.#watermarks.linkDown(peer);
+    this.#deps.horizons.linkDown(peer);
   }
 
   /** A message of protocol `sync`, decoded. */
@@ -121,6 +125,8 @@ export class Sync {
     else if (message.kind === "records") this.#records.heardRecords(from, message, now);
     else if (message.kind === "watermarks-want") this.#watermarks.heardWant(from, message);
     else if (message.kind === "watermarks") this.#watermarks.heardWatermarks(from, message, now);
+    else if (message.kind === "horizons") this.#deps.horizons.heard(from, message);
+    else if (message.kind === "horizons-want") this.#deps.horizons.heardWant(from);
     else assert(false, `${message.kind} is no message of sync`);
   }
 
@@ -136,9 +142,9 @@ export class Sync {
     this.#table.digestHeard(peer, digest, now);
   }
 
-  /** The table said `pending` to an update of this peer. */
-  tablePending(peer: PeerId, now: Now): void {
-    this.#table.lacking(peer, now);
+  /** An update of the table that the peer has gossiped. */
+  heardUpdate(from: PeerId, update: Uint8Array, now: Now): void {
+    this.#table.heardUpdate(from, update, now);
   }
 
   /** Compares the records of the last 15 minutes now; `onSynced` follows once more. */

@@ -7,11 +7,14 @@
  * is on its way or stored.
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
-import type { Doors, Write } from "../ports.ts";
+import type { Doors, Now, Write } from "../ports.ts";
 import type { RunRecord } from "../schema/run.ts";
+import { metaKeys } from "./boot.ts";
 
 /** More often: more traffic, while the disk is full. Less: a run that has ended holds others up for longer. */
 const tellAgainMs = 5_000;
+/** A peer that was down longer than this finds so when it starts, and looks for the ticks of that time. */
+const aliveEveryMs = 15_000;
 /** Of those that were refused last. More floods the mesh with what most have heard. */
 const toldAtOnce = 256;
 
@@ -38,6 +41,7 @@ export class Writer {
   /** … and the other writes that the disk has refused */
   #refused: Write[] = [];
   #tellAtMono = 0;
+  #aliveAtMono = -Infinity;
 
   constructor(doors: Pick<Doors, "disk" | "log" | "keys" | "clock">, deps: WriterDeps) {
     this.#doors = doors;
@@ -58,6 +62,19 @@ export class Writer {
       }
       this.#deps.stored(token, error !== undefined);
     });
+  }
+
+  woke(now: Now): void {
+    this.retry();
+    if (now.mono < this.#aliveAtMono + aliveEveryMs) return;
+    this.#aliveAtMono = now.mono;
+    this.noteAlive(now);
+  }
+
+  /** Until when this life was on: the next one looks for the ticks since then. */
+  noteAlive({ wall }: Now): void {
+    const write: Write = { kind: "meta", key: metaKeys.lastAlive, value: String(wall) };
+    this.#doors.disk.store([write], () => undefined);
   }
 
   /** Tries what was refused once more. */
@@ -139,6 +156,7 @@ function placeOf(write: Write): string | undefined {
     case "update":
     case "snapshot":
     case "drop-votes":
+    case "drop-horizon":
       return undefined;
   }
 }

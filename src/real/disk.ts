@@ -6,11 +6,10 @@
  * died; the peer loses nothing with it.
  */
 import { join } from "node:path";
-import { bucketMs } from "../core/records/buckets.ts";
 import { assert, CicadaError } from "../errors.ts";
-import type { Disk, Loaded, Log, RunQuery, Write } from "../ports.ts";
-import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import type { Disk, Loaded, Log, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports.ts";
+import { instantOf, type JobId } from "../schema/ids.ts";
+import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
 import { parseOrder, parseRecord, parseVote, parseWatermark } from "./disk/parse.ts";
 import { DiskThread } from "./disk/thread.ts";
@@ -128,22 +127,22 @@ class RealDisk implements Disk {
     this.read({ kind: "digests", from, to }, "digests", ({ digests }) => digests, done);
   }
 
-  bucket(
-    bucket: number,
-    done: (found: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
-  ): void {
-    const instants = { from: bucket * bucketMs, to: (bucket + 1) * bucketMs };
-    this.read({ kind: "bucket", ...instants }, "bucket", asBucket, done);
+  things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void {
+    this.read({ kind: "things", page }, "things", asThings, done);
   }
 
-  prune(
-    keep: { job: JobId; runs: number; ageMs: number },
-    notAfter: number,
-    done: (removed: RunId[] | CicadaError) => void,
-  ): void {
-    this.write({ kind: "prune", ...keep, notAfter }, (result) =>
-      done(valueOf(result, "pruned", ({ runs }) => runs)),
+  jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void {
+    this.read({ kind: "jobs", after, limit }, "jobs", ({ jobs }) => jobs, done);
+  }
+
+  prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void {
+    this.write({ kind: "prune", rules }, (result) =>
+      done(valueOf(result, "pruned", ({ runs, horizons, more }) => ({ runs, horizons, more }))),
     );
+  }
+
+  measure(share: number, done: (measured: { bytes: number; instant: number } | CicadaError) => void): void {
+    this.read({ kind: "measure", share }, "measured", ({ bytes, instant }) => ({ bytes, instant }), done);
   }
 
   close(done: () => void): void {
@@ -266,6 +265,7 @@ function asLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
     orders: loaded.orders.map(parseOrder),
     votes: loaded.votes.map(parseVote),
     watermarks: loaded.watermarks.map(parseWatermark),
+    horizons: loaded.horizons,
     meta: new Map(loaded.meta),
   };
 }
@@ -278,11 +278,8 @@ function asPage({ records, next, total }: Extract<DiskResult, { kind: "page" }>)
   return { records: records.map(parseRecord), next, total };
 }
 
-function asBucket({ records, orders }: Extract<DiskResult, { kind: "bucket" }>): {
-  records: RunRecord[];
-  orders: RequestedOrder[];
-} {
-  return { records: records.map(parseRecord), orders: orders.map(parseOrder) };
+function asThings({ records, orders, next }: Extract<DiskResult, { kind: "things" }>): Things {
+  return { records: records.map(parseRecord), orders: orders.map(parseOrder), next };
 }
 
 function asText(write: Write): TextWrite {
@@ -306,6 +303,7 @@ function asText(write: Write): TextWrite {
       };
     case "meta":
     case "drop-watermark":
+    case "drop-horizon":
     case "drop-votes":
       return write;
   }

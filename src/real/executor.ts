@@ -9,7 +9,7 @@ import { never } from "../errors.ts";
 import type { Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
-import { Outputs } from "./executor/output-files.ts";
+import { folderBytes, Outputs } from "./executor/output-files.ts";
 import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
 
 /** `folder`: where jobs run by default, and where their output is kept. */
@@ -20,6 +20,9 @@ export function openExecutor(options: { folder: { work: string; logs: string }; 
 class RealExecutor implements Executor {
   private readonly outputs: Outputs;
   private readonly copies: LogCopies;
+  private readonly folder: string;
+  /** outputs that are being removed */
+  private readonly dropping = new Set<Promise<unknown>>();
   private readonly log: Log;
   private readonly processes: ProcessExecutor;
   private events: ExecutorEvents | undefined;
@@ -29,6 +32,7 @@ class RealExecutor implements Executor {
   constructor({ folder, log }: { folder: { work: string; logs: string }; log: Log }) {
     this.outputs = new Outputs(folder.logs);
     this.copies = new LogCopies(join(folder.logs, "copies"));
+    this.folder = folder.logs;
     this.log = log;
     const events: RunEvents = {
       started: (run, at) => this.events?.childStarted(run, at),
@@ -74,15 +78,33 @@ class RealExecutor implements Executor {
     void this.carryOut("a copy of a run's output can't be kept", run, keeping, () => undefined);
   }
 
+  logBytes(done: (bytes: number) => void): void {
+    void this.measure(done);
+  }
+
   dropLogs(runs: readonly RunId[]): void {
     for (const run of runs) {
       const dropping = Promise.all([this.outputs.drop(run), this.copies.drop(run)]);
+      this.dropping.add(dropping);
+      void dropping.finally(() => this.dropping.delete(dropping)).catch(() => undefined);
       void this.carryOut("a run's output can't be removed", run, dropping, () => undefined);
     }
   }
 
   close(done: () => void): void {
     this.processes.close(done);
+  }
+
+  private async measure(done: (bytes: number) => void): Promise<void> {
+    // What is being removed doesn't count any more.
+    await Promise.allSettled(this.dropping);
+    let bytes = 0;
+    try {
+      bytes = await folderBytes(this.folder);
+    } catch (error) {
+      this.log.warn("the outputs can't be measured", { why: String(error) });
+    }
+    done(bytes);
   }
 
   /** The output of an own run, or the copy of another peer's. */

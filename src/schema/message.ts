@@ -14,6 +14,7 @@ import { AskedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
 const Key = Type.String({ minLength: 1, maxLength: 512 });
+const Place = Type.String({ minLength: 1, maxLength: 1_024 });
 const Bytes = Type.String({ maxLength: 262_144, description: "base64" });
 
 export const topics = ["jobs", "runs", "members"] as const;
@@ -194,23 +195,35 @@ export const BucketsMessage = Type.Object({
 export const WantMessage = Type.Object({
   kind: Type.Literal("want"),
   id: Type.Integer(),
-  buckets: Type.Array(Type.Integer(), { maxItems: 8_192 }),
-  /** digests (core/buckets.ts) of what the asker holds in them, which need not be sent */
-  have: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 8_192 }),
-  /** only what falls into this part of the digests, so that `have` stays short; of ≥ 1, 0 ≤ index < of */
-  part: Type.Object({
-    index: Type.Integer({ minimum: 0 }),
-    of: Type.Integer({ minimum: 1, maximum: 65_536 }),
-  }),
+  /** counts the questions of one comparison, so that a late answer isn't taken for one to the next */
+  page: Type.Integer({ minimum: 0 }),
+  buckets: Type.Array(Type.Integer(), { maxItems: 32 }),
+  /** only what comes after this place, and up to that one (core/records/place.ts) */
+  after: Type.Optional(Place),
+  upTo: Type.Optional(Place),
+  /** digests (core/records/buckets.ts) of what the asker holds there, which need not be sent */
+  have: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 1_024 }),
 });
 export const RecordsMessage = Type.Object({
   kind: Type.Literal("records"),
   id: Type.Integer(),
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
   orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
-  /** the last piece of the answer to one `want` or `buckets` */
+  /** as in the `want` that it answers */
+  page: Type.Integer({ minimum: 0 }),
+  /** the giver has looked no further than to this place; absent = it has looked at all that was asked for */
+  reached: Type.Optional(Place),
+  /** the last piece of the answer to one `want` */
   last: Type.Boolean(),
 });
+/** Before which instant (ms) the sender has pruned, job by job. */
+export const HorizonsMessage = Type.Object({
+  kind: Type.Literal("horizons"),
+  horizons: Type.Array(Type.Object({ job: JobIdSchema, before: InstantSchema }), { maxItems: 1_024 }),
+  /** there are more, to be asked for */
+  more: Type.Boolean(),
+});
+export const HorizonsWantMessage = Type.Object({ kind: Type.Literal("horizons-want") });
 
 /** Protocol `log`: one piece asked, one piece given, which is the credit that keeps a fast sender at bay. */
 export const LogReadMessage = Type.Object({
@@ -285,6 +298,8 @@ export const bodiesOf = {
     RecordsMessage,
     WatermarksWantMessage,
     WatermarksMessage,
+    HorizonsMessage,
+    HorizonsWantMessage,
   ]),
   log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage, LogCopyNextMessage]),
   key: Type.Union([KeyMessage, KeyHeardMessage]),
@@ -314,6 +329,8 @@ export type Message =
   | Static<typeof WatermarksMessage>
   | Static<typeof WantMessage>
   | Static<typeof RecordsMessage>
+  | Static<typeof HorizonsMessage>
+  | Static<typeof HorizonsWantMessage>
   | Static<typeof LogReadMessage>
   | Static<typeof LogPieceMessage>
   | Static<typeof LogCopyMessage>

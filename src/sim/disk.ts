@@ -8,13 +8,27 @@
 import { bucketOf, combine, digestOf, emptyDigest } from "../core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
-import type { Disk, Loaded, RunQuery, Write } from "../ports.ts";
-import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
+import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
+import type {
+  Disk,
+  Horizon,
+  Loaded,
+  Pruned,
+  PruneRule,
+  RunQuery,
+  Things,
+  ThingsQuery,
+  Write,
+} from "../ports.ts";
+import { instantOf, runId, type JobId } from "../schema/ids.ts";
 import { isFinal, type RequestedOrder, type RunRecord, type Watermark } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
+
+/** What a record takes in a database, roughly. */
+const recordBytes = 600;
 
 /** The place of one record, whose writings follow each other in it. */
 interface Kept {
@@ -50,6 +64,7 @@ export class StableStorage {
   readonly orders = new Map<string, RequestedOrder>();
   readonly votes = new Map<string, StoredVote>();
   readonly watermarks = new Map<JobId, Watermark>();
+  readonly horizons = new Map<JobId, Horizon>();
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
   full = false;
@@ -80,6 +95,9 @@ export class StableStorage {
       case "watermark":
         this.watermarks.set(write.watermark.job, write.watermark);
         return;
+      case "drop-horizon":
+        this.horizons.delete(write.job);
+        return;
       case "drop-watermark":
         this.watermarks.delete(write.job);
         return;
@@ -107,6 +125,7 @@ export class StableStorage {
     replace(this.meta, other.meta);
     replace(this.votes, other.votes);
     replace(this.watermarks, other.watermarks);
+    replace(this.horizons, other.horizons);
     this.damaged = false;
     this.kept.clear();
     this.keptOf.clear();
@@ -165,6 +184,17 @@ export class StableStorage {
   records(job?: JobId): RunRecord[] {
     const found = job === undefined ? this.kept.values() : (this.keptOf.get(job) ?? []);
     return Array.from(found, ({ record }) => record);
+  }
+
+  /** Jobs that have records. */
+  jobs(): JobId[] {
+    return [...this.keptOf].flatMap(([job, kept]) => (kept.size > 0 ? job : []));
+  }
+
+  thingsIn(bucket: number): (RunRecord | RequestedOrder)[] {
+    const found = this.buckets.get(bucket);
+    if (found === undefined) return [];
+    return [...Array.from(found.records, ({ record }) => record), ...found.orders.values()];
   }
 
   private putOrder(order: RequestedOrder): void {
@@ -234,6 +264,7 @@ export class SimDisk implements Disk {
         updates: [...this.storage.updates],
         votes: [...this.storage.votes.values()],
         watermarks: [...this.storage.watermarks.values()],
+        horizons: [...this.storage.horizons.values()],
         records,
         orders: [...this.storage.orders.values()].filter(
           (order) => order.askedAt >= since || !this.hasEnded(order),
@@ -297,48 +328,90 @@ export class SimDisk implements Disk {
     });
   }
 
-  bucket(
-    bucket: number,
-    done: (found: { records: RunRecord[]; orders: RequestedOrder[] } | CicadaError) => void,
-  ): void {
+  things({ buckets, after, upTo, limit }: ThingsQuery, done: (found: Things | CicadaError) => void): void {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
-      const found = this.storage.buckets.get(bucket);
-      const records = found === undefined ? [] : Array.from(found.records, ({ record }) => record);
-      const orders = found === undefined ? [] : [...found.orders.values()];
-      return () => done({ records, orders });
+      const first = after === undefined ? undefined : readPlace(after);
+      const last = upTo === undefined ? undefined : readPlace(upTo);
+      if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
+        return () => done(new CicadaError("BAD_REQUEST", "the place is not one of a page"));
+      }
+      const found = buckets
+        .flatMap((bucket) => this.storage.thingsIn(bucket))
+        .map((thing) => ({ thing, place: placeOf(thing) }))
+        .filter(
+          ({ place }) =>
+            (first === undefined || comparePlaces(place, first) > 0) &&
+            (last === undefined || comparePlaces(place, last) <= 0),
+        )
+        .toSorted((a, b) => comparePlaces(a.place, b.place));
+      const page = found.slice(0, limit);
+      const end = page.at(-1);
+      const things: Things = {
+        records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
+        orders: page.flatMap(({ thing }) => ("attempt" in thing ? [] : [thing])),
+        next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
+      };
+      return () => done(things);
     });
   }
 
-  prune(
-    keep: { job: RunRecord["job"]; runs: number; ageMs: number },
-    notAfter: number,
-    done: (removed: RunId[] | CicadaError) => void,
-  ): void {
+  jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
-      const ofJob = this.storage.records(keep.job);
-      if (!ofJob.some(({ tick }) => instantOf(tick) < notAfter)) return () => done([]);
-      // A tick with all its records counts as one run, so that a story is kept or dropped as a whole; an open one is kept.
-      const byTick = Array.from(
-        Map.groupBy(ofJob, ({ tick }) => tick),
-        ([tick, records]) => ({
-          tick,
-          instant: instantOf(tick),
-          records,
-        }),
-      );
-      byTick.sort((a, b) => b.instant - a.instant || (a.tick < b.tick ? -1 : 1));
-      const removed = byTick.flatMap(({ instant, records }, place) => {
-        const old = instant < notAfter && (place >= keep.runs || instant < notAfter - keep.ageMs);
-        return old && records.every(({ state }) => isFinal(state)) ? records : [];
-      });
-      for (const record of removed) {
+      const jobs = this.storage.jobs().filter((job) => job > after);
+      return () => done(jobs.toSorted().slice(0, limit));
+    });
+  }
+
+  prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const pruned: Pruned = { runs: [], horizons: [], more: false };
+      for (const rule of rules) this.pruneJob(rule, pruned);
+      return () => done(pruned);
+    });
+  }
+
+  measure(share: number, done: (measured: { bytes: number; instant: number } | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const instants = this.storage
+        .records()
+        .map(({ tick }) => instantOf(tick))
+        .toSorted((a, b) => a - b);
+      const instant = instants[Math.max(0, Math.ceil(instants.length * share) - 1)] ?? 0;
+      return () => done({ bytes: instants.length * recordBytes, instant });
+    });
+  }
+
+  private pruneJob(rule: PruneRule, pruned: Pruned): void {
+    const { job, keep } = rule;
+    const noted = this.storage.horizons.get(job);
+    // A horizon of the future was noted by a clock that was wrong.
+    const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
+    const ticks = Array.from(
+      Map.groupBy(this.storage.records(job), ({ tick }) => tick),
+      ([tick, records]) => ({ tick, instant: instantOf(tick), records }),
+    ).toSorted((a, b) => a.instant - b.instant || (a.tick < b.tick ? -1 : 1));
+    const counted = ticks.filter(({ instant }) => instant < rule.countedBefore);
+    const oldest = counted[counted.length - Math.max(1, keep.runs)]?.instant ?? 0;
+    const byNumber = keep.runs > 0 || oldest === 0 ? oldest : oldest + 1;
+    const before = Math.min(rule.before, Math.max(rule.olderThan, byNumber, known));
+    const success = ticks.findLast(({ records }) => records.some(({ state }) => state === "succeeded"));
+    const stays = rule.keepsLast ? [ticks.at(-1), success] : [];
+    for (const tick of ticks) {
+      if (tick.instant >= before || stays.includes(tick)) continue;
+      for (const record of tick.records) {
         this.storage.remove(record);
         this.storage.removeOrder(record);
+        pruned.runs.push(runId(record));
       }
-      return () => done(removed.map(runId));
-    });
+    }
+    const horizon = { job, before: Math.max(known, before), keep };
+    if (JSON.stringify(horizon) === JSON.stringify(noted)) return;
+    this.storage.horizons.set(job, horizon);
+    pruned.horizons.push(horizon);
   }
 
   close(done: () => void): void {

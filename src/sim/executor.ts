@@ -135,6 +135,12 @@ export class SimExecutor implements Executor {
     for (const run of runs) this.children.logs.delete(run);
   }
 
+  logBytes(done: (bytes: number) => void): void {
+    let bytes = 0;
+    for (const log of this.children.logs.values()) bytes += log.length;
+    this.queue.after(1, this.process, () => done(bytes));
+  }
+
   close(done: () => void): void {
     this.closed = true;
     for (const run of this.children.alive.keys()) this.stop(run);

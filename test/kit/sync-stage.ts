@@ -6,7 +6,9 @@ import assert from "node:assert/strict";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../src/core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../../src/core/records/records.ts";
 import { CicadaError } from "../../src/errors.ts";
-import type { Disk, Log, Now } from "../../src/ports.ts";
+import { bucketAt, comparePlaces, placeOf, readPlace, writePlace } from "../../src/core/records/place.ts";
+import type { Disk, Log, Now, Things } from "../../src/ports.ts";
+import { Horizons } from "../../src/peer/horizons.ts";
 import { Sync } from "../../src/peer/sync.ts";
 import { exchangeWindowMs } from "../../src/peer/sync-records.ts";
 import { tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
@@ -25,16 +27,15 @@ const unreadable = new CicadaError("DATA_FOLDER_DAMAGED", "a page can't be read"
 
 function nothing(): void {}
 
-function unused(): never {
-  assert.fail("sync asked the disk for something else");
-}
-
 /** As much of a disk as sync asks for. */
 export class MemoryDisk {
   readonly records = new Map<string, RunRecord>();
   readonly orders = new Map<string, RequestedOrder>();
   /** every read fails while this is set */
   unreadable = false;
+  /** how often something was read, and the most that was read at once */
+  reads = 0;
+  largestPage = 0;
   readonly #later: (call: () => void) => void;
 
   constructor(later: (call: () => void) => void) {
@@ -61,11 +62,31 @@ export class MemoryDisk {
     this.#later(() => done([...digests]));
   };
 
-  bucket: Disk["bucket"] = (bucket, done) => {
-    if (this.unreadable) return this.#later(() => done(unreadable));
-    const records = [...this.records.values()].filter((record) => bucketOf(record) === bucket);
-    const orders = [...this.orders.values()].filter((order) => bucketOf(order) === bucket);
-    this.#later(() => done({ records, orders }));
+  things: Disk["things"] = ({ buckets, after, upTo, limit }, done) => {
+    this.reads++;
+    const first = after === undefined ? undefined : readPlace(after);
+    const last = upTo === undefined ? undefined : readPlace(upTo);
+    if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
+      return this.#later(() => done(new CicadaError("BAD_REQUEST", "no place")));
+    }
+    const found = [...this.records.values(), ...this.orders.values()]
+      .map((thing) => ({ thing, place: placeOf(thing) }))
+      .filter(
+        ({ place }) =>
+          buckets.includes(bucketAt(place)) &&
+          (first === undefined || comparePlaces(place, first) > 0) &&
+          (last === undefined || comparePlaces(place, last) <= 0),
+      )
+      .toSorted((a, b) => comparePlaces(a.place, b.place));
+    const page = found.slice(0, limit);
+    const end = page.at(-1);
+    const things: Things = {
+      records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
+      orders: page.flatMap(({ thing }) => ("attempt" in thing ? [] : [thing])),
+      next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
+    };
+    this.largestPage = Math.max(this.largestPage, page.length);
+    this.#later(() => done(things));
   };
 }
 
@@ -79,7 +100,7 @@ export interface Actor {
   updates: Uint8Array[];
   /** keeps no record that it is given */
   refuses: boolean;
-  keptSince: number;
+  horizons: Horizons;
 }
 
 export class SyncStage {
@@ -87,6 +108,8 @@ export class SyncStage {
   /** every message that was sent, lost ones too */
   readonly sent: Message[] = [];
   largestBytes = 0;
+  /** how long a disk takes to read */
+  diskMs = 1;
   /** nothing arrives while this is set */
   deaf = false;
   readonly #dice: Dice;
@@ -105,25 +128,26 @@ export class SyncStage {
   actor(name: string): Actor {
     const self = name as PeerId;
     const table = makeTable(name);
-    const disk = new MemoryDisk((call) => this.#in(1, call));
+    const disk = new MemoryDisk((call) => this.#in(this.diskMs, call));
+    const horizons = new Horizons({
+      stored: [],
+      exchangeWindowMs,
+      now: () => this.now,
+      send: (to, message) => this.#send(self, to, message),
+      onPrunedElsewhere: nothing,
+    });
     const sync = new Sync({
       table,
-      disk: {
-        load: unused,
-        store: unused,
-        history: unused,
-        prune: unused,
-        close: unused,
-        digests: disk.digests,
-        bucket: disk.bucket,
-      },
+      disk,
+      horizons,
       random: this.#dice.fork(name),
-      oldest: ({ wall }) => Math.max(wall - exchangeWindowMs, actor.keptSince),
+      oldest: ({ wall }) => wall - exchangeWindowMs,
+      onHave: nothing,
       send: (to, message) => this.#send(self, to, message),
       onUpdate: (update) => actor.updates.push(update),
       onRecords: (records, orders) => {
         if (actor.refuses) return;
-        for (const record of records) disk.keep(record);
+        for (const record of records) if (!horizons.isPruned(record)) disk.keep(record);
         for (const order of orders) disk.keepOrder(order);
       },
       now: () => this.now,
@@ -141,7 +165,7 @@ export class SyncStage {
       synced: [],
       updates: [],
       refuses: false,
-      keptSince: 0,
+      horizons,
     };
     this.#actors.set(self, actor);
     return actor;

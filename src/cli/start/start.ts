@@ -265,7 +265,7 @@ function rememberInvitation(folder: Folder, { addresses }: Membership): readonly
 }
 
 function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
-  const { name, tags, capacity, role, drainMs } = config;
+  const { name, tags, capacity, role, drainMs, historyMaxBytes } = config;
   const tzdata = process.versions.tz ?? "unknown";
   return {
     name,
@@ -274,6 +274,7 @@ function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
     capacity,
     role,
     drainMs,
+    historyMaxBytes,
     tzdata,
     host: hostEnvironment(process.env),
     founder,

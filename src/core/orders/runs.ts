@@ -4,11 +4,12 @@
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome } from "../../ports.ts";
-import { instantOf, runId, type RunId } from "../../schema/ids.ts";
+import { instantOf, runId, type JobId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { wakeCapacityQueue, endRun } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
+import { settleIn } from "../records/ledger.ts";
 import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs } from "../limits.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
@@ -16,7 +17,7 @@ import { inSight } from "../members/members.ts";
 import { isReporter } from "./facts.ts";
 import { hearRange } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
-import { admitRequested, admitTick, requestedAheadMs, touchAll } from "../claims/order-book.ts";
+import { admitRequested, admitTick, requestedAheadMs, touchAll, touchJob } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
@@ -230,3 +231,19 @@ const openMax = 16_384;
 /** Of jobs that are not in the table, counted anew at every sweep. */
 const recordsOfNoJobMax = 20_000;
 const nothingStarted: ReadonlySet<RunId> = new Set();
+
+/**
+ * Other peers have pruned the job's history up to the instant (ms), which they do only with what is over. What this peer still
+ * takes for open there is over too, however it ended; its own runs it knows itself.
+ */
+export function closePruned(state: State, job: JobId, before: number): void {
+  const over = [...state.ledger.openOf(job)].filter(
+    ({ tick, peer }) => instantOf(tick) < before && peer !== state.settings.self,
+  );
+  if (over.length === 0) return;
+  for (const record of over) {
+    state.ledger.drop(record);
+    settleIn(state.ledger.history, record);
+  }
+  touchJob(state, job);
+}

@@ -83,6 +83,13 @@ const migrations: readonly string[] = [
    CREATE TABLE commits (count INTEGER NOT NULL);
    INSERT INTO commits VALUES (0);`,
   `CREATE TABLE watermark (job TEXT PRIMARY KEY, body TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;`,
+  `CREATE TABLE horizon (
+     job TEXT PRIMARY KEY,
+     before REAL NOT NULL,
+     runs INTEGER NOT NULL,
+     age REAL NOT NULL,
+     window REAL NOT NULL
+   ) WITHOUT ROWID;`,
 ];
 
 export const fileVersion = migrations.length;

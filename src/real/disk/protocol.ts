@@ -6,8 +6,8 @@
  * whole and answered whole, in the order of its requests.
  */
 import type { CicadaError } from "../../errors.ts";
-import type { RunQuery } from "../../ports.ts";
-import type { JobId, RunId } from "../../schema/ids.ts";
+import type { Horizon, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports.ts";
+import type { JobId } from "../../schema/ids.ts";
 
 /** A `Write` of ports.ts, with things as text. */
 export type TextWrite =
@@ -18,13 +18,14 @@ export type TextWrite =
   | { kind: "meta"; key: string; value: string }
   | { kind: "watermark"; job: JobId; text: string }
   | { kind: "drop-watermark"; job: JobId }
+  | { kind: "drop-horizon"; job: JobId }
   | { kind: "vote"; decision: string; instant: number; text: string }
   | { kind: "drop-votes"; before: number };
 
 /** For the thread that writes. */
 export type WriteRequest =
   | { kind: "store"; writes: TextWrite[] }
-  | { kind: "prune"; job: JobId; runs: number; ageMs: number; notAfter: number };
+  | { kind: "prune"; rules: readonly PruneRule[] };
 
 /** For the thread that reads. */
 export type ReadRequest =
@@ -32,8 +33,9 @@ export type ReadRequest =
   | { kind: "history"; query: RunQuery; tickInstant: number | undefined }
   /** numbers of buckets */
   | { kind: "digests"; from: number; to: number }
-  /** instants, ms */
-  | { kind: "bucket"; from: number; to: number };
+  | { kind: "things"; page: ThingsQuery }
+  | { kind: "jobs"; after: string; limit: number }
+  | { kind: "measure"; share: number };
 
 export interface LoadedText {
   updates: Uint8Array[];
@@ -41,16 +43,19 @@ export interface LoadedText {
   orders: string[];
   votes: string[];
   watermarks: string[];
+  horizons: Horizon[];
   meta: [key: string, value: string][];
 }
 
 export type DiskResult =
   | { kind: "stored" }
-  | { kind: "pruned"; runs: RunId[] }
+  | ({ kind: "pruned" } & Pruned)
   | ({ kind: "loaded" } & LoadedText)
   | { kind: "page"; records: string[]; next: string | null; total: number }
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
-  | { kind: "bucket"; records: string[]; orders: string[] }
+  | { kind: "things"; records: string[]; orders: string[]; next: string | undefined }
+  | { kind: "jobs"; jobs: JobId[] }
+  | { kind: "measured"; bytes: number; instant: number }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };
 
 export type ToDiskThread<Request> = { kind: "batch"; requests: Request[] } | { kind: "close" };

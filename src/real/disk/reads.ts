@@ -5,12 +5,20 @@
  */
 import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
-import type { RunQuery } from "../../ports.ts";
+import { bucketMs } from "../../core/records/buckets.ts";
+import { bucketAt, readPlace, writePlace, type Place } from "../../core/records/place.ts";
+import type { RunQuery, ThingsQuery } from "../../ports.ts";
+import type { JobId } from "../../schema/ids.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
+import { readHorizon } from "./pruning.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
+type Row = Record<string, unknown>;
+
 const rowKey = "instant, tick, job, attempt, slot, peer";
+const keyOf: Readonly<Record<Place[0], string>> = { record: rowKey, order: "instant, tick, job" };
+const tableOf: Readonly<Record<Place[0], string>> = { record: "record", order: "asked" };
 const newestFirst = rowKey
   .split(", ")
   .map((column) => `${column} DESC`)
@@ -32,8 +40,12 @@ export class Reads {
           return { kind: "page", ...this.history(request.query, request.tickInstant) };
         case "digests":
           return { kind: "digests", digests: this.digests(request.from, request.to) };
-        case "bucket":
-          return { kind: "bucket", ...this.bucket(request.from, request.to) };
+        case "things":
+          return { kind: "things", ...this.things(request.page) };
+        case "jobs":
+          return { kind: "jobs", jobs: this.jobs(request.after, request.limit) };
+        case "measure":
+          return { kind: "measured", ...this.measure(request.share) };
       }
     });
   }
@@ -58,6 +70,7 @@ export class Reads {
       ),
       votes: this.texts("SELECT body, sum FROM vote"),
       watermarks: this.texts("SELECT body, sum FROM watermark"),
+      horizons: this.statements.all("SELECT * FROM horizon").map(readHorizon),
       meta: this.statements
         .all("SELECT key, value, sum FROM meta")
         .map((row) => [String(row["key"]), checkSum(String(row["value"]), row["sum"])]),
@@ -95,11 +108,82 @@ export class Reads {
       .map((row) => [Number(row["bucket"]), String(row["digest"])]);
   }
 
-  private bucket(from: number, to: number): { records: string[]; orders: string[] } {
-    return {
-      records: this.texts("SELECT body, sum FROM record WHERE instant >= ? AND instant < ?", from, to),
-      orders: this.texts("SELECT body, sum FROM asked WHERE instant >= ? AND instant < ?", from, to),
-    };
+  private things({ buckets, after, upTo, limit }: ThingsQuery): {
+    records: string[];
+    orders: string[];
+    next: string | undefined;
+  } {
+    const range = { after: placeIn(after), upTo: placeIn(upTo) };
+    const texts: { record: string[]; order: string[] } = { record: [], order: [] };
+    let last: string | undefined;
+    let room = limit;
+    for (const bucket of buckets) {
+      for (const kind of ["record", "order"] as const) {
+        const rows = this.thingsOf(kind, bucket, range, room + 1);
+        for (const row of rows.slice(0, room)) {
+          texts[kind].push(textIn(row));
+          last = writePlace(placeOfRow(kind, row));
+        }
+        if (rows.length > room) return { records: texts.record, orders: texts.order, next: last };
+        room -= rows.length;
+      }
+    }
+    return { records: texts.record, orders: texts.order, next: undefined };
+  }
+
+  private thingsOf(
+    kind: Place[0],
+    bucket: number,
+    { after, upTo }: { after: Place | undefined; upTo: Place | undefined },
+    limit: number,
+  ): Row[] {
+    const terms = ["instant >= ?", "instant < ?"];
+    const values: SQLInputValue[] = [bucket * bucketMs, (bucket + 1) * bucketMs];
+    for (const [place, sign] of [
+      [after, ">"],
+      [upTo, "<="],
+    ] as const) {
+      if (place === undefined) continue;
+      const side = sideOf(place, kind, bucket);
+      if (side === "inside") {
+        const [, ...key] = place;
+        terms.push(`(${keyOf[kind]}) ${sign} (${key.map(() => "?").join(", ")})`);
+        values.push(...key);
+      } else if ((side === "before") === (sign === "<=")) {
+        // The whole bucket lies on the wrong side of the place.
+        return [];
+      }
+    }
+    return this.statements.all(
+      `SELECT ${keyOf[kind]}, body, sum FROM ${tableOf[kind]} WHERE ${terms.join(" AND ")}
+         ORDER BY ${keyOf[kind]} LIMIT ?`,
+      ...values,
+      limit,
+    );
+  }
+
+  private jobs(after: string, limit: number): JobId[] {
+    const jobs: JobId[] = [];
+    // One look-up in the index for each job, however many records it has.
+    for (let last = after; jobs.length < limit;) {
+      const row = this.statements.first("SELECT min(job) AS job FROM record WHERE job > ?", last);
+      if (typeof row?.["job"] !== "string") break;
+      last = row["job"];
+      jobs.push(last as JobId);
+    }
+    return jobs;
+  }
+
+  private measure(share: number): { bytes: number; instant: number } {
+    const pragma = (name: string) => Number(this.statements.first(`PRAGMA ${name}`)?.[name]);
+    const bytes = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
+    const all = Number(this.statements.first("SELECT sum(things) AS all_things FROM bucket")?.["all_things"]);
+    const row = this.statements.first(
+      `SELECT bucket FROM (SELECT bucket, sum(things) OVER (ORDER BY bucket) AS up_to FROM bucket)
+         WHERE up_to >= ? LIMIT 1`,
+      all * share,
+    );
+    return { bytes, instant: row === undefined ? 0 : (Number(row["bucket"]) + 1) * bucketMs };
   }
 
   private texts(sql: string, ...values: SQLInputValue[]): string[] {
@@ -137,6 +221,27 @@ function conditions(
   if (query.states !== undefined)
     must(`state IN (${query.states.map(() => "?").join(", ")})`, ...query.states);
   return { where: terms.length === 0 ? "" : ` WHERE ${terms.join(" AND ")}`, values };
+}
+
+function placeIn(text: string | undefined): Place | undefined {
+  if (text === undefined) return undefined;
+  const place = readPlace(text);
+  if (place === undefined) throw new CicadaError("BAD_REQUEST", "the place is not one of a page");
+  return place;
+}
+
+function placeOfRow(kind: Place[0], row: Row): Place {
+  const [instant, tick, job] = [Number(row["instant"]), String(row["tick"]), String(row["job"])] as const;
+  if (kind === "order") return [kind, instant, tick, job];
+  return [kind, instant, tick, job, Number(row["attempt"]), String(row["slot"]), String(row["peer"])];
+}
+
+/** Whether the place lies before, inside or behind the things of one kind in a bucket. */
+function sideOf(place: Place, kind: Place[0], bucket: number): "before" | "inside" | "behind" {
+  const at = bucketAt(place);
+  if (at !== bucket) return at < bucket ? "before" : "behind";
+  if (place[0] === kind) return "inside";
+  return place[0] === "record" ? "before" : "behind";
 }
 
 /** A cursor is the key of the last row of the page, as base64url of a JSON list. */

@@ -1,5 +1,5 @@
 /**
- * What is written into the database: stores and pruning, by the writing thread.
+ * What is stored in the database, by the writing thread; and the transaction in which pruning.ts removes things.
  *
  * All stores of a batch go into one transaction and so share one fsync (group commit). When that fails, each is tried
  * alone, so that no store takes another down with it. The digests of the 5-minute buckets (core/records/buckets.ts)
@@ -7,17 +7,17 @@
  */
 import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
 import { mergeRecord } from "../../core/records/records.ts";
-import { instantOf, runId, type RunId } from "../../schema/ids.ts";
+import { instantOf } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import type { DiskResult, TextWrite } from "./protocol.ts";
-import { openStates, sumOf, textIn } from "./rows.ts";
+import { sumOf, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
 const byRowKey = "instant = ? AND tick = ? AND job = ? AND attempt = ? AND slot = ? AND peer = ?";
 
 export class Writes {
-  private readonly statements: Statements;
+  readonly statements: Statements;
   private readonly counter: CommitCounter;
 
   constructor(statements: Statements, counter: CommitCounter) {
@@ -36,45 +36,6 @@ export class Writes {
       if (stores.length === 1) return [fail(error)];
       return stores.flatMap((writes) => this.store([writes], fail));
     }
-  }
-
-  /**
-   * A tick with all its records counts as one run that is kept, so that no tick's story is half told. A tick with
-   * an open record stays whole. An order goes with the last record of its tick.
-   */
-  prune(keep: { job: string; runs: number; ageMs: number }, notAfter: number, now: number): RunId[] {
-    const removed: RunId[] = [];
-    this.inTransaction((changes) => {
-      const ticks = this.statements.all(
-        `SELECT instant, tick FROM (
-           SELECT instant, tick, row_number() OVER (ORDER BY instant DESC, tick DESC) AS place,
-             max(state IN ${openStates}) AS open
-           FROM record WHERE job = ? GROUP BY instant, tick)
-         WHERE open = 0 AND instant < ? AND (place > ? OR instant < ?)`,
-        keep.job,
-        notAfter,
-        keep.runs,
-        now - keep.ageMs,
-      );
-      for (const { instant, tick } of ticks) {
-        const at = [Number(instant), String(tick), keep.job];
-        for (const row of this.statements.all(
-          "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
-          ...at,
-        )) {
-          const record = asRecord(textIn(row));
-          removed.push(runId(record));
-          changes.remove(record);
-        }
-        for (const row of this.statements.all(
-          "DELETE FROM asked WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
-          ...at,
-        )) {
-          changes.remove(asOrder(textIn(row)));
-        }
-      }
-    });
-    return removed;
   }
 
   private write(write: TextWrite, changes: BucketChanges): void {
@@ -103,6 +64,9 @@ export class Writes {
           write.text,
           sumOf(write.text),
         );
+        return;
+      case "drop-horizon":
+        this.statements.run("DELETE FROM horizon WHERE job = ?", write.job);
         return;
       case "drop-watermark":
         this.statements.run("DELETE FROM watermark WHERE job = ?", write.job);
@@ -169,7 +133,8 @@ export class Writes {
     if (inserted > 0) changes.add(order);
   }
 
-  private inTransaction(work: (changes: BucketChanges) => void): void {
+  /** Does the work and adds to the digests of the buckets what it has changed: all of it or nothing. */
+  inTransaction(work: (changes: BucketChanges) => void): void {
     const { database } = this.statements;
     database.exec("BEGIN IMMEDIATE");
     try {
@@ -208,7 +173,7 @@ interface BucketChange {
 }
 
 /** What a transaction does to the buckets, gathered so that each bucket's row is written once. */
-class BucketChanges {
+export class BucketChanges {
   private readonly changes = new Map<number, BucketChange>();
 
   add(thing: RunRecord | RequestedOrder): void {
@@ -235,10 +200,10 @@ class BucketChanges {
 
 // The peer's thread has checked what it stores, and a row that is read back has its sum: no schema is needed here.
 
-function asRecord(text: string): RunRecord {
+export function asRecord(text: string): RunRecord {
   return JSON.parse(text) as RunRecord;
 }
 
-function asOrder(text: string): RequestedOrder {
+export function asOrder(text: string): RequestedOrder {
   return JSON.parse(text) as RequestedOrder;
 }

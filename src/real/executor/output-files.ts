@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, statSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { createGzip } from "node:zlib";
@@ -97,4 +97,15 @@ async function packFile(path: string, capBytes: number): Promise<Uint8Array | "t
     if (bytes > capBytes) return "too-large";
   }
   return Buffer.concat(parts);
+}
+
+/** The sizes of all files in a folder and its folders. */
+export async function folderBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const { size } = (await orNothing(stat(join(entry.parentPath, entry.name)))) ?? { size: 0 };
+    bytes += size;
+  }
+  return bytes;
 }

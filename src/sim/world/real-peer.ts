@@ -24,10 +24,10 @@ const lasting: ReadonlySet<string> = new Set(["duplicate-identity", "votes-lost"
 export function startRealPeer(
   doors: Doors,
   name: string,
-  { role, capacity, ...testing }: PeerTraits,
+  { role, capacity, historyMaxBytes = Infinity, ...testing }: PeerTraits,
 ): SimulatedPeer {
   const known = doors.keys.self === founder ? { founder } : { founder: undefined };
-  const peer = new Peer(doors, { ...settings, ...known, name, role, capacity, testing });
+  const peer = new Peer(doors, { ...settings, ...known, name, role, capacity, historyMaxBytes, testing });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),

@@ -32,6 +32,8 @@ export interface SimulatedPeer {
 export interface PeerTraits {
   role: "worker" | "witness";
   capacity: number;
+  /** of records and outputs; absent = no limit */
+  historyMaxBytes?: number;
   planted?: PlantedBug;
   marks?: Set<Mark>;
 }

@@ -55,8 +55,10 @@ export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Di
     },
     history: (query, done) => disk.history(query, done),
     digests: (from, to, done) => disk.digests(from, to, done),
-    bucket: (bucket, done) => disk.bucket(bucket, done),
-    prune: (keep, notAfter, done) => disk.prune(keep, notAfter, done),
+    things: (page, done) => disk.things(page, done),
+    jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
+    prune: (rules, done) => disk.prune(rules, done),
+    measure: (share, done) => disk.measure(share, done),
     close: (done) => disk.close(done),
   };
 }

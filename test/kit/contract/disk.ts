@@ -10,7 +10,17 @@ import fc from "fast-check";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../../src/core/records/buckets.ts";
 import { mergeRecord } from "../../../src/core/records/records.ts";
 import { CicadaError } from "../../../src/errors.ts";
-import type { Disk, Loaded, RunQuery, Write } from "../../../src/ports.ts";
+import type {
+  Disk,
+  Keep,
+  Loaded,
+  Pruned,
+  PruneRule,
+  RunQuery,
+  Things,
+  ThingsQuery,
+  Write,
+} from "../../../src/ports.ts";
 import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 
@@ -97,7 +107,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const loaded = await load(bed, 0);
     assert.deepEqual(
       { ...loaded, meta: [...loaded.meta] },
-      { updates: [], records: [], orders: [], votes: [], watermarks: [], meta: [] },
+      { updates: [], records: [], orders: [], votes: [], watermarks: [], horizons: [], meta: [] },
     );
   });
 
@@ -317,38 +327,135 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       await digestsOf(bed, first + 1, first + 2),
       digests.filter(([bucket]) => bucket === first + 1),
     );
-    const found = await valueOf<{ records: RunRecord[]; orders: RequestedOrder[] }>(bed, (done) =>
-      bed.disk().bucket(first, done),
-    );
+    const found = await thingsOf(bed, { buckets: [first], after: undefined, upTo: undefined, limit: 1_000 });
     assert.deepEqual(sorted(found.records), sorted(held.filter((record) => bucketOf(record) === first)));
     assert.deepEqual(found.orders, [someOrder()]);
   });
 
+  onBed("what lies in buckets comes page by page, each thing once, however small the pages", async (bed) => {
+    const records = Array.from({ length: 30 }, (_, index) =>
+      someRecord({
+        job: `job-${index % 4}` as JobId,
+        tick: tickAt(noon + (index % 3) * 240 * seconds),
+        attempt: 1 + index,
+        state: "failed",
+      }),
+    );
+    await store(bed, records.map(recordWrite));
+    await store(bed, [{ kind: "order", order: someOrder() }]);
+    const first = noon / bucketMs;
+    const buckets = [first, first + 1, first + 7];
+    const whole = await thingsOf(bed, { buckets, after: undefined, upTo: undefined, limit: 1_000 });
+    assert.equal(whole.next, undefined);
+    assert.equal(whole.records.length + whole.orders.length, 31);
+    for (const limit of [1, 4, 31, 32]) {
+      const seen: (RunRecord | RequestedOrder)[] = [];
+      for (let after: string | undefined, pages = 0; pages < 40; pages++) {
+        const page = await thingsOf(bed, { buckets, after, upTo: undefined, limit });
+        assert.ok(page.records.length + page.orders.length <= limit);
+        seen.push(...page.records, ...page.orders);
+        const upTo = page.next;
+        if (upTo === undefined) break;
+        const same = await thingsOf(bed, { buckets, after, upTo, limit: 1_000 });
+        assert.deepEqual(same, { ...page, next: undefined }, "a page ends where it says");
+        after = upTo;
+      }
+      assert.equal(seen.length, 31, `in pages of ${limit}`);
+      assert.equal(new Set(seen.map(digestOf)).size, 31);
+    }
+    const nonsense = await bed.wait<Things | CicadaError>((done) =>
+      bed.disk().things({ buckets, after: "nonsense", upTo: undefined, limit: 5 }, done),
+    );
+    assert.ok(nonsense instanceof CicadaError && nonsense.code === "BAD_REQUEST");
+  });
+
+  onBed("the jobs that have records are listed in their order, page by page", async (bed) => {
+    const jobs = ["c", "a", "b", "a"].map((id) => id as JobId);
+    const runs = jobs.map((job, index) => someRecord({ job, tick: tickAt(noon - index * hours) }));
+    await store(bed, runs.map(recordWrite));
+    const page = (after: string, limit: number) =>
+      valueOf<JobId[]>(bed, (done) => bed.disk().jobsWithRecords(after, limit, done));
+    assert.deepEqual(await page("", 2), ["a", "b"]);
+    assert.deepEqual(await page("b", 2), ["c"]);
+    assert.deepEqual(await page("c", 2), []);
+  });
+
+  onBed("pruning keeps what the job keeps and what is young, and the digests follow", async (bed) => {
+    const runs = Array.from({ length: 10 }, (_, index) =>
+      someRecord({ tick: tickAt(noon - index * hours), state: "failed" }),
+    );
+    const other = someRecord({ job: "report" as JobId, tick: tickAt(noon - 9 * hours), state: "failed" });
+    await store(bed, [...runs, other].map(recordWrite));
+    const rule = pruneRule({ keep: { ...keepAll, runs: 3 }, before: noon - 4 * hours });
+    const pruned = await prune(bed, rule);
+    const gone = runs.filter((_, index) => index > 4);
+    assert.deepEqual(pruned.runs.toSorted(), gone.map(runId).toSorted());
+    assert.deepEqual(pruned.horizons, [{ job: "backup", before: noon - 4 * hours, keep: rule.keep }]);
+    const { records } = await history(bed, { limit: 100 });
+    const left = [...runs.filter((record) => !gone.includes(record)), other];
+    assert.deepEqual(sorted(records), sorted(left));
+    const buckets = await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER);
+    assert.deepEqual(
+      buckets.map(([bucket]) => bucket),
+      [...new Set(left.map(bucketOf))].toSorted((a, b) => a - b),
+    );
+    await bed.restart();
+    assert.deepEqual((await load(bed, 0)).horizons, pruned.horizons);
+    assert.deepEqual(await prune(bed, rule), { runs: [], horizons: [], more: false }, "once is enough");
+  });
+
   onBed(
-    "pruning keeps what the job keeps, what is open and what is young, and the digests follow",
+    "an existing job's last tick and last success stay, and of one that is gone nothing does",
     async (bed) => {
-      const runs = Array.from({ length: 10 }, (_, index) =>
-        someRecord({ tick: tickAt(noon - index * hours), state: index === 8 ? "running" : "succeeded" }),
+      const runs = Array.from({ length: 6 }, (_, index) =>
+        someRecord({ tick: tickAt(noon - index * hours), state: index === 4 ? "succeeded" : "failed" }),
       );
-      const other = someRecord({ job: "report" as JobId, tick: tickAt(noon - 9 * hours), state: "failed" });
-      await store(bed, [...runs, other].map(recordWrite));
-      const removed = await valueOf<string[]>(bed, (done) =>
-        bed
-          .disk()
-          .prune({ job: "backup" as JobId, runs: 3, ageMs: Number.MAX_SAFE_INTEGER }, noon - 4 * hours, done),
-      );
-      const gone = runs.filter((_, index) => index > 4 && index !== 8);
-      assert.deepEqual(removed.toSorted(), gone.map(runId).toSorted());
+      await store(bed, runs.map(recordWrite));
+      const rule = pruneRule({
+        olderThan: noon + hours,
+        before: noon + hours,
+        countedBefore: noon + 2 * hours,
+      });
+      await prune(bed, rule);
       const { records } = await history(bed, { limit: 100 });
-      const left = [...runs.filter((record) => !gone.includes(record)), other];
-      assert.deepEqual(sorted(records), sorted(left));
-      const buckets = await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER);
-      assert.deepEqual(
-        buckets.map(([bucket]) => bucket),
-        [...new Set(left.map(bucketOf))].toSorted((a, b) => a - b),
-      );
+      assert.deepEqual(sorted(records), sorted(runs.filter((_, index) => index === 0 || index === 4)));
+      await prune(bed, { ...rule, keepsLast: false });
+      assert.equal((await history(bed, { limit: 100 })).total, 0);
     },
   );
+
+  onBed("a horizon of the future, noted by a clock that was wrong, is replaced", async (bed) => {
+    const run = someRecord({ tick: tickAt(noon), state: "failed" });
+    await store(bed, [recordWrite(run)]);
+    const ahead = pruneRule({
+      before: noon + 50 * hours,
+      olderThan: noon + 50 * hours,
+      countedBefore: noon + 99 * hours,
+    });
+    await prune(bed, ahead);
+    const now = pruneRule({ before: noon - hours, olderThan: noon - 2 * hours, countedBefore: noon });
+    assert.equal((await prune(bed, now)).horizons[0]?.before, noon - 2 * hours);
+  });
+
+  onBed("a horizon is forgotten when it is dropped", async (bed) => {
+    await store(bed, [recordWrite(someRecord({ state: "failed" }))]);
+    await prune(bed, pruneRule({ before: noon - hours, olderThan: noon - hours }));
+    await store(bed, [{ kind: "drop-horizon", job: "backup" as JobId }]);
+    assert.deepEqual((await load(bed, 0)).horizons, []);
+  });
+
+  onBed("the size grows with what is kept, and the older half lies before the middle", async (bed) => {
+    const measure = (share: number) =>
+      valueOf<{ bytes: number; instant: number }>(bed, (done) => bed.disk().measure(share, done));
+    const empty = await measure(0.5);
+    const runs = Array.from({ length: 200 }, (_, index) =>
+      someRecord({ tick: tickAt(noon + index * hours), state: "failed", reason: "x".repeat(200) }),
+    );
+    await store(bed, runs.map(recordWrite));
+    const { bytes, instant } = await measure(0.5);
+    assert.ok(bytes > empty.bytes + 200 * 400, `${bytes} after ${empty.bytes}`);
+    assert.ok(Math.abs(instant - (noon + 100 * hours)) <= hours, new Date(instant).toISOString());
+  });
 
   onBed("pruning takes an order together with the last record of its tick", async (bed) => {
     const order = someOrder();
@@ -356,9 +463,8 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       { kind: "order", order },
       recordWrite(someRecord({ tick: order.tick, state: "succeeded" })),
     ]);
-    await valueOf<string[]>(bed, (done) =>
-      bed.disk().prune({ job: order.job, runs: 0, ageMs: Number.MAX_SAFE_INTEGER }, noon + hours, done),
-    );
+    const everything = { before: noon + hours, olderThan: noon + hours, keepsLast: false };
+    await prune(bed, pruneRule({ job: order.job, ...everything }));
     assert.deepEqual((await load(bed, 0)).orders, []);
     assert.deepEqual(await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER), []);
   });
@@ -418,6 +524,29 @@ async function history(bed: DiskBed, query: RunQuery): Promise<Page> {
 
 function digestsOf(bed: DiskBed, from: number, to: number): Promise<[number, string][]> {
   return valueOf(bed, (done) => bed.disk().digests(from, to, done));
+}
+
+const keepAll: Keep = { runs: 100_000, ageMs: Number.MAX_SAFE_INTEGER, windowMs: 0 };
+
+/** Of the job "backup"; by itself it removes nothing. */
+export function pruneRule(rule: Partial<PruneRule>): PruneRule {
+  return {
+    job: "backup" as JobId,
+    keep: keepAll,
+    before: noon,
+    countedBefore: noon + 24 * hours,
+    olderThan: 0,
+    keepsLast: true,
+    ...rule,
+  };
+}
+
+function prune(bed: DiskBed, ...rules: readonly PruneRule[]): Promise<Pruned> {
+  return valueOf(bed, (done) => bed.disk().prune(rules, done));
+}
+
+function thingsOf(bed: DiskBed, page: ThingsQuery): Promise<Things> {
+  return valueOf(bed, (done) => bed.disk().things(page, done));
 }
 
 function sorted(records: readonly RunRecord[]): RunRecord[] {

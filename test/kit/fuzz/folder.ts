@@ -264,7 +264,12 @@ async function useDisk(folder: string): Promise<void> {
     if (!(loaded instanceof CicadaError)) judge(loaded);
     await new Promise((done) => disk.history({ limit: 50 }, done));
     await new Promise((done) => disk.digests(0, 2 ** 40, done));
-    await new Promise((done) => disk.bucket(Math.floor(instant / 300_000), done));
+    await new Promise((done) =>
+      disk.things(
+        { buckets: [Math.floor(instant / 300_000)], after: undefined, upTo: undefined, limit: 9 },
+        done,
+      ),
+    );
     await store(disk, [{ kind: "record", record: someRecord(1_000) }]);
   } finally {
     await new Promise<void>((done) => disk.close(done));

@@ -200,8 +200,10 @@ export class FuzzMesh {
       },
       history: (query, done) => disk.history(query, done),
       digests: (from, to, done) => disk.digests(from, to, done),
-      bucket: (bucket, done) => disk.bucket(bucket, done),
-      prune: (keep, notAfter, done) => disk.prune(keep, notAfter, done),
+      things: (page, done) => disk.things(page, done),
+      jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
+      prune: (rules, done) => disk.prune(rules, done),
+      measure: (share, done) => disk.measure(share, done),
       close: (done) => disk.close(done),
     };
     return new Peer(
@@ -214,6 +216,7 @@ export class FuzzMesh {
         role: "worker",
         founder: victim,
         drainMs: 5 * second,
+        historyMaxBytes: Infinity,
         tzdata: "test",
         host: {},
       },
@@ -272,6 +275,7 @@ function unreadable(write: Write): string | undefined {
       return fits ? undefined : `a watermark ${JSON.stringify(write.watermark).slice(0, 300)}`;
     }
     case "drop-watermark":
+    case "drop-horizon":
     case "update":
     case "snapshot":
     case "meta":

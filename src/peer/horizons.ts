@@ -1,0 +1,134 @@
+/**
+ * Prune horizons: before which instant this peer has pruned a job's history, and what its neighbours say about theirs. What
+ * lies below a peer's horizon is not given to it (sync-records.ts), and it drops what comes all the same (intake.ts).
+ *
+ * When a link comes up all horizons within the exchange window are told, page by page, each asked for; from then on every one
+ * that moves. A horizon that reaches into what is never pruned was made by a clock that was wrong, and does not count.
+ */
+import type { Horizon, Now } from "../ports.ts";
+import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
+import type { Message, MessageOf } from "../schema/message.ts";
+import type { RunRecord } from "../schema/run.ts";
+
+/** Peers prune at the multiples of this. Less finds less to do each time; more keeps more than the jobs ask for. */
+export const roundMs = 600_000;
+/** Nothing younger is ever pruned. */
+export const neverPrunedMs = 3_600_000;
+/** Horizons in one message: with the longest names of jobs it stays under 256 KiB. */
+const pageSize = 512;
+/** Horizons remembered of one neighbour; about 50 bytes each. Without the others it is given what it has pruned. */
+const rememberedMax = 200_000;
+
+export interface HorizonsDeps {
+  /** as they were stored */
+  stored: readonly Horizon[];
+  /** what is older is not exchanged, so nobody needs to know about it; ms */
+  exchangeWindowMs: number;
+  now(): Now;
+  send(to: PeerId, message: Message): void;
+  /** Neighbours have pruned the job's ticks before the instant (ms). */
+  onPrunedElsewhere(job: JobId, before: number): void;
+}
+
+interface Neighbour {
+  readonly known: Map<JobId, number>;
+  /** still to be told */
+  rest: Horizon[];
+}
+
+export class Horizons {
+  readonly #deps: HorizonsDeps;
+  readonly #own = new Map<JobId, Horizon>();
+  readonly #neighbours = new Map<PeerId, Neighbour>();
+
+  constructor(deps: HorizonsDeps) {
+    this.#deps = deps;
+    for (const horizon of deps.stored) this.#own.set(horizon.job, horizon);
+  }
+
+  own(): Iterable<Horizon> {
+    return this.#own.values();
+  }
+
+  ownOf(job: JobId): Horizon | undefined {
+    return this.#own.get(job);
+  }
+
+  /** True of a record that this peer has let go of. */
+  isPruned({ job, tick }: RunRecord): boolean {
+    const before = this.#own.get(job)?.before ?? 0;
+    return instantOf(tick) < before && this.#isBelievable(before);
+  }
+
+  /** This peer has pruned up to these, and that is durable. */
+  moved(horizons: readonly Horizon[]): void {
+    for (const horizon of horizons) this.#own.set(horizon.job, horizon);
+    const told = horizons.filter((horizon) => this.#isWorthTelling(horizon));
+    for (const peer of this.#neighbours.keys()) {
+      for (let at = 0; at < told.length; at += pageSize)
+        this.#tell(peer, told.slice(at, at + pageSize), false);
+    }
+  }
+
+  /** The job is gone, and so is its history. */
+  forget(job: JobId): void {
+    this.#own.delete(job);
+  }
+
+  linkUp(peer: PeerId): void {
+    const rest = [...this.#own.values()].filter((horizon) => this.#isWorthTelling(horizon));
+    this.#neighbours.set(peer, { known: new Map(), rest });
+    this.#tellMore(peer);
+  }
+
+  linkDown(peer: PeerId): void {
+    this.#neighbours.delete(peer);
+  }
+
+  heard(from: PeerId, { horizons, more }: MessageOf<"horizons">): void {
+    const known = this.#neighbours.get(from)?.known;
+    if (known === undefined) return;
+    for (const { job, before } of horizons) {
+      if (!this.#isBelievable(before) || (known.size >= rememberedMax && !known.has(job))) continue;
+      known.set(job, before);
+      this.#deps.onPrunedElsewhere(job, this.elsewhere(job));
+    }
+    if (more) this.#deps.send(from, { kind: "horizons-want" });
+  }
+
+  heardWant(from: PeerId): void {
+    this.#tellMore(from);
+  }
+
+  /** Ticks of the job before this instant (ms) were pruned at that neighbour; 0 = none is known. */
+  at(peer: PeerId, job: JobId): number {
+    return this.#neighbours.get(peer)?.known.get(job) ?? 0;
+  }
+
+  /** … and at any neighbour. */
+  elsewhere(job: JobId): number {
+    let highest = 0;
+    for (const { known } of this.#neighbours.values()) highest = Math.max(highest, known.get(job) ?? 0);
+    return highest;
+  }
+
+  #isBelievable(before: number): boolean {
+    return before <= this.#deps.now().wall - neverPrunedMs;
+  }
+
+  #isWorthTelling({ before }: Horizon): boolean {
+    return before > this.#deps.now().wall - this.#deps.exchangeWindowMs;
+  }
+
+  #tellMore(peer: PeerId): void {
+    const neighbour = this.#neighbours.get(peer);
+    if (neighbour === undefined || neighbour.rest.length === 0) return;
+    const page = neighbour.rest.splice(0, pageSize);
+    this.#tell(peer, page, neighbour.rest.length > 0);
+  }
+
+  #tell(to: PeerId, horizons: readonly Horizon[], more: boolean): void {
+    const pairs = horizons.map(({ job, before }) => ({ job, before }));
+    this.#deps.send(to, { kind: "horizons", horizons: pairs, more });
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Removes history from the database by rules (ports.ts, PruneRule), a bounded number of records at a time, and notes the
+ * horizon of each job in the same transaction: what lies below it and is gone, was pruned and is not missing.
+ */
+import { runId, type JobId, type RunId } from "../../schema/ids.ts";
+import type { Horizon, Pruned, PruneRule } from "../../ports.ts";
+import { textIn } from "./rows.ts";
+import { asOrder, asRecord, type BucketChanges, type Writes } from "./writes.ts";
+
+/** Records removed in one transaction. More makes a claim that waits behind it wait longer: about 20 µs each. */
+const removedAtOnce = 2_000;
+
+interface Tick {
+  readonly instant: number;
+  readonly tick: string;
+}
+
+export class Pruning {
+  private readonly writes: Writes;
+
+  constructor(writes: Writes) {
+    this.writes = writes;
+  }
+
+  prune(rules: readonly PruneRule[]): Pruned {
+    const pruned: Pruned = { runs: [], horizons: [], more: false };
+    this.writes.inTransaction((changes) => {
+      for (const rule of rules) {
+        if (pruned.runs.length >= removedAtOnce) {
+          pruned.more = true;
+          return;
+        }
+        this.pruneJob(rule, changes, pruned);
+      }
+    });
+    return pruned;
+  }
+
+  private pruneJob(rule: PruneRule, changes: BucketChanges, pruned: Pruned): void {
+    const noted = this.horizonOf(rule.job);
+    // A horizon of the future was noted by a clock that was wrong.
+    const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
+    const before = Math.min(rule.before, Math.max(rule.olderThan, this.oldestKept(rule), known));
+    const rest = this.removeBefore(rule, before, changes, pruned);
+    const horizon = { job: rule.job, before: Math.max(known, rest ?? before), keep: rule.keep };
+    if (this.note(horizon, noted)) pruned.horizons.push(horizon);
+  }
+
+  /** Returns the instant of the first tick that had to wait for the next time, if there is one. */
+  private removeBefore(
+    rule: PruneRule,
+    before: number,
+    changes: BucketChanges,
+    pruned: Pruned,
+  ): number | undefined {
+    const ticks = this.statements.all(
+      "SELECT DISTINCT instant, tick FROM record WHERE job = ? AND instant < ? ORDER BY instant, tick LIMIT ?",
+      rule.job,
+      before,
+      // Two of them stay, and one tells that there are more.
+      removedAtOnce + 3,
+    );
+    if (ticks.length === 0) return undefined;
+    const stays = rule.keepsLast ? this.lastOf(rule.job) : new Set<string>();
+    for (const row of ticks) {
+      const tick = { instant: Number(row["instant"]), tick: String(row["tick"]) };
+      if (stays.has(tick.tick)) continue;
+      if (pruned.runs.length >= removedAtOnce) {
+        pruned.more = true;
+        return tick.instant;
+      }
+      pruned.runs.push(...this.removeTick(rule.job, tick, changes));
+    }
+    return undefined;
+  }
+
+  /** The instant of the oldest tick that is kept for its number; 0 when there are fewer. */
+  private oldestKept({ job, keep, countedBefore }: PruneRule): number {
+    const row = this.statements.first(
+      `SELECT instant FROM (SELECT DISTINCT instant, tick FROM record WHERE job = ? AND instant < ?
+         ORDER BY instant DESC LIMIT 1 OFFSET ?)`,
+      job,
+      countedBefore,
+      Math.max(0, keep.runs - 1),
+    );
+    if (row === undefined) return 0;
+    return keep.runs > 0 ? Number(row["instant"]) : Number(row["instant"]) + 1;
+  }
+
+  /** The job's last tick and the last that succeeded. */
+  private lastOf(job: JobId): Set<string> {
+    const last = this.statements.first(
+      "SELECT tick FROM record WHERE job = ? ORDER BY instant DESC, tick DESC LIMIT 1",
+      job,
+    );
+    const success = this.statements.first(
+      "SELECT tick FROM record WHERE job = ? AND +state = 'succeeded' ORDER BY instant DESC LIMIT 1",
+      job,
+    );
+    return new Set([last, success].flatMap((row) => (row === undefined ? [] : String(row["tick"]))));
+  }
+
+  private removeTick(job: JobId, { instant, tick }: Tick, changes: BucketChanges): RunId[] {
+    const removed: RunId[] = [];
+    const records = this.statements.all(
+      "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
+      instant,
+      tick,
+      job,
+    );
+    for (const row of records) {
+      const record = asRecord(textIn(row));
+      removed.push(runId(record));
+      changes.remove(record);
+    }
+    const orders = this.statements.all(
+      "DELETE FROM asked WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
+      instant,
+      tick,
+      job,
+    );
+    for (const row of orders) changes.remove(asOrder(textIn(row)));
+    return removed;
+  }
+
+  private horizonOf(job: JobId): Horizon | undefined {
+    const row = this.statements.first("SELECT * FROM horizon WHERE job = ?", job);
+    return row === undefined ? undefined : readHorizon(row);
+  }
+
+  /** True when it is news. */
+  private note(horizon: Horizon, known: Horizon | undefined): boolean {
+    const { job, before, keep } = horizon;
+    const isKnown =
+      known?.before === before &&
+      known.keep.runs === keep.runs &&
+      known.keep.ageMs === keep.ageMs &&
+      known.keep.windowMs === keep.windowMs;
+    if (isKnown) return false;
+    this.statements.run(
+      `INSERT INTO horizon VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE
+         SET before = excluded.before, runs = excluded.runs, age = excluded.age, window = excluded.window`,
+      job,
+      before,
+      keep.runs,
+      keep.ageMs,
+      keep.windowMs,
+    );
+    return true;
+  }
+
+  private get statements() {
+    return this.writes.statements;
+  }
+}
+
+/** A row of the table `horizon`. */
+export function readHorizon(row: Readonly<Record<string, unknown>>): Horizon {
+  return {
+    job: String(row["job"]) as JobId,
+    before: Number(row["before"]),
+    keep: { runs: Number(row["runs"]), ageMs: Number(row["age"]), windowMs: Number(row["window"]) },
+  };
+}

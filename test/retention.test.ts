@@ -1,0 +1,307 @@
+/**
+ * History that is pruned, on two peers as they are in production but for their doors: what goes, what stays, and that
+ * nothing comes back.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Horizons } from "../src/peer/horizons.ts";
+import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
+import type { Disk, Doors, PruneRule } from "../src/ports.ts";
+import { instantOf, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import { everySeconds } from "../src/sim/client/schedules.ts";
+import { StableStorage } from "../src/sim/disk.ts";
+import { calmNetwork } from "../src/sim/mesh/wires.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
+import type { JobRules } from "../src/sim/world/truth.ts";
+import { World } from "../src/sim/world/world.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+const epoch = Date.parse("2026-11-20T00:00:00Z");
+/** Rounds are ten minutes apart, and the last tick of a round may be a minute old. */
+const slackMs = 12 * minute;
+
+class Stage {
+  readonly world: World;
+  readonly peers: readonly PeerId[];
+
+  constructor(
+    seed: string,
+    options: { peers?: number; historyMaxBytes?: Partial<Record<string, number>> } = {},
+  ) {
+    this.world = new World({
+      seed: `retention ${seed}`,
+      peers: options.peers ?? 2,
+      epoch,
+      network: calmNetwork,
+      disk: { fsyncMs: { least: 1, most: 5 } },
+      children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
+      skewMs: 0,
+      driftPpm: 0,
+      makePeer: startRealPeer,
+      traits: (peer) => {
+        const historyMaxBytes = options.historyMaxBytes?.[peer];
+        return {
+          role: "worker",
+          capacity: 10,
+          ...(historyMaxBytes === undefined ? {} : { historyMaxBytes }),
+        };
+      },
+    });
+    this.peers = this.world.peers;
+    for (const peer of this.peers) this.world.hosts.start(peer);
+    this.until(minute);
+  }
+
+  /** Goes on until so long after the beginning. */
+  until(afterMs: number): void {
+    this.world.runUntil(epoch + afterMs);
+  }
+
+  get first(): PeerId {
+    const [first] = this.peers;
+    assert.ok(first !== undefined);
+    return first;
+  }
+
+  put(id: string, rules: Partial<JobRules> = {}): void {
+    this.world.ask(this.first, {
+      kind: "put",
+      rules: {
+        id: id as JobId,
+        schedule: everySeconds(60),
+        overlap: "allow",
+        catchUp: { policy: "none", windowMs: 0 },
+        peers: undefined,
+        keep: { runs: 5, ageMs: 720 * hour },
+        ...rules,
+      },
+    });
+  }
+
+  /** Of the job on the peer's disk, the oldest first. */
+  records(peer: PeerId, id: string): RunRecord[] {
+    const records = this.world.hosts.get(peer).storage.records(id as JobId);
+    return records.toSorted((a, b) => instantOf(a.tick) - instantOf(b.tick));
+  }
+
+  /** How long ago the oldest record's tick was, ms. */
+  ageOf(peer: PeerId, id: string): number {
+    const [oldest] = this.records(peer, id);
+    assert.ok(oldest !== undefined, `${peer} has records of ${id}`);
+    return this.world.now() - instantOf(oldest.tick);
+  }
+}
+
+test("what is beyond a job's number of runs goes on every peer, and does not come back from another", () => {
+  const stage = new Stage("both");
+  stage.put("beat");
+  for (let at = 2 * hour; at <= 5 * hour; at += 17 * minute) {
+    stage.until(at);
+    for (const peer of stage.peers) {
+      const ageMs = stage.ageOf(peer, "beat");
+      assert.ok(ageMs <= hour + slackMs, `${peer} has records of ${ageMs / minute} minutes ago`);
+      assert.ok(ageMs >= hour - minute, `${peer} has pruned what is younger than an hour`);
+    }
+  }
+});
+
+test("nothing within the catch-up window and an hour goes", () => {
+  const stage = new Stage("window");
+  stage.put("beat", { catchUp: { policy: "latest", windowMs: 2 * hour } });
+  stage.until(5 * hour);
+  for (const peer of stage.peers) {
+    const ageMs = stage.ageOf(peer, "beat");
+    assert.ok(ageMs > 3 * hour - minute && ageMs <= 3 * hour + slackMs, `${ageMs / minute} minutes`);
+  }
+});
+
+test("the history of an idle job goes by its age, but for its last tick and its last success", () => {
+  const stage = new Stage("idle");
+  stage.put("idle", { keep: { runs: 100, ageMs: 2 * hour } });
+  stage.until(20 * minute);
+  stage.put("idle", { keep: { runs: 100, ageMs: 2 * hour }, enabled: false });
+  stage.until(90 * minute);
+  assert.ok(stage.records(stage.first, "idle").length > 10);
+  stage.until(3 * hour);
+  for (const peer of stage.peers) {
+    const [last, ...others] = stage.records(peer, "idle").toReversed();
+    assert.equal(last?.state, "succeeded");
+    assert.deepEqual(others, []);
+  }
+});
+
+test("the history and the outputs of a deleted job go, by what it kept", () => {
+  const stage = new Stage("deleted");
+  stage.put("gone", { keep: { runs: 3, ageMs: 2 * hour } });
+  stage.until(30 * minute);
+  stage.world.ask(stage.first, { kind: "delete", id: "gone" as JobId });
+  stage.until(2 * hour);
+  for (const peer of stage.peers)
+    assert.equal(new Set(stage.records(peer, "gone").map(({ tick }) => tick)).size, 3);
+  stage.until(3 * hour);
+  for (const peer of stage.peers) {
+    assert.deepEqual(stage.records(peer, "gone"), []);
+    const outputs = [...stage.world.hosts.get(peer).children.logs.keys()];
+    assert.deepEqual(
+      outputs.filter((run) => run.startsWith("gone@")),
+      [],
+    );
+  }
+});
+
+test("a peer that is restarted every nine minutes prunes too", () => {
+  const stage = new Stage("restarts", { peers: 1 });
+  stage.put("beat");
+  for (let at = 9 * minute; at <= 3 * hour; at += 9 * minute) {
+    stage.world.at(epoch + at, () => stage.world.hosts.kill(stage.first));
+    stage.world.at(epoch + at + 2_000, () => stage.world.hosts.start(stage.first));
+  }
+  stage.until(3 * hour + 5 * minute);
+  assert.ok(stage.ageOf(stage.first, "beat") <= hour + slackMs);
+});
+
+test("a peer with a limit on its history lets the oldest go first, and the others keep theirs", () => {
+  const stage = new Stage("limit", { historyMaxBytes: { "peer-2": 60_000 } });
+  stage.put("a", { keep: { runs: 10_000, ageMs: 720 * hour } });
+  stage.put("b", { keep: { runs: 10_000, ageMs: 720 * hour }, schedule: everySeconds(180) });
+  stage.until(6 * hour);
+  const [one, two] = stage.peers;
+  assert.ok(one !== undefined && two !== undefined);
+  assert.ok(stage.ageOf(one, "a") > 5 * hour && stage.ageOf(one, "b") > 5 * hour);
+  for (const id of ["a", "b"]) {
+    const ageMs = stage.ageOf(two, id);
+    assert.ok(ageMs < 1.7 * hour, `${id} reaches back ${ageMs / minute} minutes`);
+    assert.ok(ageMs > hour - minute);
+  }
+});
+
+test("what a peer that was away for long brings back does not come back to those who have pruned it", () => {
+  const stage = new Stage("away");
+  const [one, two] = stage.peers;
+  assert.ok(one !== undefined && two !== undefined);
+  stage.put("beat");
+  stage.until(30 * minute);
+  stage.world.hosts.kill(two, true);
+  stage.until(4 * hour);
+  assert.ok(stage.ageOf(two, "beat") > 3 * hour);
+  stage.world.hosts.start(two);
+  for (let at = 4 * hour + minute; at <= 5 * hour; at += 3 * minute) {
+    stage.until(at);
+    assert.ok(stage.ageOf(one, "beat") <= hour + slackMs, `${at / minute} minutes`);
+  }
+  assert.ok(stage.ageOf(two, "beat") <= hour + slackMs, "and the other prunes it as well");
+});
+
+describe("what a round asks of the disk", () => {
+  const round = epoch + 240 * hour;
+  const job = "x" as JobId;
+  const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };
+  const cases: readonly [
+    what: string,
+    facts: Partial<RetentionDeps>,
+    expected: Partial<PruneRule> | undefined,
+  ][] = [
+    ["a job", {}, { before: round - 3 * hour, olderThan: round - 48 * hour, keepsLast: true }],
+    [
+      "one with a run that is still on: nothing from there on",
+      { openSince: () => round - 60 * hour },
+      { before: round - 60 * hour },
+    ],
+    ["one with a younger run on", { openSince: () => round - hour }, { before: round - 3 * hour }],
+    [
+      "one that is gone and was never known",
+      { keepOf: () => undefined, isInTable: () => false },
+      { keep: { runs: 100, ageMs: 720 * hour, windowMs: hour }, keepsLast: false },
+    ],
+    ["one that is in the table and can't be read", { keepOf: () => undefined }, undefined],
+    ["anything while the clock is not known to be right", { mayPrune: () => false }, undefined],
+  ];
+  for (const [what, facts, expected] of cases) {
+    test(what, () => {
+      const rules: PruneRule[] = [];
+      const disk: Pick<Disk, "jobsWithRecords" | "prune"> = {
+        jobsWithRecords: (after, _limit, done) => done(after === "" ? [job] : []),
+        prune: (given, done) => {
+          rules.push(...given);
+          done({ runs: [], horizons: [], more: false });
+        },
+      };
+      const horizons = new Horizons({
+        stored: [],
+        exchangeWindowMs: 72 * hour,
+        now: () => ({ wall: round, mono: 0 }),
+        send: () => undefined,
+        onPrunedElsewhere: () => undefined,
+      });
+      const retention = new Retention({
+        // Only the disk is asked.
+        doors: { disk } as unknown as Doors,
+        horizons,
+        historyMaxBytes: Infinity,
+        keepOf: () => keep,
+        isInTable: () => true,
+        mayPrune: () => true,
+        openSince: () => Infinity,
+        count: () => undefined,
+        ...facts,
+      });
+      retention.woke({ wall: round + 1_000, mono: 0 });
+      const [rule] = rules;
+      if (expected === undefined) assert.equal(rule, undefined);
+      else {
+        assert.ok(rule !== undefined);
+        assert.deepEqual({ ...rule, ...expected }, rule);
+        assert.equal(rule.countedBefore, round, "all peers count to the same instant");
+      }
+    });
+  }
+});
+
+test("an open record of which others have pruned the job's history is over", () => {
+  const stage = new Stage("open");
+  const [one, two] = stage.peers;
+  assert.ok(one !== undefined && two !== undefined);
+  stage.put("beat");
+  stage.until(30 * minute);
+  const { storage } = stage.world.hosts.get(two);
+  stage.world.hosts.kill(two, true);
+  // As if its runner's last word had never reached it.
+  const ended = stage.records(two, "beat").find(({ peer, state }) => peer === one && state === "succeeded");
+  assert.ok(ended !== undefined);
+  storage.remove(ended);
+  const { finishedAt: _, exitCode: __, ...begun } = ended;
+  storage.write({ kind: "record", record: { ...begun, state: "running", version: 2, signature: "old" } });
+  stage.until(5 * hour);
+  stage.world.hosts.start(two);
+  stage.until(5 * hour + 15 * minute);
+  assert.deepEqual(
+    stage.records(two, "beat").filter(({ state }) => state === "running"),
+    [],
+  );
+  assert.ok(stage.ageOf(two, "beat") <= hour + slackMs);
+});
+
+test("a peer that joins with an empty folder gets what is kept", () => {
+  const stage = new Stage("joins", { peers: 3 });
+  const [one, , three] = stage.peers;
+  assert.ok(one !== undefined && three !== undefined);
+  stage.put("beat");
+  stage.put("idle", { keep: { runs: 100, ageMs: 2 * hour } });
+  stage.until(10 * minute);
+  stage.put("idle", { keep: { runs: 100, ageMs: 2 * hour }, enabled: false });
+  stage.world.hosts.kill(three, true);
+  stage.until(4 * hour + minute);
+  const host = stage.world.hosts.get(three);
+  host.storage.restore(new StableStorage());
+  stage.world.hosts.start(three);
+  stage.until(4 * hour + 2 * minute);
+  for (const id of ["beat", "idle"]) {
+    const there: string[] = stage.records(three, id).map(({ tick }) => tick);
+    assert.deepEqual(
+      there,
+      stage.records(one, id).map(({ tick }) => tick),
+    );
+  }
+});

@@ -468,6 +468,7 @@ export interface NotReady {
     | "no-quorum"
     | "host"
     | "disk"
+    | "sync"
     | "clock"
     | "alone";
   message: string;

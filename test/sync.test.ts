@@ -321,6 +321,71 @@ test("a bucket with many times more than a page is fetched page by page, on both
   assert.equal(given, 8_000, "each is given once");
 });
 
+test("a table that a hundred thousand clients have written to is synced, with its state vector in pieces", () => {
+  const stage = new SyncStage("clients");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  const clients = 100_000;
+  assert.equal(a.table.apply(deletionsOf(clients)), "changed");
+  assert.equal(b.table.apply(deletionsOf(clients)), "changed");
+  put(a, "x", 1);
+  put(b, "y", 1);
+  stage.link(a, b);
+  stage.pass(5_000);
+  assertSame(a, b);
+  assert.deepEqual([a.synced, b.synced], [["b"], ["a"]]);
+  assert.ok(stage.largestBytes < 262_144, `${stage.largestBytes} bytes in one message`);
+});
+
+test("a member may bring a few new clients a day: one that brings thousands is refused, and shown as trouble", () => {
+  const stage = new SyncStage("too many clients");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.link(a, b);
+  stage.pass(1_000);
+  assert.deepEqual(a.sync.troubles(stage.now), []);
+  assert.equal(b.table.apply(deletionsOf(900)), "changed");
+  stage.pass(10_000);
+  assert.equal(a.table.digest(), b.table.digest());
+  assert.equal(b.table.apply(deletionsOf(2_000)), "changed");
+  stage.pass(10_000);
+  assert.notEqual(a.table.digest(), b.table.digest());
+  const [trouble] = a.sync.troubles(stage.now);
+  assert.equal(trouble?.peer, "b");
+  assert.match(trouble?.what ?? "", /refused: edits of too many new clients/);
+});
+
+test("a neighbour with which a sync can't be finished is shown as trouble, until it can", () => {
+  const stage = new SyncStage("silent");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.deaf = true;
+  stage.link(a, b);
+  stage.pass(20_000);
+  assert.deepEqual(a.sync.troubles(stage.now), []);
+  stage.pass(20_000);
+  assert.deepEqual(
+    a.sync.troubles(stage.now).map(({ peer }) => peer),
+    ["b", "b"],
+  );
+  stage.deaf = false;
+  stage.pass(20_000);
+  assert.deepEqual(a.sync.troubles(stage.now), []);
+});
+
+/** An update in which so many clients have written something that is gone already. */
+function deletionsOf(clients: number): Uint8Array {
+  const bytes: number[] = [];
+  const write = (number: number): void => {
+    let rest = number;
+    for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest & 127) | 128);
+    bytes.push(rest);
+  };
+  write(clients);
+  // Of each: one struct, the client, from clock 0: collected garbage of one id.
+  for (let client = clients; client >= 1; client--)
+    for (const number of [1, 1_000_000 + client, 0, 0, 1]) write(number);
+  write(0);
+  return Uint8Array.from(bytes);
+}
+
 test("nonsense from a neighbour changes nothing and ends nothing", () => {
   const stage = new SyncStage("nonsense");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
@@ -331,8 +396,8 @@ test("nonsense from a neighbour changes nothing and ends nothing", () => {
   const id = 1;
   const order: RequestedOrder = stage.order(1);
   const nonsense: Message[] = [
-    { kind: "table-have", id, digest: "?", stateVector: "////////////", reply: false },
-    { kind: "table-have", id, digest: "?", stateVector: "%%%", reply: true },
+    { kind: "table-have", id, digest: "?", stateVector: "////////////", piece: 0, pieces: 1, reply: false },
+    { kind: "table-have", id, digest: "?", stateVector: "%%%", piece: 3, pieces: 2, reply: true },
     { kind: "table-diff", id, piece: 0, pieces: 1, update: "AQEBAQEB" },
     { kind: "table-diff", id, piece: 7, pieces: 9, update: "" },
     { kind: "table-want", id, piece: 12 },

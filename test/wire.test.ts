@@ -70,7 +70,7 @@ const said: readonly [Channel, Message][] = [
   ["members", { kind: "leave", incarnation: 3 }],
   ["heartbeat", heartbeat],
   ["ask", { kind: "ask", id: 1, orders: [{ key: "k", job: record.job, rank: 1, due: 5 }] }],
-  ["sync", { kind: "table-have", id: 1, digest: "d", stateVector: "AA==", reply: true }],
+  ["sync", { kind: "table-have", id: 1, digest: "d", stateVector: "AA==", piece: 0, pieces: 1, reply: true }],
   ["sync", { kind: "table-diff", id: 1, piece: 0, pieces: 1, update: "AAA=" }],
   ["sync", { kind: "table-want", id: 1, piece: 1 }],
   ["sync", { kind: "horizons", horizons: [{ job: record.job, before: 5 }], more: true }],

@@ -222,6 +222,11 @@ export function knownMembers(state: Readonly<State>): { id: PeerId; name: string
   }));
 }
 
+/** What a peer is called where people read it. */
+export function nameOf(state: Readonly<State>, peer: PeerId): string {
+  return shownName(state, peer);
+}
+
 /** Every other member that is alive. */
 export function livingOthers(state: Readonly<State>): PeerId[] {
   return livingMembers(state).filter((peer) => peer !== state.settings.self);

@@ -13,6 +13,7 @@ import {
   isRunning,
   jobNow,
   livingOthers,
+  nameOf,
   nextTicks,
   notReady,
   pendingOf,
@@ -32,6 +33,7 @@ import type {
   Doors,
   LogFields,
   NextTick,
+  NotReady,
   PeerEvent,
   PendingTick,
   View,
@@ -333,10 +335,24 @@ export class Peer {
 
   view(): View {
     assert(this.#state !== undefined, "the peer has not booted");
-    const { table } = this.living;
-    return viewOf(this.#state, this.#doors.clock.now(), table.jobs(), table.quarantined(), {
-      ...this.#counters,
-    });
+    const { table, retention } = this.living;
+    const now = this.#doors.clock.now();
+    const view = viewOf(this.#state, now, table.jobs(), table.quarantined(), { ...this.#counters });
+    return {
+      ...view,
+      notReady: [...view.notReady, ...this.#syncTroubles()],
+      warnings: [...view.warnings, ...retention.warnings()],
+    };
+  }
+
+  /** A neighbour with which no sync can be finished may have jobs and records that this peer lacks. */
+  #syncTroubles(): NotReady[] {
+    const state = this.#state;
+    if (state === undefined || this.#living === undefined) return [];
+    return this.#living.sync.troubles(this.#doors.clock.now()).map(({ peer, what }) => ({
+      code: "sync",
+      message: `not in sync with ${nameOf(state, peer)}: ${what}`,
+    }));
   }
 
   next(id: JobId, count: number): NextTick[] | undefined {
@@ -380,7 +396,8 @@ export class Peer {
   }
 
   notReady(): string[] {
-    return this.#state === undefined ? ["starting"] : notReady(this.#state).map(({ code }) => code);
+    if (this.#state === undefined) return ["starting"];
+    return [...notReady(this.#state), ...this.#syncTroubles()].map(({ code }) => code);
   }
 
   /** How much this peer holds in memory, by what. */

@@ -64,6 +64,7 @@ export class Receiver {
       case "update":
         return sync.heardUpdate(from, Buffer.from(message.update, "base64"), { wall, mono });
       case "table-have":
+      case "table-have-want":
       case "table-want":
       case "table-diff":
       case "buckets":

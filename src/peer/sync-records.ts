@@ -44,6 +44,8 @@ const recordsBytes = 131_072;
  */
 const largeBucketPages = 4;
 const coolMs = 2 * bucketMs;
+/** A neighbour that has been silent for so long is shown as trouble. */
+const silentTroubleMs = 30_000;
 /** Buckets in one comparison: 28 days, and as many as a message can name. */
 const bucketsCap = 8_192;
 
@@ -92,6 +94,11 @@ interface Neighbour {
   recentWanted: boolean;
   /** its digests are being compared with this side's */
   answering: boolean;
+  /** when it last said something about records, and since when no comparison has been finished; monotonic ms */
+  heardAtMono: number;
+  unfinishedSinceMono: number | undefined;
+  /** this side's disk could not be read for the last comparison */
+  unreadable: boolean;
 }
 
 export class RecordSync {
@@ -115,6 +122,9 @@ export class RecordSync {
       nextAtMono: 0,
       recentWanted: false,
       answering: false,
+      heardAtMono: now.mono,
+      unfinishedSinceMono: now.mono,
+      unreadable: false,
     };
     this.#neighbours.set(peer, neighbour);
     this.#compare(peer, neighbour, { from: this.#firstBucket(now), routine: false }, now);
@@ -146,9 +156,21 @@ export class RecordSync {
     }
   }
 
+  /** Neighbours with whom no comparison can be finished, and why, in words. */
+  troubles(now: Now): { peer: PeerId; what: string }[] {
+    return [...this.#neighbours].flatMap(([peer, { unfinishedSinceMono, heardAtMono, unreadable }]) => {
+      if (unreadable) return { peer, what: "run records can't be read from this peer's disk" };
+      const isSilent = now.mono - Math.max(unfinishedSinceMono ?? Infinity, heardAtMono) >= silentTroubleMs;
+      return unfinishedSinceMono !== undefined && isSilent
+        ? { peer, what: "it doesn't answer which run records it has" }
+        : [];
+    });
+  }
+
   heardBuckets(from: PeerId, message: MessageOf<"buckets">, now: Now): void {
     const neighbour = this.#neighbours.get(from);
     if (neighbour === undefined) return;
+    neighbour.heardAtMono = now.mono;
     if (message.reply) {
       const { exchange } = neighbour;
       if (exchange?.id !== message.id || exchange.groups !== undefined) return;
@@ -205,6 +227,7 @@ export class RecordSync {
     if (records.length + orders.length > 0) this.#deps.onRecords(records, orders);
     const neighbour = this.#neighbours.get(from);
     const exchange = neighbour?.exchange;
+    if (neighbour !== undefined) neighbour.heardAtMono = now.mono;
     if (neighbour === undefined || exchange?.id !== message.id || exchange.groups === undefined) return;
     if (exchange.asked === undefined || message.page !== exchange.page) return;
     exchange.asked.sinceMono = now.mono;
@@ -246,6 +269,7 @@ export class RecordSync {
     const to = Math.max(from, Math.floor(now.wall / bucketMs) + aheadBuckets);
     const exchange = newExchange(this.#deps.nextId(), routine);
     neighbour.exchange = exchange;
+    neighbour.unfinishedSinceMono ??= now.mono;
     this.#deps.disk.digests(from, to, (digests) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
       if (digests instanceof CicadaError) return this.#giveUp(neighbour, digests);
@@ -299,6 +323,8 @@ export class RecordSync {
   #finish(peer: PeerId, neighbour: Neighbour): void {
     const now = this.#deps.now();
     neighbour.exchange = undefined;
+    neighbour.unfinishedSinceMono = undefined;
+    neighbour.unreadable = false;
     // Spread out, so that neighbours who met at one moment don't all compare at one moment for ever.
     neighbour.nextAtMono = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
     if (!neighbour.recentWanted) {
@@ -317,6 +343,7 @@ export class RecordSync {
   #giveUp(neighbour: Neighbour, error: CicadaError): void {
     neighbour.exchange = undefined;
     neighbour.nextAtMono = this.#deps.now().mono + exchangeEveryMs;
+    neighbour.unreadable = true;
     this.#unreadable(error);
   }
 

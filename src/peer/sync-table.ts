@@ -19,6 +19,18 @@ export const pieceBytes = 131_072;
 const restMs = 2_000;
 /** After an update that this peer refuses, so that the same is not fetched every few seconds. */
 const refusedRestMs = 30_000;
+/**
+ * Clients whose edits a table may hold. Formula: a peer writes as one client, and as a new one after a life whose edits may
+ * be lost, so a mesh of 50 that are all put back every day reaches it in 14 years. More makes state vectors longer (about 7
+ * bytes each), less stops a mesh that lives long.
+ */
+const clientsMax = 262_144;
+/** New clients that one neighbour may bring in a day, once this peer has taken in a whole table. A member needs a few. */
+const newClientsPerDay = 1_000;
+const dayMs = 86_400_000;
+/** A neighbour that has been silent for so long, or tables that have differed for so long, are shown as trouble. */
+const silentTroubleMs = 30_000;
+const differsTroubleMs = 300_000;
 /** A difference that nobody fetches on is forgotten. */
 const servingLimitMs = 30_000;
 
@@ -35,11 +47,30 @@ export interface TableSyncDeps {
   log: Log;
 }
 
+/** Something in pieces on its way here. */
+interface Incoming {
+  id: number;
+  pieces: Uint8Array[];
+  bytes: number;
+  of: number;
+  since: number;
+}
+
+interface Having {
+  id: number;
+  digest: string;
+  pieces: Uint8Array[];
+}
+
 interface Neighbour {
   /** what this side has asked, until it is answered in full */
   asked?: { id: number; digest: string; since: number };
   /** a difference on its way here */
-  incoming?: { id: number; pieces: Uint8Array[]; bytes: number; of: number; since: number };
+  incoming?: Incoming;
+  /** by `reply`: its state vectors on their way here, that of its question and that of its answer to this side's */
+  vectors: Map<boolean, Incoming>;
+  /** by `reply`: this side's state vectors that the neighbour is fetching */
+  havings: Map<boolean, Having>;
   /** a difference that the neighbour is fetching */
   outgoing?: { id: number; pieces: Uint8Array[]; since: number };
   /** what was offered last, so that two who ask each other at once don't send the same twice */
@@ -49,11 +80,21 @@ interface Neighbour {
   differs: boolean;
   /** put off, for a large difference is coming from another neighbour */
   putOff: boolean;
+  /** new clients that it has brought since then */
+  brought: { count: number; sinceMono: number };
+  /** when it last said something about the table, and since when the exchange with it has not been finished; monotonic ms */
+  heardAtMono: number;
+  unfinishedSinceMono: number | undefined;
+  differsSinceMono: number | undefined;
+  /** why its table was refused the last time */
+  refused: string | undefined;
 }
 
 export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
+  /** in this life a whole table has been taken in */
+  #isComplete = false;
   /** from whom a difference of more than one piece is being fetched: from one at a time */
   #fetching: PeerId | undefined;
 
@@ -63,7 +104,18 @@ export class TableSync {
 
   linkUp(peer: PeerId, now: Now): void {
     this.linkDown(peer);
-    const neighbour = { restUntil: 0, differs: false, putOff: false };
+    const neighbour: Neighbour = {
+      restUntil: 0,
+      differs: false,
+      putOff: false,
+      vectors: new Map(),
+      havings: new Map(),
+      brought: { count: 0, sinceMono: now.mono },
+      heardAtMono: now.mono,
+      unfinishedSinceMono: now.mono,
+      differsSinceMono: undefined,
+      refused: undefined,
+    };
     this.#neighbours.set(peer, neighbour);
     this.#ask(peer, neighbour, now);
   }
@@ -80,17 +132,18 @@ export class TableSync {
     const differs = digest !== this.#deps.table.digest();
     const again = neighbour.differs;
     neighbour.differs = differs;
+    neighbour.differsSinceMono = differs ? (neighbour.differsSinceMono ?? now.mono) : undefined;
     if (!differs || neighbour.asked !== undefined || now.mono < neighbour.restUntil) return;
     if (again || this.#deps.table.pending()) this.#ask(peer, neighbour, now);
   }
 
   /** An update that the peer has gossiped. One that builds on something which isn't here is fetched with the rest. */
   heardUpdate(from: PeerId, update: Uint8Array, now: Now): void {
-    const applied = this.#deps.table.apply(update);
+    const neighbour = this.#neighbours.get(from);
+    const applied = this.#apply(neighbour, update, now);
     if (applied === "changed") return this.#deps.onUpdate(update);
     if (applied === "known") return;
     if (applied === "pending") {
-      const neighbour = this.#neighbours.get(from);
       if (neighbour !== undefined && neighbour.asked === undefined) this.#ask(from, neighbour, now);
       return;
     }
@@ -114,27 +167,66 @@ export class TableSync {
 
   heardHave(from: PeerId, message: MessageOf<"table-have">, now: Now): void {
     const { table } = this.#deps;
-    this.#deps.onHave(from);
-    table.heardStateVector(Buffer.from(message.stateVector, "base64"));
+    const neighbour = this.#neighbours.get(from);
+    if (neighbour === undefined) return;
+    neighbour.heardAtMono = now.mono;
+    const { id, reply } = message;
+    if (reply && neighbour.asked?.id !== id) return;
+    if (neighbour.asked?.id === id) neighbour.asked.since = now.mono;
     const mine = table.digest();
-    if (!message.reply) {
-      this.#deps.send(from, this.#have(message.id, true));
-      if (message.digest !== mine) this.#offer(from, message.id, message.stateVector, now);
+    // Of two equal tables the state vectors are equal too.
+    if (message.digest === mine) {
+      neighbour.vectors.delete(reply);
+      this.#deps.onHave(from);
+      if (reply) this.#finish(from, neighbour, now);
+      else this.#sendHave(from, neighbour, id, true);
       return;
     }
-    const neighbour = this.#neighbours.get(from);
-    if (neighbour?.asked?.id !== message.id) return;
-    neighbour.asked.since = now.mono;
-    const wasEqual = message.digest === neighbour.asked.digest;
-    if (message.digest !== mine && !hasOffered(neighbour, mine, message.stateVector, now)) {
-      this.#offer(from, message.id, message.stateVector, now);
+    const stateVector = this.#collect(from, neighbour, message, now);
+    if (stateVector === undefined) return;
+    table.heardStateVector(stateVector);
+    this.#deps.onHave(from);
+    if (!reply) {
+      this.#sendHave(from, neighbour, id, true);
+      this.#offer(from, id, stateVector, now);
+      return;
     }
-    if (wasEqual || message.digest === mine) this.#finish(from, neighbour, now);
+    if (!hasOffered(neighbour, mine, stateVector, now)) this.#offer(from, id, stateVector, now);
+    if (message.digest === neighbour.asked?.digest) this.#finish(from, neighbour, now);
+  }
+
+  /** The whole vector when its last piece is here; asks for the next one otherwise. */
+  #collect(
+    from: PeerId,
+    neighbour: Neighbour,
+    { id, reply, piece, pieces: of, stateVector }: MessageOf<"table-have">,
+    now: Now,
+  ): Uint8Array | undefined {
+    if (piece === 0) neighbour.vectors.set(reply, { id, pieces: [], bytes: 0, of, since: now.mono });
+    const vector = neighbour.vectors.get(reply);
+    if (vector?.id !== id || vector.pieces.length !== piece) return undefined;
+    vector.pieces.push(Buffer.from(stateVector, "base64"));
+    if (vector.pieces.length < vector.of) {
+      this.#deps.send(from, { kind: "table-have-want", id, piece: piece + 1, reply });
+      return undefined;
+    }
+    neighbour.vectors.delete(reply);
+    return Buffer.concat(vector.pieces);
+  }
+
+  heardHaveWant(from: PeerId, { id, piece, reply }: MessageOf<"table-have-want">, now: Now): void {
+    const neighbour = this.#neighbours.get(from);
+    const having = neighbour?.havings.get(reply);
+    if (neighbour === undefined || having?.id !== id) return;
+    neighbour.heardAtMono = now.mono;
+    if (neighbour.asked?.id === id) neighbour.asked.since = now.mono;
+    this.#sendHavePiece(from, having, reply, piece);
   }
 
   heardDiff(from: PeerId, message: MessageOf<"table-diff">, now: Now): void {
     const neighbour = this.#neighbours.get(from);
     if (neighbour === undefined) return;
+    neighbour.heardAtMono = now.mono;
     if (neighbour.asked?.id === message.id) neighbour.asked.since = now.mono;
     const { id, piece, pieces: of } = message;
     if (piece === 0) {
@@ -159,7 +251,7 @@ export class TableSync {
     }
     delete neighbour.incoming;
     if (this.#fetching === from) this.#fetching = undefined;
-    const applied = this.#take(from, Buffer.concat(incoming.pieces));
+    const applied = this.#take(from, neighbour, Buffer.concat(incoming.pieces), now);
     if (neighbour.asked?.id !== id || applied === "pending") return;
     if (typeof applied !== "object") {
       this.#finish(from, neighbour, now);
@@ -172,6 +264,7 @@ export class TableSync {
   /** More than a table can be. */
   #refuse(from: PeerId, neighbour: Neighbour, now: Now): void {
     this.#deps.count("sync_table_refused");
+    neighbour.refused = "it is larger than a table can be";
     if (this.#fetching === from) this.#fetching = undefined;
     delete neighbour.incoming;
     delete neighbour.asked;
@@ -192,31 +285,45 @@ export class TableSync {
     neighbour.putOff = false;
     const id = this.#deps.nextId();
     neighbour.asked = { id, digest: this.#deps.table.digest(), since: now.mono };
-    this.#deps.send(peer, this.#have(id, false));
+    neighbour.unfinishedSinceMono ??= now.mono;
+    this.#sendHave(peer, neighbour, id, false);
   }
 
-  #have(id: number, reply: boolean): Message {
+  #sendHave(to: PeerId, neighbour: Neighbour, id: number, reply: boolean): void {
     const { table } = this.#deps;
-    const stateVector = Buffer.from(table.stateVector()).toString("base64");
-    return { kind: "table-have", id, digest: table.digest(), stateVector, reply };
+    const having = { id, digest: table.digest(), pieces: inPieces(table.stateVector()) };
+    neighbour.havings.set(reply, having);
+    this.#sendHavePiece(to, having, reply, 0);
+  }
+
+  #sendHavePiece(to: PeerId, { id, digest, pieces }: Having, reply: boolean, piece: number): void {
+    const bytes = pieces[piece];
+    if (bytes === undefined) return;
+    const stateVector = Buffer.from(bytes).toString("base64");
+    this.#deps.send(to, {
+      kind: "table-have",
+      id,
+      digest,
+      stateVector,
+      piece,
+      pieces: pieces.length,
+      reply,
+    });
   }
 
   /** Sends the first piece of what the neighbour lacks; it fetches the others. */
-  #offer(to: PeerId, id: number, stateVector: string, now: Now): void {
+  #offer(to: PeerId, id: number, stateVector: Uint8Array, now: Now): void {
     const { table } = this.#deps;
-    const difference = table.diff(Buffer.from(stateVector, "base64"));
+    const difference = table.diff(stateVector);
     if (difference === undefined) {
       this.#deps.count("sync_table_refused");
       return;
     }
-    const pieces: Uint8Array[] = [];
-    for (let at = 0; at < difference.length; at += pieceBytes) {
-      pieces.push(difference.subarray(at, at + pieceBytes));
-    }
+    const pieces = inPieces(difference);
     const outgoing = { id, pieces, since: now.mono };
     const neighbour = this.#neighbours.get(to);
     if (neighbour !== undefined) {
-      neighbour.offered = { digest: table.digest(), stateVector, since: now.mono };
+      neighbour.offered = { digest: table.digest(), stateVector: keyOf(stateVector), since: now.mono };
       if (pieces.length > 1) neighbour.outgoing = outgoing;
     }
     this.#sendPiece(to, outgoing, 0);
@@ -235,30 +342,79 @@ export class TableSync {
     });
   }
 
-  #take(from: PeerId, update: Uint8Array): Applied {
-    const applied = this.#deps.table.apply(update);
+  #take(from: PeerId, neighbour: Neighbour, update: Uint8Array, now: Now): Applied {
+    const applied = this.#apply(neighbour, update, now);
     if (applied === "changed") this.#deps.onUpdate(update);
     else if (typeof applied === "object") {
+      neighbour.refused = applied.refused;
       this.#deps.count("sync_table_refused");
       this.#deps.log.warn("a neighbour's table was refused", { peer: from, reason: applied.refused });
     }
     return applied;
   }
 
+  /** The first whole table of a life may bring any number of clients, a neighbour later only a few. */
+  #apply(neighbour: Neighbour | undefined, update: Uint8Array, now: Now): Applied {
+    const { table } = this.#deps;
+    const before = table.clientCount();
+    const brought = neighbour?.brought;
+    if (brought !== undefined && now.mono - brought.sinceMono >= dayMs) {
+      brought.count = 0;
+      brought.sinceMono = now.mono;
+    }
+    const rest = this.#isComplete ? newClientsPerDay - (brought?.count ?? 0) : Infinity;
+    const applied = table.apply(update, Math.min(rest, clientsMax - before));
+    if (brought !== undefined && this.#isComplete) brought.count += table.clientCount() - before;
+    return applied;
+  }
+
+  /** Neighbours with whom no exchange can be finished, and why, in words. */
+  troubles(now: Now): { peer: PeerId; what: string }[] {
+    return [...this.#neighbours].flatMap(([peer, neighbour]) => {
+      const what = troubleWith(neighbour, now);
+      return what === undefined ? [] : [{ peer, what }];
+    });
+  }
+
   #finish(peer: PeerId, neighbour: Neighbour, now: Now): void {
     delete neighbour.asked;
     neighbour.differs = false;
+    neighbour.unfinishedSinceMono = undefined;
+    neighbour.refused = undefined;
     neighbour.restUntil = now.mono + restMs;
+    this.#isComplete = true;
     this.#deps.onDone(peer);
   }
 }
 
-function hasOffered(neighbour: Neighbour, digest: string, stateVector: string, now: Now): boolean {
+function troubleWith(neighbour: Neighbour, { mono }: Now): string | undefined {
+  const { refused, unfinishedSinceMono, heardAtMono, differsSinceMono } = neighbour;
+  if (refused !== undefined) return `its job table is refused: ${refused}`;
+  if (unfinishedSinceMono !== undefined && !neighbour.putOff) {
+    if (mono - Math.max(unfinishedSinceMono, heardAtMono) >= silentTroubleMs) {
+      return "it doesn't answer what it has of the job table";
+    }
+  }
+  const differs = differsSinceMono !== undefined && mono - differsSinceMono >= differsTroubleMs;
+  return differs ? "its job table has differed from this peer's for minutes" : undefined;
+}
+
+function inPieces(bytes: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += pieceBytes) pieces.push(bytes.subarray(at, at + pieceBytes));
+  return pieces;
+}
+
+function keyOf(stateVector: Uint8Array): string {
+  return Buffer.from(stateVector).toString("base64");
+}
+
+function hasOffered(neighbour: Neighbour, digest: string, stateVector: Uint8Array, now: Now): boolean {
   const { offered } = neighbour;
   return (
     offered !== undefined &&
     offered.digest === digest &&
-    offered.stateVector === stateVector &&
-    now.mono - offered.since < answerLimitMs
+    now.mono - offered.since < answerLimitMs &&
+    offered.stateVector === keyOf(stateVector)
   );
 }

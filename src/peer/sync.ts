@@ -3,8 +3,8 @@
  * sync is slower and is what the promises rest on. It runs between neighbours (peers with a link), for the job table
  * and for run records alike, and each side fetches for itself: nobody has to remember what another has.
  *
- * Table. A sends `table-have` with its digest and state vector. B answers with its own, marked `reply`; if the digests
- * differ, it adds the first piece of what A lacks by `table-diff`, and A offers B what B lacks in the same way. Each
+ * Table. A sends `table-have` with its digest and state vector, in pieces if it is long. B answers with its own, marked
+ * `reply`; if the digests differ, it adds the first piece of what A lacks by `table-diff`, and A offers B what B lacks in the same way. Each
  * asks for the next piece by `table-want`, so a table of any size goes over a link at the pace of its receiver, and
  * a large one is fetched from one neighbour at a time. This happens when a link comes up, when two heartbeats in a
  * row show another digest, and at once when an update came that builds on an unknown one.
@@ -118,6 +118,7 @@ export class Sync {
   /** A message of protocol `sync`, decoded. */
   heard(from: PeerId, message: Message, now: Now): void {
     if (message.kind === "table-have") this.#table.heardHave(from, message, now);
+    else if (message.kind === "table-have-want") this.#table.heardHaveWant(from, message, now);
     else if (message.kind === "table-diff") this.#table.heardDiff(from, message, now);
     else if (message.kind === "table-want") this.#table.heardWant(from, message, now);
     else if (message.kind === "buckets") this.#records.heardBuckets(from, message, now);
@@ -135,6 +136,11 @@ export class Sync {
     this.#table.woke(now);
     this.#records.woke(now);
     this.#watermarks.woke(now);
+  }
+
+  /** Neighbours with whom no sync can be finished, and why, in words. */
+  troubles(now: Now): { peer: PeerId; what: string }[] {
+    return [...this.#table.troubles(now), ...this.#records.troubles(now)];
   }
 
   /** The table's digest in a neighbour's heartbeat. */

@@ -152,7 +152,10 @@ export const TableHaveMessage = Type.Object({
   kind: Type.Literal("table-have"),
   id: Type.Integer(),
   digest: Type.String({ maxLength: 64 }),
+  /** the vector in pieces: how much of each client's edits the sender has */
   stateVector: Bytes,
+  piece: Type.Integer({ minimum: 0 }),
+  pieces: Type.Integer({ minimum: 1, maximum: 64 }),
   /** true in the answer to a table-have, so that two peers don't echo for ever */
   reply: Type.Boolean(),
 });
@@ -162,6 +165,13 @@ export const TableDiffMessage = Type.Object({
   piece: Type.Integer({ minimum: 0 }),
   pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
   update: Bytes,
+});
+/** Asks for the next piece of a `table-have` with that `reply`. */
+export const TableHaveWantMessage = Type.Object({
+  kind: Type.Literal("table-have-want"),
+  id: Type.Integer(),
+  piece: Type.Integer({ minimum: 1 }),
+  reply: Type.Boolean(),
 });
 /** Asks for the next piece of a diff: one piece asked, one given, so that a large table never floods a link. */
 export const TableWantMessage = Type.Object({
@@ -291,6 +301,7 @@ export const bodiesOf = {
   vote: Type.Union([BallotsMessage, RepliesMessage, ChosenMessage, RosterMessage]),
   sync: Type.Union([
     TableHaveMessage,
+    TableHaveWantMessage,
     TableDiffMessage,
     TableWantMessage,
     BucketsMessage,
@@ -322,6 +333,7 @@ export type Message =
   | Static<typeof ChosenMessage>
   | Static<typeof RosterMessage>
   | Static<typeof TableHaveMessage>
+  | Static<typeof TableHaveWantMessage>
   | Static<typeof TableDiffMessage>
   | Static<typeof TableWantMessage>
   | Static<typeof BucketsMessage>

@@ -96,7 +96,7 @@ export class JobTable {
   load(updates: readonly Uint8Array[]): { refused: string[] } {
     const refused: string[] = [];
     for (const update of updates) {
-      const applied = this.#take(update, "disk");
+      const applied = this.#take(update, "disk", Infinity);
       if (typeof applied === "object") refused.push(applied.refused);
     }
     return { refused };
@@ -140,12 +140,20 @@ export class JobTable {
     return written;
   }
 
-  /** Takes in an update from anybody. Never throws; what is refused has changed nothing. */
-  apply(update: Uint8Array): Applied {
-    return this.#take(update, "mesh");
+  /**
+   * Takes in an update from anybody, unless it brings edits of more clients than that which are new here. Never throws;
+   * what is refused has changed nothing.
+   */
+  apply(update: Uint8Array, newClientsMax = Infinity): Applied {
+    return this.#take(update, "mesh", newClientsMax);
   }
 
-  #take(update: Uint8Array, from: "disk" | "mesh"): Applied {
+  /** How many clients have ever written to the table: one or more for each peer. */
+  clientCount(): number {
+    return this.#doc.store.clients.size;
+  }
+
+  #take(update: Uint8Array, from: "disk" | "mesh", newClientsMax: number): Applied {
     const inspection = inspectUpdate(update, (client) => Y.getState(this.#doc.store, client), this.#rootRows);
     if (inspection.kind === "refused") return { refused: inspection.reason };
     if (inspection.kind === "early") {
@@ -155,6 +163,11 @@ export class JobTable {
       }
       return "pending";
     }
+    let newClients = 0;
+    for (const [client, end] of inspection.ends) {
+      if (end > 0 && Y.getState(this.#doc.store, client) === 0) newClients++;
+    }
+    if (newClients > newClientsMax) return { refused: "edits of too many new clients" };
     const ownEnd = inspection.ends.get(this.#clientId) ?? 0;
     const isNewsOfSelf = ownEnd > Y.getState(this.#doc.store, this.#clientId);
     if (isNewsOfSelf && from === "mesh") this.leaveClientId();

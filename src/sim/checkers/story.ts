@@ -60,8 +60,11 @@ function mayHaveBeenStopped({ operations }: Evidence, { job, tick }: Run): boole
 function mayBeUnrecorded(evidence: Evidence, run: Run): boolean {
   const end = run.end ?? run.start;
   const touches = (span: { from: number; to: number }) => span.from <= end + recordedMs && span.to >= end;
+  // A child outlives its peer's process by moments, and may end by itself in them, though the process is back already.
+  const interrupts = (span: { from: number; to: number }) =>
+    span.from <= end + recordedMs && span.to >= run.start;
   return (
-    evidence.outages.some((outage) => outage.peer === run.peer && touches(outage)) ||
+    evidence.outages.some((outage) => outage.peer === run.peer && interrupts(outage)) ||
     evidence.faultWindows.some(
       ({ kind, peer, from, to }) => peer === run.peer && kind.endsWith("disk") && touches({ from, to }),
     ) ||

@@ -99,6 +99,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const retention = new Retention({
     doors,
     horizons,
+    lastRound: booted.prunedAt,
     historyMaxBytes: deps.historyMaxBytes,
     keepOf: (job) => retentionOf(state, job),
     isInTable: (job) => table.holds(job),

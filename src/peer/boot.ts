@@ -25,6 +25,8 @@ export interface Booted {
   loadedSince: number;
   incarnation: number;
   lastAlive: number | undefined;
+  /** the last round of pruning, as its instant; ms */
+  prunedAt: number | undefined;
   started: ReadonlySet<RunId>;
   voteCount: number;
   voteFloor: number;
@@ -34,7 +36,7 @@ export interface Booted {
   drained: Attribution | undefined;
 }
 
-export const metaKeys = { clientId: "clientId", lastAlive: "lastAlive" } as const;
+export const metaKeys = { clientId: "clientId", lastAlive: "lastAlive", prunedAt: "prunedAt" } as const;
 
 function numberIn(meta: ReadonlyMap<string, string>, key: string): number | undefined {
   const value = Number(meta.get(key));
@@ -65,6 +67,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
     doors.disk.store(writes, (error) => {
       if (error !== undefined) return done(error);
       const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
+      const prunedAt = numberIn(loaded.meta, metaKeys.prunedAt);
       const own = loaded.records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
       doors.executor.sweep(own.map(runId), (started) => {
         const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
@@ -79,6 +82,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
           loadedSince,
           incarnation,
           lastAlive,
+          prunedAt,
           started,
           ...votes,
           selfForgotten,

@@ -6,19 +6,32 @@
  * It never prunes what is younger than the job's catch-up window and an hour, a tick that isn't over, or anything after such a
  * tick; nor an existing job's last tick and last success. Up to where it has pruned is the job's horizon, which is stored with
  * the removal and told to the neighbours: what lies below comes back from nobody. It prunes nothing while its clock is not
- * known to be right.
+ * known to be right, nor by one that has leapt ahead until it has proved itself: what a wrong clock takes for old would be lost.
  */
 import { CicadaError } from "../errors.ts";
-import type { Doors, Keep, Now, PruneRule } from "../ports.ts";
+import type { Doors, Keep, Now, PruneRule, Write } from "../ports.ts";
 import type { JobId } from "../schema/ids.ts";
+import { metaKeys } from "./boot.ts";
 import { neverPrunedMs, roundMs, type Horizons } from "./horizons.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+/** So far after the last round the next one is begun without a question: it can't reach what is never pruned. */
+const trustedSkipMs = neverPrunedMs;
+/**
+ * One that lies further ahead waits until the clock has gone on evenly for as long as the time skipped, at most for so long.
+ * More keeps history longer after an absence; less lets a clock that is wrong for hours remove history.
+ */
+const provedMs = dayMs;
+/** A clock that moves by more than this against the monotonic one has been set. */
+const setMs = 60_000;
 /** Jobs looked at in one transaction: a claim that is stored meanwhile waits for a few milliseconds. */
 const jobsAtOnce = 100;
-/** What is kept of a job that is gone and of which this peer has never known what it keeps; the defaults of INTERFACE. */
-const keepOfUnknown: Keep = { runs: 100, ageMs: 30 * dayMs, windowMs: hourMs };
+/**
+ * What is kept of a job that is gone and of which this peer has never known what it keeps: the default age, and as many runs
+ * as a job may ask for, since the default number would remove what the job wants kept if it comes back.
+ */
+const keepOfUnknown: Keep = { runs: 100_000, ageMs: 30 * dayMs, windowMs: hourMs };
 /** The horizon of a job that is gone is forgotten when it has no records any more and nobody can bring old ones for so long. */
 const horizonKeptMs = 7 * dayMs;
 /** History is brought down to this share of its limit, so that not every round has to remove something. */
@@ -27,6 +40,8 @@ const filledShare = 0.9;
 export interface RetentionDeps {
   doors: Pick<Doors, "disk" | "executor" | "log">;
   horizons: Horizons;
+  /** the last round of an earlier life, as its instant; undefined = there was none */
+  lastRound: number | undefined;
   /** bytes of records and outputs; Infinity = no limit */
   historyMaxBytes: number;
   /** Undefined: there is no such job, or it can't be read. */
@@ -42,8 +57,10 @@ export interface RetentionDeps {
 
 export class Retention {
   readonly #deps: RetentionDeps;
-  /** the round that was begun last, as its instant */
-  #round = -Infinity;
+  /** the round that was begun last, in this life or an earlier one, as its instant; undefined = there was none */
+  #round: number | undefined;
+  /** since when the clock has gone on evenly, and how far it then lay after the last round; undefined until the first look */
+  #steady: { wallMinusMono: number; sinceMono: number; skippedMs: number } | undefined;
   #busy = false;
   /** ticks before it go, for the limit of size; ms */
   #floor = 0;
@@ -52,16 +69,37 @@ export class Retention {
 
   constructor(deps: RetentionDeps) {
     this.#deps = deps;
+    this.#round = deps.lastRound;
   }
 
   woke(now: Now): void {
     const round = Math.floor(now.wall / roundMs) * roundMs;
-    // A clock that was set back begins again from there.
-    if (this.#busy || round === this.#round || !this.#deps.mayPrune()) return;
+    const hasProvedItself = this.#hasProvedItself(now, round);
+    if (this.#busy || round === this.#round || !this.#deps.mayPrune() || !hasProvedItself) return;
     this.#round = round;
     this.#busy = true;
     this.#floor = 0;
+    const write: Write = { kind: "meta", key: metaKeys.prunedAt, value: String(round) };
+    this.#deps.doors.disk.store([write], () => undefined);
     this.#pruneAfter("", round, () => this.#limitSize(round));
+  }
+
+  /** The simulator's calendar went on by so much, ms, while nothing happened: the clock was not set. */
+  leapt(ms: number): void {
+    if (this.#steady === undefined) return;
+    this.#steady.wallMinusMono += ms;
+    this.#steady.sinceMono -= ms;
+  }
+
+  /** Whether the clock has gone on without being set for as long as it had skipped when it was first seen so. */
+  #hasProvedItself({ wall, mono }: Now, round: number): boolean {
+    const wallMinusMono = wall - mono;
+    const isSet = Math.abs(wallMinusMono - (this.#steady?.wallMinusMono ?? Infinity)) > setMs;
+    if (this.#steady === undefined || isSet) {
+      this.#steady = { wallMinusMono, sinceMono: mono, skippedMs: round - (this.#round ?? round) };
+    }
+    const { sinceMono, skippedMs } = this.#steady;
+    return skippedMs <= trustedSkipMs || mono - sinceMono >= Math.min(skippedMs, provedMs);
   }
 
   /** What a person should know, in words. */

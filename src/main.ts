@@ -15,7 +15,7 @@ import { startCommand } from "./cli/start/command.ts";
 import { explain } from "./cli/terminal/failures.ts";
 import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
 import { asCalled, readVersion } from "./cli/program.ts";
-import { withSuggestion } from "./cli/suggestions.ts";
+import { withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { errorTable } from "./errors.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -44,7 +44,8 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
     .configureOutput({
       writeOut: (text) => terminal.print(text.trimEnd()),
       writeErr: (text) => terminal.tell(text.trimEnd()),
-      outputError: (text, write) => write(withSuggestion(text, argv)),
+      outputError: (text, write) =>
+        write(asCalled(withHelp(withSuggestion(text, argv), program, argv), terminal.env)),
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => terminal.colours,

@@ -274,6 +274,20 @@ describe("the command line", () => {
     assert.match(said.stderr, /unknown command 'job'\n\(Did you mean jobs\?\)/);
   });
 
+  const misused: readonly [string[], string][] = [
+    [["start", "--colour"], "cicada start --help"],
+    [["jobs", "pause"], "cicada jobs pause --help"],
+    [["runs", "ls", "backup"], "cicada runs ls --help"],
+    [["--nonsense"], "cicada --help"],
+  ];
+  for (const [args, help] of misused) {
+    test(`answers "${args.join(" ")}" with the command that explains it, and 2`, async () => {
+      const said = await cicada(args);
+      assert.equal(said.code, 2);
+      assert.equal(said.stderr.split("\n")[1], `hint:  \`${help}\` shows what it takes.`);
+    });
+  }
+
   const words: readonly [string[], string][] = [
     [["describe", "x"], "jobs get"],
     [["jobs", "describe", "x"], "jobs get"],

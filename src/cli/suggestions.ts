@@ -1,7 +1,9 @@
 /**
- * Commands as other schedulers and kubectl call them, and what they are called here: for the hint behind "unknown
- * command", where the nearest spelling would be the wrong guess.
+ * What follows commander's complaint about a command line: a guess, or where the command is explained. The guesses are
+ * commands as other schedulers and kubectl call them, and what they are called here, since the nearest spelling would often be
+ * the wrong guess.
  */
+import type { Command } from "commander";
 
 /** By the word alone or, where the noun decides, by noun and word. */
 const meant: ReadonlyMap<string, string> = new Map([
@@ -73,4 +75,17 @@ export function withSuggestion(complaint: string, argv: readonly string[]): stri
   const guess = meant.get(`${argv[0]} ${word}`) ?? meant.get(word);
   if (guess === undefined) return complaint;
   return `error: unknown command '${word}'\n(Did you mean ${guess}?)\n`;
+}
+
+/** The complaint with the command that explains what was written wrongly, unless it has a guess already. */
+export function withHelp(complaint: string, program: Command, argv: readonly string[]): string {
+  if (complaint.includes("(Did you mean")) return complaint;
+  const words: string[] = [];
+  let command: Command | undefined = program;
+  for (const word of argv) {
+    command = command.commands.find((one) => one.name() === word);
+    if (command === undefined) break;
+    words.push(word);
+  }
+  return `${complaint}hint:  \`${["cicada", ...words, "--help"].join(" ")}\` shows what it takes.\n`;
 }

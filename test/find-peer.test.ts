@@ -1,7 +1,7 @@
 /** Which peer a person means by a text. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { describeAmbiguous, findPeer, isAmong } from "../src/schema/find-peer.ts";
+import { describeAmbiguous, describeMissing, findPeer, isAmong } from "../src/schema/find-peer.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 
 const peers = [
@@ -39,6 +39,16 @@ describe("a person names a peer", () => {
       else assert.ok(found.kind === "ambiguous" && found.candidates.length === meant);
     });
   }
+});
+
+test("who names a peer that isn't found is told of those whose names aren't known", () => {
+  assert.equal(describeMissing("web", []), 'there is no peer "web"');
+  const unnamed = peers.map((peer) => ({ ...peer, name: undefined }));
+  assert.match(
+    describeMissing("web", unnamed.slice(0, 1)),
+    /is called "web"; one other has not been heard: give an id$/,
+  );
+  assert.match(describeMissing("web", unnamed.slice(0, 3)), /; 3 others have not been heard: give an id$/);
 });
 
 test("whoever gave an ambiguous text is told the candidates, but not a hundred of them", () => {

@@ -11,7 +11,7 @@ import {
   viewOf,
   whyNoTick,
 } from "../src/core/view.ts";
-import type { JobId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -57,6 +57,22 @@ describe("a job that no living peer can run is blocked, with the reason", () => 
     cores.pass(5 * second);
     assert.equal(nowAt(cores, "a").state, "scheduled");
     assert.deepEqual(blockedJobs(cores.state("a"), cores.state("a").now), []);
+  });
+
+  test("when its target may be a member that hasn't been heard since this peer started", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put({ ...beat, target: { peers: ["host-c"] } });
+    cores.kill("c");
+    cores.pass(20 * second);
+    cores.kill("a");
+    cores.up("a" as PeerId, { expected: ["b", "c"] });
+    cores.pass(20 * second);
+    const { state, hindrances } = nowAt(cores, "a");
+    assert.equal(state, "blocked");
+    assert.equal(
+      hindrances[0]?.message,
+      "its target host-c is not a member that has been heard since this peer started",
+    );
   });
 
   test("when its target is no member", () => {

@@ -50,6 +50,14 @@ function only<Peer extends NamedPeer>(candidates: readonly Peer[]): FoundPeer<Pe
   return others.length === 0 ? { kind: "one", peer } : { kind: "ambiguous", candidates };
 }
 
+/** What a person is told when the text fits no peer: a peer whose name isn't known can't be found by it. */
+export function describeMissing(text: string, peers: Iterable<NamedPeer>): string {
+  const unnamed = [...peers].filter(({ name }) => name === undefined).length;
+  if (unnamed === 0) return `there is no peer "${text}"`;
+  const others = unnamed === 1 ? "one other has" : `${unnamed} others have`;
+  return `no peer heard since this one started is called "${text}"; ${others} not been heard: give an id`;
+}
+
 /** What a person is told when the text fits several peers. */
 export function describeAmbiguous(text: string, candidates: readonly NamedPeer[]): string {
   const shown = candidates.slice(0, 5).map(({ id, name }) => (name === undefined ? id : `${name} (${id})`));

@@ -4,7 +4,7 @@
  *
  * A peer that is only suspect, has just started or is full doesn't block a job: that passes by itself.
  */
-import { isAmong } from "../../schema/find-peer.ts";
+import { isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
@@ -57,7 +57,7 @@ function targetsWithoutPeer(state: State, targets: readonly string[]): string[] 
   ];
   return targets.flatMap((target) => {
     const found = known.filter((peer) => isAmong([target], peer));
-    if (found.length === 0) return [`${target} is not a member of the mesh`];
+    if (found.length === 0) return [`${target} ${describeMissingTarget(known)}`];
     if (found.some(({ id }) => state.operator.selfForgotten !== undefined && id === self)) {
       return [`${target} has been forgotten by the mesh`];
     }
@@ -65,6 +65,13 @@ function targetsWithoutPeer(state: State, targets: readonly string[]): string[] 
       ? [`${target} is a witness, which runs nothing`]
       : [];
   });
+}
+
+/** A member that hasn't been heard since this peer started is known by its id alone, and may be the target. */
+function describeMissingTarget(known: readonly NamedPeer[]): string {
+  return known.every(({ name }) => name !== undefined)
+    ? "is not a member of the mesh"
+    : "is not a member that has been heard since this peer started";
 }
 
 function listed(reasons: readonly string[]): string {

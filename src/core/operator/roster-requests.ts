@@ -10,7 +10,13 @@
 import type { Answer, Command } from "../../ports.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { describeAmbiguous, findPeer, isAmong, type NamedPeer } from "../../schema/find-peer.ts";
+import {
+  describeAmbiguous,
+  describeMissing,
+  findPeer,
+  isAmong,
+  type NamedPeer,
+} from "../../schema/find-peer.ts";
 import type { Forgotten } from "../../schema/attribution.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
@@ -31,12 +37,13 @@ function refuse(code: ErrorCode, detail: string): Answer {
 
 /** The peer that a person means; the answer to give when there is none, or more than one. */
 export function memberNamed(state: State, text: string): PeerId | Answer {
-  const found = findPeer(knownPeers(state), text);
+  const known = knownPeers(state);
+  const found = findPeer(known, text);
   switch (found.kind) {
     case "one":
       return found.peer.id;
     case "none":
-      return refuse("PEER_NOT_FOUND", `there is no peer "${text}"`);
+      return refuse("PEER_NOT_FOUND", describeMissing(text, known));
     case "ambiguous":
       return refuse("BAD_REQUEST", describeAmbiguous(text, found.candidates));
   }

@@ -83,7 +83,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     });
 
   withPeer(runs.command("cancel"))
-    .description("end a run: TERM to its processes, KILL after the job's killGrace")
+    .description(
+      "end a run: TERM to its processes, KILL after the job's killGrace; fails if its peer does not confirm",
+    )
     .argument("<run>", "JOB@TICK, or the whole id")
     .action(async (run: string, options: PeerOptions) => {
       await openClient(options, terminal).send(pathOfRun(run, "/cancel"), { method: "POST", body: {} });

@@ -50,7 +50,7 @@ export const settings = [
     variable: "CICADA_DATA",
     shape: "text",
     value: "dir",
-    help: "everything the peer keeps (default: ~/.local/state/cicada)",
+    help: "everything the peer keeps (default: $STATE_DIRECTORY, $XDG_STATE_HOME/cicada or ~/.local/state/cicada)",
   },
   {
     name: "name",
@@ -126,7 +126,7 @@ export const settings = [
     variable: "CICADA_DRAIN",
     shape: "text",
     value: "duration",
-    help: "how long runs may end after SIGTERM (default: 30s)",
+    help: "how long runs may take to end after SIGTERM (default: 30s)",
   },
   {
     name: "history-max",

@@ -103,8 +103,18 @@ export const jobFlags: readonly JobFlag[] = [
     path: ["target", "peers"],
     shape: "list",
   },
-  { flags: "--keep-runs <n>", help: "history kept (default: 100)", path: ["keep", "runs"], shape: "number" },
-  { flags: "--keep-age <duration>", help: "default: 30d", path: ["keep", "age"], shape: "text" },
+  {
+    flags: "--keep-runs <n>",
+    help: "ticks whose history is kept (default: 100)",
+    path: ["keep", "runs"],
+    shape: "number",
+  },
+  {
+    flags: "--keep-age <duration>",
+    help: "older ticks are not kept (default: 30d)",
+    path: ["keep", "age"],
+    shape: "text",
+  },
   {
     flags: "--keep-log-bytes <size>",
     help: "output kept of a run (default: 1MiB)",

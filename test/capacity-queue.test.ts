@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CapacityQueue } from "../src/core/claims/capacity-queue.ts";
 import type { JobId, OrderKey } from "../src/schema/ids.ts";
+import { Cores } from "./kit/cores.ts";
 
 function waiting(job: string, due: number, stage = "claimed") {
   return { key: `${job}@${due}` as OrderKey, job: job as JobId, due, local: { stage } };
@@ -11,7 +12,7 @@ function waiting(job: string, due: number, stage = "claimed") {
 /** Gives places one by one, as a peer does when its runs end. */
 function served(queue: CapacityQueue<ReturnType<typeof waiting>>): string {
   const order: string[] = [];
-  for (let next = queue.first(); next !== undefined; next = queue.first()) {
+  for (let next = queue.first(Infinity); next !== undefined; next = queue.first(Infinity)) {
     order.push(next.key);
     queue.delete(next);
     queue.served(next.job);
@@ -32,7 +33,28 @@ test("a claim that is still on its way to the disk holds up no other job", () =>
   const queue = new CapacityQueue<ReturnType<typeof waiting>>();
   queue.add(waiting("slow", 1, "claiming"));
   queue.add(waiting("ready", 2));
-  assert.equal(queue.first()?.key, "ready@2");
+  assert.equal(queue.first(Infinity)?.key, "ready@2");
+});
+
+test("a claim that is made ahead of its time holds up nothing that is due", () => {
+  const queue = new CapacityQueue<ReturnType<typeof waiting>>();
+  queue.add(waiting("early", 9));
+  queue.add(waiting("due", 2));
+  assert.equal(queue.first(5)?.key, "due@2");
+  assert.equal(queue.first(1), undefined);
+  assert.equal(queue.first(9)?.key, "early@9");
+});
+
+test("a peer with more ticks a second than places starts each as soon as a place is free, not a second later", () => {
+  const cores = new Cores(["a"], { capacity: 2, runMs: 50 });
+  for (let number = 0; number < 25; number++) {
+    cores.put({ id: `job-${number}`, schedule: `${number % 5}-59/5 * * * * *`, command: "true" });
+  }
+  cores.pass(60_000);
+  const lateness = cores.starts.map(({ at, tick }) => cores.wall(at) - Date.parse(tick));
+  assert.ok(lateness.length > 290, `${lateness.length} starts`);
+  // Five runs of 50 ms, two at a time.
+  assert.ok(Math.max(...lateness) < 200, `up to ${Math.max(...lateness)} ms late`);
 });
 
 test("an order that is withdrawn leaves the queue, and counts once however often it was entered", () => {
@@ -43,5 +65,5 @@ test("an order that is withdrawn leaves the queue, and counts once however often
   assert.deepEqual([queue.size, queue.has(order), [...queue].length], [1, true, 1]);
   queue.delete(order);
   queue.delete(order);
-  assert.deepEqual([queue.size, queue.has(order), queue.first()], [0, false, undefined]);
+  assert.deepEqual([queue.size, queue.has(order), queue.first(Infinity)], [0, false, undefined]);
 });

@@ -1,6 +1,7 @@
 /**
  * Claims that wait for a place on this peer. Jobs are served in turn, and the orders of a job by when they were due, so that
- * one job's backlog never starves another. All operations are O(log n), but for jobs whose claims are not yet on the disk.
+ * one job's backlog never starves another. All operations are O(log n), but for jobs whose claims are not yet on the disk or not
+ * yet due: those wait up to two seconds ahead of their time, and are passed over.
  */
 import type { JobId, OrderKey } from "../../schema/ids.ts";
 import { IndexedHeap } from "../job/heap.ts";
@@ -10,7 +11,7 @@ interface Waiting {
   readonly key: OrderKey;
   readonly job: JobId;
   readonly due: number;
-  readonly local: { readonly stage: string };
+  readonly local: { readonly stage: string; readonly mayStartAt?: number };
 }
 
 export class CapacityQueue<Order extends Waiting> {
@@ -44,11 +45,12 @@ export class CapacityQueue<Order extends Waiting> {
     return this.#jobs.get(order.job)?.has(order) ?? false;
   }
 
-  /** The order whose turn it is, of those whose claim is on the disk. */
-  first(): Order | undefined {
+  /** The order whose turn it is, of those whose claim is on the disk and that may start by the wall clock, ms. */
+  first(wall: number): Order | undefined {
     for (const ofJob of this.#jobs.values()) {
       const order = ofJob.peek()?.key;
-      if (order?.local.stage === "claimed") return order;
+      if (order?.local.stage !== "claimed") continue;
+      if (wall >= Math.max(order.due, order.local.mayStartAt ?? 0)) return order;
     }
     return undefined;
   }

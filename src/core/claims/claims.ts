@@ -113,7 +113,7 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
 /** A place may be free: the order whose turn it is in the queue is reconciled. */
 export function wakeCapacityQueue(state: State): void {
   if (state.book.runs.size >= state.settings.capacity) return;
-  const first = state.book.capacityQueue.first();
+  const first = state.book.capacityQueue.first(state.now.wall);
   if (first !== undefined) touch(state, first);
 }
 

@@ -78,3 +78,21 @@ test("two processes that outlive each other again within ten minutes wait for a 
   assert.equal(cores.state("a").members.incarnation, outlived);
   assert.ok(reasonsOf(cores).includes("duplicate-identity"));
 });
+
+test("a process that has outlived another one still measures its clock, and takes no ticks once that is set wrong", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  passBesideACopy(cores, 10);
+  const before = cores.state("a").members.incarnation;
+  cores.pass(40 * second);
+  assert.ok(cores.state("a").members.incarnation > before);
+  cores.setClock("a", 60 * second);
+  cores.pass(20 * second);
+  for (const other of others) {
+    const offsetMs = cores.state("a").members.byId.get(other)?.clockOffsetMs;
+    assert.ok(offsetMs !== undefined && Math.abs(offsetMs + 60 * second) < second, `${other}: ${offsetMs}`);
+  }
+  const since = cores.now;
+  cores.pass(30 * second);
+  assert.equal(startsOf(cores, "a", since), 0);
+});

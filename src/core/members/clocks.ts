@@ -36,7 +36,7 @@ export function compareClocks(
   if (before !== undefined && before.incarnation !== incarnation) member.agreedCounts = undefined;
   if (isNewClock(heartbeat, before)) forgetSamples(member);
   member.heardCount = clockCount;
-  if (echo === undefined || echo.incarnation !== state.settings.incarnation || echo.count !== clockCount)
+  if (echo === undefined || echo.incarnation !== state.members.incarnation || echo.count !== clockCount)
     return;
   member.clockSamples.push({
     sentAt: echo.sentAt,

@@ -44,6 +44,34 @@ export interface Member {
   tellsOfLostVotes: number;
 }
 
+/** A member of which nothing has been heard. */
+export function createMember(id: PeerId, mono: number): Member {
+  return {
+    id,
+    heartbeat: undefined,
+    heardMono: undefined,
+    heardWall: undefined,
+    linked: false,
+    reset: false,
+    refusals: 0,
+    refusedMono: 0,
+    outsideMono: undefined,
+    leftIncarnation: undefined,
+    state: "dead",
+    stateSinceMono: mono,
+    olderLife: undefined,
+    clockSamples: [],
+    clockOffsetMs: undefined,
+    heardCount: 0,
+    agreedCounts: undefined,
+    wroteAheadMono: undefined,
+    openMismatches: 0,
+    reportsOfDuplicate: 0,
+    reportsOfNewerLife: 0,
+    tellsOfLostVotes: 0,
+  };
+}
+
 /** Why this peer's host could not start a run, and what follows (host-fault.ts). */
 export interface HostFault {
   readonly reason: string;

@@ -13,7 +13,7 @@ import { assertThat } from "../probes/assert.ts";
 import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
-import type { Member } from "./members-state.ts";
+import { createMember, type Member } from "./members-state.ts";
 import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife, hasDuplicateIdentity } from "./duplicate-identity.ts";
 
@@ -32,30 +32,7 @@ const hearsMax = 256;
 export function memberOf(state: State, id: PeerId): Member {
   const known = state.members.byId.get(id);
   if (known !== undefined) return known;
-  const member: Member = {
-    id,
-    heartbeat: undefined,
-    heardMono: undefined,
-    heardWall: undefined,
-    linked: false,
-    reset: false,
-    refusals: 0,
-    refusedMono: 0,
-    outsideMono: undefined,
-    leftIncarnation: undefined,
-    state: "dead",
-    stateSinceMono: state.now.mono,
-    olderLife: undefined,
-    clockSamples: [],
-    clockOffsetMs: undefined,
-    heardCount: 0,
-    agreedCounts: undefined,
-    wroteAheadMono: undefined,
-    openMismatches: 0,
-    reportsOfDuplicate: 0,
-    reportsOfNewerLife: 0,
-    tellsOfLostVotes: 0,
-  };
+  const member = createMember(id, state.now.mono);
   if (state.members.byId.size >= membersMax) forgetLongestGone(state);
   state.members.byId.set(id, member);
   rehash(state);
@@ -407,7 +384,12 @@ export function viewOfMember(state: State, member: Member): MemberView {
 }
 
 export function viewOfSelf(state: State): MemberView {
-  const own = heartbeatTo(state, selfAsMember(state), { count: 0, digest: "" }, peersInReach(state));
+  const own = heartbeatTo(
+    state,
+    createMember(state.settings.self, state.now.mono),
+    { count: 0, digest: "" },
+    peersInReach(state),
+  );
   return {
     id: state.settings.self,
     name: shownName(state, state.settings.self),
@@ -431,32 +413,5 @@ function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFr
   return {
     voter: present?.voters.includes(peer) ?? false,
     votesFrom: chain[before + 1]?.from,
-  };
-}
-
-function selfAsMember(state: State): Member {
-  return {
-    id: state.settings.self,
-    heartbeat: undefined,
-    heardMono: state.now.mono,
-    heardWall: state.now.wall,
-    linked: true,
-    reset: false,
-    refusals: 0,
-    refusedMono: 0,
-    outsideMono: undefined,
-    leftIncarnation: undefined,
-    state: "alive",
-    stateSinceMono: state.now.mono,
-    olderLife: undefined,
-    clockSamples: [],
-    clockOffsetMs: 0,
-    heardCount: 0,
-    agreedCounts: undefined,
-    wroteAheadMono: undefined,
-    openMismatches: 0,
-    reportsOfDuplicate: 0,
-    reportsOfNewerLife: 0,
-    tellsOfLostVotes: 0,
   };
 }

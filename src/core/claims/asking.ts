@@ -12,7 +12,7 @@ import { mark } from "../probes/marks.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { emit, nextToken, type State } from "../state.ts";
-import { noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
+import { goesBefore, noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
 
 /** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
 const ordersPerAsk = 512;
@@ -60,10 +60,6 @@ export function flushAsks(state: State): void {
     }
   }
   state.book.toAsk.length = 0;
-}
-
-function goesBefore(a: { rank: number; peer: PeerId }, b: { rank: number; peer: PeerId }): boolean {
-  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
 }
 
 /** Answers with what is known of each order, and of other open runs of the same jobs, which overlap rules need. */

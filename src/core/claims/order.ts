@@ -147,3 +147,11 @@ function indexOf(indexes: ClaimIndexes, local: LocalStage): Set<Order> | Capacit
       return indexes.overlapQueue;
   }
 }
+
+/** Of two peers that claim or ask about one order the lower rank goes first; the peer's id decides between equals. */
+export function goesBefore(
+  a: { readonly rank: number; readonly peer: PeerId },
+  b: { readonly rank: number; readonly peer: PeerId },
+): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
+}

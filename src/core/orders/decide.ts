@@ -6,7 +6,7 @@
 import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
-import type { LocalStage, Order } from "../claims/order.ts";
+import { goesBefore, type LocalStage, type Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs } from "../limits.ts";
 import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
@@ -279,9 +279,4 @@ function decideClaimed(
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
       return just({ kind: "start" });
   }
-}
-
-/** Of two claims to one order the lower rank goes first; the peer's id decides between equals. */
-export function goesBefore(a: RunRecord, b: RunRecord): boolean {
-  return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
 }

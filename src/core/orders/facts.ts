@@ -7,7 +7,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
 import { isFull } from "../claims/claims.ts";
 import { contendersOf, firstBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
-import type { Order } from "../claims/order.ts";
+import { goesBefore, type Order } from "../claims/order.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
@@ -19,7 +19,7 @@ import { livingMembers } from "../members/members.ts";
 import { rank } from "../members/rank.ts";
 import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
-import { goesBefore, type Facts } from "./decide.ts";
+import type { Facts } from "./decide.ts";
 
 /** Facts of one order at the moment at which each is read. */
 export class OrderFacts implements Facts {

@@ -33,17 +33,15 @@ import {
   hasUnheardRecords,
   hearHeartbeat,
   hearLeave,
-  heartbeatTo,
   linkDown,
   linkUp,
   memberOf,
   nextHeartbeatMono,
   noteLag,
-  peersInReach,
   redialRefused,
   takeHeartbeatDue,
-  type InReach,
 } from "./members/members.ts";
+import { heartbeatTo, peersInReach, type InReach } from "./members/heartbeat.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { acceptedUntil, isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";

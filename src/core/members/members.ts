@@ -1,21 +1,20 @@
 /**
  * Who is there: derives alive, suspect, dead or left from links, heartbeats, refused redials and farewells (DESIGN §3).
- * The arithmetic of silence is in suspicion.ts. clocks.ts says whose clock is right, eligibility.ts who can run an
- * order. This folder owns `state.members`.
+ * The arithmetic of silence is in suspicion.ts, and what this peer says of itself in heartbeat.ts. clocks.ts says whose
+ * clock is right, eligibility.ts who can run an order. This folder owns `state.members`.
  */
 import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { heartbeatEveryMs } from "../limits.ts";
-import { capabilitiesOfSelf } from "./capabilities.ts";
-import { compareClocks, judgeClocks, ownClockOffset } from "./clocks.ts";
+import { compareClocks, judgeClocks } from "./clocks.ts";
 import { assertThat } from "../probes/assert.ts";
 import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
 import { createMember, type Member } from "./members-state.ts";
 import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
-import { hearOlderLife, hasDuplicateIdentity } from "./duplicate-identity.ts";
+import { hearOlderLife } from "./duplicate-identity.ts";
 
 /** So many refused redials after a reset mean that the process is gone. */
 const refusalsOfTheDead = 2;
@@ -27,7 +26,7 @@ const membersMax = 1_000;
 /** So many heartbeats in a row must differ from what is known of their sender before its records are fetched. */
 const openMismatchesMax = 3;
 /** Peers that one heartbeat lists as heard, at most; a mesh is tested to 50. */
-const hearsMax = 256;
+export const hearsMax = 256;
 
 export function memberOf(state: State, id: PeerId): Member {
   const known = state.members.byId.get(id);
@@ -107,7 +106,7 @@ function componentNow(state: State): Set<PeerId> {
 }
 
 /** The peers heard within the suspect time, as this peer's heartbeat lists them. */
-function heard(state: State): PeerId[] {
+export function heard(state: State): PeerId[] {
   const freshMs = suspectAfterMs(stretch(state));
   const ids: PeerId[] = [];
   for (const member of state.members.byId.values()) {
@@ -298,75 +297,6 @@ export function countLostVotes(member: Member, tellsOfLostVotes: boolean): numbe
   return member.tellsOfLostVotes;
 }
 
-/** As a heartbeat lists them. */
-export interface InReach {
-  hears: PeerId[];
-  beyond: PeerId[];
-}
-
-/**
- * What a heartbeat says of others: the peers that this one hears, and in `beyond` those that only they hear. With that
- * every peer of a chain of four sees its other end.
- */
-export function peersInReach(state: State): InReach {
-  const hears = heard(state);
-  const direct = new Set(hears).add(state.settings.self);
-  const beyond = new Set<PeerId>();
-  for (const id of hears) {
-    for (const other of state.members.byId.get(id)?.heartbeat?.hears ?? []) {
-      if (!direct.has(other) && beyond.size < hearsMax) beyond.add(other);
-    }
-  }
-  return { hears, beyond: [...beyond] };
-}
-
-/** This peer's heartbeat to one member. */
-export function heartbeatTo(
-  state: State,
-  member: Member,
-  open: Heartbeat["open"],
-  { hears, beyond }: InReach,
-  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
-): Heartbeat {
-  const { settings, now } = state;
-  const isOfThisClock = member.heardCount === state.members.clockCount;
-  const echo =
-    member.heartbeat === undefined || member.heardWall === undefined || !isOfThisClock
-      ? undefined
-      : {
-          incarnation: member.heartbeat.incarnation,
-          count: member.heartbeat.clock.count,
-          sentAt: member.heartbeat.sentAt,
-          heardAt: member.heardWall,
-        };
-  return {
-    kind: "heartbeat",
-    incarnation: state.members.incarnation,
-    name: settings.name,
-    version: settings.version,
-    sentAt: now.wall,
-    clock: { count: state.members.clockCount, synchronised: now.synchronised ?? false },
-    ...(echo === undefined ? {} : { echo }),
-    load: state.book.runs.size,
-    capacity: settings.capacity,
-    role: settings.role,
-    tags: settings.tags,
-    draining: state.operator.draining || state.operator.drained !== undefined,
-    ...(state.operator.drained === undefined ? {} : { drained: true }),
-    ...(state.members.hostFault?.isOnTrial === false ? { unfit: true } : {}),
-    settling: state.upkeep.warmUp !== undefined,
-    table: state.tableDigest,
-    open,
-    tzdata: settings.tzdata,
-    capabilities: [...capabilitiesOfSelf(state)],
-    ...votes,
-    ...(hasDuplicateIdentity(state, member) ? { twin: true } : {}),
-    hears,
-    ...(beyond.length === 0 ? {} : { beyond }),
-    addresses: [...state.addresses],
-  };
-}
-
 export function viewOfMember(state: State, member: Member): MemberView {
   return {
     id: member.id,
@@ -383,30 +313,8 @@ export function viewOfMember(state: State, member: Member): MemberView {
   };
 }
 
-export function viewOfSelf(state: State): MemberView {
-  const own = heartbeatTo(
-    state,
-    createMember(state.settings.self, state.now.mono),
-    { count: 0, digest: "" },
-    peersInReach(state),
-  );
-  return {
-    id: state.settings.self,
-    name: shownName(state, state.settings.self),
-    state: "alive",
-    self: true,
-    ...voteOf(state, state.settings.self),
-    draining: state.operator.draining || state.operator.drained !== undefined,
-    drained: state.operator.drained !== undefined,
-    warmingUp: state.upkeep.warmUp !== undefined,
-    clockOffsetMs: ownClockOffset(state),
-    heardAt: state.now.wall,
-    heartbeat: own,
-  };
-}
-
 /** Whether the peer votes now, and from when: an epoch is chosen some seconds before it is in force. */
-function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFrom"> {
+export function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFrom"> {
   const { chain } = state.voting.roster;
   const present = chain.findLast(({ from }) => from <= state.now.wall);
   const before = chain.findLastIndex(({ voters }) => !voters.includes(peer));

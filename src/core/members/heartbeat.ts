@@ -1,0 +1,106 @@
+/**
+ * What this peer says of itself: its heartbeats, in which it also says whom it hears, and its own row in the list of
+ * members. When heartbeats are due, and what follows from those of others, is in members.ts.
+ */
+import type { MemberView } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/message.ts";
+import type { State } from "../state.ts";
+import { capabilitiesOfSelf } from "./capabilities.ts";
+import { ownClockOffset } from "./clocks.ts";
+import { hasDuplicateIdentity } from "./duplicate-identity.ts";
+import { hasHostFault } from "./host-fault.ts";
+import { createMember, type Member } from "./members-state.ts";
+import { heard, hearsMax, voteOf } from "./members.ts";
+import { shownName } from "./names.ts";
+
+/** As a heartbeat lists them. */
+export interface InReach {
+  hears: PeerId[];
+  beyond: PeerId[];
+}
+
+/**
+ * What a heartbeat says of others: the peers that this one hears, and in `beyond` those that only they hear. With that
+ * every peer of a chain of four sees its other end.
+ */
+export function peersInReach(state: State): InReach {
+  const hears = heard(state);
+  const direct = new Set(hears).add(state.settings.self);
+  const beyond = new Set<PeerId>();
+  for (const id of hears) {
+    for (const other of state.members.byId.get(id)?.heartbeat?.hears ?? []) {
+      if (!direct.has(other) && beyond.size < hearsMax) beyond.add(other);
+    }
+  }
+  return { hears, beyond: [...beyond] };
+}
+
+/** This peer's heartbeat to one member. */
+export function heartbeatTo(
+  state: State,
+  member: Member,
+  open: Heartbeat["open"],
+  { hears, beyond }: InReach,
+  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
+): Heartbeat {
+  const { settings, now } = state;
+  const isOfThisClock = member.heardCount === state.members.clockCount;
+  const echo =
+    member.heartbeat === undefined || member.heardWall === undefined || !isOfThisClock
+      ? undefined
+      : {
+          incarnation: member.heartbeat.incarnation,
+          count: member.heartbeat.clock.count,
+          sentAt: member.heartbeat.sentAt,
+          heardAt: member.heardWall,
+        };
+  return {
+    kind: "heartbeat",
+    incarnation: state.members.incarnation,
+    name: settings.name,
+    version: settings.version,
+    sentAt: now.wall,
+    clock: { count: state.members.clockCount, synchronised: now.synchronised ?? false },
+    ...(echo === undefined ? {} : { echo }),
+    load: state.book.runs.size,
+    capacity: settings.capacity,
+    role: settings.role,
+    tags: settings.tags,
+    draining: state.operator.draining || state.operator.drained !== undefined,
+    ...(state.operator.drained === undefined ? {} : { drained: true }),
+    ...(hasHostFault(state) ? { unfit: true } : {}),
+    settling: state.upkeep.warmUp !== undefined,
+    table: state.tableDigest,
+    open,
+    tzdata: settings.tzdata,
+    capabilities: [...capabilitiesOfSelf(state)],
+    ...votes,
+    ...(hasDuplicateIdentity(state, member) ? { twin: true } : {}),
+    hears,
+    ...(beyond.length === 0 ? {} : { beyond }),
+    addresses: [...state.addresses],
+  };
+}
+
+export function viewOfSelf(state: State): MemberView {
+  const own = heartbeatTo(
+    state,
+    createMember(state.settings.self, state.now.mono),
+    { count: 0, digest: "" },
+    peersInReach(state),
+  );
+  return {
+    id: state.settings.self,
+    name: shownName(state, state.settings.self),
+    state: "alive",
+    self: true,
+    ...voteOf(state, state.settings.self),
+    draining: state.operator.draining || state.operator.drained !== undefined,
+    drained: state.operator.drained !== undefined,
+    warmingUp: state.upkeep.warmUp !== undefined,
+    clockOffsetMs: ownClockOffset(state),
+    heardAt: state.now.wall,
+    heartbeat: own,
+  };
+}

@@ -57,19 +57,13 @@ export interface Facts {
   readonly skipsRecheck: boolean;
 }
 
-/** What can be decided whether the job is in the table or not, and what concerns a job. */
 export type Decision = OrderDecision | JobDecision;
 
-export type OrderDecision =
+/** What can be decided whether the job is in the table or not. */
+type OrderDecision =
   | { readonly kind: "nothing" }
   /** until the instant (wall clock, ms), or until something touches the order */
   | { readonly kind: "wait"; readonly until: number }
-  | {
-      readonly kind: "claim";
-      readonly failover: Failover;
-      readonly waiting?: "capacity";
-      readonly asked?: true;
-    }
   /** the claim is kept and held back */
   | {
       readonly kind: "hold";
@@ -92,6 +86,7 @@ export type OrderDecision =
   /** the order leaves the book; with `as`, its story is written */
   | { readonly kind: "close"; readonly reason: string; readonly as?: "skipped" | "missed" };
 
+/** What needs the job. */
 export type JobDecision =
   | {
       readonly kind: "claim";

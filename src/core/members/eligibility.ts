@@ -21,7 +21,7 @@ export interface CandidateOrder {
   readonly declined: ReadonlySet<PeerId>;
 }
 
-/** The eligibility of each peer for one order. Made once for many peers, because the median of the clocks is shared. */
+/** The eligibility of each peer for one order. */
 export function eligibilityOf(
   state: State,
   plan: Plan,

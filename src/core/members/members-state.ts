@@ -37,10 +37,11 @@ export interface Member {
   wroteAheadMono: number | undefined;
   /** heartbeats in a row whose digest of open orders was not what I know */
   openMismatches: number;
-  /** heartbeats in a row that told of a second life of this peer, and of votes that it doesn't remember */
+  /** heartbeats in a row that told of a second life of this peer */
   reportsOfDuplicate: number;
-  /** … and heartbeats in a row that named a life of this peer newer than its own */
+  /** … that named a newer life of it than this one */
   reportsOfNewerLife: number;
+  /** … that told of votes that this peer doesn't remember */
   tellsOfLostVotes: number;
 }
 
@@ -97,12 +98,12 @@ export interface MembersState {
   incarnation: number;
   /** another process uses this peer's identity */
   duplicateIdentity: boolean;
+  /** monotonic, ms: when a peer last said so */
+  duplicateReportedMono: number;
   /** how often this peer's wall clock has been set in this life */
   clockCount: number;
   /** the peers whose clocks are right (clocks.ts) */
   rightClocks: ReadonlySet<PeerId>;
-  /** monotonic, ms: when a peer last said so */
-  duplicateReportedMono: number;
   /** a later life of this identity that others hear or have heard, and when they last did (monotonic, ms) */
   newerLife: { readonly incarnation: number; readonly heardMono: number } | undefined;
   /** wall clock, ms: when this life last took an incarnation above a newer life's */

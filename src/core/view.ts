@@ -36,12 +36,10 @@ export function viewOf(
   counters: Readonly<Record<string, number>>,
 ): View {
   const state = seenAt(stateThen, now);
+  const self = viewOfSelf(state);
   return {
-    self: viewOfSelf(state),
-    members: [
-      viewOfSelf(state),
-      ...[...state.members.byId.values()].map((member) => viewOfMember(state, member)),
-    ],
+    self,
+    members: [self, ...[...state.members.byId.values()].map((member) => viewOfMember(state, member))],
     jobs,
     quarantined,
     open: [...state.ledger.open()],

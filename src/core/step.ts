@@ -64,6 +64,7 @@ import {
   closePruned,
   declareLost,
   endEarlierLife,
+  recentMs,
   takeRecords,
 } from "./orders/runs.ts";
 import { awaitLess, awaitSync, beginWarmUp, synced, tryEndWarmUp } from "./orders/warm-up.ts";
@@ -188,7 +189,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   openRoster(state, event);
   for (const record of event.records) {
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
-    const recent = wall - record.due < rememberRecordsMs;
+    const recent = wall - record.due < recentMs;
     state.ledger.take(record, mono, recent);
     if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }
@@ -202,8 +203,6 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   for (const peer of expected) memberOf(state, peer);
   beginWarmUp(state, expected, event.unresolved);
 }
-
-const rememberRecordsMs = 120_000;
 
 function hear(state: State, from: PeerId, message: CoreMessage): void {
   switch (message.kind) {

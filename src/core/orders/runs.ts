@@ -223,7 +223,8 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
   return true;
 }
 
-const recentMs = 120_000;
+/** Of an ended run that was due longer ago (ms) and is news here, only the mark is kept (ledger.ts). */
+export const recentMs = 120_000;
 /** Records in memory from which on of an ended run only the mark is kept; the disk answers for the rest. */
 const rememberedMax = 200_000;
 /** Open records of one peer: far above its capacity and any line behind it. Each takes 1 KiB. */

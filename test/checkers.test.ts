@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
+import { checkStanding } from "../src/sim/checkers/standing.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
 import type {
@@ -329,4 +330,15 @@ test("what one peer knew is known to all after 35 s without any fault", () => {
   ];
   assert.equal(knownToAll(flawless(), beginning), beginning + 35_000);
   assert.equal(knownToAll(flawless({ outages }), beginning), beginning + 105_000);
+});
+
+test("I18: the first of two processes with one identity starts nothing, unless it receives no heartbeats", () => {
+  const faultWindows = [
+    { kind: "duplicate identity" as const, peer: ann, from: sixth - minute, to: sixth + 30_000 },
+  ];
+  const found = (changes: Partial<Run>) =>
+    rulesIn(checkStanding(flawless({ faultWindows, runs: [...without(sixth), runOf(sixth, ann, changes)] })));
+  assert.ok(found({}).includes("I18"));
+  assert.ok(found({ heardOthers: true }).includes("I18"));
+  assert.ok(!found({ heardOthers: false }).includes("I18"));
 });

@@ -86,8 +86,9 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   );
 }
 
-function duplicated(evidence: Evidence, { peer, start, life }: Run): string | undefined {
-  if (life >= livesOfCopies) return undefined;
+function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run): string | undefined {
+  // Only those who receive heartbeats can be told of the other process: of two, that may be the copy alone.
+  if (life >= livesOfCopies || heardOthers === false) return undefined;
   const isBeside = evidence.faultWindows.some(
     ({ kind, peer: of, from, to }) =>
       kind === "duplicate identity" && of === peer && start > from + inTouchMs && start < to,

@@ -27,6 +27,8 @@ export interface Life {
   executor: SimExecutor;
   peer: SimulatedPeer;
   ready: boolean;
+  /** true time at which it last received a heartbeat, ms */
+  heartbeatAt: number;
   /** hands bytes to the peer as if they had come over a link */
   hear: MeshEvents["received"] | undefined;
 }

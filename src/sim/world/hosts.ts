@@ -27,6 +27,9 @@ const livesOfOne = 1_000_000;
 /** How soon a peer that ended itself is started again, ms. */
 const startedAgainMs = 2_000;
 
+/** Somebody who has received no heartbeat for so long hears nobody, ms. */
+const heardMs = 3_000;
+
 const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
 
 export interface HostsParts {
@@ -110,6 +113,7 @@ export class Hosts {
       executor,
       peer: settings.makePeer(doors, peer, settings.traits?.(peer) ?? plainTraits),
       ready: false,
+      heartbeatAt: -Infinity,
       hear: undefined,
     };
     host.life = life;
@@ -237,14 +241,15 @@ export class Hosts {
       settings: settings.children,
       dice,
       life: host.lives,
-      record: (run) => this.#ran(run),
+      record: (run) => this.#ran(host, run),
       ended: () => (observers.chronicle.ranAt = observers.chronicle.now()),
       trueTime: observers.chronicle.now,
     });
   }
 
-  #ran(run: Run): void {
+  #ran({ life }: Host, run: Run): void {
     const { queue, observers } = this.#parts;
+    run.heardOthers = run.start - (life?.heartbeatAt ?? -Infinity) < heardMs;
     observers.chronicle.runs.push(run);
     observers.chronicle.ranAt = run.start;
     observers.occasions.happens("start", run.peer);

@@ -18,6 +18,8 @@ export interface Run {
   start: number;
   /** undefined: still on when the world ended */
   end: number | undefined;
+  /** false: the process that started it had received no heartbeat for a while */
+  heardOthers?: boolean;
   /** how the child itself ended; `killed` = by the launcher, because the peer's process was gone */
   outcome?: "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
 }

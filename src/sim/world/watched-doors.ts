@@ -22,14 +22,26 @@ export interface Observers {
 }
 
 /** The mesh of the host's present life; what it receives can also be handed to it by `life.hear`. */
-export function watchedMesh(host: Host, mesh: Mesh, { votes, occasions, frames }: Observers): Mesh {
+export function watchedMesh(
+  host: Host,
+  mesh: Mesh,
+  { chronicle, votes, occasions, frames }: Observers,
+): Mesh {
   const { peer } = host;
-  const life = `${host.name}#${host.lives}`;
+  const lifeName = `${host.name}#${host.lives}`;
   return {
     ...mesh,
     start: (events) => {
-      if (host.life !== undefined) host.life.hear = (...heard) => events.received(...heard);
-      mesh.start(events);
+      const { life } = host;
+      if (life === undefined) return mesh.start(events);
+      life.hear = (...heard) => events.received(...heard);
+      mesh.start({
+        ...events,
+        received: (from, channel, bytes) => {
+          if (channel === "heartbeat") life.heartbeatAt = chronicle.now();
+          events.received(from, channel, bytes);
+        },
+      });
     },
     publish: (topic, bytes) => {
       frames.set(topic, { from: peer, bytes });
@@ -37,7 +49,7 @@ export function watchedMesh(host: Host, mesh: Mesh, { votes, occasions, frames }
     },
     send: (to, protocol, bytes) => {
       frames.set(protocol, { from: peer, bytes });
-      if (protocol === "vote" && votes.sent(peer, life, bytes)) occasions.happens("vote told", peer, to);
+      if (protocol === "vote" && votes.sent(peer, lifeName, bytes)) occasions.happens("vote told", peer, to);
       mesh.send(to, protocol, bytes);
     },
   };

@@ -267,9 +267,12 @@ test("any bytes either are a greeting or are none", () => {
   const peer = peerIdOf(generatePeerKey());
   const self = { peer, since: 7, addresses: ["/ip4/10.0.0.1/tcp/1"] };
   const hello = { kind: "hello", protocol: ownProtocol, self, others: [self] } as const;
-  assert.deepEqual(decodeGreeting(encodeGreeting(hello)), hello);
+  const full = { ...hello, key: "0123456789abcdef", life: "fedcba9876543210" };
+  for (const one of [hello, full]) assert.deepEqual(decodeGreeting(encodeGreeting(one)), one);
   const mixed = JSON.stringify({
     kind: "hello",
+    life: 7,
+    key: "no hex",
     self: [peer, 7, ["/ip4/10.0.0.1/tcp/1", "/tcp/1", 5, "x"]],
     others: [[peer, -1, []], [peer, 7, ["/ip4/10.0.0.1/tcp/1"]], 9],
   });

@@ -130,6 +130,32 @@ describe("a wrong cluster key", () => {
     }));
 });
 
+const heardBy = ({ reports }: TestPeer): number =>
+  reports.filter((report) => report.kind === "received" && report.channel === "heartbeat").length;
+
+describe("two processes with one identity", () => {
+  test("both go on hearing those that they are linked with, and neither costs the other its link", () =>
+    withPeers(async (open) => {
+      const member = await open();
+      const bootstrap = [`127.0.0.1:${portOf(member.mesh)}`];
+      const peerKey = generatePeerKey();
+      const one = await open({ peerKey, bootstrap });
+      await until("the first is linked", () => linksOf(member).length === 1);
+      const other = await open({ peerKey, bootstrap });
+      await until("the second is linked", () => linksOf(other).length === 1);
+      for (let beat = 0; beat < 20; beat++) {
+        const before = [heardBy(one), heardBy(other)] as const;
+        member.mesh.send(one.id, "heartbeat", Buffer.from(String(beat)));
+        one.mesh.send(member.id, "heartbeat", Buffer.from(String(beat)));
+        // oxlint-disable-next-line no-await-in-loop -- one after the other
+        await until(`both have heard ${beat}`, () => heardBy(one) > before[0] && heardBy(other) > before[1]);
+      }
+      assert.equal(heardBy(member), 20);
+      await stopped(other.mesh);
+      assert.deepEqual([linksOf(member).length, linksOf(one).length], [1, 1], "no link was lost meanwhile");
+    }));
+});
+
 const saidBy = ({ lines }: TestPeer): LoggedLine[] =>
   lines.filter(({ message }) => message.includes("speaks protocol"));
 

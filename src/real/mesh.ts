@@ -204,9 +204,10 @@ class Libp2pMesh implements RealMesh {
   }
 
   send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
-    const line = this.links.isUp(to) && !this.stopping ? this.links.currentLine(to) : undefined;
-    if (line === undefined) this.count.add("mesh_frames_dropped");
-    else sendOver(line, protocol, bytes, this.count);
+    const isOpen = this.links.isUp(to) && !this.stopping;
+    const lines = isOpen ? this.links.linesOfLives(to) : [];
+    if (lines.length === 0) this.count.add("mesh_frames_dropped");
+    for (const line of lines) sendOver(line, protocol, bytes, this.count);
   }
 
   refuse(peers: readonly PeerId[]): void {
@@ -315,7 +316,7 @@ class Libp2pMesh implements RealMesh {
   // -------------------------------------------------------------------------------------------- streams
 
   private accept(stream: Stream, connection: Connection, protocol: StreamProtocol): void {
-    const line = this.links.runnersInOrder(connection);
+    const line = this.links.lineOf(connection);
     if (line === undefined) {
       stream.abort(new Error("one connection is enough"));
       return;

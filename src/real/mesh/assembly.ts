@@ -3,6 +3,7 @@
  * this file shows that the dialler takes its addresses from the book, or that a replaced line goes to the renewal. It
  * holds no state and decides nothing.
  */
+import { randomBytes } from "node:crypto";
 import type { Clock, Log, MeshEvents, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { ProtocolRange } from "../../schema/protocol.ts";
@@ -72,6 +73,10 @@ export function assemble(doors: AssemblyDoors): Parts {
       down: doors.linkDown,
       gone: (peer) => dialler.lost(peer, "unheeded"),
       renewed: (old) => renewal.retire(old),
+      doubled: (old) => {
+        gossip.leave(old);
+        gossip.mend(old.peer, links.linesOf(old.peer));
+      },
       presentKey,
     },
     counters,
@@ -90,6 +95,7 @@ export function assemble(doors: AssemblyDoors): Parts {
   const directory = new Directory(self, book, {
     host,
     protocol: doors.protocol,
+    life: randomBytes(8).toString("hex"),
     presentKey,
     log,
     after,

@@ -15,6 +15,8 @@ import type { Line } from "./links.ts";
 
 const newsDelayMs = 50;
 const rememberDelayMs = 100;
+/** Once is enough, unless a second process with this identity says otherwise: the two would never stop. */
+const overruleEveryMs = 5_000;
 
 export type Hello = Greeting & { kind: "hello" };
 
@@ -22,6 +24,8 @@ export interface DirectoryDoors {
   host: Host;
   /** what this peer speaks */
   protocol: ProtocolRange;
+  /** of this process, for greetings */
+  life: string;
   /** fingerprint of the cluster key that this peer prefers */
   presentKey(): string;
   log: Log;
@@ -39,6 +43,8 @@ export class Directory {
   private readonly doors: DirectoryDoors;
   private newsPlanned = false;
   private rememberPlanned = false;
+  /** whether it has happened in the last `overruleEveryMs`, and is due again when they are over */
+  private overruling: "not" | "once" | "again" = "not";
 
   constructor(self: PeerId, book: AddressBook, doors: DirectoryDoors) {
     this.self = self;
@@ -47,9 +53,9 @@ export class Directory {
   }
 
   hello(): Hello {
+    const { protocol, life } = this.doors;
     const self = this.book.ownEntry(this.ownAddresses());
-    const { protocol } = this.doors;
-    return { kind: "hello", protocol, self, others: this.book.others(), key: this.doors.presentKey() };
+    return { kind: "hello", protocol, self, others: this.book.others(), key: this.doors.presentKey(), life };
   }
 
   ownAddresses(): string[] {
@@ -66,8 +72,12 @@ export class Directory {
     );
     for (const one of others) {
       if (!this.book.hearFromAnother(one)) continue;
+      if (one.peer === this.self) {
+        this.overrule();
+        continue;
+      }
       isNews = true;
-      if (one.peer !== this.self) this.doors.expect(one.peer, true);
+      this.doors.expect(one.peer, true);
     }
     this.doors.expect(peer, false);
     if (isNews) this.planNews();
@@ -88,6 +98,21 @@ export class Directory {
       // At worst the next start needs a named address. Nothing has to stop now.
       this.doors.log.warn("the addresses of the peers can't be stored", { why: String(error) });
     }
+  }
+
+  /** Others hold a list of this peer's addresses that is not its own. */
+  private overrule(): void {
+    if (this.overruling !== "not") {
+      this.overruling = "again";
+      return;
+    }
+    this.overruling = "once";
+    this.planNews();
+    this.doors.after(overruleEveryMs, () => {
+      const isDue = this.overruling === "again";
+      this.overruling = "not";
+      if (isDue) this.overrule();
+    });
   }
 
   private planNews(): void {

@@ -82,6 +82,12 @@ export class Gossip {
     }
   }
 
+  /** Gossip goes to one line of a peer: not to this one any more. */
+  leave(line: Line): void {
+    for (const stream of gossipStreams([line], "outbound"))
+      stream.abort(new Error("another line has come up"));
+  }
+
   private isSubscribed(peer: PeerId): boolean {
     const { gossip } = this.host.services;
     return topics.every((topic) =>

@@ -3,8 +3,9 @@
  *
  * `hello` opens every connection: the sender accepts the other side, unless they have no common version of the protocol, and
  * says where it and the others can be dialled. Its form is the same in all versions, because it tells them apart. It is
- * sent again when something changes, for example the sender's key. The addresses of a peer carry the time since when they
- * hold. Only that peer sets it, so of two lists the later one counts, no matter who passes it on. `ping` asks for a `pong`.
+ * sent again when something changes, for example the sender's key. Its `life` tells a process that has lost its old
+ * connection from a second process with the same identity. The addresses of a peer carry the time since when they hold. Only
+ * that peer sets it, so of two lists the later one counts, no matter who passes it on. `ping` asks for a `pong`.
  * `bye` announces that the end of the connection will be a clean leave, and `bye-heard` confirms it.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -21,13 +22,14 @@ export interface Whereabouts {
 }
 
 export type Greeting =
-  /** `key`: fingerprint of the cluster key that the sender prefers */
+  /** `key`: fingerprint of the cluster key that the sender prefers; `life`: 16 random hex digits of its process */
   | {
       kind: "hello";
       protocol: ProtocolRange;
       self: Whereabouts;
       others: readonly Whereabouts[];
       key?: string;
+      life?: string;
     }
   | { kind: "ping" }
   | { kind: "pong" }
@@ -41,11 +43,11 @@ export const addressesCap = 8;
 const addressCapLetters = 256;
 /** The latest time that a list may carry, so that its peer can always announce a later one. */
 export const sinceCap = 2 ** 52;
-const keyForm = /^[0-9a-f]{16}$/;
+const hexForm = /^[0-9a-f]{16}$/;
 
 export function encodeGreeting(greeting: Greeting): Uint8Array {
   if (greeting.kind !== "hello") return Buffer.from(JSON.stringify({ kind: greeting.kind }));
-  const { protocol, self, key } = greeting;
+  const { protocol, self, key, life } = greeting;
   const text = (others: readonly Whereabouts[]) =>
     Buffer.from(
       JSON.stringify({
@@ -54,6 +56,7 @@ export function encodeGreeting(greeting: Greeting): Uint8Array {
         self: toRow(self),
         others: others.map((one) => toRow(one)),
         key,
+        life,
       }),
     );
   // A list near the cap of a frame is cut. The rest is learned from the others.
@@ -87,14 +90,25 @@ export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
       const self = "self" in said ? fromRow(said.self) : undefined;
       if (self === undefined || !("others" in said) || !Array.isArray(said.others)) return undefined;
       const others = said.others.slice(0, peersCap).map((row: unknown) => fromRow(row));
-      const key =
-        "key" in said && typeof said.key === "string" && keyForm.test(said.key) ? said.key : undefined;
+      const key = "key" in said ? readHex(said.key) : undefined;
+      const life = "life" in said ? readHex(said.life) : undefined;
       const known = others.filter((one) => one !== undefined);
-      return { kind: "hello", protocol, self, others: known, ...(key === undefined ? {} : { key }) };
+      return {
+        kind: "hello",
+        protocol,
+        self,
+        others: known,
+        ...(key === undefined ? {} : { key }),
+        ...(life === undefined ? {} : { life }),
+      };
     }
     default:
       return undefined;
   }
+}
+
+function readHex(said: unknown): string | undefined {
+  return typeof said === "string" && hexForm.test(said) ? said : undefined;
 }
 
 function toRow(one: Whereabouts): unknown[] {

@@ -5,7 +5,8 @@
  * that it may turn out to be one too many. Of two peers that dial each other at the same time, the one with the smaller id
  * keeps the line that opened first at its end and drops the other without a greeting. A peer that greets over a new line
  * has lost its old one, whatever the old one looks like from here, unless the new line was made under the new cluster key
- * in order to replace the old one unnoticed.
+ * in order to replace the old one unnoticed. If its greeting is another process's, there may be two with that identity: both
+ * lines stay, or the two would take the link from each other for ever and neither would learn why.
  */
 import type { Connection } from "@libp2p/interface";
 import type { PeerId } from "../../schema/ids.ts";
@@ -24,6 +25,8 @@ export interface Line {
   readonly key: string;
   /** of the key that the other side prefers, as it said */
   theirKey: string | undefined;
+  /** of the process at the other end, as it said */
+  life: string | undefined;
   readonly outgoing: Map<string, Outgoing>;
 }
 
@@ -35,12 +38,16 @@ export interface LinkEvents {
   gone(peer: PeerId): void;
   /** Another line, made under the present key, has replaced this one. */
   renewed(old: Line): void;
+  /** A line of another process with the same identity has come up beside this one. */
+  doubled(old: Line): void;
   /** fingerprint of the present key */
   presentKey(): string;
 }
 
 /** Two lines that open within this time were dialled at the same time. Later, the newer one replaces a dead one. */
 const atOnceMs = 3_000;
+/** Processes with one identity, beside the one that came last, that keep their lines. */
+const otherLivesCap = 2;
 
 export class Links {
   private readonly self: PeerId;
@@ -78,13 +85,14 @@ export class Links {
       greeted: false,
       key,
       theirKey: undefined,
+      life: undefined,
       outgoing: new Map(),
     };
     this.lines.set(connection.id, line);
     return line;
   }
 
-  runnersInOrder(connection: Connection): Line | undefined {
+  lineOf(connection: Connection): Line | undefined {
     return this.lines.get(connection.id);
   }
 
@@ -101,6 +109,16 @@ export class Links {
     return this.linesOf(peer).findLast(({ greeted }) => greeted);
   }
 
+  /** The line of each process with that identity that was opened last. */
+  linesOfLives(peer: PeerId): Line[] {
+    const byLife = new Map(
+      this.linesOf(peer)
+        .filter(({ greeted }) => greeted)
+        .map((line) => [line.life, line]),
+    );
+    return [...byLife.values()];
+  }
+
   isUp(peer: PeerId): boolean {
     return this.up.has(peer);
   }
@@ -114,10 +132,13 @@ export class Links {
     if (line.greeted) return;
     line.greeted = true;
     this.saidGoodbye.delete(line.peer);
-    for (const other of this.linesOf(line.peer)) {
-      if (other === line || !other.greeted) continue;
-      if (other.key === line.key || line.key !== this.events.presentKey()) this.drop(other.connection);
-      else this.events.renewed(other);
+    const others = this.linesOf(line.peer).filter((other) => other !== line && other.greeted);
+    const kept = others.filter((other) => isOfAnotherLife(other, line)).slice(-otherLivesCap);
+    const isRenewal = line.key === this.events.presentKey();
+    for (const other of others) {
+      if (kept.includes(other)) this.events.doubled(other);
+      else if (isRenewal && other.key !== line.key) this.events.renewed(other);
+      else this.drop(other.connection);
     }
   }
 
@@ -150,4 +171,9 @@ export class Links {
     this.counters.add("mesh_lines_duplicate");
     connection.abort(new Error("one connection is enough"));
   }
+}
+
+/** A version that doesn't say it may be the same process. */
+function isOfAnotherLife(one: Line, other: Line): boolean {
+  return one.life !== undefined && other.life !== undefined && one.life !== other.life;
 }

@@ -111,6 +111,7 @@ export class Reception {
   private learn(line: Line, hello: Hello): void {
     if (this.isRefused(line, hello)) return;
     line.theirKey = hello.key;
+    line.life = hello.life;
     this.doors.directory.learn(line, hello);
     if (line.greeted) return;
     this.doors.links.greet(line);

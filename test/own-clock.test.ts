@@ -1,6 +1,7 @@
 /** A clock is judged before it is acted on (DESIGN §11), in cores side by side. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { idleUntil } from "../src/core/orders/idle.ts";
 import { notReady, viewOf } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
@@ -199,6 +200,22 @@ test("a run that began before the clock was set back ends here, too, though its 
   cores.pass(10_000);
   assert.equal(reasonsOf(cores, "a"), "");
   assert.ok(!isOpen());
+});
+
+test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ ...beat, schedule: "@every 1h" });
+  cores.pass(20_000);
+  cores.setClock("a", 2 * hour);
+  cores.pass(60_000);
+  assert.match(reasonsOf(cores, "a"), /clock is .* ahead/);
+  const state = cores.state("a");
+  assert.ok((state.timetable.soonest() ?? Infinity) < state.now.wall, "a tick lies there");
+  assert.ok((idleUntil(state) ?? Infinity) > state.now.wall);
+  cores.setClock("a", 0);
+  cores.pass(60_000);
+  assert.equal(reasonsOf(cores, "a"), "");
+  assert.ok((idleUntil(state) ?? -Infinity) <= (state.timetable.soonest() ?? Infinity));
 });
 
 describe("a peer whose clock is far ahead takes no requests", () => {

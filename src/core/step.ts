@@ -76,6 +76,7 @@ import type { Member } from "./members/members-state.ts";
 import {
   hearWatermarks,
   isPlanning,
+  nextTickInSightAt,
   lookedUp,
   noteFailedWrite,
   openHistory,
@@ -399,9 +400,8 @@ function hasWork({ book, voting }: State): boolean {
 
 function planWake(state: State): void {
   const { wall, mono } = state.now;
-  const tickAt = isPlanning(state) ? (state.timetable.soonest() ?? Infinity) - claimAheadMs : Infinity;
   const orderAt = state.book.reconcileQueue.peek()?.at ?? Infinity;
-  const inMs = Math.max(0, Math.min(tickAt, orderAt) - wall);
+  const inMs = Math.max(0, Math.min(nextTickInSightAt(state), orderAt) - wall);
   state.plannedWakeMono = Math.min(mono + inMs, nextHeartbeatMono(state));
   emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });
 }

@@ -21,7 +21,7 @@ import {
   watermarkLagMs,
   whyNoTick,
 } from "../core/view.ts";
-import { idleUntil } from "../core/probes/idle.ts";
+import { idleUntil } from "../core/orders/idle.ts";
 import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";

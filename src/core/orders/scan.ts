@@ -14,7 +14,7 @@ import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
-import { scanBackMs } from "../limits.ts";
+import { claimAheadMs, scanBackMs } from "../limits.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
@@ -65,6 +65,11 @@ export function undecidedMs(plan: Plan): number {
 /** True while this peer has a clock by which it may plan: it has warmed up, and its clock isn't doubted. */
 export function isPlanning(state: State): boolean {
   return state.upkeep.warmUp === undefined && !isDoubted(state);
+}
+
+/** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer has no clock by which it may plan. */
+export function nextTickInSightAt(state: State): number {
+  return isPlanning(state) ? (state.timetable.soonest() ?? Infinity) - claimAheadMs : Infinity;
 }
 
 /**

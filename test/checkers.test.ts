@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
+import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkStanding } from "../src/sim/checkers/standing.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
@@ -14,7 +15,7 @@ import type {
   Run,
   ClientRequest,
 } from "../src/sim/world/truth.ts";
-import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 
 const minute = 60_000;
 const beginning = Date.parse("2026-11-20T00:00:00Z");
@@ -341,4 +342,41 @@ test("I18: the first of two processes with one identity starts nothing, unless i
   assert.ok(found({}).includes("I18"));
   assert.ok(found({ heardOthers: true }).includes("I18"));
   assert.ok(!found({ heardOthers: false }).includes("I18"));
+});
+
+test("I16: history that should have gone is found, unless the peer was away and has not been back for as long", () => {
+  const hour = 60 * minute;
+  const to = beginning + 90 * hour;
+  const keep = { runs: 1_000, ageMs: 10 * hour };
+  const runs = Array.from({ length: 89 }, (_, i) => runOf(beginning + (i + 1) * hour, ann));
+  const down = (fromHour: number, toHour: number) => ({
+    peer: ann,
+    kind: "down" as const,
+    from: beginning + fromHour * hour,
+    to: beginning + toHour * hour,
+  });
+  const step = (fromHour: number, toHour: number, steppedMs: number) => ({
+    ...down(fromHour, toHour),
+    kind: "clock step" as const,
+    steppedMs,
+  });
+  /** With records of the last so many hours. */
+  const found = (hours: number, changes: Partial<Evidence> = {}): boolean => {
+    const kept = runs.filter(({ tick }) => instantOf(tick) >= to - hours * hour);
+    const operations = [asked({ kind: "put", rules: { ...rules, keep } }, 1_000)];
+    const evidence = flawless({ to, runs, operations, final: [knows(ann, kept)], ...changes });
+    return rulesIn(checkPruned(evidence)).includes("I16");
+  };
+  assert.ok(!found(10));
+  assert.ok(found(20), "never away");
+  assert.ok(!found(35, { outages: [down(66, 80)] }), "back for 10 h after 14 h");
+  assert.ok(found(60, { outages: [down(66, 80)] }), "what was too old before it went is asked for");
+  assert.ok(found(35, { outages: [down(62, 70)] }), "back for 20 h after 8 h");
+  assert.ok(
+    !found(35, { outages: [down(66, 82), down(83, 84)] }),
+    "a second, short absence doesn't end the wait",
+  );
+  assert.ok(found(35, { outages: [down(50, 66), down(74, 75)] }), "nor does it begin anew");
+  assert.ok(!found(35, { faultWindows: [step(66, 67, 8_760 * hour)] }), "its clock was wrong by a year");
+  assert.ok(found(35, { faultWindows: [step(66, 67, 2_000)] }), "by two seconds");
 });

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ClockProof } from "../src/peer/clock-proof.ts";
 import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
 import type { Disk, Doors, PruneRule } from "../src/ports.ts";
@@ -250,6 +251,7 @@ describe("what a round asks of the disk", () => {
         mayPrune: () => true,
         openSince: () => Infinity,
         lastRound: undefined,
+        clockProof: new ClockProof(undefined, undefined),
         count: () => undefined,
         ...facts,
       });
@@ -263,6 +265,113 @@ describe("what a round asks of the disk", () => {
       }
     });
   }
+});
+
+describe("a clock that has skipped more than an hour removes nothing until it has gone on for as long", () => {
+  /** By how much the clock stood ahead of the last round, and what then happened: hours that it went on, or was moved by. */
+  const cases: readonly [
+    what: string,
+    skippedHours: number,
+    then: readonly ["on" | "moved" | "off", number][],
+    isDone: boolean,
+  ][] = [
+    ["after a night, too early", 16, [["on", 15]], false],
+    ["after a night", 16, [["on", 16]], true],
+    ["a week's absence is no longer than a day", 168, [["on", 24]], true],
+    ["a week's absence, too early", 168, [["on", 23]], false],
+    [
+      "a laptop that sleeps at night",
+      16,
+      [
+        ["on", 8],
+        ["moved", 16],
+        ["on", 8],
+      ],
+      true,
+    ],
+    [
+      "a host that is switched off at night",
+      16,
+      [
+        ["on", 8],
+        ["off", 16],
+        ["on", 8],
+      ],
+      true,
+    ],
+    [
+      "a host that is switched off, too early",
+      16,
+      [
+        ["on", 8],
+        ["off", 16],
+        ["on", 7],
+      ],
+      false,
+    ],
+    [
+      "one that is off for a weekend as well",
+      16,
+      [
+        ["on", 8],
+        ["off", 64],
+        ["on", 8],
+      ],
+      true,
+    ],
+    [
+      "one that is moved by a year while it waits",
+      16,
+      [
+        ["on", 15],
+        ["moved", 8_760],
+        ["on", 23],
+      ],
+      false,
+    ],
+    [
+      "one that was a year ahead and has come back",
+      8_760,
+      [
+        ["on", 1],
+        ["moved", -8_760],
+      ],
+      true,
+    ],
+    ["one that is set back", -5, [], true],
+    ["half an hour", 0.5, [], true],
+  ];
+  for (const [what, skippedHours, steps, isDone] of cases) {
+    test(what, () => {
+      let now = { wall: epoch, mono: 7 };
+      const lastRound = epoch - skippedHours * hour;
+      let proof = new ClockProof(undefined, lastRound);
+      const look = (): boolean => proof.isDone(now, now.wall - lastRound);
+      let done = look();
+      for (const [kind, hours] of steps) {
+        const lastAlive = now.wall;
+        now = { wall: now.wall + hours * hour, mono: kind === "on" ? now.mono + hours * hour : now.mono };
+        if (kind === "off") proof = new ClockProof(proof.leftMs, lastAlive);
+        done = look();
+      }
+      assert.equal(done, isDone);
+    });
+  }
+});
+
+test("a host that is on for eight hours a day removes history, though it never waits as long as it was away", () => {
+  const stage = new Stage("nights", { peers: 1 });
+  stage.put("beat", { schedule: everySeconds(600), keep: { runs: 1_000, ageMs: 20 * hour } });
+  stage.until(8 * hour);
+  for (let day = 1; day <= 3; day++) {
+    stage.world.hosts.kill(stage.first, true);
+    stage.until(day * 24 * hour);
+    stage.world.hosts.start(stage.first);
+    stage.until((day * 24 + 8) * hour);
+    // After the first night it has eight of sixteen hours; after the second it has them all.
+    if (day === 1) assert.ok(stage.ageOf(stage.first, "beat") > 30 * hour);
+  }
+  assert.ok(stage.ageOf(stage.first, "beat") < 33 * hour, `${stage.ageOf(stage.first, "beat") / hour} hours`);
 });
 
 test("clocks that are all a year ahead for some hours remove no history", () => {

@@ -24,6 +24,7 @@ import { KeyRotation } from "./key-rotation.ts";
 import { LogCopies } from "./log-copies.ts";
 import { Logs, type OutputDeps } from "./logs.ts";
 import { Receiver } from "./receiver.ts";
+import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
@@ -34,6 +35,7 @@ export interface Assembly {
   table: JobTable;
   edits: Edits;
   sync: Sync;
+  clockProof: ClockProof;
   retention: Retention;
   logs: Logs;
   copies: LogCopies;
@@ -96,10 +98,12 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
     log: doors.log,
   });
+  const clockProof = new ClockProof(booted.proofLeftMs, booted.lastAlive);
   const retention = new Retention({
     doors,
     horizons,
     lastRound: booted.prunedAt,
+    clockProof,
     historyMaxBytes: deps.historyMaxBytes,
     keepOf: (job) => retentionOf(state, job),
     isInTable: (job) => table.holds(job),
@@ -125,5 +129,5 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
   });
   const receiver = new Receiver({ doors, intake, sync, logs, copies, keyRotation, feed, count });
-  return { table, edits, sync, retention, logs, copies, keyRotation, receiver };
+  return { table, edits, sync, clockProof, retention, logs, copies, keyRotation, receiver };
 }

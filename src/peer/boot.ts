@@ -25,8 +25,10 @@ export interface Booted {
   loadedSince: number;
   incarnation: number;
   lastAlive: number | undefined;
-  /** the last round of pruning, as its instant; ms */
+  /** the last round of pruning, as its instant, or when the peer was last alive if it has never pruned; ms */
   prunedAt: number | undefined;
+  /** what the clock still had to prove (clock-proof.ts), ms; undefined = nothing, or another round has been since */
+  proofLeftMs: number | undefined;
   started: ReadonlySet<RunId>;
   voteCount: number;
   voteFloor: number;
@@ -36,11 +38,35 @@ export interface Booted {
   drained: Attribution | undefined;
 }
 
-export const metaKeys = { clientId: "clientId", lastAlive: "lastAlive", prunedAt: "prunedAt" } as const;
+export const metaKeys = {
+  clientId: "clientId",
+  lastAlive: "lastAlive",
+  prunedAt: "prunedAt",
+  clockProof: "clockProof",
+} as const;
+
+/** A proof that was under way (clock-proof.ts), for a round after that one. */
+export interface StoredProof {
+  lastRound: number;
+  leftMs: number;
+}
 
 function numberIn(meta: ReadonlyMap<string, string>, key: string): number | undefined {
   const value = Number(meta.get(key));
   return meta.has(key) && Number.isSafeInteger(value) ? value : undefined;
+}
+
+function proofIn(meta: ReadonlyMap<string, string>, prunedAt: number | undefined): number | undefined {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(meta.get(metaKeys.clockProof) ?? "null");
+  } catch {
+    return undefined;
+  }
+  if (typeof stored !== "object" || stored === null || !("lastRound" in stored) || !("leftMs" in stored))
+    return undefined;
+  const { lastRound, leftMs } = stored;
+  return lastRound === prunedAt && typeof leftMs === "number" ? leftMs : undefined;
 }
 
 /** `done` gets the error when the data folder can't be read or written. */
@@ -67,7 +93,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
     doors.disk.store(writes, (error) => {
       if (error !== undefined) return done(error);
       const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
-      const prunedAt = numberIn(loaded.meta, metaKeys.prunedAt);
+      const prunedAt = numberIn(loaded.meta, metaKeys.prunedAt) ?? lastAlive;
       const own = loaded.records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
       doors.executor.sweep(own.map(runId), (started) => {
         const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
@@ -83,6 +109,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
           incarnation,
           lastAlive,
           prunedAt,
+          proofLeftMs: proofIn(loaded.meta, prunedAt),
           started,
           ...votes,
           selfForgotten,

@@ -413,7 +413,7 @@ export class Peer {
   /** The simulator has moved the wall clock on, past a time in which nothing was to be done. */
   leapt(ms: number): void {
     if (this.#state !== undefined) leapOver(this.#state, ms);
-    this.#living?.retention.leapt(ms);
+    this.#living?.clockProof.wentOn(ms);
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

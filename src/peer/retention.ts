@@ -6,25 +6,18 @@
  * It never prunes what is younger than the job's catch-up window and an hour, a tick that isn't over, or anything after such a
  * tick; nor an existing job's last tick and last success. Up to where it has pruned is the job's horizon, which is stored with
  * the removal and told to the neighbours: what lies below comes back from nobody. It prunes nothing while its clock is not
- * known to be right, nor by one that has leapt ahead until it has proved itself: what a wrong clock takes for old would be lost.
+ * known to be right, nor by one that has leapt ahead until it has proved itself (clock-proof.ts): what a wrong clock takes for old
+ * would be lost. By a clock that is set back it begins again from there.
  */
 import { CicadaError } from "../errors.ts";
 import type { Doors, Keep, Now, PruneRule, Write } from "../ports.ts";
 import type { JobId } from "../schema/ids.ts";
-import { metaKeys } from "./boot.ts";
+import { metaKeys, type StoredProof } from "./boot.ts";
+import type { ClockProof } from "./clock-proof.ts";
 import { neverPrunedMs, roundMs, type Horizons } from "./horizons.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** So far after the last round the next one is begun without a question: it can't reach what is never pruned. */
-const trustedSkipMs = neverPrunedMs;
-/**
- * One that lies further ahead waits until the clock has gone on evenly for as long as the time skipped, at most for so long.
- * More keeps history longer after an absence; less lets a clock that is wrong for hours remove history.
- */
-const provedMs = dayMs;
-/** A clock that moves by more than this against the monotonic one has been set. */
-const setMs = 60_000;
 /** Jobs looked at in one transaction: a claim that is stored meanwhile waits for a few milliseconds. */
 const jobsAtOnce = 100;
 /**
@@ -42,6 +35,7 @@ export interface RetentionDeps {
   horizons: Horizons;
   /** the last round of an earlier life, as its instant; undefined = there was none */
   lastRound: number | undefined;
+  clockProof: ClockProof;
   /** bytes of records and outputs; Infinity = no limit */
   historyMaxBytes: number;
   /** Undefined: there is no such job, or it can't be read. */
@@ -59,8 +53,8 @@ export class Retention {
   readonly #deps: RetentionDeps;
   /** the round that was begun last, in this life or an earlier one, as its instant; undefined = there was none */
   #round: number | undefined;
-  /** since when the clock has gone on evenly, and how far it then lay after the last round; undefined until the first look */
-  #steady: { wallMinusMono: number; sinceMono: number; skippedMs: number } | undefined;
+  /** in which the proof that is under way was stored last; undefined = not in this life */
+  #proofStoredIn: number | undefined;
   #busy = false;
   /** ticks before it go, for the limit of size; ms */
   #floor = 0;
@@ -74,32 +68,32 @@ export class Retention {
 
   woke(now: Now): void {
     const round = Math.floor(now.wall / roundMs) * roundMs;
-    const hasProvedItself = this.#hasProvedItself(now, round);
-    if (this.#busy || round === this.#round || !this.#deps.mayPrune() || !hasProvedItself) return;
+    const isProved = this.#deps.clockProof.isDone(now, round - (this.#round ?? round));
+    if (!isProved) this.#storeProof(round);
+    if (this.#busy || round === this.#round || !this.#deps.mayPrune() || !isProved) return;
     this.#round = round;
     this.#busy = true;
     this.#floor = 0;
-    const write: Write = { kind: "meta", key: metaKeys.prunedAt, value: String(round) };
-    this.#deps.doors.disk.store([write], () => undefined);
+    this.#store([{ kind: "meta", key: metaKeys.prunedAt, value: String(round) }]);
     this.#pruneAfter("", round, () => this.#limitSize(round));
   }
 
-  /** The simulator's calendar went on by so much, ms, while nothing happened: the clock was not set. */
-  leapt(ms: number): void {
-    if (this.#steady === undefined) return;
-    this.#steady.wallMinusMono += ms;
-    this.#steady.sinceMono -= ms;
+  /** Once in a round, so that the next life need not begin anew. */
+  #storeProof(round: number): void {
+    const { leftMs } = this.#deps.clockProof;
+    if (round === this.#proofStoredIn || this.#round === undefined || leftMs === undefined) return;
+    this.#proofStoredIn = round;
+    const proof: StoredProof = { lastRound: this.#round, leftMs };
+    this.#store([
+      { kind: "meta", key: metaKeys.prunedAt, value: String(this.#round) },
+      { kind: "meta", key: metaKeys.clockProof, value: JSON.stringify(proof) },
+    ]);
   }
 
-  /** Whether the clock has gone on without being set for as long as it had skipped when it was first seen so. */
-  #hasProvedItself({ wall, mono }: Now, round: number): boolean {
-    const wallMinusMono = wall - mono;
-    const isSet = Math.abs(wallMinusMono - (this.#steady?.wallMinusMono ?? Infinity)) > setMs;
-    if (this.#steady === undefined || isSet) {
-      this.#steady = { wallMinusMono, sinceMono: mono, skippedMs: round - (this.#round ?? round) };
-    }
-    const { sinceMono, skippedMs } = this.#steady;
-    return skippedMs <= trustedSkipMs || mono - sinceMono >= Math.min(skippedMs, provedMs);
+  #store(writes: readonly Write[]): void {
+    this.#deps.doors.disk.store(writes, (error) => {
+      if (error !== undefined) this.#warn(error);
+    });
   }
 
   /** What a person should know, in words. */
@@ -194,8 +188,12 @@ export class Retention {
 
   /** The next round tries again. */
   #fail(error: CicadaError): void {
-    this.#deps.doors.log.warn("history can't be pruned", { why: error.detail });
+    this.#warn(error);
     this.#busy = false;
+  }
+
+  #warn(error: CicadaError): void {
+    this.#deps.doors.log.warn("history can't be pruned", { why: error.detail });
   }
 }
 

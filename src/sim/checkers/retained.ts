@@ -3,16 +3,22 @@
  * checkers need: which ticks' records must still be there.
  *
  * A job keeps its newest ticks, by number and by age; nothing within its catch-up window and an hour is pruned, nor a tick
- * with an open record, nor the job's last tick and last success. Peers prune every ten minutes or so, each for itself.
+ * with an open record, nor the job's last tick and last success. Peers prune every ten minutes or so, each for itself. A peer
+ * that was away for more than an hour, or whose clock was wrong, waits first until it has been on for as long.
  */
-import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { ticksOf } from "../client/schedules.ts";
-import type { Breach, Evidence, JobRules, Knowledge, RecordSeen } from "../world/truth.ts";
+import type { Breach, Evidence, FaultWindow, JobRules, Knowledge, RecordSeen } from "../world/truth.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
 
 const hourMs = 3_600_000;
 /** The rounds in which peers prune, and the edge of a bucket. */
 const roundsMs = 2_400_000;
+/** A peer that was away for less prunes at once … */
+const trustedMs = 40 * 60_000;
+/** … and one that was away for longer waits at most for so long, but begins anew after an absence of a week. */
+const longestWaitMs = 24 * hourMs;
+const anewMs = 7 * 24 * hourMs;
 /** A job's last tick and last success stay whatever it keeps; one more may be on its way. */
 const keptAnyway = 3;
 
@@ -68,12 +74,45 @@ export function checkPruned(evidence: Evidence): Breach[] {
   });
 }
 
+/** When the peer must have pruned last. */
+export function prunedBy(evidence: Evidence, peer: PeerId): number {
+  const gaps = [
+    ...evidence.outages.filter((outage) => outage.peer === peer).map((gap) => ({ ...gap, isSet: false })),
+    // Whose clock is right depends on all of them.
+    ...evidence.faultWindows.filter(isFarStep).map((gap) => ({ ...gap, isSet: true })),
+  ].toSorted((a, b) => a.from - b.from);
+  let prunedAt = evidence.from;
+  let upSince = evidence.from;
+  let waitMs = 0;
+  const on = (until: number): void => {
+    if (until <= upSince) return;
+    if (until - upSince >= waitMs) [prunedAt, waitMs] = [until, 0];
+    else waitMs -= until - upSince;
+  };
+  for (const gap of gaps) {
+    on(gap.from);
+    const to = Math.min(gap.to, evidence.to);
+    if (to <= upSince) continue;
+    upSince = to;
+    const skippedMs = to - prunedAt;
+    if (gap.isSet) waitMs = longestWaitMs;
+    else if (skippedMs > trustedMs && (waitMs === 0 || gap.to - gap.from > anewMs))
+      waitMs = Math.min(skippedMs + trustedMs, longestWaitMs);
+  }
+  on(evidence.to);
+  return prunedAt;
+}
+
+function isFarStep({ kind, steppedMs }: FaultWindow): boolean {
+  return kind === "clock step" && Math.abs(steppedMs ?? Infinity) > trustedMs;
+}
+
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {
   const ofJob = [...records.values()].filter((record) => record.job === job);
   const ticks = [...Map.groupBy(ofJob, ({ tick }) => tick)]
     .map(([tick, some]) => ({ instant: instantOf(tick), isOver: some.every(isOver) }))
     .toSorted((a, b) => b.instant - a.instant);
-  const before = evidence.to - keeping.youngMs - roundsMs;
+  const before = prunedBy(evidence, peer) - keeping.youngMs - roundsMs;
   const extra = ticks.filter(
     ({ instant, isOver: over }, place) =>
       over &&

@@ -151,6 +151,13 @@ describe("two processes with one identity", () => {
         await until(`both have heard ${beat}`, () => heardBy(one) > before[0] && heardBy(other) > before[1]);
       }
       assert.equal(heardBy(member), 20);
+      await until("gossip goes to the one that came last, and from it", () => {
+        member.mesh.publish("runs", Buffer.from("to both"));
+        other.mesh.publish("runs", Buffer.from("from the last"));
+        return [other, member].every(({ reports }) =>
+          reports.some((report) => report.kind === "received" && report.channel === "runs"),
+        );
+      });
       await stopped(other.mesh);
       assert.deepEqual([linksOf(member).length, linksOf(one).length], [1, 1], "no link was lost meanwhile");
     }));

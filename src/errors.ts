@@ -202,6 +202,18 @@ export const errorTable = {
     exit: exit.policy,
     hint: "Set the clock (NTP), or make the change at another peer.",
   },
+  FORGOTTEN: {
+    title: "The mesh has forgotten this peer",
+    status: 503,
+    exit: exit.policy,
+    hint: "Make the change at another peer. To take this one back in, give it a data folder of its own and a fresh invitation.",
+  },
+  DUPLICATE_IDENTITY: {
+    title: "Another process uses this peer's identity",
+    status: 503,
+    exit: exit.policy,
+    hint: "Make the change at another peer, stop one of the two processes, and give it a data folder of its own.",
+  },
   NOT_ITSELF: {
     title: "A peer can't forget itself",
     status: 409,

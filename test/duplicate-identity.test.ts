@@ -1,7 +1,7 @@
 /** A copied data folder runs beside its original (DESIGN §3): the older process stands back, and comes back by itself. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
 import { notReady } from "../src/core/view.ts";
 import { Cores } from "./kit/cores.ts";
@@ -43,6 +43,17 @@ test("while a newer process with its identity is heard, the older one starts not
   assert.ok(reasonsOf(cores).includes("duplicate-identity"));
   const ticks = cores.starts.map(({ tick }) => tick);
   assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
+});
+
+test("while two processes have one identity, neither the one nor the other writes to the table", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  cores.pass(10 * second);
+  passBesideACopy(cores, 10);
+  cores.ask("a", { kind: "pause-job", id: "beat" as JobId, by: "ann" });
+  cores.ask("a", { kind: "run-job", id: "beat" as JobId, by: "ann" });
+  const codes = cores.answers.map((answer) => (answer.kind === "refused" ? answer.error.code : answer.kind));
+  assert.deepEqual(codes, ["DUPLICATE_IDENTITY", "DUPLICATE_IDENTITY"]);
 });
 
 test("when the newer process has fallen silent, the older one takes ticks again, each once, without a person's help", () => {

@@ -145,6 +145,19 @@ describe("forget", () => {
     noneTwice(cores);
   });
 
+  test("lets the forgotten one acknowledge no change, which would reach nobody", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(plain);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(second);
+    cores.ask("c", { kind: "pause-job", id: "plain" as JobId, by });
+    const answer = lastAnswer(cores);
+    assert.equal(answer.kind === "refused" ? answer.error.code : answer.kind, "FORGOTTEN");
+    cores.ask("c", { kind: "drain-peer", peer: "c", on: true, by });
+    cores.pass(second);
+    assert.equal(lastAnswer(cores).kind, "done", "what concerns it alone can be changed");
+  });
+
   test("holds after all others have been restarted, too", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);

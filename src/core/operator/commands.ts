@@ -33,6 +33,10 @@ function refuse(code: ErrorCode, detail: string): Answer {
 export function obey(state: State, asked: Extract<Event, { kind: "command" }>): Answer | undefined {
   const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
+  if (command.kind !== "cancel-run" && command.kind !== "drain-peer") {
+    const refused = refuseUnheard(state);
+    if (refused !== undefined) return refused;
+  }
   switch (command.kind) {
     case "put-job":
       return putJob(state, command, token);
@@ -142,6 +146,13 @@ function patchJob(
     if (checked.spec.id !== plan.id) return refuse("ID_MISMATCH", `the job is "${plan.id}"`);
     return putSpec(state, plan, checked.spec, command.by, token);
   });
+}
+
+/** What this peer would write reaches nobody, or collides with what another process writes in its name. */
+function refuseUnheard({ operator, members }: State): Answer | undefined {
+  if (operator.selfForgotten !== undefined) return refuse("FORGOTTEN", `by ${operator.selfForgotten.by}`);
+  if (members.duplicateIdentity) return refuse("DUPLICATE_IDENTITY", "its data folder was copied");
+  return undefined;
 }
 
 /** What is written by a clock that is far ahead would be taken for newer than what anybody else writes. */

@@ -127,6 +127,20 @@ test("a tick that is late though all was mended 15 s ago is found", () => {
   assert.deepEqual(count(evidence, jobs, injections).resumptionsMs, [20_000]);
 });
 
+test("a tick that a peer starts early by its wrong clock is found, while the others' clocks were right", () => {
+  const early = runAt(ninth, jobs[0] ?? job("open", "available"), { peer: ben, start: ninth - 20_000 });
+  const step = {
+    kind: "clock step" as const,
+    peer: ben,
+    from: ninth - 60_000,
+    to: ninth,
+    steppedMs: 600_000,
+  };
+  const evidence = { ...story([...without(ninth, "open"), early]), faultWindows: [step] };
+  const clockErrorMs = new Map(peers.map((peer) => [peer, 0]));
+  assert.deepEqual(rulesIn({ ...evidence, clockErrorMs }), ["I18"]);
+});
+
 test("the jobs' own lines are read as runs, and a run that wrote no end was ended with its peer", (context) => {
   const folder = mkdtempSync(path.join(tmpdir(), "cicada-truth-"));
   context.after(() => rmSync(folder, { recursive: true }));

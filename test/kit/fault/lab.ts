@@ -85,8 +85,6 @@ export class Lab implements AsyncDisposable {
   readonly outages: Outage[] = [];
   readonly cuts: Cut[] = [];
   readonly faultWindows: FaultWindow[] = [];
-  /** how far each host's clock has been from true time, ms */
-  readonly clockErrorMs = new Map<PeerId, number>();
   readonly #settings: LabSettings;
   readonly #operations: Operation[] = [];
   readonly #lives = new Map<PeerId, number[]>();
@@ -344,8 +342,7 @@ export class Lab implements AsyncDisposable {
 
   /** Steps the wall clock of a peer that has its own; its monotonic clock goes on as it was. */
   stepClock(peer: LabPeer, ms: number): () => void {
-    const end = this.#faultWindow("clock step", peer.id);
-    this.clockErrorMs.set(peer.id, Math.max(Math.abs(ms), this.clockErrorMs.get(peer.id) ?? 0));
+    const end = this.#faultWindow("clock step", peer.id, ms);
     writeClockStep(peer.folder, ms);
     return () => {
       writeClockStep(peer.folder, 0);
@@ -353,8 +350,9 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  #faultWindow(kind: FaultWindow["kind"], peer: PeerId | undefined): () => void {
-    const faultWindow: FaultWindow = { kind, peer, from: Date.now(), to: Infinity };
+  #faultWindow(kind: FaultWindow["kind"], peer: PeerId | undefined, steppedMs?: number): () => void {
+    const stepped = steppedMs === undefined ? {} : { steppedMs };
+    const faultWindow: FaultWindow = { kind, peer, from: Date.now(), to: Infinity, ...stepped };
     this.faultWindows.push(faultWindow);
     return () => (faultWindow.to = Date.now());
   }
@@ -370,7 +368,7 @@ export class Lab implements AsyncDisposable {
   }
 
   evidence(convergedViews: readonly (readonly Knowledge[])[], final: readonly Knowledge[]): Evidence {
-    const { from, outages, cuts, faultWindows, clockErrorMs } = this;
+    const { from, outages, cuts, faultWindows } = this;
     const ends = [...outages, ...cuts, ...faultWindows].map(({ to }) => to);
     return {
       from,
@@ -382,7 +380,7 @@ export class Lab implements AsyncDisposable {
       outages,
       cuts,
       faultWindows,
-      clockErrorMs,
+      clockErrorMs: new Map(this.peers.map(({ id }) => [id, 0])),
       convergedViews,
       final,
     };

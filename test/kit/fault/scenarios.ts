@@ -257,7 +257,32 @@ const disksAndClocks: readonly Scenario[] = [
       back();
     },
   },
+  {
+    name: "clock-far",
+    what: "one peer's wall clock is 10 minutes or a day ahead or behind for a while",
+    lab: { peers: 3, ownClocks: [0, 1, 2] },
+    problem: clockProblem,
+    async inject(lab, dice) {
+      await clockIsFarOff(lab, one(lab, dice), dice);
+    },
+  },
+  {
+    name: "clock-far-of-two",
+    what: "the same, of two peers: the clock that was set is the one that is doubted",
+    lab: { peers: 2, ownClocks: [0, 1] },
+    problem: clockProblem,
+    async inject(lab, dice) {
+      await clockIsFarOff(lab, one(lab, dice), dice);
+    },
+  },
 ];
+
+async function clockIsFarOff(lab: Lab, peer: LabPeer, dice: Dice): Promise<void> {
+  const farMs = dice.chance(0.5) ? 600 * second : 86_400 * second;
+  const back = lab.stepClock(peer, dice.chance(0.5) ? farMs : -farMs);
+  await faultLastsFor(drawMs(dice, 10 * second, 30 * second));
+  back();
+}
 
 export const scenarios: readonly Scenario[] = [...processes, ...wires, ...disksAndClocks];
 

@@ -10,6 +10,8 @@ import { constants, homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+hideJoinStrings();
+
 const oldestMajor = 24;
 const major = Number(process.versions.node.split(".")[0]);
 
@@ -26,6 +28,17 @@ if (major >= oldestMajor) {
     );
     process.exitCode = 1;
   } else handOver(bundled);
+}
+
+/**
+ * Every user of this machine can read the arguments of a process, and a join string holds the cluster key. Setting the
+ * title overwrites the arguments that the system shows; process.argv keeps them. The npm, sudo or shell script in front of
+ * this process still shows its own, so start.ts warns as well.
+ */
+function hideJoinStrings() {
+  const given = ["cicada", ...process.argv.slice(2)].join(" ");
+  const shown = given.replaceAll(/cicada-join-\d+:\S*/g, "cicada-join-…");
+  if (shown !== given) process.title = shown;
 }
 
 /** The Node that npm has installed beside us, here or in the folder that we are installed in. */

@@ -49,7 +49,7 @@ export interface Config {
   listen: readonly string[];
   /** Multiaddrs of peers of the mesh; any one is enough, for the rest is found from it and remembered. */
   bootstrap: readonly string[];
-  /** What `cicada peers invite` printed, or a file that holds it. */
+  /** What `cicada peers invite` printed, a file that holds it, or `-` = it comes by standard input. */
   join: string | undefined;
   /** Multiaddrs to tell others, instead of those listened on. */
   announce: readonly string[];

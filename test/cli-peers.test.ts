@@ -157,7 +157,7 @@ describe("peers invite", () => {
     writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(later, undefined, rotation));
     const env = { CICADA_DATA: stub.data, CICADA_CLUSTER_KEY_FILE: old };
     const said = await cicada(["peers", "invite"], env);
-    const joined = decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "");
+    const joined = decodeJoin(said.stdout.split(" ")[1] ?? "");
     assert.deepEqual(joined?.key, later);
     assert.deepEqual(joined?.rotation, rotation);
   });
@@ -166,8 +166,8 @@ describe("peers invite", () => {
     await using stub = await meshPeer();
     const said = await stub.cicada("peers", "invite");
     assert.equal(said.code, 0, said.stderr);
-    assert.match(said.stdout, /^cicada start --join cicada-join-1:\S+\n$/);
-    const joined = decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "");
+    assert.match(said.stdout, /^echo cicada-join-1:\S+ \| cicada start --join -\n$/);
+    const joined = decodeJoin(said.stdout.split(" ")[1] ?? "");
     assert.deepEqual(joined?.key, key);
     assert.deepEqual(joined?.addresses, ["/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWalder"]);
   });
@@ -184,7 +184,7 @@ describe("peers invite", () => {
     const said = await stub.cicada("peers", "invite");
     assert.match(said.stderr, /on loopback only\. For a second peer on this machine/);
     assert.doesNotMatch(said.stderr, /other machine/);
-    assert.equal(decodeJoin(said.stdout.trim().split(" ").at(-1) ?? "")?.addresses.length, 1);
+    assert.equal(decodeJoin(said.stdout.split(" ")[1] ?? "")?.addresses.length, 1);
   });
 
   test("without the key, or with a torn one, names the file", async () => {
@@ -300,7 +300,7 @@ describe("the command line", () => {
     [["runs", "list"], "runs ls"],
     [["peers", "remove", "x"], "peers forget"],
     [["apply", "-f", "x"], "jobs create -f FILE --update"],
-    [["join"], "start --join LINE"],
+    [["join"], "start --join FILE"],
     [["status"], "doctor"],
   ];
   for (const [args, guess] of words) {

@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
-import { chooseKey, type KeptKey } from "../src/cli/start/keys.ts";
+import { chooseKey, readJoinFrom, type KeptKey } from "../src/cli/start/keys.ts";
 import { introduce, describeStopping } from "../src/cli/start/screen.ts";
 import { readConfig } from "../src/config.ts";
 import { clusterFingerprint, formatClusterKey } from "../src/identity/cluster-key.ts";
@@ -84,6 +85,16 @@ describe("the cluster key of a peer that starts", () => {
       const joined = chooseKey({ ...nothing, join: file("join", text) }, fresh, generate);
       assert.deepEqual(joined.key, key);
     }
+  });
+
+  test("comes by standard input with --join -, alone or within the line that was printed", async () => {
+    for (const text of [`${join}\n`, `\necho ${join} | cicada start --join -\n`, join]) {
+      assert.equal(await readJoinFrom(Readable.from([text])), join);
+    }
+    await assert.rejects(
+      readJoinFrom(Readable.from(["hello\n"])),
+      refused("BAD_KEY", /no join string came by standard input/),
+    );
   });
 
   test("knows its founder when its file says so", () => {
@@ -226,8 +237,8 @@ describe("on a terminal, a peer that is ready", () => {
   });
 
   test("shows a line to paste with which a second peer joins", () => {
-    const [line] = /^ +npm start -- --join \S+$/m.exec(shown(addresses)) ?? [];
-    assert.deepEqual(decodeJoin(line?.split(" ").at(-1) ?? ""), { key, addresses });
+    const [, word = ""] = /^ +echo (\S+) \| npm start -- --join -$/m.exec(shown(addresses)) ?? [];
+    assert.deepEqual(decodeJoin(word), { key, addresses });
   });
 
   test("shows a line to paste that makes a job, with the folder when it is not the default one", () => {

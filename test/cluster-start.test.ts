@@ -3,7 +3,7 @@
  * words, and what they leave behind.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import {
@@ -32,6 +32,23 @@ function isAlive(pid: number): boolean {
 
 function mode(file: string): string {
   return (statSync(file).mode & 0o777).toString(8);
+}
+
+function joinStringIn(text: string): string {
+  return /cicada-join-1:\S+/.exec(text)?.[0] ?? assert.fail(text);
+}
+
+/** The arguments of every process of this machine, as any user can read them. */
+function processList(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      } catch {
+        return ""; // It has ended meanwhile.
+      }
+    });
 }
 
 /** Starts a job that never ends by itself; answers with the pid of its process. */
@@ -191,19 +208,45 @@ describe("joining a mesh", () => {
   before(() => (cluster = new Cluster()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("the line that `cicada peers invite` prints brings a peer in, and is remembered", async () => {
+  test("the line that `cicada peers invite` prints brings a peer in, shows its key to no other user, and is remembered", async () => {
     const host = await cluster.start({ name: "host" });
     const invite = await host.command("peers", "invite");
     assert.equal(invite.code, 0, invite.stderr);
-    const line = invite.stdout.split(/\s+/).find((word) => word.startsWith("cicada-join-1:"));
-    assert.ok(line !== undefined, invite.stdout);
 
-    const guest = await cluster.start({ name: "guest", flags: ["--join", line] });
-    await untilMembers([host, guest], 2);
-    await guest.crash();
-    const again = await cluster.start({ name: "guest-again", data: guest.data });
-    assert.equal(again.ready.peerId, guest.ready.peerId);
+    const data = path.join(cluster.folder, "guest-by-line");
+    const flags = `--data ${data} --http 127.0.0.1:0 --listen /ip4/127.0.0.1/tcp/${await freePort()}`;
+    // A file, because the arguments of `sh -c` would show what a line that is typed into a shell doesn't.
+    const typed = path.join(cluster.folder, "typed.sh");
+    writeFileSync(typed, `${invite.stdout.trim()} ${flags}\n`);
+    const pasted = new Started("sh", [typed], plainEnv(), true);
+    const ready = await until("the guest is ready", 30_000, () => {
+      if (pasted.hasEnded) throw new Error(pasted.said);
+      return readReadyFile(data);
+    });
+    await untilMembers([host], 2);
+    const word = joinStringIn(invite.stdout);
+    assert.ok(processList().every((shown) => !shown.includes(word)));
+    assert.doesNotMatch(pasted.said, /given as an argument/);
+    process.kill(ready.pid, "SIGKILL");
+    await pasted.ended;
+    const again = await cluster.start({ name: "guest-again", data });
+    assert.equal(again.ready.peerId, ready.peerId);
     await untilMembers([host, again], 2);
+  });
+
+  test("a join string that was given as an argument is hidden from the process list, and warned about", async () => {
+    const host = await cluster.start({ name: "careful" });
+    const { stdout } = await host.command("peers", "invite");
+    const word = joinStringIn(stdout);
+    const guest = await cluster.start({ name: "careless", flags: ["--join", word] });
+    await untilMembers([host, guest], 2);
+    assert.ok(processList().every((shown) => !shown.includes(word)));
+    assert.match(
+      readFileSync(`/proc/${guest.started.pid}/cmdline`, "utf8"),
+      /^cicada start .*--join cicada-join-…/,
+    );
+    assert.match(guest.started.said, /the join string was given as an argument/);
+    await guest.crash();
   });
 
   test("a third peer that knows one address finds all, and finds them again after all were killed", async () => {
@@ -244,8 +287,7 @@ describe("joining a mesh", () => {
   test("a torn join line and a torn key file are refused by name", async () => {
     const host = await cluster.start({ name: "inviter" });
     const { stdout } = await host.command("peers", "invite");
-    const line = stdout.split(/\s+/).find((word) => word.startsWith("cicada-join-1:")) ?? "";
-    const torn = await cluster.begin({ name: "torn", flags: ["--join", line.slice(0, -4)] });
+    const torn = await cluster.begin({ name: "torn", flags: ["--join", joinStringIn(stdout).slice(0, -4)] });
     assert.equal((await torn.started.ended).code, 2);
     assert.match(torn.started.said, /peers invite/);
 

@@ -52,7 +52,7 @@ export function peersCommands(program: Command, terminal: Terminal): void {
           : "On the other machine:",
       );
       terminal.tell("");
-      terminal.print(`${howCalled(terminal.env).start} --join ${line}`);
+      terminal.print(joinLine(terminal, line));
     });
 }
 
@@ -95,6 +95,11 @@ function readKey(
     );
   }
   return { key: parseClusterKey(text), rotation: rotationIn(text) };
+}
+
+/** To paste on the other machine. Not as an argument: other users there can read those. */
+export function joinLine({ env }: Terminal, invitation: string): string {
+  return `echo ${invitation} | ${howCalled(env).start} --join -`;
 }
 
 /** The addresses for an invitation: loopback ones only when there are no others. */

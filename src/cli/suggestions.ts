@@ -44,7 +44,7 @@ const meant: ReadonlyMap<string, string> = new Map([
   ["members", "peers ls"],
   ["nodes", "peers ls"],
   ["invite", "peers invite"],
-  ["join", "start --join LINE"],
+  ["join", "start --join FILE"],
   ["agent", "start"],
   ["server", "start"],
   ["explain", "schedule explain"],
@@ -63,7 +63,7 @@ const meant: ReadonlyMap<string, string> = new Map([
   ["peers delete", "peers forget"],
   ["peers leave", "peers forget"],
   ["peers add", "peers invite"],
-  ["peers join", "start --join LINE"],
+  ["peers join", "start --join FILE"],
   ["peers cordon", "peers drain"],
   ["peers uncordon", "peers undrain"],
 ]);

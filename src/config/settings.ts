@@ -77,8 +77,8 @@ export const settings = [
     name: "join",
     variable: "CICADA_JOIN",
     shape: "text",
-    value: "string|file",
-    help: "what `cicada peers invite` printed: key and addresses in one",
+    value: "file|-|string",
+    help: "what `cicada peers invite` printed, in a file or by standard input (-): key and addresses in one",
   },
   {
     name: "announce",

@@ -8,6 +8,8 @@
  * was away comes back with a fresh invitation, and an old one in a unit file does no harm.
  */
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import type { Config } from "../../config.ts";
 import {
   clusterFingerprint,
@@ -133,10 +135,32 @@ function givenKey({ join: joinText, clusterKey }: Pick<Config, "join" | "cluster
   return { key, rotation: rotationIn(text), founder: founderIn(text), addresses, flag: "--cluster-key" };
 }
 
+/**
+ * With `--join -`, what stands for the string in `input`: its first line that holds one. Neither arguments nor environment
+ * show a secret that comes this way.
+ */
+export async function readJoinFrom(input: Readable): Promise<string> {
+  const lines = createInterface({ input });
+  for await (const line of lines) {
+    const word = joinWordIn(line);
+    if (word !== undefined) return word;
+  }
+  throw new CicadaError("BAD_KEY", "--join -: no join string came by standard input");
+}
+
+/** The flag holds the secret itself, for other users to see, and not a place where it is. */
+export function isJoinString(flag: unknown): boolean {
+  return typeof flag === "string" && flag.trim().startsWith(joinPrefix);
+}
+
+function joinWordIn(text: string): string | undefined {
+  return text.split(/\s+/).find((part) => part.startsWith(joinPrefix));
+}
+
 /** The string itself, or a file that holds it (alone, or with the words around it that `peers invite` prints). */
 function readJoin(given: string): Join {
-  const text = given.trim().startsWith(joinPrefix) ? given : readKeyFile(given);
-  const word = text.split(/\s+/).find((part) => part.startsWith(joinPrefix));
+  const text = isJoinString(given) ? given : readKeyFile(given);
+  const word = joinWordIn(text);
   const join = word === undefined ? undefined : decodeJoin(word);
   if (join !== undefined) return join;
   const what = text === given ? "--join" : `--join ${given}`;

@@ -9,7 +9,7 @@ import type { Control } from "../../ports.ts";
 import { runId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { howCalled, quoted } from "../program.ts";
-import { invitable, isLoopback } from "../peers.ts";
+import { invitable, isLoopback, joinLine } from "../peers.ts";
 import { runLine } from "../terminal/run-words.ts";
 import { paint, plain, type Terminal } from "../terminal/terminal.ts";
 import { lasting } from "../terminal/times.ts";
@@ -45,7 +45,7 @@ export function introduce(
   terminal.print(
     "A second peer joins with this line. Keep it secret: anyone who has it can run commands on every peer.",
   );
-  toPaste(`${called.start} --join ${join}`);
+  toPaste(joinLine(terminal, join));
   if (loopbackOnly) {
     terminal.print(
       dim("  This peer listens on loopback only: the second one must be on this machine too, with a"),

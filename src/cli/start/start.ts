@@ -36,7 +36,7 @@ import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { exitCodes, watchFailures, type FailureWatch, type Failures } from "./failures.ts";
 import { guardControl, guardDoors } from "./guarded-doors.ts";
-import { chooseKey, type Membership } from "./keys.ts";
+import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
 import { Joining } from "./joining.ts";
 import { introduce, describeStopping, showRuns } from "./screen.ts";
@@ -48,7 +48,7 @@ import { howCalled, readVersion } from "../program.ts";
 const lingerLimitMs = 1_000;
 
 export async function start(flags: Flags, terminal: Terminal): Promise<number> {
-  const config = readSettings(flags, terminal);
+  const config = await withJoinString(readSettings(flags, terminal), terminal);
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
   for (const complaint of unknownVariables(terminal.env)) log.warn(complaint);
@@ -57,6 +57,12 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     process.exit(exitCode);
   };
   const failures = watchFailures(log, end);
+  if (isJoinString(flags["join"])) {
+    log.warn(
+      "the join string was given as an argument, where other users of this machine can read it (this process hides its " +
+        "own arguments, npm and sudo don't): give --join FILE or --join - instead",
+    );
+  }
   if (process.pid === 1) {
     log.warn(
       "this peer is process 1, and nobody collects what its runs leave behind: start the container with an init " +
@@ -192,6 +198,12 @@ function readSettings(flags: Flags, terminal: Terminal): Config {
     throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
   }
   return withWholePath(readConfig({ flags, env, file: { path, text } }, host));
+}
+
+async function withJoinString(config: Config, terminal: Terminal): Promise<Config> {
+  if (config.join !== "-") return config;
+  if (isatty(process.stdin.fd)) terminal.tell("Paste what `cicada peers invite` printed:");
+  return { ...config, join: await readJoinFrom(process.stdin) };
 }
 
 /** Other programs find the folder by what ready.json says, wherever they are started. */

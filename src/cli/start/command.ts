@@ -6,6 +6,7 @@ import { Option, type Command } from "commander";
 import type { Flags } from "../../config.ts";
 import { settings, type Setting } from "../../config/settings.ts";
 import { repeatable } from "../program.ts";
+import { becomeChildOfInit } from "./init.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 export function startCommand(program: Command, terminal: Terminal): void {
@@ -15,6 +16,7 @@ export function startCommand(program: Command, terminal: Terminal): void {
     .option("--config <file>", "settings as YAML, by the names of these flags (CICADA_CONFIG)");
   for (const setting of settings) start.addOption(optionOf(setting));
   start.action(async (options: Flags) => {
+    becomeChildOfInit();
     const { start: run } = await import("./start.ts");
     terminal.exitCode = await run(byName(options), terminal);
   });

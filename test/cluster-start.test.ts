@@ -6,12 +6,14 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import {
   Cluster,
   freePort,
   items,
   plainEnv,
   readReadyFile,
+  root,
   Started,
   until,
   untilMembers,
@@ -36,6 +38,11 @@ function mode(file: string): string {
 
 function joinStringIn(text: string): string {
   return /cicada-join-1:\S+/.exec(text)?.[0] ?? assert.fail(text);
+}
+
+/** A file of the program, as a module imports it. */
+function source(file: string): string {
+  return JSON.stringify(pathToFileURL(path.join(root, "src", file)).href);
 }
 
 /** The arguments of every process of this machine, as any user can read them. */
@@ -125,6 +132,44 @@ describe("a peer by itself", () => {
       runs.map((run) => run.state),
       ["lost"],
     );
+  });
+
+  test("a job that three times ends the peer with what can't happen is quarantined there; the others run, and an edit frees it", async () => {
+    const sabotage = `
+      import { Timetable } from ${source("core/job/timetable.ts")};
+      import { assert } from ${source("errors.ts")};
+      const { enter } = Timetable.prototype;
+      Timetable.prototype.enter = function (plan, now) {
+        assert(!plan.action.argv.join(" ").includes("poison"), plan.id + ": a fault that was planted");
+        return enter.call(this, plan, now);
+      };`;
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(sabotage)}` };
+    const peer = await cluster.start({ name: "poisoned", env });
+    await peer.ask("POST", "/v1/jobs", { id: "healthy", command: "true" });
+    await assert.rejects(peer.ask("POST", "/v1/jobs", { id: "sick", command: "echo poison" }));
+    for (let exit = 1; exit <= 3; exit++) {
+      assert.deepEqual(await peer.started.ended, { code: 70, signal: null }, peer.started.said);
+      assert.match(peer.started.said, /a fault that was planted/);
+      if (exit < 3) await assert.rejects(peer.restart());
+    }
+
+    await peer.restart();
+    const sick = await peer.ask("GET", "/v1/jobs/sick");
+    assert.match(JSON.stringify(sick), /"state":"invalid".*quarantined on this peer.* 3 times/);
+    const { text } = await peer.call("GET", "/readyz?verbose");
+    assert.match(text, /met what can't happen and ended 3 times, at work on sick/);
+    await peer.ask("POST", "/v1/jobs/healthy/run", {});
+    await until("the healthy job has run", 10_000, async () => {
+      const runs = await items<{ state: string }>(peer, "/v1/jobs/healthy/runs");
+      return runs.some(({ state }) => state === "succeeded");
+    });
+
+    await peer.ask("PUT", "/v1/jobs/sick", { id: "sick", command: "echo well" });
+    await peer.ask("POST", "/v1/jobs/sick/run", {});
+    await until("the mended job has run", 10_000, async () => {
+      const runs = await items<{ state: string }>(peer, "/v1/jobs/sick/runs");
+      return runs.some(({ state }) => state === "succeeded");
+    });
   });
 
   test("a second peer on the same folder is refused, and the first goes on", async () => {

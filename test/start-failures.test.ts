@@ -1,10 +1,17 @@
 /** Which failures a peer lives through, that it says so of each, and that what breaks inside it ends it. */
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
-import { test } from "node:test";
+import { describe, test } from "node:test";
+import {
+  parseBrokenExits,
+  quarantineBy,
+  recentExits,
+  type BrokenExit,
+} from "../src/cli/start/broken-exits.ts";
 import { exitCodes, watchFailures } from "../src/cli/start/failures.ts";
 import { guardControl, guardDoors } from "../src/cli/start/guarded-doors.ts";
 import { assert as assertThat, AssertionFailed, CicadaError } from "../src/errors.ts";
+import type { JobId } from "../src/schema/ids.ts";
 import type { Control, Doors, MeshEvents } from "../src/ports.ts";
 
 function watched() {
@@ -18,7 +25,12 @@ function watched() {
     error: (message: string) => void said.push(message),
   };
   // Only `on` is asked of it.
-  const watch = watchFailures(log, (code) => void ends.push(code), process as unknown as NodeJS.Process);
+  const watch = watchFailures(
+    log,
+    (code) => void ends.push(code),
+    () => ({}),
+    process as unknown as NodeJS.Process,
+  );
   return { process, said, watch, ends };
 }
 
@@ -107,4 +119,46 @@ test("a command that breaks the peer ends it; one that is refused does not", asy
   assert.deepEqual(failed, []);
   await assert.rejects(control(broken).ask(command), broken);
   assert.deepEqual(failed, [broken]);
+});
+
+describe("a job is quarantined on a peer", () => {
+  const minuteMs = 60_000;
+  const now = Date.UTC(2026, 10, 20);
+  const job = { id: "sick" as JobId, revision: "r1" };
+  const exit = (minutesAgo: number, more: Partial<BrokenExit> = {}): BrokenExit => {
+    const at = now - minutesAgo * minuteMs;
+    return { at, version: "1.0.0", job: job.id, revision: job.revision, ...more };
+  };
+  const cases: [when: string, exits: BrokenExit[], quarantined: boolean][] = [
+    ["after two exits", [exit(2), exit(1)], false],
+    ["after three within ten minutes", [exit(9), exit(5), exit(1)], true],
+    ["after three within more", [exit(12), exit(5), exit(1)], false],
+    ["after three within ten minutes, hours ago", [exit(209), exit(205), exit(201)], true],
+    ["after three, a day later", [exit(1_459), exit(1_455), exit(1_451)], false],
+    [
+      "after three of which one was about another job",
+      [exit(9), exit(5, { job: "x" as JobId }), exit(1)],
+      false,
+    ],
+    ["after three of which one was about no job", [exit(9), exit(5, { job: undefined }), exit(1)], false],
+    ["after three of another revision", [9, 5, 1].map((at) => exit(at, { revision: "r0" })), false],
+    [
+      "after three of another version of cicada",
+      [9, 5, 1].map((at) => exit(at, { version: "0.9.0" })),
+      false,
+    ],
+  ];
+  for (const [when, exits, quarantined] of cases) {
+    test(`${when}: ${quarantined ? "yes" : "no"}`, () => {
+      const kept = parseBrokenExits(JSON.stringify(exits));
+      const refusal = quarantineBy(recentExits(kept, now), "1.0.0")(job);
+      assert.equal(refusal !== undefined, quarantined);
+    });
+  }
+
+  test("by nothing that a damaged file says", () => {
+    for (const text of [undefined, "", "[", "{}", '[{"at":"now"},null,{"at":1}]']) {
+      assert.deepEqual(parseBrokenExits(text), []);
+    }
+  });
 });

@@ -62,6 +62,8 @@ export interface State {
   now: Now;
   /** of the step under way */
   effects: Effect[];
+  /** the job that the step under way is about, as far as it is about one; undefined between steps */
+  workingOn: JobId | undefined;
   /** nothing happens before `loaded` */
   alive: boolean;
   plannedWakeMono: number;
@@ -87,6 +89,7 @@ export function createState(settings: Settings): State {
     settings,
     now: { wall: 0, mono: 0 },
     effects: [],
+    workingOn: undefined,
     alive: false,
     plannedWakeMono: 0,
     sweepAtMono: 0,
@@ -116,6 +119,14 @@ export function expectStored(state: State, pending: Pending): number {
   const token = nextToken(state);
   state.pending.set(token, pending);
   return token;
+}
+
+/** What `work` throws is put down to the job: `workingOn` still names it then. */
+export function workOn(state: State, job: JobId | undefined, work: () => void): void {
+  const before = state.workingOn;
+  state.workingOn = job;
+  work();
+  state.workingOn = before;
 }
 
 export function emit(state: State, effect: Effect): void {

@@ -71,7 +71,7 @@ import { awaitLess, awaitSync, beginWarmUp, synced, tryEndWarmUp } from "./order
 import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
 import { planAnew } from "./orders/plan-anew.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
-import { emit, note, type State } from "./state.ts";
+import { emit, note, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
 import {
   hearWatermarks,
@@ -86,14 +86,14 @@ import {
 import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
-import type { PeerId } from "../schema/ids.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
 
 export function step(state: State, event: Event): Effect[] {
   state.effects = [];
   const before = state.now;
   state.now = event.now;
   noticeTime(state, before);
-  take(state, event);
+  workOn(state, jobOf(state, event), () => take(state, event));
   followJudgement(state);
   if (state.alive) {
     everySecond(state);
@@ -106,6 +106,11 @@ export function step(state: State, event: Event): Effect[] {
 /** The simulator's calendar went on by so much, ms, while nothing happened: the clock was not set. */
 export function leapOver(state: State, ms: number): void {
   state.now = { ...state.now, wall: state.now.wall + ms };
+}
+
+function jobOf({ book }: State, event: Event): JobId | undefined {
+  if ("job" in event) return event.job;
+  return "run" in event ? book.runs.get(event.run)?.record.job : undefined;
 }
 
 function take(state: State, event: Event): void {
@@ -277,7 +282,11 @@ function takeOrders(state: State, orders: readonly RequestedOrder[], known = fal
   }
 }
 
-function takeChange(state: State, { id, job }: JobChange): void {
+function takeChange(state: State, change: JobChange): void {
+  workOn(state, change.id, () => enterJob(state, change));
+}
+
+function enterJob(state: State, { id, job }: JobChange): void {
   const plan = job === undefined ? undefined : planJob(job);
   if (plan === undefined || Array.isArray(plan)) {
     state.jobs.delete(id);
@@ -377,7 +386,7 @@ function workThrough(state: State): void {
   touchDue(state);
   if (isPlanning(state)) takeTicks(state);
   while (hasWork(state)) {
-    for (const order of takeTouched(state)) reconcile(state, order);
+    for (const order of takeTouched(state)) workOn(state, order.job, () => reconcile(state, order));
     flushAsks(state);
     flushBallots(state);
     adoptChosen(state);
@@ -389,8 +398,8 @@ function workThrough(state: State): void {
 function takeTicks(state: State): void {
   const { wall } = state.now;
   const { ticks, gaps } = state.timetable.pull(wall + claimAheadMs, wall - overdueMs, wall);
-  for (const { plan, instant } of ticks) admitTick(state, plan, instant);
-  for (const plan of gaps) scanJob(state, plan);
+  for (const { plan, instant } of ticks) workOn(state, plan.id, () => admitTick(state, plan, instant));
+  for (const plan of gaps) workOn(state, plan.id, () => scanJob(state, plan));
 }
 
 function hasWork({ book, voting }: State): boolean {

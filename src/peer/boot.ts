@@ -8,6 +8,7 @@ import type { Doors, Loaded, Write } from "../ports.ts";
 import { ulid } from "../schema/ids.ts";
 import { storedKeys, type EventBody } from "../core/events.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
+import type { Job, Problem } from "../schema/job.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
@@ -70,7 +71,11 @@ function proofIn(meta: ReadonlyMap<string, string>, prunedAt: number | undefined
 }
 
 /** `done` gets the error when the data folder can't be read or written. */
-export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void): void {
+export function boot(
+  doors: Doors,
+  refusal: ((job: Job) => Problem | undefined) | undefined,
+  done: (booted: Booted | CicadaError) => void,
+): void {
   const { wall } = doors.clock.now();
   const loadedSince = wall - loadedMs;
   doors.disk.load(loadedSince, (loaded) => {
@@ -81,6 +86,7 @@ export function boot(doors: Doors, done: (booted: Booted | CicadaError) => void)
       clientId,
       freshClientId: () => freshClientId(doors.random),
       incarnation: (at) => ulid(at, doors.random.bytes(16)),
+      refusal,
     });
     const { refused } = table.load(loaded.updates);
     if (refused.length > 0)

@@ -43,6 +43,7 @@ import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
+import type { Job, Problem } from "../schema/job.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import { lookUp } from "./lookup.ts";
@@ -68,6 +69,8 @@ export interface PeerSettings {
   tzdata: string;
   /** the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR, as far as set: all that a job sees of it */
   host: Readonly<Record<string, string>>;
+  /** why a job must not be run here, whatever the table says */
+  refusal?: (job: Job) => Problem | undefined;
   /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
   testing?: Pick<State["settings"], "planted" | "marks" | "capabilities">;
 }
@@ -125,7 +128,7 @@ export class Peer {
       childStuck: (run, reason) => this.#feed({ kind: "childStuck", run, reason }),
       childEnded: (run, outcome, at) => this.#feed({ kind: "childEnded", run, outcome, at }),
     });
-    boot(this.#doors, (booted) => {
+    boot(this.#doors, this.#settings.refusal, (booted) => {
       if (this.#stopped) return;
       if (booted instanceof CicadaError) return ready(booted);
       this.#live(booted);
@@ -216,6 +219,12 @@ export class Peer {
   get living(): Assembly {
     assert(this.#living !== undefined, "the peer has not booted");
     return this.#living;
+  }
+
+  /** The job that a failure was about: core threw while it worked on it. */
+  get workingOn(): Job | undefined {
+    const job = this.#state?.workingOn;
+    return job === undefined ? undefined : this.#living?.table.jobs().get(job);
   }
 
   #tableChanged(): void {

@@ -8,6 +8,7 @@
  *   cluster.key.old     keys before it that are still accepted, after a rotation
  *   admin.token         for its own API
  *   addresses.json      where other peers were last found
+ *   broken-exits.json   when the peer has met what can't happen, and at work on what
  *   ready.json          only while the peer is ready
  *   cicada.db           jobs and history (disk.ts)
  *   cicada.mark         how many commits it has had (disk/commit-counter.ts)
@@ -50,6 +51,10 @@ export interface Folder {
   addresses(): string[];
   /** A failure is only logged: the peer can do without. */
   rememberAddresses(addresses: readonly string[]): void;
+  /** The text of `broken-exits.json`; undefined when there is none, or when it can't be read. */
+  brokenExits(): string | undefined;
+  /** A failure is only logged: the peer is about to end. */
+  keepBrokenExits(text: string): void;
   writeReady(ready: Ready): void;
   removeReady(): void;
   /** Lets another peer use the folder. */
@@ -189,6 +194,23 @@ class RealFolder implements Folder {
       writeWhole(join(this.path, "addresses.json"), `${JSON.stringify(addresses, undefined, 2)}\n`);
     } catch (error) {
       this.log.warn("addresses can't be remembered", { reason: String(error) });
+    }
+  }
+
+  brokenExits(): string | undefined {
+    try {
+      return readText(join(this.path, "broken-exits.json"));
+    } catch (error) {
+      this.log.warn("this peer's broken exits can't be read", { reason: String(error) });
+      return undefined;
+    }
+  }
+
+  keepBrokenExits(text: string): void {
+    try {
+      writeWhole(join(this.path, "broken-exits.json"), text);
+    } catch (error) {
+      this.log.warn("this peer's broken exit can't be noted", { reason: String(error) });
     }
   }
 

@@ -5,12 +5,13 @@
  * wants to see jobs, so many updates cost one reading. What job the incarnations of an id make, projection.ts decides.
  */
 import type { JobId } from "../schema/ids.ts";
-import type { Job, Quarantined } from "../schema/job.ts";
+import type { Job, Problem, Quarantined } from "../schema/job.ts";
 import { identityOf, projectJob, readIncarnations, type Entries, type Reading } from "./projection.ts";
 
 export class EffectiveJobs {
   /** the living incarnation under a ULID */
   readonly #incarnationAt: (ulid: string) => Entries | undefined;
+  readonly #refusal: (job: Job) => Problem | undefined;
   /** by ULID: what the incarnation said its job is; undefined where it says none */
   readonly #idOf = new Map<string, JobId | undefined>();
   readonly #incarnationsOf = new Map<JobId, Set<string>>();
@@ -20,8 +21,13 @@ export class EffectiveJobs {
   #touched = new Set<string>();
   #changes = new Map<JobId, Job | undefined>();
 
-  constructor(incarnationAt: (ulid: string) => Entries | undefined) {
+  /** `refusal`: why this peer must not run a job that can be read; undefined = it may. */
+  constructor(
+    incarnationAt: (ulid: string) => Entries | undefined,
+    refusal: (job: Job) => Problem | undefined = () => undefined,
+  ) {
     this.#incarnationAt = incarnationAt;
+    this.#refusal = refusal;
   }
 
   /** The incarnation was written to, came or went. */
@@ -114,9 +120,15 @@ export class EffectiveJobs {
     else incarnations.add(ulid);
   }
 
+  #project(id: JobId, reading: Reading): Job | Quarantined {
+    const projected = projectJob(id, reading);
+    const refusal = "problems" in projected ? undefined : this.#refusal(projected);
+    return refusal === undefined ? projected : { id, problems: [refusal] };
+  }
+
   #show(id: JobId, reading: Reading | undefined): void {
     const before = this.#jobs.get(id);
-    const projected = reading === undefined ? undefined : projectJob(id, reading);
+    const projected = reading === undefined ? undefined : this.#project(id, reading);
     this.#quarantined.delete(id);
     if (projected === undefined || "problems" in projected) {
       if (projected !== undefined) this.#quarantined.set(id, projected);

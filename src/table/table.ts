@@ -15,7 +15,7 @@ import * as Y from "yjs";
 import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
-import type { Job, Quarantined, TableEdit } from "../schema/job.ts";
+import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditStep, type Roots } from "./editor.ts";
@@ -34,6 +34,8 @@ export interface TableOptions {
   freshClientId: () => number;
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
+  /** Why this peer must not run a job that it can read (table/effective.ts). */
+  refusal?: ((job: Job) => Problem | undefined) | undefined;
   /** only where a test adds one */
   roots?: readonly Root[];
 }
@@ -63,7 +65,7 @@ export class JobTable {
   readonly #rootRows: readonly Root[];
   #forgotten: { of: ReadonlyMap<string, unknown>; list: readonly Forgotten[] } | undefined;
   #digest = new DocumentDigest();
-  readonly #effective = new EffectiveJobs((ulid) => incarnationAt(this.#roots.jobs, ulid));
+  readonly #effective: EffectiveJobs;
   readonly #editor: Editor;
   /** by client: the clock that an update too early would have needed */
   readonly #awaited = new Map<number, number>();
@@ -73,6 +75,7 @@ export class JobTable {
     this.#clientId = options.clientId;
     this.#freshClientId = options.freshClientId;
     this.#rootRows = options.roots ?? tableRoots;
+    this.#effective = new EffectiveJobs((ulid) => incarnationAt(this.#roots.jobs, ulid), options.refusal);
     this.#editor = new Editor({
       self: options.self,
       incarnation: options.incarnation,

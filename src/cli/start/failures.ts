@@ -8,7 +8,7 @@
  * thrown, and so does a flood of failures.
  */
 import { AssertionFailed } from "../../errors.ts";
-import type { Log } from "../../ports.ts";
+import type { Log, LogFields } from "../../ports.ts";
 
 /** How the process ends when it can't go on, apart from the command line's own codes (as in sysexits.h). */
 export const exitCodes = {
@@ -33,16 +33,17 @@ export interface FailureWatch {
   broken: (error: unknown) => void;
 }
 
-/** Counts what was survived. `end` is called, with an exit code, for what was not. */
+/** Counts what was survived. `end` is called, with an exit code, for what was not, after `noteBroken`. */
 export function watchFailures(
   log: Log,
   end: (exitCode: number) => void,
+  noteBroken: () => LogFields,
   on: Pick<NodeJS.Process, "on"> = process,
 ): FailureWatch {
   const counts: Failures = { unhandledRejections: 0, uncaughtExceptions: 0 };
   let survivedAt: number[] = [];
   const broken = (error: unknown): void => {
-    log.error("this peer has met what can't happen, and stops", { what: describe(error) });
+    log.error("this peer has met what can't happen, and stops", { what: describe(error), ...noteBroken() });
     end(exitCodes.broken);
   };
   const survive = (kind: keyof Failures, error: unknown): void => {

@@ -22,7 +22,7 @@ import { parseDuration } from "../../core/time/units.ts";
 import { CicadaError } from "../../errors.ts";
 import { controlOf } from "../../peer/control.ts";
 import { Peer, type PeerSettings } from "../../peer/peer.ts";
-import type { Control, Doors, Log } from "../../ports.ts";
+import type { Control, Doors, Log, LogFields } from "../../ports.ts";
 import { openClock } from "../../real/clock.ts";
 import { openDisk } from "../../real/disk.ts";
 import { openExecutor } from "../../real/executor.ts";
@@ -34,6 +34,13 @@ import { openLog } from "../../real/log.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
+import {
+  exitWarnings,
+  parseBrokenExits,
+  quarantineBy,
+  recentExits,
+  type BrokenExit,
+} from "./broken-exits.ts";
 import { exitCodes, watchFailures, type FailureWatch, type Failures } from "./failures.ts";
 import { guardControl, guardDoors } from "./guarded-doors.ts";
 import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
@@ -56,7 +63,8 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     lastAct?.();
     process.exit(exitCode);
   };
-  const failures = watchFailures(log, end);
+  let noteExit: (() => LogFields) | undefined;
+  const failures = watchFailures(log, end, () => noteExit?.() ?? {});
   if (isJoinString(flags["join"])) {
     log.warn(
       "the join string was given as an argument, where other users of this machine can read it (this process hides its " +
@@ -78,7 +86,11 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
     lastAct = () => folder.removeReady();
     stop.beforeEnd(lastAct);
 
-    const watch = { ...failures, diskLost: () => end(exitCodes.disk) };
+    const watch: Watch = {
+      ...failures,
+      beforeBroken: (note) => (noteExit = note),
+      diskLost: () => end(exitCodes.disk),
+    };
     const assembled = await assemble(config, folder, log, watch, opened);
     await tellReady(assembled, terminal, stop.first);
     // A peer may be killed before it would do so by itself, at its end.
@@ -96,6 +108,8 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
 
 /** What ends the process while the peer is up. */
 interface Watch extends FailureWatch {
+  /** `note` is called just before the process ends because it is broken, and says what the log is to say besides. */
+  beforeBroken(note: () => LogFields): void;
   diskLost(): void;
 }
 
@@ -119,12 +133,21 @@ async function assemble(
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
   const { doors, mesh, membership, founder, used } = await openDoors(config, folder, log, watch);
-  const peer = new Peer(doors, settingsOf(config, founder));
+  const exits = recentExits(parseBrokenExits(folder.brokenExits()), Date.now());
+  const refusal = quarantineBy(exits, readVersion());
+  const peer = new Peer(doors, { ...settingsOf(config, founder), refusal });
+  watch.beforeBroken(() => {
+    const job = peer.workingOn;
+    const exit = { at: Date.now(), version: readVersion(), job: job?.id, revision: job?.revision };
+    folder.keepBrokenExits(`${JSON.stringify([...exits, exit])}\n`);
+    return { job: job?.id };
+  });
   const named = [...new Set([...config.bootstrap, ...membership.addresses, ...folder.addresses()])];
   const joining = new Joining(peer, named);
   opened.defer(() => joining.end());
   const guarded = guardControl(controlOf(peer), watch.broken);
-  const control = counting(guarded, mesh, watch.counts, used ? "warning" : "not ready", joining);
+  const known = { failures: watch.counts, exits };
+  const control = counting(guarded, mesh, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
@@ -300,7 +323,7 @@ function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
 function counting(
   control: Control,
   mesh: RealMesh,
-  failures: Readonly<Failures>,
+  known: { failures: Readonly<Failures>; exits: readonly BrokenExit[] },
   whenAlone: "warning" | "not ready",
   joining: Joining,
 ): Control {
@@ -314,8 +337,18 @@ function counting(
       return {
         ...view,
         notReady: isUnready ? [...view.notReady, { code: "alone", message: alone }] : view.notReady,
-        warnings: [...view.warnings, ...mesh.warnings(), ...(isWarning ? [alone] : [])],
-        counters: { ...view.counters, ...mesh.counters(), ...failures },
+        warnings: [
+          ...view.warnings,
+          ...mesh.warnings(),
+          ...exitWarnings(known.exits),
+          ...(isWarning ? [alone] : []),
+        ],
+        counters: {
+          ...view.counters,
+          ...mesh.counters(),
+          ...known.failures,
+          broken_exits: known.exits.length,
+        },
       };
     },
   };

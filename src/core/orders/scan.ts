@@ -21,7 +21,7 @@ import { mark as reach } from "../probes/marks.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
 import { settleIn, settles } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
-import { emit, note, type State } from "../state.ts";
+import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
 
 /** The peer whose turn it is to report a gap may know nothing of it: the next in rank follows after this long. */
@@ -90,7 +90,7 @@ export function lookUpAhead(state: State): number {
 }
 
 export function scanAll(state: State): void {
-  for (const plan of state.jobs.values()) scanJob(state, plan);
+  for (const plan of state.jobs.values()) workOn(state, plan.id, () => scanJob(state, plan));
   state.upkeep.scanFrom = state.now.wall;
 }
 

@@ -182,19 +182,17 @@ describe("a peer by itself", () => {
     assert.equal((await first.call("GET", "/livez")).status, 200);
   });
 
-  test("a port in use is named, for the API and for the mesh", async () => {
+  test("ports in use are named, the API's and the mesh's at once", async () => {
     const first = await cluster.start({ name: "holder" });
     const httpPort = new URL(first.ready.http).port;
     const meshPort = /\/tcp\/(\d+)/.exec(first.address)?.[1] ?? "";
-    const cases = [
-      [`--http=127.0.0.1:${httpPort}`, httpPort],
-      [`--listen=/ip4/127.0.0.1/tcp/${meshPort}`, meshPort],
-    ] as const;
-    for (const [flag, port] of cases) {
-      const name = `wants-${port}`;
-      const late = await cluster.begin({ name, flags: [flag] });
-      assert.deepEqual(await late.started.ended, { code: 4, signal: null }, flag);
-      assert.ok(late.started.said.includes(port), late.started.said);
+    const http = [`--http=127.0.0.1:${httpPort}`, httpPort] as const;
+    const listen = [`--listen=/ip4/127.0.0.1/tcp/${meshPort}`, meshPort] as const;
+    for (const wanted of [[http], [listen], [http, listen]]) {
+      const [flags, ports] = [wanted.map(([flag]) => flag), wanted.map(([, port]) => port)];
+      const late = await cluster.begin({ name: `wants-${ports.join("-")}`, flags });
+      assert.deepEqual(await late.started.ended, { code: 4, signal: null }, flags.join(" "));
+      for (const port of ports) assert.ok(late.started.said.includes(port), late.started.said);
       assert.match(late.started.said, /in use/);
       assert.equal(readReadyFile(late.data), undefined);
     }

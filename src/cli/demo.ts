@@ -8,7 +8,6 @@ import type { Command } from "commander";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,6 +18,7 @@ import type { RunAnswer } from "./terminal/answers.ts";
 import { Client, readReady } from "./terminal/client.ts";
 import { howCalled, quoted } from "./program.ts";
 import { runLine } from "./terminal/run-words.ts";
+import { isBusy } from "./start/busy-port.ts";
 import { stopSignal } from "./start/stop-signal.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
@@ -99,26 +99,13 @@ async function showMesh(port: number, data: string | undefined, terminal: Termin
 async function checkPorts(first: number): Promise<void> {
   const wanted = names.flatMap((_, index) => [first + index * portStep, first + index * portStep + 1]);
   const taken: number[] = [];
-  for (const port of wanted) if (!(await isFree(port))) taken.push(port);
+  for (const port of wanted) if (await isBusy({ host: "127.0.0.1", port })) taken.push(port);
   if (taken.length === 0) return;
   const other = first === firstPort ? firstPort + 100 : firstPort;
   throw new CicadaError(
     "PORT_IN_USE",
     `the demo needs ${wanted.join(", ")}, and somebody listens on ${taken.join(", ")} already; \`cicada demo --port ${other}\` uses others`,
   );
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    server.close();
-  }
 }
 
 interface Beginning {

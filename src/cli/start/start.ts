@@ -34,6 +34,7 @@ import { openLog } from "../../real/log.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
+import { withBusyHttp } from "./busy-port.ts";
 import {
   exitWarnings,
   parseBrokenExits,
@@ -280,6 +281,8 @@ async function openDoors(config: Config, folder: Folder, log: Log, watch: Watch)
     clock,
     random,
     log,
+  }).catch(async (error: unknown) => {
+    throw await withBusyHttp(error, config.http);
   });
   opened.move();
   return {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
+import { isNewClock } from "../src/core/members/clocks.ts";
 import { notReady } from "../src/core/view.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -43,6 +44,19 @@ test("while a newer process with its identity is heard, the older one starts not
   assert.ok(reasonsOf(cores).includes("duplicate-identity"));
   const ticks = cores.starts.map(({ tick }) => tick);
   assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
+});
+
+test("what an older process says is not answered at once: two identities that are both used twice would never stop", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.pass(5 * second);
+  const [newer] = cores.heartbeats("a");
+  assert.ok(newer);
+  const { incarnation, clock } = newer;
+  assert.equal(isNewClock(newer, undefined), true);
+  assert.equal(isNewClock(newer, newer), false);
+  assert.equal(isNewClock({ ...newer, incarnation: incarnation + 1 }, newer), true);
+  assert.equal(isNewClock({ ...newer, incarnation: incarnation - 1 }, newer), false);
+  assert.equal(isNewClock({ ...newer, clock: { ...clock, count: clock.count + 1 } }, newer), true);
 });
 
 test("while two processes have one identity, neither the one nor the other writes to the table", () => {

@@ -204,10 +204,15 @@ class Libp2pMesh implements RealMesh {
   }
 
   send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
-    const isOpen = this.links.isUp(to) && !this.stopping;
-    const lines = isOpen ? this.links.linesOfLives(to) : [];
-    if (lines.length === 0) this.count.add("mesh_frames_dropped");
-    for (const line of lines) sendOver(line, protocol, bytes, this.count);
+    const line = this.links.isUp(to) && !this.stopping ? this.links.currentLine(to) : undefined;
+    if (line === undefined) {
+      this.count.add("mesh_frames_dropped");
+      return;
+    }
+    // From heartbeats each of two processes with one identity learns of the other. Were both to answer all else as well, each
+    // answer would bring two questions, and those four answers.
+    const lines = protocol === "heartbeat" ? this.links.linesOfLives(to) : [line];
+    for (const one of lines) sendOver(one, protocol, bytes, this.count);
   }
 
   refuse(peers: readonly PeerId[]): void {

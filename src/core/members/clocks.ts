@@ -61,7 +61,8 @@ export function compareClocks(
 
 /** True of the first heartbeat of a life, and of the first one after its sender's clock was set. */
 export function isNewClock(heartbeat: Heartbeat, before: Heartbeat | undefined): boolean {
-  return before?.incarnation !== heartbeat.incarnation || before.clock.count !== heartbeat.clock.count;
+  if (before === undefined || heartbeat.incarnation > before.incarnation) return true;
+  return heartbeat.incarnation === before.incarnation && heartbeat.clock.count !== before.clock.count;
 }
 
 function forgetSamples(member: Member): void {

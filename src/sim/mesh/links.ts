@@ -77,11 +77,11 @@ export class Links {
     return node;
   }
 
-  /** The connection that carries what the host sends to the peer; of several with copies of one identity, the newest. */
-  connectionTo(node: Node, to: PeerId): Connection | undefined {
+  /** The connections to the peer: with copies of its folder there may be several, the newest last. */
+  connectionsTo(node: Node, to: PeerId): Connection[] {
     const usual = node.connections.get(to);
-    if (this.copies === 0) return usual;
-    return [...node.connections.values()].findLast((one) => one.endBeyond(node.host).node.peer === to);
+    if (this.copies === 0) return usual === undefined ? [] : [usual];
+    return [...node.connections.values()].filter((one) => one.endBeyond(node.host).node.peer === to);
   }
 
   /** The process is gone. Its host's kernel resets its connections, unless the host itself went dark. */

@@ -33,13 +33,15 @@ export class Traffic {
   }
 
   send(node: Node, to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
-    const connection = this.links.connectionTo(node, to);
-    if (connection === undefined) return;
-    this.count(bytes);
-    const far = connection.endBeyond(node.host).node;
-    this.transmit(connection, node, protocol, () => {
-      far.events?.received(node.peer, protocol, bytes);
-    });
+    const connections = this.links.connectionsTo(node, to);
+    // As in real/mesh.ts: every process with that identity hears heartbeats, and the newest one all else.
+    for (const connection of protocol === "heartbeat" ? connections : connections.slice(-1)) {
+      this.count(bytes);
+      const far = connection.endBeyond(node.host).node;
+      this.transmit(connection, node, protocol, () => {
+        far.events?.received(node.peer, protocol, bytes);
+      });
+    }
   }
 
   publish(node: Node, topic: Topic, bytes: Uint8Array): void {

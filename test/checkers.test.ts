@@ -371,6 +371,10 @@ test("I16: history that should have gone is found, unless the peer was away and 
   assert.ok(found(20), "never away");
   assert.ok(!found(35, { outages: [down(66, 80)] }), "back for 10 h after 14 h");
   assert.ok(found(60, { outages: [down(66, 80)] }), "what was too old before it went is asked for");
+  const byNumber = { ...rules, keep: { runs: 40, ageMs: 1_000 * hour } };
+  const many = { operations: [asked({ kind: "put", rules: byNumber }, 1_000)] };
+  assert.ok(found(70, many));
+  assert.ok(!found(70, { ...many, outages: [down(40, 80)] }), "they have become too many while it was away");
   assert.ok(found(35, { outages: [down(62, 70)] }), "back for 20 h after 8 h");
   assert.ok(
     !found(35, { outages: [down(66, 82), down(83, 84)] }),
@@ -379,4 +383,18 @@ test("I16: history that should have gone is found, unless the peer was away and 
   assert.ok(found(35, { outages: [down(50, 66), down(74, 75)] }), "nor does it begin anew");
   assert.ok(!found(35, { faultWindows: [step(66, 67, 8_760 * hour)] }), "its clock was wrong by a year");
   assert.ok(found(35, { faultWindows: [step(66, 67, 2_000)] }), "by two seconds");
+});
+
+test("I18: a drained peer starts nothing, unless the drain may have been confirmed by a second process with its identity", () => {
+  const drain = { ...asked({ kind: "drain", target: ann, on: true }, 2 * minute), peer: ann };
+  const found = (changes: Partial<Evidence>) =>
+    rulesIn(checkStanding(flawless({ operations: [...good.operations, drain], ...changes })));
+  const beside = (from: number, to: number) => ({
+    faultWindows: [
+      { kind: "duplicate identity" as const, peer: ann, from: beginning + from, to: beginning + to },
+    ],
+  });
+  assert.ok(found({}).includes("I18"));
+  assert.ok(!found(beside(minute, 2.5 * minute)).includes("I18"));
+  assert.ok(found(beside(0, minute)).includes("I18"));
 });

@@ -108,11 +108,12 @@ function isFarStep({ kind, steppedMs }: FaultWindow): boolean {
 }
 
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {
-  const ofJob = [...records.values()].filter((record) => record.job === job);
+  const prunedAt = prunedBy(evidence, peer);
+  const ofJob = [...records.values()].filter((one) => one.job === job && instantOf(one.tick) <= prunedAt);
   const ticks = [...Map.groupBy(ofJob, ({ tick }) => tick)]
     .map(([tick, some]) => ({ instant: instantOf(tick), isOver: some.every(isOver) }))
     .toSorted((a, b) => b.instant - a.instant);
-  const before = prunedBy(evidence, peer) - keeping.youngMs - roundsMs;
+  const before = prunedAt - keeping.youngMs - roundsMs;
   const extra = ticks.filter(
     ({ instant, isOver: over }, place) =>
       over &&

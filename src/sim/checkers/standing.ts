@@ -31,7 +31,8 @@ export function checkStanding(evidence: Evidence): Breach[] {
   });
 }
 
-function drained({ operations, rollbacks = [] }: Evidence, { peer, start }: Run): string | undefined {
+function drained(evidence: Evidence, { peer, start }: Run): string | undefined {
+  const { operations, faultWindows, rollbacks = [] } = evidence;
   const requests = operations.filter(
     ({ request, askedAt }) => request.kind === "drain" && request.target === peer && askedAt <= start,
   );
@@ -39,7 +40,12 @@ function drained({ operations, rollbacks = [] }: Evidence, { peer, start }: Run)
   if (last?.request.kind !== "drain" || !last.request.on || !last.accepted) return undefined;
   const since = last.answeredAt ?? Infinity;
   const isPutBack = rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= since);
-  return start > since + launchMs && !isPutBack ? "had been drained" : undefined;
+  // Of two processes with one identity that one was drained which answered, and the other may have stayed.
+  const isBeside = faultWindows.some(
+    ({ kind, peer: of, from, to }) =>
+      kind === "duplicate identity" && of === peer && from <= since && last.askedAt < to,
+  );
+  return start > since + launchMs && !isPutBack && !isBeside ? "had been drained" : undefined;
 }
 
 function forgotten(evidence: Evidence, { peer, start }: Run): string | undefined {

@@ -1,14 +1,15 @@
 /**
  * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
- * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`.
+ * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`; `--world long` with `--hours 96` and kinds of src/sim/faults/long.ts.
  *
- * For each bug of src/core/probes/planted.ts it runs wide worlds of one seed after the other with that bug in every peer, until
+ * For each bug of src/core/probes/planted.ts it runs wide worlds (or long ones) of one seed after the other with that bug in every peer, until
  * a checker sees a broken rule, and makes sure that the same seed without the bug breaks none. Prints one line a bug:
  * how many seeds it took, which rule was broken, and how to see it again.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind } from "../src/sim/faults/faults.ts";
+import { isLongKind } from "../src/sim/faults/long.ts";
 import { summarise } from "../test/kit/seed/summary.ts";
 import { printTable } from "./report.ts";
 import type { SeedJob } from "../test/kit/seed/job.ts";
@@ -17,6 +18,7 @@ const { values } = parseArgs({
   options: {
     bug: { type: "string" },
     kinds: { type: "string" },
+    world: { type: "string", default: "wide" },
     most: { type: "string", default: "1000" },
     peers: { type: "string", default: "3" },
     ticks: { type: "string", default: "8" },
@@ -34,10 +36,16 @@ function jobOf(seed: number, bug?: PlantedBug): SeedJob {
     jobs: Number(values.ticks),
     hours: Number(values.hours),
     faults: "swarm",
-    world: "wide",
     ...(bug === undefined ? {} : { planted: bug }),
-    ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",").filter(isFaultKind) }),
+    ...worldOf(values.kinds?.split(",")),
   };
+}
+
+/** `kinds` of fault; undefined = as the seed draws them */
+function worldOf(kinds: string[] | undefined): Pick<SeedJob, "world" | "kinds" | "longKinds"> {
+  if (values.world === "long")
+    return { world: "long", ...(kinds === undefined ? {} : { longKinds: kinds.filter(isLongKind) }) };
+  return { world: "wide", ...(kinds === undefined ? {} : { kinds: kinds.filter(isFaultKind) }) };
 }
 
 function find(bug: PlantedBug): (string | number)[] {

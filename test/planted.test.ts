@@ -10,15 +10,18 @@ import { describe, test } from "node:test";
 import { summarise } from "./kit/seed/summary.ts";
 import type { SeedJob } from "./kit/seed/job.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
-import type { FaultKind } from "../src/sim/faults/faults.ts";
+import { isFaultKind, type FaultKind } from "../src/sim/faults/faults.ts";
+import { isLongKind, type LongKind } from "../src/sim/faults/long.ts";
 import type { Breach } from "../src/sim/world/truth.ts";
 
 interface Shown {
-  kinds: readonly FaultKind[];
+  /** of a wide world or, with `days`, of a long one */
+  kinds: readonly (FaultKind | LongKind)[];
+  days?: number;
   seed: number;
   /** rules of which one must be seen to be broken */
   rules: readonly Breach["rule"][];
-  /** seeds of wide worlds, until it was found */
+  /** seeds of such worlds, with all kinds of fault where they are wide, until it was found */
   took: number;
   /** default: 3 */
   peers?: number;
@@ -60,6 +63,9 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
     peers: 2,
   },
   "future-kept": { kinds: ["clock step"], seed: 1, rules: ["I1", "I8", "I9"], took: 1 },
+  "watermark-leads": { kinds: ["mass restart", "kill"], seed: 1, rules: ["I1", "I6"], took: 21 },
+  "duplicate-carries-on": { kinds: ["copied folder"], days: 4, seed: 1, rules: ["I3", "I18"], took: 1 },
+  "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,
@@ -74,10 +80,10 @@ const seedsTried = 40;
 describe("a bug that was planted on purpose is found", () => {
   for (const [name, says] of Object.entries(plantedBugs)) {
     const bug = name as PlantedBug; // a key of the table
-    const { kinds, seed, rules, took, peers = 3 } = shown[bug];
+    const { seed, rules, took } = shown[bug];
     test(`${says} (once found after ${took} seeds)`, { timeout: 300_000 }, (t) => {
       for (let tried = 0; tried < seedsTried; tried++) {
-        const job = worldOf(seed + tried, kinds, peers);
+        const job = worldOf(seed + tried, shown[bug]);
         const breach = summarise({ ...job, planted: bug }).breaches.find(({ rule }) => rules.includes(rule));
         if (breach === undefined) continue;
         t.diagnostic(`seed ${job.seed}: ${breach.rule} ${breach.what}`);
@@ -89,6 +95,9 @@ describe("a bug that was planted on purpose is found", () => {
   }
 });
 
-function worldOf(seed: number, kinds: readonly FaultKind[], peers: number): SeedJob {
-  return { seed: String(seed), peers, jobs: 8, hours: 0.3, faults: "swarm", world: "wide", kinds };
+function worldOf(seed: number, { kinds, days, peers = 3 }: Shown): SeedJob {
+  const job = { seed: String(seed), peers, faults: "swarm" } as const;
+  if (days !== undefined)
+    return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
+  return { ...job, jobs: 8, hours: 0.3, world: "wide", kinds: kinds.filter(isFaultKind) };
 }

@@ -13,6 +13,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { storedKeys } from "../events.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Member } from "./members-state.ts";
@@ -99,7 +100,7 @@ function hearOfNewerLife(
 
 /** True while the others count on a newer life of this identity, and not on this one. */
 export function standsBack(state: State): boolean {
-  return state.members.newerLife !== undefined;
+  return state.members.newerLife !== undefined && !isPlanted(state, "duplicate-carries-on");
 }
 
 /**

@@ -15,6 +15,7 @@ import { giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
 import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { memberNamed } from "./roster-requests.ts";
 import type { DrainAsker } from "./operator-state.ts";
 import { emit, note, type Pending, type State, expectStored } from "../state.ts";
@@ -89,7 +90,7 @@ export function drain(state: State): void {
 
 /** After a start: as it was in an earlier life. */
 export function restoreDrained(state: State, drained: Attribution | undefined): void {
-  state.operator.drained = drained;
+  if (!isPlanted(state, "drain-unread")) state.operator.drained = drained;
 }
 
 /** Another peer passes on a request to drain or undrain this one. */

@@ -18,6 +18,7 @@ import { claimAheadMs, scanBackMs } from "../limits.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
 import { settleIn, settles } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
@@ -294,6 +295,7 @@ function moveUp(state: State, plan: Plan): void {
     if (order.job === plan.id && record.state === "claimed" && order.requested === undefined)
       undecided.push(order.instant);
   }
+  if (isPlanted(state, "watermark-leads")) undecided.length = 0;
   undecided.sort((a, b) => a - b);
   const tooMany = undecided[openMax];
   const at = tooMany === undefined ? now.wall : tooMany - 1;

@@ -23,6 +23,9 @@ export const plantedBugs = {
   "jump-unseen": "a peer doesn't notice that its clock was set",
   "two-clocks-trusted": "of two clocks that differ, neither is doubted",
   "future-kept": "what was planned by a clock that was ahead stays planned",
+  "watermark-leads": "a watermark moves past ticks that nobody has decided about",
+  "duplicate-carries-on": "the older of two processes with one identity goes on as if it were alone",
+  "drain-unread": "a drained peer that was restarted takes ticks again",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

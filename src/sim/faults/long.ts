@@ -34,6 +34,10 @@ export const longKinds = [
 ] as const;
 export type LongKind = (typeof longKinds)[number];
 
+export function isLongKind(name: string): name is LongKind {
+  return longKinds.some((kind) => kind === name);
+}
+
 export interface LongPlan {
   kinds: readonly LongKind[];
   /** the average time between the beginnings of two faults, ms */

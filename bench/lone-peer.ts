@@ -157,6 +157,7 @@ export function benchJob(id: string, at: number, spec: Partial<Omit<JobSpec, "id
     scheduledAt: at,
     resumedAt: 0,
     pauses: [],
+    needs: [],
   };
 }
 

@@ -422,9 +422,9 @@ export interface NextTick {
   peers: { id: PeerId; name: string; rank: number }[];
 }
 
-/** Why no living peer can run a job, in words: shown among the job's problems. */
+/** Why no living peer can run a job, or why this one can't (`NEEDS_NEWER`), in words: shown among the job's problems. */
 export interface JobHindrance {
-  code: "NO_PEER" | "NO_QUORUM";
+  code: "NO_PEER" | "NO_QUORUM" | "NEEDS_NEWER";
   /** JSON pointer to the job's field that it is about, `""` for the whole */
   pointer: string;
   message: string;
@@ -545,6 +545,8 @@ export interface Control {
   inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>>;
   /** Jobs that no living peer can run now, and why. */
   blocked(): { id: JobId; hindrance: JobHindrance }[];
+  /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
+  unknownHere(): { id: JobId; hindrance: JobHindrance }[];
   history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
   /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
   ticks(

@@ -27,6 +27,7 @@ function planOf(spec: Partial<JobSpec>): Plan {
     scheduledAt: 0,
     resumedAt: 0,
     pauses: [],
+    needs: [],
   });
   assert.ok(!Array.isArray(plan));
   return plan;

@@ -315,7 +315,7 @@ test("a job with millions of ticks behind it is looked through in no time", () =
   });
   const at = Date.UTC(2026, 10, 20);
   const times = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0 };
-  const plan = planJob({ id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], ...times });
+  const plan = planJob({ id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [], ...times });
   assert.ok(!Array.isArray(plan));
   const began = performance.now();
   const ticks = ticksOf(plan, at - 7 * 86_400_000, at + 1, 1_000);

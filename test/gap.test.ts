@@ -23,6 +23,7 @@ function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
     scheduledAt: 0,
     resumedAt: 0,
     pauses: [...pauses],
+    needs: [],
   });
   assert.ok(!Array.isArray(plan));
   return plan;

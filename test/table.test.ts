@@ -3,8 +3,6 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as Y from "yjs";
-import { nextHlc } from "../src/table/hlc.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job, TableEdit } from "../src/schema/job.ts";
 import { freshClientId } from "../src/table/table.ts";
@@ -259,25 +257,6 @@ test("a replica that is no valid job is shown with its problems and never report
   edit(there, { kind: "put", spec: specOf("backup"), by: "bob" }, wallOf(2));
   assert.deepEqual(there.quarantined(), []);
   assert.deepEqual(jobOf(there, "backup")?.spec, specOf("backup"));
-});
-
-test("a field of a later version is not ignored: the job waits in quarantine until its field is gone", () => {
-  const newer = new Y.Doc();
-  newer.clientID = 99;
-  newer.transact(() => {
-    const map = new Y.Map<unknown>();
-    newer.getMap<unknown>("jobs").set(`01${"C".repeat(24)}`, map);
-    const stamp = { hlc: nextHlc(0, wallOf(1)), by: "new" };
-    map.set("created@n", { ...stamp, value: "backup" });
-    map.set("action@n", { ...stamp, value: { command: "true" } });
-    map.set("mutex@n", { ...stamp, value: "tape" });
-  });
-  const table = makeTable("a");
-  assert.equal(table.apply(Y.encodeStateAsUpdate(newer)), "changed");
-  assert.equal(table.jobs().size, 0);
-  assert.match(JSON.stringify(table.quarantined()), /mutex/);
-  edit(table, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(2));
-  assert.equal(table.jobs().size, 1);
 });
 
 test("a snapshot stands for all updates before it", () => {

@@ -24,6 +24,7 @@ import {
   noTickAt,
   pendingTicks,
   statusNow,
+  unknownHere,
   votersMissing,
   type StatusNow,
 } from "./orders/job-status.ts";
@@ -212,6 +213,17 @@ export function blockedJobs(stateThen: Readonly<State>, now: Now): { id: JobId; 
   });
 }
 
+/** Every job that a later version has written and this peer therefore leaves to others. */
+export function jobsUnknownHere(
+  stateThen: Readonly<State>,
+  now: Now,
+): { id: JobId; hindrance: JobHindrance }[] {
+  const state = seenAt(stateThen, now);
+  return [...state.jobs.values()].flatMap((plan) =>
+    unknownHere(state, plan).map((hindrance) => ({ id: plan.id, hindrance })),
+  );
+}
+
 /** Every other member that is known, whatever its state. */
 export function knownMembers(state: Readonly<State>): { id: PeerId; name: string; linked: boolean }[] {
   return [...state.members.byId.values()].map(({ id, linked }) => ({
@@ -269,9 +281,11 @@ export function watermarkLagMs(state: Readonly<State>, now: Now): number {
   return lagMs;
 }
 
-/** How far this peer knows each job's ticks to be over, by the jobs' names. */
+/** How far this peer knows each job's ticks to be over, by the jobs' names; nothing of jobs whose ticks it can't tell. */
 export function watermarksOf(state: Readonly<State>): Watermark[] {
   const { history } = state.ledger;
-  const known = [...state.jobs.keys()].flatMap((job) => history.watermarkOf(job) ?? []);
+  const known = [...state.jobs.values()].flatMap(({ id, knowsTicks }) =>
+    knowsTicks ? (history.watermarkOf(id) ?? []) : [],
+  );
   return known.filter(({ at, job }) => at <= state.now.wall && history.unsureUntil(job) === -Infinity);
 }

@@ -27,6 +27,7 @@ export function controlOf(peer: Peer): Control {
     inState: (state) => jobsInState(peer, outcomes, state),
     watermarkLagMs: () => peer.watermarkLagMs(),
     blocked: () => peer.blocked(),
+    unknownHere: () => peer.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     ticks: (id, query) => tellTicks(peer, id, query),

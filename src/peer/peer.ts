@@ -12,6 +12,7 @@ import {
   hindersOf,
   isRunning,
   jobNow,
+  jobsUnknownHere,
   livingOthers,
   nameOf,
   nextTicks,
@@ -402,6 +403,12 @@ export class Peer {
   blocked(): ReturnType<typeof blockedJobs> {
     assert(this.#state !== undefined, "the peer has not booted");
     return blockedJobs(this.#state, this.#doors.clock.now());
+  }
+
+  /** Jobs that a later version has written and this peer doesn't run. */
+  unknownHere(): ReturnType<typeof jobsUnknownHere> {
+    assert(this.#state !== undefined, "the peer has not booted");
+    return jobsUnknownHere(this.#state, this.#doors.clock.now());
   }
 
   notReady(): string[] {

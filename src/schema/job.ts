@@ -210,6 +210,17 @@ export interface Job {
   resumedAt: number;
   /** Every pause that no resume has seen yet; paused while any is left. */
   pauses: readonly Pause[];
+  /** What parts of the job need beside what its known fields say (core/job/needs.ts). */
+  needs: readonly PartNeeds[];
+}
+
+/** What a peer must be capable of to run a job with this part. The version that wrote the part said so (table/slots.ts). */
+export interface PartNeeds {
+  /** JSON pointer into the job */
+  pointer: string;
+  /** the slot that it lies in, as table/slots.ts names it */
+  slot: string;
+  capabilities: readonly string[];
 }
 
 /** A job whose replica can't be read: shown, never run. */

@@ -43,5 +43,19 @@ export type Capability = "executor:process" | "majority";
 /** Of this program. Heartbeats carry it. A name is never given another meaning: what works differently is a new capability. */
 export const ownCapabilities: readonly Capability[] = ["executor:process", "majority"];
 
+/**
+ * What a peer needs for a field of a job whose writer doesn't say what it needs. Only those that know the field have it, so
+ * a version that adds a field announces this capability, or says with the field what it needs (table/slots.ts).
+ */
+export function capabilityForField(name: string): string {
+  return `field:${name}`;
+}
+
+/** What this program lacks of what a part of a job needs. */
+export function unknownCapabilities(capabilities: readonly string[]): string[] {
+  const own: readonly string[] = ownCapabilities;
+  return capabilities.filter((capability) => !own.includes(capability));
+}
+
 /** Of a peer that doesn't say what it is capable of. */
 export const unsaidCapabilities: readonly Capability[] = ["executor:process", "majority"];

@@ -2,7 +2,8 @@
  * Writes edits of the table into the document: which slots of which incarnations, and under which stamp; and takes back
  * what it has written.
  *
- * A put writes only the slots in which it differs, so that edits of different fields made apart both survive; a delete
+ * A put writes only the slots in which it differs, so that edits of different fields made apart both survive; what a later
+ * version has written stays, since nobody here could see what they would clear. A delete
  * removes every incarnation that is seen. A stamp is above all that is known of its job, and of no other. Each step is
  * noted with what was there before, so that taking an edit back restores exactly that, stamps and revision included,
  * except where somebody else has written since.
@@ -13,8 +14,17 @@ import { assert, never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
 import type { JobSpec, TableEdit } from "../schema/job.ts";
-import { readIncarnations, type Reading } from "./projection.ts";
-import { createdSlot, keyOfPause, keyOfSlot, resumedSlot, slotsOf, type Slot } from "./slots.ts";
+import { readIncarnations, readSpec, type Reading } from "./projection.ts";
+import {
+  createdSlot,
+  isKnownSlot,
+  keyOfPause,
+  keyOfSlot,
+  resumedSlot,
+  slotsOf,
+  withLaterMembers,
+  type Slot,
+} from "./slots.ts";
 import { keyOfValue, type RootValues } from "./values.ts";
 
 /** A stamp so far ahead of this clock is no edit of now: a host's clock was wrong by more than a time zone. */
@@ -128,12 +138,17 @@ export class Editor {
       return;
     }
     const reading = this.#read(ulids);
-    for (const slot of reading.slots.keys()) if (!wanted.has(slot)) wanted.set(slot, null);
+    const { hidden } = readSpec(spec.id, reading);
+    for (const slot of reading.slots.keys()) {
+      if (!wanted.has(slot) && !hidden.has(slot) && isKnownSlot(slot)) wanted.set(slot, null);
+    }
     wanted.delete(createdSlot);
     wanted.delete(resumedSlot);
-    for (const [slot, value] of wanted) {
-      if (sameValue(value, reading.slots.get(slot)?.value ?? null)) continue;
-      this.#writeSlot(ulids, slot, { hlc, by, value });
+    for (const [slot, content] of wanted) {
+      const present = reading.slots.get(slot);
+      const { value, ...needs } = withLaterMembers(slot, content, present);
+      if (sameValue(value, present?.value ?? null)) continue;
+      this.#writeSlot(ulids, slot, { hlc, by, value, ...needs });
     }
     // A put mends what could not be read: the unreadable entries go, so that the job leaves quarantine.
     for (const key of reading.unreadable) for (const ulid of ulids) this.#set(ulid, key, undefined);
@@ -189,7 +204,7 @@ export class Editor {
   #rewrite(id: JobId, { slots, pauses }: Reading, hlc: number, wall: number): string {
     this.#delete(id);
     const entries = new Map<string, unknown>();
-    for (const [slot, { by, value }] of slots) entries.set(this.#keyOf(slot), { hlc, by, value });
+    for (const [slot, { peer: _, ...entry }] of slots) entries.set(this.#keyOf(slot), { ...entry, hlc });
     for (const [ulid, pause] of pauses) entries.set(keyOfPause(ulid), pause);
     return this.#add(entries, wall);
   }

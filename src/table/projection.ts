@@ -3,17 +3,21 @@
  *
  * Two sides of a split may each have created the job, so an id may have several incarnations. The effective job
  * takes each slot from whichever of them holds the highest (hlc, peer), and is paused while any pause is left.
- * What can't be read, or isn't a valid job, is quarantined: shown with its problems, never run.
+ * What can't be read, or isn't a valid job, is quarantined: shown with its problems, never run. What a later version has
+ * written is no problem: the job has what is known of it, and says what its other parts need of a peer that runs it.
  */
 import { hash } from "node:crypto";
 import { instantOfHlc } from "./hlc.ts";
-import { checkJob } from "../core/job/job.ts";
+import { checkJob, type JobCheck } from "../core/job/job.ts";
 import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
-import type { Job, Pause, Problem, Quarantined } from "../schema/job.ts";
+import type { Job, PartNeeds, Pause, Problem, Quarantined } from "../schema/job.ts";
+import { unknownCapabilities } from "../schema/protocol.ts";
 import {
   createdSlot,
+  isKnownSlot,
   isPause,
   isSlot,
+  needsOfSlot,
   parseKey,
   inFieldOrder,
   readSlot,
@@ -48,7 +52,9 @@ export function readIncarnations(incarnations: Iterable<Entries>): Reading {
       } else if (key?.kind === "slot" && isSlot(entry)) {
         const known = reading.slots.get(key.slot);
         if (known === undefined || isLater(entry.hlc, key.peer, known)) {
-          reading.slots.set(key.slot, { hlc: entry.hlc, by: entry.by, value: entry.value, peer: key.peer });
+          const { hlc, by, value, needs } = entry;
+          const stamped = { hlc, by, value, peer: key.peer };
+          reading.slots.set(key.slot, needs === undefined ? stamped : { ...stamped, needs });
         }
       } else {
         reading.unreadable.push(text);
@@ -75,15 +81,9 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     pointer: "",
     message: `the entry ${JSON.stringify(key.slice(0, 64))} of the replica can't be read`,
   }));
-  const spec: Record<string, unknown> = {};
-  for (const [slot, stamped] of reading.slots) {
-    if (slot === createdSlot || slot === resumedSlot) continue;
-    const problem = readSlot(slot, stamped.value, spec);
-    if (problem !== undefined) problems.push(problem);
-  }
-  if (problems.length > 0) return { id, problems };
-  const checked = checkStrangers({ id, ...inFieldOrder(spec) });
-  if (!checked.ok) return { id, problems: checked.problems };
+  const { checked } = readSpec(id, reading);
+  if (!checked.ok) problems.push(...checked.problems);
+  if (!checked.ok || problems.length > 0) return { id, problems };
 
   const created = reading.slots.get(createdSlot);
   const createdAt = created === undefined ? 0 : instantOfHlc(created.hlc);
@@ -99,16 +99,52 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
     resumedAt: resumedAt(resumed),
     pauses: [...reading.pauses].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, pause]) => pause),
+    needs: needsOf(reading),
   };
+}
+
+function needsOf(reading: Reading): PartNeeds[] {
+  return [...reading.slots]
+    .filter(([slot]) => slot !== createdSlot && slot !== resumedSlot)
+    .flatMap(([slot, stamped]) => needsOfSlot(slot, stamped))
+    .toSorted((a, b) => (a.pointer < b.pointer ? -1 : 1));
+}
+
+/**
+ * What a reading says of the job's fields. When a slot needs what this version lacks, its value need not make sense to it:
+ * if the job isn't valid with it, such slots are left out (`hidden`), and the job can be shown, edited and kept, not run.
+ */
+export function readSpec(id: JobId, reading: Reading): { checked: JobCheck; hidden: ReadonlySet<string> } {
+  const whole = specWithout(new Set());
+  if (whole.ok) return { checked: whole, hidden: new Set() };
+  const hidden = new Set<string>();
+  for (const [slot, stamped] of reading.slots) {
+    const isBeyond = needsOfSlot(slot, stamped).some(
+      ({ capabilities }) => unknownCapabilities(capabilities).length > 0,
+    );
+    if (isBeyond && isKnownSlot(slot)) hidden.add(slot);
+  }
+  if (hidden.size === 0) return { checked: whole, hidden };
+  return { checked: specWithout(hidden), hidden };
+
+  function specWithout(left: ReadonlySet<string>): JobCheck {
+    const spec: Record<string, unknown> = {};
+    for (const [slot, { value }] of reading.slots) {
+      if (slot === createdSlot || slot === resumedSlot || left.has(slot)) continue;
+      const problem = readSlot(slot, value, spec);
+      if (problem !== undefined) return { ok: false, code: "INVALID_JOB", problems: [problem] };
+    }
+    return checkStrangers({ id, ...inFieldOrder(spec) }, left.has("action") ? "without-action" : "whole");
+  }
 }
 
 /**
  * Another peer's bytes must not be able to end this one, so here alone a failed assertion of the check is a verdict
  * too: a job that it can't judge is not run.
  */
-function checkStrangers(job: Record<string, unknown>): ReturnType<typeof checkJob> {
+function checkStrangers(job: Record<string, unknown>, part: "whole" | "without-action"): JobCheck {
   try {
-    return checkJob(job);
+    return checkJob(job, part);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, code: "INVALID_JOB", problems: [{ pointer: "", message }] };

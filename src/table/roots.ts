@@ -3,9 +3,10 @@
  * nothing else: the inspection of updates, the editor and the reading of values all go by this table.
  *
  * Whoever may write the table may write every root; what a row restricts is the form of keys, the size of a value, and
- * which values count. A foreign update with a key of another form, a value that is too large, or a root that isn't listed
+ * which values count. A foreign update with an id of another form or a value that is too large
  * is refused as a whole. A value that `accepts` turns down is kept, since all replicas must hold the same, and has no
- * effect.
+ * effect. So is a root that isn't listed, which a later version has: it may hold plain JSON objects, or maps of such objects
+ * under keys of a form that is known.
  */
 import type { Forgotten } from "../schema/attribution.ts";
 import { parseKey } from "./slots.ts";

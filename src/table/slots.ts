@@ -4,10 +4,16 @@
  * An incarnation holds slots `FIELD@PEER = {hlc, by, value}`, each with one writer, and pauses `pause@ULID`. Fields
  * that mean something only together (a schedule and its time zone, a command and its user) share one slot, so that
  * two edits made apart never mix; every other field stands alone, so that they both survive. `null` = cleared.
+ *
+ * A later version may write slots and members of slots that this one doesn't know. They are kept as they are, and
+ * the job needs a capability for each of them: those that the entry names in `needs`, or else `field:NAME`. A field that
+ * says nothing about running names none (`needs: []`). The same `needs` may stand beside a value that is known.
  */
 import { hlcCap } from "./hlc.ts";
+import { pointerTo } from "../core/job/job.ts";
 import { isInstant, type PeerId } from "../schema/ids.ts";
-import type { JobSpec, Pause, Problem } from "../schema/job.ts";
+import { JobSpecSchema, type JobSpec, type PartNeeds, type Pause, type Problem } from "../schema/job.ts";
+import { capabilityForField } from "../schema/protocol.ts";
 
 type Field = Exclude<keyof JobSpec, "id">;
 
@@ -42,14 +48,31 @@ const slotOfField = {
 /** Slots that hold several fields as an object; the others hold their one field's value itself. */
 const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
 
+/** The members known of the slots that hold objects with named members. */
+const membersOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ...[...groupSlots].map((slot) => [slot, new Set(fieldsOfSlot(slot))] as const),
+  ...(["catchUp", "target", "keep"] as const).map(
+    (slot) => [slot, new Set(Object.keys(JobSpecSchema.properties[slot].properties))] as const,
+  ),
+]);
+
+/** The fields of a job that a slot holds. */
+function fieldsOfSlot(slot: string): string[] {
+  return Object.entries(slotOfField).flatMap(([field, itsSlot]) => (itsSlot === slot ? [field] : []));
+}
+
 /** Slots that are no part of what a person writes: the job's id, and when it was last resumed. */
 export const createdSlot = "created";
 export const resumedSlot = "resumed";
+
+const slotNames: ReadonlySet<string> = new Set([...Object.values(slotOfField), createdSlot, resumedSlot]);
 
 export interface Slot {
   hlc: number;
   by: string;
   value: unknown;
+  /** what a peer must be capable of to run a job with this value, when its writer says so */
+  needs?: unknown;
 }
 
 /** A slot with its writer: what the reader compares. */
@@ -92,24 +115,74 @@ export function slotsOf(spec: JobSpec): Map<string, unknown> {
   return slots;
 }
 
-/** Puts a slot's value into a spec under construction; says what in it this version doesn't know. */
+/** Puts what is known of a slot's value into a spec under construction. */
 export function readSlot(slot: string, value: unknown, spec: Record<string, unknown>): Problem | undefined {
-  if (value === null) return undefined;
-  if (!groupSlots.has(slot)) {
-    if (!Object.hasOwn(slotOfField, slot)) {
-      return { pointer: `/${slot}`, message: "this version doesn't know the field" };
-    }
+  if (value === null || !isKnownSlot(slot)) return undefined;
+  if (groupSlots.has(slot) && !isObject(value)) {
+    return { pointer: "", message: `the ${slot} of the job can't be read` };
+  }
+  const members = membersOf.get(slot);
+  if (members === undefined || !isObject(value)) {
     spec[slot] = value;
     return undefined;
   }
-  if (!isObject(value)) return { pointer: "", message: `the ${slot} of the job can't be read` };
-  for (const [field, content] of Object.entries(value)) {
-    if (!Object.hasOwn(slotOfField, field) || slotOfField[field as Field] !== slot) {
-      return { pointer: `/${field}`, message: "this version doesn't know the field" };
-    }
-    spec[field] = content;
-  }
+  const known = Object.fromEntries(Object.entries(value).filter(([name]) => members.has(name)));
+  if (groupSlots.has(slot)) Object.assign(spec, known);
+  else spec[slot] = known;
   return undefined;
+}
+
+/** What a slot's entry needs of a peer that runs the job, for what is known and what isn't. */
+export function needsOfSlot(slot: string, { value, needs }: Pick<Slot, "value" | "needs">): PartNeeds[] {
+  if (value === null) return [];
+  const said = readNeeds(needs);
+  const named = (pointer: string, name: string): PartNeeds => ({
+    pointer,
+    slot,
+    capabilities: said ?? [capabilityForField(name)],
+  });
+  const whole = pointerTo(slot);
+  if (!isKnownSlot(slot)) return [named(whole, slot)].filter(isNeeding);
+  const within = groupSlots.has(slot) ? [] : [slot];
+  const later = Object.keys(laterMembers(slot, value) ?? {}).map((name) =>
+    named(pointerTo(...within, name), [...within, name].join(".")),
+  );
+  const parts =
+    later.length > 0 || said === undefined ? later : [{ pointer: whole, slot, capabilities: said }];
+  return parts.filter(isNeeding);
+}
+
+function isNeeding({ capabilities }: PartNeeds): boolean {
+  return capabilities.length > 0;
+}
+
+/** Undefined when its writer doesn't say it in a way that this version can read. */
+function readNeeds(needs: unknown): string[] | undefined {
+  return Array.isArray(needs) && needs.every((need) => typeof need === "string") ? needs : undefined;
+}
+
+/** The members of a slot's value that this version doesn't know; undefined when there are none. */
+function laterMembers(slot: string, value: unknown): Record<string, unknown> | undefined {
+  const members = membersOf.get(slot);
+  if (members === undefined || !isObject(value)) return undefined;
+  const later = Object.entries(value).filter(([name]) => !members.has(name));
+  return later.length === 0 ? undefined : Object.fromEntries(later);
+}
+
+/** What is to be written in place of an entry so that what this version doesn't know of it stays. */
+export function withLaterMembers(
+  slot: string,
+  value: unknown,
+  present: Slot | undefined,
+): Pick<Slot, "value" | "needs"> {
+  const later = laterMembers(slot, present?.value);
+  if (later === undefined) return { value };
+  const needs = present?.needs === undefined ? {} : { needs: present.needs };
+  return { value: { ...asObject(value), ...later }, ...needs };
+}
+
+export function isKnownSlot(slot: string): boolean {
+  return slotNames.has(slot);
 }
 
 /** The fields in one order, whatever order the slots were read in: every peer shows a job alike. */

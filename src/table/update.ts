@@ -2,10 +2,10 @@
  * Inspects updates of the table: reads a Yjs update (V1) byte by byte before Yjs itself may see it.
  *
  * Yjs trusts what it reads: lengths, references, types. A short hostile update can make it loop, fill its memory, or
- * throw half-way with the document already changed. So only what a cicada peer writes passes: under the roots of
- * roots.ts maps or plain JSON values under the known forms of keys, and deletions, each within its bounds, and nothing
- * that builds on what this peer doesn't have yet. Whether the values make a job is not
- * asked here (projection.ts).
+ * throw half-way with the document already changed. So only what a cicada peer writes passes: under named roots maps or
+ * plain JSON objects, in such maps plain JSON objects, and deletions, each within its bounds, and nothing that builds on
+ * what this peer doesn't have yet. The roots of roots.ts have forms of their own; a root that only a later version
+ * knows is taken within the same bounds. Whether the values make a job is not asked here (projection.ts).
  *
  * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
  */
@@ -24,6 +24,8 @@ const structCap = 16_777_216;
 /** How many ids (of structs or deletions) one update may speak of, since each is counted into the digest. */
 const idCap = 268_435_456;
 const valueDepthCap = 12;
+/** The names that roots may have. */
+const rootForm = /^[a-z][A-Za-z0-9-]{0,31}$/;
 const keyCapBytes = 512;
 
 export type Inspection =
@@ -116,7 +118,7 @@ class UpdateReader {
     if (tag === 0) return this.#length();
     const content = tag & 31;
     if ((tag & 64) !== 0) refuse("an item of a list");
-    let parent: Root | "map" | "same" = "same";
+    let parent: Root | "later" | "map" | "same" = "same";
     let key = "";
     if ((tag & 128) !== 0) {
       this.#reference(client, clock);
@@ -129,13 +131,14 @@ class UpdateReader {
       if (!this.#roots.some((root) => root.holds === "maps" && root.isInnerKey(key))) {
         refuse("a key of unknown form");
       }
-    } else if (parent !== "same" && !hasFormOf(parent, key))
+    } else if (typeof parent === "object" && !hasFormOf(parent, key)) {
       refuse(`a key of unknown form in ${parent.name}`);
+    }
     const isMapsRoot = typeof parent === "object" && parent.holds === "maps";
 
     if (content === 1) return this.#length();
     if (content === 7) {
-      if (!isMapsRoot || this.#integer() !== 1) refuse("a map where none belongs");
+      if (!(isMapsRoot || parent === "later") || this.#integer() !== 1) refuse("a map where none belongs");
       return 1;
     }
     if (content !== 8) refuse("content of unknown kind");
@@ -145,11 +148,12 @@ class UpdateReader {
     return 1;
   }
 
-  #parent(client: number, clock: number): Root | "map" {
+  #parent(client: number, clock: number): Root | "later" | "map" {
     const named = this.#integer();
     if (named === 1) {
       const name = this.#key();
-      return this.#roots.find((root) => root.name === name) ?? refuse("an unknown root");
+      if (!rootForm.test(name)) refuse("a root that no version has");
+      return this.#roots.find((root) => root.name === name) ?? "later";
     }
     if (named !== 0) refuse("a parent of unknown kind");
     this.#reference(client, clock);

@@ -265,6 +265,7 @@ export class Cores {
       scheduledAt: at,
       resumedAt: 0,
       pauses: [],
+      needs: [],
       ...changes,
     };
     for (const peer of this.#states.keys()) {

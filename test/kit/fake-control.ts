@@ -186,6 +186,7 @@ export class FakeControl implements Control {
       scheduledAt: now,
       resumedAt: known?.resumedAt ?? 0,
       pauses: known?.pauses ?? [],
+      needs: known?.needs ?? [],
     };
     this.jobs.set(spec.id, job);
     this.tell({ kind: "job", id: spec.id, change: "written" });
@@ -305,7 +306,13 @@ export class FakeControl implements Control {
   }
 
   blocked(): { id: JobId; hindrance: JobHindrance }[] {
-    return this.hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
+    const hindrances = this.hindrances.filter(({ code }) => code !== "NEEDS_NEWER");
+    return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
+  }
+
+  unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
+    const hindrances = this.hindrances.filter(({ code }) => code === "NEEDS_NEWER");
+    return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
   }
 
   async history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }> {

@@ -46,7 +46,11 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
         ready,
         codes: notReady.map(({ code }) => code),
         reasons: notReady.map(({ message }) => message),
-        warnings: [...warnings, ...describeBlocked(control.blocked())],
+        warnings: [
+          ...warnings,
+          ...describeJobs(control.blocked(), "no peer can run"),
+          ...describeJobs(control.unknownHere(), "this peer can't run"),
+        ],
         peer: self.name,
         version,
         alive,
@@ -56,13 +60,13 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
   );
 }
 
-/** Blocked jobs named in the warnings; a mesh whose workers are all down has as many as it has jobs. */
-const blockedTold = 10;
+/** Jobs named in the warnings of one kind; a mesh whose workers are all down has as many as it has jobs. */
+const jobsTold = 10;
 
-function describeBlocked(blocked: ReturnType<Control["blocked"]>): string[] {
-  const told = blocked
-    .slice(0, blockedTold)
-    .map(({ id, hindrance }) => `no peer can run the job ${id}: ${hindrance.message}`);
-  const more = blocked.length - told.length;
-  return more > 0 ? [...told, `no peer can run ${more} more jobs`] : told;
+function describeJobs(jobs: ReturnType<Control["blocked"]>, who: string): string[] {
+  const told = jobs
+    .slice(0, jobsTold)
+    .map(({ id, hindrance }) => `${who} the job ${id}: ${hindrance.message}`);
+  const more = jobs.length - told.length;
+  return more > 0 ? [...told, `${who} ${more} more jobs`] : told;
 }

@@ -51,7 +51,7 @@ const readOnly = {
   state: Type.Enum(jobStates),
   problems: Type.Array(
     Type.Object({
-      code: Type.String({ description: "INVALID_JOB, NO_PEER, NO_QUORUM" }),
+      code: Type.String({ description: "INVALID_JOB, NO_PEER, NO_QUORUM, NEEDS_NEWER" }),
       pointer: Type.String(),
       message: Type.String(),
     }),

@@ -34,8 +34,11 @@ type Fields = Readonly<Record<string, unknown>>;
  */
 const jobCapBytes = 131_072;
 
-/** Every problem at once, with JSON pointers. Read-only fields (an edited `GET`) are dropped from `spec`. */
-export function checkJob(input: unknown): JobCheck {
+/**
+ * Every problem at once, with JSON pointers. Read-only fields (an edited `GET`) are dropped from `spec`. `without-action`:
+ * of a job whose action is a later version's, which this one neither knows nor runs.
+ */
+export function checkJob(input: unknown, part: "whole" | "without-action" = "whole"): JobCheck {
   if (!isObject(input))
     return invalid([
       { pointer: "", message: "a job is an object with fields such as id, schedule and command" },
@@ -45,6 +48,9 @@ export function checkJob(input: unknown): JobCheck {
   const size = sizeProblem(given);
   if (size !== undefined) return invalid([size]);
   const problems: Problem[] = [];
+  const isActionElsewhere =
+    part === "without-action" && given["command"] === undefined && given["argv"] === undefined;
+  const ofAction = isActionElsewhere ? [] : actionProblems(given);
   if (!jobValidator.Check(given)) {
     const later = laterFields(given);
     const misshapen = shapeProblems(given);
@@ -55,12 +61,12 @@ export function checkJob(input: unknown): JobCheck {
       ...meaningProblems(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name)))),
     );
     if (later.length > 0) return { ok: false, code: "NOT_YET", problems };
-    problems.push(...actionProblems(given));
+    problems.push(...ofAction);
     // No single field explains it.
     if (problems.length === 0) problems.push({ pointer: "", message: "this is not a job" });
     return invalid(problems);
   }
-  problems.push(...meaningProblems(given), ...actionProblems(given));
+  problems.push(...meaningProblems(given), ...ofAction);
   if (problems.length > 0) return invalid(problems);
   // The one place that makes the type: everything that it says has just been checked.
   return { ok: true, spec: given as CheckedSpec };
@@ -100,7 +106,7 @@ function inside(fields: Fields, name: string): Fields {
 }
 
 /** RFC 6901 */
-function pointerTo(...names: string[]): string {
+export function pointerTo(...names: string[]): string {
   return names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 

@@ -1,11 +1,19 @@
-/** What a peer must be capable of to run a job. It depends on nothing but the job's fields, so all peers agree. */
+/**
+ * What a peer must be capable of to run a job: by the fields that this version knows, and by what the job's other parts say
+ * (table/slots.ts). It depends on nothing but the job, so all peers agree.
+ */
 import type { RunAction } from "../../ports.ts";
+import type { PartNeeds } from "../../schema/job.ts";
 import type { Capability } from "../../schema/protocol.ts";
 
 export function neededCapabilities(job: {
   readonly action: RunAction;
   readonly partition: "available" | "majority";
-}): Capability[] {
-  const executor = `executor:${job.action.kind}` as const;
-  return job.partition === "majority" ? [executor, "majority"] : [executor];
+  readonly needs: readonly PartNeeds[];
+}): string[] {
+  const executor: Capability = `executor:${job.action.kind}`;
+  const needs = new Set<string>([executor]);
+  if (job.partition === "majority") needs.add("majority" satisfies Capability);
+  for (const { capabilities } of job.needs) for (const capability of capabilities) needs.add(capability);
+  return [...needs];
 }

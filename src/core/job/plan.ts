@@ -4,7 +4,7 @@
  */
 import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
-import type { Capability } from "../../schema/protocol.ts";
+import { unknownCapabilities } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
 import { neededCapabilities } from "./needs.ts";
@@ -15,8 +15,10 @@ export interface Plan {
   readonly id: JobId;
   readonly job: Job;
   readonly revision: string;
-  /** undefined = only by hand, or disabled */
+  /** undefined = only by hand, disabled, or not understood here */
   readonly schedule: Schedule | undefined;
+  /** False = a later version has written parts of the schedule: this one can't tell the job's ticks. */
+  readonly knowsTicks: boolean;
   readonly startsAt: number;
   readonly endsAt: number;
   readonly enabled: boolean;
@@ -31,7 +33,7 @@ export interface Plan {
   readonly keep: { runs: number; ageMs: number; logBytes: number };
   readonly action: RunAction;
   /** what a peer must be capable of to run it */
-  readonly needs: readonly Capability[];
+  readonly needs: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
@@ -69,11 +71,13 @@ export function planJob(job: Job): Plan | Problem[] {
   }
   const action = actionOf(spec);
   const partition = spec.partition ?? "available";
+  const knowsTicks = !hasLaterSchedule(job);
   return {
     id: job.id,
     job,
     revision: job.revision,
-    schedule: spec.enabled === false ? undefined : schedule,
+    schedule: spec.enabled === false || !knowsTicks ? undefined : schedule,
+    knowsTicks,
     startsAt: spec.startsAt === undefined ? -Infinity : Date.parse(spec.startsAt),
     endsAt: spec.endsAt === undefined ? Infinity : Date.parse(spec.endsAt),
     enabled: spec.enabled !== false,
@@ -96,10 +100,16 @@ export function planJob(job: Job): Plan | Problem[] {
           : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
     },
     action,
-    needs: neededCapabilities({ action, partition }),
+    needs: neededCapabilities({ action, partition, needs: job.needs }),
     env: spec.env ?? {},
     timeoutMs: milliseconds(spec.timeout, 0),
   };
+}
+
+function hasLaterSchedule({ needs }: Job): boolean {
+  return needs.some(
+    ({ slot, capabilities }) => slot === "schedule" && unknownCapabilities(capabilities).length > 0,
+  );
 }
 
 function actionOf(spec: JobSpec): RunAction {

@@ -103,6 +103,21 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string 
   }
 }
 
+/** Why this peer doesn't run the job though others may: a later version has written it. Undefined when it may. */
+export function whyNotHere(state: State, plan: Plan): { pointer: string; message: string } | undefined {
+  const lacks = lacking(state, plan, state.settings.self);
+  if (lacks.length === 0) return undefined;
+  const parts = plan.job.needs.filter(({ capabilities }) => capabilities.some((one) => lacks.includes(one)));
+  const pointers = parts.map(({ pointer }) => pointer);
+  const what = pointers.length === 0 ? "it" : `its ${listed(pointers)}`;
+  return {
+    pointer: pointers[0] ?? "",
+    message:
+      `${what} needs a version of cicada that this peer doesn't run (it lacks ${listed(lacks)}): this peer keeps the job ` +
+      "and leaves its runs to peers that know it. Run that version here, too",
+  };
+}
+
 function neededBy(state: State, plan: Plan, peer: PeerId): string {
   return lacking(state, plan, peer).join(", ");
 }

@@ -140,7 +140,10 @@ function patchJob(
   token: number,
 ): Answer | undefined {
   return withJob(state, command, (plan) => {
-    const checked = checkJob(mergePatch(plan.job.spec, command.patch));
+    const { spec } = plan.job;
+    // The action of a job that a later version has written isn't shown here, and stays as it is.
+    const part = spec.command === undefined && spec.argv === undefined ? "without-action" : "whole";
+    const checked = checkJob(mergePatch(spec, command.patch), part);
     if (!checked.ok)
       return { kind: "refused", error: new CicadaError(checked.code, "see errors", checked.problems) };
     if (checked.spec.id !== plan.id) return refuse("ID_MISMATCH", `the job is "${plan.id}"`);

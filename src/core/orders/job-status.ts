@@ -9,7 +9,7 @@ import { tickAt, type PeerId } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { isTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
-import { instantText, whyBlocked } from "../members/blocked.ts";
+import { instantText, whyBlocked, whyNotHere } from "../members/blocked.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
@@ -30,17 +30,25 @@ export interface StatusNow {
 /** Of several states that fit, the first of INTERFACE's list. */
 export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
-  return { state: stateNow(state, plan, hindrances.length > 0), hindrances };
+  const how = stateNow(state, plan, hindrances.length > 0);
+  return { state: how, hindrances: [...hindrances, ...unknownHere(state, plan)] };
+}
+
+/** What of the job this peer doesn't know, so that it leaves its runs to others. */
+export function unknownHere(state: State, plan: Plan): JobHindrance[] {
+  const why = whyNotHere(state, plan);
+  return why === undefined ? [] : [{ code: "NEEDS_NEWER", ...why }];
 }
 
 function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   if (!plan.enabled) return "disabled";
   if (pauseAt(plan, state.now.wall) !== undefined) return "paused";
+  const isScheduled = plan.schedule !== undefined || !plan.knowsTicks;
   if (plan.schedule !== undefined && nextTickOf(plan, state.now.wall) === undefined) return "ended";
   for (const record of state.ledger.openOf(plan.id)) if (record.state === "running") return "running";
   if (isBlocked) return "blocked";
   if (firstPending(state, plan) !== undefined) return "waiting";
-  return plan.schedule === undefined ? "manual" : "scheduled";
+  return isScheduled ? "scheduled" : "manual";
 }
 
 /** Why no living peer can run the job now; none = one can. */
@@ -186,11 +194,13 @@ export function hindersNext(state: State, plan: Plan): string[] {
     );
   }
   for (const { message } of hindrancesOf(state, plan)) sentences.push(`No peer can run it: ${message}.`);
+  for (const { message } of unknownHere(state, plan)) sentences.push(`Not on this peer: ${message}.`);
   const [oldest] = pendingTicks(state, plan);
   if (oldest !== undefined) {
     sentences.push(`Its tick ${oldest.tick} is due and waits: ${oldest.why}.`);
   }
-  if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
+  if (!plan.knowsTicks) sentences.push("This peer can't tell when its next tick is.");
+  else if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
   else if (nextTickOf(plan, state.now.wall) === undefined)
     sentences.push("Its schedule has no further tick.");
   return sentences;
@@ -203,6 +213,7 @@ export function noTickAt(state: State, plan: Plan, instant: number): string | un
   if (!plan.enabled) {
     return `it is disabled (${job.updatedBy} edited it last, at ${instantText(state, job.updatedAt)})`;
   }
+  if (!plan.knowsTicks) return "its schedule is of a later version, which this peer can't read";
   if (plan.schedule === undefined) return "it has no schedule and runs only by hand";
   if (instant <= plan.earliest) {
     return `its ticks count from ${instantText(state, plan.earliest)} on, when it was created, its schedule edited, or it was resumed`;

@@ -279,6 +279,8 @@ function forgetJob(state: State, job: JobId): void {
 
 /** Every tick up to now is over, but for those in the book and those on their way through the launcher. */
 function moveUp(state: State, plan: Plan): void {
+  // Of ticks that this version can't tell nothing is known. A peer that can tell them says what is over.
+  if (!plan.knowsTicks) return;
   const { upkeep, book, now, ledger } = state;
   const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
   if (isUnsettled || ledger.history.unsureUntil(plan.id) > -Infinity) return;

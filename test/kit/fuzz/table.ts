@@ -1,9 +1,12 @@
 /**
  * The door of the job table alone: hostile updates, thousands to a table. What is refused has changed nothing; what is
- * taken leaves a table that can be shown, copied, and brought to equality with any other that has taken the same.
+ * taken leaves a table that can be shown, copied, and brought to equality with any other that has taken the same. An edit
+ * of this version leaves what it doesn't know as it was.
  */
+import * as Y from "yjs";
 import { edit } from "../tables.ts";
 import type { JobId, PeerId } from "../../../src/schema/ids.ts";
+import { JobSpecSchema, type JobSpec } from "../../../src/schema/job.ts";
 import { ulid } from "../../../src/schema/ids.ts";
 import { Dice } from "../../../src/sim/random.ts";
 import { JobTable } from "../../../src/table/table.ts";
@@ -57,7 +60,21 @@ class TableDoor implements OpenDoor {
     table.quarantined();
     if (this.#dice.chance(0.05)) table.heardStateVector(this.#dice.bytes(this.#dice.below(30)));
     if (this.#dice.chance(0.05)) table.diff(this.#dice.bytes(this.#dice.below(30)));
+    if (this.#dice.chance(0.05)) this.#editHere();
     if (this.#inputs % comparedEvery === 0) this.#compare();
+  }
+
+  /** This version edits a job, as a person who has read it does: what it doesn't know must stay. */
+  #editHere(): void {
+    const table = this.#table;
+    const job = table.jobs().get(this.#dice.pick(ids));
+    if (job === undefined) return;
+    const before = laterParts(table, job.id);
+    const { stdin: _stdin, ...rest } = job.spec;
+    const spec: JobSpec = { ...rest, owner: `o${this.#inputs}`, keep: { runs: 1 + this.#dice.below(9) } };
+    edit(table, { kind: "put", spec, by: "x" }, wall + this.#inputs);
+    const after = laterParts(table, job.id);
+    if (before !== after) throw new Fault(`an edit has changed what it doesn't know: ${before} to ${after}`);
   }
 
   last(): string {
@@ -80,6 +97,45 @@ class TableDoor implements OpenDoor {
       throw new Fault("another table that has taken all of it differs");
     if (shown(other) !== shown(this.#table)) throw new Fault("another table shows other jobs");
   }
+}
+
+const ownNames: ReadonlySet<string> = new Set([
+  ...Object.keys(JobSpecSchema.properties),
+  "action",
+  "created",
+  "resumed",
+]);
+
+/**
+ * What no part of this version knows, in all incarnations that say they are the job: slots, and members of the groups of
+ * fields. It is told by names alone, apart from the code under test.
+ */
+function laterParts(table: JobTable, id: JobId): string {
+  const doc = new Y.Doc();
+  Y.applyUpdate(doc, table.snapshot());
+  const newest = new Map<string, { hlc: number; peer: string; value: unknown }>();
+  for (const map of doc.getMap("jobs").values()) {
+    if (!(map instanceof Y.Map)) continue;
+    const entries = [...map.entries()].flatMap(([key, entry]) => {
+      const at = key.indexOf("@");
+      return typeof entry === "object" && entry !== null && "hlc" in entry && !key.startsWith("pause@")
+        ? [{ slot: key.slice(0, at), peer: key.slice(at + 1), ...entry }]
+        : [];
+    });
+    if (!entries.some(({ slot, value }) => slot === "created" && value === id)) continue;
+    for (const entry of entries) {
+      const known = newest.get(entry.slot);
+      const isNewer =
+        known === undefined || entry.hlc > known.hlc || (entry.hlc === known.hlc && entry.peer > known.peer);
+      if (isNewer) newest.set(entry.slot, entry);
+    }
+  }
+  const parts = [...newest].flatMap(([slot, { value }]): unknown[] => {
+    if (!ownNames.has(slot)) return [[slot, value]];
+    if ((slot !== "action" && slot !== "schedule") || typeof value !== "object" || value === null) return [];
+    return Object.entries(value).filter(([name]) => !ownNames.has(name));
+  });
+  return JSON.stringify(parts.map((part) => JSON.stringify(part)).toSorted());
 }
 
 function shown(table: JobTable): string {

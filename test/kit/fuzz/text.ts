@@ -221,7 +221,7 @@ function takeJob(input: unknown): void {
 /** A job that was taken can be planned, and its ticks found, whenever it was made. */
 function planned(spec: CheckedSpec): void {
   for (const at of [0, now]) {
-    const job = { id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], resumedAt: 0 };
+    const job = { id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [], resumedAt: 0 };
     const plan = planJob({ ...job, createdAt: at, updatedAt: at, scheduledAt: at });
     if (Array.isArray(plan)) throw new Fault("a job that was taken can't be planned");
     nextTickOf(plan, now);

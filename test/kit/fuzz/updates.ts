@@ -26,7 +26,12 @@ const slotNames = [
   "overlap",
   "partition",
   "paused",
+  "mutex",
+  "after",
 ];
+/** What a later version may have beside its own members in a group of fields. */
+const laterMembers = ["http", "except", "__proto__", "a/b~c"];
+const laterRoots = ["pools", "channels", "maintenance"];
 const scheduleFields = ["schedule", "timezone", "startsAt", "endsAt"] as const;
 const schedules = [
   "* * * * * *",
@@ -97,7 +102,8 @@ export class HostileWriter {
     const doc = new Y.Doc();
     doc.clientID = dice.chance(0.9) ? 1 + dice.below(2 ** 31) : dice.pick([0, 2 ** 32, 2 ** 53 - 1]);
     const write = (): void => {
-      const root = doc.getMap(dice.chance(0.97) ? "jobs" : edgeText(dice).slice(0, 20));
+      const name = dice.chance(0.5) ? dice.pick(laterRoots) : edgeText(dice).slice(0, 20);
+      const root = doc.getMap(dice.chance(0.94) ? "jobs" : name);
       for (let left = 1 + dice.below(2); left > 0; left--) {
         const map = new Y.Map<unknown>();
         const id = dice.chance(0.3) ? dice.pick(jobs) : `fuzz-${dice.below(50)}`;
@@ -133,11 +139,17 @@ export class HostileWriter {
     }
     const slot = dice.chance(0.9) ? dice.pick(slotNames) : edgeText(dice).slice(0, 30);
     const stamp = dice.chance(0.9) ? hlc : edgeNumber(dice);
-    const entry = { hlc: stamp, by: "fuzz", value: this.#valueOf(slot) };
+    const needs = dice.chance(0.3) ? { needs: this.#needs() } : {};
+    const entry = { hlc: stamp, by: "fuzz", value: this.#valueOf(slot), ...needs };
     map.set(
       `${slot}@${dice.chance(0.9) ? this.#self : edgeText(dice).slice(0, 130)}`,
       dice.chance(0.98) ? entry : strangeContent(dice),
     );
+  }
+
+  #needs(): unknown {
+    const dice = this.#dice;
+    return dice.pick([() => [], () => ["majority"], () => ["chain", edgeText(dice)], () => anyJson(dice)])();
   }
 
   #valueOf(slot: string): unknown {
@@ -164,6 +176,7 @@ export class HostileWriter {
       group["timezone"] = dice.pick(["Europe/Berlin", "eUROPE/bERLIN", "Asia/Gaza"]);
     if (slot === "schedule" && dice.chance(0.2))
       group["startsAt"] = dice.pick(["9999-01-01T00:00:00Z", "0000-01-01T00:00:00Z"]);
+    if (dice.chance(0.2)) group[dice.pick(laterMembers)] = anyJson(dice);
     return group;
   }
 
@@ -206,7 +219,7 @@ export class HostileWriter {
     if ((origins & 0x80) !== 0) parts.push(integer(this.#client()), integer(edgeClock(dice)));
     if ((origins & 0x40) !== 0) parts.push(integer(this.#client()), integer(edgeClock(dice)));
     if (origins === 0) {
-      if (dice.chance(0.5)) parts.push(integer(1), text("jobs"));
+      if (dice.chance(0.5)) parts.push(integer(1), text(dice.chance(0.8) ? "jobs" : dice.pick(laterRoots)));
       else parts.push(integer(0), integer(this.#client()), integer(edgeClock(dice)));
       parts.push(text(key));
     }

@@ -1,0 +1,295 @@
+/**
+ * Jobs and roots of the table that a later version of cicada has written: this version keeps them as they are, passes them on,
+ * and runs a job only when it has what the job's parts need.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as Y from "yjs";
+import { blockedJobs, hindersOf, jobNow, jobsUnknownHere, watermarksOf } from "../src/core/view.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { Job, PartNeeds } from "../src/schema/job.ts";
+import { nextHlc } from "../src/table/hlc.ts";
+import type { JobTable } from "../src/table/table.ts";
+import { Cores } from "./kit/cores.ts";
+import { edit, exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
+
+const incarnation = `01${"C".repeat(24)}`;
+const id = "backup" as JobId;
+
+interface Entry {
+  value: unknown;
+  needs?: unknown;
+}
+
+/** The job as a later version writes it; slots by name. */
+function laterJob(slots: Readonly<Record<string, Entry>>): Uint8Array {
+  const doc = new Y.Doc();
+  doc.clientID = 99;
+  doc.transact(() => {
+    const map = new Y.Map<unknown>();
+    doc.getMap<unknown>("jobs").set(incarnation, map);
+    const stamp = { hlc: nextHlc(0, wallOf(1)), by: "new" };
+    const whole = { created: { value: id }, action: { value: { command: "true" } }, ...slots };
+    for (const [slot, entry] of Object.entries(whole)) map.set(`${slot}@n`, { ...stamp, ...entry });
+  });
+  return Y.encodeStateAsUpdate(doc);
+}
+
+function tableWith(slots: Readonly<Record<string, Entry>>): JobTable {
+  const table = makeTable("a");
+  assert.equal(table.apply(laterJob(slots)), "changed");
+  return table;
+}
+
+function job(table: JobTable): Job {
+  return jobOf(table, id) ?? assert.fail(JSON.stringify(table.quarantined()));
+}
+
+function needsOf(table: JobTable): (readonly [string, readonly string[]])[] {
+  return job(table).needs.map(({ pointer, capabilities }) => [pointer, capabilities] as const);
+}
+
+/** What the document holds under the slot, the newest writing. */
+function heldIn(table: JobTable, slot: string): unknown {
+  const doc = new Y.Doc();
+  Y.applyUpdate(doc, table.snapshot());
+  const map = doc.getMap("jobs").get(incarnation);
+  assert.ok(map instanceof Y.Map);
+  const entries = [...map.entries()].filter(([key]) => key.startsWith(`${slot}@`));
+  const newest = entries.toSorted(([, a], [, b]) => Number(b.hlc) - Number(a.hlc))[0]?.[1];
+  const { hlc: _hlc, by: _by, ...rest } = newest;
+  return rest;
+}
+
+describe("a part of a job that this version doesn't know keeps the job out of quarantine", () => {
+  const cases: [string, Record<string, Entry>, [string, string[]][]][] = [
+    ["a field, and the job needs it", { mutex: { value: "tape" } }, [["/mutex", ["field:mutex"]]]],
+    [
+      "a field that says what it needs",
+      { after: { value: ["dump"], needs: ["chain"] } },
+      [["/after", ["chain"]]],
+    ],
+    ["a field that decides nothing about running", { colour: { value: "red", needs: [] } }, []],
+    ["a field that was cleared", { mutex: { value: null } }, []],
+    [
+      "a part of the schedule",
+      { schedule: { value: { schedule: "@daily", except: "holidays" } } },
+      [["/except", ["field:except"]]],
+    ],
+    [
+      "a part of a field",
+      { target: { value: { peers: ["a"], tags: ["gpu"] } } },
+      [["/target/tags", ["field:target.tags"]]],
+    ],
+    [
+      "a part of the action, with what it needs",
+      { action: { value: { command: "true", cgroup: "batch" }, needs: ["cgroup", "executor:process"] } },
+      [["/cgroup", ["cgroup", "executor:process"]]],
+    ],
+    [
+      "what is said unreadably counts as unsaid",
+      { mutex: { value: "tape", needs: "nothing" } },
+      [["/mutex", ["field:mutex"]]],
+    ],
+  ];
+  for (const [what, slots, needs] of cases) {
+    test(what, () => {
+      const table = tableWith(slots);
+      assert.deepEqual(table.quarantined(), []);
+      assert.equal(job(table).spec.command, "true");
+      assert.deepEqual(needsOf(table), needs);
+    });
+  }
+
+  test("a known value of a known field may need more than this version has", () => {
+    const table = tableWith({ timeout: { value: "5m", needs: ["timeout:soft"] } });
+    assert.equal(job(table).spec.timeout, "5m");
+    assert.deepEqual(needsOf(table), [["/timeout", ["timeout:soft"]]]);
+  });
+
+  test("a value that makes no sense here is left out when it needs what this version lacks", () => {
+    const table = tableWith({ overlap: { value: "merge", needs: ["overlap:merge"] }, owner: { value: "x" } });
+    assert.deepEqual([job(table).spec.overlap, job(table).spec.owner], [undefined, "x"]);
+    assert.deepEqual(needsOf(table), [["/overlap", ["overlap:merge"]]]);
+  });
+
+  test("an action of a kind that this version doesn't know needs its executor", () => {
+    const action = { value: { executor: "http", http: { url: "x" } }, needs: ["executor:http"] };
+    const table = tableWith({ action, owner: { value: "x" } });
+    assert.equal(job(table).spec.owner, "x");
+    assert.deepEqual(needsOf(table), [["/http", ["executor:http"]]]);
+  });
+});
+
+test("a job that makes no sense, with needs that this version meets, stays in quarantine", () => {
+  for (const needs of [undefined, ["majority"], []]) {
+    const table = tableWith({ overlap: { value: "merge", ...(needs === undefined ? {} : { needs }) } });
+    assert.equal(table.jobs().size, 0);
+    assert.match(JSON.stringify(table.quarantined()), /overlap/);
+  }
+});
+
+describe("what this version doesn't know stays as it is", () => {
+  const slots = {
+    mutex: { value: "tape" },
+    after: { value: ["dump"], needs: ["chain"] },
+    schedule: { value: { schedule: "@daily", except: "holidays" }, needs: ["calendars"] },
+    target: { value: { peers: ["a"], tags: ["gpu"] } },
+  };
+
+  test("through edits of other fields, of the same group, and of another part of the same field", () => {
+    const table = tableWith(slots);
+    const spec = { ...job(table).spec, schedule: "@hourly", target: { peers: ["b"] }, owner: "ann" };
+    edit(table, { kind: "put", spec, by: "ann" }, wallOf(2));
+    assert.deepEqual(job(table).spec, { ...spec });
+    assert.deepEqual(heldIn(table, "mutex"), slots.mutex);
+    assert.deepEqual(heldIn(table, "after"), slots.after);
+    assert.deepEqual(heldIn(table, "schedule"), {
+      value: { schedule: "@hourly", except: "holidays" },
+      needs: ["calendars"],
+    });
+    assert.deepEqual(heldIn(table, "target"), { value: { peers: ["b"], tags: ["gpu"] } });
+    assert.equal(job(table).needs.length, 4);
+  });
+
+  test("when the known part of a field is removed", () => {
+    const table = tableWith(slots);
+    const { target: _target, schedule: _schedule, ...spec } = job(table).spec;
+    edit(table, { kind: "put", spec, by: "ann" }, wallOf(2));
+    assert.deepEqual(heldIn(table, "target"), { value: { tags: ["gpu"] } });
+    assert.deepEqual(heldIn(table, "schedule"), { value: { except: "holidays" }, needs: ["calendars"] });
+  });
+
+  test("when a value that can't be shown here isn't in what a person sends", () => {
+    const action = { value: { executor: "http", http: { url: "x" } }, needs: ["executor:http"] };
+    const overlap = { value: "merge", needs: ["overlap:merge"] };
+    const table = tableWith({ action, overlap });
+    edit(table, { kind: "put", spec: { ...job(table).spec, owner: "ann" }, by: "ann" }, wallOf(2));
+    assert.deepEqual([heldIn(table, "action"), heldIn(table, "overlap")], [action, overlap]);
+    assert.equal(job(table).spec.owner, "ann");
+  });
+
+  test("when an edit is taken back, and when a stamp from beyond a wrong clock makes the job be written anew", () => {
+    const table = tableWith(slots);
+    const before = job(table);
+    const { steps } = table.edit(
+      [{ kind: "put", spec: { ...before.spec, owner: "ann" }, by: "ann" }],
+      wallOf(2),
+    );
+    table.takeBack([steps], wallOf(3));
+    assert.deepEqual(job(table), before);
+    const longAgo = wallOf(-10_000);
+    edit(table, { kind: "put", spec: { ...before.spec, owner: "bob" }, by: "bob" }, longAgo);
+    assert.equal(job(table).spec.owner, "bob");
+    assert.deepEqual(
+      job(table).needs.map(({ pointer }) => pointer),
+      before.needs.map(({ pointer }) => pointer),
+    );
+  });
+
+  test("on the way to others, through the disk and in a snapshot; all of them show one job of one revision", () => {
+    const update = laterJob(slots);
+    const [a, b, c] = [tableWith(slots), makeTable("b"), makeTable("c")];
+    exchange(a, b);
+    assert.deepEqual(c.load([update]).refused, []);
+    for (const table of [b, c]) {
+      assert.deepEqual(job(table), job(a));
+      assert.deepEqual(heldIn(table, "mutex"), slots.mutex);
+      assert.equal(table.digest(), a.digest());
+    }
+  });
+});
+
+test("a root that this version doesn't know is kept and passed on, values and maps alike", () => {
+  const doc = new Y.Doc();
+  doc.clientID = 99;
+  doc.getMap<unknown>("pools").set("db@n", { hlc: 1, by: "new", value: { slots: 2 } });
+  doc.getMap<unknown>("channels").set(incarnation, new Y.Map([["url@n", { hlc: 1, by: "new", value: "x" }]]));
+  const [a, b] = [makeTable("a"), makeTable("b")];
+  edit(a, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
+  assert.equal(a.apply(Y.encodeStateAsUpdate(doc)), "changed");
+  doc.getMap("pools").delete("db@n");
+  doc.getMap<unknown>("pools").set("db@n", { hlc: 2, by: "new", value: { slots: 3 } });
+  assert.equal(a.apply(Y.encodeStateAsUpdate(doc)), "changed");
+  exchange(a, b);
+  assert.equal(a.digest(), b.digest());
+  const again = new Y.Doc();
+  Y.applyUpdate(again, b.snapshot());
+  assert.deepEqual(again.getMap("pools").toJSON(), { "db@n": { hlc: 2, by: "new", value: { slots: 3 } } });
+  assert.deepEqual(again.getMap("channels").toJSON(), {
+    [incarnation]: { "url@n": { hlc: 1, by: "new", value: "x" } },
+  });
+  assert.deepEqual([...b.jobs().keys()], ["backup"]);
+});
+
+describe("a job with a part that this version doesn't know", () => {
+  const beat = { id: "beat", schedule: "@every 10s", command: "true" } as const;
+  const chained: PartNeeds[] = [{ pointer: "/after", slot: "after", capabilities: ["chain"] }];
+  const capabilities = {
+    b: ["executor:process", "majority", "chain"],
+    c: ["executor:process", "majority", "chain"],
+  };
+
+  test("runs on the peers that know it, each tick once, and never here", () => {
+    const cores = new Cores(["a", "b", "c"], { capabilities });
+    cores.pass(30_000);
+    cores.put(beat, { needs: chained });
+    cores.pass(120_000);
+    const ran = new Set(cores.starts.map(({ peer }) => peer));
+    assert.deepEqual([...ran].toSorted(), ["b", "c"]);
+    const ticks = cores.starts.map(({ tick }) => tick);
+    assert.ok(ticks.length >= 11 && new Set(ticks).size === ticks.length, `${ticks.length} starts`);
+  });
+
+  test("says here which field it is and what to do, and is no problem where it is known", () => {
+    const cores = new Cores(["a", "b"], { capabilities });
+    cores.pass(30_000);
+    cores.put(beat, { needs: chained });
+    const [here, there] = [cores.state("a"), cores.state("b")];
+    const now = jobNow(here, here.now, "beat" as JobId);
+    assert.equal(now?.state, "scheduled");
+    assert.deepEqual(
+      now.hindrances.map(({ code, pointer }) => [code, pointer]),
+      [["NEEDS_NEWER", "/after"]],
+    );
+    assert.match(
+      now.hindrances[0]?.message ?? "",
+      /^its \/after needs a version of cicada .*chain.* here, too$/,
+    );
+    assert.match(hindersOf(here, here.now, "beat" as JobId).join(" "), /Not on this peer: its \/after/);
+    assert.deepEqual(
+      jobsUnknownHere(here, here.now).map((one) => one.id),
+      ["beat"],
+    );
+    assert.deepEqual(blockedJobs(here, here.now), []);
+    assert.deepEqual(jobNow(there, there.now, "beat" as JobId)?.hindrances, []);
+    assert.deepEqual(jobsUnknownHere(there, there.now), []);
+  });
+
+  test("is blocked where no living peer knows it", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.pass(30_000);
+    cores.put(beat, { needs: chained });
+    const state = cores.state("a");
+    const now = jobNow(state, state.now, "beat" as JobId);
+    assert.equal(now?.state, "blocked");
+    assert.deepEqual(
+      now.hindrances.map(({ code }) => code),
+      ["NO_PEER", "NEEDS_NEWER"],
+    );
+  });
+
+  test("that lies in its schedule has no ticks here: none is planned, reported, or said to be over", () => {
+    const excepted: PartNeeds[] = [{ pointer: "/except", slot: "schedule", capabilities: ["calendars"] }];
+    const cores = new Cores(["a", "b"]);
+    cores.pass(30_000);
+    cores.put(beat, { needs: excepted });
+    cores.pass(3 * 3_600_000);
+    assert.deepEqual(cores.starts, []);
+    assert.equal(cores.records.get("a" as PeerId)?.size ?? 0, 0);
+    const state = cores.state("a");
+    assert.deepEqual(watermarksOf(state), []);
+    assert.equal(jobNow(state, state.now, "beat" as JobId)?.next, undefined);
+    assert.match(hindersOf(state, state.now, "beat" as JobId).join(" "), /can't tell when its next tick is/);
+  });
+});

@@ -2,6 +2,7 @@
  * Core alone, without a world: one peer that is given its own wake-ups and an instant disk, so that what `step` itself costs
  * can be measured. Its children end at once, or when they are told to.
  */
+import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { Effect, EventBody } from "../src/core/events.ts";
 import { checkedJob } from "../src/core/job/job.ts";
 import { sizesOf } from "../src/core/probes/sizes.ts";
@@ -39,6 +40,7 @@ export class LonePeer {
       capacity,
       role: "worker",
       tzdata: "2026b",
+      capabilities: ownCapabilities,
       incarnation: 1,
       host: {},
       founder: undefined,

@@ -38,8 +38,8 @@ export interface Settings {
   /** in the simulator only */
   planted?: PlantedBug;
   marks?: Set<Mark>;
-  /** absent = this program's; in tests those of another version */
-  capabilities?: readonly string[];
+  /** what this program is capable of */
+  capabilities: readonly string[];
   /** fills `signature`; a pure function, as are the next two (base64url) */
   sign(record: RunRecord): RunRecord;
   signText(bytes: Uint8Array): string;

@@ -72,8 +72,10 @@ export interface PeerSettings {
   host: Readonly<Record<string, string>>;
   /** why a job must not be run here, whatever the table says */
   refusal?: (job: Job) => Problem | undefined;
+  /** what the program is capable of */
+  capabilities: readonly string[];
   /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
-  testing?: Pick<State["settings"], "planted" | "marks" | "capabilities">;
+  testing?: Pick<State["settings"], "planted" | "marks">;
 }
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
@@ -139,7 +141,8 @@ export class Peer {
 
   #live(booted: Booted): void {
     const { doors } = this;
-    const { name, version, tags, capacity, role, tzdata, host, founder, testing } = this.#settings;
+    const { name, version, tags, capacity, role, tzdata, host, founder, capabilities, testing } =
+      this.#settings;
     this.#incarnation = booted.incarnation;
     this.#state = createState({
       self: doors.keys.self,
@@ -152,6 +155,7 @@ export class Peer {
       host,
       incarnation: booted.incarnation,
       founder,
+      capabilities,
       ...testing,
       sign: (record) => signRecord(record, doors.keys),
       signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),

@@ -10,7 +10,7 @@ import type { Connection, Stream } from "@libp2p/interface";
 import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
-import { ownProtocol, type ProtocolRange } from "../schema/protocol.ts";
+import type { ProtocolRange } from "../schema/protocol.ts";
 import type { Protocol, Topic } from "../schema/message.ts";
 import type { ClusterKeys } from "./keyring.ts";
 import { peerIdOf } from "./keys.ts";
@@ -52,8 +52,8 @@ export interface MeshOptions {
   remembered: readonly string[];
   /** called with the whole list when it has changed, some time later */
   remember(addresses: readonly string[]): void;
-  /** for tests: what another version of this program speaks */
-  protocol?: ProtocolRange;
+  /** what this program speaks */
+  protocol: ProtocolRange;
   /** look for peers on the LAN */
   mdns: boolean;
   clock: Clock;
@@ -123,7 +123,7 @@ class Libp2pMesh implements RealMesh {
     this.count = counters;
     const parts = assemble({
       self: this.self,
-      protocol: options.protocol ?? ownProtocol,
+      protocol: options.protocol,
       host,
       keyring: options.keyring,
       denyList,

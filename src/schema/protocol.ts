@@ -43,6 +43,14 @@ export type Capability = "executor:process" | "majority";
 /** Of this program. Heartbeats carry it. A name is never given another meaning: what works differently is a new capability. */
 export const ownCapabilities: readonly Capability[] = ["executor:process", "majority"];
 
+/** What a program says of itself to others. */
+export interface Spoken {
+  protocol: ProtocolRange;
+  capabilities: readonly string[];
+}
+
+export const ownSpoken: Spoken = { protocol: ownProtocol, capabilities: ownCapabilities };
+
 /**
  * What a peer needs for a field of a job whose writer doesn't say what it needs. Only those that know the field have it, so
  * a version that adds a field announces this capability, or says with the field what it needs (table/slots.ts).

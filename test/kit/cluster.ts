@@ -13,10 +13,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
+import type { Spoken } from "../../src/schema/protocol.ts";
 import { parseReady, type Ready } from "../../src/schema/ready.ts";
 
 export const root = path.join(import.meta.dirname, "..", "..");
 const program = path.join(root, "src", "cicada.mjs");
+const otherProgram = path.join(root, "test", "kit", "other-version-child.ts");
 /** Where tools of a project keep what they can make again. */
 const caches = path.join(root, "node_modules", ".cache");
 
@@ -159,6 +161,8 @@ export interface PeerSettings {
   join?: RunningPeer;
   flags?: readonly string[];
   env?: NodeJS.ProcessEnv;
+  /** it says of itself what another version of the program says */
+  spoken?: Spoken;
 }
 
 /** One `cicada start`, from its first breath to its end; `restart` gives it the same folder and port again. */
@@ -168,6 +172,7 @@ export class RunningPeer {
   readonly args: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
   readonly #site: Site;
+  #spoken: Spoken | undefined;
   started: Started;
   #ready: Ready | undefined;
 
@@ -177,20 +182,23 @@ export class RunningPeer {
     args: readonly string[],
     env: NodeJS.ProcessEnv,
     site = thisMachine,
+    spoken?: Spoken,
   ) {
     this.name = name;
     this.data = data;
     this.args = args;
     this.#env = env;
     this.#site = site;
+    this.#spoken = spoken;
     this.started = this.#spawn();
   }
 
   #spawn(): Started {
+    const entry = this.#spoken === undefined ? [program] : [otherProgram, JSON.stringify(this.#spoken)];
     const [command = process.execPath, ...args] = [
       ...this.#site.prefix,
       process.execPath,
-      program,
+      ...entry,
       "start",
       ...this.args,
     ];
@@ -226,6 +234,11 @@ export class RunningPeer {
       return ready?.pid === started.pid ? ready : undefined;
     });
     return this.#ready;
+  }
+
+  /** From its next start on it is of that version; undefined = of this one. */
+  becomes(spoken: Spoken | undefined): void {
+    this.#spoken = spoken;
   }
 
   async restart(): Promise<Ready> {
@@ -344,7 +357,7 @@ export class Cluster implements AsyncDisposable {
       ...joining,
       ...(settings.flags ?? []),
     ];
-    const peer = new RunningPeer(settings.name, data, args, settings.env ?? {});
+    const peer = new RunningPeer(settings.name, data, args, settings.env ?? {}, thisMachine, settings.spoken);
     this.peers.push(peer);
     return peer;
   }

@@ -2,6 +2,7 @@
  * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
  * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
  */
+import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { checkedJob } from "../../src/core/job/job.ts";
 import type { CoreCommand, Effect, EventBody } from "../../src/core/events.ts";
 import { isPossiblyStale } from "../../src/core/orders/runs.ts";
@@ -132,7 +133,6 @@ export class Cores {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     this.#down.delete(peer);
     const before = this.#states.get(peer);
-    const capabilities = this.#capabilities[peer];
     const state = createState({
       self: peer,
       name: `host-${peer}`,
@@ -141,7 +141,7 @@ export class Cores {
       capacity: this.capacity,
       role: loaded.role ?? "worker",
       tzdata: "test",
-      ...(capabilities === undefined ? {} : { capabilities }),
+      capabilities: this.#capabilities[peer] ?? ownCapabilities,
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },
       // The others were given the key without a word on who made it.

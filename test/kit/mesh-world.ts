@@ -10,7 +10,7 @@ import { ClusterKeys } from "../../src/real/keyring.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../../src/real/keys.ts";
 import { openMesh, type RealMesh } from "../../src/real/mesh.ts";
 import { openRandom } from "../../src/real/random.ts";
-import type { ProtocolRange } from "../../src/schema/protocol.ts";
+import { ownProtocol, type ProtocolRange } from "../../src/schema/protocol.ts";
 import type { PeerId } from "../../src/schema/ids.ts";
 import type { ContractPeer, MeshWorld, Report, WorldOptions } from "./contract/mesh.ts";
 
@@ -73,6 +73,7 @@ export async function openTestMesh(
   return openMesh({
     listen: ["/ip4/127.0.0.1/tcp/0"],
     keyring: onlyKey(clusterKey),
+    protocol: ownProtocol,
     ...options,
     announce: [],
     remember,

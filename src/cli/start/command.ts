@@ -1,15 +1,18 @@
 /**
  * `cicada start` on the command line: one flag for each setting. What it does is in start.ts, which is loaded only when
  * it runs, because the other commands need neither libp2p nor a database.
+ *
+ * A test may start a peer that speaks as another version does (test/kit/other-version-child.ts); no flag or variable can.
  */
 import { Option, type Command } from "commander";
 import type { Flags } from "../../config.ts";
 import { settings, type Setting } from "../../config/settings.ts";
 import { repeatable } from "../program.ts";
 import { becomeChildOfInit } from "./init.ts";
+import { ownSpoken } from "../../schema/protocol.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
-export function startCommand(program: Command, terminal: Terminal): void {
+export function startCommand(program: Command, terminal: Terminal, spoken = ownSpoken): void {
   const start = program
     .command("start")
     .description("start a peer; one alone is a full cron")
@@ -18,7 +21,7 @@ export function startCommand(program: Command, terminal: Terminal): void {
   start.action(async (options: Flags) => {
     becomeChildOfInit();
     const { start: run } = await import("./start.ts");
-    terminal.exitCode = await run(byName(options), terminal);
+    terminal.exitCode = await run(byName(options), terminal, spoken);
   });
 }
 

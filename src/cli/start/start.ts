@@ -27,6 +27,7 @@ import { openClock } from "../../real/clock.ts";
 import { openDisk } from "../../real/disk.ts";
 import { openExecutor } from "../../real/executor.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { Spoken } from "../../schema/protocol.ts";
 import { openKeyring } from "../../real/keyring.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
 import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../real/keys.ts";
@@ -55,7 +56,7 @@ import { howCalled, readVersion } from "../program.ts";
 /** What a stopped peer may still hold open before the process is ended all the same; ms. */
 const lingerLimitMs = 1_000;
 
-export async function start(flags: Flags, terminal: Terminal): Promise<number> {
+export async function start(flags: Flags, terminal: Terminal, spoken: Spoken): Promise<number> {
   const config = await withJoinString(readSettings(flags, terminal), terminal);
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
@@ -92,7 +93,7 @@ export async function start(flags: Flags, terminal: Terminal): Promise<number> {
       beforeBroken: (note) => (noteExit = note),
       diskLost: () => end(exitCodes.disk),
     };
-    const assembled = await assemble(config, folder, log, watch, opened);
+    const assembled = await assemble(config, spoken, folder, log, watch, opened);
     await tellReady(assembled, terminal, stop.first);
     // A peer may be killed before it would do so by itself, at its end.
     flushCompileCache();
@@ -128,15 +129,16 @@ interface Assembled {
 /** A peer that is on the mesh, with its API open; what has to be closed again is put onto `opened`. */
 async function assemble(
   config: Config,
+  spoken: Spoken,
   folder: Folder,
   log: Log,
   watch: Watch,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
-  const { doors, mesh, membership, founder, used } = await openDoors(config, folder, log, watch);
+  const { doors, mesh, membership, founder, used } = await openDoors(config, spoken, folder, log, watch);
   const exits = recentExits(parseBrokenExits(folder.brokenExits()), Date.now());
   const refusal = quarantineBy(exits, readVersion());
-  const peer = new Peer(doors, { ...settingsOf(config, founder), refusal });
+  const peer = new Peer(doors, { ...settingsOf(config, spoken, founder), refusal });
   watch.beforeBroken(() => {
     const job = peer.workingOn;
     const exit = { at: Date.now(), version: readVersion(), job: job?.id, revision: job?.revision };
@@ -245,7 +247,13 @@ interface Opened {
 }
 
 /** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
-async function openDoors(config: Config, folder: Folder, log: Log, watch: Watch): Promise<Opened> {
+async function openDoors(
+  config: Config,
+  spoken: Spoken,
+  folder: Folder,
+  log: Log,
+  watch: Watch,
+): Promise<Opened> {
   // It is made after the keys are, so a first start that was broken off is still a first start.
   const used = existsSync(join(folder.path, "cicada.db"));
   const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
@@ -277,6 +285,7 @@ async function openDoors(config: Config, folder: Folder, log: Log, watch: Watch)
     bootstrap: [...config.bootstrap, ...membership.addresses],
     remembered: rememberInvitation(folder, membership),
     remember: (addresses) => folder.rememberAddresses(addresses),
+    protocol: spoken.protocol,
     mdns: config.mdns,
     clock,
     random,
@@ -302,7 +311,7 @@ function rememberInvitation(folder: Folder, { addresses }: Membership): readonly
   return all;
 }
 
-function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
+function settingsOf(config: Config, { capabilities }: Spoken, founder: PeerId | undefined): PeerSettings {
   const { name, tags, capacity, role, drainMs, historyMaxBytes } = config;
   const tzdata = process.versions.tz ?? "unknown";
   return {
@@ -316,6 +325,7 @@ function settingsOf(config: Config, founder: PeerId | undefined): PeerSettings {
     tzdata,
     host: hostEnvironment(process.env),
     founder,
+    capabilities,
   };
 }
 

@@ -3,13 +3,9 @@
  * it, and reports its ticks only where nobody understands it; it still votes on them and stores their records.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { ownCapabilities, unsaidCapabilities } from "../../schema/protocol.ts";
+import { unsaidCapabilities } from "../../schema/protocol.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
-
-export function capabilitiesOfSelf(state: State): readonly string[] {
-  return state.settings.capabilities ?? ownCapabilities;
-}
 
 /** What the job needs and the peer lacks; empty = the peer understands the job. A peer that is not heard counts as able. */
 export function lacking(state: State, { needs }: Plan, peer: PeerId): string[] {
@@ -18,7 +14,7 @@ export function lacking(state: State, { needs }: Plan, peer: PeerId): string[] {
 }
 
 function capabilitiesOf(state: State, peer: PeerId): readonly string[] | undefined {
-  if (peer === state.settings.self) return capabilitiesOfSelf(state);
+  if (peer === state.settings.self) return state.settings.capabilities;
   const heartbeat = state.members.byId.get(peer)?.heartbeat;
   return heartbeat === undefined ? undefined : (heartbeat.capabilities ?? unsaidCapabilities);
 }

@@ -6,7 +6,6 @@ import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import type { State } from "../state.ts";
-import { capabilitiesOfSelf } from "./capabilities.ts";
 import { ownClockOffset } from "./clocks.ts";
 import { hasDuplicateIdentity } from "./duplicate-identity.ts";
 import { hasHostFault } from "./host-fault.ts";
@@ -74,7 +73,7 @@ export function heartbeatTo(
     table: state.tableDigest,
     open,
     tzdata: settings.tzdata,
-    capabilities: [...capabilitiesOfSelf(state)],
+    capabilities: [...state.settings.capabilities],
     ...votes,
     ...(hasDuplicateIdentity(state, member) ? { twin: true } : {}),
     hears,

@@ -2,6 +2,7 @@
 import { Peer } from "../../peer/peer.ts";
 import type { Doors } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
+import { ownCapabilities } from "../../schema/protocol.ts";
 import type { PeerTraits, SimulatedPeer } from "./settings.ts";
 
 const settings = {
@@ -24,10 +25,11 @@ const lasting: ReadonlySet<string> = new Set(["duplicate-identity", "votes-lost"
 export function startRealPeer(
   doors: Doors,
   name: string,
-  { role, capacity, historyMaxBytes = Infinity, ...testing }: PeerTraits,
+  { role, capacity, historyMaxBytes = Infinity, capabilities = ownCapabilities, ...testing }: PeerTraits,
 ): SimulatedPeer {
   const known = doors.keys.self === founder ? { founder } : { founder: undefined };
-  const peer = new Peer(doors, { ...settings, ...known, name, role, capacity, historyMaxBytes, testing });
+  const traits = { role, capacity, historyMaxBytes, capabilities };
+  const peer = new Peer(doors, { ...settings, ...known, ...traits, name, testing });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),

@@ -34,6 +34,8 @@ export interface PeerTraits {
   capacity: number;
   /** of records and outputs; absent = no limit */
   historyMaxBytes?: number;
+  /** of a peer of another version; absent = this program's */
+  capabilities?: readonly string[];
   planted?: PlantedBug;
   marks?: Set<Mark>;
 }

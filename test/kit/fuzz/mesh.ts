@@ -3,6 +3,7 @@
  * name of the others or of a stranger. What the peers themselves say and store is looked at on its way: others must
  * be able to read it, for garbage that is passed on in a peer's own name would break the next one.
  */
+import { ownCapabilities } from "../../../src/schema/protocol.ts";
 import assert from "node:assert/strict";
 import Compile from "typebox/compile";
 import { checkedJob } from "../../../src/core/job/job.ts";
@@ -219,6 +220,7 @@ export class FuzzMesh {
         historyMaxBytes: Infinity,
         tzdata: "test",
         host: {},
+        capabilities: ownCapabilities,
       },
     );
   }

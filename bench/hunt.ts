@@ -1,18 +1,19 @@
 /**
- * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long] [--peers P] [--hours H] [--from NAME] [--planted NAME]
+ * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed] [--peers P] [--hours H] [--from NAME] [--planted NAME]
  * [--seeds N]`, or `--name SEED` for one seed alone.
  *
- * Runs wide worlds (or long ones) of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
+ * Runs wide worlds (or long or mixed ones) of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
  * For each seed that breaks a rule it prints the seed and the commit, makes it smaller, and prints what happened around the
  * first breach on all peers. At the end it prints how much it has run, and which rare branches it never reached.
  * Ends with 1 when a rule was broken.
  */
+import { fail } from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { marks, type Mark } from "../src/core/probes/marks.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
-import { longSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
+import { longSizeOf, mixedSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
 import type { SeedSummary } from "../test/kit/seed/summary.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
@@ -44,13 +45,19 @@ let endAt = performance.now() + Number(values.minutes) * minuteMs;
 process.once("SIGINT", () => (endAt = 0));
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
 
+const sizes: ReadonlyMap<string, (seed: string) => SeedJob> = new Map([
+  ["wide", sizeOf],
+  ["long", longSizeOf],
+  ["mixed", mixedSizeOf],
+]);
+
 function planted(): PlantedBug | undefined {
   const bug = Object.keys(plantedBugs).find((name) => name === values.planted);
   return bug as PlantedBug | undefined; // a key of the table
 }
 
 function jobOf(seed: string): SeedJob {
-  const size = values.world === "long" ? longSizeOf(seed) : sizeOf(seed);
+  const size = sizes.get(values.world)?.(seed) ?? fail(`no such world; ${[...sizes.keys()].join(", ")}`);
   const bug = planted();
   return {
     ...size,

@@ -2,7 +2,7 @@
  * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
  * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`; `--world long` with `--hours 96` and kinds of src/sim/faults/long.ts.
  *
- * For each bug of src/core/probes/planted.ts it runs wide worlds (or long ones) of one seed after the other with that bug in every peer, until
+ * For each bug of src/core/probes/planted.ts it runs wide worlds (or long ones; mixed ones for a bug about versions) of one seed after the other with that bug in every peer, until
  * a checker sees a broken rule, and makes sure that the same seed without the bug breaks none. Prints one line a bug:
  * how many seeds it took, which rule was broken, and how to see it again.
  */
@@ -12,7 +12,7 @@ import { isFaultKind } from "../src/sim/faults/faults.ts";
 import { isLongKind } from "../src/sim/faults/long.ts";
 import { summarise } from "../test/kit/seed/summary.ts";
 import { printTable } from "./report.ts";
-import type { SeedJob } from "../test/kit/seed/job.ts";
+import { worldOfBug, type SeedJob } from "../test/kit/seed/job.ts";
 
 const { values } = parseArgs({
   options: {
@@ -29,31 +29,34 @@ const { values } = parseArgs({
 
 const bugs = Object.keys(plantedBugs).filter((name) => values.bug === undefined || name === values.bug);
 
-function jobOf(seed: number, bug?: PlantedBug): SeedJob {
+function jobOf(seed: number, bug: PlantedBug): SeedJob {
   return {
     seed: String(seed),
     peers: Number(values.peers),
     jobs: Number(values.ticks),
     hours: Number(values.hours),
     faults: "swarm",
-    ...(bug === undefined ? {} : { planted: bug }),
-    ...worldOf(values.kinds?.split(",")),
+    ...worldOf(bug, values.kinds?.split(",")),
   };
 }
 
 /** `kinds` of fault; undefined = as the seed draws them */
-function worldOf(kinds: string[] | undefined): Pick<SeedJob, "world" | "kinds" | "longKinds"> {
+function worldOf(
+  bug: PlantedBug,
+  kinds: string[] | undefined,
+): Pick<SeedJob, "world" | "kinds" | "longKinds"> {
   if (values.world === "long")
     return { world: "long", ...(kinds === undefined ? {} : { longKinds: kinds.filter(isLongKind) }) };
-  return { world: "wide", ...(kinds === undefined ? {} : { kinds: kinds.filter(isFaultKind) }) };
+  return { world: worldOfBug(bug), ...(kinds === undefined ? {} : { kinds: kinds.filter(isFaultKind) }) };
 }
 
 function find(bug: PlantedBug): (string | number)[] {
   const first = Number(values.from);
   for (let seed = first; seed < first + Number(values.most); seed++) {
-    const found = summarise(jobOf(seed, bug));
+    const job = jobOf(seed, bug);
+    const found = summarise({ ...job, planted: bug });
     const [breach] = found.breaches;
-    if (breach === undefined || summarise(jobOf(seed)).broken > 0) continue;
+    if (breach === undefined || summarise(job).broken > 0) continue;
     return [bug, seed - first + 1, seed, breach.rule, Math.round(found.tookMs), breach.what.slice(0, 90)];
   }
   return [bug, `none in ${values.most}`];

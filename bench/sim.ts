@@ -6,7 +6,8 @@
  *   npm run sim -- --seeds COUNT [--from N] [--parallel W] [--hours H] …
  *     runs many, prints the first broken rule of each seed that fails, and how fast it went
  *
- * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world long: weeks of few ticks. --planted NAME
+ * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world mixed: of two versions as well; --world
+ * long: weeks of few ticks. --planted NAME
  * gives every peer a known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds;
  * --person has a person drain, promote and forget peers and cancel runs; --kept 3,8 lets only these faults happen.
  */

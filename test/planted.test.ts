@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { summarise } from "./kit/seed/summary.ts";
-import type { SeedJob } from "./kit/seed/job.ts";
+import { worldOfBug, type SeedJob } from "./kit/seed/job.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind, type FaultKind } from "../src/sim/faults/faults.ts";
 import { isLongKind, type LongKind } from "../src/sim/faults/long.ts";
@@ -66,6 +66,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "watermark-leads": { kinds: ["mass restart", "kill"], seed: 1, rules: ["I1", "I6"], took: 21 },
   "duplicate-carries-on": { kinds: ["copied folder"], days: 4, seed: 1, rules: ["I3", "I18"], took: 1 },
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
+  "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,
@@ -83,7 +84,7 @@ describe("a bug that was planted on purpose is found", () => {
     const { seed, rules, took } = shown[bug];
     test(`${says} (once found after ${took} seeds)`, { timeout: 300_000 }, (t) => {
       for (let tried = 0; tried < seedsTried; tried++) {
-        const job = worldOf(seed + tried, shown[bug]);
+        const job = worldOf(bug, seed + tried, shown[bug]);
         const breach = summarise({ ...job, planted: bug }).breaches.find(({ rule }) => rules.includes(rule));
         if (breach === undefined) continue;
         t.diagnostic(`seed ${job.seed}: ${breach.rule} ${breach.what}`);
@@ -95,9 +96,9 @@ describe("a bug that was planted on purpose is found", () => {
   }
 });
 
-function worldOf(seed: number, { kinds, days, peers = 3 }: Shown): SeedJob {
+function worldOf(bug: PlantedBug, seed: number, { kinds, days, peers = 3 }: Shown): SeedJob {
   const job = { seed: String(seed), peers, faults: "swarm" } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
-  return { ...job, jobs: 8, hours: 0.3, world: "wide", kinds: kinds.filter(isFaultKind) };
+  return { ...job, jobs: 8, hours: 0.3, world: worldOfBug(bug), kinds: kinds.filter(isFaultKind) };
 }

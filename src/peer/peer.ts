@@ -75,7 +75,10 @@ export interface PeerSettings {
   /** what the program is capable of */
   capabilities: readonly string[];
   /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
-  testing?: Pick<State["settings"], "planted" | "marks">;
+  testing?: Pick<State["settings"], "planted" | "marks"> & {
+    /** what a later version says more in each record */
+    recordFields?: Readonly<Record<string, unknown>>;
+  };
 }
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
@@ -143,6 +146,7 @@ export class Peer {
     const { doors } = this;
     const { name, version, tags, capacity, role, tzdata, host, founder, capabilities, testing } =
       this.#settings;
+    const { recordFields, ...probes } = testing ?? {};
     this.#incarnation = booted.incarnation;
     this.#state = createState({
       self: doors.keys.self,
@@ -156,8 +160,8 @@ export class Peer {
       incarnation: booted.incarnation,
       founder,
       capabilities,
-      ...testing,
-      sign: (record) => signRecord(record, doors.keys),
+      ...probes,
+      sign: (record) => signRecord({ ...record, ...recordFields }, doors.keys),
       signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),
       verifyText: (peer, bytes, text) => doors.keys.verify(peer, bytes, Buffer.from(text, "base64url")),
     });

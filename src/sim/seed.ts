@@ -7,6 +7,7 @@
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, type Work } from "./client/client.ts";
+import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import type { ChildSettings } from "./executor.ts";
 import type { Mark } from "../core/probes/marks.ts";
@@ -24,6 +25,7 @@ import {
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
 import type { Breach, Evidence, Knowledge } from "./world/truth.ts";
+import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { drawWide, plain } from "./faults/wide.ts";
 import type { MakePeer, WorldSettings } from "./world/settings.ts";
 import { World } from "./world/world.ts";
@@ -39,6 +41,8 @@ export interface SeedOptions {
   onLine?: WorldSettings["onLine"];
   /** majority jobs, witnesses, joins, old disks, garbage and what else `wide.ts` draws */
   wide?: boolean;
+  /** a wide world of two versions (`mixed.ts`) */
+  mixed?: boolean;
   /** a person drains, promotes and forgets peers and cancels runs too */
   person?: boolean;
   planted?: PlantedBug;
@@ -86,7 +90,8 @@ const onItsWayMs = 45 * second;
 export function runSeed(options: SeedOptions): SeedResult {
   const dice = new Dice(options.seed).fork("plan");
   const calm = options.faults === "none";
-  const isWide = options.wide ?? false;
+  const isMixed = options.mixed ?? false;
+  const isWide = (options.wide ?? false) || isMixed;
   const drawnPlan = calm ? noFaults : isWide ? drawWidePlan(dice) : drawPlan(dice);
   const plan = options.kinds === undefined ? drawnPlan : { ...drawnPlan, kinds: options.kinds };
   const lengthMs = options.hours * hour;
@@ -110,16 +115,21 @@ export function runSeed(options: SeedOptions): SeedResult {
     skewMs: calm ? 5 : dice.pick([5, 50, 300]),
     driftPpm: calm ? 0 : (dice.pick([0, 100, 400]) / lengthMs) * 1_000_000,
     makePeer: options.makePeer,
-    traits: (peer) => ({
+    traits: (peer, life) => ({
       role: wide.witnesses.has(peer) ? "witness" : "worker",
       capacity: wide.capacity,
+      ...mixed?.versionOf(peer, life),
       ...(options.planted === undefined ? {} : { planted: options.planted }),
       ...(options.marks === undefined ? {} : { marks: options.marks }),
     }),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
   });
   const wide = isWide ? drawWide(world.peers, dice.fork("wide")) : plain;
+  const [steady] = world.peers.filter((peer) => !wide.witnesses.has(peer) && !wide.joins.has(peer));
+  const mixed =
+    isMixed && steady !== undefined ? drawMixed(world.peers, steady, dice.fork("mixed")) : undefined;
   work = drawWork(options.jobs, world.peers, dice.fork("work"), wide.majority);
+  if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
   for (const peer of world.peers) {
@@ -130,13 +140,18 @@ export function runSeed(options: SeedOptions): SeedResult {
       world.hosts.start(peer),
     );
   }
-  world.at(epoch + jobsFromMs, () => makeJobs(world, work, jobsWithinMs));
+  const [later, plainWork] = [true, false].map((is) =>
+    work.filter(({ rules }) => (rules.isLater ?? false) === is),
+  );
+  world.at(epoch + jobsFromMs, () => makeJobs(world, plainWork ?? [], jobsWithinMs));
+  world.at(epoch + jobsFromMs, () => makeLaterJobs(world, later ?? [], jobsWithinMs));
   if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, settleMs: 3 * minute });
   if (options.person === true) {
     const jobs = work.map(({ rules }) => rules.id);
     askAsPerson(world, jobs, { ...safety, everyMs: wide.editEveryMs });
     for (const laterMs of [-10 * second, 5 * second]) world.at(healedAt + laterMs, () => undrainAll(world));
   }
+  if (mixed !== undefined) changeVersions(world, mixed, { ...safety, everyMs: dice.pick([60_000, 180_000]) });
   let drawn: DrawnFault[] = [];
   world.at(safety.from, () => {
     if (!isWide) breakThings(world, plan, safety.from, safety.to);

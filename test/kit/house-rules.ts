@@ -38,7 +38,8 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   wire: { rooms: ["wire", "core", ...contract], packages: ["typebox"], node: hashing },
   peer: { rooms: ["peer", "core", "table", "wire", ...contract] },
-  sim: { rooms: ["sim", "peer", "core", "table", "wire", ...contract], node: hashing },
+  // A mixed world's later version writes what the table's own editor can't.
+  sim: { rooms: ["sim", "peer", "core", "table", "wire", ...contract], packages: ["yjs"], node: hashing },
   real: {
     rooms: ["real", "identity", "core", ...contract],
     packages: ["libp2p", "@libp2p/*", "@chainsafe/*", "@multiformats/*", "pino", "pino-pretty", "typebox"],

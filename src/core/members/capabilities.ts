@@ -5,10 +5,12 @@
 import type { PeerId } from "../../schema/ids.ts";
 import { unsaidCapabilities } from "../../schema/protocol.ts";
 import type { Plan } from "../job/plan.ts";
+import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
 
 /** What the job needs and the peer lacks; empty = the peer understands the job. A peer that is not heard counts as able. */
 export function lacking(state: State, { needs }: Plan, peer: PeerId): string[] {
+  if (isPlanted(state, "needs-ignored")) return [];
   const has = capabilitiesOf(state, peer);
   return has === undefined ? [] : needs.filter((need) => !has.includes(need));
 }

@@ -26,6 +26,7 @@ export const plantedBugs = {
   "watermark-leads": "a watermark moves past ticks that nobody has decided about",
   "duplicate-carries-on": "the older of two processes with one identity goes on as if it were alone",
   "drain-unread": "a drained peer that was restarted takes ticks again",
+  "needs-ignored": "a peer runs jobs of a later version as if it knew them",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

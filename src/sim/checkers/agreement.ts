@@ -10,7 +10,14 @@
  * peer.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
-import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../world/truth.ts";
+import {
+  peersFor,
+  type Breach,
+  type Evidence,
+  type Knowledge,
+  type RecordSeen,
+  type Run,
+} from "../world/truth.ts";
 import { retainedTicks } from "./retained.ts";
 import { convergesMs, hadDuplicateIdentity, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
@@ -129,7 +136,7 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
 /** A tick without a quorum, or of a job that nobody may run, stays open until its window has passed or the job is changed. */
 function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
   if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
-  return rules.partition === "majority" || workers(evidence, rules.peers, instant).length === 0;
+  return rules.partition === "majority" || workers(evidence, peersFor(rules), instant).length === 0;
 }
 
 /** The peer that reported why the tick didn't run was put back to an older disk, perhaps before any other had heard it. */

@@ -10,6 +10,7 @@ import { checkStanding } from "./standing.ts";
 import { checkStories } from "./story.ts";
 import { checkOverlap } from "./overlap.ts";
 import { checkCancels, checkPhantoms, checkRevocation } from "./phantoms.ts";
+import { checkVersions } from "./versions.ts";
 import { checkAtMostOnce, checkOneChoice } from "./votes.ts";
 
 export function checkAll(evidence: Evidence): Breach[] {
@@ -31,6 +32,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkBounded,
     checkAuthority,
     checkPruned,
+    checkVersions,
   ].flatMap((check) => check(evidence));
 }
 

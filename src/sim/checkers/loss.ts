@@ -15,7 +15,7 @@
  * widened by what the hosts' clocks are off.)
  */
 import { tickAt } from "../../schema/ids.ts";
-import type { Breach, Evidence, Run } from "../world/truth.ts";
+import { peersFor, type Breach, type Evidence, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { wasWell, workers } from "./surroundings.ts";
 import { clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
@@ -97,7 +97,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
 }
 
 function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
-  const eligible = workers(evidence, rules.peers, instant);
+  const eligible = workers(evidence, peersFor(rules), instant);
   const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
   if (mostClocksWereSet(evidence, from, to)) return false;
   if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
@@ -116,7 +116,7 @@ function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: num
 
 /** As I1 requires, but for what I9 asks: that it runs on time, once. */
 function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
-  const eligible = workers(evidence, rules.peers, instant);
+  const eligible = workers(evidence, peersFor(rules), instant);
   if (eligible.length === 0) return false;
   return !isMajority(rules) || hadQuorum(evidence, instant, eligible, instant - onTimeMs, instant + onTimeMs);
 }

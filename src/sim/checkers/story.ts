@@ -11,6 +11,8 @@ import { retainedTicks } from "./retained.ts";
 
 /** So long after its end a run is recorded by its own peer, if that goes on undisturbed; ms. */
 const recordedMs = 15_000;
+/** A launcher notices within this that its peer's process is gone, ms. */
+const orphanedMs = 60;
 /** The records of runs that ended later may still be on their way. */
 const quietMs = 120_000;
 
@@ -60,9 +62,10 @@ function mayHaveBeenStopped({ operations }: Evidence, { job, tick }: Run): boole
 function mayBeUnrecorded(evidence: Evidence, run: Run): boolean {
   const end = run.end ?? run.start;
   const touches = (span: { from: number; to: number }) => span.from <= end + recordedMs && span.to >= end;
-  // A child outlives its peer's process by moments, and may end by itself in them, though the process is back already.
+  // A child outlives its peer's process by moments, and may end by itself in them, though the process is back already. In the
+  // same moments a launcher may start what it was given before, of which the new process knows no more than of the child.
   const interrupts = (span: { from: number; to: number }) =>
-    span.from <= end + recordedMs && span.to >= run.start;
+    span.from <= end + recordedMs && span.to >= run.start - orphanedMs;
   return (
     evidence.outages.some((outage) => outage.peer === run.peer && interrupts(outage)) ||
     evidence.faultWindows.some(

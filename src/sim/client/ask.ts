@@ -5,11 +5,14 @@ import { checkedJob } from "../../core/job/job.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { Hosts } from "../world/hosts.ts";
 import type { Queue } from "../world/queue.ts";
+import type { Process } from "../world/process.ts";
 import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/truth.ts";
 import type { Observers } from "../world/watched-doors.ts";
 import type { SimpleSchedule } from "./schedules.ts";
 
 const by = "client";
+/** Between two looks at whether a handed edit is on the disk. */
+const handedLookMs = 50;
 
 export class Client {
   readonly #queue: Queue;
@@ -44,6 +47,27 @@ export class Client {
       life.peer.command(commandFor(request), (answer) => this.#answered(operation, answer));
     });
     return operation;
+  }
+
+  /** Such a change counts as made once the peer has it on its disk. */
+  handEdit(peer: PeerId, request: ClientRequest, update: Uint8Array): void {
+    const { chronicle } = this.#observers;
+    const { life, storage } = this.#hosts.get(peer);
+    if (life === undefined || !life.ready) return;
+    const [askedAt, stored] = [chronicle.now(), storage.updates.length];
+    const operation = { request, peer, askedAt, answeredAt: undefined, accepted: false, tick: undefined };
+    chronicle.operations.push(operation);
+    chronicle.changed();
+    this.#queue.after(0, life.process, () => life.peer.takeEdit?.(update));
+    const look = (): void => {
+      if (storage.updates.length === stored) return this.#lookAgain(life.process, look);
+      Object.assign(operation, { answeredAt: chronicle.now(), accepted: true });
+    };
+    look();
+  }
+
+  #lookAgain(process: Process, look: () => void): void {
+    this.#queue.after(handedLookMs, process, look);
   }
 
   #answered(operation: Operation, answer: Answer): void {

@@ -76,11 +76,14 @@ function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {
 export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
   const { id } = work.rules;
   if (state === "deleted") return { kind: "put", rules: work.rules };
-  if (state === "paused") return dice.chance(0.8) ? { kind: "resume", id } : { kind: "delete", id };
+  if (state === "paused") {
+    const resumes = dice.chance(0.8) || work.rules.isLater === true;
+    return resumes ? { kind: "resume", id } : { kind: "delete", id };
+  }
   const chance = dice.next();
   if (chance < 0.3) return { kind: "run", id };
   if (chance < 0.55) return { kind: "pause", id };
-  if (chance < 0.7) return { kind: "delete", id };
+  if (chance < 0.7 && work.rules.isLater !== true) return { kind: "delete", id };
   return { kind: "put", rules: { ...work.rules, schedule: drawSchedule(dice) } };
 }
 

@@ -30,6 +30,7 @@ export class Chronicle {
   readonly rollbacks: Rollback[] = [];
   readonly sizes: SizesSeen[] = [];
   readonly garbage: GarbageSeen[] = [];
+  readonly earlierLives = new Set<string>();
   /** true time, ms since the epoch */
   readonly now: () => number;
   /** when anything was last done to the world, and when a child last started or ended */
@@ -124,10 +125,18 @@ export class Chronicle {
 
   evidence(): Pick<
     Evidence,
-    "runs" | "operations" | "outages" | "cuts" | "faultWindows" | "rollbacks" | "sizes" | "garbage"
+    | "runs"
+    | "operations"
+    | "outages"
+    | "cuts"
+    | "faultWindows"
+    | "rollbacks"
+    | "sizes"
+    | "garbage"
+    | "earlierLives"
   > {
-    const { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage } = this;
-    return { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage };
+    const { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage, earlierLives } = this;
+    return { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage, earlierLives };
   }
 }
 

@@ -91,6 +91,8 @@ export class Hosts {
     if (host.life !== undefined) return;
     host.lives++;
     const { settings, queue, observers } = this.#parts;
+    const traits = settings.traits?.(peer, host.lives) ?? plainTraits;
+    if (traits.isLater === false) observers.chronicle.earlierLives.add(`${peer}#${host.lives}`);
     const process = new Process(name, queue);
     const dice = this.#parts.dice.fork(`${name}#${host.lives}`);
     const disk = new SimDisk(queue, process, host.storage, settings.disk, dice.fork("disk"));
@@ -111,7 +113,7 @@ export class Hosts {
       process,
       disk,
       executor,
-      peer: settings.makePeer(doors, peer, settings.traits?.(peer) ?? plainTraits),
+      peer: settings.makePeer(doors, peer, traits),
       ready: false,
       heartbeatAt: -Infinity,
       hear: undefined,

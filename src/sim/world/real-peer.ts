@@ -3,6 +3,8 @@ import { Peer } from "../../peer/peer.ts";
 import type { Doors } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import { ownCapabilities } from "../../schema/protocol.ts";
+import { needsText } from "../client/later-jobs.ts";
+import { laterRecordFields, laterSpeech } from "./later-speech.ts";
 import type { PeerTraits, SimulatedPeer } from "./settings.ts";
 
 const settings = {
@@ -25,17 +27,37 @@ const lasting: ReadonlySet<string> = new Set(["duplicate-identity", "votes-lost"
 export function startRealPeer(
   doors: Doors,
   name: string,
-  { role, capacity, historyMaxBytes = Infinity, capabilities = ownCapabilities, ...testing }: PeerTraits,
+  {
+    role,
+    capacity,
+    historyMaxBytes = Infinity,
+    capabilities = ownCapabilities,
+    isLater = false,
+    ...testing
+  }: PeerTraits,
 ): SimulatedPeer {
   const known = doors.keys.self === founder ? { founder } : { founder: undefined };
   const traits = { role, capacity, historyMaxBytes, capabilities };
-  const peer = new Peer(doors, { ...settings, ...known, ...traits, name, testing });
+  const spoken = isLater ? { ...doors, mesh: laterSpeech(doors.mesh) } : doors;
+  const more = isLater ? { recordFields: laterRecordFields } : {};
+  const peer = new Peer(spoken, {
+    ...settings,
+    ...known,
+    ...traits,
+    name,
+    testing: { ...testing, ...more },
+  });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),
     command: (command, answer) => peer.command(command, answer),
     revisions: () =>
       new Map<JobId, string>([...peer.living.table.jobs()].map(([id, job]) => [id, job.revision])),
+    needs: () =>
+      new Map<JobId, string>([...peer.living.table.jobs()].map(([id, { needs }]) => [id, needsText(needs)])),
+    takeEdit: (update) => {
+      if (peer.living.table.apply(update) === "changed") peer.living.edits.taken(update);
+    },
     complaint: () => {
       const { quarantined } = peer.view();
       const reasons = peer.notReady().filter((code) => !lasting.has(code));

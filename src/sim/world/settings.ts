@@ -16,6 +16,10 @@ export interface SimulatedPeer {
   command(command: Command, answer: (answer: Answer) => void): void;
   /** effective jobs and their revisions, as the peer shows them */
   revisions(): ReadonlyMap<JobId, string>;
+  /** what parts of a later version its jobs have (client/later-jobs.ts) */
+  needs?(): ReadonlyMap<JobId, string>;
+  /** takes an edit of the table as if it had come from elsewhere */
+  takeEdit?(update: Uint8Array): void;
   /** undefined, or what must never be seen after the mesh has healed (an update that waits for another, …) */
   complaint(): string | undefined;
   /** how much it holds, by what */
@@ -36,6 +40,8 @@ export interface PeerTraits {
   historyMaxBytes?: number;
   /** of a peer of another version; absent = this program's */
   capabilities?: readonly string[];
+  /** it speaks as a later version does */
+  isLater?: boolean;
   planted?: PlantedBug;
   marks?: Set<Mark>;
 }
@@ -55,7 +61,8 @@ export interface WorldSettings {
   /** … and runs at most this much fast or slow */
   driftPpm: number;
   makePeer: MakePeer;
-  traits?: (peer: PeerId) => PeerTraits;
+  /** of each life of the peer; lives are counted from 1 */
+  traits?: (peer: PeerId, life: number) => PeerTraits;
   /** reads along, for `--trace` */
   onLine?: OnLine;
 }

@@ -38,6 +38,16 @@ export interface JobRules {
   enabled?: boolean;
   /** how many ticks' records are kept, and for how long; absent = all of them, for ever */
   keep?: { runs: number; ageMs: number };
+  /** of a job that not every version knows: the peers of which every life knows it */
+  knownTo?: readonly PeerId[];
+  /** it has a field that only the later version of a mixed world knows */
+  isLater?: boolean;
+}
+
+/** The peers that always may run the job; undefined = all. */
+export function peersFor({ peers, knownTo }: JobRules): readonly PeerId[] | undefined {
+  if (peers === undefined || knownTo === undefined) return peers ?? knownTo;
+  return peers.filter((peer) => knownTo.includes(peer));
 }
 
 export type ClientRequest =
@@ -117,6 +127,8 @@ export interface Knowledge {
   peer: PeerId;
   /** effective jobs: id → revision */
   jobs: ReadonlyMap<JobId, string>;
+  /** in a mixed world: what parts of a later version they have (client/later-jobs.ts) */
+  needs?: ReadonlyMap<JobId, string>;
   /** key of the record → its state and its writing */
   records: ReadonlyMap<string, RecordSeen>;
   /** what the peer itself finds wrong with its knowledge; undefined = nothing */
@@ -226,6 +238,8 @@ export interface Evidence {
   votes?: VotesSeen;
   sizes?: readonly SizesSeen[];
   garbage?: readonly GarbageSeen[];
+  /** of a mixed world: the lives of peers (`PEER#LIFE`) that were of the earlier version */
+  earlierLives?: ReadonlySet<string>;
   /** records on any disk that nobody had the right to write */
   forged?: readonly string[];
   /** some gossip is lost all the time */

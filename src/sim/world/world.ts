@@ -96,6 +96,11 @@ export class World {
     return this.#client.ask(peer, request);
   }
 
+  /** An edit that comes to the peer from elsewhere, ready to be taken. */
+  handEdit(peer: PeerId, request: ClientRequest, update: Uint8Array): void {
+    this.#client.handEdit(peer, request, update);
+  }
+
   /** Peers that are up and that nobody has asked the mesh to forget: whom a client would ask. */
   inService(): PeerId[] {
     return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.#chronicle.hasForgotten(peer));
@@ -129,7 +134,8 @@ export class World {
       const records = recordsSeen(host.storage.records(), this.now());
       const life = host.life?.ready === true ? host.life.peer : undefined;
       const complaint = life === undefined ? "not running" : life.complaint();
-      return [{ peer, jobs: new Map(life?.revisions()), records, complaint }];
+      const needs = new Map(life?.needs?.());
+      return [{ peer, jobs: new Map(life?.revisions()), needs, records, complaint }];
     });
   }
 
@@ -144,7 +150,7 @@ export class World {
       clockErrorMs: new Map(this.peers.map((peer) => [peer, this.hosts.get(peer).clock.worstWander()])),
       convergedViews,
       final: this.knowledge(),
-      witnesses: this.peers.filter((peer) => traits?.(peer).role === "witness"),
+      witnesses: this.peers.filter((peer) => traits?.(peer, 0).role === "witness"),
       gossipIsLost: network.gossipLoss > 0,
       introduced: new Map([...this.#simNetwork.introduced].map(([pair, at]) => [pair, at + epoch])),
       votes: this.#votes.seen(),

@@ -4,7 +4,7 @@ import type { FaultKind } from "../../../src/sim/faults/faults.ts";
 import type { LongKind } from "../../../src/sim/faults/long.ts";
 import { Dice } from "../../../src/sim/random.ts";
 
-export const worldKinds = ["plain", "wide", "long"] as const;
+export const worldKinds = ["plain", "wide", "long", "mixed"] as const;
 export type WorldKind = (typeof worldKinds)[number];
 
 export interface SeedJob {
@@ -13,7 +13,10 @@ export interface SeedJob {
   jobs: number;
   hours: number;
   faults: "none" | "swarm";
-  /** absent = plain; wide has majority jobs, witnesses and joins (sim/faults/wide.ts), long has weeks (sim/long.ts) */
+  /**
+   * absent = plain; wide has majority jobs, witnesses and joins (sim/faults/wide.ts), mixed has two versions as well
+   * (sim/faults/mixed.ts), long has weeks (sim/long.ts)
+   */
   world?: WorldKind;
   /** of a long world: false = quiet stretches are simulated too */
   leaps?: boolean;
@@ -27,6 +30,11 @@ export interface SeedJob {
   kinds?: readonly FaultKind[];
 }
 
+/** In which kind of world a planted bug can show. */
+export function worldOfBug(bug: PlantedBug): WorldKind {
+  return bug === "needs-ignored" ? "mixed" : "wide";
+}
+
 /** How large the long world of that seed is. */
 export function longSizeOf(seed: string): SeedJob {
   const dice = new Dice(`long size ${seed}`);
@@ -38,6 +46,12 @@ export function longSizeOf(seed: string): SeedJob {
     faults: "swarm",
     world: "long",
   };
+}
+
+/** How large the mixed world of that seed is: one version alone needs no such world. */
+export function mixedSizeOf(seed: string): SeedJob {
+  const { peers, ...size } = sizeOf(seed);
+  return { ...size, peers: Math.max(2, peers), world: "mixed" };
 }
 
 /** How large the wide world of that seed is. */

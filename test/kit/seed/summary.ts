@@ -39,6 +39,7 @@ export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSum
   const result = run({
     ...options,
     wide: world === "wide",
+    mixed: world === "mixed",
     makePeer: startRealPeer,
     marks,
     ...(keptFaults === undefined ? {} : { keepFault: (number: number) => kept.has(number) }),

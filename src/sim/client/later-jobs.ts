@@ -1,0 +1,70 @@
+/**
+ * Jobs that the later version of a mixed world has written: with a field and a root that no version of this code knows. They
+ * are handed to a peer of that version as an edit from elsewhere; from then on they are edited like any other.
+ */
+import * as Y from "yjs";
+import type { JobId, PeerId } from "../../schema/ids.ts";
+import { ulid } from "../../schema/ids.ts";
+import { nextHlc } from "../../table/hlc.ts";
+import { laterCapability } from "../faults/mixed.ts";
+import type { Dice } from "../random.ts";
+import type { World } from "../world/world.ts";
+import type { Work } from "./client.ts";
+
+/** What must be found in the table of each peer at the end, as the needs of such a job. */
+export const laterField = { name: "mutex", value: "tape", needs: [laterCapability] };
+
+/** Some of the work is of that kind; it isn't deleted, since the field would go with it. */
+export function drawLaterJobs(work: readonly Work[], knownTo: readonly PeerId[], dice: Dice): Work[] {
+  return work.map((item) => {
+    const { peers: _, ...rules } = item.rules;
+    const isLater = item.rules.partition === undefined && dice.chance(0.4);
+    if (item.rules.partition === "majority") return { ...item, rules: { ...item.rules, knownTo } };
+    return isLater ? { ...item, rules: { ...rules, peers: undefined, knownTo, isLater } } : item;
+  });
+}
+
+/** Makes them, each at one of the peers that are up and always know them. One is there from the beginning. */
+export function makeLaterJobs(world: World, work: readonly Work[], withinMs: number): void {
+  const dice = world.dice.fork("later jobs");
+  for (const { rules } of work) {
+    const client = 2 ** 31 - 1 - dice.below(2 ** 30);
+    world.at(world.now() + dice.between(0, withinMs), () => {
+      const peer = dice.pick((rules.knownTo ?? []).filter((one) => world.hosts.isUp(one)));
+      const update = written(client, ulid(world.now(), dice.bytes(16)), world.now(), rules);
+      world.handEdit(peer, { kind: "put", rules }, update);
+    });
+  }
+}
+
+function written(client: number, incarnation: string, wall: number, rules: Work["rules"]): Uint8Array {
+  const { id, schedule, overlap, catchUp } = rules;
+  const doc = new Y.Doc();
+  doc.clientID = client;
+  const stamp = { hlc: nextHlc(0, wall), by: "client" };
+  doc.transact(() => {
+    const map = new Y.Map<unknown>();
+    doc.getMap<unknown>("jobs").set(incarnation, map);
+    const slots: Record<string, { value: unknown; needs?: unknown }> = {
+      created: { value: id },
+      schedule: { value: { schedule: schedule.text } },
+      action: { value: { command: "true" } },
+      overlap: { value: overlap },
+      catchUp: { value: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` } },
+      keep: { value: { runs: 100_000 } },
+      [laterField.name]: { value: laterField.value, needs: laterField.needs },
+    };
+    for (const [slot, entry] of Object.entries(slots)) map.set(`${slot}@later`, { ...stamp, ...entry });
+    doc.getMap<unknown>("pools").set(`${id}@later`, { ...stamp, value: { slots: 2 } });
+  });
+  return Y.encodeStateAsUpdate(doc);
+}
+
+/** A job's needs as a text, for comparison; what is to be found for a job with the field of the later version. */
+export function needsText(needs: readonly { pointer: string; capabilities: readonly string[] }[]): string {
+  return needs.map(({ pointer, capabilities }) => `${pointer} ${capabilities.join()}`).join("; ");
+}
+
+export function isWhole(id: JobId, needs: ReadonlyMap<JobId, string> | undefined): boolean {
+  return needs?.get(id) === `/${laterField.name} ${laterField.needs.join()}`;
+}

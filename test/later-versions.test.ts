@@ -8,6 +8,7 @@ import * as Y from "yjs";
 import { blockedJobs, hindersOf, jobNow, jobsUnknownHere, watermarksOf } from "../src/core/view.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job, PartNeeds } from "../src/schema/job.ts";
+import { commonVersion, type ProtocolRange } from "../src/schema/protocol.ts";
 import { nextHlc } from "../src/table/hlc.ts";
 import type { JobTable } from "../src/table/table.ts";
 import { Cores } from "./kit/cores.ts";
@@ -60,6 +61,19 @@ function heldIn(table: JobTable, slot: string): unknown {
   const { hlc: _hlc, by: _by, ...rest } = newest;
   return rest;
 }
+
+test("two peers speak the highest version that both ranges hold, whichever of them works it out", () => {
+  const cases: [ProtocolRange, ProtocolRange, number | undefined][] = [
+    [{ oldest: 1, newest: 1 }, { oldest: 1, newest: 1 }, 1],
+    [{ oldest: 1, newest: 3 }, { oldest: 2, newest: 4 }, 3],
+    [{ oldest: 1, newest: 9 }, { oldest: 4, newest: 5 }, 5],
+    [{ oldest: 1, newest: 2 }, { oldest: 2, newest: 3 }, 2],
+    [{ oldest: 1, newest: 2 }, { oldest: 3, newest: 3 }, undefined],
+  ];
+  for (const [a, b, spoken] of cases) {
+    assert.deepEqual([commonVersion(a, b), commonVersion(b, a)], [spoken, spoken], JSON.stringify([a, b]));
+  }
+});
 
 describe("a part of a job that this version doesn't know keeps the job out of quarantine", () => {
   const cases: [string, Record<string, Entry>, [string, string[]][]][] = [

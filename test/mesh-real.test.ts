@@ -189,14 +189,19 @@ describe("versions of the protocol", () => {
       assert.deepEqual([...linksOf(older), ...linksOf(newer)], []);
     }));
 
-  test("peers that have one in common are linked, whichever is newer", () =>
+  test("peers that have some in common are linked, whichever is newer, and both speak the highest of them", () =>
     withPeers(async (open) => {
-      const older = await open();
+      const older = await open({ protocol: { oldest: 1, newest: 3 } });
       const newer = await open({
-        protocol: { oldest: 1, newest: 4 },
+        protocol: { oldest: 2, newest: 4 },
         bootstrap: [`127.0.0.1:${portOf(older.mesh)}`],
       });
       await until("they are linked", () => linksOf(older).length === 1 && linksOf(newer).length === 1);
+      assert.match(
+        saidBy(newer)[0]?.message ?? "",
+        /speaks protocol 1 to 3, and this peer 2 to 4: they speak 3$/,
+      );
+      assert.deepEqual(saidBy(older), [], "it speaks the highest version that it has");
       assert.deepEqual([...older.mesh.warnings(), ...newer.mesh.warnings()], []);
     }));
 

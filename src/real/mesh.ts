@@ -298,7 +298,7 @@ class Libp2pMesh implements RealMesh {
 
   private linkUp(peer: PeerId): void {
     this.dialler.linked(peer);
-    this.options.log.debug("linked", { peer });
+    this.options.log.debug("linked", { peer, protocol: this.links.currentLine(peer)?.spoken });
     this.events?.linkUp(peer);
   }
 

@@ -2,9 +2,14 @@
  * Which versions of the protocol a peer speaks, and what it is capable of. Two peers can be members of one mesh when their
  * ranges overlap. A job may need a capability that some members lack; these are not asked to run it.
  *
- * A new optional field or a new kind of message needs no new version: peers ignore what they don't know. The version is
- * raised when an older peer would misunderstand what a newer one says; `oldest` follows when this program can no longer
- * say it in the older way.
+ * A new optional field or a new kind of message needs no new version: of a message a peer ignores the fields that it doesn't
+ * know, and a message of a kind that it doesn't know it drops and counts (`unknown-kind`, wire/codec.ts); gossip still hands
+ * such a message on, because the mesh doesn't look into it. The version is raised when an older peer would misunderstand
+ * what a newer one says; `oldest` follows when this program can no longer say it in the older way.
+ *
+ * Two peers speak the highest version that both ranges hold. Each works it out for itself when the other greets
+ * (real/mesh/reception.ts), from the same two ranges, so both come to the same. What only a later version can say is then not
+ * sent over that link; if it comes all the same, its envelope names its version and it is refused (`other-version`).
  */
 export interface ProtocolRange {
   oldest: number;
@@ -17,8 +22,10 @@ export const ownProtocol: ProtocolRange = { oldest: 1, newest: 1 };
 /** What a peer speaks that doesn't say it. */
 export const unsaidProtocol: ProtocolRange = { oldest: 1, newest: 1 };
 
-export function hasCommonVersion(a: ProtocolRange, b: ProtocolRange): boolean {
-  return a.oldest <= b.newest && b.oldest <= a.newest;
+/** The version that the two speak with each other; undefined when they have none in common. */
+export function commonVersion(a: ProtocolRange, b: ProtocolRange): number | undefined {
+  const highest = Math.min(a.newest, b.newest);
+  return highest >= Math.max(a.oldest, b.oldest) ? highest : undefined;
 }
 
 /** Undefined for what is no range. */

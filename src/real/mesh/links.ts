@@ -27,6 +27,8 @@ export interface Line {
   theirKey: string | undefined;
   /** of the process at the other end, as it said */
   life: string | undefined;
+  /** the version of the protocol that both ends speak; undefined until the other side has greeted */
+  spoken: number | undefined;
   readonly outgoing: Map<string, Outgoing>;
 }
 
@@ -86,6 +88,7 @@ export class Links {
       key,
       theirKey: undefined,
       life: undefined,
+      spoken: undefined,
       outgoing: new Map(),
     };
     this.lines.set(connection.id, line);

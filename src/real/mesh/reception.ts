@@ -121,7 +121,11 @@ export class Reception {
   /** Not greeted, so it is never linked: the dialler will try again, more and more rarely. */
   private isRefused(line: Line, hello: Hello): boolean {
     const address = withoutPeer(line.connection.remoteAddr.toString());
-    if (this.doors.incompatible.judge(line.peer, hello.protocol, address) === "compatible") return false;
+    const spoken = this.doors.incompatible.judge(line.peer, hello.protocol, address);
+    if (spoken !== "incompatible") {
+      line.spoken = spoken;
+      return false;
+    }
     this.doors.counters.add("mesh_versions_refused");
     this.doors.after(refusalGraceMs, () => line.connection.abort(new Error("no common version")));
     return true;

@@ -1,7 +1,11 @@
-/** What cannot happen to members and votes is asserted, and each of these assertions can fail. */
+/** What cannot happen to orders, members and votes is asserted, and each of these assertions can fail. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AssertionFailed } from "../src/errors.ts";
+import { launch } from "../src/core/claims/claims.ts";
+import { removeOrder } from "../src/core/claims/order-book.ts";
+import type { Order } from "../src/core/claims/order.ts";
+import type { State } from "../src/core/state.ts";
 import { raiseVoteCount, raiseVotesStored } from "../src/core/voting/memory.ts";
 import { accept, assertBinds, promise, type Ballot, type Vote } from "../src/core/voting/paxos.ts";
 import { assertFollows, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";
@@ -18,6 +22,79 @@ function bound(promised: number, accepted?: number): Vote<string> {
     promised: ballot(promised),
     accepted: accepted === undefined ? undefined : { ballot: ballot(accepted), value: "x" },
   };
+}
+
+/** A peer with one place, which a run of the first job holds, while an order by hand of the second waits for it. */
+function fullPeer(): { cores: Cores; state: State; waiting: Order } {
+  const cores = new Cores(["a"], { capacity: 1, runMs: Infinity });
+  cores.put({ id: "first", command: "true" });
+  cores.put({ id: "second", command: "true" });
+  for (const id of ["first", "second"]) {
+    cores.ask("a", { kind: "run-job", id: id as never, by: "eve" });
+    cores.pass(1_000);
+  }
+  const state = cores.state("a");
+  const [waiting] = state.book.capacityQueue;
+  assert.ok(waiting !== undefined && state.book.orders.has(waiting.key));
+  return { cores, state, waiting };
+}
+
+describe("the order book and the runs", () => {
+  /** What is spoilt, and what the next step then asserts. */
+  const spoilt: [what: string, spoil: (book: State["book"], order: Order) => void, asserted: RegExp][] = [
+    ["an order is missing in its job's index", (book, { job }) => book.byJob.delete(job), /as many orders/],
+    [
+      "an order is in the index of another job",
+      (book, order) => book.byJob.set("first" as never, new Set([order])) && book.byJob.delete(order.job),
+      /not in its job's index/,
+    ],
+    [
+      "an order is in its job's index alone",
+      (book, { key }) => book.orders.delete(key),
+      /as many orders as the book/,
+    ],
+    ["a requested order is not counted", (book) => book.requestedCount--, /are counted/],
+  ];
+  for (const [what, spoil, asserted] of spoilt) {
+    test(`asserted in the simulator when ${what}`, () => {
+      const { cores, state, waiting } = fullPeer();
+      spoil(state.book, waiting);
+      assert.throws(() => cores.pass(2_000), failing(asserted));
+    });
+  }
+
+  test("asserted in the simulator when an order that is over stays in the book", () => {
+    const { cores, state, waiting } = fullPeer();
+    state.ledger.history.settle(waiting.job, waiting.tick, waiting.slot);
+    assert.throws(() => cores.pass(2_000), failing(/over, but still in the book/));
+  });
+
+  test("asserted when an order leaves the book that its job's index doesn't have, or the other way round", () => {
+    const { state, waiting } = fullPeer();
+    state.book.byJob.get(waiting.job)?.delete(waiting);
+    assert.throws(() => removeOrder(state, waiting), failing(/if and only if/));
+    const another = fullPeer();
+    another.state.book.orders.delete(another.waiting.key);
+    assert.throws(() => removeOrder(another.state, another.waiting), failing(/if and only if/));
+  });
+
+  test("asserted when more requested orders leave the book than entered it", () => {
+    const { state, waiting } = fullPeer();
+    state.book.requestedCount = 0;
+    assert.throws(() => removeOrder(state, waiting), failing(/more requested orders/));
+  });
+
+  test("asserted when more runs are launched than the peer has places for", () => {
+    const { state, waiting } = fullPeer();
+    const plan = state.jobs.get(waiting.job);
+    assert.ok(plan !== undefined);
+    assert.equal(state.book.runs.size, 1);
+    assert.throws(() => launch(state, plan, waiting), failing(/more runs than/));
+  });
+});
+
+function failing(what: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof AssertionFailed && what.test(error.message);
 }
 
 describe("what a voter is bound to only grows", () => {

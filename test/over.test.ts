@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { instantOf, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { EventBody } from "../src/core/events.ts";
+import { instantOf, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import { rangeSlot, type RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -218,4 +219,76 @@ describe("an end stays", () => {
       assert.equal(known?.state, "succeeded", `as ${peer} has it`);
     }
   });
+});
+
+/** What a peer elsewhere says of a tick of the job `far`. */
+function farRecord(tick: number, changes: Partial<RunRecord>): RunRecord {
+  return {
+    job: "far" as JobId,
+    tick: tickAt(tick),
+    attempt: 1,
+    slot: "0",
+    peer: "elsewhere" as PeerId,
+    state: "missed",
+    version: 1,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due: tick,
+    view: 2,
+    signature: "elsewhere 1",
+    ...changes,
+  };
+}
+
+/** A peer whose book holds one order, of a tick that only a peer elsewhere may run. */
+function waitingPeer(): { cores: Cores; tick: number; size: () => number } {
+  const cores = new Cores(["a"]);
+  cores.put({ id: "far", schedule: "* * * * *", command: "true", target: { peers: ["elsewhere"] } });
+  cores.pass(minute);
+  const { orders } = cores.state("a").book;
+  const [order] = orders.values();
+  assert.ok(order !== undefined);
+  return { cores, tick: order.instant, size: () => orders.size };
+}
+
+function learned(tick: number, ...changes: Partial<RunRecord>[]): EventBody[] {
+  return changes.map((change) => ({ kind: "learned", records: [farRecord(tick, change)], orders: [] }));
+}
+
+describe("an order that others know to be over leaves the book in the step in which this peer hears of it", () => {
+  const heard: [what: string, events: (tick: number) => EventBody[]][] = [
+    [
+      "a watermark",
+      (tick) => {
+        const watermark = { job: "far" as JobId, since: tick - hour, at: tick, open: [] };
+        return [{ kind: "watermarks", watermarks: [watermark] }];
+      },
+    ],
+    [
+      "a range of ticks that nobody will run",
+      (tick) => learned(tick, { slot: rangeSlot, range: { from: tick - minute, count: 2 } }),
+    ],
+    [
+      "a later attempt, before it has heard that there was one",
+      (tick) => learned(tick, { attempt: 2, state: "running", startedAt: tick, epoch: 0 }),
+    ],
+    [
+      "the loss of an attempt that was given back",
+      (tick) =>
+        learned(
+          tick,
+          { state: "withdrawn", epoch: 0 },
+          { state: "lost", epoch: 0, version: 2, by: "third" as PeerId, signature: "third 2" },
+        ),
+    ],
+  ];
+  for (const [what, events] of heard) {
+    test(`by ${what}`, () => {
+      const { cores, tick, size } = waitingPeer();
+      assert.equal(size(), 1);
+      for (const event of events(tick)) cores.feed("a" as PeerId, event);
+      assert.equal(size(), 0);
+    });
+  }
 });

@@ -38,6 +38,8 @@ export interface Settings {
   /** in the simulator only */
   planted?: PlantedBug;
   marks?: Set<Mark>;
+  /** after each step the whole book is gone through, and what can't be in it is asserted (`assertBook`) */
+  checksBook?: boolean;
   /** what this program is capable of */
   capabilities: readonly string[];
   /** fills `signature`; a pure function, as are the next two (base64url) */

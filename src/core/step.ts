@@ -48,6 +48,7 @@ import { reconcile } from "./orders/apply.ts";
 import {
   admitRequested,
   admitTick,
+  assertBook,
   hearDeclined,
   takeTouched,
   touchDue,
@@ -99,6 +100,7 @@ export function step(state: State, event: Event): Effect[] {
     everySecond(state);
     workThrough(state);
     planWake(state);
+    if (state.settings.checksBook === true) assertBook(state);
   }
   return state.effects;
 }

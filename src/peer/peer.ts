@@ -74,8 +74,8 @@ export interface PeerSettings {
   refusal?: (job: Job) => Problem | undefined;
   /** what the program is capable of */
   capabilities: readonly string[];
-  /** what only the simulator gives: a bug to have, and where to name the rare branches that were taken */
-  testing?: Pick<State["settings"], "planted" | "marks"> & {
+  /** what only the simulator gives: a bug to have, where to name the rare branches that were taken, checks that cost much */
+  testing?: Pick<State["settings"], "planted" | "marks" | "checksBook"> & {
     /** what a later version says more in each record */
     recordFields?: Readonly<Record<string, unknown>>;
   };

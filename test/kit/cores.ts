@@ -142,6 +142,7 @@ export class Cores {
       role: loaded.role ?? "worker",
       tzdata: "test",
       capabilities: this.#capabilities[peer] ?? ownCapabilities,
+      checksBook: true,
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },
       // The others were given the key without a word on who made it.

@@ -14,6 +14,7 @@ import {
 } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
+import { assertThat } from "../probes/assert.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
@@ -76,11 +77,36 @@ export function admitNextAttempt(
 }
 
 export function removeOrder(state: State, order: Order): void {
-  if (state.book.orders.delete(order.key) && order.requested !== undefined) state.book.requestedCount--;
-  state.book.reconcileQueue.remove(order);
-  const ofJob = state.book.byJob.get(order.job);
-  ofJob?.delete(order);
-  if (ofJob?.size === 0) state.book.byJob.delete(order.job);
+  const { book } = state;
+  const ofJob = book.byJob.get(order.job);
+  const wasInBook = book.orders.delete(order.key);
+  const wasInIndex = ofJob?.delete(order) ?? false;
+  assertThat(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
+  if (ofJob?.size === 0) book.byJob.delete(order.job);
+  if (wasInBook && order.requested !== undefined) book.requestedCount--;
+  assertThat(
+    book.requestedCount >= 0,
+    `${order.key}: more requested orders have left the book than entered it`,
+  );
+  book.reconcileQueue.remove(order);
+}
+
+/**
+ * Goes through the whole book: every order of it is in its job's index and nothing else is, the requested ones are counted,
+ * and none is over. In the simulator only, after each step.
+ */
+export function assertBook({ book, ledger }: State): void {
+  let indexed = 0;
+  for (const ofJob of book.byJob.values()) indexed += ofJob.size;
+  assertThat(indexed === book.orders.size, "the jobs' indexes hold as many orders as the book");
+  let requested = 0;
+  for (const order of book.orders.values()) {
+    const { key, job, tick, slot } = order;
+    assertThat(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
+    assertThat(!ledger.history.isOver(job, tick, slot), `${key}: over, but still in the book`);
+    if (order.requested !== undefined) requested++;
+  }
+  assertThat(requested === book.requestedCount, "the requested orders of the book are counted");
 }
 
 function add(
@@ -137,6 +163,25 @@ export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
 }
 
+/**
+ * The record's tick is over. The order in the book may be of an earlier attempt, which this peer doesn't know to have been
+ * given back, or of the next one: a peer that has given its order back may be called lost all the same.
+ */
+export function touchOtherAttempts(state: State, { job, tick, attempt }: RunRecord): void {
+  for (const first of [1, attempt + 1]) {
+    const other = orderKey(job, tick, nextAttempt(state, job, tick, first), "0");
+    const order = state.book.orders.get(other);
+    if (order !== undefined) touch(state, order);
+  }
+}
+
+/** Ticks of the job have turned out to be over, though no record of this step says so: their orders leave the book. */
+export function touchOver(state: State, job: JobId): void {
+  for (const order of state.book.byJob.get(job) ?? []) {
+    if (state.ledger.history.isOver(job, order.tick, order.slot)) touch(state, order);
+  }
+}
+
 export function touchAll(state: State): void {
   for (const order of state.book.orders.values()) touch(state, order);
 }
@@ -170,9 +215,9 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
   }
 }
 
-/** One more than the attempts that chosen runners have given back. */
-function nextAttempt(state: State, job: JobId, tick: TickId): number {
-  let attempt = 1;
+/** The first attempt that no chosen runner has given back, from `first` on. */
+function nextAttempt(state: State, job: JobId, tick: TickId, first = 1): number {
+  let attempt = first;
   while ([...state.ledger.of(orderKey(job, tick, attempt, "0"))].some(givenBack)) attempt++;
   return attempt;
 }

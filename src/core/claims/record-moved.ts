@@ -6,9 +6,10 @@
 import { instantOf } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assertThat } from "../probes/assert.ts";
+import { settles } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
-import { admitNextAttempt, touch } from "./order-book.ts";
+import { admitNextAttempt, touch, touchOtherAttempts } from "./order-book.ts";
 import type { Order } from "./order.ts";
 
 /** Signs a record of this peer's, takes it in, and hands it to disk and mesh. Returns it signed. */
@@ -38,6 +39,7 @@ export function recordMoved(
   emit(state, { kind: "notify", event: { kind: "run", record } });
   const own = state.book.orders.get(orderKeyOf(record));
   if (own !== undefined) touch(state, own);
+  if (settles(record)) touchOtherAttempts(state, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
   if (record.state === "withdrawn" && record.epoch !== undefined) {
     const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };

@@ -11,7 +11,7 @@ import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../sche
 import type { Write } from "../../ports.ts";
 import { nextWriting } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
-import { admitTick, touchJob } from "../claims/order-book.ts";
+import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { claimAheadMs, scanBackMs } from "../limits.ts";
@@ -181,6 +181,7 @@ export function hearWatermarks(state: State, watermarks: readonly Watermark[]): 
     if (!history.hear(heard.job, heard, state.now.wall)) continue;
     reach(state, "watermark-heard");
     planStore(state, heard.job);
+    touchOver(state, heard.job);
     if (isPlanning(state)) scanJob(state, plan);
   }
 }
@@ -233,8 +234,9 @@ function report(state: State, plan: Plan, { from, to, count, reason }: TickRange
   });
 }
 
-/** A range from elsewhere: what it covers needs no report of this peer's. */
+/** A range from elsewhere: what it covers needs no report of this peer's, and no place in its book. */
 export function hearRange(state: State, { job, tick, range }: RunRecord): void {
+  if (range !== undefined) touchOver(state, job);
   const gap = state.upkeep.gaps.get(job);
   const plan = state.jobs.get(job);
   if (range === undefined || gap === undefined || plan === undefined) return;

@@ -45,7 +45,7 @@ export function startRealPeer(
     ...known,
     ...traits,
     name,
-    testing: { ...testing, ...more },
+    testing: { ...testing, ...more, checksBook: true },
   });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),

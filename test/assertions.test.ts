@@ -12,6 +12,7 @@ import { assertFollows, firstEpoch, hashOfEpoch } from "../src/core/voting/roste
 import { createVoting } from "../src/core/voting/voting-state.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
+import { settle } from "../src/core/records/history.ts";
 
 function ballot(round: number): Ballot {
   return { round, peer: "a" as PeerId, life: 1 };
@@ -65,7 +66,7 @@ describe("the order book and the runs", () => {
 
   test("asserted in the simulator when an order that is over stays in the book", () => {
     const { cores, state, waiting } = fullPeer();
-    state.ledger.history.settle(waiting.job, waiting.tick, waiting.slot);
+    settle(state.ledger.history, waiting.job, waiting.tick, waiting.slot);
     assert.throws(() => cores.pass(2_000), failing(/over, but still in the book/));
   });
 
@@ -86,7 +87,7 @@ describe("the order book and the runs", () => {
 
   test("asserted when more runs are launched than the peer has places for", () => {
     const { state, waiting } = fullPeer();
-    const plan = state.jobs.get(waiting.job);
+    const plan = state.jobs.plans.get(waiting.job);
     assert.ok(plan !== undefined);
     assert.equal(state.book.runs.size, 1);
     assert.throws(() => launch(state, plan, waiting), failing(/more runs than/));

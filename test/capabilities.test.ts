@@ -63,7 +63,7 @@ test("a peer that doesn't say what it is capable of is capable of what the first
   assert.deepEqual(heard?.capabilities, ["executor:process", "majority"]);
   if (heard !== undefined) delete heard.capabilities;
   cores.put(beat);
-  const plan = cores.state("a").jobs.get("beat" as JobId) ?? assert.fail();
+  const plan = cores.state("a").jobs.plans.get("beat" as JobId) ?? assert.fail();
   assert.equal(whyBlocked(cores.state("a"), plan), undefined);
 });
 
@@ -71,7 +71,7 @@ test("a job whose needs no living peer meets says so, and its ticks are reported
   const older = ["executor:process"];
   const cores = new Cores(names, { capabilities: { a: older, b: older, c: older } });
   assert.deepEqual(startsOf(cores, votedBeat), []);
-  const plan = cores.state("a").jobs.get("beat" as JobId) ?? assert.fail();
+  const plan = cores.state("a").jobs.plans.get("beat" as JobId) ?? assert.fail();
   assert.match(
     whyBlocked(cores.state("a"), plan) ?? "",
     /^no peer can run it: host-a runs a version of cicada that doesn't know what the job needs \(majority\), host-b/,

@@ -7,7 +7,17 @@ import { test } from "node:test";
 import * as Y from "yjs";
 import { checkedJob } from "../src/core/job/job.ts";
 import { parseJobs } from "../src/cli/terminal/job-text.ts";
-import { Ledger } from "../src/core/records/ledger.ts";
+import {
+  dropRecord,
+  forgetGivenBack,
+  openCount,
+  openOn,
+  openRecords,
+  recordsInMemory,
+  recordsOf,
+  takeRecord,
+} from "../src/core/records/ledger.ts";
+import { createLedger } from "../src/core/records/ledger-state.ts";
 import { planJob, ticksOf } from "../src/core/job/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";
 import type { Answer, Command } from "../src/ports.ts";
@@ -438,34 +448,34 @@ test("records that a member writes without end are remembered up to a limit", ()
     }
   };
   const { ledger } = mesh.state(victim);
-  const [open, known] = [[...ledger.open()].length, ledger.size];
+  const [open, known] = [[...openRecords(ledger)].length, recordsInMemory(ledger)];
   say(400, (n) => ({ state: "succeeded", tick: tickAt(instant + (n + 100_000) * 1_000) }));
-  assert.equal(ledger.size, known, "nothing of the day after tomorrow");
+  assert.equal(recordsInMemory(ledger), known, "nothing of the day after tomorrow");
   say(24_000, (n) => ({ state: "succeeded", job: `ghost-${n}` as JobId }));
-  assert.ok(ledger.size <= known + 20_000, `${ledger.size} records of no job`);
+  assert.ok(recordsInMemory(ledger) <= known + 20_000, `${recordsInMemory(ledger)} records of no job`);
   say(18_000, (n) => ({ tick: tickAt(instant - n * 1_000) }));
-  assert.ok([...ledger.open()].length <= open + 16_384, "open runs of one peer");
-  assert.equal(ledger.openCount(members[1]), ledger.openOn(members[1]).length);
+  assert.ok([...openRecords(ledger)].length <= open + 16_384, "open runs of one peer");
+  assert.equal(openCount(ledger, members[1]), openOn(ledger, members[1]).length);
 });
 
 test("claims that were given back and never made again are forgotten in the end", () => {
-  const ledger = new Ledger();
+  const ledger = createLedger();
   const at = Date.UTC(2026, 10, 20);
   const record = { job: "beat", attempt: 1, slot: "0", peer: "a", version: 1, signature: "s" };
   for (let tick = 0; tick < 100; tick++) {
     const claim = { ...record, tick: tickAt(at + tick * 1_000), state: "claimed" } as RunRecord;
-    ledger.take(claim, 0, true);
+    takeRecord(ledger, claim, 0, true);
     const end = { ...claim, state: "withdrawn", version: 2, signature: "t" } as RunRecord;
-    if (tick < 50) ledger.take(end, 0, true);
-    else ledger.drop(claim);
+    if (tick < 50) takeRecord(ledger, end, 0, true);
+    else dropRecord(ledger, claim);
   }
   const remembered = (): number =>
     Array.from({ length: 100 }, (_, tick) => [
-      ...ledger.of(orderKey("beat" as JobId, tickAt(at + tick * 1_000), 1, "0")),
+      ...recordsOf(ledger, orderKey("beat" as JobId, tickAt(at + tick * 1_000), 1, "0")),
     ]).flat().length;
-  ledger.forgetGivenBack(({ tick }) => instantOf(tick) < at + 20_000);
+  forgetGivenBack(ledger, ({ tick }) => instantOf(tick) < at + 20_000);
   assert.equal(remembered(), 30);
-  ledger.forgetGivenBack(() => true);
+  forgetGivenBack(ledger, () => true);
   assert.equal(remembered(), 0);
 });
 
@@ -502,7 +512,7 @@ test("one stamp from the year 2150 dates no other job, and an edit gives its own
 test("a cancel with a long reason ends its run with a record that others take", () => {
   const mesh = new FuzzMesh("cancel");
   const run = (): RunRecord | undefined =>
-    [...mesh.state(victim).ledger.openOn(victim)].find(({ state }) => state === "claimed");
+    [...openOn(mesh.state(victim).ledger, victim)].find(({ state }) => state === "claimed");
   for (let waited = 0; run() === undefined && waited < 60; waited++) mesh.pass(500);
   const claim = run();
   assert.ok(claim !== undefined);

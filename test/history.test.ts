@@ -2,17 +2,32 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { History } from "../src/core/records/history.ts";
+import {
+  advanceWatermark,
+  beginWatermark,
+  forgetRequested,
+  hearWatermark,
+  isOver,
+  overAbove,
+  overCount,
+  settle,
+  settleRange,
+  unsureUntilOf,
+  watermarkOf,
+  withdrawAhead,
+} from "../src/core/records/history.ts";
+import { createHistory, type HistoryState } from "../src/core/records/ledger-state.ts";
 import { tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
 
 const job = "j" as JobId;
 const at = (minute: number): number => Date.UTC(2026, 0, 1) + minute * 60_000;
 const tick = (minute: number): TickId => tickAt(at(minute));
-const isOver = (history: History, minute: number): boolean => history.isOver(job, tick(minute), "0");
+const isMinuteOver = (history: HistoryState, minute: number): boolean =>
+  isOver(history, job, tick(minute), "0");
 
-function begun(minute: number, unsureUntil = -Infinity): History {
-  const history = new History();
-  history.begin(job, { since: at(minute), at: at(minute), open: [] }, unsureUntil);
+function begun(minute: number, unsure = -Infinity): HistoryState {
+  const history = createHistory();
+  beginWatermark(history, job, { since: at(minute), at: at(minute), open: [] }, unsure);
   return history;
 }
 
@@ -31,7 +46,7 @@ describe("an order that was started or decided", () => {
         let mark = 0;
         for (const one of actions) {
           if (one.kind === "settle") {
-            history.settle(job, tick(one.minute), "0");
+            settle(history, job, tick(one.minute), "0");
             over.add(one.minute);
           } else if (one.kind === "advance") {
             // What is not over below the new watermark is named as open.
@@ -39,16 +54,16 @@ describe("an order that was started or decided", () => {
               (minute) => !over.has(minute),
             );
             if (one.minute >= mark) mark = Math.max(mark, one.minute);
-            history.advance(job, at(one.minute), undecided.map(at));
+            advanceWatermark(history, job, at(one.minute), undecided.map(at));
           } else {
-            history.hear(job, { since: at(one.since), at: at(one.minute), open: [] }, at(99));
+            hearWatermark(history, job, { since: at(one.since), at: at(one.minute), open: [] }, at(99));
             if (one.since <= mark && one.minute > mark) {
               for (let minute = one.since + 1; minute <= one.minute; minute++) over.add(minute);
               mark = one.minute;
             }
           }
           for (const minute of over)
-            assert.ok(isOver(history, minute), `minute ${minute} after ${JSON.stringify(one)}`);
+            assert.ok(isMinuteOver(history, minute), `minute ${minute} after ${JSON.stringify(one)}`);
         }
       }),
       { numRuns: 300 },
@@ -57,96 +72,99 @@ describe("an order that was started or decided", () => {
 
   test("is over by its slot: another slot of the same tick is another order", () => {
     const history = begun(0);
-    history.settle(job, tick(5), "0");
-    assert.equal(history.isOver(job, tick(5), "1"), false);
-    history.settle(job, tick(5), "1");
-    assert.ok(isOver(history, 5) && history.isOver(job, tick(5), "1"));
-    history.settle(job, tick(6), "0");
-    assert.equal(history.isOver(job, tick(6), "1"), false);
+    settle(history, job, tick(5), "0");
+    assert.equal(isOver(history, job, tick(5), "1"), false);
+    settle(history, job, tick(5), "1");
+    assert.ok(isMinuteOver(history, 5) && isOver(history, job, tick(5), "1"));
+    settle(history, job, tick(6), "0");
+    assert.equal(isOver(history, job, tick(6), "1"), false);
   });
 
   test("takes no memory once the watermark covers it", () => {
     const history = begun(0);
     for (let minute = 1; minute <= 1_000; minute++) {
-      history.settle(job, tick(minute), "0");
-      history.advance(job, at(minute), []);
+      settle(history, job, tick(minute), "0");
+      advanceWatermark(history, job, at(minute), []);
     }
-    assert.equal(history.size, 0);
+    assert.equal(overCount(history, job), 0);
   });
 });
 
 describe("a watermark", () => {
   test("leaves ticks open that are named, and none else", () => {
     const history = begun(0);
-    history.advance(job, at(10), [at(4)]);
+    advanceWatermark(history, job, at(10), [at(4)]);
     assert.deepEqual(
-      [3, 4, 5, 10, 11].map((minute) => isOver(history, minute)),
+      [3, 4, 5, 10, 11].map((minute) => isMinuteOver(history, minute)),
       [true, false, true, true, false],
     );
-    history.settle(job, tick(4), "0");
-    assert.ok(isOver(history, 4));
+    settle(history, job, tick(4), "0");
+    assert.ok(isMinuteOver(history, 4));
   });
 
   test("is not taken from a peer that doesn't know what lies between the two", () => {
     const history = begun(5);
-    assert.equal(history.hear(job, { since: at(7), at: at(20), open: [] }, at(99)), false);
-    assert.equal(isOver(history, 6), false);
+    assert.equal(hearWatermark(history, job, { since: at(7), at: at(20), open: [] }, at(99)), false);
+    assert.equal(isMinuteOver(history, 6), false);
   });
 
   test("of another peer counts up to now and no further", () => {
     const history = begun(0);
-    history.hear(job, { since: at(0), at: at(20), open: [] }, at(10));
-    assert.deepEqual(history.watermarkOf(job), { job, since: at(0), at: at(10), open: [] });
+    hearWatermark(history, job, { since: at(0), at: at(20), open: [] }, at(10));
+    assert.deepEqual(watermarkOf(history, job), { job, since: at(0), at: at(10), open: [] });
   });
 
   test("keeps open what was open here and lies where the other peer knows nothing", () => {
     const history = begun(0);
-    history.advance(job, at(10), [at(2), at(8)]);
-    history.hear(job, { since: at(5), at: at(20), open: [] }, at(99));
-    assert.deepEqual(history.watermarkOf(job)?.open, [at(2)]);
+    advanceWatermark(history, job, at(10), [at(2), at(8)]);
+    hearWatermark(history, job, { since: at(5), at: at(20), open: [] }, at(99));
+    assert.deepEqual(watermarkOf(history, job)?.open, [at(2)]);
   });
 
   test("of another peer doesn't open what is over here", () => {
     const history = begun(0);
-    history.advance(job, at(10), []);
-    history.settle(job, tick(12), "0");
-    history.hear(job, { since: at(0), at: at(20), open: [at(5), at(12), at(15)] }, at(99));
-    assert.deepEqual(history.watermarkOf(job)?.open, [at(15)]);
+    advanceWatermark(history, job, at(10), []);
+    settle(history, job, tick(12), "0");
+    hearWatermark(history, job, { since: at(0), at: at(20), open: [at(5), at(12), at(15)] }, at(99));
+    assert.deepEqual(watermarkOf(history, job)?.open, [at(15)]);
   });
 
   test("goes back with a corrected clock, and the disk must be asked about what lies above it", () => {
     const history = begun(0);
-    history.advance(job, at(120), []);
-    history.settle(job, tick(130), "0");
-    assert.deepEqual(history.withdraw(at(60)), [job]);
-    assert.equal(history.watermarkOf(job)?.at, at(60));
-    assert.equal(history.unsureUntil(job), at(130));
+    advanceWatermark(history, job, at(120), []);
+    settle(history, job, tick(130), "0");
+    assert.deepEqual(withdrawAhead(history, at(60)), [job]);
+    assert.equal(watermarkOf(history, job)?.at, at(60));
+    assert.equal(unsureUntilOf(history, job), at(130));
     assert.deepEqual(
-      [60, 61, 130].map((minute) => isOver(history, minute)),
+      [60, 61, 130].map((minute) => isMinuteOver(history, minute)),
       [true, false, false],
     );
-    assert.deepEqual(history.withdraw(at(60)), []);
+    assert.deepEqual(withdrawAhead(history, at(60)), []);
   });
 });
 
 test("the ticks of a range that was reported are over, until the watermark covers them", () => {
   const history = begun(0);
-  history.settleRange(job, at(3), at(5));
+  settleRange(history, job, at(3), at(5));
   assert.deepEqual(
-    [2, 3, 4, 5, 6].map((minute) => isOver(history, minute)),
+    [2, 3, 4, 5, 6].map((minute) => isMinuteOver(history, minute)),
     [false, true, true, true, false],
   );
-  assert.deepEqual(history.overAbove(job, at(0)), [{ from: at(3), to: at(5) }]);
-  history.advance(job, at(10), [at(2)]);
-  assert.deepEqual([history.sizeOf(job), isOver(history, 4), isOver(history, 2)], [0, true, false]);
+  assert.deepEqual(overAbove(history, job, at(0)), [{ from: at(3), to: at(5) }]);
+  advanceWatermark(history, job, at(10), [at(2)]);
+  assert.deepEqual(
+    [overCount(history, job), isMinuteOver(history, 4), isMinuteOver(history, 2)],
+    [0, true, false],
+  );
 });
 
 test("orders by hand are kept until they can't start any more, whatever the watermark", () => {
   const history = begun(0);
   const asked = "manual-01KAS000000000000000000000" as TickId;
-  history.settle(job, asked, "0");
-  history.advance(job, at(99_999), []);
-  assert.ok(history.isOver(job, asked, "0"));
-  history.forgetRequested(job, Date.UTC(2100, 0, 1));
-  assert.equal(history.isOver(job, asked, "0"), false);
+  settle(history, job, asked, "0");
+  advanceWatermark(history, job, at(99_999), []);
+  assert.ok(isOver(history, job, asked, "0"));
+  forgetRequested(history, job, Date.UTC(2100, 0, 1));
+  assert.equal(isOver(history, job, asked, "0"), false);
 });

@@ -65,7 +65,7 @@ describe("the house", () => {
   test("each slice of core's state is changed only in the folder that owns it", () => {
     assert.deepEqual(sliceComplaints(files), []);
     const changed = new Set(files.flatMap((file) => file.stateChanges.map(({ what }) => what.split(".")[1])));
-    for (const slice of ["book", "members", "voting", "upkeep", "operator"]) {
+    for (const slice of ["jobs", "ledger", "history", "members", "book", "voting", "upkeep", "operator"]) {
       assert.ok(changed.has(slice), `no change of ${slice} was read`);
     }
   });
@@ -199,6 +199,17 @@ const planted: Readonly<Record<string, string>> = {
     "};",
   ].join("\n"),
   "src/core/orders/runs.ts": "export type Sweep = () => void;",
+  "src/core/records/ledger-state.ts": "export interface LedgerState { open: Map<string, number> }",
+  "src/core/records/ledger.ts": [
+    'import type { LedgerState } from "./ledger-state.ts";',
+    "export const close = (ledger: LedgerState) => ledger.open.clear();",
+  ].join("\n"),
+  "src/core/orders/facts.ts": [
+    'import type { LedgerState } from "../records/ledger-state.ts";',
+    "interface State { jobs: { plans: Map<string, number> } }",
+    "export const forget = ({ open }: LedgerState) => open.clear();",
+    'export const remove = ({ jobs }: State) => jobs.plans.delete("a");',
+  ].join("\n"),
   "src/core/attic/old.ts": "export const old = true;",
   "src/peer/reader.ts": 'import type { State } from "../core/state.ts";\nexport type Whole = State;',
   "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
@@ -262,6 +273,8 @@ describe("a planted fault is found", () => {
   test("a slice that is changed by another folder, whatever it is called there; not one that is only read", () => {
     assert.deepEqual(sliceComplaints(files).toSorted(), [
       "src/core/claims/book.ts:6 may not change state.now",
+      "src/core/orders/facts.ts:3 may not change state.ledger.open.clear",
+      "src/core/orders/facts.ts:4 may not change state.jobs.plans.delete",
       "src/core/orders/sweep.ts:6 may not change state.book.byKey.delete",
       "src/core/orders/sweep.ts:7 may not change state.book.byKey",
       "src/core/step.ts:3 may not change state.book.count",

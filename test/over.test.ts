@@ -185,7 +185,7 @@ describe("a gap costs nothing per tick", () => {
     const ranges = records.filter(({ slot }) => slot === rangeSlot);
     assert.ok(records.length < 600, `${records.length} records`);
     assert.deepEqual(new Set(ranges.map(({ reason }) => reason)), new Set(["limit", "window"]));
-    assert.equal(cores.state("a").jobs.get("beat" as JobId)?.id, "beat");
+    assert.equal(cores.state("a").jobs.plans.get("beat" as JobId)?.id, "beat");
     noneTwice(cores);
   });
 });

@@ -6,6 +6,8 @@ import { notReady, viewOf } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
+import { soonestTick } from "../src/core/job/timetable.ts";
+import { openOn } from "../src/core/records/ledger.ts";
 
 const hour = 3_600_000;
 const minute = 60_000;
@@ -194,7 +196,7 @@ test("a run that began before the clock was set back ends here, too, though its 
   const cores = new Cores(["a", "b"], { synchronised: ["a"], runMs: 5_000 });
   cores.put({ ...beat, schedule: "@every 1m", target: { peers: ["b"] } });
   cores.pass(58_500);
-  const isOpen = (): boolean => cores.state("a").ledger.openOn("b" as PeerId).length > 0;
+  const isOpen = (): boolean => openOn(cores.state("a").ledger, "b" as PeerId).length > 0;
   assert.ok(isOpen());
   cores.setClock("a", -10 * minute);
   cores.pass(10_000);
@@ -210,12 +212,12 @@ test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
   cores.pass(60_000);
   assert.match(reasonsOf(cores, "a"), /clock is .* ahead/);
   const state = cores.state("a");
-  assert.ok((state.timetable.soonest() ?? Infinity) < state.now.wall, "a tick lies there");
+  assert.ok((soonestTick(state.jobs) ?? Infinity) < state.now.wall, "a tick lies there");
   assert.ok((idleUntil(state) ?? Infinity) > state.now.wall);
   cores.setClock("a", 0);
   cores.pass(60_000);
   assert.equal(reasonsOf(cores, "a"), "");
-  assert.ok((idleUntil(state) ?? -Infinity) <= (state.timetable.soonest() ?? Infinity));
+  assert.ok((idleUntil(state) ?? -Infinity) <= (soonestTick(state.jobs) ?? Infinity));
 });
 
 describe("a peer whose clock is far ahead takes no requests", () => {

@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
-import { sizesOf } from "../src/core/probes/sizes.ts";
-import { nextTicks, notReady, viewOf } from "../src/core/view.ts";
+import { nextTicks, notReady, sizesOf, viewOf } from "../src/core/view.ts";
 import type { Answer } from "../src/ports.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";

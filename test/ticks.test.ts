@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Cores, type Start } from "./kit/cores.ts";
 import { ulid, type JobId, type PeerId, type RunId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import { openOf } from "../src/core/records/ledger.ts";
 
 const second = 1_000;
 
@@ -139,7 +140,7 @@ test("a run whose end got lost keeps no tick off once its runner's heartbeat say
   cores.split(["a"], ["b"]);
   cores.pass(1 * second);
   cores.heal();
-  const unended = [...cores.state(other).ledger.openOf("slow" as JobId)];
+  const unended = [...openOf(cores.state(other).ledger, "slow" as JobId)];
   assert.deepEqual(
     unended.map(({ peer, state }) => [peer, state]),
     [[runner, "running"]],
@@ -254,7 +255,7 @@ test("a peer that comes back and finds nobody runs what was missed all the same"
   cores.pass(2 * second);
   for (const peer of ["a", "b", "c"]) cores.kill(peer);
   const killedAt = cores.wall(4 * second);
-  const job = cores.state("c").jobs.get("beat" as never)?.job;
+  const job = cores.state("c").jobs.plans.get("beat" as never)?.job;
   assert.ok(job);
   cores.pass(60 * second);
   cores.up("c" as PeerId, { lastAlive: killedAt, expected: ["a", "b"] });
@@ -271,7 +272,7 @@ test("a tick that nobody ran because all were down is caught up once, when the f
     { id: "hourly", schedule: "@at 2026-11-20T02:01:00Z", command: "true" },
     { createdAt: 0, scheduledAt: 0 },
   );
-  const job = cores.state("a").jobs.get("hourly" as never)?.job;
+  const job = cores.state("a").jobs.plans.get("hourly" as never)?.job;
   cores.kill("a");
   cores.pass(10 * 60 * second);
   cores.up("a" as PeerId, { lastAlive: cores.wall(3_000) });

@@ -12,13 +12,12 @@ import type { PlantedBug } from "./probes/planted.ts";
 import { createBook, type BookState } from "./claims/book-state.ts";
 import type { Order } from "./claims/order.ts";
 import type { Effect } from "./events.ts";
-import { Ledger } from "./records/ledger.ts";
-import type { Plan } from "./job/plan.ts";
+import { createLedger, type LedgerState } from "./records/ledger-state.ts";
+import { createJobs, type JobsState } from "./job/jobs-state.ts";
 import { createMembers, type MembersState } from "./members/members-state.ts";
 import { createUpkeep, type UpkeepState } from "./orders/upkeep-state.ts";
 import { createOperator, type DrainAsker, type OperatorState } from "./operator/operator-state.ts";
 import { createVoting, type VotingState } from "./voting/voting-state.ts";
-import { Timetable } from "./job/timetable.ts";
 
 /** What is fixed for one life of a peer. */
 export interface Settings {
@@ -73,13 +72,12 @@ export interface State {
   tableDigest: string;
   addresses: readonly string[];
   readonly members: MembersState;
-  readonly jobs: Map<JobId, Plan>;
-  readonly timetable: Timetable;
+  readonly jobs: JobsState;
   readonly book: BookState;
   readonly voting: VotingState;
   readonly upkeep: UpkeepState;
   readonly operator: OperatorState;
-  readonly ledger: Ledger;
+  readonly ledger: LedgerState;
   readonly pending: Map<number, Pending>;
   nextToken: number;
   /** consecutive failures of the disk; ticks are not kept while there are any */
@@ -98,13 +96,12 @@ export function createState(settings: Settings): State {
     tableDigest: "",
     addresses: [],
     members: createMembers(settings.self, settings.incarnation),
-    jobs: new Map(),
-    timetable: new Timetable(),
+    jobs: createJobs(),
     book: createBook(),
     voting: createVoting(),
     upkeep: createUpkeep(),
     operator: createOperator(),
-    ledger: new Ledger(),
+    ledger: createLedger(),
     pending: new Map(),
     nextToken: 1,
     diskFailures: 0,

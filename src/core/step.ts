@@ -43,7 +43,7 @@ import {
 } from "./members/members.ts";
 import { heartbeatTo, peersInReach, type InReach } from "./members/heartbeat.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
-import { acceptedUntil, isNewClock } from "./members/clocks.ts";
+import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
 import {
   admitRequested,
@@ -55,7 +55,9 @@ import {
   touchAll,
   touchJob,
 } from "./claims/order-book.ts";
-import { planJob, type Plan } from "./job/plan.ts";
+import { planJob } from "./job/plan.ts";
+import { enterJob, pullTicks, removeJob } from "./job/timetable.ts";
+import { openDigest, takeRecord } from "./records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
 import { clockRefusedMs } from "./members/suspicion.ts";
 import {
@@ -70,7 +72,7 @@ import {
 } from "./orders/runs.ts";
 import { awaitLess, awaitSync, beginWarmUp, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
-import { planAnew } from "./orders/plan-anew.ts";
+import { begunByNow, planAnew } from "./orders/plan-anew.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, note, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
@@ -198,7 +200,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   for (const record of event.records) {
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
     const recent = wall - record.due < recentMs;
-    state.ledger.take(record, mono, recent);
+    takeRecord(state.ledger, record, mono, recent);
     if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }
   for (const record of event.records) {
@@ -262,7 +264,7 @@ function hearHeartbeatOf(state: State, from: PeerId, heartbeat: MessageOf<"heart
   if (hearHeartbeat(state, from, heartbeat)) membersChanged(state);
   const member = state.members.byId.get(from);
   if (!isNew || member?.linked !== true) return;
-  sendHeartbeat(state, member, state.ledger.openDigest(state.settings.self), peersInReach(state));
+  sendHeartbeat(state, member, openDigest(state.ledger, state.settings.self), peersInReach(state));
 }
 
 function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
@@ -285,19 +287,17 @@ function takeOrders(state: State, orders: readonly RequestedOrder[], known = fal
 }
 
 function takeChange(state: State, change: JobChange): void {
-  workOn(state, change.id, () => enterJob(state, change));
+  workOn(state, change.id, () => takeJob(state, change));
 }
 
-function enterJob(state: State, { id, job }: JobChange): void {
+function takeJob(state: State, { id, job }: JobChange): void {
   const plan = job === undefined ? undefined : planJob(job);
   if (plan === undefined || Array.isArray(plan)) {
-    state.jobs.delete(id);
-    state.timetable.remove(id);
+    removeJob(state.jobs, id);
     if (Array.isArray(plan)) note(state, "warn", "a job can't be read here", { job: id });
   } else {
     const begun = begunByNow(state, plan);
-    state.jobs.set(id, begun);
-    state.timetable.enter(begun, state.now.wall);
+    enterJob(state.jobs, begun, state.now.wall);
     if (isPlanning(state)) scanJob(state, begun);
   }
   touchJob(state, id);
@@ -310,7 +310,7 @@ function upWith(state: State, peer: PeerId): void {
   sendHeartbeat(
     state,
     memberOf(state, peer),
-    state.ledger.openDigest(state.settings.self),
+    openDigest(state.ledger, state.settings.self),
     peersInReach(state),
   );
 }
@@ -335,18 +335,10 @@ function stored(state: State, token: number, failed: boolean): void {
 /** The warm-up is over. While this peer's clock is doubted it plans nothing; what it leaves out is looked for later. */
 function takeUp(state: State): void {
   if (isPlanning(state)) {
-    if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) {
-      for (const plan of state.jobs.values()) state.jobs.set(plan.id, begunByNow(state, plan));
-      planAnew(state);
-    }
+    if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) planAnew(state);
     scanAll(state);
   }
   touchAll(state);
-}
-
-/** A job that was made by a clock that was ahead begins now, and not when the wrong time has come. */
-function begunByNow(state: State, plan: Plan): Plan {
-  return plan.earliest > acceptedUntil(state) ? { ...plan, earliest: state.now.wall } : plan;
 }
 
 function everySecond(state: State): void {
@@ -362,7 +354,7 @@ function everySecond(state: State): void {
   const { mono } = state.now;
   if (takeHeartbeatDue(state)) {
     if (assessAll(state)) membersChanged(state);
-    const open = state.ledger.openDigest(state.settings.self);
+    const open = openDigest(state.ledger, state.settings.self);
     const inReach = peersInReach(state);
     for (const member of state.members.byId.values())
       if (member.linked) sendHeartbeat(state, member, open, inReach);
@@ -399,7 +391,7 @@ function workThrough(state: State): void {
 /** Ticks that come into sight. Past a gap, what lies in it is for a scan: at the end of the warm-up, if one is on. */
 function takeTicks(state: State): void {
   const { wall } = state.now;
-  const { ticks, gaps } = state.timetable.pull(wall + claimAheadMs, wall - overdueMs, wall);
+  const { ticks, gaps } = pullTicks(state.jobs, wall + claimAheadMs, wall - overdueMs, wall);
   for (const { plan, instant } of ticks) workOn(state, plan.id, () => admitTick(state, plan, instant));
   for (const plan of gaps) workOn(state, plan.id, () => scanJob(state, plan));
 }

@@ -15,6 +15,8 @@ import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
 import { isPlanning } from "./orders/scan.ts";
+import { unsureUntilOf, watermarkOf } from "./records/history.ts";
+import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
 import type { State } from "./state.ts";
 import { shownName } from "./members/names.ts";
@@ -43,7 +45,7 @@ export function viewOf(
     members: [self, ...[...state.members.byId.values()].map((member) => viewOfMember(state, member))],
     jobs,
     quarantined,
-    open: [...state.ledger.open()],
+    open: [...openRecords(state.ledger)],
     roster: rosterOf(state),
     forgotten: [...state.operator.forgotten.values()],
     notReady: notReady(state),
@@ -148,8 +150,8 @@ function nameOr(state: State, text: string): string {
   return member === undefined ? text : shownName(state, member);
 }
 
-function hasMajorityJobs({ jobs }: State): boolean {
-  for (const { partition, enabled } of jobs.values()) if (partition === "majority" && enabled) return true;
+function hasMajorityJobs({ jobs: { plans } }: State): boolean {
+  for (const { partition, enabled } of plans.values()) if (partition === "majority" && enabled) return true;
   return false;
 }
 
@@ -161,7 +163,7 @@ export function nextTicks(
   count: number,
 ): NextTick[] | undefined {
   const state = seenAt(stateThen, now);
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   return plan === undefined ? undefined : comingTicks(state, plan, count);
 }
 
@@ -172,7 +174,7 @@ export function jobNow(
   id: JobId,
 ): (StatusNow & { next: NextTick | undefined }) | undefined {
   const state = seenAt(stateThen, now);
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   if (plan === undefined) return undefined;
   const [next] = comingTicks(state, plan, 1);
   return { ...statusNow(state, plan), next };
@@ -180,14 +182,14 @@ export function jobNow(
 
 export function pendingOf(stateThen: Readonly<State>, now: Now, id: JobId): PendingTick[] {
   const state = seenAt(stateThen, now);
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   return plan === undefined ? [] : pendingTicks(state, plan);
 }
 
 /** What keeps the job's next tick from running, in sentences. */
 export function hindersOf(stateThen: Readonly<State>, now: Now, id: JobId): string[] {
   const state = seenAt(stateThen, now);
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   return plan === undefined ? [] : hindersNext(state, plan);
 }
 
@@ -199,14 +201,14 @@ export function whyNoTick(
   instant: number,
 ): string | undefined {
   const state = seenAt(stateThen, now);
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   return plan === undefined ? undefined : noTickAt(state, plan, instant);
 }
 
 /** Every enabled job that no living peer can run now. */
 export function blockedJobs(stateThen: Readonly<State>, now: Now): { id: JobId; hindrance: JobHindrance }[] {
   const state = seenAt(stateThen, now);
-  return [...state.jobs.values()].flatMap((plan) => {
+  return [...state.jobs.plans.values()].flatMap((plan) => {
     const { state: how, hindrances } = statusNow(state, plan);
     const [hindrance] = hindrances;
     return how !== "blocked" || hindrance === undefined ? [] : [{ id: plan.id, hindrance }];
@@ -219,7 +221,7 @@ export function jobsUnknownHere(
   now: Now,
 ): { id: JobId; hindrance: JobHindrance }[] {
   const state = seenAt(stateThen, now);
-  return [...state.jobs.values()].flatMap((plan) =>
+  return [...state.jobs.plans.values()].flatMap((plan) =>
     unknownHere(state, plan).map((hindrance) => ({ id: plan.id, hindrance })),
   );
 }
@@ -251,19 +253,19 @@ export function isSettled(state: Readonly<State>): boolean {
 /** The oldest tick (ms) of the job of which a record is open in this peer's memory; Infinity = none. */
 export function openSince(state: Readonly<State>, job: JobId): number {
   let since = Infinity;
-  for (const { tick } of state.ledger.openOf(job)) since = Math.min(since, instantOf(tick));
+  for (const { tick } of openOf(state.ledger, job)) since = Math.min(since, instantOf(tick));
   return since;
 }
 
 /** True while the record's run is open in this peer's memory. */
 export function isOpen(state: Readonly<State>, record: RunRecord): boolean {
-  for (const open of state.ledger.openOf(record.job)) if (recordKey(open) === recordKey(record)) return true;
+  for (const open of openOf(state.ledger, record.job)) if (recordKey(open) === recordKey(record)) return true;
   return false;
 }
 
 /** What is kept of a job's history, and for how long catch-up needs its records; undefined = no such job. */
 export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined {
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   if (plan === undefined) return undefined;
   const { runs, ageMs } = plan.keep;
   return { runs, ageMs, windowMs: plan.catchUp.windowMs };
@@ -284,8 +286,27 @@ export function watermarkLagMs(state: Readonly<State>, now: Now): number {
 /** How far this peer knows each job's ticks to be over, by the jobs' names; nothing of jobs whose ticks it can't tell. */
 export function watermarksOf(state: Readonly<State>): Watermark[] {
   const { history } = state.ledger;
-  const known = [...state.jobs.values()].flatMap(({ id, knowsTicks }) =>
-    knowsTicks ? (history.watermarkOf(id) ?? []) : [],
+  const known = [...state.jobs.plans.values()].flatMap(({ id, knowsTicks }) =>
+    knowsTicks ? (watermarkOf(history, id) ?? []) : [],
   );
-  return known.filter(({ at, job }) => at <= state.now.wall && history.unsureUntil(job) === -Infinity);
+  return known.filter(({ at, job }) => at <= state.now.wall && unsureUntilOf(history, job) === -Infinity);
+}
+
+/** How much a peer holds in memory, by kind. All of it must level off while a peer runs (DESIGN §13, I13). */
+export function sizesOf(state: Readonly<State>): Record<string, number> {
+  return {
+    orders: state.book.orders.size,
+    reconcileQueue: state.book.reconcileQueue.size,
+    timetable: state.jobs.nextTicks.size,
+    claims: state.book.claims.size + state.book.capacityQueue.size,
+    asks: state.book.asks.size,
+    foreignInquiries: state.book.foreignInquiries.size,
+    elections: state.voting.proposer.elections.size,
+    pending: state.pending.size,
+    runs: state.book.runs.size,
+    members: state.members.byId.size,
+    recordsInMemory: recordsInMemory(state.ledger),
+    votes: state.voting.voter.votes.size,
+    epochs: state.voting.roster.chain.length,
+  };
 }

@@ -18,12 +18,12 @@ import {
   nextTicks,
   notReady,
   pendingOf,
+  sizesOf,
   viewOf,
   watermarkLagMs,
   whyNoTick,
 } from "../core/view.ts";
 import { idleUntil } from "../core/orders/idle.ts";
-import { sizesOf } from "../core/probes/sizes.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";

@@ -154,7 +154,7 @@ export class Cores {
     this.#states.set(peer, state);
     // The table that it had, or that of its neighbours.
     const table = others[0] === undefined ? before : this.state(others[0]);
-    const jobs = loaded.jobs ?? [...(table?.jobs.values() ?? [])].map((plan) => plan.job);
+    const jobs = loaded.jobs ?? [...(table?.jobs.plans.values() ?? [])].map((plan) => plan.job);
     this.feed(peer, {
       kind: "loaded",
       jobs,

@@ -42,17 +42,17 @@ export interface SourceFacts {
   functions: readonly (Place & { lines: number })[];
   /**
    * Changes of what a parameter of type `State` holds, as `state.members.byId.set` or `state.voting.proposer.round`: by
-   * assignment, `++`, `delete`, or a method of `mutators`. Local names for parts of it are followed; what was passed to
-   * another function is not.
+   * assignment, `++`, `delete`, or a method of `mutators`. A parameter of type `LedgerState` counts as `state.ledger`, and
+   * so on. Local names for parts of it are followed; what was passed to another function is followed there, by its type.
    */
   stateChanges: readonly Place[];
   /** string literals that are passed to a function or stand in a list; `*` for what a template fills in */
   texts: readonly string[];
 }
 
-/** Methods of collections that change what they are called on. A class with methods of its own guards itself. */
+/** Methods of collections, core's own heap among them, that change what they are called on. */
 const mutators: ReadonlySet<string> = new Set(
-  "set add delete clear push pop shift unshift splice sort reverse fill".split(" "),
+  "set add delete remove clear push pop shift unshift splice sort reverse fill".split(" "),
 );
 
 /** Reads every file of the house's own, none of its packages. */
@@ -134,7 +134,8 @@ type StatePaths = Map<string, string>;
 function learnPaths(node: ast.Node, paths: StatePaths): void {
   if (ast.isParameterDeclaration(node)) {
     paths.delete(ast.isIdentifier(node.name) ? node.name.text : "");
-    if (node.type !== undefined && isStateType(node.type)) bind(node.name, "state", paths);
+    const held = node.type === undefined ? undefined : stateHeldBy(node.type);
+    if (held !== undefined) bind(node.name, held, paths);
   }
   if (ast.isVariableDeclaration(node) && node.initializer !== undefined) {
     const held = pathOf(node.initializer, paths);
@@ -142,8 +143,14 @@ function learnPaths(node: ast.Node, paths: StatePaths): void {
   }
 }
 
-function isStateType(type: ast.Node): boolean {
-  return ast.isTypeReferenceNode(type) && ast.isIdentifier(type.typeName) && type.typeName.text === "State";
+/** The path that a parameter of the type stands for: all of the state, or the part that the type is named after. */
+function stateHeldBy(type: ast.Node): string | undefined {
+  if (!ast.isTypeReferenceNode(type) || !ast.isIdentifier(type.typeName)) return undefined;
+  const { text } = type.typeName;
+  if (text === "State") return "state";
+  return text.endsWith("State")
+    ? `state.${text[0]?.toLowerCase()}${text.slice(1, -"State".length)}`
+    : undefined;
 }
 
 function bind(name: ast.Node, held: string, paths: StatePaths): void {

@@ -204,11 +204,20 @@ function isTypeOrFactory({ typeOnly, names }: Import): boolean {
   return typeOnly || names.every((name) => /^(?:create)?[A-Z]/.test(name));
 }
 
-/** The slices of core's state, each with the folder that alone changes it. All else is changed at core's top. */
+/**
+ * The slices of core's state, and those parts of them that functions take by a type of their own, each with the folder that
+ * alone changes it. All else is changed at core's top.
+ */
 const slices: Readonly<Record<string, string>> = {
-  book: "claims",
+  jobs: "job",
+  ledger: "records",
+  history: "records",
   members: "members",
+  book: "claims",
   voting: "voting",
+  roster: "voting",
+  voter: "voting",
+  proposer: "voting",
   upkeep: "orders",
   operator: "operator",
 };

@@ -9,6 +9,8 @@ import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import { inParts, type MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
+import { isOver, settle } from "../records/history.ts";
+import { openOf, recordsOf } from "../records/ledger.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { emit, nextToken, type State } from "../state.ts";
@@ -73,7 +75,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     const key = question.key as OrderKey;
     jobs.add(question.job);
     let known = false;
-    for (const record of state.ledger.of(key)) {
+    for (const record of recordsOf(state.ledger, key)) {
       records.set(record.signature, record);
       known = true;
     }
@@ -87,7 +89,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     if (other !== undefined) overtaken.push({ key, by: other });
     if (order === undefined) {
-      if (!known && state.ledger.history.isOver(question.job, tickOf(key), "0")) settled.push(key);
+      if (!known && isOver(state.ledger.history, question.job, tickOf(key), "0")) settled.push(key);
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
       mine.push(key);
     } else if (order.local.stage === "asking") {
@@ -107,7 +109,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   }
   informOvertaken(state, overtaken);
   for (const job of jobs) {
-    for (const record of state.ledger.openOf(job)) records.set(record.signature, record);
+    for (const record of openOf(state.ledger, job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
   // Records that might not fit are sent ahead. The answer itself comes last, when the asker has them all.
@@ -192,7 +194,7 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
     if (order.local.stage !== "asking" || order.local.ask !== ask) continue;
     if (over.has(order.key)) {
       mark(state, "told-it-is-over");
-      state.ledger.history.settle(order.job, order.tick, order.slot);
+      settle(state.ledger.history, order.job, order.tick, order.slot);
       touch(state, order);
     } else if (theirs.has(order.key)) {
       transition(state.book, order, noStage);

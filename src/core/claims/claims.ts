@@ -13,6 +13,7 @@ import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
 import { admitNextAttempt, removeOrder, touch, touchAll } from "./order-book.ts";
+import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { commit, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
@@ -51,7 +52,7 @@ function newRecord(
 
 /** One more than the version of this peer's last record of the order, in the same round, if it has written one. */
 export function nextWriting(state: State, key: OrderKey): Pick<RunRecord, "version" | "round"> {
-  for (const { peer, version, round } of state.ledger.of(key)) {
+  for (const { peer, version, round } of recordsOf(state.ledger, key)) {
     if (peer === state.settings.self)
       return { version: version + 1, ...(round === undefined ? {} : { round }) };
   }
@@ -102,7 +103,7 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
     return decline(state, order);
   }
   transition(state.book, order, { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs });
-  const { before } = state.ledger.take(record, state.now.mono, true);
+  const { before } = takeRecord(state.ledger, record, state.now.mono, true);
   emit(state, { kind: "gossip", record });
   recordMoved(state, before, record, order);
   if (state.book.orders.get(order.key) !== order) {
@@ -187,7 +188,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   if (isPlanted(state, "lost-rerun")) {
     const epoch = state.voting.roster.chain.length - 1;
     const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
-    state.ledger.take(back, state.now.mono, true);
+    takeRecord(state.ledger, back, state.now.mono, true);
     return admitNextAttempt(state, back, order.requested, order.instant);
   }
   commit(state, {
@@ -202,7 +203,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
 
 /** The newest run replaces the others: their peers are told to stop them. */
 export function replaceRunning(state: State, order: Order): void {
-  for (const record of state.ledger.openOf(order.job)) {
+  for (const record of openOf(state.ledger, order.job)) {
     if (orderKeyOf(record) === order.key || record.state !== "running") continue;
     cancelRun(state, record, "cicada", "replaced");
   }

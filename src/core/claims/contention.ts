@@ -7,7 +7,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimWaitMs, claimLeaseMs } from "../limits.ts";
-import { claimedAt } from "../records/ledger.ts";
+import { claimedAt, openOf, overBy } from "../records/ledger.ts";
 import { inSight } from "../members/members.ts";
 import type { Contender } from "../job/overlap.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -50,7 +50,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (at !== mine) return at < mine;
     return due < order.due || (due === order.due && key < order.key);
   };
-  for (const record of state.ledger.openOf(order.job)) {
+  for (const record of openOf(state.ledger, order.job)) {
     const key = orderKeyOf(record);
     if (key === order.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
@@ -75,7 +75,7 @@ function isOver(state: State, record: RunRecord): boolean {
   const heartbeat = state.members.byId.get(record.peer)?.heartbeat;
   if (heartbeat === undefined || record.startedAt === undefined) return false;
   if (heartbeat.incarnation > record.startedAt || heartbeat.sentAt <= record.startedAt) return false;
-  if (!state.ledger.overBy(record.peer, heartbeat.open).has(record)) return false;
+  if (!overBy(state.ledger, record.peer, heartbeat.open).has(record)) return false;
   mark(state, "over-by-heartbeat");
   return true;
 }

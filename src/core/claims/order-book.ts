@@ -15,6 +15,8 @@ import {
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import { assertThat } from "../probes/assert.ts";
+import { isOver } from "../records/history.ts";
+import { recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
@@ -22,7 +24,7 @@ import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 /** Enters the order of a scheduled tick, unless it is in the book or over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
   const tick = tickAt(instant);
-  if (!state.ledger.history.isOver(plan.id, tick, "0")) add(state, plan.id, tick, instant, "schedule");
+  if (!isOver(state.ledger.history, plan.id, tick, "0")) add(state, plan.id, tick, instant, "schedule");
 }
 
 /**
@@ -32,7 +34,7 @@ export function admitTick(state: State, plan: Plan, instant: number): void {
 export function admitMentioned(state: State, key: string): Order | undefined {
   const known = state.book.orders.get(key as OrderKey);
   const named = known === undefined ? parseRunReference(key) : undefined;
-  const plan = named === undefined ? undefined : state.jobs.get(named.job);
+  const plan = named === undefined ? undefined : state.jobs.plans.get(named.job);
   if (named === undefined || plan === undefined || named.tick.startsWith("manual-")) return known;
   const instant = instantOf(named.tick);
   if (instant < state.now.wall || instant > acceptedUntil(state) || !isTickOf(plan, instant))
@@ -51,7 +53,7 @@ export const requestedAheadMs = writerAheadMaxMs;
 
 /** Enters an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
 export function admitRequested(state: State, asked: RequestedOrder): boolean {
-  if (state.ledger.history.isOver(asked.job, asked.tick, "0")) return true;
+  if (isOver(state.ledger.history, asked.job, asked.tick, "0")) return true;
   const latest = Math.max(asked.askedAt, instantOf(asked.tick));
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
     return false;
@@ -71,7 +73,7 @@ export function admitNextAttempt(
 ): void {
   const before = state.book.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
   if (before !== undefined) removeOrder(state, before);
-  if (state.ledger.history.isOver(record.job, record.tick, record.slot)) return;
+  if (isOver(state.ledger.history, record.job, record.tick, record.slot)) return;
   const order = asked ?? before?.requested;
   add(state, record.job, record.tick, order?.askedAt ?? instant, record.trigger, order);
 }
@@ -103,7 +105,7 @@ export function assertBook({ book, ledger }: State): void {
   for (const order of book.orders.values()) {
     const { key, job, tick, slot } = order;
     assertThat(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
-    assertThat(!ledger.history.isOver(job, tick, slot), `${key}: over, but still in the book`);
+    assertThat(!isOver(ledger.history, job, tick, slot), `${key}: over, but still in the book`);
     if (order.requested !== undefined) requested++;
   }
   assertThat(requested === book.requestedCount, "the requested orders of the book are counted");
@@ -178,7 +180,7 @@ export function touchOtherAttempts(state: State, { job, tick, attempt }: RunReco
 /** Ticks of the job have turned out to be over, though no record of this step says so: their orders leave the book. */
 export function touchOver(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) {
-    if (state.ledger.history.isOver(job, order.tick, order.slot)) touch(state, order);
+    if (isOver(state.ledger.history, job, order.tick, order.slot)) touch(state, order);
   }
 }
 
@@ -218,7 +220,7 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
 /** The first attempt that no chosen runner has given back, from `first` on. */
 function nextAttempt(state: State, job: JobId, tick: TickId, first = 1): number {
   let attempt = first;
-  while ([...state.ledger.of(orderKey(job, tick, attempt, "0"))].some(givenBack)) attempt++;
+  while ([...recordsOf(state.ledger, orderKey(job, tick, attempt, "0"))].some(givenBack)) attempt++;
   return attempt;
 }
 

@@ -6,7 +6,7 @@
 import { instantOf } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assertThat } from "../probes/assert.ts";
-import { settles } from "../records/ledger.ts";
+import { settles, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { admitNextAttempt, touch, touchOtherAttempts } from "./order-book.ts";
@@ -15,7 +15,7 @@ import type { Order } from "./order.ts";
 /** Signs a record of this peer's, takes it in, and hands it to disk and mesh. Returns it signed. */
 export function commit(state: State, unsigned: RunRecord, order?: Order): RunRecord {
   const record = state.settings.sign(unsigned);
-  const { moved, before } = state.ledger.take(record, state.now.mono, true);
+  const { moved, before } = takeRecord(state.ledger, record, state.now.mono, true);
   assertThat(isNewer(before, record), `${orderKeyOf(record)}: version ${record.version} is written again`);
   emit(state, { kind: "store", writes: [{ kind: "record", record }] });
   emit(state, { kind: "gossip", record });
@@ -52,7 +52,7 @@ export function recordMoved(
  * wait go on when a record ends, and under `replace` a newer claim is enough to change what an older one does.
  */
 function touchWaiting(state: State, record: RunRecord): void {
-  const overlap = state.jobs.get(record.job)?.overlap;
+  const overlap = state.jobs.plans.get(record.job)?.overlap;
   if (overlap === "allow" || (overlap !== "replace" && !isFinal(record.state))) return;
   for (const order of state.book.holdersByJob.get(record.job) ?? []) touch(state, order);
 }

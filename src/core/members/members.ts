@@ -6,6 +6,7 @@
 import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
+import { openDigest } from "../records/ledger.ts";
 import { heartbeatEveryMs } from "../limits.ts";
 import { compareClocks, judgeClocks } from "./clocks.ts";
 import { assertThat } from "../probes/assert.ts";
@@ -283,7 +284,7 @@ export function takeHeartbeatDue(state: State): boolean {
  */
 export function hasUnheardRecords(state: State, from: PeerId, open: Heartbeat["open"]): boolean {
   const member = memberOf(state, from);
-  const known = state.ledger.openDigest(from);
+  const known = openDigest(state.ledger, from);
   const same = known.count === open.count && known.digest === open.digest;
   member.openMismatches = same ? 0 : member.openMismatches + 1;
   if (member.openMismatches < openMismatchesMax) return false;

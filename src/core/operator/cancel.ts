@@ -8,6 +8,7 @@ import { parseRunReference, runId, type PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { cancelRun, closeWithout } from "../claims/claims.ts";
+import { openOf } from "../records/ledger.ts";
 import { emit, nextToken, type State } from "../state.ts";
 
 /** A peer that has not confirmed after this time counts as out of reach. */
@@ -96,7 +97,7 @@ function openRuns(state: State, reference: string): RunRecord[] | undefined {
   const named = parseRunReference(reference);
   if (named === undefined) return undefined;
   const { job, tick, attempt, peerEnd } = named;
-  return [...state.ledger.openOf(job)].filter(
+  return [...openOf(state.ledger, job)].filter(
     (record) =>
       record.tick === tick &&
       (attempt === undefined || record.attempt === attempt) &&

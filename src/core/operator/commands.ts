@@ -80,7 +80,7 @@ function withJob(
   command: { id: JobId; ifMatch?: string },
   act: (plan: Plan) => Answer | undefined,
 ): Answer | undefined {
-  const plan = state.jobs.get(command.id);
+  const plan = state.jobs.plans.get(command.id);
   if (plan === undefined) return refuse("JOB_NOT_FOUND", `there is no job "${command.id}"`);
   return conflict(plan, command.ifMatch) ?? act(plan);
 }
@@ -93,7 +93,7 @@ function deleteJob(
   inTable: boolean,
 ): Answer | undefined {
   const { id, by, ifMatch } = command;
-  const plan = state.jobs.get(id);
+  const plan = state.jobs.plans.get(id);
   if (plan === undefined && !inTable) return refuse("JOB_NOT_FOUND", `there is no job "${id}"`);
   return conflict(plan, ifMatch) ?? edit(state, token, [{ kind: "delete", id, by }], false);
 }
@@ -110,12 +110,12 @@ function putJob(
   token: number,
 ): Answer | undefined {
   const { spec } = command;
-  const known = state.jobs.get(spec.id);
+  const known = state.jobs.plans.get(spec.id);
   if (known !== undefined && command.mode === "create")
     return refuse("JOB_EXISTS", `there is a job "${spec.id}"`);
   const clash = conflict(known, command.ifMatch);
   if (clash !== undefined) return clash;
-  if (known === undefined && state.jobs.size >= jobsMax) {
+  if (known === undefined && state.jobs.plans.size >= jobsMax) {
     return refuse("TABLE_FULL", `a mesh keeps ${jobsMax} jobs at most`);
   }
   return putSpec(state, known, spec, command.by, token);
@@ -254,7 +254,7 @@ function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "ed
     return { kind: "done" };
   }
   // Another command may have deleted it at the same moment.
-  const plan = state.jobs.get(idOf(one));
+  const plan = state.jobs.plans.get(idOf(one));
   return plan === undefined ? { kind: "done" } : { kind: "job", job: plan.job, created };
 }
 

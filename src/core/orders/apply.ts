@@ -31,7 +31,7 @@ export function reconcile(state: State, order: Order): void {
 }
 
 function apply(state: State, order: Order, decision: Decision): void {
-  const plan = state.jobs.get(order.job);
+  const plan = state.jobs.plans.get(order.job);
   switch (decision.kind) {
     case "nothing":
       return;

@@ -18,6 +18,8 @@ import { failoverOf, isRanked, type Eligibility, type Failover } from "../member
 import { livingMembers } from "../members/members.ts";
 import { rank } from "../members/rank.ts";
 import { isPlanted } from "../probes/planted.ts";
+import { isOver } from "../records/history.ts";
+import { recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Facts } from "./decide.ts";
 
@@ -31,7 +33,7 @@ export class OrderFacts implements Facts {
   constructor(state: State, order: Order) {
     this.#state = state;
     this.#order = order;
-    this.plan = state.jobs.get(order.job);
+    this.plan = state.jobs.plans.get(order.job);
   }
 
   get wall(): number {
@@ -44,7 +46,7 @@ export class OrderFacts implements Facts {
 
   get isOver(): boolean {
     const { job, tick, slot } = this.#order;
-    return this.#state.ledger.history.isOver(job, tick, slot);
+    return isOver(this.#state.ledger.history, job, tick, slot);
   }
 
   get isTick(): boolean {
@@ -91,7 +93,7 @@ export class OrderFacts implements Facts {
 
   get rival(): Facts["rival"] {
     let strongest: RunRecord | undefined;
-    for (const record of this.#state.ledger.of(this.#order.key)) {
+    for (const record of recordsOf(this.#state.ledger, this.#order.key)) {
       if (record.peer === this.#state.settings.self || record.state !== "claimed") continue;
       if (!holdsLease(this.#state, record)) continue;
       if (strongest === undefined || goesBefore(record, strongest)) strongest = record;
@@ -102,7 +104,7 @@ export class OrderFacts implements Facts {
   }
 
   get hasForeignClaim(): boolean {
-    for (const record of this.#state.ledger.of(this.#order.key)) {
+    for (const record of recordsOf(this.#state.ledger, this.#order.key)) {
       if (record.peer !== this.#state.settings.self && record.state === "claimed") return true;
     }
     return false;
@@ -200,7 +202,7 @@ export function reporterPlace(state: State, job: JobId, tick: TickId): number | 
  * would never be over, and stay in every order book for ever.
  */
 function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
-  const plan = state.jobs.get(job);
+  const plan = state.jobs.plans.get(job);
   const timely = livingMembers(state).filter(timekeepers(state));
   const understanding =
     plan === undefined ? timely : timely.filter((peer) => lacking(state, plan, peer).length === 0);

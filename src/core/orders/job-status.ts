@@ -14,6 +14,8 @@ import { eligibilityOf } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
 import { rank } from "../members/rank.ts";
+import { isOver } from "../records/history.ts";
+import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import { majorityOf } from "../voting/paxos.ts";
 import { epochAt } from "../voting/roster.ts";
@@ -45,7 +47,7 @@ function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   if (pauseAt(plan, state.now.wall) !== undefined) return "paused";
   const isScheduled = plan.schedule !== undefined || !plan.knowsTicks;
   if (plan.schedule !== undefined && nextTickOf(plan, state.now.wall) === undefined) return "ended";
-  for (const record of state.ledger.openOf(plan.id)) if (record.state === "running") return "running";
+  for (const record of openOf(state.ledger, plan.id)) if (record.state === "running") return "running";
   if (isBlocked) return "blocked";
   if (firstPending(state, plan) !== undefined) return "waiting";
   return isScheduled ? "scheduled" : "manual";
@@ -117,7 +119,7 @@ function firstPending(state: State, plan: Plan): Order | undefined {
 
 function* pendingOrders(state: State, plan: Plan): Generator<Order> {
   for (const order of state.book.byJob.get(plan.id) ?? []) {
-    if (order.due <= state.now.wall && !state.ledger.history.isOver(order.job, order.tick, "0")) yield order;
+    if (order.due <= state.now.wall && !isOver(state.ledger.history, order.job, order.tick, "0")) yield order;
   }
 }
 
@@ -146,7 +148,7 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
 function claimOf(state: State, order: Order): Wait | undefined {
   const { local } = order;
   const own = local.stage === "claimed" || local.stage === "claiming" ? [local.claim] : [];
-  for (const { state: how, waiting, peer } of [...own, ...state.ledger.of(order.key)]) {
+  for (const { state: how, waiting, peer } of [...own, ...recordsOf(state.ledger, order.key)]) {
     if (how !== "claimed") continue;
     const name = shownName(state, peer);
     if (waiting === "capacity")

@@ -9,13 +9,21 @@
 import { closeWithout } from "../claims/claims.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
+import { enterJob } from "../job/timetable.ts";
+import type { Plan } from "../job/plan.ts";
+import { acceptedUntil } from "../members/clocks.ts";
 import { emit, note, type State } from "../state.ts";
 import { lookUpAhead } from "./scan.ts";
+
+/** A job that was made by a clock that was ahead begins now, and not when the wrong time has come. */
+export function begunByNow(state: State, plan: Plan): Plan {
+  return plan.earliest > acceptedUntil(state) ? { ...plan, earliest: state.now.wall } : plan;
+}
 
 export function planAnew(state: State): void {
   mark(state, "planned-anew");
   const { wall } = state.now;
-  for (const plan of state.jobs.values()) state.timetable.enter(plan, wall);
+  for (const plan of state.jobs.plans.values()) enterJob(state.jobs, begunByNow(state, plan), wall);
   for (const order of state.book.orders.values()) {
     const isChosen = "claim" in order.local && order.local.claim.epoch !== undefined;
     const isAhead = order.requested === undefined && order.instant > wall + claimAheadMs;

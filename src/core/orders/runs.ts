@@ -9,7 +9,18 @@ import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { wakeCapacityQueue, endRun } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
-import { settleIn } from "../records/ledger.ts";
+import { isOver } from "../records/history.ts";
+import {
+  closeIfEnded,
+  dropRecord,
+  openCount,
+  openOf,
+  openRecords,
+  recordsInMemory,
+  remembers,
+  settleIn,
+  takeRecord,
+} from "../records/ledger.ts";
 import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs } from "../limits.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
@@ -111,16 +122,16 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 
 /** Runs on members that are dead or have left are declared lost by the first living member in rank. */
 export function declareLost(state: State): void {
-  for (const record of state.ledger.open()) {
+  for (const record of openRecords(state.ledger)) {
     if (record.peer === state.settings.self) continue;
     const how = state.members.byId.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
-    if (state.ledger.closeIfEnded(record)) continue;
+    if (closeIfEnded(state.ledger, record)) continue;
     if (record.state === "claimed" && record.epoch === undefined) {
       // A claim that never started binds nobody once another peer has decided its order.
-      if (!state.ledger.history.isOver(record.job, record.tick, record.slot)) continue;
+      if (!isOver(state.ledger.history, record.job, record.tick, record.slot)) continue;
       mark(state, "claim-of-the-dead-dropped");
-      state.ledger.drop(record);
+      dropRecord(state.ledger, record);
     } else if (isReporter(state, record.job, record.tick)) {
       mark(state, "lost-declared");
       emit(state, { kind: "count", name: "runs_lost" });
@@ -152,7 +163,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       continue;
     }
     // How it ends is news all the same where its beginning is remembered: else it would be on for ever.
-    const isAhead = isBeyond(record, until) && !state.ledger.remembers(record);
+    const isAhead = isBeyond(record, until) && !remembers(state.ledger, record);
     if (isAhead && record.state === "withdrawn") {
       // For the disk alone: what it takes back may be there.
       moved.push(record);
@@ -167,12 +178,12 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       moved.push(record);
       continue;
     }
-    const recent = state.now.wall - record.due < recentMs && state.ledger.size < rememberedMax;
+    const recent = state.now.wall - record.due < recentMs && recordsInMemory(state.ledger) < rememberedMax;
     // On the other side of a split its peer looked dead. Here it is alive, so its run counts until it reports the end itself.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
     if (lives) mark(state, "lost-refuted");
-    const taken = state.ledger.take(record, state.now.mono, recent, lives);
+    const taken = takeRecord(state.ledger, record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
     moved.push(record);
     recordMoved(state, taken.before, record);
@@ -204,9 +215,9 @@ function refuseBeyond(state: State, record: RunRecord): void {
  * before their job does, and open runs beyond what any peer could have.
  */
 function isOneTooMany(state: State, record: RunRecord): boolean {
-  const beyondOpen = !isFinal(record.state) && state.ledger.openCount(record.peer) >= openMax;
-  const ofNoJob = !state.jobs.has(record.job);
-  if ((!beyondOpen && !ofNoJob) || state.ledger.remembers(record)) return false;
+  const beyondOpen = !isFinal(record.state) && openCount(state.ledger, record.peer) >= openMax;
+  const ofNoJob = !state.jobs.plans.has(record.job);
+  if ((!beyondOpen && !ofNoJob) || remembers(state.ledger, record)) return false;
   return beyondOpen || ++state.upkeep.recordsOfNoJob > recordsOfNoJobMax;
 }
 
@@ -216,9 +227,9 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
  * (peer/stale-records.ts), or the run would count as on for ever.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {
-  if (isFinal(record.state) || state.ledger.remembers(record)) return false;
+  if (isFinal(record.state) || remembers(state.ledger, record)) return false;
   const isOwn = record.peer === state.settings.self && !state.book.holders.has(orderKeyOf(record));
-  if (!isOwn && !state.ledger.history.isOver(record.job, record.tick, record.slot)) return false;
+  if (!isOwn && !isOver(state.ledger.history, record.job, record.tick, record.slot)) return false;
   mark(state, "possibly-stale-record");
   return true;
 }
@@ -238,12 +249,12 @@ const nothingStarted: ReadonlySet<RunId> = new Set();
  * takes for open there is over too, however it ended; its own runs it knows itself.
  */
 export function closePruned(state: State, job: JobId, before: number): void {
-  const over = [...state.ledger.openOf(job)].filter(
+  const over = [...openOf(state.ledger, job)].filter(
     ({ tick, peer }) => instantOf(tick) < before && peer !== state.settings.self,
   );
   if (over.length === 0) return;
   for (const record of over) {
-    state.ledger.drop(record);
+    dropRecord(state.ledger, record);
     settleIn(state.ledger.history, record);
   }
   touchJob(state, job);

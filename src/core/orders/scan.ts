@@ -14,13 +14,30 @@ import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
+import { soonestTick } from "../job/timetable.ts";
 import { claimAheadMs, scanBackMs } from "../limits.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
-import { settleIn, settles } from "../records/ledger.ts";
+import {
+  advanceWatermark,
+  beginWatermark,
+  endUnsure,
+  forgetBefore,
+  forgetHistory,
+  forgetRequested,
+  hearWatermark,
+  isOver,
+  jobsRemembered,
+  overAbove,
+  overCount,
+  unsureUntilOf,
+  watermarkOf,
+  withdrawAhead,
+} from "../records/history.ts";
+import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
@@ -54,7 +71,7 @@ export function openHistory(
       at: Math.min(at, now),
       open: open.filter((tick) => tick <= now),
     };
-    state.ledger.history.begin(job, past, Math.max(unsureUntil, loadedSince - 1));
+    beginWatermark(state.ledger.history, job, past, Math.max(unsureUntil, loadedSince - 1));
   }
 }
 
@@ -70,7 +87,7 @@ export function isPlanning(state: State): boolean {
 
 /** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer has no clock by which it may plan. */
 export function nextTickInSightAt(state: State): number {
-  return isPlanning(state) ? (state.timetable.soonest() ?? Infinity) - claimAheadMs : Infinity;
+  return isPlanning(state) ? (soonestTick(state.jobs) ?? Infinity) - claimAheadMs : Infinity;
 }
 
 /**
@@ -81,17 +98,17 @@ export function lookUpAhead(state: State): number {
   const { history } = state.ledger;
   const { upkeep, now } = state;
   upkeep.gaps.clear();
-  const jobs = history.withdraw(now.wall);
+  const jobs = withdrawAhead(history, now.wall);
   for (const job of jobs) {
     planStore(state, job);
     upkeep.lookups.add(job);
-    emit(state, { kind: "lookUp", job, from: now.wall + 1, to: history.unsureUntil(job) + 1 });
+    emit(state, { kind: "lookUp", job, from: now.wall + 1, to: unsureUntilOf(history, job) + 1 });
   }
   return jobs.length;
 }
 
 export function scanAll(state: State): void {
-  for (const plan of state.jobs.values()) workOn(state, plan.id, () => scanJob(state, plan));
+  for (const plan of state.jobs.plans.values()) workOn(state, plan.id, () => scanJob(state, plan));
   state.upkeep.scanFrom = state.now.wall;
 }
 
@@ -100,16 +117,16 @@ export function scanJob(state: State, plan: Plan): void {
   const { history } = state.ledger;
   const { upkeep, now } = state;
   if (upkeep.lookups.has(plan.id)) return;
-  const watermark = history.watermarkOf(plan.id) ?? beginHistory(state, plan);
+  const watermark = watermarkOf(history, plan.id) ?? beginHistory(state, plan);
   const lowest = Math.min(watermark.at, ...watermark.open.map((tick) => tick - 1));
-  const unsureUntil = history.unsureUntil(plan.id);
+  const unsureUntil = unsureUntilOf(history, plan.id);
   const first = nextTickOf(plan, lowest);
   if (first !== undefined && first <= Math.min(unsureUntil, now.wall)) {
     reach(state, "history-looked-up");
     upkeep.lookups.add(plan.id);
     return emit(state, { kind: "lookUp", job: plan.id, from: lowest + 1, to: unsureUntil + 1 });
   }
-  history.sure(plan.id);
+  endUnsure(history, plan.id);
   for (const tick of watermark.open) if (isTickOf(plan, tick)) admitTick(state, plan, tick);
   const { admit, ranges } = divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall);
   for (const tick of admit) admitTick(state, plan, tick);
@@ -124,7 +141,7 @@ function beginHistory(state: State, plan: Plan): Watermark {
     wall,
     Math.max(plan.earliest, Math.min(wall, state.upkeep.scanFrom) - undecidedMs(plan)),
   );
-  state.ledger.history.begin(plan.id, { since: at, at, open: [] }, state.upkeep.loadedSince - 1);
+  beginWatermark(state.ledger.history, plan.id, { since: at, at, open: [] }, state.upkeep.loadedSince - 1);
   return { job: plan.id, since: at, at, open: [] };
 }
 
@@ -133,7 +150,7 @@ function unknownIntervals(state: State, plan: Plan, watermark: number): Interval
   const { wall } = state.now;
   const intervals: Interval[] = [];
   let from = watermark + 1;
-  for (const over of state.ledger.history.overAbove(plan.id, watermark)) {
+  for (const over of overAbove(state.ledger.history, plan.id, watermark)) {
     if (over.from > wall) break;
     if (from < over.from) intervals.push({ from, to: over.from });
     from = Math.max(from, over.to + 1);
@@ -151,11 +168,11 @@ export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]
     else if (settles(record)) settleIn(state.ledger.history, record);
     // Its next writing counts on from this one.
     else if (record.state === "withdrawn" && record.peer === state.settings.self)
-      state.ledger.take(record, state.now.mono, true);
+      takeRecord(state.ledger, record, state.now.mono, true);
   }
-  state.ledger.history.sure(job);
+  endUnsure(state.ledger.history, job);
   touchJob(state, job);
-  const plan = state.jobs.get(job);
+  const plan = state.jobs.plans.get(job);
   if (plan !== undefined && isPlanning(state)) scanJob(state, plan);
 }
 
@@ -174,11 +191,11 @@ function withdrawDecision(state: State, record: RunRecord): void {
 export function hearWatermarks(state: State, watermarks: readonly Watermark[]): void {
   const { history } = state.ledger;
   for (const heard of watermarks) {
-    const plan = state.jobs.get(heard.job);
+    const plan = state.jobs.plans.get(heard.job);
     // A clock that is ahead wrote it, or this peer's is far behind: then it will be heard again.
     if (plan === undefined || heard.at > state.now.wall + clockRefusedMs) continue;
-    if (history.watermarkOf(heard.job) === undefined) beginHistory(state, plan);
-    if (!history.hear(heard.job, heard, state.now.wall)) continue;
+    if (watermarkOf(history, heard.job) === undefined) beginHistory(state, plan);
+    if (!hearWatermark(history, heard.job, heard, state.now.wall)) continue;
     reach(state, "watermark-heard");
     planStore(state, heard.job);
     touchOver(state, heard.job);
@@ -189,7 +206,7 @@ export function hearWatermarks(state: State, watermarks: readonly Watermark[]): 
 /** Reports ranges whose turn it is, and takes back those that somebody else has reported. */
 export function reportGaps(state: State): void {
   for (const [job, { ranges, sinceMono }] of state.upkeep.gaps) {
-    const plan = state.jobs.get(job);
+    const plan = state.jobs.plans.get(job);
     const last = ranges.at(-1);
     if (plan === undefined || last === undefined) {
       state.upkeep.gaps.delete(job);
@@ -238,7 +255,7 @@ function report(state: State, plan: Plan, { from, to, count, reason }: TickRange
 export function hearRange(state: State, { job, tick, range }: RunRecord): void {
   if (range !== undefined) touchOver(state, job);
   const gap = state.upkeep.gaps.get(job);
-  const plan = state.jobs.get(job);
+  const plan = state.jobs.plans.get(job);
   if (range === undefined || gap === undefined || plan === undefined) return;
   const to = instantOf(tick);
   const ranges = gap.ranges.filter((own) => own.from < range.from || own.to > to);
@@ -254,16 +271,16 @@ export function tendHistory(state: State): void {
   const { upkeep, ledger, now } = state;
   if (state.diskFailures === 0 && !upkeep.diskFailed) storeWatermarks(state);
   upkeep.diskFailed = false;
-  for (const job of ledger.history.jobs()) {
-    const plan = state.jobs.get(job);
+  for (const job of jobsRemembered(ledger.history)) {
+    const plan = state.jobs.plans.get(job);
     if (plan === undefined) forgetJob(state, job);
     else {
-      ledger.history.forgetRequested(job, now.wall - startWindowMs(plan, true) - requestedKeptMs);
+      forgetRequested(ledger.history, job, now.wall - startWindowMs(plan, true) - requestedKeptMs);
       moveUp(state, plan);
     }
   }
-  ledger.forgetGivenBack(({ job, tick, slot }) => {
-    return ledger.history.isOver(job, tick, slot) || instantOf(tick) < now.wall - scanBackMs;
+  forgetGivenBack(ledger, ({ job, tick, slot }) => {
+    return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - scanBackMs;
   });
 }
 
@@ -271,11 +288,11 @@ export function tendHistory(state: State): void {
 function forgetJob(state: State, job: JobId): void {
   const { history } = state.ledger;
   const { wall } = state.now;
-  history.forget(job, wall - requestedKeptMs);
-  const watermark = history.watermarkOf(job);
-  if (watermark === undefined && history.sizeOf(job) === 0) history.remove(job);
+  forgetBefore(history, job, wall - requestedKeptMs);
+  const watermark = watermarkOf(history, job);
+  if (watermark === undefined && overCount(history, job) === 0) forgetHistory(history, job);
   if (watermark === undefined || watermark.at > wall - scanBackMs) return;
-  history.remove(job);
+  forgetHistory(history, job);
   emit(state, { kind: "store", writes: [{ kind: "drop-watermark", job }] });
 }
 
@@ -285,10 +302,10 @@ function moveUp(state: State, plan: Plan): void {
   if (!plan.knowsTicks) return;
   const { upkeep, book, now, ledger } = state;
   const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
-  if (isUnsettled || ledger.history.unsureUntil(plan.id) > -Infinity) return;
+  if (isUnsettled || unsureUntilOf(ledger.history, plan.id) > -Infinity) return;
   // Nothing to move past: neither ticks that are over nor any that are open.
-  const watermark = ledger.history.watermarkOf(plan.id);
-  if (watermark === undefined || (ledger.history.sizeOf(plan.id) === 0 && watermark.open.length === 0))
+  const watermark = watermarkOf(ledger.history, plan.id);
+  if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
     return;
   if (isDoubted(state)) return;
   const undecided: number[] = [];
@@ -303,7 +320,7 @@ function moveUp(state: State, plan: Plan): void {
   undecided.sort((a, b) => a - b);
   const tooMany = undecided[openMax];
   const at = tooMany === undefined ? now.wall : tooMany - 1;
-  if (ledger.history.advance(plan.id, at, [...new Set(undecided.slice(0, openMax))]))
+  if (advanceWatermark(ledger.history, plan.id, at, [...new Set(undecided.slice(0, openMax))]))
     planStore(state, plan.id);
 }
 
@@ -313,7 +330,7 @@ export function noteFailedWrite(state: State): void {
 }
 
 function planStore(state: State, job: JobId): void {
-  const watermark = state.ledger.history.watermarkOf(job);
+  const watermark = watermarkOf(state.ledger.history, job);
   if (watermark !== undefined) state.upkeep.toStore.set(job, watermark);
 }
 

@@ -10,6 +10,8 @@ import { closeWithout } from "../claims/claims.ts";
 import { tendRoster } from "../voting/epochs.ts";
 import { forgetAsks } from "../claims/asking.ts";
 import { holdsLease } from "../claims/contention.ts";
+import { jobsRemembered, overCount } from "../records/history.ts";
+import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
 import { isReporter } from "./facts.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
@@ -24,14 +26,14 @@ export function sweep(state: State): void {
   forgetAsks(state);
   forgetAwaitedSyncs(state);
   tendRoster(state);
-  state.ledger.fade(state.now.mono - rememberMs);
+  fade(state.ledger, state.now.mono - rememberMs);
   forgetTheOld(state);
   if (state.upkeep.warmUp !== undefined) return;
   declareLost(state);
   if (state.upkeep.awaitingSync.size > 0) return;
   reportGaps(state);
   for (const [job, orders] of state.book.byJob) {
-    const plan = state.jobs.get(job);
+    const plan = state.jobs.plans.get(job);
     if (plan !== undefined) reconcileOverdue(state, plan, orders);
   }
 }
@@ -47,15 +49,15 @@ function forgetTheOld(state: State): void {
 function countRecordsOfNoJob(state: State): number {
   const { history } = state.ledger;
   let count = 0;
-  for (const job of history.jobs()) if (!state.jobs.has(job)) count += history.sizeOf(job);
-  for (const { job } of state.ledger.open()) if (!state.jobs.has(job)) count++;
+  for (const job of jobsRemembered(history)) if (!state.jobs.plans.has(job)) count += overCount(history, job);
+  for (const { job } of openRecords(state.ledger)) if (!state.jobs.plans.has(job)) count++;
   return count;
 }
 
 function isHeld(state: State, order: Order): boolean {
   // A peer that only asks to be chosen holds nothing: once the window is over, nobody may be chosen any more.
   if (order.local.stage !== "none" && order.local.stage !== "electing") return true;
-  for (const record of state.ledger.of(order.key)) {
+  for (const record of recordsOf(state.ledger, order.key)) {
     if (record.state === "claimed" && holdsLease(state, record)) return true;
   }
   return false;

@@ -5,7 +5,8 @@
 import { hash } from "node:crypto";
 import { instantOf, type JobId, type OrderKey, type PeerId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
-import { History } from "./history.ts";
+import { settle, settleRange } from "./history.ts";
+import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
 
 /** True when the record ends the question of who runs its order. */
@@ -20,196 +21,175 @@ export function digestOf(open: readonly RunRecord[]): string {
   return hash("sha256", keys.toSorted().join("\n")).slice(0, 16);
 }
 
-/** What a peer has open, as a heartbeat tells it. */
-export interface OpenDigest {
-  readonly count: number;
-  readonly digest: string;
-}
-
 /** When the claim was made, by its writer's clock, ms. */
 export function claimedAt(record: RunRecord): number {
   return record.claimedAt ?? record.due;
 }
 
 /** The record ends the question of who runs its order, or its range of ticks. */
-export function settleIn(history: History, { job, tick, slot, range }: RunRecord): void {
-  if (range === undefined) history.settle(job, tick, slot);
-  else history.settleRange(job, range.from, instantOf(tick));
+export function settleIn(history: HistoryState, { job, tick, slot, range }: RunRecord): void {
+  if (range === undefined) settle(history, job, tick, slot);
+  else settleRange(history, job, range.from, instantOf(tick));
 }
 
-export class Ledger {
-  readonly history = new History();
-  /** By order, then by record key. */
-  readonly #orders = new Map<OrderKey, Map<string, RunRecord>>();
-  /** Everybody's claimed and running records. */
-  readonly #open = new Map<string, RunRecord>();
-  readonly #openOf = new Map<JobId, Map<string, RunRecord>>();
-  readonly #openBy = new Map<PeerId, Map<string, RunRecord>>();
-  /** of what each peer has open, until that changes: every heartbeat asks for it */
-  readonly #openDigests = new Map<PeerId, string>();
-  /** what a peer's word has shown to be over, until that word or what is open changes */
-  readonly #overBy = new Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>();
-  /** Settled orders in the order of their settling, to be let go of. */
-  readonly #fading: { key: OrderKey; atMono: number }[] = [];
-
-  /**
-   * Takes a record in. Returns the record that stood before, and whether this one says more; one that says no more
-   * changes nothing. Of a final record that is not `recent` only the mark is kept, and whether it says more is then
-   * the disk's to find out. With `keepOpen`, what was open stays so: another's `lost` over a run that is on.
-   */
-  take(
-    record: RunRecord,
-    nowMono: number,
-    recent: boolean,
-    keepOpen = false,
-  ): { moved: boolean; before: RunRecord | undefined } {
-    const order = orderKeyOf(record);
-    const key = recordKey(record);
-    const known = this.#orders.get(order);
-    const before = known?.get(key) ?? this.#open.get(key);
-    if (!movesUp(before, record)) return { moved: false, before };
-    if (known === undefined && !recent && isFinal(record.state)) {
-      if (settles(record)) settleIn(this.history, record);
-      if (!keepOpen) this.#close(key);
-      return { moved: true, before };
-    }
-    const records = known ?? new Map<string, RunRecord>();
-    records.set(key, record);
-    if (known === undefined) this.#orders.set(order, records);
-    if (!isFinal(record.state)) this.#openUp(record, key);
-    else if (!keepOpen) this.#close(key);
-    if (settles(record)) {
-      settleIn(this.history, record);
-      this.#fading.push({ key: order, atMono: nowMono });
-    }
+/**
+ * Takes a record in. Returns the record that stood before, and whether this one says more; one that says no more
+ * changes nothing. Of a final record that is not `recent` only the mark is kept, and whether it says more is then
+ * the disk's to find out. With `keepOpen`, what was open stays so: another's `lost` over a run that is on.
+ */
+export function takeRecord(
+  ledger: LedgerState,
+  record: RunRecord,
+  nowMono: number,
+  recent: boolean,
+  keepOpen = false,
+): { moved: boolean; before: RunRecord | undefined } {
+  const order = orderKeyOf(record);
+  const key = recordKey(record);
+  const known = ledger.orders.get(order);
+  const before = known?.get(key) ?? ledger.open.get(key);
+  if (!movesUp(before, record)) return { moved: false, before };
+  if (known === undefined && !recent && isFinal(record.state)) {
+    if (settles(record)) settleIn(ledger.history, record);
+    if (!keepOpen) close(ledger, key);
     return { moved: true, before };
   }
-
-  /** Records of one order as far as they are still in memory. */
-  of(order: OrderKey): Iterable<RunRecord> {
-    return this.#orders.get(order)?.values() ?? [];
+  const records = known ?? new Map<string, RunRecord>();
+  records.set(key, record);
+  if (known === undefined) ledger.orders.set(order, records);
+  if (!isFinal(record.state)) openUp(ledger, record, key);
+  else if (!keepOpen) close(ledger, key);
+  if (settles(record)) {
+    settleIn(ledger.history, record);
+    ledger.fading.push({ key: order, atMono: nowMono });
   }
+  return { moved: true, before };
+}
 
-  /** True while a writing of this record is in memory. */
-  remembers(record: RunRecord): boolean {
-    return this.#orders.get(orderKeyOf(record))?.has(recordKey(record)) ?? false;
-  }
+/** Records of one order as far as they are still in memory. */
+export function recordsOf(ledger: LedgerState, order: OrderKey): Iterable<RunRecord> {
+  return ledger.orders.get(order)?.values() ?? [];
+}
 
-  /** records in memory */
-  get size(): number {
-    return this.#open.size + this.#fading.length;
-  }
+/** True while a writing of this record is in memory. */
+export function remembers(ledger: LedgerState, record: RunRecord): boolean {
+  return ledger.orders.get(orderKeyOf(record))?.has(recordKey(record)) ?? false;
+}
 
-  open(): Iterable<RunRecord> {
-    return this.#open.values();
-  }
+/** How many records are in memory. */
+export function recordsInMemory(ledger: LedgerState): number {
+  return ledger.open.size + ledger.fading.length;
+}
 
-  openOf(job: JobId): Iterable<RunRecord> {
-    return this.#openOf.get(job)?.values() ?? [];
-  }
+export function openRecords(ledger: LedgerState): Iterable<RunRecord> {
+  return ledger.open.values();
+}
 
-  /** how many records of that peer are open */
-  openCount(peer: PeerId): number {
-    return this.#openBy.get(peer)?.size ?? 0;
-  }
+export function openOf(ledger: LedgerState, job: JobId): Iterable<RunRecord> {
+  return ledger.openByJob.get(job)?.values() ?? [];
+}
 
-  openOn(peer: PeerId): RunRecord[] {
-    return [...(this.#openBy.get(peer)?.values() ?? [])];
-  }
+/** How many records of that peer are open. */
+export function openCount(ledger: LedgerState, peer: PeerId): number {
+  return ledger.openByPeer.get(peer)?.size ?? 0;
+}
 
-  /** Count and digest of what a peer has open. */
-  openDigest(peer: PeerId): OpenDigest {
-    const count = this.openCount(peer);
-    if (count === 0) return { count, digest: "" };
-    let digest = this.#openDigests.get(peer);
-    if (digest === undefined) {
-      digest = digestOf(this.openOn(peer));
-      this.#openDigests.set(peer, digest);
-    }
-    return { count, digest };
-  }
+export function openOn(ledger: LedgerState, peer: PeerId): RunRecord[] {
+  return [...(ledger.openByPeer.get(peer)?.values() ?? [])];
+}
 
-  /**
-   * The peer's open records that are over, by its own word on what it holds. That word is count and digest only: if they fit
-   * the latest claims that are known of it, the earlier ones are over.
-   */
-  overBy(peer: PeerId, said: OpenDigest): ReadonlySet<RunRecord> {
-    const known = this.#overBy.get(peer);
-    if (known?.said === said) return known.over;
-    let over = nothingOver;
-    if (said.count < this.openCount(peer)) {
-      const newestFirst = this.openOn(peer).toSorted((a, b) => claimedAt(b) - claimedAt(a));
-      const held = newestFirst.slice(0, said.count);
-      if (digestOf(held) === said.digest) over = new Set(newestFirst.slice(said.count));
-    }
-    this.#overBy.set(peer, { said, over });
-    return over;
+/** Count and digest of what a peer has open. */
+export function openDigest(ledger: LedgerState, peer: PeerId): OpenDigest {
+  const count = openCount(ledger, peer);
+  if (count === 0) return { count, digest: "" };
+  let digest = ledger.openDigests.get(peer);
+  if (digest === undefined) {
+    digest = digestOf(openOn(ledger, peer));
+    ledger.openDigests.set(peer, digest);
   }
+  return { count, digest };
+}
 
-  /** Closes what `keepOpen` had kept; false when no end of it is known. */
-  closeIfEnded(record: RunRecord): boolean {
-    const known = this.#orders.get(orderKeyOf(record))?.get(recordKey(record));
-    if (known === undefined || !isFinal(known.state)) return false;
-    this.#close(recordKey(record));
-    return true;
+/**
+ * The peer's open records that are over, by its own word on what it holds. That word is count and digest only: if they fit
+ * the latest claims that are known of it, the earlier ones are over.
+ */
+export function overBy(ledger: LedgerState, peer: PeerId, said: OpenDigest): ReadonlySet<RunRecord> {
+  const known = ledger.overByPeer.get(peer);
+  if (known?.said === said) return known.over;
+  let over = nothingOver;
+  if (said.count < openCount(ledger, peer)) {
+    const newestFirst = openOn(ledger, peer).toSorted((a, b) => claimedAt(b) - claimedAt(a));
+    const held = newestFirst.slice(0, said.count);
+    if (digestOf(held) === said.digest) over = new Set(newestFirst.slice(said.count));
   }
+  ledger.overByPeer.set(peer, { said, over });
+  return over;
+}
 
-  /** An open record that no longer counts. */
-  drop(record: RunRecord): void {
-    this.#close(recordKey(record));
-    this.#orders.get(orderKeyOf(record))?.delete(recordKey(record));
-  }
+/** Closes what `keepOpen` had kept; false when no end of it is known. */
+export function closeIfEnded(ledger: LedgerState, record: RunRecord): boolean {
+  const known = ledger.orders.get(orderKeyOf(record))?.get(recordKey(record));
+  if (known === undefined || !isFinal(known.state)) return false;
+  close(ledger, recordKey(record));
+  return true;
+}
 
-  /** Lets go of settled orders older than the instant (monotonic), but for those with a record still open. */
-  fade(untilMono: number): void {
-    let gone = 0;
-    for (const { key, atMono } of this.#fading) {
-      if (atMono > untilMono) break;
-      gone++;
-      const records = this.#orders.get(key);
-      if (records === undefined) continue;
-      const all = [...records.values()];
-      // Where a decision was withdrawn, it will be claimed again.
-      if (!all.some(settles)) continue;
-      if (all.every((record) => isFinal(record.state))) this.#orders.delete(key);
-      else this.#fading.push({ key, atMono: untilMono + 1 });
-    }
-    this.#fading.splice(0, gone);
-  }
+/** An open record that no longer counts. */
+export function dropRecord(ledger: LedgerState, record: RunRecord): void {
+  close(ledger, recordKey(record));
+  ledger.orders.get(orderKeyOf(record))?.delete(recordKey(record));
+}
 
-  /**
-   * Forgets claims that were given back, of orders that `isOver`. Sooner they are needed: the next attempt counts on from
-   * them.
-   */
-  forgetGivenBack(isOver: (record: RunRecord) => boolean): void {
-    for (const [key, records] of this.#orders) {
-      const [any] = records.values();
-      const isForgotten = any === undefined || isOver(any);
-      if (isForgotten && [...records.values()].every((record) => isFinal(record.state)))
-        this.#orders.delete(key);
-    }
+/** Lets go of settled orders older than the instant (monotonic), but for those with a record still open. */
+export function fade(ledger: LedgerState, untilMono: number): void {
+  let gone = 0;
+  for (const { key, atMono } of ledger.fading) {
+    if (atMono > untilMono) break;
+    gone++;
+    const records = ledger.orders.get(key);
+    if (records === undefined) continue;
+    const all = [...records.values()];
+    // Where a decision was withdrawn, it will be claimed again.
+    if (!all.some(settles)) continue;
+    if (all.every((record) => isFinal(record.state))) ledger.orders.delete(key);
+    else ledger.fading.push({ key, atMono: untilMono + 1 });
   }
+  ledger.fading.splice(0, gone);
+}
 
-  #openUp(record: RunRecord, key: string): void {
-    this.#open.set(key, record);
-    putIn(this.#openBy, record.peer, key, record);
-    putIn(this.#openOf, record.job, key, record);
-    this.#forgetDigests(record.peer);
+/**
+ * Forgets claims that were given back, of orders that `isOver`. Sooner they are needed: the next attempt counts on from
+ * them.
+ */
+export function forgetGivenBack(ledger: LedgerState, isOver: (record: RunRecord) => boolean): void {
+  for (const [key, records] of ledger.orders) {
+    const [any] = records.values();
+    const isForgotten = any === undefined || isOver(any);
+    if (isForgotten && [...records.values()].every((record) => isFinal(record.state)))
+      ledger.orders.delete(key);
   }
+}
 
-  #close(key: string): void {
-    const record = this.#open.get(key);
-    if (record === undefined) return;
-    this.#open.delete(key);
-    takeFrom(this.#openBy, record.peer, key);
-    takeFrom(this.#openOf, record.job, key);
-    this.#forgetDigests(record.peer);
-  }
+function openUp(ledger: LedgerState, record: RunRecord, key: string): void {
+  ledger.open.set(key, record);
+  putIn(ledger.openByPeer, record.peer, key, record);
+  putIn(ledger.openByJob, record.job, key, record);
+  forgetDigests(ledger, record.peer);
+}
 
-  #forgetDigests(peer: PeerId): void {
-    this.#openDigests.delete(peer);
-    this.#overBy.delete(peer);
-  }
+function close(ledger: LedgerState, key: string): void {
+  const record = ledger.open.get(key);
+  if (record === undefined) return;
+  ledger.open.delete(key);
+  takeFrom(ledger.openByPeer, record.peer, key);
+  takeFrom(ledger.openByJob, record.job, key);
+  forgetDigests(ledger, record.peer);
+}
+
+function forgetDigests(ledger: LedgerState, peer: PeerId): void {
+  ledger.openDigests.delete(peer);
+  ledger.overByPeer.delete(peer);
 }
 
 const nothingOver: ReadonlySet<RunRecord> = new Set();

@@ -118,7 +118,7 @@ function whyNoOrder(state: State, { decision, instant, value }: BallotItem): str
   if (instant > state.now.wall + voteAheadMs) return "too-early";
   if (value !== undefined && readRunner(value) === undefined) return "no-runner";
   const full = state.voting.voter.votes.size >= votesOnUnknownJobs;
-  return full && !state.jobs.has(named.job) ? "unknown-job" : undefined;
+  return full && !state.jobs.plans.has(named.job) ? "unknown-job" : undefined;
 }
 
 /** Answers a proposer's ballots. What they bind this voter to is stored in one write and told afterwards. */

@@ -16,6 +16,8 @@ import { jsonBytes, mutateBytes } from "./garbage.ts";
 import { FuzzMesh, jobs, members, stranger, victim } from "./mesh.ts";
 import { base64, channels, HostileMessages } from "./messages.ts";
 import { HostileWriter } from "./updates.ts";
+import { jobsRemembered, overCount } from "../../../src/core/records/history.ts";
+import { openRecords } from "../../../src/core/records/ledger.ts";
 
 export function authorityDoor(): Door {
   return { name: "authority", share: 10, round: 2_000, open: (seed) => new AuthorityDoor(seed) };
@@ -250,15 +252,15 @@ class AuthorityDoor implements OpenDoor {
     const { roster, voter } = state.voting;
     const text = JSON.stringify([
       table.digest(),
-      [...state.jobs.keys()],
+      [...state.jobs.plans.keys()],
       [...state.book.orders.values()].map(({ key, local, chosen, declined }) => [
         key,
         local.stage,
         chosen,
         [...declined],
       ]),
-      [...ledger.open()].map((record) => record.signature),
-      [...ledger.history.jobs()].map((job: JobId) => [job, ledger.history.sizeOf(job)]),
+      [...openRecords(ledger)].map((record) => record.signature),
+      [...jobsRemembered(ledger.history)].map((job: JobId) => [job, overCount(ledger.history, job)]),
       [
         roster.chain,
         [...voter.votes],

@@ -10,6 +10,7 @@ import { decode } from "../../../src/wire/codec.ts";
 import { Fault, type Door, type OpenDoor } from "./door.ts";
 import { FuzzMesh, members, victim } from "./mesh.ts";
 import { channels, HostileMessages, type HostileMessage } from "./messages.ts";
+import { openRecords } from "../../../src/core/records/ledger.ts";
 
 const second = 1_000;
 
@@ -122,7 +123,7 @@ class PeerDoor implements OpenDoor {
         asked: foreignInquiries.size,
         requestedCount,
         elections: voting.proposer.elections.size,
-        open: [...ledger.open()].length,
+        open: [...openRecords(ledger)].length,
         recordsOfNoJob: upkeep.recordsOfNoJob,
       };
       for (const [what, size] of Object.entries(sizes)) {
@@ -154,7 +155,7 @@ class PeerDoor implements OpenDoor {
       const why = members.map((peer) => `${peer}: ${mesh.peer(peer).notReady().join("; ") || "ready"}`);
       throw new Fault(`a job made after all of it ran at ${ticks.size} of 8 ticks (${why.join(", ")})`);
     }
-    const open = [...mesh.state(victim).ledger.open()].filter(
+    const open = [...openRecords(mesh.state(victim).ledger)].filter(
       ({ job, state }) => job === after && !isFinal(state),
     );
     if (open.length > 3) throw new Fault(`${open.length} runs of it never ended`);

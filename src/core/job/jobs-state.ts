@@ -1,0 +1,14 @@
+/** The jobs that this peer knows, and when each is due next. Only the files of this folder change it. */
+import type { JobId } from "../../schema/ids.ts";
+import { IndexedHeap } from "./heap.ts";
+import type { Plan } from "./plan.ts";
+
+export interface JobsState {
+  readonly plans: Map<JobId, Plan>;
+  /** the next tick of every job that has one; wall clock, ms */
+  readonly nextTicks: IndexedHeap<JobId>;
+}
+
+export function createJobs(): JobsState {
+  return { plans: new Map(), nextTicks: new IndexedHeap((a, b) => a < b) };
+}

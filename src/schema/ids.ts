@@ -91,9 +91,16 @@ function digits(text: string, at: number): number {
   return text.charCodeAt(at) * 10 + text.charCodeAt(at + 1) - "0".charCodeAt(0) * 11;
 }
 
-/** The instant (ms) of a tick: of a manual one, the time in its ULID. */
+const byHand = "manual-";
+
+/** True of the tick of an order by hand, which no schedule knows. */
+export function isByHand(tick: TickId): boolean {
+  return tick.startsWith(byHand);
+}
+
+/** The instant (ms) of a tick: of one by hand, the time in its ULID. */
 export function instantOf(tick: TickId): number {
-  if (!tick.startsWith("manual-")) {
+  if (!isByHand(tick)) {
     return Date.UTC(
       digits(tick, 0) * 100 + digits(tick, 2),
       digits(tick, 5) - 1,
@@ -104,7 +111,7 @@ export function instantOf(tick: TickId): number {
     );
   }
   let instant = 0;
-  for (const letter of tick.slice("manual-".length, "manual-".length + 10)) {
+  for (const letter of tick.slice(byHand.length, byHand.length + 10)) {
     instant = instant * 32 + crockford.indexOf(letter);
   }
   return instant;

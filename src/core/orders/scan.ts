@@ -6,7 +6,7 @@
  * asked first. Every minute the watermarks move up to now, past everything but orders that are still undecided; they are
  * stored a round later, after the records that justify them.
  */
-import { tickAt, instantOf, orderKey, type JobId } from "../../schema/ids.ts";
+import { instantOf, isByHand, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports.ts";
 import { nextWriting } from "../claims/claims.ts";
@@ -309,11 +309,11 @@ function moveUp(state: State, plan: Plan): void {
     return;
   if (isDoubted(state)) return;
   const undecided: number[] = [];
-  for (const { instant, requested } of book.byJob.get(plan.id) ?? []) {
-    if (requested === undefined && instant <= now.wall) undecided.push(instant);
+  for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
+    if (!isByHand(tick) && instant <= now.wall) undecided.push(instant);
   }
   for (const { record, order } of book.runs.values()) {
-    if (order.job === plan.id && record.state === "claimed" && order.requested === undefined)
+    if (order.job === plan.id && record.state === "claimed" && !isByHand(order.tick))
       undecided.push(order.instant);
   }
   if (isPlanted(state, "watermark-leads")) undecided.length = 0;

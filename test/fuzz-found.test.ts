@@ -67,7 +67,7 @@ function writtenJob(mesh: FuzzMesh, slots: Readonly<Record<string, unknown>>): s
 
 test("a job whose replica can't be read is deleted like any other, named or nameless", () => {
   const mesh = new FuzzMesh("quarantine");
-  const { table } = mesh.peer(victim).living;
+  const table = mesh.table(victim);
   for (const slots of [{ created: "odd", action: { command: "" } }, { action: { command: "true" } }]) {
     mesh.say(stranger, "jobs", { kind: "update", update: writtenJob(mesh, slots) });
     const [quarantined] = table.quarantined();
@@ -129,8 +129,8 @@ test("a job that was resumed in the year 9999, or paused at an instant that is n
       update: writtenJob(mesh, { created: "odd", action, schedule, resumed }),
     });
     const job = mesh
-      .peer(victim)
-      .living.table.jobs()
+      .table(victim)
+      .jobs()
       .get("odd" as JobId);
     assert.ok(job !== undefined && job.resumedAt <= mesh.world.now() + 1_000);
     assert.ok((mesh.peer(victim).next("odd" as JobId, 3) ?? []).length === 3);
@@ -491,7 +491,7 @@ test("one stamp from the year 2150 dates no other job, and an edit gives its own
   map.set("pause@01ARZ3NDEKTSV4RRFFQ69G5FAV", { at: 1, by: "x" });
   doc.getMap("jobs").set("01ARZ3NDEKTSV4RRFFQ69G5FAV", map);
   mesh.say(stranger, "jobs", { kind: "update", update: base64(Y.encodeStateAsUpdate(doc)) });
-  const { table } = mesh.peer(victim).living;
+  const table = mesh.table(victim);
   const isOfNow = (instant = Infinity): boolean => Math.abs(instant - mesh.world.now()) < 5_000;
   mesh.put({ id: "fresh" as JobId, command: "true", schedule: "@every 5s" });
   mesh.pass(1_000);

@@ -31,8 +31,7 @@ export function controlOf(peer: Peer): Control {
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     ticks: (id, query) => tellTicks(peer, id, query),
-    log: (run, offset, length) =>
-      new Promise((resolve) => peer.living.logs.read(run, offset, length, resolve)),
+    log: (run, offset, length) => new Promise((resolve) => peer.readLog(run, offset, length, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
 }

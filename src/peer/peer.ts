@@ -43,10 +43,12 @@ import type { JobId, PeerId } from "../schema/ids.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
+import type { JobTable } from "../table/table.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job, Problem } from "../schema/job.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
+import type { Logs } from "./logs.ts";
 import { lookUp } from "./lookup.ts";
 import { Outbox } from "./outbox.ts";
 import { StaleRecords } from "./stale-records.ts";
@@ -74,11 +76,20 @@ export interface PeerSettings {
   refusal?: (job: Job) => Problem | undefined;
   /** what the program is capable of */
   capabilities: readonly string[];
-  /** what only the simulator gives: a bug to have, where to name the rare branches that were taken, checks that cost much */
+  /** what only simulator and tests give: a bug to have, where to name rare branches, checks that cost much, a look inside */
   testing?: Pick<State["settings"], "planted" | "marks" | "checksBook"> & {
     /** what a later version says more in each record */
     recordFields?: Readonly<Record<string, unknown>>;
+    onLive?: (inside: Inside) => void;
   };
+}
+
+/** What simulator and tests may look at, and never change but as another peer would. */
+export interface Inside {
+  readonly state: Readonly<State>;
+  readonly table: JobTable;
+  /** takes in an update of the table that came from elsewhere */
+  readonly takeEdit: (update: Uint8Array) => void;
 }
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
@@ -107,7 +118,7 @@ export class Peer {
   /** core's; nothing here looks into it */
   #state: State | undefined;
   #incarnation: number | undefined;
-  #living: Assembly | undefined;
+  #assembly: Assembly | undefined;
   #working = false;
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
@@ -146,7 +157,7 @@ export class Peer {
     const { doors } = this;
     const { name, version, tags, capacity, role, tzdata, host, founder, capabilities, testing } =
       this.#settings;
-    const { recordFields, ...probes } = testing ?? {};
+    const { recordFields, onLive, ...probes } = testing ?? {};
     this.#incarnation = booted.incarnation;
     this.#state = createState({
       self: doors.keys.self,
@@ -165,7 +176,7 @@ export class Peer {
       signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),
       verifyText: (peer, bytes, text) => doors.keys.verify(peer, bytes, Buffer.from(text, "base64url")),
     });
-    this.#living = assemble({
+    this.#assembly = assemble({
       doors,
       booted,
       sender: this.#sender,
@@ -176,7 +187,14 @@ export class Peer {
       tableChanged: () => this.#tableChanged(),
       count: (what) => this.#count(what),
     });
-    const { table, sync, keyRotation, receiver } = this.#living;
+    const { table, edits, sync, keyRotation, receiver } = this.#assembly;
+    onLive?.({
+      state: this.#state,
+      table,
+      takeEdit: (update) => {
+        if (table.apply(update) === "changed") edits.taken(update);
+      },
+    });
     this.#forgotten = table.forgotten();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
@@ -203,11 +221,6 @@ export class Peer {
     return this.#doors;
   }
 
-  /** Core's state, for tests alone. */
-  get state(): Readonly<State> | undefined {
-    return this.#state;
-  }
-
   // ------------------------------------------------------------------------------------------- events
 
   #feed(event: EventBody): void {
@@ -225,19 +238,19 @@ export class Peer {
     if (!isRunning(this.#state)) this.#whenIdle?.();
   }
 
-  get living(): Assembly {
-    assert(this.#living !== undefined, "the peer has not booted");
-    return this.#living;
+  get #parts(): Assembly {
+    assert(this.#assembly !== undefined, "the peer has not booted");
+    return this.#assembly;
   }
 
   /** The job that a failure was about: core threw while it worked on it. */
   get workingOn(): Job | undefined {
     const job = this.#state?.workingOn;
-    return job === undefined ? undefined : this.#living?.table.jobs().get(job);
+    return job === undefined ? undefined : this.#assembly?.table.jobs().get(job);
   }
 
   #tableChanged(): void {
-    const { table } = this.living;
+    const { table } = this.#parts;
     this.#feed({ kind: "tableChanged", changes: table.takeChanges(), tableDigest: table.digest() });
     const forgotten = table.forgotten();
     if (forgotten === this.#forgotten) return;
@@ -266,7 +279,7 @@ export class Peer {
       case "store":
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
-        return this.living.edits.edit(effect.edits, (error) =>
+        return this.#parts.edits.edit(effect.edits, (error) =>
           this.#feed({ kind: "stored", token: effect.token, failed: error !== undefined }),
         );
       case "start":
@@ -283,9 +296,9 @@ export class Peer {
         return lookUp(this.#doors, effect, (records) => this.#feed({ kind: "lookedUp", job, records }));
       }
       case "syncRecent":
-        return this.living.sync.wantRecent(effect.peer, this.#doors.clock.now());
+        return this.#parts.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
-        return this.living.copies.copy(effect.record);
+        return this.#parts.copies.copy(effect.record);
       case "notify":
         for (const listener of this.#listeners) listener(effect.event);
         return;
@@ -316,10 +329,10 @@ export class Peer {
       this.#feed({ kind: "woke" });
       const now = this.#doors.clock.now();
       this.#writer.woke(now);
-      this.living.sync.woke(now);
-      this.living.keyRotation.woke(now);
-      this.living.edits.woke(now);
-      this.living.retention.woke(now);
+      this.#parts.sync.woke(now);
+      this.#parts.keyRotation.woke(now);
+      this.#parts.edits.woke(now);
+      this.#parts.retention.woke(now);
     });
     this.#alarm = { atMono, cancel };
   }
@@ -343,17 +356,17 @@ export class Peer {
       });
     }
     if (command.kind === "rotate-key") {
-      return this.living.keyRotation.rotate(command.graceMs, command.by, answer);
+      return this.#parts.keyRotation.rotate(command.graceMs, command.by, answer);
     }
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);
-    const inTable = command.kind === "delete-job" && this.living.table.holds(command.id);
+    const inTable = command.kind === "delete-job" && this.#parts.table.holds(command.id);
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
   view(): View {
     assert(this.#state !== undefined, "the peer has not booted");
-    const { table, retention } = this.living;
+    const { table, retention } = this.#parts;
     const now = this.#doors.clock.now();
     const view = viewOf(this.#state, now, table.jobs(), table.quarantined(), { ...this.#counters });
     return {
@@ -366,8 +379,8 @@ export class Peer {
   /** A neighbour with which no sync can be finished may have jobs and records that this peer lacks. */
   #syncTroubles(): NotReady[] {
     const state = this.#state;
-    if (state === undefined || this.#living === undefined) return [];
-    return this.#living.sync.troubles(this.#doors.clock.now()).map(({ peer, what }) => ({
+    if (state === undefined || this.#assembly === undefined) return [];
+    return this.#assembly.sync.troubles(this.#doors.clock.now()).map(({ peer, what }) => ({
       code: "sync",
       message: `not in sync with ${nameOf(state, peer)}: ${what}`,
     }));
@@ -424,6 +437,11 @@ export class Peer {
     return [...notReady(this.#state), ...this.#syncTroubles()].map(({ code }) => code);
   }
 
+  /** A piece of the run's output, wherever it is kept. */
+  readLog(...args: Parameters<Logs["read"]>): void {
+    this.#parts.logs.read(...args);
+  }
+
   /** How much this peer holds in memory, by what. */
   sizes(): Readonly<Record<string, number>> {
     return this.#state === undefined ? {} : sizesOf(this.#state);
@@ -437,7 +455,7 @@ export class Peer {
   /** The simulator has moved the wall clock on, past a time in which nothing was to be done. */
   leapt(ms: number): void {
     if (this.#state !== undefined) leapOver(this.#state, ms);
-    this.#living?.clockProof.wentOn(ms);
+    this.#assembly?.clockProof.wentOn(ms);
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

@@ -1,5 +1,6 @@
 /** Starts the real peer, as `cicada start` does, behind simulated doors. */
-import { Peer } from "../../peer/peer.ts";
+import { Peer, type Inside } from "../../peer/peer.ts";
+import { assert } from "../../errors.ts";
 import type { Doors } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import { ownCapabilities } from "../../schema/protocol.ts";
@@ -37,6 +38,11 @@ export function startRealPeer(
   }: PeerTraits,
 ): SimulatedPeer {
   const known = doors.keys.self === founder ? { founder } : { founder: undefined };
+  let seen: Inside | undefined;
+  const inside = (): Inside => {
+    assert(seen !== undefined, `${name} has booted`);
+    return seen;
+  };
   const traits = { role, capacity, historyMaxBytes, capabilities };
   const spoken = isLater ? { ...doors, mesh: laterSpeech(doors.mesh) } : doors;
   const more = isLater ? { recordFields: laterRecordFields } : {};
@@ -45,19 +51,17 @@ export function startRealPeer(
     ...known,
     ...traits,
     name,
-    testing: { ...testing, ...more, checksBook: true },
+    testing: { ...testing, ...more, checksBook: true, onLive: (live) => (seen = live) },
   });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),
     stop: (done) => peer.stop(done),
     command: (command, answer) => peer.command(command, answer),
     revisions: () =>
-      new Map<JobId, string>([...peer.living.table.jobs()].map(([id, job]) => [id, job.revision])),
+      new Map<JobId, string>([...inside().table.jobs()].map(([id, job]) => [id, job.revision])),
     needs: () =>
-      new Map<JobId, string>([...peer.living.table.jobs()].map(([id, { needs }]) => [id, needsText(needs)])),
-    takeEdit: (update) => {
-      if (peer.living.table.apply(update) === "changed") peer.living.edits.taken(update);
-    },
+      new Map<JobId, string>([...inside().table.jobs()].map(([id, { needs }]) => [id, needsText(needs)])),
+    takeEdit: (update) => inside().takeEdit(update),
     complaint: () => {
       const { quarantined } = peer.view();
       const reasons = peer.notReady().filter((code) => !lasting.has(code));
@@ -68,7 +72,7 @@ export function startRealPeer(
     leapt: (ms) => peer.leapt(ms),
     authority: () => {
       const { epochs } = peer.sizes();
-      return `table ${peer.living.table.digest()}, ${epochs} epochs`;
+      return `table ${inside().table.digest()}, ${epochs} epochs`;
     },
   };
 }

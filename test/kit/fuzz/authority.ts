@@ -224,7 +224,7 @@ class AuthorityDoor implements OpenDoor {
 
   /** An update that the table refuses, or that waits for another. */
   #update(): Attempt {
-    const { table } = this.#mesh.peer(victim).living;
+    const table = this.#mesh.table(victim);
     const update = this.#writer.draw(
       () => table.snapshot(),
       jobs.map(({ id }) => id),
@@ -247,7 +247,7 @@ class AuthorityDoor implements OpenDoor {
   /** Everything that the victim would decide or show by, but for the time. */
   #digest(): string {
     const state = this.#mesh.state(victim);
-    const { table } = this.#mesh.peer(victim).living;
+    const table = this.#mesh.table(victim);
     const { ledger } = state;
     const { roster, voter } = state.voting;
     const text = JSON.stringify([

@@ -7,8 +7,7 @@ import { ownCapabilities } from "../../../src/schema/protocol.ts";
 import assert from "node:assert/strict";
 import Compile from "typebox/compile";
 import { checkedJob } from "../../../src/core/job/job.ts";
-import { Peer } from "../../../src/peer/peer.ts";
-import type { State } from "../../../src/core/state.ts";
+import { Peer, type Inside } from "../../../src/peer/peer.ts";
 import type { Doors, Mesh, MeshEvents, Write } from "../../../src/ports.ts";
 import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
@@ -43,6 +42,7 @@ export const jobs: readonly JobSpec[] = [
 
 interface Life {
   peer: Peer;
+  inside: Inside | undefined;
   events: MeshEvents | undefined;
 }
 
@@ -115,10 +115,18 @@ export class FuzzMesh {
     return life.peer;
   }
 
-  state(peer: PeerId): Readonly<State> {
-    const { state } = this.peer(peer);
-    assert.ok(state !== undefined, `${peer} has booted`);
-    return state;
+  state(peer: PeerId): Inside["state"] {
+    return this.#inside(peer).state;
+  }
+
+  table(peer: PeerId): Inside["table"] {
+    return this.#inside(peer).table;
+  }
+
+  #inside(peer: PeerId): Inside {
+    const inside = this.#lives.get(peer)?.inside;
+    assert.ok(inside !== undefined, `${peer} has booted`);
+    return inside;
   }
 
   pass(ms: number): void {
@@ -158,7 +166,7 @@ export class FuzzMesh {
   }
 
   #makePeer(doors: Doors, name: PeerId) {
-    const life: Life = { peer: this.#watched(doors, name), events: undefined };
+    const life: Life = { peer: this.#watched(doors, name), inside: undefined, events: undefined };
     this.#lives.set(name, life);
     const { peer } = life;
     return {
@@ -221,6 +229,13 @@ export class FuzzMesh {
         tzdata: "test",
         host: {},
         capabilities: ownCapabilities,
+        testing: {
+          checksBook: true,
+          onLive: (inside) => {
+            const life = this.#lives.get(name);
+            if (life !== undefined) life.inside = inside;
+          },
+        },
       },
     );
   }

@@ -206,9 +206,7 @@ export class HostileMessages {
       case "digest":
         return dice.chance(0.5) ? state.tableDigest : undefined;
       case "stateVector":
-        return base64(
-          dice.chance(0.5) ? this.#mesh.peer(victim).living.table.stateVector() : dice.bytes(dice.below(40)),
-        );
+        return base64(dice.chance(0.5) ? this.#mesh.table(victim).stateVector() : dice.bytes(dice.below(40)));
       case "update":
         return base64(this.#update(world.now()));
       default:
@@ -217,7 +215,7 @@ export class HostileMessages {
   }
 
   #update(wall: number): Uint8Array {
-    const { table } = this.#mesh.peer(victim).living;
+    const table = this.#mesh.table(victim);
     return this.#writer.draw(
       () => table.snapshot(),
       jobs.map(({ id }) => id),

@@ -136,7 +136,7 @@ class PeerDoor implements OpenDoor {
   #look(): void {
     const peer = this.#mesh.peer(victim);
     JSON.stringify(peer.view());
-    for (const id of peer.living.table.jobs().keys()) peer.next(id, 5);
+    for (const id of this.#mesh.table(victim).jobs().keys()) peer.next(id, 5);
   }
 
   /** A job that is made now runs at each of its ticks, and the voters still choose. */

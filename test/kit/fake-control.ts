@@ -1,12 +1,19 @@
 /**
- * A peer without a mesh, in memory, for tests of the API: keeps jobs, orders runs and answers questions by the same
- * rules as a real one, but runs nothing. A test ends runs and writes their output itself.
+ * A peer without a mesh, in memory, for tests of the API. Commands about jobs and runs are decided by the real operator of
+ * core; the table, the disk and the other members are faked, and nothing runs. A test ends runs and writes their output
+ * itself.
  */
+import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
-import { checkJob } from "../../src/core/job/job.ts";
-import { mergePatch } from "../../src/core/job/merge-patch.ts";
+import { checkedJob, checkJob } from "../../src/core/job/job.ts";
+import { planJob } from "../../src/core/job/plan.ts";
+import { enterJob } from "../../src/core/job/timetable.ts";
+import { hearCancelConfirmed } from "../../src/core/operator/cancel.ts";
+import { commandStored, obey } from "../../src/core/operator/commands.ts";
 import { previewSchedule } from "../../src/core/time/preview.ts";
+import { takeRecord } from "../../src/core/records/ledger.ts";
 import { duplicatesIn, storyOf } from "../../src/core/records/records.ts";
+import { createState, type Settings, type State } from "../../src/core/state.ts";
 import { nextTick, parseSchedule } from "../../src/core/time/schedule.ts";
 import { parseDuration } from "../../src/core/time/units.ts";
 import type { Decisions } from "../../src/api/options.ts";
@@ -33,13 +40,13 @@ import {
   instantOf,
   runId,
   tickAt,
-  ulid,
   type JobId,
   type PeerId,
   type RunId,
   type TickId,
 } from "../../src/schema/ids.ts";
-import type { CheckedSpec, Job, Quarantined } from "../../src/schema/job.ts";
+import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
+import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
@@ -47,6 +54,42 @@ export const decisions: Decisions = { checkJob, previewSchedule, parseDuration, 
 
 export const selfId = "12D3KooWFakePeerAlpha0001" as PeerId;
 export const otherId = "12D3KooWFakePeerBravo0002" as PeerId;
+
+const settings: Settings = {
+  self: selfId,
+  name: "alpha",
+  version: "0.1.0",
+  tags: {},
+  capacity: 20,
+  role: "worker",
+  tzdata: "2026a",
+  incarnation: 1,
+  host: {},
+  capabilities: ownCapabilities,
+  founder: selfId,
+  sign: (record) => record,
+  signText: () => "",
+  verifyText: () => true,
+};
+
+type JobCommand = Exclude<Command, { kind: "promote-peer" | "forget-peer" | "drain-peer" | "rotate-key" }>;
+
+function idOf(command: Exclude<JobCommand, { kind: "cancel-run" }>): JobId {
+  return command.kind === "put-job" ? command.spec.id : command.id;
+}
+
+/** The core learns of the job, as it does when the table has changed. */
+function know(core: State, job: Job): void {
+  const plan = planJob(job);
+  assert.ok(!Array.isArray(plan), `${job.id} can be read`);
+  enterJob(core.jobs, plan, core.now.wall);
+}
+
+/** What the core waits for is durable at once. */
+function durable(core: State, token: number | undefined): void {
+  const pending = token === undefined ? undefined : core.pending.get(token);
+  if (pending?.kind === "edit" || pending?.kind === "order") commandStored(core, pending, false);
+}
 
 interface Output {
   bytes: Uint8Array;
@@ -84,54 +127,6 @@ export class FakeControl implements Control {
 
   #carryOut(command: Command): Answer {
     switch (command.kind) {
-      case "put-job":
-        return this.#put(command);
-      case "patch-job": {
-        const job = this.#job(command.id, command.ifMatch);
-        const checked = checkJob(mergePatch(job.spec, command.patch));
-        if (!checked.ok) throw new CicadaError(checked.code, "the patched job", checked.problems);
-        return { kind: "job", job: this.#write(checked.spec, command.by), created: false };
-      }
-      case "delete-job":
-        this.#job(command.id, command.ifMatch);
-        this.jobs.delete(command.id);
-        this.tell({ kind: "job", id: command.id, change: "deleted" });
-        return { kind: "done" };
-      case "pause-job": {
-        const job = this.#job(command.id);
-        const { note, until, by } = command;
-        const pause = {
-          by,
-          at: Date.now(),
-          ...(note === undefined ? {} : { note }),
-          ...(until === undefined ? {} : { until }),
-        };
-        this.jobs.set(job.id, { ...job, pauses: [...job.pauses, pause] });
-        return { kind: "done" };
-      }
-      case "resume-job": {
-        const job = this.#job(command.id);
-        this.jobs.set(job.id, { ...job, pauses: [], resumedAt: Date.now() });
-        return { kind: "done" };
-      }
-      case "run-job": {
-        const job = this.#job(command.id);
-        const held = job.pauses.length > 0 || job.spec.enabled === false;
-        if (held && command.force !== true) throw new CicadaError("JOB_PAUSED", `"${job.id}" is paused`);
-        const tick = `manual-${ulid(Date.now(), crypto.getRandomValues(new Uint8Array(16)))}` as TickId;
-        this.record({ job: job.id, tick, trigger: "manual", state: "running", startedAt: Date.now() });
-        return { kind: "ordered", job: job.id, tick };
-      }
-      case "cancel-run": {
-        const record = this.records.find(
-          (one) => runId(one) === command.run || `${one.job}@${one.tick}` === command.run,
-        );
-        if (record === undefined) throw new CicadaError("RUN_NOT_FOUND", command.run);
-        if (isFinal(record.state)) throw new CicadaError("RUN_ENDED", command.run);
-        Object.assign(record, { state: "cancelled", reason: command.reason, finishedAt: Date.now() });
-        this.tell({ kind: "run", record });
-        return { kind: "done" };
-      }
       case "promote-peer":
       case "forget-peer":
       case "drain-peer":
@@ -143,6 +138,86 @@ export class FakeControl implements Control {
         const oldUntil = Date.now() + command.graceMs;
         return { kind: "rotated", fingerprint: "0123456789abcdef", oldUntil, peers };
       }
+      case "put-job":
+      case "patch-job":
+      case "delete-job":
+      case "pause-job":
+      case "resume-job":
+      case "run-job":
+      case "cancel-run":
+        return this.#obey(command);
+    }
+  }
+
+  /** What concerns jobs and runs is decided by the real operator, in a core that knows what is here and no more. */
+  #obey(command: JobCommand): Answer {
+    const core = this.#core(command);
+    const event = {
+      kind: "command",
+      command,
+      token: 1,
+      random: crypto.getRandomValues(new Uint8Array(16)),
+    } as const;
+    let answer = obey(core, { ...event, now: core.now });
+    // What is stored brings further effects.
+    for (const effect of core.effects) {
+      if (effect.kind === "edit") for (const edit of effect.edits) this.#edit(core, edit);
+      if (effect.kind === "edit" || effect.kind === "store") durable(core, effect.token);
+      if (effect.kind === "send" && effect.message.kind === "cancel") {
+        hearCancelConfirmed(core, { kind: "cancel-heard", id: effect.message.id });
+      }
+      if (effect.kind === "notify") this.tell(effect.event);
+      if (effect.kind === "answer") answer = effect.answer;
+    }
+    assert.ok(answer !== undefined, `${command.kind} is answered at once here`);
+    if (answer.kind === "ordered") {
+      const { job, tick } = answer;
+      this.record({ job, tick, trigger: "manual", state: "running", startedAt: Date.now() });
+    }
+    if (command.kind === "cancel-run" && answer.kind === "done") this.#endCancelled(command);
+    return answer;
+  }
+
+  #core(command: JobCommand): State {
+    const core = createState(settings);
+    core.alive = true;
+    core.now = { wall: Date.now(), mono: performance.now() };
+    const job = command.kind === "cancel-run" ? undefined : this.jobs.get(idOf(command));
+    if (job !== undefined) know(core, job);
+    for (const record of this.records) if (!isFinal(record.state)) takeRecord(core.ledger, record, 0, true);
+    return core;
+  }
+
+  #edit(core: State, edit: TableEdit): void {
+    switch (edit.kind) {
+      case "put":
+        return know(core, this.#write(checkedJob(edit.spec), edit.by));
+      case "delete":
+        this.jobs.delete(edit.id);
+        return;
+      case "pause":
+        return this.#change(core, edit.id, ({ pauses }) => ({ pauses: [...pauses, edit.pause] }));
+      case "resume":
+        return this.#change(core, edit.id, () => ({ pauses: [], resumedAt: edit.at }));
+      case "set":
+        assert.fail("there is no other root here");
+    }
+  }
+
+  #change(core: State, id: JobId, change: (job: Job) => Partial<Job>): void {
+    const job = this.jobs.get(id);
+    assert.ok(job !== undefined);
+    const changed = { ...job, ...change(job) };
+    this.jobs.set(id, changed);
+    know(core, changed);
+  }
+
+  #endCancelled({ run, reason }: Extract<Command, { kind: "cancel-run" }>): void {
+    for (const record of this.records) {
+      if (isFinal(record.state) || (runId(record) !== run && `${record.job}@${record.tick}` !== run))
+        continue;
+      Object.assign(record, { state: "cancelled", reason, finishedAt: Date.now() });
+      this.tell({ kind: "run", record });
     }
   }
 
@@ -157,20 +232,6 @@ export class FakeControl implements Control {
     if (command.kind === "promote-peer") peer.voter = true;
     if (command.kind === "drain-peer") peer.drained = command.on;
     return { kind: "done" };
-  }
-
-  #put({ spec, mode, ifMatch, by }: Extract<Command, { kind: "put-job" }>): Answer {
-    const known = this.jobs.get(spec.id);
-    if (known !== undefined && mode === "create") throw new CicadaError("JOB_EXISTS", spec.id);
-    if (ifMatch !== undefined) this.#job(spec.id, ifMatch);
-    return { kind: "job", job: this.#write(spec, by), created: known === undefined };
-  }
-
-  #job(id: JobId, ifMatch?: string): Job {
-    const job = this.jobs.get(id);
-    if (job === undefined) throw new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);
-    if (ifMatch !== undefined && job.revision !== ifMatch) throw new CicadaError("REVISION_CONFLICT", id);
-    return job;
   }
 
   #write(spec: CheckedSpec, by: string): Job {
@@ -189,7 +250,6 @@ export class FakeControl implements Control {
       needs: known?.needs ?? [],
     };
     this.jobs.set(spec.id, job);
-    this.tell({ kind: "job", id: spec.id, change: "written" });
     return job;
   }
 

@@ -32,6 +32,17 @@ function reasonsOf(cores: Cores): string[] {
   return notReady(cores.state("a")).map(({ code }) => code);
 }
 
+/** Peers of which `a` has outlived a copy of its folder. */
+function outlived(): Cores {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  passBesideACopy(cores, 10);
+  const before = cores.state("a").members.incarnation;
+  cores.pass(40 * second);
+  assert.ok(cores.state("a").members.incarnation > before);
+  return cores;
+}
+
 test("while a newer process with its identity is heard, the older one starts nothing and says so", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
@@ -89,28 +100,20 @@ test("when the newer process has fallen silent, the older one takes ticks again,
 });
 
 test("two processes that outlive each other again within ten minutes wait for a person", () => {
-  const cores = new Cores(["a", "b", "c"]);
-  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
-  passBesideACopy(cores, 10);
-  cores.pass(40 * second);
-  const outlived = cores.state("a").members.incarnation;
+  const cores = outlived();
+  const { incarnation } = cores.state("a").members;
   for (const other of others) {
     const [last] = cores.heartbeats("a");
     assert.ok(last);
-    cores.feed(other, { kind: "heard", from: a, message: { ...last, incarnation: outlived + 1_000 } });
+    cores.feed(other, { kind: "heard", from: a, message: { ...last, incarnation: incarnation + 1_000 } });
   }
   cores.pass(60 * second);
-  assert.equal(cores.state("a").members.incarnation, outlived);
+  assert.equal(cores.state("a").members.incarnation, incarnation);
   assert.ok(reasonsOf(cores).includes("duplicate-identity"));
 });
 
 test("a process that has outlived another one still measures its clock, and takes no ticks once that is set wrong", () => {
-  const cores = new Cores(["a", "b", "c"]);
-  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
-  passBesideACopy(cores, 10);
-  const before = cores.state("a").members.incarnation;
-  cores.pass(40 * second);
-  assert.ok(cores.state("a").members.incarnation > before);
+  const cores = outlived();
   cores.setClock("a", 60 * second);
   cores.pass(20 * second);
   for (const other of others) {

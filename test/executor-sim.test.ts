@@ -1,8 +1,7 @@
 /** The simulated executor: the contract of every executor, and what becomes of children when their peer dies. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RunSpec } from "../src/ports.ts";
-import { runId, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { HostClock } from "../src/sim/clock.ts";
 import { Children, SimExecutor } from "../src/sim/executor.ts";
 import { Process } from "../src/sim/world/process.ts";
@@ -11,6 +10,7 @@ import { Dice } from "../src/sim/random.ts";
 import type { Run } from "../src/sim/world/truth.ts";
 import { executorContract, type ExecutorBed } from "./kit/contract/executor.ts";
 import { waiting } from "./kit/contract/waiting.ts";
+import { runSpecOf } from "./kit/run-spec.ts";
 
 const epoch = Date.parse("2026-11-20T00:00:00Z");
 const peer = "ann" as PeerId;
@@ -54,32 +54,8 @@ function simBed(): SimBed {
     truth,
     wait: waiting(queue),
     wall: () => host.wall(),
-    spec: (what, fields = {}) => specOf(what as JobId, ++made, fields),
+    spec: (what, fields = {}) => runSpecOf(what as JobId, epoch + ++made * 60_000, peer, fields),
     end: () => Promise.resolve(),
-  };
-}
-
-function specOf(job: JobId, number: number, fields: Partial<RunSpec>): RunSpec {
-  const tick = tickAt(epoch + number * 60_000);
-  return {
-    run: runId({ job, tick, attempt: 1, slot: "0", peer }),
-    job,
-    tick,
-    action: {
-      kind: "process",
-      argv: ["true"],
-      stdin: "",
-      cwd: "",
-      user: "",
-      umask: 0o77,
-      killGraceMs: 1_000,
-    },
-    hostEnv: {},
-    env: {},
-    timeoutMs: 0,
-    logCapBytes: 1_024,
-    notAfter: Infinity,
-    ...fields,
   };
 }
 

@@ -328,31 +328,14 @@ export class SimDisk implements Disk {
     });
   }
 
-  things({ buckets, after, upTo, limit }: ThingsQuery, done: (found: Things | CicadaError) => void): void {
+  things(query: ThingsQuery, done: (found: Things | CicadaError) => void): void {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
-      const first = after === undefined ? undefined : readPlace(after);
-      const last = upTo === undefined ? undefined : readPlace(upTo);
-      if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
-        return () => done(new CicadaError("BAD_REQUEST", "the place is not one of a page"));
-      }
-      const found = buckets
-        .flatMap((bucket) => this.storage.thingsIn(bucket))
-        .map((thing) => ({ thing, place: placeOf(thing) }))
-        .filter(
-          ({ place }) =>
-            (first === undefined || comparePlaces(place, first) > 0) &&
-            (last === undefined || comparePlaces(place, last) <= 0),
-        )
-        .toSorted((a, b) => comparePlaces(a.place, b.place));
-      const page = found.slice(0, limit);
-      const end = page.at(-1);
-      const things: Things = {
-        records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
-        orders: page.flatMap(({ thing }) => ("attempt" in thing ? [] : [thing])),
-        next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
-      };
-      return () => done(things);
+      const page = pageOf(
+        query.buckets.flatMap((bucket) => this.storage.thingsIn(bucket)),
+        query,
+      );
+      return () => done(page);
     });
   }
 
@@ -478,4 +461,31 @@ function newestFirst(a: RunRecord, b: RunRecord): number {
   const byTick = instantOf(b.tick) - instantOf(a.tick);
   if (byTick !== 0) return byTick;
   return recordKey(a) < recordKey(b) ? -1 : 1;
+}
+
+/** The things that lie between the places of the query, in their order, up to its limit. */
+export function pageOf(
+  things: readonly (RunRecord | RequestedOrder)[],
+  { after, upTo, limit }: Omit<ThingsQuery, "buckets">,
+): Things | CicadaError {
+  const first = after === undefined ? undefined : readPlace(after);
+  const last = upTo === undefined ? undefined : readPlace(upTo);
+  if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
+    return new CicadaError("BAD_REQUEST", "the place is not one of a page");
+  }
+  const found = things
+    .map((thing) => ({ thing, place: placeOf(thing) }))
+    .filter(
+      ({ place }) =>
+        (first === undefined || comparePlaces(place, first) > 0) &&
+        (last === undefined || comparePlaces(place, last) <= 0),
+    )
+    .toSorted((a, b) => comparePlaces(a.place, b.place));
+  const page = found.slice(0, limit);
+  const end = page.at(-1);
+  return {
+    records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
+    orders: page.flatMap(({ thing }) => ("attempt" in thing ? [] : [thing])),
+    next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
+  };
 }

@@ -6,14 +6,14 @@ import assert from "node:assert/strict";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../src/core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../../src/core/records/records.ts";
 import { CicadaError } from "../../src/errors.ts";
-import { bucketAt, comparePlaces, placeOf, readPlace, writePlace } from "../../src/core/records/place.ts";
-import type { Disk, Log, Now, Things } from "../../src/ports.ts";
+import type { Disk, Log, Now } from "../../src/ports.ts";
 import { Horizons } from "../../src/peer/horizons.ts";
 import { Sync } from "../../src/peer/sync.ts";
 import { exchangeWindowMs } from "../../src/peer/sync-records.ts";
 import { tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
 import type { Message } from "../../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../../src/schema/run.ts";
+import { pageOf } from "../../src/sim/disk.ts";
 import { Dice } from "../../src/sim/random.ts";
 import type { JobTable } from "../../src/table/table.ts";
 import { decode, encode } from "../../src/wire/codec.ts";
@@ -62,31 +62,17 @@ export class MemoryDisk {
     this.#later(() => done([...digests]));
   };
 
-  things: Disk["things"] = ({ buckets, after, upTo, limit }, done) => {
+  things: Disk["things"] = (query, done) => {
     this.reads++;
-    const first = after === undefined ? undefined : readPlace(after);
-    const last = upTo === undefined ? undefined : readPlace(upTo);
-    if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
-      return this.#later(() => done(new CicadaError("BAD_REQUEST", "no place")));
+    const all = [...this.records.values(), ...this.orders.values()];
+    const page = pageOf(
+      all.filter((thing) => query.buckets.includes(bucketOf(thing))),
+      query,
+    );
+    if (!(page instanceof CicadaError)) {
+      this.largestPage = Math.max(this.largestPage, page.records.length + page.orders.length);
     }
-    const found = [...this.records.values(), ...this.orders.values()]
-      .map((thing) => ({ thing, place: placeOf(thing) }))
-      .filter(
-        ({ place }) =>
-          buckets.includes(bucketAt(place)) &&
-          (first === undefined || comparePlaces(place, first) > 0) &&
-          (last === undefined || comparePlaces(place, last) <= 0),
-      )
-      .toSorted((a, b) => comparePlaces(a.place, b.place));
-    const page = found.slice(0, limit);
-    const end = page.at(-1);
-    const things: Things = {
-      records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
-      orders: page.flatMap(({ thing }) => ("attempt" in thing ? [] : [thing])),
-      next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
-    };
-    this.largestPage = Math.max(this.largestPage, page.length);
-    this.#later(() => done(things));
+    this.#later(() => done(page));
   };
 }
 

@@ -4,8 +4,9 @@
  * rules that the checkers must notice; in a calm world it keeps all of those that its tests ask for.
  */
 import type { Answer, Command, Doors } from "../../src/ports.ts";
-import { runId, tickAt, type JobId, type PeerId } from "../../src/schema/ids.ts";
+import type { JobId, PeerId } from "../../src/schema/ids.ts";
 import type { SimulatedPeer } from "../../src/sim/world/settings.ts";
+import { runSpecOf } from "./run-spec.ts";
 
 const text = new TextEncoder();
 
@@ -74,33 +75,10 @@ export class ToyPeer implements SimulatedPeer {
     const first = [...this.links, keys.self].toSorted()[0];
     for (const [job, periodMs] of first === keys.self ? this.periods : []) {
       for (let tick = Math.ceil((this.lookedAt + 1) / periodMs) * periodMs; tick <= wall; tick += periodMs) {
-        executor.launch(specOf(job, tick, keys.self));
+        executor.launch(runSpecOf(job, tick, keys.self));
       }
     }
     this.lookedAt = wall;
     clock.alarm(mono + lookMs, () => this.look());
   }
-}
-
-function specOf(job: JobId, instant: number, peer: PeerId): Parameters<Doors["executor"]["launch"]>[0] {
-  const tick = tickAt(instant);
-  return {
-    run: runId({ job, tick, attempt: 1, slot: "0", peer }),
-    job,
-    tick,
-    action: {
-      kind: "process",
-      argv: ["true"],
-      stdin: "",
-      cwd: "",
-      user: "",
-      umask: 0o77,
-      killGraceMs: 0,
-    },
-    hostEnv: {},
-    env: {},
-    timeoutMs: 0,
-    logCapBytes: 1_024,
-    notAfter: Infinity,
-  };
 }

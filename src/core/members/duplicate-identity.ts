@@ -16,8 +16,8 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { storedKeys } from "../events.ts";
 import { emit, note, type State } from "../state.ts";
-import type { Member } from "./members-state.ts";
-import { deadAfterMs, stretchOf } from "./suspicion.ts";
+import { stretch, type Member } from "./members-state.ts";
+import { deadAfterMs } from "./suspicion.ts";
 
 /**
  * One peer must say it this often in a row: a single report may be a slip, and believing it silences a voter for good.
@@ -112,7 +112,7 @@ export function outlive(state: State): boolean {
   const { newerLife } = members;
   if (now.mono - members.duplicateReportedMono > forgottenMs) members.duplicateIdentity = false;
   if (newerLife === undefined) return false;
-  const limitMs = deadAfterMs(members.byId.size + 1, stretchOf({ lagMs: members.lagMs, lateAcks: 0 }));
+  const limitMs = deadAfterMs(members.byId.size + 1, stretch(state));
   if (now.mono - newerLife.heardMono < limitMs || now.wall - members.outlivedAt < outlivesEveryMs)
     return false;
   mark(state, "newer-life-outlived");

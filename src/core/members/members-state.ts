@@ -4,7 +4,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { memberHashesOf, type MemberHashes } from "./rank.ts";
-import type { ClockSample } from "./suspicion.ts";
+import { stretchOf, type ClockSample } from "./suspicion.ts";
 
 export interface Member {
   readonly id: PeerId;
@@ -108,6 +108,11 @@ export interface MembersState {
   newerLife: { readonly incarnation: number; readonly heardMono: number } | undefined;
   /** wall clock, ms: when this life last took an incarnation above a newer life's */
   outlivedAt: number;
+}
+
+/** How many times longer than usual this peer waits before it accuses another, by its own slowness. */
+export function stretch({ members }: { readonly members: MembersState }): number {
+  return stretchOf({ lagMs: members.lagMs, lateAcks: 0 });
 }
 
 export function createMembers(self: PeerId, incarnation: number): MembersState {

@@ -13,8 +13,8 @@ import { assertThat } from "../probes/assert.ts";
 import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
-import { createMember, type Member } from "./members-state.ts";
-import { componentOf, deadAfterMs, stretchOf, suspectAfterMs } from "./suspicion.ts";
+import { createMember, stretch, type Member } from "./members-state.ts";
+import { componentOf, deadAfterMs, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife } from "./duplicate-identity.ts";
 
 /** So many refused redials after a reset mean that the process is gone. */
@@ -88,10 +88,6 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
 /** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once it is well again. */
 export function noteLag(state: State, lateMs: number): void {
   state.members.lagMs = Math.max(lateMs, state.members.lagMs / 2);
-}
-
-export function stretch(state: State): number {
-  return stretchOf({ lagMs: state.members.lagMs, lateAcks: 0 });
 }
 
 function componentNow(state: State): Set<PeerId> {

@@ -10,7 +10,8 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { warmUpLimitMs } from "../limits.ts";
 import { awaitsOffsets } from "../members/clocks.ts";
-import { announceAtOnce, stretch } from "../members/members.ts";
+import { stretch } from "../members/members-state.ts";
+import { announceAtOnce } from "../members/members.ts";
 import { note, type State } from "../state.ts";
 
 export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {

@@ -3,8 +3,8 @@
  * `wait` starts something and lets the world go on until it has answered.
  */
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { Clock } from "../../../src/ports.ts";
+import { testOnBeds } from "./bed.ts";
 
 export interface ClockBed {
   clock: Clock;
@@ -13,16 +13,7 @@ export interface ClockBed {
 }
 
 export function clockContract(name: string, make: () => Promise<ClockBed>): void {
-  const onBed = (title: string, body: (bed: ClockBed) => Promise<void>) => {
-    void test(`${name}: ${title}`, async () => {
-      const bed = await make();
-      try {
-        await body(bed);
-      } finally {
-        await bed.end();
-      }
-    });
-  };
+  const onBed = testOnBeds(name, make);
 
   onBed("an alarm rings once, at its instant or a little later, never before", async ({ clock, wait }) => {
     const at = clock.now().mono + 30;

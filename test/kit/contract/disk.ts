@@ -5,7 +5,6 @@
  * until it has answered, `restart` ends the process and opens the same disk again.
  */
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import fc from "fast-check";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../../src/core/records/buckets.ts";
 import { mergeRecord } from "../../../src/core/records/records.ts";
@@ -23,6 +22,7 @@ import type {
 } from "../../../src/ports.ts";
 import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
+import { testOnBeds } from "./bed.ts";
 
 export interface DiskBed {
   disk(): Disk;
@@ -73,16 +73,7 @@ const seconds = 1_000;
 const hours = 3_600_000;
 
 export function diskContract(name: string, make: () => Promise<DiskBed>): void {
-  const onBed = (title: string, body: (bed: DiskBed) => Promise<void>) => {
-    void test(`${name}: ${title}`, async () => {
-      const bed = await make();
-      try {
-        await body(bed);
-      } finally {
-        await bed.end();
-      }
-    });
-  };
+  const onBed = testOnBeds(name, make);
 
   onBed("what has been acknowledged is there after a restart", async (bed) => {
     const update = Uint8Array.of(0, 1, 255);

@@ -6,9 +6,9 @@
  * it is stopped.
  */
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../../src/ports.ts";
 import type { RunId } from "../../../src/schema/ids.ts";
+import { testOnBeds } from "./bed.ts";
 
 export interface ExecutorBed {
   executor: Executor;
@@ -74,15 +74,9 @@ export function readAll(bed: ExecutorBed, run: RunId): Promise<LogPiece | undefi
 }
 
 export function executorContract(name: string, make: () => Promise<ExecutorBed>): void {
+  const onAnyBed = testOnBeds(name, make);
   const onBed = (title: string, body: (bed: ExecutorBed, reports: Reports) => Promise<void>) => {
-    void test(`${name}: ${title}`, async () => {
-      const bed = await make();
-      try {
-        await body(bed, new Reports(bed.executor));
-      } finally {
-        await bed.end();
-      }
-    });
+    onAnyBed(title, (bed) => body(bed, new Reports(bed.executor)));
   };
 
   onBed("a run is reported as started, then as ended with its exit code, each once", async (bed, reports) => {

@@ -1,0 +1,18 @@
+/** How a contract suite runs its tests: each on a bed of its own, which ends with it. */
+import { test } from "node:test";
+
+export function testOnBeds<Bed extends { end(): Promise<void> }>(
+  name: string,
+  make: () => Promise<Bed>,
+): (title: string, body: (bed: Bed) => Promise<void>) => void {
+  return (title, body) => {
+    void test(`${name}: ${title}`, async () => {
+      const bed = await make();
+      try {
+        await body(bed);
+      } finally {
+        await bed.end();
+      }
+    });
+  };
+}

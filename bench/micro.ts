@@ -44,10 +44,10 @@ function rankFigures(): Figure[] {
   const job = "nightly-backup" as JobId;
   const ticks = Array.from({ length: 1_024 }, (_, i) => tickAt(start + i * 60_000));
   return [3, 100].map((count) => {
-    const roll = memberHashesOf(
+    const hashes = memberHashesOf(
       Array.from({ length: count }, (_, i) => `12D3KooWbenchmarkpeer${i}` as PeerId),
     );
-    return measure(`rank of ${count} members`, (i) => rank(job, ticks[i % 1_024] ?? tickAt(start), roll));
+    return measure(`rank of ${count} members`, (i) => rank(job, ticks[i % 1_024] ?? tickAt(start), hashes));
   });
 }
 

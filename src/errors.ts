@@ -339,7 +339,10 @@ export class AssertionFailed extends Error {
   override readonly name = "AssertionFailed";
 }
 
-/** Stops the program when something happens that can't. */
+/**
+ * Stops the program when something happens that can't. It does so in the product and in the simulator alike: a peer whose own
+ * rules contradict each other must not go on deciding who runs people's jobs.
+ */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionFailed(`assertion failed: ${message}`);
 }

@@ -119,7 +119,7 @@ export interface Mesh {
 
 /** One thing to make durable. Writes of one `store` call are kept all together or not at all. */
 export type Write =
-  /** Merged by core/records.ts with what is there: a record never moves down. */
+  /** Merged by core/records/records.ts with what is there: a record never moves down. */
   | { kind: "record"; record: RunRecord }
   | { kind: "order"; order: RequestedOrder }
   /** One Yjs update, appended. */
@@ -229,7 +229,7 @@ export interface Disk {
     query: RunQuery,
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void;
-  /** Digests (core/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
+  /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
   digests(
     from: number,
     to: number,
@@ -474,7 +474,7 @@ export interface NotReady {
   message: string;
 }
 
-/** One tick's story: every record of it, the verdict, and the sentences of core/why.ts. */
+/** One tick's story: every record of it, the verdict, and the sentences of core/records/why.ts. */
 export interface TickStory {
   tick: TickId;
   due: number;

@@ -1,6 +1,6 @@
 /**
- * The parts of a living peer beside core, put together once its data folder has been read: what stores, fetches, hands on and
- * hears that which core does not decide. Each part knows only those that are made before it.
+ * The parts of a running peer beside core, put together once its data folder has been read: they store, fetch, receive and hand
+ * on whatever core does not decide. Each part knows only those that are made before it.
  */
 import type { EventBody } from "../core/events.ts";
 import { isPossiblyStale } from "../core/orders/runs.ts";

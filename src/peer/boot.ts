@@ -1,5 +1,5 @@
 /**
- * From a data folder to a living core: reads what is kept, counts the start, ends the children of an earlier life.
+ * From a data folder to a running core: reads what is kept, counts the start, ends the children of an earlier life.
  * Nothing is decided before all of it has been done; `loadedEvent` then tells core what was found.
  */
 import { runId, type RunId } from "../schema/ids.ts";

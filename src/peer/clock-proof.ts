@@ -10,13 +10,13 @@ import { neverPrunedMs } from "./horizons.ts";
 /** So far after the last round the next one is begun without a question: it can't reach what is never pruned. */
 const trustedSkipMs = neverPrunedMs;
 /**
- * A longer absence waits only for so long. More keeps history longer after an absence; less lets a clock that is wrong for hours
+ * However long the absence was, no more than this is waited for. More keeps history longer after an absence; less lets a clock that is wrong for hours
  * remove history.
  */
 const provedMs = 24 * 3_600_000;
 /**
- * While it waits, a clock that moves by more than this begins anew. Less never lets a host prune that is off for longer than it
- * is on, and that is every laptop.
+ * While it waits, a clock that moves by more than this begins anew. With less, a host that is off for longer than it is on, as
+ * most laptops are, would never prune.
  */
 const anewMs = 7 * 24 * 3_600_000;
 
@@ -48,7 +48,7 @@ export class ClockProof {
     return this.#leftMs;
   }
 
-  /** The clock has gone on evenly for so long, ms, but the monotonic clock has not counted it. */
+  /** The clock has gone on for so long, ms, without a leap, but the monotonic clock has not counted it. */
   wentOn(ms: number): void {
     this.#last.wall += ms;
     if (this.#leftMs !== undefined) this.#leftMs -= ms;

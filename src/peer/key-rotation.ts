@@ -3,7 +3,7 @@
  * encrypted already, to every member that it knows; each says when it is on its disk. Until the grace ends both keys
  * are accepted, and whoever was away gets the new one from the first member that it meets.
  *
- * Handed to the members of that day alone: somebody who came in with the leaked key, under an identity of his own,
+ * It is handed to the members of that day alone: somebody who came in with the leaked key, under an identity of their own,
  * is kept out when the grace ends. A member that was away for all of it has to be invited anew.
  */
 import type { Answer, Clock, Keyring, Log, Now } from "../ports.ts";

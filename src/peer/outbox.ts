@@ -42,14 +42,14 @@ export class Outbox {
     this.#flushSoon();
   }
 
-  /** At once, for a person waits for it. */
+  /** Sent at once, because a person waits for it. */
   order(order: RequestedOrder): void {
     this.#makeRoom(order);
     this.#batch.orders.push(order);
     this.flush();
   }
 
-  /** At once, for a person waits for it. */
+  /** Sent at once, because a person waits for it. */
   cancel(run: string, by: string, reason: string): void {
     this.#makeRoom({ run, by, reason });
     this.#batch.cancels.push({ run, by, reason });

@@ -1,7 +1,7 @@
 /**
  * What a job is: the one schema behind the API, files, the command line and the form (INTERFACE, Job).
  *
- * This says the shape only. What a schedule, a duration or a time zone may hold is decided by `core/job.ts`,
+ * This says the shape only. What a schedule, a duration or a time zone may hold is decided by `core/job/job.ts`,
  * which every door asks; fields that INTERFACE names and this version can't keep are in `notYet`, so that
  * they are refused by name and never silently ignored.
  */

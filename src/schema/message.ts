@@ -10,7 +10,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
-import { AskedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
+import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
 const Key = Type.String({ minLength: 1, maxLength: 512 });
@@ -32,7 +32,7 @@ export const RunsMessage = Type.Object({
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
   /** orders that the sender will not run because it is at capacity */
   declined: Type.Array(Key, { maxItems: 4_096 }),
-  orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
+  orders: Type.Array(RequestedOrderSchema, { maxItems: 1_024 }),
   /** runs (or `JOB@TICK`) to be stopped, wherever they are */
   cancels: Type.Array(
     Type.Object({ run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) }),
@@ -218,7 +218,7 @@ export const RecordsMessage = Type.Object({
   kind: Type.Literal("records"),
   id: Type.Integer(),
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
-  orders: Type.Array(AskedOrderSchema, { maxItems: 1_024 }),
+  orders: Type.Array(RequestedOrderSchema, { maxItems: 1_024 }),
   /** as in the `want` that it answers */
   page: Type.Integer({ minimum: 0 }),
   /** the giver has looked no further than to this place; absent = it has looked at all that was asked for */

@@ -69,7 +69,7 @@ export const RunRecordSchema = Type.Object({
   finishedAt: Type.Optional(InstantSchema),
   exitCode: Type.Optional(Type.Integer()),
   signal: Type.Optional(Type.String({ maxLength: 16 })),
-  /** a code from core/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
+  /** a code from core/records/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
   reason: Type.Optional(Type.String({ maxLength: 256 })),
   /** one record for many ticks that nobody ran: those from this instant up to `tick`, and how many they are */
   range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) })),
@@ -108,7 +108,7 @@ export const WatermarkSchema = Type.Object({
 export type Watermark = Static<typeof WatermarkSchema>;
 
 /** An order that somebody asked for: stored and gossiped by the peer that was asked. */
-export const AskedOrderSchema = Type.Object({
+export const RequestedOrderSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
   trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
@@ -121,7 +121,7 @@ export const AskedOrderSchema = Type.Object({
   /** peer names or ids, instead of the job's own target */
   peers: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
 });
-export type RequestedOrder = Static<typeof AskedOrderSchema>;
+export type RequestedOrder = Static<typeof RequestedOrderSchema>;
 
 export function isFinal(state: RunState): boolean {
   return state !== "claimed" && state !== "running";

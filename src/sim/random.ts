@@ -5,6 +5,7 @@
  * it draws the same on every machine. `fork` gives each part of the world dice of its own, named by a label:
  * what one part draws does not shift what another one draws.
  */
+import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 
 /** 32 bits of a text: FNV-1a, then murmur3's last mixing steps. */
@@ -77,7 +78,7 @@ export class Dice implements Random {
 
   pick<Item>(items: readonly Item[]): Item {
     const item = items[this.below(items.length)];
-    if (item === undefined) throw new Error("assertion failed: nothing to pick from");
+    assert(item !== undefined, "there is something to pick from");
     return item;
   }
 

@@ -118,7 +118,7 @@ const bannedRoots: ReadonlySet<string> = new Set([
   "Promise",
 ]);
 
-/** `src/core/rank.ts` → `core`, `src/ports.ts` → `ports`; undefined outside src. */
+/** `src/core/job/plan.ts` → `core`, `src/ports.ts` → `ports`; undefined outside src. */
 export function roomOf(path: string): string | undefined {
   const match = /^src\/([^/]+?)(?:\.[a-z]+$|\/)/.exec(path);
   return match?.[1];

@@ -63,6 +63,7 @@ export class MemoryDisk {
   };
 
   things: Disk["things"] = (query, done) => {
+    if (this.unreadable) return this.#later(() => done(unreadable));
     this.reads++;
     const all = [...this.records.values(), ...this.orders.values()];
     const page = pageOf(

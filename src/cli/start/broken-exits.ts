@@ -4,7 +4,7 @@
  * A supervisor restarts such a peer, which is right once. Where one job is behind it, the peer would go on ending and
  * starting for ever, and none of its other jobs would run. So a job whose work has ended the peer three times within ten
  * minutes is quarantined here: shown as invalid with the reason, never run. It is tried again when it has been edited, by
- * another version of cicada, and at the first start a day later. Other peers are not concerned.
+ * another version of cicada, and at the first start a day later. Other peers are not affected.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { Job, Problem } from "../../schema/job.ts";

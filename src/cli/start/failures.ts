@@ -3,7 +3,7 @@
  *
  * What breaks inside the peer never comes here: guarded-doors.ts hands it over at the peer's entries, and the process ends,
  * because a peer that starts again is safe and one with half-changed state is not. What does come here was thrown outside:
- * libp2p and its company throw from timers and sockets where no caller can catch it. Such a failure has cost a stream or a
+ * libp2p and its modules throw from timers and sockets where no caller can catch it. Such a failure has cost a stream or a
  * connection, which the mesh makes anew, so it is logged and counted. A failed assertion ends the process wherever it is
  * thrown, and so does a flood of failures.
  */

@@ -6,7 +6,7 @@
  */
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { Passed, RunRecord, RunState } from "../../schema/run.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
@@ -229,7 +229,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
   transition(state.book, order, noStage);
   const { settings } = state;
   state.book.runs.set(run, { record, plan, cancelled: undefined, stuck: undefined, order });
-  assertThat(state.book.runs.size <= settings.capacity, `${run}: more runs than this peer has places for`);
+  assert(state.book.runs.size <= settings.capacity, `${run}: more runs than this peer has places for`);
   emit(state, {
     kind: "start",
     spec: {

@@ -15,7 +15,7 @@ import {
 } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { isOver } from "../records/history.ts";
 import { recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
@@ -84,13 +84,10 @@ export function removeOrder(state: State, order: Order): void {
   const ofJob = book.byJob.get(order.job);
   const wasInBook = book.orders.delete(order.key);
   const wasInIndex = ofJob?.delete(order) ?? false;
-  assertThat(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
+  assert(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
   if (ofJob?.size === 0) book.byJob.delete(order.job);
   if (wasInBook && order.requested !== undefined) book.requestedCount--;
-  assertThat(
-    book.requestedCount >= 0,
-    `${order.key}: more requested orders have left the book than entered it`,
-  );
+  assert(book.requestedCount >= 0, `${order.key}: more requested orders have left the book than entered it`);
   book.reconcileQueue.remove(order);
 }
 
@@ -101,15 +98,15 @@ export function removeOrder(state: State, order: Order): void {
 export function assertBook({ book, ledger }: State): void {
   let indexed = 0;
   for (const ofJob of book.byJob.values()) indexed += ofJob.size;
-  assertThat(indexed === book.orders.size, "the jobs' indexes hold as many orders as the book");
+  assert(indexed === book.orders.size, "the jobs' indexes hold as many orders as the book");
   let requested = 0;
   for (const order of book.orders.values()) {
     const { key, job, tick, slot } = order;
-    assertThat(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
-    assertThat(!isOver(ledger.history, job, tick, slot), `${key}: over, but still in the book`);
+    assert(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
+    assert(!isOver(ledger.history, job, tick, slot), `${key}: over, but still in the book`);
     if (order.requested !== undefined) requested++;
   }
-  assertThat(requested === book.requestedCount, "the requested orders of the book are counted");
+  assert(requested === book.requestedCount, "the requested orders of the book are counted");
 }
 
 function add(

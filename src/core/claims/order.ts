@@ -9,7 +9,7 @@ import type { Runner } from "../../schema/vote.ts";
 import type { Plan } from "../job/plan.ts";
 import type { MemberHashes } from "../members/rank.ts";
 import type { CapacityQueue } from "./capacity-queue.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 
 /** What this peer itself has to do with an order in the book. */
 export type LocalStage =
@@ -106,13 +106,10 @@ const followers: Readonly<Record<LocalStage["stage"], readonly LocalStage["stage
 /** Changes what this peer has to do with the order. The only place that does. */
 export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage): void {
   const from = order.local;
-  assertThat(
-    followers[from.stage].includes(to.stage),
-    `${order.key}: ${from.stage} may not become ${to.stage}`,
-  );
+  assert(followers[from.stage].includes(to.stage), `${order.key}: ${from.stage} may not become ${to.stage}`);
   const before = indexOf(indexes, from);
   const after = indexOf(indexes, to);
-  assertThat(before === undefined || before.has(order), `${order.key}: its claim is in no index`);
+  assert(before === undefined || before.has(order), `${order.key}: its claim is in no index`);
   if (before !== after) {
     before?.delete(order);
     after?.add(order);

@@ -5,7 +5,7 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { settles, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
@@ -16,7 +16,7 @@ import type { Order } from "./order.ts";
 export function commit(state: State, unsigned: RunRecord, order?: Order): RunRecord {
   const record = state.settings.sign(unsigned);
   const { moved, before } = takeRecord(state.ledger, record, state.now.mono, true);
-  assertThat(isNewer(before, record), `${orderKeyOf(record)}: version ${record.version} is written again`);
+  assert(isNewer(before, record), `${orderKeyOf(record)}: version ${record.version} is written again`);
   emit(state, { kind: "store", writes: [{ kind: "record", record }] });
   emit(state, { kind: "gossip", record });
   if (moved) recordMoved(state, before, record, order);

@@ -3,7 +3,7 @@
  * of them; one entry a job, which an edit replaces.
  */
 import type { JobId } from "../../schema/ids.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import type { JobsState } from "./jobs-state.ts";
 import { nextTickOf, type Plan } from "./plan.ts";
 
@@ -38,7 +38,7 @@ export function pullTicks(
   const { nextTicks } = jobs;
   for (let top = nextTicks.peek(); top !== undefined && top.at <= until; top = nextTicks.peek()) {
     const plan = jobs.plans.get(top.key);
-    assertThat(plan !== undefined, `${top.key}: a tick of a job that is not there`);
+    assert(plan !== undefined, `${top.key}: a tick of a job that is not there`);
     if (top.at < gapBefore) {
       gaps.push(plan);
       expectNext(jobs, plan, now);

@@ -9,7 +9,7 @@ import type { Heartbeat } from "../../schema/message.ts";
 import { openDigest } from "../records/ledger.ts";
 import { heartbeatEveryMs } from "../limits.ts";
 import { compareClocks, judgeClocks } from "./clocks.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
@@ -139,7 +139,7 @@ function countPresent(state: State): number {
 
 /** Recomputes one member's state; true when it has changed. */
 function assess(state: State, member: Member): boolean {
-  assertThat(state.members.byId.get(member.id) === member, "only a known member has a state");
+  assert(state.members.byId.get(member.id) === member, "only a known member has a state");
   const before = member.state;
   member.state = stateOf(state, member);
   if (member.state === before) return false;
@@ -187,7 +187,7 @@ export function assessAll(state: State): boolean {
     if (id !== state.settings.self && !state.operator.forgotten.has(id)) memberOf(state, id);
   }
   for (const [id, member] of state.members.byId) {
-    assertThat(id === member.id, "a member is known under its own id");
+    assert(id === member.id, "a member is known under its own id");
     if (component.has(member.id)) {
       member.outsideMono = undefined;
       if (isBack(state, member)) member.leftIncarnation = undefined;

@@ -14,7 +14,7 @@ import {
 } from "../claims/claims.ts";
 import { reconcileAt } from "../claims/order-book.ts";
 import { noStage, transition, type Order } from "../claims/order.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
@@ -61,7 +61,7 @@ function apply(state: State, order: Order, decision: Decision): void {
     case "follow-choice":
     case "close-lost":
     case "start":
-      assertThat(plan !== undefined, `${order.key}: a job that is not there can't ${decision.kind}`);
+      assert(plan !== undefined, `${order.key}: a job that is not there can't ${decision.kind}`);
       return applyToJob(state, order, plan, decision);
   }
 }
@@ -76,7 +76,7 @@ function applyToJob(state: State, order: Order, plan: Plan, decision: JobDecisio
       reconcileChosen(state, plan, order, decision.failover);
       return;
     case "close-lost":
-      assertThat(order.chosen !== undefined, `${order.key}: nobody was chosen who could be lost`);
+      assert(order.chosen !== undefined, `${order.key}: nobody was chosen who could be lost`);
       return closeLost(state, plan, order, order.chosen.peer);
     case "start":
       return launch(state, plan, order);

@@ -8,6 +8,7 @@
  *
  * Everything is in whole seconds; the answers depend on the zone's name alone, never on earlier questions.
  */
+import { assert } from "../../errors.ts";
 import { nearest } from "../../schema/nearest.ts";
 import { dayOfDate, daySeconds } from "./calendar.ts";
 
@@ -54,7 +55,7 @@ export class Zone {
       this.#blocks.set(index, block);
     }
     const found = block.find((stretch) => second < stretch.end);
-    if (found === undefined) throw new Error(`assertion failed: no stretch of ${this.name} at ${second}`);
+    assert(found !== undefined, `a stretch of ${this.name} at ${second}`);
     return found;
   }
 

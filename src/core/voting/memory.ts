@@ -10,7 +10,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { storedKeys } from "../events.ts";
 import { countLostVotes } from "../members/members.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { emit, note, type State } from "../state.ts";
@@ -22,14 +22,14 @@ const believedTimes = 2;
 
 /** This voter has bound itself by so many more votes. The count never shrinks in one life: the others would notice. */
 export function raiseVoteCount(voter: VoterState, by: number): number {
-  assertThat(by >= 0, "a voter gives back no votes");
+  assert(by >= 0, "a voter gives back no votes");
   voter.voteCount += by;
   return voter.voteCount;
 }
 
 /** So many votes are durable, and only so many are told. */
 export function raiseVotesStored(voter: VoterState, to: number): void {
-  assertThat(to <= voter.voteCount, "no more votes are stored than were given");
+  assert(to <= voter.voteCount, "no more votes are stored than were given");
   voter.votesStored = Math.max(voter.votesStored, to);
 }
 

@@ -12,7 +12,7 @@
  * Pure: the caller has to make a voter's state durable before its answer leaves.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 
 /**
  * Totally ordered by (round, peer, life). No two proposers ever use the same ballot, nor does one proposer in two
@@ -76,16 +76,13 @@ export function accept<Value>(
  */
 export function assertBinds<Value>(before: Vote<Value> | undefined, after: Vote<Value>): void {
   const { promised, accepted } = after;
-  assertThat(
-    before === undefined || compareBallots(promised, before.promised) >= 0,
-    "a promise never goes down",
-  );
-  assertThat(
+  assert(before === undefined || compareBallots(promised, before.promised) >= 0, "a promise never goes down");
+  assert(
     accepted === undefined || compareBallots(accepted.ballot, promised) <= 0,
     "no ballot above the promise is accepted",
   );
   const dropped = before?.accepted !== undefined && accepted === undefined;
-  assertThat(!dropped, "what was accepted is not forgotten while its decision is remembered");
+  assert(!dropped, "what was accepted is not forgotten while its decision is remembered");
 }
 
 /** One proposer's attempt with one ballot. */

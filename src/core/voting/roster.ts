@@ -14,7 +14,7 @@ import { hash } from "node:crypto";
 import { canonicalText } from "../../schema/canonical.ts";
 import { isPeerId, type PeerId } from "../../schema/ids.ts";
 import type { Epoch } from "../../schema/vote.ts";
-import { assertThat } from "../probes/assert.ts";
+import { assert } from "../../errors.ts";
 import { majorityOf } from "./paxos.ts";
 
 /** A change of voters takes effect this long after it is proposed: votes run at most 2 s ahead of their ticks. */
@@ -96,7 +96,7 @@ export function assertFollows(before: Epoch | undefined, epoch: Epoch): void {
       : epoch.number === before.number + 1 &&
         epoch.previous === hashOfEpoch(before) &&
         epoch.from > before.from;
-  assertThat(follows, `epoch ${epoch.number} of the roster follows no epoch`);
+  assert(follows, `epoch ${epoch.number} of the roster follows no epoch`);
 }
 
 /** True when an epoch may have this list: at least one peer, and each once. */

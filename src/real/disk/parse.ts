@@ -5,7 +5,7 @@
 import Compile from "typebox/compile";
 import { CicadaError } from "../../errors.ts";
 import {
-  AskedOrderSchema,
+  RequestedOrderSchema,
   RunRecordSchema,
   WatermarkSchema,
   type RequestedOrder,
@@ -15,7 +15,7 @@ import {
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
 const recordCheck = Compile(RunRecordSchema);
-const orderCheck = Compile(AskedOrderSchema);
+const orderCheck = Compile(RequestedOrderSchema);
 const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
 

@@ -1,4 +1,4 @@
-/** All rules of DESIGN §13 that are judged from evidence, in the order in which a reader should look at breaches. */
+/** The rules of DESIGN §13 that are judged in every world, in the order in which a reader should look at breaches. */
 import type { Breach, Evidence } from "../world/truth.ts";
 import { checkAuthority } from "./authority.ts";
 import { checkBounded } from "./bounded.ts";
@@ -36,7 +36,7 @@ export function checkAll(evidence: Evidence): Breach[] {
   ].flatMap((check) => check(evidence));
 }
 
-/** What is judged in long worlds: standing too. */
+/** In long worlds standing (I18) is judged as well. */
 export function checkLong(evidence: Evidence): Breach[] {
   return [...checkAll(evidence), ...checkStanding(evidence)];
 }

@@ -98,7 +98,7 @@ export function makeJobs(world: World, work: readonly Work[], withinMs: number):
 }
 
 /**
- * Asks for changes from `from` to `to`, about one a `everyMs`, each of a job whose last request is at least
+ * Asks for changes from `from` to `to`, about one every `everyMs`, each of a job whose last request is at least
  * `settleMs` old and was answered.
  */
 export function editJobs(

@@ -4,6 +4,7 @@
  * In all of them the same jobs run, two ticks due in each second, all with overlap allowed and every missed tick
  * caught up, so that what is measured is the mesh and not the jobs' own rules.
  */
+import { assert } from "../../errors.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Lasting, Work } from "../client/client.ts";
 import { makeJobs } from "../client/client.ts";
@@ -43,7 +44,7 @@ function nothing(): void {
 
 function peerOf(world: World, index: number): PeerId {
   const peer = world.peers[index % world.peers.length];
-  if (peer === undefined) throw new Error("assertion failed: a world without peers");
+  assert(peer !== undefined, "a world has peers");
   return peer;
 }
 

@@ -6,6 +6,7 @@
  * restarted process may connect anew before the others have noticed that the old connection is gone. Hosts tell their
  * neighbours which other hosts they know, and dial those that they have learned of, for ever, with back-off.
  */
+import { assert } from "../../errors.ts";
 import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -73,7 +74,7 @@ export class Links {
 
   node(host: HostName): Node {
     const node = this.nodes.get(host);
-    if (node === undefined) throw new Error(`assertion failed: no host ${host}`);
+    assert(node !== undefined, `${host} is a host`);
     return node;
   }
 

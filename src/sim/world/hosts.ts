@@ -5,6 +5,7 @@
  * A life gets fresh doors over what outlives it: the host's clock, its stable storage, its children. Each door draws from
  * dice named by host and life.
  */
+import { assert } from "../../errors.ts";
 import type { Doors } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { HostClock, SimClock } from "../clock.ts";
@@ -73,7 +74,7 @@ export class Hosts {
 
   get(name: HostName): Host {
     const host = this.#hosts.get(name);
-    if (host === undefined) throw new Error(`assertion failed: no host ${name}`);
+    assert(host !== undefined, `${name} is a host`);
     return host;
   }
 

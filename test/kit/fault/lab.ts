@@ -1,6 +1,6 @@
 /**
  * A lab: real peers, each in a network namespace of its own, and everything that can be done to them. What was done,
- * and when, is kept in the form in which the simulator's checkers take it (`src/sim/truth.ts`); together with what
+ * and when, is kept in the form in which the simulator's checkers take it (`src/sim/world/truth.ts`); together with what
  * the jobs wrote (truth.ts) that is all by which a run is judged.
  *
  * `await using lab = await Lab.open(…)`: processes, namespaces, small disks and folders are gone afterwards, whatever

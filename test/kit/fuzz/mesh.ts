@@ -12,7 +12,7 @@ import type { Doors, Mesh, MeshEvents, Write } from "../../../src/ports.ts";
 import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
 import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
-import { AskedOrderSchema, RunRecordSchema, WatermarkSchema } from "../../../src/schema/run.ts";
+import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "../../../src/schema/run.ts";
 import { StoredVoteSchema } from "../../../src/schema/vote.ts";
 import { SimKeys } from "../../../src/sim/keys.ts";
 import { calmNetwork } from "../../../src/sim/mesh/wires.ts";
@@ -271,7 +271,7 @@ export class FuzzMesh {
 }
 
 const recordCheck = Compile(RunRecordSchema);
-const orderCheck = Compile(AskedOrderSchema);
+const orderCheck = Compile(RequestedOrderSchema);
 const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
 

@@ -6,11 +6,11 @@ export const failedSeeds: readonly { seed: string; showed: string }[] = [
   { seed: "1", showed: "a waiting claim of a peer that only one other didn't hear kept nobody off" },
   { seed: "2", showed: "an old record of a peer that had been away opened a run anew, for ever" },
   { seed: "3", showed: "a change refused for a full disk was in force all the same" },
-  { seed: "5", showed: "claims made after due shielded for no time" },
+  { seed: "5", showed: "claims made after due kept nobody off" },
   { seed: "6", showed: "a peer with a wrong clock called ticks missed" },
   { seed: "7", showed: "a peer that was not heard yet, but heard by others, counted as dead" },
   { seed: "9", showed: "two askers who didn't hear each other both started; a living run was called lost" },
-  { seed: "10", showed: "a peer settled at once after its pause, as all its links had broken off" },
+  { seed: "10", showed: "a peer had warmed up at once after its pause, as all its links had broken off" },
   { seed: "45", showed: "two asked over a link that flapped, and both started" },
   { seed: "46", showed: "old news and its end came in one message, and only the old news was believed" },
   {
@@ -33,7 +33,7 @@ export const failedLongSeeds: readonly { seed: string; peers: number; jobs: numb
     showed: "an order by hand, settled an hour ago, came by a sync and was started",
   },
   { seed: "5183", peers: 3, jobs: 2, showed: "the same, after a pause of 12 s" },
-  { seed: "67", peers: 3, jobs: 5, showed: "the same, while the peer was settling" },
+  { seed: "67", peers: 3, jobs: 5, showed: "the same, while the peer was warming up" },
   { seed: "5132", peers: 3, jobs: 2, showed: "a run waited on for a question that had long been answered" },
   { seed: "7", peers: 3, jobs: 5, showed: "two runs at once of a job whose newest replaces the others" },
   {

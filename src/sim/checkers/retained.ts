@@ -109,7 +109,10 @@ function isFarStep({ kind, steppedMs }: FaultWindow): boolean {
 
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {
   const prunedAt = prunedBy(evidence, peer);
-  const ofJob = [...records.values()].filter((one) => one.job === job && instantOf(one.tick) <= prunedAt);
+  // Ticks of before the world are the work of a clock that was set wrong.
+  const wasThere = ({ tick, writtenAt = -Infinity }: RecordSeen): boolean =>
+    instantOf(tick) >= evidence.from && Math.max(instantOf(tick), writtenAt) <= prunedAt;
+  const ofJob = [...records.values()].filter((one) => one.job === job && wasThere(one));
   const ticks = [...Map.groupBy(ofJob, ({ tick }) => tick)]
     .map(([tick, some]) => ({ instant: instantOf(tick), isOver: some.every(isOver) }))
     .toSorted((a, b) => b.instant - a.instant);

@@ -111,7 +111,9 @@ export function editJobs(
   const ask = () => {
     const item = dice.pick(work);
     const known = states.get(item.rules.id) ?? { state: "on", since: 0 };
-    const up = world.inService();
+    const { id, isLater } = item.rules;
+    // A peer that has never heard of the job would make it anew, without what only the later version can write.
+    const up = world.inService().filter((peer) => isLater !== true || world.shows(peer, id));
     if (up.length === 0 || world.now() - known.since < when.settleMs) return;
     const request = drawRequest(item, known.state, dice);
     world.ask(dice.pick(up), request);

@@ -106,6 +106,12 @@ export class World {
     return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.#chronicle.hasForgotten(peer));
   }
 
+  /** The peer is up and has the job. */
+  shows(peer: PeerId, job: JobId): boolean {
+    const { life } = this.hosts.get(peer);
+    return life?.ready === true && life.peer.revisions().has(job);
+  }
+
   /** A run of the job that is on now. */
   openRun(job: JobId): Run | undefined {
     return this.#chronicle.runs.findLast((run) => run.job === job && run.end === undefined);

@@ -70,8 +70,13 @@ class TableDoor implements OpenDoor {
     const job = table.jobs().get(this.#dice.pick(ids));
     if (job === undefined) return;
     const before = laterParts(table, job.id);
-    const { stdin: _stdin, ...rest } = job.spec;
-    const spec: JobSpec = { ...rest, owner: `o${this.#inputs}`, keep: { runs: 1 + this.#dice.below(9) } };
+    const drawn = {
+      owner: `o${this.#inputs}`,
+      stdin: `s${this.#inputs}`,
+      timezone: this.#dice.pick(["UTC", "Europe/Berlin"]),
+      keep: { runs: 1 + this.#dice.below(9) },
+    };
+    const spec: JobSpec = { ...job.spec, ...drawn };
     edit(table, { kind: "put", spec, by: "x" }, wall + this.#inputs);
     const after = laterParts(table, job.id);
     if (before !== after) throw new Fault(`an edit has changed what it doesn't know: ${before} to ${after}`);
@@ -99,16 +104,17 @@ class TableDoor implements OpenDoor {
   }
 }
 
-const ownNames: ReadonlySet<string> = new Set([
-  ...Object.keys(JobSpecSchema.properties),
-  "action",
-  "created",
-  "resumed",
+const { properties } = JobSpecSchema;
+const ownNames: ReadonlySet<string> = new Set([...Object.keys(properties), "action", "created", "resumed"]);
+/** By slot, the names of the members that it may have. */
+const ownMembers: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ["schedule", ownNames],
+  ["action", ownNames],
+  ["keep", new Set(Object.keys(properties.keep.properties))],
 ]);
 
 /**
- * What no part of this version knows, in all incarnations that say they are the job: slots, and members of the groups of
- * fields. It is told by names alone, apart from the code under test.
+ * What no part of this version knows, in all incarnations that say they are the job: slots, and members of some. It is told by names alone, apart from the code under test.
  */
 function laterParts(table: JobTable, id: JobId): string {
   const doc = new Y.Doc();
@@ -132,8 +138,9 @@ function laterParts(table: JobTable, id: JobId): string {
   }
   const parts = [...newest].flatMap(([slot, { value }]): unknown[] => {
     if (!ownNames.has(slot)) return [[slot, value]];
-    if ((slot !== "action" && slot !== "schedule") || typeof value !== "object" || value === null) return [];
-    return Object.entries(value).filter(([name]) => !ownNames.has(name));
+    const members = ownMembers.get(slot);
+    if (members === undefined || typeof value !== "object" || value === null) return [];
+    return Object.entries(value).filter(([name]) => !members.has(name));
   });
   return JSON.stringify(parts.map((part) => JSON.stringify(part)).toSorted());
 }

@@ -160,6 +160,7 @@ export class HostileWriter {
       Record<string, (typeof JobSpecSchema.properties)[keyof typeof JobSpecSchema.properties]>
     > = JobSpecSchema.properties;
     const schema = properties[slot];
+    if (slot === "keep" && dice.chance(0.3)) return { runs: 3, [dice.pick(laterMembers)]: anyJson(dice) };
     return schema === undefined || dice.chance(0.2) ? anyJson(dice) : valueOf(schema, dice, () => undefined);
   }
 

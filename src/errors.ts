@@ -208,6 +208,12 @@ export const errorTable = {
     exit: exit.policy,
     hint: "Make the change at another peer. To take this one back in, give it a data folder of its own and a fresh invitation.",
   },
+  KEY_SUPERSEDED: {
+    title: "The mesh's key was rotated, and this peer has the old one",
+    status: 503,
+    exit: exit.policy,
+    hint: "Make the change at another peer. This one takes changes again when it has joined anew with what `cicada peers invite` prints.",
+  },
   DUPLICATE_IDENTITY: {
     title: "Another process uses this peer's identity",
     status: 503,

@@ -88,6 +88,11 @@ export interface MeshEvents {
   redialRefused(peer: PeerId, times: number): void;
   /** A peer has turned this one away at its door: the mesh has forgotten this peer's identity. */
   turnedAway(by: PeerId): void;
+  /**
+   * A peer has proved that it holds this peer's present cluster key as one that was rotated away. Comes again at each try,
+   * every few seconds, for as long as it is so.
+   */
+  keySuperseded(by: PeerId): void;
   /** Authenticated as coming from `from`; not yet decoded. */
   received(from: PeerId, channel: Channel, bytes: Uint8Array): void;
 }
@@ -463,6 +468,7 @@ export interface NotReady {
     | "draining"
     | "drained"
     | "forgotten"
+    | "key-superseded"
     | "duplicate-identity"
     | "votes-lost"
     | "no-quorum"

@@ -333,6 +333,20 @@ test("what one peer knew is known to all after 35 s without any fault", () => {
   assert.equal(knownToAll(flawless({ outages }), beginning), beginning + 105_000);
 });
 
+test("I18: a peer with an old cluster key starts nothing, once a member that has the new one could tell it so", () => {
+  const at = beginning + 10 * minute;
+  const run = runOf(at, ben);
+  const missed = { kind: "missed rotation", peer: ben, from: at - 5 * minute, to: at + 5 * minute } as const;
+  const found = (changes: Partial<Evidence>): string[] =>
+    checkStanding(flawless({ runs: [run], faultWindows: [missed], ...changes })).map(({ rule }) => rule);
+  assert.deepEqual(found({}), ["I18"]);
+  assert.deepEqual(found({ faultWindows: [{ ...missed, to: at - 1 }] }), []);
+  const cuts = [ann, cyd].map((sender) => ({ sender, receiver: ben, from: beginning, to: ending }));
+  assert.deepEqual(found({ cuts }), []);
+  const everybody = peers.map((peer) => ({ ...missed, peer }));
+  assert.deepEqual(found({ faultWindows: everybody }), []);
+});
+
 test("I18: the first of two processes with one identity starts nothing, unless it receives no heartbeats", () => {
   const faultWindows = [
     { kind: "duplicate identity" as const, peer: ann, from: sixth - minute, to: sixth + 30_000 },

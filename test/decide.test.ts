@@ -68,6 +68,7 @@ const plain: Facts = {
   isTick: true,
   isReporter: true,
   isForgotten: false,
+  isSuperseded: false,
   isWarmingUp: false,
   warmedUpAt: due - 3_600_000,
   awaitsSync: false,
@@ -227,6 +228,11 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
   ],
   ["the voters of a majority job are asked even for a timely tick", { facts: { plan: majority } }, "elect"],
   ["while this peer warms up, nothing is decided", { facts: { isWarmingUp: true } }, "wait 500"],
+  [
+    "a peer whose cluster key was replaced lets go",
+    { facts: { isSuperseded: true } },
+    "let go (draining), wait",
+  ],
   ["a peer that the mesh has forgotten lets go", { facts: { isForgotten: true } }, "let go (draining), wait"],
 ];
 

@@ -38,6 +38,13 @@ test("a join that reaches nobody says where it looked, and takes it back when so
   assert.equal(await joining.first, "ada");
 });
 
+test("a peer that was told that its key is an old one is not said to have had no answer", () => {
+  const { control, joining } = watched();
+  control.notReady.push({ code: "key-superseded", message: "join anew" });
+  assert.equal(joining.alone(), undefined);
+  joining.end();
+});
+
 test("the first peer of a mesh is not said to be alone", () => {
   const { joining } = watched([]);
   assert.equal(joining.alone(), undefined);

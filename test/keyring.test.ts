@@ -16,6 +16,7 @@ import type { Message } from "../src/schema/message.ts";
 
 const key = new Uint8Array(32).fill(7);
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 let wall = 1_763_683_200_000;
 
 function keyring(kept: Partial<KeptKeys> = {}): ClusterKeys {
@@ -92,6 +93,38 @@ describe("a keyring", () => {
     assert.deepEqual(early.present, late.present);
   });
 
+  test("keeps a key for 30 days after its grace, as one with which nobody gets in and no change is proved", async () => {
+    const [ring, behind] = [keyring(), keyring()];
+    await rotate(ring);
+    assert.equal(ring.isRetired(clusterFingerprint(key)), false, "during the grace it lets in");
+    wall += hourMs;
+    ring.expire();
+    assert.deepEqual(ring.retired(), [key]);
+    assert.deepEqual(ring.accepted(), [ring.present]);
+    assert.equal(ring.handover(), undefined);
+    await rotate(behind);
+    assert.equal((await adopt(ring, behind.handover()))?.code, "BAD_KEY");
+    wall += 30 * dayMs - 2;
+    ring.expire();
+    assert.deepEqual(ring.retired(), [key]);
+    wall++;
+    ring.expire();
+    assert.deepEqual(ring.retired(), []);
+  });
+
+  test("keeps the last four keys that were rotated away, the newest first", async () => {
+    const ring = keyring();
+    const past: Uint8Array[] = [];
+    for (let times = 0; times < 6; times++) {
+      past.unshift(ring.present);
+      // oxlint-disable-next-line no-await-in-loop -- one rotation after the other
+      await rotate(ring);
+      wall += hourMs;
+      ring.expire();
+    }
+    assert.deepEqual(ring.retired(), past.slice(0, 4));
+  });
+
   test("that can't be kept is not used", async () => {
     const kept = { key, rotation: undefined, olds: [], heirs: [] };
     const ring = new ClusterKeys({ kept, keep: failToKeep, wall: () => wall });
@@ -138,6 +171,60 @@ describe("the keys of a data folder", () => {
     second.folder.close();
   });
 
+  test("that were rotated away are kept in a file of their own, for this user's eyes alone, and over a restart", async () => {
+    const data = place();
+    const first = open(data);
+    await rotate(first.ring);
+    wall += hourMs;
+    first.ring.expire();
+    first.folder.close();
+    assert.equal(statSync(path.join(data, "cluster.key.retired")).mode & 0o777, 0o600);
+    const second = open(data);
+    assert.deepEqual(second.ring.retired(), [key]);
+    assert.deepEqual(second.ring.accepted(), [second.ring.present]);
+    second.folder.close();
+    wall += 30 * dayMs;
+    const third = open(data);
+    assert.equal(
+      third.folder.retiredKeys(),
+      undefined,
+      "what has had its time leaves the disk at the next start",
+    );
+    third.folder.close();
+  });
+
+  test("that a fresh invitation has replaced is kept like one that was rotated away", () => {
+    const data = place();
+    const folder = openFolder(data, log);
+    const later = new Uint8Array(32).fill(9);
+    const rotation = { mesh: clusterFingerprint(key), madeAt: wall };
+    const ring = openKeyring(
+      folder,
+      { key: later, founder: undefined, rotation, replaced: key },
+      () => wall,
+      log,
+    );
+    assert.deepEqual(ring.retired(), [key]);
+    assert.deepEqual(ring.accepted(), [later]);
+    assert.match(folder.retiredKeys() ?? "", /cicada-cluster-key-1:/);
+    folder.close();
+  });
+
+  test("open although the list of retired ones is damaged", async () => {
+    const data = place();
+    const first = open(data);
+    await rotate(first.ring);
+    wall += hourMs;
+    first.ring.expire();
+    first.folder.close();
+    const file = path.join(data, "cluster.key.retired");
+    writeFileSync(file, readFileSync(file).subarray(0, 20));
+    const second = open(data);
+    assert.deepEqual(second.ring.present, first.ring.present);
+    assert.deepEqual(second.ring.retired(), []);
+    second.folder.close();
+  });
+
   test("open although the list of old ones is damaged", async () => {
     const data = place();
     const first = open(data);
@@ -177,6 +264,7 @@ class Round {
           .map((id) => ({ id, name: `host-${id}`, linked: !this.away.has(id) && !this.away.has(self) })),
       send: (to, message) => this.#send(self, to, message),
       count: () => undefined,
+      changed: () => undefined,
     });
     this.handovers.set(self, handover);
   }

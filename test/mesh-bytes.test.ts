@@ -135,10 +135,11 @@ const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
       announce: [],
       mdns: false,
       gater: {},
-      encrypters: new Encrypters(onlyKey(clusterKey), {
-        isForgotten: () => false,
-        turnedAway: () => undefined,
-      }),
+      encrypters: new Encrypters(
+        onlyKey(clusterKey),
+        { isForgotten: () => false, turnedAway: () => undefined },
+        () => undefined,
+      ),
     });
     await rogue.start();
     try {

@@ -1,5 +1,7 @@
-/** Real meshes whose cluster key is rotated while they are linked. */
+/** Real meshes whose cluster key is rotated while they are linked, or while one of them is away. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../src/real/keys.ts";
 import { ClusterKeys } from "../src/real/keyring.ts";
@@ -20,14 +22,27 @@ class Peer {
     this.mesh = mesh;
   }
 
-  static async open(keyring: ClusterKeys, bootstrap: readonly Peer[] = []): Promise<Peer> {
+  static async open(keyring: ClusterKeys, bootstrap: readonly (Peer | string)[] = []): Promise<Peer> {
     const peerKey = generatePeerKey();
-    const addresses = bootstrap.map(({ mesh }) => mesh.addresses()[0] ?? assert.fail("it listens nowhere"));
+    const addresses = bootstrap.map((one) => (typeof one === "string" ? one : one.address));
     const options = { peerKey, clusterKey: keyring.present, bootstrap: addresses, remembered: [], keyring };
     const mesh = await openTestMesh(options);
     const peer = new Peer(keyring, peerIdOf(peerKey), mesh);
     startReporting(mesh, (report) => peer.reports.push(report));
     return peer;
+  }
+
+  get address(): string {
+    return this.mesh.addresses()[0] ?? assert.fail("it listens nowhere");
+  }
+
+  /** How often that peer has proved that this one's key was replaced. */
+  supersededBy(other: Peer): number {
+    return this.reports.filter((report) => report.kind === "superseded" && report.by === other.id).length;
+  }
+
+  get proofs(): number {
+    return this.reports.filter(({ kind }) => kind === "superseded").length;
   }
 
   has(kind: "up" | "down", other: Peer): number {
@@ -90,8 +105,8 @@ describe("a mesh whose key is rotated", () => {
         12_000,
       );
       assert.ok(Date.now() >= oldUntil);
-      await until("it is told why", () => late.mesh.warnings().length > 0);
-      assert.match(late.mesh.warnings().join(), /join anew/);
+      await until("it is told why", () => late.supersededBy(ada) > 0);
+      assert.equal(second.proofs + fresh.proofs + ada.proofs, 0, "nobody else is told so");
       assert.equal(ada.has("down", second) + second.has("down", ada), 0, "the members' link never broke");
       assert.equal(ada.has("down", fresh), 0);
       ada.mesh.publish("runs", Buffer.from("gossip"));
@@ -103,4 +118,157 @@ describe("a mesh whose key is rotated", () => {
       await Promise.all(peers.map(({ mesh }) => stopped(mesh)));
     }
   });
+});
+
+/** A member's keyring after a rotation whose grace is over. */
+function afterRotation(from: Uint8Array): ClusterKeys {
+  return new ClusterKeys({
+    kept: {
+      key: generateClusterKey(),
+      rotation: { mesh: onlyKey(from).mesh, madeAt: 1 },
+      olds: [],
+      retired: [{ key: from, until: Infinity }],
+      heirs: [],
+    },
+    keep: () => undefined,
+    wall: Date.now,
+  });
+}
+
+async function withPeers(run: (open: typeof Peer.open) => Promise<void>): Promise<void> {
+  const peers: Peer[] = [];
+  try {
+    await run(async (...args) => {
+      const peer = await Peer.open(...args);
+      peers.push(peer);
+      return peer;
+    });
+  } finally {
+    await Promise.all(peers.map(({ mesh }) => stopped(mesh)));
+  }
+}
+
+/** A wire on which somebody sits: it passes everything on and keeps what the far side said, or repeats that. */
+class Wire implements AsyncDisposable {
+  readonly #to: number;
+  readonly #server = createServer((socket) => this.#taken(socket));
+  readonly #sockets = new Set<Socket>();
+  /** what the far side has answered on the last connection that was passed on, piece by piece */
+  recorded: Buffer[] = [];
+  repeats = false;
+  /** what was said by those to whom the recording was repeated, to the end of it */
+  readonly repeatedTo: string[] = [];
+
+  constructor(to: string) {
+    this.#to = Number(/tcp\/(\d+)/.exec(to)?.[1]);
+  }
+
+  async listen(): Promise<string> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return `/ip4/127.0.0.1/tcp/${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #taken(socket: Socket): void {
+    this.#keep(socket);
+    if (this.repeats) this.#repeat(socket);
+    else this.#passOn(socket);
+  }
+
+  #passOn(near: Socket): void {
+    const far = connect(this.#to, "127.0.0.1");
+    this.#keep(far);
+    const answers: Buffer[] = [];
+    this.recorded = answers;
+    far.on("data", (piece) => answers.push(piece));
+    near.pipe(far).pipe(near);
+  }
+
+  #repeat(socket: Socket): void {
+    const left = [...this.recorded];
+    let heard = "";
+    socket.on("data", (piece) => {
+      heard += piece.toString("latin1");
+      const next = left.shift();
+      if (next !== undefined) socket.write(next);
+    });
+    socket.on("close", () => this.repeatedTo.push(heard));
+  }
+
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#sockets.delete(socket));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+}
+
+describe("a peer that was away while the key was rotated", () => {
+  test("learns of it with proof from the member that it dials, and is not let in", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const member = await open(afterRotation(key));
+      const late = await open(onlyKey(key), [member]);
+      await until("it is told, and told again", () => late.supersededBy(member) >= 2);
+      assert.equal(member.proofs, 0);
+      assert.deepEqual([late.has("up", member), member.has("up", late)], [0, 0]);
+    }));
+
+  test("learns of it from a member that dials it", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const late = await open(onlyKey(key));
+      const member = await open(afterRotation(key), [late]);
+      await until("it is told", () => late.supersededBy(member) > 0);
+      assert.equal(member.proofs, 0);
+      assert.deepEqual([late.has("up", member), member.has("up", late)], [0, 0]);
+    }));
+
+  test("is told nothing by a foreign mesh, whatever that one has rotated; nor is a healthy peer at a mistyped address", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const foreign = await open(afterRotation(generateClusterKey()));
+      const friend = await open(onlyKey(key));
+      const healthy = await open(onlyKey(key), [foreign, friend]);
+      const alone = await open(onlyKey(generateClusterKey()), [foreign]);
+      const refused = () => foreign.mesh.counters()["mesh_handshakes_refused"] ?? 0;
+      await until("both were refused", () => refused() >= 4 && alone.mesh.warnings().length > 0);
+      await until("the healthy one is linked with its friend", () => healthy.has("up", friend) === 1);
+      assert.equal(healthy.proofs + alone.proofs + foreign.proofs, 0);
+    }));
+
+  test("is told nothing by a peer for which its key is retired, unless that key is its present one", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const [one, other] = [await open(afterRotation(key)), await open(afterRotation(key))];
+      const third = await open(afterRotation(key), [one, other]);
+      const failed = () => third.mesh.counters()["mesh_dials_failed"] ?? 0;
+      await until("it was refused by both", () => failed() >= 4);
+      assert.equal(one.proofs + other.proofs + third.proofs, 0);
+    }));
+
+  test("takes no proof that was recorded from an earlier handshake", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const member = await open(afterRotation(key));
+      await using wire = new Wire(member.address);
+      const late = await open(onlyKey(key), [await wire.listen()]);
+      await until("the true proof comes through", () => late.supersededBy(member) > 0);
+      wire.repeats = true;
+      const before = wire.repeatedTo.length;
+      await until("it was repeated", () => wire.repeatedTo.length >= before + 2);
+      const proofs = late.proofs;
+      await until("and once more", () => wire.repeatedTo.length >= before + 4);
+      assert.equal(late.proofs, proofs);
+      const name = `/cicada/succession/1/${late.keyring.fingerprint()}\n`;
+      for (const heard of wire.repeatedTo) {
+        assert.ok(heard.indexOf(name) > 0, "it asked for a proof");
+        assert.ok(heard.length > heard.indexOf(name) + name.length, "and began the handshake");
+      }
+    }));
 });

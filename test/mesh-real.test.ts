@@ -106,10 +106,11 @@ describe("a wrong cluster key", () => {
         announce: [],
         mdns: false,
         gater: {},
-        encrypters: new Encrypters(onlyKey(foreignKey), {
-          isForgotten: () => false,
-          turnedAway: () => undefined,
-        }),
+        encrypters: new Encrypters(
+          onlyKey(foreignKey),
+          { isForgotten: () => false, turnedAway: () => undefined },
+          () => undefined,
+        ),
       });
       await stranger.start();
       for (let round = 0; round < 10; round++) {

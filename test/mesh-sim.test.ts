@@ -48,6 +48,7 @@ class SimMeshPeer implements ContractPeer {
       linkDown: (peer, why) => told({ kind: "down", peer, why }),
       redialRefused: (peer, times) => told({ kind: "refused", peer, times }),
       turnedAway: (by) => told({ kind: "turned-away", by }),
+      keySuperseded: (by) => told({ kind: "superseded", by }),
       received: (from, channel, bytes) => told({ kind: "received", from, channel, bytes }),
     };
     this.queue.after(0, process, () => mesh.start(events));

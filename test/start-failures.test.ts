@@ -91,6 +91,7 @@ test("what is thrown inside the peer ends it, and never reaches the library that
     linkDown: fails,
     redialRefused: fails,
     turnedAway: fails,
+    keySuperseded: fails,
     received: fails,
   });
   doors.clock.alarm(1, fails);

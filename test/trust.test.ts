@@ -114,10 +114,15 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
     assert.ok(await says(bob, /the mesh has forgotten this peer/), "after everybody's restart too");
   });
 
-  test("a leaked key is rotated without a stop; a copied folder is noticed by both of its users", async () => {
+  test("a leaked key is rotated without a stop; who was away for it runs nothing until it has joined anew; a copied folder is noticed by both of its users", async () => {
     await using cluster = new Cluster();
     const [cyd, dan, eve] = await cluster.mesh(["cyd", "dan", "eve"]);
     assert.ok(cyd && dan && eve);
+    const file = path.join(cluster.folder, "starts");
+    appendFileSync(file, "");
+    const startsOfEve = () => readStarts(file).filter(({ peer }) => peer === "eve").length;
+    await cyd.ask("POST", "/v1/jobs", { id: "beat", schedule: "@every 1s", command: tellingCommand(file) });
+    await until("eve runs it too", limitMs, () => startsOfEve() > 0);
     await eve.stop();
     await sees(cyd, "eve", "left");
 
@@ -142,24 +147,39 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
     );
 
     // By what its folder holds: cyd's key file, by which it joined, would have the new key.
+    const [before, ranBefore] = [startsOfEve(), readStarts(file).length];
     const late = await cluster.start({ name: "eve", data: eve.data });
-    await until("eve is told why nobody takes it in", limitMs, async () =>
-      (await health(late)).warnings.some((warning) => /join anew/.test(warning)),
+    const saysWhy = () => says(late, /rotated, and this peer still has the old one.*join anew with --join/);
+    await until("eve is told why nobody takes it in", limitMs, saysWhy);
+    assert.equal((await late.call("GET", "/readyz")).status, 503);
+    const again = await late.command("key", "rotate");
+    assert.match(
+      again.stderr,
+      /this peer has the old one/,
+      "a key that eve made now would shut it out for good",
     );
+    await until("eve has warmed up", limitMs, async () => !(await says(late, /warming up/)));
+    await until("the others run on", limitMs, () => readStarts(file).length > ranBefore + 12);
     await late.stop();
-    const again = await cluster.start({
+    await late.restart();
+    await until("eve says so after a restart, too", limitMs, saysWhy);
+    await late.stop();
+    assert.equal(startsOfEve(), before, "with the old key it starts nothing");
+    const returned = await cluster.start({
       name: "eve",
       data: eve.data,
       flags: [`--join=${invitation.split(" ")[1] ?? ""}`],
     });
-    assert.equal(again.ready.peerId, eve.ready.peerId, "the same identity");
-    await untilMembers([cyd, dan, again], 3);
+    assert.equal(returned.ready.peerId, eve.ready.peerId, "the same identity");
+    await untilMembers([cyd, dan, returned], 3);
+    await until("eve takes ticks again", limitMs, () => startsOfEve() > before);
+    await cyd.ask("DELETE", "/v1/jobs/beat");
 
     await dan.stop();
     const copied = path.join(cluster.folder, "copy");
     cpSync(dan.data, copied, { recursive: true });
     await dan.restart();
-    await untilMembers([cyd, dan, again], 3);
+    await untilMembers([cyd, dan, returned], 3);
     const copy = await cluster.start({ name: "copy", data: copied, join: cyd });
     for (const one of [dan, copy]) {
       // Which of the two is the newer one is known a moment later than that there are two.
@@ -169,7 +189,7 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
       await until(`${one.name} logs why`, limitMs, () => /its data folder was copied/.test(one.started.said));
     }
     await copy.crash();
-    await untilMembers([cyd, again], 3);
-    assert.equal(cyd.started.hasEnded || again.started.hasEnded || dan.started.hasEnded, false);
+    await untilMembers([cyd, returned], 3);
+    assert.equal(cyd.started.hasEnded || returned.started.hasEnded || dan.started.hasEnded, false);
   });
 });

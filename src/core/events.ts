@@ -69,6 +69,8 @@ export type Event = { now: Now } & (
       forgotten?: readonly Forgotten[];
       /** as an earlier life stored them */
       selfForgotten?: Attribution | undefined;
+      /** an earlier life was told that the key which this one has was replaced */
+      superseded?: Attribution | undefined;
       drained?: Attribution | undefined;
     }
   | { kind: "woke" }
@@ -87,6 +89,10 @@ export type Event = { now: Now } & (
   | { kind: "forgotten"; peers: readonly Forgotten[] }
   /** a peer has turned this one away because it has been forgotten */
   | { kind: "turnedAway"; by: PeerId }
+  /** a peer has proved that this peer's present key was replaced; the key's fingerprint */
+  | { kind: "keySuperseded"; by: PeerId; key: string }
+  /** this peer has another key now */
+  | { kind: "keyChanged" }
   | { kind: "linkUp"; peer: PeerId }
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "redialRefused"; peer: PeerId; times: number }
@@ -115,6 +121,8 @@ export const storedKeys = {
   /** empty = not drained */
   drained: "drained",
   selfForgotten: "outcast",
+  /** who has proved that the key with that fingerprint was replaced; empty = nobody */
+  supersededKey: "supersededKey",
   /** of the last life; each life takes a higher one */
   incarnation: "incarnation",
 } as const;

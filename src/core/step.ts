@@ -71,6 +71,13 @@ import {
   takeRecords,
 } from "./orders/runs.ts";
 import { awaitLess, awaitSync, beginWarmUp, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import { followKey } from "./orders/own-key.ts";
+import {
+  forgetSuperseded,
+  noteSuperseded,
+  restoreSuperseded,
+  reviewSuperseded,
+} from "./members/superseded-key.ts";
 import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
 import { begunByNow, planAnew } from "./orders/plan-anew.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
@@ -98,6 +105,7 @@ export function step(state: State, event: Event): Effect[] {
   noticeTime(state, before);
   workOn(state, jobOf(state, event), () => take(state, event));
   followJudgement(state);
+  followKey(state);
   if (state.alive) {
     everySecond(state);
     workThrough(state);
@@ -145,6 +153,11 @@ function take(state: State, event: Event): void {
       return;
     case "turnedAway":
       return noteSelfForgotten(state, { by: event.by, at: event.now.wall });
+    case "keySuperseded":
+      if (!isForgotten(state, event.by)) noteSuperseded(state, event.by, event.key);
+      return;
+    case "keyChanged":
+      return forgetSuperseded(state);
     case "linkUp":
       return upWith(state, event.peer);
     case "linkDown":
@@ -195,6 +208,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   state.addresses = event.addresses;
   restoreDrained(state, event.drained);
   restoreSelfForgotten(state, event.selfForgotten);
+  restoreSuperseded(state, event.superseded);
   takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
   for (const record of event.records) {
@@ -348,6 +362,7 @@ function everySecond(state: State): void {
     announceAtOnce(state);
     touchAll(state);
   }
+  reviewSuperseded(state);
   pursueRosterRequests(state);
   giveUpDrains(state);
   giveUpCancels(state);

@@ -11,6 +11,7 @@ import type { Epoch } from "../schema/vote.ts";
 import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
 import { isDoubted } from "./members/clocks.ts";
 import { standsBack } from "./members/duplicate-identity.ts";
+import { hasSupersededKey } from "./members/superseded-key.ts";
 import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
@@ -104,6 +105,14 @@ export function notReady(state: State): NotReady[] {
       "forgotten",
       `the mesh has forgotten this peer (${nameOr(state, operator.selfForgotten.by)}): give it a data folder of its own and a fresh ` +
         "invitation",
+    );
+  }
+  const { supersededKey } = state.members;
+  if (supersededKey !== undefined && hasSupersededKey(state)) {
+    add(
+      "key-superseded",
+      `the mesh's key was rotated, and this peer still has the old one (proved by ${nameOr(state, supersededKey.by)}), which no ` +
+        "member accepts: join anew with --join and what `cicada peers invite` prints at a member (identity and history stay)",
     );
   }
   if (standsBack(state)) {

@@ -127,6 +127,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     members: () => knownMembers(state),
     send: (to, message) => sender.send(to, "key", message),
     count,
+    changed: () => feed({ kind: "keyChanged" }),
   });
   const receiver = new Receiver({ doors, intake, sync, logs, copies, keyRotation, feed, count });
   return { table, edits, sync, clockProof, retention, logs, copies, keyRotation, receiver };

@@ -12,7 +12,7 @@ import type { Job, Problem } from "../schema/job.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
-import { readWord } from "../wire/attribution.ts";
+import { readWord, readWordOfKey } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
 
 const hourMs = 3_600_000;
@@ -36,6 +36,7 @@ export interface Booted {
   votesLost: boolean;
   chain: readonly Epoch[];
   selfForgotten: Attribution | undefined;
+  superseded: Attribution | undefined;
   drained: Attribution | undefined;
 }
 
@@ -106,6 +107,10 @@ export function boot(
         const voteFloor = numberIn(loaded.meta, storedKeys.voteFloor) ?? 0;
         const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");
         const selfForgotten = readWord(loaded.meta.get(storedKeys.selfForgotten));
+        const superseded = readWordOfKey(
+          loaded.meta.get(storedKeys.supersededKey),
+          doors.keyring.fingerprint(),
+        );
         const drained = readWord(loaded.meta.get(storedKeys.drained));
         const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
         done({
@@ -119,6 +124,7 @@ export function boot(
           started,
           ...votes,
           selfForgotten,
+          superseded,
           drained,
         });
       });
@@ -149,6 +155,7 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     addresses: mesh.addresses(),
     forgotten: table.forgotten(),
     selfForgotten: booted.selfForgotten,
+    superseded: booted.superseded,
     drained: booted.drained,
   };
 }

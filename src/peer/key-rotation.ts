@@ -34,6 +34,8 @@ export interface HandoverDeps {
   /** on protocol `key` */
   send(to: PeerId, message: Message): void;
   count(name: string): void;
+  /** this peer has another key now */
+  changed(): void;
 }
 
 interface Asked {
@@ -74,6 +76,7 @@ export class KeyRotation {
         return answer({ kind: "refused", error });
       }
       log.warn("the cluster key has been rotated here", { by, key: keyring.fingerprint() });
+      this.#deps.changed();
       this.#holders.clear();
       for (const { id, linked } of members) if (linked) this.#offer(id);
       this.#answerWhenDone();
@@ -126,6 +129,7 @@ export class KeyRotation {
       this.#deps.send(from, { kind: "key-heard", madeAt, stored: true });
       if (keyring.fingerprint() === before) return;
       log.warn("the cluster key has been rotated", { by: from, key: keyring.fingerprint() });
+      this.#deps.changed();
       this.#holders.clear();
       this.#holders.add(from);
       for (const { id, linked } of this.#deps.members()) if (linked) this.#offer(id);

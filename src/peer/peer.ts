@@ -11,6 +11,7 @@ import {
   blockedJobs,
   hindersOf,
   isRunning,
+  knownMembers,
   jobNow,
   jobsUnknownHere,
   livingOthers,
@@ -209,6 +210,7 @@ export class Peer {
       },
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
       turnedAway: (by) => this.#feed({ kind: "turnedAway", by }),
+      keySuperseded: (by) => this.#feed({ kind: "keySuperseded", by, key: doors.keyring.fingerprint() }),
       received: (from, channel, bytes) => {
         if (!this.#stopped) receiver.received(from, channel, bytes);
       },
@@ -356,6 +358,12 @@ export class Peer {
       });
     }
     if (command.kind === "rotate-key") {
+      // Where members are in reach it is the remedy, should a thief of the key have said that it was replaced.
+      const isAlone = knownMembers(this.#state).every(({ linked }) => !linked);
+      if (isAlone && this.#state.members.supersededKey !== undefined) {
+        const error = new CicadaError("KEY_SUPERSEDED", "a key made here would be another mesh's");
+        return answer({ kind: "refused", error });
+      }
       return this.#parts.keyRotation.rotate(command.graceMs, command.by, answer);
     }
     const token = this.#nextCommand++;

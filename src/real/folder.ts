@@ -6,6 +6,7 @@
  *   peer.key            who the peer is
  *   cluster.key         which mesh it belongs to
  *   cluster.key.old     keys before it that are still accepted, after a rotation
+ *   cluster.key.retired keys before it that are no longer accepted, and only prove that they were replaced
  *   admin.token         for its own API
  *   addresses.json      where other peers were last found
  *   broken-exits.json   when the peer has met what can't happen, and at work on what
@@ -46,6 +47,9 @@ export interface Folder {
   oldKeys(): string | undefined;
   /** Undefined = no old key is accepted any more. */
   keepOldKeys(text: string | undefined): void;
+  /** The text of `cluster.key.retired`; undefined when there is none. */
+  retiredKeys(): string | undefined;
+  keepRetiredKeys(text: string | undefined): void;
   /** 256 random bits as base64url, the same from one start to the next. */
   adminToken(): string;
   addresses(): string[];
@@ -163,9 +167,15 @@ class RealFolder implements Folder {
   }
 
   keepOldKeys(text: string | undefined): void {
-    const file = join(this.path, "cluster.key.old");
-    if (text === undefined) rmSync(file, { force: true });
-    else this.write(file, text);
+    this.writeOrRemove(join(this.path, "cluster.key.old"), text);
+  }
+
+  retiredKeys(): string | undefined {
+    return this.readSecret(join(this.path, "cluster.key.retired"));
+  }
+
+  keepRetiredKeys(text: string | undefined): void {
+    this.writeOrRemove(join(this.path, "cluster.key.retired"), text);
   }
 
   adminToken(): string {
@@ -240,6 +250,11 @@ class RealFolder implements Folder {
       if (!isSystemError(error)) throw error;
       throw unusable(file, describeReason(error));
     }
+  }
+
+  private writeOrRemove(file: string, text: string | undefined): void {
+    if (text === undefined) rmSync(file, { force: true });
+    else this.write(file, text);
   }
 
   private write(file: string, text: string): void {

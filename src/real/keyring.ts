@@ -1,12 +1,16 @@
 /**
- * The real Keyring door: the present cluster key, the ones before it that are still accepted, and what is handed to the
- * other members after a rotation (DESIGN §3).
+ * The real Keyring door: the present cluster key, the ones before it that are still accepted, those that are retired, and
+ * what is handed to the other members after a rotation (DESIGN §3).
  *
  * A change of keys is accepted only from somebody who knows the key that it replaces: it carries, for each older key that
  * its sender holds, a MAC under that key. So during the grace, somebody who has only the leaked key can't replace the new
  * one by a third. Keys are on disk before they are used: `cluster.key.old` first, `cluster.key` second. In between
  * the folder opens with the old key, which the others still accept. A damaged list of old keys doesn't prevent a start: it
  * is logged and set aside, and a member that holds only an old key has to join anew.
+ *
+ * When its grace is over, an old key is retired: it is kept for 30 days more, in a file of its own, `cluster.key.retired`.
+ * Nobody gets in with a retired key and no change of keys is proved with one. It only serves to prove to a peer that still
+ * holds it as its present key that it was replaced (mesh/succession.ts).
  */
 import { Compile } from "typebox/compile";
 import { Type } from "typebox";
@@ -25,7 +29,7 @@ import { generateClusterKey } from "./keys.ts";
 
 export interface OldKey {
   key: Uint8Array;
-  /** wall ms; it is no longer accepted from then on */
+  /** wall ms; it is of no more use from then on */
   until: number;
 }
 
@@ -35,6 +39,8 @@ export interface KeptKeys {
   /** undefined for the first key of a mesh */
   rotation: Rotation | undefined;
   olds: readonly OldKey[];
+  /** no longer accepted, the newest first; `until`: when they are removed. Absent = none */
+  retired?: readonly OldKey[];
   heirs: readonly PeerId[];
 }
 
@@ -48,6 +54,13 @@ export interface ClusterKeysOptions {
 
 /** Old keys that are kept: a few rotations within one grace. Each is offered in every handshake. */
 const oldKeysCap = 4;
+/**
+ * How long a key is kept after its grace. Peers that come back later are refused without a proof, and run the timetable
+ * alone. More keeps secrets that may have leaked, and with which old recordings could be read, for longer on the disk.
+ */
+const retiredForMs = 30 * 86_400_000;
+/** Retired keys that are kept. Each costs one round trip more in a dial to a peer of another mesh. */
+const retiredCap = 4;
 /** A change that is dated further ahead is refused: no other one could follow it. */
 const aheadMs = 3_600_000;
 
@@ -89,6 +102,19 @@ export class ClusterKeys implements Keyring {
     return this.accepted().some((key) => clusterFingerprint(key) === fingerprint);
   }
 
+  /** Keys with which nobody gets in any more. */
+  retired(): readonly Uint8Array[] {
+    return (this.kept.retired ?? []).map(({ key }) => key);
+  }
+
+  isRetired(fingerprint: string): boolean {
+    return this.retired().some((key) => clusterFingerprint(key) === fingerprint);
+  }
+
+  isPresent(key: Uint8Array): boolean {
+    return isSame(key, this.kept.key);
+  }
+
   rotate(
     change: Pick<KeyChange, "madeAt" | "oldUntil" | "heirs">,
     done: (error?: CicadaError) => void,
@@ -98,7 +124,7 @@ export class ClusterKeys implements Keyring {
 
   adopt(change: KeyChange, done: (error?: CicadaError) => void): void {
     const refuse = (why: string) => queueMicrotask(() => done(new CicadaError("BAD_KEY", why)));
-    if (isSame(change.key, this.kept.key)) return queueMicrotask(() => done());
+    if (this.isPresent(change.key)) return queueMicrotask(() => done());
     if (change.madeAt > this.options.wall() + aheadMs) return refuse("it was made in the future");
     if (!this.isLater(change)) return this.noteRival(change, done);
     if (!isProven(change, this.kept.key)) return refuse("its maker did not know the present key");
@@ -137,12 +163,15 @@ export class ClusterKeys implements Keyring {
     return { ...change, proofs };
   }
 
-  /** Drops expired keys. Call it regularly. */
+  /** Retires keys whose grace is over, and drops retired ones in their time. Call it regularly. */
   expire(): void {
     const now = this.options.wall();
-    const olds = this.kept.olds.filter(({ until }) => until > now);
-    if (olds.length === this.kept.olds.length) return;
-    const kept = { ...this.kept, olds, heirs: olds.length === 0 ? [] : this.kept.heirs };
+    const { olds: before, retired: retiredBefore = [] } = this.kept;
+    const olds = before.filter(({ until }) => until > now);
+    const over = before.filter(({ until }) => until <= now);
+    const retired = retiredWith(over, retiredBefore, now);
+    if (over.length === 0 && retired.length === retiredBefore.length) return;
+    const kept = { ...this.kept, olds, retired, heirs: olds.length === 0 ? [] : this.kept.heirs };
     this.kept = kept;
     try {
       this.options.keep(kept);
@@ -155,8 +184,10 @@ export class ClusterKeys implements Keyring {
 
   private take(change: Omit<KeyChange, "proofs">, done: (error?: CicadaError) => void): void {
     const { key, madeAt, oldUntil, heirs } = change;
-    const olds = [{ key: this.kept.key, until: oldUntil }, ...this.kept.olds].slice(0, oldKeysCap);
-    this.change({ key, rotation: { mesh: this.mesh, madeAt }, olds, heirs }, done);
+    const all = [{ key: this.kept.key, until: oldUntil }, ...this.kept.olds];
+    const olds = all.slice(0, oldKeysCap);
+    const retired = retiredWith(all.slice(oldKeysCap), this.kept.retired ?? [], this.options.wall());
+    this.change({ key, rotation: { mesh: this.mesh, madeAt }, olds, retired, heirs }, done);
   }
 
   private change(kept: KeptKeys, done: (error?: CicadaError) => void): void {
@@ -171,6 +202,12 @@ export class ClusterKeys implements Keyring {
     this.onChange();
     queueMicrotask(() => done());
   }
+}
+
+/** The retired keys when further ones have been retired at that instant (wall ms). */
+function retiredWith(more: readonly OldKey[], retired: readonly OldKey[], now: number): readonly OldKey[] {
+  const all = [...more.map(({ key }) => ({ key, until: now + retiredForMs })), ...retired];
+  return all.filter(({ until }) => until > now).slice(0, retiredCap);
 }
 
 /** Proves that the maker of the change knows `old`. */
@@ -188,24 +225,30 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-const OldKeysFile = Type.Object({
-  keys: Type.Array(Type.Object({ key: Type.String(), until: Type.Number() })),
-  heirs: Type.Array(PeerIdSchema),
-});
-const oldKeysCheck = Compile(OldKeysFile);
+const KeyList = Type.Array(Type.Object({ key: Type.String(), until: Type.Number() }));
+const oldKeysCheck = Compile(Type.Object({ keys: KeyList, heirs: Type.Array(PeerIdSchema) }));
+const retiredKeysCheck = Compile(Type.Object({ keys: KeyList }));
 
 export interface PresentKey {
   key: Uint8Array;
   founder: PeerId | undefined;
   rotation: Rotation | undefined;
+  /** the folder's key until now, when a later one was given at this start */
+  replaced?: Uint8Array | undefined;
 }
 
 /** `present` is what the peer has been started with, and is in the folder already. */
 export function openKeyring(folder: Folder, present: PresentKey, wall: () => number, log: Log): ClusterKeys {
-  const { key, founder, rotation } = present;
+  const { key, founder, rotation, replaced } = present;
+  let retired = readRetiredKeys(folder, log);
+  if (replaced !== undefined) {
+    retired = retiredWith([{ key: replaced, until: 0 }], retired, wall());
+    folder.keepRetiredKeys(formatRetiredKeys(retired));
+  }
   return new ClusterKeys({
-    kept: { key, rotation, ...readOldKeys(folder, log) },
+    kept: { key, rotation, ...readOldKeys(folder, log), retired },
     keep: (kept) => {
+      folder.keepRetiredKeys(formatRetiredKeys(kept.retired ?? []));
       folder.keepOldKeys(formatOldKeys(kept));
       folder.keepClusterKey(formatClusterKey(kept.key, founder, kept.rotation));
     },
@@ -214,9 +257,19 @@ export function openKeyring(folder: Folder, present: PresentKey, wall: () => num
 }
 
 function formatOldKeys({ olds, heirs }: KeptKeys): string | undefined {
-  if (olds.length === 0) return undefined;
-  const keys = olds.map(({ key, until }) => ({ key: formatClusterKey(key).trim(), until }));
-  return `${JSON.stringify({ keys, heirs }, undefined, 2)}\n`;
+  return olds.length === 0 ? undefined : formatJson({ keys: formatKeys(olds), heirs });
+}
+
+function formatRetiredKeys(retired: readonly OldKey[]): string | undefined {
+  return retired.length === 0 ? undefined : formatJson({ keys: formatKeys(retired) });
+}
+
+function formatKeys(keys: readonly OldKey[]): { key: string; until: number }[] {
+  return keys.map(({ key, until }) => ({ key: formatClusterKey(key).trim(), until }));
+}
+
+function formatJson(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 function readOldKeys(folder: Folder, log: Log): Pick<KeptKeys, "olds" | "heirs"> {
@@ -225,10 +278,28 @@ function readOldKeys(folder: Folder, log: Log): Pick<KeptKeys, "olds" | "heirs">
   try {
     const value: unknown = JSON.parse(text);
     if (!oldKeysCheck.Check(value)) throw new Error("it has an unknown form");
-    const olds = value.keys.map(({ key, until }) => ({ key: parseClusterKey(key), until }));
-    return { olds, heirs: value.heirs };
+    return { olds: parseKeys(value.keys), heirs: value.heirs };
   } catch (error) {
     log.warn("cluster.key.old can't be read; the keys in it are no longer accepted", { why: String(error) });
     return { olds: [], heirs: [] };
   }
+}
+
+function readRetiredKeys(folder: Folder, log: Log): readonly OldKey[] {
+  const text = folder.retiredKeys();
+  if (text === undefined) return [];
+  try {
+    const value: unknown = JSON.parse(text);
+    if (!retiredKeysCheck.Check(value)) throw new Error("it has an unknown form");
+    return parseKeys(value.keys);
+  } catch (error) {
+    log.warn("cluster.key.retired can't be read; to peers that still hold such a key nothing can be proved", {
+      why: String(error),
+    });
+    return [];
+  }
+}
+
+function parseKeys(keys: readonly { key: string; until: number }[]): OldKey[] {
+  return keys.map(({ key, until }) => ({ key: parseClusterKey(key), until }));
 }

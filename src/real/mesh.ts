@@ -73,9 +73,9 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const counters = new Counters();
   const denyList = new DenyList();
   const refusals = new Refusals(options.clock, options.log, counters, options.keyring, denyList);
-  const encrypters = new Encrypters(options.keyring, denyList);
+  const encrypters = new Encrypters(options.keyring, denyList, (by) => mesh.keySuperseded(by));
   const host = await createHost({ ...options, gater: refusals.gater, encrypters });
-  const mesh = new Libp2pMesh(options, bootstrap, host, refusals, denyList, counters);
+  const mesh: Libp2pMesh = new Libp2pMesh(options, bootstrap, host, refusals, denyList, counters);
   options.keyring.onChange = () => {
     encrypters.refresh();
     mesh.keysChanged();
@@ -316,6 +316,12 @@ class Libp2pMesh implements RealMesh {
     if (this.events === undefined || this.stopping) return;
     this.reception.sayToAll(this.directory.hello());
     this.renewal.cutOld();
+  }
+
+  /** That peer has proved that this peer's present key was replaced by a later one. */
+  keySuperseded(by: PeerId): void {
+    this.count.add("mesh_keys_superseded");
+    if (!this.stopping) this.events?.keySuperseded(by);
   }
 
   // -------------------------------------------------------------------------------------------- streams

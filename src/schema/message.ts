@@ -94,6 +94,8 @@ export const HeartbeatMessage = Type.Object({
   drained: Type.Optional(Type.Boolean()),
   /** its host could not start runs a moment ago, so it takes no ticks for a while */
   unfit: Type.Optional(Type.Boolean()),
+  /** the sender was told, with proof, that its cluster key was replaced */
+  superseded: Type.Optional(Type.Boolean()),
   /** the sender hears two lives of the receiver at once */
   twin: Type.Optional(Type.Boolean()),
   /** the peers that the sender has heard within the suspect time */

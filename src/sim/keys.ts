@@ -30,14 +30,35 @@ export class SimKeys implements Keys {
   }
 }
 
-/** The simulated wires need no key. This keyring only remembers the present one, for one life of a peer. */
-export class SimKeyring implements Keyring {
-  private readonly later: (act: () => void) => void;
-  private change: KeyChange | undefined;
+/** What a host's disk keeps of cluster keys. A key is named by when it was made (wall clock, ms); 0 = the mesh's first. */
+export interface KeptKeys {
+  change: KeyChange | undefined;
+  /** still accepted until then, by the wall clock, ms */
+  olds: readonly { key: number; until: number }[];
+  /** rotated away: with them nobody gets in any more */
+  retired: readonly number[];
+}
 
-  /** `later` carries something out within an event of its own. */
-  constructor(later: (act: () => void) => void) {
-    this.later = later;
+export const firstKey: KeptKeys = { change: undefined, olds: [], retired: [] };
+
+export interface SimKeyringDoors {
+  kept(): KeptKeys;
+  keep(kept: KeptKeys): void;
+  /** ms */
+  wall(): number;
+  /** carries something out so much later (ms), within an event of its own */
+  later(ms: number, act: () => void): void;
+}
+
+/** The keys of one life of a peer, without secrets: what the real one proves by a MAC is asked here of the other's keyring. */
+export class SimKeyring implements Keyring {
+  private readonly doors: SimKeyringDoors;
+  /** Called after each change of the accepted keys. */
+  onChange: () => void = () => undefined;
+
+  constructor(doors: SimKeyringDoors) {
+    this.doors = doors;
+    if (doors.kept().olds.length > 0) this.expire();
   }
 
   fingerprint(): string {
@@ -45,7 +66,17 @@ export class SimKeyring implements Keyring {
   }
 
   madeAt(): number {
-    return this.change?.madeAt ?? 0;
+    return this.doors.kept().change?.madeAt ?? 0;
+  }
+
+  /** True when one of the two may come in at the other. */
+  sharesKeyWith(other: SimKeyring): boolean {
+    return this.accepted().some((key) => other.accepted().includes(key));
+  }
+
+  /** True when the other's present key is one that was rotated away here. */
+  supersedes(other: SimKeyring): boolean {
+    return this.doors.kept().retired.includes(other.madeAt());
   }
 
   rotate(
@@ -56,12 +87,37 @@ export class SimKeyring implements Keyring {
   }
 
   adopt(change: KeyChange, done: (error?: CicadaError) => void): void {
-    if (change.madeAt > this.madeAt()) this.change = change;
-    this.later(done);
+    const { olds, retired } = this.doors.kept();
+    const before = this.madeAt();
+    if (change.madeAt > before) {
+      this.doors.keep({ change, olds: [{ key: before, until: change.oldUntil }, ...olds], retired });
+      this.doors.later(0, () => this.onChange());
+      this.expire();
+    }
+    this.doors.later(0, done);
   }
 
   handover(): KeyChange | undefined {
-    return this.change;
+    const { change, olds } = this.doors.kept();
+    return olds.length > 0 ? change : undefined;
+  }
+
+  private accepted(): number[] {
+    return [this.madeAt(), ...this.doors.kept().olds.map(({ key }) => key)];
+  }
+
+  /** Retires what is no longer accepted, now and whenever more is due. */
+  private expire(): void {
+    const { change, olds, retired } = this.doors.kept();
+    const now = this.doors.wall();
+    const over = olds.filter(({ until }) => until <= now).map(({ key }) => key);
+    const left = olds.filter(({ until }) => until > now);
+    if (over.length > 0) {
+      this.doors.keep({ change, olds: left, retired: [...over, ...retired] });
+      this.doors.later(0, () => this.onChange());
+    }
+    const soonest = left.reduce((first, { until }) => Math.min(first, until), Infinity);
+    if (left.length > 0) this.doors.later(soonest - now, () => this.expire());
   }
 }
 

@@ -3,6 +3,7 @@
  * messages, both over the wires of `mesh/wires.ts`.
  */
 import type { Mesh } from "../ports.ts";
+import type { SimKeyring } from "./keys.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { Links } from "./mesh/links.ts";
 import { Traffic } from "./mesh/traffic.ts";
@@ -43,11 +44,13 @@ export class SimNetwork {
     this.#links.removeHost(host);
   }
 
-  /** The door of one life of a peer. */
-  mesh(process: Process): Mesh {
+  /** The door of one life of a peer. Without a keyring it is taken for a member by all. */
+  mesh(process: Process, keyring?: SimKeyring): Mesh {
     const links = this.#links;
     const node = links.node(process.host);
     node.refused = new Set();
+    node.keyring = keyring;
+    if (keyring !== undefined) keyring.onChange = () => links.keysChanged(node);
     return {
       start: (events) => links.start(node, process, events),
       publish: (topic, bytes) => this.#traffic.publish(node, topic, bytes),

@@ -122,6 +122,7 @@ export class Cores {
       role?: "worker" | "witness";
       drained?: Attribution;
       selfForgotten?: Attribution;
+      superseded?: Attribution;
       /** default: those that it had, or those of its neighbours */
       jobs?: readonly Job[];
       /** whom it remembers; default: all that are up */
@@ -175,6 +176,7 @@ export class Cores {
       forgotten: [...this.forgotten.values()],
       drained: loaded.drained,
       selfForgotten: loaded.selfForgotten,
+      superseded: loaded.superseded,
     });
     if (loaded.unlinked !== true) this.link(peer);
   }

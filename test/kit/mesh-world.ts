@@ -90,6 +90,7 @@ export function startReporting(mesh: Mesh, onReport: (report: Report) => void): 
     linkDown: (peer, why) => onReport({ kind: "down", peer, why }),
     redialRefused: (peer, times) => onReport({ kind: "refused", peer, times }),
     turnedAway: (by) => onReport({ kind: "turned-away", by }),
+    keySuperseded: (by) => onReport({ kind: "superseded", by }),
     received: (from, channel, bytes) => onReport({ kind: "received", from, channel, bytes }),
   });
 }

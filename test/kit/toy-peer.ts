@@ -38,6 +38,7 @@ export class ToyPeer implements SimulatedPeer {
       linkDown: (peer) => this.links.delete(peer),
       redialRefused: () => undefined,
       turnedAway: () => undefined,
+      keySuperseded: () => undefined,
       received: (_from, _channel, bytes) => {
         const [id, periodMs] = new TextDecoder().decode(bytes).split(" ");
         this.periods.set(id as JobId, Number(periodMs));

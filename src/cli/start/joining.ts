@@ -50,10 +50,12 @@ export class Joining {
     clearInterval(this.#timer);
   }
 
-  /** That nobody has answered yet, in words; undefined once somebody has. */
+  /** That nobody has answered yet, in words; undefined once somebody has, or has proved that this peer's key is an old one. */
   alone(): string | undefined {
-    const isAlone = !this.#hasJoined && this.#named.length > 0 && othersUp(this.#peer.view()).length === 0;
-    if (!isAlone) return undefined;
+    if (this.#hasJoined || this.#named.length === 0) return undefined;
+    const view = this.#peer.view();
+    if (othersUp(view).length > 0 || view.notReady.some(({ code }) => code === "key-superseded"))
+      return undefined;
     const places = [...new Set(this.#named.map(hostAndPort))].slice(0, placesTold);
     const ports = [...new Set(places.map((place) => place.slice(place.lastIndexOf(":") + 1)))];
     const question = ports.length === 1 ? `is ${ports[0]}/tcp open there?` : "are these ports open?";

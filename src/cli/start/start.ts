@@ -14,7 +14,7 @@ import { loopbackHosts, type Api } from "../../api/options.ts";
 import { buildApi } from "../../api/server.ts";
 import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
 import type { HostPort } from "../../config/values.ts";
-import { formatClusterKey } from "../../identity/cluster-key.ts";
+import { formatClusterKey, parseClusterKey } from "../../identity/cluster-key.ts";
 import { checkJob } from "../../core/job/job.ts";
 import { previewSchedule } from "../../core/time/preview.ts";
 import { duplicatesIn, storyOf } from "../../core/records/records.ts";
@@ -267,8 +267,10 @@ async function openDoors(
   const peerKey = folder.peerKey(generatePeerKey);
   const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
   if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
+  // The folder's own key is older than the one that was given.
+  const replaced = membership.keep && kept.text !== undefined ? parseClusterKey(kept.text) : undefined;
   const clock = openClock({ synchronised: config.clockSynchronised });
-  const keyring = openKeyring(folder, { key, founder, rotation }, () => clock.now().wall, log);
+  const keyring = openKeyring(folder, { key, founder, rotation, replaced }, () => clock.now().wall, log);
   const keys = openKeys({ peerKey, mesh: keyring.mesh });
   const random = openRandom();
 

@@ -98,6 +98,8 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string 
       return "has a clock that is too far off the others'";
     case "host":
       return "can't start runs now, because of its host";
+    case "superseded":
+      return "has a cluster key that the mesh has replaced";
     case "duplicate":
       return "has a newer process beside it that uses its identity";
   }

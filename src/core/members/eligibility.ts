@@ -12,6 +12,7 @@ import { hasHostFault } from "./host-fault.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import { standsBack } from "./duplicate-identity.ts";
+import { hasSupersededKey } from "./superseded-key.ts";
 import type { Eligibility } from "./failover.ts";
 
 /** The parts of an order that decide who can run it. */
@@ -34,6 +35,7 @@ export function eligibilityOf(
         return "untargeted";
       if (lacking(state, plan, peer).length > 0) return "incapable";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
+      if (hasSupersededKey(state)) return "superseded";
       if (standsBack(state)) return "duplicate";
       if (state.upkeep.warmUp !== undefined) return "settling";
       if (state.operator.draining || state.operator.drained !== undefined) return "draining";

@@ -11,7 +11,7 @@ import { aliveWeightMs, suspectWeightMs } from "../limits.ts";
 
 /**
  * Whether a member can run an order, or why not. It has no rank for an order if the job doesn't admit it (`untargeted`) or
- * needs a capability that it lacks (`incapable`).
+ * needs a capability that it lacks (`incapable`), and this peer has none while its cluster key is a replaced one.
  */
 export type Eligibility =
   | "alive"
@@ -19,10 +19,10 @@ export type Eligibility =
   | Unranked
   | Exclude<SkipReason, "suspect" | "silent" | "not-targeted">;
 
-type Unranked = "untargeted" | "incapable";
+type Unranked = "untargeted" | "incapable" | "superseded";
 
 export function isRanked(how: Eligibility): how is Exclude<Eligibility, Unranked> {
-  return how !== "untargeted" && how !== "incapable";
+  return how !== "untargeted" && how !== "incapable" && how !== "superseded";
 }
 
 export interface Failover {

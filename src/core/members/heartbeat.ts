@@ -69,6 +69,7 @@ export function heartbeatTo(
     draining: state.operator.draining || state.operator.drained !== undefined,
     ...(state.operator.drained === undefined ? {} : { drained: true }),
     ...(hasHostFault(state) ? { unfit: true } : {}),
+    ...(state.members.supersededKey === undefined ? {} : { superseded: true }),
     settling: state.upkeep.warmUp !== undefined,
     table: state.tableDigest,
     open,

@@ -83,6 +83,15 @@ export interface HostFault {
   readonly isOnTrial: boolean;
 }
 
+/** A peer has proved that this peer's cluster key was replaced (superseded-key.ts). */
+export interface SupersededKey {
+  readonly by: string;
+  /** wall clock, ms */
+  readonly at: number;
+  /** monotonic, ms: until then it was proved anew, or nobody accepted this peer */
+  standsMono: number;
+}
+
 export interface MembersState {
   /** the others that are known, the dead and those that left among them */
   readonly byId: Map<PeerId, Member>;
@@ -94,6 +103,7 @@ export interface MembersState {
   heartbeatAtMono: number;
   /** why this peer's host could not start runs, until a run has started again (host-fault.ts) */
   hostFault: HostFault | undefined;
+  supersededKey: SupersededKey | undefined;
   /** this peer's own; it grows with every start, and when it outlives a process that had copied its identity */
   incarnation: number;
   /** another process uses this peer's identity */
@@ -122,6 +132,7 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     lagMs: 0,
     heartbeatAtMono: 0,
     hostFault: undefined,
+    supersededKey: undefined,
     incarnation,
     duplicateIdentity: false,
     clockCount: 0,

@@ -16,6 +16,7 @@ import { tooFarAheadToWrite } from "../members/clocks.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
 import { checkJob } from "../job/job.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
@@ -152,8 +153,10 @@ function patchJob(
 }
 
 /** What this peer would write reaches nobody, or collides with what another process writes in its name. */
-function refuseUnheard({ operator, members }: State): Answer | undefined {
+function refuseUnheard(state: State): Answer | undefined {
+  const { operator, members } = state;
   if (operator.selfForgotten !== undefined) return refuse("FORGOTTEN", `by ${operator.selfForgotten.by}`);
+  if (hasSupersededKey(state)) return refuse("KEY_SUPERSEDED", "no member accepts its key");
   if (members.duplicateIdentity) return refuse("DUPLICATE_IDENTITY", "its data folder was copied");
   return undefined;
 }

@@ -26,6 +26,8 @@ export interface Facts {
   readonly isReporter: boolean;
   /** the mesh has forgotten this peer */
   readonly isForgotten: boolean;
+  /** the mesh has replaced the cluster key that this peer has */
+  readonly isSuperseded: boolean;
   readonly isWarmingUp: boolean;
   readonly warmedUpAt: number;
   /** peers have come back whose records are not here yet */
@@ -118,7 +120,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (facts.isOver) return just(closeOver(local));
   if (plan === undefined || isStale(plan, order, facts)) return just(closeStale(order, facts));
   if (local.stage === "claiming") return just({ kind: "nothing" });
-  if (facts.isForgotten) return just(letGo("draining", wait(Infinity)));
+  if (facts.isForgotten || facts.isSuperseded) return just(letGo("draining", wait(Infinity)));
   if (facts.isWarmingUp) return just(wait(wall + againMs));
   if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
   switch (local.stage) {

@@ -17,6 +17,7 @@ import { eligibilityOf } from "../members/eligibility.ts";
 import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import { livingMembers } from "../members/members.ts";
 import { rank } from "../members/rank.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";
 import { recordsOf } from "../records/ledger.ts";
@@ -59,6 +60,10 @@ export class OrderFacts implements Facts {
 
   get isForgotten(): boolean {
     return this.#state.operator.selfForgotten !== undefined;
+  }
+
+  get isSuperseded(): boolean {
+    return hasSupersededKey(this.#state);
   }
 
   get isWarmingUp(): boolean {
@@ -179,7 +184,7 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
 
 /** The member that speaks for a tick that nobody will run: the first in rank that is alive and whose clock is right. */
 export function isReporter(state: State, job: JobId, tick: TickId): boolean {
-  if (state.operator.selfForgotten !== undefined || standsBack(state)) return false;
+  if (isPassedOver(state)) return false;
   const able = ableToReport(state, job);
   for (const peer of rank(job, tick, state.members.hashes)) {
     if (able.has(peer)) return peer === state.settings.self;
@@ -189,12 +194,17 @@ export function isReporter(state: State, job: JobId, tick: TickId): boolean {
 
 /** This peer's place among those that could speak for a tick that nobody will run; undefined = it can't. */
 export function reporterPlace(state: State, job: JobId, tick: TickId): number | undefined {
-  if (state.operator.selfForgotten !== undefined || standsBack(state)) return undefined;
+  if (isPassedOver(state)) return undefined;
   const able = ableToReport(state, job);
   const place = rank(job, tick, state.members.hashes)
     .filter((peer) => able.has(peer))
     .indexOf(state.settings.self);
   return place < 0 ? undefined : place;
+}
+
+/** The others don't count on this peer. */
+function isPassedOver(state: State): boolean {
+  return state.operator.selfForgotten !== undefined || hasSupersededKey(state) || standsBack(state);
 }
 
 /**

@@ -21,6 +21,7 @@ import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
 import {
   advanceWatermark,
   beginWatermark,
@@ -80,9 +81,9 @@ export function undecidedMs(plan: Plan): number {
   return startWindowMs(plan, true) + reportedWithinMs;
 }
 
-/** True while this peer has a clock by which it may plan: it has warmed up, and its clock isn't doubted. */
+/** True while this peer may plan: it has warmed up, its clock isn't doubted, and its cluster key is not a replaced one. */
 export function isPlanning(state: State): boolean {
-  return state.upkeep.warmUp === undefined && !isDoubted(state);
+  return state.upkeep.warmUp === undefined && !isDoubted(state) && !hasSupersededKey(state);
 }
 
 /** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer has no clock by which it may plan. */
@@ -307,7 +308,7 @@ function moveUp(state: State, plan: Plan): void {
   const watermark = watermarkOf(ledger.history, plan.id);
   if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
     return;
-  if (isDoubted(state)) return;
+  if (!isPlanning(state)) return;
   const undecided: number[] = [];
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
     if (!isByHand(tick) && instant <= now.wall) undecided.push(instant);

@@ -25,6 +25,8 @@ export interface UpkeepState {
   warmUp: WarmUp | undefined;
   /** this peer's clock is doubted, as far as what follows from that is done */
   isDoubted: boolean;
+  /** this peer's cluster key is a replaced one, as far as what follows from that is done */
+  isSuperseded: boolean;
   /** this peer's clock was set back, and what was planned and decided by it is still to be gone through */
   wentBack: boolean;
   /** wall clock, ms, of the end of the last warm-up */
@@ -53,6 +55,7 @@ export function createUpkeep(): UpkeepState {
   return {
     warmUp: undefined,
     isDoubted: false,
+    isSuperseded: false,
     wentBack: false,
     warmedUpAt: -Infinity,
     awaitingSync: new Map(),

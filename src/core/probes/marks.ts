@@ -70,6 +70,7 @@ export const marks = [
   "roster-contradicted",
   "peer-forgotten",
   "self-forgotten",
+  "key-superseded",
   "drained-by-hand",
   "history-looked-up",
   "watermark-heard",

@@ -11,6 +11,7 @@ import { instantOf, isInstant, parseRunReference, type PeerId } from "../../sche
 import { inParts } from "../../schema/message.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -68,6 +69,7 @@ function barred(state: State, item: BallotItem): string | undefined {
   const last = roster.chain.at(-1);
   if (last === undefined) return "no-roster";
   if (state.operator.selfForgotten !== undefined) return "forgotten";
+  if (hasSupersededKey(state)) return "superseded";
   if (state.members.duplicateIdentity) return "duplicate";
   if (isDoubted(state)) return "clock";
   if (voter.memory !== "sure") return `memory-${voter.memory}`;

@@ -7,6 +7,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import { inParts, type Heartbeat } from "../../schema/message.ts";
 import type { Epoch, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -148,7 +149,7 @@ export function tendRoster(state: State): void {
   forgetElections(state);
   const last = lastEpoch(state);
   if (last === undefined || state.upkeep.warmUp !== undefined || state.operator.draining) return;
-  if (state.operator.selfForgotten !== undefined || isDoubted(state)) return;
+  if (state.operator.selfForgotten !== undefined || isDoubted(state) || hasSupersededKey(state)) return;
   const { successor } = state.voting.voter;
   const { mono } = state.now;
   if (successor !== undefined) {

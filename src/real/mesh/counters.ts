@@ -27,6 +27,8 @@ const names = [
   "mesh_handshakes_refused",
   /** attempts of forgotten peers to connect */
   "mesh_forgotten_refused",
+  /** proofs that this peer's cluster key was replaced while it was away */
+  "mesh_keys_superseded",
   /** greetings of peers without a common version of the protocol */
   "mesh_versions_refused",
   /** connections given up because nothing was heard over them */

@@ -10,9 +10,10 @@ import type { PeerId } from "../../schema/ids.ts";
 
 /**
  * What came of dialling one address. `self`: it leads to this very peer; `refused`: the host says that nobody listens
- * there; `turned-away`: another cluster key, or not a cicada peer; `forgotten`: the peer there keeps this one out.
+ * there; `turned-away`: another cluster key, or not a cicada peer; `rotated`: one of the two has a key that the other has had
+ * before; `forgotten`: the peer there keeps this one out.
  */
-export type DialOutcome = "linked" | "self" | "refused" | "turned-away" | "forgotten" | "failed";
+export type DialOutcome = "linked" | "self" | "refused" | "turned-away" | "rotated" | "forgotten" | "failed";
 
 /** First wait after a failure, doubled each time. Two refusals must come well within a second of a death. */
 const firstWaitMs = 250;

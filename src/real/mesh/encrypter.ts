@@ -7,6 +7,8 @@
  *
  * After the handshake the dialler is known, and the peer that was dialled answers with one byte: welcome, or forgotten by
  * the mesh. Without that byte a forgotten peer could not tell the refusal from a broken network, and would dial for ever.
+ *
+ * What is offered last lets nobody in: by it a peer that was away during a rotation learns of that (succession.ts).
  */
 import { createHash } from "node:crypto";
 import type { Connection, ConnectionEncrypter, SecuredConnection } from "@libp2p/interface";
@@ -16,6 +18,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import { clusterFingerprint } from "../../identity/cluster-key.ts";
 import { assert } from "../../errors.ts";
 import type { ClusterKeys } from "../keyring.ts";
+import { successionEncrypter, successionName, type Superseded } from "./succession.ts";
 
 const namePrefix = "/cicada/noise/2/";
 const welcome = 0;
@@ -32,16 +35,21 @@ export interface Gate {
   turnedAway(by: PeerId): void;
 }
 
-/** One encrypter for each accepted key, the present one first: they are offered in this order. */
+/**
+ * One encrypter for each accepted key, the present one first, and then the handshakes of a succession, for the present key
+ * and for retired ones: they are offered in this order.
+ */
 export class Encrypters {
   private readonly keyring: ClusterKeys;
   private readonly gate: Gate;
+  private readonly superseded: Superseded;
   private readonly made = new Map<string, ConnectionEncrypter>();
   private components: NoiseComponents | undefined;
 
-  constructor(keyring: ClusterKeys, gate: Gate) {
+  constructor(keyring: ClusterKeys, gate: Gate, superseded: Superseded) {
     this.keyring = keyring;
     this.gate = gate;
+    this.superseded = superseded;
   }
 
   /** For libp2p, which takes its encrypters when it is made. Call `refresh` afterwards. */
@@ -60,6 +68,18 @@ export class Encrypters {
       const encrypter = this.encrypterOf(key, components);
       offered.set(encrypter.protocol, encrypter);
     }
+    for (const key of [this.keyring.present, ...this.keyring.retired()]) {
+      const encrypter = this.successionOf(key, components);
+      offered.set(encrypter.protocol, encrypter);
+    }
+  }
+
+  private successionOf(clusterKey: Uint8Array, components: NoiseComponents): ConnectionEncrypter {
+    const known = this.made.get(successionName(clusterKey));
+    if (known !== undefined) return known;
+    const encrypter = successionEncrypter(clusterKey, this.keyring, this.superseded, components);
+    this.made.set(encrypter.protocol, encrypter);
+    return encrypter;
   }
 
   private encrypterOf(clusterKey: Uint8Array, components: NoiseComponents): ConnectionEncrypter {

@@ -21,6 +21,7 @@ import { parsePeerKey } from "../keys.ts";
 import { joinAddress } from "./addresses.ts";
 import type { DialOutcome } from "./dialler.ts";
 import { forgottenWords, type Encrypters } from "./encrypter.ts";
+import { successionWords } from "./succession.ts";
 
 export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
 
@@ -179,6 +180,7 @@ function outcomeOf(error: unknown): DialOutcome {
   if ("code" in error && error.code === "ECONNREFUSED") return "refused";
   // Of what went wrong in a handshake, libp2p keeps only the message.
   if (error.message.includes(forgottenWords)) return "forgotten";
+  if (error.message.includes(successionWords)) return "rotated";
   const isTurnedAway =
     error.name === "EncryptionFailedError" && error.message.includes("Protocol selection failed");
   return isTurnedAway ? "turned-away" : "failed";

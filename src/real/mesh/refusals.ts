@@ -65,7 +65,7 @@ export class Refusals {
     this.report(peer, "refused a peer that has been forgotten", { peer });
   }
 
-  /** A dial was turned away in the negotiation. */
+  /** A dial was turned away in the negotiation, and nothing was proved. */
   turnedAway(address: string): void {
     this.counters.add("mesh_handshakes_refused");
     this.turnedAwayAt = this.clock.now().mono;
@@ -114,7 +114,14 @@ export class Refusals {
     const host = hostOf(address) ?? address;
     const [theirs] = offered;
     if (theirs === undefined) this.report(host, "refused a stranger: it is not a cicada peer", { address });
-    else {
+    else if (offered.some((fingerprint) => this.keyring.isRetired(fingerprint))) {
+      this.report(
+        host,
+        "refused a peer: it has a cluster key of this mesh that was rotated away; if it belongs here, let it join anew: " +
+          "cicada start --join there, with what `cicada peers invite` prints here",
+        { address, theirs },
+      );
+    } else {
       this.report(host, "refused a peer: it has another cluster key", {
         address,
         key: this.keyring.fingerprint(),

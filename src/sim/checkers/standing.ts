@@ -4,6 +4,7 @@
  * Drained: from when its drain was confirmed until it is taken back.
  * Forgotten: from when every peer must know it, as long as it is in touch with one that does.
  * Clock: while its clock is set ahead of what most clocks in touch with it show, it starts nothing before it is due.
+ * Missed rotation: from when a peer with an old cluster key has been within reach of a member for a while, until it has a new one.
  * Duplicate identity: of two processes with one identity that were in touch with another peer for a while, the one that was
  * there first starts nothing.
  */
@@ -24,7 +25,11 @@ const livesOfCopies = 1_000_000;
 export function checkStanding(evidence: Evidence): Breach[] {
   return evidence.runs.flatMap((run) => {
     const why =
-      drained(evidence, run) ?? forgotten(evidence, run) ?? early(evidence, run) ?? duplicated(evidence, run);
+      drained(evidence, run) ??
+      forgotten(evidence, run) ??
+      early(evidence, run) ??
+      leftBehind(evidence, run) ??
+      duplicated(evidence, run);
     if (why === undefined) return [];
     const what = `${run.job}@${run.tick} started on ${run.peer}, which ${why}`;
     return [{ rule: "I18" as const, at: run.start, what }];
@@ -90,6 +95,23 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   return evidence.peers.filter(
     (other) => other === peer || together(steady, peer, other, start - inTouchMs, start),
   );
+}
+
+function leftBehind(evidence: Evidence, { peer, start }: Run): string | undefined {
+  const leftAt = (of: PeerId) =>
+    evidence.faultWindows.some(
+      (window) =>
+        window.kind === "missed rotation" && window.peer === of && window.from < start && start < window.to,
+    );
+  if (!leftAt(peer)) return undefined;
+  const steady = {
+    ...evidence,
+    faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "missed rotation"),
+  };
+  const isWithinReach = evidence.peers.some(
+    (other) => !leftAt(other) && together(steady, peer, other, start - inTouchMs, start),
+  );
+  return isWithinReach ? "had an old cluster key" : undefined;
 }
 
 function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run): string | undefined {

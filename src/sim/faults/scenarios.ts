@@ -42,6 +42,16 @@ function nothing(): void {
   // Some things that go wrong end by themselves.
 }
 
+/** The shortest grace that there is, ms. */
+const graceMs = 10 * second;
+
+function missRotation(world: World, peer: PeerId, member: PeerId): () => void {
+  world.hosts.kill(peer);
+  world.ask(member, { kind: "rotate", graceMs });
+  world.at(world.now() + 2 * graceMs, () => world.hosts.start(peer));
+  return world.folders.missRotation(peer, member);
+}
+
 function peerOf(world: World, index: number): PeerId {
   const peer = world.peers[index % world.peers.length];
   assert(peer !== undefined, "a world has peers");
@@ -140,6 +150,11 @@ export const scenarios: readonly Scenario[] = [
       });
       return () => world.peers.forEach((peer) => world.hosts.start(peer));
     },
+  },
+  {
+    name: "missed key rotation",
+    says: "one peer is killed, the cluster key is rotated, and the peer is started again with the old one; at the end it joins anew",
+    begin: (world) => missRotation(world, peerOf(world, 0), peerOf(world, 1)),
   },
   {
     name: "clock skew",

@@ -5,6 +5,7 @@
 import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
+import type { SimKeyring } from "../keys.ts";
 import type { HostName } from "./wires.ts";
 import type { Process } from "../world/process.ts";
 
@@ -56,6 +57,8 @@ export interface Node {
   process: Process | undefined;
   events: MeshEvents | undefined;
   connections: Map<HostName, Connection>;
+  /** the cluster keys of its present process; undefined = no key is needed */
+  keyring: SimKeyring | undefined;
   /** identities that its present process refuses */
   refused: ReadonlySet<PeerId>;
   /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */

@@ -50,6 +50,7 @@ export class Links {
       process: undefined,
       events: undefined,
       connections: new Map(),
+      keyring: undefined,
       refused: new Set(),
       dials: new Map(),
     });
@@ -127,6 +128,15 @@ export class Links {
     }
   }
 
+  /** Connections of the node are cut when no key is left that both sides accept. */
+  keysChanged(node: Node): void {
+    for (const [other, connection] of node.connections) {
+      if (this.shareKey(node, this.node(other))) continue;
+      this.lose(connection, connection.endAt(node.host), "reset");
+      if (this.wires.reaches(node.host, other)) this.farEndHears(connection, node.host, "reset");
+    }
+  }
+
   stop(node: Node, process: Process, done: () => void): void {
     for (const [other, connection] of node.connections) {
       connection.endAt(node.host).open = false;
@@ -176,6 +186,9 @@ export class Links {
     } else if (far.events === undefined) {
       this.queue.after(roundTripMs, process, () => this.refused(node, far, dial));
       again(roundTripMs + pause);
+    } else if (!this.shareKey(node, far)) {
+      this.queue.after(roundTripMs * 2, process, () => this.proveSuccession(node, far));
+      again(roundTripMs * 2 + pause);
     } else if (far.refused.has(node.peer)) {
       this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(far.peer));
       again(roundTripMs * 2 + pause);
@@ -183,6 +196,18 @@ export class Links {
       this.queue.after(roundTripMs * 2, process, () => this.connect(node, far));
       again(roundTripMs * 2 + pause);
     }
+  }
+
+  private shareKey(a: Node, b: Node): boolean {
+    return a.keyring === undefined || b.keyring === undefined || a.keyring.sharesKeyWith(b.keyring);
+  }
+
+  /** A peer whose key was rotated away at the other end learns of that. */
+  private proveSuccession(near: Node, far: Node): void {
+    if (near.keyring === undefined || far.keyring === undefined) return;
+    if (far.keyring.supersedes(near.keyring)) near.events?.keySuperseded(far.peer);
+    if (!near.keyring.supersedes(far.keyring)) return;
+    this.queue.after(this.wires.delay(), far.process, () => far.events?.keySuperseded(near.peer));
   }
 
   private refused(node: Node, far: Node, dial: Dial): void {
@@ -195,7 +220,7 @@ export class Links {
     const [process, farProcess] = [near.process, far.process];
     if (process === undefined || farProcess === undefined || !farProcess.running) return;
     if (near.events === undefined || far.events === undefined) return;
-    if (near.refused.has(far.peer) || far.refused.has(near.peer)) return;
+    if (near.refused.has(far.peer) || far.refused.has(near.peer) || !this.shareKey(near, far)) return;
     if (near.connections.has(far.host) || !this.roundTrip(near.host, far.host)) return;
     const end = (node: Node, of: Process): End => ({
       node,

@@ -1,6 +1,6 @@
 /**
- * What people do to data folders: they back one up and put the backup back, start a copy beside the original, or have one
- * that can't be read any more.
+ * What people do to data folders: they back one up and put the backup back, start a copy beside the original, leave an old
+ * cluster key in one, or have one that can't be read any more.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Chronicle } from "./chronicle.ts";
@@ -17,7 +17,8 @@ export class Folders {
 
   /** Takes a backup of the peer's folder. The returned function kills the peer and starts it anew from that backup. */
   backUp(peer: PeerId): () => void {
-    const { storage, children } = this.#hosts.get(peer);
+    const host = this.#hosts.get(peer);
+    const { storage, children, keys } = host;
     const copy = storage.copy();
     const logs = new Set(children.logs.keys());
     const copiedAt = this.#chronicle.now();
@@ -25,6 +26,7 @@ export class Folders {
     return () => {
       this.#hosts.kill(peer);
       storage.restore(copy);
+      host.keys = keys;
       for (const run of children.logs.keys()) if (!logs.has(run)) children.logs.delete(run);
       const ageMs = Math.round(this.#chronicle.now() - copiedAt);
       this.#chronicle.line(peer, `PUT BACK to what it was ${ageMs} ms ago`);
@@ -48,6 +50,21 @@ export class Folders {
       if (end === "both restarted") this.#hosts.kill(peer);
       this.#hosts.removeCopy(copy);
       if (end === "both restarted") this.#hosts.start(peer);
+      ends();
+    };
+  }
+
+  /**
+   * The others are about to replace the cluster key that is in the peer's folder. The returned function puts the one of a
+   * member there and starts the peer, as `cicada start --join` does.
+   */
+  missRotation(peer: PeerId, member: PeerId): () => void {
+    const ends = this.#chronicle.faultBegins("missed rotation", peer);
+    return () => {
+      this.#hosts.kill(peer);
+      this.#hosts.get(peer).keys = this.#hosts.get(member).keys;
+      this.#chronicle.line(peer, "GIVEN THE PRESENT KEY");
+      this.#hosts.start(peer);
       ends();
     };
   }

@@ -3,6 +3,7 @@ import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { HostClock } from "../clock.ts";
 import type { StableStorage, SimDisk } from "../disk.ts";
+import type { KeptKeys } from "../keys.ts";
 import type { Children, SimExecutor } from "../executor.ts";
 import type { HostName } from "../mesh/wires.ts";
 import type { Process } from "./process.ts";
@@ -13,6 +14,8 @@ export interface Host {
   peer: PeerId;
   clock: HostClock;
   storage: StableStorage;
+  /** which cluster keys its folder holds */
+  keys: KeptKeys;
   children: Children;
   lives: number;
   /** its supervisor is about to start it again */

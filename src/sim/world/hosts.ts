@@ -11,7 +11,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import { HostClock, SimClock } from "../clock.ts";
 import { SimDisk, StableStorage } from "../disk.ts";
 import { Children, SimExecutor } from "../executor.ts";
-import { SimKeyring, SimKeys } from "../keys.ts";
+import { firstKey, SimKeyring, SimKeys } from "../keys.ts";
 import { SimLog, type LogLevel } from "../log.ts";
 import type { SimNetwork } from "../mesh.ts";
 import type { HostName } from "../mesh/wires.ts";
@@ -64,6 +64,7 @@ export class Hosts {
         peer,
         clock,
         storage: new StableStorage(),
+        keys: firstKey,
         children: new Children(),
         lives: 0,
         startsAgain: false,
@@ -98,12 +99,18 @@ export class Hosts {
     const dice = this.#parts.dice.fork(`${name}#${host.lives}`);
     const disk = new SimDisk(queue, process, host.storage, settings.disk, dice.fork("disk"));
     const executor = this.#executorOf(host, process, dice.fork("executor"));
+    const keyring = new SimKeyring({
+      kept: () => host.keys,
+      keep: (keys) => (host.keys = keys),
+      wall: () => host.clock.wall(),
+      later: (ms, act) => void queue.after(ms, process, act),
+    });
     const doors: Doors = {
       clock: new SimClock(queue, host.clock, process, dice.fork("clock")),
       random: dice.fork("random"),
       keys: new SimKeys(peer, settings.seed),
-      keyring: new SimKeyring((act) => queue.after(0, process, act)),
-      mesh: watchedMesh(host, this.#parts.simNetwork.mesh(process), observers),
+      keyring,
+      mesh: watchedMesh(host, this.#parts.simNetwork.mesh(process, keyring), observers),
       disk: watchedDisk(host, disk, observers),
       executor,
       log: this.#logOf(name),

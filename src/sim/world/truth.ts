@@ -60,7 +60,9 @@ export type ClientRequest =
   | { kind: "cancel"; id: JobId; tick: TickId }
   | { kind: "drain"; target: PeerId; on: boolean }
   | { kind: "promote"; target: PeerId }
-  | { kind: "forget"; target: PeerId };
+  | { kind: "forget"; target: PeerId }
+  /** a new cluster key; the old one is accepted for so long */
+  | { kind: "rotate"; graceMs: number };
 
 /** The job that a request is about; undefined = it is about a peer. */
 export function jobOf(request: ClientRequest): JobId | undefined {
@@ -102,7 +104,7 @@ export interface Cut {
 
 /**
  * The time in which something else may hold ticks up: slow or lossy wires, slow or full disks, hosts without room, stepped clocks, a copy of the
- * peer beside it.
+ * peer beside it, a cluster key that was replaced while it was away.
  */
 export interface FaultWindow {
   kind:
@@ -113,7 +115,8 @@ export interface FaultWindow {
     | "unreadable disk"
     | "starved host"
     | "clock step"
-    | "duplicate identity";
+    | "duplicate identity"
+    | "missed rotation";
   /** undefined = all */
   peer: PeerId | undefined;
   from: number;

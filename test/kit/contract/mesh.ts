@@ -15,6 +15,7 @@ export type Report =
   | { kind: "down"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "refused"; peer: PeerId; times: number }
   | { kind: "turned-away"; by: PeerId }
+  | { kind: "superseded"; by: PeerId }
   | { kind: "received"; from: PeerId; channel: Channel; bytes: Uint8Array };
 
 export interface ContractPeer {

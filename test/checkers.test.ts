@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
+import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkStanding } from "../src/sim/checkers/standing.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
@@ -134,6 +135,21 @@ test("I1: a tick is not asked for while no peer was well around it", () => {
     to: sixth + 10_000,
   }));
   assert.deepEqual(rulesIn(checkAll(flawless({ runs: without(sixth), outages }))), ["I6"]);
+});
+
+test("I1: a tick is not asked for of a peer whose folder was put back to when it was drained, and is if it was put back before", () => {
+  const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ann, on }, atMs);
+  const evidence = flawless({
+    peers: [ann],
+    runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+    operations: [asked({ kind: "put", rules }, 1_000), drain(true, 60_500), drain(false, 121_000)],
+  });
+  const putBack = (copiedAt: number, startedAt: number) =>
+    rulesIn(checkLoss({ ...evidence, rollbacks: [{ peer: ann, kind: "old disk", copiedAt, startedAt }] }));
+  assert.deepEqual(rulesIn(checkLoss(evidence)), ["I1"]);
+  assert.deepEqual(putBack(beginning + 120_000, beginning + 122_000), []);
+  assert.deepEqual(putBack(beginning + 122_000, beginning + 124_000), ["I1"]);
+  assert.deepEqual(putBack(beginning + 62_000, beginning + 90_000), ["I1"]);
 });
 
 test("I1: a peer that is cut off has to run the tick by itself", () => {

@@ -70,17 +70,38 @@ export function workers(evidence: Evidence, target: readonly PeerId[] | undefine
       ({ request }) => "target" in request && request.target === peer,
     );
     if (requests.some(({ request }) => request.kind === "forget")) return false;
-    return at === undefined || !mayBeDrained(requests, at);
+    return at === undefined || !mayBeDrained(evidence, peer, requests, at);
   });
 }
 
-/** Requests about one peer, in the order of asking. */
-function mayBeDrained(requests: readonly Operation[], at: number): boolean {
+/**
+ * `requests` about that peer are in the order of asking. A folder that was put back to what it had been before an undrain
+ * brings the drain back with it.
+ */
+function mayBeDrained(
+  { rollbacks = [] }: Evidence,
+  peer: PeerId,
+  requests: readonly Operation[],
+  at: number,
+): boolean {
+  const isUndone = ({ askedAt, answeredAt = Infinity }: Operation): boolean =>
+    rollbacks.some(
+      ({ kind, peer: whose, copiedAt, startedAt }) =>
+        kind === "old disk" &&
+        whose === peer &&
+        copiedAt <= answeredAt &&
+        askedAt <= startedAt &&
+        startedAt <= at + drainedAroundMs,
+    );
   return requests.some(({ request, askedAt }, index) => {
     if (request.kind !== "drain" || !request.on || askedAt > at + drainedAroundMs) return false;
     const back = requests.find(
-      ({ request: later, accepted }, place) =>
-        place > index && later.kind === "drain" && !later.on && accepted,
+      (later, place) =>
+        place > index &&
+        later.request.kind === "drain" &&
+        !later.request.on &&
+        later.accepted &&
+        !isUndone(later),
     );
     return (back?.answeredAt ?? Infinity) + drainedAroundMs > at;
   });

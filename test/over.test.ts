@@ -27,7 +27,7 @@ function recordsOf(cores: Cores, peer: string): RunRecord[] {
 }
 
 /** Starts a killed peer with what this kit has kept of its disk; of the records only those of the last hour are in memory. */
-function startAgain(cores: Cores, peer: string): void {
+function startAgain(cores: Cores, peer: string, changes: Parameters<Cores["up"]>[1] = {}): void {
   const records = recordsOf(cores, peer);
   const loadedSince = cores.wall(cores.now) - hour;
   cores.up(peer as PeerId, {
@@ -37,10 +37,34 @@ function startAgain(cores: Cores, peer: string): void {
     loadedSince,
     watermarks: [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])],
     lastAlive: cores.wall(cores.now) - minute,
+    ...changes,
   });
 }
 
 describe("a tick that has run does not run again", () => {
+  test("when its peer was killed just after the start, and had given the tick back before an earlier restart", () => {
+    const cores = new Cores(["a"], { capacity: 1, runMs: Infinity, launchMs: hour });
+    const again = { ...hourly, catchUp: { policy: "all", window: "6h" } } as const;
+    cores.put({ ...again, id: "backup" });
+    cores.put(again);
+    cores.pass(hour + minute);
+    assert.equal(cores.starts.length, 1);
+    cores.feed("a" as PeerId, { kind: "drain" });
+    cores.pass(5 * minute);
+    cores.kill("a");
+    const [first] = cores.starts;
+    startAgain(cores, "a", { started: new Set(first === undefined ? [] : [first.run]) });
+    cores.pass(minute);
+    assert.equal(cores.starts.length, 2);
+    cores.kill("a");
+    startAgain(cores, "a", { started: new Set(cores.starts.map(({ run }) => run)) });
+    cores.pass(10 * minute);
+    assert.deepEqual(
+      cores.starts.map(({ run }) => run),
+      [...new Set(cores.starts.map(({ run }) => run))],
+    );
+  });
+
   test("when the catch-up window is widened a day later", () => {
     const cores = new Cores(["a", "b"]);
     cores.put({ ...hourly, catchUp: { policy: "latest", window: "1h" } });

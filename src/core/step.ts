@@ -11,7 +11,7 @@ import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
-import { claimStored } from "./claims/claims.ts";
+import { claimStored, isOwnGivenBack } from "./claims/claims.ts";
 import { commandStored, obey } from "./operator/commands.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest, openRoster } from "./voting/epochs.ts";
@@ -213,7 +213,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   openRoster(state, event);
   for (const record of event.records) {
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
-    const recent = wall - record.due < recentMs;
+    const recent = wall - record.due < recentMs || isOwnGivenBack(state, record);
     takeRecord(state.ledger, record, mono, recent);
     if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }

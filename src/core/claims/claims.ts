@@ -60,6 +60,14 @@ export function nextWriting(state: State, key: OrderKey): Pick<RunRecord, "versi
 }
 
 /**
+ * True of a claim that this peer made and gave back. It stays in memory however old it is, because the next claim of its
+ * order counts on from it: one that began anew at 1 would stand below it, on this disk and on every other peer.
+ */
+export function isOwnGivenBack(state: State, { peer, state: how }: RunRecord): boolean {
+  return how === "withdrawn" && peer === state.settings.self;
+}
+
+/**
  * Makes the claim durable. A timely one starts at due; one made late waits 250 ms for a conflicting one, unless the
  * others have been asked, who then know of none.
  */

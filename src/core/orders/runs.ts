@@ -7,7 +7,7 @@ import type { ChildOutcome } from "../../ports.ts";
 import { instantOf, isByHand, runId, type JobId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
-import { wakeCapacityQueue, endRun } from "../claims/claims.ts";
+import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
 import { isOver } from "../records/history.ts";
 import {
@@ -178,7 +178,9 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       moved.push(record);
       continue;
     }
-    const recent = state.now.wall - record.due < recentMs && recordsInMemory(state.ledger) < rememberedMax;
+    const recent =
+      isOwnGivenBack(state, record) ||
+      (state.now.wall - record.due < recentMs && recordsInMemory(state.ledger) < rememberedMax);
     // On the other side of a split its peer looked dead. Here it is alive, so its run counts until it reports the end itself.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);

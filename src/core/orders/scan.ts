@@ -9,7 +9,7 @@
 import { instantOf, isByHand, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports.ts";
-import { nextWriting } from "../claims/claims.ts";
+import { isOwnGivenBack, nextWriting } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
@@ -167,9 +167,7 @@ export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]
   for (const record of records) {
     if (isDecidedAhead(record, until)) withdrawDecision(state, record);
     else if (settles(record)) settleIn(state.ledger.history, record);
-    // Its next writing counts on from this one.
-    else if (record.state === "withdrawn" && record.peer === state.settings.self)
-      takeRecord(state.ledger, record, state.now.mono, true);
+    else if (isOwnGivenBack(state, record)) takeRecord(state.ledger, record, state.now.mono, true);
   }
   endUnsure(state.ledger.history, job);
   touchJob(state, job);

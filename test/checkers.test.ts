@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
+import { checkAccounts } from "../src/sim/checkers/agreement.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkStanding } from "../src/sim/checkers/standing.ts";
@@ -255,6 +256,21 @@ test("I5: a start after a pause that everybody knew is found, and none after the
 test("I6: a start of which no record tells is found", () => {
   const hidden = peers.map((peer) => knows(peer, without(sixth)));
   assert.ok(rulesIn(checkAll(flawless({ final: hidden }))).includes("I6"));
+});
+
+test("I6: a start of which no record tells is none of a peer that was forgotten before, and is found of one that was forgotten long after", () => {
+  const other = peers.find(
+    (peer) => !good.runs.some((run) => run.tick === tickAt(sixth) && run.peer === peer),
+  );
+  const twice = [...good.runs, runOf(sixth, other ?? ann)];
+  const forgottenAt = (atMs: number) => {
+    const forget = asked({ kind: "forget", target: other ?? ann }, atMs);
+    return rulesIn(
+      checkAccounts(flawless({ runs: twice, final: good.final, operations: [...good.operations, forget] })),
+    );
+  };
+  assert.deepEqual(forgottenAt(5 * minute), []);
+  assert.deepEqual(forgottenAt(8 * minute), ["I6"]);
 });
 
 test("I6: a record that stays open although its run is over is found", () => {

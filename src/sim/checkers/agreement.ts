@@ -19,7 +19,7 @@ import {
   type Run,
 } from "../world/truth.ts";
 import { retainedTicks } from "./retained.ts";
-import { convergesMs, hadDuplicateIdentity, orphanMs, workers } from "./surroundings.ts";
+import { convergesMs, hadDuplicateIdentity, knownToAll, orphanMs, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./requests.ts";
 
@@ -109,6 +109,7 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
     if (!isRetained(run.job, run.tick)) continue;
     if (
       wasForgotten(evidence, run) ||
+      wasTurnedAway(evidence, run) ||
       hadDuplicateIdentity(evidence, run.peer, run.start - orphanMs, run.start)
     )
       continue;
@@ -130,6 +131,17 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   return (evidence.rollbacks ?? []).some(
     (rollback) =>
       rollback.peer === peer && rollback.copiedAt <= start && start <= rollback.startedAt + orphanMs,
+  );
+}
+
+/** Its peer was forgotten before everybody had to know of the run: from then on nobody takes that peer's records. */
+function wasTurnedAway(evidence: Evidence, { peer, start, end }: Run): boolean {
+  return evidence.operations.some(
+    ({ request, accepted, askedAt }) =>
+      request.kind === "forget" &&
+      request.target === peer &&
+      accepted &&
+      askedAt < knownToAll(evidence, end ?? start),
   );
 }
 

@@ -128,6 +128,23 @@ test("I1: a run that merely bears the id of another tick does not hide that one 
   assert.match(found.map(({ what }) => what).join(), /no start is left/);
 });
 
+test("I1: a tick that ran early by a clock that was ahead is not asked for again, and is if that clock showed another time", () => {
+  const early = sixth - 5 * minute;
+  const stepped = (steppedMs: number) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          runs: [...without(sixth), runOf(sixth, ann, { start: early + 5, end: early + 10 })],
+          faultWindows: [
+            { kind: "clock step", peer: ann, from: early - 30_000, to: early + 60_000, steppedMs },
+          ],
+        }),
+      ),
+    );
+  assert.deepEqual(stepped(5 * minute), []);
+  assert.deepEqual(stepped(3 * minute), ["I1"]);
+});
+
 test("I1: a tick is not asked for while no peer was well around it", () => {
   const outages = peers.map((peer) => ({
     peer,

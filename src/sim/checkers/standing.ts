@@ -11,7 +11,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { knownToAll, together } from "./surroundings.ts";
-import { clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
+import { aheadMs, clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
 
 /** An order that had left for the launcher may still start, ms. */
 const launchMs = 3_500;
@@ -64,13 +64,6 @@ function forgotten(evidence: Evidence, { peer, start }: Run): string | undefined
     (other) => other !== peer && together(evidence, peer, other, start - inTouchMs, start),
   );
   return isInTouch ? "had been forgotten" : undefined;
-}
-
-/** By how much the peer's clock is set ahead of true time at that instant, ms. */
-function aheadMs({ faultWindows }: Evidence, of: PeerId, at: number): number {
-  return faultWindows
-    .filter(({ peer, from, to }) => peer === of && from <= at && at < to)
-    .reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
 }
 
 function early(evidence: Evidence, run: Run): string | undefined {

@@ -55,6 +55,13 @@ export function wasBusy(runsOfJob: readonly Run[], except: string, from: number,
   return runsOfJob.some((run) => run.tick !== except && run.start <= to && (run.end ?? Infinity) >= from);
 }
 
+/** By how much the peer's clock is set ahead of true time at that instant, ms. */
+export function aheadMs({ faultWindows }: Evidence, of: PeerId, at: number): number {
+  return faultWindows
+    .filter(({ peer, from, to }) => peer === of && from <= at && at < to)
+    .reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
+}
+
 /** What a clock that was set wrong has led to shows up to so long after it was set right, ms. */
 const clockLingersMs = 60_000;
 

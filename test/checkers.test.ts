@@ -128,7 +128,7 @@ test("I1: a run that merely bears the id of another tick does not hide that one 
   assert.match(found.map(({ what }) => what).join(), /no start is left/);
 });
 
-test("I1: a tick that ran early by a clock that was ahead is not asked for again, and is if that clock showed another time", () => {
+test("I1: a tick that ran early by a clock that was ahead is not asked for again, and is if by that clock too it was not due or too late", () => {
   const early = sixth - 5 * minute;
   const stepped = (steppedMs: number) =>
     rulesIn(
@@ -142,7 +142,9 @@ test("I1: a tick that ran early by a clock that was ahead is not asked for again
       ),
     );
   assert.deepEqual(stepped(5 * minute), []);
+  assert.deepEqual(stepped(12 * minute), []);
   assert.deepEqual(stepped(3 * minute), ["I1"]);
+  assert.deepEqual(stepped(30 * minute), ["I1"]);
 });
 
 test("I1: a tick is not asked for while no peer was well around it", () => {

@@ -6,7 +6,7 @@
  * that peer is a component of its own and has to run it. It must start within these 60 s. A peer needs up to 15 s to
  * see that others are dead, 5 s for each that only seems alive, and 1 s to ask. Each tick is looked for by its id
  * and, as Jepsen's checker for Chronos does, by matching targets to starts without looking at ids at all (but for
- * starts by a clock that was set wrong and showed just the time of their tick).
+ * starts by a clock that was set wrong and by which their tick was due).
  * A tick of a majority job is required only while the whole world stood still around it and a majority of its voters,
  * one that may run it among them, could talk: a runner that dies after it was chosen takes its tick with it.
  * Ticks of a job one of whose other runs was on around the tick are left out unless it allows overlap: I10 is there
@@ -19,16 +19,7 @@ import { tickAt } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { wasWell, workers } from "./surroundings.ts";
-import {
-  aheadMs,
-  clockErrorMs,
-  dueOf,
-  groupRuns,
-  isScheduled,
-  requiredTicks,
-  wasBusy,
-  type RequiredTick,
-} from "./ticks.ts";
+import { aheadMs, clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
 import { isMajority } from "./votes.ts";
 
 const settledBeforeMs = 20_000;
@@ -72,11 +63,16 @@ function checkMatching(
 ): Breach[] {
   const breaches: Breach[] = [];
   for (const [job, all] of Map.groupBy(required, (tick) => tick.job)) {
-    const byWrongClock = (byJob.get(job) ?? []).filter((run) => wasDueByWrongClock(evidence, run));
-    const answered = new Set(byWrongClock.map(({ tick }) => tick));
-    const ticks = all.filter(({ tick }) => !answered.has(tick));
-    const starts = (byJob.get(job) ?? [])
-      .filter((run) => !byWrongClock.includes(run))
+    const runs = byJob.get(job) ?? [];
+    const byWrongClock = new Map(
+      all.flatMap((tick) =>
+        runs.filter((run) => wasDueByWrongClock(evidence, tick, run)).map((run) => [run, tick]),
+      ),
+    );
+    const answered = new Set(byWrongClock.values());
+    const ticks = all.filter((tick) => !answered.has(tick));
+    const starts = runs
+      .filter((run) => !byWrongClock.has(run))
       .map((run) => run.start)
       .toSorted((a, b) => a - b);
     let next = 0;
@@ -93,12 +89,15 @@ function checkMatching(
   return breaches;
 }
 
-/** Its runner's clock was set wrong at the start and showed just the time of its tick, which may be far from true time. */
-function wasDueByWrongClock(evidence: Evidence, run: Run): boolean {
+/**
+ * The run is that tick's. Its runner's clock was set wrong at the start, and by that clock the tick was due and within its
+ * window, which may be far from true time.
+ */
+function wasDueByWrongClock(evidence: Evidence, { tick, instant, rules }: RequiredTick, run: Run): boolean {
+  if (run.tick !== tick) return false;
   const wrongMs = aheadMs(evidence, run.peer, run.start);
-  if (wrongMs === 0 || !isScheduled(run)) return false;
-  const lateMs = run.start + wrongMs - dueOf(run);
-  return Math.abs(lateMs) <= startsWithinMs;
+  const lateMs = run.start + wrongMs - instant;
+  return wrongMs !== 0 && lateMs >= -onTimeMs && lateMs <= Math.max(startsWithinMs, rules.catchUp.windowMs);
 }
 
 export function checkResumption(evidence: Evidence): Breach[] {

@@ -88,6 +88,39 @@ describe("one peer's clock is far off for a while, and the others go on as if it
   }
 });
 
+describe("of two clocks, the one that is ahead is doubted in its peer's next life too", () => {
+  test("although the right one had been set there and back before", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.pass(10_000);
+    cores.setClock("a", 24 * hour);
+    cores.pass(20_000);
+    cores.setClock("a", 0);
+    cores.pass(20_000);
+    cores.kill("b");
+    cores.setClock("b", 10 * minute);
+    cores.up("b" as PeerId);
+    cores.pass(10_000);
+    assert.equal(reasonsOf(cores, "a"), "");
+    assert.match(reasonsOf(cores, "b"), /clock is .* ahead of/);
+  });
+
+  test("although the right one was set there and back meanwhile", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.pass(10_000);
+    cores.setClock("b", 10 * minute);
+    cores.pass(20_000);
+    cores.setClock("a", -2_000);
+    cores.pass(20_000);
+    cores.setClock("a", 0);
+    cores.pass(20_000);
+    cores.kill("b");
+    cores.up("b" as PeerId);
+    cores.pass(10_000);
+    assert.equal(reasonsOf(cores, "a"), "");
+    assert.match(reasonsOf(cores, "b"), /clock is .* ahead of/);
+  });
+});
+
 describe("a peer that is alone goes on by its own clock, whatever is done to it", () => {
   for (const [title, byMs] of [
     ["2 h ahead", 2 * hour],

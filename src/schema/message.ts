@@ -57,6 +57,8 @@ export const HeartbeatMessage = Type.Object({
     count: Type.Integer({ minimum: 0 }),
     /** the sender's host says that it follows a time server */
     synchronised: Type.Boolean(),
+    /** it was set since it last agreed with the receiver's, or before this life; absent = it was not */
+    jumped: Type.Optional(Type.Boolean()),
   }),
   /**
    * the last heartbeat heard from the receiver: its life, its clock's count, its `sentAt`, and the sender's clock when it

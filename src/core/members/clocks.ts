@@ -31,9 +31,9 @@ export function compareClocks(
   heartbeat: Heartbeat,
   before: Heartbeat | undefined,
 ): void {
-  const { echo, sentAt, clock, incarnation, name } = heartbeat;
-  const { clockCount } = state.members;
-  if (before !== undefined && before.incarnation !== incarnation) member.agreedCounts = undefined;
+  const { echo, sentAt, name } = heartbeat;
+  const { clockCount, clockSetMs } = state.members;
+  member.agreedSetMs ??= clockSetMs;
   if (isNewClock(heartbeat, before)) forgetSamples(member);
   member.heardCount = clockCount;
   if (echo === undefined || echo.incarnation !== state.members.incarnation || echo.count !== clockCount)
@@ -55,7 +55,8 @@ export function compareClocks(
   }
   member.clockOffsetMs = offset;
   if (offset !== undefined && Math.abs(offset) <= clockRefusedMs) {
-    member.agreedCounts = { own: clockCount, theirs: clock.count };
+    member.agreedSetMs = clockSetMs;
+    state.members.wasSetBefore = false;
   }
 }
 
@@ -70,10 +71,25 @@ function forgetSamples(member: Member): void {
   member.clockOffsetMs = undefined;
 }
 
-/** This peer's own clock has been set: nothing that was measured against it counts any more. */
-export function beginNewClock(state: State): void {
+/** This peer's own clock has been set by so much: nothing that was measured against it counts any more. */
+export function beginNewClock(state: State, byMs: number): void {
   state.members.clockCount++;
+  state.members.clockSetMs += byMs;
   for (const member of state.members.byId.values()) forgetSamples(member);
+}
+
+/** What an earlier life did last lies ahead of this peer's clock: it was set back in between. */
+export function noteSetBefore(state: State): void {
+  state.members.wasSetBefore = true;
+}
+
+/**
+ * True when this peer's clock was set, and not back again, since it last agreed with the member's. Each side says so of its
+ * own clock in its heartbeats, so that both judge by the same. What was set before the two met is no evidence against
+ * either: a life that has just begun can't know of it.
+ */
+export function hasJumped({ members }: State, { agreedSetMs = members.clockSetMs }: Member): boolean {
+  return members.wasSetBefore || Math.abs(members.clockSetMs - agreedSetMs) > clockRefusedMs;
 }
 
 /** True while the offset to a living member that is linked has not been measured. */
@@ -95,22 +111,21 @@ export function judgeClocks(state: State): boolean {
 
 /** This peer's clock and those of the members that may be there. A dead peer's clock is no witness. */
 function readingsOf(state: State, offsetOf: (member: Member) => number | undefined): ClockReading[] {
-  const { clockCount, byId } = state.members;
-  let hasJumped = false;
+  const { byId } = state.members;
+  let jumpedHere = false;
   const readings: ClockReading[] = [];
   for (const member of byId.values()) {
     if (member.state !== "alive" && member.state !== "suspect") continue;
     const offsetMs = offsetOf(member);
     if (offsetMs === undefined || member.heartbeat === undefined) continue;
-    const { count, synchronised } = member.heartbeat.clock;
-    const agreed = member.agreedCounts ?? { own: 0, theirs: 0 };
+    const { synchronised, jumped = false } = member.heartbeat.clock;
     const differs = Math.abs(offsetMs) > clockRefusedMs;
-    if (differs && clockCount !== agreed.own) hasJumped = true;
-    readings.push({ peer: member.id, offsetMs, synchronised, jumped: count !== agreed.theirs });
+    if (differs && hasJumped(state, member)) jumpedHere = true;
+    readings.push({ peer: member.id, offsetMs, synchronised, jumped });
   }
   if (readings.length < 2 && isPlanted(state, "two-clocks-trusted")) readings.length = 0;
   const synchronised = state.now.synchronised ?? false;
-  return [{ peer: state.settings.self, offsetMs: 0, synchronised, jumped: hasJumped }, ...readings];
+  return [{ peer: state.settings.self, offsetMs: 0, synchronised, jumped: jumpedHere }, ...readings];
 }
 
 /** True when another clock than this peer's is right. */

@@ -6,7 +6,7 @@ import type { MemberView } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import type { State } from "../state.ts";
-import { ownClockOffset } from "./clocks.ts";
+import { hasJumped, ownClockOffset } from "./clocks.ts";
 import { hasDuplicateIdentity } from "./duplicate-identity.ts";
 import { hasHostFault } from "./host-fault.ts";
 import { createMember, type Member } from "./members-state.ts";
@@ -60,7 +60,11 @@ export function heartbeatTo(
     name: settings.name,
     version: settings.version,
     sentAt: now.wall,
-    clock: { count: state.members.clockCount, synchronised: now.synchronised ?? false },
+    clock: {
+      count: state.members.clockCount,
+      synchronised: now.synchronised ?? false,
+      ...(hasJumped(state, member) ? { jumped: true } : {}),
+    },
     ...(echo === undefined ? {} : { echo }),
     load: state.book.runs.size,
     capacity: settings.capacity,

@@ -31,8 +31,8 @@ export interface Member {
   clockOffsetMs: number | undefined;
   /** the count of this peer's clock when the last heartbeat was heard */
   heardCount: number;
-  /** the counts of both clocks when they last agreed */
-  agreedCounts: { readonly own: number; readonly theirs: number } | undefined;
+  /** `clockSetMs` when the two clocks last agreed, or when the first heartbeat was heard; undefined before */
+  agreedSetMs: number | undefined;
   /** monotonic, ms, when a record of a tick that is still to come was last refused from it */
   wroteAheadMono: number | undefined;
   /** heartbeats in a row whose digest of open orders was not what I know */
@@ -64,7 +64,7 @@ export function createMember(id: PeerId, mono: number): Member {
     clockSamples: [],
     clockOffsetMs: undefined,
     heardCount: 0,
-    agreedCounts: undefined,
+    agreedSetMs: undefined,
     wroteAheadMono: undefined,
     openMismatches: 0,
     reportsOfDuplicate: 0,
@@ -112,6 +112,10 @@ export interface MembersState {
   duplicateReportedMono: number;
   /** how often this peer's wall clock has been set in this life */
   clockCount: number;
+  /** how far it has been set in all, ms: 0 again when it was set there and back */
+  clockSetMs: number;
+  /** it was set back between an earlier life and this one, and has agreed with no other since */
+  wasSetBefore: boolean;
   /** the peers whose clocks are right (clocks.ts) */
   rightClocks: ReadonlySet<PeerId>;
   /** a later life of this identity that others hear or have heard, and when they last did (monotonic, ms) */
@@ -136,6 +140,8 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     incarnation,
     duplicateIdentity: false,
     clockCount: 0,
+    clockSetMs: 0,
+    wasSetBefore: false,
     rightClocks: new Set([self]),
     duplicateReportedMono: -Infinity,
     newerLife: undefined,

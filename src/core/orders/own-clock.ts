@@ -14,7 +14,7 @@ import { withdraw } from "../claims/claims.ts";
 import { touchAll } from "../claims/order-book.ts";
 import { noStage, transition } from "../claims/order.ts";
 import { pauseMs } from "../limits.ts";
-import { beginNewClock, isDoubted, judgeClocks, ownClockOffset } from "../members/clocks.ts";
+import { beginNewClock, isDoubted, judgeClocks, noteSetBefore, ownClockOffset } from "../members/clocks.ts";
 import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -50,7 +50,7 @@ function noteSet(state: State, byMs: number, before: Now): void {
   mark(state, "clock-set");
   note(state, "warn", "this peer's clock was set", { byMs: Math.round(byMs) });
   emit(state, { kind: "count", name: "clock_set" });
-  beginNewClock(state);
+  beginNewClock(state, byMs);
   judgeClocks(state);
   if (byMs < 0) state.upkeep.wentBack = true;
   state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, before.wall, state.now.wall);
@@ -61,7 +61,7 @@ function noteSet(state: State, byMs: number, before: Now): void {
 export function noteLastAlive(state: State, lastAlive: number): void {
   if (lastAlive <= state.now.wall + jumpMs) return;
   mark(state, "clock-set");
-  beginNewClock(state);
+  noteSetBefore(state);
   state.upkeep.wentBack = true;
 }
 

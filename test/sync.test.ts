@@ -251,7 +251,21 @@ test("records that are refused by their receiver are not asked for without end",
   assert.deepEqual(a.synced, ["b"]);
 });
 
-test("what a peer has pruned is neither offered to it nor asked for, and what is older than the window is left alone", () => {
+test("two peers that were apart for longer than either knows have the same records, however old, a minute after they are linked", () => {
+  const stage = new SyncStage("apart");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  const days = (24 * 3_600_000) / bucketMs;
+  for (let day = 4; day < 24; day++) {
+    const [actor, peer] = day % 2 === 0 ? ([a, "a"] as const) : ([b, "b"] as const);
+    actor.disk.keep(stage.record(peer, -day * days));
+  }
+  stage.link(a, b);
+  stage.pass(60_000);
+  assertSame(a, b);
+  assert.equal(a.disk.records.size, 20);
+});
+
+test("what a peer has pruned is neither offered to it nor asked for", () => {
   const stage = new SyncStage("pruned");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const old = stage.record("b", -exchangeWindowMs / bucketMs);

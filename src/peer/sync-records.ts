@@ -17,7 +17,7 @@ import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import { neverPrunedMs, roundMs } from "./horizons.ts";
 import { answerLimitMs } from "./sync-table.ts";
 
-/** How far back neighbours compare their records; what is older is exchanged after a longer absence only. */
+/** How far back neighbours compare their records; all that is older is compared once for each link. */
 export const exchangeWindowMs = 72 * 3_600_000;
 /** All records are compared with every neighbour this often, for whatever gossip has lost. */
 export const exchangeEveryMs = 30_000;
@@ -99,6 +99,8 @@ interface Neighbour {
   unfinishedSinceMono: number | undefined;
   /** this side's disk could not be read for the last comparison */
   unreadable: boolean;
+  /** Records of all ages have been compared since the link is up. */
+  isComparedInDepth: boolean;
 }
 
 export class RecordSync {
@@ -125,6 +127,7 @@ export class RecordSync {
       heardAtMono: now.mono,
       unfinishedSinceMono: now.mono,
       unreadable: false,
+      isComparedInDepth: false,
     };
     this.#neighbours.set(peer, neighbour);
     this.#compare(peer, neighbour, { from: this.#firstBucket(now), routine: false }, now);
@@ -179,7 +182,8 @@ export class RecordSync {
     }
     if (neighbour.answering) return;
     neighbour.answering = true;
-    const first = Math.max(message.from, this.#firstBucket(now));
+    // A neighbour that was away for longer than this peer's own window asks for more, and gets it.
+    const first = Math.max(message.from, lastBucket(now) - bucketsCap);
     const to = Math.max(first, Math.min(message.to, first + bucketsCap));
     this.#deps.disk.digests(first, to, (digests) => {
       neighbour.answering = false;
@@ -243,14 +247,21 @@ export class RecordSync {
   }
 
   #firstBucket(now: Now): number {
-    const last = Math.floor(now.wall / bucketMs) + aheadBuckets;
-    return Math.max(Math.ceil(this.#deps.oldest(now) / bucketMs), last - bucketsCap);
+    return Math.max(Math.ceil(this.#deps.oldest(now) / bucketMs), lastBucket(now) - bucketsCap);
   }
 
+  /**
+   * The first time, records of all ages: either side may have been apart from the other for longer than both of them know, by
+   * a split with a restart in it or an older folder. A link that breaks again at once doesn't cost that much.
+   */
   #compareRoutinely(peer: PeerId, neighbour: Neighbour, now: Now): void {
-    const first = this.#firstBucket(now);
     const isPruning = now.wall % roundMs < pruningMs;
-    const from = isPruning ? Math.max(first, Math.floor((now.wall - neverPrunedMs) / bucketMs)) : first;
+    let from = this.#firstBucket(now);
+    if (isPruning) from = Math.max(from, Math.floor((now.wall - neverPrunedMs) / bucketMs));
+    else if (!neighbour.isComparedInDepth) {
+      neighbour.isComparedInDepth = true;
+      from = lastBucket(now) - bucketsCap;
+    }
     this.#compare(peer, neighbour, { from, routine: true }, now);
   }
 
@@ -266,7 +277,7 @@ export class RecordSync {
     now: Now,
   ): void {
     this.#deps.count("sync_records_asked");
-    const to = Math.max(from, Math.floor(now.wall / bucketMs) + aheadBuckets);
+    const to = Math.max(from, lastBucket(now));
     const exchange = newExchange(this.#deps.nextId(), routine);
     neighbour.exchange = exchange;
     neighbour.unfinishedSinceMono ??= now.mono;
@@ -291,7 +302,7 @@ export class RecordSync {
     theirs: MessageOf<"buckets">,
   ): void {
     exchange.asked = undefined;
-    const buckets = differing(theirs, exchange.mine, this.#firstBucket(this.#deps.now())).filter(
+    const buckets = differing(theirs, exchange.mine, theirs.from).filter(
       (bucket) => !exchange.routine || !this.#large.has(bucket),
     );
     const groups: number[][] = [];
@@ -381,6 +392,10 @@ export class RecordSync {
     for (const order of orders) if (fits(order)) piece.orders.push(order);
     flush(true);
   }
+}
+
+function lastBucket(now: Now): number {
+  return Math.floor(now.wall / bucketMs) + aheadBuckets;
 }
 
 function newExchange(id: number, routine: boolean): Exchange {

@@ -12,8 +12,9 @@
  * Records. A sends `buckets`: digests of 5-minute buckets. B answers with its digests, and each of the two asks by `want`
  * for the buckets that differ, newest first, page by page, naming what it has in them. The answer is what is missing
  * there, in pieces, the last one marked; A keeps it and asks for the next page. This happens when a link comes up, every
- * half a minute, and when somebody asks for the last 15 minutes. What A has
- * pruned is no difference: it has told B its horizons (horizons.ts), and B gives it nothing below them.
+ * half a minute (the first time for records of all ages, then for those of the last three days), and when somebody asks for
+ * the last 15 minutes. What A has pruned is no difference: it has told B its horizons (horizons.ts), and B gives it nothing
+ * below them.
  *
  * Watermarks. When the table and the records of a new link are here, each side asks the other how far it knows each job's
  * ticks to be over (sync-watermarks.ts). Only then is `onSynced` called.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
-import { checkAccounts } from "../src/sim/checkers/agreement.ts";
+import { checkAccounts, checkConvergence } from "../src/sim/checkers/agreement.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkStanding } from "../src/sim/checkers/standing.ts";
@@ -319,6 +319,17 @@ test("I8: peers that still differ half a minute after the heal are found, unless
   const behind = [knows(ann, good.runs), knows(ben, without(sixth)), knows(cyd, good.runs)];
   assert.ok(rulesIn(checkAll(flawless({ convergedViews: [behind, behind] }))).includes("I8"));
   assert.deepEqual(checkAll(flawless({ convergedViews: [behind, good.final] })), []);
+});
+
+test("I8: a record that one peer alone has is found, unless its tick is still to come", () => {
+  const hasMore = (instant: number) => {
+    const [first, ...others] = good.final;
+    const views =
+      first === undefined ? [] : [knows(first.peer, [...good.runs, runOf(instant, ann)]), ...others];
+    return rulesIn(checkConvergence(flawless({ convergedViews: [views, views] })));
+  };
+  assert.deepEqual(hasMore(beginning + 90_000), ["I8"]);
+  assert.deepEqual(hasMore(beginning + 365 * 24 * 60 * minute), []);
 });
 
 test("I8: an update that waits for another after the heal is found", () => {

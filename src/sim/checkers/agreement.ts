@@ -3,6 +3,7 @@
  *
  * I8: 30 s after the heal the peers are compared, and once more some time later. A job or record on which the same two peers
  * differ in the same way both times was not just on its way. A peer may not have an update that waits for another one.
+ * What a clock that was ahead has written about ticks that are still to come is not compared: nobody else takes it before then.
  * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, except those written in the last
  * 35 s; none of them is open unless its run is truly still on; each start of the truth has its record; and each required
  * tick without a start has a record that gives the reason.
@@ -27,7 +28,9 @@ const quietMs = 120_000;
 
 export function checkConvergence(evidence: Evidence): Breach[] {
   const isRetained = retainedTicks(evidence);
-  const rounds = evidence.convergedViews.map((views) => differences(ofTicks(views, isRetained)));
+  const isCompared: TickFilter = (job, tick) =>
+    instantOf(tick) <= evidence.healedAt + convergesMs && isRetained(job, tick);
+  const rounds = evidence.convergedViews.map((views) => differences(ofTicks(views, isCompared)));
   const [first, second] = rounds;
   if (first === undefined || second === undefined) return [];
   return [...second]

@@ -413,6 +413,30 @@ test("an open record of which others have pruned the job's history is over", () 
   assert.ok(stage.ageOf(two, "beat") <= hour + slackMs);
 });
 
+test("a request whose run was pruned does not come back from a peer that never learned of its end, and whose clock is a year behind", () => {
+  const stage = new Stage("requests");
+  const [one, two] = stage.peers;
+  assert.ok(one !== undefined && two !== undefined);
+  stage.put("beat");
+  stage.until(20 * minute);
+  stage.world.ask(one, { kind: "run", id: "beat" as JobId });
+  stage.until(30 * minute);
+  const { storage } = stage.world.hosts.get(two);
+  stage.world.hosts.kill(two, true);
+  const isByHand = ({ tick }: { tick: string }) => tick.startsWith("manual-");
+  const byHand = stage.records(two, "beat").filter(isByHand);
+  assert.equal(byHand.length, 1);
+  for (const record of byHand) storage.remove(record);
+  stage.until(5 * hour);
+  stage.world.disturbances.stepClock(two, -365 * 24 * hour);
+  stage.world.hosts.start(two);
+  for (let at = 5 * hour; at <= 9 * hour; at += 5 * minute) {
+    stage.until(at);
+    assert.deepEqual([...stage.world.hosts.get(one).storage.orders.values()], [], `${at / minute} minutes`);
+    assert.deepEqual(stage.records(one, "beat").filter(isByHand), []);
+  }
+});
+
 test("a peer that joins with an empty folder gets what is kept", () => {
   const stage = new Stage("joins", { peers: 3 });
   const [one, , three] = stage.peers;

@@ -54,8 +54,8 @@ export class Horizons {
     return this.#own.get(job);
   }
 
-  /** True of a record that this peer has let go of. */
-  isPruned({ job, tick }: RunRecord): boolean {
+  /** True of a record or an order that this peer has let go of. */
+  isPruned({ job, tick }: Pick<RunRecord, "job" | "tick">): boolean {
     const before = this.#own.get(job)?.before ?? 0;
     return instantOf(tick) < before && this.#isBelievable(before);
   }

@@ -1,6 +1,6 @@
 /**
- * The door of run records from elsewhere, by gossip, answer or sync: those that their writers have not signed are counted and
- * dropped, so are those that this peer has pruned, and the rest goes to core. Records that core doubts come to it later, if the
+ * The door of run records and orders from elsewhere, by gossip, answer or sync: records that their writers have not signed are
+ * counted and dropped, so is what this peer has pruned, and the rest goes to core. Records that core doubts come to it later, if the
  * disk finds that they are news.
  */
 import type { EventBody } from "../core/events.ts";
@@ -31,22 +31,20 @@ export class Intake {
 
   /** Records and orders that a sync has brought. */
   learned(records: readonly RunRecord[], orders: readonly RequestedOrder[]): void {
-    this.#deps.feed({ kind: "learned", records: this.genuine(records), orders });
+    const kept = orders.filter((order) => !this.#isPruned(order));
+    this.#deps.feed({ kind: "learned", records: this.genuine(records), orders: kept });
   }
 
   /** Those that core is to be told of now. */
   genuine(records: readonly RunRecord[]): RunRecord[] {
-    const { doors, staleRecords, horizons, count, feed } = this.#deps;
+    const { doors, staleRecords, count, feed } = this.#deps;
     const doubtful: RunRecord[] = [];
     const genuine = records.filter((record) => {
       if (!verifyRecord(record, doors.keys)) {
         count("refused_signature");
         return false;
       }
-      if (horizons.isPruned(record) && !this.#deps.isOpen(record)) {
-        count("refused_pruned");
-        return false;
-      }
+      if (!this.#deps.isOpen(record) && this.#isPruned(record)) return false;
       if (this.#deps.isPossiblyStale(record)) {
         doubtful.push(record);
         return false;
@@ -58,5 +56,12 @@ export class Intake {
     }
     for (const record of genuine) staleRecords.heard(record);
     return genuine;
+  }
+
+  /** Their giver may not believe this peer's horizon, by a clock that is far behind. */
+  #isPruned(thing: RunRecord | RequestedOrder): boolean {
+    const isPruned = this.#deps.horizons.isPruned(thing);
+    if (isPruned) this.#deps.count("refused_pruned");
+    return isPruned;
   }
 }

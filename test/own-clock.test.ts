@@ -253,6 +253,21 @@ test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
   assert.ok((idleUntil(state) ?? -Infinity) <= (soonestTick(state.jobs) ?? Infinity));
 });
 
+test("a gap that a doubted clock can't report keeps nobody busy", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "none" } });
+  cores.pass(20_000);
+  for (const peer of ["b", "c"]) cores.kill(peer);
+  cores.setClock("a", 5 * hour);
+  const state = cores.state("a");
+  for (let waited = 0; waited < minute && state.upkeep.gaps.size === 0; waited += 100) cores.pass(100);
+  for (const peer of ["b", "c"]) cores.up(peer as PeerId);
+  cores.pass(minute);
+  assert.match(reasonsOf(cores, "a"), /clock is .* ahead/);
+  assert.equal(state.upkeep.gaps.size, 1);
+  assert.ok((idleUntil(state) ?? -Infinity) > state.now.wall);
+});
+
 describe("a peer whose clock is far ahead takes no requests", () => {
   test("neither run now nor an edit", () => {
     const cores = new Cores(["a", "b", "c"], { clockAhead: { b: 2 * hour } });

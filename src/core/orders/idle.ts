@@ -4,7 +4,7 @@
  */
 import { overdueMs, sweepEveryMs } from "../limits.ts";
 import type { State } from "../state.ts";
-import { nextTickInSightAt } from "./scan.ts";
+import { isToReport, nextTickInSightAt } from "./scan.ts";
 
 /** An order that is overdue by more waits for an event or for the end of its window; the sweep has seen it. */
 const youngMs = overdueMs + 2 * sweepEveryMs;
@@ -16,11 +16,10 @@ export function idleUntil(state: State): number | undefined {
     state.pending.size +
     upkeep.awaitingSync.size +
     upkeep.lookups.size +
-    upkeep.gaps.size +
     book.runs.size +
     book.asks.size +
     book.claims.size;
-  if (!state.alive || upkeep.warmUp !== undefined || underWay > 0) return undefined;
+  if (!state.alive || upkeep.warmUp !== undefined || underWay > 0 || isToReport(state)) return undefined;
   if (voting.proposer.chosenEpochs.length > 0 || voting.voter.successor !== undefined) return undefined;
   let until = nextTickInSightAt(state);
   for (const order of book.orders.values()) {

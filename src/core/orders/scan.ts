@@ -206,17 +206,28 @@ export function hearWatermarks(state: State, watermarks: readonly Watermark[]): 
 export function reportGaps(state: State): void {
   for (const [job, { ranges, sinceMono }] of state.upkeep.gaps) {
     const plan = state.jobs.plans.get(job);
-    const last = ranges.at(-1);
-    if (plan === undefined || last === undefined) {
+    if (plan === undefined) {
       state.upkeep.gaps.delete(job);
       continue;
     }
-    const place = reporterPlace(state, job, tickAt(last.to));
+    const place = placeToReport(state, job, ranges);
     if (place === undefined || state.now.mono - sinceMono < place * reportEveryMs) continue;
     state.upkeep.gaps.delete(job);
     for (const range of ranges) report(state, plan, range);
     moveUp(state, plan);
   }
+}
+
+function placeToReport(state: State, job: JobId, ranges: readonly TickRange[]): number | undefined {
+  const last = ranges.at(-1);
+  return last === undefined ? undefined : reporterPlace(state, job, tickAt(last.to));
+}
+
+/** True while a gap waits for this peer's turn to report it, and not for others or for its own clock to be right again. */
+export function isToReport(state: State): boolean {
+  for (const [job, { ranges }] of state.upkeep.gaps)
+    if (placeToReport(state, job, ranges) !== undefined) return true;
+  return false;
 }
 
 function report(state: State, plan: Plan, { from, to, count, reason }: TickRange): void {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { EventBody } from "../src/core/events.ts";
-import { instantOf, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { rangeSlot, type RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -40,6 +40,23 @@ function startAgain(cores: Cores, peer: string, changes: Parameters<Cores["up"]>
     ...changes,
   });
 }
+
+test("a tick that comes due while its peer gets no time for three seconds runs", () => {
+  const cores = new Cores(["a"]);
+  cores.put({ ...hourly, schedule: "@every 11s" });
+  for (let held = 0; held < 30; held++) {
+    cores.pass(11 * second - (cores.wall(cores.now) % (11 * second)) - 2_700);
+    cores.pause("a", 3 * second);
+    cores.pass(4 * second);
+  }
+  const first = instantOf(cores.starts[0]?.tick as TickId);
+  const due = Array.from({ length: cores.starts.length }, (_, index) => first + index * 11 * second);
+  assert.deepEqual(
+    cores.starts.map(({ tick }) => instantOf(tick as TickId)),
+    due,
+  );
+  assert.ok(due.length >= 29);
+});
 
 describe("a tick that has run does not run again", () => {
   test("when its peer was killed just after the start, and had given the tick back before an earlier restart", () => {

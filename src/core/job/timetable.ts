@@ -18,6 +18,11 @@ export function removeJob(jobs: JobsState, id: JobId): void {
   jobs.nextTicks.remove(id);
 }
 
+/** The job's next tick that has not been pulled (ms); Infinity = none will come. */
+export function nextTickAt(jobs: JobsState, id: JobId): number {
+  return jobs.nextTicks.at(id);
+}
+
 /** When the next tick of any job is (ms), or undefined. */
 export function soonestTick(jobs: JobsState): number | undefined {
   return jobs.nextTicks.peek()?.at;

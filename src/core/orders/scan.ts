@@ -14,7 +14,7 @@ import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
-import { soonestTick } from "../job/timetable.ts";
+import { nextTickAt, soonestTick } from "../job/timetable.ts";
 import { claimAheadMs, scanBackMs } from "../limits.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
@@ -306,7 +306,10 @@ function forgetJob(state: State, job: JobId): void {
   emit(state, { kind: "store", writes: [{ kind: "drop-watermark", job }] });
 }
 
-/** Every tick up to now is over, but for those in the book and those on their way through the launcher. */
+/**
+ * Every tick up to now is over, but for those in the book, those on their way through the launcher, and those that have not
+ * come into the book yet.
+ */
 function moveUp(state: State, plan: Plan): void {
   // Of ticks that this version can't tell nothing is known. A peer that can tell them says what is over.
   if (!plan.knowsTicks) return;
@@ -329,7 +332,9 @@ function moveUp(state: State, plan: Plan): void {
   if (isPlanted(state, "watermark-leads")) undecided.length = 0;
   undecided.sort((a, b) => a - b);
   const tooMany = undecided[openMax];
-  const at = tooMany === undefined ? now.wall : tooMany - 1;
+  // Where the process was held up, ticks that have come due have not been pulled yet.
+  const latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1);
+  const at = tooMany === undefined ? latest : Math.min(latest, tooMany - 1);
   if (advanceWatermark(ledger.history, plan.id, at, [...new Set(undecided.slice(0, openMax))]))
     planStore(state, plan.id);
 }

@@ -413,6 +413,10 @@ test("an open record of which others have pruned the job's history is over", () 
   assert.ok(stage.ageOf(two, "beat") <= hour + slackMs);
 });
 
+function isByHand({ tick }: RunRecord): boolean {
+  return tick.startsWith("manual-");
+}
+
 test("a request whose run was pruned does not come back from a peer that never learned of its end, and whose clock is a year behind", () => {
   const stage = new Stage("requests");
   const [one, two] = stage.peers;
@@ -423,7 +427,6 @@ test("a request whose run was pruned does not come back from a peer that never l
   stage.until(30 * minute);
   const { storage } = stage.world.hosts.get(two);
   stage.world.hosts.kill(two, true);
-  const isByHand = ({ tick }: { tick: string }) => tick.startsWith("manual-");
   const byHand = stage.records(two, "beat").filter(isByHand);
   assert.equal(byHand.length, 1);
   for (const record of byHand) storage.remove(record);

@@ -5,6 +5,7 @@ import type { PeerId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
 const second = 1_000;
+const day = 86_400 * second;
 const beat = { id: "beat", schedule: "@every 10s", command: "true", partition: "majority" } as const;
 
 /** Long enough for the first epoch of three to be chosen and to begin. */
@@ -35,6 +36,20 @@ test("a lone peer that founded the mesh is its only voter, and runs majority job
   cores.put(beat);
   cores.pass(60 * second);
   assert.equal(cores.starts.length, 6);
+  noneTwice(cores);
+});
+
+test("a majority job goes on once a clock that was a year ahead is right again, and repeats nothing", () => {
+  const cores = new Cores(["a"]);
+  cores.put(beat);
+  cores.pass(300 * second);
+  cores.setClock("a", 365 * day);
+  cores.pass(120 * second);
+  cores.setClock("a", 0);
+  cores.pass(30 * second);
+  const before = cores.starts.length;
+  cores.pass(300 * second);
+  assert.equal(cores.starts.length, before + 30);
   noneTwice(cores);
 });
 

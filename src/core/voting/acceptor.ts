@@ -230,7 +230,8 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
 }
 
 /**
- * Forgets votes on ticks too old to vote on. The floor is kept, so that none is given again after a clock is set back.
+ * Forgets votes on ticks too old to vote on. The floor is kept, so that none is given again after a clock is set back. It lies
+ * just above the latest of them and no higher: a clock that was ahead would bar the ticks that come after its correction.
  */
 export function forgetVotes(state: State): void {
   const before = state.now.wall - rememberVotesMs;
@@ -239,7 +240,8 @@ export function forgetVotes(state: State): void {
   );
   if (old.length === 0) return;
   for (const { decision } of old) state.voting.voter.votes.delete(decision);
-  state.voting.voter.floor = Math.max(state.voting.voter.floor, before);
+  const latest = Math.max(...old.map(({ instant }) => instant));
+  state.voting.voter.floor = Math.max(state.voting.voter.floor, latest + 1);
   emit(state, {
     kind: "store",
     writes: [

@@ -144,6 +144,16 @@ describe("forget", () => {
     noneTwice(cores);
   });
 
+  test("leaves the forgotten one nothing that grows with every tick", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(plain);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(60 * second);
+    const before = cores.state("c").book.orders.size;
+    cores.pass(600 * second);
+    assert.equal(cores.state("c").book.orders.size, before);
+  });
+
   test("lets the forgotten one acknowledge no change, which would reach nobody", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);

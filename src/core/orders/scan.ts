@@ -81,9 +81,10 @@ export function undecidedMs(plan: Plan): number {
   return startWindowMs(plan, true) + reportedWithinMs;
 }
 
-/** True while this peer may plan: it has warmed up, its clock isn't doubted, and its cluster key is not a replaced one. */
+/** True while this peer may plan: it has warmed up, its clock isn't doubted, and the mesh counts on it and on its key. */
 export function isPlanning(state: State): boolean {
-  return state.upkeep.warmUp === undefined && !isDoubted(state) && !hasSupersededKey(state);
+  const isMember = state.operator.selfForgotten === undefined && !hasSupersededKey(state);
+  return isMember && state.upkeep.warmUp === undefined && !isDoubted(state);
 }
 
 /** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer has no clock by which it may plan. */

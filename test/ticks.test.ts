@@ -372,3 +372,21 @@ test("a peer that comes back ends its own open records: lost what had started, w
     "withdrawn restarted",
   ]);
 });
+
+test("the record of a run names the revision that ran, of a job that was edited after the claim", () => {
+  const cores = new Cores(["a"]);
+  const put = (revision: string) =>
+    cores.put(
+      { id: "beat", schedule: "@every 10s", command: revision },
+      { revision, createdAt: cores.wall(0), scheduledAt: cores.wall(0) },
+    );
+  const records = () =>
+    [...(cores.records.get("a" as PeerId)?.values() ?? [])].map(({ state, revision }) => [state, revision]);
+  put("old");
+  cores.pass(7 * second);
+  assert.deepEqual(records(), [["claimed", "old"]]);
+  put("new");
+  cores.pass(2 * second);
+  assert.equal(cores.starts.length, 1);
+  assert.deepEqual(records(), [["succeeded", "new"]]);
+});

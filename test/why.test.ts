@@ -109,6 +109,15 @@ test("a tick about which nothing is known yet, or whose claim was taken back, is
   assert.equal(told(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
 });
 
+test("a tick that an edit or a deletion of its job has taken away is withdrawn, and not pending", () => {
+  const { state, why } = told(
+    record("alder", "withdrawn", { reason: "out-claimed" }),
+    record("birch", "withdrawn", { reason: "job-changed" }),
+  );
+  assert.equal(state, "withdrawn");
+  assert.match(why, /birch claimed it and gave the claim back: the job was edited, disabled or deleted/);
+});
+
 test("a gap is told once for all its ticks, with their number and the reason", () => {
   const range = { from: due - 4_319 * 60_000, count: 4_320 };
   const { state, why } = told(record("alder", "missed", { slot: "range", range, reason: "window" }));

@@ -230,7 +230,8 @@ export function cancelRun(state: State, record: RunRecord, by: string, reason: s
 /** Hands the run to the launcher; from here on the run is followed by runs.ts. */
 export function launch(state: State, plan: Plan, order: Order): void {
   if (order.local.stage !== "claimed") return;
-  const { claim: record } = order.local;
+  // An edit since the claim is run too, so it is what the record has to name.
+  const record = { ...order.local.claim, revision: plan.revision };
   const run = runId(record);
   removeOrder(state, order);
   const hasWaited = state.book.capacityQueue.has(order);

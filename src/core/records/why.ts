@@ -133,7 +133,8 @@ function byTime(a: RunRecord, b: RunRecord): number {
 
 /**
  * The story of one tick from all its records. While it is due and undecided it is `pending`, and `pending` says what it
- * waits for; without any record and before it is due, it is pending too.
+ * waits for; without any record and before it is due, it is pending too. It is `withdrawn` when the job was edited, disabled
+ * or deleted before it started.
  */
 export function tellTick(
   tick: TickId,
@@ -155,8 +156,10 @@ export function tellTick(
     why.push("Nothing has been decided about it yet, or its records have been removed.");
   const late = story !== undefined && hasStarted(story) ? (story.startedAt ?? story.due) - story.due : 0;
   if (late > 2_000) why.push(`It started ${Math.round(late / 1_000)} s after it was due.`);
-  const undecided =
-    story === undefined || (story.state === "withdrawn" && ordered.every((record) => isFinal(record.state)));
+  const isGivenBack = story?.state === "withdrawn" && ordered.every((record) => isFinal(record.state));
+  // A claim is given back for another peer to take it up, unless an edit or a deletion has taken the tick away.
+  const isTakenAway = ordered.some(({ reason }) => reason === "job-changed");
+  const undecided = story === undefined || (isGivenBack && !isTakenAway);
   return {
     tick,
     due: story?.due ?? instantOf(tick),

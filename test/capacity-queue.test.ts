@@ -1,6 +1,9 @@
 /** Claims that wait for a place (core/claims/capacity-queue.ts). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { enqueueAsk, flushAsks } from "../src/core/claims/asking.ts";
+import { claim, closeWithout } from "../src/core/claims/claims.ts";
+import { admitTick } from "../src/core/claims/order-book.ts";
 import { CapacityQueue } from "../src/core/claims/capacity-queue.ts";
 import type { JobId, OrderKey } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
@@ -66,4 +69,28 @@ test("an order that is withdrawn leaves the queue, and counts once however often
   queue.delete(order);
   queue.delete(order);
   assert.deepEqual([queue.size, queue.has(order), queue.first(Infinity)], [0, false, undefined]);
+});
+
+test("an order that is to be asked about, and is claimed or closed in the same step after all, is not asked about", () => {
+  for (const change of ["claim", "close"] as const) {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ id: "full", command: "true" });
+    const state = cores.state("a");
+    const plan = state.jobs.plans.get("full" as JobId);
+    assert.ok(plan !== undefined);
+    admitTick(state, plan, cores.wall(60_000));
+    const [order] = state.book.orders.values();
+    assert.ok(order !== undefined);
+    state.effects = [];
+    enqueueAsk(state, order, { rank: 0 });
+    if (change === "claim") claim(state, plan, order, { rank: 0, passed: [] }, { waiting: "capacity" });
+    else closeWithout(state, order, "out-claimed");
+    flushAsks(state);
+    assert.equal(order.local.stage, change === "claim" ? "claiming" : "none");
+    assert.deepEqual(
+      state.effects.filter((effect) => effect.kind === "send"),
+      [],
+    );
+    assert.equal(state.book.asks.size, 0);
+  }
 });

@@ -32,8 +32,9 @@ export function enqueueAsk(state: State, order: Order, failover: { rank: number 
 /** Sends what the step has collected. Where there is nobody to ask, the orders are reconciled again at once. */
 export function flushAsks(state: State): void {
   const others = livingMembers(state).filter((peer) => peer !== state.settings.self);
-  for (let i = 0; i < state.book.toAsk.length; i += ordersPerAsk) {
-    const orders = state.book.toAsk.slice(i, i + ordersPerAsk);
+  const toAsk = state.book.toAsk.splice(0).filter(({ order }) => isOpenQuestion(state, order));
+  for (let i = 0; i < toAsk.length; i += ordersPerAsk) {
+    const orders = toAsk.slice(i, i + ordersPerAsk);
     const ask: Ask = {
       id: nextToken(state),
       untilMono: state.now.mono + askLimitMs,
@@ -61,7 +62,12 @@ export function flushAsks(state: State): void {
       });
     }
   }
-  state.book.toAsk.length = 0;
+}
+
+/** Reconciled once more in the same step, an order may have been claimed (to wait for a place), closed, or put to the vote. */
+function isOpenQuestion({ book }: State, order: Order): boolean {
+  const { stage } = order.local;
+  return book.orders.get(order.key) === order && (stage === "none" || stage === "asking");
 }
 
 /** Answers with what is known of each order, and of other open runs of the same jobs, which overlap rules need. */

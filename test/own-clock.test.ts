@@ -237,6 +237,28 @@ test("a run that began before the clock was set back ends here, too, though its 
   assert.ok(!isOpen());
 });
 
+test("ticks that ran, and whose records have been removed since, don't run again when all clocks are set back", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.put({ ...beat, schedule: "@every 10m", catchUp: { policy: "all", window: "1h" } });
+  cores.pass(6 * hour);
+  const removed = cores.wall(cores.now) - 2 * hour;
+  cores.prunedBefore.set("beat" as JobId, removed);
+  for (const records of cores.records.values()) {
+    for (const [key, { tick }] of records) if (instantOf(tick) < removed) records.delete(key);
+  }
+  const ran = cores.starts.length;
+  for (const peer of ["a", "b"]) cores.setClock(peer, -4 * hour);
+  cores.pass(1.5 * hour);
+  assert.equal(
+    cores.starts.length,
+    ran,
+    "two hours of what is removed, and two of what is kept, lie before it",
+  );
+  cores.pass(4 * hour);
+  assert.ok(cores.starts.length > ran + 8, "then it goes on");
+  assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
+});
+
 test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ ...beat, schedule: "@every 1h" });

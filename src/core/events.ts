@@ -79,7 +79,8 @@ export type Event = { now: Now } & (
   | { kind: "learned"; records: readonly RunRecord[]; orders: readonly RequestedOrder[] }
   | { kind: "synced"; peer: PeerId }
   /** what the disk holds of the ticks that were to be looked up */
-  | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[] }
+  /** `prunedBefore`: this peer has removed records of ticks before it (ms) */
+  | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[]; prunedBefore?: number | undefined }
   /** another peer's, after all its records have come */
   | { kind: "watermarks"; watermarks: readonly Watermark[] }
   /** neighbours have pruned the job's ticks before the instant (ms): what is open below it is over */

@@ -140,7 +140,7 @@ function take(state: State, event: Event): void {
     case "synced":
       return synced(state, event.peer);
     case "lookedUp":
-      return lookedUp(state, event.job, event.records);
+      return lookedUp(state, event.job, event.records, event.prunedBefore);
     case "prunedElsewhere":
       return closePruned(state, event.job, event.before);
     case "watermarks":

@@ -35,6 +35,7 @@ export interface Assembly {
   table: JobTable;
   edits: Edits;
   sync: Sync;
+  horizons: Horizons;
   clockProof: ClockProof;
   retention: Retention;
   logs: Logs;
@@ -130,5 +131,5 @@ export function assemble(deps: AssemblyDeps): Assembly {
     changed: () => feed({ kind: "keyChanged" }),
   });
   const receiver = new Receiver({ doors, intake, sync, logs, copies, keyRotation, feed, count });
-  return { table, edits, sync, clockProof, retention, logs, copies, keyRotation, receiver };
+  return { table, edits, sync, horizons, clockProof, retention, logs, copies, keyRotation, receiver };
 }

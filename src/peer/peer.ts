@@ -295,7 +295,10 @@ export class Peer {
       }
       case "lookUp": {
         const { job } = effect;
-        return lookUp(this.#doors, effect, (records) => this.#feed({ kind: "lookedUp", job, records }));
+        return lookUp(this.#doors, effect, (records) => {
+          const prunedBefore = this.#parts.horizons.ownOf(job)?.before;
+          this.#feed({ kind: "lookedUp", job, records, prunedBefore });
+        });
       }
       case "syncRecent":
         return this.#parts.sync.wantRecent(effect.peer, this.#doors.clock.now());

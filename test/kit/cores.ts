@@ -35,6 +35,8 @@ export class Cores {
   readonly starts: Start[] = [];
   readonly records = new Map<PeerId, Map<string, RunRecord>>();
   readonly votes = new Map<PeerId, Map<string, StoredVote>>();
+  /** every peer has removed the job's records of ticks before this instant, ms */
+  readonly prunedBefore = new Map<JobId, number>();
   /** what each peer has stored of its watermarks */
   readonly watermarks = new Map<PeerId, Map<JobId, Watermark>>();
   readonly answers: Answer[] = [];
@@ -407,7 +409,8 @@ export class Cores {
         const records = [...(this.records.get(peer)?.values() ?? [])].filter(
           (record) => record.job === job && instantOf(record.tick) >= from && instantOf(record.tick) < to,
         );
-        return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records }));
+        const prunedBefore = this.prunedBefore.get(job);
+        return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records, prunedBefore }));
       }
       case "ended":
       case "notify":

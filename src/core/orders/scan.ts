@@ -37,6 +37,7 @@ import {
   unsureUntilOf,
   watermarkOf,
   withdrawAhead,
+  settleRange,
 } from "../records/history.ts";
 import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
@@ -49,6 +50,11 @@ const reportEveryMs = 10_000;
 const openMax = 256;
 /** A tick that somebody is to report as missed may be undecided for so long: the reporter may be slow, or go. */
 const reportedWithinMs = 60_000;
+/**
+ * History that was removed by a clock which stood further ahead than this says nothing: that clock may have taken a year for
+ * missed. Less runs ticks again after all clocks were set back by so much; more leaves ticks out after they were ahead.
+ */
+const prunedAheadMs = 2 * 86_400_000;
 /** Orders by hand are remembered this long past their window, for those that come late by a sync. */
 const requestedKeptMs = 3_600_000;
 /** Watermarks in one write. */
@@ -161,8 +167,13 @@ function unknownIntervals(state: State, plan: Plan, watermark: number): Interval
   return intervals;
 }
 
-/** What the disk holds of the job's unsure ticks: those are over. Then the scan goes on. */
-export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]): void {
+/** What the disk holds of the job's unsure ticks: those are over, and so are those that it has held. Then the scan goes on. */
+export function lookedUp(
+  state: State,
+  job: JobId,
+  records: readonly RunRecord[],
+  prunedBefore = -Infinity,
+): void {
   state.upkeep.lookups.delete(job);
   const until = state.now.wall + clockRefusedMs;
   for (const record of records) {
@@ -170,6 +181,9 @@ export function lookedUp(state: State, job: JobId, records: readonly RunRecord[]
     else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record)) takeRecord(state.ledger, record, state.now.mono, true);
   }
+  const from = (watermarkOf(state.ledger.history, job)?.at ?? Infinity) + 1;
+  if (from < prunedBefore && prunedBefore <= state.now.wall + prunedAheadMs)
+    settleRange(state.ledger.history, job, from, prunedBefore - 1);
   endUnsure(state.ledger.history, job);
   touchJob(state, job);
   const plan = state.jobs.plans.get(job);

@@ -19,6 +19,8 @@ const trustedMs = 40 * 60_000;
 /** … and one that was away for longer waits at most for so long, but begins anew after an absence of a week. */
 const longestWaitMs = 24 * hourMs;
 const anewMs = 7 * 24 * hourMs;
+/** Clocks that differ by less pass for equal (DESIGN §11), ms. */
+const sameClockMs = 1_600;
 /** A job's last tick and last success stay whatever it keeps; one more may be on its way. */
 const keptAnyway = 3;
 
@@ -79,7 +81,7 @@ export function prunedBy(evidence: Evidence, peer: PeerId): number {
   const gaps = [
     ...evidence.outages.filter((outage) => outage.peer === peer).map((gap) => ({ ...gap, isSet: false })),
     // Whose clock is right depends on all of them.
-    ...evidence.faultWindows.filter(isFarStep).map((gap) => ({ ...gap, isSet: true })),
+    ...evidence.faultWindows.filter(isStep).map((gap) => ({ ...gap, isSet: offMs(gap) > trustedMs })),
   ].toSorted((a, b) => a.from - b.from);
   let prunedAt = evidence.from;
   let upSince = evidence.from;
@@ -103,8 +105,13 @@ export function prunedBy(evidence: Evidence, peer: PeerId): number {
   return prunedAt;
 }
 
-function isFarStep({ kind, steppedMs }: FaultWindow): boolean {
-  return kind === "clock step" && Math.abs(steppedMs ?? Infinity) > trustedMs;
+/** By such a step its peer, or another, may doubt its own clock, and prunes nothing. */
+function isStep(window: FaultWindow): boolean {
+  return window.kind === "clock step" && offMs(window) > sameClockMs;
+}
+
+function offMs({ steppedMs }: FaultWindow): number {
+  return Math.abs(steppedMs ?? Infinity);
 }
 
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {

@@ -259,6 +259,28 @@ test("ticks that ran, and whose records have been removed since, don't run again
   assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
 });
 
+test("a tick that was due while all clocks were a year ahead is on record once they are right again", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "none", window: "1d" } });
+  cores.pass(1.5 * hour);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 365 * 24 * hour);
+  cores.pass(2 * hour);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 0);
+  cores.pass(10 * minute);
+  for (const peer of ["a", "b"] as PeerId[]) {
+    const stories = [...(cores.records.get(peer)?.values() ?? [])].filter(
+      ({ state }) => state !== "withdrawn",
+    );
+    for (const afterMs of [2 * hour, 3 * hour]) {
+      const due = Math.floor(cores.wall(afterMs) / hour) * hour;
+      const isTold = stories.some(
+        ({ tick, range }) => instantOf(tick) >= due && (range?.from ?? instantOf(tick)) <= due,
+      );
+      assert.ok(isTold, `${peer}: nothing is on record of ${new Date(due).toISOString()}`);
+    }
+  }
+});
+
 test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ ...beat, schedule: "@every 1h" });

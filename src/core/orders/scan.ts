@@ -38,6 +38,7 @@ import {
   watermarkOf,
   withdrawAhead,
   settleRange,
+  reopenFrom,
 } from "../records/history.ts";
 import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
@@ -176,15 +177,19 @@ export function lookedUp(
 ): void {
   state.upkeep.lookups.delete(job);
   const until = state.now.wall + clockRefusedMs;
+  let reopened = Infinity;
   for (const record of records) {
-    if (isDecidedAhead(record, until)) withdrawDecision(state, record);
-    else if (settles(record)) settleIn(state.ledger.history, record);
+    if (isDecidedAhead(record, until)) {
+      withdrawDecision(state, record);
+      reopened = Math.min(reopened, record.range?.from ?? Infinity);
+    } else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record)) takeRecord(state.ledger, record, state.now.mono, true);
   }
   const from = (watermarkOf(state.ledger.history, job)?.at ?? Infinity) + 1;
   if (from < prunedBefore && prunedBefore <= state.now.wall + prunedAheadMs)
     settleRange(state.ledger.history, job, from, prunedBefore - 1);
   endUnsure(state.ledger.history, job);
+  if (reopened <= state.now.wall) reopenFrom(state.ledger.history, job, reopened, state.now.wall);
   touchJob(state, job);
   const plan = state.jobs.plans.get(job);
   if (plan !== undefined && isPlanning(state)) scanJob(state, plan);

@@ -154,6 +154,19 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
 }
 
 /**
+ * A range that was reported from this instant (ms) on by a clock that was ahead counts no more, and part of it is past: the
+ * watermark goes back before it, and the disk is asked what of that part really started.
+ */
+export function reopenFrom(history: HistoryState, job: JobId, instant: number, now: number): void {
+  const ofJob = history.jobs.get(job);
+  if (ofJob?.mark === undefined || ofJob.mark.at < instant) return;
+  const at = instant - 1;
+  const open = [...ofJob.mark.open].filter((tick) => tick <= at);
+  ofJob.mark = { since: Math.min(ofJob.mark.since, at), at, open: new Set(open) };
+  ofJob.unsureUntil = Math.max(ofJob.unsureUntil, now);
+}
+
+/**
  * Forgets orders before the instant (ms) that no watermark covers: those by hand, which can't start any more, and those of
  * jobs that can't be read here. Should such a job come back, the disk is asked.
  */

@@ -161,6 +161,8 @@ test(
     await bed.heard("started", run);
     let pid = 0;
     while (pid === 0) pid = Number(await bed.read(run));
+    // Until it is root, nobody may still end it.
+    while (readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "sleep") await bed.read(run);
     bed.say({ kind: "stop", run });
     assert.match(await bed.heard("stuck", run), /belong to another user/);
     assert.equal(bed.hasHeard("ended", run), false);

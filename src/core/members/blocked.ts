@@ -38,7 +38,7 @@ export function whyBlocked(state: State, plan: Plan): string | undefined {
     ({ peer, how }) => `${shownName(state, peer)} ${describe(state, plan, peer, how)}`,
   );
   if (plan.peers === undefined) {
-    return reasons.length === 0 ? "no peer of the mesh runs jobs" : `no peer can run it: ${listed(reasons)}`;
+    return reasons.length === 0 ? "no peer of the mesh runs jobs" : listed(reasons);
   }
   const all = [...reasons, ...targetsWithoutPeer(state, plan.peers)];
   return all.length === 1 ? `its target ${all[0]}` : `none of its targets can run it: ${listed(all)}`;

@@ -6,6 +6,7 @@ import { checkAccounts, checkConvergence } from "../src/sim/checkers/agreement.t
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkStanding } from "../src/sim/checkers/standing.ts";
+import { checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
 import type {
@@ -475,4 +476,25 @@ test("I18: a drained peer starts nothing, unless the drain may have been confirm
   assert.ok(found({}).includes("I18"));
   assert.ok(!found(beside(minute, 2.5 * minute)).includes("I18"));
   assert.ok(found(beside(0, minute)).includes("I18"));
+});
+
+test("I6: a run that is said to be lost though its child succeeded is found, unless its peer was forgotten meanwhile", () => {
+  const to = beginning + 30 * minute;
+  const runs = [runOf(sixth, ann, { outcome: "succeeded", end: sixth + 40_000 })];
+  const lost = knows(ben, runs);
+  const records = new Map([...lost.records].map(([key, record]) => [key, { ...record, state: "lost" }]));
+  const found = (...operations: Operation[]): string[] =>
+    rulesIn(
+      checkStories(
+        flawless({
+          to,
+          runs,
+          final: [{ ...lost, records }],
+          operations: [...good.operations, ...operations],
+        }),
+      ),
+    );
+  assert.deepEqual(found(), ["I6"]);
+  assert.deepEqual(found(asked({ kind: "forget", target: ann }, 6.2 * minute)), []);
+  assert.deepEqual(found(asked({ kind: "forget", target: ann }, 12 * minute)), ["I6"]);
 });

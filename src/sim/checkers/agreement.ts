@@ -20,7 +20,7 @@ import {
   type Run,
 } from "../world/truth.ts";
 import { retainedTicks } from "./retained.ts";
-import { convergesMs, hadDuplicateIdentity, knownToAll, orphanMs, workers } from "./surroundings.ts";
+import { convergesMs, hadDuplicateIdentity, orphanMs, wasTurnedAway, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, lastWord } from "./requests.ts";
 
@@ -134,17 +134,6 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   return (evidence.rollbacks ?? []).some(
     (rollback) =>
       rollback.peer === peer && rollback.copiedAt <= start && start <= rollback.startedAt + orphanMs,
-  );
-}
-
-/** Its peer was forgotten before everybody had to know of the run: from then on nobody takes that peer's records. */
-function wasTurnedAway(evidence: Evidence, { peer, start, end }: Run): boolean {
-  return evidence.operations.some(
-    ({ request, accepted, askedAt }) =>
-      request.kind === "forget" &&
-      request.target === peer &&
-      accepted &&
-      askedAt < knownToAll(evidence, end ?? start),
   );
 }
 

@@ -3,10 +3,10 @@
  * is recorded so on every peer; one that was killed because its peer's process had gone is `lost`.
  *
  * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was gone
- * or its disk disturbed within moments, its folder was put back, or a second process had its identity.
+ * or its disk disturbed within moments, its folder was put back, a second process had its identity, or it had been forgotten.
  */
 import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";
-import { hadDuplicateIdentity } from "./surroundings.ts";
+import { hadDuplicateIdentity, wasTurnedAway } from "./surroundings.ts";
 import { retainedTicks } from "./retained.ts";
 
 /** So long after its end a run is recorded by its own peer, if that goes on undisturbed; ms. */
@@ -72,6 +72,7 @@ function mayBeUnrecorded(evidence: Evidence, run: Run): boolean {
       ({ kind, peer, from, to }) => peer === run.peer && kind.endsWith("disk") && touches({ from, to }),
     ) ||
     (evidence.rollbacks ?? []).some(({ peer, startedAt }) => peer === run.peer && startedAt >= run.start) ||
-    hadDuplicateIdentity(evidence, run.peer, run.start, end + recordedMs)
+    hadDuplicateIdentity(evidence, run.peer, run.start, end + recordedMs) ||
+    wasTurnedAway(evidence, run)
   );
 }

@@ -3,7 +3,7 @@
  * must have been known to everybody. Computed from what was done to the hosts and wires, never from what a peer said.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Evidence, Operation, Outage } from "../world/truth.ts";
+import type { Evidence, Operation, Outage, Run } from "../world/truth.ts";
 
 interface Span {
   from: number;
@@ -172,4 +172,15 @@ export function knownToAll(evidence: Evidence, since: number): number {
 /** The times in which a peer's process was paused long enough for the others to suspect it. */
 export function longPauses(evidence: Evidence, longerThanMs: number): Outage[] {
   return evidence.outages.filter(({ kind, from, to }) => kind === "paused" && to - from > longerThanMs);
+}
+
+/** Its peer was forgotten before everybody had to know of the run: from then on nobody takes that peer's records. */
+export function wasTurnedAway(evidence: Evidence, { peer, start, end }: Run): boolean {
+  return evidence.operations.some(
+    ({ request, accepted, askedAt }) =>
+      request.kind === "forget" &&
+      request.target === peer &&
+      accepted &&
+      askedAt < knownToAll(evidence, end ?? start),
+  );
 }

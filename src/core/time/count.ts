@@ -13,7 +13,7 @@ import { ticksBetween, type Schedule } from "./schedule.ts";
 import type { Zone } from "./zone.ts";
 
 /** Ticks of a list of expressions that are walked one by one: about 20 ms. */
-const walkedMax = 100_000;
+export const walkedMax = 100_000;
 
 /** The number of ticks with `from ≤ tick < to` (ms since the epoch). */
 export function countTicks(schedule: Schedule, from: number, to: number): number {

@@ -161,7 +161,9 @@ describe("forget", () => {
     cores.pass(second);
     cores.ask("c", { kind: "pause-job", id: "plain" as JobId, by });
     const answer = lastAnswer(cores);
-    assert.equal(answer.kind === "refused" ? answer.error.code : answer.kind, "FORGOTTEN");
+    assert.ok(answer.kind === "refused");
+    assert.equal(answer.error.code, "FORGOTTEN");
+    assert.match(answer.error.detail, /^by host-[ab]$/, "a name, and no id");
     cores.ask("c", { kind: "drain-peer", peer: "c", on: true, by });
     cores.pass(second);
     assert.equal(lastAnswer(cores).kind, "done", "what concerns it alone can be changed");

@@ -10,7 +10,11 @@ export function keyCommands(program: Command, terminal: Terminal): void {
   const key = program.command("key").description("the cluster key, which lets peers into the mesh");
   withOutput(withPeer(key.command("rotate")))
     .description("make a new cluster key and hand it to every member; the old one is accepted for a while")
-    .option("--grace <duration>", "how long the old key is still accepted, for members that are away", "24h")
+    .option(
+      "--grace <duration>",
+      "how long the old key is still accepted, for members that are away; at least 10s",
+      "24h",
+    )
     .action(async (options: PeerOptions & { output: Output; grace: string }) => {
       const call = { method: "POST", body: { grace: options.grace } } as const;
       const answer = await openClient(options, terminal).ask<RotationAnswer>("/v1/key/rotate", call);

@@ -20,7 +20,7 @@ import { unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
 import type { State } from "./state.ts";
-import { shownName } from "./members/names.ts";
+import { shownAuthor, shownName } from "./members/names.ts";
 import {
   comingTicks,
   hindersNext,
@@ -103,7 +103,7 @@ export function notReady(state: State): NotReady[] {
   if (operator.selfForgotten !== undefined) {
     add(
       "forgotten",
-      `the mesh has forgotten this peer (${nameOr(state, operator.selfForgotten.by)}): give it a data folder of its own and a fresh ` +
+      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): give it a data folder of its own and a fresh ` +
         "invitation",
     );
   }
@@ -111,7 +111,7 @@ export function notReady(state: State): NotReady[] {
   if (supersededKey !== undefined && hasSupersededKey(state)) {
     add(
       "key-superseded",
-      `the mesh's key was rotated, and this peer still has the old one (proved by ${nameOr(state, supersededKey.by)}), which no ` +
+      `the mesh's key was rotated, and this peer still has the old one (proved by ${shownAuthor(state, supersededKey.by)}), which no ` +
         "member accepts: join anew with --join and what `cicada peers invite` prints at a member (identity and history stay)",
     );
   }
@@ -151,12 +151,6 @@ export function notReady(state: State): NotReady[] {
     add("host", `this host could not start a run: ${hostFault.reason}; tried again in ${restSeconds} s`);
   }
   return reasons;
-}
-
-/** The text may be a member's id or a person. */
-function nameOr(state: State, text: string): string {
-  const member = [...state.members.byId.keys()].find((id) => id === text);
-  return member === undefined ? text : shownName(state, member);
 }
 
 function hasMajorityJobs({ jobs: { plans } }: State): boolean {

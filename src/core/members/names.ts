@@ -17,6 +17,12 @@ export function shownName(state: Pick<State, "settings" | "members">, peer: Peer
   return name;
 }
 
+/** Who did something: the text may be a member's id or a person. */
+export function shownAuthor(state: State, by: string): string {
+  const member = [...state.members.byId.keys()].find((id) => id === by);
+  return member === undefined ? by : shownName(state, member);
+}
+
 function ownName(
   { settings, members }: Pick<State, "settings" | "members">,
   peer: PeerId,

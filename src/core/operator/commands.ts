@@ -13,6 +13,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancelRuns } from "./cancel.ts";
 import { tooFarAheadToWrite } from "../members/clocks.ts";
+import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
 import { checkJob } from "../job/job.ts";
@@ -155,7 +156,8 @@ function patchJob(
 /** What this peer would write reaches nobody, or collides with what another process writes in its name. */
 function refuseUnheard(state: State): Answer | undefined {
   const { operator, members } = state;
-  if (operator.selfForgotten !== undefined) return refuse("FORGOTTEN", `by ${operator.selfForgotten.by}`);
+  if (operator.selfForgotten !== undefined)
+    return refuse("FORGOTTEN", `by ${shownAuthor(state, operator.selfForgotten.by)}`);
   if (hasSupersededKey(state)) return refuse("KEY_SUPERSEDED", "no member accepts its key");
   if (members.duplicateIdentity) return refuse("DUPLICATE_IDENTITY", "its data folder was copied");
   return undefined;

@@ -94,7 +94,7 @@ export function isPlanning(state: State): boolean {
   return isMember && state.upkeep.warmUp === undefined && !isDoubted(state);
 }
 
-/** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer has no clock by which it may plan. */
+/** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer may not plan. */
 export function nextTickInSightAt(state: State): number {
   return isPlanning(state) ? (soonestTick(state.jobs) ?? Infinity) - claimAheadMs : Infinity;
 }

@@ -126,7 +126,7 @@ export const AnswerMessage = Type.Object({
   settled: Type.Array(Key, { maxItems: 1_024 }),
 });
 
-/** Protocol `ask`: a person wishes that the receiver takes no ticks (`on`), or takes them again. */
+/** Protocol `ask`: a person asks that the receiver take no ticks (`on`), or take them again. */
 export const DrainMessage = Type.Object({
   kind: Type.Literal("drain"),
   id: Type.Integer(),

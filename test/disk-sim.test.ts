@@ -1,7 +1,8 @@
 /** The simulated disk: the contract of every disk, and what a kill leaves of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StableStorage, SimDisk } from "../src/sim/disk.ts";
+import { SimDisk } from "../src/sim/disk.ts";
+import { StableStorage } from "../src/sim/disk/storage.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";

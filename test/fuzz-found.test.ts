@@ -20,7 +20,7 @@ import {
 import { createLedger } from "../src/core/records/ledger-state.ts";
 import { planJob, ticksOf } from "../src/core/job/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";
-import type { Answer, Command } from "../src/ports.ts";
+import type { Answer, Command } from "../src/ports/control.ts";
 import {
   instantOf,
   orderKey,
@@ -99,7 +99,7 @@ test("a heartbeat with an absurd clock leaves this peer's own clock in no doubt"
     }
   }
   mesh.pass(2_000);
-  assert.deepEqual(mesh.peer(victim).notReady(), []);
+  assert.deepEqual(mesh.peer(victim).status.notReady(), []);
   for (const { clockOffsetMs } of mesh.state(victim).members.byId.values())
     assert.ok(Math.abs(clockOffsetMs ?? 0) < 100);
 });
@@ -115,7 +115,7 @@ test("a tick that names no instant is no tick: its record is neither kept nor pa
     mesh.say(stranger, "runs", { ...known.message, records: [signed] });
   }
   mesh.pass(1_000);
-  assert.equal(mesh.peer(victim).view().counters["refused_wrong_shape"], 3);
+  assert.equal(mesh.peer(victim).status.view().counters["refused_wrong_shape"], 3);
   assert.deepEqual(mesh.complaints, []);
 });
 
@@ -133,7 +133,7 @@ test("a job that was resumed in the year 9999, or paused at an instant that is n
       .jobs()
       .get("odd" as JobId);
     assert.ok(job !== undefined && job.resumedAt <= mesh.world.now() + 1_000);
-    assert.ok((mesh.peer(victim).next("odd" as JobId, 3) ?? []).length === 3);
+    assert.ok((mesh.peer(victim).status.next("odd" as JobId, 3) ?? []).length === 3);
     answerTo(mesh, { kind: "delete-job", id: "odd" as JobId, by: "ann" });
   }
 });
@@ -177,12 +177,16 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
   for (const [why, item] of items) {
     const ballot = { round: 2 ** 52, peer: members[1], life: 1 };
     const counter = `vote_barred_${why}`;
-    const counted = mesh.peer(victim).view().counters[counter] ?? 0;
+    const counted = mesh.peer(victim).status.view().counters[counter] ?? 0;
     mesh.say(members[1], "vote", {
       kind: "ballots",
       ballots: [{ decision, epoch, instant, ballot, ...item }],
     });
-    assert.equal(mesh.peer(victim).view().counters[counter], counted + 1, JSON.stringify(item).slice(0, 200));
+    assert.equal(
+      mesh.peer(victim).status.view().counters[counter],
+      counted + 1,
+      JSON.stringify(item).slice(0, 200),
+    );
   }
   const value = epochOf([stranger], now + 60_000);
   const ballot = { round: 9, peer: stranger, life: 1 };
@@ -190,7 +194,7 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
     kind: "ballots",
     ballots: [{ decision: next, epoch, instant: 0, ballot, value }],
   });
-  assert.equal(mesh.peer(victim).view().counters["vote_barred_stranger"], 1);
+  assert.equal(mesh.peer(victim).status.view().counters["vote_barred_stranger"], 1);
   assert.deepEqual(
     [state.voting.voter.votes.size, state.voting.voter.highestInstant, state.voting.voter.voteCount],
     before,
@@ -343,7 +347,7 @@ test("a neighbour that asks for a thousand pieces at once is given a few, and fo
     mesh.say(members[1], "sync", { kind: "want", id, page: 1, buckets: [bucket], have: [] });
   }
   mesh.pass(100);
-  const { counters } = mesh.peer(victim).view();
+  const { counters } = mesh.peer(victim).status.view();
   assert.equal(counters["log_reads_refused"], 1_000 - 32);
   const given = (mesh.overheard.get("sync") ?? []).flatMap(({ from, message }) =>
     from === victim && message.kind === "records" ? [message.id] : [],
@@ -365,7 +369,7 @@ test("copies of outputs are kept of real runs of the sender alone", () => {
       bytes: base64(Buffer.from("x")),
     });
   }
-  assert.equal(mesh.peer(victim).view().counters["log_copies_refused"], refused.length);
+  assert.equal(mesh.peer(victim).status.view().counters["log_copies_refused"], refused.length);
 });
 
 test("a farewell in the name of somebody unknown makes nobody known", () => {
@@ -427,7 +431,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
     mesh.say(members[1], "heartbeat", { ...heartbeat, ...slip });
     mesh.pass(3_000);
   }
-  assert.deepEqual(mesh.peer(victim).notReady(), []);
+  assert.deepEqual(mesh.peer(victim).status.notReady(), []);
   assert.equal(mesh.state(victim).voting.voter.memory, "sure");
   for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
   assert.equal(mesh.state(victim).members.duplicateIdentity, true);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Outcomes } from "../src/peer/outcomes.ts";
-import type { RunQuery } from "../src/ports.ts";
+import type { RunQuery } from "../src/ports/disk.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 

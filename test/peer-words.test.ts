@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
 import { nextTicks, notReady, sizesOf, viewOf } from "../src/core/view.ts";
-import type { Answer } from "../src/ports.ts";
+import type { Answer } from "../src/ports/control.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 

@@ -12,7 +12,8 @@ import { exitCodes, watchFailures } from "../src/cli/start/failures.ts";
 import { guardControl, guardDoors } from "../src/cli/start/guarded-doors.ts";
 import { assert as assertThat, AssertionFailed, CicadaError } from "../src/errors.ts";
 import type { JobId } from "../src/schema/ids.ts";
-import type { Control, Doors, MeshEvents } from "../src/ports.ts";
+import type { Doors, MeshEvents } from "../src/ports.ts";
+import type { Control } from "../src/ports/control.ts";
 
 function watched() {
   const process = new EventEmitter();

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
-import type { Disk, Doors, Write } from "../src/ports.ts";
+import type { Doors } from "../src/ports.ts";
+import type { Disk, Write } from "../src/ports/disk.ts";
 import { Writer } from "../src/peer/writer.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { someRecord } from "./kit/contract/disk.ts";

@@ -5,7 +5,8 @@
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Control, Log } from "../ports.ts";
+import type { Log } from "../ports.ts";
+import type { Control } from "../ports/control.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { CheckedSpec, Problem } from "../schema/job.ts";
 import type { RunRecord } from "../schema/run.ts";

@@ -2,7 +2,9 @@
  * What core is told, and what it asks for: its only contact with the world (DESIGN §2). Every event carries `now`. An
  * effect asks for something to be done; its outcome, if core needs it, comes as a later event.
  */
-import type { Answer, ChildOutcome, Command, Now, PeerEvent, RunSpec, Write } from "../ports.ts";
+import type { ChildOutcome, Now, RunSpec } from "../ports.ts";
+import type { Write } from "../ports/disk.ts";
+import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";

@@ -1,7 +1,8 @@
 /**
  * What one peer's core remembers, and nothing else: everything that `step` reads or changes is in here.
  */
-import type { Answer, Now } from "../ports.ts";
+import type { Now } from "../ports.ts";
+import type { Answer } from "../ports/control.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { TableEdit } from "../schema/job.ts";

@@ -5,7 +5,7 @@
  * wants to be woken.
  */
 import { never } from "../errors.ts";
-import { isFinal, type RequestedOrder } from "../schema/run.ts";
+import { isFinal } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
 import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
@@ -16,7 +16,7 @@ import { commandStored, obey } from "./operator/commands.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest, openRoster } from "./voting/epochs.ts";
 import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
-import type { CoreMessage, Effect, Event, JobChange } from "./events.ts";
+import type { CoreMessage, Effect, Event } from "./events.ts";
 import {
   drain,
   drainStored,
@@ -26,7 +26,7 @@ import {
   restoreDrained,
 } from "./operator/drain.ts";
 import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
-import { claimAheadMs, overdueMs, sweepEveryMs } from "./limits.ts";
+import { sweepEveryMs } from "./limits.ts";
 import {
   announceAtOnce,
   assessAll,
@@ -45,18 +45,7 @@ import { heartbeatTo, peersInReach, type InReach } from "./members/heartbeat.ts"
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
-import {
-  admitRequested,
-  admitTick,
-  assertBook,
-  hearDeclined,
-  takeTouched,
-  touchDue,
-  touchAll,
-  touchJob,
-} from "./claims/order-book.ts";
-import { planJob } from "./job/plan.ts";
-import { enterJob, pullTicks, removeJob } from "./job/timetable.ts";
+import { assertBook, hearDeclined, takeTouched, touchDue, touchAll } from "./claims/order-book.ts";
 import { openDigest, takeRecord } from "./records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
 import { clockRefusedMs } from "./members/suspicion.ts";
@@ -79,9 +68,9 @@ import {
   reviewSuperseded,
 } from "./members/superseded-key.ts";
 import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
-import { begunByNow, planAnew } from "./orders/plan-anew.ts";
+import { planAnew } from "./orders/plan-anew.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
-import { emit, note, workOn, type State } from "./state.ts";
+import { emit, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
 import {
   hearWatermarks,
@@ -91,8 +80,8 @@ import {
   noteFailedWrite,
   openHistory,
   scanAll,
-  scanJob,
 } from "./orders/scan.ts";
+import { takeChange, takeOrders, takeTicks } from "./orders/admission.ts";
 import { sweep } from "./orders/sweep.ts";
 import { hearOfDuplicate, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
@@ -288,35 +277,6 @@ function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void 
   for (const { run, by, reason } of message.cancels) cancelOwn(state, run, by, reason);
 }
 
-/**
- * Takes in orders that people asked for. Settled orders are stored too: otherwise sync keeps offering them, possibly to
- * a peer that no longer knows how they ended. What can't be taken in is not stored, and sync will offer it again.
- */
-function takeOrders(state: State, orders: readonly RequestedOrder[], known = false): void {
-  const taken = orders.filter((order) => admitRequested(state, order));
-  if (taken.length < orders.length) emit(state, { kind: "count", name: "orders_refused" });
-  if (!known && taken.length > 0) {
-    emit(state, { kind: "store", writes: taken.map((order) => ({ kind: "order", order })) });
-  }
-}
-
-function takeChange(state: State, change: JobChange): void {
-  workOn(state, change.id, () => takeJob(state, change));
-}
-
-function takeJob(state: State, { id, job }: JobChange): void {
-  const plan = job === undefined ? undefined : planJob(job);
-  if (plan === undefined || Array.isArray(plan)) {
-    removeJob(state.jobs, id);
-    if (Array.isArray(plan)) note(state, "warn", "a job can't be read here", { job: id });
-  } else {
-    const begun = begunByNow(state, plan);
-    enterJob(state.jobs, begun, state.now.wall);
-    if (isPlanning(state)) scanJob(state, begun);
-  }
-  touchJob(state, id);
-}
-
 function upWith(state: State, peer: PeerId): void {
   const before = memberOf(state, peer).state;
   if (linkUp(state, peer)) membersChanged(state);
@@ -401,14 +361,6 @@ function workThrough(state: State): void {
     adoptChosen(state);
     pursueRosterRequests(state);
   }
-}
-
-/** Ticks that come into sight. Past a gap, what lies in it is for a scan: at the end of the warm-up, if one is on. */
-function takeTicks(state: State): void {
-  const { wall } = state.now;
-  const { ticks, gaps } = pullTicks(state.jobs, wall + claimAheadMs, wall - overdueMs, wall);
-  for (const { plan, instant } of ticks) workOn(state, plan.id, () => admitTick(state, plan, instant));
-  for (const plan of gaps) workOn(state, plan.id, () => scanJob(state, plan));
 }
 
 function hasWork({ book, voting }: State): boolean {

@@ -3,7 +3,9 @@
  * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's,
  * because what is shown is of this moment and not of the last event.
  */
-import type { JobHindrance, Keep, NextTick, NotReady, Now, PendingTick, RosterView, View } from "../ports.ts";
+import type { Now } from "../ports.ts";
+import type { Keep } from "../ports/disk.ts";
+import type { JobHindrance, NextTick, NotReady, PendingTick, RosterView, View } from "../ports/control.ts";
 import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { RunRecord, Watermark } from "../schema/run.ts";

@@ -4,7 +4,8 @@
  */
 import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
-import type { Doors, Loaded, Write } from "../ports.ts";
+import type { Doors } from "../ports.ts";
+import type { Loaded, Write } from "../ports/disk.ts";
 import { ulid } from "../schema/ids.ts";
 import { storedKeys, type EventBody } from "../core/events.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";

@@ -3,7 +3,8 @@
  */
 import { tellTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
-import type { Control, Disk, Explanation, JobStatus, RunQuery, TickStory, View } from "../ports.ts";
+import type { Disk, RunQuery } from "../ports/disk.ts";
+import type { Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -21,13 +22,13 @@ export function controlOf(peer: Peer): Control {
   });
   return {
     ask: (command) => new Promise((resolve) => peer.command(command, resolve)),
-    view: () => peer.view(),
-    next: (id, count) => peer.next(id, count),
+    view: () => peer.status.view(),
+    next: (id, count) => peer.status.next(id, count),
     status: (id) => statusOf(peer, outcomes, id),
     inState: (state) => jobsInState(peer, outcomes, state),
-    watermarkLagMs: () => peer.watermarkLagMs(),
-    blocked: () => peer.blocked(),
-    unknownHere: () => peer.unknownHere(),
+    watermarkLagMs: () => peer.status.watermarkLagMs(),
+    blocked: () => peer.status.blocked(),
+    unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     ticks: (id, query) => tellTicks(peer, id, query),
@@ -37,7 +38,7 @@ export function controlOf(peer: Peer): Control {
 }
 
 async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobStatus | undefined> {
-  const now = peer.jobNow(id);
+  const now = peer.status.jobNow(id);
   if (now === undefined) return undefined;
   const outcome = await outcomes.of(id);
   const { state, hindrances, next } = now;
@@ -78,11 +79,11 @@ async function tellTicks(
     ...(to === undefined ? {} : { to }),
   });
   const byTick = new Map(Map.groupBy(page.records, ({ tick }) => tick));
-  if (byTick.size === 0 && !peer.view().jobs.has(id)) return undefined;
+  if (byTick.size === 0 && !peer.status.view().jobs.has(id)) return undefined;
   const known = [...byTick.keys()];
   // The last tick of a page that goes on may be told only in part; the next page begins with it.
   if (page.next !== null && known.length > 1) known.pop();
-  const pending = new Map(peer.pending(id).map((one) => [one.tick, one]));
+  const pending = new Map(peer.status.pending(id).map((one) => [one.tick, one]));
   const oldest = known.at(-1);
   for (const { tick, due } of pending.values()) {
     const isOnPage = due >= (from ?? -Infinity) && due < (to ?? Infinity);
@@ -93,7 +94,7 @@ async function tellTicks(
   const shown = newestFirst.slice(0, limit);
   const last = shown.at(-1);
   const more = page.next !== null || shown.length < newestFirst.length;
-  const nameOf = nameIn(peer.view());
+  const nameOf = nameIn(peer.status.view());
   return {
     stories: shown.map((tick) => tellTick(tick, byTick.get(tick) ?? [], nameOf, pending.get(tick))),
     next: more && last !== undefined ? String(instantOf(last)) : null,
@@ -105,15 +106,15 @@ const looksBack = 20;
 const wrongStates = ["failed", "timeout", "lost", "missed", "skipped", "cancelled"] as const;
 
 async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise<Explanation | undefined> {
-  const job = peer.view().jobs.get(id);
-  const hinders = peer.hindersOf(id);
+  const job = peer.status.view().jobs.get(id);
+  const hinders = peer.status.hindersOf(id);
   if (tick !== undefined) {
     const story = await storyOfTick(peer, id, tick);
     if (story !== undefined) return { story, hinders };
-    const noTick = peer.whyNoTick(id, instantOf(tick));
+    const noTick = peer.status.whyNoTick(id, instantOf(tick));
     if (job === undefined) return undefined;
     if (noTick !== undefined) return { story: undefined, noTick, hinders };
-    return { story: tellTick(tick, [], nameIn(peer.view())), hinders };
+    return { story: tellTick(tick, [], nameIn(peer.status.view())), hinders };
   }
   const { records } = await readHistory(peer.doors.disk, { job: id, states: wrongStates, limit: looksBack });
   for (const wrong of new Set(records.map((record) => record.tick))) {
@@ -126,10 +127,10 @@ async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise
 /** From all the records of one tick; undefined when there is none and it isn't pending. */
 async function storyOfTick(peer: Peer, id: JobId, tick: TickId): Promise<TickStory | undefined> {
   const { records } = await readHistory(peer.doors.disk, { job: id, tick, limit: recordsOfTick });
-  const pending = peer.pending(id).find((one) => one.tick === tick);
+  const pending = peer.status.pending(id).find((one) => one.tick === tick);
   if (records.length === 0 && pending === undefined) records.push(...(await rangeAround(peer, id, tick)));
   if (records.length === 0 && pending === undefined) return undefined;
-  return tellTick(tick, records, nameIn(peer.view()), pending);
+  return tellTick(tick, records, nameIn(peer.status.view()), pending);
 }
 /** The record of the gap that the tick lay in, if there was one. */
 async function rangeAround(peer: Peer, id: JobId, tick: TickId): Promise<RunRecord[]> {
@@ -153,8 +154,8 @@ async function jobsInState(
   wanted: JobStatus["state"],
 ): Promise<ReadonlySet<JobId>> {
   const found = new Set<JobId>();
-  for (const id of peer.view().jobs.keys()) {
-    const now = peer.jobNow(id)?.state;
+  for (const id of peer.status.view().jobs.keys()) {
+    const now = peer.status.jobNow(id)?.state;
     // Only of these does the history decide.
     const isIdle = now === "scheduled" || now === "manual";
     const needsHistory = isIdle && (wanted === "failing" || wanted === now);

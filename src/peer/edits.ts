@@ -9,7 +9,8 @@
  * refused change and its way back are part of its history.
  */
 import type { CicadaError } from "../errors.ts";
-import type { Doors, Now, Write } from "../ports.ts";
+import type { Doors, Now } from "../ports.ts";
+import type { Write } from "../ports/disk.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { TableEdit } from "../schema/job.ts";
 import { messageCapBytes } from "../schema/message.ts";

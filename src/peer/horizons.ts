@@ -5,7 +5,8 @@
  * When a link comes up all horizons within the exchange window are told, page by page, each asked for; from then on every one
  * that moves. A horizon that reaches into what is never pruned was made by a clock that was wrong, and does not count.
  */
-import type { Horizon, Now } from "../ports.ts";
+import type { Now } from "../ports.ts";
+import type { Horizon } from "../ports/disk.ts";
 import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";

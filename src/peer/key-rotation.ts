@@ -6,7 +6,8 @@
  * It is handed to the members of that day alone: somebody who came in with the leaked key, under an identity of their own,
  * is kept out when the grace ends. A member that was away for all of it has to be invited anew.
  */
-import type { Answer, Clock, Keyring, Log, Now } from "../ports.ts";
+import type { Clock, Keyring, Log, Now } from "../ports.ts";
+import type { Answer } from "../ports/control.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";

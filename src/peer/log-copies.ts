@@ -13,7 +13,8 @@ import { runId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { memberHashesOf, rankKey } from "../core/members/rank.ts";
-import { encodeBytes, isRunOf, pieceBytes, type OutputDeps } from "./logs.ts";
+import { isRunOf, type OutputDeps } from "./logs.ts";
+import { encodeBytes, pieceBytes } from "./pieces.ts";
 
 const copies = 2;
 /** A gzipped output that is larger is not copied. More costs each keeper that much of its disk and memory. */

@@ -8,9 +8,8 @@ import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import { memberHashesOf, rankKey } from "../core/members/rank.ts";
+import { encodeBytes, pieceBytes } from "./pieces.ts";
 
-/** Raw bytes in one message: base64 makes 4/3 of it, which leaves room for the envelope. */
-export const pieceBytes = 131_072;
 /** How long one peer may take to answer before the next is asked. */
 const answerMs = 3_000;
 /** Pieces being read for one peer at once: readers ask for one and wait, so a few people may read at a time. */
@@ -126,8 +125,4 @@ export class Logs {
 /** A run's id names its runner by the last characters of the peer's id. */
 export function isRunOf(run: string, peer: PeerId): boolean {
   return parseRunReference(run)?.peerEnd === peer.slice(-8);
-}
-
-export function encodeBytes(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }

@@ -6,7 +6,8 @@
 import { isFinal, type RunRecord } from "../schema/run.ts";
 import { instantOf, type JobId, type TickId } from "../schema/ids.ts";
 import { hasStarted, movesUp, recordKey, storyOf } from "../core/records/records.ts";
-import type { JobStatus, RunQuery } from "../ports.ts";
+import type { RunQuery } from "../ports/disk.ts";
+import type { JobStatus } from "../ports/control.ts";
 
 export type Outcome = Pick<JobStatus, "lastTick" | "lastRun" | "lastSuccess">;
 

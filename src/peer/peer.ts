@@ -7,46 +7,17 @@
  * the rest (sync, logs, edits, keys, housekeeping) is put together in assembly.ts.
  */
 import type { Effect, EventBody } from "../core/events.ts";
-import {
-  blockedJobs,
-  hindersOf,
-  isRunning,
-  knownMembers,
-  jobNow,
-  jobsUnknownHere,
-  livingOthers,
-  nameOf,
-  nextTicks,
-  notReady,
-  pendingOf,
-  sizesOf,
-  viewOf,
-  watermarkLagMs,
-  whyNoTick,
-} from "../core/view.ts";
-import { idleUntil } from "../core/orders/idle.ts";
+import { isRunning, knownMembers, livingOthers } from "../core/view.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
-import type {
-  Answer,
-  Cancel,
-  Command,
-  Doors,
-  LogFields,
-  NextTick,
-  NotReady,
-  PeerEvent,
-  PendingTick,
-  View,
-} from "../ports.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Cancel, Doors, LogFields } from "../ports.ts";
+import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
-import type { JobTable } from "../table/table.ts";
 import { signRecord } from "../wire/records.ts";
-import type { Job, Problem } from "../schema/job.ts";
+import type { Job } from "../schema/job.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import type { Logs } from "./logs.ts";
@@ -55,43 +26,8 @@ import { Outbox } from "./outbox.ts";
 import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
 import { Sender } from "./sender.ts";
-
-export interface PeerSettings {
-  name: string;
-  version: string;
-  tags: Readonly<Record<string, string>>;
-  /** runs at once */
-  capacity: number;
-  role: "worker" | "witness";
-  /** of records and outputs; Infinity = no limit (retention.ts) */
-  historyMaxBytes: number;
-  /** the peer that made the cluster key, if known: the first voter of the mesh's roster */
-  founder: PeerId | undefined;
-  /** how long runs may end after `stop`; ms */
-  drainMs: number;
-  /** version of the time-zone tables */
-  tzdata: string;
-  /** the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR, as far as set: all that a job sees of it */
-  host: Readonly<Record<string, string>>;
-  /** why a job must not be run here, whatever the table says */
-  refusal?: (job: Job) => Problem | undefined;
-  /** what the program is capable of */
-  capabilities: readonly string[];
-  /** what only simulator and tests give: a bug to have, where to name rare branches, checks that cost much, a look inside */
-  testing?: Pick<State["settings"], "planted" | "marks" | "checksBook"> & {
-    /** what a later version says more in each record */
-    recordFields?: Readonly<Record<string, unknown>>;
-    onLive?: (inside: Inside) => void;
-  };
-}
-
-/** What simulator and tests may look at, and never change but as another peer would. */
-export interface Inside {
-  readonly state: Readonly<State>;
-  readonly table: JobTable;
-  /** takes in an update of the table that came from elsewhere */
-  readonly takeEdit: (update: Uint8Array) => void;
-}
+import type { PeerSettings } from "./settings.ts";
+import { PeerStatus } from "./status.ts";
 
 /** Rare and important: a graph of them begins at 0, not when the first one comes. */
 const zeros = {
@@ -115,6 +51,7 @@ export class Peer {
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #counters: Record<string, number> = { ...zeros };
+  readonly status: PeerStatus;
   readonly #inbox: EventBody[] = [];
   /** core's; nothing here looks into it */
   #state: State | undefined;
@@ -130,6 +67,7 @@ export class Peer {
   constructor(doors: Doors, settings: PeerSettings) {
     this.#doors = doors;
     this.#settings = settings;
+    this.status = new PeerStatus(doors.clock, this.#counters);
     this.#sender = new Sender(doors, (what) => this.#count(what));
     this.#outbox = new Outbox(doors.clock, (batch) => this.#sender.publish("runs", batch));
     this.#writer = new Writer(doors, {
@@ -188,6 +126,7 @@ export class Peer {
       tableChanged: () => this.#tableChanged(),
       count: (what) => this.#count(what),
     });
+    this.status.booted({ state: this.#state, assembly: this.#assembly });
     const { table, edits, sync, keyRotation, receiver } = this.#assembly;
     onLive?.({
       state: this.#state,
@@ -375,92 +314,9 @@ export class Peer {
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
-  view(): View {
-    assert(this.#state !== undefined, "the peer has not booted");
-    const { table, retention } = this.#parts;
-    const now = this.#doors.clock.now();
-    const view = viewOf(this.#state, now, table.jobs(), table.quarantined(), { ...this.#counters });
-    return {
-      ...view,
-      notReady: [...view.notReady, ...this.#syncTroubles()],
-      warnings: [...view.warnings, ...retention.warnings()],
-    };
-  }
-
-  /** A neighbour with which no sync can be finished may have jobs and records that this peer lacks. */
-  #syncTroubles(): NotReady[] {
-    const state = this.#state;
-    if (state === undefined || this.#assembly === undefined) return [];
-    return this.#assembly.sync.troubles(this.#doors.clock.now()).map(({ peer, what }) => ({
-      code: "sync",
-      message: `not in sync with ${nameOf(state, peer)}: ${what}`,
-    }));
-  }
-
-  next(id: JobId, count: number): NextTick[] | undefined {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return nextTicks(this.#state, this.#doors.clock.now(), id, count);
-  }
-
-  /** What a job is doing and what hinders it; undefined when there is no such job. */
-  jobNow(id: JobId): ReturnType<typeof jobNow> {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return jobNow(this.#state, this.#doors.clock.now(), id);
-  }
-
-  /** The job's ticks that are due and undecided. */
-  pending(id: JobId): PendingTick[] {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return pendingOf(this.#state, this.#doors.clock.now(), id);
-  }
-
-  /** What keeps the job's next tick from running, in sentences. */
-  hindersOf(id: JobId): string[] {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return hindersOf(this.#state, this.#doors.clock.now(), id);
-  }
-
-  /** Why the instant is no tick of the job, in words; undefined when it is one. */
-  whyNoTick(id: JobId, instant: number): string | undefined {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return whyNoTick(this.#state, this.#doors.clock.now(), id, instant);
-  }
-
-  watermarkLagMs(): number {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return watermarkLagMs(this.#state, this.#doors.clock.now());
-  }
-
-  /** Jobs that no living peer can run now. */
-  blocked(): ReturnType<typeof blockedJobs> {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return blockedJobs(this.#state, this.#doors.clock.now());
-  }
-
-  /** Jobs that a later version has written and this peer doesn't run. */
-  unknownHere(): ReturnType<typeof jobsUnknownHere> {
-    assert(this.#state !== undefined, "the peer has not booted");
-    return jobsUnknownHere(this.#state, this.#doors.clock.now());
-  }
-
-  notReady(): string[] {
-    if (this.#state === undefined) return ["starting"];
-    return [...notReady(this.#state), ...this.#syncTroubles()].map(({ code }) => code);
-  }
-
   /** A piece of the run's output, wherever it is kept. */
   readLog(...args: Parameters<Logs["read"]>): void {
     this.#parts.logs.read(...args);
-  }
-
-  /** How much this peer holds in memory, by what. */
-  sizes(): Readonly<Record<string, number>> {
-    return this.#state === undefined ? {} : sizesOf(this.#state);
-  }
-
-  /** Until when (wall clock, ms) it has nothing to do but keep in touch; undefined while something is under way. */
-  idleUntil(): number | undefined {
-    return this.#state === undefined ? undefined : idleUntil(this.#state);
   }
 
   /** The simulator has moved the wall clock on, past a time in which nothing was to be done. */

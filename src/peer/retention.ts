@@ -10,7 +10,8 @@
  * would be lost. By a clock that is set back it begins again from there.
  */
 import { CicadaError } from "../errors.ts";
-import type { Doors, Keep, Now, PruneRule, Write } from "../ports.ts";
+import type { Doors, Now } from "../ports.ts";
+import type { Keep, PruneRule, Write } from "../ports/disk.ts";
 import type { JobId } from "../schema/ids.ts";
 import { metaKeys, type StoredProof } from "./boot.ts";
 import type { ClockProof } from "./clock-proof.ts";

@@ -6,7 +6,7 @@
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
-import type { Disk } from "../ports.ts";
+import type { Disk } from "../ports/disk.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Writer } from "./writer.ts";
 

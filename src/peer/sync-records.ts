@@ -3,18 +3,19 @@
  * this side lacks in them, page by page and the newest first.
  *
  * Each `want` names a stretch of what lies in some buckets, which holds no more than a page on the asker's side. The giver
- * reads no more than a page of it either, and says how far it came. So what a question costs is bounded on both sides,
- * however much lies in a bucket, and every answer moves the place from which the next question goes on.
+ * (sync-giving.ts) reads no more than a page of it either, and says how far it came. So what a question costs is bounded on
+ * both sides, however much lies in a bucket, and every answer moves the place from which the next question goes on.
  */
 import { bucketMs, digestOf } from "../core/records/buckets.ts";
 import { comparePlaces, readPlace } from "../core/records/place.ts";
 import { CicadaError } from "../errors.ts";
-import type { Disk, Log, Now } from "../ports.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
-import { instantOf } from "../schema/ids.ts";
+import type { Log, Now } from "../ports.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import { neverPrunedMs, roundMs } from "./horizons.ts";
+import { bucketsPerWant, noteUnreadable, pageSize } from "./sync-giving.ts";
 import { answerLimitMs } from "./sync-table.ts";
 
 /** How far back neighbours compare their records; all that is older is compared once for each link. */
@@ -31,14 +32,6 @@ const recentMs = 15 * 60_000;
 /** Ticks lie ahead of now by a claim's lead and by clocks that differ: the bucket of now and the next. */
 const aheadBuckets = 2;
 /**
- * Records read for one question, on either side: it is the credit that keeps a full disk from flooding a link. More takes
- * more memory (about 1 KiB each) and holds the reading thread for longer; less makes more round trips.
- */
-const pageSize = 1_024;
-const bucketsPerWant = 32;
-/** Bytes of records in one message. */
-const recordsBytes = 131_072;
-/**
  * A bucket that has more pages than this and is still being written to differs from every neighbour's all the time. Routine
  * comparisons leave it until it has cooled; new links don't.
  */
@@ -54,8 +47,6 @@ export interface RecordSyncDeps {
   now(): Now;
   /** The oldest instant (ms) from which on this peer wants to know everything. */
   oldest(now: Now): number;
-  /** Ticks of the job before this instant (ms) were pruned at the neighbour, which doesn't want them. */
-  horizonAt(peer: PeerId, job: JobId): number;
   send(to: PeerId, message: Message): void;
   onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
   /** This side has all that the peer had in the window. */
@@ -108,11 +99,6 @@ export class RecordSync {
   readonly #neighbours = new Map<PeerId, Neighbour>();
   /** buckets found to be large, until they have cooled */
   readonly #large = new Set<number>();
-  /**
-   * Neighbours that are being given something, and what each has wanted since then: the last only, because whoever wants
-   * something else has given up what it wanted before. So no neighbour has more than one answer in this peer's memory.
-   */
-  readonly #serving = new Map<PeerId, MessageOf<"want"> | undefined>();
 
   constructor(deps: RecordSyncDeps) {
     this.#deps = deps;
@@ -188,7 +174,7 @@ export class RecordSync {
     this.#deps.disk.digests(first, to, (digests) => {
       neighbour.answering = false;
       // What can't be read is not "nothing": the neighbour gets no answer, and asks again.
-      if (digests instanceof CicadaError) return this.#unreadable(digests);
+      if (digests instanceof CicadaError) return noteUnreadable(this.#deps, digests);
       this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
       if (this.#neighbours.get(from) !== neighbour || neighbour.exchange !== undefined) return;
       const mine = new Map(digests);
@@ -197,32 +183,6 @@ export class RecordSync {
       exchange.mine = mine;
       neighbour.exchange = exchange;
       this.#fetchDifference(from, neighbour, exchange, { ...message, from: first });
-    });
-  }
-
-  /** Gives what the asker lacks; to each asker one thing at a time. */
-  heardWant(from: PeerId, message: MessageOf<"want">): void {
-    const isBusy = this.#serving.has(from);
-    this.#serving.set(from, isBusy ? message : undefined);
-    if (!isBusy) this.#give(from, message);
-  }
-
-  #give(from: PeerId, message: MessageOf<"want">): void {
-    const { id, page, after, upTo } = message;
-    const have = new Set(message.have);
-    const stretch = { buckets: message.buckets.slice(0, bucketsPerWant), after, upTo, limit: pageSize };
-    this.#deps.disk.things(stretch, (found) => {
-      if (found instanceof CicadaError) {
-        this.#unreadable(found);
-      } else {
-        const isLacked = (thing: RunRecord | RequestedOrder): boolean =>
-          !have.has(digestOf(thing)) && instantOf(thing.tick) >= this.#deps.horizonAt(from, thing.job);
-        const records = found.records.filter(isLacked);
-        this.#sendPieces(from, { id, page, reached: found.next }, records, found.orders.filter(isLacked));
-      }
-      const next = this.#serving.get(from);
-      this.#serving.delete(from);
-      if (next !== undefined) this.heardWant(from, next);
     });
   }
 
@@ -355,42 +315,7 @@ export class RecordSync {
     neighbour.exchange = undefined;
     neighbour.nextAtMono = this.#deps.now().mono + exchangeEveryMs;
     neighbour.unreadable = true;
-    this.#unreadable(error);
-  }
-
-  #unreadable({ detail }: CicadaError): void {
-    this.#deps.count("sync_reads_failed");
-    this.#deps.log.error("run records can't be read, so they can't be compared with other peers", {
-      why: detail,
-    });
-  }
-
-  #sendPieces(
-    to: PeerId,
-    { id, page, reached }: { id: number; page: number; reached: string | undefined },
-    records: readonly RunRecord[],
-    orders: readonly RequestedOrder[],
-  ): void {
-    let piece: { records: RunRecord[]; orders: RequestedOrder[] } = { records: [], orders: [] };
-    let bytes = 0;
-    const flush = (last: boolean): void => {
-      this.#deps.send(to, { kind: "records", id, page, ...piece, ...(reached && { reached }), last });
-      piece = { records: [], orders: [] };
-      bytes = 0;
-    };
-    const fits = (thing: RunRecord | RequestedOrder): boolean => {
-      const size = Buffer.byteLength(JSON.stringify(thing));
-      if (size > recordsBytes) {
-        this.#deps.count("sync_records_too_large");
-        return false;
-      }
-      if (bytes + size > recordsBytes) flush(false);
-      bytes += size;
-      return true;
-    };
-    for (const record of records) if (fits(record)) piece.records.push(record);
-    for (const order of orders) if (fits(order)) piece.orders.push(order);
-    flush(true);
+    noteUnreadable(this.#deps, error);
   }
 }
 

@@ -7,27 +7,15 @@ import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { Applied, JobTable } from "../table/table.ts";
 import { updateCapBytes } from "../table/update.ts";
+import { encodeBytes, inPieces } from "./pieces.ts";
+import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
 
 /** A neighbour that has said nothing for this long is asked anew. Less repeats what is on its way; more waits. */
 export const answerLimitMs = 3_000;
-/**
- * Raw bytes of a table in one message: as base64, with its envelope, well under 256 KiB. Less makes more round trips
- * (a table of 30 MB takes 230), more holds up the heartbeats behind it.
- */
-export const pieceBytes = 131_072;
 /** After an exchange this long passes before a mere mismatch starts another: gossip is on its way meanwhile. */
 const restMs = 2_000;
 /** After an update that this peer refuses, so that the same is not fetched every few seconds. */
 const refusedRestMs = 30_000;
-/**
- * Clients whose edits a table may hold. Formula: a peer writes as one client, and as a new one after a life whose edits may
- * be lost, so a mesh of 50 that are all put back every day reaches it in 14 years. More makes state vectors longer (about 7
- * bytes each), less stops a mesh that lives long.
- */
-const clientsMax = 262_144;
-/** New clients that one neighbour may bring in a day, once this peer has taken in a whole table. A member needs a few. */
-const newClientsPerDay = 1_000;
-const dayMs = 86_400_000;
 /** A neighbour that has been silent for so long, or tables that have differed for so long, are shown as trouble. */
 const silentTroubleMs = 30_000;
 const differsTroubleMs = 300_000;
@@ -81,7 +69,7 @@ interface Neighbour {
   /** put off, for a large difference is coming from another neighbour */
   putOff: boolean;
   /** new clients that it has brought since then */
-  brought: { count: number; sinceMono: number };
+  brought: BroughtClients;
   /** when it last said something about the table, and since when the exchange with it has not been finished; monotonic ms */
   heardAtMono: number;
   unfinishedSinceMono: number | undefined;
@@ -299,7 +287,7 @@ export class TableSync {
   #sendHavePiece(to: PeerId, { id, digest, pieces }: Having, reply: boolean, piece: number): void {
     const bytes = pieces[piece];
     if (bytes === undefined) return;
-    const stateVector = Buffer.from(bytes).toString("base64");
+    const stateVector = encodeBytes(bytes);
     this.#deps.send(to, {
       kind: "table-have",
       id,
@@ -323,7 +311,7 @@ export class TableSync {
     const outgoing = { id, pieces, since: now.mono };
     const neighbour = this.#neighbours.get(to);
     if (neighbour !== undefined) {
-      neighbour.offered = { digest: table.digest(), stateVector: keyOf(stateVector), since: now.mono };
+      neighbour.offered = { digest: table.digest(), stateVector: encodeBytes(stateVector), since: now.mono };
       if (pieces.length > 1) neighbour.outgoing = outgoing;
     }
     this.#sendPiece(to, outgoing, 0);
@@ -332,7 +320,7 @@ export class TableSync {
   #sendPiece(to: PeerId, outgoing: { id: number; pieces: Uint8Array[] }, piece: number): void {
     const bytes = outgoing.pieces[piece];
     if (bytes === undefined) return;
-    const update = Buffer.from(bytes).toString("base64");
+    const update = encodeBytes(bytes);
     this.#deps.send(to, {
       kind: "table-diff",
       id: outgoing.id,
@@ -353,19 +341,10 @@ export class TableSync {
     return applied;
   }
 
-  /** The first whole table of a life may bring any number of clients, a neighbour later only a few. */
   #apply(neighbour: Neighbour | undefined, update: Uint8Array, now: Now): Applied {
     const { table } = this.#deps;
-    const before = table.clientCount();
-    const brought = neighbour?.brought;
-    if (brought !== undefined && now.mono - brought.sinceMono >= dayMs) {
-      brought.count = 0;
-      brought.sinceMono = now.mono;
-    }
-    const rest = this.#isComplete ? newClientsPerDay - (brought?.count ?? 0) : Infinity;
-    const applied = table.apply(update, Math.min(rest, clientsMax - before));
-    if (brought !== undefined && this.#isComplete) brought.count += table.clientCount() - before;
-    return applied;
+    if (this.#isComplete) return applyWithin(table, update, neighbour?.brought, now);
+    return applyWhole(table, update);
   }
 
   /** Neighbours with whom no exchange can be finished, and why, in words. */
@@ -399,22 +378,12 @@ function troubleWith(neighbour: Neighbour, { mono }: Now): string | undefined {
   return differs ? "its job table has differed from this peer's for minutes" : undefined;
 }
 
-function inPieces(bytes: Uint8Array): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += pieceBytes) pieces.push(bytes.subarray(at, at + pieceBytes));
-  return pieces;
-}
-
-function keyOf(stateVector: Uint8Array): string {
-  return Buffer.from(stateVector).toString("base64");
-}
-
 function hasOffered(neighbour: Neighbour, digest: string, stateVector: Uint8Array, now: Now): boolean {
   const { offered } = neighbour;
   return (
     offered !== undefined &&
     offered.digest === digest &&
     now.mono - offered.since < answerLimitMs &&
-    offered.stateVector === keyOf(stateVector)
+    offered.stateVector === encodeBytes(stateVector)
   );
 }

@@ -31,13 +31,15 @@
  * given records by `onRecords` must verify them, and must call `disk.store` for what it keeps before it returns.
  */
 import { assert } from "../errors.ts";
-import type { Disk, Log, Now, Random } from "../ports.ts";
+import type { Log, Now, Random } from "../ports.ts";
+import type { Disk } from "../ports/disk.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
-import { RecordSync } from "./sync-records.ts";
 import type { Horizons } from "./horizons.ts";
+import { RecordGiving } from "./sync-giving.ts";
+import { RecordSync } from "./sync-records.ts";
 import { TableSync } from "./sync-table.ts";
 import { WatermarkSync } from "./sync-watermarks.ts";
 
@@ -77,6 +79,7 @@ export class Sync {
   readonly #deps: SyncDeps;
   readonly #table: TableSync;
   readonly #records: RecordSync;
+  readonly #giving: RecordGiving;
   readonly #watermarks: WatermarkSync;
   readonly #progress = new Map<PeerId, Progress>();
   #lastId: number;
@@ -89,11 +92,11 @@ export class Sync {
     this.#table = new TableSync({ ...deps, nextId, onDone: (peer) => this.#done(peer, "table") });
     this.#records = new RecordSync({
       ...deps,
-      horizonAt: (peer, job) => deps.horizons.at(peer, job),
       nextId,
       random: () => deps.random.next(),
       onDone: (peer) => this.#done(peer, "records"),
     });
+    this.#giving = new RecordGiving({ ...deps, horizonAt: (peer, job) => deps.horizons.at(peer, job) });
     this.#watermarks = new WatermarkSync({
       ...deps,
       nextId,
@@ -123,7 +126,7 @@ export class Sync {
     else if (message.kind === "table-diff") this.#table.heardDiff(from, message, now);
     else if (message.kind === "table-want") this.#table.heardWant(from, message, now);
     else if (message.kind === "buckets") this.#records.heardBuckets(from, message, now);
-    else if (message.kind === "want") this.#records.heardWant(from, message);
+    else if (message.kind === "want") this.#giving.heardWant(from, message);
     else if (message.kind === "records") this.#records.heardRecords(from, message, now);
     else if (message.kind === "watermarks-want") this.#watermarks.heardWant(from, message);
     else if (message.kind === "watermarks") this.#watermarks.heardWatermarks(from, message, now);

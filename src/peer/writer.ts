@@ -7,7 +7,8 @@
  * is on its way or stored.
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
-import type { Doors, Now, Write } from "../ports.ts";
+import type { Doors, Now } from "../ports.ts";
+import type { Write } from "../ports/disk.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { metaKeys } from "./boot.ts";
 

@@ -7,7 +7,8 @@
  */
 import { join } from "node:path";
 import { assert, CicadaError } from "../errors.ts";
-import type { Disk, Loaded, Log, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports.ts";
+import type { Log } from "../ports.ts";
+import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
 import { instantOf, type JobId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";

@@ -10,7 +10,7 @@ import { mergeRecord, movesUp, recordKey } from "../../src/core/records/records.
 import { createState, type State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
-import type { Answer } from "../../src/ports.ts";
+import type { Answer } from "../../src/ports/control.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
 import { isForgottenEntry } from "../../src/table/roots.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";

@@ -18,24 +18,23 @@ import { nextTick, parseSchedule } from "../../src/core/time/schedule.ts";
 import { parseDuration } from "../../src/core/time/units.ts";
 import type { Decisions } from "../../src/api/options.ts";
 import { CicadaError } from "../../src/errors.ts";
+import type { Cancel, LogPiece } from "../../src/ports.ts";
+import type { RunQuery } from "../../src/ports/disk.ts";
 import type {
   Answer,
-  Cancel,
   Command,
   Control,
   Explanation,
   JobHindrance,
   JobStatus,
-  LogPiece,
   MemberView,
   NextTick,
   NotReady,
   PeerEvent,
   RosterView,
-  RunQuery,
   TickStory,
   View,
-} from "../../src/ports.ts";
+} from "../../src/ports/control.ts";
 import {
   instantOf,
   runId,

@@ -168,7 +168,12 @@ function placeInCore(path: string | undefined): { folder: string; name: string }
 }
 
 /** Only these hand core its state, which they hold and never look into. Nobody else in src knows of it. */
-const stateHolders: readonly string[] = ["src/peer/peer.ts", "src/peer/assembly.ts"];
+const stateHolders: readonly string[] = [
+  "src/peer/peer.ts",
+  "src/peer/assembly.ts",
+  "src/peer/status.ts",
+  "src/peer/settings.ts",
+];
 
 /**
  * Every import from a lower folder of core to a higher one, what state.ts takes beyond types and factories, and who in src

@@ -3,7 +3,8 @@
  * it has a link to starts each tick. It knows no claims, no catch-up and no durability, so that faults make it break
  * rules that the checkers must notice; in a calm world it keeps all of those that its tests ask for.
  */
-import type { Answer, Command, Doors } from "../../src/ports.ts";
+import type { Doors } from "../../src/ports.ts";
+import type { Answer, Command } from "../../src/ports/control.ts";
 import type { JobId, PeerId } from "../../src/schema/ids.ts";
 import type { SimulatedPeer } from "../../src/sim/world/settings.ts";
 import { runSpecOf } from "./run-spec.ts";

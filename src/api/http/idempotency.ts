@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
-import type { Answer as PeerAnswer } from "../../ports.ts";
+import type { Answer as PeerAnswer } from "../../ports/control.ts";
 import type { Api } from "../options.ts";
 
 const keptForMs = 24 * 3_600_000;

@@ -6,7 +6,7 @@
  */
 import type { SSEMessage } from "@fastify/sse";
 import { never } from "../../errors.ts";
-import type { PeerEvent } from "../../ports.ts";
+import type { PeerEvent } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";

@@ -3,7 +3,7 @@
  * Anybody gets the short codes of the reasons. In words they name peers and jobs, so `?verbose` needs the token.
  */
 import { Type } from "typebox";
-import type { Control } from "../../ports.ts";
+import type { Control } from "../../ports/control.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 

@@ -7,7 +7,7 @@
  */
 import { Counter, Gauge, Histogram, type Registry } from "@prometheus-io/client";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Control, JobStatus } from "../../ports.ts";
+import type { Control, JobStatus } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { jobStates, type Job } from "../../schema/job.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";

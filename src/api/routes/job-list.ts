@@ -2,7 +2,7 @@
  * One page of the job table, by id: looks at every job and keeps only the page. A table of 100,000 jobs costs one pass, and
  * only what is shown is looked up further.
  */
-import type { Control, View } from "../../ports.ts";
+import type { Control, View } from "../../ports/control.ts";
 import type { Job, JobState, Quarantined } from "../../schema/job.ts";
 import { defaultLimit } from "../http/paging.ts";
 

@@ -7,7 +7,7 @@
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
-import type { Control } from "../../ports.ts";
+import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { JobSpecSchema, jobStates, readOnlyFields, type CheckedSpec } from "../../schema/job.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";

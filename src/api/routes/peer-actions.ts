@@ -3,7 +3,7 @@
  * schema/find-peer.ts says; any peer can be asked.
  */
 import { Type } from "typebox";
-import type { Command, View } from "../../ports.ts";
+import type { Command, View } from "../../ports/control.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";

@@ -3,7 +3,8 @@
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
-import type { Control, RunQuery, View } from "../../ports.ts";
+import type { RunQuery } from "../../ports/disk.ts";
+import type { Control, View } from "../../ports/control.ts";
 import { describeAmbiguous } from "../../schema/find-peer.ts";
 import { parseRunReference, type JobId, type PeerId } from "../../schema/ids.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";

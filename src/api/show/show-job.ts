@@ -4,7 +4,7 @@
  */
 import type { FastifyReply } from "fastify";
 import { Type, type Static } from "typebox";
-import type { Control } from "../../ports.ts";
+import type { Control } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
 import { JobSpecSchema, jobStates, type Job, type Quarantined } from "../../schema/job.ts";
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";

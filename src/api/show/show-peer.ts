@@ -2,7 +2,7 @@
  * A peer as the API shows it: what this peer knows from its heartbeats, so two peers may show it differently.
  */
 import { Type, type Static } from "typebox";
-import type { MemberView, View } from "../../ports.ts";
+import type { MemberView, View } from "../../ports/control.ts";
 import type { Forgotten } from "../../schema/attribution.ts";
 import { findPeer, type FoundPeer, type NamedPeer } from "../../schema/find-peer.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";

@@ -3,7 +3,7 @@
  */
 import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
-import type { Control, TickStory, View } from "../../ports.ts";
+import type { Control, TickStory, View } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import { PassedSchema, RunStateSchema, TriggerSchema, type RunRecord } from "../../schema/run.ts";
 

@@ -3,7 +3,8 @@
  * there may have left the peer's state half-changed, whoever called: it is handed to `fail`, which ends the process. It
  * never goes on into the caller, which may be a library that swallows it.
  */
-import type { Control, Doors } from "../../ports.ts";
+import type { Doors } from "../../ports.ts";
+import type { Control } from "../../ports/control.ts";
 import { CicadaError } from "../../errors.ts";
 
 type Fail = (error: unknown) => void;

@@ -3,7 +3,7 @@
  * peer has tried. The mesh itself keeps dialling for ever; this only watches, so that a person who has just pasted a join
  * line doesn't walk away from a peer that is alone.
  */
-import type { Control, View } from "../../ports.ts";
+import type { Control, View } from "../../ports/control.ts";
 
 /** How long to wait for the first answer before saying that nobody answered. Unit: ms. A bit more than a warm-up. */
 const answerWithinMs = 6_000;

@@ -5,7 +5,7 @@ import { defaultDataFolder, type Config } from "../../config.ts";
 import type { Rotation } from "../../identity/cluster-key.ts";
 import { encodeJoin } from "../../identity/join.ts";
 import { CicadaError } from "../../errors.ts";
-import type { Control } from "../../ports.ts";
+import type { Control } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { howCalled, quoted } from "../program.ts";

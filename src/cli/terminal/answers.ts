@@ -1,7 +1,7 @@
 /**
  * What the API answers, as far as the command line shows it (openapi.json is the whole). Instants are RFC 3339.
  */
-import type { MemberState } from "../../ports.ts";
+import type { MemberState } from "../../ports/control.ts";
 import type { TickId } from "../../schema/ids.ts";
 import type { JobSpec, JobState, Problem } from "../../schema/job.ts";
 import type { RunState, Trigger } from "../../schema/run.ts";

@@ -2,7 +2,7 @@
  * What this peer says of itself: its heartbeats, in which it also says whom it hears, and its own row in the list of
  * members. When heartbeats are due, and what follows from those of others, is in members.ts.
  */
-import type { MemberView } from "../../ports.ts";
+import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import type { State } from "../state.ts";

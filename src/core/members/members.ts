@@ -3,7 +3,7 @@
  * The arithmetic of silence is in suspicion.ts, and what this peer says of itself in heartbeat.ts. clocks.ts says whose
  * clock is right, eligibility.ts who can run an order. This folder owns `state.members`.
  */
-import type { MemberView } from "../../ports.ts";
+import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { openDigest } from "../records/ledger.ts";

@@ -3,7 +3,7 @@
  * confirmed that it was told. A confirmed cancel means that the run is being ended, not that it has ended.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
-import type { Answer, Command } from "../../ports.ts";
+import type { Answer, Command } from "../../ports/control.ts";
 import { parseRunReference, runId, type PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";

@@ -6,7 +6,7 @@
  * it.
  */
 import { touchAll } from "../claims/order-book.ts";
-import type { Answer, Command } from "../../ports.ts";
+import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError } from "../../errors.ts";
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";

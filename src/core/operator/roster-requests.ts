@@ -7,7 +7,7 @@
  * hears. With `force` the roster changes without its voters, on this peer's signature alone. That is for voters that
  * are gone for good, and every peer reports it.
  */
-import type { Answer, Command } from "../../ports.ts";
+import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import {

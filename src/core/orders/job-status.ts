@@ -4,7 +4,7 @@
  *
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
-import type { JobHindrance, NextTick, PendingTick } from "../../ports.ts";
+import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts";
 import { tickAt, type PeerId } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";

@@ -8,7 +8,7 @@
  */
 import { instantOf, isByHand, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
-import type { Write } from "../../ports.ts";
+import type { Write } from "../../ports/disk.ts";
 import { isOwnGivenBack, nextWriting } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";

@@ -5,7 +5,7 @@
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { isFinal, type SkipReason, type RunRecord } from "../../schema/run.ts";
-import type { PendingTick, TickStory } from "../../ports.ts";
+import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;

@@ -20,7 +20,7 @@ import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
 import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
-import type { Write } from "../../ports.ts";
+import type { Write } from "../../ports/disk.ts";
 
 /** Votes on ticks older than this are no longer given … */
 export const voteUntilMs = 24 * 3_600_000;

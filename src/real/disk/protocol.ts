@@ -6,10 +6,10 @@
  * whole and answered whole, in the order of its requests.
  */
 import type { CicadaError } from "../../errors.ts";
-import type { Horizon, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports.ts";
+import type { Horizon, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId } from "../../schema/ids.ts";
 
-/** A `Write` of ports.ts, with things as text. */
+/** A `Write` of ports/disk.ts, with things as text. */
 export type TextWrite =
   | { kind: "record"; text: string }
   | { kind: "order"; text: string }

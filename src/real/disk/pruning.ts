@@ -1,9 +1,9 @@
 /**
- * Removes history from the database by rules (ports.ts, PruneRule), a bounded number of records at a time, and notes the
+ * Removes history from the database by rules (ports/disk.ts, PruneRule), a bounded number of records at a time, and notes the
  * horizon of each job in the same transaction: what lies below it and is gone, was pruned and is not missing.
  */
 import { runId, type JobId, type RunId } from "../../schema/ids.ts";
-import type { Horizon, Pruned, PruneRule } from "../../ports.ts";
+import type { Horizon, Pruned, PruneRule } from "../../ports/disk.ts";
 import { textIn } from "./rows.ts";
 import { asOrder, asRecord, type BucketChanges, type Writes } from "./writes.ts";
 

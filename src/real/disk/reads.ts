@@ -7,7 +7,7 @@ import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, writePlace, type Place } from "../../core/records/place.ts";
-import type { RunQuery, ThingsQuery } from "../../ports.ts";
+import type { RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";

@@ -1,5 +1,5 @@
 /** A client of one peer's API: it puts a request to the peer and notes what is answered, and when. */
-import type { Answer, Command } from "../../ports.ts";
+import type { Answer, Command } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { checkedJob } from "../../core/job/job.ts";
 import type { JobSpec } from "../../schema/job.ts";

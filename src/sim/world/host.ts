@@ -2,7 +2,8 @@
 import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { HostClock } from "../clock.ts";
-import type { StableStorage, SimDisk } from "../disk.ts";
+import type { SimDisk } from "../disk.ts";
+import type { StableStorage } from "../disk/storage.ts";
 import type { KeptKeys } from "../keys.ts";
 import type { Children, SimExecutor } from "../executor.ts";
 import type { HostName } from "../mesh/wires.ts";

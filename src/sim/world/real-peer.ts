@@ -1,5 +1,6 @@
 /** Starts the real peer, as `cicada start` does, behind simulated doors. */
-import { Peer, type Inside } from "../../peer/peer.ts";
+import { Peer } from "../../peer/peer.ts";
+import type { Inside } from "../../peer/settings.ts";
 import { assert } from "../../errors.ts";
 import type { Doors } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
@@ -63,15 +64,15 @@ export function startRealPeer(
       new Map<JobId, string>([...inside().table.jobs()].map(([id, { needs }]) => [id, needsText(needs)])),
     takeEdit: (update) => inside().takeEdit(update),
     complaint: () => {
-      const { quarantined } = peer.view();
-      const reasons = peer.notReady().filter((code) => !lasting.has(code));
+      const { quarantined } = peer.status.view();
+      const reasons = peer.status.notReady().filter((code) => !lasting.has(code));
       return reasons[0] ?? quarantined[0]?.problems[0]?.message;
     },
-    sizes: () => peer.sizes(),
-    idleUntil: () => peer.idleUntil(),
+    sizes: () => peer.status.sizes(),
+    idleUntil: () => peer.status.idleUntil(),
     leapt: (ms) => peer.leapt(ms),
     authority: () => {
-      const { epochs } = peer.sizes();
+      const { epochs } = peer.status.sizes();
       return `table ${inside().table.digest()}, ${epochs} epochs`;
     },
   };

@@ -1,7 +1,8 @@
 /** What a simulated world is made from: its size, its weather, and how a peer is made. */
 import type { Mark } from "../../core/probes/marks.ts";
 import type { PlantedBug } from "../../core/probes/planted.ts";
-import type { Answer, Command, Doors } from "../../ports.ts";
+import type { Doors } from "../../ports.ts";
+import type { Answer, Command } from "../../ports/control.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { DiskSettings } from "../disk.ts";
 import type { ChildSettings } from "../executor.ts";

@@ -2,7 +2,7 @@
  * Observes how the peers vote: the messages between proposers and voters, the votes on disks, and the rosters. It reads the
  * bytes with JSON.parse and no code of the peers, and keeps each thing once. What it saw is evidence for I2 and I12.
  */
-import type { Write } from "../../ports.ts";
+import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { AcceptanceSeen, BallotSeen, EpochSeen, VotesSeen } from "./truth.ts";
 

@@ -2,7 +2,8 @@
  * A peer's mesh and disk with an observer in between, who changes nothing: it collects evidence of votes, notices the
  * occasions for which faults wait, keeps the last true message of each channel for those who forge, and words the trace.
  */
-import type { Disk, Mesh, Write } from "../../ports.ts";
+import type { Mesh } from "../../ports.ts";
+import type { Disk, Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";

@@ -19,7 +19,7 @@ import type {
   Things,
   ThingsQuery,
   Write,
-} from "../../../src/ports.ts";
+} from "../../../src/ports/disk.ts";
 import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";

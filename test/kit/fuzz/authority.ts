@@ -295,7 +295,7 @@ class AuthorityDoor implements OpenDoor {
 }
 
 function refusals(mesh: FuzzMesh): number {
-  return mesh.peer(victim).view().counters["refused_update"] ?? 0;
+  return mesh.peer(victim).status.view().counters["refused_update"] ?? 0;
 }
 
 function sameRecord(a: RunRecord, b: RunRecord): boolean {

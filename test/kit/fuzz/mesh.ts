@@ -7,8 +7,10 @@ import { ownCapabilities } from "../../../src/schema/protocol.ts";
 import assert from "node:assert/strict";
 import Compile from "typebox/compile";
 import { checkedJob } from "../../../src/core/job/job.ts";
-import { Peer, type Inside } from "../../../src/peer/peer.ts";
-import type { Doors, Mesh, MeshEvents, Write } from "../../../src/ports.ts";
+import { Peer } from "../../../src/peer/peer.ts";
+import type { Inside } from "../../../src/peer/settings.ts";
+import type { Doors, Mesh, MeshEvents } from "../../../src/ports.ts";
+import type { Write } from "../../../src/ports/disk.ts";
 import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
 import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
@@ -242,7 +244,10 @@ export class FuzzMesh {
 
   /** Every message that a peer wanted to send was of a size that could be. */
   tooLarge(): number {
-    return members.reduce((sum, peer) => sum + (this.peer(peer).view().counters["too_large_to_say"] ?? 0), 0);
+    return members.reduce(
+      (sum, peer) => sum + (this.peer(peer).status.view().counters["too_large_to_say"] ?? 0),
+      0,
+    );
   }
 
   /** Whatever a peer says must pass every other peer's door. */

@@ -135,8 +135,8 @@ class PeerDoor implements OpenDoor {
   /** What a person may ask to see can be shown. */
   #look(): void {
     const peer = this.#mesh.peer(victim);
-    JSON.stringify(peer.view());
-    for (const id of this.#mesh.table(victim).jobs().keys()) peer.next(id, 5);
+    JSON.stringify(peer.status.view());
+    for (const id of this.#mesh.table(victim).jobs().keys()) peer.status.next(id, 5);
   }
 
   /** A job that is made now runs at each of its ticks, and the voters still choose. */
@@ -152,7 +152,9 @@ class PeerDoor implements OpenDoor {
       mesh.runs().flatMap((run) => (run.job === after && run.start >= from ? [run.tick] : [])),
     );
     if (ticks.size < 7) {
-      const why = members.map((peer) => `${peer}: ${mesh.peer(peer).notReady().join("; ") || "ready"}`);
+      const why = members.map(
+        (peer) => `${peer}: ${mesh.peer(peer).status.notReady().join("; ") || "ready"}`,
+      );
       throw new Fault(`a job made after all of it ran at ${ticks.size} of 8 ticks (${why.join(", ")})`);
     }
     const open = [...openRecords(mesh.state(victim).ledger)].filter(

@@ -1,0 +1,50 @@
+/**
+ * What comes into view of a peer that was not there before: jobs from the table, orders that people asked for, and ticks
+ * whose time draws near. Each goes to where it belongs, timetable or order book; what becomes of it is decided later.
+ */
+import type { RequestedOrder } from "../../schema/run.ts";
+import { admitRequested, admitTick, touchJob } from "../claims/order-book.ts";
+import type { JobChange } from "../events.ts";
+import { planJob } from "../job/plan.ts";
+import { enterJob, pullTicks, removeJob } from "../job/timetable.ts";
+import { claimAheadMs, overdueMs } from "../limits.ts";
+import { emit, note, workOn, type State } from "../state.ts";
+import { begunByNow } from "./plan-anew.ts";
+import { isPlanning, scanJob } from "./scan.ts";
+
+export function takeChange(state: State, change: JobChange): void {
+  workOn(state, change.id, () => takeJob(state, change));
+}
+
+function takeJob(state: State, { id, job }: JobChange): void {
+  const plan = job === undefined ? undefined : planJob(job);
+  if (plan === undefined || Array.isArray(plan)) {
+    removeJob(state.jobs, id);
+    if (Array.isArray(plan)) note(state, "warn", "a job can't be read here", { job: id });
+  } else {
+    const begun = begunByNow(state, plan);
+    enterJob(state.jobs, begun, state.now.wall);
+    if (isPlanning(state)) scanJob(state, begun);
+  }
+  touchJob(state, id);
+}
+
+/**
+ * Takes in orders that people asked for. Settled orders are stored too: otherwise sync keeps offering them, possibly to
+ * a peer that no longer knows how they ended. What can't be taken in is not stored, and sync will offer it again.
+ */
+export function takeOrders(state: State, orders: readonly RequestedOrder[], known = false): void {
+  const taken = orders.filter((order) => admitRequested(state, order));
+  if (taken.length < orders.length) emit(state, { kind: "count", name: "orders_refused" });
+  if (!known && taken.length > 0) {
+    emit(state, { kind: "store", writes: taken.map((order) => ({ kind: "order", order })) });
+  }
+}
+
+/** Ticks that come into sight. Past a gap, what lies in it is for a scan: at the end of the warm-up, if one is on. */
+export function takeTicks(state: State): void {
+  const { wall } = state.now;
+  const { ticks, gaps } = pullTicks(state.jobs, wall + claimAheadMs, wall - overdueMs, wall);
+  for (const { plan, instant } of ticks) workOn(state, plan.id, () => admitTick(state, plan, instant));
+  for (const plan of gaps) workOn(state, plan.id, () => scanJob(state, plan));
+}

@@ -1,0 +1,104 @@
+/**
+ * The giver's side of the run records' sync: answers a neighbour's `want` with the records and orders of some buckets that the
+ * neighbour has not named, in messages of bounded size. It gives nothing that the neighbour has pruned.
+ */
+import { digestOf } from "../core/records/buckets.ts";
+import { CicadaError } from "../errors.ts";
+import type { Log } from "../ports.ts";
+import type { Disk } from "../ports/disk.ts";
+import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
+import type { Message, MessageOf } from "../schema/message.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+
+/**
+ * Records read for one question, on either side: it is the credit that keeps a full disk from flooding a link. More takes
+ * more memory (about 1 KiB each) and holds the reading thread for longer; less makes more round trips.
+ */
+export const pageSize = 1_024;
+export const bucketsPerWant = 32;
+/** Bytes of records in one message. */
+const recordsBytes = 131_072;
+
+export interface RecordGivingDeps {
+  disk: Pick<Disk, "things">;
+  /** Ticks of the job before this instant (ms) were pruned at the neighbour, which doesn't want them. */
+  horizonAt(peer: PeerId, job: JobId): number;
+  send(to: PeerId, message: Message): void;
+  count(name: string): void;
+  log: Log;
+}
+
+export class RecordGiving {
+  readonly #deps: RecordGivingDeps;
+  /**
+   * Neighbours that are being given something, and what each has wanted since then: the last only, because whoever wants
+   * something else has given up what it wanted before. So no neighbour has more than one answer in this peer's memory.
+   */
+  readonly #serving = new Map<PeerId, MessageOf<"want"> | undefined>();
+
+  constructor(deps: RecordGivingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Gives what the asker lacks; to each asker one thing at a time. */
+  heardWant(from: PeerId, message: MessageOf<"want">): void {
+    const isBusy = this.#serving.has(from);
+    this.#serving.set(from, isBusy ? message : undefined);
+    if (!isBusy) this.#give(from, message);
+  }
+
+  #give(from: PeerId, message: MessageOf<"want">): void {
+    const { id, page, after, upTo } = message;
+    const have = new Set(message.have);
+    const stretch = { buckets: message.buckets.slice(0, bucketsPerWant), after, upTo, limit: pageSize };
+    this.#deps.disk.things(stretch, (found) => {
+      if (found instanceof CicadaError) {
+        noteUnreadable(this.#deps, found);
+      } else {
+        const isLacked = (thing: RunRecord | RequestedOrder): boolean =>
+          !have.has(digestOf(thing)) && instantOf(thing.tick) >= this.#deps.horizonAt(from, thing.job);
+        const records = found.records.filter(isLacked);
+        this.#sendPieces(from, { id, page, reached: found.next }, records, found.orders.filter(isLacked));
+      }
+      const next = this.#serving.get(from);
+      this.#serving.delete(from);
+      if (next !== undefined) this.heardWant(from, next);
+    });
+  }
+
+  #sendPieces(
+    to: PeerId,
+    { id, page, reached }: { id: number; page: number; reached: string | undefined },
+    records: readonly RunRecord[],
+    orders: readonly RequestedOrder[],
+  ): void {
+    let piece: { records: RunRecord[]; orders: RequestedOrder[] } = { records: [], orders: [] };
+    let bytes = 0;
+    const flush = (last: boolean): void => {
+      this.#deps.send(to, { kind: "records", id, page, ...piece, ...(reached && { reached }), last });
+      piece = { records: [], orders: [] };
+      bytes = 0;
+    };
+    const fits = (thing: RunRecord | RequestedOrder): boolean => {
+      const size = Buffer.byteLength(JSON.stringify(thing));
+      if (size > recordsBytes) {
+        this.#deps.count("sync_records_too_large");
+        return false;
+      }
+      if (bytes + size > recordsBytes) flush(false);
+      bytes += size;
+      return true;
+    };
+    for (const record of records) if (fits(record)) piece.records.push(record);
+    for (const order of orders) if (fits(order)) piece.orders.push(order);
+    flush(true);
+  }
+}
+
+export function noteUnreadable(
+  { count, log }: Pick<RecordGivingDeps, "count" | "log">,
+  { detail }: CicadaError,
+): void {
+  count("sync_reads_failed");
+  log.error("run records can't be read, so they can't be compared with other peers", { why: detail });
+}

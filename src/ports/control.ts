@@ -1,0 +1,219 @@
+/**
+ * Control, by which the API asks the peer: what can be asked for, and what the peer shows of itself, its jobs and its ticks.
+ * It is the one door that speaks in promises, because it is never simulated.
+ */
+import type { CicadaError } from "../errors.ts";
+import type { Cancel, LogPiece } from "../ports.ts";
+import type { Forgotten } from "../schema/attribution.ts";
+import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
+import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
+import type { Heartbeat } from "../schema/message.ts";
+import type { RunRecord, RunState } from "../schema/run.ts";
+import type { RunQuery } from "./disk.ts";
+
+export type Command =
+  /** creates the job or replaces its whole spec; `create` is refused when there is one */
+  | { kind: "put-job"; spec: CheckedSpec; mode: "create" | "replace"; ifMatch?: string; by: string }
+  /** `patch` is an RFC 7396 merge patch over the spec */
+  | { kind: "patch-job"; id: JobId; patch: Readonly<Record<string, unknown>>; ifMatch?: string; by: string }
+  | { kind: "delete-job"; id: JobId; ifMatch?: string; by: string }
+  | { kind: "pause-job"; id: JobId; note?: string; until?: number; by: string }
+  | { kind: "resume-job"; id: JobId; by: string }
+  | {
+      kind: "run-job";
+      id: JobId;
+      env?: Record<string, string>;
+      force?: boolean;
+      peers?: string[];
+      by: string;
+    }
+  | { kind: "cancel-run"; run: string; reason: string; by: string }
+  /** `peer`: a text that names one (schema/find-peer.ts); so in the next ones */
+  | { kind: "promote-peer"; peer: string; by: string }
+  /** `force`: without a majority of the voters; unsafe while they are alive */
+  | { kind: "forget-peer"; peer: string; force?: boolean; by: string }
+  /** `on`: takes no ticks, until it is asked with `on: false` */
+  | { kind: "drain-peer"; peer: string; on: boolean; by: string }
+  /** a new cluster key for every member in reach; the present one is accepted for so long */
+  | { kind: "rotate-key"; graceMs: number; by: string };
+
+export type Answer =
+  | { kind: "job"; job: Job; created: boolean }
+  | { kind: "done" }
+  | { kind: "ordered"; job: JobId; tick: TickId }
+  /** wall ms; every known peer, and whether it has confirmed that it keeps the new key */
+  | {
+      kind: "rotated";
+      fingerprint: string;
+      oldUntil: number;
+      peers: { id: PeerId; name: string; has: boolean }[];
+    }
+  | { kind: "refused"; error: CicadaError };
+
+export type MemberState = "alive" | "suspect" | "dead" | "left";
+
+export interface MemberView {
+  id: PeerId;
+  name: string;
+  state: MemberState;
+  self: boolean;
+  /** votes on orders of majority jobs now */
+  voter: boolean;
+  /** wall ms: from when it votes, in the past or in the future; undefined = it is no voter of the last epoch */
+  votesFrom: number | undefined;
+  draining: boolean;
+  /** draining because a person asked for it, until a person asks for its end */
+  drained: boolean;
+  /** it has just started or woken up, and takes no ticks yet */
+  warmingUp: boolean;
+  clockOffsetMs: number | undefined;
+  /** wall ms when last heard; own = now */
+  heardAt: number | undefined;
+  heartbeat: Heartbeat | undefined;
+}
+
+/** One future tick: when, and who would run it, the runner first, then its fall-backs. */
+export interface NextTick {
+  tick: TickId;
+  startsAt: number;
+  peers: { id: PeerId; name: string; rank: number }[];
+}
+
+/** Why no living peer can run a job, or why this one can't (`NEEDS_NEWER`), in words: shown among the job's problems. */
+export interface JobHindrance {
+  code: "NO_PEER" | "NO_QUORUM" | "NEEDS_NEWER";
+  /** JSON pointer to the job's field that it is about, `""` for the whole */
+  pointer: string;
+  message: string;
+}
+
+/** What a tick waits for that is due and undecided. */
+export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start";
+
+export interface PendingTick {
+  tick: TickId;
+  due: number;
+  waitsFor: WaitsFor;
+  /** in words */
+  why: string;
+}
+
+/** What a job is doing now, as this peer sees it. */
+export interface JobStatus {
+  state: Exclude<JobState, "invalid">;
+  hindrances: readonly JobHindrance[];
+  /** the next tick that will run as things are; undefined while the job is paused or disabled, too */
+  next: NextTick | undefined;
+  /** the record that tells the story of the last tick that is over, missed and skipped ones included */
+  lastTick: RunRecord | undefined;
+  /** the last run that was started */
+  lastRun: RunRecord | undefined;
+  /** wall ms: when the last run that succeeded ended */
+  lastSuccess: number | undefined;
+}
+
+/** Why this peer isn't ready: a short code for scripts, and words for people. */
+export interface NotReady {
+  code:
+    | "starting"
+    | "warming-up"
+    | "draining"
+    | "drained"
+    | "forgotten"
+    | "key-superseded"
+    | "duplicate-identity"
+    | "votes-lost"
+    | "no-quorum"
+    | "host"
+    | "disk"
+    | "sync"
+    | "clock"
+    | "alone";
+  message: string;
+}
+
+/** One tick's story: every record of it, the verdict, and the sentences of core/records/why.ts. */
+export interface TickStory {
+  tick: TickId;
+  due: number;
+  /** the state of the record that tells the tick's story, or `pending` */
+  state: RunState | "pending";
+  duplicate: boolean;
+  /** of a pending tick */
+  waitsFor?: WaitsFor;
+  records: RunRecord[];
+  why: string[];
+}
+
+export interface Explanation {
+  /** undefined: the job has no such tick, or none yet that went wrong */
+  story: TickStory | undefined;
+  /** why there is no such tick, in words */
+  noTick?: string;
+  /** what keeps the next tick from running, in sentences */
+  hinders: string[];
+}
+
+/** Who votes, as far as this peer knows. */
+export interface RosterView {
+  /** of the last epoch */
+  epoch: number;
+  voters: readonly PeerId[];
+  /** wall ms: orders of ticks from then on are this epoch's */
+  from: number;
+  /** epochs that were not voted for, and at which peer they were forced */
+  forced: readonly { epoch: number; by: PeerId }[];
+}
+
+/** A synchronous snapshot of now. `jobs` follows the table, the jobs in it never change. */
+export interface View {
+  self: MemberView;
+  members: MemberView[];
+  jobs: ReadonlyMap<JobId, Job>;
+  quarantined: readonly Quarantined[];
+  /** own and others' claimed or running records, as far as known */
+  open: readonly RunRecord[];
+  /** undefined: this mesh has no voters */
+  roster: RosterView | undefined;
+  /** identities that the mesh refuses */
+  forgotten: readonly Forgotten[];
+  /** reasons for which ticks are not being kept; empty = ready */
+  notReady: readonly NotReady[];
+  /** what is no reason not to be ready, and yet to be known */
+  warnings: readonly string[];
+  /** counted since start, for /metrics: name → value */
+  counters: Readonly<Record<string, number>>;
+}
+
+export type PeerEvent =
+  | { kind: "run"; record: RunRecord }
+  | { kind: "job"; id: JobId; change: "written" | "deleted" }
+  | { kind: "member"; member: MemberView };
+
+export interface Control {
+  ask(command: Command): Promise<Answer>;
+  view(): View;
+  /** undefined when there is no such job */
+  next(id: JobId, count: number): NextTick[] | undefined;
+  /** undefined when there is no such job */
+  status(id: JobId): Promise<JobStatus | undefined>;
+  /** How far the furthest behind of the jobs' watermarks lags, ms: what lies below a watermark is over. */
+  watermarkLagMs(): number;
+  /** The jobs that are in that state. */
+  inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>>;
+  /** Jobs that no living peer can run now, and why. */
+  blocked(): { id: JobId; hindrance: JobHindrance }[];
+  /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
+  unknownHere(): { id: JobId; hindrance: JobHindrance }[];
+  history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
+  /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
+  ticks(
+    id: JobId,
+    query: { from?: number; to?: number; limit: number; after?: string },
+  ): Promise<{ stories: TickStory[]; next: string | null } | undefined>;
+  /** Why a tick went as it did; without one, the last that went wrong. Undefined when nothing is known of the job. */
+  why(id: JobId, tick?: TickId): Promise<Explanation | undefined>;
+  /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
+  log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
+  subscribe(listener: (event: PeerEvent) => void): Cancel;
+}

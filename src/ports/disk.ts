@@ -1,0 +1,137 @@
+/**
+ * The Disk door: what is made durable, what is read back, and how history is removed. The rule of every door (ports.ts) holds
+ * here too.
+ */
+import type { CicadaError } from "../errors.ts";
+import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
+import type { RequestedOrder, RunRecord, RunState, Watermark } from "../schema/run.ts";
+import type { StoredVote } from "../schema/vote.ts";
+
+/** One thing to make durable. Writes of one `store` call are kept all together or not at all. */
+export type Write =
+  /** Merged by core/records/records.ts with what is there: a record never moves down. */
+  | { kind: "record"; record: RunRecord }
+  | { kind: "order"; order: RequestedOrder }
+  /** One Yjs update, appended. */
+  | { kind: "update"; update: Uint8Array }
+  /** Replaces all updates stored before it. */
+  | { kind: "snapshot"; update: Uint8Array }
+  | { kind: "meta"; key: string; value: string }
+  /** Replaces the job's watermark. */
+  | { kind: "watermark"; watermark: Watermark }
+  | { kind: "drop-watermark"; job: JobId }
+  | { kind: "drop-horizon"; job: JobId }
+  /** Replaces the vote stored for the same decision. */
+  | { kind: "vote"; vote: StoredVote }
+  /** Removes votes on orders whose tick lies before the instant (ms); votes on the roster stay. */
+  | { kind: "drop-votes"; before: number };
+
+export interface Loaded {
+  updates: readonly Uint8Array[];
+  /** Every record whose tick is at or after `since`, and every open one of whatever age. */
+  records: readonly RunRecord[];
+  orders: readonly RequestedOrder[];
+  votes: readonly StoredVote[];
+  watermarks: readonly Watermark[];
+  horizons: readonly Horizon[];
+  meta: ReadonlyMap<string, string>;
+}
+
+export interface RunQuery {
+  job?: JobId;
+  tick?: TickId;
+  slot?: string;
+  states?: readonly RunState[];
+  peer?: PeerId;
+  /** instants of ticks, ms: from ≤ tick < to */
+  from?: number;
+  to?: number;
+  /** newest tick first; at most this many */
+  limit: number;
+  /** what the previous page gave as `next` */
+  after?: string;
+}
+
+export interface ThingsQuery {
+  /** in ascending order */
+  buckets: readonly number[];
+  /** only what comes after this place, and up to that one */
+  after: string | undefined;
+  upTo: string | undefined;
+  /** records and orders together */
+  limit: number;
+}
+
+export interface Things {
+  records: RunRecord[];
+  orders: RequestedOrder[];
+  /** the place of the last of them, if there are more */
+  next: string | undefined;
+}
+
+/** What a job keeps of its history. */
+export interface Keep {
+  runs: number;
+  ageMs: number;
+  /** how far catch-up looks back: it must know what has run */
+  windowMs: number;
+}
+
+/**
+ * What of a job's history goes. A tick with all its records counts as one run, so that no story is half told, and an order
+ * goes with its tick. Whether a record is open is not looked at: `before` says from where on something is.
+ */
+export interface PruneRule {
+  job: JobId;
+  /** noted beside the horizon, for the day on which the table no longer knows the job */
+  keep: Keep;
+  /** No tick at or after this instant goes (ms). */
+  before: number;
+  /** Of the ticks before this instant so many stay (`keep.runs`); later ones are not counted. */
+  countedBefore: number;
+  /** Ticks before this instant go, however few there are. */
+  olderThan: number;
+  /** The job's last tick and its last success stay in any case. */
+  keepsLast: boolean;
+}
+
+/** Everything of the job before the instant (ms) has been pruned, but for its last tick and last success. */
+export interface Horizon {
+  job: JobId;
+  before: number;
+  keep: Keep;
+}
+
+export interface Pruned {
+  runs: RunId[];
+  /** those that are new or have moved */
+  horizons: Horizon[];
+  /** More is to go: the rules are to be given again. */
+  more: boolean;
+}
+
+export interface Disk {
+  load(since: number, done: (loaded: Loaded | CicadaError) => void): void;
+  /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
+  store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
+  /** Reads see every write whose `store` was called before. */
+  history(
+    query: RunQuery,
+    done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
+  ): void;
+  /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
+  digests(
+    from: number,
+    to: number,
+    done: (digests: [bucket: number, digest: string][] | CicadaError) => void,
+  ): void;
+  /** A page of what lies in some buckets, in the order of core/records/place.ts. */
+  things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void;
+  /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */
+  jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
+  /** Removes what the rules let go, all of it together with the horizons that say so. */
+  prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void;
+  /** How much the database holds, and the instant (ms) before which that share of it lies (0 ≤ share ≤ 1). */
+  measure(share: number, done: (measured: { bytes: number; instant: number } | CicadaError) => void): void;
+  close(done: () => void): void;
+}

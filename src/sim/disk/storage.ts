@@ -1,0 +1,205 @@
+/**
+ * What is durable on a simulated host: tables in memory, written as real/disk writes them, record by record and merged. It
+ * outlives the process, can be copied and put back, and can be full, slow, damaged or unreadable.
+ */
+import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
+import { mergeRecord, recordKey } from "../../core/records/records.ts";
+import type { Horizon, Write } from "../../ports/disk.ts";
+import type { JobId } from "../../schema/ids.ts";
+import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
+import type { StoredVote } from "../../schema/vote.ts";
+
+/** The place of one record, whose writings follow each other in it. */
+interface Kept {
+  record: RunRecord;
+}
+
+class Bucket {
+  readonly records = new Set<Kept>();
+  readonly orders = new Map<string, RequestedOrder>();
+  private known = emptyDigest;
+  /** what has come or gone since the digest was asked for; what came and went again is not in here */
+  private readonly turned = new Set<RunRecord | RequestedOrder>();
+
+  /** The thing is in the digest from now on, or no more. */
+  turn(thing: RunRecord | RequestedOrder): void {
+    if (!this.turned.delete(thing)) this.turned.add(thing);
+  }
+
+  digest(): string {
+    for (const thing of this.turned) this.known = combine(this.known, digestOf(thing));
+    this.turned.clear();
+    return this.known;
+  }
+}
+
+/** What is durable on a host. It outlives the process. */
+export class StableStorage {
+  updates: Uint8Array[] = [];
+  readonly meta = new Map<string, string>();
+  private readonly kept = new Map<string, Kept>();
+  /** the same records by job */
+  private readonly keptOf = new Map<JobId, Set<Kept>>();
+  readonly orders = new Map<string, RequestedOrder>();
+  readonly votes = new Map<string, StoredVote>();
+  readonly watermarks = new Map<JobId, Watermark>();
+  readonly horizons = new Map<JobId, Horizon>();
+  readonly buckets = new Map<number, Bucket>();
+  /** every write fails while this is set, as on a full disk */
+  full = false;
+  /** its bytes can't be read any more: no peer starts on it */
+  damaged = false;
+  /** every read but the one at the start fails while this is set; writes still reach it */
+  unreadable = false;
+  /** added to every fsync while the disk is slow, ms */
+  slowMs = 0;
+
+  write(write: Write): void {
+    switch (write.kind) {
+      case "record":
+        this.putRecord(write.record);
+        return;
+      case "order":
+        this.putOrder(write.order);
+        return;
+      case "update":
+        this.updates.push(write.update);
+        return;
+      case "snapshot":
+        this.updates = [write.update];
+        return;
+      case "meta":
+        this.meta.set(write.key, write.value);
+        return;
+      case "watermark":
+        this.watermarks.set(write.watermark.job, write.watermark);
+        return;
+      case "drop-horizon":
+        this.horizons.delete(write.job);
+        return;
+      case "drop-watermark":
+        this.watermarks.delete(write.job);
+        return;
+      case "vote":
+        this.votes.set(write.vote.decision, write.vote);
+        return;
+      case "drop-votes":
+        for (const { decision, instant } of this.votes.values()) {
+          if (instant > 0 && instant < write.before) this.votes.delete(decision);
+        }
+        return;
+    }
+  }
+
+  /** A backup of what is on it now. */
+  copy(): StableStorage {
+    const copy = new StableStorage();
+    copy.restore(this);
+    return copy;
+  }
+
+  /** What it held is gone; it holds what the other one holds. */
+  restore(other: StableStorage): void {
+    this.updates = [...other.updates];
+    replace(this.meta, other.meta);
+    replace(this.votes, other.votes);
+    replace(this.watermarks, other.watermarks);
+    replace(this.horizons, other.horizons);
+    this.damaged = false;
+    this.kept.clear();
+    this.keptOf.clear();
+    this.orders.clear();
+    this.buckets.clear();
+    for (const record of other.records()) this.putRecord(record);
+    for (const order of other.orders.values()) this.putOrder(order);
+  }
+
+  remove(record: RunRecord): void {
+    const key = recordKey(record);
+    const kept = this.kept.get(key);
+    if (kept === undefined) return;
+    const bucket = this.bucket(bucketOf(record));
+    bucket.records.delete(kept);
+    bucket.turn(kept.record);
+    this.kept.delete(key);
+    this.keptOf.get(record.job)?.delete(kept);
+  }
+
+  removeOrder(of: Pick<RequestedOrder, "job" | "tick">): void {
+    const order = this.orders.get(orderName(of));
+    if (order === undefined) return;
+    const bucket = this.bucket(bucketOf(order));
+    bucket.orders.delete(orderName(order));
+    bucket.turn(order);
+    this.orders.delete(orderName(order));
+  }
+
+  private putRecord(record: RunRecord): void {
+    const key = recordKey(record);
+    const known = this.kept.get(key);
+    if (known === undefined) this.addRecord(key, record);
+    else {
+      const stands = mergeRecord(known.record, record);
+      if (stands === known.record) return;
+      const bucket = this.bucket(bucketOf(record));
+      bucket.turn(known.record);
+      bucket.turn(stands);
+      known.record = stands;
+    }
+  }
+
+  private addRecord(key: string, record: RunRecord): void {
+    const kept = { record };
+    const bucket = this.bucket(bucketOf(record));
+    bucket.records.add(kept);
+    bucket.turn(record);
+    this.kept.set(key, kept);
+    const ofJob = this.keptOf.get(record.job);
+    if (ofJob === undefined) this.keptOf.set(record.job, new Set([kept]));
+    else ofJob.add(kept);
+  }
+
+  /** All records, or those of one job. */
+  records(job?: JobId): RunRecord[] {
+    const found = job === undefined ? this.kept.values() : (this.keptOf.get(job) ?? []);
+    return Array.from(found, ({ record }) => record);
+  }
+
+  /** Jobs that have records. */
+  jobs(): JobId[] {
+    return [...this.keptOf].flatMap(([job, kept]) => (kept.size > 0 ? job : []));
+  }
+
+  thingsIn(bucket: number): (RunRecord | RequestedOrder)[] {
+    const found = this.buckets.get(bucket);
+    if (found === undefined) return [];
+    return [...Array.from(found.records, ({ record }) => record), ...found.orders.values()];
+  }
+
+  private putOrder(order: RequestedOrder): void {
+    const name = orderName(order);
+    if (this.orders.has(name)) return;
+    const bucket = this.bucket(bucketOf(order));
+    bucket.turn(order);
+    bucket.orders.set(name, order);
+    this.orders.set(name, order);
+  }
+
+  private bucket(number: number): Bucket {
+    let bucket = this.buckets.get(number);
+    if (bucket === undefined) {
+      bucket = new Bucket();
+      this.buckets.set(number, bucket);
+    }
+    return bucket;
+  }
+}
+
+function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>): void {
+  map.clear();
+  for (const [key, value] of by) map.set(key, value);
+}
+
+function orderName(order: Pick<RequestedOrder, "job" | "tick">): string {
+  return `${order.job}@${order.tick}`;
+}

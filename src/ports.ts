@@ -73,8 +73,8 @@ export interface Keyring {
   rotate(change: Pick<KeyChange, "madeAt" | "oldUntil" | "heirs">, done: (error?: CicadaError) => void): void;
   /** Takes over another peer's change. BAD_KEY: whoever made it did not know the present key. */
   adopt(change: KeyChange, done: (error?: CicadaError) => void): void;
-  /** What is to be handed on, as long as older keys are accepted. */
-  handover(): KeyChange | undefined;
+  /** The change that members still have to be given: the last one, as long as older keys are accepted. */
+  ongoingRotation(): KeyChange | undefined;
 }
 
 export interface MeshEvents {

@@ -1,4 +1,4 @@
-/** The cluster keys of a peer, and how a new one goes round: keyrings and handovers of several peers, without a network. */
+/** The cluster keys of a peer, and how a new one goes round: keyrings and rotations of several peers, without a network. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -57,21 +57,21 @@ describe("a keyring", () => {
     ring.expire();
     assert.equal(ring.accepts(mesh), false);
     assert.equal(ring.mesh, mesh);
-    assert.equal(ring.handover(), undefined);
+    assert.equal(ring.ongoingRotation(), undefined);
     assert.equal(changes, 2);
   });
 
   test("takes over a change of who knew the key that it replaces, and of nobody else", async () => {
     const [here, there, stranger] = [keyring(), keyring(), keyring({ key: new Uint8Array(32).fill(8) })];
     await rotate(stranger);
-    assert.equal((await adopt(there, stranger.handover()))?.code, "BAD_KEY");
+    assert.equal((await adopt(there, stranger.ongoingRotation()))?.code, "BAD_KEY");
     await rotate(here);
-    assert.equal(await adopt(there, here.handover()), undefined);
+    assert.equal(await adopt(there, here.ongoingRotation()), undefined);
     assert.deepEqual(there.present, here.present);
     // Who holds but the leaked key can't put a third one in its place.
     const thief = keyring();
     await rotate(thief);
-    assert.equal((await adopt(here, thief.handover()))?.code, "BAD_KEY");
+    assert.equal((await adopt(here, thief.ongoingRotation()))?.code, "BAD_KEY");
     assert.deepEqual(there.present, here.present);
   });
 
@@ -82,15 +82,15 @@ describe("a keyring", () => {
       oldUntil: wall + hourMs,
       heirs: [],
     });
-    assert.equal((await adopt(there, here.handover()))?.code, "BAD_KEY");
+    assert.equal((await adopt(there, here.ongoingRotation()))?.code, "BAD_KEY");
   });
 
   test("two that were rotated at once become one: the later key holds", async () => {
     const [early, late] = [keyring(), keyring()];
     await rotate(early);
     await rotate(late);
-    await adopt(late, early.handover());
-    assert.equal(await adopt(early, late.handover()), undefined);
+    await adopt(late, early.ongoingRotation());
+    assert.equal(await adopt(early, late.ongoingRotation()), undefined);
     assert.deepEqual(early.present, late.present);
   });
 
@@ -102,9 +102,9 @@ describe("a keyring", () => {
     ring.expire();
     assert.deepEqual(ring.retired(), [key]);
     assert.deepEqual(ring.accepted(), [ring.present]);
-    assert.equal(ring.handover(), undefined);
+    assert.equal(ring.ongoingRotation(), undefined);
     await rotate(behind);
-    assert.equal((await adopt(ring, behind.handover()))?.code, "BAD_KEY");
+    assert.equal((await adopt(ring, behind.ongoingRotation()))?.code, "BAD_KEY");
     wall += 30 * dayMs - 2;
     ring.expire();
     assert.deepEqual(ring.retired(), [key]);
@@ -174,7 +174,7 @@ describe("the keys of a data folder", () => {
     first.folder.close();
     const second = open(data);
     assert.deepEqual(second.ring.present, first.ring.present);
-    assert.deepEqual(second.ring.handover(), first.ring.handover());
+    assert.deepEqual(second.ring.ongoingRotation(), first.ring.ongoingRotation());
     assert.equal(second.ring.mesh, clusterFingerprint(key));
     assert.equal(statSync(path.join(data, "cluster.key.old")).mode & 0o777, 0o600);
     wall += hourMs;
@@ -238,15 +238,15 @@ describe("the keys of a data folder", () => {
     writeFileSync(file, readFileSync(file).subarray(0, 20));
     const second = open(data);
     assert.deepEqual(second.ring.present, first.ring.present);
-    assert.equal(second.ring.handover(), undefined);
+    assert.equal(second.ring.ongoingRotation(), undefined);
     second.folder.close();
   });
 });
 
-/** Peers whose handovers talk to each other at once, as far as they are linked. */
+/** Peers whose rotations talk to each other at once, as far as they are linked. */
 class Round {
   readonly rings = new Map<PeerId, ClusterKeys>();
-  readonly handovers = new Map<PeerId, KeyRotation>();
+  readonly rotations = new Map<PeerId, KeyRotation>();
   readonly away = new Set<PeerId>();
   readonly #queue: (() => void)[] = [];
   mono = 0;
@@ -257,7 +257,7 @@ class Round {
 
   add(self: PeerId, known: readonly PeerId[], ring = keyring()): void {
     this.rings.set(self, ring);
-    const handover = new KeyRotation({
+    const rotation = new KeyRotation({
       self,
       keyring: ring,
       clock: { now: () => ({ wall: ++wall, mono: this.mono }), alarm: () => () => undefined },
@@ -270,14 +270,14 @@ class Round {
       count: () => undefined,
       changed: () => undefined,
     });
-    this.handovers.set(self, handover);
+    this.rotations.set(self, rotation);
   }
 
   #send(from: PeerId, to: PeerId, message: Message): void {
     if (this.away.has(to) || this.away.has(from)) return;
     this.#queue.push(() => {
       if (message.kind === "key" || message.kind === "key-heard")
-        this.handovers.get(to)?.heard(from, message);
+        this.rotations.get(to)?.heard(from, message);
     });
   }
 
@@ -294,7 +294,7 @@ class Round {
 
   async pass(ms: number): Promise<void> {
     this.mono += ms;
-    for (const handover of this.handovers.values()) handover.woke({ wall, mono: this.mono });
+    for (const rotation of this.rotations.values()) rotation.woke({ wall, mono: this.mono });
     await this.settle();
   }
 
@@ -306,7 +306,7 @@ class Round {
 
   rotate(name: string, graceMs = hourMs): Answer[] {
     const answers: Answer[] = [];
-    this.handovers.get(name as PeerId)?.rotate(graceMs, "ops", (answer) => answers.push(answer));
+    this.rotations.get(name as PeerId)?.rotate(graceMs, "ops", (answer) => answers.push(answer));
     return answers;
   }
 }
@@ -334,22 +334,22 @@ describe("a rotation", () => {
     assert.deepEqual(holders(answers), ["b"]);
     round.away.delete("c" as PeerId);
     round.away.add("a" as PeerId);
-    round.handovers.get("b" as PeerId)?.linkUp("c" as PeerId);
+    round.rotations.get("b" as PeerId)?.linkUp("c" as PeerId);
     await round.settle();
     assert.equal(round.keyOf("c"), round.keyOf("b"));
   });
 
   test("is answered after 5 s when a linked member says nothing, and that one is asked again", async () => {
     const round = new Round(["a", "b"]);
-    const deaf = round.handovers.get("b" as PeerId);
+    const deaf = round.rotations.get("b" as PeerId);
     assert.ok(deaf);
-    round.handovers.delete("b" as PeerId);
+    round.rotations.delete("b" as PeerId);
     const answers = round.rotate("a");
     await round.settle();
     assert.equal(answers.length, 0);
     await round.pass(5_000);
     assert.deepEqual(holders(answers), []);
-    round.handovers.set("b" as PeerId, deaf);
+    round.rotations.set("b" as PeerId, deaf);
     await round.pass(5_000);
     assert.equal(round.keyOf("b"), round.keyOf("a"));
   });
@@ -359,11 +359,11 @@ describe("a rotation", () => {
     round.rotate("a");
     await round.settle();
     round.add("thief" as PeerId, ["a", "b"] as PeerId[]);
-    for (const name of ["a", "b"]) round.handovers.get(name as PeerId)?.linkUp("thief" as PeerId);
+    for (const name of ["a", "b"]) round.rotations.get(name as PeerId)?.linkUp("thief" as PeerId);
     await round.pass(5_000);
     assert.equal(round.keyOf("thief"), clusterFingerprint(key));
     // Nor can that one replace it.
-    round.handovers.get("thief" as PeerId)?.rotate(hourMs, "thief", () => undefined);
+    round.rotations.get("thief" as PeerId)?.rotate(hourMs, "thief", () => undefined);
     const before = round.keyOf("a");
     await round.pass(5_000);
     assert.equal(round.keyOf("a"), before);
@@ -381,7 +381,7 @@ describe("a rotation", () => {
 
   test("twice at one peer: the second waits until the first has been answered", async () => {
     const round = new Round(["a", "b"]);
-    round.handovers.delete("b" as PeerId);
+    round.rotations.delete("b" as PeerId);
     round.rotate("a");
     const [refused] = round.rotate("a");
     assert.equal(refused?.kind === "refused" && refused.error.code, "NOT_READY");

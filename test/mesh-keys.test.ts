@@ -62,7 +62,7 @@ const rotated = (from: ClusterKeys, oldUntil: number): Promise<void> =>
   );
 const handed = (from: ClusterKeys, to: ClusterKeys): Promise<void> =>
   new Promise((resolve, reject) => {
-    const change = from.handover() ?? assert.fail("there is nothing to hand over");
+    const change = from.ongoingRotation() ?? assert.fail("there is nothing to hand over");
     to.adopt(change, (error) => (error ? reject(error) : resolve()));
   });
 

@@ -5,37 +5,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mixedSizeOf, type SeedJob } from "./kit/seed/job.ts";
-import { runSeeds } from "./kit/seed/pool.ts";
-import { summarise, type SeedSummary } from "./kit/seed/summary.ts";
+import { runDrawnSeeds } from "./kit/seed/drawn.ts";
+import { summarise } from "./kit/seed/summary.ts";
 
-const workers = 2;
 const seeds = 10;
-/** hours × jobs; larger worlds are the hunt's */
-const largest = 10;
 
 test(
   "two versions in one mesh keep every promise, through upgrades and downgrades",
   { timeout: 20 * 60_000 },
   async (t) => {
-    let tried = 0;
-    let given = 0;
-    const next = () => {
-      if (given++ >= seeds) return undefined;
-      for (;;) {
-        const job = mixedSizeOf(`mixed-${++tried}`);
-        if (job.hours * job.jobs <= largest) return job;
-      }
-    };
-    const summaries: SeedSummary[] = [];
-    await runSeeds(workers, next, (summary) => summaries.push(summary));
-    const starts = summaries.reduce((sum, summary) => sum + summary.starts, 0);
-    t.diagnostic(`${summaries.length} seeds, ${starts} starts`);
-    assert.equal(summaries.length, seeds);
-    assert.ok(starts > seeds * 20, `only ${starts} starts: the worlds were idle`);
-    const failed = summaries.flatMap(({ seed, breaches: [first] }) =>
-      first === undefined ? [] : [`seed ${seed}: ${first.rule} ${first.what}`],
+    const { count, starts, broken } = await runDrawnSeeds(
+      (number) => mixedSizeOf(`mixed-${number}`),
+      (begun) => begun >= seeds,
     );
-    assert.deepEqual(failed, [], "the hunt tells more of one: npm run hunt -- --world mixed --name SEED");
+    t.diagnostic(`${count} seeds, ${starts} starts`);
+    assert.equal(count, seeds);
+    assert.ok(starts > seeds * 20, `only ${starts} starts: the worlds were idle`);
+    assert.deepEqual(broken, [], "the hunt tells more of one: npm run hunt -- --world mixed --name SEED");
   },
 );
 

@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { runSeeds } from "./kit/seed/pool.ts";
-import { sizeOf, type SeedJob } from "./kit/seed/job.ts";
-import { summarise, type SeedSummary } from "./kit/seed/summary.ts";
+import { runDrawnSeeds } from "./kit/seed/drawn.ts";
+import { sizeOf } from "./kit/seed/job.ts";
+import { summarise } from "./kit/seed/summary.ts";
 import { mendedSeeds } from "./kit/seed/mended.ts";
 
 describe("mended for good", () => {
@@ -19,35 +19,18 @@ describe("mended for good", () => {
 
 const minutes = Number(process.env["CICADA_WIDE_MINUTES"] ?? 1);
 const seedsAtLeast = 30;
-const workers = 2;
-/** hours × jobs; larger worlds are the hunt's */
-const largest = 10;
 
 test(
   "majority jobs keep every promise among witnesses, joins, old disks, garbage and triggers",
   { timeout: 20 * 60_000 },
   async (t) => {
     const until = performance.now() + minutes * 60_000;
-    let tried = 0;
-    const jobs: SeedJob[] = [];
-    const next = (): SeedJob | undefined => {
-      if (jobs.length >= seedsAtLeast && performance.now() > until) return undefined;
-      for (;;) {
-        const job = sizeOf(`wide-${++tried}`);
-        if (job.hours * job.jobs > largest) continue;
-        jobs.push(job);
-        return job;
-      }
-    };
-    const summaries: SeedSummary[] = [];
-    await runSeeds(workers, next, (summary) => summaries.push(summary));
-    const starts = summaries.reduce((sum, summary) => sum + summary.starts, 0);
-    const hours = jobs.reduce((sum, job) => sum + job.hours, 0);
-    t.diagnostic(`${summaries.length} seeds, ${Math.round(hours)} hours, ${starts} starts`);
-    assert.ok(starts > summaries.length * 20, `only ${starts} starts: the worlds were idle`);
-    const failed = summaries.flatMap(({ seed, breaches: [first] }) =>
-      first === undefined ? [] : [`seed ${seed}: ${first.rule} ${first.what}`],
+    const { count, hours, starts, broken } = await runDrawnSeeds(
+      (number) => sizeOf(`wide-${number}`),
+      (begun) => begun >= seedsAtLeast && performance.now() > until,
     );
-    assert.deepEqual(failed, [], "the hunt tells more of one: npm run hunt -- --name SEED");
+    t.diagnostic(`${count} seeds, ${Math.round(hours)} hours, ${starts} starts`);
+    assert.ok(starts > count * 20, `only ${starts} starts: the worlds were idle`);
+    assert.deepEqual(broken, [], "the hunt tells more of one: npm run hunt -- --name SEED");
   },
 );

@@ -16,7 +16,7 @@ import type { Message, MessageOf } from "../schema/message.ts";
 const confirmLimitMs = 5_000;
 /** A linked member that has not confirmed is handed the key again so often. */
 const againMs = 5_000;
-/** The least grace, for links made under the old key are how the new one is handed over. */
+/** The least grace: members get the new key over links that were made under the old one. */
 const graceLeastMs = 10_000;
 
 export interface KnownMember {
@@ -105,7 +105,7 @@ export class KeyRotation {
 
   /** Hands the present key to a member that is entitled to it and has not said that it keeps it. */
   #offer(to: PeerId): void {
-    const change = this.#deps.keyring.handover();
+    const change = this.#deps.keyring.ongoingRotation();
     if (change === undefined || this.#holders.has(to) || !change.heirs.includes(to)) return;
     const { madeAt, oldUntil, heirs, proofs } = change;
     const key = Buffer.from(change.key).toString("base64url");
@@ -139,7 +139,7 @@ export class KeyRotation {
 
   #answerWhenDone(): void {
     const asked = this.#asked;
-    if (asked === undefined || this.#deps.keyring.handover() === undefined) return;
+    if (asked === undefined || this.#deps.keyring.ongoingRotation() === undefined) return;
     const waiting = asked.members.some(({ id, linked }) => linked && !this.#holders.has(id));
     if (waiting && this.#deps.clock.now().mono < asked.untilMono) return;
     this.#asked = undefined;
@@ -147,7 +147,7 @@ export class KeyRotation {
     asked.answer({
       kind: "rotated",
       fingerprint: keyring.fingerprint(),
-      oldUntil: keyring.handover()?.oldUntil ?? 0,
+      oldUntil: keyring.ongoingRotation()?.oldUntil ?? 0,
       peers: asked.members.map(({ id, name }) => ({ id, name, has: this.#holders.has(id) })),
     });
   }

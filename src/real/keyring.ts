@@ -152,7 +152,7 @@ export class ClusterKeys implements Keyring {
     queueMicrotask(() => done(new CicadaError("BAD_KEY", "a later key is known")));
   }
 
-  handover(): KeyChange | undefined {
+  ongoingRotation(): KeyChange | undefined {
     const { key, olds, heirs } = this.kept;
     const [last] = olds;
     if (last === undefined) return undefined;

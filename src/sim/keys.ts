@@ -97,7 +97,7 @@ export class SimKeyring implements Keyring {
     this.doors.later(0, done);
   }
 
-  handover(): KeyChange | undefined {
+  ongoingRotation(): KeyChange | undefined {
     const { change, olds } = this.doors.kept();
     return olds.length > 0 ? change : undefined;
   }

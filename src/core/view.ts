@@ -264,8 +264,7 @@ export function openSince(state: Readonly<State>, job: JobId): number {
 
 /** True while the record's run is open in this peer's memory. */
 export function isOpen(state: Readonly<State>, record: RunRecord): boolean {
-  for (const open of openOf(state.ledger, record.job)) if (recordKey(open) === recordKey(record)) return true;
-  return false;
+  return state.ledger.open.has(recordKey(record));
 }
 
 /** What is kept of a job's history, and for how long catch-up needs its records; undefined = no such job. */

@@ -18,13 +18,14 @@ const quietMs = 120_000;
 
 export function checkStories(evidence: Evidence): Breach[] {
   const isRetained = retainedTicks(evidence);
+  const final = evidence.final.map(({ peer, records }) => ({ peer, byRun: recordsByRun(records.values()) }));
   const breaches: Breach[] = [];
   for (const run of evidence.runs) {
     if (run.end === undefined || run.end > evidence.to - quietMs || run.outcome === undefined) continue;
     if (!isRetained(run.job, run.tick) || mayBeUnrecorded(evidence, run)) continue;
-    for (const { peer, records } of evidence.final) {
-      const key = `${run.job}@${run.tick}~${run.attempt} of ${run.peer}`;
-      const record = recordOf(records.values(), run);
+    const key = nameOf(run);
+    for (const { peer, byRun } of final) {
+      const record = byRun.get(key);
       if (record === undefined || tells(evidence, record.state, run)) continue;
       const what = `${peer} says ${record.state} of ${key}, whose child ${run.outcome}`;
       breaches.push({ rule: "I6", at: run.start, what });
@@ -34,13 +35,17 @@ export function checkStories(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** The report of a gap that ends with this tick is no record of its order. */
-function recordOf(records: Iterable<RecordSeen>, run: Run): RecordSeen | undefined {
+/** The report of a gap that ends with a run's tick is no record of that run. */
+function recordsByRun(records: Iterable<RecordSeen>): ReadonlyMap<string, RecordSeen> {
+  const byRun = new Map<string, RecordSeen>();
   for (const record of records) {
-    const same = record.job === run.job && record.tick === run.tick && record.attempt === run.attempt;
-    if (same && record.peer === run.peer && record.rangeFrom === undefined) return record;
+    if (record.rangeFrom === undefined) byRun.set(nameOf(record), record);
   }
-  return undefined;
+  return byRun;
+}
+
+function nameOf({ job, tick, attempt, peer }: Run | RecordSeen): string {
+  return `${job}@${tick}~${attempt} of ${peer}`;
 }
 
 function tells(evidence: Evidence, state: string, run: Run): boolean {

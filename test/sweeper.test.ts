@@ -3,7 +3,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Sweeper, type ProcessList, type Signalled } from "../src/real/executor/survivors.ts";
 import { openClock } from "../src/real/clock.ts";
+import type { Clock } from "../src/ports.ts";
 import type { RunId } from "../src/schema/ids.ts";
+
+/** A clock that stands still; its alarms ring when the test says so. */
+function heldClock(): { clock: Clock; ring: () => void } {
+  const rings = new Set<() => void>();
+  return {
+    clock: {
+      now: () => ({ wall: 0, mono: 0 }),
+      alarm(_atMono, ring) {
+        rings.add(ring);
+        return () => rings.delete(ring);
+      },
+    },
+    ring() {
+      const due = [...rings];
+      rings.clear();
+      for (const ring of due) ring();
+    },
+  };
+}
 
 /** Processes as a test wants them; it counts how often they are looked at. */
 function processes(living: Iterable<number>) {
@@ -27,18 +47,25 @@ function gone(sweeper: Sweeper, group: number): Promise<void> {
 
 test("a hundred groups that are ended at once cost one look at all processes each time, not a hundred", async () => {
   const ids = Array.from({ length: 100 }, (_, index) => index + 1);
-  const { groups, counted, list } = processes(ids);
-  const sweeper = new Sweeper(openClock(), list);
-  const all = Promise.all(ids.map((id) => gone(sweeper, id)));
+  const { groups, visible, counted, list } = processes(ids);
+  const { clock, ring } = heldClock();
+  const sweeper = new Sweeper(clock, list);
+  const ended = new Set<number>();
+  for (const id of ids) sweeper.watch(id, () => ended.add(id));
   await Promise.all(
     ids.map((id) => new Promise<void>((done) => sweeper.ask(id, (runs) => done(assert.equal(runs, true))))),
   );
   assert.equal(counted.looks, 1);
   await Promise.all(ids.map((id) => new Promise<void>((done) => sweeper.killRun(String(id) as RunId, done))));
   assert.equal(counted.kills, 1);
+  ring();
+  assert.deepEqual([counted.looks, ended.size], [2, 0]);
+  visible.clear();
+  ring();
+  assert.deepEqual([counted.looks, ended.size], [3, 100]);
   groups.clear();
-  await all;
-  assert.ok(counted.looks <= 3, `${counted.looks} looks`);
+  ring();
+  assert.equal(counted.looks, 3, "nothing is watched any more");
 });
 
 test("a group of processes that are dead and not yet collected is gone", async () => {

@@ -6,7 +6,7 @@
  * never was. A stretch is quiet when every peer that runs is idle until well after it, no child runs, no message is on its
  * way, and nothing was done to the world a while before. A leap ends before anything is due again, by the calendar or by any
  * peer's clock, and after an hour at the most. So what a peer does every few seconds is done less often by the calendar,
- * and what it does by the calendar is done when it is due. `test/sim-leaps.test.ts` compares worlds with and without.
+ * and what it does by the calendar is done when it is due. `test/leap-seeds.test.ts` compares worlds with and without.
  */
 import type { SimNetwork } from "../mesh.ts";
 import type { Chronicle } from "./chronicle.ts";

@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Mesh, MeshEvents } from "../src/ports.ts";
 import type { PeerId } from "../src/schema/ids.ts";
+import { ownProtocol, type ProtocolRange } from "../src/schema/protocol.ts";
+import { HostClock } from "../src/sim/clock.ts";
+import { SimLog } from "../src/sim/log.ts";
 import { SimNetwork } from "../src/sim/mesh.ts";
+import { Greeter } from "../src/sim/mesh/greeter.ts";
 import { calmNetwork, Wires } from "../src/sim/mesh/wires.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
@@ -27,18 +31,24 @@ class SimMeshPeer implements ContractPeer {
   mesh: Mesh;
   private readonly queue: Queue;
   private readonly simNetwork: SimNetwork;
+  private readonly greeter: Greeter;
 
-  constructor(id: PeerId, queue: Queue, simNetwork: SimNetwork) {
+  constructor(id: PeerId, queue: Queue, simNetwork: SimNetwork, protocol: ProtocolRange) {
     this.id = id;
     this.queue = queue;
     this.simNetwork = simNetwork;
+    this.greeter = new Greeter(protocol, new HostClock(queue, 0, 0, 0), new SimLog());
     [this.process, this.mesh] = this.live();
+  }
+
+  warnings(): string[] {
+    return this.greeter.warnings();
   }
 
   live(): [Process, Mesh] {
     const process = new Process(this.id, this.queue);
     this.reports = [];
-    const mesh = this.simNetwork.mesh(process);
+    const mesh = this.simNetwork.mesh(process, { greeter: this.greeter });
     const told = (report: Report) => {
       this.reports.push(report);
       this.onReport(report);
@@ -75,7 +85,10 @@ class SimMeshWorld implements MeshWorld {
           ids.filter((_, other) => named.includes(other)),
         );
     }
-    this.peers = ids.map((id) => new SimMeshPeer(id, this.queue, this.simNetwork));
+    this.peers = ids.map(
+      (id, index) =>
+        new SimMeshPeer(id, this.queue, this.simNetwork, options.protocols?.[index] ?? ownProtocol),
+    );
   }
 
   until(what: string, condition: () => boolean, limitMs = defaultLimitMs): Promise<void> {

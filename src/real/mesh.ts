@@ -7,6 +7,7 @@
  * the door that ports.ts describes.
  */
 import type { Connection, Stream } from "@libp2p/interface";
+import type { IncompatiblePeers } from "../core/members/incompatible.ts";
 import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -36,7 +37,6 @@ import {
   type StreamProtocol,
   streamProtocols,
 } from "./mesh/streams.ts";
-import type { IncompatiblePeers } from "./mesh/incompatible.ts";
 import type { Upkeep } from "./mesh/upkeep.ts";
 
 export interface MeshOptions {
@@ -243,7 +243,7 @@ class Libp2pMesh implements RealMesh {
   }
 
   warnings(): string[] {
-    const incompatible = this.incompatible.warnings();
+    const incompatible = this.incompatible.warnings(this.options.clock.now().mono);
     if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return incompatible;
     return [
       ...incompatible,

@@ -5,6 +5,7 @@
 import type { Mesh } from "../ports.ts";
 import type { SimKeyring } from "./keys.ts";
 import type { PeerId } from "../schema/ids.ts";
+import type { Greeter } from "./mesh/greeter.ts";
 import { Links } from "./mesh/links.ts";
 import { Traffic } from "./mesh/traffic.ts";
 import type { HostName, Wires } from "./mesh/wires.ts";
@@ -44,12 +45,13 @@ export class SimNetwork {
     this.#links.removeHost(host);
   }
 
-  /** The door of one life of a peer. Without a keyring it is taken for a member by all. */
-  mesh(process: Process, keyring?: SimKeyring): Mesh {
+  /** The door of one life of a peer. Without a keyring it is taken for a member by all, without a greeter for one of their version. */
+  mesh(process: Process, { keyring, greeter }: { keyring?: SimKeyring; greeter?: Greeter } = {}): Mesh {
     const links = this.#links;
     const node = links.node(process.host);
     node.refused = new Set();
     node.keyring = keyring;
+    node.greeter = greeter;
     if (keyring !== undefined) keyring.onChange = () => links.keysChanged(node);
     return {
       start: (events) => links.start(node, process, events),

@@ -28,6 +28,7 @@ export interface LifeOptions {
 
 export interface Life {
   mesh: Pick<Mesh, "publish" | "send" | "refuse" | "known" | "unresolved" | "addresses">;
+  warnings(): readonly string[];
   stop(): Promise<void>;
   kill(): Promise<void>;
   signal(signal: NodeJS.Signals): void;
@@ -136,14 +137,16 @@ class RealPeer implements ContractPeer {
   readonly id = peerIdOf(this.peerKey);
   readonly clusterKey: Uint8Array;
   readonly isMortal: boolean;
+  readonly protocol: ProtocolRange;
   reports: Report[] = [];
   onReport: (report: Report) => void = () => undefined;
   remembered: readonly string[] = [];
   private life: Life | undefined;
 
-  constructor(clusterKey: Uint8Array, isMortal: boolean) {
+  constructor(clusterKey: Uint8Array, isMortal: boolean, protocol: ProtocolRange) {
     this.clusterKey = clusterKey;
     this.isMortal = isMortal;
+    this.protocol = protocol;
   }
 
   get mesh(): Life["mesh"] {
@@ -151,8 +154,13 @@ class RealPeer implements ContractPeer {
     return this.life.mesh;
   }
 
+  warnings(): readonly string[] {
+    return this.life?.warnings() ?? [];
+  }
+
   async begin(bootstrap: readonly string[], remembered: readonly string[]): Promise<void> {
-    const options = { peerKey: this.peerKey, clusterKey: this.clusterKey, bootstrap, remembered };
+    const { peerKey, clusterKey, protocol } = this;
+    const options = { peerKey, clusterKey, protocol, bootstrap, remembered };
     this.reports = [];
     const report = (one: Report) => {
       this.reports.push(one);
@@ -187,7 +195,13 @@ const refuse = () => assert.fail("only a mortal peer gets signals");
 const beginHere: Begin = async (options, report, remember) => {
   const mesh = await openTestMesh(options, remember);
   startReporting(mesh, report);
-  return { mesh, stop: () => stopped(mesh), kill: refuse, signal: refuse };
+  return {
+    mesh,
+    warnings: () => mesh.warnings(),
+    stop: () => stopped(mesh),
+    kill: refuse,
+    signal: refuse,
+  };
 };
 
 const beginInChild: Begin = async (options, report, remember) => {
@@ -211,6 +225,7 @@ const beginInChild: Begin = async (options, report, remember) => {
   };
   return {
     mesh,
+    warnings: () => assert.fail("only a peer of this process is asked for its warnings"),
     stop: async () => {
       tell({ kind: "stop" });
       await ended(child);
@@ -232,9 +247,12 @@ function ended(child: ChildProcess): Promise<void> {
 
 export async function makeRealWorld(options: WorldOptions): Promise<MeshWorld> {
   const clusterKey = generateClusterKey();
-  const peers = options.named.map((_, i) => new RealPeer(clusterKey, options.mortal?.includes(i) ?? false));
+  const { named: names, mortal, protocols } = options;
+  const peers = names.map(
+    (_, i) => new RealPeer(clusterKey, mortal?.includes(i) ?? false, protocols?.[i] ?? ownProtocol),
+  );
   const peer = (i: number): RealPeer => peers[i] ?? assert.fail(`no peer ${i}`);
-  for (const [i, named] of options.named.entries()) {
+  for (const [i, named] of names.entries()) {
     const bootstrap = named.map((other) => peer(other).mesh.addresses()[0]?.split("/p2p/")[0] ?? "");
     // oxlint-disable-next-line no-await-in-loop -- the later ones are told the earlier ones' ports
     await peer(i).begin(bootstrap, []);

@@ -4,6 +4,7 @@
  * holds no state and decides nothing.
  */
 import { randomBytes } from "node:crypto";
+import { IncompatiblePeers } from "../../core/members/incompatible.ts";
 import type { Clock, Log, MeshEvents, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { ProtocolRange } from "../../schema/protocol.ts";
@@ -15,7 +16,6 @@ import { Dialler, type DialOutcome } from "./dialler.ts";
 import { Directory } from "./directory.ts";
 import { Gossip } from "./gossip.ts";
 import type { Host } from "./host.ts";
-import { IncompatiblePeers } from "./incompatible.ts";
 import { Links } from "./links.ts";
 import type { DenyList } from "./deny-list.ts";
 import { Reception } from "./reception.ts";
@@ -105,13 +105,15 @@ export function assemble(doors: AssemblyDoors): Parts {
     },
     passOn: (hello) => reception.sayToAll(hello),
   });
-  const incompatible = new IncompatiblePeers(doors.protocol, clock, log);
+  const incompatible = new IncompatiblePeers(doors.protocol);
   const reception: Reception = new Reception({
     links,
     directory,
     gossip,
     counters,
     incompatible,
+    clock,
+    log,
     isOpen,
     after,
   });

@@ -4,13 +4,14 @@
  * Both sides greet at once. A peer that has greeted has accepted this one, and is linked as soon as gossip flows to it; if
  * gossip is slow, it is linked without. Before a clean stop, all linked peers are told, and have a short time to confirm.
  */
+import type { IncompatiblePeers } from "../../core/members/incompatible.ts";
+import type { Clock, Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
 import type { Directory, Hello } from "./directory.ts";
 import type { Gossip } from "./gossip.ts";
 import { decodeGreeting, encodeGreeting, type Greeting } from "./greeting.ts";
-import type { IncompatiblePeers } from "./incompatible.ts";
 import type { Line, Links } from "./links.ts";
 import { sendOver } from "./streams.ts";
 
@@ -30,6 +31,8 @@ export interface ReceptionDoors {
   gossip: Gossip;
   counters: Counters;
   incompatible: IncompatiblePeers;
+  clock: Clock;
+  log: Log;
   /** True between the mesh's start and stop: only then does a line come up. */
   isOpen: () => boolean;
   after: (ms: number, ring: () => void) => void;
@@ -120,8 +123,11 @@ export class Reception {
 
   /** Not greeted, so it is never linked: the dialler will try again, more and more rarely. */
   private isRefused(line: Line, hello: Hello): boolean {
+    const { incompatible, clock, log } = this.doors;
+    const { peer } = line;
     const address = withoutPeer(line.connection.remoteAddr.toString());
-    const spoken = this.doors.incompatible.judge(line.peer, hello.protocol, address);
+    const { spoken, news } = incompatible.judge(peer, hello.protocol, address, clock.now().mono);
+    if (news !== undefined) log[news.level](news.message, { peer, address });
     if (spoken !== "incompatible") {
       line.spoken = spoken;
       return false;

@@ -4,13 +4,34 @@
  *
  * The later version has a capability that the earlier one lacks, and jobs that need it (client/later-jobs.ts). It says more
  * in each message, signs more in each record, and sends messages of a kind that the earlier one doesn't know
- * (world/later-speech.ts). The earlier version also lacks one capability that majority jobs need.
+ * (world/later-speech.ts). The earlier version also lacks one capability that majority jobs need. Each speaks a range of
+ * versions of the protocol, and the two overlap.
  */
-import { ownCapabilities } from "../../schema/protocol.ts";
+import { ownCapabilities, type ProtocolRange } from "../../schema/protocol.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { PeerTraits } from "../world/settings.ts";
 import type { World } from "../world/world.ts";
+
+/** What the earlier version speaks, and the later one. */
+const protocols: readonly (readonly [earlier: ProtocolRange, later: ProtocolRange])[] = [
+  [
+    { oldest: 1, newest: 1 },
+    { oldest: 1, newest: 1 },
+  ],
+  [
+    { oldest: 1, newest: 1 },
+    { oldest: 1, newest: 2 },
+  ],
+  [
+    { oldest: 1, newest: 2 },
+    { oldest: 2, newest: 3 },
+  ],
+  [
+    { oldest: 1, newest: 3 },
+    { oldest: 3, newest: 3 },
+  ],
+];
 
 /** What the jobs of the later version need. */
 export const laterCapability = "tape";
@@ -19,7 +40,7 @@ export interface Mixed {
   /** peers that run the later version in each of their lives */
   later: readonly PeerId[];
   /** what a life of the peer has of its version */
-  versionOf(peer: PeerId, life: number): Pick<PeerTraits, "capabilities" | "isLater">;
+  versionOf(peer: PeerId, life: number): Pick<PeerTraits, "capabilities" | "isLater" | "protocol">;
   /** peers that change their version when they are started again */
   changing: readonly PeerId[];
 }
@@ -32,6 +53,7 @@ export function drawMixed(peers: readonly PeerId[], steady: PeerId, dice: Dice):
       return [peer, peer === steady ? "later" : kind] as const;
     }),
   );
+  const [earlier, later] = dice.fork("protocol").pick(protocols);
   const of = (kind: string) => peers.filter((peer) => kinds.get(peer) === kind);
   return {
     later: of("later"),
@@ -40,8 +62,8 @@ export function drawMixed(peers: readonly PeerId[], steady: PeerId, dice: Dice):
       const kind = kinds.get(peer);
       const isLater = kind === "later" || (kind === "changing" && dice.fork(`${peer}#${life}`).chance(0.5));
       return isLater
-        ? { isLater, capabilities: [...ownCapabilities, laterCapability] }
-        : { isLater, capabilities: ["executor:process"] };
+        ? { isLater, capabilities: [...ownCapabilities, laterCapability], protocol: later }
+        : { isLater, capabilities: ["executor:process"], protocol: earlier };
     },
   };
 }

@@ -6,6 +6,7 @@ import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
 import type { SimKeyring } from "../keys.ts";
+import type { Greeter } from "./greeter.ts";
 import type { HostName } from "./wires.ts";
 import type { Process } from "../world/process.ts";
 
@@ -59,6 +60,8 @@ export interface Node {
   connections: Map<HostName, Connection>;
   /** the cluster keys of its present process; undefined = no key is needed */
   keyring: SimKeyring | undefined;
+  /** how its present process greets; undefined = it takes everybody for a peer of its own version */
+  greeter: Greeter | undefined;
   /** identities that its present process refuses */
   refused: ReadonlySet<PeerId>;
   /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */

@@ -4,7 +4,8 @@
  * A process that dies resets its connections, and its host then refuses dials. A cut gives no sign: after some seconds
  * without a round trip either end may give up by itself, so that for a while one end thinks the connection open. A
  * restarted process may connect anew before the others have noticed that the old connection is gone. Hosts tell their
- * neighbours which other hosts they know, and dial those that they have learned of, for ever, with back-off.
+ * neighbours which other hosts they know, and dial those that they have learned of, for ever, with back-off. Peers without a
+ * common version of the protocol are never linked, and learn nothing from each other.
  */
 import { assert } from "../../errors.ts";
 import type { MeshEvents } from "../../ports.ts";
@@ -51,6 +52,7 @@ export class Links {
       events: undefined,
       connections: new Map(),
       keyring: undefined,
+      greeter: undefined,
       refused: new Set(),
       dials: new Map(),
     });
@@ -222,6 +224,7 @@ export class Links {
     if (near.events === undefined || far.events === undefined) return;
     if (near.refused.has(far.peer) || far.refused.has(near.peer) || !this.shareKey(near, far)) return;
     if (near.connections.has(far.host) || !this.roundTrip(near.host, far.host)) return;
+    if (!greet(near, far)) return;
     const end = (node: Node, of: Process): End => ({
       node,
       process: of,
@@ -346,6 +349,17 @@ export class Links {
     this.lose(connection, end, "reset");
     if (this.wires.reaches(host, far.node.host)) this.farEndHears(connection, host, "reset");
   }
+}
+
+/** Both sides greet at once, so both learn whether they have a common version of the protocol. */
+function greet(near: Node, far: Node): boolean {
+  if (near.greeter === undefined || far.greeter === undefined) return true;
+  const [nearAccepts, farAccepts] = [
+    near.greeter.accepts(far.peer, far.host, far.greeter),
+    far.greeter.accepts(near.peer, near.host, near.greeter),
+  ];
+  assert(nearAccepts === farAccepts, "both come to the same from the same two ranges");
+  return nearAccepts;
 }
 
 /** The same for both orders of the two. */

@@ -6,6 +6,7 @@ import type { SimDisk } from "../disk.ts";
 import type { StableStorage } from "../disk/storage.ts";
 import type { KeptKeys } from "../keys.ts";
 import type { Children, SimExecutor } from "../executor.ts";
+import type { Greeter } from "../mesh/greeter.ts";
 import type { HostName } from "../mesh/wires.ts";
 import type { Process } from "./process.ts";
 import type { SimulatedPeer } from "./settings.ts";
@@ -30,6 +31,7 @@ export interface Life {
   disk: SimDisk;
   executor: SimExecutor;
   peer: SimulatedPeer;
+  greeter: Greeter;
   ready: boolean;
   /** true time at which it last received a heartbeat, ms */
   heartbeatAt: number;

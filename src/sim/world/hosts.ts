@@ -14,6 +14,8 @@ import { StableStorage } from "../disk/storage.ts";
 import { Children, SimExecutor } from "../executor.ts";
 import { firstKey, SimKeyring, SimKeys } from "../keys.ts";
 import { SimLog, type LogLevel } from "../log.ts";
+import { ownProtocol } from "../../schema/protocol.ts";
+import { Greeter } from "../mesh/greeter.ts";
 import type { SimNetwork } from "../mesh.ts";
 import type { HostName } from "../mesh/wires.ts";
 import { hashText, type Dice } from "../random.ts";
@@ -106,15 +108,17 @@ export class Hosts {
       wall: () => host.clock.wall(),
       later: (ms, act) => void queue.after(ms, process, act),
     });
+    const log = this.#logOf(name);
+    const greeter = new Greeter(traits.protocol ?? ownProtocol, host.clock, log);
     const doors: Doors = {
       clock: new SimClock(queue, host.clock, process, dice.fork("clock")),
       random: dice.fork("random"),
       keys: new SimKeys(peer, settings.seed),
       keyring,
-      mesh: watchedMesh(host, this.#parts.simNetwork.mesh(process, keyring), observers),
+      mesh: watchedMesh(host, this.#parts.simNetwork.mesh(process, { keyring, greeter }), observers),
       disk: watchedDisk(host, disk, observers),
       executor,
-      log: this.#logOf(name),
+      log,
     };
     observers.chronicle.line(name, "STARTED");
     if (name === peer) observers.chronicle.outageEnds(peer, "down");
@@ -123,6 +127,7 @@ export class Hosts {
       disk,
       executor,
       peer: settings.makePeer(doors, peer, traits),
+      greeter,
       ready: false,
       heartbeatAt: -Infinity,
       hear: undefined,

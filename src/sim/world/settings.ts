@@ -4,6 +4,7 @@ import type { PlantedBug } from "../../core/probes/planted.ts";
 import type { Doors } from "../../ports.ts";
 import type { Answer, Command } from "../../ports/control.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { ProtocolRange } from "../../schema/protocol.ts";
 import type { DiskSettings } from "../disk.ts";
 import type { ChildSettings } from "../executor.ts";
 import type { NetworkSettings } from "../mesh/wires.ts";
@@ -41,6 +42,7 @@ export interface PeerTraits {
   historyMaxBytes?: number;
   /** of a peer of another version; absent = this program's */
   capabilities?: readonly string[];
+  protocol?: ProtocolRange;
   /** it speaks as a later version does */
   isLater?: boolean;
   planted?: PlantedBug;

@@ -138,10 +138,11 @@ export class World {
       if (this.#chronicle.hasForgotten(peer)) return [];
       const host = this.hosts.get(peer);
       const records = recordsSeen(host.storage.records(), this.now());
-      const life = host.life?.ready === true ? host.life.peer : undefined;
-      const complaint = life === undefined ? "not running" : life.complaint();
-      const needs = new Map(life?.needs?.());
-      return [{ peer, jobs: new Map(life?.revisions()), needs, records, complaint }];
+      const life = host.life?.ready === true ? host.life : undefined;
+      const complaint =
+        life === undefined ? "not running" : (life.peer.complaint() ?? life.greeter.warnings()[0]);
+      const needs = new Map(life?.peer.needs?.());
+      return [{ peer, jobs: new Map(life?.peer.revisions()), needs, records, complaint }];
     });
   }
 

@@ -9,6 +9,7 @@ import { describe, test } from "node:test";
 import type { Mesh } from "../../../src/ports.ts";
 import type { PeerId } from "../../../src/schema/ids.ts";
 import { type Channel, messageCapBytes } from "../../../src/schema/message.ts";
+import type { ProtocolRange } from "../../../src/schema/protocol.ts";
 
 export type Report =
   | { kind: "up"; peer: PeerId }
@@ -22,6 +23,8 @@ export interface ContractPeer {
   readonly id: PeerId;
   /** the door of its present life */
   readonly mesh: Pick<Mesh, "publish" | "send" | "refuse" | "known" | "unresolved">;
+  /** what is wrong with its connection to the others, for a person; only of a peer that isn't mortal */
+  warnings(): readonly string[];
   /** all that the door has reported in the present life, in order */
   readonly reports: readonly Report[];
   /** called with each report as it comes */
@@ -50,6 +53,8 @@ export interface WorldOptions {
   named: readonly (readonly number[])[];
   /** peers that the test will kill */
   mortal?: readonly number[];
+  /** which versions of the protocol each of them speaks; absent = this program's */
+  protocols?: readonly ProtocolRange[];
 }
 
 type MakeWorld = (options: WorldOptions) => Promise<MeshWorld>;
@@ -60,7 +65,7 @@ const threeByOne: WorldOptions = { named: [[], [0], [0]] };
 export function meshContract(name: string, makeWorld: MakeWorld): void {
   // Most of a case is waiting, so some go side by side.
   describe(`the ${name} mesh`, { concurrency: 4 }, () => {
-    const cases = [...findingCases, ...messageCases, ...leavingCases, ...refusingCases];
+    const cases = [...findingCases, ...messageCases, ...leavingCases, ...refusingCases, ...versionCases];
     for (const { title, options, run } of cases) {
       test(title, async () => {
         const world = await makeWorld(options);
@@ -78,6 +83,63 @@ interface Case {
   title: string;
   options: WorldOptions;
   run: (world: MeshWorld) => Promise<void>;
+}
+
+const versionCases: Case[] = [
+  {
+    title: "peers whose versions of the protocol overlap are linked, and have nothing to warn of",
+    options: {
+      ...threeByOne,
+      protocols: [
+        { oldest: 1, newest: 2 },
+        { oldest: 2, newest: 3 },
+        { oldest: 1, newest: 9 },
+      ],
+    },
+    run: async (world) => {
+      await fullMesh(world);
+      assert.deepEqual(
+        world.peers.flatMap((peer) => peer.warnings()),
+        [],
+      );
+    },
+  },
+
+  {
+    title: "peers without a common version of the protocol are never linked, and both warn of it",
+    options: {
+      ...threeByOne,
+      protocols: [
+        { oldest: 1, newest: 2 },
+        { oldest: 1, newest: 3 },
+        { oldest: 3, newest: 4 },
+      ],
+    },
+    run: async (world) => {
+      const [older, between, newer] = pick(world, 0, 1, 2);
+      await world.until("both warn", () => said(older) !== "" && said(newer) !== "");
+      assert.match(
+        said(older),
+        /speaks protocol 3 to 4, and this peer 1 to 2: .* until this peer runs a newer/,
+      );
+      assert.match(
+        said(newer),
+        /speaks protocol 1 to 2, and this peer 3 to 4: .* until that peer runs a newer/,
+      );
+      await world.until("the first two are linked", () => linksOf(older).join() === between.id);
+      await world.pass(1_000);
+      assert.deepEqual([linksOf(older), linksOf(newer), said(between)], [[between.id], [], ""]);
+    },
+  },
+];
+
+function said(peer: ContractPeer): string {
+  return peer.warnings().join();
+}
+
+/** The peers that were linked, once for each link. */
+function linksOf({ reports }: ContractPeer): PeerId[] {
+  return reports.flatMap((report) => (report.kind === "up" ? [report.peer] : []));
 }
 
 const findingCases: Case[] = [

@@ -8,14 +8,17 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import * as Y from "yjs";
 import { openDisk } from "../src/real/disk.ts";
-import { ownCapabilities, type Spoken } from "../src/schema/protocol.ts";
+import { ownCapabilities, type Compatibility } from "../src/schema/protocol.ts";
 import { nextHlc } from "../src/table/hlc.ts";
 import { assertEachOnce, readStarts, tellingCommand, untilTick } from "./kit/cluster-judge.ts";
 import { Cluster, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
-const later: Spoken = { protocol: { oldest: 1, newest: 2 }, capabilities: [...ownCapabilities, "tape"] };
-const earlier: Spoken = { protocol: { oldest: 1, newest: 1 }, capabilities: ["executor:process"] };
-const farLater: Spoken = { protocol: { oldest: 3, newest: 4 }, capabilities: ownCapabilities };
+const later: Compatibility = {
+  protocol: { oldest: 1, newest: 2 },
+  capabilities: [...ownCapabilities, "tape"],
+};
+const earlier: Compatibility = { protocol: { oldest: 1, newest: 1 }, capabilities: ["executor:process"] };
+const farLater: Compatibility = { protocol: { oldest: 3, newest: 4 }, capabilities: ownCapabilities };
 
 const limitMs = 60_000;
 const periodMs = 2_000;

@@ -54,9 +54,9 @@ test("who names a peer that isn't found is told of those whose names aren't know
 test("whoever gave an ambiguous text is told the candidates, but not a hundred of them", () => {
   assert.equal(
     describeAmbiguous("db", peers.slice(2, 4)),
-    '"db" may be db (12D3KooWcccc3333), db (12D3KooWdddd4444): give one\'s id',
+    '"db" could be db (12D3KooWcccc3333), db (12D3KooWdddd4444): give the id of one',
   );
-  assert.match(describeAmbiguous("12D3", peers), /12D3KooWeeee5555, and 1 more: give one's id$/);
+  assert.match(describeAmbiguous("12D3", peers), /12D3KooWeeee5555, and 1 more: give the id of one$/);
 });
 
 describe("a job's target admits a peer by its whole id or whole name, and every peer of that name", () => {

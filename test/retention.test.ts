@@ -414,7 +414,7 @@ test("an open record of which others have pruned the job's history is over", () 
   assert.ok(stage.ageOf(two, "beat") <= hour + slackMs);
 });
 
-function isByHand({ tick }: RunRecord): boolean {
+function isManual({ tick }: RunRecord): boolean {
   return tick.startsWith("manual-");
 }
 
@@ -428,7 +428,7 @@ test("a request whose run was pruned does not come back from a peer that never l
   stage.until(30 * minute);
   const { storage } = stage.world.hosts.get(two);
   stage.world.hosts.kill(two, true);
-  const byHand = stage.records(two, "beat").filter(isByHand);
+  const byHand = stage.records(two, "beat").filter(isManual);
   assert.equal(byHand.length, 1);
   for (const record of byHand) storage.remove(record);
   stage.until(5 * hour);
@@ -437,7 +437,7 @@ test("a request whose run was pruned does not come back from a peer that never l
   for (let at = 5 * hour; at <= 9 * hour; at += 5 * minute) {
     stage.until(at);
     assert.deepEqual([...stage.world.hosts.get(one).storage.orders.values()], [], `${at / minute} minutes`);
-    assert.deepEqual(stage.records(one, "beat").filter(isByHand), []);
+    assert.deepEqual(stage.records(one, "beat").filter(isManual), []);
   }
 });
 

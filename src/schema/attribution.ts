@@ -1,6 +1,6 @@
 /**
- * What a person's word makes of a peer, for longer than a life: forgotten by the mesh, and so forgotten in its own
- * eyes; or drained, and so without ticks.
+ * Who asked for a lasting change of a peer, and when. A peer can be forgotten (the mesh refuses its identity for good,
+ * and the peer itself knows it) or drained (it takes no ticks). Both outlive a restart of the peer.
  */
 import { Type, type Static } from "typebox";
 import type { PeerId } from "./ids.ts";
@@ -12,10 +12,10 @@ export interface Forgotten {
   at: number;
   /** who asked for it */
   by: string;
-  /** what it was called when it was forgotten */
+  /** its name when it was forgotten */
   name: string;
 }
 
-/** Whose word it was, and when (wall clock, ms). */
-export const WordSchema = Type.Object({ by: Type.String({ maxLength: 256 }), at: Type.Number() });
-export type Attribution = Static<typeof WordSchema>;
+/** The person who asked, and when (wall clock, ms). */
+export const AttributionSchema = Type.Object({ by: Type.String({ maxLength: 256 }), at: Type.Number() });
+export type Attribution = Static<typeof AttributionSchema>;

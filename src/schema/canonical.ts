@@ -1,10 +1,10 @@
 /**
- * The one writing of a value over which signatures and hashes are made: canonical JSON (RFC 8785). Equal values have equal
- * texts, no matter in which order their fields were set, and fields that this version doesn't know are part of it.
+ * The canonical JSON (RFC 8785) that signatures and hashes are made over. Equal values have equal texts, in whatever
+ * order their fields were set. The text includes fields that this version doesn't know.
  */
 import canonicalize from "canonicalize";
 
-/** Undefined for a value that RFC 8785 excludes: half a surrogate pair in a text, or a number that is not finite. */
+/** Undefined for a value that RFC 8785 excludes: a lone surrogate in a text, or a number that is not finite. */
 export function canonicalText(value: object): string | undefined {
   try {
     return canonicalize(value);

@@ -1,7 +1,7 @@
 /**
- * Whether two JSON values are equal in content: the one rule for edits, commands and imports.
+ * Says whether two JSON values have equal content. Edits, commands and imports all use this rule.
  *
- * The order of an object's members doesn't count, and a member that is undefined counts as absent, as it does in JSON.
+ * The order of an object's members doesn't matter. A member that is undefined counts as absent, as it does in JSON.
  */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (a === b) return true;

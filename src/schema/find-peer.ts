@@ -1,14 +1,15 @@
 /**
- * Which peer a person means by a text: the one rule for commands, filters and the command line.
+ * Finds the peer that a person means by a text. Commands, filters and the command line all use this rule.
  *
- * An exact id counts before an exact name (alone or with the end of the id, as it is shown where several peers have it),
- * and that before a part of either: at least four characters from anywhere in an id, or the beginning of a name. What fits more than one peer is ambiguous and never guessed.
+ * An exact id wins over an exact name, and an exact name over a part of either. A name may be written alone or with the
+ * end of the id, as it is shown where several peers share it. A part is at least four characters from anywhere in an
+ * id, or the beginning of a name. A text that fits several peers is ambiguous; no peer is guessed.
  */
 import type { PeerId } from "./ids.ts";
 
-/** Every peer id begins alike, and people copy the end; fewer characters than this would often fit by accident. */
+/** All peer ids begin alike, and people copy the end. Fewer characters than this would often match by accident. */
 const idPartMinLength = 4;
-/** As many as run ids have. */
+/** As in run ids. */
 const idEndLength = 8;
 
 export interface NamedPeer {
@@ -39,7 +40,7 @@ export function findPeer<Peer extends NamedPeer>(peers: Iterable<Peer>, text: st
   );
 }
 
-/** How a peer is shown whose name others have, too: `vm·DEm4Gy1e`. Undefined while its name isn't known. */
+/** How a peer is shown when others have the same name: `vm·DEm4Gy1e`. Undefined while its name isn't known. */
 export function distinctName({ id, name }: NamedPeer): string | undefined {
   return name === undefined ? undefined : `${name}·${id.slice(-idEndLength)}`;
 }
@@ -50,7 +51,7 @@ function only<Peer extends NamedPeer>(candidates: readonly Peer[]): FoundPeer<Pe
   return others.length === 0 ? { kind: "one", peer } : { kind: "ambiguous", candidates };
 }
 
-/** What a person is told when the text fits no peer: a peer whose name isn't known can't be found by it. */
+/** The message for a text that fits no peer. A peer whose name isn't known can only be found by its id. */
 export function describeMissing(text: string, peers: Iterable<NamedPeer>): string {
   const unnamed = [...peers].filter(({ name }) => name === undefined).length;
   if (unnamed === 0) return `there is no peer "${text}"`;
@@ -58,16 +59,16 @@ export function describeMissing(text: string, peers: Iterable<NamedPeer>): strin
   return `no peer heard since this one started is called "${text}"; ${others} not been heard: give an id`;
 }
 
-/** What a person is told when the text fits several peers. */
+/** The message for a text that fits several peers. */
 export function describeAmbiguous(text: string, candidates: readonly NamedPeer[]): string {
   const shown = candidates.slice(0, 5).map(({ id, name }) => (name === undefined ? id : `${name} (${id})`));
   const more = candidates.length > shown.length ? `, and ${candidates.length - shown.length} more` : "";
-  return `"${text}" may be ${shown.join(", ")}${more}: give one's id`;
+  return `"${text}" could be ${shown.join(", ")}${more}: give the id of one`;
 }
 
 /**
- * True when a job's `target.peers`, or the peers that a manual run names, admit this peer: by its id, its exact name, or
- * both as they are shown where several peers have that name.
+ * True when a list of peers, in a job's `target.peers` or in a manual run, includes this peer: by its id, by its exact
+ * name, or by its name with the end of its id.
  */
 export function isAmong(peers: readonly string[], peer: NamedPeer): boolean {
   const names = [peer.id, peer.name, distinctName(peer)];

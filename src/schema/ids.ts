@@ -1,9 +1,9 @@
 /**
- * The names by which cicada's things are known, and how each is written.
+ * The ids that cicada uses, and how each is written.
  *
- * A tick's id is a UTC instant without milliseconds (`2026-11-20T02:00:00Z`) or, for a run that somebody asked
- * for, `manual-ULID`. An order's key is `JOB@TICK~ATTEMPT`, with `#SLOT` behind it when the slot is not 0.
- * A run's id is `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id (INTERFACE, Run).
+ * A tick's id is a UTC instant without milliseconds (`2026-11-20T02:00:00Z`). For a manual run it is `manual-ULID`. An
+ * order's key is `JOB@TICK~ATTEMPT`, with `#SLOT` behind it when the slot is not 0. A run's id is
+ * `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id (INTERFACE, Run).
  */
 import { Type } from "typebox";
 
@@ -22,22 +22,22 @@ export type OrderKey = Branded<string, "OrderKey">;
 export type RunId = Branded<string, "RunId">;
 
 export const jobIdPattern = "^[a-z0-9][a-z0-9._-]{0,127}$";
-/** Only what names an instant: `9999-99-99T99:99:99Z` would be none, and no number to sort or store it by. */
+/** Admits only real instants: `9999-99-99T99:99:99Z` has no number by which it could be sorted or stored. */
 export const tickIdPattern =
   "^(\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\dZ|manual-[0-9A-HJKMNP-TV-Z]{26})$";
 
 const peerIdLetters = 128;
 export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: peerIdLetters }));
 
-/** Whether a text may be a peer's id; whose it is, and whether anybody has it, is not asked. */
+/** Whether a text has the form of a peer id. Whether any peer has that id is not checked. */
 export function isPeerId(text: string): text is PeerId {
   return text !== "" && text.length <= peerIdLetters;
 }
 
 export const JobIdSchema = Type.Unsafe<JobId>(Type.String({ pattern: jobIdPattern }));
-/** Of the instants that a `Date` can hold, ms: what lies beyond has no calendar day and no text. */
+/** The last instant that a `Date` can hold, ms. Anything beyond has no calendar day and no text. */
 const farthestMs = 8.64e15;
-/** An instant as a stranger may give it: ms since the epoch. */
+/** An instant from outside: ms since the epoch. */
 export const InstantSchema = Type.Number({ minimum: -farthestMs, maximum: farthestMs });
 
 export function isInstant(value: unknown): value is number {
@@ -59,7 +59,7 @@ const runReference = /^([^@~#]+)@([^@~#]+)(?:~(\d{1,9})(?:@([^@~#]+))?(?:#([^@~#
 const jobIdText = new RegExp(jobIdPattern);
 const tickIdText = new RegExp(tickIdPattern);
 
-/** Reads `JOB@TICK`, `JOB@TICK~ATTEMPT` or a whole run id; undefined when it is none of them. */
+/** Reads `JOB@TICK`, `JOB@TICK~ATTEMPT` or a whole run id; undefined for any other text. */
 export function parseRunReference(
   text: string,
 ): { job: JobId; tick: TickId; attempt?: number; peerEnd?: string; slot?: string } | undefined {
@@ -86,21 +86,21 @@ export function tickAt(instant: number): TickId {
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/** The number that two digits make; asked for so often that Date.parse would be felt. */
+/** Reads two digits. This is called so often that Date.parse would be too slow. */
 function digits(text: string, at: number): number {
   return text.charCodeAt(at) * 10 + text.charCodeAt(at + 1) - "0".charCodeAt(0) * 11;
 }
 
-const byHand = "manual-";
+const manualPrefix = "manual-";
 
-/** True of the tick of an order by hand, which no schedule knows. */
-export function isByHand(tick: TickId): boolean {
-  return tick.startsWith(byHand);
+/** True for the tick of a manual run, which belongs to no schedule. */
+export function isManual(tick: TickId): boolean {
+  return tick.startsWith(manualPrefix);
 }
 
-/** The instant (ms) of a tick: of one by hand, the time in its ULID. */
+/** The instant (ms) of a tick; for a manual run, the time in its ULID. */
 export function instantOf(tick: TickId): number {
-  if (!isByHand(tick)) {
+  if (!isManual(tick)) {
     return Date.UTC(
       digits(tick, 0) * 100 + digits(tick, 2),
       digits(tick, 5) - 1,
@@ -111,7 +111,7 @@ export function instantOf(tick: TickId): number {
     );
   }
   let instant = 0;
-  for (const letter of tick.slice(byHand.length, byHand.length + 10)) {
+  for (const letter of tick.slice(manualPrefix.length, manualPrefix.length + 10)) {
     instant = instant * 32 + crockford.indexOf(letter);
   }
   return instant;

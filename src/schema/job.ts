@@ -1,9 +1,9 @@
 /**
  * What a job is: the one schema behind the API, files, the command line and the form (INTERFACE, Job).
  *
- * This says the shape only. What a schedule, a duration or a time zone may hold is decided by `core/job/job.ts`,
- * which every door asks; fields that INTERFACE names and this version can't keep are in `notYet`, so that
- * they are refused by name and never silently ignored.
+ * The schema describes the shape only. `checkJob` in core/job/job.ts decides which schedules, durations and time zones
+ * are valid, and every door calls it. Fields that INTERFACE names and this version doesn't support are in `notYet`, so
+ * that they are refused by name and never silently ignored.
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
@@ -76,10 +76,13 @@ export const JobSpecSchema = Type.Object(
 export type JobSpec = Static<typeof JobSpecSchema>;
 
 declare const checked: unique symbol;
-/** A spec that `checkJob` (core/job/job.ts) has passed. Nothing else makes one, so it is never checked again. */
+/**
+ * A spec that `checkJob` (core/job/job.ts) has accepted. Nothing else creates this type, so a spec is never checked
+ * twice.
+ */
 export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
-/** Fields that INTERFACE names and that a later version brings, by the object that they belong to. */
+/** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": [
     "except",
@@ -141,9 +144,10 @@ export const fieldSynonyms: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * What a job is doing: of several that fit, the first. `invalid`: its replica can't be read. `ended`: it has no further
- * tick. `blocked`: no living peer can run it, its problems say why. `waiting`: a due tick is undecided. `failing`: its
- * last tick failed, timed out, was lost or missed, or was skipped for want of a quorum. `manual`: it has no schedule.
+ * What a job is doing; of several states that fit, the first in this list. `invalid`: its replica can't be read.
+ * `ended`: it has no further tick. `blocked`: no living peer can run it, and its problems say why. `waiting`: a due
+ * tick is undecided. `failing`: its last tick failed, timed out, was lost or missed, or was skipped because there was
+ * no quorum. `manual`: it has no schedule.
  */
 export const jobStates = [
   "invalid",
@@ -159,7 +163,7 @@ export const jobStates = [
 ] as const;
 export type JobState = (typeof jobStates)[number];
 
-/** Fields that cicada writes and a person may send back unchanged (an edited `GET`): they are dropped. */
+/** Fields that only cicada writes. A person may send them back, as in an edited `GET`; they are dropped. */
 export const readOnlyFields = [
   "revision",
   "createdAt",
@@ -189,7 +193,7 @@ export const PauseSchema = Type.Object(
 export type Pause = Static<typeof PauseSchema>;
 
 export interface Problem {
-  /** JSON pointer into the job, `""` for the whole. */
+  /** JSON pointer into the job; `""` for the whole job. */
   pointer: string;
   message: string;
 }
@@ -210,15 +214,17 @@ export interface Job {
   resumedAt: number;
   /** Every pause that no resume has seen yet; paused while any is left. */
   pauses: readonly Pause[];
-  /** What parts of the job need beside what its known fields say (core/job/needs.ts). */
+  /** What parts of the job need in addition to what its known fields imply (core/job/needs.ts). */
   needs: readonly PartNeeds[];
 }
 
-/** What a peer must be capable of to run a job with this part. The version that wrote the part said so (table/slots.ts). */
+/**
+ * What a peer must be capable of to run a job with this part, as stated by the version that wrote it (table/slots.ts).
+ */
 export interface PartNeeds {
   /** JSON pointer into the job */
   pointer: string;
-  /** the slot that it lies in, as table/slots.ts names it */
+  /** the slot that holds it, as table/slots.ts names it */
   slot: string;
   capabilities: readonly string[];
 }

@@ -1,12 +1,13 @@
 /**
- * What peers say to each other (DESIGN §3). Every message travels in an envelope
- * `{cluster, version, sender, seq, body}` of at most 256 KiB and is checked against these schemas at the edge.
+ * The messages between peers (DESIGN §3). Each travels in an envelope `{cluster, version, sender, seq, body}` of at
+ * most 256 KiB and is checked against these schemas at the edge.
  *
- * The schemas are open: a field that this version doesn't know is let through, and in what is signed or replicated it is
- * kept and forwarded unchanged. The size of the envelope and `depthCap` (wire/codec.ts) bound what it can cost.
+ * The schemas are open: a field that this version doesn't know is let through. In signed and replicated values it is
+ * kept and forwarded unchanged. The size of the envelope and `depthCap` (wire/codec.ts) bound what such a field can
+ * cost.
  *
- * Topics are gossiped to all; protocols go from one peer to one other, in order, and are lost with the link.
- * Nothing here is a request that must be answered: whoever asks also has a limit after which it goes on.
+ * A topic is gossiped to all peers. A protocol goes from one peer to another, in order, and is lost with the link. No
+ * request must be answered: each asker also has a time limit after which it continues.
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
@@ -26,27 +27,27 @@ export type Channel = Topic | Protocol;
 /** Topic `jobs`: one Yjs update (V1). */
 export const UpdateMessage = Type.Object({ kind: Type.Literal("update"), update: Bytes });
 
-/** Topic `runs`: a batch of what has been decided since the last one. */
+/** Topic `runs`: what the sender has decided since its last batch. */
 export const RunsMessage = Type.Object({
   kind: Type.Literal("runs"),
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
   /** orders that the sender will not run because it is at capacity */
   declined: Type.Array(Key, { maxItems: 4_096 }),
   orders: Type.Array(RequestedOrderSchema, { maxItems: 1_024 }),
-  /** runs (or `JOB@TICK`) to be stopped, wherever they are */
+  /** runs (or `JOB@TICK`) to stop, on whichever peer they are */
   cancels: Type.Array(
     Type.Object({ run: Key, by: Type.String({ maxLength: 256 }), reason: Type.String({ maxLength: 256 }) }),
     { maxItems: 1_024 },
   ),
 });
 
-/** Topic `members`: a clean leave of this incarnation. */
+/** Topic `members`: this life of the sender ends in an orderly way. */
 export const LeaveMessage = Type.Object({ kind: Type.Literal("leave"), incarnation: Type.Integer() });
 
 /** Protocol `heartbeat`, every second to everyone. */
 export const HeartbeatMessage = Type.Object({
   kind: Type.Literal("heartbeat"),
-  /** grows with every start of the same peer */
+  /** higher after every start of the same peer */
   incarnation: Type.Integer(),
   name: Type.String({ maxLength: 256 }),
   version: Type.String({ maxLength: 64 }),
@@ -57,12 +58,12 @@ export const HeartbeatMessage = Type.Object({
     count: Type.Integer({ minimum: 0 }),
     /** the sender's host says that it follows a time server */
     synchronised: Type.Boolean(),
-    /** it was set since it last agreed with the receiver's, or before this life; absent = it was not */
+    /** the sender's clock was set since it last agreed with the receiver's, or before this life; absent = it was not */
     jumped: Type.Optional(Type.Boolean()),
   }),
   /**
-   * the last heartbeat heard from the receiver: its life, its clock's count, its `sentAt`, and the sender's clock when it
-   * came; absent when the sender's clock was set since
+   * The last heartbeat heard from the receiver: its life, its clock's count, its `sentAt`, and the sender's wall clock
+   * when the heartbeat arrived. Absent when the sender's clock has been set since.
    */
   echo: Type.Optional(
     Type.Object({
@@ -83,31 +84,33 @@ export const HeartbeatMessage = Type.Object({
   /** count and digest of the order keys that the sender itself has claimed or is running */
   open: Type.Object({ count: Type.Integer({ minimum: 0 }), digest: Type.String({ maxLength: 32 }) }),
   tzdata: Type.String({ maxLength: 32 }),
-  /** what jobs may need of the sender (schema/protocol.ts); others' names are kept as they are */
+  /** what the sender is capable of (schema/protocol.ts); unknown names are kept as they are */
   capabilities: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 128 })),
   /** number of the last epoch that the sender knows */
   epoch: Type.Optional(Type.Integer({ minimum: 0 })),
-  /** how many votes the sender has ever stored, and the highest count that it has heard of each voter */
+  /**
+   * how many votes the sender has stored in all its lives, and the highest such count that it has heard from each voter
+   */
   votes: Type.Optional(Type.Integer({ minimum: 0 })),
   seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
-  /** the beginning of that epoch's hash: two rosters of one length may differ where one was forced */
+  /** the beginning of that epoch's hash: two rosters of equal length may differ if one of them was forced */
   roster: Type.Optional(Type.String({ maxLength: 32 })),
-  /** it takes no ticks because a person asked for it, and not because it is being stopped */
+  /** the sender takes no ticks because a person asked for it, and not because it is being stopped */
   drained: Type.Optional(Type.Boolean()),
-  /** its host could not start runs a moment ago, so it takes no ticks for a while */
+  /** the sender takes no ticks for a while, because its host could not start runs a moment ago */
   unfit: Type.Optional(Type.Boolean()),
-  /** the sender was told, with proof, that its cluster key was replaced */
+  /** the sender has received a proof that its cluster key was replaced */
   superseded: Type.Optional(Type.Boolean()),
   /** the sender hears two lives of the receiver at once */
   twin: Type.Optional(Type.Boolean()),
   /** the peers that the sender has heard within the suspect time */
   hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
-  /** the peers that those hear and the sender doesn't; absent = none */
+  /** the peers that those peers hear and the sender doesn't; absent = none */
   beyond: Type.Optional(Type.Array(PeerIdSchema, { maxItems: 256 })),
   addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
 });
 
-/** Protocol `ask`: before a start that is not a timely claim-ahead one (DESIGN §5.5). */
+/** Protocol `ask`: sent before a start that was not claimed in time (DESIGN §5.5). */
 export const AskMessage = Type.Object({
   kind: Type.Literal("ask"),
   id: Type.Integer(),
@@ -116,31 +119,33 @@ export const AskMessage = Type.Object({
     { minItems: 1, maxItems: 1_024 },
   ),
 });
-/** The answer: a record where one is known, `mine` where the answerer asks for it too and goes first. */
+/**
+ * The answer: the records that are known. `mine` lists orders that the answerer asks about, too, and may start first.
+ */
 export const AnswerMessage = Type.Object({
   kind: Type.Literal("answer"),
   id: Type.Integer(),
   records: Type.Array(RunRecordSchema, { maxItems: 4_096 }),
   mine: Type.Array(Key, { maxItems: 1_024 }),
-  /** orders that the answerer knows to be over, though it no longer has their records in memory */
+  /** orders that the answerer knows are over, although it no longer has their records in memory */
   settled: Type.Array(Key, { maxItems: 1_024 }),
 });
 
-/** Protocol `ask`: a person asks that the receiver take no ticks (`on`), or take them again. */
+/** Protocol `ask`: a person wants the receiver to take no ticks (`on`), or to take them again. */
 export const DrainMessage = Type.Object({
   kind: Type.Literal("drain"),
   id: Type.Integer(),
   on: Type.Boolean(),
   by: Type.String({ maxLength: 256 }),
 });
-/** The answer: whether it is so now, and durable. */
+/** The answer: whether the receiver has done so and stored it. */
 export const DrainedMessage = Type.Object({
   kind: Type.Literal("drained"),
   id: Type.Integer(),
   stored: Type.Boolean(),
 });
 
-/** Protocol `ask`: a person wants a run of the receiver's to be ended. */
+/** Protocol `ask`: a person wants to end a run of the receiver. */
 export const CancelMessage = Type.Object({
   kind: Type.Literal("cancel"),
   id: Type.Integer(),
@@ -151,16 +156,16 @@ export const CancelMessage = Type.Object({
 /** The answer: the run is being ended, or there was nothing left to end. */
 export const CancelHeardMessage = Type.Object({ kind: Type.Literal("cancel-heard"), id: Type.Integer() });
 
-/** Protocol `sync`, table: what I have; what you lack, in pieces. */
+/** Protocol `sync`, table: what the sender has. The receiver answers with what the sender lacks, in pieces. */
 export const TableHaveMessage = Type.Object({
   kind: Type.Literal("table-have"),
   id: Type.Integer(),
   digest: Type.String({ maxLength: 64 }),
-  /** the vector in pieces: how much of each client's edits the sender has */
+  /** one piece of the state vector: how much of each client's edits the sender has */
   stateVector: Bytes,
   piece: Type.Integer({ minimum: 0 }),
   pieces: Type.Integer({ minimum: 1, maximum: 64 }),
-  /** true in the answer to a table-have, so that two peers don't echo for ever */
+  /** true in the answer to a table-have, so that two peers don't answer each other for ever */
   reply: Type.Boolean(),
 });
 export const TableDiffMessage = Type.Object({
@@ -177,13 +182,13 @@ export const TableHaveWantMessage = Type.Object({
   piece: Type.Integer({ minimum: 1 }),
   reply: Type.Boolean(),
 });
-/** Asks for the next piece of a diff: one piece asked, one given, so that a large table never floods a link. */
+/** Asks for the next piece of a diff. Each question brings one piece, so a large table never floods a link. */
 export const TableWantMessage = Type.Object({
   kind: Type.Literal("table-want"),
   id: Type.Integer(),
   piece: Type.Integer({ minimum: 0 }),
 });
-/** Asks how far the receiver knows each job's ticks to be over: for the page after those that have come. */
+/** Asks for the receiver's watermarks: the page after the `taken` that have arrived. */
 export const WatermarksWantMessage = Type.Object({
   kind: Type.Literal("watermarks-want"),
   id: Type.Integer(),
@@ -195,11 +200,11 @@ export const WatermarksMessage = Type.Object({
   watermarks: Type.Array(WatermarkSchema, { maxItems: 1_024 }),
   last: Type.Boolean(),
 });
-/** Protocol `sync`, records: digests of 5-minute buckets; then what differs. */
+/** Protocol `sync`, records: digests of 5-minute buckets; later the records that differ. */
 export const BucketsMessage = Type.Object({
   kind: Type.Literal("buckets"),
   id: Type.Integer(),
-  /** first bucket and one past the last; a bucket is floor(instant of the tick / 5 min) */
+  /** first bucket, and one past the last; a bucket is floor(tick's instant / 5 min) */
   from: Type.Integer(),
   to: Type.Integer(),
   /** `[bucket, digest]` of every bucket in the range that holds a record */
@@ -209,13 +214,13 @@ export const BucketsMessage = Type.Object({
 export const WantMessage = Type.Object({
   kind: Type.Literal("want"),
   id: Type.Integer(),
-  /** counts the questions of one comparison, so that a late answer isn't taken for one to the next */
+  /** numbers the questions of one comparison, so that a late answer isn't taken for the answer to the next one */
   page: Type.Integer({ minimum: 0 }),
   buckets: Type.Array(Type.Integer(), { maxItems: 32 }),
-  /** only what comes after this place, and up to that one (core/records/place.ts) */
+  /** only what comes after the place `after`, up to the place `upTo` (core/records/place.ts) */
   after: Type.Optional(Place),
   upTo: Type.Optional(Place),
-  /** digests (core/records/buckets.ts) of what the asker holds there, which need not be sent */
+  /** digests (core/records/buckets.ts) of the records that the asker already has there */
   have: Type.Array(Type.String({ maxLength: 32 }), { maxItems: 1_024 }),
 });
 export const RecordsMessage = Type.Object({
@@ -223,23 +228,23 @@ export const RecordsMessage = Type.Object({
   id: Type.Integer(),
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
   orders: Type.Array(RequestedOrderSchema, { maxItems: 1_024 }),
-  /** as in the `want` that it answers */
+  /** as in the `want` that this answers */
   page: Type.Integer({ minimum: 0 }),
-  /** the giver has looked no further than to this place; absent = it has looked at all that was asked for */
+  /** the place up to which the answerer has looked; absent = it has looked at everything that was asked for */
   reached: Type.Optional(Place),
   /** the last piece of the answer to one `want` */
   last: Type.Boolean(),
 });
-/** Before which instant (ms) the sender has pruned, job by job. */
+/** For each job, the instant (ms) before which the sender has pruned. */
 export const HorizonsMessage = Type.Object({
   kind: Type.Literal("horizons"),
   horizons: Type.Array(Type.Object({ job: JobIdSchema, before: InstantSchema }), { maxItems: 1_024 }),
-  /** there are more, to be asked for */
+  /** there are more; the receiver may ask for them */
   more: Type.Boolean(),
 });
 export const HorizonsWantMessage = Type.Object({ kind: Type.Literal("horizons-want") });
 
-/** Protocol `log`: one piece asked, one piece given, which is the credit that keeps a fast sender at bay. */
+/** Protocol `log`: each question brings one piece, so a fast sender can't flood a slow receiver. */
 export const LogReadMessage = Type.Object({
   kind: Type.Literal("log-read"),
   id: Type.Integer(),
@@ -257,7 +262,7 @@ export const LogPieceMessage = Type.Object({
   /** no more will be written */
   complete: Type.Boolean(),
 });
-/** The runner hands the finished, gzipped output to a peer that is to keep a copy. */
+/** The runner sends the finished output, gzipped, to a peer that is to keep a copy. */
 export const LogCopyMessage = Type.Object({
   kind: Type.Literal("log-copy"),
   run: Key,
@@ -265,14 +270,14 @@ export const LogCopyMessage = Type.Object({
   pieces: Type.Integer({ minimum: 1, maximum: 4_096 }),
   bytes: Bytes,
 });
-/** The keeper has every piece before this one. The number of pieces: it has them all. */
+/** The keeper has every piece before this one. When this is the number of pieces, it has them all. */
 export const LogCopyNextMessage = Type.Object({
   kind: Type.Literal("log-copy-next"),
   run: Key,
   piece: Type.Integer({ minimum: 1, maximum: 4_096 }),
 });
 
-/** Protocol `key`: a new cluster key, over links that are encrypted and to peers whose identity is proven. */
+/** Protocol `key`: a new cluster key, sent over encrypted links to peers whose identity is proven. */
 export const KeyMessage = Type.Object({
   kind: Type.Literal("key"),
   /** base64url */
@@ -282,7 +287,7 @@ export const KeyMessage = Type.Object({
   heirs: Type.Array(PeerIdSchema, { maxItems: 1_024 }),
   proofs: Type.Record(Type.String({ pattern: "^[0-9a-f]{16}$" }), Type.String({ maxLength: 64 })),
 });
-/** The receiver keeps the key that was made then, on its disk; or could not put it there. */
+/** Whether the receiver has stored, on its disk, the key that was made at `madeAt`. */
 export const KeyHeardMessage = Type.Object({
   kind: Type.Literal("key-heard"),
   madeAt: InstantSchema,
@@ -355,15 +360,15 @@ export type Message =
   | Static<typeof KeyHeardMessage>;
 export type MessageOf<Kind extends Message["kind"]> = Extract<Message, { kind: Kind }>;
 
-/** Largest envelope in bytes. More lets one message hold up the others; less splits syncs into more pieces. */
+/** Largest envelope, in bytes. More lets one message delay the others; less splits syncs into more pieces. */
 export const messageCapBytes = 262_144;
 
-/** JSON of a list in one message: half of the cap, so that the rest of the message fits in any case. */
+/** Largest JSON of a list in one message: half of the cap, so that the rest of the message always fits. */
 const partBytes = messageCapBytes / 2;
 
 /**
- * The items in their order, cut into lists that each fit into one message, because receivers refuse a larger one. An item
- * that is itself too large has a list of its own.
+ * The items in their order, cut into lists that each fit into one message; receivers refuse a larger one. An item that
+ * is itself too large gets a list of its own.
  */
 export function inParts<Item>(items: readonly Item[]): Item[][] {
   const parts: Item[][] = [];

@@ -1,11 +1,11 @@
 /**
- * The word that a person probably meant.
+ * Finds the word that a person probably meant.
  *
- * Offered in messages only, never acted upon: a wrong guess must cost nothing.
+ * The word only appears in messages and is never acted upon, so a wrong guess costs nothing.
  */
 import { distance } from "fastest-levenshtein";
 
-/** The nearest of `known` within a third of the word's length (at least 1 letter); case doesn't count. */
+/** The nearest of `known` whose distance is within a third of the word's length (at least 1 letter), ignoring case. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   const lower = word.slice(0, longestWord).toLowerCase();
   let best: string | undefined;
@@ -19,7 +19,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** Letters that are compared: the cost grows with the product of both lengths. */
+/** Letters that are compared. The cost grows with the product of both lengths. */
 const longestWord = 128;
 
 /** `": did you mean \"command\"?"`, or nothing when no known word is near. */

@@ -1,34 +1,33 @@
 /**
- * Which versions of the protocol a peer speaks, and what it is capable of. Two peers can be members of one mesh when their
- * ranges overlap. A job may need a capability that some members lack; these are not asked to run it.
+ * Which versions of the protocol a peer speaks, and what it is capable of. Two peers can be members of one mesh when
+ * their ranges overlap. Members that lack a capability that a job needs are not asked to run it.
  *
- * A new optional field or a new kind of message needs no new version: of a message a peer ignores the fields that it doesn't
- * know, and a message of a kind that it doesn't know it drops and counts (`unknown-kind`, wire/codec.ts); gossip still hands
- * such a message on, because the mesh doesn't look into it. The version is raised when an older peer would misunderstand
- * what a newer one says; `oldest` follows when this program can no longer say it in the older way.
+ * A new optional field or a new kind of message needs no new version. A peer ignores the fields that it doesn't know.
+ * It drops and counts messages of a kind that it doesn't know (`unknown-kind`, wire/codec.ts); gossip still forwards
+ * them, because the mesh doesn't look inside. Raise `newest` when an older peer would misunderstand what a newer one
+ * says. Raise `oldest` when this program can no longer speak the older way.
  *
- * Two peers speak the highest version that both ranges hold. Each works it out for itself when the other greets
- * (real/mesh/reception.ts), from the same two ranges, so both come to the same. What only a later version can say is then not
- * sent over that link; if it comes all the same, its envelope names its version and it is refused (`other-version`).
+ * Two peers speak the highest version that both ranges contain. Each computes it when the other one greets it
+ * (real/mesh/reception.ts), from the same two ranges, so both get the same result. What only a later version can say is
+ * not sent over that link. If it arrives anyway, its envelope names its version, and it is refused (`other-version`).
  */
 export interface ProtocolRange {
   oldest: number;
   newest: number;
 }
 
-/** Of this program. */
 export const ownProtocol: ProtocolRange = { oldest: 1, newest: 1 };
 
-/** What a peer speaks that doesn't say it. */
-export const unsaidProtocol: ProtocolRange = { oldest: 1, newest: 1 };
+/** The range of a peer that states none. */
+export const assumedProtocol: ProtocolRange = { oldest: 1, newest: 1 };
 
-/** The version that the two speak with each other; undefined when they have none in common. */
+/** The version that two peers speak with each other; undefined when they have none in common. */
 export function commonVersion(a: ProtocolRange, b: ProtocolRange): number | undefined {
   const highest = Math.min(a.newest, b.newest);
   return highest >= Math.max(a.oldest, b.oldest) ? highest : undefined;
 }
 
-/** Undefined for what is no range. */
+/** Undefined for a value that is not a range. */
 export function readProtocol(value: unknown): ProtocolRange | undefined {
   if (typeof value !== "object" || value === null || !("oldest" in value && "newest" in value))
     return undefined;
@@ -47,30 +46,33 @@ export function formatProtocol({ oldest, newest }: ProtocolRange): string {
 
 export type Capability = "executor:process" | "majority";
 
-/** Of this program. Heartbeats carry it. A name is never given another meaning: what works differently is a new capability. */
+/**
+ * This program's capabilities, which its heartbeats carry. A name never changes its meaning: what works differently is
+ * a new capability.
+ */
 export const ownCapabilities: readonly Capability[] = ["executor:process", "majority"];
 
-/** What a program says of itself to others. */
-export interface Spoken {
+/** What a program tells other peers about itself. */
+export interface Compatibility {
   protocol: ProtocolRange;
   capabilities: readonly string[];
 }
 
-export const ownSpoken: Spoken = { protocol: ownProtocol, capabilities: ownCapabilities };
+export const ownCompatibility: Compatibility = { protocol: ownProtocol, capabilities: ownCapabilities };
 
 /**
- * What a peer needs for a field of a job whose writer doesn't say what it needs. Only those that know the field have it, so
- * a version that adds a field announces this capability, or says with the field what it needs (table/slots.ts).
+ * The capability for a field whose writer doesn't say what the field needs. A version that adds a field either
+ * announces this capability or stores with the field what it needs (table/slots.ts).
  */
 export function capabilityForField(name: string): string {
   return `field:${name}`;
 }
 
-/** What this program lacks of what a part of a job needs. */
+/** Those of the capabilities that this program lacks. */
 export function unknownCapabilities(capabilities: readonly string[]): string[] {
   const own: readonly string[] = ownCapabilities;
   return capabilities.filter((capability) => !own.includes(capability));
 }
 
-/** Of a peer that doesn't say what it is capable of. */
-export const unsaidCapabilities: readonly Capability[] = ["executor:process", "majority"];
+/** The capabilities of a peer that states none. */
+export const assumedCapabilities: readonly Capability[] = ["executor:process", "majority"];

@@ -1,12 +1,12 @@
 /**
- * `ready.json`: what a peer that is up tells other programs of its machine (INTERFACE, Start). It is written when the
- * peer is ready and removed on a clean stop.
+ * `ready.json`: what a running peer tells other programs on its machine (INTERFACE, Start). The peer writes it when it
+ * is ready and removes it on a clean stop.
  */
 export interface Ready {
   pid: number;
   peerId: string;
   name: string;
-  /** URL of its page and API */
+  /** URL of the page and the API */
   http: string;
   /** multiaddrs */
   listen: readonly string[];
@@ -14,7 +14,7 @@ export interface Ready {
   version: string;
 }
 
-/** Undefined when the text is not the whole of a `ready.json`. */
+/** Undefined when the text is not a complete `ready.json`. */
 export function parseReady(text: string): Ready | undefined {
   let value: unknown;
   try {

@@ -1,9 +1,9 @@
 /**
  * What an order and a run record are (DESIGN §5, §8).
  *
- * A record is one peer's word on one order: its claim, its run, or its decision not to run it. It has one
- * writer, `peer`; only `lost` may be written by another (`by`). It moves up and never down (core/records/records.ts).
- * Records and orders may have fields of a newer version, which are stored, signed and forwarded with the rest.
+ * A record is what one peer states about one order: its claim, its run, or its decision not to run it. It has one
+ * writer, `peer`; only `lost` may be written by another peer (`by`). Its state moves up and never down
+ * (core/records/records.ts). Fields of a newer version are stored, signed and forwarded with the rest.
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
@@ -27,7 +27,7 @@ export const runStates = [
 export const RunStateSchema = Type.Enum(runStates);
 export type RunState = Static<typeof RunStateSchema>;
 
-export const passedWhys = [
+export const skipReasons = [
   "dead",
   "left",
   "suspect",
@@ -40,12 +40,12 @@ export const passedWhys = [
   "host",
   "duplicate",
 ] as const;
-/** A peer that was passed over on the way to the writer's rank, and why. */
-export const PassedSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(passedWhys) });
-export type Passed = Static<typeof PassedSchema>;
-export type SkipReason = Passed["why"];
+/** A peer that comes before the writer in rank and was passed over, and why. */
+export const SkippedPeerSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(skipReasons) });
+export type SkippedPeer = Static<typeof SkippedPeerSchema>;
+export type SkipReason = SkippedPeer["why"];
 
-/** A decision is withdrawn this often at most, because a clock was ahead; then it stands. */
+/** How often a decision may be withdrawn because a clock was ahead. After that it is final. */
 export const roundsMax = 8;
 
 export const RunRecordSchema = Type.Object({
@@ -56,7 +56,7 @@ export const RunRecordSchema = Type.Object({
   slot: Type.String({ minLength: 1, maxLength: 128 }),
   peer: PeerIdSchema,
   state: RunStateSchema,
-  /** counts the writes of one writer, from 1 */
+  /** counts the writes of this writer, from 1 */
   version: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   revision: Type.String({ maxLength: 64 }),
   trigger: TriggerSchema,
@@ -71,33 +71,36 @@ export const RunRecordSchema = Type.Object({
   signal: Type.Optional(Type.String({ maxLength: 16 })),
   /** a code from core/records/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
   reason: Type.Optional(Type.String({ maxLength: 256 })),
-  /** one record for many ticks that nobody ran: those from this instant up to `tick`, and how many they are */
+  /** one record for many ticks that nobody ran: the ticks from this instant up to `tick`, and their number */
   range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) })),
-  /** how often the writer has withdrawn a decision about this order because its clock had been ahead */
+  /** how often the writer has withdrawn a decision about this order because its clock was ahead */
   round: Type.Optional(Type.Integer({ minimum: 1, maximum: roundsMax })),
-  /** a claim that is held back, and by what */
+  /** what a claim is waiting for */
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
   logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   logTruncated: Type.Optional(Type.Boolean()),
   /** how many living members the writer saw, itself included */
   view: Type.Integer({ minimum: 1 }),
-  /** who came before the writer in rank and why it was passed over */
-  passed: Type.Optional(Type.Array(PassedSchema, { maxItems: 128 })),
+  /** the peers that came before the writer in rank, and why each was passed over */
+  passed: Type.Optional(Type.Array(SkippedPeerSchema, { maxItems: 128 })),
   /** of a majority job: the epoch of the roster whose voters chose this runner */
   epoch: Type.Optional(Type.Integer({ minimum: 0 })),
-  /** who wrote `lost`, when that was not `peer` itself */
+  /** the peer that wrote `lost`, when that was not `peer` itself */
   by: Type.Optional(PeerIdSchema),
   /** base64url; over wire/records.ts `signedBytes`, by `by ?? peer`; empty until signed */
   signature: Type.String({ maxLength: 128 }),
 });
 export type RunRecord = Static<typeof RunRecordSchema>;
 
-/** The slot of records that stand for a range of ticks. No order has it, so a tick's own record stays beside the range. */
+/**
+ * The slot of records that stand for a range of ticks. No order has this slot, so a range never replaces a tick's own
+ * record.
+ */
 export const rangeSlot = "range";
 
 /**
- * How far one peer knows a job's ticks to be over: every tick with `since < tick ≤ at` (ms) is, but for those in `open`
- * (core/records/history.ts).
+ * How far one peer knows a job's ticks to be over: every tick with `since < tick ≤ at` (ms) is over, except those in
+ * `open` (core/records/history.ts).
  */
 export const WatermarkSchema = Type.Object({
   job: JobIdSchema,
@@ -107,7 +110,7 @@ export const WatermarkSchema = Type.Object({
 });
 export type Watermark = Static<typeof WatermarkSchema>;
 
-/** An order that somebody asked for: stored and gossiped by the peer that was asked. */
+/** An order that a person asked for. The peer that was asked stores it and gossips it. */
 export const RequestedOrderSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
@@ -116,7 +119,7 @@ export const RequestedOrderSchema = Type.Object({
   askedAt: InstantSchema,
   by: Type.String({ maxLength: 256 }),
   env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
-  /** run although paused or disabled */
+  /** run even if the job is paused or disabled */
   force: Type.Optional(Type.Boolean()),
   /** peer names or ids, instead of the job's own target */
   peers: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),

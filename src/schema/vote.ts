@@ -1,8 +1,8 @@
 /**
- * What voters say to each other about orders of `majority` jobs and about the roster (DESIGN §6).
+ * The messages between voters, about orders of `majority` jobs and about the roster (DESIGN §6).
  *
- * A decision is named by its order's key, or `roster/NUMBER` for an epoch. Its value is text: the order's
- * runner, or the epoch's voters and instant as JSON.
+ * A decision is named by its order's key, or by `roster/NUMBER` for an epoch. Its value is a text: the order's runner,
+ * or the epoch's voters and instant as JSON.
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, isPeerId, PeerIdSchema, type PeerId } from "./ids.ts";
@@ -23,11 +23,11 @@ export const EpochSchema = Type.Object({
   voters: Type.Array(PeerIdSchema, { minItems: 1, maxItems: 9 }),
   /** orders whose tick is at or after this instant (ms) belong to it */
   from: InstantSchema,
-  /** hash of the epoch before; empty for the first */
+  /** hash of the previous epoch; empty for the first */
   previous: Type.String({ maxLength: 64 }),
-  /** by voter of the epoch before, base64url */
+  /** by voter of the previous epoch, base64url */
   signatures: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 128 })),
-  /** Without a majority, on one person's word: the member that was asked, and its signature. Unsafe. */
+  /** An epoch that a person forced without a majority: the member that was asked, and its signature. Unsafe. */
   forced: Type.Optional(Type.Object({ by: PeerIdSchema, signature: Type.String({ maxLength: 128 }) })),
 });
 export type Epoch = Static<typeof EpochSchema>;
@@ -35,13 +35,16 @@ export type Epoch = Static<typeof EpochSchema>;
 /** One vote as the disk keeps it. */
 export const StoredVoteSchema = Type.Object({
   decision: Decision,
-  /** of the order's tick, ms; of an epoch, 0 */
+  /** the order's tick, ms; 0 for an epoch */
   instant: InstantSchema,
   vote: VoteSchema,
 });
 export type StoredVote = Static<typeof StoredVoteSchema>;
 
-/** A candidate's ballots: without a value it asks for the floor, with one it puts that value to the vote. */
+/**
+ * A proposer's ballots. A ballot without a value asks the voters for a promise; one with a value asks them to accept
+ * it.
+ */
 export const BallotsMessage = Type.Object({
   kind: Type.Literal("ballots"),
   ballots: Type.Array(
@@ -58,7 +61,7 @@ export const BallotsMessage = Type.Object({
 });
 export type BallotItem = Static<typeof BallotsMessage>["ballots"][number];
 
-/** A voter's answers. `barred`: it may not vote on this, and says why. */
+/** A voter's answers. `barred`: it may not vote on this decision, and `why` says why not. */
 export const RepliesMessage = Type.Object({
   kind: Type.Literal("replies"),
   replies: Type.Array(
@@ -69,7 +72,7 @@ export const RepliesMessage = Type.Object({
       accepted: Type.Optional(AcceptedSchema),
       promised: Type.Optional(BallotSchema),
       why: Type.Optional(Type.String({ maxLength: 64 })),
-      /** over the epoch that was accepted, base64url */
+      /** over the accepted epoch, base64url */
       signature: Type.Optional(Type.String({ maxLength: 128 })),
     }),
     { minItems: 1, maxItems: 512 },
@@ -77,7 +80,7 @@ export const RepliesMessage = Type.Object({
 });
 export type ReplyItem = Static<typeof RepliesMessage>["replies"][number];
 
-/** Tells the chosen runner, or whoever should know, what has been chosen. */
+/** Tells the chosen runner, and others that need to know, what has been chosen. */
 export const ChosenMessage = Type.Object({
   kind: Type.Literal("chosen"),
   chosen: Type.Array(Type.Object({ decision: Decision, epoch: Type.Integer({ minimum: 0 }), value: Value }), {
@@ -86,16 +89,16 @@ export const ChosenMessage = Type.Object({
   }),
 });
 
-/** The roster, to a peer whose heartbeat names an older epoch. */
+/** The roster, for a peer whose heartbeat names an older epoch. */
 export const RosterMessage = Type.Object({
   kind: Type.Literal("roster"),
   epochs: Type.Array(EpochSchema, { minItems: 1, maxItems: 512 }),
 });
 
 /**
- * What the voters choose for an order: not just a peer, but one life of it. A peer that was restarted may have lost what
- * it did with the choice (its disk was set back to an old copy), and a copy of its folder has the same id: neither may
- * take itself for the one that was chosen. The choice of a life that is over is lost, as its run would be.
+ * What the voters choose for an order: one life of a peer, not just the peer. A restarted peer may have lost what it
+ * did with the choice, because its disk was set back to an old copy. A copy of its folder has the same id. Neither may
+ * take itself for the chosen one. If the chosen life ends, the choice is lost, as its run would be.
  */
 export interface Runner {
   readonly peer: PeerId;
@@ -108,7 +111,7 @@ export function writeRunner({ peer, life }: Runner): string {
   return `${life}/${peer}`;
 }
 
-/** Undefined for what names no runner. */
+/** Undefined for a text that names no runner. */
 export function readRunner(value: string): Runner | undefined {
   const slash = value.indexOf("/");
   const life = /^\d{1,16}$/.test(value.slice(0, slash)) ? Number(value.slice(0, slash)) : undefined;

@@ -1,10 +1,10 @@
 /** What was said of this peer, as its disk keeps it: text to be checked like any stranger's bytes. */
 import { Compile } from "typebox/compile";
 import { Type } from "typebox";
-import { WordSchema, type Attribution } from "../schema/attribution.ts";
+import { AttributionSchema, type Attribution } from "../schema/attribution.ts";
 
-const wordCheck = Compile(WordSchema);
-const ofKeyCheck = Compile(Type.Object({ ...WordSchema.properties, key: Type.String() }));
+const wordCheck = Compile(AttributionSchema);
+const ofKeyCheck = Compile(Type.Object({ ...AttributionSchema.properties, key: Type.String() }));
 
 /** Undefined when nothing, or nothing that can be read, is kept. */
 export function readWord(text: string | undefined): Attribution | undefined {

@@ -13,7 +13,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
-import type { Spoken } from "../../src/schema/protocol.ts";
+import type { Compatibility } from "../../src/schema/protocol.ts";
 import { parseReady, type Ready } from "../../src/schema/ready.ts";
 
 export const root = path.join(import.meta.dirname, "..", "..");
@@ -162,7 +162,7 @@ export interface PeerSettings {
   flags?: readonly string[];
   env?: NodeJS.ProcessEnv;
   /** it says of itself what another version of the program says */
-  spoken?: Spoken;
+  spoken?: Compatibility;
 }
 
 /** One `cicada start`, from its first breath to its end; `restart` gives it the same folder and port again. */
@@ -172,7 +172,7 @@ export class RunningPeer {
   readonly args: readonly string[];
   readonly #env: NodeJS.ProcessEnv;
   readonly #site: Site;
-  #spoken: Spoken | undefined;
+  #spoken: Compatibility | undefined;
   started: Started;
   #ready: Ready | undefined;
 
@@ -182,7 +182,7 @@ export class RunningPeer {
     args: readonly string[],
     env: NodeJS.ProcessEnv,
     site = thisMachine,
-    spoken?: Spoken,
+    spoken?: Compatibility,
   ) {
     this.name = name;
     this.data = data;
@@ -237,7 +237,7 @@ export class RunningPeer {
   }
 
   /** From its next start on it is of that version; undefined = of this one. */
-  becomes(spoken: Spoken | undefined): void {
+  becomes(spoken: Compatibility | undefined): void {
     this.#spoken = spoken;
   }
 

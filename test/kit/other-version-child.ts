@@ -5,7 +5,7 @@
 import { Command } from "commander";
 import { startCommand } from "../../src/cli/start/command.ts";
 import { processTerminal } from "../../src/cli/terminal/terminal.ts";
-import { readProtocol, type Spoken } from "../../src/schema/protocol.ts";
+import { readProtocol, type Compatibility } from "../../src/schema/protocol.ts";
 
 const [spoken = "", ...args] = process.argv.slice(2);
 const terminal = processTerminal();
@@ -14,7 +14,7 @@ startCommand(program, terminal, readSpoken(JSON.parse(spoken)));
 await program.parseAsync(args, { from: "user" });
 process.exitCode = terminal.exitCode;
 
-function readSpoken(said: Partial<Record<keyof Spoken, unknown>>): Spoken {
+function readSpoken(said: Partial<Record<keyof Compatibility, unknown>>): Compatibility {
   const protocol = readProtocol(said.protocol);
   const { capabilities } = said;
   if (protocol === undefined || !Array.isArray(capabilities)) throw new Error(`not a version: ${spoken}`);

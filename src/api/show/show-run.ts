@@ -5,7 +5,7 @@ import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
 import type { Control, TickStory, View } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
-import { PassedSchema, RunStateSchema, TriggerSchema, type RunRecord } from "../../schema/run.ts";
+import { SkippedPeerSchema, RunStateSchema, TriggerSchema, type RunRecord } from "../../schema/run.ts";
 
 export const Instant = Type.String({ format: "date-time" });
 export const orNull = <Some extends Parameters<typeof Type.Union>[0][number]>(some: Some) =>
@@ -41,7 +41,7 @@ export const RunSchema = Type.Object({
   ),
   duplicate: Type.Boolean({ description: "another peer ran the same order" }),
   view: Type.Integer({ description: "peers that were up, as its peer saw it, itself included" }),
-  passed: Type.Array(PassedSchema, {
+  passed: Type.Array(SkippedPeerSchema, {
     description: "peers ahead of it in line, and why they were passed over",
   }),
   lostBy: orNull(Type.String({ description: "the peer that declared it lost" })),

@@ -9,10 +9,10 @@ import type { Flags } from "../../config.ts";
 import { settings, type Setting } from "../../config/settings.ts";
 import { repeatable } from "../program.ts";
 import { becomeChildOfInit } from "./init.ts";
-import { ownSpoken } from "../../schema/protocol.ts";
+import { ownCompatibility } from "../../schema/protocol.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
-export function startCommand(program: Command, terminal: Terminal, spoken = ownSpoken): void {
+export function startCommand(program: Command, terminal: Terminal, spoken = ownCompatibility): void {
   const start = program
     .command("start")
     .description("start a peer; one alone is a full cron")

@@ -29,7 +29,7 @@ import { openClock } from "../../real/clock.ts";
 import { openDisk } from "../../real/disk.ts";
 import { openExecutor } from "../../real/executor.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Spoken } from "../../schema/protocol.ts";
+import type { Compatibility } from "../../schema/protocol.ts";
 import { openKeyring } from "../../real/keyring.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
 import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../real/keys.ts";
@@ -58,7 +58,7 @@ import { howCalled, readVersion } from "../program.ts";
 /** What a stopped peer may still hold open before the process is ended all the same; ms. */
 const lingerLimitMs = 1_000;
 
-export async function start(flags: Flags, terminal: Terminal, spoken: Spoken): Promise<number> {
+export async function start(flags: Flags, terminal: Terminal, spoken: Compatibility): Promise<number> {
   const config = await withJoinString(readSettings(flags, terminal), terminal);
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
@@ -131,7 +131,7 @@ interface Assembled {
 /** A peer that is on the mesh, with its API open; what has to be closed again is put onto `opened`. */
 async function assemble(
   config: Config,
-  spoken: Spoken,
+  spoken: Compatibility,
   folder: Folder,
   log: Log,
   watch: Watch,
@@ -251,7 +251,7 @@ interface Opened {
 /** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
 async function openDoors(
   config: Config,
-  spoken: Spoken,
+  spoken: Compatibility,
   folder: Folder,
   log: Log,
   watch: Watch,
@@ -315,7 +315,11 @@ function rememberInvitation(folder: Folder, { addresses }: Membership): readonly
   return all;
 }
 
-function settingsOf(config: Config, { capabilities }: Spoken, founder: PeerId | undefined): PeerSettings {
+function settingsOf(
+  config: Config,
+  { capabilities }: Compatibility,
+  founder: PeerId | undefined,
+): PeerSettings {
   const { name, tags, capacity, role, drainMs, historyMaxBytes } = config;
   const tzdata = process.versions.tz ?? "unknown";
   return {

@@ -5,7 +5,7 @@
  * change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
-import type { Passed, RunRecord, RunState } from "../../schema/run.ts";
+import type { SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -29,7 +29,7 @@ function newRecord(
   order: Order,
   plan: Plan | undefined,
   rank: number,
-  passed: readonly Passed[],
+  passed: readonly SkippedPeer[],
   recordState: RunState,
 ): RunRecord {
   return {
@@ -75,7 +75,7 @@ export function claim(
   state: State,
   plan: Plan,
   order: Order,
-  failover: { rank: number; passed: readonly Passed[] },
+  failover: { rank: number; passed: readonly SkippedPeer[] },
   how: { asked?: boolean; waiting?: "capacity"; epoch?: number },
 ): void {
   const { wall } = state.now;

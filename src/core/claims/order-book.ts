@@ -3,7 +3,7 @@
  */
 import {
   instantOf,
-  isByHand,
+  isManual,
   orderKey,
   parseRunReference,
   runId,
@@ -36,7 +36,7 @@ export function admitMentioned(state: State, key: string): Order | undefined {
   const known = state.book.orders.get(key as OrderKey);
   const named = known === undefined ? parseRunReference(key) : undefined;
   const plan = named === undefined ? undefined : state.jobs.plans.get(named.job);
-  if (named === undefined || plan === undefined || isByHand(named.tick)) return known;
+  if (named === undefined || plan === undefined || isManual(named.tick)) return known;
   const instant = instantOf(named.tick);
   if (instant < state.now.wall || instant > acceptedUntil(state) || !isTickOf(plan, instant))
     return undefined;

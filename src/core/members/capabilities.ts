@@ -3,7 +3,7 @@
  * it, and reports its ticks only where nobody understands it; it still votes on them and stores their records.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { unsaidCapabilities } from "../../schema/protocol.ts";
+import { assumedCapabilities } from "../../schema/protocol.ts";
 import type { Plan } from "../job/plan.ts";
 import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
@@ -18,5 +18,5 @@ export function lacking(state: State, { needs }: Plan, peer: PeerId): string[] {
 function capabilitiesOf(state: State, peer: PeerId): readonly string[] | undefined {
   if (peer === state.settings.self) return state.settings.capabilities;
   const heartbeat = state.members.byId.get(peer)?.heartbeat;
-  return heartbeat === undefined ? undefined : (heartbeat.capabilities ?? unsaidCapabilities);
+  return heartbeat === undefined ? undefined : (heartbeat.capabilities ?? assumedCapabilities);
 }

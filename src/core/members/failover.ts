@@ -6,7 +6,7 @@
  * on time.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Passed, SkipReason } from "../../schema/run.ts";
+import type { SkippedPeer, SkipReason } from "../../schema/run.ts";
 import { aliveWeightMs, suspectWeightMs } from "../limits.ts";
 
 /**
@@ -30,7 +30,7 @@ export interface Failover {
   rank: number;
   /** ms to wait after due; 0 = no eligible peer is before this one, so it claims ahead */
   delayMs: number;
-  passed: Passed[];
+  passed: SkippedPeer[];
 }
 
 /** What `self` has to wait for; undefined when it has no rank or can't run the order itself. */

@@ -4,7 +4,7 @@
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome } from "../../ports.ts";
-import { instantOf, isByHand, runId, type JobId, type RunId } from "../../schema/ids.ts";
+import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
@@ -201,7 +201,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
 
 /** Of a tick that is still to come nobody can say more than that it has a claim, and that only just before it is due. */
 function isBeyond({ tick }: RunRecord, until: number): boolean {
-  return instantOf(tick) > until + (isByHand(tick) ? requestedAheadMs : 0);
+  return instantOf(tick) > until + (isManual(tick) ? requestedAheadMs : 0);
 }
 
 /** Whoever wrote it was ahead of the right clocks. It may be taken in later, when the time has come. */

@@ -6,7 +6,7 @@
  * asked first. Every minute the watermarks move up to now, past everything but orders that are still undecided; they are
  * stored a round later, after the records that justify them.
  */
-import { instantOf, isByHand, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
+import { instantOf, isManual, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports/disk.ts";
 import { isOwnGivenBack, nextWriting } from "../claims/claims.ts";
@@ -343,10 +343,10 @@ function moveUp(state: State, plan: Plan): void {
   if (!isPlanning(state)) return;
   const undecided: number[] = [];
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
-    if (!isByHand(tick) && instant <= now.wall) undecided.push(instant);
+    if (!isManual(tick) && instant <= now.wall) undecided.push(instant);
   }
   for (const { record, order } of book.runs.values()) {
-    if (order.job === plan.id && record.state === "claimed" && !isByHand(order.tick))
+    if (order.job === plan.id && record.state === "claimed" && !isManual(order.tick))
       undecided.push(order.instant);
   }
   if (isPlanted(state, "watermark-leads")) undecided.length = 0;

@@ -11,7 +11,7 @@
  *
  * Orders by hand are no ticks of a schedule: no watermark covers them, and they are kept one by one until `forgetRequested`.
  */
-import { instantOf, isByHand, type JobId, type TickId } from "../../schema/ids.ts";
+import { instantOf, isManual, type JobId, type TickId } from "../../schema/ids.ts";
 import type { Watermark } from "../../schema/run.ts";
 import type { HistoryState, JobHistory } from "./ledger-state.ts";
 
@@ -22,7 +22,7 @@ type Reach = Omit<Watermark, "job">;
 const onlySlot: Set<string> = new Set(["0"]);
 
 function keyOf(tick: TickId): number | TickId {
-  return isByHand(tick) ? tick : instantOf(tick);
+  return isManual(tick) ? tick : instantOf(tick);
 }
 
 export function jobsRemembered(history: HistoryState): Iterable<JobId> {

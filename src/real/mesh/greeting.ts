@@ -10,7 +10,7 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { messageCapBytes } from "../../schema/message.ts";
-import { readProtocol, unsaidProtocol, type ProtocolRange } from "../../schema/protocol.ts";
+import { readProtocol, assumedProtocol, type ProtocolRange } from "../../schema/protocol.ts";
 import { isDialable, isPeerId } from "./addresses.ts";
 
 export interface Whereabouts {
@@ -85,7 +85,7 @@ export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
     case "bye-heard":
       return { kind: said.kind };
     case "hello": {
-      const protocol = "protocol" in said ? readProtocol(said.protocol) : unsaidProtocol;
+      const protocol = "protocol" in said ? readProtocol(said.protocol) : assumedProtocol;
       if (protocol === undefined) return undefined;
       const self = "self" in said ? fromRow(said.self) : undefined;
       if (self === undefined || !("others" in said) || !Array.isArray(said.others)) return undefined;

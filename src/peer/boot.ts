@@ -13,7 +13,7 @@ import type { Job, Problem } from "../schema/job.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
-import { readWord, readWordOfKey } from "../wire/attribution.ts";
+import { readAttribution, readAttributionOfKey } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
 
 const hourMs = 3_600_000;
@@ -107,12 +107,12 @@ export function boot(
         const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
         const voteFloor = numberIn(loaded.meta, storedKeys.voteFloor) ?? 0;
         const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");
-        const selfForgotten = readWord(loaded.meta.get(storedKeys.selfForgotten));
-        const superseded = readWordOfKey(
+        const selfForgotten = readAttribution(loaded.meta.get(storedKeys.selfForgotten));
+        const superseded = readAttributionOfKey(
           loaded.meta.get(storedKeys.supersededKey),
           doors.keyring.fingerprint(),
         );
-        const drained = readWord(loaded.meta.get(storedKeys.drained));
+        const drained = readAttribution(loaded.meta.get(storedKeys.drained));
         const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
         done({
           table,

@@ -1,21 +1,24 @@
 /**
- * A digest of a Yjs document that is kept up to date one transaction at a time: equal documents, equal digests.
+ * A digest of a Yjs document, updated with each transaction. Equal documents have equal digests.
  *
- * Two documents are equal when they have taken in the same ids of every client and have deleted the same of them.
- * The first is the state vector, which is short. The second may be long, so it is kept as a sum over the deleted ids
- * in which the order plays no part. Encoding the whole document for each heartbeat would cost a second for 100,000
- * jobs. The sum is no defence against a forger; members of a mesh are trusted with far more than that.
+ * Two documents are equal if they have the same ids of every client and have deleted the same ids. The state vector
+ * says which ids a document has, and is short. The list of deleted ids may be long, so the digest keeps only a sum over
+ * them that doesn't depend on their order. Encoding the whole document for each heartbeat would take a second with
+ * 100,000 jobs. The sum can be forged, but members of a mesh are trusted with far more than that.
  */
 import { hash } from "node:crypto";
 import * as Y from "yjs";
 
 export class DocumentDigest {
-  /** Two lanes of 32 bits over all deleted ids. */
+  /** Two 32-bit sums over all deleted ids. */
   #low = 0;
   #high = 0;
   #cached: string | undefined;
 
-  /** To be called for each transaction before Yjs throws away what it deleted (`afterTransaction`). */
+  /**
+   * Must be called for each transaction before Yjs discards the deleted items (in `afterTransaction`). True if the
+   * document changed.
+   */
   observe(transaction: Y.Transaction): boolean {
     let changed = false;
     for (const [client, ranges] of transaction.deleteSet.clients) {
@@ -46,7 +49,7 @@ export class DocumentDigest {
     return this.#cached;
   }
 
-  /** Structs that were collected garbage at their sender's already are deleted, and in no delete set. */
+  /** Adds structs that their sender had already garbage-collected: they are deleted, but are in no delete set. */
   #addArrivedDead(client: number, before: number, structs: (Y.Item | Y.GC)[]): void {
     for (let index = structs.length - 1; index >= 0; index--) {
       const struct = structs[index];
@@ -63,7 +66,7 @@ export class DocumentDigest {
   }
 }
 
-/** A well spread 32-bit number of an id (the finish is MurmurHash3's). */
+/** Hashes an id to 32 bits; the last steps are MurmurHash3's. */
 function scatter(client: number, clock: number, salt: number): number {
   let mix = Math.imul(client ^ salt, 0xcc9e2d51) ^ Math.imul((clock % 2 ** 32) + salt, 0x1b873593);
   mix = Math.imul(mix ^ (mix >>> 16), 0x85ebca6b);

@@ -1,12 +1,12 @@
 /**
- * Writes edits of the table into the document: which slots of which incarnations, and under which stamp; and takes back
- * what it has written.
+ * Writes edits of the table into the document: it decides which slots of which incarnations are written, and under
+ * which stamp. It can also take its edits back.
  *
- * A put writes only the slots in which it differs, so that edits of different fields made apart both survive; what a later
- * version has written stays, since nobody here could see what they would clear. A delete
- * removes every incarnation that is seen. A stamp is above all that is known of its job, and of no other. Each step is
- * noted with what was there before, so that taking an edit back restores exactly that, stamps and revision included,
- * except where somebody else has written since.
+ * A put writes only the slots that change, so that edits of different fields made on different peers both survive.
+ * Whatever a later version has written stays, since a person at this version could not see what a put would clear. A
+ * delete removes every incarnation that this peer sees. A stamp is above all stamps of its own job, not above those of
+ * other jobs. Each step is noted with what was there before, so that taking an edit back restores exactly that, stamps
+ * and revision included, except where another peer has written since.
  */
 import * as Y from "yjs";
 import { instantOfHlc, nextHlc } from "./hlc.ts";
@@ -27,7 +27,7 @@ import {
 } from "./slots.ts";
 import { keyOfValue, type RootValues } from "./values.ts";
 
-/** A stamp so far ahead of this clock is no edit of now: a host's clock was wrong by more than a time zone. */
+/** If a stamp is this far ahead, its writer's clock was wrong by more than a time zone can explain, ms. */
 const absurdStampMs = 48 * 3_600_000;
 
 export type Incarnation = Y.Map<unknown>;
@@ -40,7 +40,7 @@ export interface Roots {
   values: ReadonlyMap<string, RootValues>;
 }
 
-/** What an edit has done to the document. An entry that is undefined is absent. */
+/** One change that an edit made to the document. An undefined entry is absent. */
 export type EditStep =
   | { kind: "entry"; ulid: string; key: string; before: unknown; written: unknown }
   | { kind: "added"; ulid: string; entries: ReadonlyMap<string, unknown> }
@@ -51,17 +51,17 @@ export interface EditorDeps {
   self: PeerId;
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
-  /** those of the present document */
+  /** the roots of the present document */
   roots: () => Roots;
   /** ULIDs of a job's living incarnations */
   incarnationsOf: (id: JobId) => readonly string[];
-  /** The incarnation was written to, came or went. */
+  /** Called when an incarnation was written to, added or removed. */
   touched: (ulid: string) => void;
 }
 
 export class Editor {
   readonly #deps: EditorDeps;
-  /** of this life's own edits */
+  /** the stamp of the last edit since the start of this process */
   #lastStamp = 0;
   #steps: EditStep[] = [];
 
@@ -69,7 +69,7 @@ export class Editor {
     this.#deps = deps;
   }
 
-  /** Must be called within a transaction. The steps take the edits back. */
+  /** Must be called within a transaction. The returned steps are for `takeBack`. */
   write(edits: readonly TableEdit[], wall: number): EditStep[] {
     this.#steps = [];
     for (const edit of edits) this.#writeOne(edit, wall);
@@ -99,7 +99,7 @@ export class Editor {
   /** Undoes the steps, the last one first. Must be called within a transaction. */
   takeBack(steps: readonly EditStep[], wall: number): void {
     this.#steps = [];
-    /** A removed incarnation comes back under another ULID: in Yjs a removed map is gone for good. */
+    /** A removed incarnation is restored under another ULID, because Yjs can't restore a removed map. */
     const restoredAs = new Map<string, string>();
     for (const step of steps.toReversed()) {
       if (step.kind === "value") {
@@ -150,7 +150,7 @@ export class Editor {
       if (sameValue(value, present?.value ?? null)) continue;
       this.#writeSlot(ulids, slot, { hlc, by, value, ...needs });
     }
-    // A put mends what could not be read: the unreadable entries go, so that the job leaves quarantine.
+    // A put repairs the job: it deletes unreadable entries, so that the job leaves quarantine.
     for (const key of reading.unreadable) for (const ulid of ulids) this.#set(ulid, key, undefined);
   }
 
@@ -164,9 +164,9 @@ export class Editor {
   }
 
   /**
-   * The incarnations of a job, and the stamp of an edit that wins over all that is known of it. Only over that: were
-   * it above all that the table holds, one stamp of a clock in the year 2100 would date every later edit so, and no job
-   * made from then on would have a tick before. A job that bears such a stamp itself is written anew.
+   * The incarnations of a job, and a stamp above all stamps of this job. The stamp must not be above all stamps of the
+   * table: then one stamp from a clock in the year 2100 would date every later edit to 2100, and no job made after it
+   * would have a tick before 2100. A job that has such a stamp itself is written anew.
    */
   #writable(id: JobId, wall: number): { ulids: readonly string[]; hlc: number } {
     const ulids = this.#deps.incarnationsOf(id);
@@ -182,7 +182,8 @@ export class Editor {
   #setValue({ root, id, value, by }: Extract<TableEdit, { kind: "set" }>, wall: number): void {
     const values = this.#valuesOf(root);
     if (values.root.merge === "first") {
-      // Never taken back: the others may go by it already, and whoever asked for it wants it and will ask again.
+      // Such a value is never taken back: other peers may act on it already, and the person who asked for it would ask
+      // again.
       if (value !== null && values.entryAt(id) === undefined) values.write(id, value);
       return;
     }
@@ -226,12 +227,12 @@ export class Editor {
     return keyOfSlot(slot, this.#deps.self);
   }
 
-  /** Into every living incarnation: one of them may just be being deleted by somebody who doesn't see the other. */
+  /** Writes into every living incarnation, because a peer that sees only one of them may be deleting it right now. */
   #writeSlot(ulids: readonly string[], name: string, slot: Slot): void {
     for (const ulid of ulids) this.#set(ulid, this.#keyOf(name), slot);
   }
 
-  // ------------------------------------------------------------------------ every change goes through these
+  // ------------------------------------------------------------- every change goes through these methods
 
   #set(ulid: string, key: string, written: unknown): void {
     const map = incarnationAt(this.#deps.roots().jobs, ulid);
@@ -255,20 +256,20 @@ export class Editor {
     this.#note({ kind: "removed", ulid, entries });
   }
 
-  /** The next edit of the same change must see it too. */
+  /** Touches the incarnation at once, because the next edit of the same change must see this step. */
   #note(step: Exclude<EditStep, { kind: "value" }>): void {
     this.#steps.push(step);
     this.#deps.touched(step.ulid);
   }
 }
 
-/** False once somebody else has written into it: then it is theirs too, and stays. */
+/** False if another peer has written into the map: then the map must stay. */
 function holdsOnly(map: Incarnation, entries: ReadonlyMap<string, unknown>): boolean {
   for (const [key, entry] of map.entries()) if (!sameValue(entry, entries.get(key))) return false;
   return true;
 }
 
-/** What lies under a ULID; undefined when it is none, whatever a stranger may have put there. */
+/** The incarnation under a ULID; undefined if there is none, or if something else is there. */
 export function incarnationAt(jobs: Roots["jobs"], ulid: string): Incarnation | undefined {
   const map: unknown = jobs.get(ulid);
   return map instanceof Y.Map ? map : undefined;

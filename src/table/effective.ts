@@ -1,8 +1,9 @@
 /**
- * The effective jobs: what the document says, job by job, kept up to date while its incarnations come, change and go.
+ * The effective jobs: what the document says, job by job, kept up to date while incarnations are added, changed and
+ * removed.
  *
- * Whoever changes the document says which incarnations were touched; they alone are read again, and only when somebody
- * wants to see jobs, so many updates cost one reading. What job the incarnations of an id make, projection.ts decides.
+ * The code that changes the document names the touched incarnations. Only these are read again, and only when a caller
+ * asks for jobs, so many updates cost one reading. projection.ts decides which job the incarnations of an id make.
  */
 import type { JobId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined } from "../schema/job.ts";
@@ -12,16 +13,16 @@ export class EffectiveJobs {
   /** the living incarnation under a ULID */
   readonly #incarnationAt: (ulid: string) => Entries | undefined;
   readonly #refusal: (job: Job) => Problem | undefined;
-  /** by ULID: what the incarnation said its job is; undefined where it says none */
+  /** by ULID: the id of the job that the incarnation names; undefined if it names none */
   readonly #idOf = new Map<string, JobId | undefined>();
   readonly #incarnationsOf = new Map<JobId, Set<string>>();
   readonly #jobs = new Map<JobId, Job>();
   readonly #quarantined = new Map<string, Quarantined>();
-  /** incarnations written to since they were last read */
+  /** incarnations that changed since they were last read */
   #touched = new Set<string>();
   #changes = new Map<JobId, Job | undefined>();
 
-  /** `refusal`: why this peer must not run a job that can be read; undefined = it may. */
+  /** `refusal` says why this peer must not run a job that it can read; undefined = it may. */
   constructor(
     incarnationAt: (ulid: string) => Entries | undefined,
     refusal: (job: Job) => Problem | undefined = () => undefined,
@@ -30,17 +31,17 @@ export class EffectiveJobs {
     this.#refusal = refusal;
   }
 
-  /** The incarnation was written to, came or went. */
+  /** Must be called when an incarnation was written to, added or removed. */
   touch(ulid: string): void {
     this.#touched.add(ulid);
   }
 
-  /** The document was made anew: whatever is known may be otherwise in it. */
+  /** Must be called when the document was made anew: every incarnation may be different in it. */
   touchAll(): void {
     for (const ulid of this.#idOf.keys()) this.#touched.add(ulid);
   }
 
-  /** Every effective job. The map follows the document; the jobs in it never change. */
+  /** Every effective job. The map is live; the jobs in it never change. */
   jobs(): ReadonlyMap<JobId, Job> {
     this.settle();
     return this.#jobs;
@@ -51,7 +52,7 @@ export class EffectiveJobs {
     return [...this.#quarantined.values()];
   }
 
-  /** What has changed since the last call; `job` is undefined when there is no runnable one any more. */
+  /** The jobs that changed since the last call; `job` is undefined if it can't be run any more. */
   takeChanges(): { id: JobId; job: Job | undefined }[] {
     this.settle();
     const changes = [...this.#changes].map(([id, job]) => ({ id, job }));
@@ -59,14 +60,14 @@ export class EffectiveJobs {
     return changes;
   }
 
-  /** ULIDs of a job's living incarnations. Of one that doesn't say which job it is, its ULID is the id. */
+  /** ULIDs of a job's living incarnations. An incarnation that names no job has its own ULID as its id. */
   incarnationsOf(id: JobId): string[] {
     this.settle();
     const nameless = this.#idOf.has(id) && this.#idOf.get(id) === undefined;
     return nameless ? [id] : [...(this.#incarnationsOf.get(id) ?? [])].toSorted();
   }
 
-  /** Reads again what was touched. Everything that shows jobs calls it first. */
+  /** Reads the touched incarnations again. Every method that shows jobs calls this first. */
   settle(): void {
     if (this.#touched.size === 0) return;
     const touched = this.#touched;
@@ -92,7 +93,7 @@ export class EffectiveJobs {
     return readIncarnations(incarnations.filter((incarnation) => incarnation !== undefined));
   }
 
-  /** Notes which job an incarnation is about, and which jobs have to be shown anew for that. */
+  /** Notes which job an incarnation belongs to, and adds to `stale` the jobs that must be computed again. */
   #file(ulid: string, id: JobId | undefined, reading: Reading | undefined, stale: Set<JobId>): void {
     const before = this.#idOf.get(ulid);
     if (before !== undefined) {
@@ -110,7 +111,7 @@ export class EffectiveJobs {
     }
     this.#idOf.set(ulid, id);
     if (id === undefined) {
-      const problems = [{ pointer: "/id", message: "the replica doesn't say which job it is" }];
+      const problems = [{ pointer: "/id", message: "the stored job doesn't say which job it is" }];
       this.#quarantined.set(ulid, { id: ulid, problems });
       return;
     }

@@ -1,10 +1,10 @@
 /**
- * From the document to effective jobs: a pure function of the living incarnations of one id (DESIGN §4).
+ * Computes the effective job from the living incarnations of one id: a pure function (DESIGN §4).
  *
- * Two sides of a split may each have created the job, so an id may have several incarnations. The effective job
- * takes each slot from whichever of them holds the highest (hlc, peer), and is paused while any pause is left.
- * What can't be read, or isn't a valid job, is quarantined: shown with its problems, never run. What a later version has
- * written is no problem: the job has what is known of it, and says what its other parts need of a peer that runs it.
+ * Two sides of a split may each have created the job, so an id may have several incarnations. For each slot, the
+ * effective job takes the entry with the highest (hlc, peer). It is paused while any pause is left. A job that can't be
+ * read, or isn't valid, is quarantined: shown with its problems, never run. Parts that a later version has written are
+ * no problem: the job shows the known parts, and names the capabilities that the other parts need.
  */
 import { hash } from "node:crypto";
 import { instantOfHlc } from "./hlc.ts";
@@ -25,12 +25,12 @@ import {
   type Stamped,
 } from "./slots.ts";
 
-/** What an incarnation holds, by key; a Y.Map and a Map both are one. */
+/** What an incarnation holds, by key. Both Y.Map and Map fit. */
 export interface Entries {
   forEach(visit: (entry: unknown, key: string) => void): void;
 }
 
-/** The reading of all incarnations of one id, before anybody asks whether it makes a job. */
+/** What all incarnations of one id hold, before it is checked whether that makes a job. */
 export interface Reading {
   /** by slot: the entry with the highest (hlc, peer) */
   slots: Map<string, Stamped>;
@@ -64,12 +64,12 @@ export function readIncarnations(incarnations: Iterable<Entries>): Reading {
   return reading;
 }
 
-/** Of two entries the one that counts. */
+/** True if an entry with this stamp and writer wins over `known`. */
 export function isLater(hlc: number, peer: string, known: Stamped): boolean {
   return hlc !== known.hlc ? hlc > known.hlc : peer > known.peer;
 }
 
-/** The id that a reading is about; undefined when its `created` slot is missing or says no job id. */
+/** The job id of a reading; undefined if its `created` slot is missing or holds no job id. */
 export function identityOf(reading: Reading): JobId | undefined {
   const id = reading.slots.get(createdSlot)?.value;
   return typeof id === "string" && idForm.test(id) ? (id as JobId) : undefined;
@@ -79,7 +79,7 @@ export function identityOf(reading: Reading): JobId | undefined {
 export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
   const problems: Problem[] = reading.unreadable.map((key) => ({
     pointer: "",
-    message: `the entry ${JSON.stringify(key.slice(0, 64))} of the replica can't be read`,
+    message: `the entry ${JSON.stringify(key.slice(0, 64))} of the stored job can't be read`,
   }));
   const { checked } = readSpec(id, reading);
   if (!checked.ok) problems.push(...checked.problems);
@@ -111,8 +111,9 @@ function needsOf(reading: Reading): PartNeeds[] {
 }
 
 /**
- * What a reading says of the job's fields. When a slot needs what this version lacks, its value need not make sense to it:
- * if the job isn't valid with it, such slots are left out (`hidden`), and the job can be shown, edited and kept, not run.
+ * The job's fields in a reading, checked. If a slot needs a capability that this version lacks, this version may not
+ * understand the slot's value. If the job isn't valid with such slots, they are left out (`hidden`); the job can then
+ * be shown, edited and kept, but not run.
  */
 export function readSpec(id: JobId, reading: Reading): { checked: JobCheck; hidden: ReadonlySet<string> } {
   const whole = specWithout(new Set());
@@ -139,8 +140,8 @@ export function readSpec(id: JobId, reading: Reading): { checked: JobCheck; hidd
 }
 
 /**
- * Another peer's bytes must not be able to end this one, so here alone a failed assertion of the check is a verdict
- * too: a job that it can't judge is not run.
+ * Checks a job that may come from another peer. Another peer's bytes must not end this process, so only here a failed
+ * assertion of the check counts as a problem of the job.
  */
 function checkStrangers(job: Record<string, unknown>, part: "whole" | "without-action"): JobCheck {
   try {
@@ -151,7 +152,10 @@ function checkStrangers(job: Record<string, unknown>, part: "whole" | "without-a
   }
 }
 
-/** Not after it was written: ticks before it are not the job's, so one of the year 9999 would end the job unseen. */
+/**
+ * At most the time at which it was written. Ticks before this instant are not run, so a value in the year 9999 would
+ * silently stop the job.
+ */
 function resumedAt(resumed: Stamped | undefined): number {
   if (resumed === undefined || !isInstant(resumed.value)) return 0;
   return Math.min(resumed.value, instantOfHlc(resumed.hlc));
@@ -162,7 +166,7 @@ function writtenAt(reading: Reading, slot: string): number {
   return stamped === undefined ? 0 : instantOfHlc(stamped.hlc);
 }
 
-/** The last edit of what a person writes; pausing and resuming are none. */
+/** The last edit of the job itself; pausing and resuming don't count. */
 function latestEdit(reading: Reading): Stamped | undefined {
   let latest: Stamped | undefined;
   for (const [slot, stamped] of reading.slots) {

@@ -1,38 +1,38 @@
 /**
- * The roots of the document: one row for each kind of thing that the table holds. A further kind is a further row, and
- * nothing else: the inspection of updates, the editor and the reading of values all go by this table.
+ * The roots of the document: one row for each kind of thing that the table holds. A new kind needs a new row and
+ * nothing else, because the inspection of updates, the editor and the reading of values all use these rows.
  *
- * Whoever may write the table may write every root; what a row restricts is the form of keys, the size of a value, and
- * which values count. A foreign update with an id of another form or a value that is too large
- * is refused as a whole. A value that `accepts` turns down is kept, since all replicas must hold the same, and has no
- * effect. So is a root that isn't listed, which a later version has: it may hold plain JSON objects, or maps of such objects
- * under keys of a form that is known.
+ * A peer that may write the table may write every root. A row restricts the form of keys, the size of a value, and
+ * which values have an effect. If an update from another peer has an id of another form or a value that is too large,
+ * the whole update is refused. A value that `accepts` rejects is kept, because all replicas must hold the same, but has
+ * no effect. The same holds for a root that isn't listed because a later version added it: it may hold plain JSON
+ * objects, or maps of such objects under keys of a known form.
  */
 import type { Forgotten } from "../schema/attribution.ts";
 import { parseKey } from "./slots.ts";
 
 interface RootForm {
-  /** as the document names it */
+  /** its name in the document */
   readonly name: string;
-  /** the form of the ids of what lies under it */
+  /** the form of the ids under this root */
   isId(id: string): boolean;
-  /** largest value, in bytes as it is encoded */
+  /** largest encoded value, in bytes */
   readonly valueCapBytes: number;
 }
 
-/** Under each id lies a map whose entries are read together; jobs are such (slots.ts says how they merge). */
+/** Each id has a map whose entries are read together, as with jobs (slots.ts says how they merge). */
 export interface MapsRoot extends RootForm {
   readonly holds: "maps";
   /** the form of the keys in such a map */
   isInnerKey(key: string): boolean;
 }
 
-/** Under each id lies one value. */
+/** Each id has one value. */
 export interface ValuesRoot extends RootForm {
   readonly holds: "values";
   /**
-   * `first`: what stands there first stays for good. `latest`: each peer writes a key of its own, `ID@PEER` = {hlc, by,
-   * value}, and the highest (hlc, peer) counts; a value of null removes it.
+   * `first`: the value written first stays for good. `latest`: each peer writes a key of its own, `ID@PEER` = {hlc, by,
+   * value}, and the entry with the highest (hlc, peer) wins; null removes the value.
    */
   readonly merge: "first" | "latest";
   accepts(value: unknown): boolean;
@@ -40,7 +40,7 @@ export interface ValuesRoot extends RootForm {
 
 export type Root = MapsRoot | ValuesRoot;
 
-/** Longest id of a peer; one is about 52 characters long. */
+/** Longest id of a peer; real ones have about 52 characters. */
 const peerIdCap = 128;
 const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
@@ -50,11 +50,11 @@ export const jobsRoot: MapsRoot = {
   holds: "maps",
   isId: (id) => ulidForm.test(id),
   isInnerKey: (key) => parseKey(key) !== undefined,
-  // Above what the API takes for a whole job (1 MiB), in any encoding.
+  // Larger than any encoding of the largest job that the API takes (1 MiB).
   valueCapBytes: 4_194_304,
 };
 
-/** Forgotten peers, by id: by whom, when, and what they were called. */
+/** Forgotten peers, by id: who forgot them, when, and their names. */
 export const peersRoot: ValuesRoot = {
   name: "peers",
   holds: "values",
@@ -66,7 +66,7 @@ export const peersRoot: ValuesRoot = {
 
 export const tableRoots: readonly Root[] = [jobsRoot, peersRoot];
 
-/** True of an entry that can be read; any other forgets nobody. */
+/** True if the entry can be read. An unreadable entry forgets nobody. */
 export function isForgottenEntry(entry: unknown): entry is Omit<Forgotten, "peer"> {
   if (typeof entry !== "object" || entry === null) return false;
   return (

@@ -3,11 +3,12 @@
  *
  * An incarnation holds slots `FIELD@PEER = {hlc, by, value}`, each with one writer, and pauses `pause@ULID`. Fields
  * that mean something only together (a schedule and its time zone, a command and its user) share one slot, so that
- * two edits made apart never mix; every other field stands alone, so that they both survive. `null` = cleared.
+ * edits made on two peers never mix. Every other field has a slot of its own, so that both edits survive. `null` =
+ * cleared.
  *
- * A later version may write slots and members of slots that this one doesn't know. They are kept as they are, and
- * the job needs a capability for each of them: those that the entry names in `needs`, or else `field:NAME`. A field that
- * says nothing about running names none (`needs: []`). The same `needs` may stand beside a value that is known.
+ * A later version may write slots and members of slots that this one doesn't know. They are kept unchanged, and a peer
+ * that runs the job needs a capability for each of them: the ones in the entry's `needs`, or else `field:NAME`. A field
+ * that doesn't affect running has `needs: []`. An entry whose value is known may have `needs` too.
  */
 import { hlcCap } from "./hlc.ts";
 import { pointerTo } from "../core/job/job.ts";
@@ -17,7 +18,7 @@ import { capabilityForField } from "../schema/protocol.ts";
 
 type Field = Exclude<keyof JobSpec, "id">;
 
-/** Where each field of a job is kept. The type makes a field without a place fail to compile. */
+/** The slot of each field of a job. Because of the type, a field without a slot doesn't compile. */
 const slotOfField = {
   schedule: "schedule",
   timezone: "schedule",
@@ -45,10 +46,10 @@ const slotOfField = {
   owner: "owner",
 } as const satisfies Record<Field, string>;
 
-/** Slots that hold several fields as an object; the others hold their one field's value itself. */
+/** Slots that hold an object of several fields. Every other slot holds the value of its one field. */
 const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
 
-/** The members known of the slots that hold objects with named members. */
+/** For each slot that holds an object with named members: the members that this version knows. */
 const membersOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ...[...groupSlots].map((slot) => [slot, new Set(fieldsOfSlot(slot))] as const),
   ...(["catchUp", "target", "keep"] as const).map(
@@ -61,7 +62,7 @@ function fieldsOfSlot(slot: string): string[] {
   return Object.entries(slotOfField).flatMap(([field, itsSlot]) => (itsSlot === slot ? [field] : []));
 }
 
-/** Slots that are no part of what a person writes: the job's id, and when it was last resumed. */
+/** Slots that a person doesn't write: the job's id, and when the job was last resumed. */
 export const createdSlot = "created";
 export const resumedSlot = "resumed";
 
@@ -71,11 +72,11 @@ export interface Slot {
   hlc: number;
   by: string;
   value: unknown;
-  /** what a peer must be capable of to run a job with this value, when its writer says so */
+  /** the capabilities that a peer needs to run a job with this value, if the writer names them */
   needs?: unknown;
 }
 
-/** A slot with its writer: what the reader compares. */
+/** A slot with its writer, for comparison. */
 export interface Stamped extends Slot {
   peer: string;
 }
@@ -93,7 +94,7 @@ export function keyOfPause(ulid: string): string {
   return `pause@${ulid}`;
 }
 
-/** Reads a key; undefined when it has none of the known forms. */
+/** Reads a key; undefined if it has no known form. */
 export function parseKey(key: string): Key | undefined {
   if (key.startsWith("pause@")) {
     const ulid = pauseKey.exec(key)?.[1];
@@ -103,7 +104,7 @@ export function parseKey(key: string): Key | undefined {
   return slot === undefined || peer === undefined ? undefined : { kind: "slot", slot, peer };
 }
 
-/** What a spec says, slot by slot. Fields that are absent have no part in it. */
+/** The slots of a spec. Absent fields are left out. */
 export function slotsOf(spec: JobSpec): Map<string, unknown> {
   const slots = new Map<string, unknown>();
   for (const [field, slot] of Object.entries(slotOfField)) {
@@ -115,7 +116,7 @@ export function slotsOf(spec: JobSpec): Map<string, unknown> {
   return slots;
 }
 
-/** Puts what is known of a slot's value into a spec under construction. */
+/** Copies the known parts of a slot's value into `spec`. */
 export function readSlot(slot: string, value: unknown, spec: Record<string, unknown>): Problem | undefined {
   if (value === null || !isKnownSlot(slot)) return undefined;
   if (groupSlots.has(slot) && !isObject(value)) {
@@ -132,7 +133,7 @@ export function readSlot(slot: string, value: unknown, spec: Record<string, unkn
   return undefined;
 }
 
-/** What a slot's entry needs of a peer that runs the job, for what is known and what isn't. */
+/** The capabilities that a slot's entry needs, for its known and its unknown parts. */
 export function needsOfSlot(slot: string, { value, needs }: Pick<Slot, "value" | "needs">): PartNeeds[] {
   if (value === null) return [];
   const said = readNeeds(needs);
@@ -156,12 +157,12 @@ function isNeeding({ capabilities }: PartNeeds): boolean {
   return capabilities.length > 0;
 }
 
-/** Undefined when its writer doesn't say it in a way that this version can read. */
+/** Undefined if the writer named none, or in a form that this version can't read. */
 function readNeeds(needs: unknown): string[] | undefined {
   return Array.isArray(needs) && needs.every((need) => typeof need === "string") ? needs : undefined;
 }
 
-/** The members of a slot's value that this version doesn't know; undefined when there are none. */
+/** The members of a slot's value that this version doesn't know; undefined if there are none. */
 function laterMembers(slot: string, value: unknown): Record<string, unknown> | undefined {
   const members = membersOf.get(slot);
   if (members === undefined || !isObject(value)) return undefined;
@@ -169,7 +170,7 @@ function laterMembers(slot: string, value: unknown): Record<string, unknown> | u
   return later.length === 0 ? undefined : Object.fromEntries(later);
 }
 
-/** What is to be written in place of an entry so that what this version doesn't know of it stays. */
+/** The value to write in place of `present`, so that the members that this version doesn't know stay. */
 export function withLaterMembers(
   slot: string,
   value: unknown,
@@ -185,7 +186,7 @@ export function isKnownSlot(slot: string): boolean {
   return slotNames.has(slot);
 }
 
-/** The fields in one order, whatever order the slots were read in: every peer shows a job alike. */
+/** The fields in a fixed order, so that every peer shows a job alike. */
 export function inFieldOrder(spec: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const fields = Object.keys(slotOfField).filter((field) => Object.hasOwn(spec, field));
   return Object.fromEntries(fields.map((field) => [field, spec[field]]));
@@ -216,8 +217,8 @@ export function isPause(entry: unknown): entry is Pause {
 }
 
 /**
- * A copy that shares nothing with the caller's value, and that every peer reads back the same: a key `__proto__`
- * would be lost on the way, and is left out here already.
+ * A copy that shares nothing with the caller's value and that every peer reads back the same. A key `__proto__` is left
+ * out, because it would be lost on the way.
  */
 function plainCopy(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plainCopy);

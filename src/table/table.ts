@@ -1,15 +1,14 @@
 /**
- * The job table: a Yjs document inside, plain jobs outside (DESIGN §4). Every peer holds one; peers that have taken
- * in the same edits, in any order and any number of times, hold the same jobs.
+ * The job table: a Yjs document inside, plain jobs outside (DESIGN §4). Every peer holds one; peers that have taken in
+ * the same edits, in any order and any number of times, hold the same jobs.
  *
- * The document has the roots of roots.ts; under that of the jobs it maps incarnations (ULIDs) to maps of slots and pauses
- * (slots.ts). Each slot has one writer, so the higher (hlc, peer) wins and not, as in
- * Yjs alone, the higher client id. What happens per tick, heartbeat or run never comes in here: a deleted id is
- * remembered for ever.
+ * The document has the roots of roots.ts. The root of the jobs maps incarnations (ULIDs) to maps of slots and pauses
+ * (slots.ts). Each slot has one writer, so that the higher (hlc, peer) wins; Yjs alone would let the higher client id
+ * win. Nothing that changes per tick, heartbeat or run is stored here, because Yjs remembers deleted ids for ever.
  *
- * This file holds the document. What goes in by this peer's own hand is written by editor.ts, and what comes out of it,
- * job by job, is kept by effective.ts. Updates from others are read by update.ts first; one that builds on something
- * unknown is dropped and the table says so (`pending`), since sync fetches the whole difference anyhow.
+ * This file holds the document. editor.ts writes this peer's own edits, and effective.ts keeps the jobs that the
+ * document makes. update.ts inspects updates from others before they are applied. An update that builds on something
+ * unknown is dropped and `pending` becomes true: sync fetches the whole difference anyway.
  */
 import * as Y from "yjs";
 import { assert } from "../errors.ts";
@@ -28,27 +27,30 @@ export type Applied = "changed" | "known" | "pending" | { refused: string };
 
 export interface TableOptions {
   self: PeerId;
-  /** Under which this peer writes; the same after a restart. See `JobTable.clientId`. */
+  /** The Yjs client id under which this peer writes; the same after a restart. See `JobTable.clientId`. */
   clientId: number;
-  /** Draws another one, which no other life of this peer would draw. */
+  /** Draws another client id, which no other process of this peer would draw. */
   freshClientId: () => number;
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
-  /** Why this peer must not run a job that it can read (table/effective.ts). */
+  /** Says why this peer must not run a job that it can read; undefined = it may (effective.ts). */
   refusal?: ((job: Job) => Problem | undefined) | undefined;
-  /** only where a test adds one */
+  /** given only by tests that add a root */
   roots?: readonly Root[];
 }
 
-/** Clients of whom something is awaited at most; a stranger may name any number, and sync fetches all anyhow. */
+/**
+ * How many clients' missing edits are remembered. An update may name any number of clients, and sync fetches everything
+ * anyway.
+ */
 const awaitedCap = 4_096;
 
-/** Below 2^31, so that V8 keeps it without a box in each of a document's many ids. */
+/** Client ids stay below 2^31, so that V8 stores them unboxed in each of the document's many ids. */
 const clientIdLimit = 2 ** 31;
 
 /**
- * The document's client id while nothing is being written. Yjs draws a new random id when an update brings structs
- * of the id it stands under; which id this peer writes under is decided here alone.
+ * The document's client id while nothing is being written. Yjs draws a new random client id when an update brings
+ * structs of the present one, but only this file may decide which id this peer writes under.
  */
 const nobody = -1;
 
@@ -67,7 +69,7 @@ export class JobTable {
   #digest = new DocumentDigest();
   readonly #effective: EffectiveJobs;
   readonly #editor: Editor;
-  /** by client: the clock that an update too early would have needed */
+  /** by client: the clock that a dropped update would have needed */
   readonly #awaited = new Map<number, number>();
   #changedByApply = false;
 
@@ -87,15 +89,15 @@ export class JobTable {
   }
 
   /**
-   * The id under which this peer's next edit is written. To be kept on disk beside the updates: it changes when the
-   * mesh turns out to hold edits of it that this peer has lost, since two different edits under one id would
+   * The id under which this peer's next edit is written. The caller keeps it on disk beside the updates. It changes
+   * when the mesh turns out to hold edits under this id that this peer has lost: two different edits under one id would
    * leave the tables different for ever.
    */
   get clientId(): number {
     return this.#clientId;
   }
 
-  /** Takes in what the disk kept. Returns what of it could not be used; the rest stands, and sync brings the lost. */
+  /** Applies the updates from the disk. Returns why some could not be used; sync brings what they held. */
   load(updates: readonly Uint8Array[]): { refused: string[] } {
     const refused: string[] = [];
     for (const update of updates) {
@@ -106,8 +108,8 @@ export class JobTable {
   }
 
   /**
-   * Makes the edits as one change. The update (V1) is to be stored first, then gossiped; the steps are for `takeBack`
-   * if it can't be stored.
+   * Makes the edits as one change. The caller stores the update (V1), then gossips it. If the update can't be stored,
+   * the steps are for `takeBack`.
    */
   edit(edits: readonly TableEdit[], wall: number): { update: Uint8Array; steps: readonly EditStep[] } {
     let steps: readonly EditStep[] = [];
@@ -144,8 +146,8 @@ export class JobTable {
   }
 
   /**
-   * Takes in an update from anybody, unless it brings edits of more clients than that which are new here. Never throws;
-   * what is refused has changed nothing.
+   * Applies an update from any peer, unless it brings edits of more than `newClientsMax` clients that are new here.
+   * Never throws; a refused update has changed nothing.
    */
   apply(update: Uint8Array, newClientsMax = Infinity): Applied {
     return this.#take(update, "mesh", newClientsMax);
@@ -185,8 +187,8 @@ export class JobTable {
   }
 
   /**
-   * What the mesh has of this peer's own edits, by a state vector from another: if it is more than is here, some
-   * were lost, and this peer goes on under a new id.
+   * Compares another peer's state vector with this peer's own edits. If the other has more of them, this peer has lost
+   * some and writes under a new id from now on.
    */
   heardStateVector(stateVector: Uint8Array): void {
     const theirs = readStateVector(stateVector)?.get(this.#clientId) ?? 0;
@@ -194,15 +196,15 @@ export class JobTable {
   }
 
   /**
-   * Goes on under another id: what was written under this one may not all be here. It is drawn anew each time, for two
-   * lives that were put back to the same old disk must not write under the same one either.
+   * Writes under another id from now on, because some edits under the present one may be missing here. The id is drawn
+   * at random each time, so that two processes restored from the same old disk don't choose the same one.
    */
   leaveClientId(): void {
     do this.#clientId = this.#freshClientId();
     while (Y.getState(this.#doc.store, this.#clientId) > 0);
   }
 
-  /** Every effective job. The map is the table's own and follows it; the jobs in it never change. */
+  /** Every effective job. The map is live; the jobs in it never change. */
   jobs(): ReadonlyMap<JobId, Job> {
     return this.#effective.jobs();
   }
@@ -211,19 +213,19 @@ export class JobTable {
     return this.#effective.quarantined();
   }
 
-  /** True when something is under that id, of a job or as `quarantined` names it: a deletion would take it away. */
+  /** True if a deletion of this id would remove something. The id is a job's, or one that `quarantined` names. */
   holds(id: JobId): boolean {
     return this.#effective.incarnationsOf(id).length > 0;
   }
 
-  /** The values under a root other than that of the jobs, by id. The same map until something in it changes. */
+  /** The values of a root other than that of the jobs, by id. The same map until one of them changes. */
   values(root: string): ReadonlyMap<string, unknown> {
     const values = this.#roots.values.get(root);
     assert(values !== undefined, `the table has the root ${root}`);
     return values.all();
   }
 
-  /** Peers whose identity is refused. The same list until it changes. */
+  /** The forgotten peers. The same list until it changes. */
   forgotten(): readonly Forgotten[] {
     const of = this.values(peersRoot.name);
     if (this.#forgotten?.of !== of) {
@@ -237,17 +239,17 @@ export class JobTable {
     return this.#forgotten.list;
   }
 
-  /** What has changed since the last call; `job` is undefined when there is no runnable one any more. */
+  /** The jobs that changed since the last call; `job` is undefined if it can't be run any more. */
   takeChanges(): { id: JobId; job: Job | undefined }[] {
     return this.#effective.takeChanges();
   }
 
-  /** Equal tables, equal digests. */
+  /** Equal tables have equal digests. */
   digest(): string {
     return this.#digest.of(this.#doc);
   }
 
-  /** True while an update that came too early has not been made good. */
+  /** True while edits are missing on which a dropped update was built. */
   pending(): boolean {
     for (const [client, clock] of this.#awaited) {
       if (Y.getState(this.#doc.store, client) >= clock) this.#awaited.delete(client);
@@ -259,7 +261,7 @@ export class JobTable {
     return Y.encodeStateVector(this.#doc);
   }
 
-  /** What a peer with that state vector lacks; undefined when it is none. */
+  /** What a peer with that state vector lacks; undefined if the bytes are not a state vector. */
   diff(stateVector: Uint8Array): Uint8Array | undefined {
     const states = readStateVector(stateVector);
     return states === undefined ? undefined : Y.encodeStateAsUpdate(this.#doc, stateVector);
@@ -293,7 +295,7 @@ export class JobTable {
           for (const ulid of keys) if (ulid !== null) this.#effective.touch(ulid);
           continue;
         }
-        // oxlint-disable-next-line no-underscore-dangle -- Yjs has no other way from a map to the key it lies under
+        // oxlint-disable-next-line no-underscore-dangle -- Yjs has no other way from a map to its key
         const ulid = type._item?.parentSub;
         if (typeof ulid === "string") this.#effective.touch(ulid);
       }
@@ -302,8 +304,9 @@ export class JobTable {
   }
 
   /**
-   * After Yjs threw in the middle of an update: a new document from what the old one holds, so that nothing in it is
-   * half-linked. Whole structs of that update that were already in stay; each of them had passed inspection.
+   * Called after Yjs threw in the middle of an update. Makes a new document from what the old one holds, so that
+   * nothing in it is half-linked. Structs of that update that were already complete stay; each of them had passed
+   * inspection.
    */
   #rebuild(): void {
     const held = Y.encodeStateAsUpdate(this.#doc);
@@ -320,7 +323,7 @@ export class JobTable {
 /** No structs, no deletions. */
 const emptyUpdate = Uint8Array.of(0, 0);
 
-/** A state vector of a stranger; undefined when it is none. */
+/** Undefined if the bytes are not a state vector. */
 function readStateVector(bytes: Uint8Array): Map<number, number> | undefined {
   try {
     return Y.decodeStateVector(bytes);

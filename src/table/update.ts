@@ -2,10 +2,11 @@
  * Inspects updates of the table: reads a Yjs update (V1) byte by byte before Yjs itself may see it.
  *
  * Yjs trusts what it reads: lengths, references, types. A short hostile update can make it loop, fill its memory, or
- * throw half-way with the document already changed. So only what a cicada peer writes passes: under named roots maps or
- * plain JSON objects, in such maps plain JSON objects, and deletions, each within its bounds, and nothing that builds on
- * what this peer doesn't have yet. The roots of roots.ts have forms of their own; a root that only a later version
- * knows is taken within the same bounds. Whether the values make a job is not asked here (projection.ts).
+ * throw half-way with the document already changed. So an update passes only if a cicada peer could have written it. It
+ * may hold maps or plain JSON objects under named roots, plain JSON objects in those maps, and deletions, all within
+ * limits. It may not build on anything that this peer doesn't have yet. The roots of roots.ts have forms of their own;
+ * a root that only a later version knows must keep the same limits. Whether the values make a job is decided in
+ * projection.ts.
  *
  * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
  */
@@ -15,24 +16,24 @@ import { tableRoots, type Root } from "./roots.ts";
 import { parseValueKey } from "./values.ts";
 
 /**
- * Largest update in bytes: a whole table in one piece. 100,000 jobs are about 30 MB; more lets a peer be filled up,
- * less stops a large mesh from taking in a new peer.
+ * Largest update in bytes; a whole table must fit in one. 100,000 jobs are about 30 MB. A higher limit lets others fill
+ * a peer's memory; a lower one keeps new peers out of a mesh with many jobs.
  */
 export const updateCapBytes = 268_435_456;
 /** Structs, and deletions, in one update; each costs Yjs about 200 bytes. */
 const structCap = 16_777_216;
-/** How many ids (of structs or deletions) one update may speak of, since each is counted into the digest. */
+/** How many ids of structs and deletions one update may name. Each id is added to the digest one by one. */
 const idCap = 268_435_456;
 const valueDepthCap = 12;
-/** The names that roots may have. */
+/** The form of a root's name, in any version. */
 const rootForm = /^[a-z][A-Za-z0-9-]{0,31}$/;
 const keyCapBytes = 512;
 
 export type Inspection =
   | { kind: "refused"; reason: string }
-  /** Right in itself, but it builds on something that isn't here yet. */
+  /** Well formed, but it builds on something that this peer doesn't have yet. */
   | { kind: "early"; missing: ReadonlyMap<number, number> }
-  /** May be applied. `ends`: by client, the clock up to which the document then knows it. */
+  /** May be applied. `ends`: by client, the clock that the document then has. */
   | { kind: "fits"; ends: ReadonlyMap<number, number> };
 
 /** `clockOf`: how many ids of a client the document holds. */
@@ -62,11 +63,11 @@ class UpdateReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #roots: readonly Root[];
-  /** of a value whose root the update doesn't name: the largest of any root */
+  /** the limit for a value whose root the update doesn't name: the largest of any root */
   readonly #valueCapBytes: number;
   #at = 0;
   #ids = 0;
-  /** by client: the structs that the update brings, from ≤ clock < to */
+  /** by client: the clocks of the structs that the update brings, from ≤ clock < to */
   readonly #brings = new Map<number, { from: number; to: number }>();
   /** by client: one above the highest clock that is referred to */
   readonly #needs = new Map<number, number>();
@@ -160,7 +161,7 @@ class UpdateReader {
     return "map";
   }
 
-  /** A reference to an earlier struct; to one's own only backwards. */
+  /** Reads a reference to another struct. Within one client it may only point backwards. */
   #reference(ownClient: number, ownClock: number): void {
     const client = this.#integer();
     const clock = this.#integer();
@@ -184,10 +185,10 @@ class UpdateReader {
     }
   }
 
-  /** The value of a slot or pause: an object of plain JSON, and no stamp from beyond the believable. */
+  /** Reads the value of a slot or pause: a plain JSON object whose stamp, if it has one, is below the cap. */
   #entry(capBytes: number): void {
     const from = this.#at;
-    if (this.#byte() !== 118) refuse("a value that is no object");
+    if (this.#byte() !== 118) refuse("a value that is not an object");
     const members = this.#count("members");
     for (let i = 0; i < members; i++) {
       const key = this.#key();
@@ -203,8 +204,8 @@ class UpdateReader {
     if (tag === 125) hlc = this.#signedInteger();
     else if (tag === 124) hlc = this.#view.getFloat32(this.#skip(4));
     else if (tag === 123) hlc = this.#view.getFloat64(this.#skip(8));
-    else refuse("a stamp that is no number");
-    if (!(hlc >= 0 && hlc < hlcCap)) refuse("a stamp beyond the believable");
+    else refuse("a stamp that is not a number");
+    if (!(hlc >= 0 && hlc < hlcCap)) refuse("a stamp beyond the year 2200");
   }
 
   #value(depth: number): void {
@@ -219,17 +220,17 @@ class UpdateReader {
         this.#signedInteger();
         return;
       case 124:
-        if (!Number.isFinite(this.#view.getFloat32(this.#skip(4)))) refuse("a number that is none");
+        if (!Number.isFinite(this.#view.getFloat32(this.#skip(4)))) refuse("a number that is not finite");
         return;
       case 123:
-        if (!Number.isFinite(this.#view.getFloat64(this.#skip(8)))) refuse("a number that is none");
+        if (!Number.isFinite(this.#view.getFloat64(this.#skip(8)))) refuse("a number that is not finite");
         return;
       case 119:
         this.#skipText();
         return;
       case 118:
         for (let rest = this.#count("members"); rest > 0; rest--) {
-          if (this.#key() === "__proto__") refuse("a key that is none");
+          if (this.#key() === "__proto__") refuse("a forbidden key");
           this.#value(depth + 1);
         }
         return;
@@ -247,7 +248,7 @@ class UpdateReader {
     return text.decode(this.#bytes.subarray(this.#at - length, this.#at));
   }
 
-  /** Returns the length in bytes. */
+  /** Skips a text and returns its length in bytes. */
   #skipText(): number {
     const length = this.#integer();
     const from = this.#skip(length);
@@ -259,7 +260,7 @@ class UpdateReader {
     return length;
   }
 
-  /** How many ids a deletion or a deleted struct takes. */
+  /** Reads how many ids a deletion or a deleted struct covers. */
   #length(): number {
     const length = this.#integer();
     if (length < 1) refuse("an empty range");
@@ -268,7 +269,7 @@ class UpdateReader {
     return length;
   }
 
-  /** A number of things that follow, each of at least one byte. */
+  /** Reads how many things follow; each takes at least one byte. */
   #count(what: string): number {
     const count = this.#integer();
     if (count > structCap || count > this.#bytes.length - this.#at) refuse(`too many ${what}`);
@@ -305,7 +306,7 @@ class UpdateReader {
     return this.#bytes[this.#skip(1)] ?? 0;
   }
 
-  /** Goes on by so many bytes; returns where they begin. */
+  /** Skips that many bytes and returns where they begin. */
   #skip(length: number): number {
     const from = this.#at;
     if (length > this.#bytes.length - from) refuse("cut off");

@@ -1,6 +1,6 @@
 /**
- * The values of one root, as they are in effect: read from the document when somebody wants them, and again only after
- * something has changed. How several writings of one value merge is said in roots.ts.
+ * The effective values of one root: read from the document when a caller asks for them, and again only after a change.
+ * roots.ts says how several entries of one value merge.
  */
 import type * as Y from "yjs";
 import { isLater } from "./projection.ts";
@@ -17,7 +17,7 @@ export class RootValues {
     this.#map = map;
   }
 
-  /** The document holds something else now. */
+  /** Must be called when the document's map has changed. */
   changed(): void {
     this.#read = undefined;
   }
@@ -32,7 +32,7 @@ export class RootValues {
     return this.#read;
   }
 
-  /** The highest stamp under an id, 0 for none. */
+  /** The highest stamp of an id; 0 if there is none. */
   stampOf(id: string): number {
     return this.#latest().get(id)?.hlc ?? 0;
   }
@@ -67,12 +67,12 @@ export class RootValues {
   }
 }
 
-/** The key under which a peer writes a value; `ID@PEER`, and a peer's id has no @. */
+/** The key under which a peer writes a value: `ID@PEER`. A peer's id contains no @. */
 export function keyOfValue(id: string, peer: string): string {
   return `${id}@${peer}`;
 }
 
-/** Undefined when it has not that form. */
+/** Undefined if the key has another form. */
 export function parseValueKey(key: string): { id: string; peer: string } | undefined {
   const at = key.lastIndexOf("@");
   return at < 1 || at === key.length - 1 ? undefined : { id: key.slice(0, at), peer: key.slice(at + 1) };

@@ -1,22 +1,22 @@
 /**
- * The edge between bytes and messages: nothing passes that isn't a whole, known message of this mesh, said on the
- * channel where it belongs by the peer that it names.
+ * The edge between bytes and messages. Bytes pass only if they are a complete, known message of this mesh, sent on the
+ * right channel by the peer that the message names.
  *
- * A message travels in an envelope `{cluster, version, sender, seq, body}`, as JSON in UTF-8. What is refused is a
- * value with a reason and never an exception, so that a bad sender costs its receiver no more than the reading.
- * The caller counts refusals; who sent the bytes has been proved by the transport before they come here.
+ * A message travels in an envelope `{cluster, version, sender, seq, body}`, as JSON in UTF-8. A refusal is a value with
+ * a reason and never an exception, so that a bad message costs its receiver no more than reading it. The caller counts
+ * refusals. The transport has already proved who sent the bytes.
  */
 import { Compile } from "typebox/compile";
 import type { TSchema } from "typebox";
 import type { PeerId } from "../schema/ids.ts";
 import { bodiesOf, messageCapBytes, type Channel, type Message } from "../schema/message.ts";
 
-/** Of the envelope and what is in it. Peers of different versions don't understand each other. */
+/** The version of the envelope and its contents. Peers with different wire versions don't understand each other. */
 export const wireVersion = 1;
 
 /**
- * How many lists and objects may stand inside each other in a message. The known fields need 7. More lets a stranger's
- * field cost more stack where it is written again; less leaves newer versions less room.
+ * How deep lists and objects may nest in a message. The known fields need 7. A higher limit lets an unknown field cost
+ * more stack when it is written again; a lower one leaves newer versions less room.
  */
 export const depthCap = 32;
 
@@ -44,7 +44,7 @@ export type Refusal =
   | "unknown-kind"
   | "wrong-shape";
 
-/** The bytes of a message. More than `messageCapBytes` will be refused by every receiver: split before. */
+/** The bytes of a message. Receivers refuse more than `messageCapBytes`, so the caller splits messages before. */
 export function encode(envelope: Envelope, message: Message): Uint8Array {
   const { cluster, sender, seq } = envelope;
   const whole = { cluster, version: wireVersion, sender, seq, body: message };
@@ -52,7 +52,7 @@ export function encode(envelope: Envelope, message: Message): Uint8Array {
   return Buffer.from(mayBeIllFormed(text) ? JSON.stringify(whole, wellFormed) : text);
 }
 
-/** A person's text may have half a surrogate pair in it, and no receiver would take the message. It becomes U+FFFD. */
+/** A person's text may contain half a surrogate pair, which every receiver would refuse. It becomes U+FFFD. */
 function wellFormed(_key: string, value: unknown): unknown {
   return typeof value === "string" ? value.toWellFormed() : value;
 }
@@ -114,7 +114,7 @@ function isEnvelope(
 const [quote, backslash] = [0x22, 0x5c];
 const [openList, closeList, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/** Whether the text nests deeper than `depthCap`: looked at before it is parsed, in one pass over the bytes. */
+/** True if the text nests deeper than `depthCap`. Checked before parsing, in one pass over the bytes. */
 function isTooDeep(bytes: Uint8Array): boolean {
   let depth = 0;
   let inText = false;
@@ -132,8 +132,8 @@ function isTooDeep(bytes: Uint8Array): boolean {
 }
 
 /**
- * Maps such as `env` take any key, and `__proto__` is one that changes an object when it is copied. The text tells
- * at once whether there can be one, spelled out or with its letters escaped; only then the message is walked.
+ * Maps such as `env` take any key, but copying a key `__proto__` changes the object itself. The text shows quickly
+ * whether there may be such a key, spelled out or with escaped letters; only then is the message searched.
  */
 function mayHideKeys(text: string): boolean {
   return text.includes("__proto__") || text.includes("\\u00");
@@ -144,8 +144,8 @@ function hasForbiddenKey(message: unknown): boolean {
 }
 
 /**
- * Half a surrogate pair has no canonical form, so a record that quotes it could not be signed. UTF-8 can't hold one, but
- * an escape in JSON can.
+ * Half a surrogate pair has no canonical form, so a record that quotes one could not be signed. UTF-8 can't contain
+ * one, but an escape in JSON can.
  */
 function mayBeIllFormed(text: string): boolean {
   return escapedSurrogate.test(text);
@@ -161,7 +161,7 @@ function hasIllFormedText(message: unknown): boolean {
   );
 }
 
-/** Whether a value in the message, at any depth, is as asked. */
+/** True if a value in the message, at any depth, meets the condition. */
 function contains(message: unknown, isSought: (value: unknown) => boolean): boolean {
   const rest = [message];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
@@ -177,7 +177,7 @@ function isObject(value: unknown): value is object {
 
 type Check = (body: unknown) => body is Message;
 
-/** One compiled check for each kind of message, so that a heartbeat is never tried against another's schema. */
+/** One compiled check for each kind of message, so that a message is checked against its own schema only. */
 const checks = Object.fromEntries(
   Object.entries(bodiesOf).map(([channel, union]) => [
     channel,

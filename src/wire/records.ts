@@ -1,9 +1,10 @@
 /**
- * The signature under a run record: by whom it was written, provable to everybody who gets it second hand.
+ * The signature of a run record. It proves who wrote the record, also to a peer that received it from a third one.
  *
- * The signature covers the whole record except itself, as canonical JSON (RFC 8785), behind a prefix that no other
- * signature of this program begins with. Fields of a newer version are covered too, so a peer that doesn't know them can
- * verify, keep and forward the record unchanged. Only `lost` may be written by another than the runner (`by`).
+ * The signature covers the whole record except itself, as canonical JSON (RFC 8785), after a prefix that no other
+ * signature of this program uses. Fields of a newer version are covered too, so a peer that doesn't know them can
+ * verify, keep and forward the record unchanged. Only a `lost` record may be written by another peer (`by`) than the
+ * runner.
  */
 import type { Keys } from "../ports.ts";
 import { canonicalText } from "../schema/canonical.ts";
@@ -12,17 +13,19 @@ import type { RunRecord } from "../schema/run.ts";
 
 const prefix = "cicada run record 1\n";
 
-/** Half of what a record may hold, so that whatever is heard has a next version. */
+/**
+ * Half of the highest version that a record may have, so that every record from another peer can get a next version.
+ */
 const heardVersionMax = 2 ** 52;
 
-/** Undefined for a record that has no canonical form: a text in it is no Unicode, or a number is not finite. */
+/** Undefined if the record has no canonical form: a text in it is ill-formed Unicode, or a number is not finite. */
 export function signedBytes(record: RunRecord): Uint8Array | undefined {
   const { signature: _, ...signed } = record;
   const text = canonicalText(signed);
   return text === undefined ? undefined : Buffer.from(prefix + text);
 }
 
-/** The record with the signature of this peer, which must be its writer. */
+/** Signs the record. This peer must be its writer. */
 export function signRecord(record: RunRecord, keys: Keys): RunRecord {
   const sound = wellFormed(record);
   const bytes = signedBytes(sound);
@@ -30,7 +33,7 @@ export function signRecord(record: RunRecord, keys: Keys): RunRecord {
   return { ...sound, signature: Buffer.from(keys.sign(bytes)).toString("base64url") };
 }
 
-/** True when its writer has signed exactly this, was entitled to write it, and left room for a next version. */
+/** True if the writer signed exactly this, was entitled to write it, and left room for a next version. */
 export function verifyRecord(record: RunRecord, keys: Keys): boolean {
   const writer = writerOf(record);
   if (writer !== record.peer && record.state !== "lost") return false;
@@ -45,7 +48,7 @@ function writerOf(record: RunRecord): PeerId {
   return record.by ?? record.peer;
 }
 
-/** A reason may quote text that a person or a program gave; halves of surrogate pairs in it become U+FFFD. */
+/** A reason may quote text from a person or a program; halves of surrogate pairs in it become U+FFFD. */
 function wellFormed(record: RunRecord): RunRecord {
   return record.reason === undefined || record.reason.isWellFormed()
     ? record

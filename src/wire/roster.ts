@@ -1,12 +1,14 @@
-/** The roster as a peer's disk keeps it: text to be checked like any stranger's bytes. Core verifies who signed it. */
+/**
+ * Reads the roster from a peer's disk. The text is checked like bytes from another peer; core verifies the signatures.
+ */
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { EpochSchema, type Epoch } from "../schema/vote.ts";
 
-/** Of any length: a message takes a part of a chain, the disk keeps the whole. */
+/** The chain may have any length: a message carries a part of it, but the disk keeps all of it. */
 const chainCheck = Compile(Type.Array(EpochSchema));
 
-/** What isn't a chain of epochs is none: the other peers will tell it again. */
+/** An unreadable chain counts as empty: the other peers will send it again. */
 export function readChain(text: string): readonly Epoch[] {
   try {
     const value: unknown = JSON.parse(text);

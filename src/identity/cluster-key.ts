@@ -1,10 +1,11 @@
 /**
- * The text of a cluster key, as the file `cluster.key` has it: one line with the key, and optional lines with the peer
- * that made the mesh's first key (its first voter, core/voting/roster.ts) and, for a rotated key, whose mesh it belongs
- * to and when it was made.
+ * The text of a cluster key, as it is in the file `cluster.key`. The first line holds the key. Optional lines name the
+ * peer that made the mesh's first key (its first voter, core/voting/roster.ts) and, for a rotated key, its mesh and
+ * when the key was made.
  *
- * The key's line is `cicada-cluster-key-1:` followed by 32 bytes of key and 4 of checksum in base64url. The checksum
- * shows when a line was cut off or mistyped. A mesh is named for ever by the fingerprint of its first key.
+ * The key's line is `cicada-cluster-key-1:` followed, in base64url, by 32 bytes of key and 4 bytes of checksum. The
+ * checksum shows when a line was cut off or mistyped. The fingerprint of a mesh's first key is the mesh's name for
+ * ever.
  */
 import { createHash } from "node:crypto";
 import { assert, CicadaError } from "../errors.ts";
@@ -18,7 +19,7 @@ const madePrefix = "made:";
 const linePrefixes = [founderPrefix, meshPrefix, madePrefix] as const;
 const checksumBytes = 4;
 
-/** 16 hex digits that name a cluster key without giving it away. */
+/** 16 hex digits that identify a cluster key without revealing it. */
 export function clusterFingerprint(clusterKey: Uint8Array): string {
   return createHash("sha256").update("cicada cluster 1").update(clusterKey).digest("hex").slice(0, 16);
 }
@@ -27,11 +28,11 @@ export function clusterFingerprint(clusterKey: Uint8Array): string {
 export interface Rotation {
   /** fingerprint of the mesh's first key */
   mesh: string;
-  /** wall clock, ms, when this key was made: of two keys of one mesh the later one counts */
+  /** when this key was made (wall clock, ms); of two keys of one mesh, the later one counts */
   madeAt: number;
 }
 
-/** What a cluster key file holds. */
+/** The content of a cluster key file. */
 export function formatClusterKey(clusterKey: Uint8Array, founder?: PeerId, rotation?: Rotation): string {
   assert(clusterKey.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
   const coded = Buffer.concat([clusterKey, checksumOf(clusterKey)]).toString("base64url");
@@ -47,7 +48,7 @@ export function founderIn(text: string): PeerId | undefined {
   return founder === undefined || founder === "" ? undefined : (founder as PeerId);
 }
 
-/** Undefined for a mesh's first key, and for a key about which nothing more is known. */
+/** Undefined for a mesh's first key, and for a key without such lines. */
 export function rotationIn(text: string): Rotation | undefined {
   const mesh = lineIn(text, meshPrefix);
   const madeAt = Number(lineIn(text, madePrefix));
@@ -63,7 +64,7 @@ function lineIn(text: string, prefix: string): string | undefined {
     .trim();
 }
 
-/** Throws BAD_KEY, saying what is wrong with it (and never what is in it). */
+/** Throws BAD_KEY, which says what is wrong with the text, but never what is in it. */
 export function parseClusterKey(text: string): Uint8Array {
   const [line = "", ...others] = text
     .trim()
@@ -71,7 +72,7 @@ export function parseClusterKey(text: string): Uint8Array {
     .map((each) => each.trim());
   if (line === "") throw new CicadaError("BAD_KEY", "the cluster key is empty");
   if (!line.startsWith(clusterKeyPrefix)) {
-    throw new CicadaError("BAD_KEY", `a cluster key begins with ${clusterKeyPrefix}, this text does not`);
+    throw new CicadaError("BAD_KEY", `a cluster key begins with ${clusterKeyPrefix}, but this text does not`);
   }
   const coded = line.slice(clusterKeyPrefix.length);
   const bytes = Buffer.from(coded, "base64url");

@@ -1,10 +1,10 @@
 /**
- * The join string: all that a new peer needs to find and enter a mesh, in one line that can be pasted.
+ * The join string: one line, fit to be pasted, with all that a new peer needs to find and join a mesh.
  *
  * It is `cicada-join-1:` followed, in base64url, by 6 bytes of checksum, the 32 bytes of the cluster key, and the
- * addresses of some peers, one per line. For a rotated key, a line `mesh:` before them names its mesh and when it was
- * made. The checksum protects against mistakes, not against attackers: it shows when a line was cut off or mistyped.
- * Whoever has the string has the key.
+ * addresses of some peers, one per line. For a rotated key, a line `mesh:` before them names its mesh and when the key
+ * was made. The checksum protects against mistakes, not against attackers: it shows when a line was cut off or
+ * mistyped. Anyone who has the string has the key.
  */
 import { createHash } from "node:crypto";
 import { assert } from "../errors.ts";
@@ -30,7 +30,7 @@ export function encodeJoin(join: {
   assert(join.key.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
   assert(
     join.addresses.every((address) => address !== "" && !/\s/.test(address)),
-    "an address is one word",
+    "an address holds no white space",
   );
   const { rotation } = join;
   const first = rotation === undefined ? [] : [`${meshPrefix}${rotation.mesh}:${rotation.madeAt}`];
@@ -38,7 +38,7 @@ export function encodeJoin(join: {
   return joinPrefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
 }
 
-/** Undefined when it is not a whole join string. White space around it does no harm. */
+/** Undefined for a text that is not a complete join string. White space around the string is ignored. */
 export function decodeJoin(text: string): Join | undefined {
   const line = text.trim();
   if (!line.startsWith(joinPrefix)) return undefined;

@@ -1,13 +1,14 @@
 /**
- * Every failure that a person can meet: its code, HTTP status, exit code of the command line, and what to do about it.
+ * Every failure that a person can meet: its code, its HTTP status, its exit code on the command line, and what to do
+ * about it.
  *
  * What can happen in the world is a `CicadaError` with a code from this table, or a plain value. What can't happen is
- * an assertion, which stops the program. (The form of one table is borrowed from fastify's lib/errors.js.) Hints are
- * written for callers of the API; cli/terminal/failures.ts has the command line's own.
+ * an assertion, which stops the program. (The form of one table is borrowed from fastify's lib/errors.js.) The hints
+ * here are for callers of the API; cli/terminal/failures.ts has those of the command line.
  */
 import type { Problem } from "./schema/job.ts";
 
-/** Exit codes as INTERFACE has them. */
+/** The exit codes that INTERFACE lists. */
 const exit = {
   error: 1,
   usage: 2,
@@ -92,7 +93,7 @@ export const errorTable = {
     title: "That Host is not served here",
     status: 403,
     exit: exit.policy,
-    hint: "Use the address that the peer printed; foreign Host headers are refused against DNS rebinding.",
+    hint: "Use the address that the peer printed. Other Host headers are refused to prevent DNS rebinding.",
   },
   FOREIGN_ORIGIN: {
     title: "Requests from that origin are refused",
@@ -140,7 +141,7 @@ export const errorTable = {
     title: "No output is kept for that run",
     status: 404,
     exit: exit.notFound,
-    hint: "It was pruned as the job's `keep` says, or every peer that keeps a copy is out of reach.",
+    hint: "It was pruned as the job's `keep` says, or every peer that keeps a copy is unreachable.",
   },
   PEER_NOT_FOUND: {
     title: "No such peer",
@@ -170,7 +171,7 @@ export const errorTable = {
     title: "The job is paused or disabled",
     status: 409,
     exit: exit.conflict,
-    hint: "Run it all the same with `force`.",
+    hint: "Use `force` to run it anyway.",
   },
   RUN_ENDED: {
     title: "The run has ended",
@@ -206,13 +207,13 @@ export const errorTable = {
     title: "The mesh has forgotten this peer",
     status: 503,
     exit: exit.policy,
-    hint: "Make the change at another peer. To take this one back in, give it a data folder of its own and a fresh invitation.",
+    hint: "Make the change at another peer. To take this one back, give it a new data folder and a new invitation.",
   },
   KEY_SUPERSEDED: {
     title: "The mesh's key was rotated, and this peer has the old one",
     status: 503,
     exit: exit.policy,
-    hint: "Make the change at another peer. This one takes changes again when it has joined anew with what `cicada peers invite` prints.",
+    hint: "Make the change at another peer. This one takes changes again after it has rejoined with what `cicada peers invite` prints.",
   },
   DUPLICATE_IDENTITY: {
     title: "Another process uses this peer's identity",
@@ -224,21 +225,21 @@ export const errorTable = {
     title: "A peer can't forget itself",
     status: 409,
     exit: exit.policy,
-    hint: "Ask another peer to forget it. To take it away for a while, just stop it.",
+    hint: "Ask another peer to forget it. To remove it for a while, just stop it.",
   },
   NO_QUORUM: {
     title: "The voters did not agree in time",
     status: 503,
     exit: exit.error,
     hint:
-      "More than half of the voters must be in reach; `cicada peers ls` shows them. Ask again when they are back. " +
+      "More than half of the voters must be reachable; `cicada peers ls` shows them. Try again when they are back. " +
       "If they are gone for good: `cicada peers forget NAME --force`.",
   },
   CANCEL_UNCONFIRMED: {
-    title: "The peer that runs it has not confirmed",
+    title: "The peer that runs it has not confirmed the cancel",
     status: 504,
     exit: exit.unreachable,
-    hint: "Try again when that peer is in reach: `cicada peers ls`.",
+    hint: "Try again when that peer is reachable; `cicada peers ls` shows it.",
   },
   PEER_UNREACHABLE: {
     title: "No peer answers",
@@ -298,7 +299,7 @@ export const errorTable = {
     title: "That port is in use",
     status: 409,
     exit: exit.conflict,
-    hint: "Give another one with --http PORT or --listen PORT.",
+    hint: "Choose another port with --http PORT or --listen PORT.",
   },
   NOT_LOOPBACK: {
     title: "The API is only offered on loopback",
@@ -340,13 +341,16 @@ export class CicadaError extends Error {
   }
 }
 
-/** What can't happen has happened. Whoever catches it ends the peer: nothing goes on from such a state. */
+/**
+ * Something impossible has happened. The handler that catches this ends the peer, because nothing may continue from
+ * such a state.
+ */
 export class AssertionFailed extends Error {
   override readonly name = "AssertionFailed";
 }
 
 /**
- * Stops the program when something happens that can't. It does so in the product and in the simulator alike: a peer whose own
+ * Stops the program when something impossible happens. The product and the simulator do the same: a peer whose own
  * rules contradict each other must not go on deciding who runs people's jobs.
  */
 export function assert(condition: unknown, message: string): asserts condition {

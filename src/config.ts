@@ -1,9 +1,9 @@
 /**
  * What a peer is started with: flags, environment, YAML file and defaults, in that order, as one checked `Config`.
  *
- * The settings are the rows of config/settings.ts, and config/values.ts reads their values; this file decides which
- * place counts before which. A value that can't be used is refused with the place it came from and what would be right,
- * an unknown name in the file with the nearest known one. Nothing here touches the disk or the network.
+ * The settings are the rows of config/settings.ts, and config/values.ts reads their values. This file decides which
+ * source wins. The message for a value that can't be used names its source and says what would be right; for an unknown
+ * name in the file, it names the nearest known one. Nothing here touches the disk or the network.
  */
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -47,25 +47,25 @@ export interface Config {
   name: string;
   /** Multiaddrs to listen on. */
   listen: readonly string[];
-  /** Multiaddrs of peers of the mesh; any one is enough, for the rest is found from it and remembered. */
+  /** Multiaddrs of peers of the mesh. One is enough: the peer finds the others through it and remembers them. */
   bootstrap: readonly string[];
-  /** What `cicada peers invite` printed, a file that holds it, or `-` = it comes by standard input. */
+  /** What `cicada peers invite` printed, the file that holds it, or `-` to read it from standard input. */
   join: string | undefined;
-  /** Multiaddrs to tell others, instead of those listened on. */
+  /** Multiaddrs to tell other peers instead of those listened on. */
   announce: readonly string[];
   /** A file that holds the cluster key; undefined = `cluster.key` in the data folder. */
   clusterKey: string | undefined;
   http: HostPort;
   behindTlsProxy: boolean;
   tags: Readonly<Record<string, string>>;
-  /** Runs at once. */
+  /** How many runs at once. */
   capacity: number;
   drainMs: number;
-  /** Of records and outputs. */
+  /** How much space records and outputs may take. */
   historyMaxBytes: number;
   role: "worker" | "witness";
   mdns: boolean;
-  /** The host's clock follows a time server; undefined = what the host says. */
+  /** Whether the host's clock follows a time server; undefined = ask the host. */
   clockSynchronised: boolean | undefined;
   logLevel: LogLevel;
   logFormat: "json" | "pretty";
@@ -73,7 +73,7 @@ export interface Config {
 
 export type Flags = Record<string, string | boolean | readonly string[] | undefined>;
 
-/** Where settings come from. `flags` holds what the command line gave, by the name of the setting. */
+/** Where settings come from. `flags` holds what the command line gave, by name of the setting. */
 export interface Sources {
   flags: Flags;
   env: Readonly<Record<string, string | undefined>>;
@@ -84,14 +84,14 @@ export interface Sources {
 export interface Host {
   hostname: string;
   cores: number;
-  /** Somebody watches standard error. */
+  /** Standard error is a terminal. */
   terminal: boolean;
 }
 
-/** Names the file may use besides the flags' own. */
+/** Names that the file may use in addition to those of the flags. */
 const fileAliases: Readonly<Record<string, SettingName>> = { tags: "tag" };
 
-/** A value and where it came from, for the complaint. */
+/** A value and its source, for error messages. */
 interface Given {
   values: readonly string[];
   from: string;
@@ -143,14 +143,17 @@ export function readConfig(sources: Sources, host: Host): Config {
   return config;
 }
 
-/** Variables that other parts of cicada read, or give to runs: they are no settings, and no mistake. */
+/** Variables that other parts of cicada read, or set for runs. They are not settings, and not mistakes either. */
 const otherVariables: ReadonlySet<string> = new Set(
   "CONFIG PEER_URL TOKEN JOB RUN TICK ATTEMPT TRIGGER PEER PEER_NAME IDEMPOTENCY_KEY OUTPUT PARENTS"
     .split(" ")
     .map((name) => `CICADA_${name}`),
 );
 
-/** Complaints about variables that look like settings and are none: unlike a flag, a misspelt one goes unnoticed. */
+/**
+ * Warnings about variables that look like settings but aren't. Unlike a misspelt flag, a misspelt variable goes
+ * unnoticed.
+ */
 export function unknownVariables(env: Sources["env"]): string[] {
   const known = settings.map(({ variable }) => variable);
   return Object.keys(env)
@@ -159,7 +162,7 @@ export function unknownVariables(env: Sources["env"]): string[] {
     .map((name) => `${name} in the environment is not a setting${didYouMean(name, known)}`);
 }
 
-/** Where the file of settings is, if any is named: it can't be named within itself. */
+/** The path of the settings file, if there is one. The file can't name itself. */
 export function configFile(sources: Omit<Sources, "file">): string | undefined {
   const flag = sources.flags["config"];
   return typeof flag === "string" ? flag : sources.env["CICADA_CONFIG"] || undefined;
@@ -173,13 +176,16 @@ export function defaultDataFolder(env: Sources["env"]): string {
   return join(env["HOME"] || homeOfUser(), ".local", "state", "cicada");
 }
 
-/** Of this process's user, as /etc/passwd has it. A service may have no HOME, and keys must not end up in `/`. */
+/**
+ * The home folder of this process's user, from /etc/passwd. A service may have no HOME, and keys must not end up in
+ * `/`.
+ */
 function homeOfUser(): string {
   try {
     const { homedir: home } = userInfo();
     if (home !== "" && home !== "/") return home;
   } catch {
-    // A user without an entry in /etc/passwd.
+    // This user has no entry in /etc/passwd.
   }
   throw new CicadaError("BAD_SETTING", "this user has no home folder: give --data DIR");
 }
@@ -202,7 +208,7 @@ function readFile({ path, text }: { path: string; text: string }): Map<SettingNa
   const document = parseDocument(text, { logLevel: "error" });
   const content = contentOf(document, path);
   if (content === null) return new Map();
-  if (!isRecord(content)) throw new CicadaError("BAD_FILE", `${path}: expected names and values, one a line`);
+  if (!isRecord(content)) throw new CicadaError("BAD_FILE", `${path}: expected one "name: value" per line`);
 
   const found = new Map<SettingName, Given>();
   for (const [key, value] of Object.entries(content)) {
@@ -218,7 +224,7 @@ function readFile({ path, text }: { path: string; text: string }): Map<SettingNa
   return found;
 }
 
-/** A value of the file as the texts that flags would have given; undefined = it was left empty. */
+/** A value from the file, as the texts that flags would have given; undefined if it was left empty. */
 function textsOf(name: SettingName, value: unknown, path: string): string[] | undefined {
   if (value === null || value === undefined) return undefined;
   if (Array.isArray(value)) return value.map((part) => scalarText(name, part, path));

@@ -192,7 +192,7 @@ describe("the file", () => {
 
   test("is refused when it is not YAML, or not names and values", () => {
     assert.throws(() => read({}, {}, "name: [\n"), refusal("BAD_FILE", /line 2/));
-    assert.throws(() => read({}, {}, "- name"), refusal("BAD_FILE", /expected names and values/));
+    assert.throws(() => read({}, {}, "- name"), refusal("BAD_FILE", /expected one "name: value" per line/));
     assert.throws(() => read({}, {}, "name: {a: 1}"), refusal("BAD_FILE", /name takes a value/));
   });
 

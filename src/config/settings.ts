@@ -1,45 +1,45 @@
 /**
- * The settings: the name of each as a flag, in the environment and in the file, what it takes, and its help text. Also
- * the defaults that are numbers, each with its unit, formula and price.
+ * The settings: each one's name as a flag, in the environment and in the file, the form of its value, and its help
+ * text. Also the numeric defaults, each with its unit, formula and price.
  */
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /**
- * Port of the mesh. Unit: TCP port. One above the API's, so that peers on one machine can be spread by tens. A
- * lower one would need root below 1024; a random one could not be named in another peer's `--bootstrap HOST`.
+ * Port of the mesh. Unit: TCP port. It is one above the API's, so that the peers of one machine can use ports ten
+ * apart. A port below 1024 would need root; a random one could not be named in another peer's `--bootstrap HOST`.
  */
 export const defaultMeshPort = 7401;
 
-/** Port of the page and the API. Unit: TCP port. The same on every host, so that a bookmark fits all. */
+/** Port of the page and the API. Unit: TCP port. It is the same on every host, so that people can guess it. */
 export const defaultHttpPort = 7400;
 
 /**
- * Runs at once. Unit: runs of weight 1. Formula: 10 × cores, because most cron jobs wait rather than compute. More
- * lets a burst of heavy jobs starve the host (and the peer's own heartbeats); less sends ticks on to the next peer in
+ * How many runs at once. Unit: runs. Formula: 10 × cores, because most cron jobs wait more than they compute. More lets
+ * a burst of heavy jobs starve the host, including the peer's own heartbeats. Less sends more ticks to the next peer in
  * rank, and makes them wait when all peers are full.
  */
 export const defaultCapacityPerCore = 10;
 
 /**
- * How long runs may take to end after SIGTERM. Unit: ms. Default: 30 s, below the 90 s after which systemd kills (and
- * equal to the 30 s of Kubernetes, where it should be set lower). More holds up a reboot; less kills more runs.
+ * How long runs may take to end after SIGTERM. Unit: ms. Default: 30 s, well below the 90 s after which systemd kills
+ * the peer. Kubernetes kills after 30 s, so set it lower there. More delays a reboot; less kills more runs.
  */
 export const defaultDrainMs = 30_000;
 
 /**
- * Records and outputs kept on this peer. Unit: bytes. Default: 1 GiB, which holds about 1.5 million records, or fewer with
- * their outputs. More keeps more of what the jobs ask to keep; less lets the oldest go before that.
+ * How much space records and outputs may take on this peer. Unit: bytes. Default: 1 GiB, which holds about 1.5 million
+ * records, or fewer with their outputs. More keeps more of what the jobs ask to keep; less removes the oldest earlier.
  */
 export const defaultHistoryMaxBytes = 1_073_741_824;
 
-/** One setting, as it may be given: `text` once, `list` any number of times, `switch` on or off. */
+/** One setting: `text` may be given once, `list` any number of times, and `switch` is on or off. */
 export interface Setting {
   /** Name of the flag (without `--`) and in the file. */
   name: string;
   variable: string;
   shape: "text" | "list" | "switch";
-  /** What the flag's value is called in the help. */
+  /** The name of the flag's value in the help. */
   value?: string;
   help: string;
 }
@@ -64,7 +64,7 @@ export const settings = [
     variable: "CICADA_LISTEN",
     shape: "list",
     value: "multiaddr|[host:]port",
-    help: `where other peers reach it (default: /ip4/0.0.0.0/tcp/${defaultMeshPort}); port 0 picks one`,
+    help: `where this peer listens for others (default: /ip4/0.0.0.0/tcp/${defaultMeshPort}); port 0 picks a free one`,
   },
   {
     name: "bootstrap",
@@ -78,28 +78,28 @@ export const settings = [
     variable: "CICADA_JOIN",
     shape: "text",
     value: "file|-|string",
-    help: "what `cicada peers invite` printed, in a file or by standard input (-): key and addresses in one",
+    help: "what `cicada peers invite` printed, in a file or on standard input (-); it holds key and addresses",
   },
   {
     name: "announce",
     variable: "CICADA_ANNOUNCE",
     shape: "list",
     value: "multiaddr",
-    help: "address to tell others, behind NAT or in a container",
+    help: "address to tell other peers, for a host behind NAT or a container",
   },
   {
     name: "cluster-key",
     variable: "CICADA_CLUSTER_KEY_FILE",
     shape: "text",
     value: "file",
-    help: "the mesh's shared key (default: DATA/cluster.key, made at the first start of a mesh)",
+    help: "the mesh's shared key (default: DATA/cluster.key, created at the first start of a mesh)",
   },
   {
     name: "http",
     variable: "CICADA_HTTP",
     shape: "text",
     value: "[host:]port",
-    help: `the page and the API (default: 127.0.0.1:${defaultHttpPort}); port 0 picks one`,
+    help: `the page and the API (default: 127.0.0.1:${defaultHttpPort}); port 0 picks a free one`,
   },
   {
     name: "behind-tls-proxy",
@@ -119,7 +119,7 @@ export const settings = [
     variable: "CICADA_CAPACITY",
     shape: "text",
     value: "n",
-    help: `runs at once (default: ${defaultCapacityPerCore} × cores); past it the next peer in rank runs`,
+    help: `how many runs at once (default: ${defaultCapacityPerCore} × cores); beyond that the next peer in rank runs`,
   },
   {
     name: "drain",
@@ -133,7 +133,7 @@ export const settings = [
     variable: "CICADA_HISTORY_MAX",
     shape: "text",
     value: "size",
-    help: "records and outputs kept here (default: 1GiB); the oldest go first",
+    help: "space for records and outputs (default: 1GiB); the oldest are removed first",
   },
   {
     name: "role",
@@ -155,14 +155,14 @@ export const settings = [
     variable: "CICADA_LOG_LEVEL",
     shape: "text",
     value: logLevels.join("|"),
-    help: "what is logged to standard error (default: info)",
+    help: "the lowest level that is logged to standard error (default: info)",
   },
   {
     name: "log-format",
     variable: "CICADA_LOG_FORMAT",
     shape: "text",
     value: "json|pretty",
-    help: "default: pretty on a terminal, else json",
+    help: "the form of the log (default: pretty on a terminal, else json)",
   },
 ] as const satisfies readonly Setting[];
 export type SettingName = (typeof settings)[number]["name"];

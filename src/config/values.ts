@@ -1,11 +1,11 @@
 /**
- * Reads the text that a person gave for a setting: its value, or what would have been right instead. The caller knows
- * where the text came from and words the complaint.
+ * Reads the text that a person gave for a setting: returns its value, or what would have been right. The caller knows
+ * where the text came from and writes the message.
  */
 import { parseDuration, parseSize } from "../core/time/units.ts";
 import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
 
-/** A text that can't be used; `wanted` completes the sentence "give …". */
+/** A text that can't be used. `wanted` completes the sentence "give …". */
 export class Refusal {
   readonly wanted: string;
   constructor(wanted: string) {
@@ -15,7 +15,7 @@ export class Refusal {
 
 export interface HostPort {
   host: string;
-  /** 0 = any free one */
+  /** 0 = any free port */
   port: number;
 }
 
@@ -24,16 +24,18 @@ export function anyText(text: string): string | Refusal {
 }
 
 export function readName(text: string): string | Refusal {
-  const isFine = text !== "" && text.length <= 256 && !/\p{Cc}/u.test(text);
-  return isFine ? text : new Refusal("a name of 1 to 256 characters on one line");
+  const isValid = text !== "" && text.length <= 256 && !/\p{Cc}/u.test(text);
+  return isValid ? text : new Refusal("a name of 1 to 256 characters on one line");
 }
 
 export function readMultiaddr(text: string): string | Refusal {
-  const isFine = /^\/(ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(\/p2p\/[^/\s]+)?$/.test(text);
-  return isFine ? text : new Refusal(`a multiaddr such as /ip4/0.0.0.0/tcp/${defaultMeshPort}`);
+  const isValid = /^\/(ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(\/p2p\/[^/\s]+)?$/.test(text);
+  return isValid ? text : new Refusal(`a multiaddr such as /ip4/0.0.0.0/tcp/${defaultMeshPort}`);
 }
 
-/** A multiaddr to listen on, or `[HOST:]PORT` made into one; without a host, on every address of this machine. */
+/**
+ * A multiaddr to listen on. `[HOST:]PORT` is turned into one; without a host it means every address of this machine.
+ */
 export function readListenAddress(text: string): string | Refusal {
   if (text.startsWith("/")) return readMultiaddr(text);
   const parts = splitHostPort(/^\d+$/.test(text) ? `:${text}` : text);
@@ -47,7 +49,7 @@ export function readListenAddress(text: string): string | Refusal {
   return `/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${parts.port}`;
 }
 
-/** A multiaddr, or `HOST[:PORT]` made into one. */
+/** A multiaddr of a peer. `HOST[:PORT]` is turned into one. */
 export function readPeerAddress(text: string): string | Refusal {
   if (text.startsWith("/")) return readMultiaddr(text);
   const wanted = new Refusal(
@@ -63,7 +65,7 @@ export function readPeerAddress(text: string): string | Refusal {
   return /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host) ? `/dns/${host}/tcp/${port}` : wanted;
 }
 
-/** `[HOST:]PORT`; without a host, on loopback. */
+/** `[HOST:]PORT`; without a host, loopback. */
 export function readHostPort(text: string): HostPort | Refusal {
   const parts = splitHostPort(/^\d+$/.test(text) ? `:${text}` : text);
   if (parts === undefined) return new Refusal(`PORT or HOST:PORT, such as ${defaultHttpPort} or 127.0.0.1:0`);
@@ -80,13 +82,15 @@ function splitHostPort(text: string): HostPort | undefined {
 export function readTag(text: string): [string, string] | Refusal {
   const at = text.indexOf("=");
   const [key, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
-  const isFine = at > 0 && key.length <= 128 && value.length <= 256;
-  return isFine ? [key, value] : new Refusal("KEY=VALUE, such as disk=ssd");
+  const isValid = at > 0 && key.length <= 128 && value.length <= 256;
+  return isValid ? [key, value] : new Refusal("KEY=VALUE, such as disk=ssd");
 }
 
 export function readCapacity(text: string): number | Refusal {
-  const isFine = /^\d{1,6}$/.test(text) && Number(text) >= 1;
-  return isFine ? Number(text) : new Refusal("a whole number from 1 to 999999 (--role witness runs nothing)");
+  const isValid = /^\d{1,6}$/.test(text) && Number(text) >= 1;
+  return isValid
+    ? Number(text)
+    : new Refusal("a whole number from 1 to 999999 (--role witness runs nothing)");
 }
 
 export function readSize(text: string): number | Refusal {

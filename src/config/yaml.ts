@@ -1,8 +1,11 @@
-/** What a YAML document says, wherever it came from: a settings file, or jobs that a person wrote. */
+/** The content of a YAML document: a settings file, or jobs that a person wrote. */
 import type { Document } from "yaml";
 import { CicadaError } from "../errors.ts";
 
-/** Throws BAD_FILE, with where and why. An alias without its anchor, or one that unfolds without end, shows only here. */
+/**
+ * Throws BAD_FILE, which says where and why. An alias without an anchor, or one that expands without end, only shows
+ * here.
+ */
 export function contentOf(document: Document.Parsed, where: string): unknown {
   const [broken] = document.errors;
   if (broken !== undefined) throw new CicadaError("BAD_FILE", `${where}: ${broken.message.trimEnd()}`);

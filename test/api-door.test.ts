@@ -175,7 +175,7 @@ test("only so many sessions are kept: the oldest ends", () => {
   assert.ok(sessions.has(second));
 });
 
-test("failures are limited per minute, and a good token passes all the same", async () => {
+test("failures are limited per minute, and a valid token always passes", async () => {
   const fake = fakeApi();
   const statuses = new Map<number, number>();
   for (let i = 0; i < 80; i++) {

@@ -1,6 +1,6 @@
 /**
- * What the API is given: the peer that it speaks for, and the few pure decisions of core that it needs. They are handed
- * in, so that this room knows the peer only as `Control`.
+ * What the API needs: the peer that it speaks for, and a few pure decisions of core. They are passed in, so that this
+ * folder knows the peer only as `Control`.
  */
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from "fastify";
@@ -14,7 +14,7 @@ import type { RunRecord } from "../schema/run.ts";
 export interface PreviewRequest {
   schedule: string | readonly string[];
   timezone: string;
-  /** the job's id, by which `H` is hashed */
+  /** the job's id, from which `H` is computed */
   id: string;
   /** ms since the epoch; ticks are strictly after it */
   from: number;
@@ -28,7 +28,6 @@ export interface PreviewTick {
   local: string;
   offset: string;
   /** what daylight saving does to this tick, as a code and in words */
-  /** set where the clocks change */
   dst?: { kind: string; note: string };
 }
 
@@ -53,17 +52,17 @@ export interface Decisions {
 export interface ApiOptions {
   control: Control;
   decisions: Decisions;
-  /** Whoever sends it may do everything. At least 128 random bits. */
+  /** Anyone who sends it may do everything. It has at least 128 random bits. */
   token: string;
-  /** Where a person finds the token; shown on the login form of a peer that is on loopback only. */
+  /** Where a person finds the token. Only a peer on loopback shows it, on its login form. */
   tokenFile: string;
   self: { id: PeerId; name: string };
   version: string;
-  /** How the command line is called where this peer runs, for lines to paste. */
+  /** How to call the command line where this peer runs, for lines to paste. */
   program: string;
-  /** Values of `Host` that are served; asked for at each request, because the port is known only once it is open. */
+  /** The accepted values of `Host`. A function, because the port is known only once it is open. */
   hosts: () => readonly string[];
-  /** Behind a TLS proxy any Host is served, and the page's cookie is for https only. */
+  /** Behind a TLS proxy every Host is accepted, and the page's cookie is for https only. */
   behindTlsProxy: boolean;
   log: Log;
   /** ms since the epoch */

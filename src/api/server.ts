@@ -1,8 +1,8 @@
 /**
- * Puts the API of a peer together: limits, what stands in front of the routes, and the routes, one file per resource.
+ * Assembles the API of a peer: its limits, its guards, and its routes, one file per resource.
  *
- * It doesn't listen yet: the caller does `await api.listen({ host, port })`, and at the end `await api.close()`, which
- * ends the open streams and lets answers that are on their way arrive.
+ * It doesn't listen yet. The caller does `await api.listen({ host, port })`, and at the end `await api.close()`, which
+ * ends the open streams and lets pending answers arrive.
  */
 import cookie from "@fastify/cookie";
 import helmet from "@fastify/helmet";
@@ -17,7 +17,7 @@ import { describeRoutes, documentRoutes } from "./http/docs.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { countFailures, guard } from "./http/guard.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { heedIdempotencyKeys } from "./http/idempotency.ts";
+import { honourIdempotencyKeys } from "./http/idempotency.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { loginRoutes } from "./http/login.ts";
@@ -36,18 +36,23 @@ import { Sessions } from "./http/sessions.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
 import { tickRoutes } from "./routes/ticks.ts";
 
-/** Largest body. Unit: bytes. A job whose texts are all as long as they may be has 200 KiB. */
+/** Largest body. Unit: bytes. A job whose texts all have their greatest length has 200 KiB. */
 const bodyCapBytes = 1_048_576;
 const headerCapBytes = 16_384;
-/** How long a client may take to send its headers, and its whole request. Unit: ms. More lets slow ones hold sockets. */
+/**
+ * How long a client may take to send its headers, and its whole request. Unit: ms. More lets slow clients hold sockets.
+ */
 const headersLimitMs = 10_000;
 const requestLimitMs = 30_000;
-/** Open sockets; each may be a browser's stream. Beyond the limit new connections are closed. */
+/** Open sockets. Each may be a browser's stream. Beyond the limit new connections are closed. */
 const socketCap = 1_024;
-/** How long answers that are on their way when the peer stops may take to arrive. Unit: ms. */
+/** How long pending answers may take to arrive when the peer stops. Unit: ms. */
 const closeLimitMs = 2_000;
 
-/** Longest part of an address. Unit: characters. A run's id has at most 128 + 20 + 40 characters, encoded up to three times that. */
+/**
+ * Longest part of an address. Unit: characters. A run's id has at most 128 + 20 + 40 characters, and three times as
+ * many when encoded.
+ */
 const addressPartCap = 512;
 const unreadable = `the address is badly encoded, or a part of it is longer than ${addressPartCap} characters`;
 
@@ -71,26 +76,26 @@ export function buildApi(options: ApiOptions): Api {
   app.server.maxConnections = socketCap;
   app.setErrorHandler(onError);
   app.setValidatorCompiler(compileCheck);
-  // Answers are written as they are: their schemas inform the caller and the compiler, and drop nothing.
+  // Answers are sent unchanged. Their schemas inform the caller and the compiler, and remove no field.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   readBodies(app);
   closeInTime(app);
 
   app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: pagePolicy },
-    // Plain HTTP on loopback; behind a TLS proxy that is the proxy's business.
+    // This is plain HTTP on loopback. Behind a TLS proxy, the proxy sets this header.
     strictTransportSecurity: false,
     xFrameOptions: { action: "deny" },
   });
   app.register(cookie);
   app.register(rateLimit, { global: false });
   app.register(fastifySSE, { heartbeatInterval: keepAliveMs });
-  // Plugins are loaded in order: the guard's hooks come after those of helmet and cookie, and before every route.
+  // Plugins are loaded in this order, so the guard's hooks come after those of helmet and cookie, and before every route.
   app.after(() => {
     const sessions = new Sessions(options.token, Date.now);
     const refuse = countFailures(app);
     guard(app, options, sessions, refuse);
-    heedIdempotencyKeys(app, Date.now);
+    honourIdempotencyKeys(app, Date.now);
     answerUnrouted(app);
     describeRoutes(app, options);
     app.register(async (scope) =>
@@ -135,7 +140,7 @@ const pagePolicy = {
   "frame-ancestors": ["'none'"],
 };
 
-/** Takes JSON only, under its two names; an empty body counts as none, whatever its type says. */
+/** Accepts only JSON, under two content types. An empty body counts as none, whatever its type. */
 function readBodies(app: Api): void {
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
@@ -151,7 +156,7 @@ function readBodies(app: Api): void {
   );
 }
 
-/** Says where the mistake is: fastify's own parser knows it and doesn't tell. */
+/** Says where the mistake is, which fastify's own parser doesn't. */
 function badJson(text: string): CicadaError {
   try {
     JSON.parse(text);
@@ -172,7 +177,10 @@ const brokenRequests: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "the request took too long to arrive",
 };
 
-/** Answers what isn't HTTP, or arrives too slowly or with too long headers, before there is a request. */
+/**
+ * Answers a request that isn't HTTP, arrives too slowly or has too long headers. fastify makes no request object for
+ * these.
+ */
 function answerBrokenRequest(error: Error & { code?: string }, socket: Socket, peer: string): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();

@@ -1,7 +1,7 @@
 /**
- * Commands to the peer and its answers, as the routes need them: refusals are thrown, and become problems. An answer that
- * takes too long leaves the outcome unknown; a request that repeats the first under its Idempotency-Key goes on waiting
- * for that same answer, and doesn't ask again.
+ * Sends commands to the peer and gives its answers to the routes. A refusal is thrown, and becomes a problem document.
+ * When an answer takes too long, the outcome is unknown. A request that repeats the first one under its Idempotency-Key
+ * then waits for that same answer, and doesn't ask again.
  */
 import type { FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
@@ -12,17 +12,17 @@ import { refusal } from "./problems.ts";
 
 type AnswerOf<Kind extends Answer["kind"]> = Extract<Answer, { kind: Kind }>;
 
-/** Longest wait for the peer. Unit: ms. Under the 30 s after which callers commonly give up, so that they learn why. */
+/** Longest wait for the peer. Unit: ms. Below the 30 s after which callers usually give up, so that they learn why. */
 const answerLimitMs = 25_000;
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** What the peer was asked under this request's Idempotency-Key and has not answered yet, by this request or before. */
+    /** The answer that the peer still owes to this request, or to an earlier one with the same Idempotency-Key. */
     unanswered: Promise<Answer> | undefined;
   }
 }
 
-/** Asks the peer; any answer except a refusal will do. */
+/** Asks the peer, and accepts any answer except a refusal. */
 export async function ask(
   request: FastifyRequest,
   control: Control,
@@ -39,7 +39,7 @@ export async function ask(
   }, answerLimitMs);
   try {
     const answer = await Promise.race([asked, late.promise]);
-    if (answer.kind === "refused") throw inFull(answer.error);
+    if (answer.kind === "refused") throw withFirstProblem(answer.error);
     return answer;
   } finally {
     clearTimeout(limit);
@@ -47,12 +47,12 @@ export async function ask(
   }
 }
 
-/** With its first problem as its detail, like the refusals that are made here. */
-function inFull(error: CicadaError): CicadaError {
+/** Its detail becomes its first problem, as in the refusals that are made here. */
+function withFirstProblem(error: CicadaError): CicadaError {
   return error.problems.length === 0 ? error : refusal(error.code, error.problems);
 }
 
-/** Asks the peer for one kind of answer: any other one, except a refusal, is the peer's mistake. */
+/** Asks the peer for one kind of answer. Any other kind, except a refusal, is a bug of the peer. */
 export async function askFor<Kind extends Answer["kind"]>(
   kind: Kind,
   request: FastifyRequest,

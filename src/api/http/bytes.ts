@@ -1,10 +1,10 @@
 /**
- * Parts of a text that travels as bytes: which part a `Range` header asks for, and where it may be cut.
+ * Parts of a text that is sent as bytes: which part a `Range` header asks for, and where the text may be cut.
  */
 
 /**
  * The bytes that `Range: bytes=…` (RFC 9110 §14) asks for: from ≤ byte < to; undefined = all of them. Several ranges at
- * once, other units and headers that can't be read are ignored, as the RFC allows.
+ * once, other units and unreadable headers are ignored, as the RFC allows.
  */
 export function readRange(
   header: string | undefined,
@@ -24,8 +24,9 @@ export function readRange(
 }
 
 /**
- * As many of the bytes as make whole UTF-8 characters, and how many bytes that is; with `last`, all of them. A
- * character whose bytes arrive in two pieces is thus not shown as two broken ones. Bytes that aren't UTF-8 become U+FFFD.
+ * The longest beginning of the bytes that consists of whole UTF-8 characters, and its length in bytes; with `last`, all
+ * bytes. So a character whose bytes arrive in two pieces isn't shown as two broken ones. Bytes that aren't UTF-8 become
+ * U+FFFD.
  */
 export function wholeText(bytes: Uint8Array, last: boolean): { text: string; bytes: number } {
   const whole = last ? bytes.length : bytes.length - openBytes(bytes);
@@ -35,7 +36,7 @@ export function wholeText(bytes: Uint8Array, last: boolean): { text: string; byt
   };
 }
 
-/** How many bytes at the end begin a character without ending it: 0 to 3. */
+/** How many bytes at the end belong to a character that isn't complete: 0 to 3. */
 function openBytes(bytes: Uint8Array): number {
   for (let back = 1; back <= 3; back++) {
     const byte = bytes[bytes.length - back];

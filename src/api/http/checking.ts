@@ -1,7 +1,9 @@
 /**
- * Checks what a caller sends: bodies as they are, query parameters as the texts that they are in an address.
+ * Checks what a caller sends. Bodies are checked as they are; query parameters are texts and are first read as numbers
+ * and booleans.
  *
- * A parameter or field that a call doesn't know is refused by name: ignoring a misspelt filter would show the wrong list.
+ * A parameter or field that a call doesn't know is refused by name, because ignoring a misspelt filter would show the
+ * wrong list.
  */
 import type { FastifySchemaCompiler } from "fastify";
 import { Type, type TSchema } from "typebox";
@@ -12,10 +14,10 @@ import { didYouMean } from "../../schema/nearest.ts";
 import { refusal } from "./problems.ts";
 
 export const closed = { additionalProperties: false } as const;
-/** For a call that takes no parameters, or nothing in its body. */
+/** For a call that takes no parameters, or an empty body. */
 export const none = Type.Object({}, closed);
 
-/** How typebox reports one mistake; the part that is read here. */
+/** The part of typebox's report on a mistake that is read here. */
 interface Fault {
   keyword: string;
   instancePath: string;
@@ -27,7 +29,7 @@ export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart 
   const check = Compile(schema);
   const known = "properties" in schema ? (schema.properties as Record<string, TSchema>) : {};
   return (sent: unknown) => {
-    // No body counts as an empty object: most calls that take a body need nothing in it.
+    // A missing body counts as an empty object, because most calls need nothing in it.
     const value = httpPart === "body" ? (sent ?? {}) : readTexts(known, sent);
     if (check.Check(value)) return { value };
     const faults: readonly Fault[] = check.Errors(value);
@@ -40,20 +42,20 @@ export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart 
   };
 };
 
-/** For a body whose schema is shown in /openapi.json and checked by core. */
+/** For a body that core checks; its schema is only shown in /openapi.json. */
 export const noCheck: FastifySchemaCompiler<TSchema> = (part) =>
   part.httpPart === "body" ? (value: unknown) => ({ value }) : compileCheck(part);
 
 function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
   const { keyword, instancePath, message, params } = fault;
   switch (keyword) {
-    // typebox reports an unknown name twice: as this, and as a schema that lets nothing pass, which says where.
+    // typebox reports an unknown name twice: here, and as "boolean", which says where it is.
     case "additionalProperties":
       return [];
     case "boolean": {
       const what = httpPart === "querystring" ? "parameter" : "field";
       const [, name] = /^\/([^/]*)$/.exec(instancePath) ?? [];
-      const hint = name === undefined ? "" : sayKnown(name, Object.keys(known));
+      const hint = name === undefined ? "" : describeKnown(name, Object.keys(known));
       return [{ pointer: instancePath, message: `unknown ${what}${hint}` }];
     }
     case "required":
@@ -80,16 +82,18 @@ function namesIn(params: object, name: string): string[] {
 }
 
 function descriptionOf(schema: TSchema | undefined): string | undefined {
-  const said = schema !== undefined && "description" in schema ? schema.description : undefined;
-  return typeof said === "string" ? said : undefined;
+  const description = schema !== undefined && "description" in schema ? schema.description : undefined;
+  return typeof description === "string" ? description : undefined;
 }
 
-function sayKnown(name: string, known: readonly string[]): string {
+function describeKnown(name: string, known: readonly string[]): string {
   if (known.length === 0) return ": this call takes none";
   return didYouMean(name, known) || `: known are ${known.join(", ")}`;
 }
 
-/** Reads numbers and booleans as they are written in an address; anything else stays text, for the check to refuse. */
+/**
+ * Reads numbers and booleans as they are written in an address. Anything else stays a text, and the check refuses it.
+ */
 function readTexts(known: Record<string, TSchema>, sent: unknown): unknown {
   if (typeof sent !== "object" || sent === null) return sent;
   return Object.fromEntries(

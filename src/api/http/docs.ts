@@ -1,6 +1,6 @@
 /**
- * The description of the API: `/openapi.json` (OpenAPI 3.1, made from the same schemas that check requests) and
- * `/docs`, the same for people.
+ * The description of the API: `/openapi.json` (OpenAPI 3.1, made from the schemas that check requests) and `/docs`,
+ * which shows the same to people.
  */
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
@@ -10,7 +10,7 @@ import { Type } from "typebox";
 import { errorTable } from "../../errors.ts";
 import type { Api, ApiOptions } from "../options.ts";
 
-/** As strict as the page's policy; the documentation's icons are data URLs in its style sheet. */
+/** As strict as the page's policy, except that the icons of the documentation are data URLs in its style sheet. */
 const docsPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -36,13 +36,13 @@ const Problem = {
   },
 };
 
-/** Every call may be refused, in one form. */
+/** Adds the one form in which every call may be refused. */
 function withProblem(schema: FastifySchema | undefined): FastifySchema {
   const responses = typeof schema?.response === "object" ? schema.response : { "2XX": Type.Unknown() };
   return { ...schema, response: { ...responses, default: Problem } };
 }
 
-/** Call it before the routes that it is to describe are registered. */
+/** Call it before the routes that it describes are registered. */
 export function describeRoutes(app: Api, { version }: ApiOptions): void {
   app.register(swagger, {
     openapi: {
@@ -51,8 +51,8 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
         title: "cicada",
         version,
         description:
-          "A cron without a server. Any peer answers any call. A 2xx to a change means that it is durable on the " +
-          "peer that answered (`X-Cicada-Peer`), not yet that the others have it. Refusals are " +
+          "A cron without a server. Any peer answers any call. A 2xx to a change means that the change is durable on the " +
+          "peer that answered (`X-Cicada-Peer`); the others may not have it yet. Refusals are " +
           "`application/problem+json` with a stable `code`, a `hint`, and `errors: [{pointer, message}]`. " +
           "`If-Match` is checked against the answering peer's replica. `Idempotency-Key` is kept for 24 hours by " +
           "the peer that answered.",

@@ -1,12 +1,12 @@
 /**
- * Stands before every route: a route that isn't declared open is closed (DESIGN §12).
+ * Guards every route: a route that isn't declared open needs credentials (DESIGN §12).
  *
- * It checks, in this order, that the `Host` is one of ours (otherwise a foreign site has pointed its name at this
- * machine: DNS rebinding), that the request comes from our own page or from no page at all (`Origin`,
- * `Sec-Fetch-Site`, on every method), and that it carries the token or the cookie of a session. There is no CORS: no
- * other site may call.
+ * It checks three things, in this order. The `Host` must be one of ours; otherwise a foreign site has pointed its name
+ * at this machine (DNS rebinding). The request must come from our own page or from no page at all (`Origin`,
+ * `Sec-Fetch-Site`, on every method). It must carry the token or the cookie of a session. There is no CORS, so no other
+ * site may call.
  *
- * Failed attempts are counted per address and refused past a limit. A good token always passes: nobody guesses 256
+ * Failed attempts are counted per address and refused beyond a limit. A valid token always passes: nobody can guess 256
  * random bits, and a script may make thousands of calls.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -16,24 +16,29 @@ import type { Sessions } from "./sessions.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Anybody whose Host and Origin are right is answered; a function says for which requests. */
+    /** Every request whose Host and Origin are right is answered; a function decides for which requests. */
     open?: boolean | ((request: FastifyRequest) => boolean);
   }
   interface FastifyRequest {
-    /** Who asks, as the table keeps it in `updatedBy`. */
+    /** Who makes the request, as the table keeps it in `updatedBy`. */
     actor: string;
   }
 }
 
-/** Failures per address and minute. More gives an attacker more guesses; less makes a person with a typo wait. */
+/**
+ * Failures per address and minute. More gives an attacker more guesses; less makes a person wait who mistypes a token.
+ */
 const failuresPerMinute = 60;
 
-/** Per peer: cookies are shared between the ports of one host, and the demo has three peers on one. */
+/**
+ * The name differs for each peer, because the ports of one host share their cookies, and the demo has three peers on
+ * one host.
+ */
 export function cookieName(peer: string): string {
   return `cicada-${peer.slice(-8)}`;
 }
 
-/** Counts a failure and returns the error for it: UNAUTHORISED, or RATE_LIMITED past the limit. */
+/** Counts a failure and returns its error: UNAUTHORISED, or RATE_LIMITED beyond the limit. */
 export type Refuse = (request: FastifyRequest, reply: FastifyReply, detail: string) => Promise<CicadaError>;
 
 /** Call it after @fastify/rate-limit is loaded. */
@@ -43,7 +48,7 @@ export function countFailures(app: Api): Refuse {
     const counted = await count(request);
     if (!counted.isAllowed && counted.isExceeded) {
       reply.header("retry-after", counted.ttlInSeconds);
-      return new CicadaError("RATE_LIMITED", "too many requests without a good token");
+      return new CicadaError("RATE_LIMITED", "too many requests without a valid token");
     }
     reply.header("www-authenticate", 'Bearer realm="cicada"');
     return new CicadaError("UNAUTHORISED", detail);
@@ -70,7 +75,7 @@ export function guard(app: Api, options: ApiOptions, sessions: Sessions, refuse:
   });
 }
 
-/** A person who opens the documentation logs in first, and is brought back to it. */
+/** A person who opens the documentation without a session logs in first and is then sent back to it. */
 function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
   const wantsPage = headers.accept?.includes("text/html") === true && headers.authorization === undefined;
   return method === "GET" && /^\/docs(\/|$)/.test(url) && wantsPage;
@@ -79,7 +84,7 @@ function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
 function checkHost(request: FastifyRequest, options: ApiOptions): void {
   const host = request.headers.host?.toLowerCase() ?? "";
   if (options.behindTlsProxy ? host !== "" : options.hosts().includes(host)) return;
-  throw new CicadaError("FOREIGN_HOST", `Host is "${host}"; served are ${options.hosts().join(", ")}`);
+  throw new CicadaError("FOREIGN_HOST", `Host is "${host}"; this peer serves ${options.hosts().join(", ")}`);
 }
 
 function checkOrigin(request: FastifyRequest): void {
@@ -93,28 +98,29 @@ function checkOrigin(request: FastifyRequest): void {
   }
   const site = request.headers["sec-fetch-site"];
   if (site === undefined || site === "same-origin" || site === "none") return;
-  // Following a link from another site to our page is fine; requests that the other site makes itself are not.
+  // A person may follow a link from another site to our page. Requests that the other site makes itself are refused.
   const followed = request.headers["sec-fetch-mode"] === "navigate" && request.method === "GET";
   if (!followed) throw new CicadaError("FOREIGN_ORIGIN", `Sec-Fetch-Site is "${site}"`);
 }
 
-/** As `URL` writes it, without the default port. */
+/** As `URL` formats it, without the default port. */
 function hostOf(host: string | undefined): string | undefined {
   return host !== undefined && URL.canParse(`http://${host}`) ? new URL(`http://${host}`).host : undefined;
 }
 
-/** What is wrong with the request's credentials; undefined when they are good. */
+/** What is wrong with the request's credentials; undefined when they are valid. */
 function credentialsFailure(request: FastifyRequest, cookie: string, sessions: Sessions): string | undefined {
   const { authorization } = request.headers;
   if (authorization !== undefined) {
     const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
     if (token === undefined) return "the Authorization header is not `Bearer TOKEN`";
-    return sessions.knowsToken(token) ? undefined : "that token is not this peer's";
+    return sessions.knowsToken(token) ? undefined : "that is not this peer's token";
   }
   const session = request.cookies[cookie];
   if (session === undefined) return "the request carries no token";
   if (!sessions.has(session)) return "the session has ended; log in again";
   const changes = request.method !== "GET" && request.method !== "HEAD";
-  if (changes && request.headers.origin === undefined) return "a change by cookie must come from the page";
+  if (changes && request.headers.origin === undefined)
+    return "a change that is authorised by a cookie must come from the page";
   return undefined;
 }

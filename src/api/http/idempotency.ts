@@ -1,11 +1,11 @@
 /**
- * `Idempotency-Key`: a POST that is sent again by the same caller under the same key gets the answer of the first one,
- * and changes nothing again. A caller whose connection broke may simply repeat.
+ * `Idempotency-Key`: when a caller sends a POST again under the same key, it gets the first answer, and nothing is
+ * changed a second time. So a caller whose connection broke may simply repeat its request.
  *
- * A key whose outcome is unknown (the peer didn't answer in time) stays unknown until it is known: a repeat waits for the
- * answer to the first request. Other answers of 500 and above are not kept, because those are worth another try.
+ * When the peer didn't answer in time, the outcome is unknown, and a repeat waits for the answer to the first request.
+ * Other answers of 500 and above are not kept, because the caller may try again.
  *
- * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB: a repeat at another peer, or after a
+ * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB. A repeat at another peer, or after a
  * restart, is a new request.
  */
 import { createHash } from "node:crypto";
@@ -15,7 +15,7 @@ import type { Answer as PeerAnswer } from "../../ports/control.ts";
 import type { Api } from "../options.ts";
 
 const keptForMs = 24 * 3_600_000;
-/** About 1 KiB each. Past one of the two limits the oldest is forgotten. */
+/** Each takes about 1 KiB. Beyond either limit the oldest is forgotten. */
 const keptAtMost = 10_000;
 const keptCharacters = 16_777_216;
 const keptHeaders = ["content-type", "etag", "location"] as const;
@@ -26,7 +26,7 @@ interface KeptAnswer {
   body: string;
 }
 
-/** The peer has been asked and has not answered; it may still carry the command out. */
+/** The peer has been asked and has not answered; it may still carry out the command. */
 interface Unknown {
   unanswered: Promise<PeerAnswer>;
 }
@@ -35,7 +35,7 @@ interface Entry {
   /** hash of method, address and body: the same key must mean the same request */
   request: string;
   until: number;
-  /** undefined: the request failed in a way that is worth another try */
+  /** undefined: the request failed in a way that makes another try worthwhile */
   outcome: Promise<KeptAnswer | Unknown | undefined>;
   settle: (outcome: KeptAnswer | Unknown | undefined) => void;
 }
@@ -93,17 +93,17 @@ class KeptAnswers {
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Heeds `Idempotency-Key`. */
+    /** Honours `Idempotency-Key`. */
     repeatable?: boolean;
   }
   interface FastifyRequest {
     firstOfItsKey: Entry | undefined;
-    /** The body as it came: two requests are the same when their bytes are. */
+    /** The body as it arrived; two requests are the same when their bytes are. */
     bodyText: string;
   }
 }
 
-export function heedIdempotencyKeys(app: Api, now: () => number): void {
+export function honourIdempotencyKeys(app: Api, now: () => number): void {
   const kept = new KeptAnswers();
   app.decorateRequest("firstOfItsKey", undefined);
   app.decorateRequest("unanswered", undefined);
@@ -119,12 +119,12 @@ export function heedIdempotencyKeys(app: Api, now: () => number): void {
     const scoped = `${request.actor}\n${key}`;
     for (let first = kept.get(scoped, now()); first !== undefined; first = kept.get(scoped, now())) {
       if (first.request !== asked) {
-        throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" came with another request before`);
+        throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" was used for another request before`);
       }
       const outcome = await first.outcome;
       if (outcome === undefined) continue;
       if ("body" in outcome) return replay(reply, outcome);
-      // Of several repeats one waits for the peer, and the others for that one.
+      // Of several repeats, one waits for the peer, and the others wait for that one.
       if (kept.get(scoped, now()) !== first) continue;
       request.unanswered = outcome.unanswered;
       break;

@@ -1,5 +1,5 @@
 /**
- * Login of the page: the token is sent once and exchanged for a cookie that scripts can't read.
+ * The login of the page: the token is sent once and exchanged for a cookie that scripts can't read.
  */
 import { Type } from "typebox";
 import { cookieName, type Refuse } from "./guard.ts";
@@ -26,7 +26,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
           200: Type.Object({
             loggedIn: Type.Boolean(),
             name: Type.String(),
-            program: Type.String({ description: "how the command line is called there" }),
+            program: Type.String({ description: "how to call the command line there" }),
             tokenFile: Type.Optional(Type.String()),
           }),
         },
@@ -37,7 +37,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
         loggedIn: sessions.has(request.cookies[name] ?? ""),
         name: options.control.view().self.name,
         program: options.program,
-        // Only this machine reaches loopback, and only its owner may read the file.
+        // Only programs on this machine reach loopback, and only the owner may read the file.
         ...(options.behindTlsProxy ? {} : { tokenFile: options.tokenFile }),
       }),
   );
@@ -56,7 +56,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
     },
     async (request, reply) => {
       if (!sessions.knowsToken(request.body.token.trim())) {
-        throw await refuse(request, reply, "that token is not this peer's");
+        throw await refuse(request, reply, "that is not this peer's token");
       }
       reply.setCookie(name, sessions.open(), { ...attributes, maxAge: sessionLifeMs / 1_000 });
       return reply.code(204).send(null);

@@ -1,5 +1,5 @@
 /**
- * The answer where no route fits: 405 with `Allow` if the address takes other methods, else 404.
+ * The answer when no route matches: 405 with `Allow` if the address accepts other methods, else 404.
  */
 import type { RouteOptions } from "fastify";
 import { CicadaError } from "../../errors.ts";
@@ -19,19 +19,19 @@ export function answerUnrouted(app: Api): void {
     const [path = ""] = request.url.split("?", 1);
     const allowed = new Set<string>();
     for (const [pattern, methods] of methodsOf) {
-      if (fits(pattern, path)) for (const method of methods) allowed.add(method);
+      if (matches(pattern, path)) for (const method of methods) allowed.add(method);
     }
     if (allowed.size === 0) {
-      return sendProblem(reply, new CicadaError("NOT_FOUND", `there is no ${request.method} ${path}`));
+      return sendProblem(reply, new CicadaError("NOT_FOUND", `there is no call ${request.method} ${path}`));
     }
     const list = [...allowed].toSorted().join(", ");
     reply.header("allow", list);
-    return sendProblem(reply, new CicadaError("METHOD_NOT_ALLOWED", `${path} takes ${list}`));
+    return sendProblem(reply, new CicadaError("METHOD_NOT_ALLOWED", `${path} accepts ${list}`));
   });
 }
 
-/** Whether a path is one of a pattern such as `/v1/jobs/:id`. */
-function fits(pattern: string, path: string): boolean {
+/** Whether a path matches a pattern such as `/v1/jobs/:id`. */
+function matches(pattern: string, path: string): boolean {
   const parts = pattern.split("/");
   const given = path.split("/");
   if (parts.length !== given.length) return false;

@@ -1,14 +1,14 @@
 /**
  * Lists in pages: `{"items": […], "nextCursor": "…"|null}`, with `Link` and `X-Total-Count`.
  *
- * A cursor says after which item the next page begins, so a list that changes meanwhile shows no item twice. It is
- * opaque to callers, and valid only for the list that gave it.
+ * A cursor names the item after which the next page begins, so a list that changes meanwhile shows no item twice. It is
+ * opaque to callers, and valid only for the list that returned it.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type, type TSchema } from "typebox";
 import { CicadaError } from "../../errors.ts";
 
-/** Items on a page. More saves calls, less keeps each answer small. */
+/** Items per page. More saves calls; less keeps each answer small. */
 export const defaultLimit = 100;
 export const maxLimit = 1_000;
 
@@ -17,10 +17,10 @@ export const PageQuery = {
     Type.Integer({
       minimum: 1,
       maximum: maxLimit,
-      description: `items on a page; default ${defaultLimit}`,
+      description: `items per page; default ${defaultLimit}`,
     }),
   ),
-  cursor: Type.Optional(Type.String({ maxLength: 2_048, description: "`nextCursor` of the page before" })),
+  cursor: Type.Optional(Type.String({ maxLength: 2_048, description: "`nextCursor` of the previous page" })),
 };
 
 export const ListOf = <Item extends TSchema>(item: Item) =>
@@ -33,7 +33,7 @@ export function writeCursor(list: string, after: string): string {
   return Buffer.from(JSON.stringify([list, after])).toString("base64url");
 }
 
-/** After which item to go on; undefined on the first page. */
+/** The item after which to continue; undefined for the first page. */
 export function readCursor(list: string, cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
   let read: unknown;
@@ -45,12 +45,15 @@ export function readCursor(list: string, cursor: string | undefined): string | u
   if (Array.isArray(read) && read.length === 2 && read[0] === list && typeof read[1] === "string") {
     return read[1];
   }
-  throw new CicadaError("BAD_REQUEST", "cursor: give `nextCursor` of the page before, unchanged", [
+  throw new CicadaError("BAD_REQUEST", "cursor: give `nextCursor` of the previous page, unchanged", [
     { pointer: "/cursor", message: "is not a cursor of this list" },
   ]);
 }
 
-/** Sets the headers of a list and returns its body. `next` is where the next page begins, null after the last. */
+/**
+ * Sets the headers of a list and returns its body. `next` is the item after which the next page begins; null on the
+ * last page.
+ */
 export function page<Item>(
   request: FastifyRequest,
   reply: FastifyReply,

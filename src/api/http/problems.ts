@@ -1,7 +1,7 @@
 /**
  * Every refusal in one form: application/problem+json (RFC 9457), with the code and hint of errors.ts.
  *
- * What fastify itself refuses (bad JSON, a large body, an unknown type) gets the same form. An unexpected error is
+ * Refusals by fastify itself (bad JSON, a large body, an unknown type) get the same form. An unexpected error is
  * answered as INTERNAL without any detail; the log has all of it.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -44,7 +44,7 @@ export function sendProblem(reply: FastifyReply, error: CicadaError): FastifyRep
   return reply.code(body.status).type("application/problem+json").send(JSON.stringify(body));
 }
 
-/** One refusal for several mistakes: the detail names the first, `errors` has them all. */
+/** One refusal for several mistakes: the detail names the first, `errors` lists all. */
 export function refusal(code: ErrorCode, problems: readonly Problem[]): CicadaError {
   const [first] = problems;
   if (first === undefined) return new CicadaError(code, errorTable[code].title);
@@ -60,7 +60,7 @@ const codeOfFastify: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: "BAD_JSON",
 };
 
-/** The coded error behind whatever was thrown; INTERNAL when it was unexpected. */
+/** The coded error for anything that was thrown; INTERNAL when it was unexpected. */
 export function codedError(error: unknown): CicadaError {
   if (error instanceof CicadaError) return error;
   if (error instanceof Error) {
@@ -79,7 +79,7 @@ function inContext(error: CicadaError, request: FastifyRequest): CicadaError {
   return new CicadaError(error.code, `this call takes at most ${request.routeOptions.bodyLimit} bytes`);
 }
 
-/** For fastify's error handler and for what it refuses before a route is found. */
+/** For fastify's error handler, and for requests that fastify refuses before it finds a route. */
 export function answerErrors(log: Log) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const coded = inContext(codedError(error), request);
@@ -90,7 +90,7 @@ export function answerErrors(log: Log) {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       });
     }
-    // An answer that has begun (a log, a stream of events) can't be replaced.
+    // An answer that has begun, such as a log or a stream of events, can't be replaced.
     if (reply.raw.headersSent) reply.raw.destroy();
     else void sendProblem(reply, coded);
   };

@@ -1,13 +1,14 @@
 /**
- * Who is let in: callers with the token, of which only the hash is kept, and browsers that have logged in with it.
+ * Who may call the API: callers with the token, and browsers that have logged in with it. Only the token's hash is
+ * kept.
  *
- * Sessions live in this process only: a restart ends them, and the page asks for the token again.
+ * Sessions live in this process only. A restart ends them, and the page asks for the token again.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** A working day. Unit: ms. More keeps a forgotten browser logged in; less asks for the token more often. */
 export const sessionLifeMs = 12 * 3_600_000;
-/** Beyond it the oldest session ends. 1,000 × 100 bytes. */
+/** Beyond this number the oldest session ends. 1,000 × 100 bytes. */
 const sessionCap = 1_000;
 
 function hash(text: string): Buffer {
@@ -25,12 +26,12 @@ export class Sessions {
     this.#now = now;
   }
 
-  /** In constant time, whatever is given. */
+  /** Takes the same time for any text. */
   knowsToken(given: string): boolean {
     return timingSafeEqual(hash(given), this.#token);
   }
 
-  /** The id of a new session: for the cookie, and nowhere else. */
+  /** The id of a new session, which is only ever put into the cookie. */
   open(): string {
     for (const [oldest, end] of this.#ends) {
       if (end > this.#now() && this.#ends.size < sessionCap) break;

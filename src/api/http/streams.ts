@@ -1,27 +1,30 @@
 /**
- * Server-sent events: responses that stay open and report what happens, and how they end.
+ * Server-sent events: responses that stay open and report what happens.
  *
- * A browser comes back by itself when its stream ends, so a stream is ended whenever that is simplest: when the reader is
- * too slow, and when the peer stops.
+ * A browser reconnects by itself when its stream ends. So a stream is simply ended when its reader is too slow, and
+ * when the peer stops.
  */
 import type { FastifyReply } from "fastify";
 import type { SSEMessage } from "@fastify/sse";
 import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
 
-/** Streams at once. Each holds a socket and its queue. */
+/** How many streams at once. Each holds a socket and its queue. */
 const streamCap = 256;
-/** Events kept for a slow reader; one that falls further behind is cut off and has to start over. */
+/** Events kept for a slow reader. A reader that falls further behind is cut off and has to start again. */
 const queueCap = 1_000;
-/** Proxies give up on connections that are silent for longer. */
+/** Proxies close connections that are silent for longer. */
 export const keepAliveMs = 15_000;
 
 export interface Stream {
   push(event: SSEMessage): void;
   end(): void;
-  /** Resolves when everything that was pushed is on its way, or the stream has ended: for producers that can wait. */
+  /**
+   * Resolves when everything that was pushed has been handed to the socket, or the stream has ended. For producers that
+   * can wait.
+   */
   caughtUp(): Promise<void>;
-  /** Aborted when the stream ends, from either side. */
+  /** Aborted when either side ends the stream. */
   readonly ended: AbortSignal;
 }
 

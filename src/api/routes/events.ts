@@ -1,8 +1,9 @@
 /**
- * Everything as it happens, as server-sent events whose data are CloudEvents (specification 1.0, structured JSON).
+ * Reports everything as it happens, as server-sent events whose data are CloudEvents (specification 1.0, structured
+ * JSON).
  *
- * Names: `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted`, `cicada.peer.STATE`. Events are not kept for
- * readers that are away: one that comes back reads the lists again.
+ * The names are `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted` and `cicada.peer.STATE`. Events are not
+ * kept for readers that are away. A reader that comes back reads the lists again.
  */
 import type { SSEMessage } from "@fastify/sse";
 import { never } from "../../errors.ts";
@@ -62,7 +63,7 @@ function describe(
 ): { type: string; subject: string; data: unknown } {
   switch (event.kind) {
     case "run": {
-      // Whether it is a duplicate shows only when all runs of its tick are read.
+      // Only all runs of a tick together would show whether this one is a duplicate.
       const run = showRun(event.record, control.view(), false);
       return { type: `cicada.run.${run.state}`, subject: runId(event.record), data: run };
     }

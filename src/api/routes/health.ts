@@ -1,6 +1,6 @@
 /**
- * For supervisors and load balancers: `/livez` says that the process answers, `/readyz` that ticks are being kept here.
- * Anybody gets the short codes of the reasons. In words they name peers and jobs, so `?verbose` needs the token.
+ * For supervisors and load balancers: `/livez` says that the process answers, `/readyz` that this peer keeps its ticks.
+ * Anyone gets the short codes of the reasons. The reasons in words name peers and jobs, so `?verbose` needs the token.
  */
 import { Type } from "typebox";
 import type { Control } from "../../ports/control.ts";
@@ -60,13 +60,15 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
   );
 }
 
-/** Jobs named in the warnings of one kind; a mesh whose workers are all down has as many as it has jobs. */
-const jobsTold = 10;
+/**
+ * How many jobs the warnings of one kind name. When all workers of a mesh are down, every one of its jobs is blocked.
+ */
+const jobsNamed = 10;
 
 function describeJobs(jobs: ReturnType<Control["blocked"]>, who: string): string[] {
-  const told = jobs
-    .slice(0, jobsTold)
+  const named = jobs
+    .slice(0, jobsNamed)
     .map(({ id, hindrance }) => `${who} the job ${id}: ${hindrance.message}`);
-  const more = jobs.length - told.length;
-  return more > 0 ? [...told, `${who} ${more} more jobs`] : told;
+  const more = jobs.length - named.length;
+  return more > 0 ? [...named, `${who} ${more} more jobs`] : named;
 }

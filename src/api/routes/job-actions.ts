@@ -11,7 +11,7 @@ import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
-/** Largest request. Unit: bytes. It is gossiped in one message of at most 256 KiB. */
+/** Largest request. Unit: bytes. It has to fit into one gossip message of at most 256 KiB. */
 const runBodyCapBytes = 65_536;
 
 const Environment = Type.Record(
@@ -70,7 +70,7 @@ function pauseJob(app: Api, { control }: ApiOptions): void {
       config: { repeatable: true },
       schema: {
         tags,
-        summary: "Keep a job from running, for a while or until it is resumed",
+        summary: "Pause a job, for a while or until it is resumed",
         params: JobParams,
         querystring: none,
         body: Type.Object(
@@ -109,7 +109,7 @@ function resumeJob(app: Api, { control }: ApiOptions): void {
       config: { repeatable: true },
       schema: {
         tags,
-        summary: "Let a paused job run again; ticks of the pause are not caught up",
+        summary: "Let a paused job run again; ticks during the pause are not caught up",
         params: JobParams,
         querystring: none,
         body: none,

@@ -1,9 +1,10 @@
 /**
- * Metrics of jobs: how many are in which state, when each last succeeded and how long its last run took (the same on every
- * peer), and the runs and decisions that this peer itself recorded, so that sums over all peers count nothing twice.
+ * Metrics of jobs. The number of jobs in each state, the last success of each job and the duration of its last run are
+ * the same on every peer. Runs and decisions are counted by the peer that recorded them, so a sum over all peers counts
+ * nothing twice.
  *
- * Beyond 1,000 jobs there are no series per job: runs are counted by group, and states are looked up at most once a minute.
- * Series that a person would alert on begin at 0, not when the first event of their kind happens.
+ * With more than 1,000 jobs there are no series per job: runs are counted by group, and states are read at most once a
+ * minute. Series for alerts begin at 0, not when the first event of their kind happens.
  */
 import { Counter, Gauge, Histogram, type Registry } from "@prometheus-io/client";
 import { setImmediate as turn } from "node:timers/promises";
@@ -13,11 +14,13 @@ import { jobStates, type Job } from "../../schema/job.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import type { ApiOptions } from "../options.ts";
 
-/** Jobs with series of their own. Each has about 10; more makes a scrape slow and a Prometheus full. */
-const jobsTold = 1_000;
-/** With more jobs than that, how old the states may be. Unit: ms. */
+/**
+ * How many jobs may have series of their own. Each job has about 10; more makes a scrape slow and fills a Prometheus.
+ */
+const jobsWithSeries = 1_000;
+/** How old the states may be when there are more jobs than that. Unit: ms. */
 const statesKeptMs = 60_000;
-/** Jobs looked up before others get a turn. */
+/** Jobs whose status is read before other work gets a turn. */
 const jobsAtOnce = 200;
 
 const reasonsOf = {
@@ -36,8 +39,8 @@ export class JobFigures {
   readonly #withoutRun: Counter<"job" | "group" | "state" | "reason">;
   readonly #duration: Histogram<"group">;
   #readAt = -Infinity;
-  /** jobs that have series of runs; those of deleted jobs are among them */
-  readonly #told = new Set<JobId>();
+  /** jobs that have series of runs, deleted jobs included */
+  readonly #counted = new Set<JobId>();
 
   constructor(registry: Registry, { control, self }: Pick<ApiOptions, "control" | "self">) {
     const registers = [registry];
@@ -69,13 +72,13 @@ export class JobFigures {
     });
     this.#runs = new Counter({
       name: "cicada_runs_total",
-      help: "runs whose end this peer recorded, by how they ended, since it started",
+      help: "runs whose end this peer recorded since it started, by how they ended",
       labelNames: ["job", "group", "state"],
       registers,
     });
     this.#withoutRun = new Counter({
       name: "cicada_ticks_without_run_total",
-      help: "ticks that this peer recorded as missed or skipped, by reason, since it started",
+      help: "ticks that this peer recorded as missed or skipped since it started, by reason",
       labelNames: ["job", "group", "state", "reason"],
       registers,
     });
@@ -91,18 +94,18 @@ export class JobFigures {
     });
   }
 
-  /** To be called before each scrape. */
+  /** Call it before each scrape. */
   async read(): Promise<void> {
     const { jobs, quarantined } = this.#control.view();
-    const isLarge = jobs.size > jobsTold;
+    const isLarge = jobs.size > jobsWithSeries;
     if (isLarge && performance.now() - this.#readAt < statesKeptMs) return;
     this.#readAt = performance.now();
     const found: [Job, JobStatus][] = [];
-    let looked = 0;
+    let readCount = 0;
     for (const [id, job] of jobs) {
       const status = await this.#control.status(id);
       if (status !== undefined) found.push([job, status]);
-      if (++looked % jobsAtOnce === 0) await turn();
+      if (++readCount % jobsAtOnce === 0) await turn();
     }
     for (const gauge of [this.#jobs, this.#state, this.#lastSuccess, this.#lastDuration]) gauge.reset();
     for (const state of jobStates) this.#jobs.set({ group: "default", state }, 0);
@@ -110,11 +113,11 @@ export class JobFigures {
     for (const [job, status] of found) {
       const group = groupOf(job);
       this.#jobs.inc({ group, state: status.state });
-      if (!isLarge) this.#tell(job.id, group, status);
+      if (!isLarge) this.#setSeries(job.id, group, status);
     }
   }
 
-  #tell(job: JobId, group: string, { state, lastSuccess, lastRun }: JobStatus): void {
+  #setSeries(job: JobId, group: string, { state, lastSuccess, lastRun }: JobStatus): void {
     this.#state.set({ job, group, state }, 1);
     this.#lastSuccess.set({ job, group }, (lastSuccess ?? 0) / 1_000);
     const seconds = lastRun === undefined ? undefined : secondsOf(lastRun);
@@ -127,11 +130,11 @@ export class JobFigures {
     }
   }
 
-  /** Resets the counters, which Prometheus understands, before the series of deleted jobs become too many. */
+  /** Resets the counters before there are too many series of deleted jobs. Prometheus handles a reset. */
   #makeRoomFor(job: JobId): void {
-    this.#told.add(job);
-    if (this.#told.size <= 2 * jobsTold) return;
-    this.#told.clear();
+    this.#counted.add(job);
+    if (this.#counted.size <= 2 * jobsWithSeries) return;
+    this.#counted.clear();
     this.#runs.reset();
     this.#withoutRun.reset();
   }
@@ -141,7 +144,7 @@ export class JobFigures {
     if (!isFinal(record.state) || record.state === "withdrawn") return;
     const { jobs } = this.#control.view();
     const group = groupOf(jobs.get(record.job));
-    const job = jobs.size > jobsTold ? "" : record.job;
+    const job = jobs.size > jobsWithSeries ? "" : record.job;
     this.#makeRoomFor(record.job);
     if (record.state === "missed" || record.state === "skipped") {
       const ticks = record.range?.count ?? 1;

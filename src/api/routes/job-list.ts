@@ -1,6 +1,6 @@
 /**
- * One page of the job table, by id: looks at every job and keeps only the page. A table of 100,000 jobs costs one pass, and
- * only what is shown is looked up further.
+ * One page of the job table, ordered by id. It goes through all jobs once and keeps only those of the page, so only the
+ * jobs that are shown are read further. A table of 100,000 jobs costs one pass.
  */
 import type { Control, View } from "../../ports/control.ts";
 import type { Job, JobState, Quarantined } from "../../schema/job.ts";
@@ -17,7 +17,7 @@ export interface JobFilter {
 
 type Item = Job | Quarantined;
 
-/** Which items are in that state: only the peer knows what a job is doing. */
+/** Says which items are in a state. Only the peer knows what a job is doing. */
 export async function inState(
   state: JobState,
   control: Control,

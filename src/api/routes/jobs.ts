@@ -1,8 +1,8 @@
 /**
  * The job table: list, create, read, replace, change, delete.
  *
- * A 2xx to a change means that it is durable on this peer; it reaches the others within moments. `If-Match` is checked
- * against this peer's replica: two edits on two sides of a split may both succeed, and are merged later.
+ * A 2xx to a change means that the change is durable on this peer; it reaches the others within moments. `If-Match` is
+ * checked against this peer's replica: two edits on two sides of a split may both succeed, and are merged later.
  */
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
@@ -42,12 +42,15 @@ function listJobs(app: Api, { control }: ApiOptions): void {
             group: Type.Optional(Type.String({ maxLength: 64 })),
             label: Type.Optional(
               Type.Union([Type.String({ maxLength: 512 }), Type.Array(Type.String({ maxLength: 512 }))], {
-                description: "KEY or KEY=VALUE; of several, all must match",
+                description: "KEY or KEY=VALUE; if there are several, all must match",
               }),
             ),
             state: Type.Optional(Type.Enum(jobStates)),
             q: Type.Optional(
-              Type.String({ maxLength: 256, description: "in id, description, owner or command; any case" }),
+              Type.String({
+                maxLength: 256,
+                description: "a text in id, description, owner or command; case doesn't matter",
+              }),
             ),
           },
           closed,
@@ -205,7 +208,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The patch without the read-only fields that an edited GET still has. */
+/** The patch without the read-only fields, which a body that was read and edited still has. */
 function readPatch(body: unknown, id: JobId): Record<string, unknown> {
   if (!isObject(body)) {
     throw refusal("INVALID_JOB", [
@@ -218,8 +221,8 @@ function readPatch(body: unknown, id: JobId): Record<string, unknown> {
 }
 
 /**
- * `If-Match`: the change applies only to the revision that its author has read. A job's ETag is its revision; it is
- * compared with this peer's replica here, and again when the change is made. Empty without such a header.
+ * `If-Match`: the change applies only to the revision that its author has read. A job's ETag is its revision. It is
+ * compared with this peer's replica here, and again when the change is made. Empty if there is no such header.
  */
 function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
   const header = request.headers["if-match"];

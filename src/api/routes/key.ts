@@ -1,5 +1,5 @@
 /**
- * The cluster key: it is never shown, and can be replaced when it has leaked.
+ * The cluster key. It is never shown; when it has leaked, it can be replaced.
  */
 import { Type } from "typebox";
 import { askFor } from "../http/answers.ts";
@@ -8,9 +8,9 @@ import type { Api, ApiOptions } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { Instant, showInstant } from "../show/show-run.ts";
 
-/** Long enough for a host that is being repaired to come back; a leaked key stays good for as long. */
+/** Long enough for a host that is being repaired to come back. A leaked key stays valid for as long. */
 const graceDefault = "24h";
-const graceMostMs = 30 * 86_400_000;
+const graceMaxMs = 30 * 86_400_000;
 
 export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
   app.post(
@@ -19,14 +19,14 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
       config: { repeatable: true },
       schema: {
         tags: ["peers"],
-        summary: "Make a new cluster key and hand it to every member in reach, without stopping anything",
+        summary: "Make a new cluster key and send it to every reachable member, without stopping anything",
         querystring: none,
         body: Type.Object(
           {
             grace: Type.Optional(
               Type.String({
                 maxLength: 64,
-                description: `how long the present key is still accepted, for members that are away: a duration of at least 10s, default ${graceDefault}`,
+                description: `how long the present key is still accepted, for members that are away: a duration of at least 10s; default ${graceDefault}`,
               }),
             ),
           },
@@ -40,7 +40,7 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
               Type.Object({
                 id: Type.String(),
                 name: Type.String(),
-                has: Type.Boolean({ description: "it has confirmed that it keeps the new key" }),
+                has: Type.Boolean({ description: "it has confirmed that it has stored the new key" }),
               }),
             ),
           }),
@@ -50,7 +50,7 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
     async (request, reply) => {
       const { grace = graceDefault } = request.body;
       const graceMs = decisions.parseDuration(grace);
-      if (graceMs === undefined || graceMs > graceMostMs) {
+      if (graceMs === undefined || graceMs > graceMaxMs) {
         throw refusal("BAD_REQUEST", [
           { pointer: "/grace", message: `"${grace}" is not a duration such as 90s or 24h, up to 30d` },
         ]);

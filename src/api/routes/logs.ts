@@ -1,8 +1,8 @@
 /**
- * A run's output, wherever it ran: whole, in part (`Range`), or live as it is written (server-sent events).
+ * A run's output, on whichever peer it ran: whole, in part (`Range`), or live as it is written (server-sent events).
  *
- * An event's id is the offset in bytes after its text, so a reader that comes back with `Last-Event-ID` misses nothing
- * and reads nothing twice.
+ * An event's id is the offset in bytes after its text. A reader that comes back with `Last-Event-ID` therefore misses
+ * nothing and reads nothing twice.
  */
 import type { FastifyReply } from "fastify";
 import { Readable } from "node:stream";
@@ -20,10 +20,13 @@ import { readRange, wholeText } from "../http/bytes.ts";
 import { findRun, RunParams } from "./runs.ts";
 import type { Stream, Streams } from "../http/streams.ts";
 
-/** Read at a time. Unit: bytes. What one message between peers carries. */
+/** How much is read at a time. Unit: bytes. One message between peers carries as much. */
 const pieceBytes = 131_072;
-/** Between two looks at a live log. Unit: ms. Less is livelier; each look at another peer's log is a message. */
-const lookEveryMs = 500;
+/**
+ * Time between two reads of a live log. Unit: ms. Less shows output sooner; each read of another peer's log is a
+ * message.
+ */
+const readEveryMs = 500;
 
 export function logRoutes(app: Api, options: ApiOptions, streams: Streams): void {
   readLog(app, options);
@@ -70,7 +73,7 @@ function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: S
       schema: {
         tags: ["runs"],
         summary: "A run's output as it is written: events `output` {text}, finally `end` {size}",
-        description: "204 if `Last-Event-ID` is the end already: nothing more will come.",
+        description: "204 if `Last-Event-ID` is the end of the output: nothing more will follow.",
         params: RunParams,
         querystring: none,
         headers: Type.Object({
@@ -95,15 +98,12 @@ function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: S
 function readOffset(text: string | undefined): number {
   if (text === undefined || text === "") return 0;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new CicadaError(
-    "BAD_REQUEST",
-    "Last-Event-ID: give the offset in bytes that the last event had as id",
-  );
+  throw new CicadaError("BAD_REQUEST", "Last-Event-ID: give the id of the last event, an offset in bytes");
 }
 
 /**
- * A run that printed nothing has no copies to look for, and one that is still open and has no output yet may have some
- * later: both give an empty piece.
+ * Reads a piece of the output. It is empty for a run that printed nothing, which has no copies to look for, and for an
+ * open run that has no output yet.
  */
 async function readPiece(
   control: Control,
@@ -119,7 +119,7 @@ async function readPiece(
   if (offset === 0 && control.view().open.some((open) => runId(open) === run)) {
     return { ...nothing, complete: false };
   }
-  throw new CicadaError("LOG_NOT_FOUND", `no output of ${run} is in reach`);
+  throw new CicadaError("LOG_NOT_FOUND", `no reachable peer has output of ${run}`);
 }
 
 function sendBytes(
@@ -129,13 +129,13 @@ function sendBytes(
   from: number,
   to: number,
 ): FastifyReply {
-  // For HEAD fastify keeps the content length of a stream as given; the bytes need not be fetched.
+  // For HEAD, fastify keeps the given content length of a stream, so the bytes need not be fetched.
   if (reply.request.method === "HEAD") return reply.send(Readable.from([]));
   if (from === to) return reply.send("");
   return reply.send(Readable.from(pieces(control, record, from, to), { objectMode: false }));
 }
 
-/** Fails when the output ends early or goes out of reach: the connection then breaks off, and the reader knows. */
+/** Fails when the output ends early or becomes unreachable. The connection then breaks, so the reader knows. */
 async function* pieces(
   control: Control,
   record: RunRecord,
@@ -170,16 +170,16 @@ async function follow(
       } else if (piece.complete) {
         stream.push({ id: String(offset), event: "end", data: { size: piece.size } });
         break;
-      } else await sleep(lookEveryMs, undefined, { signal: stream.ended });
+      } else await sleep(readEveryMs, undefined, { signal: stream.ended });
     }
   } catch (error) {
-    if (!stream.ended.aborted) tellGone(stream, codedError(error), log, error);
+    if (!stream.ended.aborted) reportGone(stream, codedError(error), log, error);
   }
   stream.end();
 }
 
-/** The peer that has the output went out of reach: a reader that comes back may find another. */
-function tellGone(stream: Stream, coded: CicadaError, log: Log, error: unknown): void {
+/** The peer that has the output became unreachable. A reader that comes back may find another one. */
+function reportGone(stream: Stream, coded: CicadaError, log: Log, error: unknown): void {
   if (coded.code === "INTERNAL") log.error("a live log failed", { error: String(error) });
   stream.push({ event: "gone", data: { code: coded.code, detail: coded.detail } });
 }

@@ -1,6 +1,7 @@
 /**
- * `/metrics` in the Prometheus text format: what the peer counts and sees, how its jobs fare (job-figures.ts), how the
- * process and the API do. Figures are read when they are asked for, except for what can only be counted as it happens.
+ * `/metrics` in the Prometheus text format: what the peer counts and sees, the figures of its jobs (job-figures.ts),
+ * and those of the process and the API. Figures are read at each scrape, except for those that can only be counted as
+ * things happen.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import { none } from "../http/checking.ts";
@@ -65,7 +66,7 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
   gauge("jobs_quarantined", "jobs whose replica is invalid", () => control.view().quarantined.length);
   labelled(
     "members",
-    "peers of the mesh by state, this one included, as it sees them",
+    "peers of the mesh by state, as this peer sees them, itself included",
     ["state"],
     function () {
       const { members } = control.view();
@@ -84,23 +85,27 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
   );
   gauge(
     "roster_forced",
-    "epochs that were forced and not voted for",
+    "epochs that were forced instead of voted for",
     () => control.view().roster?.forced.length ?? 0,
   );
   gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
-  gauge("load", "runs that are on, on this peer", () => control.view().self.heartbeat?.load ?? 0);
-  gauge("capacity", "runs that this peer takes at once", () => control.view().self.heartbeat?.capacity ?? 0);
+  gauge("load", "runs in progress on this peer", () => control.view().self.heartbeat?.load ?? 0);
+  gauge(
+    "capacity",
+    "runs that this peer takes on at once",
+    () => control.view().self.heartbeat?.capacity ?? 0,
+  );
   labelled("not_ready", "1 for each reason for which ticks are not being kept", ["reason"], function () {
     this.reset();
     for (const { code } of control.view().notReady) this.set({ reason: code }, 1);
   });
   gauge(
     "watermark_lag_seconds",
-    "how far the furthest behind of the jobs' watermarks lags",
+    "lag of the job watermark that is furthest behind",
     () => control.watermarkLagMs() / 1_000,
   );
   gauge("jobs_blocked", "jobs that no living peer can run", () => control.blocked().length);
-  labelled("claims_waiting", "claims of this peer that wait, by what they wait for", ["for"], function () {
+  labelled("claims_waiting", "waiting claims of this peer, by what they wait for", ["for"], function () {
     const own = control.view().open.filter(({ peer, state }) => peer === self.id && state === "claimed");
     for (const what of ["capacity", "overlap"] as const) {
       this.set({ for: what }, own.filter(({ waiting }) => waiting === what).length);
@@ -112,7 +117,7 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
       this.set({ state }, open.filter((record) => record.state === state).length);
     }
   });
-  labelled("clock_offset_seconds", "a peer's clock against this one's", ["peer"], function () {
+  labelled("clock_offset_seconds", "offset of a peer's clock from this peer's clock", ["peer"], function () {
     this.reset();
     for (const { id, clockOffsetMs } of control.view().members) {
       if (clockOffsetMs !== undefined) this.set({ peer: id }, clockOffsetMs / 1_000);
@@ -120,7 +125,7 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
   });
 }
 
-/** The peer names its counters as it goes; each is shown as `cicada_NAME_total`. */
+/** The peer's counters, whose names only it knows. Each is shown as `cicada_NAME_total`. */
 class PeerCounters {
   readonly #registry: Registry;
   readonly #control: ApiOptions["control"];

@@ -1,6 +1,6 @@
 /**
- * The page at `/`: its files, read once at the start. They hold nothing secret, so they are open; the page asks the API
- * for what it shows, with its cookie.
+ * The files of the page at `/`, read once at the start. They hold no secrets, so everyone gets them. The page then asks
+ * the API for its content, with its cookie.
  */
 import { readFileSync } from "node:fs";
 import type { Api } from "../options.ts";

@@ -1,6 +1,6 @@
 /**
- * What a person can do to a peer: make it a voter, have the mesh forget it, keep ticks from it. The peer is named as
- * schema/find-peer.ts says; any peer can be asked.
+ * What a person can do to a peer: make it a voter, have the mesh forget it, drain it. The peer is named as
+ * schema/find-peer.ts says, and any peer can be asked.
  */
 import { Type } from "typebox";
 import type { Command, View } from "../../ports/control.ts";
@@ -17,7 +17,7 @@ const PeerParams = Type.Object({
     description: "the peer's id, its name, or a part of either that fits no other peer",
   }),
 });
-/** Absent when that peer was not even known by name: a voter that only the roster remembers. */
+/** `peer` is null when the peer isn't known by name, such as a voter that only the roster remembers. */
 const Changed = Type.Object({ peer: Type.Union([PeerSchema, Type.Null()]) });
 
 export function peerActionRoutes(app: Api, options: ApiOptions): void {
@@ -36,7 +36,7 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
     app,
     options,
     "drain",
-    "Keep ticks from a peer until it is undrained, over restarts too",
+    "Drain a peer: it takes no ticks until it is undrained, even after a restart",
     (peer, by) => ({
       kind: "drain-peer",
       peer,
@@ -97,7 +97,7 @@ function forget(app: Api, { control }: ApiOptions): void {
             force: Type.Optional(
               Type.Boolean({
                 description:
-                  "although no majority of the voters agrees, for they are gone for good. Unsafe: if they live on " +
+                  "even if no majority of the voters agrees, because they are gone for good. Unsafe: if they come back " +
                   "after all, a tick of a majority job may run twice",
               }),
             ),
@@ -117,7 +117,7 @@ function forget(app: Api, { control }: ApiOptions): void {
   );
 }
 
-/** Read before the command is carried out: afterwards the name may belong to another peer. */
+/** Reads the id before the command is carried out: afterwards the name may belong to another peer. */
 function idOf(view: View, named: string): string | undefined {
   const found = findShownPeer(view, named);
   return found.kind === "one" ? found.peer.id : undefined;

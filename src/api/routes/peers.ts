@@ -43,7 +43,9 @@ export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
           200: Type.Object({
             ...PeerSchema.properties,
             startedAt: Instant,
-            notReady: Type.Array(Type.String(), { description: "why it keeps no ticks; empty = ready" }),
+            notReady: Type.Array(Type.String(), {
+              description: "why it keeps no ticks; empty if it is ready",
+            }),
           }),
         },
       },

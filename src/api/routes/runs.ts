@@ -1,5 +1,5 @@
 /**
- * Runs of all jobs: list, read, cancel. A run is named by its id, or by `JOB@TICK` (the run that tells the tick's story).
+ * Runs of all jobs: list, read, cancel. A run is named by its id, or by `JOB@TICK` for the run that counts for the tick.
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
@@ -119,7 +119,7 @@ function cancelRun(app: Api, { control }: ApiOptions): void {
       schema: {
         tags,
         summary:
-          "End a run, wherever it is; 202 means that its peer has confirmed, not that it has ended; 504 that it did not",
+          "End a run on whichever peer it is; 202: its peer has confirmed, though the run may not have ended yet; 504: its peer has not confirmed",
         params: RunParams,
         querystring: none,
         body: Type.Object({ reason: Type.Optional(Type.String({ maxLength: 256 })) }, closed),
@@ -142,7 +142,7 @@ function noRun(run: string): CicadaError {
   return new CicadaError("RUN_NOT_FOUND", `there is no run "${run}"${form}`);
 }
 
-/** The record of a run id; for `JOB@TICK` or `JOB@TICK~ATTEMPT` the one that tells the story. */
+/** The record of a run id; for `JOB@TICK` or `JOB@TICK~ATTEMPT`, the one that counts for the tick. */
 export async function findRun(run: string, control: Control, decisions: Decisions): Promise<RunRecord> {
   const reference = parseRunReference(run);
   if (reference === undefined) throw noRun(run);
@@ -175,7 +175,7 @@ function readFilter(filter: Filter, view: View): RunQuery {
   const to = readInstant(filter.to, "/to");
   return {
     limit: filter.limit ?? defaultLimit,
-    // Looked up as it is: a text that isn't an id finds nothing.
+    // The text is looked up unchanged; one that isn't an id finds nothing.
     ...(filter.job === undefined ? {} : { job: filter.job as JobId }),
     ...(filter.peer === undefined ? {} : { peer: readPeer(filter.peer, view) }),
     ...(states === undefined ? {} : { states }),
@@ -196,7 +196,7 @@ function readStates(given: string | string[] | undefined): RunState[] | undefine
   });
 }
 
-/** Runs of a peer that nobody remembers can still be found, by its whole id. */
+/** Runs of a peer that no member remembers can still be found by its whole id. */
 function readPeer(given: string, view: View): PeerId {
   const found = findShownPeer(view, given);
   if (found.kind === "none" && /^(12D3KooW|16Uiu2|Qm)/.test(given)) return given as PeerId;

@@ -1,5 +1,5 @@
 /**
- * What a schedule means, before a job uses it: its coming ticks, with notes where daylight saving affects them.
+ * Shows what a schedule means before a job uses it: its next ticks, with notes where daylight saving affects them.
  */
 import { Type } from "typebox";
 import { tickAt } from "../../schema/ids.ts";
@@ -16,7 +16,7 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
     {
       schema: {
         tags: ["schedules"],
-        summary: "The coming ticks of a schedule",
+        summary: "The next ticks of a schedule",
         querystring: none,
         body: Type.Object(
           {
@@ -46,7 +46,8 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
                 note: Type.String(),
               }),
               {
-                description: "ticks that a change of the clocks moves or repeats, or that lie on such a day",
+                description:
+                  "ticks that a clock change moves or repeats, and ticks on the day of a clock change",
               },
             ),
           }),

@@ -1,5 +1,5 @@
 /**
- * A job's ticks: the coming ones with the peers that would run them, the past ones with what was decided and why.
+ * A job's ticks: the next ones with the peers that would run them, the past ones with what was decided and why.
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
@@ -15,7 +15,7 @@ const NextTickSchema = Type.Object({
   tick: Type.String(),
   startsAt: Instant,
   peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), rank: Type.Integer() }), {
-    description: "the runner first, then its fall-backs in order",
+    description: "the runner first, then the peers that would step in, in order",
   }),
 });
 
@@ -40,7 +40,7 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
     {
       schema: {
         tags: ["ticks"],
-        summary: "Coming ticks and who would run them",
+        summary: "The next ticks, and which peers would run them",
         params: JobParams,
         querystring: Type.Object(
           {
@@ -99,7 +99,9 @@ function pastTicks(app: Api, { control, decisions }: ApiOptions): void {
 
 const WhySchema = Type.Object({
   ...Type.Partial(TickSchema).properties,
-  tick: Type.Union([Type.String(), Type.Null()], { description: "null: no tick of the job has gone wrong" }),
+  tick: Type.Union([Type.String(), Type.Null()], {
+    description: "null if no tick of the job has gone wrong",
+  }),
   hinders: Type.Array(Type.String(), { description: "what keeps the next tick from running, in sentences" }),
 });
 

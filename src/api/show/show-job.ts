@@ -1,6 +1,6 @@
 /**
- * A job as the API shows it: exactly what its author wrote (no default filled in, so that it can be edited and sent
- * back), and the read-only fields of INTERFACE. Those are always there, null when there is nothing to say.
+ * A job as the API shows it: exactly what its author wrote, without defaults, so that it can be edited and sent back;
+ * and the read-only fields of INTERFACE, which are always present, and null when they are empty.
  */
 import type { FastifyReply } from "fastify";
 import { Type, type Static } from "typebox";
@@ -10,7 +10,7 @@ import { JobSpecSchema, jobStates, type Job, type Quarantined } from "../../sche
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 
-/** Any text may be looked up; core decides what an id may be. */
+/** Any text may be looked up; core decides which ids are valid. */
 export const JobParams = Type.Object({ id: Type.Unsafe<JobId>(Type.String({ maxLength: 512 })) });
 
 const LastTickSchema = Type.Object(
@@ -20,7 +20,7 @@ const LastTickSchema = Type.Object(
     reason: orNull(Type.String()),
     run: orNull(Type.String({ description: "its run; null when none was started" })),
   },
-  { description: "the last tick that is over, missed and skipped ones included" },
+  { description: "the last tick that is over; it may have been missed or skipped" },
 );
 
 const LastRunSchema = Type.Object({
@@ -43,7 +43,10 @@ const readOnly = {
   ),
   nextTick: orNull(Type.String({ description: "the next tick's UTC instant" })),
   nextPeer: orNull(
-    Type.Object({ id: Type.String(), name: Type.String() }, { description: "who would run the next tick" }),
+    Type.Object(
+      { id: Type.String(), name: Type.String() },
+      { description: "the peer that would run the next tick" },
+    ),
   ),
   lastTick: orNull(LastTickSchema),
   lastRun: orNull(LastRunSchema),
@@ -69,7 +72,7 @@ export const JobSchema = Type.Object(
       }),
     ),
   },
-  { description: "what was written, and the read-only fields; instants in RFC 3339" },
+  { description: "what the author wrote, and the read-only fields; instants in RFC 3339" },
 );
 export type ShownJob = Static<typeof JobSchema>;
 
@@ -78,7 +81,7 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
   const status = await control.status(job.id);
   const runner = status?.next?.peers[0];
   return {
-    // The id first, as a person writes it; the table returns fields in its own order.
+    // The id comes first, as people write it; the table returns fields in its own order.
     id,
     ...fields,
     revision: job.revision,
@@ -91,13 +94,13 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     lastTick: showLastTick(status?.lastTick),
     lastRun: showLastRun(status?.lastRun),
     lastSuccess: showInstantOrNull(status?.lastSuccess),
-    // The job may be deleted while its history is read.
+    // The status is undefined if the job is deleted while its history is read.
     state: status?.state ?? "disabled",
     problems: [...(status?.hindrances ?? [])],
   };
 }
 
-/** With the headers that go with it; after a write, with what keeps the job from running. */
+/** Answers with a job and its headers; after a write, also with what keeps the job from running. */
 export async function answerJob(
   reply: FastifyReply,
   control: Control,
@@ -111,7 +114,7 @@ export async function answerJob(
   return { ...shown, warnings: shown.problems.map(({ message }) => message) };
 }
 
-/** Several pauses are shown as the one that lasts longest; those that have ended are not shown. */
+/** Of several pauses, shows the one that lasts longest. Pauses that have ended are not shown. */
 function showPause(job: Job): ShownJob["paused"] {
   const present = job.pauses.filter(({ until = Infinity }) => until > Date.now());
   let longest = present[0];
@@ -146,7 +149,7 @@ function showLastRun(record: RunRecord | undefined): ShownJob["lastRun"] {
   };
 }
 
-/** Shown with what is wrong with it; never run. */
+/** An invalid job is shown with its problems. It is never run. */
 export function showQuarantined({ id, problems }: Quarantined): ShownJob {
   return {
     id,

@@ -1,5 +1,5 @@
 /**
- * A peer as the API shows it: what this peer knows from its heartbeats, so two peers may show it differently.
+ * A peer as the API shows it: what the answering peer knows from its heartbeats. So two peers may show it differently.
  */
 import { Type, type Static } from "typebox";
 import type { MemberView, View } from "../../ports/control.ts";
@@ -10,21 +10,24 @@ import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 export const PeerSchema = Type.Object({
   id: Type.String(),
   name: Type.String(),
-  self: Type.Boolean({ description: "the peer that answers" }),
+  self: Type.Boolean({ description: "this is the answering peer" }),
   state: Type.Enum(["alive", "suspect", "dead", "left", "forgotten"]),
   role: orNull(Type.Enum(["worker", "witness"])),
   voter: Type.Boolean({ description: "votes on orders of majority jobs now" }),
   votesFrom: orNull(
-    Type.String({ format: "date-time", description: "from when it votes; null when it is no voter" }),
+    Type.String({
+      format: "date-time",
+      description: "when its vote begins to count; null if it is not a voter",
+    }),
   ),
   epoch: orNull(Type.Integer({ description: "the last epoch of the roster that it knows" })),
   tags: Type.Record(Type.String(), Type.String()),
-  load: orNull(Type.Integer({ description: "runs that are on now" })),
+  load: orNull(Type.Integer({ description: "runs in progress" })),
   capacity: orNull(Type.Integer()),
   draining: Type.Boolean({ description: "takes no ticks: it is being stopped, or drained" }),
-  drained: Type.Boolean({ description: "because a person asked for it, until it is undrained" }),
+  drained: Type.Boolean({ description: "it takes no ticks because a person drained it" }),
   warmingUp: Type.Boolean({ description: "it has just started or woken up, and takes no ticks yet" }),
-  clockOffsetMs: orNull(Type.Number({ description: "its clock against that of the peer that answers" })),
+  clockOffsetMs: orNull(Type.Number({ description: "offset of its clock from that of the answering peer" })),
   version: orNull(Type.String()),
   tzdata: orNull(Type.String({ description: "version of its time zone table" })),
   heardAt: orNull(Instant),
@@ -36,9 +39,9 @@ export type Peer = Static<typeof PeerSchema>;
 export const RosterSchema = Type.Object({
   epoch: Type.Integer({ description: "number of the last epoch" }),
   voters: Type.Array(Type.String()),
-  from: Type.String({ format: "date-time", description: "its voters decide ticks from then on" }),
+  from: Type.String({ format: "date-time", description: "the first instant whose ticks its voters decide" }),
   forced: Type.Array(Type.Object({ epoch: Type.Integer(), by: Type.String() }), {
-    description: "epochs that were not voted for, and the peer at which they were forced",
+    description: "epochs that were forced instead of voted for, and the peer that was asked to do so",
   }),
 });
 
@@ -48,14 +51,14 @@ export function showRoster({ roster }: Pick<View, "roster">): Static<typeof Rost
   return { epoch, voters: [...voters], from: showInstant(from), forced: [...forced] };
 }
 
-/** Every member, the answering one first, followed by those that have been forgotten. */
+/** All members, the answering peer first, then the peers that the mesh has forgotten. */
 export function peersOf({ members, forgotten }: Pick<View, "members" | "forgotten">): Peer[] {
   const shown = members.map(showPeer);
   shown.sort((a, b) => Number(b.self) - Number(a.self) || a.name.localeCompare(b.name));
   return [...shown, ...forgotten.map(showForgotten)];
 }
 
-/** The member that a person means or, if no member is called that, the forgotten peer. */
+/** The member that a person means; if no member fits, the forgotten peer. */
 export function findShownPeer(
   { members, forgotten }: Pick<View, "members" | "forgotten">,
   text: string,

@@ -1,5 +1,6 @@
 /**
- * A run and a tick's story as the API shows them (INTERFACE, Run): instants in RFC 3339, null for what isn't known.
+ * A run, and the account of a tick, as the API shows them (INTERFACE, Run): instants in RFC 3339, null for what isn't
+ * known.
  */
 import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
@@ -30,19 +31,22 @@ export const RunSchema = Type.Object({
   finishedAt: orNull(Instant),
   exitCode: orNull(Type.Integer()),
   signal: orNull(Type.String()),
-  waiting: orNull(Type.String({ description: "what holds the claim back: overlap or capacity" })),
+  waiting: orNull(Type.String({ description: "what the claim waits for: overlap or capacity" })),
   logBytes: orNull(Type.Integer()),
   logTruncated: Type.Boolean(),
   range: orNull(
     Type.Object(
       { from: Instant, to: Instant, count: Type.Integer() },
-      { description: "one record for so many ticks that nobody ran; a tick's own record overrules it" },
+      {
+        description:
+          "the record stands for this many ticks that nobody ran; a tick's own record overrides it",
+      },
     ),
   ),
   duplicate: Type.Boolean({ description: "another peer ran the same order" }),
-  view: Type.Integer({ description: "peers that were up, as its peer saw it, itself included" }),
+  view: Type.Integer({ description: "how many peers were up, as the run's peer saw it, itself included" }),
   passed: Type.Array(SkippedPeerSchema, {
-    description: "peers ahead of it in line, and why they were passed over",
+    description: "peers before it in rank, and why they were passed over",
   }),
   lostBy: orNull(Type.String({ description: "the peer that declared it lost" })),
   signature: Type.String(),
@@ -56,7 +60,7 @@ export const TickSchema = Type.Object({
   duplicate: Type.Boolean(),
   waitsFor: orNull(
     Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start"], {
-      description: "of a pending tick: what it waits for",
+      description: "what a pending tick waits for",
     }),
   ),
   runs: Type.Array(RunSchema),
@@ -121,7 +125,10 @@ export function showTick(story: TickStory, view: View, decisions: Decisions): St
   };
 }
 
-/** Whether a second peer ran it too shows only in all records of the tick, which a filtered page may lack. */
+/**
+ * Whether a second peer ran the same tick can only be seen from all records of the tick, which a filtered page may
+ * lack.
+ */
 export async function showRuns(
   records: readonly RunRecord[],
   control: Control,
@@ -139,5 +146,5 @@ export async function showRuns(
   const twice = new Set(stories.flatMap((story) => decisions.duplicatesIn(story.records)).map(runId));
   return records.map((record) => showRun(record, view, twice.has(runId(record))));
 }
-/** Records of one tick that are read: 50 peers, each with some attempts. */
+/** How many records of one tick are read: 50 peers, each with several attempts. */
 export const recordsOfTick = 200;

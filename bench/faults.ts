@@ -36,7 +36,7 @@ const damageName = "damage";
 const damagedAfter = ["kill -9", "SIGTERM"] as const;
 
 /** Broken rules that are printed for one scenario; the file has all. */
-const toldBreaches = 5;
+const shownBreaches = 5;
 
 interface Report {
   seed: string;
@@ -110,7 +110,7 @@ async function damage(): Promise<void> {
 
 function describeBreaches(breaches: readonly Breach[]): string {
   const lines = breaches
-    .slice(0, toldBreaches)
+    .slice(0, shownBreaches)
     .map(({ rule, at, what }) => `\n  ${rule} ${new Date(at).toISOString()} ${what}`);
   return `${breaches.length} rules broken${lines.join("")}`;
 }

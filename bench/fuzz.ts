@@ -28,7 +28,7 @@ const { values } = parseArgs({
 const heapCapMb = 1_024;
 /** An input that has not ended by then never will. */
 const hangAfterMs = 60_000;
-const lookEveryMs = 5_000;
+const checkEveryMs = 5_000;
 /** A finding's input is shown up to this length; the round has the rest. */
 const shownLetters = 2_000;
 
@@ -101,7 +101,7 @@ function runWorker(until: number): Promise<void> {
         lost("hang", `it did not end within ${hangAfterMs} ms`);
         void worker.terminate();
       }
-    }, lookEveryMs);
+    }, checkEveryMs);
     worker.on("message", take);
     worker.on("error", (error) => lost("crash", error.message));
     worker.on("exit", () => {

@@ -5,7 +5,7 @@ import { checkAll } from "../src/sim/checkers/all.ts";
 import { checkAccounts, checkConvergence } from "../src/sim/checkers/agreement.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
-import { checkStanding } from "../src/sim/checkers/standing.ts";
+import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
@@ -126,7 +126,7 @@ test("I1: a run that merely bears the id of another tick does not hide that one 
   // Both ticks are there by id, but in truth only one process started in the two minutes.
   const runs = [...without(sixth), runOf(sixth, ann, { start: sixth - 2 * minute })];
   const found = checkAll(flawless({ runs })).filter(({ rule }) => rule === "I1");
-  assert.match(found.map(({ what }) => what).join(), /no start is left/);
+  assert.match(found.map(({ what }) => what).join(), /no start remains/);
 });
 
 test("I1: a tick that ran early by a clock that was ahead is not asked for again, and is if by that clock too it was not due or too late", () => {
@@ -403,7 +403,7 @@ test("I18: a peer with an old cluster key starts nothing, once a member that has
   const run = runOf(at, ben);
   const missed = { kind: "missed rotation", peer: ben, from: at - 5 * minute, to: at + 5 * minute } as const;
   const found = (changes: Partial<Evidence>): string[] =>
-    checkStanding(flawless({ runs: [run], faultWindows: [missed], ...changes })).map(({ rule }) => rule);
+    checkEligibility(flawless({ runs: [run], faultWindows: [missed], ...changes })).map(({ rule }) => rule);
   assert.deepEqual(found({}), ["I18"]);
   assert.deepEqual(found({ faultWindows: [{ ...missed, to: at - 1 }] }), []);
   const cuts = [ann, cyd].map((sender) => ({ sender, receiver: ben, from: beginning, to: ending }));
@@ -417,7 +417,9 @@ test("I18: the first of two processes with one identity starts nothing, unless i
     { kind: "duplicate identity" as const, peer: ann, from: sixth - minute, to: sixth + 30_000 },
   ];
   const found = (changes: Partial<Run>) =>
-    rulesIn(checkStanding(flawless({ faultWindows, runs: [...without(sixth), runOf(sixth, ann, changes)] })));
+    rulesIn(
+      checkEligibility(flawless({ faultWindows, runs: [...without(sixth), runOf(sixth, ann, changes)] })),
+    );
   assert.ok(found({}).includes("I18"));
   assert.ok(found({ heardOthers: true }).includes("I18"));
   assert.ok(!found({ heardOthers: false }).includes("I18"));
@@ -467,7 +469,7 @@ test("I16: history that should have gone is found, unless the peer was away and 
 test("I18: a drained peer starts nothing, unless the drain may have been confirmed by a second process with its identity", () => {
   const drain = { ...asked({ kind: "drain", target: ann, on: true }, 2 * minute), peer: ann };
   const found = (changes: Partial<Evidence>) =>
-    rulesIn(checkStanding(flawless({ operations: [...good.operations, drain], ...changes })));
+    rulesIn(checkEligibility(flawless({ operations: [...good.operations, drain], ...changes })));
   const beside = (from: number, to: number) => ({
     faultWindows: [
       { kind: "duplicate identity" as const, peer: ann, from: beginning + from, to: beginning + to },

@@ -157,9 +157,9 @@ test("a voter votes after a restart only when others confirm that it remembers i
 test("a signature that comes with another ballot than the one that stands is not kept", () => {
   const cores = threeVoters();
   cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
-  const standing = () => [..."abc"].find((peer) => cores.state(peer).voting.proposer.elections.size > 0);
-  for (let waited = 0; standing() === undefined && waited < 20_000; waited++) cores.pass(1);
-  const candidate = standing() ?? "";
+  const electing = () => [..."abc"].find((peer) => cores.state(peer).voting.proposer.elections.size > 0);
+  for (let waited = 0; electing() === undefined && waited < 20_000; waited++) cores.pass(1);
+  const candidate = electing() ?? "";
   const [election] = cores.state(candidate).voting.proposer.elections.values();
   assert.ok(election);
   const voter = [..."abc"].find((peer) => peer !== candidate) as PeerId;

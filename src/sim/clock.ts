@@ -1,14 +1,14 @@
 /**
- * Clocks. A host's wall clock may be off (skew), run fast or slow (drift) and be set (steps). Its monotonic clock counts
- * true time from an origin of its own, so that readings of two hosts can't be compared. It does not count the time for which
- * the host was suspended, nor what the world leaps over.
+ * The clocks of simulated hosts. A host's wall clock may be off (skew), run fast or slow (drift) and be set (steps).
+ * Its monotonic clock counts true time from an origin of its own, so readings of two hosts can't be compared. It
+ * doesn't count the time for which the host was suspended, nor the time that the world leaps over.
  */
 import type { Cancel, Clock, Now } from "../ports.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
 
-/** A host's clock; it goes on while the peer's process is dead. */
+/** A host's clock. It keeps going while the peer's process is dead. */
 export class HostClock {
   private readonly queue: Queue;
   private readonly epoch: number;
@@ -20,7 +20,7 @@ export class HostClock {
   private steppedMs = 0;
   /** for how long it has been suspended, ms */
   suspendedMs = 0;
-  /** it says that it follows a time server */
+  /** the host says that it follows a time server */
   synchronised = false;
   /** the largest offset from true time that skew and drift have brought so far, ms */
   private worst = 0;
@@ -54,17 +54,20 @@ export class HostClock {
     this.steppedMs += ms;
   }
 
-  /** By how much it is set wrong now, ms; skew and drift are not in it. */
+  /** By how much steps have set the clock wrong, ms, without skew and drift. */
   stepped(): number {
     return this.steppedMs;
   }
 
-  /** The monotonic clock goes on by so much while nobody looks. */
-  moveMono(ms: number): void {
+  /** Moves the monotonic clock on by this much, as if it had run during a leap. */
+  advanceMono(ms: number): void {
     this.monoOrigin += ms;
   }
 
-  /** The host has been suspended for so long: `unseenMs` that the monotonic clock counted, and what the world leapt over. */
+  /**
+   * Notes that the host was suspended: for `unseenMs` that the queue counted, and for `leaptMs` that the world leapt
+   * over.
+   */
   suspend(unseenMs: number, leaptMs: number): void {
     this.monoOrigin -= unseenMs;
     this.suspendedMs += unseenMs + leaptMs;
@@ -88,7 +91,7 @@ export class HostClock {
   }
 }
 
-/** How late a timer rings on an idle host, ms. */
+/** How late a timer rings at most on an idle host, ms. */
 const ringsLateMs = 1.5;
 
 export class SimClock implements Clock {

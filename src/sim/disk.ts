@@ -1,9 +1,9 @@
 /**
- * The Disk door: what has been written is volatile until its fsync has completed, after a drawn delay.
+ * The Disk door: a write is volatile until its fsync has completed, after a drawn delay.
  *
- * Operations are carried out one after the other; writes that wait together are committed together. When the
- * process is killed, a drawn number of the writes that were not yet acknowledged, the earliest ones, have
- * reached the storage nevertheless: a write without an answer may or may not be there.
+ * Operations are carried out one after the other; writes that wait together are committed together. When the process is
+ * killed, the earliest of the unacknowledged writes have reached the storage nevertheless; their number is drawn. So a
+ * write without an answer may or may not be there.
  */
 import { recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
@@ -16,7 +16,7 @@ import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
 
-/** What a record takes in a database, roughly. */
+/** About how many bytes a record takes in a database. */
 const recordBytes = 600;
 
 export interface DiskSettings {
@@ -24,7 +24,7 @@ export interface DiskSettings {
   fsyncMs: { least: number; most: number };
 }
 
-/** An operation that waits for its turn. `carryOut` returns what is to be called with the outcome. */
+/** An operation that waits for its turn. `carryOut` returns the function that reports the outcome. */
 interface Operation {
   writes: readonly Write[] | undefined;
   carryOut(): () => void;
@@ -74,7 +74,7 @@ export class SimDisk implements Disk {
       this.queue.after(0, this.process, () => done(new CicadaError("DISK_FAILED", "the disk is closed")));
       return;
     }
-    // What is written is what it was when it was given.
+    // Copies the update, because the caller may change its bytes later.
     const kept = writes.map((write) =>
       "update" in write ? { ...write, update: write.update.slice() } : write,
     );
@@ -95,7 +95,7 @@ export class SimDisk implements Disk {
       found.sort(newestFirst);
       const place = found.findIndex((record) => recordKey(record) === query.after);
       if (query.after !== undefined && place < 0) {
-        return () => done(new CicadaError("BAD_REQUEST", "no page gave that cursor"));
+        return () => done(new CicadaError("BAD_REQUEST", "that cursor didn't come from a page"));
       }
       const start = place + 1;
       const records = found.slice(start, start + query.limit);
@@ -165,7 +165,7 @@ export class SimDisk implements Disk {
   private pruneJob(rule: PruneRule, pruned: Pruned): void {
     const { job, keep } = rule;
     const noted = this.storage.horizons.get(job);
-    // A horizon of the future was noted by a clock that was wrong.
+    // A horizon in the future was noted by a clock that was wrong.
     const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
     const ticks = Array.from(
       Map.groupBy(this.storage.records(job), ({ tick }) => tick),
@@ -200,7 +200,9 @@ export class SimDisk implements Disk {
     return this.storage.records(job).some((record) => record.tick === tick && isFinal(record.state));
   }
 
-  /** The process is killed: of the writes that were not acknowledged, the first few, as drawn, are on the storage. */
+  /**
+   * Called when the process is killed: a drawn number of the unacknowledged writes, the first ones, reach the storage.
+   */
   lost(): void {
     const writes = this.waiting.filter((operation) => operation.writes !== undefined);
     const reached = this.dice.below(writes.length + 1);
@@ -213,7 +215,7 @@ export class SimDisk implements Disk {
     if (!this.busy) this.begin();
   }
 
-  /** Carries out what is waiting now, as one group, when the drawn time has passed. */
+  /** Carries out everything that waits now, as one group, after a drawn time. */
   private begin(): void {
     const group = this.waiting.length;
     const writes = this.waiting.some((operation) => operation.writes !== undefined);
@@ -257,7 +259,7 @@ function newestFirst(a: RunRecord, b: RunRecord): number {
   return recordKey(a) < recordKey(b) ? -1 : 1;
 }
 
-/** The things that lie between the places of the query, in their order, up to its limit. */
+/** The things between the places of the query, in order, up to its limit. */
 export function pageOf(
   things: readonly (RunRecord | RequestedOrder)[],
   { after, upTo, limit }: Omit<ThingsQuery, "buckets">,

@@ -1,9 +1,9 @@
 /**
- * The Executor door: children that do nothing but last for a drawn time, end in a drawn way, and write down the
- * truth when they start and when they end.
+ * The Executor door: children that last for a drawn time, end in a drawn way, and write down the truth when they start
+ * and end.
  *
- * As with the real launcher, a child's start takes a moment, `notAfter` is looked at just before it, and the launcher
- * outlives the peer's process just long enough to end its children. It does not stop when the peer is paused.
+ * As with the real launcher, a child's start takes a moment, `notAfter` is checked just before it, and the launcher
+ * outlives the peer's process just long enough to end its children. It doesn't stop while the peer is paused.
  */
 import { never } from "../errors.ts";
 import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
@@ -30,7 +30,7 @@ export class Children {
 
 interface Child {
   run: Run;
-  /** ends it, with the outcome that is to be reported */
+  /** ends the child and reports this outcome */
   end(outcome: ChildOutcome): void;
 }
 
@@ -45,7 +45,7 @@ export class SimExecutor implements Executor {
   private readonly life: number;
   private readonly record: (run: Run) => void;
   private readonly ended: (run: Run) => void;
-  /** true time of now, ms since the epoch */
+  /** the true time now, ms since the epoch */
   private readonly trueTime: () => number;
   private events: ExecutorEvents | undefined;
   /** the launcher takes no more runs */
@@ -120,7 +120,7 @@ export class SimExecutor implements Executor {
     this.queue.after(this.dice.between(0.1, 2), this.process, () => done(piece));
   }
 
-  /** Not compressed: the copy is read by `readLog` as it is. */
+  /** Doesn't compress, because `readLog` reads the copy as it is. */
   packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void {
     const log = this.children.logs.get(run);
     const packed = log !== undefined && log.length > capBytes ? "too-large" : log;
@@ -148,7 +148,10 @@ export class SimExecutor implements Executor {
     this.whenQuiet();
   }
 
-  /** The peer's process is gone: the launcher notices and ends what it had started; a dark host ends it at once. */
+  /**
+   * Called when the peer's process is gone: the launcher notices it and ends its children; on a dark host they end at
+   * once.
+   */
   orphaned(hostToo: boolean): void {
     const noticesMs = hostToo ? 0 : this.dice.between(1, 60);
     this.queue.after(noticesMs, undefined, () => {

@@ -1,7 +1,7 @@
 /**
- * Signatures that cost next to nothing: a keyed 128-bit hash instead of Ed25519, whose 70 to 90 µs a time would
- * be most of the simulator's work. They bind peer and bytes together, which is all that the code under test relies
- * on. They don't prevent forgery.
+ * Cheap signatures: a keyed 128-bit hash instead of Ed25519, which takes 70 to 90 µs and would be most of the
+ * simulator's work. They bind a peer to bytes, which is all that the code under test relies on. They don't prevent
+ * forgery.
  */
 import type { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring, Keys } from "../ports.ts";
@@ -30,12 +30,15 @@ export class SimKeys implements Keys {
   }
 }
 
-/** What a host's disk keeps of cluster keys. A key is named by when it was made (wall clock, ms); 0 = the mesh's first. */
+/**
+ * The cluster keys on a host's disk. A key is named by the time at which it was made (wall clock, ms); 0 = the mesh's
+ * first.
+ */
 export interface KeptKeys {
   change: KeyChange | undefined;
-  /** still accepted until then, by the wall clock, ms */
+  /** old keys, accepted until then by the wall clock, ms */
   olds: readonly { key: number; until: number }[];
-  /** rotated away: with them nobody gets in any more */
+  /** replaced keys that are accepted no more */
   retired: readonly number[];
 }
 
@@ -46,11 +49,14 @@ export interface SimKeyringDoors {
   keep(kept: KeptKeys): void;
   /** ms */
   wall(): number;
-  /** carries something out so much later (ms), within an event of its own */
+  /** calls `act` after `ms`, in an event of its own */
   later(ms: number, act: () => void): void;
 }
 
-/** The keys of one life of a peer, without secrets: what the real one proves by a MAC is asked here of the other's keyring. */
+/**
+ * The keys of one process of a peer, without secrets: what the real keyring proves by a MAC, this one reads from the
+ * other's keyring.
+ */
 export class SimKeyring implements Keyring {
   private readonly doors: SimKeyringDoors;
   /** Called after each change of the accepted keys. */
@@ -69,12 +75,12 @@ export class SimKeyring implements Keyring {
     return this.doors.kept().change?.madeAt ?? 0;
   }
 
-  /** True when one of the two may come in at the other. */
+  /** True if one of the two accepts the other. */
   sharesKeyWith(other: SimKeyring): boolean {
     return this.accepted().some((key) => other.accepted().includes(key));
   }
 
-  /** True when the other's present key is one that was rotated away here. */
+  /** True if the other's present key was replaced here. */
   supersedes(other: SimKeyring): boolean {
     return this.doors.kept().retired.includes(other.madeAt());
   }
@@ -106,7 +112,7 @@ export class SimKeyring implements Keyring {
     return [this.madeAt(), ...this.doors.kept().olds.map(({ key }) => key)];
   }
 
-  /** Retires what is no longer accepted, now and whenever more is due. */
+  /** Retires the keys whose time is over, now and whenever the next one is due. */
   private expire(): void {
     const { change, olds, retired } = this.doors.kept();
     const now = this.doors.wall();

@@ -1,4 +1,4 @@
-/** The log of a simulated peer: counted by level, and passed to a reader if there is one (`--trace`). */
+/** The log of a simulated peer: lines are counted by level, and passed to a reader if there is one (`--trace`). */
 import type { Log, LogFields } from "../ports.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

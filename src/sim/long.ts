@@ -1,13 +1,13 @@
 /**
- * A long world: weeks of virtual time on few peers with few ticks, history pruned as jobs say, and everything that takes long:
- * absences of days, suspends, wrong clocks, old and copied folders, changes of schedules and windows there and back. Quiet
- * stretches are leapt over. Then all is mended, and in the last hour everything must converge, as in the other worlds.
+ * A long world: weeks of virtual time on few peers with few ticks, and with everything that takes long: pruned history,
+ * absences of days, suspends, wrong clocks, old and copied folders, changes of schedules and windows and back. Quiet
+ * stretches are leapt over. Then all faults end, and in the last hour everything must converge, as in the other worlds.
  */
 import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
 import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
-import { breakForLong, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
+import { injectLongFaults, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
 import { runToEnd, type SeedOptions, type SeedResult } from "./seed.ts";
@@ -66,7 +66,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
   for (const [index, peer] of world.peers.entries()) {
-    // Now and then one joins with an empty folder when the mesh has lived for long.
+    // Sometimes a peer joins with an empty folder when the mesh has existed for long.
     const joins = index > 1 && dice.chance(0.2);
     if (joins) world.joinsLater(peer);
     const at = joins ? dice.between(safety.from, safety.to) : epoch + dice.between(0, 5 * second);
@@ -84,7 +84,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
   world.at(safety.from, () => {
     if (kinds.length === 0) return;
     const keep = options.keepFault ?? (() => true);
-    drawn = breakForLong(world, { ...plan, kinds }, safety.from, safety.to, keep);
+    drawn = injectLongFaults(world, { ...plan, kinds }, safety.from, safety.to, keep);
   });
   for (let at = epoch + hour; at < epoch + lengthMs; at += 6 * hour) world.at(at, () => world.measure());
   world.at(healedAt, () => {

@@ -1,5 +1,5 @@
 /**
- * The Mesh door of the simulated world. Behind it `mesh/links.ts` makes and ends connections and `mesh/traffic.ts` carries
+ * The Mesh door of the simulated world. `mesh/links.ts` makes and ends connections and `mesh/traffic.ts` carries
  * messages, both over the wires of `mesh/wires.ts`.
  */
 import type { Mesh } from "../ports.ts";
@@ -22,7 +22,7 @@ export class SimNetwork {
     this.#traffic = new Traffic(this.#links);
   }
 
-  /** The calendar's time at which two peers had learned of each other, by the names of both. */
+  /** The calendar time at which two peers had learned of each other, by the names of both. */
   get introduced(): ReadonlyMap<string, number> {
     return this.#links.introduced;
   }
@@ -32,7 +32,7 @@ export class SimNetwork {
     return this.#traffic.arrivedBy < this.#links.queue.now;
   }
 
-  /** `named` are hosts whose addresses its settings name. */
+  /** `named`: the hosts whose addresses its settings name. */
   addHost(host: HostName, peer: PeerId, named: readonly HostName[]): void {
     this.#links.addHost(host, peer, named);
   }
@@ -45,7 +45,10 @@ export class SimNetwork {
     this.#links.removeHost(host);
   }
 
-  /** The door of one life of a peer. Without a keyring it is taken for a member by all, without a greeter for one of their version. */
+  /**
+   * The door of one process of a peer. Without a keyring every peer accepts it as a member; without a greeter, as one
+   * of its own version.
+   */
   mesh(process: Process, { keyring, greeter }: { keyring?: SimKeyring; greeter?: Greeter } = {}): Mesh {
     const links = this.#links;
     const node = links.node(process.host);

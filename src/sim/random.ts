@@ -1,9 +1,9 @@
 /**
- * Seeded chance. Everything that the simulator draws comes from dice like these, so one seed gives one run.
+ * Seeded random numbers. Everything that the simulator draws comes from dice like these, so one seed gives one run.
  *
- * The generator is sfc32 (Chris Doty-Humphrey, PractRand): small, fast, and only 32-bit integer arithmetic, so
- * it draws the same on every machine. `fork` gives each part of the world dice of its own, named by a label:
- * what one part draws does not shift what another one draws.
+ * The generator is sfc32 (Chris Doty-Humphrey, PractRand): it is small and fast, and uses only 32-bit integer
+ * arithmetic, so it draws the same on every machine. `fork` gives each part of the world its own dice, named by a
+ * label, so that the draws of one part don't shift those of another.
  */
 import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
@@ -78,7 +78,7 @@ export class Dice implements Random {
 
   pick<Item>(items: readonly Item[]): Item {
     const item = items[this.below(items.length)];
-    assert(item !== undefined, "there is something to pick from");
+    assert(item !== undefined, "the list to pick from is not empty");
     return item;
   }
 

@@ -1,9 +1,9 @@
 /**
  * One seed, from its first draw to the verdict.
  *
- * The hour (or hours) of a seed: the peers start, jobs are made while all is calm; then the safety phase, in which
- * things break and clients ask for changes; then all is mended for good, and in the liveness phase of the last
- * minutes everything must settle. Then the checkers read the evidence.
+ * First the peers start, and jobs are made while there are no faults. In the safety phase faults come and clients ask
+ * for changes. Then all faults end for good, and in the liveness phase of the last minutes everything must converge.
+ * Then the checkers read the evidence.
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, type Work } from "./client/client.ts";
@@ -13,8 +13,8 @@ import type { ChildSettings } from "./executor.ts";
 import type { Mark } from "../core/probes/marks.ts";
 import type { PlantedBug } from "../core/probes/planted.ts";
 import {
-  breakThings,
-  breakWidely,
+  injectFaults,
+  injectWideFaults,
   drawNetwork,
   drawPlan,
   drawWidePlan,
@@ -33,24 +33,24 @@ import { World } from "./world/world.ts";
 export interface SeedOptions {
   seed: string;
   peers: number;
-  /** how many ticks come each minute, about */
+  /** about how many ticks come each minute */
   jobs: number;
   hours: number;
   faults: "none" | "swarm";
   makePeer: MakePeer;
   onLine?: WorldSettings["onLine"];
-  /** majority jobs, witnesses, joins, old disks, garbage and what else `wide.ts` draws */
+  /** with majority jobs, witnesses, joins, old disks, garbage and everything else that `wide.ts` draws */
   wide?: boolean;
   /** a wide world of two versions (`mixed.ts`) */
   mixed?: boolean;
-  /** a person drains, promotes and forgets peers and cancels runs too */
+  /** with a person who drains, promotes and forgets peers and cancels runs */
   person?: boolean;
   planted?: PlantedBug;
-  /** takes the names of the rare branches that were taken */
+  /** collects the names of the rare branches that were taken */
   marks?: Set<Mark>;
-  /** of a wide world: which faults of those that were drawn are to happen; all when absent */
+  /** in a wide world: which of the drawn faults happen; absent = all */
   keepFault?: (number: number) => boolean;
-  /** … and of which kinds they are; as the seed draws when absent */
+  /** which kinds of fault there are; absent = as the seed draws */
   kinds?: readonly FaultKind[];
 }
 
@@ -62,7 +62,7 @@ export interface SeedResult {
   events: number;
   messages: number;
   bytes: number;
-  /** which kinds of fault it knew */
+  /** which kinds of fault it had */
   kinds: readonly string[];
   /** the single faults of a wide or long world */
   drawn: readonly { number: number; at: number; lastsMs: number; kind: string }[];
@@ -84,7 +84,7 @@ const livenessMs = 6 * minute;
 /** the last stop may still be draining */
 const stopsWithinMs = 45 * second;
 const settlesWithinMs = 30 * second;
-/** What gossip has lost comes by the next comparison of records, half a minute and a little later. */
+/** What gossip has lost arrives with the next comparison of records, a little more than half a minute later. */
 const onItsWayMs = 45 * second;
 
 export function runSeed(options: SeedOptions): SeedResult {
@@ -154,8 +154,8 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (mixed !== undefined) changeVersions(world, mixed, { ...safety, everyMs: dice.pick([60_000, 180_000]) });
   let drawn: DrawnFault[] = [];
   world.at(safety.from, () => {
-    if (!isWide) breakThings(world, plan, safety.from, safety.to);
-    else drawn = breakWidely(world, plan, safety.from, safety.to, options.keepFault ?? (() => true));
+    if (!isWide) injectFaults(world, plan, safety.from, safety.to);
+    else drawn = injectWideFaults(world, plan, safety.from, safety.to, options.keepFault ?? (() => true));
   });
   if (isWide)
     for (let at = epoch + minute; at < epoch + lengthMs; at += minute) world.at(at, () => world.measure());
@@ -185,7 +185,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   };
 }
 
-/** Runs the world; what the code under test threw is a breach. */
+/** Runs the world. If the code under test throws, that is a breach. */
 export function runToEnd(world: World, run: () => void): Breach | undefined {
   try {
     run();

@@ -1,14 +1,17 @@
 /**
- * I6, accounted; I7, durable; I8, convergence: what the peers know, compared with each other and with the truth.
+ * I6, accounted; I7, durable; I8, convergence. Compares what the peers know with each other and with the truth.
  *
- * I8: 30 s after the heal the peers are compared, and once more some time later. A job or record on which the same two peers
- * differ in the same way both times was not just on its way. A peer may not have an update that waits for another one.
- * What a clock that was ahead has written about ticks that are still to come is not compared: nobody else takes it before then.
- * I6: at the end, for every tick older than 2 minutes: all peers hold the same records, except those written in the last
- * 35 s; none of them is open unless its run is truly still on; each start of the truth has its record; and each required
+ * I8: the peers are compared 30 s after the heal, and again some time later. A difference counts only if the same two
+ * peers differ in the same way both times; otherwise it may have been on its way. No peer may hold an update that waits
+ * for another one. Records of future ticks, written by a clock that was ahead, are not compared: no other peer accepts
+ * them before the ticks are due.
+ *
+ * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
+ * last 35 s. No record is open unless its run really still goes on. Each real start has its record, and each required
  * tick without a start has a record that gives the reason.
- * I7: a job whose last request was answered, and had converged before the next one was made, is there (or gone) on every
- * peer.
+ *
+ * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
+ * gone) on every peer.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
 import {
@@ -22,7 +25,7 @@ import {
 import { retainedTicks } from "./retained.ts";
 import { convergesMs, hadDuplicateIdentity, orphanMs, wasTurnedAway, workers } from "./surroundings.ts";
 import { requiredTicks, type RequiredTick } from "./ticks.ts";
-import { jobsOf, lastWord } from "./requests.ts";
+import { jobsOf, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
 
@@ -38,7 +41,7 @@ export function checkConvergence(evidence: Evidence): Breach[] {
     .map((what) => ({ rule: "I8", at: evidence.healedAt, what }) as const);
 }
 
-/** One sentence for each thing that two peers see differently. */
+/** One sentence for each difference between two peers. */
 function differences(knowledge: readonly Knowledge[]): Set<string> {
   const found = new Set<string>();
   for (const { peer, complaint } of knowledge)
@@ -77,7 +80,7 @@ export function checkAccounts(evidence: Evidence): Breach[] {
 
 type TickFilter = (job: JobId, tick: TickId) => boolean;
 
-/** Only what is known of ticks that pass. */
+/** Keeps only records of ticks that pass the filter. */
 function ofTicks(views: readonly Knowledge[], passes: TickFilter): Knowledge[] {
   return views.map((view) => ({
     ...view,
@@ -85,7 +88,7 @@ function ofTicks(views: readonly Knowledge[], passes: TickFilter): Knowledge[] {
   }));
 }
 
-/** Without the records written since then: a tick may be reported as missed long after it was due. */
+/** Leaves out records written since then: a tick may be reported as missed long after it was due. */
 function withoutFresh(known: readonly Knowledge[], since: number): Knowledge[] {
   const fresh = new Set(
     known.flatMap(({ records }) =>
@@ -102,7 +105,7 @@ function name({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing"
   return `${job}@${tick}~${attempt} on ${peer}`;
 }
 
-/** Each start has its record, and each record that is open has its run. */
+/** Each start has its record, and each open record has its run. */
 function checkTruth(evidence: Evidence, known: Knowledge, before: number, isRetained: TickFilter): Breach[] {
   const breaches: Breach[] = [];
   const records = Map.groupBy(known.records.values(), name);
@@ -116,20 +119,20 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
       hadDuplicateIdentity(evidence, run.peer, run.start - orphanMs, run.start)
     )
       continue;
-    breaches.push({ rule: "I6", at: run.start, what: `${name(run)} started and no record says so` });
+    breaches.push({ rule: "I6", at: run.start, what: `${name(run)} started, but no record says so` });
   }
   for (const record of known.records.values()) {
     const open = record.state === "claimed" || record.state === "running";
     if (!open || on.has(name(record))) continue;
     const waits = evidence.runs.some((run) => run.job === record.job && (run.end ?? Infinity) > before);
     if (record.state === "claimed" && (waits || evidence.crowded === true)) continue;
-    const what = `${name(record)} is still ${record.state}, and no such run is on`;
+    const what = `${name(record)} is still ${record.state}, but no such run goes on`;
     breaches.push({ rule: "I6", at: instantOf(record.tick), what });
   }
   return breaches;
 }
 
-/** Its peer's disk was put back to what it had been before that run. */
+/** True if the peer's disk was restored to a state from before the run. */
 function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   return (evidence.rollbacks ?? []).some(
     (rollback) =>
@@ -137,13 +140,19 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
   );
 }
 
-/** A tick without a quorum, or of a job that nobody may run, stays open until its window has passed or the job is changed. */
+/**
+ * A tick without a quorum, or of a job that no peer may run, stays open until its window has passed or the job is
+ * changed.
+ */
 function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
   if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
   return rules.partition === "majority" || workers(evidence, peersFor(rules), instant).length === 0;
 }
 
-/** The peer that reported why the tick didn't run was put back to an older disk, perhaps before any other had heard it. */
+/**
+ * True if the peer that reported why the tick didn't run may have been restored to an older disk before any other peer
+ * received the report.
+ */
 function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const saidBy = instant + rules.catchUp.windowMs + quietMs;
   return (evidence.rollbacks ?? []).some(
@@ -151,7 +160,7 @@ function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): b
   );
 }
 
-/** A tick that did not run has a record that gives the reason. */
+/** Each required tick that did not run has a record that gives the reason. */
 function checkSilence(
   evidence: Evidence,
   known: Knowledge,
@@ -175,19 +184,19 @@ function checkSilence(
     .map(({ job, tick, instant }) => ({
       rule: "I6",
       at: instant,
-      what: `nothing is on record of ${job}@${tick}`,
+      what: `there is no record of ${job}@${tick}`,
     }));
 }
 
 export function checkDurability(evidence: Evidence): Breach[] {
   return jobsOf(evidence).flatMap((job) => {
-    const word = lastWord(evidence, job);
-    if (word === "unclear") return [];
-    const wrong = evidence.final.filter(({ jobs }) => jobs.has(job) !== (word === "there"));
+    const required = stateAtEnd(evidence, job);
+    if (required === "unclear") return [];
+    const wrong = evidence.final.filter(({ jobs }) => jobs.has(job) !== (required === "there"));
     return wrong.map(({ peer }) => ({
       rule: "I7" as const,
       at: evidence.to,
-      what: `${job} must be ${word}, and on ${peer} it is not`,
+      what: `${job} must be ${required}, but on ${peer} it is not`,
     }));
   });
 }

@@ -1,4 +1,4 @@
-/** The rules of DESIGN §13 that are judged in every world, in the order in which a reader should look at breaches. */
+/** The rules of DESIGN §13 that hold in every world, in the order in which a reader should look at breaches. */
 import type { Breach, Evidence } from "../world/truth.ts";
 import { checkAuthority } from "./authority.ts";
 import { checkBounded } from "./bounded.ts";
@@ -6,7 +6,7 @@ import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
 import { checkPruned } from "./retained.ts";
-import { checkStanding } from "./standing.ts";
+import { checkEligibility } from "./eligibility.ts";
 import { checkStories } from "./story.ts";
 import { checkOverlap } from "./overlap.ts";
 import { checkCancels, checkPhantoms, checkRevocation } from "./phantoms.ts";
@@ -36,7 +36,7 @@ export function checkAll(evidence: Evidence): Breach[] {
   ].flatMap((check) => check(evidence));
 }
 
-/** In long worlds standing (I18) is judged as well. */
+/** Long worlds are also checked for I18, eligibility. */
 export function checkLong(evidence: Evidence): Breach[] {
-  return [...checkAll(evidence), ...checkStanding(evidence)];
+  return [...checkAll(evidence), ...checkEligibility(evidence)];
 }

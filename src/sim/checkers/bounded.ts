@@ -1,17 +1,17 @@
 /**
- * I13, bounded: what a peer holds does not grow with the time that it has been on.
+ * I13, bounded: what a peer holds does not grow with its uptime.
  *
- * What belongs to a moment (questions, ballots, writes under way) stays below a small number at every measurement, and is
- * nearly zero at the last one, after minutes of quiet. The exception is elections for which too few voters may vote: they
- * last as long as their orders. Orders in the book and entries of the heaps stay below what all jobs can have due within
- * their windows. The document grows with what clients asked for and with nothing else.
+ * Short-lived things (questions, ballots, pending writes) stay below a small number at every measurement, and are
+ * nearly zero at the last one, after minutes of quiet. Elections for which too few voters may vote are an exception:
+ * they last as long as their orders. Orders in the book and entries of the heaps stay below the number of ticks that
+ * all jobs can have within their windows. The document grows only with clients' requests.
  */
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
 import { hasLostItsVoters } from "./quorum.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
 
-/** Bytes of the job table on disk that one request of a client may cost. */
+/** How many bytes one client request may add to the job table on disk. */
 const bytesPerRequest = 8_192;
 const smallNumber = 64;
 
@@ -31,12 +31,14 @@ function beyond({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
   return Object.entries(limits)
     .filter(([name, limit]) => (sizes[name] ?? 0) > limit)
     .map(([name, limit]) => {
-      const what = `${peer} holds ${sizes[name]} ${name}, and ${limit} should be the most`;
+      const what = `${peer} holds ${sizes[name]} ${name}, but at most ${limit} are allowed`;
       return { rule: "I13" as const, at, what };
     });
 }
 
-/** Ticks that may be in the order book at once: all that lie within a job's window, and those that a client asked for. */
+/**
+ * How many ticks may be in the order book at once: all within their job's window, and those that a client asked for.
+ */
 function ticksInBook(evidence: Evidence): number {
   const { to, operations } = evidence;
   const scheduled = jobsOf(evidence).map((job) => {
@@ -71,7 +73,7 @@ function limitsOf(evidence: Evidence): Limits {
   };
 }
 
-/** After minutes of quiet only what is due now is under way. */
+/** The limits after minutes of quiet, when only orders that are due now remain. */
 function atRest(evidence: Evidence): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;

@@ -1,13 +1,13 @@
 /**
  * I3, bounded duplicates, and I11, zombies.
  *
- * I3: one order (job, tick, attempt) starts at most once on each peer that has no duplicate, and at most as often as there
- * were components around its starts: sets of peers that could talk to each other, round by two others at most, all
- * through from 15 s before the first start to the last one. A peer that was down, paused or disturbed in that time
- * counts as a component of its own. So in a time without faults it starts at most once (I1 requires at least once).
+ * I3: an order (job, tick, attempt) starts at most once on each peer that has no duplicate identity, and at most once
+ * in each component. A component is a set of peers that could talk to each other, by way of at most two others, from 15
+ * s before the first start until the last one. A peer that was down, paused or disturbed in that time counts as a
+ * component of its own. So without faults an order starts at most once (I1 requires at least once).
  *
- * I11: a peer that was paused for more than 5 s, or was not there at all, starts nothing, in the 10 s after it goes on,
- * that another peer had started before that, provided that the two could talk ever since it went on.
+ * I11: for 10 s after a peer resumes from a pause of more than 5 s, or is started again, it starts nothing that another
+ * peer had already started, if the two could talk since then.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Outage, Run } from "../world/truth.ts";
@@ -30,7 +30,7 @@ export function checkDuplicates(evidence: Evidence): Breach[] {
     const last = Math.max(...runs.map((run) => run.start));
     const peers = runs.map((run) => run.peer);
     const repeated = peers.find((peer, index) => peers.indexOf(peer) !== index);
-    if (repeated !== undefined && wasPutBack(evidence, repeated, first, last)) continue;
+    if (repeated !== undefined && wasRestored(evidence, repeated, first, last)) continue;
     if (repeated !== undefined && hadDuplicateIdentity(evidence, repeated, first - beforeMs, last)) continue;
     if (repeated !== undefined) {
       breaches.push({ rule: "I3", at: first, what: `${order} started twice on ${repeated}` });
@@ -40,7 +40,7 @@ export function checkDuplicates(evidence: Evidence): Breach[] {
       together(evidence, one, other, first - beforeMs, last),
     );
     if (talked !== undefined) {
-      const what = `${order} started on ${peers.join(", ")}, of which ${talked.join(" and ")} could talk all along`;
+      const what = `${order} started on ${peers.join(", ")}, although ${talked.join(" and ")} could talk to each other`;
       breaches.push({ rule: "I3", at: first, what });
     }
   }
@@ -51,8 +51,8 @@ function pairsOf(peers: readonly PeerId[]): (readonly [PeerId, PeerId])[] {
   return peers.flatMap((one, index) => peers.slice(index + 1).map((other) => [one, other] as const));
 }
 
-/** A peer whose disk was put back to what it was before the first start can't know of it. */
-function wasPutBack(evidence: Evidence, peer: PeerId, first: number, last: number): boolean {
+/** A peer whose disk was restored to a state from before the first start can't know of that start. */
+function wasRestored(evidence: Evidence, peer: PeerId, first: number, last: number): boolean {
   return (evidence.rollbacks ?? []).some(
     ({ peer: whose, startedAt }) => whose === peer && startedAt >= first - orphanMs && startedAt <= last,
   );
@@ -71,12 +71,12 @@ export function checkZombies(evidence: Evidence): Breach[] {
         (other) =>
           other.peer !== run.peer &&
           other.start < pause.to &&
-          !wasPutBack(evidence, other.peer, other.start, run.start) &&
+          !wasRestored(evidence, other.peer, other.start, run.start) &&
           heard(evidence, other.peer, pause.peer, pause.to, run.start),
       );
       if (earlier === undefined) continue;
       const since = pause.kind === "paused" ? "pause" : "restart";
-      const what = `${orderOf(run)} started on ${run.peer} just after its ${since}, and before on ${earlier.peer}`;
+      const what = `${orderOf(run)} started on ${run.peer} just after its ${since}, and earlier on ${earlier.peer}`;
       breaches.push({ rule: "I11", at: run.start, what });
     }
   }
@@ -88,8 +88,8 @@ function restarts(evidence: Evidence): Outage[] {
 }
 
 /**
- * Could the two talk from the end of the pause on, and did they know of each other? (A peer warms up with those that it
- * knows. The moment of the pause's end itself does not count as paused.)
+ * True if the two could talk since the end of the pause and knew of each other. (A peer warms up with those that it
+ * knows. The instant at which the pause ends does not count as paused.)
  */
 function heard(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   if (!knewEachOther(evidence, a, b, from)) return false;

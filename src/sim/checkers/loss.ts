@@ -1,19 +1,18 @@
 /**
  * I1, no loss, and I9, resumption.
  *
- * I1: a tick is required when its job was surely in force all around it and some peer that may run it was well (up,
- * not paused, disk and clock undisturbed, wires not slow) from 20 s before it to 60 s after it; cut off or not: then
- * that peer is a component of its own and has to run it. It must start within these 60 s. A peer needs up to 15 s to
- * see that others are dead, 5 s for each that only seems alive, and 1 s to ask. Each tick is looked for by its id
- * and, as Jepsen's checker for Chronos does, by matching targets to starts without looking at ids at all (but for
- * starts by a clock that was set wrong and by which their tick was due).
- * A tick of a majority job is required only while the whole world stood still around it and a majority of its voters,
- * one that may run it among them, could talk: a runner that dies after it was chosen takes its tick with it.
- * Ticks of a job one of whose other runs was on around the tick are left out unless it allows overlap: I10 is there
- * for them.
+ * I1: a tick is required if its job was surely in force around it and a peer that may run it was well (up, not paused,
+ * disk and clock undisturbed, wires not slow) from 20 s before to 60 s after it. A peer that is cut off is a component
+ * of its own and must run the tick too. The tick must start within these 60 s: a peer needs up to 15 s to see that
+ * others are dead, 5 s for each that only seems alive, and 1 s to ask. Each tick is looked for twice: by its id and, as
+ * in Jepsen's checker for Chronos, by matching ticks to starts without their ids (except for starts by a clock that was
+ * set wrong, if their tick was due by that clock). A tick of a majority job is required only if nothing in the world
+ * changed around it and a majority of its voters could talk, one of them able to run it: if a runner dies after it was
+ * chosen, the tick dies with it. If the job doesn't allow overlap and another run of it was going on around the tick,
+ * the tick is left out; I10 judges it.
  *
- * I9: every required tick from 15 s after the heal on starts once, no later than 1 s after it is due. (All of it
- * widened by what the hosts' clocks are off.)
+ * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
+ * widened by the errors of the hosts' clocks.)
  */
 import { tickAt } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type Run } from "../world/truth.ts";
@@ -36,7 +35,7 @@ export function checkLoss(evidence: Evidence): Breach[] {
     evidence.from,
     evidence.to - startsWithinMs,
     startsWithinMs,
-  ).filter((tick) => somebodyWell(evidence, tick) && !heldUp(tick, byJob.get(tick.job) ?? []));
+  ).filter((tick) => hasWellWorker(evidence, tick) && !heldUp(tick, byJob.get(tick.job) ?? []));
   const breaches: Breach[] = [];
   for (const tick of required) {
     const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
@@ -53,8 +52,8 @@ function errorAround(evidence: Evidence, { instant }: RequiredTick): number {
 }
 
 /**
- * Each required tick, in time order, takes the earliest start of its job that no earlier one took and that lies
- * within its window. All windows are equally long, so this greedy matching is perfect whenever a perfect one exists.
+ * In time order, each required tick takes the earliest start of its job that lies within the tick's window and that no
+ * earlier tick took. All windows are equally long, so this greedy matching is perfect whenever a perfect one exists.
  */
 function checkMatching(
   evidence: Evidence,
@@ -83,15 +82,15 @@ function checkMatching(
       const start = starts[next] ?? Infinity;
       if (start <= instant + startsWithinMs + errorMs) next++;
       else
-        breaches.push({ rule: "I1", at: instant, what: `${job}: no start is left for ${tickAt(instant)}` });
+        breaches.push({ rule: "I1", at: instant, what: `${job}: no start remains for ${tickAt(instant)}` });
     }
   }
   return breaches;
 }
 
 /**
- * The run is that tick's. Its runner's clock was set wrong at the start, and by that clock the tick was due and within its
- * window, which may be far from true time.
+ * True if the run is that tick's, its runner's clock was set wrong at the start, and by that clock the tick was due and
+ * within its window. By true time it may be far off.
  */
 function wasDueByWrongClock(evidence: Evidence, { tick, instant, rules }: RequiredTick, run: Run): boolean {
   if (run.tick !== tick) return false;
@@ -119,7 +118,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
+function hasWellWorker(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const eligible = workers(evidence, peersFor(rules), instant);
   const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
   if (mostClocksWereSet(evidence, from, to)) return false;
@@ -127,7 +126,7 @@ function somebodyWell(evidence: Evidence, { instant, rules }: RequiredTick): boo
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
 }
 
-/** The median decides which clocks are wrong; when more of the present clocks are wrong than right, it is wrong itself. */
+/** The median decides which clocks are wrong, so it is wrong itself if most of the present clocks are. */
 function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: number, to: number): boolean {
   const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
   const steps = faultWindows.filter((window) => window.kind === "clock step" && touches(window));
@@ -137,7 +136,7 @@ function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: num
   return wrong.size > right.length;
 }
 
-/** As I1 requires, but for what I9 asks: that it runs on time, once. */
+/** Like I1's requirement, but for I9: the tick must run once and on time. */
 function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const eligible = workers(evidence, peersFor(rules), instant);
   if (eligible.length === 0) return false;

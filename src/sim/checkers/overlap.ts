@@ -1,11 +1,10 @@
 /**
- * I10, overlap: of a job that does not allow it, no two runs are on at once within a component.
+ * I10, overlap: if a job does not allow overlap, no two of its runs go on at once within a component.
  *
- * Two runs are held against each other when both of their peers could talk to each other, directly or round by others,
- * all through from 15 s before the earlier start to the later one; or when both were started by one life of one peer.
- * They are not while much gossip is being lost: timely claims travel by gossip alone, and two peers that don't hear of each
- * other's claim both start. Where a little is lost all the time, the next heartbeats make up for it, so only starts that
- * are close together are excused.
+ * Two runs are compared if their peers could talk to each other, directly or by way of others, from 15 s before the
+ * earlier start until the later one, or if one process started both. They are not compared while much gossip is lost:
+ * timely claims travel by gossip only, so two peers that don't receive each other's claim both start. If a little
+ * gossip is lost all the time, the next heartbeats make up for it, so only starts close together are excused.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
@@ -14,7 +13,7 @@ import { groupRuns } from "./ticks.ts";
 import { perhapsInForce } from "./requests.ts";
 
 const beforeMs = 15_000;
-/** Two heartbeats show that something was lost, and then it is fetched. */
+/** Within this time two heartbeats show that something was lost, and it is fetched, ms. */
 const madeUpMs = 3_000;
 
 export function checkOverlap(evidence: Evidence): Breach[] {
@@ -25,7 +24,7 @@ export function checkOverlap(evidence: Evidence): Breach[] {
     for (const [index, run] of inOrder.entries()) {
       for (const earlier of inOrder.slice(Math.max(0, index - 20), index)) {
         if ((earlier.end ?? Infinity) <= run.start || !held(evidence, earlier, run)) continue;
-        const what = `${job}@${run.tick} started on ${run.peer} while ${earlier.tick} was on on ${earlier.peer}`;
+        const what = `${job}@${run.tick} started on ${run.peer} while ${earlier.tick} was running on ${earlier.peer}`;
         breaches.push({ rule: "I10", at: run.start, what });
       }
     }
@@ -37,7 +36,7 @@ function mayOverlap(rules: readonly JobRules[]): boolean {
   return rules.length === 0 || rules.some(({ overlap }) => overlap === "allow");
 }
 
-/** Two starts of one tick are duplicates, which I3 judges. */
+/** True if the two runs must not overlap. Two starts of one tick are duplicates, which I3 judges. */
 function held(evidence: Evidence, earlier: Run, later: Run): boolean {
   if (earlier.tick === later.tick) return false;
   if (earlier.peer === later.peer) return earlier.life === later.life;

@@ -1,14 +1,14 @@
 /**
  * I4, no phantom, and I5, revocation.
  *
- * I4: each start is of a tick of the schedule of some revision that a client asked for and that some peer may have
- * held at that tick, or of an order that a client asked for. It is not early, by more than its host's clock is off,
- * and not late: not more than 10 s beyond its catch-up window (30 s without one), unless overlap rules may have held
- * it up, which does not count; neither does the time (and 35 s) in which a disturbance may have kept the end of the run
- * before from being known. A tick is never older than the job; here too the clocks' error is allowed for.
+ * I4: each start belongs to an order that a client asked for, or to a tick in the schedule of a revision that a client
+ * asked for and that some peer may have held at that tick. It is early at most by the error of its host's clock. It is
+ * late at most by its catch-up window (30 s without one) and 10 s. Not counted as late: the time for which overlap
+ * rules may have delayed it, and the time (and 35 s) for which a disturbance may have kept the end of the previous run
+ * unknown. A tick is never older than the job, within the clocks' error.
  *
- * I5: a delete or pause that all peers must know (35 s of quiet after it was answered) is the end: nothing starts
- * after it, until a client asks for the job again.
+ * I5: once all peers must know a delete or pause (after 35 s of quiet since its answer), nothing starts until a client
+ * asks for the job again.
  */
 import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { isTickOf } from "../client/schedules.ts";
@@ -17,10 +17,10 @@ import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts
 import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
 
 const graceMs = 30_000;
-/** A child that is told to end may take its time, ms. */
+/** How long a child may take to end after it was told to, ms. */
 const cancelMs = 15_000;
 const slackMs = 10_000;
-/** Two clocks: that of the peer which made the job, and that of the one which runs it; and the instant's rounding. */
+/** The rounding of an instant by two clocks: those of the peer that made the job and of the one that runs it, ms. */
 const roundingMs = 1_001;
 
 export function checkPhantoms(evidence: Evidence): Breach[] {
@@ -62,7 +62,7 @@ function wrongWithScheduled(
   if (held.length === 0) return "no revision that any peer held has this tick";
   const latest = lastStart(due, held, spans) + slackMs + errorMs;
   if (run.start <= latest) return undefined;
-  // Waiting for a place doesn't count towards the window.
+  // The time for which a run waits for a place doesn't count towards its window.
   if (evidence.crowded === true) return undefined;
   const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
   if (mayWait && wasBusy(runsOfJob, run.tick, due, run.start)) return undefined;
@@ -74,7 +74,7 @@ function windowOf({ rules: { catchUp } }: InForce): number {
   return catchUp.policy === "none" ? 0 : catchUp.windowMs;
 }
 
-/** The end of the tick's window, by true time. While that lasts, an edit of the window moves it. */
+/** The end of the tick's window, by true time. An edit of the window moves the end while the window lasts. */
 function lastStart(due: number, held: readonly InForce[], spans: readonly InForce[]): number {
   let end = due + Math.max(graceMs, ...held.map(windowOf));
   for (const span of spans) {
@@ -84,7 +84,7 @@ function lastStart(due: number, held: readonly InForce[], spans: readonly InForc
   return end;
 }
 
-/** The end of the run before may have become known late: lost as gossip, and not readable from a disk that was full. */
+/** True if the end of the previous run may have become known late: gossip lost it, or a full disk did not store it. */
 function newsWasHeldUp(evidence: Evidence, due: number, start: number): boolean {
   return evidence.faultWindows.some(
     ({ from, to }) => from <= start && to >= due && start <= to + convergesMs,
@@ -103,9 +103,7 @@ function wrongWithAsked(run: Run, evidence: Evidence): string | undefined {
   return run.start < order.askedAt - errorMs ? "it started before it was asked for" : undefined;
 }
 
-/**
- * A cancel is not left to gossip: what was answered with yes has ended, or never starts, once all must know of it.
- */
+/** A cancel doesn't rely on gossip: once a confirmed cancel must be known to all, its run has ended or never starts. */
 export function checkCancels(evidence: Evidence): Breach[] {
   return evidence.operations.flatMap(({ request, accepted, answeredAt }) => {
     if (request.kind !== "cancel" || !accepted || answeredAt === undefined) return [];
@@ -128,7 +126,7 @@ export function checkRevocation(evidence: Evidence): Breach[] {
     for (const { from, to, why } of surelyRevoked(evidence, job)) {
       for (const run of byJob.get(job) ?? []) {
         if (run.start <= from || run.start >= to) continue;
-        const what = `${job}@${run.tick} started on ${run.peer} although all knew that it was ${why}`;
+        const what = `${job}@${run.tick} started on ${run.peer} although all peers knew that it was ${why}`;
         breaches.push({ rule: "I5", at: run.start, what });
       }
     }

@@ -1,6 +1,6 @@
 /**
- * What the checkers know of voters: who they were at a tick, by the rosters that were seen, and whether so many of them
- * were there, undisturbed and in touch, that a majority job had to run.
+ * What the checkers know of voters: who they were at a tick, by the rosters that were seen, and whether enough of them
+ * were up, undisturbed and connected, so that a majority job had to run.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { EpochSeen, Evidence } from "../world/truth.ts";
@@ -10,20 +10,20 @@ export function majorityOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 
-/** The epoch to which an order of that instant belongs. */
+/** The epoch to which an order due at that instant belongs. */
 export function epochInForce(evidence: Evidence, instant: number): EpochSeen | undefined {
   const begun = (evidence.votes?.epochs ?? []).filter(({ from }) => from <= instant);
   return begun.toSorted((a, b) => a.number - b.number).at(-1);
 }
 
-/** Voters that were put back to an older state, or copied, up to that instant: they may have to stay silent. */
+/** Voters that were restored to an older state, or copied, before that instant: they may have to stop voting. */
 function silenced(evidence: Evidence, until: number): Set<PeerId> {
   return new Set(
     (evidence.rollbacks ?? []).filter(({ startedAt }) => startedAt <= until).map(({ peer }) => peer),
   );
 }
 
-/** True when so many voters of the last epoch had to be silent that nothing is decided any more. */
+/** True if so many voters of the last epoch had to stop voting that nothing can be decided any more. */
 export function hasLostItsVoters(evidence: Evidence): boolean {
   const epoch = epochInForce(evidence, evidence.to);
   if (epoch === undefined) return false;
@@ -32,16 +32,16 @@ export function hasLostItsVoters(evidence: Evidence): boolean {
   return voters.length < majorityOf(epoch.voters.length);
 }
 
-/** How long after a rollback a decision may still come out of it, ms: the longest catch-up window. */
+/** How long after a rollback it may still affect a decision, ms: the longest catch-up window. */
 const windowMs = 3_600_000;
-/** A voter's count is in its next heartbeat, which is on its way for a moment. */
-const toldMs = 2_500;
-/** So soon after its start a voter has heard from all others whom it can hear. */
+/** How long it takes until others know a voter's count, ms: it is in the voter's next heartbeat. */
+const countKnownMs = 2_500;
+/** How long after its start a voter has heard from all others that it can hear, ms. */
 const confirmedMs = 5_000;
 
 /**
- * True when a voter of the tick's epoch was put back to an older disk around its decision, and no peer that had heard its
- * vote count could tell it at once, or a peer that had not could confirm the old count (DESIGN §6: a
+ * True if a voter of the tick's epoch was restored to an older disk around the decision, and either no peer that had
+ * heard its vote count could tell it at once, or a peer that had not heard it could confirm the old count (DESIGN §6: a
  * rollback that no living peer remembers).
  */
 export function isForgotten(evidence: Evidence, tick: TickId): boolean {
@@ -60,19 +60,20 @@ export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   if (epoch.voters.length - silentOnes.size < majorityOf(epoch.voters.length)) return true;
   return putBack.some(({ peer, startedAt }) => {
     const others = epoch.voters.filter((voter) => voter !== peer);
-    const knows = (other: PeerId) => wereInTouch(evidence, peer, other, startedAt - toldMs, startedAt - 1);
+    const knows = (other: PeerId) =>
+      wereInTouch(evidence, peer, other, startedAt - countKnownMs, startedAt - 1);
     const [from, to] = [startedAt + 1, startedAt + confirmedMs];
     const isTold = others.some((other) => knows(other) && wereInTouch(evidence, peer, other, from, to));
     return !isTold || others.some((other) => !knows(other) && !wereApart(evidence, peer, other, from, to));
   });
 }
 
-/** So soon after a copy of a voter was started both know of each other, and vote no more. */
+/** How long after a copy of a voter was started both know of each other and have stopped voting, ms. */
 const foundOutMs = 15_000;
 
 /**
- * True when the tick may have been decided while a copy of one of the voters ran beside it and neither knew: as long as
- * it takes to find out, and longer if anything disturbed them.
+ * True if the tick may have been decided while a copy of a voter ran beside the voter and neither knew of the other.
+ * That lasts until they find out, and longer if anything disturbed them.
  */
 function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: number): boolean {
   const disturbances = [
@@ -90,7 +91,7 @@ function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: numb
 
 type Trouble = { from: number; to: number };
 
-/** Everything that kept the two from talking to each other directly; that one of them was put back is no such thing. */
+/** Everything that kept the two from talking to each other directly. A restored disk alone doesn't count. */
 function troubles(evidence: Evidence, a: PeerId, b: PeerId): Trouble[] {
   const ofEither = (peer: PeerId | undefined) => peer === undefined || peer === a || peer === b;
   const isRollback = (trouble: Trouble) =>
@@ -111,8 +112,9 @@ function wereApart(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: n
 }
 
 /**
- * True when nothing began or ended from `from` to `to`, nobody was slow, and in one component one of the peers that may
- * run the job could talk directly to a majority of the voters of `instant`, none of them silenced: nobody hands votes on.
+ * True if no fault began or ended from `from` to `to`, no peer was slow, and a peer that may run the job could talk
+ * directly to a majority of the voters of `instant`, none of which had to stop voting. Directly, because peers don't
+ * forward votes.
  */
 export function hadQuorum(
   evidence: Evidence,

@@ -1,6 +1,6 @@
 /**
- * What clients had asked for, as the checkers read it: in which spans of time a job was surely in force everywhere,
- * and in which it may have been in force somewhere.
+ * What the checkers conclude from clients' requests: in which spans of time a job was surely in force everywhere, and
+ * in which it may have been in force somewhere.
  */
 import type { JobId } from "../../schema/ids.ts";
 import { jobOf, type ClientRequest, type Evidence, type JobRules, type Operation } from "../world/truth.ts";
@@ -12,7 +12,7 @@ export interface InForce {
   to: number;
 }
 
-/** Everything asked about one job that was not refused, in the order of asking; `run` apart. */
+/** All requests about one job that were not refused, in the order of asking, except `run` and `cancel`. */
 function changesOf(evidence: Evidence, job: JobId): Operation[] {
   return evidence.operations
     .filter(({ request }) => jobOf(request) === job && request.kind !== "run" && request.kind !== "cancel")
@@ -24,14 +24,16 @@ export function jobsOf(evidence: Evidence): JobId[] {
   return [...new Set(evidence.operations.flatMap(({ request }) => jobOf(request) ?? []))];
 }
 
-/** When the change must have been known to all; an unanswered one, whenever it may come out. */
+/**
+ * When all peers must have known the change; Infinity if it was never answered, because it may still take effect later.
+ */
 function convergedAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
   return knownAt ?? (answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt));
 }
 
 /**
- * The first change that was asked for before an earlier one of the same job had become known to all: from there on
- * an outsider can't know the result of the two, because a deletion wins over changes that it did not see.
+ * The index of the first change that was asked for before an earlier one was known to all. From there on an observer
+ * can't know the result, because a deletion wins over changes that it did not see.
  */
 function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number {
   let converged = -Infinity;
@@ -54,7 +56,7 @@ export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
     else if (change.request.kind === "delete") rules = undefined;
     if (rules === undefined || rules.enabled === false || isPausedAfter(changes.slice(0, index + 1)))
       continue;
-    // Until every earlier change has converged too, some peer may see them in another order.
+    // Until every earlier change has converged too, some peer may see the changes in another order.
     const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
     const to = changes[index + 1]?.askedAt ?? Infinity;
     if (from < to) spans.push({ rules, from, to });
@@ -88,7 +90,7 @@ export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   return spans;
 }
 
-/** What ends the job's starts: why, and which requests may bring them back. */
+/** Says why a request stops the job's starts, and which requests may resume them. */
 function revokedBy(request: ClientRequest): { why: string; until: ClientRequest["kind"][] } | undefined {
   if (request.kind === "delete") return { why: "deleted", until: ["put"] };
   if (request.kind === "pause") return { why: "paused", until: ["resume", "delete"] };
@@ -96,7 +98,7 @@ function revokedBy(request: ClientRequest): { why: string; until: ClientRequest[
   return isDisabled ? { why: "disabled", until: ["put", "delete"] } : undefined;
 }
 
-/** Spans in which no peer may start the job any more: it had been deleted or paused, and all knew. */
+/** Spans in which no peer may start the job: it had been deleted or paused, and all peers knew. */
 export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; to: number; why: string }[] {
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
@@ -113,8 +115,8 @@ export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; t
   return spans;
 }
 
-/** Whether the job must be there or gone after the last request about it, where that is clear. */
-export function lastWord(evidence: Evidence, job: JobId): "there" | "gone" | "unclear" {
+/** Whether the job must be there or gone after the last request about it, if that is clear. */
+export function stateAtEnd(evidence: Evidence, job: JobId): "there" | "gone" | "unclear" {
   const changes = changesOf(evidence, job);
   const last = changes.at(-1);
   if (last === undefined || changes.some(({ answeredAt }) => answeredAt === undefined)) return "unclear";

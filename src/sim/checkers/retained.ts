@@ -1,10 +1,10 @@
 /**
- * I16, pruned stays pruned: records beyond what a job keeps are gone everywhere, and don't come back. And what the other
- * checkers need: which ticks' records must still be there.
+ * I16, pruned stays pruned: records beyond what a job keeps are gone everywhere and don't come back. This file also
+ * tells the other checkers which ticks' records must still be there.
  *
- * A job keeps its newest ticks, by number and by age; nothing within its catch-up window and an hour is pruned, nor a tick
- * with an open record, nor the job's last tick and last success. Peers prune every ten minutes or so, each for itself. A peer
- * that was away for more than an hour, or whose clock was wrong, waits first until it has been on for as long.
+ * A job keeps its newest ticks, by number and by age. Not pruned are ticks younger than its catch-up window and an
+ * hour, ticks with an open record, and the job's last tick and last success. Each peer prunes about every ten minutes.
+ * A peer that was away for more than an hour, or whose clock was wrong, first waits until it has been up for as long.
  */
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { ticksOf } from "../client/schedules.ts";
@@ -12,16 +12,16 @@ import type { Breach, Evidence, FaultWindow, JobRules, Knowledge, RecordSeen } f
 import { jobsOf, perhapsInForce } from "./requests.ts";
 
 const hourMs = 3_600_000;
-/** The rounds in which peers prune, and the edge of a bucket. */
+/** How long it may take until a record is pruned: some rounds of pruning, and the rest of a bucket, ms. */
 const roundsMs = 2_400_000;
-/** A peer that was away for less prunes at once … */
+/** A peer that was away for less prunes at once, ms. */
 const trustedMs = 40 * 60_000;
-/** … and one that was away for longer waits at most for so long, but begins anew after an absence of a week. */
+/** A peer that was away for longer waits for at most this time, ms, but begins anew after an absence of a week. */
 const longestWaitMs = 24 * hourMs;
 const anewMs = 7 * 24 * hourMs;
-/** Clocks that differ by less pass for equal (DESIGN §11), ms. */
+/** Clocks that differ by less count as equal (DESIGN §11), ms. */
 const sameClockMs = 1_600;
-/** A job's last tick and last success stay whatever it keeps; one more may be on its way. */
+/** A job's last tick and last success always stay; one more may be on its way. */
 const keptAnyway = 3;
 
 interface Keeping {
@@ -31,7 +31,7 @@ interface Keeping {
   youngMs: number;
 }
 
-/** What a job keeps at least and at most, over all revisions that somebody asked for; undefined = everything. */
+/** The least and the most that a job keeps, over all revisions that were asked for; undefined = everything. */
 function keepingOf(evidence: Evidence, job: JobId): { least: Keeping; most: Keeping } | undefined {
   const rules = evidence.operations.flatMap(({ request }) =>
     request.kind === "put" && request.rules.id === job ? [request.rules] : [],
@@ -47,7 +47,10 @@ function keepingOf(evidence: Evidence, job: JobId): { least: Keeping; most: Keep
   };
 }
 
-/** Tells whether the records of a tick must still be on every peer at the end. Made once: it counts all ticks. */
+/**
+ * Returns a function that says whether the records of a tick must still be on every peer at the end. Call this once per
+ * world, because it counts all ticks.
+ */
 export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) => boolean {
   const beginnings = new Map<JobId, number>();
   for (const job of jobsOf(evidence)) {
@@ -76,11 +79,11 @@ export function checkPruned(evidence: Evidence): Breach[] {
   });
 }
 
-/** When the peer must have pruned last. */
+/** The latest time at which the peer must have pruned. */
 export function prunedBy(evidence: Evidence, peer: PeerId): number {
   const gaps = [
     ...evidence.outages.filter((outage) => outage.peer === peer).map((gap) => ({ ...gap, isSet: false })),
-    // Whose clock is right depends on all of them.
+    // Steps of all clocks count, because they decide together which clock is right.
     ...evidence.faultWindows.filter(isStep).map((gap) => ({ ...gap, isSet: offMs(gap) > trustedMs })),
   ].toSorted((a, b) => a.from - b.from);
   let prunedAt = evidence.from;
@@ -105,7 +108,7 @@ export function prunedBy(evidence: Evidence, peer: PeerId): number {
   return prunedAt;
 }
 
-/** By such a step its peer, or another, may doubt its own clock, and prunes nothing. */
+/** After such a step its peer, or another one, may doubt its own clock and then prunes nothing. */
 function isStep(window: FaultWindow): boolean {
   return window.kind === "clock step" && offMs(window) > sameClockMs;
 }
@@ -116,7 +119,7 @@ function offMs({ steppedMs }: FaultWindow): number {
 
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {
   const prunedAt = prunedBy(evidence, peer);
-  // Ticks of before the world are the work of a clock that was set wrong.
+  // Ticks from before the world's beginning come from a clock that was set wrong.
   const wasThere = ({ tick, writtenAt = -Infinity }: RecordSeen): boolean =>
     instantOf(tick) >= evidence.from && Math.max(instantOf(tick), writtenAt) <= prunedAt;
   const ofJob = [...records.values()].filter((one) => one.job === job && wasThere(one));
@@ -131,7 +134,7 @@ function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, k
       (place >= keeping.runs + keptAnyway || instant < before - keeping.ageMs) &&
       place >= keptAnyway,
   );
-  // Of what stays anyway, the last success may be old.
+  // One old tick may stay: the job's last success.
   if (extra.length <= 1) return [];
   const what = `${peer} has ${extra.length} ticks of ${job} that should be pruned, of ${ticks.length} in all`;
   return [{ rule: "I16", at: evidence.to, what }];

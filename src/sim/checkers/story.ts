@@ -1,19 +1,20 @@
 /**
- * The story part of I6: what a run's record says is what its own child did. A child that ended by itself, or was cancelled,
- * is recorded so on every peer; one that was killed because its peer's process had gone is `lost`.
+ * The story part of I6: a run's record says what its child really did. If a child ended by itself or was cancelled,
+ * every peer's record says so. If it was killed because its peer's process had gone, the record says `lost`.
  *
- * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was gone
- * or its disk disturbed within moments, its folder was put back, a second process had its identity, or it had been forgotten.
+ * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was
+ * gone or its disk was disturbed shortly after, its folder was restored, a second process had its identity, or it had
+ * been forgotten.
  */
 import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";
 import { hadDuplicateIdentity, wasTurnedAway } from "./surroundings.ts";
 import { retainedTicks } from "./retained.ts";
 
-/** So long after its end a run is recorded by its own peer, if that goes on undisturbed; ms. */
+/** How long after a run's end its own peer has recorded it, if nothing disturbs the peer, ms. */
 const recordedMs = 15_000;
-/** A launcher notices within this that its peer's process is gone, ms. */
+/** Within this time a launcher notices that its peer's process is gone, ms. */
 const orphanedMs = 60;
-/** The records of runs that ended later may still be on their way. */
+/** Runs that ended this short before the world's end aren't judged: their records may still be on their way, ms. */
 const quietMs = 120_000;
 
 export function checkStories(evidence: Evidence): Breach[] {
@@ -27,7 +28,7 @@ export function checkStories(evidence: Evidence): Breach[] {
     for (const { peer, byRun } of final) {
       const record = byRun.get(key);
       if (record === undefined || tells(evidence, record.state, run)) continue;
-      const what = `${peer} says ${record.state} of ${key}, whose child ${run.outcome}`;
+      const what = `${peer} says ${record.state} of ${key}, but its child ${run.outcome}`;
       breaches.push({ rule: "I6", at: run.start, what });
       break;
     }
@@ -35,7 +36,7 @@ export function checkStories(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** The report of a gap that ends with a run's tick is no record of that run. */
+/** Indexes records by run. A gap report that ends with a run's tick is not a record of that run. */
 function recordsByRun(records: Iterable<RecordSeen>): ReadonlyMap<string, RecordSeen> {
   const byRun = new Map<string, RecordSeen>();
   for (const record of records) {
@@ -51,11 +52,11 @@ function nameOf({ job, tick, attempt, peer }: Run | RecordSeen): string {
 function tells(evidence: Evidence, state: string, run: Run): boolean {
   if (state === run.outcome) return true;
   if (run.outcome === "killed") return state === "lost" || state === "cancelled";
-  // The child ended by itself just after it was told to end.
+  // The child may have ended by itself just after it was told to end.
   return state === "cancelled" && mayHaveBeenStopped(evidence, run);
 }
 
-/** A person cancelled it, or a newer run of its job replaced it. */
+/** True if a person may have cancelled the run, or a newer run of its job may have replaced it. */
 function mayHaveBeenStopped({ operations }: Evidence, { job, tick }: Run): boolean {
   return operations.some(
     ({ request }) =>
@@ -67,8 +68,9 @@ function mayHaveBeenStopped({ operations }: Evidence, { job, tick }: Run): boole
 function mayBeUnrecorded(evidence: Evidence, run: Run): boolean {
   const end = run.end ?? run.start;
   const touches = (span: { from: number; to: number }) => span.from <= end + recordedMs && span.to >= end;
-  // A child outlives its peer's process by moments, and may end by itself in them, though the process is back already. In the
-  // same moments a launcher may start what it was given before, of which the new process knows no more than of the child.
+  // A child briefly outlives its peer's process, and may end by itself in that time although a new process is already
+  // up. In the same time a launcher may still start a run that it was given before. The new process knows nothing of
+  // either.
   const interrupts = (span: { from: number; to: number }) =>
     span.from <= end + recordedMs && span.to >= run.start - orphanedMs;
   return (

@@ -1,6 +1,7 @@
 /**
- * What the checkers know of the world around an instant: who was up, who could talk to whom, and since when a request
- * must have been known to everybody. Computed from what was done to the hosts and wires, never from what a peer said.
+ * What the checkers know of the world around an instant: which peers were up, which could talk to each other, and since
+ * when every peer must have known a request. Computed from what was done to the hosts and wires, never from what a peer
+ * said.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Evidence, Operation, Outage, Run } from "../world/truth.ts";
@@ -15,8 +16,8 @@ function touches(span: Span, from: number, to: number): boolean {
 }
 
 /**
- * True when the peer's process was up, running and undisturbed from `from` to `to`. Lost gossip disturbs no peer while all
- * links hold, because what matters is also asked for by stream; around a cut there is only gossip.
+ * True if the peer's process was up, running and undisturbed from `from` to `to`. While all links hold, lost gossip
+ * disturbs no peer, because peers also ask by stream for what matters; around a cut there is only gossip.
  */
 export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
   return (
@@ -31,9 +32,9 @@ export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: numb
 }
 
 /**
- * The sets of peers that could talk to each other, directly or round by others, all through from `from` to `to`.
- * A peer that was down or paused for a moment of it, or whose disk or clock was disturbed, is a set of its own, and
- * so is each peer while all wires were slow.
+ * The sets of peers that could talk to each other, directly or by way of others, from `from` until `to`. A peer that
+ * was down or paused for any part of it, or whose disk or clock was disturbed, is a set of its own. So is each peer if
+ * all wires were slow.
  */
 export function components(evidence: Evidence, from: number, to: number): PeerId[][] {
   const well = new Set(evidence.peers.filter((peer) => wasWell(evidence, peer, from, to)));
@@ -59,10 +60,13 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
   return found;
 }
 
-/** A peer that is drained, or was a moment ago, may run nothing; ms. */
+/** A peer that was drained up to this long ago may run nothing, ms. */
 const drainedAroundMs = 120_000;
 
-/** The peers that may run a job with that target: no witnesses, nobody forgotten, and at that instant nobody drained. */
+/**
+ * The peers that may run a job with that target: no witnesses, no forgotten peers, and none that is drained at that
+ * instant.
+ */
 export function workers(evidence: Evidence, target: readonly PeerId[] | undefined, at?: number): PeerId[] {
   return (target ?? evidence.peers).filter((peer) => {
     if (evidence.witnesses?.includes(peer) === true) return false;
@@ -75,8 +79,8 @@ export function workers(evidence: Evidence, target: readonly PeerId[] | undefine
 }
 
 /**
- * `requests` about that peer are in the order of asking. A folder that was put back to what it had been before an undrain
- * brings the drain back with it.
+ * `requests` about that peer are in the order of asking. A folder that is restored to a state from before an undrain is
+ * drained again.
  */
 function mayBeDrained(
   { rollbacks = [] }: Evidence,
@@ -107,15 +111,18 @@ function mayBeDrained(
   });
 }
 
-/** Two peers can't talk before they have been introduced: each knows only the one peer that it was given, which may be gone. */
+/**
+ * Two peers can't talk before they have been introduced: each knows only the one peer that it was given, and that peer
+ * may be gone.
+ */
 export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
   return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;
 }
 
-/** News travels over at most this many wires: what a peer hears it passes on once. */
+/** News travels over at most this many wires, because a peer forwards what it receives only once. */
 const reach = 3;
 
-/** True when the two could talk all through from `from` to `to`, directly or round by at most two others. */
+/** True if the two could talk from `from` until `to`, directly or by way of at most two others. */
 export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   const component = components(evidence, from, to).find((peers) => peers.includes(a)) ?? [];
   let near = new Set([a]);
@@ -137,7 +144,9 @@ function pair(a: PeerId, b: PeerId): string {
   return a < b ? `${a} ${b}` : `${b} ${a}`;
 }
 
-/** True when a copy of the peer ran beside it at some moment from `from` to `to`: what either did the other doesn't know. */
+/**
+ * True if a copy of the peer ran beside it at some time from `from` to `to`. Neither process knows what the other did.
+ */
 export function hadDuplicateIdentity(
   { faultWindows }: Evidence,
   peer: PeerId,
@@ -149,13 +158,13 @@ export function hadDuplicateIdentity(
   );
 }
 
-/** A launcher whose peer was killed may still start what it was just handed, ms. */
+/** A launcher whose peer was killed may still start what it had just been given, within this time, ms. */
 export const orphanMs = 500;
 
-/** After so long without any disturbance every peer knows what any peer knew, ms. */
+/** After this long without any disturbance every peer knows what any peer knew, ms. */
 export const convergesMs = 35_000;
 
-/** The first instant by which everybody must know what one peer knew at `since`; Infinity = never. */
+/** The first instant at which every peer must know what one peer knew at `since`; Infinity = never. */
 export function knownToAll(evidence: Evidence, since: number): number {
   let start = since;
   const spans = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows]
@@ -169,12 +178,15 @@ export function knownToAll(evidence: Evidence, since: number): number {
   return start + convergesMs;
 }
 
-/** The times in which a peer's process was paused long enough for the others to suspect it. */
+/** The times in which a peer's process was paused for longer than that. */
 export function longPauses(evidence: Evidence, longerThanMs: number): Outage[] {
   return evidence.outages.filter(({ kind, from, to }) => kind === "paused" && to - from > longerThanMs);
 }
 
-/** Its peer was forgotten before everybody had to know of the run: from then on nobody takes that peer's records. */
+/**
+ * True if the run's peer was forgotten before every peer had to know of the run. From then on no peer accepts its
+ * records.
+ */
 export function wasTurnedAway(evidence: Evidence, { peer, start, end }: Run): boolean {
   return evidence.operations.some(
     ({ request, accepted, askedAt }) =>

@@ -9,13 +9,13 @@ export interface RequiredTick {
   tick: TickId;
   instant: number;
   rules: JobRules;
-  /** until then the job was surely in force with these rules */
+  /** the job was surely in force with these rules until then */
   until: number;
 }
 
 /**
- * Every tick with from ≤ tick < to of a job that was surely in force all around it: from 5 s before (a claim goes
- * ahead by 2 s) to `marginMs` after.
+ * Every tick with from ≤ tick < to whose job was surely in force from 5 s before it (a claim comes 2 s ahead) to
+ * `marginMs` after it.
  */
 export function requiredTicks(
   evidence: Evidence,
@@ -50,24 +50,22 @@ export function dueOf(run: Run): number {
   return instantOf(run.tick);
 }
 
-/** True when another run of the job was on at some moment of the span, so that overlap rules may have held it up. */
+/** True if another run of the job was going on in the span, so that overlap rules may have delayed this one. */
 export function wasBusy(runsOfJob: readonly Run[], except: string, from: number, to: number): boolean {
   return runsOfJob.some((run) => run.tick !== except && run.start <= to && (run.end ?? Infinity) >= from);
 }
 
-/** By how much the peer's clock is set ahead of true time at that instant, ms. */
+/** By how much a fault has set the peer's clock ahead at that instant, ms. */
 export function aheadMs({ faultWindows }: Evidence, of: PeerId, at: number): number {
   return faultWindows
     .filter(({ peer, from, to }) => peer === of && from <= at && at < to)
     .reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
 }
 
-/** What a clock that was set wrong has led to shows up to so long after it was set right, ms. */
+/** How long the consequences of a wrong clock may last after it was set right, ms. */
 const clockLingersMs = 60_000;
 
-/**
- * The largest error of any clock (or of that peer's) at some moment of the span, ms: by so much may a start be early or late.
- */
+/** The largest error of any clock (or of that peer's) in the span, ms. A start may be early or late by this much. */
 export function clockErrorMs(evidence: Evidence, from: number, to: number, of?: PeerId): number {
   const errors = [...evidence.clockErrorMs].flatMap(([peer, wanderMs]) => {
     if (of !== undefined && of !== peer) return [];

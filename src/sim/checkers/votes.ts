@@ -1,16 +1,16 @@
 /**
- * I2, at most once, and I12, one choice: what the voters of majority jobs did, from what was seen of it outside.
+ * I2, at most once, and I12, one choice. Judges what the voters of majority jobs did, as seen from outside.
  *
- * I2: no tick of a majority job starts twice, on any peer and in any attempt, however much was broken. (A job's
- * `retry` could allow more; the simulator's client asks for none. An attempt that was given back never started.)
+ * I2: no tick of a majority job starts twice, on any peer and in any attempt, whatever faults there were. (A job's
+ * `retry` could allow more, but the simulator's client asks for none. An attempt that was given back never started.)
  *
- * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. Of all ballots of one
- * decision that were chosen, there is one value; the epoch is the one in force at the order's tick; each ballot is used
- * by one life of one peer and stands for one value; no two different epochs have the same number; and no two
- * peers hold records of one order that both say the voters had chosen them.
+ * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. All chosen ballots of
+ * one decision have the same value, and their epoch is the one in force at the order's tick. Each ballot is used by one
+ * process of one peer and has one value. No two different epochs have the same number. No two peers hold records of one
+ * order that both say the voters had chosen them.
  *
- * Not judged: ticks around whose decision a voter was put back to an old disk while no peer that it could ask remembered
- * its votes (DESIGN §6: a rollback that nobody alive remembers).
+ * A tick is not judged if around its decision a voter was restored to an old disk while no peer that it could ask
+ * remembered its votes (DESIGN §6: a rollback that no living peer remembers).
  */
 import { instantOf, type TickId } from "../../schema/ids.ts";
 import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../world/truth.ts";
@@ -22,7 +22,7 @@ export function isMajority({ partition }: JobRules): boolean {
   return partition === "majority";
 }
 
-/** The jobs of which every revision was a majority job. */
+/** The jobs that were majority jobs in every revision. */
 function majorityJobs(evidence: Evidence): Set<string> {
   return new Set(
     jobsOf(evidence).filter((job) => perhapsInForce(evidence, job).some(({ rules }) => isMajority(rules))),
@@ -53,7 +53,7 @@ export function checkOneChoice(evidence: Evidence): Breach[] {
 
 const rosterPrefix = "roster/";
 
-/** The tick of an order's decision; undefined for one about the roster. */
+/** The tick of an order's decision; undefined for a decision about the roster. */
 function tickOf(decision: string): TickId | undefined {
   if (decision.startsWith(rosterPrefix)) return undefined;
   return decision.slice(decision.indexOf("@") + 1, decision.lastIndexOf("~")) as TickId;
@@ -72,10 +72,10 @@ function checkBallots(evidence: Evidence): Breach[] {
     const values = new Set(uses.flatMap(({ value }) => value ?? []));
     const at = instantOfDecision(evidence, uses[0]?.decision ?? "");
     if (senders.size > 1) {
-      breaches.push({ rule: "I12", at, what: `${name} was used by ${[...senders].join(" and ")}` });
+      breaches.push({ rule: "I12", at, what: `${name} was used by both ${[...senders].join(" and ")}` });
     }
     if (values.size > 1) {
-      breaches.push({ rule: "I12", at, what: `${name} stands for ${[...values].join(" and for ")}` });
+      breaches.push({ rule: "I12", at, what: `${name} has the values ${[...values].join(" and ")}` });
     }
   }
   return breaches;
@@ -107,7 +107,10 @@ function checkChoices(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** Those whom the proposer asked, by the epoch that its ballots name; of a lone voter, who asks only itself, by time. */
+/**
+ * The voters that the proposer asked, by the epoch that its ballots name. A lone voter asks only itself, so its epoch
+ * is found by time.
+ */
 function votersOf(evidence: Evidence, decision: string, ballot: string): EpochSeen | undefined {
   const asked = evidence.votes?.ballots.find((one) => one.decision === decision && one.ballot === ballot);
   if (asked !== undefined) return evidence.votes?.epochs.find(({ number }) => number === asked.epoch);
@@ -132,7 +135,7 @@ function checkEpochs(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** Two peers whose records both say that the voters had chosen them. */
+/** Finds two peers whose records both say that the voters had chosen them. */
 function checkClaims(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   const records = evidence.final.flatMap((knowledge) => [...knowledge.records.values()]);

@@ -1,4 +1,4 @@
-/** A client of one peer's API: it puts a request to the peer and notes what is answered, and when. */
+/** A client of one peer's API: it sends a request to the peer and notes the answer and its time. */
 import type { Answer, Command } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { checkedJob } from "../../core/job/job.ts";
@@ -11,8 +11,8 @@ import type { Observers } from "../world/watched-doors.ts";
 import type { SimpleSchedule } from "./schedules.ts";
 
 const by = "client";
-/** Between two looks at whether a handed edit is on the disk. */
-const handedLookMs = 50;
+/** How often the client checks whether an edit that it handed over is on the disk. */
+const handedCheckMs = 50;
 
 export class Client {
   readonly #queue: Queue;
@@ -25,7 +25,7 @@ export class Client {
     this.#observers = observers;
   }
 
-  /** A dead or paused peer doesn't answer. */
+  /** Sends a request. A dead or paused peer doesn't answer. */
   ask(peer: PeerId, request: ClientRequest): Operation {
     const { chronicle } = this.#observers;
     const operation: Operation = {
@@ -49,7 +49,7 @@ export class Client {
     return operation;
   }
 
-  /** Such a change counts as made once the peer has it on its disk. */
+  /** Hands an edit to the peer as if it came from another peer. It counts as made once the peer has it on its disk. */
   handEdit(peer: PeerId, request: ClientRequest, update: Uint8Array): void {
     const { chronicle } = this.#observers;
     const { life, storage } = this.#hosts.get(peer);
@@ -67,13 +67,13 @@ export class Client {
   }
 
   #lookAgain(process: Process, look: () => void): void {
-    this.#queue.after(handedLookMs, process, look);
+    this.#queue.after(handedCheckMs, process, look);
   }
 
   #answered(operation: Operation, answer: Answer): void {
     const { chronicle, occasions } = this.#observers;
     const { peer, request } = operation;
-    // A change that couldn't be stored may still be in force: nobody promises that it was undone.
+    // A change that couldn't be stored may still be in force: its undoing isn't promised.
     const unclear = answer.kind === "refused" && answer.error.code === "DISK_FAILED";
     if (!unclear) operation.answeredAt = chronicle.now();
     operation.accepted = answer.kind !== "refused";

@@ -1,8 +1,8 @@
 /**
  * The simulator's client: which jobs it makes, and what it asks of them later.
  *
- * It keeps to one rule, so that the checkers know what to expect: it asks nothing more of a job while an earlier
- * request about the same job may still be unknown to some peer.
+ * It follows one rule, so that the checkers know what to expect: while an earlier request about a job may still be
+ * unknown to some peer, it asks nothing more about that job.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -21,7 +21,7 @@ import type { World } from "../world/world.ts";
 export interface Lasting {
   least: number;
   most: number;
-  /** how often one fails, 0 to 1 */
+  /** the share that fails, 0 to 1 */
   fails: number;
 }
 
@@ -31,8 +31,8 @@ export interface Work {
 }
 
 /**
- * Jobs of which `count` ticks come each minute on average, of all kinds that the checkers understand; the given share
- * of them, 0 to 1, are majority jobs.
+ * Jobs that together have `count` ticks a minute on average, of all kinds that the checkers understand. `majority` is
+ * the share of majority jobs, 0 to 1.
  */
 export function drawWork(count: number, peers: readonly PeerId[], dice: Dice, majority = 0): Work[] {
   const partitions = dice.fork("partition");
@@ -68,11 +68,11 @@ function drawSchedule(dice: Dice): SimpleSchedule {
 function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {
   const fails = dice.chance(0.2) ? 0.2 : 0;
   if (dice.chance(0.85)) return { least: 20, most: 2_000, fails };
-  // Some last about as long as their period, and now and then longer.
+  // Some children last about as long as their job's period, and sometimes longer.
   return { least: schedule.periodMs * 0.2, most: schedule.periodMs * 1.2, fails };
 }
 
-/** One thing to ask about one job, some time in the hour. */
+/** One request about one job. */
 export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
   const { id } = work.rules;
   if (state === "deleted") return { kind: "put", rules: work.rules };
@@ -87,7 +87,7 @@ export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice
   return { kind: "put", rules: { ...work.rules, schedule: drawSchedule(dice) } };
 }
 
-/** Makes all jobs, each at a peer of its own choice, within the given time. */
+/** Makes all jobs, each at a drawn peer, within the given time. */
 export function makeJobs(world: World, work: readonly Work[], withinMs: number): void {
   const dice = world.dice.fork("client");
   for (const { rules } of work) {
@@ -112,7 +112,7 @@ export function editJobs(
     const item = dice.pick(work);
     const known = states.get(item.rules.id) ?? { state: "on", since: 0 };
     const { id, isLater } = item.rules;
-    // A peer that has never heard of the job would make it anew, without what only the later version can write.
+    // A peer that doesn't know the job yet would make it anew, without the parts that only the later version can write.
     const up = world.inService().filter((peer) => isLater !== true || world.shows(peer, id));
     if (up.length === 0 || world.now() - known.since < when.settleMs) return;
     const request = drawRequest(item, known.state, dice);

@@ -1,6 +1,7 @@
 /**
- * Jobs that the later version of a mixed world has written: with a field and a root that no version of this code knows. They
- * are handed to a peer of that version as an edit from elsewhere; from then on they are edited like any other.
+ * Jobs that the later version of a mixed world has written. They have a field and a root that no version of this code
+ * knows. Each is handed to a peer of that version as an edit from another peer; from then on it is edited like any
+ * other job.
  */
 import * as Y from "yjs";
 import type { JobId, PeerId } from "../../schema/ids.ts";
@@ -11,10 +12,10 @@ import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
 import type { Work } from "./client.ts";
 
-/** What must be found in the table of each peer at the end, as the needs of such a job. */
+/** The field that each peer's table must still have at the end, as a need of such a job. */
 export const laterField = { name: "mutex", value: "tape", needs: [laterCapability] };
 
-/** Some of the work is of that kind; it isn't deleted, since the field would go with it. */
+/** Turns some of the jobs into such jobs. They are never deleted, since that would delete the field too. */
 export function drawLaterJobs(work: readonly Work[], knownTo: readonly PeerId[], dice: Dice): Work[] {
   return work.map((item) => {
     const { peers: _, ...rules } = item.rules;
@@ -24,7 +25,7 @@ export function drawLaterJobs(work: readonly Work[], knownTo: readonly PeerId[],
   });
 }
 
-/** Makes them, each at one of the peers that are up and always know them. One is there from the beginning. */
+/** Makes the jobs, each at an up peer that always knows them. One such peer is up from the beginning. */
 export function makeLaterJobs(world: World, work: readonly Work[], withinMs: number): void {
   const dice = world.dice.fork("later jobs");
   for (const { rules } of work) {
@@ -60,7 +61,7 @@ function written(client: number, incarnation: string, wall: number, rules: Work[
   return Y.encodeStateAsUpdate(doc);
 }
 
-/** A job's needs as a text, for comparison; what is to be found for a job with the field of the later version. */
+/** A job's needs as text, for comparison. */
 export function needsText(needs: readonly { pointer: string; capabilities: readonly string[] }[]): string {
   return needs.map(({ pointer, capabilities }) => `${pointer} ${capabilities.join()}`).join("; ");
 }

@@ -1,8 +1,8 @@
 /**
- * What the client of a long world wants: jobs with a tick an hour or a day, and over the weeks changes of every field that
- * decides about ticks, there and back. What else a person asks for is in person.ts.
+ * What the client of a long world asks for: jobs with a tick an hour or a day, and over the weeks changes, and changes
+ * back, of every field that affects ticks. A person's other requests are in person.ts.
  *
- * It keeps to the rule of client.ts: nothing more about a job while an earlier request may be unknown to some peer.
+ * It follows the rule of client.ts: no request about a job while an earlier one may be unknown to some peer.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -39,12 +39,12 @@ function drawSchedule(dice: Dice): SimpleSchedule {
 }
 
 function drawCatchUp(dice: Dice, isMajority: boolean): JobRules["catchUp"] {
-  // Voters remember a day.
+  // Voters remember their votes for a day.
   const windows = isMajority ? [hour, 6 * hour] : [10 * minute, hour, 6 * hour, day, 3 * day, 7 * day];
   return { policy: dice.pick(["latest", "latest", "all", "all", "none"]), windowMs: dice.pick(windows) };
 }
 
-/** Makes all jobs, each at some peer that is up. */
+/** Makes all jobs, each at a drawn peer that is up. */
 export function makeLongJobs(world: World, work: readonly Work[], withinMs: number): void {
   const dice = world.dice.fork("long client");
   for (const { rules } of work) {
@@ -55,7 +55,7 @@ export function makeLongJobs(world: World, work: readonly Work[], withinMs: numb
   }
 }
 
-/** What is asked of a long world about one job: its state, and the rules that it has now. */
+/** What the client knows of one job: its state, and its present rules. */
 interface Known {
   state: "on" | "paused" | "deleted";
   rules: JobRules;
@@ -103,7 +103,7 @@ function drawRequest(
   if (chance < 0.12) return { kind: "run", id };
   if (chance < 0.2) return { kind: "pause", id };
   if (chance < 0.28) return { kind: "delete", id };
-  // As often as not a change is taken back by the next one.
+  // About half of the changes take the previous one back.
   if (chance < 0.45) return { kind: "put", rules: first };
   return { kind: "put", rules: changed(world, rules, dice) };
 }
@@ -112,7 +112,7 @@ function wholeSecond(ms: number): number {
   return Math.floor(ms / 1_000) * 1_000;
 }
 
-/** One field that decides about ticks is changed. */
+/** Changes one field that affects ticks. */
 function changed(world: World, rules: JobRules, dice: Dice): JobRules {
   const { startsAt: _startsAt, endsAt: _endsAt, ...unbounded } = rules.schedule;
   switch (dice.below(6)) {

@@ -1,6 +1,6 @@
 /**
- * What a person asks of a mesh beside changes of jobs: runs are cancelled, peers are drained and take ticks again, are made
- * voters, and one that is gone is forgotten. For wide and long worlds alike.
+ * What a person asks of a mesh beside changes of jobs: to cancel runs, to drain and undrain peers, to promote peers to
+ * voters, and to forget a peer that is gone. Used in wide and long worlds.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -10,7 +10,7 @@ const second = 1_000;
 /** How often a world has a peer that is forgotten, 0 to 1. */
 const forgetChance = 0.25;
 
-/** Asks from `from` to `to`, about once every `everyMs`, and forgets one peer at the most. */
+/** Asks from `from` to `to`, about once every `everyMs`, and has at most one peer forgotten. */
 export function askAsPerson(
   world: World,
   jobs: readonly JobId[],
@@ -19,7 +19,7 @@ export function askAsPerson(
   const dice = world.dice.fork("person");
   const drained = new Set<PeerId>();
   const ask = () => {
-    const at = someoneUp(world, dice);
+    const at = pickUpPeer(world, dice);
     if (at === undefined) return;
     const chance = dice.next();
     const target = dice.pick(world.peers);
@@ -38,18 +38,18 @@ export function askAsPerson(
   }
 }
 
-/** Whoever was drained takes ticks again, for the end of the world. */
+/** Undrains all peers for the end of the world. */
 export function undrainAll(world: World): void {
   for (const target of world.inService()) world.ask(target, { kind: "drain", target, on: false });
 }
 
-function someoneUp(world: World, dice: Dice): PeerId | undefined {
+function pickUpPeer(world: World, dice: Dice): PeerId | undefined {
   const up = world.inService();
   return up.length === 0 ? undefined : dice.pick(up);
 }
 
 function orderAndCancel(world: World, id: JobId, dice: Dice): void {
-  const at = someoneUp(world, dice);
+  const at = pickUpPeer(world, dice);
   if (at === undefined) return;
   world.ask(at, { kind: "run", id });
   world.at(world.now() + dice.between(100, 20 * second), () => cancelOpen(world, id, dice));
@@ -57,15 +57,15 @@ function orderAndCancel(world: World, id: JobId, dice: Dice): void {
 
 function cancelOpen(world: World, id: JobId, dice: Dice): void {
   const run = world.openRun(id);
-  const at = someoneUp(world, dice);
+  const at = pickUpPeer(world, dice);
   if (run !== undefined && at !== undefined) world.ask(at, { kind: "cancel", id, tick: run.tick });
 }
 
-/** Its host is gone; a while later a person has it forgotten. It may come back all the same. */
+/** The peer's host goes away; some time later a person has the peer forgotten. It may come back nevertheless. */
 function forget(world: World, target: PeerId, dice: Dice): void {
   world.hosts.kill(target, dice.chance(0.5));
   world.at(world.now() + dice.between(second, 90 * second), () => {
-    const at = someoneUp(world, dice);
+    const at = pickUpPeer(world, dice);
     if (at !== undefined && at !== target) world.ask(at, { kind: "forget", target });
   });
 }

@@ -1,17 +1,17 @@
 /**
- * The schedules of the simulator's jobs, and their ticks by own arithmetic.
+ * The schedules of the simulator's jobs, and their ticks by arithmetic of this file's own.
  *
- * Only such schedules are used whose ticks lie at `offset + n × period` from the epoch, in UTC. So the checkers
- * know each tick without asking the code that they check.
+ * All schedules have their ticks at `offset + n × period` from the epoch, in UTC. So the checkers know each tick
+ * without asking the code that they check.
  */
 export interface SimpleSchedule {
-  /** as a job's `schedule` says it */
+  /** the text of a job's `schedule` */
   text: string;
   periodMs: number;
   offsetMs: number;
-  /** one without daylight saving; absent = UTC */
+  /** a zone without daylight saving; absent = UTC */
   timezone?: string;
-  /** no tick before the one or after the other; ms, whole seconds */
+  /** no tick before `startsAt` or after `endsAt`; ms, whole seconds */
   startsAt?: number;
   endsAt?: number;
 }
@@ -39,12 +39,12 @@ export function hourlyAt(of: number): SimpleSchedule {
   return { text: `${of} * * * *`, periodMs: 60 * minute, offsetMs: of * minute };
 }
 
-/** Once a day, at that minute of the day in a zone that is so many hours ahead of UTC. */
+/** Once a day, at that minute of the day in a zone that is `hoursAhead` of UTC. */
 export function dailyAt(minuteOfDay: number, hoursAhead = 0): SimpleSchedule {
   const text = `${minuteOfDay % 60} ${Math.floor(minuteOfDay / 60)} * * *`;
   const day = 24 * 60 * minute;
   const offsetMs = (((minuteOfDay - hoursAhead * 60) % 1_440) + 1_440) % 1_440;
-  // The zones named so have the sign of POSIX: Etc/GMT-3 is three hours ahead.
+  // These zones have POSIX's sign: Etc/GMT-3 is three hours ahead.
   const timezone = hoursAhead === 0 ? "UTC" : `Etc/GMT${hoursAhead > 0 ? "-" : "+"}${Math.abs(hoursAhead)}`;
   return { text, periodMs: day, offsetMs: offsetMs * minute, timezone };
 }

@@ -1,6 +1,6 @@
 /**
- * What is durable on a simulated host: tables in memory, written as real/disk writes them, record by record and merged. It
- * outlives the process, can be copied and put back, and can be full, slow, damaged or unreadable.
+ * The durable storage of a simulated host: tables in memory, in which records are merged one by one as in real/disk. It
+ * outlives the process, can be copied and restored, and can be full, slow, damaged or unreadable.
  */
 import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
 import { mergeRecord, recordKey } from "../../core/records/records.ts";
@@ -9,7 +9,7 @@ import type { JobId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 
-/** The place of one record, whose writings follow each other in it. */
+/** The place of one record. A newer version of the record replaces the older one in it. */
 interface Kept {
   record: RunRecord;
 }
@@ -18,22 +18,25 @@ class Bucket {
   readonly records = new Set<Kept>();
   readonly orders = new Map<string, RequestedOrder>();
   private known = emptyDigest;
-  /** what has come or gone since the digest was asked for; what came and went again is not in here */
-  private readonly turned = new Set<RunRecord | RequestedOrder>();
+  /**
+   * what was added or removed since the digest was last asked for; a thing that was added and removed again is not in
+   * here
+   */
+  private readonly toggled = new Set<RunRecord | RequestedOrder>();
 
-  /** The thing is in the digest from now on, or no more. */
-  turn(thing: RunRecord | RequestedOrder): void {
-    if (!this.turned.delete(thing)) this.turned.add(thing);
+  /** Notes that the thing was added or removed. */
+  toggle(thing: RunRecord | RequestedOrder): void {
+    if (!this.toggled.delete(thing)) this.toggled.add(thing);
   }
 
   digest(): string {
-    for (const thing of this.turned) this.known = combine(this.known, digestOf(thing));
-    this.turned.clear();
+    for (const thing of this.toggled) this.known = combine(this.known, digestOf(thing));
+    this.toggled.clear();
     return this.known;
   }
 }
 
-/** What is durable on a host. It outlives the process. */
+/** The durable storage of a host. It outlives the process. */
 export class StableStorage {
   updates: Uint8Array[] = [];
   readonly meta = new Map<string, string>();
@@ -47,9 +50,9 @@ export class StableStorage {
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
   full = false;
-  /** its bytes can't be read any more: no peer starts on it */
+  /** its bytes can't be read any more, so no peer starts on it */
   damaged = false;
-  /** every read but the one at the start fails while this is set; writes still reach it */
+  /** every read except the one at the start fails while this is set; writes still succeed */
   unreadable = false;
   /** added to every fsync while the disk is slow, ms */
   slowMs = 0;
@@ -98,7 +101,7 @@ export class StableStorage {
     return copy;
   }
 
-  /** What it held is gone; it holds what the other one holds. */
+  /** Replaces everything by what the other one holds. */
   restore(other: StableStorage): void {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
@@ -120,7 +123,7 @@ export class StableStorage {
     if (kept === undefined) return;
     const bucket = this.bucket(bucketOf(record));
     bucket.records.delete(kept);
-    bucket.turn(kept.record);
+    bucket.toggle(kept.record);
     this.kept.delete(key);
     this.keptOf.get(record.job)?.delete(kept);
   }
@@ -130,7 +133,7 @@ export class StableStorage {
     if (order === undefined) return;
     const bucket = this.bucket(bucketOf(order));
     bucket.orders.delete(orderName(order));
-    bucket.turn(order);
+    bucket.toggle(order);
     this.orders.delete(orderName(order));
   }
 
@@ -142,8 +145,8 @@ export class StableStorage {
       const stands = mergeRecord(known.record, record);
       if (stands === known.record) return;
       const bucket = this.bucket(bucketOf(record));
-      bucket.turn(known.record);
-      bucket.turn(stands);
+      bucket.toggle(known.record);
+      bucket.toggle(stands);
       known.record = stands;
     }
   }
@@ -152,7 +155,7 @@ export class StableStorage {
     const kept = { record };
     const bucket = this.bucket(bucketOf(record));
     bucket.records.add(kept);
-    bucket.turn(record);
+    bucket.toggle(record);
     this.kept.set(key, kept);
     const ofJob = this.keptOf.get(record.job);
     if (ofJob === undefined) this.keptOf.set(record.job, new Set([kept]));
@@ -180,7 +183,7 @@ export class StableStorage {
     const name = orderName(order);
     if (this.orders.has(name)) return;
     const bucket = this.bucket(bucketOf(order));
-    bucket.turn(order);
+    bucket.toggle(order);
     bucket.orders.set(name, order);
     this.orders.set(name, order);
   }

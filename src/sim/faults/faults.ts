@@ -1,7 +1,7 @@
 /**
- * What goes wrong, drawn from the seed. Each seed first draws which kinds of fault it knows at all and how often
- * they come (swarm testing: Groce et al., "Swarm Testing", 2012), so that some seeds are all pauses, others
- * all splits, and some everything at once. Each fault has a beginning and an end of its own; they may overlap.
+ * Draws the faults of a seed. Each seed first draws which kinds of fault it has and how often they come (swarm testing:
+ * Groce et al., "Swarm Testing", 2012), so that some seeds have only pauses, others only splits, and some everything at
+ * once. Each fault has its own beginning and end, and faults may overlap.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { triggerKinds, setTrigger } from "./trigger.ts";
@@ -28,11 +28,11 @@ const faultKinds = [
   "clock step",
   "mass restart",
 ] as const;
-/** What only wide worlds know. */
+/** Kinds that only wide worlds have. */
 const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...triggerKinds] as const;
-/** What a wide world has once at most. */
+/** Kinds that a wide world has at most once. */
 const rareKinds = ["copied disk", "starved host", "unreadable disk"] as const;
-/** Only where they are named (`--kinds`): clocks that are set by ten minutes, one over the other. */
+/** Kinds that are never drawn, only named with `--kinds`: clocks that are set by ten minutes, several at once. */
 const namedKinds = ["clock leap"] as const;
 export type FaultKind =
   | (typeof faultKinds)[number]
@@ -52,7 +52,7 @@ export interface FaultPlan {
   longestMs: number;
 }
 
-/** How often a wide world has a rare fault, 0 to 1. */
+/** The chance of each rare fault in a wide world, 0 to 1. */
 const rareChance = 0.2;
 
 export const noFaults: FaultPlan = { kinds: [], everyMs: Infinity, longestMs: 0 };
@@ -67,7 +67,7 @@ export function drawPlan(dice: Dice): FaultPlan {
   };
 }
 
-/** Wide worlds know more kinds, and now and then break something every few seconds. */
+/** Wide worlds have more kinds, and some of them a fault every few seconds. */
 export function drawWidePlan(dice: Dice): FaultPlan {
   const likely = dice.pick([0.15, 0.35, 0.7]);
   const all: readonly FaultKind[] = [...faultKinds, ...wideKinds];
@@ -93,8 +93,8 @@ export function drawNetwork(dice: Dice): NetworkSettings {
   };
 }
 
-/** Lets faults of the plan begin from `from` on; every one has ended by `to`. */
-export function breakThings(world: World, plan: FaultPlan, from: number, to: number): void {
+/** Begins faults of the plan from `from` on; each has ended by `to`. */
+export function injectFaults(world: World, plan: FaultPlan, from: number, to: number): void {
   const dice = world.dice.fork("faults");
   if (plan.kinds.length === 0) return;
   for (let at = from; at < to; at += dice.between(0.2, 1.8) * plan.everyMs) {
@@ -107,7 +107,7 @@ export function breakThings(world: World, plan: FaultPlan, from: number, to: num
   }
 }
 
-/** A fault of a wide world, as it was drawn: it can be left out without changing any other. */
+/** A drawn fault of a wide world. It can be left out without changing any other. */
 export interface DrawnFault {
   number: number;
   at: number;
@@ -116,10 +116,10 @@ export interface DrawnFault {
 }
 
 /**
- * Like `breakThings`, but each fault draws from dice of its own and can be left out, so that a failing seed can be made
+ * Like `injectFaults`, but each fault draws from dice of its own and can be left out, so that a failing seed can be made
  * smaller by leaving out the faults that don't matter. Returns all that were drawn.
  */
-export function breakWidely(
+export function injectWideFaults(
   world: World,
   plan: FaultPlan,
   from: number,
@@ -149,7 +149,7 @@ export function breakWidely(
   return drawn;
 }
 
-/** Begins a fault; returns how it ends. */
+/** Begins a fault; the returned function ends it. */
 function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () => void {
   const peer = dice.pick(world.peers);
   const [one, other] = dice.shuffle(world.peers);
@@ -235,7 +235,7 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
   }
 }
 
-/** A stop may take as long as the drain; the peer is started again when it has ended. */
+/** Stops a peer, which may take as long as its drain, and starts it again when it has ended. */
 function restart(world: World, peer: PeerId): void {
   if (!world.hosts.isUp(peer)) world.hosts.start(peer);
   else world.at(world.now() + 500, () => restart(world, peer));

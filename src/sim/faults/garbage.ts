@@ -1,7 +1,6 @@
 /**
- * Bytes that nobody had the right to send: noise, true messages that are cut off or have an altered envelope, records and
- * rosters with false signatures. They come over proved links, that is, from members of the mesh, and must be refused all
- * the same.
+ * Forged bytes: noise, true messages that are cut off or have an altered envelope, records and rosters with false
+ * signatures. They come over proved links, so from members of the mesh, and must be refused nevertheless.
  */
 import { depthCap } from "../../wire/codec.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -18,7 +17,7 @@ export interface Garbage {
   bytes: Uint8Array;
 }
 
-/** The reason in every forged record, by which it is known again on a disk. */
+/** The reason in every forged record, which makes it recognisable on a disk. */
 export const forgedReason = "forged";
 
 interface Envelope {
@@ -31,7 +30,7 @@ interface Envelope {
 
 type Maker = (envelope: Envelope, dice: Dice) => unknown;
 
-/** How a true message is spoiled so that every peer must refuse it. */
+/** Ways to spoil a true message so that every peer must refuse it. */
 const spoiled: Readonly<Record<string, Maker>> = {
   "another cluster's": (envelope) => ({ ...envelope, cluster: "0".repeat(16) }),
   "another version's": (envelope) => ({ ...envelope, version: 99 }),
@@ -41,7 +40,7 @@ const spoiled: Readonly<Record<string, Maker>> = {
   "without its body": ({ cluster, version, sender, seq }) => ({ cluster, version, sender, seq }),
 };
 
-/** Lists inside each other. */
+/** Nested lists. */
 function nested(depth: number): unknown {
   let value: unknown = 1;
   for (let level = 0; level < depth; level++) value = [value];
@@ -71,7 +70,7 @@ function record(victim: PeerId, dice: Dice): Record<string, unknown> {
   };
 }
 
-/** One piece of garbage from a member other than `to`; undefined while no true message has gone over the wires. */
+/** One piece of garbage from a member other than `to`; undefined while no true message has been sent. */
 export function drawGarbage(frames: TrueFrames, to: PeerId, dice: Dice): Garbage | undefined {
   const known = [...frames].filter(([, { from }]) => from !== to);
   if (known.length === 0) return undefined;

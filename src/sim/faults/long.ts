@@ -1,6 +1,7 @@
 /**
- * What goes wrong in a long world: weeks of virtual time in which hosts are shut down overnight, suspended, cut off for hours,
- * set to a wrong time, restored from old backups or copied. Each fault is drawn with dice of its own and can be left out.
+ * The faults of a long world, which has weeks of virtual time: hosts are shut down overnight, suspended, cut off for
+ * hours, set to a wrong time, restored from old backups or copied. Each fault draws from its own dice and can be left
+ * out.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -44,7 +45,7 @@ export interface LongPlan {
   everyMs: number;
 }
 
-/** A fault of a long world as it was drawn. */
+/** A drawn fault of a long world. */
 export interface LongFault {
   number: number;
   at: number;
@@ -61,8 +62,8 @@ export function drawLongPlan(dice: Dice): LongPlan {
   };
 }
 
-/** Lets faults of the plan begin from `from` on; every one has ended by `to`. Returns all that were drawn. */
-export function breakForLong(
+/** Begins faults of the plan from `from` on; each has ended by `to`. Returns all that were drawn. */
+export function injectLongFaults(
   world: World,
   plan: LongPlan,
   from: number,
@@ -119,7 +120,7 @@ function wrongTime(dice: Dice): number {
   return dice.pick([12 * second, 10 * minute, 2 * hour, 20 * hour]);
 }
 
-/** Somebody finds out that a folder was copied. */
+/** How long it takes until a person finds out that a folder was copied, ms. */
 function untilFound(dice: Dice): number {
   return dice.pick([25 * second, 20 * minute, 3 * hour]);
 }
@@ -130,7 +131,7 @@ function drawStep(dice: Dice): number {
   return dice.chance(0.6) ? ms : -ms;
 }
 
-/** Begins a fault; returns how it ends. */
+/** Begins a fault; the returned function ends it. */
 function begin(world: World, kind: LongKind, dice: Dice): () => void {
   const peer = dice.pick(world.peers);
   switch (kind) {
@@ -199,7 +200,7 @@ function pauses(world: World, peers: readonly PeerId[], how: "stopped" | "suspen
   };
 }
 
-/** A clock that is wrong already is left as it is. */
+/** Sets clocks wrong. A clock that is wrong already stays as it is. */
 function steps(world: World, peers: readonly PeerId[], ms: number): () => void {
   const right = peers.filter((peer) => world.hosts.get(peer).clock.stepped() === 0);
   const backs = right.map((peer) => world.disturbances.stepClock(peer, ms));

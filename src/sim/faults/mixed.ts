@@ -1,11 +1,11 @@
 /**
- * What a mixed world has in addition to a wide one: two versions of the program. Some peers always run the later one, some
- * always the earlier one, and the others change at restarts, up and down.
+ * What a mixed world has in addition to a wide one: two versions of the program. Some peers always run the later one,
+ * some always the earlier one, and the others change their version at restarts, up and down.
  *
- * The later version has a capability that the earlier one lacks, and jobs that need it (client/later-jobs.ts). It says more
- * in each message, signs more in each record, and sends messages of a kind that the earlier one doesn't know
- * (world/later-speech.ts). The earlier version also lacks one capability that majority jobs need. Each speaks a range of
- * versions of the protocol, and the two overlap.
+ * The later version has a capability that the earlier one lacks, and jobs that need it (client/later-jobs.ts). Its
+ * messages and signed records have more fields, and it sends messages of a kind that the earlier one doesn't know
+ * (world/later-speech.ts). The earlier version also lacks one capability that majority jobs need. Each speaks a range
+ * of versions of the protocol, and the two overlap.
  */
 import { ownCapabilities, type ProtocolRange } from "../../schema/protocol.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -13,7 +13,7 @@ import type { Dice } from "../random.ts";
 import type { PeerTraits } from "../world/settings.ts";
 import type { World } from "../world/world.ts";
 
-/** What the earlier version speaks, and the later one. */
+/** The protocol ranges of the earlier and the later version; one pair is drawn. */
 const protocols: readonly (readonly [earlier: ProtocolRange, later: ProtocolRange])[] = [
   [
     { oldest: 1, newest: 1 },
@@ -33,19 +33,19 @@ const protocols: readonly (readonly [earlier: ProtocolRange, later: ProtocolRang
   ],
 ];
 
-/** What the jobs of the later version need. */
+/** The capability that the jobs of the later version need. */
 export const laterCapability = "tape";
 
 export interface Mixed {
-  /** peers that run the later version in each of their lives */
+  /** peers that always run the later version */
   later: readonly PeerId[];
-  /** what a life of the peer has of its version */
+  /** the traits of a peer's process that depend on its version */
   versionOf(peer: PeerId, life: number): Pick<PeerTraits, "capabilities" | "isLater" | "protocol">;
   /** peers that change their version when they are started again */
   changing: readonly PeerId[];
 }
 
-/** `steady` is among those that always run the later version. */
+/** `steady` always runs the later version. */
 export function drawMixed(peers: readonly PeerId[], steady: PeerId, dice: Dice): Mixed {
   const kinds = new Map(
     peers.map((peer) => {
@@ -68,7 +68,7 @@ export function drawMixed(peers: readonly PeerId[], steady: PeerId, dice: Dice):
   };
 }
 
-/** Lets peers that change their version be stopped and started again, about one every `everyMs`. */
+/** Restarts the peers that change their version, about one every `everyMs`. */
 export function changeVersions(
   world: World,
   { changing }: Mixed,
@@ -87,7 +87,7 @@ export function changeVersions(
   }
 }
 
-/** As soon as its process has ended: a drain may take a while. */
+/** Starts the peer as soon as its process has ended. That may take as long as its drain. */
 function startAgain(world: World, peer: PeerId, afterMs: number): void {
   world.at(world.now() + afterMs, () => {
     if (world.hosts.isUp(peer)) startAgain(world, peer, 500);

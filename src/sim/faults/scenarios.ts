@@ -1,8 +1,8 @@
 /**
- * The named scenarios of the partition bench: each is one thing that goes wrong, with a known beginning and end.
+ * The named scenarios of the partition bench. Each is one fault with a known beginning and end.
  *
- * In all of them the same jobs run, two ticks due in each second, all with overlap allowed and every missed tick
- * caught up, so that what is measured is the mesh and not the jobs' own rules.
+ * All run the same jobs: two ticks are due in each second, overlap is allowed and every missed tick is caught up. So
+ * the bench measures the mesh and not the jobs' own rules.
  */
 import { assert } from "../../errors.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
@@ -23,7 +23,7 @@ const lasting: Lasting = { least: 50, most: 500, fails: 0 };
 export interface Scenario {
   name: string;
   says: string;
-  /** Begins what goes wrong; returns how it ends. */
+  /** Begins the fault; the returned function ends it. */
   begin(world: World): () => void;
 }
 
@@ -31,7 +31,7 @@ function cutBoth(world: World, one: PeerId, other: PeerId): () => void {
   return split(world, [one, other], 1);
 }
 
-/** Calls `act` now and then every `everyMs` until the world's time is `until`. */
+/** Calls `act` now, and again every `everyMs` until `until`. */
 function repeat(world: World, everyMs: number, until: number, act: (turn: number) => void): void {
   for (let turn = 0; world.now() + turn * everyMs < until; turn++) {
     world.at(world.now() + turn * everyMs, () => act(turn));
@@ -39,10 +39,10 @@ function repeat(world: World, everyMs: number, until: number, act: (turn: number
 }
 
 function nothing(): void {
-  // Some things that go wrong end by themselves.
+  // Some faults end by themselves.
 }
 
-/** The shortest grace that there is, ms. */
+/** The shortest grace that a rotation may have, ms. */
 const graceMs = 10 * second;
 
 function missRotation(world: World, peer: PeerId, member: PeerId): () => void {
@@ -58,7 +58,7 @@ function peerOf(world: World, index: number): PeerId {
   return peer;
 }
 
-/** How long the trouble lasts, ms. */
+/** How long the fault lasts, ms. */
 export const troubleMs = 2 * minute;
 
 export const scenarios: readonly Scenario[] = [
@@ -118,7 +118,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "one hangs",
-    says: "one peer's process is stopped, and goes on 2 minutes later",
+    says: "one peer's process is stopped, and resumed 2 minutes later",
     begin: (world) => {
       world.hosts.pause(peerOf(world, 0));
       return () => world.hosts.resume(peerOf(world, 0));
@@ -126,7 +126,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "rolling restart",
-    says: "one peer after the other is terminated and started again 5 s later",
+    says: "one peer after the other is terminated, and started again 5 s later",
     begin: (world) => {
       const everyMs = troubleMs / world.peers.length;
       repeat(world, everyMs, world.now() + troubleMs - 1, (turn) => {
@@ -170,7 +170,7 @@ export const scenarios: readonly Scenario[] = [
 
 export interface ScenarioRun {
   evidence: Evidence;
-  /** when the trouble began and when it ended; the ticks that count lie from 1 minute before to the end */
+  /** when the fault began and ended; ticks count from 1 minute before it to the end of the run */
   from: number;
   to: number;
   messages: number;

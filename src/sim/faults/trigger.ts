@@ -1,7 +1,7 @@
 /**
- * Fault triggers: these faults do not strike at an instant that the seed draws, but in the moment after something is sent,
- * stored or started, which is where a bug is most likely. Each could also happen by chance, but very rarely: a kill just
- * after an answer, a cut just after a vote.
+ * Fault triggers: these faults don't strike at a drawn instant but just after something is sent, stored or started,
+ * because bugs are most likely there. Each could also happen by chance, but very rarely: a kill just after an answer, a
+ * cut just after a vote.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
@@ -15,7 +15,7 @@ export const triggerKinds = [
 ] as const;
 export type TriggerKind = (typeof triggerKinds)[number];
 
-/** Waits for the occasion; the returned function ends it, whether it has struck or not. */
+/** Waits for the occasion and then strikes. The returned function ends the fault, even if it hasn't struck yet. */
 export function setTrigger(world: World, kind: TriggerKind, dice: Dice): () => void {
   const mends: (() => void)[] = [];
   const soon = (peer: PeerId) => {
@@ -39,7 +39,7 @@ export function setTrigger(world: World, kind: TriggerKind, dice: Dice): () => v
             world.hosts.kill(voter);
             soon(voter);
           }
-          // By then the others have heard its vote count, so it can't be taken for a voter that never voted.
+          // Within 3 s the others have heard the voter's vote count, so they can't take it for one that never voted.
           const putBack = backups.get(voter);
           if (how === "voter is put back" && putBack !== undefined) world.at(world.now() + 3_000, putBack);
         }),

@@ -9,7 +9,7 @@ export interface Wide {
   /** the share of majority jobs, 0 to 1 */
   majority: number;
   witnesses: ReadonlySet<PeerId>;
-  /** peers that are started only so long after the safety phase has begun, 0 to 1 of its length */
+  /** peers that are started late: how far into the safety phase, 0 to 1 of its length */
   joins: ReadonlyMap<PeerId, number>;
   /** runs at once on each peer */
   capacity: number;
@@ -27,13 +27,13 @@ export const plain: Wide = {
 
 export function drawWide(peers: readonly PeerId[], dice: Dice): Wide {
   const [founder, ...others] = peers;
-  // At least two peers work. The founder may be a witness.
+  // At least two peers run jobs. The founder may be a witness.
   const witnesses = dice.pick([0, 0, 0, 1, 2]);
   const joining = dice.chance(0.4) ? 1 + dice.below(others.length + 1) : 0;
   return {
     majority: dice.pick([0.2, 0.5, 1]),
     witnesses: new Set(dice.shuffle(peers).slice(0, Math.max(0, Math.min(witnesses, peers.length - 2)))),
-    // The founder is there from the beginning: it is the one peer whose address all others are given.
+    // The founder is up from the beginning, because it is the only peer whose address all others are given.
     joins: new Map(
       dice
         .shuffle(others)

@@ -10,23 +10,23 @@ import type { Greeter } from "./greeter.ts";
 import type { HostName } from "./wires.ts";
 import type { Process } from "../world/process.ts";
 
-/** What one process has of a connection: its own end of it. */
+/** One process's end of a connection. */
 export interface End {
   node: Node;
   process: Process;
   open: boolean;
   /** when its process learns that the connection is there; nothing arrives before */
   upAt: number;
-  /** when the last message of each protocol arrives here, so that the next one comes after it */
+  /** when the last message of each protocol arrives here; the next one must arrive later */
   lastArrival: Map<Channel, number>;
-  /** sent to here, waiting for a cut to heal */
+  /** messages sent to this end that wait for a cut to heal */
   waiting: (() => void)[];
 }
 
 export class Connection {
   readonly ends: readonly [End, End];
   readonly gossipFrom: number;
-  /** changes whenever a round trip becomes possible again; a give-up that was planned before is void */
+  /** changes whenever a round trip becomes possible again, which cancels a planned give-up */
   trouble = 0;
   troubled = false;
 
@@ -44,7 +44,7 @@ export class Connection {
   }
 }
 
-/** A host's networking: what it remembers on disk, and what its present process has open. */
+/** A host's networking: what it remembers on disk, and the open connections of its present process. */
 export interface Node {
   host: HostName;
   /** the identity of its processes */
@@ -53,18 +53,18 @@ export interface Node {
   named: ReadonlySet<HostName>;
   /** hosts whose peer and address it has learned; kept on disk */
   learned: Set<HostName>;
-  /** false: nobody is there to refuse a dial */
+  /** false: a dial is not even refused */
   powered: boolean;
   process: Process | undefined;
   events: MeshEvents | undefined;
   connections: Map<HostName, Connection>;
   /** the cluster keys of its present process; undefined = no key is needed */
   keyring: SimKeyring | undefined;
-  /** how its present process greets; undefined = it takes everybody for a peer of its own version */
+  /** how its present process greets; undefined = it treats every peer as one of its own version */
   greeter: Greeter | undefined;
   /** identities that its present process refuses */
   refused: ReadonlySet<PeerId>;
-  /** who is being dialled, and how often it refused since the connection broke; -1 = it never was connected */
+  /** the hosts that it dials, and how often each refused since the connection broke; -1 = never connected */
   dials: Map<HostName, Dial>;
 }
 

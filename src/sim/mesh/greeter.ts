@@ -1,6 +1,6 @@
 /**
- * How a process of the simulated mesh greets: it says which versions of the protocol it speaks, and judges what the other side
- * says by the same rule as the real mesh (core/members/incompatible.ts).
+ * How a process of the simulated mesh greets: it says which protocol versions it speaks, and judges the other side's
+ * versions by the same rule as the real mesh (core/members/incompatible.ts).
  */
 import { IncompatiblePeers } from "../../core/members/incompatible.ts";
 import type { Log } from "../../ports.ts";
@@ -22,7 +22,7 @@ export class Greeter {
     this.incompatible = new IncompatiblePeers(protocol);
   }
 
-  /** Judges what the other side says; false = they have no common version. */
+  /** Judges the other side's versions; false = they have none in common. */
   accepts(peer: PeerId, host: HostName, other: Greeter): boolean {
     const address = `/sim/${host}`;
     const { spoken, news } = this.incompatible.judge(peer, other.protocol, address, this.clock.mono());

@@ -1,11 +1,11 @@
 /**
- * How connections begin and end, as TCP under libp2p does it.
+ * How connections begin and end, as with TCP under libp2p.
  *
- * A process that dies resets its connections, and its host then refuses dials. A cut gives no sign: after some seconds
- * without a round trip either end may give up by itself, so that for a while one end thinks the connection open. A
- * restarted process may connect anew before the others have noticed that the old connection is gone. Hosts tell their
- * neighbours which other hosts they know, and dial those that they have learned of, for ever, with back-off. Peers without a
- * common version of the protocol are never linked, and learn nothing from each other.
+ * When a process dies, its host resets its connections and then refuses dials. A cut gives no sign: after some seconds
+ * without a round trip either end may give up by itself, and the other end may take the connection for open for a
+ * while. A restarted process may connect anew before the others have noticed that the old connection is gone. Hosts
+ * tell their neighbours which other hosts they know, and dial those for ever, with back-off. Peers without a common
+ * protocol version are never linked, and learn nothing from each other.
  */
 import { assert } from "../../errors.ts";
 import type { MeshEvents } from "../../ports.ts";
@@ -27,10 +27,10 @@ export class Links {
   readonly wires: Wires;
   readonly queue: Queue;
   readonly dice: Dice;
-  /** the calendar's time at which the two had learned of each other */
+  /** the calendar time at which two peers had learned of each other */
   readonly introduced = new Map<string, number>();
   private readonly nodes = new Map<HostName, Node>();
-  /** hosts with a copy of another's folder */
+  /** how many hosts have a copy of another's folder */
   private copies = 0;
 
   constructor(queue: Queue, wires: Wires, dice: Dice) {
@@ -40,7 +40,7 @@ export class Links {
     wires.onChange((from, to) => this.pathChanged(from, to));
   }
 
-  /** `named` are hosts whose addresses its settings name. */
+  /** `named`: the hosts whose addresses its settings name. */
   addHost(host: HostName, peer: PeerId, named: readonly HostName[]): void {
     this.nodes.set(host, {
       host,
@@ -58,7 +58,7 @@ export class Links {
     });
   }
 
-  /** A host with a copy of another's folder: the same identity, and the same addresses remembered. */
+  /** Adds a host with a copy of another's folder: the same identity and the same remembered addresses. */
   addCopy(host: HostName, of: HostName): void {
     const { peer, named, learned } = this.node(of);
     this.copies++;
@@ -66,7 +66,7 @@ export class Links {
     for (const other of learned) this.node(host).learned.add(other);
   }
 
-  /** Nobody dials it any more. */
+  /** Removes the host: no host dials it any more. */
   removeHost(host: HostName): void {
     this.nodes.delete(host);
     for (const node of this.nodes.values()) {
@@ -81,14 +81,14 @@ export class Links {
     return node;
   }
 
-  /** The connections to the peer: with copies of its folder there may be several, the newest last. */
+  /** The connections to the peer, the newest last. There may be several if its folder was copied. */
   connectionsTo(node: Node, to: PeerId): Connection[] {
     const usual = node.connections.get(to);
     if (this.copies === 0) return usual === undefined ? [] : [usual];
     return [...node.connections.values()].filter((one) => one.endBeyond(node.host).node.peer === to);
   }
 
-  /** The process is gone. Its host's kernel resets its connections, unless the host itself went dark. */
+  /** Called when the process is gone. Its host's kernel resets its connections, unless the host itself went dark. */
   processDied(process: Process, hostToo: boolean): void {
     const node = this.node(process.host);
     if (node.process !== process) return;
@@ -104,7 +104,7 @@ export class Links {
     node.connections.clear();
   }
 
-  /** The process was stopped (SIGSTOP) or goes on. */
+  /** Called when the process was stopped (SIGSTOP) or resumed. */
   processPaused(process: Process): void {
     for (const connection of this.node(process.host).connections.values()) this.review(connection);
   }
@@ -130,7 +130,7 @@ export class Links {
     }
   }
 
-  /** Connections of the node are cut when no key is left that both sides accept. */
+  /** Called when the node's keys change: closes its connections for which no key is left that both sides accept. */
   keysChanged(node: Node): void {
     for (const [other, connection] of node.connections) {
       if (this.shareKey(node, this.node(other))) continue;
@@ -150,7 +150,7 @@ export class Links {
     this.queue.after(this.dice.between(1, 20), process, done);
   }
 
-  /** The far end is gone or has given up. If its host can be reached, it answers with a reset. */
+  /** Called when the far end is gone or has given up. If its host can be reached, the host answers with a reset. */
   answerWithReset(connection: Connection, node: Node): void {
     const near = connection.endAt(node.host);
     const far = connection.endBeyond(node.host);
@@ -204,7 +204,7 @@ export class Links {
     return a.keyring === undefined || b.keyring === undefined || a.keyring.sharesKeyWith(b.keyring);
   }
 
-  /** A peer whose key was rotated away at the other end learns of that. */
+  /** Tells a peer that its key was replaced at the other end. */
   private proveSuccession(near: Node, far: Node): void {
     if (near.keyring === undefined || far.keyring === undefined) return;
     if (far.keyring.supersedes(near.keyring)) near.events?.keySuperseded(far.peer);
@@ -252,7 +252,10 @@ export class Links {
     }
   }
 
-  /** A peer has connected anew while its old connection looked open. In half of the cases the old one's end is noticed first. */
+  /**
+   * Called when a peer connects anew while its old connection looks open. In half of the cases the end of the old one
+   * is noticed first.
+   */
   private replaceHalfOpen(node: Node, far: Node): void {
     const old = node.connections.get(far.host);
     if (old === undefined) return;
@@ -263,7 +266,9 @@ export class Links {
     }
   }
 
-  /** Peers are linked once, with however many copies of one of them. */
+  /**
+   * True if the peer is linked already by way of another host. Two peers have one link, even if one of them has copies.
+   */
   private isLinkedElsewhere(node: Node, { host, peer }: Node): boolean {
     if (this.copies === 0) return false;
     return [...node.connections.values()].some((connection) => {
@@ -293,13 +298,13 @@ export class Links {
     }
   }
 
-  /** The far end learns, one delay later, that `host` has closed the connection. */
+  /** Lets the far end learn, one delay later, that `host` has closed the connection. */
   private farEndHears(connection: Connection, host: HostName, why: "closed" | "reset"): void {
     const far = connection.endBeyond(host);
     this.queue.after(this.wires.delay(), far.process, () => this.lose(connection, far, why));
   }
 
-  /** One end's process learns that the connection is over, and begins to dial. */
+  /** Tells one end's process that the connection is over; the process begins to dial. */
   private lose(connection: Connection, end: End, why: "closed" | "reset"): void {
     if (!end.open) return;
     const far = connection.endBeyond(end.node.host).node;
@@ -318,7 +323,7 @@ export class Links {
     if (connection === undefined) return;
     this.review(connection);
     if (!this.wires.reaches(from, to)) return;
-    // What TCP had kept is sent again at its next try.
+    // TCP sends the waiting messages at its next retry.
     const waiting = connection.endAt(to).waiting;
     if (waiting.length === 0) return;
     this.queue.after(this.dice.between(50, 1_500), undefined, () => {
@@ -326,7 +331,7 @@ export class Links {
     });
   }
 
-  /** Plans to give up a connection over which no round trip is possible, or takes that plan back. */
+  /** Plans to give up a connection if no round trip is possible over it; otherwise cancels such a plan. */
   private review(connection: Connection): void {
     const [a, b] = connection.ends;
     const answers =
@@ -351,14 +356,14 @@ export class Links {
   }
 }
 
-/** Both sides greet at once, so both learn whether they have a common version of the protocol. */
+/** Both sides greet at the same time, so both learn whether they have a common protocol version. */
 function greet(near: Node, far: Node): boolean {
   if (near.greeter === undefined || far.greeter === undefined) return true;
   const [nearAccepts, farAccepts] = [
     near.greeter.accepts(far.peer, far.host, far.greeter),
     far.greeter.accepts(near.peer, near.host, near.greeter),
   ];
-  assert(nearAccepts === farAccepts, "both come to the same from the same two ranges");
+  assert(nearAccepts === farAccepts, "both sides reach the same verdict from the same two ranges");
   return nearAccepts;
 }
 

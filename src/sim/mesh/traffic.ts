@@ -1,7 +1,7 @@
 /**
- * Messages over the links. Streams keep their order per (peer, protocol); gossip keeps none, goes round by third parties,
- * may be lost or doubled, and does not flow over a connection in its first second. What is sent into a cut waits at the
- * sender, as TCP keeps it.
+ * Messages over the links. Streams keep their order per (peer, protocol). Gossip keeps no order, is forwarded by third
+ * peers, may be lost or doubled, and doesn't flow over a connection in its first second. A message that is sent into a
+ * cut waits at the sender, as with TCP.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel, Protocol, Topic } from "../../schema/message.ts";
@@ -14,7 +14,7 @@ interface GossipMessage {
   origin: PeerId;
   topic: Topic;
   bytes: Uint8Array;
-  /** to whom it is on its way, or has come */
+  /** the hosts that it has reached, or is on its way to */
   sentTo: Set<HostName>;
   heardBy: Set<HostName>;
 }
@@ -23,7 +23,7 @@ export class Traffic {
   private readonly links: Links;
   private readonly wires: Wires;
   private readonly queue: Queue;
-  /** the queue's time at which all that is on its way now will have arrived */
+  /** the queue's time at which all messages on their way will have arrived */
   arrivedBy = 0;
 
   constructor(links: Links) {
@@ -34,7 +34,8 @@ export class Traffic {
 
   send(node: Node, to: PeerId, protocol: Protocol, bytes: Uint8Array): void {
     const connections = this.links.connectionsTo(node, to);
-    // As in real/mesh.ts: every process with that identity hears heartbeats, and the newest one all else.
+    // As in real/mesh.ts: every process with that identity receives heartbeats, and only the newest one everything
+    // else.
     for (const connection of protocol === "heartbeat" ? connections : connections.slice(-1)) {
       this.count(bytes);
       const far = connection.endBeyond(node.host).node;
@@ -54,7 +55,7 @@ export class Traffic {
     });
   }
 
-  /** Passes a gossiped message on to every neighbour to which it is not yet on its way. */
+  /** Forwards a gossiped message to every neighbour that it has not been sent to yet. */
   private relay(node: Node, message: GossipMessage): void {
     for (const [to, connection] of node.connections) {
       if (message.sentTo.has(to) || this.queue.now < connection.gossipFrom) continue;

@@ -1,13 +1,16 @@
 /**
- * The wires between the hosts: which way each pair can be reached, and how long a message takes.
+ * The wires between the hosts: in which directions each pair can talk, and how long a message takes.
  *
- * A cut has a direction and is counted, so that two faults may cut the same direction, and the first one that ends does not
- * mend both. What is sent into a cut waits at the sender, as TCP keeps it, and arrives late if the cut heals
- * before the connection is given up. `links.ts` and `traffic.ts` build connections and messages on this.
+ * A cut has a direction. Cuts are counted, so that when two faults cut the same direction, the end of the first one
+ * doesn't mend both. A message that is sent into a cut waits at the sender, as with TCP, and arrives late if the cut
+ * heals before the connection is given up. `links.ts` and `traffic.ts` build connections and messages on this.
  */
 import type { Dice } from "../random.ts";
 
-/** A host's name. Usually the name of its only peer; a copy of a peer's folder lives on a host with a name of its own. */
+/**
+ * A host's name. Usually it is the name of its only peer; a copy of a peer's folder runs on a host with a name of its
+ * own.
+ */
 export type HostName = string;
 
 export interface NetworkSettings {
@@ -18,7 +21,7 @@ export interface NetworkSettings {
   spikeMs: number;
   /** how often a gossiped message never reaches one of its receivers, 0 to 1 */
   gossipLoss: number;
-  /** how often one reaches the same receiver twice */
+  /** how often one reaches the same receiver twice, 0 to 1 */
   gossipTwice: number;
   /** after how long without a round trip a connection is given up; undefined = never (half-open for ever) */
   giveUpAfterMs: { least: number; most: number } | undefined;
@@ -54,7 +57,7 @@ export class Wires {
     this.dice = dice;
   }
 
-  /** Calls back after each change of what `from` can say to `to`. */
+  /** The listener is called whenever it changes whether `from` can reach `to`. */
   onChange(listener: (from: HostName, to: HostName) => void): void {
     this.listeners.push(listener);
   }
@@ -71,7 +74,7 @@ export class Wires {
     return this.cuts.size === 0 || !this.cuts.has(way(from, to));
   }
 
-  /** How long the next message takes. */
+  /** How long the next message takes, ms. */
   delay(): number {
     const { minDelayMs, maxDelayMs, spikes, spikeMs } = this.settings;
     const chance = this.dice.next();

@@ -1,6 +1,6 @@
 /**
- * What was done to the hosts and what came of it, written down as it happens by an observer outside of all peers. The
- * checkers judge by it, and `--trace` reads along line by line. Every instant in it is true time.
+ * The chronicle: what was done to the hosts and what followed, written down as it happens by an observer outside of all
+ * peers. The checkers judge by it, and `--trace` prints it line by line. All its instants are true time.
  */
 import { recordKey } from "../../core/records/records.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -33,7 +33,7 @@ export class Chronicle {
   readonly earlierLives = new Set<string>();
   /** true time, ms since the epoch */
   readonly now: () => number;
-  /** when anything was last done to the world, and when a child last started or ended */
+  /** when something was last done to the world, or a child last started or ended */
   changedAt = -Infinity;
   ranAt = -Infinity;
   readonly #onLine: OnLine | undefined;
@@ -43,7 +43,7 @@ export class Chronicle {
     this.#onLine = onLine;
   }
 
-  /** False: nobody reads the lines, so there is no need to word them. */
+  /** False if nobody reads the lines, so that callers needn't format them. */
   get isRead(): boolean {
     return this.#onLine !== undefined;
   }
@@ -52,7 +52,7 @@ export class Chronicle {
     this.#onLine?.(this.now(), host, line);
   }
 
-  /** Something was done to the world just now. */
+  /** Notes that something was done to the world just now. */
   changed(): void {
     this.changedAt = this.now();
   }
@@ -70,7 +70,7 @@ export class Chronicle {
     if (open !== undefined) open.to = this.now();
   }
 
-  /** Notes that a cut begins; returns how it ends. */
+  /** Notes that a cut begins; the returned function notes its end. */
   cutBegins(sender: PeerId, receiver: PeerId): () => void {
     this.line(undefined, `CUT ${sender} > ${receiver}`);
     this.changed();
@@ -83,7 +83,7 @@ export class Chronicle {
     };
   }
 
-  /** Notes that a fault window begins; returns how it ends. */
+  /** Notes that a fault window begins; the returned function notes its end. */
   faultBegins(kind: FaultWindow["kind"], peer: PeerId | undefined, steppedMs?: number): () => void {
     this.line(peer, `BEGINS ${kind}${steppedMs === undefined ? "" : ` by ${steppedMs} ms`}`);
     this.changed();
@@ -102,11 +102,14 @@ export class Chronicle {
     };
   }
 
-  /** The peer's folder is what it was at `copiedAt`. What it alone had promised since then is gone. */
+  /**
+   * Notes that the peer's folder was restored to its state at `copiedAt`. Promises since then that no other peer knows
+   * are lost.
+   */
   putBack(peer: PeerId, copiedAt: number): void {
     const at = this.now();
     this.rollbacks.push({ peer, copiedAt, startedAt: at, kind: "old disk" });
-    // To the others it is as if it had been away since then.
+    // For the others it is as if the peer had been away since then.
     this.outages.push({ peer, kind: "down", from: copiedAt, to: at });
     for (const operation of this.operations) {
       const { answeredAt } = operation;
@@ -115,7 +118,7 @@ export class Chronicle {
     }
   }
 
-  /** True when a client was told that the peer is forgotten, or was told nothing. */
+  /** True if a client's request to forget the peer was confirmed or not answered. */
   hasForgotten(peer: PeerId): boolean {
     return this.operations.some(
       ({ request, accepted, answeredAt }) =>
@@ -140,12 +143,12 @@ export class Chronicle {
   }
 }
 
-/** Records as an outsider sees them, by key; `at` is when they are looked at. */
+/** Records as the observer sees them, by key; `at` is the time of the observation. */
 export function recordsSeen(records: readonly RunRecord[], at: number): Map<string, RecordSeen> {
   return new Map(
     records.map((record) => {
       const { job, tick, attempt, peer, state, signature, epoch, range, finishedAt, startedAt } = record;
-      // A claim is written anew whenever it waits for something else.
+      // A claim is written anew whenever the reason for waiting changes.
       const writtenAt = state === "claimed" ? at : (finishedAt ?? startedAt ?? 0);
       const seen: RecordSeen = { job, tick, attempt, peer, state, writing: signature, writtenAt };
       if (epoch !== undefined) seen.epoch = epoch;

@@ -1,7 +1,7 @@
 /**
- * What can be done to wires, disks, hosts and clocks, and to a peer by forged bytes. Each disturbance is written down as it
- * begins and ends; the function that begins one returns how it ends. What is done to processes is in hosts.ts, what is
- * done to data folders in folders.ts.
+ * Disturbances of wires, disks, hosts and clocks, and forged bytes for a peer. The beginning and end of each
+ * disturbance are written down; a method that begins one returns a function that ends it. hosts.ts has what is done to
+ * processes, and folders.ts what is done to data folders.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { drawGarbage } from "../faults/garbage.ts";
@@ -25,7 +25,7 @@ export class Disturbances {
     this.#observers = observers;
   }
 
-  /** Nothing from `sender` reaches `receiver`. */
+  /** From now on nothing from `sender` reaches `receiver`. */
   cut(sender: PeerId, receiver: PeerId): () => void {
     const ends = this.#observers.chronicle.cutBegins(sender, receiver);
     this.#wires.cut(sender, receiver);
@@ -81,7 +81,7 @@ export class Disturbances {
     };
   }
 
-  /** Hands the peer bytes that nobody had the right to send, and notes what that changes. */
+  /** Hands forged bytes to the peer, and notes what they change. */
   sendGarbage(peer: PeerId, dice: Dice): void {
     const { chronicle, frames } = this.#observers;
     const life = this.#hosts.get(peer).life;

@@ -1,6 +1,6 @@
 /**
- * What people do to data folders: they back one up and put the backup back, start a copy beside the original, leave an old
- * cluster key in one, or have one that can't be read any more.
+ * What people do to data folders: they back one up and restore it, start a copy beside the original, or leave an old
+ * cluster key in one. A folder can also become unreadable.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Chronicle } from "./chronicle.ts";
@@ -15,7 +15,10 @@ export class Folders {
     this.#chronicle = chronicle;
   }
 
-  /** Takes a backup of the peer's folder. The returned function kills the peer and starts it anew from that backup. */
+  /**
+   * Takes a backup of the peer's folder. The returned function kills the peer, restores the backup and starts the peer
+   * again.
+   */
   backUp(peer: PeerId): () => void {
     const host = this.#hosts.get(peer);
     const { storage, children, keys } = host;
@@ -36,8 +39,8 @@ export class Folders {
   }
 
   /**
-   * Starts a copy of the peer's folder, as it is now, beside it: two processes with one identity. The returned function
-   * ends the copy and, unless only that is wanted, restarts the peer, as an operator would who has found it out.
+   * Starts a copy of the peer's present folder beside the peer: two processes with one identity. The returned function
+   * ends the copy and, unless `end` is "copy killed", restarts the peer, as an operator who noticed it would do.
    */
   startCopy(peer: PeerId, end: "both restarted" | "copy killed" = "both restarted"): () => void {
     const copy = this.#hosts.addCopy(peer);
@@ -55,8 +58,8 @@ export class Folders {
   }
 
   /**
-   * The others are about to replace the cluster key that is in the peer's folder. The returned function puts the one of a
-   * member there and starts the peer, as `cicada start --join` does.
+   * Must be called before the others replace the cluster key. The returned function puts a member's key into the peer's
+   * folder and starts the peer, as `cicada start --join` does.
    */
   missRotation(peer: PeerId, member: PeerId): () => void {
     const ends = this.#chronicle.faultBegins("missed rotation", peer);
@@ -69,7 +72,7 @@ export class Folders {
     };
   }
 
-  /** The folder can't be read any more; a peer that is started on it ends itself, until a backup is put back. */
+  /** Makes the folder unreadable. A peer that is started on it ends itself, until a backup is restored. */
   damage(peer: PeerId): void {
     this.#chronicle.line(peer, "DISK DAMAGED");
     this.#hosts.kill(peer);

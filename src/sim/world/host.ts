@@ -1,4 +1,7 @@
-/** What a simulated host is made of, and one life of the peer on it. What happens to them is in hosts.ts. */
+/**
+ * The parts of a simulated host, and one life of the peer on it. A life is one process, from start to end. hosts.ts
+ * says what happens to them.
+ */
 import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { HostClock } from "../clock.ts";
@@ -20,7 +23,7 @@ export interface Host {
   keys: KeptKeys;
   children: Children;
   lives: number;
-  /** its supervisor is about to start it again */
+  /** its supervisor is about to start the peer again */
   startsAgain: boolean;
   life: Life | undefined;
 }
@@ -33,8 +36,8 @@ export interface Life {
   peer: SimulatedPeer;
   greeter: Greeter;
   ready: boolean;
-  /** true time at which it last received a heartbeat, ms */
+  /** the true time at which it last received a heartbeat, ms */
   heartbeatAt: number;
-  /** hands bytes to the peer as if they had come over a link */
+  /** hands bytes to the peer as if they came over a link */
   hear: MeshEvents["received"] | undefined;
 }

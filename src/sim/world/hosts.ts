@@ -1,9 +1,9 @@
 /**
- * The hosts and the lives of the peers on them: a process is started, stopped, killed, paused and resumed. A peer that
- * ends itself is started again a little later, as systemd would.
+ * The hosts and the peers' processes on them, which are started, stopped, killed, paused and resumed. A peer that ends
+ * itself is started again a little later, as systemd would do.
  *
- * A life gets fresh doors over what outlives it: the host's clock, its stable storage, its children. Each door draws from
- * dice named by host and life.
+ * Each life (process) gets new doors to what outlives it: the host's clock, its stable storage, its children. Each door
+ * draws from dice named by host and life.
  */
 import { assert } from "../../errors.ts";
 import type { Doors } from "../../ports.ts";
@@ -26,12 +26,12 @@ import type { PeerTraits, WorldSettings } from "./settings.ts";
 import type { Run } from "./truth.ts";
 import { watchedDisk, watchedMesh, type Observers } from "./watched-doors.ts";
 
-/** Lives of a peer and of its copies are numbered apart by this. */
+/** The distance between the numbers of a peer's lives and those of its copies' lives. */
 const livesOfOne = 1_000_000;
-/** How soon a peer that ended itself is started again, ms. */
+/** After this time a peer that ended itself is started again, ms. */
 const startedAgainMs = 2_000;
 
-/** Somebody who has received no heartbeat for so long hears nobody, ms. */
+/** A process that has received no heartbeat for this long counts as hearing no other, ms. */
 const heardMs = 3_000;
 
 const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
@@ -133,7 +133,7 @@ export class Hosts {
       hear: undefined,
     };
     host.life = life;
-    // Within an event of its own, so that a process is never entered from the outside.
+    // In an event of its own, so that a process's code runs only from the queue.
     queue.after(0, process, () => {
       life.peer.start((failed) => {
         life.ready = failed === undefined;
@@ -142,7 +142,7 @@ export class Hosts {
     });
   }
 
-  /** kill -9; with `hostToo`, the plug is pulled: no connection is reset, the children are gone at once. */
+  /** kill -9. With `hostToo` the host loses power: no connection is reset, and the children are gone at once. */
   kill(name: HostName, hostToo = false): void {
     const host = this.get(name);
     const life = host.life;
@@ -173,7 +173,7 @@ export class Hosts {
     });
   }
 
-  /** SIGSTOP; or, where the whole host is suspended, its monotonic clock stands still meanwhile. */
+  /** SIGSTOP; or a suspend of the whole host, during which its monotonic clock stands still. */
   pause(name: HostName, how: "stopped" | "suspended" = "stopped"): void {
     const { queue } = this.#parts;
     const { peer, life } = this.get(name);
@@ -197,7 +197,7 @@ export class Hosts {
     this.#parts.observers.chronicle.outageEnds(peer, "paused");
   }
 
-  /** A further host with the same clock and a copy of the peer's folder as it is now; nothing runs there yet. */
+  /** Adds a host with the same clock and a copy of the peer's present folder. No process runs there yet. */
   addCopy(peer: PeerId): HostName {
     const host = this.get(peer);
     const number = ++this.#copies;
@@ -214,7 +214,7 @@ export class Hosts {
     this.#parts.simNetwork.removeHost(name);
   }
 
-  /** A stopped process finds that its monotonic clock went on, over leaps too; a suspended host's did not. */
+  /** After a stop the monotonic clock has counted the whole pause, leaps included; after a suspend it has not. */
   #moveClock(name: HostName): void {
     const { queue } = this.#parts;
     const pause = this.#pauses.get(name);
@@ -223,11 +223,11 @@ export class Hosts {
     const { how, at, leaptMs } = pause;
     const { clock } = this.get(name);
     const missedMs = queue.leaptMs - leaptMs;
-    if (how === "stopped") clock.moveMono(missedMs);
+    if (how === "stopped") clock.advanceMono(missedMs);
     else clock.suspend(queue.now - at, missedMs);
   }
 
-  /** The peer has ended itself; its supervisor starts it again. */
+  /** Called when the peer has ended itself: its supervisor starts it again. */
   #gaveUp(host: Host, why: string): void {
     this.#parts.observers.chronicle.line(host.name, `GAVE UP ${why}`);
     this.kill(host.name);
@@ -241,7 +241,7 @@ export class Hosts {
 
   #ended(host: Host): void {
     host.life = undefined;
-    // A copy of a peer may come and go, and the peer itself is there all the while.
+    // A copy is no outage: the peer itself is up meanwhile.
     if (host.name !== host.peer) return;
     this.#parts.observers.chronicle.outageBegins(host.peer, "down");
   }

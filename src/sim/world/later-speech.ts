@@ -1,13 +1,13 @@
 /**
- * How a later version speaks: each message says more than the earlier one knows of, and now and then there is a message of a
- * kind that it doesn't know. What a record says more is signed with it and is given to the peer by real-peer.ts.
+ * How a later version speaks: each message has fields that the earlier version doesn't know, and some messages are of a
+ * kind that it doesn't know. The further fields of records are signed, so real-peer.ts gives them to the peer itself.
  */
 import type { Mesh } from "../../ports.ts";
 
-/** In each record that a peer of the later version writes. */
+/** Further fields of each record that a peer of the later version writes. */
 export const laterRecordFields = { costs: { cpuMs: 12, notes: ["é", null] } };
 
-/** Each so many messages one more is sent that the earlier version doesn't know. */
+/** After each this many messages, one is sent that the earlier version doesn't know. */
 const unknownEvery = 20;
 
 export function laterSpeech(mesh: Mesh): Mesh {
@@ -34,7 +34,7 @@ function ofUnknownKind(bytes: Uint8Array): Uint8Array {
   return withBody(bytes, () => ({ kind: "mood", level: 3 }));
 }
 
-/** The peer itself has just written the message. */
+/** Changes the body of a message. The bytes need no check, because the peer itself has just written them. */
 function withBody(bytes: Uint8Array, change: (body: object) => object): Uint8Array {
   const envelope = JSON.parse(Buffer.from(bytes).toString()) as { body: object };
   return Buffer.from(JSON.stringify({ ...envelope, body: change(envelope.body) }));

@@ -1,30 +1,38 @@
 /**
- * Leaps: the calendar moves on while nothing happens. A world of weeks would be heartbeats almost entirely; those of quiet
- * stretches are left out.
+ * Leaps: the calendar moves on while nothing happens. A world of weeks would consist almost entirely of heartbeats, so
+ * those of quiet stretches are left out.
  *
- * In a leap every wall clock goes on by the same time, and no monotonic clock moves: to the peers' timers and time-outs it
- * never was. A stretch is quiet when every peer that runs is idle until well after it, no child runs, no message is on its
- * way, and nothing was done to the world a while before. A leap ends before anything is due again, by the calendar or by any
- * peer's clock, and after an hour at the most. So what a peer does every few seconds is done less often by the calendar,
- * and what it does by the calendar is done when it is due. `test/leap-seeds.test.ts` compares worlds with and without.
+ * In a leap every wall clock goes on by the same time, and no monotonic clock moves, so the peers' timers and time-outs
+ * don't notice it. A stretch is quiet if every running peer is idle until well after it, no child runs, no message is
+ * on its way, and nothing was done to the world shortly before. A leap ends before anything is due again, by the
+ * calendar or by any peer's clock, and after at most an hour. So a peer does its periodic work less often in calendar
+ * time, but does on time whatever is due by the calendar. `test/leap-seeds.test.ts` compares worlds with and without.
  */
 import type { SimNetwork } from "../mesh.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Hosts } from "./hosts.ts";
 import type { Queue } from "./queue.ts";
 
-/** What was done to the world has had its consequences, and all peers know what each knows, after so long. */
+/**
+ * After this time everything that was done to the world has had its consequences, and every peer knows what any peer
+ * knows, ms.
+ */
 const consequencesMs = 45_000;
-/** The record of a run has reached everybody so long after its end. */
+/** This long after a run's end, its record has reached every peer, ms. */
 const recordedMs = 5_000;
-/** A leap ends so long before anything is due: several heartbeats, so that everybody has heard everybody again. */
+/**
+ * A leap ends this long before anything is due: several heartbeats, so that all peers have heard each other again, ms.
+ */
 const beforeDueMs = 8_000;
 const longestMs = 3_600_000;
-/** A shorter one isn't worth its price. */
+/** A shorter leap isn't worth its cost, ms. */
 const shortestMs = 10_000;
-/** How often it is looked whether all is quiet; no multiple of a heartbeat, which is always on its way at the same moment. */
-const lookEveryMs = 371;
-/** Between two leaps the world goes on for at least so long. */
+/**
+ * How often the world checks whether it is quiet, ms. It must not be a multiple of the heartbeat interval, or a
+ * heartbeat would be on its way at each check.
+ */
+const checkEveryMs = 371;
+/** Between two leaps the world runs for at least this long, ms. */
 const betweenMs = 2_500;
 
 export interface LeapsParts {
@@ -42,13 +50,13 @@ export class Leaps {
     this.#parts = parts;
   }
 
-  /** Runs the world up to that calendar time, leaping over whatever is quiet. */
+  /** Runs the world up to that calendar time, leaping over quiet stretches. */
   runUntil(until: number): void {
     const { queue } = this.#parts;
     for (;;) {
       const leftMs = until - (queue.now + queue.leaptMs);
-      if (leftMs <= lookEveryMs) return queue.runUntil(until - queue.leaptMs);
-      queue.runUntil(queue.now + lookEveryMs);
+      if (leftMs <= checkEveryMs) return queue.runUntil(until - queue.leaptMs);
+      queue.runUntil(queue.now + checkEveryMs);
       if (queue.now - this.#leaptAt < betweenMs) continue;
       const ms = Math.min(longestMs, leftMs - beforeDueMs, this.#quietMs());
       if (ms < shortestMs) continue;
@@ -57,14 +65,16 @@ export class Leaps {
     }
   }
 
-  /** A peer that is stopped or suspended finds out for itself. */
+  /**
+   * Moves all clocks on and tells the running peers. A stopped or suspended peer notices it by itself when it resumes.
+   */
   #leap(ms: number): void {
     const { queue, hosts } = this.#parts;
     queue.leap(ms);
     for (const { life } of hosts.all()) if (life?.process.running === true) life.peer.leapt?.(ms);
   }
 
-  /** How long it will be quiet from now on, ms; 0 or less = it isn't. */
+  /** How long the world will be quiet from now on, ms; 0 or less = it isn't quiet. */
   #quietMs(): number {
     const { queue, hosts, simNetwork, chronicle } = this.#parts;
     const now = chronicle.now();

@@ -1,4 +1,4 @@
-/** What the partition bench reads off a scenario's evidence. All times are true time, in ms. */
+/** The figures that the partition bench computes from a scenario's evidence. All times are true time, in ms. */
 import { requiredTicks } from "../checkers/ticks.ts";
 import type { ScenarioRun } from "../faults/scenarios.ts";
 
@@ -8,11 +8,11 @@ export interface Measures {
   missed: number;
   /** starts beyond each tick's first */
   doubled: number;
-  /** first start − due: of half of the ticks, of 99 in 100, of all */
+  /** first start − due: median, 99th percentile and maximum */
   latenessMs: { p50: number; p99: number; max: number };
-  /** the longest that a tick due during the trouble waited for its start */
+  /** the longest time for which a tick due during the fault waited for its start */
   stepInMs: number;
-  /** from the end of the trouble to the last tick that was late (by over 1 s), missed or doubled; 0 = none was */
+  /** from the end of the fault to the last tick that was missed, doubled, or late by over 1 s; 0 = none was */
   resumptionMs: number;
   messagesPerTick: number;
   bytesPerTick: number;
@@ -51,7 +51,7 @@ export function measure(run: ScenarioRun): Measures {
   };
 }
 
-/** Several runs of one scenario as one: sums of counts, the worst of times, the middle of middles. */
+/** Combines several runs of one scenario: the sums of counts, the worst times, and the median of the medians. */
 export function combineMeasures(all: readonly Measures[]): Measures {
   const sum = (of: (one: Measures) => number) => all.reduce((total, one) => total + of(one), 0);
   const worst = (of: (one: Measures) => number) => Math.max(...all.map(of));

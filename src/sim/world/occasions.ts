@@ -1,6 +1,6 @@
 /**
- * Occasions, and the faults that wait for one: something is said, stored or started, and a moment later the fault strikes.
- * Which faults do so is in ../faults/trigger.ts.
+ * Occasions, and the faults that wait for one: something is sent, stored or started, and a moment later the fault
+ * strikes. ../faults/trigger.ts has those faults.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Chronicle } from "./chronicle.ts";
@@ -9,14 +9,14 @@ import type { Queue } from "./queue.ts";
 export type Occasion =
   /** a voter has told a proposer that it accepts its value */
   | "vote told"
-  /** an accepted epoch is on its way to the disk of a voter, and may or may not have reached it */
+  /** a voter's accepted epoch is on its way to its disk, and may or may not have reached it */
   | "epoch accepted"
   /** a child has been started */
   | "start"
   /** a change has been confirmed to a client */
   | "confirmed";
 
-/** `other` is whom the peer told, where the occasion is a message. */
+/** `other`: the receiver, if the occasion is a message. */
 type Strike = (peer: PeerId, other?: PeerId) => void;
 
 export class Occasions {
@@ -29,7 +29,7 @@ export class Occasions {
     this.#chronicle = chronicle;
   }
 
-  /** Strikes once, a moment after the occasion has come; the returned function calls it off. */
+  /** Strikes once, a moment after the occasion; the returned function cancels that. */
   waitFor(on: Occasion, strike: Strike): () => void {
     const trigger = { on, strike };
     this.#triggers.add(trigger);

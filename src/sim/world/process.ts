@@ -1,7 +1,7 @@
 /**
- * One life of a peer's process. What happens to it goes through here: a dead process hears nothing more, and a
- * paused one (SIGSTOP) hears everything late, all at once, when it goes on: first what its sockets and its disk
- * have for it, then its timers, as the Clock door promises.
+ * One process of a peer. All its events pass through here. A dead process gets no more events. A paused one (SIGSTOP)
+ * gets them all at once when it is resumed: first those of its sockets and disk, then its timers, as the Clock door
+ * promises.
  */
 import type { HostName } from "../mesh/wires.ts";
 import type { Entry, Owner, Queue } from "./queue.ts";
@@ -29,7 +29,7 @@ export class Process implements Owner {
     return this.condition === "paused";
   }
 
-  /** May the event happen now? If not, it is dropped or kept back. */
+  /** True if the event may happen now. Otherwise it is dropped or kept back. */
   admits(entry: Entry): boolean {
     if (this.condition === "running") return true;
     if (this.condition === "paused") this.keptBack.push(entry);

@@ -1,16 +1,16 @@
 /**
- * The one queue of the simulated world: everything that will happen, in the order in which it will.
+ * The queue of the simulated world: everything that will happen, in order.
  *
- * Its time is in ms, as no host's clock shows it; it stands still while an event runs and jumps to the next one. Two events
- * of one instant happen in the order in which they were scheduled. Every event that happens is mixed into the trace hash,
- * by which two runs of one seed are compared (DESIGN I15).
+ * Its time is in ms and is no host's clock. It stands still while an event runs, then jumps to the next one. Two events
+ * of one instant happen in the order in which they were scheduled. Every event is mixed into the trace hash, by which
+ * two runs of one seed are compared (DESIGN I15).
  *
- * Calendar time is the queue's time plus what was leapt over. A leap (leaps.ts) moves the calendar on while nothing of the
- * peers happens: entries of the calendar come nearer by as much, all others keep their distance.
+ * Calendar time is the queue's time plus all time that was leapt over. A leap (leaps.ts) moves the calendar on while
+ * the peers do nothing: it brings calendar entries nearer, and all other entries keep their distance.
  */
 import { mixBits } from "../random.ts";
 
-/** Whose event it is: a dead process drops it, a paused one keeps it back. */
+/** The process that gets an event: a dead one drops it, a paused one keeps it back. */
 export interface Owner {
   admits(entry: Entry): boolean;
 }
@@ -19,9 +19,9 @@ export interface Entry {
   at: number;
   order: number;
   readonly owner: Owner | undefined;
-  /** a timer, which after a pause rings only when what had arrived has been read */
+  /** a timer; after a pause it rings only when everything that had arrived has been read */
   readonly timer: boolean;
-  /** planned by the calendar, not by somebody's timer */
+  /** scheduled by calendar time, not by a timer */
   readonly calendar: boolean;
   /** undefined once cancelled */
   run: (() => void) | undefined;
@@ -32,7 +32,7 @@ const words = new Uint32Array(float.buffer);
 
 export class Queue {
   now = 0;
-  /** ms of calendar time that were leapt over so far */
+  /** how much calendar time was leapt over so far, ms */
   leaptMs = 0;
   /** how many events have happened */
   count = 0;
@@ -50,14 +50,14 @@ export class Queue {
     this.enter(at - this.leaptMs, undefined, run, false, true);
   }
 
-  /** When the next entry of the calendar comes, in calendar time; Infinity = there is none. */
+  /** The calendar time of the next calendar entry; Infinity = there is none. */
   nextOfCalendar(): number {
     let soonest = Infinity;
     for (const { calendar, at } of this.heap) if (calendar && at < soonest) soonest = at;
     return soonest + this.leaptMs;
   }
 
-  /** Moves the calendar on; not beyond its next entry. */
+  /** Moves the calendar on, but not beyond its next entry. */
   leap(ms: number): void {
     this.leaptMs += ms;
     const entries = this.heap.splice(0);
@@ -71,14 +71,14 @@ export class Queue {
     return this.schedule(this.now + delayMs, owner, run);
   }
 
-  /** Puts an event that was kept back at the end of this instant. */
+  /** Schedules an event that was kept back at the end of this instant. */
   requeue(entry: Entry): void {
     entry.at = this.now;
     entry.order = this.scheduled++;
     this.push(entry);
   }
 
-  /** Lets happen what is due up to and at `until`, then sets the time to it. */
+  /** Runs all events due up to and at `until`, then sets the time to it. */
   runUntil(until: number): void {
     for (let next = this.heap[0]; next !== undefined && next.at <= until; next = this.heap[0]) {
       this.pop();
@@ -94,7 +94,7 @@ export class Queue {
     this.now = Math.max(this.now, until);
   }
 
-  /** Mixes 32 bits of what has happened into the trace hash. */
+  /** Mixes 32 bits into the trace hash. */
   trace(bits: number): void {
     this.traceHigh = (Math.imul(this.traceHigh ^ bits, 0x01000193) + this.traceLow) | 0;
     this.traceLow = Math.imul(this.traceLow ^ (bits >>> 15) ^ this.traceHigh, 0x85ebca6b);

@@ -21,8 +21,8 @@ const settings = {
 const founder = "peer-1" as PeerId;
 
 /**
- * What a peer may rightly say after a copied identity, a restored disk, or the loss of its voters: it stays until a person
- * acts.
+ * Conditions that a peer may rightly report after a copied identity, a restored disk, or the loss of its voters. They
+ * stay until a person acts.
  */
 const lasting: ReadonlySet<string> = new Set(["duplicate-identity", "votes-lost", "no-quorum"]);
 

@@ -1,4 +1,4 @@
-/** What a simulated world is made from: its size, its weather, and how a peer is made. */
+/** The settings of a simulated world: its size, its network and disks, and how a peer is made. */
 import type { Mark } from "../../core/probes/marks.ts";
 import type { PlantedBug } from "../../core/probes/planted.ts";
 import type { Doors } from "../../ports.ts";
@@ -10,40 +10,42 @@ import type { ChildSettings } from "../executor.ts";
 import type { NetworkSettings } from "../mesh/wires.ts";
 import type { OnLine } from "./chronicle.ts";
 
-/** What the world needs of a peer. `real-peer.ts` gives it the real one; a test may give a toy. */
+/** What the world needs from a peer. `real-peer.ts` provides the real one; a test may provide a toy. */
 export interface SimulatedPeer {
-  /** `failed` says why it can't go on; then its process ends */
+  /** `failed`: why it can't continue; then its process ends */
   start(ready: (failed?: string) => void): void;
   stop(done: () => void): void;
   command(command: Command, answer: (answer: Answer) => void): void;
   /** effective jobs and their revisions, as the peer shows them */
   revisions(): ReadonlyMap<JobId, string>;
-  /** what parts of a later version its jobs have (client/later-jobs.ts) */
+  /** the needs of its jobs for parts of a later version (client/later-jobs.ts) */
   needs?(): ReadonlyMap<JobId, string>;
-  /** takes an edit of the table as if it had come from elsewhere */
+  /** takes an edit of the table as if it came from another peer */
   takeEdit?(update: Uint8Array): void;
-  /** undefined, or what must never be seen after the mesh has healed (an update that waits for another, …) */
+  /** a state that must not last after the mesh has healed (an update that waits for another, …); undefined = none */
   complaint(): string | undefined;
-  /** how much it holds, by what */
+  /** how many things it holds, by kind */
   sizes?(): Readonly<Record<string, number>>;
-  /** until when, by its own wall clock, it has nothing to do but keep in touch; undefined while something is under way */
+  /**
+   * until when, by its own wall clock, it has nothing to do except heartbeats; undefined while something is under way
+   */
   idleUntil?(): number | undefined;
-  /** its wall clock has gone on by so much, ms, and it is not to notice */
+  /** tells it that its wall clock leapt on by this much, ms, so that it doesn't take that for a jump */
   leapt?(ms: number): void;
-  /** what it holds that only authorised changes may alter, as a text that can be compared */
+  /** everything that only authorised changes may alter, as a text for comparison */
   authority?(): string;
 }
 
-/** What is fixed for one peer of the world. */
+/** The traits of one peer of the world. */
 export interface PeerTraits {
   role: "worker" | "witness";
   capacity: number;
-  /** of records and outputs; absent = no limit */
+  /** limit for records and outputs; absent = no limit */
   historyMaxBytes?: number;
   /** of a peer of another version; absent = this program's */
   capabilities?: readonly string[];
   protocol?: ProtocolRange;
-  /** it speaks as a later version does */
+  /** it speaks as a later version does (later-speech.ts) */
   isLater?: boolean;
   planted?: PlantedBug;
   marks?: Set<Mark>;
@@ -64,8 +66,8 @@ export interface WorldSettings {
   /** … and runs at most this much fast or slow */
   driftPpm: number;
   makePeer: MakePeer;
-  /** of each life of the peer; lives are counted from 1 */
+  /** the traits of each life of the peer; lives are counted from 1 */
   traits?: (peer: PeerId, life: number) => PeerTraits;
-  /** reads along, for `--trace` */
+  /** is called with each line, for `--trace` */
   onLine?: OnLine;
 }

@@ -1,6 +1,6 @@
 /**
- * What really happened, as an observer outside of cicada would have seen it: what the jobs' own processes wrote, what
- * clients were answered, and what was done to the hosts. The checkers judge by this alone.
+ * What really happened, as an observer outside of cicada would see it: what the jobs' own processes wrote, which
+ * answers clients got, and what was done to the hosts. The checkers judge by this alone.
  *
  * All instants are true time, ms since the epoch, which no peer knows.
  */
@@ -13,10 +13,10 @@ export interface Run {
   tick: TickId;
   attempt: number;
   peer: PeerId;
-  /** which life of the peer's process had it started */
+  /** which life (process) of the peer started it */
   life: number;
   start: number;
-  /** undefined: still on when the world ended */
+  /** undefined: still running when the world ended */
   end: number | undefined;
   /** false: the process that started it had received no heartbeat for a while */
   heardOthers?: boolean;
@@ -24,7 +24,7 @@ export interface Run {
   outcome?: "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
 }
 
-/** What the simulator's client wants of a job, as far as the checkers judge it. */
+/** What the simulator's client asks of a job, as far as the checkers judge it. */
 export interface JobRules {
   id: JobId;
   schedule: SimpleSchedule;
@@ -38,13 +38,13 @@ export interface JobRules {
   enabled?: boolean;
   /** how many ticks' records are kept, and for how long; absent = all of them, for ever */
   keep?: { runs: number; ageMs: number };
-  /** of a job that not every version knows: the peers of which every life knows it */
+  /** of a job that not every version can run: the peers that always run a version that can */
   knownTo?: readonly PeerId[];
   /** it has a field that only the later version of a mixed world knows */
   isLater?: boolean;
 }
 
-/** The peers that always may run the job; undefined = all. */
+/** The peers that may always run the job; undefined = all. */
 export function peersFor({ peers, knownTo }: JobRules): readonly PeerId[] | undefined {
   if (peers === undefined || knownTo === undefined) return peers ?? knownTo;
   return peers.filter((peer) => knownTo.includes(peer));
@@ -61,31 +61,33 @@ export type ClientRequest =
   | { kind: "drain"; target: PeerId; on: boolean }
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId }
-  /** a new cluster key; the old one is accepted for so long */
+  /** replaces the cluster key; the old one is accepted for `graceMs` */
   | { kind: "rotate"; graceMs: number };
 
-/** The job that a request is about; undefined = it is about a peer. */
+/** The job that a request is about; undefined = it is not about a job. */
 export function jobOf(request: ClientRequest): JobId | undefined {
   if ("rules" in request) return request.rules.id;
   return "id" in request ? request.id : undefined;
 }
 
-/** Something that a client asked of one peer. */
+/** A request of a client to one peer, and its outcome. */
 export interface Operation {
   request: ClientRequest;
   peer: PeerId;
   askedAt: number;
-  /** undefined: never answered, so it may have been done or not */
+  /** undefined: never answered, so it may or may not have been done */
   answeredAt: number | undefined;
   /** false: answered with a refusal, so it was not done */
   accepted: boolean;
-  /** when it had been seen on every peer; undefined = not observed, so it is computed from the quiet time that followed */
+  /**
+   * when every peer was seen to know it; undefined = not observed, so it is computed from the quiet time that followed
+   */
   knownAt?: number;
   /** the tick that was ordered by `run` */
   tick: TickId | undefined;
 }
 
-/** A peer's process was not there, or did not move. */
+/** A span in which a peer's process was down or paused. */
 export interface Outage {
   peer: PeerId;
   kind: "down" | "paused";
@@ -94,7 +96,7 @@ export interface Outage {
   to: number;
 }
 
-/** Nothing that `sender` sent could reach `receiver`. */
+/** A span in which nothing from `sender` could reach `receiver`. */
 export interface Cut {
   sender: PeerId;
   receiver: PeerId;
@@ -103,8 +105,8 @@ export interface Cut {
 }
 
 /**
- * The time in which something else may hold ticks up: slow or lossy wires, slow or full disks, hosts without room, stepped clocks, a copy of the
- * peer beside it, a cluster key that was replaced while it was away.
+ * A span in which another fault may delay ticks: slow or lossy wires, slow or full disks, hosts without room, stepped
+ * clocks, a copy beside the peer, a cluster key that was replaced while the peer was away.
  */
 export interface FaultWindow {
   kind:
@@ -125,14 +127,14 @@ export interface FaultWindow {
   steppedMs?: number;
 }
 
-/** What one peer knew at one instant, for the checkers that compare peers with each other. */
+/** What one peer knew at one instant, for checkers that compare peers. */
 export interface Knowledge {
   peer: PeerId;
   /** effective jobs: id → revision */
   jobs: ReadonlyMap<JobId, string>;
-  /** in a mixed world: what parts of a later version they have (client/later-jobs.ts) */
+  /** in a mixed world: their needs for parts of a later version (client/later-jobs.ts) */
   needs?: ReadonlyMap<JobId, string>;
-  /** key of the record → its state and its writing */
+  /** by the record's key */
   records: ReadonlyMap<string, RecordSeen>;
   /** what the peer itself finds wrong with its knowledge; undefined = nothing */
   complaint: string | undefined;
@@ -144,17 +146,20 @@ export interface RecordSeen {
   attempt: number;
   peer: PeerId;
   state: string;
-  /** two writings of one record differ in it */
+  /** differs between any two versions of one record */
   writing: string;
-  /** when, by its writer's clock, ms */
+  /** when it was written, by its writer's clock, ms */
   writtenAt?: number;
-  /** it stands for every tick from this instant (ms) up to `tick` that has no record of its own */
+  /** the record covers every tick from this instant (ms) up to `tick` that has no record of its own */
   rangeFrom?: number;
   /** of a majority job: the epoch whose voters chose this runner */
   epoch?: number;
 }
 
-/** A peer's folder was put back to what it had been; or that old copy was started beside it, as a second process with its identity. */
+/**
+ * A peer's folder was restored to an older state, or the older copy was started beside it, as a second process with its
+ * identity.
+ */
 export interface Rollback {
   peer: PeerId;
   copiedAt: number;
@@ -162,7 +167,7 @@ export interface Rollback {
   kind: "old disk" | "duplicate identity";
 }
 
-/** A proposer's ballot, as it went over the wires. */
+/** A proposer's ballot, as seen on the wires. */
 export interface BallotSeen {
   decision: string;
   /** round, peer and life, as written */
@@ -170,11 +175,11 @@ export interface BallotSeen {
   epoch: number;
   /** which life of which peer sent it */
   sender: string;
-  /** undefined: it asks for the floor */
+  /** undefined: a prepare, which has no value yet */
   value: string | undefined;
 }
 
-/** A voter accepted a value: it said so, or it is on its disk. */
+/** A voter accepted a value: it said so, or the vote is on its disk. */
 export interface AcceptanceSeen {
   decision: string;
   ballot: string;
@@ -182,7 +187,7 @@ export interface AcceptanceSeen {
   value: string;
 }
 
-/** An epoch of the roster, as some peer said it or stored it. */
+/** An epoch of the roster, as some peer sent or stored it. */
 export interface EpochSeen {
   number: number;
   voters: readonly PeerId[];
@@ -191,26 +196,26 @@ export interface EpochSeen {
   text: string;
 }
 
-/** What the votes looked like from outside. Each thing is listed once. */
+/** The votes as seen from outside. Each is listed once. */
 export interface VotesSeen {
   ballots: readonly BallotSeen[];
   acceptances: readonly AcceptanceSeen[];
   epochs: readonly EpochSeen[];
 }
 
-/** How much one peer held, by what. */
+/** How many things one peer held, by kind. */
 export interface SizesSeen {
   peer: PeerId;
   at: number;
   sizes: Readonly<Record<string, number>>;
 }
 
-/** Bytes that nobody had the right to send were handed to a peer. */
+/** Forged bytes were handed to a peer. */
 export interface GarbageSeen {
   peer: PeerId;
   at: number;
   what: string;
-  /** what it holds by authority, just before and just after */
+  /** everything that only authorised changes may alter, just before and just after */
   before: string;
   after: string;
 }
@@ -220,20 +225,22 @@ export interface Evidence {
   /** the first instant and the last */
   from: number;
   to: number;
-  /** when all that was broken had been mended for good; the liveness phase begins */
+  /** when all faults had ended for good and the liveness phase began */
   healedAt: number;
   runs: readonly Run[];
   operations: readonly Operation[];
   outages: readonly Outage[];
   cuts: readonly Cut[];
   faultWindows: readonly FaultWindow[];
-  /** how far a host's clock has ever been from true time by skew and drift, ms, by peer; clock steps are fault windows */
+  /** by peer: the largest error of its host's clock by skew and drift, ms; clock steps are fault windows */
   clockErrorMs: ReadonlyMap<PeerId, number>;
-  /** what each peer knew 30 s after `healedAt`, and later: a difference seen both times was not just on its way */
+  /**
+   * what each peer knew 30 s after `healedAt`, and later; a difference that is seen both times was not just on its way
+   */
   convergedViews: readonly (readonly Knowledge[])[];
   /** … and at the end */
   final: readonly Knowledge[];
-  /** peers that vote and never run anything */
+  /** peers that vote but never run anything */
   witnesses?: readonly PeerId[];
   rollbacks?: readonly Rollback[];
   /** when two peers had learned of each other, by `a b` with a < b; absent = all had from the beginning */
@@ -243,7 +250,7 @@ export interface Evidence {
   garbage?: readonly GarbageSeen[];
   /** of a mixed world: the lives of peers (`PEER#LIFE`) that were of the earlier version */
   earlierLives?: ReadonlySet<string>;
-  /** records on any disk that nobody had the right to write */
+  /** forged records on any disk */
   forged?: readonly string[];
   /** some gossip is lost all the time */
   gossipIsLost?: boolean;
@@ -251,9 +258,9 @@ export interface Evidence {
   crowded?: boolean;
 }
 
-/** A rule that was broken. `at` is the instant around which to look. */
+/** A broken rule. `at` is the instant around which to look. */
 export interface Breach {
-  /** `crash`: the code under test threw, which in the world would have ended the process */
+  /** `crash`: the code under test threw, which would have ended a real process */
   rule:
     | "I1"
     | "I2"

@@ -1,6 +1,6 @@
 /**
- * Observes how the peers vote: the messages between proposers and voters, the votes on disks, and the rosters. It reads the
- * bytes with JSON.parse and no code of the peers, and keeps each thing once. What it saw is evidence for I2 and I12.
+ * Observes how the peers vote: the messages between proposers and voters, the votes on disks, and the rosters. It reads
+ * the bytes with JSON.parse, without the peers' code, and keeps each thing once as evidence for I2 and I12.
  */
 import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -30,7 +30,10 @@ export class VoteWatch {
   /** the value that a ballot stands for, by decision and ballot */
   readonly #values = new Map<string, string>();
 
-  /** A message on protocol `vote` left the process; `sender` names its life. True when it tells that a value is accepted. */
+  /**
+   * Notes a message on protocol `vote`; `sender` names the life that sent it. True if the message says that a value is
+   * accepted.
+   */
   sent(peer: PeerId, sender: string, bytes: Uint8Array): boolean {
     const { body } = JSON.parse(Buffer.from(bytes).toString()) as { body: VoteMessage };
     for (const { decision, epoch, ballot, value } of body.ballots ?? []) {
@@ -46,7 +49,7 @@ export class VoteWatch {
     return body.replies?.some(({ answer }) => answer === "accepted") ?? false;
   }
 
-  /** Something of the peer's is durable. */
+  /** Notes that writes of the peer are durable. */
   stored(peer: PeerId, writes: readonly Write[]): void {
     for (const item of writes) {
       if (item.kind === "vote" && item.vote.vote.accepted !== undefined) {

@@ -1,6 +1,6 @@
 /**
- * A peer's mesh and disk with an observer in between, who changes nothing: it collects evidence of votes, notices the
- * occasions for which faults wait, keeps the last true message of each channel for those who forge, and words the trace.
+ * A peer's mesh and disk with an observer in between, which changes nothing. It collects evidence of votes, notices the
+ * occasions for which faults wait, keeps the last true message of each channel for forgeries, and writes the trace.
  */
 import type { Mesh } from "../../ports.ts";
 import type { Disk, Write } from "../../ports/disk.ts";
@@ -22,7 +22,7 @@ export interface Observers {
   frames: Map<Channel, { from: PeerId; bytes: Uint8Array }>;
 }
 
-/** The mesh of the host's present life; what it receives can also be handed to it by `life.hear`. */
+/** The mesh of the host's present life. `life.hear` hands it bytes as if they came over a link. */
 export function watchedMesh(
   host: Host,
   mesh: Mesh,

@@ -1,9 +1,9 @@
 /**
- * The simulated world: N hosts on one queue, each with a clock, a disk, children and a peer's process; wires between them;
- * and a client who asks peers for things.
+ * The simulated world: N hosts on one queue, each with a clock, a disk, children and a peer's process; wires between
+ * them; and a client that sends requests to peers.
  *
- * Whatever is done to the world is written down as it is done, and so is what the jobs' own processes did and what the
- * client was answered. That is the evidence by which the checkers judge.
+ * Everything that is done to the world is written down at once, and so is what the jobs' own processes did and which
+ * answers the client got. The checkers judge by this evidence.
  */
 import { recordKey } from "../../core/records/records.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
@@ -82,12 +82,12 @@ export class World {
     this.queue.runUntil(at - this.#settings.epoch - this.queue.leaptMs);
   }
 
-  /** The same, but quiet stretches are leapt over. */
+  /** Like `runUntil`, but leaps over quiet stretches. */
   leapUntil(at: number): void {
     this.#leaps.runUntil(at - this.#settings.epoch);
   }
 
-  /** At the given true time. */
+  /** Calls `run` at the given true time. */
   at(when: number, run: () => void): void {
     this.queue.scheduleByCalendar(when - this.#settings.epoch, run);
   }
@@ -96,28 +96,28 @@ export class World {
     return this.#client.ask(peer, request);
   }
 
-  /** An edit that comes to the peer from elsewhere, ready to be taken. */
+  /** Hands the peer an edit as if it came from another peer. */
   handEdit(peer: PeerId, request: ClientRequest, update: Uint8Array): void {
     this.#client.handEdit(peer, request, update);
   }
 
-  /** Peers that are up and that nobody has asked the mesh to forget: whom a client would ask. */
+  /** The peers that a client would ask: up, and not to be forgotten. */
   inService(): PeerId[] {
     return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.#chronicle.hasForgotten(peer));
   }
 
-  /** The peer is up and has the job. */
+  /** True if the peer is up and has the job. */
   shows(peer: PeerId, job: JobId): boolean {
     const { life } = this.hosts.get(peer);
     return life?.ready === true && life.peer.revisions().has(job);
   }
 
-  /** A run of the job that is on now. */
+  /** A run of the job that is going on now. */
   openRun(job: JobId): Run | undefined {
     return this.#chronicle.runs.findLast((run) => run.job === job && run.end === undefined);
   }
 
-  /** The peer is not there from the beginning; it is started later. */
+  /** Notes that the peer is not up from the beginning; it is started later. */
   joinsLater(peer: PeerId): void {
     this.#chronicle.outageBegins(peer, "down");
   }
@@ -132,7 +132,7 @@ export class World {
     }
   }
 
-  /** What each peer knows now; one that was forgotten is no longer told anything. */
+  /** What each peer knows now, except forgotten peers, which get no more news. */
   knowledge(): Knowledge[] {
     return this.peers.flatMap((peer) => {
       if (this.#chronicle.hasForgotten(peer)) return [];

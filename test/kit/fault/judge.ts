@@ -10,7 +10,7 @@ import { checkDuplicates, checkZombies } from "../../../src/sim/checkers/duplica
 import { checkLoss, checkResumption } from "../../../src/sim/checkers/loss.ts";
 import { checkOverlap } from "../../../src/sim/checkers/overlap.ts";
 import { checkPhantoms, checkRevocation } from "../../../src/sim/checkers/phantoms.ts";
-import { checkStanding } from "../../../src/sim/checkers/standing.ts";
+import { checkEligibility } from "../../../src/sim/checkers/eligibility.ts";
 import { ticksOf } from "../../../src/sim/client/schedules.ts";
 import { jobOf, type Breach, type Evidence, type Run } from "../../../src/sim/world/truth.ts";
 import { tickAt } from "../../../src/schema/ids.ts";
@@ -53,9 +53,14 @@ export function judge(
   const breaches = [
     ...checkLoss(until(available, evidence.to - startsWithinMs + lossPatienceMs)),
     ...resumptions(evidence, injections).flatMap(checkResumption),
-    ...[checkDuplicates, checkPhantoms, checkStanding, checkRevocation, checkOverlap, checkZombies].flatMap(
-      (check) => check(evidence),
-    ),
+    ...[
+      checkDuplicates,
+      checkPhantoms,
+      checkEligibility,
+      checkRevocation,
+      checkOverlap,
+      checkZombies,
+    ].flatMap((check) => check(evidence)),
     ...[checkConvergence, checkDurability].flatMap((check) => check(evidence)),
     ...checkAccounts(until(evidence, evidence.to - quietMs + accountsPatienceMs)),
     ...checkMajority(evidence, jobs),

@@ -1,34 +1,35 @@
 /**
- * I18, standing: a peer that the others don't count on, for a reason that it can know, starts nothing.
+ * I18, eligibility: a peer that is not eligible, for a reason that it can know, starts nothing.
  *
- * Drained: from when its drain was confirmed until it is taken back.
- * Forgotten: from when every peer must know it, as long as it is in touch with one that does.
- * Clock: while its clock is set ahead of what most clocks in touch with it show, it starts nothing before it is due.
- * Missed rotation: from when a peer with an old cluster key has been within reach of a member for a while, until it has a new one.
- * Duplicate identity: of two processes with one identity that were in touch with another peer for a while, the one that was
- * there first starts nothing.
+ * - Drained: from the answer to its drain until it is taken back.
+ * - Forgotten: from when every peer must know it, while it is connected to one that knows.
+ * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early.
+ * - Missed rotation: from when a peer with an old cluster key has been connected to a member for a while, until it gets
+ *   a new key.
+ * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
+ *   one starts nothing.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { knownToAll, together } from "./surroundings.ts";
 import { aheadMs, clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
 
-/** An order that had left for the launcher may still start, ms. */
+/** An order that the launcher had already received may still start within this time, ms. */
 const launchMs = 3_500;
-/** Two that are in touch for so long have told each other what each knows of the other; ms. */
+/** Two peers that are connected for this long have told each other what they know, ms. */
 const inTouchMs = 20_000;
-/** Clocks that differ by less pass for equal (DESIGN §11), ms. */
+/** Clocks that differ by less count as equal (DESIGN §11), ms. */
 const sameClockMs = 1_600;
 /** The lives of a copy of a peer are numbered from here on (world/hosts.ts). */
 const livesOfCopies = 1_000_000;
 
-export function checkStanding(evidence: Evidence): Breach[] {
+export function checkEligibility(evidence: Evidence): Breach[] {
   return evidence.runs.flatMap((run) => {
     const why =
       drained(evidence, run) ??
       forgotten(evidence, run) ??
       early(evidence, run) ??
-      leftBehind(evidence, run) ??
+      missedRotation(evidence, run) ??
       duplicated(evidence, run);
     if (why === undefined) return [];
     const what = `${run.job}@${run.tick} started on ${run.peer}, which ${why}`;
@@ -45,7 +46,7 @@ function drained(evidence: Evidence, { peer, start }: Run): string | undefined {
   if (last?.request.kind !== "drain" || !last.request.on || !last.accepted) return undefined;
   const since = last.answeredAt ?? Infinity;
   const isPutBack = rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= since);
-  // Of two processes with one identity that one was drained which answered, and the other may have stayed.
+  // If two processes have this identity, only the one that answered was drained.
   const isBeside = faultWindows.some(
     ({ kind, peer: of, from, to }) =>
       kind === "duplicate identity" && of === peer && from <= since && last.askedAt < to,
@@ -71,15 +72,15 @@ function early(evidence: Evidence, run: Run): string | undefined {
   const wanderMs = 2 * clockErrorMs({ ...evidence, faultWindows: [] }, run.start, run.start);
   const beforeDueMs = dueOf(run) - run.start;
   if (beforeDueMs <= sameClockMs + wanderMs) return undefined;
-  // By its own clock it was due, so that clock was ahead. Whose clocks could have told it so?
+  // The tick was due by the peer's own clock, so that clock was ahead. These clocks could have shown it.
   const clocks = inTouchWith(evidence, run).map((peer) => aheadMs(evidence, peer, run.start));
   const right = clocks.filter((ms) => Math.abs(ms) <= sameClockMs).length;
-  // Of two halves the faster one is doubted.
+  // Of two equal groups of clocks, the faster one is doubted.
   if (right === 0 || right < clocks.length - right) return undefined;
   return `started it ${Math.round(beforeDueMs)} ms early, while ${right} of ${clocks.length} clocks were right`;
 }
 
-/** The peer itself and all with which it could talk for a while. */
+/** The peer itself and all peers with which it could talk for a while. */
 function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   const steady = {
     ...evidence,
@@ -90,7 +91,7 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   );
 }
 
-function leftBehind(evidence: Evidence, { peer, start }: Run): string | undefined {
+function missedRotation(evidence: Evidence, { peer, start }: Run): string | undefined {
   const leftAt = (of: PeerId) =>
     evidence.faultWindows.some(
       (window) =>
@@ -108,7 +109,8 @@ function leftBehind(evidence: Evidence, { peer, start }: Run): string | undefine
 }
 
 function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run): string | undefined {
-  // Only those who receive heartbeats can be told of the other process: of two, that may be the copy alone.
+  // A process that receives no heartbeats can't learn of the other one. With two processes, perhaps only the copy
+  // receives them.
   if (life >= livesOfCopies || heardOthers === false) return undefined;
   const isBeside = evidence.faultWindows.some(
     ({ kind, peer: of, from, to }) =>

@@ -10,6 +10,7 @@ import type { Control } from "../ports/control.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { CheckedSpec, Problem } from "../schema/job.ts";
 import type { RunRecord } from "../schema/run.ts";
+import type { SocketLimits } from "./http/sockets.ts";
 
 export interface PreviewRequest {
   schedule: string | readonly string[];
@@ -67,6 +68,8 @@ export interface ApiOptions {
   log: Log;
   /** ms since the epoch */
   startedAt: number;
+  /** of the API's sockets; those of http/sockets.ts when absent */
+  socketLimits?: SocketLimits;
 }
 
 export type Api = FastifyInstance<

@@ -10,6 +10,7 @@ import rateLimit from "@fastify/rate-limit";
 import { fastifySSE } from "@fastify/sse";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify from "fastify";
+import type { ServerOptions } from "node:http";
 import type { Socket } from "node:net";
 import { CicadaError } from "../errors.ts";
 import { compileCheck } from "./http/checking.ts";
@@ -18,6 +19,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { countFailures, guard } from "./http/guard.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { honourIdempotencyKeys } from "./http/idempotency.ts";
+import { readJson } from "./http/json.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { loginRoutes } from "./http/login.ts";
@@ -33,6 +35,7 @@ import { answerErrors, problemDocument, sendProblem } from "./http/problems.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { Sessions } from "./http/sessions.ts";
+import { Sockets } from "./http/sockets.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
 import { tickRoutes } from "./routes/ticks.ts";
 
@@ -44,8 +47,10 @@ const headerCapBytes = 16_384;
  */
 const headersLimitMs = 10_000;
 const requestLimitMs = 30_000;
-/** Open sockets. Each may be a browser's stream. Beyond the limit new connections are closed. */
-const socketCap = 1_024;
+/** How often Node looks for requests that are late. Unit: ms. Each limit may be exceeded by this much. */
+const lateCheckMs = 1_000;
+/** How long a socket stays open between two requests. Unit: ms. */
+const betweenRequestsMs = 72_000;
 /** How long pending answers may take to arrive when the peer stops. Unit: ms. */
 const closeLimitMs = 2_000;
 
@@ -56,12 +61,20 @@ const closeLimitMs = 2_000;
 const addressPartCap = 512;
 const unreadable = `the address is badly encoded, or a part of it is longer than ${addressPartCap} characters`;
 
+const serverOptions: ServerOptions = {
+  maxHeaderSize: headerCapBytes,
+  headersTimeout: headersLimitMs,
+  requestTimeout: requestLimitMs,
+  connectionsCheckingInterval: lateCheckMs,
+  keepAliveTimeout: betweenRequestsMs,
+};
+
 export function buildApi(options: ApiOptions): Api {
   const onError = answerErrors(options.log);
+  const sockets = new Sockets(options.socketLimits);
   const app = fastify({
     bodyLimit: bodyCapBytes,
-    requestTimeout: requestLimitMs,
-    http: { maxHeaderSize: headerCapBytes, headersTimeout: headersLimitMs },
+    serverFactory: (listener) => sockets.serve(serverOptions, listener),
     routerOptions: { maxParamLength: addressPartCap },
     forceCloseConnections: "idle",
     return503OnClosing: false,
@@ -73,13 +86,12 @@ export function buildApi(options: ApiOptions): Api {
     },
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, options.self.id),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  app.server.maxConnections = socketCap;
   app.setErrorHandler(onError);
   app.setValidatorCompiler(compileCheck);
   // Answers are sent unchanged. Their schemas inform the caller and the compiler, and remove no field.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   readBodies(app);
-  closeInTime(app);
+  closeInTime(app, sockets);
 
   app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: pagePolicy },
@@ -94,7 +106,7 @@ export function buildApi(options: ApiOptions): Api {
   app.after(() => {
     const sessions = new Sessions(options.token, Date.now);
     const refuse = countFailures(app);
-    guard(app, options, sessions, refuse);
+    guard(app, options, sessions, sockets, refuse);
     honourIdempotencyKeys(app, Date.now);
     answerUnrouted(app);
     describeRoutes(app, options);
@@ -142,32 +154,22 @@ const pagePolicy = {
 
 /** Accepts only JSON, under two content types. An empty body counts as none, whatever its type. */
 function readBodies(app: Api): void {
-  const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     ["application/json", "application/merge-patch+json"],
-    { parseAs: "string" },
+    { parseAs: "buffer" },
     (request, body, done) => {
-      const text = body.toString();
-      request.bodyText = text;
-      if (text === "") done(null, undefined);
-      else void parse(request, text, (error, value) => done(error && badJson(text), value));
+      const read = readJson(Buffer.from(body));
+      if (!read.ok) return done(new CicadaError("BAD_JSON", read.detail));
+      request.bodyText = read.text;
+      done(null, read.value);
     },
   );
 }
 
-/** Says where the mistake is, which fastify's own parser doesn't. */
-function badJson(text: string): CicadaError {
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    return new CicadaError("BAD_JSON", error instanceof Error ? error.message : "it can't be read");
-  }
-  return new CicadaError("BAD_JSON", "it has a key named __proto__ or constructor.prototype");
-}
-
-function closeInTime(app: Api): void {
+function closeInTime(app: Api, sockets: Sockets): void {
   app.addHook("preClose", async () => {
+    sockets.closeIdle();
     setTimeout(() => app.server.closeAllConnections(), closeLimitMs).unref();
   });
 }

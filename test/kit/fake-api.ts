@@ -56,7 +56,7 @@ export interface Asked {
   headers?: Record<string, string>;
 }
 
-/** One call with the token; a body goes as JSON unless it is text. */
+/** One call with the token; a body goes as JSON unless it is text or bytes. */
 export async function call({ api }: FakeApi, { method = "GET", url, body, headers = {} }: Asked) {
   return api.inject({
     method,
@@ -67,6 +67,8 @@ export async function call({ api }: FakeApi, { method = "GET", url, body, header
       ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...headers,
     },
-    ...(body === undefined ? {} : { payload: typeof body === "string" ? body : JSON.stringify(body) }),
+    ...(body === undefined
+      ? {}
+      : { payload: typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body) }),
   });
 }

@@ -1,10 +1,10 @@
 /**
  * Guards every route: a route that isn't declared open needs credentials (DESIGN §12).
  *
- * It checks three things, in this order. The `Host` must be one of ours; otherwise a foreign site has pointed its name
- * at this machine (DNS rebinding). The request must come from our own page or from no page at all (`Origin`,
- * `Sec-Fetch-Site`, on every method). It must carry the token or the cookie of a session. There is no CORS, so no other
- * site may call.
+ * It checks four things, in this order. It must be possible to read the request in only one way. The `Host` must be one
+ * of ours; otherwise a foreign site has pointed its name at this machine (DNS rebinding). The request must come from our
+ * own page or from no page at all (`Origin`, `Sec-Fetch-Site`, on every method). It must carry the token or the cookie of
+ * a session. There is no CORS, so no other site may call.
  *
  * Failed attempts are counted per address and refused beyond a limit. A valid token always passes: nobody can guess 256
  * random bits, and a script may make thousands of calls.
@@ -13,6 +13,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Sockets } from "./sockets.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -55,12 +56,19 @@ export function countFailures(app: Api): Refuse {
   };
 }
 
-export function guard(app: Api, options: ApiOptions, sessions: Sessions, refuse: Refuse): void {
+export function guard(
+  app: Api,
+  options: ApiOptions,
+  sessions: Sessions,
+  sockets: Sockets,
+  refuse: Refuse,
+): void {
   const cookie = cookieName(options.self.id);
   app.decorateRequest("actor", "");
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-cicada-peer", options.self.id);
     reply.header("cache-control", "no-store");
+    checkHead(request);
     checkHost(request, options);
     checkOrigin(request);
     const open = request.routeOptions.config?.open ?? false;
@@ -70,6 +78,7 @@ export function guard(app: Api, options: ApiOptions, sessions: Sessions, refuse:
       return reply.redirect(`/?back=${encodeURIComponent(request.url)}`);
     }
     if (failure !== undefined) throw await refuse(request, reply, failure);
+    sockets.entitle(request.raw.socket);
     request.actor = `admin@${options.self.name}`;
     return undefined;
   });
@@ -79,6 +88,35 @@ export function guard(app: Api, options: ApiOptions, sessions: Sessions, refuse:
 function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
   const wantsPage = headers.accept?.includes("text/html") === true && headers.authorization === undefined;
   return method === "GET" && /^\/docs(\/|$)/.test(url) && wantsPage;
+}
+
+/** Headers that say who asks, for what and how. Of two, one part of a program may read the first and another the last. */
+const givenOnce = new Set([
+  "host",
+  "authorization",
+  "origin",
+  "content-type",
+  "idempotency-key",
+  "if-match",
+  "if-none-match",
+  "last-event-id",
+  "range",
+  "sec-fetch-site",
+  "sec-fetch-mode",
+]);
+
+/** Refuses what could be read in two ways: a header that is given twice, and an address that names a host of its own. */
+function checkHead({ raw }: FastifyRequest): void {
+  if (raw.url?.startsWith("/") !== true) {
+    throw new CicadaError("BAD_REQUEST", "ask for a path, such as /v1/jobs, and name the host in Host alone");
+  }
+  const seen = new Set<string>();
+  for (let at = 0; at < raw.rawHeaders.length; at += 2) {
+    const name = raw.rawHeaders[at]?.toLowerCase() ?? "";
+    if (!givenOnce.has(name)) continue;
+    if (seen.has(name)) throw new CicadaError("BAD_REQUEST", `the header ${name} is given twice`);
+    seen.add(name);
+  }
 }
 
 function checkHost(request: FastifyRequest, options: ApiOptions): void {

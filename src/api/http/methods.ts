@@ -1,7 +1,7 @@
 /**
  * The answer when no route matches: 405 with `Allow` if the address accepts other methods, else 404.
  */
-import type { RouteOptions } from "fastify";
+import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
 import { sendProblem } from "./problems.ts";
@@ -15,7 +15,7 @@ export function answerUnrouted(app: Api): void {
     methodsOf.set(url, methods);
   });
 
-  app.setNotFoundHandler((request, reply) => {
+  const answer = (request: FastifyRequest, reply: FastifyReply) => {
     const [path = ""] = request.url.split("?", 1);
     const allowed = new Set<string>();
     for (const [pattern, methods] of methodsOf) {
@@ -27,6 +27,12 @@ export function answerUnrouted(app: Api): void {
     const list = [...allowed].toSorted().join(", ");
     reply.header("allow", list);
     return sendProblem(reply, new CicadaError("METHOD_NOT_ALLOWED", `${path} accepts ${list}`));
+  };
+  app.setNotFoundHandler(answer);
+  // Before the body is read: its type doesn't matter where nothing takes it.
+  app.addHook("onRequest", async (request, reply) => {
+    if (request.is404) return answer(request, reply);
+    return undefined;
   });
 }
 

@@ -1,0 +1,68 @@
+/**
+ * The JSON of a body, taken exactly as it was sent or refused with the place of the mistake. JSON.parse alone would mend it:
+ * bytes that are no UTF-8 become U+FFFD, of two equal keys the last counts, and half a surrogate pair stays in a text, which
+ * peers could then not agree on.
+ */
+import { readUtf8 } from "../../schema/text.ts";
+
+export type ReadJson = { ok: true; text: string; value: unknown } | { ok: false; detail: string };
+
+/** The value that the bytes are JSON of; undefined for none at all. The cost is proportional to their number. */
+export function readJson(bytes: Buffer): ReadJson {
+  const read = readUtf8(bytes);
+  if (!read.ok) return refused(`line ${read.line}, byte ${read.column} is not UTF-8`);
+  const { text } = read;
+  if (text === "") return { ok: true, text, value: undefined };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return refused(error instanceof Error ? error.message : "it can't be read");
+  }
+  const problem = problemIn(text);
+  return problem === undefined ? { ok: true, text, value } : refused(problem);
+}
+
+function refused(detail: string): ReadJson {
+  return { ok: false, detail };
+}
+
+/** A list or an object that is open where the text is read; of an object, its keys so far. */
+interface Open {
+  readonly keys: Set<string> | undefined;
+  /** the key or index of the value that is read */
+  at: string | number;
+}
+
+const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]/g;
+
+/** What JSON.parse lets pass in a text that it has read, or undefined. */
+function problemIn(text: string): string | undefined {
+  const open: Open[] = [];
+  const place = (): string => `/${open.map(({ at }) => at).join("/")}`;
+  let isKey = false;
+  for (const [part] of text.matchAll(token)) {
+    const inside = open.at(-1);
+    if (part.startsWith('"')) {
+      const content = String(JSON.parse(part));
+      if (isKey && inside?.keys !== undefined) {
+        inside.at = content;
+        if (content === "__proto__") return `${place()}: no key may be named __proto__`;
+        if (inside.keys.has(content)) return `${place()} is given twice`;
+        inside.keys.add(content);
+      }
+      if (!content.isWellFormed())
+        return `${place()}: half a surrogate pair (\\ud800 to \\udfff) is not text`;
+      isKey = false;
+    } else if (part === "{" || part === "[") {
+      open.push({ keys: part === "{" ? new Set() : undefined, at: part === "{" ? "" : 0 });
+      isKey = part === "{";
+    } else if (part === "}" || part === "]") {
+      open.pop();
+    } else if (part === "," && inside !== undefined) {
+      isKey = inside.keys !== undefined;
+      if (typeof inside.at === "number") inside.at++;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,193 @@
+/** The API's sockets: no flood of strangers shuts a caller out, and nothing that isn't read piles up. With real sockets. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, request, type RequestListener } from "node:http";
+import { connect, type AddressInfo, type Socket } from "node:net";
+import { test, type TestContext } from "node:test";
+import { socketLimits, Sockets, type SocketLimits } from "../src/api/http/sockets.ts";
+import { fakeApi, token } from "./kit/fake-api.ts";
+
+/** Few enough to be reached by a test, in the same proportions. */
+const few: SocketLimits = { ...socketLimits, all: 16, strangers: 12, strangersPerAddress: 6 };
+
+async function listeningApi(context: TestContext, limits: SocketLimits): Promise<number> {
+  const hosts: string[] = [];
+  const { api } = fakeApi({ socketLimits: limits, hosts: () => hosts });
+  context.after(() => api.close());
+  await api.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = api.server.address() as AddressInfo;
+  hosts.push(`127.0.0.1:${port}`);
+  return port;
+}
+
+/** Sockets of one address on which nothing is sent, once the server has them. */
+async function silent(context: TestContext, port: number, count: number, localAddress: string) {
+  const sockets: Socket[] = [];
+  for (let index = 0; index < count; index++) {
+    const socket = connect({ host: "127.0.0.1", port, localAddress });
+    context.after(() => socket.destroy());
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    sockets.push(socket);
+  }
+  return sockets;
+}
+
+/** One call on a socket of this agent; the status of its answer, or the code of the socket's error. */
+async function ask(
+  port: number,
+  { path = "/livez", agent, bearer }: { path?: string; agent?: Agent; bearer?: string } = {},
+): Promise<number | string> {
+  const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+  return new Promise((resolve) => {
+    const asked = request({ host: "127.0.0.1", port, path, headers, agent: agent ?? false }, (answer) => {
+      answer.resume();
+      answer.once("end", () => resolve(answer.statusCode ?? 0));
+    });
+    asked.once("error", (error: Error & { code?: string }) => resolve(error.code ?? error.message));
+    asked.end();
+  });
+}
+
+test("however many silent sockets strangers hold, from one address or from many, a caller is answered", async (context) => {
+  const port = await listeningApi(context, few);
+  await silent(context, port, 3 * few.strangersPerAddress, "127.0.0.1");
+  assert.equal(await ask(port), 200);
+  for (let address = 2; address < 10; address++) await silent(context, port, 6, `127.0.0.${address}`);
+  assert.equal(await ask(port), 200);
+  assert.equal(await ask(port, { path: "/v1/jobs", bearer: token }), 200);
+});
+
+test("strangers beyond their share make way in the order in which they came, those of one address first", async (context) => {
+  const port = await listeningApi(context, few);
+  const [first, second] = await silent(context, port, few.strangersPerAddress, "127.0.0.1");
+  const [other] = await silent(context, port, 1, "127.0.0.2");
+  assert.ok(first !== undefined && second !== undefined && other !== undefined);
+  const gone = once(first, "close");
+  await silent(context, port, 1, "127.0.0.1");
+  await gone;
+  assert.deepEqual([second.readyState, other.readyState], ["open", "open"]);
+});
+
+test("a caller with a good token keeps its socket while strangers come and go", async (context) => {
+  const port = await listeningApi(context, few);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  context.after(() => agent.destroy());
+  const used = new Set<number | undefined>();
+  agent.on("free", (socket: Socket) => used.add(socket.localPort));
+  assert.equal(await ask(port, { path: "/v1/jobs", bearer: token, agent }), 200);
+  await silent(context, port, 3 * few.strangersPerAddress, "127.0.0.1");
+  for (let address = 2; address < 6; address++) await silent(context, port, 6, `127.0.0.${address}`);
+  assert.equal(await ask(port, { path: "/v1/jobs", bearer: token, agent }), 200);
+  assert.equal(used.size, 1);
+});
+
+/** A server with these limits and listener, and a socket to it. */
+async function connected(context: TestContext, limits: Partial<SocketLimits>, listener: RequestListener) {
+  const sockets = new Sockets({ ...socketLimits, ...limits });
+  const server = sockets.serve({}, listener);
+  context.after(() => server.close());
+  context.after(() => server.closeAllConnections());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  context.after(() => socket.destroy());
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  return socket;
+}
+
+const plainRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+test("requests that are sent ahead are answered one at a time, in their order", async (context) => {
+  let [now, most, number] = [0, 0, 0];
+  const socket = await connected(context, {}, (_request, response) => {
+    most = Math.max(most, ++now);
+    response.once("finish", () => now--);
+    setImmediate(() => response.end(`answer ${++number}.`));
+  });
+  socket.write(plainRequest.repeat(socketLimits.ahead));
+  let text = "";
+  for await (const chunk of socket) {
+    text += String(chunk);
+    if (text.includes(`answer ${socketLimits.ahead}.`)) break;
+  }
+  assert.deepEqual(
+    [...text.matchAll(/answer (\d+)\./g)].map(([, which]) => Number(which)),
+    Array.from({ length: socketLimits.ahead }, (_, index) => index + 1),
+  );
+  assert.equal(most, 1);
+});
+
+test("a socket on which too many requests are sent ahead is closed", async (context) => {
+  let answered = 0;
+  const socket = await connected(context, {}, () => void answered++);
+  const closed = once(socket, "close");
+  socket.resume().write(plainRequest.repeat(socketLimits.ahead + 2));
+  await closed;
+  assert.equal(answered, 1);
+});
+
+/** More than the kernel's buffers of both ends take. */
+const largeAnswer = Buffer.alloc(64 * 1_048_576);
+
+for (const [what, limits] of [
+  ["that is not read is given up", { unreadMs: 1 }],
+  ["that takes more memory than strangers may is given up", { strangersUnreadBytes: 1_048_576 }],
+] as const) {
+  test(`an answer ${what}`, async (context) => {
+    const ended = Promise.withResolvers<boolean>();
+    const socket = await connected(context, limits, (_request, response) => {
+      response.once("close", () => ended.resolve(response.writableFinished));
+      response.end(largeAnswer);
+    });
+    socket.pause().write(plainRequest);
+    assert.equal(await ended.promise, false);
+  });
+}
+
+test("an answer that is read slowly, but read, arrives whole", async (context) => {
+  const size = 4 * 1_048_576;
+  const socket = await connected(context, { unreadMs: 30_000 }, (_request, response) => {
+    response.writeHead(200, { "content-length": size });
+    response.end(Buffer.alloc(size));
+  });
+  socket.write(plainRequest);
+  let received = 0;
+  for await (const chunk of socket) {
+    received += (chunk as Buffer).length;
+    await new Promise((resolve) => setImmediate(resolve));
+    if (received > size) break;
+  }
+  assert.ok(received > size);
+});
+
+for (const [what, head, status] of [
+  ["two Host headers", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nHost: evil.example\r\nTOKEN", 400],
+  [
+    "two Authorization headers",
+    "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKENAuthorization: Bearer x\r\n",
+    400,
+  ],
+  [
+    "an address that names another host",
+    "GET http://evil.example/v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN",
+    400,
+  ],
+  ["a star for an address", "GET * HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
+  ["a method that no address takes, without a body", "QUERY /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 405],
+  ["the same with one of each", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 200],
+] as const) {
+  test(`a request with ${what} is answered ${status}`, async (context) => {
+    const port = await listeningApi(context, socketLimits);
+    const socket = connect(port, "127.0.0.1");
+    context.after(() => socket.destroy());
+    const filled = head
+      .replaceAll("HERE", `127.0.0.1:${port}`)
+      .replaceAll("TOKEN", `Authorization: Bearer ${token}\r\n`);
+    socket.write(`${filled}Connection: close\r\n\r\n`);
+    let answer = "";
+    for await (const chunk of socket) answer += String(chunk);
+    assert.equal(Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]), status);
+  });
+}

@@ -16,7 +16,7 @@ import { explain } from "./cli/terminal/failures.ts";
 import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
 import { asCalled, readVersion } from "./cli/program.ts";
 import { withHelp, withSuggestion } from "./cli/suggestions.ts";
-import { errorTable } from "./errors.ts";
+import { CicadaError, errorTable } from "./errors.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await run(argv, processTerminal());
@@ -26,6 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   const program = buildProgram(argv, terminal);
   try {
+    refuseBrokenText(argv);
     await program.parseAsync(argv, { from: "user" });
     return terminal.exitCode;
   } catch (error) {
@@ -33,6 +34,16 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     // commander has printed its message already; --help and --version end here too, with 0.
     return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
   }
+}
+
+/** Node has put U+FFFD in place of bytes that are no UTF-8: what would be run or looked for is not what was typed. */
+function refuseBrokenText(argv: readonly string[]): void {
+  const broken = argv.findIndex((argument) => argument.includes("\ufffd"));
+  if (broken === -1) return;
+  throw new CicadaError(
+    "USAGE",
+    `argument ${broken + 1} is not UTF-8 (or holds U+FFFD): write it in UTF-8, or put the job in a file and give -f FILE`,
+  );
 }
 
 function buildProgram(argv: readonly string[], terminal: Terminal): Command {

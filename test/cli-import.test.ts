@@ -32,7 +32,7 @@ class KeepingPeer implements AsyncDisposable {
     return new KeepingPeer(await StubPeer.open());
   }
 
-  async import(crontab: string, ...flags: string[]): Promise<Said> {
+  async import(crontab: string | Buffer, ...flags: string[]): Promise<Said> {
     const file = path.join(this.stub.folder, "crontab");
     writeFileSync(file, crontab);
     return this.stub.cicada("import", "crontab", file, ...flags);
@@ -182,4 +182,20 @@ test("a file that isn't there is named (2), and an empty one makes nothing", asy
   const empty = await peer.import("# nothing\n");
   assert.equal(empty.code, 0);
   assert.match(empty.stdout, /No job in it/);
+});
+
+test("a crontab that is not UTF-8 is refused with the place, and none of its lines is imported", async () => {
+  await using peer = await KeepingPeer.open();
+  const said = await peer.import(Buffer.from("0 3 * * * backup\n0 4 * * * mail caf\xe9\n", "latin1"));
+  assert.equal(said.code, 2);
+  assert.match(said.stderr, /crontab: line 2, byte 19 is not UTF-8/);
+  assert.deepEqual(peer.writes(), []);
+});
+
+test("an argument that is not UTF-8 is refused, and nothing is asked of the peer", async () => {
+  await using peer = await StubPeer.open();
+  const said = await peer.cicada("jobs", "create", "a", "--schedule", "@daily", "--", "echo", "caf\ufffd");
+  assert.equal(said.code, 2);
+  assert.match(said.stderr, /argument 8 is not UTF-8/);
+  assert.deepEqual(peer.asked, []);
 });

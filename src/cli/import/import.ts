@@ -13,7 +13,8 @@ import { sameValue } from "../../schema/equal.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import { ownerOfProcess } from "../start/host.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
-import { openClient, formatError, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
+import { readTextFile } from "../terminal/text-file.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
 import { writable } from "../terminal/job-text.ts";
 import { table } from "../terminal/output.ts";
@@ -51,7 +52,7 @@ interface Outcome {
 }
 
 async function importCrontab(file: string, options: ImportOptions, terminal: Terminal): Promise<void> {
-  const text = readCrontab(file);
+  const text = readTextFile(file);
   const client = clientFor(options, terminal);
   const self = await askSelf(client, options);
   const reading = parseCrontab(text, {
@@ -80,14 +81,6 @@ function refuseSystemForm({ jobs, userLike }: CrontabReading, { system, dryRun }
     "USAGE",
     "every line begins with the name of a user: give --system; nothing was created",
   );
-}
-
-function readCrontab(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${file}: ${formatError(error)}`);
-  }
 }
 
 /** A dry run works without a peer, and then can't tell what is there already. */

@@ -5,7 +5,7 @@
  * What is opened is closed in the opposite order, whatever fails on the way: a refused start leaves no process, no lock
  * and no ready.json behind.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { availableParallelism, hostname } from "node:os";
 import { join, resolve } from "node:path";
@@ -37,6 +37,7 @@ import { openLog } from "../../real/log.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
+import { readTextFile } from "../terminal/text-file.ts";
 import { withBusyHttp } from "./busy-port.ts";
 import {
   exitWarnings,
@@ -219,12 +220,7 @@ function readSettings(flags: Flags, terminal: Terminal): Config {
   const path = configFile({ flags, env });
   const host = { hostname: hostname(), cores: availableParallelism(), terminal: isatty(process.stderr.fd) };
   if (path === undefined) return withWholePath(readConfig({ flags, env }, host));
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
-  }
+  const text = readTextFile(path);
   return withWholePath(readConfig({ flags, env, file: { path, text } }, host));
 }
 

@@ -2,7 +2,7 @@
  * Jobs as people keep them: YAML or JSON files with one or several jobs, and the draft that an editor is opened on.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isCollection, parseAllDocuments, stringify } from "yaml";
@@ -11,6 +11,7 @@ import { CicadaError } from "../../errors.ts";
 import { readOnlyFields } from "../../schema/job.ts";
 import { isSystemError, formatError } from "./client.ts";
 import type { Terminal } from "./terminal.ts";
+import { readTextFile } from "./text-file.ts";
 
 /** One job as it was written, and where: `jobs.yaml, document 2`. */
 export interface WrittenJob {
@@ -20,13 +21,7 @@ export interface WrittenJob {
 
 /** Every job of a file; `-` reads standard input. A file may hold several documents, each a job or a list of jobs. */
 export function readJobs(path: string): WrittenJob[] {
-  let text: string;
-  try {
-    text = readFileSync(path === "-" ? 0 : path, "utf8");
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
-  }
-  return parseJobs(text, path === "-" ? "standard input" : path);
+  return parseJobs(readTextFile(path), path === "-" ? "standard input" : path);
 }
 
 export function parseJobs(text: string, source: string): WrittenJob[] {
@@ -111,7 +106,7 @@ export function editJob(job: Readonly<Record<string, unknown>>, terminal: Termin
       : `it ended with ${ended.status ?? ended.signal}`;
     throw new CicadaError("USAGE", `the editor "${editor}" failed: ${why}; set EDITOR to one that works`);
   }
-  const after = readFileSync(path, "utf8");
+  const after = readTextFile(path);
   if (after === before) return { path, job: undefined, done };
   return { path, job: parseJobs(after, path)[0]?.job, done };
 }

@@ -1,0 +1,19 @@
+/** A file that a person names on the command line, as text: one that can't be read or isn't UTF-8 is refused with the place. */
+import { readFileSync } from "node:fs";
+import { CicadaError } from "../../errors.ts";
+import { readUtf8 } from "../../schema/text.ts";
+import { formatError } from "./client.ts";
+
+/** `-` reads standard input. Throws BAD_FILE. */
+export function readTextFile(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path === "-" ? 0 : path);
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
+  }
+  const read = readUtf8(bytes);
+  if (read.ok) return read.text;
+  const source = path === "-" ? "standard input" : path;
+  throw new CicadaError("BAD_FILE", `${source}: line ${read.line}, byte ${read.column} is not UTF-8`);
+}

@@ -130,6 +130,46 @@ test("an update with an unknown past waits, and is in nobody's way", () => {
   assert.equal(table.digest(), other.digest());
 });
 
+/** A number as lib0 writes it. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return [...bytes, rest];
+    bytes.push((rest % 128) | 128);
+  }
+}
+
+/** Ids of client 99 that their sender has deleted and collected already: a few bytes, however many they are. */
+function collected(from: number, count: number): Uint8Array {
+  return Uint8Array.of(1, 1, 99, ...varint(from), 0, ...varint(count), 0);
+}
+
+test("an update costs what its bytes cost, and not what the ids cost that it speaks of", () => {
+  const table = tableWithJob();
+  const many = 200_000_000;
+  // Id by id, each of these would take seconds.
+  for (let update = 0; update < 1_000; update++) {
+    assert.equal(table.apply(collected(update * many, many)), "changed");
+  }
+  assert.equal(table.pending(), false);
+});
+
+test("ids that came in other pieces give the same digest, and other ids another one", () => {
+  const [whole, pieces, fewer] = [tableWithJob(), tableWithJob(), tableWithJob()];
+  whole.apply(collected(0, 1_000_000));
+  for (const [from, count] of [
+    [0, 1],
+    [1, 499_999],
+    [500_000, 500_000],
+  ] as const) {
+    pieces.apply(collected(from, count));
+  }
+  fewer.apply(collected(0, 999_999));
+  exchange(whole, pieces);
+  assert.equal(pieces.digest(), whole.digest());
+  assert.notEqual(fewer.digest(), whole.digest());
+});
+
 test("entries that can't be read put their job into quarantine and leave all others alone", () => {
   const table = tableWithJob();
   const bad = [

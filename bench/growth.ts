@@ -124,7 +124,7 @@ function heartbeatOf(sender: PeerId, hears: readonly PeerId[]): Heartbeat {
     role: "worker",
     tags: {},
     draining: false,
-    settling: false,
+    warmingUp: false,
     table: "",
     open: { count: 0, digest: "" },
     tzdata: "2026b",

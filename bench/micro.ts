@@ -87,7 +87,7 @@ function wireFigures(): Figure[] {
     role: "worker",
     tags: { disk: "ssd" },
     draining: false,
-    settling: false,
+    warmingUp: false,
     table: "0".repeat(64),
     open: { count: 3, digest: "0".repeat(16) },
     tzdata: "2026b",

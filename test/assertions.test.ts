@@ -15,7 +15,7 @@ import { Cores } from "./kit/cores.ts";
 import { settle } from "../src/core/records/history.ts";
 
 function ballot(round: number): Ballot {
-  return { round, peer: "a" as PeerId, life: 1 };
+  return { round, peer: "a" as PeerId, incarnation: 1 };
 }
 
 function bound(promised: number, accepted?: number): Vote<string> {

@@ -14,11 +14,11 @@ import { assertEachOnce, readStarts, tellingCommand, untilTick } from "./kit/clu
 import { Cluster, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
 const later: Compatibility = {
-  protocol: { oldest: 1, newest: 2 },
+  protocol: { oldest: 2, newest: 3 },
   capabilities: [...ownCapabilities, "tape"],
 };
-const earlier: Compatibility = { protocol: { oldest: 1, newest: 1 }, capabilities: ["executor:process"] };
-const farLater: Compatibility = { protocol: { oldest: 3, newest: 4 }, capabilities: ownCapabilities };
+const earlier: Compatibility = { protocol: { oldest: 2, newest: 2 }, capabilities: ["executor:process"] };
+const farLater: Compatibility = { protocol: { oldest: 4, newest: 5 }, capabilities: ownCapabilities };
 
 const limitMs = 60_000;
 const periodMs = 2_000;
@@ -164,8 +164,8 @@ describe("two versions in one mesh", () => {
     const ada = await cluster.start({ name: "ada" });
     const eve = await cluster.start({ name: "eve", join: ada, spoken: farLater });
     const words = new Map([
-      [ada, /speaks protocol 3 to 4, and this peer 1: they refuse each other until this peer runs a newer/],
-      [eve, /speaks protocol 1, and this peer 3 to 4: they refuse each other until that peer runs a newer/],
+      [ada, /speaks protocol 4 to 5, and this peer 2: they refuse each other until this peer runs a newer/],
+      [eve, /speaks protocol 2, and this peer 4 to 5: they refuse each other until that peer runs a newer/],
     ]);
     for (const [peer, said] of words) {
       await until(`${peer.name} warns`, limitMs, async () =>

@@ -101,7 +101,7 @@ function decided({ facts = {}, local = noStage, trigger: given, requested }: Cas
     job,
     tick: tickAt(due),
     trigger: "manual",
-    askedAt: due,
+    requestedAt: due,
     by: "",
     ...requested,
   };

@@ -20,7 +20,7 @@ test("a rank waits 5 s for each before it that is alive and 1 s for each that is
   assert.equal(failover?.rank, 3);
 });
 
-for (const how of ["dead", "left", "declined", "draining", "settling", "clock"] as const) {
+for (const how of ["dead", "left", "declined", "draining", "warming-up", "clock"] as const) {
   test(`a member that is ${how} is passed over at no cost, and the record will say so`, () => {
     assert.deepEqual(failoverOf(peers, b, eligibility({ a: how })), {
       rank: 1,
@@ -39,7 +39,7 @@ test("a member that the job doesn't admit is not in the line at all", () => {
 });
 
 test("a peer that can't run it itself has no failover", () => {
-  assert.equal(failoverOf(peers, c, eligibility({ c: "settling" })), undefined);
+  assert.equal(failoverOf(peers, c, eligibility({ c: "warming-up" })), undefined);
   assert.equal(failoverOf(peers, "x" as PeerId, eligibility({})), undefined);
 });
 

@@ -175,7 +175,7 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
     state.voting.voter.voteCount,
   ];
   for (const [why, item] of items) {
-    const ballot = { round: 2 ** 52, peer: members[1], life: 1 };
+    const ballot = { round: 2 ** 52, peer: members[1], incarnation: 1 };
     const counter = `vote_barred_${why}`;
     const counted = mesh.peer(victim).status.view().counters[counter] ?? 0;
     mesh.say(members[1], "vote", {
@@ -189,7 +189,7 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
     );
   }
   const value = epochOf([stranger], now + 60_000);
-  const ballot = { round: 9, peer: stranger, life: 1 };
+  const ballot = { round: 9, peer: stranger, incarnation: 1 };
   mesh.say(stranger, "vote", {
     kind: "ballots",
     ballots: [{ decision: next, epoch, instant: 0, ballot, value }],
@@ -210,7 +210,7 @@ test("a candidate that is outbid by nonsense loses that decision and no later on
     if (until % 100 === 75) cores.split(["a"], ["b"], ["c"]);
     if (until % 100 === 99) cores.heal();
     for (const [decision, { proposal }] of cores.state("a").voting.proposer.elections) {
-      const promised = { round: 2 ** 52, peer: "c" as PeerId, life: 1 };
+      const promised = { round: 2 ** 52, peer: "c" as PeerId, incarnation: 1 };
       const refused = { decision, answer: "refused" as const, ballot: proposal.ballot, promised };
       cores.feed("a" as PeerId, {
         kind: "heard",
@@ -282,7 +282,7 @@ test("an answer of any length is said in messages that fit, and comes whole", ()
   );
   const told = answers.flatMap((answer) => answer.records.map(({ tick }) => tick));
   assert.ok(records.every(({ tick }) => told.includes(tick)));
-  assert.deepEqual(answers.at(-1)?.mine, keys, "the answer proper comes last");
+  assert.deepEqual(answers.at(-1)?.goesFirst, keys, "the answer proper comes last");
   assert.equal(mesh.tooLarge(), 0);
   assert.deepEqual(mesh.complaints, []);
 });
@@ -295,7 +295,7 @@ test("a voter's answers to many long decisions fit into messages", () => {
     decision: `${"v".repeat(100)}-${index}@${tick}~1`,
     epoch,
     instant: instantOf(tick),
-    ballot: { round: 1, peer: members[1], life: 1 },
+    ballot: { round: 1, peer: members[1], incarnation: 1 },
     value: `1/${"\u0001".repeat(128)}`,
   }));
   for (let at = 0; at < ballots.length; at += 128) {
@@ -403,13 +403,13 @@ test("orders that are asked for without end, or for a time far away, fill nobody
     job: "by-hand" as JobId,
     tick: `manual-${ulid(at, dice.bytes(16))}` as TickId,
     trigger: "manual",
-    askedAt: at,
+    requestedAt: at,
     by: "x",
   });
   const say = (orders: RequestedOrder[]): void =>
     mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders, cancels: [] });
   say(Array.from({ length: 100 }, () => order(now + 2 * 3_600_000)));
-  say(Array.from({ length: 100 }, () => ({ ...order(now), askedAt: 8e15 })));
+  say(Array.from({ length: 100 }, () => ({ ...order(now), requestedAt: 8e15 })));
   assert.equal(mesh.state(victim).book.orders.size, 0);
   for (let batch = 0; batch < 15; batch++) say(Array.from({ length: 1_000 }, () => order(now + 60_000)));
   assert.equal(mesh.state(victim).book.orders.size, 10_000);
@@ -423,7 +423,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   const { incarnation } = mesh.state(victim).settings;
   const echo = { incarnation, count: 0, sentAt: mesh.world.now(), heardAt: mesh.world.now() };
   const slips = [
-    { twin: true },
+    { duplicateIdentity: true },
     { echo: { ...echo, incarnation: incarnation + 1 } },
     { echo, seenVotes: { [victim]: 2 ** 53 } },
   ];
@@ -433,7 +433,8 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   }
   assert.deepEqual(mesh.peer(victim).status.notReady(), []);
   assert.equal(mesh.state(victim).voting.voter.memory, "sure");
-  for (let times = 0; times < 2; times++) mesh.say(members[1], "heartbeat", { ...heartbeat, twin: true });
+  for (let times = 0; times < 2; times++)
+    mesh.say(members[1], "heartbeat", { ...heartbeat, duplicateIdentity: true });
   assert.equal(mesh.state(victim).members.duplicateIdentity, true);
 });
 

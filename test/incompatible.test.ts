@@ -92,7 +92,7 @@ test("a newcomer without a common version is refused, both sides say so for as l
     );
     assert.match(
       warningsOf(world, third),
-      /peer-1 .* 1, and this peer 3 to 4: they refuse each other until that peer runs a newer version/,
+      /peer-1 .* 2, and this peer 3 to 4: they refuse each other until that peer runs a newer version/,
     );
   }
   assert.deepEqual(

@@ -272,6 +272,7 @@ test("any bytes either are a greeting or are none", () => {
   for (const one of [hello, full]) assert.deepEqual(decodeGreeting(encodeGreeting(one)), one);
   const mixed = JSON.stringify({
     kind: "hello",
+    protocol: ownProtocol,
     life: 7,
     key: "no hex",
     self: [peer, 7, ["/ip4/10.0.0.1/tcp/1", "/tcp/1", 5, "x"]],

@@ -172,7 +172,7 @@ describe("versions of the protocol", () => {
     withPeers(async (open) => {
       const older = await open();
       const newer = await open({
-        protocol: { oldest: 2, newest: 3 },
+        protocol: { oldest: 3, newest: 4 },
         bootstrap: [`127.0.0.1:${portOf(older.mesh)}`],
       });
       await until("both have said it", () => saidBy(older).length > 0 && saidBy(newer).length > 0);
@@ -181,11 +181,11 @@ describe("versions of the protocol", () => {
       assert.deepEqual([saidBy(older).length, saidBy(newer).length], [1, 1]);
       assert.match(
         older.mesh.warnings().join(),
-        /speaks protocol 2 to 3, and this peer 1: .*until this peer runs a newer/,
+        /speaks protocol 3 to 4, and this peer 2: .*until this peer runs a newer/,
       );
       assert.match(
         newer.mesh.warnings().join(),
-        /speaks protocol 1, and this peer 2 to 3: .*until that peer runs a newer/,
+        /speaks protocol 2, and this peer 3 to 4: .*until that peer runs a newer/,
       );
       assert.deepEqual([...linksOf(older), ...linksOf(newer)], []);
     }));

@@ -15,7 +15,7 @@ import {
 import type { PeerId } from "../src/schema/ids.ts";
 
 const peers = (count: number): PeerId[] => Array.from({ length: count }, (_, i) => `p${i}` as PeerId);
-const ballot = (round: number, peer = "p0"): Ballot => ({ round, peer: peer as PeerId, life: 1 });
+const ballot = (round: number, peer = "p0"): Ballot => ({ round, peer: peer as PeerId, incarnation: 1 });
 
 test("a majority is more than half", () => {
   assert.deepEqual([1, 2, 3, 4, 5].map(majorityOf), [1, 2, 2, 3, 3]);
@@ -137,7 +137,7 @@ test("ballots are totally ordered", () => {
   const any = fc.record({
     round: fc.nat(3),
     peer: fc.constantFrom("a", "b", "c").map((id) => id as PeerId),
-    life: fc.nat(2),
+    incarnation: fc.nat(2),
   });
   fc.assert(
     fc.property(any, any, (a, b) => {

@@ -297,13 +297,13 @@ test("run now starts at once on the announced peer, with the environment that wa
 test("what was asked for by hand is not started when it comes to light after the job's window, but told as missed", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "by-hand", command: "true", catchUp: { policy: "latest", window: "10m" } });
-  const askedAt = cores.wall(2 * second) - 11 * 60 * second;
+  const requestedAt = cores.wall(2 * second) - 11 * 60 * second;
   const order = {
     job: "by-hand" as JobId,
-    tick: `manual-${ulid(askedAt, new Uint8Array(16))}` as TickId,
+    tick: `manual-${ulid(requestedAt, new Uint8Array(16))}` as TickId,
     trigger: "manual" as const,
     by: "eve",
-    askedAt,
+    requestedAt,
   };
   for (const peer of ["a", "b", "c"]) {
     cores.feed(peer as PeerId, { kind: "learned", records: [], orders: [order] });

@@ -9,7 +9,7 @@ import type { Keys } from "../src/ports.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import { messageCapBytes, type Channel, type Heartbeat, type Message } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
-import { decode, depthCap, encode, type Refusal } from "../src/wire/codec.ts";
+import { decode, depthCap, encode, wireVersion, type Refusal } from "../src/wire/codec.ts";
 import { signedBytes, signRecord, verifyRecord } from "../src/wire/records.ts";
 
 const cluster = "0123456789abcdef";
@@ -46,7 +46,7 @@ const heartbeat: Heartbeat = {
   role: "worker",
   tags: { zone: "a" },
   draining: false,
-  settling: false,
+  warmingUp: false,
   table: "a".repeat(32),
   open: { count: 1, digest: "b".repeat(16) },
   tzdata: "2026a",
@@ -91,7 +91,9 @@ function refusalOf(channel: Channel, bytes: Uint8Array): Refusal | undefined {
 
 /** An envelope with one thing changed, as text. */
 function envelope(changes: Record<string, unknown>): Uint8Array {
-  return Buffer.from(JSON.stringify({ cluster, version: 1, sender, seq: 0, body: heartbeat, ...changes }));
+  return Buffer.from(
+    JSON.stringify({ cluster, version: wireVersion, sender, seq: 0, body: heartbeat, ...changes }),
+  );
 }
 
 for (const [channel, message] of said) {
@@ -115,7 +117,7 @@ function nested(depth: number): unknown {
 
 const strangers: readonly [string, Uint8Array, Refusal][] = [
   ["a message of another mesh", envelope({ cluster: "f".repeat(16) }), "foreign-cluster"],
-  ["a message of another version", envelope({ version: 2 }), "other-version"],
+  ["a message of another version", envelope({ version: wireVersion + 1 }), "other-version"],
   ["a message in another's name", envelope({ sender: "12D3KooWother" }), "foreign-sender"],
   ["an envelope without a number", envelope({ seq: undefined }), "no-envelope"],
   ["an envelope numbered below 0", envelope({ seq: -1 }), "no-envelope"],
@@ -219,7 +221,7 @@ test("no bytes whatever make the edge throw", () => {
       const value: unknown = JSON.parse(json);
       const keys = Object.keys(message);
       const body = { ...message, [keys[place % keys.length] ?? "kind"]: value };
-      const bytes = Buffer.from(JSON.stringify({ cluster, version: 1, sender, seq: 0, body }));
+      const bytes = Buffer.from(JSON.stringify({ cluster, version: wireVersion, sender, seq: 0, body }));
       assert.equal(typeof decode(channel, bytes, sender, cluster).ok, "boolean");
     }),
   );

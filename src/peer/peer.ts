@@ -259,7 +259,7 @@ export class Peer {
   #tell(records: readonly RunRecord[]): void {
     for (const some of inParts(records)) {
       for (const to of this.#state === undefined ? [] : livingOthers(this.#state)) {
-        this.#sender.send(to, "ask", { kind: "answer", id: 0, records: some, mine: [], settled: [] });
+        this.#sender.send(to, "ask", { kind: "answer", id: 0, records: some, goesFirst: [], settled: [] });
       }
     }
   }

@@ -78,7 +78,8 @@ export const HeartbeatMessage = Type.Object({
   role: Type.Union([Type.Literal("worker"), Type.Literal("witness")]),
   tags: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 256 })),
   draining: Type.Boolean(),
-  settling: Type.Boolean(),
+  /** it has just started or woken up, and takes no ticks yet */
+  warmingUp: Type.Boolean(),
   /** digest of the whole job table; equal tables, equal digests */
   table: Type.String({ maxLength: 64 }),
   /** count and digest of the order keys that the sender itself has claimed or is running */
@@ -98,15 +99,15 @@ export const HeartbeatMessage = Type.Object({
   /** the sender takes no ticks because a person asked for it, and not because it is being stopped */
   drained: Type.Optional(Type.Boolean()),
   /** the sender takes no ticks for a while, because its host could not start runs a moment ago */
-  unfit: Type.Optional(Type.Boolean()),
+  hostFault: Type.Optional(Type.Boolean()),
   /** the sender has received a proof that its cluster key was replaced */
-  superseded: Type.Optional(Type.Boolean()),
+  keySuperseded: Type.Optional(Type.Boolean()),
   /** the sender hears two lives of the receiver at once */
-  twin: Type.Optional(Type.Boolean()),
+  duplicateIdentity: Type.Optional(Type.Boolean()),
   /** the peers that the sender has heard within the suspect time */
   hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
   /** the peers that those peers hear and the sender doesn't; absent = none */
-  beyond: Type.Optional(Type.Array(PeerIdSchema, { maxItems: 256 })),
+  hearsIndirectly: Type.Optional(Type.Array(PeerIdSchema, { maxItems: 256 })),
   addresses: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
 });
 
@@ -120,13 +121,13 @@ export const AskMessage = Type.Object({
   ),
 });
 /**
- * The answer: the records that are known. `mine` lists orders that the answerer asks about, too, and may start first.
+ * The answer: the records that are known. `goesFirst` lists orders that the answerer asks about, too, and may start first.
  */
 export const AnswerMessage = Type.Object({
   kind: Type.Literal("answer"),
   id: Type.Integer(),
   records: Type.Array(RunRecordSchema, { maxItems: 4_096 }),
-  mine: Type.Array(Key, { maxItems: 1_024 }),
+  goesFirst: Type.Array(Key, { maxItems: 1_024 }),
   /** orders that the answerer knows are over, although it no longer has their records in memory */
   settled: Type.Array(Key, { maxItems: 1_024 }),
 });

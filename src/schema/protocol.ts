@@ -10,13 +10,18 @@
  * Two peers speak the highest version that both ranges contain. Each computes it when the other one greets it
  * (real/mesh/reception.ts), from the same two ranges, so both get the same result. What only a later version can say is
  * not sent over that link. If it arrives anyway, its envelope names its version, and it is refused (`other-version`).
+ *
+ * The versions so far:
+ * - 1: spoken before any release. Nobody speaks it any more.
+ * - 2: renames fields. Heartbeat: `warmingUp`, `hostFault`, `keySuperseded`, `duplicateIdentity`, `hearsIndirectly`;
+ *   answer: `goesFirst`; ballot: `incarnation`; requested order: `requestedAt`.
  */
 export interface ProtocolRange {
   oldest: number;
   newest: number;
 }
 
-export const ownProtocol: ProtocolRange = { oldest: 1, newest: 1 };
+export const ownProtocol: ProtocolRange = { oldest: 2, newest: 2 };
 
 /** The range of a peer that states none. */
 export const assumedProtocol: ProtocolRange = { oldest: 1, newest: 1 };

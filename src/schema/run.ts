@@ -4,6 +4,9 @@
  * A record is what one peer states about one order: its claim, its run, or its decision not to run it. It has one
  * writer, `peer`; only `lost` may be written by another peer (`by`). Its state moves up and never down
  * (core/records/records.ts). Fields of a newer version are stored, signed and forwarded with the rest.
+ *
+ * A signature covers the names of a record's fields, so a renamed field would make every stored record void. Two of them
+ * are therefore shorter than what they are called elsewhere: `view` (living members) and `passed` (skipped peers).
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
@@ -34,6 +37,8 @@ export const skipReasons = [
   "silent",
   "declined",
   "draining",
+  "warming-up",
+  // As records of before protocol 2 say it.
   "settling",
   "not-targeted",
   "clock",
@@ -43,7 +48,7 @@ export const skipReasons = [
 /** A peer that comes before the writer in rank and was passed over, and why. */
 export const SkippedPeerSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enum(skipReasons) });
 export type SkippedPeer = Static<typeof SkippedPeerSchema>;
-export type SkipReason = SkippedPeer["why"];
+export type SkipReason = Exclude<SkippedPeer["why"], "settling">;
 
 /** How often a decision may be withdrawn because a clock was ahead. After that it is final. */
 export const roundsMax = 8;
@@ -116,7 +121,7 @@ export const RequestedOrderSchema = Type.Object({
   tick: TickIdSchema,
   trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
   /** ms since the epoch */
-  askedAt: InstantSchema,
+  requestedAt: InstantSchema,
   by: Type.String({ maxLength: 256 }),
   env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
   /** run even if the job is paused or disabled */

@@ -13,7 +13,7 @@ const Value = Type.String({ maxLength: 4_096 });
 export const BallotSchema = Type.Object({
   round: Type.Integer({ minimum: 0, maximum: 2 ** 52 }),
   peer: PeerIdSchema,
-  life: Type.Integer(),
+  incarnation: Type.Integer(),
 });
 export const AcceptedSchema = Type.Object({ ballot: BallotSchema, value: Value });
 export const VoteSchema = Type.Object({ promised: BallotSchema, accepted: Type.Optional(AcceptedSchema) });
@@ -102,19 +102,20 @@ export const RosterMessage = Type.Object({
  */
 export interface Runner {
   readonly peer: PeerId;
-  /** its incarnation */
-  readonly life: number;
+  readonly incarnation: number;
 }
 
-/** `LIFE/PEER`, as a ballot's value. */
-export function writeRunner({ peer, life }: Runner): string {
-  return `${life}/${peer}`;
+/** `INCARNATION/PEER`, as a ballot's value. */
+export function writeRunner({ peer, incarnation }: Runner): string {
+  return `${incarnation}/${peer}`;
 }
 
 /** Undefined for a text that names no runner. */
 export function readRunner(value: string): Runner | undefined {
   const slash = value.indexOf("/");
-  const life = /^\d{1,16}$/.test(value.slice(0, slash)) ? Number(value.slice(0, slash)) : undefined;
+  const incarnation = /^\d{1,16}$/.test(value.slice(0, slash)) ? Number(value.slice(0, slash)) : undefined;
   const peer = value.slice(slash + 1);
-  return life !== undefined && Number.isSafeInteger(life) && isPeerId(peer) ? { peer, life } : undefined;
+  return incarnation !== undefined && Number.isSafeInteger(incarnation) && isPeerId(peer)
+    ? { peer, incarnation }
+    : undefined;
 }

@@ -61,7 +61,7 @@ export class SimDisk implements Disk {
         horizons: [...this.storage.horizons.values()],
         records,
         orders: [...this.storage.orders.values()].filter(
-          (order) => order.askedAt >= since || !this.hasEnded(order),
+          (order) => order.requestedAt >= since || !this.hasEnded(order),
         ),
         meta: new Map(this.storage.meta),
       };

@@ -10,9 +10,10 @@ import { Compile } from "typebox/compile";
 import type { TSchema } from "typebox";
 import type { PeerId } from "../schema/ids.ts";
 import { bodiesOf, messageCapBytes, type Channel, type Message } from "../schema/message.ts";
+import { ownProtocol } from "../schema/protocol.ts";
 
 /** The version of the envelope and its contents. Peers with different wire versions don't understand each other. */
-export const wireVersion = 1;
+export const wireVersion = ownProtocol.newest;
 
 /**
  * How deep lists and objects may nest in a message. The known fields need 7. A higher limit lets an unknown field cost

@@ -460,7 +460,7 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
       role: "worker",
       tags: { zone: "a" },
       draining: false,
-      settling: false,
+      warmingUp: false,
       table: "0",
       open: { count: 0, digest: "0" },
       tzdata: "2026a",

@@ -180,10 +180,10 @@ export class SyncStage {
   }
 
   order(number: number): RequestedOrder {
-    const askedAt = Date.UTC(2026, 0, 9, 23);
+    const requestedAt = Date.UTC(2026, 0, 9, 23);
     const letters = Uint8Array.from({ length: 16 }, () => number);
-    const tick = `manual-${ulid(askedAt, letters)}` as TickId;
-    return { job: "backup" as JobId, tick, trigger: "manual", askedAt, by: "ann" };
+    const tick = `manual-${ulid(requestedAt, letters)}` as TickId;
+    return { job: "backup" as JobId, tick, trigger: "manual", requestedAt, by: "ann" };
   }
 
   link(a: Actor, b: Actor): void {

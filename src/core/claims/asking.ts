@@ -73,7 +73,7 @@ function isOpenQuestion({ book }: State, order: Order): boolean {
 /** Answers with what is known of each order, and of other open runs of the same jobs, which overlap rules need. */
 export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): void {
   const records = new Map<string, RunRecord>();
-  const mine: OrderKey[] = [];
+  const first: OrderKey[] = [];
   const settled: OrderKey[] = [];
   const overtaken: { key: OrderKey; by: ForeignInquiry }[] = [];
   const jobs = new Set<JobId>();
@@ -90,14 +90,14 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     const asker = { rank: question.rank, peer: from };
     if (other !== undefined && (goesBefore(other, asker) || !hearEachOther(state, from, other.peer))) {
       mark(state, "spoken-for");
-      mine.push(key);
+      first.push(key);
       continue;
     }
     if (other !== undefined) overtaken.push({ key, by: other });
     if (order === undefined) {
       if (!known && isOver(state.ledger.history, question.job, tickOf(key), "0")) settled.push(key);
     } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
-      mine.push(key);
+      first.push(key);
     } else if (order.local.stage === "asking") {
       mark(state, "asked-and-yielded");
       transition(state.book, order, noStage);
@@ -119,9 +119,9 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   }
   const parts = inParts([...records.values()]);
   // Records that might not fit are sent ahead. The answer itself comes last, when the asker has them all.
-  const last = mine.length + settled.length === 0 ? (parts.pop() ?? []) : [];
-  for (const some of parts) answerAsker(state, from, { id: 0, records: some, mine: [], settled: [] });
-  answerAsker(state, from, { id: message.id, records: last, mine, settled });
+  const last = first.length + settled.length === 0 ? (parts.pop() ?? []) : [];
+  for (const some of parts) answerAsker(state, from, { id: 0, records: some, goesFirst: [], settled: [] });
+  answerAsker(state, from, { id: message.id, records: last, goesFirst: first, settled });
 }
 
 function answerAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">, "kind">): void {
@@ -168,7 +168,7 @@ function informOvertaken(state: State, overtaken: readonly { key: OrderKey; by: 
         kind: "answer",
         id: first.by.ask,
         records: [],
-        mine: group.map(({ key }) => key),
+        goesFirst: group.map(({ key }) => key),
         settled: [],
       },
     });
@@ -193,8 +193,8 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   const ask = state.book.asks.get(message.id);
   if (ask === undefined) return;
   // A peer that has answered may still learn of another asker that goes first.
-  if (!ask.waiting.delete(from) && message.mine.length === 0) return;
-  const theirs = new Set(message.mine);
+  if (!ask.waiting.delete(from) && message.goesFirst.length === 0) return;
+  const theirs = new Set(message.goesFirst);
   const over = new Set(message.settled);
   for (const { order, rank } of ask.orders) {
     if (order.local.stage !== "asking" || order.local.ask !== ask) continue;

@@ -55,10 +55,10 @@ export const requestedAheadMs = writerAheadMaxMs;
 /** Enters an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
 export function admitRequested(state: State, asked: RequestedOrder): boolean {
   if (isOver(state.ledger.history, asked.job, asked.tick, "0")) return true;
-  const latest = Math.max(asked.askedAt, instantOf(asked.tick));
+  const latest = Math.max(asked.requestedAt, instantOf(asked.tick));
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
     return false;
-  add(state, asked.job, asked.tick, asked.askedAt, asked.trigger, asked);
+  add(state, asked.job, asked.tick, asked.requestedAt, asked.trigger, asked);
   return true;
 }
 
@@ -76,7 +76,7 @@ export function admitNextAttempt(
   if (before !== undefined) removeOrder(state, before);
   if (isOver(state.ledger.history, record.job, record.tick, record.slot)) return;
   const order = asked ?? before?.requested;
-  add(state, record.job, record.tick, order?.askedAt ?? instant, record.trigger, order);
+  add(state, record.job, record.tick, order?.requestedAt ?? instant, record.trigger, order);
 }
 
 export function removeOrder(state: State, order: Order): void {

@@ -13,8 +13,8 @@ import { eligibilityOf } from "./eligibility.ts";
 import type { Eligibility } from "./failover.ts";
 import { shownName } from "./names.ts";
 
-type Passing = "alive" | "suspect" | "settling" | "declined";
-const passing: ReadonlySet<Eligibility> = new Set<Passing>(["alive", "suspect", "settling", "declined"]);
+type Passing = "alive" | "suspect" | "warming-up" | "declined";
+const passing: ReadonlySet<Eligibility> = new Set<Passing>(["alive", "suspect", "warming-up", "declined"]);
 /** What keeps a peer from running the job for longer. */
 type Lasting = Exclude<Eligibility, Passing | "untargeted">;
 

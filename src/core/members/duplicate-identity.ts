@@ -63,7 +63,8 @@ export function hearOfDuplicate(state: State, from: PeerId, heartbeat: Heartbeat
   if (heartbeat.echo !== undefined && newer && isNewerLifeBelieved(state)) {
     hearOfNewerLife(state, heartbeat.sentAt, heartbeat.echo);
   }
-  member.reportsOfDuplicate = newer || heartbeat.twin === true ? member.reportsOfDuplicate + 1 : 0;
+  member.reportsOfDuplicate =
+    newer || heartbeat.duplicateIdentity === true ? member.reportsOfDuplicate + 1 : 0;
   if (member.reportsOfDuplicate < believedTimes) return false;
   state.members.duplicateReportedMono = state.now.mono;
   if (state.members.duplicateIdentity) return false;

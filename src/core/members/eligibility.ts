@@ -37,7 +37,7 @@ export function eligibilityOf(
       if (state.operator.selfForgotten !== undefined) return "untargeted";
       if (hasSupersededKey(state)) return "superseded";
       if (standsBack(state)) return "duplicate";
-      if (state.upkeep.warmUp !== undefined) return "settling";
+      if (state.upkeep.warmUp !== undefined) return "warming-up";
       if (state.operator.draining || state.operator.drained !== undefined) return "draining";
       if (!keepsTime(peer)) return "clock";
       if (hasHostFault(state)) return "host";
@@ -50,10 +50,10 @@ export function eligibilityOf(
     if (lacking(state, plan, peer).length > 0) return "incapable";
     if (member.state === "dead" || member.state === "left") return member.state;
     // A suspect peer may have been restarted since: what it last said of itself may be of an earlier life.
-    if (member.state === "alive" && (says === undefined || says.settling)) return "settling";
+    if (member.state === "alive" && (says === undefined || says.warmingUp)) return "warming-up";
     if (member.state === "alive" && says?.draining === true) return "draining";
     if (!keepsTime(peer)) return "clock";
-    if (member.state === "alive" && says?.unfit === true) return "host";
+    if (member.state === "alive" && says?.hostFault === true) return "host";
     if (order.declined.has(peer)) return "declined";
     return member.state;
   };

@@ -16,23 +16,23 @@ import { shownName } from "./names.ts";
 /** As a heartbeat lists them. */
 export interface InReach {
   hears: PeerId[];
-  beyond: PeerId[];
+  hearsIndirectly: PeerId[];
 }
 
 /**
- * What a heartbeat says of others: the peers that this one hears, and in `beyond` those that only they hear. With that
+ * What a heartbeat says of others: the peers that this one hears, and in `hearsIndirectly` those that only they hear. With that
  * every peer of a chain of four sees its other end.
  */
 export function peersInReach(state: State): InReach {
   const hears = heard(state);
   const direct = new Set(hears).add(state.settings.self);
-  const beyond = new Set<PeerId>();
+  const hearsIndirectly = new Set<PeerId>();
   for (const id of hears) {
     for (const other of state.members.byId.get(id)?.heartbeat?.hears ?? []) {
-      if (!direct.has(other) && beyond.size < hearsMax) beyond.add(other);
+      if (!direct.has(other) && hearsIndirectly.size < hearsMax) hearsIndirectly.add(other);
     }
   }
-  return { hears, beyond: [...beyond] };
+  return { hears, hearsIndirectly: [...hearsIndirectly] };
 }
 
 /** This peer's heartbeat to one member. */
@@ -40,7 +40,7 @@ export function heartbeatTo(
   state: State,
   member: Member,
   open: Heartbeat["open"],
-  { hears, beyond }: InReach,
+  { hears, hearsIndirectly }: InReach,
   votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
 ): Heartbeat {
   const { settings, now } = state;
@@ -72,17 +72,17 @@ export function heartbeatTo(
     tags: settings.tags,
     draining: state.operator.draining || state.operator.drained !== undefined,
     ...(state.operator.drained === undefined ? {} : { drained: true }),
-    ...(hasHostFault(state) ? { unfit: true } : {}),
-    ...(state.members.supersededKey === undefined ? {} : { superseded: true }),
-    settling: state.upkeep.warmUp !== undefined,
+    ...(hasHostFault(state) ? { hostFault: true } : {}),
+    ...(state.members.supersededKey === undefined ? {} : { keySuperseded: true }),
+    warmingUp: state.upkeep.warmUp !== undefined,
     table: state.tableDigest,
     open,
     tzdata: settings.tzdata,
     capabilities: [...state.settings.capabilities],
     ...votes,
-    ...(hasDuplicateIdentity(state, member) ? { twin: true } : {}),
+    ...(hasDuplicateIdentity(state, member) ? { duplicateIdentity: true } : {}),
     hears,
-    ...(beyond.length === 0 ? {} : { beyond }),
+    ...(hearsIndirectly.length === 0 ? {} : { hearsIndirectly }),
     addresses: [...state.addresses],
   };
 }

@@ -51,7 +51,7 @@ export function tryEndHostFault(state: State): boolean {
 function isAnybodyAble(state: State): boolean {
   for (const { state: how, heartbeat } of state.members.byId.values()) {
     if (how !== "alive" || heartbeat?.role !== "worker") continue;
-    if (!heartbeat.draining && !heartbeat.settling && heartbeat.unfit !== true) return true;
+    if (!heartbeat.draining && !heartbeat.warmingUp && heartbeat.hostFault !== true) return true;
   }
   return false;
 }

@@ -57,9 +57,9 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
     before.name === now.name &&
     before.role === now.role &&
     before.draining === now.draining &&
-    before.unfit === now.unfit &&
+    before.hostFault === now.hostFault &&
     before.capabilities?.join() === now.capabilities?.join() &&
-    before.settling === now.settling
+    before.warmingUp === now.warmingUp
   );
 }
 
@@ -96,8 +96,8 @@ function componentNow(state: State): Set<PeerId> {
   for (const member of state.members.byId.values()) {
     if (member.heartbeat === undefined || member.heardMono === undefined) continue;
     if (state.now.mono - member.heardMono > freshMs) continue;
-    const { hears: heardByIt, beyond } = member.heartbeat;
-    hears.set(member.id, beyond === undefined ? heardByIt : [...heardByIt, ...beyond]);
+    const { hears: heardByIt, hearsIndirectly } = member.heartbeat;
+    hears.set(member.id, hearsIndirectly === undefined ? heardByIt : [...heardByIt, ...hearsIndirectly]);
   }
   return componentOf(state.settings.self, hears);
 }
@@ -303,7 +303,7 @@ export function viewOfMember(state: State, member: Member): MemberView {
     ...voteOf(state, member.id),
     draining: member.heartbeat?.draining ?? false,
     drained: member.heartbeat?.drained ?? false,
-    warmingUp: member.heartbeat?.settling ?? false,
+    warmingUp: member.heartbeat?.warmingUp ?? false,
     clockOffsetMs: member.clockOffsetMs,
     heardAt: member.heardWall,
     heartbeat: member.heartbeat,

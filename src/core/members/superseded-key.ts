@@ -61,7 +61,7 @@ export function reviewSuperseded(state: State): void {
 
 function isAccepted(state: State): boolean {
   for (const { linked, heartbeat } of state.members.byId.values()) {
-    if (linked && heartbeat !== undefined && heartbeat.superseded !== true) return true;
+    if (linked && heartbeat !== undefined && heartbeat.keySuperseded !== true) return true;
   }
   return false;
 }

@@ -78,7 +78,7 @@ export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
  * no longer hears A, takes A for dead: B's own ticks run once, A's at most twice, and none is lost. As soon as a third
  * peer hears both, even that is over: all three are one component on every side.
  *
- * What peers hear is passed on once (a heartbeat's `beyond`), so the chain from `self` has three steps. In a mesh in
+ * What peers hear is passed on once (a heartbeat's `hearsIndirectly`), so the chain from `self` has three steps. In a mesh in
  * which everybody dials everybody this covers every cut that leaves two peers between the sides that hear each other.
  * Passed on further it would keep a dead peer alive for longer.
  */

@@ -207,7 +207,7 @@ function runJob(
     job: plan.id,
     tick: `manual-${ulid(state.now.wall, random)}` as TickId,
     trigger: "manual",
-    askedAt: state.now.wall,
+    requestedAt: state.now.wall,
     by: command.by,
     ...(env === undefined ? {} : { env }),
     ...(force === undefined ? {} : { force }),

@@ -220,9 +220,9 @@ function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
 }
 
 /** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
-function isGone(state: State, { peer, life }: Runner): boolean {
-  if (peer === state.settings.self) return life !== state.members.incarnation;
+function isGone(state: State, { peer, incarnation }: Runner): boolean {
+  if (peer === state.settings.self) return incarnation !== state.members.incarnation;
   const member = state.members.byId.get(peer);
   if (member === undefined || member.state === "dead" || member.state === "left") return true;
-  return (member.heartbeat?.incarnation ?? life) > life;
+  return (member.heartbeat?.incarnation ?? incarnation) > incarnation;
 }

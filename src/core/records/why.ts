@@ -4,19 +4,20 @@
  * tells the same story.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
-import { isFinal, type SkipReason, type RunRecord } from "../../schema/run.ts";
+import { isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
 
-const passedBecause: Readonly<Record<SkipReason, string>> = {
+const passedBecause: Readonly<Record<SkippedPeer["why"], string>> = {
   dead: "was dead",
   left: "had left",
   suspect: "had fallen silent and did not start it",
   silent: "was up but did not start it in time",
   declined: "was full",
   draining: "was being stopped or drained",
+  "warming-up": "had just started",
   settling: "had just started",
   "not-targeted": "is not a target of the job",
   clock: "had a clock too far off the others'",
@@ -37,6 +38,7 @@ const reasons: Readonly<Record<string, string>> = {
   "out-claimed": "another peer had the better claim, or had started it",
   "job-changed": "the job was edited, disabled or deleted meanwhile",
   draining: "the peer was being stopped or drained",
+  "warming-up": "the peer had just started and had to hear from the others first",
   settling: "the peer had just started and had to hear from the others first",
   late: "the peer was held up and was too late to start it without asking again",
   "paused-peer": "the peer's process had been paused",

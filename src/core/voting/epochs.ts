@@ -159,7 +159,7 @@ export function tendRoster(state: State): void {
   }
   const members = [...state.members.byId.values()];
   const steady = members.filter(
-    (member) => since(member, "alive", mono) >= steadyMs && member.heartbeat?.settling === false,
+    (member) => since(member, "alive", mono) >= steadyMs && member.heartbeat?.warmingUp === false,
   );
   const living = new Set([state.settings.self, ...steady.map(({ id }) => id)]);
   // The first voter that is there proposes.

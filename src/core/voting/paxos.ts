@@ -21,7 +21,7 @@ import { assert } from "../../errors.ts";
 export interface Ballot {
   readonly round: number;
   readonly peer: PeerId;
-  readonly life: number;
+  readonly incarnation: number;
 }
 
 export interface Accepted<Value> {
@@ -44,7 +44,7 @@ export type Reply<Value> =
 export function compareBallots(a: Ballot, b: Ballot): number {
   if (a.round !== b.round) return a.round - b.round;
   if (a.peer !== b.peer) return a.peer < b.peer ? -1 : 1;
-  return a.life - b.life;
+  return a.incarnation - b.incarnation;
 }
 
 /** A voter's answer to "may I have the floor?", and what it is bound to from then on. */

@@ -53,8 +53,8 @@ function propose(
   value: string,
   patienceMs: number,
 ): void {
-  const life = isPlanted(state, "ballots-reused") ? 0 : state.members.incarnation;
-  const ballot = { round: ++state.voting.proposer.round, peer: state.settings.self, life };
+  const incarnation = isPlanted(state, "ballots-reused") ? 0 : state.members.incarnation;
+  const ballot = { round: ++state.voting.proposer.round, peer: state.settings.self, incarnation };
   const proposal = newProposal(election.epoch.voters, ballot, value);
   state.voting.proposer.elections.set(election.decision, {
     ...election,
@@ -194,7 +194,7 @@ export function reconcileVoters(state: State, order: Order): void {
   transition(state.book, order, { stage: "electing" });
   const patienceMs = Math.min(tryMs * 2 ** order.tries++, longestTryMs);
   const decision = { decision: order.key, epoch, instant: order.instant, order };
-  const own = writeRunner({ peer: state.settings.self, life: state.members.incarnation });
+  const own = writeRunner({ peer: state.settings.self, incarnation: state.members.incarnation });
   propose(state, decision, own, patienceMs);
   reconcileAt(state, order, state.now.wall + patienceMs);
 }

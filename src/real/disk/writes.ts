@@ -126,7 +126,7 @@ export class Writes {
       instantOf(order.tick),
       order.tick,
       order.job,
-      order.askedAt,
+      order.requestedAt,
       text,
       sumOf(text),
     );

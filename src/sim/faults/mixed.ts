@@ -16,20 +16,20 @@ import type { World } from "../world/world.ts";
 /** The protocol ranges of the earlier and the later version; one pair is drawn. */
 const protocols: readonly (readonly [earlier: ProtocolRange, later: ProtocolRange])[] = [
   [
-    { oldest: 1, newest: 1 },
-    { oldest: 1, newest: 1 },
+    { oldest: 2, newest: 2 },
+    { oldest: 2, newest: 2 },
   ],
   [
-    { oldest: 1, newest: 1 },
-    { oldest: 1, newest: 2 },
-  ],
-  [
-    { oldest: 1, newest: 2 },
+    { oldest: 2, newest: 2 },
     { oldest: 2, newest: 3 },
   ],
   [
-    { oldest: 1, newest: 3 },
-    { oldest: 3, newest: 3 },
+    { oldest: 2, newest: 3 },
+    { oldest: 3, newest: 4 },
+  ],
+  [
+    { oldest: 2, newest: 4 },
+    { oldest: 4, newest: 4 },
   ],
 ];
 

@@ -9,7 +9,7 @@ import type { AcceptanceSeen, BallotSeen, EpochSeen, VotesSeen } from "./truth.t
 interface BallotText {
   round: number;
   peer: string;
-  life: number;
+  incarnation: number;
 }
 
 interface VoteMessage {
@@ -19,8 +19,8 @@ interface VoteMessage {
   epochs?: { number: number; voters: PeerId[]; from: number; previous: string }[];
 }
 
-function write({ round, peer, life }: BallotText): string {
-  return `${round}/${peer}/${life}`;
+function write({ round, peer, incarnation }: BallotText): string {
+  return `${round}/${peer}/${incarnation}`;
 }
 
 export class VoteWatch {

@@ -62,7 +62,7 @@ function someOrder(fields: Partial<RequestedOrder> = {}): RequestedOrder {
     job: "backup" as JobId,
     tick: `manual-${ulid(noon, new Uint8Array(16))}` as TickId,
     trigger: "manual",
-    askedAt: noon,
+    requestedAt: noon,
     by: "admin",
     ...fields,
   };
@@ -187,12 +187,12 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const old = tickAt(noon - 48 * hours);
     const oldOrder = someOrder({
       tick: `manual-${ulid(noon - 48 * hours, new Uint8Array(16))}` as TickId,
-      askedAt: noon - 48 * hours,
+      requestedAt: noon - 48 * hours,
     });
     const endedOrder = someOrder({
       ...oldOrder,
       tick: `manual-${ulid(noon - 49 * hours, new Uint8Array(16))}` as TickId,
-      askedAt: noon - 49 * hours,
+      requestedAt: noon - 49 * hours,
     });
     const kept = [
       someRecord({ tick: old, state: "running" }),

@@ -97,7 +97,7 @@ class AuthorityDoor implements OpenDoor {
     ])();
     const isAnswer = dice.chance(0.3);
     const message: Message = isAnswer
-      ? { kind: "answer", id: dice.below(100), records: [record], mine: [], settled: [] }
+      ? { kind: "answer", id: dice.below(100), records: [record], goesFirst: [], settled: [] }
       : { kind: "runs", records: [record], declined: [], orders: [], cancels: [] };
     const channel = isAnswer ? "ask" : "runs";
     return {
@@ -188,12 +188,12 @@ class AuthorityDoor implements OpenDoor {
     const { settings, voting } = this.#mesh.state(victim);
     const { elections } = voting.proposer;
     const [election] = elections.values();
-    const own = election?.proposal.ballot ?? { round: 1, peer: victim, life: settings.incarnation };
+    const own = election?.proposal.ballot ?? { round: 1, peer: victim, incarnation: settings.incarnation };
     const isForeign = dice.chance(0.5);
     const from = isForeign ? stranger : members[1];
     // Far ahead: the victim's own next tries must not come to it.
     const ballot = isForeign ? own : { ...own, round: own.round + 1_000 + dice.below(5) };
-    const accepted = { ballot: { round: 9, peer: stranger, life: 1 }, value: stranger };
+    const accepted = { ballot: { round: 9, peer: stranger, incarnation: 1 }, value: stranger };
     const reply = {
       decision: election?.decision ?? "vote@2026-11-20T00:00:00Z~1",
       answer: dice.pick(["promised", "accepted", "refused", "barred"] as const),

@@ -233,7 +233,7 @@ async function fill(disk: Disk): Promise<void> {
   const table = someTable();
   const spec = { id: "backup" as JobId, command: "true" };
   const update = edit(table, { kind: "put", spec, by: "x" }, instant);
-  const ballot = { round: 1, peer: "a" as PeerId, life: 1 };
+  const ballot = { round: 1, peer: "a" as PeerId, incarnation: 1 };
   await store(disk, [
     { kind: "update", update },
     {

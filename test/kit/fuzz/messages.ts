@@ -197,7 +197,7 @@ export class HostileMessages {
       case "due":
       case "instant":
       case "from":
-      case "askedAt":
+      case "requestedAt":
       case "claimedAt":
       case "startedAt":
       case "finishedAt":

@@ -44,8 +44,8 @@ export const RunSchema = Type.Object({
     ),
   ),
   duplicate: Type.Boolean({ description: "another peer ran the same order" }),
-  view: Type.Integer({ description: "how many peers were up, as the run's peer saw it, itself included" }),
-  passed: Type.Array(SkippedPeerSchema, {
+  livingMembers: Type.Integer({ description: "how many peers were up, as the run's peer saw it, itself included" }),
+  skippedPeers: Type.Array(SkippedPeerSchema, {
     description: "peers before it in rank, and why they were passed over",
   }),
   lostBy: orNull(Type.String({ description: "the peer that declared it lost" })),
@@ -100,8 +100,8 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     logTruncated: record.logTruncated ?? false,
     range: showRange(record),
     duplicate,
-    view: record.view,
-    passed: record.passed ?? [],
+    livingMembers: record.view,
+    skippedPeers: record.passed ?? [],
     lostBy: record.by ?? null,
     signature: record.signature,
   };

@@ -7,27 +7,43 @@ import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
 import type { Log } from "../src/ports.ts";
 import type { Loaded } from "../src/ports/disk.ts";
+import { tellTick } from "../src/core/records/why.ts";
 import { openDisk } from "../src/real/disk.ts";
-import { fileVersion } from "../src/real/disk/file.ts";
+import { fileVersion } from "../src/real/disk/migrations.ts";
+import { generatePeerKey, openKeys } from "../src/real/keys.ts";
 import { instantOf } from "../src/schema/ids.ts";
+import { verifyRecord } from "../src/wire/records.ts";
 import { load, someRecord } from "./kit/contract/disk.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
-const tables = readFileSync(new URL("fixtures/cicada-db-format-3.sql", import.meta.url), "utf8");
+const tables = readFixture("cicada-db-format-3.sql");
+const beforeProtocol2 = readFixture("cicada-db-format-5.sql");
 const record = someRecord();
 const copyName = "cicada.db.format-3";
 
+function readFixture(name: string): string {
+  return readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
+}
+
 /** A folder whose database has format 3 and holds one record, and whatever else is to be in it. */
 function olderFolder(context: TestContext, more = ""): string {
-  const folder = mkdtempSync(join(tmpdir(), "cicada-migration-"));
-  context.after(() => rmSync(folder, { recursive: true }));
+  const folder = folderOf(context, tables);
   const database = new DatabaseSync(join(folder, "cicada.db"));
-  database.exec(tables);
   const { tick, job, attempt, slot, peer, state } = record;
   database
     .prepare("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)")
     .run(instantOf(tick), tick, job, attempt, slot, peer, state, JSON.stringify(record));
   database.exec(more);
+  database.close();
+  return folder;
+}
+
+/** A folder with the database that the SQL makes. */
+function folderOf(context: TestContext, sql: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-migration-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const database = new DatabaseSync(join(folder, "cicada.db"));
+  database.exec(sql);
   database.close();
   return folder;
 }
@@ -139,4 +155,39 @@ test("a copy is removed by the first start 30 days later, and not before", async
   utimesSync(copy, daysAgo(31), daysAgo(31));
   await openAndLoad(folder);
   assert.ok(!readdirSync(folder).includes(copyName));
+});
+
+test("a folder from before protocol 2 keeps its orders, votes and what was said of its peer, under their new names", async (context) => {
+  const folder = folderOf(context, beforeProtocol2);
+  const { orders, votes, meta } = await openAndLoad(folder);
+  const [order] = orders;
+  assert.equal(order?.requestedAt, Date.parse("2026-11-20T02:00:00Z") + 0.25);
+  assert.deepEqual(order.env, { askedAt: "env" });
+  assert.ok(!("askedAt" in order));
+  const [vote] = votes;
+  assert.equal(vote?.vote.promised.incarnation, 7);
+  assert.deepEqual(vote.vote.accepted, {
+    ballot: { round: 1, peer: "12D3KooWbeta", incarnation: 4 },
+    value: "4/12D3KooWbeta",
+  });
+  assert.match(meta.get("selfForgotten") ?? "", /12D3KooWbeta/);
+  assert.ok(!meta.has("outcast"));
+});
+
+test("a signed record of a folder from before protocol 2 is kept as it was signed, and is still believed", async (context) => {
+  const folder = folderOf(context, beforeProtocol2);
+  const before = inspect(join(folder, "cicada.db"), (one) => one.prepare("SELECT body FROM record").get());
+  const [kept] = (await openAndLoad(folder)).records;
+  assert.ok(kept !== undefined);
+  assert.deepEqual(kept, JSON.parse(String(before?.["body"])));
+  assert.ok(verifyRecord(kept, openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" })));
+  assert.match(tellTick(kept.tick, [kept], (peer) => peer).why.join(" "), /12D3KooWbeta had just started/);
+});
+
+test("a row that was damaged before a migration is found as damage after it", async (context) => {
+  const folder = folderOf(
+    context,
+    `${beforeProtocol2} UPDATE vote SET body = replace(body, '"life":7', '"life":8');`,
+  );
+  await assert.rejects(openAndLoad(folder), { code: "DATA_FOLDER_DAMAGED" });
 });

@@ -88,7 +88,7 @@ test("a newcomer without a common version is refused, both sides say so for as l
     world.runUntil(epoch + afterMs);
     assert.match(
       warningsOf(world, first),
-      /peer-3 .* 3 to 4, and this peer 1: they refuse each other until this peer runs a newer version/,
+      /peer-3 .* 3 to 4, and this peer 2: they refuse each other until this peer runs a newer version/,
     );
     assert.match(
       warningsOf(world, third),
@@ -121,7 +121,7 @@ test("a member that comes back without a common version is not taken for dead in
   }
   world.runUntil(epoch + downgradedAt - second);
   for (const peer of [first, other]) {
-    assert.match(warningsOf(world, peer), /peer-3 .* 3 to 4, and this peer 1: /);
+    assert.match(warningsOf(world, peer), /peer-3 .* 3 to 4, and this peer 2: /);
     assert.ok(warningsOf(world, third).includes(`peer ${peer} `));
   }
   assert.equal(said.length, 4, "each side logs it once for each of the others");

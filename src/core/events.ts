@@ -123,7 +123,7 @@ export const storedKeys = {
   votesLost: "votesLost",
   /** empty = not drained */
   drained: "drained",
-  selfForgotten: "outcast",
+  selfForgotten: "selfForgotten",
   /** who has proved that the key with that fingerprint was replaced; empty = nobody */
   supersededKey: "supersededKey",
   /** of the last life; each life takes a higher one */

@@ -23,6 +23,7 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import type { CommitCounter } from "./commit-counter.ts";
+import { fileVersion, stepsFrom } from "./migrations.ts";
 
 /** "cica" in ASCII; SQLite keeps it in the file's header to tell whose file it is. */
 const applicationId = 0x63696361;
@@ -45,54 +46,6 @@ const checkedCapBytes = 67_108_864;
 /** How long the copy of an older file is kept. More lets a person go back for longer; less gives its space back sooner. */
 const copyKeptMs = 30 * 86_400_000;
 
-/** The steps from one version of the file to the next; the version is how many of them have been taken. */
-const migrations: readonly string[] = [
-  `CREATE TABLE record (
-     instant INTEGER NOT NULL,
-     tick TEXT NOT NULL,
-     job TEXT NOT NULL,
-     attempt INTEGER NOT NULL,
-     slot TEXT NOT NULL,
-     peer TEXT NOT NULL,
-     state TEXT NOT NULL,
-     body TEXT NOT NULL,
-     PRIMARY KEY (instant, tick, job, attempt, slot, peer)
-   );
-   CREATE INDEX record_of_job ON record (job, instant);
-   CREATE INDEX record_in_state ON record (state, instant);
-   CREATE TABLE asked (
-     instant INTEGER NOT NULL,
-     tick TEXT NOT NULL,
-     job TEXT NOT NULL,
-     asked_at REAL NOT NULL,
-     body TEXT NOT NULL,
-     PRIMARY KEY (instant, tick, job)
-   );
-   CREATE INDEX asked_of_job ON asked (job, instant);
-   CREATE TABLE bucket (bucket INTEGER PRIMARY KEY, digest TEXT NOT NULL, things INTEGER NOT NULL);
-   CREATE TABLE job_update (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL);
-   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
-  `CREATE TABLE vote (decision TEXT PRIMARY KEY, instant REAL NOT NULL, body TEXT NOT NULL);
-   CREATE INDEX vote_of_instant ON vote (instant);`,
-  // Sums of the contents (rows.ts), and the count of commits (commit-counter.ts). Older rows have no sum.
-  `ALTER TABLE record ADD COLUMN sum INTEGER;
-   ALTER TABLE asked ADD COLUMN sum INTEGER;
-   ALTER TABLE job_update ADD COLUMN sum INTEGER;
-   ALTER TABLE meta ADD COLUMN sum INTEGER;
-   ALTER TABLE vote ADD COLUMN sum INTEGER;
-   CREATE TABLE commits (count INTEGER NOT NULL);
-   INSERT INTO commits VALUES (0);`,
-  `CREATE TABLE watermark (job TEXT PRIMARY KEY, body TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;`,
-  `CREATE TABLE horizon (
-     job TEXT PRIMARY KEY,
-     before REAL NOT NULL,
-     runs INTEGER NOT NULL,
-     age REAL NOT NULL,
-     window REAL NOT NULL
-   ) WITHOUT ROWID;`,
-];
-
-export const fileVersion = migrations.length;
 /** The first version of the file that counts its commits. */
 const countedSince = 3;
 
@@ -177,8 +130,9 @@ function migrate(database: DatabaseSync, path: string): void {
   const version = pragma(database, "user_version");
   if (version < 0) throw damaged(path, `its format is ${version}`);
   if (version >= fileVersion) return;
-  const steps = migrations.slice(version).join("\n");
-  database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${fileVersion}; COMMIT;`);
+  database.exec(
+    `BEGIN IMMEDIATE; ${stepsFrom(database, version)} PRAGMA user_version = ${fileVersion}; COMMIT;`,
+  );
 }
 
 /** Replaces an earlier copy: the file may have been changed by the older program since. */

@@ -114,7 +114,7 @@ export class Pruning {
       changes.remove(record);
     }
     const orders = this.statements.all(
-      "DELETE FROM asked WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
+      "DELETE FROM requested_order WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
       instant,
       tick,
       job,

@@ -18,7 +18,7 @@ type Row = Record<string, unknown>;
 
 const rowKey = "instant, tick, job, attempt, slot, peer";
 const keyOf: Readonly<Record<Place[0], string>> = { record: rowKey, order: "instant, tick, job" };
-const tableOf: Readonly<Record<Place[0], string>> = { record: "record", order: "asked" };
+const tableOf: Readonly<Record<Place[0], string>> = { record: "record", order: "requested_order" };
 const newestFirst = rowKey
   .split(", ")
   .map((column) => `${column} DESC`)
@@ -63,9 +63,9 @@ export class Reads {
       ),
       // An order that is old but still has no end must be carried on as well.
       orders: this.texts(
-        `SELECT body, sum FROM asked WHERE instant >= ?1 OR asked_at >= ?1 OR NOT EXISTS (
-           SELECT 1 FROM record WHERE record.instant = asked.instant AND record.tick = asked.tick
-             AND record.job = asked.job AND record.state NOT IN ${openStates})`,
+        `SELECT body, sum FROM requested_order AS requested WHERE instant >= ?1 OR requested_at >= ?1 OR NOT EXISTS (
+           SELECT 1 FROM record WHERE record.instant = requested.instant AND record.tick = requested.tick
+             AND record.job = requested.job AND record.state NOT IN ${openStates})`,
         since,
       ),
       votes: this.texts("SELECT body, sum FROM vote"),

@@ -122,7 +122,7 @@ export class Writes {
   private writeOrder(text: string, changes: BucketChanges): void {
     const order = asOrder(text);
     const inserted = this.statements.run(
-      "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      "INSERT INTO requested_order VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
       instantOf(order.tick),
       order.tick,
       order.job,

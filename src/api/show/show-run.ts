@@ -44,7 +44,9 @@ export const RunSchema = Type.Object({
     ),
   ),
   duplicate: Type.Boolean({ description: "another peer ran the same order" }),
-  livingMembers: Type.Integer({ description: "how many peers were up, as the run's peer saw it, itself included" }),
+  livingMembers: Type.Integer({
+    description: "how many peers were up, as the run's peer saw it, itself included",
+  }),
   skippedPeers: Type.Array(SkippedPeerSchema, {
     description: "peers before it in rank, and why they were passed over",
   }),

@@ -11,6 +11,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 hideJoinStrings();
+// Without a listener of ours, Node opens its debugger on this signal, in which anybody on this machine could run code as us.
+process.on("SIGUSR1", () => {});
 
 const oldestMajor = 24;
 const major = Number(process.versions.node.split(".")[0]);

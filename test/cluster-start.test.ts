@@ -30,6 +30,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
+function childrenOf(pid: number): number[] {
+  const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").map(Number);
+  assert.ok(pids.length > 0 && pids.every((child) => child > 0), "the peer has a launcher");
+  return pids;
+}
+
 function mode(file: string): string {
   return (statSync(file).mode & 0o777).toString(8);
 }
@@ -75,6 +81,15 @@ describe("a peer by itself", () => {
     assert.equal(mode(ready.tokenFile), "600");
     assert.equal((await peer.call("GET", "/livez")).status, 200);
     assert.equal((await peer.call("GET", "/readyz")).status, 200);
+  });
+
+  test("SIGUSR1 opens no debugger, neither in the peer nor in its launcher, and both go on", async () => {
+    const peer = await cluster.start({ name: "signalled" });
+    for (const pid of [peer.started.pid, ...childrenOf(peer.started.pid)]) process.kill(pid, "SIGUSR1");
+    await peer.ask("POST", "/v1/jobs", { id: "after", command: "true" });
+    const { code, stderr } = await peer.command("jobs", "run", "after", "--wait");
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(peer.started.said, /debugger/i);
   });
 
   test("SIGTERM stops it cleanly: exit 0, no ready.json, no child left behind", async () => {

@@ -157,7 +157,9 @@ class Launcher {
 
 function main(): void {
   process.title = "cicada launcher";
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
+  // Unheard, SIGUSR1 would open Node's debugger.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)
+    process.on(signal, () => undefined);
   process.stdout.on("error", () => {
     // The peer is gone; its input closes too, and that is what counts.
   });

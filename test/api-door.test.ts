@@ -1,4 +1,4 @@
-/** What stands before the routes: Host, Origin, token, cookie, limits; and the one form of every refusal. */
+/** What the API checks before its routes: Host, Origin, token, cookie, limits; and the common form of all refusals. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sessionLifeMs, Sessions } from "../src/api/http/sessions.ts";
@@ -12,7 +12,7 @@ async function anonymous(fake: FakeApi, url: string, headers: Record<string, str
   return fake.api.inject({ method: "GET", url, headers: { host, ...headers } });
 }
 
-test("everything wants the token but the login, the page's own files, /livez and a plain /readyz", async () => {
+test("everything needs the token except the login, the page's own files, /livez and a plain /readyz", async () => {
   const fake = fakeApi();
   for (const url of ["/", "/page.js", "/page.css", "/icon.svg", "/login", "/livez", "/readyz"]) {
     assert.equal((await anonymous(fake, url)).statusCode, 200, url);
@@ -37,7 +37,7 @@ test("a wrong token, another scheme or a token in the address is 401", async () 
   assert.equal((await anonymous(fake, "/v1/jobs", { authorization: `bearer  ${token}` })).statusCode, 200);
 });
 
-test("a foreign Host is refused on every address, the open ones too", async () => {
+test("a foreign Host is refused on every address, even those that need no token", async () => {
   const fake = fakeApi();
   for (const foreign of [
     "evil.example",
@@ -54,7 +54,7 @@ test("a foreign Host is refused on every address, the open ones too", async () =
   }
 });
 
-test("behind a TLS proxy any Host is served, but the Origin must be of that Host, and the cookie is for https", async () => {
+test("behind a TLS proxy any Host is served, but the Origin must match it, and the cookie is for https", async () => {
   const fake = fakeApi({ behindTlsProxy: true });
   const headers = { host: "cron.example", origin: "https://cron.example" };
   assert.equal((await call(fake, { url: "/v1/jobs", headers })).statusCode, 200);
@@ -68,7 +68,7 @@ test("behind a TLS proxy any Host is served, but the Origin must be of that Host
   assert.equal((await anonymous(fake, "/login", { host: "cron.example" })).json().tokenFile, undefined);
 });
 
-test("a foreign Origin is refused with the best of tokens, on every method", async () => {
+test("a foreign Origin is refused on every method, even with a valid token", async () => {
   const fake = fakeApi();
   for (const origin of [
     "http://evil.example",
@@ -90,7 +90,7 @@ test("a foreign Origin is refused with the best of tokens, on every method", asy
   );
 });
 
-test("what another site loads or sends is refused; a link to the page is followed", async () => {
+test("a request that another site makes is refused, but a link to the page works", async () => {
   const fake = fakeApi();
   for (const site of ["cross-site", "same-site"]) {
     const loaded = await call(fake, { url: "/v1/jobs", headers: { "sec-fetch-site": site } });
@@ -153,7 +153,7 @@ test("a change by cookie must say that it comes from the page", async () => {
   assert.equal((await post({ origin: `http://${host}` })).statusCode, 201);
 });
 
-test("a session ends with its time, and a made-up one never was", () => {
+test("a session expires, and an invented one is refused", () => {
   let now = 1_000;
   const sessions = new Sessions("token", () => now);
   const id = sessions.open();
@@ -166,7 +166,7 @@ test("a session ends with its time, and a made-up one never was", () => {
   assert.ok(!sessions.has(id));
 });
 
-test("only so many sessions are kept: the oldest ends", () => {
+test("the number of sessions is limited: the oldest one ends", () => {
   const sessions = new Sessions("token", () => 0);
   const first = sessions.open();
   const second = sessions.open();
@@ -196,7 +196,7 @@ test("failures are limited per minute, and a valid token always passes", async (
   for (let i = 0; i < 200; i++) assert.equal((await call(fake, { url: "/v1/peers" })).statusCode, 200);
 });
 
-test("every answer names its peer, may not be kept, and carries the strict policy", async () => {
+test("every answer names its peer, forbids caching, and has the strict policy", async () => {
   const fake = fakeApi();
   const answers = [
     await call(fake, { url: "/v1/jobs" }),
@@ -236,12 +236,7 @@ for (const [what, asked, status, code] of [
   ],
   ["an unknown address", { url: "/v1/nothing" }, 404, "NOT_FOUND"],
   ["an unknown parameter", { url: "/v1/jobs?limt=3" }, 400, "BAD_REQUEST"],
-  [
-    "a truth value that is none",
-    { method: "POST", url: "/v1/jobs?update=1", body: spec },
-    400,
-    "BAD_REQUEST",
-  ],
+  ["an invalid boolean", { method: "POST", url: "/v1/jobs?update=1", body: spec }, 400, "BAD_REQUEST"],
   ["a badly encoded address", { url: "/v1/jobs/%zz" }, 400, "BAD_REQUEST"],
   ["an endless address", { url: `/v1/jobs/${"x".repeat(600)}` }, 400, "BAD_REQUEST"],
   ["another method", { method: "PUT", url: "/v1/jobs" }, 405, "METHOD_NOT_ALLOWED"],
@@ -261,7 +256,7 @@ for (const [what, asked, status, code] of [
   });
 }
 
-test("a refusal stays short and a peer stays up, however long, deep or wide the body is", async () => {
+test("however long, deep or wide a body is, its refusal is short and the peer stays up", async () => {
   const fake = fakeApi();
   const deep = `{"id":"x","command":"ls","labels":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`;
   const wide = `{${Array.from({ length: 60_000 }, (_, i) => `"a${i}":1`).join()}}`;
@@ -287,17 +282,17 @@ test("a refusal stays short and a peer stays up, however long, deep or wide the 
   );
 });
 
-test("405 says in Allow what the address takes", async () => {
+test("a 405 says in Allow which methods the address takes", async () => {
   const answer = await call(fakeApi(), { method: "POST", url: "/v1/jobs/backup" });
   assert.equal(answer.headers["allow"], "DELETE, GET, HEAD, PATCH, PUT");
 });
 
-test("a misspelt parameter is answered with the one that was meant", async () => {
+test("the refusal of a misspelt parameter names the right one", async () => {
   const answer = await call(fakeApi(), { url: "/v1/jobs?limt=3" });
   assert.match(answer.json().detail, /did you mean "limit"/);
 });
 
-test("a failure that nobody foresaw is INTERNAL without a word of what it was; the log has it", async () => {
+test("an unexpected failure is answered as INTERNAL without details, which are in the log", async () => {
   const fake = fakeApi();
   fake.control.ask = async () => {
     throw new TypeError("the secret is 42");
@@ -309,7 +304,7 @@ test("a failure that nobody foresaw is INTERNAL without a word of what it was; t
   assert.match(String(fake.errors[0]?.fields["error"]), /the secret is 42/);
 });
 
-test("a refusal of the peer is answered as it is", async () => {
+test("a peer's refusal is passed on unchanged", async () => {
   const fake = fakeApi();
   fake.control.ask = async () => ({
     kind: "refused",
@@ -326,7 +321,7 @@ test("a refusal of the peer is answered as it is", async () => {
 const once = (fake: FakeApi, key: string, url: string, body?: unknown) =>
   call(fake, { method: "POST", url, body, headers: { "idempotency-key": key } });
 
-test("a POST repeated under its Idempotency-Key gets the first answer and changes nothing again", async () => {
+test("a POST that is repeated with its Idempotency-Key gets the first answer and changes nothing", async () => {
   const fake = fakeApi();
   const first = await once(fake, "k1", "/v1/jobs", spec);
   const second = await once(fake, "k1", "/v1/jobs", spec);
@@ -341,7 +336,7 @@ test("a POST repeated under its Idempotency-Key gets the first answer and change
   assert.equal(fake.control.records.length, 2);
 });
 
-test("the same key with another body or address is refused", async () => {
+test("an Idempotency-Key is refused with another body or address", async () => {
   const fake = fakeApi();
   await once(fake, "k1", "/v1/jobs", spec);
   for (const answer of [
@@ -353,7 +348,7 @@ test("the same key with another body or address is refused", async () => {
   }
 });
 
-test("a refusal is repeated too, but a failure of the peer may be tried again under the same key", async () => {
+test("a refusal is repeated too, but after a failure of the peer the request may be retried with the same key", async () => {
   const fake = fakeApi();
   const ask = fake.control.ask.bind(fake.control);
   fake.control.ask = async () => ({
@@ -369,7 +364,7 @@ test("a refusal is repeated too, but a failure of the peer may be tried again un
   assert.equal((await once(fake, "k2", "/v1/jobs", spec)).statusCode, 409);
 });
 
-test("a key whose outcome is unknown stays unknown until it is known, and nothing is asked twice", async (t) => {
+test("while the outcome of an Idempotency-Key is unknown, retries are told so and the peer is not asked again", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const fake = fakeApi();
   const ask = fake.control.ask.bind(fake.control);
@@ -382,7 +377,7 @@ test("a key whose outcome is unknown stays unknown until it is known, and nothin
   };
   const late = async () => {
     const answer = once(fake, "k1", "/v1/jobs", spec);
-    // Fastify works through its hooks before the peer is asked, or waited for once more.
+    // Fastify runs its hooks before the peer is asked or waited for.
     for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
     t.mock.timers.tick(25_000);
     return answer;
@@ -401,10 +396,10 @@ test("a key whose outcome is unknown stays unknown until it is known, and nothin
     [201, 201],
   );
   assert.equal((await once(fake, "k1", "/v1/jobs", spec)).headers["idempotency-replayed"], "true");
-  assert.equal(asked, 1, "the peer was asked once in all");
+  assert.equal(asked, 1, "the peer was asked only once");
 });
 
-test("an Idempotency-Key of odd characters or endless length is refused", async () => {
+test("an Idempotency-Key with odd characters or of great length is refused", async () => {
   const fake = fakeApi();
   for (const key of ["a b", "x".repeat(256), "ü"]) {
     assert.equal((await once(fake, key, "/v1/jobs", spec)).statusCode, 400, key);
@@ -412,7 +407,7 @@ test("an Idempotency-Key of odd characters or endless length is refused", async 
   assert.equal(fake.control.jobs.size, 0);
 });
 
-test("so many answers are kept and no more: the oldest key is new again", async () => {
+test("the number of kept answers is limited: the oldest key counts as new again", async () => {
   const fake = fakeApi();
   await once(fake, "first", "/v1/jobs", spec);
   for (let i = 0; i < 10_000; i++) await once(fake, `k${i}`, "/v1/jobs/none/resume");

@@ -1,11 +1,11 @@
-/** What supervisors, Prometheus and client generators ask for; and the peers. */
+/** The API for supervisors, Prometheus and client generators; and the list of peers. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
 import { call, fakeApi, host } from "./kit/fake-api.ts";
 import { otherId, selfId } from "./kit/fake-control.ts";
 
-test("livez answers while the process does; readyz is red while ticks are not kept", async () => {
+test("livez is green while the process responds; readyz is red while the peer takes no ticks", async () => {
   const fake = fakeApi();
   const ask = (url: string) => fake.api.inject({ method: "GET", url, headers: { host } });
   assert.equal((await ask("/readyz")).statusCode, 200);
@@ -19,7 +19,7 @@ test("livez answers while the process does; readyz is red while ticks are not ke
   assert.equal(red.body, "not ready: warming-up, disk\n");
 });
 
-test("readyz?verbose says why, to those who may in", async () => {
+test("readyz?verbose tells authorised callers why", async () => {
   const fake = fakeApi();
   fake.control.notReady = [{ code: "disk", message: "the data folder can't be written" }];
   const answer = await call(fake, { url: "/readyz?verbose" });
@@ -36,7 +36,7 @@ test("readyz?verbose says why, to those who may in", async () => {
   });
 });
 
-test("readyz?verbose warns of jobs that no living peer can run, with the reason", async () => {
+test("readyz?verbose warns of jobs that no living peer can run, and says why", async () => {
   const fake = fakeApi();
   await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "a", command: "ls" } });
   const message = "its target dan has been dead since 04:23:10 UTC";
@@ -55,7 +55,7 @@ test("health checks by HEAD work", async () => {
   }
 });
 
-test("metrics tell jobs, members, open runs, readiness and the peer's counters", async () => {
+test("metrics show jobs, members, open runs, readiness and the peer's counters", async () => {
   const fake = fakeApi();
   await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "a", command: "ls" } });
   fake.control.record({
@@ -83,7 +83,7 @@ test("metrics tell jobs, members, open runs, readiness and the peer's counters",
   }
 });
 
-test("metrics move with what a person would alert on: failures, lost and missed ticks, last success, state", async () => {
+test("metrics follow what people set alerts on: failures, lost and missed ticks, last success, state", async () => {
   const fake = fakeApi();
   const job = "backup" as JobId;
   await call(fake, { method: "POST", url: "/v1/jobs", body: { id: job, command: "ls", group: "db" } });
@@ -117,7 +117,7 @@ test("metrics move with what a person would alert on: failures, lost and missed 
   fake.control.record({ job, tick: end, slot: "range", state: "missed", reason: "window", range: gap });
   const other = { peer: otherId, by: selfId, state: "lost", reason: "its peer died" } as const;
   fake.control.record({ job, tick: "2026-11-20T04:00:00Z" as TickId, ...other });
-  // What another peer wrote, that one tells.
+  // A record that another peer wrote is counted there.
   fake.control.record({ job, tick: "2026-11-20T05:00:00Z" as TickId, peer: otherId, state: "failed" });
   fake.control.statuses.set(job, { state: "failing" });
   fake.control.hindrances = [{ code: "NO_PEER", pointer: "", message: "all are dead" }];
@@ -136,7 +136,7 @@ test("metrics move with what a person would alert on: failures, lost and missed 
   );
 });
 
-test("beyond 1,000 jobs, runs are told by group and no job has series of its own", async () => {
+test("beyond 1,000 jobs, runs are counted by group, and no job has its own series", async () => {
   const fake = fakeApi();
   const { body: one } = await call(fake, {
     method: "POST",
@@ -157,7 +157,7 @@ test("beyond 1,000 jobs, runs are told by group and no job has series of its own
   assert.doesNotMatch(body, /job="job-/);
 });
 
-test("counters that go on are shown as they are now, not added up", async () => {
+test("counters show their present value at each scrape, not a sum of scrapes", async () => {
   const fake = fakeApi();
   await call(fake, { url: "/metrics" });
   fake.control.record({ job: "a" as JobId, tick: "2026-11-20T01:00:00Z" as TickId });
@@ -165,13 +165,13 @@ test("counters that go on are shown as they are now, not added up", async () => 
   assert.ok(body.includes("\ncicada_runs_started_total 1\n"));
 });
 
-test("two peers in one process have each their own figures", async () => {
+test("two peers in one process have separate figures", async () => {
   const [one, other] = [fakeApi(), fakeApi()];
   await call(one, { url: "/metrics" });
   assert.ok((await call(other, { url: "/metrics" })).body.includes("cicada_ready 1"));
 });
 
-test("peers are listed with this one first, as INTERFACE has them", async () => {
+test("peers are listed in the documented form, this one first", async () => {
   const fake = fakeApi();
   const { items } = (await call(fake, { url: "/v1/peers" })).json();
   assert.equal(items.length, 2);
@@ -193,7 +193,7 @@ test("peers are listed with this one first, as INTERFACE has them", async () => 
   }
 });
 
-test("a peer that was never heard is shown with what is known of it", async () => {
+test("a peer that has never been heard is listed with what is known of it", async () => {
   const fake = fakeApi();
   const [alpha, bravo] = fake.control.members;
   assert.ok(alpha !== undefined && bravo !== undefined);
@@ -207,7 +207,7 @@ test("a peer that was never heard is shown with what is known of it", async () =
   assert.deepEqual(shown.addresses, []);
 });
 
-test("the peer itself says since when it is up and why it keeps no ticks", async () => {
+test("a peer says since when it is up and why it takes no ticks", async () => {
   const fake = fakeApi();
   fake.control.notReady = [{ code: "warming-up", message: "warming up" }];
   const self = (await call(fake, { url: "/v1/peers/self" })).json();
@@ -216,7 +216,7 @@ test("the peer itself says since when it is up and why it keeps no ticks", async
   assert.deepEqual(self.notReady, ["warming up"]);
 });
 
-test("openapi.json is OpenAPI 3.1, names every call, and tells that each may be refused", async () => {
+test("openapi.json is OpenAPI 3.1, describes every call, and says that each may be refused", async () => {
   const fake = fakeApi();
   const { openapi, paths } = (await call(fake, { url: "/openapi.json" })).json();
   assert.equal(openapi, "3.1.0");

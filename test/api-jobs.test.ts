@@ -1,4 +1,4 @@
-/** The job table over HTTP: what a client writes, reads, and is refused. */
+/** The job table over HTTP: what a client can write and read, and what is refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
@@ -11,7 +11,7 @@ async function create(fake: FakeApi, change: Record<string, unknown> = {}) {
   return call(fake, { method: "POST", url: "/v1/jobs", body: { ...spec, ...change } });
 }
 
-test("a created job is answered with 201, its address, an ETag, and what was written plus read-only fields", async () => {
+test("creating a job answers with 201, its address, an ETag, and the job with its read-only fields", async () => {
   const fake = fakeApi();
   const made = await create(fake);
   assert.equal(made.statusCode, 201);
@@ -38,7 +38,7 @@ test("a created job is answered with 201, its address, an ETag, and what was wri
   assert.equal(read.headers["etag"], '"r1"');
 });
 
-test("a taken id is 409, unless update=true says to replace", async () => {
+test("creating a job under an existing id is a 409, unless update=true asks to replace it", async () => {
   const fake = fakeApi();
   await create(fake);
   const again = await create(fake);
@@ -50,7 +50,7 @@ test("a taken id is 409, unless update=true says to replace", async () => {
   assert.equal(update.json().command, "ls");
 });
 
-test("an answered job can be edited and sent back as it is", async () => {
+test("a job can be read, edited and sent back in the same form", async () => {
   const fake = fakeApi();
   const job = (await create(fake)).json();
   const put = await call(fake, { method: "PUT", url: "/v1/jobs/backup", body: { ...job, command: "ls" } });
@@ -60,7 +60,7 @@ test("an answered job can be edited and sent back as it is", async () => {
   assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, { ...spec, command: "ls" });
 });
 
-test("PUT creates or replaces under the id in the address, which the body need not repeat", async () => {
+test("PUT creates or replaces the job under the id in the address, and the body may leave the id out", async () => {
   const fake = fakeApi();
   const { id: _, ...withoutId } = spec;
   const first = await call(fake, { method: "PUT", url: "/v1/jobs/backup", body: withoutId });
@@ -72,7 +72,7 @@ test("PUT creates or replaces under the id in the address, which the body need n
   assert.equal(other.json().code, "ID_MISMATCH");
 });
 
-test("PATCH changes what it names, and takes away what it names null", async () => {
+test("PATCH changes the fields that it names, and removes those that are null", async () => {
   const fake = fakeApi();
   await create(fake, { description: "nightly" });
   const patched = await call(fake, {
@@ -85,7 +85,7 @@ test("PATCH changes what it names, and takes away what it names null", async () 
   assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, { ...spec, timezone: "UTC" });
 });
 
-test("a PATCH that would leave no valid job is refused, and says what would be wrong", async () => {
+test("a PATCH that would make the job invalid is refused with the problems", async () => {
   const fake = fakeApi();
   await create(fake);
   for (const [body, words] of [
@@ -100,7 +100,7 @@ test("a PATCH that would leave no valid job is refused, and says what would be w
   assert.deepEqual(fake.control.jobs.get("backup" as JobId)?.spec, spec);
 });
 
-test("a change with If-Match is refused when the job has another revision here", async () => {
+test("a change with If-Match is refused if the job has another revision", async () => {
   const fake = fakeApi();
   await create(fake);
   const change = (header: string, method: "PUT" | "PATCH" | "DELETE" = "PATCH") =>
@@ -118,7 +118,7 @@ test("a change with If-Match is refused when the job has another revision here",
   assert.equal((await change("r1")).statusCode, 400);
   assert.equal((await change('W/"r1"')).statusCode, 412);
   assert.equal((await change('"r0", "r1"')).statusCode, 200);
-  // This says the same again, so the revision stays.
+  // This changes nothing, so the revision stays.
   assert.equal((await change("*")).statusCode, 200);
   assert.equal((await change('"r2"', "DELETE")).statusCode, 204);
   assert.equal((await change("*", "PUT")).statusCode, 412);
@@ -132,7 +132,7 @@ test("PUT with If-None-Match: * never replaces", async () => {
   assert.equal(put.json().code, "JOB_EXISTS");
 });
 
-test("every fault of a job is named, by JSON pointer, and the nearest field is offered", async () => {
+test("every problem of a job is named by JSON pointer, and for an unknown field the nearest known one is offered", async () => {
   const fake = fakeApi();
   const answer = await create(fake, { comand: "x", timezone: "Mars", schedule: "* * *" });
   assert.equal(answer.statusCode, 422);
@@ -152,7 +152,7 @@ test("a field of a later version is refused with NOT_YET", async () => {
   assert.equal(answer.json().code, "NOT_YET");
 });
 
-test("a deleted job is gone, and deleting what isn't there is 404", async () => {
+test("a deleted job is gone, and deleting an unknown job is a 404", async () => {
   const fake = fakeApi();
   await create(fake);
   const gone = await call(fake, { method: "DELETE", url: "/v1/jobs/backup" });
@@ -164,7 +164,7 @@ test("a deleted job is gone, and deleting what isn't there is 404", async () => 
   }
 });
 
-test("pause says who, why and until when; resume ends it", async () => {
+test("a pause shows who paused the job, why and until when; resume ends it", async () => {
   const fake = fakeApi();
   await create(fake);
   const until = new Date(Date.now() + 3_600_000).toISOString();
@@ -179,7 +179,7 @@ test("pause says who, why and until when; resume ends it", async () => {
   assert.equal(resumed.json().state, "scheduled");
 });
 
-test("a pause that would end in the past, or at no instant, is refused", async () => {
+test("a pause that would end in the past, or at an invalid instant, is refused", async () => {
   const fake = fakeApi();
   await create(fake);
   for (const until of ["2020-01-01T00:00:00Z", "tomorrow", "2026-13-01T00:00:00Z"]) {
@@ -189,7 +189,7 @@ test("a pause that would end in the past, or at no instant, is refused", async (
   }
 });
 
-test("run now is answered with the tick that was ordered; a body is not needed", async () => {
+test("run now needs no body and answers with the tick that it ordered", async () => {
   const fake = fakeApi();
   await create(fake);
   const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/run" });
@@ -216,7 +216,7 @@ test("run now passes on its environment, force and peers", async () => {
   });
 });
 
-test("run now of a paused job is refused, and says how to do it all the same", async () => {
+test("run now of a paused job is refused, and says how to force it", async () => {
   const fake = fakeApi();
   await create(fake);
   await call(fake, { method: "POST", url: "/v1/jobs/backup/pause" });
@@ -226,8 +226,8 @@ test("run now of a paused job is refused, and says how to do it all the same", a
 });
 
 for (const [what, body, pointer] of [
-  ["a variable that is none", { env: { "A=B": "1" } }, "/env/A=B"],
-  ["a peer list that is none", { target: { peers: "bravo" } }, "/target/peers"],
+  ["an invalid variable", { env: { "A=B": "1" } }, "/env/A=B"],
+  ["an invalid peer list", { target: { peers: "bravo" } }, "/target/peers"],
   ["an unknown field", { forse: true }, "/forse"],
 ] as const) {
   test(`run now with ${what} is refused by name`, async () => {
@@ -240,7 +240,7 @@ for (const [what, body, pointer] of [
   });
 }
 
-test("run now takes no more environment than one message between peers can carry", async () => {
+test("run now refuses more environment than a message between peers can carry", async () => {
   const fake = fakeApi();
   await create(fake);
   const env = Object.fromEntries(Array.from({ length: 3 }, (_, i) => [`A${i}`, "x".repeat(30_000)]));
@@ -282,7 +282,7 @@ test("the list is filtered by group, labels, state and text", async () => {
   }
 });
 
-test("a write of a job that no living peer can run carries the reason as a warning, a read as a problem", async () => {
+test("if no living peer can run a job, writing it warns with the reason, and reading it shows the reason as a problem", async () => {
   const fake = fakeApi();
   const message = "its target nosuch is not a member of the mesh";
   const hindrance = { code: "NO_PEER", pointer: "/target/peers", message } as const;
@@ -295,7 +295,7 @@ test("a write of a job that no living peer can run carries the reason as a warni
   assert.equal(read.warnings, undefined);
   const edited = await call(fake, { method: "PATCH", url: "/v1/jobs/a", body: { owner: "me" } });
   assert.deepEqual(edited.json().warnings, [message]);
-  // What was read may be sent back as it is.
+  // A job may be sent back as it was read.
   const { warnings } = edited.json();
   assert.equal(
     (await call(fake, { method: "PUT", url: "/v1/jobs/a", body: { ...read, warnings } })).statusCode,
@@ -312,7 +312,7 @@ test("a paused job has no next tick and no peer", async () => {
   assert.deepEqual([nextTick, nextPeer, state], [null, null, "paused"]);
 });
 
-test("a job's last tick is the last one that is over, a missed one too, beside its last success", async () => {
+test("a job shows its last finished tick, even a missed one, and its last success", async () => {
   const fake = fakeApi();
   await create(fake, { id: "a" });
   const job = "a" as JobId;
@@ -334,7 +334,7 @@ test("a job's last tick is the last one that is over, a missed one too, beside i
   assert.equal(shown.lastSuccess, "2026-11-20T02:00:05.000Z");
 });
 
-test("an invalid replica is shown with what is wrong, and is not run", async () => {
+test("a stored job that is invalid is shown with its problems and not run", async () => {
   const fake = fakeApi();
   fake.control.quarantined = [{ id: "bad", problems: [{ pointer: "/schedule", message: "is no schedule" }] }];
   const answer = await call(fake, { url: "/v1/jobs/bad" });
@@ -347,7 +347,7 @@ test("an invalid replica is shown with what is wrong, and is not run", async () 
   assert.equal(run.statusCode, 404);
 });
 
-test("pages hold every job once, in order, whatever order the table has; Link and count go with them", async () => {
+test("pages hold every job once, in order, with Link and count", async () => {
   const fake = fakeApi();
   const names = ["m", "c", "x", "a", "k", "b", "z", "d", "j", "e", "y"];
   for (const id of names) await create(fake, { id });
@@ -370,7 +370,7 @@ test("pages hold every job once, in order, whatever order the table has; Link an
   assert.deepEqual(seen, names.toSorted());
 });
 
-test("a page of 100 out of 100,000 jobs asks about those 100 alone, and comes fast", async () => {
+test("a page of 100 out of 100,000 jobs looks up only those 100, and is fast", async () => {
   const fake = fakeApi();
   await create(fake);
   const [one] = fake.control.jobs.values();
@@ -399,7 +399,7 @@ test("a page of 100 out of 100,000 jobs asks about those 100 alone, and comes fa
   assert.ok(ms < 2_000, `took ${ms} ms`);
 });
 
-test("the next ticks name the runner first and then its fall-backs", async () => {
+test("the next ticks name the runner first and then the peers that step in", async () => {
   const fake = fakeApi();
   await create(fake, { schedule: "@hourly" });
   const answer = await call(fake, { url: "/v1/jobs/backup/next?count=3" });
@@ -413,7 +413,7 @@ test("the next ticks name the runner first and then its fall-backs", async () =>
   ]);
 });
 
-test("a past tick is told with its runs and why it went so", async () => {
+test("a past tick is shown with its runs and the reason for its outcome", async () => {
   const fake = fakeApi();
   await create(fake);
   const tick = "2026-11-20T01:00:00Z" as TickId;
@@ -443,7 +443,7 @@ test("a past tick is told with its runs and why it went so", async () => {
   assert.equal(rest.nextCursor, null);
 });
 
-test("why without a tick tells of the last one that went wrong, and what hinders the next", async () => {
+test("why without a tick explains the last one that went wrong, and what hinders the next", async () => {
   const fake = fakeApi();
   await create(fake);
   fake.control.hinders = ["The job is paused."];
@@ -458,7 +458,7 @@ test("why without a tick tells of the last one that went wrong, and what hinders
   assert.deepEqual(story.hinders, ["The job is paused."]);
 });
 
-test("why asks for a tick that is one, and that the job has", async () => {
+test("why refuses an invalid tick and a tick that the job doesn't have", async () => {
   const fake = fakeApi();
   await create(fake);
   const words = await call(fake, { url: "/v1/jobs/backup/why?tick=yesterday" });
@@ -469,7 +469,7 @@ test("why asks for a tick that is one, and that the job has", async () => {
 });
 
 for (const call404 of ["next", "ticks", "runs", "why?tick=2026-01-01T00:00:00Z"]) {
-  test(`GET /v1/jobs/{id}/${call404} of a job that isn't there is JOB_NOT_FOUND`, async () => {
+  test(`GET /v1/jobs/{id}/${call404} of an unknown job is JOB_NOT_FOUND`, async () => {
     const answer = await call(fakeApi(), { url: `/v1/jobs/nope/${call404}` });
     assert.equal(answer.statusCode, 404);
     assert.equal(answer.json().code, "JOB_NOT_FOUND");

@@ -1,4 +1,4 @@
-/** Peers over the API: who is there, and what a person's word does to them. */
+/** Peers over the API: the list, and what a person can ask for. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
@@ -8,7 +8,7 @@ import { otherId, selfId } from "./kit/fake-control.ts";
 const post = (fake: ReturnType<typeof fakeApi>, url: string, body?: unknown) =>
   call(fake, { method: "POST", url, ...(body === undefined ? {} : { body }) });
 
-test("the list tells who votes, the last epoch, and whether it was forced", async () => {
+test("the list shows who votes, the last epoch, and whether it was forced", async () => {
   const fake = fakeApi();
   fake.control.roster = { epoch: 3, voters: [selfId], from: 0, forced: [{ epoch: 3, by: selfId }] };
   const { roster, items } = (await call(fake, { url: "/v1/peers" })).json();
@@ -30,7 +30,7 @@ test("a mesh without voters has no roster", async () => {
   assert.equal((await call(fake, { url: "/v1/peers" })).json().roster, null);
 });
 
-test("warnings leave a peer ready, and are shown", async () => {
+test("warnings are shown but leave a peer ready", async () => {
   const fake = fakeApi();
   fake.control.warnings = ["epoch 3 of the roster was forced"];
   const answer = await call(fake, { url: "/readyz?verbose" });
@@ -38,8 +38,8 @@ test("warnings leave a peer ready, and are shown", async () => {
   assert.deepEqual(answer.json().warnings, ["epoch 3 of the roster was forced"]);
 });
 
-describe("a word on a peer", () => {
-  test("promote, drain and undrain answer with the peer as it is then", async () => {
+describe("changing a peer", () => {
+  test("promote, drain and undrain answer with the changed peer", async () => {
     const fake = fakeApi();
     assert.equal((await post(fake, `/v1/peers/${otherId}/promote`)).json().peer.voter, true);
     assert.equal((await post(fake, "/v1/peers/bravo/drain")).json().peer.drained, true);
@@ -50,7 +50,7 @@ describe("a word on a peer", () => {
     );
   });
 
-  test("a forgotten peer stays in the list, as forgotten", async () => {
+  test("a forgotten peer stays in the list and is marked as forgotten", async () => {
     const fake = fakeApi();
     const answer = await post(fake, "/v1/peers/bravo/forget", { force: true });
     assert.equal(answer.statusCode, 200);
@@ -71,7 +71,7 @@ describe("a word on a peer", () => {
     );
   });
 
-  test("an unknown peer is 404, a quorum that fails 503 with what to do", async () => {
+  test("an unknown peer is a 404, and a missing quorum is a 503 that says what to do", async () => {
     const fake = fakeApi();
     assert.equal((await post(fake, "/v1/peers/nobody/promote")).statusCode, 404);
     fake.control.refusal = new CicadaError("NO_QUORUM", "no majority of the 3 voters has agreed within 8 s");
@@ -81,7 +81,7 @@ describe("a word on a peer", () => {
     assert.match(answer.json().hint, /forget NAME --force/);
   });
 
-  test("what the call doesn't know is refused by name", async () => {
+  test("an unknown field is refused by name", async () => {
     const fake = fakeApi();
     const answer = await post(fake, "/v1/peers/bravo/forget", { forced: true });
     assert.equal(answer.statusCode, 400);
@@ -89,7 +89,7 @@ describe("a word on a peer", () => {
     assert.deepEqual(fake.control.commands, []);
   });
 
-  test("each is in the API's description", async () => {
+  test("each call is in openapi.json", async () => {
     const fake = fakeApi();
     const { paths } = (await call(fake, { url: "/openapi.json" })).json();
     for (const action of ["promote", "forget", "drain", "undrain"]) {
@@ -99,7 +99,7 @@ describe("a word on a peer", () => {
 });
 
 describe("rotating the cluster key", () => {
-  test("answers which peers have the new one, and until when the old one is accepted", async () => {
+  test("says which peers have the new key, and until when the old one is accepted", async () => {
     const fake = fakeApi();
     const before = Date.now();
     const answer = await post(fake, "/v1/key/rotate", { grace: "2h" });
@@ -110,7 +110,7 @@ describe("rotating the cluster key", () => {
     assert.deepEqual(peers, [{ id: otherId, name: "bravo", has: true }]);
   });
 
-  test("gives a day when nothing is said, and refuses what is no duration", async () => {
+  test("accepts the old key for a day by default, and refuses an invalid duration", async () => {
     const fake = fakeApi();
     await post(fake, "/v1/key/rotate");
     assert.deepEqual(fake.control.commands, [{ kind: "rotate-key", graceMs: 86_400_000, by: "admin@alpha" }]);

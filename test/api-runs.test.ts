@@ -24,7 +24,7 @@ async function states(fake: FakeApi, query: string): Promise<string[]> {
   return answer.json().items.map(({ state }: { state: string }) => state);
 }
 
-test("a run is shown with its instants in RFC 3339 and null for what is not known", async () => {
+test("a run shows its instants in RFC 3339, and null for unknown values", async () => {
   const fake = fakeApi();
   history(fake.control);
   const run = (await call(fake, { url: "/v1/runs/backup@2026-11-20T01:00:00Z~1@lpha0001" })).json();
@@ -62,7 +62,7 @@ test("the list is newest first, and filtered by job, state, peer and time", asyn
   assert.equal(own.json().items.length, 1);
 });
 
-test("a state, an instant, a cursor or a limit that is none is refused by name", async () => {
+test("an invalid state, instant, cursor or limit is refused by name", async () => {
   const fake = fakeApi();
   const cursor = (await call(fake, { url: "/v1/jobs" })).json().nextCursor ?? "WyJqb2JzIiwiYSJd";
   for (const [query, pointer] of [
@@ -92,7 +92,7 @@ test("pages of the history hold every run once", async () => {
   assert.equal(second.json().nextCursor, null);
 });
 
-test("two runs of one order are both flagged duplicate, on a page that shows only one of them too", async () => {
+test("two runs of one order are both marked as duplicates, even on a page that shows only one of them", async () => {
   const fake = fakeApi();
   fake.control.record({ job, tick });
   fake.control.record({ job, tick, peer: otherId, state: "failed" });
@@ -100,7 +100,7 @@ test("two runs of one order are both flagged duplicate, on a page that shows onl
   assert.equal(answer.json().items[0].duplicate, true);
 });
 
-test("a run can be named by its job and tick: the story of the tick is meant", async () => {
+test("a run can be named by its job and tick, which shows the tick's story", async () => {
   const fake = fakeApi();
   fake.control.record({ job, tick, state: "failed" });
   fake.control.record({ job, tick, attempt: 2, state: "succeeded" });
@@ -110,7 +110,7 @@ test("a run can be named by its job and tick: the story of the tick is meant", a
   assert.equal(first.json().state, "failed");
 });
 
-test("what names no run is RUN_NOT_FOUND, and says how runs are named", async () => {
+test("an unknown run is RUN_NOT_FOUND, and the answer says how runs are named", async () => {
   const fake = fakeApi();
   for (const [name, words] of [
     ["garbage", /JOB@TICK/],
@@ -126,7 +126,7 @@ test("what names no run is RUN_NOT_FOUND, and says how runs are named", async ()
   }
 });
 
-test("cancel is accepted with 202, passes on who and why, and refuses what has ended", async () => {
+test("cancel is accepted with 202, passes on who asked and why, and is refused for an ended run", async () => {
   const fake = fakeApi();
   fake.control.record({ job, tick, state: "running" });
   const url = `/v1/runs/backup@${tick}~1@lpha0001/cancel`;
@@ -156,7 +156,7 @@ function withOutput(text: string | Uint8Array, change: Partial<RunRecord> = {}):
   return fake;
 }
 
-test("the output is answered whole as plain text, however long it is", async () => {
+test("the whole output comes as plain text, however long it is", async () => {
   const text = "0123456789".repeat(50_000);
   const answer = await call(withOutput(text, { logTruncated: true }), { url: log });
   assert.equal(answer.statusCode, 200);
@@ -187,7 +187,7 @@ for (const [range, status, contentRange, body] of [
   });
 }
 
-test("HEAD tells the output's length without fetching it", async () => {
+test("HEAD gives the output's length without fetching it", async () => {
   const fake = withOutput("0123456789");
   const asked: number[] = [];
   const real = fake.control.log.bind(fake.control);
@@ -201,7 +201,7 @@ test("HEAD tells the output's length without fetching it", async () => {
   assert.deepEqual(asked, [0]);
 });
 
-test("an empty output is an empty answer, kept by somebody or not; another that nobody keeps is LOG_NOT_FOUND", async () => {
+test("an empty output is an empty answer even if no peer keeps it; any other output that no peer keeps is LOG_NOT_FOUND", async () => {
   const silent = fakeApi();
   silent.control.record({ job, tick, logBytes: 0 });
   for (const fake of [withOutput(""), silent]) {
@@ -275,13 +275,13 @@ const ended = (found: Event[]) => found.at(-1)?.event === "end";
 const textOf = (found: Event[]) =>
   found.flatMap(({ event, data }) => (event === "output" ? [(data as { text: string }).text] : [])).join("");
 
-test("a live output is told as it is written, up to its end, with no character broken in two", async () => {
+test("a live output is streamed as it is written, up to its end, with no character split", async () => {
   const fake = await listening();
   const run: RunId = runId(fake.control.record({ job, tick, state: "running" }));
   const bytes = Buffer.from("first ü\nsecond €😀 line\n");
   fake.control.print(run, bytes.subarray(0, 7));
   const stream = events(await fake.get(`${log}/stream`), (found) => {
-    // Each further piece is written when the one before has arrived, and ends within a character.
+    // Each piece is written when the previous one has arrived, and ends within a character.
     const seen = Buffer.byteLength(textOf(found));
     const written = fake.control.outputs.get(run)?.bytes.length ?? 0;
     if (seen >= written - 3 && written < bytes.length) {
@@ -296,7 +296,7 @@ test("a live output is told as it is written, up to its end, with no character b
   assert.deepEqual(found.at(-1), { id: String(bytes.length), event: "end", data: { size: bytes.length } });
 });
 
-test("a reader that comes back with Last-Event-ID goes on where it was; at the end it is told to stop", async () => {
+test("a reader that returns with Last-Event-ID continues where it was, and is told to stop at the end", async () => {
   const fake = await listening();
   const run = runId(fake.control.record({ job, tick }));
   fake.control.print(run, "0123456789", true);
@@ -308,7 +308,7 @@ test("a reader that comes back with Last-Event-ID goes on where it was; at the e
   assert.equal(bad.status, 400);
 });
 
-test("a run that has begun and written nothing yet has an empty output, and can be followed from its start", async () => {
+test("a run that has written nothing yet has an empty output, and can be followed from its start", async () => {
   const fake = await listening();
   const run = runId(fake.control.record({ job, tick, state: "claimed" }));
   const whole = await fake.get(log);
@@ -319,7 +319,7 @@ test("a run that has begun and written nothing yet has an empty output, and can 
   assert.equal(textOf(await events(response, ended)), "at last");
 });
 
-test("a live output that goes out of reach is told so", async () => {
+test("the reader of a live output is told when its peer goes out of reach", async () => {
   const fake = await listening();
   const run = runId(fake.control.record({ job, tick, state: "running" }));
   fake.control.print(run, "hello");
@@ -330,7 +330,7 @@ test("a live output that goes out of reach is told so", async () => {
   assert.match(JSON.stringify(found.at(-1)?.data), /LOG_NOT_FOUND/);
 });
 
-test("events are told as CloudEvents, and a reader that leaves is forgotten", async () => {
+test("events are sent as CloudEvents, and a reader that leaves is dropped", async () => {
   const fake = await listening();
   const before = fake.control.listeners;
   const response = await fake.get("/v1/events");
@@ -358,7 +358,7 @@ test("events are told as CloudEvents, and a reader that leaves is forgotten", as
   }
 });
 
-test("a reader too slow for the events is cut off, and its events are not kept", async () => {
+test("a reader that is too slow for the events is cut off, and its events are dropped", async () => {
   const fake = await listening();
   const before = fake.control.listeners;
   await fake.get("/v1/events");

@@ -1,4 +1,4 @@
-/** What cannot happen to orders, members and votes is asserted, and each of these assertions can fail. */
+/** Assertions about orders, members and votes; each can fail. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AssertionFailed } from "../src/errors.ts";
@@ -25,7 +25,7 @@ function bound(promised: number, accepted?: number): Vote<string> {
   };
 }
 
-/** A peer with one place, which a run of the first job holds, while an order by hand of the second waits for it. */
+/** A peer with one place: a run of the first job holds it, and a manual order of the second job waits for it. */
 function fullPeer(): { cores: Cores; state: State; waiting: Order } {
   const cores = new Cores(["a"], { capacity: 1, runMs: Infinity });
   cores.put({ id: "first", command: "true" });
@@ -41,16 +41,16 @@ function fullPeer(): { cores: Cores; state: State; waiting: Order } {
 }
 
 describe("the order book and the runs", () => {
-  /** What is spoilt, and what the next step then asserts. */
+  /** What is corrupted, and what the next step then asserts. */
   const spoilt: [what: string, spoil: (book: State["book"], order: Order) => void, asserted: RegExp][] = [
-    ["an order is missing in its job's index", (book, { job }) => book.byJob.delete(job), /as many orders/],
+    ["an order is missing from its job's index", (book, { job }) => book.byJob.delete(job), /as many orders/],
     [
       "an order is in the index of another job",
       (book, order) => book.byJob.set("first" as never, new Set([order])) && book.byJob.delete(order.job),
       /not in its job's index/,
     ],
     [
-      "an order is in its job's index alone",
+      "an order is in its job's index but not in the book",
       (book, { key }) => book.orders.delete(key),
       /as many orders as the book/,
     ],
@@ -70,7 +70,7 @@ describe("the order book and the runs", () => {
     assert.throws(() => cores.pass(2_000), failing(/over, but still in the book/));
   });
 
-  test("asserted when an order leaves the book that its job's index doesn't have, or the other way round", () => {
+  test("asserted when an order is removed that only the book or only its job's index has", () => {
     const { state, waiting } = fullPeer();
     state.book.byJob.get(waiting.job)?.delete(waiting);
     assert.throws(() => removeOrder(state, waiting), failing(/if and only if/));
@@ -98,7 +98,7 @@ function failing(what: RegExp): (error: unknown) => boolean {
   return (error) => error instanceof AssertionFailed && what.test(error.message);
 }
 
-describe("what a voter is bound to only grows", () => {
+describe("a voter's promises only grow", () => {
   const cases: [what: string, before: Vote<string> | undefined, after: Vote<string>, holds: boolean][] = [
     ["a first promise", undefined, bound(1), true],
     ["the same promise again", bound(2), bound(2), true],
@@ -114,7 +114,7 @@ describe("what a voter is bound to only grows", () => {
     });
   }
 
-  test("every answer of the voter's own rules is so", () => {
+  test("every answer that the voter's rules give keeps this", () => {
     const rounds = [1, 2, 3];
     for (const before of [undefined, ...rounds.flatMap((round) => [bound(round), bound(round, round)])]) {
       for (const round of rounds) {
@@ -132,7 +132,7 @@ describe("a voter's counts in one life", () => {
     assert.throws(() => raiseVoteCount(voter, -1), AssertionFailed);
   });
 
-  test("no more votes are stored than were given", () => {
+  test("a voter never stores more votes than it gave", () => {
     const { voter } = createVoting();
     raiseVoteCount(voter, 3);
     raiseVotesStored(voter, 3);

@@ -1,4 +1,4 @@
-/** A mesh in which a member runs another version of this program, and lacks what some jobs need. */
+/** A mesh in which a member runs another version of this program, and lacks a capability that some jobs need. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { whyBlocked } from "../src/core/members/blocked.ts";
@@ -41,11 +41,11 @@ for (const [job, capabilities] of [
     assert.ok(starts.some(({ peer }) => peer === "a") && starts.some(({ peer }) => peer === "b"));
     const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
     assert.ok(!told.some(({ passed, peer }) => peer === "c" || passed?.some((one) => one.peer === "c")));
-    assert.equal(cores.records.get("c" as PeerId)?.size, told.length, "it stores the records all the same");
+    assert.equal(cores.records.get("c" as PeerId)?.size, told.length, "it still stores the records");
   });
 }
 
-test("a peer without majority still votes: with one of the other two voters dead the ticks go on", () => {
+test("a peer that can't run majority jobs still votes: when one of the other two voters dies, the ticks still run", () => {
   const cores = new Cores(names, { capabilities: { c: ["executor:process"] } });
   startsOf(cores, votedBeat);
   cores.kill("b");
@@ -57,7 +57,7 @@ test("a peer without majority still votes: with one of the other two voters dead
   assert.ok(after.length >= 2);
 });
 
-test("a peer that doesn't say what it is capable of is capable of what the first version was", () => {
+test("a peer that names no capabilities counts as having those of the first version", () => {
   const cores = new Cores(names);
   const heard = cores.state("a").members.byId.get("c" as PeerId)?.heartbeat;
   assert.deepEqual(heard?.capabilities, ["executor:process", "majority"]);
@@ -67,7 +67,7 @@ test("a peer that doesn't say what it is capable of is capable of what the first
   assert.equal(whyBlocked(cores.state("a"), plan), undefined);
 });
 
-test("a job whose needs no living peer meets says so, and its ticks are reported as missed once they are past their window", () => {
+test("a job that no living peer can run says so, and its ticks are reported as missed after their window", () => {
   const older = ["executor:process"];
   const cores = new Cores(names, { capabilities: { a: older, b: older, c: older } });
   assert.deepEqual(startsOf(cores, votedBeat), []);

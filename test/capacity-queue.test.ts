@@ -12,7 +12,7 @@ function waiting(job: string, due: number, stage = "claimed") {
   return { key: `${job}@${due}` as OrderKey, job: job as JobId, due, local: { stage } };
 }
 
-/** Gives places one by one, as a peer does when its runs end. */
+/** Gives out places one by one, as a peer does when its runs end. */
 function served(queue: CapacityQueue<ReturnType<typeof waiting>>): string {
   const order: string[] = [];
   for (let next = queue.first(Infinity); next !== undefined; next = queue.first(Infinity)) {
@@ -23,7 +23,7 @@ function served(queue: CapacityQueue<ReturnType<typeof waiting>>): string {
   return order.join(" ");
 }
 
-test("jobs are served in turn, and the orders of a job by when they were due", () => {
+test("jobs take turns, and each job's orders start in the order in which they were due", () => {
   const queue = new CapacityQueue<ReturnType<typeof waiting>>();
   for (const due of [3, 1, 2, 4]) queue.add(waiting("long", due));
   queue.add(waiting("short", 9));
@@ -32,14 +32,14 @@ test("jobs are served in turn, and the orders of a job by when they were due", (
   assert.equal(queue.size, 0);
 });
 
-test("a claim that is still on its way to the disk holds up no other job", () => {
+test("a claim that is still on its way to the disk delays no other job", () => {
   const queue = new CapacityQueue<ReturnType<typeof waiting>>();
   queue.add(waiting("slow", 1, "claiming"));
   queue.add(waiting("ready", 2));
   assert.equal(queue.first(Infinity)?.key, "ready@2");
 });
 
-test("a claim that is made ahead of its time holds up nothing that is due", () => {
+test("a claim made ahead of its tick delays nothing that is due", () => {
   const queue = new CapacityQueue<ReturnType<typeof waiting>>();
   queue.add(waiting("early", 9));
   queue.add(waiting("due", 2));
@@ -60,7 +60,7 @@ test("a peer with more ticks a second than places starts each as soon as a place
   assert.ok(Math.max(...lateness) < 200, `up to ${Math.max(...lateness)} ms late`);
 });
 
-test("an order that is withdrawn leaves the queue, and counts once however often it was entered", () => {
+test("a withdrawn order leaves the queue, even if it was entered several times", () => {
   const queue = new CapacityQueue<ReturnType<typeof waiting>>();
   const order = waiting("a", 1);
   queue.add(order);
@@ -71,7 +71,7 @@ test("an order that is withdrawn leaves the queue, and counts once however often
   assert.deepEqual([queue.size, queue.has(order), queue.first(Infinity)], [0, false, undefined]);
 });
 
-test("an order that is to be asked about, and is claimed or closed in the same step after all, is not asked about", () => {
+test("no question is sent about an order that is claimed or closed in the same step", () => {
   for (const change of ["claim", "close"] as const) {
     const cores = new Cores(["a", "b"]);
     cores.put({ id: "full", command: "true" });

@@ -17,23 +17,23 @@ function verdicts(
   return catchUp(rule, overdue, newest, now).map((verdict) => (verdict.run ? "run" : verdict.reason));
 }
 
-test("under `none` nothing overdue is run, and every tick is told so", () => {
+test("under `none` no overdue tick runs, and each gets the reason", () => {
   assert.deepEqual(verdicts("none", ago(3, 2, 1)), ["policy", "policy", "policy"]);
 });
 
-test("under `latest` only the newest tick is run, the others are superseded", () => {
+test("under `latest` only the newest tick runs, and the others are superseded", () => {
   assert.deepEqual(verdicts("latest", ago(3, 2, 1)), ["superseded", "superseded", "run"]);
 });
 
-test("under `latest` an overdue tick is not run when a newer one has come due meanwhile", () => {
+test("under `latest` an overdue tick doesn't run if a newer one has come due meanwhile", () => {
   assert.deepEqual(verdicts("latest", ago(2, 1), { newest: now - 5_000 }), ["superseded", "superseded"]);
 });
 
-test("under `all` every tick of the window is run", () => {
+test("under `all` every tick of the window runs", () => {
   assert.deepEqual(verdicts("all", ago(3, 2, 1)), ["run", "run", "run"]);
 });
 
-test("under `all` the newest up to the limit are run", () => {
+test("under `all` the newest ticks run, up to the limit", () => {
   assert.deepEqual(verdicts("all", ago(4, 3, 2, 1), { limit: 2 }), ["limit", "limit", "run", "run"]);
 });
 

@@ -1,4 +1,6 @@
-/** Every checker must be able to fail: each test takes a flawless story, breaks one rule of it on purpose, and looks. */
+/**
+ * Every checker must be able to fail: each test breaks one rule of a flawless story on purpose and expects the breach.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
@@ -76,7 +78,7 @@ function knows(peer: PeerId, runs: readonly Run[]): Knowledge {
   };
 }
 
-/** Twenty minutes in which one job ran each minute, on one of three peers after the other, and nothing broke. */
+/** Twenty minutes without faults in which one job ran each minute, on three peers in turn. */
 function flawless(changes: Partial<Evidence> = {}): Evidence {
   const runs =
     changes.runs ??
@@ -122,14 +124,14 @@ test("I1: a tick that ran a quarter of an hour late is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I1"));
 });
 
-test("I1: a run that merely bears the id of another tick does not hide that one is missing", () => {
-  // Both ticks are there by id, but in truth only one process started in the two minutes.
+test("I1: a run with the id of a missing tick doesn't hide that the tick never ran", () => {
+  // Both ids have a run, but only one process really started in these two minutes.
   const runs = [...without(sixth), runOf(sixth, ann, { start: sixth - 2 * minute })];
   const found = checkAll(flawless({ runs })).filter(({ rule }) => rule === "I1");
   assert.match(found.map(({ what }) => what).join(), /no start remains/);
 });
 
-test("I1: a tick that ran early by a clock that was ahead is not asked for again, and is if by that clock too it was not due or too late", () => {
+test("I1: a tick that ran early by a clock that was ahead is not required again, unless it was early or late by that clock too", () => {
   const early = sixth - 5 * minute;
   const stepped = (steppedMs: number) =>
     rulesIn(
@@ -148,7 +150,7 @@ test("I1: a tick that ran early by a clock that was ahead is not asked for again
   assert.deepEqual(stepped(30 * minute), ["I1"]);
 });
 
-test("I1: a tick is not asked for while no peer was well around it", () => {
+test("I1: a tick is not required if no peer was well around it", () => {
   const outages = peers.map((peer) => ({
     peer,
     kind: "down" as const,
@@ -158,7 +160,7 @@ test("I1: a tick is not asked for while no peer was well around it", () => {
   assert.deepEqual(rulesIn(checkAll(flawless({ runs: without(sixth), outages }))), ["I6"]);
 });
 
-test("I1: a tick is not asked for of a peer whose folder was put back to when it was drained, and is if it was put back before", () => {
+test("I1: a tick is not required if the peer's folder was restored to when it was drained, but is if it was restored before", () => {
   const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ann, on }, atMs);
   const evidence = flawless({
     peers: [ann],
@@ -173,13 +175,13 @@ test("I1: a tick is not asked for of a peer whose folder was put back to when it
   assert.deepEqual(putBack(beginning + 62_000, beginning + 90_000), ["I1"]);
 });
 
-test("I1: a peer that is cut off has to run the tick by itself", () => {
+test("I1: a peer that is cut off must run the tick by itself", () => {
   const cut = [ben, cyd].map((other) => ({ sender: ann, receiver: other, from: beginning, to: ending }));
   const outages = [ben, cyd].map((peer) => ({ peer, kind: "down" as const, from: beginning, to: ending }));
   const evidence = flawless({ runs: without(sixth), cuts: cut, outages });
   // Nothing is surely known to all while two peers are down, so nothing is required either …
   assert.ok(!rulesIn(checkAll(evidence)).includes("I1"));
-  // … but it is when they fell silent only after the job had become known to all.
+  // … but the tick is required if they went down only after all peers knew the job.
   const later = { from: sixth - 5_000, to: sixth + minute };
   const shorter = flawless({
     runs: without(sixth),
@@ -198,7 +200,7 @@ test("I3: a tick that ran twice in a connected mesh is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I3"));
 });
 
-test("I3: a tick that ran once on each side of a split is no breach, twice on one side is", () => {
+test("I3: a tick may run once on each side of a split, but not twice on one side", () => {
   const seventh = sixth + minute;
   const cuts = [ben, cyd].flatMap((other) =>
     [
@@ -218,19 +220,19 @@ test("I3: a tick that ran once on each side of a split is no breach, twice on on
   assert.ok(rulesIn(checkAll(thrice)).includes("I3"));
 });
 
-test("I3: one peer never starts the same tick twice, whatever broke", () => {
+test("I3: a tick that one peer started twice is found, whatever faults there were", () => {
   const runs = [...good.runs, runOf(sixth, ann, { life: 2, start: sixth + 20_000 })];
   const mine = runs.map((run) => (run.tick === tickAt(sixth) ? { ...run, peer: ann } : run));
   const outages = [{ peer: ann, kind: "down" as const, from: sixth + 1_000, to: sixth + 2_000 }];
   assert.ok(rulesIn(checkAll(flawless({ runs: mine, outages }))).includes("I3"));
 });
 
-test("I4: a start at an instant that is no tick of the schedule is found", () => {
+test("I4: a start at an instant that is not a tick of the schedule is found", () => {
   const runs = [...good.runs, runOf(sixth + 30_000, ann)];
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
 });
 
-test("I4: a start before its tick is found, and is none when the host's clock was that far off", () => {
+test("I4: a start before its tick is found, unless the host's clock was that far off", () => {
   const runs = [...without(sixth), runOf(sixth, ann, { start: sixth - 400 })];
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
   assert.deepEqual(checkAll(flawless({ runs, clockErrorMs: new Map([[ann, 500]]) })), []);
@@ -247,7 +249,7 @@ test("I4: a tick from before the job was made is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
 });
 
-test("I4: a run by hand that nobody asked for is found, one that was asked for is none", () => {
+test("I4: a manual run is found if no client asked for it", () => {
   const tick = "manual-01ARZ3NDEKTSV4RRFFQ69G5FAV" as TickId;
   const at = { start: sixth + 2_000, end: sixth + 2_100 };
   const runs = [...good.runs, { ...runOf(sixth, ann, at), tick }];
@@ -256,13 +258,13 @@ test("I4: a run by hand that nobody asked for is found, one that was asked for i
   assert.deepEqual(checkAll(flawless({ runs, operations: [...good.operations, order] })), []);
 });
 
-test("I5: a start after a delete that everybody knew is found", () => {
+test("I5: a start after a delete that all peers knew is found", () => {
   const operations = [...good.operations, asked({ kind: "delete", id: job }, 5 * minute + 1_000)];
   const final = peers.map((peer) => ({ ...knows(peer, good.runs), jobs: new Map() }));
   assert.ok(rulesIn(checkAll(flawless({ operations, final }))).includes("I5"));
 });
 
-test("I5: a start after a pause that everybody knew is found, and none after the resume", () => {
+test("I5: a start after a pause that all peers knew is found, but not one after the resume", () => {
   const paused = asked({ kind: "pause", id: job }, 5 * minute + 1_000);
   const resumed = asked({ kind: "resume", id: job }, 9 * minute + 1_000);
   const found = checkAll(flawless({ operations: [...good.operations, paused, resumed] }));
@@ -273,12 +275,12 @@ test("I5: a start after a pause that everybody knew is found, and none after the
   );
 });
 
-test("I6: a start of which no record tells is found", () => {
+test("I6: a start without a record is found", () => {
   const hidden = peers.map((peer) => knows(peer, without(sixth)));
   assert.ok(rulesIn(checkAll(flawless({ final: hidden }))).includes("I6"));
 });
 
-test("I6: a start of which no record tells is none of a peer that was forgotten before, and is found of one that was forgotten long after", () => {
+test("I6: a start without a record is found, unless its peer was forgotten before all had to know of it", () => {
   const other = peers.find(
     (peer) => !good.runs.some((run) => run.tick === tickAt(sixth) && run.peer === peer),
   );
@@ -316,7 +318,7 @@ test("I7: an acknowledged job that is gone from one peer is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ final: knowledge }))).includes("I7"));
 });
 
-test("I8: peers that still differ half a minute after the heal are found, unless it was on its way", () => {
+test("I8: peers that still differ half a minute after the heal are found, unless the difference was on its way", () => {
   const behind = [knows(ann, good.runs), knows(ben, without(sixth)), knows(cyd, good.runs)];
   assert.ok(rulesIn(checkAll(flawless({ convergedViews: [behind, behind] }))).includes("I8"));
   assert.deepEqual(checkAll(flawless({ convergedViews: [behind, good.final] })), []);
@@ -330,7 +332,7 @@ function annHasMore(instant: number): string[] {
   return rulesIn(checkConvergence(flawless({ convergedViews: [views, views] })));
 }
 
-test("I8: a record that one peer alone has is found, unless its tick is still to come", () => {
+test("I8: a record that only one peer has is found, unless its tick is in the future", () => {
   assert.deepEqual(annHasMore(beginning + 90_000), ["I8"]);
   assert.deepEqual(annHasMore(beginning + 365 * 24 * 60 * minute), []);
 });
@@ -340,7 +342,7 @@ test("I8: an update that waits for another after the heal is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ convergedViews: [stuck, stuck] }))).includes("I8"));
 });
 
-test("I9: a tick that is late although all was mended long ago is found", () => {
+test("I9: a tick that is late long after the heal is found", () => {
   const eleventh = beginning + 11 * minute;
   const runs = [
     ...without(eleventh),
@@ -349,7 +351,7 @@ test("I9: a tick that is late although all was mended long ago is found", () => 
   assert.deepEqual(rulesIn(checkAll(flawless({ runs }))), ["I9"]);
 });
 
-test("I10: two runs at once of a job that forbids it are found, and are none on two sides of a split", () => {
+test("I10: two simultaneous runs of a job that forbids overlap are found, unless they were on two sides of a split", () => {
   const operations = [asked({ kind: "put", rules: { ...rules, overlap: "queue" } }, 1_000)];
   const runs = good.runs.map((run) => (run.tick === tickAt(sixth) ? { ...run, end: sixth + 90_000 } : run));
   assert.ok(rulesIn(checkAll(flawless({ runs, operations }))).includes("I10"));
@@ -362,7 +364,7 @@ test("I10: two runs at once of a job that forbids it are found, and are none on 
   assert.ok(!rulesIn(checkAll(flawless({ runs, operations, cuts }))).includes("I10"));
 });
 
-test("I11: a peer that starts after its pause what another had started meanwhile is found", () => {
+test("I11: a peer that starts after its pause a tick that another had started meanwhile is found", () => {
   const runs = [
     ...without(sixth),
     runOf(sixth, ann, { start: sixth + 6_000 }),
@@ -382,14 +384,14 @@ test("the simulator's schedules know their ticks", () => {
   assert.ok(isTickOf(every45, beginning + 45_000) && !isTickOf(every45, beginning + 44_000));
 });
 
-test("components are the sets of peers that could talk all the while, round by others too", () => {
+test("a component is a set of peers that could talk all the time, directly or by way of others", () => {
   const cuts = [{ sender: ann, receiver: cyd, from: sixth, to: sixth + 1_000 }];
   assert.deepEqual(components(flawless({ cuts }), sixth - 500, sixth), [[ann, ben, cyd]]);
   const outages = [{ peer: ben, kind: "paused" as const, from: sixth, to: sixth + 100 }];
   assert.deepEqual(components(flawless({ cuts, outages }), sixth - 500, sixth), [[ann], [ben], [cyd]]);
 });
 
-test("what one peer knew is known to all after 35 s without any fault", () => {
+test("all peers know what one peer knew after 35 s without any fault", () => {
   const outages = [
     { peer: ben, kind: "down" as const, from: beginning + 20_000, to: beginning + 30_000 },
     { peer: ben, kind: "down" as const, from: beginning + 60_000, to: beginning + 70_000 },
@@ -398,7 +400,7 @@ test("what one peer knew is known to all after 35 s without any fault", () => {
   assert.equal(knownToAll(flawless({ outages }), beginning), beginning + 105_000);
 });
 
-test("I18: a peer with an old cluster key starts nothing, once a member that has the new one could tell it so", () => {
+test("I18: a peer with an old cluster key that starts a run is found, once a member with the new key could have told it", () => {
   const at = beginning + 10 * minute;
   const run = runOf(at, ben);
   const missed = { kind: "missed rotation", peer: ben, from: at - 5 * minute, to: at + 5 * minute } as const;
@@ -412,7 +414,7 @@ test("I18: a peer with an old cluster key starts nothing, once a member that has
   assert.deepEqual(found({ faultWindows: everybody }), []);
 });
 
-test("I18: the first of two processes with one identity starts nothing, unless it receives no heartbeats", () => {
+test("I18: the older of two processes with one identity that starts a run is found, unless it received no heartbeats", () => {
   const faultWindows = [
     { kind: "duplicate identity" as const, peer: ann, from: sixth - minute, to: sixth + 30_000 },
   ];
@@ -425,7 +427,7 @@ test("I18: the first of two processes with one identity starts nothing, unless i
   assert.ok(!found({ heardOthers: false }).includes("I18"));
 });
 
-test("I16: history that should have gone is found, unless the peer was away and has not been back for as long", () => {
+test("I16: history that should have been pruned is found, unless the peer was away and hasn't been back for as long", () => {
   const hour = 60 * minute;
   const to = beginning + 90 * hour;
   const keep = { runs: 1_000, ageMs: 10 * hour };
@@ -441,7 +443,7 @@ test("I16: history that should have gone is found, unless the peer was away and 
     kind: "clock step" as const,
     steppedMs,
   });
-  /** With records of the last so many hours. */
+  /** True if a breach is found with records of that many last hours. */
   const found = (hours: number, changes: Partial<Evidence> = {}): boolean => {
     const kept = runs.filter(({ tick }) => instantOf(tick) >= to - hours * hour);
     const operations = [asked({ kind: "put", rules: { ...rules, keep } }, 1_000)];
@@ -451,7 +453,7 @@ test("I16: history that should have gone is found, unless the peer was away and 
   assert.ok(!found(10));
   assert.ok(found(20), "never away");
   assert.ok(!found(35, { outages: [down(66, 80)] }), "back for 10 h after 14 h");
-  assert.ok(found(60, { outages: [down(66, 80)] }), "what was too old before it went is asked for");
+  assert.ok(found(60, { outages: [down(66, 80)] }), "what was too old before the absence must be pruned");
   const byNumber = { ...rules, keep: { runs: 40, ageMs: 1_000 * hour } };
   const many = { operations: [asked({ kind: "put", rules: byNumber }, 1_000)] };
   assert.ok(found(70, many));
@@ -466,7 +468,7 @@ test("I16: history that should have gone is found, unless the peer was away and 
   assert.ok(found(35, { faultWindows: [step(66, 67, 2_000)] }), "by two seconds");
 });
 
-test("I18: a drained peer starts nothing, unless the drain may have been confirmed by a second process with its identity", () => {
+test("I18: a drained peer that starts a run is found, unless a second process with its identity may have confirmed the drain", () => {
   const drain = { ...asked({ kind: "drain", target: ann, on: true }, 2 * minute), peer: ann };
   const found = (changes: Partial<Evidence>) =>
     rulesIn(checkEligibility(flawless({ operations: [...good.operations, drain], ...changes })));
@@ -480,7 +482,7 @@ test("I18: a drained peer starts nothing, unless the drain may have been confirm
   assert.ok(found(beside(0, minute)).includes("I18"));
 });
 
-test("I6: a run that is said to be lost though its child succeeded is found, unless its peer was forgotten meanwhile", () => {
+test("I6: a run that is recorded as lost although its child succeeded is found, unless its peer was forgotten meanwhile", () => {
   const to = beginning + 30 * minute;
   const runs = [runOf(sixth, ann, { outcome: "succeeded", end: sixth + 40_000 })];
   const lost = knows(ben, runs);

@@ -1,4 +1,4 @@
-/** `cicada import crontab` against a peer's API: what is made, what is left alone, and what people are told. */
+/** `cicada import crontab` against a peer's API: what it creates, what it leaves alone, and what it prints. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -63,7 +63,7 @@ test("each line becomes a job, in a table with line, schedule and command", asyn
   assert.match(said.stdout, /2 created\./);
 });
 
-test("it always says that the old crontab is still active, and that any peer may run the jobs", async () => {
+test("the import always says that the old crontab is still active, and that any peer may run the jobs", async () => {
   await using peer = await KeepingPeer.open();
   const said = await peer.import(crontab);
   assert.match(said.stdout, /crontab .* is still active/);
@@ -71,7 +71,7 @@ test("it always says that the old crontab is still active, and that any peer may
   assert.match(said.stdout, /line 1: MAILTO=ada@example\.com is not carried over/);
 });
 
-test("--pin keeps the jobs on the peer that is asked", async () => {
+test("--pin keeps the jobs on the peer that takes the import", async () => {
   await using peer = await KeepingPeer.open();
   const said = await peer.import(crontab, "--pin");
   for (const job of peer.jobs.values()) assert.deepEqual(job["target"], { peers: ["12D3KooWalder"] });
@@ -88,7 +88,7 @@ test("importing twice changes nothing", async () => {
   assert.deepEqual(peer.writes(), ["POST", "POST"]);
 });
 
-test("a job that differs from its line is left as it is (4), until --update replaces it", async () => {
+test("a job that differs from its line stays as it is (4), unless --update replaces it", async () => {
   await using peer = await KeepingPeer.open();
   await peer.import(crontab);
   const edited = crontab.replace("0 3", "30 4");
@@ -103,7 +103,7 @@ test("a job that differs from its line is left as it is (4), until --update repl
   assert.equal([...peer.jobs.values()][0]?.["schedule"], "30 4 * * *");
 });
 
-test("a line that can't be taken is named with its number and reason (1), and the others go in", async () => {
+test("a line that can't be imported is named with its number and reason (1), and the others are imported", async () => {
   await using peer = await KeepingPeer.open();
   const said = await peer.import(`@reboot start-me\n99 * * * * never\n${crontab}`);
   assert.equal(said.code, 1);
@@ -113,7 +113,7 @@ test("a line that can't be taken is named with its number and reason (1), and th
   assert.equal(peer.jobs.size, 2);
 });
 
-test("a job that the peer refuses is named, and the others go in", async () => {
+test("a job that the peer refuses is named, and the others are imported", async () => {
   await using peer = await KeepingPeer.open();
   peer.stub.on("POST /v1/jobs", ({ body }) => {
     const job = body as { id: string };
@@ -127,7 +127,7 @@ test("a job that the peer refuses is named, and the others go in", async () => {
 });
 
 describe("--dry-run", () => {
-  test("makes nothing, and tells what is there already", async () => {
+  test("creates nothing, and says which jobs exist already", async () => {
     await using peer = await KeepingPeer.open();
     await peer.import("*/5 * * * * poll\n");
     const said = await peer.import(crontab, "--dry-run");
@@ -159,7 +159,7 @@ test("a file of /etc/cron.d without --system is refused before anything is creat
   assert.ok(!peer.stub.asked.some(({ method }) => method === "POST"));
 });
 
-test("--system reads the user field, --prefix stands before every id", async () => {
+test("--system reads the user field, and --prefix is put before every id", async () => {
   await using peer = await KeepingPeer.open();
   const said = await peer.import(
     "17 * * * * root run-parts /etc/cron.hourly\n",
@@ -174,7 +174,7 @@ test("--system reads the user field, --prefix stands before every id", async () 
   assert.match(said.stdout, /USER/);
 });
 
-test("a file that isn't there is named (2), and an empty one makes nothing", async () => {
+test("a missing file is named (2), and an empty one creates nothing", async () => {
   await using peer = await KeepingPeer.open();
   const missing = await peer.stub.cicada("import", "crontab", "/nonexistent/crontab");
   assert.equal(missing.code, 2);

@@ -1,4 +1,4 @@
-/** `cicada jobs` and `cicada runs` against a peer's API: what is sent, what is shown, how it ends. */
+/** `cicada jobs` and `cicada runs` against a peer's API: what they send, what they print, and their exit codes. */
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -17,7 +17,7 @@ async function takingPeer(): Promise<StubPeer> {
 }
 
 describe("jobs create", () => {
-  test("sends a job of flags, and says when it is due", async () => {
+  test("sends a job made from flags, and says when it is due", async () => {
     await using stub = await takingPeer();
     const when = ["--schedule", "0 3 * * *", "--tz", "Europe/Berlin"];
     const what = ["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--timeout", "0"];
@@ -44,14 +44,14 @@ describe("jobs create", () => {
     assert.match(String(asked?.headers["idempotency-key"]), /^[0-9a-f-]{36}$/);
   });
 
-  test("takes a program and its arguments after --, flags of theirs included", async () => {
+  test("takes a program and its arguments after --, including their flags", async () => {
     await using stub = await takingPeer();
     const said = await stub.cicada("jobs", "create", "ls", "--", "/bin/ls", "-l", "--all");
     assert.equal(said.code, 0, said.stderr);
     assert.deepEqual(stub.asked[0]?.body, { id: "ls", argv: ["/bin/ls", "-l", "--all"] });
   });
 
-  test("takes --tz and --timezone alike, and several schedules as a list", async () => {
+  test("takes --tz or --timezone, and several schedules as a list", async () => {
     await using stub = await takingPeer();
     await stub.cicada("jobs", "create", "a", "--timezone", "Asia/Tokyo", "-s", "@daily", "-s", "@hourly");
     assert.deepEqual(stub.asked[0]?.body, {
@@ -76,7 +76,7 @@ describe("jobs create", () => {
     }
   });
 
-  test("ends with 4 when the id is taken, and replaces the job with --update", async () => {
+  test("ends with 4 if the job exists, and replaces it with --update", async () => {
     await using stub = await StubPeer.open();
     stub.on("POST /v1/jobs", ({ query, body }) =>
       query["update"] === "true"
@@ -118,7 +118,7 @@ describe("jobs create", () => {
     });
   }
 
-  test("names the flag, where it was given flags, and not the field", async () => {
+  test("names the flag instead of the field if the job was made from flags", async () => {
     await using stub = await StubPeer.open();
     const errors = ["/schedule", "/catchUp/window", "/env/A-B", "/id"].map((pointer) => ({
       pointer,
@@ -129,7 +129,7 @@ describe("jobs create", () => {
     assert.match(said.stderr, /\n {2}--schedule: x\n {2}--catch-up-window: x\n {2}--env: x\n {2}ID: x\n/);
   });
 
-  test("reads a file with several documents, and drops what cicada itself wrote into it", async () => {
+  test("reads a file with several documents, and drops read-only fields", async () => {
     await using stub = await takingPeer();
     const file = path.join(stub.folder, "jobs.yaml");
     writeFileSync(
@@ -148,7 +148,7 @@ describe("jobs create", () => {
     );
   });
 
-  test("names the job of a file that is refused, and takes the others", async () => {
+  test("names the job of a file that is refused, and creates the others", async () => {
     await using stub = await StubPeer.open();
     stub.on("POST /v1/jobs", ({ body }) => {
       const job = body as { id: string };
@@ -172,7 +172,7 @@ describe("jobs create", () => {
     ["a list of texts", "- a\n", /item 1: expected a job/],
   ];
   for (const [what, text, says] of unusable) {
-    test(`refuses a file that holds ${what}, before it asks anybody`, async () => {
+    test(`refuses a file that holds ${what} before it asks a peer`, async () => {
       await using stub = await takingPeer();
       const file = path.join(stub.folder, "jobs.yaml");
       writeFileSync(file, text);
@@ -208,7 +208,7 @@ describe("jobs create", () => {
 });
 
 describe("jobs ls, get, next and why", () => {
-  test("ls is an aligned table that shows how the last tick went, missed ones too, and the last success", async () => {
+  test("ls is an aligned table that shows the outcome of the last tick, even a missed one, and the last success", async () => {
     await using stub = await StubPeer.open();
     const missed = { tick: "2026-11-20T11:58:00Z", state: "missed", reason: "window", run: null };
     const lastSuccess = "2026-11-20T09:00:00.000Z";
@@ -235,13 +235,13 @@ describe("jobs ls, get, next and why", () => {
     );
   });
 
-  test("ls without a job says how to make one", async () => {
+  test("ls says how to make a job if there is none", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs", { body: { items: [], nextCursor: null } });
     assert.match((await stub.cicada("jobs", "ls")).stdout, /cicada jobs create/);
   });
 
-  test("json is exactly the API's, yaml the same in YAML", async () => {
+  test("-o json prints the API's answer, and -o yaml the same as YAML", async () => {
     await using stub = await StubPeer.open();
     const job = jobAnswer({ id: "a", command: "true" });
     stub.on("GET /v1/jobs/a", { body: job });
@@ -259,7 +259,7 @@ describe("jobs ls, get, next and why", () => {
     assert.match(said.stdout, /Sat 2026-11-21 03:00:00 \+01:00/);
   });
 
-  test("next names the runner first, then its fall-backs", async () => {
+  test("next names the runner first, then the peers that step in", async () => {
     await using stub = await StubPeer.open();
     const peers = ["alder", "birch", "cedar"].map((name, rank) => ({ id: name, name, rank }));
     const items = [{ tick: "2026-11-21T02:00:00Z", startsAt: "2026-11-21T02:00:00.000Z", peers }];
@@ -302,7 +302,7 @@ describe("jobs ls, get, next and why", () => {
     for (const sentence of [...why, ...hinders]) assert.ok(said.stdout.includes(sentence));
   });
 
-  test("why without a tick asks for the last that went wrong", async () => {
+  test("why without a tick asks for the last one that went wrong", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs/a/why", { body: { tick: null, hinders: [] } });
     const said = await stub.cicada("jobs", "why", "a");
@@ -329,7 +329,7 @@ describe("jobs ls, get, next and why", () => {
     });
   }
 
-  test("why of what is no tick says how to write one (2)", async () => {
+  test("why of an invalid tick says how to write one (2)", async () => {
     await using stub = await StubPeer.open();
     const said = await stub.cicada("jobs", "why", "a", "lunchtime");
     assert.equal(said.code, 2);
@@ -337,7 +337,7 @@ describe("jobs ls, get, next and why", () => {
   });
 });
 
-/** An editor that changes `true` to `date`, or does what else it is told. */
+/** The environment with an editor that runs this script. */
 function editor(stub: StubPeer, script: string): Record<string, string> {
   const file = path.join(stub.folder, "editor");
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
@@ -353,7 +353,7 @@ async function editedPeer(): Promise<StubPeer> {
 }
 
 describe("jobs edit", () => {
-  test("with flags changes these fields alone", async () => {
+  test("with flags changes only these fields", async () => {
     await using stub = await StubPeer.open();
     stub.on("PATCH /v1/jobs/a", { body: jobAnswer({ id: "a" }) });
     const said = await stub.cicada("jobs", "edit", "a", "--schedule", "@hourly", "--enabled", "false");
@@ -361,7 +361,7 @@ describe("jobs edit", () => {
     assert.deepEqual(stub.asked[0]?.body, { schedule: "@hourly", enabled: false });
   });
 
-  test("opens $EDITOR on the job as YAML and sends what was saved, if nobody else changed it meanwhile", async () => {
+  test("opens $EDITOR on the job as YAML and sends what was saved, unless the job was changed meanwhile", async () => {
     await using stub = await editedPeer();
     const env = editor(stub, `sed -i 's/"true"/date/' "$1"`);
     const said = await cicada(["jobs", "edit", "a"], env);
@@ -371,7 +371,7 @@ describe("jobs edit", () => {
     assert.equal(put?.headers["if-match"], '"r1"');
   });
 
-  test("leaves the job as it is when nothing was changed, or the editor failed", async () => {
+  test("leaves the job as it is if nothing was changed or the editor failed", async () => {
     await using stub = await editedPeer();
     const untouched = await cicada(["jobs", "edit", "a"], editor(stub, "exit 0"));
     assert.equal(untouched.stdout, "a not changed\n");
@@ -381,7 +381,7 @@ describe("jobs edit", () => {
     assert.ok(stub.asked.every(({ method }) => method === "GET"));
   });
 
-  test("keeps the text when the peer refuses it", async () => {
+  test("keeps the edited text if the peer refuses it", async () => {
     await using stub = await editedPeer();
     stub.on("PUT /v1/jobs/a", problem(412, "REVISION_CONFLICT", "changed"));
     const said = await cicada(["jobs", "edit", "a"], editor(stub, `echo 'owner: me' >> "$1"`));
@@ -422,7 +422,7 @@ describe("jobs rm, pause, resume and run", () => {
   });
 
   const tick = "manual-01JD00000000000000000000AA";
-  test("run orders a run and names it", async () => {
+  test("run orders a run and prints its name", async () => {
     await using stub = await StubPeer.open();
     stub.on("POST /v1/jobs/a/run", { status: 202, body: { job: "a", tick } });
     const said = await stub.cicada("jobs", "run", "a", "--env", "A=1", "--force", "--target-peer", "alder");
@@ -480,7 +480,7 @@ describe("runs", () => {
     assert.ok(!state?.includes("claimed"), "claims are of ticks to come");
   });
 
-  test("ls of a job that is not there is refused (3), and of one without runs is empty", async () => {
+  test("ls of an unknown job is refused (3), and of a job without runs is empty", async () => {
     await using stub = await StubPeer.open();
     const none = { body: { items: [], nextCursor: null } };
     stub.on("GET /v1/runs", none).on("GET /v1/jobs/idle/runs", none);
@@ -489,7 +489,7 @@ describe("runs", () => {
     assert.equal((await stub.cicada("runs", "ls", "--job", "idle")).code, 0);
   });
 
-  test("log prints the output as it is, and says when its middle was left out", async () => {
+  test("log prints the output unchanged, and says if its middle was left out", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/runs/r/log", {
       headers: { "content-type": "text/plain", "x-cicada-log-truncated": "true" },
@@ -500,7 +500,7 @@ describe("runs", () => {
     assert.match(said.stderr, /middle of the output was left out/);
   });
 
-  test("log -f goes on from where it was until the run has ended", async () => {
+  test("log -f continues where it was until the run has ended", async () => {
     await using stub = await StubPeer.open();
     const pieces = [
       problem(404, "LOG_NOT_FOUND", "none yet"),
@@ -518,7 +518,7 @@ describe("runs", () => {
     assert.deepEqual(ranges, ["bytes=0-", "bytes=0-", "bytes=4-", "bytes=4-"]);
   });
 
-  test("cancel asks the peer", async () => {
+  test("cancel sends the request to the peer", async () => {
     await using stub = await StubPeer.open();
     stub.on("POST /v1/runs/r/cancel", { status: 202, body: { run: "r" } });
     const said = await stub.cicada("runs", "cancel", "r");

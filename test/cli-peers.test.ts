@@ -1,4 +1,4 @@
-/** `cicada peers`, `cicada doctor` and the help: against a peer's API that answers as it is told. */
+/** `cicada peers`, `cicada doctor` and the help, against an API whose answers the test sets. */
 import assert from "node:assert/strict";
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -65,7 +65,7 @@ test("peers ls shows every peer, and marks the one that answers", async () => {
   assert.match(said.stdout, /birch +suspect +worker +no +1\/20 +-1\.2s +0\.1\.0 +- +12D3KooWbirch/);
 });
 
-test("peers ls names the voters, and says aloud that a roster was forced", async () => {
+test("peers ls names the voters, and warns if a roster was forced", async () => {
   await using stub = await meshPeer({ voter: true });
   const said = await stub.cicada("peers", "ls");
   assert.match(said.stdout, /alder \* +alive +worker +yes/);
@@ -80,9 +80,9 @@ test("peers ls names the voters, and says aloud that a roster was forced", async
   assert.match(loud.stdout, /birch +forgotten/);
 });
 
-describe("a word on a peer", () => {
+describe("changing a peer", () => {
   for (const action of ["promote", "drain", "undrain", "forget"]) {
-    test(`${action} asks for it by name, and says what has come of it`, async () => {
+    test(`${action} names the peer in its request, and prints the outcome`, async () => {
       await using stub = await meshPeer();
       stub.on(`POST /v1/peers/birch/${action}`, { body: { peer: birch } });
       const said = await stub.cicada("peers", action, "birch");
@@ -91,7 +91,7 @@ describe("a word on a peer", () => {
     });
   }
 
-  test("forget sends force only when it is told to, and then warns", async () => {
+  test("forget sends force only with --force, and then warns", async () => {
     await using stub = await meshPeer();
     stub.on("POST /v1/peers/birch/forget", { body: { peer: null } });
     const plain = await stub.cicada("peers", "forget", "birch");
@@ -104,7 +104,7 @@ describe("a word on a peer", () => {
     );
   });
 
-  test("that the voters can't agree on ends with 1 and says what to do", async () => {
+  test("ends with 1 and says what to do if the voters can't agree", async () => {
     await using stub = await meshPeer();
     const body = { code: "NO_QUORUM", detail: "no majority of the 3 voters has agreed within 8 s" };
     stub.on("POST /v1/peers/birch/promote", { status: 503, body });
@@ -137,7 +137,7 @@ describe("key rotate", () => {
     assert.doesNotMatch(said.stderr, /join again/);
   });
 
-  test("says how those who don't have it come by it", async () => {
+  test("says how peers without the new key get it", async () => {
     await using stub = await meshPeer();
     stub.on("POST /v1/key/rotate", rotated(false));
     const said = await stub.cicada("key", "rotate");
@@ -148,7 +148,7 @@ describe("key rotate", () => {
 });
 
 describe("peers invite", () => {
-  test("after a rotation has the new key, whatever the environment still names", async () => {
+  test("prints the new key after a rotation, even if the environment still names the old one", async () => {
     await using stub = await meshPeer();
     const rotation = { mesh: "0123456789abcdef", madeAt: 1_763_683_200_000 };
     const later = new Uint8Array(32).fill(9);
@@ -172,14 +172,14 @@ describe("peers invite", () => {
     assert.deepEqual(joined?.addresses, ["/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWalder"]);
   });
 
-  test("warns that who holds the line can run commands, and where the key never shows", async () => {
+  test("warns that whoever has the line can run commands, and says how to keep the key hidden", async () => {
     await using stub = await meshPeer();
     const said = await stub.cicada("peers", "invite");
     assert.match(said.stderr, /can run commands on every peer/);
     assert.ok(!said.stderr.includes("cicada-join-1:"));
   });
 
-  test("of a peer on loopback says that the second peer must be on the same machine", async () => {
+  test("says that the second peer must be on the same machine if this one listens on loopback", async () => {
     await using stub = await meshPeer({ addresses: ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"] });
     const said = await stub.cicada("peers", "invite");
     assert.match(said.stderr, /on loopback only\. For a second peer on this machine/);
@@ -187,7 +187,7 @@ describe("peers invite", () => {
     assert.equal(decodeJoin(said.stdout.split(" ")[1] ?? "")?.addresses.length, 1);
   });
 
-  test("without the key, or with a torn one, names the file", async () => {
+  test("names the key file if it is missing or torn", async () => {
     await using stub = await meshPeer();
     writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(key).slice(0, 30));
     const torn = await stub.cicada("peers", "invite");
@@ -208,7 +208,7 @@ describe("doctor", () => {
     assert.doesNotMatch(said.stdout, /FAIL|warn/);
   });
 
-  test("fails when ticks are not being kept, and says why", async () => {
+  test("fails if the peer takes no ticks, and says why", async () => {
     await using stub = await meshPeer();
     stub.on("GET /readyz", {
       status: 503,
@@ -219,7 +219,7 @@ describe("doctor", () => {
     assert.match(said.stdout, /FAIL {2}ready +ticks are not being kept: the disk is full/);
   });
 
-  test("warns of dead peers, clocks that are apart, and different time zone data", async () => {
+  test("warns of dead peers, differing clocks, and differing time zone data", async () => {
     const dead = peerAnswer({ name: "cedar", self: false, state: "dead" });
     await using stub = await meshPeer({}, [{ ...birch, tzdata: "2024a" }, dead]);
     const said = await stub.cicada("doctor");
@@ -259,7 +259,7 @@ describe("doctor", () => {
 });
 
 describe("the command line", () => {
-  test("tells what there is, and ends with 0, when it is asked for help or its version", async () => {
+  test("prints its help or version and ends with 0 when asked for it", async () => {
     for (const args of [["--help"], ["jobs", "--help"], ["start", "--help"], ["--version"]]) {
       const said = await cicada(args);
       assert.equal(said.code, 0, args.join(" "));
@@ -268,7 +268,7 @@ describe("the command line", () => {
     }
   });
 
-  test("offers the nearest command for one that it doesn't know (2)", async () => {
+  test("offers the nearest command for an unknown one (2)", async () => {
     const said = await cicada(["job", "ls"]);
     assert.equal(said.code, 2);
     assert.match(said.stderr, /unknown command 'job'\n\(Did you mean jobs\?\)/);
@@ -311,7 +311,7 @@ describe("the command line", () => {
     });
   }
 
-  test("writes the commands of its hints as they were called", async () => {
+  test("writes the commands in its hints the way it was started", async () => {
     const said = await cicada(["jobs", "get", "x"], {
       CICADA_DATA: "/nonexistent",
       npm_lifecycle_event: "cicada",
@@ -321,7 +321,7 @@ describe("the command line", () => {
     assert.match(help.stdout, /`npm start --`.*`npm run --silent cicada -- demo`/s);
   });
 
-  test("without a command shows the commands", async () => {
+  test("shows the commands if none is given", async () => {
     const said = await cicada([]);
     assert.match(said.stdout + said.stderr, /Commands:/);
   });

@@ -1,10 +1,10 @@
-/** `cicada schedule explain`, which needs no peer; and how times are put into words. */
+/** `cicada schedule explain`, which needs no peer; and how times are written in words. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { lasting, local, relative, utc } from "../src/cli/terminal/times.ts";
 import { cicada, now } from "./kit/cli-stage.ts";
 
-/** The half past two of the night in which the clocks go forward. */
+/** 2:30 in the night in which the clocks go forward. */
 const zone = ["--tz", "Europe/Berlin"];
 const berlinNights = ["schedule", "explain", "30 2 * * *", ...zone, "--from", "2026-03-28T12:00:00Z"];
 
@@ -19,7 +19,7 @@ describe("schedule explain", () => {
     });
   });
 
-  test("starts now, in UTC, with ten ticks, when nothing else is said", async () => {
+  test("shows ten ticks from now on, in UTC, by default", async () => {
     const said = await cicada(["schedule", "explain", "@hourly", "-o", "json"]);
     const { ticks, timezone } = JSON.parse(said.stdout) as { ticks: string[]; timezone: string };
     assert.equal(timezone, "UTC");
@@ -27,7 +27,7 @@ describe("schedule explain", () => {
     assert.equal(ticks[0], utc(now + 3_600_000));
   });
 
-  test("shows people the zone's own clock, and marks a tick that daylight saving moves", async () => {
+  test("shows the zone's own clock, and marks a tick that daylight saving moves", async () => {
     const said = await cicada([...berlinNights, "-n", "1"]);
     assert.match(said.stdout, /2026-03-29T01:00:00Z {3}2026-03-29 03:00:00 \+02:00 .*gap/);
   });
@@ -57,19 +57,19 @@ describe("schedule explain", () => {
 });
 
 describe("times in words", () => {
-  test("a length is said in its largest two units", () => {
+  test("a duration is written in its two largest units", () => {
     const lengths = [12, 4_200, 59_000, 60_000, 200_000, 7_500_000, 273_600_000].map(lasting);
     assert.deepEqual(lengths, ["12ms", "4.2s", "59s", "1m", "3m 20s", "2h 5m", "3d 4h"]);
     assert.equal(lasting(3_599_999), "1h");
   });
 
-  test("an instant is in a while, now, or some time ago", () => {
+  test("an instant is written as in some time, now, or some time ago", () => {
     assert.equal(relative(now + 90_000, now), "in 1m 30s");
     assert.equal(relative(now + 400, now), "now");
     assert.equal(relative(now - 3_000, now), "3s ago");
   });
 
-  test("an instant is shown in UTC as such, and on a zone's clock with its offset", () => {
+  test("an instant in UTC is marked as UTC, and one on a zone's clock has its offset", () => {
     const instant = Date.parse("2026-07-01T10:30:00Z");
     assert.equal(utc(instant), "2026-07-01T10:30:00Z");
     assert.equal(local(instant, "Europe/Berlin"), "Wed 2026-07-01 12:30:00 +02:00");

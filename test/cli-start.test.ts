@@ -1,4 +1,4 @@
-/** Which mesh a peer belongs to when it starts, what it shows on a terminal, and a demo whose ports are taken. */
+/** Which mesh a peer belongs to when it starts, what it prints on a terminal, and a demo whose ports are taken. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ const join = encodeJoin({ key, addresses });
 
 const nothing = { join: undefined, clusterKey: undefined, bootstrap: [] };
 const fresh: KeptKey = { file: "DATA/cluster.key", text: undefined, used: false };
-/** What a key that was not made here says of itself. */
+/** The details of a key that was not made here. */
 const unrotated = { rotation: undefined, stale: undefined };
 const given = { ...unrotated, founded: false, founder: undefined };
 const kept: KeptKey = { ...fresh, text: formatClusterKey(key), used: true };
@@ -50,7 +50,7 @@ describe("the cluster key of a peer that starts", () => {
   before(() => (folder = mkdtempSync(path.join(tmpdir(), "cicada-keys-"))));
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("is made when the folder is new and nothing names a mesh", () => {
+  test("is made if the folder is new and no setting names a mesh", () => {
     assert.deepEqual(chooseKey(nothing, fresh, generate), {
       key: generated,
       ...unrotated,
@@ -61,11 +61,11 @@ describe("the cluster key of a peer that starts", () => {
     });
   });
 
-  test("is the folder's own from then on", () => {
+  test("is the folder's own key at the next start", () => {
     assert.deepEqual(chooseKey(nothing, kept, generate), { ...given, key, keep: false, addresses: [] });
   });
 
-  test("comes from the join string, which the folder keeps, with the addresses in it", () => {
+  test("comes from the join string; the folder keeps the key and the addresses", () => {
     assert.deepEqual(chooseKey({ ...nothing, join }, fresh, generate), {
       ...given,
       key,
@@ -87,7 +87,7 @@ describe("the cluster key of a peer that starts", () => {
     }
   });
 
-  test("comes by standard input with --join -, alone or within the line that was printed", async () => {
+  test("comes from standard input with --join -, alone or within the printed line", async () => {
     for (const text of [`${join}\n`, `\necho ${join} | cicada start --join -\n`, join]) {
       assert.equal(await readJoinFrom(Readable.from([text])), join);
     }
@@ -97,7 +97,7 @@ describe("the cluster key of a peer that starts", () => {
     );
   });
 
-  test("knows its founder when its file says so", () => {
+  test("has a founder if its file names one", () => {
     const founder = "12D3KooWalder" as PeerId;
     const text = formatClusterKey(key, founder);
     assert.equal(chooseKey(nothing, { ...kept, text }, generate).founder, founder);
@@ -119,13 +119,13 @@ describe("the cluster key of a peer that starts", () => {
     const rotation = { mesh: clusterFingerprint(key), madeAt: 1_000 };
     const rotated: KeptKey = { ...kept, text: formatClusterKey(later, undefined, rotation) };
 
-    test("takes the place of the folder's older one, when a fresh invitation brings it", () => {
+    test("replaces the folder's older key when it comes with a fresh invitation", () => {
       const fresher = { ...nothing, join: encodeJoin({ key: later, addresses, rotation }) };
       const chosen = chooseKey(fresher, kept, generate);
       assert.deepEqual(chosen, { ...given, key: later, rotation, keep: true, addresses });
     });
 
-    test("stays the folder's, whatever still names the older one; that is told", () => {
+    test("stays the folder's key even if a setting still names the older one, and the start says so", () => {
       for (const [old, stale] of [
         [{ ...nothing, join }, "--join"],
         [{ ...nothing, clusterKey: file("old", formatClusterKey(key)) }, "--cluster-key"],
@@ -136,14 +136,14 @@ describe("the cluster key of a peer that starts", () => {
       }
     });
 
-    test("keeps the founder that the folder knows", () => {
+    test("keeps the folder's founder", () => {
       const founder = "12D3KooWalder" as PeerId;
       const known = { ...kept, text: formatClusterKey(key, founder) };
       const fresher = { ...nothing, join: encodeJoin({ key: later, addresses, rotation }) };
       assert.equal(chooseKey(fresher, known, generate).founder, founder);
     });
 
-    test("is of another mesh when it is not a later key of this one", () => {
+    test("belongs to another mesh if it is not a later key of this one", () => {
       const foreign = encodeJoin({
         key: later,
         addresses,
@@ -156,7 +156,7 @@ describe("the cluster key of a peer that starts", () => {
     });
   });
 
-  test("is never made for a peer that was told of a mesh, or whose folder belonged to one", () => {
+  test("is never made for a peer that is to join a mesh, or whose folder belonged to one", () => {
     const bootstrap = ["/ip4/192.0.2.7/tcp/7401"];
     assert.throws(
       () => chooseKey({ ...nothing, bootstrap }, fresh, generate),
@@ -168,7 +168,7 @@ describe("the cluster key of a peer that starts", () => {
     );
   });
 
-  test("is not replaced by that of another mesh", () => {
+  test("is not replaced by another mesh's key", () => {
     const foreign = { ...nothing, join: encodeJoin({ key: otherKey, addresses }) };
     assert.throws(
       () => chooseKey(foreign, kept, generate),
@@ -185,7 +185,7 @@ describe("the cluster key of a peer that starts", () => {
     );
   });
 
-  test("is refused by the name of what holds it when it is torn, foreign or missing", () => {
+  test("is refused with the name of its file if it is torn, foreign or missing", () => {
     const torn = join.slice(0, -4);
     const cases: [flags: { join?: string; clusterKey?: string }, says: RegExp][] = [
       [{ join: torn }, /--join: the join string is cut off or mistyped/],
@@ -224,7 +224,7 @@ describe("on a terminal, a peer that is ready", () => {
     return terminal.stdout;
   };
 
-  test("names itself, its page, its API and where the token is", () => {
+  test("prints its name, page, API and the place of its token", () => {
     const text = shown(addresses);
     for (const part of [
       "alder",
@@ -236,29 +236,29 @@ describe("on a terminal, a peer that is ready", () => {
     }
   });
 
-  test("shows a line to paste with which a second peer joins", () => {
+  test("prints a line to paste with which a second peer joins", () => {
     const [, word = ""] = /^ +echo (\S+) \| npm start -- --join -$/m.exec(shown(addresses)) ?? [];
     assert.deepEqual(decodeJoin(word), { key, addresses });
   });
 
-  test("shows a line to paste that makes a job, with the folder when it is not the default one", () => {
+  test("prints a line to paste that makes a job, with the folder if it is not the default one", () => {
     assert.match(shown(addresses), /^ +npm run --silent cicada -- jobs create .* --data '\/srv\/my data'$/m);
   });
 
-  test("says so when only its own machine can join", () => {
+  test("says so if only peers on its own machine can join", () => {
     const loopback = ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"];
     assert.match(shown(loopback), /loopback only/);
     assert.doesNotMatch(shown(addresses), /loopback only/);
   });
 
-  test("says what it waits for when it stops", () => {
+  test("says what it is waiting for while it stops", () => {
     const terminal = recordingTerminal();
     describeStopping(terminal, 2, 30_000);
     assert.match(terminal.stdout, /2 runs have 30s to end\. Ctrl-C again stops at once/);
   });
 });
 
-test("a demo whose ports are taken says which, and how to use others (4)", async () => {
+test("a demo whose ports are taken names them, and says how to use others (4)", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -1,4 +1,4 @@
-/** The API's client: which peer is asked, with which token, and what each failure is to a person and a script. */
+/** The API's client: which peer it asks, with which token, and how it reports failures to people and scripts. */
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import path from "node:path";
@@ -7,14 +7,14 @@ import { cicada, jobAnswer, problem, StubPeer } from "./kit/cli-stage.ts";
 
 const noJobs = { body: { items: [], nextCursor: null } };
 
-/** Where somebody listened a moment ago. */
+/** An address at which a server listened a moment ago. */
 async function closedUrl(): Promise<string> {
   await using stub = await StubPeer.open();
   return stub.url;
 }
 
 describe("the peer that is asked", () => {
-  test("is the local one, as its ready.json says, with the token of its tokenFile", async () => {
+  test("is the local one by default, found by its ready.json, with the token of its tokenFile", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs", noJobs);
     const said = await stub.cicada("jobs", "ls");
@@ -36,7 +36,7 @@ describe("the peer that is asked", () => {
     );
   });
 
-  test("never gets the local peer's admin token when it is another one", async () => {
+  test("never gets the local peer's admin token if it is another peer", async () => {
     await using local = await StubPeer.open();
     await using other = await StubPeer.open();
     other.on("GET /v1/jobs", noJobs);
@@ -49,27 +49,27 @@ describe("the peer that is asked", () => {
     );
   });
 
-  test("is unreachable before a token is asked for", async () => {
+  test("is reported as unreachable before a token is asked for", async () => {
     const said = await cicada(["jobs", "ls", "--peer", await closedUrl(), "--data", "/nonexistent"]);
     assert.equal(said.code, 5);
     assert.match(said.stderr, /nobody listens there/);
   });
 
-  test("is missing when nobody has started one: exit 5, and the folder that was looked in", async () => {
+  test("is missing if none was started: exit 5, and the message names the folder", async () => {
     const said = await cicada(["jobs", "ls"], { CICADA_DATA: "/nonexistent/cicada" });
     assert.equal(said.code, 5);
     assert.match(said.stderr, /no peer is up in \/nonexistent\/cicada/);
     assert.equal(said.stdout, "");
   });
 
-  test("is unreachable when nobody listens there: exit 5", async () => {
+  test("is unreachable if nothing listens there: exit 5", async () => {
     const said = await cicada(["jobs", "ls", "--peer", await closedUrl(), "--token", "t"]);
     assert.equal(said.code, 5);
     assert.match(said.stderr, /nobody listens there/);
     assert.match(said.stderr, /hint:/);
   });
 
-  test("has a token file that can't be read: exit 7, and whose it is", async () => {
+  test("may have an unreadable token file: exit 7, and the message names its owner", async () => {
     await using stub = await StubPeer.open();
     rmSync(path.join(stub.data, "admin.token"));
     const said = await stub.cicada("jobs", "ls");
@@ -78,7 +78,7 @@ describe("the peer that is asked", () => {
   });
 });
 
-describe("what the peer refuses", () => {
+describe("a refusal of the peer", () => {
   const cases = [
     { answer: problem(404, "JOB_NOT_FOUND", 'there is no job "x"'), exit: 3 },
     { answer: problem(409, "JOB_EXISTS", "x"), exit: 4 },
@@ -102,7 +102,7 @@ describe("what the peer refuses", () => {
     });
   }
 
-  test("is told field by field", async () => {
+  test("is printed field by field", async () => {
     await using stub = await StubPeer.open();
     const errors = [{ pointer: "/schedule", message: "too few fields" }];
     stub.on("POST /v1/jobs", problem(422, "INVALID_JOB", "the job is not valid", errors));
@@ -111,7 +111,7 @@ describe("what the peer refuses", () => {
     assert.match(said.stderr, /--schedule: too few fields/);
   });
 
-  test("reaches the screen without its control characters", async () => {
+  test("is printed without control characters", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs/x", problem(404, "JOB_NOT_FOUND", "\u001b]0;gotcha\u0007\u001b[2J"));
     const said = await stub.cicada("jobs", "get", "x");

@@ -19,9 +19,9 @@ const table: [title: string, clocks: string[], right: string][] = [
   ["a peer that is alone trusts its own clock", ["0"], "a"],
   ["two that agree are both right", ["0", "+1"], "ab"],
   ["of two, the one that follows a time server is right", ["0", "+600s"], "b"],
-  ["of two, the one that jumped is wrong, though it is the slower", ["0j", "+600"], "b"],
+  ["of two, the one that jumped is wrong, even if it is slower", ["0j", "+600"], "b"],
   ["of two that both follow a time server, the one that jumped is wrong", ["0s", "+600j"], "a"],
-  ["of two of which nothing is known, the slower is right: early is worse than late", ["0", "+600"], "a"],
+  ["of two without further knowledge, the slower is right: early is worse than late", ["0", "+600"], "a"],
   ["of three, two that agree overrule a third that follows a time server", ["0", "+0.2", "+7200s"], "ab"],
   ["of three, one that is behind is overruled as well", ["-600", "0", "+0.1"], "bc"],
   ["of three that all differ, the middle one is right", ["-600", "0", "+600"], "b"],
@@ -29,7 +29,7 @@ const table: [title: string, clocks: string[], right: string][] = [
   ["of two pairs, the pair with a time server is right", ["0", "0", "+600s", "+600"], "cd"],
   ["of two pairs, the pair in which one jumped is wrong", ["0", "0j", "+600", "+600"], "cd"],
   [
-    "of five, the largest group is right though it is no majority",
+    "of five, the largest group is right even if it is not a majority",
     ["0", "+0.5", "+90", "+200", "-300"],
     "ab",
   ],
@@ -40,7 +40,7 @@ describe("whose clock is right", () => {
     test(title, () => assert.equal([...rightClocks(readings(...clocks))].toSorted().join(""), right));
   }
 
-  test("is the same question on every peer: it doesn't matter whose clock the offsets are told from", () => {
+  test("gets the same answer on every peer, whichever clock the offsets are measured from", () => {
     const clock = fc.record({
       at: fc.constantFrom(0, 300, 1_500, 600_000, 600_200, -7_200_000),
       synchronised: fc.boolean(),

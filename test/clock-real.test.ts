@@ -1,4 +1,4 @@
-/** The real clock: the contract of every clock, and what only a process that was held up can show. */
+/** The real clock: the contract of every clock, and how it behaves in a process that was held up. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ clockContract("the real clock", () =>
   }),
 );
 
-test("after a hold-up, what has arrived in the meantime is read before a late alarm rings", async (context) => {
+test("after a process was held up, what arrived meanwhile is read before a late alarm rings", async (context) => {
   const echo = spawn("cat", { stdio: ["pipe", "pipe", "inherit"] });
   context.after(() => echo.kill("SIGKILL"));
   echo.stdin.write("ready");
@@ -30,13 +30,13 @@ test("after a hold-up, what has arrived in the meantime is read before a late al
     });
   });
   echo.stdin.write("an answer, long before the alarm is heard");
-  // The process does nothing for a while, as when it is paused or short of a core.
+  // The process does nothing for a while, as if it were paused or had no core.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
   await rung;
   assert.deepEqual(seen, ["read", "rang"]);
 });
 
-test("an alarm 40 days ahead is slept towards in steps of a minute, so that no timer overflows", (context) => {
+test("a clock sleeps towards an alarm 40 days ahead in steps of a minute, so that no timer overflows", (context) => {
   const sleeps = context.mock.method(globalThis, "setTimeout");
   const clock = openClock();
   const cancel = clock.alarm(clock.now().mono + 40 * 24 * 3_600_000, () => assert.fail("rang"));

@@ -1,6 +1,6 @@
 /**
- * Wrong clocks, in short simulated worlds: of one peer, of fewer than half, of most, of all; from the start, for a while, for
- * good; by 2 s and up to a year, ahead and behind.
+ * Wrong clocks in short simulated worlds: of one peer, of fewer than half, of most, or of all; from the start, for a
+ * while, or for good; ahead or behind by 2 s up to a year.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -19,7 +19,7 @@ const epoch = Date.parse("2026-11-20T00:00:00Z");
 
 const steps = [2 * second, 10 * minute, 12 * hour, day, 365 * day].flatMap((ms) => [ms, -ms]);
 const whens = ["at start", "for a while", "for good"] as const;
-/** how many clocks of how many are wrong */
+/** how many of how many clocks are wrong */
 const groups = [
   [1, 1],
   [1, 2],
@@ -38,7 +38,7 @@ interface Case {
   when: (typeof whens)[number];
 }
 
-/** From here to there the clocks are wrong, ms; `for good` never ends. */
+/** The span in which the clocks are wrong, ms; `for good` never ends. */
 const wrongFrom = 100 * second;
 const wrongTo = 3 * minute;
 const endsAt = 5 * minute;
@@ -67,7 +67,7 @@ function worldOf({ wrong, peers, stepMs, when }: Case): Evidence {
     catchUp: { policy: "none", windowMs: 0 },
     peers: undefined,
   } as const;
-  // One that is taken to be far ahead refuses.
+  // A peer whose clock seems to be far ahead refuses, so all are asked.
   for (const peer of world.peers)
     world.at(epoch + 10 * second, () => world.ask(peer, { kind: "put", rules }));
   if (when !== "at start") world.at(epoch + wrongFrom, () => set(stepMs));
@@ -76,7 +76,7 @@ function worldOf({ wrong, peers, stepMs, when }: Case): Evidence {
   return world.evidence(epoch + wrongTo, []);
 }
 
-/** Ticks of the span (ms after the beginning) that did not start once, within a second of when they were due. */
+/** The ticks of the span (ms after the beginning) that did not start exactly once and at most a second late. */
 function misses({ runs }: Evidence, from: number, to: number): string[] {
   const missed: string[] = [];
   for (let at = Math.ceil(from / everyMs) * everyMs; at < to; at += everyMs) {
@@ -88,7 +88,7 @@ function misses({ runs }: Evidence, from: number, to: number): string[] {
   return missed;
 }
 
-/** How long it may take until the others have found out, and until all is well again, ms. */
+/** How long it may take until the others notice a wrong clock, and until ticks are on time again, ms. */
 const findsOutMs = 7 * second;
 
 describe("clocks that are wrong", () => {
@@ -98,7 +98,8 @@ describe("clocks that are wrong", () => {
         for (const stepMs of steps) {
           const evidence = worldOf({ wrong, peers, stepMs, when });
           const what = `by ${stepMs / second} s`;
-          // Of two of which nothing is known the slower is right; most clocks are right whatever they show.
+          // Of two clocks without further knowledge the slower counts as right; of more, the majority does, even if it
+          // is wrong.
           const mayDoubtRight =
             2 * wrong > peers || (2 * wrong === peers && stepMs < 0 && when === "at start");
           const isMended = when !== "for good";

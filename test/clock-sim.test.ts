@@ -1,4 +1,4 @@
-/** The simulated clock: the contract of every clock, and skew, drift and steps of the hosts' walls. */
+/** The simulated clock: the contract of every clock, and skew, drift and steps of the hosts' wall clocks. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HostClock, SimClock } from "../src/sim/clock.ts";
@@ -27,7 +27,7 @@ clockContract("the simulated clock", () => {
   return Promise.resolve({ clock, wait: waiting(queue), end: () => Promise.resolve() });
 });
 
-test("a wall clock may be wrong, drift and be set, and the monotonic one knows nothing of it", () => {
+test("a wall clock may be wrong, drift and be set without affecting the monotonic clock", () => {
   const { queue, host: wrong, clock } = host(300);
   const { mono } = clock.now();
   assert.equal(clock.now().wall, epoch + 300);
@@ -40,7 +40,7 @@ test("a wall clock may be wrong, drift and be set, and the monotonic one knows n
   assert.deepEqual([wrong.worstWander(), wrong.stepped()], [310, -5_000]);
 });
 
-test("after a pause what had arrived is read before any alarm rings", () => {
+test("after a pause everything that had arrived is read before any alarm rings", () => {
   const { queue, process, clock } = host();
   const seen: string[] = [];
   clock.alarm(clock.now().mono + 10, () => seen.push("rang"));

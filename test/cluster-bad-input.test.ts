@@ -1,6 +1,6 @@
 /**
- * What bad input gets from a real peer: a clear error or a counted drop. Afterwards the peer goes on, nothing is
- * lost and nothing has run that nobody asked for.
+ * A real peer answers bad input with a clear error, or drops and counts it. Afterwards the peer still works, nothing is
+ * lost, and nothing has run that was not asked for.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -55,7 +55,7 @@ describe("the API of a real peer", () => {
       "FOREIGN_ORIGIN",
       () => peer.call("POST", "/v1/jobs", job, { origin: "https://example.com" }),
     ],
-    ["a body that is no JSON", 400, "BAD_JSON", () => peer.call("POST", "/v1/jobs", '{"id": "fine", ')],
+    ["a body that is not JSON", 400, "BAD_JSON", () => peer.call("POST", "/v1/jobs", '{"id": "fine", ')],
     [
       "a body over the limit",
       413,
@@ -104,7 +104,7 @@ describe("the API of a real peer", () => {
       "INVALID_JOB",
       () => peer.call("POST", "/v1/jobs", { ...job, id: "../etc" }),
     ],
-    ["a job that isn't there", 404, "JOB_NOT_FOUND", () => peer.call("GET", "/v1/jobs/fine")],
+    ["an unknown job", 404, "JOB_NOT_FOUND", () => peer.call("GET", "/v1/jobs/fine")],
   ];
   for (const [title, status, code, ask] of cases) {
     test(`${title} gets ${status} ${code}, with a hint, and changes nothing`, async () => {
@@ -117,14 +117,14 @@ describe("the API of a real peer", () => {
     });
   }
 
-  test("an unknown field is answered with the nearest known one", async () => {
+  test("the refusal of an unknown field names the nearest known one", async () => {
     const reply = await peer.call("POST", "/v1/jobs", { ...job, comand: "true" });
     assert.match(reply.text, /"pointer":"\/comand"/);
     assert.match(reply.text, /command/);
   });
 });
 
-/** Connects to the mesh port, says that, and waits until the peer hangs up or takes no more. */
+/** Connects to the mesh port, sends the bytes, and waits until the peer hangs up or takes no more. */
 function sayToMesh(peer: RunningPeer, bytes: Uint8Array): Promise<void> {
   const port = Number(/\/tcp\/(\d+)/.exec(peer.address)?.[1]);
   return new Promise((resolve) => {
@@ -145,7 +145,7 @@ describe("garbage on the mesh port of a peer", () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("random bytes, oversized frames and half a greeting: the mesh and its ticks go on", async () => {
+  test("random bytes, oversized frames and half a greeting don't disturb the mesh and its ticks", async () => {
     const [left, right] = peers;
     assert.ok(left !== undefined && right !== undefined);
     const file = path.join(cluster.folder, "starts");
@@ -180,7 +180,7 @@ describe("a damaged data folder", () => {
   before(() => (cluster = new Cluster()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  /** A peer that has a job and has been killed, so that nothing was tidied up. */
+  /** A peer that has a job and was killed, so that it could not tidy up. */
   async function killedPeer(name: string): Promise<RunningPeer> {
     const peer = await cluster.start({ name });
     await peer.ask("POST", "/v1/jobs", { id: "kept", command: "true" });
@@ -188,7 +188,7 @@ describe("a damaged data folder", () => {
     return peer;
   }
 
-  test("a foreign file and a torn ready.json are no obstacle", async () => {
+  test("a peer starts although its folder has a foreign file and a torn ready.json", async () => {
     const peer = await killedPeer("foreign");
     writeFileSync(path.join(peer.data, "notes.txt"), "mine");
     writeFileSync(path.join(peer.data, "ready.json"), '{"pid": 1, "htt');
@@ -197,7 +197,7 @@ describe("a damaged data folder", () => {
     assert.equal(existsSync(path.join(peer.data, "notes.txt")), true);
   });
 
-  test("a journal whose last bytes are torn loses nothing that was acknowledged before", async () => {
+  test("a journal with torn last bytes loses nothing that was acknowledged before", async () => {
     const peer = await killedPeer("torn");
     const journal = filesOf(peer.data).find(({ file, bytes }) => file.endsWith("-wal") && bytes > 0);
     assert.ok(journal !== undefined, "there is no journal to tear");
@@ -206,7 +206,7 @@ describe("a damaged data folder", () => {
     assert.equal((await peer.call("GET", "/v1/jobs/kept")).status, 200);
   });
 
-  test("a database that is none any more is refused by name, with what to do", async () => {
+  test("a database that has become unreadable is refused by name, with what to do", async () => {
     const peer = await killedPeer("overwritten");
     const database = filesOf(peer.data).find(({ file }) => /\.(db|sqlite)$/.test(file));
     assert.ok(
@@ -225,7 +225,7 @@ describe("a damaged data folder", () => {
   });
 });
 
-describe("three peers, whichever is asked", () => {
+describe("three peers give the same answers", () => {
   let cluster: Cluster;
   let peers: RunningPeer[] = [];
   before(async () => {
@@ -234,7 +234,7 @@ describe("three peers, whichever is asked", () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("a job made at one, changed at another and deleted at the third is so at all of them", async () => {
+  test("a job may be made at one, changed at another and deleted at the third; all of them follow", async () => {
     const [ann, ben, cal] = peers;
     assert.ok(ann !== undefined && ben !== undefined && cal !== undefined);
     const everywhere = (what: string, holds: (reply: Reply) => boolean): Promise<unknown> =>
@@ -256,7 +256,7 @@ describe("three peers, whichever is asked", () => {
     await everywhere("deleted", (reply) => reply.status === 404);
   });
 
-  test("a run's output can be read at any peer, wherever it ran", async () => {
+  test("a run's output can be read at any peer", async () => {
     for (const runner of peers) {
       const id = `says-${runner.name}`;
       await runner.ask("POST", "/v1/jobs", {

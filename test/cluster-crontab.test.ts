@@ -1,6 +1,6 @@
 /**
- * A crontab of thirty lines, imported by its owner, listed, and run by two real peers. Its minutely lines are awaited,
- * so this takes up to a minute and a quarter.
+ * A crontab of thirty lines is imported by its owner, listed, and run by two real peers. The test waits for the
+ * minutely lines, so it takes up to a minute and a quarter.
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -39,14 +39,14 @@ describe("a crontab of thirty lines", () => {
   const listed = () => items<Listed>(peer, "/v1/jobs?limit=200");
   const revisions = async () => (await listed()).map((job) => `${job.id} ${job.revision}`).toSorted();
 
-  test("a dry run shows what would be made, and makes nothing", async () => {
+  test("a dry run shows which jobs would be made, and makes none", async () => {
     const dry = await peer.command("import", "crontab", crontab, "--dry-run");
     assert.equal(dry.code, 0, dry.stderr);
     assert.match(dry.stdout, /berlin-morning/);
     assert.deepEqual(await listed(), []);
   });
 
-  test("the import makes thirty jobs, and says what it can't carry over and that cron still runs them", async () => {
+  test("the import makes thirty jobs, and says what it can't import and that cron still runs them", async () => {
     const done = await peer.command("import", "crontab", crontab);
     assert.equal(done.code, 0, done.stderr);
     const said = done.stdout + done.stderr;
@@ -56,14 +56,14 @@ describe("a crontab of thirty lines", () => {
     assert.equal((await listed()).length, 30);
   });
 
-  test("every job means what cron meant: it overlaps, and starts in its owner's home", async () => {
+  test("every job behaves as under cron: it may overlap, and starts in its owner's home", async () => {
     for (const job of await listed()) {
       assert.equal(job.overlap, "allow", job.id);
       assert.equal(job.cwd, homedir(), job.id);
     }
   });
 
-  test("every job is listed with its next tick and the peer that will run it, the same at both", async () => {
+  test("both peers list every job with the same next tick and the same runner", async () => {
     for (const { id } of await listed()) {
       const target = `/v1/jobs/${id}/next?count=1`;
       const [next] = await items<{ tick: string; peers: { name: string }[] }>(peer, target);
@@ -76,14 +76,14 @@ describe("a crontab of thirty lines", () => {
     }
   });
 
-  test("to import it again changes nothing", async () => {
+  test("importing it again changes nothing", async () => {
     const earlier = await revisions();
     const again = await peer.command("import", "crontab", crontab);
     assert.equal(again.code, 0, again.stderr);
     assert.deepEqual(await revisions(), earlier);
   });
 
-  test("the lines of every minute run as cron would have run them", { timeout: 120_000 }, async () => {
+  test("the minutely lines run as cron would run them", { timeout: 120_000 }, async () => {
     const written: [file: string, text: string][] = [
       ["every-minute", "minute one\n"],
       ["every-minute", "minute two\n"],

@@ -1,4 +1,4 @@
-/** Two real peers, of which one has a host that can't run anything: its ticks run elsewhere, and it says why. */
+/** Two real peers; one has a host that can't run anything. Its ticks run elsewhere, and it says why. */
 import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -12,7 +12,7 @@ interface Run {
   state: string;
 }
 
-describe("two peers, one of which can't write its runs' outputs", () => {
+describe("two peers when one can't write its runs' outputs", () => {
   let cluster: Cluster;
   let peers: RunningPeer[] = [];
   let file = "";
@@ -25,7 +25,7 @@ describe("two peers, one of which can't write its runs' outputs", () => {
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("no tick is missed, doubled or failed, readyz is red with the reason, and turns green by itself", async () => {
+  test("no tick is missed, doubled or failed; readyz is red with the reason, and turns green by itself", async () => {
     const [ada, bob] = peers;
     assert.ok(ada !== undefined && bob !== undefined);
     rmSync(path.join(ada.data, "logs"), { recursive: true });
@@ -42,7 +42,7 @@ describe("two peers, one of which can't write its runs' outputs", () => {
     assert.equal((await bob.call("GET", "/readyz")).status, 200);
     const span = { from: created, to: created + 10_000 };
     await untilTick(file, tickAt(span.to), 20_000);
-    // Of the tick that failed on ada, bob hears when ada gives it back.
+    // Bob learns of the tick that failed on ada when ada gives it back.
     assertEachOnce(readStarts(file), 2_000, span, 2_000);
     const runs = await items<Run>(bob, "/v1/jobs/beat/runs");
     assert.deepEqual(

@@ -1,4 +1,4 @@
-/** A real peer as process 1 of a process namespace, as in a container that is started without an init. */
+/** A real peer as process 1 of a process namespace, as in a container without an init. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +55,7 @@ test(
         const said = await cicada(words, { CICADA_DATA: data });
         assert.equal(said.code, 0, said.stderr);
       };
-      // The inner shell ends at once, and process 1 inherits what it leaves in a session of its own.
+      // The inner shell ends at once, and process 1 inherits the process that it left in another session.
       await say("jobs", "create", "orphan", "--command", "(setsid sleep 0.1 &)");
       for (let run = 0; run < 3; run++) await say("jobs", "run", "orphan", "--wait");
       await until("what the runs left behind has ended and been collected", limitMs, () => {

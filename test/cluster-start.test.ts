@@ -1,6 +1,6 @@
 /**
- * How a peer starts and stops, as a person or a supervisor meets it: real processes, their exit codes, their last
- * words, and what they leave behind.
+ * How a peer starts and stops, as a person or a supervisor sees it: real processes, their exit codes, their messages,
+ * and what they leave behind.
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -44,7 +44,7 @@ function joinStringIn(text: string): string {
   return /cicada-join-1:\S+/.exec(text)?.[0] ?? assert.fail(text);
 }
 
-/** The arguments of every process of this machine, as any user can read them. */
+/** The arguments of every process on this machine, which any user can read. */
 function processList(): string[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -57,7 +57,7 @@ function processList(): string[] {
     });
 }
 
-/** Starts a job that never ends by itself; answers with the pid of its process. */
+/** Starts a job that never ends by itself, and returns the pid of its process. */
 async function startEndlessJob(peer: RunningPeer, folder: string): Promise<number> {
   const file = path.join(folder, `${peer.name}.pid`);
   await peer.ask("POST", "/v1/jobs", { id: "endless", command: `echo $$ > ${file}; exec sleep 3600` });
@@ -70,7 +70,7 @@ describe("a peer by itself", () => {
   before(() => (cluster = new Cluster()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("the first start makes everything that is needed, readable by its owner alone", async () => {
+  test("the first start makes everything that is needed, readable only by its owner", async () => {
     const peer = await cluster.start({ name: "alone" });
     const { ready } = peer;
     assert.equal(ready.name, "alone");
@@ -100,7 +100,7 @@ describe("a peer by itself", () => {
     await until("the job's process is gone", 1_000, () => !isAlive(pid));
   });
 
-  test("SIGHUP, as of a terminal that was closed, stops it just as cleanly", async () => {
+  test("SIGHUP, as from a closed terminal, stops it just as cleanly", async () => {
     const peer = await cluster.start({ name: "hung-up", flags: ["--drain", "200ms"] });
     const pid = await startEndlessJob(peer, cluster.folder);
     peer.started.kill("SIGHUP");
@@ -109,7 +109,7 @@ describe("a peer by itself", () => {
     await until("the job's process is gone", 1_000, () => !isAlive(pid));
   });
 
-  test("a peer that was to join and reaches nobody isn't ready and says where it looked, until somebody answers", async () => {
+  test("a peer that is to join but reaches no other is not ready and says which addresses it tried, until one answers", async () => {
     const first = await cluster.start({ name: "first" });
     await first.stop();
     const second = await cluster.start({ name: "second", join: first });
@@ -127,7 +127,7 @@ describe("a peer by itself", () => {
     await Promise.all([first.stop(), second.stop()]);
   });
 
-  test("kill -9 leaves no child behind either, and the next start is the same peer with its jobs", async () => {
+  test("kill -9 leaves no child behind, and the next start is the same peer with its jobs", async () => {
     const peer = await cluster.start({ name: "killed" });
     const { peerId } = peer.ready;
     const pid = await startEndlessJob(peer, cluster.folder);
@@ -142,7 +142,7 @@ describe("a peer by itself", () => {
     );
   });
 
-  test("a job that three times ends the peer with what can't happen is quarantined there; the others run, and an edit frees it", async () => {
+  test("a job that makes the peer fail an assertion three times is quarantined there; other jobs run, and an edit frees it", async () => {
     const sabotage = `
       const { set } = Map.prototype;
       Map.prototype.set = function (key, value) {
@@ -178,7 +178,7 @@ describe("a peer by itself", () => {
     });
   });
 
-  test("a second peer on the same folder is refused, and the first goes on", async () => {
+  test("a second peer on the same folder is refused, and the first keeps running", async () => {
     const first = await cluster.start({ name: "first" });
     const second = await cluster.begin({ name: "second", data: first.data });
     assert.deepEqual(await second.started.ended, { code: 4, signal: null });
@@ -188,7 +188,7 @@ describe("a peer by itself", () => {
     assert.equal((await first.call("GET", "/livez")).status, 200);
   });
 
-  test("ports in use are named, the API's and the mesh's at once", async () => {
+  test("ports in use are named, both the API's and the mesh's at once", async () => {
     const first = await cluster.start({ name: "holder" });
     const httpPort = new URL(first.ready.http).port;
     const meshPort = /\/tcp\/(\d+)/.exec(first.address)?.[1] ?? "";
@@ -212,7 +212,7 @@ describe("a peer by itself", () => {
     assert.ok(peer.started.said.includes(file), peer.started.said);
   });
 
-  test("a mistyped flag is answered with the right one, and nothing is started", async () => {
+  test("the refusal of a mistyped flag names the right one, and nothing is started", async () => {
     const peer = await cluster.begin({ name: "typo", flags: ["--capcity", "3"] });
     assert.deepEqual(await peer.started.ended, { code: 2, signal: null });
     assert.match(peer.started.said, /--capacity/);
@@ -257,14 +257,14 @@ describe("joining a mesh", () => {
   before(() => (cluster = new Cluster()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  test("the line that `cicada peers invite` prints brings a peer in, shows its key to no other user, and is remembered", async () => {
+  test("the line that `cicada peers invite` prints makes a peer join, shows the key to no other user, and is needed only once", async () => {
     const host = await cluster.start({ name: "host" });
     const invite = await host.command("peers", "invite");
     assert.equal(invite.code, 0, invite.stderr);
 
     const data = path.join(cluster.folder, "guest-by-line");
     const flags = `--data ${data} --http 127.0.0.1:0 --listen /ip4/127.0.0.1/tcp/${await freePort()}`;
-    // A file, because the arguments of `sh -c` would show what a line that is typed into a shell doesn't.
+    // The line goes into a file, because arguments of `sh -c` would show in the process list; a typed line doesn't.
     const typed = path.join(cluster.folder, "typed.sh");
     writeFileSync(typed, `${invite.stdout.trim()} ${flags}\n`);
     const pasted = new Started("sh", [typed], plainEnv(), true);
@@ -283,7 +283,7 @@ describe("joining a mesh", () => {
     await untilMembers([host, again], 2);
   });
 
-  test("a join string that was given as an argument is hidden from the process list, and warned about", async () => {
+  test("a join string given as an argument is hidden from the process list, with a warning", async () => {
     const host = await cluster.start({ name: "careful" });
     const { stdout } = await host.command("peers", "invite");
     const word = joinStringIn(stdout);
@@ -298,14 +298,14 @@ describe("joining a mesh", () => {
     await guest.crash();
   });
 
-  test("a third peer that knows one address finds all, and finds them again after all were killed", async () => {
+  test("a third peer that knows one address finds all others, and finds them again after all were killed", async () => {
     const peers = await cluster.mesh(["one", "two", "three"]);
     await Promise.all(peers.map((peer) => peer.crash()));
     await Promise.all(peers.map((peer) => peer.restart()));
     await untilMembers(peers, 3);
   });
 
-  test("a wrong key is refused at once, both sides say so, and no retry hurts either", async () => {
+  test("a wrong key is refused at once, both sides say so, and retries harm neither", async () => {
     const host = await cluster.start({ name: "keeper" });
     const other = await cluster.start({ name: "other-mesh" });
     const from = performance.now();
@@ -319,7 +319,7 @@ describe("joining a mesh", () => {
       );
     }
     assert.ok(performance.now() - from < 10_000);
-    // The log tells it once a minute, the counter each time.
+    // The log says it once a minute, the counter counts each time.
     await until("several retries, survived by both", 60_000, async () => {
       const counted = await Promise.all([host, stranger].map(refusals));
       return counted.every((count) => count >= 3);
@@ -349,7 +349,7 @@ describe("joining a mesh", () => {
   });
 });
 
-/** How often it has refused somebody, or was refused, for a key. */
+/** How often the peer refused another, or was refused, because of a key. */
 async function refusals(peer: RunningPeer): Promise<number> {
   const metrics = await peer.call("GET", "/metrics");
   return Number(/^cicada_mesh_handshakes_refused\S* (\d+)/m.exec(metrics.text)?.[1]);

@@ -1,6 +1,6 @@
 /**
- * Two versions of the program in one mesh, with real processes: some say of themselves what a later version would say, one
- * what an earlier one would. Each job runs where it is understood, each tick once; nothing that somebody doesn't know is lost.
+ * Two versions of the program in one mesh, with real processes: some present themselves as a later version, one as an
+ * earlier one. Each job runs where it is understood, each tick once, and no data is lost on peers that don't know it.
  */
 import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
@@ -46,7 +46,7 @@ async function shown(peer: RunningPeer, id: string): Promise<Shown> {
   return (await peer.ask("GET", `/v1/jobs/${id}`)) as Shown;
 }
 
-/** The job as a version writes it that has the field `mutex`. */
+/** The job as a later version writes it, with the field `mutex`. */
 function tapedJob(file: string): Uint8Array {
   const doc = new Y.Doc();
   doc.clientID = 99;
@@ -64,7 +64,7 @@ function tapedJob(file: string): Uint8Array {
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** What lies in the folder of a peer that is down, after the update has been put into it, if there is one. */
+/** The table in the folder of a peer that is down. If an update is given, it is put into the folder first. */
 async function tableIn({ data }: RunningPeer, update?: Uint8Array): Promise<Y.Doc> {
   const disk = await openDisk({ folder: data, log: quiet });
   try {
@@ -87,7 +87,7 @@ async function tableIn({ data }: RunningPeer, update?: Uint8Array): Promise<Y.Do
 }
 
 describe("two versions in one mesh", () => {
-  test("each job runs on the peers that know what it needs, each tick once, and an edit of the older version loses nothing", async () => {
+  test("each job runs on the peers that know what it needs, each tick once, and an edit by the older version loses nothing", async () => {
     await using cluster = new Cluster();
     const fileOf = (job: string) => {
       const file = path.join(cluster.folder, `starts-${job}`);

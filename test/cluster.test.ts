@@ -1,8 +1,8 @@
 /**
  * Three real peers and a job every two seconds, through the death and return of each of them.
  *
- * Each step waits for lines that the job writes (cluster-judge.ts), so the whole takes as long as the ticks do:
- * about a minute and a half.
+ * Each step waits for lines that the job writes (cluster-judge.ts), so it takes as long as the ticks: about a minute
+ * and a half.
  */
 import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
@@ -15,7 +15,9 @@ import { Cluster, items, until, untilMembers, type RunningPeer } from "./kit/clu
 const periodMs = 2_000;
 /** The promise: a dead process's ticks are started elsewhere within 6 s. */
 const stepInLimitMs = 6_000;
-/** With every peer up a start is on time; a machine of two cores that also runs other tests is given this much. */
+/**
+ * With every peer up a start is on time. The limit leaves room for a machine of two cores that also runs other tests.
+ */
 const onTimeMs = 1_500;
 /** Far enough ahead for each of three peers to have some of them. */
 const planLength = 40;
@@ -75,7 +77,7 @@ describe("three peers and a job every 2 s", () => {
     const planned = plans[0]?.slice(0, 8) ?? [];
     assert.equal(planned.length, 8);
     for (const other of plans) {
-      // A tick may have passed between two answers; all the others are compared.
+      // A tick may have passed between two answers, so only the common ones are compared.
       const shared = planned.filter(({ tick }) => other.some((next) => next.tick === tick));
       assert.ok(shared.length >= 7);
       for (const next of shared) {
@@ -95,7 +97,7 @@ describe("three peers and a job every 2 s", () => {
   });
 
   for (const name of names) {
-    test(`kill -9 of ${name}: the others start every tick, its share too, within 6 s`, async () => {
+    test(`after kill -9 of ${name} the others start every tick, including its share, within 6 s`, async () => {
       const { peer: victim, others, witness } = named(name);
       await victim.ask("POST", "/v1/jobs/long/run", { target: { peers: [name] } });
       const open = await until("its long run is on, and known elsewhere", 10_000, async () =>
@@ -132,7 +134,7 @@ describe("three peers and a job every 2 s", () => {
       assert.deepEqual(left, [], "a run of its earlier life is still open");
       const own = await until(`all announce ${name} again, for the same tick`, 10_000, async () => {
         const plans = await Promise.all(peers.map(plan));
-        // What is due sooner may have been claimed by another while this one was away.
+        // Another peer may have claimed earlier ticks while this one was away.
         const unclaimed = Date.now() + 2 * claimAheadMs;
         const ticks = plans.map(
           (list) => list.find((next) => runnerOf(next) === name && Date.parse(next.tick) > unclaimed)?.tick,
@@ -146,7 +148,7 @@ describe("three peers and a job every 2 s", () => {
     });
   }
 
-  test("afterwards all three tell the same story, and it is what the job itself wrote", async () => {
+  test("afterwards all three peers have the same history, and it matches what the job itself wrote", async () => {
     const judged = Date.now() - periodMs;
     const told = await until("equal histories", 30_000, async () => {
       const histories = await Promise.all(peers.map((peer) => history(peer, judged)));
@@ -162,7 +164,7 @@ describe("three peers and a job every 2 s", () => {
   });
 });
 
-/** Between two ticks nothing is being started: whoever is killed then has written what it ran. */
+/** Between two ticks nothing is being started, so a peer that is killed then has recorded what it ran. */
 async function untilBetweenTicks(): Promise<number> {
   await until("the time between two ticks", 2 * periodMs, () => {
     const sinceTickMs = Date.now() % periodMs;

@@ -1,4 +1,4 @@
-/** Settings: where each comes from, what is refused, and what the refusal tells. */
+/** Settings: where each comes from, what is refused, and what the refusal says. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
@@ -55,7 +55,7 @@ test("nothing must be configured", () => {
   });
 });
 
-test("a flag goes before the environment, that before the file, that before the default", () => {
+test("a flag wins over the environment, the environment over the file, the file over the default", () => {
   const file = "name: from-file\n";
   assert.equal(read({ name: "from-flag" }, { CICADA_NAME: "from-env" }, file).name, "from-flag");
   assert.equal(read({}, { CICADA_NAME: "from-env" }, file).name, "from-env");
@@ -117,7 +117,7 @@ describe("the mesh's address", () => {
   }
 });
 
-test("a variable that looks like a setting and is none is told, with the nearest one", () => {
+test("an unknown variable that looks like a setting gets a warning with the nearest setting", () => {
   const env = {
     CICADA_HTPP: "1",
     CICADA_HTTP: ":0",
@@ -140,7 +140,7 @@ describe("the API's address", () => {
     assert.deepEqual(read({ http: "localhost:7400" }).http, { host: "localhost", port: 7400 });
   });
 
-  test("outside the loopback is refused, unless a TLS proxy stands before it", () => {
+  test("is refused outside the loopback, unless a TLS proxy is in front of it", () => {
     for (const http of [
       "0.0.0.0:7400",
       "192.0.2.7:7400",
@@ -154,7 +154,7 @@ describe("the API's address", () => {
   });
 });
 
-describe("a value that can't be used says where it came from and what would be right", () => {
+describe("the refusal of a bad value says where it came from and what would be right", () => {
   const cases: readonly [Flags, Record<string, string>, string | undefined, RegExp][] = [
     [{ capacity: "0" }, {}, undefined, /--capacity: "0" \(from the command line\); give a whole number/],
     [{}, { CICADA_CAPACITY: "many" }, undefined, /"many" \(from CICADA_CAPACITY in the environment\)/],
@@ -181,7 +181,7 @@ describe("a value that can't be used says where it came from and what would be r
 });
 
 describe("the file", () => {
-  test("is refused when it has an unknown name, and the nearest one is offered", () => {
+  test("is refused if it has an unknown name, and the nearest one is offered", () => {
     assert.throws(
       () => read({}, {}, "capacty: 3"),
       refusal("BAD_FILE", /peer\.yaml: there is no setting "capacty": did you mean "capacity"\?/),
@@ -190,13 +190,13 @@ describe("the file", () => {
     assert.throws(() => read({}, {}, "zebra: 1"), refusal("BAD_FILE", /there are data, name, /));
   });
 
-  test("is refused when it is not YAML, or not names and values", () => {
+  test("is refused if it is not YAML, or not names and values", () => {
     assert.throws(() => read({}, {}, "name: [\n"), refusal("BAD_FILE", /line 2/));
     assert.throws(() => read({}, {}, "- name"), refusal("BAD_FILE", /expected one "name: value" per line/));
     assert.throws(() => read({}, {}, "name: {a: 1}"), refusal("BAD_FILE", /name takes a value/));
   });
 
-  test("may be empty, leave values empty, and use YAML's own numbers and truths", () => {
+  test("may be empty, have empty values, and use YAML's numbers and booleans", () => {
     assert.equal(read({}, {}, "").capacity, 40);
     assert.equal(read({}, {}, "name:\n").name, "alder");
     const config = read({}, {}, "capacity: 3\nmdns: true\ndrain: 0\n");
@@ -217,7 +217,7 @@ test("every setting has a flag, a variable and a help line of its own", () => {
   for (const { variable } of settings) assert.match(variable, /^CICADA_[A-Z_]+$/);
 });
 
-test("a file of settings with an alias that leads nowhere, or to itself, is refused with its name", () => {
+test("a settings file with an alias that leads nowhere, or to itself, is refused with its name", () => {
   for (const text of ["name: *nobody\n", "name: &a [*a]\n"]) {
     assert.throws(
       () => readConfig({ flags: {}, env: {}, file: { path: "cicada.yaml", text } }, host),

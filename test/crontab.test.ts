@@ -1,6 +1,4 @@
-/**
- * What a crontab's lines become, and what is said of those that can't come along.
- */
+/** What a crontab's lines become, and what is reported about those that can't be imported. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
@@ -27,7 +25,7 @@ function only(text: string, changes: Partial<CrontabOptions> = {}): JobSpec {
 }
 
 describe("a real crontab", () => {
-  it("of 30 lines comes along whole, and what is not carried over is said", () => {
+  it("of 30 lines is imported whole, and what is not carried over is reported", () => {
     const { jobs, refused, notes } = parseCrontab(fixture, options);
     assert.equal(jobs.length, 30);
     assert.deepEqual(refused, []);
@@ -42,8 +40,8 @@ describe("a real crontab", () => {
   });
 });
 
-describe("a line means what cron meant by it", () => {
-  it("its time zone, home, user, shell, path and umask are cron's, and its runs may overlap", () => {
+describe("a line means what it means to cron", () => {
+  it("time zone, home, user, shell, path and umask are cron's, and runs may overlap", () => {
     const spec = only("*/5 * * * * /usr/local/bin/check --all");
     assert.match(spec.id, /^check-all-[0-9a-f]{6}$/);
     assert.deepEqual(spec, {
@@ -60,7 +58,7 @@ describe("a line means what cron meant by it", () => {
       description: "*/5 * * * * /usr/local/bin/check --all",
     });
   });
-  it("variables hold for the lines below them, with or without blanks and quotes", () => {
+  it("a variable applies to the lines below it, with or without blanks and quotes", () => {
     const text = `A=1\n@daily one\n B = "two words" \n'C'='x'\nD=a "b"\nE=\nA=2\n@daily two`;
     const { jobs } = parseCrontab(text, options);
     const [one, two] = jobs.map(({ spec }) => spec.env ?? {});
@@ -70,7 +68,7 @@ describe("a line means what cron meant by it", () => {
       ["2", "two words", "x", 'a "b"', ""],
     );
   });
-  it("PATH and HOME of the crontab win, and HOME is where the command starts", () => {
+  it("PATH and HOME of the crontab win, and the command starts in HOME", () => {
     const spec = only("PATH=/opt/bin\nHOME=/srv/shop\n@daily x");
     assert.equal(spec.env?.["PATH"], "/opt/bin");
     assert.equal(spec.env?.["HOME"], "/srv/shop");
@@ -82,12 +80,12 @@ describe("a line means what cron meant by it", () => {
     assert.equal(spec.command, undefined);
     assert.equal(spec.env?.["SHELL"], "/bin/bash");
   });
-  it("CRON_TZ holds until it is changed or emptied", () => {
+  it("CRON_TZ applies until it is changed or emptied", () => {
     const text = "@daily a\nCRON_TZ=Asia/Tokyo\n@daily b\nCRON_TZ=\n@daily c";
     const zones = parseCrontab(text, options).jobs.map(({ spec }) => spec.timezone);
     assert.deepEqual(zones, ["Europe/Berlin", "Asia/Tokyo", "Europe/Berlin"]);
   });
-  it("comments, blank lines, tabs and a Windows editor's line ends do no harm", () => {
+  it("comments, blank lines, tabs and Windows line ends are accepted", () => {
     const { jobs, refused } = parseCrontab(
       "\r\n  # x\r\n\t@daily\tone\r\n5  4\t* * *   two  three\r\n",
       options,
@@ -101,7 +99,7 @@ describe("a line means what cron meant by it", () => {
       ],
     );
   });
-  it("a minus before the minutes only kept cronie from logging", () => {
+  it("a minus before the minutes, which keeps cronie from logging, is ignored", () => {
     assert.equal(only("-*/15 * * * * x").schedule, "*/15 * * * *");
   });
   const percents: [line: string, command: string, stdin: string | undefined][] = [
@@ -121,7 +119,7 @@ describe("a line means what cron meant by it", () => {
       assert.equal(spec.stdin, stdin);
     });
   }
-  it("--pin keeps it on one peer", () => {
+  it("--pin keeps the job on one peer", () => {
     assert.deepEqual(only("@daily x", { pinTo: "web1" }).target, { peers: ["web1"] });
   });
 });
@@ -146,14 +144,14 @@ describe("the system form", () => {
     assert.equal(jobs[0]?.spec.cwd, "/");
     assert.match(notes[0] ?? "", /^line 1: the home of nobody-here is not known/);
   });
-  it("is asked for when a user's crontab looks like it", () => {
+  it("is suggested when a user's crontab looks like it", () => {
     const { notes } = parseCrontab("@daily www-data php /srv/cron.php", { ...options, homes });
     assert.match(notes[0] ?? "", /--system/);
   });
 });
 
 describe("an id", () => {
-  it("stays when the line's times, zone or place change, so that its job is updated and not doubled", () => {
+  it("stays the same when the line's times, zone or place change, so that its job is updated and not doubled", () => {
     const before = only("0 3 * * * backup /srv");
     const after = only("# moved\n\nCRON_TZ=UTC\n30 4 * * 1 backup /srv");
     assert.equal(after.id, before.id);
@@ -164,7 +162,7 @@ describe("an id", () => {
     assert.equal(new Set(ids.map(({ id }) => id)).size, 3);
     assert.match(only("@daily x", { prefix: "web1-" }).id, /^web1-x-[0-9a-f]{6}$/);
   });
-  it("of lines with the same command differs by their order", () => {
+  it("differs between lines with the same command, by their order", () => {
     const { jobs } = parseCrontab("@daily x\n@weekly x\n@monthly x", options);
     const [first = "", second, third] = jobs.map(({ spec }) => String(spec.id));
     assert.deepEqual([second, third], [`${first}-2`, `${first}-3`]);
@@ -186,7 +184,7 @@ describe("an id", () => {
   });
 });
 
-describe("a line that can't be taken is named with its number and reason, and the others go in", () => {
+describe("a line that can't be imported is named with its number and reason, and the others are imported", () => {
   const table: [line: string, reason: RegExp, system?: boolean][] = [
     ["@reboot /usr/local/bin/warm-up", /systemd unit/],
     ["61 * * * * x", /^schedule: "61" in the minute field/],
@@ -215,7 +213,7 @@ describe("a line that can't be taken is named with its number and reason, and th
       assert.match(refused[0]?.reason ?? "", reason);
     });
   }
-  it("lines under a CRON_TZ that is none are not placed in another zone", () => {
+  it("lines below an invalid CRON_TZ are not imported into another zone", () => {
     const { jobs, refused } = parseCrontab("CRON_TZ=Mars\n@daily x\nCRON_TZ=UTC\n@daily y", options);
     assert.equal(jobs.length, 1);
     assert.deepEqual(

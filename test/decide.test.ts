@@ -1,4 +1,7 @@
-/** What is decided about an order (core/orders/decide.ts), and which stage of it may follow which (core/claims/order.ts). */
+/**
+ * What is decided about an order (core/orders/decide.ts), and which of its stages may follow which
+ * (core/claims/order.ts).
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createBook } from "../src/core/claims/book-state.ts";
@@ -59,7 +62,7 @@ function claimOf(peer: PeerId | undefined, rest: Partial<RunRecord> = {}): RunRe
 const first: Failover = { rank: 0, delayMs: 0, passed: [] };
 const second: Failover = { rank: 1, delayMs: 5_000, passed: [] };
 
-/** An order that is due now, whose turn is this peer's, with nothing in the way. */
+/** The facts of an order that is due now and that this peer may run at once. */
 const plain: Facts = {
   wall: due,
   mono: 1_000,
@@ -109,7 +112,7 @@ function decided({ facts = {}, local = noStage, trigger: given, requested }: Cas
   return decide(order, { ...plain, ...facts }).decision;
 }
 
-/** A decision in a line: what is let go of, then what is done, with what matters of it. */
+/** A decision in one line: what is let go, then what is done. */
 function inWords(decision: Decision): string {
   switch (decision.kind) {
     case "wait":
@@ -166,31 +169,31 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
   ],
   ["later than that, the others are asked first", { facts: { wall: due + 2_001 } }, "ask"],
   [
-    "where another peer's claim is known, though it no longer holds, the others are asked first",
+    "if another peer's claim is known, even one that no longer holds, the others are asked first",
     { facts: { hasForeignClaim: true } },
     "ask",
   ],
   ["while another peer's claim holds, the order waits for its end", { facts: rivalTo(5_000) }, "wait 5000"],
   ["the second in rank waits for the first", { facts: { failover: second } }, "wait 5000"],
   [
-    "the second in rank asks first when its time has come",
+    "the second in rank asks the others first when its time has come",
     { facts: { failover: second, wall: due + 5_000 } },
     "ask",
   ],
   [
-    "a tick that was due before this peer had warmed up is asked about first",
+    "about a tick that was due before this peer had warmed up, the others are asked first",
     { facts: { warmedUpAt: due + 1, wall: due + 100 } },
     "ask",
   ],
   [
-    "such a tick waits for the records of peers that have come back",
+    "such a tick waits for the records of peers that have returned",
     { facts: { warmedUpAt: due + 1, wall: due + 100, awaitsSync: true } },
     "wait 600",
   ],
-  ["a tick of now doesn't wait for peers that have come back", { facts: { awaitsSync: true } }, "claim"],
-  ["a tick that is caught up is asked about first", { trigger: "catch-up" }, "ask"],
+  ["a timely tick doesn't wait for peers that have returned", { facts: { awaitsSync: true } }, "claim"],
+  ["about a tick that is caught up, the others are asked first", { trigger: "catch-up" }, "ask"],
   [
-    "a tick that is caught up waits for the records of peers that have come back",
+    "a tick that is caught up waits for the records of peers that have returned",
     { trigger: "catch-up", facts: { awaitsSync: true } },
     "wait 500",
   ],
@@ -200,29 +203,29 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
     "wait",
   ],
   [
-    "an order by hand may still be started within its window",
+    "a manual order may still start within its window",
     { requested: {}, facts: { wall: due + 30 * minute } },
     "ask",
   ],
   [
-    "past its window an order by hand is left to the sweep",
+    "past its window a manual order is left to the sweep",
     { requested: {}, facts: { wall: due + 61 * minute } },
     "wait",
   ],
   ["a peer without a free place declines", { facts: { isFull: true } }, "decline"],
   [
-    "a peer that can't run it waits until it is due, to see who does",
+    "a peer that can't run the order waits until it is due, to see which peer does",
     { facts: { failover: undefined, wall: due - 1_000 } },
     "wait 0",
   ],
-  ["a peer that can't run it then waits for what the others do", { facts: { failover: undefined } }, "wait"],
+  ["a peer that can't run the order then waits for the others", { facts: { failover: undefined } }, "wait"],
   [
-    "when all are at capacity, the first of them claims it and holds it",
+    "when all are at capacity, the first in rank claims the order and holds it",
     { facts: { failover: undefined, isFirstOfTheFull: true } },
     "claim capacity",
   ],
   [
-    "when all are at capacity, the first of them asks the voters of a majority job",
+    "when all are at capacity, the first in rank asks the voters of a majority job",
     { facts: { failover: undefined, isFirstOfTheFull: true, plan: majority } },
     "elect",
   ],
@@ -237,41 +240,45 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
 ];
 
 const closing: [title: string, one: Case, expected: string][] = [
-  ["what others have started or decided leaves the book", { facts: { isOver: true } }, "close (out-claimed)"],
   [
-    "a claim to what others have started is taken back",
+    "an order that others have started or decided leaves the book",
+    { facts: { isOver: true } },
+    "close (out-claimed)",
+  ],
+  [
+    "a claim to an order that others have started is taken back",
     { facts: { isOver: true }, local: claimed() },
     "close (out-claimed)",
   ],
   [
-    "a chosen runner that was taken for lost says that it never started",
+    "a chosen runner that others reported as lost says that it never started",
     { facts: { isOver: true }, local: claimed({ epoch: 1 }) },
     "close (late) as missed",
   ],
   ["the tick of a deleted job leaves the book", { facts: { plan: undefined } }, "close (job-changed)"],
   [
-    "what is no tick of the edited schedule leaves the book",
+    "an order that is not a tick of the edited schedule leaves the book",
     { facts: { isTick: false } },
     "close (job-changed)",
   ],
   [
-    "… and is reported as missed if it had long been due",
+    "… and is reported as missed if it had been due for long",
     { facts: { isTick: false, wall: due + minute } },
     "close (job-changed) as missed",
   ],
   [
-    "… by one peer alone",
+    "… by only one peer",
     { facts: { isTick: false, wall: due + minute, isReporter: false } },
     "close (job-changed)",
   ],
   [
-    "… and not where it was claimed",
+    "… but not by a peer that had claimed it",
     { facts: { isTick: false, wall: due + minute }, local: claimed() },
     "close (job-changed)",
   ],
-  ["an order by hand outlives an edit of the schedule", { requested: {}, facts: { isTick: false } }, "claim"],
+  ["a manual order outlives an edit of the schedule", { requested: {}, facts: { isTick: false } }, "claim"],
   [
-    "an order by hand ends when its job is disabled",
+    "a manual order ends when its job is disabled",
     { requested: {}, facts: { plan: planOf({ enabled: false }) } },
     "close (job-changed)",
   ],
@@ -286,7 +293,7 @@ const closing: [title: string, one: Case, expected: string][] = [
     "close (paused) as skipped",
   ],
   ["… not before", { facts: { isPaused: true, wall: due - 1_000 } }, "wait 0"],
-  ["… by one peer alone", { facts: { isPaused: true, isReporter: false } }, "wait"],
+  ["… by only one peer", { facts: { isPaused: true, isReporter: false } }, "wait"],
   [
     "a claim to a tick of a job that has been paused is taken back",
     { facts: { isPaused: true }, local: claimed() },
@@ -303,23 +310,23 @@ const closing: [title: string, one: Case, expected: string][] = [
 const asked: [title: string, one: Case, expected: string][] = [
   ["while answers are awaited, the order waits", { local: asking }, "wait 1000"],
   [
-    "when their time is over, it is claimed",
+    "when the time for answers is over, the order is claimed",
     { local: asking, facts: { mono: 2_000 } },
     "let go (asked), claim asked",
   ],
-  ["when all have answered, it is claimed", { local: hasAsked }, "let go (asked), claim asked"],
+  ["when all have answered, the order is claimed", { local: hasAsked }, "let go (asked), claim asked"],
   [
-    "when another peer has claimed it meanwhile, this one lets go",
+    "when another peer has claimed the order meanwhile, this one lets go",
     { local: hasAsked, facts: rivalTo(5_000) },
     "let go (out-claimed), wait 500",
   ],
   [
-    "when this peer can't run it any more, it lets go",
+    "when this peer can't run the order any more, it lets go",
     { local: asking, facts: { failover: undefined } },
     "let go (out-claimed), wait 500",
   ],
   [
-    "when the last place has gone meanwhile, this peer declines",
+    "when the last place has been taken meanwhile, this peer declines",
     { local: hasAsked, facts: { isFull: true } },
     "let go (declined), decline",
   ],
@@ -334,33 +341,33 @@ const chosen: [title: string, one: Case, expected: string][] = [
   ["the choice of the voters is followed", { facts: { plan: majority, choice: "stands" } }, "follow-choice"],
   ["a chosen runner that is gone is lost", { facts: { plan: majority, choice: "gone" } }, "close-lost"],
   [
-    "… and reported by one peer alone",
+    "… and reported by only one peer",
     { facts: { plan: majority, choice: "gone", isReporter: false } },
     "wait",
   ],
   [
-    "an election under way is followed",
+    "a running election is followed",
     { local: { stage: "electing" }, facts: { plan: majority } },
     "follow-election",
   ],
 ];
 
 const holding: [title: string, one: Case, expected: string][] = [
-  ["before it is due, a claim waits", { local: claimed(), facts: { wall: due - 500 } }, "wait 0"],
+  ["a claim waits until it is due", { local: claimed(), facts: { wall: due - 500 } }, "wait 0"],
   ["a claim made late waits for conflicting ones", { local: claimed({}, due + 250) }, "wait 250"],
-  ["when it is due, the run starts", { local: claimed() }, "start"],
+  ["when a claim is due, the run starts", { local: claimed() }, "start"],
   [
     "a peer that has declined other orders still starts what it had claimed",
     { local: claimed(), facts: { eligibility: "declined" } },
     "start",
   ],
   [
-    "a claim that the launcher would start too late is made anew",
+    "a claim that the launcher would start too late is made again",
     { local: claimed(), facts: { wall: due + 2_001 } },
     "let go (late), again",
   ],
   [
-    "a claim that was held back for a place is not too late",
+    "a claim that was held for a place is not too late",
     { local: claimed({ waiting: "capacity" }), facts: { wall: due + minute } },
     "start",
   ],
@@ -369,14 +376,18 @@ const holding: [title: string, one: Case, expected: string][] = [
     { local: claimed({ rank: 1 }), facts: rivalTo(5_000) },
     "let go (out-claimed), wait 5000",
   ],
-  ["a weaker one doesn't", { local: claimed(), facts: rivalTo(5_000, { rank: 1 }) }, "start"],
   [
-    "between equal claims the peer's id decides",
+    "a weaker claim of another peer doesn't",
+    { local: claimed(), facts: rivalTo(5_000, { rank: 1 }) },
+    "start",
+  ],
+  [
+    "between equal claims the peers' ids decide",
     { local: claimed(), facts: rivalTo(5_000) },
     "let go (out-claimed), wait 5000",
   ],
   [
-    "a claim that voters have chosen has no rival",
+    "a claim that the voters have chosen has no rival",
     { local: claimed({ epoch: 0, rank: 1 }), facts: { ...rivalTo(5_000), plan: majority } },
     "start",
   ],
@@ -386,12 +397,12 @@ const holding: [title: string, one: Case, expected: string][] = [
     "start",
   ],
   [
-    "… and is missed past it",
+    "… and is missed after it",
     { local: claimed({ epoch: 0 }), facts: { plan: majority, wall: due + 61 * minute } },
     "close (window) as missed",
   ],
   [
-    "… which is short where the job catches nothing up",
+    "… which is short if the job catches nothing up",
     { local: claimed({ epoch: 0 }), facts: { plan: catchesNothingUp, wall: due + 31_000 } },
     "close (window) as missed",
   ],
@@ -494,7 +505,7 @@ describe("an order's local stage", () => {
     }
   }
 
-  test("keeps each order that holds a claim in the one index that says what the claim waits for", () => {
+  test("puts each order that holds a claim into exactly the index that says what the claim waits for", () => {
     const book = createBook();
     const order = orderAt(noStage);
     const sizes = (): number[] => [book.claims.size, book.capacityQueue.size, book.overlapQueue.size];
@@ -508,7 +519,7 @@ describe("an order's local stage", () => {
     assert.deepEqual(sizes(), [0, 0, 0]);
   });
 
-  test("can't leave an index that it was never in", () => {
+  test("can't leave an index that the order was never in", () => {
     const order = orderAt(claimed());
     assert.throws(() => transition(createBook(), order, noStage), AssertionFailed);
   });

@@ -1,4 +1,4 @@
-/** A data folder of an older program: migrated whole or not at all, with a copy to go back to. */
+/** A data folder of an older program is migrated whole or not at all, with a copy to return to. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +25,7 @@ function readFixture(name: string): string {
   return readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
 }
 
-/** A folder whose database has format 3 and holds one record, and whatever else is to be in it. */
+/** A folder whose database has format 3 and holds one record; `more` is SQL for anything else. */
 function olderFolder(context: TestContext, more = ""): string {
   const folder = folderOf(context, tables);
   const database = new DatabaseSync(join(folder, "cicada.db"));
@@ -86,7 +86,7 @@ function daysAgo(days: number): number {
   return Date.now() / 1_000 - days * 86_400;
 }
 
-test("an older database is migrated with what it holds, and a copy of it stays beside it", async (context) => {
+test("an older database is migrated with its contents, and a copy of the old one stays beside it", async (context) => {
   const folder = olderFolder(context);
   assert.deepEqual((await openAndLoad(folder)).records, [record]);
   assert.equal(versionOf(join(folder, "cicada.db")), fileVersion);
@@ -100,7 +100,7 @@ test("an older database is migrated with what it holds, and a copy of it stays b
   );
 });
 
-test("an older program opens the copy as its own", async (context) => {
+test("an older program can open the copy", async (context) => {
   const folder = olderFolder(context);
   await openAndLoad(folder);
   const untouched = olderFolder(context);
@@ -119,7 +119,7 @@ test("a migration that fails leaves the older database as it was, and the next s
   assert.equal(versionOf(path), fileVersion);
 });
 
-test("of several steps none stays when one fails", async (context) => {
+test("if one of several migration steps fails, none of them stays", async (context) => {
   const folder = olderFolder(
     context,
     `DROP TABLE vote; DROP TABLE commits; PRAGMA user_version = 1; CREATE TABLE watermark (stranger TEXT);
@@ -133,7 +133,7 @@ test("of several steps none stays when one fails", async (context) => {
   assert.equal(vote, undefined);
 });
 
-test("half a copy, from a start that was killed, is made anew", async (context) => {
+test("a partial copy from a killed start is replaced", async (context) => {
   const folder = olderFolder(context);
   writeFileSync(join(folder, `${copyName}.new`), "half");
   writeFileSync(join(folder, copyName), "of an earlier try");
@@ -145,7 +145,7 @@ test("half a copy, from a start that was killed, is made anew", async (context) 
   );
 });
 
-test("a copy is removed by the first start 30 days later, and not before", async (context) => {
+test("the first start after 30 days removes the copy, and no earlier one does", async (context) => {
   const folder = olderFolder(context);
   await openAndLoad(folder);
   const copy = join(folder, copyName);

@@ -1,4 +1,4 @@
-/** The real disk: the contract of every disk, and what only real files and real deaths can show. */
+/** The real disk: the contract of every disk, and what only real files and killed processes can show. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -57,7 +57,7 @@ function folderFor(context: TestContext): string {
   return folder;
 }
 
-test("a record of a newer version is given back with all its fields", async (context) => {
+test("a record of a newer version is read back with all its fields", async (context) => {
   const bed = await bedIn(folderFor(context));
   const newer = { ...someRecord(), chain: { parent: "dump", depth: 2 } };
   await store(bed, [{ kind: "record", record: newer }]);
@@ -66,7 +66,7 @@ test("a record of a newer version is given back with all its fields", async (con
   await bed.end();
 });
 
-/** A child that stores record after record and says each number once it is acknowledged, until it is killed. */
+/** A child that stores records until it is killed, and prints each one's number once it is acknowledged. */
 const writerSource = `
   import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
   import { someRecord, noon } from ${JSON.stringify(new URL("./kit/contract/disk.ts", import.meta.url).href)};
@@ -88,7 +88,7 @@ const writerSource = `
   for (let i = 0; i < 8; i++) storeNext();
 `;
 
-test("kill -9 at any moment loses nothing acknowledged and leaves nothing half", async (context) => {
+test("kill -9 at any moment loses nothing acknowledged and leaves nothing half written", async (context) => {
   const folder = folderFor(context);
   let acknowledged: number[] = [];
   for (let round = 0; round < 5; round++) {
@@ -112,12 +112,12 @@ test("kill -9 at any moment loses nothing acknowledged and leaves nothing half",
   await bed.end();
   const ticksOf = (job: string) =>
     new Set(records.filter((record) => record.job === job).map(({ tick }) => tick));
-  assert.deepEqual(ticksOf("backup"), ticksOf("report"), "a store is kept whole or not at all");
+  assert.deepEqual(ticksOf("backup"), ticksOf("report"), "a batch is kept whole or not at all");
   for (const n of acknowledged)
     assert.ok(ticksOf("backup").has(tickAt(noon + n * 1_000)), `record ${n} is lost`);
 });
 
-test("a full disk fails the store, says so, and works again once there is room", async (context) => {
+test("a write to a full disk fails with that reason, and writes work again once there is room", async (context) => {
   const folder = folderFor(context);
   const source = `
     import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
@@ -194,7 +194,7 @@ test("a damaged, empty or foreign database is refused by name and left as it is"
   }
 });
 
-test("a row whose content has rotted is damage when it is loaded, not a fact", async (context) => {
+test("a corrupted row is reported as damage when it is loaded", async (context) => {
   const folder = folderFor(context);
   const bed = await bedIn(folder);
   await store(bed, [{ kind: "record", record: someRecord() }]);
@@ -207,7 +207,7 @@ test("a row whose content has rotted is damage when it is loaded, not a fact", a
   await again.end();
 });
 
-test("what can't be read is an error for every reader, and never nothing", async (context) => {
+test("unreadable data is an error for every reader, never an empty answer", async (context) => {
   const folder = folderFor(context);
   const bed = await bedIn(folder);
   context.after(() => bed.end());
@@ -233,7 +233,7 @@ test("what can't be read is an error for every reader, and never nothing", async
   for (const answer of answers) assert.ok(answer instanceof CicadaError, JSON.stringify(answer));
 });
 
-test("content that has rotted is damage even where it still makes sense", async (context) => {
+test("corrupted content is reported as damage even if it still makes sense", async (context) => {
   const folder = folderFor(context);
   const bed = await bedIn(folder);
   await store(bed, [{ kind: "update", update: Buffer.from("rm -r /tmp/a") }]);
@@ -246,7 +246,7 @@ test("content that has rotted is damage even where it still makes sense", async 
   await again.end();
 });
 
-test("commits that were acknowledged and are gone from the log are missed, and the log is left as it is", async (context) => {
+test("acknowledged commits that are missing from the log are noticed, and the log is left as it is", async (context) => {
   const folder = folderFor(context);
   const writer = spawn(process.execPath, ["--input-type=module", "-e", writerSource, folder, "0"], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -274,7 +274,7 @@ test("commits that were acknowledged and are gone from the log are missed, and t
   await (await bedIn(folder)).end();
 });
 
-test("a database from a newer version is refused with a word about versions", async (context) => {
+test("a database from a newer version is refused with a message about versions", async (context) => {
   const folder = folderFor(context);
   await (await bedIn(folder)).end();
   const database = new DatabaseSync(join(folder, "cicada.db"));
@@ -293,7 +293,7 @@ const heavy: readonly Write[] = Array.from({ length: 40_000 }, (_, n) => ({
   }),
 }));
 
-test("a store is not kept waiting by a long read that was asked for before it", async (context) => {
+test("a long read doesn't delay a write that is requested after it", async (context) => {
   const bed = await bedIn(folderFor(context));
   context.after(() => bed.end());
   await store(bed, heavy);
@@ -312,7 +312,7 @@ test("a store is not kept waiting by a long read that was asked for before it", 
   assert.deepEqual(order, ["stored", "stored", `read ${heavy.length}`]);
 });
 
-test("a read that takes more memory than it may fails by itself: stores and later reads go on", async (context) => {
+test("a read that takes too much memory fails alone: writes and later reads still work", async (context) => {
   const said: string[] = [];
   const log: Log = { ...quiet, error: (message) => void said.push(message) };
   const disk = await openDisk({ folder: folderFor(context), log, readerHeapMb: 16 });
@@ -328,7 +328,7 @@ test("a read that takes more memory than it may fails by itself: stores and late
   assert.partialDeepStrictEqual(page, { total: heavy.length });
 });
 
-/** A thread of the disk that opens and then answers nothing. */
+/** A disk thread that opens and then never answers. */
 const hungProgram = new URL(
   `data:text/javascript,${encodeURIComponent(`
     import { parentPort } from "node:worker_threads";
@@ -337,7 +337,7 @@ const hungProgram = new URL(
   `)}`,
 );
 
-test("a thread of the disk that hangs is given up as one that has died: what it was asked fails", async () => {
+test("a disk thread that hangs is treated as dead: its requests fail", async () => {
   const answered: string[] = [];
   const error = await wait<CicadaError | undefined>((done) => {
     const limits = {};
@@ -357,7 +357,7 @@ test("a thread of the disk that hangs is given up as one that has died: what it 
   assert.deepEqual(answered, ["failed", "failed"]);
 });
 
-test("2,000 records a second are no problem, and the peer's thread stays free", async (context) => {
+test("the disk stores 2,000 records a second, and the peer's thread stays free", async (context) => {
   const folder = folderFor(context);
   const bed = await bedIn(folder);
   const count = 6_000;

@@ -48,7 +48,7 @@ function simBed(name: string): SimBed {
 
 diskContract("the simulated disk", () => Promise.resolve(simBed("disk")));
 
-test("a kill may lose what was not acknowledged, the latest first, and never what was", async () => {
+test("a kill may lose unacknowledged writes, the latest first, but never acknowledged ones", async () => {
   const left = new Set<number>();
   for (let seed = 0; seed < 40; seed++) {
     const bed = simBed(`kill ${seed}`);
@@ -66,7 +66,7 @@ test("a kill may lose what was not acknowledged, the latest first, and never wha
   );
 });
 
-test("while the disk is full every write fails whole, and what was there stays", async () => {
+test("while the disk is full every write fails as a whole, and existing data stays", async () => {
   const bed = simBed("full");
   await store(bed, [{ kind: "record", record: someRecord() }]);
   bed.storage.full = true;

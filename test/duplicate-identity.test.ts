@@ -1,4 +1,7 @@
-/** A copied data folder runs beside its original (DESIGN §3): the older process stands back, and comes back by itself. */
+/**
+ * A copied data folder runs beside its original (DESIGN §3): the older process stops taking ticks, and resumes by
+ * itself.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
@@ -11,7 +14,7 @@ const second = 1_000;
 const a = "a" as PeerId;
 const others = ["b", "c"] as PeerId[];
 
-/** Lets time pass in which a copy of a's folder, started later, is heard by the others every second. */
+/** Lets time pass while the others hear a copy of a's folder, started later, every second. */
 function passBesideACopy(cores: Cores, seconds: number): void {
   for (let passed = 0; passed < seconds; passed++) {
     for (const other of others) {
@@ -32,7 +35,7 @@ function reasonsOf(cores: Cores): string[] {
   return notReady(cores.state("a")).map(({ code }) => code);
 }
 
-/** Peers of which `a` has outlived a copy of its folder. */
+/** Peers after `a` has outlived a copy of its folder. */
 function outlived(): Cores {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
@@ -57,7 +60,7 @@ test("while a newer process with its identity is heard, the older one starts not
   assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
 });
 
-test("what an older process says is not answered at once: two identities that are both used twice would never stop", () => {
+test("a message from an older process gets no immediate answer, so that two duplicated identities don't answer each other without end", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.pass(5 * second);
   const [newer] = cores.heartbeats("a");
@@ -70,7 +73,7 @@ test("what an older process says is not answered at once: two identities that ar
   assert.equal(isNewClock({ ...newer, clock: { ...clock, count: clock.count + 1 } }, newer), true);
 });
 
-test("while two processes have one identity, neither the one nor the other writes to the table", () => {
+test("while two processes have one identity, neither of them writes to the table", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
   cores.pass(10 * second);
@@ -81,7 +84,7 @@ test("while two processes have one identity, neither the one nor the other write
   assert.deepEqual(codes, ["DUPLICATE_IDENTITY", "DUPLICATE_IDENTITY"]);
 });
 
-test("when the newer process has fallen silent, the older one takes ticks again, each once, without a person's help", () => {
+test("when the newer process has fallen silent, the older one takes ticks again, each once, without help", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
   cores.pass(10 * second);
@@ -112,7 +115,7 @@ test("two processes that outlive each other again within ten minutes wait for a 
   assert.ok(reasonsOf(cores).includes("duplicate-identity"));
 });
 
-test("a process that has outlived another one still measures its clock, and takes no ticks once that is set wrong", () => {
+test("a process that has outlived its copy still measures its clock, and takes no ticks once the clock is set wrong", () => {
   const cores = outlived();
   cores.setClock("a", 60 * second);
   cores.pass(20 * second);

@@ -1,6 +1,6 @@
 /**
- * Changes of the job table on their way to the disk: batches, and what becomes of a change that the disk refuses. The
- * disk answers when the test says so.
+ * Changes of the job table on their way to the disk: batches, and changes that the disk refuses. The disk answers when
+ * the test says so.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -50,7 +50,7 @@ class Stage {
     });
   }
 
-  /** The answer is noted under the name. */
+  /** Makes the edits and notes the answer under the name. */
   edit(name: string, ...edits: readonly TableEdit[]): void {
     this.now = { wall: this.now.wall + 60_000, mono: this.now.mono + 60_000 };
     this.edits.edit(edits, (error) =>
@@ -58,14 +58,14 @@ class Stage {
     );
   }
 
-  /** The disk's answer to its oldest call. */
+  /** Answers the disk's oldest call. */
   answer(what: "stored" | "full"): void {
     const done = this.#calls.shift();
     assert.ok(done !== undefined, "the disk has been asked");
     done(what === "full" ? new CicadaError("DISK_FAILED", "no space is left") : undefined);
   }
 
-  /** The table of the next life: what lies on the disk, if the first so many calls were refused. */
+  /** The table after a restart, from what is on the disk if the first `refused` calls failed. */
   restarted(refused: number): ReturnType<typeof makeTable> {
     let updates: Uint8Array[] = [];
     for (const write of this.writes.slice(refused).flat()) {
@@ -90,7 +90,7 @@ function pause(id: string): TableEdit {
 describe("five hundred jobs that are put at once", () => {
   const many = Array.from({ length: 500 }, (_, i) => put(`job-${i}`));
 
-  test("are one update, one write, one message and one answer", () => {
+  test("make one update, one write, one message and one answer", () => {
     const stage = new Stage();
     stage.edit("many", ...many);
     const [writes] = stage.writes;
@@ -109,8 +109,8 @@ describe("five hundred jobs that are put at once", () => {
     stage.answer("full");
     assert.deepEqual(stage.answers, ["first stored", "many refused"]);
     assert.equal(stage.table.jobs().size, 1);
-    assert.deepEqual(jobOf(stage.table, "job-7"), before, "its revision too is the old one");
-    assert.equal(stage.writes.length, 3, "one write for the way back");
+    assert.deepEqual(jobOf(stage.table, "job-7"), before, "its revision is the old one, too");
+    assert.equal(stage.writes.length, 3, "one write for the undo");
     stage.answer("stored");
     assert.deepEqual(new Map(stage.restarted(2).jobs()), new Map(stage.table.jobs()));
   });
@@ -145,7 +145,7 @@ describe("a change that the disk has refused", () => {
     assert.deepEqual(jobOf(stage.restarted(2), "x")?.spec, expected);
   });
 
-  test("doesn't take a field back that another peer has written since", () => {
+  test("doesn't undo a field that another peer has written since", () => {
     const stage = new Stage();
     stage.edit("first", put("x", { owner: "ann" }));
     stage.answer("stored");
@@ -177,7 +177,7 @@ describe("a change that the disk has refused", () => {
     });
   }
 
-  test("is refused once, however many others the same disk refuses", () => {
+  test("is answered once, however many changes the disk refuses", () => {
     const stage = new Stage();
     stage.edit("first", put("a"));
     for (let i = 0; i < 300; i++) stage.edit(`${i}`, put(`job-${i}`));
@@ -188,7 +188,7 @@ describe("a change that the disk has refused", () => {
     assert.equal(stage.table.jobs().size, 0);
   });
 
-  test("reaches the disk taken back as soon as there is room again", () => {
+  test("is also undone on the disk as soon as there is room again", () => {
     const stage = new Stage();
     stage.edit("first", put("x"));
     stage.answer("full");

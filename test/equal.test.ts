@@ -1,4 +1,4 @@
-/** When an edit, a put or an import is found to change nothing. */
+/** Which values are equal, so that an edit, a put or an import changes nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sameValue } from "../src/schema/equal.ts";
@@ -20,6 +20,6 @@ const cases: readonly [what: string, a: unknown, b: unknown, same: boolean][] = 
 for (const [what, a, b, same] of cases) {
   test(`${what} ${same ? "are the same value" : "differ"}`, () => {
     assert.equal(sameValue(a, b), same);
-    assert.equal(sameValue(b, a), same, "whichever comes first");
+    assert.equal(sameValue(b, a), same, "in either order");
   });
 }

@@ -1,4 +1,4 @@
-/** The real executor on hosts that lack something: rights, descriptors, processes, named pipes, room for its own files. */
+/** The real executor on hosts that lack something: rights, descriptors, processes, named pipes, room for files. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import {
@@ -29,7 +29,7 @@ interface Surroundings {
   /** user and group */
   uid?: number;
   path?: string;
-  /** goes before its command */
+  /** words before its command */
   prefix?: readonly string[];
 }
 
@@ -69,7 +69,7 @@ class Bed {
     this.#child.stdin.write(`${JSON.stringify(order)}\n`);
   }
 
-  /** The first report of the kind, and about the run, that has come or will come. */
+  /** Waits for the first report of that kind, about that run if one is given. */
   async heard(said: FromChild["said"], run?: RunId): Promise<string> {
     for (;;) {
       const found = this.#heard.find((one) => one.said === said && (run === undefined || one.run === run));
@@ -126,7 +126,7 @@ class Bed {
     return this.heard("read", run);
   }
 
-  /** The process id of the launcher, as a run of it sees it. */
+  /** The launcher's process id, as one of its runs sees it. */
   async launcher(): Promise<number> {
     return Number(await this.output(this.launch("echo $PPID")));
   }
@@ -153,7 +153,7 @@ test(
   rootOnly,
   async (context) => {
     const bed = new Bed(context, { uid: nobody });
-    // Becomes root for good, as sudo does: nobody may not signal it any more.
+    // Becomes root for good, as sudo does, so that the user `nobody` may not signal it any more.
     const become = join(bed.folder, "become");
     copyFileSync("/usr/bin/setpriv", become);
     chmodSync(become, 0o4755);
@@ -161,7 +161,7 @@ test(
     await bed.heard("started", run);
     let pid = 0;
     while (pid === 0) pid = Number(await bed.read(run));
-    // Until it is root, nobody may still end it.
+    // Until it is root, the user `nobody` can still end it.
     while (readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "sleep") await bed.read(run);
     bed.say({ kind: "stop", run });
     assert.match(await bed.heard("stuck", run), /belong to another user/);
@@ -171,7 +171,7 @@ test(
   },
 );
 
-test("when outputs can't be written, each start is a fault of the host, is explained, and leaks nothing", async (context) => {
+test("when outputs can't be written, each start fails as a fault of the host, with a reason, and leaks nothing", async (context) => {
   const bed = new Bed(context);
   const launcher = await bed.launcher();
   await bed.outcome(bed.launch("true"));
@@ -185,12 +185,12 @@ test("when outputs can't be written, each start is a fault of the host, is expla
   assert.equal(openFiles(launcher), before);
 });
 
-test("a host without descriptors starts nothing, ends no run, and starts again when there are some", async (context) => {
+test("a host without free descriptors starts nothing and ends no run, and starts runs again when there are some", async (context) => {
   const bed = new Bed(context);
   const launcher = await bed.launcher();
   const lasting = bed.launch("exec sleep 600");
   await bed.heard("started", lasting);
-  // Some are left, so that pipes are taken until none can be made, and cleaning up fails as well.
+  // A few descriptors are left, so that pipes use them up, and cleaning up fails as well.
   const before = softLimit(launcher);
   limit(launcher, `--nofile=${openFiles(launcher) + 3}:`);
   const failed = Array.from({ length: 200 }, () => bed.launch("exec sleep 600"));
@@ -204,7 +204,7 @@ test("a host without descriptors starts nothing, ends no run, and starts again w
   assert.partialDeepStrictEqual(await bed.outcome(bed.launch("true")), { kind: "exited", exitCode: 0 });
 });
 
-test("under a small limit of descriptors few pipes are kept in store", async (context) => {
+test("under a low limit of descriptors few pipes are made ahead", async (context) => {
   const bed = new Bed(context, { prefix: ["prlimit", "--nofile=128:128"] });
   const launcher = await bed.launcher();
   for (let i = 0; i < 10; i++) await bed.outcome(bed.launch("true"));
@@ -212,11 +212,11 @@ test("under a small limit of descriptors few pipes are kept in store", async (co
 });
 
 test(
-  "a host that has no room for another process starts nothing, and that is not the job's fault",
+  "a host that has no room for another process starts nothing, and the job is not blamed",
   rootOnly,
   async (context) => {
     const bed = new Bed(context, { uid: nobody });
-    // Said from within, by the same user: nobody may set limits of others.
+    // The limit is set from within, by the same user: the user `nobody` may not set limits of others.
     await bed.outcome(bed.launch("prlimit --pid $PPID --nproc=1:"));
     const outcome = await bed.outcome(bed.launch("true"));
     assert.partialDeepStrictEqual(outcome, { kind: "not-started", why: "host" });
@@ -224,13 +224,13 @@ test(
   },
 );
 
-test("a missing program stays the job's own fault", async (context) => {
+test("a missing program is the job's own fault", async (context) => {
   const bed = new Bed(context);
   const outcome = await bed.outcome(bed.launch("", { argv: ["/no/such/program"] }));
   assert.partialDeepStrictEqual(outcome, { kind: "not-started", why: "error" });
 });
 
-test("where no named pipe can be made, runs start all the same and their output is kept", async (context) => {
+test("if no named pipe can be made, runs still start and their output is kept", async (context) => {
   const bed = new Bed(context, { path: "/nonexistent" });
   const run = bed.launch("echo out; echo err >&2; for i in 1 2 3; do echo $i; done");
   const lines = (await bed.output(run)).trim().split("\n").toSorted();
@@ -239,32 +239,28 @@ test("where no named pipe can be made, runs start all the same and their output 
   assert.partialDeepStrictEqual(await bed.outcome(run), { kind: "exited", exitCode: 0 });
 });
 
-/** Commands that change the mounts of a process of their own before they become the executor. */
+/** Commands that change the mounts of their own process before they become the executor. */
 function mounted(...commands: string[]): readonly string[] {
   return ["unshare", "--mount", "/bin/sh", "-c", `${commands.join(" && ")} && exec "$@"`, "sh"];
 }
 
-test(
-  "a /dev/shm that takes no files, and a missing /proc, keep no run from starting",
-  rootOnly,
-  async (context) => {
-    const full = new Bed(context, { prefix: mounted("mount -t tmpfs -o nr_inodes=3 none /dev/shm") });
-    const without = new Bed(context, {
-      prefix: mounted("mount -t tmpfs none /proc", "umount /dev/shm || true"),
-    });
-    for (const bed of [full, without]) {
-      const run = bed.launch("echo out; echo err >&2");
-      assert.equal(await bed.output(run), "out\nerr\n");
-      const stopped = bed.launch("exec sleep 600");
-      await bed.heard("started", stopped);
-      bed.say({ kind: "stop", run: stopped });
-      assert.partialDeepStrictEqual(await bed.outcome(stopped), { kind: "cancelled" });
-    }
-  },
-);
+test("runs start even if /dev/shm takes no files or /proc is missing", rootOnly, async (context) => {
+  const full = new Bed(context, { prefix: mounted("mount -t tmpfs -o nr_inodes=3 none /dev/shm") });
+  const without = new Bed(context, {
+    prefix: mounted("mount -t tmpfs none /proc", "umount /dev/shm || true"),
+  });
+  for (const bed of [full, without]) {
+    const run = bed.launch("echo out; echo err >&2");
+    assert.equal(await bed.output(run), "out\nerr\n");
+    const stopped = bed.launch("exec sleep 600");
+    await bed.heard("started", stopped);
+    bed.say({ kind: "stop", run: stopped });
+    assert.partialDeepStrictEqual(await bed.outcome(stopped), { kind: "cancelled" });
+  }
+});
 
 test(
-  "a job of another user that names no folder starts in one that is the user's own",
+  "a job of another user that names no folder starts in one that the user owns",
   rootOnly,
   async (context) => {
     const bed = new Bed(context);
@@ -277,17 +273,13 @@ test(
   },
 );
 
-test(
-  "a job's own HOME, USER and SHELL win over its user's, whatever the peer's are",
-  rootOnly,
-  async (context) => {
-    const bed = new Bed(context);
-    const hostEnv = { PATH: "/usr/bin:/bin", HOME: "/root", USER: "root", SHELL: "/bin/bash" };
-    const asked = { HOME: "/root", USER: "root", SHELL: "/bin/bash" };
-    const print = "echo $HOME $USER $SHELL";
-    const plain = bed.launch(print, { user: "nobody", cwd: "/" }, { hostEnv, env: {} });
-    const own = bed.launch(print, { user: "nobody", cwd: "/" }, { hostEnv, env: asked });
-    assert.match(await bed.output(plain), /^\/nonexistent nobody \S+nologin\n$/);
-    assert.equal(await bed.output(own), "/root root /bin/bash\n");
-  },
-);
+test("a job's own HOME, USER and SHELL win over its user's and the peer's", rootOnly, async (context) => {
+  const bed = new Bed(context);
+  const hostEnv = { PATH: "/usr/bin:/bin", HOME: "/root", USER: "root", SHELL: "/bin/bash" };
+  const asked = { HOME: "/root", USER: "root", SHELL: "/bin/bash" };
+  const print = "echo $HOME $USER $SHELL";
+  const plain = bed.launch(print, { user: "nobody", cwd: "/" }, { hostEnv, env: {} });
+  const own = bed.launch(print, { user: "nobody", cwd: "/" }, { hostEnv, env: asked });
+  assert.match(await bed.output(plain), /^\/nonexistent nobody \S+nologin\n$/);
+  assert.equal(await bed.output(own), "/root root /bin/bash\n");
+});

@@ -111,7 +111,7 @@ async function outputOf(bed: RealBed, run: RunId): Promise<string> {
   return Buffer.from(piece?.bytes ?? []).toString();
 }
 
-/** Waits until it holds; the test's own time limit is the limit. */
+/** Waits until the condition holds, at most for the test's time limit. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(20);
 }
@@ -124,7 +124,7 @@ function runs(pid: number): boolean {
   }
 }
 
-test("both streams are kept in the order in which they were written", async (context) => {
+test("output of both streams is kept in the order in which it was written", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell("for i in 1 2 3; do echo out $i; echo err $i >&2; done; echo last >/dev/stderr");
   await launchToEnd(bed, reports, spec);
@@ -143,11 +143,11 @@ test("a run gets exactly its environment, folder, umask, standard input and no s
   await launchToEnd(bed, reports, spec);
   const lines = (await outputOf(bed, spec.run)).trim().split("\n");
   const variables = lines.slice(0, lines.indexOf(join(bed.folder, "work"))).map((line) => line.split("=")[0]);
-  // PWD and its like are the shell's own.
+  // The shell itself sets PWD and the like.
   const own = new Set(variables).difference(new Set(["PWD", "OLDPWD", "SHLVL", "_"]));
   assert.deepEqual(own, new Set(["CICADA_RUN", "GREETING", "PATH"]));
   assert.deepEqual(lines.slice(-4, -1), ["0027", "line one", "line two"]);
-  // No more than any child of this process has: what a shell handed down to all of them is not the launcher's.
+  // A run may have as many as any child of this process: those come from this test's own shell, not from the launcher.
   const plain = spawnSync("/bin/sh", ["-c", "ls /proc/self/fd | wc -l"], { encoding: "utf8" });
   assert.equal(lines.at(-1)?.trim(), plain.stdout.trim());
 });
@@ -159,7 +159,7 @@ test("a run can be given a folder of its own", async (context) => {
   assert.equal(await outputOf(bed, spec.run), `${tmpdir()}\n`);
 });
 
-test("what can't be started is reported with a plain reason, and leaves no output", async (context) => {
+test("a run that can't be started is reported with a plain reason, and leaves no output", async (context) => {
   const { bed, reports } = openBed(context);
   const notRunnable = join(bed.folder, "notes.txt");
   writeFileSync(notRunnable, "only words", { mode: 0o600 });
@@ -181,7 +181,7 @@ test("what can't be started is reported with a plain reason, and leaves no outpu
   }
 });
 
-test("only root may run jobs as someone else, and then with that user's groups and home", async (context) => {
+test("only root may run jobs as another user, and then with that user's groups and home", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell(
     "id -un; id -G; echo $HOME $USER $LOGNAME; echo fine >/dev/stdout",
@@ -202,13 +202,13 @@ test("only root may run jobs as someone else, and then with that user's groups a
   assert.equal(await outputOf(bed, spec.run), `nobody\n${gid}\n${home} nobody nobody\nfine\n`);
 });
 
-test("a run that a signal ends is reported with the signal", async (context) => {
+test("a run that was ended by a signal is reported with the signal", async (context) => {
   const { bed, reports } = openBed(context);
   const outcome = await launchToEnd(bed, reports, bed.shell("kill -SEGV $$"));
   assert.partialDeepStrictEqual(outcome, { kind: "signalled", signal: "SIGSEGV" });
 });
 
-test("past the cap the first and the last part are kept, and the rest is counted", async (context) => {
+test("past the cap the first and last parts of an output are kept, and the rest is counted", async (context) => {
   const { bed, reports } = openBed(context);
   const command = "seq 1 200000";
   const whole = Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join("");
@@ -234,13 +234,13 @@ test("past the cap the first and the last part are kept, and the rest is counted
   }
 });
 
-test("one that writes without end holds nobody up and can be stopped", async (context) => {
+test("a run that writes without end delays no others and can be stopped", async (context) => {
   const { bed, reports } = openBed(context);
   const endless = bed.shell("yes", { logCapBytes: 2_000 });
   bed.executor.launch(endless);
   await started(bed, reports, endless);
   assert.partialDeepStrictEqual(await launchToEnd(bed, reports, bed.spec("succeeds")), { kind: "exited" });
-  // The head is written, and `yes` says far more than the cap at a time. The test's own limit ends the wait.
+  // The head is written, and `yes` writes far more than the cap at once. The test's time limit ends the wait.
   while (((await readAll(bed, endless.run))?.size ?? 0) < 1_000) await sleep(10);
   bed.executor.stop(endless.run);
   assert.partialDeepStrictEqual(await ended(bed, reports, endless), {
@@ -250,7 +250,7 @@ test("one that writes without end holds nobody up and can be stopped", async (co
   assert.ok(((await readAll(bed, endless.run))?.size ?? 0) < 2_100);
 });
 
-test("one that ignores TERM is killed after its grace, with all that it has forked", async (context) => {
+test("a run that ignores TERM is killed after its grace, with everything that it has forked", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell(
     `trap "" TERM; (trap "" TERM; while :; do sleep 1; done) & echo $! $$; while :; do sleep 1; done`,
@@ -264,7 +264,7 @@ test("one that ignores TERM is killed after its grace, with all that it has fork
   for (const pid of pids) assert.equal(runs(pid), false);
 });
 
-test("what a stopped run has put into another session is found and ended too", async (context) => {
+test("a process that a stopped run has put into another session is ended too", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell("setsid sleep 600 & echo $!; wait");
   bed.executor.launch(spec);
@@ -273,26 +273,26 @@ test("what a stopped run has put into another session is found and ended too", a
   while (pid === 0) pid = Number(await outputOf(bed, spec.run));
   bed.executor.stop(spec.run);
   await ended(bed, reports, spec);
-  // It has been sent SIGKILL by now, which takes a busy machine a moment to carry out.
+  // SIGKILL has been sent by now, but a busy machine takes a moment to end the process.
   await until(() => !runs(pid));
 });
 
-test("a run that ends while something still holds its output is reported soon, its group ended", async (context) => {
+test("a run that ends while another process still holds its output is reported soon, and its group is ended", async (context) => {
   const { bed, reports } = openBed(context);
   const inGroup = bed.shell("sleep 600 & echo $!");
   const inSession = bed.shell("setsid sleep 600 & echo $!");
   const from = performance.now();
   assert.partialDeepStrictEqual(await launchToEnd(bed, reports, inGroup), { kind: "exited", exitCode: 0 });
   assert.partialDeepStrictEqual(await launchToEnd(bed, reports, inSession), { kind: "exited", exitCode: 0 });
-  assert.ok(performance.now() - from < 5_000, "not waited for until the sleep ends");
+  assert.ok(performance.now() - from < 5_000, "it doesn't wait for the sleep to end");
   assert.equal(runs(Number(await outputOf(bed, inGroup.run))), false);
-  // A daemon that took care to leave the group is left alone, as cron leaves it.
+  // A daemon that left the group on purpose is left alone, as under cron.
   const daemon = Number(await outputOf(bed, inSession.run));
   assert.equal(runs(daemon), true);
   process.kill(daemon, "SIGKILL");
 });
 
-test("output that comes within a moment of the program's end is kept", async (context) => {
+test("output that comes just after the program's end is kept", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell("(sleep 0.1; echo late) & echo early");
   await launchToEnd(bed, reports, spec);
@@ -319,7 +319,7 @@ test("runs start in the order of their launches, and the peer's own thread stays
   assert.ok(ownMs / count < 0.5);
 });
 
-test("a run that is stopped while it still waits in line never starts", async (context) => {
+test("a run that is stopped while it still waits to be started never starts", async (context) => {
   const { bed, reports } = openBed(context);
   const first = Array.from({ length: 20 }, () => bed.shell(":"));
   const waiting = bed.shell("echo started");
@@ -329,7 +329,7 @@ test("a run that is stopped while it still waits in line never starts", async (c
   assert.equal(await readAll(bed, waiting.run), undefined);
 });
 
-/** A process that uses an executor as a peer does: launches two runs and says their process ids. */
+/** A process that uses an executor as a peer does: it launches runs, which print their process ids. */
 const peerSource = `
   import { openExecutor } from ${JSON.stringify(new URL("../src/real/executor.ts", import.meta.url).href)};
   const [work, logs, ...specs] = process.argv.slice(1);
@@ -340,7 +340,7 @@ const peerSource = `
   setInterval(() => {}, 1000);
 `;
 
-test("when a peer is killed, nothing that it had started lives on", async (context) => {
+test("when a peer is killed, everything that it had started is ended", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "cicada-executor-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const { work, logs } = placesIn(folder);
@@ -383,7 +383,7 @@ function sleeperOf(run: string) {
   return spawn("/bin/sleep", ["600"], { env: { CICADA_RUN: run }, detached: true, stdio: "ignore" });
 }
 
-test("a sweep ends what is left of an earlier life and touches nothing else", async (context) => {
+test("a sweep ends processes left from an earlier start and touches nothing else", async (context) => {
   const { bed } = openBed(context);
   const run = shellSpec("true").run;
   const survivor = sleeperOf(run);
@@ -415,7 +415,7 @@ test("when the launcher dies, its runs are ended, reported as killed, and new on
   });
 });
 
-test("a launcher that is frozen is treated as one that has died: its runs end, those that waited go back", async (context) => {
+test("a frozen launcher is treated as dead: its runs end, and waiting runs are given back", async (context) => {
   const { bed, reports } = openBed(context);
   const spec = bed.shell("echo $$ $PPID; while :; do sleep 1; done");
   bed.executor.launch(spec);
@@ -443,7 +443,7 @@ test("Ctrl-C and the service manager's TERM don't reach runs before the drain", 
   assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "exited", exitCode: 0 });
 });
 
-test("a copy that unpacks to more than it should, or is no gzip, is not kept", async (context) => {
+test("a copy that is not gzip, or unpacks to more than the limit, is not kept", async (context) => {
   const refused: string[] = [];
   const bed = makeBed({ ...quiet, warn: (message) => void refused.push(message) });
   context.after(() => bed.end());
@@ -458,12 +458,12 @@ test("a copy that unpacks to more than it should, or is no gzip, is not kept", a
   assert.equal(readdirSync(copies).length, 1);
 });
 
-/** Bytes that this process has read by system calls so far. */
+/** How many bytes this process has read by system calls so far. */
 function bytesRead(): number {
   return Number(/^rchar: (\d+)/m.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
 }
 
-test("a copy that is read piece by piece is unpacked once, by several readers at a time too", async (context) => {
+test("a copy that is read piece by piece is unpacked only once, even for several readers at a time", async (context) => {
   const { bed } = openBed(context);
   const { run } = shellSpec("true");
   const whole = randomBytes(4_000_000);
@@ -486,7 +486,7 @@ test("a copy that is read piece by piece is unpacked once, by several readers at
   assert.deepEqual([...(middle?.bytes ?? [])], [...whole.subarray(1_000, 1_010)]);
 });
 
-test("file names are safe whatever a run's id holds, and differ when the ids do", () => {
+test("file names are safe whatever a run's id contains, and differ if the ids do", () => {
   const ids = [
     "../../etc/passwd",
     "a/b",

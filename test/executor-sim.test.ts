@@ -1,4 +1,4 @@
-/** The simulated executor: the contract of every executor, and what becomes of children when their peer dies. */
+/** The simulated executor: the contract of every executor, and what happens to children when their peer dies. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
@@ -61,7 +61,7 @@ function simBed(): SimBed {
 
 executorContract("the simulated executor", () => Promise.resolve(simBed()));
 
-test("the children of a peer that dies end soon after it, and the truth says so", () => {
+test("the children of a dead peer end soon after it, and the evidence shows it", () => {
   const bed = simBed();
   bed.executor.start({
     childStarted: () => undefined,
@@ -77,7 +77,7 @@ test("the children of a peer that dies end soon after it, and the truth says so"
   assert.ok(bed.truth.every(({ end }) => end !== undefined && end > epoch + 100 && end < epoch + 1_000));
 });
 
-test("a child starts while its peer is paused, and the peer hears of it when it goes on", () => {
+test("a child may start while its peer is paused, and the peer learns of it when it is resumed", () => {
   const bed = simBed();
   const heard: string[] = [];
   bed.executor.start({

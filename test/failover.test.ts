@@ -10,7 +10,7 @@ function eligibility(of: Record<string, Eligibility>): (peer: PeerId) => Eligibi
   return (peer) => of[peer] ?? "alive";
 }
 
-test("the first in rank claims ahead, waiting for nobody", () => {
+test("the first in rank claims ahead of time without waiting for others", () => {
   assert.deepEqual(failoverOf(peers, a, eligibility({})), { rank: 0, delayMs: 0, passed: [] });
 });
 
@@ -21,7 +21,7 @@ test("a rank waits 5 s for each before it that is alive and 1 s for each that is
 });
 
 for (const how of ["dead", "left", "declined", "draining", "warming-up", "clock"] as const) {
-  test(`a member that is ${how} is passed over at no cost, and the record will say so`, () => {
+  test(`a member that is ${how} is skipped without delay, and the record will say so`, () => {
     assert.deepEqual(failoverOf(peers, b, eligibility({ a: how })), {
       rank: 1,
       delayMs: 0,
@@ -30,7 +30,7 @@ for (const how of ["dead", "left", "declined", "draining", "warming-up", "clock"
   });
 }
 
-test("a member that the job doesn't admit is not in the line at all", () => {
+test("a member that the job doesn't admit is not ranked", () => {
   assert.deepEqual(failoverOf(peers, b, eligibility({ a: "untargeted" })), {
     rank: 0,
     delayMs: 0,
@@ -43,6 +43,6 @@ test("a peer that can't run it itself has no failover", () => {
   assert.equal(failoverOf(peers, "x" as PeerId, eligibility({})), undefined);
 });
 
-test("runner and fall-backs are the living in order of rank", () => {
+test("the runner and those who step in are the living members in order of rank", () => {
   assert.deepEqual(runnersInOrder(peers, eligibility({ a: "dead", c: "suspect" })), [b, d]);
 });

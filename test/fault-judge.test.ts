@@ -1,4 +1,4 @@
-/** The judge of the fault lab can find fault: each story here is flawless but for one thing. */
+/** The fault lab's judge must be able to fail: each story here is flawless except for one thing. */
 import assert from "node:assert/strict";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -82,7 +82,7 @@ const without = (instant: number, id: string): Run[] =>
 const rulesIn = (evidence: Evidence): string[] =>
   [...new Set(judge(evidence, jobs, injections).map(({ rule }) => rule))].toSorted();
 
-test("a story without a flaw passes, and its ticks are counted", () => {
+test("a flawless story passes, and its ticks are counted", () => {
   assert.deepEqual(rulesIn(story(flawless)), []);
   const { available, majority, resumptionsMs } = count(story(flawless), jobs, injections);
   assert.deepEqual(available, { due: majority.due, missed: 0, cutShort: 0, doubled: 0 });
@@ -98,7 +98,7 @@ test("a tick that never ran is found, even one that was due shortly before the l
   }
 });
 
-test("a majority job that ran one tick twice is found, an available one only when nothing explains it", () => {
+test("a tick that ran twice is found if its job is a majority job, or if no fault explains it", () => {
   const [open, strict] = jobs.map((one) => runAt(ninth, one, { peer: ben }));
   assert.ok(open !== undefined && strict !== undefined);
   assert.ok(rulesIn(story([...flawless, strict])).includes("I2"));
@@ -112,7 +112,7 @@ test("a majority job that ran one tick twice is found, an available one only whe
   assert.ok(rulesIn({ ...story([...flawless, strict]), cuts }).includes("I2"));
 });
 
-test("a tick that was due in the moment in which its runner was killed may have been cut short", () => {
+test("a tick that was due just when its runner was killed may have been cut short", () => {
   const killed: Outage[] = [{ peer: ann, kind: "down", from: ninth + 200, to: ninth + 9_000 }];
   const evidence = story(without(ninth, "open"), killed);
   assert.ok(!judge(evidence, jobs, injections).some(({ rule, at }) => rule === "I1" && at === ninth));
@@ -120,14 +120,14 @@ test("a tick that was due in the moment in which its runner was killed may have 
   assert.deepEqual([available.missed, available.cutShort], [0, 1]);
 });
 
-test("a tick that is late though all was mended 15 s ago is found", () => {
+test("a tick that is late 15 s after the last fault is found", () => {
   const late = runAt(ninth, jobs[0] ?? job("open", "available"), { start: ninth + 3_000 });
   const evidence = story([...without(ninth, "open"), late]);
   assert.deepEqual(rulesIn(evidence), ["I9"]);
   assert.deepEqual(count(evidence, jobs, injections).resumptionsMs, [20_000]);
 });
 
-test("a tick that a peer starts early by its wrong clock is found, while the others' clocks were right", () => {
+test("a tick that a peer started early by its wrong clock is found, if the others' clocks were right", () => {
   const early = runAt(ninth, jobs[0] ?? job("open", "available"), { peer: ben, start: ninth - 20_000 });
   const step = {
     kind: "clock step" as const,

@@ -1,6 +1,6 @@
 /**
- * Damaged data folders, the short form: one bit or a cut in each file, at places that the seed draws. More of them are
- * in `npm run test:faults -- --only damage`.
+ * The short test of damaged data folders: a flipped bit or a cut in each file, at places that the seed draws. `npm run
+ * test:faults -- --only damage` runs more of them.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -8,14 +8,14 @@ import { Dice } from "../src/sim/random.ts";
 import { Cluster } from "./kit/cluster.ts";
 import { drawDamages, leaveFolder, sayDamage, tryDamages, type Left } from "./kit/fault/damage.ts";
 
-/** What is drawn is the same each time; the long form draws anew. */
+/** The draws are the same each time; the long test draws new ones. */
 const seed = "one of each";
-/** Of those drawn, so many are tried. */
+/** How many of the drawn damages are tried. */
 const trials = 6;
-/** A peer that was killed leaves much in SQLite's log, one that was stopped leaves all in the other files. */
+/** A killed peer leaves much in SQLite's log; a stopped one leaves everything in the other files. */
 const wanted = { "kill -9": /^cicada\.db/, SIGTERM: /^(?!logs)/ } as const;
 
-describe("a peer whose data folder was damaged goes on with nothing lost or refuses with a coded error", () => {
+describe("a peer whose data folder was damaged runs without loss or refuses to start with a coded error", () => {
   let cluster: Cluster;
   before(() => (cluster = new Cluster()));
   after(() => cluster[Symbol.asyncDispose]());

@@ -1,8 +1,8 @@
 /**
- * The short form of `npm run test:faults`: one mesh of three real peers, each in a network namespace of its own,
- * through four faults, and a judgement from outside: by what the jobs wrote and what was done to the peers.
+ * The short form of `npm run test:faults`: a mesh of three real peers, each in its own network namespace, goes through
+ * four faults. It is judged from outside, by what the jobs wrote and what was done to the peers.
  *
- * Jobs of both policies run side by side. The tests share one lab and one story; it takes about 90 s.
+ * Jobs of both policies run side by side. The tests share one lab, in this order; together they take about 90 s.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -15,12 +15,12 @@ import { keepsMajority, labJobs } from "./kit/fault/run.ts";
 import { startTwice } from "./kit/fault/scenarios.ts";
 import { faultLastsFor, quietFor } from "./kit/fault/times.ts";
 
-/** The promise for a process that died, and for a host that fell silent. */
+/** The promised limits for a process that died, and for a host that fell silent. */
 const deadLimitMs = 6_000;
 const silentLimitMs = 12_000;
 /** From the end of one fault to the beginning of the next. */
 const betweenMs = 3_000;
-/** After the last one: the 15 s after which all must be on time, and some ticks that show it. */
+/** After the last fault: the 15 s after which all ticks must be on time, and some ticks that show it. */
 const quietMs = 19_000;
 
 const problem = await labProblem();
@@ -56,7 +56,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
     return count(lab.evidence([], []), jobs, injections).waitsMs.at(-1) ?? Infinity;
   }
 
-  test("kill -9 of one: its ticks are started by the others within 6 s", async () => {
+  test("after kill -9 of one peer the others start its ticks within 6 s", async () => {
     await inject("kill one", async () => {
       await lab.kill(lab.peer(0));
       await faultLastsFor(deadLimitMs);
@@ -65,7 +65,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
     assert.ok(longestWaitMs() <= deadLimitMs);
   });
 
-  test("all wires of one cut for 8 s: every tick is started within 12 s", async () => {
+  test("with all wires of one peer cut for 8 s every tick starts within 12 s", async () => {
     await inject("cut one off", async () => {
       const mend = await lab.split([lab.peer(1)], [lab.peer(0), lab.peer(2)]);
       await faultLastsFor(8_000);
@@ -74,7 +74,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
     assert.ok(longestWaitMs() <= silentLimitMs);
   });
 
-  test("one stopped for 7 s (SIGSTOP): every tick is started within 12 s", async () => {
+  test("with one peer stopped for 7 s (SIGSTOP) every tick starts within 12 s", async () => {
     await inject("pause", async () => {
       const resume = lab.pause(lab.peer(0));
       await faultLastsFor(7_000);
@@ -83,11 +83,11 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
     assert.ok(longestWaitMs() <= silentLimitMs);
   });
 
-  test("a second peer on the data folder of one that runs is refused, and the first goes on", async () => {
+  test("a second peer on the data folder of a running one is refused, and the first keeps running", async () => {
     await startTwice(lab.peer(2));
   });
 
-  test("kill -9 of all at once and a restart: they find each other again", async () => {
+  test("after kill -9 of all peers at once and a restart they find each other again", async () => {
     await inject("kill all", async () => {
       await lab.kill(...lab.peers);
       await lab.restart(...lab.peers);
@@ -107,7 +107,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
       evidence = lab.evidence([], final);
     });
 
-    test("no tick of an available job was left out, and no tick of a majority job ran twice", (context) => {
+    test("no tick of an available job was missed, and no tick of a majority job ran twice", (context) => {
       const figures = count(evidence, jobs, injections);
       context.diagnostic(JSON.stringify(figures));
       assert.equal(figures.available.missed, 0);
@@ -115,7 +115,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
       assert.ok(figures.available.due > 100, `only ${figures.available.due} ticks were judged`);
     });
 
-    test("every rule holds by which the simulator is judged", () => {
+    test("every rule of the simulator's checkers holds", () => {
       assert.deepEqual(judge(evidence, jobs, injections), []);
     });
   });

@@ -15,19 +15,19 @@ const peers = [
 
 describe("a person names a peer", () => {
   const cases: [what: string, text: string, meant: string | number | undefined][] = [
-    ["by its id, though another peer is called so", "12D3KooWaaaa1111", "aaaa1111"],
-    ["by its name, though another's name begins so", "web-1", "aaaa1111"],
+    ["by its id, even if that is another peer's name", "12D3KooWaaaa1111", "aaaa1111"],
+    ["by its name, even if another's name begins with it", "web-1", "aaaa1111"],
     ["by a name that two peers have", "db", 2],
-    ["by a name that two peers have, as it is shown", "db·cccc3333", "cccc3333"],
+    ["by a name that two peers have, in the form in which it is shown", "db·cccc3333", "cccc3333"],
     ["by the end of its id", "bbbb2222", "bbbb2222"],
     ["by a part from within its id", "ccc3", "cccc3333"],
     ["by the end of an id whose peer has no name", "eeee5555", "eeee5555"],
-    ["by what every id begins with", "12D3KooW", 6],
+    ["by the beginning that all ids share", "12D3KooW", 6],
     ["by fewer than four characters of an id", "555", undefined],
     ["by the beginning of its name", "web-10", "bbbb2222"],
-    ["by the beginning of two names, which is in an id too", "web-", 3],
+    ["by the beginning of two names, which an id contains too", "web-", 3],
     ["by the end of a name", "10", undefined],
-    ["in other letters", "WEB-1", undefined],
+    ["in upper case", "WEB-1", undefined],
     ["by nothing", "", undefined],
   ];
   for (const [what, text, meant] of cases) {
@@ -41,7 +41,7 @@ describe("a person names a peer", () => {
   }
 });
 
-test("who names a peer that isn't found is told of those whose names aren't known", () => {
+test("the message about an unknown peer counts the peers whose names aren't known", () => {
   assert.equal(describeMissing("web", []), 'there is no peer "web"');
   const unnamed = peers.map((peer) => ({ ...peer, name: undefined }));
   assert.match(
@@ -51,7 +51,7 @@ test("who names a peer that isn't found is told of those whose names aren't know
   assert.match(describeMissing("web", unnamed.slice(0, 3)), /; 3 others have not been heard: give an id$/);
 });
 
-test("whoever gave an ambiguous text is told the candidates, but not a hundred of them", () => {
+test("the message about an ambiguous name lists the candidates, but not a hundred of them", () => {
   assert.equal(
     describeAmbiguous("db", peers.slice(2, 4)),
     '"db" could be db (12D3KooWcccc3333), db (12D3KooWdddd4444): give the id of one',
@@ -59,7 +59,7 @@ test("whoever gave an ambiguous text is told the candidates, but not a hundred o
   assert.match(describeAmbiguous("12D3", peers), /12D3KooWeeee5555, and 1 more: give the id of one$/);
 });
 
-describe("a job's target admits a peer by its whole id or whole name, and every peer of that name", () => {
+describe("a job's target admits peers by their whole id or whole name, and every peer of that name", () => {
   const cases: [target: string[], admitted: number][] = [
     [["db"], 2],
     [["db·dddd4444"], 1],

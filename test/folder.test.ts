@@ -41,7 +41,7 @@ function open(context: TestContext, path: string, log: Log = notedLog().log): Fo
 
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
-test("a new folder is made for this user's eyes alone", (context) => {
+test("a new folder can be read only by its user", (context) => {
   const path = join(place(context), "deep", "inside");
   const folder = open(context, path);
   assert.equal(modeOf(path), 0o700);
@@ -49,7 +49,7 @@ test("a new folder is made for this user's eyes alone", (context) => {
   assert.equal(modeOf(folder.logs), 0o700);
 });
 
-test("a folder that others may read is closed to them", (context) => {
+test("a folder that others may read is made private", (context) => {
   const path = place(context);
   mkdirSync(path);
   chmodSync(path, 0o755);
@@ -99,7 +99,7 @@ test("a second peer on the same folder is refused with the first one's process i
   open(context, path);
 });
 
-test("the hold on a folder dies with its process, even by kill -9", async (context) => {
+test("the lock on a folder ends with its process, even by kill -9", async (context) => {
   const path = place(context);
   const source = `
     import { openFolder } from ${JSON.stringify(new URL("../src/real/folder.ts", import.meta.url).href)};
@@ -121,7 +121,7 @@ test("the hold on a folder dies with its process, even by kill -9", async (conte
   open(context, path);
 });
 
-test("keys and token are made once, kept the same, and readable by this user alone", (context) => {
+test("keys and token are made once, stay the same, and can be read only by the user", (context) => {
   const path = place(context);
   const first = open(context, path);
   const key = Uint8Array.from({ length: 64 }, (_, index) => index * 3);
@@ -146,7 +146,7 @@ test("keys and token are made once, kept the same, and readable by this user alo
     assert.equal(modeOf(join(path, name)), 0o600);
 });
 
-test("a cluster key that was put into an empty folder beforehand is used, and closed to others", (context) => {
+test("a cluster key that was put into an empty folder beforehand is used, and made private", (context) => {
   const path = place(context);
   mkdirSync(path);
   chmodSync(path, 0o700);
@@ -157,7 +157,7 @@ test("a cluster key that was put into an empty folder beforehand is used, and cl
   assert.equal(warnings.length, 1);
 });
 
-test("a torn peer key is damage that is named, and the file is left as it is", (context) => {
+test("a torn peer key is reported as damage by name, and the file is left as it is", (context) => {
   const path = place(context);
   open(context, path).close();
   for (const torn of ["", "AAAA", "\0\0\0\0\n"]) {
@@ -181,7 +181,7 @@ test("a format that is torn or from a newer version is refused by name", (contex
   assert.throws(() => openFolder(path, notedLog().log), { code: "DATA_FOLDER_NEWER" });
 });
 
-test("addresses are remembered; torn ones are set aside with a warning, not with a refusal", (context) => {
+test("addresses are remembered; a torn file of them is set aside with a warning, and the peer still starts", (context) => {
   const path = place(context);
   const { log, warnings } = notedLog();
   const folder = open(context, path, log);
@@ -196,7 +196,7 @@ test("addresses are remembered; torn ones are set aside with a warning, not with
   assert.equal(warnings.length, 3);
 });
 
-test("ready.json is there only while the peer is ready", (context) => {
+test("ready.json exists only while the peer is ready", (context) => {
   const path = place(context);
   const folder = open(context, path);
   const ready: Ready = {

@@ -1,17 +1,14 @@
-/**
- * The short form of the hunt for bad bytes (`npm run fuzz` is the long one): one round of hostile inputs to each door,
- * the same in every run.
- */
+/** The short form of `npm run fuzz`: one round of hostile inputs to each door, the same in every run. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Fault, runRound, type Door } from "./kit/fuzz/door.ts";
 import { doors } from "./kit/fuzz/doors.ts";
 
-/** Of a whole round: together they take a few seconds of a core. */
+/** Inputs per round at some doors; together all rounds take a few seconds of a core. */
 const inputsOf: Readonly<Record<string, number>> = { decode: 4_000, folder: 20, disk: 2, api: 300 };
 const usualInputs = 800;
 
-describe("whatever comes in: no crash, no hang, no growth, and nothing moves without the right to", () => {
+describe("no input makes a peer crash, hang or grow, or changes anything that its sender may not change", () => {
   for (const door of doors) {
     test(`at the door "${door.name}"`, async (context) => {
       const inputs = inputsOf[door.name] ?? usualInputs;
@@ -58,7 +55,7 @@ async function drawn(name: string, seed: string): Promise<string[]> {
 }
 
 describe("the fuzzer itself", () => {
-  test("finds what is thrown, what takes too long and what is held against a door, with the input", async () => {
+  test("reports exceptions, inputs that take too long and faults that a door found, with the input", async () => {
     const cases: [string, (input: number) => void][] = [
       [
         "crash",
@@ -85,7 +82,7 @@ describe("the fuzzer itself", () => {
     }
   });
 
-  test("draws the same inputs for one seed, and others for another", async () => {
+  test("draws the same inputs for one seed, and others for another seed", async () => {
     for (const name of ["peer/vote", "table", "schedule", "authority"]) {
       assert.deepEqual(await drawn(name, "a"), await drawn(name, "a"), name);
       assert.notDeepEqual(await drawn(name, "a"), await drawn(name, "b"), name);

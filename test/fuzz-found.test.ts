@@ -1,6 +1,6 @@
 /**
- * What the fuzzer has found, and what reading found before it could: each case is bytes that once broke a peer, made
- * it break another, or moved what they had no right to move.
+ * Bugs that the fuzzer or reviewers found. Each case has input that once broke a peer, made it break another one, or
+ * changed something that its sender may not change.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -53,7 +53,7 @@ function answerTo(mesh: FuzzMesh, command: Command): Answer {
   return answer;
 }
 
-/** A job as a stranger with Yjs at hand would write it: what each slot says, by the slot's name. */
+/** A job as anybody with Yjs could write it: the value of each slot, by the slot's name. */
 function writtenJob(mesh: FuzzMesh, slots: Readonly<Record<string, unknown>>): string {
   const doc = new Y.Doc();
   doc.clientID = 5_000 + ++written;
@@ -65,7 +65,7 @@ function writtenJob(mesh: FuzzMesh, slots: Readonly<Record<string, unknown>>): s
   return base64(Y.encodeStateAsUpdate(doc));
 }
 
-test("a job whose replica can't be read is deleted like any other, named or nameless", () => {
+test("a stored job that can't be read is deleted like any other, even if its id is missing", () => {
   const mesh = new FuzzMesh("quarantine");
   const table = mesh.table(victim);
   for (const slots of [{ created: "odd", action: { command: "" } }, { action: { command: "true" } }]) {
@@ -80,7 +80,7 @@ test("a job whose replica can't be read is deleted like any other, named or name
   }
 });
 
-test("a heartbeat with an absurd clock leaves this peer's own clock in no doubt", () => {
+test("a heartbeat with an absurd clock doesn't make a peer doubt its own clock", () => {
   const mesh = new FuzzMesh("clock");
   const heartbeat = mesh.overheard
     .get("heartbeat")
@@ -104,7 +104,7 @@ test("a heartbeat with an absurd clock leaves this peer's own clock in no doubt"
     assert.ok(Math.abs(clockOffsetMs ?? 0) < 100);
 });
 
-test("a tick that names no instant is no tick: its record is neither kept nor passed on", () => {
+test("a record whose tick names no instant is neither kept nor forwarded", () => {
   const mesh = new FuzzMesh("no instant");
   const [known] = mesh.overheard.get("runs") ?? [];
   assert.ok(known?.message.kind === "runs");
@@ -119,7 +119,7 @@ test("a tick that names no instant is no tick: its record is neither kept nor pa
   assert.deepEqual(mesh.complaints, []);
 });
 
-test("a job that was resumed in the year 9999, or paused at an instant that is none, is still shown", () => {
+test("a job that was resumed in the year 9999, or paused at an invalid instant, is still shown", () => {
   const mesh = new FuzzMesh("resumed");
   const action = { command: "true" };
   const schedule = { schedule: "@every 1s" };
@@ -142,7 +142,7 @@ function epochOf(voters: readonly string[], from: number): string {
   return JSON.stringify({ voters, from });
 }
 
-test("a voter votes on nothing that is no decision, and what it hears leaves no mark", () => {
+test("a voter ignores malformed decisions and remembers nothing of them", () => {
   const mesh = new FuzzMesh("no decision");
   const state = mesh.state(victim);
   const epoch = state.voting.roster.chain.length - 1;
@@ -201,7 +201,7 @@ test("a voter votes on nothing that is no decision, and what it hears leaves no 
   );
 });
 
-test("a candidate that is outbid by nonsense loses that decision and no later one", () => {
+test("a proposer that is outbid by nonsense loses only that decision", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.pass(60_000);
   cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
@@ -227,7 +227,7 @@ test("a candidate that is outbid by nonsense loses that decision and no later on
   assert.ok(cores.starts.length >= 6, `${cores.starts.length} starts`);
 });
 
-test("of an epoch's signatures only its voters' own are kept", () => {
+test("only the voters' signatures of an epoch are kept", () => {
   const [first, voters] = [firstEpoch(victim), [...members]];
   const next = { number: 1, voters, from: 1, previous: hashOfEpoch(first) };
   const junk = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`nobody-${index}`, "junk"]));
@@ -266,7 +266,7 @@ function longRecord(mesh: FuzzMesh, number: number): RunRecord {
   return signRecord(record, mesh.keys(members[1]));
 }
 
-test("an answer of any length is said in messages that fit, and comes whole", () => {
+test("an answer of any length is sent in messages within the limit, and arrives whole", () => {
   const mesh = new FuzzMesh("long answer");
   const records = Array.from({ length: 20 }, (_, index) => longRecord(mesh, index + 1));
   for (const record of records) {
@@ -282,12 +282,12 @@ test("an answer of any length is said in messages that fit, and comes whole", ()
   );
   const told = answers.flatMap((answer) => answer.records.map(({ tick }) => tick));
   assert.ok(records.every(({ tick }) => told.includes(tick)));
-  assert.deepEqual(answers.at(-1)?.goesFirst, keys, "the answer proper comes last");
+  assert.deepEqual(answers.at(-1)?.goesFirst, keys, "the answer itself comes last");
   assert.equal(mesh.tooLarge(), 0);
   assert.deepEqual(mesh.complaints, []);
 });
 
-test("a voter's answers to many long decisions fit into messages", () => {
+test("a voter's answers to many long decisions fit into messages within the limit", () => {
   const mesh = new FuzzMesh("long replies");
   const epoch = mesh.state(victim).voting.roster.chain.length - 1;
   const tick = tickAt(Math.ceil(mesh.world.now() / 10_000) * 10_000);
@@ -321,7 +321,7 @@ test("a voter's answers to many long decisions fit into messages", () => {
   assert.deepEqual(mesh.complaints, []);
 });
 
-test("a job with millions of ticks behind it is looked through in no time", () => {
+test("a job with millions of past ticks is scanned in no time", () => {
   const spec = checkedJob({
     id: "busy" as JobId,
     command: "true",
@@ -338,7 +338,7 @@ test("a job with millions of ticks behind it is looked through in no time", () =
   assert.deepEqual(ticksOf(plan, at - 1_500, at, 1_000), [at - 1_000]);
 });
 
-test("a neighbour that asks for a thousand pieces at once is given a few, and for other records the last it wanted", () => {
+test("a neighbour that asks for a thousand pieces at once gets only a few, and of its record requests only the last", () => {
   const mesh = new FuzzMesh("greedy");
   mesh.overheard.clear();
   const bucket = Math.floor(mesh.world.now() / 300_000);
@@ -355,7 +355,7 @@ test("a neighbour that asks for a thousand pieces at once is given a few, and fo
   assert.deepEqual([...new Set(given)], [0, 999]);
 });
 
-test("copies of outputs are kept of real runs of the sender alone", () => {
+test("a peer keeps copies of outputs only for real runs of the sender", () => {
   const mesh = new FuzzMesh("copies");
   const tick = tickAt(Math.floor(mesh.world.now() / 5_000) * 5_000);
   const end = members[1].slice(-8);
@@ -372,7 +372,7 @@ test("copies of outputs are kept of real runs of the sender alone", () => {
   assert.equal(mesh.peer(victim).status.view().counters["log_copies_refused"], refused.length);
 });
 
-test("a farewell in the name of somebody unknown makes nobody known", () => {
+test("a farewell in the name of an unknown peer adds no member", () => {
   const mesh = new FuzzMesh("farewell");
   const known = [...mesh.state(victim).members.byId.keys()];
   for (let number = 0; number < 100; number++) {
@@ -381,7 +381,7 @@ test("a farewell in the name of somebody unknown makes nobody known", () => {
   assert.deepEqual([...mesh.state(victim).members.byId.keys()], known);
 });
 
-test("members that come and go under ever new names are forgotten, the longest gone first", () => {
+test("members that come and go under ever new ids are dropped, the longest gone first", () => {
   const mesh = new FuzzMesh("new names");
   for (let number = 0; number < 1_100; number++) {
     const peer = `passer-by-${number}` as PeerId;
@@ -395,7 +395,7 @@ test("members that come and go under ever new names are forgotten, the longest g
   assert.ok(known.has("passer-by-1099" as PeerId));
 });
 
-test("orders that are asked for without end, or for a time far away, fill nobody's memory", () => {
+test("endless orders, or orders for a distant time, don't fill a peer's memory", () => {
   const mesh = new FuzzMesh("asked");
   const now = Math.floor(mesh.world.now());
   const dice = new Dice("ulids");
@@ -416,7 +416,7 @@ test("orders that are asked for without end, or for a time far away, fill nobody
   assert.equal(mesh.state(victim).book.requestedCount, 10_000);
 });
 
-test("one slip of a member neither silences a voter nor makes it doubt itself for long", () => {
+test("one wrong statement of a member neither stops a voter from voting nor makes it doubt itself for long", () => {
   const mesh = new FuzzMesh("slip");
   const heartbeat = mesh.overheard.get("heartbeat")?.findLast(({ from }) => from === members[1])?.message;
   assert.ok(heartbeat?.kind === "heartbeat");
@@ -438,7 +438,7 @@ test("one slip of a member neither silences a voter nor makes it doubt itself fo
   assert.equal(mesh.state(victim).members.duplicateIdentity, true);
 });
 
-test("records that a member writes without end are remembered up to a limit", () => {
+test("of endless records by one member only a limited number is remembered", () => {
   const mesh = new FuzzMesh("records");
   const instant = Math.floor(mesh.world.now() / 1_000) * 1_000;
   const keys = mesh.keys(members[1]);
@@ -463,7 +463,7 @@ test("records that a member writes without end are remembered up to a limit", ()
   assert.equal(openCount(ledger, members[1]), openOn(ledger, members[1]).length);
 });
 
-test("claims that were given back and never made again are forgotten in the end", () => {
+test("claims that were given back and never made again are forgotten eventually", () => {
   const ledger = createLedger();
   const at = Date.UTC(2026, 10, 20);
   const record = { job: "beat", attempt: 1, slot: "0", peer: "a", version: 1, signature: "s" };
@@ -484,7 +484,7 @@ test("claims that were given back and never made again are forgotten in the end"
   assert.equal(remembered(), 0);
 });
 
-test("one stamp from the year 2150 dates no other job, and an edit gives its own job the time of now", () => {
+test("a stamp from the year 2150 affects no other job, and an edit gives its own job the present time", () => {
   const mesh = new FuzzMesh("stamp");
   const absurd = Date.UTC(2150, 0, 1) * hlcPerMs;
   const doc = new Y.Doc();
@@ -514,7 +514,7 @@ test("one stamp from the year 2150 dates no other job, and an edit gives its own
   );
 });
 
-test("a cancel with a long reason ends its run with a record that others take", () => {
+test("a cancel with a long reason ends its run with a record that others accept", () => {
   const mesh = new FuzzMesh("cancel");
   const run = (): RunRecord | undefined =>
     [...openOn(mesh.state(victim).ledger, victim)].find(({ state }) => state === "claimed");
@@ -534,7 +534,7 @@ test("a file of jobs with an alias that leads nowhere is refused with its name",
   }
 });
 
-test("questions without end about orders that nobody has are forgotten, the oldest first", () => {
+test("endless questions about unknown orders are forgotten, the oldest first", () => {
   const mesh = new FuzzMesh("questions");
   for (let ask = 0; ask < 140; ask++) {
     const orders = Array.from({ length: 512 }, (_, index) => ({
@@ -554,7 +554,7 @@ test("questions without end about orders that nobody has are forgotten, the olde
   assert.equal(foreignInquiries.size, 0);
 });
 
-test("a roster that has changed a thousand times is read from the disk as it was written", () => {
+test("a roster that has changed a thousand times is read from the disk unchanged", () => {
   const signatures = { [victim]: "signature" };
   const chain = Array.from({ length: 1_000 }, (_, number) => ({
     number,
@@ -566,7 +566,7 @@ test("a roster that has changed a thousand times is read from the disk as it was
   assert.deepEqual(readChain(JSON.stringify(chain)), chain);
 });
 
-test("an epoch without signatures is taken from nobody but as the founder's own first one", () => {
+test("an epoch without signatures is accepted only as the founder's own first one", () => {
   const heard = { number: 0, voters: [victim], from: 8e15, previous: "x", signatures: {} };
   assert.deepEqual(adoptChain([], [heard], () => true).chain, []);
   assert.equal(adoptChain([], [firstEpoch(victim)], () => false).chain.length, 1);

@@ -1,4 +1,4 @@
-/** What becomes of ticks that came due while nobody kept them (core/job/gap.ts). */
+/** What happens to ticks that came due while no peer was up to run them (core/job/gap.ts). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
@@ -42,7 +42,7 @@ function told(plan: Plan, since: number): { admit: number[]; ranges: string[] } 
 
 const table: [title: string, spec: Partial<JobSpec>, sinceMs: number, admit: number[], ranges: string[]][] = [
   [
-    "a tick that is not yet overdue is taken up, whatever the policy",
+    "a tick that is not yet overdue may run under every policy",
     { catchUp: { policy: "none" } },
     30_000,
     [0],
@@ -63,28 +63,28 @@ const table: [title: string, spec: Partial<JobSpec>, sinceMs: number, admit: num
     ["10-1=10 superseded"],
   ],
   [
-    "under `latest` only the newest overdue tick is taken up",
+    "under `latest` only the newest overdue tick may run",
     { schedule: "*/5 * * * *", catchUp: { window: "20m" }, endsAt: "2026-11-28T11:59:00Z" },
     hour,
     [5],
     ["55-20=8 window", "15-10=2 superseded"],
   ],
   [
-    "under `all` every tick of the window is taken up, and what lies before it is one range",
+    "under `all` every tick of the window may run, and all earlier ones are one range",
     { schedule: "*/10 * * * *", catchUp: { policy: "all", window: "30m" } },
     3 * hour,
     [20, 10, 0],
     ["170-30=15 window"],
   ],
   [
-    "under `all` the limit takes the newest",
+    "under `all` the newest ticks may run, up to the limit",
     { catchUp: { policy: "all", window: "30m", limit: 3 } },
     20 * minute,
     [3, 2, 1, 0],
     ["19-4=16 limit"],
   ],
   [
-    "a single tick that will not run is no range: it has a record of its own",
+    "a single tick that will not run gets a record of its own, not a range",
     { schedule: "0 11 * * *", catchUp: { window: "10m" } },
     6 * hour,
     [60],
@@ -97,7 +97,7 @@ describe("a gap is divided into ticks that may run and ranges that will not", ()
     test(title, () => assert.deepEqual(told(planOf(spec), now - sinceMs), { admit, ranges }));
   }
 
-  test("ticks of a pause are told of as paused and never caught up, even after it has ended", () => {
+  test("ticks of a pause are reported as paused and never caught up, even after the pause has ended", () => {
     const pause = { by: "ada", at: now - 30 * minute - 10_000, until: now - 10 * minute - 10_000 };
     const plan = planOf({ catchUp: { policy: "all" } }, [pause]);
     assert.deepEqual(told(plan, now - 32 * minute), {
@@ -106,7 +106,7 @@ describe("a gap is divided into ticks that may run and ranges that will not", ()
     });
   });
 
-  test("what lies between ticks that are over is one gap: only its newest tick is taken up under `latest`", () => {
+  test("ticks between finished ticks are one gap, of which only the newest may run under `latest`", () => {
     const plan = planOf({ endsAt: "2026-11-28T11:58:00Z" });
     const noon = now - 10_000;
     const before = { from: noon - 9 * minute, to: noon - 6 * minute };
@@ -118,14 +118,14 @@ describe("a gap is divided into ticks that may run and ranges that will not", ()
     );
   });
 
-  test("three days of seconds are told of at once, with at most the limit named one by one", () => {
+  test("three days of ticks every second are reported at once, with at most the limit as single ticks", () => {
     const plan = planOf({ schedule: "* * * * * *", catchUp: { policy: "all", window: "7d", limit: 100 } });
     const { admit, ranges } = divideGap(plan, [{ from: now - 72 * hour + 1, to: now + 1 }], now);
     assert.equal(admit.length, 131);
     assert.equal(admit.length + ranges.reduce((sum, { count }) => sum + count, 0), 72 * 3_600);
   });
 
-  test("from 1970 to today costs no more than from yesterday", () => {
+  test("a gap since 1970 costs no more than one since yesterday", () => {
     const plan = planOf({ schedule: "*/5 * * * *" });
     assert.deepEqual(
       divideGap(plan, [{ from: 1, to: now + 1 }], now).ranges.map(({ reason }) => reason),

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { IndexedHeap } from "../src/core/job/heap.ts";
 
-test("entries come out by instant, then by key, whatever was entered, moved and removed before", () => {
+test("entries come out in order of instant, then key, whatever was added, moved and removed before", () => {
   const action = fc.oneof(
     fc.record({
       kind: fc.constant("set"),

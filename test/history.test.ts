@@ -1,4 +1,4 @@
-/** What is over stays over (core/records/history.ts). */
+/** Orders that are over stay over (core/records/history.ts). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -32,7 +32,7 @@ function begun(minute: number, unsure = -Infinity): HistoryState {
 }
 
 describe("an order that was started or decided", () => {
-  test("stays over while the watermark moves up, hears of others and ticks are settled in any order", () => {
+  test("stays over in whatever order the watermark moves up, meets others', and ticks are settled", () => {
     const minutes = fc.integer({ min: 1, max: 30 });
     const action = fc.oneof(
       fc.record({ kind: fc.constant("settle" as const), minute: minutes }),
@@ -49,7 +49,7 @@ describe("an order that was started or decided", () => {
             settle(history, job, tick(one.minute), "0");
             over.add(one.minute);
           } else if (one.kind === "advance") {
-            // What is not over below the new watermark is named as open.
+            // Ticks below the new watermark that are not over are named as open.
             const undecided = Array.from({ length: one.minute }, (_, index) => index + 1).filter(
               (minute) => !over.has(minute),
             );
@@ -70,7 +70,7 @@ describe("an order that was started or decided", () => {
     );
   });
 
-  test("is over by its slot: another slot of the same tick is another order", () => {
+  test("is over only for its slot: another slot of the same tick is another order", () => {
     const history = begun(0);
     settle(history, job, tick(5), "0");
     assert.equal(isOver(history, job, tick(5), "1"), false);
@@ -80,7 +80,7 @@ describe("an order that was started or decided", () => {
     assert.equal(isOver(history, job, tick(6), "1"), false);
   });
 
-  test("takes no memory once the watermark covers it", () => {
+  test("needs no memory once the watermark covers it", () => {
     const history = begun(0);
     for (let minute = 1; minute <= 1_000; minute++) {
       settle(history, job, tick(minute), "0");
@@ -91,7 +91,7 @@ describe("an order that was started or decided", () => {
 });
 
 describe("a watermark", () => {
-  test("leaves ticks open that are named, and none else", () => {
+  test("leaves open exactly the ticks that it names", () => {
     const history = begun(0);
     advanceWatermark(history, job, at(10), [at(4)]);
     assert.deepEqual(
@@ -102,26 +102,26 @@ describe("a watermark", () => {
     assert.ok(isMinuteOver(history, 4));
   });
 
-  test("is not taken from a peer that doesn't know what lies between the two", () => {
+  test("is not taken over from a peer that doesn't know the ticks between the two watermarks", () => {
     const history = begun(5);
     assert.equal(hearWatermark(history, job, { since: at(7), at: at(20), open: [] }, at(99)), false);
     assert.equal(isMinuteOver(history, 6), false);
   });
 
-  test("of another peer counts up to now and no further", () => {
+  test("of another peer counts only up to now", () => {
     const history = begun(0);
     hearWatermark(history, job, { since: at(0), at: at(20), open: [] }, at(10));
     assert.deepEqual(watermarkOf(history, job), { job, since: at(0), at: at(10), open: [] });
   });
 
-  test("keeps open what was open here and lies where the other peer knows nothing", () => {
+  test("keeps ticks open that are open here and about which the other peer knows nothing", () => {
     const history = begun(0);
     advanceWatermark(history, job, at(10), [at(2), at(8)]);
     hearWatermark(history, job, { since: at(5), at: at(20), open: [] }, at(99));
     assert.deepEqual(watermarkOf(history, job)?.open, [at(2)]);
   });
 
-  test("of another peer doesn't open what is over here", () => {
+  test("of another peer doesn't reopen ticks that are over here", () => {
     const history = begun(0);
     advanceWatermark(history, job, at(10), []);
     settle(history, job, tick(12), "0");
@@ -129,7 +129,7 @@ describe("a watermark", () => {
     assert.deepEqual(watermarkOf(history, job)?.open, [at(15)]);
   });
 
-  test("goes back with a corrected clock, and the disk must be asked about what lies above it", () => {
+  test("goes back with a corrected clock, and ticks above it must be looked up on the disk", () => {
     const history = begun(0);
     advanceWatermark(history, job, at(120), []);
     settle(history, job, tick(130), "0");
@@ -144,7 +144,7 @@ describe("a watermark", () => {
   });
 });
 
-test("the ticks of a range that was reported are over, until the watermark covers them", () => {
+test("the ticks of a reported range are over, even before the watermark covers them", () => {
   const history = begun(0);
   settleRange(history, job, at(3), at(5));
   assert.deepEqual(
@@ -159,7 +159,7 @@ test("the ticks of a range that was reported are over, until the watermark cover
   );
 });
 
-test("orders by hand are kept until they can't start any more, whatever the watermark", () => {
+test("manual orders are remembered until they can't start any more, whatever the watermark", () => {
   const history = begun(0);
   const asked = "manual-01KAS000000000000000000000" as TickId;
   settle(history, job, asked, "0");

@@ -17,7 +17,7 @@ function hostReasons(cores: Cores, peer: string): string[] {
     .map(({ message }) => message);
 }
 
-test("a tick that a host can't start runs on another peer, once and within a second, and is not a failed run", () => {
+test("a tick that a host can't start runs on another peer within a second, once, and is not shown as a failed run", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.starved.add("a");
   beat(cores);
@@ -54,7 +54,7 @@ test("a host that has recovered takes ticks again by itself", () => {
   assert.ok(cores.starts.some(({ peer, at }) => peer === "a" && at > 40 * second));
 });
 
-test("while its starts go on failing, a peer waits longer each time, up to five minutes", () => {
+test("while its starts keep failing, a peer waits longer each time, up to five minutes", () => {
   const cores = new Cores(["a", "b"]);
   cores.starved.add("a");
   beat(cores);
@@ -68,7 +68,7 @@ test("while its starts go on failing, a peer waits longer each time, up to five 
   }
 });
 
-test("when no peer can start anything, the order waits and is tried every ten seconds", () => {
+test("when no peer can start anything, the order waits and is retried every ten seconds", () => {
   const cores = new Cores(["a", "b"]);
   for (const peer of ["a", "b"]) cores.starved.add(peer);
   cores.put({ id: "hourly", schedule: "@every 1h", command: "true" });

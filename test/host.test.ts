@@ -30,7 +30,7 @@ test("npm's own folders are not on the PATH of jobs when the peer was started by
   assert.equal(hostEnvironment(byHand, owner)["PATH"], env.PATH);
 });
 
-test("a user without an entry in /etc/passwd has a home at / and no name, and the program runs: without --data it refuses to keep keys in /", () => {
+test("for a user without an entry in /etc/passwd the home is / and the name is empty; the program runs, but without --data it refuses to keep keys in /", () => {
   const { HOME, USER, SHELL } = hostEnvironment({}, () => ({}));
   assert.deepEqual([HOME, USER, SHELL], ["/", undefined, "/bin/sh"]);
   if (process.getuid?.() !== 0) return;

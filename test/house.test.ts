@@ -31,7 +31,7 @@ describe("the house", () => {
   });
   const src = () => files.filter((file) => file.path.startsWith("src/"));
 
-  test("is read whole: every room, and more than a handful of files", () => {
+  test("is read completely: every room, and more than a handful of files", () => {
     const rooms = new Set(src().map((file) => roomOf(file.path)));
     for (const room of [
       "schema",
@@ -58,7 +58,7 @@ describe("the house", () => {
     assert.deepEqual(importComplaints(files), []);
   });
 
-  test("within core, imports go from the higher folder to the lower one, state.ts takes only slices, and its holders alone take it", () => {
+  test("within core, imports go from the higher folder to the lower one, state.ts imports only slices, and only its holders import it", () => {
     assert.deepEqual(coreComplaints(files), []);
   });
 
@@ -70,7 +70,7 @@ describe("the house", () => {
     }
   });
 
-  test("every coverage mark is named by a branch that can reach it", () => {
+  test("every coverage mark is used by a branch", () => {
     assert.deepEqual(unreachedMarks(files, marks), []);
   });
 
@@ -78,11 +78,11 @@ describe("the house", () => {
     assert.deepEqual(unusedNames(files, "src/core/limits.ts", Object.keys(limits)), []);
   });
 
-  test("bench and test share only what lies in test/kit", () => {
+  test("bench and test share only files of test/kit", () => {
     assert.deepEqual(kitComplaints(files), []);
   });
 
-  test("clock, chance, timers and promises stay outside the rooms that the simulator decides", () => {
+  test("clocks, randomness, timers and promises stay out of the rooms that the simulator controls", () => {
     assert.deepEqual(banComplaints(files), []);
   });
 
@@ -97,7 +97,7 @@ describe("the house", () => {
   test("files over 400 and functions over 70 lines are named as places to look at", (context) => {
     const places = placesToLookAt(src());
     for (const place of places) context.diagnostic(`a place to look at: ${place}`);
-    assert.ok(places.length < src().length, "the exception has become the rule");
+    assert.ok(places.length < src().length, "most files are named");
   });
 });
 
@@ -142,7 +142,7 @@ test("every test file is part of npm test, and npm run test:fast leaves out only
   assert.deepEqual(filesOf("test"), all);
   const fast = new Set(filesOf("test:fast"));
   const left = all.filter((file) => !fast.has(file)).map((file) => path.basename(file, ".test.ts"));
-  // Files that do so are named for it; these four are the only ones that are not.
+  // Such files have names that say so; only these four don't.
   const slow = /^cluster|^faults-|-real$|-seeds$/;
   assert.deepEqual(
     left.filter((name) => !slow.test(name)),
@@ -150,7 +150,7 @@ test("every test file is part of npm test, and npm run test:fast leaves out only
   );
 });
 
-/** One fault a file; what the check must say of it. */
+/** Files with one fault each. */
 const planted: Readonly<Record<string, string>> = {
   "src/core/clock.ts": "export const now = (): number => Date.now();",
   "src/core/bare-date.ts": "export const today = (): Date => new Date();",
@@ -247,7 +247,7 @@ describe("a planted fault is found", () => {
     assert.deepEqual(files.map((file) => file.path).toSorted(), Object.keys(planted).toSorted());
   });
 
-  test("imports that the table doesn't allow, and a room that isn't in it", () => {
+  test("an import that the table doesn't allow, and a room that isn't in it", () => {
     assert.deepEqual(importComplaints(files).toSorted(), [
       'src/attic/new.ts: there is no room "attic" in the table',
       "src/cli/test.ts:1 cli may not import ../../test/x.ts",
@@ -260,7 +260,7 @@ describe("a planted fault is found", () => {
     ]);
   });
 
-  test("an import of core against the arrows, a folder that core doesn't have, and a stranger with its state", () => {
+  test("an import within core against the order, an unknown folder of core, and a file outside core that imports its state", () => {
     assert.deepEqual(coreComplaints(files).toSorted(), [
       'src/core/attic/old.ts: core has no folder "attic"',
       "src/core/claims/book.ts:2 may not import ../orders/runs.ts",
@@ -270,7 +270,7 @@ describe("a planted fault is found", () => {
     ]);
   });
 
-  test("a slice that is changed by another folder, whatever it is called there; not one that is only read", () => {
+  test("a slice that another folder changes under any name, but not one that it only reads", () => {
     assert.deepEqual(sliceComplaints(files).toSorted(), [
       "src/core/claims/book.ts:6 may not change state.now",
       "src/core/orders/facts.ts:3 may not change state.ledger.open.clear",
@@ -281,7 +281,7 @@ describe("a planted fault is found", () => {
     ]);
   });
 
-  test("a mark that nothing names, and a limit that nothing uses", () => {
+  test("a mark and a limit that nothing uses", () => {
     assert.deepEqual(unreachedMarks(files, ["swept", "told-late", "never-reached"]), ["never-reached"]);
     assert.deepEqual(unusedNames(files, "src/core/limits.ts", ["usedMs", "unusedMs"]), ["unusedMs"]);
   });
@@ -293,7 +293,7 @@ describe("a planted fault is found", () => {
     ]);
   });
 
-  test("names that a room may not use, but not in comments, strings or pure conversions", () => {
+  test("a name that the room may not use, except in comments, strings or pure conversions", () => {
     assert.deepEqual(banComplaints(files).toSorted(), [
       "src/core/bare-date.ts:1 core may not use new Date()",
       "src/core/clock.ts:1 core may not use Date.now",
@@ -312,7 +312,7 @@ describe("a planted fault is found", () => {
     ]);
   });
 
-  test("a cycle, even one that only types close", () => {
+  test("a cycle, even one that is closed only by types", () => {
     assert.deepEqual(cycles(files), [
       "src/core/one.ts → src/core/two.ts → src/core/three.ts → src/core/one.ts",
     ]);

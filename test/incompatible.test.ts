@@ -1,6 +1,6 @@
 /**
- * Peers of one mesh without a common version of the protocol, in simulated worlds: a newcomer, and a member that was upgraded too
- * far and is downgraded again. Both sides say so for as long as it lasts.
+ * Peers of one mesh without a common protocol version, in simulated worlds: a newcomer, and a member that was upgraded
+ * too far and is downgraded again. Both sides say so for as long as this lasts.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,11 +21,11 @@ const [first, other, third] = ["peer-1", "peer-2", "peer-3"] as [PeerId, PeerId,
 
 interface Stage {
   world: World;
-  /** what peers logged about versions, with the name of the one that did */
+  /** what peers logged about versions, with the peer's name */
   said: string[];
 }
 
-/** Three peers, of which the third one's lives speak what `thirds` says; and two jobs. */
+/** Three peers and two jobs. `thirds` gives the protocol range of each life of the third peer. */
 function stage(seed: string, thirds: (life: number) => ProtocolRange): Stage {
   const said: string[] = [];
   const world = new World({
@@ -109,7 +109,7 @@ test("a newcomer without a common version is refused, both sides say so for as l
   assert.deepEqual([...(evidence.final.find(({ peer }) => peer === third)?.jobs.keys() ?? [])], []);
 });
 
-test("a member that comes back without a common version is not taken for dead in silence, and is a member again once it has one", () => {
+test("when a member returns without a common version the others say so instead of calling it dead, and it is a member again once it has one", () => {
   const upgradedAt = 2 * minute;
   const downgradedAt = 6 * minute;
   const { world, said } = stage("upgraded too far", (life) => (life === 2 ? farLater : ownProtocol));

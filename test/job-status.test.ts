@@ -1,4 +1,4 @@
-/** What a job is said to be doing and what hinders it, by cores that know what happened: nothing is green that isn't. */
+/** What a job's state and hindrances are said to be, in cores: a job that can't run is never shown as fine. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
@@ -59,7 +59,7 @@ describe("a job that no living peer can run is blocked, with the reason", () => 
     assert.deepEqual(blockedJobs(cores.state("a"), cores.state("a").now), []);
   });
 
-  test("when its target may be a member that hasn't been heard since this peer started", () => {
+  test("when its target may be a member that has not been heard since this peer started", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put({ ...beat, target: { peers: ["host-c"] } });
     cores.kill("c");
@@ -75,7 +75,7 @@ describe("a job that no living peer can run is blocked, with the reason", () => 
     );
   });
 
-  test("when its target is no member", () => {
+  test("when its target is not a member", () => {
     const cores = new Cores(["a", "b"]);
     cores.put({ ...beat, target: { peers: ["nosuch"] } });
     const { state, hindrances } = nowAt(cores, "a");
@@ -143,7 +143,7 @@ const codes = (cores: Cores) => notReady(cores.state("a")).map(({ code }) => cod
 const nextOf = (cores: Cores) => nowAt(cores, "a").next?.startsAt;
 
 describe("voters without a majority", () => {
-  test("block majority jobs, and make the peer not ready while there are any", () => {
+  test("block majority jobs, and make the peer not ready if there are such jobs", () => {
     const cores = halved();
     cores.put(beat);
     assert.deepEqual(codes(cores), [], "without majority jobs nothing is lost");
@@ -161,7 +161,7 @@ describe("voters without a majority", () => {
     assert.deepEqual(codes(cores), []);
   });
 
-  test("are what a due tick of such a job waits for, at once", () => {
+  test("are shown at once as what a due tick of such a job waits for", () => {
     const cores = halved();
     cores.put({ ...beat, partition: "majority" });
     cores.pass(10.2 * second);
@@ -174,7 +174,7 @@ describe("voters without a majority", () => {
 describe("a job that will not run has no next tick and no runner", () => {
   const by = "ops";
 
-  test("while it is paused; a pause that ends is followed by the first tick after it", () => {
+  test("while it is paused; if the pause has an end, the next tick is the first one after it", () => {
     const cores = new Cores(["a"]);
     const at = cores.wall(0);
     cores.put(beat, { pauses: [{ by, at, note: "migration" }] });
@@ -195,7 +195,7 @@ describe("a job that will not run has no next tick and no runner", () => {
     assert.equal(nextOf(cores), at + 130 * second);
   });
 
-  test("a pause that has ended is over", () => {
+  test("but has them again when a pause has ended", () => {
     const cores = new Cores(["a"]);
     cores.put(beat, { pauses: [{ by, at: cores.wall(0), until: cores.wall(1 * second) }] });
     cores.pass(5 * second);
@@ -244,7 +244,7 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
     assert.equal(pending?.why, "its target nosuch is not a member of the mesh");
   });
 
-  test("and nothing is pending when all is decided", () => {
+  test("and nothing is pending when all ticks are decided", () => {
     const cores = new Cores(["a", "b"]);
     cores.put(beat);
     cores.pass(35 * second);
@@ -252,7 +252,7 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
   });
 });
 
-test("an instant that is no tick of a job is said to be none, with the reason", () => {
+test("for an instant that is not a tick of the job, the reason is given", () => {
   const cores = new Cores(["a"]);
   const why = (instant: number) => whyNoTick(cores.state("a"), cores.state("a").now, beatId, instant);
   cores.put(beat);
@@ -264,7 +264,7 @@ test("an instant that is no tick of a job is said to be none, with the reason", 
   assert.match(why(created + 60 * second) ?? "", /^it is disabled \(test edited it last/);
 });
 
-test("a voter of an epoch that is not in force yet says from when it votes", () => {
+test("a voter of a future epoch says from when it votes", () => {
   const cores = new Cores(["a", "b"]);
   const b = () =>
     viewOf(cores.state("a"), cores.state("a").now, new Map(), [], {}).members.find(({ id }) => id === "b");

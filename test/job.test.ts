@@ -1,6 +1,4 @@
-/**
- * What is a job and what is not, and what the person who wrote it is told.
- */
+/** Which jobs are valid, and what the author of an invalid one is told. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -12,13 +10,13 @@ const least = { id: "backup", command: "true" };
 /** The problems as `pointer: message`. */
 function refused(input: unknown, code = "INVALID_JOB"): string[] {
   const check = checkJob(input);
-  assert.ok(!check.ok, "it was taken");
+  assert.ok(!check.ok, "it was accepted");
   assert.equal(check.code, code);
   assert.ok(check.problems.length > 0);
   return check.problems.map(({ pointer, message }) => `${pointer}: ${message}`);
 }
 
-describe("a job is taken", () => {
+describe("a job is accepted", () => {
   it("with an id and a command alone", () => {
     assert.deepEqual(checkJob(least), { ok: true, spec: least });
   });
@@ -50,7 +48,7 @@ describe("a job is taken", () => {
     };
     assert.deepEqual(checkJob(whole), { ok: true, spec: whole });
   });
-  it("when it is an edited answer of the API: what only cicada writes is dropped", () => {
+  it("when it is an edited answer of the API: read-only fields are dropped", () => {
     const answer = {
       ...least,
       revision: "r1",
@@ -89,7 +87,7 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, executor: "exec" },
       /^\/executor: the executor "exec" does not take command/,
     ],
-    ["an executor that is none", { ...least, executor: "ssh" }, /^\/executor: the executor is "shell"/],
+    ["an unknown executor", { ...least, executor: "ssh" }, /^\/executor: the executor is "shell"/],
     [
       "too few fields",
       { ...least, schedule: "0 3 * *" },
@@ -138,33 +136,37 @@ describe("a job is refused with the place, the reason and the remedy", () => {
     ],
     ["a relative folder", { ...least, cwd: "work" }, /^\/cwd: .*begin with \//],
     ["an odd user", { ...least, user: "root; rm" }, /^\/user: .*can't be a user name/],
-    ["a umask that is none", { ...least, umask: "999" }, /^\/umask: a umask is three octal digits/],
-    ["a variable's name that is none", { ...least, env: { "A-B": "x" } }, /^\/env\/A-B: a variable's name/],
+    ["an invalid umask", { ...least, umask: "999" }, /^\/umask: a umask is three octal digits/],
+    ["an invalid variable name", { ...least, env: { "A-B": "x" } }, /^\/env\/A-B: a variable's name/],
     ["a variable that is a number", { ...least, env: { A: 1 } }, /^\/env\/A: .*put it in quotes/],
-    ["a label's name that is none", { ...least, labels: { ö: "x" } }, /^\/labels\/ö: a label's name/],
+    ["an invalid label name", { ...least, labels: { ö: "x" } }, /^\/labels\/ö: a label's name/],
     [
       "an unknown policy",
       { ...least, overlap: "never" },
       /^\/overlap: one of queue, queue-all, skip, allow, replace/,
     ],
-    ["a limit of nothing", { ...least, catchUp: { limit: 0 } }, /^\/catchUp\/limit: /],
+    ["a limit of zero", { ...least, catchUp: { limit: 0 } }, /^\/catchUp\/limit: /],
     ["a NUL in the command", { id: "a", command: "a\0b" }, /^\/command: .*a NUL byte/],
     ["a NUL in an argument", { id: "a", argv: ["a", "b\0"] }, /^\/argv\/1: .*a NUL byte/],
     ["a NUL in a variable", { ...least, env: { A: "\0" } }, /^\/env\/A: .*a NUL byte/],
     [
-      "a variable's name that changes objects",
+      "a variable name that would change the object",
       { ...least, env: JSON.parse('{"__proto__":"x"}') as unknown },
       /^\/env\/__proto__: a variable's name/,
     ],
     [
-      "more than fits into a message, by many fields that are each short enough",
+      "more than fits into a message, though each field is short enough",
       {
         ...least,
         env: Object.fromEntries(["A", "B", "C", "D", "E"].map((name) => [name, "x".repeat(30_000)])),
       },
       /^: the job is 1500\d\d bytes of JSON, and a job has at most 131072: put long texts into a file/,
     ],
-    ["what JSON has no form for", { ...least, stdin: 1n }, /^: it holds something that JSON can't express/],
+    [
+      "a value that JSON can't express",
+      { ...least, stdin: 1n },
+      /^: it holds something that JSON can't express/,
+    ],
     ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: an empty name/],
   ];
   for (const [title, input, says] of table) {
@@ -176,11 +178,11 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       );
     });
   }
-  it("when it is no object at all", () => {
+  it("when it is not an object", () => {
     for (const input of [null, undefined, 3, "x", [], [least]])
       assert.match(refused(input)[0] ?? "", /^: a job is an object/);
   });
-  it("tells everything that is wrong at once", () => {
+  it("with all its problems at once", () => {
     const problems = refused({
       id: "A",
       schedul: "@daily",
@@ -213,14 +215,14 @@ describe("a field by the name that another scheduler gives it", () => {
     cmd: "command",
     "working-dir": "cwd",
   })) {
-    it(`${name} is answered with ${meant}`, () => {
+    it(`${name} is refused with a hint to ${meant}`, () => {
       const [problem] = refused({ ...least, [name]: "x" }, "INVALID_JOB");
       assert.equal(problem, `/${name}: unknown field "${name}": did you mean "${meant}"?`);
     });
   }
 });
 
-describe("a field that a later version brings", () => {
+describe("a field of a later version", () => {
   it("is refused by name, and never ignored", () => {
     for (const [path, names] of Object.entries(notYet)) {
       for (const name of names) {
@@ -232,7 +234,7 @@ describe("a field that a later version brings", () => {
       }
     }
   });
-  it("is refused as such under the name that another scheduler gives it", () => {
+  it("is refused as such even under the name that another scheduler gives it", () => {
     for (const [name, meant] of Object.entries({
       retries: "retry",
       retryLimit: "retry",
@@ -248,7 +250,7 @@ describe("a field that a later version brings", () => {
       assert.ok(problem.startsWith(`/${name}: "${name}" is called "${meant}" here`), problem);
     }
   });
-  it("is told as such even where it is the job's only action", () => {
+  it("is refused as such even if it is the job's only action", () => {
     assert.match(refused({ id: "a", http: { url: "http://x" } }, "NOT_YET").join("\n"), /^\/http: [^\n]*$/);
     assert.match(refused({ id: "a", executor: "script", command: "x" }, "NOT_YET")[0] ?? "", /^\/executor: /);
   });
@@ -259,7 +261,7 @@ const fieldNames =
     " ",
   );
 
-describe("whatever is sent", () => {
+describe("any input", () => {
   it("is either a job or refused with problems, and never breaks the peer", () => {
     const anything = fc.anything({ maxDepth: 3 });
     const field = fc.constantFrom(...fieldNames);
@@ -279,7 +281,7 @@ describe("whatever is sent", () => {
       { numRuns: 3_000 },
     );
   });
-  it("is looked at in no time, however hostile", () => {
+  it("is checked in no time, however hostile", () => {
     const started = performance.now();
     const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`field-${index}`, index]));
     refused({ ...least, ...many });

@@ -41,12 +41,12 @@ test("a join string that was cut off anywhere, or has a wrong letter, is recogni
   }
 });
 
-test("any other text is no join string", () => {
+test("any other text is not taken for a join string", () => {
   fc.assert(fc.property(fc.string(), (text) => decodeJoin(text) === undefined));
   assert.equal(decodeJoin("cicada-join-2:AAAA"), undefined);
 });
 
-test("a cluster key survives its text form", () => {
+test("a cluster key is read back from its text form unchanged", () => {
   const clusterKey = generateClusterKey();
   assert.deepEqual(parseClusterKey(formatClusterKey(clusterKey)), clusterKey);
 });
@@ -70,7 +70,7 @@ test("a truncated, foreign or empty cluster key file is refused with BAD_KEY and
   }
 });
 
-test("of a rotated key, the file and the join string say whose it is and since when", () => {
+test("the file and the join string of a rotated key name its mesh and when it was made", () => {
   const rotation = { mesh: clusterFingerprint(key), madeAt: 1_763_683_200_000 };
   const text = formatClusterKey(key, "12D3KooWalder" as PeerId, rotation);
   assert.deepEqual(parseClusterKey(text), key);
@@ -90,7 +90,7 @@ test("a fingerprint names a cluster key by 16 hex digits", () => {
   assert.notEqual(clusterFingerprint(key), clusterFingerprint(generateClusterKey()));
 });
 
-test("what a peer signs, everyone who knows its id can verify, and nobody else can have signed it", () => {
+test("a peer's signature can be verified by everyone who knows its id, and made by no other peer", () => {
   const mine = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
   const other = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
   const bytes = Buffer.from("0 * * * *");

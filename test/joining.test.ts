@@ -1,4 +1,4 @@
-/** What a person is told of a peer that was to join others: whom it has joined, or that nobody has answered. */
+/** What a joining peer prints: which peers it has joined, or that none has answered. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Joining } from "../src/cli/start/joining.ts";
@@ -18,7 +18,7 @@ function watched(addresses: readonly string[] = named) {
   return { control, told, joining };
 }
 
-test("a join that worked names the peers that were joined, once", async () => {
+test("a successful join names the joined peers, once", async () => {
   const { control, told, joining } = watched();
   const others = ["ada", "bob", "cyd"].map((name) => person(name));
   control.members.push(...others, { ...person("dan"), state: "dead" as const });
@@ -27,7 +27,7 @@ test("a join that worked names the peers that were joined, once", async () => {
   assert.equal(joining.alone(), undefined);
 });
 
-test("a join that reaches nobody says where it looked, and takes it back when somebody answers", async () => {
+test("a join that reaches no peer says which addresses it tried, and later names the peer that answers", async () => {
   const { control, joining } = watched();
   assert.equal(
     joining.alone(),
@@ -38,14 +38,14 @@ test("a join that reaches nobody says where it looked, and takes it back when so
   assert.equal(await joining.first, "ada");
 });
 
-test("a peer that was told that its key is an old one is not said to have had no answer", () => {
+test("a peer that learned that its key is an old one is not told that no peer answered", () => {
   const { control, joining } = watched();
   control.notReady.push({ code: "key-superseded", message: "join anew" });
   assert.equal(joining.alone(), undefined);
   joining.end();
 });
 
-test("the first peer of a mesh is not said to be alone", () => {
+test("the first peer of a mesh is not told that it is alone", () => {
   const { joining } = watched([]);
   assert.equal(joining.alone(), undefined);
   joining.end();

@@ -1,4 +1,6 @@
-/** The cluster keys of a peer, and how a new one goes round: keyrings and rotations of several peers, without a network. */
+/**
+ * The cluster keys of a peer, and how a new one spreads: keyrings and rotations of several peers, without a network.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -44,7 +46,7 @@ const adopt = (ring: ClusterKeys, change: KeyChange | undefined) => {
 };
 
 describe("a keyring", () => {
-  test("accepts the key before the present one until the grace is over, and names the mesh as ever", async () => {
+  test("accepts the previous key until the grace is over, and keeps the mesh's name", async () => {
     const ring = keyring();
     const { mesh } = ring;
     let changes = 0;
@@ -61,21 +63,21 @@ describe("a keyring", () => {
     assert.equal(changes, 2);
   });
 
-  test("takes over a change of who knew the key that it replaces, and of nobody else", async () => {
+  test("accepts a change only from a peer that knew the replaced key", async () => {
     const [here, there, stranger] = [keyring(), keyring(), keyring({ key: new Uint8Array(32).fill(8) })];
     await rotate(stranger);
     assert.equal((await adopt(there, stranger.ongoingRotation()))?.code, "BAD_KEY");
     await rotate(here);
     assert.equal(await adopt(there, here.ongoingRotation()), undefined);
     assert.deepEqual(there.present, here.present);
-    // Who holds but the leaked key can't put a third one in its place.
+    // A thief who has only the leaked key can't replace it by a third one.
     const thief = keyring();
     await rotate(thief);
     assert.equal((await adopt(here, thief.ongoingRotation()))?.code, "BAD_KEY");
     assert.deepEqual(there.present, here.present);
   });
 
-  test("refuses a change from the future, which no other could ever follow", async () => {
+  test("refuses a change from the future, which no later change could follow", async () => {
     const [here, there] = [keyring(), keyring()];
     await done((change, end) => here.rotate(change, end), {
       madeAt: wall + 2 * hourMs,
@@ -85,7 +87,7 @@ describe("a keyring", () => {
     assert.equal((await adopt(there, here.ongoingRotation()))?.code, "BAD_KEY");
   });
 
-  test("two that were rotated at once become one: the later key holds", async () => {
+  test("ends with the later key if two peers rotated at once", async () => {
     const [early, late] = [keyring(), keyring()];
     await rotate(early);
     await rotate(late);
@@ -94,7 +96,7 @@ describe("a keyring", () => {
     assert.deepEqual(early.present, late.present);
   });
 
-  test("keeps a key for 30 days after its grace, as one with which nobody gets in and no change is proved", async () => {
+  test("keeps a key for 30 days after its grace, but lets no peer in with it and accepts no change by it", async () => {
     const [ring, behind] = [keyring(), keyring()];
     await rotate(ring);
     assert.equal(ring.isRetired(clusterFingerprint(key)), false, "during the grace it lets in");
@@ -113,7 +115,7 @@ describe("a keyring", () => {
     assert.deepEqual(ring.retired(), []);
   });
 
-  test("keeps the last four keys that were rotated away, the newest first", async () => {
+  test("keeps the last four replaced keys, the newest first", async () => {
     const ring = keyring();
     const past: Uint8Array[] = [];
     for (let times = 0; times < 6; times++) {
@@ -126,7 +128,7 @@ describe("a keyring", () => {
     assert.deepEqual(ring.retired(), past.slice(0, 4));
   });
 
-  test("that can't be kept is not used", async () => {
+  test("doesn't use a key that can't be stored", async () => {
     const kept = { key, rotation: undefined, olds: [], heirs: [] };
     const ring = new ClusterKeys({ kept, keep: failToKeep, wall: () => wall });
     assert.equal((await rotate(ring))?.code, "DATA_FOLDER_UNUSABLE");
@@ -150,7 +152,7 @@ describe("the keys of a data folder", () => {
     };
     return { folder, ring: openKeyring(folder, present, () => wall, log) };
   };
-  /** A peer on that folder rotates its key, and the old one's grace passes; returns the key that is left. */
+  /** A peer on that folder rotates its key, and the old key's grace passes. Returns the new key. */
   const retireKey = async (place: string): Promise<Uint8Array> => {
     const { ring, folder } = open(place);
     await rotate(ring);
@@ -167,7 +169,7 @@ describe("the keys of a data folder", () => {
     return path.join(made, "data");
   };
 
-  test("are the same after a restart, for this user's eyes alone; what is over is removed", async () => {
+  test("are the same after a restart, can be read only by their user, and are removed when their time is over", async () => {
     const data = place();
     const first = open(data);
     await rotate(first.ring, hourMs, ["12D3KooWalder" as PeerId]);
@@ -183,7 +185,7 @@ describe("the keys of a data folder", () => {
     second.folder.close();
   });
 
-  test("that were rotated away are kept in a file of their own, for this user's eyes alone, and over a restart", async () => {
+  test("that were replaced are kept over restarts in a file of their own that only their user can read", async () => {
     const data = place();
     await retireKey(data);
     assert.equal(statSync(path.join(data, "cluster.key.retired")).mode & 0o777, 0o600);
@@ -196,12 +198,12 @@ describe("the keys of a data folder", () => {
     assert.equal(
       third.folder.retiredKeys(),
       undefined,
-      "what has had its time leaves the disk at the next start",
+      "expired keys are removed from the disk at the next start",
     );
     third.folder.close();
   });
 
-  test("that a fresh invitation has replaced is kept like one that was rotated away", () => {
+  test("that a fresh invitation has replaced are kept like those that a rotation replaced", () => {
     const data = place();
     const folder = openFolder(data, log);
     const later = new Uint8Array(32).fill(9);
@@ -218,7 +220,7 @@ describe("the keys of a data folder", () => {
     folder.close();
   });
 
-  test("open although the list of retired ones is damaged", async () => {
+  test("can be opened although the list of retired ones is damaged", async () => {
     const data = place();
     const present = await retireKey(data);
     const file = path.join(data, "cluster.key.retired");
@@ -229,7 +231,7 @@ describe("the keys of a data folder", () => {
     second.folder.close();
   });
 
-  test("open although the list of old ones is damaged", async () => {
+  test("can be opened although the list of old ones is damaged", async () => {
     const data = place();
     const first = open(data);
     await rotate(first.ring);
@@ -243,7 +245,7 @@ describe("the keys of a data folder", () => {
   });
 });
 
-/** Peers whose rotations talk to each other at once, as far as they are linked. */
+/** Peers whose rotations exchange messages without delay, if they are linked. */
 class Round {
   readonly rings = new Map<PeerId, ClusterKeys>();
   readonly rotations = new Map<PeerId, KeyRotation>();
@@ -326,7 +328,7 @@ describe("a rotation", () => {
     assert.notEqual(round.keyOf("a"), clusterFingerprint(key));
   });
 
-  test("names those who don't have it; they get it from any member when they are back", async () => {
+  test("names the members without the new key, which get it from any member when they are back", async () => {
     const round = new Round(["a", "b", "c"]);
     round.away.add("c" as PeerId);
     const answers = round.rotate("a");
@@ -339,7 +341,7 @@ describe("a rotation", () => {
     assert.equal(round.keyOf("c"), round.keyOf("b"));
   });
 
-  test("is answered after 5 s when a linked member says nothing, and that one is asked again", async () => {
+  test("is answered after 5 s if a linked member is silent, and that member is asked again", async () => {
     const round = new Round(["a", "b"]);
     const deaf = round.rotations.get("b" as PeerId);
     assert.ok(deaf);
@@ -354,7 +356,7 @@ describe("a rotation", () => {
     assert.equal(round.keyOf("b"), round.keyOf("a"));
   });
 
-  test("gives the new key to nobody who came in later with the old one", async () => {
+  test("gives the new key to no peer that came in later with the old one", async () => {
     const round = new Round(["a", "b"]);
     round.rotate("a");
     await round.settle();
@@ -362,7 +364,7 @@ describe("a rotation", () => {
     for (const name of ["a", "b"]) round.rotations.get(name as PeerId)?.linkUp("thief" as PeerId);
     await round.pass(5_000);
     assert.equal(round.keyOf("thief"), clusterFingerprint(key));
-    // Nor can that one replace it.
+    // That peer can't replace the new key either.
     round.rotations.get("thief" as PeerId)?.rotate(hourMs, "thief", () => undefined);
     const before = round.keyOf("a");
     await round.pass(5_000);
@@ -370,7 +372,7 @@ describe("a rotation", () => {
     assert.equal(round.keyOf("b"), before);
   });
 
-  test("asked of two at once ends with one key everywhere", async () => {
+  test("that is asked of two peers at once ends with one key everywhere", async () => {
     const round = new Round(["a", "b", "c", "d"]);
     round.rotate("a");
     round.rotate("d");
@@ -379,7 +381,7 @@ describe("a rotation", () => {
     assert.equal(new Set(["a", "b", "c", "d"].map((name) => round.keyOf(name))).size, 1);
   });
 
-  test("twice at one peer: the second waits until the first has been answered", async () => {
+  test("waits until the previous one at the same peer has been answered", async () => {
     const round = new Round(["a", "b"]);
     round.rotations.delete("b" as PeerId);
     round.rotate("a");

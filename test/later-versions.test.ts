@@ -1,6 +1,6 @@
 /**
- * Jobs and roots of the table that a later version of cicada has written: this version keeps them as they are, passes them on,
- * and runs a job only when it has what the job's parts need.
+ * Jobs and roots of the table that a later version of cicada has written. This version keeps them unchanged, forwards
+ * them, and runs a job only if it has the capabilities that the job's parts need.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -50,7 +50,7 @@ function needsOf(table: JobTable): (readonly [string, readonly string[]])[] {
   return job(table).needs.map(({ pointer, capabilities }) => [pointer, capabilities] as const);
 }
 
-/** What the document holds under the slot, the newest writing. */
+/** The newest entry of the slot in the document. */
 function heldIn(table: JobTable, slot: string): unknown {
   const doc = new Y.Doc();
   Y.applyUpdate(doc, table.snapshot());
@@ -62,7 +62,7 @@ function heldIn(table: JobTable, slot: string): unknown {
   return rest;
 }
 
-test("two peers speak the highest version that both ranges hold, whichever of them works it out", () => {
+test("two peers agree on the highest protocol version that both ranges contain", () => {
   const cases: [ProtocolRange, ProtocolRange, number | undefined][] = [
     [{ oldest: 1, newest: 1 }, { oldest: 1, newest: 1 }, 1],
     [{ oldest: 1, newest: 3 }, { oldest: 2, newest: 4 }, 3],
@@ -79,11 +79,11 @@ describe("a part of a job that this version doesn't know keeps the job out of qu
   const cases: [string, Record<string, Entry>, [string, string[]][]][] = [
     ["a field, and the job needs it", { mutex: { value: "tape" } }, [["/mutex", ["field:mutex"]]]],
     [
-      "a field that says what it needs",
+      "a field that names what it needs",
       { after: { value: ["dump"], needs: ["chain"] } },
       [["/after", ["chain"]]],
     ],
-    ["a field that decides nothing about running", { colour: { value: "red", needs: [] } }, []],
+    ["a field that doesn't affect running", { colour: { value: "red", needs: [] } }, []],
     ["a field that was cleared", { mutex: { value: null } }, []],
     [
       "a part of the schedule",
@@ -101,7 +101,7 @@ describe("a part of a job that this version doesn't know keeps the job out of qu
       [["/cgroup", ["cgroup", "executor:process"]]],
     ],
     [
-      "what is said unreadably counts as unsaid",
+      "unreadable needs count as absent",
       { mutex: { value: "tape", needs: "nothing" } },
       [["/mutex", ["field:mutex"]]],
     ],
@@ -135,7 +135,7 @@ describe("a part of a job that this version doesn't know keeps the job out of qu
   });
 });
 
-test("a job that makes no sense, with needs that this version meets, stays in quarantine", () => {
+test("an invalid job whose needs this version meets stays in quarantine", () => {
   for (const needs of [undefined, ["majority"], []]) {
     const table = tableWith({ overlap: { value: "merge", ...(needs === undefined ? {} : { needs }) } });
     assert.equal(table.jobs().size, 0);
@@ -143,7 +143,7 @@ test("a job that makes no sense, with needs that this version meets, stays in qu
   }
 });
 
-describe("what this version doesn't know stays as it is", () => {
+describe("what this version doesn't know stays unchanged", () => {
   const slots = {
     mutex: { value: "tape" },
     after: { value: ["dump"], needs: ["chain"] },
@@ -174,7 +174,7 @@ describe("what this version doesn't know stays as it is", () => {
     assert.deepEqual(heldIn(table, "schedule"), { value: { except: "holidays" }, needs: ["calendars"] });
   });
 
-  test("when a value that can't be shown here isn't in what a person sends", () => {
+  test("when a person's edit leaves out a value that can't be shown here", () => {
     const action = { value: { executor: "http", http: { url: "x" } }, needs: ["executor:http"] };
     const overlap = { value: "merge", needs: ["overlap:merge"] };
     const table = tableWith({ action, overlap });
@@ -183,7 +183,7 @@ describe("what this version doesn't know stays as it is", () => {
     assert.equal(job(table).spec.owner, "ann");
   });
 
-  test("when an edit is taken back, and when a stamp from beyond a wrong clock makes the job be written anew", () => {
+  test("when an edit is undone, and when the job is written anew because of an absurd stamp", () => {
     const table = tableWith(slots);
     const before = job(table);
     const { steps } = table.edit(
@@ -201,7 +201,7 @@ describe("what this version doesn't know stays as it is", () => {
     );
   });
 
-  test("on the way to others, through the disk and in a snapshot; all of them show one job of one revision", () => {
+  test("on other peers, after a restart and in a snapshot, all with the same job and revision", () => {
     const update = laterJob(slots);
     const [a, b, c] = [tableWith(slots), makeTable("b"), makeTable("c")];
     exchange(a, b);
@@ -214,7 +214,7 @@ describe("what this version doesn't know stays as it is", () => {
   });
 });
 
-test("a root that this version doesn't know is kept and passed on, values and maps alike", () => {
+test("a root that this version doesn't know is kept and forwarded, with values and maps", () => {
   const doc = new Y.Doc();
   doc.clientID = 99;
   doc.getMap<unknown>("pools").set("db@n", { hlc: 1, by: "new", value: { slots: 2 } });
@@ -255,7 +255,7 @@ describe("a job with a part that this version doesn't know", () => {
     assert.ok(ticks.length >= 11 && new Set(ticks).size === ticks.length, `${ticks.length} starts`);
   });
 
-  test("says here which field it is and what to do, and is no problem where it is known", () => {
+  test("says which field it is and what to do, and has no problem on peers that know it", () => {
     const cores = new Cores(["a", "b"], { capabilities });
     cores.pass(30_000);
     cores.put(beat, { needs: chained });
@@ -280,7 +280,7 @@ describe("a job with a part that this version doesn't know", () => {
     assert.deepEqual(jobsUnknownHere(there, there.now), []);
   });
 
-  test("is blocked where no living peer knows it", () => {
+  test("is blocked if no living peer knows that part", () => {
     const cores = new Cores(["a", "b"]);
     cores.pass(30_000);
     cores.put(beat, { needs: chained });
@@ -293,7 +293,7 @@ describe("a job with a part that this version doesn't know", () => {
     );
   });
 
-  test("that lies in its schedule has no ticks here: none is planned, reported, or said to be over", () => {
+  test("has no ticks here if the part is in its schedule: none is planned, reported, or called over", () => {
     const excepted: PartNeeds[] = [{ pointer: "/except", slot: "schedule", capabilities: ["calendars"] }];
     const cores = new Cores(["a", "b"]);
     cores.pass(30_000);

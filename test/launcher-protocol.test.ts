@@ -1,4 +1,4 @@
-/** The lines between the peer and its launcher: each is checked where it is read. */
+/** The lines between the peer and its launcher: the reader checks each. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readOrder, readReport, type FromLauncher, type ToLauncher } from "../src/real/executor/protocol.ts";
@@ -39,12 +39,12 @@ const reports: readonly FromLauncher[] = [
   { kind: "pong" },
 ];
 
-test("every order and every report is read as it was written", () => {
+test("every order and every report is read back as it was written", () => {
   for (const order of orders) assert.deepEqual(readOrder(JSON.stringify(order)), order);
   for (const report of reports) assert.deepEqual(readReport(JSON.stringify(report)), report);
 });
 
-test("a line that is no message of its direction is refused", () => {
+test("a line that is not a message of its direction is refused", () => {
   const lines = ["", "null", "1", "[]", "{}", '"close"', '{"kind":null}', '{"kind":"toString"}', "{not json"];
   for (const line of lines) {
     assert.equal(readOrder(line), undefined, line);
@@ -54,7 +54,7 @@ test("a line that is no message of its direction is refused", () => {
   for (const report of reports) assert.equal(readOrder(JSON.stringify(report)), undefined);
 });
 
-test("a message that lacks a field, or has one of another type, is refused at any depth", () => {
+test("a message that lacks a field or has one of another type, at any depth, is refused", () => {
   for (const order of orders) for (const bad of spoilt(order)) assert.equal(readOrder(bad), undefined, bad);
   for (const report of reports)
     for (const bad of spoilt(report)) assert.equal(readReport(bad), undefined, bad);
@@ -68,7 +68,7 @@ test("a message that was cut off when its writer was killed is refused", () => {
   }
 });
 
-/** The message once without each of its fields, and once with something else in its place. */
+/** The message without each of its fields in turn, and with another type in its place. */
 function* spoilt(message: object): Generator<string> {
   for (const changed of spoiltValues(message)) yield JSON.stringify(changed);
 }

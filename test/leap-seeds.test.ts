@@ -1,8 +1,8 @@
 /**
- * A long world leaps over what is quiet. Here short ones are simulated both ways, heartbeat by heartbeat and with leaps; who
- * started which tick, how each run ended and what every peer has on record of it must be the same. Milliseconds differ, for
- * other heartbeats draw other delays; so which of two peers reports a tick that was not run may differ too, and whether it
- * does so before or after it hears that the job was changed.
+ * A long world leaps over quiet stretches. Here short ones are simulated both ways, heartbeat by heartbeat and with
+ * leaps. The starts of ticks, the ends of runs and the records of all peers must be the same. Milliseconds differ,
+ * because other heartbeats draw other delays. So it may also differ which of two peers reports a tick that did not run,
+ * and whether it does so before or after it learns that the job was changed.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,7 +14,7 @@ import type { SeedResult } from "../src/sim/seed.ts";
 import type { Run } from "../src/sim/world/truth.ts";
 
 const seeds = 20;
-/** What is said of ticks that were not run. */
+/** The states of ticks that did not run. */
 const decisions: ReadonlySet<string> = new Set(["missed", "skipped", "withdrawn"]);
 const longKinds: readonly LongKind[] = ["short absence", "all away", "suspend", "long split", "restart"];
 
@@ -34,8 +34,8 @@ function run(number: number, leaps: boolean): SeedResult {
 }
 
 /**
- * A tick that was ordered by hand has its millisecond in its name, by which its runner is chosen; and whether a child fails
- * is drawn in the order in which its host starts children.
+ * Leaves out what may differ. A manual tick has its millisecond in its name, which chooses its runner; and whether a
+ * child fails is drawn in the order in which its host starts children.
  */
 function outlineOf({ job, tick, peer }: Pick<Run, "job" | "tick" | "peer">, end: string): string {
   if (tick.startsWith("manual-")) return `${job} by hand`;
@@ -55,7 +55,7 @@ function outline({ evidence }: SeedResult): unknown {
   return { runs: runs.toSorted(), records };
 }
 
-describe("a world with leaps has the same story as one without", () => {
+describe("a world with leaps has the same history as one without", () => {
   const events = { full: 0, leapt: 0 };
   for (let number = 1; number <= seeds; number++) {
     test(`in world leap-${number}`, () => {
@@ -66,7 +66,7 @@ describe("a world with leaps has the same story as one without", () => {
     });
   }
 
-  test("at less than half of the events", () => {
+  test("with fewer than half of the events", () => {
     assert.ok(events.leapt < events.full / 2, `${events.leapt} of ${events.full}`);
   });
 });

@@ -1,4 +1,4 @@
-/** Copies of outputs from a runner to their keepers: what is on its way, and what counts as copied. */
+/** How copies of outputs go from a runner to their keepers, and when an output counts as copied. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ const record: RunRecord = {
   signature: "",
 };
 
-/** A runner with an output of this size, and a keeper, with a wire between them that says what is on its way. */
+/** A runner with an output of this size, and a keeper, with a wire between them that counts what is on its way. */
 function stage(outputBytes: number) {
   const queue = new Queue();
   const host = new HostClock(queue, 0, 0, 0);
@@ -77,7 +77,7 @@ test("an output of eight MiB is copied whole, with never more than one piece of 
   assert.equal(wire.most, 1);
 });
 
-test("an output that fits one message is copied by one message", () => {
+test("an output that fits into one message is copied in one message", () => {
   const { queue, copies, output, kept, counted } = stage(1_000);
   copies.copy(record);
   queue.runUntil(1_000);
@@ -104,7 +104,7 @@ test("a copy whose keeper falls silent on the way does not count as copied", () 
   assert.deepEqual(counted, ["logs_not_copied"]);
 });
 
-test("a keeper that asks for pieces it has not been given gets none", () => {
+test("a peer gets no pieces of an output that it was not offered", () => {
   const { queue, copies, wire } = stage(8_388_608);
   copies.copy(record);
   queue.runUntil(2);

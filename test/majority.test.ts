@@ -8,7 +8,7 @@ const second = 1_000;
 const day = 86_400 * second;
 const beat = { id: "beat", schedule: "@every 10s", command: "true", partition: "majority" } as const;
 
-/** Long enough for the first epoch of three to be chosen and to begin. */
+/** Three peers, after the first epoch of three voters has been chosen and has begun. */
 function threeVoters(options: { runMs?: number } = {}): Cores {
   const cores = new Cores(["a", "b", "c"], options);
   cores.pass(60 * second);
@@ -39,7 +39,7 @@ test("a lone peer that founded the mesh is its only voter, and runs majority job
   noneTwice(cores);
 });
 
-test("a majority job goes on once a clock that was a year ahead is right again, and repeats nothing", () => {
+test("a majority job runs again once a clock that was a year ahead is right, and repeats nothing", () => {
   const cores = new Cores(["a"]);
   cores.put(beat);
   cores.pass(300 * second);
@@ -53,11 +53,11 @@ test("a majority job goes on once a clock that was a year ahead is right again, 
   noneTwice(cores);
 });
 
-test("one voter becomes three when two more peers are there for a while, and every peer knows it", () => {
+test("one voter becomes three when two more peers have been up for a while, and every peer knows it", () => {
   threeVoters();
 });
 
-test("a peer that joins learns who votes from the others, and its ticks start on time", () => {
+test("a joining peer learns from the others who votes, and its ticks start on time", () => {
   const cores = new Cores(["a", "b"]);
   cores.put(beat);
   cores.pass(60 * second);
@@ -66,7 +66,7 @@ test("a peer that joins learns who votes from the others, and its ticks start on
   for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 100, `${tick} late`);
 });
 
-test("with two peers the founder stays the only voter, for two would stop more easily than one", () => {
+test("with two peers the founder stays the only voter, because two voters would fail more often than one", () => {
   const cores = new Cores(["a", "b"]);
   cores.pass(120 * second);
   assert.equal(cores.state("b").voting.roster.chain.length, 1);
@@ -81,7 +81,7 @@ test("three voters run each tick of a majority job once, on time", () => {
   for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 100, `${tick} late`);
 });
 
-test("in a split only the side with a majority runs it, and the other side says why it did not", () => {
+test("in a split only the side with a majority runs a majority job, and the other side says why it doesn't", () => {
   const cores = threeVoters();
   cores.put(beat);
   cores.split(["a"], ["b", "c"]);
@@ -96,7 +96,7 @@ test("in a split only the side with a majority runs it, and the other side says 
   for (const { reason } of told) assert.equal(reason, "no-quorum");
 });
 
-test("when no side has a majority nothing runs", () => {
+test("if no side has a majority, no majority job runs", () => {
   const cores = threeVoters();
   cores.split(["a"], ["b"], ["c"]);
   cores.pass(12 * second);
@@ -135,7 +135,7 @@ test("a chosen runner that is stopped gives the tick back, and another attempt r
   assert.equal(cores.starts[0]?.env["CICADA_ATTEMPT"], "2");
 });
 
-test("a voter votes after a restart only when others confirm that it remembers its votes", () => {
+test("after a restart a voter votes only when others confirm that it remembers its votes", () => {
   const cores = threeVoters();
   cores.put(beat);
   cores.pass(30 * second);
@@ -143,7 +143,7 @@ test("a voter votes after a restart only when others confirm that it remembers i
   assert.ok(votes.length > 0);
   cores.kill("b");
   cores.pass(2 * second);
-  // Its disk is an old copy: the votes of its first life are not on it.
+  // Its disk is an old copy without the votes of its first life.
   cores.up("b" as PeerId, { votes: [] });
   cores.pass(30 * second);
   assert.equal(cores.state("b").voting.voter.memory, "lost");
@@ -154,7 +154,7 @@ test("a voter votes after a restart only when others confirm that it remembers i
   assert.equal(cores.state("b").voting.voter.memory, "sure");
 });
 
-test("a signature that comes with another ballot than the one that stands is not kept", () => {
+test("a signature that comes with another ballot than the present one is not kept", () => {
   const cores = threeVoters();
   cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
   const electing = () => [..."abc"].find((peer) => cores.state(peer).voting.proposer.elections.size > 0);
@@ -170,7 +170,7 @@ test("a signature that comes with another ballot than the one that stands is not
   assert.deepEqual(election.signatures, {});
 });
 
-test("two lives of one identity are noticed, and that identity votes no more", () => {
+test("two processes with one identity are noticed, and that identity votes no more", () => {
   const cores = threeVoters();
   const old = cores.state("b").settings.incarnation;
   const [heartbeat] = cores.heartbeats("b");

@@ -295,6 +295,27 @@ test("I6: a start without a record is found, unless its peer was forgotten befor
   assert.deepEqual(forgottenAt(8 * minute), ["I6"]);
 });
 
+test("I6: a tick of which nothing is on record is found, unless only a drained peer was there until the job was deleted", () => {
+  const until = 9 * minute;
+  const operations = [
+    ...good.operations,
+    asked({ kind: "drain", target: ann, on: true }, 4 * minute),
+    asked({ kind: "delete", id: job }, until),
+  ];
+  const runs = good.runs.filter(({ tick }) => instantOf(tick) < sixth);
+  const found = (downMs: number): string[] => {
+    const outages = [ben, cyd].map((peer) => ({
+      peer,
+      kind: "down" as const,
+      from: sixth - minute / 2,
+      to: sixth + downMs,
+    }));
+    return rulesIn(checkAccounts(flawless({ runs, operations, outages })));
+  };
+  assert.deepEqual(found(4 * minute), []);
+  assert.deepEqual(found(1_000), ["I6"]);
+});
+
 test("I6: a record that stays open although its run is over is found", () => {
   const final = peers.map((peer) => {
     const knowledge = knows(peer, good.runs);
@@ -412,6 +433,28 @@ test("I18: a peer with an old cluster key that starts a run is found, once a mem
   assert.deepEqual(found({ cuts }), []);
   const everybody = peers.map((peer) => ({ ...missed, peer }));
   assert.deepEqual(found({ faultWindows: everybody }), []);
+  const forget = (peer: PeerId) => asked({ kind: "forget", target: peer }, minute);
+  assert.deepEqual(found({ operations: [forget(ann)] }), ["I18"]);
+  assert.deepEqual(
+    found({ operations: [forget(ann), forget(cyd)] }),
+    [],
+    "what a forgotten peer proves counts for nobody",
+  );
+  assert.deepEqual(found({ faultWindows: [{ ...missed, from: at - 10_000 }] }), [], "it could not know yet");
+  const companions = [missed, { ...missed, peer: cyd }];
+  assert.deepEqual(found({ faultWindows: companions }), ["I18"]);
+  const slowDisk = { kind: "slow disk", peer: cyd, from: beginning, to: ending } as const;
+  assert.deepEqual(
+    found({ faultWindows: [...companions, slowDisk] }),
+    [],
+    "cyd may not have been told, and accepts it",
+  );
+  const cut = { sender: ann, receiver: cyd, from: beginning, to: ending };
+  assert.deepEqual(
+    found({ faultWindows: companions, cuts: [cut] }),
+    [],
+    "ben hands ann's proof on to nobody",
+  );
 });
 
 test("I18: the older of two processes with one identity that starts a run is found, unless it received no heartbeats", () => {

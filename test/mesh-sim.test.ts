@@ -171,6 +171,18 @@ test("a cut is silent at first; both ends give the link up by themselves, and li
   await world.until("linked again", () => upDown(a).length === 3 && upDown(b).length === 3, 10_000);
 });
 
+test("two who were stopped while the wires between them were cut give the link up when they go on", async () => {
+  const world = new SimMeshWorld({ named: [[], [0]] });
+  const [a, b] = [world.peer(0), world.peer(1)];
+  await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
+  for (const index of [0, 1]) world.pause(index);
+  world.wires.cut(a.id, b.id);
+  world.wires.cut(b.id, a.id);
+  await world.pass(60_000);
+  for (const index of [0, 1]) world.resume(index);
+  await world.until("both gave up", () => upDown(a).length === 2 && upDown(b).length === 2, 10_000);
+});
+
 test("what is sent into a cut that heals soon arrives late and in order", async () => {
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];

@@ -7,6 +7,7 @@ import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
 import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
+import { inviteAll, startInvited } from "./faults/key-rotation.ts";
 import { injectLongFaults, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
@@ -29,6 +30,8 @@ const beginning = Date.parse("2026-11-20T00:00:00Z");
 const safetyFromMs = 3 * minute;
 /** Long enough for several rounds of pruning after the last fault. */
 const livenessMs = 75 * minute;
+/** The last fault has ended by then, and all are up. */
+const invitedBeforeMs = 90 * second;
 const comparedAfterMs = [30 * second, 75 * second] as const;
 
 export function runLongSeed(options: LongOptions): SeedResult {
@@ -70,7 +73,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
     const joins = index > 1 && dice.chance(0.2);
     if (joins) world.joinsLater(peer);
     const at = joins ? dice.between(safety.from, safety.to) : epoch + dice.between(0, 5 * second);
-    world.at(at, () => world.hosts.start(peer));
+    world.at(at, () => (joins ? startInvited(world, peer) : world.hosts.start(peer)));
   }
   world.at(epoch + 15 * second, () => makeLongJobs(world, work, 10 * second));
   const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
@@ -90,9 +93,10 @@ export function runLongSeed(options: LongOptions): SeedResult {
   world.at(healedAt, () => {
     for (const peer of world.peers) {
       world.hosts.resume(peer);
-      world.hosts.start(peer);
+      startInvited(world, peer);
     }
   });
+  world.at(healedAt - invitedBeforeMs, () => inviteAll(world));
   for (const laterMs of [-minute, 5 * second]) world.at(healedAt + laterMs, () => undrainAll(world));
   const convergedViews: Knowledge[][] = [];
   for (const afterMs of comparedAfterMs) {

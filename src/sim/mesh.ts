@@ -3,7 +3,7 @@
  * messages, both over the wires of `mesh/wires.ts`.
  */
 import type { Mesh } from "../ports.ts";
-import type { SimKeyring } from "./keys.ts";
+import type { SimKeyring } from "./keyring.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Greeter } from "./mesh/greeter.ts";
 import { Links } from "./mesh/links.ts";

@@ -13,7 +13,7 @@
  * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
  * gone) on every peer.
  */
-import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import {
   peersFor,
   type Breach,
@@ -141,12 +141,17 @@ function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
 }
 
 /**
- * A tick without a quorum, or of a job that no peer may run, stays open until its window has passed or the job is
+ * A tick without a quorum, or of a job that no present peer may run, stays open until its window has passed or the job is
  * changed.
  */
 function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
   if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
-  return rules.partition === "majority" || workers(evidence, peersFor(rules), instant).length === 0;
+  const able = workers(evidence, peersFor(rules), instant);
+  return rules.partition === "majority" || able.every((peer) => wasAway(evidence, peer, instant, until));
+}
+
+function wasAway({ outages }: Evidence, peer: PeerId, from: number, to: number): boolean {
+  return outages.some((outage) => outage.peer === peer && outage.from <= from && outage.to >= to);
 }
 
 /**

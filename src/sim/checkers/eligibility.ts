@@ -4,14 +4,14 @@
  * - Drained: from the answer to its drain until it is taken back.
  * - Forgotten: from when every peer must know it, while it is connected to one that knows.
  * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early.
- * - Missed rotation: from when a peer with an old cluster key has been connected to a member for a while, until it gets
- *   a new key.
+ * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
+ *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
  *   one starts nothing.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
-import { knownToAll, together } from "./surroundings.ts";
+import { hadWire, knownToAll, together, wasWell } from "./surroundings.ts";
 import { aheadMs, clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
 
 /** An order that the launcher had already received may still start within this time, ms. */
@@ -92,20 +92,43 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
 }
 
 function missedRotation(evidence: Evidence, { peer, start }: Run): string | undefined {
-  const leftAt = (of: PeerId) =>
-    evidence.faultWindows.some(
-      (window) =>
-        window.kind === "missed rotation" && window.peer === of && window.from < start && start < window.to,
-    );
-  if (!leftAt(peer)) return undefined;
+  const since = start - inTouchMs;
+  const behind = evidence.faultWindows.filter(({ kind, from, to }) => {
+    return kind === "missed rotation" && from < start && start < to;
+  });
+  const own = behind.find((window) => window.peer === peer);
+  if (own === undefined || own.from > since) return undefined;
   const steady = {
     ...evidence,
     faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "missed rotation"),
   };
-  const isWithinReach = evidence.peers.some(
-    (other) => !leftAt(other) && together(steady, peer, other, start - inTouchMs, start),
+  const members = evidence.peers.filter(
+    (other) => behind.every((window) => window.peer !== other) && !isForgotten(evidence, other),
   );
-  return isWithinReach ? "had an old cluster key" : undefined;
+  const isWithinReach = (of: PeerId) =>
+    members.some(
+      (other) =>
+        [of, other].every((one) => wasWell(steady, one, since, start)) &&
+        hadWire(evidence, of, other, since, start),
+    );
+  const areTold = behind.every(
+    ({ peer: of = peer }) => isWithinReach(of) || wereApart(evidence, peer, of, start),
+  );
+  return isWithinReach(peer) && areTold ? "had an old cluster key" : undefined;
+}
+
+/** Somebody has asked for it: what it proves counts for nobody any more. */
+function isForgotten({ operations }: Evidence, peer: PeerId): boolean {
+  return operations.some(({ request }) => request.kind === "forget" && request.target === peer);
+}
+
+/** One of the two was down or paused, or nothing passed between them, for a while before that instant. */
+function wereApart({ outages, cuts }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
+  const covers = ({ from, to }: { from: number; to: number }) => from <= at - inTouchMs && to >= at;
+  return (
+    outages.some((outage) => (outage.peer === a || outage.peer === b) && covers(outage)) ||
+    cuts.some((cut) => [cut.sender, cut.receiver].every((peer) => peer === a || peer === b) && covers(cut))
+  );
 }
 
 function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run): string | undefined {

@@ -133,7 +133,8 @@ export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number,
   return near.has(b);
 }
 
-function hadWire(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
+/** True when what either sent could reach the other all through. */
+export function hadWire(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   const isCut = evidence.cuts.some(
     (cut) => pair(cut.sender, cut.receiver) === pair(a, b) && touches(cut, from, to),
   );

@@ -1,12 +1,13 @@
 /**
  * The faults of a long world, which has weeks of virtual time: hosts are shut down overnight, suspended, cut off for
- * hours, set to a wrong time, restored from old backups or copied. Each fault draws from its own dice and can be left
- * out.
+ * hours, set to a wrong time, restored from old backups or copied, and miss a rotation of the cluster key. Each fault draws
+ * from its own dice and can be left out.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
 import { split } from "./faults.ts";
+import { rotateKey } from "./key-rotation.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -32,6 +33,7 @@ export const longKinds = [
   "copied folder and restart",
   "full disk",
   "restart",
+  "key rotation",
 ] as const;
 export type LongKind = (typeof longKinds)[number];
 
@@ -55,7 +57,9 @@ export interface LongFault {
 
 export function drawLongPlan(dice: Dice): LongPlan {
   const likely = dice.pick([0.1, 0.25, 0.6]);
-  const kinds = longKinds.filter(() => dice.chance(likely));
+  // Drawn with dice of its own, so that worlds without it stay what they were before there was such a fault.
+  const rotates = dice.fork("key rotation").chance(likely);
+  const kinds = longKinds.filter((kind) => (kind === "key rotation" ? rotates : dice.chance(likely)));
   return {
     kinds: kinds.length > 0 ? kinds : [dice.pick(longKinds)],
     everyMs: dice.pick([6 * hour, 12 * hour, day, 2 * day]),
@@ -92,6 +96,7 @@ const lasting: Readonly<Record<LongKind, (dice: Dice) => number>> = {
   "long absence": days,
   "all away": days,
   suspend: days,
+  "key rotation": hours,
   "all suspended": days,
   "long stop": days,
   "old folder": days,
@@ -177,6 +182,8 @@ function begin(world: World, kind: LongKind, dice: Dice): () => void {
       return world.folders.startCopy(peer, "copy killed");
     case "copied folder and restart":
       return world.folders.startCopy(peer);
+    case "key rotation":
+      return rotateKey(world, (peers) => leave(world, peers, dice), dice);
     case "full disk":
       return world.disturbances.fillDisk(peer);
   }
@@ -191,6 +198,15 @@ function absence(world: World, peers: readonly PeerId[], dice: Dice): () => void
     for (const peer of peers)
       world.at(world.now() + dice.between(0, 20 * second), () => world.hosts.start(peer));
   };
+}
+
+/** They are not there, or don't move, or are cut off. */
+function leave(world: World, peers: readonly PeerId[], dice: Dice): () => void {
+  const others = world.peers.filter((peer) => !peers.includes(peer));
+  const chance = dice.next();
+  if (chance < 0.4) return absence(world, peers, dice);
+  if (chance < 0.75) return pauses(world, peers, dice.pick(["suspended", "stopped"]));
+  return split(world, [...peers, ...others], peers.length);
 }
 
 function pauses(world: World, peers: readonly PeerId[], how: "stopped" | "suspended"): () => void {

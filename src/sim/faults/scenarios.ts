@@ -49,7 +49,7 @@ function missRotation(world: World, peer: PeerId, member: PeerId): () => void {
   world.hosts.kill(peer);
   world.ask(member, { kind: "rotate", graceMs });
   world.at(world.now() + 2 * graceMs, () => world.hosts.start(peer));
-  return world.folders.missRotation(peer, member);
+  return () => world.folders.joinAnew(peer, member);
 }
 
 function peerOf(world: World, index: number): PeerId {

@@ -5,7 +5,7 @@
 import type { MeshEvents } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Channel } from "../../schema/message.ts";
-import type { SimKeyring } from "../keys.ts";
+import type { SimKeyring } from "../keyring.ts";
 import type { Greeter } from "./greeter.ts";
 import type { HostName } from "./wires.ts";
 import type { Process } from "../world/process.ts";

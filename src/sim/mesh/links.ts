@@ -106,7 +106,8 @@ export class Links {
 
   /** Called when the process was stopped (SIGSTOP) or resumed. */
   processPaused(process: Process): void {
-    for (const connection of this.node(process.host).connections.values()) this.review(connection);
+    for (const connection of this.node(process.host).connections.values())
+      this.review(connection, process.running);
   }
 
   start(node: Node, process: Process, events: MeshEvents): void {
@@ -331,12 +332,15 @@ export class Links {
     });
   }
 
-  /** Plans to give up a connection if no round trip is possible over it; otherwise cancels such a plan. */
-  private review(connection: Connection): void {
+  /**
+   * Plans to give up a connection if no round trip is possible over it; otherwise cancels such a plan. A process that
+   * has resumed makes the plan anew, because it could give up nothing while it was stopped.
+   */
+  private review(connection: Connection, hasResumed = false): void {
     const [a, b] = connection.ends;
     const answers =
       this.roundTrip(a.node.host, b.node.host) && [a, b].every(({ process }) => process.running);
-    if (answers === !connection.troubled) return;
+    if (answers === !connection.troubled && (answers || !hasResumed)) return;
     connection.troubled = !answers;
     const trouble = ++connection.trouble;
     const patience = this.wires.settings.giveUpAfterMs;

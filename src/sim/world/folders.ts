@@ -3,6 +3,7 @@
  * cluster key in one. A folder can also become unreadable.
  */
 import type { PeerId } from "../../schema/ids.ts";
+import { invited } from "../keyring.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Hosts } from "./hosts.ts";
 
@@ -29,7 +30,7 @@ export class Folders {
     return () => {
       this.#hosts.kill(peer);
       storage.restore(copy);
-      host.keys = keys;
+      this.#hosts.keepKeys(peer, keys);
       for (const run of children.logs.keys()) if (!logs.has(run)) children.logs.delete(run);
       const ageMs = Math.round(this.#chronicle.now() - copiedAt);
       this.#chronicle.line(peer, `PUT BACK to what it was ${ageMs} ms ago`);
@@ -57,19 +58,13 @@ export class Folders {
     };
   }
 
-  /**
-   * Must be called before the others replace the cluster key. The returned function puts a member's key into the peer's
-   * folder and starts the peer, as `cicada start --join` does.
-   */
-  missRotation(peer: PeerId, member: PeerId): () => void {
-    const ends = this.#chronicle.faultBegins("missed rotation", peer);
-    return () => {
-      this.#hosts.kill(peer);
-      this.#hosts.get(peer).keys = this.#hosts.get(member).keys;
-      this.#chronicle.line(peer, "GIVEN THE PRESENT KEY");
-      this.#hosts.start(peer);
-      ends();
-    };
+  /** Starts the peer with an invitation that the member has printed now, as `cicada start --join` does. */
+  joinAnew(peer: PeerId, member: PeerId): void {
+    const { keys, clock } = this.#hosts.get(peer);
+    this.#hosts.kill(peer);
+    this.#chronicle.line(peer, `INVITED by ${member}`);
+    this.#hosts.keepKeys(peer, invited(keys, this.#hosts.get(member).keys, clock.wall()));
+    this.#hosts.start(peer);
   }
 
   /** Makes the folder unreadable. A peer that is started on it ends itself, until a backup is restored. */

@@ -7,7 +7,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { HostClock } from "../clock.ts";
 import type { SimDisk } from "../disk.ts";
 import type { StableStorage } from "../disk/storage.ts";
-import type { KeptKeys } from "../keys.ts";
+import type { KeptKeys } from "../keyring.ts";
 import type { Children, SimExecutor } from "../executor.ts";
 import type { Greeter } from "../mesh/greeter.ts";
 import type { HostName } from "../mesh/wires.ts";

@@ -12,7 +12,8 @@ import { HostClock, SimClock } from "../clock.ts";
 import { SimDisk } from "../disk.ts";
 import { StableStorage } from "../disk/storage.ts";
 import { Children, SimExecutor } from "../executor.ts";
-import { firstKey, SimKeyring, SimKeys } from "../keys.ts";
+import { firstKey, SimKeyring, type KeptKeys } from "../keyring.ts";
+import { SimKeys } from "../keys.ts";
 import { SimLog, type LogLevel } from "../log.ts";
 import { ownProtocol } from "../../schema/protocol.ts";
 import { Greeter } from "../mesh/greeter.ts";
@@ -20,6 +21,7 @@ import type { SimNetwork } from "../mesh.ts";
 import type { HostName } from "../mesh/wires.ts";
 import { hashText, type Dice } from "../random.ts";
 import type { Host, Life } from "./host.ts";
+import { KeyWatch } from "./key-watch.ts";
 import { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
 import type { PeerTraits, WorldSettings } from "./settings.ts";
@@ -48,12 +50,14 @@ export interface HostsParts {
 export class Hosts {
   readonly logCounts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   readonly #parts: HostsParts;
+  readonly #keyWatch: KeyWatch;
   readonly #hosts = new Map<HostName, Host>();
   readonly #pauses = new Map<HostName, { how: "stopped" | "suspended"; at: number; leaptMs: number }>();
   #copies = 0;
 
   constructor(parts: HostsParts) {
     this.#parts = parts;
+    this.#keyWatch = new KeyWatch(parts.observers.chronicle);
     const { settings, peers, queue, simNetwork } = parts;
     const [first] = peers;
     for (const peer of peers) {
@@ -102,9 +106,11 @@ export class Hosts {
     const dice = this.#parts.dice.fork(`${name}#${host.lives}`);
     const disk = new SimDisk(queue, process, host.storage, settings.disk, dice.fork("disk"));
     const executor = this.#executorOf(host, process, dice.fork("executor"));
+    const keyDice = dice.fork("keyring");
     const keyring = new SimKeyring({
       kept: () => host.keys,
-      keep: (keys) => (host.keys = keys),
+      keep: (keys) => this.keepKeys(name, keys),
+      generate: () => keyDice.bytes(32),
       wall: () => host.clock.wall(),
       later: (ms, act) => void queue.after(ms, process, act),
     });
@@ -195,6 +201,17 @@ export class Hosts {
     process.resume();
     this.#parts.simNetwork.processPaused(process);
     this.#parts.observers.chronicle.outageEnds(peer, "paused");
+  }
+
+  /** The folder on that host holds these cluster keys from now on. */
+  keepKeys(name: HostName, keys: KeptKeys): void {
+    this.get(name).keys = keys;
+    this.#keyWatch.look(this.all());
+  }
+
+  /** Its cluster key was replaced while it was away, and nobody who has the new one accepts it. */
+  isLeftBehind(peer: PeerId): boolean {
+    return this.#keyWatch.isLeftBehind(peer);
   }
 
   /** Adds a host with the same clock and a copy of the peer's present folder. No process runs there yet. */

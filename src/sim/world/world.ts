@@ -103,7 +103,12 @@ export class World {
 
   /** The peers that a client would ask: up, and not to be forgotten. */
   inService(): PeerId[] {
-    return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.#chronicle.hasForgotten(peer));
+    return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.hasForgotten(peer));
+  }
+
+  /** Somebody has asked the mesh to forget the peer. */
+  hasForgotten(peer: PeerId): boolean {
+    return this.#chronicle.hasForgotten(peer);
   }
 
   /** True if the peer is up and has the job. */

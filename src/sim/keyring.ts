@@ -1,0 +1,198 @@
+/**
+ * The Keyring door of the simulated world, by the rules of the real one (real/keyring.ts): which keys admit whom, whose change
+ * of keys is taken over, when a key is retired, and what can be proved with it. No secret has to be kept here: a proof is a
+ * plain hash, and what the real mesh proves by a handshake is asked of the other's keyring.
+ */
+import { CicadaError } from "../errors.ts";
+import type { KeyChange, Keyring } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import { hashText } from "./random.ts";
+
+interface OldKey {
+  key: string;
+  /** wall ms */
+  until: number;
+}
+
+/** What a host's disk keeps of cluster keys. Each key is 64 hex digits. */
+export interface KeptKeys {
+  key: string;
+  /** wall ms; 0 = the mesh's first */
+  madeAt: number;
+  /** still accepted until then */
+  olds: readonly OldKey[];
+  /** nobody gets in with them any more; `until`: when they are removed */
+  retired: readonly OldKey[];
+  heirs: readonly PeerId[];
+}
+
+export const firstKey: KeptKeys = { key: "0".repeat(64), madeAt: 0, olds: [], retired: [], heirs: [] };
+
+export interface SimKeyringDoors {
+  kept(): KeptKeys;
+  keep(kept: KeptKeys): void;
+  generate(): Uint8Array;
+  /** ms */
+  wall(): number;
+  /** carries something out so much later (ms), within an event of its own */
+  later(ms: number, act: () => void): void;
+}
+
+/** The same numbers as the real keyring's. */
+const oldKeysCap = 4;
+const retiredForMs = 30 * 86_400_000;
+const retiredCap = 4;
+const aheadMs = 3_600_000;
+const expiresEveryMs = 1_000;
+
+/** The keys of one life of a peer. */
+export class SimKeyring implements Keyring {
+  private readonly doors: SimKeyringDoors;
+  private expiring = false;
+  /** Called after each change of the accepted keys. */
+  onChange: () => void = () => undefined;
+
+  constructor(doors: SimKeyringDoors) {
+    this.doors = doors;
+    this.expire();
+  }
+
+  fingerprint(): string {
+    return fingerprintOf(this.doors.kept().key);
+  }
+
+  madeAt(): number {
+    return this.doors.kept().madeAt;
+  }
+
+  sharesKeyWith(other: SimKeyring): boolean {
+    return shareKey(this.doors.kept(), other.doors.kept());
+  }
+
+  supersedes(other: SimKeyring): boolean {
+    return supersedes(this.doors.kept(), other.doors.kept());
+  }
+
+  rotate(
+    change: Pick<KeyChange, "madeAt" | "oldUntil" | "heirs">,
+    done: (error?: CicadaError) => void,
+  ): void {
+    this.take({ ...change, key: toHex(this.doors.generate()) }, done);
+  }
+
+  adopt(change: KeyChange, done: (error?: CicadaError) => void): void {
+    const key = toHex(change.key);
+    const kept = this.doors.kept();
+    if (key === kept.key) return this.doors.later(0, done);
+    if (change.madeAt > this.doors.wall() + aheadMs) return this.refuse("it was made in the future", done);
+    const isLater = change.madeAt === kept.madeAt ? key > kept.key : change.madeAt > kept.madeAt;
+    if (!isLater) return this.noteRival(key, change, done);
+    if (!isProven(key, change, kept.key)) return this.refuse("its maker did not know the present key", done);
+    this.take({ ...change, key }, done);
+  }
+
+  ongoingRotation(): KeyChange | undefined {
+    const { key, madeAt, olds, heirs } = this.doors.kept();
+    const [last] = olds;
+    if (last === undefined) return undefined;
+    const proofs = Object.fromEntries(
+      olds.map((old) => [fingerprintOf(old.key), proofOf(old.key, key, madeAt)]),
+    );
+    return { key: Buffer.from(key, "hex"), madeAt, oldUntil: last.until, heirs, proofs };
+  }
+
+  private refuse(why: string, done: (error: CicadaError) => void): void {
+    this.doors.later(0, () => done(new CicadaError("BAD_KEY", why)));
+  }
+
+  /** Of two keys that were made at the same time, the other one is accepted for as long as the old ones are. */
+  private noteRival(key: string, change: KeyChange, done: (error?: CicadaError) => void): void {
+    const kept = this.doors.kept();
+    const { olds } = kept;
+    const [last] = olds;
+    const isNews = olds.every((old) => old.key !== key) && olds.length < oldKeysCap;
+    if (last === undefined || !isNews || !olds.some((old) => isProven(key, change, old.key)))
+      return this.refuse("a later key is known", done);
+    const rival = { key, until: Math.min(last.until, change.oldUntil) };
+    this.change({ ...kept, olds: [...olds, rival] });
+    this.doors.later(0, done);
+  }
+
+  private take(
+    { key, madeAt, oldUntil, heirs }: Omit<KeyChange, "key" | "proofs"> & { key: string },
+    done: () => void,
+  ): void {
+    const kept = this.doors.kept();
+    const all = [{ key: kept.key, until: oldUntil }, ...kept.olds];
+    const retired = retiredWith(all.slice(oldKeysCap), kept.retired, this.doors.wall());
+    this.change({ key, madeAt, olds: all.slice(0, oldKeysCap), retired, heirs });
+    this.doors.later(0, done);
+  }
+
+  private change(kept: KeptKeys): void {
+    this.doors.keep(kept);
+    this.doors.later(0, () => this.onChange());
+    if (!this.expiring) this.expire();
+  }
+
+  /** Retires keys whose grace is over and drops retired ones in their time, about every second. */
+  private expire(): void {
+    const kept = this.doors.kept();
+    const now = this.doors.wall();
+    const olds = kept.olds.filter(({ until }) => until > now);
+    const over = kept.olds.filter(({ until }) => until <= now);
+    const retired = retiredWith(over, kept.retired, now);
+    if (over.length > 0 || retired.length < kept.retired.length) {
+      this.doors.keep({ ...kept, olds, retired, heirs: olds.length === 0 ? [] : kept.heirs });
+      this.doors.later(0, () => this.onChange());
+    }
+    this.expiring = olds.length + retired.length > 0;
+    if (this.expiring) this.doors.later(expiresEveryMs, () => this.expire());
+  }
+}
+
+/** True when one of the two may come in at the other. */
+export function shareKey(one: KeptKeys, other: KeptKeys): boolean {
+  const accepted = acceptedBy(other);
+  return acceptedBy(one).some((key) => accepted.includes(key));
+}
+
+/** True when the other's present key is one that was rotated away here. */
+export function supersedes(one: KeptKeys, other: KeptKeys): boolean {
+  return one.retired.some(({ key }) => key === other.key);
+}
+
+/**
+ * The keys of a folder in which a peer is started with an invitation that a member has printed: of two keys the later one
+ * counts, and one that it replaces is retired.
+ */
+export function invited(own: KeptKeys, { key, madeAt }: KeptKeys, wall: number): KeptKeys {
+  if (madeAt <= own.madeAt) return own;
+  return { ...own, key, madeAt, retired: retiredWith([{ key: own.key, until: 0 }], own.retired, wall) };
+}
+
+function acceptedBy({ key, olds }: KeptKeys): string[] {
+  return [key, ...olds.map((old) => old.key)];
+}
+
+function retiredWith(more: readonly OldKey[], retired: readonly OldKey[], now: number): readonly OldKey[] {
+  const all = [...more.map(({ key }) => ({ key, until: now + retiredForMs })), ...retired];
+  return all.filter(({ until }) => until > now).slice(0, retiredCap);
+}
+
+function isProven(key: string, change: KeyChange, old: string): boolean {
+  return change.proofs[fingerprintOf(old)] === proofOf(old, key, change.madeAt);
+}
+
+/** Shows that the maker of the change knows the old key. */
+function proofOf(old: string, key: string, madeAt: number): string {
+  return hashText(`${old} ${key} ${madeAt}`, 5).toString(16);
+}
+
+function fingerprintOf(key: string): string {
+  return hashText(key, 4).toString(16).padStart(8, "0").repeat(2);
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

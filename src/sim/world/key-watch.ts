@@ -1,0 +1,63 @@
+/**
+ * Who can't get in anywhere because of the cluster key, told from the keys in all data folders whenever those of one change.
+ *
+ * A peer is left behind while it shares a key with nobody but others that were left behind, and a member holds its key as one
+ * that was rotated away. Two others without a common key are cut off from each other. Forgotten peers and copies of folders
+ * are left out.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import { shareKey, supersedes, type KeptKeys } from "../keyring.ts";
+import type { Chronicle } from "./chronicle.ts";
+import type { Host } from "./host.ts";
+
+interface Holder {
+  peer: PeerId;
+  keys: KeptKeys;
+}
+
+export class KeyWatch {
+  readonly #chronicle: Chronicle;
+  /** what lasts now, and how it ends */
+  readonly #lasting = new Map<string, () => void>();
+
+  constructor(chronicle: Chronicle) {
+    this.#chronicle = chronicle;
+  }
+
+  isLeftBehind(peer: PeerId): boolean {
+    return this.#lasting.has(peer);
+  }
+
+  /** The keys in some folder have changed. */
+  look(hosts: readonly Host[]): void {
+    const holders = hosts.filter(({ name, peer }) => name === peer && !this.#chronicle.hasForgotten(peer));
+    const behind = leftBehind(holders);
+    const found = new Map([...behind].map((peer) => [peer as string, () => this.#behind(peer)] as const));
+    for (const one of holders) {
+      for (const { peer, keys } of holders) {
+        if (peer === one.peer || behind.has(peer) || behind.has(one.peer)) continue;
+        if (!shareKey(one.keys, keys))
+          found.set(`${one.peer} ${peer}`, () => this.#chronicle.cutBegins(one.peer, peer));
+      }
+    }
+    for (const [what, end] of this.#lasting) {
+      if (found.has(what)) continue;
+      this.#lasting.delete(what);
+      end();
+    }
+    for (const [what, begin] of found) if (!this.#lasting.has(what)) this.#lasting.set(what, begin());
+  }
+
+  #behind(peer: PeerId): () => void {
+    return this.#chronicle.faultBegins("missed rotation", peer);
+  }
+}
+
+function leftBehind(holders: readonly Holder[]): Set<PeerId> {
+  const isReplaced = (of: Holder) =>
+    holders.some((one) => supersedes(one.keys, of.keys) && !shareKey(one.keys, of.keys));
+  const replaced = holders.filter(isReplaced);
+  const isAccepted = (of: Holder) =>
+    holders.some((one) => one !== of && !replaced.includes(one) && shareKey(one.keys, of.keys));
+  return new Set(replaced.filter((one) => !isAccepted(one)).map(({ peer }) => peer));
+}

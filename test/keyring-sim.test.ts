@@ -1,0 +1,100 @@
+/** The simulated keyring goes by the rules of the real one: whatever befalls two meshes alike, the same keys admit the same peers. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ClusterKeys, type KeptKeys } from "../src/real/keyring.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { firstKey, invited, SimKeyring, type KeptKeys as SimKeptKeys } from "../src/sim/keyring.ts";
+import { Dice } from "../src/sim/random.ts";
+
+const second = 1_000;
+const hour = 3_600_000;
+const day = 24 * hour;
+const heirs: PeerId[] = [];
+
+/** One peer with a keyring of either kind, on one clock. */
+interface Pair {
+  real: ClusterKeys;
+  sim: SimKeyring;
+  kept: SimKeptKeys;
+  wall: number;
+}
+
+function pair(dice: Dice, soon: (() => void)[]): Pair {
+  const one = { wall: 1_763_683_200_000, kept: firstKey };
+  const kept: KeptKeys = { key: new Uint8Array(32), rotation: undefined, olds: [], heirs };
+  const real = new ClusterKeys({ kept, keep: () => undefined, wall: () => one.wall });
+  const sim = new SimKeyring({
+    kept: () => one.kept,
+    keep: (keys) => (one.kept = keys),
+    generate: () => dice.bytes(32),
+    wall: () => one.wall,
+    later: (_, act) => void soon.push(act),
+  });
+  return Object.assign(one, { real, sim });
+}
+
+function admits(one: ClusterKeys, other: ClusterKeys): boolean {
+  return other.accepted().some((key) => one.accepted().some((own) => Buffer.from(own).equals(key)));
+}
+
+test("for 200 random stories of rotations, handovers, graces that end and clocks that are ahead", async () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const dice = new Dice(`keyrings ${seed}`);
+    const soon: (() => void)[] = [];
+    const peers = Array.from({ length: 3 }, () => pair(dice, soon));
+    for (let step = 0; step < 25; step++) {
+      const [one, other] = dice.shuffle(peers);
+      assert.ok(one && other);
+      if (dice.chance(0.3)) {
+        const change = { madeAt: one.wall, oldUntil: one.wall + dice.pick([10 * second, hour, day]), heirs };
+        one.real.rotate(change, () => undefined);
+        one.sim.rotate(change, () => undefined);
+      } else if (dice.chance(0.6) && admits(one.real, other.real)) {
+        const [real, sim] = [one.real.ongoingRotation(), one.sim.ongoingRotation()];
+        assert.equal(sim?.oldUntil, real?.oldUntil);
+        const said: (string | undefined)[] = [];
+        if (real !== undefined) other.real.adopt(real, (error) => said.push(error?.detail));
+        if (sim !== undefined) other.sim.adopt(sim, (error) => said.push(error?.detail));
+        await Promise.resolve();
+        for (const act of soon.splice(0)) act();
+        assert.equal(said[0], said[1]);
+      } else {
+        const ms = 1 + dice.pick([second, 20 * second, 2 * hour, 31 * day]);
+        for (const peer of dice.chance(0.2) ? [one] : peers) peer.wall += ms;
+      }
+      // A little later on all clocks: no two keys are made at the same moment.
+      for (const peer of peers) {
+        peer.wall += 1;
+        peer.real.expire();
+      }
+      for (const act of soon.splice(0)) act();
+      for (const { real, sim, kept } of peers) {
+        assert.equal(sim.madeAt(), real.madeAt());
+        assert.deepEqual(
+          [kept.olds.length, kept.retired.length],
+          [real.accepted().length - 1, real.retired().length],
+        );
+      }
+      for (const a of peers)
+        for (const b of peers) {
+          assert.equal(a.sim.sharesKeyWith(b.sim), admits(a.real, b.real), `seed ${seed}`);
+          assert.equal(
+            a.sim.supersedes(b.sim),
+            a.real.retired().some((key) => b.real.isPresent(key)),
+            `seed ${seed}`,
+          );
+        }
+    }
+  }
+});
+
+test("an invitation with a later key replaces the own one, and an earlier one does nothing", () => {
+  const later: SimKeptKeys = { ...firstKey, key: "1".repeat(64), madeAt: 7 };
+  const joined = invited(firstKey, later, day);
+  assert.deepEqual([joined.key, joined.madeAt], [later.key, 7]);
+  assert.deepEqual(
+    joined.retired.map(({ key }) => key),
+    [firstKey.key],
+  );
+  assert.equal(invited(later, firstKey, day), later);
+});

@@ -6,7 +6,7 @@
  * `outgoing` carry messages, `upkeep` checks all of this once a second, and `assembly` ties them together. This file is
  * the door that ports.ts describes.
  */
-import type { Connection, Stream } from "@libp2p/interface";
+import type { Connection, MultiaddrConnection, Stream } from "@libp2p/interface";
 import type { IncompatiblePeers } from "../core/members/incompatible.ts";
 import { assert } from "../errors.ts";
 import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
@@ -23,6 +23,7 @@ import type { Dialler, DialOutcome } from "./mesh/dialler.ts";
 import type { Directory } from "./mesh/directory.ts";
 import { Encrypters } from "./mesh/encrypter.ts";
 import type { Gossip } from "./mesh/gossip.ts";
+import { Handshakes } from "./mesh/handshakes.ts";
 import { createHost, dialAddress, type Host, startHost } from "./mesh/host.ts";
 import type { Line, Links } from "./mesh/links.ts";
 import { DenyList } from "./mesh/deny-list.ts";
@@ -72,7 +73,9 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const bootstrap = options.bootstrap.map((text) => parseAddress(text));
   const counters = new Counters();
   const denyList = new DenyList();
-  const refusals = new Refusals(options.clock, options.log, counters, options.keyring, denyList);
+  const { clock, log, keyring } = options;
+  const handshakes = new Handshakes<MultiaddrConnection>((host) => mesh.knowsHost(host));
+  const refusals = new Refusals(clock, log, counters, keyring, denyList, handshakes);
   const encrypters = new Encrypters(options.keyring, denyList, (by) => mesh.keySuperseded(by));
   const host = await createHost({ ...options, gater: refusals.gater, encrypters });
   const mesh: Libp2pMesh = new Libp2pMesh(options, bootstrap, host, refusals, denyList, counters);
@@ -160,6 +163,11 @@ class Libp2pMesh implements RealMesh {
       else this.book.name(peer, address);
     }
     for (const peer of this.book.peers()) this.dialler.expect(peer, false);
+  }
+
+  /** True of a host at which a member of the mesh has an address. */
+  knowsHost(host: string): boolean {
+    return this.book.knowsHost(host);
   }
 
   async listen(): Promise<void> {

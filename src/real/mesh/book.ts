@@ -24,12 +24,24 @@ export class AddressBook {
   private readonly entries = new Map<PeerId, Entry>();
   /** since when the own addresses hold; raised when others turn out to have a later list */
   private ownSince: number;
+  /** of all addresses; undefined = to be collected anew */
+  private hosts: Set<string | undefined> | undefined;
   /** kept out of the book */
   private refused: ReadonlySet<PeerId> = new Set();
 
   constructor(self: PeerId, startedAt: number) {
     this.self = self;
     this.ownSince = Math.floor(startedAt);
+  }
+
+  /** True of a host at which a peer of the book has an address. */
+  knowsHost(host: string): boolean {
+    this.hosts ??= new Set(
+      [...this.entries.values()].flatMap(({ said, proven, named }) =>
+        [...said, ...proven, ...named].map(hostOf),
+      ),
+    );
+    return this.hosts.has(host);
   }
 
   peers(): PeerId[] {
@@ -40,6 +52,7 @@ export class AddressBook {
   refuse(peers: ReadonlySet<PeerId>): void {
     this.refused = peers;
     for (const peer of peers) this.entries.delete(peer);
+    this.hosts = undefined;
   }
 
   /** The `proven` ones come first. Only a refusal at one of them means that the peer is gone. */
@@ -121,6 +134,7 @@ export class AddressBook {
     if (peer === this.self || this.refused.has(peer)) return;
     if (!this.entries.has(peer) && this.entries.size >= peersCap && !this.makeRoom()) return;
     this.entries.set(peer, entry);
+    this.hosts = undefined;
   }
 
   /** Drops the oldest peer that is known by hearsay only. False = all were named by a person or reached. */

@@ -37,11 +37,6 @@ export interface HostOptions {
 
 /** A handshake takes milliseconds. What needs longer is not a peer, and must not occupy a place for long. */
 const handshakeTimeoutMs = 5_000;
-/**
- * Handshakes under way at once. With fewer, silent sockets of a stranger can keep peers out for the timeout above; with
- * more, they can take more memory.
- */
-const handshakesCap = 256;
 const streamsPerConnection = 64;
 /** What may be under way on one stream: a few of the largest messages, so that one does not wait for a round trip. */
 export const streamWindowBytes = 4 * messageCapBytes;
@@ -76,7 +71,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     connectionManager: {
       // The default drops the sixth connection of one address within a second: ten peers behind one router.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
-      maxIncomingPendingConnections: handshakesCap,
+      // One pool for all; handshakes.ts gives shares.
+      maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
       inboundUpgradeTimeout: handshakeTimeoutMs,
       inboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
       outboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,

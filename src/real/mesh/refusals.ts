@@ -10,6 +10,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import { hostOf, withoutPeer } from "./addresses.ts";
 import type { Counters } from "./counters.ts";
 import type { ClusterKeys } from "../keyring.ts";
+import type { Handshakes } from "./handshakes.ts";
 import { fingerprintsIn } from "./encrypter.ts";
 import type { DenyList } from "./deny-list.ts";
 
@@ -30,14 +31,22 @@ export class Refusals {
   /** monotonic ms */
   private turnedAwayAt: number | undefined;
   private readonly reported = new Map<string, { at: number; times: number }>();
-  private readonly pending = new WeakSet<MultiaddrConnection>();
+  private readonly handshakes: Handshakes<MultiaddrConnection>;
 
-  constructor(clock: Clock, log: Log, counters: Counters, keyring: ClusterKeys, denyList: DenyList) {
+  constructor(
+    clock: Clock,
+    log: Log,
+    counters: Counters,
+    keyring: ClusterKeys,
+    denyList: DenyList,
+    handshakes: Handshakes<MultiaddrConnection>,
+  ) {
     this.clock = clock;
     this.log = log;
     this.counters = counters;
     this.keyring = keyring;
     this.denyList = denyList;
+    this.handshakes = handshakes;
     denyList.onKnock = (peer) => this.forgottenKnocked(peer);
   }
 
@@ -55,7 +64,7 @@ export class Refusals {
       return false;
     },
     denyInboundEncryptedConnection: (_peer, connection) => {
-      this.pending.delete(connection);
+      this.handshakes.leave(connection);
       return false;
     },
   };
@@ -83,7 +92,7 @@ export class Refusals {
   }
 
   private watch(connection: MultiaddrConnection): void {
-    this.pending.add(connection);
+    this.handshakes.enter(connection, hostOf(connection.remoteAddr.toString()) ?? "");
     let opening = new Uint8Array(0);
     // The negotiation adds its own listener before the socket is read again, so it misses nothing.
     const peek = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
@@ -95,13 +104,19 @@ export class Refusals {
         connection.abort(new Error("not a libp2p peer"));
         return;
       }
-      if (opening.length >= openingCapBytes || !this.pending.has(connection)) stop();
+      if (this.namesKeyOfMesh(opening)) this.handshakes.named(connection);
+      if (opening.length >= openingCapBytes || !this.handshakes.has(connection)) stop();
     };
     const stop = () => connection.removeEventListener("message", peek);
     connection.addEventListener("message", peek);
     connection.addEventListener("close", () => {
-      if (this.pending.delete(connection)) this.knocked(connection.remoteAddr.toString(), opening);
+      if (this.handshakes.leave(connection)) this.knocked(connection.remoteAddr.toString(), opening);
     });
+  }
+
+  private namesKeyOfMesh(opening: Uint8Array): boolean {
+    const { keyring } = this;
+    return fingerprintsIn(opening).some((key) => keyring.accepts(key) || keyring.isRetired(key));
   }
 
   private knocked(address: string, opening: Uint8Array): void {

@@ -1,0 +1,64 @@
+/** Who gives way when too many incoming connections have not proved yet that they belong to the mesh. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Handshakes } from "../src/real/mesh/handshakes.ts";
+
+const limits = { all: 10, strangers: 6, perHost: 4 };
+
+/** Connections by their names, and those that had to give way, in that order. */
+function stage() {
+  const gone: string[] = [];
+  const handshakes = new Handshakes<{ name: string; abort(): void }>(
+    (host) => host.startsWith("member"),
+    limits,
+  );
+  return {
+    gone,
+    handshakes,
+    enter(name: string, host: string) {
+      const line = { name, abort: () => void gone.push(name) };
+      handshakes.enter(line, host);
+      return line;
+    },
+  };
+}
+
+test("the oldest connection of a host gives way when the host's share is used up", () => {
+  const { gone, enter } = stage();
+  for (const name of ["a", "b", "c", "d", "e", "f"]) enter(name, "stranger");
+  assert.deepEqual(gone, ["a", "b"]);
+});
+
+test("strangers on many hosts give way to each other and take no place of a member", () => {
+  const { gone, enter } = stage();
+  for (let host = 0; host < 20; host++) enter(`stranger ${host}`, `stranger ${host}`);
+  for (const name of ["m1", "m2", "m3", "m4"]) enter(name, "member");
+  assert.equal(gone.length, 14);
+  assert.ok(gone.every((name) => name.startsWith("stranger")));
+});
+
+test("a connection that has named the mesh's key gives way only where all others of its host have named it too", () => {
+  const { gone, handshakes, enter } = stage();
+  const named = enter("named", "member");
+  handshakes.named(named);
+  for (const name of ["b", "c", "d", "e", "f"]) enter(name, "member");
+  assert.deepEqual(gone, ["b", "c"]);
+  for (const name of ["g", "h", "i", "j"]) handshakes.named(enter(name, "member"));
+  assert.deepEqual(gone, ["b", "c", "d", "e", "f", "named"]);
+});
+
+test("a connection that is encrypted or closed gives its place back", () => {
+  const { gone, handshakes, enter } = stage();
+  for (let count = 0; count < 30; count++) {
+    const line = enter(`${count}`, "stranger");
+    assert.equal(handshakes.leave(line), true);
+    assert.equal(handshakes.leave(line), false);
+  }
+  assert.deepEqual(gone, []);
+});
+
+test("however many hosts have members, there is a limit for all", () => {
+  const { gone, enter } = stage();
+  for (let host = 0; host < 15; host++) enter(`${host}`, `member ${host}`);
+  assert.deepEqual(gone, ["0", "1", "2", "3", "4"]);
+});

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { parse } from "yaml";
 import { jobFlags } from "../src/cli/terminal/job-flags.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./kit/cli-stage.ts";
@@ -498,6 +499,36 @@ describe("runs", () => {
     const said = await stub.cicada("runs", "log", "r");
     assert.equal(said.stdout, "one\ntwo");
     assert.match(said.stderr, /middle of the output was left out/);
+  });
+
+  test("log shows control characters as text on a screen, and gives the bytes to a pipe and with --raw", async () => {
+    await using stub = await StubPeer.open();
+    const body = "\u001b]0;owned\u0007\tone\r\n\u009b31mtwo \u202eeerht\n";
+    stub.on("GET /v1/runs/r/log", { headers: { "content-type": "text/plain" }, body });
+    assert.equal(
+      (await stub.onScreen("runs", "log", "r")).stdout,
+      "\\x1b]0;owned\\x07\tone\n\\x9b31mtwo \\x202eeerht\n",
+    );
+    assert.equal((await stub.cicada("runs", "log", "r")).stdout, body);
+    assert.equal((await stub.onScreen("runs", "log", "--raw", "r")).stdout, body);
+  });
+
+  test("-o json and -o yaml send no control character to a screen, and mean the same there", async () => {
+    await using stub = await StubPeer.open();
+    const answer = jobAnswer({ id: "a", description: "x\u009b2J\u007f\u202ey\nz", env: { "K\u200f": "v" } });
+    stub.on("GET /v1/jobs/a", { body: answer });
+    for (const [form, read] of [
+      ["json", (text: string): unknown => JSON.parse(text)],
+      ["yaml", (text: string): unknown => parse(text)],
+    ] as const) {
+      const [screen, pipe] = [
+        await stub.onScreen("jobs", "get", "a", "-o", form),
+        await stub.cicada("jobs", "get", "a", "-o", form),
+      ];
+      assert.doesNotMatch(screen.stdout, /[^\n\x20-\x7e]/, form);
+      assert.deepEqual(read(screen.stdout), answer);
+      assert.deepEqual(read(pipe.stdout), answer);
+    }
   });
 
   test("log -f continues where it was until the run has ended", async () => {

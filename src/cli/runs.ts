@@ -10,7 +10,7 @@ import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
 import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
 import { runState } from "./terminal/run-words.ts";
-import { plain, type Terminal } from "./terminal/terminal.ts";
+import { plain, plainLines, type Terminal } from "./terminal/terminal.ts";
 import { lasting, relative } from "./terminal/times.ts";
 
 interface RunsOptions extends PeerOptions {
@@ -72,11 +72,17 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     .description("print a run's output, wherever it ran")
     .argument("<run>", "JOB@TICK, or the whole id")
     .option("-f, --follow", "go on printing until the run has ended")
-    .action(async (run: string, options: PeerOptions & { follow?: true }) => {
+    .option(
+      "--raw",
+      "the bytes as they are, also on a screen; without it, control characters are shown there as text",
+    )
+    .action(async (run: string, options: PeerOptions & { follow?: true; raw?: true }) => {
       const client = openClient(options, terminal);
-      if (options.follow === true) return followLog(client, run, terminal);
+      const write = outputWriter(terminal, options.raw === true);
+      if (options.follow === true) return followLog(client, run, write);
       const reply = await client.send(pathOfRun(run, "/log"), { headers: { accept: "text/plain" } });
-      terminal.write(reply.bytes);
+      write(reply.bytes);
+      write();
       if (reply.headers.get("x-cicada-log-truncated") === "true") {
         terminal.tell("The middle of the output was left out: it is longer than the job's keep.logBytes.");
       }
@@ -144,8 +150,24 @@ function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
 /** Between two looks for more output, ms. */
 const lookEveryMs = 500;
 
+/** Writes a run's output piece by piece; without a piece, what was kept back of a cut character. */
+type WriteOutput = (bytes?: Uint8Array) => void;
+
+/**
+ * A run's output goes to a pipe or a file byte by byte. On a screen its control characters are shown as text, because an
+ * output may hold what a stranger sent to the job, and a screen obeys it.
+ */
+function outputWriter(terminal: Terminal, raw: boolean): WriteOutput {
+  if (raw || !terminal.interactive) return (bytes) => bytes && terminal.write(bytes);
+  const decoder = new TextDecoder();
+  return (bytes) => {
+    const text = decoder.decode(bytes, { stream: bytes !== undefined });
+    terminal.write(Buffer.from(plainLines(text)));
+  };
+}
+
 /** Prints what is there and what comes, until no more will be written. */
-async function followLog(client: Client, run: string, terminal: Terminal): Promise<void> {
+async function followLog(client: Client, run: string, write: WriteOutput): Promise<void> {
   let offset = 0;
   for (;;) {
     // The state comes first: all that a run wrote before its end is then read after it.
@@ -158,10 +180,10 @@ async function followLog(client: Client, run: string, terminal: Terminal): Promi
     if (reply.status < 400) {
       // All of it, if that is what came although a part was asked for.
       const bytes = reply.status === 200 ? reply.bytes.subarray(offset) : reply.bytes;
-      terminal.write(bytes);
+      write(bytes);
       offset += bytes.length;
     }
-    if (reply.headers.get("x-cicada-log-complete") === "true" || isFinal(state)) return;
+    if (reply.headers.get("x-cicada-log-complete") === "true" || isFinal(state)) return write();
     await sleep(lookEveryMs);
   }
 }

@@ -18,7 +18,7 @@ export interface Recorded extends Terminal {
   stderr: string;
 }
 
-export function recordingTerminal(env: Record<string, string> = {}): Recorded {
+export function recordingTerminal(env: Record<string, string> = {}, interactive = false): Recorded {
   const terminal: Recorded = {
     stdout: "",
     stderr: "",
@@ -27,7 +27,7 @@ export function recordingTerminal(env: Record<string, string> = {}): Recorded {
     tell: (line) => void (terminal.stderr += `${line}\n`),
     now: () => now,
     env,
-    interactive: false,
+    interactive,
     colours: false,
     timezone: "UTC",
     columns: 100,
@@ -43,8 +43,12 @@ export interface Said {
 }
 
 /** Runs `cicada ARGS`. */
-export async function cicada(args: readonly string[], env: Record<string, string> = {}): Promise<Said> {
-  const terminal = recordingTerminal(env);
+export async function cicada(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  interactive = false,
+): Promise<Said> {
+  const terminal = recordingTerminal(env, interactive);
   const code = await run(args, terminal);
   return { code, stdout: terminal.stdout, stderr: terminal.stderr };
 }
@@ -137,6 +141,11 @@ export class StubPeer implements AsyncDisposable {
   /** Runs `cicada ARGS` with this peer as the local one. */
   cicada(...args: string[]): Promise<Said> {
     return cicada(args, { CICADA_DATA: this.data });
+  }
+
+  /** The same with a screen for standard output. */
+  onScreen(...args: string[]): Promise<Said> {
+    return cicada(args, { CICADA_DATA: this.data }, true);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,7 @@
 import { Option, type Command } from "commander";
 import { stripVTControlCharacters } from "node:util";
 import { stringify } from "yaml";
-import { paint, type Terminal } from "./terminal.ts";
+import { escapeUnseen, paint, type Terminal } from "./terminal.ts";
 
 export const outputs = ["table", "json", "yaml"] as const;
 export type Output = (typeof outputs)[number];
@@ -19,10 +19,14 @@ export function withOutput(command: Command): Command {
 
 /** Shows the API's answer in the form that was asked for; `table` is drawn by `draw`. */
 export function show(terminal: Terminal, output: Output, answer: unknown, draw: () => void): void {
-  if (output === "json") terminal.print(JSON.stringify(answer, undefined, 2));
-  else if (output === "yaml") terminal.print(stringify(answer).trimEnd());
-  else draw();
+  if (output === "table") return draw();
+  const text = output === "json" ? JSON.stringify(answer, undefined, 2) : stringify(answer).trimEnd();
+  if (!terminal.interactive || escapeUnseen(text) === text) return terminal.print(text);
+  // On a screen no text of a job or a host may move the cursor or turn letters around.
+  terminal.print(escapeUnseen(output === "json" ? text : stringify(answer, quoted).trimEnd()));
 }
+
+const quoted = { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE", lineWidth: 0 } as const;
 
 const gap = "   ";
 /** A cell that is cut shows at least so many characters. */

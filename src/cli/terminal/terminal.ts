@@ -56,12 +56,30 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** Text from elsewhere with its control characters made visible, so that none of them reaches the screen. */
+/** Control characters, and those that change the direction of text: on a screen they hide or forge what is there. */
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+const unseen = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+const hex = (character: string, digits: number): string =>
+  character.charCodeAt(0).toString(16).padStart(digits, "0");
+
+/** Text from elsewhere in one line, with its control characters made visible, so that none of them reaches the screen. */
 export function plain(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+  return text.replace(unseen, (character) => {
     if (character === "\n") return "⏎";
     if (character === "\t") return " ";
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+    return `\\x${hex(character, 2)}`;
   });
+}
+
+/** The same of a text with lines, which stay lines. */
+export function plainLines(text: string): string {
+  return text
+    .replaceAll("\r\n", "\n")
+    .replace(unseen, (character) => (/[\n\t]/.test(character) ? character : `\\x${hex(character, 2)}`));
+}
+
+/** JSON or YAML in double quotes, with such characters written as escapes: its meaning stays the same. */
+export function escapeUnseen(text: string): string {
+  return text.replace(unseen, (character) => (character === "\n" ? character : `\\u${hex(character, 4)}`));
 }

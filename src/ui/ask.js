@@ -1,6 +1,6 @@
-/** Asks the API, with the cookie of the page's login. */
+/** Sends requests to the API, with the cookie of the page's session. */
 
-/** The peer answered, and refused. */
+/** The peer has refused the request. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `the peer answered ${status}`);
@@ -23,7 +23,7 @@ export async function ask(path, method = "GET", body) {
   return response.status === 204 ? undefined : response.json();
 }
 
-/** A page of a list, and how many there are in all. */
+/** One page of a list, and the total number of its items. */
 export async function askList(path) {
   const response = await send(path, "GET");
   const { items } = await response.json();

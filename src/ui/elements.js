@@ -1,12 +1,13 @@
 /**
- * Elements, and rows of tables that change in place: what is selected, focused or under the mouse stays where it is.
+ * Makes elements, and updates the rows of tables in place: whatever is selected, focused or under the mouse stays where
+ * it is.
  *
  * Text from the mesh is only ever set as text, never as markup.
  */
 
 export const part = (id) => document.getElementById(id);
 
-/** An element; properties are set as such, `class`, `role` and names with a dash as attributes. */
+/** Makes an element. `class`, `role` and names with a dash are set as attributes, all others as properties. */
 export function make(tag, properties, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -17,7 +18,7 @@ export function make(tag, properties, ...children) {
   return element;
 }
 
-// The roles repeat what the elements are: on a phone rows are laid out as cards, and some browsers then forget.
+// The explicit roles are needed on a phone: rows are laid out as cards there, and some browsers then drop the implicit roles.
 export const row = (key, ...children) => make("tr", { role: "row", "data-row": key }, ...children);
 export const cell = (label, look, ...children) =>
   make("td", { role: "cell", class: look, "data-label": label }, ...children);
@@ -30,10 +31,10 @@ export function button(label, spoken, key, act) {
   return made;
 }
 
-/** Rows stay where they are for so long after the mouse has last moved over them. Unit: ms. */
+/** How long rows stay where they are after the mouse has last moved over them. Unit: ms. */
 const heldForMs = 20_000;
 
-/** One table's rows, shown in place of those before. */
+/** The rows of one table, which replace those shown before. */
 export class Rows {
   #body;
   #columns;
@@ -52,7 +53,7 @@ export class Rows {
     });
   }
 
-  /** Fresh rows, each with its `data-row`; `empty` is said when there are none. */
+  /** Shows new rows, each with its `data-row`; `empty` is the text when there are none. */
   show(rows, empty) {
     const held = this.#isHeld();
     this.#waiting = held ? [rows, empty] : undefined;
@@ -64,7 +65,7 @@ export class Rows {
       update(old, fresh);
       return old;
     });
-    // A held table changes what its rows say, and neither their order nor their number.
+    // In a held table only the content of rows changes, not their order or number.
     if (held) return;
     const nothing = row("", make("td", { role: "cell", colSpan: this.#columns, class: "empty" }, empty));
     place(this.#body, shown.length > 0 ? shown : [nothing]);
@@ -82,7 +83,7 @@ export class Rows {
   }
 }
 
-/** The body's children are these in this order; those that are in place already are not touched. */
+/** Makes these rows the body's children, in this order. Those that are in place already are not touched. */
 function place(body, rows) {
   for (const [index, wanted] of rows.entries()) {
     if (body.children[index] !== wanted) body.insertBefore(wanted, body.children[index] ?? null);
@@ -90,11 +91,11 @@ function place(body, rows) {
   while (body.children.length > rows.length) body.lastElementChild.remove();
 }
 
-/** Makes an element say what a fresh one says, changing no more than differs. */
+/** Gives an element the content of a new one, and changes only what differs. */
 function update(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   const isAlike = old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName;
-  // A button's action goes with it.
+  // A button is replaced as a whole, because its action belongs to it.
   if (!isAlike || old.nodeName === "BUTTON") {
     old.replaceWith(fresh);
     return;

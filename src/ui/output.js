@@ -1,12 +1,15 @@
-/** The dialog with a run's output, live while it runs; at the end it says how the run ended and what isn't shown. */
+/**
+ * The dialog with a run's output, live while it runs. At the end it says how the run ended, and what part of the output
+ * isn't shown.
+ */
 import { ask } from "./ask.js";
 import { part } from "./elements.js";
 import { exitOf, sentence, tookOf } from "./words.js";
 
-/** Longest text shown; the end of a longer one. Unit: characters. More makes a phone slow. */
+/** Longest text shown. Of a longer one, the end is shown. Unit: characters. More makes a phone slow. */
 const shownAtMost = 200_000;
 
-// Colours and cursor movements of a terminal (ECMA-48 CSI and OSC sequences) mean nothing here.
+// Colours and cursor movements of a terminal (ECMA-48 CSI and OSC sequences) are removed.
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const terminalCodes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
@@ -37,14 +40,14 @@ export function showOutput({ id, job, due, peerName, peer }) {
     const following = source;
     end("");
     ask(path).then(
-      // Another output may have been opened meanwhile.
-      (run) => source === undefined && following !== undefined && tell(endOf(run, text, cut)),
-      () => tell("Ended."),
+      // Another output may have been opened in the meantime.
+      (run) => source === undefined && following !== undefined && setStatus(endOf(run, text, cut)),
+      () => setStatus("Ended."),
     );
   });
   source.addEventListener("gone", ({ data }) => end(sentence(JSON.parse(data).detail)));
   source.addEventListener("error", () => {
-    if (source?.readyState === EventSource.CLOSED) end("No peer in reach has this output.");
+    if (source?.readyState === EventSource.CLOSED) end("No reachable peer has this output.");
   });
   part("output").showModal();
 }
@@ -56,19 +59,19 @@ function endOf(run, text, cut) {
   if (run.reason !== null) words.push(sentence(run.reason));
   if (text === "") words.push("It wrote nothing.");
   if (run.logTruncated)
-    words.push("The middle was left out: the output is longer than the job's keep.logBytes.");
-  if (cut) words.push("Only the end is shown here; open it as text to see all that is kept.");
+    words.push("The middle is left out: the output is longer than the job's keep.logBytes.");
+  if (cut) words.push("Only the end is shown here; open it as text to see everything that is kept.");
   return words.join(" ");
 }
 
-function tell(words) {
+function setStatus(words) {
   part("output-status").textContent = words;
 }
 
 function end(words) {
   source?.close();
   source = undefined;
-  tell(words);
+  setStatus(words);
 }
 
 part("output").addEventListener("close", () => end(""));

@@ -1,8 +1,9 @@
 /**
- * The page at `/`: this peer and its mesh, the next ticks with who runs them, the last runs with their output.
+ * The page at `/`: this peer and its mesh, the next ticks with the peers that run them, the last runs with their
+ * output.
  *
- * It asks the API for everything: when the peer reports an event, but at most about once a second, and every 10 s in
- * any case.
+ * Everything comes from the API. The page asks it when the peer reports an event, but at most about once a second, and
+ * also every 10 s.
  */
 import { ask, askList, Refused } from "./ask.js";
 import { make, part, Rows } from "./elements.js";
@@ -26,7 +27,7 @@ const runStates = [
   "missed",
   "withdrawn",
 ];
-/** What has happened: a claim is of a tick to come, which the jobs' table shows. */
+/** The states of past ticks. A claim is for a future tick, which the table of jobs shows. */
 const statesShown = runStates.filter((state) => state !== "claimed" && state !== "withdrawn").join();
 const peerStates = ["alive", "suspect", "dead", "left"];
 const eventNames = [
@@ -41,9 +42,9 @@ const jobs = new Rows("jobs", 5);
 const runs = new Rows("runs", 6);
 const refreshing = new Refreshing(refresh, { atMostEveryMs: 800, atLeastEveryMs: 10_000 });
 let events;
-/** How this peer's command line is called. */
+/** How to call this peer's command line. */
 let program = "cicada";
-/** Peers as they were last seen, for the day when this one doesn't answer. */
+/** The peers when they were last seen, for links to them when this peer doesn't answer. */
 let others = [];
 
 async function refresh() {
@@ -69,11 +70,11 @@ async function refresh() {
     );
     part("jobs-count").textContent = countOf(foundJobs, search);
     part("unreachable").hidden = true;
-    tell(`Up to date at ${clockNow()}`);
+    setStatus(`Up to date at ${clockNow()}`);
   } catch (error) {
-    if (error instanceof Refused && error.status === 401) await start("The session has ended: log in again.");
-    else if (error instanceof Refused) tell(sentence(error.message));
-    else tellUnreachable();
+    if (error instanceof Refused && error.status === 401) await start("The session has ended. Log in again.");
+    else if (error instanceof Refused) setStatus(sentence(error.message));
+    else showUnreachable();
   }
 }
 
@@ -91,21 +92,24 @@ function countOf({ items, total }, search) {
   return total === 1 ? `1 job${matching}` : `${total} jobs${matching}`;
 }
 
-/** Announced only when more than the time changes, or a screen reader would repeat it every few seconds. */
-function tell(text) {
+/**
+ * Screen readers announce the text only when more than the time has changed; otherwise they would repeat it every few
+ * seconds.
+ */
+function setStatus(text) {
   const status = part("status");
   status.setAttribute("aria-live", text.startsWith("Up to date") ? "off" : "polite");
   status.textContent = text;
 }
 
-/** What is shown is no longer true; the other peers show the same mesh. */
-function tellUnreachable() {
-  tell("");
+/** The content of the page is out of date, and the other peers show the same mesh. */
+function showUnreachable() {
+  setStatus("");
   const banner = part("unreachable");
   if (!banner.hidden) return;
   const links = others.flatMap(pageOf);
   banner.replaceChildren(
-    `This peer has not answered since ${clockNow()}. What is shown here is of that time; the page keeps trying.`,
+    `This peer has not answered since ${clockNow()}. This page shows the state at that time, and keeps trying.`,
     ...(links.length === 0 ? [] : [" The other peers show the same: ", ...listed(links), "."]),
   );
   banner.hidden = false;
@@ -115,7 +119,7 @@ function listed(items) {
   return items.flatMap((item, index) => (index === 0 ? [item] : [", ", item]));
 }
 
-/** A peer's page, if its mesh address tells its host and the pages' ports are alike. */
+/** A link to a peer's page, if its mesh address names its host. The link assumes that the pages use the same port. */
 function pageOf({ name, addresses }) {
   for (const address of addresses) {
     const [, kind = "", host = ""] = address.split("/");
@@ -127,7 +131,7 @@ function pageOf({ name, addresses }) {
   return [name];
 }
 
-/** Sends what a button asks for, and says that it was taken. */
+/** Sends the request of a button, and says when the peer has taken it. */
 async function change(pressed, path) {
   pressed.disabled = true;
   part("problem").textContent = "";
@@ -139,7 +143,7 @@ async function change(pressed, path) {
     part("problem").textContent =
       error instanceof Refused
         ? sentence(error.message)
-        : "This peer does not answer; nothing is known to have been done.";
+        : "This peer does not answer; whether the request was carried out is unknown.";
   } finally {
     pressed.disabled = false;
   }
@@ -164,7 +168,7 @@ async function start(why = "") {
   part("overview").hidden = !loggedIn;
   part("more").hidden = !loggedIn;
   part("unreachable").hidden = true;
-  tell("");
+  setStatus("");
   if (loggedIn) {
     listen();
     refreshing.start();
@@ -179,7 +183,7 @@ async function start(why = "") {
 function listen() {
   events = new EventSource("/v1/events");
   for (const name of eventNames) events.addEventListener(name, () => refreshing.soon());
-  // The browser connects again by itself; what has happened meanwhile is in the lists.
+  // The browser reconnects by itself. The lists show what has happened in the meantime.
   events.addEventListener("open", () => refreshing.soon());
   events.addEventListener("error", () => refreshing.soon());
 }
@@ -197,7 +201,7 @@ part("login-form").addEventListener("submit", async (event) => {
   try {
     await ask("/login", "POST", { token: part("token").value });
     part("token").value = "";
-    // Whoever was sent here from another page goes back to it.
+    // A person who was sent here from another page goes back to it.
     const back = new URLSearchParams(location.search).get("back");
     if (back !== null && /^\/docs(\/|$)/.test(back)) location.assign(back);
     else await start();
@@ -207,7 +211,7 @@ part("login-form").addEventListener("submit", async (event) => {
 });
 part("logout").addEventListener("click", async () => {
   await ask("/logout", "POST", {}).catch(() => undefined);
-  await start().catch(() => tell("This peer does not answer."));
+  await start().catch(() => setStatus("This peer does not answer."));
 });
 part("search-form").addEventListener("submit", (event) => event.preventDefault());
 part("search").addEventListener("input", () => refreshing.soon());
@@ -215,4 +219,4 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") refreshing.soon();
 });
 
-start().catch(() => tell("This peer does not answer; load the page again when it is up."));
+start().catch(() => setStatus("This peer does not answer; load the page again when it is up."));

@@ -1,6 +1,6 @@
 /**
- * When the page asks again: soon after an event, but at most once in a while however many events come (a throttle: a
- * debounce would never ask while events keep coming), and now and then without any event.
+ * Decides when the page asks again: soon after an event, but at most once per interval however many events come, and
+ * now and then without an event. This is a throttle; a debounce would never ask while events keep coming.
  */
 export class Refreshing {
   #act;
@@ -12,7 +12,7 @@ export class Refreshing {
   #isActing = false;
   #lastMs = -Infinity;
 
-  /** `act` may return a promise; it is never called again before that promise has settled. */
+  /** `act` may return a promise, and is never called again before the promise has settled. */
   constructor(act, { atMostEveryMs, atLeastEveryMs }) {
     this.#act = act;
     this.#atMostEveryMs = atMostEveryMs;
@@ -30,7 +30,7 @@ export class Refreshing {
     clearTimeout(this.#timer);
   }
 
-  /** Something has happened. */
+  /** Call it when something has happened. */
   soon() {
     if (!this.#isOn || this.#isSoon) return;
     this.#isSoon = true;

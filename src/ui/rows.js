@@ -19,7 +19,7 @@ export function peerRow(peer) {
   );
 }
 
-/** `act(button, path)` sends what a button asks for. */
+/** `act(button, path)` sends the request of a button. */
 export function jobRow(job, act) {
   return row(
     job.id,
@@ -31,7 +31,7 @@ export function jobRow(job, act) {
   );
 }
 
-/** States of a job in which its next tick is all that there is to say. */
+/** States of a job in which only its next tick is shown. */
 const plainStates = ["scheduled", "failing", "manual"];
 
 function nextTickOf(job) {
@@ -49,7 +49,9 @@ function underNext({ state, paused, problems }) {
   return until === null ? quiet(shown) : quiet(shown, " until ", timeOf(until));
 }
 
-/** How the last tick went, a missed or skipped one too; beside a bad one, when a run last succeeded. */
+/**
+ * The outcome of the last tick, which may have been missed or skipped. Beside a bad outcome, when a run last succeeded.
+ */
 function lastTickOf({ lastTick, lastRun, lastSuccess }) {
   if (lastTick === null) return ["–"];
   const isRun = lastRun !== null && lastRun.tick === lastTick.tick;

@@ -1,4 +1,4 @@
-/** Instants, lengths and codes as a person reads them. Times are the reader's own, with their zone. */
+/** Instants, durations and codes in words. Times are in the reader's own zone, which is named. */
 import { make } from "./elements.js";
 
 const sameDay = new Intl.DateTimeFormat(undefined, {
@@ -28,7 +28,7 @@ export function timeOf(instant) {
   return make("time", { dateTime: instant, title: instant }, (today ? sameDay : otherDay).format(date));
 }
 
-/** `03:00 Europe/Berlin`, what a clock in the job's zone shows; empty where that is the reader's own zone. */
+/** `03:00 Europe/Berlin`: what a clock in the job's zone shows. Empty if that is the reader's own zone. */
 export function timeThere(instant, timeZone) {
   if (timeZone === ownZone) return "";
   const clock = new Intl.DateTimeFormat(undefined, {
@@ -41,7 +41,7 @@ export function timeThere(instant, timeZone) {
   return `${clock.format(new Date(instant))} ${timeZone}`;
 }
 
-export function lengthOf(ms) {
+export function durationOf(ms) {
   const seconds = Math.round(ms / 1_000);
   if (Math.abs(ms) < 1_000) return `${Math.round(ms)} ms`;
   if (seconds < 120) return `${seconds} s`;
@@ -53,19 +53,19 @@ export function lengthOf(ms) {
 
 export function fromNow(instant) {
   const ms = Date.parse(instant) - Date.now();
-  return ms > 0 ? `in ${lengthOf(ms)}` : "now";
+  return ms > 0 ? `in ${durationOf(ms)}` : "now";
 }
 
-const looks = {
+const colours = {
   good: ["succeeded", "alive"],
   busy: ["running", "claimed", "waiting", "pending"],
   bad: ["failed", "timeout", "lost", "missed", "dead", "invalid", "blocked", "failing"],
   odd: ["suspect", "cancelled", "skipped", "paused", "disabled", "withdrawn", "left"],
 };
 
-/** Why a tick was skipped, missed or lost; what isn't listed is a sentence already. */
+/** Why a tick was skipped, missed or lost. A reason that isn't listed here is already a sentence. */
 const reasons = {
-  overlap: "an earlier run was still on",
+  overlap: "an earlier run was still in progress",
   paused: "the job was paused",
   "no-quorum": "no majority of the voters",
   window: "no peer could run it in time",
@@ -76,33 +76,33 @@ const reasons = {
   asked: "a person asked for it",
 };
 
-/** A state in its colour, with the reason in words; the code is in the tooltip. */
+/** A state in its colour, with the reason in words. The tooltip shows the code. */
 export function stateOf(state, reason = "", ...notes) {
-  const look = Object.keys(looks).find((name) => looks[name].includes(state)) ?? "plain";
-  const said = [reasons[reason] ?? reason, ...notes].filter(Boolean).join(", ");
+  const colour = Object.keys(colours).find((name) => colours[name].includes(state)) ?? "plain";
+  const words = [reasons[reason] ?? reason, ...notes].filter(Boolean).join(", ");
   const title = reasons[reason] === undefined ? "" : `${state}(${reason})`;
-  return make("span", { class: look, title }, said === "" ? state : `${state}: ${said}`);
+  return make("span", { class: colour, title }, words === "" ? state : `${state}: ${words}`);
 }
 
-/** `exit 3`, `SIGKILL`, nothing after a success. */
+/** `exit 3` or `SIGKILL`; empty after a success. */
 export function exitOf({ exitCode, signal }) {
   if (signal !== null) return signal;
   return exitCode === null || exitCode === 0 ? "" : `exit ${exitCode}`;
 }
 
-/** How long it took, once it has ended. */
+/** How long a run took; empty while it runs. */
 export function tookOf({ startedAt, finishedAt }) {
   if (startedAt === null || finishedAt === null) return "";
-  return lengthOf(Date.parse(finishedAt) - Date.parse(startedAt));
+  return durationOf(Date.parse(finishedAt) - Date.parse(startedAt));
 }
 
-/** Problems come in lower case without a stop. */
+/** Problems arrive in lower case and without a full stop. */
 export function sentence(text) {
   const [first = ""] = text;
   return `${first.toUpperCase()}${text.slice(first.length)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
-/** Of a record that stands for many ticks that nobody ran: how many, and since when. */
+/** How many ticks a range record stands for, and since when. */
 export function ticksOf({ range }) {
   if (range === null || range === undefined) return "";
   return `${range.count.toLocaleString("en")} ticks since ${range.from.slice(0, 16).replace("T", " ")} UTC`;

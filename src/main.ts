@@ -14,7 +14,7 @@ import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
 import { explain } from "./cli/terminal/failures.ts";
 import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
-import { asCalled, readVersion } from "./cli/program.ts";
+import { asInvoked, readVersion } from "./cli/program.ts";
 import { withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { CicadaError, errorTable } from "./errors.ts";
 
@@ -54,9 +54,9 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
     .showSuggestionAfterError()
     .configureOutput({
       writeOut: (text) => terminal.print(text.trimEnd()),
-      writeErr: (text) => terminal.tell(text.trimEnd()),
+      writeErr: (text) => terminal.notify(text.trimEnd()),
       outputError: (text, write) =>
-        write(asCalled(withHelp(withSuggestion(text, argv), program, argv), terminal.env)),
+        write(asInvoked(withHelp(withSuggestion(text, argv), program, argv), terminal.env)),
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => terminal.colours,
@@ -65,7 +65,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
     .configureHelp({ showGlobalOptions: false })
     .addHelpText(
       "after",
-      asCalled(
+      asInvoked(
         "\nBegin with `cicada start`; another peer joins with the line that it prints. `cicada demo` shows three at once.",
         terminal.env,
       ),

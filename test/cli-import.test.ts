@@ -67,7 +67,7 @@ test("the import always says that the old crontab is still active, and that any 
   await using peer = await KeepingPeer.open();
   const said = await peer.import(crontab);
   assert.match(said.stdout, /crontab .* is still active/);
-  assert.match(said.stdout, /may run on any peer/);
+  assert.match(said.stdout, /Any peer may run these jobs/);
   assert.match(said.stdout, /line 1: MAILTO=ada@example\.com is not carried over/);
 });
 
@@ -109,7 +109,7 @@ test("a line that can't be imported is named with its number and reason (1), and
   assert.equal(said.code, 1);
   assert.match(said.stdout, /line 1: @reboot start-me\n +@reboot is not carried over/);
   assert.match(said.stdout, /line 2: 99 \* \* \* \* never\n/);
-  assert.match(said.stdout, /2 created, 2 not taken\./);
+  assert.match(said.stdout, /2 created, 2 not imported\./);
   assert.equal(peer.jobs.size, 2);
 });
 
@@ -123,7 +123,7 @@ test("a job that the peer refuses is named, and the others are imported", async 
   const said = await peer.import(crontab);
   assert.equal(said.code, 1);
   assert.match(said.stdout, /refused: \/user: no such user/);
-  assert.match(said.stdout, /1 created, 1 not taken\./);
+  assert.match(said.stdout, /1 created, 1 not imported\./);
 });
 
 describe("--dry-run", () => {
@@ -155,7 +155,7 @@ test("a file of /etc/cron.d without --system is refused before anything is creat
     "0 3 * * * root /usr/bin/backup\n5 * * * * root run-parts /etc/cron.hourly\n",
   );
   assert.equal(said.code, 2);
-  assert.match(said.stderr, /every line begins with the name of a user: give --system/);
+  assert.match(said.stderr, /every line begins with the name of a user: use --system/);
   assert.ok(!peer.stub.asked.some(({ method }) => method === "POST"));
 });
 
@@ -181,7 +181,7 @@ test("a missing file is named (2), and an empty one creates nothing", async () =
   assert.match(missing.stderr, /\/nonexistent\/crontab: there is no such file/);
   const empty = await peer.import("# nothing\n");
   assert.equal(empty.code, 0);
-  assert.match(empty.stdout, /No job in it/);
+  assert.match(empty.stdout, /It contains no jobs/);
 });
 
 test("a crontab that is not UTF-8 is refused with the place, and none of its lines is imported", async () => {

@@ -163,13 +163,13 @@ describe("jobs create", () => {
     assert.match(said.stdout, /^a created.*\nc created/);
     assert.match(said.stderr, /refused: .*jobs\.json, item 2 \(b\)/);
     assert.match(said.stderr, /\/schedule: too few fields/);
-    assert.match(said.stderr, /2 taken, 1 refused/);
+    assert.match(said.stderr, /2 accepted, 1 refused/);
   });
 
   const unusable: readonly [string, string, RegExp][] = [
     ["YAML that is broken", "id: [\n", /line 2/],
     ["a text", "hello", /expected a job/],
-    ["nothing", "", /no job in it/],
+    ["nothing", "", /it contains no job/],
     ["a list of texts", "- a\n", /item 1: expected a job/],
   ];
   for (const [what, text, says] of unusable) {
@@ -498,7 +498,7 @@ describe("runs", () => {
     });
     const said = await stub.cicada("runs", "log", "r");
     assert.equal(said.stdout, "one\ntwo");
-    assert.match(said.stderr, /middle of the output was left out/);
+    assert.match(said.stderr, /middle of the output is left out/);
   });
 
   test("log shows control characters as text on a screen, and gives the bytes to a pipe and with --raw", async () => {

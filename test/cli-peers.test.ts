@@ -75,7 +75,7 @@ test("peers ls names the voters, and warns if a roster was forced", async () => 
   const items = [peerAnswer({ drained: true, draining: true }), { ...birch, state: "forgotten" }];
   stub.on("GET /v1/peers", { body: { items, nextCursor: null, roster: { ...roster, forced } } });
   const loud = await stub.cicada("peers", "ls");
-  assert.match(loud.stdout, /Epoch 2 was forced at alder, not voted for/);
+  assert.match(loud.stdout, /Epoch 2 was forced at alder instead of voted for/);
   assert.match(loud.stdout, /alder \* +alive \(drained\)/);
   assert.match(loud.stdout, /birch +forgotten/);
 });
@@ -133,8 +133,8 @@ describe("key rotate", () => {
     assert.deepEqual(stub.asked.at(-1)?.body, { grace: "90m" });
     assert.match(said.stdout, /the old one is accepted until 2026-11-21T12:00/);
     assert.match(said.stdout, /birch +yes +12D3KooWbirch/);
-    assert.match(said.stderr, /Invitations that were printed before hold the old key/);
-    assert.doesNotMatch(said.stderr, /join again/);
+    assert.match(said.stderr, /Invitations printed before now hold the old key/);
+    assert.doesNotMatch(said.stderr, /has to rejoin/);
   });
 
   test("says how peers without the new key get it", async () => {
@@ -143,7 +143,7 @@ describe("key rotate", () => {
     const said = await stub.cicada("key", "rotate");
     assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" });
     assert.match(said.stdout, /birch +no/);
-    assert.match(said.stderr, /join again/);
+    assert.match(said.stderr, /has to rejoin/);
   });
 });
 
@@ -182,7 +182,7 @@ describe("peers invite", () => {
   test("says that the second peer must be on the same machine if this one listens on loopback", async () => {
     await using stub = await meshPeer({ addresses: ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"] });
     const said = await stub.cicada("peers", "invite");
-    assert.match(said.stderr, /on loopback only\. For a second peer on this machine/);
+    assert.match(said.stderr, /only listens on loopback\. For a second peer on this machine/);
     assert.doesNotMatch(said.stderr, /other machine/);
     assert.equal(decodeJoin(said.stdout.split(" ")[1] ?? "")?.addresses.length, 1);
   });
@@ -284,7 +284,7 @@ describe("the command line", () => {
     test(`answers "${args.join(" ")}" with the command that explains it, and 2`, async () => {
       const said = await cicada(args);
       assert.equal(said.code, 2);
-      assert.equal(said.stderr.split("\n")[1], `hint:  \`${help}\` shows what it takes.`);
+      assert.equal(said.stderr.split("\n")[1], `hint:  \`${help}\` shows the usage.`);
     });
   }
 

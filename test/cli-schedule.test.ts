@@ -1,7 +1,7 @@
 /** `cicada schedule explain`, which needs no peer; and how times are written in words. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { lasting, local, relative, utc } from "../src/cli/terminal/times.ts";
+import { durationText, local, relative, utc } from "../src/cli/terminal/times.ts";
 import { cicada, now } from "./kit/cli-stage.ts";
 
 /** 2:30 in the night in which the clocks go forward. */
@@ -58,9 +58,9 @@ describe("schedule explain", () => {
 
 describe("times in words", () => {
   test("a duration is written in its two largest units", () => {
-    const lengths = [12, 4_200, 59_000, 60_000, 200_000, 7_500_000, 273_600_000].map(lasting);
+    const lengths = [12, 4_200, 59_000, 60_000, 200_000, 7_500_000, 273_600_000].map(durationText);
     assert.deepEqual(lengths, ["12ms", "4.2s", "59s", "1m", "3m 20s", "2h 5m", "3d 4h"]);
-    assert.equal(lasting(3_599_999), "1h");
+    assert.equal(durationText(3_599_999), "1h");
   });
 
   test("an instant is written as in some time, now, or some time ago", () => {

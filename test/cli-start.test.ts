@@ -8,7 +8,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { chooseKey, readJoinFrom, type KeptKey } from "../src/cli/start/keys.ts";
-import { introduce, describeStopping } from "../src/cli/start/screen.ts";
+import { introduce, printStopping } from "../src/cli/start/screen.ts";
 import { readConfig } from "../src/config.ts";
 import { clusterFingerprint, formatClusterKey } from "../src/identity/cluster-key.ts";
 import { decodeJoin, encodeJoin } from "../src/identity/join.ts";
@@ -93,7 +93,7 @@ describe("the cluster key of a peer that starts", () => {
     }
     await assert.rejects(
       readJoinFrom(Readable.from(["hello\n"])),
-      refused("BAD_KEY", /no join string came by standard input/),
+      refused("BAD_KEY", /there is no join string on standard input/),
     );
   });
 
@@ -151,7 +151,7 @@ describe("the cluster key of a peer that starts", () => {
       });
       assert.throws(
         () => chooseKey({ ...nothing, join: foreign }, kept, generate),
-        refused("BAD_KEY", /belongs to another mesh/),
+        refused("BAD_KEY", /belong to different meshes/),
       );
     });
   });
@@ -172,12 +172,12 @@ describe("the cluster key of a peer that starts", () => {
     const foreign = { ...nothing, join: encodeJoin({ key: otherKey, addresses }) };
     assert.throws(
       () => chooseKey(foreign, kept, generate),
-      refused("BAD_KEY", /DATA\/cluster\.key belongs to another mesh/),
+      refused("BAD_KEY", /DATA\/cluster\.key and --\S+ belong to different meshes/),
     );
     const clusterKey = file("foreign", formatClusterKey(otherKey));
     assert.throws(
       () => chooseKey({ ...nothing, clusterKey }, kept, generate),
-      refused("BAD_KEY", /another mesh than --cluster-key/),
+      refused("BAD_KEY", /and --cluster-key belong to different meshes/),
     );
     assert.throws(
       () => chooseKey({ ...nothing, join, clusterKey }, fresh, generate),
@@ -247,14 +247,14 @@ describe("on a terminal, a peer that is ready", () => {
 
   test("says so if only peers on its own machine can join", () => {
     const loopback = ["/ip4/127.0.0.1/tcp/7401/p2p/12D3KooWalder"];
-    assert.match(shown(loopback), /loopback only/);
-    assert.doesNotMatch(shown(addresses), /loopback only/);
+    assert.match(shown(loopback), /only listens on loopback/);
+    assert.doesNotMatch(shown(addresses), /only listens on loopback/);
   });
 
   test("says what it is waiting for while it stops", () => {
     const terminal = recordingTerminal();
-    describeStopping(terminal, 2, 30_000);
-    assert.match(terminal.stdout, /2 runs have 30s to end\. Ctrl-C again stops at once/);
+    printStopping(terminal, 2, 30_000);
+    assert.match(terminal.stdout, /2 runs have 30s to end\. Press Ctrl-C again to stop at once/);
   });
 });
 
@@ -266,6 +266,6 @@ test("a demo whose ports are taken names them, and says how to use others (4)", 
   const said = await cicada(["demo", "--port", String(address.port)]);
   server.close();
   assert.equal(said.code, 4);
-  assert.match(said.stderr, new RegExp(`somebody listens on ${address.port}\\b.* already`));
+  assert.match(said.stderr, new RegExp(`other programs use ${address.port}\\b`));
   assert.match(said.stderr, /demo --port 7400/);
 });

@@ -52,7 +52,7 @@ describe("the peer that is asked", () => {
   test("is reported as unreachable before a token is asked for", async () => {
     const said = await cicada(["jobs", "ls", "--peer", await closedUrl(), "--data", "/nonexistent"]);
     assert.equal(said.code, 5);
-    assert.match(said.stderr, /nobody listens there/);
+    assert.match(said.stderr, /no program listens there/);
   });
 
   test("is missing if none was started: exit 5, and the message names the folder", async () => {
@@ -65,7 +65,7 @@ describe("the peer that is asked", () => {
   test("is unreachable if nothing listens there: exit 5", async () => {
     const said = await cicada(["jobs", "ls", "--peer", await closedUrl(), "--token", "t"]);
     assert.equal(said.code, 5);
-    assert.match(said.stderr, /nobody listens there/);
+    assert.match(said.stderr, /no program listens there/);
     assert.match(said.stderr, /hint:/);
   });
 

@@ -119,7 +119,7 @@ describe("a peer by itself", () => {
       return text === "not ready: alone\n";
     });
     await until("it says so", 15_000, () =>
-      /Nobody answered at 127\.0\.0\.1:\d+ yet/.test(second.started.said),
+      /No peer has answered at 127\.0\.0\.1:\d+ yet/.test(second.started.said),
     );
     await first.restart();
     await until("it is ready", 30_000, async () => (await second.call("GET", "/readyz")).status === 200);
@@ -163,7 +163,7 @@ describe("a peer by itself", () => {
     const sick = await peer.ask("GET", "/v1/jobs/sick");
     assert.match(JSON.stringify(sick), /"state":"invalid".*quarantined on this peer.* 3 times/);
     const { text } = await peer.call("GET", "/readyz?verbose");
-    assert.match(text, /met what can't happen and ended 3 times, at work on sick/);
+    assert.match(text, /ended 3 times because of an internal fault while it worked on sick/);
     await peer.ask("POST", "/v1/jobs/healthy/run", {});
     await until("the healthy job has run", 10_000, async () => {
       const runs = await items<{ state: string }>(peer, "/v1/jobs/healthy/runs");

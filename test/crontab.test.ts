@@ -191,7 +191,7 @@ describe("a line that can't be imported is named with its number and reason, and
     ["* * * * *", /no command/],
     ["@daily", /no command/],
     ["* * * x", /no schedule/],
-    ["0~30 * * * * x", /H in their place/],
+    ["0~30 * * * * x", /use H instead/],
     ["5/15 * * * * x", /N-LAST\/STEP/],
     ["0 0 30 2 * x", /never/],
     ["@dayly x", /did you mean "@daily"/],

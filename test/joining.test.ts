@@ -31,7 +31,7 @@ test("a join that reaches no peer says which addresses it tried, and later names
   const { control, joining } = watched();
   assert.equal(
     joining.alone(),
-    "Nobody answered at 192.0.2.7:7401 yet. This peer is alone; is 7401/tcp open there?",
+    "No peer has answered at 192.0.2.7:7401 yet. This peer is alone; is 7401/tcp open there?",
   );
   control.members.push(person("ada"));
   assert.equal(joining.alone(), undefined);

@@ -35,14 +35,14 @@ function watched() {
   return { process, said, watch, ends };
 }
 
-test("a failure outside the peer is logged and counted, and the peer goes on", () => {
+test("a failure outside the peer is logged and counted, and the peer continues", () => {
   const { process, said, watch, ends } = watched();
   process.emit("uncaughtException", new Error("stream closed"));
   process.emit("unhandledRejection", "not an error at all");
   process.emit("unhandledRejection", new TypeError("late"));
   assert.deepEqual({ ...watch.counts }, { uncaughtExceptions: 1, unhandledRejections: 2 });
   assert.deepEqual(ends, []);
-  assert.match(said.join(), /the peer goes on/);
+  assert.match(said.join(), /the peer continues/);
 });
 
 test("a failed assertion ends the process wherever it is thrown, with an exit code of its own", () => {
@@ -53,7 +53,7 @@ test("a failed assertion ends the process wherever it is thrown, with an exit co
       (error) => process.emit(event, error),
     );
     assert.deepEqual(ends, [exitCodes.broken]);
-    assert.match(said.join(), /and stops/);
+    assert.match(said.join(), /this peer stops/);
   }
 });
 

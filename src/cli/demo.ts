@@ -1,7 +1,7 @@
 /**
  * `cicada demo`: a mesh of three peers on this machine, each a process of its own, with a few jobs to watch.
  *
- * It runs `cicada start` and asks the API like anybody else; nothing in it is faked. The folders are temporary unless
+ * It runs `cicada start` and calls the API like any other client; nothing is faked. The folders are temporary unless
  * `--data` names a place for them. Ctrl-C stops all three.
  */
 import type { Command } from "commander";
@@ -16,18 +16,21 @@ import type { Ready } from "../schema/ready.ts";
 import { isFinal } from "../schema/run.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
 import { Client, readReady } from "./terminal/client.ts";
-import { howCalled, quoted } from "./program.ts";
+import { invocationOf, quoted } from "./program.ts";
 import { runLine } from "./terminal/run-words.ts";
 import { isBusy } from "./start/busy-port.ts";
 import { stopSignal } from "./start/stop-signal.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
-/** Where the first peer's page is; the others follow in steps, each with its mesh port one above. */
+/** The port of the first peer's page. The others follow in steps; each peer's mesh port is one higher. */
 const firstPort = 7400;
 const portStep = 10;
 const names = ["demo-1", "demo-2", "demo-3"] as const;
 
-/** How long one peer may take to get ready. Unit: ms. Three at once on a small machine need some seconds. */
+/**
+ * How long one peer may take to get ready. Unit: ms. Three peers that start at once on a small machine need several
+ * seconds.
+ */
 const readyLimitMs = 60_000;
 const lookEveryMs = 100;
 const runsEveryMs = 1_000;
@@ -56,8 +59,8 @@ export function demoCommand(program: Command, terminal: Terminal): void {
   program
     .command("demo")
     .description("run three peers on this machine, with sample jobs")
-    .option("--data <dir>", "keep their folders there (default: temporary ones)")
-    .option("--port <port>", "of the first page; the others follow in steps of 10", String(firstPort))
+    .option("--data <dir>", "where to keep the peers' folders (default: temporary folders)")
+    .option("--port <port>", "port of the first page; the others follow in steps of 10", String(firstPort))
     .action(async (options: { data?: string; port: string }) => {
       const port = Number(options.port);
       if (!/^\d+$/.test(options.port) || port < 1 || port + 2 * portStep + 1 > 65_535) {
@@ -90,7 +93,8 @@ async function showMesh(port: number, data: string | undefined, terminal: Termin
   } catch (error) {
     if (!stopped.signal.aborted) throw error;
   } finally {
-    if (stopped.signal.aborted) terminal.print("\nStopping the three. Ctrl-C again stops them at once.");
+    if (stopped.signal.aborted)
+      terminal.print("\nStopping the three peers. Press Ctrl-C again to stop them at once.");
     await Promise.all(children.map(end));
     if (data === undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   }
@@ -104,7 +108,7 @@ async function checkPorts(first: number): Promise<void> {
   const other = first === firstPort ? firstPort + 100 : firstPort;
   throw new CicadaError(
     "PORT_IN_USE",
-    `the demo needs ${wanted.join(", ")}, and somebody listens on ${taken.join(", ")} already; \`cicada demo --port ${other}\` uses others`,
+    `the demo needs the ports ${wanted.join(", ")}, but other programs use ${taken.join(", ")}; \`cicada demo --port ${other}\` uses other ports`,
   );
 }
 
@@ -112,8 +116,8 @@ interface Beginning {
   name: string;
   data: string;
   child: ChildProcess;
-  /** What it has complained of so far. */
-  said: () => string;
+  /** What the peer has written to standard error so far. */
+  errorText: () => string;
 }
 
 function beginPeer(name: string, data: string, port: number, first: DemoPeer | undefined): Beginning {
@@ -136,12 +140,12 @@ function beginPeer(name: string, data: string, port: number, first: DemoPeer | u
       "--log-format=json",
       ...joining,
     ],
-    // In the same process group: closing the terminal ends all of them.
+    // The children stay in this process group, so closing the terminal ends all of them.
     { stdio: ["ignore", "ignore", "pipe"], env: withoutSettings(process.env) },
   );
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-4_096)));
-  return { name, data, child, said: () => said };
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr = (stderr + text).slice(-4_096)));
+  return { name, data, child, errorText: () => stderr };
 }
 
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -149,7 +153,7 @@ function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 async function untilReady(peer: Beginning, stopped: AbortSignal): Promise<DemoPeer> {
-  const { name, data, child, said } = peer;
+  const { name, data, child, errorText } = peer;
   const giveUpAt = performance.now() + readyLimitMs;
   for (;;) {
     const ready = readReady(data);
@@ -157,7 +161,10 @@ async function untilReady(peer: Beginning, stopped: AbortSignal): Promise<DemoPe
       return { name, data, child, ready, token: readFileSync(ready.tokenFile, "utf8").trim() };
     }
     if (hasEnded(child) || performance.now() > giveUpAt) {
-      throw new CicadaError("INTERNAL", `${name} did not get ready: ${said().trim() || "it said nothing"}`);
+      throw new CicadaError(
+        "INTERNAL",
+        `${name} did not get ready: ${errorText().trim() || "it printed nothing"}`,
+      );
     }
     await sleep(lookEveryMs, undefined, { signal: stopped });
   }
@@ -182,8 +189,8 @@ function introduce(peers: readonly DemoPeer[], folder: string, kept: boolean, te
     terminal.print(paint(terminal, "dim", `        process ${ready.pid}, mesh ${ready.listen[0] ?? ""}`));
   }
   terminal.print("");
-  terminal.print("Open any of the three and log in with its token; each shows the same mesh. Then try:");
-  const { program } = howCalled(terminal.env);
+  terminal.print("Open any of these pages and log in with its token; each shows the same mesh. Then try:");
+  const { program } = invocationOf(terminal.env);
   const data = `--data ${quoted(first.data)}`;
   terminal.print(`  ${program} jobs ls ${data}`);
   terminal.print(`  ${program} jobs next hello ${data}`);
@@ -203,12 +210,12 @@ function watchEnds(peers: readonly DemoPeer[], stopped: AbortSignal, terminal: T
     child.once("exit", (code, signal) => {
       if (stopped.aborted) return;
       const how = signal ?? `exit code ${code}`;
-      terminal.print(paint(terminal, "yellow", `${name} has ended (${how}); the others go on`));
+      terminal.print(paint(terminal, "yellow", `${name} has ended (${how}); the others continue`));
     });
   }
 }
 
-/** Prints each run as it ends, as any living peer reports it, until stopped or until no peer is left. */
+/** Prints each run when it ends, as reported by any living peer, until stopped or until no peer is left. */
 async function followRuns(
   peers: readonly DemoPeer[],
   stopped: AbortSignal,
@@ -219,7 +226,7 @@ async function followRuns(
   for (;;) {
     await sleep(runsEveryMs, undefined, { signal: stopped });
     const asked = peers.find(({ child }) => !hasEnded(child));
-    if (asked === undefined) throw new CicadaError("PEER_UNREACHABLE", "none of the three is left");
+    if (asked === undefined) throw new CicadaError("PEER_UNREACHABLE", "none of the three peers is left");
     const runs = await recentRuns(new Client(asked.ready.http, asked.token), from);
     for (const run of runs.toReversed()) {
       if (!isFinal(run.state) || printed.has(run.id)) continue;
@@ -238,7 +245,7 @@ async function recentRuns(client: Client, from: string): Promise<RunAnswer[]> {
   try {
     return (await client.list<RunAnswer>("/v1/runs", { from }, 100)).items;
   } catch (error) {
-    // It has just been killed; the next look will notice.
+    // The peer has just been killed; the next round notices that.
     if (error instanceof CicadaError && error.code === "PEER_UNREACHABLE") return [];
     throw error;
   }

@@ -1,5 +1,5 @@
 /**
- * `cicada doctor`: checks what most often keeps a peer from its ticks, and says what to do about it.
+ * `cicada doctor`: checks the most common reasons why a peer doesn't keep its ticks, and says what to do about them.
  */
 import type { Command } from "commander";
 import { statSync } from "node:fs";
@@ -15,10 +15,10 @@ import {
   type Client,
   type PeerOptions,
 } from "./terminal/client.ts";
-import { asCalled } from "./program.ts";
+import { asInvoked } from "./program.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
-import { lasting } from "./terminal/times.ts";
+import { durationText } from "./terminal/times.ts";
 
 interface Finding {
   check: string;
@@ -26,9 +26,9 @@ interface Finding {
   found: string;
 }
 
-/** From here on a clock that is off makes starts visibly late or early. Unit: ms (DESIGN §11). */
+/** From this offset on, a wrong clock makes starts visibly late or early. Unit: ms (DESIGN §11). */
 const clockWarningMs = 500;
-/** A peer whose clock is further off is passed over. Unit: ms. */
+/** A peer whose clock is off by this much is passed over. Unit: ms. */
 const clockFailureMs = 1_600;
 const oldestNode = 24;
 
@@ -53,7 +53,7 @@ const nameWidth = 10;
 
 function findingLine(terminal: Terminal, { check, level, found }: Finding): string {
   const [colour, sign] = signs[level];
-  return `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${plain(asCalled(found, terminal.env))}`;
+  return `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${plain(asInvoked(found, terminal.env))}`;
 }
 
 const ok = (check: string, found: string): Finding => ({ check, level: "ok", found });
@@ -73,11 +73,11 @@ function checkFolder(folder: string): Finding[] {
     const found =
       (mode & 0o077) === 0
         ? ok("folder", folder)
-        : warning("folder", `${folder} can be entered by others (${mode.toString(8)}): chmod 700 ${folder}`);
+        : warning("folder", `other users can open ${folder} (mode ${mode.toString(8)}): chmod 700 ${folder}`);
     return [found, checkKey(join(folder, "cluster.key"))];
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") {
-      return [warning("folder", `${folder} is not there yet: \`cicada start\` makes it`)];
+      return [warning("folder", `${folder} doesn't exist yet: \`cicada start\` creates it`)];
     }
     return [failure("folder", `${folder}: ${error instanceof Error ? error.message : String(error)}`)];
   }
@@ -86,11 +86,11 @@ function checkFolder(folder: string): Finding[] {
 function checkKey(file: string): Finding {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found === undefined)
-    return warning("key", `${file} is not there (fine when --cluster-key names another)`);
+    return warning("key", `${file} doesn't exist (fine if --cluster-key names another file)`);
   if ((found.mode & 0o077) === 0) return ok("key", file);
   return failure(
     "key",
-    `${file} can be read by others, who could then run commands on every peer: chmod 600 ${file}`,
+    `other users can read ${file} and then run commands on every peer: chmod 600 ${file}`,
   );
 }
 
@@ -120,7 +120,7 @@ function isRunning(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Another user's process can't be signalled, but it is there.
+    // Another user's process can't be signalled, but it exists.
     return isSystemError(error) && error.code === "EPERM";
   }
 }
@@ -143,7 +143,10 @@ function checkMembers(peers: readonly PeerAnswer[]): Finding {
     .map(({ name }) => name);
   if (missing.length > 0) return warning("members", `${alive} alive; not heard: ${missing.join(", ")}`);
   if (alive > 1) return ok("members", `${alive} alive`);
-  return ok("members", "this peer is alone; `cicada peers invite` prints how another one joins");
+  return ok(
+    "members",
+    "this peer is alone; `cicada peers invite` prints the line with which another peer joins",
+  );
 }
 
 function checkClocks(peers: readonly PeerAnswer[]): Finding {
@@ -152,7 +155,7 @@ function checkClocks(peers: readonly PeerAnswer[]): Finding {
   for (const { clockOffsetMs } of others) {
     if (clockOffsetMs !== null && Math.abs(clockOffsetMs) > Math.abs(worst)) worst = clockOffsetMs;
   }
-  const apart = `clocks are up to ${lasting(Math.abs(worst))} apart`;
+  const apart = `clocks are up to ${durationText(Math.abs(worst))} apart`;
   if (others.length === 0) return ok("clock", "no other peer to compare with");
   if (Math.abs(worst) >= clockFailureMs) return failure("clock", `${apart}: set them with NTP`);
   return Math.abs(worst) >= clockWarningMs
@@ -166,5 +169,8 @@ function checkZones(peers: readonly PeerAnswer[]): Finding {
   );
   if (versions.size <= 1) return ok("zones", `time zone data ${[...versions].join("")} on every peer`);
   const list = [...versions].toSorted().join(" and ");
-  return warning("zones", `peers have different time zone data (${list}): give all the same version of Node`);
+  return warning(
+    "zones",
+    `peers have different time zone data (${list}): install the same version of Node on all of them`,
+  );
 }

@@ -8,13 +8,13 @@ import { CicadaError } from "../errors.ts";
 import { jobStates } from "../schema/job.ts";
 import type { JobAnswer, NextAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { inFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { inTermsOfFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
-import { describeWritten, jobFields, jobTable, nextTable, tellWhy, whenNext } from "./terminal/job-words.ts";
+import { describeWritten, jobFields, jobTable, nextTable, printWhy, whenNext } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
-import { howCalled, quoted, repeatable } from "./program.ts";
-import { tellFailure } from "./terminal/failures.ts";
+import { invocationOf, quoted, repeatable } from "./program.ts";
+import { printFailure } from "./terminal/failures.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { readTick } from "./terminal/ticks.ts";
 
@@ -24,7 +24,7 @@ interface JobOptions extends PeerOptions {
 
 export function jobsCommands(program: Command, terminal: Terminal): void {
   const jobs = program.command("jobs").description("list, create, change, pause and run jobs");
-  lookingCommands(jobs, terminal);
+  readingCommands(jobs, terminal);
   writingCommands(jobs, terminal);
   runningCommands(jobs, terminal);
 }
@@ -33,14 +33,14 @@ function pathOf(id: string, call = ""): string {
   return `/v1/jobs/${encodeURIComponent(id)}${call}`;
 }
 
-// ------------------------------------------------------------------------------------------------- looking
+// ------------------------------------------------------------------------------------------------- reading
 
-function lookingCommands(jobs: Command, terminal: Terminal): void {
+function readingCommands(jobs: Command, terminal: Terminal): void {
   withOutput(withPeer(jobs.command("ls")))
     .description("list jobs with their next tick and last run")
     .option("--group <group>", "only jobs of this group")
     .option("--label <K=V>", "only jobs with this label")
-    .option("--state <state>", `only those in this state: ${jobStates.join(", ")}`)
+    .option("--state <state>", `only jobs in this state: ${jobStates.join(", ")}`)
     .option("-q, --query <text>", "only jobs with this text in id, description, owner or command")
     .action(
       async (options: JobOptions & Record<"group" | "label" | "state" | "query", string | undefined>) => {
@@ -65,9 +65,11 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("next")))
-    .description("show the coming ticks and who will run them: the runner first, then who steps in")
+    .description(
+      "show the next ticks and which peers would run them: the runner first, then those that step in",
+    )
     .argument("<id>")
-    .option("-n, --count <n>", "how many", "10")
+    .option("-n, --count <n>", "how many ticks", "10")
     .action(async (id: string, options: JobOptions & { count: string }) => {
       const client = openClient(options, terminal);
       const query = { count: options.count };
@@ -89,11 +91,11 @@ function lookingCommands(jobs: Command, terminal: Terminal): void {
           ? undefined
           : readTick(words.join(" "), await zoneOfJob(client, id), terminal.now());
       const answer = await client.ask<WhyAnswer>(pathOf(id, "/why"), { query: { tick } });
-      show(terminal, options.output, answer, () => tellWhy(terminal, id, answer));
+      show(terminal, options.output, answer, () => printWhy(terminal, id, answer));
     });
 }
 
-/** A deleted job still has ticks to be asked about. */
+/** A deleted job has no zone any more, but its ticks can still be asked about. */
 async function zoneOfJob(client: Client, id: string): Promise<string> {
   const reply = await client.send(pathOf(id), { allow: [404] });
   if (reply.status === 404) return "UTC";
@@ -112,9 +114,9 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
   withJobFlags(withOutput(withPeer(jobs.command("create"))))
     .description("create a job from flags, or jobs from a file")
     .usage("ID --schedule S (--command TEXT | -- ARGV...) [options]\n       cicada jobs create -f FILE")
-    .argument("[id]", "its name, unique in the mesh")
+    .argument("[id]", "the job's name, unique in the mesh")
     .argument("[argv...]", "after --: a program and its arguments, run without a shell")
-    .option("-f, --file <file>", "jobs as YAML or JSON, several documents allowed; - reads standard input")
+    .option("-f, --file <file>", "jobs as YAML or JSON, in one or several documents; - reads standard input")
     .option("--update", "replace the job if the id is taken")
     .action(async (id: string | undefined, argv: string[], options: CreateOptions) => {
       const written = options.file === undefined ? [fromFlags(id, argv, options)] : readJobs(options.file);
@@ -127,13 +129,13 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
       try {
         await createAll(openClient(options, terminal), written, options, terminal);
       } catch (error) {
-        throw options.file === undefined ? inFlags(error) : error;
+        throw options.file === undefined ? inTermsOfFlags(error) : error;
       }
     });
 
   withJobFlags(withOutput(withPeer(jobs.command("edit"))))
     .description(
-      "change a job: with flags only these fields ('' clears one), without flags as YAML in $EDITOR",
+      "change a job: with flags, only those fields ('' clears one); without flags, as YAML in $EDITOR",
     )
     .argument("<id>")
     .action(async (id: string, options: JobOptions) => {
@@ -144,12 +146,12 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
         const job = await client.ask<JobAnswer>(pathOf(id), { method: "PATCH", body: patch });
         show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
       } catch (error) {
-        throw inFlags(error);
+        throw inTermsOfFlags(error);
       }
     });
 
   withPeer(jobs.command("rm"))
-    .description("delete jobs; runs that are on may end")
+    .description("delete jobs; runs in progress may finish")
     .argument("<id...>")
     .action(async (ids: string[], options: PeerOptions) => {
       const client = openClient(options, terminal);
@@ -163,7 +165,7 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
 function fromFlags(id: string | undefined, argv: readonly string[], options: CreateOptions): WrittenJob {
   if (id === undefined) throw new CicadaError("USAGE", "name the job, or give a file with -f");
   const [program] = argv;
-  // As a program it would never tick, and would fail when run by hand.
+  // Taken as a program, the job would have no ticks, and would fail when run by hand.
   if (program !== undefined && parseSchedule(program, "UTC", id).ok) {
     throw new CicadaError("USAGE", `${program} is a schedule, not a program: give it with --schedule`);
   }
@@ -171,7 +173,7 @@ function fromFlags(id: string | undefined, argv: readonly string[], options: Cre
   return { job: { id, ...jobFromFlags({ ...options }), ...action }, where: "the command line" };
 }
 
-/** Creates every job that can be created; a refused one is named, and the others still go in. */
+/** Creates every job that can be created. A refused job is named, and the others are still created. */
 async function createAll(
   client: Client,
   written: readonly WrittenJob[],
@@ -199,14 +201,14 @@ async function createAll(
     } catch (error) {
       if (!(error instanceof CicadaError) || written.length === 1) throw error;
       if (error.code === "PEER_UNREACHABLE" || error.code === "UNAUTHORISED") throw error;
-      tellFailure(terminal, `refused: ${where} (${plain(String(job["id"]))}):`, error);
+      printFailure(terminal, `refused: ${where} (${plain(String(job["id"]))}):`, error);
       refused.push(error);
       terminal.exitCode = error.exit;
     }
   }
   if (options.output !== "table")
     show(terminal, options.output, written.length === 1 ? made[0] : made, () => {});
-  if (refused.length > 0) terminal.tell(`${made.length} taken, ${refused.length} refused`);
+  if (refused.length > 0) terminal.notify(`${made.length} accepted, ${refused.length} refused`);
 }
 
 /** Undefined when there is no such job yet. */
@@ -242,9 +244,9 @@ async function editByHand(
     draft.done();
     show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
   } catch (error) {
-    const { program } = howCalled(terminal.env);
-    terminal.tell(
-      `Your text is kept. Correct it, then: ${program} jobs create -f ${quoted(draft.path)} --update`,
+    const { program } = invocationOf(terminal.env);
+    terminal.notify(
+      `Your text is kept. Correct it, then run: ${program} jobs create -f ${quoted(draft.path)} --update`,
     );
     throw error;
   }
@@ -261,12 +263,14 @@ interface RunOptions extends JobOptions {
 
 function runningCommands(jobs: Command, terminal: Terminal): void {
   withOutput(withPeer(jobs.command("run")))
-    .description("run a job now; with --wait, end with the job's own exit code")
+    .description("run a job now; with --wait, exit with the job's own exit code")
     .argument("<id>")
-    .option("--wait", "until the run has ended")
-    .option("--force", "even if it is paused or disabled")
-    .addOption(repeatable("--env <K=V>", "added to the job's environment; repeatable"))
-    .addOption(repeatable("--target-peer <peer>", "instead of the job's target; repeatable"))
+    .option("--wait", "wait until the run has ended")
+    .option("--force", "run it even if it is paused or disabled")
+    .addOption(repeatable("--env <K=V>", "add to the job's environment; repeatable"))
+    .addOption(
+      repeatable("--target-peer <peer>", "run it on this peer instead of the job's target; repeatable"),
+    )
     .action(async (id: string, options: RunOptions) => {
       const client = openClient(options, terminal);
       const { env } = jobFromFlags({ env: options.env });
@@ -284,15 +288,15 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
         show(terminal, options.output, answer, () => terminal.print(`${run} ordered`));
         return;
       }
-      if (options.output === "table") terminal.tell(`${run} ordered, waiting for its end`);
+      if (options.output === "table") terminal.notify(`${run} ordered; waiting for it to end`);
       terminal.exitCode = await waitForRun(client, run, options.output, terminal);
     });
 
   withPeer(jobs.command("pause"))
-    .description("start no run of a job until it is resumed")
+    .description("start no more runs of a job until it is resumed")
     .argument("<id>")
-    .option("--note <text>", "why; shown wherever the pause is shown")
-    .option("--until <instant>", "resume by itself then, such as 2026-12-24T18:00:00Z")
+    .option("--note <text>", "the reason; shown with the pause")
+    .option("--until <instant>", "when the pause ends by itself, such as 2026-12-24T18:00:00Z")
     .action(async (id: string, options: PeerOptions & { note?: string; until?: string }) => {
       const { note, until } = options;
       const body = { ...(note === undefined ? {} : { note }), ...(until === undefined ? {} : { until }) };

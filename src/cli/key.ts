@@ -2,14 +2,14 @@
 import type { Command } from "commander";
 import type { RotationAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
-import { asCalled } from "./program.ts";
+import { asInvoked } from "./program.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 export function keyCommands(program: Command, terminal: Terminal): void {
-  const key = program.command("key").description("the cluster key, which lets peers into the mesh");
+  const key = program.command("key").description("the cluster key, which admits peers to the mesh");
   withOutput(withPeer(key.command("rotate")))
-    .description("make a new cluster key and hand it to every member; the old one is accepted for a while")
+    .description("make a new cluster key and send it to every member; the old one is accepted for a while")
     .option(
       "--grace <duration>",
       "how long the old key is still accepted, for members that are away; at least 10s",
@@ -34,20 +34,20 @@ function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: Rota
     ]);
     table(terminal, ["NAME", "HAS IT", "ID"], rows);
   }
-  terminal.tell("");
+  terminal.notify("");
   if (missing.length > 0) {
-    terminal.tell(
-      asCalled(
-        "A peer without it gets it from any member if it is back before then. Later it has to join again with what " +
+    terminal.notify(
+      asInvoked(
+        "A peer that doesn't have the new key gets it from any member if it returns before then. Later it has to rejoin with what " +
           "`cicada peers invite` prints; it keeps its identity.",
         terminal.env,
       ),
     );
   }
-  terminal.tell(
-    asCalled(
-      "Invitations that were printed before hold the old key: print new ones. A peer that joined with the leaked key " +
-        "is still a member: look for strangers in `cicada peers ls` and remove them with `cicada peers forget`.",
+  terminal.notify(
+    asInvoked(
+      "Invitations printed before now hold the old key: print new ones. A peer that joined with a leaked key " +
+        "is still a member: look for unknown peers in `cicada peers ls` and remove them with `cicada peers forget`.",
       terminal.env,
     ),
   );

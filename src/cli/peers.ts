@@ -1,6 +1,6 @@
 /**
- * `cicada peers`: who is in the mesh, the line with which another peer joins, and what a person may do to a peer:
- * promote, drain, undrain, forget.
+ * `cicada peers`: lists the peers of the mesh, prints the line with which another peer joins, and promotes, drains,
+ * undrains or forgets a peer.
  */
 import type { Command } from "commander";
 import { existsSync, readFileSync } from "node:fs";
@@ -10,13 +10,13 @@ import { encodeJoin } from "../identity/join.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
-import { asCalled, howCalled } from "./program.ts";
+import { asInvoked, invocationOf } from "./program.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
-import { lasting, relative } from "./terminal/times.ts";
+import { durationText, relative } from "./terminal/times.ts";
 
 export function peersCommands(program: Command, terminal: Terminal): void {
-  const peers = program.command("peers").description("who is in the mesh");
+  const peers = program.command("peers").description("list the peers of the mesh, invite and manage them");
 
   withOutput(withPeer(peers.command("ls")))
     .description("list all known peers and their state")
@@ -39,19 +39,19 @@ export function peersCommands(program: Command, terminal: Terminal): void {
     .action(async (options: PeerOptions & { clusterKey?: string }) => {
       const self = await openClient(options, terminal).ask<PeerAnswer>("/v1/peers/self");
       const line = encodeJoin({ ...readKey(options, terminal), addresses: invitable(self.addresses) });
-      terminal.tell(
+      terminal.notify(
         paint(
           terminal,
           "yellow",
-          "Anyone who has this line can run commands on every peer: keep it like a root password.",
+          "Anyone who has this line can run commands on every peer: protect it like a root password.",
         ),
       );
-      terminal.tell(
+      terminal.notify(
         self.addresses.every(isLoopback)
-          ? `${plain(self.name)} listens on loopback only. For a second peer on this machine, with a --data, --http and --listen of its own:`
+          ? `${plain(self.name)} only listens on loopback. For a second peer on this machine, with its own --data, --http and --listen:`
           : "On the other machine:",
       );
-      terminal.tell("");
+      terminal.notify("");
       terminal.print(joinLine(terminal, line));
     });
 }
@@ -70,14 +70,14 @@ function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
       paint(
         terminal,
         "yellow",
-        `Epoch ${one.epoch} was forced at ${nameOf(one.by)}, not voted for: if the old voters are still alive, a tick ` +
+        `Epoch ${one.epoch} was forced at ${nameOf(one.by)} instead of voted for: if the old voters are still alive, a tick ` +
           "of a majority job may run twice.",
       ),
     );
   }
 }
 
-/** The folder's own key counts before the variable's: after a rotation that one may be the old one. */
+/** The folder's own key wins over the variable's, which may be the old one after a rotation. */
 function readKey(
   options: PeerOptions & { clusterKey?: string },
   terminal: Terminal,
@@ -91,15 +91,15 @@ function readKey(
   } catch (error) {
     throw new CicadaError(
       "BAD_KEY",
-      `${file}: ${formatError(error)}; --data or --cluster-key names another place`,
+      `${file}: ${formatError(error)}; use --data or --cluster-key to name another place`,
     );
   }
   return { key: parseClusterKey(text), rotation: rotationIn(text) };
 }
 
-/** To paste on the other machine. Not as an argument: other users there can read those. */
+/** The line to paste on the other machine. It isn't an argument, because other users there can read arguments. */
 export function joinLine({ env }: Terminal, invitation: string): string {
-  return `echo ${invitation} | ${howCalled(env).start} --join -`;
+  return `echo ${invitation} | ${invocationOf(env).start} --join -`;
 }
 
 /** The addresses for an invitation: loopback ones only when there are no others. */
@@ -144,21 +144,21 @@ function stateText(terminal: Terminal, peer: PeerAnswer): string {
   return colour === undefined ? text : paint(terminal, colour, text);
 }
 
-/** A peer becomes a voter some seconds after the voters have agreed. */
+/** A peer's vote begins some seconds after the voters have agreed. */
 function voterText(terminal: Terminal, { voter, votesFrom }: PeerAnswer): string {
   if (votesFrom === null || Date.parse(votesFrom) <= terminal.now()) return voter ? "yes" : "no";
   return relative(Date.parse(votesFrom), terminal.now());
 }
 
-/** What such a peer last said of itself is no longer true. */
+/** True for a peer whose last heartbeat is no longer up to date. */
 function isGone({ state }: PeerAnswer): boolean {
   return state !== "alive" && state !== "suspect";
 }
 
-/** How far the peer's clock is ahead of (+) or behind (-) the asked one's. */
+/** How far the peer's clock is ahead of (+) or behind (-) the clock of the asked peer. */
 function clockText(offsetMs: number | null): string {
   if (offsetMs === null) return "-";
-  return `${offsetMs < 0 ? "-" : "+"}${lasting(Math.abs(offsetMs))}`;
+  return `${offsetMs < 0 ? "-" : "+"}${durationText(Math.abs(offsetMs))}`;
 }
 
 // ----------------------------------------------------------------------------------------------- actions
@@ -176,12 +176,12 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       .action(async (named: string, options: Options) => {
         const answer = await act(terminal, options, named, action, {});
         show(terminal, options.output, answer, () =>
-          terminal.print(asCalled(done(plain(answer.peer?.name ?? named)), terminal.env)),
+          terminal.print(asInvoked(done(plain(answer.peer?.name ?? named)), terminal.env)),
         );
       });
   }
   withOutput(withPeer(peers.command("forget <peer>")))
-    .description("remove a peer for good: every peer refuses its identity from now on")
+    .description("remove a peer for good: all peers refuse its identity from now on")
     .option(
       "--force",
       "even if no majority of the voters agrees; UNSAFE unless they are gone for good: a tick of a majority job may run twice",
@@ -190,15 +190,13 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       const force = options.force === true;
       const answer = await act(terminal, options, named, "forget", { force });
       show(terminal, options.output, answer, () => {
-        terminal.print(
-          `${plain(answer.peer?.name ?? named)} is forgotten: every peer refuses it from now on`,
-        );
+        terminal.print(`${plain(answer.peer?.name ?? named)} is forgotten: all peers refuse it from now on`);
         if (!force) return;
-        terminal.tell(
+        terminal.notify(
           paint(
             terminal,
             "yellow",
-            asCalled(
+            asInvoked(
               "If the voters did not agree, the roster was forced: see `cicada peers ls`. Make sure that the old voters never come back.",
               terminal.env,
             ),
@@ -212,11 +210,11 @@ const actions = [
   {
     action: "promote",
     description: "make a peer a voter of majority jobs; a majority of the voters must agree",
-    done: (name: string) => `${name} is a voter; \`cicada peers ls\` shows from when`,
+    done: (name: string) => `${name} is a voter; \`cicada peers ls\` shows when its vote begins`,
   },
   {
     action: "drain",
-    description: "give a peer no more ticks, even after a restart, until it is undrained; its runs may end",
+    description: "give a peer no more ticks until it is undrained, even after a restart; its runs may finish",
     done: (name: string) => `${name} takes no more ticks`,
   },
   {

@@ -1,6 +1,6 @@
 /**
- * The program itself, as its commands need to know it: its version, how the person in front of this terminal calls it
- * (so that a line we print can be pasted), and a flag that may be given several times.
+ * What commands need to know about the program itself: its version, how the person at this terminal calls it (so that
+ * printed lines can be pasted), and how a flag is declared that may be repeated.
  */
 import { Option } from "commander";
 import { createRequire } from "node:module";
@@ -14,8 +14,8 @@ export function readVersion(): string {
   return hasVersion ? String(described.version) : "unknown";
 }
 
-/** Called by npm in a clone, by node with the program's path, or by its name where it is installed. */
-export function howCalled(env: Terminal["env"]): { program: string; start: string } {
+/** npm calls the program in a clone, node calls it by its path, and an installed program is called by its name. */
+export function invocationOf(env: Terminal["env"]): { program: string; start: string } {
   if (env["npm_lifecycle_event"] !== undefined) {
     return { program: "npm run --silent cicada --", start: "npm start --" };
   }
@@ -25,20 +25,20 @@ export function howCalled(env: Terminal["env"]): { program: string; start: strin
   return { program, start: `${program} start` };
 }
 
-/** The text with every `cicada …` in it written as this person calls it. */
-export function asCalled(text: string, env: Terminal["env"]): string {
-  const { program, start } = howCalled(env);
+/** The text with every `cicada …` in it written as this person calls the program. */
+export function asInvoked(text: string, env: Terminal["env"]): string {
+  const { program, start } = invocationOf(env);
   return text.replaceAll(/`cicada (start\b)?/g, (_, starts) =>
     starts === undefined ? `\`${program} ` : `\`${start}`,
   );
 }
 
-/** A word for a POSIX shell. */
+/** Quotes a word for a POSIX shell, if necessary. */
 export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** commander keeps only the last value of a flag; this flag keeps them all. */
+/** A flag that keeps all of its values; commander would keep only the last. */
 export function repeatable(flags: string, help: string): Option {
   return new Option(flags, help).argParser<readonly string[]>((value, before) => [...(before ?? []), value]);
 }

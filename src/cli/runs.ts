@@ -1,5 +1,5 @@
 /**
- * `cicada runs`: what was run, where, how it ended and what it printed.
+ * `cicada runs`: what has run, where, how it ended and what it printed.
  */
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +11,7 @@ import { fields, show, table, withOutput, type Output } from "./terminal/output.
 import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
 import { runState } from "./terminal/run-words.ts";
 import { plain, plainLines, type Terminal } from "./terminal/terminal.ts";
-import { lasting, relative } from "./terminal/times.ts";
+import { durationText, relative } from "./terminal/times.ts";
 
 interface RunsOptions extends PeerOptions {
   output: Output;
@@ -33,22 +33,22 @@ export function runsCommands(program: Command, terminal: Terminal): void {
 
   withOutput(withPeer(runs.command("ls")))
     .description("list runs and decisions not to run, newest tick first")
-    .option("--job <id>", "only of this job")
+    .option("--job <id>", "only runs of this job")
     .option(
       "--state <state>",
-      `only in this state (several with commas): ${runStates.join(", ")}; default: all but claimed`,
+      `only runs in this state (or several, separated by commas): ${runStates.join(", ")}; default: all but claimed`,
     )
-    .option("--on <peer>", "only on this peer (its name, id or a part of either)")
-    .option("--from <instant>", "only ticks at or after it")
-    .option("--to <instant>", "only ticks before it")
-    .option("-n, --limit <n>", "at most so many", "50")
+    .option("--on <peer>", "only runs on this peer (its name, its id or a part of either)")
+    .option("--from <instant>", "only ticks at or after this instant")
+    .option("--to <instant>", "only ticks before this instant")
+    .option("-n, --limit <n>", "the most runs to list", "50")
     .action(async (options: ListOptions) => {
       const { job, state = statesListed, on: peer, from, to } = options;
       const wanted = readCount("--limit", options.limit);
       const client = openClient(options, terminal);
       const query = { job, state, peer, from, to };
       const answer = await client.list<RunAnswer>("/v1/runs", query, wanted);
-      // A misspelt job has no runs either: it is refused rather than shown as an empty list.
+      // A misspelt job has no runs either, but is refused instead of shown as an empty list.
       if (answer.items.length === 0 && job !== undefined) {
         await client.send(`/v1/jobs/${encodeURIComponent(job)}/runs`, { query: { limit: 1 } });
       }
@@ -71,10 +71,10 @@ export function runsCommands(program: Command, terminal: Terminal): void {
   withPeer(runs.command("log"))
     .description("print a run's output, wherever it ran")
     .argument("<run>", "JOB@TICK, or the whole id")
-    .option("-f, --follow", "go on printing until the run has ended")
+    .option("-f, --follow", "keep printing until the run has ended")
     .option(
       "--raw",
-      "the bytes as they are, also on a screen; without it, control characters are shown there as text",
+      "print the bytes unchanged, even on a screen, where control characters are otherwise shown as text",
     )
     .action(async (run: string, options: PeerOptions & { follow?: true; raw?: true }) => {
       const client = openClient(options, terminal);
@@ -84,7 +84,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
       write(reply.bytes);
       write();
       if (reply.headers.get("x-cicada-log-truncated") === "true") {
-        terminal.tell("The middle of the output was left out: it is longer than the job's keep.logBytes.");
+        terminal.notify(
+          "The middle of the output is left out, because it is longer than the job's keep.logBytes.",
+        );
       }
     });
 
@@ -106,7 +108,7 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     });
 }
 
-/** Claims are of ticks to come, and on top of a list they would look like stuck runs. */
+/** Claims are for future ticks. At the top of a list they would look like stuck runs. */
 const statesListed = runStates.filter((state) => state !== "claimed").join(",");
 
 function valueText(value: unknown): string | undefined {
@@ -116,7 +118,7 @@ function valueText(value: unknown): string | undefined {
 
 function readCount(flag: string, text: string): number {
   if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new CicadaError("USAGE", `${flag} ${text}: give a whole number from 1`);
+  throw new CicadaError("USAGE", `${flag} ${text}: give a whole number, at least 1`);
 }
 
 function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
@@ -132,7 +134,7 @@ function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
       plain(exit),
       plain(run.peerName ?? run.peer),
       started === undefined ? "-" : relative(started, now),
-      started === undefined ? "-" : lasting(ended - started),
+      started === undefined ? "-" : durationText(ended - started),
       [
         run.trigger === "schedule" ? "" : run.trigger,
         run.duplicate ? "duplicate" : "",
@@ -147,15 +149,15 @@ function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
 
 // -------------------------------------------------------------------------------------------------- output
 
-/** Between two looks for more output, ms. */
-const lookEveryMs = 500;
+/** How often to ask for more output, ms. */
+const pollEveryMs = 500;
 
-/** Writes a run's output piece by piece; without a piece, what was kept back of a cut character. */
+/** Writes the next piece of a run's output. A call without a piece writes the rest of a character that was cut. */
 type WriteOutput = (bytes?: Uint8Array) => void;
 
 /**
- * A run's output goes to a pipe or a file byte by byte. On a screen its control characters are shown as text, because an
- * output may hold what a stranger sent to the job, and a screen obeys it.
+ * Writes a run's output to a pipe or a file unchanged. On a screen, control characters are shown as text, because the
+ * output may contain what a stranger sent to the job, and a screen would obey it.
  */
 function outputWriter(terminal: Terminal, raw: boolean): WriteOutput {
   if (raw || !terminal.interactive) return (bytes) => bytes && terminal.write(bytes);
@@ -166,29 +168,29 @@ function outputWriter(terminal: Terminal, raw: boolean): WriteOutput {
   };
 }
 
-/** Prints what is there and what comes, until no more will be written. */
+/** Prints the output so far and what is added, until no more will be written. */
 async function followLog(client: Client, run: string, write: WriteOutput): Promise<void> {
   let offset = 0;
   for (;;) {
-    // The state comes first: all that a run wrote before its end is then read after it.
+    // The state is read first, so that all output of a run that has ended is read after its end.
     const { state } = await client.ask<RunAnswer>(pathOfRun(run));
     const reply = await client.send(pathOfRun(run, "/log"), {
       headers: { accept: "text/plain", range: `bytes=${offset}-` },
-      // Nothing is kept yet, or nothing past the offset.
+      // There is no output yet, or none after the offset.
       allow: [404, 416],
     });
     if (reply.status < 400) {
-      // All of it, if that is what came although a part was asked for.
+      // The answer may be the whole output although a part was asked for.
       const bytes = reply.status === 200 ? reply.bytes.subarray(offset) : reply.bytes;
       write(bytes);
       offset += bytes.length;
     }
     if (reply.headers.get("x-cicada-log-complete") === "true" || isFinal(state)) return write();
-    await sleep(lookEveryMs);
+    await sleep(pollEveryMs);
   }
 }
 
-/** The reason, and of a record that stands for many ticks how many. */
+/** The reason; for a range record, also how many ticks it stands for. */
 function reasonText({ reason, range }: RunAnswer): string {
   const ticks = range === null ? "" : `${range.count.toLocaleString("en")} ticks since ${range.from}`;
   return [reason ?? "", ticks].filter((text) => text !== "").join(", ");

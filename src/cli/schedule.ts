@@ -1,5 +1,5 @@
 /**
- * `cicada schedule explain`: when would this run? Computed here with the code that peers use; it needs no peer.
+ * `cicada schedule explain`: when would this schedule run? It uses the same code as the peers, and needs no peer.
  */
 import type { Command } from "commander";
 import { instantHint, parseInstant } from "../core/time/calendar.ts";
@@ -19,18 +19,20 @@ interface ExplainOptions {
   output: Output;
 }
 
-/** Most ticks at once. More would only fill the screen (1,000,000 take a second); a script can go on with --from. */
-const mostTicks = 100_000;
+/**
+ * The most ticks at once. More would only fill the screen (1,000,000 take a second); a script can continue with --from.
+ */
+const ticksMax = 100_000;
 
 export function scheduleCommands(program: Command, terminal: Terminal): void {
   const schedule = program.command("schedule").description("explain schedules");
   withOutput(schedule.command("explain"))
-    .description("show the coming ticks of a schedule; needs no peer")
-    .argument("<expression...>", "one schedule, or several (each in quotes)")
-    .option("--tz, --timezone <zone>", "IANA name", "UTC")
-    .option("--from <instant>", "the first tick is after it (default: now), such as 2026-03-29T00:00:00Z")
-    .option("-n, --count <n>", "how many", "10")
-    .option("--id <job>", "the job's id, which H is computed from", "job")
+    .description("show the next ticks of a schedule; needs no peer")
+    .argument("<expression...>", "one or several schedules, each in quotes")
+    .option("--tz, --timezone <zone>", "IANA name of the time zone", "UTC")
+    .option("--from <instant>", "show ticks after this instant (default: now), such as 2026-03-29T00:00:00Z")
+    .option("-n, --count <n>", "how many ticks", "10")
+    .option("--id <job>", "the job's id, from which H is computed", "job")
     .action((expressions: string[], options: ExplainOptions) =>
       explainSchedule(expressions, options, terminal),
     );
@@ -69,6 +71,6 @@ function readInstant(text: string | undefined, terminal: Terminal): number {
 
 function readCount(text: string): number {
   const count = /^\d{1,7}$/.test(text) ? Number(text) : 0;
-  if (count >= 1 && count <= mostTicks) return count;
-  throw new CicadaError("USAGE", `--count ${text}: give a whole number from 1 to ${mostTicks}`);
+  if (count >= 1 && count <= ticksMax) return count;
+  throw new CicadaError("USAGE", `--count ${text}: give a whole number from 1 to ${ticksMax}`);
 }

@@ -1,12 +1,11 @@
 /**
- * What follows commander's complaint about a command line: a guess, or where the command is explained. The guesses are
- * commands as other schedulers and kubectl call them, and what they are called here, since the nearest spelling would often be
- * the wrong guess.
+ * The line below commander's error message: a guess, or the command that explains more. The guesses map the commands of
+ * other schedulers and kubectl to ours, because the nearest spelling would often be wrong.
  */
 import type { Command } from "commander";
 
-/** By the word alone or, where the noun decides, by noun and word. */
-const meant: ReadonlyMap<string, string> = new Map([
+/** By the word alone or, if the noun matters, by noun and word. */
+const guesses: ReadonlyMap<string, string> = new Map([
   ["list", "jobs ls"],
   ["ls", "jobs ls"],
   ["get", "jobs get"],
@@ -68,18 +67,18 @@ const meant: ReadonlyMap<string, string> = new Map([
   ["peers uncordon", "peers undrain"],
 ]);
 
-/** commander's complaint, with our guess in place of its own where we have one. */
-export function withSuggestion(complaint: string, argv: readonly string[]): string {
-  const [, word] = /^error: unknown command '([^']+)'/.exec(complaint) ?? [];
-  if (word === undefined) return complaint;
-  const guess = meant.get(`${argv[0]} ${word}`) ?? meant.get(word);
-  if (guess === undefined) return complaint;
+/** commander's message, with our guess instead of its own if we have one. */
+export function withSuggestion(message: string, argv: readonly string[]): string {
+  const [, word] = /^error: unknown command '([^']+)'/.exec(message) ?? [];
+  if (word === undefined) return message;
+  const guess = guesses.get(`${argv[0]} ${word}`) ?? guesses.get(word);
+  if (guess === undefined) return message;
   return `error: unknown command '${word}'\n(Did you mean ${guess}?)\n`;
 }
 
-/** The complaint with the command that explains what was written wrongly, unless it has a guess already. */
-export function withHelp(complaint: string, program: Command, argv: readonly string[]): string {
-  if (complaint.includes("(Did you mean")) return complaint;
+/** The message with the command that shows the right usage, unless it already has a guess. */
+export function withHelp(message: string, program: Command, argv: readonly string[]): string {
+  if (message.includes("(Did you mean")) return message;
   const words: string[] = [];
   let command: Command | undefined = program;
   for (const word of argv) {
@@ -87,5 +86,5 @@ export function withHelp(complaint: string, program: Command, argv: readonly str
     if (command === undefined) break;
     words.push(word);
   }
-  return `${complaint}hint:  \`${["cicada", ...words, "--help"].join(" ")}\` shows what it takes.\n`;
+  return `${message}hint:  \`${["cicada", ...words, "--help"].join(" ")}\` shows the usage.\n`;
 }

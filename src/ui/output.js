@@ -10,7 +10,7 @@ import { exitOf, sentence, tookOf } from "./words.js";
 const shownAtMost = 200_000;
 
 // Colours and cursor movements of a terminal (ECMA-48 CSI and OSC sequences) are removed.
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+// eslint-disable-next-line no-control-regex -- this searches for control characters
 const terminalCodes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
 
 let source;

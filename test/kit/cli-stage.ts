@@ -24,7 +24,7 @@ export function recordingTerminal(env: Record<string, string> = {}, interactive 
     stderr: "",
     print: (line) => void (terminal.stdout += `${line}\n`),
     write: (bytes) => void (terminal.stdout += Buffer.from(bytes).toString()),
-    tell: (line) => void (terminal.stderr += `${line}\n`),
+    notify: (line) => void (terminal.stderr += `${line}\n`),
     now: () => now,
     env,
     interactive,

@@ -1,13 +1,13 @@
 /**
- * Turns the lines of a crontab into jobs that do what cron does with them. Pure: text in, jobs and reports out.
+ * Turns the lines of a crontab into jobs that behave as the lines do under cron. Pure: text in, jobs and reports out.
  *
- * It follows Vixie's cron as Debian and cronie ship it: variables apply to the lines below them, `%` ends the command and
- * begins its standard input, times are in the host's zone unless CRON_TZ names another, and the command gets cron's bare
- * PATH and SHELL, the user's home and umask 022. Cron starts a line even while its last run is still on, so the jobs
- * overlap. What has no counterpart (mail, @reboot, random delays) is reported, never silently dropped.
+ * It follows Vixie's cron as Debian and cronie ship it. Variables apply to the lines below them. `%` ends the command
+ * and begins its standard input. Times are in the host's zone unless CRON_TZ names another. The command gets cron's
+ * bare PATH and SHELL, the user's home and umask 022. Cron starts a line even while its last run is still in progress,
+ * so the jobs overlap. What has no counterpart (mail, @reboot, random delays) is reported, never silently dropped.
  *
- * A job's id is made of the command's words and a hash of host, user, command and input, but not of the times: the same
- * crontab gives the same ids, and a line whose times were changed updates its job.
+ * A job's id is made of the command's words and a hash of host, user, command and input, but not of the times. So the
+ * same crontab gives the same ids, and a line whose times have changed updates its job.
  */
 import { createHash } from "node:crypto";
 import { checkJob } from "../../core/job/job.ts";
@@ -15,7 +15,7 @@ import { zoneProblem } from "../../core/time/zone.ts";
 import type { JobSpec } from "../../schema/job.ts";
 
 export interface CrontabOptions {
-  /** the form of /etc/crontab and /etc/cron.d: a user stands before the command */
+  /** the form of /etc/crontab and /etc/cron.d, with a user before each command */
   system: boolean;
   /** put before every id */
   prefix: string;
@@ -26,7 +26,7 @@ export interface CrontabOptions {
   /** whose crontab it is; in the system form each line names its own */
   user: string;
   host: string;
-  /** name or id of the one peer that may run the jobs */
+  /** name or id of the only peer that may run the jobs */
   pinTo?: string;
   /** homes of other users, for the system form */
   homes?: ReadonlyMap<string, string>;
@@ -36,17 +36,17 @@ export interface CrontabReading {
   /** `line` counts from 1 */
   jobs: { line: number; spec: JobSpec }[];
   refused: { line: number; text: string; reason: string }[];
-  /** what the crontab says and cicada does not carry over; in the order of the lines */
+  /** what the crontab says and cicada does not carry over, in the order of the lines */
   notes: string[];
   /** lines whose command begins with the name of a user */
   userLike: number;
 }
 
-/** The variables in force at a line, and what is known of them. */
+/** The variables and the time zone that apply to a line. */
 interface Surroundings {
   variables: Map<string, string>;
   zone: string;
-  /** why the lines below can't be placed in time */
+  /** why the times of the lines below can't be read */
   zoneProblem: string | undefined;
 }
 
@@ -76,7 +76,7 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     }
     if (!options.system && beginsWithUser(entry, options)) {
       reading.userLike++;
-      reading.notes.push(`line ${line}: the command begins with the name of a user: was --system meant?`);
+      reading.notes.push(`line ${line}: the command begins with the name of a user; did you mean --system?`);
     }
     const check = checkJob(specOf(entry, content, line, surroundings, options, taken, reading.notes));
     if (check.ok) reading.jobs.push({ line, spec: check.spec });
@@ -96,7 +96,7 @@ function readVariable(content: string): { name: string; value: string } | undefi
   return { name: match[1] ?? match[2] ?? match[3] ?? "", value: quoted?.[2] ?? value };
 }
 
-/** Returns why the variable was not taken. */
+/** Returns why the variable was refused; undefined if it was accepted. */
 function setVariable(
   { name, value }: { name: string; value: string },
   surroundings: Surroundings,
@@ -118,10 +118,10 @@ function setVariable(
       notes.push(`line ${line}: ${name} is not carried over: nothing is mailed`);
       return undefined;
     case "RANDOM_DELAY":
-      notes.push(`line ${line}: RANDOM_DELAY is not carried over: H in a schedule spreads jobs`);
+      notes.push(`line ${line}: RANDOM_DELAY is not carried over: use H in a schedule to spread jobs`);
       return undefined;
     case "LOGNAME":
-      // Cron sets it to the crontab's user whatever the crontab says.
+      // Cron always sets it to the crontab's user, whatever the crontab says.
       return undefined;
     case "CRON_TZ": {
       surroundings.zone = value === "" ? options.zone : value;
@@ -142,7 +142,7 @@ function setVariable(
 
 interface Entry {
   schedule: string;
-  /** undefined = the crontab's own */
+  /** undefined = the owner of the crontab */
   user: string | undefined;
   command: string;
   stdin: string | undefined;
@@ -155,35 +155,35 @@ function readEntry(content: string, system: boolean): Entry | { reason: string }
   const parts = new RegExp(`^((?:\\S+[ \\t]+){${fields - 1}}\\S+)(?:[ \\t]+(.*))?$`).exec(line);
   const schedule = parts?.[1]?.replaceAll(/[ \t]+/g, " ");
   if (schedule === undefined)
-    return { reason: "no schedule: 5 fields (or @daily and the like) and a command are expected" };
+    return { reason: "no schedule: expected 5 fields (or @daily and the like) and a command" };
   const problem = foreignSchedule(schedule);
   if (problem !== undefined) return { reason: problem };
   const { user, rest } = system ? splitUser(parts?.[2] ?? "") : { user: undefined, rest: parts?.[2] ?? "" };
-  if (user === "") return { reason: "no user before the command, which the system form needs" };
+  if (user === "") return { reason: "no user before the command, as --system requires" };
   if (rest.trim() === "") {
     return {
       reason: system
-        ? "no command after the user: a user's own crontab is read without --system"
+        ? "no command after the user: import a user's own crontab without --system"
         : "no command",
     };
   }
   return { schedule, user, ...splitInput(rest) };
 }
 
-/** What cron, or one kind of cron, reads differently from cicada. */
+/** Why a schedule is refused that cron, or some kinds of cron, read differently from cicada. */
 function foreignSchedule(schedule: string): string | undefined {
   if (schedule === "@reboot") {
     return "@reboot is not carried over: on this host, use a systemd unit (WantedBy=multi-user.target)";
   }
   if (/~/.test(schedule))
-    return "random times (~) are not carried over: H in their place spreads jobs by their ids";
+    return "random times (~) are not carried over: use H instead, which spreads jobs by their ids";
   if (/(^|[ ,])[0-9a-z]+\/\d/i.test(schedule) && !schedule.startsWith("@")) {
-    return "crons read a single value with a step (N/STEP) differently: write the range N-LAST/STEP that is meant";
+    return "different crons read a single value with a step (N/STEP) differently: write a range N-LAST/STEP instead";
   }
   return undefined;
 }
 
-/** As in a file of /etc/cron.d that is read as a user's crontab. */
+/** True for a line that seems to come from /etc/cron.d but is read as a line of a user's crontab. */
 function beginsWithUser({ command }: Entry, options: CrontabOptions): boolean {
   const [word = ""] = command.split(/\s/, 1);
   return word === "root" || word === options.user || options.homes?.has(word) === true;
@@ -194,7 +194,7 @@ function splitUser(text: string): { user: string; rest: string } {
   return { user, rest };
 }
 
-/** As cron does it: the first bare `%` ends the command, in the input each is a new line, and `\%` is a `%`. */
+/** As in cron: the first bare `%` ends the command, each further one is a new line of the input, and `\%` is a `%`. */
 function splitInput(text: string): { command: string; stdin: string | undefined } {
   const [, head = "", input] = /^((?:\\[^]|[^%\\]|\\$)*)(?:%([^]*))?$/.exec(text) ?? [];
   const command = head.replaceAll("\\%", "%");
@@ -251,7 +251,10 @@ function idOf(entry: Entry, user: string, options: CrontabOptions, taken: Map<st
   return count === 1 ? id : `${id}-${count}`;
 }
 
-/** The command's first meaningful words: programs without folders; no assignments, dashes of flags or redirections. */
+/**
+ * The command's first meaningful words: programs without their folders, and no assignments, dashes of flags or
+ * redirections.
+ */
 function slugOf(command: string): string {
   const words = command
     .split(/\s+/)

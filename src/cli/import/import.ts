@@ -1,8 +1,9 @@
 /**
- * `cicada import crontab`: creates jobs from the lines of a crontab, through the API, and says what became of each line.
+ * `cicada import crontab`: creates jobs from the lines of a crontab through the API, and reports the result for each
+ * line.
  *
- * A job that is there already and unchanged is left alone, so an import can be repeated. The crontab itself is never
- * touched: cron keeps running it until a person turns it off, and the command says so.
+ * An import can be repeated: jobs that exist and are unchanged are left alone. The crontab itself is never touched.
+ * Cron keeps running it until a person turns it off, and the command says so.
  */
 import type { Command } from "commander";
 import { readFileSync } from "node:fs";
@@ -29,25 +30,25 @@ interface ImportOptions extends PeerOptions {
 }
 
 export function importCommands(program: Command, terminal: Terminal): void {
-  const imports = program.command("import").description("create jobs from what another scheduler has");
+  const imports = program.command("import").description("create jobs from those of another scheduler");
   withPeer(imports.command("crontab"))
-    .description("create a job from each line of a crontab; it does what cron does with that line")
-    .argument("<file>", "a crontab; - reads standard input, as of `crontab -l`")
+    .description("create a job from each line of a crontab; the job behaves as the line does under cron")
+    .argument("<file>", "a crontab; - reads standard input, such as the output of `crontab -l`")
     .option("--system", "the lines have a user field, as in /etc/crontab and /etc/cron.d")
     .option("--dry-run", "show what would be created, and create nothing")
-    .option("--prefix <name>", "put before every id", "")
-    .option("--pin", "only the peer that is asked may run the jobs (default: any peer)")
+    .option("--prefix <name>", "text to put before every id", "")
+    .option("--pin", "let only the asked peer run the jobs (default: any peer)")
     .option("--update", "replace jobs of an earlier import whose lines have changed")
     .action((file: string, options: ImportOptions) => importCrontab(file, options, terminal));
 }
 
-/** What was done, or would be done, with a line. */
-type Fate = "create" | "created" | "unchanged" | "differs" | "update" | "updated" | "refused";
+/** What was done with a line, or would be done in a dry run. */
+type LineResult = "create" | "created" | "unchanged" | "differs" | "update" | "updated" | "refused";
 
 interface Outcome {
   line: number;
   spec: JobSpec;
-  fate: Fate;
+  result: LineResult;
   why?: string;
 }
 
@@ -67,23 +68,26 @@ async function importCrontab(file: string, options: ImportOptions, terminal: Ter
   refuseSystemForm(reading, options);
   const outcomes: Outcome[] = [];
   for (const { line, spec } of reading.jobs) {
-    outcomes.push({ line, spec, ...(await carryOut(spec, client, options)) });
+    outcomes.push({ line, spec, ...(await importJob(spec, client, options)) });
   }
   report(reading, outcomes, options, terminal);
-  sayWhatHolds(file, reading, outcomes, options, self, terminal);
+  reportConsequences(file, reading, outcomes, options, self, terminal);
   terminal.exitCode = exitCodeOf(reading, outcomes);
 }
 
-/** Every line of a file of /etc/cron.d, read as a user's crontab, would run the name of a user. */
+/**
+ * Refuses a file in which every line begins with a user's name: without --system, cicada would run that name as a
+ * command.
+ */
 function refuseSystemForm({ jobs, userLike }: CrontabReading, { system, dryRun }: ImportOptions): void {
   if (system === true || dryRun === true || jobs.length === 0 || userLike < jobs.length) return;
   throw new CicadaError(
     "USAGE",
-    "every line begins with the name of a user: give --system; nothing was created",
+    "every line begins with the name of a user: use --system; nothing was created",
   );
 }
 
-/** A dry run works without a peer, and then can't tell what is there already. */
+/** A dry run also works without a peer. It then can't tell which jobs exist already. */
 function clientFor(options: ImportOptions, terminal: Terminal): Client | undefined {
   try {
     return openClient(options, terminal);
@@ -98,7 +102,7 @@ async function askSelf(client: Client | undefined, options: ImportOptions): Prom
   if (options.pin !== true) return undefined;
   throw new CicadaError(
     "PEER_UNREACHABLE",
-    "--pin needs the peer that is to run the jobs, and no peer is up",
+    "--pin needs the peer that is to run the jobs, but no peer is running here",
   );
 }
 
@@ -112,7 +116,7 @@ function ownerOf(file: string): { user: string; home: string } {
   return { user: self.name ?? "", home: self.home ?? "/" };
 }
 
-/** Users and their homes, as this host's own list has them. */
+/** The users of this host and their homes. */
 function homesOfHost(): ReadonlyMap<string, string> {
   try {
     const lines = readFileSync("/etc/passwd", "utf8").split("\n");
@@ -123,32 +127,32 @@ function homesOfHost(): ReadonlyMap<string, string> {
       }),
     );
   } catch {
-    // No such list; unknown homes are reported with their lines.
+    // There is no /etc/passwd. Unknown homes are reported with their lines.
     return new Map();
   }
 }
 
-async function carryOut(
+async function importJob(
   spec: JobSpec,
   client: Client | undefined,
   options: ImportOptions,
-): Promise<{ fate: Fate; why?: string }> {
-  if (client === undefined) return { fate: "create" };
+): Promise<{ result: LineResult; why?: string }> {
+  if (client === undefined) return { result: "create" };
   try {
     const known = await existing(client, spec.id);
     if (known === undefined) {
       if (options.dryRun !== true) await client.send("/v1/jobs", { method: "POST", body: spec });
-      return { fate: options.dryRun === true ? "create" : "created" };
+      return { result: options.dryRun === true ? "create" : "created" };
     }
-    if (sameValue(known, spec)) return { fate: "unchanged" };
-    if (options.update !== true) return { fate: "differs", why: differences(known, spec) };
-    if (options.dryRun === true) return { fate: "update", why: differences(known, spec) };
+    if (sameValue(known, spec)) return { result: "unchanged" };
+    if (options.update !== true) return { result: "differs", why: differences(known, spec) };
+    if (options.dryRun === true) return { result: "update", why: differences(known, spec) };
     await client.send(`/v1/jobs/${encodeURIComponent(spec.id)}`, { method: "PUT", body: spec });
-    return { fate: "updated", why: differences(known, spec) };
+    return { result: "updated", why: differences(known, spec) };
   } catch (error) {
-    // Only this job is refused; a failure on the way to the peer stops the import.
+    // This refuses only the one job. When the peer can't be reached, the import stops.
     if (!(error instanceof CicadaError) || !aboutTheJob.has(error.code)) throw error;
-    return { fate: "refused", why: error.detail };
+    return { result: "refused", why: error.detail };
   }
 }
 const aboutTheJob: ReadonlySet<string> = new Set(["INVALID_JOB", "NOT_YET", "JOB_EXISTS"]);
@@ -162,16 +166,16 @@ async function existing(client: Client, id: string): Promise<Record<string, unkn
   }
 }
 
-/** Names the fields in which the job is not what the line says. */
+/** Names the fields in which the job differs from the line. */
 function differences(known: Record<string, unknown>, spec: JobSpec): string {
   const wanted: Record<string, unknown> = { ...spec };
   const names = new Set([...Object.keys(known), ...Object.keys(wanted)]);
   return [...names].filter((name) => !sameValue(known[name], wanted[name])).join(", ");
 }
 
-// ------------------------------------------------------------------------------------------------- telling
+// ----------------------------------------------------------------------------------------------- reporting
 
-const colours: Readonly<Partial<Record<Fate, Colour>>> = {
+const colours: Readonly<Partial<Record<LineResult, Colour>>> = {
   create: "green",
   created: "green",
   update: "yellow",
@@ -186,14 +190,14 @@ function report(
   options: ImportOptions,
   terminal: Terminal,
 ): void {
-  // Each line of the system form names its user; those of a user's own crontab are all the same.
+  // Each line of the system form names its user. All lines of a user's own crontab have the same.
   const users = options.system === true;
-  const rows = outcomes.map(({ line, spec, fate, why }) => {
-    const colour = colours[fate];
+  const rows = outcomes.map(({ line, spec, result, why }) => {
+    const colour = colours[result];
     return [
       String(line),
       plain(spec.id),
-      (colour === undefined ? fate : paint(terminal, colour, fate)) +
+      (colour === undefined ? result : paint(terminal, colour, result)) +
         (why === undefined ? "" : `: ${plain(why)}`),
       plain([spec.schedule ?? ""].flat().join("; ")),
       plain(spec.timezone ?? "UTC"),
@@ -205,7 +209,7 @@ function report(
   if (rows.length > 0) table(terminal, heading, rows);
   if (reading.refused.length > 0) {
     terminal.print("");
-    terminal.print(paint(terminal, "red", `Not taken (${reading.refused.length}):`));
+    terminal.print(paint(terminal, "red", `Not imported (${reading.refused.length}):`));
     for (const { line, text, reason } of reading.refused) {
       terminal.print(`  line ${line}: ${plain(text)}`);
       terminal.print(`    ${plain(reason)}`);
@@ -218,7 +222,7 @@ function report(
   }
 }
 
-function sayWhatHolds(
+function reportConsequences(
   file: string,
   reading: CrontabReading,
   outcomes: readonly Outcome[],
@@ -226,7 +230,8 @@ function sayWhatHolds(
   self: PeerAnswer | undefined,
   terminal: Terminal,
 ): void {
-  const count = (...fates: readonly Fate[]) => outcomes.filter(({ fate }) => fates.includes(fate)).length;
+  const count = (...results: readonly LineResult[]) =>
+    outcomes.filter(({ result }) => results.includes(result)).length;
   const counts = [
     ["to create", count("create")],
     ["created", count("created")],
@@ -234,18 +239,18 @@ function sayWhatHolds(
     ["updated", count("updated")],
     ["unchanged", count("unchanged")],
     ["different", count("differs")],
-    ["not taken", reading.refused.length + count("refused")],
+    ["not imported", reading.refused.length + count("refused")],
   ] as const;
-  const said = counts.filter(([, number]) => number > 0).map(([what, number]) => `${number} ${what}`);
+  const parts = counts.filter(([, number]) => number > 0).map(([what, number]) => `${number} ${what}`);
   terminal.print("");
-  terminal.print(said.length === 0 ? "No job in it." : `${said.join(", ")}.`);
+  terminal.print(parts.length === 0 ? "It contains no jobs." : `${parts.join(", ")}.`);
   if (count("differs") > 0) {
-    terminal.print("Jobs that differ from their lines were left as they are; --update replaces them.");
+    terminal.print("Jobs that differ from their lines were not changed; --update replaces them.");
   }
   if (outcomes.length === 0) return;
   if (options.dryRun === true) terminal.print("Nothing was created: this was a dry run.");
   const whose = file === "-" ? "The crontab" : `The crontab ${plain(file)}`;
-  const twice = options.dryRun === true ? "" : " Turn its lines off, or each runs twice.";
+  const twice = options.dryRun === true ? "" : " Disable its lines, or each job runs twice.";
   terminal.print(
     paint(
       terminal,
@@ -255,13 +260,13 @@ function sayWhatHolds(
   );
   terminal.print(
     options.pin === true && self !== undefined
-      ? `Only ${plain(self.name)} may run these jobs (--pin), so they don't run while it is down.`
-      : "These jobs may run on any peer, which needs the programs, files and users that they name; --pin keeps them here.",
+      ? `Only ${plain(self.name)} may run these jobs (--pin), so they don't run while that peer is down.`
+      : "Any peer may run these jobs, so every peer needs the programs, files and users that they name; --pin keeps them here.",
   );
 }
 
 /** 0 if every line has its job, 4 if jobs differ from their lines, 1 if lines were refused. */
 function exitCodeOf(reading: CrontabReading, outcomes: readonly Outcome[]): number {
-  if (reading.refused.length > 0 || outcomes.some(({ fate }) => fate === "refused")) return 1;
-  return outcomes.some(({ fate }) => fate === "differs") ? 4 : 0;
+  if (reading.refused.length > 0 || outcomes.some(({ result }) => result === "refused")) return 1;
+  return outcomes.some(({ result }) => result === "differs") ? 4 : 0;
 }

@@ -1,10 +1,10 @@
 /**
- * Exits of this peer because it met what can't happen, and what follows from them for the next start.
+ * Exits of this peer after an internal fault, and what follows from them at the next start.
  *
- * A supervisor restarts such a peer, which is right once. Where one job is behind it, the peer would go on ending and
- * starting for ever, and none of its other jobs would run. So a job whose work has ended the peer three times within ten
- * minutes is quarantined here: shown as invalid with the reason, never run. It is tried again when it has been edited, by
- * another version of cicada, and at the first start a day later. Other peers are not affected.
+ * A supervisor restarts such a peer, which is right once. If one job causes the fault, the peer would end and start
+ * again for ever, and none of its other jobs would run. So a job that has ended the peer three times within ten minutes
+ * is quarantined here: it is shown as invalid with the reason, and never run. It is tried again after it has been
+ * edited, by another version of cicada, and at the first start a day later. Other peers are not affected.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { Job, Problem } from "../../schema/job.ts";
@@ -14,7 +14,7 @@ export interface BrokenExit {
   at: number;
   /** of cicada */
   version: string;
-  /** what the peer was working on, as far as it was on a job */
+  /** the job that the peer was working on, if any */
   job?: JobId | undefined;
   revision?: string | undefined;
 }
@@ -22,10 +22,10 @@ export interface BrokenExit {
 const exitsUntilQuarantine = 3;
 const exitsWithinMs = 600_000;
 const keptMs = 86_400_000;
-/** In a crash loop without a job behind it the list would only grow. */
+/** Without this limit, the list would grow for ever in a crash loop that no job causes. */
 const keptMax = 100;
 
-/** What the folder has kept. What can't be read counts as nothing: the peer does without. */
+/** The exits that the folder has kept. An unreadable text counts as none, because the peer can do without. */
 export function parseBrokenExits(text: string | undefined): BrokenExit[] {
   try {
     const exits: unknown = JSON.parse(text ?? "[]");
@@ -42,12 +42,12 @@ function isBrokenExit(value: unknown): value is BrokenExit {
   return typeof at === "number" && texts.every((text) => typeof text === "string");
 }
 
-/** Those of the last day. */
+/** The exits of the last day. */
 export function recentExits(exits: readonly BrokenExit[], now: number): BrokenExit[] {
   return exits.filter(({ at }) => Math.abs(now - at) < keptMs).slice(-keptMax);
 }
 
-/** Why a job must not be run here; undefined for a job that may. */
+/** Why a job must not run here; undefined if it may. */
 export function quarantineBy(
   exits: readonly BrokenExit[],
   version: string,
@@ -67,20 +67,20 @@ export function quarantineBy(
 function describe(exits: readonly BrokenExit[]): string {
   const last = new Date(exits.at(-1)?.at ?? 0).toISOString();
   return (
-    `quarantined on this peer, which has met what can't happen ${exits.length} times while it worked on this job, last ` +
-    `at ${last} (its log says what); edit the job to have it tried again`
+    `quarantined on this peer, which had an internal fault ${exits.length} times while it worked on this job, last ` +
+    `at ${last} (its log has the details); edit the job to try it again`
   );
 }
 
-/** For readyz, while any such exit is recent. */
+/** The warning in readyz while any such exit is recent. */
 export function exitWarnings(exits: readonly BrokenExit[]): string[] {
   const last = exits.at(-1);
   if (last === undefined) return [];
   const jobs = [...new Set(exits.flatMap(({ job }) => job ?? []))];
-  const about = jobs.length === 0 ? "" : `, at work on ${jobs.slice(0, 3).join(", ")}`;
+  const about = jobs.length === 0 ? "" : ` while it worked on ${jobs.slice(0, 3).join(", ")}`;
   const times = exits.length === 1 ? "once" : `${exits.length} times`;
   return [
-    `in the last day this peer has met what can't happen and ended ${times}${about}, last at ` +
-      `${new Date(last.at).toISOString()}; its log says what`,
+    `in the last day this peer ended ${times} because of an internal fault${about}, last at ` +
+      `${new Date(last.at).toISOString()}; its log has the details`,
   ];
 }

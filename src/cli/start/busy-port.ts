@@ -1,4 +1,4 @@
-/** Whether somebody listens on a port already, so that every port in the way is told at once. */
+/** Says whether a port is in use, so that one message can name every port in the way. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { HostPort } from "../../config/values.ts";
@@ -18,7 +18,7 @@ export async function isBusy({ host, port }: HostPort): Promise<boolean> {
   }
 }
 
-/** The error with which the mesh's port was refused, with the API's port beside it when that one is busy too. */
+/** The error for the mesh's port, which also names the API's port if that one is in use, too. */
 export async function withBusyHttp(error: unknown, http: HostPort): Promise<unknown> {
   if (!(error instanceof CicadaError) || error.code !== "PORT_IN_USE" || !(await isBusy(http))) return error;
   return new CicadaError("PORT_IN_USE", `${error.detail} (--listen) and ${http.host}:${http.port} (--http)`);

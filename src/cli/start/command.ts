@@ -1,8 +1,9 @@
 /**
- * `cicada start` on the command line: one flag for each setting. What it does is in start.ts, which is loaded only when
- * it runs, because the other commands need neither libp2p nor a database.
+ * `cicada start` on the command line: one flag for each setting. start.ts does the work. It is only loaded when the
+ * command runs, because the other commands need neither libp2p nor a database.
  *
- * A test may start a peer that speaks as another version does (test/kit/other-version-child.ts); no flag or variable can.
+ * A test can start a peer that speaks as another version does (test/kit/other-version-child.ts). No flag or variable
+ * can.
  */
 import { Option, type Command } from "commander";
 import type { Flags } from "../../config.ts";
@@ -12,16 +13,16 @@ import { becomeChildOfInit } from "./init.ts";
 import { ownCompatibility } from "../../schema/protocol.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
-export function startCommand(program: Command, terminal: Terminal, spoken = ownCompatibility): void {
+export function startCommand(program: Command, terminal: Terminal, compatibility = ownCompatibility): void {
   const start = program
     .command("start")
     .description("start a peer; one alone is a full cron")
-    .option("--config <file>", "settings as YAML, by the names of these flags (CICADA_CONFIG)");
+    .option("--config <file>", "settings as YAML, under the names of these flags (CICADA_CONFIG)");
   for (const setting of settings) start.addOption(optionOf(setting));
   start.action(async (options: Flags) => {
     becomeChildOfInit();
     const { start: run } = await import("./start.ts");
-    terminal.exitCode = await run(byName(options), terminal, spoken);
+    terminal.exitCode = await run(byName(options), terminal, compatibility);
   });
 }
 

@@ -1,7 +1,7 @@
 /**
- * Every entry into the peer from outside: what its doors call back, and what the API asks. An exception that comes out of
- * there may have left the peer's state half-changed, whoever called: it is handed to `fail`, which ends the process. It
- * never goes on into the caller, which may be a library that swallows it.
+ * Guards every entry into the peer from outside: the callbacks of its doors, and the requests of the API. An exception
+ * that leaves the peer may have left its state half-changed. So it is passed to `fail`, which ends the process. It
+ * never reaches the caller, which may be a library that swallows it.
  */
 import type { Doors } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
@@ -20,7 +20,7 @@ export function guardDoors(doors: Doors, fail: Fail): Doors {
   };
 }
 
-/** A coded error is an answer; any other one broke the peer. */
+/** A coded error is an answer. Any other error means that the peer is broken. */
 export function guardControl(control: Control, fail: Fail): Control {
   return {
     ...control,
@@ -35,7 +35,7 @@ export function guardControl(control: Control, fail: Fail): Control {
   };
 }
 
-/** The same door; each function that is passed to it, alone or in an object of functions, is guarded. */
+/** The same door, with a guard around each function that is passed to it, alone or in an object of functions. */
 function guardCallbacks<Door extends object>(door: Door, fail: Fail): Door {
   return new Proxy(door, {
     get(target, name) {
@@ -66,9 +66,9 @@ function guarded(value: unknown, fail: Fail): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, guarded(member, fail)]));
 }
 
-/** What a door's `start` takes: an object of functions and nothing else. */
+/** True for the argument of a door's `start`: an object that holds only functions. */
 function isEvents(value: unknown): value is object {
-  // Bytes and lists, which may be long, are never looked through.
+  // Bytes and lists may be long, and are never searched.
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
     return false;
   }

@@ -1,6 +1,6 @@
 /**
- * What a job sees of the environment of its peer (INTERFACE, Run): PATH, HOME, USER, SHELL, LANG, TZ and TMPDIR, as the
- * person has them who started the peer, and nothing of the way in which it was started.
+ * What a job sees of its peer's environment (INTERFACE, Run): PATH, HOME, USER, SHELL, LANG, TZ and TMPDIR of the
+ * person who started the peer, and nothing about how it was started.
  */
 import { homedir, tmpdir, userInfo } from "node:os";
 
@@ -8,7 +8,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const plainPath = "/usr/local/bin:/usr/bin:/bin";
 
-/** `owner` is asked for the rest; a user without an entry in /etc/passwd has none. */
+/** `owner` supplies what `env` lacks. A user without an entry in /etc/passwd has nothing to supply. */
 export function hostEnvironment(
   env: Environment,
   owner: () => Owner = ownerOfProcess,
@@ -44,7 +44,10 @@ export function ownerOfProcess(): Owner {
   }
 }
 
-/** Under `npm start` npm puts its own folders first: jobs would find their programs in there, up to /node_modules/.bin. */
+/**
+ * The PATH without the folders that npm puts first under `npm start`, where jobs would find their programs, up to
+ * /node_modules/.bin.
+ */
 function pathOf(env: Environment): string {
   const path = env["PATH"] ?? plainPath;
   if (env["npm_execpath"] === undefined) return path;

@@ -1,15 +1,15 @@
 /**
- * Whether a peer that belongs to a mesh has found it: "joined ada and bob", or that nobody has answered yet and where the
- * peer has tried. The mesh itself keeps dialling for ever; this only watches, so that a person who has just pasted a join
- * line doesn't walk away from a peer that is alone.
+ * Says whether a peer that belongs to a mesh has found it: "joined ada and bob", or that no peer has answered yet and
+ * where this one has tried. The mesh keeps dialling for ever anyway. This only watches, so that a person who has pasted
+ * a join line doesn't leave a peer behind that is alone.
  */
 import type { Control, View } from "../../ports/control.ts";
 
-/** How long to wait for the first answer before saying that nobody answered. Unit: ms. A bit more than a warm-up. */
+/** How long to wait for the first answer before saying that no peer answered. Unit: ms. A bit more than a warm-up. */
 const answerWithinMs = 6_000;
-/** After the first peer answers, the others get this long to be named in the same line. Unit: ms. */
+/** How long to wait after the first answer, so that other peers can be named in the same line. Unit: ms. */
 const companyMs = 500;
-const lookEveryMs = 100;
+const checkEveryMs = 100;
 
 export class Joining {
   readonly #peer: Pick<Control, "view">;
@@ -18,18 +18,18 @@ export class Joining {
   #timer: NodeJS.Timeout | undefined;
   #hasJoined = false;
 
-  /** `named` are the addresses at which others should be; none = this peer is the first of its mesh. */
+  /** `named` are the addresses where other peers should be; none = this peer is the first of its mesh. */
   constructor(peer: Pick<Control, "view">, named: readonly string[]) {
     this.#peer = peer;
     this.#named = named;
   }
 
-  /** The names of the peers that it joined first; undefined when nobody has answered in time. */
+  /** The names of the peers that it joined first; undefined if none has answered in time. */
   get first(): Promise<string | undefined> {
     return this.#first.promise;
   }
 
-  /** Call it when the peer is up; `joined` is called once with the names, however late. */
+  /** Call it when the peer is up. `joined` is called once with the names, however late. */
   begin(joined: (names: string) => void): void {
     const began = performance.now();
     let firstSeen: number | undefined;
@@ -43,28 +43,31 @@ export class Joining {
         joined(inWords(names));
         this.#first.resolve(inWords(names));
       } else if (now - began >= answerWithinMs) this.#first.resolve(undefined);
-    }, lookEveryMs);
+    }, checkEveryMs);
   }
 
   end(): void {
     clearInterval(this.#timer);
   }
 
-  /** That nobody has answered yet, in words; undefined once somebody has, or has proved that this peer's key is an old one. */
+  /**
+   * The sentence that no peer has answered yet; undefined once one has, or has proved that this peer's key is an old
+   * one.
+   */
   alone(): string | undefined {
     if (this.#hasJoined || this.#named.length === 0) return undefined;
     const view = this.#peer.view();
     if (othersUp(view).length > 0 || view.notReady.some(({ code }) => code === "key-superseded"))
       return undefined;
-    const places = [...new Set(this.#named.map(hostAndPort))].slice(0, placesTold);
+    const places = [...new Set(this.#named.map(hostAndPort))].slice(0, placesNamed);
     const ports = [...new Set(places.map((place) => place.slice(place.lastIndexOf(":") + 1)))];
     const question = ports.length === 1 ? `is ${ports[0]}/tcp open there?` : "are these ports open?";
-    return `Nobody answered at ${inWords(places, "or")} yet. This peer is alone; ${question}`;
+    return `No peer has answered at ${inWords(places, "or")} yet. This peer is alone; ${question}`;
   }
 }
 
-/** Places named in one sentence; a mesh of fifty would fill the screen. */
-const placesTold = 3;
+/** How many places the sentence names; those of a mesh of fifty would fill the screen. */
+const placesNamed = 3;
 
 function othersUp({ members }: View): string[] {
   return members.filter(({ self, state }) => !self && state === "alive").map(({ name }) => name);

@@ -1,11 +1,11 @@
 /**
- * Which mesh a peer belongs to: the cluster key that it starts with, and the addresses that came with it.
+ * Decides which mesh a peer belongs to: the cluster key that it starts with, and the addresses that came with it.
  *
- * The key is in the file that `--cluster-key` names, in the join string, or in the data folder; once given, it is kept
- * there. Only a new folder for which nothing names a mesh gets a key of its own: a peer that was meant to join a mesh and
- * founds one instead would run every job a second time. A folder stays with its mesh, because its jobs would flow into the
- * other one. A mesh whose key was rotated is still the same mesh: of two of its keys the later one counts, so a peer that
- * was away comes back with a fresh invitation, and an old one in a unit file does no harm.
+ * The key is in the file that `--cluster-key` names, in the join string, or in the data folder, which keeps it once it
+ * is given. Only a new folder for which no setting names a mesh gets a new key: a peer that should join a mesh but
+ * founds one would run every job a second time. A folder stays with its mesh, because its jobs would otherwise spread
+ * into the other one. A mesh whose key was rotated is still the same mesh, and the later of its keys counts. So a peer
+ * that was away rejoins with a new invitation, and an old one in a unit file does no harm.
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -23,28 +23,28 @@ import { CicadaError } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { formatError } from "../terminal/client.ts";
 
-/** What the data folder says of the mesh. */
+/** What the data folder knows about the mesh. */
 export interface KeptKey {
   file: string;
   /** undefined = there is none */
   text: string | undefined;
-  /** The folder has served a peer before. */
+  /** A peer has used the folder before. */
   used: boolean;
 }
 
 export interface Membership {
   key: Uint8Array;
-  /** Of a key that has replaced another one. */
+  /** Set for a key that has replaced another one. */
   rotation: Rotation | undefined;
-  /** The key was made just now, by this peer. */
+  /** This peer has just made the key. */
   founded: boolean;
-  /** Who made the key, if its file says so. */
+  /** The peer that made the key, if its file says so. */
   founder: PeerId | undefined;
-  /** The data folder does not have it yet and is to keep it. */
+  /** The key is not in the data folder yet and has to be stored there. */
   keep: boolean;
-  /** Addresses in the invitation. */
+  /** The addresses in the invitation. */
   addresses: readonly string[];
-  /** The flag that names an older key of this mesh than the folder has, and was ignored. */
+  /** The flag that gave an older key of this mesh than the folder has. That key is ignored. */
   stale: string | undefined;
 }
 
@@ -58,7 +58,7 @@ export function chooseKey(
   if (given !== undefined && own !== undefined && meshOf(given) !== meshOf(own)) {
     throw new CicadaError(
       "BAD_KEY",
-      `${kept.file} belongs to another mesh than ${given.flag}; give a folder of its own with --data, or move that file away`,
+      `${kept.file} and ${given.flag} belong to different meshes; give this peer a folder of its own with --data, or move that file away`,
     );
   }
   const known = laterOf(own, given);
@@ -77,20 +77,20 @@ export function chooseKey(
   if (config.bootstrap.length > 0) {
     throw new CicadaError(
       "BAD_KEY",
-      `--bootstrap names a mesh, but ${kept.file} is not there; give its key with --cluster-key FILE, or join with --join`,
+      `--bootstrap names a mesh, but ${kept.file} doesn't exist; give the mesh's key with --cluster-key FILE, or join with --join`,
     );
   }
   if (kept.used) {
     throw new CicadaError(
       "BAD_KEY",
-      `${kept.file} is gone, and this folder belonged to a mesh; put it back, or give its key with --join or --cluster-key`,
+      `${kept.file} is gone, but this folder belonged to a mesh; restore the file, or give the mesh's key with --join or --cluster-key`,
     );
   }
   const nothing = { rotation: undefined, founder: undefined, addresses: [], stale: undefined };
   return { ...nothing, key: generate(), founded: true, keep: true };
 }
 
-/** Two keys of one mesh: the later one counts, and the folder's own when they are the same. */
+/** Of two keys of one mesh, the later one counts. If both are the same, the folder's own is used. */
 function laterOf(own: KnownKey | undefined, given: KnownKey | undefined): KnownKey | undefined {
   if (own === undefined || given === undefined) return own ?? given;
   return madeAt(given) > madeAt(own) ? given : own;
@@ -136,8 +136,8 @@ function givenKey({ join: joinText, clusterKey }: Pick<Config, "join" | "cluster
 }
 
 /**
- * With `--join -`, what stands for the string in `input`: its first line that holds one. Neither arguments nor environment
- * show a secret that comes this way.
+ * With `--join -`, reads the join string from the first line of `input` that holds one. Neither the arguments nor the
+ * environment show a secret that is given this way.
  */
 export async function readJoinFrom(input: Readable): Promise<string> {
   const lines = createInterface({ input });
@@ -145,10 +145,10 @@ export async function readJoinFrom(input: Readable): Promise<string> {
     const word = joinWordIn(line);
     if (word !== undefined) return word;
   }
-  throw new CicadaError("BAD_KEY", "--join -: no join string came by standard input");
+  throw new CicadaError("BAD_KEY", "--join -: there is no join string on standard input");
 }
 
-/** The flag holds the secret itself, for other users to see, and not a place where it is. */
+/** True if the flag holds the secret itself, which other users can see, and not the place where it is. */
 export function isJoinString(flag: unknown): boolean {
   return typeof flag === "string" && flag.trim().startsWith(joinPrefix);
 }
@@ -157,7 +157,7 @@ function joinWordIn(text: string): string | undefined {
   return text.split(/\s+/).find((part) => part.startsWith(joinPrefix));
 }
 
-/** The string itself, or a file that holds it (alone, or with the words around it that `peers invite` prints). */
+/** Reads the string itself, or a file that holds it, alone or among the words that `peers invite` prints around it. */
 function readJoin(given: string): Join {
   const text = isJoinString(given) ? given : readKeyFile(given);
   const word = joinWordIn(text);

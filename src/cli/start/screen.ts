@@ -1,5 +1,5 @@
 /**
- * What a peer shows on a terminal: everything that the first five minutes need when it is ready, then one line per run.
+ * What a peer shows on a terminal: when it is ready, everything that a person needs first; then one line per run.
  */
 import { defaultDataFolder, type Config } from "../../config.ts";
 import type { Rotation } from "../../identity/cluster-key.ts";
@@ -8,11 +8,11 @@ import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
-import { howCalled, quoted } from "../program.ts";
+import { invocationOf, quoted } from "../program.ts";
 import { invitable, isLoopback, joinLine } from "../peers.ts";
 import { runLine } from "../terminal/run-words.ts";
 import { paint, plain, type Terminal } from "../terminal/terminal.ts";
-import { lasting } from "../terminal/times.ts";
+import { durationText } from "../terminal/times.ts";
 
 export interface Introduction {
   config: Config;
@@ -31,7 +31,7 @@ export function introduce(
   const dim = (text: string) => paint(terminal, "dim", text);
   const label = (text: string) => dim(text.padEnd(8));
   const toPaste = (line: string) => terminal.print(`  ${paint(terminal, "cyan", line)}`);
-  const called = howCalled(terminal.env);
+  const called = invocationOf(terminal.env);
   const loopbackOnly = mesh.listening.every(isLoopback);
   const join = encodeJoin({ ...mesh.invitation, addresses: invitable(mesh.listening) });
 
@@ -48,20 +48,22 @@ export function introduce(
   toPaste(joinLine(terminal, join));
   if (loopbackOnly) {
     terminal.print(
-      dim("  This peer listens on loopback only: the second one must be on this machine too, with a"),
+      dim(
+        "  This peer only listens on loopback, so the second one must be on this machine, too, with its own",
+      ),
     );
-    terminal.print(dim("  --data, --http and --listen of its own."));
+    terminal.print(dim("  --data, --http and --listen."));
   }
   terminal.print("");
-  terminal.print("Make a job, from another terminal:");
+  terminal.print("Create a job from another terminal:");
   toPaste(
     `${called.program} jobs create hello --schedule '@every 10s' --command 'echo hello'${dataFlag(config, terminal)}`,
   );
   terminal.print("");
-  terminal.print(dim("Ctrl-C stops this peer. What it runs:"));
+  terminal.print(dim("Ctrl-C stops this peer. Its runs:"));
 }
 
-/** The command line finds the default folder by itself, where the user has one. */
+/** Empty if the folder is the default one, which the command line finds by itself. */
 function dataFlag(config: Config, terminal: Terminal): string {
   const flag = ` --data ${quoted(config.data)}`;
   try {
@@ -72,10 +74,10 @@ function dataFlag(config: Config, terminal: Terminal): string {
   }
 }
 
-/** A run that lasts longer has its start shown, too. Unit: ms. */
+/** The start of a run is also shown if the run lasts longer than this. Unit: ms. */
 const shownStartAfterMs = 1_000;
 
-/** One line for each run of this peer as it ends; a long one gets a line when it has been on for a while, too. */
+/** Prints one line for each run of this peer when it ends, and another for a long run that is in progress. */
 export function showRuns(terminal: Terminal, control: Control, self: string): void {
   const young = new Map<string, NodeJS.Timeout>();
   control.subscribe((event) => {
@@ -105,11 +107,15 @@ function recordLine(terminal: Terminal, record: RunRecord): string {
   return runLine(terminal, { id: runId(record), state, reason, startedAt, finishedAt, exitCode, signal });
 }
 
-export function describeStopping(terminal: Terminal, runs: number, drainMs: number): void {
+export function printStopping(terminal: Terminal, runs: number, drainMs: number): void {
   const wait =
-    runs === 0 ? "" : `; ${runs === 1 ? "one run has" : `${runs} runs have`} ${lasting(drainMs)} to end`;
+    runs === 0 ? "" : `; ${runs === 1 ? "one run has" : `${runs} runs have`} ${durationText(drainMs)} to end`;
   terminal.print("");
   terminal.print(
-    paint(terminal, "dim", `Stopping: no more ticks are taken here${wait}. Ctrl-C again stops at once.`),
+    paint(
+      terminal,
+      "dim",
+      `Stopping: this peer takes no more ticks${wait}. Press Ctrl-C again to stop at once.`,
+    ),
   );
 }

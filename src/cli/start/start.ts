@@ -1,9 +1,9 @@
 /**
- * `cicada start`: puts a peer together (data folder, keys, disk, launcher, mesh, peer, API), says when it is ready, and
- * takes it apart again when it is told to stop. The only file of the command line that touches the world itself.
+ * `cicada start`: assembles a peer (data folder, keys, disk, launcher, mesh, peer, API), says when it is ready, and
+ * takes it apart again when it is told to stop. It is the only file of the command line that touches the world itself.
  *
- * What is opened is closed in the opposite order, whatever fails on the way: a refused start leaves no process, no lock
- * and no ready.json behind.
+ * Whatever fails, everything that was opened is closed in the opposite order: a refused start leaves no process, no
+ * lock and no ready.json behind.
  */
 import { existsSync } from "node:fs";
 import { flushCompileCache } from "node:module";
@@ -51,19 +51,19 @@ import { guardControl, guardDoors } from "./guarded-doors.ts";
 import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
 import { Joining } from "./joining.ts";
-import { introduce, describeStopping, showRuns } from "./screen.ts";
+import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { howCalled, readVersion } from "../program.ts";
+import { invocationOf, readVersion } from "../program.ts";
 
-/** What a stopped peer may still hold open before the process is ended all the same; ms. */
+/** How long whatever a stopped peer still holds open may delay the end of the process; ms. */
 const lingerLimitMs = 1_000;
 
-export async function start(flags: Flags, terminal: Terminal, spoken: Compatibility): Promise<number> {
+export async function start(flags: Flags, terminal: Terminal, compatibility: Compatibility): Promise<number> {
   const config = await withJoinString(readSettings(flags, terminal), terminal);
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
-  for (const complaint of unknownVariables(terminal.env)) log.warn(complaint);
+  for (const warning of unknownVariables(terminal.env)) log.warn(warning);
   const end = (exitCode: number): void => {
     lastAct?.();
     process.exit(exitCode);
@@ -72,13 +72,13 @@ export async function start(flags: Flags, terminal: Terminal, spoken: Compatibil
   const failures = watchFailures(log, end, () => noteExit?.() ?? {});
   if (isJoinString(flags["join"])) {
     log.warn(
-      "the join string was given as an argument, where other users of this machine can read it (this process hides its " +
-        "own arguments, npm and sudo don't): give --join FILE or --join - instead",
+      "the join string was given as an argument, which other users of this machine can read (this process hides its " +
+        "own arguments, but npm and sudo don't): use --join FILE or --join - instead",
     );
   }
   if (process.pid === 1) {
     log.warn(
-      "this peer is process 1, and there is no /bin/sh to collect what its runs leave behind: start the container with " +
+      "this peer is process 1, and there is no /bin/sh to reap the processes that its runs leave behind: start the container with " +
         "an init (docker run --init), or dead processes stay in its process table",
     );
   }
@@ -96,24 +96,24 @@ export async function start(flags: Flags, terminal: Terminal, spoken: Compatibil
       beforeBroken: (note) => (noteExit = note),
       diskLost: () => end(exitCodes.disk),
     };
-    const assembled = await assemble(config, spoken, folder, log, watch, opened);
-    await tellReady(assembled, terminal, stop.first);
-    // A peer may be killed before it would do so by itself, at its end.
+    const assembled = await assemble(config, compatibility, folder, log, watch, opened);
+    await announceReady(assembled, terminal, stop.first);
+    // Node writes its compile cache only at a normal exit, which a killed peer doesn't have.
     flushCompileCache();
     const signal = await stop.first;
     const runs = ownRuns(assembled);
-    if (terminal.interactive) describeStopping(terminal, runs, config.drainMs);
+    if (terminal.interactive) printStopping(terminal, runs, config.drainMs);
     else log.info("stopping", { signal, runs, drainMs: config.drainMs });
     return 0;
   } finally {
-    // Whatever still holds the process up has had its time.
+    // Anything that still keeps the process alive has had its time.
     setTimeout(() => process.exit(), lingerLimitMs).unref();
   }
 }
 
-/** What ends the process while the peer is up. */
+/** Ways in which the process ends while the peer is up. */
 interface Watch extends FailureWatch {
-  /** `note` is called just before the process ends because it is broken, and says what the log is to say besides. */
+  /** `note` is called just before the process ends because it is broken, and returns further fields for the log. */
   beforeBroken(note: () => LogFields): void;
   diskLost(): void;
 }
@@ -125,23 +125,32 @@ interface Assembled {
   membership: Membership;
   control: Control;
   joining: Joining;
-  /** Where programs of this machine find the API. */
+  /** The URL of the API for programs on this machine. */
   http: string;
 }
 
-/** A peer that is on the mesh, with its API open; what has to be closed again is put onto `opened`. */
+/**
+ * Assembles a peer that is on the mesh and has its API open. Everything that has to be closed again is put onto
+ * `opened`.
+ */
 async function assemble(
   config: Config,
-  spoken: Compatibility,
+  compatibility: Compatibility,
   folder: Folder,
   log: Log,
   watch: Watch,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
-  const { doors, mesh, membership, founder, used } = await openDoors(config, spoken, folder, log, watch);
+  const { doors, mesh, membership, founder, used } = await openDoors(
+    config,
+    compatibility,
+    folder,
+    log,
+    watch,
+  );
   const exits = recentExits(parseBrokenExits(folder.brokenExits()), Date.now());
   const refusal = quarantineBy(exits, readVersion());
-  const peer = new Peer(doors, { ...settingsOf(config, spoken, founder), refusal });
+  const peer = new Peer(doors, { ...settingsOf(config, compatibility, founder), refusal });
   watch.beforeBroken(() => {
     const job = peer.workingOn;
     const exit = { at: Date.now(), version: readVersion(), job: job?.id, revision: job?.revision };
@@ -153,7 +162,7 @@ async function assemble(
   opened.defer(() => joining.end());
   const guarded = guardControl(controlOf(peer), watch.broken);
   const known = { failures: watch.counts, exits };
-  const control = counting(guarded, mesh, known, used ? "warning" : "not ready", joining);
+  const control = withOwnFindings(guarded, mesh, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
@@ -162,13 +171,13 @@ async function assemble(
     tokenFile: folder.tokenFile,
     self: { id: doors.keys.self, name: config.name },
     version: readVersion(),
-    program: howCalled(process.env).program,
+    program: invocationOf(process.env).program,
     hosts: () => hosts,
     behindTlsProxy: config.behindTlsProxy,
     log,
     startedAt: Date.now(),
   });
-  // The peer stops first: as long as its runs may end, the API still answers.
+  // The peer stops first, so that the API still answers while its runs may end.
   opened.defer(() => api.close());
   opened.defer(() => new Promise<void>((done) => peer.stop(done)));
   await started(peer);
@@ -178,8 +187,8 @@ async function assemble(
   return { config, folder, doors, membership, control, joining, http: listening.url };
 }
 
-/** Tells other programs by ready.json, and people on the terminal or in the log. */
-async function tellReady(
+/** Tells other programs through ready.json that the peer is ready, and people on the terminal or in the log. */
+async function announceReady(
   { config, folder, doors, membership, control, joining, http }: Assembled,
   terminal: Terminal,
   stopped: Promise<unknown>,
@@ -226,11 +235,11 @@ function readSettings(flags: Flags, terminal: Terminal): Config {
 
 async function withJoinString(config: Config, terminal: Terminal): Promise<Config> {
   if (config.join !== "-") return config;
-  if (isatty(process.stdin.fd)) terminal.tell("Paste what `cicada peers invite` printed:");
+  if (isatty(process.stdin.fd)) terminal.notify("Paste what `cicada peers invite` printed:");
   return { ...config, join: await readJoinFrom(process.stdin) };
 }
 
-/** Other programs find the folder by what ready.json says, wherever they are started. */
+/** Makes the path absolute: other programs find the folder through ready.json, wherever they are started. */
 function withWholePath(config: Config): Config {
   return { ...config, data: resolve(config.data) };
 }
@@ -244,28 +253,28 @@ interface Opened {
   used: boolean;
 }
 
-/** All doors of the peer, which closes them when it stops; none of them when one can't be opened. */
+/** Opens all doors of the peer, which closes them when it stops. If one can't be opened, none stays open. */
 async function openDoors(
   config: Config,
-  spoken: Compatibility,
+  compatibility: Compatibility,
   folder: Folder,
   log: Log,
   watch: Watch,
 ): Promise<Opened> {
-  // It is made after the keys are, so a first start that was broken off is still a first start.
+  // The database is created after the keys, so a first start that was interrupted is still a first start next time.
   const used = existsSync(join(folder.path, "cicada.db"));
   const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
   const membership = chooseKey(config, kept, generateClusterKey);
   const { key, rotation, stale } = membership;
   if (stale !== undefined) {
-    log.warn("the mesh's key has been rotated since; what names the old one is not followed", {
+    log.warn("the mesh's key has been rotated; a setting that names the old key is ignored", {
       named: stale,
     });
   }
   const peerKey = folder.peerKey(generatePeerKey);
   const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
   if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
-  // The folder's own key is older than the one that was given.
+  // The folder's own key, if it is older than the given one.
   const replaced = membership.keep && kept.text !== undefined ? parseClusterKey(kept.text) : undefined;
   const clock = openClock({ synchronised: config.clockSynchronised });
   const keyring = openKeyring(folder, { key, founder, rotation, replaced }, () => clock.now().wall, log);
@@ -285,7 +294,7 @@ async function openDoors(
     bootstrap: [...config.bootstrap, ...membership.addresses],
     remembered: rememberInvitation(folder, membership),
     remember: (addresses) => folder.rememberAddresses(addresses),
-    protocol: spoken.protocol,
+    protocol: compatibility.protocol,
     mdns: config.mdns,
     clock,
     random,
@@ -303,7 +312,7 @@ async function openDoors(
   };
 }
 
-/** The addresses of the invitation outlive even a peer that is killed before the mesh has told it of others. */
+/** Stores the addresses of the invitation at once, in case the peer is killed before the mesh has learned others. */
 function rememberInvitation(folder: Folder, { addresses }: Membership): readonly string[] {
   const known = folder.addresses();
   const all = [...new Set([...known, ...addresses])];
@@ -334,10 +343,10 @@ function settingsOf(
 }
 
 /**
- * The peer's view, with what the mesh and this file have to add. A new peer that was to join and has reached nobody
- * isn't ready: it has none of the mesh's jobs. One that comes back keeps the ticks that it knows.
+ * The peer's view, with what the mesh and this file add to it. A new peer that should join a mesh but has reached no
+ * member is not ready, because it has none of the mesh's jobs. A peer that returns keeps the ticks that it knows.
  */
-function counting(
+function withOwnFindings(
   control: Control,
   mesh: RealMesh,
   known: { failures: Readonly<Failures>; exits: readonly BrokenExit[] },
@@ -377,7 +386,7 @@ function started(peer: Peer): Promise<void> {
 
 const wildcards: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
-/** Answers with the URL for programs of this machine, and with the `Host` values under which they may call. */
+/** Returns the URL for programs on this machine, and the accepted values of `Host`. */
 async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string; hosts: string[] }> {
   try {
     await api.listen({ host, port });

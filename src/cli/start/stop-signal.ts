@@ -1,9 +1,9 @@
 /**
- * SIGTERM, SIGINT and SIGHUP (a terminal that was closed): the first asks for a clean stop, a later one for an end at
- * once.
+ * Handles SIGTERM, SIGINT and SIGHUP (a closed terminal): the first signal asks for a clean stop, a later one for an
+ * immediate end.
  *
- * Ctrl-C under npm arrives twice within moments (from the terminal, which signals the whole group, and from npm), so a
- * second signal counts only after a while.
+ * Under npm, Ctrl-C arrives twice within moments: from the terminal, which signals the whole group, and from npm. So a
+ * second signal only counts after a while.
  */
 
 /** Signals closer together than this count as one. Unit: ms. */
@@ -15,7 +15,7 @@ export interface StopSignal {
   first: Promise<NodeJS.Signals>;
   /** Called just before the process ends without a clean stop. */
   beforeEnd(act: () => void): void;
-  /** Signals have their usual effect again. */
+  /** Gives the signals back their usual effect. */
   [Symbol.dispose](): void;
 }
 

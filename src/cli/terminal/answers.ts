@@ -1,5 +1,5 @@
 /**
- * What the API answers, as far as the command line shows it (openapi.json is the whole). Instants are RFC 3339.
+ * The answers of the API, as far as the command line shows them (openapi.json has all of it). Instants are RFC 3339.
  */
 import type { MemberState } from "../../ports/control.ts";
 import type { TickId } from "../../schema/ids.ts";
@@ -40,7 +40,7 @@ export interface RunAnswer {
   exitCode: number | null;
   signal: string | null;
   waiting: string | null;
-  /** one record for so many ticks that nobody ran */
+  /** set if the record stands for many ticks that nobody ran */
   range: { from: string; to: string; count: number } | null;
   duplicate: boolean;
 }
@@ -51,9 +51,9 @@ export interface NextAnswer {
   peers: { id: string; name: string; rank: number }[];
 }
 
-/** One tick's story, and what hinders the next one. */
+/** The account of one tick, and what keeps the next one from running. */
 export interface WhyAnswer {
-  /** null: no tick has gone wrong, and there is no story */
+  /** null if no tick has gone wrong; the fields about it are then absent */
   tick: string | null;
   state?: RunState | "pending";
   duplicate?: boolean;
@@ -93,7 +93,7 @@ export interface RosterAnswer {
 
 export interface PeersAnswer {
   items: PeerAnswer[];
-  /** null: the mesh has no voters */
+  /** null if the mesh has no voters */
   roster: RosterAnswer | null;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Talks to any peer's API: finds the address and the token, sends one call, and turns every way in which it can
- * fail into a coded error with the exit code that INTERFACE gives it.
+ * Calls the API of any peer: finds the address and the token, sends one call, and turns every way in which it can fail
+ * into a coded error with the exit code that INTERFACE defines.
  *
- * Without `--peer` it asks the peer of this machine that `ready.json` names. That peer's admin token is never sent to
- * another address: any other peer needs `--token`. Without a token nothing is sent but the question whether a peer
- * answers at all, so that "nobody listens there" comes before "a token is needed".
+ * Without `--peer` it asks the local peer that `ready.json` names. That peer's admin token is never sent to another
+ * address; any other peer needs `--token`. Without a token, the only request is whether a peer answers at all, so that
+ * a person learns "no program listens there" before "a token is needed".
  */
 import type { Command } from "commander";
 import { readFileSync } from "node:fs";
@@ -35,7 +35,7 @@ export function dataFolder(options: PeerOptions, terminal: Terminal): string {
   return options.data ?? (terminal.env["CICADA_DATA"] || defaultDataFolder(terminal.env));
 }
 
-/** What the local peer says of itself; undefined when no peer is up in that folder. */
+/** What the local peer's ready.json says; undefined if no peer is up in that folder. */
 export function readReady(folder: string): Ready | undefined {
   let text: string;
   try {
@@ -58,33 +58,33 @@ export interface Call {
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   headers?: Readonly<Record<string, string>>;
   body?: unknown;
-  /** Statuses from 400 on that are answers here and not failures. */
+  /** Statuses of 400 and above that are answers here and not failures. */
   allow?: readonly number[];
 }
 
 /** Longest wait for one answer, ms. More lets a script hang on a dead host; less gives up on a busy one. */
 const answerLimitMs = 30_000;
-/** Items asked for at a time. More saves calls, less keeps each answer small. */
+/** Items per request. More saves calls; less keeps each answer small. */
 const pageSize = 500;
 
 export class Client {
   readonly url: string;
   readonly #token: string | { missing: string };
 
-  /** Without a token: why there is none, for the person who is told so. */
+  /** `missing` says why there is no token. */
   constructor(url: string, token: string | { missing: string }) {
     this.url = url;
     this.#token = token;
   }
 
-  /** One call; the body of its answer as parsed JSON, undefined when it has none. */
+  /** Makes one call and returns the JSON body of its answer; undefined if there is none. */
   async ask<Answer>(path: string, call: Call = {}): Promise<Answer> {
     const { bytes } = await this.send(path, call);
-    // openapi.json promises what each call answers; a missing field shows as a blank.
+    // openapi.json defines what each call answers; a missing field shows as a blank.
     return (bytes.length === 0 ? undefined : JSON.parse(new TextDecoder().decode(bytes))) as Answer;
   }
 
-  /** Every page of a list, or as many items as wanted, as the API would give them at once. */
+  /** Returns all items of a list, or as many as wanted, in the form of one page. */
   async list<Item>(
     path: string,
     query: Call["query"] = {},
@@ -103,7 +103,9 @@ export class Client {
     }
   }
 
-  /** One call and its answer as it came. Throws the coded error that the peer, or the way to it, gave. */
+  /**
+   * Makes one call and returns its answer unchanged. Throws the coded error of the peer, or of the connection to it.
+   */
   async send(
     path: string,
     { method = "GET", query = {}, headers = {}, body, allow = [] }: Call = {},
@@ -141,7 +143,7 @@ export class Client {
       const bytes = new Uint8Array(await response.arrayBuffer());
       return { status: response.status, headers: response.headers, bytes };
     } catch (error) {
-      throw new CicadaError("PEER_UNREACHABLE", `${this.url}: ${sayFetchError(error)}`);
+      throw new CicadaError("PEER_UNREACHABLE", `${this.url}: ${formatFetchError(error)}`);
     }
   }
 }
@@ -159,8 +161,8 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
   const url = checkUrl(named ?? ready?.http ?? "");
   if (token !== undefined) return new Client(url, token);
   if (ready === undefined || new URL(ready.http).origin !== new URL(url).origin) {
-    const who = ready === undefined ? "no peer is up in" : "it is not the peer of";
-    return new Client(url, { missing: `no --token for ${url}, and ${who} ${folder}` });
+    const reason = ready === undefined ? "no peer is up in" : "it is not the peer of";
+    return new Client(url, { missing: `no --token for ${url}, and ${reason} ${folder}` });
   }
   return new Client(url, readToken(ready.tokenFile));
 }
@@ -171,7 +173,7 @@ function readToken(file: string): string {
   } catch (error) {
     throw new CicadaError(
       "UNAUTHORISED",
-      `${file}: ${formatError(error)}; give --token, or run as its owner`,
+      `${file}: ${formatError(error)}; give --token, or run the command as the file's owner`,
     );
   }
 }
@@ -193,16 +195,16 @@ const byStatus: Readonly<Record<number, ErrorCode>> = {
   503: "NOT_READY",
 };
 
-/** A problem+json (RFC 9457) as the coded error that it was on the peer. */
+/** Turns a problem+json (RFC 9457) back into the coded error of the peer. */
 function refusal(reply: Reply, url: string): CicadaError {
   const problem = parseOrUndefined(new TextDecoder().decode(reply.bytes));
-  const said = typeof problem === "object" && problem !== null ? problem : {};
-  const code = "code" in said && isErrorCode(said.code) ? said.code : undefined;
-  const detail = "detail" in said && typeof said.detail === "string" ? said.detail : undefined;
+  const document = typeof problem === "object" && problem !== null ? problem : {};
+  const code = "code" in document && isErrorCode(document.code) ? document.code : undefined;
+  const detail = "detail" in document && typeof document.detail === "string" ? document.detail : undefined;
   return new CicadaError(
     code ?? byStatus[reply.status] ?? (reply.status < 500 ? "BAD_REQUEST" : "INTERNAL"),
     detail ?? `${url} answered ${reply.status}`,
-    "errors" in said && Array.isArray(said.errors) ? said.errors.filter(isProblem) : [],
+    "errors" in document && Array.isArray(document.errors) ? document.errors.filter(isProblem) : [],
   );
 }
 
@@ -233,25 +235,25 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 }
 
 const inWords: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nobody listens there",
-  ECONNRESET: "the connection broke off",
-  ENOTFOUND: "that host name is not known",
+  ECONNREFUSED: "no program listens there",
+  ECONNRESET: "the connection broke",
+  ENOTFOUND: "that host name is unknown",
   EHOSTUNREACH: "no route to that host",
   ENETUNREACH: "no route to that network",
   UND_ERR_CONNECT_TIMEOUT: "that host doesn't answer",
-  UND_ERR_SOCKET: "the connection broke off",
+  UND_ERR_SOCKET: "the connection broke",
   ENOENT: "there is no such file",
   EACCES: "this user may not read it",
   EISDIR: "it is a folder",
 };
 
-/** A system error in a few words, without the call that met it. */
+/** A system error in a few words, without the failed call. */
 export function formatError(error: unknown): string {
   if (isSystemError(error) && error.code !== undefined) return inWords[error.code] ?? error.message;
   return error instanceof Error ? error.message : String(error);
 }
 
-function sayFetchError(error: unknown): string {
+function formatFetchError(error: unknown): string {
   if (error instanceof Error && error.name === "TimeoutError") {
     return `no answer within ${answerLimitMs / 1_000} s`;
   }

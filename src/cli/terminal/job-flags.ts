@@ -1,5 +1,5 @@
 /**
- * Every field of a job as a flag of the command line (INTERFACE, Command line: `--FIELD VALUE`). One table serves to
+ * Every field of a job as a flag of the command line (INTERFACE, Command line: `--FIELD VALUE`). One table is used to
  * offer the flags, to turn them into a job's fields, and to name the flag when the peer refuses a field.
  */
 import { Option, type Command } from "commander";
@@ -18,7 +18,7 @@ interface JobFlag {
   help: string;
   /** Where in the job the value goes. */
   path: readonly [string, string?];
-  /** `pairs` are K=V and may be repeated, as may `list`; a list of one schedule stays a plain text. */
+  /** `pairs` are K=V. `pairs` and `list` may be repeated. A single schedule stays a plain text. */
   shape: "text" | "number" | "truth" | "list" | "pairs";
   choices?: readonly string[];
 }
@@ -31,100 +31,110 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "list",
   },
   { flags: "--tz, --timezone <zone>", help: "IANA name (default: UTC)", path: ["timezone"], shape: "text" },
-  { flags: "-c, --command <text>", help: "for /bin/sh -c", path: ["command"], shape: "text" },
-  { flags: "--starts-at <instant>", help: "no tick before it", path: ["startsAt"], shape: "text" },
-  { flags: "--ends-at <instant>", help: "no tick after it", path: ["endsAt"], shape: "text" },
+  { flags: "-c, --command <text>", help: "a command for /bin/sh -c", path: ["command"], shape: "text" },
+  { flags: "--starts-at <instant>", help: "no ticks before this instant", path: ["startsAt"], shape: "text" },
+  { flags: "--ends-at <instant>", help: "no ticks after this instant", path: ["endsAt"], shape: "text" },
   {
     flags: "--enabled <true|false>",
-    help: "false: kept, but never run",
+    help: "false: keep the job, but never run it",
     path: ["enabled"],
     shape: "truth",
   },
   {
     flags: "--executor <executor>",
-    help: "default: shell with --command, exec with -- ARGV",
+    help: "how to run it (default: shell with --command, exec with -- ARGV)",
     path: ["executor"],
     shape: "text",
     choices: ["shell", "exec"],
   },
-  { flags: "--stdin <text>", help: "what the command reads", path: ["stdin"], shape: "text" },
-  { flags: "--env <K=V>", help: "environment; repeatable", path: ["env"], shape: "pairs" },
+  { flags: "--stdin <text>", help: "text for the command's standard input", path: ["stdin"], shape: "text" },
+  { flags: "--env <K=V>", help: "environment variable; repeatable", path: ["env"], shape: "pairs" },
   {
     flags: "--cwd <dir>",
-    help: "default: the data folder's work/, or the home of --user",
+    help: "where it runs (default: work/ in the data folder, or the home of --user)",
     path: ["cwd"],
     shape: "text",
   },
-  { flags: "--user <user>", help: "default: the peer's own", path: ["user"], shape: "text" },
-  { flags: "--umask <mask>", help: "default: 077", path: ["umask"], shape: "text" },
-  { flags: "--timeout <duration>", help: "0 = none (default)", path: ["timeout"], shape: "text" },
+  {
+    flags: "--user <user>",
+    help: "who it runs as (default: the peer's own user)",
+    path: ["user"],
+    shape: "text",
+  },
+  { flags: "--umask <mask>", help: "its umask (default: 077)", path: ["umask"], shape: "text" },
+  {
+    flags: "--timeout <duration>",
+    help: "end it after this time (default: 0 = never)",
+    path: ["timeout"],
+    shape: "text",
+  },
   {
     flags: "--kill-grace <duration>",
-    help: "from TERM to KILL (default: 10s)",
+    help: "time between TERM and KILL (default: 10s)",
     path: ["killGrace"],
     shape: "text",
   },
   {
     flags: "--overlap <policy>",
-    help: "while an earlier run is on (default: queue)",
+    help: "what to do while an earlier run is in progress (default: queue)",
     path: ["overlap"],
     shape: "text",
     choices: overlapPolicies,
   },
   {
     flags: "--catch-up-policy <policy>",
-    help: "ticks that no peer could run (default: latest)",
+    help: "which ticks to catch up that no peer could run (default: latest)",
     path: ["catchUp", "policy"],
     shape: "text",
     choices: catchUpPolicies,
   },
   {
     flags: "--catch-up-window <duration>",
-    help: "how far back (default: 1h)",
+    help: "how far back to catch up (default: 1h)",
     path: ["catchUp", "window"],
     shape: "text",
   },
   {
     flags: "--catch-up-limit <n>",
-    help: "how many (default: 100)",
+    help: "how many ticks to catch up (default: 100)",
     path: ["catchUp", "limit"],
     shape: "number",
   },
   {
     flags: "--partition <policy>",
-    help: "when the mesh is split: available = at least once (default), majority = at most once",
+    help: "if the mesh is split: available = run at least once (default), majority = at most once",
     path: ["partition"],
     shape: "text",
     choices: partitionPolicies,
   },
   {
     flags: "--target-peer <peer>",
-    help: "name or id of a peer that may run it; repeatable (default: any)",
+    help: "name or id of a peer that may run it; repeatable (default: any peer)",
     path: ["target", "peers"],
     shape: "list",
   },
   {
     flags: "--keep-runs <n>",
-    help: "ticks whose history is kept (default: 100)",
+    help: "how many ticks to keep history of (default: 100)",
     path: ["keep", "runs"],
     shape: "number",
   },
   {
     flags: "--keep-age <duration>",
-    help: "older ticks are not kept (default: 30d)",
+    help: "how long to keep history (default: 30d)",
     path: ["keep", "age"],
     shape: "text",
   },
   {
     flags: "--keep-log-bytes <size>",
-    help: "output kept of a run (default: 1MiB)",
+    help: "how much output to keep of each run (default: 1MiB)",
     path: ["keep", "logBytes"],
     shape: "text",
   },
-  { flags: "--group <group>", help: "default: default", path: ["group"], shape: "text" },
-  { flags: "--label, --labels <K=V>", help: "repeatable", path: ["labels"], shape: "pairs" },
-  { flags: "--description <text>", help: "for people", path: ["description"], shape: "text" },
-  { flags: "--owner <text>", help: "for people", path: ["owner"], shape: "text" },
+  { flags: "--group <group>", help: "the job's group (default: default)", path: ["group"], shape: "text" },
+  { flags: "--label, --labels <K=V>", help: "a label; repeatable", path: ["labels"], shape: "pairs" },
+  { flags: "--description <text>", help: "a text for people", path: ["description"], shape: "text" },
+  { flags: "--owner <text>", help: "whom to ask about the job", path: ["owner"], shape: "text" },
 ];
 
 const offered = jobFlags.map((flag) => ({ flag, option: optionOf(flag) }));
@@ -141,7 +151,10 @@ export function withJobFlags(command: Command): Command {
   return command;
 }
 
-/** Fields of a later version as flags, by our names and by those of other schedulers: refused as the API does. */
+/**
+ * Flags for fields of a later version, under our names and those of other schedulers. They are refused as the API
+ * refuses the fields.
+ */
 const laterFlags = [
   ...(notYet[""] ?? []).map((field) => ({ field, option: laterOption(field) })),
   ...[...fieldSynonyms].map(([synonym, field]) => ({ field, option: laterOption(synonym) })),
@@ -165,7 +178,7 @@ function refuseLater(given: Readonly<Record<string, unknown>>): void {
   }
 }
 
-/** The fields that were given, as a (partial) job; as a `patch` (RFC 7396) an empty text clears its field. */
+/** The given fields as a (partial) job. In a `patch` (RFC 7396) an empty text clears its field. */
 export function jobFromFlags(
   given: Readonly<Record<string, unknown>>,
   use: "job" | "patch" = "job",
@@ -184,8 +197,8 @@ export function jobFromFlags(
   return job;
 }
 
-/** A refused job that was given as flags: its complaints name the flags instead of the fields. */
-export function inFlags(error: unknown): unknown {
+/** The error for a job that was given as flags: it names the flags instead of the fields. */
+export function inTermsOfFlags(error: unknown): unknown {
   if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
   const problems = error.problems.map(({ pointer, message }) => ({ pointer: flagFor(pointer), message }));
   return new CicadaError(error.code, error.detail, problems);
@@ -223,7 +236,7 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
   }
 }
 
-/** `K=V`; the value may hold further `=`. */
+/** `K=V`; the value may contain further `=`. */
 function readPair(option: Option, pair: string): [string, string] {
   const at = pair.indexOf("=");
   if (at < 1) throw new CicadaError("USAGE", `--${option.name()} ${pair}: give NAME=VALUE`);

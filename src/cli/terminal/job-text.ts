@@ -1,5 +1,5 @@
 /**
- * Jobs as people keep them: YAML or JSON files with one or several jobs, and the draft that an editor is opened on.
+ * Jobs as text: YAML or JSON files with one or several jobs, and the draft that an editor opens.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,13 +13,13 @@ import { isSystemError, formatError } from "./client.ts";
 import type { Terminal } from "./terminal.ts";
 import { readTextFile } from "./text-file.ts";
 
-/** One job as it was written, and where: `jobs.yaml, document 2`. */
+/** One job as it was written, and where it was found: `jobs.yaml, document 2`. */
 export interface WrittenJob {
   job: Record<string, unknown>;
   where: string;
 }
 
-/** Every job of a file; `-` reads standard input. A file may hold several documents, each a job or a list of jobs. */
+/** All jobs of a file; `-` reads standard input. A file may hold several documents, each a job or a list of jobs. */
 export function readJobs(path: string): WrittenJob[] {
   return parseJobs(readTextFile(path), path === "-" ? "standard input" : path);
 }
@@ -33,7 +33,7 @@ export function parseJobs(text: string, source: string): WrittenJob[] {
     const content = contentOf(document, where);
     if (!isCollection(document.contents)) {
       if (content === null && documents.length > 1) continue;
-      throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field a line`);
+      throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field per line`);
     }
     found.push(...jobsOf(content, where));
   }
@@ -53,12 +53,12 @@ function jobsOf(content: unknown, where: string): WrittenJob[] {
 }
 
 function refuseEmpty(source: string): never {
-  throw new CicadaError("BAD_FILE", `${source}: no job in it`);
+  throw new CicadaError("BAD_FILE", `${source}: it contains no job`);
 }
 
 function asRecord(value: unknown, where: string): Record<string, unknown> {
   if (isRecord(value)) return value;
-  throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field a line`);
+  throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field per line`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -91,10 +91,10 @@ export function editJob(job: Readonly<Record<string, unknown>>, terminal: Termin
   const folder = mkdtempSync(join(tmpdir(), "cicada-edit-"));
   const path = join(folder, `${String(job["id"])}.yaml`);
   const done = () => rmSync(folder, { recursive: true, force: true });
-  const before = `# Save and close to change the job; close without a change to leave it as it is.\n${stringify(job)}`;
+  const before = `# Save and close to change the job. Close without a change to leave it as it is.\n${stringify(job)}`;
   writeFileSync(path, before, { mode: 0o600 });
 
-  // $EDITOR may carry arguments (`code --wait`), so a shell takes it apart, as git and crontab do.
+  // $EDITOR may contain arguments (`code --wait`), so a shell splits it, as git and crontab do.
   const ended = spawnSync("/bin/sh", ["-c", `${editor} "$1"`, "sh", path], {
     stdio: "inherit",
     env: { ...terminal.env },
@@ -103,7 +103,7 @@ export function editJob(job: Readonly<Record<string, unknown>>, terminal: Termin
     done();
     const why = isSystemError(ended.error)
       ? formatError(ended.error)
-      : `it ended with ${ended.status ?? ended.signal}`;
+      : `it exited with ${ended.status ?? ended.signal}`;
     throw new CicadaError("USAGE", `the editor "${editor}" failed: ${why}; set EDITOR to one that works`);
   }
   const after = readTextFile(path);

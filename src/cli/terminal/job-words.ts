@@ -1,10 +1,10 @@
 /**
- * A job in words: its line in a list, all its fields, what came of a change, its coming ticks, and why a tick went as it
+ * A job in words: its line in a list, all its fields, the result of a change, its next ticks, and why a tick went as it
  * did.
  */
 import { instantOf } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job.ts";
-import { howCalled } from "../program.ts";
+import { invocationOf } from "../program.ts";
 import type { JobAnswer, NextAnswer, WhyAnswer } from "./answers.ts";
 import { writable } from "./job-text.ts";
 import { fields, table } from "./output.ts";
@@ -12,7 +12,7 @@ import { runState } from "./run-words.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
 import { local, relative, utc } from "./times.ts";
 
-export function tellWhy(
+export function printWhy(
   terminal: Terminal,
   id: string,
   { tick, state = "pending", why = [], ...rest }: WhyAnswer,
@@ -30,11 +30,11 @@ export function tellWhy(
 
 export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {
   if (jobs.length === 0) {
-    const { program } = howCalled(terminal.env);
+    const { program } = invocationOf(terminal.env);
     terminal.print(
       isFiltered
         ? "No job matches."
-        : `There are no jobs. Make one: ${program} jobs create hello --schedule '@every 1m' --command 'date'`,
+        : `There are no jobs. Create one: ${program} jobs create hello --schedule '@every 1m' --command 'date'`,
     );
     return;
   }
@@ -134,11 +134,13 @@ export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): voi
 export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
   terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
   for (const warning of job.warnings ?? []) {
-    terminal.tell(`${paint(terminal, "yellow", "warning:")} no peer can run it now: ${plain(warning)}`);
+    terminal.notify(`${paint(terminal, "yellow", "warning:")} no peer can run it now: ${plain(warning)}`);
   }
   const zone = terminal.timezone;
   if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;
-  terminal.tell(`Its times are UTC, and this machine's clock shows ${zone}: --tz ${zone} if that was meant.`);
+  terminal.notify(
+    `Its times are in UTC, but this machine's clock shows ${zone}: use --tz ${zone} if you meant that.`,
+  );
 }
 
 export function whenNext(terminal: Terminal, job: JobAnswer): string {

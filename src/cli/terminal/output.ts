@@ -1,5 +1,5 @@
 /**
- * What was asked for, in one of three forms: a table for people, or the API's own answer as JSON or YAML.
+ * Shows the result of a command in one of three forms: a table for people, or the API's own answer as JSON or YAML.
  */
 import { Option, type Command } from "commander";
 import { stripVTControlCharacters } from "node:util";
@@ -11,13 +11,13 @@ export type Output = (typeof outputs)[number];
 
 export function withOutput(command: Command): Command {
   return command.addOption(
-    new Option("-o, --output <form>", "how to show it; json is exactly the API's")
+    new Option("-o, --output <form>", "the form of the result; json is exactly the API's answer")
       .choices(outputs)
       .default("table"),
   );
 }
 
-/** Shows the API's answer in the form that was asked for; `table` is drawn by `draw`. */
+/** Shows the API's answer in the requested form; `draw` draws a table. */
 export function show(terminal: Terminal, output: Output, answer: unknown, draw: () => void): void {
   if (output === "table") return draw();
   const text = output === "json" ? JSON.stringify(answer, undefined, 2) : stringify(answer).trimEnd();
@@ -29,16 +29,16 @@ export function show(terminal: Terminal, output: Output, answer: unknown, draw: 
 const quoted = { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE", lineWidth: 0 } as const;
 
 const gap = "   ";
-/** A cell that is cut shows at least so many characters. */
-const leastRoom = 12;
+/** A shortened cell shows at least this many characters. */
+const roomMin = 12;
 
-/** Aligned columns under a heading; on a screen the last one is cut to what fits. */
+/** Prints aligned columns under a heading. On a screen, the last column is shortened to fit. */
 export function table(terminal: Terminal, heading: readonly string[], rows: readonly string[][]): void {
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => shownLength(row[column] ?? ""))),
   );
   const before = widths.slice(0, -1).reduce((sum, width) => sum + width + gap.length, 0);
-  const room = terminal.interactive ? Math.max(leastRoom, terminal.columns - before) : Infinity;
+  const room = terminal.interactive ? Math.max(roomMin, terminal.columns - before) : Infinity;
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => {
@@ -53,7 +53,7 @@ export function table(terminal: Terminal, heading: readonly string[], rows: read
   for (const row of rows) terminal.print(line(row));
 }
 
-/** Names and values of one thing, one a line; what is undefined is left out. */
+/** Prints the names and values of one thing, one per line. Undefined and empty values are left out. */
 export function fields(terminal: Terminal, pairs: readonly (readonly [string, string | undefined])[]): void {
   const known = pairs.filter(([, value]) => value !== undefined && value !== "");
   const width = Math.max(...known.map(([name]) => name.length));
@@ -62,7 +62,7 @@ export function fields(terminal: Terminal, pairs: readonly (readonly [string, st
   }
 }
 
-/** Coloured cells are short and stay whole. */
+/** Shortens a cell. Coloured cells are short anyway and stay whole. */
 function cut(cell: string, room: number): string {
   const isPlain = stripVTControlCharacters(cell) === cell;
   return !isPlain || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`;

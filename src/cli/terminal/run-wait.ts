@@ -1,8 +1,8 @@
 /**
- * Waits until a run has ended, and says with which code the waiter ends: the job's own, as a shell would give it.
+ * Waits until a run has ended, and returns the exit code for the command: the job's own, as a shell would give it.
  *
- * A tick may take several attempts, and peers of a split may each have run it; the one that tells the tick's story
- * is asked for, and an end counts only when the peer calls it final.
+ * A tick may take several attempts, and in a split several peers may each have run it. The API is asked for the run
+ * that counts for the tick, and an end only counts when the peer calls it final.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { constants } from "node:os";
@@ -14,12 +14,12 @@ import { show, type Output } from "./output.ts";
 import { exitText, runState } from "./run-words.ts";
 import { plain, type Terminal } from "./terminal.ts";
 
-/** Between two looks, ms. More ends the wait later; less asks the peer more often than anybody needs. */
-const lookEveryMs = 300;
-/** How long an order may be without any record, ms: the peer was just asked, and the runner claims at once. */
+/** How often to ask, ms. More ends the wait later; less asks the peer more often than necessary. */
+const pollEveryMs = 300;
+/** How long an order may have no record, ms. The peer was just asked, and the runner claims at once. */
 const appearWithinMs = 60_000;
 
-/** What `timeout(1)` ends with. */
+/** The exit code of `timeout(1)`. */
 const timeoutExit = 124;
 const signalBase = 128;
 
@@ -37,7 +37,7 @@ export async function waitForRun(
   show(terminal, output, ended, () => {
     const exit = exitText(ended);
     const state = runState(terminal, ended.state, ended.reason);
-    terminal.tell(`${plain(ended.id)} ${state}${exit === "" ? "" : `, ${exit}`}`);
+    terminal.notify(`${plain(ended.id)} ${state}${exit === "" ? "" : `, ${exit}`}`);
   });
   return exitCodeOf(ended);
 }
@@ -52,7 +52,7 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
       const isYoung = terminal.now() - since < appearWithinMs;
       if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND" && isYoung)) throw error;
     }
-    await sleep(lookEveryMs);
+    await sleep(pollEveryMs);
   }
 }
 

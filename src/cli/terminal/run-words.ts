@@ -1,10 +1,10 @@
 /**
- * A run in words: its state in its colour, how it ended, and the one line that a peer's terminal gives it.
+ * A run in words: its state in colour, how it ended, and its line on the peer's terminal.
  */
 import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
-import { lasting } from "./times.ts";
+import { durationText } from "./times.ts";
 
-/** `exit code 3` or `SIGKILL`; nothing when there is neither. */
+/** `exit code 3` or `SIGKILL`; empty if there is neither. */
 export function exitText(run: { exitCode: number | null; signal: string | null }): string {
   if (run.signal !== null) return plain(run.signal);
   return run.exitCode === null ? "" : `exit code ${run.exitCode}`;
@@ -28,7 +28,7 @@ export function runState(terminal: Terminal, state: string, reason: string | nul
   return colour === undefined ? text : paint(terminal, colour, text);
 }
 
-/** What a line says of a run; instants in ms. */
+/** What the line of a run shows; instants in ms. */
 export interface RunLine {
   id: string;
   state: string;
@@ -46,7 +46,9 @@ export function runLine(terminal: Terminal, run: RunLine): string {
     String(part).padStart(2, "0"),
   );
   const length =
-    run.startedAt === null || run.finishedAt === null ? "" : `in ${lasting(run.finishedAt - run.startedAt)}`;
+    run.startedAt === null || run.finishedAt === null
+      ? ""
+      : `in ${durationText(run.finishedAt - run.startedAt)}`;
   const exit = run.state === "succeeded" ? "" : exitText(run);
   const words = [length, exit].filter((word) => word !== "").join(", ");
   const state =

@@ -1,17 +1,17 @@
 /**
- * Where a command writes and what it may know of its surroundings. Commands take a terminal as an argument, so that a
- * test runs them in its own process and reads what they wrote.
+ * Where a command writes, and what it may know about its surroundings. Commands take a terminal as an argument, so that
+ * a test can run them in its own process and read what they wrote.
  */
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 
 export interface Terminal {
-  /** One line (or several) to standard output: the answer. */
+  /** Writes one or several lines to standard output: the answer. */
   print(line: string): void;
-  /** Bytes to standard output, unchanged: a run's output. */
+  /** Writes bytes to standard output, unchanged: a run's output. */
   write(bytes: Uint8Array): void;
-  /** One line to standard error: what went wrong, what is happening. */
-  tell(line: string): void;
+  /** Writes one line to standard error: what went wrong, or what is happening. */
+  notify(line: string): void;
   /** Wall clock, ms. */
   now(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -45,7 +45,7 @@ export function processTerminal(): Terminal {
   return {
     print: (line) => void stdout.write(`${line}\n`),
     write: (bytes) => void stdout.write(bytes),
-    tell: (line) => void stderr.write(`${line}\n`),
+    notify: (line) => void stderr.write(`${line}\n`),
     now: () => Date.now(),
     env,
     interactive,
@@ -56,14 +56,14 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** Control characters, and those that change the direction of text: on a screen they hide or forge what is there. */
-// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+/** Control characters, and those that change the direction of text. On a screen, they hide or forge text. */
+// eslint-disable-next-line no-control-regex -- this searches for control characters
 const unseen = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 const hex = (character: string, digits: number): string =>
   character.charCodeAt(0).toString(16).padStart(digits, "0");
 
-/** Text from elsewhere in one line, with its control characters made visible, so that none of them reaches the screen. */
+/** Foreign text as one line, with its control characters made visible so that none of them reaches the screen. */
 export function plain(text: string): string {
   return text.replace(unseen, (character) => {
     if (character === "\n") return "⏎";
@@ -72,14 +72,14 @@ export function plain(text: string): string {
   });
 }
 
-/** The same of a text with lines, which stay lines. */
+/** Like `plain`, but keeps line breaks and tabs. */
 export function plainLines(text: string): string {
   return text
     .replaceAll("\r\n", "\n")
     .replace(unseen, (character) => (/[\n\t]/.test(character) ? character : `\\x${hex(character, 2)}`));
 }
 
-/** JSON or YAML in double quotes, with such characters written as escapes: its meaning stays the same. */
+/** JSON, or YAML in double quotes, with these characters written as escapes; its meaning stays the same. */
 export function escapeUnseen(text: string): string {
   return text.replace(unseen, (character) => (character === "\n" ? character : `\\u${hex(character, 4)}`));
 }

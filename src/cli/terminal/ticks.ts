@@ -1,6 +1,6 @@
 /**
- * Ticks as people write them: `03:00` (the last one), `yesterday 03:00`, `2026-11-28T03:54`, on the clock of the job's
- * zone, or whole, as the lists show them.
+ * Reads ticks as people write them: `03:00` (the last one), `yesterday 03:00` or `2026-11-28T03:54`, in the job's zone,
+ * or in full, as the lists show them.
  */
 import { dayOfDate, daySeconds, daysInMonth, parseInstant } from "../../core/time/calendar.ts";
 import { zoneOf } from "../../core/time/zone.ts";
@@ -9,7 +9,7 @@ import { tickAt, tickIdPattern } from "../../schema/ids.ts";
 
 const wholeTick = new RegExp(tickIdPattern);
 
-/** The tick's id; throws USAGE when the text is none of these. `now` in ms. */
+/** The tick's id. Throws USAGE for any other text. `now` in ms. */
 export function readTick(text: string, timezone: string, now: number): string {
   if (wholeTick.test(text)) return text;
   const instant = parseInstant(text) ?? onTheClock(text, timezone, now);
@@ -33,7 +33,7 @@ function onTheClock(text: string, timezone: string, now: number): number | undef
   const time = hour * 3_600 + minute * 60 + second;
   const toInstant = (day: number): number => {
     const shown = day * daySeconds + time;
-    // The offset in force there: asked for twice, because the first guess may lie on the other side of a change.
+    // The offset is looked up twice, because the first guess may lie on the other side of a clock change.
     const guess = shown - zone.stretchAt(shown).offset;
     return (shown - zone.stretchAt(guess).offset) * 1_000;
   };
@@ -47,6 +47,6 @@ function onTheClock(text: string, timezone: string, now: number): number | undef
   const today = Math.floor((nowSecond + zone.stretchAt(nowSecond).offset) / daySeconds);
   if (word?.toLowerCase() === "yesterday") return toInstant(today - 1);
   const todays = toInstant(today);
-  // A time alone is the last such time.
+  // A time alone means the last such time.
   return word === undefined && todays > now ? toInstant(today - 1) : todays;
 }

@@ -1,5 +1,5 @@
 /**
- * Instants as people read them: how long ago, in UTC (marked as such), and on the clock of a time zone.
+ * Instants in words: how long ago, in UTC (marked as such), and on the clock of a time zone.
  */
 
 const second = 1_000;
@@ -8,7 +8,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 /** A length of time in its largest one or two units: `850ms`, `4.2s`, `3m 20s`, `2h 5m`, `3d 4h`. */
-export function lasting(ms: number): string {
+export function durationText(ms: number): string {
   if (ms < second) return `${Math.round(ms)}ms`;
   const tenths = Math.round(ms / (second / 10)) * (second / 10);
   if (tenths < 10 * second) return `${(tenths / second).toFixed(1)}s`;
@@ -30,7 +30,7 @@ function pair(whole: number, large: number, largeName: string, small: number, sm
 export function relative(instant: number, now: number): string {
   const distance = instant - now;
   if (Math.abs(distance) < second) return "now";
-  const length = lasting(Math.round(Math.abs(distance) / second) * second).replace(".0s", "s");
+  const length = durationText(Math.round(Math.abs(distance) / second) * second).replace(".0s", "s");
   return distance > 0 ? `in ${length}` : `${length} ago`;
 }
 

@@ -22,6 +22,27 @@ describe("the peer that is asked", () => {
     assert.equal(stub.asked[0]?.headers.authorization, "Bearer the-token");
   });
 
+  for (const [url, isRefused] of [
+    ["http://cron.invalid:7400", true],
+    ["cron.invalid:7400", true],
+    ["http://127.0.0.1.nip.invalid:7400", true],
+    ["https://0.0.0.0:1", false],
+    ["http://127.0.0.1:1", false],
+    ["http://[::1]:1", false],
+    ["http://localhost:1", false],
+  ] as const) {
+    test(`is ${isRefused ? "not sent" : "sent"} a token at ${url}${isRefused ? " without --insecure" : ""}`, async () => {
+      const said = await cicada(["jobs", "ls", "--peer", url, "--token", "t"]);
+      assert.equal(said.code, isRefused ? 2 : 5, said.stderr);
+      if (isRefused) assert.match(said.stderr, /over plain http the token can be read/);
+    });
+  }
+
+  test("is sent a token over plain http with --insecure", async () => {
+    const said = await cicada(["jobs", "ls", "--peer", "http://0.0.0.0:1", "--token", "t", "--insecure"]);
+    assert.equal(said.code, 5, said.stderr);
+  });
+
   test("is the one that --peer or CICADA_PEER_URL names, with --token or CICADA_TOKEN", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs", noJobs);

@@ -19,6 +19,7 @@ export interface PeerOptions {
   peer?: string;
   token?: string;
   data?: string;
+  insecure?: true;
 }
 
 export function withPeer(command: Command): Command {
@@ -28,6 +29,7 @@ export function withPeer(command: Command): Command {
       "--token <token>",
       "that peer's token (CICADA_TOKEN; default: the one in the local peer's data folder)",
     )
+    .option("--insecure", "send the token over plain http to another host, where it can be read on the way")
     .option("--data <dir>", "the local peer's data folder (CICADA_DATA)");
 }
 
@@ -151,7 +153,11 @@ export class Client {
 export function openClient(options: PeerOptions, terminal: Terminal): Client {
   const named = options.peer ?? (terminal.env["CICADA_PEER_URL"] || undefined);
   const token = options.token ?? (terminal.env["CICADA_TOKEN"] || undefined);
-  if (named !== undefined && token !== undefined) return new Client(checkUrl(named), token);
+  if (named !== undefined && token !== undefined) {
+    const url = checkUrl(named);
+    if (options.insecure !== true) refusePlainHttp(url);
+    return new Client(url, token);
+  }
 
   const folder = dataFolder(options, terminal);
   const ready = readReady(folder);
@@ -165,6 +171,17 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
     return new Client(url, { missing: `no --token for ${url}, and ${reason} ${folder}` });
   }
   return new Client(url, readToken(ready.tokenFile));
+}
+
+/** Throws USAGE for an address to which a token would travel readable for everybody on the way. */
+function refusePlainHttp(url: string): void {
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "https:" || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) return;
+  throw new CicadaError(
+    "USAGE",
+    `${url} is another host, and over plain http the token can be read on the way: ask it by https or through ` +
+      "`ssh -L 7400:127.0.0.1:7400 HOST`, or give --insecure",
+  );
 }
 
 function readToken(file: string): string {

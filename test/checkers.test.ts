@@ -160,6 +160,27 @@ test("I1: a tick is not required if no peer was well around it", () => {
   assert.deepEqual(rulesIn(checkAll(flawless({ runs: without(sixth), outages }))), ["I6"]);
 });
 
+test("I1: of two clocks the slower one counts if its peer was restarted since it was set, so a tick that only the other peer may run is not required", () => {
+  const setAt = sixth - 3 * minute;
+  const story = (steppedMs: number, restartedAt: number, only: readonly PeerId[] | undefined) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          peers: [ann, ben],
+          runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+          operations: [asked({ kind: "put", rules: { ...rules, peers: only } }, 1_000)],
+          outages: [{ peer: ben, kind: "down", from: restartedAt, to: restartedAt }],
+          faultWindows: [{ kind: "clock step", peer: ben, from: setAt, to: sixth + 2 * minute, steppedMs }],
+        }),
+      ),
+    );
+  assert.deepEqual(story(-2_000, setAt, [ann]), []);
+  assert.deepEqual(story(-2_000, setAt, undefined), ["I1"], "the peer whose clock counts may run it");
+  assert.deepEqual(story(-2_000, setAt - minute, [ann]), ["I1"], "its process knows that it was set");
+  assert.deepEqual(story(2_000, setAt, [ann]), ["I1"], "the clock that is ahead is doubted");
+  assert.deepEqual(story(-500, setAt, [ann]), ["I1"], "the clocks pass for equal");
+});
+
 test("I1: a tick is not required if the peer's folder was restored to when it was drained, but is if it was restored before", () => {
   const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ann, on }, atMs);
   const evidence = flawless({

@@ -72,7 +72,7 @@ class SimMeshWorld implements MeshWorld {
   readonly queue = new Queue();
   readonly wires = new Wires(calmNetwork, new Dice("network"));
   readonly peers: SimMeshPeer[];
-  private readonly simNetwork = new SimNetwork(this.queue, this.wires, new Dice("mesh"));
+  readonly simNetwork = new SimNetwork(this.queue, this.wires, new Dice("mesh"));
 
   constructor(options: WorldOptions) {
     const ids = options.named.map((_, index) => `peer-${index}` as PeerId);
@@ -216,4 +216,34 @@ test("two who met only by a third one's address book are linked, and a cut of on
   const [b, c] = [world.peer(1), world.peer(2)];
   world.wires.cut(b.id, c.id);
   await world.until("both gave up", () => upDown(b).length === 3 && upDown(c).length === 3, 8_000);
+});
+
+const ignore = () => undefined;
+
+test("two peers have known each other since they first met, whatever copy of one of them comes and goes", async () => {
+  const world = new SimMeshWorld({ named: [[], [0]] });
+  const [a, b] = [world.peer(0), world.peer(1)];
+  const met = () => [...world.simNetwork.introduced].flat().join();
+  await world.until("introduced", () => met() !== "");
+  const before = met();
+  await world.pass(10_000);
+  const host = `${a.id}/copy`;
+  world.simNetwork.addCopy(host, a.id);
+  const process = new Process(host, world.queue);
+  const copy = world.simNetwork.mesh(process);
+  let linked = false;
+  const events: MeshEvents = {
+    linkUp: (peer) => {
+      linked ||= peer === b.id;
+    },
+    linkDown: ignore,
+    redialRefused: ignore,
+    turnedAway: ignore,
+    keySuperseded: ignore,
+    received: ignore,
+  };
+  world.queue.after(0, process, () => copy.start(events));
+  await world.until("the copy is linked", () => linked);
+  await world.pass(5_000);
+  assert.equal(met(), before);
 });

@@ -8,7 +8,7 @@ import { ClockProof } from "../src/peer/clock-proof.ts";
 import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
 import type { Doors } from "../src/ports.ts";
-import type { Disk, PruneRule } from "../src/ports/disk.ts";
+import type { Disk, Horizon, PruneRule } from "../src/ports/disk.ts";
 import { instantOf, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
@@ -198,10 +198,64 @@ test("what a peer that was away for long brings back does not come back to those
   assert.ok(stage.ageOf(two, "beat") <= hour + slackMs, "and the other prunes it as well");
 });
 
+const round = epoch + 240 * hour;
+const job = "x" as JobId;
+const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };
+
+/** The rules by which a peer prunes the job in that round, and in others ten minutes later each; and which horizons it drops. */
+function pruneRounds(
+  facts: Partial<RetentionDeps>,
+  { stored = [], prunings = Infinity, rounds = 1 }: PruneStage = {},
+): { rules: PruneRule[]; dropped: JobId[] } {
+  const rules: PruneRule[] = [];
+  const dropped: JobId[] = [];
+  const disk: Pick<Disk, "jobsWithRecords" | "prune" | "store"> = {
+    store: (writes, done) => {
+      dropped.push(...writes.flatMap((write) => (write.kind === "drop-horizon" ? [write.job] : [])));
+      done();
+    },
+    jobsWithRecords: (after, _limit, done) => done(after === "" && rules.length < prunings ? [job] : []),
+    prune: (given, done) => {
+      rules.push(...given);
+      done({ runs: [], horizons: [], more: false });
+    },
+  };
+  const horizons = new Horizons({
+    stored,
+    exchangeWindowMs: 72 * hour,
+    now: () => ({ wall: round, mono: 0 }),
+    send: () => undefined,
+    onPrunedElsewhere: () => undefined,
+  });
+  const retention = new Retention({
+    // Only the disk is asked.
+    doors: { disk } as unknown as Doors,
+    horizons,
+    historyMaxBytes: Infinity,
+    keepOf: () => keep,
+    isInTable: () => true,
+    mayPrune: () => true,
+    openSince: () => Infinity,
+    lastRound: undefined,
+    clockProof: new ClockProof(undefined, undefined),
+    count: () => undefined,
+    ...facts,
+  });
+  for (let number = 0; number < rounds; number++) {
+    const passedMs = number * 10 * minute;
+    retention.woke({ wall: round + 1_000 + passedMs, mono: passedMs });
+  }
+  return { rules, dropped };
+}
+
+interface PruneStage {
+  stored?: readonly Horizon[];
+  /** after so many there are no records any more */
+  prunings?: number;
+  rounds?: number;
+}
+
 describe("what a round asks of the disk", () => {
-  const round = epoch + 240 * hour;
-  const job = "x" as JobId;
-  const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };
   const cases: readonly [
     what: string,
     facts: Partial<RetentionDeps>,
@@ -226,38 +280,7 @@ describe("what a round asks of the disk", () => {
   ];
   for (const [what, facts, expected] of cases) {
     test(what, () => {
-      const rules: PruneRule[] = [];
-      const disk: Pick<Disk, "jobsWithRecords" | "prune" | "store"> = {
-        store: (_writes, done) => done(),
-        jobsWithRecords: (after, _limit, done) => done(after === "" ? [job] : []),
-        prune: (given, done) => {
-          rules.push(...given);
-          done({ runs: [], horizons: [], more: false });
-        },
-      };
-      const horizons = new Horizons({
-        stored: [],
-        exchangeWindowMs: 72 * hour,
-        now: () => ({ wall: round, mono: 0 }),
-        send: () => undefined,
-        onPrunedElsewhere: () => undefined,
-      });
-      const retention = new Retention({
-        // Only the disk is asked.
-        doors: { disk } as unknown as Doors,
-        horizons,
-        historyMaxBytes: Infinity,
-        keepOf: () => keep,
-        isInTable: () => true,
-        mayPrune: () => true,
-        openSince: () => Infinity,
-        lastRound: undefined,
-        clockProof: new ClockProof(undefined, undefined),
-        count: () => undefined,
-        ...facts,
-      });
-      retention.woke({ wall: round + 1_000, mono: 0 });
-      const [rule] = rules;
+      const [rule] = pruneRounds(facts).rules;
       if (expected === undefined) assert.equal(rule, undefined);
       else {
         assert.ok(rule !== undefined);
@@ -266,6 +289,26 @@ describe("what a round asks of the disk", () => {
       }
     });
   }
+});
+
+describe("of a job that is gone", () => {
+  const gone = { keepOf: () => undefined, isInTable: () => false };
+  const longAgo = [{ job, before: round - 30 * 24 * hour, keep }];
+
+  test("what it kept is known for as long as it has records, however old its horizon is", () => {
+    const { rules, dropped } = pruneRounds(gone, { stored: longAgo, rounds: 3 });
+    assert.deepEqual(
+      rules.map((rule) => rule.keep),
+      [keep, keep, keep],
+    );
+    assert.deepEqual(dropped, []);
+  });
+
+  test("the horizon is dropped when it has no records any more and nobody can bring old ones", () => {
+    assert.deepEqual(pruneRounds(gone, { stored: longAgo, prunings: 1, rounds: 3 }).dropped, [job]);
+    const lately = [{ job, before: round - 24 * hour, keep }];
+    assert.deepEqual(pruneRounds(gone, { stored: lately, prunings: 1, rounds: 3 }).dropped, []);
+  });
 });
 
 describe("a clock that has skipped more than an hour removes nothing until it has gone on for as long", () => {

@@ -57,6 +57,8 @@ export class Retention {
   /** in which the proof that is under way was stored last; undefined = not in this life */
   #proofStoredIn: number | undefined;
   #busy = false;
+  /** jobs that are gone and had records in the present round */
+  readonly #gone = new Set<JobId>();
   /** ticks before it go, for the limit of size; ms */
   #floor = 0;
   /** what is wrong, for people */
@@ -75,6 +77,7 @@ export class Retention {
     this.#round = round;
     this.#busy = true;
     this.#floor = 0;
+    this.#gone.clear();
     this.#store([{ kind: "meta", key: metaKeys.prunedAt, value: String(round) }]);
     this.#pruneAfter("", round, () => this.#limitSize(round));
   }
@@ -130,6 +133,7 @@ export class Retention {
   /** Undefined for a job that is in the table but can't be read: nobody knows what it keeps. */
   #ruleFor(job: JobId, round: number): PruneRule | undefined {
     const exists = this.#deps.isInTable(job);
+    if (!exists) this.#gone.add(job);
     const ofJob = this.#deps.keepOf(job);
     if (exists && ofJob === undefined) return undefined;
     const keep = ofJob ?? this.#deps.horizons.ownOf(job)?.keep ?? keepOfUnknown;
@@ -180,7 +184,8 @@ export class Retention {
 
   #end(round: number): void {
     for (const { job, before } of this.#deps.horizons.own()) {
-      if (before > round - horizonKeptMs || this.#deps.isInTable(job)) continue;
+      // The horizon of a job with records says what it kept.
+      if (before > round - horizonKeptMs || this.#deps.isInTable(job) || this.#gone.has(job)) continue;
       this.#deps.horizons.forget(job);
       this.#deps.doors.disk.store([{ kind: "drop-horizon", job }], () => undefined);
     }

@@ -9,13 +9,14 @@
  * set wrong, if their tick was due by that clock). A tick of a majority job is required only if nothing in the world
  * changed around it and a majority of its voters could talk, one of them able to run it: if a runner dies after it was
  * chosen, the tick dies with it. If the job doesn't allow overlap and another run of it was going on around the tick,
- * the tick is left out; I10 judges it.
+ * the tick is left out; I10 judges it. If half of the clocks are wrong, the wrong half may count: then a tick that none of
+ * its peers may run is left out too.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
  * widened by the errors of the hosts' clocks.)
  */
-import { tickAt } from "../../schema/ids.ts";
-import { peersFor, type Breach, type Evidence, type Run } from "../world/truth.ts";
+import { tickAt, type PeerId } from "../../schema/ids.ts";
+import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { wasWell, workers } from "./surroundings.ts";
 import { aheadMs, clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
@@ -25,6 +26,8 @@ const settledBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
+/** Clocks that differ by less pass for equal, whatever they wander; ms. */
+const neverDoubtedMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
   if (evidence.crowded === true) return [];
@@ -122,18 +125,53 @@ function hasWellWorker(evidence: Evidence, { instant, rules }: RequiredTick): bo
   const eligible = workers(evidence, peersFor(rules), instant);
   const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
   if (mostClocksWereSet(evidence, from, to)) return false;
+  const doubting = slowHalf(evidence, from, to);
+  if (doubting.length > 0 && !eligible.some((peer) => doubting.includes(peer))) return false;
   if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
 }
 
 /** The median decides which clocks are wrong, so it is wrong itself if most of the present clocks are. */
-function mostClocksWereSet({ faultWindows, peers, outages }: Evidence, from: number, to: number): boolean {
-  const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
-  const steps = faultWindows.filter((window) => window.kind === "clock step" && touches(window));
-  const wrong = new Set(steps.map(({ peer }) => peer));
-  const away = new Set(outages.filter(touches).map(({ peer }) => peer));
-  const right = peers.filter((peer) => !wrong.has(peer) && !away.has(peer));
+function mostClocksWereSet(evidence: Evidence, from: number, to: number): boolean {
+  const wrong = new Set(stepsIn(evidence, from, to).map(({ peer }) => peer));
+  const right = presentIn(evidence, from, to).filter((peer) => !wrong.has(peer));
   return wrong.size > right.length;
+}
+
+/**
+ * The peers whose clocks were set back, if they are half of the present ones and each has been restarted since, so that no
+ * process remembers which half was set. The slower half counts then (DESIGN §11), and the other half may run nothing.
+ */
+function slowHalf(evidence: Evidence, from: number, to: number): PeerId[] {
+  const steps = stepsIn(evidence, from, to);
+  const present = presentIn(evidence, from, to);
+  const slow = present.filter((peer) => {
+    const own = steps.filter((step) => step.peer === peer);
+    const aheadBy = own.reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
+    const setAt = Math.max(...own.map((step) => step.from));
+    return aheadBy < -neverDoubtedMs && wasRestarted(evidence, peer, setAt, from);
+  });
+  return 2 * slow.length === present.length ? slow : [];
+}
+
+function stepsIn({ faultWindows }: Evidence, from: number, to: number): FaultWindow[] {
+  return faultWindows.filter(
+    (window) => window.kind === "clock step" && window.from <= to && window.to >= from,
+  );
+}
+
+/** The peers that were up and running all the time. */
+function presentIn({ peers, outages }: Evidence, from: number, to: number): PeerId[] {
+  const away = new Set(
+    outages.filter((outage) => outage.from <= to && outage.to >= from).map(({ peer }) => peer),
+  );
+  return peers.filter((peer) => !away.has(peer));
+}
+
+function wasRestarted({ outages }: Evidence, of: PeerId, from: number, to: number): boolean {
+  return outages.some(
+    (outage) => outage.peer === of && outage.kind === "down" && outage.to >= from && outage.to <= to,
+  );
 }
 
 /** Like I1's requirement, but for I9: the tick must run once and on time. */

@@ -27,7 +27,7 @@ export class Links {
   readonly wires: Wires;
   readonly queue: Queue;
   readonly dice: Dice;
-  /** the calendar time at which two peers had learned of each other */
+  /** the calendar time at which two peers had first learned of each other */
   readonly introduced = new Map<string, number>();
   private readonly nodes = new Map<HostName, Node>();
   /** how many hosts have a copy of another's folder */
@@ -286,8 +286,7 @@ export class Links {
     for (const host of fresh) {
       node.learned.add(host);
       const far = this.node(host);
-      if (far.learned.has(node.host))
-        this.introduced.set(pairOf(node.peer, far.peer), this.queue.now + this.queue.leaptMs);
+      if (far.learned.has(node.host)) this.introduce(node, far);
       this.dial(node, host, -1);
     }
     if (fresh.length === 0) return;
@@ -297,6 +296,13 @@ export class Links {
         this.learn(far.node, [...node.learned]),
       );
     }
+  }
+
+  /** A copy of a peer's folder is not the peer: what a copy learns introduces nobody. */
+  private introduce(a: Node, b: Node): void {
+    const pair = pairOf(a.peer, b.peer);
+    if (a.host !== a.peer || b.host !== b.peer || this.introduced.has(pair)) return;
+    this.introduced.set(pair, this.queue.now + this.queue.leaptMs);
   }
 
   /** Lets the far end learn, one delay later, that `host` has closed the connection. */

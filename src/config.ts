@@ -65,6 +65,8 @@ export interface Config {
   historyMaxBytes: number;
   role: "worker" | "witness";
   mdns: boolean;
+  /** A used data folder without its peer.key may become a new peer. A flag only, so that no unit file keeps saying so. */
+  newIdentity: boolean;
   /** Whether the host's clock follows a time server; undefined = ask the host. */
   clockSynchronised: boolean | undefined;
   logLevel: LogLevel;
@@ -132,6 +134,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     historyMaxBytes: read("history-max", readSize, defaultHistoryMaxBytes),
     role: read("role", oneOf("worker", "witness"), "worker"),
     mdns: read("mdns", readSwitch, false),
+    newIdentity: sources.flags["new-identity"] === true,
     clockSynchronised: read<boolean | undefined>("clock-synchronised", readSwitch, undefined),
     logLevel: read("log-level", oneOf(...logLevels), "info"),
     logFormat: read("log-format", oneOf("json", "pretty"), host.terminal ? "pretty" : "json"),

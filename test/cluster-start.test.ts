@@ -3,7 +3,7 @@
  * and what they leave behind.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import {
@@ -90,6 +90,19 @@ describe("a peer by itself", () => {
     const { code, stderr } = await peer.command("jobs", "run", "after", "--wait");
     assert.equal(code, 0, stderr);
     assert.doesNotMatch(peer.started.said, /debugger/i);
+  });
+
+  test("a used folder without its peer.key is refused, and becomes a new peer with --new-identity alone", async () => {
+    const peer = await cluster.start({ name: "nobody" });
+    const { peerId } = peer.ready;
+    await peer.stop();
+    rmSync(path.join(peer.data, "peer.key"));
+    const refused = await cluster.begin({ name: "nobody", data: peer.data });
+    assert.equal((await refused.started.ended).code, 1);
+    assert.match(refused.started.said, /peer\.key is gone.*--new-identity/s);
+    assert.ok(!existsSync(path.join(peer.data, "peer.key")), "nothing was made in its place");
+    const anew = await cluster.start({ name: "somebody", data: peer.data, flags: ["--new-identity"] });
+    assert.notEqual(anew.ready.peerId, peerId);
   });
 
   test("SIGTERM stops it cleanly: exit 0, no ready.json, no child left behind", async () => {

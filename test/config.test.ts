@@ -49,6 +49,7 @@ test("nothing must be configured", () => {
     historyMaxBytes: 1_073_741_824,
     role: "worker",
     mdns: false,
+    newIdentity: false,
     clockSynchronised: undefined,
     logLevel: "info",
     logFormat: "json",

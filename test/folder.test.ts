@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Log } from "../src/ports.ts";
 import { openFolder, type Folder } from "../src/real/folder.ts";
+import { generatePeerKey } from "../src/real/keys.ts";
 import type { Ready } from "../src/schema/ready.ts";
 
 function notedLog(): { log: Log; warnings: string[] } {
@@ -124,7 +125,7 @@ test("the lock on a folder ends with its process, even by kill -9", async (conte
 test("keys and token are made once, stay the same, and can be read only by the user", (context) => {
   const path = place(context);
   const first = open(context, path);
-  const key = Uint8Array.from({ length: 64 }, (_, index) => index * 3);
+  const key = generatePeerKey();
   assert.deepEqual(
     first.peerKey(() => key),
     key,
@@ -132,7 +133,7 @@ test("keys and token are made once, stay the same, and can be read only by the u
   assert.equal(first.clusterKey(), undefined);
   first.keepClusterKey("cicada-key-of-some-form");
   const token = first.adminToken();
-  assert.equal(Buffer.from(token, "base64url").length, 32);
+  assert.equal(Buffer.from(token, "base64url").length, 32 + 3);
   first.close();
 
   const again = open(context, path);
@@ -157,10 +158,30 @@ test("a cluster key that was put into an empty folder beforehand is used, and ma
   assert.equal(warnings.length, 1);
 });
 
-test("a torn peer key is reported as damage by name, and the file is left as it is", (context) => {
+test("a token with one character changed is replaced and not taken; one from before there was a checksum stays", (context) => {
+  const path = place(context);
+  const { log, warnings } = notedLog();
+  const first = openFolder(path, log);
+  const token = first.adminToken();
+  first.close();
+  const file = join(path, "admin.token");
+  writeFileSync(file, `${token.startsWith("A") ? "B" : "A"}${token.slice(1)}\n`);
+  const folder = openFolder(path, log);
+  const replaced = folder.adminToken();
+  assert.notEqual(replaced.slice(1), token.slice(1));
+  assert.match(warnings.join(), /admin token/);
+  assert.equal(folder.adminToken(), replaced);
+  writeFileSync(file, `${token.slice(0, 43)}\n`);
+  assert.equal(folder.adminToken(), token.slice(0, 43));
+  folder.close();
+});
+
+test("a torn peer key, or one with a flipped bit, is reported as damage by name, and the file is left as it is", (context) => {
   const path = place(context);
   open(context, path).close();
-  for (const torn of ["", "AAAA", "\0\0\0\0\n"]) {
+  const flipped = Buffer.from(generatePeerKey());
+  flipped[40] = (flipped[40] ?? 0) ^ 4;
+  for (const torn of ["", "AAAA", "\0\0\0\0\n", "AAAA\n", `${flipped.toString("base64url")}\n`]) {
     writeFileSync(join(path, "peer.key"), torn);
     const folder = openFolder(path, notedLog().log);
     assert.throws(() => folder.peerKey(() => new Uint8Array(64)), {

@@ -17,14 +17,24 @@
  *
  * Damaged files are reported and left as they are. Only what can be had anew (addresses, the token) is replaced.
  */
-import { randomBytes } from "node:crypto";
-import { accessSync, chmodSync, constants, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { hash, randomBytes } from "node:crypto";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Ready } from "../schema/ready.ts";
 import { isSystemError, makeFolders, readText, writeWhole } from "./folder/files.ts";
 import { takeFolderLock } from "./folder/lock.ts";
+import { parsePeerKey } from "./keys.ts";
 
 const format = 1;
 
@@ -38,7 +48,8 @@ export interface Folder {
   readonly logs: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
-  /** Made by `generate` the first time, and the same from then on. */
+  hasPeerKey(): boolean;
+  /** Made by `generate` the first time, and the same from then on. Throws DATA_FOLDER_DAMAGED for a file that holds none. */
   peerKey(generate: () => Uint8Array): Uint8Array;
   /** The text of `cluster.key`; undefined when there is none yet. */
   clusterKey(): string | undefined;
@@ -50,7 +61,7 @@ export interface Folder {
   /** The text of `cluster.key.retired`; undefined when there is none. */
   retiredKeys(): string | undefined;
   keepRetiredKeys(text: string | undefined): void;
-  /** 256 random bits as base64url, the same from one start to the next. */
+  /** 256 random bits and a checksum as base64url, the same from one start to the next. */
   adminToken(): string;
   addresses(): string[];
   /** A failure is only logged: the peer can do without. */
@@ -141,6 +152,10 @@ class RealFolder implements Folder {
     makeFolders(this.logs);
   }
 
+  hasPeerKey(): boolean {
+    return existsSync(join(this.path, "peer.key"));
+  }
+
   peerKey(generate: () => Uint8Array): Uint8Array {
     const file = join(this.path, "peer.key");
     const text = this.readSecret(file);
@@ -151,7 +166,13 @@ class RealFolder implements Folder {
     }
     // The end of the line is there only when the whole line is.
     if (!/^[\w-]+\n$/.test(text)) throw damaged(file);
-    return Uint8Array.from(Buffer.from(text.trim(), "base64url"));
+    const key = Uint8Array.from(Buffer.from(text.trim(), "base64url"));
+    try {
+      parsePeerKey(key);
+    } catch {
+      throw damaged(file);
+    }
+    return key;
   }
 
   clusterKey(): string | undefined {
@@ -180,10 +201,11 @@ class RealFolder implements Folder {
 
   adminToken(): string {
     const text = this.readSecret(this.tokenFile);
-    if (text !== undefined && /^[\w-]{43}\n?$/.test(text)) return text.trim();
+    if (text !== undefined && isToken(text)) return text.trim();
     if (text !== undefined)
       this.log.warn("the admin token can't be read; a new one is made", { file: this.tokenFile });
-    const token = randomBytes(32).toString("base64url");
+    const secret = randomBytes(32).toString("base64url");
+    const token = secret + checksumOf(secret);
     this.write(this.tokenFile, `${token}\n`);
     return token;
   }
@@ -267,6 +289,17 @@ class RealFolder implements Folder {
   }
 }
 
+/** Tokens of the first versions had no checksum. */
+function isToken(text: string): boolean {
+  const [, secret = "", checksum] = /^([\w-]{43})([\w-]{4})?\n?$/.exec(text) ?? [];
+  return secret !== "" && (checksum === undefined || checksum === checksumOf(secret));
+}
+
+/** Four characters by which a damaged token is told from another one. */
+function checksumOf(secret: string): string {
+  return hash("sha256", secret, "base64url").slice(0, 4);
+}
+
 function parseAddresses(text: string): string[] | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -283,7 +316,7 @@ function unusable(path: string, why: string): CicadaError {
 function damaged(file: string): CicadaError {
   return new CicadaError(
     "DATA_FOLDER_DAMAGED",
-    `${file} can't be read: it is cut off or belongs to another program`,
+    `${file} can't be read: it is damaged, cut off or belongs to another program`,
   );
 }
 

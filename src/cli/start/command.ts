@@ -17,7 +17,8 @@ export function startCommand(program: Command, terminal: Terminal, compatibility
   const start = program
     .command("start")
     .description("start a peer; one alone is a full cron")
-    .option("--config <file>", "settings as YAML, under the names of these flags (CICADA_CONFIG)");
+    .option("--config <file>", "settings as YAML, under the names of these flags (CICADA_CONFIG)")
+    .option("--new-identity", "start a used data folder that has lost its peer.key as a new peer, this once");
   for (const setting of settings) start.addOption(optionOf(setting));
   start.action(async (options: Flags) => {
     becomeChildOfInit();
@@ -34,7 +35,7 @@ function optionOf({ name, shape, value, variable, help }: Setting): Option {
 
 /** Flags by the name of their setting (`cluster-key`), as config.ts expects them. */
 function byName(options: Flags): Flags {
-  const flags: Flags = { config: options["config"] };
+  const flags: Flags = { config: options["config"], "new-identity": options["newIdentity"] };
   for (const setting of settings) flags[setting.name] = options[optionOf(setting).attributeName()];
   return flags;
 }

@@ -271,6 +271,13 @@ async function openDoors(
       named: stale,
     });
   }
+  if (used && !folder.hasPeerKey() && !config.newIdentity) {
+    throw new CicadaError(
+      "DATA_FOLDER_DAMAGED",
+      `${folder.path}/peer.key is gone, which says who this peer is: restore it from a backup, or give --new-identity ` +
+        "once to start as a new peer (and `cicada peers forget` the old one)",
+    );
+  }
   const peerKey = folder.peerKey(generatePeerKey);
   const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
   if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));

@@ -15,7 +15,7 @@ function stage() {
   return {
     gone,
     handshakes,
-    enter(name: string, host: string) {
+    enter: (name: string, host: string) => {
       const line = { name, abort: () => void gone.push(name) };
       handshakes.enter(line, host);
       return line;

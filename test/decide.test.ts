@@ -162,15 +162,21 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
     "wait -2000",
   ],
   ["two seconds before it is due, the first in rank claims it", { facts: { wall: due - 2_000 } }, "claim"],
+  ["a moment later it still claims it without asking", { facts: { wall: due - 1_750 } }, "claim"],
   [
-    "the first in rank claims it up to two seconds late without asking",
-    { facts: { wall: due + 2_000 } },
+    "a peer that may take it only later, such as one that has just been undrained, asks the others first",
+    { facts: { wall: due - 1_749 } },
+    "ask",
+  ],
+  [
+    "the first in rank claims what a person asked for up to two seconds late without asking",
+    { requested: {}, facts: { wall: due + 2_000 } },
     "claim",
   ],
-  ["later than that, the others are asked first", { facts: { wall: due + 2_001 } }, "ask"],
+  ["later than that, the others are asked first", { requested: {}, facts: { wall: due + 2_001 } }, "ask"],
   [
     "if another peer's claim is known, even one that no longer holds, the others are asked first",
-    { facts: { hasForeignClaim: true } },
+    { facts: { wall: due - 2_000, hasForeignClaim: true } },
     "ask",
   ],
   ["while another peer's claim holds, the order waits for its end", { facts: rivalTo(5_000) }, "wait 5000"],
@@ -190,7 +196,11 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
     { facts: { warmedUpAt: due + 1, wall: due + 100, awaitsSync: true } },
     "wait 600",
   ],
-  ["a timely tick doesn't wait for peers that have returned", { facts: { awaitsSync: true } }, "claim"],
+  [
+    "a timely tick doesn't wait for peers that have returned",
+    { facts: { wall: due - 2_000, awaitsSync: true } },
+    "claim",
+  ],
   ["about a tick that is caught up, the others are asked first", { trigger: "catch-up" }, "ask"],
   [
     "a tick that is caught up waits for the records of peers that have returned",

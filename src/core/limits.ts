@@ -9,6 +9,12 @@ export const heartbeatEveryMs = 1_000;
  * Rank 0 claims this long before due: two heartbeats, in which peers with different views find out before the start.
  */
 export const claimAheadMs = 2_000;
+/**
+ * Up to this long after it could be claimed ahead, a tick is claimed without asking the others, who then expect nobody else
+ * to claim it. Less: more questions by a peer whose event loop lags. More: a peer that could not take the tick at first, and
+ * has not heard of the claim of another, starts it as well.
+ */
+export const timelyMs = 250;
 /** A claim that is made later waits this long for a conflicting one: ten gossip batches. */
 export const claimWaitMs = 250;
 /** A claim without a start keeps other peers off for this long after due. */
@@ -16,7 +22,7 @@ export const claimLeaseMs = 5_000;
 /** How long a rank waits for each one before it that is alive, or suspect. */
 export const aliveWeightMs = 5_000;
 export const suspectWeightMs = 1_000;
-/** A peer that would start later than this asks the others first, and so does every peer that steps in. */
+/** A peer that would start a claimed tick, or claim one that a person asked for, later than this asks the others first. */
 export const lateMs = 2_000;
 /** How long an asker waits for answers. */
 export const askLimitMs = 1_000;

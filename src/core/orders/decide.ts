@@ -7,7 +7,7 @@ import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
 import { goesBefore, type LocalStage, type Order } from "../claims/order.ts";
-import { claimAheadMs, lateMs, overdueMs } from "../limits.ts";
+import { claimAheadMs, lateMs, overdueMs, timelyMs } from "../limits.ts";
 import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -199,9 +199,11 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   if (isOld && facts.awaitsSync) return just(wait(wall + againMs));
   if (facts.isFull) return just({ kind: "decline" });
   if (isElected) return just({ kind: "elect" });
-  // What came into the book before this peer had warmed up may have been claimed, unheard, by one that passed it over.
+  // What came into the book before this peer had warmed up may have been claimed, unheard, by one that passed it over. So may
+  // a tick whose time to be claimed has passed: this peer may have been drained then, or not yet a target of the job.
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
-  const isTimely = sawItComing && failover.delayMs === 0 && wall <= due + lateMs && trigger !== "catch-up";
+  const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
+  const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
   if (isTimely && !facts.hasForeignClaim) return just({ kind: "claim", failover });
   const marks: Mark[] = [
     ...(failover.delayMs > 0 ? (["step-in"] as const) : []),

@@ -229,6 +229,31 @@ describe("forget", () => {
     );
     assert.equal(told?.state, "lost");
   });
+
+  for (const diedBeforeMs of [0, 5 * 60 * second]) {
+    const when = diedBeforeMs === 0 ? "just before" : "long before";
+    test(`leaves no claim open of a peer that died ${when}, once another one has run the tick`, () => {
+      const cores = new Cores(["a", "b", "c"]);
+      cores.put({ ...plain, id: "once", schedule: "@at 2026-11-20T02:00:20Z" });
+      cores.pass(17 * second);
+      const recordsAt = (peer: string) => [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+      const [claim] = recordsAt("a");
+      assert.equal(claim?.state, "claimed");
+      const [one, other] = ["a", "b", "c"].filter((peer) => peer !== claim.peer);
+      assert.ok(one !== undefined && other !== undefined);
+      cores.kill(claim.peer);
+      cores.pass(diedBeforeMs);
+      cores.ask(one, { kind: "forget-peer", peer: claim.peer, force: true, by });
+      cores.pass(60 * second);
+      assert.equal(cores.starts.length, 1);
+      for (const peer of [one, other]) {
+        const told = new Map(recordsAt(peer).map((record) => [record.peer, record]));
+        assert.equal(told.get(claim.peer)?.state, "lost");
+        assert.equal(told.get(claim.peer)?.reason, "its peer was forgotten");
+        assert.equal(told.get(cores.starts[0]?.peer ?? claim.peer)?.state, "succeeded");
+      }
+    });
+  }
 });
 
 describe("forget --force", () => {

@@ -120,31 +120,35 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
   });
 }
 
-/** Runs on members that are dead or have left are declared lost by the first living member in rank. */
+/**
+ * Runs on members that are dead, have left or were forgotten are declared lost by the first living member in rank. A claim
+ * that was never chosen or started binds nobody, and waits for its peer to take it back. A forgotten peer never will: its
+ * claim is declared lost once another peer has decided the order.
+ */
 export function declareLost(state: State): void {
   for (const record of openRecords(state.ledger)) {
     if (record.peer === state.settings.self) continue;
     const how = state.members.byId.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
     if (closeIfEnded(state.ledger, record)) continue;
+    const isForgotten = state.operator.forgotten.has(record.peer);
     if (record.state === "claimed" && record.epoch === undefined) {
-      // A claim that never started binds nobody once another peer has decided its order.
-      if (!isOver(state.ledger.history, record.job, record.tick, record.slot)) continue;
-      mark(state, "claim-of-the-dead-dropped");
-      dropRecord(state.ledger, record);
-    } else if (isReporter(state, record.job, record.tick)) {
-      mark(state, "lost-declared");
-      emit(state, { kind: "count", name: "runs_lost" });
-      note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
-      commit(state, {
-        ...record,
-        state: "lost",
-        by: state.settings.self,
-        reason: how === "left" ? "its peer left" : "its peer died",
-        version: record.version + 1,
-        finishedAt: state.now.wall,
-      });
+      const isDecided = isOver(state.ledger.history, record.job, record.tick, record.slot);
+      if (!isForgotten || !isDecided) continue;
+      mark(state, "claim-of-the-forgotten-lost");
     }
+    if (!isReporter(state, record.job, record.tick)) continue;
+    mark(state, "lost-declared");
+    emit(state, { kind: "count", name: "runs_lost" });
+    note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
+    commit(state, {
+      ...record,
+      state: "lost",
+      by: state.settings.self,
+      reason: isForgotten ? "its peer was forgotten" : how === "left" ? "its peer left" : "its peer died",
+      version: record.version + 1,
+      finishedAt: state.now.wall,
+    });
   }
 }
 

@@ -37,7 +37,7 @@ export const marks = [
   "lost-refuted",
   "earlier-life-lost",
   "earlier-life-withdrawn",
-  "claim-of-the-dead-dropped",
+  "claim-of-the-forgotten-lost",
   "launched-too-late",
   "start-failed-by-host",
   "possibly-stale-record",

@@ -48,6 +48,7 @@ const reasons: Readonly<Record<string, string>> = {
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "its peer died": "the peer that ran it died",
   "its peer left": "the peer that ran it left",
+  "its peer was forgotten": "a person had the mesh forget that peer",
 };
 
 function because(record: RunRecord): string {

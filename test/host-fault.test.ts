@@ -80,3 +80,22 @@ test("when no peer can start anything, the order waits and is retried every ten 
   cores.pass(15 * second);
   assert.equal(cores.starts.length, 1);
 });
+
+test("an order that only one peer may run is tried there every ten seconds, however well the others are", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.starved.add("a");
+  beat(cores);
+  cores.pass(5 * 60 * second);
+  cores.put({ id: "here", schedule: "@at 2026-11-20T02:06:00Z", command: "true", target: { peers: ["a"] } });
+  cores.pass(55 * second);
+  const before = cores.refusals.length;
+  cores.pass(40 * second);
+  assert.ok(cores.refusals.length >= before + 3, `${cores.refusals.length - before} tries`);
+  cores.starved.clear();
+  cores.pass(15 * second);
+  const starts = cores.starts.filter(({ run }) => run.startsWith("here@"));
+  assert.deepEqual(
+    starts.map(({ peer }) => peer),
+    ["a"],
+  );
+});

@@ -42,6 +42,7 @@ import {
   takeHeartbeatDue,
 } from "./members/members.ts";
 import { heartbeatTo, peersInReach, type InReach } from "./members/heartbeat.ts";
+import { isAwaitedAlone } from "./members/eligibility.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
@@ -317,7 +318,7 @@ function takeUp(state: State): void {
 
 function everySecond(state: State): void {
   if (tryEndWarmUp(state)) takeUp(state);
-  if (tryEndHostFault(state)) touchAll(state);
+  if (tryEndHostFault(state, () => isAwaitedAlone(state))) touchAll(state);
   if (outlive(state)) {
     announceAtOnce(state);
     touchAll(state);

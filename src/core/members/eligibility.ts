@@ -9,7 +9,7 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { lacking } from "./capabilities.ts";
 import { timekeepers } from "./clocks.ts";
 import { hasHostFault } from "./host-fault.ts";
-import type { Plan } from "../job/plan.ts";
+import { pauseAt, type Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import { standsBack } from "./duplicate-identity.ts";
 import { hasSupersededKey } from "./superseded-key.ts";
@@ -62,4 +62,18 @@ export function eligibilityOf(
 function admits(plan: Plan, order: CandidateOrder, id: PeerId, name: string): boolean {
   const peers = order.requested?.peers ?? plan.peers;
   return peers === undefined || isAmong(peers, { id, name });
+}
+
+/** Whether an order is due that only this peer could run, if it were not for its host. */
+export function isAwaitedAlone(state: State): boolean {
+  const { wall } = state.now;
+  for (const order of state.book.orders.values()) {
+    const plan = state.jobs.plans.get(order.job);
+    if (plan === undefined || order.due > wall || pauseAt(plan, wall) !== undefined) continue;
+    const eligibility = eligibilityOf(state, plan, order);
+    if (eligibility(state.settings.self) !== "host") continue;
+    const others = [...state.members.byId.keys()].map(eligibility);
+    if (!others.some((how) => how === "alive" || how === "declined")) return true;
+  }
+  return false;
 }

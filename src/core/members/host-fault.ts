@@ -2,7 +2,7 @@
  * A fault of this peer's own host: a run could not be started, for a reason that says nothing about its job. The order goes
  * back at once, and this peer takes no ticks for a while: 30 s, doubled up to 5 min while its starts go on failing. It says
  * so in its heartbeats, so that the next in rank goes on at once, and in readyz. When nobody else could run anything either,
- * it tries every 10 s.
+ * or not what is due, it tries every 10 s.
  */
 import type { State } from "../state.ts";
 import { announceAtOnce } from "./members.ts";
@@ -34,13 +34,14 @@ export function hasHostFault(state: State): boolean {
 
 /**
  * To be called about once a second. True when the pause has passed, and what waits for this peer is to be looked at. When
- * the others have become unable meanwhile, the pause is cut short.
+ * the others have become unable meanwhile, or something has become due that only this peer may run, the pause is cut short.
  */
-export function tryEndHostFault(state: State): boolean {
+export function tryEndHostFault(state: State, isAwaitedAlone: () => boolean): boolean {
   const fault = state.members.hostFault;
   if (fault === undefined || fault.isOnTrial) return false;
   const { mono } = state.now;
-  const untilMono = isAnybodyAble(state) ? fault.untilMono : Math.min(fault.untilMono, mono + pauseAloneMs);
+  const isPatient = isAnybodyAble(state) && !isAwaitedAlone();
+  const untilMono = isPatient ? fault.untilMono : Math.min(fault.untilMono, mono + pauseAloneMs);
   state.members.hostFault = { ...fault, untilMono, isOnTrial: mono >= untilMono };
   if (mono < untilMono) return false;
   announceAtOnce(state);

@@ -384,6 +384,18 @@ test("I8: an update that waits for another after the heal is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ convergedViews: [stuck, stuck] }))).includes("I8"));
 });
 
+test("I8: a peer that can start nothing after the heal is found, unless its host had recovered just before", () => {
+  const views = good.final.map((one) => (one.peer === ben ? { ...one, complaint: "host" } : one));
+  const found = (peer: PeerId, agoMs: number) => {
+    const to = flawless({}).healedAt - agoMs;
+    const faultWindows = [{ kind: "starved host" as const, peer, from: to - 10_000, to }];
+    return rulesIn(checkConvergence(flawless({ faultWindows, convergedViews: [views, views] })));
+  };
+  assert.deepEqual(found(ben, minute), []);
+  assert.deepEqual(found(ben, 6 * minute), ["I8"]);
+  assert.deepEqual(found(ann, minute), ["I8"]);
+});
+
 test("I9: a tick that is late long after the heal is found", () => {
   const eleventh = beginning + 11 * minute;
   const runs = [

@@ -4,7 +4,8 @@
  * I8: the peers are compared 30 s after the heal, and again some time later. A difference counts only if the same two
  * peers differ in the same way both times; otherwise it may have been on its way. No peer may hold an update that waits
  * for another one. Records of future ticks, written by a clock that was ahead, are not compared: no other peer accepts
- * them before the ticks are due.
+ * them before the ticks are due. A peer whose host could start nothing may take no ticks, and say so, for up to 5 minutes
+ * after its host has recovered.
  *
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
  * last 35 s. No record is open unless its run really still goes on. Each real start has its record, and each required
@@ -28,17 +29,33 @@ import { requiredTicks, type RequiredTick } from "./ticks.ts";
 import { jobsOf, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
+/** The longest pause of a peer after its starts have failed because of its host (DESIGN §5.7), ms. */
+const hostPauseMs = 300_000;
 
 export function checkConvergence(evidence: Evidence): Breach[] {
   const isRetained = retainedTicks(evidence);
   const isCompared: TickFilter = (job, tick) =>
     instantOf(tick) <= evidence.healedAt + convergesMs && isRetained(job, tick);
-  const rounds = evidence.convergedViews.map((views) => differences(ofTicks(views, isCompared)));
+  const rounds = evidence.convergedViews.map((views) =>
+    differences(
+      ofTicks(
+        views.map((view) => withoutHostPause(evidence, view)),
+        isCompared,
+      ),
+    ),
+  );
   const [first, second] = rounds;
   if (first === undefined || second === undefined) return [];
   return [...second]
     .filter((difference) => first.has(difference))
     .map((what) => ({ rule: "I8", at: evidence.healedAt, what }) as const);
+}
+
+function withoutHostPause({ faultWindows, healedAt }: Evidence, view: Knowledge): Knowledge {
+  const mayPause = faultWindows.some(
+    ({ kind, peer, to }) => kind === "starved host" && peer === view.peer && healedAt < to + hostPauseMs,
+  );
+  return view.complaint === "host" && mayPause ? { ...view, complaint: undefined } : view;
 }
 
 /** One sentence for each difference between two peers. */

@@ -1,4 +1,4 @@
-/** Garbage on the mesh's port: from strangers, and from a member that does not keep to the protocol. */
+/** Garbage on the mesh's port, from strangers and from a member that breaks the protocol. */
 import { ownProtocol } from "../src/schema/protocol.ts";
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -37,7 +37,7 @@ async function open(bootstrap: readonly string[]): Promise<{ mesh: RealMesh; rep
   return { mesh, reports };
 }
 
-/** A good peer; after the attack another one must still be able to join it. */
+/** Runs the attack on a peer; afterwards another peer must still be able to join it. */
 async function withMember(attack: (member: Member) => Promise<void>): Promise<void> {
   const { mesh, reports } = await open([]);
   const port = Number(mesh.addresses()[0]?.split("/")[4]);
@@ -63,9 +63,9 @@ describe("a stranger on the port", () => {
   const openings: [string, Uint8Array][] = [
     ["random bytes", randomBytes(4_096)],
     ["a web request", Buffer.from("GET / HTTP/1.1\r\nHost: cicada\r\n\r\n")],
-    ["an endless length", Buffer.alloc(4_096, 0xff)],
+    ["an unlimited length", Buffer.alloc(4_096, 0xff)],
     [
-      "a long name of a protocol",
+      "a long protocol name",
       Buffer.concat([
         Buffer.from([0x13]),
         Buffer.from("/multistream/1.0.0\n"),
@@ -86,7 +86,7 @@ describe("a stranger on the port", () => {
       }));
   }
 
-  test("that holds 400 silent connections, each opened again when it is closed, keeps no member out", async () => {
+  test("that holds 400 silent connections, and reopens each closed one, keeps no member out", async () => {
     const { mesh } = await open([]);
     const port = Number(mesh.addresses()[0]?.split("/")[4]);
     const opened = [mesh];
@@ -144,7 +144,7 @@ describe("a stranger on the port", () => {
     }));
 });
 
-/** It has the key and speaks libp2p, and does with its streams as it likes. */
+/** A host that has the key and speaks libp2p, but uses its streams as the attack likes. */
 const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
   withMember(async (member) => {
     const rogue = await createHost({
@@ -174,8 +174,8 @@ const dial = (rogue: Host, { port }: Member, protocol: string) =>
 const received = ({ reports }: Member): string[] =>
   reports.flatMap((report) => (report.kind === "received" ? [Buffer.from(report.bytes).toString()] : []));
 
-describe("a member that does not keep to the protocol", () => {
-  test("loses the stream on which a frame is too long; what came before it is kept, and a new stream works", () =>
+describe("a member that breaks the protocol", () => {
+  test("loses a stream with a frame that is too long; earlier frames are kept, and a new stream works", () =>
     withRogue(async (member, rogue) => {
       const stream = await dial(rogue, member, "sync");
       stream.send(toFrame(Buffer.from("good")));
@@ -194,7 +194,7 @@ describe("a member that does not keep to the protocol", () => {
       assert.deepEqual(received(member), ["good", "again"]);
     }));
 
-  test("may end in the middle of a frame; that is counted and nothing else", () =>
+  test("that ends a stream in the middle of a frame is only counted", () =>
     withRogue(async (member, rogue) => {
       const stream = await dial(rogue, member, "ask");
       stream.send(toFrame(Buffer.from("cut off")).subarray(0, 6));
@@ -203,7 +203,7 @@ describe("a member that does not keep to the protocol", () => {
       assert.deepEqual(received(member), []);
     }));
 
-  test("may send a greeting that makes no sense; it is counted", () =>
+  test("that sends a senseless greeting is only counted", () =>
     withRogue(async (member, rogue) => {
       const stream = await dial(rogue, member, "peers");
       const nobody = peerIdOf(generatePeerKey());
@@ -225,14 +225,14 @@ describe("a member that does not keep to the protocol", () => {
       assert.deepEqual(member.mesh.known(), []);
     }));
 
-  test("can't hold more than a few streams of one protocol open", () =>
+  test("can't keep more than a few streams of one protocol open", () =>
     withRogue(async (member, rogue) => {
       const streams = await Promise.allSettled(Array.from({ length: 20 }, () => dial(rogue, member, "log")));
       const alive = streams.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
       await until("the rest was reset", () => alive.filter(({ status }) => status === "open").length <= 4);
     }));
 
-  test("is let go when it never greets", () =>
+  test("is disconnected if it never greets", () =>
     withRogue(async (member, rogue) => {
       const connection = await rogue.dial(multiaddr(`/ip4/127.0.0.1/tcp/${member.port}`));
       await until("it was dropped", () => connection.status !== "open", 8_000);
@@ -241,7 +241,7 @@ describe("a member that does not keep to the protocol", () => {
 });
 
 describe("frames", () => {
-  test("come out as they went in, however the stream was cut", () => {
+  test("are read as they were written, however the stream is cut into pieces", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 }),
@@ -263,7 +263,7 @@ describe("frames", () => {
     );
   });
 
-  test("that are too long are refused by their length alone", () => {
+  test("that are too long are refused as soon as their length is read", () => {
     const header = Buffer.alloc(4);
     header.writeUInt32BE(messageCapBytes + 1);
     assert.equal(new FrameReader().read(header), undefined);
@@ -272,7 +272,7 @@ describe("frames", () => {
   });
 });
 
-test("any bytes either are a greeting or are none", () => {
+test("any bytes are read as a greeting or refused, without an exception", () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -36,7 +36,7 @@ class Peer {
     return this.mesh.addresses()[0] ?? assert.fail("it listens nowhere");
   }
 
-  /** How often that peer has proved that this one's key was replaced. */
+  /** How often the other peer has proved that this one's key was replaced. */
   supersededBy(other: Peer): number {
     return this.reports.filter((report) => report.kind === "superseded" && report.by === other.id).length;
   }
@@ -67,7 +67,7 @@ const handed = (from: ClusterKeys, to: ClusterKeys): Promise<void> =>
   });
 
 describe("a mesh whose key is rotated", () => {
-  test("keeps every link; who has the old key comes in until the grace is over, and then no more", async () => {
+  test("keeps every link; a peer with the old key is let in until the grace is over, and then no more", async () => {
     const key = generateClusterKey();
     const ada = await Peer.open(onlyKey(key));
     const peers = [ada];
@@ -100,13 +100,13 @@ describe("a mesh whose key is rotated", () => {
       await until("so does the new one", () => fresh.has("up", ada) === 1);
 
       await until(
-        "the grace is over, and the one with the old key is out",
+        "the grace is over, and the peer with the old key is out",
         () => ada.has("down", late) === 1,
         12_000,
       );
       assert.ok(Date.now() >= oldUntil);
       await until("it is told why", () => late.supersededBy(ada) > 0);
-      assert.equal(second.proofs + fresh.proofs + ada.proofs, 0, "nobody else is told so");
+      assert.equal(second.proofs + fresh.proofs + ada.proofs, 0, "no other peer is told so");
       assert.equal(ada.has("down", second) + second.has("down", ada), 0, "the members' link never broke");
       assert.equal(ada.has("down", fresh), 0);
       ada.mesh.publish("runs", Buffer.from("gossip"));
@@ -148,15 +148,15 @@ async function withPeers(run: (open: typeof Peer.open) => Promise<void>): Promis
   }
 }
 
-/** A wire on which somebody sits: it passes everything on and keeps what the far side said, or repeats that. */
+/** A wire with an attacker: it forwards everything and records what the far side says, or replays the recording. */
 class Wire implements AsyncDisposable {
   readonly #to: number;
   readonly #server = createServer((socket) => this.#taken(socket));
   readonly #sockets = new Set<Socket>();
-  /** what the far side has answered on the last connection that was passed on, piece by piece */
+  /** what the far side answered on the last forwarded connection, piece by piece */
   recorded: Buffer[] = [];
   repeats = false;
-  /** what was said by those to whom the recording was repeated, to the end of it */
+  /** everything that was said by those to whom the recording was replayed */
   readonly repeatedTo: string[] = [];
 
   constructor(to: string) {
@@ -229,7 +229,7 @@ describe("a peer that was away while the key was rotated", () => {
       assert.deepEqual([late.has("up", member), member.has("up", late)], [0, 0]);
     }));
 
-  test("is told nothing by a foreign mesh, whatever that one has rotated; nor is a healthy peer at a mistyped address", () =>
+  test("gets no proof from a foreign mesh, even one that rotated its key; nor does a healthy peer with a mistyped address", () =>
     withPeers(async (open) => {
       const key = generateClusterKey();
       const foreign = await open(afterRotation(generateClusterKey()));
@@ -242,7 +242,7 @@ describe("a peer that was away while the key was rotated", () => {
       assert.equal(healthy.proofs + alone.proofs + foreign.proofs, 0);
     }));
 
-  test("is told nothing by a peer for which its key is retired, unless that key is its present one", () =>
+  test("gets no proof from a peer that has retired its key, unless that key is its present one", () =>
     withPeers(async (open) => {
       const key = generateClusterKey();
       const [one, other] = [await open(afterRotation(key)), await open(afterRotation(key))];
@@ -252,7 +252,7 @@ describe("a peer that was away while the key was rotated", () => {
       assert.equal(one.proofs + other.proofs + third.proofs, 0);
     }));
 
-  test("takes no proof that was recorded from an earlier handshake", () =>
+  test("accepts no proof that was recorded in an earlier handshake", () =>
     withPeers(async (open) => {
       const key = generateClusterKey();
       const member = await open(afterRotation(key));

@@ -1,4 +1,4 @@
-/** The mesh on libp2p: what every mesh must do, and what only the real one can be asked. */
+/** The mesh on libp2p: the contract of every mesh, and what only the real one can show. */
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
 import { describe, test } from "node:test";
@@ -47,7 +47,7 @@ interface TestPeer {
   lines: LoggedLine[];
 }
 
-/** Runs with peers that are stopped in the end, whatever happens. */
+/** Runs with peers that are always stopped in the end. */
 async function withPeers(
   run: (open: (options?: Partial<LifeOptions>) => Promise<TestPeer>) => Promise<void>,
 ): Promise<void> {
@@ -95,7 +95,7 @@ describe("a wrong cluster key", () => {
       assert.deepEqual([...linksOf(member), ...linksOf(stranger)], []);
     }));
 
-  test("can't be retried into a crash, nor into a flood of log lines", () =>
+  test("causes neither a crash nor a flood of log lines when it is retried", () =>
     withPeers(async (open) => {
       const member = await open();
       const address = multiaddr(`/ip4/127.0.0.1/tcp/${portOf(member.mesh)}`);
@@ -115,7 +115,7 @@ describe("a wrong cluster key", () => {
       await stranger.start();
       for (let round = 0; round < 10; round++) {
         const dials = Array.from({ length: 20 }, () =>
-          // An id that nobody has, or libp2p would make one dial of all.
+          // An id that no peer has; otherwise libp2p would make one dial of all.
           stranger.dial(address.encapsulate(`/p2p/${peerIdOf(generatePeerKey())}`)),
         );
         // oxlint-disable-next-line no-await-in-loop -- round after round
@@ -135,7 +135,7 @@ const heardBy = ({ reports }: TestPeer): number =>
   reports.filter((report) => report.kind === "received" && report.channel === "heartbeat").length;
 
 describe("two processes with one identity", () => {
-  test("both go on hearing those that they are linked with, and neither costs the other its link", () =>
+  test("both still receive messages from their links, and neither costs the other its link", () =>
     withPeers(async (open) => {
       const member = await open();
       const bootstrap = [`127.0.0.1:${portOf(member.mesh)}`];
@@ -168,7 +168,7 @@ const saidBy = ({ lines }: TestPeer): LoggedLine[] =>
   lines.filter(({ message }) => message.includes("speaks protocol"));
 
 describe("versions of the protocol", () => {
-  test("peers that have none in common refuse each other, and both name both ranges in log and warnings", () =>
+  test("peers without a common one refuse each other, and both name both ranges in log and warnings", () =>
     withPeers(async (open) => {
       const older = await open();
       const newer = await open({
@@ -190,7 +190,7 @@ describe("versions of the protocol", () => {
       assert.deepEqual([...linksOf(older), ...linksOf(newer)], []);
     }));
 
-  test("peers that have some in common are linked, whichever is newer, and both speak the highest of them", () =>
+  test("peers with common ones are linked, whichever is newer, and both speak the highest", () =>
     withPeers(async (open) => {
       const older = await open({ protocol: { oldest: 1, newest: 3 } });
       const newer = await open({
@@ -206,7 +206,7 @@ describe("versions of the protocol", () => {
       assert.deepEqual([...older.mesh.warnings(), ...newer.mesh.warnings()], []);
     }));
 
-  test("a greeting without a range is of version 1, and one with an impossible range is none", () => {
+  test("a greeting without a range is of version 1, and one with an impossible range is refused", () => {
     const self = ["12D3KooWBmBLZzzkxaFBzWgXtVYZkm3dQSoiWmvNK5rJjY2SWMx5", 1, []];
     const read = (fields: object) =>
       decodeGreeting(Buffer.from(JSON.stringify({ kind: "hello", self, others: [], ...fields })));
@@ -226,7 +226,7 @@ describe("versions of the protocol", () => {
   });
 });
 
-describe("finding", () => {
+describe("finding peers", () => {
   test("six peers that all dial each other at once are linked once each, without a break", () =>
     withPeers(async (open) => {
       const ports = await freePorts(6);
@@ -251,7 +251,7 @@ describe("finding", () => {
       assert.deepEqual(peer.lines, []);
     }));
 
-  test("a named address where nobody answers stays unresolved, until somebody does", () =>
+  test("a named address stays unresolved until a peer answers there", () =>
     withPeers(async (open) => {
       const [port = 0] = await freePorts(1);
       const waiting = await open({ bootstrap: [`127.0.0.1:${port}`] });
@@ -263,7 +263,7 @@ describe("finding", () => {
       assert.deepEqual(waiting.mesh.known(), [late.id]);
     }));
 
-  test("a host name is as good as a number", () =>
+  test("a host name works as well as an IP address", () =>
     withPeers(async (open) => {
       const there = await open();
       const here = await open({ bootstrap: [`localhost:${portOf(there.mesh)}`] });
@@ -281,7 +281,7 @@ describe("finding", () => {
       assert.ok(mesh.addresses().every((address) => address.endsWith(`/p2p/${id}`)));
     }));
 
-  test("an address with another peer's id leads nowhere, and the true one is not disturbed", () =>
+  test("an address with another peer's id is not connected, and the peer at that address is not disturbed", () =>
     withPeers(async (open) => {
       const there = await open();
       const wrong = `/ip4/127.0.0.1/tcp/${portOf(there.mesh)}/p2p/${peerIdOf(generatePeerKey())}`;
@@ -291,7 +291,7 @@ describe("finding", () => {
       assert.equal(here.mesh.known().length, 1);
     }));
 
-  test("a port that is taken, and an address that is none, are clear errors", () =>
+  test("a taken port and an invalid address are clear errors", () =>
     withPeers(async (open) => {
       const first = await open();
       await assert.rejects(open({ listen: at127(Number(portOf(first.mesh))) }), isError("PORT_IN_USE"));
@@ -302,7 +302,7 @@ describe("finding", () => {
     }));
 });
 
-test("a message of more than 256 KiB is a mistake of the caller", () =>
+test("a message of more than 256 KiB is an error of the caller", () =>
   withPeers(async (open) => {
     const here = await open();
     const there = await open({ bootstrap: [`127.0.0.1:${portOf(here.mesh)}`] });
@@ -351,7 +351,7 @@ describe("addresses", () => {
     });
   }
 
-  test("any text either is an address or is refused in words", () => {
+  test("any text is read as an address or refused with a reason", () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         try {
@@ -363,12 +363,12 @@ describe("addresses", () => {
     );
   });
 
-  test("loopback is tried last, unless the peer lives on this host", () => {
+  test("loopback is tried last, unless the peer is on this host", () => {
     const far = ["/ip4/127.0.0.1/tcp/1", "/ip4/192.0.2.7/tcp/1"];
     assert.deepEqual(sortForDialling(far), far.toReversed());
   });
 
-  test("only addresses of Ed25519 peers are taken", () => {
+  test("only addresses of Ed25519 peers are accepted", () => {
     const address = "/ip4/10.0.0.5/tcp/1";
     assert.deepEqual(splitAddress(joinAddress(address, id)), { address, peer: id });
     assert.equal(splitAddress(`${address}/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N`), undefined);
@@ -382,7 +382,7 @@ describe("the address book", () => {
   const a = peerIdOf(generatePeerKey());
   const b = peerIdOf(generatePeerKey());
 
-  test("of two lists the later one counts, whoever passes it on", () => {
+  test("of two lists of a peer's addresses the later one counts, whichever peer forwards it", () => {
     const book = new AddressBook(self, 1_000);
     assert.ok(book.hearFromAnother({ peer: a, since: 5, addresses: at(5) }));
     assert.ok(!book.hearFromAnother({ peer: a, since: 4, addresses: at(4) }));
@@ -390,7 +390,7 @@ describe("the address book", () => {
     assert.deepEqual(book.addressesOf(a).others, at(6));
   });
 
-  test("what a peer says of itself counts, even if its clock was set back", () => {
+  test("a peer's own list counts, even if its clock was set back", () => {
     const book = new AddressBook(self, 1_000);
     book.hearFromAnother({ peer: a, since: 900, addresses: at(5) });
     assert.ok(book.hearFromItself({ peer: a, since: 10, addresses: at(7) }));
@@ -406,7 +406,7 @@ describe("the address book", () => {
     assert.deepEqual(book.peers(), []);
   });
 
-  test("no word of another about a peer, however late it claims to be, keeps that peer from being greeted", () => {
+  test("no list from another peer, whatever its date, keeps a peer from being greeted", () => {
     const book = new AddressBook(self, 1_000);
     const others = [sinceCap, sinceCap + 1, Number.MAX_SAFE_INTEGER].map((since) => [self, since, at(9)]);
     const hello = { kind: "hello", self: [a, 1, at(1)], others };
@@ -417,7 +417,7 @@ describe("the address book", () => {
     assert.deepEqual(decodeGreeting(encodeGreeting(own)), own);
   });
 
-  test("hearsay about any number of peers drives out nobody who was named or reached", () => {
+  test("hearsay about any number of peers displaces no peer that was named or reached", () => {
     const book = new AddressBook(self, 1_000);
     book.name(a, "/dns/a/tcp/1");
     book.hearFromItself({ peer: b, since: 1, addresses: at(1) });
@@ -430,7 +430,7 @@ describe("the address book", () => {
     assert.deepEqual(book.addressesOf(b).proven, ["/ip4/10.0.0.1/tcp/1"]);
   });
 
-  test("a refusal only counts where the peer was reached in its present life", () => {
+  test("a refusal counts only if the peer was reached since its last start", () => {
     const book = new AddressBook(self, 1_000);
     book.hearFromItself({ peer: a, since: 1, addresses: at(1) });
     book.prove(a, { host: "10.0.0.1" });
@@ -439,7 +439,7 @@ describe("the address book", () => {
     assert.deepEqual(book.addressesOf(a), { proven: [], others: at(2) });
   });
 
-  test("what is remembered is found again, and the word of nobody is not passed on", () => {
+  test("remembered addresses are tried again, but addresses that no peer announced are not forwarded", () => {
     const book = new AddressBook(self, 1_000);
     book.hearFromItself({ peer: a, since: 1, addresses: at(1) });
     book.name(b, "/dns/b/tcp/1");

@@ -1,4 +1,4 @@
-/** The simulated mesh: the contract of every mesh, and what only cuts can show. */
+/** The simulated mesh: the contract of every mesh, and its behaviour when wires are cut. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Mesh, MeshEvents } from "../src/ports.ts";
@@ -156,7 +156,7 @@ function upDown(peer: SimMeshPeer): string[] {
   );
 }
 
-test("a cut is silent at first; both ends give the link up by themselves, and link again when it heals", async () => {
+test("a cut is silent at first; both ends give the link up by themselves, and connect again when it heals", async () => {
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];
   await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
@@ -171,7 +171,7 @@ test("a cut is silent at first; both ends give the link up by themselves, and li
   await world.until("linked again", () => upDown(a).length === 3 && upDown(b).length === 3, 10_000);
 });
 
-test("two who were stopped while the wires between them were cut give the link up when they go on", async () => {
+test("two peers that were stopped while the wires between them were cut give the link up when they are resumed", async () => {
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];
   await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
@@ -183,7 +183,7 @@ test("two who were stopped while the wires between them were cut give the link u
   await world.until("both gave up", () => upDown(a).length === 2 && upDown(b).length === 2, 10_000);
 });
 
-test("what is sent into a cut that heals soon arrives late and in order", async () => {
+test("messages that are sent into a cut that heals soon arrive late and in order", async () => {
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];
   await world.until("linked", () => upDown(a).length === 1 && upDown(b).length === 1);
@@ -200,7 +200,7 @@ test("what is sent into a cut that heals soon arrives late and in order", async 
   assert.deepEqual(words(), ["one", "two", "three"]);
 });
 
-test("gossip goes round a cut by a third peer", async () => {
+test("gossip gets around a cut by way of a third peer", async () => {
   const world = new SimMeshWorld({ named: [[], [0], [0]] });
   await world.until("linked", () => world.peers.every((peer) => upDown(peer).length === 2));
   await world.pass(2_000);
@@ -210,7 +210,7 @@ test("gossip goes round a cut by a third peer", async () => {
   await world.until("it came", () => b.reports.some(({ kind }) => kind === "received"), 1_000);
 });
 
-test("two who met only by a third one's address book are linked, and a cut of one way breaks their link", async () => {
+test("two peers that know each other only from a third one are linked, and a cut in one direction breaks their link", async () => {
   const world = new SimMeshWorld({ named: [[], [0], [0]] });
   await world.until("linked", () => world.peers.every((peer) => upDown(peer).length === 2));
   const [b, c] = [world.peer(1), world.peer(2)];

@@ -1,6 +1,6 @@
 /**
- * Mixed worlds in the tests: peers of two versions of the program, with upgrades and downgrades among all other faults
- * (src/sim/faults/mixed.ts). The hunt runs more of them: `npm run hunt -- --world mixed`.
+ * Mixed worlds: peers of two versions of the program, with upgrades and downgrades among all other faults
+ * (src/sim/faults/mixed.ts). `npm run hunt -- --world mixed` runs more of them.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ test(
     t.diagnostic(`${count} seeds, ${starts} starts`);
     assert.equal(count, seeds);
     assert.ok(starts > seeds * 20, `only ${starts} starts: the worlds were idle`);
-    assert.deepEqual(broken, [], "the hunt tells more of one: npm run hunt -- --world mixed --name SEED");
+    assert.deepEqual(broken, [], "to see more of a seed: npm run hunt -- --world mixed --name SEED");
   },
 );
 
@@ -33,5 +33,5 @@ test("two versions without any other fault: the earlier one runs what it knows, 
   assert.deepEqual(summary.breaches, []);
   assert.ok(summary.starts > 50, `${summary.starts} starts`);
   const restarts = lines.filter((line) => line === "STARTED").length - calm.peers;
-  assert.ok(restarts > 0, "nobody changed its version");
+  assert.ok(restarts > 0, "no peer changed its version");
 });

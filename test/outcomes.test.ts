@@ -1,4 +1,4 @@
-/** How a job has fared, as it is shown: its last tick that is over, its last run, and when it last succeeded. */
+/** The outcomes that are shown of a job: its last finished tick, its last run, and when it last succeeded. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Outcomes } from "../src/peer/outcomes.ts";
@@ -38,7 +38,7 @@ function record(
   };
 }
 
-/** A history on disk, newest first, and what was asked of it. */
+/** A history on disk, newest first, and the queries that it got. */
 function historyOf(...records: RunRecord[]) {
   const asked: RunQuery[] = [];
   const read = async (query: RunQuery) => {
@@ -49,7 +49,7 @@ function historyOf(...records: RunRecord[]) {
   return { asked, outcomes: new Outcomes(read) };
 }
 
-test("the last tick is the newest that is over, whatever has become of it; a running or claimed one is not", async () => {
+test("the last tick is the newest finished one, whatever its outcome; a running or claimed one doesn't count", async () => {
   const { outcomes } = historyOf(
     record(third, "running"),
     record(second, "missed", { reason: "window" }),
@@ -61,7 +61,7 @@ test("the last tick is the newest that is over, whatever has become of it; a run
   assert.equal(lastSuccess, instantOf(first ?? ("" as TickId)) + 5_000);
 });
 
-test("records that move later are taken in without a look at the disk", async () => {
+test("records that change later are noted without reading the disk", async () => {
   const { outcomes, asked } = historyOf(record(first, "succeeded"));
   await outcomes.of(job);
   const before = asked.length;
@@ -73,7 +73,7 @@ test("records that move later are taken in without a look at the disk", async ()
   assert.equal(asked.length, before);
 });
 
-test("a run on another peer beats the skip of the same tick, and its own end beats another's lost", async () => {
+test("a run wins over another peer's skip of the same tick, and the runner's own end wins over another's lost", async () => {
   const { outcomes } = historyOf();
   await outcomes.of(job);
   outcomes.take(record(first, "skipped", { reason: "no-quorum" }));
@@ -85,14 +85,14 @@ test("a run on another peer beats the skip of the same tick, and its own end bea
   assert.equal((await outcomes.of(job)).lastTick?.state, "succeeded");
 });
 
-test("an older tick that is caught up later takes no newer one's place", async () => {
+test("an older tick that is caught up later doesn't replace a newer one", async () => {
   const { outcomes } = historyOf(record(second, "succeeded"));
   await outcomes.of(job);
   outcomes.take(record(first, "failed"));
   assert.equal((await outcomes.of(job)).lastTick?.tick, second);
 });
 
-test("a long row of ticks without a run doesn't hide the last run and the last success", async () => {
+test("many ticks without a run don't hide the last run and the last success", async () => {
   const skips = Array.from({ length: 30 }, (_, i) => {
     const tick = `2026-11-21T${String(23 - (i % 24)).padStart(2, "0")}:00:00Z` as TickId;
     return record(tick, "skipped", { reason: "overlap", attempt: 1 + Math.floor(i / 24) });
@@ -104,7 +104,7 @@ test("a long row of ticks without a run doesn't hide the last run and the last s
   assert.equal(lastSuccess, instantOf(first ?? ("" as TickId)) + 5_000);
 });
 
-test("what couldn't be read is read again the next time", async () => {
+test("a failed read is repeated the next time", async () => {
   let fails = true;
   const outcomes = new Outcomes(async () => {
     if (fails) throw new Error("the disk is gone");

@@ -1,6 +1,6 @@
 /**
- * What is over stays over (DESIGN §7): whatever is edited, however long a peer has been up, asleep or away, and whatever has
- * been pruned, no tick that was started or decided starts again.
+ * Orders that are over stay over (DESIGN §7): whatever was edited or pruned, and however long a peer was up, suspended
+ * or away, no tick that was started or decided starts again.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -26,7 +26,7 @@ function recordsOf(cores: Cores, peer: string): RunRecord[] {
   return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
 }
 
-/** Starts a killed peer with what this kit has kept of its disk; of the records only those of the last hour are in memory. */
+/** Starts a killed peer from what this kit has kept of its disk. It loads only the records of the last hour. */
 function startAgain(cores: Cores, peer: string, changes: Parameters<Cores["up"]>[1] = {}): void {
   const records = recordsOf(cores, peer);
   const loadedSince = cores.wall(cores.now) - hour;
@@ -41,7 +41,7 @@ function startAgain(cores: Cores, peer: string, changes: Parameters<Cores["up"]>
   });
 }
 
-test("a tick that comes due while its peer gets no time for three seconds runs", () => {
+test("a tick that comes due while its peer gets no CPU time for three seconds still runs", () => {
   const cores = new Cores(["a"]);
   cores.put({ ...hourly, schedule: "@every 11s" });
   for (let held = 0; held < 30; held++) {
@@ -59,7 +59,7 @@ test("a tick that comes due while its peer gets no time for three seconds runs",
 });
 
 describe("a tick that has run does not run again", () => {
-  test("when its peer was killed just after the start, and had given the tick back before an earlier restart", () => {
+  test("when its peer was killed just after the start and had given the tick back before an earlier restart", () => {
     const cores = new Cores(["a"], { capacity: 1, runMs: Infinity, launchMs: hour });
     const again = { ...hourly, catchUp: { policy: "all", window: "6h" } } as const;
     cores.put({ ...again, id: "backup" });
@@ -117,7 +117,7 @@ describe("a tick that has run does not run again", () => {
     noneTwice(cores);
   });
 
-  test("when the policy changes to `latest`, and nothing that ran is reported as missed", () => {
+  test("when the policy changes to `latest`, and no tick that ran is reported as missed", () => {
     const cores = new Cores(["a", "b"]);
     const createdAt = cores.wall(0);
     const made = { createdAt, scheduledAt: createdAt };
@@ -132,7 +132,7 @@ describe("a tick that has run does not run again", () => {
     );
   });
 
-  test("when a peer comes back after days with an old folder", () => {
+  test("when a peer returns after days with an old folder", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put({ ...hourly, catchUp: { policy: "all", window: "30d", limit: 1_000 } });
     cores.pass(3 * hour);
@@ -145,7 +145,7 @@ describe("a tick that has run does not run again", () => {
     noneTwice(cores);
   });
 
-  test("when an empty new peer joins and asks for nothing that the others have let go of", () => {
+  test("when an empty new peer joins, which doesn't ask for pruned records", () => {
     const cores = new Cores(["a"]);
     cores.put({ ...hourly, catchUp: { policy: "all", window: "30d", limit: 1_000 } });
     cores.pass(48 * hour);
@@ -174,7 +174,7 @@ describe("a tick that has run does not run again", () => {
 });
 
 describe("a tick that has not run", () => {
-  test("is caught up after all peers were down, within the window and the limit; the rest is one record", () => {
+  test("is caught up after all peers were down, within the window and the limit; all others are one record", () => {
     const cores = new Cores(["a", "b"]);
     cores.put({ ...hourly, catchUp: { policy: "all", window: "5h" } });
     cores.pass(4 * hour + 10 * minute);
@@ -211,7 +211,7 @@ describe("a tick that has not run", () => {
 });
 
 describe("a gap costs nothing per tick", () => {
-  test("a job of every second that slept for three days is told of in a few records", () => {
+  test("three missed days of a job that is due every second are reported in a few records", () => {
     const cores = new Cores(["a"]);
     cores.put({
       id: "beat",
@@ -231,8 +231,8 @@ describe("a gap costs nothing per tick", () => {
   });
 });
 
-describe("an end stays", () => {
-  test("a run that succeeded is not called lost by its runner when an old record of its start comes back", () => {
+describe("the end of a run is final", () => {
+  test("its runner doesn't report a succeeded run as lost when an old record of its start comes back", () => {
     const cores = new Cores(["a", "b"]);
     cores.put(hourly);
     cores.pass(2 * hour + minute);
@@ -262,7 +262,7 @@ describe("an end stays", () => {
   });
 });
 
-/** What a peer elsewhere says of a tick of the job `far`. */
+/** Another peer's record of a tick of the job `far`. */
 function farRecord(tick: number, changes: Partial<RunRecord>): RunRecord {
   return {
     job: "far" as JobId,
@@ -282,7 +282,7 @@ function farRecord(tick: number, changes: Partial<RunRecord>): RunRecord {
   };
 }
 
-/** A peer whose book holds one order, of a tick that only a peer elsewhere may run. */
+/** A peer whose book holds one order, for a tick that only another peer may run. */
 function waitingPeer(): { cores: Cores; tick: number; size: () => number } {
   const cores = new Cores(["a"]);
   cores.put({ id: "far", schedule: "* * * * *", command: "true", target: { peers: ["elsewhere"] } });
@@ -297,7 +297,7 @@ function learned(tick: number, ...changes: Partial<RunRecord>[]): EventBody[] {
   return changes.map((change) => ({ kind: "learned", records: [farRecord(tick, change)], orders: [] }));
 }
 
-describe("an order that others know to be over leaves the book in the step in which this peer hears of it", () => {
+describe("an order that is over elsewhere leaves the book in the step in which this peer learns of it", () => {
   const heard: [what: string, events: (tick: number) => EventBody[]][] = [
     [
       "a watermark",
@@ -307,11 +307,11 @@ describe("an order that others know to be over leaves the book in the step in wh
       },
     ],
     [
-      "a range of ticks that nobody will run",
+      "a range of ticks that no peer will run",
       (tick) => learned(tick, { slot: rangeSlot, range: { from: tick - minute, count: 2 } }),
     ],
     [
-      "a later attempt, before it has heard that there was one",
+      "a record of a later attempt",
       (tick) => learned(tick, { attempt: 2, state: "running", startedAt: tick, epoch: 0 }),
     ],
     [

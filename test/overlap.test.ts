@@ -14,14 +14,18 @@ const queuedBefore: Contender = { running: false, waiting: true, earlier: true, 
 const queuedAfter: Contender = { running: false, waiting: true, earlier: false, isDue: true };
 
 const table: [circumstance: string, others: Contender[], verdicts: Record<Policy, string>][] = [
-  ["nothing else is on", [], { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" }],
   [
-    "an earlier run is on",
+    "no other run is going on",
+    [],
+    { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" },
+  ],
+  [
+    "an earlier run is going on",
     [running],
     { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "replace" },
   ],
   [
-    "a later tick's run is on, for this one comes late",
+    "a later tick's run is going on, because this one is late",
     [runningLater],
     { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "replace" },
   ],
@@ -36,22 +40,22 @@ const table: [circumstance: string, others: Contender[], verdicts: Record<Policy
     { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "go" },
   ],
   [
-    "a later one is claimed and due already",
+    "a later tick is claimed and already due",
     [dueAfter],
     { queue: "go", "queue-all": "go", skip: "go", allow: "go", replace: "skip" },
   ],
   [
-    "a run is on and an earlier tick waits for it",
+    "a run is going on and an earlier tick waits for it",
     [running, queuedBefore],
     { queue: "skip", "queue-all": "wait", skip: "skip", allow: "go", replace: "replace" },
   ],
   [
-    "a run is on and a later tick waits for it too",
+    "a run is going on and a later tick waits for it too",
     [running, queuedAfter],
     { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "skip" },
   ],
   [
-    "the run is over and an earlier tick has waited",
+    "the run has ended and an earlier tick has been waiting",
     [queuedBefore],
     { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "go" },
   ],
@@ -59,7 +63,7 @@ const table: [circumstance: string, others: Contender[], verdicts: Record<Policy
 
 for (const [circumstance, others, verdicts] of table) {
   for (const [policy, verdict] of Object.entries(verdicts)) {
-    test(`overlap ${policy}: when ${circumstance}, the run that is due is told to ${verdict}`, () => {
+    test(`overlap ${policy}: when ${circumstance}, the verdict on the due run is ${verdict}`, () => {
       assert.equal(overlapVerdict(policy as Policy, others), verdict);
     });
   }

@@ -1,4 +1,4 @@
-/** A clock is judged before it is acted on (DESIGN §11), in cores side by side. */
+/** A peer checks its clock before relying on it (DESIGN §11), in cores side by side. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { idleUntil } from "../src/core/orders/idle.ts";
@@ -15,7 +15,7 @@ const minute = 60_000;
 /** Every 2 s, on any peer. */
 const beat = { id: "beat", schedule: "@every 2s", command: "true", overlap: "allow" } as const;
 
-/** Why the peer takes no ticks; "" = it does. */
+/** Why the peer takes no ticks; "" = it takes them. */
 function reasonsOf(cores: Cores, peer: string): string {
   return notReady(cores.state(peer))
     .map(({ message }) => message)
@@ -27,11 +27,11 @@ interface Story {
   due: number;
   lost: string[];
   doubled: string[];
-  /** by how many ms a start came before its tick, where it did */
+  /** for each early start: by how many ms it was early */
   early: number[];
 }
 
-/** What became of the ticks that were due from `from` to `to`, ms of the test's time. */
+/** What happened to the ticks that were due from `from` to `to`, ms of the test's time. */
 function storyOf(cores: Cores, from: number, to: number): Story {
   const starts = Map.groupBy(cores.starts, ({ tick }) => tick);
   const due: string[] = [];
@@ -55,7 +55,7 @@ function wordsAhead(cores: Cores, peer: string, at: number): RunRecord[] {
   );
 }
 
-describe("one peer's clock is far off for a while, and the others go on as if it were not there", () => {
+describe("when one peer's clock is far off for a while, the others run its ticks too", () => {
   const cases: [names: string[], wrong: string, byMs: number, forMs: number, synchronised: string[]][] = [
     [["a", "b", "c"], "a", 2 * hour, 12_000, []],
     [["a", "b", "c"], "b", -2 * hour, 12_000, []],
@@ -88,8 +88,8 @@ describe("one peer's clock is far off for a while, and the others go on as if it
   }
 });
 
-describe("of two clocks, the one that is ahead is doubted in its peer's next life too", () => {
-  test("although the right one had been set there and back before", () => {
+describe("of two clocks, the one that is ahead is doubted even after its peer's restart", () => {
+  test("although the right one had been set wrong and right again before", () => {
     const cores = new Cores(["a", "b"]);
     cores.pass(10_000);
     cores.setClock("a", 24 * hour);
@@ -104,7 +104,7 @@ describe("of two clocks, the one that is ahead is doubted in its peer's next lif
     assert.match(reasonsOf(cores, "b"), /clock is .* ahead of/);
   });
 
-  test("although the right one was set there and back meanwhile", () => {
+  test("although the right one was set wrong and right again meanwhile", () => {
     const cores = new Cores(["a", "b"]);
     cores.pass(10_000);
     cores.setClock("b", 10 * minute);
@@ -121,7 +121,7 @@ describe("of two clocks, the one that is ahead is doubted in its peer's next lif
   });
 });
 
-describe("a peer that is alone goes on by its own clock, whatever is done to it", () => {
+describe("a peer that is alone follows its own clock, however it is set", () => {
   for (const [title, byMs] of [
     ["2 h ahead", 2 * hour],
     ["a day ahead", 24 * hour],
@@ -142,7 +142,7 @@ describe("a peer that is alone goes on by its own clock, whatever is done to it"
     });
   }
 
-  test("2 h ahead for 12 s, twice: the next tick after the correction starts on time, and on record as what it was", () => {
+  test("2 h ahead for 12 s, twice: the next tick after the correction starts on time, and is recorded correctly", () => {
     const cores = new Cores(["a"]);
     cores.put(beat);
     for (let time = 1; time <= 2; time++) {
@@ -159,7 +159,7 @@ describe("a peer that is alone goes on by its own clock, whatever is done to it"
     assert.deepEqual(new Set(states), new Set(["succeeded"]));
   });
 
-  test("booted in 2098, and a job made then: once the clock is right the job's ticks start", () => {
+  test("booted in 2098, with a job made then: once the clock is right the job's ticks start", () => {
     const ahead = 72 * 365 * 24 * hour;
     const cores = new Cores(["a"], { clockAhead: { a: ahead } });
     const then = cores.wall(2_000) + ahead;
@@ -180,7 +180,7 @@ describe("a peer that is alone goes on by its own clock, whatever is done to it"
   });
 });
 
-/** 3,000 ticks from 30 s on that a member calls skipped. */
+/** 3,000 future ticks, from 30 s on, that a member reports as skipped. */
 function manyAhead(cores: Cores, from: string): RunRecord[] {
   return Array.from({ length: 3_000 }, (_, index) => {
     const due = Math.ceil(cores.wall(30_000) / 2_000) * 2_000 + index * 2_000;
@@ -205,8 +205,8 @@ function manyAhead(cores: Cores, from: string): RunRecord[] {
   });
 }
 
-describe("nobody takes another's word on a tick that is still to come", () => {
-  test("3,000 ticks that a member calls skipped ahead of time run all the same, and it is shown as being ahead", () => {
+describe("no peer accepts another's report about a future tick", () => {
+  test("3,000 ticks that a member reports as skipped ahead of time still run, and the member is shown as being ahead", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(beat);
     cores.pass(10_000);
@@ -225,7 +225,7 @@ describe("nobody takes another's word on a tick that is still to come", () => {
   });
 });
 
-test("a run that began before the clock was set back ends here, too, though its tick is still to come by this clock", () => {
+test("a run that began before the clock was set back ends here too, even if its tick is in the future by this clock", () => {
   const cores = new Cores(["a", "b"], { synchronised: ["a"], runMs: 5_000 });
   cores.put({ ...beat, schedule: "@every 1m", target: { peers: ["b"] } });
   cores.pass(58_500);
@@ -237,7 +237,7 @@ test("a run that began before the clock was set back ends here, too, though its 
   assert.ok(!isOpen());
 });
 
-test("ticks that ran, and whose records have been removed since, don't run again when all clocks are set back", () => {
+test("ticks that ran and whose records were pruned don't run again when all clocks are set back", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ ...beat, schedule: "@every 10m", catchUp: { policy: "all", window: "1h" } });
   cores.pass(6 * hour);
@@ -249,17 +249,13 @@ test("ticks that ran, and whose records have been removed since, don't run again
   const ran = cores.starts.length;
   for (const peer of ["a", "b"]) cores.setClock(peer, -4 * hour);
   cores.pass(1.5 * hour);
-  assert.equal(
-    cores.starts.length,
-    ran,
-    "two hours of what is removed, and two of what is kept, lie before it",
-  );
+  assert.equal(cores.starts.length, ran, "before it are two hours of pruned ticks, and two of kept ones");
   cores.pass(4 * hour);
-  assert.ok(cores.starts.length > ran + 8, "then it goes on");
+  assert.ok(cores.starts.length > ran + 8, "then new ticks run");
   assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
 });
 
-test("a tick that was due while all clocks were a year ahead is on record once they are right again", () => {
+test("a tick that was due while all clocks were a year ahead has a record once they are right again", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "none", window: "1d" } });
   cores.pass(1.5 * hour);
@@ -276,12 +272,12 @@ test("a tick that was due while all clocks were a year ahead is on record once t
       const isTold = stories.some(
         ({ tick, range }) => instantOf(tick) >= due && (range?.from ?? instantOf(tick)) <= due,
       );
-      assert.ok(isTold, `${peer}: nothing is on record of ${new Date(due).toISOString()}`);
+      assert.ok(isTold, `${peer}: there is no record of ${new Date(due).toISOString()}`);
     }
   }
 });
 
-test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
+test("a tick that a peer with a doubted clock leaves alone causes no endless work", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ ...beat, schedule: "@every 1h" });
   cores.pass(20_000);
@@ -289,7 +285,7 @@ test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
   cores.pass(60_000);
   assert.match(reasonsOf(cores, "a"), /clock is .* ahead/);
   const state = cores.state("a");
-  assert.ok((soonestTick(state.jobs) ?? Infinity) < state.now.wall, "a tick lies there");
+  assert.ok((soonestTick(state.jobs) ?? Infinity) < state.now.wall, "such a tick exists");
   assert.ok((idleUntil(state) ?? Infinity) > state.now.wall);
   cores.setClock("a", 0);
   cores.pass(60_000);
@@ -297,7 +293,7 @@ test("a tick that a doubted clock leaves lying keeps nobody busy", () => {
   assert.ok((idleUntil(state) ?? -Infinity) <= (soonestTick(state.jobs) ?? Infinity));
 });
 
-test("a gap that a doubted clock can't report keeps nobody busy", () => {
+test("a gap that a peer with a doubted clock can't report causes no endless work", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "none" } });
   cores.pass(20_000);

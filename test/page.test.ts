@@ -1,4 +1,4 @@
-/** The page at `/` as it is served: its files, their policy, and that they keep to it. */
+/** The page at `/` as it is served: its files, and that they follow their content security policy. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { call, fakeApi, host } from "./kit/fake-api.ts";
@@ -22,7 +22,7 @@ async function served(url: string) {
   return answer;
 }
 
-test("the page and its files are served to anybody, each as what it is", async () => {
+test("the page and its files are served without a token, each with the right type", async () => {
   for (const [url, type] of [
     ["/", "text/html; charset=utf-8"],
     ["/page.css", "text/css; charset=utf-8"],
@@ -36,7 +36,7 @@ test("the page and its files are served to anybody, each as what it is", async (
   }
 });
 
-test("the policy lets the page load its own files alone, run nothing inline, and be framed by nobody", async () => {
+test("the policy lets the page load only its own files, run nothing inline, and be framed nowhere", async () => {
   const answer = await served("/");
   const policy = String(answer.headers["content-security-policy"]).split(";");
   for (const rule of [
@@ -52,7 +52,7 @@ test("the policy lets the page load its own files alone, run nothing inline, and
   assert.ok(!policy.join().includes("unsafe"));
 });
 
-test("the page holds nothing inline, loads nothing from elsewhere, and builds no markup from text", async () => {
+test("the page has nothing inline, loads nothing from elsewhere, and builds no markup from text", async () => {
   const { body: html } = await served("/");
   assert.doesNotMatch(html, /\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc="\/page\.js")/);
   for (const url of ["/", "/page.css", ...scripts.map((name) => `/${name}.js`)]) {
@@ -62,7 +62,7 @@ test("the page holds nothing inline, loads nothing from elsewhere, and builds no
   }
 });
 
-test("every part that the script asks for is in the page", async () => {
+test("every element that the scripts look up is in the page", async () => {
   const { body: html } = await served("/");
   const texts = await Promise.all(scripts.map(async (name) => (await served(`/${name}.js`)).body));
   const asked = new Set(
@@ -72,7 +72,7 @@ test("every part that the script asks for is in the page", async () => {
   for (const id of asked) assert.ok(html.includes(`id="${id}"`), id);
 });
 
-test("tables have headings with a scope, inputs have labels, and the language is said", async () => {
+test("tables have headings with a scope, inputs have labels, and the page names its language", async () => {
   const { body: html } = await served("/");
   assert.match(html, /<html lang="en">/);
   const headings = [...html.matchAll(/<th\b[^>]*>/g)].map(([tag]) => tag);
@@ -83,7 +83,7 @@ test("tables have headings with a scope, inputs have labels, and the language is
   }
 });
 
-test("a browser without a session that opens the documentation logs in first, and is brought back", async () => {
+test("a browser without a session that opens the documentation is sent to log in first, and then back", async () => {
   const { api } = fakeApi();
   const answer = await api.inject({ url: "/docs/", headers: { host, accept: "text/html,*/*" } });
   assert.equal(answer.statusCode, 302);
@@ -92,7 +92,7 @@ test("a browser without a session that opens the documentation logs in first, an
   assert.equal(program.statusCode, 401);
 });
 
-test("the page asks again about once a second however many events come, and now and then without any", async (t) => {
+test("the page refreshes about once a second however many events come, and from time to time without any", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const url = new URL("../src/ui/refreshing.js", import.meta.url).href;
   const { Refreshing } = (await import(url)) as { Refreshing: NewRefreshing };
@@ -125,7 +125,7 @@ test("the page asks again about once a second however many events come, and now 
   assert.equal(asked - before, quiet, "not when it is stopped");
 });
 
-test("the API's documentation is served under a policy as strict, but for its icons", async () => {
+test("the API's documentation has the same strict policy, except for its icons", async () => {
   const fake = fakeApi();
   const answer = await call(fake, { url: "/docs" });
   assert.equal(answer.statusCode, 200);

@@ -21,14 +21,14 @@ test("a majority is more than half", () => {
   assert.deepEqual([1, 2, 3, 4, 5].map(majorityOf), [1, 2, 2, 3, 3]);
 });
 
-test("a voter keeps its word: after a promise it refuses every lower ballot", () => {
+test("after a promise a voter refuses every lower ballot", () => {
   const { vote } = promise<string>(undefined, ballot(5));
   assert.equal(promise(vote, ballot(4)).reply.kind, "refused");
   assert.equal(accept(vote, ballot(4), "x").reply.kind, "refused");
   assert.equal(accept(vote, ballot(5), "x").reply.kind, "accepted");
 });
 
-test("a candidate proposes what a voter has accepted before, not its own value", () => {
+test("a proposer proposes the value that a voter has accepted before, not its own", () => {
   const proposal = newProposal(peers(3), ballot(9), "mine");
   const told = { ballot: ballot(3), value: "theirs" };
   hearReply(proposal, "p0" as PeerId, { kind: "promised", ballot: ballot(9), accepted: undefined });
@@ -40,7 +40,7 @@ test("a candidate proposes what a voter has accepted before, not its own value",
   assert.deepEqual(outcome, { kind: "propose", value: "theirs" });
 });
 
-test("a stranger's reply, a reply to another ballot and a repeated reply count for nothing", () => {
+test("a reply from a non-voter, a reply to another ballot and a repeated reply don't count", () => {
   const proposal = newProposal(peers(3), ballot(9), "mine");
   const yes = { kind: "promised", ballot: ballot(9), accepted: undefined } as const;
   hearReply(proposal, "p0" as PeerId, yes);
@@ -60,8 +60,8 @@ interface Wire {
 }
 
 /**
- * Many candidates of whom each tries several times, over a network that loses, repeats and reorders, to voters that
- * may forget nothing. Every choice that anybody sees must be the same.
+ * Several proposers, each of which tries several times, over a network that loses, repeats and reorders messages, with
+ * voters that forget nothing. All choices that any proposer sees must be the same.
  */
 function runCouncil(
   voters: number,
@@ -122,10 +122,10 @@ test("whatever is lost, repeated or reordered, no two values are ever chosen", (
     }),
     { numRuns: 2_000 },
   );
-  assert.ok(decided > 200, `the property is not empty: ${decided} councils came to a choice`);
+  assert.ok(decided > 200, `the property is not empty: ${decided} councils chose a value`);
 });
 
-test("with voters that forget what they promised, two values can be chosen: the property is able to fail", () => {
+test("with voters that forget their promises two values can be chosen, so the property can fail", () => {
   const found = fc.check(
     fc.property(council, ([voters, seeds]) => runCouncil(voters, seeds, { forgetful: true }).size <= 1),
     { numRuns: 20_000 },

@@ -1,4 +1,4 @@
-/** What a person's word does to peers and to the roster: promote, forget, force, drain; and witnesses. Cores alone. */
+/** What a person can ask for about peers and the roster: promote, forget, force, drain; and witnesses. In cores. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
@@ -47,13 +47,13 @@ function promoted(names: readonly string[], ...voters: readonly string[]): Cores
 }
 
 describe("promote", () => {
-  test("makes a peer a voter at once, on every peer's word, and it takes part in the next decisions", () => {
+  test("makes a peer a voter at once, as every peer shows, and it takes part in the next decisions", () => {
     const cores = promoted(["a", "b"], "b");
     assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
     assert.deepEqual(votersAt(cores, "b"), ["a", "b"]);
   });
 
-  test("may be asked of a peer that is no voter itself, and by name", () => {
+  test("may be asked of a peer that is not a voter, and takes the other peer's name", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask("b", { kind: "promote-peer", peer: "host-b", by });
     cores.pass(2 * second);
@@ -61,12 +61,12 @@ describe("promote", () => {
     assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
   });
 
-  test("of a voter changes nothing", () => {
+  test("changes nothing for a peer that votes already", () => {
     const cores = promoted(["a", "b"], "b", "b");
     assert.equal(cores.state("a").voting.roster.chain.length, 2);
   });
 
-  test("without a majority of the voters is refused after 8 s, and nothing has changed", () => {
+  test("is refused after 8 s without a majority of the voters, and changes nothing", () => {
     const cores = promoted(["a", "b", "c"], "b");
     cores.kill("b");
     cores.pass(second);
@@ -78,7 +78,7 @@ describe("promote", () => {
     assert.deepEqual(votersAt(cores, "c"), ["a", "b"]);
   });
 
-  test("of a dead or unknown peer is refused at once", () => {
+  test("is refused at once for a dead or unknown peer", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask("a", { kind: "promote-peer", peer: "nobody", by });
     assert.equal(refusalCode(cores), "PEER_NOT_FOUND");
@@ -88,7 +88,7 @@ describe("promote", () => {
     assert.equal(refusalCode(cores), "PEER_UNREACHABLE");
   });
 
-  test("two requests at once, of two peers, are both granted, one epoch after the other", () => {
+  test("is granted to two peers that are asked for at once, one epoch after the other", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.ask("b", { kind: "promote-peer", peer: "b", by });
     cores.ask("c", { kind: "promote-peer", peer: "c", by });
@@ -102,7 +102,7 @@ describe("promote", () => {
 });
 
 describe("forget", () => {
-  test("cuts a peer off on every peer: it is no member any more, and is ranked nowhere", () => {
+  test("removes a peer on every peer: it is not a member any more and is not ranked", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
@@ -124,7 +124,7 @@ describe("forget", () => {
     assert.equal(cores.starts.length, 6);
   });
 
-  test("is known to the forgotten one, which takes no ticks and says so, now and after a restart", () => {
+  test("reaches the forgotten peer itself, which takes no ticks and says so, also after a restart", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
@@ -139,12 +139,12 @@ describe("forget", () => {
     cores.pass(60 * second);
     assert.ok(
       cores.starts.every(({ peer }) => peer !== "c"),
-      "alone, it would have run them all",
+      "alone, it would run them all",
     );
     noneTwice(cores);
   });
 
-  test("leaves the forgotten one nothing that grows with every tick", () => {
+  test("leaves the forgotten peer nothing that grows with every tick", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
@@ -154,7 +154,7 @@ describe("forget", () => {
     assert.equal(cores.state("c").book.orders.size, before);
   });
 
-  test("lets the forgotten one acknowledge no change, which would reach nobody", () => {
+  test("makes the forgotten peer refuse changes, which would reach no other peer", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
@@ -166,10 +166,10 @@ describe("forget", () => {
     assert.match(answer.error.detail, /^by host-[ab]$/, "a name, and no id");
     cores.ask("c", { kind: "drain-peer", peer: "c", on: true, by });
     cores.pass(second);
-    assert.equal(lastAnswer(cores).kind, "done", "what concerns it alone can be changed");
+    assert.equal(lastAnswer(cores).kind, "done", "changes that concern only itself are allowed");
   });
 
-  test("holds after all others have been restarted, too", () => {
+  test("still holds after all others have been restarted", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(plain);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
@@ -183,7 +183,7 @@ describe("forget", () => {
     for (const peer of ["a", "b"]) assert.equal(cores.state(peer).members.byId.has("c" as PeerId), false);
   });
 
-  test("of a voter takes it out of the roster first", () => {
+  test("removes a voter from the roster first", () => {
     const cores = promoted(["a", "b", "c"], "b", "c");
     cores.ask("b", { kind: "forget-peer", peer: "c", by });
     cores.pass(2 * second);
@@ -191,7 +191,7 @@ describe("forget", () => {
     for (const peer of ["a", "b"]) assert.deepEqual(votersAt(cores, peer), ["a", "b"]);
   });
 
-  test("of the only voter, which agrees, hands its vote to the peer that was asked", () => {
+  test("hands the only voter's vote to the asked peer if that voter agrees", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask("b", { kind: "forget-peer", peer: "a", by });
     cores.pass(2 * second);
@@ -199,7 +199,7 @@ describe("forget", () => {
     assert.deepEqual(votersAt(cores, "b"), ["b"]);
   });
 
-  test("of a voter without a majority is refused, and it stays a member", () => {
+  test("is refused for a voter without a majority, and it stays a member", () => {
     const cores = promoted(["a", "b"], "b");
     cores.kill("b");
     cores.pass(second);
@@ -210,13 +210,13 @@ describe("forget", () => {
     assert.equal(cores.forgotten.size, 0);
   });
 
-  test("of oneself is refused", () => {
+  test("is refused for the asked peer itself", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask("a", { kind: "forget-peer", peer: "a", by });
     assert.equal(refusalCode(cores), "NOT_ITSELF");
   });
 
-  test("declares what ran on it lost", () => {
+  test("declares runs on the forgotten peer lost", () => {
     const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
     cores.put({ ...plain, overlap: "allow" });
     cores.pass(60 * second);
@@ -257,7 +257,7 @@ describe("forget", () => {
 });
 
 describe("forget --force", () => {
-  test("changes the roster without its voters when they are gone for good, and says so on every peer", () => {
+  test("changes the roster without its voters if they are gone for good, and every peer says so", () => {
     const cores = promoted(["a", "b", "c", "d"], "b", "c");
     cores.kill("a");
     cores.kill("b");
@@ -289,7 +289,7 @@ describe("forget --force", () => {
     noneTwice(cores);
   });
 
-  test("asks the voters first as long as a majority of them is heard", () => {
+  test("asks the voters first if a majority of them is heard", () => {
     const cores = promoted(["a", "b", "c"], "b", "c");
     cores.ask("a", { kind: "forget-peer", peer: "c", force: true, by });
     cores.pass(2 * second);
@@ -297,11 +297,11 @@ describe("forget --force", () => {
     assert.equal(cores.state("a").voting.roster.chain.at(-1)?.forced, undefined);
   });
 
-  test("wins over what the old voters chose meanwhile, on both sides, once they hear of it", () => {
+  test("wins over what the old voters chose meanwhile, on both sides, once they know of it", () => {
     const cores = promoted(["a", "b", "c", "d", "e"], "b", "c");
     cores.split(["a", "b", "d"], ["c", "e"]);
     cores.pass(30 * second);
-    // The lawful side goes on to another epoch, the other one forces its own.
+    // The side with a majority chooses another epoch, and the other side forces its own.
     cores.ask("a", { kind: "promote-peer", peer: "d", by });
     cores.pass(2 * second);
     assert.deepEqual(votersAt(cores, "d"), ["a", "b", "c", "d"]);
@@ -315,7 +315,7 @@ describe("forget --force", () => {
     for (const peer of ["c", "d", "e"]) assert.deepEqual(votersAt(cores, peer), ["c"], `as ${peer} has it`);
   });
 
-  test("is signed by the peer that did it: nobody can force a roster in another's name", () => {
+  test("is signed by the peer that did it, so that no peer can force a roster in another's name", () => {
     const cores = promoted(["a", "b", "c"], "b", "c");
     const chain = [...cores.state("a").voting.roster.chain];
     const last = chain.at(-1);
@@ -338,7 +338,7 @@ describe("forget --force", () => {
 });
 
 describe("drain", () => {
-  test("takes no more ticks, and the others run them on time, until it is undrained", () => {
+  test("stops a peer from taking ticks until it is undrained, and the others run them on time", () => {
     const cores = new Cores(["a", "b"]);
     cores.put(plain);
     cores.ask("a", { kind: "drain-peer", peer: "b", on: true, by });
@@ -367,7 +367,7 @@ describe("drain", () => {
   });
 
   for (const asked of ["a", "b"]) {
-    test(`is not in force when the peer's disk can't store it, and the answer says so (asked at ${asked})`, () => {
+    test(`has no effect if the peer's disk can't store it, and the answer says so (asked at ${asked})`, () => {
       const cores = new Cores(["a", "b"]);
       cores.put(plain);
       cores.full.add("b" as PeerId);
@@ -383,7 +383,7 @@ describe("drain", () => {
     });
   }
 
-  test("of a peer that doesn't confirm within 5 s is answered as such", () => {
+  test("is answered as unconfirmed if the peer doesn't confirm within 5 s", () => {
     const cores = new Cores(["a", "b"]);
     cores.split(["a"], ["b"]);
     cores.ask("a", { kind: "drain-peer", peer: "b", on: true, by });
@@ -393,7 +393,7 @@ describe("drain", () => {
     assert.equal(refusalCode(cores), "PEER_UNREACHABLE");
   });
 
-  test("a drained voter goes on voting", () => {
+  test("leaves a voter voting", () => {
     const cores = promoted(["a", "b", "c"], "b", "c");
     cores.pass(20 * second);
     cores.ask("c", { kind: "drain-peer", peer: "b", on: true, by });
@@ -407,7 +407,7 @@ describe("drain", () => {
 });
 
 describe("a witness", () => {
-  test("makes three voters of two workers: one of them dies, and majority jobs go on at the other", () => {
+  test("makes three voters with two workers: if one worker dies, the other still runs majority jobs", () => {
     const cores = new Cores(["a", "b"]);
     cores.up("w" as PeerId, { role: "witness" });
     cores.pass(60 * second);
@@ -427,7 +427,7 @@ describe("a witness", () => {
     noneTwice(cores);
   });
 
-  test("alone with one worker gives no majority to a third that is gone, but a promoted one can be the second vote", () => {
+  test("that is promoted can be the second of two votes, but doesn't replace a third voter that is gone", () => {
     const cores = new Cores(["a"]);
     cores.up("w" as PeerId, { role: "witness" });
     cores.pass(2 * second);
@@ -437,7 +437,7 @@ describe("a witness", () => {
   });
 });
 
-test("showing what a peer knows, or who runs the coming ticks, changes nothing of it", () => {
+test("showing a peer's state or the runners of the next ticks doesn't change the state", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
   cores.pass(15_000);

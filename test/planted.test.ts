@@ -1,9 +1,9 @@
 /**
- * The simulator's checkers are worth their names: each bug that can be planted in core (src/core/probes/planted.ts) is found.
+ * The simulator's checkers find each bug that can be planted in core (src/core/probes/planted.ts).
  *
- * Every bug has the kinds of fault under which it shows, a seed that once showed it, and how many seeds of all kinds of
- * faults it took to find it (`node bench/planted.ts`). As core changes, a seed becomes another story; then the seeds that
- * follow are tried, within a budget.
+ * For each bug: the kinds of fault under which it shows, a seed that once showed it, and how many seeds with all kinds
+ * of faults it took to find it (`node bench/planted.ts`). When core changes, a seed gives another world; then the next
+ * seeds are tried, up to a limit.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -19,9 +19,9 @@ interface Shown {
   kinds: readonly (FaultKind | LongKind)[];
   days?: number;
   seed: number;
-  /** rules of which one must be seen to be broken */
+  /** rules of which one must be broken */
   rules: readonly Breach["rule"][];
-  /** seeds of such worlds, with all kinds of fault where they are wide, until it was found */
+  /** how many seeds it took to find the bug; wide worlds had all kinds of fault */
   took: number;
   /** default: 3 */
   peers?: number;
@@ -75,7 +75,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   },
 };
 
-/** More makes the test slower when core has changed; less makes it fail then, though nothing is wrong. */
+/** A higher limit makes the test slower after a change of core; a lower one may then make it fail without a bug. */
 const seedsTried = 40;
 
 describe("a bug that was planted on purpose is found", () => {

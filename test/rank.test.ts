@@ -26,7 +26,7 @@ test("peers that know the same members agree on the rank, in whatever order they
   );
 });
 
-test("a member that goes takes only its own ticks with it: the order of the others stays", () => {
+test("when a member leaves, only its own ticks move: the order of the others stays", () => {
   const members = somePeers(9);
   const [gone] = members;
   for (const tick of someTicks(500)) {
@@ -35,7 +35,7 @@ test("a member that goes takes only its own ticks with it: the order of the othe
   }
 });
 
-test("ticks are shared out evenly: no member gets more than 15 % above or below its share", () => {
+test("ticks are shared evenly: each member gets its share within 15 %", () => {
   const members = somePeers(5);
   const memberHashes = memberHashesOf(members);
   const counts = new Map<PeerId, number>();
@@ -52,7 +52,7 @@ test("ticks are shared out evenly: no member gets more than 15 % above or below 
   }
 });
 
-test("two jobs of one schedule do not follow the same peer around", () => {
+test("two jobs with the same schedule are not always run by the same peer", () => {
   const memberHashes = memberHashesOf(somePeers(3));
   const same = someTicks(3_000).filter(
     (tick) => rank(job, tick, memberHashes)[0] === rank("report" as JobId, tick, memberHashes)[0],

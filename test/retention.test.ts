@@ -1,6 +1,6 @@
 /**
- * History that is pruned, on two peers as they are in production but for their doors: what goes, what stays, and that
- * nothing comes back.
+ * Pruned history on two peers that are wired as in production except for their doors: what is removed, what stays, and
+ * that nothing comes back.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +21,7 @@ import { World } from "../src/sim/world/world.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 const epoch = Date.parse("2026-11-20T00:00:00Z");
-/** Rounds are ten minutes apart, and the last tick of a round may be a minute old. */
+/** Rounds of pruning are ten minutes apart, and the last tick of a round may be a minute old. */
 const slackMs = 12 * minute;
 
 class Stage {
@@ -56,7 +56,7 @@ class Stage {
     this.until(minute);
   }
 
-  /** Goes on until so long after the beginning. */
+  /** Runs the world until that long after the beginning. */
   until(afterMs: number): void {
     this.world.runUntil(epoch + afterMs);
   }
@@ -82,7 +82,7 @@ class Stage {
     });
   }
 
-  /** Of the job on the peer's disk, the oldest first. */
+  /** The job's records on the peer's disk, the oldest first. */
   records(peer: PeerId, id: string): RunRecord[] {
     const records = this.world.hosts.get(peer).storage.records(id as JobId);
     return records.toSorted((a, b) => instantOf(a.tick) - instantOf(b.tick));
@@ -96,7 +96,7 @@ class Stage {
   }
 }
 
-test("what is beyond a job's number of runs goes on every peer, and does not come back from another", () => {
+test("ticks beyond a job's number of runs are removed on every peer, and don't come back from another", () => {
   const stage = new Stage("both");
   stage.put("beat");
   for (let at = 2 * hour; at <= 5 * hour; at += 17 * minute) {
@@ -109,7 +109,7 @@ test("what is beyond a job's number of runs goes on every peer, and does not com
   }
 });
 
-test("nothing within the catch-up window and an hour goes", () => {
+test("nothing within the catch-up window and an hour is removed", () => {
   const stage = new Stage("window");
   stage.put("beat", { catchUp: { policy: "latest", windowMs: 2 * hour } });
   stage.until(5 * hour);
@@ -119,7 +119,7 @@ test("nothing within the catch-up window and an hour goes", () => {
   }
 });
 
-test("the history of an idle job goes by its age, but for its last tick and its last success", () => {
+test("the history of an idle job is removed by its age, except its last tick and its last success", () => {
   const stage = new Stage("idle");
   stage.put("idle", { keep: { runs: 100, ageMs: 2 * hour } });
   stage.until(20 * minute);
@@ -134,7 +134,7 @@ test("the history of an idle job goes by its age, but for its last tick and its 
   }
 });
 
-test("the history and the outputs of a deleted job go, by what it kept", () => {
+test("the history and outputs of a deleted job are removed by the job's own limits", () => {
   const stage = new Stage("deleted");
   stage.put("gone", { keep: { runs: 3, ageMs: 2 * hour } });
   stage.until(30 * minute);
@@ -153,7 +153,7 @@ test("the history and the outputs of a deleted job go, by what it kept", () => {
   }
 });
 
-test("a peer that is restarted every nine minutes prunes too", () => {
+test("a peer that is restarted every nine minutes still prunes", () => {
   const stage = new Stage("restarts", { peers: 1 });
   stage.put("beat");
   for (let at = 9 * minute; at <= 3 * hour; at += 9 * minute) {
@@ -164,7 +164,7 @@ test("a peer that is restarted every nine minutes prunes too", () => {
   assert.ok(stage.ageOf(stage.first, "beat") <= hour + slackMs);
 });
 
-test("a peer with a limit on its history lets the oldest go first, and the others keep theirs", () => {
+test("a peer with a limit on its history removes the oldest first, and the others keep theirs", () => {
   const stage = new Stage("limit", { historyMaxBytes: { "peer-2": 60_000 } });
   stage.put("a", { keep: { runs: 10_000, ageMs: 720 * hour } });
   stage.put("b", { keep: { runs: 10_000, ageMs: 720 * hour }, schedule: everySeconds(180) });
@@ -179,7 +179,7 @@ test("a peer with a limit on its history lets the oldest go first, and the other
   }
 });
 
-test("what a peer that was away for long brings back does not come back to those who have pruned it", () => {
+test("records that a peer brings back after a long absence don't return to peers that have pruned them", () => {
   const stage = new Stage("away");
   const [one, two] = stage.peers;
   assert.ok(one !== undefined && two !== undefined);
@@ -193,7 +193,7 @@ test("what a peer that was away for long brings back does not come back to those
     stage.until(at);
     assert.ok(stage.ageOf(one, "beat") <= hour + slackMs, `${at / minute} minutes`);
   }
-  // It waits as long as it was away, for its clock might have leapt.
+  // It waits for as long as it was away, because its clock might have leapt.
   stage.until(8 * hour);
   assert.ok(stage.ageOf(two, "beat") <= hour + slackMs, "and the other prunes it as well");
 });
@@ -202,7 +202,10 @@ const round = epoch + 240 * hour;
 const job = "x" as JobId;
 const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };
 
-/** The rules by which a peer prunes the job in that round, and in others ten minutes later each; and which horizons it drops. */
+/**
+ * The rules by which a peer prunes the job in that round and in later ones, ten minutes apart, and the horizons that it
+ * drops.
+ */
 function pruneRounds(
   facts: Partial<RetentionDeps>,
   { stored = [], prunings = Infinity, rounds = 1 }: PruneStage = {},
@@ -250,12 +253,12 @@ function pruneRounds(
 
 interface PruneStage {
   stored?: readonly Horizon[];
-  /** after so many there are no records any more */
+  /** after this many prunings there are no records any more */
   prunings?: number;
   rounds?: number;
 }
 
-describe("what a round asks of the disk", () => {
+describe("what a round of pruning asks of the disk", () => {
   const cases: readonly [
     what: string,
     facts: Partial<RetentionDeps>,
@@ -263,20 +266,20 @@ describe("what a round asks of the disk", () => {
   ][] = [
     ["a job", {}, { before: round - 3 * hour, olderThan: round - 48 * hour, keepsLast: true }],
     [
-      "one with a run that is still on: nothing from there on",
+      "a job with an open run: nothing from that run on",
       { openSince: () => round - 60 * hour },
       { before: round - 60 * hour },
     ],
-    ["one with a younger run on", { openSince: () => round - hour }, { before: round - 3 * hour }],
+    ["a job with a younger open run", { openSince: () => round - hour }, { before: round - 3 * hour }],
     [
-      "one that is gone and was never known",
+      "a deleted job that was never known",
       { keepOf: () => undefined, isInTable: () => false },
       { keep: { runs: 100_000, ageMs: 720 * hour, windowMs: hour }, keepsLast: false },
     ],
-    ["one that is in the table and can't be read", { keepOf: () => undefined }, undefined],
-    ["anything right after the clock has leapt ahead by a day", { lastRound: round - 24 * hour }, undefined],
+    ["a job in the table that can't be read", { keepOf: () => undefined }, undefined],
+    ["any job right after the clock has leapt ahead by a day", { lastRound: round - 24 * hour }, undefined],
     ["a job of a peer that was down for half an hour", { lastRound: round - hour / 2 }, {}],
-    ["anything while the clock is not known to be right", { mayPrune: () => false }, undefined],
+    ["any job while the clock is not known to be right", { mayPrune: () => false }, undefined],
   ];
   for (const [what, facts, expected] of cases) {
     test(what, () => {
@@ -291,11 +294,11 @@ describe("what a round asks of the disk", () => {
   }
 });
 
-describe("of a job that is gone", () => {
+describe("of a deleted job", () => {
   const gone = { keepOf: () => undefined, isInTable: () => false };
   const longAgo = [{ job, before: round - 30 * 24 * hour, keep }];
 
-  test("what it kept is known for as long as it has records, however old its horizon is", () => {
+  test("its limits are known as long as it has records, however old its horizon is", () => {
     const { rules, dropped } = pruneRounds(gone, { stored: longAgo, rounds: 3 });
     assert.deepEqual(
       rules.map((rule) => rule.keep),
@@ -304,15 +307,18 @@ describe("of a job that is gone", () => {
     assert.deepEqual(dropped, []);
   });
 
-  test("the horizon is dropped when it has no records any more and nobody can bring old ones", () => {
+  test("the horizon is dropped when there are no records any more and no peer can bring old ones", () => {
     assert.deepEqual(pruneRounds(gone, { stored: longAgo, prunings: 1, rounds: 3 }).dropped, [job]);
     const lately = [{ job, before: round - 24 * hour, keep }];
     assert.deepEqual(pruneRounds(gone, { stored: lately, prunings: 1, rounds: 3 }).dropped, []);
   });
 });
 
-describe("a clock that has skipped more than an hour removes nothing until it has gone on for as long", () => {
-  /** By how much the clock stood ahead of the last round, and what then happened: hours that it went on, or was moved by. */
+describe("a clock that has skipped more than an hour removes nothing until it has run for as long", () => {
+  /**
+   * By how many hours the clock was ahead of the last round, and what then happened: the hours that it ran, or was
+   * moved by.
+   */
   const cases: readonly [
     what: string,
     skippedHours: number,
@@ -403,7 +409,7 @@ describe("a clock that has skipped more than an hour removes nothing until it ha
   }
 });
 
-test("a host that is on for eight hours a day removes history, though it never waits as long as it was away", () => {
+test("a host that is on for eight hours a day removes history, although it is never on for as long as it was off", () => {
   const stage = new Stage("nights", { peers: 1 });
   stage.put("beat", { schedule: everySeconds(600), keep: { runs: 1_000, ageMs: 20 * hour } });
   stage.until(8 * hour);
@@ -412,13 +418,13 @@ test("a host that is on for eight hours a day removes history, though it never w
     stage.until(day * 24 * hour);
     stage.world.hosts.start(stage.first);
     stage.until((day * 24 + 8) * hour);
-    // After the first night it has eight of sixteen hours; after the second it has them all.
+    // After the first night it has waited eight of sixteen hours; after the second, all of them.
     if (day === 1) assert.ok(stage.ageOf(stage.first, "beat") > 30 * hour);
   }
   assert.ok(stage.ageOf(stage.first, "beat") < 33 * hour, `${stage.ageOf(stage.first, "beat") / hour} hours`);
 });
 
-test("clocks that are all a year ahead for some hours remove no history", () => {
+test("no history is removed while all clocks are a year ahead for some hours", () => {
   const stage = new Stage("clocks");
   stage.put("beat", { schedule: everySeconds(600), keep: { runs: 1_000, ageMs: 240 * hour } });
   stage.until(3 * hour);
@@ -433,7 +439,7 @@ test("clocks that are all a year ahead for some hours remove no history", () => 
   }
 });
 
-test("an open record of which others have pruned the job's history is over", () => {
+test("an open record is over if others have pruned the job's history beyond it", () => {
   const stage = new Stage("open");
   const [one, two] = stage.peers;
   assert.ok(one !== undefined && two !== undefined);
@@ -441,7 +447,7 @@ test("an open record of which others have pruned the job's history is over", () 
   stage.until(30 * minute);
   const { storage } = stage.world.hosts.get(two);
   stage.world.hosts.kill(two, true);
-  // As if its runner's last word had never reached it.
+  // As if the runner's last record had never reached it.
   const ended = stage.records(two, "beat").find(({ peer, state }) => peer === one && state === "succeeded");
   assert.ok(ended !== undefined);
   storage.remove(ended);
@@ -461,7 +467,7 @@ function isManual({ tick }: RunRecord): boolean {
   return tick.startsWith("manual-");
 }
 
-test("a request whose run was pruned does not come back from a peer that never learned of its end, and whose clock is a year behind", () => {
+test("a request whose run was pruned doesn't come back from a peer that never learned of the run's end and whose clock is a year behind", () => {
   const stage = new Stage("requests");
   const [one, two] = stage.peers;
   assert.ok(one !== undefined && two !== undefined);
@@ -484,7 +490,7 @@ test("a request whose run was pruned does not come back from a peer that never l
   }
 });
 
-test("a peer that joins with an empty folder gets what is kept", () => {
+test("a peer that joins with an empty folder gets all kept history", () => {
   const stage = new Stage("joins", { peers: 3 });
   const [one, , three] = stage.peers;
   assert.ok(one !== undefined && three !== undefined);

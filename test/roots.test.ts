@@ -1,6 +1,6 @@
 /**
- * A further kind of thing in the table is one row of the table of roots. Here the tables of the test have one more: pools,
- * of which the last writing counts.
+ * A new kind of thing in the table is one row in the table of roots. These tests add such a row: pools, of which the
+ * latest value counts.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -26,7 +26,7 @@ function pool(id: string, value: unknown): TableEdit {
   return { kind: "set", root: "pools", id, value, by: "ann" };
 }
 
-test("its values are replicated, and the last writing counts, whichever peer made it", () => {
+test("its values are replicated, and the latest one counts, whichever peer wrote it", () => {
   const [a, b] = [withPools("a"), withPools("b")];
   edit(a, pool("db", { slots: 1 }), wallOf(1));
   exchange(a, b);
@@ -59,7 +59,7 @@ test("its values survive a restart and a snapshot, and can be removed", () => {
   for (const table of [a, again, copy]) assert.deepEqual([...table.values("pools").keys()], ["db"]);
 });
 
-test("the same map of values is given until one of them changes", () => {
+test("the map of its values stays the same object until one of them changes", () => {
   const a = withPools("a");
   edit(a, pool("db", { slots: 1 }), wallOf(1));
   const before = a.values("pools");
@@ -69,7 +69,7 @@ test("the same map of values is given until one of them changes", () => {
   assert.notEqual(a.values("pools"), before);
 });
 
-test("a value that is too large, or a key of another form, is refused with the update that brings it", () => {
+test("an update with a value that is too large or a key of another form is refused", () => {
   for (const [id, value] of [
     ["db", { slots: 1, note: "x".repeat(300) }],
     ["No Id", { slots: 1 }],
@@ -81,14 +81,14 @@ test("a value that is too large, or a key of another form, is refused with the u
   }
 });
 
-test("a value that the root doesn't accept is kept alike everywhere, and has no effect", () => {
+test("a value that the root doesn't accept is kept on every peer, and has no effect", () => {
   const [a, b] = [withPools("a"), withPools("b")];
   assert.equal(b.apply(edit(a, pool("db", { places: 1 }), wallOf(1))), "changed");
   assert.deepEqual([a.values("pools").size, b.values("pools").size], [0, 0]);
   assert.equal(a.digest(), b.digest());
 });
 
-test("a peer that doesn't know the root keeps its values for those that do", () => {
+test("a peer that doesn't know the root keeps its values for peers that do", () => {
   const [a, b, c] = [withPools("a"), makeTable("b"), withPools("c")];
   assert.equal(b.apply(edit(a, pool("db", { slots: 1 }), wallOf(1))), "changed");
   exchange(b, c);
@@ -96,7 +96,7 @@ test("a peer that doesn't know the root keeps its values for those that do", () 
   assert.equal(b.digest(), c.digest());
 });
 
-test("a change of jobs and of other values that can't be stored is taken back whole", () => {
+test("a change of jobs and other values that can't be stored is undone as a whole", () => {
   const a = withPools("a");
   edit(a, pool("db", { slots: 1 }), wallOf(1));
   const edits: TableEdit[] = [

@@ -78,7 +78,7 @@ function read(expressions: string | readonly string[], name: string): Schedule {
   return parsed.schedule;
 }
 
-/** Every other one is the instant at which the zone's clocks change next (or the end of its table's block). */
+/** For every second seed it is the instant of the zone's next clock change (or the end of its table's block). */
 function instantIn(name: string, year: number, seed: number): number {
   const anywhere = Date.UTC(year, 0, 1) + seed * 365 * dayMs;
   const change = (zoneOf(name)?.stretchAt(Math.floor(anywhere / 1_000)).end ?? 0) * 1_000;
@@ -90,7 +90,7 @@ const fraction = fc.noBias(fc.integer({ min: 0, max: 9_999 })).map((parts) => pa
 const year = fc.integer({ min: 1990, max: 2045 });
 
 describe("the ticks of an interval", () => {
-  it("are those of its parts, wherever it is cut", () => {
+  it("are the ticks of its parts, wherever it is divided", () => {
     fc.assert(
       fc.property(
         anySchedule,
@@ -131,7 +131,7 @@ describe("the ticks of an interval", () => {
     );
   });
 
-  it("are counted without being walked, exactly", () => {
+  it("are counted exactly without being listed", () => {
     fc.assert(
       fc.property(
         anySchedule,
@@ -145,7 +145,7 @@ describe("the ticks of an interval", () => {
           const ticks = ticksBetween(schedule, from, from + widthMs, 300_000);
           fc.pre(ticks.length < 300_000);
           const count = countTicks(schedule, from, from + widthMs);
-          // Of more ticks than are walked, one that two expressions name counts twice.
+          // Above the limit for listing, a tick that two expressions name counts twice.
           if (schedule.rules.length > 1 && count > walkedMax) assert.ok(count >= ticks.length);
           else assert.equal(count, ticks.length);
         },
@@ -154,13 +154,13 @@ describe("the ticks of an interval", () => {
     );
   });
 
-  it("of 56 years of seconds are counted at once", () => {
+  it("of every second in 56 years are counted at once", () => {
     const schedule = read(["* * * * * *"], "Europe/Berlin");
     const [from, to] = [0, Date.UTC(2026, 0, 1)];
     assert.equal(countTicks(schedule, from, to), (to - from) / 1_000);
   });
 
-  it("are the next ticks, one after the other; and a limit takes the first of them", () => {
+  it("are the next ticks, one after the other, and a limit takes the first ones", () => {
     fc.assert(
       fc.property(anySchedule, zone, year, fraction, (expressions, name, inYear, seed) => {
         const schedule = read(expressions, name);
@@ -204,8 +204,8 @@ describe("the calendar's promise", () => {
   });
 });
 
-describe("where no change of the clocks is near", () => {
-  /** What cron-parser and Vixie's cron mean alike: no star with a step in a day field. */
+describe("far from any change of the clocks", () => {
+  /** Expressions that mean the same to cron-parser and Vixie's cron: no star with a step in a day field. */
   const plainExpression = fc
     .tuple(
       second,

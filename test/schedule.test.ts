@@ -1,6 +1,4 @@
-/**
- * Schedules as tables: what is read, what is refused and where, and what the clocks' changes do to ticks.
- */
+/** Schedules in tables: what they mean, what is refused and where, and how clock changes affect ticks. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { tickAt } from "../src/schema/ids.ts";
@@ -86,7 +84,7 @@ describe("what an expression means", () => {
 });
 
 describe("day-of-month and day-of-week together", () => {
-  it("takes a day that fits either when both are restricted", () => {
+  it("select days that fit either field if both are restricted", () => {
     assert.deepEqual(first("0 0 13 * fri", "2026-01-01T00:00:00Z", 4), [
       "2026-01-02T00:00:00Z",
       "2026-01-09T00:00:00Z",
@@ -94,7 +92,7 @@ describe("day-of-month and day-of-week together", () => {
       "2026-01-16T00:00:00Z",
     ]);
   });
-  it("takes only days that fit both when one begins with a star", () => {
+  it("select only days that fit both fields if one begins with a star", () => {
     assert.deepEqual(first("0 0 */2 * fri", "2026-01-01T00:00:00Z", 3), [
       "2026-01-09T00:00:00Z",
       "2026-01-23T00:00:00Z",
@@ -112,7 +110,7 @@ function hashedDaily(id: string): number[] {
 }
 
 describe("H spreads jobs by their id", () => {
-  it("is the same for one id for ever, and differs between ids", () => {
+  it("is always the same for one id, and differs between ids", () => {
     assert.deepEqual(hashedDaily("backup"), hashedDaily("backup"));
     // Peers of different versions must agree: these values may never change.
     assert.deepEqual(hashedDaily("backup").map(tickAt), ["1970-01-01T07:30:00Z"]);
@@ -135,13 +133,13 @@ describe("H spreads jobs by their id", () => {
       assert.equal(year.length, 12);
     }
   });
-  it("may stand twice in a list, beside plain values", () => {
+  it("may appear twice in a list, beside plain values", () => {
     assert.ok(first("H(0-29),H(30-59),7 * * * *", "2026-01-01T00:00:00Z", 3).length === 3);
   });
 });
 
 describe("@every counts from the epoch", () => {
-  it("so that the ticks are multiples of the period whenever one starts to look", () => {
+  it("so that all ticks are multiples of the period", () => {
     assert.deepEqual(ticks("@every 90s", "Europe/Berlin", "2026-01-01T00:00:01Z", "2026-01-01T00:05:00Z"), [
       "2026-01-01T00:01:30Z",
       "2026-01-01T00:03:00Z",
@@ -215,7 +213,7 @@ describe("what is refused, where, and why", () => {
   for (const [expression, position, says] of table) {
     it(`${JSON.stringify(expression)}: ${says.source}`, () => {
       const parsed = parseSchedule(["@daily", expression], "UTC", "job");
-      assert.ok(!parsed.ok, "it was taken");
+      assert.ok(!parsed.ok, "it was accepted");
       const [problem] = parsed.problems;
       assert.equal(parsed.problems.length, 1);
       assert.equal(problem?.index, 1);
@@ -254,7 +252,7 @@ describe("the days on which clocks change", () => {
       ticks: ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"],
     },
     {
-      title: "several fixed times in one gap make one tick, and the time right after it makes no second one",
+      title: "several fixed times in one gap make one tick, even with the time right after it",
       at: "0,10,50 2,3 * * *",
       zone: "Europe/Berlin",
       from: "2026-03-29T00:00:00Z",
@@ -302,7 +300,7 @@ describe("the days on which clocks change", () => {
       ticks: ["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z"],
     },
     {
-      title: "a wildcard hour makes a wildcard job, too (Berlin)",
+      title: "a wildcard hour makes a wildcard job too (Berlin)",
       at: "15 * * * *",
       zone: "Europe/Berlin",
       from: "2026-10-24T23:30:00Z",
@@ -310,7 +308,7 @@ describe("the days on which clocks change", () => {
       ticks: ["2026-10-25T00:15:00Z", "2026-10-25T01:15:00Z", "2026-10-25T02:15:00Z"],
     },
     {
-      title: "H/N is a wildcard and H a fixed time, as the star and the number that they stand for (Berlin)",
+      title: "H/N is a wildcard like a star, and H a fixed time like a number (Berlin)",
       at: "H(30-30) 2 * * *",
       zone: "Europe/Berlin",
       from: "2026-03-29T00:00:00Z",
@@ -326,7 +324,7 @@ describe("the days on which clocks change", () => {
       ticks: ["2026-03-29T01:00:00Z"],
     },
     {
-      title: "and its seconds once in the repeated hour (Berlin)",
+      title: "the seconds field does not make a wildcard job: no repetition in the repeated hour (Berlin)",
       at: "*/30 30 2 * * *",
       zone: "Europe/Berlin",
       from: "2026-10-25T00:00:00Z",
@@ -382,7 +380,7 @@ describe("the days on which clocks change", () => {
       ],
     },
     {
-      title: "Apia's lost day: a wildcard job just goes on",
+      title: "Apia's lost day: a wildcard job ticks on as usual",
       at: "0 */12 * * *",
       zone: "Pacific/Apia",
       from: "2011-12-29T12:00:00Z",
@@ -410,7 +408,7 @@ describe("the days on which clocks change", () => {
     it(title, () => assert.deepEqual(ticks(at, zone, from, to), expected));
   }
 
-  it("are noted in the preview, with what the clocks show", () => {
+  it("are noted in the preview with the clocks' times", () => {
     const berlin = read("30 2 * * *", "Europe/Berlin");
     const notes = (from: string) =>
       describeTicks(berlin, ticksBetween(berlin, Date.parse(from), Infinity, 3)).map(
@@ -450,7 +448,7 @@ describe("the next tick", () => {
     assert.equal(nextTick(daily, midnight), midnight + 86_400_000);
     assert.equal(nextTick(read("* * * * * *"), midnight + 1), midnight + 1_000);
   });
-  it("of 29 February is found across the years without one, and far ahead", () => {
+  it("on 29 February is found across years without one, and far ahead", () => {
     const leap = read("0 12 29 2 *", "Europe/Berlin");
     assert.equal(nextTick(leap, Date.parse("2096-03-01T00:00:00Z")), Date.parse("2104-02-29T11:00:00Z"));
     assert.equal(nextTick(leap, Date.parse("2896-03-01T00:00:00Z")), Date.parse("2904-02-29T11:00:00Z"));
@@ -460,7 +458,7 @@ describe("the next tick", () => {
       Date.parse("2072-02-29T00:00:00Z"),
     );
   });
-  it("is none after the only one, and none past the year 9999", () => {
+  it("doesn't exist after the only one, or after the year 9999", () => {
     const once = read("@at 2026-12-24T18:00:00Z");
     assert.equal(nextTick(once, Date.parse("2026-12-24T17:00:00Z")), Date.parse("2026-12-24T18:00:00Z"));
     assert.equal(nextTick(once, Date.parse("2026-12-24T18:00:00Z")), undefined);
@@ -469,8 +467,8 @@ describe("the next tick", () => {
   });
 });
 
-describe("the price of a schedule", () => {
-  it("is small enough for 100,000 jobs to be read in 5 seconds, whatever their times", () => {
+describe("the cost of a schedule", () => {
+  it("is low enough to read 100,000 jobs in 5 seconds", () => {
     const started = performance.now();
     for (let index = 0; index < 20_000; index++) {
       const plain = `${index % 60} ${Math.floor(index / 60) % 24} * * *`;

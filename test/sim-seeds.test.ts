@@ -1,6 +1,6 @@
 /**
- * The seed hunt of the tests: simulated hours with faults until the time is up, two at a time, and then the verdict.
- * CICADA_SEED_MINUTES says how long (4 minutes when not set); at least 30 hours are run however long they take.
+ * The tests' seed hunt: simulated hours with faults, two at a time, until the time is up. CICADA_SEED_MINUTES sets the
+ * time (default: 4 minutes); at least 30 hours are run however long they take.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -37,7 +37,7 @@ test(
   },
 );
 
-test("what worlds of six hours have shown stays mended", { timeout: 10 * 60_000 }, async () => {
+test("bugs that worlds of six hours have shown stay fixed", { timeout: 10 * 60_000 }, async () => {
   const worlds = failedLongSeeds.map(({ seed, peers, jobs }) => {
     return { seed, peers, jobs, hours: longHours, faults: "swarm" as const };
   });
@@ -55,7 +55,7 @@ test("what worlds of six hours have shown stays mended", { timeout: 10 * 60_000 
   );
 });
 
-/** The first breach of each seed that has any. */
+/** The first breach of each seed that has one. */
 function broken(summaries: readonly SeedSummary[]): string[] {
   return summaries.flatMap(({ seed, breaches: [first] }) =>
     first === undefined ? [] : [`seed ${seed}: ${first.rule} ${first.what}`],

@@ -1,4 +1,4 @@
-/** One seed is one story: the simulator draws nothing from the machine that it runs on. */
+/** One seed gives one world: nothing in the simulator depends on the machine. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { summarise } from "./kit/seed/summary.ts";

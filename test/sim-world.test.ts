@@ -1,4 +1,4 @@
-/** The simulated world itself, with a toy for a peer: what breaks in it really breaks, and only then. */
+/** The simulated world itself, with a toy as peer: its faults take effect, and nothing else fails. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
@@ -51,16 +51,16 @@ function toyWorld(meanwhile: (world: World) => void): Evidence {
 }
 
 function nothing(): void {
-  // a calm world
+  // No faults.
 }
 
-test("in a calm world even a toy starts every tick once", () => {
+test("in a world without faults even a toy starts every tick once", () => {
   const evidence = toyWorld(nothing);
   assert.deepEqual([...checkLoss(evidence), ...checkDuplicates(evidence)], []);
   assert.ok(evidence.runs.length >= 58);
 });
 
-test("a split runs ticks on both sides, a toy's heal leaves no duplicate behind", () => {
+test("in a split ticks run on both sides, and after the heal a toy makes no more duplicates", () => {
   const evidence = toyWorld((world) => {
     const mend = split(world, world.peers, 1);
     world.at(world.now() + minute, mend);
@@ -71,7 +71,7 @@ test("a split runs ticks on both sides, a toy's heal leaves no duplicate behind"
   assert.deepEqual(checkDuplicates(evidence), []);
 });
 
-test("a pause keeps a process from everything, and what had come in the meantime comes late", () => {
+test("a paused process does nothing, and gets everything that came meanwhile when it is resumed", () => {
   const evidence = toyWorld((world) => {
     const [first] = world.peers;
     if (first === undefined) return;
@@ -84,11 +84,11 @@ test("a pause keeps a process from everything, and what had come in the meantime
     ({ peer, start }) => peer === paused.peer && start > paused.from + 10 && start < paused.to,
   );
   assert.deepEqual(meanwhile, []);
-  // The toy starts what it slept through, although another had done so: the checkers see it.
+  // The toy starts ticks that it slept through although another peer had run them, and the checkers see it.
   assert.ok(evidence.runs.some(({ peer, start }) => peer === paused.peer && start >= paused.to));
 });
 
-test("a host that went dark takes its children with it, and is silent", () => {
+test("a host that goes dark ends its children and is silent", () => {
   const evidence = toyWorld((world) => {
     const [first] = world.peers;
     if (first === undefined) return;
@@ -102,7 +102,7 @@ test("a host that went dark takes its children with it, and is silent", () => {
   assert.ok(others.length > 0 && others.every(({ peer }) => peer !== outage.peer));
 });
 
-test("dice of one name draw the same, and a fork draws by itself", () => {
+test("dice of one name draw the same, and a fork doesn't shift the draws", () => {
   const [one, two] = [new Dice("seed"), new Dice("seed")];
   one.fork("aside").next();
   assert.deepEqual([one.next(), one.below(6), one.bits()], [two.next(), two.below(6), two.bits()]);

@@ -1,4 +1,4 @@
-/** Which failures a peer lives through, that it says so of each, and that what breaks inside it ends it. */
+/** Which failures a peer survives and reports, and which end it. */
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { describe, test } from "node:test";
@@ -25,7 +25,7 @@ function watched() {
     warn() {},
     error: (message: string) => void said.push(message),
   };
-  // Only `on` is asked of it.
+  // Only `on` is used.
   const watch = watchFailures(
     log,
     (code) => void ends.push(code),
@@ -35,7 +35,7 @@ function watched() {
   return { process, said, watch, ends };
 }
 
-test("a failure outside the peer is logged and counted, and the peer continues", () => {
+test("a failure outside the peer is logged and counted, and the peer keeps running", () => {
   const { process, said, watch, ends } = watched();
   process.emit("uncaughtException", new Error("stream closed"));
   process.emit("unhandledRejection", "not an error at all");
@@ -57,7 +57,7 @@ test("a failed assertion ends the process wherever it is thrown, with an exit co
   }
 });
 
-test("a flood of failures ends the process", () => {
+test("too many failures end the process", () => {
   const { process, ends } = watched();
   for (let i = 0; i < 100; i++) process.emit("uncaughtException", new Error("again"));
   assert.deepEqual(ends, []);
@@ -65,7 +65,7 @@ test("a flood of failures ends the process", () => {
   assert.deepEqual(ends, [exitCodes.broken]);
 });
 
-test("what is thrown inside the peer ends it, and never reaches the library that called", () => {
+test("an exception inside the peer ends it, and never reaches the calling library", () => {
   const failed: unknown[] = [];
   let events: MeshEvents | undefined;
   let ring: (() => void) | undefined;
@@ -104,7 +104,7 @@ test("what is thrown inside the peer ends it, and never reaches the library that
   assert.deepEqual(failed, [broken, broken, "runs"]);
 });
 
-test("a command that breaks the peer ends it; one that is refused does not", async () => {
+test("a command that makes the peer throw ends it; a refused one does not", async () => {
   const failed: unknown[] = [];
   // Only `ask` is used.
   const control = (thrown: Error) => {
@@ -158,7 +158,7 @@ describe("a job is quarantined on a peer", () => {
     });
   }
 
-  test("by nothing that a damaged file says", () => {
+  test("never because of a damaged file", () => {
     for (const text of [undefined, "", "[", "{}", '[{"at":"now"},null,{"at":1}]']) {
       assert.deepEqual(parseBrokenExits(text), []);
     }

@@ -1,6 +1,6 @@
 /**
- * A peer that was away while the cluster key was rotated: what it does once that is proved to it, alone or with others that were
- * away too, and what it does when nothing is proved. The proof itself is tested in mesh-keys.test.ts.
+ * A peer that was away while the cluster key was rotated: what it does once it gets the proof, alone or with others
+ * that were away too, and what it does without a proof. The proof itself is tested in mesh-keys.test.ts.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -27,7 +27,7 @@ function passWithProofs(cores: Cores, seconds: number, ...peers: PeerId[]): void
   }
 }
 
-/** The ticks that were due after `since` and have been started by one of these peers. */
+/** The ticks due after `since` that one of these peers has started. */
 function startsOf(cores: Cores, peers: readonly PeerId[], since: number): string[] {
   return cores.starts
     .filter(({ peer, tick }) => peers.includes(peer) && Date.parse(tick) > cores.wall(since))
@@ -55,7 +55,7 @@ function withoutLinks(job: { partition?: "majority" } = {}): Cores {
 }
 
 describe("a peer whose cluster key was replaced while it was away", () => {
-  test("starts and records nothing once that is proved, and says why and what to do; the others run each tick once", () => {
+  test("starts and records nothing once it has the proof, and says why and what to do; the others run each tick once", () => {
     const cores = withoutLinks();
     const since = cores.now;
     const records = cores.records.get(c)?.size ?? 0;
@@ -69,10 +69,10 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.match(message, /--join .*cicada peers invite/);
   });
 
-  test("gives back what it had claimed before the proof came, and runs nothing more", () => {
+  test("gives back its claims when the proof comes, and runs nothing more", () => {
     const cores = withoutLinks();
     cores.pass(20 * second);
-    assert.ok(startsOf(cores, [c], 0).length > 0, "without a proof it keeps the timetable");
+    assert.ok(startsOf(cores, [c], 0).length > 0, "without a proof it runs ticks");
     prove(cores, c);
     const since = cores.now;
     passWithProofs(cores, 30, c);
@@ -80,7 +80,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.equal(cores.state(c).book.claims.size, 0);
   });
 
-  test("keeps the timetable as long as it is only refused, for the address may be another mesh's", () => {
+  test("still runs ticks while it is only refused, because the address may be another mesh's", () => {
     const cores = withoutLinks();
     cores.pass(10 * second);
     const since = cores.now;
@@ -105,7 +105,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.ok(!reasonsOf(cores, c).includes("starting") && reasonsOf(cores, c).includes("key-superseded"));
   });
 
-  test("acknowledges no change, which would reach nobody for now", () => {
+  test("refuses changes, which would reach no other peer for now", () => {
     const cores = withoutLinks();
     prove(cores, c);
     cores.ask("c", { kind: "pause-job", id: "beat" as JobId, by: "ops" });
@@ -113,7 +113,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.equal(answer?.kind === "refused" ? answer.error.code : answer?.kind, "KEY_SUPERSEDED");
   });
 
-  test("remembers it over a restart, with nobody in reach", () => {
+  test("remembers the proof over a restart with no other peer in reach", () => {
     const cores = withoutLinks();
     prove(cores, c);
     cores.pass(10 * second);
@@ -125,7 +125,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.deepEqual(reasonsOf(cores, c), ["key-superseded"]);
   });
 
-  test("takes ticks again when it has the new key, and none is run twice or left out", () => {
+  test("takes ticks again once it has the new key, and no tick is doubled or missed", () => {
     const cores = withoutLinks();
     passWithProofs(cores, 30, c);
     cores.heal();
@@ -140,7 +140,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.equal(startsOf(cores, [a, b, c], since).length, 30);
   });
 
-  test("carries on beside a member that was told nothing of the kind, and forgets a proof that is not repeated", () => {
+  test("takes ticks again beside a member without such a proof, and forgets a proof that is not repeated", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
     cores.pass(10 * second);
@@ -154,7 +154,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.equal(cores.state(c).members.supersededKey, undefined);
   });
 
-  test("doesn't rely on another that was away with it: neither starts anything", () => {
+  test("starts nothing even if it is linked with another peer that was away too", () => {
     const cores = new Cores(["a", "b", "c", "d"]);
     cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
     cores.pass(10 * second);
@@ -172,7 +172,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     for (const one of [c, d]) assert.deepEqual(reasonsOf(cores, one), ["key-superseded"]);
   });
 
-  test("ignores what a forgotten peer proves", () => {
+  test("ignores a proof from a forgotten peer", () => {
     const cores = new Cores(["a", "b"]);
     cores.feed(b, { kind: "forgotten", peers: [{ peer: d, at: 0, by: "ops", name: "mallory" }] });
     cores.feed(b, { kind: "keySuperseded", by: d, key });

@@ -18,7 +18,7 @@ import {
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
-/** `"a": "bc"` reads: a's word is fresh and says that it hears b and c. */
+/** `"a": "bc"` means: a's heartbeat is fresh and says that a hears b and c. */
 function hearsGraph(words: Readonly<Record<string, string>>): Map<PeerId, Set<PeerId>> {
   return new Map(
     Object.entries(words).map(([peer, heard]) => [peer as PeerId, new Set([...heard] as PeerId[])]),
@@ -29,7 +29,7 @@ function component(self: string, words: Readonly<Record<string, string>>): strin
   return [...componentOf(self as PeerId, hearsGraph(words))].toSorted().join("");
 }
 
-describe("a peer that finds itself slow waits longer before it accuses another", () => {
+describe("a peer that finds itself slow waits longer before it suspects another", () => {
   const cases: [lagMs: number, lateAcks: number, stretch: number][] = [
     [0, 0, 1],
     [249, 0, 1],
@@ -69,10 +69,10 @@ describe("a member outside the component is dead later in a larger mesh", () => 
   }
 });
 
-describe("a member counts as connected while anyone in reach hears it", () => {
+describe("a member counts as connected while any peer in reach hears it", () => {
   const cases: [title: string, self: string, words: Record<string, string>, connected: string][] = [
-    ["alone, I am connected with myself", "a", {}, "a"],
-    ["those whom I hear", "a", { a: "bc", b: "ac", c: "ab" }, "abc"],
+    ["a lone peer is connected with itself", "a", {}, "a"],
+    ["a peer is connected with those that it hears", "a", { a: "bc", b: "ac", c: "ab" }, "abc"],
     [
       "a cut between a and b alone splits nothing while c hears both: a's side",
       "a",
@@ -85,23 +85,23 @@ describe("a member counts as connected while anyone in reach hears it", () => {
       { b: "c", c: "ab" },
       "abc",
     ],
-    ["a host that nobody hears any more is outside", "a", { a: "b", b: "a" }, "ab"],
+    ["a host that no peer hears any more is outside", "a", { a: "b", b: "a" }, "ab"],
     ["two halves: each sees its own half", "a", { a: "b", b: "a", c: "d", d: "c" }, "ab"],
-    ["a one-way cut of two: who still hears keeps the other", "a", { a: "b", b: "" }, "ab"],
-    ["a one-way cut of two: who hears nothing is alone", "b", { b: "" }, "b"],
+    ["a one-way cut between two: the one that still hears keeps the other", "a", { a: "b", b: "" }, "ab"],
+    ["a one-way cut between two: the one that hears nothing is alone", "b", { b: "" }, "b"],
     [
-      "a peer that speaks and hears nobody is still with those who hear it",
+      "a peer that sends but hears no other is connected with those that hear it",
       "a",
       { a: "bc", b: "ac", c: "" },
       "abc",
     ],
-    ["my own word joins me to whoever says that it hears me", "a", { a: "", b: "a" }, "ab"],
+    ["a peer is connected with each that says that it hears the peer", "a", { a: "", b: "a" }, "ab"],
   ];
   for (const [title, self, words, connected] of cases) {
     test(title, () => assert.equal(component(self, words), connected));
   }
 
-  test("whoever is connected with me has me connected, given the same words", () => {
+  test("being connected is mutual if both have the same heartbeats", () => {
     const name = fc.constantFrom(..."abcdef");
     const words = fc.dictionary(
       name,
@@ -114,7 +114,7 @@ describe("a member counts as connected while anyone in reach hears it", () => {
     );
   });
 
-  test("one more fresh word never takes anybody out", () => {
+  test("one more fresh heartbeat never disconnects a peer", () => {
     const name = fc.constantFrom(..."abcdef");
     const heard = fc.array(name, { maxLength: 4 }).map((names) => names.join(""));
     fc.assert(
@@ -138,25 +138,25 @@ function exchange(at: number, ahead: number, there: number, back: number, held =
 }
 
 describe("how far another peer's clock is off is read from exchanged heartbeats", () => {
-  test("nothing is said without an exchange", () => assert.equal(clockOffset([]), undefined));
+  test("without an exchange there is no offset", () => assert.equal(clockOffset([]), undefined));
 
-  test("a symmetric exchange tells the offset exactly, however long the answer was held", () => {
+  test("a symmetric exchange gives the exact offset, however long the answer was held", () => {
     assert.equal(clockOffset([exchange(1_000, 2_500, 7, 7, 990)]), 2_500);
     assert.equal(clockOffset([exchange(1_000, -300, 20, 20)]), -300);
   });
 
-  test("the quickest exchange is believed, not the last and not the mean", () => {
+  test("the quickest exchange counts, not the last one or the mean", () => {
     const samples = [exchange(0, 100, 400, 2), exchange(1_000, 100, 1, 1), exchange(2_000, 100, 3, 900)];
     assert.equal(clockOffset(samples), 100);
   });
 
-  test("an exchange older than the last eight is forgotten", () => {
+  test("only the last eight exchanges count", () => {
     const old = exchange(0, 9_000, 0, 0);
     const recent = Array.from({ length: clockSamplesKept }, (_, i) => exchange(1_000 * i, 50, 5, 5));
     assert.equal(clockOffset([old, ...recent]), 50);
   });
 
-  test("an exchange during which a clock was set back is not believed", () => {
+  test("an exchange during which a clock was set back doesn't count", () => {
     const stepped: ClockSample = {
       sentAt: 10_000,
       theirHeardAt: 10_001,
@@ -178,7 +178,7 @@ describe("how far another peer's clock is off is read from exchanged heartbeats"
   });
 });
 
-test("each peer of a chain of four has the other end in sight, and loses it when the chain breaks", () => {
+test("each end of a chain of four peers counts the other end as connected, until the chain breaks", () => {
   const cores = new Cores(["a", "b", "c", "d"]);
   cores.cutLink("a", "c");
   cores.cutLink("a", "d");

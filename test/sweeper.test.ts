@@ -1,4 +1,4 @@
-/** How groups of processes that are being ended are looked at: together, and without mistaking one thing for another. */
+/** How groups of processes are watched while they are being ended. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Sweeper, type ProcessList, type Signalled } from "../src/real/executor/survivors.ts";
@@ -45,7 +45,7 @@ function gone(sweeper: Sweeper, group: number): Promise<void> {
   return new Promise((resolve) => sweeper.watch(group, resolve));
 }
 
-test("a hundred groups that are ended at once cost one look at all processes each time, not a hundred", async () => {
+test("a hundred groups that are ended at once need one listing of all processes at a time, not a hundred", async () => {
   const ids = Array.from({ length: 100 }, (_, index) => index + 1);
   const { groups, visible, counted, list } = processes(ids);
   const { clock, ring } = heldClock();
@@ -65,16 +65,16 @@ test("a hundred groups that are ended at once cost one look at all processes eac
   assert.deepEqual([counted.looks, ended.size], [3, 100]);
   groups.clear();
   ring();
-  assert.equal(counted.looks, 3, "nothing is watched any more");
+  assert.equal(counted.looks, 3, "no group is watched any more");
 });
 
-test("a group of processes that are dead and not yet collected is gone", async () => {
+test("a group counts as gone if all its processes are zombies", async () => {
   const { visible, list } = processes([7]);
   visible.clear();
   await gone(new Sweeper(openClock(), list), 7);
 });
 
-test("a group that may not be signalled runs, even where its processes are hidden", async () => {
+test("a group that may not be signalled counts as running, even if its processes are hidden", async () => {
   const { groups, visible, list } = processes([7]);
   groups.set(7, "forbidden");
   visible.clear();
@@ -82,7 +82,7 @@ test("a group that may not be signalled runs, even where its processes are hidde
   assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), true);
 });
 
-test("where the host lists no processes, a group runs as long as a signal reaches it", async () => {
+test("if the host lists no processes, a group counts as running while a signal reaches it", async () => {
   const { groups, list } = processes([7]);
   const sweeper = new Sweeper(openClock(), { ...list, livingGroups: () => undefined });
   assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), true);

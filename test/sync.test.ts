@@ -1,6 +1,4 @@
-/**
- * Sync between neighbours over a wire that delays, loses and repeats. Time is a number here: the stage moves it on.
- */
+/** Sync between neighbours over a wire that delays, loses and repeats messages. The stage moves the time on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -24,7 +22,7 @@ function assertSame(one: Actor, other: Actor): void {
   assert.deepEqual(new Map(one.disk.orders), new Map(other.disk.orders));
 }
 
-test("peers that meet have the same table and records within a second, and both are told", () => {
+test("peers that meet have the same table and records within a second, and both know it", () => {
   const stage = new SyncStage("meet");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   for (const id of ["x", "y"]) put(a, id, 1);
@@ -57,7 +55,7 @@ test("a record and an order of a newer version reach a third peer through one th
   assert.deepEqual([...c.disk.orders.values()], [order]);
 });
 
-test("peers that have the same say so in a few short messages", () => {
+test("peers with the same data find that out with a few short messages", () => {
   const stage = new SyncStage("equal");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   b.table.apply(put(a, "x", 1));
@@ -69,7 +67,7 @@ test("peers that have the same say so in a few short messages", () => {
   assert.ok(stage.sent.every(({ kind }) => /^(table-have|buckets|watermarks(-want)?)$/.test(kind)));
 });
 
-test("whatever is lost or repeated on the way, neighbours end up with the same", () => {
+test("whatever is lost or repeated on the way, neighbours end up with the same data", () => {
   fc.assert(
     fc.property(fc.integer(), (seed) => {
       const stage = new SyncStage(`loss ${seed}`, { loss: 0.3, repeat: 0.2 });
@@ -94,7 +92,7 @@ test("whatever is lost or repeated on the way, neighbours end up with the same",
   );
 });
 
-test("a peer that can't read its records never tells a neighbour that it holds none, and syncs once it can", () => {
+test("a peer that can't read its records never claims to have none, and syncs once it can read them", () => {
   for (const unreadable of ["a", "b"]) {
     const stage = new SyncStage(`unreadable ${unreadable}`);
     const [a, b] = [stage.actor("a"), stage.actor("b")];
@@ -114,7 +112,7 @@ test("a peer that can't read its records never tells a neighbour that it holds n
   }
 });
 
-test("a neighbour that is silent is asked again after 3 s", () => {
+test("a silent neighbour is asked again after 3 s", () => {
   const stage = new SyncStage("silent");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   put(b, "x", 1);
@@ -144,7 +142,7 @@ test("a mismatch in two heartbeats in a row starts a sync; one alone may be goss
   assert.ok(jobOf(a.table, "x") !== undefined);
 });
 
-test("an update that builds on an unseen one is made good at once", () => {
+test("an update that builds on a missing one causes a sync at once", () => {
   const stage = new SyncStage("pending");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   stage.link(a, b);
@@ -157,7 +155,7 @@ test("an update that builds on an unseen one is made good at once", () => {
   assert.equal(a.table.pending(), false);
 });
 
-test("records that gossip lost come within a minute, and at once when they are asked for", () => {
+test("records that gossip lost arrive within a minute, or at once on request", () => {
   const stage = new SyncStage("routine");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   stage.link(a, b);
@@ -173,7 +171,7 @@ test("records that gossip lost come within a minute, and at once when they are a
   assert.deepEqual(a.synced, ["b"]);
 });
 
-test("of two versions of one record the one that moved up stands on both sides", () => {
+test("of two versions of one record the more advanced one wins on both sides", () => {
   const stage = new SyncStage("versions");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const claimed = stage.record("a", 5);
@@ -186,7 +184,7 @@ test("of two versions of one record the one that moved up stands on both sides",
   assertSame(a, b);
 });
 
-test("thousands of records in one bucket are fetched in pieces, and only those that are missing", () => {
+test("thousands of records in one bucket are fetched in pieces, and only the missing ones", () => {
   const stage = new SyncStage("many");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   for (let i = 0; i < 10_000; i++) {
@@ -206,7 +204,7 @@ test("thousands of records in one bucket are fetched in pieces, and only those t
   assert.ok(stage.largestBytes <= 192 * 1024, `${stage.largestBytes} bytes in one message`);
 });
 
-test("a table of several megabytes goes over piece by piece, from one neighbour at a time", () => {
+test("a table of several megabytes is transferred piece by piece, from one neighbour at a time", () => {
   const stage = new SyncStage("large");
   const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
   for (let i = 0; i < 40; i++) {
@@ -223,7 +221,7 @@ test("a table of several megabytes goes over piece by piece, from one neighbour 
   assert.ok(stage.largestBytes <= 192 * 1024, `${stage.largestBytes} bytes in one message`);
 });
 
-test("a large table arrives although its neighbour vanishes in the middle", () => {
+test("a large table arrives even if the sending neighbour vanishes halfway", () => {
   const stage = new SyncStage("vanish");
   const [a, b, c] = [stage.actor("a"), stage.actor("b"), stage.actor("c")];
   for (let i = 0; i < 40; i++) {
@@ -239,7 +237,7 @@ test("a large table arrives although its neighbour vanishes in the middle", () =
   assert.deepEqual(c.synced, ["b"]);
 });
 
-test("records that are refused by their receiver are not asked for without end", () => {
+test("a receiver doesn't keep asking for records that it has refused", () => {
   const stage = new SyncStage("refused");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   for (let i = 0; i < 3_000; i++) b.disk.keep(stage.record("b", 0, i));
@@ -251,7 +249,7 @@ test("records that are refused by their receiver are not asked for without end",
   assert.deepEqual(a.synced, ["b"]);
 });
 
-test("two peers that were apart for longer than either knows have the same records, however old, a minute after they are linked", () => {
+test("two peers that were apart for very long have the same records, however old, a minute after they are linked", () => {
   const stage = new SyncStage("apart");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const days = (24 * 3_600_000) / bucketMs;
@@ -265,7 +263,7 @@ test("two peers that were apart for longer than either knows have the same recor
   assert.equal(a.disk.records.size, 20);
 });
 
-test("what a peer has pruned is neither offered to it nor asked for", () => {
+test("records that a peer has pruned are neither offered to it nor requested by it", () => {
   const stage = new SyncStage("pruned");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const old = stage.record("b", -exchangeWindowMs / bucketMs);
@@ -288,7 +286,7 @@ test("what a peer has pruned is neither offered to it nor asked for", () => {
   assert.deepEqual(given, []);
 });
 
-test("what a peer prunes later is told to its neighbours, and does not come back either", () => {
+test("a peer tells its neighbours of later pruning, and those records don't come back either", () => {
   const stage = new SyncStage("pruned later");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const records = [20, 21, 22].map((bucket) => stage.record("b", bucket));
@@ -309,7 +307,7 @@ test("what a peer prunes later is told to its neighbours, and does not come back
   );
 });
 
-test("a disk that takes longer than a neighbour's silence may last delays a sync, and never starts it over", () => {
+test("a disk that is slower than a neighbour's silence may last delays a sync, but never restarts it", () => {
   const stage = new SyncStage("slow disk");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   for (let i = 0; i < 40; i++) for (let n = 0; n < 100; n++) b.disk.keep(stage.record("b", i, n));
@@ -320,7 +318,7 @@ test("a disk that takes longer than a neighbour's silence may last delays a sync
   assert.ok(a.synced.includes(b.name));
 });
 
-test("a bucket with many times more than a page is fetched page by page, on both sides", () => {
+test("a bucket of many pages is fetched page by page, on both sides", () => {
   const stage = new SyncStage("large bucket");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   for (let n = 0; n < 9_000; n++) b.disk.keep(stage.record("b", 40, n));
@@ -332,10 +330,10 @@ test("a bucket with many times more than a page is fetched page by page, on both
   assert.ok(Math.max(a.disk.largestPage, b.disk.largestPage) <= 1_024);
   assert.ok(stage.largestBytes < 262_144);
   const given = stage.sent.reduce((sum, one) => sum + (one.kind === "records" ? one.records.length : 0), 0);
-  assert.equal(given, 8_000, "each is given once");
+  assert.equal(given, 8_000, "each is sent once");
 });
 
-test("a table that a hundred thousand clients have written to is synced, with its state vector in pieces", () => {
+test("a table with a hundred thousand writing clients is synced, with its state vector in pieces", () => {
   const stage = new SyncStage("clients");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   const clients = 100_000;
@@ -350,7 +348,7 @@ test("a table that a hundred thousand clients have written to is synced, with it
   assert.ok(stage.largestBytes < 262_144, `${stage.largestBytes} bytes in one message`);
 });
 
-test("a member may bring a few new clients a day: one that brings thousands is refused, and shown as trouble", () => {
+test("a member may bring a few new clients a day: thousands of them are refused and shown as trouble", () => {
   const stage = new SyncStage("too many clients");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   stage.link(a, b);
@@ -367,7 +365,7 @@ test("a member may bring a few new clients a day: one that brings thousands is r
   assert.match(trouble?.what ?? "", /refused: edits of too many new clients/);
 });
 
-test("a neighbour with which a sync can't be finished is shown as trouble, until it can", () => {
+test("a neighbour is shown as trouble while a sync with it can't be finished", () => {
   const stage = new SyncStage("silent");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   stage.deaf = true;
@@ -384,7 +382,7 @@ test("a neighbour with which a sync can't be finished is shown as trouble, until
   assert.deepEqual(a.sync.troubles(stage.now), []);
 });
 
-/** An update in which so many clients have written something that is gone already. */
+/** An update in which that many clients have written something that is already deleted. */
 function deletionsOf(clients: number): Uint8Array {
   const bytes: number[] = [];
   const write = (number: number): void => {
@@ -393,14 +391,14 @@ function deletionsOf(clients: number): Uint8Array {
     bytes.push(rest);
   };
   write(clients);
-  // Of each: one struct, the client, from clock 0: collected garbage of one id.
+  // For each client: one struct from clock 0, which is one garbage-collected id.
   for (let client = clients; client >= 1; client--)
     for (const number of [1, 1_000_000 + client, 0, 0, 1]) write(number);
   write(0);
   return Uint8Array.from(bytes);
 }
 
-test("nonsense from a neighbour changes nothing and ends nothing", () => {
+test("nonsense from a neighbour changes nothing and doesn't end the sync", () => {
   const stage = new SyncStage("nonsense");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   put(a, "x", 1);

@@ -1,6 +1,6 @@
 /**
- * The laws of the job table, for stories that nobody thought of: whatever was edited where, in whatever order and
- * however often the updates arrive, peers that have them all hold the same.
+ * The laws of the job table, tried on random stories: whatever was edited where, and in whatever order and however
+ * often the updates arrive, peers that have all updates hold the same jobs.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -56,7 +56,7 @@ function changeOf({ peer, id: name, what, minute }: Extract<Step, { kind: "edit"
   return { kind: "put", spec: specOf(name, { owner: `o${what}`, ...(what > 7 && { timeout: "1h" }) }), by };
 }
 
-/** Plays a story; the tables at its end, and every update that was made in it. */
+/** Plays a story. Returns the tables at its end and every update that was made. */
 function play(steps: readonly Step[]): { tables: JobTable[]; updates: Uint8Array[] } {
   const tables = peers.map((peer) => makeTable(peer));
   const updates: Uint8Array[] = [];
@@ -72,12 +72,12 @@ function play(steps: readonly Step[]): { tables: JobTable[]; updates: Uint8Array
   return { tables, updates };
 }
 
-/** A new table that got all updates in this order, and those that came too early again and again. */
+/** A new table that got all updates in this order; those that came too early are repeated. */
 function takeAll(updates: readonly Uint8Array[]): JobTable {
   const table = makeTable("z");
   let waiting = updates;
   for (let round = 0; waiting.length > 0; round++) {
-    assert.ok(round <= updates.length, "an update is never placed");
+    assert.ok(round <= updates.length, "an update never fits");
     waiting = waiting.filter((update) => table.apply(update) === "pending");
   }
   return table;
@@ -130,7 +130,7 @@ test("peers that meet in any order end with the same table, and meeting again ch
   );
 });
 
-test("a table read from its snapshot is the one that was edited, digest and all", () => {
+test("a table read from its snapshot equals the original, including the digest", () => {
   fc.assert(
     fc.property(story, (steps) => {
       for (const table of play(steps).tables) {
@@ -143,7 +143,7 @@ test("a table read from its snapshot is the one that was edited, digest and all"
   );
 });
 
-test("tables that lack something of each other have different digests", () => {
+test("tables with different edits have different digests", () => {
   fc.assert(
     fc.property(story, (steps) => {
       const [one, two] = play(steps).tables;
@@ -159,7 +159,7 @@ test("tables that lack something of each other have different digests", () => {
   );
 });
 
-test("what is reported as changed, put together, is the table", () => {
+test("all reported changes together make up the table", () => {
   fc.assert(
     fc.property(story, (steps) => {
       const told = new Map<string, unknown>();

@@ -1,6 +1,4 @@
-/**
- * What the job table keeps when jobs are edited on several peers: each case is a little story with two or three tables.
- */
+/** What the job table keeps when jobs are edited on several peers, with two or three tables in each test. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
@@ -52,7 +50,7 @@ for (const [earlier, later] of [
   ["a", "b"],
   ["b", "a"],
 ] as const) {
-  test(`of two edits of one field the later wins, whichever peer made it (${later} after ${earlier})`, () => {
+  test(`the later of two edits of one field wins, whichever peer made it (${later} after ${earlier})`, () => {
     const tables = { a: makeTable("a"), b: makeTable("b") };
     tables.b.apply(edit(tables.a, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1)));
     edit(tables[earlier], { kind: "put", spec: specOf("backup", { owner: "first" }), by: "ann" }, wallOf(2));
@@ -63,7 +61,7 @@ for (const [earlier, later] of [
   });
 }
 
-test("an edit made in the knowledge of another is later, even by a clock that is behind", () => {
+test("an edit by a peer that knows another edit is later than that one, even if its clock is behind", () => {
   const [ahead, behind] = [makeTable("a"), makeTable("b")];
   behind.apply(edit(ahead, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(50)));
   ahead.apply(
@@ -86,7 +84,7 @@ test("a field that is left out of the new spec is cleared everywhere", () => {
   assert.deepEqual(jobOf(here, "backup")?.spec, specOf("backup"));
 });
 
-test("putting what is there already writes nothing and changes no revision", () => {
+test("putting an unchanged job writes nothing and keeps its revision", () => {
   const table = makeTable("a");
   const spec = specOf("backup", { labels: { x: "1", y: "2" } });
   edit(table, { kind: "put", spec, by: "ann" }, wallOf(1));
@@ -135,7 +133,7 @@ test("a job that both sides of a split created becomes one, with the later of ea
   assert.deepEqual(jobOf(here, "backup")?.spec, specOf("backup", { owner: "ann", command: "true" }));
 });
 
-test("a pause of a twice created job holds although one of the two creations is being deleted", () => {
+test("a pause of a job that was created twice holds even if one of the two is being deleted", () => {
   const [a, b, c] = [makeTable("a"), makeTable("b"), makeTable("c")];
   c.apply(edit(a, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1)));
   edit(b, { kind: "put", spec: specOf("backup"), by: "bob" }, wallOf(2));
@@ -148,7 +146,7 @@ test("a pause of a twice created job holds although one of the two creations is 
   assert.equal(jobOf(b, "backup")?.pauses.length, 1);
 });
 
-test("resuming takes away the pauses that were seen, and no others", () => {
+test("resuming ends only the pauses that its peer knew", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   const id = specOf("backup").id;
   there.apply(edit(here, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1)));
@@ -170,7 +168,7 @@ test("resuming takes away the pauses that were seen, and no others", () => {
   assert.equal(jobOf(here, "backup")?.resumedAt, wallOf(4));
 });
 
-test("switching a job on or off, and a new time zone, count as edits of its schedule; a new command does not", () => {
+test("enabling, disabling and a new time zone count as edits of a job's schedule; a new command does not", () => {
   const table = makeTable("a");
   const put = (more: Partial<Job["spec"]>, minute: number): number | undefined => {
     edit(table, { kind: "put", spec: specOf("backup", more), by: "ann" }, wallOf(minute));
@@ -182,7 +180,7 @@ test("switching a job on or off, and a new time zone, count as edits of its sche
   assert.equal(put({ command: "true", enabled: false, timezone: "Asia/Tokyo" }, 4), wallOf(4));
 });
 
-test("each change of a job gives it another revision, and only changed jobs are reported", () => {
+test("each change of a job gives it a new revision, and only changed jobs are reported", () => {
   const table = makeTable("a");
   const id = specOf("backup").id;
   const revisions = new Set<string | undefined>();
@@ -205,7 +203,7 @@ test("each change of a job gives it another revision, and only changed jobs are 
   assert.deepEqual(table.takeChanges(), [{ id, job: undefined }]);
 });
 
-test("a peer goes on after a restart from what its disk kept, under the same client id", () => {
+test("after a restart a peer continues with the table on its disk, under the same client id", () => {
   const before = makeTable("a", 77);
   const kept = [
     edit(before, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1)),
@@ -219,7 +217,7 @@ test("a peer goes on after a restart from what its disk kept, under the same cli
   assert.equal(jobOf(after, "backup")?.spec.owner, "y");
 });
 
-test("a peer whose disk has lost edits that the mesh has goes on under a new client id, and tables stay equal", () => {
+test("a peer whose disk has lost edits that the mesh has continues under a new client id, and the tables stay equal", () => {
   const [old, other] = [makeTable("a", 77), makeTable("b")];
   const first = edit(old, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
   const lost = edit(old, { kind: "put", spec: specOf("backup", { owner: "lost" }), by: "ann" }, wallOf(2));
@@ -234,7 +232,7 @@ test("a peer whose disk has lost edits that the mesh has goes on under a new cli
   assert.deepEqual(jobOf(other, "backup")?.spec, specOf("backup", { owner: "lost", timeout: "1h" }));
 });
 
-test("an update that builds on an unseen one is held to be pending until the difference has come", () => {
+test("an update that builds on a missing one counts as pending until the difference has come", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   edit(here, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
   const second = edit(here, { kind: "put", spec: specOf("backup", { owner: "x" }), by: "ann" }, wallOf(2));
@@ -246,7 +244,7 @@ test("an update that builds on an unseen one is held to be pending until the dif
   assert.equal(jobOf(there, "backup")?.spec.owner, "x");
 });
 
-test("a replica that is no valid job is shown with its problems and never reported as a job", () => {
+test("a stored job that is invalid is shown with its problems and never reported as a job", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   const spec = { ...specOf("backup"), schedule: "not a schedule" };
   there.apply(edit(here, { kind: "put", spec, by: "ann" }, wallOf(1)));
@@ -259,7 +257,7 @@ test("a replica that is no valid job is shown with its problems and never report
   assert.deepEqual(jobOf(there, "backup")?.spec, specOf("backup"));
 });
 
-test("a snapshot stands for all updates before it", () => {
+test("a snapshot replaces all updates before it", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   for (const id of ["x", "y", "z"]) edit(here, { kind: "put", spec: specOf(id), by: "ann" }, wallOf(1));
   edit(here, { kind: "delete", id: specOf("y").id, by: "ann" }, wallOf(2));
@@ -268,7 +266,7 @@ test("a snapshot stands for all updates before it", () => {
   assert.equal(there.digest(), here.digest());
 });
 
-test("client ids are whole numbers above 0 that V8 keeps without a box", () => {
+test("client ids are whole numbers above 0 that V8 stores unboxed", () => {
   for (const drawn of [0, 0.5, 0.999_999_999_999]) {
     const id = freshClientId({ next: () => drawn, bytes: (length) => new Uint8Array(length) });
     assert.ok(Number.isInteger(id) && id > 0 && id < 2 ** 31);
@@ -293,7 +291,7 @@ function forget(peer: string, by: string, minute: number): TableEdit {
   return { kind: "set", root: "peers", id: peer, value: { at: wallOf(minute), by, name: "gone" }, by };
 }
 
-test("a forgotten peer is forgotten in every replica, and stays so after a restart and in a snapshot", () => {
+test("a forgotten peer is forgotten on every peer, also after a restart and in a snapshot", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   edit(here, { kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
   exchange(here, there);
@@ -325,12 +323,12 @@ test("the list of forgotten peers is the same object until it changes", () => {
   assert.deepEqual(
     [...edit(table, forget("gone", "ann", 3), wallOf(3))],
     [0, 0],
-    "forgotten twice is written once",
+    "forgetting twice writes once",
   );
   assert.equal(table.forgotten(), one);
 });
 
-test("a peer that two sides forget at once is forgotten on both, whoever's word it is then", () => {
+test("a peer that two sides forget at once is forgotten on both, with one of the two attributions", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   for (const [table, by] of [
     [here, "ann"],

@@ -21,7 +21,7 @@ test("a lone peer runs every tick, on time", () => {
   for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 50);
 });
 
-test("of three peers exactly one runs each tick, and it is the one that was announced", () => {
+test("exactly one of three peers runs each tick, and it is the announced one", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
   const announced = cores.runnersOf("beat", 6).map(([runner]) => runner);
@@ -30,7 +30,7 @@ test("of three peers exactly one runs each tick, and it is the one that was anno
     cores.starts.map(({ peer }) => peer),
     announced,
   );
-  assert.ok(new Set(announced).size > 1, "the ticks are shared out");
+  assert.ok(new Set(announced).size > 1, "the ticks are shared");
 });
 
 test("when a runner is killed before its tick, another starts it on time", () => {
@@ -54,7 +54,7 @@ test("when a runner is killed after its claim, another starts the tick within 6 
   assert.notEqual(cores.starts[0]?.peer, runner);
 });
 
-test("a run on a peer that is killed is told as lost, and is not repeated", () => {
+test("a run on a killed peer is recorded as lost, and is not repeated", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
   cores.put({ id: "long", schedule: "@every 10s", command: "sleep 100", overlap: "allow" });
   cores.pass(9 * second);
@@ -81,7 +81,7 @@ test("a peer that is at capacity declines, and the next in rank runs on time", (
   assert.deepEqual(cores.starts.map(({ peer }) => peer).toSorted(), ["a", "b"]);
 });
 
-test("when every peer is at capacity the tick waits in line and runs when a place is free", () => {
+test("when every peer is at capacity the tick waits and runs as soon as a place is free", () => {
   const cores = new Cores(["a", "b"], { capacity: 1, runMs: 20 * second });
   for (const id of ["one", "two", "three"]) {
     cores.put({ id, schedule: "@at 2026-11-20T02:00:10Z", command: "true" });
@@ -94,7 +94,7 @@ test("when every peer is at capacity the tick waits in line and runs when a plac
 });
 
 for (const behindMs of [0, 500, 1_500]) {
-  test(`a burst beyond everybody's capacity is worked off at once, with one clock ${behindMs} ms behind`, () => {
+  test(`a burst beyond all peers' capacity is worked off without delay, with one clock ${behindMs} ms behind`, () => {
     const cores = new Cores(["a", "b", "c"], { capacity: 2, clockAhead: { b: -behindMs } });
     for (let job = 0; job < 12; job++) {
       cores.put({ id: `burst-${job}`, schedule: "0 * * * * *", command: "true" });
@@ -108,7 +108,7 @@ for (const behindMs of [0, 500, 1_500]) {
   });
 }
 
-test("a job with overlap `queue` runs its next tick when the run before has ended, on whatever peer", () => {
+test("a job with overlap `queue` runs its next tick when the previous run has ended, on whichever peer", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: 14 * second });
   cores.put({ id: "slow", schedule: "@every 10s", command: "true" });
   cores.pass(120 * second);
@@ -117,7 +117,7 @@ test("a job with overlap `queue` runs its next tick when the run before has ende
   starts.slice(1).forEach((at, i) => assert.ok(at - (starts[i] ?? 0) >= 14 * second, "no two at once"));
 });
 
-test("a job with overlap `skip` skips the ticks in between, and says so", () => {
+test("a job with overlap `skip` skips the ticks during a run, and says so", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: 15 * second });
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "skip" });
   cores.pass(60 * second);
@@ -127,7 +127,7 @@ test("a job with overlap `skip` skips the ticks in between, and says so", () => 
   for (const record of told) assert.equal(record.reason, "overlap");
 });
 
-test("a run whose end got lost keeps no tick off once its runner's heartbeat says that it is over", () => {
+test("a run whose end got lost blocks no tick once its runner's heartbeat says that it has ended", () => {
   const cores = new Cores(["a", "b"], { runMs: 3 * second });
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "skip" });
   cores.put({ id: "other", schedule: "@every 7s", command: "true", overlap: "allow" });
@@ -150,7 +150,7 @@ test("a run whose end got lost keeps no tick off once its runner's heartbeat say
   assert.ok(new Set(runners).size === 2 && ran().length === 31, ran().join(" "));
 });
 
-test("a job with overlap `replace` ends the run that is on and starts the new one", () => {
+test("a job with overlap `replace` ends the current run and starts the new one", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "replace" });
   cores.pass(35 * second);
@@ -159,7 +159,7 @@ test("a job with overlap `replace` ends the run that is on and starts the new on
   assert.equal(ends.length, 2);
 });
 
-test("a run by hand and a tick of the same job never run at once, however close they are and slow to start", () => {
+test("a manual run and a tick of the same job never run at once, however close they are and however slowly they start", () => {
   let both = 0;
   for (const beforeMs of [
     -400,
@@ -185,10 +185,10 @@ test("a run by hand and a tick of the same job never run at once, however close 
     );
     if (first.peer !== then.peer) both++;
   }
-  assert.ok(both > 10, "they are given to different peers now and then");
+  assert.ok(both > 10, "sometimes they are given to different peers");
 });
 
-test("a paused job runs nothing, and each of its ticks is told as skipped", () => {
+test("a paused job runs nothing, and each of its ticks is recorded as skipped", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ id: "beat", schedule: "@every 10s", command: "true" }, { pauses: [{ by: "eve", at: 0 }] });
   cores.pass(30 * second);
@@ -198,7 +198,7 @@ test("a paused job runs nothing, and each of its ticks is told as skipped", () =
   for (const record of skipped) assert.equal(`${record.state} ${record.reason}`, "skipped paused");
 });
 
-test("a job that is deleted between claim and due does not start", () => {
+test("a job that is deleted between its claim and its tick does not start", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@at 2026-11-20T02:00:10Z", command: "true" });
   cores.pass(7_500);
@@ -213,7 +213,7 @@ test("a job that is deleted between claim and due does not start", () => {
   assert.equal(cores.starts.length, 0);
 });
 
-test("a peer that was paused past the suspect time starts nothing before it has settled", () => {
+test("a peer that was paused past the suspect time starts nothing before it has warmed up", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
   const [runner = ""] = cores.runnersOf("beat", 1)[0] ?? [];
@@ -225,7 +225,7 @@ test("a peer that was paused past the suspect time starts nothing before it has 
   assert.ok(ticks.length >= 4);
 });
 
-test("a peer that comes back and finds the others late runs nothing again that they ran", () => {
+test("a peer that returns and finds the others only after its warm-up repeats nothing that they ran", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true", catchUp: { policy: "all" } });
   cores.pass(10 * second);
@@ -233,7 +233,7 @@ test("a peer that comes back and finds the others late runs nothing again that t
   const killedAt = cores.wall(12 * second);
   cores.pass(60 * second);
   cores.up("c" as PeerId, { lastAlive: killedAt, unlinked: true });
-  // Longer than it settles for.
+  // Longer than its warm-up.
   cores.pass(7 * second);
   cores.link("c" as PeerId);
   cores.pass(30 * second);
@@ -243,7 +243,7 @@ test("a peer that comes back and finds the others late runs nothing again that t
   assert.deepEqual(ticks, [...new Set(ticks)], "no tick twice");
 });
 
-test("a peer that comes back and finds nobody runs what was missed all the same", () => {
+test("a peer that returns and finds no other still runs missed ticks", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({
     id: "beat",
@@ -266,7 +266,7 @@ test("a peer that comes back and finds nobody runs what was missed all the same"
   assert.deepEqual(caughtUp.toSorted(), missed);
 });
 
-test("a tick that nobody ran because all were down is caught up once, when the first is back", () => {
+test("a tick that was missed because all peers were down is caught up once, by the first peer that returns", () => {
   const cores = new Cores(["a"]);
   cores.put(
     { id: "hourly", schedule: "@at 2026-11-20T02:01:00Z", command: "true" },
@@ -283,7 +283,7 @@ test("a tick that nobody ran because all were down is caught up once, when the f
   assert.equal(cores.starts[0]?.env["CICADA_TRIGGER"], "catch-up");
 });
 
-test("run now starts at once on the announced peer, with the environment that was asked", () => {
+test("run now starts at once on the announced peer, with the requested environment", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "by-hand", command: "true" });
   cores.ask("b", { kind: "run-job", id: "by-hand" as never, env: { X: "1" }, by: "eve" });
@@ -294,7 +294,7 @@ test("run now starts at once on the announced peer, with the environment that wa
   assert.equal(cores.answers[0]?.kind, "ordered");
 });
 
-test("what was asked for by hand is not started when it comes to light after the job's window, but told as missed", () => {
+test("a manual order that becomes known after the job's window is not started but recorded as missed", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "by-hand", command: "true", catchUp: { policy: "latest", window: "10m" } });
   const requestedAt = cores.wall(2 * second) - 11 * 60 * second;
@@ -329,7 +329,7 @@ test("a run is cancelled through any peer", () => {
   assert.equal(record?.reason, "by eve: enough");
 });
 
-test("a cancel is answered when the peer that runs it has confirmed, and not before", () => {
+test("a cancel is answered only when the run's peer has confirmed it", () => {
   const cores = new Cores(["a", "b"], { runMs: Infinity });
   cores.put({ id: "long", schedule: "@at 2026-11-20T02:00:10Z", command: "sleep 100" });
   cores.pass(11 * second);
@@ -342,7 +342,7 @@ test("a cancel is answered when the peer that runs it has confirmed, and not bef
   assert.deepEqual(cores.answers, [{ kind: "done" }]);
 });
 
-test("a cancel that its peer can't hear is answered as unconfirmed, and the run goes on", () => {
+test("a cancel that can't reach the run's peer is answered as unconfirmed, and the run continues", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
   cores.put({ id: "long", schedule: "@at 2026-11-20T02:00:10Z", command: "sleep 100" });
   cores.pass(11 * second);
@@ -356,7 +356,7 @@ test("a cancel that its peer can't hear is answered as unconfirmed, and the run 
   assert.equal(answer?.kind === "refused" ? answer.error.code : answer?.kind, "CANCEL_UNCONFIRMED");
 });
 
-test("a peer that comes back ends its own open records: lost what had started, withdrawn what had not", () => {
+test("a peer that returns closes its own open records: as lost if the run had started, otherwise as withdrawn", () => {
   const cores = new Cores(["a"], { runMs: Infinity });
   cores.put({ id: "long", schedule: "@every 10s", command: "sleep 100", overlap: "allow" });
   cores.pass(16_500);
@@ -373,7 +373,7 @@ test("a peer that comes back ends its own open records: lost what had started, w
   ]);
 });
 
-test("the record of a run names the revision that ran, of a job that was edited after the claim", () => {
+test("if a job is edited after the claim, the record of the run names the revision that ran", () => {
   const cores = new Cores(["a"]);
   const put = (revision: string) =>
     cores.put(

@@ -1,6 +1,6 @@
 /**
- * Whom a mesh trusts, with real processes: voters by hand and a witness, a drained peer, a forgotten one, a rotated
- * key, and a data folder that was copied. Two meshes side by side; what a step needs it waits for by name.
+ * Which peers a mesh trusts, with real processes: promoted voters and a witness, a drained peer, a forgotten one, a
+ * rotated key, and a copied data folder. Two meshes run side by side; each step waits for the states that it needs.
  */
 import assert from "node:assert/strict";
 import { appendFileSync, cpSync, readFileSync } from "node:fs";
@@ -50,8 +50,8 @@ function sees(peer: RunningPeer, name: string, state: string): Promise<unknown> 
   );
 }
 
-describe("whom a mesh trusts", { concurrency: 2 }, () => {
-  test("two workers and a witness vote; one dies, the other runs on; the dead one is forgotten and stays out", async () => {
+describe("which peers a mesh trusts", { concurrency: 2 }, () => {
+  test("two workers and a witness vote; when one worker dies, the other runs everything; the dead one is forgotten and stays out", async () => {
     await using cluster = new Cluster();
     const ada = await cluster.start({ name: "ada" });
     const [bob, wit] = await Promise.all([
@@ -71,7 +71,7 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
     assert.ok(await says(bob, /drained by admin@ada/));
     await bob.stop();
     await bob.restart();
-    assert.ok(await says(bob, /drained by admin@ada/), "over a restart too");
+    assert.ok(await says(bob, /drained by admin@ada/), "after a restart too");
     await sees(wit, "bob", "alive");
     await wit.ask("POST", "/v1/peers/bob/undrain");
     await untilMembers([ada, bob, wit], 3);
@@ -111,10 +111,10 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
     await Promise.all([ada.restart(), wit.restart(), bob.restart()]);
     await untilMembers([ada, wit], 2);
     assert.equal(await stateOf(ada, "bob"), "forgotten");
-    assert.ok(await says(bob, /the mesh has forgotten this peer/), "after everybody's restart too");
+    assert.ok(await says(bob, /the mesh has forgotten this peer/), "after all peers were restarted too");
   });
 
-  test("a leaked key is rotated without a stop; who was away for it runs nothing until it has joined anew; a copied folder is noticed by both of its users", async () => {
+  test("a leaked key is rotated without downtime; a peer that was away runs nothing until it has joined anew; two peers on a copied folder notice each other", async () => {
     await using cluster = new Cluster();
     const [cyd, dan, eve] = await cluster.mesh(["cyd", "dan", "eve"]);
     assert.ok(cyd && dan && eve);
@@ -146,7 +146,7 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
       /dan (has fallen silent|is dead)/,
     );
 
-    // By what its folder holds: cyd's key file, by which it joined, would have the new key.
+    // Started from its folder's key: cyd's key file, with which it joined, would have the new key.
     const [before, ranBefore] = [startsOfEve(), readStarts(file).length];
     const late = await cluster.start({ name: "eve", data: eve.data });
     const saysWhy = () => says(late, /rotated, and this peer still has the old one.*join anew with --join/);
@@ -156,7 +156,7 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
     assert.match(
       again.stderr,
       /this peer has the old one/,
-      "a key that eve made now would shut it out for good",
+      "a key that eve made now would exclude it for good",
     );
     await until("eve has warmed up", limitMs, async () => !(await says(late, /warming up/)));
     await until("the others run on", limitMs, () => readStarts(file).length > ranBefore + 12);
@@ -182,7 +182,7 @@ describe("whom a mesh trusts", { concurrency: 2 }, () => {
     await untilMembers([cyd, dan, returned], 3);
     const copy = await cluster.start({ name: "copy", data: copied, join: cyd });
     for (const one of [dan, copy]) {
-      // Which of the two is the newer one is known a moment later than that there are two.
+      // A peer learns first that there are two processes, and a moment later which one is newer.
       await until(`${one.name} says that its identity is used twice`, limitMs, () =>
         says(one, /(another|a newer) process uses this peer's identity/),
       );

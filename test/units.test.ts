@@ -85,7 +85,7 @@ describe("a size", () => {
 const two = (value: number) => String(value).padStart(2, "0");
 
 describe("an instant", () => {
-  it("is read as the platform reads it, whatever its date and offset", () => {
+  it("is read as the platform reads it, with any date and offset", () => {
     const date = fc.date({ min: new Date(0), max: new Date("9999-12-30T00:00:00Z"), noInvalidDate: true });
     fc.assert(
       fc.property(date, fc.integer({ min: -1_439, max: 1_439 }), (at, offset) => {
@@ -106,8 +106,8 @@ describe("an instant", () => {
   }
 });
 
-describe("the word that was meant", () => {
-  it("is the nearest known one, and none when all are far", () => {
+describe("the suggested word", () => {
+  it("is the nearest known one, if one is near enough", () => {
     assert.equal(nearest("comand", ["command", "cwd"]), "command");
     assert.equal(nearest("CWD", ["command", "cwd"]), "cwd");
     assert.equal(nearest("zzzzzz", ["command", "cwd"]), undefined);

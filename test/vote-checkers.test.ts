@@ -1,4 +1,4 @@
-/** The checkers of majority jobs, of sizes and of authority can fail: each is given a story with one thing wrong in it. */
+/** The checkers of majority jobs, sizes and authority must be able to fail: each gets a story with one fault. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
@@ -123,11 +123,11 @@ function apart(one: PeerId, other: PeerId): Cut[] {
   ];
 }
 
-test("a story of votes without a flaw passes every checker", () => {
+test("a flawless story with votes passes every checker", () => {
   assert.deepEqual(checkAll(good), []);
 });
 
-test("I2: a majority job's tick that started twice is found, in a split, and in another attempt too", () => {
+test("I2: a majority job's tick that started twice is found, even in a split or in another attempt", () => {
   const cuts = [
     { sender: run.peer, receiver: another, from: beginning, to: ending },
     { sender: another, receiver: run.peer, from: beginning, to: ending },
@@ -138,7 +138,7 @@ test("I2: a majority job's tick that started twice is found, in a split, and in 
   assert.equal(found("I2", flawless({ runs: again, cuts })).length, 1);
 });
 
-test("I2: a voter put back to an old disk is no excuse while another one could tell it what it had voted", () => {
+test("I2: a voter restored to an old disk excuses nothing if another could tell it its vote count", () => {
   const twice = [...good.runs, runOf(sixth, another, { start: sixth + 9_000 })];
   const rollback = {
     peer: ben,
@@ -147,7 +147,7 @@ test("I2: a voter put back to an old disk is no excuse while another one could t
     kind: "old disk",
   } as const;
   assert.equal(found("I2", flawless({ runs: twice, rollbacks: [rollback] })).length, 1);
-  // … and is one when nobody could.
+  // … but does if no other could.
   const alone = [ann, cyd].flatMap((other) => [
     { sender: ben, receiver: other, from: sixth - 30_000, to: sixth + 6_000 },
     { sender: other, receiver: ben, from: sixth - 30_000, to: sixth + 6_000 },
@@ -155,14 +155,14 @@ test("I2: a voter put back to an old disk is no excuse while another one could t
   assert.deepEqual(found("I2", flawless({ runs: twice, rollbacks: [rollback], cuts: alone })), []);
 });
 
-test("I1: a majority job's tick that never ran is found, but for one whose runner may have died with it", () => {
+test("I1: a majority job's tick that never ran is found, unless its runner may have died with it", () => {
   const runs = good.runs.filter(({ tick }) => tick !== run.tick);
   assert.ok(found("I1", flawless({ runs })).length > 0);
   const outages = [{ peer: cyd, kind: "down" as const, from: sixth - 500, to: sixth + 30_000 }];
   assert.deepEqual(found("I1", flawless({ runs, outages })), []);
 });
 
-test("I1: two voters of three that are cut off from the third must run it all the same, one alone need not", () => {
+test("I1: two of three voters must run a tick without the third, but one alone need not", () => {
   const runs = good.runs.filter(({ tick }) => tick !== run.tick);
   const two = [...apart(cyd, ann), ...apart(cyd, ben)];
   assert.ok(found("I1", flawless({ runs, cuts: two })).length > 0);
@@ -183,7 +183,7 @@ test("I12: an order that was decided twice with different runners is found", () 
   assert.deepEqual(found("I12", flawless({ votes: { ...votes, ballots, acceptances: minority } })), []);
 });
 
-test("I12: a ballot that two lives use, or that stands for two values, is found", () => {
+test("I12: a ballot that two processes use, or that has two values, is found", () => {
   const lives = [...votes.ballots, ballot(run, run.peer, { sender: `${run.peer}#2` })];
   assert.match(found("I12", flawless({ votes: { ...votes, ballots: lives } })).join(), /was used by/);
   const values = [...votes.ballots, ballot(run, run.peer, { value: another })];
@@ -195,13 +195,13 @@ test("I12: an epoch with two successors is found", () => {
   assert.match(found("I12", flawless({ votes: { ...votes, epochs } })).join(), /two epochs 1/);
 });
 
-test("I12: an order that another epoch's voters decided than those in force at its tick is found", () => {
+test("I12: an order that was decided by another epoch than the one in force at its tick is found", () => {
   const epochs = [council, epoch(1, [ann, ben, cyd], sixth)];
   const told = found("I12", flawless({ votes: { ...votes, epochs } }));
   assert.match(told.join(), /epoch 1 was in force/);
 });
 
-test("I12: two records that both say they were chosen for one order are found", () => {
+test("I12: two records of one order that both say their peer was chosen are found", () => {
   const records = peers.map((peer) => knows(peer, [...good.runs, runOf(sixth, another)]));
   assert.match(found("I12", flawless({ final: records })).join(), /both say/);
 });
@@ -210,7 +210,7 @@ test("I4: a witness that runs something is found", () => {
   assert.match(found("I4", flawless({ witnesses: [run.peer] })).join(), /a witness runs nothing/);
 });
 
-test("I13: a peer that holds more than its jobs can have due is found, and so is a document that grows by itself", () => {
+test("I13: a peer with more orders than its jobs can have due is found, and so is a document that grows by itself", () => {
   const sizes = { orders: 3, asks: 0, documentBytes: 2_000 };
   const held = (changes: Partial<typeof sizes>) =>
     flawless({ sizes: [{ peer: ann, at: ending, sizes: { ...sizes, ...changes } }] });

@@ -31,7 +31,7 @@ function told(...records: RunRecord[]): { state: string; why: string } {
   return { state: story.state, why: story.why.join(" ") };
 }
 
-test("a run is told with who ran it, when, how it ended and what the runner saw", () => {
+test("the story of a run says who ran it, when, how it ended and what the runner saw", () => {
   const { state, why } = told(
     record("alder", "failed", { startedAt: due + 12, finishedAt: due + 60_000, exitCode: 3 }),
   );
@@ -40,7 +40,7 @@ test("a run is told with who ran it, when, how it ended and what the runner saw"
   assert.match(why, /It was first in line; 3 peers were up\./);
 });
 
-test("a step-in is told with the peers that were passed over, why, and how late it started", () => {
+test("the story of a failover names the skipped peers and why they were skipped, and how late the run started", () => {
   const passed = [
     { peer: "birch" as PeerId, why: "dead" as const },
     { peer: "cedar" as PeerId, why: "silent" as const },
@@ -55,13 +55,13 @@ test("a step-in is told with the peers that were passed over, why, and how late 
   assert.match(why, /It started 5 s after it was due\./);
 });
 
-test("a run whose process could not be started is not said to have started", () => {
+test("the story of a run whose process could not be started doesn't say that it started", () => {
   const reason = "not started: the folder /nope is not there";
   const { why } = told(record("alder", "failed", { startedAt: due, finishedAt: due + 1, reason }));
   assert.match(why, /^alder was to run it and could not start it: the folder \/nope is not there\. /);
 });
 
-test("the duplicates of a split are paired, with what each side saw", () => {
+test("the story of duplicates in a split says what each side saw", () => {
   const story = tellTick(
     tick,
     [
@@ -77,7 +77,7 @@ test("the duplicates of a split are paired, with what each side saw", () => {
   );
 });
 
-test("a run beats a skip, and a skip beats a miss, in whatever order they are heard", () => {
+test("a run wins over a skip, and a skip over a miss, in whatever order they arrive", () => {
   const run = record("alder", "succeeded", { startedAt: due, finishedAt: due + 1 });
   const skip = record("birch", "skipped", { reason: "no-quorum" });
   const miss = record("cedar", "missed", { reason: "window" });
@@ -91,7 +91,7 @@ test("a run beats a skip, and a skip beats a miss, in whatever order they are he
   assert.equal(told(miss, skip).state, "skipped");
 });
 
-test("a tick without a quorum, a lost one and a chosen runner that is gone are told in plain words", () => {
+test("a tick without a quorum, a lost run and a chosen runner that is gone are explained in plain words", () => {
   assert.match(told(record("alder", "skipped", { reason: "no-quorum" })).why, /no majority of the voters/);
   const lost = { by: "birch" as PeerId, finishedAt: due + 9_000, epoch: 2 };
   assert.match(
@@ -104,12 +104,12 @@ test("a tick without a quorum, a lost one and a chosen runner that is gone are t
   );
 });
 
-test("a tick about which nothing is known yet, or whose claim was taken back, is pending", () => {
+test("a tick without records, or whose claim was taken back, is pending", () => {
   assert.equal(told().state, "pending");
   assert.equal(told(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
 });
 
-test("a tick that an edit or a deletion of its job has taken away is withdrawn, and not pending", () => {
+test("a tick that an edit or a deletion of its job removed is withdrawn, not pending", () => {
   const { state, why } = told(
     record("alder", "withdrawn", { reason: "out-claimed" }),
     record("birch", "withdrawn", { reason: "job-changed" }),
@@ -118,7 +118,7 @@ test("a tick that an edit or a deletion of its job has taken away is withdrawn, 
   assert.match(why, /birch claimed it and gave the claim back: the job was edited, disabled or deleted/);
 });
 
-test("a gap is told once for all its ticks, with their number and the reason", () => {
+test("a gap is explained once for all its ticks, with their number and the reason", () => {
   const range = { from: due - 4_319 * 60_000, count: 4_320 };
   const { state, why } = told(record("alder", "missed", { slot: "range", range, reason: "window" }));
   assert.equal(state, "missed");
@@ -128,7 +128,7 @@ test("a gap is told once for all its ticks, with their number and the reason", (
   );
 });
 
-test("a tick of a gap that ran after all is told as its run", () => {
+test("a tick of a gap that ran nevertheless is explained by its run", () => {
   const range = { from: due - 60_000, count: 2 };
   const gap = record("birch", "missed", { slot: "range", range, reason: "window" });
   const { state } = told(

@@ -1,6 +1,6 @@
 /**
- * Wide worlds in the tests: what once broke a rule breaks none any more, and as many other seeds as the budget holds.
- * CICADA_WIDE_MINUTES says how long these run (1 minute when not set); at least 30 are run however long they take.
+ * Wide worlds: seeds that once broke a rule don't break one any more, and as many other seeds as time allows.
+ * CICADA_WIDE_MINUTES sets the time for these (default: 1 minute); at least 30 are run however long they take.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { sizeOf } from "./kit/seed/job.ts";
 import { summarise } from "./kit/seed/summary.ts";
 import { mendedSeeds } from "./kit/seed/mended.ts";
 
-describe("mended for good", () => {
+describe("a bug stays fixed", () => {
   for (const { rule, why, ...job } of mendedSeeds) {
     test(`${rule}, seed ${job.seed}: ${why}`, () => {
       assert.deepEqual(summarise({ ...job, faults: "swarm" }).breaches, []);
@@ -31,6 +31,6 @@ test(
     );
     t.diagnostic(`${count} seeds, ${Math.round(hours)} hours, ${starts} starts`);
     assert.ok(starts > count * 20, `only ${starts} starts: the worlds were idle`);
-    assert.deepEqual(broken, [], "the hunt tells more of one: npm run hunt -- --name SEED");
+    assert.deepEqual(broken, [], "to see more of a seed: npm run hunt -- --name SEED");
   },
 );

@@ -1,6 +1,4 @@
-/**
- * The edge of a peer: what is said on a channel comes out as it went in, and everything else is refused by name.
- */
+/** The edge of a peer: messages are read as they were sent, and everything else is refused with a named reason. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign, verify } from "node:crypto";
 import { test } from "node:test";
@@ -97,20 +95,20 @@ function envelope(changes: Record<string, unknown>): Uint8Array {
 }
 
 for (const [channel, message] of said) {
-  test(`a ${message.kind} message comes out on ${channel} as it went in`, () => {
+  test(`a ${message.kind} message on ${channel} is read as it was sent`, () => {
     const bytes = encode({ cluster, sender, seq: 7 }, message);
     assert.deepEqual(decode(channel, bytes, sender, cluster), { ok: true, message, seq: 7 });
   });
 }
 
-test("a message is refused on every channel where it doesn't belong", () => {
+test("a message is refused on every channel but its own", () => {
   for (const [channel, message] of said) {
     const bytes = encode({ cluster, sender, seq: 7 }, message);
     for (const [other] of said) if (other !== channel) assert.equal(refusalOf(other, bytes), "unknown-kind");
   }
 });
 
-/** Lists inside each other. */
+/** Nested lists. */
 function nested(depth: number): unknown {
   return depth === 0 ? 1 : [nested(depth - 1)];
 }
@@ -125,20 +123,20 @@ const strangers: readonly [string, Uint8Array, Refusal][] = [
   ["null", Buffer.from("null"), "no-envelope"],
   ["nothing at all", new Uint8Array(), "not-json"],
   ["half a message", envelope({}).subarray(0, 100), "not-json"],
-  ["what is no UTF-8", Uint8Array.of(0x22, 0xff, 0xfe, 0x22), "not-utf8"],
+  ["bytes that are not UTF-8", Uint8Array.of(0x22, 0xff, 0xfe, 0x22), "not-utf8"],
   ["a message without a kind", envelope({ body: {} }), "unknown-kind"],
-  ["a kind that is no text", envelope({ body: { kind: ["heartbeat"] } }), "unknown-kind"],
+  ["a kind that is not text", envelope({ body: { kind: ["heartbeat"] } }), "unknown-kind"],
   ["a kind that every object has", envelope({ body: { kind: "constructor" } }), "unknown-kind"],
-  ["a field too few", envelope({ body: { ...heartbeat, load: undefined } }), "wrong-shape"],
+  ["a missing field", envelope({ body: { ...heartbeat, load: undefined } }), "wrong-shape"],
   ["a negative load", envelope({ body: { ...heartbeat, load: -1 } }), "wrong-shape"],
-  ["an endless name", envelope({ body: { ...heartbeat, name: "x".repeat(300) } }), "wrong-shape"],
+  ["a name that is too long", envelope({ body: { ...heartbeat, name: "x".repeat(300) } }), "wrong-shape"],
   [
     "a key that would change an object",
     Buffer.from(envelope({}).toString().replace('"zone"', '"__proto__"')),
     "forbidden-key",
   ],
   [
-    "such a key in disguise",
+    "such a key with escaped letters",
     Buffer.from(
       envelope({})
         .toString()
@@ -147,12 +145,12 @@ const strangers: readonly [string, Uint8Array, Refusal][] = [
     "forbidden-key",
   ],
   [
-    "a value of endless depth",
+    "a value that is nested too deep",
     Buffer.from(`{"cluster":${"[".repeat(100_000)}${"]".repeat(100_000)}}`),
     "too-deep",
   ],
   [
-    "a body of endless depth",
+    "a body that is nested too deep",
     Buffer.from(
       envelope({ body: 0 })
         .toString()
@@ -198,18 +196,18 @@ function cancel(reason: string): Message {
   };
 }
 
-test("half a surrogate pair that a person typed leaves the sender as U+FFFD, and takes nothing else down with it", () => {
+test("half a surrogate pair in a person's text is sent as U+FFFD, and the rest of the message is unchanged", () => {
   const bytes = encode({ cluster, sender, seq: 1 }, cancel("stop \ud83d, 🦗"));
   const message = cancel("stop \ufffd, 🦗");
   assert.deepEqual(decode("runs", bytes, sender, cluster), { ok: true, message, seq: 1 });
 });
 
-test("text that merely speaks of __proto__ is let through", () => {
+test("a text that mentions __proto__ is accepted", () => {
   const message = { ...heartbeat, name: "__proto__" };
   assert.equal(refusalOf("heartbeat", encode({ cluster, sender, seq: 1 }, message)), undefined);
 });
 
-test("no bytes whatever make the edge throw", () => {
+test("no bytes make the decoder throw", () => {
   const channels = said.map(([channel]) => channel);
   fc.assert(
     fc.property(fc.constantFrom(...channels), fc.uint8Array({ maxLength: 300 }), (channel, bytes) => {
@@ -245,7 +243,7 @@ function makeKeys(): [Keys, Keys] {
   return [first, second];
 }
 
-test("a record signed by its runner is believed by others, in whatever order its fields come", () => {
+test("a record signed by its runner is accepted by others, in whatever order its fields come", () => {
   const [mine, other] = makeKeys();
   const signed = signRecord(record, mine);
   assert.match(signed.signature, /^[\w-]{86}$/);
@@ -255,7 +253,7 @@ test("a record signed by its runner is believed by others, in whatever order its
   assert.deepEqual(signedBytes(shuffled), signedBytes(signed));
 });
 
-test("a record that was changed after it was signed is not believed", () => {
+test("a record that was changed after it was signed is refused", () => {
   const [mine, other] = makeKeys();
   const signed = signRecord(record, mine);
   const changes: Partial<RunRecord>[] = [
@@ -283,7 +281,7 @@ test("only `lost` may be written by another peer than the runner", () => {
   assert.equal(verifyRecord(signRecord(ended, other), mine), false);
 });
 
-test("the signature of a record covers the fields of a newer version, and survives being forwarded by an older one", () => {
+test("a record's signature covers fields of a newer version, and stays valid when an older one forwards the record", () => {
   const [mine, other] = makeKeys();
   const newer = { ...record, chain: { parent: "dump@2026-11-20T01:00:00Z", depth: 2 } };
   const signed = signRecord(newer, mine);
@@ -301,7 +299,7 @@ test("the signature of a record covers the fields of a newer version, and surviv
   assert.equal(verifyRecord(stripped, other), false);
 });
 
-test("what has no canonical form is no signed record, and never an exception", () => {
+test("a record without a canonical form is refused without an exception", () => {
   const [mine, other] = makeKeys();
   const signed = signRecord(record, mine);
   for (const value of [Infinity, "\ud800"]) {
@@ -309,14 +307,14 @@ test("what has no canonical form is no signed record, and never an exception", (
   }
 });
 
-test("a reason that quotes half a surrogate pair is signed all the same", () => {
+test("a record whose reason quotes half a surrogate pair can be signed", () => {
   const [mine, other] = makeKeys();
   const signed = signRecord({ ...record, state: "cancelled", reason: "stop \ud83d" }, mine);
   assert.equal(signed.reason, "stop \ufffd");
   assert.equal(verifyRecord(signed, other), true);
 });
 
-test("whatever version of a record is believed, its writer can write a next one", () => {
+test("the writer of any accepted record can write a next version", () => {
   const [mine, other] = makeKeys();
   assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 }, mine), other), true);
   assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 + 1 }, mine), other), false);

@@ -1,4 +1,4 @@
-/** What becomes of a write that a full disk has refused. */
+/** What happens to a write that a full disk has refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
@@ -8,7 +8,7 @@ import { Writer } from "../src/peer/writer.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { someRecord } from "./kit/contract/disk.ts";
 
-test("what a full disk refuses is known to this peer, told to the others every 5 s, and stored once there is room", () => {
+test("records that a full disk refuses are sent to the others every 5 s, and stored once there is room", () => {
   let full = true;
   let mono = 0;
   const stored: Write[] = [];
@@ -48,10 +48,10 @@ test("what a full disk refuses is known to this peer, told to the others every 5
   );
   mono += 10_000;
   writer.retry();
-  assert.equal(told.length, 3, "once more with the try that succeeded, and then no more");
+  assert.equal(told.length, 3, "once more with the successful try, and then no more");
 });
 
-/** A writer whose disk answers when the test says so, and what the disk holds under the keys of meta. */
+/** A writer whose disk answers when the test says so, and the disk's meta values. */
 function slowDisk() {
   const meta = new Map<string, string>();
   const calls: { writes: readonly Write[]; done: (error?: CicadaError) => void }[] = [];
@@ -75,7 +75,7 @@ function slowDisk() {
   return { writer, write, answer, calls, meta };
 }
 
-test("a refused write is not tried again after a newer one of the same place has been stored", () => {
+test("a refused write is not retried after a newer one to the same place has been stored", () => {
   const { writer, write, answer, calls, meta } = slowDisk();
   write("old");
   answer("full");
@@ -98,7 +98,7 @@ test("a refused write does not overtake a newer one that is still on its way", (
   assert.equal(meta.get("roster"), "new");
 });
 
-test("of several refused writes of one place only the last is tried again", () => {
+test("only the last of several refused writes to one place is retried", () => {
   const { writer, write, answer, calls, meta } = slowDisk();
   for (const value of ["1", "2", "3"]) write(value);
   for (const value of ["1", "2", "3"]) answer(value === "2" ? "stored" : "full");
@@ -108,7 +108,7 @@ test("of several refused writes of one place only the last is tried again", () =
   assert.equal(meta.get("roster"), "3");
 });
 
-test("an older write is tried again when the newer one that somebody waited for has been refused", () => {
+test("an older write is retried if a newer one whose caller was told of the refusal has failed", () => {
   const { writer, write, answer, meta } = slowDisk();
   write("old");
   write("refused and answered so", 1);

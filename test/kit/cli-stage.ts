@@ -1,6 +1,6 @@
 /**
- * A stage for the command line: a terminal that records what was said, and a peer's API that answers as it is told
- * to and records what it was asked. Commands run in the test's own process.
+ * A stage for the command line: a terminal that records its output, and a peer's API that gives set answers and records
+ * its requests. Commands run in the test's own process.
  */
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import path from "node:path";
 import { run } from "../../src/main.ts";
 import type { Terminal } from "../../src/cli/terminal/terminal.ts";
 
-/** Wall clock of every recorded terminal. */
+/** The wall clock of every recorded terminal. */
 export const now = Date.parse("2026-11-20T12:00:00Z");
 
 export interface Recorded extends Terminal {
@@ -127,13 +127,13 @@ export class StubPeer implements AsyncDisposable {
     return stub;
   }
 
-  /** `on("GET /v1/jobs", …)` */
+  /** Sets the answer to a call, as in `on("GET /v1/jobs", …)`. */
   on(call: string, answer: Answerer): this {
     this.#answers.set(call, answer);
     return this;
   }
 
-  /** Answers what `on` has not named. */
+  /** Sets the answers to calls that `on` has not named. */
   otherwise(answer: (asked: Asked) => Answer | undefined): void {
     this.#otherwise = answer;
   }
@@ -166,7 +166,7 @@ export function problem(status: number, code: string, detail: string, errors?: u
   };
 }
 
-/** A job as the API answers it. */
+/** A job in the form of the API's answers. */
 export function jobAnswer(spec: { id: string } & Record<string, unknown>): Record<string, unknown> {
   return {
     ...spec,
@@ -185,7 +185,7 @@ export function jobAnswer(spec: { id: string } & Record<string, unknown>): Recor
   };
 }
 
-/** A run as the API answers it. */
+/** A run in the form of the API's answers. */
 export function runAnswer(more: Record<string, unknown>): Record<string, unknown> {
   return {
     id: "backup@2026-11-20T02:00:00Z~1@aaaaaaaa",

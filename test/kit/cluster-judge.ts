@@ -1,6 +1,6 @@
 /**
- * Judges starts by what the job itself wrote: one line a start, `TICK PEER MS`, MS being the wall clock in the job.
- * Truth comes from there, never from what cicada says of it.
+ * Judges starts by what the job itself wrote: a line `TICK PEER MS` for each start, where MS is the wall clock in the
+ * job. What cicada says about the runs doesn't count.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ export interface Start {
   at: number;
 }
 
-/** The command of a job that writes such lines. */
+/** The command of a job that writes these lines. */
 export function tellingCommand(file: string): string {
   return `echo "$CICADA_TICK $CICADA_PEER_NAME $(date +%s%3N)" >> ${file}`;
 }
@@ -26,7 +26,7 @@ export function readStarts(file: string): Start[] {
   });
 }
 
-/** The ticks of `@every`, anchored to the epoch, from ≤ tick ≤ to. */
+/** The ticks of an `@every` schedule, anchored to the epoch, from ≤ tick ≤ to. */
 export function ticksOf(periodMs: number, from: number, to: number): string[] {
   const first = Math.ceil(from / periodMs) * periodMs;
   const count = Math.max(0, Math.floor((to - first) / periodMs) + 1);
@@ -35,7 +35,7 @@ export function ticksOf(periodMs: number, from: number, to: number): string[] {
   );
 }
 
-/** Each tick of the span was started once, none before its time and none later than the limit. */
+/** Asserts that each tick of the span started once, not early and at most `limitMs` late. */
 export function assertEachOnce(
   starts: readonly Start[],
   periodMs: number,

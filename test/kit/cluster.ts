@@ -1,9 +1,9 @@
 /**
- * Real peers for tests and measurements: `cicada start` as processes of this machine, each in a folder of its own,
- * on free ports of the loopback.
+ * Real peers for tests and measurements: `cicada start` processes on this machine, each in its own folder, on free
+ * ports of the loopback.
  *
- * `await using cluster = new Cluster()` ends every process that it started, whatever else went wrong, and removes
- * their folders. Nothing here waits for time to pass: `until` waits for a state that it names, and gives up with it.
+ * `await using cluster = new Cluster()` always ends the processes that it started, and removes their folders. Nothing
+ * here waits for a fixed time: `until` waits for a named state, and names it when it gives up.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -19,10 +19,10 @@ import { parseReady, type Ready } from "../../src/schema/ready.ts";
 export const root = path.join(import.meta.dirname, "..", "..");
 const program = path.join(root, "src", "cicada.mjs");
 const otherProgram = path.join(root, "test", "kit", "other-version-child.ts");
-/** Where tools of a project keep what they can make again. */
+/** Where a project's tools keep files that they can make again. */
 const caches = path.join(root, "node_modules", ".cache");
 
-/** How long a peer may take to be ready; a loaded machine of two cores needs some seconds for three at once. */
+/** How long a peer may take to be ready; a busy machine of two cores needs some seconds for three at once. */
 const readyLimitMs = 30_000;
 const pollMs = 25;
 /** Characters of a peer's output that a failure shows. */
@@ -37,11 +37,13 @@ export interface Reply {
   status: number;
   headers: Readonly<Record<string, unknown>>;
   text: string;
-  /** the parsed body, or undefined when it is no JSON */
+  /** the parsed body; undefined if it is not JSON */
   body: unknown;
 }
 
-/** Waits for the first value that is not undefined or false, asking again and again; says what it waited for. */
+/**
+ * Polls until the value is neither undefined nor false, and returns it. The error of a timeout says what was awaited.
+ */
 export async function until<Value>(
   what: string,
   limitMs: number,
@@ -51,20 +53,20 @@ export async function until<Value>(
   for (;;) {
     const value = await look();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > giveUpAt) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    if (performance.now() > giveUpAt) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
     await passes(pollMs);
   }
 }
 
 const running = new Set<ChildProcess>();
-/** Last resort, when the test process is ended itself: nothing that it started may outlive it. */
+/** The last resort when the test process itself is ended: nothing that it started may outlive it. */
 function endAll(): void {
   for (const child of running) child.kill("SIGKILL");
 }
 process.once("exit", endAll);
 process.once("SIGTERM", () => process.exit(143));
 
-/** One process and what it has said. */
+/** One process and its output. */
 export class Started {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
@@ -109,7 +111,7 @@ export class Started {
   }
 }
 
-/** The environment of a person who has never heard of cicada, whose own caches are left alone. */
+/** An environment without any of cicada's variables, so that the person's own caches are left alone. */
 export function plainEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(CICADA_|NODE_TEST|npm_)/.test(name));
   return { ...Object.fromEntries(kept), XDG_CACHE_HOME: caches, ...more };
@@ -122,7 +124,7 @@ export async function cicada(
 ): Promise<Ended & { stdout: string; stderr: string; ms: number }> {
   const from = performance.now();
   const started = new Started(process.execPath, [program, ...args], plainEnv(env));
-  // The last words may still be in the pipe when the exit is reported.
+  // The end of the output may still be in the pipe when the exit is reported.
   await once(started.child, "close");
   return {
     ...(await started.ended),
@@ -143,11 +145,11 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Where a peer runs when that is not simply this machine: a network namespace (fault/net.ts), for one. */
+/** Where a peer runs if not simply on this machine, for example in a network namespace (fault/net.ts). */
 export interface Site {
-  /** What to put before a command to run it there. */
+  /** The words before a command that run it there. */
   readonly prefix: readonly string[];
-  /** A socket file that leads to its API; undefined = its own address does. */
+  /** A socket file that leads to the peer's API; undefined = the API's own address is reachable. */
   readonly apiSocket: string | undefined;
 }
 
@@ -157,15 +159,15 @@ export interface PeerSettings {
   name: string;
   /** default: a folder of its own */
   data?: string;
-  /** the peer to join by its address and cluster key; none = a mesh of one's own */
+  /** the peer to join by its address and cluster key; absent = a new mesh */
   join?: RunningPeer;
   flags?: readonly string[];
   env?: NodeJS.ProcessEnv;
-  /** it says of itself what another version of the program says */
+  /** the version of the program that it pretends to be */
   spoken?: Compatibility;
 }
 
-/** One `cicada start`, from its first breath to its end; `restart` gives it the same folder and port again. */
+/** A peer with its folder and port, which `restart` gives to its next process. */
 export class RunningPeer {
   readonly name: string;
   readonly data: string;
@@ -218,7 +220,7 @@ export class RunningPeer {
     return readFileSync(this.ready.tokenFile, "utf8").trim();
   }
 
-  /** Where others reach it: the first of its addresses. */
+  /** The first of its addresses, at which others reach it. */
   get address(): string {
     const [address] = this.ready.listen;
     if (address === undefined) throw new Error(`${this.name} listens nowhere`);
@@ -230,13 +232,13 @@ export class RunningPeer {
     this.#ready = await until(`${this.name} is ready`, readyLimitMs, () => {
       if (started.hasEnded) throw new Error(`${this.name} ended instead of getting ready:\n${started.said}`);
       const ready = readReadyFile(this.data);
-      // One of an earlier life, ended by kill -9, may still lie there.
+      // A file of an earlier process, ended by kill -9, may still be there.
       return ready?.pid === started.pid ? ready : undefined;
     });
     return this.#ready;
   }
 
-  /** From its next start on it is of that version; undefined = of this one. */
+  /** From its next start on it pretends to be that version; undefined = this one. */
   becomes(spoken: Compatibility | undefined): void {
     this.#spoken = spoken;
   }
@@ -247,7 +249,7 @@ export class RunningPeer {
     return this.untilReady();
   }
 
-  /** kill -9, and gone. */
+  /** kill -9, and waits for the end. */
   async crash(): Promise<void> {
     this.started.kill("SIGKILL");
     await this.started.ended;
@@ -258,7 +260,7 @@ export class RunningPeer {
     return this.started.ended;
   }
 
-  /** One call to its API as its own administrator; `headers` may say otherwise. */
+  /** One call to its API with its admin token, unless `headers` has another. */
   async call(
     method: string,
     target: string,
@@ -283,7 +285,7 @@ export class RunningPeer {
     return `${this.name}'s last words:\n${this.started.said.slice(-lastWordsLength)}`;
   }
 
-  /** One call that must succeed; its body. */
+  /** One call that must succeed. Returns its body. */
   async ask(method: string, target: string, body?: unknown): Promise<unknown> {
     const reply = await this.call(method, target, body);
     if (reply.status >= 300)
@@ -305,7 +307,7 @@ export function readReadyFile(data: string): Ready | undefined {
   }
 }
 
-/** One HTTP request, with any header, `Host` among them (which fetch would not let through). */
+/** One HTTP request with any header, even `Host`, which fetch would not send. */
 export function send(
   target: URL,
   method: string,
@@ -340,10 +342,10 @@ export class Cluster implements AsyncDisposable {
   readonly folder = mkdtempSync(path.join(tmpdir(), "cicada-cluster-"));
   readonly peers: RunningPeer[] = [];
 
-  /** Starts one, without waiting for it. */
+  /** Starts a peer without waiting until it is ready. */
   async begin(settings: PeerSettings): Promise<RunningPeer> {
     const data = settings.data ?? path.join(this.folder, settings.name);
-    // A port that stays the same after a restart, as on a real host.
+    // The port stays the same after a restart, as on a real host.
     const meshPort = await freePort();
     const joining =
       settings.join === undefined
@@ -368,7 +370,7 @@ export class Cluster implements AsyncDisposable {
     return peer;
   }
 
-  /** A mesh of so many peers, in which each sees all others alive. The first makes the key. */
+  /** A mesh of peers with these names, in which each sees all others alive. The first makes the key. */
   async mesh(names: readonly string[], flags: readonly string[] = []): Promise<RunningPeer[]> {
     const [firstName, ...otherNames] = names;
     if (firstName === undefined) return [];
@@ -399,12 +401,12 @@ export interface PeerItem {
 export async function items<Item>(peer: RunningPeer, target: string): Promise<Item[]> {
   const body = await peer.ask("GET", target);
   if (typeof body !== "object" || body === null || !("items" in body) || !Array.isArray(body.items)) {
-    throw new Error(`${target} answered no list`);
+    throw new Error(`${target} did not answer with a list`);
   }
   return body.items as Item[];
 }
 
-/** Each of them sees so many members alive and is ready to take ticks. */
+/** Waits until each of them sees `count` members alive and is ready to take ticks. */
 export async function untilMembers(
   peers: readonly RunningPeer[],
   count: number,

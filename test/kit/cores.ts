@@ -1,6 +1,6 @@
 /**
- * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, what is stored is stored at
- * once, and a run lasts as long as the test says. For tests of single rules; whole protocols belong to the simulator.
+ * A few cores side by side, without bytes, disk or children: messages arrive 5 ms later, writes are stored at once, and
+ * a run lasts as long as the test says. For tests of single rules; whole protocols belong in the simulator.
  */
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { checkedJob } from "../../src/core/job/job.ts";
@@ -37,7 +37,7 @@ export class Cores {
   readonly votes = new Map<PeerId, Map<string, StoredVote>>();
   /** every peer has removed the job's records of ticks before this instant, ms */
   readonly prunedBefore = new Map<JobId, number>();
-  /** what each peer has stored of its watermarks */
+  /** the watermarks that each peer has stored */
   readonly watermarks = new Map<PeerId, Map<JobId, Watermark>>();
   readonly answers: Answer[] = [];
   readonly notes: string[] = [];
@@ -45,7 +45,7 @@ export class Cores {
   /** peers whose hosts can start nothing, and the starts that failed there */
   readonly starved = new Set<string>();
   readonly refusals: { peer: PeerId; at: number }[] = [];
-  /** `A B`: A's door is shut to B */
+  /** `A B`: A refuses B */
   readonly #refused = new Set<string>();
   readonly #cut = new Set<string>();
   readonly #states = new Map<PeerId, State>();
@@ -67,11 +67,11 @@ export class Cores {
   /** peers whose disks refuse what they are given */
   readonly full = new Set<PeerId>();
   readonly runMs: number;
-  /** from the launch to the word that the child has started */
+  /** from the launch to the report that the child has started */
   readonly launchMs: number;
   readonly capacity: number;
 
-  /** Brings peers up, linked with each other, and lets them settle. */
+  /** Starts peers that are linked with each other, and lets them warm up. */
   constructor(
     names: readonly string[],
     options: {
@@ -80,7 +80,7 @@ export class Cores {
       launchMs?: number;
       clockAhead?: Readonly<Record<string, number>>;
       synchronised?: readonly string[];
-      /** of peers that run another version; the others have this program's */
+      /** for peers that run another version; the others have this program's */
       capabilities?: Readonly<Record<string, readonly string[]>>;
     } = {},
   ) {
@@ -114,9 +114,9 @@ export class Cores {
     loaded: {
       records?: readonly RunRecord[];
       votes?: readonly StoredVote[];
-      /** as `cores.watermarks` has kept them */
+      /** the watermarks on its disk, as in `cores.watermarks` */
       watermarks?: readonly Watermark[];
-      /** default: `records` are all that there are */
+      /** from when on records are loaded; default: all are */
       loadedSince?: number;
       voteCount?: number;
       started?: ReadonlySet<RunId>;
@@ -125,9 +125,9 @@ export class Cores {
       drained?: Attribution;
       selfForgotten?: Attribution;
       superseded?: Attribution;
-      /** default: those that it had, or those of its neighbours */
+      /** its table; default: the one that it had, or that of its neighbours */
       jobs?: readonly Job[];
-      /** whom it remembers; default: all that are up */
+      /** the peers that it remembers; default: all that are up */
       expected?: readonly string[];
       /** knows the others, but has no link to them until `link` */
       unlinked?: boolean;
@@ -148,14 +148,14 @@ export class Cores {
       checksBook: true,
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },
-      // The others were given the key without a word on who made it.
+      // The others got a key that doesn't name its founder.
       founder: peer === "a" ? peer : undefined,
       signText: (bytes) => `${peer} ${Buffer.from(bytes).toString("hex")}`,
       verifyText: (by, bytes, text) => text === `${by} ${Buffer.from(bytes).toString("hex")}`,
       sign: (record) => ({ ...record, signature: `${record.peer} ${record.version} ${record.state}` }),
     });
     this.#states.set(peer, state);
-    // The table that it had, or that of its neighbours.
+    // Its table is the one that it had, or that of its neighbours.
     const table = others[0] === undefined ? before : this.state(others[0]);
     const jobs = loaded.jobs ?? [...(table?.jobs.plans.values() ?? [])].map((plan) => plan.job);
     this.feed(peer, {
@@ -215,7 +215,7 @@ export class Cores {
     }
   }
 
-  /** Peers of different sides hear nothing of each other, and are told nothing either. */
+  /** Peers of different sides receive nothing from each other, and no link event reports it. */
   split(...sides: readonly (readonly string[])[]): void {
     this.#sides = sides;
   }
@@ -224,7 +224,7 @@ export class Cores {
     this.#sides = [];
   }
 
-  /** Nothing goes directly between the two any more. */
+  /** From now on nothing goes directly between the two. */
   cutLink(a: string, b: string): void {
     this.#cut.add(`${a} ${b}`).add(`${b} ${a}`);
   }
@@ -236,14 +236,14 @@ export class Cores {
     return side !== undefined && !side.includes(to);
   }
 
-  /** The peer's process gets no time for so long; what came meanwhile comes afterwards. */
+  /** The peer's process gets no CPU time for that long; what arrives meanwhile is handled afterwards. */
   pause(peer: string, forMs: number): void {
     const until = this.#now + forMs;
     this.#paused.set(peer as PeerId, until);
     this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
   }
 
-  /** Records that come by a sync: as in a real peer, the disk is asked first about those that may be stale. */
+  /** Records that come by a sync. As in a real peer, the disk is asked first about those that may be stale. */
   learn(peer: PeerId, records: readonly RunRecord[]): void {
     const fresh = records.filter((record) => {
       if (!isPossiblyStale(this.state(peer), record)) return true;
@@ -253,7 +253,7 @@ export class Cores {
     this.feed(peer, { kind: "learned", records: fresh, orders: [] });
   }
 
-  /** Sets the peer's wall clock: from now on it is so far ahead of true time, ms. */
+  /** Sets the peer's wall clock so that it is `aheadMs` ahead of true time. */
   setClock(peer: string, aheadMs: number): void {
     this.#clockAhead.set(peer, aheadMs);
   }
@@ -285,7 +285,7 @@ export class Cores {
     this.feed(peer as PeerId, { kind: "command", command, token, random: new Uint8Array(16).fill(token) });
   }
 
-  /** The last heartbeat of the peer that each of the others has. */
+  /** The peer's last heartbeat, as each other peer has it. */
   heartbeats(peer: string): Heartbeat[] {
     const known = [...this.#states.values()].map(
       (state) => state.members.byId.get(peer as PeerId)?.heartbeat,
@@ -394,7 +394,7 @@ export class Cores {
         const { edits, token } = effect;
         const [change] = edits;
         if (edits.length !== 1 || change?.kind !== "set" || !isForgottenEntry(change.value))
-          throw new Error("these cores have no table: use `put`");
+          throw new Error("these cores have no table; use `put`");
         const forgotten: Forgotten = { peer: change.id as PeerId, ...change.value };
         this.#learnForgotten(peer, forgotten);
         for (const other of this.#states.keys()) {
@@ -419,7 +419,7 @@ export class Cores {
     }
   }
 
-  /** The table says so: that peer's door shuts, and whoever knocks there as the forgotten one is told. */
+  /** Called when the peer's table forgets another peer: the peer refuses that one from now on, and tells it so. */
   #learnForgotten(peer: PeerId, one: Forgotten): void {
     if (this.#down.has(peer) || peer === one.peer) return;
     this.forgotten.set(one.peer, one);

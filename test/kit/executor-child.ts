@@ -1,6 +1,6 @@
 /**
- * An executor in a process of its own, for tests that need another user, another environment or other limits around it.
- * Arguments: the folders for work and logs. Each line of its input is a command, each line that it writes is a report.
+ * An executor in its own process, for tests that need another user, environment or other limits. Arguments: the folders
+ * for work and logs. Each line of its input is a command, and each line of its output a report.
  */
 import { createInterface } from "node:readline";
 import type { RunSpec } from "../../src/ports.ts";
@@ -40,7 +40,7 @@ function main(): void {
   });
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    // Written by the test beside it.
+    // The test that started this process wrote it.
     const order = JSON.parse(line) as ToChild;
     switch (order.kind) {
       case "launch":

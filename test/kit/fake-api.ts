@@ -1,6 +1,4 @@
-/**
- * The API over the fake peer, for tests: asked through fastify's `inject`, without a port.
- */
+/** The API over the fake peer, called through fastify's `inject`, without a port. */
 import { buildApi } from "../../src/api/server.ts";
 import type { Api, ApiOptions } from "../../src/api/options.ts";
 import type { Log } from "../../src/ports.ts";
@@ -17,7 +15,7 @@ export interface Heard {
 export interface FakeApi {
   api: Api;
   control: FakeControl;
-  /** what the peer's log has been told as an error */
+  /** the errors in the peer's log */
   errors: Heard[];
 }
 

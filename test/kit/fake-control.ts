@@ -1,7 +1,7 @@
 /**
- * A peer without a mesh, in memory, for tests of the API. Commands about jobs and runs are decided by the real operator of
- * core; the table, the disk and the other members are faked, and nothing runs. A test ends runs and writes their output
- * itself.
+ * A peer without a mesh, in memory, for tests of the API. The real operator of core decides commands about jobs and
+ * runs; the table, the disk and the other members are faked, and nothing runs. The tests themselves end runs and write
+ * their output.
  */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
@@ -77,14 +77,14 @@ function idOf(command: Exclude<JobCommand, { kind: "cancel-run" }>): JobId {
   return command.kind === "put-job" ? command.spec.id : command.id;
 }
 
-/** The core learns of the job, as it does when the table has changed. */
+/** Tells the core of a job, as when the table has changed. */
 function know(core: State, job: Job): void {
   const plan = planJob(job);
   assert.ok(!Array.isArray(plan), `${job.id} can be read`);
   enterJob(core.jobs, plan, core.now.wall);
 }
 
-/** What the core waits for is durable at once. */
+/** Reports a pending write as durable at once. */
 function durable(core: State, token: number | undefined): void {
   const pending = token === undefined ? undefined : core.pending.get(token);
   if (pending?.kind === "edit" || pending?.kind === "order") commandStored(core, pending, false);
@@ -107,7 +107,7 @@ export class FakeControl implements Control {
   warnings: string[] = [];
   forgotten: Forgotten[] = [];
   roster: RosterView | undefined = { epoch: 0, voters: [selfId], from: 0, forced: [] };
-  /** of promote, forget and drain, instead of yes */
+  /** the answer to promote, forget and drain; undefined = done */
   refusal: CicadaError | undefined;
   members: MemberView[] = [member(selfId, "alpha", true), member(otherId, "bravo", false)];
   readonly #listeners = new Set<(event: PeerEvent) => void>();
@@ -148,7 +148,7 @@ export class FakeControl implements Control {
     }
   }
 
-  /** What concerns jobs and runs is decided by the real operator, in a core that knows what is here and no more. */
+  /** The real operator decides commands about jobs and runs, in a core that knows only the contents of this fake. */
   #obey(command: JobCommand): Answer {
     const core = this.#core(command);
     const event = {
@@ -158,7 +158,7 @@ export class FakeControl implements Control {
       random: crypto.getRandomValues(new Uint8Array(16)),
     } as const;
     let answer = obey(core, { ...event, now: core.now });
-    // What is stored brings further effects.
+    // Each stored write may bring further effects.
     for (const effect of core.effects) {
       if (effect.kind === "edit") for (const edit of effect.edits) this.#edit(core, edit);
       if (effect.kind === "edit" || effect.kind === "store") durable(core, effect.token);
@@ -199,7 +199,7 @@ export class FakeControl implements Control {
       case "resume":
         return this.#change(core, edit.id, () => ({ pauses: [], resumedAt: edit.at }));
       case "set":
-        assert.fail("there is no other root here");
+        assert.fail("the fake has no other root");
     }
   }
 
@@ -252,7 +252,7 @@ export class FakeControl implements Control {
     return job;
   }
 
-  /** Keeps a record; what is not said is that of a run by this peer that has succeeded on time. */
+  /** Keeps a record. The default is a run by this peer that succeeded on time. */
   record(said: Partial<RunRecord> & { job: JobId; tick: TickId }): RunRecord {
     const due = instantOf(said.tick);
     const record: RunRecord = {

@@ -1,10 +1,10 @@
 /**
- * Reads a house (a folder of TypeScript with its tsconfig.json) and says in plain facts what each file imports,
- * exports and mentions. What of it is allowed is decided in house-rules.ts.
+ * Reads a house (a folder of TypeScript with its tsconfig.json) and lists what each file imports, exports and mentions.
+ * house-rules.ts decides what is allowed.
  *
- * The files are parsed by the compiler itself, so a word in a comment or a string is never taken for a use. TypeScript
- * 7 calls this programming interface unstable; its version is pinned, and a test that plants faults would notice a
- * reader that has gone blind.
+ * The compiler itself parses the files, so a word in a comment or a string never counts as a use. TypeScript 7 calls
+ * this programming interface unstable; its version is pinned, and a test that plants faults would notice if the reader
+ * missed something.
  */
 import path from "node:path";
 import { API } from "typescript/unstable/sync";
@@ -13,9 +13,9 @@ import * as ast from "typescript/unstable/ast";
 export interface Import {
   /** as written, `node:fs` or `../ports.ts` */
   specifier: string;
-  /** the imported file, relative to the house, when it is one of its own */
+  /** the imported file, relative to the house, if it is in the house */
   file: string | undefined;
-  /** what is taken, by its name over there; `*` for all of it */
+  /** the imported names, as the other file exports them; `*` for all */
   names: readonly string[];
   typeOnly: boolean;
   line: number;
@@ -32,8 +32,8 @@ export interface SourceFacts {
   lines: number;
   imports: readonly Import[];
   /**
-   * Free names in expressions, with the member that is taken of them (`Date.now`), `new Date()` and `new Date(…)`
-   * for calls of constructors without and with arguments, `type Promise` for names in types, `async` and `await`.
+   * Free names in expressions, with the member that is used (`Date.now`), `new Date()` and `new Date(…)` for calls of
+   * constructors without and with arguments, `type Promise` for names in types, `async` and `await`.
    */
   mentions: readonly Place[];
   defaultExports: readonly Place[];
@@ -41,21 +41,22 @@ export interface SourceFacts {
   reExports: readonly Place[];
   functions: readonly (Place & { lines: number })[];
   /**
-   * Changes of what a parameter of type `State` holds, as `state.members.byId.set` or `state.voting.proposer.round`: by
-   * assignment, `++`, `delete`, or a method of `mutators`. A parameter of type `LedgerState` counts as `state.ledger`, and
-   * so on. Local names for parts of it are followed; what was passed to another function is followed there, by its type.
+   * Changes of parts of a parameter of type `State`, as `state.members.byId.set` or `state.voting.proposer.round`: by
+   * assignment, `++`, `delete`, or a method of `mutators`. A parameter of type `LedgerState` counts as `state.ledger`,
+   * and so on. Local names for parts of the state are followed; parts that are passed to another function are followed
+   * there, by their type.
    */
   stateChanges: readonly Place[];
-  /** string literals that are passed to a function or stand in a list; `*` for what a template fills in */
+  /** string literals that are passed to a function or are in a list; `*` for a template's placeholders */
   texts: readonly string[];
 }
 
-/** Methods of collections, core's own heap among them, that change what they are called on. */
+/** Methods of collections, and of core's own heap, that change the collection. */
 const mutators: ReadonlySet<string> = new Set(
   "set add delete remove clear push pop shift unshift splice sort reverse fill".split(" "),
 );
 
-/** Reads every file of the house's own, none of its packages. */
+/** Reads every file of the house, but none of its packages. */
 export function readHouse(root: string): SourceFacts[] {
   const api = new API({ cwd: root });
   try {
@@ -143,7 +144,7 @@ function learnPaths(node: ast.Node, paths: StatePaths): void {
   }
 }
 
-/** The path that a parameter of the type stands for: all of the state, or the part that the type is named after. */
+/** The path that a parameter of this type means: the whole state, or the part after which the type is named. */
 function stateHeldBy(type: ast.Node): string | undefined {
   if (!ast.isTypeReferenceNode(type) || !ast.isIdentifier(type.typeName)) return undefined;
   const { text } = type.typeName;
@@ -255,7 +256,7 @@ function mentionOf(node: ast.Node, parent: ast.Node): string | undefined {
   return node.text;
 }
 
-/** True of an identifier that names a member, a property or an import, and so refers to nothing outside. */
+/** True if the identifier only names a member, a property or an import, and so refers to nothing outside. */
 function isOnlyAName(node: ast.Node, parent: ast.Node): boolean {
   if (ast.isPropertyAccessExpression(parent)) return parent.name === node;
   if (ast.isImportSpecifier(parent) || ast.isExportSpecifier(parent) || ast.isImportClause(parent))

@@ -1,26 +1,26 @@
 /**
- * The rules of the house: which room may import what, and which names a room may not even mention.
+ * The rules of the house: what each room may import, and which names it may not even mention.
  *
- * Facts go in (house-reader.ts), complaints come out, each with file and line. Data where it can be data: to allow
- * something new is one line here, in sight of everybody.
+ * Facts go in (house-reader.ts), and complaints come out, each with file and line. The rules are data where possible:
+ * to allow something new, one adds a visible line here.
  */
 import type { Import, SourceFacts } from "./house-reader.ts";
 
 interface Room {
-  /** other rooms and single files of src, values and types */
+  /** other rooms and single files of src whose values and types may be imported */
   rooms: readonly string[];
-  /** those of which only types may be taken */
+  /** those of which only types may be imported */
   types?: readonly string[];
-  /** packages from the registry; a trailing `/*` takes all of a scope */
+  /** packages from the registry; a trailing `/*` allows a whole scope */
   packages?: readonly string[];
-  /** modules of node: all of them, or some with the names that may be taken */
+  /** Node's modules: all of them, or some with the names that may be imported */
   node?: "all" | Readonly<Record<string, readonly string[]>>;
 }
 
 const hashing = { "node:crypto": ["createHash", "createHmac", "hash"] } as const;
 const contract = ["schema", "errors", "ports"] as const;
 
-/** A room is a folder of src or, where a file stands alone, that file without its ending. */
+/** A room is a folder of src, or a single file of src, named without its ending. */
 const rooms: Readonly<Record<string, Room>> = {
   schema: {
     rooms: ["schema"],
@@ -60,10 +60,10 @@ const rooms: Readonly<Record<string, Room>> = {
   main: { rooms: ["cli", "config", "errors"], packages: ["commander"], node: "all" },
 };
 
-/** What single files may take beyond their room. */
+/** What single files may import beyond their room's rules. */
 const exceptions: Readonly<Record<string, Room>> = {
   "src/core/time/schedule.ts": { rooms: [], packages: ["cron-parser"] },
-  // A schema's check, compiled: a pure function from text to problems.
+  // A compiled schema check is a pure function from a value to problems.
   "src/core/job/job.ts": { rooms: [], packages: ["typebox"] },
   "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
 };
@@ -78,7 +78,7 @@ const timers = [
   "queueMicrotask",
   "process.nextTick",
 ];
-/** Time and chance come through the doors, or the simulator could not decide them. */
+/** Time and randomness come through the doors; otherwise the simulator could not control them. */
 const undecided = [
   "Date",
   "Date.now",
@@ -88,7 +88,7 @@ const undecided = [
   "performance.now",
   "process.hrtime",
 ];
-/** The world, and everything that happens later than the call: none of it is for the deciding room. */
+/** The outside world, and everything that happens later than the call, which core may not use. */
 const later = [
   "async",
   "await",
@@ -109,7 +109,7 @@ const bans: Readonly<Record<string, readonly string[]>> = {
   peer: [...timers, ...undecided],
   sim: [...timers, ...undecided],
 };
-/** Banned with every member of it. */
+/** Names that are banned with all their members. */
 const bannedRoots: ReadonlySet<string> = new Set([
   "performance",
   "process",
@@ -145,8 +145,8 @@ export function importComplaints(files: readonly SourceFacts[]): string[] {
 }
 
 /**
- * The folders of core, from the lowest to the highest: each imports itself and those before it. Any of them may import the
- * files of `sharedByCore`; the other files at core's top import the folders, and not the other way round.
+ * The folders of core, from the lowest to the highest: each imports itself and those before it. All of them may import
+ * the files of `sharedByCore`. The other files at core's top import the folders, and never the other way round.
  */
 const coreFolders: readonly string[] = [
   "probes",
@@ -167,7 +167,7 @@ function placeInCore(path: string | undefined): { folder: string; name: string }
   return name === undefined ? undefined : { folder, name };
 }
 
-/** Only these hand core its state, which they hold and never look into. Nobody else in src knows of it. */
+/** Only these files hold core's state and pass it to core, without looking into it. No other file of src imports it. */
 const stateHolders: readonly string[] = [
   "src/peer/peer.ts",
   "src/peer/assembly.ts",
@@ -176,8 +176,8 @@ const stateHolders: readonly string[] = [
 ];
 
 /**
- * Every import from a lower folder of core to a higher one, what state.ts takes beyond types and factories, and who in src
- * takes the state besides its holders.
+ * Imports from a lower folder of core to a higher one, imports of state.ts other than types and factories, and imports
+ * of the state by files of src other than its holders.
  */
 export function coreComplaints(files: readonly SourceFacts[]): string[] {
   return files.flatMap((file) => {
@@ -210,8 +210,8 @@ function isTypeOrFactory({ typeOnly, names }: Import): boolean {
 }
 
 /**
- * The slices of core's state, and those parts of them that functions take by a type of their own, each with the folder that
- * alone changes it. All else is changed at core's top.
+ * The slices of core's state, and parts of them that have a type of their own, each with the only folder that may
+ * change it. Everything else is changed at core's top.
  */
 const slices: Readonly<Record<string, string>> = {
   jobs: "job",
@@ -227,7 +227,7 @@ const slices: Readonly<Record<string, string>> = {
   operator: "operator",
 };
 
-/** Every change of a part of state in another place than its owner's. */
+/** Every change of a part of the state outside its owner's folder. */
 export function sliceComplaints(files: readonly SourceFacts[]): string[] {
   return files.flatMap((file) =>
     file.stateChanges
@@ -236,7 +236,7 @@ export function sliceComplaints(files: readonly SourceFacts[]): string[] {
   );
 }
 
-/** Marks that no branch can reach, because no file of core but their list names them. */
+/** Marks that no branch can reach, because only their list in core names them. */
 export function unreachedMarks(files: readonly SourceFacts[], marks: readonly string[]): string[] {
   const texts = files
     .filter(({ path }) => placeInCore(path) !== undefined && path !== "src/core/probes/marks.ts")
@@ -246,7 +246,7 @@ export function unreachedMarks(files: readonly SourceFacts[], marks: readonly st
   return marks.filter((mark) => !known.has(mark) && !beginnings.some((start) => mark.startsWith(start)));
 }
 
-/** Of the names that a file exports, those that no file of src takes. */
+/** The exported names of a file that no file of src imports. */
 export function unusedNames(
   files: readonly SourceFacts[],
   path: string,
@@ -260,7 +260,7 @@ export function unusedNames(
   return exported.filter((name) => !taken.includes(name));
 }
 
-/** What bench and test share lives in test/kit: bench takes nothing else of test, and test nothing of bench. */
+/** Files that bench and test share are in test/kit: bench imports nothing else of test, and test nothing of bench. */
 export function kitComplaints(files: readonly SourceFacts[]): string[] {
   return files.flatMap(({ path, imports }) =>
     imports
@@ -304,7 +304,7 @@ export function banComplaints(files: readonly SourceFacts[]): string[] {
   });
 }
 
-/** Default exports and barrels, anywhere; each thing has one name and one place that it comes from. */
+/** Default exports and barrels, anywhere: each thing has one name and one source file. */
 export function exportComplaints(files: readonly SourceFacts[]): string[] {
   return files.flatMap((file) =>
     [...file.defaultExports, ...file.reExports].map(({ what, line }) => `${file.path}:${line} has ${what}`),
@@ -332,14 +332,14 @@ export function cycles(files: readonly SourceFacts[]): string[] {
   return [...found];
 }
 
-/** The same cycle is written the same, wherever it was entered. */
+/** Writes a cycle in the same way, wherever it was entered. */
 function fromItsFirst(cycle: readonly string[]): string {
   const start = cycle.indexOf(cycle.toSorted()[0] ?? "");
   const turned = [...cycle.slice(start), ...cycle.slice(0, start)];
   return [...turned, turned[0]].join(" → ");
 }
 
-/** Lines beyond which a file or a function is a place to look at; no verdict. */
+/** Above this many lines a file or function is a place to look at, but not a fault. */
 const fileLinesAim = 400;
 const functionLinesAim = 70;
 

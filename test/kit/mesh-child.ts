@@ -1,10 +1,10 @@
-/** One mesh in a process of its own, told what to do by its parent (mesh-world.ts), so that it can be killed. */
+/** A mesh in its own process, so that it can be killed. Its parent (mesh-world.ts) tells it what to do. */
 import { openTestMesh, startReporting, stopped, type FromChild, type ToChild } from "./mesh-world.ts";
 import type { RealMesh } from "../../src/real/mesh.ts";
 
 let mesh: RealMesh | undefined;
 
-// A parent that is gone hears nothing more; this process ends with it.
+// If the parent is gone, messages are dropped; this process ends with the parent.
 const tell = (said: FromChild) => void process.send?.(said, undefined, {}, () => undefined);
 const tellState = () => {
   if (mesh === undefined) return;

@@ -1,4 +1,4 @@
-/** Real meshes on loopback for the tests: in this process, or, where one is to be killed, in a child process. */
+/** Real meshes on loopback for the tests: in this process or, if one must be killed, in a child process. */
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -14,15 +14,15 @@ import { ownProtocol, type ProtocolRange } from "../../src/schema/protocol.ts";
 import type { PeerId } from "../../src/schema/ids.ts";
 import type { ContractPeer, MeshWorld, Report, WorldOptions } from "./contract/mesh.ts";
 
-/** What one life of a peer is opened with, here or in a child. */
+/** The options of one process of a peer, here or in a child. */
 export interface LifeOptions {
   peerKey: Uint8Array;
   clusterKey: Uint8Array;
   bootstrap: readonly string[];
   remembered: readonly string[];
-  /** nothing = this program's */
+  /** absent = this program's */
   protocol?: ProtocolRange;
-  /** nothing = a free port of 127.0.0.1 */
+  /** absent = a free port of 127.0.0.1 */
   listen?: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export interface Life {
   signal(signal: NodeJS.Signals): void;
 }
 
-/** What a child says, and what it is told. */
+/** The messages from a child, and those to it. */
 export type FromChild =
   | { kind: "report"; report: Report }
   | { kind: "state"; known: readonly PeerId[]; unresolved: number; addresses: readonly string[] }
@@ -60,7 +60,7 @@ export function keepingLog(lines: LoggedLine[]): Log {
   return { debug: () => undefined, info: keep("info"), warn: keep("warn"), error: keep("error") };
 }
 
-/** A keyring that holds one key, and keeps nothing. */
+/** A keyring that holds one key and stores nothing. */
 export function onlyKey(key: Uint8Array): ClusterKeys {
   const kept = { key, rotation: undefined, olds: [], heirs: [] };
   return new ClusterKeys({ kept, keep: () => undefined, wall: Date.now });
@@ -111,7 +111,7 @@ export function pass(ms: number): Promise<void> {
   });
 }
 
-/** Ports that were free a moment ago, for peers that must be told of each other before they start. */
+/** Ports that were free a moment ago, for peers that need each other's addresses before they start. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const listening = servers.map(async (server) => {
@@ -218,14 +218,14 @@ const beginInChild: Begin = async (options, report, remember) => {
   const mesh: Life["mesh"] = {
     publish: (...args) => tell({ kind: "publish", args }),
     send: (...args) => tell({ kind: "send", args }),
-    refuse: () => assert.fail("only a peer of this process is told whom to refuse"),
+    refuse: () => assert.fail("only a peer of this process can refuse others"),
     known: () => state?.known ?? [],
     unresolved: () => state?.unresolved ?? 0,
     addresses: () => state?.addresses ?? [],
   };
   return {
     mesh,
-    warnings: () => assert.fail("only a peer of this process is asked for its warnings"),
+    warnings: () => assert.fail("only a peer of this process has warnings"),
     stop: async () => {
       tell({ kind: "stop" });
       await ended(child);

@@ -1,6 +1,6 @@
 /**
- * `cicada start` of another version of the program: this code, with what that version says of itself in the first argument
- * (JSON). No flag or variable of cicada does this, so that nobody comes upon it.
+ * `cicada start` that pretends to be another version of the program: its first argument (JSON) gives the version's
+ * protocol range and capabilities. No flag or variable of cicada does this, so nobody can do it by accident.
  */
 import { Command } from "commander";
 import { startCommand } from "../../src/cli/start/command.ts";

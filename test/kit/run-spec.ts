@@ -1,4 +1,4 @@
-/** A run as an executor is asked for it, of a program that does nothing. */
+/** A run of a program that does nothing, as an executor gets it. */
 import type { RunSpec } from "../../src/ports.ts";
 import { runId, tickAt, type JobId, type PeerId } from "../../src/schema/ids.ts";
 

@@ -1,6 +1,6 @@
 /**
- * A stage for sync: actors with a table and a disk in memory, and a wire between them that may lose and repeat. Messages
- * pass through the codec, so what is too large or misshapen is seen here.
+ * A stage for sync: actors with a table and a disk in memory, and a wire between them that may lose and repeat
+ * messages. Messages pass through the codec, so that too large or malformed ones are noticed.
  */
 import assert from "node:assert/strict";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../src/core/records/buckets.ts";
@@ -28,13 +28,13 @@ const unreadable = new CicadaError("DATA_FOLDER_DAMAGED", "a page can't be read"
 
 function nothing(): void {}
 
-/** As much of a disk as sync asks for. */
+/** The part of a disk that sync uses. */
 export class MemoryDisk {
   readonly records = new Map<string, RunRecord>();
   readonly orders = new Map<string, RequestedOrder>();
   /** every read fails while this is set */
   unreadable = false;
-  /** how often something was read, and the most that was read at once */
+  /** how many reads there were, and the largest of them */
   reads = 0;
   largestPage = 0;
   readonly #later: (call: () => void) => void;
@@ -83,17 +83,17 @@ export interface Actor {
   table: JobTable;
   disk: MemoryDisk;
   sync: Sync;
-  /** with whom it was told to be in sync, in order */
+  /** the peers with which it was reported to be in sync, in order */
   synced: PeerId[];
   updates: Uint8Array[];
-  /** keeps no record that it is given */
+  /** it refuses all records */
   refuses: boolean;
   horizons: Horizons;
 }
 
 export class SyncStage {
   now: Now = { wall: Date.UTC(2026, 0, 10), mono: 0 };
-  /** every message that was sent, lost ones too */
+  /** every sent message, even lost ones */
   readonly sent: Message[] = [];
   largestBytes = 0;
   /** how long a disk takes to read */
@@ -159,7 +159,7 @@ export class SyncStage {
     return actor;
   }
 
-  /** A claim of the peer on a tick in the bucket that began so long after 20:00; four hours later the story begins. */
+  /** A claim of the peer for a tick in that bucket, counted from 20:00; the test's time begins four hours later. */
   record(peer: string, bucket: number, number = 0): RunRecord {
     const due = Date.UTC(2026, 0, 9, 20) + bucket * bucketMs;
     return {
@@ -198,7 +198,9 @@ export class SyncStage {
     b.sync.linkDown(a.name);
   }
 
-  /** Lets so many ms pass: what is due arrives, everybody wakes each second and hears its neighbours' digests. */
+  /**
+   * Lets that many ms pass: due messages arrive, and every actor wakes each second and gets its neighbours' digests.
+   */
   pass(ms: number): void {
     const end = this.now.mono + ms;
     while (this.now.mono < end) {

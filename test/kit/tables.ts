@@ -1,6 +1,4 @@
-/**
- * Small things that the tests of the job table share: tables of named peers, jobs, and instants by the minute.
- */
+/** What the tests of the job table share: tables of named peers, jobs, and instants by the minute. */
 import { ulid, type JobId, type PeerId } from "../../src/schema/ids.ts";
 import type { Job, JobSpec, TableEdit } from "../../src/schema/job.ts";
 import { tableRoots, type Root } from "../../src/table/roots.ts";
@@ -9,14 +7,14 @@ import { Dice } from "../../src/sim/random.ts";
 
 const start = Date.UTC(2026, 0, 1);
 
-/** The wall clock so many minutes into the story, ms. */
+/** The wall clock at that minute of the story, ms. */
 export function wallOf(minute: number): number {
   return start + minute * 60_000;
 }
 
 let tables = 0;
 
-/** A table of the peer; its client id is its own unless one is given. */
+/** A table of the peer, with a new client id unless one is given. */
 export function makeTable(peer: string, clientId?: number, roots: readonly Root[] = tableRoots): JobTable {
   const dice = new Dice(`table ${peer} ${tables++}`);
   return new JobTable({
@@ -36,12 +34,12 @@ export function jobOf(table: JobTable, id: string): Job | undefined {
   return table.jobs().get(id as JobId);
 }
 
-/** Makes the one edit and returns its update. */
+/** Makes one edit and returns its update. */
 export function edit(table: JobTable, change: TableEdit, wall: number): Uint8Array {
   return table.edit([change], wall).update;
 }
 
-/** Each gives the other what it lacks. */
+/** Gives each table what it lacks of the other. */
 export function exchange(a: JobTable, b: JobTable): void {
   const [toA, toB] = [b.diff(a.stateVector()), a.diff(b.stateVector())];
   if (toA !== undefined) a.apply(toA);

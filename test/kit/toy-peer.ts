@@ -1,7 +1,7 @@
 /**
- * A toy cron for the simulator's own tests: it gossips its jobs, and whoever has the lowest name among the peers that
- * it has a link to starts each tick. It knows no claims, no catch-up and no durability, so that faults make it break
- * rules that the checkers must notice; in a calm world it keeps all of those that its tests ask for.
+ * A toy cron for the simulator's own tests: it gossips its jobs, and among linked peers the one with the lowest name
+ * starts each tick. It has no claims, no catch-up and no durability, so that faults make it break rules, which the
+ * checkers must notice. Without faults it keeps all rules that its tests check.
  */
 import type { Doors } from "../../src/ports.ts";
 import type { Answer, Command } from "../../src/ports/control.ts";

@@ -1,4 +1,4 @@
-/** How a contract suite runs its tests: each on a bed of its own, which ends with it. */
+/** How a contract suite runs its tests: each gets its own bed, which ends with the test. */
 import { test } from "node:test";
 
 export function testOnBeds<Bed extends { end(): Promise<void> }>(

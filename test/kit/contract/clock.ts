@@ -1,6 +1,6 @@
 /**
- * What a clock must do, whichever it is: run against the real one and the simulated one alike.
- * `wait` starts something and lets the world go on until it has answered.
+ * The contract of every clock, run against the real and the simulated one. `wait` starts something and lets the world
+ * run until it has answered.
  */
 import assert from "node:assert/strict";
 import type { Clock } from "../../../src/ports.ts";
@@ -15,7 +15,7 @@ export interface ClockBed {
 export function clockContract(name: string, make: () => Promise<ClockBed>): void {
   const onBed = testOnBeds(name, make);
 
-  onBed("an alarm rings once, at its instant or a little later, never before", async ({ clock, wait }) => {
+  onBed("an alarm rings once, at its instant or a little later, never earlier", async ({ clock, wait }) => {
     const at = clock.now().mono + 30;
     let rings = 0;
     const rungAt = await wait<number>((done) => {
@@ -41,7 +41,7 @@ export function clockContract(name: string, make: () => Promise<ClockBed>): void
     },
   );
 
-  onBed("a cancelled alarm stays silent", async ({ clock, wait }) => {
+  onBed("a cancelled alarm doesn't ring", async ({ clock, wait }) => {
     let rang = false;
     const cancel = clock.alarm(clock.now().mono + 10, () => {
       rang = true;
@@ -69,7 +69,7 @@ export function clockContract(name: string, make: () => Promise<ClockBed>): void
     },
   );
 
-  onBed("wall time and monotonic time go on together", async ({ clock, wait }) => {
+  onBed("wall time and monotonic time advance together", async ({ clock, wait }) => {
     const before = clock.now();
     await wait<void>((done) => clock.alarm(before.mono + 50, () => done()));
     const after = clock.now();

@@ -1,8 +1,8 @@
 /**
- * What a disk must do, whichever it is: run against the real one and the simulated one alike.
+ * The contract of every disk, run against the real and the simulated one.
  *
- * A `DiskBed` lends the suite a disk and the world around it: `wait` starts something and lets the world go on
- * until it has answered, `restart` ends the process and opens the same disk again.
+ * A `DiskBed` gives the suite a disk and the world around it: `wait` starts something and lets the world run until it
+ * has answered; `restart` ends the process and opens the same disk again.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -75,7 +75,7 @@ const hours = 3_600_000;
 export function diskContract(name: string, make: () => Promise<DiskBed>): void {
   const onBed = testOnBeds(name, make);
 
-  onBed("what has been acknowledged is there after a restart", async (bed) => {
+  onBed("acknowledged writes are there after a restart", async (bed) => {
     const update = Uint8Array.of(0, 1, 255);
     await store(bed, [
       recordWrite(someRecord()),
@@ -102,7 +102,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     );
   });
 
-  onBed("a job's watermark is the last one stored, until it is dropped", async (bed) => {
+  onBed("a job's watermark is the last stored one, until it is dropped", async (bed) => {
     await store(bed, [{ kind: "watermark", watermark: someMark("a", 5) }]);
     await store(bed, [
       { kind: "watermark", watermark: someMark("a", 9) },
@@ -116,24 +116,27 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual((await load(bed, 0)).watermarks, [someMark("b", 7)]);
   });
 
-  onBed("a record never moves down, in whichever order its writings come", async (bed) => {
-    const writings = [
-      someRecord({ state: "claimed", version: 1 }),
-      someRecord({ state: "running", version: 2, startedAt: noon }),
-      someRecord({ state: "lost", version: 3, by: "12D3KooWbeta" as PeerId }),
-      someRecord({ state: "succeeded", version: 3, startedAt: noon, finishedAt: noon + 1, exitCode: 0 }),
-    ];
-    const orders = fc.sample(fc.shuffledSubarray(writings, { minLength: 1 }), { numRuns: 12, seed: 7 });
-    for (const [index, order] of orders.entries()) {
-      const tick = tickAt(noon + index * seconds);
-      const said = order.map((record) => ({ ...record, tick }));
-      for (const record of said) await store(bed, [recordWrite(record)]);
-      const { records } = await history(bed, { tick, limit: 10 });
-      assert.deepEqual(records, [said.reduce(mergeRecord)]);
-    }
-  });
+  onBed(
+    "a record never goes back to an older version, in whatever order its versions are written",
+    async (bed) => {
+      const writings = [
+        someRecord({ state: "claimed", version: 1 }),
+        someRecord({ state: "running", version: 2, startedAt: noon }),
+        someRecord({ state: "lost", version: 3, by: "12D3KooWbeta" as PeerId }),
+        someRecord({ state: "succeeded", version: 3, startedAt: noon, finishedAt: noon + 1, exitCode: 0 }),
+      ];
+      const orders = fc.sample(fc.shuffledSubarray(writings, { minLength: 1 }), { numRuns: 12, seed: 7 });
+      for (const [index, order] of orders.entries()) {
+        const tick = tickAt(noon + index * seconds);
+        const said = order.map((record) => ({ ...record, tick }));
+        for (const record of said) await store(bed, [recordWrite(record)]);
+        const { records } = await history(bed, { tick, limit: 10 });
+        assert.deepEqual(records, [said.reduce(mergeRecord)]);
+      }
+    },
+  );
 
-  onBed("reads see every write that was asked for before them, acknowledged or not", async (bed) => {
+  onBed("reads see every earlier write, acknowledged or not", async (bed) => {
     const page = await bed.wait<Page>((done) => {
       bed.disk().store([recordWrite(someRecord())], () => undefined);
       bed.disk().history({ limit: 10 }, (found) => done(asPage(found)));
@@ -141,7 +144,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual(page.records, [someRecord()]);
   });
 
-  onBed("stores are acknowledged in the order of their calls, and never within the call", async (bed) => {
+  onBed("writes are acknowledged in the order of their calls, and never within the call", async (bed) => {
     const acknowledged = await bed.wait<number[]>((done) => {
       const seen: number[] = [];
       for (let i = 0; i < 20; i++) {
@@ -172,7 +175,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     );
   });
 
-  onBed("an update that is a view on a larger buffer is kept as it was when it was given", async (bed) => {
+  onBed("an update that is a view of a larger buffer is kept as it was at the call", async (bed) => {
     const large = new Uint8Array(1_024).fill(7);
     await store(bed, [{ kind: "update", update: large.subarray(10, 13) }]);
     assert.equal(large.length, 1_024);
@@ -183,7 +186,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     );
   });
 
-  onBed("loading gives what is recent, and what is open whatever its age", async (bed) => {
+  onBed("loading gives recent records, and open ones of any age", async (bed) => {
     const old = tickAt(noon - 48 * hours);
     const oldOrder = someOrder({
       tick: `manual-${ulid(noon - 48 * hours, new Uint8Array(16))}` as TickId,
@@ -213,7 +216,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual(loaded.orders, [oldOrder]);
   });
 
-  onBed("history comes newest tick first, page by page, each record once", async (bed) => {
+  onBed("history comes page by page, the newest tick first, each record once", async (bed) => {
     const records = Array.from({ length: 25 }, (_, index) =>
       someRecord({
         tick: tickAt(noon + Math.floor(index / 2) * 60 * seconds),
@@ -282,7 +285,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     }
   });
 
-  onBed("a cursor that no page gave is refused", async (bed) => {
+  onBed("a cursor that doesn't come from a page is refused", async (bed) => {
     const answer = await bed.wait<Page | CicadaError>((done) =>
       bed.disk().history({ limit: 1, after: "nonsense" }, done),
     );
@@ -290,7 +293,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.equal(answer.code, "BAD_REQUEST");
   });
 
-  onBed("the digest of a bucket is that of what it holds, however it came to hold it", async (bed) => {
+  onBed("the digest of a bucket depends only on its contents, not on how they got there", async (bed) => {
     const things = fc.sample(
       fc.record({
         minute: fc.nat(12),
@@ -323,44 +326,47 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual(found.orders, [someOrder()]);
   });
 
-  onBed("what lies in buckets comes page by page, each thing once, however small the pages", async (bed) => {
-    const records = Array.from({ length: 30 }, (_, index) =>
-      someRecord({
-        job: `job-${index % 4}` as JobId,
-        tick: tickAt(noon + (index % 3) * 240 * seconds),
-        attempt: 1 + index,
-        state: "failed",
-      }),
-    );
-    await store(bed, records.map(recordWrite));
-    await store(bed, [{ kind: "order", order: someOrder() }]);
-    const first = noon / bucketMs;
-    const buckets = [first, first + 1, first + 7];
-    const whole = await thingsOf(bed, { buckets, after: undefined, upTo: undefined, limit: 1_000 });
-    assert.equal(whole.next, undefined);
-    assert.equal(whole.records.length + whole.orders.length, 31);
-    for (const limit of [1, 4, 31, 32]) {
-      const seen: (RunRecord | RequestedOrder)[] = [];
-      for (let after: string | undefined, pages = 0; pages < 40; pages++) {
-        const page = await thingsOf(bed, { buckets, after, upTo: undefined, limit });
-        assert.ok(page.records.length + page.orders.length <= limit);
-        seen.push(...page.records, ...page.orders);
-        const upTo = page.next;
-        if (upTo === undefined) break;
-        const same = await thingsOf(bed, { buckets, after, upTo, limit: 1_000 });
-        assert.deepEqual(same, { ...page, next: undefined }, "a page ends where it says");
-        after = upTo;
+  onBed(
+    "the contents of buckets come page by page, each thing once, however small the pages",
+    async (bed) => {
+      const records = Array.from({ length: 30 }, (_, index) =>
+        someRecord({
+          job: `job-${index % 4}` as JobId,
+          tick: tickAt(noon + (index % 3) * 240 * seconds),
+          attempt: 1 + index,
+          state: "failed",
+        }),
+      );
+      await store(bed, records.map(recordWrite));
+      await store(bed, [{ kind: "order", order: someOrder() }]);
+      const first = noon / bucketMs;
+      const buckets = [first, first + 1, first + 7];
+      const whole = await thingsOf(bed, { buckets, after: undefined, upTo: undefined, limit: 1_000 });
+      assert.equal(whole.next, undefined);
+      assert.equal(whole.records.length + whole.orders.length, 31);
+      for (const limit of [1, 4, 31, 32]) {
+        const seen: (RunRecord | RequestedOrder)[] = [];
+        for (let after: string | undefined, pages = 0; pages < 40; pages++) {
+          const page = await thingsOf(bed, { buckets, after, upTo: undefined, limit });
+          assert.ok(page.records.length + page.orders.length <= limit);
+          seen.push(...page.records, ...page.orders);
+          const upTo = page.next;
+          if (upTo === undefined) break;
+          const same = await thingsOf(bed, { buckets, after, upTo, limit: 1_000 });
+          assert.deepEqual(same, { ...page, next: undefined }, "a page ends where its cursor says");
+          after = upTo;
+        }
+        assert.equal(seen.length, 31, `in pages of ${limit}`);
+        assert.equal(new Set(seen.map(digestOf)).size, 31);
       }
-      assert.equal(seen.length, 31, `in pages of ${limit}`);
-      assert.equal(new Set(seen.map(digestOf)).size, 31);
-    }
-    const nonsense = await bed.wait<Things | CicadaError>((done) =>
-      bed.disk().things({ buckets, after: "nonsense", upTo: undefined, limit: 5 }, done),
-    );
-    assert.ok(nonsense instanceof CicadaError && nonsense.code === "BAD_REQUEST");
-  });
+      const nonsense = await bed.wait<Things | CicadaError>((done) =>
+        bed.disk().things({ buckets, after: "nonsense", upTo: undefined, limit: 5 }, done),
+      );
+      assert.ok(nonsense instanceof CicadaError && nonsense.code === "BAD_REQUEST");
+    },
+  );
 
-  onBed("the jobs that have records are listed in their order, page by page", async (bed) => {
+  onBed("the jobs that have records are listed in order, page by page", async (bed) => {
     const jobs = ["c", "a", "b", "a"].map((id) => id as JobId);
     const runs = jobs.map((job, index) => someRecord({ job, tick: tickAt(noon - index * hours) }));
     await store(bed, runs.map(recordWrite));
@@ -371,7 +377,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual(await page("c", 2), []);
   });
 
-  onBed("pruning keeps what the job keeps and what is young, and the digests follow", async (bed) => {
+  onBed("pruning keeps young records and those that the job keeps, and the digests follow", async (bed) => {
     const runs = Array.from({ length: 10 }, (_, index) =>
       someRecord({ tick: tickAt(noon - index * hours), state: "failed" }),
     );
@@ -396,7 +402,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
   });
 
   onBed(
-    "an existing job's last tick and last success stay, and of one that is gone nothing does",
+    "an existing job's last tick and last success stay, but nothing of a deleted job does",
     async (bed) => {
       const runs = Array.from({ length: 6 }, (_, index) =>
         someRecord({ tick: tickAt(noon - index * hours), state: index === 4 ? "succeeded" : "failed" }),
@@ -415,7 +421,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     },
   );
 
-  onBed("a horizon of the future, noted by a clock that was wrong, is replaced", async (bed) => {
+  onBed("a future horizon, noted by a clock that was wrong, is replaced", async (bed) => {
     const run = someRecord({ tick: tickAt(noon), state: "failed" });
     await store(bed, [recordWrite(run)]);
     const ahead = pruneRule({
@@ -428,14 +434,14 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.equal((await prune(bed, now)).horizons[0]?.before, noon - 2 * hours);
   });
 
-  onBed("a horizon is forgotten when it is dropped", async (bed) => {
+  onBed("a dropped horizon is forgotten", async (bed) => {
     await store(bed, [recordWrite(someRecord({ state: "failed" }))]);
     await prune(bed, pruneRule({ before: noon - hours, olderThan: noon - hours }));
     await store(bed, [{ kind: "drop-horizon", job: "backup" as JobId }]);
     assert.deepEqual((await load(bed, 0)).horizons, []);
   });
 
-  onBed("the size grows with what is kept, and the older half lies before the middle", async (bed) => {
+  onBed("the size grows with the contents, and the older half is before the reported middle", async (bed) => {
     const measure = (share: number) =>
       valueOf<{ bytes: number; instant: number }>(bed, (done) => bed.disk().measure(share, done));
     const empty = await measure(0.5);
@@ -448,7 +454,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.ok(Math.abs(instant - (noon + 100 * hours)) <= hours, new Date(instant).toISOString());
   });
 
-  onBed("pruning takes an order together with the last record of its tick", async (bed) => {
+  onBed("pruning removes an order together with the last record of its tick", async (bed) => {
     const order = someOrder();
     await store(bed, [
       { kind: "order", order },
@@ -460,7 +466,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual(await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER), []);
   });
 
-  onBed("closing waits for the writes before it, and a closed disk says so", async (bed) => {
+  onBed("closing waits for earlier writes, and a closed disk refuses calls with that reason", async (bed) => {
     const ended: string[] = [];
     await bed.wait<void>((done) => {
       bed
@@ -481,7 +487,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
   });
 }
 
-/** What the disk answers, unless it is an error. */
+/** The disk's answer; an error fails the test. */
 async function valueOf<Value>(
   bed: DiskBed,
   ask: (done: (answer: Value | CicadaError) => void) => void,
@@ -519,7 +525,7 @@ function digestsOf(bed: DiskBed, from: number, to: number): Promise<[number, str
 
 const keepAll: Keep = { runs: 100_000, ageMs: Number.MAX_SAFE_INTEGER, windowMs: 0 };
 
-/** Of the job "backup"; by itself it removes nothing. */
+/** A rule for the job "backup", which removes nothing by default. */
 export function pruneRule(rule: Partial<PruneRule>): PruneRule {
   return {
     job: "backup" as JobId,

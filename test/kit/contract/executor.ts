@@ -1,9 +1,9 @@
 /**
- * What an executor must do, whichever it is: run against the real one and the simulated one alike.
+ * The contract of every executor, run against the real and the simulated one.
  *
- * An `ExecutorBed` lends the suite an executor and the world around it: `wait` starts something and lets the world
- * go on until it has answered; `spec` gives a run that succeeds soon, fails soon with exit code 3, or lasts until
- * it is stopped.
+ * An `ExecutorBed` gives the suite an executor and the world around it: `wait` starts something and lets the world run
+ * until it has answered; `spec` makes a run that succeeds soon, fails soon with exit code 3, or lasts until it is
+ * stopped.
  */
 import assert from "node:assert/strict";
 import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../../src/ports.ts";
@@ -36,7 +36,7 @@ export class Reports {
     });
   }
 
-  /** Calls back, once, when it has been said. */
+  /** Calls `done` once, when the report has come. */
   when(text: string, done: () => void): void {
     const look = () => {
       if (!this.said.includes(text)) return void this.listeners.push(look);
@@ -108,7 +108,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.partialDeepStrictEqual(await launchToEnd(bed, reports, spec), { kind: "timeout" });
   });
 
-  onBed("a run whose moment has passed is not started", async (bed, reports) => {
+  onBed("a run is not started after its `notAfter`", async (bed, reports) => {
     const spec = bed.spec("succeeds", { notAfter: bed.wall() - 1 });
     assert.partialDeepStrictEqual(await launchToEnd(bed, reports, spec), {
       kind: "not-started",
@@ -128,7 +128,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.equal(reports.said.length, 4);
   });
 
-  onBed("output can be read in pieces, and says when it is complete", async (bed, reports) => {
+  onBed("output can be read in pieces, and the last one says that it is complete", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
     const whole = await readAll(bed, spec.run);
@@ -147,7 +147,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.equal((await readAll(bed, lasting.run))?.complete, false);
   });
 
-  onBed("a copy of another peer's output reads like the output itself", async (bed, reports) => {
+  onBed("a copy of another peer's output is read like the output itself", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
     const packed = await pack(bed, spec.run, 1_000);
@@ -160,13 +160,13 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.equal(copy.complete, true);
   });
 
-  onBed("output that takes more than the cap when it is packed is not packed", async (bed, reports) => {
+  onBed("output whose packed form exceeds the cap is not packed", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
     assert.equal(await pack(bed, spec.run, 1), "too-large");
   });
 
-  onBed("output that is dropped is gone, own or copied", async (bed, reports) => {
+  onBed("dropped output is gone, whether own or copied", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
     bed.executor.dropLogs([spec.run, bed.spec("succeeds").run]);
@@ -174,7 +174,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.equal(await pack(bed, spec.run, 1_000), undefined);
   });
 
-  onBed("a sweep tells the runs that had been started from those that had not", async (bed, reports) => {
+  onBed("a sweep says which runs had been started and which had not", async (bed, reports) => {
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
     const never = bed.spec("succeeds").run;
@@ -182,7 +182,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.deepEqual([...found], [spec.run]);
   });
 
-  onBed("closing ends every run, reports each, and is done after that", async (bed, reports) => {
+  onBed("closing ends every run, reports each, and is done afterwards", async (bed, reports) => {
     const runs = [bed.spec("lasts"), bed.spec("lasts")];
     for (const spec of runs) bed.executor.launch(spec);
     for (const spec of runs) await started(bed, reports, spec);

@@ -1,8 +1,8 @@
 /**
- * What every Mesh must do, whichever world is behind it.
+ * The contract of every mesh, run against the real and the simulated one.
  *
- * A world makes some peers of one mesh, records what their doors report, and can let time pass, kill and restart.
- * The suite waits for named states with a limit; it never sleeps in the hope that something has happened.
+ * A world makes some peers of one mesh, records what their doors report, can let time pass, and can kill and restart
+ * peers. The suite waits for named states with a limit; it never sleeps in the hope that something has happened.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,11 +21,11 @@ export type Report =
 
 export interface ContractPeer {
   readonly id: PeerId;
-  /** the door of its present life */
+  /** the door of its present process */
   readonly mesh: Pick<Mesh, "publish" | "send" | "refuse" | "known" | "unresolved">;
-  /** what is wrong with its connection to the others, for a person; only of a peer that isn't mortal */
+  /** warnings about its connections, for a person; only for a peer that isn't mortal */
   warnings(): readonly string[];
-  /** all that the door has reported in the present life, in order */
+  /** all reports of the door in the present process, in order */
   readonly reports: readonly Report[];
   /** called with each report as it comes */
   onReport: (report: Report) => void;
@@ -33,37 +33,37 @@ export interface ContractPeer {
 
 export interface MeshWorld {
   readonly peers: readonly ContractPeer[];
-  /** Lets time pass until the condition holds; fails with the name of what did not come. */
+  /** Lets time pass until the condition holds; a failure names what did not come. */
   until(what: string, condition: () => boolean, limitMs?: number): Promise<void>;
-  /** Lets this much time pass: to see that nothing more comes. */
+  /** Lets this much time pass, to see that nothing more comes. */
   pass(ms: number): Promise<void>;
-  /** As kill -9; only of a peer that the options call mortal. */
+  /** As kill -9; only for a peer that the options call mortal. */
   kill(peer: number): Promise<void>;
-  /** As SIGSTOP, and SIGCONT; only of a mortal peer. */
+  /** As SIGSTOP and SIGCONT; only for a mortal peer. */
   pause(peer: number): void;
   resume(peer: number): void;
   stop(peer: number): Promise<void>;
-  /** After kill or stop: the same peer id, told of nobody; it remembers these peers at least. */
+  /** After kill or stop: starts the same peer id without named addresses; it remembers at least these peers. */
   restart(peer: number, remembering: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface WorldOptions {
-  /** for each peer the earlier ones whose address it is told */
+  /** for each peer, the earlier peers whose addresses it is given */
   named: readonly (readonly number[])[];
   /** peers that the test will kill */
   mortal?: readonly number[];
-  /** which versions of the protocol each of them speaks; absent = this program's */
+  /** the protocol range of each peer; absent = this program's */
   protocols?: readonly ProtocolRange[];
 }
 
 type MakeWorld = (options: WorldOptions) => Promise<MeshWorld>;
 
-/** All told of the first one only. */
+/** Three peers; each knows only the first one's address. */
 const threeByOne: WorldOptions = { named: [[], [0], [0]] };
 
 export function meshContract(name: string, makeWorld: MakeWorld): void {
-  // Most of a case is waiting, so some go side by side.
+  // The cases mostly wait, so some run side by side.
   describe(`the ${name} mesh`, { concurrency: 4 }, () => {
     const cases = [...findingCases, ...messageCases, ...leavingCases, ...refusingCases, ...versionCases];
     for (const { title, options, run } of cases) {
@@ -87,7 +87,7 @@ interface Case {
 
 const versionCases: Case[] = [
   {
-    title: "peers whose versions of the protocol overlap are linked, and have nothing to warn of",
+    title: "peers with overlapping protocol versions are linked without a warning",
     options: {
       ...threeByOne,
       protocols: [
@@ -106,7 +106,7 @@ const versionCases: Case[] = [
   },
 
   {
-    title: "peers without a common version of the protocol are never linked, and both warn of it",
+    title: "peers without a common protocol version are never linked, and both warn of it",
     options: {
       ...threeByOne,
       protocols: [
@@ -137,7 +137,7 @@ function said(peer: ContractPeer): string {
   return peer.warnings().join();
 }
 
-/** The peers that were linked, once for each link. */
+/** The linked peers, one entry for each link. */
 function linksOf({ reports }: ContractPeer): PeerId[] {
   return reports.flatMap((report) => (report.kind === "up" ? [report.peer] : []));
 }
@@ -157,7 +157,7 @@ const findingCases: Case[] = [
   },
 
   {
-    title: "a link is reported once for each peer, whoever dials whom",
+    title: "a link is reported once for each peer, whichever side dials",
     options: { named: [[], [0], [0, 1]] },
     run: async (world) => {
       await fullMesh(world);
@@ -170,7 +170,7 @@ const findingCases: Case[] = [
   },
 
   {
-    title: "a peer that is told of nobody knows nobody and waits for nobody",
+    title: "a peer without any addresses knows no other and waits for none",
     options: { named: [[]] },
     run: async (world) => {
       const [alone] = pick(world, 0);
@@ -181,7 +181,7 @@ const findingCases: Case[] = [
 
   {
     title:
-      "a peer that was told of nobody finds the mesh again by what it remembers, at whatever port it is now",
+      "a restarted peer without named addresses finds the mesh again by the ones that it remembers, even on a new port",
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
@@ -205,7 +205,7 @@ const findingCases: Case[] = [
 
 const messageCases: Case[] = [
   {
-    title: "what is published reaches every other peer once, and never the publisher",
+    title: "a published message reaches every other peer once, and never the publisher",
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
@@ -240,7 +240,7 @@ const messageCases: Case[] = [
   },
 
   {
-    title: "the four protocols are kept apart",
+    title: "messages of the four protocols are kept apart",
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
@@ -278,7 +278,7 @@ const messageCases: Case[] = [
   },
 
   {
-    title: "a message of 256 KiB passes both ways, sent and published",
+    title: "a message of 256 KiB arrives, sent or published",
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
@@ -304,7 +304,7 @@ const messageCases: Case[] = [
   },
 
   {
-    title: "a message to a peer that is not there is dropped",
+    title: "a message to a peer that is not connected is dropped",
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
@@ -321,7 +321,7 @@ const messageCases: Case[] = [
 
 const leavingCases: Case[] = [
   {
-    title: "the death of a process is told by a reset, then by its host refusing twice within 2.5 s",
+    title: "the death of a process is reported as a reset and, within 2.5 s, as two refusals by its host",
     options: { ...threeByOne, mortal: [2] },
     run: async (world) => {
       await fullMesh(world);
@@ -344,7 +344,7 @@ const leavingCases: Case[] = [
   },
 
   {
-    title: "a killed peer that comes back is linked again",
+    title: "a killed peer that returns is linked again",
     options: { ...threeByOne, mortal: [1] },
     run: async (world) => {
       await fullMesh(world);
@@ -360,7 +360,7 @@ const leavingCases: Case[] = [
   },
 
   {
-    title: "a process that was stopped until the others gave its link up is linked again when it goes on",
+    title: "a process that was stopped until the others gave its links up is linked again when it is resumed",
     options: { ...threeByOne, mortal: [2] },
     run: async (world) => {
       await fullMesh(world);
@@ -371,7 +371,7 @@ const leavingCases: Case[] = [
         () => [first, second].every((peer) => downs(peer, paused).join() === "reset"),
         20_000,
       );
-      // Its host takes connections still, so nobody says that it is dead.
+      // Its host still accepts connections, so no peer reports a refusal.
       for (const peer of [first, second]) assert.deepEqual(refusals(peer, paused), []);
       world.resume(2);
       await world.until("all linked again", () =>
@@ -383,7 +383,7 @@ const leavingCases: Case[] = [
   },
 
   {
-    title: "a clean leave is told as such, and nobody is taken for dead",
+    title: "a clean leave is reported as such, not as a death",
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
@@ -395,7 +395,7 @@ const leavingCases: Case[] = [
       for (const peer of [first, second]) {
         assert.deepEqual(downs(peer, left), ["closed"]);
         assert.deepEqual(refusals(peer, left), []);
-        assert.ok(peer.mesh.known().includes(left.id), "it is still expected back");
+        assert.ok(peer.mesh.known().includes(left.id), "it may still come back");
       }
     },
   },
@@ -403,7 +403,7 @@ const leavingCases: Case[] = [
 
 const refusingCases: Case[] = [
   {
-    title: "a refused peer is cut off, is told why, and stays out; the others stay linked",
+    title: "a refused peer is disconnected, told why, and stays out; the others stay linked",
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
@@ -423,7 +423,7 @@ const refusingCases: Case[] = [
   },
 
   {
-    title: "a refused peer that is started anew is told at once, and so is one that only one peer refuses",
+    title: "a refused peer is told so at once when it is restarted, even if only one peer refuses it",
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
@@ -440,7 +440,7 @@ const refusingCases: Case[] = [
   },
 
   {
-    title: "what was refused before the start is refused from the start, wherever it is named",
+    title: "a peer that was refused before the start is refused from the start, even if its address is named",
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
@@ -464,7 +464,7 @@ function pick<Indexes extends readonly number[]>(
     assert.ok(peer, `the world has a peer ${index}`);
     return peer;
   });
-  // `map` forgets how many there are.
+  // `map` loses the tuple's length.
   return found as { [Key in keyof Indexes]: ContractPeer };
 }
 
@@ -526,7 +526,10 @@ async function gossipFlows(world: MeshWorld): Promise<void> {
   }
 }
 
-/** What the one sends the other, it gets; said again, for at the sender's end the link may be up a moment later. */
+/**
+ * Asserts that messages from one peer reach the other. The message is repeated, because the link may be up a moment
+ * later at the sender's end.
+ */
 async function delivers(world: MeshWorld, from: ContractPeer, to: ContractPeer): Promise<void> {
   const before = received(to, "ask").length;
   const isThere = () => received(to, "ask").length > before;

@@ -1,4 +1,4 @@
-/** How a contract suite waits in the simulator: it lets the world go on until the answer is there. */
+/** How a contract suite waits in the simulator: it lets the world run until the answer is there. */
 import type { Queue } from "../../../src/sim/world/queue.ts";
 
 const stepMs = 10;
@@ -14,7 +14,7 @@ export function waiting(
       queue.runUntil(queue.now + stepMs);
     }
     if (answers.length === 0) return Promise.reject(new Error("nothing came within a minute"));
-    // Of several answers the first one counts, as with a promise.
+    // If there are several answers the first one counts, as with a promise.
     return Promise.resolve(answers[0] as Value);
   };
 }

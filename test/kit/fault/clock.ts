@@ -1,15 +1,15 @@
 /**
- * Wall clocks that can be stepped: a peer is started with libfaketime before the C library, which adds to the
- * wall clock what a file says, and leaves the monotonic clock alone, as when an admin or NTP sets a host's clock.
+ * Wall clocks that can be stepped. A peer is started with libfaketime, which adds an offset from a file to the wall
+ * clock and leaves the monotonic clock alone, as when an admin or NTP sets a host's clock.
  *
- * What the peer starts gets none of it, for its jobs have a clean environment: their `date` is true time.
+ * The peer's jobs are not affected, because they have a clean environment: their `date` is true time.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-/** Where Debian and Ubuntu put it, by the machine's kind. */
+/** The library's place on Debian and Ubuntu, by the machine's architecture. */
 function libraryFile(): string | undefined {
   return readdirSync("/usr/lib")
     .map((folder) => path.join("/usr/lib", folder, "faketime", "libfaketimeMT.so.1"))
@@ -20,11 +20,11 @@ function stepFile(folder: string): string {
   return path.join(folder, "clock");
 }
 
-/** The clock of whoever is started with `clockEnv(folder)` is off by so much from now on; at most 1 s later. */
+/** Sets the clocks of processes started with `clockEnv(folder)` off by `ms`, within 1 s. */
 export function writeClockStep(folder: string, ms: number): void {
   const draft = `${stepFile(folder)}.new`;
   writeFileSync(draft, `${ms < 0 ? "-" : "+"}${Math.abs(ms) / 1_000}s\n`);
-  // Never seen half written.
+  // So that the file is never read half written.
   renameSync(draft, stepFile(folder));
 }
 
@@ -34,12 +34,12 @@ export function clockEnv(folder: string): NodeJS.ProcessEnv {
     LD_PRELOAD: libraryFile(),
     FAKETIME_TIMESTAMP_FILE: stepFile(folder),
     FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    // The file is read again after so many seconds.
+    // The file is read again after this many seconds.
     FAKETIME_CACHE_DURATION: "1",
   };
 }
 
-/** Why clocks can't be stepped here; undefined = they can. Tried out with this very node. */
+/** Why clocks can't be stepped here; undefined = they can. Tried out with this Node. */
 export function clockProblem(): string | undefined {
   if (libraryFile() === undefined) return "clocks can't be stepped: libfaketime is not installed";
   const folder = mkdtempSync(path.join(tmpdir(), "cicada-clock-"));

@@ -1,9 +1,10 @@
 /**
- * Damage to the files of a data folder, as a bad disk or a careless hand does it: one bit flipped, or the end cut off.
+ * Damage to the files of a data folder, as from a bad disk or a careless person: one bit is flipped, or the end is cut
+ * off.
  *
- * A lone peer keeps jobs and a history, and is ended; each trial damages a copy of its folder and starts a peer on
- * it. There is nobody from whom it could get back what it lost, so the rule can be seen bare: it goes on with
- * nothing lost, or it refuses with a coded error and leaves the damaged file as it is. And nothing runs wrongly.
+ * A lone peer makes jobs and a history, and is ended. Each trial damages a copy of its folder and starts a peer on it.
+ * No other peer could restore what is lost. So the peer must run without loss, or refuse with a coded error and leave
+ * the damaged file as it is. And nothing may run wrongly.
  */
 import {
   cpSync,
@@ -27,7 +28,9 @@ import type { Evidence, JobRules, Knowledge, Operation, Outage } from "../../../
 import { items, until, type Cluster, type RunningPeer } from "../cluster.ts";
 import { knowledgeOf, readTruth, truthfulCommand } from "./truth.ts";
 
-/** Relative to where a job runs, the data folder's `work/`: a copy of the folder has a truth of its own. */
+/**
+ * Relative to the jobs' folder (`work/` in the data folder), so that each copy of the folder has its own truth file.
+ */
 const truthFromWork = "../../truth";
 const keptRuns = 3;
 const readyLimitMs = 30_000;
@@ -40,7 +43,7 @@ const beat: JobRules = {
   peers: undefined,
 };
 
-/** A folder that a peer has left, and all that it knew. */
+/** A folder that an ended peer has left, and everything that the peer knew. */
 export interface Left {
   how: "kill -9" | "SIGTERM";
   folder: string;
@@ -51,7 +54,7 @@ export interface Left {
   endedAt: number;
 }
 
-/** Lets a peer live until it has a history, and ends it. */
+/** Runs a peer until it has a history, and ends it. */
 export async function leaveFolder(cluster: Cluster, how: Left["how"]): Promise<Left> {
   const folder = path.join(cluster.folder, how === "SIGTERM" ? "stopped" : "killed");
   mkdirSync(folder);
@@ -92,7 +95,7 @@ export interface Damage {
   at: number;
 }
 
-/** One of each kind for every file that has something in it, at drawn places. */
+/** One damage of each kind for every file that is not empty, at drawn places. */
 export function drawDamages({ folder }: Left, dice: Dice): Damage[] {
   const data = path.join(folder, "data");
   const files = readdirSync(data, { recursive: true, withFileTypes: true })
@@ -129,11 +132,11 @@ export interface Verdict {
   outcome: "went on" | "refused";
   /** the title of the coded error with which it refused */
   error: string | undefined;
-  /** what is wrong with that; empty = nothing */
+  /** what is wrong with the outcome; empty = nothing */
   faults: readonly string[];
 }
 
-/** Tries all of them, two at a time. */
+/** Tries all damages, two at a time. */
 export async function tryDamages(
   cluster: Cluster,
   left: Left,
@@ -148,7 +151,7 @@ export async function tryDamages(
   return verdicts;
 }
 
-/** Damages a copy, starts a peer on it and looks what becomes of it. */
+/** Damages a copy, starts a peer on it and judges the outcome. */
 async function tryDamage(cluster: Cluster, left: Left, damage: Damage): Promise<Verdict> {
   const folder = mkdtempSync(path.join(cluster.folder, "trial-"));
   cpSync(left.folder, folder, { recursive: true });
@@ -188,7 +191,7 @@ async function isReady(running: RunningPeer): Promise<boolean> {
     await running.untilReady();
     return true;
   } catch {
-    // It ended instead, which the caller sees.
+    // The peer ended instead; the caller notices that.
     return false;
   }
 }
@@ -237,7 +240,7 @@ async function lost({ knowledge }: Left, running: RunningPeer): Promise<string[]
   const now = await knowledgeOf(running);
   const jobs = [...knowledge.jobs].filter(([id, revision]) => now.jobs.get(id) !== revision);
   const records = [...knowledge.records].filter(([id, { writing, state }]) => {
-    // What was still open has gone on since.
+    // Open runs have continued since.
     const isOpen = state === "claimed" || state === "running";
     return isOpen ? !now.records.has(id) : now.records.get(id)?.writing !== writing;
   });

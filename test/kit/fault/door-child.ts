@@ -1,6 +1,6 @@
 /**
- * A program that leads into a network namespace: run inside one, it passes every connection to a socket file on to
- * the API there, which listens on that namespace's own loopback alone.
+ * A way into a network namespace: run inside one, it forwards every connection to a socket file to the API there, which
+ * listens only on that namespace's own loopback.
  *
  *   node test/kit/fault/door-child.ts SOCKET_FILE PORT
  */
@@ -9,7 +9,7 @@ import { connect, createServer } from "node:net";
 const [, , socketFile, port] = process.argv;
 const server = createServer((caller) => {
   const api = connect(Number(port), "127.0.0.1");
-  // A broken API breaks the connection; one that has said all still lets the caller hear the end of it.
+  // If the API fails, the connection is broken. If the API has sent everything, the caller still gets the rest.
   api.on("error", () => caller.destroy());
   caller.on("error", () => api.destroy()).on("close", () => api.destroy());
   caller.pipe(api).pipe(caller);

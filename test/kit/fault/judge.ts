@@ -1,9 +1,9 @@
 /**
- * Judges a lab by its evidence, with the simulator's checkers, and counts what its users would have noticed.
+ * Judges a lab by its evidence, with the simulator's checkers, and counts what users would have noticed.
  *
- * The checkers wait for late starts as long as the promise allows. A lab of real time is not kept running for that
- * long: what has not started when the lab ends never will, so loss is judged as if the world had stood still from
- * then on. That makes the judgement stricter, not milder.
+ * The checkers wait for late starts as long as the promise allows, but a real lab doesn't run for that long. Loss is
+ * judged as if the world had stood still after the lab's end, so ticks that have not started by then count as lost.
+ * That makes the judgement stricter, not milder.
  */
 import { checkAccounts, checkConvergence, checkDurability } from "../../../src/sim/checkers/agreement.ts";
 import { checkDuplicates, checkZombies } from "../../../src/sim/checkers/duplicates.ts";
@@ -16,32 +16,32 @@ import { jobOf, type Breach, type Evidence, type Run } from "../../../src/sim/wo
 import { tickAt } from "../../../src/schema/ids.ts";
 import type { LabJob } from "./truth.ts";
 
-/** One fault, from its beginning until all of it had been mended. */
+/** One fault, from its beginning until all of it had ended. */
 export interface Injection {
   what: string;
   from: number;
   to: number;
 }
 
-/** How long before the lab's end a tick must have been due for its start to be demanded, ms: the 12 s of the promise. */
+/** A tick due at least this long before the lab's end must have started, ms: the 12 s of the promise. */
 const startsWithinMs = 13_000;
-/** The checkers' own patience, by which the lab's end is put off for them. */
+/** The checkers' patience, by which the lab's end is put off for them, ms. */
 const lossPatienceMs = 60_000;
 const resumptionPatienceMs = 15_000;
 const accountsPatienceMs = 120_000;
-/** A tick due so shortly before its runner was killed may have been begun without having come to write its first line. */
+/** A tick due this shortly before its runner was killed may have started without writing its first line, ms. */
 const beginsWithinMs = 1_000;
 /** The promise, I9. */
 const onTimeMs = 1_000;
 /**
- * What a machine of two cores, which other tests use at the same time, may add to the way from a start to the job's
- * first line: seen up to 0.4 s for a whole second, with 20 processes waiting for a core. Told to the checker of I9
- * as if the clocks were off by so much.
+ * What a machine of two cores, used by other tests too, may add between a start and the job's first line, ms: up to 0.4
+ * s were seen for a whole second, with 20 processes waiting for a core. The checker of I9 gets it as an error of the
+ * clocks.
  */
 const machineSlackMs = 1_000;
-/** How long before the end of a quiet time a tick must be due to be judged on time. */
+/** How long before the end of a quiet time a tick must be due so that its lateness is judged, ms. */
 const lastLookMs = 2_000;
-/** When all peers are up and connected, their records must be equal after so long. */
+/** When all peers are up and connected, their records must be equal after this time, ms. */
 const quietMs = 30_000;
 
 export function judge(
@@ -72,7 +72,7 @@ function until(evidence: Evidence, to: number): Evidence {
   return { ...evidence, to };
 }
 
-/** The part of the evidence that tells of jobs with that policy. */
+/** The part of the evidence about jobs with that policy. */
 function ofPolicy(evidence: Evidence, jobs: readonly LabJob[], partition: LabJob["partition"]): Evidence {
   const ids = new Set(jobs.filter((job) => job.partition === partition).map(({ rules }) => rules.id));
   return {
@@ -85,7 +85,7 @@ function ofPolicy(evidence: Evidence, jobs: readonly LabJob[], partition: LabJob
   };
 }
 
-/** The quiet time after each fault, as the checker of I9 takes it. */
+/** The quiet time after each fault, as evidence for the checker of I9. */
 function resumptions(evidence: Evidence, injections: readonly Injection[]): Evidence[] {
   return injections.map(({ to }, index) => {
     const end = injections[index + 1]?.from ?? evidence.to;
@@ -96,14 +96,17 @@ function resumptions(evidence: Evidence, injections: readonly Injection[]): Evid
   });
 }
 
-/** Its run may have begun on a peer that was killed before the job could write a word: `lost`, and not repeated. */
+/**
+ * True if the run may have begun on a peer that was killed before the job could write anything: it is `lost` and not
+ * repeated.
+ */
 function mayBeCutShort(evidence: Evidence, due: number): boolean {
   return evidence.outages.some(
     ({ kind, from }) => kind === "down" && due <= from && due >= from - beginsWithinMs,
   );
 }
 
-/** I2: a tick of a `majority` job never starts twice, whatever broke. */
+/** I2: a tick of a `majority` job never starts twice, whatever faults there were. */
 function checkMajority(evidence: Evidence, jobs: readonly LabJob[]): Breach[] {
   const starts = Map.groupBy(
     ofPolicy(evidence, jobs, "majority").runs,
@@ -118,13 +121,13 @@ function checkMajority(evidence: Evidence, jobs: readonly LabJob[]): Breach[] {
     }));
 }
 
-/** What is counted of one policy's jobs. All times in ms. */
+/** The counts for one policy's jobs. All times in ms. */
 export interface Counts {
   /** ticks that were due */
   due: number;
   /** without any start, though none can have been cut short */
   missed: number;
-  /** without any start, in the moment in which a peer was killed */
+  /** without any start, and due just when a peer was killed */
   cutShort: number;
   /** starts beyond each tick's first */
   doubled: number;
@@ -134,9 +137,9 @@ export interface Figures {
   injected: number;
   available: Counts;
   majority: Counts;
-  /** of each fault: from its end to the last tick that was late, missed or doubled; 0 = none was */
+  /** for each fault: from its end to the last tick that was late, missed or doubled; 0 = none was */
   resumptionsMs: number[];
-  /** of each fault: the longest that a tick due in it waited for its start */
+  /** for each fault: the longest time for which a tick due in it waited for its start */
   waitsMs: number[];
 }
 
@@ -191,7 +194,7 @@ function dueTicks(evidence: Evidence, job: LabJob, starts: ReadonlyMap<string, R
 }
 
 function countOf(evidence: Evidence, ticks: readonly DueTick[], partition: LabJob["partition"]): Counts {
-  // A tick that waits for another run of its job may rightly be skipped; the checkers of overlap look at those.
+  // A tick that waits for another run of its job may rightly be skipped; the checker of overlap judges those.
   const own = ticks.filter(({ job }) => job.partition === partition && job.rules.overlap === "allow");
   const without = own.filter(({ runs }) => runs.length === 0);
   const cutShort = without.filter(({ due }) => mayBeCutShort(evidence, due)).length;

@@ -1,10 +1,10 @@
 /**
- * A lab: real peers, each in a network namespace of its own, and everything that can be done to them. What was done,
- * and when, is kept in the form in which the simulator's checkers take it (`src/sim/world/truth.ts`); together with what
- * the jobs wrote (truth.ts) that is all by which a run is judged.
+ * A lab: real peers, each in its own network namespace, and all faults that can be injected. What was done, and when,
+ * is kept in the form of the simulator's checkers (`src/sim/world/truth.ts`). A run is judged by that and by what the
+ * jobs wrote (truth.ts), and by nothing else.
  *
- * `await using lab = await Lab.open(…)`: processes, namespaces, small disks and folders are gone afterwards, whatever
- * went wrong, and also when this process is killed: the peers die with it, and the next lab sweeps up the rest.
+ * `await using lab = await Lab.open(…)` always removes its processes, namespaces, small disks and folders. If this
+ * process is killed, its peers die with it, and the next lab removes the rest.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -46,22 +46,22 @@ import { clockEnv, writeClockStep } from "./clock.ts";
 import { isAlive, Network, type HostSite, type Slowness } from "./net.ts";
 import { knowledgeOf, readTruth, truthfulCommand, type LabJob } from "./truth.ts";
 
-/** Then comes the process that made the folder, so that a later lab knows whose leftovers there are. */
+/** The id of the process that made the folder follows, so that a later lab knows whose leftovers there are. */
 const folderPrefix = "cicada-faults-";
 const meshPort = 7_401;
 const httpPort = 7_400;
 const names = ["ann", "ben", "cyd", "dot", "eve", "fay", "gus"] as const;
 
-/** A small disk holds a peer's folder and leaves it this much room; bytes. */
+/** The size of a small disk for a peer's folder, bytes. */
 const smallDiskBytes = 24 << 20;
-/** A change that is asked for in the middle of a fault is waited for so long; ms. */
+/** How long an answer to a change during a fault is awaited, ms. */
 const answerLimitMs = 3_000;
 
 export interface LabSettings {
   peers: number;
-  /** these have their folder on a small disk of their own, which can be filled */
+  /** peers whose folder is on its own small disk, which can be filled */
   smallDisks?: readonly number[];
-  /** these have a clock of their own, which can be stepped */
+  /** peers with their own clock, which can be stepped */
   ownClocks?: readonly number[];
 }
 
@@ -69,7 +69,7 @@ export interface LabPeer {
   readonly number: number;
   readonly name: string;
   readonly site: HostSite;
-  /** holds the data folder, on a small disk if it has one */
+  /** contains the data folder; on a small disk if the peer has one */
   readonly folder: string;
   readonly running: RunningPeer;
   readonly id: PeerId;
@@ -89,7 +89,7 @@ export class Lab implements AsyncDisposable {
   readonly #operations: Operation[] = [];
   readonly #lives = new Map<PeerId, number[]>();
   readonly #earlierWords = new Map<PeerId, string>();
-  /** of each that was started: its process of now */
+  /** for each started peer: its present process */
   readonly #processes: (() => Started)[] = [];
   readonly #disks: string[] = [];
 
@@ -100,7 +100,7 @@ export class Lab implements AsyncDisposable {
     labs.add(this);
   }
 
-  /** A mesh of so many peers, in which each sees all others alive. */
+  /** A mesh in which each peer sees all others alive. */
   static async open(settings: LabSettings): Promise<Lab> {
     sweepFolders();
     const lab = new Lab(await Network.open(settings.peers), settings);
@@ -166,7 +166,10 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  /** Every peer sees so many voters in the roster: one, three or five are promoted while the mesh is well. */
+  /**
+   * Waits until every peer sees the right number of voters in the roster: one, three or five are promoted while the
+   * mesh is well.
+   */
   async untilVoters(limitMs = 90_000): Promise<void> {
     const wanted = this.peers.length >= 5 ? 5 : this.peers.length >= 3 ? 3 : 1;
     for (const { running } of this.peers) {
@@ -185,7 +188,7 @@ export class Lab implements AsyncDisposable {
 
   // ------------------------------------------------------------------------------------------------- jobs
 
-  /** Makes the jobs, at one peer after the other, and waits until every peer is seen to have them. */
+  /** Makes the jobs, at the peers in turn, and waits until every peer has them. */
   async make(jobs: readonly LabJob[]): Promise<void> {
     const made = await Promise.all(
       jobs.map(async (job, index) => {
@@ -209,14 +212,14 @@ export class Lab implements AsyncDisposable {
     this.jobs.push(...jobs);
   }
 
-  /** Makes a job in the middle of a fault, at any peer that is up. Whether it was made may stay unclear. */
+  /** Makes a job during a fault, at a peer that is up. It may stay unclear whether it was made. */
   add(peer: LabPeer, job: LabJob): Promise<void> {
     this.jobs.push(job);
     const ask = () => peer.running.call("POST", "/v1/jobs", specOf(job, this.truthFile));
     return this.#change(peer, { kind: "put", rules: job.rules }, ask);
   }
 
-  /** Deletes a job in the middle of a fault. */
+  /** Deletes a job during a fault. */
   remove(peer: LabPeer, { rules }: LabJob): Promise<void> {
     const ask = () => peer.running.call("DELETE", `/v1/jobs/${rules.id}`);
     return this.#change(peer, { kind: "delete", id: rules.id }, ask);
@@ -237,7 +240,7 @@ export class Lab implements AsyncDisposable {
     this.#operations.push({ request, peer: peer.id, askedAt, answeredAt, accepted, tick: undefined });
   }
 
-  /** Those that are neither down nor stopped just now. */
+  /** The peers that are neither down nor stopped now. */
   up(): LabPeer[] {
     const away = new Set(this.outages.filter(({ to }) => to === Infinity).map(({ peer }) => peer));
     return this.peers.filter(({ id }) => !away.has(id));
@@ -254,20 +257,20 @@ export class Lab implements AsyncDisposable {
 
   // ------------------------------------------------------------------------------------------------ faults
 
-  /** kill -9, as of now. */
+  /** kill -9. */
   async kill(...peers: readonly LabPeer[]): Promise<void> {
     const from = Date.now();
     for (const { id } of peers) this.outages.push({ peer: id, kind: "down", from, to: Infinity });
     await Promise.all(peers.map(({ running }) => running.crash()));
   }
 
-  /** SIGTERM, and waits for the clean end. */
+  /** SIGTERM; waits for the clean end. */
   async stop(peer: LabPeer): Promise<Ended> {
     this.outages.push({ peer: peer.id, kind: "down", from: Date.now(), to: Infinity });
     return peer.running.stop();
   }
 
-  /** Starts those that are down again, and waits until they are ready. */
+  /** Starts killed or stopped peers again, and waits until they are ready. */
   async restart(...peers: readonly LabPeer[]): Promise<void> {
     await Promise.all(
       peers.map(async ({ id, running }) => {
@@ -279,7 +282,7 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  /** SIGSTOP: the process is there and does not move. */
+  /** SIGSTOP; the returned function resumes the process. */
   pause(peer: LabPeer): () => void {
     this.outages.push({ peer: peer.id, kind: "paused", from: Date.now(), to: Infinity });
     peer.running.started.kill("SIGSTOP");
@@ -289,7 +292,7 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  /** Nothing from `sender` reaches `receiver`, until the returned function mends it. */
+  /** Nothing from `sender` reaches `receiver`, until the returned function is called. */
   async cut(sender: LabPeer, receiver: LabPeer): Promise<() => Promise<void>> {
     const cut: Cut = { sender: sender.id, receiver: receiver.id, from: Date.now(), to: Infinity };
     this.cuts.push(cut);
@@ -300,7 +303,7 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  /** Cuts each wire between the two groups, both ways. */
+  /** Cuts every wire between the two groups, in both directions. */
   async split(some: readonly LabPeer[], others: readonly LabPeer[]): Promise<() => Promise<void>> {
     const pairs = some.flatMap((one) => others.map((other) => [one, other] as const));
     const mends = await Promise.all(
@@ -329,7 +332,7 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  /** Fills the small disk on which the peer's folder lies. */
+  /** Fills the small disk with the peer's folder. */
   fillDisk(peer: LabPeer): () => void {
     const end = this.#faultWindow("full disk", peer.id);
     const filler = path.join(peer.folder, "filler");
@@ -340,7 +343,7 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  /** Steps the wall clock of a peer that has its own; its monotonic clock goes on as it was. */
+  /** Steps the wall clock of a peer that has its own; its monotonic clock is not affected. */
   stepClock(peer: LabPeer, ms: number): () => void {
     const end = this.#faultWindow("clock step", peer.id, ms);
     writeClockStep(peer.folder, ms);
@@ -386,7 +389,7 @@ export class Lab implements AsyncDisposable {
     };
   }
 
-  /** All that the peers have said, in all their lives, for whoever looks into a failure. */
+  /** All output of all the peers' processes, to look into a failure. */
   said(): string {
     const lives = ({ id, running }: LabPeer) => `${this.#earlierWords.get(id) ?? ""}${running.started.said}`;
     return this.peers.map((peer) => `--- ${peer.name} ${peer.id}\n${lives(peer)}`).join("\n");
@@ -400,7 +403,7 @@ export class Lab implements AsyncDisposable {
     this.removeFolders();
   }
 
-  /** Disks and folders; may be called twice. */
+  /** Removes small disks and folders; may be called twice. */
   removeFolders(): void {
     for (const disk of this.#disks.splice(0)) unmount(disk);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
@@ -416,12 +419,12 @@ function specOf({ rules, partition, lastsMs }: LabJob, truthFile: string): Recor
     overlap: rules.overlap,
     catchUp: { policy: rules.catchUp.policy, window: `${rules.catchUp.windowMs}ms` },
     keep: { runs: 100_000 },
-    // A version that can't keep majority jobs refuses the very word.
+    // A version without majority jobs refuses the field.
     ...(partition === "majority" ? { partition } : {}),
   };
 }
 
-/** Writes until nothing more fits, not even one byte. */
+/** Writes until not even one more byte fits. */
 function fill(file: string): void {
   const handle = openSync(file, "w");
   try {
@@ -448,7 +451,7 @@ function unmount(disk: string): void {
   execFileSync("umount", ["--lazy", disk], { stdio: "ignore" });
 }
 
-/** Folders and small disks of labs whose process was killed before it could remove them. */
+/** Removes folders and small disks of labs whose process was killed before it could do so. */
 function sweepFolders(): void {
   for (const name of readdirSync(tmpdir())) {
     const maker = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];

@@ -1,12 +1,12 @@
 /**
- * A small network of this machine's own: hosts that are network namespaces, on one bridge that is in a namespace of
- * its own too. Nothing leads out of it, and the machine's own interfaces and rules are not touched.
+ * A small network on this machine: its hosts are network namespaces, on a bridge in its own namespace. Nothing leads
+ * out of it, and the machine's own interfaces and rules are not touched.
  *
- * Every wire runs one way: `cut(sender, receiver)` drops at the receiver what the sender sends, without a word, as
- * a broken cable does. The addresses are those of RFC 2544, which are set aside for tests; every network uses the
- * same ones, for none can see another.
+ * A cut has a direction: `cut(sender, receiver)` silently drops at the receiver what the sender sends, like a broken
+ * cable. The addresses are those of RFC 2544, which are reserved for tests. Every network uses the same ones, because
+ * networks can't see each other.
  *
- * `labProblem` says why there can be no such network here: it needs Linux, root, iproute2, nftables and util-linux.
+ * A network needs Linux, root, iproute2, nftables and util-linux; `labProblem` says what is missing.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -14,14 +14,17 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** Names begin with it and with the process that made them, so that a later run knows whose leftovers they are. */
+/**
+ * Names begin with this and with the id of the process that made them, so that a later run knows whose leftovers they
+ * are.
+ */
 const namePrefix = "cicada-faults";
 const device = "eth0";
 
 export interface HostSite {
   readonly namespace: string;
   readonly address: string;
-  /** What to put before a command to run it there; it ends when this process ends, even by kill -9. */
+  /** The words before a command that run it there. The command ends when this process ends, even by kill -9. */
   readonly prefix: readonly [string, ...string[]];
 }
 
@@ -33,7 +36,7 @@ function insideOf(namespace: string): [string, string] {
   return ["nsenter", `--net=/run/netns/${namespace}`];
 }
 
-/** Rules of one host: from whom it hears nothing, and how many of a thousand packets it loses. */
+/** The rules of one host: the senders that it doesn't receive from, and the packets that it loses. */
 const rules = `
 table inet faults {
   set deaf { type ipv4_addr; }
@@ -92,7 +95,7 @@ export class Network {
     }
   }
 
-  /** Nothing from `sender` reaches `receiver`. */
+  /** From now on nothing from `sender` reaches `receiver`. */
   async cut(sender: HostSite, receiver: HostSite): Promise<void> {
     await rule(receiver.namespace, `add element inet faults deaf { ${sender.address} }`);
   }
@@ -101,7 +104,7 @@ export class Network {
     await rule(receiver.namespace, `delete element inet faults deaf { ${sender.address} }`);
   }
 
-  /** Each host loses so many of a thousand packets that reach it; 0 = none. */
+  /** Each host loses this many of a thousand packets that reach it; 0 = none. */
   async lose(perThousand: number): Promise<void> {
     const loss =
       perThousand === 0 ? "" : `add rule inet faults lossy numgen random mod 1000 < ${perThousand} drop`;
@@ -110,7 +113,9 @@ export class Network {
     );
   }
 
-  /** What each host sends is held back: by netem where the kernel has it, else by a thin wire on which it queues. */
+  /**
+   * Delays what each host sends: with netem if the kernel has it, otherwise with a thin wire on which packets queue.
+   */
   async slow(how: Slowness): Promise<void> {
     await Promise.all(
       this.hosts.map(({ namespace }) =>
@@ -125,25 +130,25 @@ export class Network {
     );
   }
 
-  /** Removes all of it; may be called twice. Whoever runs in it must have been ended before. */
+  /** Removes the whole network; may be called twice. Processes in it must have been ended before. */
   close(): void {
     opened.delete(this);
     for (const namespace of [...this.hosts.map((host) => host.namespace), this.#bridge]) remove(namespace);
   }
 }
 
-/** How a wire is slow, as words of `tc`. */
+/** How a wire is slow, as arguments of `tc`. */
 export interface Slowness {
   readonly name: string;
   readonly discipline: readonly string[];
 }
 
-/** Each packet is late by so much, give or take a half of it. */
+/** Each packet is late by this much, give or take half of it. */
 export function delayed(ms: number): Slowness {
   return { name: `${ms} ms`, discipline: ["netem", "delay", `${ms}ms`, `${ms / 2}ms`] };
 }
 
-/** A thin wire: what does not fit waits for up to 2 s, and is lost beyond that. */
+/** A thin wire: packets that don't fit wait for up to 2 s, and are lost after that. */
 export function thin(kilobits: number): Slowness {
   return {
     name: `${kilobits} kbit/s`,
@@ -167,11 +172,11 @@ function remove(namespace: string): void {
   try {
     execFileSync("ip", ["netns", "del", namespace], { stdio: "ignore" });
   } catch {
-    // It was never made, or is gone already.
+    // The namespace was never made, or is already gone.
   }
 }
 
-/** Namespaces whose maker was killed before it could remove them. Its processes have died with it. */
+/** Removes namespaces whose maker was killed before it could do so. Its processes have died with it. */
 function sweepLeftovers(): void {
   const names = execFileSync("ip", ["netns", "list"], { encoding: "utf8" }).split(/\s+/);
   for (const name of names) {
@@ -189,9 +194,9 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Why this machine can't have such a network; undefined = it can. Tried out, not guessed. */
+/** Why this machine can't have such a network; undefined = it can. It is tried out. */
 export async function labProblem(): Promise<string | undefined> {
-  if (process.platform !== "linux") return "network namespaces are Linux's, and this is another system";
+  if (process.platform !== "linux") return "network namespaces need Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
   try {
     const network = await Network.open(2);
@@ -212,7 +217,7 @@ export async function labProblem(): Promise<string | undefined> {
   }
 }
 
-/** True when the kernel can delay packets; asked in a network that is there. */
+/** True if the kernel can delay packets; tried in an existing network. */
 export async function canDelay(network: Network): Promise<boolean> {
   try {
     await network.slow(delayed(1));

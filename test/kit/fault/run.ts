@@ -1,6 +1,6 @@
 /**
- * One scenario from its first peer to its verdict: a lab, jobs that tell the truth, some rounds of the fault with
- * quiet between them, and then the judgement.
+ * One scenario from its first peer to its verdict: a lab, jobs that write their own truth, some rounds of the fault
+ * with quiet between them, and the judgement.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -16,18 +16,18 @@ import { faultLastsFor, quietFor } from "./times.ts";
 import type { LabJob } from "./truth.ts";
 
 const minute = 60_000;
-/** The mesh has run so long before the first fault; ms. */
+/** How long the mesh runs before the first fault, ms. */
 const warmMs = 8_000;
-/** Quiet between two faults: the 15 s after which every tick must be on time, and some ticks that show it; ms. */
+/** Quiet between two faults, ms: the 15 s after which every tick must be on time, and some ticks that show it. */
 const recoverMs = 25_000;
-/** After the last fault the peers are compared twice (I8), the second time at the limit of the promise; ms. */
+/** When after the last fault the peers are compared (I8), ms; the second time is the limit of the promise. */
 const comparedAfterMs = [27_000, 30_000] as const;
-/** Long enough to see that what was deleted in the last fault stays so (I5). */
+/** Long enough to see that a job deleted in the last fault stays deleted (I5), ms. */
 const revokedAfterMs = 10_000;
-/** How long after a fault's beginning somebody edits jobs; ms. */
+/** How long after a fault's beginning jobs are edited, ms. */
 const editedAfterMs = 1_500;
 
-/** True when this version keeps majority jobs. */
+/** True if this version has majority jobs. */
 export function keepsMajority(): boolean {
   return checkJob({ id: "asked", command: "true", partition: "majority" }).ok;
 }
@@ -68,7 +68,7 @@ export interface Outcome {
   evidence: Evidence;
 }
 
-/** `logFolder` is where the evidence and the peers' logs are left; undefined = nowhere. */
+/** `logFolder` gets the evidence and the peers' logs; undefined = they are not kept. */
 export async function runScenario(
   scenario: Scenario,
   rounds: number,
@@ -84,7 +84,7 @@ export async function runScenario(
     const injections: Injection[] = [];
     await quietFor(warmMs);
     for (let round = 0; round < rounds; round++) {
-      // At any moment of a tick's life.
+      // So that the fault comes at a random moment between two ticks.
       await quietFor((round === 0 ? 0 : recoverMs) + dice.below(2_000));
       const gone = quick(`gone-${round}`, "available");
       await lab.make([gone]);
@@ -112,7 +112,7 @@ export async function runScenario(
   }
 }
 
-/** One job is made and one deleted while something is broken, each at some peer that is up. */
+/** Makes one job and deletes one during a fault, each at a peer that is up. */
 async function editMeanwhile(lab: Lab, dice: Dice, made: LabJob, gone: LabJob): Promise<void> {
   await faultLastsFor(editedAfterMs);
   const up = lab.up();

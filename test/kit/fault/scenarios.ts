@@ -1,8 +1,8 @@
 /**
- * What is done to real peers, one kind of fault each: `inject` begins it, holds it and mends it, and draws whatever
- * is not said from the dice, so that rounds differ and can be named by their seed.
+ * The faults for real peers, one kind in each scenario: `inject` begins the fault, holds it and ends it, and draws its
+ * details from the dice, so that rounds differ and can be named by their seed.
  *
- * A scenario says what it needs; what the machine lacks is told by name and not skipped in silence.
+ * A scenario says what it needs; if the machine lacks something, that is reported and not skipped in silence.
  */
 import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
@@ -40,7 +40,7 @@ function others(lab: Lab, peers: readonly LabPeer[]): LabPeer[] {
   return lab.peers.filter((peer) => !peers.includes(peer));
 }
 
-/** Short ones are more frequent than long ones: as many between 1 and 4 as between 4 and 16 seconds. */
+/** Short times are more frequent than long ones: as many between 1 and 4 as between 4 and 16 seconds. */
 function drawMs(dice: Dice, shortestMs: number, longestMs: number): number {
   return Math.round(shortestMs * (longestMs / shortestMs) ** dice.next());
 }
@@ -84,7 +84,7 @@ const processes: readonly Scenario[] = [
   },
   {
     name: "restart",
-    what: "one is told to stop, and started again",
+    what: "one is stopped with SIGTERM, and started again",
     lab: three,
     async inject(lab, dice) {
       const peer = one(lab, dice);
@@ -170,7 +170,7 @@ const wires: readonly Scenario[] = [
   },
   {
     name: "deaf",
-    what: "one peer hears nobody, but is heard",
+    what: "one peer hears no other, but is heard",
     lab: three,
     async inject(lab, dice) {
       const peer = one(lab, dice);
@@ -232,7 +232,7 @@ const disksAndClocks: readonly Scenario[] = [
     what: "restart from a copy of the data folder that is some time old",
     lab: three,
     async inject(lab, dice) {
-      // Always the same one: a voter whose memory is known to be older than its word never votes again.
+      // Always the same peer, because a voter that is known to have lost votes never votes again.
       const peer = lab.peer(lab.peers.length - 1);
       const copy = path.join(lab.folder, "copy");
       await lab.kill(peer);
@@ -268,7 +268,7 @@ const disksAndClocks: readonly Scenario[] = [
   },
   {
     name: "clock-far-of-two",
-    what: "the same, of two peers: the clock that was set is the one that is doubted",
+    what: "the same with two peers: the clock that was set is doubted",
     lab: { peers: 2, ownClocks: [0, 1] },
     problem: clockProblem,
     async inject(lab, dice) {
@@ -286,7 +286,7 @@ async function clockIsFarOff(lab: Lab, peer: LabPeer, dice: Dice): Promise<void>
 
 export const scenarios: readonly Scenario[] = [...processes, ...wires, ...disksAndClocks];
 
-/** A second peer on the folder of one that runs is refused by name, and the first goes on. */
+/** A second peer on the folder of a running one is refused with a clear error, and the first keeps running. */
 export async function startTwice({ running, site }: LabPeer): Promise<void> {
   const [command, ...words] = site.prefix;
   const program = path.join(root, "src", "cicada.mjs");

@@ -1,9 +1,9 @@
 /**
- * What happened in a lab of real peers, as the jobs themselves wrote it, in the form that the simulator's checkers
- * take: one line when a job's process begins and one when it ends, appended (O_APPEND) and made durable (fsync) by
- * the job, with the host's own clock, which no fault here ever moves.
+ * What happened in a lab of real peers, as the jobs themselves wrote it, in the form of the simulator's checkers. A job
+ * writes one line when its process begins and one when it ends, appended (O_APPEND) and durable (fsync), with the
+ * host's own clock, which no fault here moves.
  *
- * The peers are asked only for what the checkers compare between them (I6 to I8): which jobs and records they hold.
+ * The peers are asked only for the jobs and records that they hold, which the checkers compare (I6 to I8).
  */
 import { readFileSync } from "node:fs";
 import type { JobId, PeerId, TickId } from "../../../src/schema/ids.ts";
@@ -13,13 +13,13 @@ import { items, type Reply, type RunningPeer } from "../cluster.ts";
 /** A job of the lab. */
 export interface LabJob {
   rules: JobRules;
-  /** `majority`: at most one start of a tick, whatever breaks */
+  /** `majority`: at most one start of a tick, whatever the faults */
   partition: "available" | "majority";
-  /** how long each run goes on */
+  /** how long each run lasts */
   lastsMs: number;
 }
 
-/** The command of a job that writes its own truth to the file. */
+/** The command of a job that writes its truth to the file. */
 export function truthfulCommand(file: string, lastsMs: number): string {
   return [
     `say() {`,
@@ -32,7 +32,7 @@ export function truthfulCommand(file: string, lastsMs: number): string {
   ].join("\n");
 }
 
-/** When each peer's process was started, by peer id; its lives. */
+/** By peer id: when each of the peer's processes was started. */
 export type Lives = ReadonlyMap<PeerId, readonly number[]>;
 
 interface Line {
@@ -44,7 +44,7 @@ interface Line {
   at: number;
 }
 
-/** Reads what has been written so far. A line that is none means that the truth itself is broken, and throws. */
+/** Reads everything written so far. A malformed line means that the truth itself is broken, and throws. */
 export function readTruth(file: string, lives: Lives, outages: readonly Outage[]): Run[] {
   const lines = readFileSync(file, "utf8").split("\n").filter(Boolean).map(readLine);
   const ends = Map.groupBy(
@@ -64,10 +64,10 @@ export function readTruth(file: string, lives: Lives, outages: readonly Outage[]
 function readLine(line: string): Line {
   const match = /^(start|end) (\S+) (\S+) (\d+) (\S+) (\d+)$/.exec(line);
   const [, what, job = "", tick = "", attempt, peer = "", at] = match ?? [];
-  if (what !== "start" && what !== "end") throw new Error(`this is no line of a job: ${line}`);
+  if (what !== "start" && what !== "end") throw new Error(`this is not a line of a job: ${line}`);
   return {
     what,
-    // A job's own words; the checkers hold them against what was asked for.
+    // The job wrote it; the checkers compare it with the requests.
     job: job as JobId,
     tick: tick as TickId,
     attempt: Number(attempt),
@@ -80,7 +80,7 @@ function runOf({ job, tick, attempt, peer }: Pick<Line, "job" | "tick" | "attemp
   return `${job} ${tick} ${attempt} ${peer}`;
 }
 
-/** A run that never wrote its end was ended with its peer, by the launcher, which has this long for it; ms. */
+/** A run that never wrote its end was ended together with its peer by the launcher, within this time, ms. */
 const groupEndsMs = 1_000;
 
 function diedAt(outages: readonly Outage[], peer: PeerId, start: number): number | undefined {
@@ -88,7 +88,7 @@ function diedAt(outages: readonly Outage[], peer: PeerId, start: number): number
   return death === undefined ? undefined : Math.max(start, death.from + groupEndsMs);
 }
 
-/** A record as the API shows it, as far as peers must agree on it. */
+/** The fields of a record in the API on which peers must agree. */
 interface RunItem {
   id: string;
   job: JobId;
@@ -100,7 +100,7 @@ interface RunItem {
   signature: string;
 }
 
-/** What the peer knows by its own API. */
+/** What the peer knows, as its API shows it. */
 export async function knowledgeOf(peer: RunningPeer): Promise<Knowledge> {
   const jobs = await items<{ id: JobId; revision: string }>(peer, "/v1/jobs?limit=1000");
   const records = await allRecords(peer);
@@ -115,8 +115,8 @@ export async function knowledgeOf(peer: RunningPeer): Promise<Knowledge> {
 }
 
 /**
- * Why the peer says it is not ready; undefined = it is. That a voter whose disk is older than its votes stays out for
- * good is no complaint: it must, and it must say so.
+ * Why the peer says that it is not ready; undefined = it is ready. A voter whose disk is older than its votes must stop
+ * voting for good and say so, so that is not a complaint.
  */
 function complaintIn({ status, body, text }: Reply): string | undefined {
   if (status === 200) return undefined;

@@ -1,4 +1,7 @@
-/** The API's door: requests with hostile paths, parameters, headers and bodies. Every answer is one of the API's own. */
+/**
+ * The API's door: requests with hostile paths, parameters, headers and bodies. Every answer must have one of the API's
+ * own forms.
+ */
 import { JobSpecSchema } from "../../../src/schema/job.ts";
 import type { JobId } from "../../../src/schema/ids.ts";
 import { Dice } from "../../../src/sim/random.ts";
@@ -12,7 +15,7 @@ export function apiDoor(): Door {
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
 
-/** What is streamed for ever is left out: an answer without an end is not to be waited for. */
+/** Endless streams are left out, because their answers never end. */
 const paths = [
   "/",
   "/livez",
@@ -67,7 +70,7 @@ const methods: readonly Method[] = [
   "DELETE",
   "OPTIONS",
 ];
-/** No answer but these says that the server itself has failed: overload is told as 503. */
+/** The status of a failure of the server itself; overload is 503. */
 const serverFault = 500;
 
 interface Request {
@@ -80,7 +83,7 @@ interface Request {
 class ApiDoor implements OpenDoor {
   readonly #dice: Dice;
   readonly #fake: FakeApi;
-  /** of the API itself: the metrics count what happens for as long as it runs */
+  /** the API's own listeners: its metrics count events as long as it runs */
   readonly #ownListeners: number;
   #last: Request | undefined;
 
@@ -182,7 +185,7 @@ class ApiDoor implements OpenDoor {
       { length: dice.below(4) },
       () => `${dice.pick(parameters)}=${part(this.#value())}`,
     );
-    // A stream has no end; whatever a mutation made, it is not asked for one.
+    // A stream has no end, so a mutated address that may name one is replaced.
     const url = given.length === 0 ? path : `${path}${path.includes("?") ? "&" : "?"}${given.join("&")}`;
     return /stream|events|docs/i.test(url) ? "/v1/jobs" : url.slice(0, 8_000);
   }
@@ -252,12 +255,12 @@ class ApiDoor implements OpenDoor {
   }
 }
 
-/** Without the halves of letters for which no address has a form. */
+/** Replaces halves of surrogate pairs, which an address can't contain. */
 function printable(text: string): string {
   return text.toWellFormed();
 }
 
-/** What an HTTP client would let through. */
+/** Keeps only characters that an HTTP client would send. */
 function headerText(text: string): string {
   return text.replace(/[^\u0020-\u007e]/g, "").slice(0, 500);
 }

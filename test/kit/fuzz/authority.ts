@@ -1,6 +1,6 @@
 /**
- * The doors of authority: what comes from somebody who may not say it moves nothing. Each input is made of something
- * right by taking away just the right to it, so that nothing else can be the reason for which it is refused.
+ * The doors of authority: a message from a sender without the right to send it changes nothing. Each input is a right
+ * message from which only the authority was taken, so that it can't be refused for another reason.
  */
 import { createHash } from "node:crypto";
 import { hashOfEpoch } from "../../../src/core/voting/roster.ts";
@@ -28,7 +28,7 @@ interface Attempt {
   from: PeerId;
   channel: Channel;
   bytes: Uint8Array;
-  /** it may be refused for want of right, but a right update is a right update */
+  /** true if the input turned out to be valid, so that it may change something */
   unless?: () => boolean;
 }
 
@@ -49,7 +49,7 @@ class AuthorityDoor implements OpenDoor {
   one(): void {
     const attempt = this.#draw();
     this.#last = `${attempt.what}: ${attempt.from} on ${attempt.channel}: ${base64(attempt.bytes)}`;
-    // What is due by now happens first: any message makes the victim look at its clock.
+    // Everything that is due happens first, because any message makes the victim look at its clock.
     const nothing = { decision: "nothing", epoch: 0, value: "nobody" };
     this.#mesh.say(stranger, "vote", { kind: "chosen", chosen: [nothing] });
     const before = this.#digest();
@@ -129,7 +129,7 @@ class AuthorityDoor implements OpenDoor {
     };
   }
 
-  /** A right message in the name of another, of another mesh, or of another version. */
+  /** A valid message in the name of another peer, mesh or version. */
   #strangersEnvelope(): Attempt {
     const dice = this.#dice;
     const { channel } = this.#hostile.draw(dice.pick(channels));
@@ -145,10 +145,10 @@ class AuthorityDoor implements OpenDoor {
       { ...right, sender: from, version: wireVersion + 1 },
       { ...right, sender: victim },
     ]);
-    return { what: "a message of nobody's", from, channel, bytes: jsonBytes(wrong, dice) };
+    return { what: "a message with a foreign envelope", from, channel, bytes: jsonBytes(wrong, dice) };
   }
 
-  /** A successor without a majority of its voters' signatures, or with right ones to something else. */
+  /** A successor without signatures of a majority of voters, or with signatures of something else. */
   #unsignedEpochs(): Attempt {
     const dice = this.#dice;
     const { chain } = this.#mesh.state(victim).voting.roster;
@@ -181,7 +181,7 @@ class AuthorityDoor implements OpenDoor {
     return { what: "a roster without a majority", from, channel: "vote", bytes };
   }
 
-  /** Answers to an election by somebody who is no voter in it, or to a ballot that was never cast. */
+  /** Answers to an election from a peer that is not a voter in it, or to a ballot that was never cast. */
   #foreignReplies(): Attempt {
     const dice = this.#dice;
     this.#openElection();
@@ -191,7 +191,7 @@ class AuthorityDoor implements OpenDoor {
     const own = election?.proposal.ballot ?? { round: 1, peer: victim, incarnation: settings.incarnation };
     const isForeign = dice.chance(0.5);
     const from = isForeign ? stranger : members[1];
-    // Far ahead: the victim's own next tries must not come to it.
+    // Far ahead, so that the victim's own next rounds don't reach it.
     const ballot = isForeign ? own : { ...own, round: own.round + 1_000 + dice.below(5) };
     const accepted = { ballot: { round: 9, peer: stranger, incarnation: 1 }, value: stranger };
     const reply = {
@@ -203,16 +203,16 @@ class AuthorityDoor implements OpenDoor {
       signature: "junk",
     };
     const bytes = this.#mesh.encode(from, { kind: "replies", replies: [reply] });
-    return { what: "a reply of no voter", from, channel: "vote", bytes };
+    return { what: "a reply from a non-voter", from, channel: "vote", bytes };
   }
 
-  /** Passes some time in small steps until an election is open, or lets it be. */
+  /** Passes some time in small steps until an election is open, or gives up. */
   #openElection(): void {
     for (let step = 0; step < 20 && this.#mesh.state(victim).voting.proposer.elections.size === 0; step++)
       this.#mesh.pass(1);
   }
 
-  /** A farewell of an earlier life, or of somebody else. */
+  /** A farewell of an earlier process, or in the name of another peer. */
   #farewell(): Attempt {
     const dice = this.#dice;
     const from = dice.pick([members[1], members[2], stranger]);
@@ -244,7 +244,7 @@ class AuthorityDoor implements OpenDoor {
 
   // --------------------------------------------------------------------------------------------- digest
 
-  /** Everything that the victim would decide or show by, but for the time. */
+  /** Everything on which the victim's decisions and answers depend, except the time. */
   #digest(): string {
     const state = this.#mesh.state(victim);
     const table = this.#mesh.table(victim);

@@ -1,35 +1,35 @@
 /**
- * What a fuzzed door is, and how inputs are put through it: one after the other, each with a limit of time, and with
- * the heap looked at in between. Whatever a door lets happen that it must not (an exception, a hang, a state that
- * moved or grew) is a fault, told with the seed and number by which it is had again.
+ * What a fuzzed door is, and how inputs are put through it: one after the other, each with a time limit, with a look at
+ * the heap in between. An exception, a hang, or a state that changed or grew is a fault. It is reported with the seed
+ * and number that reproduce it.
  */
 
-/** One input may take so long of a core, ms … */
+/** How much CPU time one input may take, ms. */
 const coreLimitMs = 1_000;
-/** … and so long by the clock, on a machine that has other things to do. */
+/** How long one input may take by the clock, on a busy machine, ms. */
 const clockLimitMs = 30_000;
-/** What a door must not let happen. */
+/** Something that a door must not let happen. */
 export class Fault extends Error {
   override readonly name = "Fault";
 }
 
 export interface OpenDoor {
-  /** Draws one input, puts it through, and throws when something happens that must not. */
+  /** Draws one input, puts it through, and throws if something happens that must not. */
   one(): void | Promise<void>;
   /** The last input, for the report. */
   last(): string;
-  /** After a round of inputs: what must hold still holds. */
+  /** Checks after a round of inputs that everything still holds. */
   settle?(): void | Promise<void>;
   close?(): void | Promise<void>;
 }
 
 export interface Door {
   name: string;
-  /** how many of a hunt's inputs go through it, in proportion to the others */
+  /** its share of a hunt's inputs, relative to the other doors */
   share: number;
-  /** inputs in one round, after which all is made anew */
+  /** inputs in one round, after which everything is made anew */
   round: number;
-  /** of a core, where it is not the usual; ms */
+  /** CPU time for one input, if it is not the usual limit, ms */
   limitMs?: number;
   open(seed: string): OpenDoor | Promise<OpenDoor>;
 }
@@ -37,7 +37,7 @@ export interface Door {
 export interface Finding {
   door: string;
   seed: string;
-  /** within its round, from 0; -1: when the round was closed */
+  /** the input's number within its round, from 0; -1: the end of the round */
   input: number;
   kind: "fault" | "crash" | "hang";
   what: string;
@@ -46,12 +46,14 @@ export interface Finding {
 
 export interface RoundResult {
   inputs: number;
-  /** of a core */
+  /** CPU time of the slowest input */
   slowestMs: number;
   finding: Finding | undefined;
 }
 
-/** One round of a door; it ends with the first finding. `stopAt`: `performance.now()` when there is no more time. */
+/**
+ * Runs one round of a door, which ends with the first finding. `stopAt`: the `performance.now()` at which time is up.
+ */
 export async function runRound(
   door: Door,
   seed: string,

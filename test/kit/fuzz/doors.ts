@@ -1,4 +1,4 @@
-/** All doors that are fuzzed: where bytes of peers, people, programs and disks come in. */
+/** All doors that are fuzzed: the places where bytes from peers, people, programs and disks come in. */
 import { apiDoor } from "./api.ts";
 import { authorityDoor } from "./authority.ts";
 import type { Door } from "./door.ts";

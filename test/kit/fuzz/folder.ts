@@ -1,6 +1,6 @@
 /**
- * The doors of the disk: the files of a data folder with some bytes flipped, cut off, grown or replaced. Whatever is
- * in them, the folder opens, or says which file is damaged; and what is read from it is what was once written.
+ * The doors of the disk: the files of a data folder with some bytes flipped, cut off, added or replaced. The folder
+ * must open or say which file is damaged, and everything that is read from it must once have been written.
  */
 import {
   chmodSync,
@@ -48,7 +48,7 @@ function put(folder: string, files: Files): void {
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes, { mode: 0o600 });
 }
 
-/** Bytes of a file as a bad disk, a full one or a wrong hand leaves them. */
+/** A file's bytes after a bad or full disk, or a careless person, has damaged them. */
 function damaged(bytes: Uint8Array, dice: Dice): Uint8Array {
   const whole = Uint8Array.from(bytes);
   const page = dice.below(Math.ceil(whole.length / pageBytes)) * pageBytes;
@@ -68,7 +68,7 @@ function damaged(bytes: Uint8Array, dice: Dice): Uint8Array {
   }
 }
 
-/** In words, with a code; anything else is a crash. */
+/** Accepts a refusal with a code; anything else counts as a crash. */
 function refusedInWords(error: unknown): void {
   if (!(error instanceof CicadaError)) throw error;
 }
@@ -141,7 +141,7 @@ function useFolder(path: string): void {
         parseClusterKey(text);
         founderIn(text);
       }
-      if (!/^[\w-]{43}$/.test(folder.adminToken())) throw new Fault("an admin token that is none");
+      if (!/^[\w-]{43}$/.test(folder.adminToken())) throw new Fault("an invalid admin token");
       for (const address of folder.addresses()) splitAddress(address);
     } finally {
       folder.close();
@@ -175,7 +175,7 @@ class DiskDoor implements OpenDoor {
     mkdirSync(folder);
     const disk = await openDisk({ folder, log: quiet });
     await fill(disk);
-    // With what is only in the log as yet: a copy that is taken while the database is open.
+    // The copy is taken while the database is open, so some data is only in the log.
     const good = filesIn(folder);
     await new Promise<void>((done) => disk.close(done));
     return new DiskDoor(seed, parent, good);
@@ -257,7 +257,7 @@ function store(disk: Disk, writes: Parameters<Disk["store"]>[0]): Promise<Cicada
   return new Promise((done) => disk.store(writes, done));
 }
 
-/** What a peer does with its database; what comes out of it must be whole. */
+/** Does what a peer does with its database; everything that is read must be whole. */
 async function useDisk(folder: string): Promise<void> {
   const disk = await openDisk({ folder, log: quiet });
   try {
@@ -280,7 +280,7 @@ async function useDisk(folder: string): Promise<void> {
 function judge({ records, updates, meta }: Loaded): void {
   for (const record of records) {
     const isWhole = Number.isFinite(instantOf(record.tick)) && record.version >= 1;
-    if (!isWhole) throw new Fault(`a record that is none: ${JSON.stringify(record)}`);
+    if (!isWhole) throw new Fault(`an invalid record: ${JSON.stringify(record)}`);
   }
   const table = someTable();
   table.load(updates);

@@ -1,7 +1,7 @@
 /**
  * Seeded garbage: values at the edge, mutations of good bytes and of good JSON, and values made after a schema.
  *
- * Whatever is drawn comes from one pair of dice, so a seed and a number name an input for ever.
+ * All draws come from one pair of dice, so a seed and a number always name the same input.
  */
 import type { TSchema } from "typebox";
 import { messageCapBytes } from "../../../src/schema/message.ts";
@@ -96,7 +96,7 @@ export function anyJson(dice: Dice, depth = 3): unknown {
 
 // ------------------------------------------------------------------------------------------------- bytes
 
-/** Good bytes with something done to them: flipped, cut, doubled, overwritten, grown. */
+/** Good bytes that were changed: flipped, cut, doubled, overwritten or extended. */
 export function mutateBytes(bytes: Uint8Array, dice: Dice): Uint8Array {
   let mutated: Uint8Array = Uint8Array.from(bytes);
   for (let left = 1 + dice.below(4); left > 0; left--) mutated = mutateOnce(mutated, dice);
@@ -124,7 +124,7 @@ function mutateOnce(bytes: Uint8Array, dice: Dice): Uint8Array {
     case 5:
       return concat(bytes.subarray(0, at), dice.bytes(length), bytes.subarray(at));
     default:
-      // A number in the format of Yjs and of Protobuf that goes on and on.
+      // A number in the format of Yjs and Protobuf that doesn't end.
       return concat(bytes.subarray(0, at), new Uint8Array(1 + dice.below(9)).fill(0xff), bytes.subarray(at));
   }
 }
@@ -142,7 +142,7 @@ export function mutateJson(value: unknown, dice: Dice): unknown {
   return mutated;
 }
 
-/** Goes down by chance and changes what it comes to. */
+/** Descends at random and changes the value that it reaches. */
 function changePlace(value: unknown, dice: Dice): unknown {
   const inside = typeof value === "object" && value !== null && Object.keys(value).length > 0;
   if (!inside || dice.chance(0.1)) return changed(value, dice);
@@ -161,7 +161,7 @@ function changePlace(value: unknown, dice: Dice): unknown {
   return fields;
 }
 
-/** Many of one thing: more than a schema takes, and at times just more than a message may hold. */
+/** Many copies of one item: more than a schema takes, and sometimes just more than a message may hold. */
 function repeated(item: unknown, dice: Dice): unknown[] {
   const size = JSON.stringify(item)?.length ?? 1;
   const times = Math.min(dice.below(5_000), Math.ceil(messageCapBytes / size));
@@ -197,7 +197,7 @@ function buried(value: unknown, depth: number): unknown {
   return outer;
 }
 
-/** As bytes, at times with what JSON can say and `JSON.stringify` never does. */
+/** A value as bytes, sometimes in a JSON form that `JSON.stringify` never writes. */
 export function jsonBytes(value: unknown, dice: Dice): Uint8Array {
   let text = JSON.stringify(value) ?? "";
   if (dice.chance(0.05))
@@ -217,7 +217,7 @@ function deepText(dice: Dice): string {
 
 // ----------------------------------------------------------------------------------------------- schemas
 
-/** What stands in a place of that name, where the name says more than the schema; undefined = nothing special. */
+/** The value for a field of that name, if the name says more than the schema; undefined = nothing special. */
 export type Knowing = (name: string, dice: Dice) => unknown;
 
 /** The parts of JSON Schema that this project's schemas use. */
@@ -238,7 +238,7 @@ interface Plain {
   maxLength?: number;
 }
 
-/** A value that the schema lets pass, with a liking for its edges; `knowing` fills in what has to fit elsewhere. */
+/** A value that fits the schema, often at its limits; `knowing` gives values that must fit the mesh. */
 export function valueOf(schema: TSchema, dice: Dice, knowing: Knowing): unknown {
   return made(schema, "", dice, knowing);
 }

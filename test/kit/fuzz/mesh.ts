@@ -1,7 +1,7 @@
 /**
- * A mesh of three real peers in the simulated world, and hostile bytes that come to one of them, the victim, in the
- * name of the others or of a stranger. What the peers themselves say and store is looked at on its way: others must
- * be able to read it, for garbage that is passed on in a peer's own name would break the next one.
+ * A mesh of three real peers in the simulated world, and hostile bytes for one of them, the victim, in the name of the
+ * others or of a stranger. Everything that the peers send and store is checked: others must be able to read it, because
+ * garbage that a peer forwards in its own name would break the next peer.
  */
 import { ownCapabilities } from "../../../src/schema/protocol.ts";
 import assert from "node:assert/strict";
@@ -24,7 +24,7 @@ import { decode, encode } from "../../../src/wire/codec.ts";
 
 const beginning = Date.parse("2026-11-20T00:00:00Z");
 const second = 1_000;
-/** Messages of each channel that are kept to be mutated. */
+/** How many messages of each channel are kept for mutation. */
 const keptPerChannel = 64;
 
 export const victim = "peer-1" as PeerId;
@@ -56,9 +56,9 @@ export interface Overheard {
 export class FuzzMesh {
   readonly world: World;
   readonly seed: string;
-  /** what was said, by channel, the latest last */
+  /** the messages that were sent, by channel, the latest last */
   readonly overheard = new Map<Channel, Overheard[]>();
-  /** what the peers did that they must not do */
+  /** what the peers did wrong */
   readonly complaints: string[] = [];
   readonly cluster: string;
   readonly #lives = new Map<PeerId, Life>();
@@ -88,7 +88,7 @@ export class FuzzMesh {
     for (const peer of members) this.world.at(beginning, () => this.world.hosts.start(peer));
     this.pass(3 * second);
     for (const spec of jobs) this.put(spec);
-    // Until the first epoch of three voters has been chosen and is in force.
+    // By then the first epoch of three voters has been chosen and is in force.
     this.pass(50 * second);
     assert.equal(
       this.state(victim).voting.roster.chain.at(-1)?.voters.length,
@@ -135,12 +135,12 @@ export class FuzzMesh {
     this.world.runUntil(this.world.now() + ms);
   }
 
-  /** The bytes of a message as `from` would send it. */
+  /** The bytes of a message from `from`. */
   encode(from: PeerId, message: Message): Uint8Array {
     return encode({ cluster: this.cluster, sender: from, seq: this.#seq++ }, message);
   }
 
-  /** Bytes that come to the victim from `from`, as its transport proves. */
+  /** Hands the victim bytes whose sender, by its transport, is `from`. */
   hear(from: PeerId, channel: Channel, bytes: Uint8Array): void {
     this.#lives.get(victim)?.events?.received(from, channel, bytes);
   }
@@ -149,7 +149,7 @@ export class FuzzMesh {
     this.hear(from, channel, this.encode(from, message));
   }
 
-  /** How much the peer has ever asked its disk to keep. */
+  /** How many writes the peer has ever given to its disk. */
   writes(peer: PeerId): number {
     return this.#writes.get(peer) ?? 0;
   }
@@ -242,7 +242,7 @@ export class FuzzMesh {
     );
   }
 
-  /** Every message that a peer wanted to send was of a size that could be. */
+  /** How many messages were too large to be sent. */
   tooLarge(): number {
     return members.reduce(
       (sum, peer) => sum + (this.peer(peer).status.view().counters["too_large_to_say"] ?? 0),
@@ -250,13 +250,13 @@ export class FuzzMesh {
     );
   }
 
-  /** Whatever a peer says must pass every other peer's door. */
+  /** Checks that a sent message passes every other peer's door. */
   #listen(from: PeerId, channel: Channel, bytes: Uint8Array): void {
     const decoded = decode(channel, bytes, from, this.cluster);
     if (!decoded.ok) {
       const { body } = JSON.parse(Buffer.from(bytes).toString()) as { body: { kind: string } };
       this.complaints.push(
-        `${from} said on ${channel} what others refuse as ${decoded.refusal}: ${body.kind}, ${bytes.length} of ${messageCapBytes} bytes`,
+        `${from} sent on ${channel} what others refuse as ${decoded.refusal}: ${body.kind}, ${bytes.length} of ${messageCapBytes} bytes`,
       );
       return;
     }
@@ -268,7 +268,7 @@ export class FuzzMesh {
     if (kept.length > keptPerChannel) kept.shift();
   }
 
-  /** Whatever a peer stores must be readable at its next start. */
+  /** Checks that a stored value can be read at the next start. */
   #readBack(peer: PeerId, write: Write): void {
     const problem = unreadable(write);
     if (problem !== undefined) this.complaints.push(`${peer} stored what it can't read: ${problem}`);

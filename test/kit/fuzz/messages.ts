@@ -1,6 +1,6 @@
 /**
- * Hostile messages, of every kind on every channel: made after the message's own schema with names, ids, instants
- * and signatures that fit what is going on in the mesh, or overheard ones with some of it changed.
+ * Hostile messages of every kind on every channel: made from the message's own schema, with names, ids, instants and
+ * signatures that fit the state of the mesh, or overheard ones that were changed.
  */
 import type { TSchema } from "typebox";
 import { bodiesOf, type Channel, type Message } from "../../../src/schema/message.ts";
@@ -64,7 +64,7 @@ export class HostileMessages {
     const dice = this.#dice;
     const kept = this.#mesh.overheard.get(channel) ?? [];
     if (kept.length > 0 && dice.chance(0.35)) {
-      // What another has said is repeated by somebody who is not it.
+      // Another peer's message is repeated by a peer that didn't write it.
       const { message } = dice.pick(kept);
       return dice.chance(0.5) ? message : this.#completed(this.#mutated(message) as Message, from);
     }
@@ -73,7 +73,7 @@ export class HostileMessages {
     return this.#completed(body as Message, from);
   }
 
-  /** Mostly it stays what it is, so that more than its name is looked at. */
+  /** Mostly keeps the message's kind, so that more than the kind is checked. */
   #mutated(body: unknown): unknown {
     const mutated = mutateJson(body, this.#dice);
     const isObject = typeof mutated === "object" && mutated !== null && !Array.isArray(mutated);
@@ -122,7 +122,7 @@ export class HostileMessages {
     );
   }
 
-  /** The number of something that the victim waits for, or about as high as its last ones. */
+  /** The id of something that the victim waits for, or one close to its last ids. */
   #id(): number {
     const dice = this.#dice;
     const state = this.#mesh.state(victim);
@@ -148,10 +148,10 @@ export class HostileMessages {
     });
   }
 
-  /** By the name of the place: mostly something that fits, else what the schema alone lets pass. */
+  /** Gives a value by the field's name: mostly one that fits the mesh, otherwise any that fits the schema. */
   #knowing(name: string): unknown {
     const dice = this.#dice;
-    // A name that has no form of a name ends a message's way at once, so that is rarer.
+    // A malformed name ends the message's way at once, so that is rarer.
     if (dice.chance(name === "job" || name === "tick" ? 0.01 : 0.1)) return undefined;
     const { world } = this.#mesh;
     const state = this.#mesh.state(victim);
@@ -223,7 +223,7 @@ export class HostileMessages {
     );
   }
 
-  /** Signs records that would otherwise be stopped at the door, and lets ballots agree with themselves. */
+  /** Signs records, which would otherwise be stopped at the door, and makes ballots consistent. */
   #completed(message: Message, from: PeerId): unknown {
     const dice = this.#dice;
     if (typeof message !== "object" || message === null) return message;

@@ -1,6 +1,6 @@
 /**
- * The doors of a living peer: bytes on each channel of the mesh come to one of three peers, and after each round it
- * must still keep its ticks, hold no more than it may, and have said nothing that others can't read.
+ * The doors of a running peer: bytes on each channel of the mesh come to one of three peers. After each round it must
+ * still run its ticks, hold no more than it may, and have sent nothing that others can't read.
  */
 import { isFinal } from "../../../src/schema/run.ts";
 import type { JobId } from "../../../src/schema/ids.ts";
@@ -14,7 +14,7 @@ import { openRecords } from "../../../src/core/records/ledger.ts";
 
 const second = 1_000;
 
-/** What core may hold, whatever it hears. */
+/** How much core may hold, whatever it receives. */
 const caps = {
   members: 1_000,
   asked: 65_536,
@@ -106,7 +106,8 @@ class PeerDoor implements OpenDoor {
   #complain(): void {
     const [complaint] = this.#mesh.complaints;
     if (complaint !== undefined) throw new Fault(complaint);
-    if (this.#mesh.tooLarge() > 0) throw new Fault("a peer had something to say that fits into no message");
+    if (this.#mesh.tooLarge() > 0)
+      throw new Fault("a peer tried to send something that fits into no message");
   }
 
   #measure(): void {
@@ -132,14 +133,14 @@ class PeerDoor implements OpenDoor {
     }
   }
 
-  /** What a person may ask to see can be shown. */
+  /** Checks that everything that a person may ask for can be shown. */
   #look(): void {
     const peer = this.#mesh.peer(victim);
     JSON.stringify(peer.status.view());
     for (const id of this.#mesh.table(victim).jobs().keys()) peer.status.next(id, 5);
   }
 
-  /** A job that is made now runs at each of its ticks, and the voters still choose. */
+  /** Checks that a new job runs at each of its ticks, and that the voters still choose. */
   #keepsTicks(): void {
     const mesh = this.#mesh;
     const after = "after-all" as JobId;
@@ -155,11 +156,11 @@ class PeerDoor implements OpenDoor {
       const why = members.map(
         (peer) => `${peer}: ${mesh.peer(peer).status.notReady().join("; ") || "ready"}`,
       );
-      throw new Fault(`a job made after all of it ran at ${ticks.size} of 8 ticks (${why.join(", ")})`);
+      throw new Fault(`a job made after the round ran at ${ticks.size} of 8 ticks (${why.join(", ")})`);
     }
     const open = [...openRecords(mesh.state(victim).ledger)].filter(
       ({ job, state }) => job === after && !isFinal(state),
     );
-    if (open.length > 3) throw new Fault(`${open.length} runs of it never ended`);
+    if (open.length > 3) throw new Fault(`${open.length} of its runs never ended`);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The door of the job table alone: hostile updates, thousands to a table. What is refused has changed nothing; what is
- * taken leaves a table that can be shown, copied, and brought to equality with any other that has taken the same. An edit
- * of this version leaves what it doesn't know as it was.
+ * The door of the job table alone: thousands of hostile updates for one table. A refused update must change nothing.
+ * After an accepted one the table must be shown and copied without an error, and equal any other with the same updates.
+ * An edit by this version must leave unknown parts unchanged.
  */
 import * as Y from "yjs";
 import { edit } from "../tables.ts";
@@ -16,7 +16,7 @@ import { HostileWriter } from "./updates.ts";
 
 const wall = Date.UTC(2026, 10, 20);
 const ids = ["backup", "report", "mail"] as readonly string[] as readonly JobId[];
-/** After so many inputs the table is held against another one. */
+/** After this many inputs the table is compared with another one. */
 const comparedEvery = 200;
 
 export function tableDoor(): Door {
@@ -64,7 +64,7 @@ class TableDoor implements OpenDoor {
     if (this.#inputs % comparedEvery === 0) this.#compare();
   }
 
-  /** This version edits a job, as a person who has read it does: what it doesn't know must stay. */
+  /** Edits a job with this version, as a person who has read it does: unknown parts must stay. */
   #editHere(): void {
     const table = this.#table;
     const job = table.jobs().get(this.#dice.pick(ids));
@@ -79,7 +79,7 @@ class TableDoor implements OpenDoor {
     const spec: JobSpec = { ...job.spec, ...drawn };
     edit(table, { kind: "put", spec, by: "x" }, wall + this.#inputs);
     const after = laterParts(table, job.id);
-    if (before !== after) throw new Fault(`an edit has changed what it doesn't know: ${before} to ${after}`);
+    if (before !== after) throw new Fault(`an edit has changed unknown parts: ${before} to ${after}`);
   }
 
   last(): string {
@@ -99,14 +99,14 @@ class TableDoor implements OpenDoor {
     const applied = other.apply(difference);
     if (applied !== "changed") throw new Fault(`another table said ${JSON.stringify(applied)} to it`);
     if (other.digest() !== this.#table.digest())
-      throw new Fault("another table that has taken all of it differs");
+      throw new Fault("another table with the same updates differs");
     if (shown(other) !== shown(this.#table)) throw new Fault("another table shows other jobs");
   }
 }
 
 const { properties } = JobSpecSchema;
 const ownNames: ReadonlySet<string> = new Set([...Object.keys(properties), "action", "created", "resumed"]);
-/** By slot, the names of the members that it may have. */
+/** By slot: the names of its known members. */
 const ownMembers: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ["schedule", ownNames],
   ["action", ownNames],
@@ -114,7 +114,8 @@ const ownMembers: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 ]);
 
 /**
- * What no part of this version knows, in all incarnations that say they are the job: slots, and members of some. It is told by names alone, apart from the code under test.
+ * The slots, and members of slots, that this version doesn't know, in all incarnations of the job. Found by name only,
+ * independently of the code under test.
  */
 function laterParts(table: JobTable, id: JobId): string {
   const doc = new Y.Doc();

@@ -1,6 +1,6 @@
 /**
- * The doors where people's text comes in (schedules, jobs, crontabs, settings, join strings, addresses, job files) and
- * where the mesh's own small formats are read (frames, greetings): whatever is in them is taken or refused in words.
+ * The doors for people's text (schedules, jobs, crontabs, settings, join strings, addresses, job files) and for the
+ * mesh's small formats (frames, greetings). Every input must be accepted or refused with a reason.
  */
 import { ownProtocol } from "../../../src/schema/protocol.ts";
 import { parseCrontab } from "../../../src/cli/import/crontab.ts";
@@ -36,7 +36,7 @@ import {
 
 const now = Date.UTC(2026, 10, 20);
 
-/** A door that takes a text (or something that is shown as text) and keeps nothing. */
+/** A door without state that takes a text, or something that is shown as text. */
 function textDoor(
   name: string,
   share: number,
@@ -61,7 +61,7 @@ function textDoor(
   };
 }
 
-/** The refusals in words that a function may end with; anything else is a crash. */
+/** Accepts the refusals that a function may end with; anything else counts as a crash. */
 function orRefused(take: () => void): void {
   try {
     take();
@@ -193,7 +193,7 @@ function takeSchedule({ schedule, timezone, from }: ScheduleInput): void {
 // -------------------------------------------------------------------------------------------------- jobs
 
 const goodJob = { id: "fuzz", command: "true", schedule: "@every 30s", timezone: "UTC" };
-/** A value of nearly every field is often long: the check must refuse it quickly. */
+/** Values of many fields are often long, and the check must refuse them quickly. */
 function drawJob(dice: Dice): unknown {
   const chance = dice.next();
   if (chance < 0.1) return anyJson(dice, 5);
@@ -218,18 +218,18 @@ function takeJob(input: unknown): void {
   planned(spec);
 }
 
-/** A job that was taken can be planned, and its ticks found, whenever it was made. */
+/** Checks that an accepted job can be planned and its ticks found, whenever it was made. */
 function planned(spec: CheckedSpec): void {
   for (const at of [0, now]) {
     const job = { id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [], resumedAt: 0 };
     const plan = planJob({ ...job, createdAt: at, updatedAt: at, scheduledAt: at });
-    if (Array.isArray(plan)) throw new Fault("a job that was taken can't be planned");
+    if (Array.isArray(plan)) throw new Fault("an accepted job can't be planned");
     nextTickOf(plan, now);
     ticksOf(plan, now - 86_400_000, now, 100);
     if (
       !Number.isFinite(plan.timeoutMs + plan.action.killGraceMs + plan.keep.logBytes + plan.catchUp.windowMs)
     ) {
-      throw new Fault("a plan with a number that is none");
+      throw new Fault("a plan with a number that is not finite");
     }
   }
 }
@@ -259,7 +259,7 @@ function takeCrontab(text: string): void {
     const { jobs } = parseCrontab(text, { ...options, system });
     for (const { spec } of jobs) {
       const checked = checkJob(spec);
-      if (!checked.ok) throw new Fault(`it made a job that is none: ${JSON.stringify(checked.problems)}`);
+      if (!checked.ok) throw new Fault(`it made an invalid job: ${JSON.stringify(checked.problems)}`);
     }
   }
 }
@@ -298,7 +298,7 @@ function takeSettings({ text, flags, env }: SettingsInput): void {
   orRefused(() => {
     const config = readConfig({ flags, env, file: { path: "x.yaml", text } }, host);
     if (!Number.isFinite(config.capacity + config.drainMs + config.http.port))
-      throw new Fault("a number that is none");
+      throw new Fault("a number that is not finite");
   });
 }
 
@@ -378,7 +378,7 @@ function drawGreeting(dice: Dice): Uint8Array {
 const [self = "" as PeerId] = greeters;
 const book = new AddressBook(self, now);
 
-/** What is understood is taken in, and what is then said of oneself and of the others is understood again. */
+/** Takes in a valid greeting; the greeting that this peer then writes must be valid too. */
 function takeGreeting(bytes: Uint8Array): void {
   const greeting = decodeGreeting(bytes);
   if (greeting?.kind !== "hello") return;
@@ -393,10 +393,10 @@ function takeGreeting(bytes: Uint8Array): void {
   } satisfies Greeting;
   const said = decodeGreeting(encodeGreeting(own));
   if (said?.kind !== "hello" || said.others.length !== own.others.length)
-    throw new Fault("it says what others refuse");
+    throw new Fault("it writes a greeting that others refuse");
 }
 
-/** Good and bad frames in a stream that is cut anywhere. */
+/** Good and bad frames in a stream that is divided anywhere. */
 function framesDoor(): Door {
   return {
     name: "frames",

@@ -1,6 +1,6 @@
 /**
- * Hostile updates of the job table (Yjs, V1): right ones with a byte changed, ones written with Yjs at hand that say
- * what no peer would, and ones put together struct by struct with clocks, lengths, parents and deletions as they come.
+ * Hostile updates of the job table (Yjs, V1): valid ones with a changed byte, ones written with Yjs whose contents no
+ * peer would write, and ones built struct by struct with random clocks, lengths, parents and deletions.
  */
 import * as Y from "yjs";
 import { edit } from "../tables.ts";
@@ -10,7 +10,7 @@ import type { Dice } from "../../../src/sim/random.ts";
 import { freshClientId, JobTable } from "../../../src/table/table.ts";
 import { anyJson, concat, edgeNumber, edgeText, mutateBytes, valueOf } from "./garbage.ts";
 
-/** Hlc stamps of about now, so that what is written wins over what was there. */
+/** For HLC stamps of about now, so that new entries win over existing ones. */
 const hlcPerMs = 1_024;
 const slotNames = [
   "created",
@@ -29,7 +29,7 @@ const slotNames = [
   "mutex",
   "after",
 ];
-/** What a later version may have beside its own members in a group of fields. */
+/** Members that a later version may have in a group of fields. */
 const laterMembers = ["http", "except", "__proto__", "a/b~c"];
 const laterRoots = ["pools", "channels", "maintenance"];
 const scheduleFields = ["schedule", "timezone", "startsAt", "endsAt"] as const;
@@ -42,7 +42,7 @@ const schedules = [
   ["* * * * * *", "*/2 * * * * *", "@every 3s"],
 ] as const;
 
-/** A writer with a table of its own, which now and then catches up with the victim's. */
+/** A writer with its own table, which sometimes catches up with the victim's. */
 export class HostileWriter {
   readonly #dice: Dice;
   readonly #self: PeerId;
@@ -55,7 +55,7 @@ export class HostileWriter {
     this.#table = this.#newTable([]);
   }
 
-  /** One update; `known` is what the victim holds, `jobs` its ids. */
+  /** One update. `known`: the victim's table; `jobs`: the ids of its jobs. */
   draw(known: () => Uint8Array, jobs: readonly JobId[], wall: number): Uint8Array {
     const dice = this.#dice;
     const chance = dice.next();
@@ -81,7 +81,7 @@ export class HostileWriter {
     return table;
   }
 
-  /** A right edit, of a job that is there or of a new one. */
+  /** A valid edit of an existing or a new job. */
   #edit(known: () => Uint8Array, jobs: readonly JobId[], wall: number): Uint8Array {
     const dice = this.#dice;
     if (dice.chance(0.05)) this.#table = this.#newTable([known()]);
@@ -96,7 +96,7 @@ export class HostileWriter {
     return edit(this.#table, { kind: "put", spec, by: "fuzz" }, wall);
   }
 
-  /** Something that passes for a job, or nearly, with values as nobody would write them. */
+  /** Something that looks like a job, or nearly, with values that nobody would write. */
   #written(jobs: readonly JobId[], wall: number): Uint8Array {
     const dice = this.#dice;
     const doc = new Y.Doc();
@@ -121,7 +121,7 @@ export class HostileWriter {
     try {
       doc.transact(write);
     } catch {
-      // Yjs itself has no form for it; what it had written before stands.
+      // Yjs can't encode the value; what was written before stays.
     }
     return Y.encodeStateAsUpdate(doc);
   }
@@ -181,7 +181,7 @@ export class HostileWriter {
     return group;
   }
 
-  /** Struct by struct, in the format as update.ts reads it. */
+  /** An update that is built struct by struct, in the format that update.ts reads. */
   #built(): Uint8Array {
     const dice = this.#dice;
     const clients = dice.below(3);
@@ -230,7 +230,7 @@ export class HostileWriter {
     return concat(...parts);
   }
 
-  /** A value as `writeAny` of lib0 writes it, with lengths that need not be true. */
+  /** A value in the format of lib0's `writeAny`, with lengths that may be wrong. */
   #any(depth: number): Uint8Array {
     const dice = this.#dice;
     const tag = dice.pick([116, 117, 118, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127]);

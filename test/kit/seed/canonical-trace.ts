@@ -1,6 +1,6 @@
 /**
- * The canonical trace of a simulated world: what anybody outside of cicada could have seen, by virtual time. It names
- * nothing of the code, so that a change that only moves or renames keeps its hash.
+ * The canonical trace of a simulated world: what an observer outside of cicada could have seen, by virtual time. It
+ * contains no names of the code, so that a change that only moves or renames code keeps its hash.
  */
 import { createHash } from "node:crypto";
 import type { Evidence, Knowledge } from "../../../src/sim/world/truth.ts";

@@ -1,12 +1,12 @@
 /**
- * Worlds of moderate size whose sizes are drawn from their names, as many as a test wants: runs them side by side, and says
- * what happened in them and which broke a rule.
+ * Runs worlds of moderate size, drawn from their names, side by side, as many as a test wants. Says what happened in
+ * them and which of them broke a rule.
  */
 import type { SeedJob } from "./job.ts";
 import { runSeeds } from "./pool.ts";
 
 const workers = 2;
-/** hours × jobs; larger worlds are the hunt's */
+/** hours × jobs; larger worlds are left to the hunt */
 const largest = 10;
 
 export interface DrawnSeeds {
@@ -17,7 +17,7 @@ export interface DrawnSeeds {
   broken: string[];
 }
 
-/** `draw` makes the world of a number from 1 on; `isEnough` is asked before each with how many have been begun. */
+/** `draw` makes the world of a number, from 1 on; `isEnough` is called before each with the number of worlds begun. */
 export async function runDrawnSeeds(
   draw: (number: number) => SeedJob,
   isEnough: (begun: number) => boolean,

@@ -1,41 +1,53 @@
 /**
- * Seeds that have failed once. Each is a whole story, replayed by `npm run sim -- --seed N` and by every run of the
- * tests before any new seed, so that what was found stays found. The words say what it had shown.
+ * Seeds that have failed once. `npm run sim -- --seed N` replays one, and the tests run them all before any new seed,
+ * so that fixed bugs stay fixed. `showed` says what the seed had shown.
  */
 export const failedSeeds: readonly { seed: string; showed: string }[] = [
-  { seed: "1", showed: "a waiting claim of a peer that only one other didn't hear kept nobody off" },
-  { seed: "2", showed: "an old record of a peer that had been away opened a run anew, for ever" },
-  { seed: "3", showed: "a change refused for a full disk was in force all the same" },
-  { seed: "5", showed: "claims made after due kept nobody off" },
-  { seed: "6", showed: "a peer with a wrong clock called ticks missed" },
+  { seed: "1", showed: "a waiting claim was ignored by all because one peer didn't hear its owner" },
+  { seed: "2", showed: "an old record of a peer that had been away reopened a run for ever" },
+  { seed: "3", showed: "a change refused because of a full disk took effect" },
+  { seed: "5", showed: "claims made after their tick was due were ignored" },
+  { seed: "6", showed: "a peer with a wrong clock reported ticks as missed" },
   { seed: "7", showed: "a peer that was not heard yet, but heard by others, counted as dead" },
-  { seed: "9", showed: "two askers who didn't hear each other both started; a living run was called lost" },
-  { seed: "10", showed: "a peer had warmed up at once after its pause, as all its links had broken off" },
-  { seed: "45", showed: "two asked over a link that flapped, and both started" },
-  { seed: "46", showed: "old news and its end came in one message, and only the old news was believed" },
+  {
+    seed: "9",
+    showed: "two peers that asked and didn't hear each other both started; a living run was reported as lost",
+  },
+  { seed: "10", showed: "a peer had warmed up at once after its pause, because all its links had broken" },
+  { seed: "45", showed: "two peers asked each other over a flapping link, and both started" },
+  {
+    seed: "46",
+    showed: "an old record and its end came in one message, and only the old record was accepted",
+  },
   {
     seed: "53",
-    showed: "a run's end met a full disk and was never written; a withdrawn claim hid later ones",
+    showed: "a run's end was never written because of a full disk; a withdrawn claim hid later ones",
   },
   {
     seed: "test-46",
-    showed: "a run's end met a disk full for a minute, and old news of the run was believed",
+    showed:
+      "a run's end came while the disk was full for a minute, and an old record of the run was accepted",
   },
-  { seed: "214", showed: "old news of one peer was believed because another's record was remembered" },
+  { seed: "214", showed: "an old record of one peer was accepted because another's record was remembered" },
 ];
 
-/** Seeds of six hours that have failed once, with the size of the world in which they did. */
+/** Seeds of six hours that have failed once, with the size of their world. */
 export const failedLongSeeds: readonly { seed: string; peers: number; jobs: number; showed: string }[] = [
   {
     seed: "5125",
     peers: 3,
     jobs: 2,
-    showed: "an order by hand, settled an hour ago, came by a sync and was started",
+    showed: "a manual order that was over for an hour came by a sync and was started",
   },
   { seed: "5183", peers: 3, jobs: 2, showed: "the same, after a pause of 12 s" },
   { seed: "67", peers: 3, jobs: 5, showed: "the same, while the peer was warming up" },
-  { seed: "5132", peers: 3, jobs: 2, showed: "a run waited on for a question that had long been answered" },
-  { seed: "7", peers: 3, jobs: 5, showed: "two runs at once of a job whose newest replaces the others" },
+  {
+    seed: "5132",
+    peers: 3,
+    jobs: 2,
+    showed: "a run kept waiting for a question that had long been answered",
+  },
+  { seed: "7", peers: 3, jobs: 5, showed: "two runs at once of a job with overlap replace" },
   {
     seed: "6015",
     peers: 5,
@@ -46,19 +58,19 @@ export const failedLongSeeds: readonly { seed: string; peers: number; jobs: numb
     seed: "6080",
     peers: 5,
     jobs: 50,
-    showed: "the end of a run met a full disk and lost gossip, and nobody heard of it",
+    showed: "the end of a run met a full disk and lost gossip, and no peer learned of it",
   },
   {
     seed: "9018",
     peers: 5,
     jobs: 50,
-    showed: "a run by hand started beside a tick that was on its way to its launcher",
+    showed: "a manual run started beside a tick that was on its way to its launcher",
   },
-  { seed: "6182", peers: 5, jobs: 50, showed: "ticks never started; mended together with what 6080 showed" },
+  { seed: "6182", peers: 5, jobs: 50, showed: "ticks never started; fixed together with what 6080 showed" },
   {
     seed: "6186",
     peers: 5,
     jobs: 50,
-    showed: "a tick skipped for a run that was over, because the word of its end had not come yet",
+    showed: "a tick was skipped because of a run whose end was not known yet",
   },
 ];

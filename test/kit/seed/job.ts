@@ -1,4 +1,7 @@
-/** What a seed's world is to be: given by hand, or drawn from the seed's name so that the name is enough to find it again. */
+/**
+ * The settings of a seed's world: given by hand, or drawn from the seed's name, so that the name is enough to run it
+ * again.
+ */
 import type { PlantedBug } from "../../../src/core/probes/planted.ts";
 import type { FaultKind } from "../../../src/sim/faults/faults.ts";
 import type { LongKind } from "../../../src/sim/faults/long.ts";
@@ -14,28 +17,28 @@ export interface SeedJob {
   hours: number;
   faults: "none" | "swarm";
   /**
-   * absent = plain; wide has majority jobs, witnesses and joins (sim/faults/wide.ts), mixed has two versions as well
-   * (sim/faults/mixed.ts), long has weeks (sim/long.ts)
+   * absent = plain; wide has majority jobs, witnesses and joins (sim/faults/wide.ts), mixed also has two versions
+   * (sim/faults/mixed.ts), long lasts weeks (sim/long.ts)
    */
   world?: WorldKind;
-  /** of a long world: false = quiet stretches are simulated too */
+  /** for a long world: false = quiet stretches are simulated too */
   leaps?: boolean;
   longKinds?: readonly LongKind[];
-  /** a person drains, promotes and forgets peers and cancels runs too; always so in a long world */
+  /** a person drains, promotes and forgets peers and cancels runs; always so in a long world */
   person?: boolean;
   planted?: PlantedBug;
-  /** of a wide world: the numbers of the faults that are to happen; all when absent */
+  /** for a wide world: the numbers of the faults that happen; absent = all */
   keptFaults?: readonly number[];
-  /** … and their kinds, instead of those that the seed draws */
+  /** the kinds of fault; absent = as the seed draws */
   kinds?: readonly FaultKind[];
 }
 
-/** In which kind of world a planted bug can show. */
+/** The kind of world in which a planted bug can show. */
 export function worldOfBug(bug: PlantedBug): WorldKind {
   return bug === "needs-ignored" ? "mixed" : "wide";
 }
 
-/** How large the long world of that seed is. */
+/** The size of the seed's long world. */
 export function longSizeOf(seed: string): SeedJob {
   const dice = new Dice(`long size ${seed}`);
   return {
@@ -48,13 +51,13 @@ export function longSizeOf(seed: string): SeedJob {
   };
 }
 
-/** How large the mixed world of that seed is: one version alone needs no such world. */
+/** The size of the seed's mixed world. */
 export function mixedSizeOf(seed: string): SeedJob {
   const { peers, ...size } = sizeOf(seed);
   return { ...size, peers: Math.max(2, peers), world: "mixed" };
 }
 
-/** How large the wide world of that seed is. */
+/** The size of the seed's wide world. */
 export function sizeOf(seed: string): SeedJob {
   const dice = new Dice(`size ${seed}`);
   return {

@@ -1,12 +1,13 @@
 /**
- * Seeds of wide worlds (src/sim/faults/wide.ts) that broke a rule once, each with the size of its world, what is left of its
- * faults, and the reason. `npm run sim -- --world wide --seed … --peers … --jobs … --hours … --kept … --trace` shows one at work.
+ * Seeds of wide worlds (src/sim/faults/wide.ts) that once broke a rule, each with the size of its world, the faults
+ * that matter, and the reason. `npm run sim -- --world wide --seed … --peers … --jobs … --hours … --kept … --trace`
+ * runs one.
  */
 import type { SeedJob } from "./job.ts";
 
 export interface MendedSeed extends Omit<SeedJob, "faults"> {
   rule: string;
-  /** what was wrong, and is mended */
+  /** what was wrong and is fixed */
   why: string;
 }
 
@@ -38,7 +39,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [11, 12, 13, 14, 15],
     rule: "I6",
-    why: "a tick that was undecided when the last peer died was older than what they looked for when they came back",
+    why: "a tick that was undecided when the last peer died was too old for what the peers looked for when they returned",
   },
   {
     seed: "1795220256363-10",
@@ -58,7 +59,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [32, 34, 35, 36, 39, 44],
     rule: "I6",
-    why: "with slow disks and wires each try for the voters ended before their answers came, and nobody called the tick over",
+    why: "with slow disks and wires each election ended before the voters answered, and no peer reported the tick",
   },
   {
     seed: "1795221304485-268",
@@ -67,7 +68,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 0.4,
     world: "wide",
     rule: "I1",
-    why: "a voter told of votes that its full disk had refused, and after a restart all took it for an old copy, for ever",
+    why: "a voter announced votes that its full disk had refused, and after a restart all took it for an old copy for ever",
   },
   {
     seed: "s2a-331",
@@ -87,7 +88,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [4, 9],
     rule: "I1",
-    why: "the checker took two voters for in touch that had only a third between them, and nobody hands votes on",
+    why: "the checker took two voters with only a third between them for connected, but peers don't forward votes",
   },
   {
     seed: "s2a-288",
@@ -97,7 +98,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [5, 6],
     rule: "I13",
-    why: "the checker asked for few ballots where too few voters may vote for good",
+    why: "the checker expected few ballots although too few voters could ever vote again",
   },
   {
     seed: "s2a-317",
@@ -106,7 +107,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 0.4,
     world: "wide",
     rule: "I6",
-    why: "the checker looked for a record on all peers that one had written just before the end",
+    why: "the checker expected a record on all peers that one had written just before the end",
   },
   {
     seed: "s2a-326",
@@ -116,7 +117,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [],
     rule: "I6",
-    why: "the checker wanted a word at once on ticks of a job that only witnesses were to run",
+    why: "the checker expected an immediate report on ticks of a job for which only witnesses were eligible",
   },
   {
     seed: "s2b-184",
@@ -126,7 +127,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [5, 10, 11, 13, 14, 18],
     rule: "I4",
-    why: "a chosen runner that had slept through the tick ran it minutes later, though its job catches nothing up",
+    why: "a chosen runner that was paused at the tick ran it minutes later, although its job catches nothing up",
   },
   {
     seed: "s2b-900",
@@ -135,7 +136,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 1,
     world: "wide",
     rule: "I3",
-    why: "the checker forgot that a launcher left alone may start what it was just handed, while the folder is put back",
+    why: "the checker ignored that an orphaned launcher may start a run that it was just given, while the folder is restored",
   },
   {
     seed: "s2b-948",
@@ -144,7 +145,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 1,
     world: "wide",
     rule: "I10",
-    why: "the checker forgot that of two claims made within moments the word of one may be lost as gossip",
+    why: "the checker ignored that one of two claims made within moments may be lost as gossip",
   },
   {
     seed: "s2b-1161",
@@ -153,7 +154,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 1,
     world: "wide",
     rule: "I6",
-    why: "the checker looked on all peers for a claim's last change, made 14 ms before the end",
+    why: "the checker expected a claim's last change, made 14 ms before the end, on all peers",
   },
   {
     seed: "s2b-1407",
@@ -162,7 +163,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 0.3,
     world: "wide",
     rule: "I6",
-    why: "the checker asked for a word that was lost with the disk that it had been written on",
+    why: "the checker expected a report that was lost with the disk that held it",
   },
   {
     seed: "s2b-1923",
@@ -171,7 +172,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 1,
     world: "wide",
     rule: "I1",
-    why: "the checker counted clocks of peers that were not there among those that are right",
+    why: "the checker counted clocks of absent peers as right ones",
   },
   {
     seed: "s2c-1264",
@@ -189,6 +190,6 @@ export const mendedSeeds: readonly MendedSeed[] = [
     hours: 0.4,
     world: "wide",
     rule: "I11",
-    why: "a peer that was paused did not wait for one that had left before the pause and come back during it",
+    why: "a paused peer did not wait for one that had left before the pause and returned during it",
   },
 ];

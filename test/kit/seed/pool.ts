@@ -1,4 +1,4 @@
-/** Runs many seeds of the simulator side by side, each in whichever worker thread is free. */
+/** Runs many seeds of the simulator side by side, each in the next free worker thread. */
 import { Worker } from "node:worker_threads";
 import type { SeedJob } from "./job.ts";
 import type { SeedSummary } from "./summary.ts";
@@ -11,7 +11,7 @@ export async function runSeeds(
 ): Promise<void> {
   const one = () =>
     new Promise<void>((resolve, reject) => {
-      // Most of what a world makes is garbage at once: a larger nursery means less of it is looked at.
+      // Most objects of a world become garbage at once; with a larger nursery the collector looks at fewer of them.
       const resourceLimits = { maxYoungGenerationSizeMb: 64 };
       const worker = new Worker(new URL("worker-child.ts", import.meta.url), { resourceLimits });
       const give = () => {

@@ -1,4 +1,4 @@
-/** Runs one seed with the real peer, and says in short what came of it. */
+/** Runs one seed with the real peer, and summarises the result. */
 import type { Mark } from "../../../src/core/probes/marks.ts";
 import { runLongSeed } from "../../../src/sim/long.ts";
 import { runSeed, type SeedOptions, type SeedResult } from "../../../src/sim/seed.ts";
@@ -12,7 +12,7 @@ const breachesShown = 20;
 export interface SeedSummary {
   seed: string;
   traceHash: string;
-  /** of what anybody outside could have seen (canonical-trace.ts) */
+  /** the hash of what an outside observer could have seen (canonical-trace.ts) */
   canonicalHash: string;
   starts: number;
   events: number;

@@ -1,11 +1,11 @@
-/** Who gives way when too many incoming connections have not proved yet that they belong to the mesh. */
+/** Which connections are closed when too many incoming ones have not yet proved that they belong to the mesh. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Handshakes } from "../src/real/mesh/handshakes.ts";
 
 const limits = { all: 10, strangers: 6, perHost: 4 };
 
-/** Connections by their names, and those that had to give way, in that order. */
+/** Named connections; `gone` lists those that were closed, in that order. */
 function stage() {
   const gone: string[] = [];
   const handshakes = new Handshakes<{ name: string; abort(): void }>(
@@ -23,13 +23,13 @@ function stage() {
   };
 }
 
-test("the oldest connection of a host gives way when the host's share is used up", () => {
+test("the oldest connection of a host is closed when the host's share is used up", () => {
   const { gone, enter } = stage();
   for (const name of ["a", "b", "c", "d", "e", "f"]) enter(name, "stranger");
   assert.deepEqual(gone, ["a", "b"]);
 });
 
-test("strangers on many hosts give way to each other and take no place of a member", () => {
+test("connections from many unknown hosts displace each other but no member", () => {
   const { gone, enter } = stage();
   for (let host = 0; host < 20; host++) enter(`stranger ${host}`, `stranger ${host}`);
   for (const name of ["m1", "m2", "m3", "m4"]) enter(name, "member");
@@ -37,7 +37,7 @@ test("strangers on many hosts give way to each other and take no place of a memb
   assert.ok(gone.every((name) => name.startsWith("stranger")));
 });
 
-test("a connection that has named the mesh's key gives way only where all others of its host have named it too", () => {
+test("a connection that has named the mesh's key is closed only if all others of its host have named it too", () => {
   const { gone, handshakes, enter } = stage();
   const named = enter("named", "member");
   handshakes.named(named);
@@ -47,7 +47,7 @@ test("a connection that has named the mesh's key gives way only where all others
   assert.deepEqual(gone, ["b", "c", "d", "e", "f", "named"]);
 });
 
-test("a connection that is encrypted or closed gives its place back", () => {
+test("an encrypted or closed connection frees its place", () => {
   const { gone, handshakes, enter } = stage();
   for (let count = 0; count < 30; count++) {
     const line = enter(`${count}`, "stranger");
@@ -57,7 +57,7 @@ test("a connection that is encrypted or closed gives its place back", () => {
   assert.deepEqual(gone, []);
 });
 
-test("however many hosts have members, there is a limit for all", () => {
+test("there is a limit for all connections, however many hosts have members", () => {
   const { gone, enter } = stage();
   for (let host = 0; host < 15; host++) enter(`${host}`, `member ${host}`);
   assert.deepEqual(gone, ["0", "1", "2", "3", "4"]);

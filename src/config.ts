@@ -65,7 +65,10 @@ export interface Config {
   historyMaxBytes: number;
   role: "worker" | "witness";
   mdns: boolean;
-  /** A used data folder without its peer.key may become a new peer. A flag only, so that no unit file keeps saying so. */
+  /**
+   * Whether a used data folder without its peer.key may become a new peer. This is only a flag, so that no unit file
+   * sets it for ever.
+   */
   newIdentity: boolean;
   /** Whether the host's clock follows a time server; undefined = ask the host. */
   clockSynchronised: boolean | undefined;

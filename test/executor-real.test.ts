@@ -166,11 +166,11 @@ test("a run that can't be started is reported with a plain reason, and leaves no
   const cases: [Partial<ProcessAction>, RegExp][] = [
     [{ argv: ["/no/such/program"] }, /there is no program \/no\/such\/program/],
     [{ argv: ["no-such-program-on-path"] }, /there is no program/],
-    [{ cwd: "/no/such/folder" }, /the folder \/no\/such\/folder is not there/],
+    [{ cwd: "/no/such/folder" }, /the folder \/no\/such\/folder doesn.t exist/],
     [{ cwd: notRunnable }, /is not a folder/],
     [{ argv: [notRunnable] }, /may not be run/],
     [{ user: "no-such-user" }, /there is no user no-such-user/],
-    [{ argv: ["/bin/echo", "x".repeat(3_000_000)] }, /larger than this host takes/],
+    [{ argv: ["/bin/echo", "x".repeat(3_000_000)] }, /too large for this host/],
   ];
   for (const [action, reason] of cases) {
     const spec = bed.shell("true", {}, action);

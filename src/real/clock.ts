@@ -1,38 +1,39 @@
 /**
  * The real clock: wall time from the system, monotonic time from the process's own counter, alarms from timers.
  *
- * When a timer fires late, the process was held up, and what arrived meanwhile still waits in the sockets. Such a ring is
- * put behind the next round of reads, so that nobody is taken for silent whose message is already here.
+ * When a timer fires late, the process was held up, and messages that arrived in the meantime still wait in the
+ * sockets. So a late alarm waits for the next round of reads. Otherwise a peer could be taken for silent although its
+ * message is already here.
  */
 import type { Clock, Now } from "../ports.ts";
 import { isSynchronised, uptimeMs } from "./clock/host-time.ts";
 
-/** Longest single sleep. Node's timers overflow past 24.8 days; less costs wake-ups, more gains nothing. */
+/** Longest single sleep. Node's timers overflow after 24.8 days. Less costs wake-ups; more gains nothing. */
 const sleepCapMs = 60_000;
 
-/** A ring that is later than this waits for the sockets. Less defers rings that are late by chance. */
+/** An alarm that is later than this waits for the sockets. Less delays alarms that are late by chance. */
 const lateMs = 50;
 
-/** A process that is stopped between two looks would see its clocks apart; they are looked at again. */
+/** If the process is stopped between reading the two clocks, they seem to differ. They are then read again. */
 const apartMs = 20;
-const looksMax = 5;
+const readsMax = 5;
 
-/** Both clocks at one moment. */
+/** Reads both clocks at the same moment. */
 function readBoth(): { wall: number; mono: number } {
-  for (let look = 1; ; look++) {
+  for (let read = 1; ; read++) {
     const before = performance.now();
     const wall = Date.now();
     const mono = performance.now();
-    if (mono - before < apartMs || look === looksMax) return { wall, mono };
+    if (mono - before < apartMs || read === readsMax) return { wall, mono };
   }
 }
 
-/** The wall clock may have run ahead of the monotonic one because the host slept, if by more than this, ms. */
+/** If the wall clock has run ahead of the monotonic one by more than this, the host may have slept. Unit: ms. */
 const sleptMs = 500;
-/** How often the host is asked whether it follows a time server. */
+/** How often to ask the host whether it follows a time server. Unit: ms. */
 const askEveryMs = 10_000;
 
-/** `synchronised` is said of the host's clock instead of what the host says itself. */
+/** `synchronised` overrides what the host says about its clock. */
 export function openClock(options: { synchronised?: boolean | undefined } = {}): Clock {
   const opened = readBoth();
   const bootedMono = opened.mono - (uptimeMs() ?? opened.mono);
@@ -40,7 +41,10 @@ export function openClock(options: { synchronised?: boolean | undefined } = {}):
   let suspendedMs = 0;
   let asked = { atMono: -Infinity, synchronised: false };
 
-  /** /proc/uptime counts suspends, and the monotonic clock doesn't. It is read only when the two clocks have moved apart. */
+  /**
+   * /proc/uptime includes suspends, and the monotonic clock doesn't. It is only read when the two clocks have moved
+   * apart.
+   */
   const noteSuspend = ({ wall, mono }: { wall: number; mono: number }): void => {
     if (Math.abs(wall - mono - apart) <= sleptMs) return;
     apart = wall - mono;

@@ -1,9 +1,9 @@
 /**
  * The real Disk door: one SQLite database in the data folder, with a thread that writes and a thread that reads.
  *
- * A read sees every write that was asked for before it: it is sent to the reading thread once those writes are
- * answered. A write never waits for a read. The reading thread is started by the first read, and again when it has
- * died; the peer loses nothing with it.
+ * A read sees every write that was requested before it: it is sent to the reading thread when those writes have been
+ * answered. A write never waits for a read. The first read starts the reading thread. If that thread dies, the peer
+ * loses nothing, and the next read starts a new one.
  */
 import { join } from "node:path";
 import { assert, CicadaError } from "../errors.ts";
@@ -16,20 +16,20 @@ import { parseOrder, parseRecord, parseVote, parseWatermark } from "./disk/parse
 import { DiskThread } from "./disk/thread.ts";
 
 /**
- * Of what passes through a thread little lives long, so a small nursery keeps its memory low. The heap has room for the
- * largest answer; a thread that needs more ends with an error.
+ * Little of what passes through a thread lives long, so a small nursery keeps its memory low. The heap has room for the
+ * largest answer. A thread that needs more ends with an error.
  */
 const nurseryMb = 4;
 const heapMb = 512;
 /**
- * A batch that takes longer means that the thread hangs. Less mistakes a slow disk for a hung one; more keeps a peer longer
- * that can store nothing. A list over millions of runs takes seconds.
+ * A batch that takes longer means that the thread hangs. Less mistakes a slow disk for a hung one; more keeps a peer
+ * for longer that can store nothing. A list over millions of runs takes seconds.
  */
 const writerSilentMs = 30_000;
 const readerSilentMs = 120_000;
 /** Stores that share one fsync. More makes the first of them wait longer. */
 const writesAtOnce = 10_000;
-/** One, so that each answer comes as soon as it is there. */
+/** One, so that each answer is sent as soon as it is ready. */
 const readsAtOnce = 1;
 
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -39,9 +39,9 @@ const readerProgram = new URL(`./disk/reader.${ending}`, import.meta.url);
 interface DiskOptions {
   folder: string;
   log: Log;
-  /** The thread that writes is dead or hangs: nothing can be promised any more. Called once. */
+  /** Called once when the writing thread is dead or hangs: from then on, nothing can be promised. */
   lost?: (error: CicadaError) => void;
-  /** what the reader's heap may grow to, MB; an answer that needs more fails */
+  /** the limit of the reader's heap, MB; an answer that needs more fails */
   readerHeapMb?: number;
 }
 
@@ -214,7 +214,7 @@ class RealDisk implements Disk {
     return reader;
   }
 
-  /** First what reads, then what writes: the last connection folds the write-ahead log into the file. */
+  /** Closes the reader first and then the writer: the last connection merges the write-ahead log into the file. */
   private closeWhenIdle(): void {
     if (this.closing === undefined || this.held.length > 0) return;
     if (this.reader === undefined) this.writer.close();
@@ -236,7 +236,7 @@ class RealDisk implements Disk {
   }
 }
 
-/** The thread's answer made into values; or its error, or the one that reading the answer brings up. */
+/** Makes values of the thread's answer. Returns its error, or the error of reading the answer. */
 function valueOf<Kind extends DiskResult["kind"], Value>(
   result: DiskResult,
   kind: Kind,
@@ -291,7 +291,7 @@ function asText(write: Write): TextWrite {
       return { kind: "order", text: JSON.stringify(write.order) };
     case "update":
     case "snapshot":
-      // Copied, so that a view does not take the whole buffer that it looks at along to the other thread.
+      // Copied, because a view would take its whole buffer along to the other thread.
       return { kind: write.kind, update: Uint8Array.from(write.update) };
     case "watermark":
       return { kind: "watermark", job: write.watermark.job, text: JSON.stringify(write.watermark) };

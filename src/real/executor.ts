@@ -1,7 +1,7 @@
 /**
- * The real Executor door: hands each run to the executor of its action's kind, and keeps the outputs of all kinds.
+ * The real Executor door: passes each run to the executor for its action's kind, and keeps the outputs of all kinds.
  *
- * There is one kind so far, processes (executor/processes.ts). A further one implements `KindExecutor`, writes its
+ * There is one kind so far: processes (executor/processes.ts). A further one implements `KindExecutor`, writes its
  * output where `Outputs.fileOf` says, and gets its line in `executorOf`.
  */
 import { join } from "node:path";
@@ -26,7 +26,7 @@ class RealExecutor implements Executor {
   private readonly log: Log;
   private readonly processes: ProcessExecutor;
   private events: ExecutorEvents | undefined;
-  /** handed over and not yet ended */
+  /** launched and not yet ended */
   private readonly runs = new Map<RunId, RunAction["kind"]>();
 
   constructor({ folder, log }: { folder: { work: string; logs: string }; log: Log }) {
@@ -66,16 +66,16 @@ class RealExecutor implements Executor {
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
-    void this.carryOut("a run's output can't be read", run, this.read(run, offset, length), done);
+    void this.passOn("a run's output can't be read", run, this.read(run, offset, length), done);
   }
 
   packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void {
-    void this.carryOut("a run's output can't be packed", run, this.outputs.pack(run, capBytes), done);
+    void this.passOn("a run's output can't be packed", run, this.outputs.pack(run, capBytes), done);
   }
 
   keepLog(run: RunId, gzip: Uint8Array): void {
     const keeping = this.copies.keep(run, gzip);
-    void this.carryOut("a copy of a run's output can't be kept", run, keeping, () => undefined);
+    void this.passOn("a copy of a run's output can't be kept", run, keeping, () => undefined);
   }
 
   logBytes(done: (bytes: number) => void): void {
@@ -87,7 +87,7 @@ class RealExecutor implements Executor {
       const dropping = Promise.all([this.outputs.drop(run), this.copies.drop(run)]);
       this.dropping.add(dropping);
       void dropping.finally(() => this.dropping.delete(dropping)).catch(() => undefined);
-      void this.carryOut("a run's output can't be removed", run, dropping, () => undefined);
+      void this.passOn("a run's output can't be removed", run, dropping, () => undefined);
     }
   }
 
@@ -96,7 +96,7 @@ class RealExecutor implements Executor {
   }
 
   private async measure(done: (bytes: number) => void): Promise<void> {
-    // What is being removed doesn't count any more.
+    // Outputs that are being removed don't count any more.
     await Promise.allSettled(this.dropping);
     let bytes = 0;
     try {
@@ -107,7 +107,7 @@ class RealExecutor implements Executor {
     done(bytes);
   }
 
-  /** The output of an own run, or the copy of another peer's. */
+  /** Reads the output of an own run, or the copy of another peer's. */
   private async read(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
     const complete = !this.runs.has(run);
     const own = await this.outputs.read(run, offset, length);
@@ -123,8 +123,8 @@ class RealExecutor implements Executor {
     }
   }
 
-  /** Hands a promise's value to a callback. A failure is logged and answered with nothing. */
-  private async carryOut<Value>(
+  /** Passes a promise's value to a callback. A failure is logged and answered with undefined. */
+  private async passOn<Value>(
     failure: string,
     run: RunId,
     promise: Promise<Value | undefined>,
@@ -136,7 +136,7 @@ class RealExecutor implements Executor {
     } catch (error) {
       this.log.warn(failure, { run, reason: String(error) });
     }
-    // Called outside the promise, so that what the callback throws is not taken for a failed read.
+    // Called outside the promise, so that an exception of the callback is not taken for a failed read.
     setImmediate(() => done(value));
   }
 }

@@ -1,21 +1,21 @@
 /**
- * The data folder: everything that a peer keeps. Only its user may read it, and one peer at a time may use it.
+ * The data folder: everything that a peer keeps. Only its user may read it, and only one peer at a time may use it.
  *
  *   lock.db, lock.pid   held while a peer uses the folder, until its process ends in whatever way
  *   format              version of this layout
  *   peer.key            who the peer is
  *   cluster.key         which mesh it belongs to
- *   cluster.key.old     keys before it that are still accepted, after a rotation
- *   cluster.key.retired keys before it that are no longer accepted, and only prove that they were replaced
+ *   cluster.key.old     earlier keys that are still accepted after a rotation
+ *   cluster.key.retired earlier keys that are no longer accepted, and only prove that they were replaced
  *   admin.token         for its own API
  *   addresses.json      where other peers were last found
- *   broken-exits.json   when the peer has met what can't happen, and at work on what
+ *   broken-exits.json   when the peer ended after an internal fault, and what it was working on
  *   ready.json          only while the peer is ready
  *   cicada.db           jobs and history (disk.ts)
- *   cicada.mark         how many commits it has had (disk/commit-counter.ts)
+ *   cicada.mark         how many commits the database has had (disk/commit-counter.ts)
  *   work/, logs/        where jobs run, and their output
  *
- * Damaged files are reported and left as they are. Only what can be had anew (addresses, the token) is replaced.
+ * Damaged files are reported and left as they are. Only what can be restored (addresses, the token) is replaced.
  */
 import { hash, randomBytes } from "node:crypto";
 import {
@@ -38,18 +38,21 @@ import { parsePeerKey } from "./keys.ts";
 
 const format = 1;
 
-/** What may lie in a folder that no peer has used: files that an admin put there, and those of a file system. */
+/** What a folder may contain that no peer has used yet: files from an admin, and files of the file system. */
 const preparedFiles: ReadonlySet<string> = new Set(["cluster.key", "lost+found", "lock.db", "lock.pid"]);
 
 export interface Folder {
   readonly path: string;
-  /** where jobs run unless they say otherwise */
+  /** where jobs run that name no folder */
   readonly work: string;
   readonly logs: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
   hasPeerKey(): boolean;
-  /** Made by `generate` the first time, and the same from then on. Throws DATA_FOLDER_DAMAGED for a file that holds none. */
+  /**
+   * `generate` makes the key the first time. From then on it stays the same. Throws DATA_FOLDER_DAMAGED if the file holds no
+   * peer key.
+   */
   peerKey(generate: () => Uint8Array): Uint8Array;
   /** The text of `cluster.key`; undefined when there is none yet. */
   clusterKey(): string | undefined;
@@ -61,18 +64,18 @@ export interface Folder {
   /** The text of `cluster.key.retired`; undefined when there is none. */
   retiredKeys(): string | undefined;
   keepRetiredKeys(text: string | undefined): void;
-  /** 256 random bits and a checksum as base64url, the same from one start to the next. */
+  /** 256 random bits and a checksum, as base64url. The token stays the same over restarts. */
   adminToken(): string;
   addresses(): string[];
-  /** A failure is only logged: the peer can do without. */
+  /** A failure is only logged, because the peer can do without. */
   rememberAddresses(addresses: readonly string[]): void;
-  /** The text of `broken-exits.json`; undefined when there is none, or when it can't be read. */
+  /** The text of `broken-exits.json`; undefined if there is none or it can't be read. */
   brokenExits(): string | undefined;
-  /** A failure is only logged: the peer is about to end. */
+  /** A failure is only logged, because the peer is about to end. */
   keepBrokenExits(text: string): void;
   writeReady(ready: Ready): void;
   removeReady(): void;
-  /** Lets another peer use the folder. */
+  /** Releases the folder for another peer. */
   close(): void;
 }
 
@@ -84,7 +87,7 @@ export function openFolder(path: string, log: Log): Folder {
     try {
       checkFormat(path);
       const folder = new RealFolder(path, log, unlock);
-      // An earlier process had no time to remove it.
+      // An earlier process may have had no time to remove it.
       folder.removeReady();
       return folder;
     } catch (error) {
@@ -105,14 +108,14 @@ function prepareFolder(path: string): void {
   const self = process.getuid?.() ?? uid;
   if (uid !== self) throw unusable(path, `it belongs to user ${uid}, and this peer runs as user ${self}`);
   if ((mode & 0o022) !== 0) {
-    throw unusable(path, `others may write in it (chmod go-w ${path} once you know that nobody has)`);
+    throw unusable(path, `other users may write in it (check that none has, then chmod go-w ${path})`);
   }
   accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   const strangers = readdirSync(path).filter((name) => !preparedFiles.has(name));
   if (strangers.length > 0 && !strangers.includes("format")) {
     throw unusable(
       path,
-      `it holds other things, such as ${strangers.slice(0, 3).join(", ")}; give an empty folder`,
+      `it contains other files, such as ${strangers.slice(0, 3).join(", ")}; give an empty folder`,
     );
   }
   chmodSync(path, 0o700);
@@ -164,7 +167,7 @@ class RealFolder implements Folder {
       this.write(file, `${Buffer.from(key).toString("base64url")}\n`);
       return key;
     }
-    // The end of the line is there only when the whole line is.
+    // The line end is only there if the line is complete.
     if (!/^[\w-]+\n$/.test(text)) throw damaged(file);
     const key = Uint8Array.from(Buffer.from(text.trim(), "base64url"));
     try {
@@ -203,7 +206,7 @@ class RealFolder implements Folder {
     const text = this.readSecret(this.tokenFile);
     if (text !== undefined && isToken(text)) return text.trim();
     if (text !== undefined)
-      this.log.warn("the admin token can't be read; a new one is made", { file: this.tokenFile });
+      this.log.warn("the admin token can't be read; a new one is created", { file: this.tokenFile });
     const secret = randomBytes(32).toString("base64url");
     const token = secret + checksumOf(secret);
     this.write(this.tokenFile, `${token}\n`);
@@ -258,14 +261,14 @@ class RealFolder implements Folder {
     this.unlock();
   }
 
-  /** A secret that others may read is made private again, and that is logged. */
+  /** Reads a secret. If other users may read it, it is made private again, and that is logged. */
   private readSecret(file: string): string | undefined {
     try {
       const text = readText(file);
       if (text === undefined) return undefined;
       if ((statSync(file).mode & 0o077) !== 0) {
         chmodSync(file, 0o600);
-        this.log.warn("a secret could be read by others; its mode is 0600 now", { file });
+        this.log.warn("other users could read a secret; its mode is 0600 now", { file });
       }
       return text;
     } catch (error) {
@@ -289,13 +292,13 @@ class RealFolder implements Folder {
   }
 }
 
-/** Tokens of the first versions had no checksum. */
+/** The first versions made tokens without a checksum. */
 function isToken(text: string): boolean {
   const [, secret = "", checksum] = /^([\w-]{43})([\w-]{4})?\n?$/.exec(text) ?? [];
   return secret !== "" && (checksum === undefined || checksum === checksumOf(secret));
 }
 
-/** Four characters by which a damaged token is told from another one. */
+/** Four characters that show when a token is damaged. */
 function checksumOf(secret: string): string {
   return hash("sha256", secret, "base64url").slice(0, 4);
 }

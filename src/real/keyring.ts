@@ -1,16 +1,16 @@
 /**
- * The real Keyring door: the present cluster key, the ones before it that are still accepted, those that are retired, and
- * what is handed to the other members after a rotation (DESIGN §3).
+ * The real Keyring door: the present cluster key, earlier keys that are still accepted, retired keys, and what is sent
+ * to the other members after a rotation (DESIGN §3).
  *
- * A change of keys is accepted only from somebody who knows the key that it replaces: it carries, for each older key that
- * its sender holds, a MAC under that key. So during the grace, somebody who has only the leaked key can't replace the new
- * one by a third. Keys are on disk before they are used: `cluster.key.old` first, `cluster.key` second. In between
- * the folder opens with the old key, which the others still accept. A damaged list of old keys doesn't prevent a start: it
- * is logged and set aside, and a member that holds only an old key has to join anew.
+ * A change of keys is only accepted from a peer that knows the key that it replaces. The change carries a MAC under
+ * each older key that its sender holds. So during the grace, an attacker who only has the leaked key can't replace the
+ * new key by a third. Keys are on disk before they are used: first `cluster.key.old`, then `cluster.key`. Between the
+ * two writes the folder opens with the old key, which the others still accept. A damaged list of old keys doesn't
+ * prevent a start: it is logged and set aside, and a member that holds only an old key has to rejoin.
  *
- * When its grace is over, an old key is retired: it is kept for 30 days more, in a file of its own, `cluster.key.retired`.
- * Nobody gets in with a retired key and no change of keys is proved with one. It only serves to prove to a peer that still
- * holds it as its present key that it was replaced (mesh/succession.ts).
+ * When its grace is over, an old key is retired: it is kept for another 30 days in a file of its own,
+ * `cluster.key.retired`. A retired key admits no peer and proves no change of keys. Its only use is to prove to a peer
+ * that still holds it as its present key that the key was replaced (mesh/succession.ts).
  */
 import { Compile } from "typebox/compile";
 import { Type } from "typebox";
@@ -29,7 +29,7 @@ import { generateClusterKey } from "./keys.ts";
 
 export interface OldKey {
   key: Uint8Array;
-  /** wall ms; it is of no more use from then on */
+  /** wall ms; the key is useless from then on */
   until: number;
 }
 
@@ -46,22 +46,22 @@ export interface KeptKeys {
 
 export interface ClusterKeysOptions {
   kept: KeptKeys;
-  /** Makes it durable, or throws a CicadaError. */
+  /** Stores the keys durably, or throws a CicadaError. */
   keep(kept: KeptKeys): void;
   /** wall ms */
   wall(): number;
 }
 
-/** Old keys that are kept: a few rotations within one grace. Each is offered in every handshake. */
+/** The most old keys that are kept: a few rotations within one grace. Each is offered in every handshake. */
 const oldKeysCap = 4;
 /**
- * How long a key is kept after its grace. Peers that come back later are refused without a proof, and run the timetable
- * alone. More keeps secrets that may have leaked, and with which old recordings could be read, for longer on the disk.
+ * How long a key is kept after its grace. A peer that returns later is refused without a proof, and runs its jobs
+ * alone. More keeps leaked secrets on the disk for longer, with which old recordings could be decrypted.
  */
 const retiredForMs = 30 * 86_400_000;
-/** Retired keys that are kept. Each costs one round trip more in a dial to a peer of another mesh. */
+/** The most retired keys that are kept. Each costs another round trip when a peer of another mesh is dialled. */
 const retiredCap = 4;
-/** A change that is dated further ahead is refused: no other one could follow it. */
+/** A change with a date further ahead is refused, because no later change could follow it. */
 const aheadMs = 3_600_000;
 
 export class ClusterKeys implements Keyring {
@@ -76,7 +76,7 @@ export class ClusterKeys implements Keyring {
     this.expire();
   }
 
-  /** Names the mesh: the fingerprint of its first key. */
+  /** The name of the mesh: the fingerprint of its first key. */
   get mesh(): string {
     return this.kept.rotation?.mesh ?? this.fingerprint();
   }
@@ -93,7 +93,7 @@ export class ClusterKeys implements Keyring {
     return this.kept.rotation?.madeAt ?? 0;
   }
 
-  /** Every key under which somebody may come in, the present one first. */
+  /** Every key that admits a peer, the present one first. */
   accepted(): readonly Uint8Array[] {
     return [this.kept.key, ...this.kept.olds.map(({ key }) => key)];
   }
@@ -102,7 +102,7 @@ export class ClusterKeys implements Keyring {
     return this.accepted().some((key) => clusterFingerprint(key) === fingerprint);
   }
 
-  /** Keys with which nobody gets in any more. */
+  /** Keys that no longer admit a peer. */
   retired(): readonly Uint8Array[] {
     return (this.kept.retired ?? []).map(({ key }) => key);
   }
@@ -136,8 +136,8 @@ export class ClusterKeys implements Keyring {
   }
 
   /**
-   * Two members were asked to rotate at the same time, and this peer has the later key already. The other key is accepted
-   * as long as the old ones are, so that peers which hold it learn that this peer knows it.
+   * Handles the case that two members were asked to rotate at the same time, and this peer already has the later key.
+   * The other key is accepted for as long as the old ones, so that peers which hold it learn that this peer knows it.
    */
   private noteRival(change: KeyChange, done: (error?: CicadaError) => void): void {
     const { olds } = this.kept;
@@ -163,7 +163,7 @@ export class ClusterKeys implements Keyring {
     return { ...change, proofs };
   }
 
-  /** Retires keys whose grace is over, and drops retired ones in their time. Call it regularly. */
+  /** Retires keys whose grace is over, and drops retired keys after their time. Call it regularly. */
   expire(): void {
     const now = this.options.wall();
     const { olds: before, retired: retiredBefore = [] } = this.kept;
@@ -176,7 +176,7 @@ export class ClusterKeys implements Keyring {
     try {
       this.options.keep(kept);
     } catch (error) {
-      // It stays on the disk unused; the next start sees that it has expired.
+      // The key stays on the disk unused, and the next start sees that it has expired.
       if (!(error instanceof CicadaError)) throw error;
     }
     this.onChange();
@@ -204,7 +204,7 @@ export class ClusterKeys implements Keyring {
   }
 }
 
-/** The retired keys when further ones have been retired at that instant (wall ms). */
+/** The retired keys after further ones have been retired at that instant (wall ms). */
 function retiredWith(more: readonly OldKey[], retired: readonly OldKey[], now: number): readonly OldKey[] {
   const all = [...more.map(({ key }) => ({ key, until: now + retiredForMs })), ...retired];
   return all.filter(({ until }) => until > now).slice(0, retiredCap);
@@ -233,11 +233,11 @@ export interface PresentKey {
   key: Uint8Array;
   founder: PeerId | undefined;
   rotation: Rotation | undefined;
-  /** the folder's key until now, when a later one was given at this start */
+  /** the folder's key until now, if a later one was given at this start */
   replaced?: Uint8Array | undefined;
 }
 
-/** `present` is what the peer has been started with, and is in the folder already. */
+/** `present` is the key that the peer was started with. It is in the folder already. */
 export function openKeyring(folder: Folder, present: PresentKey, wall: () => number, log: Log): ClusterKeys {
   const { key, founder, rotation, replaced } = present;
   let retired = readRetiredKeys(folder, log);
@@ -293,9 +293,12 @@ function readRetiredKeys(folder: Folder, log: Log): readonly OldKey[] {
     if (!retiredKeysCheck.Check(value)) throw new Error("it has an unknown form");
     return parseKeys(value.keys);
   } catch (error) {
-    log.warn("cluster.key.retired can't be read; to peers that still hold such a key nothing can be proved", {
-      why: String(error),
-    });
+    log.warn(
+      "cluster.key.retired can't be read; peers that still hold such a key can't be told that it was replaced",
+      {
+        why: String(error),
+      },
+    );
     return [];
   }
 }

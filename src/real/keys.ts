@@ -1,9 +1,10 @@
 /**
  * The two keys of a peer.
  *
- * The peer key (Ed25519) says who a peer is. Its peer id is the text of the public half, so a signature is checked with
- * the id alone. The cluster key (32 random bytes, the same on all peers) says who belongs to the mesh. This file makes both
- * keys and signs. identity/cluster-key.ts knows the text form of the cluster key, and folder.ts keeps both.
+ * The peer key (Ed25519) says who a peer is. Its peer id is the text of the public half, so the id alone suffices to
+ * check a signature. The cluster key (32 random bytes, the same on all peers) says who belongs to the mesh. This file
+ * generates both keys and signs. identity/cluster-key.ts defines the text form of the cluster key, and folder.ts keeps
+ * both.
  */
 import {
   createPrivateKey,
@@ -25,7 +26,7 @@ import type { PeerId } from "../schema/ids.ts";
 /** libp2p's raw form of an Ed25519 key: 32 bytes of seed, then the 32 of the public key. */
 const peerKeyBytes = 64;
 const signatureBytes = 64;
-/** Parsed public keys that are kept. To parse one costs about as much as to verify; each takes less than 1 KiB. */
+/** How many parsed public keys are kept. Parsing one costs about as much as verifying; each takes less than 1 KiB. */
 const parsedKeysCap = 1_024;
 
 export function generatePeerKey(): Uint8Array {
@@ -34,7 +35,7 @@ export function generatePeerKey(): Uint8Array {
   return Uint8Array.from([...Buffer.from(jwk.d, "base64url"), ...Buffer.from(jwk.x, "base64url")]);
 }
 
-/** The form that libp2p takes. Throws BAD_KEY when the bytes are not a peer key. */
+/** The form that libp2p uses. Throws BAD_KEY if the bytes are not a peer key. */
 export function parsePeerKey(peerKey: Uint8Array): PrivateKey {
   if (peerKey.length !== peerKeyBytes) {
     throw new CicadaError("BAD_KEY", `a peer key has ${peerKeyBytes} bytes, this one ${peerKey.length}`);

@@ -1,9 +1,9 @@
 /**
  * The real log: lines on standard error, as JSON for machines or pretty for people.
  *
- * Lines are written in the background: a stopped terminal or a pipe that nobody reads holds up the log, never the peer.
- * Lines beyond the cap are dropped, and the peer goes on when standard error has gone away. (Pino's own destination waits
- * for ever at exit when the pipe is broken.)
+ * Lines are written in the background. A stopped terminal, or a pipe without a reader, delays the log but never the
+ * peer. Lines beyond the cap are dropped, and the peer continues when standard error is gone. (Pino's own destination
+ * waits for ever at exit when the pipe is broken.)
  */
 import { write, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
@@ -15,7 +15,7 @@ export interface LogOptions {
   format: "json" | "pretty";
 }
 
-/** How much may wait to be written. More keeps more lines through a stall, less keeps less memory. */
+/** How much may wait to be written. More keeps more lines through a stall; less takes less memory. */
 const waitingCapCharacters = 1_048_576;
 const standardError = 2;
 
@@ -33,9 +33,9 @@ export function openLog({ level, format }: LogOptions): Log {
 }
 
 function logOver(logger: Logger): Log {
-  const say = (level: keyof Log) => (message: string, fields?: LogFields) =>
+  const logAt = (level: keyof Log) => (message: string, fields?: LogFields) =>
     logger[level](fields ?? {}, message);
-  return { debug: say("debug"), info: say("info"), warn: say("warn"), error: say("error") };
+  return { debug: logAt("debug"), info: logAt("info"), warn: logAt("warn"), error: logAt("error") };
 }
 
 class BackgroundLines {
@@ -53,12 +53,12 @@ class BackgroundLines {
     if (this.writing.length === 0) this.next();
   }
 
-  /** The process ends: writes what waits, as far as possible. */
+  /** Call it when the process ends: writes the waiting lines, as far as possible. */
   finish(): void {
     try {
       writeSync(this.descriptor, this.waiting);
     } catch {
-      // There is nowhere else to report it.
+      // There is no other place to report the error.
     }
     this.waiting = "";
   }
@@ -71,7 +71,7 @@ class BackgroundLines {
 
   private push(): void {
     write(this.descriptor, this.writing, (error, written) => {
-      // A full pipe is tried again; after any other failure these lines are given up.
+      // A write to a full pipe is tried again. After any other failure, these lines are dropped.
       if (error?.code === "EAGAIN") return void setTimeout(() => this.push(), 100).unref();
       this.writing = error ? Buffer.alloc(0) : this.writing.subarray(written);
       if (this.writing.length > 0) this.push();

@@ -18,7 +18,10 @@ export function startCommand(program: Command, terminal: Terminal, compatibility
     .command("start")
     .description("start a peer; one alone is a full cron")
     .option("--config <file>", "settings as YAML, under the names of these flags (CICADA_CONFIG)")
-    .option("--new-identity", "start a used data folder that has lost its peer.key as a new peer, this once");
+    .option(
+      "--new-identity",
+      "start as a new peer, for this one start, if a used data folder has lost its peer.key",
+    );
   for (const setting of settings) start.addOption(optionOf(setting));
   start.action(async (options: Flags) => {
     becomeChildOfInit();

@@ -274,7 +274,7 @@ async function openDoors(
   if (used && !folder.hasPeerKey() && !config.newIdentity) {
     throw new CicadaError(
       "DATA_FOLDER_DAMAGED",
-      `${folder.path}/peer.key is gone, which says who this peer is: restore it from a backup, or give --new-identity ` +
+      `${folder.path}/peer.key is gone, which identifies this peer: restore it from a backup, or use --new-identity ` +
         "once to start as a new peer (and `cicada peers forget` the old one)",
     );
   }

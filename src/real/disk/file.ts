@@ -1,13 +1,13 @@
 /**
- * Opens the database file: creates a new one, migrates an older one, and refuses by name what it can't read. A file that
- * is refused is never changed or deleted.
+ * Opens the database file: creates a new one, migrates an older one, and refuses by name what it can't read. A refused
+ * file is never changed or deleted.
  *
- * A new file is made under another name and moved into place once its tables are durable, so an empty `cicada.db` is
- * always damage and never taken for a peer's first start.
+ * A new file is made under another name and moved into place when its tables are durable. So an empty `cicada.db` is
+ * always damage, and never taken for a peer's first start.
  *
- * An older file is migrated in one transaction, after a copy of it has been made beside it: `cicada.db.format-N`, where N
- * is its version. A crash before the end leaves the older file as it was, and the next start copies and migrates again. The
- * copy is for going back to the older program; the first start 30 days later removes it.
+ * An older file is migrated in one transaction, after it has been copied to `cicada.db.format-N`, where N is its
+ * version. A crash before the end leaves the older file as it was, and the next start copies and migrates again. The
+ * copy is for going back to the older program. The first start 30 days later removes it.
  */
 import {
   closeSync,
@@ -25,10 +25,10 @@ import { CicadaError } from "../../errors.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import { fileVersion, stepsFrom } from "./migrations.ts";
 
-/** "cica" in ASCII; SQLite keeps it in the file's header to tell whose file it is. */
+/** "cica" in ASCII. SQLite keeps it in the file's header to say which program the file belongs to. */
 const applicationId = 0x63696361;
 
-/** How long to wait for a lock that somebody's sqlite3 shell holds. More lets the shell hold up starts for longer. */
+/** How long to wait for a lock that a sqlite3 shell holds. More lets the shell delay starts for longer. */
 const busyTimeoutMs = 5_000;
 
 /**
@@ -38,12 +38,12 @@ const busyTimeoutMs = 5_000;
 const checkpointPages = 4_096;
 
 /**
- * A file up to this size is checked whole at every start. Formula: about 5 ms per MiB. More finds more damage early;
- * less starts sooner.
+ * A file up to this size is checked completely at every start. Formula: about 5 ms per MiB. More finds more damage
+ * early; less starts sooner.
  */
 const checkedCapBytes = 67_108_864;
 
-/** How long the copy of an older file is kept. More lets a person go back for longer; less gives its space back sooner. */
+/** How long the copy of an older file is kept. More lets a person go back for longer; less frees its space sooner. */
 const copyKeptMs = 30 * 86_400_000;
 
 /** The first version of the file that counts its commits. */
@@ -81,8 +81,8 @@ export function openForReading(path: string): DatabaseSync {
 }
 
 /**
- * Checks the file through a connection that can't write. One that can would copy the write-ahead log into a file that is
- * then refused.
+ * Checks the file through a connection that can't write. One that can would copy the write-ahead log into a file that
+ * is then refused.
  */
 function checkUntouched(path: string, counter: CommitCounter): void {
   let database: DatabaseSync | undefined;
@@ -135,7 +135,7 @@ function migrate(database: DatabaseSync, path: string): void {
   );
 }
 
-/** Replaces an earlier copy: the file may have been changed by the older program since. */
+/** Replaces an earlier copy, because the older program may have changed the file since. */
 function copyBeforeMigration(database: DatabaseSync, path: string): void {
   const copy = `${path}${copySuffix}${pragma(database, "user_version")}`;
   const draft = `${copy}.new`;
@@ -155,7 +155,7 @@ function removeOldCopies(path: string): void {
   }
 }
 
-/** Once its content is durable, a draft gets its name, which is durable when this returns. */
+/** Makes the draft's content durable and then gives it its final name, which is durable when this returns. */
 function moveIntoPlace(draft: string, path: string): void {
   syncToDisk(draft);
   renameSync(draft, path);
@@ -191,7 +191,7 @@ export function closeQuietly(database: DatabaseSync): void {
   try {
     database.close();
   } catch {
-    // It is given up anyway, and what went wrong has been reported already.
+    // The connection is given up anyway, and the error has been reported already.
   }
 }
 
@@ -199,7 +199,7 @@ export function closeQuietly(database: DatabaseSync): void {
 const corrupt = 11;
 const notADatabase = 26;
 
-/** An error of SQLite as one of cicada's. */
+/** Turns an error of SQLite into one of cicada's. */
 export function asCicadaError(error: unknown, path: string): CicadaError {
   if (error instanceof CicadaError) return error;
   const message = error instanceof Error ? error.message : String(error);

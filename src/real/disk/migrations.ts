@@ -1,11 +1,11 @@
 /**
- * The steps from one format of the database file to the next. A format that a program has written is never changed
- * afterwards: what is to be different is a further step. file.ts takes all that are missing in one transaction.
+ * The steps from one format of the database file to the next. A step that has been released never changes: a further
+ * change is a further step. file.ts takes all missing steps in one transaction.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { sumOf } from "./rows.ts";
 
-/** The version of the file is how many of them have been taken. */
+/** The file's version is the number of steps that it has taken. */
 const migrations: readonly string[] = [
   `CREATE TABLE record (
      instant INTEGER NOT NULL,
@@ -64,7 +64,10 @@ const migrations: readonly string[] = [
 
 export const fileVersion = migrations.length;
 
-/** As SQL, with the functions that it calls. A row whose sum is wrong stays as it is, so that it is found when it is read. */
+/**
+ * The missing steps as SQL, with the functions that they call. A row with a wrong sum is left as it is, so that the
+ * damage is found when it is read.
+ */
 export function stepsFrom(database: DatabaseSync, version: number): string {
   database.function("content_sum", (content) => sumOf(String(content)));
   database.function("order_of_format_6", (body) => orderOfFormat6(String(body)));
@@ -88,7 +91,7 @@ function voteOfFormat6(body: string): string {
   return vote === undefined ? body : JSON.stringify(vote);
 }
 
-/** Undefined for what is no JSON: it stays as it is, and is reported as damage when it is read. */
+/** Undefined for a text that is not JSON. It is left as it is, and reported as damage when it is read. */
 function parse(body: string, revive?: (key: string, value: unknown) => unknown): unknown {
   try {
     return JSON.parse(body, revive);

@@ -1,5 +1,5 @@
 /**
- * Text from the database made into things, in the peer's thread: each is checked against its schema. One that fails the
+ * Parses text from the database, in the peer's thread, and checks each value against its schema. A value that fails the
  * check is reported as damage.
  */
 import Compile from "typebox/compile";

@@ -1,15 +1,15 @@
 /**
- * What the peer's thread and the two threads of the disk say to each other.
+ * The messages between the peer's thread and the two threads of the disk.
  *
- * Records and orders cross as the JSON text that the file also keeps: copying a string between threads is several
- * times cheaper than cloning an object of fifteen fields, and each side parses only what it looks at. A batch is sent
- * whole and answered whole, in the order of its requests.
+ * Records and orders cross as the JSON text that is also in the file: copying a string between threads is several times
+ * cheaper than cloning an object of fifteen fields, and each side parses only what it needs. A batch is sent as a whole
+ * and answered as a whole, in the order of its requests.
  */
 import type { CicadaError } from "../../errors.ts";
 import type { Horizon, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId } from "../../schema/ids.ts";
 
-/** A `Write` of ports/disk.ts, with things as text. */
+/** A `Write` of ports/disk.ts, with records, orders, watermarks and votes as text. */
 export type TextWrite =
   | { kind: "record"; text: string }
   | { kind: "order"; text: string }
@@ -22,12 +22,12 @@ export type TextWrite =
   | { kind: "vote"; decision: string; instant: number; text: string }
   | { kind: "drop-votes"; before: number };
 
-/** For the thread that writes. */
+/** Requests to the writing thread. */
 export type WriteRequest =
   | { kind: "store"; writes: TextWrite[] }
   | { kind: "prune"; rules: readonly PruneRule[] };
 
-/** For the thread that reads. */
+/** Requests to the reading thread. */
 export type ReadRequest =
   | { kind: "load"; since: number }
   | { kind: "history"; query: RunQuery; tickInstant: number | undefined }

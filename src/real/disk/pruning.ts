@@ -1,13 +1,13 @@
 /**
- * Removes history from the database by rules (ports/disk.ts, PruneRule), a bounded number of records at a time, and notes the
- * horizon of each job in the same transaction: what lies below it and is gone, was pruned and is not missing.
+ * Removes history from the database by rules (ports/disk.ts, PruneRule), a limited number of records at a time. In the
+ * same transaction it stores the horizon of each job: what is below it and gone was pruned, and isn't missing.
  */
 import { runId, type JobId, type RunId } from "../../schema/ids.ts";
 import type { Horizon, Pruned, PruneRule } from "../../ports/disk.ts";
 import { textIn } from "./rows.ts";
 import { asOrder, asRecord, type BucketChanges, type Writes } from "./writes.ts";
 
-/** Records removed in one transaction. More makes a claim that waits behind it wait longer: about 20 µs each. */
+/** Records removed in one transaction. More delays a claim that waits behind it: about 20 µs for each record. */
 const removedAtOnce = 2_000;
 
 interface Tick {
@@ -38,7 +38,7 @@ export class Pruning {
 
   private pruneJob(rule: PruneRule, changes: BucketChanges, pruned: Pruned): void {
     const noted = this.horizonOf(rule.job);
-    // A horizon of the future was noted by a clock that was wrong.
+    // A horizon in the future was stored when the clock was wrong.
     const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
     const before = Math.min(rule.before, Math.max(rule.olderThan, this.oldestKept(rule), known));
     const rest = this.removeBefore(rule, before, changes, pruned);
@@ -46,7 +46,7 @@ export class Pruning {
     if (this.note(horizon, noted)) pruned.horizons.push(horizon);
   }
 
-  /** Returns the instant of the first tick that had to wait for the next time, if there is one. */
+  /** Returns the instant of the first tick that has to wait for the next round, if there is one. */
   private removeBefore(
     rule: PruneRule,
     before: number,
@@ -57,7 +57,7 @@ export class Pruning {
       "SELECT DISTINCT instant, tick FROM record WHERE job = ? AND instant < ? ORDER BY instant, tick LIMIT ?",
       rule.job,
       before,
-      // Two of them stay, and one tells that there are more.
+      // Two of them stay, and one shows that there are more.
       removedAtOnce + 3,
     );
     if (ticks.length === 0) return undefined;
@@ -74,7 +74,7 @@ export class Pruning {
     return undefined;
   }
 
-  /** The instant of the oldest tick that is kept for its number; 0 when there are fewer. */
+  /** The instant of the oldest tick among the `keep.runs` newest; 0 if there are fewer. */
   private oldestKept({ job, keep, countedBefore }: PruneRule): number {
     const row = this.statements.first(
       `SELECT instant FROM (SELECT DISTINCT instant, tick FROM record WHERE job = ? AND instant < ?
@@ -87,7 +87,7 @@ export class Pruning {
     return keep.runs > 0 ? Number(row["instant"]) : Number(row["instant"]) + 1;
   }
 
-  /** The job's last tick and the last that succeeded. */
+  /** The job's last tick and its last successful one. */
   private lastOf(job: JobId): Set<string> {
     const last = this.statements.first(
       "SELECT tick FROM record WHERE job = ? ORDER BY instant DESC, tick DESC LIMIT 1",
@@ -128,7 +128,7 @@ export class Pruning {
     return row === undefined ? undefined : readHorizon(row);
   }
 
-  /** True when it is news. */
+  /** True if the horizon has changed. */
   private note(horizon: Horizon, known: Horizon | undefined): boolean {
     const { job, before, keep } = horizon;
     const isKnown =

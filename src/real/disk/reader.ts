@@ -1,4 +1,4 @@
-/** The thread of the disk that reads, through a connection that can't write. A long list keeps no claim waiting. */
+/** The reading thread of the disk. Its connection can't write. Because of this thread, a long list delays no claim. */
 import { closeQuietly, openForReading } from "./file.ts";
 import type { ReadRequest } from "./protocol.ts";
 import { Reads } from "./reads.ts";

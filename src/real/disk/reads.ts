@@ -1,7 +1,7 @@
 /**
- * What is read from the database: the answer to each request of the reading thread.
+ * Reads the database: makes the answer to each request of the reading thread.
  *
- * A request that takes several statements reads within one transaction, so that its answer is of one moment.
+ * A request that takes several statements reads within one transaction, so that its answer shows one moment.
  */
 import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
@@ -61,7 +61,7 @@ export class Reads {
         since,
         since,
       ),
-      // An order that is old but still has no end must be carried on as well.
+      // An old order that has not ended yet must be continued as well.
       orders: this.texts(
         `SELECT body, sum FROM requested_order AS requested WHERE instant >= ?1 OR requested_at >= ?1 OR NOT EXISTS (
            SELECT 1 FROM record WHERE record.instant = requested.instant AND record.tick = requested.tick
@@ -150,7 +150,7 @@ export class Reads {
         terms.push(`(${keyOf[kind]}) ${sign} (${key.map(() => "?").join(", ")})`);
         values.push(...key);
       } else if ((side === "before") === (sign === "<=")) {
-        // The whole bucket lies on the wrong side of the place.
+        // The whole bucket is on the wrong side of the place.
         return [];
       }
     }
@@ -164,7 +164,7 @@ export class Reads {
 
   private jobs(after: string, limit: number): JobId[] {
     const jobs: JobId[] = [];
-    // One look-up in the index for each job, however many records it has.
+    // Each job takes one look-up in the index, however many records it has.
     for (let last = after; jobs.length < limit;) {
       const row = this.statements.first("SELECT min(job) AS job FROM record WHERE job > ?", last);
       if (typeof row?.["job"] !== "string") break;
@@ -236,7 +236,7 @@ function placeOfRow(kind: Place[0], row: Row): Place {
   return [kind, instant, tick, job, Number(row["attempt"]), String(row["slot"]), String(row["peer"])];
 }
 
-/** Whether the place lies before, inside or behind the things of one kind in a bucket. */
+/** Whether the place is before, inside or behind the records, or orders, of a bucket. */
 function sideOf(place: Place, kind: Place[0], bucket: number): "before" | "inside" | "behind" {
   const at = bucketAt(place);
   if (at !== bucket) return at < bucket ? "before" : "behind";
@@ -244,7 +244,7 @@ function sideOf(place: Place, kind: Place[0], bucket: number): "before" | "insid
   return place[0] === "record" ? "before" : "behind";
 }
 
-/** A cursor is the key of the last row of the page, as base64url of a JSON list. */
+/** A cursor is the key of the page's last row: a JSON list in base64url. */
 function writeCursor(row: Record<string, unknown>): string {
   return Buffer.from(JSON.stringify(rowKey.split(", ").map((column) => row[column]))).toString("base64url");
 }
@@ -255,7 +255,7 @@ function readCursor(text: string): SQLInputValue[] {
     const known = Array.isArray(value) && value.length === rowKey.split(", ").length;
     if (known && value.every((part) => typeof part === "string" || typeof part === "number")) return value;
   } catch {
-    // Said below, as for any other cursor that is not ours.
+    // Reported below, like any other invalid cursor.
   }
   throw new CicadaError("BAD_REQUEST", "the cursor is not one that a page gave as its next");
 }

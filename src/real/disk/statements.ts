@@ -1,4 +1,4 @@
-/** The prepared statements of one connection: each is compiled once, when it is first used. */
+/** The prepared statements of one connection. Each is compiled when it is first used. */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 
 type Row = Record<string, SQLOutputValue>;
@@ -11,7 +11,7 @@ export class Statements {
     this.database = database;
   }
 
-  /** How many rows the statement changed. */
+  /** Returns how many rows the statement changed. */
   run(sql: string, ...values: SQLInputValue[]): number {
     return Number(this.of(sql).run(...values).changes);
   }

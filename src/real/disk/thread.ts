@@ -1,9 +1,9 @@
 /**
  * One thread of the disk (writer.ts or reader.ts), seen from the peer's thread.
  *
- * Requests gather while the thread is busy with the last batch and are sent together, so that a thousand stores which
- * wait share one fsync. Answers come in the order of the requests and never within the call. When the thread ends, or does
- * not answer for too long, what it has not answered fails.
+ * Requests are collected while the thread works on the last batch, and then sent together: a thousand waiting stores
+ * share one fsync. Answers come in the order of the requests, and never within the call. When the thread ends, or
+ * doesn't answer for too long, all unanswered requests fail.
  */
 import { Worker, type ResourceLimits } from "node:worker_threads";
 import { CicadaError } from "../../errors.ts";
@@ -13,16 +13,16 @@ export interface ThreadOptions {
   name: "writer" | "reader";
   program: URL;
   folder: string;
-  /** how many requests are sent together at most */
+  /** the most requests that are sent together */
   batchMax: number;
-  /** a batch that is not answered within this time has failed, and the thread with it */
+  /** if a batch is not answered within this time, the thread has failed */
   silentMs: number;
   limits: ResourceLimits;
 }
 
 export interface ThreadEvents {
   opened(): void;
-  /** Once, when it is gone; without an error when it was closed. */
+  /** Called once when the thread has ended; without an error if it was closed. */
   ended(error?: CicadaError): void;
 }
 
@@ -48,7 +48,7 @@ export class DiskThread<Request> {
   private sending = false;
   private closing = false;
   private ended = false;
-  /** for whatever is not answered */
+  /** the error for unanswered requests */
   private error: CicadaError;
 
   constructor({ name, program, folder, batchMax, silentMs, limits }: ThreadOptions, events: ThreadEvents) {
@@ -59,7 +59,7 @@ export class DiskThread<Request> {
     this.worker = new Worker(program, {
       workerData: folder,
       resourceLimits: limits,
-      // None of the flags that the program itself was started with.
+      // The thread gets none of the flags that the program was started with.
       execArgv: [],
     });
     this.worker.on("message", (message: FromDiskThread) => this.received(message));
@@ -75,7 +75,7 @@ export class DiskThread<Request> {
     this.sendSoon();
   }
 
-  /** Ends the thread when everything that was asked before is answered. */
+  /** Ends the thread when all earlier requests have been answered. */
   close(): void {
     if (this.closing) return;
     this.closing = true;
@@ -119,7 +119,7 @@ export class DiskThread<Request> {
     const asked = this.sent;
     this.sent = [];
     clearInterval(this.watch);
-    // The next batch is under way while the callers of this one are told.
+    // The next batch is sent before the callers of this one get their answers.
     this.send();
     for (const [index, { done }] of asked.entries()) {
       const result = results[index];
@@ -127,7 +127,7 @@ export class DiskThread<Request> {
     }
   }
 
-  /** Time is counted in checks, so that a pause of this process counts as one of them. */
+  /** Time is counted in checks, so that a pause of this process counts as a single check. */
   private watchBatch(): void {
     let checks = 0;
     this.watch = setInterval(() => {

@@ -1,10 +1,10 @@
 /**
  * What the two threads of the disk have in common: they open the database or refuse, answer batch after batch, and
- * close. node:sqlite is synchronous and an fsync takes milliseconds; in the peer's own thread that would hold up
- * heartbeats.
+ * close. node:sqlite is synchronous and an fsync takes milliseconds, which would delay heartbeats in the peer's own
+ * thread.
  *
- * The entries are writer.ts and reader.ts. Neither loads a schema or a package, which would cost more memory than all
- * the rest: the peer's thread checks what comes back.
+ * The entries are writer.ts and reader.ts. Neither loads a schema or a package, which would take more memory than
+ * everything else. The peer's thread checks the answers.
  */
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
@@ -31,17 +31,17 @@ export function serve<Request>(open: (folder: string, path: string) => Work<Requ
     work = open(String(folder), path);
   } catch (error) {
     const { code, detail } = asCicadaError(error, path);
-    return say({ kind: "refused", code, detail });
+    return post({ kind: "refused", code, detail });
   }
   port?.on("message", (message: ToDiskThread<Request>) => {
-    if (message.kind === "batch") return say({ kind: "results", results: work.answer(message.requests) });
+    if (message.kind === "batch") return post({ kind: "results", results: work.answer(message.requests) });
     work.close();
     port.close();
   });
-  say({ kind: "opened" });
+  post({ kind: "opened" });
 }
 
-/** The answer, or the failure that kept it from being made. */
+/** Returns the answer, or the failure to make it. */
 export function attempt(answer: () => DiskResult): DiskResult {
   try {
     return answer();
@@ -55,6 +55,6 @@ export function failed(error: unknown): DiskResult {
   return { kind: "failed", code, detail };
 }
 
-function say(message: FromDiskThread): void {
+function post(message: FromDiskThread): void {
   port?.postMessage(message);
 }

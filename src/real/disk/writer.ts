@@ -1,4 +1,4 @@
-/** The thread of the disk that writes. It opens the database first, and creates or migrates it where needed. */
+/** The writing thread of the disk. It opens the database first, and creates or migrates it where needed. */
 import { join } from "node:path";
 import { CommitCounter } from "./commit-counter.ts";
 import { closeQuietly, openForWriting } from "./file.ts";

@@ -1,9 +1,9 @@
 /**
- * What is stored in the database, by the writing thread; and the transaction in which pruning.ts removes things.
+ * Stores things in the database, in the writing thread, and offers the transaction in which pruning.ts removes things.
  *
- * All stores of a batch go into one transaction and so share one fsync (group commit). When that fails, each is tried
- * alone, so that no store takes another down with it. The digests of the 5-minute buckets (core/records/buckets.ts)
- * change in the same transaction as what they stand for.
+ * All stores of a batch go into one transaction and so share one fsync (group commit). If that fails, each store is
+ * tried alone, so that one failure doesn't affect the others. The digests of the 5-minute buckets
+ * (core/records/buckets.ts) change in the same transaction as their contents.
  */
 import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
 import { mergeRecord } from "../../core/records/records.ts";
@@ -25,7 +25,7 @@ export class Writes {
     this.counter = counter;
   }
 
-  /** Makes each of the stores durable or reports why not, one result each. */
+  /** Makes each store durable or reports why not; returns one result for each. */
   store(stores: readonly (readonly TextWrite[])[], fail: (error: unknown) => DiskResult): DiskResult[] {
     try {
       this.inTransaction((changes) => {
@@ -118,7 +118,7 @@ export class Writes {
     changes.add(record);
   }
 
-  /** An order never changes, so its first writing stands. */
+  /** An order never changes, so the first write counts. */
   private writeOrder(text: string, changes: BucketChanges): void {
     const order = asOrder(text);
     const inserted = this.statements.run(
@@ -133,7 +133,7 @@ export class Writes {
     if (inserted > 0) changes.add(order);
   }
 
-  /** Does the work and adds to the digests of the buckets what it has changed: all of it or nothing. */
+  /** Does the work and updates the digests of the buckets that it has changed: all of it or nothing. */
   inTransaction(work: (changes: BucketChanges) => void): void {
     const { database } = this.statements;
     database.exec("BEGIN IMMEDIATE");
@@ -145,7 +145,7 @@ export class Writes {
       database.exec("COMMIT");
       this.counter.write(Number(counted?.["count"]));
     } catch (error) {
-      // Some failures (a full disk) have rolled back already.
+      // Some failures, such as a full disk, have rolled back already.
       if (database.isTransaction) database.exec("ROLLBACK");
       throw error;
     }
@@ -172,7 +172,7 @@ interface BucketChange {
   things: number;
 }
 
-/** What a transaction does to the buckets, gathered so that each bucket's row is written once. */
+/** The changes of a transaction to the buckets, collected so that each bucket's row is written once. */
 export class BucketChanges {
   private readonly changes = new Map<number, BucketChange>();
 
@@ -198,7 +198,7 @@ export class BucketChanges {
   }
 }
 
-// The peer's thread has checked what it stores, and a row that is read back has its sum: no schema is needed here.
+// No schema is needed here: the peer's thread checks what it stores, and each row has a checksum.
 
 export function asRecord(text: string): RunRecord {
   return JSON.parse(text) as RunRecord;

@@ -1,10 +1,11 @@
 /**
- * One run: starts its program in a process group of its own, and follows it until nothing of the group is left.
+ * One run: starts its program in a process group of its own, and follows it until no process of the group is left.
  *
- * To stop a run, or to end it after its timeout, means TERM to the group and, after the run's grace, KILL; what has left
- * the group is then found by the run's id. After the program's own end its group gets a moment for the rest of the output,
- * then what remains of the group is ended in the same way. A process that has left the group is not waited for. A group
- * that can't be ended keeps the run open, and that is reported, because its job must not start beside it.
+ * To stop a run, or to end it after its timeout, the group gets TERM and, after the run's grace, KILL. Processes that
+ * have left the group are then found by the run's id. When the program ends by itself, its group gets a moment for the
+ * rest of the output; then the rest of the group is ended in the same way, and processes that have left the group are
+ * not waited for. A group that can't be ended keeps the run open and is reported, because its job must not start beside
+ * it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
@@ -15,13 +16,13 @@ import { CappedFile, Output } from "./output.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
 import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
 import type { Sweeper } from "./survivors.ts";
-import { becoming, environmentOf, workFolderOf, type As } from "./users.ts";
+import { environmentOf, runAsUser, workFolderOf, type As } from "./users.ts";
 
-/** How long output may still come after the program's end while something holds the pipe. */
+/** How long output may still arrive after the program's end while a process holds the pipe. */
 const drainMs = 250;
-/** How long a killed group may take to vanish before it is reported as one that can't be ended. */
+/** How long a killed group may take to vanish before it is reported as stuck. */
 const vanishMs = 2_000;
-/** The launcher's own umask, for its files. A child's is set just around its start. */
+/** The launcher's own umask, for its files. The umask of a child is set only while it is started. */
 const ownUmask = 0o077;
 
 export interface ChildDoors {
@@ -34,16 +35,16 @@ export interface ChildDoors {
 
 export interface ChildEvents {
   started(pid: number): void;
-  /** It should have ended and can't be ended; once. */
+  /** Called once, when the run should have ended and can't be ended. */
   stuck(reason: string): void;
   ended(outcome: ChildOutcome): void;
 }
 
-/** What a start needs of the peer's own: closed again when the start fails. */
+/** The peer's own files for a start. They are closed again if the start fails. */
 interface OwnFiles {
   stdin: number | undefined;
   file: CappedFile;
-  /** undefined: the child gets sockets */
+  /** undefined if the child gets sockets */
   pipe: Pipe | undefined;
   cwd: string;
 }
@@ -59,7 +60,7 @@ export class Child {
   private ending: "cancelled" | "timeout" | undefined;
   private isForbidden = false;
   private isStuck = false;
-  private isLast = false;
+  private isExiting = false;
   private exit: { code: number | null; signal: string | null } | undefined;
   private outputEnded = false;
   private settled = false;
@@ -73,7 +74,7 @@ export class Child {
 
   start(): void {
     const { action } = this.spec;
-    const as = action.user === "" ? undefined : becoming(action.user);
+    const as = action.user === "" ? undefined : runAsUser(action.user);
     if (as !== undefined && "reason" in as) {
       return this.notStarted({ kind: "not-started", why: "error", reason: as.reason });
     }
@@ -97,9 +98,9 @@ export class Child {
     this.endGroup(graceMs);
   }
 
-  /** Like `end`, but the launcher leaves afterwards: what can't be ended is not waited for. */
-  endForGood(graceMs: number): void {
-    this.isLast = true;
+  /** Like `end`, but for a launcher that is about to exit: a run that can't be ended is not waited for. */
+  endForExit(graceMs: number): void {
+    this.isExiting = true;
     this.end("cancelled", graceMs);
   }
 
@@ -135,7 +136,7 @@ export class Child {
       process.umask(ownUmask);
     }
     child.on("error", (error) => this.spawnFailed(error, files));
-    // Without a process id, `error` follows.
+    // If there is no process id, an `error` event follows.
     if (child.pid === undefined) return;
     child.on("exit", (code, signal) => this.exited(code, signal));
     this.readOutput(child, files);
@@ -163,7 +164,7 @@ export class Child {
   }
 
   private spawnFailed(error: unknown, { stdin, file, pipe, cwd }: OwnFiles): void {
-    // An error of a child that runs is about a signal or a message, of which none is sent through Node.
+    // An error of a running child is about a signal or a message, and none is sent through Node.
     if (this.settled || this.group !== 0) return;
     if (stdin !== undefined) closeSync(stdin);
     if (pipe !== undefined) {
@@ -200,7 +201,7 @@ export class Child {
     this.signal("SIGKILL");
     if (this.ending !== undefined) this.doors.sweeper.killRun(this.spec.run, () => undefined);
     this.after(vanishMs, () => {
-      if (this.isLast) return this.settle();
+      if (this.isExiting) return this.settle();
       if (this.isStuck) return;
       this.isStuck = true;
       this.events.stuck(
@@ -215,7 +216,7 @@ export class Child {
     this.isForbidden = this.doors.sweeper.signal(this.group, signal) === "forbidden";
   }
 
-  /** The group has ended; what has left it ends too. */
+  /** The group has ended. Processes that have left it are ended, too. */
   private groupGone(): void {
     if (this.ending === undefined) return this.settle();
     this.doors.sweeper.killRun(this.spec.run, () => this.settle());
@@ -260,7 +261,7 @@ function ownerOf(as: As | undefined): Owner | undefined {
   return as?.user;
 }
 
-/** A file that holds the text and has no name any more, opened at its beginning. */
+/** Opens an unnamed file that holds the text, at its beginning. */
 function openText(text: string, path: string): number {
   const file = openSync(path, "w+", 0o600);
   try {

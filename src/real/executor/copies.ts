@@ -1,8 +1,8 @@
 /**
- * Copies of other peers' outputs, as gzip files. A copy is checked when it comes, because it came from another host.
+ * Copies of other peers' outputs, as gzip files. A copy is checked when it arrives, because it comes from another host.
  *
  * Outputs are read piece by piece, and gzip can only be unpacked from its beginning. So the reader of a copy stays open
- * between two pieces: to read a whole output unpacks it once, and holds no more of it in memory than one piece.
+ * between two pieces. Reading a whole output then unpacks it once, and holds only one piece in memory.
  */
 import { createReadStream, mkdirSync } from "node:fs";
 import { open, rename, rm, writeFile } from "node:fs/promises";
@@ -14,14 +14,17 @@ import type { RunId } from "../../schema/ids.ts";
 import { fileNameOf, orNothing } from "./output-files.ts";
 
 /**
- * What a copy may unpack to: a small file can hold a thousand times its size. More admits copies of larger outputs; less
- * makes a hostile one cheaper to refuse.
+ * The largest size that a copy may unpack to, because a small file can hold a thousand times its size. More admits
+ * copies of larger outputs; less makes it cheaper to refuse a hostile copy.
  */
 const unpackedCapBytes = 67_108_864;
 
-/** Readers that are kept open. Each takes about 100 KiB and a file descriptor; one too few unpacks an output anew. */
+/**
+ * How many readers are kept open. Each takes about 100 KiB and a file descriptor. With too few, outputs are unpacked
+ * again.
+ */
 const openReadersMax = 16;
-/** A reader whose next piece is not wanted within this time is closed. */
+/** A reader is closed if its next piece is not requested within this time. */
 const idleReaderMs = 30_000;
 
 export class LogCopies {
@@ -34,7 +37,7 @@ export class LogCopies {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
-  /** Undefined when no copy is here. */
+  /** Undefined if there is no copy here. */
   async read(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
     const path = this.fileOf(run);
     const size = await orNothing(readUnpackedSize(path));
@@ -50,7 +53,7 @@ export class LogCopies {
     }
   }
 
-  /** Rejects what is no gzip, or one that unpacks beyond the cap. */
+  /** Rejects bytes that are not gzip, or that unpack to more than the cap. */
   async keep(run: RunId, packed: Uint8Array): Promise<void> {
     await checkPacked(packed);
     const path = this.fileOf(run);
@@ -68,7 +71,7 @@ export class LogCopies {
     return join(this.folder, `${fileNameOf(run)}.log.gz`);
   }
 
-  /** The open reader of the file that has the least to skip, or a new one. */
+  /** The open reader of the file that has to skip the least, or a new one. */
   private takeReader(path: string, offset: number): CopyReader {
     let best: CopyReader | undefined;
     for (const reader of this.idle) {
@@ -97,7 +100,7 @@ export class LogCopies {
 /** Unpacks one file from its beginning, as far as it is read. */
 class CopyReader {
   readonly path: string;
-  /** of the next byte, in the output */
+  /** position of the next byte in the output */
   position = 0;
   private readonly source: Readable;
   private readonly chunks: AsyncIterator<Buffer>;
@@ -108,12 +111,12 @@ class CopyReader {
     this.path = path;
     this.source = createReadStream(path);
     const unpacked = createGunzip();
-    // What fails in either stream is thrown to the one who reads.
+    // A failure of either stream is thrown to the caller that reads.
     pipeline(this.source, unpacked, () => undefined);
     this.chunks = unpacked[Symbol.asyncIterator]();
   }
 
-  /** At most `length` bytes; fewer at the end of the output. `offset` is not before `position`. */
+  /** Returns at most `length` bytes; fewer at the end of the output. `offset` must not be before `position`. */
   async read(offset: number, length: number): Promise<Uint8Array> {
     const parts: Buffer[] = [];
     const end = offset + length;
@@ -149,7 +152,7 @@ class CopyReader {
   }
 }
 
-/** gzip says at its end how long the unpacked content is, in four bytes (RFC 1952). */
+/** The last four bytes of a gzip file say how long the unpacked content is (RFC 1952). */
 async function readUnpackedSize(path: string): Promise<number> {
   const file = await open(path, "r");
   try {
@@ -161,7 +164,10 @@ async function readUnpackedSize(path: string): Promise<number> {
   }
 }
 
-/** Unpacks without keeping. The length that the copy claims must be its real one, because readers are told it. */
+/**
+ * Unpacks the copy without keeping the result. The length that the copy states must be true, because readers are told
+ * it.
+ */
 async function checkPacked(packed: Uint8Array): Promise<void> {
   const unpacked = createGunzip();
   pipeline(Readable.from([packed]), unpacked, () => undefined);
@@ -172,5 +178,5 @@ async function checkPacked(packed: Uint8Array): Promise<void> {
   }
   const claimed = Buffer.from(packed.subarray(-4)).readUInt32LE();
   if (claimed !== bytes)
-    throw new Error(`it says that it unpacks to ${claimed} bytes, and unpacks to ${bytes}`);
+    throw new Error(`it states that it unpacks to ${claimed} bytes, but unpacks to ${bytes}`);
 }

@@ -1,6 +1,7 @@
 /**
- * One life of the launcher process (launcher.ts), seen from the peer: starts it, writes orders to it, reads its reports.
- * It reports the end once: after the last line of a launcher that has died, or when one is silent for too long.
+ * One life of the launcher process (launcher.ts), seen from the peer: starts it, writes orders to it and reads its
+ * reports. Its end is reported once: after the last line of a launcher that has died, or when a launcher has been
+ * silent for too long.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { getCompileCacheDir } from "node:module";
@@ -11,21 +12,21 @@ import type { Log } from "../../ports.ts";
 import { readReport, type FromLauncher, type ToLauncher } from "./protocol.ts";
 
 /**
- * The launcher is asked for a sign of life this often, and given up when it has written nothing for so long. It starts one
- * run a turn, so it answers within milliseconds in a burst too. Less mistakes a busy host for a frozen launcher; more leaves
- * runs waiting in one.
+ * How often the launcher is pinged, and after what silence it is given up. It starts one run per turn, so it answers
+ * within milliseconds even in a burst. Less mistakes a busy host for a frozen launcher; more leaves runs waiting in a
+ * frozen one.
  */
 const pingEveryMs = 1_000;
 const silentMs = 5_000;
-/** Until its first line: it has to start. */
+/** The same limit until its first line, because it has to start. */
 const startMs = 20_000;
 
-/** What the launcher itself needs of the peer's environment. Jobs get theirs from core. */
+/** The variables of the peer's environment that the launcher itself needs. Jobs get theirs from core. */
 const launcherVariables = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"] as const;
 
 export interface LinkEvents {
   report(message: FromLauncher): void;
-  /** Once. `wasUp`: it may have taken orders. */
+  /** Called once. `wasUp`: the launcher may have taken orders. */
   ended(wasUp: boolean): void;
 }
 
@@ -47,7 +48,7 @@ export class LauncherLink {
     const compiled = getCompileCacheDir();
     if (compiled !== undefined) env["NODE_COMPILE_CACHE"] = dirname(compiled);
     const launcher = spawn(process.execPath, [program, places.work, places.pipes], {
-      // A session of its own: Ctrl-C on the peer's terminal must not end runs before the drain.
+      // The launcher has a session of its own, because Ctrl-C on the peer's terminal must not end runs before the drain.
       detached: true,
       env,
       cwd: places.work,
@@ -70,10 +71,10 @@ export class LauncherLink {
       this.limitMs = silentMs;
       this.heardAt = performance.now();
       const message = readReport(line);
-      if (message === undefined) log.error("the launcher wrote a line that is no report", { line });
+      if (message === undefined) log.error("the launcher wrote a line that is not a report", { line });
       else events.report(message);
     });
-    // Not on the process's exit: lines may still be on their way then.
+    // The process's exit is not used, because lines may still be on their way then.
     lines.on("close", () => this.end(true));
   }
 
@@ -83,7 +84,7 @@ export class LauncherLink {
 
   private check(): void {
     const now = performance.now();
-    // This process was held up itself: what the launcher has written meanwhile may not have been read so far.
+    // This process was held up itself, so lines that the launcher has written may not have been read yet.
     if (now - this.checkedAt > 2 * pingEveryMs) this.heardAt = now;
     this.checkedAt = now;
     if (now - this.heardAt <= this.limitMs) return this.send({ kind: "ping" });

@@ -1,10 +1,11 @@
 /**
- * The launcher: a small process that starts the peer's children, so that the peer itself never waits for a spawn
- * (1 to 2 ms each, more with a large memory; a burst of 2,000 would silence it for seconds).
+ * The launcher: a small process that starts the peer's children, so that the peer itself never waits for a spawn (1 to
+ * 2 ms each, more with a large memory; a burst of 2,000 would block it for seconds).
  *
- * It lives as long as its peer. When the pipe from the peer closes, the peer is dead: every group gets TERM and,
- * moments later, KILL, what has left its group is found by run id, and the launcher ends. It has a session of its
- * own and ignores the terminal's and the service manager's signals, for it is the peer that says when runs end.
+ * It lives as long as its peer. When the pipe from the peer closes, the peer is dead. Then every group gets TERM and,
+ * moments later, KILL, processes that have left their group are found by run id, and the launcher exits. It has a
+ * session of its own and ignores the signals of the terminal and the service manager, because only the peer decides
+ * when runs end.
  */
 import { existsSync } from "node:fs";
 import { flushCompileCache } from "node:module";
@@ -17,45 +18,45 @@ import { openPipes } from "./pipes.ts";
 import { readOrder, type FromLauncher, type Launch, type ToLauncher } from "./protocol.ts";
 import { hostProcesses, Sweeper } from "./survivors.ts";
 
-/** Grace of a dead peer's runs: others declare them lost and may start anew 6 s after its death. */
+/** The grace of a dead peer's runs. Other peers declare them lost and may start new ones 6 s after its death. */
 const orphanGraceMs = 2_000;
 
 /**
- * While runs wait for their start, what has happened is told this often: every word wakes the peer, which then competes
- * for the processor with the starts that are still to come. More tells a burst's first runs later.
+ * While runs wait for their start, reports are sent this often. Each message wakes the peer, which then competes for
+ * the processor with the starts that are still to come. More delays the reports on the first runs of a burst.
  */
-const tellEveryMs = 100;
+const flushEveryMs = 100;
 
-/** Its only arguments. */
+/** The launcher's only arguments. */
 interface Places {
   /** where jobs run that name no folder */
   work: string;
-  /** a folder of its own, for pipes that are being made where there is no memory for them */
+  /** a folder of its own for new pipes, used if there is no memory for them */
   pipes: string;
 }
 
 class Launcher {
   private readonly doors: ChildDoors;
   private readonly running = new Map<RunId, { child: Child; spec: RunSpec }>();
-  /** in the order in which they came; started one a turn, so that pipes and timers are served in between */
+  /** in the order of arrival; one is started per turn, so that pipes and timers are served in between */
   private readonly queue = new Map<RunId, Launch>();
   private starting = false;
   private closing = false;
-  /** lines to the peer, in the order in which things happened */
-  private untold: string[] = [];
-  private toldAt = 0;
+  /** reports to the peer, in the order of events */
+  private unsent: string[] = [];
+  private flushedAt = 0;
   private readonly finished: () => void;
 
   constructor(places: Places, finished: () => void) {
     const clock = openClock();
     const pipes = openPipes(places.pipes, (reason) =>
-      this.notice("no named pipe can be made here: outputs go through sockets", reason),
+      this.notice("no named pipe can be made here, so outputs go through sockets", reason),
     );
     this.doors = { clock, pipes, sweeper: new Sweeper(clock), work: places.work };
     this.finished = finished;
   }
 
-  obey(order: ToLauncher): void {
+  handle(order: ToLauncher): void {
     switch (order.kind) {
       case "launch":
         return this.launch(order);
@@ -64,23 +65,23 @@ class Launcher {
       case "sweep":
         return this.sweep(order.id, order.runs);
       case "ping":
-        return this.say({ kind: "pong" });
+        return this.report({ kind: "pong" });
       case "close":
         return this.close(undefined);
     }
   }
 
-  /** Something that a person should know, though the launcher goes on. */
+  /** Reports something that a person should know although the launcher continues. */
   notice(message: string, reason: string): void {
-    this.say({ kind: "notice", message, reason });
+    this.report({ kind: "notice", message, reason });
   }
 
-  /** Ends everything and then itself; `graceMs` undefined = each run's own. */
+  /** Ends all runs and then the launcher; `graceMs` undefined = each run's own grace. */
   close(graceMs: number | undefined): void {
     this.closing = true;
     for (const run of this.queue.keys()) this.stop(run);
     for (const { child, spec } of this.running.values()) {
-      child.endForGood(Math.min(spec.action.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
+      child.endForExit(Math.min(spec.action.killGraceMs, graceMs ?? Number.POSITIVE_INFINITY));
     }
     this.finishWhenQuiet();
   }
@@ -90,7 +91,7 @@ class Launcher {
     this.queue.set(spec.run, { spec, logFile });
     if (this.starting) return;
     this.starting = true;
-    this.toldAt = performance.now();
+    this.flushedAt = performance.now();
     setImmediate(() => this.startNext());
   }
 
@@ -98,11 +99,11 @@ class Launcher {
     const [next] = this.queue.values();
     if (next === undefined) {
       this.starting = false;
-      return this.tell();
+      return this.flush();
     }
     this.queue.delete(next.spec.run);
     this.start(next);
-    if (performance.now() - this.toldAt > tellEveryMs) this.tell();
+    if (performance.now() - this.flushedAt > flushEveryMs) this.flush();
     setImmediate(() => this.startNext());
   }
 
@@ -112,8 +113,8 @@ class Launcher {
       return this.ended(spec.run, { kind: "not-started", why: "late", reason });
     }
     const child = new Child(spec, logFile, this.doors, {
-      started: (pid) => this.say({ kind: "started", run: spec.run, pid, at: Date.now() }),
-      stuck: (reason) => this.say({ kind: "stuck", run: spec.run, reason }),
+      started: (pid) => this.report({ kind: "started", run: spec.run, pid, at: Date.now() }),
+      stuck: (reason) => this.report({ kind: "stuck", run: spec.run, reason }),
       ended: (outcome) => {
         this.running.delete(spec.run);
         this.ended(spec.run, outcome);
@@ -133,21 +134,21 @@ class Launcher {
   private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
     hostProcesses.killRuns(new Set(runs.map(({ run }) => run)));
     const started = runs.filter(({ logFile }) => existsSync(logFile)).map(({ run }) => run);
-    this.say({ kind: "swept", id, started });
+    this.report({ kind: "swept", id, started });
   }
 
   private ended(run: RunId, outcome: ChildOutcome): void {
-    this.say({ kind: "ended", run, outcome, at: Date.now() });
+    this.report({ kind: "ended", run, outcome, at: Date.now() });
   }
 
-  private say(message: FromLauncher): void {
-    this.untold.push(`${JSON.stringify(message)}\n`);
-    if (!this.starting) this.tell();
+  private report(message: FromLauncher): void {
+    this.unsent.push(`${JSON.stringify(message)}\n`);
+    if (!this.starting) this.flush();
   }
 
-  private tell(): void {
-    this.toldAt = performance.now();
-    if (this.untold.length > 0) process.stdout.write(this.untold.splice(0).join(""));
+  private flush(): void {
+    this.flushedAt = performance.now();
+    if (this.unsent.length > 0) process.stdout.write(this.unsent.splice(0).join(""));
   }
 
   private finishWhenQuiet(): void {
@@ -161,23 +162,23 @@ function main(): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)
     process.on(signal, () => undefined);
   process.stdout.on("error", () => {
-    // The peer is gone; its input closes too, and that is what counts.
+    // The peer is gone. Its input closes, too, and that is handled below.
   });
   const [work = "", pipes = ""] = process.argv.slice(2);
   const launcher = new Launcher({ work, pipes }, () => process.stdin.destroy());
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     const order = readOrder(line);
-    if (order !== undefined) launcher.obey(order);
-    else launcher.notice("the launcher got a line that is no order", line.slice(0, 200));
+    if (order !== undefined) launcher.handle(order);
+    else launcher.notice("the launcher received a line that is not an order", line.slice(0, 200));
   });
   lines.on("close", () => launcher.close(orphanGraceMs));
-  // One failed callback must not end the runs of all others.
+  // One failed callback must not end all other runs.
   process.on("uncaughtException", (error) =>
-    launcher.notice("the launcher has met a failure that nothing handles, and goes on", error.stack ?? ""),
+    launcher.notice("the launcher has had an unhandled failure, and continues", error.stack ?? ""),
   );
 }
 
 main();
-// It may be killed before it would do so by itself, at its end.
+// Node writes its compile cache only at a normal exit, which a killed launcher doesn't have.
 flushCompileCache();

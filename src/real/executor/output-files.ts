@@ -1,6 +1,6 @@
 /**
- * The outputs of this peer's own runs, one file each, as the runs write them. A run's id is made into a file name that is
- * safe whatever the id holds.
+ * The outputs of this peer's own runs, one file each, as the runs write them. A run's id is turned into a file name
+ * that is safe whatever the id contains.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, statSync } from "node:fs";
@@ -11,7 +11,7 @@ import { createGzip } from "node:zlib";
 import type { RunId } from "../../schema/ids.ts";
 import { isSystemError } from "../folder/files.ts";
 
-/** Names longer than this are replaced by a hash. File systems take 255 bytes, and endings are added. */
+/** Names longer than this are replaced by a hash. File systems allow 255 bytes, and endings are added. */
 const nameCapBytes = 200;
 
 export class Outputs {
@@ -47,7 +47,10 @@ export class Outputs {
   }
 }
 
-/** Letters, digits and `._~@#:-` stay; all else, and a leading dot, becomes %XX. Different runs have different names. */
+/**
+ * Letters, digits and `._~@#:-` stay. All other bytes, and a leading dot, become %XX. Different runs have different
+ * names.
+ */
 export function fileNameOf(run: RunId): string {
   const name = [...Buffer.from(run)]
     .map((byte, index) => {
@@ -85,7 +88,7 @@ async function readPart(
   }
 }
 
-/** Stops reading as soon as the cap is reached: an output may be a hundred times as large. */
+/** Stops reading when the cap is reached, because an output may be a hundred times as large. */
 async function packFile(path: string, capBytes: number): Promise<Uint8Array | "too-large"> {
   const packed = createGzip();
   pipeline(createReadStream(path), packed, () => undefined);

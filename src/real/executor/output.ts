@@ -1,17 +1,19 @@
 /**
- * A run's output: both of the child's streams, and a file that keeps the first and the last part when it grows past its
- * cap. Both streams come through one pipe where there is one, so that their order is kept.
+ * A run's output: both of the child's streams, and the file that they are written to. A file that exceeds its cap keeps
+ * the first and the last part. If there is a pipe, both streams go through it, so that their order is kept.
  *
- * Past the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is held in memory until the run
- * ends, so a reader meanwhile sees the head alone, at offsets that never change.
+ * Beyond the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is in memory until the
+ * run ends, so a reader only sees the head before that, at offsets that never change.
  */
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
 
-/** The tail is at most half the cap, and at most this: it is held in memory. */
+/** The tail has at most half of the cap, and at most this, because it is held in memory. */
 const tailCapBytes = 8_388_608;
 
-/** Past its cap a child that writes without end is read at this pace, about 50 MB/s, so that others get a turn. */
+/**
+ * Beyond its cap, a child that writes without end is read at this pace, about 50 MB/s, so that other runs get a turn.
+ */
 const burstBytes = 262_144;
 const burstPauseMs = 5;
 
@@ -22,7 +24,7 @@ export class Output {
   private open: number;
   private sinceBurstBytes = 0;
 
-  /** `onEnd`: nobody holds the other end of any stream any more. */
+  /** `onEnd`: no process holds the other end of any stream any more. */
   constructor(file: CappedFile, streams: readonly Readable[], onEnd: () => void) {
     this.file = file;
     this.streams = streams;
@@ -34,7 +36,7 @@ export class Output {
         if (this.open === 0) onEnd();
       });
       stream.on("error", () => {
-        // A stream that can't be read any more has ended; `close` follows.
+        // A stream that can't be read any more has ended, and `close` follows.
       });
     }
   }
@@ -64,7 +66,7 @@ export class CappedFile {
   private readonly headBytes: number;
   private readonly tailBytes: number;
   private totalBytes = 0;
-  /** the last bytes past the head, written round and round */
+  /** the last bytes after the head, as a ring buffer */
   private tail = Buffer.alloc(0);
   private tailAt = 0;
   private failed = false;
@@ -101,7 +103,7 @@ export class CappedFile {
     return { logBytes: this.totalBytes, logTruncated: notKeptBytes > 0 || this.failed };
   }
 
-  /** For a run that did not start: one that has an output counts as started. */
+  /** For a run that did not start: a run with an output file would count as started. */
   discard(): void {
     closeSync(this.file);
     rmSync(this.path, { force: true });
@@ -118,7 +120,7 @@ export class CappedFile {
     }
   }
 
-  /** A full disk loses output, never the run. */
+  /** A full disk costs output, but never the run. */
   private append(bytes: Uint8Array): void {
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(this.file, bytes, at);

@@ -1,10 +1,10 @@
 /**
- * Pipes for what runs print.
+ * Pipes for the output of runs.
  *
- * Node gives a child sockets for pipes, on which `echo >/dev/stderr` fails, and it can't give a child one pipe twice. So
- * pipes are made by mkfifo, many at a time and ahead of need. Each is opened at once and its name removed, so that nobody
- * else can open it and nothing is left behind when the launcher ends. Where no named pipe can be made, the caller gets none
- * and uses sockets.
+ * Node gives a child sockets instead of pipes, on which `echo >/dev/stderr` fails, and it can't use one pipe for two
+ * streams. So mkfifo makes the pipes, many at a time and in advance. Each is opened at once and its name removed, so
+ * that no other process can open it and nothing is left behind when the launcher exits. Where no named pipe can be
+ * made, the caller gets none and uses sockets.
  */
 import { execFile, spawnSync } from "node:child_process";
 import {
@@ -23,17 +23,17 @@ import { isSystemError } from "../folder/files.ts";
 import { isHostFault } from "./start-faults.ts";
 
 /**
- * Pipes made at once. One mkfifo costs 1 to 2 ms. When fewer than this are ready, more are made, because a burst should not
- * have to wait for them.
+ * How many pipes are made at once. One mkfifo costs 1 to 2 ms. When fewer than this are ready, more are made, so that a
+ * burst doesn't have to wait for them.
  */
 const pipesAtOnceMax = 64;
-/** Each pipe holds two descriptors, and twice `pipesAtOnce` may be ready: a quarter of the limit at most. */
+/** Each pipe holds two descriptors, and twice `pipesAtOnce` may be ready: at most a quarter of the limit. */
 const limitShare = 16;
-/** Where mkfifo doesn't work, it is tried again after so long. */
+/** Where mkfifo doesn't work, it is tried again after this time. */
 const tryAgainMs = 60_000;
 /**
- * Names made here cost no disk. That matters: for a minute ext4 looks at each deleted inode again whenever it makes a
- * file, which at 200 starts a second took a tenth of two cores.
+ * Names in this folder cost no disk. This matters because ext4, for a minute, examines each deleted inode again
+ * whenever it makes a file, which took a tenth of two cores at 200 starts a second.
  */
 const inMemory = "/dev/shm";
 
@@ -48,7 +48,7 @@ export interface Owner {
 }
 
 export interface PipeOptions {
-  /** tried in this order; the last one is the pool's own */
+  /** tried in this order; the last one is the pool's own folder */
   folders: readonly string[];
   pipesAtOnce: number;
   /** Called when pipes can't be made, at most once in `tryAgainMs`. */
@@ -60,7 +60,7 @@ export class PipePool {
   private readonly ready: Pipe[] = [];
   private making = false;
   private tryAgainAt = 0;
-  /** folders of names that could not be removed when they should have been */
+  /** folders that could not be removed when they should have been */
   private leftovers: string[] = [];
 
   constructor(options: PipeOptions) {
@@ -68,8 +68,8 @@ export class PipePool {
   }
 
   /**
-   * A new pipe; it belongs to `owner`, so that the child may open /dev/stdout. Undefined where no named pipe can be made.
-   * Throws when the host has no room for one now.
+   * Returns a new pipe. It belongs to `owner`, so that the child may open /dev/stdout. Undefined where no named pipe
+   * can be made. Throws when the host has no room for one at the moment.
    */
   take(owner: Owner | undefined): Pipe | undefined {
     const pipe = this.ready.pop() ?? this.makeNow();
@@ -115,7 +115,7 @@ export class PipePool {
     }
   }
 
-  /** Ahead of need. What fails here fails again when a pipe is needed, and is reported then. */
+  /** Makes pipes in advance. A failure here will happen again when a pipe is needed, and is reported then. */
   private makeMore(): void {
     const names = this.making ? undefined : this.namesAnywhere();
     if (names === undefined) return;
@@ -146,14 +146,14 @@ export class PipePool {
     return undefined;
   }
 
-  /** A folder that can't be removed now, for want of a descriptor for example, is removed later. */
+  /** Removes a folder. If that fails, for example because there is no descriptor, it is removed later. */
   private remove(folder: string): void {
     const folders = [...this.leftovers, folder];
     this.leftovers = folders.filter((path) => !isRemoved(path));
   }
 }
 
-/** `own` is a folder for this launcher alone, and emptied. */
+/** `own` is a folder for this launcher alone. It is emptied. */
 export function openPipes(own: string, unavailable: (reason: string) => void): PipePool {
   mkdirSync(own, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(own)) rmSync(join(own, name), { force: true, recursive: true });
@@ -161,7 +161,7 @@ export function openPipes(own: string, unavailable: (reason: string) => void): P
   return new PipePool({ folders: [inMemory, own], pipesAtOnce, unavailable });
 }
 
-/** How many files this process may have open. Where the host does not say, few. */
+/** How many files this process may have open; a low number if the host doesn't say. */
 function descriptorLimit(): number {
   try {
     const limits = readFileSync("/proc/self/limits", "utf8");
@@ -174,7 +174,7 @@ function descriptorLimit(): number {
   return 256;
 }
 
-/** The names of some pipes, in a folder that nobody else may enter, for as long as it takes to open them. */
+/** The names of some pipes, in a folder that no other user may enter, for as long as it takes to open them. */
 class Names {
   readonly folder: string;
   private readonly paths: readonly string[];

@@ -1,8 +1,8 @@
 /**
- * The executor of processes: hands runs to the launcher, a process of its own, and reports what becomes of them.
+ * The executor of processes: passes runs to the launcher, a separate process, and reports their outcomes.
  *
- * When the launcher dies, nobody follows its children any more. They are killed and reported as killed, and a new
- * launcher is started. A run that still waited in the old one and has no log never started, and is reported so.
+ * When the launcher dies, no process follows its children any more. They are killed and reported as killed, and a new
+ * launcher is started. A run that still waited in the old one and has no log never started, and is reported as such.
  */
 import type { ChildOutcome, Log, RunSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
@@ -10,7 +10,7 @@ import { LauncherLink } from "./launcher-link.ts";
 import type { Outputs } from "./output-files.ts";
 import type { FromLauncher, ToLauncher } from "./protocol.ts";
 
-/** The pause before a dead launcher is replaced, so that one that dies at once does not make a tight loop. */
+/** The pause before a dead launcher is replaced. Without it, a launcher that dies at once would make a tight loop. */
 const relaunchMs = 500;
 
 export interface RunEvents {
@@ -22,7 +22,7 @@ export interface RunEvents {
 interface Parts {
   /** where jobs run that name no folder */
   work: string;
-  /** a folder of the launcher's own, for pipes that are being made */
+  /** a folder of the launcher's own, for new pipes */
   pipes: string;
   outputs: Outputs;
   log: Log;
@@ -37,17 +37,17 @@ interface Sweep {
 interface Launched {
   /** known once the launcher has reported the start */
   pid: number | undefined;
-  /** a launcher that has died had it, and the next one has to find out what became of it */
+  /** the launcher that had the run has died, and the next one has to find out its outcome */
   isLost: boolean;
 }
 
 export class ProcessExecutor {
   private readonly parts: Parts;
-  /** undefined between the death of a launcher and the start of the next */
+  /** undefined between the death of a launcher and the start of the next one */
   private launcher: LauncherLink | undefined;
   /** orders for the next launcher, given while there was none */
   private unsent: ToLauncher[] = [];
-  /** handed to the launcher and not yet ended */
+  /** passed to the launcher and not yet ended */
   private readonly runs = new Map<RunId, Launched>();
   private readonly sweeps = new Map<number, Sweep>();
   private nextSweep = 1;
@@ -91,7 +91,7 @@ export class ProcessExecutor {
       const report = (message: FromLauncher) => this.reported(message);
       this.launcher = new LauncherLink(this.parts, this.parts.log, { report, ended });
     } catch (error) {
-      // Without descriptors, for example, Node throws before there is a process.
+      // If there are no descriptors, for example, Node throws before there is a process.
       this.parts.log.error("the launcher can't be started", { reason: String(error) });
       ended(false);
     }
@@ -138,7 +138,7 @@ export class ProcessExecutor {
     setTimeout(() => this.startLauncher(), relaunchMs);
   }
 
-  /** No launcher could be started: runs that none ever had have certainly not started. */
+  /** No launcher could be started. Runs that no launcher ever had have certainly not started. */
   private giveBack(): void {
     const kept = this.unsent.filter(({ kind }) => kind === "stop" || kind === "close");
     this.unsent = kept;
@@ -148,7 +148,7 @@ export class ProcessExecutor {
     }
   }
 
-  /** Nobody follows the dead launcher's children any more. */
+  /** Ends the runs of the dead launcher, whose children no process follows any more. */
   private endLost(): void {
     this.parts.log.error("the launcher has died: its runs are killed and a new launcher is started", {
       runs: this.runs.size,
@@ -165,7 +165,7 @@ export class ProcessExecutor {
     );
   }
 
-  /** By now the new launcher has made sure that nothing of these runs is left. */
+  /** Called when the new launcher has made sure that no process of these runs is left. */
   private reportLost(lost: readonly (readonly [RunId, Launched])[], started: ReadonlySet<RunId>): void {
     for (const [run, { pid }] of lost) {
       if (pid === undefined && !started.has(run)) {

@@ -1,8 +1,8 @@
 /**
- * What the peer and its launcher say to each other: one JSON object a line, over the launcher's standard input and
- * output. The pipe also ties the two together: when it closes, the other side is gone.
+ * The messages between the peer and its launcher: one JSON object per line, over the launcher's standard input and
+ * output. When the pipe closes, the other side is gone.
  *
- * Each line is checked where it is read. The last line of a process that was killed may be cut off. The checks are
+ * Each line is checked when it is read. The last line of a process that was killed may be cut off. The checks are
  * written by hand because the launcher stays small by loading no package.
  */
 import type { ChildOutcome, ProcessAction, RunSpec } from "../../ports.ts";
@@ -17,29 +17,29 @@ export interface Launch {
 export type ToLauncher =
   | ({ kind: "launch" } & Launch)
   | { kind: "stop"; run: RunId }
-  /** End what is left of these runs, and say which of them have a log. */
+  /** End what is left of these runs, and report which of them have a log. */
   | { kind: "sweep"; id: number; runs: { run: RunId; logFile: string }[] }
-  /** Take no more runs, end those that are on, then leave. */
+  /** Take no more runs, end those in progress, then exit. */
   | { kind: "close" }
-  /** Say `pong`. */
+  /** Answer `pong`. */
   | { kind: "ping" };
 
 export type FromLauncher =
   | { kind: "started"; run: RunId; pid: number; at: number }
   | { kind: "ended"; run: RunId; outcome: ChildOutcome; at: number }
-  /** It should have ended and can't be ended. */
+  /** The run should have ended and can't be ended. */
   | { kind: "stuck"; run: RunId; reason: string }
   | { kind: "swept"; id: number; started: RunId[] }
   /** For the log. */
   | { kind: "notice"; message: string; reason: string }
   | { kind: "pong" };
 
-/** Undefined when the line is no order. */
+/** Undefined if the line is not an order. */
 export function readOrder(line: string): ToLauncher | undefined {
   return read(line, isOrder);
 }
 
-/** Undefined when the line is no report. */
+/** Undefined if the line is not a report. */
 export function readReport(line: string): FromLauncher | undefined {
   return read(line, isReport);
 }
@@ -56,7 +56,7 @@ function read<Message>(line: string, check: Check<Message>): Message | undefined
   return check(value) ? value : undefined;
 }
 
-/** Also for branded texts: what the one side writes was checked when it came into the other. */
+/** Also for branded texts, because the sending side has checked them already. */
 function isText<Text extends string>(value: unknown): value is Text {
   return typeof value === "string";
 }

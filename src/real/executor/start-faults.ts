@@ -1,7 +1,7 @@
 /**
- * Why a run could not be started, in words for a person, and whose fault that is. A fault of the host (no room for a
- * process, too many open files, a full disk under the peer's own files) says nothing about the job, which can run on
- * another peer. A missing program or folder is the job's.
+ * Says why a run could not be started, in words for a person, and whose fault that is. A fault of the host (no room for
+ * a process, too many open files, a full disk under the peer's own files) says nothing about the job, which can run on
+ * another peer. A missing program or folder is a fault of the job.
  */
 import { statSync } from "node:fs";
 import type { ChildOutcome } from "../../ports.ts";
@@ -9,9 +9,9 @@ import { isSystemError } from "../folder/files.ts";
 
 export type NotStarted = Extract<ChildOutcome, { kind: "not-started" }>;
 
-/** Whatever the program, the host could not start it. */
+/** Codes that mean that the host could start no program at all. */
 const hostReasons: Readonly<Record<string, string>> = {
-  EAGAIN: "this host has no room for another process (limit of processes)",
+  EAGAIN: "this host has reached its limit of processes",
   ENOMEM: "this host has no memory for another process",
   EMFILE: "too many files are open in the launcher",
   ENFILE: "too many files are open on this host",
@@ -21,22 +21,22 @@ const fileReasons: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
   EROFS: "the file system is read-only",
-  ENOENT: "its folder is not there",
+  ENOENT: "its folder doesn't exist",
   ENOTDIR: "its folder is not a folder",
   EACCES: "this peer may not write there",
 };
 
 const programReasons: Readonly<Record<string, string>> = {
-  E2BIG: "the arguments and the environment are larger than this host takes",
+  E2BIG: "the arguments and the environment are too large for this host",
   ENOEXEC: "it is not a program that this host can run",
 };
 
-/** True of an error that says that the host has no room now. */
+/** True if the error means that the host has no room at the moment. */
 export function isHostFault(error: unknown): boolean {
   return hostReasons[codeOf(error)] !== undefined;
 }
 
-/** A file of the peer's own, for the run's output or input, could not be made. */
+/** The outcome if the peer could not make one of its own files for the run's output or input. */
 export function ownFileFault(error: unknown): NotStarted {
   const code = codeOf(error);
   const path = isSystemError(error) ? (error.path ?? "a file of the peer's own") : "a file of the peer's own";
@@ -45,7 +45,7 @@ export function ownFileFault(error: unknown): NotStarted {
   return { kind: "not-started", why: "host", reason };
 }
 
-/** The host refused to start the program in its folder. */
+/** The outcome if the host refused to start the program in its folder. */
 export function spawnFault(error: unknown, program: string, cwd: string): NotStarted {
   const ofHost = hostReasons[codeOf(error)];
   if (ofHost !== undefined) return { kind: "not-started", why: "host", reason: ofHost };
@@ -55,7 +55,7 @@ export function spawnFault(error: unknown, program: string, cwd: string): NotSta
 function describeSpawnError(error: unknown, program: string, cwd: string): string {
   const code = codeOf(error);
   const folder = folderAt(cwd);
-  if (code === "ENOENT" && folder === "missing") return `the folder ${cwd} is not there`;
+  if (code === "ENOENT" && folder === "missing") return `the folder ${cwd} doesn't exist`;
   if (code === "ENOTDIR" || folder === "file") return `${cwd} is not a folder`;
   if (code === "ENOENT") return `there is no program ${program}`;
   if (code === "EACCES") return `${program} may not be run, or ${cwd} may not be entered`;
@@ -68,7 +68,7 @@ function folderAt(path: string): "folder" | "file" | "missing" | "unknown" {
     if (found === undefined) return "missing";
     return found.isDirectory() ? "folder" : "file";
   } catch {
-    // A folder above it may not be entered, or is a file.
+    // This user may not enter a folder above it, or one of them is a file.
     return "unknown";
   }
 }
@@ -77,7 +77,7 @@ function codeOf(error: unknown): string {
   return isSystemError(error) ? (error.code ?? "") : "";
 }
 
-/** The first line: what a tool prints may have many. */
+/** The first line only, because a tool may print many. */
 function messageOf(error: unknown): string {
   const [line = ""] = (error instanceof Error ? error.message : String(error)).trim().split("\n");
   return line;

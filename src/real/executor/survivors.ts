@@ -1,19 +1,20 @@
 /**
- * Finds and ends processes: those of a process group, and those of a run, which carry its id in their environment.
+ * Finds and ends processes: those of a process group, and those of a run, which have its id in their environment.
  *
- * Whether a group still runs is asked of the kernel by a signal, and then of /proc, because a signal also reaches processes
- * that are dead and not yet collected. To read all of /proc costs milliseconds, so all groups that are being ended share
- * one look. Without /proc, a group counts as running as long as a signal reaches it, and no process is found by its run.
+ * Whether a group still runs is first checked by a signal, and then in /proc, because a signal also reaches processes
+ * that are dead and not yet reaped. Reading all of /proc takes milliseconds, so all groups that are being ended share
+ * one check. Without /proc, a group counts as running as long as a signal reaches it, and no process is found by its
+ * run.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Cancel, Clock } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { isSystemError } from "../folder/files.ts";
 
-/** How often groups that are being ended are looked at. */
-const lookMs = 50;
+/** How often groups that are being ended are checked. */
+const checkEveryMs = 50;
 
-/** `gone`: nothing of the group is left; `forbidden`: something is, and this process may signal none of it. */
+/** `gone`: no process of the group is left; `forbidden`: some are, and this process may signal none of them. */
 export type Signalled = "sent" | "gone" | "forbidden";
 
 /** What the sweeper asks of the host. */
@@ -32,7 +33,7 @@ export class Sweeper {
   private asked: { group: number; answer: (runs: boolean) => void }[] = [];
   private killed: { run: RunId; done: () => void }[] = [];
   private answering = false;
-  private looking = false;
+  private isCheckPlanned = false;
 
   constructor(clock: Clock, list: ProcessList = hostProcesses) {
     this.clock = clock;
@@ -43,22 +44,22 @@ export class Sweeper {
     return this.list.signal(group, signal);
   }
 
-  /** Answers, soon, whether a process of the group still runs. Questions of one turn share a look. */
+  /** Answers soon whether a process of the group still runs. Questions of one turn share a check. */
   ask(group: number, answer: (runs: boolean) => void): void {
     this.asked.push({ group, answer });
     this.answerSoon();
   }
 
-  /** Kills what is left of a run, in whatever group it is, and is done soon. */
+  /** Kills all processes of a run, in whatever group they are, and calls `done` soon. */
   killRun(run: RunId, done: () => void): void {
     this.killed.push({ run, done });
     this.answerSoon();
   }
 
-  /** Calls once, when no process of the group runs any more. */
+  /** Calls `gone` once, when no process of the group runs any more. */
   watch(group: number, gone: () => void): Cancel {
     this.watched.set(group, gone);
-    this.lookLater();
+    this.checkLater();
     return () => this.watched.delete(group);
   }
 
@@ -78,21 +79,21 @@ export class Sweeper {
     for (const { group, answer } of asked) answer(running.has(group));
   }
 
-  private lookLater(): void {
-    if (this.looking) return;
-    this.looking = true;
-    this.clock.alarm(this.clock.now().mono + lookMs, () => this.look());
+  private checkLater(): void {
+    if (this.isCheckPlanned) return;
+    this.isCheckPlanned = true;
+    this.clock.alarm(this.clock.now().mono + checkEveryMs, () => this.check());
   }
 
-  private look(): void {
-    this.looking = false;
+  private check(): void {
+    this.isCheckPlanned = false;
     const running = this.runningOf([...this.watched.keys()]);
     for (const [group, gone] of this.watched) {
       if (running.has(group)) continue;
       this.watched.delete(group);
       gone();
     }
-    if (this.watched.size > 0) this.lookLater();
+    if (this.watched.size > 0) this.checkLater();
   }
 
   private runningOf(groups: readonly number[]): ReadonlySet<number> {
@@ -101,7 +102,7 @@ export class Sweeper {
       .filter(({ signalled }) => signalled !== "gone");
     if (left.length === 0) return new Set();
     const living = this.list.livingGroups();
-    // Processes of other users may be hidden in /proc, so one that may not be signalled counts as running.
+    // /proc may hide processes of other users, so a group that may not be signalled counts as running.
     const running = left.filter(
       ({ group, signalled }) => living === undefined || living.has(group) || signalled === "forbidden",
     );
@@ -109,8 +110,8 @@ export class Sweeper {
   }
 }
 
-/** A process that forks while it is being looked for can escape one look. This many looks are taken at most. */
-const killLooks = 10;
+/** A process that forks during a search can escape it. So there are several searches, but at most this many. */
+const killSearchesMax = 10;
 const runVariable = "CICADA_RUN=";
 
 export const hostProcesses: ProcessList = {
@@ -124,7 +125,7 @@ export const hostProcesses: ProcessList = {
     const groups = new Set<number>();
     for (const pid of pids) {
       const stat = readProc(pid, "stat");
-      // pid (name) state parent group …; the name may hold anything, so the fields are counted from its end.
+      // pid (name) state parent group …; the name may contain anything, so the fields are counted from its end.
       const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       if (state !== "Z" && state !== "X") groups.add(Number(group));
     }
@@ -132,7 +133,7 @@ export const hostProcesses: ProcessList = {
   },
 
   killRuns(runs) {
-    for (let look = 0; look < killLooks; look++) {
+    for (let search = 0; search < killSearchesMax; search++) {
       const found = (processIds() ?? []).filter((pid) => pid !== process.pid && carriesOneOf(pid, runs));
       const killed = found.filter((pid) => send(pid, "SIGKILL") === "sent");
       if (killed.length === 0) return;
@@ -167,7 +168,7 @@ function processIds(): number[] | undefined {
   }
 }
 
-/** Empty when the process is gone, or when this user may not read it. */
+/** Empty if the process is gone, or if this user may not read the file. */
 function readProc(pid: number, what: "stat" | "environ"): string {
   try {
     return readFileSync(`/proc/${pid}/${what}`, "latin1");

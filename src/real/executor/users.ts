@@ -1,9 +1,9 @@
 /**
- * Who a job runs as: a user of this host by name, with the groups that the user is in (/etc/passwd, /etc/group), the
- * user's environment, and the folder where the job starts.
+ * Decides who a job runs as: a user of this host by name, with the user's groups (/etc/passwd, /etc/group),
+ * environment, and folder to start in.
  *
- * Node can change a child's user but leaves it without its further groups; setpriv (util-linux) sets all of them just
- * before the program. Only root may run jobs as someone else.
+ * Node can change a child's user, but then the child lacks the user's further groups. setpriv (util-linux) sets all of
+ * them just before the program. Only root may run jobs as another user.
  */
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ export interface User {
   shell: string;
 }
 
-/** A reason in plain words, instead of what was asked for. */
+/** A reason why a job can't run as a user. */
 export interface Refusal {
   reason: string;
 }
@@ -30,7 +30,7 @@ export interface As {
 
 const setprivPaths = ["/usr/bin/setpriv", "/bin/setpriv"];
 
-export function becoming(name: string): As | Refusal {
+export function runAsUser(name: string): As | Refusal {
   const user = findUser(name);
   if (user === undefined) return { reason: `there is no user ${name} on this host` };
   const self = process.getuid?.();
@@ -42,10 +42,7 @@ export function becoming(name: string): As | Refusal {
   return { user, prefix: [setpriv, ...ids, "--groups", groupsOf(user).join(","), "--"] };
 }
 
-/**
- * A child's environment. What belongs to the peer's own user gives way to the job's user, and both give way to what the
- * job asks for.
- */
+/** A child's environment. The job's user overrides the peer's own user, and the job's variables override both. */
 export function environmentOf(
   host: Readonly<Record<string, string>>,
   asked: Readonly<Record<string, string>>,
@@ -57,8 +54,8 @@ export function environmentOf(
 }
 
 /**
- * Where a job starts that names no folder. Another user may not enter the data folder, so a job of another user starts in
- * that user's home or, when the user has none, in a folder of the user's own that is made below `work`.
+ * Where a job starts that names no folder. Other users may not enter the data folder, so a job of another user starts
+ * in that user's home or, if the user has none, in the user's own folder, which is made below `work`.
  */
 export function workFolderOf(as: As | undefined, work: string): string {
   if (as === undefined || as.prefix.length === 0) return work;

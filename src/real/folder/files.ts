@@ -1,4 +1,4 @@
-/** Small files that exist whole or not at all, whatever happens while they are written. */
+/** Small files that are either complete or don't exist, whatever happens while they are written. */
 import {
   closeSync,
   existsSync,
@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 
-/** Writes beside the file, makes that durable, and moves it into place. Only this user may read it. */
+/** Writes a draft beside the file, makes it durable and moves it into place. Only this user may read it. */
 export function writeWhole(path: string, text: string): void {
   const draft = `${path}.new`;
   const file = openSync(draft, "w", 0o600);
@@ -36,8 +36,8 @@ export function syncFolder(path: string): void {
 }
 
 /**
- * Makes a folder and the missing ones above it. (Node's recursive mkdir never returns where a file system answers "no such
- * folder" for the new folder itself, as /proc does.)
+ * Makes a folder and the missing ones above it. (Node's recursive mkdir never returns on a file system that answers "no
+ * such folder" for the new folder itself, as /proc does.)
  */
 export function makeFolders(path: string): void {
   if (existsSync(path)) return;

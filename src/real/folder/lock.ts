@@ -1,7 +1,7 @@
 /**
- * One peer at a time may use the folder: it holds an exclusive lock of SQLite on `lock.db`.
+ * Lets only one peer at a time use the folder: the peer holds an exclusive lock of SQLite on `lock.db`.
  *
- * The kernel drops the lock however the process ends, so nothing is left to clean up. The lock also works between
+ * The kernel drops the lock however the process ends, so nothing has to be cleaned up. The lock also works between
  * containers that share the folder, where process ids mean nothing.
  */
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { readText, writeWhole } from "./files.ts";
 /** SQLite's result code for a lock that is held (sqlite.org/rescode.html). */
 const busy = 5;
 
-/** Referenced here, so that no lock ends because its object was garbage-collected. */
+/** A reference to each lock, because a lock would end when its object is garbage-collected. */
 const held = new Set<DatabaseSync>();
 
 /** Returns a function that releases the lock. Throws DATA_FOLDER_IN_USE with the process id of the holder. */

@@ -1,11 +1,11 @@
 /**
- * Real processes, real faults: peers in network namespaces, and everything that can happen to them.
+ * Real processes and real faults: peers in network namespaces, through every scenario of test/kit/fault/scenarios.ts.
  *
  *   npm run test:faults -- [--only NAME]… [--rounds N] [--seed TEXT] [--json FILE] [--logs DIR]
  *
- * Each scenario is judged by what the jobs themselves wrote and by what was done to the peers, with the simulator's
- * checkers. A figure of 0 of N is printed with its upper bound of 95 % confidence, 3/N. Ends with 1 when a rule
- * was broken, and says which. It takes about two minutes a scenario and round of three.
+ * The simulator's checkers judge each scenario by what the jobs themselves wrote and by what was done to the peers. A
+ * figure of 0 of N is printed with its upper bound at 95 % confidence, 3/N. Ends with 1 if a rule was broken, and says
+ * which. A scenario with three rounds takes about two minutes.
  */
 import { parseArgs } from "node:util";
 import { Dice } from "../src/sim/random.ts";
@@ -28,14 +28,14 @@ const { values: options } = parseArgs({
   },
 });
 
-// Ctrl-C ends the process by its exit handlers, which clean up.
+// Ctrl-C runs the exit handlers, which clean up.
 process.once("SIGINT", () => process.exit(130));
 
-/** The one that needs no network: a lone peer on damaged copies of its folder. */
+/** The only fault that needs no network: a lone peer on damaged copies of its folder. */
 const damageName = "damage";
 const damagedAfter = ["kill -9", "SIGTERM"] as const;
 
-/** Broken rules that are printed for one scenario; the file has all. */
+/** How many broken rules are printed for one scenario; the file has all. */
 const shownBreaches = 5;
 
 interface Report {
@@ -61,7 +61,7 @@ for (const name of chosen()) {
     console.log(failure);
     report.failures.push(failure);
   }
-  // After each, for a run of hours may be ended early.
+  // Written after each scenario, because a run of hours may be ended early.
   if (options.json !== undefined) writeJson(options.json, forFile(report));
 }
 print(report);
@@ -77,7 +77,7 @@ function chosen(): readonly string[] {
   const known = [...scenarios.map(({ name }) => name), damageName];
   const unknown = options.only?.find((name) => !known.includes(name));
   if (unknown === undefined) return options.only ?? known;
-  throw new Error(`there is no fault "${unknown}"; there are ${known.join(", ")}`);
+  throw new Error(`there is no fault "${unknown}"; give one of ${known.join(", ")}`);
 }
 
 async function inject(name: string): Promise<void> {
@@ -161,7 +161,7 @@ function seconds(ms: number): string {
   return (ms / 1_000).toFixed(1);
 }
 
-/** None of N: with 95 % confidence fewer than 3/N (the rule of three; Hanley and Lippman-Hand, JAMA 1983). */
+/** For none of N: fewer than 3/N with 95 % confidence (the rule of three; Hanley and Lippman-Hand, JAMA 1983). */
 function bounded(seen: number, of: number): string {
   return seen > 0 || of === 0 ? String(seen) : `0 (<${((3 / of) * 100).toFixed(2)} %)`;
 }

@@ -1,6 +1,6 @@
 /**
- * The thread in which doors are fuzzed, so that one that hangs or fills the memory can be found from outside: before
- * each input it writes down which one it is, and after each round it reports the result.
+ * The thread in which doors are fuzzed, so that the main thread notices an input that hangs or fills the memory. Before
+ * each input the thread writes down its number, and after each round it reports the result.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { runRound, type RoundResult } from "../test/kit/fuzz/door.ts";
@@ -8,13 +8,13 @@ import { doors } from "../test/kit/fuzz/doors.ts";
 
 export interface FuzzOrder {
   seed: string;
-  /** the first round of each door, by its place in `doors` */
+  /** the first round of each door, in the order of `doors` */
   from: readonly number[];
-  /** how many inputs each has had already */
+  /** how many inputs each door has had already */
   inputs: readonly number[];
-  /** `performance.timeOrigin` clock, ms: when there is no more time */
+  /** when time is up, ms on the clock of `performance.timeOrigin` */
   until: number;
-  /** only the doors whose name begins so */
+  /** only doors whose names begin with this */
   only: string;
   /** door, round, input, and how many inputs in all; written before each input */
   place: Int32Array;
@@ -24,7 +24,7 @@ export interface FuzzNews {
   door: number;
   round: number;
   result: RoundResult;
-  /** what is left when the round's garbage has been collected, and the most that was seen on the way */
+  /** the heap after the round's garbage has been collected, and its peak during the round */
   heapBytes: number;
   peakBytes: number;
 }
@@ -32,11 +32,11 @@ export interface FuzzNews {
 const order = workerData as FuzzOrder;
 const rounds = [...order.from];
 const inputs = [...order.inputs];
-/** The heap is looked at this often. */
+/** After how many inputs the heap is measured. */
 const sampledEvery = 200;
 let peakBytes = 0;
 
-/** The door that has had the least of its share so far. */
+/** The door that is furthest behind its share. */
 function nextDoor(): number {
   let next = -1;
   for (const [index, { name, share }] of doors.entries()) {

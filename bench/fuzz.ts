@@ -1,12 +1,12 @@
 /**
- * The long hunt for bad bytes: hostile inputs to every door, seeded, until the time is up.
+ * The long fuzzing run: hostile inputs to every door, drawn from a seed, until the time is up.
  *
  *   npm run fuzz -- --minutes M --seed N [--door PREFIX]
- *     prints inputs, findings and the slowest input of each door, and the peak of the heap; ends with 1 on a finding
+ *     prints inputs, findings and the slowest input of each door, and the heap's peak; ends with 1 on a finding
  *   npm run fuzz -- --door NAME --seed N --round R
- *     runs one round again: that of a finding
+ *     runs the round of a finding again
  *
- * One thread does the work, with a cap on its heap; this one watches it, and reports an input that never ends.
+ * A worker thread with a cap on its heap does the work. This thread watches it and reports an input that never ends.
  */
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
@@ -24,12 +24,12 @@ const { values } = parseArgs({
   },
 });
 
-/** The worker's heap may grow to this; past it the thread ends, and that is a finding. */
+/** The cap on the worker's heap. Beyond it the thread ends, which is a finding. */
 const heapCapMb = 1_024;
-/** An input that has not ended by then never will. */
+/** An input that takes longer counts as a hang. */
 const hangAfterMs = 60_000;
 const checkEveryMs = 5_000;
-/** A finding's input is shown up to this length; the round has the rest. */
+/** How much of a finding's input is shown; to see the rest, run the round again. */
 const shownLetters = 2_000;
 
 interface Tally {
@@ -62,7 +62,7 @@ function take(news: FuzzNews): void {
   if (result.finding !== undefined) report(result.finding, round);
 }
 
-/** One thread's life: until the time is up, or it hangs or bursts. */
+/** Runs one worker until the time is up, or it hangs or exceeds its heap. */
 function runWorker(until: number): Promise<void> {
   const place = new Int32Array(new SharedArrayBuffer(16));
   const order: FuzzOrder = {
@@ -81,7 +81,7 @@ function runWorker(until: number): Promise<void> {
     const [index = 0, round = 0, input = 0] = place;
     const tally = tallies[index];
     if (tally === undefined) return;
-    // The next thread goes on behind the round that ended this one.
+    // The next worker continues after the round that ended this one.
     tally.rounds = round + 1;
     const door = doors[index]?.name ?? "";
     report(
@@ -138,7 +138,7 @@ async function replay(round: string): Promise<void> {
   const door = doors.find(({ name }) => name === values.door);
   if (door === undefined)
     throw new Error(
-      `no door is called ${values.door}; known are ${doors.map(({ name }) => name).join(", ")}`,
+      `no door is called ${values.door}; give one of ${doors.map(({ name }) => name).join(", ")}`,
     );
   const { inputs, slowestMs, finding } = await runRound(door, `${values.seed}/${round}`);
   console.log(`${inputs} inputs, the slowest took ${Math.round(slowestMs)} ms`);

@@ -1,7 +1,7 @@
 /**
- * How the cost of an event grows with what a peer holds: each figure at n, 2n and 4n. Work that is proportional to what an
- * event changes (DESIGN §2) costs the same at all three; the last column, 4n over n, is 1 for it, 4 where the event looks at
- * everything, and 16 where each of those looks at everything again.
+ * How the cost of an event grows with what a peer holds: each figure at n, 2n and 4n. Work in proportion to what an
+ * event changes (DESIGN §2) costs the same at all three. The last column, 4n over n, is then 1. It is 4 if the event
+ * looks at everything, and 16 if it looks at everything once for each thing.
  */
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
@@ -17,7 +17,7 @@ export interface Growth {
   microseconds: readonly number[];
 }
 
-/** What is measured once so much is there; it leaves as much behind. */
+/** The measured work, which leaves as many things as there were. */
 type Work = (number: number) => unknown;
 
 const start = Date.UTC(2026, 10, 20, 2);
@@ -67,7 +67,7 @@ function openRecords(count: number): Work {
   for (let i = 0; i < count; i++) say(foreignRecord(i, "running"));
   return (number) => {
     peer.pass(20);
-    // Once a second it is heard that the other is alive.
+    // Once a second a heartbeat shows that the other peer is alive.
     if (number % 50 === 0) {
       const heartbeat = { ...heartbeatOf(other, [other]), sentAt: peer.wall };
       peer.take({ kind: "heard", from: other, message: heartbeat });

@@ -1,11 +1,11 @@
 /**
- * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed] [--peers P] [--hours H] [--from NAME] [--planted NAME]
- * [--seeds N]`, or `--name SEED` for one seed alone.
+ * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed] [--peers P] [--hours H] [--from NAME]
+ * [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone.
  *
- * Runs wide worlds (or long or mixed ones) of fresh seeds, each of another size, as many side by side as `--jobs` says, until the time is over.
- * For each seed that breaks a rule it prints the seed and the commit, makes it smaller, and prints what happened around the
- * first breach on all peers. At the end it prints how much it has run, and which rare branches it never reached.
- * Ends with 1 when a rule was broken.
+ * Runs wide worlds (or long or mixed ones) of fresh seeds and varying sizes until the time is up, `--jobs` of them side
+ * by side. For each seed that breaks a rule it prints the seed and the commit, makes the world smaller, and prints what
+ * happened around the first breach on all peers. At the end it prints how much it has run, and which rare branches it
+ * never reached. Ends with 1 if a rule was broken.
  */
 import { fail } from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -25,7 +25,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: "2" },
     peers: { type: "string" },
     hours: { type: "string" },
-    /** how many ticks a minute, about */
+    /** about how many ticks a minute */
     ticks: { type: "string" },
     /** names the first seed; the same name gives the same seeds */
     from: { type: "string", default: String(Date.now()) },
@@ -33,7 +33,7 @@ const { values } = parseArgs({
     /** only the seed of this name */
     name: { type: "string" },
     planted: { type: "string" },
-    /** worlds run to make one failing seed smaller */
+    /** the most worlds that are run to make a failing seed smaller */
     shrink: { type: "string", default: "60" },
   },
 });
@@ -41,7 +41,7 @@ const { values } = parseArgs({
 const minuteMs = 60_000;
 const hoursOfAYear = 365 * 24;
 let endAt = performance.now() + Number(values.minutes) * minuteMs;
-// Ctrl-C: no more seeds, and the figures so far.
+// Ctrl-C ends the hunt after the present seeds, with the figures so far.
 process.once("SIGINT", () => (endAt = 0));
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
 

@@ -1,16 +1,16 @@
 /**
- * The load bench: real peers as processes of this machine, and many jobs.
+ * The load bench: real peers as processes on this machine, with many jobs.
  *
  *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--capacity N] [--majority] [--together]
  *     [--json FILE]
  *
- * Each start appends one line to a file (O_APPEND), and what has run, how often and how late is read from that file
- * and from nothing else. A line's time is when this process sees it, at most some ms after it was written, so the
- * lateness holds the job's own start and is never too small.
+ * Each start appends one line to a file (O_APPEND). Starts, duplicates and lateness are read only from that file. A
+ * line's time is when this process sees it, at most some ms after it was written. So the lateness includes the job's
+ * own start and is never too small.
  *
  * Jobs are spread evenly over the seconds of the period, as crontabs are spread over the minutes of the hour;
- * `--together` makes all of them due at once. With `--majority` the voters choose each runner.
- * `--capacity` is how many runs each peer takes at once; when not given, what a peer takes by default.
+ * `--together` makes all of them due at once. With `--majority` the voters choose each runner. `--capacity` is the
+ * number of simultaneous runs on each peer; without it the peer's default applies.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
@@ -41,16 +41,16 @@ interface Figures extends Omit<Options, "json"> {
   perPeer: { name: string; starts: number; cpuPercent: number; rssMiB: number }[];
 }
 
-/** From the last job made to the first tick that counts. */
+/** From the last job's creation to the first tick that counts, ms. */
 const settleMs = 5_000;
-/** After the last tick that counts: a start later than this is a missed one. */
+/** How long after the last counted tick a start may come, ms; a later one counts as missed. */
 const graceMs = 30_000;
-/** How often the file is read: the most by which a lateness is overstated on an idle machine. */
+/** How often the file is read, ms: the most by which lateness is overstated on an idle machine. */
 const tailEveryMs = 5;
-/** Requests under way at a time while the jobs are made. */
+/** How many requests run at a time while the jobs are made. */
 const creators = 8;
 
-/** The lines that jobs have written, each with the wall clock at which it was seen. */
+/** The lines that jobs have written, each with the time at which it was seen. */
 class Tail {
   readonly seen = new Map<string, { peer: string; at: number }[]>();
   readonly #file: number;
@@ -116,12 +116,12 @@ function readOptions(): Options {
   };
 }
 
-/** The second within the period at which a job is due. */
+/** The second of the period at which a job is due. */
 function offsetOf(number: number, options: Options): number {
   return options.together ? 0 : number % options.everySeconds;
 }
 
-/** Makes all jobs, at every peer some, and waits until every peer knows all. */
+/** Makes all jobs, spread over the peers, and waits until every peer knows them all. */
 async function createJobs(peers: readonly RunningPeer[], options: Options, file: string): Promise<void> {
   const command = `echo "$CICADA_JOB@$CICADA_TICK $CICADA_PEER_NAME" >> ${file}`;
   let next = 0;
@@ -142,7 +142,7 @@ async function createJobs(peers: readonly RunningPeer[], options: Options, file:
   }
 }
 
-/** A new mesh has one voter, its founder; two more are chosen once they have been there for a while. */
+/** Waits for the voters. A new mesh has one, its founder; two more are chosen once they have been up for a while. */
 async function votersAre([founder]: readonly RunningPeer[], count: number): Promise<void> {
   await until(`${count} peers vote`, 120_000, async () => {
     const answer = (await founder?.ask("GET", "/v1/peers")) as { items: { voter: boolean }[] } | undefined;
@@ -150,7 +150,7 @@ async function votersAre([founder]: readonly RunningPeer[], count: number): Prom
   });
 }
 
-/** `JOB@TICK` → due (ms), of every start that the span owes. */
+/** The starts that must come in the span: `JOB@TICK` → due (ms). */
 function expectedStarts(options: Options, from: number, to: number): Map<string, number> {
   const expected = new Map<string, number>();
   const periodMs = options.everySeconds * 1_000;

@@ -1,5 +1,5 @@
 /**
- * Core alone, without a world: one peer that is given its own wake-ups and an instant disk, so that what `step` itself costs
+ * Core alone, without a world: one peer with its own wake-ups and an instant disk, so that the cost of `step` itself
  * can be measured. Its children end at once, or when they are told to.
  */
 import { ownCapabilities } from "../src/schema/protocol.ts";
@@ -46,7 +46,7 @@ export class LonePeer {
       founder: undefined,
       signText: () => "",
       verifyText: () => true,
-      // Two writings of one record must differ in it; that is all that core asks of a signature.
+      // Two versions of one record must have different signatures; core needs nothing else from them.
       sign: (record) => ({ ...record, signature: `${record.state} ${record.version}` }),
     });
     this.take({
@@ -77,12 +77,12 @@ export class LonePeer {
     return this.#running.length;
   }
 
-  /** How much it holds, by what. */
+  /** How many things it holds, by kind. */
   sizes(): Readonly<Record<string, number>> {
     return sizesOf(this.#state);
   }
 
-  /** Feeds the next event: one that an effect has led to, or else the wake-up that core asked for. */
+  /** Feeds the next event: one that follows from an effect, or else the wake-up that core asked for. */
   takeOne(): number {
     const event = this.#waiting.shift();
     if (event !== undefined) return this.take(event);
@@ -90,14 +90,14 @@ export class LonePeer {
     return this.take({ kind: "woke" });
   }
 
-  /** Feeds what effects have led to, until nothing is left. */
+  /** Feeds all events that follow from effects. */
   settle(): void {
     for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
       this.take(event);
     }
   }
 
-  /** Time passes; nothing is fed. */
+  /** Lets time pass without feeding an event. */
   pass(ms: number): void {
     this.#now = { wall: this.#now.wall + ms, mono: this.#now.mono + ms };
   }
@@ -108,10 +108,10 @@ export class LonePeer {
     return effects.length;
   }
 
-  /** A person orders a run of the job. */
+  /** Orders a run of the job, as a person does. */
   order(id: JobId): void {
     const number = ++this.#commands;
-    // An id takes five bits of each byte.
+    // An id uses five bits of each byte.
     const random = Uint8Array.from({ length: 16 }, (_, place) => Math.floor(number / 32 ** place) % 32);
     this.take({
       kind: "command",
@@ -122,7 +122,7 @@ export class LonePeer {
     this.settle();
   }
 
-  /** The run that has lasted longest ends. */
+  /** Ends the oldest run. */
   endOne(): void {
     const run = this.#running.shift();
     if (run === undefined) return;
@@ -147,7 +147,7 @@ export class LonePeer {
   }
 }
 
-/** A job as it stands in the table. */
+/** A job in the form of the table. */
 export function benchJob(id: string, at: number, spec: Partial<Omit<JobSpec, "id">>): Job {
   return {
     id: id as JobId,
@@ -163,7 +163,7 @@ export function benchJob(id: string, at: number, spec: Partial<Omit<JobSpec, "id
   };
 }
 
-/** Jobs that are each due once a minute, spread over its seconds. */
+/** Jobs that are due once a minute, spread over its seconds. */
 export function minutelyJobs(count: number, at: number): Job[] {
   return Array.from({ length: count }, (_, number) =>
     benchJob(`job-${number}`, at, { schedule: `${number % 60} * * * * *` }),

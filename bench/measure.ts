@@ -1,13 +1,15 @@
-/** How the micro benches measure: rounds that are long enough for clock and collector to average out, and their median. */
+/**
+ * How the micro benches measure: the median of rounds that are long enough to average out clock and garbage collector.
+ */
 import { percentile } from "./report.ts";
 
 const rounds = 15;
 const roundMs = 20;
 
-/** Results land here, so that no work can be optimised away. */
+/** Takes all results, so that no work is optimised away. */
 let sink: unknown;
 
-/** Median cost of one call in µs. The call is given a number that differs each time. */
+/** The median cost of one call in µs. Each call gets a different number. */
 export function medianMicroseconds(work: (number: number) => unknown): number {
   let iterations = 1;
   let number = 0;
@@ -24,7 +26,7 @@ export function medianMicroseconds(work: (number: number) => unknown): number {
   );
 }
 
-/** What the last measured call returned. */
+/** The result of the last measured call. */
 export function lastResult(): unknown {
   return sink;
 }

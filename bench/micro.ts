@@ -1,11 +1,11 @@
 /**
- * The micro bench: what the inner loops cost, one by one, on one core.
+ * The micro bench: the cost of each inner loop, on one core.
  *
  *   npm run bench:micro [-- --json FILE]
  *
- * Each figure is the median of fifteen rounds, each long enough (≥ 20 ms) for the clock and the garbage collector to
- * average out, after one round that only warms up. A second table shows how the cost of an event grows with what a peer
- * holds (growth.ts).
+ * Each figure is the median of fifteen rounds after a warm-up round. A round is long enough (≥ 20 ms) to average out
+ * the clock and the garbage collector. A second table shows how the cost of an event grows with what a peer holds
+ * (growth.ts).
  */
 import { parseArgs } from "node:util";
 import { rank, memberHashesOf } from "../src/core/members/rank.ts";
@@ -29,7 +29,7 @@ interface Figure {
   microseconds: number;
 }
 
-/** Median cost of one call, which is given a number that differs each time. */
+/** Measures the median cost of one call. Each call gets a different number. */
 function measure(what: string, work: (number: number) => unknown): Figure {
   return { what, microseconds: medianMicroseconds(work) };
 }
@@ -65,7 +65,7 @@ function tickFigures(): Figure[] {
   ];
 }
 
-/** The same, divided by the number of things that one call makes. */
+/** The same, divided by the number of things that each call makes. */
 function perTick(what: string, things: number, work: (number: number) => unknown): Figure {
   const figure = measure(what, work);
   return { ...figure, microseconds: figure.microseconds / things };

@@ -1,9 +1,9 @@
 /**
  * The partition bench: `npm run bench [-- --json FILE] [--seeds N] [--peers P] [--only NAME]`.
  *
- * Runs every named scenario of `src/sim/faults/scenarios.ts` in the simulator, with as many seeds as asked, and says what
- * became of the ticks: as a table, and with `--json` as a file. A rule broken by any of the runs is printed too, and
- * makes the bench end with 1.
+ * Runs every named scenario of `src/sim/faults/scenarios.ts` in the simulator, with several seeds, and prints what
+ * happened to the ticks: as a table, and with `--json` into a file. Broken rules are printed too, and make the bench
+ * end with 1.
  */
 import { parseArgs } from "node:util";
 import { checkAll } from "../src/sim/checkers/all.ts";

@@ -1,10 +1,12 @@
 /**
  * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
- * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`; `--world long` with `--hours 96` and kinds of src/sim/faults/long.ts.
+ * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`; `--world long` with `--hours 96` and kinds of
+ * src/sim/faults/long.ts.
  *
- * For each bug of src/core/probes/planted.ts it runs wide worlds (or long ones; mixed ones for a bug about versions) of one seed after the other with that bug in every peer, until
- * a checker sees a broken rule, and makes sure that the same seed without the bug breaks none. Prints one line a bug:
- * how many seeds it took, which rule was broken, and how to see it again.
+ * For each bug of src/core/probes/planted.ts it runs wide worlds (long ones with `--world long`; mixed ones for a bug
+ * about versions) with the bug in every peer, seed after seed, until a checker sees a broken rule. It checks that the
+ * same seed without the bug breaks none. It prints one line for each bug: how many seeds it took, which rule was
+ * broken, and how to run it again.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -40,7 +42,7 @@ function jobOf(seed: number, bug: PlantedBug): SeedJob {
   };
 }
 
-/** `kinds` of fault; undefined = as the seed draws them */
+/** `kinds` of fault; undefined = as the seed draws */
 function worldOf(
   bug: PlantedBug,
   kinds: string[] | undefined,

@@ -1,7 +1,7 @@
-/** How every bench prints its figures: as a table for people, and as JSON for programs that compare. */
+/** How every bench prints its figures: as a table for people, and as JSON for programs. */
 import { writeFileSync } from "node:fs";
 
-/** Columns as wide as their widest cell; numbers stand to the right, words to the left. */
+/** Prints columns as wide as their widest cell, with numbers aligned right and words left. */
 export function printTable(
   head: readonly string[],
   rows: readonly (readonly (string | number | undefined)[])[],
@@ -24,7 +24,7 @@ function isNumber(cell: string): boolean {
   return cell !== "" && Number.isFinite(Number(cell.replaceAll(",", "")));
 }
 
-/** The value below which `percent` of the ascending values lie; 100 = the last; 0 when there are none. */
+/** The value at or below which `percent` of the ascending values are; 100 = the last one. 0 if there are no values. */
 export function percentile(ascending: readonly number[], percent: number): number {
   const index = Math.ceil((ascending.length * percent) / 100) - 1;
   return ascending[Math.min(ascending.length - 1, Math.max(0, index))] ?? 0;

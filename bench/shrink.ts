@@ -1,7 +1,7 @@
 /**
- * Makes a failing seed smaller, as long as it goes on breaking the same rule: first fewer faults, by halves, quarters
- * and so on (Zeller and Hildebrandt's delta debugging, 2002), then fewer hours, jobs and peers. What is left is what a
- * person has to read.
+ * Makes the world of a failing seed smaller while it still breaks the same rule: first with fewer faults, by halves,
+ * quarters and so on (Zeller and Hildebrandt's delta debugging, 2002), then with fewer hours, jobs and peers. A person
+ * reads only what is left.
  */
 import { summarise, type SeedSummary } from "../test/kit/seed/summary.ts";
 import type { SeedJob } from "../test/kit/seed/job.ts";
@@ -9,7 +9,7 @@ import type { SeedJob } from "../test/kit/seed/job.ts";
 export interface Shrunk {
   job: SeedJob;
   summary: SeedSummary;
-  /** how many worlds were run for it */
+  /** how many worlds were run for this */
   runs: number;
 }
 

@@ -2,14 +2,14 @@
  * The simulator by hand.
  *
  *   npm run sim -- --seed N [--peers P] [--jobs J] [--hours H] [--faults none|swarm] [--trace]
- *     replays one seed; prints a summary and, last, the trace hash; ends with 1 when a rule was broken
+ *     replays one seed; prints a summary and the trace hash; ends with 1 if a rule was broken
  *   npm run sim -- --seeds COUNT [--from N] [--parallel W] [--hours H] …
- *     runs many, prints the first broken rule of each seed that fails, and how fast it went
+ *     runs many; prints the first broken rule of each failing seed, and the speed
  *
- * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world mixed: of two versions as well; --world
- * long: weeks of few ticks. --planted NAME
- * gives every peer a known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds;
- * --person has a person drain, promote and forget peers and cancel runs; --kept 3,8 lets only these faults happen.
+ * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world mixed: also with two versions;
+ * --world long: weeks with few ticks. --planted NAME gives every peer a known bug (src/core/probes/planted.ts); --kinds
+ * "old disk,kill" draws the faults from these kinds; --person has a person drain, promote and forget peers and cancel
+ * runs; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -69,14 +69,14 @@ function jobOf(seed: string): SeedJob {
 
 function worldOf(name: string): WorldKind {
   const world = worldKinds.find((one) => one === name);
-  if (world === undefined) throw new Error(`there is no such world; there are ${worldKinds.join(", ")}`);
+  if (world === undefined) throw new Error(`there is no such world; give one of ${worldKinds.join(", ")}`);
   return world;
 }
 
 function isPlantedBug(name: string | undefined): name is PlantedBug {
   if (name === undefined) return false;
   if (Object.hasOwn(plantedBugs, name)) return true;
-  throw new Error(`there is no such bug to plant; there are ${Object.keys(plantedBugs).join(", ")}`);
+  throw new Error(`there is no such bug to plant; give one of ${Object.keys(plantedBugs).join(", ")}`);
 }
 
 function sentence({ rule, at, what }: SeedSummary["breaches"][number]): string {

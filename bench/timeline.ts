@@ -1,6 +1,6 @@
 /**
- * What happened around a breach, on all peers, in the order of true time: everything that bears the name of its tick,
- * and what was done to the world and seen of the members in the minute around it.
+ * What happened around a breach, on all peers, in the order of true time: all lines with the name of its tick, and the
+ * faults and changes of members shortly before and after it.
  */
 import { summarise } from "../test/kit/seed/summary.ts";
 import type { SeedJob } from "../test/kit/seed/job.ts";
@@ -16,7 +16,7 @@ interface Line {
   line: string;
 }
 
-/** Events of the world are written in capitals; of the peers' logs, the lines about members and warm-up. */
+/** Lines that matter: the world's events, which are in capitals, and the peers' log lines about members and warm-up. */
 const telling =
   /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|warn|info (?:settled|peer is|voters|the roster))/;
 

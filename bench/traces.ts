@@ -1,9 +1,9 @@
 /**
- * `npm run traces -- --seeds N [--from NAME] [--jobs 2]`: what wide worlds do, as one hash a seed.
+ * `npm run traces -- --seeds N [--from NAME] [--jobs 2]`: prints what wide worlds do, as one hash for each seed.
  *
- * The canonical trace of a world holds what an observer outside of cicada could have seen: starts and ends of the jobs' own
- * processes, answers to clients, and each peer's records and jobs at the end, by virtual time. No name of the code is in
- * it. A change that only moves or renames keeps every hash; compare two lists with diff.
+ * The canonical trace of a world contains what an observer outside of cicada could have seen, by virtual time: starts
+ * and ends of the jobs' own processes, answers to clients, and each peer's records and jobs at the end. It contains no
+ * names of the code, so a change that only moves or renames code keeps every hash. Compare two lists with diff.
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";

@@ -1,6 +1,6 @@
 /**
- * CPU time and memory of a peer, from /proc: its own process with all threads, and the launcher beside it. What the
- * jobs themselves use is not counted.
+ * CPU time and memory of a peer, from /proc: its own process with all threads, and its launcher. The jobs' own use is
+ * not counted.
  */
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -24,12 +24,12 @@ function childrenOf(pid: number): number[] {
   );
 }
 
-/** The kernel counts in steps of 10 ms (USER_HZ is 100 wherever Node runs on Linux). */
+/** The kernel counts in steps of 10 ms (USER_HZ is 100 on every Linux on which Node runs). */
 const kernelStepMs = 10;
 
 function cpuMsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field after it.
+  // The process's name, in parentheses, may contain spaces; user and system time are the 12th and 13th fields after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * kernelStepMs;
 }

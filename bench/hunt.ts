@@ -1,6 +1,6 @@
 /**
- * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed] [--peers P] [--hours H] [--from NAME]
- * [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone.
+ * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed|long-mixed] [--peers P] [--hours H]
+ * [--from NAME] [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone.
  *
  * Runs wide worlds (or long or mixed ones) of fresh seeds and varying sizes until the time is up, `--jobs` of them side
  * by side. For each seed that breaks a rule it prints the seed and the commit, makes the world smaller, and prints what
@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { marks, type Mark } from "../src/core/probes/marks.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
-import { longSizeOf, mixedSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
+import { longMixedSizeOf, longSizeOf, mixedSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
 import type { SeedSummary } from "../test/kit/seed/summary.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
@@ -49,6 +49,7 @@ const sizes: ReadonlyMap<string, (seed: string) => SeedJob> = new Map([
   ["wide", sizeOf],
   ["long", longSizeOf],
   ["mixed", mixedSizeOf],
+  ["long-mixed", longMixedSizeOf],
 ]);
 
 function planted(): PlantedBug | undefined {

@@ -13,7 +13,7 @@ export interface Shrunk {
   runs: number;
 }
 
-const fewestHours = { plain: 0.3, wide: 0.3, mixed: 0.3, long: 24 } as const;
+const fewestHours = { plain: 0.3, wide: 0.3, mixed: 0.3, long: 24, "long-mixed": 24 } as const;
 
 export function shrink(job: SeedJob, failed: SeedSummary, runsMax: number): Shrunk {
   const rule = failed.breaches[0]?.rule;

@@ -7,9 +7,9 @@
  *     runs many; prints the first broken rule of each failing seed, and the speed
  *
  * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world mixed: also with two versions;
- * --world long: weeks with few ticks. --planted NAME gives every peer a known bug (src/core/probes/planted.ts); --kinds
- * "old disk,kill" draws the faults from these kinds; --person has a person drain, promote and forget peers and cancel
- * runs; --kept 3,8 lets only these faults happen.
+ * --world long: weeks with few ticks; --world long-mixed: weeks with two versions. --planted NAME gives every peer a
+ * known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds; --person has a
+ * person drain, promote and forget peers and cancel runs; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -89,7 +89,7 @@ function speed(tookMs: number, hours: number): string {
 
 function printLine(at: number, peer: string | undefined, line: string): void {
   console.log(
-    `${new Date(at).toISOString().slice(values.world === "long" ? 0 : 11, 23)} ${(peer ?? "").padEnd(8)} ${line}`,
+    `${new Date(at).toISOString().slice(values.world.startsWith("long") ? 0 : 11, 23)} ${(peer ?? "").padEnd(8)} ${line}`,
   );
 }
 

@@ -67,6 +67,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "duplicate-carries-on": { kinds: ["copied folder"], days: 4, seed: 1, rules: ["I3", "I18"], took: 1 },
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
+  "later-fields-cleared": { kinds: ["kill"], seed: 7, rules: ["I7"], took: 7 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,

@@ -9,12 +9,12 @@ import type { Loaded, Write } from "../ports/disk.ts";
 import { ulid } from "../schema/ids.ts";
 import { storedKeys, type EventBody } from "../core/events.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
-import type { Job, Problem } from "../schema/job.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
 import { readAttribution, readAttributionOfKey } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
+import type { PeerSettings } from "./settings.ts";
 
 const hourMs = 3_600_000;
 /** Records of this last hour are loaded. Of older ticks core asks the disk, where it has to know. */
@@ -75,7 +75,7 @@ function proofIn(meta: ReadonlyMap<string, string>, prunedAt: number | undefined
 /** `done` gets the error when the data folder can't be read or written. */
 export function boot(
   doors: Doors,
-  refusal: ((job: Job) => Problem | undefined) | undefined,
+  { refusal, testing }: Pick<PeerSettings, "refusal" | "testing">,
   done: (booted: Booted | CicadaError) => void,
 ): void {
   const { wall } = doors.clock.now();
@@ -89,6 +89,7 @@ export function boot(
       freshClientId: () => freshClientId(doors.random),
       incarnation: (at) => ulid(at, doors.random.bytes(16)),
       refusal,
+      testing: testing ?? {},
     });
     const { refused } = table.load(loaded.updates);
     if (refused.length > 0)

@@ -84,7 +84,7 @@ export class Peer {
       childStuck: (run, reason) => this.#feed({ kind: "childStuck", run, reason }),
       childEnded: (run, outcome, at) => this.#feed({ kind: "childEnded", run, outcome, at }),
     });
-    boot(this.#doors, this.#settings.refusal, (booted) => {
+    boot(this.#doors, this.#settings, (booted) => {
       if (this.#stopped) return;
       if (booted instanceof CicadaError) return ready(booted);
       this.#live(booted);

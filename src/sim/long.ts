@@ -2,13 +2,18 @@
  * A long world: weeks of virtual time on few peers with few ticks, and with everything that takes long: pruned history,
  * absences of days, suspends, wrong clocks, old and copied folders, changes of schedules and windows and back. Quiet
  * stretches are leapt over. Then all faults end, and in the last hour everything must converge, as in the other worlds.
+ *
+ * A mixed long world has two versions of the program as well (faults/mixed.ts): over the weeks peers are upgraded and downgraded,
+ * and jobs of the later version are edited, run and pruned.
  */
 import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
+import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import { inviteAll, startInvited } from "./faults/key-rotation.ts";
 import { injectLongFaults, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
+import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
 import { runToEnd, type SeedOptions, type SeedResult } from "./seed.ts";
@@ -57,15 +62,22 @@ export function runLongSeed(options: LongOptions): SeedResult {
     skewMs: 20,
     driftPpm: 0,
     makePeer: options.makePeer,
-    traits: () => ({
+    traits: (peer, life) => ({
       role: "worker",
       capacity: 100,
+      ...mixed?.versionOf(peer, life),
       ...(options.planted === undefined ? {} : { planted: options.planted }),
       ...(options.marks === undefined ? {} : { marks: options.marks }),
     }),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
   });
+  const [steady] = world.peers;
+  const mixed =
+    options.mixed === true && steady !== undefined
+      ? drawMixed(world.peers, steady, dice.fork("mixed"))
+      : undefined;
   work = drawLongWork(options.jobs, world.peers, dice.fork("work"));
+  if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
   for (const [index, peer] of world.peers.entries()) {
@@ -75,13 +87,22 @@ export function runLongSeed(options: LongOptions): SeedResult {
     const at = joins ? dice.between(safety.from, safety.to) : epoch + dice.between(0, 5 * second);
     world.at(at, () => (joins ? startInvited(world, peer) : world.hosts.start(peer)));
   }
-  world.at(epoch + 15 * second, () => makeLongJobs(world, work, 10 * second));
+  const [later, plainWork] = [true, false].map((is) =>
+    work.filter(({ rules }) => (rules.isLater ?? false) === is),
+  );
+  world.at(epoch + 15 * second, () => makeLongJobs(world, plainWork ?? [], 10 * second));
+  world.at(epoch + 15 * second, () => makeLaterJobs(world, later ?? [], 10 * second));
   const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
   if (options.faults !== "none") {
     const jobs = work.map(({ rules }) => rules.id);
     editForLong(world, work, { from: safety.from + minute, to: safety.to, everyMs });
     askAsPerson(world, jobs, { from: safety.from + 2 * minute, to: safety.to, everyMs: 3 * everyMs });
   }
+  if (mixed !== undefined)
+    changeVersions(world, mixed, {
+      ...safety,
+      everyMs: dice.fork("versions").pick([6 * hour, 24 * hour, 72 * hour]),
+    });
   let drawn: LongFault[] = [];
   const kinds = options.longKinds ?? plan.kinds;
   world.at(safety.from, () => {

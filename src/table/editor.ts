@@ -14,6 +14,7 @@ import { assert, never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
 import type { JobSpec, TableEdit } from "../schema/job.ts";
+import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import { readIncarnations, readSpec, type Reading } from "./projection.ts";
 import {
   createdSlot,
@@ -49,6 +50,8 @@ export type EditStep =
 
 export interface EditorDeps {
   self: PeerId;
+  /** what only the simulator gives: a bug to have */
+  testing: { readonly planted?: PlantedBug };
   /** Makes a ULID for the wall clock (ms). */
   incarnation: (wall: number) => string;
   /** the roots of the present document */
@@ -140,7 +143,7 @@ export class Editor {
     const reading = this.#read(ulids);
     const { hidden } = readSpec(spec.id, reading);
     for (const slot of reading.slots.keys()) {
-      if (!wanted.has(slot) && !hidden.has(slot) && isKnownSlot(slot)) wanted.set(slot, null);
+      if (!wanted.has(slot) && !hidden.has(slot) && this.#mayClear(slot)) wanted.set(slot, null);
     }
     wanted.delete(createdSlot);
     wanted.delete(resumedSlot);
@@ -152,6 +155,11 @@ export class Editor {
     }
     // A put repairs the job: it deletes unreadable entries, so that the job leaves quarantine.
     for (const key of reading.unreadable) for (const ulid of ulids) this.#set(ulid, key, undefined);
+  }
+
+  /** A person at this version can't have meant to clear what they could not see. */
+  #mayClear(slot: string): boolean {
+    return isKnownSlot(slot) || isPlanted({ settings: this.#deps.testing }, "later-fields-cleared");
   }
 
   #resume(id: JobId, by: string, at: number, wall: number): void {

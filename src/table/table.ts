@@ -17,7 +17,7 @@ import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { DocumentDigest } from "./digest.ts";
-import { Editor, incarnationAt, type EditStep, type Roots } from "./editor.ts";
+import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";
 import { isForgottenEntry, jobsRoot, peersRoot, tableRoots, type Root } from "./roots.ts";
 import { inspectUpdate } from "./update.ts";
@@ -35,6 +35,8 @@ export interface TableOptions {
   incarnation: (wall: number) => string;
   /** Says why this peer must not run a job that it can read; undefined = it may (effective.ts). */
   refusal?: ((job: Job) => Problem | undefined) | undefined;
+  /** what only the simulator gives: a bug to have */
+  testing?: EditorDeps["testing"];
   /** given only by tests that add a root */
   roots?: readonly Root[];
 }
@@ -80,6 +82,7 @@ export class JobTable {
     this.#effective = new EffectiveJobs((ulid) => incarnationAt(this.#roots.jobs, ulid), options.refusal);
     this.#editor = new Editor({
       self: options.self,
+      testing: options.testing ?? {},
       incarnation: options.incarnation,
       roots: () => this.#roots,
       incarnationsOf: (id) => this.#effective.incarnationsOf(id),

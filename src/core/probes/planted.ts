@@ -27,6 +27,7 @@ export const plantedBugs = {
   "duplicate-carries-on": "the older of two processes with one identity goes on as if it were alone",
   "drain-unread": "a drained peer that was restarted takes ticks again",
   "needs-ignored": "a peer runs jobs of a later version as if it knew them",
+  "later-fields-cleared": "an edit clears those fields of a job that its writer's version doesn't know",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

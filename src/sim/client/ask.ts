@@ -92,18 +92,7 @@ function commandFor(request: ClientRequest): Command {
         kind: "put-job",
         mode: "replace",
         by,
-        spec: checkedJob({
-          id: request.rules.id,
-          schedule: request.rules.schedule.text,
-          command: "true",
-          overlap: request.rules.overlap,
-          catchUp: { policy: request.rules.catchUp.policy, window: `${request.rules.catchUp.windowMs}ms` },
-          keep: keepOf(request.rules),
-          ...scheduleFields(request.rules.schedule),
-          ...(request.rules.enabled === undefined ? {} : { enabled: request.rules.enabled }),
-          ...(request.rules.partition === undefined ? {} : { partition: request.rules.partition }),
-          ...(request.rules.peers === undefined ? {} : { target: { peers: [...request.rules.peers] } }),
-        }),
+        spec: checkedJob(specFor(request.rules)),
       };
     case "delete":
       return { kind: "delete-job", id: request.id, by };
@@ -124,6 +113,23 @@ function commandFor(request: ClientRequest): Command {
     case "rotate":
       return { kind: "rotate-key", graceMs: request.graceMs, by };
   }
+}
+
+/** The job that is to have these rules. */
+export function specFor(rules: JobRules): JobSpec {
+  const { id, schedule, overlap, catchUp, enabled, partition, peers } = rules;
+  return {
+    id,
+    schedule: schedule.text,
+    command: "true",
+    overlap,
+    catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },
+    keep: keepOf(rules),
+    ...scheduleFields(schedule),
+    ...(enabled === undefined ? {} : { enabled }),
+    ...(partition === undefined ? {} : { partition }),
+    ...(peers === undefined ? {} : { target: { peers: [...peers] } }),
+  };
 }
 
 /** Without `keep` nothing is pruned, so that the checkers can account for every tick. */

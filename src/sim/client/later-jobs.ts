@@ -7,9 +7,11 @@ import * as Y from "yjs";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import { ulid } from "../../schema/ids.ts";
 import { nextHlc } from "../../table/hlc.ts";
+import { createdSlot, slotsOf } from "../../table/slots.ts";
 import { laterCapability } from "../faults/mixed.ts";
 import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
+import { specFor } from "./ask.ts";
 import type { Work } from "./client.ts";
 
 /** The field that each peer's table must still have at the end, as a need of such a job. */
@@ -39,23 +41,16 @@ export function makeLaterJobs(world: World, work: readonly Work[], withinMs: num
 }
 
 function written(client: number, incarnation: string, wall: number, rules: Work["rules"]): Uint8Array {
-  const { id, schedule, overlap, catchUp } = rules;
+  const { id } = rules;
   const doc = new Y.Doc();
   doc.clientID = client;
   const stamp = { hlc: nextHlc(0, wall), by: "client" };
   doc.transact(() => {
     const map = new Y.Map<unknown>();
     doc.getMap<unknown>("jobs").set(incarnation, map);
-    const slots: Record<string, { value: unknown; needs?: unknown }> = {
-      created: { value: id },
-      schedule: { value: { schedule: schedule.text } },
-      action: { value: { command: "true" } },
-      overlap: { value: overlap },
-      catchUp: { value: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` } },
-      keep: { value: { runs: 100_000 } },
-      [laterField.name]: { value: laterField.value, needs: laterField.needs },
-    };
-    for (const [slot, entry] of Object.entries(slots)) map.set(`${slot}@later`, { ...stamp, ...entry });
+    for (const [slot, value] of slotsOf(specFor(rules))) map.set(`${slot}@later`, { ...stamp, value });
+    map.set(`${createdSlot}@later`, { ...stamp, value: id });
+    map.set(`${laterField.name}@later`, { ...stamp, value: laterField.value, needs: laterField.needs });
     doc.getMap<unknown>("pools").set(`${id}@later`, { ...stamp, value: { slots: 2 } });
   });
   return Y.encodeStateAsUpdate(doc);

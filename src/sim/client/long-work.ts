@@ -75,6 +75,8 @@ export function editForLong(
     if (up.length === 0) return;
     const at = dice.pick(up);
     const item = dice.pick(work);
+    // A peer that has never heard of the job would make it anew, without what only the later version can write.
+    if (item.rules.isLater === true && !world.shows(at, item.rules.id)) return;
     const job = known.get(item.rules.id) ?? { state: "on", rules: item.rules, since: -Infinity };
     if (world.now() - job.since < 3 * minute) return;
     const request = drawRequest(world, item, job, dice);
@@ -95,14 +97,15 @@ function drawRequest(
   { state, rules }: Known,
   dice: Dice,
 ): ClientRequest {
-  const { id } = rules;
+  const { id, isLater } = rules;
   if (state === "deleted") return { kind: "put", rules: dice.chance(0.5) ? first : rules };
-  if (state === "paused") return dice.chance(0.8) ? { kind: "resume", id } : { kind: "delete", id };
+  if (state === "paused")
+    return dice.chance(0.8) || isLater === true ? { kind: "resume", id } : { kind: "delete", id };
   if (rules.enabled === false) return { kind: "put", rules: { ...rules, enabled: true } };
   const chance = dice.next();
   if (chance < 0.12) return { kind: "run", id };
   if (chance < 0.2) return { kind: "pause", id };
-  if (chance < 0.28) return { kind: "delete", id };
+  if (chance < 0.28 && isLater !== true) return { kind: "delete", id };
   // About half of the changes take the previous one back.
   if (chance < 0.45) return { kind: "put", rules: first };
   return { kind: "put", rules: changed(world, rules, dice) };

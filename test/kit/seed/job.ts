@@ -7,7 +7,7 @@ import type { FaultKind } from "../../../src/sim/faults/faults.ts";
 import type { LongKind } from "../../../src/sim/faults/long.ts";
 import { Dice } from "../../../src/sim/random.ts";
 
-export const worldKinds = ["plain", "wide", "long", "mixed"] as const;
+export const worldKinds = ["plain", "wide", "long", "mixed", "long-mixed"] as const;
 export type WorldKind = (typeof worldKinds)[number];
 
 export interface SeedJob {
@@ -18,7 +18,7 @@ export interface SeedJob {
   faults: "none" | "swarm";
   /**
    * absent = plain; wide has majority jobs, witnesses and joins (sim/faults/wide.ts), mixed also has two versions
-   * (sim/faults/mixed.ts), long lasts weeks (sim/long.ts)
+   * (sim/faults/mixed.ts), long lasts weeks (sim/long.ts), long-mixed lasts weeks and has two versions
    */
   world?: WorldKind;
   /** for a long world: false = quiet stretches are simulated too */
@@ -35,7 +35,7 @@ export interface SeedJob {
 
 /** The kind of world in which a planted bug can show. */
 export function worldOfBug(bug: PlantedBug): WorldKind {
-  return bug === "needs-ignored" ? "mixed" : "wide";
+  return bug === "needs-ignored" || bug === "later-fields-cleared" ? "mixed" : "wide";
 }
 
 /** The size of the seed's long world. */
@@ -55,6 +55,12 @@ export function longSizeOf(seed: string): SeedJob {
 export function mixedSizeOf(seed: string): SeedJob {
   const { peers, ...size } = sizeOf(seed);
   return { ...size, peers: Math.max(2, peers), world: "mixed" };
+}
+
+/** The size of the seed's long world of two versions. */
+export function longMixedSizeOf(seed: string): SeedJob {
+  const { peers, ...size } = longSizeOf(seed);
+  return { ...size, peers: Math.max(2, peers), world: "long-mixed" };
 }
 
 /** The size of the seed's wide world. */

@@ -35,11 +35,11 @@ export function summarise(job: SeedJob, onLine?: SeedOptions["onLine"]): SeedSum
   const { keptFaults, world = "plain", ...options } = job;
   const kept = new Set(keptFaults);
   const marks = new Set<Mark>();
-  const run = world === "long" ? runLongSeed : runSeed;
+  const run = world === "long" || world === "long-mixed" ? runLongSeed : runSeed;
   const result = run({
     ...options,
     wide: world === "wide",
-    mixed: world === "mixed",
+    mixed: world === "mixed" || world === "long-mixed",
     makePeer: startRealPeer,
     marks,
     ...(keptFaults === undefined ? {} : { keepFault: (number: number) => kept.has(number) }),

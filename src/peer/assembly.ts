@@ -92,7 +92,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     send: (to, message) => sender.send(to, "sync", message),
     onUpdate: (update) => edits.taken(update),
     onHave: (peer) => edits.heardTableOf(peer),
-    onRecords: (records, orders) => intake.learned(records, orders),
+    onRecords: (things) => intake.learned(things),
     watermarks: () => watermarksOf(state),
     onWatermarks: (watermarks) => staleRecords.after(() => feed({ kind: "watermarks", watermarks })),
     onSynced: (peer) => staleRecords.after(() => feed({ kind: "synced", peer })),

@@ -1,17 +1,20 @@
 /**
- * The door of run records and orders from elsewhere, by gossip, answer or sync: records that their writers have not signed are
- * counted and dropped, so is what this peer has pruned, and the rest goes to core. Records that core doubts come to it later, if the
- * disk finds that they are news.
+ * Takes in the records and orders that come from other peers, by gossip, answer or sync. It drops and counts records that
+ * their writers have not signed, and what this peer has pruned. Core gets the rest; records that core doubts come to it
+ * later, if the disk finds that they are news. Records of kinds that this version doesn't know go to the disk alone.
  */
 import type { EventBody } from "../core/events.ts";
+import type { Thing } from "../core/records/buckets.ts";
 import type { Doors } from "../ports.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
-import { verifyRecord } from "../wire/records.ts";
+import type { Things } from "../ports/disk.ts";
+import type { RunRecord } from "../schema/run.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
+import { verifyOtherRecord, verifyRecord } from "../wire/records.ts";
 import type { Horizons } from "./horizons.ts";
 import type { StaleRecords } from "./stale-records.ts";
 
 export interface IntakeDeps {
-  doors: Pick<Doors, "keys">;
+  doors: Pick<Doors, "keys" | "disk">;
   staleRecords: StaleRecords;
   horizons: Horizons;
   /** The run is open in core's memory: news of it counts, however old it is. */
@@ -30,7 +33,8 @@ export class Intake {
   }
 
   /** Records and orders that a sync has brought. */
-  learned(records: readonly RunRecord[], orders: readonly RequestedOrder[]): void {
+  learned({ records, orders, others }: Omit<Things, "next">): void {
+    this.keep(others);
     const kept = orders.filter((order) => !this.#isPruned(order));
     this.#deps.feed({ kind: "learned", records: this.genuine(records), orders: kept });
   }
@@ -58,8 +62,25 @@ export class Intake {
     return genuine;
   }
 
+  /** Stores records of kinds that this version doesn't know. A sync offers one again that the disk has refused. */
+  keep(others: readonly OtherRecord[]): void {
+    const { doors, count } = this.#deps;
+    const kept = others.filter((record) => {
+      const isGenuine = verifyOtherRecord(record, doors.keys);
+      if (!isGenuine) count("refused_signature");
+      return isGenuine && !this.#isPruned(record);
+    });
+    if (kept.length === 0) return;
+    doors.disk.store(
+      kept.map((record) => ({ kind: "other", record })),
+      (error) => {
+        if (error !== undefined) count("other_records_refused_by_disk");
+      },
+    );
+  }
+
   /** Their giver may not believe this peer's horizon, by a clock that is far behind. */
-  #isPruned(thing: RunRecord | RequestedOrder): boolean {
+  #isPruned(thing: Thing): boolean {
     const isPruned = this.#deps.horizons.isPruned(thing);
     if (isPruned) this.#deps.count("refused_pruned");
     return isPruned;

@@ -58,6 +58,7 @@ export class Receiver {
         return feed({ kind: "heard", from, message });
       case "runs":
       case "answer": {
+        if (message.kind === "runs") intake.keep(message.others ?? []);
         const records = intake.genuine(message.records);
         return feed({ kind: "heard", from, message: { ...message, records } });
       }

@@ -2,13 +2,12 @@
  * The giver's side of the run records' sync: answers a neighbour's `want` with the records and orders of some buckets that the
  * neighbour has not named, in messages of bounded size. It gives nothing that the neighbour has pruned.
  */
-import { digestOf } from "../core/records/buckets.ts";
+import { digestOf, type Thing } from "../core/records/buckets.ts";
 import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
-import type { Disk } from "../ports/disk.ts";
+import type { Disk, Things } from "../ports/disk.ts";
 import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 
 /**
  * Records read for one question, on either side: it is the credit that keeps a full disk from flooding a link. More takes
@@ -55,10 +54,14 @@ export class RecordGiving {
       if (found instanceof CicadaError) {
         noteUnreadable(this.#deps, found);
       } else {
-        const isLacked = (thing: RunRecord | RequestedOrder): boolean =>
+        const isLacked = (thing: Thing): boolean =>
           !have.has(digestOf(thing)) && instantOf(thing.tick) >= this.#deps.horizonAt(from, thing.job);
-        const records = found.records.filter(isLacked);
-        this.#sendPieces(from, { id, page, reached: found.next }, records, found.orders.filter(isLacked));
+        const lacked = {
+          records: found.records.filter(isLacked),
+          orders: found.orders.filter(isLacked),
+          others: found.others.filter(isLacked),
+        };
+        this.#sendPieces(from, { id, page, reached: found.next }, lacked);
       }
       const next = this.#serving.get(from);
       this.#serving.delete(from);
@@ -69,17 +72,16 @@ export class RecordGiving {
   #sendPieces(
     to: PeerId,
     { id, page, reached }: { id: number; page: number; reached: string | undefined },
-    records: readonly RunRecord[],
-    orders: readonly RequestedOrder[],
+    { records, orders, others }: Omit<Things, "next">,
   ): void {
-    let piece: { records: RunRecord[]; orders: RequestedOrder[] } = { records: [], orders: [] };
+    let piece = emptyPiece();
     let bytes = 0;
     const flush = (last: boolean): void => {
       this.#deps.send(to, { kind: "records", id, page, ...piece, ...(reached && { reached }), last });
-      piece = { records: [], orders: [] };
+      piece = emptyPiece();
       bytes = 0;
     };
-    const fits = (thing: RunRecord | RequestedOrder): boolean => {
+    const fits = (thing: Thing): boolean => {
       const size = Buffer.byteLength(JSON.stringify(thing));
       if (size > recordsBytes) {
         this.#deps.count("sync_records_too_large");
@@ -91,8 +93,13 @@ export class RecordGiving {
     };
     for (const record of records) if (fits(record)) piece.records.push(record);
     for (const order of orders) if (fits(order)) piece.orders.push(order);
+    for (const record of others) if (fits(record)) piece.others.push(record);
     flush(true);
   }
+}
+
+function emptyPiece(): Omit<Things, "next"> {
+  return { records: [], orders: [], others: [] };
 }
 
 export function noteUnreadable(

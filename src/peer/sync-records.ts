@@ -10,10 +10,9 @@ import { bucketMs, digestOf } from "../core/records/buckets.ts";
 import { comparePlaces, readPlace } from "../core/records/place.ts";
 import { CicadaError } from "../errors.ts";
 import type { Log, Now } from "../ports.ts";
-import type { Disk } from "../ports/disk.ts";
+import type { Disk, Things } from "../ports/disk.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import { neverPrunedMs, roundMs } from "./horizons.ts";
 import { bucketsPerWant, noteUnreadable, pageSize } from "./sync-giving.ts";
 import { answerLimitMs } from "./sync-table.ts";
@@ -48,7 +47,7 @@ export interface RecordSyncDeps {
   /** The oldest instant (ms) from which on this peer wants to know everything. */
   oldest(now: Now): number;
   send(to: PeerId, message: Message): void;
-  onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
+  onRecords(things: Omit<Things, "next">): void;
   /** This side has all that the peer had in the window. */
   onDone(peer: PeerId): void;
   nextId(): number;
@@ -187,8 +186,8 @@ export class RecordSync {
   }
 
   heardRecords(from: PeerId, message: MessageOf<"records">, now: Now): void {
-    const { records, orders } = message;
-    if (records.length + orders.length > 0) this.#deps.onRecords(records, orders);
+    const { records, orders, others = [] } = message;
+    if (records.length + orders.length + others.length > 0) this.#deps.onRecords({ records, orders, others });
     const neighbour = this.#neighbours.get(from);
     const exchange = neighbour?.exchange;
     if (neighbour !== undefined) neighbour.heardAtMono = now.mono;
@@ -285,7 +284,7 @@ export class RecordSync {
       const newest = buckets.at(-1);
       if (newest !== undefined && exchange.pages > largeBucketPages) this.#large.add(newest);
       exchange.upTo = found.next;
-      const have = [...found.records, ...found.orders].map(digestOf);
+      const have = [...found.records, ...found.orders, ...found.others].map(digestOf);
       const stretch = { ...(after && { after }), ...(found.next && { upTo: found.next }) };
       this.#ask(peer, exchange, { kind: "want", id, page: exchange.page, buckets, have, ...stretch });
     });

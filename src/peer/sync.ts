@@ -32,10 +32,10 @@
  */
 import { assert } from "../errors.ts";
 import type { Log, Now, Random } from "../ports.ts";
-import type { Disk } from "../ports/disk.ts";
+import type { Disk, Things } from "../ports/disk.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
+import type { Watermark } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Horizons } from "./horizons.ts";
 import { RecordGiving } from "./sync-giving.ts";
@@ -57,7 +57,7 @@ export interface SyncDeps {
   onUpdate(update: Uint8Array): void;
   /** The peer has said what it has of the table. */
   onHave(peer: PeerId): void;
-  onRecords(records: RunRecord[], orders: RequestedOrder[]): void;
+  onRecords(things: Omit<Things, "next">): void;
   /** How far this peer knows each job's ticks to be over. */
   watermarks(): readonly Watermark[];
   onWatermarks(watermarks: readonly Watermark[]): void;

@@ -154,6 +154,7 @@ function placeOf(write: Write): string | undefined {
       return `vote ${write.vote.decision}`;
     case "record":
     case "order":
+    case "other":
     case "update":
     case "snapshot":
     case "drop-votes":

@@ -4,6 +4,7 @@
  */
 import type { CicadaError } from "../errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
 import type { RequestedOrder, RunRecord, RunState, Watermark } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 
@@ -12,6 +13,8 @@ export type Write =
   /** Merged by core/records/records.ts with what is there: a record never moves down. */
   | { kind: "record"; record: RunRecord }
   | { kind: "order"; order: RequestedOrder }
+  /** Merged by core/records/records.ts with what is there. */
+  | { kind: "other"; record: OtherRecord }
   /** One Yjs update, appended. */
   | { kind: "update"; update: Uint8Array }
   /** Replaces all updates stored before it. */
@@ -65,6 +68,7 @@ export interface ThingsQuery {
 export interface Things {
   records: RunRecord[];
   orders: RequestedOrder[];
+  others: OtherRecord[];
   /** the place of the last of them, if there are more */
   next: string | undefined;
 }

@@ -12,7 +12,7 @@ import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Wr
 import { instantOf, type JobId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
-import { parseOrder, parseRecord, parseVote, parseWatermark } from "./disk/parse.ts";
+import { parseOrder, parseOther, parseRecord, parseVote, parseWatermark } from "./disk/parse.ts";
 import { DiskThread } from "./disk/thread.ts";
 
 /**
@@ -279,8 +279,13 @@ function asPage({ records, next, total }: Extract<DiskResult, { kind: "page" }>)
   return { records: records.map(parseRecord), next, total };
 }
 
-function asThings({ records, orders, next }: Extract<DiskResult, { kind: "things" }>): Things {
-  return { records: records.map(parseRecord), orders: orders.map(parseOrder), next };
+function asThings({ records, orders, others, next }: Extract<DiskResult, { kind: "things" }>): Things {
+  return {
+    records: records.map(parseRecord),
+    orders: orders.map(parseOrder),
+    others: others.map(parseOther),
+    next,
+  };
 }
 
 function asText(write: Write): TextWrite {
@@ -289,6 +294,8 @@ function asText(write: Write): TextWrite {
       return { kind: "record", text: JSON.stringify(write.record) };
     case "order":
       return { kind: "order", text: JSON.stringify(write.order) };
+    case "other":
+      return { kind: "other", text: JSON.stringify(write.record) };
     case "update":
     case "snapshot":
       // Copied, because a view would take its whole buffer along to the other thread.

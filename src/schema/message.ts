@@ -11,6 +11,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
+import { OtherRecordSchema } from "./other-record.ts";
 import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
@@ -31,6 +32,8 @@ export const UpdateMessage = Type.Object({ kind: Type.Literal("update"), update:
 export const RunsMessage = Type.Object({
   kind: Type.Literal("runs"),
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
+  /** records of kinds that a later version has; absent = none */
+  others: Type.Optional(Type.Array(OtherRecordSchema, { maxItems: 1_024 })),
   /** orders that the sender will not run because it is at capacity */
   declined: Type.Array(Key, { maxItems: 4_096 }),
   orders: Type.Array(RequestedOrderSchema, { maxItems: 1_024 }),
@@ -229,6 +232,7 @@ export const RecordsMessage = Type.Object({
   id: Type.Integer(),
   records: Type.Array(RunRecordSchema, { maxItems: 1_024 }),
   orders: Type.Array(RequestedOrderSchema, { maxItems: 1_024 }),
+  others: Type.Optional(Type.Array(OtherRecordSchema, { maxItems: 1_024 })),
   /** as in the `want` that this answers */
   page: Type.Integer({ minimum: 0 }),
   /** the place up to which the answerer has looked; absent = it has looked at everything that was asked for */

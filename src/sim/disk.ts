@@ -5,6 +5,7 @@
  * killed, the earliest of the unacknowledged writes have reached the storage nevertheless; their number is drawn. So a
  * write without an answer may or may not be there.
  */
+import type { Thing } from "../core/records/buckets.ts";
 import { recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
@@ -114,7 +115,7 @@ export class SimDisk implements Disk {
       if (this.storage.unreadable) return () => done(unreadable());
       const digests: [number, string][] = [];
       for (const [number, bucket] of this.storage.buckets) {
-        if (number < from || number >= to || bucket.records.size + bucket.orders.size === 0) continue;
+        if (number < from || number >= to || bucket.isEmpty) continue;
         digests.push([number, bucket.digest()]);
       }
       digests.sort((a, b) => a[0] - b[0]);
@@ -184,6 +185,10 @@ export class SimDisk implements Disk {
         this.storage.removeOrder(record);
         pruned.runs.push(runId(record));
       }
+    }
+    for (const record of this.storage.others.values()) {
+      const isKept = stays.some((tick) => tick?.tick === record.tick);
+      if (record.job === job && instantOf(record.tick) < before && !isKept) this.storage.removeOther(record);
     }
     const horizon = { job, before: Math.max(known, before), keep };
     if (JSON.stringify(horizon) === JSON.stringify(noted)) return;
@@ -261,7 +266,7 @@ function newestFirst(a: RunRecord, b: RunRecord): number {
 
 /** The things between the places of the query, in order, up to its limit. */
 export function pageOf(
-  things: readonly (RunRecord | RequestedOrder)[],
+  things: readonly Thing[],
   { after, upTo, limit }: Omit<ThingsQuery, "buckets">,
 ): Things | CicadaError {
   const first = after === undefined ? undefined : readPlace(after);
@@ -281,7 +286,8 @@ export function pageOf(
   const end = page.at(-1);
   return {
     records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
-    orders: page.flatMap(({ thing }) => ("attempt" in thing ? [] : [thing])),
+    orders: page.flatMap(({ thing }) => ("requestedAt" in thing ? [thing] : [])),
+    others: page.flatMap(({ thing }) => ("attempt" in thing || "requestedAt" in thing ? [] : [thing])),
     next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
   };
 }

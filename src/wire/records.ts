@@ -9,9 +9,11 @@
 import type { Keys } from "../ports.ts";
 import { canonicalText } from "../schema/canonical.ts";
 import type { PeerId } from "../schema/ids.ts";
+import { otherRecordBytesMax, type OtherRecord } from "../schema/other-record.ts";
 import type { RunRecord } from "../schema/run.ts";
 
 const prefix = "cicada run record 1\n";
+const otherPrefix = "cicada other record 1\n";
 
 /**
  * Half of the highest version that a record may have, so that every record from another peer can get a next version.
@@ -38,10 +40,32 @@ export function verifyRecord(record: RunRecord, keys: Keys): boolean {
   const writer = writerOf(record);
   if (writer !== record.peer && record.state !== "lost") return false;
   if (record.version > heardVersionMax) return false;
-  const signature = Buffer.from(record.signature, "base64url");
-  if (signature.length === 0 || signature.toString("base64url") !== record.signature) return false;
+  const signature = readSignature(record.signature);
   const bytes = signedBytes(record);
-  return bytes !== undefined && keys.verify(writer, bytes, signature);
+  return bytes !== undefined && signature !== undefined && keys.verify(writer, bytes, signature);
+}
+
+/** What the writer of a record signs that is of a kind unknown here; undefined if it has no canonical form. */
+export function signedOtherBytes(record: OtherRecord): Uint8Array | undefined {
+  const { signature: _, ...signed } = record;
+  const text = canonicalText(signed);
+  return text === undefined ? undefined : Buffer.from(otherPrefix + text);
+}
+
+/** True if its writer has signed exactly this record, unknown fields included, and it is no longer than it may be. */
+export function verifyOtherRecord(record: OtherRecord, keys: Keys): boolean {
+  // These fields tell runs' records and requested orders apart from it wherever the three lie together.
+  if ("attempt" in record || "requestedAt" in record) return false;
+  if (Buffer.byteLength(JSON.stringify(record)) > otherRecordBytesMax) return false;
+  const bytes = signedOtherBytes(record);
+  const signature = readSignature(record.signature);
+  return bytes !== undefined && signature !== undefined && keys.verify(record.peer, bytes, signature);
+}
+
+/** Undefined for a text that is no signature, or not written in its one form. */
+function readSignature(text: string): Uint8Array | undefined {
+  const signature = Buffer.from(text, "base64url");
+  return signature.length > 0 && signature.toString("base64url") === text ? signature : undefined;
 }
 
 function writerOf(record: RunRecord): PeerId {

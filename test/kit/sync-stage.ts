@@ -133,7 +133,7 @@ export class SyncStage {
       onHave: nothing,
       send: (to, message) => this.#send(self, to, message),
       onUpdate: (update) => actor.updates.push(update),
-      onRecords: (records, orders) => {
+      onRecords: ({ records, orders }) => {
         if (actor.refuses) return;
         for (const record of records) if (!horizons.isPruned(record)) disk.keep(record);
         for (const order of orders) disk.keepOrder(order);

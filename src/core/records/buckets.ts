@@ -6,29 +6,38 @@
  */
 import { hash } from "node:crypto";
 import { instantOf } from "../../schema/ids.ts";
+import type { OtherRecord } from "../../schema/other-record.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
-import { recordKey } from "./records.ts";
+import { otherRecordKey, recordKey } from "./records.ts";
+
+/** What lies in a bucket. */
+export type Thing = RunRecord | RequestedOrder | OtherRecord;
 
 export const bucketMs = 300_000;
 /** Of nothing; also what a bucket's digest returns to when everything in it has been taken out. */
 export const emptyDigest = "0000000000000000";
 
-export function bucketOf(thing: RunRecord | RequestedOrder): number {
+export function bucketOf(thing: Thing): number {
   return Math.floor(instantOf(thing.tick) / bucketMs);
 }
 
 /** What has been computed once; a record never changes, it is only followed by another. */
-const known = new WeakMap<RunRecord | RequestedOrder, string>();
+const known = new WeakMap<Thing, string>();
 
 /** 16 hex digits. The signature stands for the content: two writings of one record differ in it. */
-export function digestOf(thing: RunRecord | RequestedOrder): string {
+export function digestOf(thing: Thing): string {
   const before = known.get(thing);
   if (before !== undefined) return before;
-  const text =
-    "signature" in thing ? `r${recordKey(thing)}${thing.signature}` : `o${thing.job}@${thing.tick}`;
+  const text = textFor(thing);
   const digest = hash("sha256", text).slice(0, 16);
   known.set(thing, digest);
   return digest;
+}
+
+function textFor(thing: Thing): string {
+  if ("attempt" in thing) return `r${recordKey(thing)}${thing.signature}`;
+  if ("requestedAt" in thing) return `o${thing.job}@${thing.tick}`;
+  return `k${otherRecordKey(thing)}${thing.signature}`;
 }
 
 /** Puts a digest into another, or takes it out again: the same operation. Both 16 hex digits. */

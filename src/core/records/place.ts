@@ -3,8 +3,7 @@
  * records before orders, and those by their keys. A page ends at a place, and the next one begins after it.
  */
 import { instantOf } from "../../schema/ids.ts";
-import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
-import { bucketMs } from "./buckets.ts";
+import { bucketMs, type Thing } from "./buckets.ts";
 
 export type Place =
   | readonly [
@@ -16,19 +15,33 @@ export type Place =
       slot: string,
       peer: string,
     ]
-  | readonly [kind: "order", instant: number, tick: string, job: string];
+  | readonly [kind: "order", instant: number, tick: string, job: string]
+  | readonly [
+      kind: "other",
+      instant: number,
+      tick: string,
+      job: string,
+      recordKind: string,
+      name: string,
+      peer: string,
+    ];
 
-export function placeOf(thing: RunRecord | RequestedOrder): Place {
+/** Kinds of things in their order within a bucket. */
+export const thingKinds = ["record", "order", "other"] as const satisfies readonly Place[0][];
+
+export function placeOf(thing: Thing): Place {
   const instant = instantOf(thing.tick);
-  if (!("attempt" in thing)) return ["order", instant, thing.tick, thing.job];
-  return ["record", instant, thing.tick, thing.job, thing.attempt, thing.slot, thing.peer];
+  const { tick, job } = thing;
+  if ("attempt" in thing) return ["record", instant, tick, job, thing.attempt, thing.slot, thing.peer];
+  if ("requestedAt" in thing) return ["order", instant, tick, job];
+  return ["other", instant, tick, job, thing.kind, thing.name, thing.peer];
 }
 
 /** Less than 0 when `a` comes first. */
 export function comparePlaces(a: Place, b: Place): number {
   const byBucket = bucketAt(a) - bucketAt(b);
   if (byBucket !== 0) return byBucket;
-  if (a[0] !== b[0]) return a[0] === "record" ? -1 : 1;
+  if (a[0] !== b[0]) return thingKinds.indexOf(a[0]) - thingKinds.indexOf(b[0]);
   for (let index = 1; index < a.length; index++) {
     const [one, other] = [a[index], b[index]];
     if (one === undefined || other === undefined || one === other) continue;
@@ -59,11 +72,13 @@ export function readPlace(text: string): Place | undefined {
 const forms: Readonly<Record<Place[0], string>> = {
   record: "string number string string number string string",
   order: "string number string string",
+  other: "string number string string string string string",
 };
 
 function isPlace(value: unknown): value is Place {
   if (!Array.isArray(value)) return false;
   const [kind, instant] = value as unknown[];
-  if ((kind !== "record" && kind !== "order") || !Number.isFinite(instant)) return false;
-  return value.map((part) => typeof part).join(" ") === forms[kind];
+  const known = thingKinds.find((one) => one === kind);
+  if (known === undefined || !Number.isFinite(instant)) return false;
+  return value.map((part) => typeof part).join(" ") === forms[known];
 }

@@ -7,6 +7,7 @@
  * commutative, associative and idempotent, so peers that have seen the same records in any order agree.
  */
 import { instantOf, orderKey, type OrderKey } from "../../schema/ids.ts";
+import type { OtherRecord } from "../../schema/other-record.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 
 /** The key under which two records are the same thing said at different times. */
@@ -102,4 +103,15 @@ export function duplicatesIn(records: readonly RunRecord[]): RunRecord[] {
   return started.filter((record) =>
     started.some((other) => other.peer !== record.peer && orderKeyOf(other) === orderKeyOf(record)),
   );
+}
+
+/** The key under which two records of a kind unknown here are the same thing stated at different times. */
+export function otherRecordKey({ kind, job, tick, name, peer }: OtherRecord): string {
+  return JSON.stringify([kind, job, tick, name, peer]);
+}
+
+/** Which of two such records of one key stands, in whatever order they come. */
+export function mergeOtherRecord(a: OtherRecord, b: OtherRecord): OtherRecord {
+  if (a.version !== b.version) return a.version > b.version ? a : b;
+  return a.signature >= b.signature ? a : b;
 }

@@ -60,6 +60,19 @@ const migrations: readonly string[] = [
    UPDATE vote SET body = vote_of_format_6(body), sum = content_sum(vote_of_format_6(body))
      WHERE sum IS NULL OR sum = content_sum(body);
    UPDATE meta SET key = 'selfForgotten' WHERE key = 'outcast';`,
+  // Records of kinds that a later version has.
+  `CREATE TABLE other_record (
+     instant INTEGER NOT NULL,
+     tick TEXT NOT NULL,
+     job TEXT NOT NULL,
+     kind TEXT NOT NULL,
+     name TEXT NOT NULL,
+     peer TEXT NOT NULL,
+     body TEXT NOT NULL,
+     sum INTEGER,
+     PRIMARY KEY (instant, tick, job, kind, name, peer)
+   );
+   CREATE INDEX other_record_of_job ON other_record (job, instant);`,
 ];
 
 export const fileVersion = migrations.length;

@@ -12,10 +12,12 @@ import {
   type RunRecord,
   type Watermark,
 } from "../../schema/run.ts";
+import { OtherRecordSchema, type OtherRecord } from "../../schema/other-record.ts";
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
 const recordCheck = Compile(RunRecordSchema);
 const orderCheck = Compile(RequestedOrderSchema);
+const otherCheck = Compile(OtherRecordSchema);
 const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
 
@@ -28,6 +30,12 @@ export function parseRecord(text: string): RunRecord {
 export function parseOrder(text: string): RequestedOrder {
   const value = parse(text);
   if (!orderCheck.Check(value)) throw damagedRow("order", text);
+  return value;
+}
+
+export function parseOther(text: string): OtherRecord {
+  const value = parse(text);
+  if (!otherCheck.Check(value)) throw damagedRow("record", text);
   return value;
 }
 

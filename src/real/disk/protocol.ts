@@ -13,6 +13,7 @@ import type { JobId } from "../../schema/ids.ts";
 export type TextWrite =
   | { kind: "record"; text: string }
   | { kind: "order"; text: string }
+  | { kind: "other"; text: string }
   | { kind: "update"; update: Uint8Array }
   | { kind: "snapshot"; update: Uint8Array }
   | { kind: "meta"; key: string; value: string }
@@ -53,7 +54,7 @@ export type DiskResult =
   | ({ kind: "loaded" } & LoadedText)
   | { kind: "page"; records: string[]; next: string | null; total: number }
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
-  | { kind: "things"; records: string[]; orders: string[]; next: string | undefined }
+  | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
   | { kind: "jobs"; jobs: JobId[] }
   | { kind: "measured"; bytes: number; instant: number }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };

@@ -5,7 +5,7 @@
 import { runId, type JobId, type RunId } from "../../schema/ids.ts";
 import type { Horizon, Pruned, PruneRule } from "../../ports/disk.ts";
 import { textIn } from "./rows.ts";
-import { asOrder, asRecord, type BucketChanges, type Writes } from "./writes.ts";
+import { asOrder, asOther, asRecord, type BucketChanges, type Writes } from "./writes.ts";
 
 /** Records removed in one transaction. More delays a claim that waits behind it: about 20 µs for each record. */
 const removedAtOnce = 2_000;
@@ -42,6 +42,7 @@ export class Pruning {
     const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
     const before = Math.min(rule.before, Math.max(rule.olderThan, this.oldestKept(rule), known));
     const rest = this.removeBefore(rule, before, changes, pruned);
+    this.removeOthers(rule, rest ?? before, changes, pruned);
     const horizon = { job: rule.job, before: Math.max(known, rest ?? before), keep: rule.keep };
     if (this.note(horizon, noted)) pruned.horizons.push(horizon);
   }
@@ -121,6 +122,22 @@ export class Pruning {
     );
     for (const row of orders) changes.remove(asOrder(textIn(row)));
     return removed;
+  }
+
+  /** Records of kinds that this version doesn't know. Their ticks may have no run, so they are looked for by themselves. */
+  private removeOthers(rule: PruneRule, before: number, changes: BucketChanges, pruned: Pruned): void {
+    const [last = "", success = ""] = rule.keepsLast ? this.lastOf(rule.job) : [];
+    const rows = this.statements.all(
+      `DELETE FROM other_record WHERE rowid IN (SELECT rowid FROM other_record
+         WHERE job = ? AND instant < ? AND tick NOT IN (?, ?) LIMIT ?) RETURNING body, sum`,
+      rule.job,
+      before,
+      last,
+      success,
+      removedAtOnce,
+    );
+    for (const row of rows) changes.remove(asOther(textIn(row)));
+    if (rows.length === removedAtOnce) pruned.more = true;
   }
 
   private horizonOf(job: JobId): Horizon | undefined {

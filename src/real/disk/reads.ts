@@ -6,7 +6,7 @@
 import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
-import { bucketAt, readPlace, writePlace, type Place } from "../../core/records/place.ts";
+import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
 import type { RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
@@ -17,8 +17,16 @@ import type { Statements } from "./statements.ts";
 type Row = Record<string, unknown>;
 
 const rowKey = "instant, tick, job, attempt, slot, peer";
-const keyOf: Readonly<Record<Place[0], string>> = { record: rowKey, order: "instant, tick, job" };
-const tableOf: Readonly<Record<Place[0], string>> = { record: "record", order: "requested_order" };
+const keyOf: Readonly<Record<Place[0], string>> = {
+  record: rowKey,
+  order: "instant, tick, job",
+  other: "instant, tick, job, kind, name, peer",
+};
+const tableOf: Readonly<Record<Place[0], string>> = {
+  record: "record",
+  order: "requested_order",
+  other: "other_record",
+};
 const newestFirst = rowKey
   .split(", ")
   .map((column) => `${column} DESC`)
@@ -111,24 +119,26 @@ export class Reads {
   private things({ buckets, after, upTo, limit }: ThingsQuery): {
     records: string[];
     orders: string[];
+    others: string[];
     next: string | undefined;
   } {
     const range = { after: placeIn(after), upTo: placeIn(upTo) };
-    const texts: { record: string[]; order: string[] } = { record: [], order: [] };
+    const [records, orders, others]: [string[], string[], string[]] = [[], [], []];
+    const texts = { record: records, order: orders, other: others };
     let last: string | undefined;
     let room = limit;
     for (const bucket of buckets) {
-      for (const kind of ["record", "order"] as const) {
+      for (const kind of thingKinds) {
         const rows = this.thingsOf(kind, bucket, range, room + 1);
         for (const row of rows.slice(0, room)) {
           texts[kind].push(textIn(row));
           last = writePlace(placeOfRow(kind, row));
         }
-        if (rows.length > room) return { records: texts.record, orders: texts.order, next: last };
+        if (rows.length > room) return { records, orders, others, next: last };
         room -= rows.length;
       }
     }
-    return { records: texts.record, orders: texts.order, next: undefined };
+    return { records, orders, others, next: undefined };
   }
 
   private thingsOf(
@@ -166,7 +176,11 @@ export class Reads {
     const jobs: JobId[] = [];
     // Each job takes one look-up in the index, however many records it has.
     for (let last = after; jobs.length < limit;) {
-      const row = this.statements.first("SELECT min(job) AS job FROM record WHERE job > ?", last);
+      const row = this.statements.first(
+        `SELECT min(job) AS job FROM (SELECT min(job) AS job FROM record WHERE job > ?1
+           UNION ALL SELECT min(job) FROM other_record WHERE job > ?1)`,
+        last,
+      );
       if (typeof row?.["job"] !== "string") break;
       last = row["job"];
       jobs.push(last as JobId);
@@ -233,7 +247,9 @@ function placeIn(text: string | undefined): Place | undefined {
 function placeOfRow(kind: Place[0], row: Row): Place {
   const [instant, tick, job] = [Number(row["instant"]), String(row["tick"]), String(row["job"])] as const;
   if (kind === "order") return [kind, instant, tick, job];
-  return [kind, instant, tick, job, Number(row["attempt"]), String(row["slot"]), String(row["peer"])];
+  const peer = String(row["peer"]);
+  if (kind === "other") return [kind, instant, tick, job, String(row["kind"]), String(row["name"]), peer];
+  return [kind, instant, tick, job, Number(row["attempt"]), String(row["slot"]), peer];
 }
 
 /** Whether the place is before, inside or behind the records, or orders, of a bucket. */
@@ -241,7 +257,7 @@ function sideOf(place: Place, kind: Place[0], bucket: number): "before" | "insid
   const at = bucketAt(place);
   if (at !== bucket) return at < bucket ? "before" : "behind";
   if (place[0] === kind) return "inside";
-  return place[0] === "record" ? "before" : "behind";
+  return thingKinds.indexOf(place[0]) < thingKinds.indexOf(kind) ? "before" : "behind";
 }
 
 /** A cursor is the key of the page's last row: a JSON list in base64url. */

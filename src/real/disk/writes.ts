@@ -5,9 +5,10 @@
  * tried alone, so that one failure doesn't affect the others. The digests of the 5-minute buckets
  * (core/records/buckets.ts) change in the same transaction as their contents.
  */
-import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
-import { mergeRecord } from "../../core/records/records.ts";
+import { bucketOf, combine, digestOf, emptyDigest, type Thing } from "../../core/records/buckets.ts";
+import { mergeOtherRecord, mergeRecord } from "../../core/records/records.ts";
 import { instantOf } from "../../schema/ids.ts";
+import type { OtherRecord } from "../../schema/other-record.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import type { DiskResult, TextWrite } from "./protocol.ts";
@@ -15,6 +16,7 @@ import { sumOf, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
 const byRowKey = "instant = ? AND tick = ? AND job = ? AND attempt = ? AND slot = ? AND peer = ?";
+const byOtherKey = "instant = ? AND tick = ? AND job = ? AND kind = ? AND name = ? AND peer = ?";
 
 export class Writes {
   readonly statements: Statements;
@@ -44,6 +46,8 @@ export class Writes {
         return this.writeRecord(write.text, changes);
       case "order":
         return this.writeOrder(write.text, changes);
+      case "other":
+        return this.writeOther(write.text, changes);
       case "update":
         return this.writeUpdate(write.update);
       case "snapshot":
@@ -133,6 +137,23 @@ export class Writes {
     if (inserted > 0) changes.add(order);
   }
 
+  private writeOther(text: string, changes: BucketChanges): void {
+    const record = asOther(text);
+    const { tick, job, kind, name, peer } = record;
+    const key = [instantOf(tick), tick, job, kind, name, peer];
+    const row = this.statements.first(`SELECT body, sum FROM other_record WHERE ${byOtherKey}`, ...key);
+    const known = row === undefined ? undefined : asOther(textIn(row));
+    if (known !== undefined && mergeOtherRecord(known, record) === known) return;
+    this.statements.run(
+      "INSERT INTO other_record VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body, sum = excluded.sum",
+      ...key,
+      text,
+      sumOf(text),
+    );
+    if (known !== undefined) changes.remove(known);
+    changes.add(record);
+  }
+
   /** Does the work and updates the digests of the buckets that it has changed: all of it or nothing. */
   inTransaction(work: (changes: BucketChanges) => void): void {
     const { database } = this.statements;
@@ -176,11 +197,11 @@ interface BucketChange {
 export class BucketChanges {
   private readonly changes = new Map<number, BucketChange>();
 
-  add(thing: RunRecord | RequestedOrder): void {
+  add(thing: Thing): void {
     this.change(thing, 1);
   }
 
-  remove(thing: RunRecord | RequestedOrder): void {
+  remove(thing: Thing): void {
     this.change(thing, -1);
   }
 
@@ -188,7 +209,7 @@ export class BucketChanges {
     return this.changes;
   }
 
-  private change(thing: RunRecord | RequestedOrder, things: 1 | -1): void {
+  private change(thing: Thing, things: 1 | -1): void {
     const bucket = bucketOf(thing);
     const before = this.changes.get(bucket) ?? { digest: emptyDigest, things: 0 };
     this.changes.set(bucket, {
@@ -206,4 +227,8 @@ export function asRecord(text: string): RunRecord {
 
 export function asOrder(text: string): RequestedOrder {
   return JSON.parse(text) as RequestedOrder;
+}
+
+export function asOther(text: string): OtherRecord {
+  return JSON.parse(text) as OtherRecord;
 }

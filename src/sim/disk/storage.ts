@@ -2,10 +2,11 @@
  * The durable storage of a simulated host: tables in memory, in which records are merged one by one as in real/disk. It
  * outlives the process, can be copied and restored, and can be full, slow, damaged or unreadable.
  */
-import { bucketOf, combine, digestOf, emptyDigest } from "../../core/records/buckets.ts";
-import { mergeRecord, recordKey } from "../../core/records/records.ts";
+import { bucketOf, combine, digestOf, emptyDigest, type Thing } from "../../core/records/buckets.ts";
+import { mergeOtherRecord, mergeRecord, otherRecordKey, recordKey } from "../../core/records/records.ts";
 import type { Horizon, Write } from "../../ports/disk.ts";
 import type { JobId } from "../../schema/ids.ts";
+import type { OtherRecord } from "../../schema/other-record.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 
@@ -17,16 +18,21 @@ interface Kept {
 class Bucket {
   readonly records = new Set<Kept>();
   readonly orders = new Map<string, RequestedOrder>();
+  readonly others = new Map<string, OtherRecord>();
   private known = emptyDigest;
   /**
    * what was added or removed since the digest was last asked for; a thing that was added and removed again is not in
    * here
    */
-  private readonly toggled = new Set<RunRecord | RequestedOrder>();
+  private readonly toggled = new Set<Thing>();
 
   /** Notes that the thing was added or removed. */
-  toggle(thing: RunRecord | RequestedOrder): void {
+  toggle(thing: Thing): void {
     if (!this.toggled.delete(thing)) this.toggled.add(thing);
+  }
+
+  get isEmpty(): boolean {
+    return this.records.size + this.orders.size + this.others.size === 0;
   }
 
   digest(): string {
@@ -44,6 +50,8 @@ export class StableStorage {
   /** the same records by job */
   private readonly keptOf = new Map<JobId, Set<Kept>>();
   readonly orders = new Map<string, RequestedOrder>();
+  /** of kinds that this version doesn't know */
+  readonly others = new Map<string, OtherRecord>();
   readonly votes = new Map<string, StoredVote>();
   readonly watermarks = new Map<JobId, Watermark>();
   readonly horizons = new Map<JobId, Horizon>();
@@ -64,6 +72,9 @@ export class StableStorage {
         return;
       case "order":
         this.putOrder(write.order);
+        return;
+      case "other":
+        this.putOther(write.record);
         return;
       case "update":
         this.updates.push(write.update);
@@ -112,9 +123,11 @@ export class StableStorage {
     this.kept.clear();
     this.keptOf.clear();
     this.orders.clear();
+    this.others.clear();
     this.buckets.clear();
     for (const record of other.records()) this.putRecord(record);
     for (const order of other.orders.values()) this.putOrder(order);
+    for (const record of other.others.values()) this.putOther(record);
   }
 
   remove(record: RunRecord): void {
@@ -135,6 +148,25 @@ export class StableStorage {
     bucket.orders.delete(orderName(order));
     bucket.toggle(order);
     this.orders.delete(orderName(order));
+  }
+
+  removeOther(record: OtherRecord): void {
+    const key = otherRecordKey(record);
+    if (!this.others.delete(key)) return;
+    const bucket = this.bucket(bucketOf(record));
+    bucket.others.delete(key);
+    bucket.toggle(record);
+  }
+
+  private putOther(record: OtherRecord): void {
+    const key = otherRecordKey(record);
+    const known = this.others.get(key);
+    if (known !== undefined && mergeOtherRecord(known, record) === known) return;
+    const bucket = this.bucket(bucketOf(record));
+    if (known !== undefined) bucket.toggle(known);
+    bucket.toggle(record);
+    bucket.others.set(key, record);
+    this.others.set(key, record);
   }
 
   private putRecord(record: RunRecord): void {
@@ -170,13 +202,18 @@ export class StableStorage {
 
   /** Jobs that have records. */
   jobs(): JobId[] {
-    return [...this.keptOf].flatMap(([job, kept]) => (kept.size > 0 ? job : []));
+    const ofRuns = [...this.keptOf].flatMap(([job, kept]) => (kept.size > 0 ? job : []));
+    return [...new Set([...ofRuns, ...Array.from(this.others.values(), ({ job }) => job)])];
   }
 
-  thingsIn(bucket: number): (RunRecord | RequestedOrder)[] {
+  thingsIn(bucket: number): Thing[] {
     const found = this.buckets.get(bucket);
     if (found === undefined) return [];
-    return [...Array.from(found.records, ({ record }) => record), ...found.orders.values()];
+    return [
+      ...Array.from(found.records, ({ record }) => record),
+      ...found.orders.values(),
+      ...found.others.values(),
+    ];
   }
 
   private putOrder(order: RequestedOrder): void {

@@ -45,7 +45,7 @@ export function startRealPeer(
     return seen;
   };
   const traits = { role, capacity, historyMaxBytes, capabilities };
-  const spoken = isLater ? { ...doors, mesh: laterSpeech(doors.mesh) } : doors;
+  const spoken = isLater ? { ...doors, mesh: laterSpeech(doors.mesh, doors.keys) } : doors;
   const more = isLater ? { recordFields: laterRecordFields } : {};
   const peer = new Peer(spoken, {
     ...settings,

@@ -21,6 +21,7 @@ import type {
   Write,
 } from "../../../src/ports/disk.ts";
 import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
+import type { OtherRecord } from "../../../src/schema/other-record.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";
 
@@ -68,6 +69,13 @@ function someOrder(fields: Partial<RequestedOrder> = {}): RequestedOrder {
   };
 }
 
+/** As a later version may write it. */
+function someNotice(fields: Partial<OtherRecord> = {}): OtherRecord {
+  const notice = { kind: "notice", job: "backup" as JobId, tick: tickAt(noon), name: "", to: ["ops", null] };
+  return { ...notice, peer: "12D3KooWalpha" as PeerId, version: 1, signature: "s", ...fields };
+}
+
+const otherWrite = (record: OtherRecord): Write => ({ kind: "other", record });
 const recordWrite = (record: RunRecord): Write => ({ kind: "record", record });
 const seconds = 1_000;
 const hours = 3_600_000;
@@ -363,6 +371,39 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
         bed.disk().things({ buckets, after: "nonsense", upTo: undefined, limit: 5 }, done),
       );
       assert.ok(nonsense instanceof CicadaError && nonsense.code === "BAD_REQUEST");
+    },
+  );
+
+  onBed(
+    "records of other kinds are kept beside the runs, count in digests, and go with their ticks",
+    async (bed) => {
+      const run = someRecord({ state: "failed" });
+      const [old, young] = [noon - 5 * hours, noon].map((instant) => someNotice({ tick: tickAt(instant) }));
+      assert.ok(old !== undefined && young !== undefined);
+      const elsewhere = someNotice({ job: "gone" as JobId });
+      await store(bed, [recordWrite(run), ...[old, young, elsewhere].map(otherWrite)]);
+      const newer = someNotice({ version: 2, signature: "b" });
+      await store(bed, [newer, young, someNotice({ version: 2, signature: "a" })].map(otherWrite));
+      await bed.restart();
+      const buckets = [bucketOf(old), bucketOf(run)];
+      const all = { buckets, after: undefined, upTo: undefined };
+      const { records, others } = await thingsOf(bed, { ...all, limit: 10 });
+      assert.deepEqual([records, others], [[run], [old, newer, elsewhere]]);
+      const first = await thingsOf(bed, { ...all, limit: 3 });
+      const rest = await thingsOf(bed, { ...all, after: first.next, limit: 3 });
+      assert.deepEqual([first.others, rest.others], [[old, newer], [elsewhere]]);
+      const digest = [run, newer, elsewhere].map(digestOf).reduce(combine, emptyDigest);
+      assert.deepEqual(await digestsOf(bed, bucketOf(run), bucketOf(run) + 1), [[bucketOf(run), digest]]);
+      const jobs = await valueOf<JobId[]>(bed, (done) => bed.disk().jobsWithRecords("", 9, done));
+      assert.deepEqual(jobs, ["backup", "gone"]);
+      const everything = { before: noon + hours, olderThan: noon + hours, countedBefore: noon + hours };
+      await prune(bed, pruneRule(everything));
+      assert.deepEqual((await thingsOf(bed, { ...all, limit: 10 })).others, [newer, elsewhere]);
+      for (const job of ["backup", "gone"] as JobId[]) {
+        await prune(bed, pruneRule({ ...everything, job, keepsLast: false }));
+      }
+      assert.deepEqual(await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER), []);
+      assert.deepEqual((await history(bed, { limit: 5 })).records, []);
     },
   );
 

@@ -15,6 +15,7 @@ import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
 import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
 import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "../../../src/schema/run.ts";
+import { OtherRecordSchema } from "../../../src/schema/other-record.ts";
 import { StoredVoteSchema } from "../../../src/schema/vote.ts";
 import { SimKeys } from "../../../src/sim/keys.ts";
 import { calmNetwork } from "../../../src/sim/mesh/wires.ts";
@@ -277,6 +278,7 @@ export class FuzzMesh {
 
 const recordCheck = Compile(RunRecordSchema);
 const orderCheck = Compile(RequestedOrderSchema);
+const otherCheck = Compile(OtherRecordSchema);
 const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
 
@@ -290,6 +292,10 @@ function unreadable(write: Write): string | undefined {
       const fits = orderCheck.Check(write.order) && Number.isFinite(instantOf(write.order.tick));
       return fits ? undefined : `an order ${JSON.stringify(write.order).slice(0, 300)}`;
     }
+    case "other":
+      return otherCheck.Check(write.record)
+        ? undefined
+        : `a record ${JSON.stringify(write.record).slice(0, 300)}`;
     case "vote":
       return voteCheck.Check(write.vote) ? undefined : `a vote ${JSON.stringify(write.vote).slice(0, 300)}`;
     case "watermark": {

@@ -1,0 +1,97 @@
+/** Records of kinds that only a later version knows: kept, handed on and ignored by this version. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Keys } from "../src/ports.ts";
+import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import { otherRecordBytesMax, type OtherRecord } from "../src/schema/other-record.ts";
+import { everySeconds } from "../src/sim/client/schedules.ts";
+import { calmNetwork } from "../src/sim/mesh/wires.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
+import { World } from "../src/sim/world/world.ts";
+import { signedOtherBytes, verifyOtherRecord } from "../src/wire/records.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const epoch = Date.parse("2026-11-20T00:00:00Z");
+const [own, later, third] = ["peer-1", "peer-2", "peer-3"] as [PeerId, PeerId, PeerId];
+
+test("a later version's record of a kind unknown here passes through a peer of this version to a third one, also after its restart", () => {
+  const world = new World({
+    seed: "other records",
+    peers: 3,
+    epoch,
+    network: calmNetwork,
+    disk: { fsyncMs: { least: 1, most: 5 } },
+    children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
+    skewMs: 20,
+    driftPpm: 10,
+    makePeer: startRealPeer,
+    traits: (peer) => ({ role: "worker", capacity: 100, isLater: peer === later }),
+  });
+  const othersOn = (peer: PeerId): OtherRecord[] =>
+    [...world.hosts.get(peer).storage.others.values()].toSorted((a, b) =>
+      `${a.tick} ${a.name}` < `${b.tick} ${b.name}` ? -1 : 1,
+    );
+  for (const peer of [later, own]) world.at(epoch, () => world.hosts.start(peer));
+  world.at(epoch + 15 * second, () => {
+    const rules = {
+      id: "dump" as JobId,
+      schedule: everySeconds(10),
+      overlap: "allow",
+      catchUp: { policy: "none", windowMs: minute },
+      peers: undefined,
+    } as const;
+    world.ask(own, { kind: "put", rules });
+  });
+  world.at(epoch + 3 * minute, () => world.hosts.kill(later));
+  world.at(epoch + 4 * minute, () => {
+    world.hosts.kill(own);
+    world.hosts.start(own);
+  });
+  world.runUntil(epoch + 5 * minute);
+  const kept = othersOn(own);
+  assert.ok(kept.length > 3, `${kept.length} such records`);
+  assert.deepEqual(kept[0]?.kind, "notice");
+  assert.deepEqual("to" in (kept[0] ?? {}) && kept[0], { ...kept[0], to: ["ops", null] });
+  world.hosts.start(third);
+  world.runUntil(epoch + 7 * minute);
+  assert.deepEqual(othersOn(third), kept);
+  const evidence = world.evidence(world.now(), []);
+  for (const { records } of evidence.final) {
+    assert.ok(
+      [...records.values()].every((record) => !("to" in record)),
+      "none is shown as a run",
+    );
+  }
+});
+
+/** Its signature is its writer's name and the bytes. */
+function signed(fields: object): OtherRecord {
+  const record = {
+    kind: "set",
+    job: "dump" as JobId,
+    tick: "2026-11-20T00:00:00Z" as TickId,
+    name: "",
+    peer: "a" as PeerId,
+    version: 1,
+    signature: "",
+    ...fields,
+  };
+  const bytes = Buffer.concat([Buffer.from(record.peer), signedOtherBytes(record) ?? Buffer.of()]);
+  return { ...record, signature: bytes.toString("base64url") };
+}
+
+test("a record of an unknown kind is taken only as its writer has signed it, and only up to its size", () => {
+  const keys: Pick<Keys, "verify"> = {
+    verify: (peer, bytes, signature) => Buffer.concat([Buffer.from(peer), bytes]).equals(signature),
+  };
+  const isTaken = (record: OtherRecord) => verifyOtherRecord(record, keys as Keys);
+  const genuine = signed({ peers: ["b", "c"] });
+  assert.ok(isTaken(genuine));
+  for (const change of [{ peers: ["b"] }, { kind: "notice" }, { peer: "b" as PeerId }, { version: 2 }]) {
+    assert.ok(!isTaken({ ...genuine, ...change }), JSON.stringify(change));
+  }
+  assert.ok(!isTaken(signed({ text: "x".repeat(otherRecordBytesMax) })), "too long");
+  assert.ok(!isTaken(signed({ attempt: 1 })), "it could be taken for a run's record");
+  assert.ok(!isTaken(signed({ requestedAt: 1 })), "it could be taken for a requested order");
+});

@@ -1,4 +1,4 @@
-/** Bodies are taken exactly as they were sent, or refused with the place: nothing in them is mended. */
+/** Bodies are taken exactly as they were sent, or refused with the place of the fault; nothing in them is repaired. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -21,9 +21,13 @@ for (const [what, bytes, detail] of [
   ["… once with an escape", bytesOf('{"ab":1,"\\u0061b":2}'), /^\/ab is given twice$/],
   ["half a surrogate pair", bytesOf('{"env":{"A":"x\\ud800"}}'), /^\/env\/A: half a surrogate pair/],
   ["… in a key", bytesOf('{"env":{"\\udc00":"x"}}'), /half a surrogate pair/],
-  ["a key that changes objects", bytesOf('{"env":{"__proto__":"x"}}'), /^\/env\/__proto__: no key may be/],
+  [
+    "a key that would change the object",
+    bytesOf('{"env":{"__proto__":"x"}}'),
+    /^\/env\/__proto__: no key may be/,
+  ],
   ["text behind the value", bytesOf('{"a":1} x'), /JSON/],
-  ["nesting without an end", bytesOf("[".repeat(100_000)), /JSON/],
+  ["endless nesting", bytesOf("[".repeat(100_000)), /JSON/],
 ] as const) {
   test(`a body is refused with the place: ${what}`, () => {
     const read = readJson(bytes);
@@ -32,17 +36,17 @@ for (const [what, bytes, detail] of [
   });
 }
 
-test("the same keys in different objects, and the same texts as values, are no repetition", () => {
+test("the same key may appear in different objects, and the same text as several values", () => {
   const text = '{"a":{"b":1},"c":{"b":2},"d":["a","a",{"a":"a"}],"e":"a"}';
   assert.deepEqual(readJson(bytesOf(text)), { ok: true, text, value: JSON.parse(text) as unknown });
 });
 
-test("any JSON that was written from a value is read as that value", () => {
+test("JSON that was written from a value is read back as that value", () => {
   fc.assert(
     fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
       const text = JSON.stringify(value);
       const read = readJson(bytesOf(text));
-      // Keys and texts that are no Unicode, and __proto__, are refused; all else is as JSON.parse has it.
+      // Keys and texts that are not Unicode, and __proto__, are refused; everything else is read as by JSON.parse.
       if (read.ok) assert.deepEqual(read.value, JSON.parse(text));
       else assert.match(read.detail, /surrogate|__proto__/);
     }),

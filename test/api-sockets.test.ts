@@ -1,4 +1,4 @@
-/** The API's sockets: no flood of strangers shuts a caller out, and nothing that isn't read piles up. With real sockets. */
+/** The API's sockets, with real ones: no flood of strangers keeps a caller out, and unread answers don't pile up. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, request, type RequestListener } from "node:http";
@@ -7,7 +7,7 @@ import { test, type TestContext } from "node:test";
 import { socketLimits, Sockets, type SocketLimits } from "../src/api/http/sockets.ts";
 import { fakeApi, token } from "./kit/fake-api.ts";
 
-/** Few enough to be reached by a test, in the same proportions. */
+/** Limits that a test can reach, in the proportions of the real ones. */
 const few: SocketLimits = { ...socketLimits, all: 16, strangers: 12, strangersPerAddress: 6 };
 
 async function listeningApi(context: TestContext, limits: SocketLimits): Promise<number> {
@@ -20,7 +20,7 @@ async function listeningApi(context: TestContext, limits: SocketLimits): Promise
   return port;
 }
 
-/** Sockets of one address on which nothing is sent, once the server has them. */
+/** Silent sockets from one address; resolves when the server has them. */
 async function silent(context: TestContext, port: number, count: number, localAddress: string) {
   const sockets: Socket[] = [];
   for (let index = 0; index < count; index++) {
@@ -49,7 +49,7 @@ async function ask(
   });
 }
 
-test("however many silent sockets strangers hold, from one address or from many, a caller is answered", async (context) => {
+test("a caller is answered however many silent sockets strangers hold, from one address or many", async (context) => {
   const port = await listeningApi(context, few);
   await silent(context, port, 3 * few.strangersPerAddress, "127.0.0.1");
   assert.equal(await ask(port), 200);
@@ -58,7 +58,7 @@ test("however many silent sockets strangers hold, from one address or from many,
   assert.equal(await ask(port, { path: "/v1/jobs", bearer: token }), 200);
 });
 
-test("strangers beyond their share make way in the order in which they came, those of one address first", async (context) => {
+test("strangers' sockets beyond their share are closed in the order in which they came, those of one address first", async (context) => {
   const port = await listeningApi(context, few);
   const [first, second] = await silent(context, port, few.strangersPerAddress, "127.0.0.1");
   const [other] = await silent(context, port, 1, "127.0.0.2");
@@ -69,7 +69,7 @@ test("strangers beyond their share make way in the order in which they came, tho
   assert.deepEqual([second.readyState, other.readyState], ["open", "open"]);
 });
 
-test("a caller with a good token keeps its socket while strangers come and go", async (context) => {
+test("a caller with a valid token keeps its socket while strangers come and go", async (context) => {
   const port = await listeningApi(context, few);
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   context.after(() => agent.destroy());
@@ -99,7 +99,7 @@ async function connected(context: TestContext, limits: Partial<SocketLimits>, li
 
 const plainRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-test("requests that are sent ahead are answered one at a time, in their order", async (context) => {
+test("pipelined requests are answered one at a time, in order", async (context) => {
   let [now, most, number] = [0, 0, 0];
   const socket = await connected(context, {}, (_request, response) => {
     most = Math.max(most, ++now);
@@ -119,7 +119,7 @@ test("requests that are sent ahead are answered one at a time, in their order", 
   assert.equal(most, 1);
 });
 
-test("a socket on which too many requests are sent ahead is closed", async (context) => {
+test("a socket with too many pipelined requests is closed", async (context) => {
   let answered = 0;
   const socket = await connected(context, {}, () => void answered++);
   const closed = once(socket, "close");
@@ -132,8 +132,8 @@ test("a socket on which too many requests are sent ahead is closed", async (cont
 const largeAnswer = Buffer.alloc(64 * 1_048_576);
 
 for (const [what, limits] of [
-  ["that is not read is given up", { unreadMs: 1 }],
-  ["that takes more memory than strangers may is given up", { strangersUnreadBytes: 1_048_576 }],
+  ["that is not read is dropped", { unreadMs: 1 }],
+  ["that takes more memory than strangers may use is dropped", { strangersUnreadBytes: 1_048_576 }],
 ] as const) {
   test(`an answer ${what}`, async (context) => {
     const ended = Promise.withResolvers<boolean>();
@@ -146,7 +146,7 @@ for (const [what, limits] of [
   });
 }
 
-test("an answer that is read slowly, but read, arrives whole", async (context) => {
+test("an answer that is read slowly arrives whole", async (context) => {
   const size = 4 * 1_048_576;
   const socket = await connected(context, { unreadMs: 30_000 }, (_request, response) => {
     response.writeHead(200, { "content-length": size });
@@ -174,7 +174,7 @@ for (const [what, head, status] of [
     "GET http://evil.example/v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN",
     400,
   ],
-  ["a star for an address", "GET * HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
+  ["a star as its address", "GET * HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
   ["a method that no address takes, without a body", "QUERY /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 405],
   ["the same with one of each", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 200],
 ] as const) {

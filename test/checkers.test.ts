@@ -160,7 +160,7 @@ test("I1: a tick is not required if no peer was well around it", () => {
   assert.deepEqual(rulesIn(checkAll(flawless({ runs: without(sixth), outages }))), ["I6"]);
 });
 
-test("I1: of two clocks the slower one counts if its peer was restarted since it was set, so a tick that only the other peer may run is not required", () => {
+test("I1: the slower of two clocks counts if its peer was restarted since it was set, so a tick that only the other peer may run is not required", () => {
   const setAt = sixth - 3 * minute;
   const story = (steppedMs: number, restartedAt: number, only: readonly PeerId[] | undefined) =>
     rulesIn(
@@ -178,7 +178,7 @@ test("I1: of two clocks the slower one counts if its peer was restarted since it
   assert.deepEqual(story(-2_000, setAt, undefined), ["I1"], "the peer whose clock counts may run it");
   assert.deepEqual(story(-2_000, setAt - minute, [ann]), ["I1"], "its process knows that it was set");
   assert.deepEqual(story(2_000, setAt, [ann]), ["I1"], "the clock that is ahead is doubted");
-  assert.deepEqual(story(-500, setAt, [ann]), ["I1"], "the clocks pass for equal");
+  assert.deepEqual(story(-500, setAt, [ann]), ["I1"], "the clocks count as equal");
 });
 
 test("I1: a tick is not required if the peer's folder was restored to when it was drained, but is if it was restored before", () => {
@@ -316,7 +316,7 @@ test("I6: a start without a record is found, unless its peer was forgotten befor
   assert.deepEqual(forgottenAt(8 * minute), ["I6"]);
 });
 
-test("I6: a tick of which nothing is on record is found, unless only a drained peer was there until the job was deleted", () => {
+test("I6: a tick without any record is found, unless only a drained peer was up until the job was deleted", () => {
   const until = 9 * minute;
   const operations = [
     ...good.operations,
@@ -471,7 +471,7 @@ test("I18: a peer with an old cluster key that starts a run is found, once a mem
   assert.deepEqual(
     found({ operations: [forget(ann), forget(cyd)] }),
     [],
-    "what a forgotten peer proves counts for nobody",
+    "no peer accepts a forgotten peer's proof",
   );
   assert.deepEqual(found({ faultWindows: [{ ...missed, from: at - 10_000 }] }), [], "it could not know yet");
   const companions = [missed, { ...missed, peer: cyd }];
@@ -486,7 +486,7 @@ test("I18: a peer with an old cluster key that starts a run is found, once a mem
   assert.deepEqual(
     found({ faultWindows: companions, cuts: [cut] }),
     [],
-    "ben hands ann's proof on to nobody",
+    "ben forwards ann's proof to no other",
   );
 });
 

@@ -184,7 +184,7 @@ test("a missing file is named (2), and an empty one creates nothing", async () =
   assert.match(empty.stdout, /It contains no jobs/);
 });
 
-test("a crontab that is not UTF-8 is refused with the place, and none of its lines is imported", async () => {
+test("a crontab that is not UTF-8 is refused with the place of the fault, and none of its lines is imported", async () => {
   await using peer = await KeepingPeer.open();
   const said = await peer.import(Buffer.from("0 3 * * * backup\n0 4 * * * mail caf\xe9\n", "latin1"));
   assert.equal(said.code, 2);
@@ -192,7 +192,7 @@ test("a crontab that is not UTF-8 is refused with the place, and none of its lin
   assert.deepEqual(peer.writes(), []);
 });
 
-test("an argument that is not UTF-8 is refused, and nothing is asked of the peer", async () => {
+test("an argument that is not UTF-8 is refused before the peer is asked", async () => {
   await using peer = await StubPeer.open();
   const said = await peer.cicada("jobs", "create", "a", "--schedule", "@daily", "--", "echo", "caf\ufffd");
   assert.equal(said.code, 2);

@@ -501,7 +501,7 @@ describe("runs", () => {
     assert.match(said.stderr, /middle of the output is left out/);
   });
 
-  test("log shows control characters as text on a screen, and gives the bytes to a pipe and with --raw", async () => {
+  test("log shows control characters as text on a screen, and writes the bytes to a pipe or with --raw", async () => {
     await using stub = await StubPeer.open();
     const body = "\u001b]0;owned\u0007\tone\r\n\u009b31mtwo \u202eeerht\n";
     stub.on("GET /v1/runs/r/log", { headers: { "content-type": "text/plain" }, body });
@@ -513,7 +513,7 @@ describe("runs", () => {
     assert.equal((await stub.onScreen("runs", "log", "--raw", "r")).stdout, body);
   });
 
-  test("-o json and -o yaml send no control character to a screen, and mean the same there", async () => {
+  test("-o json and -o yaml write no control characters to a screen, without changing the meaning", async () => {
     await using stub = await StubPeer.open();
     const answer = jobAnswer({ id: "a", description: "x\u009b2J\u007f\u202ey\nz", env: { "K\u200f": "v" } });
     stub.on("GET /v1/jobs/a", { body: answer });

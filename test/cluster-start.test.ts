@@ -83,7 +83,7 @@ describe("a peer by itself", () => {
     assert.equal((await peer.call("GET", "/readyz")).status, 200);
   });
 
-  test("SIGUSR1 opens no debugger, neither in the peer nor in its launcher, and both go on", async () => {
+  test("SIGUSR1 opens no debugger in the peer or its launcher, and both keep running", async () => {
     const peer = await cluster.start({ name: "signalled" });
     for (const pid of [peer.started.pid, ...childrenOf(peer.started.pid)]) process.kill(pid, "SIGUSR1");
     await peer.ask("POST", "/v1/jobs", { id: "after", command: "true" });
@@ -92,7 +92,7 @@ describe("a peer by itself", () => {
     assert.doesNotMatch(peer.started.said, /debugger/i);
   });
 
-  test("a used folder without its peer.key is refused, and becomes a new peer with --new-identity alone", async () => {
+  test("a used folder without its peer.key is refused, and becomes a new peer only with --new-identity", async () => {
     const peer = await cluster.start({ name: "nobody" });
     const { peerId } = peer.ready;
     await peer.stop();

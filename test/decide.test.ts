@@ -162,14 +162,18 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
     "wait -2000",
   ],
   ["two seconds before it is due, the first in rank claims it", { facts: { wall: due - 2_000 } }, "claim"],
-  ["a moment later it still claims it without asking", { facts: { wall: due - 1_750 } }, "claim"],
+  [
+    "a moment later the first in rank still claims it without asking",
+    { facts: { wall: due - 1_750 } },
+    "claim",
+  ],
   [
     "a peer that may take it only later, such as one that has just been undrained, asks the others first",
     { facts: { wall: due - 1_749 } },
     "ask",
   ],
   [
-    "the first in rank claims what a person asked for up to two seconds late without asking",
+    "the first in rank claims a manual order up to two seconds late without asking",
     { requested: {}, facts: { wall: due + 2_000 } },
     "claim",
   ],

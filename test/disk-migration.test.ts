@@ -38,7 +38,7 @@ function olderFolder(context: TestContext, more = ""): string {
   return folder;
 }
 
-/** A folder with the database that the SQL makes. */
+/** A folder with a database that was made by the SQL. */
 function folderOf(context: TestContext, sql: string): string {
   const folder = mkdtempSync(join(tmpdir(), "cicada-migration-"));
   context.after(() => rmSync(folder, { recursive: true }));
@@ -157,7 +157,7 @@ test("the first start after 30 days removes the copy, and no earlier one does", 
   assert.ok(!readdirSync(folder).includes(copyName));
 });
 
-test("a folder from before protocol 2 keeps its orders, votes and what was said of its peer, under their new names", async (context) => {
+test("a folder from before protocol 2 keeps its orders, votes and facts about its peer, under their new names", async (context) => {
   const folder = folderOf(context, beforeProtocol2);
   const { orders, votes, meta } = await openAndLoad(folder);
   const [order] = orders;
@@ -174,7 +174,7 @@ test("a folder from before protocol 2 keeps its orders, votes and what was said 
   assert.ok(!meta.has("outcast"));
 });
 
-test("a signed record of a folder from before protocol 2 is kept as it was signed, and is still believed", async (context) => {
+test("a signed record from before protocol 2 is kept as it was signed, and is still valid", async (context) => {
   const folder = folderOf(context, beforeProtocol2);
   const before = inspect(join(folder, "cicada.db"), (one) => one.prepare("SELECT body FROM record").get());
   const [kept] = (await openAndLoad(folder)).records;
@@ -184,7 +184,7 @@ test("a signed record of a folder from before protocol 2 is kept as it was signe
   assert.match(tellTick(kept.tick, [kept], (peer) => peer).why.join(" "), /12D3KooWbeta had just started/);
 });
 
-test("a row that was damaged before a migration is found as damage after it", async (context) => {
+test("a row that was damaged before a migration is still reported as damage after it", async (context) => {
   const folder = folderOf(
     context,
     `${beforeProtocol2} UPDATE vote SET body = replace(body, '"life":7', '"life":8');`,

@@ -158,7 +158,7 @@ test("a cluster key that was put into an empty folder beforehand is used, and ma
   assert.equal(warnings.length, 1);
 });
 
-test("a token with one character changed is replaced and not taken; one from before there was a checksum stays", (context) => {
+test("an admin token with a changed character is replaced; one from before there was a checksum stays", (context) => {
   const path = place(context);
   const { log, warnings } = notedLog();
   const first = openFolder(path, log);

@@ -81,7 +81,7 @@ test("when no peer can start anything, the order waits and is retried every ten 
   assert.equal(cores.starts.length, 1);
 });
 
-test("an order that only one peer may run is tried there every ten seconds, however well the others are", () => {
+test("an order that only one peer may run is retried there every ten seconds, even if the other peers are well", () => {
   const cores = new Cores(["a", "b"]);
   cores.starved.add("a");
   beat(cores);

@@ -1,4 +1,6 @@
-/** The simulated keyring goes by the rules of the real one: whatever befalls two meshes alike, the same keys admit the same peers. */
+/**
+ * The simulated keyring follows the rules of the real one: after the same events, the same keys accept the same peers.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterKeys, type KeptKeys } from "../src/real/keyring.ts";
@@ -11,7 +13,7 @@ const hour = 3_600_000;
 const day = 24 * hour;
 const heirs: PeerId[] = [];
 
-/** One peer with a keyring of either kind, on one clock. */
+/** One peer with a keyring of each kind, on one clock. */
 interface Pair {
   real: ClusterKeys;
   sim: SimKeyring;
@@ -37,7 +39,7 @@ function admits(one: ClusterKeys, other: ClusterKeys): boolean {
   return other.accepted().some((key) => one.accepted().some((own) => Buffer.from(own).equals(key)));
 }
 
-test("for 200 random stories of rotations, handovers, graces that end and clocks that are ahead", async () => {
+test("both keyrings accept the same keys through 200 random stories of rotations, handovers, ending graces and fast clocks", async () => {
   for (let seed = 0; seed < 200; seed++) {
     const dice = new Dice(`keyrings ${seed}`);
     const soon: (() => void)[] = [];
@@ -62,7 +64,7 @@ test("for 200 random stories of rotations, handovers, graces that end and clocks
         const ms = 1 + dice.pick([second, 20 * second, 2 * hour, 31 * day]);
         for (const peer of dice.chance(0.2) ? [one] : peers) peer.wall += ms;
       }
-      // A little later on all clocks: no two keys are made at the same moment.
+      // Some time passes on all clocks, so that no two keys are made at the same moment.
       for (const peer of peers) {
         peer.wall += 1;
         peer.real.expire();
@@ -88,7 +90,7 @@ test("for 200 random stories of rotations, handovers, graces that end and clocks
   }
 });
 
-test("an invitation with a later key replaces the own one, and an earlier one does nothing", () => {
+test("an invitation with a later key replaces the peer's key, and one with an earlier key does nothing", () => {
   const later: SimKeptKeys = { ...firstKey, key: "1".repeat(64), madeAt: 7 };
   const joined = invited(firstKey, later, day);
   assert.deepEqual([joined.key, joined.madeAt], [later.key, 7]);

@@ -220,7 +220,7 @@ test("two peers that know each other only from a third one are linked, and a cut
 
 const ignore = () => undefined;
 
-test("two peers have known each other since they first met, whatever copy of one of them comes and goes", async () => {
+test("two peers have known each other since they first met, even if copies of them come and go", async () => {
   const world = new SimMeshWorld({ named: [[], [0]] });
   const [a, b] = [world.peer(0), world.peer(1)];
   const met = () => [...world.simNetwork.introduced].flat().join();

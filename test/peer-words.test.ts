@@ -232,7 +232,7 @@ describe("forget", () => {
 
   for (const diedBeforeMs of [0, 5 * 60 * second]) {
     const when = diedBeforeMs === 0 ? "just before" : "long before";
-    test(`leaves no claim open of a peer that died ${when}, once another one has run the tick`, () => {
+    test(`leaves no open claim of a peer that died ${when}, once another one has run the tick`, () => {
       const cores = new Cores(["a", "b", "c"]);
       cores.put({ ...plain, id: "once", schedule: "@at 2026-11-20T02:00:20Z" });
       cores.pass(17 * second);

@@ -231,7 +231,7 @@ function pruneRounds(
     onPrunedElsewhere: () => undefined,
   });
   const retention = new Retention({
-    // Only the disk is asked.
+    // Only the disk is used.
     doors: { disk } as unknown as Doors,
     horizons,
     historyMaxBytes: Infinity,

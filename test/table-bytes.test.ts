@@ -128,7 +128,7 @@ test("an update with an unknown past is pending and disturbs no other", () => {
   assert.equal(table.digest(), other.digest());
 });
 
-/** A number as lib0 writes it. */
+/** A number in lib0's encoding. */
 function varint(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest = Math.floor(rest / 128)) {
@@ -137,12 +137,12 @@ function varint(value: number): number[] {
   }
 }
 
-/** Ids of client 99 that their sender has deleted and collected already: a few bytes, however many they are. */
+/** Ids of client 99 that their sender has deleted and collected: a few bytes for any number of ids. */
 function collected(from: number, count: number): Uint8Array {
   return Uint8Array.of(1, 1, 99, ...varint(from), 0, ...varint(count), 0);
 }
 
-test("an update costs what its bytes cost, and not what the ids cost that it speaks of", () => {
+test("an update costs in proportion to its bytes, not to the ids that it names", () => {
   const table = tableWithJob();
   const many = 200_000_000;
   // Id by id, each of these would take seconds.
@@ -152,7 +152,7 @@ test("an update costs what its bytes cost, and not what the ids cost that it spe
   assert.equal(table.pending(), false);
 });
 
-test("ids that came in other pieces give the same digest, and other ids another one", () => {
+test("the same ids in other pieces give the same digest, and other ids another one", () => {
   const [whole, pieces, fewer] = [tableWithJob(), tableWithJob(), tableWithJob()];
   whole.apply(collected(0, 1_000_000));
   for (const [from, count] of [

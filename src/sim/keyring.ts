@@ -1,7 +1,7 @@
 /**
- * The Keyring door of the simulated world, by the rules of the real one (real/keyring.ts): which keys admit whom, whose change
- * of keys is taken over, when a key is retired, and what can be proved with it. No secret has to be kept here: a proof is a
- * plain hash, and what the real mesh proves by a handshake is asked of the other's keyring.
+ * The Keyring door of the simulated world. It follows the rules of the real one (real/keyring.ts): which keys are
+ * accepted, which changes of keys are adopted, when a key is retired, and what it can still prove. There are no secrets
+ * here: a proof is a plain hash, and what the real mesh proves by a handshake is read from the other's keyring.
  */
 import { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring } from "../ports.ts";
@@ -10,18 +10,18 @@ import { hashText } from "./random.ts";
 
 interface OldKey {
   key: string;
-  /** wall ms */
+  /** accepted, or kept, until this wall time, ms */
   until: number;
 }
 
-/** What a host's disk keeps of cluster keys. Each key is 64 hex digits. */
+/** The cluster keys on a host's disk. Each key is 64 hex digits. */
 export interface KeptKeys {
   key: string;
-  /** wall ms; 0 = the mesh's first */
+  /** when the key was made, wall time, ms; 0 = the mesh's first */
   madeAt: number;
-  /** still accepted until then */
+  /** still accepted, each until its time */
   olds: readonly OldKey[];
-  /** nobody gets in with them any more; `until`: when they are removed */
+  /** no longer accepted; `until`: when they are removed */
   retired: readonly OldKey[];
   heirs: readonly PeerId[];
 }
@@ -34,7 +34,7 @@ export interface SimKeyringDoors {
   generate(): Uint8Array;
   /** ms */
   wall(): number;
-  /** carries something out so much later (ms), within an event of its own */
+  /** calls `act` after `ms`, in an event of its own */
   later(ms: number, act: () => void): void;
 }
 
@@ -45,7 +45,7 @@ const retiredCap = 4;
 const aheadMs = 3_600_000;
 const expiresEveryMs = 1_000;
 
-/** The keys of one life of a peer. */
+/** The keys of one process of a peer. */
 export class SimKeyring implements Keyring {
   private readonly doors: SimKeyringDoors;
   private expiring = false;
@@ -105,7 +105,7 @@ export class SimKeyring implements Keyring {
     this.doors.later(0, () => done(new CicadaError("BAD_KEY", why)));
   }
 
-  /** Of two keys that were made at the same time, the other one is accepted for as long as the old ones are. */
+  /** When two keys were made at the same time, the one that loses is accepted for as long as the old ones. */
   private noteRival(key: string, change: KeyChange, done: (error?: CicadaError) => void): void {
     const kept = this.doors.kept();
     const { olds } = kept;
@@ -135,7 +135,7 @@ export class SimKeyring implements Keyring {
     if (!this.expiring) this.expire();
   }
 
-  /** Retires keys whose grace is over and drops retired ones in their time, about every second. */
+  /** About every second, retires keys whose grace is over and removes retired ones whose time is over. */
   private expire(): void {
     const kept = this.doors.kept();
     const now = this.doors.wall();
@@ -151,20 +151,20 @@ export class SimKeyring implements Keyring {
   }
 }
 
-/** True when one of the two may come in at the other. */
+/** True if one of the two accepts the other. */
 export function shareKey(one: KeptKeys, other: KeptKeys): boolean {
   const accepted = acceptedBy(other);
   return acceptedBy(one).some((key) => accepted.includes(key));
 }
 
-/** True when the other's present key is one that was rotated away here. */
+/** True if the other's present key was replaced here. */
 export function supersedes(one: KeptKeys, other: KeptKeys): boolean {
   return one.retired.some(({ key }) => key === other.key);
 }
 
 /**
- * The keys of a folder in which a peer is started with an invitation that a member has printed: of two keys the later one
- * counts, and one that it replaces is retired.
+ * The keys of a folder after its peer was started with a member's invitation: the later key counts, and the key that it
+ * replaces is retired.
  */
 export function invited(own: KeptKeys, { key, madeAt }: KeptKeys, wall: number): KeptKeys {
   if (madeAt <= own.madeAt) return own;
@@ -184,7 +184,7 @@ function isProven(key: string, change: KeyChange, old: string): boolean {
   return change.proofs[fingerprintOf(old)] === proofOf(old, key, change.madeAt);
 }
 
-/** Shows that the maker of the change knows the old key. */
+/** Proves that the maker of the change knows the old key. */
 function proofOf(old: string, key: string, madeAt: number): string {
   return hashText(`${old} ${key} ${madeAt}`, 5).toString(16);
 }

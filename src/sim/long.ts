@@ -35,7 +35,7 @@ const beginning = Date.parse("2026-11-20T00:00:00Z");
 const safetyFromMs = 3 * minute;
 /** Long enough for several rounds of pruning after the last fault. */
 const livenessMs = 75 * minute;
-/** The last fault has ended by then, and all are up. */
+/** By then the last fault has ended, and all peers are up. */
 const invitedBeforeMs = 90 * second;
 const comparedAfterMs = [30 * second, 75 * second] as const;
 

@@ -27,7 +27,7 @@ export class SimNetwork {
     return this.#links.introduced;
   }
 
-  /** True when no message is on its way. */
+  /** True if no message is on its way. */
   get isStill(): boolean {
     return this.#traffic.arrivedBy < this.#links.queue.now;
   }

@@ -3,9 +3,9 @@
  *
  * Two documents are equal if they have the same ids of every client and have deleted the same ids. The state vector
  * says which ids a document has, and is short. The list of deleted ids may be long, so the digest keeps only a sum over
- * them that doesn't depend on their order. The cost of a change is that of its ranges, however many ids they span: an update
- * of 14 bytes may delete millions. Encoding the whole document for each heartbeat would take a second with
- * 100,000 jobs. The sum can be forged, but members of a mesh are trusted with far more than that.
+ * them that doesn't depend on their order. A change costs in proportion to its ranges, not to their ids: an update of
+ * 14 bytes may delete millions. Encoding the whole document for each heartbeat would take a second with 100,000 jobs.
+ * The sum can be forged, but members of a mesh are trusted with far more than that.
  */
 import { hash } from "node:crypto";
 import * as Y from "yjs";
@@ -60,8 +60,9 @@ export class DocumentDigest {
   }
 
   /**
-   * A range adds the hash of its end less the hash of its start. Where one range ends and the next begins the two cancel
-   * out, so the sum is the same in however many pieces the ids were deleted, and a range of any length costs the same.
+   * A range adds the hash of its end and subtracts the hash of its start. If the next range begins where this one ends,
+   * the two hashes cancel out. So the sum doesn't depend on the pieces in which ids were deleted, and a range of any
+   * length costs the same.
    */
   #addRange(client: number, clock: number, length: number): void {
     const end = clock + length;

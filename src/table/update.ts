@@ -22,7 +22,7 @@ import { parseValueKey } from "./values.ts";
 export const updateCapBytes = 268_435_456;
 /** Structs, and deletions, in one update; each costs Yjs about 200 bytes. */
 const structCap = 16_777_216;
-/** How many ids of structs and deletions one update may name. Each id is added to the digest one by one. */
+/** How many ids of structs and deletions one update may name. */
 const idCap = 268_435_456;
 const valueDepthCap = 12;
 /** The form of a root's name, in any version. */

@@ -143,7 +143,7 @@ export class StubPeer implements AsyncDisposable {
     return cicada(args, { CICADA_DATA: this.data });
   }
 
-  /** The same with a screen for standard output. */
+  /** The same with a screen as standard output. */
   onScreen(...args: string[]): Promise<Said> {
     return cicada(args, { CICADA_DATA: this.data }, true);
   }

@@ -117,12 +117,12 @@ function missedRotation(evidence: Evidence, { peer, start }: Run): string | unde
   return isWithinReach(peer) && areTold ? "had an old cluster key" : undefined;
 }
 
-/** Somebody has asked for it: what it proves counts for nobody any more. */
+/** True if a client asked to forget the peer: no peer accepts its proofs any more. */
 function isForgotten({ operations }: Evidence, peer: PeerId): boolean {
   return operations.some(({ request }) => request.kind === "forget" && request.target === peer);
 }
 
-/** One of the two was down or paused, or nothing passed between them, for a while before that instant. */
+/** True if one of the two was down or paused, or the wires between them were cut, for a while before that instant. */
 function wereApart({ outages, cuts }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
   const covers = ({ from, to }: { from: number; to: number }) => from <= at - inTouchMs && to >= at;
   return (

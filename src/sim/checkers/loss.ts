@@ -9,8 +9,8 @@
  * set wrong, if their tick was due by that clock). A tick of a majority job is required only if nothing in the world
  * changed around it and a majority of its voters could talk, one of them able to run it: if a runner dies after it was
  * chosen, the tick dies with it. If the job doesn't allow overlap and another run of it was going on around the tick,
- * the tick is left out; I10 judges it. If half of the clocks are wrong, the wrong half may count: then a tick that none of
- * its peers may run is left out too.
+ * the tick is left out; I10 judges it. If half of the clocks are wrong, the wrong half may count as right; a tick that
+ * the other half alone may run is then left out too.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
  * widened by the errors of the hosts' clocks.)
@@ -26,7 +26,7 @@ const settledBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
-/** Clocks that differ by less pass for equal, whatever they wander; ms. */
+/** Clocks that differ by less count as equal, even with their skew and drift, ms. */
 const neverDoubtedMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
@@ -139,8 +139,9 @@ function mostClocksWereSet(evidence: Evidence, from: number, to: number): boolea
 }
 
 /**
- * The peers whose clocks were set back, if they are half of the present ones and each has been restarted since, so that no
- * process remembers which half was set. The slower half counts then (DESIGN §11), and the other half may run nothing.
+ * The peers whose clocks were set back, if they are half of the present ones and each has been restarted since, so that
+ * no process remembers which half was set. Then the slower half counts as right (DESIGN §11), and the other half may
+ * run nothing.
  */
 function slowHalf(evidence: Evidence, from: number, to: number): PeerId[] {
   const steps = stepsIn(evidence, from, to);
@@ -160,7 +161,7 @@ function stepsIn({ faultWindows }: Evidence, from: number, to: number): FaultWin
   );
 }
 
-/** The peers that were up and running all the time. */
+/** The peers that were up and running for the whole span. */
 function presentIn({ peers, outages }: Evidence, from: number, to: number): PeerId[] {
   const away = new Set(
     outages.filter((outage) => outage.from <= to && outage.to >= from).map(({ peer }) => peer),

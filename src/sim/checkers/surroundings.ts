@@ -133,7 +133,7 @@ export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number,
   return near.has(b);
 }
 
-/** True when what either sent could reach the other all through. */
+/** True if messages of either could reach the other for the whole span. */
 export function hadWire(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   const isCut = evidence.cuts.some(
     (cut) => pair(cut.sender, cut.receiver) === pair(a, b) && touches(cut, from, to),

@@ -1,8 +1,9 @@
 /**
- * A person rotates the cluster key of a long world while a peer or two are away, asleep or cut off, for longer or shorter
- * than the old key is accepted. Some time after they are back, whoever is locked out is joined anew with an invitation.
+ * A person rotates the cluster key of a long world while one or two peers are down, suspended or cut off, for longer or
+ * shorter than the old key is accepted. Some time after their return, peers that are locked out join again with an
+ * invitation.
  *
- * As a person would, it begins no rotation while some peer still has an older key. Now and then two people rotate at once.
+ * As a person would, it begins no rotation while a peer still has an older key. Sometimes two people rotate at once.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { shareKey, type KeptKeys } from "../keyring.ts";
@@ -13,7 +14,10 @@ const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-/** `leave` lets peers be away, and returns how they come back. Returns how the fault ends. */
+/**
+ * `leave` makes peers be away; the function that it returns brings them back. The function returned here ends the
+ * fault.
+ */
 export function rotateKey(
   world: World,
   leave: (peers: readonly PeerId[]) => () => void,
@@ -28,7 +32,7 @@ export function rotateKey(
   return () => {
     isOver = true;
     comeBack();
-    // Those who were not away may have rotated keys on two sides of a cut.
+    // All peers, because those that were not away may have rotated keys on two sides of a cut.
     for (const peer of world.peers) {
       world.at(world.now() + dice.between(2 * minute, 3 * hour), () => joinAnew(world, peer));
     }
@@ -50,7 +54,10 @@ function rotate(world: World, away: readonly PeerId[], graceMs: number, dice: Di
   }
 }
 
-/** By an invitation of a member, if that doesn't accept the peer's key; later when no such member is up. */
+/**
+ * Joins the peer again with a member's invitation if that member doesn't accept the peer's key. If no such member is
+ * up, it tries again later.
+ */
 function joinAnew(world: World, peer: PeerId): void {
   const member = holderOfLatest(world);
   const isLockedOut =
@@ -67,19 +74,19 @@ export function startInvited(world: World, peer: PeerId): void {
   else world.folders.joinAnew(peer, member);
 }
 
-/** For the end of the world: whoever is up and still has an older key is joined anew. */
+/** For the end of the world: peers that are up and still have an older key join again. */
 export function inviteAll(world: World): void {
   const member = holderOfLatest(world);
   if (member === undefined) return;
   for (const peer of world.inService()) if (isBehind(world, peer)) world.folders.joinAnew(peer, member);
 }
 
-/** Of the peers that are up; undefined = none is. */
+/** The peer with the latest key among those that are up; undefined = none is up. */
 function holderOfLatest(world: World): PeerId | undefined {
   return world.inService().toSorted((a, b) => madeAt(world, b) - madeAt(world, a))[0];
 }
 
-/** All that have ever been there. */
+/** True if all peers that were ever started have the same key. */
 function haveOneKey(world: World): boolean {
   const members = world.peers.filter((peer) => !world.hasForgotten(peer) && world.hosts.get(peer).lives > 0);
   return new Set(members.map((peer) => madeAt(world, peer))).size === 1;

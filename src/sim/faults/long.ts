@@ -57,7 +57,7 @@ export interface LongFault {
 
 export function drawLongPlan(dice: Dice): LongPlan {
   const likely = dice.pick([0.1, 0.25, 0.6]);
-  // Drawn with dice of its own, so that worlds without it stay what they were before there was such a fault.
+  // Drawn with its own dice, so that worlds without this fault stay as they were before it existed.
   const rotates = dice.fork("key rotation").chance(likely);
   const kinds = longKinds.filter((kind) => (kind === "key rotation" ? rotates : dice.chance(likely)));
   return {
@@ -200,7 +200,7 @@ function absence(world: World, peers: readonly PeerId[], dice: Dice): () => void
   };
 }
 
-/** They are not there, or don't move, or are cut off. */
+/** Takes peers down, pauses them, or cuts them off. */
 function leave(world: World, peers: readonly PeerId[], dice: Dice): () => void {
   const others = world.peers.filter((peer) => !peers.includes(peer));
   const chance = dice.next();

@@ -298,7 +298,7 @@ export class Links {
     }
   }
 
-  /** A copy of a peer's folder is not the peer: what a copy learns introduces nobody. */
+  /** A copy of a peer's folder is not the peer, so addresses that a copy learns introduce no peers. */
   private introduce(a: Node, b: Node): void {
     const pair = pairOf(a.peer, b.peer);
     if (a.host !== a.peer || b.host !== b.peer || this.introduced.has(pair)) return;
@@ -339,8 +339,8 @@ export class Links {
   }
 
   /**
-   * Plans to give up a connection if no round trip is possible over it; otherwise cancels such a plan. A process that
-   * has resumed makes the plan anew, because it could give up nothing while it was stopped.
+   * Plans to give up a connection if no round trip is possible over it; otherwise cancels such a plan. A resumed
+   * process makes a new plan, because it could not give up anything while it was stopped.
    */
   private review(connection: Connection, hasResumed = false): void {
     const [a, b] = connection.ends;

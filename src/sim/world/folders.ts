@@ -58,7 +58,7 @@ export class Folders {
     };
   }
 
-  /** Starts the peer with an invitation that the member has printed now, as `cicada start --join` does. */
+  /** Starts the peer with a new invitation from the member, as `cicada start --join` does. */
   joinAnew(peer: PeerId, member: PeerId): void {
     const { keys, clock } = this.#hosts.get(peer);
     this.#hosts.kill(peer);

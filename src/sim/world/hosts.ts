@@ -203,13 +203,13 @@ export class Hosts {
     this.#parts.observers.chronicle.outageEnds(peer, "paused");
   }
 
-  /** The folder on that host holds these cluster keys from now on. */
+  /** Puts these cluster keys into the host's folder. */
   keepKeys(name: HostName, keys: KeptKeys): void {
     this.get(name).keys = keys;
     this.#keyWatch.look(this.all());
   }
 
-  /** Its cluster key was replaced while it was away, and nobody who has the new one accepts it. */
+  /** True if its cluster key was replaced while it was away, and no peer with the new key accepts it. */
   isLeftBehind(peer: PeerId): boolean {
     return this.#keyWatch.isLeftBehind(peer);
   }

@@ -1,8 +1,9 @@
 /**
- * Who can't get in anywhere because of the cluster key, told from the keys in all data folders whenever those of one change.
+ * Finds the peers that no other accepts because of their cluster key. It reads the keys in all data folders whenever
+ * those of one change.
  *
- * A peer is left behind while it shares a key with nobody but others that were left behind, and a member holds its key as one
- * that was rotated away. Two others without a common key are cut off from each other. Forgotten peers and copies of folders
+ * A peer is left behind while it shares a key only with peers that are left behind too, and a member has its key as a
+ * replaced one. Two other peers without a common key are cut off from each other. Forgotten peers and copies of folders
  * are left out.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -17,7 +18,7 @@ interface Holder {
 
 export class KeyWatch {
   readonly #chronicle: Chronicle;
-  /** what lasts now, and how it ends */
+  /** what lasts now, with the function that ends it */
   readonly #lasting = new Map<string, () => void>();
 
   constructor(chronicle: Chronicle) {
@@ -28,7 +29,7 @@ export class KeyWatch {
     return this.#lasting.has(peer);
   }
 
-  /** The keys in some folder have changed. */
+  /** Must be called when the keys in a folder have changed. */
   look(hosts: readonly Host[]): void {
     const holders = hosts.filter(({ name, peer }) => name === peer && !this.#chronicle.hasForgotten(peer));
     const behind = leftBehind(holders);

@@ -106,7 +106,7 @@ export class World {
     return this.peers.filter((peer) => this.hosts.isUp(peer) && !this.hasForgotten(peer));
   }
 
-  /** Somebody has asked the mesh to forget the peer. */
+  /** True if a client has asked to forget the peer. */
   hasForgotten(peer: PeerId): boolean {
     return this.#chronicle.hasForgotten(peer);
   }

@@ -384,25 +384,25 @@ describe("the address book", () => {
 
   test("of two lists of a peer's addresses the later one counts, whichever peer forwards it", () => {
     const book = new AddressBook(self, 1_000);
-    assert.ok(book.hearFromAnother({ peer: a, since: 5, addresses: at(5) }));
-    assert.ok(!book.hearFromAnother({ peer: a, since: 4, addresses: at(4) }));
-    assert.ok(book.hearFromAnother({ peer: a, since: 6, addresses: at(6) }));
+    assert.ok(book.learnFromOther({ peer: a, since: 5, addresses: at(5) }));
+    assert.ok(!book.learnFromOther({ peer: a, since: 4, addresses: at(4) }));
+    assert.ok(book.learnFromOther({ peer: a, since: 6, addresses: at(6) }));
     assert.deepEqual(book.addressesOf(a).others, at(6));
   });
 
   test("a peer's own list counts, even if its clock was set back", () => {
     const book = new AddressBook(self, 1_000);
-    book.hearFromAnother({ peer: a, since: 900, addresses: at(5) });
-    assert.ok(book.hearFromItself({ peer: a, since: 10, addresses: at(7) }));
+    book.learnFromOther({ peer: a, since: 900, addresses: at(5) });
+    assert.ok(book.learnFromPeer({ peer: a, since: 10, addresses: at(7) }));
     assert.deepEqual(book.addressesOf(a).others, at(7));
-    assert.ok(!book.hearFromAnother({ peer: a, since: 900, addresses: at(5) }));
+    assert.ok(!book.learnFromOther({ peer: a, since: 900, addresses: at(5) }));
   });
 
   test("a peer that finds others holding a later list of its own addresses overrules it", () => {
     const book = new AddressBook(self, 1_000);
-    assert.ok(book.hearFromAnother({ peer: self, since: 2_000, addresses: at(1) }));
+    assert.ok(book.learnFromOther({ peer: self, since: 2_000, addresses: at(1) }));
     assert.equal(book.ownEntry(at(2)).since, 2_001);
-    assert.ok(!book.hearFromAnother(book.ownEntry(at(2))));
+    assert.ok(!book.learnFromOther(book.ownEntry(at(2))));
     assert.deepEqual(book.peers(), []);
   });
 
@@ -412,7 +412,7 @@ describe("the address book", () => {
     const hello = { kind: "hello", self: [a, 1, at(1)], others };
     const greeting = decodeGreeting(Buffer.from(JSON.stringify(hello)));
     assert.ok(greeting?.kind === "hello");
-    for (const one of greeting.others) book.hearFromAnother(one);
+    for (const one of greeting.others) book.learnFromOther(one);
     const own = { kind: "hello", protocol: ownProtocol, self: book.ownEntry(at(2)), others: [] } as const;
     assert.deepEqual(decodeGreeting(encodeGreeting(own)), own);
   });
@@ -420,10 +420,10 @@ describe("the address book", () => {
   test("hearsay about any number of peers displaces no peer that was named or reached", () => {
     const book = new AddressBook(self, 1_000);
     book.name(a, "/dns/a/tcp/1");
-    book.hearFromItself({ peer: b, since: 1, addresses: at(1) });
+    book.learnFromPeer({ peer: b, since: 1, addresses: at(1) });
     book.prove(b, { dialled: "/ip4/10.0.0.1/tcp/1" });
     for (let number = 0; number < 2 * peersCap; number++) {
-      book.hearFromAnother({ peer: `nobody-${number}` as PeerId, since: 2 + number, addresses: at(1) });
+      book.learnFromOther({ peer: `nobody-${number}` as PeerId, since: 2 + number, addresses: at(1) });
     }
     assert.equal(book.peers().length, peersCap);
     assert.deepEqual(book.addressesOf(a).others, ["/dns/a/tcp/1"]);
@@ -432,16 +432,16 @@ describe("the address book", () => {
 
   test("a refusal counts only if the peer was reached since its last start", () => {
     const book = new AddressBook(self, 1_000);
-    book.hearFromItself({ peer: a, since: 1, addresses: at(1) });
+    book.learnFromPeer({ peer: a, since: 1, addresses: at(1) });
     book.prove(a, { host: "10.0.0.1" });
     assert.deepEqual(book.addressesOf(a), { proven: at(1), others: [] });
-    book.hearFromItself({ peer: a, since: 2, addresses: at(2) });
+    book.learnFromPeer({ peer: a, since: 2, addresses: at(2) });
     assert.deepEqual(book.addressesOf(a), { proven: [], others: at(2) });
   });
 
   test("remembered addresses are tried again, but addresses that no peer announced are not forwarded", () => {
     const book = new AddressBook(self, 1_000);
-    book.hearFromItself({ peer: a, since: 1, addresses: at(1) });
+    book.learnFromPeer({ peer: a, since: 1, addresses: at(1) });
     book.name(b, "/dns/b/tcp/1");
     const later = new AddressBook(self, 2_000);
     later.recall(book.toRemember().map((text) => splitAddress(text) ?? assert.fail(text)));

@@ -1,10 +1,10 @@
 /**
  * The real mesh: libp2p over TCP, as a full mesh of all peers that hold the cluster key.
  *
- * The folder mesh/ holds its parts: `host` is libp2p, `encrypter` and `refusals` decide and explain who gets in, `links`
- * knows who is linked, `reception` greets, `dialler` dials missing peers, `book` remembers where peers are, `gossip` and
- * `outgoing` carry messages, `upkeep` checks all of this once a second, and `assembly` ties them together. This file is
- * the door that ports.ts describes.
+ * The folder mesh/ holds its parts. `host` is libp2p. `encrypter`, `handshakes` and `refusals` decide and explain which
+ * peers are admitted, `links` knows which peers are linked, `reception` greets, `dialler` dials missing peers, `book`
+ * remembers where peers are, `gossip` and `outgoing` carry messages, `upkeep` checks all of this once a second, and
+ * `assembly` connects the parts. This file is the door that ports.ts describes.
  */
 import type { Connection, MultiaddrConnection, Stream } from "@libp2p/interface";
 import type { IncompatiblePeers } from "../core/members/incompatible.ts";
@@ -45,15 +45,15 @@ export interface MeshOptions {
   keyring: ClusterKeys;
   /** multiaddrs; `tcp/0` picks a port */
   listen: readonly string[];
-  /** told to others instead of the addresses listened on; empty = the latter */
+  /** announced to other peers instead of the addresses listened on; empty = the latter */
   announce: readonly string[];
-  /** what a person named: multiaddrs with or without `/p2p/ID`, or `HOST[:PORT]` */
+  /** addresses from a person: multiaddrs with or without `/p2p/ID`, or `HOST[:PORT]` */
   bootstrap: readonly string[];
-  /** what an earlier process passed to `remember` */
+  /** the list that an earlier process passed to `remember` */
   remembered: readonly string[];
-  /** called with the whole list when it has changed, some time later */
+  /** called with the whole list, some time after it has changed */
   remember(addresses: readonly string[]): void;
-  /** what this program speaks */
+  /** the versions of the protocol that this program speaks */
   protocol: ProtocolRange;
   /** look for peers on the LAN */
   mdns: boolean;
@@ -64,11 +64,14 @@ export interface MeshOptions {
 
 export interface RealMesh extends Mesh {
   counters(): Record<string, number>;
-  /** What is wrong with the connection to the others, for the person who can mend it. */
+  /** What is wrong with the connection to the other peers, for the person who can fix it. */
   warnings(): string[];
 }
 
-/** Listens already when it returns, but accepts nobody before `start`. Throws PORT_IN_USE, USAGE or BAD_KEY. */
+/**
+ * Opens the mesh. It listens when this returns, but admits no peer before `start`. Throws PORT_IN_USE, USAGE or
+ * BAD_KEY.
+ */
 export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const bootstrap = options.bootstrap.map((text) => parseAddress(text));
   const counters = new Counters();
@@ -151,10 +154,10 @@ class Libp2pMesh implements RealMesh {
     this.renewal = parts.renewal;
     this.upkeep = parts.upkeep;
     this.incompatible = parts.incompatible;
-    this.enter(bootstrap);
+    this.loadAddresses(bootstrap);
   }
 
-  private enter(bootstrap: readonly NamedAddress[]): void {
+  private loadAddresses(bootstrap: readonly NamedAddress[]): void {
     this.book.recall(
       this.options.remembered.map((text) => splitAddress(text)).filter((address) => address !== undefined),
     );
@@ -165,7 +168,7 @@ class Libp2pMesh implements RealMesh {
     for (const peer of this.book.peers()) this.dialler.expect(peer, false);
   }
 
-  /** True of a host at which a member of the mesh has an address. */
+  /** True for a host at which a member of the mesh has an address. */
   knowsHost(host: string): boolean {
     return this.book.knowsHost(host);
   }
@@ -217,8 +220,8 @@ class Libp2pMesh implements RealMesh {
       this.count.add("mesh_frames_dropped");
       return;
     }
-    // From heartbeats each of two processes with one identity learns of the other. Were both to answer all else as well, each
-    // answer would bring two questions, and those four answers.
+    // Two processes with one identity learn of each other from heartbeats, so those go to both. If both answered other messages, too,
+    // each answer would bring two questions, and those four answers.
     const lines = protocol === "heartbeat" ? this.links.linesOfLives(to) : [line];
     for (const one of lines) sendOver(one, protocol, bytes, this.count);
   }
@@ -255,8 +258,8 @@ class Libp2pMesh implements RealMesh {
     if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return incompatible;
     return [
       ...incompatible,
-      "no peer accepts this one, because they have another cluster key: if the mesh's key was rotated while this peer " +
-        "was away, join anew with what `cicada peers invite` prints there (the identity stays the same)",
+      "no peer accepts this one, because their cluster key is a different one: if the mesh's key was rotated while this peer " +
+        "was away, rejoin with what `cicada peers invite` prints there (the identity stays the same)",
     ];
   }
 
@@ -283,7 +286,7 @@ class Libp2pMesh implements RealMesh {
   }
 
   private async leave(): Promise<void> {
-    await this.reception.takeLeave();
+    await this.reception.announceLeave();
     await this.host.stop();
   }
 
@@ -291,7 +294,7 @@ class Libp2pMesh implements RealMesh {
 
   private opened(connection: Connection): void {
     if (this.stopping) return;
-    // The news that it is forgotten came while it was being let in.
+    // The mesh has forgotten it while it was being admitted.
     if (this.denyList.has(connection.remotePeer.toString() as PeerId)) {
       connection.abort(new Error("it has been forgotten"));
       return;
@@ -319,14 +322,16 @@ class Libp2pMesh implements RealMesh {
     this.dialler.lost(peer, why);
   }
 
-  /** What the keyring accepts has changed: tells the others which key this peer prefers now. */
+  /**
+   * The accepted keys have changed: tells the others which key this peer prefers now, and cuts lines under old keys.
+   */
   keysChanged(): void {
     if (this.events === undefined || this.stopping) return;
-    this.reception.sayToAll(this.directory.hello());
+    this.reception.sendToAll(this.directory.hello());
     this.renewal.cutOld();
   }
 
-  /** That peer has proved that this peer's present key was replaced by a later one. */
+  /** The peer `by` has proved that this peer's present key was replaced by a later one. */
   keySuperseded(by: PeerId): void {
     this.count.add("mesh_keys_superseded");
     if (!this.stopping) this.events?.keySuperseded(by);
@@ -350,7 +355,7 @@ class Libp2pMesh implements RealMesh {
       return;
     }
     if (this.events === undefined || this.stopping) return;
-    // A peer that speaks over a line has accepted us, even if its greeting is still on its way.
+    // A peer that sends a message over a line has accepted this one, even if its greeting is still on its way.
     this.links.raise(line);
     this.events.received(line.peer, protocol, bytes);
   }

@@ -1,8 +1,8 @@
 /**
- * Addresses of peers: how people write them, how libp2p does, and which to try first.
+ * Addresses of peers: how people write them, how libp2p writes them, and which to try first.
  *
- * Inside the mesh an address is a multiaddr over TCP without a peer id at its end (`/ip4/10.0.0.5/tcp/7401`); the id
- * is kept beside it. People may also write `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
+ * Inside the mesh an address is a multiaddr over TCP without a peer id (`/ip4/10.0.0.5/tcp/7401`); the id is kept
+ * beside it. People may also write `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -19,7 +19,7 @@ export interface NamedAddress {
   peer: PeerId | undefined;
 }
 
-/** Reads what a person wrote. Throws USAGE when it is not the address of a peer. */
+/** Reads an address that a person wrote. Throws USAGE if it is not the address of a peer. */
 export function parseAddress(text: string): NamedAddress {
   const bad = (why: string) =>
     new CicadaError("USAGE", `${JSON.stringify(text)} is not the address of a peer: ${why}`);
@@ -40,11 +40,11 @@ export function parseAddress(text: string): NamedAddress {
   return { address: `/dns/${host}/tcp/${port}`, peer: undefined };
 }
 
-/** A multiaddr with or without `/p2p/ID`, split in two; undefined when it can't be dialled. */
+/** Splits a multiaddr with or without `/p2p/ID` into address and id; undefined if it can't be dialled. */
 export function splitAddress(text: string): NamedAddress | undefined {
   const [address, peer, ...more] = text.split("/p2p/");
   if (address === undefined || more.length > 0 || !isDialable(address)) return undefined;
-  // As libp2p writes it, so that equal addresses are equal texts.
+  // The address is written as libp2p writes it, so that equal addresses are equal texts.
   const written = multiaddr(address).toString();
   if (peer === undefined) return { address: written, peer };
   return isPeerId(peer) ? { address: written, peer } : undefined;
@@ -58,7 +58,7 @@ export function withoutPeer(address: string): string {
   return address.split("/p2p/")[0] ?? address;
 }
 
-/** True for the id of an Ed25519 peer. Peers of cicada have no other kind. */
+/** True for the id of an Ed25519 peer, the only kind that cicada has. */
 export function isPeerId(text: unknown): text is PeerId {
   if (typeof text !== "string" || text.length > 128) return false;
   try {
@@ -90,8 +90,8 @@ function isLoopback(address: string): boolean {
 }
 
 /**
- * The order in which to dial. Loopback comes last, because it mostly leads back to this peer, and first when the other
- * peer is known to run on this host.
+ * Sorts addresses for dialling. Loopback comes last, because it usually leads back to this peer; but it comes first if
+ * the other peer is known to run on this host.
  */
 export function sortForDialling(addresses: readonly string[]): string[] {
   const ownHosts = new Set(

@@ -1,7 +1,7 @@
 /**
- * Puts the parts of the mesh together. Each part gets what it needs from the others as functions and can be read alone;
- * this file shows that the dialler takes its addresses from the book, or that a replaced line goes to the renewal. It
- * holds no state and decides nothing.
+ * Assembles the mesh. Each part gets what it needs from the others as functions, and can be read alone. This file shows
+ * the connections, such as that the dialler takes its addresses from the book, or that a replaced line goes to the
+ * renewal. It holds no state and decides nothing.
  */
 import { randomBytes } from "node:crypto";
 import { IncompatiblePeers } from "../../core/members/incompatible.ts";
@@ -53,7 +53,7 @@ export interface AssemblyDoors {
   /** `anew`: even if there is a connection to it */
   dial: (address: string, peer: PeerId | undefined, anew: boolean) => Promise<DialOutcome>;
   remember: (addresses: readonly string[]) => void;
-  /** Rings no more once the mesh stops. */
+  /** Never rings after the mesh has stopped. */
   after: (ms: number, ring: () => void) => void;
 }
 
@@ -71,11 +71,11 @@ export function assemble(doors: AssemblyDoors): Parts {
     {
       up: doors.linkUp,
       down: doors.linkDown,
-      gone: (peer) => dialler.lost(peer, "unheeded"),
+      gone: (peer) => dialler.lost(peer, "not-greeted"),
       renewed: (old) => renewal.retire(old),
-      doubled: (old) => {
+      duplicated: (old) => {
         gossip.leave(old);
-        gossip.mend(old.peer, links.linesOf(old.peer));
+        gossip.restore(old.peer, links.linesOf(old.peer));
       },
       presentKey,
     },
@@ -103,7 +103,7 @@ export function assemble(doors: AssemblyDoors): Parts {
     expect: (peer, news) => {
       if (!denyList.has(peer)) dialler.expect(peer, news);
     },
-    passOn: (hello) => reception.sayToAll(hello),
+    passOn: (hello) => reception.sendToAll(hello),
   });
   const incompatible = new IncompatiblePeers(doors.protocol);
   const reception: Reception = new Reception({
@@ -124,7 +124,7 @@ export function assemble(doors: AssemblyDoors): Parts {
     addressesOf,
     dialAnew: (address, peer) => doors.dial(address, peer, true),
     after,
-    mendGossip: (peer) => gossip.mend(peer, links.linesOf(peer)),
+    restoreGossip: (peer) => gossip.restore(peer, links.linesOf(peer)),
   });
   const upkeep = new Upkeep({
     links,

@@ -1,9 +1,10 @@
 /**
- * Who belongs to the mesh and where each peer was last reached: passed on in greetings, kept on disk, and dialled.
+ * The address book: which peers belong to the mesh and where each was last reached. It is passed on in greetings, kept
+ * on disk, and used for dialling.
  *
- * There are three kinds of addresses of a peer: those that it announced itself, with the time since when they hold (the
- * later list wins, no matter who passes it on); those over which it was reached since its last start; and those that a
- * person named, which are never forgotten.
+ * A peer has three kinds of addresses. It announces some itself, with the time since when they are valid; the later
+ * list wins, whichever peer passes it on. At some it was reached since its last start. And some were named by a person,
+ * which are never forgotten.
  */
 import type { NamedAddress } from "./addresses.ts";
 import { hostOf, joinAddress } from "./addresses.ts";
@@ -12,21 +13,21 @@ import type { PeerId } from "../../schema/ids.ts";
 
 interface Entry {
   since: number;
-  said: readonly string[];
+  announced: readonly string[];
   proven: readonly string[];
   named: readonly string[];
 }
 
-const nothing: Entry = { since: 0, said: [], proven: [], named: [] };
+const nothing: Entry = { since: 0, announced: [], proven: [], named: [] };
 
 export class AddressBook {
   private readonly self: PeerId;
   private readonly entries = new Map<PeerId, Entry>();
-  /** since when the own addresses hold; raised when others turn out to have a later list */
+  /** since when the own addresses are valid; raised if others turn out to have a later list */
   private ownSince: number;
-  /** of all addresses; undefined = to be collected anew */
+  /** the hosts of all addresses; undefined = not collected yet */
   private hosts: Set<string | undefined> | undefined;
-  /** kept out of the book */
+  /** peers that are kept out of the book */
   private refused: ReadonlySet<PeerId> = new Set();
 
   constructor(self: PeerId, startedAt: number) {
@@ -34,11 +35,11 @@ export class AddressBook {
     this.ownSince = Math.floor(startedAt);
   }
 
-  /** True of a host at which a peer of the book has an address. */
+  /** True for a host at which a peer of the book has an address. */
   knowsHost(host: string): boolean {
     this.hosts ??= new Set(
-      [...this.entries.values()].flatMap(({ said, proven, named }) =>
-        [...said, ...proven, ...named].map(hostOf),
+      [...this.entries.values()].flatMap(({ announced, proven, named }) =>
+        [...announced, ...proven, ...named].map(hostOf),
       ),
     );
     return this.hosts.has(host);
@@ -55,10 +56,10 @@ export class AddressBook {
     this.hosts = undefined;
   }
 
-  /** The `proven` ones come first. Only a refusal at one of them means that the peer is gone. */
+  /** The `proven` addresses are to be dialled first. Only a refusal at one of them means that the peer is gone. */
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] } {
-    const { proven, said, named } = this.entries.get(peer) ?? nothing;
-    return { proven, others: union(said, named).filter((address) => !proven.includes(address)) };
+    const { proven, announced, named } = this.entries.get(peer) ?? nothing;
+    return { proven, others: union(announced, named).filter((address) => !proven.includes(address)) };
   }
 
   name(peer: PeerId, address: string): void {
@@ -66,27 +67,27 @@ export class AddressBook {
     this.keep(peer, { ...entry, named: union([address], entry.named) });
   }
 
-  /** What `toRemember` returned in an earlier process. */
+  /** Takes in what `toRemember` returned in an earlier process. */
   recall(remembered: readonly NamedAddress[]): void {
     for (const { address, peer } of remembered) {
       if (peer === undefined) continue;
       const entry = this.entries.get(peer) ?? nothing;
-      this.keep(peer, { ...entry, said: union(entry.said, [address]) });
+      this.keep(peer, { ...entry, announced: union(entry.announced, [address]) });
     }
   }
 
-  /** Said by the peer itself, over its own connection. True when that is news. */
-  hearFromItself({ peer, since, addresses }: Whereabouts): boolean {
+  /** Takes in what a peer says about itself, over its own connection. True if that is news. */
+  learnFromPeer({ peer, since, addresses }: Whereabouts): boolean {
     const entry = this.entries.get(peer) ?? nothing;
-    const isSame = sameList(addresses, entry.said);
+    const isSame = sameList(addresses, entry.announced);
     if (isSame && entry.since >= since && entry.since > 0) return false;
     const later = Math.min(sinceCap, Math.max(since, entry.since + 1));
-    this.keep(peer, { ...entry, since: later, said: addresses, proven: isSame ? entry.proven : [] });
+    this.keep(peer, { ...entry, since: later, announced: addresses, proven: isSame ? entry.proven : [] });
     return true;
   }
 
-  /** Said by another peer. True when that is news. */
-  hearFromAnother({ peer, since, addresses }: Whereabouts): boolean {
+  /** Takes in what another peer says about a peer. True if that is news. */
+  learnFromOther({ peer, since, addresses }: Whereabouts): boolean {
     if (peer === this.self) {
       if (since < this.ownSince) return false;
       const isSame = since === this.ownSince;
@@ -96,17 +97,20 @@ export class AddressBook {
     if (this.refused.has(peer)) return false;
     const entry = this.entries.get(peer);
     if (entry !== undefined && since <= entry.since) return false;
-    this.keep(peer, { ...(entry ?? nothing), since, said: addresses });
+    this.keep(peer, { ...(entry ?? nothing), since, announced: addresses });
     return true;
   }
 
-  /** It was reached at `dialled`, or it came from `host`, where it has an address. True when that is news. */
+  /**
+   * Notes that a peer was reached at `dialled`, or that it came from `host`, where it has an address. True if that is
+   * news.
+   */
   prove(peer: PeerId, reached: { dialled: string } | { host: string | undefined }): boolean {
     const entry = this.entries.get(peer) ?? nothing;
     const found =
       "dialled" in reached
         ? [reached.dialled]
-        : entry.said.filter((address) => hostOf(address) === reached.host);
+        : entry.announced.filter((address) => hostOf(address) === reached.host);
     const proven = union(found, entry.proven);
     if (sameList(proven, entry.proven)) return false;
     this.keep(peer, { ...entry, proven });
@@ -117,16 +121,18 @@ export class AddressBook {
     return { peer: this.self, since: this.ownSince, addresses };
   }
 
-  /** For greetings. An address that only a person has named to this peer is not passed on. */
+  /**
+   * The other peers' addresses, for greetings. An address that only a person has named to this peer is not passed on.
+   */
   others(): Whereabouts[] {
     return [...this.entries]
       .filter(([, { since }]) => since > 0)
-      .map(([peer, { since, said }]) => ({ peer, since, addresses: said }));
+      .map(([peer, { since, announced }]) => ({ peer, since, addresses: announced }));
   }
 
   toRemember(): string[] {
-    return [...this.entries].flatMap(([peer, { proven, said }]) =>
-      union(proven, said).map((address) => joinAddress(address, peer)),
+    return [...this.entries].flatMap(([peer, { proven, announced }]) =>
+      union(proven, announced).map((address) => joinAddress(address, peer)),
     );
   }
 
@@ -137,7 +143,10 @@ export class AddressBook {
     this.hosts = undefined;
   }
 
-  /** Drops the oldest peer that is known by hearsay only. False = all were named by a person or reached. */
+  /**
+   * Drops the oldest peer that is only known from others. False if a person has named, or this peer has reached, all of
+   * them.
+   */
   private makeRoom(): boolean {
     const hearsay = [...this.entries].filter(
       ([, { proven, named }]) => proven.length === 0 && named.length === 0,

@@ -1,16 +1,16 @@
-/** Counters of the mesh since its start, for /metrics. Every name is always there, so that a graph begins at 0. */
+/** Counters of the mesh since its start, for /metrics. Every name is always present, so that a graph begins at 0. */
 const names = [
   "mesh_frames_in",
   "mesh_frames_out",
   "mesh_bytes_in",
   "mesh_bytes_out",
-  /** not sent: no link, a full queue, or a stream that broke before its turn came */
+  /** not sent, because there was no link, the queue was full, or the stream broke before */
   "mesh_frames_dropped",
-  /** a length beyond the cap: the stream was reset */
+  /** longer than the cap; the stream was reset */
   "mesh_frames_oversized",
-  /** a stream that ended in the middle of a frame */
+  /** the stream ended in the middle of a frame */
   "mesh_frames_torn",
-  /** a message about peers that can't be read */
+  /** unreadable messages about peers */
   "mesh_frames_garbled",
   /** outgoing streams given up because the other side did not read */
   "mesh_streams_stuck",
@@ -18,7 +18,7 @@ const names = [
   "mesh_gossip_out",
   "mesh_gossip_bytes_in",
   "mesh_gossip_bytes_out",
-  /** published while nobody was subscribed, or not taken by gossipsub */
+  /** published while no peer was subscribed, or refused by gossipsub */
   "mesh_gossip_lost",
   /** gossip with a peer had stopped while its connection lived on, and was restarted */
   "mesh_gossip_repaired",

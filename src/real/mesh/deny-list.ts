@@ -1,6 +1,6 @@
 /**
- * The identities that the mesh has forgotten. Nobody gets in or is dialled under such an identity, and a peer that tries
- * is told why (encrypter.ts).
+ * The identities that the mesh has forgotten. Such a peer is neither admitted nor dialled, and if it tries to connect,
+ * it is told why (encrypter.ts).
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Gate } from "./encrypter.ts";
@@ -8,10 +8,10 @@ import type { Gate } from "./encrypter.ts";
 export class DenyList implements Gate {
   private peers: ReadonlySet<PeerId> = new Set();
   /** A forgotten peer has tried to connect. */
-  onKnock: (peer: PeerId) => void = () => undefined;
-  /** A dial to an address without a peer id has led to a forgotten one. */
+  onAttempt: (peer: PeerId) => void = () => undefined;
+  /** A dial to an address without a peer id has reached a forgotten peer. */
   onFound: (peer: PeerId, address: string) => void = () => undefined;
-  /** That peer has refused this one as forgotten. */
+  /** The peer `by` has refused this one as forgotten. */
   onTurnedAway: (by: PeerId) => void = () => undefined;
 
   /** The whole list. */
@@ -24,7 +24,7 @@ export class DenyList implements Gate {
   }
 
   isForgotten(peer: PeerId): boolean {
-    if (this.has(peer)) this.onKnock(peer);
+    if (this.has(peer)) this.onAttempt(peer);
     return this.has(peer);
   }
 

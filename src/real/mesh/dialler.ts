@@ -1,33 +1,36 @@
 /**
- * Keeps dialling every known peer that is not linked and every named address whose peer is not known. It waits longer
- * after each failure, up to a limit that keeps the healing of a split quick.
+ * Keeps dialling every known peer that is not linked, and every named address whose peer is unknown. The wait grows
+ * after each failure, up to a limit that keeps the recovery after a split quick.
  *
- * After a broken link it dials at once. When the host answers that nobody listens any more at an address over which the
- * peer was reached before, that is reported: it tells a dead process from a silent host.
+ * After a broken link it dials at once. If the host answers that no program listens any more at an address where the
+ * peer was reached before, that is reported: it distinguishes a dead process from a silent host.
  */
 import type { Cancel, Clock, Random } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 
 /**
- * What came of dialling one address. `self`: it leads to this very peer; `refused`: the host says that nobody listens
- * there; `turned-away`: another cluster key, or not a cicada peer; `rotated`: one of the two has a key that the other has had
- * before; `forgotten`: the peer there keeps this one out.
+ * The outcome of dialling one address. `self`: it leads to this peer itself. `refused`: the host says that no program
+ * listens there. `turned-away`: another cluster key, or not a cicada peer. `rotated`: one of the two has a key that the
+ * other had before. `forgotten`: the peer there refuses this one for good.
  */
 export type DialOutcome = "linked" | "self" | "refused" | "turned-away" | "rotated" | "forgotten" | "failed";
 
-/** First wait after a failure, doubled each time. Two refusals must come well within a second of a death. */
+/** First wait after a failure, doubled each time. Two refusals must arrive well within a second of a death. */
 const firstWaitMs = 250;
 /**
- * Longest wait. After a split has healed, half of it passes on average until the first dial. With less, more dials go to
+ * Longest wait. After a split has healed, the first dial comes after half of it on average. Less means more dials to
  * hosts that are gone: each such peer costs about 0.3 ms of CPU per `longestWaitMs`.
  */
 const longestWaitMs = 5_000;
-/** A newly learned peer is dialled by the one with the smaller id. The other one waits this long before it dials too. */
-const politenessMs = 400;
-/** After a clean leave the peer is not expected back at once. */
+/**
+ * Of two peers that learn of each other, the one with the smaller id dials. The other waits this long before it dials,
+ * too.
+ */
+const otherDialsFirstMs = 400;
+/** After a clean leave, the peer is not expected back at once. */
 const afterLeaveMs = 1_000;
 
-/** How long to wait after so many failures in a row; `chance` is 0 ≤ x < 1 and spreads the peers out. */
+/** How long to wait after that many failures in a row. `chance` (0 ≤ x < 1) spreads the peers out. */
 export function redialWaitMs(failures: number, chance: number): number {
   const wait = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(failures - 1, 16));
   return wait * (0.8 + 0.4 * chance);
@@ -44,19 +47,19 @@ export interface DiallerDoors {
   isConnected(peer: PeerId): boolean;
   isAlone(): boolean;
   refused(peer: PeerId, times: number): void;
-  /** a named address turned out to be this peer's */
+  /** a named address turned out to be an address of this peer */
   resolved(address: string, peer: PeerId): void;
 }
 
 interface Target {
-  /** undefined = a named address whose peer is unknown so far */
+  /** undefined = a named address whose peer is not known yet */
   peer: PeerId | undefined;
   /** the named address, when it is one */
   address: string | undefined;
   dueAt: number;
   failures: number;
   busy: boolean;
-  /** how often the host has refused since the link broke; undefined = it did not break */
+  /** how often the host has refused since the link broke; undefined = no link broke */
   refusals: number | undefined;
 }
 
@@ -81,7 +84,7 @@ export class Dialler {
     this.cancelAlarm?.();
   }
 
-  /** How many named addresses have a peer that is unknown so far. */
+  /** How many named addresses have a peer that is not known yet. */
   unresolved(): number {
     return [...this.named.values()].filter(({ peer }) => peer === undefined).length;
   }
@@ -90,7 +93,7 @@ export class Dialler {
     if (!this.named.has(address)) this.named.set(address, this.target(undefined, address, 0));
   }
 
-  /** A peer was reached at this address. If it is a named one, its peer is known now. */
+  /** A peer was reached at this address. If a person named the address, its peer is now known. */
   identified(address: string, peer: PeerId): void {
     const target = this.named.get(address);
     if (target === undefined || target.peer === peer) return;
@@ -98,17 +101,17 @@ export class Dialler {
     this.doors.resolved(address, peer);
   }
 
-  /** A peer that should be there. `news`: it is new, or it is said to have new addresses. */
+  /** A peer that should be reachable. `news`: the peer is new, or is said to have new addresses. */
   expect(peer: PeerId, news: boolean): void {
     const now = this.doors.clock.now().mono;
     const known = this.peers.get(peer);
-    const dueAt = now + (news && this.doors.self > peer ? politenessMs : 0);
+    const dueAt = now + (news && this.doors.self > peer ? otherDialsFirstMs : 0);
     if (known === undefined) this.peers.set(peer, this.target(peer, undefined, dueAt));
     else if (news) known.dueAt = Math.min(known.dueAt, dueAt);
     this.plan();
   }
 
-  /** Stops dialling it. */
+  /** Stops dialling the peer. */
   forget(peer: PeerId): void {
     this.peers.delete(peer);
     this.plan();
@@ -119,11 +122,11 @@ export class Dialler {
     this.peers.set(peer, target);
     target.failures = 0;
     target.refusals = undefined;
-    this.hurry();
+    this.redialSoon();
   }
 
-  /** `unheeded`: it accepted the connection but never greeted. */
-  lost(peer: PeerId, why: "closed" | "reset" | "unheeded"): void {
+  /** `not-greeted`: the peer accepted the connection but never greeted. */
+  lost(peer: PeerId, why: "closed" | "reset" | "not-greeted"): void {
     const target = this.peers.get(peer);
     if (target === undefined) return;
     const now = this.doors.clock.now().mono;
@@ -142,8 +145,8 @@ export class Dialler {
     return { peer, address, dueAt, failures: 0, busy: false, refusals: undefined };
   }
 
-  /** A peer is back: the network may have healed for all. */
-  private hurry(): void {
+  /** A peer is back, so the network may have healed for all: dials the others soon. */
+  private redialSoon(): void {
     const soon = this.doors.clock.now().mono + firstWaitMs * this.doors.random.next();
     for (const target of this.targets()) target.dueAt = Math.min(target.dueAt, soon);
     this.plan();
@@ -158,7 +161,7 @@ export class Dialler {
     if (target.address === undefined || target.peer === undefined) {
       return target.peer === undefined || !this.doors.isConnected(target.peer);
     }
-    // Its peer is dialled by its id. When no peer is left, another one may run at the named address now.
+    // The peer of a named address is dialled by its id. But if no peer is left, another one may now run at that address.
     return target.peer !== this.doors.self && this.doors.isAlone();
   }
 
@@ -210,16 +213,16 @@ export class Dialler {
     if (peer === undefined) return false;
     const { proven, others } = this.doors.addressesOf(peer);
     if (proven.length + others.length === 0) {
-      // There is no address. It is expected again when it is heard of again.
+      // There is no address. The peer is expected again when another peer mentions it.
       this.peers.delete(peer);
       return false;
     }
-    // Just after a break only where it was: a host that swallows dials must not delay the answer of one that refuses.
+    // Just after a break, only proven addresses are dialled: a host that swallows dials must not delay the answer of one that refuses.
     const inDoubt = target.refusals !== undefined && target.refusals < 2 && proven.length > 0;
     let isRefused = false;
     for (const address of inDoubt && target.failures < 2 ? proven : [...proven, ...others]) {
       if (!this.running || this.doors.isConnected(peer)) break;
-      // One after the other, so that the peer is not reached twice.
+      // The addresses are dialled one after the other, so that the peer is not reached twice.
       // oxlint-disable-next-line no-await-in-loop
       const outcome = await this.doors.dial(address, peer);
       if (outcome === "linked") return true;

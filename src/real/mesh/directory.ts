@@ -1,8 +1,8 @@
 /**
  * Keeps the address book up to date: learns from greetings, passes news on, and stores the book on disk.
  *
- * News is collected for a moment first, so that peers that all start at once tell each other everything a few times and
- * not once for every pair.
+ * News is collected for a moment first. Otherwise peers that all start at once would send everything once for every
+ * pair.
  */
 import type { Log } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -15,8 +15,11 @@ import type { Line } from "./links.ts";
 
 const newsDelayMs = 50;
 const rememberDelayMs = 100;
-/** Once is enough, unless a second process with this identity says otherwise: the two would never stop. */
-const overruleEveryMs = 5_000;
+/**
+ * How often to correct a wrong list. Without a limit, two processes with one identity would correct each other for
+ * ever.
+ */
+const correctEveryMs = 5_000;
 
 export type Hello = Greeting & { kind: "hello" };
 
@@ -24,16 +27,16 @@ export interface DirectoryDoors {
   host: Host;
   /** what this peer speaks */
   protocol: ProtocolRange;
-  /** of this process, for greetings */
+  /** identifies this process, in greetings */
   life: string;
   /** fingerprint of the cluster key that this peer prefers */
   presentKey(): string;
   log: Log;
   after(ms: number, ring: () => void): void;
   remember(addresses: readonly string[]): void;
-  /** a peer that should be there; `news`: it is new, or it is said to have new addresses */
+  /** a peer that should be reachable; `news`: it is new, or is said to have new addresses */
   expect(peer: PeerId, news: boolean): void;
-  /** tells all who are linked */
+  /** sends the greeting to all linked peers */
   passOn(hello: Hello): void;
 }
 
@@ -43,8 +46,8 @@ export class Directory {
   private readonly doors: DirectoryDoors;
   private newsPlanned = false;
   private rememberPlanned = false;
-  /** whether it has happened in the last `overruleEveryMs`, and is due again when they are over */
-  private overruling: "not" | "once" | "again" = "not";
+  /** whether a correction was sent in the last `correctEveryMs`, and another one is due after it */
+  private correction: "not" | "once" | "again" = "not";
 
   constructor(self: PeerId, book: AddressBook, doors: DirectoryDoors) {
     this.self = self;
@@ -64,16 +67,16 @@ export class Directory {
   }
 
   learn({ connection, peer }: Line, { self, others }: Hello): void {
-    let isNews = this.book.hearFromItself(self);
+    let isNews = this.book.learnFromPeer(self);
     const reached = withoutPeer(connection.remoteAddr.toString());
     const isProof = this.book.prove(
       peer,
       connection.direction === "outbound" ? { dialled: reached } : { host: hostOf(reached) },
     );
     for (const one of others) {
-      if (!this.book.hearFromAnother(one)) continue;
+      if (!this.book.learnFromOther(one)) continue;
       if (one.peer === this.self) {
-        this.overrule();
+        this.correct();
         continue;
       }
       isNews = true;
@@ -84,7 +87,7 @@ export class Directory {
     if (isNews || isProof) this.planRemember();
   }
 
-  /** Found on the LAN. */
+  /** A peer was found on the LAN. */
   discover(peer: PeerId, addresses: readonly string[]): void {
     const found = addresses.map((address) => splitAddress(joinAddress(withoutPeer(address), peer)));
     this.book.recall(found.filter((address) => address !== undefined));
@@ -95,23 +98,23 @@ export class Directory {
     try {
       this.doors.remember(this.book.toRemember());
     } catch (error) {
-      // At worst the next start needs a named address. Nothing has to stop now.
+      // At worst, the next start needs a named address. Nothing has to stop now.
       this.doors.log.warn("the addresses of the peers can't be stored", { why: String(error) });
     }
   }
 
-  /** Others hold a list of this peer's addresses that is not its own. */
-  private overrule(): void {
-    if (this.overruling !== "not") {
-      this.overruling = "again";
+  /** Others have a list of this peer's addresses that is not its own: corrects it. */
+  private correct(): void {
+    if (this.correction !== "not") {
+      this.correction = "again";
       return;
     }
-    this.overruling = "once";
+    this.correction = "once";
     this.planNews();
-    this.doors.after(overruleEveryMs, () => {
-      const isDue = this.overruling === "again";
-      this.overruling = "not";
-      if (isDue) this.overrule();
+    this.doors.after(correctEveryMs, () => {
+      const isDue = this.correction === "again";
+      this.correction = "not";
+      if (isDue) this.correct();
     });
   }
 

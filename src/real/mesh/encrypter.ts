@@ -1,14 +1,16 @@
 /**
- * Who gets into the mesh: Noise, in which both sides must know the cluster key, and one byte of welcome.
+ * Admits peers to the mesh: a Noise handshake in which both sides must know the cluster key, and one byte of welcome.
  *
- * The key goes into Noise's prologue, so a handshake with another key fails and nobody in between can relay one. Its
- * fingerprint is part of the encrypter's name. So a foreign peer is refused in the negotiation before the handshake, within
- * milliseconds and with a known reason, and after a rotation both keys can be offered.
+ * The key is part of Noise's prologue, so a handshake with another key fails, and nobody in between can relay one. The
+ * key's fingerprint is part of the encrypter's name. So a foreign peer is refused in the negotiation before the
+ * handshake, within milliseconds and with a known reason, and after a rotation both keys can be offered.
  *
- * After the handshake the dialler is known, and the peer that was dialled answers with one byte: welcome, or forgotten by
- * the mesh. Without that byte a forgotten peer could not tell the refusal from a broken network, and would dial for ever.
+ * After the handshake the dialler's identity is known, and the dialled peer answers with one byte: welcome, or
+ * forgotten by the mesh. Without that byte, a forgotten peer could not distinguish the refusal from a broken network,
+ * and would dial for ever.
  *
- * What is offered last lets nobody in: by it a peer that was away during a rotation learns of that (succession.ts).
+ * The encrypters that are offered last admit no peer. They tell a peer that was away that the key was rotated
+ * (succession.ts).
  */
 import { createHash } from "node:crypto";
 import type { Connection, ConnectionEncrypter, SecuredConnection } from "@libp2p/interface";
@@ -24,20 +26,20 @@ const namePrefix = "/cicada/noise/2/";
 const welcome = 0;
 const forgotten = 1;
 /** How long a refused peer has to read the reason before the connection ends. */
-const partingMs = 1_000;
-/** Of what went wrong in a handshake, libp2p keeps only the message (host.ts). */
-export const forgottenWords = "cicada: the mesh has forgotten this peer";
+const closeGraceMs = 1_000;
+/** libp2p only keeps the message of an error in a handshake (host.ts). */
+export const forgottenMessage = "cicada: the mesh has forgotten this peer";
 
 export interface Gate {
-  /** This identity is kept out. */
+  /** True if the mesh refuses this identity. */
   isForgotten(peer: PeerId): boolean;
-  /** That peer keeps this one out. */
+  /** The peer `by` refuses this one as forgotten. */
   turnedAway(by: PeerId): void;
 }
 
 /**
- * One encrypter for each accepted key, the present one first, and then the handshakes of a succession, for the present key
- * and for retired ones: they are offered in this order.
+ * One encrypter for each accepted key, the present one first; then the succession handshakes, for the present key and
+ * for retired ones. They are offered in this order.
  */
 export class Encrypters {
   private readonly keyring: ClusterKeys;
@@ -52,13 +54,13 @@ export class Encrypters {
     this.superseded = superseded;
   }
 
-  /** For libp2p, which takes its encrypters when it is made. Call `refresh` afterwards. */
+  /** The encrypter with which libp2p is created. Call `refresh` afterwards. */
   readonly first = (components: NoiseComponents): ConnectionEncrypter => {
     this.components = components;
     return this.encrypterOf(this.keyring.present, components);
   };
 
-  /** Takes over what the keyring accepts now. Handshakes under way are not disturbed. */
+  /** Updates the offered encrypters to the keyring's present state. Handshakes in progress are not disturbed. */
   refresh(): void {
     const { components } = this;
     assert(components !== undefined, "libp2p has been made");
@@ -93,12 +95,12 @@ export class Encrypters {
       protocol,
       secureInbound: async (connection, options) => {
         const secured = await inner.secureInbound(connection, options);
-        await answer(secured, gate);
+        await sendVerdict(secured, gate);
         return secured;
       },
       secureOutbound: async (connection, options) => {
         const secured = await inner.secureOutbound(connection, options);
-        await hear(secured, gate, options?.signal);
+        await readVerdict(secured, gate, options?.signal);
         return secured;
       },
     };
@@ -107,41 +109,41 @@ export class Encrypters {
   }
 }
 
-async function answer({ connection, remotePeer }: SecuredConnection, gate: Gate): Promise<void> {
-  const words = byteStream(connection);
+async function sendVerdict({ connection, remotePeer }: SecuredConnection, gate: Gate): Promise<void> {
+  const bytes = byteStream(connection);
   const isForgotten = gate.isForgotten(remotePeer.toString() as PeerId);
-  await words.write(Uint8Array.of(isForgotten ? forgotten : welcome));
+  await bytes.write(Uint8Array.of(isForgotten ? forgotten : welcome));
   if (!isForgotten) {
-    words.unwrap();
+    bytes.unwrap();
     return;
   }
-  // The other side hangs up when it has read this. If this side did, the byte could be lost.
-  await words.read({ signal: AbortSignal.timeout(partingMs) }).catch(() => undefined);
+  // The other side closes the connection when it has read the byte. If this side did, the byte could be lost.
+  await bytes.read({ signal: AbortSignal.timeout(closeGraceMs) }).catch(() => undefined);
   throw new Error("a forgotten peer was refused");
 }
 
-async function hear(
+async function readVerdict(
   { connection, remotePeer }: SecuredConnection,
   gate: Gate,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const words = byteStream(connection);
-  const word = await words.read({ bytes: 1, ...(signal === undefined ? {} : { signal }) });
+  const bytes = byteStream(connection);
+  const word = await bytes.read({ bytes: 1, ...(signal === undefined ? {} : { signal }) });
   if (word.get(0) !== welcome) {
     gate.turnedAway(remotePeer.toString() as PeerId);
-    throw new Error(forgottenWords);
+    throw new Error(forgottenMessage);
   }
-  words.unwrap();
+  bytes.unwrap();
 }
 
-/** The keys that a dialler offered, read from the first bytes that it sent. None when it is not a cicada peer. */
+/** The fingerprints of the keys that a dialler offered, read from its first bytes. None if it is not a cicada peer. */
 export function fingerprintsIn(opening: Uint8Array): string[] {
   const text = Buffer.from(opening).toString("latin1");
   return [...text.matchAll(offered)].map(([, fingerprint = ""]) => fingerprint);
 }
 const offered = new RegExp(`${namePrefix}([0-9a-f]{16})`, "g");
 
-/** The key under which a connection was made, by its fingerprint. */
+/** The fingerprint of the key under which a connection was made. */
 export function fingerprintOf({ encryption }: Pick<Connection, "encryption">): string {
   return (encryption ?? "").slice(namePrefix.length);
 }

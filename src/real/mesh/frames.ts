@@ -1,5 +1,5 @@
 /**
- * Cuts a stream of bytes into frames: 4 bytes of length, the most significant first, then the bytes.
+ * Splits a stream of bytes into frames: 4 bytes of length, the most significant first, then the content.
  *
  * The length is checked before anything is kept, so a stranger can't make the peer hold more than one frame.
  */
@@ -22,12 +22,14 @@ export class FrameReader {
   private body: Uint8Array | undefined;
   private bodyFilled = 0;
 
-  /** True when a stream that ended now would end in the middle of a frame. */
+  /** True if a stream that ended now would end in the middle of a frame. */
   get isTorn(): boolean {
     return this.headerFilled > 0;
   }
 
-  /** The frames that these bytes complete, in order. Undefined when one is too long: then read no further. */
+  /**
+   * The frames that these bytes complete, in order. Undefined if one is too long; the caller must then stop reading.
+   */
   read(chunk: Uint8Array): Uint8Array[] | undefined {
     const frames: Uint8Array[] = [];
     let rest = chunk;

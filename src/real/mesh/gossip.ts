@@ -1,9 +1,9 @@
 /**
  * Messages to all peers, by gossipsub. Each is signed by the peer that published it.
  *
- * gossipsub opens its stream to a peer once per connection and does not notice when only that stream is lost; the peer is
- * then linked but deaf. So every link is checked: a missing stream is restored by identifying the peer again, which makes
- * gossipsub open one.
+ * gossipsub opens its stream to a peer once per connection, and doesn't notice if only that stream is lost. The peer is
+ * then linked but receives no gossip. So every link is checked. A missing stream is restored by identifying the peer
+ * again, which makes gossipsub open one.
  */
 import type { Stream } from "@libp2p/interface";
 import { assert } from "../../errors.ts";
@@ -16,8 +16,8 @@ import type { Line } from "./links.ts";
 const topicPrefix = "cicada/1/";
 const topicOf = new Map<string, Topic>(topics.map((topic) => [topicPrefix + topic, topic]));
 const streamPrefix = "/meshsub/";
-/** So many checks in a row must find gossip missing. To open a stream takes less time than one check. */
-const patience = 2;
+/** How many checks in a row must find gossip missing. Opening a stream takes less time than one check. */
+const checksUntilRestore = 2;
 
 export class Gossip {
   private readonly host: Host;
@@ -53,7 +53,9 @@ export class Gossip {
     if (recipients.length === 0) this.counters.add("mesh_gossip_lost");
   }
 
-  /** True when a message that is published now goes to this peer directly: it has subscribed, and a stream leads to it. */
+  /**
+   * True if a message that is published now goes directly to this peer: it has subscribed, and a stream leads to it.
+   */
   flows(peer: PeerId, lines: readonly Line[]): boolean {
     return this.isSubscribed(peer) && hasOutbound(lines);
   }
@@ -66,23 +68,23 @@ export class Gossip {
     }
     const times = (this.missing.get(peer) ?? 0) + 1;
     this.missing.set(peer, times);
-    if (times % patience === 0) this.mend(peer, lines);
+    if (times % checksUntilRestore === 0) this.restore(peer, lines);
   }
 
-  /** Restarts gossip where it does not flow: after a line was replaced, or when it has stopped by itself. */
-  mend(peer: PeerId, lines: readonly Line[]): void {
+  /** Restarts gossip if it does not flow, because a line was replaced or it has stopped by itself. */
+  restore(peer: PeerId, lines: readonly Line[]): void {
     if (this.flows(peer, lines)) return;
     this.counters.add("mesh_gossip_repaired");
     const connection = lines.at(-1)?.connection;
     if (!hasOutbound(lines) && connection !== undefined) {
       this.host.services.identify.identify(connection).catch(() => undefined);
     } else {
-      // It does not say what it subscribes to. It will when it opens its stream again.
+      // The peer has not said what it subscribes to. It does so when it opens its stream again.
       for (const stream of gossipStreams(lines, "inbound")) stream.abort(new Error("no subscriptions came"));
     }
   }
 
-  /** Gossip goes to one line of a peer: not to this one any more. */
+  /** Stops gossip over this line, because gossip goes over only one line of a peer. */
   leave(line: Line): void {
     for (const stream of gossipStreams([line], "outbound"))
       stream.abort(new Error("another line has come up"));

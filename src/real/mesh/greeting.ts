@@ -1,12 +1,13 @@
 /**
  * What two connected peers tell each other about peers (`/cicada/peers/1`), as JSON, and how it is checked.
  *
- * `hello` opens every connection: the sender accepts the other side, unless they have no common version of the protocol, and
- * says where it and the others can be dialled. Its form is the same in all versions, because it tells them apart. It is
- * sent again when something changes, for example the sender's key. Its `life` tells a process that has lost its old
- * connection from a second process with the same identity. The addresses of a peer carry the time since when they hold. Only
- * that peer sets it, so of two lists the later one counts, no matter who passes it on. `ping` asks for a `pong`.
- * `bye` announces that the end of the connection will be a clean leave, and `bye-heard` confirms it.
+ * `hello` opens every connection. With it the sender accepts the other side, unless they have no common version of the
+ * protocol, and says where it and the other peers can be dialled. Its form is the same in all versions, because the
+ * versions are found out by it. It is sent again when something changes, for example the sender's key. Its `life`
+ * distinguishes a process that has lost its old connection from a second process with the same identity. The addresses
+ * of a peer carry the time since when they are valid. Only that peer sets it, so of two lists the later one counts,
+ * whichever peer passes it on. `ping` asks for a `pong`. `bye` announces that the connection will end with a clean
+ * leave, and `bye-heard` confirms it.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { messageCapBytes } from "../../schema/message.ts";
@@ -36,9 +37,12 @@ export type Greeting =
   | { kind: "bye" }
   | { kind: "bye-heard" };
 
-/** Peers in a list. A mesh is tested to 50; more takes more memory and longer lists, less forgets peers. */
+/**
+ * The most peers in a list. A mesh is tested with up to 50. More takes more memory and longer lists; less forgets
+ * peers.
+ */
 export const peersCap = 256;
-/** Addresses of one peer: a few interfaces in two families. */
+/** The most addresses of one peer: a few interfaces in two address families. */
 export const addressesCap = 8;
 const addressCapLetters = 256;
 /** The latest time that a list may carry, so that its peer can always announce a later one. */
@@ -59,7 +63,7 @@ export function encodeGreeting(greeting: Greeting): Uint8Array {
         life,
       }),
     );
-  // A list near the cap of a frame is cut. The rest is learned from the others.
+  // A list near the cap of a frame is cut. The receiver learns the rest from other peers.
   let others = greeting.others.slice(0, peersCap);
   let bytes = text(others);
   while (bytes.length > messageCapBytes) {
@@ -69,7 +73,7 @@ export function encodeGreeting(greeting: Greeting): Uint8Array {
   return bytes;
 }
 
-/** Undefined when it can't be read. Single bad entries of a list are left out. */
+/** Undefined if the greeting can't be read. Single bad entries of a list are left out. */
 export function decodeGreeting(bytes: Uint8Array): Greeting | undefined {
   let said: unknown;
   try {

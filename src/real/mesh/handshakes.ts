@@ -1,14 +1,14 @@
 /**
- * Incoming connections that have not proved yet that they belong to the mesh, and which of them gives way when there are too
- * many. One pool for all would let the idle connections of a stranger keep every member out.
+ * Incoming connections that have not yet proved that they belong to the mesh, and which of them is closed when there
+ * are too many. With one pool for all, the idle connections of a stranger could keep every member out.
  *
- * A newcomer is always let in. Each host has a share, hosts at which no member is known have one together, and there is a
- * limit for all. Where one is used up, the connection gives way that has waited the longest among those that have named no
- * cluster key of this mesh; only if there is none, one that has. A member names the key within milliseconds, with its first
- * bytes, and a stranger doesn't know its name.
+ * A new connection is always admitted. Each host has a share, all hosts without a known member have one together, and
+ * there is a limit for all. If one of these is used up, the oldest connection is closed that has not named a cluster
+ * key of this mesh; if there is none, the oldest that has. A member names the key within milliseconds, in its first
+ * bytes. A stranger doesn't know its name.
  */
 
-/** A connection, as far as this file looks at it. */
+/** The part of a connection that this file needs. */
 export interface Pending {
   abort(reason: Error): void;
 }
@@ -16,9 +16,9 @@ export interface Pending {
 export interface HandshakeLimits {
   /** Each costs about 30 KiB. */
   all: number;
-  /** … of hosts at which no member is known. The rest is kept for members. */
+  /** Of these, those from hosts without a known member. The rest is kept for members. */
   strangers: number;
-  /** … of one host. Less lets members behind one router wait for each other when all of them start at once. */
+  /** Of these, those from one host. Less makes members behind one router wait for each other when all start at once. */
   perHost: number;
 }
 
@@ -34,12 +34,12 @@ export class Handshakes<Line extends Pending> {
   readonly #limits: HandshakeLimits;
   readonly #knowsHost: (host: string) => boolean;
   readonly #waiting = new Map<Line, Waiting<Line>>();
-  /** Those that have named no key of this mesh, in the order in which they came. */
+  /** Connections that have not named a key of this mesh, in the order of arrival. */
   readonly #unnamed = new Set<Waiting<Line>>();
   readonly #perHost = new Map<string, number>();
   #strangers = 0;
 
-  /** `knowsHost`: a member of the mesh has an address there. */
+  /** `knowsHost`: whether a member of the mesh has an address there. */
   constructor(knowsHost: (host: string) => boolean, limits: HandshakeLimits = handshakeLimits) {
     this.#knowsHost = knowsHost;
     this.#limits = limits;
@@ -62,13 +62,13 @@ export class Handshakes<Line extends Pending> {
     if (isStranger) this.#strangers++;
   }
 
-  /** It has named a cluster key that this peer has or had. */
+  /** The connection has named a cluster key that this peer has or had. */
   named(line: Line): void {
     const waiting = this.#waiting.get(line);
     if (waiting !== undefined) this.#unnamed.delete(waiting);
   }
 
-  /** It is encrypted, or closed. True if it was waiting until now. */
+  /** The connection is encrypted, or closed. True if it was pending until now. */
   leave(line: Line): boolean {
     const waiting = this.#waiting.get(line);
     if (waiting === undefined) return false;
@@ -81,10 +81,10 @@ export class Handshakes<Line extends Pending> {
     return true;
   }
 
-  #makeRoom(mayGiveWay: (waiting: Waiting<Line>) => boolean): void {
+  #makeRoom(mayBeClosed: (waiting: Waiting<Line>) => boolean): void {
     for (const group of [this.#unnamed, this.#waiting.values()]) {
       for (const waiting of group) {
-        if (!mayGiveWay(waiting)) continue;
+        if (!mayBeClosed(waiting)) continue;
         this.leave(waiting.line);
         waiting.line.abort(new Error("too many handshakes are pending"));
         return;

@@ -1,8 +1,8 @@
 /**
- * libp2p as cicada uses it, with every parameter that differs from its defaults, and why.
+ * libp2p as cicada uses it, with every parameter that differs from the defaults, and why.
  *
- * It does what it is good at: sockets, encryption, streams, gossip. Which peer to dial, when a link counts and when it is
- * dead is decided in the other files of this folder, because libp2p gives up on peers and forgets them.
+ * libp2p provides sockets, encryption, streams and gossip. The other files of this folder decide which peer to dial,
+ * when a link counts and when it is dead, because libp2p gives up on peers and forgets them.
  */
 import { gossipsub, type GossipSub, StrictSign } from "@chainsafe/libp2p-gossipsub";
 import { identify, type Identify } from "@libp2p/identify";
@@ -20,8 +20,8 @@ import type { ClusterKeys } from "../keyring.ts";
 import { parsePeerKey } from "../keys.ts";
 import { joinAddress } from "./addresses.ts";
 import type { DialOutcome } from "./dialler.ts";
-import { forgottenWords, type Encrypters } from "./encrypter.ts";
-import { successionWords } from "./succession.ts";
+import { forgottenMessage, type Encrypters } from "./encrypter.ts";
+import { successionMessage } from "./succession.ts";
 
 export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
 
@@ -35,17 +35,19 @@ export interface HostOptions {
   encrypters: Encrypters;
 }
 
-/** A handshake takes milliseconds. What needs longer is not a peer, and must not occupy a place for long. */
+/**
+ * A handshake takes milliseconds. A connection that needs longer is not a peer's, and must not occupy a place for long.
+ */
 const handshakeTimeoutMs = 5_000;
 const streamsPerConnection = 64;
-/** What may be under way on one stream: a few of the largest messages, so that one does not wait for a round trip. */
+/** How much may be in transit on one stream: a few of the largest messages, so that none waits for a round trip. */
 export const streamWindowBytes = 4 * messageCapBytes;
-/** An answer to IWANT may hold several messages in one piece. */
+/** The largest piece of gossip. An answer to IWANT may hold several messages. */
 const gossipPieceCapBytes = 16 * messageCapBytes;
-/** What may wait for one peer that reads too slowly, before its gossip stream is reset. */
+/** How much may wait for one peer that reads too slowly before its gossip stream is reset. */
 const gossipQueueCapBytes = 32 * messageCapBytes;
 
-/** Made and not started: the caller first attaches its listeners. Throws BAD_KEY or USAGE. */
+/** Creates the host without starting it, so that the caller can attach its listeners first. Throws BAD_KEY or USAGE. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const privateKey = parsePeerKey(options.peerKey);
   for (const address of [...options.listen, ...options.announce]) checkMultiaddr(address);
@@ -58,8 +60,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     connectionEncrypters: [options.encrypters.first],
     streamMuxers: [
       yamux({
-        // After a pause of the process its late pong ends the connection, and the round trip times that it measures
-        // make Yamux write to closed connections, which nobody can catch. mesh.ts sends pings of its own.
+        // After a pause of the process, a late pong would end the connection, and the measured round trip times
+        // make Yamux write to closed connections, whose errors can't be caught. upkeep.ts sends its own pings.
         enableKeepAlive: false,
         maxInboundStreams: streamsPerConnection,
         maxOutboundStreams: streamsPerConnection,
@@ -69,16 +71,16 @@ export async function createHost(options: HostOptions): Promise<Host> {
     peerDiscovery: options.mdns ? [mdns({ serviceTag: `_cicada-${options.keyring.mesh}._udp.local` })] : [],
     connectionGater: options.gater,
     connectionManager: {
-      // The default drops the sixth connection of one address within a second: ten peers behind one router.
+      // The default drops the sixth connection of one address within a second, which ten peers behind one router exceed.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
-      // One pool for all; handshakes.ts gives shares.
+      // This would be one pool for all; handshakes.ts gives each host a share instead.
       maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
       inboundUpgradeTimeout: handshakeTimeoutMs,
       inboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
       outboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
       reconnectRetries: 0,
     },
-    // It closes a connection because of one slow answer; links.ts and mesh.ts judge by everything that arrives.
+    // The monitor closes a connection because of one slow answer. upkeep.ts judges by everything that arrives.
     connectionMonitor: { enabled: false },
     services: { identify: identify(), ping: ping(), gossip: gossip() },
   });
@@ -87,9 +89,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
 }
 
 /**
- * Each peer publishes to all others directly (`floodPublish`); the small degree only passes on what a missing link would
- * lose. Members are trusted once the key has let them in, so nothing is scored: libp2p's scores punish many peers on one
- * address and slow answers.
+ * Each peer publishes directly to all others (`floodPublish`); the small degree only passes on what a missing link
+ * would lose. Members are trusted once the key has admitted them, so nothing is scored: libp2p's scores punish slow
+ * answers, and many peers on one address.
  */
 function gossip(): ReturnType<typeof gossipsub> {
   return gossipsub({
@@ -106,12 +108,12 @@ function gossip(): ReturnType<typeof gossipsub> {
     Dout: 1,
     Dscore: 2,
     Dlazy: 3,
-    // How long a new peer waits for gossip, and how long a lost message takes to be repeated.
+    // This determines how long a new peer waits for gossip, and how soon a lost message is repeated.
     heartbeatInterval: 500,
     mcacheLength: 12,
     mcacheGossip: 6,
     seenTTL: 60_000,
-    // Tells a copy from a new message before its signature is checked, which is most of what a copy costs.
+    // Recognises a copy before its signature is checked, which would be most of the cost of a copy.
     fastMsgIdFn: ({ from, seqno }) => latin1(from) + latin1(seqno),
     // A peer that has just restarted must be grafted at once, not after a minute.
     pruneBackoff: 2_000,
@@ -140,7 +142,7 @@ function latin1(bytes: Uint8Array | undefined): string {
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
-/** Listens. Throws PORT_IN_USE or USAGE when it can't. */
+/** Starts to listen. Throws PORT_IN_USE or USAGE if that fails. */
 export async function startHost(host: Host, listen: readonly string[]): Promise<void> {
   try {
     await host.start();
@@ -154,7 +156,10 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
 /** A host that swallows packets must not delay the next address for long. A handshake takes milliseconds. */
 const dialTimeoutMs = 3_000;
 
-/** Dials one address. Never rejects. With a peer, only that peer counts; `anew`: even if there is a connection to it. */
+/**
+ * Dials one address. Never rejects. If `peer` is given, only that peer counts. `anew`: even if there is a connection to
+ * it.
+ */
 export async function dialAddress(
   host: Host,
   address: string,
@@ -174,9 +179,9 @@ function outcomeOf(error: unknown): DialOutcome {
   if (!(error instanceof Error)) return "failed";
   if (error.name === "InvalidPeerIdError") return "self";
   if ("code" in error && error.code === "ECONNREFUSED") return "refused";
-  // Of what went wrong in a handshake, libp2p keeps only the message.
-  if (error.message.includes(forgottenWords)) return "forgotten";
-  if (error.message.includes(successionWords)) return "rotated";
+  // libp2p only keeps the message of an error in a handshake.
+  if (error.message.includes(forgottenMessage)) return "forgotten";
+  if (error.message.includes(successionMessage)) return "rotated";
   const isTurnedAway =
     error.name === "EncryptionFailedError" && error.message.includes("Protocol selection failed");
   return isTurnedAway ? "turned-away" : "failed";

@@ -1,12 +1,13 @@
 /**
- * Which peers are linked. Peers are counted, not connections: two peers may have several for a moment.
+ * Knows which peers are linked. Peers are counted, not connections: two peers may briefly have several.
  *
- * A connection (here: a line) counts once the other side has greeted over it, because only then has it accepted us; before
- * that it may turn out to be one too many. Of two peers that dial each other at the same time, the one with the smaller id
- * keeps the line that opened first at its end and drops the other without a greeting. A peer that greets over a new line
- * has lost its old one, whatever the old one looks like from here, unless the new line was made under the new cluster key
- * in order to replace the old one unnoticed. If its greeting is another process's, there may be two with that identity: both
- * lines stay, or the two would take the link from each other for ever and neither would learn why.
+ * A connection (here: a line) counts when the other side has greeted over it, because only then has it accepted this
+ * peer; before that, the line may turn out to be superfluous. If two peers dial each other at the same time, the one
+ * with the smaller id keeps the line that opened first at its end and drops the other one without a greeting. A peer
+ * that greets over a new line has lost its old one, even if the old one looks alive from here; except when the new line
+ * was made under the new cluster key, to replace the old one unnoticed. If the greeting comes from another process, two
+ * processes may have that identity, and both lines stay. Otherwise the two would take the link from each other for
+ * ever, and neither would learn why.
  */
 import type { Connection } from "@libp2p/interface";
 import type { PeerId } from "../../schema/ids.ts";
@@ -18,14 +19,14 @@ export interface Line {
   readonly connection: Connection;
   readonly peer: PeerId;
   readonly openedAt: number;
-  /** monotonic ms when the last frame came over it */
+  /** when the last frame arrived over it, monotonic ms */
   heardAt: number;
   greeted: boolean;
   /** fingerprint of the cluster key under which it was made */
   readonly key: string;
-  /** of the key that the other side prefers, as it said */
+  /** fingerprint of the key that the other side says it prefers */
   theirKey: string | undefined;
-  /** of the process at the other end, as it said */
+  /** identifies the process at the other end, as its greeting says */
   life: string | undefined;
   /** the version of the protocol that both ends speak; undefined until the other side has greeted */
   spoken: number | undefined;
@@ -36,19 +37,19 @@ export interface LinkEvents {
   up(peer: PeerId): void;
   /** The last greeted line has ended. */
   down(peer: PeerId, why: "closed" | "reset"): void;
-  /** A line ended before the other side had greeted, so no link ended with it. */
+  /** A line has ended before the other side had greeted, so no link has ended with it. */
   gone(peer: PeerId): void;
   /** Another line, made under the present key, has replaced this one. */
   renewed(old: Line): void;
   /** A line of another process with the same identity has come up beside this one. */
-  doubled(old: Line): void;
+  duplicated(old: Line): void;
   /** fingerprint of the present key */
   presentKey(): string;
 }
 
-/** Two lines that open within this time were dialled at the same time. Later, the newer one replaces a dead one. */
+/** Two lines that open within this time were dialled at the same time. After it, a newer line replaces a dead one. */
 const atOnceMs = 3_000;
-/** Processes with one identity, beside the one that came last, that keep their lines. */
+/** How many processes with one identity keep their lines, in addition to the last one. */
 const otherLivesCap = 2;
 
 export class Links {
@@ -65,7 +66,7 @@ export class Links {
     this.counters = counters;
   }
 
-  /** Undefined when the line is one too many and has been dropped. */
+  /** Undefined if the line is superfluous and has been dropped. */
   open(connection: Connection, now: number): Line | undefined {
     // A peer id is the text of libp2p's.
     const peer = connection.remotePeer.toString() as PeerId;
@@ -107,12 +108,12 @@ export class Links {
     return [...this.lines.values()];
   }
 
-  /** The line that is used: the one that was opened last. */
+  /** The line in use: the one that was opened last. */
   currentLine(peer: PeerId): Line | undefined {
     return this.linesOf(peer).findLast(({ greeted }) => greeted);
   }
 
-  /** The line of each process with that identity that was opened last. */
+  /** For each process with that identity, the line that was opened last. */
   linesOfLives(peer: PeerId): Line[] {
     const byLife = new Map(
       this.linesOf(peer)
@@ -130,7 +131,7 @@ export class Links {
     return [...this.up];
   }
 
-  /** The other side has accepted us over this line. Older lines are dead, or soon will be. */
+  /** The other side has accepted this peer over the line. Older lines are dead, or soon will be. */
   greet(line: Line): void {
     if (line.greeted) return;
     line.greeted = true;
@@ -139,7 +140,7 @@ export class Links {
     const kept = others.filter((other) => isOfAnotherLife(other, line)).slice(-otherLivesCap);
     const isRenewal = line.key === this.events.presentKey();
     for (const other of others) {
-      if (kept.includes(other)) this.events.doubled(other);
+      if (kept.includes(other)) this.events.duplicated(other);
       else if (isRenewal && other.key !== line.key) this.events.renewed(other);
       else this.drop(other.connection);
     }
@@ -176,7 +177,7 @@ export class Links {
   }
 }
 
-/** A version that doesn't say it may be the same process. */
+/** A process that states no life may be the same one. */
 function isOfAnotherLife(one: Line, other: Line): boolean {
   return one.life !== undefined && other.life !== undefined && one.life !== other.life;
 }

@@ -1,9 +1,9 @@
 /**
- * One long-lived outgoing stream of one protocol over one connection. Frames leave in the order in which they came.
+ * One long-lived outgoing stream of one protocol over one connection. Frames leave in the order of arrival.
  *
- * The stream is opened for the first frame, and again when it breaks while the connection lives. When the other side
- * doesn't read, frames wait here. The queue is bounded; what does not fit is dropped and counted, because every message
- * that travels this way is repeated or repaired by its sender.
+ * The stream is opened for the first frame, and again if it breaks while the connection lives. If the other side
+ * doesn't read, frames wait here. The queue is bounded, and frames that don't fit are dropped and counted: the sender
+ * repeats or repairs every message of this kind.
  */
 import type { Stream } from "@libp2p/interface";
 import type { Counters } from "./counters.ts";
@@ -12,7 +12,7 @@ import { toFrame } from "./frames.ts";
 export interface QueueLimit {
   frames: number;
   bytes: number;
-  /** what is dropped when the queue is full: of states only the latest counts, of a sequence the beginning */
+  /** what to drop when the queue is full: of states only the latest counts, of a sequence the beginning */
   drop: "oldest" | "newest";
 }
 
@@ -50,7 +50,7 @@ export class Outgoing {
     this.flush();
   }
 
-  /** Call it regularly: it gives the stream up when nothing has left it for `checks` calls. */
+  /** Call it regularly. It gives the stream up when nothing has left it for `checks` calls. */
   check(checks: number): void {
     this.idleChecks = this.queue.length === 0 ? 0 : this.idleChecks + 1;
     if (this.idleChecks < checks || this.stream === undefined) return;
@@ -59,7 +59,7 @@ export class Outgoing {
     this.stream.abort(new Error("the other side does not read"));
   }
 
-  /** The connection is gone, and what was queued with it. */
+  /** The connection is gone, and the queued frames with it. */
   close(): void {
     this.closed = true;
     this.dropAll();
@@ -96,7 +96,7 @@ export class Outgoing {
         this.counters.add("mesh_frames_out");
         this.counters.add("mesh_bytes_out", frame.length);
       } catch {
-        // It broke; its close event reopens it for what is left.
+        // The stream has broken. Its close event reopens it for the remaining frames.
         this.counters.add("mesh_frames_dropped");
         return;
       }

@@ -1,8 +1,9 @@
 /**
- * How a line comes up, and the conversation about peers over it (protocol `peers`, greeting.ts).
+ * Brings lines up, and exchanges messages about peers over them (protocol `peers`, greeting.ts).
  *
- * Both sides greet at once. A peer that has greeted has accepted this one, and is linked as soon as gossip flows to it; if
- * gossip is slow, it is linked without. Before a clean stop, all linked peers are told, and have a short time to confirm.
+ * Both sides greet at once. A peer that has greeted has accepted this one. It is linked when gossip flows to it or, if
+ * gossip is slow, after a short time without gossip. Before a clean stop, all linked peers are told, and have a short
+ * time to confirm.
  */
 import type { IncompatiblePeers } from "../../core/members/incompatible.ts";
 import type { Clock, Log } from "../../ports.ts";
@@ -15,15 +16,21 @@ import { decodeGreeting, encodeGreeting, type Greeting } from "./greeting.ts";
 import type { Line, Links } from "./links.ts";
 import { sendOver } from "./streams.ts";
 
-/** A peer that accepts a connection and never greets hangs. */
+/** A peer that accepts a connection and doesn't greet within this time hangs. */
 const greetWithinMs = 3_000;
-/** A line to a peer without a common version stays for so long, so that the other side hears this one's greeting too. */
+/**
+ * How long a line to a peer without a common version stays open, so that the other side receives this one's greeting,
+ * too.
+ */
 const refusalGraceMs = 250;
-/** A peer that doesn't answer a goodbye by then takes the leave for a broken link, which costs it some redials. */
+/**
+ * How long to wait for the answers to a goodbye. A peer that misses it takes the leave for a broken link, which costs
+ * some redials.
+ */
 const goodbyeMs = 500;
-/** How long a greeted line waits for gossip before it counts as up without it, and how often it looks. */
+/** How long a greeted line waits for gossip before it counts as up without it, and how often gossip is checked. */
 const gossipGraceMs = 500;
-const gossipLookMs = 10;
+const gossipCheckMs = 10;
 
 export interface ReceptionDoors {
   links: Links;
@@ -33,7 +40,7 @@ export interface ReceptionDoors {
   incompatible: IncompatiblePeers;
   clock: Clock;
   log: Log;
-  /** True between the mesh's start and stop: only then does a line come up. */
+  /** True between the mesh's start and stop. Lines only come up then. */
   isOpen: () => boolean;
   after: (ms: number, ring: () => void) => void;
 }
@@ -47,20 +54,20 @@ export class Reception {
   }
 
   greet(line: Line): void {
-    this.say(line, this.doors.directory.hello());
+    this.send(line, this.doors.directory.hello());
     this.doors.after(greetWithinMs, () => {
       if (!line.greeted) line.connection.abort(new Error("no greeting came"));
     });
   }
 
-  /** Asks for a sign of life. */
+  /** Asks the other side for an answer. */
   ping(line: Line): void {
-    this.say(line, { kind: "ping" });
+    this.send(line, { kind: "ping" });
   }
 
-  /** Also tells those that are not up yet: what they were told when they came may have changed. */
-  sayToAll(hello: Hello): void {
-    for (const line of this.doors.links.all()) this.say(line, hello);
+  /** Greets all lines again, including those that are not up yet, because their first greeting may be out of date. */
+  sendToAll(hello: Hello): void {
+    for (const line of this.doors.links.all()) this.send(line, hello);
   }
 
   heard(line: Line, bytes: Uint8Array): void {
@@ -69,24 +76,24 @@ export class Reception {
     else this.take(line, greeting);
   }
 
-  /** A line is up when the other side has greeted and gossip flows both ways, or after a grace without gossip. */
+  /** A line is up when the other side has greeted and gossip flows both ways, or after a short time without gossip. */
   consider(line: Line, waitedMs = 0): void {
     const { links, gossip, isOpen, after } = this.doors;
     if (!isOpen() || links.isUp(line.peer)) return;
     if (waitedMs >= gossipGraceMs || gossip.flows(line.peer, links.linesOf(line.peer))) links.raise(line);
-    else after(gossipLookMs, () => this.consider(line, waitedMs + gossipLookMs));
+    else after(gossipCheckMs, () => this.consider(line, waitedMs + gossipCheckMs));
   }
 
-  /** Resolves when all linked peers know that the end will be a clean leave, or a short time has passed. */
-  takeLeave(): Promise<void> {
+  /** Resolves when all linked peers know that the connections will end with a clean leave, or after a short time. */
+  announceLeave(): Promise<void> {
     const { links } = this.doors;
     return this.goodbyes.say(links.upPeers(), (peer) => {
       const line = links.currentLine(peer);
-      if (line !== undefined) this.say(line, { kind: "bye" });
+      if (line !== undefined) this.send(line, { kind: "bye" });
     });
   }
 
-  /** Its last line has ended, so no answer will come from it. */
+  /** The peer's last line has ended, so no answer will come from it. */
   gone(peer: PeerId): void {
     this.goodbyes.answered(peer);
   }
@@ -98,13 +105,13 @@ export class Reception {
         else this.learn(line, greeting);
         return;
       case "ping":
-        this.say(line, { kind: "pong" });
+        this.send(line, { kind: "pong" });
         return;
       case "pong":
         return;
       case "bye":
         this.doors.links.hearGoodbye(line.peer);
-        this.say(line, { kind: "bye-heard" });
+        this.send(line, { kind: "bye-heard" });
         return;
       case "bye-heard":
         this.goodbyes.answered(line.peer);
@@ -121,7 +128,10 @@ export class Reception {
     this.consider(line);
   }
 
-  /** Not greeted, so it is never linked: the dialler will try again, more and more rarely. */
+  /**
+   * Refuses a peer without a common version. Its line never counts as greeted, so it is never linked, and the dialler
+   * tries less and less often.
+   */
   private isRefused(line: Line, hello: Hello): boolean {
     const { incompatible, clock, log } = this.doors;
     const { peer } = line;
@@ -137,7 +147,7 @@ export class Reception {
     return true;
   }
 
-  private say(line: Line, greeting: Greeting): void {
+  private send(line: Line, greeting: Greeting): void {
     sendOver(line, "peers", encodeGreeting(greeting), this.doors.counters);
   }
 }
@@ -147,7 +157,7 @@ class Goodbyes {
   private readonly awaited = new Set<PeerId>();
   private whenHeard: () => void = () => undefined;
 
-  /** Resolves when each of them has `answered`, or a short time has passed. */
+  /** Resolves when each of the peers has `answered`, or after a short time. */
   say(peers: readonly PeerId[], bye: (peer: PeerId) => void): Promise<void> {
     for (const peer of peers) {
       this.awaited.add(peer);
@@ -160,7 +170,7 @@ class Goodbyes {
     });
   }
 
-  /** It has confirmed, or is gone. */
+  /** The peer has confirmed, or is gone. */
   answered(peer: PeerId): void {
     if (this.awaited.delete(peer) && this.awaited.size === 0) this.whenHeard();
   }

@@ -1,8 +1,8 @@
 /**
- * Logs on this side why somebody did not get in: another cluster key, or not a cicada peer at all.
+ * Logs on this side why a connection was refused: another cluster key, or not a cicada peer at all.
  *
- * Each incoming connection is watched until it is encrypted: its first bytes tell which mesh was asked for. One host is
- * reported once a minute at most, with the number of its attempts in between, so that a stranger can't fill the log.
+ * Each incoming connection is watched until it is encrypted: its first bytes show which mesh it asked for. A host is
+ * reported at most once a minute, with the number of its attempts in between, so that a stranger can't fill the log.
  */
 import type { ConnectionGater, MultiaddrConnection } from "@libp2p/interface";
 import type { Clock, Log } from "../../ports.ts";
@@ -15,9 +15,9 @@ import { fingerprintsIn } from "./encrypter.ts";
 import type { DenyList } from "./deny-list.ts";
 
 const quietMs = 60_000;
-/** Hosts that are remembered. Beyond that the oldest is forgotten, and may be reported too early. */
+/** How many hosts are remembered. Beyond that the oldest is forgotten, and may be reported too early. */
 const hostsCap = 256;
-/** Every libp2p dialler begins with this text, after its length (multistream-select 1.0). */
+/** Every libp2p dialler begins with this text, preceded by its length (multistream-select 1.0). */
 const greeting = Buffer.from("\x13/multistream/1.0.0\n");
 /** Enough for the names that a libp2p dialler sends first. */
 const openingCapBytes = 256;
@@ -47,10 +47,13 @@ export class Refusals {
     this.keyring = keyring;
     this.denyList = denyList;
     this.handshakes = handshakes;
-    denyList.onKnock = (peer) => this.forgottenKnocked(peer);
+    denyList.onAttempt = (peer) => this.forgottenTried(peer);
   }
 
-  /** libp2p asks it about every connection. It denies dials to forgotten peers, and only watches the others. */
+  /**
+   * libp2p asks this about every connection. It denies dials to forgotten peers, and only watches all other
+   * connections.
+   */
   readonly gater: ConnectionGater = {
     denyDialPeer: (peer) => this.denyList.has(peer.toString() as PeerId),
     denyOutboundEncryptedConnection: (peer, connection) => {
@@ -69,24 +72,24 @@ export class Refusals {
     },
   };
 
-  private forgottenKnocked(peer: PeerId): void {
+  private forgottenTried(peer: PeerId): void {
     this.counters.add("mesh_forgotten_refused");
     this.report(peer, "refused a peer that has been forgotten", { peer });
   }
 
-  /** A dial was turned away in the negotiation, and nothing was proved. */
+  /** A dial was refused in the negotiation, where nothing is proved. */
   turnedAway(address: string): void {
     this.counters.add("mesh_handshakes_refused");
     this.turnedAwayAt = this.clock.now().mono;
     this.report(
       `by ${hostOf(address) ?? address}`,
       "refused by a peer: it has another cluster key, or is not a cicada peer; if the mesh's key was rotated while this " +
-        "peer was away, join anew: cicada start --join, with what `cicada peers invite` prints there",
+        "peer was away, rejoin: cicada start --join, with what `cicada peers invite` prints there",
       { address, key: this.keyring.fingerprint() },
     );
   }
 
-  /** True when a dial was refused recently: this peer's key may be an old one. */
+  /** True if a dial was refused recently: this peer's key may be an old one. */
   wasTurnedAway(): boolean {
     return this.turnedAwayAt !== undefined && this.clock.now().mono - this.turnedAwayAt < quietMs;
   }
@@ -98,7 +101,7 @@ export class Refusals {
     const peek = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
       const bytes = data.subarray();
       opening = Uint8Array.from([...opening, ...bytes.subarray(0, openingCapBytes - opening.length)]);
-      // libp2p would search all that a stranger sends for the end of a first word, at growing cost.
+      // libp2p would search everything that a stranger sends for the end of a first word, at growing cost.
       if (!greeting.subarray(0, opening.length).equals(opening.subarray(0, greeting.length))) {
         stop();
         connection.abort(new Error("not a libp2p peer"));
@@ -110,7 +113,7 @@ export class Refusals {
     const stop = () => connection.removeEventListener("message", peek);
     connection.addEventListener("message", peek);
     connection.addEventListener("close", () => {
-      if (this.handshakes.leave(connection)) this.knocked(connection.remoteAddr.toString(), opening);
+      if (this.handshakes.leave(connection)) this.inboundRefused(connection.remoteAddr.toString(), opening);
     });
   }
 
@@ -119,11 +122,11 @@ export class Refusals {
     return fingerprintsIn(opening).some((key) => keyring.accepts(key) || keyring.isRetired(key));
   }
 
-  private knocked(address: string, opening: Uint8Array): void {
-    // The probe of a port check or a balancer: it sent nothing.
+  private inboundRefused(address: string, opening: Uint8Array): void {
+    // The connection sent nothing: it was the probe of a port check or a balancer.
     if (opening.length === 0) return;
     const offered = fingerprintsIn(opening);
-    // It had the right key, and then hung up, or it had meant to dial another peer.
+    // The other side had the right key, but closed the connection or had meant to dial another peer.
     if (offered.some((fingerprint) => this.keyring.accepts(fingerprint))) return;
     this.counters.add("mesh_handshakes_refused");
     const host = hostOf(address) ?? address;
@@ -132,7 +135,7 @@ export class Refusals {
     else if (offered.some((fingerprint) => this.keyring.isRetired(fingerprint))) {
       this.report(
         host,
-        "refused a peer: it has a cluster key of this mesh that was rotated away; if it belongs here, let it join anew: " +
+        "refused a peer: it has an old cluster key of this mesh that was replaced; if it belongs here, let it rejoin: " +
           "cicada start --join there, with what `cicada peers invite` prints here",
         { address, theirs },
       );

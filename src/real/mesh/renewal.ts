@@ -1,18 +1,18 @@
 /**
- * After a rotation, lines that were made under the old key are replaced by new ones, one after the other and before the
- * old key expires. Nobody notices, because a link lives on while one of its lines does. Lines that are left under a key
- * that is no longer accepted are cut; a peer at the other end that belongs here can connect again.
+ * After a rotation, replaces the lines that were made under the old key, one after the other and before that key
+ * expires. No peer notices, because a link lives while one of its lines does. Lines that are left under a key that is
+ * no longer accepted are cut. A peer at the other end that belongs here can connect again.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { ClusterKeys } from "../keyring.ts";
 import type { DialOutcome } from "./dialler.ts";
 import type { Line, Links } from "./links.ts";
 
-/** How long a replaced line is kept, so that what is on its way over it arrives. */
+/** How long a replaced line is kept, so that messages in transit arrive. */
 const retireMs = 1_000;
-/** Until the streams of a line that was cut have ended. */
+/** How long the streams of a cut line take to end. */
 const cutMs = 20;
-/** How long one end leaves the dialling to the other, and half the time until it tries again. */
+/** How long one end leaves the dialling to the other. After twice this time it tries again. */
 const leaveMs = 5_000;
 
 export interface RenewalDoors {
@@ -20,11 +20,11 @@ export interface RenewalDoors {
   keyring: ClusterKeys;
   links: Links;
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
-  /** even though there is a connection to it */
+  /** dials even though there is a connection to the peer */
   dialAnew(address: string, peer: PeerId): Promise<DialOutcome>;
   after(ms: number, ring: () => void): void;
-  /** gossip moves to the lines that are left */
-  mendGossip(peer: PeerId): void;
+  /** moves gossip to the remaining lines */
+  restoreGossip(peer: PeerId): void;
 }
 
 export class Renewal {
@@ -35,7 +35,7 @@ export class Renewal {
     this.doors = doors;
   }
 
-  /** About once a second: replaces the lines whose other end prefers the present key too. */
+  /** Call it about once a second. It replaces lines whose other end prefers the present key, too. */
   check(): void {
     for (const peer of this.doors.links.upPeers()) {
       if (!this.isDue(peer) || this.underWay.has(peer)) continue;
@@ -58,11 +58,11 @@ export class Renewal {
     }
   }
 
-  /** Another line has replaced it. */
+  /** Another line has replaced this one. */
   retire(old: Line): void {
     this.doors.after(retireMs, () => {
       old.connection.abort(new Error("replaced by a line under the new key"));
-      this.doors.after(cutMs, () => this.doors.mendGossip(old.peer));
+      this.doors.after(cutMs, () => this.doors.restoreGossip(old.peer));
     });
   }
 

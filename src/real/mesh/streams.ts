@@ -1,4 +1,6 @@
-/** The streams of a line: which protocols there are, how frames are sent over them, and how incoming ones are read. */
+/**
+ * The streams of a line: which protocols there are, how frames are sent over them, and how incoming frames are read.
+ */
 import type { Stream } from "@libp2p/interface";
 import { messageCapBytes, type Protocol, protocols } from "../../schema/message.ts";
 import type { Counters } from "./counters.ts";
@@ -7,14 +9,17 @@ import { streamWindowBytes } from "./host.ts";
 import type { Line } from "./links.ts";
 import { Outgoing, type QueueLimit } from "./outgoing.ts";
 
-/** `peers` is the mesh's own (greeting.ts); the others are those of ports.ts. */
+/** `peers` is the mesh's own protocol (greeting.ts). The others are those of ports.ts. */
 export type StreamProtocol = Protocol | "peers";
 export const streamProtocols: readonly StreamProtocol[] = ["peers", ...protocols];
 
-/** Inbound streams of one protocol over one connection. One is in use; more while it is being replaced. */
+/**
+ * The most inbound streams of one protocol over one connection. One is in use; there are more while it is being
+ * replaced.
+ */
 export const inboundStreamsCap = 4;
 
-/** Of heartbeats only the latest counts. The others are sequences, where nothing after a gap is of use. */
+/** Of heartbeats only the latest counts. The other protocols are sequences, where nothing after a gap is useful. */
 const heartbeatQueue: QueueLimit = { frames: 3, bytes: 4 * messageCapBytes, drop: "oldest" };
 const sequenceQueue: QueueLimit = { frames: 4_096, bytes: 32 * messageCapBytes, drop: "newest" };
 
@@ -36,7 +41,7 @@ export function sendOver(line: Line, protocol: StreamProtocol, bytes: Uint8Array
 
 /** Reads frames until the stream ends. A stream with a frame that is too long is reset; nothing else is affected. */
 export function readFrames(stream: Stream, counters: Counters, heard: (frame: Uint8Array) => void): void {
-  // The stream is emptied at once; what arrives before this listener is there is bounded by libp2p.
+  // The stream is emptied at once. libp2p bounds what arrives before this listener is attached.
   stream.maxReadBufferLength = streamWindowBytes;
   const reader = new FrameReader();
   let ended = false;

@@ -1,6 +1,6 @@
 /**
- * Checks once a second for lines that have gone quiet, streams that are stuck, gossip that has stopped, and keys that
- * have expired. A line is given up only when the other side is silent, never because this process itself was asleep.
+ * Checks once a second for lines that have become quiet, streams that are stuck, gossip that has stopped, and keys that
+ * have expired. A line is only given up if the other side is silent, never because this process was asleep.
  */
 import type { ClusterKeys } from "../keyring.ts";
 import type { Counters } from "./counters.ts";
@@ -9,14 +9,14 @@ import type { Line, Links } from "./links.ts";
 import type { Renewal } from "./renewal.ts";
 
 const checkEveryMs = 1_000;
-/** A line over which nothing came for so long is pinged. */
+/** A line over which nothing has arrived for this long is pinged. */
 const quietMs = 2_000;
 /**
- * A line over which nothing came for so long is given up. Less mistakes a busy peer for a lost one; more delays the new
- * connection after a cut. The rules of membership (5 s of silence) don't wait for this.
+ * A line over which nothing has arrived for this long is given up. Less mistakes a busy peer for a lost one; more
+ * delays the new connection after a cut. The rules of membership (5 s of silence) don't wait for this.
  */
 const silentMs = 8_000;
-/** A stream that nothing has left for so many checks is given up: about 10 s. */
+/** A stream that nothing has left for this many checks is given up: about 10 s. */
 const stuckChecks = 10;
 
 export interface UpkeepDoors {
@@ -54,7 +54,7 @@ export class Upkeep {
   }
 
   private checkLines(now: number): void {
-    // This process was held up: what the others sent meanwhile may not have been read so far.
+    // This process was held up, so messages that the others have sent may not have been read yet.
     const heldUpMs = Math.max(0, now - this.lastCheckAt - 2 * checkEveryMs);
     this.lastCheckAt = now;
     for (const line of this.doors.links.all()) {

@@ -382,8 +382,8 @@ const book = new AddressBook(self, now);
 function takeGreeting(bytes: Uint8Array): void {
   const greeting = decodeGreeting(bytes);
   if (greeting?.kind !== "hello") return;
-  book.hearFromItself(greeting.self);
-  for (const other of greeting.others) book.hearFromAnother(other);
+  book.learnFromPeer(greeting.self);
+  for (const other of greeting.others) book.learnFromOther(other);
   if (book.peers().length > peersCap) throw new Fault("more peers than the book takes");
   const own = {
     kind: "hello",

@@ -53,7 +53,7 @@ export function successionEncrypter(
 ): ConnectionEncrypter {
   const prologueBytes = createHash("sha256").update("cicada succession 1").update(clusterKey).digest();
   const inner = noise({ prologueBytes })(components);
-  const statement = (by: Side, nonces: Buffer): Buffer =>
+  const ownStatement = (by: Side, nonces: Buffer): Buffer =>
     statementOf(clusterKey, by, keyring.isPresent(clusterKey) ? present : retired, nonces);
   const learn = (statement: Buffer, by: Side, nonces: Buffer, peer: { toString(): string }): void => {
     const isRetired = timingSafeEqual(statement, statementOf(clusterKey, by, retired, nonces));
@@ -68,7 +68,7 @@ export function successionEncrypter(
       await stream.write(own);
       const nonces = Buffer.concat([await read(stream, nonceBytes), own]);
       learn(await read(stream, statementBytes), "dialler", nonces, secured.remotePeer);
-      await stream.write(statement("dialled", nonces));
+      await stream.write(ownStatement("dialled", nonces));
       // The other side closes the connection when it has read this. If this side did, the statement could be lost.
       await read(stream, 1).catch(() => undefined);
       throw new Error(successionMessage);
@@ -78,7 +78,7 @@ export function successionEncrypter(
       const stream = byteStream(secured.connection);
       const own = randomBytes(nonceBytes);
       const nonces = Buffer.concat([own, await read(stream, nonceBytes)]);
-      await stream.write(Buffer.concat([own, statement("dialler", nonces)]));
+      await stream.write(Buffer.concat([own, ownStatement("dialler", nonces)]));
       learn(await read(stream, statementBytes), "dialled", nonces, secured.remotePeer);
       throw new Error(successionMessage);
     },

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
+import { openRecords } from "../src/core/records/ledger.ts";
+import { recordKey } from "../src/core/records/records.ts";
 import { nextTicks, notReady, sizesOf, viewOf } from "../src/core/view.ts";
 import type { Answer } from "../src/ports/control.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
@@ -248,10 +250,47 @@ describe("forget", () => {
       assert.equal(cores.starts.length, 1);
       for (const peer of [one, other]) {
         const told = new Map(recordsAt(peer).map((record) => [record.peer, record]));
-        assert.equal(told.get(claim.peer)?.state, "lost");
-        assert.equal(told.get(claim.peer)?.reason, "its peer was forgotten");
+        assert.equal(told.get(claim.peer)?.state, "withdrawn");
+        const reason = diedBeforeMs === 0 ? "its peer was forgotten" : "its peer died";
+        assert.equal(told.get(claim.peer)?.reason, reason);
         assert.equal(told.get(cores.starts[0]?.peer ?? claim.peer)?.state, "succeeded");
       }
+    });
+  }
+});
+
+describe("a claim of a peer that died before it could start", () => {
+  for (const [what, change] of [
+    ["deleted", (cores: Cores) => cores.remove("once")],
+    ["given another schedule", (cores: Cores) => cores.put({ ...plain, id: "once", schedule: "@every 1h" })],
+    [
+      "disabled",
+      (cores: Cores) => cores.put({ ...plain, id: "once", schedule: "@every 20s", enabled: false }),
+    ],
+  ] as const) {
+    test(`is taken back when its job was ${what} meanwhile, and by nobody before the tick was due`, () => {
+      const cores = new Cores(["a", "b", "c"]);
+      cores.put({ ...plain, id: "once", schedule: "@every 20s" });
+      const claims = () =>
+        ["a", "b", "c"].flatMap((peer) => [...(cores.records.get(peer as PeerId)?.values() ?? [])]);
+      for (let waited = 0; claims().length === 0 && waited < 400; waited++) cores.pass(100);
+      const [claim] = claims();
+      assert.ok(claim?.state === "claimed");
+      const key = recordKey(claim);
+      cores.pass(300);
+      cores.kill(claim.peer);
+      change(cores);
+      const living = ["a", "b", "c"].filter((peer) => peer !== claim.peer);
+      const openAt = (peer: string) => [...openRecords(cores.state(peer).ledger)];
+      cores.pass(second);
+      for (const peer of living) assert.equal(openAt(peer).length, 1);
+      cores.pass(2 * 60 * second);
+      for (const peer of living) {
+        assert.deepEqual(openAt(peer), []);
+        const told = cores.records.get(peer as PeerId)?.get(key);
+        assert.deepEqual([told?.state, told?.reason], ["withdrawn", "its peer died"]);
+      }
+      assert.equal(cores.starts.length, 0);
     });
   }
 });

@@ -272,11 +272,13 @@ test("a record that was changed after it was signed is refused", () => {
   }
 });
 
-test("only `lost` may be written by another peer than the runner", () => {
+test("only `lost` and `withdrawn` may be written by another peer than the runner", () => {
   const [mine, other] = makeKeys();
-  const lost: RunRecord = { ...record, state: "lost", by: other.self };
-  assert.equal(verifyRecord(signRecord(lost, other), mine), true);
-  assert.equal(verifyRecord(signRecord(lost, mine), mine), false);
+  for (const state of ["lost", "withdrawn"] as const) {
+    const said: RunRecord = { ...record, state, by: other.self };
+    assert.equal(verifyRecord(signRecord(said, other), mine), true, state);
+    assert.equal(verifyRecord(signRecord(said, mine), mine), false, state);
+  }
   const ended: RunRecord = { ...record, state: "succeeded", by: other.self };
   assert.equal(verifyRecord(signRecord(ended, other), mine), false);
 });

@@ -2,7 +2,7 @@
  * What an order and a run record are (DESIGN §5, §8).
  *
  * A record is what one peer states about one order: its claim, its run, or its decision not to run it. It has one
- * writer, `peer`; only `lost` may be written by another peer (`by`). Its state moves up and never down
+ * writer, `peer`. Another peer (`by`) may write only that the run is `lost`, or that a dead peer's claim is `withdrawn`. Its state moves up and never down
  * (core/records/records.ts). Fields of a newer version are stored, signed and forwarded with the rest.
  *
  * A signature covers the names of a record's fields, so a renamed field would make every stored record void. Two of them

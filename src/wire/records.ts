@@ -3,8 +3,8 @@
  *
  * The signature covers the whole record except itself, as canonical JSON (RFC 8785), after a prefix that no other
  * signature of this program uses. Fields of a newer version are covered too, so a peer that doesn't know them can
- * verify, keep and forward the record unchanged. Only a `lost` record may be written by another peer (`by`) than the
- * runner.
+ * verify, keep and forward the record unchanged. Another peer (`by`) than the runner may write only `lost` and
+ * `withdrawn`.
  */
 import type { Keys } from "../ports.ts";
 import { canonicalText } from "../schema/canonical.ts";
@@ -38,7 +38,7 @@ export function signRecord(record: RunRecord, keys: Keys): RunRecord {
 /** True if the writer signed exactly this, was entitled to write it, and left room for a next version. */
 export function verifyRecord(record: RunRecord, keys: Keys): boolean {
   const writer = writerOf(record);
-  if (writer !== record.peer && record.state !== "lost") return false;
+  if (writer !== record.peer && record.state !== "lost" && record.state !== "withdrawn") return false;
   if (record.version > heardVersionMax) return false;
   const signature = readSignature(record.signature);
   const bytes = signedBytes(record);

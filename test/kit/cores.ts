@@ -280,6 +280,14 @@ export class Cores {
     }
   }
 
+  remove(id: string): void {
+    for (const peer of this.#states.keys()) {
+      if (this.#down.has(peer)) continue;
+      const changes = [{ id: id as JobId, job: undefined }];
+      this.feed(peer, { kind: "tableChanged", changes, tableDigest: `without ${id}` });
+    }
+  }
+
   ask(peer: string, command: CoreCommand): void {
     const token = this.#nextToken++;
     this.feed(peer as PeerId, { kind: "command", command, token, random: new Uint8Array(16).fill(token) });

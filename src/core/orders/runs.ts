@@ -121,9 +121,9 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 }
 
 /**
- * Runs on members that are dead, have left or were forgotten are declared lost by the first living member in rank. A claim
- * that was never chosen or started binds nobody, and waits for its peer to take it back. A forgotten peer never will: its
- * claim is declared lost once another peer has decided the order.
+ * What members that are dead, have left or were forgotten have open is ended by the first living member in rank. A run that
+ * had started, or whose runner the voters had chosen, is lost. A claim that never started binds nobody: it is withdrawn once
+ * nobody will decide its order any more. Its peer may be back long after that, or never.
  */
 export function declareLost(state: State): void {
   for (const record of openRecords(state.ledger)) {
@@ -131,19 +131,19 @@ export function declareLost(state: State): void {
     const how = state.members.byId.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
     if (closeIfEnded(state.ledger, record)) continue;
-    const isForgotten = state.operator.forgotten.has(record.peer);
-    if (record.state === "claimed" && record.epoch === undefined) {
-      const isDecided = isOver(state.ledger.history, record.job, record.tick, record.slot);
-      if (!isForgotten || !isDecided) continue;
-      mark(state, "claim-of-the-forgotten-lost");
-    }
+    const bindsNobody = record.state === "claimed" && record.epoch === undefined;
+    if (bindsNobody && !isMoot(state, record)) continue;
     if (!isReporter(state, record.job, record.tick)) continue;
-    mark(state, "lost-declared");
-    emit(state, { kind: "count", name: "runs_lost" });
-    note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
+    if (bindsNobody) mark(state, "claim-of-the-dead-withdrawn");
+    else {
+      mark(state, "lost-declared");
+      emit(state, { kind: "count", name: "runs_lost" });
+      note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
+    }
+    const isForgotten = state.operator.forgotten.has(record.peer);
     commit(state, {
       ...record,
-      state: "lost",
+      state: bindsNobody ? "withdrawn" : "lost",
       by: state.settings.self,
       reason: isForgotten ? "its peer was forgotten" : how === "left" ? "its peer left" : "its peer died",
       version: record.version + 1,
@@ -152,15 +152,30 @@ export function declareLost(state: State): void {
   }
 }
 
+/** So long after its due time a tick that no order stands for is one that its job no longer has, ms. */
+const mootAfterMs = 60_000;
+
+/** True of a claim whose order has been decided, or has left the book because its job was edited, disabled or deleted. */
+function isMoot(state: State, { job, tick, slot, due }: RunRecord): boolean {
+  if (isOver(state.ledger.history, job, tick, slot)) return true;
+  if (state.now.wall < due + mootAfterMs) return false;
+  for (const order of state.book.byJob.get(job) ?? []) if (order.tick === tick) return false;
+  return true;
+}
+
 /** Takes in records from elsewhere. Own records come back only as echoes. Records that move up are stored. */
 export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
   const until = acceptedUntil(state);
   for (const record of records) {
-    const own = record.peer === state.settings.self && (record.by ?? record.peer) === state.settings.self;
-    const alive = record.peer === state.settings.self && state.book.runs.has(runId(record));
+    const isOfThisPeer = record.peer === state.settings.self;
+    const own = isOfThisPeer && (record.by ?? record.peer) === state.settings.self;
+    const alive = isOfThisPeer && state.book.runs.has(runId(record));
+    const isHeld = isOfThisPeer && state.book.holders.has(orderKeyOf(record));
     // An echo of what this life has claimed or started says no more. One of an earlier life is memory that comes back.
-    if (own && (alive || state.book.holders.has(orderKeyOf(record)))) continue;
+    if (own && (alive || isHeld)) continue;
+    // Others took this peer for dead. It holds the claim, so its own next word about it stands above theirs.
+    if (isHeld && record.state === "withdrawn") continue;
     // Others may have declared a run lost that is still on here. Their record is kept until the run's own end overrules it.
     if (alive) {
       moved.push(record);
@@ -187,8 +202,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       (state.now.wall - record.due < recentMs && recordsInMemory(state.ledger) < rememberedMax);
     // On the other side of a split its peer looked dead. Here it is alive, so its run counts until it reports the end itself.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
-    const lives = record.state === "lost" && saidByAnother && inSight(state, record.peer);
-    if (lives) mark(state, "lost-refuted");
+    const lives = saidByAnother && inSight(state, record.peer);
+    if (lives && record.state === "lost") mark(state, "lost-refuted");
     const taken = takeRecord(state.ledger, record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
     moved.push(record);

@@ -37,7 +37,7 @@ export const marks = [
   "lost-refuted",
   "earlier-life-lost",
   "earlier-life-withdrawn",
-  "claim-of-the-forgotten-lost",
+  "claim-of-the-dead-withdrawn",
   "launched-too-late",
   "start-failed-by-host",
   "possibly-stale-record",

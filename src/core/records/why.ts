@@ -88,6 +88,9 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
     case "running":
       return `${who} started it${clock(record.startedAt)} and is running it. ${chosen(record, nameOf)}`;
     case "withdrawn":
+      if (record.by !== undefined && record.by !== record.peer) {
+        return `${who} claimed it, and ${nameOf(record.by)} took the claim back${because(record)}.`;
+      }
       return `${who} claimed it and gave the claim back${because(record)}.`;
     case "skipped":
     case "missed":

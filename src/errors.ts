@@ -351,7 +351,7 @@ export class AssertionFailed extends Error {
 
 /**
  * Stops the program when something impossible happens. The product and the simulator do the same: a peer whose own
- * rules contradict each other must not go on deciding who runs people's jobs.
+ * rules contradict each other must not keep deciding who runs people's jobs.
  */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionFailed(`assertion failed: ${message}`);

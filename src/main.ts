@@ -1,6 +1,6 @@
 /**
- * The program: reads the command line and hands over to the noun in `cli/`. It ends with the exit codes of INTERFACE,
- * whatever went wrong.
+ * The program: reads the command line and passes it to the noun in `cli/`. Whatever goes wrong, it ends with one of
+ * INTERFACE's exit codes.
  */
 import { Command, CommanderError } from "commander";
 import { demoCommand } from "./cli/demo.ts";
@@ -31,18 +31,21 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     return terminal.exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) return explain(terminal, error);
-    // commander has printed its message already; --help and --version end here too, with 0.
+    // commander has printed its message already. --help and --version also end here, with 0.
     return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
   }
 }
 
-/** Node has put U+FFFD in place of bytes that are no UTF-8: what would be run or looked for is not what was typed. */
+/**
+ * Refuses arguments that are not UTF-8. Node has replaced such bytes by U+FFFD, so the command would not do what was
+ * typed.
+ */
 function refuseBrokenText(argv: readonly string[]): void {
   const broken = argv.findIndex((argument) => argument.includes("\ufffd"));
   if (broken === -1) return;
   throw new CicadaError(
     "USAGE",
-    `argument ${broken + 1} is not UTF-8 (or holds U+FFFD): write it in UTF-8, or put the job in a file and give -f FILE`,
+    `argument ${broken + 1} is not UTF-8 (or contains U+FFFD): write it in UTF-8, or put the job in a file and use -f FILE`,
   );
 }
 
@@ -66,7 +69,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
     .addHelpText(
       "after",
       asInvoked(
-        "\nBegin with `cicada start`; another peer joins with the line that it prints. `cicada demo` shows three at once.",
+        "\nBegin with `cicada start`. Another peer joins with the line that it prints. `cicada demo` shows three peers at once.",
         terminal.env,
       ),
     );

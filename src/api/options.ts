@@ -68,7 +68,7 @@ export interface ApiOptions {
   log: Log;
   /** ms since the epoch */
   startedAt: number;
-  /** of the API's sockets; those of http/sockets.ts when absent */
+  /** limits of the API's sockets; absent = those of http/sockets.ts */
   socketLimits?: SocketLimits;
 }
 

@@ -47,7 +47,7 @@ const headerCapBytes = 16_384;
  */
 const headersLimitMs = 10_000;
 const requestLimitMs = 30_000;
-/** How often Node looks for requests that are late. Unit: ms. Each limit may be exceeded by this much. */
+/** How often Node checks for requests that are late. Unit: ms. Each limit may be exceeded by this much. */
 const lateCheckMs = 1_000;
 /** How long a socket stays open between two requests. Unit: ms. */
 const betweenRequestsMs = 72_000;

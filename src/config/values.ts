@@ -20,7 +20,7 @@ export interface HostPort {
 }
 
 export function anyText(text: string): string | Refusal {
-  return text === "" ? new Refusal("something that is not empty") : text;
+  return text === "" ? new Refusal("a value that is not empty") : text;
 }
 
 export function readName(text: string): string | Refusal {

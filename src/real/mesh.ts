@@ -141,7 +141,7 @@ class Libp2pMesh implements RealMesh {
       isOpen: () => this.events !== undefined && !this.stopping,
       linkUp: (peer) => this.linkUp(peer),
       linkDown: (peer, why) => this.linkDown(peer, why),
-      dial: (address, peer, anew) => this.dial(address, peer, anew),
+      dial: (address, peer, force) => this.dial(address, peer, force),
       remember: (addresses) => options.remember(addresses),
       after: (ms, ring) => this.after(ms, ring),
     });
@@ -362,10 +362,10 @@ class Libp2pMesh implements RealMesh {
 
   // ------------------------------------------------------------------------------------- dials and alarms
 
-  private async dial(address: string, peer: PeerId | undefined, anew: boolean): Promise<DialOutcome> {
+  private async dial(address: string, peer: PeerId | undefined, force: boolean): Promise<DialOutcome> {
     if (this.stopping) return "failed";
     this.count.add("mesh_dials");
-    const outcome = await dialAddress(this.host, address, peer, anew);
+    const outcome = await dialAddress(this.host, address, peer, force);
     if (outcome === "turned-away") this.refusals.turnedAway(address);
     if (outcome !== "linked") {
       this.count.add("mesh_dials_failed");

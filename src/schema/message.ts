@@ -81,7 +81,7 @@ export const HeartbeatMessage = Type.Object({
   role: Type.Union([Type.Literal("worker"), Type.Literal("witness")]),
   tags: Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 256 })),
   draining: Type.Boolean(),
-  /** it has just started or woken up, and takes no ticks yet */
+  /** the sender has just started or woken up, and takes no ticks yet */
   warmingUp: Type.Boolean(),
   /** digest of the whole job table; equal tables, equal digests */
   table: Type.String({ maxLength: 64 }),

@@ -3,8 +3,8 @@
  * version sent about a run. It is kept, given to other peers and pruned with its tick like a run's record, and has no
  * other effect here.
  *
- * Every kind has these fields, and whatever else its version gives it except `attempt` and `requestedAt`. Records of runs, with their decisions and ranges,
- * have a form of their own (run.ts).
+ * Every kind has these fields. Its version may add any others except `attempt` and `requestedAt`. Records of runs, with
+ * their decisions and ranges, have a form of their own (run.ts).
  */
 import { Type, type Static } from "typebox";
 import { JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
@@ -17,7 +17,7 @@ export const OtherRecordSchema = Type.Object({
   name: Type.String({ maxLength: 128 }),
   /** its only writer */
   peer: PeerIdSchema,
-  /** of two records that differ in nothing above the higher version stands */
+  /** of two records that agree in all fields above, the one with the higher version counts */
   version: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
   /** base64url; over wire/records.ts `signedOtherBytes`, by `peer` */
   signature: Type.String({ maxLength: 128 }),
@@ -25,7 +25,7 @@ export const OtherRecordSchema = Type.Object({
 export type OtherRecord = Static<typeof OtherRecordSchema>;
 
 /**
- * Longest JSON of such a record, in bytes. More lets a later version say more in one record, and one member fill more of
- * the others' disks; less leaves later versions less room.
+ * Longest JSON of such a record, in bytes. More gives later versions more room in one record, but lets one member fill
+ * more of the others' disks.
  */
 export const otherRecordBytesMax = 16_384;

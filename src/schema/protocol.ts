@@ -12,7 +12,7 @@
  * not sent over that link. If it arrives anyway, its envelope names its version, and it is refused (`other-version`).
  *
  * The versions so far:
- * - 1: spoken before any release. Nobody speaks it any more.
+ * - 1: used before any release. No peer speaks it any more.
  * - 2: renames fields. Heartbeat: `warmingUp`, `hostFault`, `keySuperseded`, `duplicateIdentity`, `hearsIndirectly`;
  *   answer: `goesFirst`; ballot: `incarnation`; requested order: `requestedAt`.
  */

@@ -5,7 +5,7 @@
  * writer, `peer`. Another peer (`by`) may write only that the run is `lost`, or that a dead peer's claim is `withdrawn`. Its state moves up and never down
  * (core/records/records.ts). Fields of a newer version are stored, signed and forwarded with the rest.
  *
- * A signature covers the names of a record's fields, so a renamed field would make every stored record void. Two of them
+ * A signature covers the names of a record's fields, so renaming a field would invalidate every stored record. Two of them
  * are therefore shorter than what they are called elsewhere: `view` (living members) and `passed` (skipped peers).
  */
 import { Type, type Static } from "typebox";
@@ -38,7 +38,7 @@ export const skipReasons = [
   "declined",
   "draining",
   "warming-up",
-  // As records of before protocol 2 say it.
+  // The word for "warming-up" in records from before protocol 2.
   "settling",
   "not-targeted",
   "clock",

@@ -1,6 +1,6 @@
 /**
- * Text that comes in as bytes: what is not UTF-8 is found and its place is named, so that the door can refuse it. Mended
- * silently, a command would run as something that nobody has written.
+ * Reads text that arrives as bytes. Bytes that are not UTF-8 are found and their place is named, so that the door can
+ * refuse them. If they were silently replaced, a command would run that nobody has written.
  */
 
 export type ReadText = { ok: true; text: string } | { ok: false; line: number; column: number };
@@ -18,12 +18,12 @@ export function readUtf8(bytes: Uint8Array): ReadText {
 }
 
 function firstBadByte(bytes: Uint8Array): { line: number; column: number } {
-  // What is not UTF-8 has become U+FFFD, so the first byte that differs is (within one character) the first bad one.
-  const mended = new TextEncoder().encode(lenient.decode(bytes));
+  // Bytes that are not UTF-8 have become U+FFFD, so the first byte that differs is (within one character) the first bad one.
+  const decodedAgain = new TextEncoder().encode(lenient.decode(bytes));
   let at = 0;
   let line = 1;
   let lineStart = 0;
-  for (; bytes[at] === mended[at]; at++) {
+  for (; bytes[at] === decodedAgain[at]; at++) {
     if (bytes[at] !== 0x0a) continue;
     line++;
     lineStart = at + 1;

@@ -20,8 +20,8 @@ export function make(tag, properties, ...children) {
 
 // The explicit roles are needed on a phone: rows are laid out as cards there, and some browsers then drop the implicit roles.
 export const row = (key, ...children) => make("tr", { role: "row", "data-row": key }, ...children);
-export const cell = (label, look, ...children) =>
-  make("td", { role: "cell", class: look, "data-label": label }, ...children);
+export const cell = (label, style, ...children) =>
+  make("td", { role: "cell", class: style, "data-label": label }, ...children);
 export const heading = (...children) => make("th", { role: "rowheader", scope: "row" }, ...children);
 export const quiet = (...children) => make("span", { class: "quiet" }, ...children);
 

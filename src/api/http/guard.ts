@@ -90,7 +90,10 @@ function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
   return method === "GET" && /^\/docs(\/|$)/.test(url) && wantsPage;
 }
 
-/** Headers that say who asks, for what and how. Of two, one part of a program may read the first and another the last. */
+/**
+ * Headers that say who sends the request, what for and how. If one is given twice, one part of a program may read the
+ * first and another part the last.
+ */
 const givenOnce = new Set([
   "host",
   "authorization",
@@ -105,10 +108,13 @@ const givenOnce = new Set([
   "sec-fetch-mode",
 ]);
 
-/** Refuses what could be read in two ways: a header that is given twice, and an address that names a host of its own. */
+/**
+ * Refuses a request that could be read in two ways: a header that is given twice, or an address that names a host of
+ * its own.
+ */
 function checkHead({ raw }: FastifyRequest): void {
   if (raw.url?.startsWith("/") !== true) {
-    throw new CicadaError("BAD_REQUEST", "ask for a path, such as /v1/jobs, and name the host in Host alone");
+    throw new CicadaError("BAD_REQUEST", "request a path, such as /v1/jobs, and name the host only in Host");
   }
   const seen = new Set<string>();
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {

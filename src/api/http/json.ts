@@ -1,13 +1,13 @@
 /**
- * The JSON of a body, taken exactly as it was sent or refused with the place of the mistake. JSON.parse alone would mend it:
- * bytes that are no UTF-8 become U+FFFD, of two equal keys the last counts, and half a surrogate pair stays in a text, which
- * peers could then not agree on.
+ * Reads the JSON of a body exactly as it was sent, or refuses it and names the place of the mistake. JSON.parse alone
+ * would change it: bytes that are not UTF-8 become U+FFFD, and only the last of two equal keys counts. It would also
+ * accept a lone surrogate, on which peers could not agree.
  */
 import { readUtf8 } from "../../schema/text.ts";
 
 export type ReadJson = { ok: true; text: string; value: unknown } | { ok: false; detail: string };
 
-/** The value that the bytes are JSON of; undefined for none at all. The cost is proportional to their number. */
+/** The value of the JSON; undefined if there are no bytes. The cost is proportional to their number. */
 export function readJson(bytes: Buffer): ReadJson {
   const read = readUtf8(bytes);
   if (!read.ok) return refused(`line ${read.line}, byte ${read.column} is not UTF-8`);
@@ -27,16 +27,16 @@ function refused(detail: string): ReadJson {
   return { ok: false, detail };
 }
 
-/** A list or an object that is open where the text is read; of an object, its keys so far. */
+/** A list or an object that is open at the present place of the text; for an object, its keys so far. */
 interface Open {
   readonly keys: Set<string> | undefined;
-  /** the key or index of the value that is read */
+  /** the key or index of the present value */
   at: string | number;
 }
 
 const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{},:]/g;
 
-/** What JSON.parse lets pass in a text that it has read, or undefined. */
+/** The problem in a text that JSON.parse has accepted, or undefined. */
 function problemIn(text: string): string | undefined {
   const open: Open[] = [];
   const place = (): string => `/${open.map(({ at }) => at).join("/")}`;

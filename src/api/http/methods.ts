@@ -29,7 +29,7 @@ export function answerUnrouted(app: Api): void {
     return sendProblem(reply, new CicadaError("METHOD_NOT_ALLOWED", `${path} accepts ${list}`));
   };
   app.setNotFoundHandler(answer);
-  // Before the body is read: its type doesn't matter where nothing takes it.
+  // This comes before the body is read, because the body's type doesn't matter if no route reads it.
   app.addHook("onRequest", async (request, reply) => {
     if (request.is404) return answer(request, reply);
     return undefined;

@@ -1,29 +1,32 @@
 /**
- * The sockets of the API: how many there may be and who gives way, one answer at a time on each, and what may wait in them
- * to be read (DESIGN §12: limits per address and per caller, so that strangers can't use up what others need).
+ * The sockets of the API: how many there may be, which of them is closed when there are too many, and how much may wait
+ * in them to be read (DESIGN §12: limits per address and per caller, so that strangers can't use up what others need).
  *
- * A socket is a stranger's until a request with good credentials has come in on it. Strangers have a share of all places,
- * and a smaller one per address; beyond it the stranger that has been idle the longest is closed. Callers with good
- * credentials have places that no stranger can take, and never give way.
+ * A socket belongs to a stranger until a request with valid credentials has arrived on it. Strangers have a share of
+ * all places, and a smaller share per address. Beyond a share, the stranger that has been idle the longest is closed.
+ * Callers with valid credentials have places that no stranger can take, and are never closed for others.
  *
- * Node parses every request that a client sends ahead, and would have all of them answered at once. Here each waits for
- * the answer before it to be on its way, and only a few may wait. An answer that its client doesn't read is given up.
+ * Node parses all requests that a client sends ahead, and would have them answered at once. Here each waits until the
+ * answer before it is on its way, and only a few may wait. An answer that its client doesn't read is given up.
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
 
 export interface SocketLimits {
-  /** Open sockets, each of which may be a browser's stream. More costs a descriptor and about 10 KiB each. */
+  /** Open sockets. Each may be a browser's stream. More costs a descriptor and about 10 KiB each. */
   all: number;
-  /** Of them strangers'. The rest is kept for callers with good credentials. */
+  /** Of these, those of strangers. The rest is kept for callers with valid credentials. */
   strangers: number;
-  /** … of one address. Less makes callers behind one proxy wait for each other. */
+  /** Of these, those of one address. Less makes callers behind one proxy wait for each other. */
   strangersPerAddress: number;
   /** Requests that may wait on one socket for the answer before theirs. Browsers and cicada send none ahead. */
   ahead: number;
-  /** ms in which nothing of an answer is read until its socket is closed. More keeps it in memory for longer. */
+  /**
+   * How long a client may read nothing of its answer before its socket is closed; ms. More keeps the answer in memory
+   * for longer.
+   */
   unreadMs: number;
-  /** Bytes of answers that may wait to be read: in all, and of strangers. Beyond, the largest are given up. */
+  /** Bytes of answers that may wait to be read, in all and by strangers. Beyond that the largest are given up. */
   unreadBytes: number;
   strangersUnreadBytes: number;
 }
@@ -38,8 +41,8 @@ export const socketLimits: SocketLimits = {
   strangersUnreadBytes: 16_777_216,
 };
 
-/** How often answers that wait to be read are looked at. */
-const lookMs = 1_000;
+/** How often to check for answers that are not read. */
+const checkEveryMs = 1_000;
 
 interface Held {
   readonly socket: Socket;
@@ -48,7 +51,7 @@ interface Held {
   isAnswering: boolean;
   /** requests that were sent ahead */
   readonly ahead: (() => void)[];
-  /** bytes that had left this process when it was last seen to be read, and when that was (ms) */
+  /** how many bytes had left this process when a read was last noticed, and when that was (ms) */
   left: number;
   readAt: number;
 }
@@ -56,7 +59,7 @@ interface Held {
 export class Sockets {
   readonly #limits: SocketLimits;
   readonly #held = new Map<Socket, Held>();
-  /** Strangers without a request to answer, the one that has been so the longest first. */
+  /** Strangers without a request to answer, the longest idle first. */
   readonly #idle = new Set<Held>();
   readonly #strangers = new Map<string, number>();
   #strangerCount = 0;
@@ -65,7 +68,7 @@ export class Sockets {
     this.#limits = limits;
   }
 
-  /** A server whose sockets are held to the limits. */
+  /** Creates a server whose sockets obey the limits. */
   serve(options: ServerOptions, listener: RequestListener): Server {
     const server = createServer(options);
     server.on("connection", (socket) => this.#accept(socket));
@@ -81,12 +84,12 @@ export class Sockets {
       if (!held.isAnswering) answer();
       else if (held.ahead.push(answer) > this.#limits.ahead) held.socket.destroy();
     });
-    const looks = setInterval(() => this.#look(), lookMs).unref();
-    server.once("close", () => clearInterval(looks));
+    const checks = setInterval(() => this.#checkUnread(), checkEveryMs).unref();
+    server.once("close", () => clearInterval(checks));
     return server;
   }
 
-  /** A request with good credentials has come in on this socket. */
+  /** A request with valid credentials has arrived on this socket. */
   entitle(socket: Socket): void {
     const held = this.#held.get(socket);
     if (held?.isStranger !== true) return;
@@ -94,7 +97,7 @@ export class Sockets {
     this.#leaveStrangers(held);
   }
 
-  /** Closes every socket without a request to answer: the server stops. */
+  /** Closes every socket without a request to answer, because the server stops. */
   closeIdle(): void {
     for (const { socket, isAnswering } of this.#held.values()) if (!isAnswering) socket.destroy();
   }
@@ -156,8 +159,10 @@ export class Sockets {
     else if (held.isStranger && this.#held.has(held.socket)) this.#idle.add(held);
   }
 
-  /** Gives up answers that nobody reads: those that have waited for too long, then the largest of too many bytes. */
-  #look(): void {
+  /**
+   * Gives up answers that are not read: those that have waited too long, and the largest if they hold too many bytes.
+   */
+  #checkUnread(): void {
     const now = performance.now();
     const waiting: Held[] = [];
     for (const held of this.#held.values()) {
@@ -181,7 +186,7 @@ export class Sockets {
   }
 }
 
-/** Closes the first of them until what the others have unread is within the limit. */
+/** Closes sockets, the first ones first, until the unread bytes of the others are within the limit. */
 function giveUpBeyond(limitBytes: number, largestFirst: readonly Held[]): void {
   let sum = 0;
   for (const { socket } of largestFirst) sum += socket.writableLength;

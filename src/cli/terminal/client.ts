@@ -173,14 +173,14 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
   return new Client(url, readToken(ready.tokenFile));
 }
 
-/** Throws USAGE for an address to which a token would travel readable for everybody on the way. */
+/** Throws USAGE for an address if the token could be read on the way to it. */
 function refusePlainHttp(url: string): void {
   const { protocol, hostname } = new URL(url);
   if (protocol === "https:" || /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) return;
   throw new CicadaError(
     "USAGE",
-    `${url} is another host, and over plain http the token can be read on the way: ask it by https or through ` +
-      "`ssh -L 7400:127.0.0.1:7400 HOST`, or give --insecure",
+    `${url} is another host, and over plain http the token can be read on the way: use https or ` +
+      "`ssh -L 7400:127.0.0.1:7400 HOST`, or --insecure",
   );
 }
 

@@ -1,4 +1,7 @@
-/** A file that a person names on the command line, as text: one that can't be read or isn't UTF-8 is refused with the place. */
+/**
+ * Reads a text file that a person names on the command line. A file that can't be read, or isn't UTF-8, is refused,
+ * with the place.
+ */
 import { readFileSync } from "node:fs";
 import { CicadaError } from "../../errors.ts";
 import { readUtf8 } from "../../schema/text.ts";

@@ -50,8 +50,8 @@ export interface AssemblyDoors {
   isOpen: () => boolean;
   linkUp: (peer: PeerId) => void;
   linkDown: (peer: PeerId, why: "closed" | "reset") => void;
-  /** `anew`: even if there is a connection to it */
-  dial: (address: string, peer: PeerId | undefined, anew: boolean) => Promise<DialOutcome>;
+  /** `force`: even if there is a connection to the peer */
+  dial: (address: string, peer: PeerId | undefined, force: boolean) => Promise<DialOutcome>;
   remember: (addresses: readonly string[]) => void;
   /** Never rings after the mesh has stopped. */
   after: (ms: number, ring: () => void) => void;
@@ -122,7 +122,7 @@ export function assemble(doors: AssemblyDoors): Parts {
     keyring,
     links,
     addressesOf,
-    dialAnew: (address, peer) => doors.dial(address, peer, true),
+    dialAgain: (address, peer) => doors.dial(address, peer, true),
     after,
     restoreGossip: (peer) => gossip.restore(peer, links.linesOf(peer)),
   });

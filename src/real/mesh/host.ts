@@ -157,18 +157,18 @@ export async function startHost(host: Host, listen: readonly string[]): Promise<
 const dialTimeoutMs = 3_000;
 
 /**
- * Dials one address. Never rejects. If `peer` is given, only that peer counts. `anew`: even if there is a connection to
+ * Dials one address. Never rejects. If `peer` is given, only that peer counts. `force`: even if there is a connection to
  * it.
  */
 export async function dialAddress(
   host: Host,
   address: string,
   peer: PeerId | undefined,
-  anew: boolean,
+  force: boolean,
 ): Promise<DialOutcome> {
   try {
     const target = multiaddr(peer === undefined ? address : joinAddress(address, peer));
-    await host.dial(target, { signal: AbortSignal.timeout(dialTimeoutMs), force: anew });
+    await host.dial(target, { signal: AbortSignal.timeout(dialTimeoutMs), force });
     return "linked";
   } catch (error) {
     return outcomeOf(error);

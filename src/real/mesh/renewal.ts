@@ -21,7 +21,7 @@ export interface RenewalDoors {
   links: Links;
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
   /** dials even though there is a connection to the peer */
-  dialAnew(address: string, peer: PeerId): Promise<DialOutcome>;
+  dialAgain(address: string, peer: PeerId): Promise<DialOutcome>;
   after(ms: number, ring: () => void): void;
   /** moves gossip to the remaining lines */
   restoreGossip(peer: PeerId): void;
@@ -77,7 +77,7 @@ export class Renewal {
     for (const address of [...proven, ...others]) {
       if (!this.isDue(peer)) return;
       // oxlint-disable-next-line no-await-in-loop -- one address that works is enough
-      if ((await this.doors.dialAnew(address, peer)) === "linked") return;
+      if ((await this.doors.dialAgain(address, peer)) === "linked") return;
     }
   }
 }

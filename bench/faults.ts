@@ -11,7 +11,13 @@ import { parseArgs } from "node:util";
 import { Dice } from "../src/sim/random.ts";
 import type { Breach } from "../src/sim/world/truth.ts";
 import { Cluster } from "../test/kit/cluster.ts";
-import { drawDamages, leaveFolder, sayDamage, tryDamages, type Verdict } from "../test/kit/fault/damage.ts";
+import {
+  drawDamages,
+  leaveFolder,
+  describeDamage,
+  tryDamages,
+  type Verdict,
+} from "../test/kit/fault/damage.ts";
 import { labProblem } from "../test/kit/fault/net.ts";
 import { runScenario, type Outcome } from "../test/kit/fault/run.ts";
 import { scenarios } from "../test/kit/fault/scenarios.ts";
@@ -102,7 +108,7 @@ async function damage(): Promise<void> {
     const drawn = Array.from({ length: rounds }, () => drawDamages(left, dice)).flat();
     const verdicts = await tryDamages(cluster, left, drawn);
     for (const verdict of verdicts.filter(({ faults }) => faults.length > 0)) {
-      console.log(`after ${how}, ${sayDamage(verdict.damage)}: ${verdict.faults.join("; ")}`);
+      console.log(`after ${how}, ${describeDamage(verdict.damage)}: ${verdict.faults.join("; ")}`);
     }
     report.verdicts.push(...verdicts);
   }

@@ -58,13 +58,13 @@ function openRecords(count: number): Work {
   const peer = new LonePeer({ jobs, startedAt: start, capacity: places });
   peer.take({ kind: "linkUp", peer: other });
   peer.take({ kind: "heard", from: other, message: heartbeatOf(other, [other]) });
-  const say = (record: RunRecord) =>
+  const receive = (record: RunRecord) =>
     peer.take({
       kind: "heard",
       from: other,
       message: { kind: "runs", records: [record], declined: [], orders: [], cancels: [] },
     });
-  for (let i = 0; i < count; i++) say(foreignRecord(i, "running"));
+  for (let i = 0; i < count; i++) receive(foreignRecord(i, "running"));
   return (number) => {
     peer.pass(20);
     // Once a second a heartbeat shows that the other peer is alive.
@@ -72,8 +72,8 @@ function openRecords(count: number): Work {
       const heartbeat = { ...heartbeatOf(other, [other]), sentAt: peer.wall };
       peer.take({ kind: "heard", from: other, message: heartbeat });
     }
-    say(foreignRecord(count + number, "running"));
-    return say(foreignRecord(count + number, "succeeded"));
+    receive(foreignRecord(count + number, "running"));
+    return receive(foreignRecord(count + number, "succeeded"));
   };
 }
 

@@ -17,14 +17,14 @@ interface Line {
 }
 
 /** Lines that matter: the world's events, which are in capitals, and the peers' log lines about members and warm-up. */
-const telling =
+const relevant =
   /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|warn|info (?:settled|peer is|voters|the roster))/;
 
 export function timeline(job: SeedJob, { at, what }: Breach): string[] {
   const tick = /[a-z0-9][a-z0-9._-]*@[0-9A-Za-z:-]+|roster\/\d+/.exec(what)?.[0];
   const lines: Line[] = [];
   summarise(job, (when, peer, line) => {
-    const near = when >= at - beforeMs && when <= at + afterMs && telling.test(line);
+    const near = when >= at - beforeMs && when <= at + afterMs && relevant.test(line);
     if (near || (tick !== undefined && line.includes(tick))) lines.push({ at: when, peer, line });
   });
   const shown = lines.slice(0, linesShown).map((one) => {

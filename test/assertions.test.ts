@@ -42,7 +42,7 @@ function fullPeer(): { cores: Cores; state: State; waiting: Order } {
 
 describe("the order book and the runs", () => {
   /** What is corrupted, and what the next step then asserts. */
-  const spoilt: [what: string, spoil: (book: State["book"], order: Order) => void, asserted: RegExp][] = [
+  const corrupted: [what: string, spoil: (book: State["book"], order: Order) => void, asserted: RegExp][] = [
     ["an order is missing from its job's index", (book, { job }) => book.byJob.delete(job), /as many orders/],
     [
       "an order is in the index of another job",
@@ -56,7 +56,7 @@ describe("the order book and the runs", () => {
     ],
     ["a requested order is not counted", (book) => book.requestedCount--, /are counted/],
   ];
-  for (const [what, spoil, asserted] of spoilt) {
+  for (const [what, spoil, asserted] of corrupted) {
     test(`asserted in the simulator when ${what}`, () => {
       const { cores, state, waiting } = fullPeer();
       spoil(state.book, waiting);

@@ -39,9 +39,9 @@ for (const [job, capabilities] of [
       [],
     );
     assert.ok(starts.some(({ peer }) => peer === "a") && starts.some(({ peer }) => peer === "b"));
-    const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
-    assert.ok(!told.some(({ passed, peer }) => peer === "c" || passed?.some((one) => one.peer === "c")));
-    assert.equal(cores.records.get("c" as PeerId)?.size, told.length, "it still stores the records");
+    const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+    assert.ok(!recorded.some(({ passed, peer }) => peer === "c" || passed?.some((one) => one.peer === "c")));
+    assert.equal(cores.records.get("c" as PeerId)?.size, recorded.length, "it still stores the records");
   });
 }
 
@@ -77,7 +77,10 @@ test("a job that no living peer can run says so, and its ticks are reported as m
     /^host-a runs a version of cicada that doesn't know what the job needs \(majority\), host-b/,
   );
   cores.pass(2 * 3_600_000);
-  const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
-  assert.ok(told.length > 300 && told.every(({ state }) => state === "missed"), `${told.length} records`);
+  const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  assert.ok(
+    recorded.length > 300 && recorded.every(({ state }) => state === "missed"),
+    `${recorded.length} records`,
+  );
   for (const name of names) assert.ok(cores.state(name).book.orders.size < 400);
 });

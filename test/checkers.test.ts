@@ -188,12 +188,12 @@ test("I1: a tick is not required if the peer's folder was restored to when it wa
     runs: without(sixth).map((run) => ({ ...run, peer: ann })),
     operations: [asked({ kind: "put", rules }, 1_000), drain(true, 60_500), drain(false, 121_000)],
   });
-  const putBack = (copiedAt: number, startedAt: number) =>
+  const restored = (copiedAt: number, startedAt: number) =>
     rulesIn(checkLoss({ ...evidence, rollbacks: [{ peer: ann, kind: "old disk", copiedAt, startedAt }] }));
   assert.deepEqual(rulesIn(checkLoss(evidence)), ["I1"]);
-  assert.deepEqual(putBack(beginning + 120_000, beginning + 122_000), []);
-  assert.deepEqual(putBack(beginning + 122_000, beginning + 124_000), ["I1"]);
-  assert.deepEqual(putBack(beginning + 62_000, beginning + 90_000), ["I1"]);
+  assert.deepEqual(restored(beginning + 120_000, beginning + 122_000), []);
+  assert.deepEqual(restored(beginning + 122_000, beginning + 124_000), ["I1"]);
+  assert.deepEqual(restored(beginning + 62_000, beginning + 90_000), ["I1"]);
 });
 
 test("I1: a peer that is cut off must run the tick by itself", () => {

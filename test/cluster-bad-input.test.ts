@@ -8,7 +8,7 @@ import { appendFileSync, existsSync, readdirSync, statSync, truncateSync, writeF
 import { connect } from "node:net";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { readStarts, tellingCommand } from "./kit/cluster-judge.ts";
+import { readStarts, recordingCommand } from "./kit/cluster-judge.ts";
 import { Cluster, items, until, untilMembers, type Reply, type RunningPeer } from "./kit/cluster.ts";
 
 /** Every file below a folder, with its size; largest first. */
@@ -125,7 +125,7 @@ describe("the API of a real peer", () => {
 });
 
 /** Connects to the mesh port, sends the bytes, and waits until the peer hangs up or takes no more. */
-function sayToMesh(peer: RunningPeer, bytes: Uint8Array): Promise<void> {
+function sendToMesh(peer: RunningPeer, bytes: Uint8Array): Promise<void> {
   const port = Number(/\/tcp\/(\d+)/.exec(peer.address)?.[1]);
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.end(bytes));
@@ -150,7 +150,11 @@ describe("garbage on the mesh port of a peer", () => {
     assert.ok(left !== undefined && right !== undefined);
     const file = path.join(cluster.folder, "starts");
     appendFileSync(file, "");
-    await left.ask("POST", "/v1/jobs", { id: "beat", schedule: "@every 1s", command: tellingCommand(file) });
+    await left.ask("POST", "/v1/jobs", {
+      id: "beat",
+      schedule: "@every 1s",
+      command: recordingCommand(file),
+    });
     await until("the first start", 10_000, () => readStarts(file).length > 0);
 
     const greeting = Buffer.from("\x13/multistream/1.0.0\n");
@@ -164,7 +168,7 @@ describe("garbage on the mesh port of a peer", () => {
       new Uint8Array(),
     ];
     const rounds = [1, 2, 3, 4, 5].flatMap(() => garbage);
-    await Promise.all(rounds.flatMap((bytes) => peers.map((peer) => sayToMesh(peer, bytes))));
+    await Promise.all(rounds.flatMap((bytes) => peers.map((peer) => sendToMesh(peer, bytes))));
 
     const seen = readStarts(file).length;
     await until("three more starts", 15_000, () => readStarts(file).length >= seen + 3);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { assertEachOnce, readStarts, tellingCommand, untilTick } from "./kit/cluster-judge.ts";
+import { assertEachOnce, readStarts, recordingCommand, untilTick } from "./kit/cluster-judge.ts";
 import { tickAt } from "../src/schema/ids.ts";
 import { Cluster, items, until, type RunningPeer } from "./kit/cluster.ts";
 
@@ -32,7 +32,7 @@ describe("two peers when one can't write its runs' outputs", () => {
     await ada.ask("POST", "/v1/jobs", {
       id: "beat",
       schedule: "@every 2s",
-      command: tellingCommand(file),
+      command: recordingCommand(file),
     });
     const created = Date.now();
     await until("ada's readyz is red because of its host", 30_000, async () => {

@@ -51,13 +51,13 @@ test(
       const first = processes().find(({ parent }) => parent === container.pid)?.pid ?? 0;
       const zombies = () => processes().filter(({ parent, state }) => parent === first && state === "Z");
 
-      const say = async (...words: string[]) => {
+      const runCicada = async (...words: string[]) => {
         const said = await cicada(words, { CICADA_DATA: data });
         assert.equal(said.code, 0, said.stderr);
       };
       // The inner shell ends at once, and process 1 inherits the process that it left in another session.
-      await say("jobs", "create", "orphan", "--command", "(setsid sleep 0.1 &)");
-      for (let run = 0; run < 3; run++) await say("jobs", "run", "orphan", "--wait");
+      await runCicada("jobs", "create", "orphan", "--command", "(setsid sleep 0.1 &)");
+      for (let run = 0; run < 3; run++) await runCicada("jobs", "run", "orphan", "--wait");
       await until("what the runs left behind has ended and been collected", limitMs, () => {
         const left = processes().filter(({ parent }) => parent === first);
         return zombies().length === 0 && left.length === 1;

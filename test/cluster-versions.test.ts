@@ -10,7 +10,7 @@ import * as Y from "yjs";
 import { openDisk } from "../src/real/disk.ts";
 import { ownCapabilities, type Compatibility } from "../src/schema/protocol.ts";
 import { nextHlc } from "../src/table/hlc.ts";
-import { assertEachOnce, readStarts, tellingCommand, untilTick } from "./kit/cluster-judge.ts";
+import { assertEachOnce, readStarts, recordingCommand, untilTick } from "./kit/cluster-judge.ts";
 import { Cluster, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
 const later: Compatibility = {
@@ -56,7 +56,7 @@ function tapedJob(file: string): Uint8Array {
     doc.getMap<unknown>("jobs").set(incarnation, map);
     map.set("created@later", { ...stamp, value: "taped" });
     map.set("schedule@later", { ...stamp, value: { schedule } });
-    map.set("action@later", { ...stamp, value: { command: tellingCommand(file) } });
+    map.set("action@later", { ...stamp, value: { command: recordingCommand(file) } });
     map.set("mutex@later", { ...stamp, value: "tape", needs: ["tape"] });
   });
   return Y.encodeStateAsUpdate(doc);
@@ -104,7 +104,7 @@ describe("two versions in one mesh", () => {
       cluster.start({ name: "old", join: ada, spoken: earlier }),
     ]);
     await untilMembers([ada, bob, old], 3);
-    const command = (job: "beat" | "voted") => tellingCommand(files[job]);
+    const command = (job: "beat" | "voted") => recordingCommand(files[job]);
     await ada.ask("POST", "/v1/jobs", { id: "beat", schedule, command: command("beat") });
     await old.ask("POST", "/v1/jobs", {
       id: "voted",

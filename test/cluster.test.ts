@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { assertEachOnce, readStarts, tellingCommand, ticksOf, untilTick } from "./kit/cluster-judge.ts";
+import { assertEachOnce, readStarts, recordingCommand, ticksOf, untilTick } from "./kit/cluster-judge.ts";
 import { claimAheadMs } from "../src/core/limits.ts";
 import { Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
@@ -52,7 +52,7 @@ describe("three peers and a job every 2 s", () => {
     await first?.ask("POST", "/v1/jobs", {
       id: "beat",
       schedule: "@every 2s",
-      command: tellingCommand(file),
+      command: recordingCommand(file),
     });
     await first?.ask("POST", "/v1/jobs", { id: "long", command: "exec sleep 3600" });
     for (const peer of peers) {

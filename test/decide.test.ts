@@ -113,12 +113,12 @@ function decided({ facts = {}, local = noStage, trigger: given, requested }: Cas
 }
 
 /** A decision in one line: what is let go, then what is done. */
-function inWords(decision: Decision): string {
+function describeDecision(decision: Decision): string {
   switch (decision.kind) {
     case "wait":
       return decision.until === Infinity ? "wait" : `wait ${decision.until - due}`;
     case "let-go":
-      return `let go (${decision.reason}), ${inWords(decision.next)}`;
+      return `let go (${decision.reason}), ${describeDecision(decision.next)}`;
     case "claim":
       return ["claim", decision.waiting, decision.asked === true ? "asked" : undefined]
         .filter(Boolean)
@@ -450,7 +450,7 @@ const holding: [title: string, one: Case, expected: string][] = [
 for (const [title, cases] of Object.entries({ unclaimed, closing, asked, chosen, holding })) {
   describe(`an order that is ${title}`, () => {
     for (const [rule, one, expected] of cases)
-      test(rule, () => assert.equal(inWords(decided(one)), expected));
+      test(rule, () => assert.equal(describeDecision(decided(one)), expected));
   });
 }
 
@@ -463,7 +463,7 @@ describe("a claim of a peer that may no longer run the order is taken back", () 
   for (const [eligibility, reason] of reasons) {
     test(eligibility, () => {
       const decision = decided({ local: claimed(), facts: { eligibility } });
-      assert.equal(inWords(decision), `let go (${reason}), wait 500`);
+      assert.equal(describeDecision(decision), `let go (${reason}), wait 500`);
     });
   }
 });

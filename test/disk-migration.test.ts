@@ -64,10 +64,10 @@ async function openAndLoad(folder: string): Promise<Loaded> {
   }
 }
 
-function inspect<Result>(path: string, look: (database: DatabaseSync) => Result): Result {
+function inspect<Result>(path: string, check: (database: DatabaseSync) => Result): Result {
   const database = new DatabaseSync(path, { readOnly: true });
   try {
-    return look(database);
+    return check(database);
   } finally {
     database.close();
   }

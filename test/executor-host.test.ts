@@ -59,14 +59,14 @@ class Bed {
       for (const listener of this.#listeners.splice(0)) listener();
     });
     context.after(async () => {
-      this.say({ kind: "close" });
+      this.command({ kind: "close" });
       await this.heard("closed");
       rmSync(this.folder, { recursive: true, force: true });
     });
   }
 
-  say(order: ToChild): void {
-    this.#child.stdin.write(`${JSON.stringify(order)}\n`);
+  command(command: ToChild): void {
+    this.#child.stdin.write(`${JSON.stringify(command)}\n`);
   }
 
   /** Waits for the first report of that kind, about that run if one is given. */
@@ -105,7 +105,7 @@ class Bed {
       notAfter: Date.now() + 60_000,
       ...fields,
     };
-    this.say({ kind: "launch", spec });
+    this.command({ kind: "launch", spec });
     return run;
   }
 
@@ -122,7 +122,7 @@ class Bed {
   async read(run: RunId): Promise<string> {
     const before = this.#heard.findIndex((one) => one.said === "read" && one.run === run);
     if (before >= 0) this.#heard.splice(before, 1);
-    this.say({ kind: "read", run });
+    this.command({ kind: "read", run });
     return this.heard("read", run);
   }
 
@@ -163,7 +163,7 @@ test(
     while (pid === 0) pid = Number(await bed.read(run));
     // Until it is root, the user `nobody` can still end it.
     while (readFileSync(`/proc/${pid}/comm`, "utf8").trim() !== "sleep") await bed.read(run);
-    bed.say({ kind: "stop", run });
+    bed.command({ kind: "stop", run });
     assert.match(await bed.heard("stuck", run), /belong to another user/);
     assert.equal(bed.hasHeard("ended", run), false);
     process.kill(pid, "SIGKILL");
@@ -254,7 +254,7 @@ test("runs start even if /dev/shm takes no files or /proc is missing", rootOnly,
     assert.equal(await bed.output(run), "out\nerr\n");
     const stopped = bed.launch("exec sleep 600");
     await bed.heard("started", stopped);
-    bed.say({ kind: "stop", run: stopped });
+    bed.command({ kind: "stop", run: stopped });
     assert.partialDeepStrictEqual(await bed.outcome(stopped), { kind: "cancelled" });
   }
 });

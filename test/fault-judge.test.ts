@@ -46,11 +46,11 @@ function runAt(instant: number, { rules }: LabJob, changes: Partial<Run> = {}): 
 }
 
 function story(runs: readonly Run[], outages: readonly Outage[] = []): Evidence {
-  const told = runs.map((run) => ({ ...run, state: "succeeded", writing: `${run.tick} ended` }));
+  const records = runs.map((run) => ({ ...run, state: "succeeded", writing: `${run.tick} ended` }));
   const knowledge: Knowledge[] = peers.map((peer) => ({
     peer,
     jobs: new Map(jobs.map(({ rules }) => [rules.id, "1"])),
-    records: new Map(told.map((record) => [`${record.job}@${record.tick}@${record.peer}`, record])),
+    records: new Map(records.map((record) => [`${record.job}@${record.tick}@${record.peer}`, record])),
     complaint: undefined,
   }));
   const asked = { peer: ann, askedAt: beginning, answeredAt: beginning + 10, knownAt: beginning + 20 };

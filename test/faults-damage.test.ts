@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Dice } from "../src/sim/random.ts";
 import { Cluster } from "./kit/cluster.ts";
-import { drawDamages, leaveFolder, sayDamage, tryDamages, type Left } from "./kit/fault/damage.ts";
+import { drawDamages, leaveFolder, describeDamage, tryDamages, type Left } from "./kit/fault/damage.ts";
 
 /** The draws are the same each time; the long test draws new ones. */
 const seed = "one of each";
@@ -28,11 +28,13 @@ describe("a peer whose data folder was damaged runs without loss or refuses to s
       const drawn = dice.shuffle(fitting).slice(0, trials);
       const verdicts = await tryDamages(cluster, left, drawn);
       for (const { damage, outcome, error } of verdicts) {
-        context.diagnostic(`${sayDamage(damage)}: ${outcome}${error === undefined ? "" : `, ${error}`}`);
+        context.diagnostic(`${describeDamage(damage)}: ${outcome}${error === undefined ? "" : `, ${error}`}`);
       }
       assert.equal(verdicts.length, trials);
       assert.deepEqual(
-        verdicts.flatMap(({ damage, faults }) => faults.map((fault) => `${sayDamage(damage)}: ${fault}`)),
+        verdicts.flatMap(({ damage, faults }) =>
+          faults.map((fault) => `${describeDamage(damage)}: ${fault}`),
+        ),
         [],
       );
     });

@@ -25,7 +25,7 @@ const quietMs = 19_000;
 
 const problem = await labProblem();
 
-function sayKnowledge({ jobs, records }: Knowledge): string {
+function describeKnowledge({ jobs, records }: Knowledge): string {
   const lines = [...jobs, ...[...records].map(([id, { writing }]) => [id, writing])].map((pair) =>
     pair.join(" "),
   );
@@ -101,7 +101,7 @@ describe("three peers on a network of their own", { skip: problem ?? false }, ()
       await quietFor(quietMs);
       const final = await until("all peers hold the same jobs and records", 30_000, async () => {
         const known = await lab.knowledge();
-        const texts = known.map(sayKnowledge);
+        const texts = known.map(describeKnowledge);
         return texts.every((text) => text === texts[0]) && known;
       });
       evidence = lab.evidence([], final);

@@ -69,7 +69,7 @@ test("a stored job that can't be read is deleted like any other, even if its id 
   const mesh = new FuzzMesh("quarantine");
   const table = mesh.table(victim);
   for (const slots of [{ created: "odd", action: { command: "" } }, { action: { command: "true" } }]) {
-    mesh.say(stranger, "jobs", { kind: "update", update: writtenJob(mesh, slots) });
+    mesh.sendAs(stranger, "jobs", { kind: "update", update: writtenJob(mesh, slots) });
     const [quarantined] = table.quarantined();
     assert.ok(quarantined !== undefined);
     const id = quarantined.id as JobId;
@@ -95,7 +95,7 @@ test("a heartbeat with an absurd clock doesn't make a peer doubt its own clock",
   ] as const) {
     for (const from of [members[1], members[2]]) {
       const absurd = { ...heartbeat, incarnation: mesh.state(from).settings.incarnation };
-      mesh.say(from, "heartbeat", { ...absurd, sentAt, echo: { incarnation, count: 0, sentAt, heardAt } });
+      mesh.sendAs(from, "heartbeat", { ...absurd, sentAt, echo: { incarnation, count: 0, sentAt, heardAt } });
     }
   }
   mesh.pass(2_000);
@@ -112,7 +112,7 @@ test("a record whose tick names no instant is neither kept nor forwarded", () =>
   assert.ok(record !== undefined);
   for (const tick of ["9999-99-99T99:99:99Z", "2026-00-01T00:00:00Z", "2026-01-01T24:00:00Z"] as TickId[]) {
     const signed = signRecord({ ...record, peer: stranger, tick }, mesh.keys(stranger));
-    mesh.say(stranger, "runs", { ...known.message, records: [signed] });
+    mesh.sendAs(stranger, "runs", { ...known.message, records: [signed] });
   }
   mesh.pass(1_000);
   assert.equal(mesh.peer(victim).status.view().counters["refused_wrong_shape"], 3);
@@ -124,7 +124,7 @@ test("a job that was resumed in the year 9999, or paused at an invalid instant, 
   const action = { command: "true" };
   const schedule = { schedule: "@every 1s" };
   for (const resumed of [1e308, 8e15, -1e308, "x"]) {
-    mesh.say(stranger, "jobs", {
+    mesh.sendAs(stranger, "jobs", {
       kind: "update",
       update: writtenJob(mesh, { created: "odd", action, schedule, resumed }),
     });
@@ -178,7 +178,7 @@ test("a voter ignores malformed decisions and remembers nothing of them", () => 
     const ballot = { round: 2 ** 52, peer: members[1], incarnation: 1 };
     const counter = `vote_barred_${why}`;
     const counted = mesh.peer(victim).status.view().counters[counter] ?? 0;
-    mesh.say(members[1], "vote", {
+    mesh.sendAs(members[1], "vote", {
       kind: "ballots",
       ballots: [{ decision, epoch, instant, ballot, ...item }],
     });
@@ -190,7 +190,7 @@ test("a voter ignores malformed decisions and remembers nothing of them", () => 
   }
   const value = epochOf([stranger], now + 60_000);
   const ballot = { round: 9, peer: stranger, incarnation: 1 };
-  mesh.say(stranger, "vote", {
+  mesh.sendAs(stranger, "vote", {
     kind: "ballots",
     ballots: [{ decision: next, epoch, instant: 0, ballot, value }],
   });
@@ -270,18 +270,28 @@ test("an answer of any length is sent in messages within the limit, and arrives 
   const mesh = new FuzzMesh("long answer");
   const records = Array.from({ length: 20 }, (_, index) => longRecord(mesh, index + 1));
   for (const record of records) {
-    mesh.say(members[1], "runs", { kind: "runs", records: [record], declined: [], orders: [], cancels: [] });
+    mesh.sendAs(members[1], "runs", {
+      kind: "runs",
+      records: [record],
+      declined: [],
+      orders: [],
+      cancels: [],
+    });
   }
   mesh.overheard.clear();
   const keys = Array.from({ length: 500 }, (_, index) => `long@${index}`.padEnd(450, "x"));
   const orders = keys.map((key) => ({ key, job: "long" as JobId, rank: 0, due: mesh.world.now() }));
-  mesh.say(stranger, "ask", { kind: "ask", id: 1, orders });
-  mesh.say(members[2], "ask", { kind: "ask", id: 7, orders: orders.map((order) => ({ ...order, rank: 1 })) });
+  mesh.sendAs(stranger, "ask", { kind: "ask", id: 1, orders });
+  mesh.sendAs(members[2], "ask", {
+    kind: "ask",
+    id: 7,
+    orders: orders.map((order) => ({ ...order, rank: 1 })),
+  });
   const answers = (mesh.overheard.get("ask") ?? []).flatMap(({ message }) =>
     message.kind === "answer" && message.id !== 1 ? [message] : [],
   );
-  const told = answers.flatMap((answer) => answer.records.map(({ tick }) => tick));
-  assert.ok(records.every(({ tick }) => told.includes(tick)));
+  const answered = answers.flatMap((answer) => answer.records.map(({ tick }) => tick));
+  assert.ok(records.every(({ tick }) => answered.includes(tick)));
   assert.deepEqual(answers.at(-1)?.goesFirst, keys, "the answer itself comes last");
   assert.equal(mesh.tooLarge(), 0);
   assert.deepEqual(mesh.complaints, []);
@@ -299,7 +309,7 @@ test("a voter's answers to many long decisions fit into messages within the limi
     value: `1/${"\u0001".repeat(128)}`,
   }));
   for (let at = 0; at < ballots.length; at += 128) {
-    mesh.say(members[1], "vote", { kind: "ballots", ballots: ballots.slice(at, at + 128) });
+    mesh.sendAs(members[1], "vote", { kind: "ballots", ballots: ballots.slice(at, at + 128) });
   }
   mesh.pass(1_000);
   const again = ballots.map(({ decision, ballot }) => ({
@@ -308,7 +318,7 @@ test("a voter's answers to many long decisions fit into messages within the limi
     instant: instantOf(tick),
     ballot: { ...ballot, round: 2 },
   }));
-  mesh.say(members[1], "vote", { kind: "ballots", ballots: again });
+  mesh.sendAs(members[1], "vote", { kind: "ballots", ballots: again });
   mesh.pass(1_000);
   const replies = (mesh.overheard.get("vote") ?? []).flatMap(({ from, message }) =>
     message.kind === "replies" && from === victim ? message.replies : [],
@@ -343,8 +353,8 @@ test("a neighbour that asks for a thousand pieces at once gets only a few, and o
   mesh.overheard.clear();
   const bucket = Math.floor(mesh.world.now() / 300_000);
   for (let id = 0; id < 1_000; id++) {
-    mesh.say(members[1], "log", { kind: "log-read", id, run: "x", offset: 0, length: 131_072 });
-    mesh.say(members[1], "sync", { kind: "want", id, page: 1, buckets: [bucket], have: [] });
+    mesh.sendAs(members[1], "log", { kind: "log-read", id, run: "x", offset: 0, length: 131_072 });
+    mesh.sendAs(members[1], "sync", { kind: "want", id, page: 1, buckets: [bucket], have: [] });
   }
   mesh.pass(100);
   const { counters } = mesh.peer(victim).status.view();
@@ -361,7 +371,7 @@ test("a peer keeps copies of outputs only for real runs of the sender", () => {
   const end = members[1].slice(-8);
   const refused = [`x@${end}`, `beat@${tick}~1@${members[2].slice(-8)}`, `../../x@${end}`, "x".repeat(512)];
   for (const run of refused) {
-    mesh.say(members[1], "log", {
+    mesh.sendAs(members[1], "log", {
       kind: "log-copy",
       run,
       piece: 0,
@@ -376,7 +386,7 @@ test("a farewell in the name of an unknown peer adds no member", () => {
   const mesh = new FuzzMesh("farewell");
   const known = [...mesh.state(victim).members.byId.keys()];
   for (let number = 0; number < 100; number++) {
-    mesh.say(`nobody-${number}` as PeerId, "members", { kind: "leave", incarnation: number });
+    mesh.sendAs(`nobody-${number}` as PeerId, "members", { kind: "leave", incarnation: number });
   }
   assert.deepEqual([...mesh.state(victim).members.byId.keys()], known);
 });
@@ -406,12 +416,12 @@ test("endless orders, or orders for a distant time, don't fill a peer's memory",
     requestedAt: at,
     by: "x",
   });
-  const say = (orders: RequestedOrder[]): void =>
-    mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders, cancels: [] });
-  say(Array.from({ length: 100 }, () => order(now + 2 * 3_600_000)));
-  say(Array.from({ length: 100 }, () => ({ ...order(now), requestedAt: 8e15 })));
+  const sendAs = (orders: RequestedOrder[]): void =>
+    mesh.sendAs(stranger, "runs", { kind: "runs", records: [], declined: [], orders, cancels: [] });
+  sendAs(Array.from({ length: 100 }, () => order(now + 2 * 3_600_000)));
+  sendAs(Array.from({ length: 100 }, () => ({ ...order(now), requestedAt: 8e15 })));
   assert.equal(mesh.state(victim).book.orders.size, 0);
-  for (let batch = 0; batch < 15; batch++) say(Array.from({ length: 1_000 }, () => order(now + 60_000)));
+  for (let batch = 0; batch < 15; batch++) sendAs(Array.from({ length: 1_000 }, () => order(now + 60_000)));
   assert.equal(mesh.state(victim).book.orders.size, 10_000);
   assert.equal(mesh.state(victim).book.requestedCount, 10_000);
 });
@@ -428,13 +438,13 @@ test("one wrong statement of a member neither stops a voter from voting nor make
     { echo, seenVotes: { [victim]: 2 ** 53 } },
   ];
   for (const slip of slips) {
-    mesh.say(members[1], "heartbeat", { ...heartbeat, ...slip });
+    mesh.sendAs(members[1], "heartbeat", { ...heartbeat, ...slip });
     mesh.pass(3_000);
   }
   assert.deepEqual(mesh.peer(victim).status.notReady(), []);
   assert.equal(mesh.state(victim).voting.voter.memory, "sure");
   for (let times = 0; times < 2; times++)
-    mesh.say(members[1], "heartbeat", { ...heartbeat, duplicateIdentity: true });
+    mesh.sendAs(members[1], "heartbeat", { ...heartbeat, duplicateIdentity: true });
   assert.equal(mesh.state(victim).members.duplicateIdentity, true);
 });
 
@@ -444,21 +454,21 @@ test("of endless records by one member only a limited number is remembered", () 
   const keys = mesh.keys(members[1]);
   const { passed: _, ...short } = longRecord(mesh, 1);
   let number = 0;
-  const say = (count: number, change: (number: number) => Partial<RunRecord>): void => {
+  const sendAs = (count: number, change: (number: number) => Partial<RunRecord>): void => {
     for (let left = count; left > 0; left -= 400) {
       const records = Array.from({ length: Math.min(left, 400) }, () => {
         return signRecord({ ...short, due: instant, ...change(++number) }, keys);
       });
-      mesh.say(members[1], "runs", { kind: "runs", records, declined: [], orders: [], cancels: [] });
+      mesh.sendAs(members[1], "runs", { kind: "runs", records, declined: [], orders: [], cancels: [] });
     }
   };
   const { ledger } = mesh.state(victim);
   const [open, known] = [[...openRecords(ledger)].length, recordsInMemory(ledger)];
-  say(400, (n) => ({ state: "succeeded", tick: tickAt(instant + (n + 100_000) * 1_000) }));
+  sendAs(400, (n) => ({ state: "succeeded", tick: tickAt(instant + (n + 100_000) * 1_000) }));
   assert.equal(recordsInMemory(ledger), known, "nothing of the day after tomorrow");
-  say(24_000, (n) => ({ state: "succeeded", job: `ghost-${n}` as JobId }));
+  sendAs(24_000, (n) => ({ state: "succeeded", job: `ghost-${n}` as JobId }));
   assert.ok(recordsInMemory(ledger) <= known + 20_000, `${recordsInMemory(ledger)} records of no job`);
-  say(18_000, (n) => ({ tick: tickAt(instant - n * 1_000) }));
+  sendAs(18_000, (n) => ({ tick: tickAt(instant - n * 1_000) }));
   assert.ok([...openRecords(ledger)].length <= open + 16_384, "open runs of one peer");
   assert.equal(openCount(ledger, members[1]), openOn(ledger, members[1]).length);
 });
@@ -495,7 +505,7 @@ test("a stamp from the year 2150 affects no other job, and an edit gives its own
   map.set(`schedule@${stranger}`, { hlc: absurd, by: "x", value: { schedule: "@every 5s" } });
   map.set("pause@01ARZ3NDEKTSV4RRFFQ69G5FAV", { at: 1, by: "x" });
   doc.getMap("jobs").set("01ARZ3NDEKTSV4RRFFQ69G5FAV", map);
-  mesh.say(stranger, "jobs", { kind: "update", update: base64(Y.encodeStateAsUpdate(doc)) });
+  mesh.sendAs(stranger, "jobs", { kind: "update", update: base64(Y.encodeStateAsUpdate(doc)) });
   const table = mesh.table(victim);
   const isOfNow = (instant = Infinity): boolean => Math.abs(instant - mesh.world.now()) < 5_000;
   mesh.put({ id: "fresh" as JobId, command: "true", schedule: "@every 5s" });
@@ -522,7 +532,7 @@ test("a cancel with a long reason ends its run with a record that others accept"
   const claim = run();
   assert.ok(claim !== undefined);
   const cancel = { run: runId(claim), by: "y".repeat(256), reason: "z".repeat(256) };
-  mesh.say(stranger, "runs", { kind: "runs", records: [], declined: [], orders: [], cancels: [cancel] });
+  mesh.sendAs(stranger, "runs", { kind: "runs", records: [], declined: [], orders: [], cancels: [cancel] });
   mesh.pass(2_000);
   assert.deepEqual(mesh.complaints, []);
   assert.equal(run()?.tick === claim.tick, false);
@@ -543,7 +553,7 @@ test("endless questions about unknown orders are forgotten, the oldest first", (
       rank: 0,
       due: mesh.world.now(),
     }));
-    mesh.say(stranger, "ask", { kind: "ask", id: ask, orders });
+    mesh.sendAs(stranger, "ask", { kind: "ask", id: ask, orders });
   }
   const { foreignInquiries } = mesh.state(victim).book;
   assert.equal(foreignInquiries.size, 65_536);

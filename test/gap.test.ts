@@ -30,7 +30,7 @@ function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
 }
 
 /** Minutes before noon; ranges as `from-to=count reason`. */
-function told(plan: Plan, since: number): { admit: number[]; ranges: string[] } {
+function divided(plan: Plan, since: number): { admit: number[]; ranges: string[] } {
   const noon = now - 10_000;
   const ago = (instant: number): number => (noon - instant) / minute;
   const { admit, ranges } = divideGap(plan, [{ from: since + 1, to: now + 1 }], now);
@@ -94,13 +94,13 @@ const table: [title: string, spec: Partial<JobSpec>, sinceMs: number, admit: num
 
 describe("a gap is divided into ticks that may run and ranges that will not", () => {
   for (const [title, spec, sinceMs, admit, ranges] of table) {
-    test(title, () => assert.deepEqual(told(planOf(spec), now - sinceMs), { admit, ranges }));
+    test(title, () => assert.deepEqual(divided(planOf(spec), now - sinceMs), { admit, ranges }));
   }
 
   test("ticks of a pause are reported as paused and never caught up, even after the pause has ended", () => {
     const pause = { by: "ada", at: now - 30 * minute - 10_000, until: now - 10 * minute - 10_000 };
     const plan = planOf({ catchUp: { policy: "all" } }, [pause]);
-    assert.deepEqual(told(plan, now - 32 * minute), {
+    assert.deepEqual(divided(plan, now - 32 * minute), {
       admit: [31, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0],
       ranges: ["30-11=20 paused"],
     });

@@ -15,7 +15,7 @@ import {
   exportComplaints,
   importComplaints,
   kitComplaints,
-  placesToLookAt,
+  placesToReview,
   roomOf,
   sliceComplaints,
   unreachedMarks,
@@ -95,7 +95,7 @@ describe("the house", () => {
   });
 
   test("files over 400 and functions over 70 lines are named as places to look at", (context) => {
-    const places = placesToLookAt(src());
+    const places = placesToReview(src());
     for (const place of places) context.diagnostic(`a place to look at: ${place}`);
     assert.ok(places.length < src().length, "most files are named");
   });
@@ -334,7 +334,7 @@ test("a long file and a long function are named", () => {
       { what: "long", line: 90, lines: 71 },
     ],
   };
-  assert.deepEqual(placesToLookAt([facts]), [
+  assert.deepEqual(placesToReview([facts]), [
     "src/core/long.ts: 401 lines",
     "src/core/long.ts:90 long: 71 lines",
   ]);

@@ -12,18 +12,18 @@ const person = (name: string, self = false) => member(`id of ${name}` as PeerId,
 function watched(addresses: readonly string[] = named) {
   const control = new FakeControl();
   control.members = [person("self", true)];
-  const told: string[] = [];
+  const announced: string[] = [];
   const joining = new Joining(control, addresses);
-  joining.begin((names) => told.push(names));
-  return { control, told, joining };
+  joining.begin((names) => announced.push(names));
+  return { control, told: announced, joining };
 }
 
 test("a successful join names the joined peers, once", async () => {
-  const { control, told, joining } = watched();
+  const { control, told: announced, joining } = watched();
   const others = ["ada", "bob", "cyd"].map((name) => person(name));
   control.members.push(...others, { ...person("dan"), state: "dead" as const });
   assert.equal(await joining.first, "ada, bob and cyd");
-  assert.deepEqual(told, ["ada, bob and cyd"]);
+  assert.deepEqual(announced, ["ada, bob and cyd"]);
   assert.equal(joining.alone(), undefined);
 });
 

@@ -55,9 +55,10 @@ test("a line that is not a message of its direction is refused", () => {
 });
 
 test("a message that lacks a field or has one of another type, at any depth, is refused", () => {
-  for (const order of orders) for (const bad of spoilt(order)) assert.equal(readOrder(bad), undefined, bad);
+  for (const order of orders)
+    for (const bad of corrupted(order)) assert.equal(readOrder(bad), undefined, bad);
   for (const report of reports)
-    for (const bad of spoilt(report)) assert.equal(readReport(bad), undefined, bad);
+    for (const bad of corrupted(report)) assert.equal(readReport(bad), undefined, bad);
 });
 
 test("a message that was cut off when its writer was killed is refused", () => {
@@ -69,11 +70,11 @@ test("a message that was cut off when its writer was killed is refused", () => {
 });
 
 /** The message without each of its fields in turn, and with another type in its place. */
-function* spoilt(message: object): Generator<string> {
-  for (const changed of spoiltValues(message)) yield JSON.stringify(changed);
+function* corrupted(message: object): Generator<string> {
+  for (const changed of corruptedValues(message)) yield JSON.stringify(changed);
 }
 
-function* spoiltValues(value: object): Generator {
+function* corruptedValues(value: object): Generator {
   for (const [key, inner] of Object.entries(value)) {
     const rest: Record<string, unknown> = { ...value };
     delete rest[key];
@@ -81,7 +82,7 @@ function* spoiltValues(value: object): Generator {
     if (key !== "PATH" && !Array.isArray(value)) yield rest;
     yield Object.assign(Array.isArray(value) ? [...value] : { ...value }, { [key]: null });
     if (typeof inner !== "object" || inner === null) continue;
-    for (const changed of spoiltValues(inner)) {
+    for (const changed of corruptedValues(inner)) {
       yield Object.assign(Array.isArray(value) ? [...value] : { ...value }, { [key]: changed });
     }
   }

@@ -91,9 +91,9 @@ test("in a split only the side with a majority runs a majority job, and the othe
     [...new Set(cores.starts.filter(({ at }) => at > 75 * second).map(({ peer }) => peer))].toSorted(),
     ["b", "c"],
   );
-  const told = recordsOf(cores, "a").filter((record) => record.state === "skipped");
-  assert.ok(told.length > 3);
-  for (const { reason } of told) assert.equal(reason, "no-quorum");
+  const skips = recordsOf(cores, "a").filter((record) => record.state === "skipped");
+  assert.ok(skips.length > 3);
+  for (const { reason } of skips) assert.equal(reason, "no-quorum");
 });
 
 test("if no side has a majority, no majority job runs", () => {
@@ -159,14 +159,14 @@ test("a signature that comes with another ballot than the present one is not kep
   cores.put({ id: "beat", schedule: "@every 10s", command: "true", partition: "majority" });
   const electing = () => [..."abc"].find((peer) => cores.state(peer).voting.proposer.elections.size > 0);
   for (let waited = 0; electing() === undefined && waited < 20_000; waited++) cores.pass(1);
-  const candidate = electing() ?? "";
-  const [election] = cores.state(candidate).voting.proposer.elections.values();
+  const proposer = electing() ?? "";
+  const [election] = cores.state(proposer).voting.proposer.elections.values();
   assert.ok(election);
-  const voter = [..."abc"].find((peer) => peer !== candidate) as PeerId;
+  const voter = [..."abc"].find((peer) => peer !== proposer) as PeerId;
   const { ballot } = election.proposal;
   const reply = { decision: election.decision, answer: "accepted", signature: "of another value" } as const;
   const replies = [{ ...reply, ballot: { ...ballot, round: ballot.round - 1 } }];
-  cores.feed(candidate as PeerId, { kind: "heard", from: voter, message: { kind: "replies", replies } });
+  cores.feed(proposer as PeerId, { kind: "heard", from: voter, message: { kind: "replies", replies } });
   assert.deepEqual(election.signatures, {});
 });
 

@@ -49,7 +49,7 @@ function storyOf(cores: Cores, from: number, to: number): Story {
 }
 
 /** Records about ticks that were more than 3.6 s ahead of true time when the peer took them in. */
-function wordsAhead(cores: Cores, peer: string, at: number): RunRecord[] {
+function recordsAhead(cores: Cores, peer: string, at: number): RunRecord[] {
   return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter(
     ({ tick }) => instantOf(tick) > cores.wall(at) + 4_000,
   );
@@ -76,7 +76,7 @@ describe("when one peer's clock is far off for a while, the others run its ticks
       assert.match(reasonsOf(cores, wrong), /clock is .* (ahead of|behind)/);
       cores.pass(forMs / 2);
       for (const peer of names) {
-        if (peer !== wrong) assert.deepEqual(wordsAhead(cores, peer, 22_000 + forMs), []);
+        if (peer !== wrong) assert.deepEqual(recordsAhead(cores, peer, 22_000 + forMs), []);
       }
       cores.setClock(wrong, 0);
       cores.pass(60_000);
@@ -269,10 +269,10 @@ test("a tick that was due while all clocks were a year ahead has a record once t
     );
     for (const afterMs of [2 * hour, 3 * hour]) {
       const due = Math.floor(cores.wall(afterMs) / hour) * hour;
-      const isTold = stories.some(
+      const hasRecord = stories.some(
         ({ tick, range }) => instantOf(tick) >= due && (range?.from ?? instantOf(tick)) <= due,
       );
-      assert.ok(isTold, `${peer}: there is no record of ${new Date(due).toISOString()}`);
+      assert.ok(hasRecord, `${peer}: there is no record of ${new Date(due).toISOString()}`);
     }
   }
 });

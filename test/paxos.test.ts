@@ -30,12 +30,12 @@ test("after a promise a voter refuses every lower ballot", () => {
 
 test("a proposer proposes the value that a voter has accepted before, not its own", () => {
   const proposal = newProposal(peers(3), ballot(9), "mine");
-  const told = { ballot: ballot(3), value: "theirs" };
+  const accepted = { ballot: ballot(3), value: "theirs" };
   hearReply(proposal, "p0" as PeerId, { kind: "promised", ballot: ballot(9), accepted: undefined });
   const outcome = hearReply(proposal, "p1" as PeerId, {
     kind: "promised",
     ballot: ballot(9),
-    accepted: told,
+    accepted,
   });
   assert.deepEqual(outcome, { kind: "propose", value: "theirs" });
 });
@@ -55,7 +55,8 @@ test("a reply from a non-voter, a reply to another ballot and a repeated reply d
 
 interface Wire {
   to: PeerId;
-  candidate: number;
+  /** its place in the list of proposals */
+  proposal: number;
   step: "prepare" | "accept";
 }
 
@@ -69,20 +70,18 @@ function runCouncil(
   options: { forgetful?: boolean } = {},
 ): Set<string> {
   const votes = new Map<PeerId, Vote<string>>();
-  const candidacies: Proposal<string>[] = [];
+  const proposals: Proposal<string>[] = [];
   const letters: Wire[] = [];
   const chosen = new Set<string>();
-  const broadcast = (candidate: number, kind: Wire["step"]): void => {
-    for (const to of peers(voters)) letters.push({ to, candidate, step: kind });
+  const broadcast = (proposal: number, kind: Wire["step"]): void => {
+    for (const to of peers(voters)) letters.push({ to, proposal, step: kind });
   };
   for (const seed of seeds) {
     const action = seed % 7;
     if (action === 0) {
-      const candidate = `c${Math.floor(seed / 7) % 3}`;
-      candidacies.push(
-        newProposal(peers(voters), ballot(candidacies.length + 1, candidate), `${candidate}-value`),
-      );
-      broadcast(candidacies.length - 1, "prepare");
+      const proposer = `c${Math.floor(seed / 7) % 3}`;
+      proposals.push(newProposal(peers(voters), ballot(proposals.length + 1, proposer), `${proposer}-value`));
+      broadcast(proposals.length - 1, "prepare");
       continue;
     }
     if (letters.length === 0) continue;
@@ -91,7 +90,7 @@ function runCouncil(
     assert.ok(letter);
     if (action !== 1) letters.splice(place, 1);
     if (action === 2) continue;
-    const proposal = candidacies[letter.candidate];
+    const proposal = proposals[letter.proposal];
     assert.ok(proposal);
     if (letter.step === "accept" && proposal.value === undefined) continue;
     const known = options.forgetful === true && action === 3 ? undefined : votes.get(letter.to);
@@ -101,7 +100,7 @@ function runCouncil(
         : accept(known, proposal.ballot, proposal.value ?? "");
     votes.set(letter.to, vote);
     const outcome = hearReply(proposal, letter.to, reply);
-    if (outcome.kind === "propose") broadcast(letter.candidate, "accept");
+    if (outcome.kind === "propose") broadcast(letter.proposal, "accept");
     if (outcome.kind === "chosen") chosen.add(outcome.value);
   }
   return chosen;

@@ -226,10 +226,10 @@ describe("forget", () => {
     assert.ok(run);
     cores.ask("a", { kind: "forget-peer", peer: run.peer, by });
     cores.pass(2 * second);
-    const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])].find(
+    const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])].find(
       (record) => record.tick === run.tick && record.peer === run.peer,
     );
-    assert.equal(told?.state, "lost");
+    assert.equal(recorded?.state, "lost");
   });
 
   for (const diedBeforeMs of [0, 5 * 60 * second]) {
@@ -249,11 +249,11 @@ describe("forget", () => {
       cores.pass(60 * second);
       assert.equal(cores.starts.length, 1);
       for (const peer of [one, other]) {
-        const told = new Map(recordsAt(peer).map((record) => [record.peer, record]));
-        assert.equal(told.get(claim.peer)?.state, "withdrawn");
+        const recorded = new Map(recordsAt(peer).map((record) => [record.peer, record]));
+        assert.equal(recorded.get(claim.peer)?.state, "withdrawn");
         const reason = diedBeforeMs === 0 ? "its peer was forgotten" : "its peer died";
-        assert.equal(told.get(claim.peer)?.reason, reason);
-        assert.equal(told.get(cores.starts[0]?.peer ?? claim.peer)?.state, "succeeded");
+        assert.equal(recorded.get(claim.peer)?.reason, reason);
+        assert.equal(recorded.get(cores.starts[0]?.peer ?? claim.peer)?.state, "succeeded");
       }
     });
   }

@@ -396,13 +396,13 @@ describe("a clock that has skipped more than an hour removes nothing until it ha
       let now = { wall: epoch, mono: 7 };
       const lastRound = epoch - skippedHours * hour;
       let proof = new ClockProof(undefined, lastRound);
-      const look = (): boolean => proof.isDone(now, now.wall - lastRound);
-      let done = look();
+      const check = (): boolean => proof.isDone(now, now.wall - lastRound);
+      let done = check();
       for (const [kind, hours] of steps) {
         const lastAlive = now.wall;
         now = { wall: now.wall + hours * hour, mono: kind === "on" ? now.mono + hours * hour : now.mono };
         if (kind === "off") proof = new ClockProof(proof.leftMs, lastAlive);
-        done = look();
+        done = check();
       }
       assert.equal(done, isDone);
     });

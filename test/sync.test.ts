@@ -102,8 +102,8 @@ test("a peer that can't read its records never claims to have none, and syncs on
     broken.disk.unreadable = true;
     stage.link(a, b);
     stage.pass(60_000);
-    const told = stage.sent.filter(({ kind }) => kind === "records" || kind === "want");
-    assert.deepEqual(told, [], "nothing is asked for that both have");
+    const exchanged = stage.sent.filter(({ kind }) => kind === "records" || kind === "want");
+    assert.deepEqual(exchanged, [], "nothing is asked for that both have");
     assert.deepEqual(broken.synced, [], "it is not in sync as far as it knows");
     broken.disk.unreadable = false;
     stage.pass(120_000);

@@ -162,16 +162,16 @@ test("tables with different edits have different digests", () => {
 test("all reported changes together make up the table", () => {
   fc.assert(
     fc.property(story, (steps) => {
-      const told = new Map<string, unknown>();
+      const reported = new Map<string, unknown>();
       const table = makeTable("z");
       for (const update of play(steps).updates) {
         table.apply(update);
         for (const { id, job } of table.takeChanges()) {
-          if (job === undefined) told.delete(id);
-          else told.set(id, job);
+          if (job === undefined) reported.delete(id);
+          else reported.set(id, job);
         }
       }
-      assert.deepEqual(told, new Map(table.jobs()));
+      assert.deepEqual(reported, new Map(table.jobs()));
     }),
     { numRuns: 100 },
   );

@@ -122,9 +122,11 @@ test("a job with overlap `skip` skips the ticks during a run, and says so", () =
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "skip" });
   cores.pass(60 * second);
   assert.equal(cores.starts.length, 3);
-  const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter((r) => r.state === "skipped");
-  assert.ok(told.length >= 2);
-  for (const record of told) assert.equal(record.reason, "overlap");
+  const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
+    (r) => r.state === "skipped",
+  );
+  assert.ok(recorded.length >= 2);
+  for (const record of recorded) assert.equal(record.reason, "overlap");
 });
 
 test("a run whose end got lost blocks no tick once its runner's heartbeat says that it has ended", () => {
@@ -310,8 +312,8 @@ test("a manual order that becomes known after the job's window is not started bu
   }
   cores.pass(30 * second);
   assert.equal(cores.starts.length, 0);
-  const told = [...(cores.records.get("a" as PeerId)?.values() ?? [])].map(({ state }) => state);
-  assert.deepEqual(told, ["missed"]);
+  const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])].map(({ state }) => state);
+  assert.deepEqual(recorded, ["missed"]);
 });
 
 test("a run is cancelled through any peer", () => {

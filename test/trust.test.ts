@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, cpSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
-import { readStarts, tellingCommand } from "./kit/cluster-judge.ts";
+import { readStarts, recordingCommand } from "./kit/cluster-judge.ts";
 import { Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
 interface PeerItem {
@@ -78,7 +78,7 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
 
     const file = path.join(cluster.folder, "starts");
     appendFileSync(file, "");
-    const job = { id: "beat", schedule: "@every 1s", command: tellingCommand(file), partition: "majority" };
+    const job = { id: "beat", schedule: "@every 1s", command: recordingCommand(file), partition: "majority" };
     await until("the three are in force", limitMs, () => Date.now() > Date.parse(roster.from));
     await ada.ask("POST", "/v1/jobs", job);
     await until(
@@ -121,7 +121,7 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
     const file = path.join(cluster.folder, "starts");
     appendFileSync(file, "");
     const startsOfEve = () => readStarts(file).filter(({ peer }) => peer === "eve").length;
-    await cyd.ask("POST", "/v1/jobs", { id: "beat", schedule: "@every 1s", command: tellingCommand(file) });
+    await cyd.ask("POST", "/v1/jobs", { id: "beat", schedule: "@every 1s", command: recordingCommand(file) });
     await until("eve runs it too", limitMs, () => startsOfEve() > 0);
     await eve.stop();
     await sees(cyd, "eve", "left");

@@ -173,11 +173,11 @@ test("I12: an order that was decided twice with different runners is found", () 
   const second = ballot(run, another, { ballot: `2/${another}/7` });
   const accepted = [ben, cyd].map((voter) => ({ ...second, voter, value: another }));
   const ballots = [...votes.ballots, second];
-  const told = found(
+  const breaches = found(
     "I12",
     flawless({ votes: { ...votes, ballots, acceptances: [...votes.acceptances, ...accepted] } }),
   );
-  assert.match(told.join(), /decided twice/);
+  assert.match(breaches.join(), /decided twice/);
   // One vote of three for another value decides nothing.
   const minority = [...votes.acceptances, ...accepted.slice(0, 1)];
   assert.deepEqual(found("I12", flawless({ votes: { ...votes, ballots, acceptances: minority } })), []);
@@ -197,8 +197,8 @@ test("I12: an epoch with two successors is found", () => {
 
 test("I12: an order that was decided by another epoch than the one in force at its tick is found", () => {
   const epochs = [council, epoch(1, [ann, ben, cyd], sixth)];
-  const told = found("I12", flawless({ votes: { ...votes, epochs } }));
-  assert.match(told.join(), /epoch 1 was in force/);
+  const breaches = found("I12", flawless({ votes: { ...votes, epochs } }));
+  assert.match(breaches.join(), /epoch 1 was in force/);
 });
 
 test("I12: two records of one order that both say their peer was chosen are found", () => {

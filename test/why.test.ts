@@ -26,13 +26,13 @@ function record(peer: string, state: RunRecord["state"], more: Partial<RunRecord
   };
 }
 
-function told(...records: RunRecord[]): { state: string; why: string } {
+function explained(...records: RunRecord[]): { state: string; why: string } {
   const story = tellTick(tick, records, (peer) => peer);
   return { state: story.state, why: story.why.join(" ") };
 }
 
 test("the story of a run says who ran it, when, how it ended and what the runner saw", () => {
-  const { state, why } = told(
+  const { state, why } = explained(
     record("alder", "failed", { startedAt: due + 12, finishedAt: due + 60_000, exitCode: 3 }),
   );
   assert.equal(state, "failed");
@@ -45,7 +45,7 @@ test("the story of a failover names the skipped peers and why they were skipped,
     { peer: "birch" as PeerId, why: "dead" as const },
     { peer: "cedar" as PeerId, why: "silent" as const },
   ];
-  const { why } = told(
+  const { why } = explained(
     record("alder", "succeeded", { rank: 2, passed, startedAt: due + 5_300, finishedAt: due + 6_000 }),
   );
   assert.match(
@@ -57,7 +57,7 @@ test("the story of a failover names the skipped peers and why they were skipped,
 
 test("the story of a run whose process could not be started doesn't say that it started", () => {
   const reason = "not started: the folder /nope is not there";
-  const { why } = told(record("alder", "failed", { startedAt: due, finishedAt: due + 1, reason }));
+  const { why } = explained(record("alder", "failed", { startedAt: due, finishedAt: due + 1, reason }));
   assert.match(why, /^alder was to run it and could not start it: the folder \/nope is not there\. /);
 });
 
@@ -86,31 +86,34 @@ test("a run wins over a skip, and a skip over a miss, in whatever order they arr
     [miss, skip, run],
     [skip, run, miss],
   ]) {
-    assert.equal(told(...records).state, "succeeded");
+    assert.equal(explained(...records).state, "succeeded");
   }
-  assert.equal(told(miss, skip).state, "skipped");
+  assert.equal(explained(miss, skip).state, "skipped");
 });
 
 test("a tick without a quorum, a lost run and a chosen runner that is gone are explained in plain words", () => {
-  assert.match(told(record("alder", "skipped", { reason: "no-quorum" })).why, /no majority of the voters/);
+  assert.match(
+    explained(record("alder", "skipped", { reason: "no-quorum" })).why,
+    /no majority of the voters/,
+  );
   const lost = { by: "birch" as PeerId, finishedAt: due + 9_000, epoch: 2 };
   assert.match(
-    told(record("alder", "lost", { ...lost, startedAt: due, reason: "its peer died" })).why,
+    explained(record("alder", "lost", { ...lost, startedAt: due, reason: "its peer died" })).why,
     /alder started it .* how it ended isn't known, as birch found: the peer that ran it died\. It is not repeated\./,
   );
   assert.match(
-    told(record("alder", "lost", { ...lost, reason: "chosen and gone" })).why,
+    explained(record("alder", "lost", { ...lost, reason: "chosen and gone" })).why,
     /alder was to run it; whether it started it isn't known/,
   );
 });
 
 test("a tick without records, or whose claim was taken back, is pending", () => {
-  assert.equal(told().state, "pending");
-  assert.equal(told(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
+  assert.equal(explained().state, "pending");
+  assert.equal(explained(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
 });
 
 test("a tick that an edit or a deletion of its job removed is withdrawn, not pending", () => {
-  const { state, why } = told(
+  const { state, why } = explained(
     record("alder", "withdrawn", { reason: "out-claimed" }),
     record("birch", "withdrawn", { reason: "job-changed" }),
   );
@@ -120,7 +123,7 @@ test("a tick that an edit or a deletion of its job removed is withdrawn, not pen
 
 test("a gap is explained once for all its ticks, with their number and the reason", () => {
   const range = { from: due - 4_319 * 60_000, count: 4_320 };
-  const { state, why } = told(record("alder", "missed", { slot: "range", range, reason: "window" }));
+  const { state, why } = explained(record("alder", "missed", { slot: "range", range, reason: "window" }));
   assert.equal(state, "missed");
   assert.match(
     why,
@@ -131,7 +134,7 @@ test("a gap is explained once for all its ticks, with their number and the reaso
 test("a tick of a gap that ran nevertheless is explained by its run", () => {
   const range = { from: due - 60_000, count: 2 };
   const gap = record("birch", "missed", { slot: "range", range, reason: "window" });
-  const { state } = told(
+  const { state } = explained(
     gap,
     record("alder", "succeeded", { startedAt: due, finishedAt: due + 1, exitCode: 0 }),
   );

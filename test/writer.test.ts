@@ -12,7 +12,7 @@ test("records that a full disk refuses are sent to the others every 5 s, and sto
   let full = true;
   let mono = 0;
   const stored: Write[] = [];
-  const told: RunRecord[][] = [];
+  const sent: RunRecord[][] = [];
   const disk: Pick<Disk, "store"> = {
     store: (writes, done) => {
       if (full) return done(new CicadaError("DISK_FAILED", "no space is left"));
@@ -29,7 +29,7 @@ test("records that a full disk refuses are sent to the others every 5 s, and sto
     clock: { now: () => ({ wall: 0, mono }) },
     log: { error: () => undefined },
   } as unknown as Doors;
-  const writer = new Writer(doors, { stored: () => undefined, tell: (records) => told.push([...records]) });
+  const writer = new Writer(doors, { stored: () => undefined, tell: (records) => sent.push([...records]) });
 
   writer.store(
     [own, others].map((record) => ({ kind: "record", record })),
@@ -37,7 +37,7 @@ test("records that a full disk refuses are sent to the others every 5 s, and sto
   );
   assert.equal(writer.refusedOf(own), own);
   for (mono = 0; mono < 10_000; mono += 1_000) writer.retry();
-  assert.deepEqual(told, [[own], [own]], "own records, twice in 10 s");
+  assert.deepEqual(sent, [[own], [own]], "own records, twice in 10 s");
 
   full = false;
   writer.retry();
@@ -48,7 +48,7 @@ test("records that a full disk refuses are sent to the others every 5 s, and sto
   );
   mono += 10_000;
   writer.retry();
-  assert.equal(told.length, 3, "once more with the successful try, and then no more");
+  assert.equal(sent.length, 3, "once more with the successful try, and then no more");
 });
 
 /** A writer whose disk answers when the test says so, and the disk's meta values. */

@@ -120,10 +120,10 @@ export function readSpec(id: JobId, reading: Reading): { checked: JobCheck; hidd
   if (whole.ok) return { checked: whole, hidden: new Set() };
   const hidden = new Set<string>();
   for (const [slot, stamped] of reading.slots) {
-    const isBeyond = needsOfSlot(slot, stamped).some(
+    const isUnsupported = needsOfSlot(slot, stamped).some(
       ({ capabilities }) => unknownCapabilities(capabilities).length > 0,
     );
-    if (isBeyond && isKnownSlot(slot)) hidden.add(slot);
+    if (isUnsupported && isKnownSlot(slot)) hidden.add(slot);
   }
   if (hidden.size === 0) return { checked: whole, hidden };
   return { checked: specWithout(hidden), hidden };

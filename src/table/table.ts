@@ -54,7 +54,7 @@ const clientIdLimit = 2 ** 31;
  * The document's client id while nothing is being written. Yjs draws a new random client id when an update brings
  * structs of the present one, but only this file may decide which id this peer writes under.
  */
-const nobody = -1;
+const noClientId = -1;
 
 /** A client id for a peer that has none yet. */
 export function freshClientId(random: Random): number {
@@ -141,7 +141,7 @@ export class JobTable {
     try {
       this.#doc.transact(write);
     } finally {
-      this.#doc.clientID = nobody;
+      this.#doc.clientID = noClientId;
       this.#doc.off("update", keep);
     }
     this.#effective.settle();
@@ -279,7 +279,7 @@ export class JobTable {
 
   #newDocument(): [Y.Doc, Roots] {
     const doc = new Y.Doc();
-    doc.clientID = nobody;
+    doc.clientID = noClientId;
     const values = new Map<string, RootValues>();
     const valuesOf = new Map<unknown, RootValues>();
     for (const root of this.#rootRows) {

@@ -14,7 +14,7 @@ export interface Start {
 }
 
 /** The command of a job that writes these lines. */
-export function tellingCommand(file: string): string {
+export function recordingCommand(file: string): string {
   return `echo "$CICADA_TICK $CICADA_PEER_NAME $(date +%s%3N)" >> ${file}`;
 }
 

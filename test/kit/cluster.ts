@@ -26,7 +26,7 @@ const caches = path.join(root, "node_modules", ".cache");
 const readyLimitMs = 30_000;
 const pollMs = 25;
 /** Characters of a peer's output that a failure shows. */
-const lastWordsLength = 4_000;
+const lastOutputLength = 4_000;
 
 export interface Ended {
   code: number | null;
@@ -47,11 +47,11 @@ export interface Reply {
 export async function until<Value>(
   what: string,
   limitMs: number,
-  look: () => Value | undefined | false | Promise<Value | undefined | false>,
+  check: () => Value | undefined | false | Promise<Value | undefined | false>,
 ): Promise<Value> {
   const giveUpAt = performance.now() + limitMs;
   for (;;) {
-    const value = await look();
+    const value = await check();
     if (value !== undefined && value !== false) return value;
     if (performance.now() > giveUpAt) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
     await passes(pollMs);
@@ -277,12 +277,12 @@ export class RunningPeer {
       return await send(new URL(target, this.ready.http), method, payload, sent, this.#site.apiSocket);
     } catch (cause) {
       const what = `${this.started.hasEnded ? "has ended" : "does not answer"} (${method} ${target})`;
-      throw new Error(`${this.name} ${what}\n${this.lastWords}`, { cause });
+      throw new Error(`${this.name} ${what}\n${this.lastOutput}`, { cause });
     }
   }
 
-  get lastWords(): string {
-    return `${this.name}'s last words:\n${this.started.said.slice(-lastWordsLength)}`;
+  get lastOutput(): string {
+    return `${this.name}'s last output:\n${this.started.said.slice(-lastOutputLength)}`;
   }
 
   /** One call that must succeed. Returns its body. */
@@ -415,14 +415,14 @@ export async function untilMembers(
   await Promise.all(
     peers.map(async (peer) => {
       let seen = "";
-      const look = async () => {
+      const check = async () => {
         const members = await items<PeerItem>(peer, "/v1/peers");
         const ready = await peer.call("GET", "/readyz?verbose");
         seen = `${members.map(({ name, state }) => `${name} ${state}`).join(", ")}; ${ready.text}`;
         return members.filter((member) => member.state === "alive").length === count && ready.status === 200;
       };
-      await until(`${peer.name} sees ${count} members alive and is ready`, limitMs, look).catch((cause) => {
-        throw new Error(`${peer.name} sees ${seen}\n${peer.lastWords}`, { cause });
+      await until(`${peer.name} sees ${count} members alive and is ready`, limitMs, check).catch((cause) => {
+        throw new Error(`${peer.name} sees ${seen}\n${peer.lastOutput}`, { cause });
       });
     }),
   );

@@ -432,10 +432,10 @@ export class Cores {
     if (this.#down.has(peer) || peer === one.peer) return;
     this.forgotten.set(one.peer, one);
     this.feed(peer, { kind: "forgotten", peers: [one] });
-    const canBeTold = !this.#cutOff(peer, one.peer);
+    const canReach = !this.#cutOff(peer, one.peer);
     this.#refused.add(`${peer} ${one.peer}`);
     this.feed(peer, { kind: "linkDown", peer: one.peer, why: "reset" });
-    if (!canBeTold) return;
+    if (!canReach) return;
     this.#later(messageMs, () => {
       this.feed(one.peer, { kind: "linkDown", peer, why: "reset" });
       this.feed(one.peer, { kind: "turnedAway", by: peer });

@@ -19,12 +19,12 @@ export interface FromChild {
   text: string;
 }
 
-function say(said: FromChild["said"], text: string, run?: string): void {
+function report(said: FromChild["said"], text: string, run?: string): void {
   console.log(JSON.stringify({ said, text, run }));
 }
 
 function warn(message: string, fields?: object): void {
-  say("warned", `${message} ${JSON.stringify(fields)}`);
+  report("warned", `${message} ${JSON.stringify(fields)}`);
 }
 
 function main(): void {
@@ -34,9 +34,9 @@ function main(): void {
     log: { debug() {}, info() {}, warn, error: warn },
   });
   executor.start({
-    childStarted: (run) => say("started", "", run),
-    childStuck: (run, reason) => say("stuck", reason, run),
-    childEnded: (run, outcome) => say("ended", JSON.stringify(outcome), run),
+    childStarted: (run) => report("started", "", run),
+    childStuck: (run, reason) => report("stuck", reason, run),
+    childEnded: (run, outcome) => report("ended", JSON.stringify(outcome), run),
   });
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
@@ -49,11 +49,11 @@ function main(): void {
         return executor.stop(order.run);
       case "read":
         return executor.readLog(order.run, 0, 1_000_000, (piece) =>
-          say("read", Buffer.from(piece?.bytes ?? []).toString(), order.run),
+          report("read", Buffer.from(piece?.bytes ?? []).toString(), order.run),
         );
       case "close":
         process.stdin.destroy();
-        return executor.close(() => say("closed", ""));
+        return executor.close(() => report("closed", ""));
     }
   });
 }

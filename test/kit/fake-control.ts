@@ -78,7 +78,7 @@ function idOf(command: Exclude<JobCommand, { kind: "cancel-run" }>): JobId {
 }
 
 /** Tells the core of a job, as when the table has changed. */
-function know(core: State, job: Job): void {
+function learn(core: State, job: Job): void {
   const plan = planJob(job);
   assert.ok(!Array.isArray(plan), `${job.id} can be read`);
   enterJob(core.jobs, plan, core.now.wall);
@@ -182,7 +182,7 @@ export class FakeControl implements Control {
     core.alive = true;
     core.now = { wall: Date.now(), mono: performance.now() };
     const job = command.kind === "cancel-run" ? undefined : this.jobs.get(idOf(command));
-    if (job !== undefined) know(core, job);
+    if (job !== undefined) learn(core, job);
     for (const record of this.records) if (!isFinal(record.state)) takeRecord(core.ledger, record, 0, true);
     return core;
   }
@@ -190,7 +190,7 @@ export class FakeControl implements Control {
   #edit(core: State, edit: TableEdit): void {
     switch (edit.kind) {
       case "put":
-        return know(core, this.#write(checkedJob(edit.spec), edit.by));
+        return learn(core, this.#write(checkedJob(edit.spec), edit.by));
       case "delete":
         this.jobs.delete(edit.id);
         return;
@@ -208,7 +208,7 @@ export class FakeControl implements Control {
     assert.ok(job !== undefined);
     const changed = { ...job, ...change(job) };
     this.jobs.set(id, changed);
-    know(core, changed);
+    learn(core, changed);
   }
 
   #endCancelled({ run, reason }: Extract<Command, { kind: "cancel-run" }>): void {

@@ -343,7 +343,7 @@ function fromItsFirst(cycle: readonly string[]): string {
 const fileLinesAim = 400;
 const functionLinesAim = 70;
 
-export function placesToLookAt(files: readonly SourceFacts[]): string[] {
+export function placesToReview(files: readonly SourceFacts[]): string[] {
   return files.flatMap((file) => [
     ...(file.lines > fileLinesAim ? [`${file.path}: ${file.lines} lines`] : []),
     ...file.functions

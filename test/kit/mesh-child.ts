@@ -5,10 +5,10 @@ import type { RealMesh } from "../../src/real/mesh.ts";
 let mesh: RealMesh | undefined;
 
 // If the parent is gone, messages are dropped; this process ends with the parent.
-const tell = (said: FromChild) => void process.send?.(said, undefined, {}, () => undefined);
-const tellState = () => {
+const send = (said: FromChild) => void process.send?.(said, undefined, {}, () => undefined);
+const sendState = () => {
   if (mesh === undefined) return;
-  tell({
+  send({
     kind: "state",
     known: mesh.known(),
     unresolved: mesh.unresolved(),
@@ -19,12 +19,12 @@ const tellState = () => {
 process.on("message", async (order: ToChild) => {
   switch (order.kind) {
     case "open":
-      mesh = await openTestMesh(order.options, (addresses) => tell({ kind: "remember", addresses }));
+      mesh = await openTestMesh(order.options, (addresses) => send({ kind: "remember", addresses }));
       startReporting(mesh, (report) => {
-        tell({ kind: "report", report });
-        tellState();
+        send({ kind: "report", report });
+        sendState();
       });
-      tellState();
+      sendState();
       break;
     case "publish":
       mesh?.publish(...order.args);

@@ -212,12 +212,12 @@ const beginInChild: Begin = async (options, report, remember) => {
     else if (said.kind === "remember") remember(said.addresses);
     else state = said;
   });
-  const tell = (order: ToChild) => void child.send(order);
-  tell({ kind: "open", options });
+  const send = (order: ToChild) => void child.send(order);
+  send({ kind: "open", options });
   await until("the child has opened its mesh", () => state !== undefined, 20_000);
   const mesh: Life["mesh"] = {
-    publish: (...args) => tell({ kind: "publish", args }),
-    send: (...args) => tell({ kind: "send", args }),
+    publish: (...args) => send({ kind: "publish", args }),
+    send: (...args) => send({ kind: "send", args }),
     refuse: () => assert.fail("only a peer of this process can refuse others"),
     known: () => state?.known ?? [],
     unresolved: () => state?.unresolved ?? 0,
@@ -227,7 +227,7 @@ const beginInChild: Begin = async (options, report, remember) => {
     mesh,
     warnings: () => assert.fail("only a peer of this process has warnings"),
     stop: async () => {
-      tell({ kind: "stop" });
+      send({ kind: "stop" });
       await ended(child);
     },
     kill: async () => {

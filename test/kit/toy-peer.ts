@@ -12,13 +12,13 @@ import { runSpecOf } from "./run-spec.ts";
 const text = new TextEncoder();
 
 /** How often it looks at its jobs, ms. */
-const lookMs = 100;
+const checkMs = 100;
 
 export class ToyPeer implements SimulatedPeer {
   private readonly doors: Doors;
   private readonly links = new Set<PeerId>();
   private readonly periods = new Map<JobId, number>();
-  private lookedAt = 0;
+  private checkedAt = 0;
 
   constructor(doors: Doors) {
     this.doors = doors;
@@ -45,7 +45,7 @@ export class ToyPeer implements SimulatedPeer {
         this.periods.set(id as JobId, Number(periodMs));
       },
     });
-    this.lookedAt = clock.now().wall;
+    this.checkedAt = clock.now().wall;
     this.look();
     ready();
   }
@@ -76,11 +76,11 @@ export class ToyPeer implements SimulatedPeer {
     const { wall, mono } = clock.now();
     const first = [...this.links, keys.self].toSorted()[0];
     for (const [job, periodMs] of first === keys.self ? this.periods : []) {
-      for (let tick = Math.ceil((this.lookedAt + 1) / periodMs) * periodMs; tick <= wall; tick += periodMs) {
+      for (let tick = Math.ceil((this.checkedAt + 1) / periodMs) * periodMs; tick <= wall; tick += periodMs) {
         executor.launch(runSpecOf(job, tick, keys.self));
       }
     }
-    this.lookedAt = wall;
-    clock.alarm(mono + lookMs, () => this.look());
+    this.checkedAt = wall;
+    clock.alarm(mono + checkMs, () => this.look());
   }
 }

@@ -22,12 +22,12 @@ export function checkBounded(evidence: Evidence): Breach[] {
   const throughout = limitsOf(evidence);
   const last = Math.max(0, ...sizes.map(({ at }) => at));
   return sizes.flatMap((seen) => [
-    ...beyond(seen, throughout),
-    ...(seen.at === last ? beyond(seen, atRest(evidence)) : []),
+    ...exceeded(seen, throughout),
+    ...(seen.at === last ? exceeded(seen, atRest(evidence)) : []),
   ]);
 }
 
-function beyond({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
+function exceeded({ peer, at, sizes }: SizesSeen, limits: Limits): Breach[] {
   return Object.entries(limits)
     .filter(([name, limit]) => (sizes[name] ?? 0) > limit)
     .map(([name, limit]) => {

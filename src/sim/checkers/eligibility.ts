@@ -111,10 +111,10 @@ function missedRotation(evidence: Evidence, { peer, start }: Run): string | unde
         [of, other].every((one) => wasWell(steady, one, since, start)) &&
         hadWire(evidence, of, other, since, start),
     );
-  const areTold = behind.every(
+  const allKnow = behind.every(
     ({ peer: of = peer }) => isWithinReach(of) || wereApart(evidence, peer, of, start),
   );
-  return isWithinReach(peer) && areTold ? "had an old cluster key" : undefined;
+  return isWithinReach(peer) && allKnow ? "had an old cluster key" : undefined;
 }
 
 /** True if a client asked to forget the peer: no peer accepts its proofs any more. */

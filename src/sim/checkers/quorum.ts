@@ -49,22 +49,24 @@ export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   const epoch = epochInForce(evidence, instant);
   if (epoch === undefined) return false;
   if (votedTwice(evidence, epoch.voters, instant)) return true;
-  const putBack = (evidence.rollbacks ?? []).filter(
+  const restored = (evidence.rollbacks ?? []).filter(
     ({ kind, peer, copiedAt, startedAt }) =>
       kind === "old disk" &&
       epoch.voters.includes(peer) &&
       copiedAt <= instant + windowMs &&
       startedAt >= instant - 10_000,
   );
-  const silentOnes = new Set(putBack.map(({ peer }) => peer));
+  const silentOnes = new Set(restored.map(({ peer }) => peer));
   if (epoch.voters.length - silentOnes.size < majorityOf(epoch.voters.length)) return true;
-  return putBack.some(({ peer, startedAt }) => {
+  return restored.some(({ peer, startedAt }) => {
     const others = epoch.voters.filter((voter) => voter !== peer);
     const knows = (other: PeerId) =>
       wereInTouch(evidence, peer, other, startedAt - countKnownMs, startedAt - 1);
     const [from, to] = [startedAt + 1, startedAt + confirmedMs];
-    const isTold = others.some((other) => knows(other) && wereInTouch(evidence, peer, other, from, to));
-    return !isTold || others.some((other) => !knows(other) && !wereApart(evidence, peer, other, from, to));
+    const isConfirmed = others.some((other) => knows(other) && wereInTouch(evidence, peer, other, from, to));
+    return (
+      !isConfirmed || others.some((other) => !knows(other) && !wereApart(evidence, peer, other, from, to))
+    );
   });
 }
 
@@ -129,8 +131,8 @@ export function hadQuorum(
   return components(evidence, from, to).some((component) => {
     const voters = epoch.voters.filter((voter) => component.includes(voter) && !silent.has(voter));
     if (!component.every((peer) => wasWell(evidence, peer, from, to))) return false;
-    const candidates = eligible.filter((peer) => component.includes(peer));
-    return candidates.some((candidate) => {
+    const runners = eligible.filter((peer) => component.includes(peer));
+    return runners.some((candidate) => {
       const heard = voters.filter(
         (voter) => voter === candidate || wereInTouch(evidence, candidate, voter, from, to),
       );

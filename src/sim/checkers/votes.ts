@@ -36,8 +36,8 @@ export function checkAtMostOnce(evidence: Evidence): Breach[] {
     const [first] = runs;
     if (runs.length < 2 || first === undefined || !jobs.has(first.job)) continue;
     if (isForgotten(evidence, first.tick)) continue;
-    const told = runs.map(({ peer, attempt }) => `${peer} (attempt ${attempt})`).join(", ");
-    breaches.push({ rule: "I2", at: first.start, what: `${tick} of a majority job started on ${told}` });
+    const listed = runs.map(({ peer, attempt }) => `${peer} (attempt ${attempt})`).join(", ");
+    breaches.push({ rule: "I2", at: first.start, what: `${tick} of a majority job started on ${listed}` });
   }
   return breaches;
 }
@@ -100,9 +100,9 @@ function checkChoices(evidence: Evidence): Breach[] {
       }
     }
     if (chosen.size < 2) continue;
-    const told = [...chosen].map(([value, ballot]) => `${value} by ballot ${ballot}`).join(", and ");
+    const listed = [...chosen].map(([value, ballot]) => `${value} by ballot ${ballot}`).join(", and ");
     const at = instantOfDecision(evidence, decision);
-    breaches.push({ rule: "I12", at, what: `${decision} was decided twice: ${told}` });
+    breaches.push({ rule: "I12", at, what: `${decision} was decided twice: ${listed}` });
   }
   return breaches;
 }
@@ -129,8 +129,8 @@ function checkEpochs(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   for (const [number, epochs] of Map.groupBy(evidence.votes?.epochs ?? [], (epoch) => epoch.number)) {
     if (epochs.length < 2) continue;
-    const told = epochs.map(({ text }) => text).join(" and ");
-    breaches.push({ rule: "I12", at: evidence.from, what: `there are two epochs ${number}: ${told}` });
+    const listed = epochs.map(({ text }) => text).join(" and ");
+    breaches.push({ rule: "I12", at: evidence.from, what: `there are two epochs ${number}: ${listed}` });
   }
   return breaches;
 }

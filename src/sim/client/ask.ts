@@ -59,15 +59,15 @@ export class Client {
     chronicle.operations.push(operation);
     chronicle.changed();
     this.#queue.after(0, life.process, () => life.peer.takeEdit?.(update));
-    const look = (): void => {
-      if (storage.updates.length === stored) return this.#lookAgain(life.process, look);
+    const check = (): void => {
+      if (storage.updates.length === stored) return this.#checkAgain(life.process, check);
       Object.assign(operation, { answeredAt: chronicle.now(), accepted: true });
     };
-    look();
+    check();
   }
 
-  #lookAgain(process: Process, look: () => void): void {
-    this.#queue.after(handedCheckMs, process, look);
+  #checkAgain(process: Process, check: () => void): void {
+    this.#queue.after(handedCheckMs, process, check);
   }
 
   #answered(operation: Operation, answer: Answer): void {

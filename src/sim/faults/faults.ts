@@ -206,9 +206,9 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
     case "copied disk":
       return world.folders.startCopy(peer);
     case "damaged disk": {
-      const putBack = world.folders.backUp(peer);
+      const restore = world.folders.backUp(peer);
       world.folders.damage(peer);
-      return putBack;
+      return restore;
     }
     case "garbage": {
       const until = world.now() + lastsMs;

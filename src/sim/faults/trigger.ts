@@ -40,8 +40,8 @@ export function setTrigger(world: World, kind: TriggerKind, dice: Dice): () => v
             soon(voter);
           }
           // Within 3 s the others have heard the voter's vote count, so they can't take it for one that never voted.
-          const putBack = backups.get(voter);
-          if (how === "voter is put back" && putBack !== undefined) world.at(world.now() + 3_000, putBack);
+          const restore = backups.get(voter);
+          if (how === "voter is put back" && restore !== undefined) world.at(world.now() + 3_000, restore);
         }),
       );
       break;

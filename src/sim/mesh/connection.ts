@@ -39,7 +39,7 @@ export class Connection {
     return this.ends[0].node.host === host ? this.ends[0] : this.ends[1];
   }
 
-  endBeyond(host: HostName): End {
+  farEndOf(host: HostName): End {
     return this.ends[0].node.host === host ? this.ends[1] : this.ends[0];
   }
 }

@@ -85,7 +85,7 @@ export class Links {
   connectionsTo(node: Node, to: PeerId): Connection[] {
     const usual = node.connections.get(to);
     if (this.copies === 0) return usual === undefined ? [] : [usual];
-    return [...node.connections.values()].filter((one) => one.endBeyond(node.host).node.peer === to);
+    return [...node.connections.values()].filter((one) => one.farEndOf(node.host).node.peer === to);
   }
 
   /** Called when the process is gone. Its host's kernel resets its connections, unless the host itself went dark. */
@@ -99,7 +99,7 @@ export class Links {
     for (const [other, connection] of node.connections) {
       connection.endAt(node.host).open = false;
       this.review(connection);
-      if (!hostToo && this.wires.reaches(node.host, other)) this.farEndHears(connection, node.host, "reset");
+      if (!hostToo && this.wires.reaches(node.host, other)) this.notifyFarEnd(connection, node.host, "reset");
     }
     node.connections.clear();
   }
@@ -127,7 +127,7 @@ export class Links {
       if (connection === undefined) continue;
       const near = connection.endAt(node.host);
       this.queue.after(0, process, () => this.lose(connection, near, "reset"));
-      if (this.wires.reaches(node.host, host)) this.farEndHears(connection, node.host, "reset");
+      if (this.wires.reaches(node.host, host)) this.notifyFarEnd(connection, node.host, "reset");
     }
   }
 
@@ -136,14 +136,14 @@ export class Links {
     for (const [other, connection] of node.connections) {
       if (this.shareKey(node, this.node(other))) continue;
       this.lose(connection, connection.endAt(node.host), "reset");
-      if (this.wires.reaches(node.host, other)) this.farEndHears(connection, node.host, "reset");
+      if (this.wires.reaches(node.host, other)) this.notifyFarEnd(connection, node.host, "reset");
     }
   }
 
   stop(node: Node, process: Process, done: () => void): void {
     for (const [other, connection] of node.connections) {
       connection.endAt(node.host).open = false;
-      if (this.wires.reaches(node.host, other)) this.farEndHears(connection, node.host, "closed");
+      if (this.wires.reaches(node.host, other)) this.notifyFarEnd(connection, node.host, "closed");
     }
     node.connections.clear();
     node.dials.clear();
@@ -154,7 +154,7 @@ export class Links {
   /** Called when the far end is gone or has given up. If its host can be reached, the host answers with a reset. */
   answerWithReset(connection: Connection, node: Node): void {
     const near = connection.endAt(node.host);
-    const far = connection.endBeyond(node.host);
+    const far = connection.farEndOf(node.host);
     if (!far.node.powered || !this.roundTrip(node.host, far.node.host)) return;
     this.queue.after(this.wires.delay() + this.wires.delay(), near.process, () =>
       this.lose(connection, near, "reset"),
@@ -273,7 +273,7 @@ export class Links {
   private isLinkedElsewhere(node: Node, { host, peer }: Node): boolean {
     if (this.copies === 0) return false;
     return [...node.connections.values()].some((connection) => {
-      const other = connection.endBeyond(node.host).node;
+      const other = connection.farEndOf(node.host).node;
       return other.peer === peer && other.host !== host;
     });
   }
@@ -306,15 +306,15 @@ export class Links {
   }
 
   /** Lets the far end learn, one delay later, that `host` has closed the connection. */
-  private farEndHears(connection: Connection, host: HostName, why: "closed" | "reset"): void {
-    const far = connection.endBeyond(host);
+  private notifyFarEnd(connection: Connection, host: HostName, why: "closed" | "reset"): void {
+    const far = connection.farEndOf(host);
     this.queue.after(this.wires.delay(), far.process, () => this.lose(connection, far, why));
   }
 
   /** Tells one end's process that the connection is over; the process begins to dial. */
   private lose(connection: Connection, end: End, why: "closed" | "reset"): void {
     if (!end.open) return;
-    const far = connection.endBeyond(end.node.host).node;
+    const far = connection.farEndOf(end.node.host).node;
     end.open = false;
     end.node.connections.delete(far.host);
     if (!this.isLinkedElsewhere(end.node, far)) end.node.events?.linkDown(far.peer, why);
@@ -360,9 +360,9 @@ export class Links {
 
   private giveUp(connection: Connection, end: End): void {
     const { host } = end.node;
-    const far = connection.endBeyond(host);
+    const far = connection.farEndOf(host);
     this.lose(connection, end, "reset");
-    if (this.wires.reaches(host, far.node.host)) this.farEndHears(connection, host, "reset");
+    if (this.wires.reaches(host, far.node.host)) this.notifyFarEnd(connection, host, "reset");
   }
 }
 

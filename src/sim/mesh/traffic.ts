@@ -16,7 +16,7 @@ interface GossipMessage {
   bytes: Uint8Array;
   /** the hosts that it has reached, or is on its way to */
   sentTo: Set<HostName>;
-  heardBy: Set<HostName>;
+  receivedBy: Set<HostName>;
 }
 
 export class Traffic {
@@ -38,7 +38,7 @@ export class Traffic {
     // else.
     for (const connection of protocol === "heartbeat" ? connections : connections.slice(-1)) {
       this.count(bytes);
-      const far = connection.endBeyond(node.host).node;
+      const far = connection.farEndOf(node.host).node;
       this.transmit(connection, node, protocol, () => {
         far.events?.received(node.peer, protocol, bytes);
       });
@@ -51,7 +51,7 @@ export class Traffic {
       topic,
       bytes,
       sentTo: new Set([node.host]),
-      heardBy: new Set([node.host]),
+      receivedBy: new Set([node.host]),
     });
   }
 
@@ -64,19 +64,19 @@ export class Traffic {
         if (this.wires.losesGossip()) continue;
       }
       this.count(message.bytes);
-      this.transmit(connection, node, message.topic, () => this.hearGossip(to, message));
+      this.transmit(connection, node, message.topic, () => this.receiveGossip(to, message));
     }
   }
 
-  private hearGossip(to: HostName, message: GossipMessage): void {
+  private receiveGossip(to: HostName, message: GossipMessage): void {
     const node = this.links.node(to);
-    if (message.heardBy.has(to)) return;
-    if (!this.wires.doublesGossip()) message.heardBy.add(to);
+    if (message.receivedBy.has(to)) return;
+    if (!this.wires.doublesGossip()) message.receivedBy.add(to);
     message.sentTo.add(to);
-    const twice = !message.heardBy.has(to);
+    const twice = !message.receivedBy.has(to);
     node.events?.received(message.origin, message.topic, message.bytes);
     if (twice) {
-      message.heardBy.add(to);
+      message.receivedBy.add(to);
       this.queue.after(this.wires.delay(), node.process, () => {
         node.events?.received(message.origin, message.topic, message.bytes);
       });
@@ -85,7 +85,7 @@ export class Traffic {
   }
 
   private transmit(connection: Connection, node: Node, channel: Channel, arrive: () => void): void {
-    const far = connection.endBeyond(node.host);
+    const far = connection.farEndOf(node.host);
     if (!far.process.alive || !far.open) {
       this.links.answerWithReset(connection, node);
       return;

@@ -106,7 +106,7 @@ export class Chronicle {
    * Notes that the peer's folder was restored to its state at `copiedAt`. Promises since then that no other peer knows
    * are lost.
    */
-  putBack(peer: PeerId, copiedAt: number): void {
+  noteRestore(peer: PeerId, copiedAt: number): void {
     const at = this.now();
     this.rollbacks.push({ peer, copiedAt, startedAt: at, kind: "old disk" });
     // For the others it is as if the peer had been away since then.

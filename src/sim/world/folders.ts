@@ -34,7 +34,7 @@ export class Folders {
       for (const run of children.logs.keys()) if (!logs.has(run)) children.logs.delete(run);
       const ageMs = Math.round(this.#chronicle.now() - copiedAt);
       this.#chronicle.line(peer, `PUT BACK to what it was ${ageMs} ms ago`);
-      this.#chronicle.putBack(peer, copiedAt);
+      this.#chronicle.noteRestore(peer, copiedAt);
       this.#hosts.start(peer);
     };
   }

@@ -206,7 +206,7 @@ export class Hosts {
   /** Puts these cluster keys into the host's folder. */
   keepKeys(name: HostName, keys: KeptKeys): void {
     this.get(name).keys = keys;
-    this.#keyWatch.look(this.all());
+    this.#keyWatch.check(this.all());
   }
 
   /** True if its cluster key was replaced while it was away, and no peer with the new key accepts it. */

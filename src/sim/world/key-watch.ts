@@ -30,7 +30,7 @@ export class KeyWatch {
   }
 
   /** Must be called when the keys in a folder have changed. */
-  look(hosts: readonly Host[]): void {
+  check(hosts: readonly Host[]): void {
     const holders = hosts.filter(({ name, peer }) => name === peer && !this.#chronicle.hasForgotten(peer));
     const behind = leftBehind(holders);
     const found = new Map([...behind].map((peer) => [peer as string, () => this.#behind(peer)] as const));

@@ -38,11 +38,11 @@ export class Reports {
 
   /** Calls `done` once, when the report has come. */
   when(text: string, done: () => void): void {
-    const look = () => {
-      if (!this.said.includes(text)) return void this.listeners.push(look);
+    const check = () => {
+      if (!this.said.includes(text)) return void this.listeners.push(check);
       done();
     };
-    look();
+    check();
   }
 
   private hear(text: string): void {
@@ -136,10 +136,10 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     const middle = await bed.wait<LogPiece | undefined>((done) => bed.executor.readLog(spec.run, 1, 2, done));
     assert.deepEqual([...(middle?.bytes ?? [])], [...whole.bytes.subarray(1, 3)]);
     assert.equal(middle?.size, whole.size);
-    const beyond = await bed.wait<LogPiece | undefined>((done) =>
+    const pastEnd = await bed.wait<LogPiece | undefined>((done) =>
       bed.executor.readLog(spec.run, whole.size + 5, 10, done),
     );
-    assert.equal(beyond?.bytes.length, 0);
+    assert.equal(pastEnd?.bytes.length, 0);
 
     const lasting = bed.spec("lasts");
     bed.executor.launch(lasting);

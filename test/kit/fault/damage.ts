@@ -112,7 +112,7 @@ export function drawDamages({ folder }: Left, dice: Dice): Damage[] {
   });
 }
 
-export function sayDamage({ file, how, at }: Damage): string {
+export function describeDamage({ file, how, at }: Damage): string {
   return how === "flip"
     ? `bit ${at % 8} of byte ${Math.floor(at / 8)} of ${file}`
     : `${file} cut to ${at} bytes`;

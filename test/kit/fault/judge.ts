@@ -40,7 +40,7 @@ const onTimeMs = 1_000;
  */
 const machineSlackMs = 1_000;
 /** How long before the end of a quiet time a tick must be due so that its lateness is judged, ms. */
-const lastLookMs = 2_000;
+const judgedBeforeMs = 2_000;
 /** When all peers are up and connected, their records must be equal after this time, ms. */
 const quietMs = 30_000;
 
@@ -92,7 +92,7 @@ function resumptions(evidence: Evidence, injections: readonly Injection[]): Evid
     const clockErrorMs = new Map(
       evidence.peers.map((peer) => [peer, machineSlackMs + (evidence.clockErrorMs.get(peer) ?? 0)]),
     );
-    return { ...evidence, healedAt: to, to: end - lastLookMs + resumptionPatienceMs, clockErrorMs };
+    return { ...evidence, healedAt: to, to: end - judgedBeforeMs + resumptionPatienceMs, clockErrorMs };
   });
 }
 

@@ -88,7 +88,7 @@ export class Lab implements AsyncDisposable {
   readonly #settings: LabSettings;
   readonly #operations: Operation[] = [];
   readonly #lives = new Map<PeerId, number[]>();
-  readonly #earlierWords = new Map<PeerId, string>();
+  readonly #earlierOutput = new Map<PeerId, string>();
   /** for each started peer: its present process */
   readonly #processes: (() => Started)[] = [];
   readonly #disks: string[] = [];
@@ -275,7 +275,7 @@ export class Lab implements AsyncDisposable {
     await Promise.all(
       peers.map(async ({ id, running }) => {
         this.#lives.get(id)?.push(Date.now());
-        this.#earlierWords.set(id, `${this.#earlierWords.get(id) ?? ""}${running.started.said}`);
+        this.#earlierOutput.set(id, `${this.#earlierOutput.get(id) ?? ""}${running.started.said}`);
         await running.restart();
         endLast(this.outages, ({ peer, kind }) => peer === id && kind === "down");
       }),
@@ -391,7 +391,7 @@ export class Lab implements AsyncDisposable {
 
   /** All output of all the peers' processes, to look into a failure. */
   said(): string {
-    const lives = ({ id, running }: LabPeer) => `${this.#earlierWords.get(id) ?? ""}${running.started.said}`;
+    const lives = ({ id, running }: LabPeer) => `${this.#earlierOutput.get(id) ?? ""}${running.started.said}`;
     return this.peers.map((peer) => `--- ${peer.name} ${peer.id}\n${lives(peer)}`).join("\n");
   }
 

@@ -51,7 +51,7 @@ class AuthorityDoor implements OpenDoor {
     this.#last = `${attempt.what}: ${attempt.from} on ${attempt.channel}: ${base64(attempt.bytes)}`;
     // Everything that is due happens first, because any message makes the victim look at its clock.
     const nothing = { decision: "nothing", epoch: 0, value: "nobody" };
-    this.#mesh.say(stranger, "vote", { kind: "chosen", chosen: [nothing] });
+    this.#mesh.sendAs(stranger, "vote", { kind: "chosen", chosen: [nothing] });
     const before = this.#digest();
     this.#mesh.hear(attempt.from, attempt.channel, attempt.bytes);
     if (this.#digest() !== before && attempt.unless?.() !== true)

@@ -69,7 +69,7 @@ function damaged(bytes: Uint8Array, dice: Dice): Uint8Array {
 }
 
 /** Accepts a refusal with a code; anything else counts as a crash. */
-function refusedInWords(error: unknown): void {
+function refusedWithCode(error: unknown): void {
   if (!(error instanceof CicadaError)) throw error;
 }
 
@@ -147,7 +147,7 @@ function useFolder(path: string): void {
       folder.close();
     }
   } catch (error) {
-    refusedInWords(error);
+    refusedWithCode(error);
   }
 }
 
@@ -190,7 +190,7 @@ class DiskDoor implements OpenDoor {
     this.#last = `${name}, ${files.get(name)?.length ?? 0} bytes`;
     const folder = join(this.#parent, "peer");
     put(folder, files);
-    await useDisk(folder).catch(refusedInWords);
+    await useDisk(folder).catch(refusedWithCode);
   }
 
   last(): string {

@@ -146,7 +146,7 @@ export class FuzzMesh {
     this.#lives.get(victim)?.events?.received(from, channel, bytes);
   }
 
-  say(from: PeerId, channel: Channel, message: Message): void {
+  sendAs(from: PeerId, channel: Channel, message: Message): void {
     this.hear(from, channel, this.encode(from, message));
   }
 

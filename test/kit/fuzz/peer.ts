@@ -38,7 +38,7 @@ export function bytesDoor(): Door {
           last = hostile.draw();
           decode(last.channel, last.bytes, last.from, mesh.cluster);
         },
-        last: () => told(last),
+        last: () => describe(last),
       };
     },
   };
@@ -61,7 +61,7 @@ export function peerDoors(): Door[] {
   }));
 }
 
-function told(message: HostileMessage | undefined): string {
+function describe(message: HostileMessage | undefined): string {
   if (message === undefined) return "";
   const { from, channel, bytes } = message;
   return `${from} on ${channel}: ${Buffer.from(bytes).toString("base64")}`;
@@ -91,7 +91,7 @@ class PeerDoor implements OpenDoor {
   }
 
   last(): string {
-    return told(this.#last);
+    return describe(this.#last);
   }
 
   settle(): void {
@@ -99,7 +99,7 @@ class PeerDoor implements OpenDoor {
     this.#mesh.pass(15 * second);
     this.#complain();
     this.#measure();
-    this.#look();
+    this.#checkViews();
     this.#keepsTicks();
   }
 
@@ -134,7 +134,7 @@ class PeerDoor implements OpenDoor {
   }
 
   /** Checks that everything that a person may ask for can be shown. */
-  #look(): void {
+  #checkViews(): void {
     const peer = this.#mesh.peer(victim);
     JSON.stringify(peer.status.view());
     for (const id of this.#mesh.table(victim).jobs().keys()) peer.status.next(id, 5);

@@ -155,5 +155,5 @@ test("the jobs' own lines are read as runs, and a run that wrote no end was ende
     { job: "open", tick, attempt: 1, peer: "ben", life: 0, start: ninth + 7, end: ninth + 1_100 },
   ]);
   appendFileSync(file, "starts open\n");
-  assert.throws(() => readTruth(file, lives, outages), /no line of a job/);
+  assert.throws(() => readTruth(file, lives, outages), /not a line of a job/);
 });

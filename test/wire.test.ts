@@ -275,9 +275,9 @@ test("a record that was changed after it was signed is refused", () => {
 test("only `lost` and `withdrawn` may be written by another peer than the runner", () => {
   const [mine, other] = makeKeys();
   for (const state of ["lost", "withdrawn"] as const) {
-    const said: RunRecord = { ...record, state, by: other.self };
-    assert.equal(verifyRecord(signRecord(said, other), mine), true, state);
-    assert.equal(verifyRecord(signRecord(said, mine), mine), false, state);
+    const closed: RunRecord = { ...record, state, by: other.self };
+    assert.equal(verifyRecord(signRecord(closed, other), mine), true, state);
+    assert.equal(verifyRecord(signRecord(closed, mine), mine), false, state);
   }
   const ended: RunRecord = { ...record, state: "succeeded", by: other.self };
   assert.equal(verifyRecord(signRecord(ended, other), mine), false);

@@ -490,17 +490,21 @@ test("I18: a peer with an old cluster key that starts a run is found, once a mem
   );
 });
 
-test("I18: the older of two processes with one identity that starts a run is found, unless it received no heartbeats", () => {
+test("I18: the older of two processes with one identity that starts a run is found, unless it received no heartbeats; a restarted peer is not the older one", () => {
   const faultWindows = [
     { kind: "duplicate identity" as const, peer: ann, from: sixth - minute, to: sixth + 30_000 },
   ];
-  const found = (changes: Partial<Run>) =>
-    rulesIn(
-      checkEligibility(flawless({ faultWindows, runs: [...without(sixth), runOf(sixth, ann, changes)] })),
-    );
+  const found = (changes: Partial<Run>, ...restartedAt: number[]) => {
+    const outages = restartedAt.map((to) => ({ peer: ann, kind: "down" as const, from: to - 5_000, to }));
+    const runs = [...without(sixth), runOf(sixth, ann, changes)];
+    return rulesIn(checkEligibility(flawless({ faultWindows, outages, runs })));
+  };
   assert.ok(found({}).includes("I18"));
   assert.ok(found({ heardOthers: true }).includes("I18"));
   assert.ok(!found({ heardOthers: false }).includes("I18"));
+  assert.ok(!found({}, sixth - 50_000).includes("I18"));
+  assert.ok(found({}, sixth - 2 * minute).includes("I18"), "it was restarted before its copy was started");
+  assert.ok(found({}, sixth + 20_000).includes("I18"), "it was restarted after the run had started");
 });
 
 test("I16: history that should have been pruned is found, unless the peer was away and hasn't been back for as long", () => {

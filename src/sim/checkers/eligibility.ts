@@ -7,7 +7,7 @@
  * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
  *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
- *   one starts nothing.
+ *   one starts nothing. A restart makes a peer the newer one.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
@@ -135,11 +135,22 @@ function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run)
   // A process that receives no heartbeats can't learn of the other one. With two processes, perhaps only the copy
   // receives them.
   if (life >= livesOfCopies || heardOthers === false) return undefined;
-  const isBeside = evidence.faultWindows.some(
-    ({ kind, peer: of, from, to }) =>
-      kind === "duplicate identity" && of === peer && start > from + inTouchMs && start < to,
+  // A peer that was restarted after its copy had been started is the newer one.
+  const startedAt = Math.max(
+    evidence.from,
+    ...evidence.outages.flatMap(({ peer: of, kind, to }) =>
+      of === peer && kind === "down" && to <= start ? [to] : [],
+    ),
   );
-  if (!isBeside) return undefined;
+  const isOlder = evidence.faultWindows.some(
+    ({ kind, peer: of, from, to }) =>
+      kind === "duplicate identity" &&
+      of === peer &&
+      startedAt <= from &&
+      start > from + inTouchMs &&
+      start < to,
+  );
+  if (!isOlder) return undefined;
   const steady = {
     ...evidence,
     faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "duplicate identity"),

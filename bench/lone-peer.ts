@@ -59,7 +59,7 @@ export class LonePeer {
       watermarks: [],
       loadedSince: 0,
       voteCount: 0,
-      voteFloor: 0,
+      forgottenVotes: [],
       chain: [],
       started: new Set(),
       expected: [],

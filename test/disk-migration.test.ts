@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
+import { storedKeys } from "../src/core/events.ts";
+import { readSpans } from "../src/core/time/spans.ts";
 import type { Log } from "../src/ports.ts";
 import type { Loaded } from "../src/ports/disk.ts";
 import { tellTick } from "../src/core/records/why.ts";
@@ -98,6 +100,13 @@ test("an older database is migrated with its contents, and a copy of the old one
     bodies.map(({ body }) => JSON.parse(String(body))),
     [record],
   );
+});
+
+test("a voter still votes on no tick below the bound that an older program stored", async (context) => {
+  const folder = olderFolder(context, "INSERT INTO meta VALUES ('voteFloor', '1795000000000', NULL);");
+  const { meta } = await openAndLoad(folder);
+  const spans = readSpans(new Map(meta).get(storedKeys.forgottenVotes) ?? "[]");
+  assert.deepEqual(spans, [{ from: 0, to: 1_795_000_000_000 }]);
 });
 
 test("an older program can open the copy", async (context) => {

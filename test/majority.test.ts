@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hearBallots } from "../src/core/voting/acceptor.ts";
 import { Cores } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
 const second = 1_000;
-const day = 86_400 * second;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
 const beat = { id: "beat", schedule: "@every 10s", command: "true", partition: "majority" } as const;
 
 /** Three peers, after the first epoch of three voters has been chosen and has begun. */
@@ -51,6 +54,41 @@ test("a majority job runs again once a clock that was a year ahead is right, and
   cores.pass(300 * second);
   assert.equal(cores.starts.length, before + 30);
   noneTwice(cores);
+});
+
+test("a majority job goes on once a clock that was a year ahead twice is right again", () => {
+  const cores = new Cores(["a"]);
+  const hourly = { ...beat, schedule: "@every 1h" };
+  cores.put(hourly);
+  cores.pass(3 * hour);
+  for (let time = 0; time < 2; time++) {
+    cores.setClock("a", 365 * day);
+    cores.pass((time === 0 ? 5 : 30) * hour);
+    cores.setClock("a", 0);
+    cores.pass(2 * hour);
+  }
+  const before = cores.starts.length;
+  cores.pass(24 * hour);
+  assert.equal(cores.starts.length, before + 24);
+  noneTwice(cores);
+});
+
+test("a voter whose clock is set back to ticks on which its votes are forgotten votes on none of them", () => {
+  const cores = new Cores(["a"]);
+  cores.put({ ...beat, schedule: "@every 1h" });
+  cores.pass(40 * hour);
+  const ballot = { round: 999_999, peer: "a" as PeerId, life: 9e15 };
+  cores.setClock("a", -30 * hour);
+  cores.pass(10 * minute);
+  const answerOn = (tick: string) => {
+    const instant = Date.parse(tick);
+    const decision = `beat@${tick}~1` as const;
+    const { epoch } = { epoch: 0 };
+    hearBallots(cores.state("a"), "a" as PeerId, [{ decision, epoch, instant, ballot }]);
+    return cores.state("a").voting.proposer.ownReplies.splice(0).at(-1);
+  };
+  const forgotten = cores.starts[5]?.tick ?? "";
+  assert.deepEqual(answerOn(forgotten)?.answer, "barred");
 });
 
 test("one voter becomes three when two more peers have been up for a while, and every peer knows it", () => {

@@ -8,6 +8,8 @@ import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 import { soonestTick } from "../src/core/job/timetable.ts";
 import { openOn } from "../src/core/records/ledger.ts";
+import { tellsOfStart } from "../src/core/records/records.ts";
+import { addToSpans, startsKept } from "../src/core/time/spans.ts";
 
 const hour = 3_600_000;
 const minute = 60_000;
@@ -237,21 +239,65 @@ test("a run that began before the clock was set back ends here too, even if its 
   assert.ok(!isOpen());
 });
 
+/** As pruning does it. */
+function removeHistory(cores: Cores, before: number): void {
+  const { starts } = cores.pruned.get("beat" as JobId) ?? { starts: [] };
+  const started: number[] = [];
+  for (const records of cores.records.values()) {
+    for (const [key, record] of records) {
+      if (instantOf(record.tick) >= before) continue;
+      records.delete(key);
+      if (tellsOfStart(record)) started.push(instantOf(record.tick));
+    }
+  }
+  cores.pruned.set("beat" as JobId, { before, starts: addToSpans(starts, started, startsKept) });
+}
+
 test("ticks that ran and whose records were pruned don't run again when all clocks are set back", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ ...beat, schedule: "@every 10m", catchUp: { policy: "all", window: "1h" } });
   cores.pass(6 * hour);
   const removed = cores.wall(cores.now) - 2 * hour;
-  cores.prunedBefore.set("beat" as JobId, removed);
-  for (const records of cores.records.values()) {
-    for (const [key, { tick }] of records) if (instantOf(tick) < removed) records.delete(key);
-  }
+  removeHistory(cores, removed);
   const ran = cores.starts.length;
   for (const peer of ["a", "b"]) cores.setClock(peer, -4 * hour);
   cores.pass(1.5 * hour);
   assert.equal(cores.starts.length, ran, "before it are two hours of pruned ticks, and two of kept ones");
   cores.pass(4 * hour);
   assert.ok(cores.starts.length > ran + 8, "then new ticks run");
+  assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
+});
+
+test("ticks that clocks which were ahead took for skipped run when they are due, though that history has been removed", () => {
+  const cores = new Cores(["a", "b"]);
+  const job = { ...beat, schedule: "@every 1h", catchUp: { policy: "none", window: "1h" } } as const;
+  cores.put(job);
+  cores.pass(3.5 * hour);
+  const ran = cores.starts.length;
+  for (const peer of ["a", "b"]) cores.setClock(peer, 12 * hour);
+  // Those of the time between are missed, and one comes due by the wrong clocks.
+  cores.pass(hour);
+  removeHistory(cores, cores.wall(cores.now) + 12 * hour);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 0);
+  cores.pass(6 * hour);
+  assert.equal(cores.starts.length, ran + 1 + 6);
+});
+
+test("what ran and has been removed since doesn't run again when a clock that was a year behind is right again", () => {
+  const cores = new Cores(["a"]);
+  const job = { ...beat, schedule: "@every 1h", catchUp: { policy: "all", window: "7d" } } as const;
+  cores.put(job);
+  cores.pass(20.5 * hour);
+  removeHistory(cores, cores.wall(cores.now) - 4 * hour);
+  cores.setClock("a", -365 * 24 * hour);
+  cores.pass(3 * hour);
+  // A prune round by the wrong clock.
+  cores.pruned.set("beat" as JobId, {
+    before: cores.wall(cores.now) - 365 * 24 * hour,
+    starts: cores.pruned.get("beat" as JobId)?.starts ?? [],
+  });
+  cores.setClock("a", 0);
+  cores.pass(10 * minute);
   assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
 });
 

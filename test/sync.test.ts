@@ -272,7 +272,7 @@ test("records that a peer has pruned are neither offered to it nor requested by 
   const other = stage.record("b", 24, 1);
   for (const record of [old, pruned, kept, other]) b.disk.keep(record);
   const keep = { runs: 1, ageMs: 0, windowMs: 0 };
-  a.horizons.moved([{ job: pruned.job, before: kept.due, keep }]);
+  a.horizons.moved([{ job: pruned.job, before: kept.due, keep, starts: [] }]);
   stage.link(a, b);
   stage.pass(40_000);
   assert.deepEqual(new Set(a.disk.records.values()), new Set([kept, other]));
@@ -297,7 +297,9 @@ test("a peer tells its neighbours of later pruning, and those records don't come
   const [first, second] = records;
   assert.ok(first !== undefined && second !== undefined);
   a.disk.records.delete(recordKey(first));
-  a.horizons.moved([{ job: first.job, before: second.due, keep: { runs: 2, ageMs: 0, windowMs: 0 } }]);
+  a.horizons.moved([
+    { job: first.job, before: second.due, keep: { runs: 2, ageMs: 0, windowMs: 0 }, starts: [] },
+  ]);
   const before = stage.sent.length;
   stage.pass(1_300_000);
   assert.equal(a.disk.records.size, 2);

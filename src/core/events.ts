@@ -8,7 +8,7 @@ import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
-import type { RequestedOrder, RunRecord, Watermark } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
 import type { Forgotten, Attribution } from "../schema/attribution.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
@@ -39,6 +39,14 @@ export type CoreMessage = MessageOf<
 export type CoreCommand = Exclude<Command, { kind: "rotate-key" }>;
 
 /** An event without its time. */
+/** What this peer has removed of a job's history. */
+export interface PrunedHistory {
+  /** records of ticks before this instant (ms) */
+  before: number;
+  /** spans of ticks that had started */
+  starts: readonly Span[];
+}
+
 export type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
 export type Event = { now: Now } & (
@@ -51,11 +59,13 @@ export type Event = { now: Now } & (
       orders: readonly RequestedOrder[];
       votes: readonly StoredVote[];
       watermarks: readonly Watermark[];
+      /** of jobs whose removed history reaches ahead of the clock */
+      prunedAhead?: readonly { job: JobId; starts: readonly Span[] }[];
       /** records of ticks from this instant (ms) on are all in `records` */
       loadedSince: number;
       voteCount: number;
-      /** no votes on ticks before this instant, ms */
-      voteFloor: number;
+      /** no votes on ticks in these spans */
+      forgottenVotes: readonly Span[];
       /** an earlier life had found that it no longer remembers all its votes */
       votesLost?: boolean;
       /** the roster as it was stored; not yet verified */
@@ -80,9 +90,8 @@ export type Event = { now: Now } & (
   /** a sync has brought records and orders */
   | { kind: "learned"; records: readonly RunRecord[]; orders: readonly RequestedOrder[] }
   | { kind: "synced"; peer: PeerId }
-  /** what the disk holds of the ticks that were to be looked up */
-  /** `prunedBefore`: this peer has removed records of ticks before it (ms) */
-  | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[]; prunedBefore?: number | undefined }
+  /** what the disk holds of the ticks that were to be looked up, and what it held */
+  | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[]; pruned?: PrunedHistory | undefined }
   /** another peer's, after all its records have come */
   | { kind: "watermarks"; watermarks: readonly Watermark[] }
   /** neighbours have pruned the job's ticks before the instant (ms): what is open below it is over */
@@ -118,7 +127,7 @@ export type Event = { now: Now } & (
 export const storedKeys = {
   roster: "roster",
   voteCount: "voteCount",
-  voteFloor: "voteFloor",
+  forgottenVotes: "forgottenVotes",
   /** on the disk of a voter that was told of votes which it doesn't remember */
   votesLost: "votesLost",
   /** empty = not drained */

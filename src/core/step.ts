@@ -130,7 +130,7 @@ function take(state: State, event: Event): void {
     case "synced":
       return synced(state, event.peer);
     case "lookedUp":
-      return lookedUp(state, event.job, event.records, event.prunedBefore);
+      return lookedUp(state, event.job, event.records, event.pruned);
     case "prunedElsewhere":
       return closePruned(state, event.job, event.before);
     case "watermarks":
@@ -192,7 +192,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   announceAtOnce(state);
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
-  openHistory(state, event.watermarks, event.loadedSince, event.lastAlive ?? wall);
+  openHistory(state, event.watermarks, event.prunedAhead ?? [], event.loadedSince, event.lastAlive ?? wall);
   if (event.lastAlive !== undefined) noteLastAlive(state, event.lastAlive);
   state.tableDigest = event.tableDigest;
   state.addresses = event.addresses;

@@ -8,7 +8,9 @@ import type { Doors } from "../ports.ts";
 import type { Loaded, Write } from "../ports/disk.ts";
 import { ulid } from "../schema/ids.ts";
 import { storedKeys, type EventBody } from "../core/events.ts";
+import { readSpans } from "../core/time/spans.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
+import type { Span } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import { readChain } from "../wire/roster.ts";
@@ -33,7 +35,7 @@ export interface Booted {
   proofLeftMs: number | undefined;
   started: ReadonlySet<RunId>;
   voteCount: number;
-  voteFloor: number;
+  forgottenVotes: readonly Span[];
   votesLost: boolean;
   chain: readonly Epoch[];
   selfForgotten: Attribution | undefined;
@@ -106,7 +108,7 @@ export function boot(
       const own = loaded.records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
       doors.executor.sweep(own.map(runId), (started) => {
         const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
-        const voteFloor = numberIn(loaded.meta, storedKeys.voteFloor) ?? 0;
+        const forgottenVotes = readSpans(loaded.meta.get(storedKeys.forgottenVotes) ?? "[]");
         const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");
         const selfForgotten = readAttribution(loaded.meta.get(storedKeys.selfForgotten));
         const superseded = readAttributionOfKey(
@@ -114,7 +116,7 @@ export function boot(
           doors.keyring.fingerprint(),
         );
         const drained = readAttribution(loaded.meta.get(storedKeys.drained));
-        const votes = { voteCount, voteFloor, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
+        const votes = { voteCount, forgottenVotes, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
         done({
           table,
           loaded,
@@ -143,11 +145,12 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     tableDigest: table.digest(),
     records: loaded.records,
     watermarks: loaded.watermarks,
+    prunedAhead: loaded.horizons.filter(({ starts }) => (starts.at(-1)?.to ?? 0) > booted.loadedSince),
     loadedSince: booted.loadedSince,
     orders: loaded.orders,
     votes: loaded.votes,
     voteCount: booted.voteCount,
-    voteFloor: booted.voteFloor,
+    forgottenVotes: booted.forgottenVotes,
     votesLost: booted.votesLost,
     chain: booted.chain,
     started: booted.started,

@@ -235,8 +235,7 @@ export class Peer {
       case "lookUp": {
         const { job } = effect;
         return lookUp(this.#doors, effect, (records) => {
-          const prunedBefore = this.#parts.horizons.ownOf(job)?.before;
-          this.#feed({ kind: "lookedUp", job, records, prunedBefore });
+          this.#feed({ kind: "lookedUp", job, records, pruned: this.#parts.horizons.ownOf(job) });
         });
       }
       case "syncRecent":

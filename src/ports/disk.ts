@@ -5,7 +5,7 @@
 import type { CicadaError } from "../errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
-import type { RequestedOrder, RunRecord, RunState, Watermark } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord, RunState, Span, Watermark } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 
 /** One thing to make durable. Writes of one `store` call are kept all together or not at all. */
@@ -104,6 +104,8 @@ export interface Horizon {
   job: JobId;
   before: number;
   keep: Keep;
+  /** Ticks that had started and were pruned, ever, as spans; at most `startsKept` (core/time/spans.ts). */
+  starts: readonly Span[];
 }
 
 export interface Pruned {

@@ -6,7 +6,8 @@
  * write without an answer may or may not be there.
  */
 import type { Thing } from "../core/records/buckets.ts";
-import { recordKey } from "../core/records/records.ts";
+import { recordKey, tellsOfStart } from "../core/records/records.ts";
+import { addToSpans, startsKept } from "../core/time/spans.ts";
 import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
 import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
@@ -178,8 +179,10 @@ export class SimDisk implements Disk {
     const before = Math.min(rule.before, Math.max(rule.olderThan, byNumber, known));
     const success = ticks.findLast(({ records }) => records.some(({ state }) => state === "succeeded"));
     const stays = rule.keepsLast ? [ticks.at(-1), success] : [];
+    const started: number[] = [];
     for (const tick of ticks) {
       if (tick.instant >= before || stays.includes(tick)) continue;
+      if (tick.records.some(tellsOfStart)) started.push(tick.instant);
       for (const record of tick.records) {
         this.storage.remove(record);
         this.storage.removeOrder(record);
@@ -190,7 +193,8 @@ export class SimDisk implements Disk {
       const isKept = stays.some((tick) => tick?.tick === record.tick);
       if (record.job === job && instantOf(record.tick) < before && !isKept) this.storage.removeOther(record);
     }
-    const horizon = { job, before: Math.max(known, before), keep };
+    const starts = addToSpans(noted?.starts ?? [], started, startsKept);
+    const horizon = { job, before: Math.max(known, before), keep, starts };
     if (JSON.stringify(horizon) === JSON.stringify(noted)) return;
     this.storage.horizons.set(job, horizon);
     pruned.horizons.push(horizon);

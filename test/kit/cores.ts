@@ -4,7 +4,7 @@
  */
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { checkedJob } from "../../src/core/job/job.ts";
-import type { CoreCommand, Effect, EventBody } from "../../src/core/events.ts";
+import type { CoreCommand, Effect, EventBody, PrunedHistory } from "../../src/core/events.ts";
 import { isPossiblyStale } from "../../src/core/orders/runs.ts";
 import { mergeRecord, movesUp, recordKey } from "../../src/core/records/records.ts";
 import { createState, type State } from "../../src/core/state.ts";
@@ -35,8 +35,8 @@ export class Cores {
   readonly starts: Start[] = [];
   readonly records = new Map<PeerId, Map<string, RunRecord>>();
   readonly votes = new Map<PeerId, Map<string, StoredVote>>();
-  /** every peer has removed the job's records of ticks before this instant, ms */
-  readonly prunedBefore = new Map<JobId, number>();
+  /** what every peer has removed of the job's records */
+  readonly pruned = new Map<JobId, PrunedHistory>();
   /** the watermarks that each peer has stored */
   readonly watermarks = new Map<PeerId, Map<JobId, Watermark>>();
   readonly answers: Answer[] = [];
@@ -168,7 +168,7 @@ export class Cores {
       watermarks: loaded.watermarks ?? [],
       loadedSince: loaded.loadedSince ?? -Infinity,
       voteCount: loaded.voteCount ?? 0,
-      voteFloor: 0,
+      forgottenVotes: [],
       chain: [],
       started: loaded.started ?? new Set(),
       expected: (loaded.expected ?? others) as PeerId[],
@@ -417,8 +417,8 @@ export class Cores {
         const records = [...(this.records.get(peer)?.values() ?? [])].filter(
           (record) => record.job === job && instantOf(record.tick) >= from && instantOf(record.tick) < to,
         );
-        const prunedBefore = this.prunedBefore.get(job);
-        return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records, prunedBefore }));
+        const pruned = this.pruned.get(job);
+        return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records, pruned }));
       }
       case "ended":
       case "notify":

@@ -7,7 +7,8 @@
  * stored a round later, after the records that justify them.
  */
 import { instantOf, isManual, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
-import { rangeSlot, roundsMax, type RunRecord, type Watermark } from "../../schema/run.ts";
+import type { PrunedHistory } from "../events.ts";
+import { rangeSlot, roundsMax, type RunRecord, type Span, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports/disk.ts";
 import { isOwnGivenBack, nextWriting } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
@@ -51,11 +52,6 @@ const reportEveryMs = 10_000;
 const openMax = 256;
 /** A tick that somebody is to report as missed may be undecided for so long: the reporter may be slow, or go. */
 const reportedWithinMs = 60_000;
-/**
- * History that was removed by a clock which stood further ahead than this says nothing: that clock may have taken a year for
- * missed. Less runs ticks again after all clocks were set back by so much; more leaves ticks out after they were ahead.
- */
-const prunedAheadMs = 2 * 86_400_000;
 /** Orders by hand are remembered this long past their window, for those that come late by a sync. */
 const requestedKeptMs = 3_600_000;
 /** Watermarks in one write. */
@@ -65,6 +61,7 @@ const watermarksPerWrite = 2_000;
 export function openHistory(
   state: State,
   watermarks: readonly Watermark[],
+  prunedAhead: readonly { job: JobId; starts: readonly Span[] }[],
   loadedSince: number,
   scanFrom: number,
 ): void {
@@ -81,6 +78,8 @@ export function openHistory(
     };
     beginWatermark(state.ledger.history, job, past, Math.max(unsureUntil, loadedSince - 1));
   }
+  // Those before now are found when the disk is asked.
+  for (const { job, starts } of prunedAhead) settleStarts(state, job, starts, state.now.wall + 1);
 }
 
 /** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
@@ -173,7 +172,7 @@ export function lookedUp(
   state: State,
   job: JobId,
   records: readonly RunRecord[],
-  prunedBefore = -Infinity,
+  pruned?: PrunedHistory,
 ): void {
   state.upkeep.lookups.delete(job);
   const until = state.now.wall + clockRefusedMs;
@@ -185,14 +184,27 @@ export function lookedUp(
     } else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record)) takeRecord(state.ledger, record, state.now.mono, true);
   }
-  const from = (watermarkOf(state.ledger.history, job)?.at ?? Infinity) + 1;
-  if (from < prunedBefore && prunedBefore <= state.now.wall + prunedAheadMs)
-    settleRange(state.ledger.history, job, from, prunedBefore - 1);
+  if (pruned !== undefined) settlePruned(state, job, pruned);
   endUnsure(state.ledger.history, job);
   if (reopened <= state.now.wall) reopenFrom(state.ledger.history, job, reopened, state.now.wall);
   touchJob(state, job);
   const plan = state.jobs.plans.get(job);
   if (plan !== undefined && isPlanning(state)) scanJob(state, plan);
+}
+
+/**
+ * What was removed is over. A clock that was ahead may have removed what it took for missed: of ticks that are to come only those
+ * that had started count.
+ */
+function settlePruned(state: State, job: JobId, { before, starts }: PrunedHistory): void {
+  const from = (watermarkOf(state.ledger.history, job)?.at ?? Infinity) + 1;
+  if (from < before && before <= state.now.wall) settleRange(state.ledger.history, job, from, before - 1);
+  settleStarts(state, job, starts, from);
+}
+
+function settleStarts(state: State, job: JobId, starts: readonly Span[], from: number): void {
+  for (const span of starts)
+    if (span.to >= from) settleRange(state.ledger.history, job, Math.max(from, span.from), span.to);
 }
 
 /** Others withdraw their own. One that is withdrawn for the eighth time stands, and its tick is lost. */

@@ -6,7 +6,7 @@
  * all earlier ones. The merge is
  * commutative, associative and idempotent, so peers that have seen the same records in any order agree.
  */
-import { instantOf, orderKey, type OrderKey } from "../../schema/ids.ts";
+import { instantOf, isManual, orderKey, type OrderKey } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 
@@ -37,6 +37,11 @@ function level(record: RunRecord): number {
  */
 export function isDecidedAhead({ state, tick }: RunRecord, until: number): boolean {
   return (state === "skipped" || state === "missed") && instantOf(tick) > until;
+}
+
+/** True of a record of a tick of the schedule that was started, or may have been. */
+export function tellsOfStart({ state, tick }: RunRecord): boolean {
+  return state !== "skipped" && state !== "missed" && state !== "withdrawn" && !isManual(tick);
 }
 
 /** Which of two records of one key stands; on a full tie, either (they are equal in all that counts). */

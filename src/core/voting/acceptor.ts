@@ -17,6 +17,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
 import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
+import { addToSpans, isInSpans, writeSpans } from "../time/spans.ts";
 import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
 import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
@@ -26,6 +27,12 @@ import type { Write } from "../../ports/disk.ts";
 export const voteUntilMs = 24 * 3_600_000;
 /** … and an hour later forgotten. */
 export const rememberVotesMs = 25 * 3_600_000;
+
+/**
+ * Spans of ticks whose votes are forgotten. With fewer, ticks between two of them are barred that nobody has voted on, if clocks
+ * were wrong that often; more makes a longer list to store every few minutes.
+ */
+const forgottenMost = 32;
 
 /**
  * Ticks further ahead are not voted on: claims run 2 s ahead, and peers whose clocks are so far off are passed over.
@@ -85,7 +92,8 @@ function barred(state: State, item: BallotItem): string | undefined {
   const inForce = epochAt(roster.chain, item.instant);
   if (inForce === undefined || inForce.number !== item.epoch) return "other-epoch";
   if (!inForce.voters.includes(state.settings.self)) return "no-voter";
-  if (item.instant < Math.max(voter.floor, state.now.wall - voteUntilMs)) return "too-old";
+  if (item.instant < state.now.wall - voteUntilMs || isInSpans(voter.forgotten, item.instant))
+    return "too-old";
   const { successor } = voter;
   if (
     successor !== undefined &&
@@ -230,8 +238,8 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
 }
 
 /**
- * Forgets votes on ticks too old to vote on. The floor is kept, so that none is given again after a clock is set back. It lies
- * just above the latest of them and no higher: a clock that was ahead would bar the ticks that come after its correction.
+ * Forgets votes on ticks too old to vote on. When these ticks were is kept, so that none is voted on again after a clock is set
+ * back. Only these: one bound above all of them would bar every tick up to where a clock that was ahead has voted.
  */
 export function forgetVotes(state: State): void {
   const before = state.now.wall - rememberVotesMs;
@@ -240,12 +248,16 @@ export function forgetVotes(state: State): void {
   );
   if (old.length === 0) return;
   for (const { decision } of old) state.voting.voter.votes.delete(decision);
-  const latest = Math.max(...old.map(({ instant }) => instant));
-  state.voting.voter.floor = Math.max(state.voting.voter.floor, latest + 1);
+  const { voter } = state.voting;
+  voter.forgotten = addToSpans(
+    voter.forgotten,
+    old.map(({ instant }) => instant),
+    forgottenMost,
+  );
   emit(state, {
     kind: "store",
     writes: [
-      { kind: "meta", key: storedKeys.voteFloor, value: String(state.voting.voter.floor) },
+      { kind: "meta", key: storedKeys.forgottenVotes, value: writeSpans(voter.forgotten) },
       { kind: "drop-votes", before },
     ],
   });

@@ -5,6 +5,7 @@
 import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { inParts, type Heartbeat } from "../../schema/message.ts";
+import type { Span } from "../../schema/run.ts";
 import type { Epoch, StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
@@ -31,7 +32,7 @@ export function openRoster(
   stored: {
     votes: readonly StoredVote[];
     voteCount: number;
-    voteFloor: number;
+    forgottenVotes: readonly Span[];
     votesLost?: boolean;
     chain: readonly Epoch[];
   },
@@ -46,7 +47,7 @@ export function openRoster(
   if (isPlanted(state, "memory-trusted")) voter.memory = "sure";
   voter.voteCount = stored.voteCount;
   voter.votesStored = stored.voteCount;
-  voter.floor = stored.voteFloor;
+  voter.forgotten = stored.forgottenVotes;
   voter.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
   const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
   adopt(state, founded.length === 0 ? stored.chain : founded);

@@ -3,6 +3,7 @@
  * folder change it.
  */
 import type { PeerId } from "../../schema/ids.ts";
+import type { Span } from "../../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
 import type { Order } from "../claims/order.ts";
 import type { Proposal } from "./paxos.ts";
@@ -22,8 +23,8 @@ export interface RosterState {
 export interface VoterState {
   /** by decision; durable before they are told */
   readonly votes: Map<string, StoredVote>;
-  /** no votes on ticks before this instant, ms: they may have been forgotten */
-  floor: number;
+  /** no votes on ticks in these spans: they may have been forgotten */
+  forgotten: readonly Span[];
   /** the latest tick that this voter has voted on, ms */
   highestInstant: number;
   /** an epoch that this voter has accepted and that is not in the chain yet */
@@ -81,7 +82,7 @@ export function createVoting(): VotingState {
     roster: { chain: [], digest: "", contradictedBy: new Set(), openedMono: 0 },
     voter: {
       votes: new Map(),
-      floor: 0,
+      forgotten: [],
       highestInstant: 0,
       successor: undefined,
       voteCount: 0,

@@ -2,8 +2,11 @@
  * Removes history from the database by rules (ports/disk.ts, PruneRule), a limited number of records at a time. In the
  * same transaction it stores the horizon of each job: what is below it and gone was pruned, and isn't missing.
  */
-import { runId, type JobId, type RunId } from "../../schema/ids.ts";
+import { tellsOfStart } from "../../core/records/records.ts";
+import { addToSpans, readSpans, startsKept, writeSpans } from "../../core/time/spans.ts";
+import { runId, type JobId } from "../../schema/ids.ts";
 import type { Horizon, Pruned, PruneRule } from "../../ports/disk.ts";
+import type { RunRecord } from "../../schema/run.ts";
 import { textIn } from "./rows.ts";
 import { asOrder, asOther, asRecord, type BucketChanges, type Writes } from "./writes.ts";
 
@@ -41,18 +44,24 @@ export class Pruning {
     // A horizon in the future was stored when the clock was wrong.
     const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
     const before = Math.min(rule.before, Math.max(rule.olderThan, this.oldestKept(rule), known));
-    const rest = this.removeBefore(rule, before, changes, pruned);
+    const started: number[] = [];
+    const rest = this.removeBefore(rule, before, changes, pruned, started);
     this.removeOthers(rule, rest ?? before, changes, pruned);
-    const horizon = { job: rule.job, before: Math.max(known, rest ?? before), keep: rule.keep };
+    const starts = addToSpans(noted?.starts ?? [], started, startsKept);
+    const horizon = { job: rule.job, before: Math.max(known, rest ?? before), keep: rule.keep, starts };
     if (this.note(horizon, noted)) pruned.horizons.push(horizon);
   }
 
-  /** Returns the instant of the first tick that has to wait for the next round, if there is one. */
+  /**
+   * Returns the instant of the first tick that has to wait for the next round, if there is one. Those that had started are added
+   * to `started`.
+   */
   private removeBefore(
     rule: PruneRule,
     before: number,
     changes: BucketChanges,
     pruned: Pruned,
+    started: number[],
   ): number | undefined {
     const ticks = this.statements.all(
       "SELECT DISTINCT instant, tick FROM record WHERE job = ? AND instant < ? ORDER BY instant, tick LIMIT ?",
@@ -70,7 +79,9 @@ export class Pruning {
         pruned.more = true;
         return tick.instant;
       }
-      pruned.runs.push(...this.removeTick(rule.job, tick, changes));
+      const removed = this.removeTick(rule.job, tick, changes);
+      pruned.runs.push(...removed.map(runId));
+      if (removed.some(tellsOfStart)) started.push(tick.instant);
     }
     return undefined;
   }
@@ -101,8 +112,8 @@ export class Pruning {
     return new Set([last, success].flatMap((row) => (row === undefined ? [] : String(row["tick"]))));
   }
 
-  private removeTick(job: JobId, { instant, tick }: Tick, changes: BucketChanges): RunId[] {
-    const removed: RunId[] = [];
+  private removeTick(job: JobId, { instant, tick }: Tick, changes: BucketChanges): RunRecord[] {
+    const removed: RunRecord[] = [];
     const records = this.statements.all(
       "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
       instant,
@@ -111,7 +122,7 @@ export class Pruning {
     );
     for (const row of records) {
       const record = asRecord(textIn(row));
-      removed.push(runId(record));
+      removed.push(record);
       changes.remove(record);
     }
     const orders = this.statements.all(
@@ -148,20 +159,24 @@ export class Pruning {
   /** True if the horizon has changed. */
   private note(horizon: Horizon, known: Horizon | undefined): boolean {
     const { job, before, keep } = horizon;
+    const starts = writeSpans(horizon.starts);
     const isKnown =
       known?.before === before &&
       known.keep.runs === keep.runs &&
       known.keep.ageMs === keep.ageMs &&
-      known.keep.windowMs === keep.windowMs;
+      known.keep.windowMs === keep.windowMs &&
+      writeSpans(known.starts) === starts;
     if (isKnown) return false;
     this.statements.run(
-      `INSERT INTO horizon VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE
-         SET before = excluded.before, runs = excluded.runs, age = excluded.age, window = excluded.window`,
+      `INSERT INTO horizon VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE
+         SET before = excluded.before, runs = excluded.runs, age = excluded.age, window = excluded.window,
+         starts = excluded.starts`,
       job,
       before,
       keep.runs,
       keep.ageMs,
       keep.windowMs,
+      starts,
     );
     return true;
   }
@@ -177,5 +192,6 @@ export function readHorizon(row: Readonly<Record<string, unknown>>): Horizon {
     job: String(row["job"]) as JobId,
     before: Number(row["before"]),
     keep: { runs: Number(row["runs"]), ageMs: Number(row["age"]), windowMs: Number(row["window"]) },
+    starts: readSpans(String(row["starts"])),
   };
 }

@@ -428,7 +428,14 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const pruned = await prune(bed, rule);
     const gone = runs.filter((_, index) => index > 4);
     assert.deepEqual(pruned.runs.toSorted(), gone.map(runId).toSorted());
-    assert.deepEqual(pruned.horizons, [{ job: "backup", before: noon - 4 * hours, keep: rule.keep }]);
+    assert.deepEqual(pruned.horizons, [
+      {
+        job: "backup",
+        before: noon - 4 * hours,
+        keep: rule.keep,
+        starts: [9, 8, 7, 6, 5].map((back) => ({ from: noon - back * hours, to: noon - back * hours })),
+      },
+    ]);
     const { records } = await history(bed, { limit: 100 });
     const left = [...runs.filter((record) => !gone.includes(record)), other];
     assert.deepEqual(sorted(records), sorted(left));
@@ -474,6 +481,29 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const now = pruneRule({ before: noon - hours, olderThan: noon - 2 * hours, countedBefore: noon });
     assert.equal((await prune(bed, now)).horizons[0]?.before, noon - 2 * hours);
   });
+
+  onBed(
+    "of what was removed is kept when it had started, whatever a wrong clock made of the horizon",
+    async (bed) => {
+      const year = 365 * 24 * hours;
+      const states = [
+        [noon, "lost"],
+        [noon + hours, "skipped"],
+        [noon + year, "failed"],
+        [noon + year + hours, "missed"],
+      ] as const;
+      await store(
+        bed,
+        states.map(([at, state]) => recordWrite(someRecord({ tick: tickAt(at), state }))),
+      );
+      const rule = { before: noon + 2 * year, olderThan: noon + 2 * year, countedBefore: noon + 2 * year };
+      await prune(bed, pruneRule({ ...rule, keepsLast: false }));
+      const starts = [noon, noon + year].map((at) => ({ from: at, to: at }));
+      assert.deepEqual((await load(bed, 0)).horizons[0]?.starts, starts);
+      await prune(bed, pruneRule({ before: noon - hours, olderThan: noon - hours, countedBefore: noon }));
+      assert.deepEqual((await load(bed, 0)).horizons[0]?.starts, starts);
+    },
+  );
 
   onBed("a dropped horizon is forgotten", async (bed) => {
     await store(bed, [recordWrite(someRecord({ state: "failed" }))]);

@@ -337,6 +337,27 @@ test("I6: a tick without any record is found, unless only a drained peer was up 
   assert.deepEqual(found(1_000), ["I6"]);
 });
 
+test("I6: a tick without a run or a record is found, unless all clocks were behind until the job was changed", () => {
+  const found = (behindMs: number, behind: readonly PeerId[]) => {
+    const faultWindows: Evidence["faultWindows"] = behind.map((peer) => ({
+      kind: "clock step",
+      peer,
+      from: sixth - 3 * minute,
+      to: beginning + 11 * minute,
+      steppedMs: -behindMs,
+    }));
+    const edit = asked({ kind: "put", rules: { ...rules, overlap: "skip" } }, 9.5 * minute);
+    const operations = [...good.operations, edit];
+    const runs = without(sixth);
+    return checkAccounts(flawless({ runs, faultWindows, operations })).filter(({ what }) =>
+      what.includes("there is no record of"),
+    );
+  };
+  assert.equal(found(60 * minute, peers).length, 0);
+  assert.equal(found(60 * minute, [ann, ben]).length, 1);
+  assert.equal(found(minute, peers).length, 1);
+});
+
 test("I6: a record that stays open although its run is over is found", () => {
   const final = peers.map((peer) => {
     const knowledge = knows(peer, good.runs);

@@ -9,7 +9,8 @@
  *
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
  * last 35 s. No record is open unless its run really still goes on. Each real start has its record, and each required
- * tick without a start has a record that gives the reason.
+ * tick without a start has a record that gives the reason, unless all clocks were behind until its job was changed:
+ * then nobody could know of the tick.
  *
  * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
  * gone) on every peer.
@@ -25,7 +26,7 @@ import {
 } from "../world/truth.ts";
 import { retainedTicks } from "./retained.ts";
 import { convergesMs, hadDuplicateIdentity, orphanMs, wasTurnedAway, workers } from "./surroundings.ts";
-import { requiredTicks, type RequiredTick } from "./ticks.ts";
+import { requiredTicks, wasNeverDue, type RequiredTick } from "./ticks.ts";
 import { jobsOf, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
@@ -182,7 +183,7 @@ function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): b
   );
 }
 
-/** Each required tick that did not run has a record that gives the reason. */
+/** Each required tick that did not run has a record that gives the reason, unless it was due by no clock. */
 function checkSilence(
   evidence: Evidence,
   known: Knowledge,
@@ -202,6 +203,7 @@ function checkSilence(
   return requiredTicks(evidence, evidence.from, before, quietMs)
     .filter(({ job, tick }) => isRetained(job, tick))
     .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeForgotten(evidence, required))
+    .filter((required) => !wasNeverDue(evidence, required, quietMs))
     .filter((required) => !recorded.has(`${required.job}@${required.tick}`) && !isInRange(required))
     .map(({ job, tick, instant }) => ({
       rule: "I6",

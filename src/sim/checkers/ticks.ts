@@ -62,6 +62,15 @@ export function aheadMs({ faultWindows }: Evidence, of: PeerId, at: number): num
     .reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
 }
 
+/** True when no clock of the mesh had reached the instant before the job was changed, so that nobody could know of the tick. */
+export function wasNeverDue(evidence: Evidence, { instant, until }: RequiredTick, marginMs: number): boolean {
+  if (until === Infinity) return false;
+  const ends = evidence.faultWindows.map(({ to }) => to).filter((to) => instant < to && to < until);
+  return evidence.peers.every((peer) =>
+    [until, ...ends].every((at) => at + aheadMs(evidence, peer, at - 1) < instant + marginMs),
+  );
+}
+
 /** How long the consequences of a wrong clock may last after it was set right, ms. */
 const clockLingersMs = 60_000;
 

@@ -169,11 +169,7 @@ test("a voter ignores malformed decisions and remembers nothing of them", () => 
     ["no_epoch", { decision: next, value: `{"voters":["peer-1"],"from":1e999}` }],
     ["from_too_late", { decision: next, value: epochOf(members, 8e15) }],
   ];
-  const before = [
-    state.voting.voter.votes.size,
-    state.voting.voter.highestInstant,
-    state.voting.voter.voteCount,
-  ];
+  const before = [state.voting.voter.votes.size, state.voting.voter.voted, state.voting.voter.voteCount];
   for (const [why, item] of items) {
     const ballot = { round: 2 ** 52, peer: members[1], incarnation: 1 };
     const counter = `vote_barred_${why}`;
@@ -196,7 +192,7 @@ test("a voter ignores malformed decisions and remembers nothing of them", () => 
   });
   assert.equal(mesh.peer(victim).status.view().counters["vote_barred_stranger"], 1);
   assert.deepEqual(
-    [state.voting.voter.votes.size, state.voting.voter.highestInstant, state.voting.voter.voteCount],
+    [state.voting.voter.votes.size, state.voting.voter.voted, state.voting.voter.voteCount],
     before,
   );
 });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hearBallots } from "../src/core/voting/acceptor.ts";
+import { epochAt } from "../src/core/voting/roster.ts";
+import { hearBallots, rosterDecision } from "../src/core/voting/acceptor.ts";
 import { Cores } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { RunRecord } from "../src/schema/run.ts";
+import type { RunRecord, Span } from "../src/schema/run.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -89,6 +90,50 @@ test("a voter whose clock is set back to ticks on which its votes are forgotten 
   };
   const forgotten = cores.starts[5]?.tick ?? "";
   assert.deepEqual(answerOn(forgotten)?.answer, "barred");
+});
+
+test("voters whose clocks were a year ahead make others voters all the same, and what they have voted on stays with them", () => {
+  const cores = new Cores(["a"]);
+  cores.put(beat);
+  cores.pass(60 * second);
+  cores.setClock("a", 365 * day);
+  cores.pass(60 * second);
+  const ahead = cores.wall(cores.now) + 365 * day;
+  cores.setClock("a", 0);
+  cores.pass(10 * second);
+  for (const peer of ["b", "c"] as PeerId[]) cores.up(peer);
+  cores.pass(60 * second);
+  const { chain } = cores.state("b").voting.roster;
+  assert.deepEqual(chain.at(-1)?.voters, ["a", "b", "c"]);
+  assert.equal(epochAt(chain, cores.wall(cores.now))?.number, 1);
+  assert.equal(epochAt(chain, ahead - 30 * second)?.number, 0);
+  assert.equal(epochAt(chain, ahead + day)?.number, 1);
+  const before = cores.starts.length;
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, before + 6);
+  noneTwice(cores);
+});
+
+test("a voter accepts no epoch that takes away from it what it has voted on", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  cores.pass(30 * second);
+  const { voting } = cores.state("a");
+  const now = cores.wall(cores.now);
+  const votedAhead = [{ from: now + 200 * day, to: now + 201 * day }];
+  voting.voter.voted = [...voting.voter.voted, ...votedAhead];
+  const answerTo = (except: readonly Span[] | undefined) => {
+    const item = { decision: rosterDecision(voting.roster.chain), epoch: 1, instant: 0 };
+    const value = JSON.stringify({ voters: ["a", "b", "d"], from: now + 20 * second, except });
+    hearBallots(cores.state("a"), "a" as PeerId, [
+      { ...item, ballot: { round: 99, peer: "a" as PeerId, life: 1 }, value },
+    ]);
+    return voting.proposer.ownReplies.splice(0).at(-1);
+  };
+  assert.equal(answerTo(undefined)?.why, "from-too-early");
+  assert.equal(answerTo([{ from: now + 200 * day, to: now + 200 * day }])?.why, "from-too-early");
+  assert.equal(answerTo([{ from: now, to: now + 300 * day }])?.why, "no-epoch", "it would never begin");
+  assert.notEqual(answerTo(votedAhead)?.answer ?? "stored first", "barred");
 });
 
 test("one voter becomes three when two more peers have been up for a while, and every peer knows it", () => {

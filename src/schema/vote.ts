@@ -5,7 +5,9 @@
  * or the epoch's voters and instant as JSON.
  */
 import { Type, type Static } from "typebox";
+import { Compile } from "typebox/compile";
 import { InstantSchema, isPeerId, PeerIdSchema, type PeerId } from "./ids.ts";
+import type { Span } from "./run.ts";
 
 const Decision = Type.String({ minLength: 1, maxLength: 512 });
 const Value = Type.String({ maxLength: 4_096 });
@@ -18,11 +20,29 @@ export const BallotSchema = Type.Object({
 export const AcceptedSchema = Type.Object({ ballot: BallotSchema, value: Value });
 export const VoteSchema = Type.Object({ promised: BallotSchema, accepted: Type.Optional(AcceptedSchema) });
 
+/**
+ * Spans of ticks in one epoch, and of those that a voter has voted on or has forgotten its votes on. With fewer, ticks between two of
+ * them are barred that nobody has voted on, if clocks were wrong that often; more makes a longer list to store.
+ */
+export const spansMost = 32;
+const SpanSchema = Type.Object({ from: InstantSchema, to: InstantSchema });
+const spansCheck = Compile(Type.Array(SpanSchema, { maxItems: spansMost }));
+
+/** True of spans that an epoch may name. */
+export function areSpans(value: unknown): value is Span[] {
+  return spansCheck.Check(value) && value.every(({ from, to }) => from <= to);
+}
+
 export const EpochSchema = Type.Object({
   number: Type.Integer({ minimum: 0 }),
   voters: Type.Array(PeerIdSchema, { minItems: 1, maxItems: 9 }),
   /** orders whose tick is at or after this instant (ms) belong to it */
   from: InstantSchema,
+  /**
+   * Ticks in these spans stay with the epoch before: its voters voted on them by clocks that were ahead, and only they know what
+   * they have chosen.
+   */
+  except: Type.Optional(Type.Array(SpanSchema, { maxItems: spansMost })),
   /** hash of the previous epoch; empty for the first */
   previous: Type.String({ maxLength: 64 }),
   /** by voter of the previous epoch, base64url */

@@ -157,7 +157,7 @@ function force(state: State, { by, peer }: RosterRequest, last: Epoch, voters: P
   const unsigned = {
     number: last.number + 1,
     voters,
-    from: nextBeginning(state, last),
+    ...nextBeginning(state, last),
     previous: hashOfEpoch(last),
     forced: { by: self, signature: "" },
   };

@@ -9,7 +9,15 @@
  */
 import { instantOf, isInstant, parseRunReference, type PeerId } from "../../schema/ids.ts";
 import { inParts } from "../../schema/message.ts";
-import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
+import type { Span } from "../../schema/run.ts";
+import {
+  areSpans,
+  spansMost,
+  type BallotItem,
+  type Epoch,
+  type ReplyItem,
+  type StoredVote,
+} from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isDoubted } from "../members/clocks.ts";
@@ -18,7 +26,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
 import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
 import { addToSpans, isInSpans, writeSpans } from "../time/spans.ts";
-import { areVoters, epochAt, epochBytes, hashOfEpoch } from "./roster.ts";
+import { areVoters, epochAt, epochBytes, hashOfEpoch, isBound } from "./roster.ts";
 import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 import type { Write } from "../../ports/disk.ts";
@@ -29,17 +37,11 @@ export const voteUntilMs = 24 * 3_600_000;
 export const rememberVotesMs = 25 * 3_600_000;
 
 /**
- * Spans of ticks whose votes are forgotten. With fewer, ticks between two of them are barred that nobody has voted on, if clocks
- * were wrong that often; more makes a longer list to store every few minutes.
- */
-const forgottenMost = 32;
-
-/**
  * Ticks further ahead are not voted on: claims run 2 s ahead, and peers whose clocks are so far off are passed over.
  */
 const voteAheadMs = 60_000;
 /** A successor may begin at most so far ahead: proposals are made for `epochLeadMs` from now. */
-const epochAheadMs = 3_600_000;
+export const epochAheadMs = 3_600_000;
 /**
  * With this many votes in memory, only orders of jobs that are in the table get more. It is far above what a peer has
  * while a new job's first tick overtakes the job itself; less would delay such ticks by a second.
@@ -58,13 +60,21 @@ export function rosterDecision(chain: readonly Epoch[]): string {
   return `${rosterPrefix}${chain.length}${branch}`;
 }
 
+export function isOnRoster(decision: string): boolean {
+  return decision.startsWith(rosterPrefix);
+}
+
 /** The epoch that a value of a roster decision describes; undefined when it describes none. */
 export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> | undefined {
   try {
-    const { voters, from } = JSON.parse(value) as { voters?: unknown; from?: unknown };
+    const { voters, from, except } = JSON.parse(value) as Partial<
+      Record<"voters" | "from" | "except", unknown>
+    >;
     if (!Array.isArray(voters) || !isInstant(from)) return undefined;
     if (!voters.every((voter) => typeof voter === "string")) return undefined;
-    return { number: last.number + 1, voters: voters as PeerId[], from, previous: hashOfEpoch(last) };
+    const epoch = { number: last.number + 1, voters: voters as PeerId[], from, previous: hashOfEpoch(last) };
+    if (except === undefined) return epoch;
+    return areSpans(except) && except.every((span) => span.from > from) ? { ...epoch, except } : undefined;
   } catch {
     return undefined;
   }
@@ -80,7 +90,7 @@ function barred(state: State, item: BallotItem): string | undefined {
   if (state.members.duplicateIdentity) return "duplicate";
   if (isDoubted(state)) return "clock";
   if (voter.memory !== "sure") return `memory-${voter.memory}`;
-  if (item.decision.startsWith(rosterPrefix)) {
+  if (isOnRoster(item.decision)) {
     if (item.epoch !== last.number || item.decision !== rosterDecision(roster.chain)) return "other-epoch";
     if (!last.voters.includes(state.settings.self)) return "no-voter";
     const proposer = item.ballot.peer;
@@ -98,7 +108,7 @@ function barred(state: State, item: BallotItem): string | undefined {
   if (
     successor !== undefined &&
     successor.epoch.number > inForce.number &&
-    item.instant >= successor.epoch.from &&
+    isBound(successor.epoch, item.instant) &&
     !isPlanted(state, "successor-without-bar")
   ) {
     return "successor";
@@ -116,8 +126,21 @@ function epochBarred(state: State, last: Epoch, value: string): string | undefin
   const epoch = epochOf(last, value);
   if (epoch === undefined || !areVoters(epoch.voters)) return "no-epoch";
   if (epoch.from > state.now.wall + epochAheadMs) return "from-too-late";
-  const tooEarly = epoch.from <= Math.max(state.voting.voter.highestInstant, last.from);
+  const { roster, voter } = state.voting;
+  const tooEarly = epoch.from <= last.from || !leavesVoted([...roster.chain, epoch], epoch.from, voter.voted);
   return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
+}
+
+/** What was voted on from that instant (ms) on stays with the voters who did: some epoch leaves it to the one before. */
+function leavesVoted(
+  chain: readonly Pick<Epoch, "except">[],
+  instant: number,
+  voted: readonly Span[],
+): boolean {
+  const left = chain.flatMap(({ except }) => except ?? []);
+  return voted
+    .filter(({ to }) => to >= instant)
+    .every(({ from, to }) => left.some((span) => span.from <= Math.max(from, instant) && to <= span.to));
 }
 
 /** Why the ballot is not about an order, with its own instant and a peer to run it; undefined = it is. */
@@ -179,8 +202,10 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
     vote: { promised, ...(accepted === undefined ? {} : { accepted }) },
   };
   voter.votes.set(item.decision, stored);
-  if (!item.decision.startsWith(rosterPrefix)) {
-    voter.highestInstant = Math.max(voter.highestInstant, item.instant);
+  if (!isOnRoster(item.decision)) {
+    const last = voter.voted.at(-1);
+    const isNews = last === undefined || item.instant > last.to || item.instant < last.from;
+    if (isNews) voter.voted = addToSpans(voter.voted, [item.instant], spansMost);
   }
   if (reply.kind === "promised") {
     const told = reply.accepted;
@@ -199,7 +224,7 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
 /** An accepted epoch bars this voter from orders at or after its beginning, and this voter signs it. */
 function noteSuccessor(state: State, decision: string, value: string): string | undefined {
   const last = state.voting.roster.chain.at(-1);
-  if (!decision.startsWith(rosterPrefix) || last === undefined) return undefined;
+  if (!isOnRoster(decision) || last === undefined) return undefined;
   const epoch = epochOf(last, value);
   if (epoch === undefined) return undefined;
   state.voting.voter.successor = { epoch, value, sinceMono: state.now.mono };
@@ -244,7 +269,7 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
 export function forgetVotes(state: State): void {
   const before = state.now.wall - rememberVotesMs;
   const old = [...state.voting.voter.votes.values()].filter(
-    ({ decision, instant }) => instant < before && !decision.startsWith(rosterPrefix),
+    ({ decision, instant }) => instant < before && !isOnRoster(decision),
   );
   if (old.length === 0) return;
   for (const { decision } of old) state.voting.voter.votes.delete(decision);
@@ -252,7 +277,7 @@ export function forgetVotes(state: State): void {
   voter.forgotten = addToSpans(
     voter.forgotten,
     old.map(({ instant }) => instant),
-    forgottenMost,
+    spansMost,
   );
   emit(state, {
     kind: "store",

@@ -6,7 +6,7 @@ import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { inParts, type Heartbeat } from "../../schema/message.ts";
 import type { Span } from "../../schema/run.ts";
-import type { Epoch, StoredVote } from "../../schema/vote.ts";
+import { spansMost, type Epoch, type StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isDoubted } from "../members/clocks.ts";
@@ -18,7 +18,8 @@ import { emit, note, type State } from "../state.ts";
 import type { Member } from "../members/members-state.ts";
 import { judgeMemory } from "./memory.ts";
 import { lastEpoch } from "./voting-state.ts";
-import { epochOf, forgetVotes, recallSuccessor } from "./acceptor.ts";
+import { addToSpans } from "../time/spans.ts";
+import { epochOf, forgetVotes, isOnRoster, recallSuccessor } from "./acceptor.ts";
 
 /** A member counts as steady when it has been alive for so long. */
 const steadyMs = 15_000;
@@ -48,7 +49,8 @@ export function openRoster(
   voter.voteCount = stored.voteCount;
   voter.votesStored = stored.voteCount;
   voter.forgotten = stored.forgottenVotes;
-  voter.highestInstant = stored.votes.reduce((highest, { instant }) => Math.max(highest, instant), 0);
+  const instants = stored.votes.flatMap(({ decision, instant }) => (isOnRoster(decision) ? [] : [instant]));
+  voter.voted = addToSpans(stored.forgottenVotes, instants, spansMost);
   const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
   adopt(state, founded.length === 0 ? stored.chain : founded);
   adopt(state, stored.chain);
@@ -156,7 +158,7 @@ export function tendRoster(state: State): void {
   if (successor !== undefined) {
     if (mono - successor.sinceMono <= finishAfterMs) return;
     mark(state, "successor-finished");
-    return proposeEpoch(state, successor.epoch.voters, successor.epoch.from);
+    return proposeEpoch(state, successor.epoch.voters, successor.epoch);
   }
   const members = [...state.members.byId.values()];
   const steady = members.filter(

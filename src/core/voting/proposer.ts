@@ -7,6 +7,7 @@
  */
 import { reconcileAt, touch } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { Span } from "../../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../../schema/vote.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -19,11 +20,13 @@ import { readRunner, writeRunner } from "../../schema/vote.ts";
 import { emit, note, type State } from "../state.ts";
 import { noStage, transition, type Order } from "../claims/order.ts";
 import type { Election } from "./voting-state.ts";
-import { hearBallots, rosterDecision } from "./acceptor.ts";
+import { epochAheadMs, hearBallots, rosterDecision } from "./acceptor.ts";
 
 /** A first attempt is given up after this time; each further one gets twice as long, up to the longest. */
 const tryMs = 1_000;
 const longestTryMs = 4_000;
+/** By clocks that were ahead the other voters may have voted on ticks so much earlier and later than this one has. */
+const votedMoreMs = 1_800_000;
 /**
  * The pause between attempts. It grows with the rank, so that two proposers don't outbid each other for ever, and
  * doubles each time, because every attempt is a write on each voter's disk.
@@ -248,19 +251,30 @@ export function hearChosen(state: State, decision: string, value: string): void 
  * Proposes the voters of the next epoch, one attempt at a time. Any member may do so: the voters of the last epoch
  * decide.
  */
-export function proposeEpoch(state: State, voters: readonly PeerId[], from?: number): void {
+export function proposeEpoch(state: State, voters: readonly PeerId[], when?: Beginning): void {
   const last = state.voting.roster.chain.at(-1);
   if (last === undefined || !hearsMajority(state, last)) return;
   const decision = rosterDecision(state.voting.roster.chain);
   const known = state.voting.proposer.elections.get(decision);
   if (known !== undefined && state.now.mono < known.untilMono) return;
-  const beginning = from ?? nextBeginning(state, last);
+  const { from, except } = when ?? nextBeginning(state, last);
   note(state, "debug", "voters are proposed", { epoch: last.number + 1, voters: voters.length });
-  const value = JSON.stringify({ voters, from: beginning });
+  const value = JSON.stringify({ voters, from, except });
   propose(state, { decision, epoch: last, instant: 0, order: undefined }, value, longestTryMs);
 }
 
-/** From when an epoch after `last` may be in force: votes run ahead of their ticks, and no tick may have two epochs. */
-export function nextBeginning({ now, voting }: State, last: Epoch): number {
-  return Math.max(now.wall + epochLeadMs, voting.voter.highestInstant + epochLeadMs, last.from + 1);
+type Beginning = Pick<Epoch, "from" | "except">;
+
+/**
+ * From when an epoch after `last` may be in force: votes run ahead of their ticks, and no tick may have two epochs. What was voted
+ * on by clocks that were far ahead is left to those who did; the other voters may have voted on some ticks more.
+ */
+export function nextBeginning({ now, voting }: State, last: Epoch): Beginning {
+  const isFar = (span: Span): boolean => span.from > now.wall + epochAheadMs;
+  const near = voting.voter.voted.findLast((span) => !isFar(span))?.to ?? 0;
+  const from = Math.max(now.wall + epochLeadMs, near + epochLeadMs, last.from + 1);
+  const except = voting.voter.voted
+    .filter(isFar)
+    .map((span) => ({ from: Math.max(from + 1, span.from - votedMoreMs), to: span.to + votedMoreMs }));
+  return except.length === 0 ? { from } : { from, except };
 }

@@ -15,6 +15,7 @@ import { canonicalText } from "../../schema/canonical.ts";
 import { isPeerId, type PeerId } from "../../schema/ids.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { assert } from "../../errors.ts";
+import { isInSpans } from "../time/spans.ts";
 import { majorityOf } from "./paxos.ts";
 
 /** A change of voters takes effect this long after it is proposed: votes run at most 2 s ahead of their ticks. */
@@ -61,7 +62,17 @@ export function epochBytes(epoch: Omit<Epoch, "signatures">): Uint8Array {
 
 /** The epoch to which an order of that instant (ms) belongs; undefined for an empty chain. */
 export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undefined {
-  return chain.findLast((epoch) => epoch.from <= instant);
+  let inForce: Epoch | undefined;
+  for (const epoch of chain) {
+    if (!isBound(epoch, instant)) break;
+    inForce = epoch;
+  }
+  return inForce;
+}
+
+/** True when orders of that instant (ms) belong to the epoch or to a later one. */
+export function isBound({ from, except }: Pick<Epoch, "from" | "except">, instant: number): boolean {
+  return from <= instant && !isInSpans(except ?? [], instant);
 }
 
 export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: string) => boolean;

@@ -25,8 +25,8 @@ export interface VoterState {
   readonly votes: Map<string, StoredVote>;
   /** no votes on ticks in these spans: they may have been forgotten */
   forgotten: readonly Span[];
-  /** the latest tick that this voter has voted on, ms */
-  highestInstant: number;
+  /** the ticks that this voter has ever voted on, and perhaps some between them */
+  voted: readonly Span[];
   /** an epoch that this voter has accepted and that is not in the chain yet */
   successor: { epoch: Omit<Epoch, "signatures">; value: string; sinceMono: number } | undefined;
   /** votes ever stored */
@@ -83,7 +83,7 @@ export function createVoting(): VotingState {
     voter: {
       votes: new Map(),
       forgotten: [],
-      highestInstant: 0,
+      voted: [],
       successor: undefined,
       voteCount: 0,
       votesStored: 0,

@@ -12,8 +12,13 @@ export function majorityOf(voters: number): number {
 
 /** The epoch to which an order due at that instant belongs. */
 export function epochInForce(evidence: Evidence, instant: number): EpochSeen | undefined {
-  const begun = (evidence.votes?.epochs ?? []).filter(({ from }) => from <= instant);
-  return begun.toSorted((a, b) => a.number - b.number).at(-1);
+  const begun = (evidence.votes?.epochs ?? [])
+    .filter(({ from }) => from <= instant)
+    .toSorted((a, b) => a.number - b.number);
+  const except = begun.find(({ except: spans = [] }) =>
+    spans.some(({ from, to }) => from <= instant && instant <= to),
+  );
+  return begun.findLast(({ number }) => number < (except?.number ?? Infinity));
 }
 
 /** Voters that were restored to an older state, or copied, before that instant: they may have to stop voting. */

@@ -192,6 +192,8 @@ export interface EpochSeen {
   number: number;
   voters: readonly PeerId[];
   from: number;
+  /** ticks that stay with the epoch before; both ends belong to it */
+  except?: readonly { from: number; to: number }[];
   /** all but the signatures */
   text: string;
 }

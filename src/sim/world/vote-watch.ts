@@ -16,7 +16,13 @@ interface VoteMessage {
   kind: string;
   ballots?: { decision: string; epoch: number; ballot: BallotText; value?: string }[];
   replies?: { decision: string; answer: string; ballot: BallotText }[];
-  epochs?: { number: number; voters: PeerId[]; from: number; previous: string }[];
+  epochs?: {
+    number: number;
+    voters: PeerId[];
+    from: number;
+    previous: string;
+    except?: { from: number; to: number }[];
+  }[];
 }
 
 function write({ round, peer, incarnation }: BallotText): string {
@@ -74,10 +80,10 @@ export class VoteWatch {
     keep(this.#acceptances, `${decision} ${ballot} ${voter} ${value}`, { decision, ballot, voter, value });
   }
 
-  #epoch({ number, voters, from, ...rest }: Omit<EpochSeen, "text">): void {
+  #epoch({ number, voters, from, except = [], ...rest }: Omit<EpochSeen, "text">): void {
     const previous = "previous" in rest ? rest.previous : "";
-    const text = JSON.stringify([number, voters, from, previous]);
-    keep(this.#epochs, text, { number, voters, from, text });
+    const text = JSON.stringify([number, voters, from, previous, except]);
+    keep(this.#epochs, text, { number, voters, from, except, text });
   }
 }
 

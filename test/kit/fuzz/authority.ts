@@ -261,14 +261,7 @@ class AuthorityDoor implements OpenDoor {
       ]),
       [...openRecords(ledger)].map((record) => record.signature),
       [...jobsRemembered(ledger.history)].map((job: JobId) => [job, overCount(ledger.history, job)]),
-      [
-        roster.chain,
-        [...voter.votes],
-        voter.memory,
-        voter.voteCount,
-        voter.highestInstant,
-        voter.successor?.value,
-      ],
+      [roster.chain, [...voter.votes], voter.memory, voter.voteCount, voter.voted, voter.successor?.value],
       [...state.voting.proposer.elections.values()].map(({ decision, proposal, signatures }) => [
         decision,
         [...proposal.promises],

@@ -78,7 +78,7 @@ test("a voter whose clock is set back to ticks on which its votes are forgotten 
   const cores = new Cores(["a"]);
   cores.put({ ...beat, schedule: "@every 1h" });
   cores.pass(40 * hour);
-  const ballot = { round: 999_999, peer: "a" as PeerId, life: 9e15 };
+  const ballot = { round: 999_999, peer: "a" as PeerId, incarnation: 9e15 };
   cores.setClock("a", -30 * hour);
   cores.pass(10 * minute);
   const answerOn = (tick: string) => {
@@ -126,7 +126,7 @@ test("a voter accepts no epoch that takes away from it what it has voted on", ()
     const item = { decision: rosterDecision(voting.roster.chain), epoch: 1, instant: 0 };
     const value = JSON.stringify({ voters: ["a", "b", "d"], from: now + 20 * second, except });
     hearBallots(cores.state("a"), "a" as PeerId, [
-      { ...item, ballot: { round: 99, peer: "a" as PeerId, life: 1 }, value },
+      { ...item, ballot: { round: 99, peer: "a" as PeerId, incarnation: 1 }, value },
     ]);
     return voting.proposer.ownReplies.splice(0).at(-1);
   };

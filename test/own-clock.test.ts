@@ -301,6 +301,23 @@ test("what ran and has been removed since doesn't run again when a clock that wa
   assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
 });
 
+test("a job that was made before its peer's clock was a year behind for a while catches up no tick from before it was made", () => {
+  const cores = new Cores(["a"]);
+  cores.pass(3 * hour);
+  const madeAt = cores.wall(cores.now);
+  cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "all", window: "7d" } });
+  cores.pass(1.5 * hour);
+  cores.setClock("a", -365 * 24 * hour);
+  cores.pass(3 * hour);
+  cores.setClock("a", 0);
+  cores.pass(10 * minute);
+  const early = cores.starts.filter(({ tick, at }) => instantOf(tick as TickId) < madeAt && at > 7.5 * hour);
+  assert.deepEqual(
+    early.map(({ tick }) => tick),
+    [],
+  );
+});
+
 test("a tick that was due while all clocks were a year ahead has a record once they are right again", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "none", window: "1d" } });

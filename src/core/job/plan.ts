@@ -81,7 +81,7 @@ export function planJob(job: Job): Plan | Problem[] {
     startsAt: spec.startsAt === undefined ? -Infinity : Date.parse(spec.startsAt),
     endsAt: spec.endsAt === undefined ? Infinity : Date.parse(spec.endsAt),
     enabled: spec.enabled !== false,
-    earliest: Math.max(job.createdAt, job.scheduledAt, job.resumedAt),
+    earliest: beginningOf(job),
     overlap: spec.overlap ?? "queue",
     partition,
     catchUp: {
@@ -104,6 +104,11 @@ export function planJob(job: Job): Plan | Problem[] {
     env: spec.env ?? {},
     timeoutMs: milliseconds(spec.timeout, 0),
   };
+}
+
+/** No tick up to this instant (ms) counts: when the job was made, its schedule edited, or it was resumed. */
+export function beginningOf({ createdAt, scheduledAt, resumedAt }: Job): number {
+  return Math.max(createdAt, scheduledAt, resumedAt);
 }
 
 function hasLaterSchedule({ needs }: Job): boolean {

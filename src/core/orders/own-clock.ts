@@ -19,6 +19,7 @@ import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { emit, note, type State } from "../state.ts";
+import { restoreBeginnings } from "./plan-anew.ts";
 import { beginWarmUp } from "./warm-up.ts";
 
 /**
@@ -53,6 +54,7 @@ function noteSet(state: State, byMs: number, before: Now): void {
   beginNewClock(state, byMs);
   judgeClocks(state);
   if (byMs < 0) state.upkeep.wentBack = true;
+  else restoreBeginnings(state);
   state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, before.wall, state.now.wall);
   announceAtOnce(state);
 }

@@ -10,7 +10,7 @@ import { closeWithout } from "../claims/claims.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { enterJob } from "../job/timetable.ts";
-import type { Plan } from "../job/plan.ts";
+import { beginningOf, type Plan } from "../job/plan.ts";
 import { acceptedUntil } from "../members/clocks.ts";
 import { emit, note, type State } from "../state.ts";
 import { lookUpAhead } from "./scan.ts";
@@ -18,6 +18,18 @@ import { lookUpAhead } from "./scan.ts";
 /** A job that was made by a clock that was ahead begins now, and not when the wrong time has come. */
 export function begunByNow(state: State, plan: Plan): Plan {
   return plan.earliest > acceptedUntil(state) ? { ...plan, earliest: state.now.wall } : plan;
+}
+
+/**
+ * This peer's clock was set forward. A job that had seemed to be made ahead of time, because the clock was behind, begins again when it
+ * was made: otherwise ticks from before then would be caught up.
+ */
+export function restoreBeginnings(state: State): void {
+  for (const plan of state.jobs.plans.values()) {
+    const earliest = beginningOf(plan.job);
+    if (earliest > plan.earliest && earliest <= acceptedUntil(state))
+      enterJob(state.jobs, { ...plan, earliest }, state.now.wall);
+  }
 }
 
 export function planAnew(state: State): void {

@@ -1,9 +1,9 @@
 /**
- * Seeds of wide worlds (src/sim/faults/wide.ts) that once broke a rule, each with the size of its world, the faults
+ * Seeds of wide and long worlds (src/sim/faults) that once broke a rule, each with the size of its world, the faults
  * that matter, and the reason. `npm run sim -- --world wide --seed … --peers … --jobs … --hours … --kept … --trace`
  * runs one.
  */
-import type { SeedJob } from "./job.ts";
+import { longSizeOf, type SeedJob } from "./job.ts";
 
 export interface MendedSeed extends Omit<SeedJob, "faults"> {
   rule: string;
@@ -191,5 +191,15 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     rule: "I11",
     why: "a paused peer did not wait for one that had left before the pause and returned during it",
+  },
+  {
+    ...longSizeOf("longc-18"),
+    rule: "I1",
+    why: "ticks that clocks which were half a day ahead took for paused, and whose history was pruned, did not run when they were due",
+  },
+  {
+    ...longSizeOf("longc-28"),
+    rule: "I3",
+    why: "a peer whose clock had been a year behind caught up what had run and been pruned before",
   },
 ];

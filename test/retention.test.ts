@@ -296,7 +296,7 @@ describe("what a round of pruning asks of the disk", () => {
 
 describe("of a deleted job", () => {
   const gone = { keepOf: () => undefined, isInTable: () => false };
-  const longAgo = [{ job, before: round - 30 * 24 * hour, keep }];
+  const longAgo = [{ job, before: round - 30 * 24 * hour, keep, starts: [] }];
 
   test("its limits are known as long as it has records, however old its horizon is", () => {
     const { rules, dropped } = pruneRounds(gone, { stored: longAgo, rounds: 3 });
@@ -309,7 +309,7 @@ describe("of a deleted job", () => {
 
   test("the horizon is dropped when there are no records any more and no peer can bring old ones", () => {
     assert.deepEqual(pruneRounds(gone, { stored: longAgo, prunings: 1, rounds: 3 }).dropped, [job]);
-    const lately = [{ job, before: round - 24 * hour, keep }];
+    const lately = [{ job, before: round - 24 * hour, keep, starts: [] }];
     assert.deepEqual(pruneRounds(gone, { stored: lately, prunings: 1, rounds: 3 }).dropped, []);
   });
 });

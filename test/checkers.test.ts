@@ -5,10 +5,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
 import { checkAccounts, checkConvergence } from "../src/sim/checkers/agreement.ts";
+import { checkBounded } from "../src/sim/checkers/bounded.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
-import { checkStories } from "../src/sim/checkers/story.ts";
+import { checkCancels } from "../src/sim/checkers/phantoms.ts";
+import { checkRanges, checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
 import type {
@@ -294,6 +296,55 @@ test("I5: a start after a pause that all peers knew is found, but not one after 
     instants,
     [6, 7, 8, 9].map((after) => beginning + after * minute + 5),
   );
+});
+
+test("I5: a run that goes on after a confirmed cancel is found, also behind a cut, unless its own peer could not act on it", () => {
+  const tick = tickAt(sixth);
+  const runs = [...without(sixth), runOf(sixth, ben, { end: sixth + 2 * minute })];
+  const cancel = asked({ kind: "cancel", id: job, tick }, 6.5 * minute);
+  const found = (changes: Partial<Evidence>) =>
+    rulesIn(checkCancels(flawless({ runs, operations: [...good.operations, cancel], ...changes })));
+  assert.deepEqual(found({}), ["I5"]);
+  const span = { from: sixth + 20_000, to: sixth + 2 * minute };
+  const cuts = [{ sender: ann, receiver: ben, ...span }];
+  assert.deepEqual(found({ cuts }), ["I5"]);
+  assert.deepEqual(found({ cuts, operations: [{ ...cancel, accepted: false }] }), []);
+  assert.deepEqual(found({ outages: [{ peer: ben, kind: "paused", ...span }] }), []);
+});
+
+test("I6: a range of missed ticks that covers one which all peers knew to have run is found, unless a clock was set", () => {
+  const range = {
+    job,
+    tick: tickAt(sixth + 2 * minute),
+    attempt: 1,
+    peer: ann,
+    state: "missed",
+    writing: "range",
+    rangeFrom: sixth,
+  };
+  const found = (writtenAt: number, faultWindows: Evidence["faultWindows"] = []): string[] => {
+    const records = new Map([["range", { ...range, writtenAt }]]);
+    const final = good.final.map((one) => ({ ...one, records: new Map([...one.records, ...records]) }));
+    return rulesIn(checkRanges({ ...good, final, faultWindows }));
+  };
+  assert.deepEqual(found(sixth + 5 * minute), ["I6"]);
+  assert.deepEqual(found(sixth + 20_000), [], "its peer may not have heard of the run yet");
+  const step = { kind: "clock step", peer: ann, from: beginning, to: sixth, steppedMs: minute } as const;
+  assert.deepEqual(found(sixth + 5 * minute, [step]), []);
+});
+
+test("I13: a peer that remembers tick by tick what was over long ago is found", () => {
+  const [few, many] = [20, 200].map((settled) =>
+    rulesIn(checkBounded(flawless({ sizes: [{ peer: ann, at: ending, sizes: { settled } }] }))),
+  );
+  assert.deepEqual([few, many], [[], ["I13"]]);
+});
+
+test("I16: a record that a peer has taken again after it was pruned is found, unless a clock was set", () => {
+  const takenAgain = [{ peer: ann, record: `${job}@${tickAt(sixth)}` }];
+  const step = { kind: "clock step", peer: ben, from: beginning, to: sixth, steppedMs: minute } as const;
+  assert.deepEqual(rulesIn(checkPruned(flawless({ takenAgain }))), ["I16"]);
+  assert.deepEqual(rulesIn(checkPruned(flawless({ takenAgain, faultWindows: [step] }))), []);
 });
 
 test("I6: a start without a record is found", () => {

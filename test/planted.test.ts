@@ -25,6 +25,8 @@ interface Shown {
   took: number;
   /** default: 3 */
   peers?: number;
+  /** a person asks for more than changes of jobs; in a long world always so */
+  person?: boolean;
 }
 
 const shown: Readonly<Record<PlantedBug, Shown>> = {
@@ -65,6 +67,15 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "future-kept": { kinds: ["clock step"], seed: 1, rules: ["I1", "I8", "I9"], took: 1 },
   "watermark-leads": { kinds: ["mass restart", "kill"], seed: 1, rules: ["I1", "I6"], took: 21 },
   "duplicate-carries-on": { kinds: ["copied folder"], days: 4, seed: 1, rules: ["I3", "I18"], took: 1 },
+  "watermark-stuck": { kinds: ["kill"], seed: 1, rules: ["I13"], took: 1 },
+  "edit-looks-back": { kinds: ["restart"], days: 4, seed: 2, rules: ["I4"], took: 2 },
+  "range-over-runs": { kinds: ["all away"], days: 4, seed: 1, rules: ["I6"], took: 1 },
+  "pruned-comes-back": { kinds: ["long absence"], days: 9, seed: 1, rules: ["I16"], took: 1 },
+  "superseded-carries-on": { kinds: ["key rotation"], days: 4, seed: 1, rules: ["I18"], took: 1 },
+  "forgotten-carries-on": { kinds: ["kill"], person: true, seed: 21, rules: ["I3", "I4", "I5"], took: 21 },
+  "host-fault-blamed": { kinds: ["starved host"], seed: 1, rules: ["I1"], took: 1 },
+  "cancel-unconfirmed": { kinds: ["cut before a cancel"], seed: 4, rules: ["I5"], took: 4 },
+  "signature-unchecked": { kinds: ["garbage"], seed: 1, rules: ["I6", "I8", "I14"], took: 1 },
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
   "later-fields-cleared": { kinds: ["kill"], seed: 7, rules: ["I7"], took: 7 },
@@ -97,8 +108,8 @@ describe("a bug that was planted on purpose is found", () => {
   }
 });
 
-function worldOf(bug: PlantedBug, seed: number, { kinds, days, peers = 3 }: Shown): SeedJob {
-  const job = { seed: String(seed), peers, faults: "swarm" } as const;
+function worldOf(bug: PlantedBug, seed: number, { kinds, days, peers = 3, person = false }: Shown): SeedJob {
+  const job = { seed: String(seed), peers, faults: "swarm", person } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
   return { ...job, jobs: 8, hours: 0.3, world: worldOfBug(bug), kinds: kinds.filter(isFaultKind) };

@@ -224,6 +224,7 @@ function pruneRounds(
     },
   };
   const horizons = new Horizons({
+    settings: {},
     stored,
     exchangeWindowMs: 72 * hour,
     now: () => ({ wall: round, mono: 0 }),

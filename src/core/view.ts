@@ -18,7 +18,7 @@ import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
 import { isPlanning } from "./orders/scan.ts";
-import { unsureUntilOf, watermarkOf } from "./records/history.ts";
+import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
 import type { State } from "./state.ts";
@@ -310,6 +310,7 @@ export function sizesOf(state: Readonly<State>): Record<string, number> {
     runs: state.book.runs.size,
     members: state.members.byId.size,
     recordsInMemory: recordsInMemory(state.ledger),
+    settled: settledCount(state.ledger.history),
     votes: state.voting.voter.votes.size,
     epochs: state.voting.roster.chain.length,
   };

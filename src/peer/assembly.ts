@@ -62,7 +62,9 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const { doors, booted, sender, staleRecords, state, feed, count } = deps;
   const { table } = booted;
   const { clock, executor } = doors;
+  const { settings } = state;
   const horizons = new Horizons({
+    settings,
     stored: booted.loaded.horizons,
     exchangeWindowMs,
     now: () => clock.now(),
@@ -72,6 +74,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     },
   });
   const intake = new Intake({
+    settings,
     doors,
     staleRecords,
     horizons,

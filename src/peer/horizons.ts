@@ -5,6 +5,7 @@
  * When a link comes up all horizons within the exchange window are told, page by page, each asked for; from then on every one
  * that moves. A horizon that reaches into what is never pruned was made by a clock that was wrong, and does not count.
  */
+import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import type { Now } from "../ports.ts";
 import type { Horizon } from "../ports/disk.ts";
 import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
@@ -21,6 +22,7 @@ const pageSize = 512;
 const rememberedMax = 200_000;
 
 export interface HorizonsDeps {
+  settings: { readonly planted?: PlantedBug };
   /** as they were stored */
   stored: readonly Horizon[];
   /** what is older is not exchanged, so nobody needs to know about it; ms */
@@ -114,7 +116,7 @@ export class Horizons {
   }
 
   #isBelievable(before: number): boolean {
-    return before <= this.#deps.now().wall - neverPrunedMs;
+    return before <= this.#deps.now().wall - neverPrunedMs && !isPlanted(this.#deps, "pruned-comes-back");
   }
 
   #isWorthTelling({ before }: Horizon): boolean {

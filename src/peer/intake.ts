@@ -5,6 +5,7 @@
  */
 import type { EventBody } from "../core/events.ts";
 import type { Thing } from "../core/records/buckets.ts";
+import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import type { Doors } from "../ports.ts";
 import type { Things } from "../ports/disk.ts";
 import type { RunRecord } from "../schema/run.ts";
@@ -14,6 +15,7 @@ import type { Horizons } from "./horizons.ts";
 import type { StaleRecords } from "./stale-records.ts";
 
 export interface IntakeDeps {
+  settings: { readonly planted?: PlantedBug };
   doors: Pick<Doors, "keys" | "disk">;
   staleRecords: StaleRecords;
   horizons: Horizons;
@@ -44,7 +46,7 @@ export class Intake {
     const { doors, staleRecords, count, feed } = this.#deps;
     const doubtful: RunRecord[] = [];
     const genuine = records.filter((record) => {
-      if (!verifyRecord(record, doors.keys)) {
+      if (!verifyRecord(record, doors.keys) && !isPlanted(this.#deps, "signature-unchecked")) {
         count("refused_signature");
         return false;
       }

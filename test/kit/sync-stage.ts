@@ -118,6 +118,7 @@ export class SyncStage {
     const table = makeTable(name);
     const disk = new MemoryDisk((call) => this.#in(this.diskMs, call));
     const horizons = new Horizons({
+      settings: {},
       stored: [],
       exchangeWindowMs,
       now: () => this.now,

@@ -12,6 +12,7 @@
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { storedKeys } from "../events.ts";
 import { emit, note, type State } from "../state.ts";
 import { announceAtOnce } from "./members.ts";
@@ -48,7 +49,8 @@ export function forgetSuperseded(state: State): void {
 
 /** True while the others don't count on this peer, because its key was replaced. */
 export function hasSupersededKey(state: State): boolean {
-  return state.members.supersededKey !== undefined && !isAccepted(state);
+  const isTold = state.members.supersededKey !== undefined && !isPlanted(state, "superseded-carries-on");
+  return isTold && !isAccepted(state);
 }
 
 /** To be called about once a second: forgets a proof that nobody repeats while this peer is accepted. */

@@ -13,6 +13,7 @@ import { storedKeys } from "../events.ts";
 import { awaitNoAnswer } from "../claims/asking.ts";
 import { awaitNothingOf } from "../orders/warm-up.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { forgetMembers } from "../members/members.ts";
 import { emit, note, type State } from "../state.ts";
 
@@ -58,7 +59,7 @@ function warnOfSelfForgotten(state: State, { by }: Attribution): void {
 
 /** This peer has been forgotten, according to the table or to a peer that turned it away. */
 export function noteSelfForgotten(state: State, selfForgotten: Attribution): void {
-  if (state.operator.selfForgotten !== undefined) return;
+  if (state.operator.selfForgotten !== undefined || isPlanted(state, "forgotten-carries-on")) return;
   state.operator.selfForgotten = selfForgotten;
   mark(state, "self-forgotten");
   warnOfSelfForgotten(state, selfForgotten);

@@ -9,6 +9,7 @@
 import { closeWithout } from "../claims/claims.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { enterJob } from "../job/timetable.ts";
 import { beginningOf, type Plan } from "../job/plan.ts";
 import { acceptedUntil } from "../members/clocks.ts";
@@ -17,6 +18,7 @@ import { lookUpAhead } from "./scan.ts";
 
 /** A job that was made by a clock that was ahead begins now, and not when the wrong time has come. */
 export function begunByNow(state: State, plan: Plan): Plan {
+  if (isPlanted(state, "edit-looks-back")) return { ...plan, earliest: plan.job.createdAt };
   return plan.earliest > acceptedUntil(state) ? { ...plan, earliest: state.now.wall } : plan;
 }
 

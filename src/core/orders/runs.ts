@@ -7,6 +7,7 @@ import type { ChildOutcome } from "../../ports.ts";
 import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
 import { isOver } from "../records/history.ts";
@@ -47,9 +48,12 @@ export function childStuck(state: State, run: RunId, reason: string): void {
   note(state, "warn", "a run can't be ended", { run, why: reason });
 }
 
-export function childEnded(state: State, run: RunId, outcome: ChildOutcome, at: number): void {
+export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: number): void {
   const own = endRun(state, run);
   if (own === undefined) return;
+  const isByHost = ended.kind === "not-started" && ended.why === "host";
+  const isBlamed = isByHost && isPlanted(state, "host-fault-blamed");
+  const outcome = isBlamed ? ({ ...ended, why: "error" } as const) : ended;
   const record = commit(state, endOf(own, outcome, at));
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });

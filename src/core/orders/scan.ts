@@ -159,7 +159,7 @@ function unknownIntervals(state: State, plan: Plan, watermark: number): Interval
   const intervals: Interval[] = [];
   let from = watermark + 1;
   for (const over of overAbove(state.ledger.history, plan.id, watermark)) {
-    if (over.from > wall) break;
+    if (over.from > wall || isPlanted(state, "range-over-runs")) break;
     if (from < over.from) intervals.push({ from, to: over.from });
     from = Math.max(from, over.to + 1);
   }
@@ -352,7 +352,7 @@ function moveUp(state: State, plan: Plan): void {
   const watermark = watermarkOf(ledger.history, plan.id);
   if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
     return;
-  if (!isPlanning(state)) return;
+  if (!isPlanning(state) || isPlanted(state, "watermark-stuck")) return;
   const undecided: number[] = [];
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
     if (!isManual(tick) && instant <= now.wall) undecided.push(instant);

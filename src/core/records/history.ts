@@ -213,6 +213,13 @@ export function overCount(history: HistoryState, job: JobId): number {
   return ofJob === undefined ? 0 : ofJob.over.size + ofJob.ranges.length;
 }
 
+/** … and of all jobs. */
+export function settledCount(history: HistoryState): number {
+  let count = 0;
+  for (const job of history.jobs.keys()) count += overCount(history, job);
+  return count;
+}
+
 /** Forgets the job altogether. */
 export function forgetHistory(history: HistoryState, job: JobId): void {
   history.jobs.delete(job);

@@ -7,7 +7,7 @@ import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
-import { checkStories } from "./story.ts";
+import { checkRanges, checkStories } from "./story.ts";
 import { checkOverlap } from "./overlap.ts";
 import { checkCancels, checkPhantoms, checkRevocation } from "./phantoms.ts";
 import { checkVersions } from "./versions.ts";
@@ -28,6 +28,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkConvergence,
     checkAccounts,
     checkStories,
+    checkRanges,
     checkDurability,
     checkBounded,
     checkAuthority,

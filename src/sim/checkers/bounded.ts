@@ -4,7 +4,8 @@
  * Short-lived things (questions, ballots, pending writes) stay below a small number at every measurement, and are
  * nearly zero at the last one, after minutes of quiet. Elections for which too few voters may vote are an exception:
  * they last as long as their orders. Orders in the book and entries of the heaps stay below the number of ticks that
- * all jobs can have within their windows. The document grows only with clients' requests.
+ * all jobs can have within their windows. What is over is remembered one by one only for the last minutes, and for what
+ * clients asked for. The document grows only with clients' requests.
  */
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
@@ -78,5 +79,7 @@ function atRest(evidence: Evidence): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;
   const elections = hasLostItsVoters(evidence) ? ticksInBook(evidence) + 1 : now;
-  return { asks: now, foreignInquiries: now, elections, pending: now };
+  // Ticks that are over lie below a watermark; orders by hand are remembered one by one.
+  const settled = now + evidence.operations.length;
+  return { asks: now, foreignInquiries: now, elections, pending: now, settled };
 }

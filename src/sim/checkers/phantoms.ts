@@ -10,15 +10,17 @@
  * I5: once all peers must know a delete or pause (after 35 s of quiet since its answer), nothing starts until a client
  * asks for the job again.
  */
-import type { Breach, Evidence, Run } from "../world/truth.ts";
+import type { Breach, Evidence, Operation, Run } from "../world/truth.ts";
 import { isTickOf } from "../client/schedules.ts";
-import { convergesMs, knownToAll } from "./surroundings.ts";
+import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
 import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts";
 import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
 
 const graceMs = 30_000;
 /** How long a child may take to end after it was told to, ms. */
 const cancelMs = 15_000;
+/** Two peers that can talk know of each other's runs after so long, ms. */
+const knowsRunMs = 5_000;
 const slackMs = 10_000;
 /** The rounding of an instant by two clocks: those of the peer that made the job and of the one that runs it, ms. */
 const roundingMs = 1_001;
@@ -105,18 +107,33 @@ function wrongWithAsked(run: Run, evidence: Evidence): string | undefined {
 
 /** A cancel doesn't rely on gossip: once a confirmed cancel must be known to all, its run has ended or never starts. */
 export function checkCancels(evidence: Evidence): Breach[] {
-  return evidence.operations.flatMap(({ request, accepted, answeredAt }) => {
+  return evidence.operations.flatMap((operation) => {
+    const { request, accepted, answeredAt } = operation;
     if (request.kind !== "cancel" || !accepted || answeredAt === undefined) return [];
     const known = knownToAll(evidence, answeredAt) + cancelMs;
     return evidence.runs
       .filter(({ job, tick }) => job === request.id && tick === request.tick)
-      .filter((run) => run.start > known || (run.start < answeredAt && (run.end ?? evidence.to) > known))
+      .filter((run) => {
+        const end = run.end ?? evidence.to;
+        const wentOn = end > known || (end > answeredAt + cancelMs && wasTold(evidence, operation, run));
+        return run.start > known || (run.start < answeredAt && wentOn);
+      })
       .map(({ job, tick, peer, start }) => ({
         rule: "I5" as const,
         at: start,
         what: `${job}@${tick} was cancelled, and ${start > known ? "started" : "went on"} on ${peer}`,
       }));
   });
+}
+
+/** The peer that answered knew of the run, so the run's own peer has confirmed that it was told and had nothing to disturb it. */
+function wasTold(evidence: Evidence, { peer, askedAt, answeredAt = askedAt }: Operation, run: Run): boolean {
+  return (
+    run.start < askedAt - knowsRunMs &&
+    (peer === run.peer ||
+      together(evidence, peer, run.peer, run.start - knowsRunMs, run.start + knowsRunMs)) &&
+    wasWell(evidence, run.peer, askedAt, answeredAt + cancelMs)
+  );
 }
 
 export function checkRevocation(evidence: Evidence): Breach[] {

@@ -5,6 +5,9 @@
  * A job keeps its newest ticks, by number and by age. Not pruned are ticks younger than its catch-up window and an
  * hour, ticks with an open record, and the job's last tick and last success. Each peer prunes about every ten minutes.
  * A peer that was away for more than an hour, or whose clock was wrong, first waits until it has been up for as long.
+ *
+ * What a peer has pruned it takes from nobody again. This isn't judged if a clock was set: a horizon of a wrong clock
+ * doesn't count.
  */
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { ticksOf } from "../client/schedules.ts";
@@ -72,11 +75,21 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
 }
 
 export function checkPruned(evidence: Evidence): Breach[] {
-  return jobsOf(evidence).flatMap((job) => {
+  const kept = jobsOf(evidence).flatMap((job) => {
     const keeping = keepingOf(evidence, job)?.most;
     if (keeping === undefined) return [];
     return evidence.final.flatMap((knowledge) => tooMany(evidence, knowledge, job, keeping));
   });
+  return [...kept, ...takenAgain(evidence)];
+}
+
+function takenAgain(evidence: Evidence): Breach[] {
+  if (evidence.faultWindows.some(({ kind }) => kind === "clock step")) return [];
+  return (evidence.takenAgain ?? []).map(({ peer, record }) => ({
+    rule: "I16",
+    at: evidence.to,
+    what: `${peer} has taken ${record} again, which it had pruned`,
+  }));
 }
 
 /** The latest time at which the peer must have pruned. */

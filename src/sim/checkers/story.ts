@@ -5,9 +5,14 @@
  * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was
  * gone or its disk was disturbed shortly after, its folder was restored, a second process had its identity, or it had
  * been forgotten.
+ *
+ * A range of missed ticks covers none that had run before, as all peers knew. This isn't judged if a clock was set or a
+ * folder restored.
  */
 import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";
-import { hadDuplicateIdentity, wasTurnedAway } from "./surroundings.ts";
+import { instantOf, tickAt } from "../../schema/ids.ts";
+import { hadDuplicateIdentity, knownToAll, wasTurnedAway } from "./surroundings.ts";
+import { isScheduled } from "./ticks.ts";
 import { retainedTicks } from "./retained.ts";
 
 /** How long after a run's end its own peer has recorded it, if nothing disturbs the peer, ms. */
@@ -16,6 +21,27 @@ const recordedMs = 15_000;
 const orphanedMs = 60;
 /** Runs that ended this short before the world's end aren't judged: their records may still be on their way, ms. */
 const quietMs = 120_000;
+
+export function checkRanges(evidence: Evidence): Breach[] {
+  const { faultWindows, rollbacks = [], final, runs } = evidence;
+  if (rollbacks.length > 0 || faultWindows.some(({ kind }) => kind === "clock step")) return [];
+  const ranges = new Map(final.flatMap(({ records }) => [...records].filter(isRange)));
+  return [...ranges.values()].flatMap(({ job, tick, peer, rangeFrom = Infinity, writtenAt = -Infinity }) =>
+    runs
+      .filter((run) => run.job === job && isScheduled(run))
+      .filter((run) => rangeFrom <= instantOf(run.tick) && run.tick <= tick)
+      .filter((run) => knownToAll(evidence, run.start) < writtenAt && !wasTurnedAway(evidence, run))
+      .map((run) => ({
+        rule: "I6" as const,
+        at: writtenAt,
+        what: `${peer} says that ${job} missed all ticks from ${tickAt(rangeFrom)} to ${tick}, and ${run.tick} had run`,
+      })),
+  );
+}
+
+function isRange([, { rangeFrom }]: [string, RecordSeen]): boolean {
+  return rangeFrom !== undefined;
+}
 
 export function checkStories(evidence: Evidence): Breach[] {
   const isRetained = retainedTicks(evidence);

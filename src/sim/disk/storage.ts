@@ -5,7 +5,7 @@
 import { bucketOf, combine, digestOf, emptyDigest, type Thing } from "../../core/records/buckets.ts";
 import { mergeOtherRecord, mergeRecord, otherRecordKey, recordKey } from "../../core/records/records.ts";
 import type { Horizon, Write } from "../../ports/disk.ts";
-import type { JobId } from "../../schema/ids.ts";
+import { instantOf, type JobId } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
@@ -55,6 +55,8 @@ export class StableStorage {
   readonly votes = new Map<string, StoredVote>();
   readonly watermarks = new Map<JobId, Watermark>();
   readonly horizons = new Map<JobId, Horizon>();
+  /** for the checkers: records that were written below their job's horizon */
+  readonly takenAgain: RunRecord[] = [];
   readonly buckets = new Map<number, Bucket>();
   /** every write fails while this is set, as on a full disk */
   full = false;
@@ -65,9 +67,16 @@ export class StableStorage {
   /** added to every fsync while the disk is slow, ms */
   slowMs = 0;
 
+  /** True of a record that isn't there, of ticks that have been pruned. */
+  private hasPruned(record: RunRecord): boolean {
+    const before = this.horizons.get(record.job)?.before ?? 0;
+    return instantOf(record.tick) < before && !this.kept.has(recordKey(record));
+  }
+
   write(write: Write): void {
     switch (write.kind) {
       case "record":
+        if (this.hasPruned(write.record)) this.takenAgain.push(write.record);
         this.putRecord(write.record);
         return;
       case "order":

@@ -32,8 +32,11 @@ const faultKinds = [
 const wideKinds = ["old disk", "damaged disk", "garbage", "away for long", ...triggerKinds] as const;
 /** Kinds that a wide world has at most once. */
 const rareKinds = ["copied disk", "starved host", "unreadable disk"] as const;
-/** Kinds that are never drawn, only named with `--kinds`: clocks that are set by ten minutes, several at once. */
-const namedKinds = ["clock leap"] as const;
+/**
+ * Kinds that are never drawn, only named with `--kinds`: clocks that are set by ten minutes, several at once; and a cancel that
+ * can't reach the run's peer.
+ */
+const namedKinds = ["clock leap", "cut before a cancel"] as const;
 export type FaultKind =
   | (typeof faultKinds)[number]
   | (typeof wideKinds)[number]
@@ -183,6 +186,8 @@ function begin(world: World, kind: FaultKind, lastsMs: number, dice: Dice): () =
       return both(world.disturbances.cut(one, other), world.disturbances.cut(other, one));
     case "one way":
       return world.disturbances.cut(one, other);
+    case "cut before a cancel":
+      return cutBeforeCancel(world, dice);
     case "flapping link":
       return flap(world, one, other, lastsMs, dice);
     case "slow network":
@@ -249,6 +254,16 @@ export function split(world: World, peers: readonly PeerId[], count: number): ()
       mends.push(world.disturbances.cut(one, other), world.disturbances.cut(other, one));
   }
   return both(...mends);
+}
+
+/** A person cancels the run that has been on for longest, at a peer that has just lost its link to the run's own. */
+function cutBeforeCancel(world: World, dice: Dice): () => void {
+  const run = world.openRuns()[0];
+  const others = world.inService().filter((peer) => peer !== run?.peer);
+  if (run === undefined || others.length === 0) return () => undefined;
+  const asker = dice.pick(others);
+  world.at(world.now() + 1_000, () => world.ask(asker, { kind: "cancel", id: run.job, tick: run.tick }));
+  return both(world.disturbances.cut(asker, run.peer), world.disturbances.cut(run.peer, asker));
 }
 
 function flap(world: World, one: PeerId, other: PeerId, lastsMs: number, dice: Dice): () => void {

@@ -254,6 +254,8 @@ export interface Evidence {
   earlierLives?: ReadonlySet<string>;
   /** forged records on any disk */
   forged?: readonly string[];
+  /** records of others that a peer has stored of ticks that it had pruned */
+  takenAgain?: readonly { peer: PeerId; record: string }[];
   /** some gossip is lost all the time */
   gossipIsLost?: boolean;
   /** the peers have so little capacity that ticks wait for a place */

@@ -117,6 +117,11 @@ export class World {
     return life?.ready === true && life.peer.revisions().has(job);
   }
 
+  /** All runs that are going on now, the oldest first. */
+  openRuns(): Run[] {
+    return this.#chronicle.runs.filter((run) => run.end === undefined);
+  }
+
   /** A run of the job that is going on now. */
   openRun(job: JobId): Run | undefined {
     return this.#chronicle.runs.findLast((run) => run.job === job && run.end === undefined);
@@ -167,12 +172,23 @@ export class World {
       introduced: new Map([...this.#simNetwork.introduced].map(([pair, at]) => [pair, at + epoch])),
       votes: this.#votes.seen(),
       forged: this.#forgeries(),
+      takenAgain: this.#takenAgain(),
     };
   }
 
   /** The trace hash of all that has happened so far. */
   traceHash(): string {
     return this.queue.traceHash();
+  }
+
+  #takenAgain(): { peer: PeerId; record: string }[] {
+    return this.hosts
+      .all()
+      .flatMap(({ peer, storage }) =>
+        storage.takenAgain
+          .filter((record) => record.peer !== peer)
+          .map((record) => ({ peer, record: recordKey(record) })),
+      );
   }
 
   #forgeries(): string[] {

@@ -39,18 +39,13 @@ import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { readTextFile } from "../terminal/text-file.ts";
 import { withBusyHttp } from "./busy-port.ts";
-import {
-  exitWarnings,
-  parseBrokenExits,
-  quarantineBy,
-  recentExits,
-  type BrokenExit,
-} from "./broken-exits.ts";
-import { exitCodes, watchFailures, type FailureWatch, type Failures } from "./failures.ts";
+import { parseBrokenExits, quarantineBy, recentExits } from "./broken-exits.ts";
+import { exitCodes, watchFailures, type FailureWatch } from "./failures.ts";
 import { guardControl, guardDoors } from "./guarded-doors.ts";
 import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
 import { Joining } from "./joining.ts";
+import { withOwnFindings } from "./own-findings.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -346,44 +341,6 @@ function settingsOf(
     host: hostEnvironment(process.env),
     founder,
     capabilities,
-  };
-}
-
-/**
- * The peer's view, with what the mesh and this file add to it. A new peer that should join a mesh but has reached no
- * member is not ready, because it has none of the mesh's jobs. A peer that returns keeps the ticks that it knows.
- */
-function withOwnFindings(
-  control: Control,
-  mesh: RealMesh,
-  known: { failures: Readonly<Failures>; exits: readonly BrokenExit[] },
-  whenAlone: "warning" | "not ready",
-  joining: Joining,
-): Control {
-  return {
-    ...control,
-    view() {
-      const view = control.view();
-      const alone = joining.alone();
-      const isUnready = alone !== undefined && whenAlone === "not ready";
-      const isWarning = alone !== undefined && whenAlone === "warning";
-      return {
-        ...view,
-        notReady: isUnready ? [...view.notReady, { code: "alone", message: alone }] : view.notReady,
-        warnings: [
-          ...view.warnings,
-          ...mesh.warnings(),
-          ...exitWarnings(known.exits),
-          ...(isWarning ? [alone] : []),
-        ],
-        counters: {
-          ...view.counters,
-          ...mesh.counters(),
-          ...known.failures,
-          broken_exits: known.exits.length,
-        },
-      };
-    },
   };
 }
 

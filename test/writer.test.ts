@@ -29,7 +29,7 @@ test("records that a full disk refuses are sent to the others every 5 s, and sto
     clock: { now: () => ({ wall: 0, mono }) },
     log: { error: () => undefined },
   } as unknown as Doors;
-  const writer = new Writer(doors, { stored: () => undefined, tell: (records) => sent.push([...records]) });
+  const writer = new Writer(doors, { stored: () => undefined, resend: (records) => sent.push([...records]) });
 
   writer.store(
     [own, others].map((record) => ({ kind: "record", record })),
@@ -62,7 +62,7 @@ function slowDisk() {
     clock: { now: () => ({ wall: 0, mono: 0 }) },
     log: { error: () => undefined },
   } as unknown as Doors;
-  const writer = new Writer(doors, { stored: () => undefined, tell: () => undefined });
+  const writer = new Writer(doors, { stored: () => undefined, resend: () => undefined });
   const answer = (what: "stored" | "full") => {
     const call = calls.shift();
     assert.ok(call !== undefined, "the disk has been asked");

@@ -2,7 +2,7 @@
  * Prune horizons: before which instant this peer has pruned a job's history, and what its neighbours say about theirs. What
  * lies below a peer's horizon is not given to it (sync-records.ts), and it drops what comes all the same (intake.ts).
  *
- * When a link comes up all horizons within the exchange window are told, page by page, each asked for; from then on every one
+ * When a link comes up all horizons within the exchange window are sent, page by page, each asked for; from then on every one
  * that moves. A horizon that reaches into what is never pruned was made by a clock that was wrong, and does not count.
  */
 import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
@@ -35,7 +35,7 @@ export interface HorizonsDeps {
 
 interface Neighbour {
   readonly known: Map<JobId, number>;
-  /** still to be told */
+  /** still to be sent */
   rest: Horizon[];
 }
 
@@ -66,10 +66,10 @@ export class Horizons {
   /** This peer has pruned up to these, and that is durable. */
   moved(horizons: readonly Horizon[]): void {
     for (const horizon of horizons) this.#own.set(horizon.job, horizon);
-    const told = horizons.filter((horizon) => this.#isWorthTelling(horizon));
+    const news = horizons.filter((horizon) => this.#isRecent(horizon));
     for (const peer of this.#neighbours.keys()) {
-      for (let at = 0; at < told.length; at += pageSize)
-        this.#tell(peer, told.slice(at, at + pageSize), false);
+      for (let at = 0; at < news.length; at += pageSize)
+        this.#send(peer, news.slice(at, at + pageSize), false);
     }
   }
 
@@ -79,9 +79,9 @@ export class Horizons {
   }
 
   linkUp(peer: PeerId): void {
-    const rest = [...this.#own.values()].filter((horizon) => this.#isWorthTelling(horizon));
+    const rest = [...this.#own.values()].filter((horizon) => this.#isRecent(horizon));
     this.#neighbours.set(peer, { known: new Map(), rest });
-    this.#tellMore(peer);
+    this.#sendMore(peer);
   }
 
   linkDown(peer: PeerId): void {
@@ -100,7 +100,7 @@ export class Horizons {
   }
 
   heardWant(from: PeerId): void {
-    this.#tellMore(from);
+    this.#sendMore(from);
   }
 
   /** Ticks of the job before this instant (ms) were pruned at that neighbour; 0 = none is known. */
@@ -119,18 +119,18 @@ export class Horizons {
     return before <= this.#deps.now().wall - neverPrunedMs && !isPlanted(this.#deps, "pruned-comes-back");
   }
 
-  #isWorthTelling({ before }: Horizon): boolean {
+  #isRecent({ before }: Horizon): boolean {
     return before > this.#deps.now().wall - this.#deps.exchangeWindowMs;
   }
 
-  #tellMore(peer: PeerId): void {
+  #sendMore(peer: PeerId): void {
     const neighbour = this.#neighbours.get(peer);
     if (neighbour === undefined || neighbour.rest.length === 0) return;
     const page = neighbour.rest.splice(0, pageSize);
-    this.#tell(peer, page, neighbour.rest.length > 0);
+    this.#send(peer, page, neighbour.rest.length > 0);
   }
 
-  #tell(to: PeerId, horizons: readonly Horizon[], more: boolean): void {
+  #send(to: PeerId, horizons: readonly Horizon[], more: boolean): void {
     const pairs = horizons.map(({ job, before }) => ({ job, before }));
     this.#deps.send(to, { kind: "horizons", horizons: pairs, more });
   }

@@ -41,10 +41,10 @@ export class Intake {
     this.#deps.feed({ kind: "learned", records: this.genuine(records), orders: kept });
   }
 
-  /** Those that core is to be told of now. */
+  /** Those that core is to get now. */
   genuine(records: readonly RunRecord[]): RunRecord[] {
     const { doors, staleRecords, count, feed } = this.#deps;
-    const doubtful: RunRecord[] = [];
+    const possiblyStale: RunRecord[] = [];
     const genuine = records.filter((record) => {
       if (!verifyRecord(record, doors.keys) && !isPlanted(this.#deps, "signature-unchecked")) {
         count("refused_signature");
@@ -52,13 +52,13 @@ export class Intake {
       }
       if (!this.#deps.isOpen(record) && this.#isPruned(record)) return false;
       if (this.#deps.isPossiblyStale(record)) {
-        doubtful.push(record);
+        possiblyStale.push(record);
         return false;
       }
       return true;
     });
-    if (doubtful.length > 0) {
-      staleRecords.ask(doubtful, (news) => feed({ kind: "learned", records: news, orders: [] }));
+    if (possiblyStale.length > 0) {
+      staleRecords.ask(possiblyStale, (news) => feed({ kind: "learned", records: news, orders: [] }));
     }
     for (const record of genuine) staleRecords.heard(record);
     return genuine;

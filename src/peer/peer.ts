@@ -72,7 +72,7 @@ export class Peer {
     this.#outbox = new Outbox(doors.clock, (batch) => this.#sender.publish("runs", batch));
     this.#writer = new Writer(doors, {
       stored: (token = 0, failed) => this.#feed({ kind: "stored", token, failed }),
-      tell: (records) => this.#tell(records),
+      resend: (records) => this.#resend(records),
     });
     this.#staleRecords = new StaleRecords(doors.disk, this.#writer);
   }
@@ -255,7 +255,7 @@ export class Peer {
   }
 
   /** By streams: what gossip has lost. */
-  #tell(records: readonly RunRecord[]): void {
+  #resend(records: readonly RunRecord[]): void {
     for (const some of inParts(records)) {
       for (const to of this.#state === undefined ? [] : livingOthers(this.#state)) {
         this.#sender.send(to, "ask", { kind: "answer", id: 0, records: some, goesFirst: [], settled: [] });

@@ -13,7 +13,7 @@
  * for the buckets that differ, newest first, page by page, naming what it has in them. The answer is what is missing
  * there, in pieces, the last one marked; A keeps it and asks for the next page. This happens when a link comes up, every
  * half a minute (the first time for records of all ages, then for those of the last three days), and when somebody asks for
- * the last 15 minutes. What A has pruned is no difference: it has told B its horizons (horizons.ts), and B gives it nothing
+ * the last 15 minutes. What A has pruned is no difference: it has sent B its horizons (horizons.ts), and B gives it nothing
  * below them.
  *
  * Watermarks. When the table and the records of a new link are here, each side asks the other how far it knows each job's
@@ -72,7 +72,7 @@ interface Progress {
   /** "asked" until the answer is here */
   watermarks: "unknown" | "asked" | "here";
   /** `onSynced` was called and nothing has been asked for since */
-  said: boolean;
+  announced: boolean;
 }
 
 export class Sync {
@@ -105,7 +105,7 @@ export class Sync {
   }
 
   linkUp(peer: PeerId, now: Now): void {
-    this.#progress.set(peer, { table: false, records: false, watermarks: "unknown", said: false });
+    this.#progress.set(peer, { table: false, records: false, watermarks: "unknown", announced: false });
     this.#deps.horizons.linkUp(peer);
     this.#table.linkUp(peer, now);
     this.#records.linkUp(peer, now);
@@ -162,7 +162,7 @@ export class Sync {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;
     progress.records = false;
-    progress.said = false;
+    progress.announced = false;
     this.#records.wantRecent(peer, now);
   }
 
@@ -170,8 +170,8 @@ export class Sync {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;
     progress[what] = true;
-    if (!progress.table || !progress.records || progress.said) return;
-    if (progress.watermarks === "here") this.#say(peer, progress);
+    if (!progress.table || !progress.records || progress.announced) return;
+    if (progress.watermarks === "here") this.#announce(peer, progress);
     else if (progress.watermarks === "unknown") {
       progress.watermarks = "asked";
       this.#watermarks.ask(peer, this.#deps.now());
@@ -183,11 +183,11 @@ export class Sync {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;
     progress.watermarks = "here";
-    if (progress.table && progress.records && !progress.said) this.#say(peer, progress);
+    if (progress.table && progress.records && !progress.announced) this.#announce(peer, progress);
   }
 
-  #say(peer: PeerId, progress: Progress): void {
-    progress.said = true;
+  #announce(peer: PeerId, progress: Progress): void {
+    progress.announced = true;
     this.#deps.onSynced(peer);
   }
 }

@@ -13,21 +13,21 @@ import type { RunRecord } from "../schema/run.ts";
 import { metaKeys } from "./boot.ts";
 
 /** More often: more traffic, while the disk is full. Less: a run that has ended holds others up for longer. */
-const tellAgainMs = 5_000;
+const resendEveryMs = 5_000;
 /** A peer that was down longer than this finds so when it starts, and looks for the ticks of that time. */
 const aliveEveryMs = 15_000;
 /** Of those that were refused last. More floods the mesh with what most have heard. */
-const toldAtOnce = 256;
+const resentAtOnce = 256;
 
 interface WriterDeps {
-  /** told of every batch, with the token of who waits for it */
+  /** called for every batch, with the token of who waits for it */
   stored: (token: number | undefined, failed: boolean) => void;
   /** to all others, not by gossip */
-  tell: (records: readonly RunRecord[]) => void;
+  resend: (records: readonly RunRecord[]) => void;
 }
 
 /** A write that replaces what is in its place, and the disk has not stored yet. */
-interface Unsettled {
+interface Unstored {
   write: Write;
   refused: boolean;
 }
@@ -38,10 +38,10 @@ export class Writer {
   /** refused by the disk: each record once, in its last writing */
   readonly #refusedRecords = new Map<string, RunRecord>();
   /** by the place in which only the last writing counts: those on their way or refused, in the order in which they were made */
-  readonly #places = new Map<string, Unsettled[]>();
+  readonly #places = new Map<string, Unstored[]>();
   /** … and the other writes that the disk has refused */
   #refused: Write[] = [];
-  #tellAtMono = 0;
+  #resendAtMono = 0;
   #aliveAtMono = -Infinity;
 
   constructor(doors: Pick<Doors, "disk" | "log" | "keys" | "clock">, deps: WriterDeps) {
@@ -51,14 +51,14 @@ export class Writer {
 
   /** With a token somebody waits, and a failure is theirs to deal with. */
   store(writes: readonly Write[], token: number | undefined): void {
-    const unsettled = writes.map((write) => this.#enter(write));
+    const unstored = writes.map((write) => this.#enter(write));
     this.#doors.disk.store(writes, (error) => {
       if (error !== undefined) {
         this.#doors.log.error("the data folder can't be written", { why: error.detail });
       }
       for (const [index, write] of writes.entries()) {
-        const entry = unsettled[index];
-        if (entry !== undefined) this.#settle(entry, error === undefined, token);
+        const entry = unstored[index];
+        if (entry !== undefined) this.#finish(entry, error === undefined, token);
         else if (error !== undefined && token === undefined) this.#putBack(write);
       }
       this.#deps.stored(token, error !== undefined);
@@ -89,7 +89,7 @@ export class Writer {
       this.#places.delete(place);
     }
     if (writes.length === 0 && records.length === 0) return;
-    this.#tellAgain(records);
+    this.#resend(records);
     for (const record of records) writes.push({ kind: "record", record });
     this.#refused = [];
     this.#refusedRecords.clear();
@@ -101,16 +101,16 @@ export class Writer {
     return this.#refusedRecords.get(recordKey(record));
   }
 
-  #tellAgain(records: readonly RunRecord[]): void {
+  #resend(records: readonly RunRecord[]): void {
     const { mono } = this.#doors.clock.now();
-    if (mono < this.#tellAtMono) return;
-    this.#tellAtMono = mono + tellAgainMs;
+    if (mono < this.#resendAtMono) return;
+    this.#resendAtMono = mono + resendEveryMs;
     const { self } = this.#doors.keys;
     const own = records.filter(({ peer }) => peer === self);
-    if (own.length > 0) this.#deps.tell(own.slice(-toldAtOnce));
+    if (own.length > 0) this.#deps.resend(own.slice(-resentAtOnce));
   }
 
-  #enter(write: Write): Unsettled | undefined {
+  #enter(write: Write): Unstored | undefined {
     const place = placeOf(write);
     if (place === undefined) return undefined;
     const entry = { write, refused: false };
@@ -120,7 +120,7 @@ export class Writer {
     return entry;
   }
 
-  #settle(entry: Unsettled, isStored: boolean, token: number | undefined): void {
+  #finish(entry: Unstored, isStored: boolean, token: number | undefined): void {
     const place = placeOf(entry.write);
     const entries = place === undefined ? undefined : this.#places.get(place);
     const index = entries?.indexOf(entry) ?? -1;

@@ -87,7 +87,7 @@ export class Reception {
   /** Resolves when all linked peers know that the connections will end with a clean leave, or after a short time. */
   announceLeave(): Promise<void> {
     const { links } = this.doors;
-    return this.goodbyes.say(links.upPeers(), (peer) => {
+    return this.goodbyes.announce(links.upPeers(), (peer) => {
       const line = links.currentLine(peer);
       if (line !== undefined) this.send(line, { kind: "bye" });
     });
@@ -158,7 +158,7 @@ class Goodbyes {
   private whenHeard: () => void = () => undefined;
 
   /** Resolves when each of the peers has `answered`, or after a short time. */
-  say(peers: readonly PeerId[], bye: (peer: PeerId) => void): Promise<void> {
+  announce(peers: readonly PeerId[], bye: (peer: PeerId) => void): Promise<void> {
     for (const peer of peers) {
       this.awaited.add(peer);
       bye(peer);

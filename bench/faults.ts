@@ -3,7 +3,7 @@
  *
  *   npm run test:faults -- [--only NAME]… [--rounds N] [--seed TEXT] [--json FILE] [--logs DIR]
  *
- * The simulator's checkers judge each scenario by what the jobs themselves wrote and by what was done to the peers. A
+ * The simulator's checkers judge each scenario by what the jobs themselves wrote and what was done to the peers. A
  * figure of 0 of N is printed with its upper bound at 95 % confidence, 3/N. Ends with 1 if a rule was broken, and says
  * which. A scenario with three rounds takes about two minutes.
  */

@@ -1,10 +1,10 @@
 /**
- * A long world: weeks of virtual time on few peers with few ticks, and with everything that takes long: pruned history,
- * absences of days, suspends, wrong clocks, old and copied folders, changes of schedules and windows and back. Quiet
+ * A long world: weeks of virtual time on few peers with few ticks. It has everything that takes long: pruned history,
+ * absences of days, suspends, wrong clocks, old and copied folders, and changes of schedules and windows. Quiet
  * stretches are leapt over. Then all faults end, and in the last hour everything must converge, as in the other worlds.
  *
- * A mixed long world has two versions of the program as well (faults/mixed.ts): over the weeks peers are upgraded and downgraded,
- * and jobs of the later version are edited, run and pruned.
+ * A mixed long world has two versions of the program as well (faults/mixed.ts): over the weeks peers are upgraded and
+ * downgraded, and jobs of the later version are edited, run and pruned.
  */
 import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";

@@ -172,9 +172,9 @@ export class Editor {
   }
 
   /**
-   * The incarnations of a job, and a stamp above all stamps of this job. The stamp must not be above all stamps of the
-   * table: then one stamp from a clock in the year 2100 would date every later edit to 2100, and no job made after it
-   * would have a tick before 2100. A job that has such a stamp itself is written anew.
+   * The incarnations of a job, and a stamp above all stamps of this job. It need not be above the table's other stamps,
+   * and must not be. Otherwise one stamp from a clock in the year 2100 would date every later edit to 2100, and no job
+   * made after it would have a tick before then. A job that has such a stamp itself is written anew.
    */
   #writable(id: JobId, wall: number): { ulids: readonly string[]; hlc: number } {
     const ulids = this.#deps.incarnationsOf(id);

@@ -45,9 +45,9 @@ const countKnownMs = 2_500;
 const confirmedMs = 5_000;
 
 /**
- * True if a voter of the tick's epoch was restored to an older disk around the decision, and either no peer that had
- * heard its vote count could tell it at once, or a peer that had not heard it could confirm the old count (DESIGN §6: a
- * rollback that no living peer remembers).
+ * True if a voter of the tick's epoch was restored to an older disk around the decision and may have trusted it (DESIGN
+ * §6: a rollback that no living peer remembers). That is so if no peer that had heard its vote count could tell it at
+ * once, or if a peer that had not heard it could confirm the old count.
  */
 export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   const instant = instantOf(tick);
@@ -119,9 +119,9 @@ function wereApart(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: n
 }
 
 /**
- * True if no fault began or ended from `from` to `to`, no peer was slow, and a peer that may run the job could talk
- * directly to a majority of the voters of `instant`, none of which had to stop voting. Directly, because peers don't
- * forward votes.
+ * True if no fault began or ended from `from` to `to`, no peer was slow, and a peer that may run the job could talk to
+ * a majority of the voters of `instant`, counting only those that didn't have to stop voting. It must have talked to
+ * them directly, because peers don't forward votes.
  */
 export function hadQuorum(
   evidence: Evidence,

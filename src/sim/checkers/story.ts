@@ -2,11 +2,11 @@
  * The story part of I6: a run's record says what its child really did. If a child ended by itself or was cancelled,
  * every peer's record says so. If it was killed because its peer's process had gone, the record says `lost`.
  *
- * A record may say `lost` of a child that ended by itself only if its peer could not record the end: the process was
- * gone or its disk was disturbed shortly after, its folder was restored, a second process had its identity, or it had
- * been forgotten.
+ * A record may say `lost` of a child that ended by itself only if its peer could not record the end. That is so if
+ * shortly after the end the process was gone or its disk was disturbed, or if its folder was restored, a second process
+ * had its identity, or it had been forgotten.
  *
- * A range of missed ticks covers none that had run before, as all peers knew. This isn't judged if a clock was set or a
+ * A range of missed ticks contains no tick that all peers knew to have run. This isn't judged if a clock was set or a
  * folder restored.
  */
 import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";

@@ -1,6 +1,6 @@
 /**
- * Two further rules of mixed worlds: no peer runs a job that its version doesn't know (I4), and what only a later
- * version knows of a job is on every peer at the end, even if peers of the earlier version have edited the job (I7).
+ * Two further rules of mixed worlds. I4: no peer runs a job that its version doesn't know. I7: what only a later
+ * version knows of a job is on every peer at the end, even if peers of the earlier version have edited the job.
  */
 import { isWhole } from "../client/later-jobs.ts";
 import type { Breach, Evidence, JobRules } from "../world/truth.ts";

@@ -1,6 +1,6 @@
 /**
- * The faults of a long world, which has weeks of virtual time: hosts are shut down overnight, suspended, cut off for
- * hours, set to a wrong time, restored from old backups or copied, and miss a rotation of the cluster key. Each fault draws
+ * The faults of a long world. In its weeks of virtual time hosts are shut down overnight, suspended, cut off for hours,
+ * set to a wrong time, restored from old backups or copied, and miss a rotation of the cluster key. Each fault draws
  * from its own dice and can be left out.
  */
 import type { PeerId } from "../../schema/ids.ts";

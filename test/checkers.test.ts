@@ -333,11 +333,13 @@ test("I6: a range of missed ticks that covers one which all peers knew to have r
   assert.deepEqual(found(sixth + 5 * minute, [step]), []);
 });
 
-test("I13: a peer that remembers tick by tick what was over long ago is found", () => {
-  const [few, many] = [20, 200].map((settled) =>
-    rulesIn(checkBounded(flawless({ sizes: [{ peer: ann, at: ending, sizes: { settled } }] }))),
+test("I13: a peer that remembers tick by tick what was over long ago is found, unless a clock was set", () => {
+  const step = { kind: "clock step", peer: ann, from: beginning, to: sixth, steppedMs: minute } as const;
+  const sizesOf = (settled: number) => ({ sizes: [{ peer: ann, at: ending, sizes: { settled } }] });
+  const [few, many, set] = [sizesOf(20), sizesOf(200), { ...sizesOf(200), faultWindows: [step] }].map(
+    (changes) => rulesIn(checkBounded(flawless(changes))),
   );
-  assert.deepEqual([few, many], [[], ["I13"]]);
+  assert.deepEqual([few, many, set], [[], ["I13"], []]);
 });
 
 test("I16: a record that a peer has taken again after it was pruned is found, unless a clock was set", () => {

@@ -80,6 +80,8 @@ function atRest(evidence: Evidence): Limits {
   const now = 3 * jobs + smallNumber;
   const elections = hasLostItsVoters(evidence) ? ticksInBook(evidence) + 1 : now;
   // Ticks that are over lie below a watermark; orders by hand are remembered one by one.
-  const settled = now + evidence.operations.length;
+  // What a clock that was ahead has started stays over until its tick is due, perhaps in a year.
+  const wasSet = evidence.faultWindows.some(({ kind }) => kind === "clock step");
+  const settled = wasSet ? Infinity : now + evidence.operations.length;
   return { asks: now, foreignInquiries: now, elections, pending: now, settled };
 }

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { checkedJob } from "../src/core/job/job.ts";
-import { inSight } from "../src/core/members/members.ts";
+import { inSight, noteAcks } from "../src/core/members/members.ts";
+import { stretch } from "../src/core/members/members-state.ts";
 import { tooFarAheadToWrite } from "../src/core/members/clocks.ts";
 import {
   clockOffset,
@@ -30,7 +31,7 @@ function component(self: string, words: Readonly<Record<string, string>>): strin
 }
 
 describe("a peer that finds itself slow waits longer before it suspects another", () => {
-  const cases: [lagMs: number, lateAcks: number, stretch: number][] = [
+  const cases: [lagMs: number, lateAcks: number, times: number][] = [
     [0, 0, 1],
     [249, 0, 1],
     [250, 0, 2],
@@ -40,9 +41,9 @@ describe("a peer that finds itself slow waits longer before it suspects another"
     [0, 1_000, stretchMax],
     [-50, -3, 1],
   ];
-  for (const [lagMs, lateAcks, stretch] of cases) {
-    test(`lag ${lagMs} ms and ${lateAcks} late acks wait ${stretch} times as long`, () => {
-      assert.equal(stretchOf({ lagMs, lateAcks }), stretch);
+  for (const [lagMs, lateAcks, times] of cases) {
+    test(`lag ${lagMs} ms and ${lateAcks} late acks wait ${times} times as long`, () => {
+      assert.equal(stretchOf({ lagMs, lateAcks }), times);
     });
   }
 });
@@ -53,7 +54,7 @@ test("a member is suspect after 5 s of silence, longer when the observer is slow
 });
 
 describe("a member outside the component is dead later in a larger mesh", () => {
-  const cases: [members: number, stretch: number, ms: number][] = [
+  const cases: [members: number, times: number, ms: number][] = [
     [1, 1, 10_000],
     [10, 1, 10_000],
     [11, 1, 15_000],
@@ -62,9 +63,9 @@ describe("a member outside the component is dead later in a larger mesh", () => 
     [5_000, 1, 20_000],
     [3, 8, 80_000],
   ];
-  for (const [members, stretch, ms] of cases) {
-    test(`${members} members, stretch ${stretch}: ${ms} ms`, () => {
-      assert.equal(deadAfterMs(members, stretch), ms);
+  for (const [members, times, ms] of cases) {
+    test(`${members} members, stretch ${times}: ${ms} ms`, () => {
+      assert.equal(deadAfterMs(members, times), ms);
     });
   }
 });
@@ -210,4 +211,46 @@ describe("a peer whose clock is over a minute ahead of the right ones refuses to
       assert.ok(answer?.kind === "refused" && answer.error.code === "CLOCK_AHEAD");
     });
   }
+});
+
+describe("acknowledgements of this peer's heartbeats", () => {
+  for (const [what, trips, expected] of [
+    ["in time say nothing against it", [5, 40, 900], 1],
+    ["that one member sends late are that member's fault", [5, 40, 9_000], 1],
+    ["that come late from most members show that it is slow itself", [9_000, 40, 9_000], 2],
+    ["that come late from all stretch its limits for each", [3_000, 3_000, 3_000], 4],
+  ] as const) {
+    test(what, () => {
+      const cores = new Cores(["a", "b", "c", "d"]);
+      const state = cores.state("a");
+      // One exchange with each of the others, of which the way there and back took so long.
+      for (const [index, member] of [...state.members.byId.values()].entries()) {
+        const heardAt = state.now.wall;
+        const sentAt = heardAt - (trips[index] ?? 0) - 500;
+        member.clockSamples.push({ sentAt, theirHeardAt: sentAt, theirSentAt: sentAt + 500, heardAt });
+      }
+      noteAcks(state);
+      assert.equal(stretch(state), expected);
+      cores.pass(3_000);
+      assert.equal(stretch(state), 1, "it is over as soon as they come in time again");
+    });
+  }
+
+  test("of members that have fallen silent don't count", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    const state = cores.state("a");
+    for (const member of state.members.byId.values()) {
+      const { wall } = state.now;
+      member.clockSamples.push({
+        sentAt: wall - 9_000,
+        theirHeardAt: wall,
+        theirSentAt: wall,
+        heardAt: wall,
+      });
+    }
+    cores.kill("b");
+    cores.kill("c");
+    cores.pass(7_000);
+    assert.equal(stretch(state), 1);
+  });
 });

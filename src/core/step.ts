@@ -37,6 +37,7 @@ import {
   linkUp,
   memberOf,
   nextHeartbeatMono,
+  noteAcks,
   noteLag,
   redialRefused,
   takeHeartbeatDue,
@@ -329,6 +330,7 @@ function everySecond(state: State): void {
   giveUpCancels(state);
   const { mono } = state.now;
   if (takeHeartbeatDue(state)) {
+    noteAcks(state);
     if (assessAll(state)) membersChanged(state);
     const open = openDigest(state.ledger, state.settings.self);
     const inReach = peersInReach(state);

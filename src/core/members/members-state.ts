@@ -99,6 +99,8 @@ export interface MembersState {
   hashes: MemberHashes;
   /** how late this peer's own wake-ups have recently been (ms): the measure of its slowness */
   lagMs: number;
+  /** how many more members acknowledged this peer's heartbeats late than in time, lately: it is slow, not they */
+  lateAcks: number;
   /** monotonic, ms, of the last heartbeat sent to everybody; -Infinity = the next one is due at once */
   heartbeatAtMono: number;
   /** why this peer's host could not start runs, until a run has started again (host-fault.ts) */
@@ -126,7 +128,7 @@ export interface MembersState {
 
 /** How many times longer than usual this peer waits before it accuses another, by its own slowness. */
 export function stretch({ members }: { readonly members: MembersState }): number {
-  return stretchOf({ lagMs: members.lagMs, lateAcks: 0 });
+  return stretchOf(members);
 }
 
 export function createMembers(self: PeerId, incarnation: number): MembersState {
@@ -134,6 +136,7 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     byId: new Map(),
     hashes: memberHashesOf([self]),
     lagMs: 0,
+    lateAcks: 0,
     heartbeatAtMono: 0,
     hostFault: undefined,
     supersededKey: undefined,

@@ -14,7 +14,7 @@ import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
 import { createMember, stretch, type Member } from "./members-state.ts";
-import { componentOf, deadAfterMs, suspectAfterMs } from "./suspicion.ts";
+import { componentOf, deadAfterMs, lateAckMs, roundTripMs, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife } from "./duplicate-identity.ts";
 
 /** So many refused redials after a reset mean that the process is gone. */
@@ -88,6 +88,21 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
 /** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once it is well again. */
 export function noteLag(state: State, lateMs: number): void {
   state.members.lagMs = Math.max(lateMs, state.members.lagMs / 2);
+}
+
+/**
+ * Counts the acknowledgements of this peer's heartbeats that came late, the latest of each member that is heard. Those that
+ * came in time count against them: a single slow member says nothing about this peer. To be called about once a second.
+ */
+export function noteAcks(state: State): void {
+  let late = 0;
+  for (const { heardMono, clockSamples } of state.members.byId.values()) {
+    const exchange = clockSamples.at(-1);
+    if (exchange === undefined || heardMono === undefined) continue;
+    if (state.now.mono - heardMono > suspectAfterMs(1)) continue;
+    late += roundTripMs(exchange) > lateAckMs ? 1 : -1;
+  }
+  state.members.lateAcks = Math.max(0, late);
 }
 
 function componentNow(state: State): Set<PeerId> {

@@ -35,6 +35,12 @@ const deadBaseMs = [
 /** The most by which own slowness may stretch own limits (Lifeguard's S). */
 export const stretchMax = 8;
 
+/**
+ * A heartbeat whose way there and back takes longer was acknowledged late: two heartbeats. More takes a peer that is slow
+ * for one that is well; less takes a slow network for a slow peer.
+ */
+export const lateAckMs = 2_000;
+
 /** Event-loop lag that counts as one step of slowness: the period of the watchdog that measures it. */
 const lagStepMs = 250;
 
@@ -112,7 +118,7 @@ export interface ClockSample {
   heardAt: number;
 }
 
-function roundTripMs(sample: ClockSample): number {
+export function roundTripMs(sample: ClockSample): number {
   return sample.heardAt - sample.sentAt - (sample.theirSentAt - sample.theirHeardAt);
 }
 

@@ -38,8 +38,8 @@ function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: Rota
   if (missing.length > 0) {
     terminal.notify(
       asInvoked(
-        "A peer that doesn't have the new key gets it from any member if it returns before then. Later it has to rejoin with what " +
-          "`cicada peers invite` prints; it keeps its identity.",
+        "A peer that doesn't have the new key gets it from any member if it returns before then. Later it has to rejoin " +
+          "with what `cicada peers invite` prints; it keeps its identity.",
         terminal.env,
       ),
     );

@@ -220,8 +220,8 @@ class Libp2pMesh implements RealMesh {
       this.count.add("mesh_frames_dropped");
       return;
     }
-    // Two processes with one identity learn of each other from heartbeats, so those go to both. If both answered other messages, too,
-    // each answer would bring two questions, and those four answers.
+    // Two processes with one identity learn of each other from heartbeats, so those go to both. If both answered other
+    // messages, too, each answer would bring two questions, and those four answers.
     const lines = protocol === "heartbeat" ? this.links.linesOfLives(to) : [line];
     for (const one of lines) sendOver(one, protocol, bytes, this.count);
   }
@@ -258,8 +258,8 @@ class Libp2pMesh implements RealMesh {
     if (this.links.upPeers().length > 0 || !this.refusals.wasTurnedAway()) return incompatible;
     return [
       ...incompatible,
-      "no peer accepts this one, because their cluster key is a different one: if the mesh's key was rotated while this peer " +
-        "was away, rejoin with what `cicada peers invite` prints there (the identity stays the same)",
+      "no peer accepts this one, because the others have another cluster key: if the mesh's key was rotated while " +
+        "this peer was away, rejoin with what `cicada peers invite` prints there (the identity stays the same)",
     ];
   }
 

@@ -2,11 +2,12 @@
  * What an order and a run record are (DESIGN §5, §8).
  *
  * A record is what one peer states about one order: its claim, its run, or its decision not to run it. It has one
- * writer, `peer`. Another peer (`by`) may write only that the run is `lost`, or that a dead peer's claim is `withdrawn`. Its state moves up and never down
- * (core/records/records.ts). Fields of a newer version are stored, signed and forwarded with the rest.
+ * writer, `peer`. Another peer (`by`) may only write that the run is `lost`, or that a dead peer's claim is
+ * `withdrawn`. A record's state moves up and never down (core/records/records.ts). Fields of a newer version are
+ * stored, signed and forwarded with the rest.
  *
- * A signature covers the names of a record's fields, so renaming a field would invalidate every stored record. Two of them
- * are therefore shorter than what they are called elsewhere: `view` (living members) and `passed` (skipped peers).
+ * A signature covers the names of a record's fields, so renaming a field would invalidate every stored record. Two
+ * fields therefore have shorter names than elsewhere: `view` (living members) and `passed` (skipped peers).
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";

@@ -73,8 +73,8 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
   }
   if (process.pid === 1) {
     log.warn(
-      "this peer is process 1, and there is no /bin/sh to reap the processes that its runs leave behind: start the container with " +
-        "an init (docker run --init), or dead processes stay in its process table",
+      "this peer is process 1, and there is no /bin/sh to reap the processes that its runs leave behind: start the " +
+        "container with an init (docker run --init), or dead processes stay in its process table",
     );
   }
   using stop = stopSignal();

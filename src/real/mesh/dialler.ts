@@ -217,7 +217,8 @@ export class Dialler {
       this.peers.delete(peer);
       return false;
     }
-    // Just after a break, only proven addresses are dialled: a host that swallows dials must not delay the answer of one that refuses.
+    // Just after a break, only proven addresses are dialled: a host that swallows dials must not delay the answer of
+    // one that refuses.
     const inDoubt = target.refusals !== undefined && target.refusals < 2 && proven.length > 0;
     let isRefused = false;
     for (const address of inDoubt && target.failures < 2 ? proven : [...proven, ...others]) {

@@ -6,6 +6,7 @@
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import { edit, makeTable, specOf } from "../test/kit/tables.ts";
 import { benchJob, LonePeer, minutelyJobs } from "./lone-peer.ts";
 import { medianMicroseconds } from "./measure.ts";
 
@@ -37,6 +38,7 @@ export function growthFigures(): Growth[] {
     growth("a heartbeat in a mesh of n members", 25, heartbeats),
     growth("an event in a table of n jobs", 2_500, minutelyTable),
     growth("a second with n ticks that wait for a run of their job", 250, pendingTicks),
+    growth("an edit in a table of n jobs, and its digest", 1_250, editedTable),
   ];
 }
 
@@ -136,6 +138,19 @@ function heartbeatOf(sender: PeerId, hears: readonly PeerId[]): Heartbeat {
 function minutelyTable(count: number): Work {
   const peer = new LonePeer({ jobs: minutelyJobs(count, start), startedAt: start, capacity: count });
   return () => peer.takeOne();
+}
+
+function editedTable(count: number): Work {
+  const table = makeTable("a");
+  const put = (number: number, owner: string) => {
+    edit(table, { kind: "put", spec: specOf(`job-${number % count}`, { owner }), by: "ann" }, start);
+  };
+  for (let number = 0; number < count; number++) put(number, "x");
+  return (number) => {
+    put(number, `${number}`);
+    table.takeChanges();
+    return table.digest();
+  };
 }
 
 function pendingTicks(count: number): Work {

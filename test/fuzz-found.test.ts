@@ -327,7 +327,7 @@ test("a voter's answers to many long decisions fit into messages within the limi
   assert.deepEqual(mesh.complaints, []);
 });
 
-test("a job with millions of past ticks is scanned in no time", () => {
+test("a job with billions of past ticks is scanned for its last ones alone", () => {
   const spec = checkedJob({
     id: "busy" as JobId,
     command: "true",
@@ -337,9 +337,8 @@ test("a job with millions of past ticks is scanned in no time", () => {
   const times = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0 };
   const plan = planJob({ id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [], ...times });
   assert.ok(!Array.isArray(plan));
-  const began = performance.now();
-  const ticks = ticksOf(plan, at - 7 * 86_400_000, at + 1, 1_000);
-  assert.ok(performance.now() - began < 200);
+  // Tick by tick this would take minutes.
+  const ticks = ticksOf(plan, 0, at + 1, 1_000);
   assert.deepEqual([ticks.length, ticks[0], ticks.at(-1)], [1_000, at - 999_000, at]);
   assert.deepEqual(ticksOf(plan, at - 1_500, at, 1_000), [at - 1_000]);
 });

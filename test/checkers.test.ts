@@ -622,6 +622,31 @@ test("I16: history that should have been pruned is found, unless the peer was aw
   assert.ok(found(35, { faultWindows: [step(66, 67, 2_000)] }), "by two seconds");
 });
 
+test("I18: of two clocks, the one that is ahead starts nothing early, unless the right one agreed with it while both were wrong", () => {
+  const steppedMs = 60 * minute;
+  const step = (peer: PeerId, from: number, to: number, ms = steppedMs) => ({
+    kind: "clock step" as const,
+    peer,
+    from: beginning + from,
+    to: beginning + to,
+    steppedMs: ms,
+  });
+  const at = beginning + 10 * minute;
+  const run = { ...runOf(at + steppedMs, ann), start: at, end: at + 10 };
+  const cydIsAway = [{ peer: cyd, kind: "down" as const, from: beginning, to: ending }];
+  const found = (...faultWindows: Evidence["faultWindows"]): string[] =>
+    rulesIn(checkEligibility(flawless({ runs: [run], outages: cydIsAway, faultWindows })));
+  const annIsAhead = step(ann, minute, 20 * minute);
+  assert.deepEqual(found(annIsAhead), ["I18"]);
+  assert.deepEqual(found(annIsAhead, step(ben, 2 * minute, 5 * minute)), []);
+  assert.deepEqual(
+    found(annIsAhead, step(ben, 2 * minute, 5 * minute, minute)),
+    ["I18"],
+    "they never agreed",
+  );
+  assert.deepEqual(found(step(ann, 6 * minute, 20 * minute), step(ben, 2 * minute, 5 * minute)), ["I18"]);
+});
+
 test("I18: a drained peer that starts a run is found, unless a second process with its identity may have confirmed the drain", () => {
   const drain = { ...asked({ kind: "drain", target: ann, on: true }, 2 * minute), peer: ann };
   const found = (changes: Partial<Evidence>) =>

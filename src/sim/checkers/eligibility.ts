@@ -3,7 +3,8 @@
  *
  * - Drained: from the answer to its drain until it is taken back.
  * - Forgotten: from when every peer must know it, while it is connected to one that knows.
- * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early.
+ * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early. Where
+ *   they are two equal groups, DESIGN §11 doubts the one that was set since they last agreed, even if it is the right one.
  * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
  *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
@@ -73,11 +74,22 @@ function early(evidence: Evidence, run: Run): string | undefined {
   const beforeDueMs = dueOf(run) - run.start;
   if (beforeDueMs <= sameClockMs + wanderMs) return undefined;
   // The tick was due by the peer's own clock, so that clock was ahead. These clocks could have shown it.
-  const clocks = inTouchWith(evidence, run).map((peer) => aheadMs(evidence, peer, run.start));
-  const right = clocks.filter((ms) => Math.abs(ms) <= sameClockMs).length;
-  // Of two equal groups of clocks, the faster one is doubted.
-  if (right === 0 || right < clocks.length - right) return undefined;
-  return `started it ${Math.round(beforeDueMs)} ms early, while ${right} of ${clocks.length} clocks were right`;
+  const peers = inTouchWith(evidence, run);
+  const right = peers.filter((peer) => Math.abs(aheadMs(evidence, peer, run.start)) <= sameClockMs);
+  // Of two equal groups of clocks, the one that was set since they last agreed is doubted, otherwise the faster one.
+  if (right.length === 0 || 2 * right.length < peers.length) return undefined;
+  const isTie = 2 * right.length === peers.length;
+  if (isTie && right.some((peer) => agreedWhileWrong(evidence, run, peer))) return undefined;
+  return `started it ${Math.round(beforeDueMs)} ms early, while ${right.length} of ${peers.length} clocks were right`;
+}
+
+/** True if that peer's clock was wrong like the runner's, so that the two agreed, and has been set right since. */
+function agreedWhileWrong(evidence: Evidence, { peer, start }: Run, other: PeerId): boolean {
+  return evidence.faultWindows.some(({ kind, peer: of, to }) => {
+    if (kind !== "clock step" || of !== other || to > start) return false;
+    const [own, its] = [peer, other].map((one) => aheadMs(evidence, one, to - 1));
+    return Math.abs((own ?? 0) - (its ?? 0)) <= sameClockMs && Math.abs(its ?? 0) > sameClockMs;
+  });
 }
 
 /** The peer itself and all peers with which it could talk for a while. */

@@ -141,7 +141,7 @@ function useFolder(path: string): void {
         parseClusterKey(text);
         founderIn(text);
       }
-      if (!/^[\w-]{43}$/.test(folder.adminToken())) throw new Fault("an invalid admin token");
+      if (!/^[\w-]{43}([\w-]{4})?$/.test(folder.adminToken())) throw new Fault("an invalid admin token");
       for (const address of folder.addresses()) splitAddress(address);
     } finally {
       folder.close();

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
+import { isReporter } from "../src/core/orders/facts.ts";
 import { openRecords } from "../src/core/records/ledger.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { nextTicks, notReady, sizesOf, viewOf } from "../src/core/view.ts";
 import type { Answer } from "../src/ports/control.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -292,6 +293,30 @@ describe("a claim of a peer that died before it could start", () => {
       }
       assert.equal(cores.starts.length, 0);
     });
+  }
+});
+
+test("a run of a dead peer is declared lost by the next in rank when the first one's disk takes nothing and its gossip is lost", () => {
+  const cores = new Cores(["a", "b", "c", "d"], { runMs: Infinity });
+  cores.put({ ...plain, overlap: "allow" });
+  for (let waited = 0; cores.starts.length === 0 && waited < 400; waited++) cores.pass(100);
+  const run = cores.starts[0] ?? assert.fail("nothing was started");
+  cores.pass(second);
+  const others = ["a", "b", "c", "d"].filter((peer) => peer !== run.peer);
+  const tick = run.tick as TickId;
+  cores.kill(run.peer);
+  cores.pass(9 * second);
+  const first = others.find((peer) => isReporter(cores.state(peer), plain.id as JobId, tick));
+  assert.ok(first !== undefined);
+  cores.full.add(first as PeerId);
+  cores.unheard.add(first as PeerId);
+  cores.pass(30 * second);
+  for (const peer of others.filter((other) => other !== first)) {
+    const told = [...(cores.records.get(peer as PeerId)?.values() ?? [])].find(
+      (record) => record.tick === run.tick && record.peer === run.peer,
+    );
+    assert.equal(told?.state, "lost", peer);
+    assert.notEqual(told.by, first);
   }
 });
 

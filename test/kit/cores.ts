@@ -66,6 +66,8 @@ export class Cores {
   #nextToken = 1;
   /** peers whose disks refuse what they are given */
   readonly full = new Set<PeerId>();
+  /** peers whose gossip is lost */
+  readonly unheard = new Set<PeerId>();
   readonly runMs: number;
   /** from the launch to the report that the child has started */
   readonly launchMs: number;
@@ -362,6 +364,7 @@ export class Cores {
       case "decline":
       case "order":
       case "cancel":
+        if (this.unheard.has(peer)) return;
         return this.#toOthers(peer, { kind: "heard", from: peer, message: runsMessage(effect) });
       case "send":
         return this.#toOne(peer, effect.to, {

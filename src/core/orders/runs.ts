@@ -26,8 +26,8 @@ import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs } from "../limits.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
-import { isReporter } from "./facts.ts";
-import { hearRange } from "./scan.ts";
+import { reporterPlace } from "./facts.ts";
+import { hearRange, reportEveryMs } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
 import { admitRequested, admitTick, requestedAheadMs, touchAll, touchJob } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
@@ -125,7 +125,8 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 }
 
 /**
- * What members that are dead, have left or were forgotten have open is ended by the first living member in rank. A run that
+ * What members that are dead, have left or were forgotten have open is ended by the first living member in rank, or by the
+ * next when that one doesn't. A run that
  * had started, or whose runner the voters had chosen, is lost. A claim that never started binds nobody: it is withdrawn once
  * nobody will decide its order any more. Its peer may be back long after that, or never.
  */
@@ -137,7 +138,7 @@ export function declareLost(state: State): void {
     if (closeIfEnded(state.ledger, record)) continue;
     const bindsNobody = record.state === "claimed" && record.epoch === undefined;
     if (bindsNobody && !isMoot(state, record)) continue;
-    if (!isReporter(state, record.job, record.tick)) continue;
+    if (!isOwnToReport(state, record)) continue;
     if (bindsNobody) mark(state, "claim-of-the-dead-withdrawn");
     else {
       mark(state, "lost-declared");
@@ -154,6 +155,16 @@ export function declareLost(state: State): void {
       finishedAt: state.now.wall,
     });
   }
+}
+
+/** True when it falls to this peer to end the record of a member that is gone: each rank waits for those before it. */
+function isOwnToReport(state: State, { job, tick, peer }: RunRecord): boolean {
+  const place = reporterPlace(state, job, tick);
+  const goneSince = state.members.byId.get(peer)?.stateSinceMono;
+  return (
+    place === 0 ||
+    (place !== undefined && goneSince !== undefined && state.now.mono - goneSince >= place * reportEveryMs)
+  );
 }
 
 /** So long after its due time a tick that no order stands for is one that its job no longer has, ms. */

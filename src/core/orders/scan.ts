@@ -47,7 +47,7 @@ import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
 
 /** The peer whose turn it is to report a gap may know nothing of it: the next in rank follows after this long. */
-const reportEveryMs = 10_000;
+export const reportEveryMs = 10_000;
 /** Undecided ticks that a watermark names; beyond it the watermark waits for the oldest of them. */
 const openMax = 256;
 /** A tick that somebody is to report as missed may be undecided for so long: the reporter may be slow, or go. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
-import { isReporter } from "../src/core/orders/facts.ts";
+import { rank } from "../src/core/members/rank.ts";
 import { openRecords } from "../src/core/records/ledger.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { nextTicks, notReady, sizesOf, viewOf } from "../src/core/view.ts";
@@ -302,17 +302,15 @@ test("a run of a dead peer is declared lost by the next in rank when the first o
   for (let waited = 0; cores.starts.length === 0 && waited < 400; waited++) cores.pass(100);
   const run = cores.starts[0] ?? assert.fail("nothing was started");
   cores.pass(second);
-  const others = ["a", "b", "c", "d"].filter((peer) => peer !== run.peer);
-  const tick = run.tick as TickId;
-  cores.kill(run.peer);
-  cores.pass(9 * second);
-  const first = others.find((peer) => isReporter(cores.state(peer), plain.id as JobId, tick));
+  const ranks = rank(plain.id as JobId, run.tick as TickId, cores.state("a").members.hashes);
+  const [first, ...others] = ranks.filter((peer) => peer !== run.peer);
   assert.ok(first !== undefined);
-  cores.full.add(first as PeerId);
-  cores.unheard.add(first as PeerId);
+  cores.full.add(first);
+  cores.unheard.add(first);
+  cores.kill(run.peer);
   cores.pass(30 * second);
-  for (const peer of others.filter((other) => other !== first)) {
-    const told = [...(cores.records.get(peer as PeerId)?.values() ?? [])].find(
+  for (const peer of others) {
+    const told = [...(cores.records.get(peer)?.values() ?? [])].find(
       (record) => record.tick === run.tick && record.peer === run.peer,
     );
     assert.equal(told?.state, "lost", peer);

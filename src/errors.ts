@@ -207,7 +207,7 @@ export const errorTable = {
     title: "The mesh has forgotten this peer",
     status: 503,
     exit: exit.policy,
-    hint: "Make the change at another peer. To take this one back, give it a new data folder and a new invitation.",
+    hint: "Make the change at another peer. To take this one in again: `cicada peers unforget NAME` at a member, or at this peer if no member is left.",
   },
   KEY_SUPERSEDED: {
     title: "The mesh's key was rotated, and this peer has the old one",

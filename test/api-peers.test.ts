@@ -71,6 +71,20 @@ describe("changing a peer", () => {
     );
   });
 
+  test("a forgotten peer that is taken in again is no longer in the list until it is back", async () => {
+    const fake = fakeApi();
+    await post(fake, "/v1/peers/bravo/forget", {});
+    const answer = await post(fake, "/v1/peers/bravo/unforget");
+    assert.equal(answer.statusCode, 200);
+    assert.equal(answer.json().peer, null);
+    assert.deepEqual(fake.control.commands[1], { kind: "unforget-peer", peer: "bravo", by: "admin@alpha" });
+    const { items } = (await call(fake, { url: "/v1/peers" })).json();
+    assert.deepEqual(
+      items.map(({ id }: { id: string }) => id),
+      [selfId],
+    );
+  });
+
   test("an unknown peer is a 404, and a missing quorum is a 503 that says what to do", async () => {
     const fake = fakeApi();
     assert.equal((await post(fake, "/v1/peers/nobody/promote")).statusCode, 404);
@@ -92,7 +106,7 @@ describe("changing a peer", () => {
   test("each call is in openapi.json", async () => {
     const fake = fakeApi();
     const { paths } = (await call(fake, { url: "/openapi.json" })).json();
-    for (const action of ["promote", "forget", "drain", "undrain"]) {
+    for (const action of ["promote", "forget", "unforget", "drain", "undrain"]) {
       assert.ok(paths[`/v1/peers/{id}/${action}`]?.post, action);
     }
   });

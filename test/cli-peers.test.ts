@@ -81,13 +81,16 @@ test("peers ls names the voters, and warns if a roster was forced", async () => 
 });
 
 describe("changing a peer", () => {
-  for (const action of ["promote", "drain", "undrain", "forget"]) {
+  for (const action of ["promote", "drain", "undrain", "forget", "unforget"]) {
     test(`${action} names the peer in its request, and prints the outcome`, async () => {
       await using stub = await meshPeer();
       stub.on(`POST /v1/peers/birch/${action}`, { body: { peer: birch } });
       const said = await stub.cicada("peers", action, "birch");
       assert.equal(said.code, 0, said.stderr);
-      assert.match(said.stdout, /^birch (is a voter|takes no more ticks|takes ticks again|is forgotten)/);
+      assert.match(
+        said.stdout,
+        /^birch (is a voter|takes no more ticks|takes ticks again|is forgotten|is no longer forgotten)/,
+      );
     });
   }
 
@@ -299,6 +302,7 @@ describe("the command line", () => {
     [["runs", "logs", "x"], "runs log"],
     [["runs", "list"], "runs ls"],
     [["peers", "remove", "x"], "peers forget"],
+    [["peers", "readmit", "x"], "peers unforget"],
     [["apply", "-f", "x"], "jobs create -f FILE --update"],
     [["join"], "start --join FILE"],
     [["status"], "doctor"],

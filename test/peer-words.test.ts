@@ -1,4 +1,4 @@
-/** What a person can ask for about peers and the roster: promote, forget, force, drain; and witnesses. In cores. */
+/** What a person can ask for about peers and the roster: promote, forget, unforget, force, drain; and witnesses. In cores. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
@@ -39,6 +39,10 @@ function noneTwice(cores: Cores): void {
   assert.deepEqual(keys.toSorted(), [...new Set(keys)].toSorted(), "no tick twice");
 }
 
+function startsOf(cores: Cores, peer: string): number {
+  return cores.starts.filter((start) => start.peer === peer).length;
+}
+
 function promoted(names: readonly string[], ...voters: readonly string[]): Cores {
   const cores = new Cores(names);
   for (const peer of voters) {
@@ -46,6 +50,16 @@ function promoted(names: readonly string[], ...voters: readonly string[]): Cores
     cores.pass(2 * second);
     assert.equal(lastAnswer(cores).kind, "done");
   }
+  return cores;
+}
+
+/** Three voters; the mesh has forgotten the third. */
+function withForgotten(): Cores {
+  const cores = promoted(["a", "b", "c"], "b", "c");
+  cores.put({ ...plain, overlap: "allow" });
+  cores.ask("a", { kind: "forget-peer", peer: "c", by });
+  cores.pass(60 * second);
+  assert.equal(startsOf(cores, "c"), 0);
   return cores;
 }
 
@@ -316,6 +330,92 @@ test("a run of a dead peer is declared lost by the next in rank when the first o
     assert.equal(told?.state, "lost", peer);
     assert.notEqual(told.by, first);
   }
+});
+
+describe("unforget", () => {
+  test("at a member takes the peer in again everywhere: it warms up, runs ticks and says nothing more", () => {
+    const cores = withForgotten();
+    cores.ask("b", { kind: "unforget-peer", peer: "host-c", by });
+    cores.pass(60 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    for (const peer of ["a", "b"]) assert.ok(cores.state(peer).members.byId.has("c" as PeerId));
+    assert.equal(reasonsAt(cores, "c"), "");
+    cores.pass(600 * second);
+    assert.ok(startsOf(cores, "c") > 0);
+    noneTwice(cores);
+  });
+
+  test("lets it vote in no epoch that it knew, and again once it is promoted", () => {
+    const cores = withForgotten();
+    cores.ask("a", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    const { voting } = cores.state("c");
+    assert.ok(voting.voter.barredThrough >= 2, "the last epoch in which it voted");
+    cores.ask("a", { kind: "promote-peer", peer: "c", by });
+    cores.pass(10 * second);
+    assert.deepEqual(votersAt(cores, "c"), ["a", "b", "c"]);
+    assert.ok((voting.roster.chain.at(-1)?.number ?? 0) > voting.voter.barredThrough);
+    cores.put(beat);
+    cores.kill("b");
+    cores.pass(30 * second);
+    assert.ok(
+      cores.starts.some(({ run }) => run.startsWith("beat@")),
+      "two of three voters are a majority",
+    );
+  });
+
+  test("at the forgotten peer lets it go on alone when no member is left, and not vote", () => {
+    const cores = withForgotten();
+    for (const peer of ["a", "b"]) cores.kill(peer);
+    cores.pass(30 * second);
+    cores.ask("c", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(60 * second);
+    assert.equal(lastAnswer(cores).kind, "done");
+    assert.doesNotMatch(reasonsAt(cores, "c"), /forgotten/);
+    assert.ok(startsOf(cores, "c") > 0);
+    noneTwice(cores);
+  });
+
+  test("at the forgotten peer alone does not overrule the members, which still turn it away", () => {
+    const cores = withForgotten();
+    cores.ask("c", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(second);
+    assert.equal(cores.state("c").operator.selfForgotten, undefined);
+    cores.feed("c" as PeerId, { kind: "turnedAway", by: "a" as PeerId });
+    cores.pass(second);
+    assert.match(reasonsAt(cores, "c"), /has forgotten this peer/);
+    cores.ask("a", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(20 * second);
+    assert.equal(reasonsAt(cores, "c"), "");
+  });
+
+  test("outlives the refusal of a member that does not know yet", () => {
+    const cores = withForgotten();
+    cores.ask("a", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    cores.feed("c" as PeerId, { kind: "turnedAway", by: "b" as PeerId });
+    assert.equal(cores.state("c").operator.selfForgotten, undefined);
+  });
+
+  test("of a peer that is not forgotten changes nothing; of an unknown one is refused", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.ask("a", { kind: "unforget-peer", peer: "b", by });
+    assert.equal(lastAnswer(cores).kind, "done");
+    cores.ask("a", { kind: "unforget-peer", peer: "nobody", by });
+    assert.equal(refusalCode(cores), "PEER_NOT_FOUND");
+  });
+
+  test("can be followed by another forget, and that by another unforget", () => {
+    const cores = withForgotten();
+    for (let round = 0; round < 2; round++) {
+      cores.ask("a", { kind: "unforget-peer", peer: "c", by });
+      cores.pass(20 * second);
+      assert.equal(reasonsAt(cores, "c"), "");
+      cores.ask("b", { kind: "forget-peer", peer: "c", by });
+      cores.pass(20 * second);
+      assert.match(reasonsAt(cores, "c"), /has forgotten this peer/);
+    }
+  });
 });
 
 describe("forget --force", () => {

@@ -174,7 +174,11 @@ describe("a peer whose cluster key was replaced while it was away", () => {
 
   test("ignores a proof from a forgotten peer", () => {
     const cores = new Cores(["a", "b"]);
-    cores.feed(b, { kind: "forgotten", peers: [{ peer: d, at: 0, by: "ops", name: "mallory" }] });
+    cores.feed(b, {
+      kind: "membership",
+      forgotten: [{ peer: d, at: 0, by: "ops", name: "mallory" }],
+      readmitted: [],
+    });
     cores.feed(b, { kind: "keySuperseded", by: d, key });
     assert.equal(cores.state(b).members.supersededKey, undefined);
   });

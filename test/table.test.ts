@@ -314,6 +314,34 @@ test("the list of forgotten peers is the same object until it changes", () => {
   assert.equal(table.forgotten(), one);
 });
 
+function membership(peer: string, forgotten: boolean, minute: number): TableEdit {
+  const value = { forgotten, at: wallOf(minute), by: "ann", name: "gone" };
+  return { kind: "set", root: "membership", id: peer, value, by: "ann" };
+}
+
+test("what was said last about a peer's membership counts in every replica, over what stands there first", () => {
+  const [here, there] = [makeTable("a"), makeTable("b")];
+  const both = () => {
+    exchange(here, there);
+    assert.deepEqual(here.forgotten(), there.forgotten());
+    assert.deepEqual(here.readmitted(), there.readmitted());
+    assert.equal(here.digest(), there.digest());
+    return [here.forgotten().map(({ at }) => at), here.readmitted().map(({ at }) => at)];
+  };
+  edit(here, forget("gone", "ann", 1), wallOf(1));
+  assert.deepEqual(both(), [[wallOf(1)], []]);
+  edit(there, membership("gone", false, 2), wallOf(2));
+  assert.deepEqual(both(), [[], [wallOf(2)]]);
+  edit(here, membership("gone", true, 3), wallOf(3));
+  assert.deepEqual(both(), [[wallOf(3)], []]);
+  edit(here, membership("gone", false, 5), wallOf(5));
+  edit(there, membership("gone", true, 4), wallOf(4));
+  assert.deepEqual(both(), [[], [wallOf(5)]]);
+  const later = makeTable("c");
+  later.load([there.snapshot()]);
+  assert.deepEqual(later.readmitted(), there.readmitted());
+});
+
 test("a peer that two sides forget at once is forgotten on both, with one of the two attributions", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   for (const [table, by] of [

@@ -51,7 +51,7 @@ function sees(peer: RunningPeer, name: string, state: string): Promise<unknown> 
 }
 
 describe("which peers a mesh trusts", { concurrency: 2 }, () => {
-  test("two workers and a witness vote; when one worker dies, the other runs everything; the dead one is forgotten and stays out", async () => {
+  test("two workers and a witness vote; when one worker dies, the other runs everything; the dead one is forgotten, stays out, and is taken in again", async () => {
     await using cluster = new Cluster();
     const ada = await cluster.start({ name: "ada" });
     const [bob, wit] = await Promise.all([
@@ -112,6 +112,20 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
     await untilMembers([ada, wit], 2);
     assert.equal(await stateOf(ada, "bob"), "forgotten");
     assert.ok(await says(bob, /the mesh has forgotten this peer/), "after all peers were restarted too");
+
+    const own = await bob.command("peers", "unforget", "bob");
+    assert.equal(own.code, 0, own.stderr);
+    await until("the members still turn bob away", limitMs, () => says(bob, /forgotten this peer/));
+    const back = await wit.command("peers", "unforget", "bob");
+    assert.equal(back.code, 0, back.stderr);
+    await untilMembers([ada, bob, wit], 3);
+    const since = Date.now();
+    await until("bob runs ticks again", limitMs, () =>
+      readStarts(file).some(({ peer, tick }) => peer === "bob" && Date.parse(tick) > since),
+    );
+    assert.equal(await says(bob, /forgotten/), false);
+    const ticks = readStarts(file).map(({ tick }) => tick);
+    assert.equal(new Set(ticks).size, ticks.length, "no tick was started twice");
   });
 
   test("a leaked key is rotated without downtime; a peer that was away runs nothing until it has joined anew; two peers on a copied folder notice each other", async () => {

@@ -1,6 +1,6 @@
 /**
  * `cicada peers`: lists the peers of the mesh, prints the line with which another peer joins, and promotes, drains,
- * undrains or forgets a peer.
+ * undrains, forgets or takes in again a peer.
  */
 import type { Command } from "commander";
 import { existsSync, readFileSync } from "node:fs";
@@ -221,6 +221,15 @@ const actions = [
     action: "undrain",
     description: "let a drained peer take ticks again",
     done: (name: string) => `${name} takes ticks again`,
+  },
+  {
+    action: "unforget",
+    description:
+      "take a forgotten peer in again, with its folder as it is; it votes no more until it is promoted. On the machine of a " +
+      "peer that its mesh has forgotten: let it go on, alone if need be",
+    done: (name: string) =>
+      `${name} is no longer forgotten: it belongs to the mesh again as soon as they reach each other, and votes when it is ` +
+      "promoted (`cicada peers promote`)",
   },
 ] as const;
 

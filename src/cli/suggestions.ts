@@ -61,6 +61,8 @@ const guesses: ReadonlyMap<string, string> = new Map([
   ["peers rm", "peers forget"],
   ["peers delete", "peers forget"],
   ["peers leave", "peers forget"],
+  ["peers restore", "peers unforget"],
+  ["peers readmit", "peers unforget"],
   ["peers add", "peers invite"],
   ["peers join", "start --join FILE"],
   ["peers cordon", "peers drain"],

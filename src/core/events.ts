@@ -9,7 +9,7 @@ import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
-import type { Forgotten, Attribution } from "../schema/attribution.ts";
+import type { Attribution, Forgotten, Readmitted } from "../schema/attribution.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
@@ -79,8 +79,12 @@ export type Event = { now: Now } & (
       addresses: readonly string[];
       /** identities that the table says are refused */
       forgotten?: readonly Forgotten[];
+      /** identities that it says were refused and are no more */
+      readmitted?: readonly Readmitted[];
       /** as an earlier life stored them */
       selfForgotten?: Attribution | undefined;
+      /** of what was the last epoch when this peer was forgotten; undefined = it never was */
+      barredThrough?: number | undefined;
       /** an earlier life was told that the key which this one has was replaced */
       superseded?: Attribution | undefined;
       drained?: Attribution | undefined;
@@ -97,8 +101,8 @@ export type Event = { now: Now } & (
   /** neighbours have pruned the job's ticks before the instant (ms): what is open below it is over */
   | { kind: "prunedElsewhere"; job: JobId; before: number }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
-  /** the table says that these identities are refused; known ones among them change nothing */
-  | { kind: "forgotten"; peers: readonly Forgotten[] }
+  /** the table says which identities are refused, and which were and are no more */
+  | { kind: "membership"; forgotten: readonly Forgotten[]; readmitted: readonly Readmitted[] }
   /** a peer has turned this one away because it has been forgotten */
   | { kind: "turnedAway"; by: PeerId }
   /** a peer has proved that this peer's present key was replaced; the key's fingerprint */
@@ -132,7 +136,10 @@ export const storedKeys = {
   votesLost: "votesLost",
   /** empty = not drained */
   drained: "drained",
+  /** empty = not forgotten */
   selfForgotten: "selfForgotten",
+  /** the last epoch that this peer knew when it was forgotten */
+  barredThrough: "barredThrough",
   /** who has proved that the key with that fingerprint was replaced; empty = nobody */
   supersededKey: "supersededKey",
   /** of the last life; each life takes a higher one */

@@ -26,6 +26,7 @@ import {
   restoreDrained,
 } from "./operator/drain.ts";
 import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
+import { acceptedBy, isRefusalOutdated, restoreReadmitted, takeReadmitted } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
 import {
   announceAtOnce,
@@ -129,7 +130,8 @@ function take(state: State, event: Event): void {
       takeRecords(state, event.records);
       return takeOrders(state, event.orders);
     case "synced":
-      return synced(state, event.peer);
+      synced(state, event.peer);
+      return acceptedBy(state, event.peer);
     case "lookedUp":
       return lookedUp(state, event.job, event.records, event.pruned);
     case "prunedElsewhere":
@@ -139,10 +141,12 @@ function take(state: State, event: Event): void {
     case "tableChanged":
       state.tableDigest = event.tableDigest;
       return event.changes.forEach((change) => takeChange(state, change));
-    case "forgotten":
-      if (takeForgotten(state, event.peers)) membersChanged(state);
+    case "membership":
+      takeReadmitted(state, event.readmitted);
+      if (takeForgotten(state, event.forgotten)) membersChanged(state);
       return;
     case "turnedAway":
+      if (isRefusalOutdated(state)) return;
       return noteSelfForgotten(state, { by: event.by, at: event.now.wall });
     case "keySuperseded":
       if (!isForgotten(state, event.by)) noteSuperseded(state, event.by, event.key);
@@ -200,6 +204,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   restoreDrained(state, event.drained);
   restoreSelfForgotten(state, event.selfForgotten);
   restoreSuperseded(state, event.superseded);
+  restoreReadmitted(state, event.readmitted ?? []);
   takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
   for (const record of event.records) {

@@ -105,8 +105,8 @@ export function notReady(state: State): NotReady[] {
   if (operator.selfForgotten !== undefined) {
     add(
       "forgotten",
-      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): give it a data folder of its own and a fresh ` +
-        "invitation",
+      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): \`cicada peers unforget\` at a member takes ` +
+        "it in again, and here lets it go on if no member is left; or give it a data folder of its own and a fresh invitation",
     );
   }
   const { supersededKey } = state.members;

@@ -39,6 +39,7 @@ export interface Booted {
   votesLost: boolean;
   chain: readonly Epoch[];
   selfForgotten: Attribution | undefined;
+  barredThrough: number | undefined;
   superseded: Attribution | undefined;
   drained: Attribution | undefined;
 }
@@ -128,6 +129,7 @@ export function boot(
           started,
           ...votes,
           selfForgotten,
+          barredThrough: numberIn(loaded.meta, storedKeys.barredThrough),
           superseded,
           drained,
         });
@@ -159,6 +161,8 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     lastAlive: booted.lastAlive,
     addresses: mesh.addresses(),
     forgotten: table.forgotten(),
+    readmitted: table.readmitted(),
+    barredThrough: booted.barredThrough,
     selfForgotten: booted.selfForgotten,
     superseded: booted.superseded,
     drained: booted.drained,

@@ -196,7 +196,7 @@ export class Peer {
     const forgotten = table.forgotten();
     if (forgotten === this.#forgotten) return;
     this.#forgotten = forgotten;
-    this.#feed({ kind: "forgotten", peers: forgotten });
+    this.#feed({ kind: "membership", forgotten, readmitted: table.readmitted() });
     this.#doors.mesh.refuse(forgotten.map(({ peer }) => peer));
   }
 

@@ -32,6 +32,7 @@ export type Command =
   | { kind: "promote-peer"; peer: string; by: string }
   /** `force`: without a majority of the voters; unsafe while they are alive */
   | { kind: "forget-peer"; peer: string; force?: boolean; by: string }
+  | { kind: "unforget-peer"; peer: string; by: string }
   /** `on`: takes no ticks, until it is asked with `on: false` */
   | { kind: "drain-peer"; peer: string; on: boolean; by: string }
   /** a new cluster key for every member in reach; the present one is accepted for so long */

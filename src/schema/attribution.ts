@@ -16,6 +16,9 @@ export interface Forgotten {
   name: string;
 }
 
+/** A peer that was forgotten and belongs to the mesh again. */
+export type Readmitted = Omit<Forgotten, "name">;
+
 /** The person who asked, and when (wall clock, ms). */
 export const AttributionSchema = Type.Object({ by: Type.String({ maxLength: 256 }), at: Type.Number() });
 export type Attribution = Static<typeof AttributionSchema>;

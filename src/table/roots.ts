@@ -59,12 +59,36 @@ export const peersRoot: ValuesRoot = {
   name: "peers",
   holds: "values",
   merge: "first",
-  isId: (id) => id.length > 0 && id.length <= peerIdCap,
+  isId: isPeerId,
   accepts: isForgottenEntry,
   valueCapBytes: 16_384,
 };
 
-export const tableRoots: readonly Root[] = [jobsRoot, peersRoot];
+/**
+ * What was said last about a peer's membership, by id: whether it is forgotten, by whom, when, and what it was called. It counts
+ * before what stands in `peers`, which can't be taken back and is still written for members of earlier versions.
+ */
+export const membershipRoot: ValuesRoot = {
+  name: "membership",
+  holds: "values",
+  merge: "latest",
+  isId: isPeerId,
+  accepts: isMembershipEntry,
+  valueCapBytes: peersRoot.valueCapBytes,
+};
+
+export const tableRoots: readonly Root[] = [jobsRoot, peersRoot, membershipRoot];
+
+export type MembershipEntry = Omit<Forgotten, "peer"> & { forgotten: boolean };
+
+function isPeerId(id: string): boolean {
+  return id.length > 0 && id.length <= peerIdCap;
+}
+
+/** True of an entry that can be read; any other says nothing. */
+export function isMembershipEntry(entry: unknown): entry is MembershipEntry {
+  return isForgottenEntry(entry) && "forgotten" in entry && typeof entry.forgotten === "boolean";
+}
 
 /** True if the entry can be read. An unreadable entry forgets nobody. */
 export function isForgottenEntry(entry: unknown): entry is Omit<Forgotten, "peer"> {

@@ -15,11 +15,19 @@ import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
-import type { Forgotten } from "../schema/attribution.ts";
+import type { Forgotten, Readmitted } from "../schema/attribution.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";
-import { isForgottenEntry, jobsRoot, peersRoot, tableRoots, type Root } from "./roots.ts";
+import {
+  isForgottenEntry,
+  isMembershipEntry,
+  jobsRoot,
+  membershipRoot,
+  peersRoot,
+  tableRoots,
+  type Root,
+} from "./roots.ts";
 import { inspectUpdate } from "./update.ts";
 import { RootValues } from "./values.ts";
 
@@ -56,6 +64,14 @@ const clientIdLimit = 2 ** 31;
  */
 const noClientId = -1;
 
+interface Membership {
+  readonly forgotten: readonly Forgotten[];
+  readonly readmitted: readonly Readmitted[];
+  /** what was read */
+  readonly first: ReadonlyMap<string, unknown>;
+  readonly latest: ReadonlyMap<string, unknown>;
+}
+
 /** A client id for a peer that has none yet. */
 export function freshClientId(random: Random): number {
   return 1 + Math.floor(random.next() * (clientIdLimit - 1));
@@ -67,7 +83,7 @@ export class JobTable {
   #doc: Y.Doc;
   #roots: Roots;
   readonly #rootRows: readonly Root[];
-  #forgotten: { of: ReadonlyMap<string, unknown>; list: readonly Forgotten[] } | undefined;
+  #membership: Membership | undefined;
   #digest = new DocumentDigest();
   readonly #effective: EffectiveJobs;
   readonly #editor: Editor;
@@ -228,18 +244,22 @@ export class JobTable {
     return values.all();
   }
 
-  /** The forgotten peers. The same list until it changes. */
+  /** The forgotten peers. The same list until the membership of some peer changes. */
   forgotten(): readonly Forgotten[] {
-    const of = this.values(peersRoot.name);
-    if (this.#forgotten?.of !== of) {
-      const list = [...of].flatMap(([peer, entry]) =>
-        isForgottenEntry(entry)
-          ? [{ peer: peer as PeerId, at: entry.at, by: entry.by, name: entry.name }]
-          : [],
-      );
-      this.#forgotten = { of, list };
+    return this.#readMembership().forgotten;
+  }
+
+  /** The peers that were forgotten and belong to the mesh again. The same list until the membership of some peer changes. */
+  readmitted(): readonly Readmitted[] {
+    return this.#readMembership().readmitted;
+  }
+
+  #readMembership(): Membership {
+    const [first, latest] = [this.values(peersRoot.name), this.values(membershipRoot.name)];
+    if (this.#membership?.first !== first || this.#membership.latest !== latest) {
+      this.#membership = { first, latest, ...readMembership(first, latest) };
     }
-    return this.#forgotten.list;
+    return this.#membership;
   }
 
   /** The jobs that changed since the last call; `job` is undefined if it can't be run any more. */
@@ -333,4 +353,21 @@ function readStateVector(bytes: Uint8Array): Map<number, number> | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What was said last about a peer counts; about one of which nothing was, what was said first. */
+function readMembership(
+  first: ReadonlyMap<string, unknown>,
+  latest: ReadonlyMap<string, unknown>,
+): Pick<Membership, "forgotten" | "readmitted"> {
+  const forgotten: Forgotten[] = [];
+  const readmitted: Readmitted[] = [];
+  for (const [id, entry] of new Map([...first, ...latest])) {
+    if (!isForgottenEntry(entry)) continue;
+    const { at, by, name } = entry;
+    const peer = id as PeerId;
+    if (isMembershipEntry(entry) && !entry.forgotten) readmitted.push({ peer, at, by });
+    else forgotten.push({ peer, at, by, name });
+  }
+  return { forgotten, readmitted };
 }

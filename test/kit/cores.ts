@@ -12,11 +12,11 @@ import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
 import type { Answer } from "../../src/ports/control.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
-import { isForgottenEntry } from "../../src/table/roots.ts";
+import { isMembershipEntry, type MembershipEntry } from "../../src/table/roots.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
 import type { Heartbeat } from "../../src/schema/message.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
-import type { Forgotten, Attribution } from "../../src/schema/attribution.ts";
+import type { Attribution, Forgotten, Readmitted } from "../../src/schema/attribution.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";
 
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
@@ -403,16 +403,10 @@ export class Cores {
         return void this.notes.push(`${peer}: ${effect.message}`);
       case "edit": {
         const { edits, token } = effect;
-        const [change] = edits;
-        if (edits.length !== 1 || change?.kind !== "set" || !isForgottenEntry(change.value))
+        const change = edits.at(-1);
+        if (change?.kind !== "set" || !isMembershipEntry(change.value))
           throw new Error("these cores have no table; use `put`");
-        const forgotten: Forgotten = { peer: change.id as PeerId, ...change.value };
-        this.#learnForgotten(peer, forgotten);
-        for (const other of this.#states.keys()) {
-          if (other !== peer && !this.#cutOff(peer, other)) {
-            this.#later(messageMs, () => this.#learnForgotten(other, forgotten));
-          }
-        }
+        this.#edited(peer, change.id as PeerId, change.value);
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
       }
       case "lookUp": {
@@ -430,11 +424,42 @@ export class Cores {
     }
   }
 
+  /** A change of some peer's membership, which reaches whoever this peer reaches. */
+  #edited(peer: PeerId, id: PeerId, { forgotten, ...value }: MembershipEntry): void {
+    const learn = (who: PeerId) =>
+      forgotten
+        ? this.#learnForgotten(who, { peer: id, ...value })
+        : this.#learnReadmitted(who, { peer: id, ...value });
+    learn(peer);
+    for (const other of this.#states.keys()) {
+      if (other !== peer && !this.#cutOff(peer, other)) this.#later(messageMs, () => learn(other));
+    }
+  }
+
+  /** The table says so: that peer's door opens. The two are linked by that, and then in sync. */
+  #learnReadmitted(peer: PeerId, one: Readmitted): void {
+    if (this.#down.has(peer)) return;
+    this.forgotten.delete(one.peer);
+    this.feed(peer, { kind: "membership", forgotten: [], readmitted: [one] });
+    if (peer === one.peer || !this.#refused.delete(`${peer} ${one.peer}`) || this.#cutOff(peer, one.peer))
+      return;
+    this.#later(messageMs, () => {
+      for (const [self, other] of [
+        [peer, one.peer],
+        [one.peer, peer],
+      ] as const) {
+        this.feed(self, { kind: "linkUp", peer: other });
+        this.feed(self, { kind: "synced", peer: other });
+      }
+      this.feed(one.peer, { kind: "membership", forgotten: [], readmitted: [one] });
+    });
+  }
+
   /** Called when the peer's table forgets another peer: the peer refuses that one from now on, and tells it so. */
   #learnForgotten(peer: PeerId, one: Forgotten): void {
     if (this.#down.has(peer) || peer === one.peer) return;
     this.forgotten.set(one.peer, one);
-    this.feed(peer, { kind: "forgotten", peers: [one] });
+    this.feed(peer, { kind: "membership", forgotten: [one], readmitted: [] });
     const canReach = !this.#cutOff(peer, one.peer);
     this.#refused.add(`${peer} ${one.peer}`);
     this.feed(peer, { kind: "linkDown", peer: one.peer, why: "reset" });

@@ -71,7 +71,11 @@ const settings: Settings = {
   verifyText: () => true,
 };
 
-type JobCommand = Exclude<Command, { kind: "promote-peer" | "forget-peer" | "drain-peer" | "rotate-key" }>;
+type PeerCommand = Extract<
+  Command,
+  { kind: "promote-peer" | "forget-peer" | "unforget-peer" | "drain-peer" }
+>;
+type JobCommand = Exclude<Command, PeerCommand | { kind: "rotate-key" }>;
 
 function idOf(command: Exclude<JobCommand, { kind: "cancel-run" }>): JobId {
   return command.kind === "put-job" ? command.spec.id : command.id;
@@ -107,7 +111,7 @@ export class FakeControl implements Control {
   warnings: string[] = [];
   forgotten: Forgotten[] = [];
   roster: RosterView | undefined = { epoch: 0, voters: [selfId], from: 0, forced: [] };
-  /** the answer to promote, forget and drain; undefined = done */
+  /** the answer to promote, forget, unforget and drain; undefined = done */
   refusal: CicadaError | undefined;
   members: MemberView[] = [member(selfId, "alpha", true), member(otherId, "bravo", false)];
   readonly #listeners = new Set<(event: PeerEvent) => void>();
@@ -128,6 +132,7 @@ export class FakeControl implements Control {
     switch (command.kind) {
       case "promote-peer":
       case "forget-peer":
+      case "unforget-peer":
       case "drain-peer":
         return this.#changePeer(command);
       case "rotate-key": {
@@ -220,8 +225,12 @@ export class FakeControl implements Control {
     }
   }
 
-  #changePeer(command: Extract<Command, { kind: "promote-peer" | "forget-peer" | "drain-peer" }>): Answer {
+  #changePeer(command: PeerCommand): Answer {
     if (this.refusal !== undefined) throw this.refusal;
+    if (command.kind === "unforget-peer") {
+      this.forgotten = this.forgotten.filter(({ peer, name }) => ![peer, name].includes(command.peer));
+      return { kind: "done" };
+    }
     const peer = this.members.find(({ id, name }) => id === command.peer || name === command.peer);
     if (peer === undefined) throw new CicadaError("PEER_NOT_FOUND", command.peer);
     if (command.kind === "forget-peer") {

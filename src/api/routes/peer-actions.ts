@@ -1,6 +1,6 @@
 /**
- * What a person can do to a peer: make it a voter, have the mesh forget it, drain it. The peer is named as
- * schema/find-peer.ts says, and any peer can be asked.
+ * What a person can do to a peer: make it a voter, have the mesh forget it or take it in again, drain it. The peer is named
+ * as schema/find-peer.ts says, and any peer can be asked.
  */
 import { Type } from "typebox";
 import type { Command, View } from "../../ports/control.ts";
@@ -17,7 +17,7 @@ const PeerParams = Type.Object({
     description: "the peer's id, its name, or a part of either that fits no other peer",
   }),
 });
-/** `peer` is null when the peer isn't known by name, such as a voter that only the roster remembers. */
+/** `peer` is null when it isn't known by name: a voter that only the roster remembers, or a peer that is not back yet. */
 const Changed = Type.Object({ peer: Type.Union([PeerSchema, Type.Null()]) });
 
 export function peerActionRoutes(app: Api, options: ApiOptions): void {
@@ -50,13 +50,21 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
     on: false,
     by,
   }));
+  plain(
+    app,
+    options,
+    "unforget",
+    "Take a forgotten peer in again; it votes no more until it is promoted. Asked of the forgotten peer itself, it goes on, and " +
+      "members that refuse it must be asked as well",
+    (peer, by) => ({ kind: "unforget-peer", peer, by }),
+  );
   forget(app, options);
 }
 
 function plain(
   app: Api,
   { control }: ApiOptions,
-  action: "promote" | "drain" | "undrain",
+  action: "promote" | "drain" | "undrain" | "unforget",
   summary: string,
   command: (peer: string, by: string) => Command,
 ): void {

@@ -21,6 +21,7 @@ import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
+import { readmitsItself, unforget } from "./readmission.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 
@@ -36,7 +37,7 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
   const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
   if (command.kind !== "cancel-run" && command.kind !== "drain-peer") {
-    const refused = refuseUnheard(state);
+    const refused = readmitsItself(state, command) ? undefined : refuseUnheard(state);
     if (refused !== undefined) return refused;
   }
   switch (command.kind) {
@@ -72,6 +73,8 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
       return promote(state, command, token);
     case "forget-peer":
       return forget(state, command, token);
+    case "unforget-peer":
+      return unforget(state, command, token);
     case "drain-peer":
       return drainPeer(state, command, token);
   }

@@ -1,5 +1,6 @@
 /**
- * Forgotten peers: identities that the mesh refuses for good because a person said so (DESIGN §3, §6).
+ * Forgotten peers: identities that the mesh refuses because a person said so (DESIGN §3, §6), until a person takes them
+ * in again (readmission.ts).
  *
  * A forgotten peer is no longer a member: it is neither ranked nor asked nor waited for, and what it says is ignored.
  * The mesh's door keeps it out (Mesh.refuse), and the table tells every peer. A peer that learns that it has itself
@@ -12,6 +13,7 @@ import { giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
 import { awaitNoAnswer } from "../claims/asking.ts";
 import { awaitNothingOf } from "../orders/warm-up.ts";
+import { barThroughLast } from "../voting/memory.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { forgetMembers } from "../members/members.ts";
@@ -27,6 +29,7 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
   for (const one of forgotten) {
     if (state.operator.forgotten.has(one.peer)) continue;
     if (one.peer === state.settings.self) {
+      state.operator.readmittedAt = undefined;
       noteSelfForgotten(state, { by: one.by, at: one.at });
       continue;
     }
@@ -67,5 +70,6 @@ export function noteSelfForgotten(state: State, selfForgotten: Attribution): voi
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: JSON.stringify(selfForgotten) }],
   });
+  barThroughLast(state);
   giveClaimsBack(state);
 }

@@ -35,6 +35,8 @@ export interface OperatorState {
   readonly forgotten: Map<PeerId, Forgotten>;
   /** this peer's own identity is one of them, according to the table or to a peer that turned it away */
   selfForgotten: Attribution | undefined;
+  /** when the table says that this peer was taken in again after it had been forgotten, wall ms */
+  readmittedAt: number | undefined;
   readonly rosterRequests: RosterRequest[];
 }
 
@@ -46,6 +48,7 @@ export function createOperator(): OperatorState {
     cancelsAsked: [],
     forgotten: new Map(),
     selfForgotten: undefined,
+    readmittedAt: undefined,
     rosterRequests: [],
   };
 }

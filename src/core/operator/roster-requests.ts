@@ -18,6 +18,7 @@ import {
   type NamedPeer,
 } from "../../schema/find-peer.ts";
 import type { Forgotten } from "../../schema/attribution.ts";
+import type { TableEdit } from "../../schema/job.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
 import { adopt } from "../voting/epochs.ts";
@@ -147,7 +148,12 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
   const value = { at: state.now.wall, by, name } satisfies Omit<Forgotten, "peer">;
-  emit(state, { kind: "edit", edits: [{ kind: "set", root: "peers", id: peer, value, by }], token });
+  const edits: TableEdit[] = [
+    // Members of earlier versions know only this root, in which nothing is ever taken back.
+    { kind: "set", root: "peers", id: peer, value, by },
+    { kind: "set", root: "membership", id: peer, value: { ...value, forgotten: true }, by },
+  ];
+  emit(state, { kind: "edit", edits, token });
 }
 
 function force(state: State, { by, peer }: RosterRequest, last: Epoch, voters: PeerId[]): void {

@@ -70,6 +70,8 @@ export const marks = [
   "roster-contradicted",
   "peer-forgotten",
   "self-forgotten",
+  "peer-readmitted",
+  "self-readmitted",
   "key-superseded",
   "drained-by-hand",
   "history-looked-up",

@@ -85,7 +85,7 @@ function barred(state: State, item: BallotItem): string | undefined {
   const { roster, voter } = state.voting;
   const last = roster.chain.at(-1);
   if (last === undefined) return "no-roster";
-  if (state.operator.selfForgotten !== undefined) return "forgotten";
+  if (state.operator.selfForgotten !== undefined || item.epoch <= voter.barredThrough) return "forgotten";
   if (hasSupersededKey(state)) return "superseded";
   if (state.members.duplicateIdentity) return "duplicate";
   if (isDoubted(state)) return "clock";

@@ -35,6 +35,7 @@ export function openRoster(
     voteCount: number;
     forgottenVotes: readonly Span[];
     votesLost?: boolean;
+    barredThrough?: number | undefined;
     chain: readonly Epoch[];
   },
 ): void {
@@ -51,6 +52,7 @@ export function openRoster(
   voter.forgotten = stored.forgottenVotes;
   const instants = stored.votes.flatMap(({ decision, instant }) => (isOnRoster(decision) ? [] : [instant]));
   voter.voted = addToSpans(stored.forgottenVotes, instants, spansMost);
+  voter.barredThrough = stored.barredThrough ?? -1;
   const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
   adopt(state, founded.length === 0 ? stored.chain : founded);
   adopt(state, stored.chain);

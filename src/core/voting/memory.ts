@@ -73,6 +73,15 @@ export function loseMemory(state: State, why: string): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: why }] });
 }
 
+/** This peer has been forgotten: if it is taken in again, it votes in later epochs than those that it knows. */
+export function barThroughLast(state: State): void {
+  const last = lastEpoch(state);
+  if (last === undefined) return;
+  state.voting.voter.barredThrough = last.number;
+  const value = String(last.number);
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.barredThrough, value }] });
+}
+
 /** The voter is sure as soon as those that confirm make a majority of the voters together with it. */
 export function judgeMemory(state: State): void {
   const { voter } = state.voting;

@@ -27,6 +27,8 @@ export interface VoterState {
   forgotten: readonly Span[];
   /** the ticks that this voter has ever voted on, and perhaps some between them */
   voted: readonly Span[];
+  /** this peer was forgotten when that was the last epoch that it knew: it votes in later ones only; -1 = it never was */
+  barredThrough: number;
   /** an epoch that this voter has accepted and that is not in the chain yet */
   successor: { epoch: Omit<Epoch, "signatures">; value: string; sinceMono: number } | undefined;
   /** votes ever stored */
@@ -84,6 +86,7 @@ export function createVoting(): VotingState {
       votes: new Map(),
       forgotten: [],
       voted: [],
+      barredThrough: -1,
       successor: undefined,
       voteCount: 0,
       votesStored: 0,

@@ -60,6 +60,10 @@ function forgotten(evidence: Evidence, { peer, start }: Run): string | undefined
     ({ request, accepted }) => request.kind === "forget" && request.target === peer && accepted,
   );
   if (forget?.answeredAt === undefined) return undefined;
+  const isBack = evidence.operations.some(
+    ({ request, askedAt }) => request.kind === "unforget" && request.target === peer && askedAt <= start,
+  );
+  if (isBack) return undefined;
   const known = knownToAll(evidence, forget.answeredAt);
   if (start < known + inTouchMs) return undefined;
   const isInTouch = evidence.peers.some(

@@ -110,6 +110,8 @@ function commandFor(request: ClientRequest): Command {
       return { kind: "promote-peer", peer: request.target, by };
     case "forget":
       return { kind: "forget-peer", peer: request.target, by };
+    case "unforget":
+      return { kind: "unforget-peer", peer: request.target, by };
     case "rotate":
       return { kind: "rotate-key", graceMs: request.graceMs, by };
   }

@@ -61,6 +61,7 @@ export type ClientRequest =
   | { kind: "drain"; target: PeerId; on: boolean }
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId }
+  | { kind: "unforget"; target: PeerId }
   /** replaces the cluster key; the old one is accepted for `graceMs` */
   | { kind: "rotate"; graceMs: number };
 

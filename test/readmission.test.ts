@@ -1,0 +1,122 @@
+/** A peer that was forgotten and is taken in again, in simulated worlds: whole peers, with their folders and their doors. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { everySeconds } from "../src/sim/client/schedules.ts";
+import { calmNetwork } from "../src/sim/mesh/wires.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
+import { World } from "../src/sim/world/world.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const epoch = Date.parse("2026-11-20T00:00:00Z");
+const everyMs = 5 * second;
+
+/** Three peers with a job that any of them may run. */
+class Stage {
+  readonly world: World;
+  readonly gone: PeerId;
+  readonly staying: readonly [PeerId, PeerId];
+
+  constructor(seed: string) {
+    this.world = new World({
+      seed: `readmission ${seed}`,
+      peers: 3,
+      epoch,
+      network: calmNetwork,
+      disk: { fsyncMs: { least: 1, most: 5 } },
+      children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
+      skewMs: 0,
+      driftPpm: 0,
+      makePeer: startRealPeer,
+      traits: () => ({ role: "worker", capacity: 10 }),
+    });
+    const [one, two, three] = this.world.peers;
+    assert.ok(one !== undefined && two !== undefined && three !== undefined);
+    this.staying = [one, two];
+    this.gone = three;
+    for (const peer of this.world.peers) this.world.hosts.start(peer);
+    this.until(minute);
+    this.world.ask(one, {
+      kind: "put",
+      rules: {
+        id: "beat" as JobId,
+        schedule: everySeconds(everyMs / second),
+        overlap: "allow",
+        catchUp: { policy: "all", windowMs: 60 * minute },
+        peers: undefined,
+      },
+    });
+    this.until(3 * minute);
+    this.world.ask(one, { kind: "forget", target: this.gone });
+    this.until(10 * minute);
+    assert.equal(this.startsOfGone(4 * minute, 10 * minute), 0);
+    assert.match(this.complaintOfGone(), /forgotten/);
+  }
+
+  /** Goes on until so long after the beginning. */
+  until(afterMs: number): void {
+    this.world.runUntil(epoch + afterMs);
+  }
+
+  startsOfGone(fromMs: number, toMs: number): number {
+    return this.starts(fromMs, toMs).filter(({ peer }) => peer === this.gone).length;
+  }
+
+  complaintOfGone(): string {
+    return this.world.hosts.get(this.gone).life?.peer.complaint() ?? "";
+  }
+
+  /** Every tick of the time ran, and none twice. */
+  assertEachOnce(fromMs: number, toMs: number): void {
+    const ticks = this.starts(fromMs, toMs).map(({ tick }) => tick);
+    assert.equal(new Set(ticks).size, ticks.length, "none twice");
+    assert.equal(ticks.length, (toMs - fromMs) / everyMs);
+  }
+
+  private starts(fromMs: number, toMs: number) {
+    const { runs } = this.world.evidence(0, []);
+    return runs.filter(({ tick }) => {
+      const afterMs = Date.parse(tick) - epoch;
+      return afterMs >= fromMs && afterMs < toMs;
+    });
+  }
+}
+
+test("it runs ticks again, and what ran elsewhere while it was away does not run again", () => {
+  const stage = new Stage("plain");
+  stage.world.ask(stage.staying[1], { kind: "unforget", target: stage.gone });
+  stage.until(20 * minute);
+  assert.equal(stage.complaintOfGone(), "");
+  assert.ok(stage.startsOfGone(11 * minute, 20 * minute) > 10);
+  stage.assertEachOnce(4 * minute, 20 * minute);
+});
+
+test("it is taken in again by a member that was away when a person said so, and by all after their restarts", () => {
+  const stage = new Stage("stale member");
+  const [one, two] = stage.staying;
+  stage.world.hosts.kill(two);
+  stage.until(11 * minute);
+  stage.world.ask(one, { kind: "unforget", target: stage.gone });
+  stage.until(13 * minute);
+  stage.world.hosts.start(two);
+  stage.until(20 * minute);
+  assert.equal(stage.complaintOfGone(), "");
+  for (const peer of stage.world.peers) stage.world.hosts.kill(peer);
+  stage.until(20 * minute + 10 * second);
+  for (const peer of stage.world.peers) stage.world.hosts.start(peer);
+  stage.until(30 * minute);
+  assert.equal(stage.complaintOfGone(), "");
+  assert.ok(stage.startsOfGone(21 * minute, 30 * minute) > 10);
+  stage.assertEachOnce(21 * minute, 30 * minute);
+});
+
+test("a person at its own machine lets it go on alone when all others are gone for good", () => {
+  const stage = new Stage("alone");
+  for (const peer of stage.staying) stage.world.hosts.kill(peer, true);
+  stage.until(12 * minute);
+  assert.equal(stage.startsOfGone(11 * minute, 12 * minute), 0);
+  stage.world.ask(stage.gone, { kind: "unforget", target: stage.gone });
+  stage.until(20 * minute);
+  assert.equal(stage.startsOfGone(13 * minute, 20 * minute), (7 * minute) / everyMs);
+});

@@ -181,6 +181,10 @@ export interface LogPiece {
   complete: boolean;
 }
 
+/**
+ * Runs programs and keeps their outputs: in a file while the run is on, and from its end on in a file or, up to
+ * `smallOutputBytes`, in the database, where it is durable no later than the run's end. A reader can't tell the difference.
+ */
 export interface Executor {
   start(events: ExecutorEvents): void;
   launch(spec: RunSpec): void;
@@ -188,7 +192,7 @@ export interface Executor {
   stop(run: RunId): void;
   /**
    * After a restart: ends whatever still runs of an earlier life of this peer, and reports which runs of that life
-   * had been started (their log exists), so that core can tell `lost` from `withdrawn`.
+   * had been started (they have an output, which may be empty), so that core can tell `lost` from `withdrawn`.
    */
   sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void;
   /** The output as kept here, own or a copy; undefined = none is kept. */
@@ -199,8 +203,9 @@ export interface Executor {
   packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void;
   /** Keeps a copy of another peer's output. */
   keepLog(run: RunId, gzip: Uint8Array): void;
+  /** Removes the files of outputs and copies. Those in the database go with their records (`Disk.prune`). */
   dropLogs(runs: readonly RunId[]): void;
-  /** How much all kept outputs and copies take. */
+  /** How much all outputs and copies take that are files. */
   logBytes(done: (bytes: number) => void): void;
   /** Ends every child group (TERM, then KILL after its grace) and then itself. */
   close(done: () => void): void;

@@ -1,12 +1,16 @@
 /** The simulated executor: the contract of every executor, and what happens to children when their peer dies. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { RunSpec } from "../src/ports.ts";
+import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import { HostClock } from "../src/sim/clock.ts";
+import { SimDisk } from "../src/sim/disk.ts";
+import { StableStorage } from "../src/sim/disk/storage.ts";
 import { Children, SimExecutor } from "../src/sim/executor.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
+import { smallOutputBytes } from "../src/schema/run.ts";
 import type { Run } from "../src/sim/world/truth.ts";
 import { executorContract, type ExecutorBed } from "./kit/contract/executor.ts";
 import { waiting } from "./kit/contract/waiting.ts";
@@ -17,6 +21,10 @@ const peer = "ann" as PeerId;
 
 interface SimBed extends ExecutorBed {
   executor: SimExecutor;
+  disk: SimDisk;
+  storage: StableStorage;
+  /** an executor of the peer's next life on the same host */
+  nextLife(): SimExecutor;
   process: Process;
   queue: Queue;
   truth: Run[];
@@ -24,31 +32,41 @@ interface SimBed extends ExecutorBed {
 
 function simBed(): SimBed {
   const queue = new Queue();
+  const storage = new StableStorage();
+  const children = new Children();
   const host = new HostClock(queue, epoch, 0, 0);
   const process = new Process(peer, queue);
   const truth: Run[] = [];
-  const executor = new SimExecutor({
+  const parts = {
     peer,
     queue,
     host,
-    process,
-    children: new Children(),
+    children,
     settings: {
       spawnMs: { least: 2, most: 10 },
-      behaviour: ({ job }) => ({
+      behaviour: ({ job }: RunSpec) => ({
         lastsMs: job === ("lasts" as JobId) ? 3_600_000 : 20,
         exitCode: job === ("fails" as JobId) ? 3 : 0,
+        printsBytes: job === ("prints much" as JobId) ? smallOutputBytes + 1 : 0,
       }),
     },
     dice: new Dice("executor"),
-    life: 1,
-    record: (run) => truth.push(run),
+    record: (run: Run) => truth.push(run),
     ended: () => undefined,
     trueTime: () => epoch + queue.now,
-  });
+  };
+  const executorOf = (life: Process, number: number) => {
+    const disk = new SimDisk(queue, life, storage, { fsyncMs: { least: 1, most: 20 } }, new Dice("disk"));
+    return { disk, executor: new SimExecutor({ ...parts, process: life, disk, life: number }) };
+  };
+  const { disk, executor } = executorOf(process, 1);
   let made = 0;
   return {
     executor,
+    disk,
+    storage,
+    nextLife: () => executorOf(new Process(peer, queue), 2).executor,
+    files: () => [...children.logs.keys()],
     process,
     queue,
     truth,
@@ -92,4 +110,27 @@ test("a child may start while its peer is paused, and the peer learns of it when
   bed.process.resume();
   bed.queue.runUntil(1_000);
   assert.deepEqual(heard, ["started", "ended"]);
+});
+
+test("a peer that dies while an output moves to the database loses nothing of it, whatever has reached the disk", async () => {
+  const places = new Set<string>();
+  for (let atMs = 20; atMs < 60; atMs++) {
+    const bed = simBed();
+    bed.executor.start({ childStarted() {}, childStuck() {}, childEnded() {} });
+    const { run } = bed.spec("succeeds");
+    bed.executor.launch({ ...bed.spec("succeeds"), run });
+    bed.queue.runUntil(atMs);
+    bed.process.kill();
+    bed.disk.lost();
+    bed.queue.runUntil(1_000);
+    const next = bed.nextLife();
+    const started = await bed.wait<ReadonlySet<RunId>>((done) => next.sweep([run], done));
+    bed.queue.runUntil(2_000);
+    const isFile = bed.files().includes(run);
+    const isStored = bed.storage.outputs.has(run);
+    assert.deepEqual([...started], isFile || isStored ? [run] : []);
+    assert.ok(!isFile || !isStored, `killed at ${atMs} ms, it is in both places`);
+    places.add(isFile ? "file" : isStored ? "database" : "not started");
+  }
+  assert.ok(places.has("file") && places.has("database"));
 });

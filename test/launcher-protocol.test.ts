@@ -20,7 +20,7 @@ const spec: RunSpec = {
 const orders: readonly ToLauncher[] = [
   { kind: "launch", spec, logFile: "/x.log" },
   { kind: "stop", run },
-  { kind: "sweep", id: 1, runs: [{ run, logFile: "/x.log" }] },
+  { kind: "sweep", id: 1, runs: [run] },
   { kind: "close" },
   { kind: "ping" },
 ];
@@ -34,7 +34,8 @@ const reports: readonly FromLauncher[] = [
   { kind: "ended", run, at: 2, outcome: { kind: "not-started", why: "late", reason: "too late" } },
   { kind: "ended", run, at: 2, outcome: { kind: "not-started", why: "host", reason: "no room" } },
   { kind: "stuck", run, reason: "of another user" },
-  { kind: "swept", id: 1, started: [run] },
+  { kind: "output", run, base64: "aGk=" },
+  { kind: "swept", id: 1 },
   { kind: "notice", message: "no pipes", reason: "no mkfifo" },
   { kind: "pong" },
 ];

@@ -155,6 +155,7 @@ function placeOf(write: Write): string | undefined {
     case "record":
     case "order":
     case "other":
+    case "output":
     case "update":
     case "snapshot":
     case "drop-votes":

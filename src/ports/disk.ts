@@ -15,6 +15,8 @@ export type Write =
   | { kind: "order"; order: RequestedOrder }
   /** Merged by core/records/records.ts with what is there. */
   | { kind: "other"; record: OtherRecord }
+  /** The whole output of a run, own or a copy; replaces the one stored before it. */
+  | { kind: "output"; run: RunId; bytes: Uint8Array }
   /** One Yjs update, appended. */
   | { kind: "update"; update: Uint8Array }
   /** Replaces all updates stored before it. */
@@ -133,9 +135,11 @@ export interface Disk {
   ): void;
   /** A page of what lies in some buckets, in the order of core/records/place.ts. */
   things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void;
+  /** The whole output of a run, if it has been stored. */
+  output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void;
   /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
-  /** Removes what the rules let go, all of it together with the horizons that say so. */
+  /** Removes what the rules let go, outputs included, all of it together with the horizons that say so. */
   prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void;
   /** How much the database holds, and the instant (ms) before which that share of it lies (0 ≤ share ≤ 1). */
   measure(share: number, done: (measured: { bytes: number; instant: number } | CicadaError) => void): void;

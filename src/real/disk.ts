@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { assert, CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
-import { instantOf, type JobId } from "../schema/ids.ts";
+import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
 import { parseOrder, parseOther, parseRecord, parseVote, parseWatermark } from "./disk/parse.ts";
@@ -130,6 +130,10 @@ class RealDisk implements Disk {
 
   things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void {
     this.read({ kind: "things", page }, "things", asThings, done);
+  }
+
+  output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void {
+    this.read({ kind: "output", run }, "output", ({ bytes }) => bytes, done);
   }
 
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void {
@@ -296,9 +300,11 @@ function asText(write: Write): TextWrite {
       return { kind: "order", text: JSON.stringify(write.order) };
     case "other":
       return { kind: "other", text: JSON.stringify(write.record) };
+    // Bytes are copied, because a view would take its whole buffer along to the other thread.
+    case "output":
+      return { kind: "output", run: write.run, bytes: Uint8Array.from(write.bytes) };
     case "update":
     case "snapshot":
-      // Copied, because a view would take its whole buffer along to the other thread.
       return { kind: write.kind, update: Uint8Array.from(write.update) };
     case "watermark":
       return { kind: "watermark", job: write.watermark.job, text: JSON.stringify(write.watermark) };

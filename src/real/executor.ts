@@ -1,24 +1,35 @@
 /**
- * The real Executor door: passes each run to the executor for its action's kind, and keeps the outputs of all kinds.
+ * The real Executor door: passes each run to the executor for its action's kind, and keeps the outputs of all kinds: in
+ * files (executor/output-files.ts, executor/copies.ts), and small ones in the database (executor/small-outputs.ts).
  *
  * There is one kind so far: processes (executor/processes.ts). A further one implements `KindExecutor`, writes its
- * output where `Outputs.fileOf` says, and gets its line in `executorOf`.
+ * output where `OutputFiles.fileOf` says, and gets its line in `executorOf`.
  */
 import { join } from "node:path";
 import { never } from "../errors.ts";
 import type { Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
+import type { Disk } from "../ports/disk.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
-import { folderBytes, Outputs } from "./executor/output-files.ts";
+import { folderBytes, OutputFiles } from "./executor/output-files.ts";
 import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
+import { packSmall, SmallOutputs, unpackSmall } from "./executor/small-outputs.ts";
 
-/** `folder`: where jobs run by default, and where their output is kept. */
-export function openExecutor(options: { folder: { work: string; logs: string }; log: Log }): Executor {
+interface ExecutorOptions {
+  /** where jobs run by default, and where their output is kept */
+  folder: { work: string; logs: string };
+  /** for small outputs; stays open longer than the executor */
+  disk: Pick<Disk, "store" | "output">;
+  log: Log;
+}
+
+export function openExecutor(options: ExecutorOptions): Executor {
   return new RealExecutor(options);
 }
 
 class RealExecutor implements Executor {
-  private readonly outputs: Outputs;
+  private readonly files: OutputFiles;
+  private readonly small: SmallOutputs;
   private readonly copies: LogCopies;
   private readonly folder: string;
   /** outputs that are being removed */
@@ -29,21 +40,24 @@ class RealExecutor implements Executor {
   /** launched and not yet ended */
   private readonly runs = new Map<RunId, RunAction["kind"]>();
 
-  constructor({ folder, log }: { folder: { work: string; logs: string }; log: Log }) {
-    this.outputs = new Outputs(folder.logs);
+  constructor({ folder, disk, log }: ExecutorOptions) {
+    this.files = new OutputFiles(folder.logs);
+    this.small = new SmallOutputs(disk);
     this.copies = new LogCopies(join(folder.logs, "copies"));
     this.folder = folder.logs;
     this.log = log;
     const events: RunEvents = {
       started: (run, at) => this.events?.childStarted(run, at),
       stuck: (run, reason) => this.events?.childStuck(run, reason),
-      ended: (run, outcome, at) => {
+      ended: (run, outcome, at, output) => {
         this.runs.delete(run);
+        // First the output: the end is stored in the same turn, and shares its fsync.
+        if (outcome.kind !== "not-started") this.keepOutput(run, output);
         this.events?.childEnded(run, outcome, at);
       },
     };
     const pipes = join(folder.logs, "pipes");
-    this.processes = new ProcessExecutor({ work: folder.work, pipes, outputs: this.outputs, log, events });
+    this.processes = new ProcessExecutor({ work: folder.work, pipes, outputs: this.files, log, events });
   }
 
   start(events: ExecutorEvents): void {
@@ -62,7 +76,7 @@ class RealExecutor implements Executor {
 
   /** Only processes can outlive the peer. */
   sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
-    this.processes.sweep(runs, done);
+    this.processes.sweep(runs, () => void this.findStarted(runs, done));
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
@@ -70,12 +84,16 @@ class RealExecutor implements Executor {
   }
 
   packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void {
-    void this.passOn("a run's output can't be packed", run, this.outputs.pack(run, capBytes), done);
+    void this.passOn("a run's output can't be packed", run, this.pack(run, capBytes), done);
   }
 
   keepLog(run: RunId, gzip: Uint8Array): void {
-    const keeping = this.copies.keep(run, gzip);
-    void this.passOn("a copy of a run's output can't be kept", run, keeping, () => undefined);
+    void this.passOn(
+      "a copy of a run's output can't be kept",
+      run,
+      this.keepCopy(run, gzip),
+      () => undefined,
+    );
   }
 
   logBytes(done: (bytes: number) => void): void {
@@ -84,7 +102,7 @@ class RealExecutor implements Executor {
 
   dropLogs(runs: readonly RunId[]): void {
     for (const run of runs) {
-      const dropping = Promise.all([this.outputs.drop(run), this.copies.drop(run)]);
+      const dropping = Promise.all([this.files.drop(run), this.copies.drop(run)]);
       this.dropping.add(dropping);
       void dropping.finally(() => this.dropping.delete(dropping)).catch(() => undefined);
       void this.passOn("a run's output can't be removed", run, dropping, () => undefined);
@@ -92,7 +110,48 @@ class RealExecutor implements Executor {
   }
 
   close(done: () => void): void {
-    this.processes.close(done);
+    this.processes.close(() => {
+      this.small.flush();
+      done();
+    });
+  }
+
+  /** A run has ended. What the database does not take stays a file. */
+  private keepOutput(run: RunId, output: Uint8Array | undefined): void {
+    const keeping =
+      output === undefined
+        ? this.files.keep(run)
+        : this.small.store(run, output).then(
+            () => this.files.removeRunning(run),
+            () => this.files.keep(run),
+          );
+    void this.passOn(
+      "a run's output can't be moved to where outputs are kept",
+      run,
+      keeping,
+      () => undefined,
+    );
+  }
+
+  private async keepCopy(run: RunId, gzip: Uint8Array): Promise<void> {
+    const output = await unpackSmall(gzip);
+    if (output === undefined) await this.copies.keep(run, gzip);
+    else await this.small.storeSoon(run, output);
+  }
+
+  /** A run that may have started counts as started: it must not be repeated. */
+  private async findStarted(
+    runs: readonly RunId[],
+    done: (started: ReadonlySet<RunId>) => void,
+  ): Promise<void> {
+    const started = new Set<RunId>();
+    for (const run of runs) if (this.files.has(run) || (await this.isStored(run, true))) started.add(run);
+    setImmediate(() => done(started));
+    try {
+      await this.files.moveLeftOver((run) => this.isStored(run, false));
+    } catch (error) {
+      this.log.warn("the outputs of an earlier life stay where they are", { reason: String(error) });
+    }
   }
 
   private async measure(done: (bytes: number) => void): Promise<void> {
@@ -107,11 +166,32 @@ class RealExecutor implements Executor {
     done(bytes);
   }
 
-  /** Reads the output of an own run, or the copy of another peer's. */
+  private async isStored(run: RunId, ifUnreadable: boolean): Promise<boolean> {
+    try {
+      return (await this.small.read(run)) !== undefined;
+    } catch (error) {
+      this.log.warn("a run's output can't be read", { run, reason: String(error) });
+      return ifUnreadable;
+    }
+  }
+
+  /** Reads the output of an own run, or the copy of another peer's. The file comes first: it is removed once the database has it. */
   private async read(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
     const complete = !this.runs.has(run);
-    const own = await this.outputs.read(run, offset, length);
-    return own === undefined ? this.copies.read(run, offset, length) : { ...own, offset, complete };
+    const own = await this.files.read(run, offset, length);
+    if (own !== undefined) return { ...own, offset, complete };
+    const small = await this.small.read(run);
+    if (small === undefined) return this.copies.read(run, offset, length);
+    return { bytes: small.subarray(offset, offset + length), offset, size: small.length, complete: true };
+  }
+
+  private async pack(run: RunId, capBytes: number): Promise<Uint8Array | "too-large" | undefined> {
+    // An output is packed when its run ends; a small one is then still in memory.
+    const unstored = this.small.unstored(run);
+    const packed = unstored === undefined ? await this.files.pack(run, capBytes) : undefined;
+    if (packed !== undefined) return packed;
+    const small = unstored ?? (await this.small.read(run));
+    return small === undefined ? undefined : packSmall(small, capBytes);
   }
 
   private executorOf(kind: RunAction["kind"]): KindExecutor {

@@ -11,7 +11,7 @@ import { addToSpans, startsKept } from "../core/time/spans.ts";
 import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
 import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
-import { instantOf, runId, type JobId } from "../schema/ids.ts";
+import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StableStorage } from "./disk/storage.ts";
 import type { Process } from "./world/process.ts";
@@ -26,6 +26,10 @@ export interface DiskSettings {
   fsyncMs: { least: number; most: number };
 }
 
+/** An output that no group takes along is durable after so long; ms. */
+const longestRideMs = 20;
+const outputReadMs = 0.5;
+
 /** An operation that waits for its turn. `carryOut` returns the function that reports the outcome. */
 interface Operation {
   writes: readonly Write[] | undefined;
@@ -39,6 +43,8 @@ export class SimDisk implements Disk {
   private readonly settings: DiskSettings;
   private readonly dice: Dice;
   private waiting: Operation[] = [];
+  /** outputs, which share the fsync of the next group */
+  private riding: Operation[] = [];
   private busy = false;
   private closed = false;
 
@@ -76,15 +82,18 @@ export class SimDisk implements Disk {
       this.queue.after(0, this.process, () => done(new CicadaError("DISK_FAILED", "the disk is closed")));
       return;
     }
-    // Copies the update, because the caller may change its bytes later.
-    const kept = writes.map((write) =>
-      "update" in write ? { ...write, update: write.update.slice() } : write,
-    );
-    this.enqueue(kept, () => {
+    // Copies the bytes, because the caller may change them later.
+    const kept = writes.map((write) => {
+      if ("update" in write) return { ...write, update: write.update.slice() };
+      return write.kind === "output" ? { ...write, bytes: write.bytes.slice() } : write;
+    });
+    const carryOut = () => {
       if (this.storage.full) return () => done(new CicadaError("DISK_FAILED", "no space is left"));
       for (const write of kept) this.storage.write(write);
       return () => done();
-    });
+    };
+    if (kept.every(({ kind }) => kind === "output")) this.ride({ writes: kept, carryOut });
+    else this.enqueue(kept, carryOut);
   }
 
   history(
@@ -135,6 +144,17 @@ export class SimDisk implements Disk {
     });
   }
 
+  /** Comes by itself, between the groups: what rides with the next one is seen. */
+  output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void {
+    this.queue.after(outputReadMs, this.process, () => {
+      if (this.storage.unreadable) return done(unreadable());
+      const riding = this.riding
+        .flatMap(({ writes = [] }) => writes)
+        .findLast((write) => write.kind === "output" && write.run === run);
+      done(riding?.kind === "output" ? riding.bytes : this.storage.outputs.get(run));
+    });
+  }
+
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
@@ -160,7 +180,9 @@ export class SimDisk implements Disk {
         .map(({ tick }) => instantOf(tick))
         .toSorted((a, b) => a - b);
       const instant = instants[Math.max(0, Math.ceil(instants.length * share) - 1)] ?? 0;
-      return () => done({ bytes: instants.length * recordBytes, instant });
+      let bytes = instants.length * recordBytes;
+      for (const output of this.storage.outputs.values()) bytes += output.length;
+      return () => done({ bytes, instant });
     });
   }
 
@@ -186,6 +208,7 @@ export class SimDisk implements Disk {
       for (const record of tick.records) {
         this.storage.remove(record);
         this.storage.removeOrder(record);
+        this.storage.outputs.delete(runId(record));
         pruned.runs.push(runId(record));
       }
     }
@@ -217,6 +240,21 @@ export class SimDisk implements Disk {
     const reached = this.dice.below(writes.length + 1);
     for (const operation of writes.slice(0, reached)) operation.carryOut();
     this.waiting = [];
+    this.riding = [];
+  }
+
+  /** Outputs come with the end of their run, or when nobody waits for them: they never have an fsync of their own to wait for. */
+  private ride(operation: Operation): void {
+    this.riding.push(operation);
+    this.queue.after(longestRideMs, undefined, () => this.settleRiding());
+  }
+
+  private settleRiding(): void {
+    if (!this.process.alive || this.riding.length === 0) return;
+    const outcomes = this.riding.splice(0).map((operation) => operation.carryOut());
+    this.queue.after(0, this.process, () => {
+      for (const outcome of outcomes) outcome();
+    });
   }
 
   private enqueue(writes: readonly Write[] | undefined, carryOut: () => () => void): void {
@@ -237,6 +275,7 @@ export class SimDisk implements Disk {
 
   private complete(group: number): void {
     if (!this.process.alive) return;
+    this.settleRiding();
     const outcomes = this.waiting.splice(0, group).map((operation) => operation.carryOut());
     this.queue.after(0, this.process, () => {
       for (const outcome of outcomes) outcome();

@@ -5,9 +5,11 @@
  * As with the real launcher, a child's start takes a moment, `notAfter` is checked just before it, and the launcher
  * outlives the peer's process just long enough to end its children. It doesn't stop while the peer is paused.
  */
-import { never } from "../errors.ts";
+import { CicadaError, never } from "../errors.ts";
 import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
+import type { Disk } from "../ports/disk.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
+import { smallOutputBytes } from "../schema/run.ts";
 import type { HostClock } from "./clock.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
@@ -16,16 +18,30 @@ import type { Run } from "./world/truth.ts";
 
 export interface ChildSettings {
   spawnMs: { least: number; most: number };
-  /** how long a child of this run lasts, ms, and whether it fails */
-  behaviour(spec: RunSpec, dice: Dice): { lastsMs: number; exitCode: number };
+  /** how long a child of this run lasts, ms, whether it fails, and how many bytes it prints at least; default: a line */
+  behaviour(spec: RunSpec, dice: Dice): { lastsMs: number; exitCode: number; printsBytes?: number };
 }
 
-/** What a host keeps of its children: their outputs, and which of them still run. */
+/** What a host keeps of its children: the files of their outputs, and which of them still run. */
 export class Children {
   readonly logs = new Map<RunId, Uint8Array>();
+  /** whose file has not been moved since the run was on */
+  readonly unmoved = new Set<RunId>();
   readonly alive = new Map<RunId, Child>();
   /** the host has no room for another process */
   isStarved = false;
+
+  copyFiles(): Pick<Children, "logs" | "unmoved"> {
+    return { logs: new Map(this.logs), unmoved: new Set(this.unmoved) };
+  }
+
+  /** The files are what they were when they were copied. */
+  restoreFiles({ logs, unmoved }: Pick<Children, "logs" | "unmoved">): void {
+    this.logs.clear();
+    this.unmoved.clear();
+    for (const [run, log] of logs) this.logs.set(run, log);
+    for (const run of unmoved) this.unmoved.add(run);
+  }
 }
 
 interface Child {
@@ -39,6 +55,7 @@ export class SimExecutor implements Executor {
   private readonly queue: Queue;
   private readonly host: HostClock;
   private readonly process: Process;
+  private readonly disk: Pick<Disk, "store" | "output">;
   private readonly children: Children;
   private readonly settings: ChildSettings;
   private readonly dice: Dice;
@@ -57,6 +74,7 @@ export class SimExecutor implements Executor {
     queue: Queue;
     host: HostClock;
     process: Process;
+    disk: Pick<Disk, "store" | "output">;
     children: Children;
     settings: ChildSettings;
     dice: Dice;
@@ -69,6 +87,7 @@ export class SimExecutor implements Executor {
     this.queue = parts.queue;
     this.host = parts.host;
     this.process = parts.process;
+    this.disk = parts.disk;
     this.children = parts.children;
     this.settings = parts.settings;
     this.dice = parts.dice;
@@ -106,29 +125,30 @@ export class SimExecutor implements Executor {
   sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
     const started = new Set(runs.filter((run) => this.children.logs.has(run)));
     for (const run of runs) this.children.alive.get(run)?.end(killed(this.children, run));
-    this.queue.after(this.dice.between(1, 20), this.process, () => done(started));
+    const unsure = runs.filter((run) => !started.has(run));
+    // The disk answers before the children are gone.
+    let stored: ReadonlySet<RunId> = new Set();
+    this.whichAreStored(unsure, true, (found) => (stored = found));
+    this.queue.after(this.dice.between(1, 20), this.process, () => done(started.union(stored)));
+    this.moveLeftOver();
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
-    const log = this.children.logs.get(run);
-    const piece = log && {
-      bytes: log.slice(offset, offset + length),
-      offset,
-      size: log.length,
-      complete: !this.children.alive.has(run),
-    };
-    this.queue.after(this.dice.between(0.1, 2), this.process, () => done(piece));
+    const complete = !this.children.alive.has(run);
+    this.find(run, (log) => {
+      const bytes = log?.slice(offset, offset + length);
+      done(log && bytes && { bytes, offset, size: log.length, complete });
+    });
   }
 
   /** Doesn't compress, because `readLog` reads the copy as it is. */
   packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void {
-    const log = this.children.logs.get(run);
-    const packed = log !== undefined && log.length > capBytes ? "too-large" : log;
-    this.queue.after(this.dice.between(0.1, 2), this.process, () => done(packed));
+    this.find(run, (log) => done(log !== undefined && log.length > capBytes ? "too-large" : log));
   }
 
   keepLog(run: RunId, gzip: Uint8Array): void {
-    this.children.logs.set(run, gzip);
+    if (gzip.length > smallOutputBytes) this.children.logs.set(run, gzip);
+    else this.disk.store([{ kind: "output", run, bytes: gzip }], () => undefined);
   }
 
   dropLogs(runs: readonly RunId[]): void {
@@ -174,7 +194,7 @@ export class SimExecutor implements Executor {
       this.report(spec.run, { kind: "not-started", why: "host", reason: "no room for another process" });
       return;
     }
-    const { lastsMs, exitCode } = this.settings.behaviour(spec, this.dice);
+    const { lastsMs, exitCode, printsBytes } = this.settings.behaviour(spec, this.dice);
     const run: Run = {
       job: spec.job,
       tick: spec.tick,
@@ -185,7 +205,8 @@ export class SimExecutor implements Executor {
       end: undefined,
     };
     this.record(run);
-    this.children.logs.set(spec.run, new TextEncoder().encode(`${spec.run}\n`));
+    this.children.logs.set(spec.run, printedBy(spec.run, printsBytes));
+    this.children.unmoved.add(spec.run);
     this.children.alive.set(spec.run, { run, end: (outcome) => this.end(spec.run, run, outcome) });
     const at = this.host.wall();
     this.queue.after(0, this.process, () => this.events?.childStarted(spec.run, at));
@@ -209,7 +230,56 @@ export class SimExecutor implements Executor {
 
   private report(run: RunId, outcome: ChildOutcome): void {
     const at = this.host.wall();
-    this.queue.after(0, this.process, () => this.events?.childEnded(run, outcome, at));
+    this.queue.after(0, this.process, () => {
+      if (outcome.kind !== "not-started") this.moveOutput(run);
+      this.events?.childEnded(run, outcome, at);
+    });
+  }
+
+  /** Out of where the outputs of running children are: into the database, or to the files that stay. */
+  private moveOutput(run: RunId): void {
+    const { logs, unmoved } = this.children;
+    const bytes = logs.get(run);
+    if (bytes === undefined || bytes.length > smallOutputBytes) return void unmoved.delete(run);
+    this.disk.store([{ kind: "output", run, bytes }], (error) => {
+      unmoved.delete(run);
+      if (error === undefined) logs.delete(run);
+    });
+  }
+
+  /** Of an earlier life that was killed on the way: what the database has goes, the rest stays. */
+  private moveLeftOver(): void {
+    const { logs, unmoved, alive } = this.children;
+    const left = [...unmoved].filter((run) => !alive.has(run));
+    this.whichAreStored(left, false, (stored) => {
+      for (const run of left) unmoved.delete(run);
+      for (const run of stored) logs.delete(run);
+    });
+  }
+
+  private whichAreStored(
+    runs: readonly RunId[],
+    ifUnreadable: boolean,
+    done: (stored: ReadonlySet<RunId>) => void,
+  ): void {
+    const stored = new Set<RunId>();
+    let waiting = runs.length;
+    if (waiting === 0) return done(stored);
+    for (const run of runs) {
+      this.disk.output(run, (output) => {
+        if (output instanceof CicadaError ? ifUnreadable : output !== undefined) stored.add(run);
+        if (--waiting === 0) done(stored);
+      });
+    }
+  }
+
+  /** The file, or what the database has. */
+  private find(run: RunId, done: (log: Uint8Array | undefined) => void): void {
+    const log = this.children.logs.get(run);
+    this.queue.after(this.dice.between(0.1, 2), this.process, () => {
+      if (log !== undefined) return done(log);
+      this.disk.output(run, (output) => done(output instanceof Uint8Array ? output : undefined));
+    });
   }
 
   private whenQuiet(): void {
@@ -230,6 +300,10 @@ function outcomeOf(outcome: ChildOutcome): NonNullable<Run["outcome"]> {
     case "not-started":
       return "killed";
   }
+}
+
+function printedBy(run: RunId, bytes = 0): Uint8Array {
+  return new TextEncoder().encode(`${run}\n`.padEnd(bytes, "."));
 }
 
 function outputBytes(children: Children, run: RunId): number {

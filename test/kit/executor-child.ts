@@ -2,8 +2,10 @@
  * An executor in its own process, for tests that need another user, environment or other limits. Arguments: the folders
  * for work and logs. Each line of its input is a command, and each line of its output a report.
  */
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { RunSpec } from "../../src/ports.ts";
+import { openDisk } from "../../src/real/disk.ts";
 import { openExecutor } from "../../src/real/executor.ts";
 import type { RunId } from "../../src/schema/ids.ts";
 
@@ -27,12 +29,11 @@ function warn(message: string, fields?: object): void {
   report("warned", `${message} ${JSON.stringify(fields)}`);
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const [work = "", logs = ""] = process.argv.slice(2);
-  const executor = openExecutor({
-    folder: { work, logs },
-    log: { debug() {}, info() {}, warn, error: warn },
-  });
+  const log = { debug() {}, info() {}, warn, error: warn };
+  const disk = await openDisk({ folder: dirname(logs), log });
+  const executor = openExecutor({ folder: { work, logs }, disk, log });
   executor.start({
     childStarted: (run) => report("started", "", run),
     childStuck: (run, reason) => report("stuck", reason, run),
@@ -53,9 +54,9 @@ function main(): void {
         );
       case "close":
         process.stdin.destroy();
-        return executor.close(() => report("closed", ""));
+        return executor.close(() => disk.close(() => report("closed", "")));
     }
   });
 }
 
-main();
+await main();

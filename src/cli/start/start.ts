@@ -286,7 +286,7 @@ async function openDoors(
   await using opened = new AsyncDisposableStack();
   const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
-  const executor = openExecutor({ folder, log });
+  const executor = openExecutor({ folder, disk, log });
   opened.defer(() => new Promise<void>((done) => executor.close(done)));
   const mesh = await openMesh({
     peerKey,

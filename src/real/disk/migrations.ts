@@ -77,6 +77,8 @@ const migrations: readonly string[] = [
   `ALTER TABLE horizon ADD COLUMN starts TEXT NOT NULL DEFAULT '[]';
    INSERT INTO meta SELECT 'forgottenVotes', '[[0,' || value || ']]', NULL FROM meta WHERE key = 'voteFloor';
    DELETE FROM meta WHERE key = 'voteFloor';`,
+  // Small outputs. Those of older runs stay files.
+  `CREATE TABLE output (run TEXT PRIMARY KEY, body BLOB NOT NULL, sum INTEGER NOT NULL);`,
 ];
 
 export const fileVersion = migrations.length;

@@ -7,13 +7,14 @@
  */
 import type { CicadaError } from "../../errors.ts";
 import type { Horizon, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
-import type { JobId } from "../../schema/ids.ts";
+import type { JobId, RunId } from "../../schema/ids.ts";
 
 /** A `Write` of ports/disk.ts, with records, orders, watermarks and votes as text. */
 export type TextWrite =
   | { kind: "record"; text: string }
   | { kind: "order"; text: string }
   | { kind: "other"; text: string }
+  | { kind: "output"; run: RunId; bytes: Uint8Array }
   | { kind: "update"; update: Uint8Array }
   | { kind: "snapshot"; update: Uint8Array }
   | { kind: "meta"; key: string; value: string }
@@ -35,6 +36,7 @@ export type ReadRequest =
   /** numbers of buckets */
   | { kind: "digests"; from: number; to: number }
   | { kind: "things"; page: ThingsQuery }
+  | { kind: "output"; run: RunId }
   | { kind: "jobs"; after: string; limit: number }
   | { kind: "measure"; share: number };
 
@@ -55,6 +57,7 @@ export type DiskResult =
   | { kind: "page"; records: string[]; next: string | null; total: number }
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
+  | { kind: "output"; bytes: Uint8Array | undefined }
   | { kind: "jobs"; jobs: JobId[] }
   | { kind: "measured"; bytes: number; instant: number }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };

@@ -122,6 +122,7 @@ export class Pruning {
     );
     for (const row of records) {
       const record = asRecord(textIn(row));
+      this.statements.run("DELETE FROM output WHERE run = ?", runId(record));
       removed.push(record);
       changes.remove(record);
     }

@@ -8,7 +8,7 @@ import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
 import type { RunQuery, ThingsQuery } from "../../ports/disk.ts";
-import type { JobId } from "../../schema/ids.ts";
+import type { JobId, RunId } from "../../schema/ids.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
@@ -50,6 +50,8 @@ export class Reads {
           return { kind: "digests", digests: this.digests(request.from, request.to) };
         case "things":
           return { kind: "things", ...this.things(request.page) };
+        case "output":
+          return { kind: "output", bytes: this.output(request.run) };
         case "jobs":
           return { kind: "jobs", jobs: this.jobs(request.after, request.limit) };
         case "measure":
@@ -170,6 +172,11 @@ export class Reads {
       ...values,
       limit,
     );
+  }
+
+  private output(run: RunId): Uint8Array | undefined {
+    const row = this.statements.first("SELECT body, sum FROM output WHERE run = ?", run);
+    return row === undefined ? undefined : checkSum(bytesIn(row["body"]), row["sum"]);
   }
 
   private jobs(after: string, limit: number): JobId[] {

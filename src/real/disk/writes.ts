@@ -48,6 +48,14 @@ export class Writes {
         return this.writeOrder(write.text, changes);
       case "other":
         return this.writeOther(write.text, changes);
+      case "output":
+        this.statements.run(
+          "INSERT INTO output VALUES (?, ?, ?) ON CONFLICT (run) DO UPDATE SET body = excluded.body, sum = excluded.sum",
+          write.run,
+          write.bytes,
+          sumOf(write.bytes),
+        );
+        return;
       case "update":
         return this.writeUpdate(write.update);
       case "snapshot":

@@ -8,8 +8,9 @@
  * it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import type { Cancel, ChildOutcome, Clock, RunSpec } from "../../ports.ts";
 import { CappedFile, Output } from "./output.ts";
@@ -37,7 +38,8 @@ export interface ChildEvents {
   started(pid: number): void;
   /** Called once, when the run should have ended and can't be ended. */
   stuck(reason: string): void;
-  ended(outcome: ChildOutcome): void;
+  /** `output`: all of it, if that is little */
+  ended(outcome: ChildOutcome, output: Buffer | undefined): void;
 }
 
 /** The peer's own files for a start. They are closed again if the start fails. */
@@ -80,6 +82,7 @@ export class Child {
     }
     let files: OwnFiles;
     try {
+      this.makeLogFolder();
       files = this.openFiles(as);
     } catch (error) {
       return this.notStarted(ownFileFault(error));
@@ -102,6 +105,12 @@ export class Child {
   endForExit(graceMs: number): void {
     this.isExiting = true;
     this.end("cancelled", graceMs);
+  }
+
+  /** A person may have removed the folder of outputs and made it anew, without the folders in it. */
+  private makeLogFolder(): void {
+    const folder = dirname(this.logFile);
+    if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
   }
 
   private openFiles(as: As | undefined): OwnFiles {
@@ -226,8 +235,9 @@ export class Child {
     if (this.settled) return;
     this.settled = true;
     this.silence();
-    const log = this.output?.finish() ?? { logBytes: 0, logTruncated: false };
-    this.events.ended(this.outcome(log));
+    const finished = this.output?.finish();
+    const log = finished?.log ?? { logBytes: 0, logTruncated: false };
+    this.events.ended(this.outcome(log), finished?.small);
   }
 
   private outcome(log: { logBytes: number; logTruncated: boolean }): ChildOutcome {
@@ -239,7 +249,7 @@ export class Child {
 
   private notStarted(outcome: NotStarted): void {
     this.settled = true;
-    this.events.ended(outcome);
+    this.events.ended(outcome, undefined);
   }
 
   private after(ms: number, then: () => void): void {

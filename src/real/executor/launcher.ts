@@ -7,7 +7,6 @@
  * session of its own and ignores the signals of the terminal and the service manager, because only the peer decides
  * when runs end.
  */
-import { existsSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
 import type { ChildOutcome, RunSpec } from "../../ports.ts";
@@ -115,8 +114,11 @@ class Launcher {
     const child = new Child(spec, logFile, this.doors, {
       started: (pid) => this.report({ kind: "started", run: spec.run, pid, at: Date.now() }),
       stuck: (reason) => this.report({ kind: "stuck", run: spec.run, reason }),
-      ended: (outcome) => {
+      ended: (outcome, output) => {
         this.running.delete(spec.run);
+        if (output !== undefined) {
+          this.report({ kind: "output", run: spec.run, base64: output.toString("base64") });
+        }
         this.ended(spec.run, outcome);
         this.finishWhenQuiet();
       },
@@ -131,10 +133,9 @@ class Launcher {
     found?.child.end("cancelled", found.spec.action.killGraceMs);
   }
 
-  private sweep(id: number, runs: readonly { run: RunId; logFile: string }[]): void {
-    hostProcesses.killRuns(new Set(runs.map(({ run }) => run)));
-    const started = runs.filter(({ logFile }) => existsSync(logFile)).map(({ run }) => run);
-    this.report({ kind: "swept", id, started });
+  private sweep(id: number, runs: readonly RunId[]): void {
+    hostProcesses.killRuns(new Set(runs));
+    this.report({ kind: "swept", id });
   }
 
   private ended(run: RunId, outcome: ChildOutcome): void {

@@ -1,49 +1,100 @@
 /**
- * The outputs of this peer's own runs, one file each, as the runs write them. A run's id is turned into a file name
- * that is safe whatever the id contains.
+ * The files of this peer's own outputs. A run in progress writes into `running/`. When it has ended, its file leaves that folder:
+ * a large output stays a file, and the file of a small one is removed once the database has it (small-outputs.ts).
+ *
+ * After a peer was killed, its next life moves the files left in `running/` out, whatever their size, or removes those that the
+ * database already has. A run's id is turned into a file name that is safe whatever the id contains.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, statSync } from "node:fs";
-import { open, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { pipeline } from "node:stream";
 import { createGzip } from "node:zlib";
 import type { RunId } from "../../schema/ids.ts";
+import { smallOutputBytes } from "../../schema/run.ts";
 import { isSystemError } from "../folder/files.ts";
 
 /** Names longer than this are replaced by a hash. File systems allow 255 bytes, and endings are added. */
 const nameCapBytes = 200;
 
-export class Outputs {
+export class OutputFiles {
   private readonly folder: string;
+  private readonly running: string;
+  /** names of files that an earlier life has left in `running/` */
+  private leftOver: string[];
 
   constructor(folder: string) {
     this.folder = folder;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.running = join(folder, "running");
+    mkdirSync(this.running, { recursive: true, mode: 0o700 });
+    this.leftOver = readdirSync(this.running);
   }
 
-  /** Where a run's output is written. */
+  /** Where a run that is on writes its output. */
   fileOf(run: RunId): string {
-    return join(this.folder, `${fileNameOf(run)}.log`);
+    return join(this.running, `${fileNameOf(run)}.log`);
   }
 
   /** Undefined when the run has no output here. */
-  read(run: RunId, offset: number, length: number): Promise<{ bytes: Uint8Array; size: number } | undefined> {
-    return orNothing(readPart(this.fileOf(run), offset, length));
+  async read(
+    run: RunId,
+    offset: number,
+    length: number,
+  ): Promise<{ bytes: Uint8Array; size: number } | undefined> {
+    // In the order in which a file moves, so that one that moves meanwhile is found.
+    return (
+      (await orNothing(readPart(this.fileOf(run), offset, length))) ??
+      (await orNothing(readPart(this.keptFileOf(run), offset, length)))
+    );
   }
 
   /** The whole output, gzipped; `too-large` when that takes more than the cap; undefined when there is none. */
-  pack(run: RunId, capBytes: number): Promise<Uint8Array | "too-large" | undefined> {
-    return orNothing(packFile(this.fileOf(run), capBytes));
+  async pack(run: RunId, capBytes: number): Promise<Uint8Array | "too-large" | undefined> {
+    return (
+      (await orNothing(packFile(this.fileOf(run), capBytes))) ??
+      (await orNothing(packFile(this.keptFileOf(run), capBytes)))
+    );
   }
 
-  async drop(run: RunId): Promise<void> {
+  /** The run has ended, and its output stays a file. */
+  async keep(run: RunId): Promise<void> {
+    await orNothing(rename(this.fileOf(run), this.keptFileOf(run)));
+  }
+
+  /** The database has the output. */
+  async removeRunning(run: RunId): Promise<void> {
     await rm(this.fileOf(run), { force: true });
   }
 
-  /** 0 when there is none. */
-  sizeOf(run: RunId): number {
-    return statSync(this.fileOf(run), { throwIfNoEntry: false })?.size ?? 0;
+  async drop(run: RunId): Promise<void> {
+    await Promise.all([this.removeRunning(run), rm(this.keptFileOf(run), { force: true })]);
+  }
+
+  has(run: RunId): boolean {
+    return existsSync(this.fileOf(run)) || existsSync(this.keptFileOf(run));
+  }
+
+  /** Of a run that was on: how much it has written, and all of it, if that is little. */
+  measure(run: RunId): { bytes: number; small: Uint8Array | undefined } {
+    const path = this.fileOf(run);
+    const bytes = statSync(path, { throwIfNoEntry: false })?.size;
+    if (bytes === undefined) return { bytes: 0, small: undefined };
+    return { bytes, small: bytes <= smallOutputBytes ? readFileSync(path) : undefined };
+  }
+
+  /** Moves what an earlier life has left, when none of its processes writes any more. Once is enough. */
+  async moveLeftOver(isStored: (run: RunId) => Promise<boolean>): Promise<void> {
+    for (const name of this.leftOver.splice(0)) {
+      const path = join(this.running, name);
+      const run = runOf(basename(name, ".log"));
+      const isAlsoStored = run !== undefined && (await isStored(run));
+      await orNothing(isAlsoStored ? rm(path, { force: true }) : rename(path, join(this.folder, name)));
+    }
+  }
+
+  private keptFileOf(run: RunId): string {
+    return join(this.folder, `${fileNameOf(run)}.log`);
   }
 }
 
@@ -60,6 +111,16 @@ export function fileNameOf(run: RunId): string {
     })
     .join("");
   return name.length <= nameCapBytes ? name : `%${createHash("sha256").update(run).digest("hex")}`;
+}
+
+/** The run whose file has that name; undefined when the name is a hash, or none of ours. */
+function runOf(name: string): RunId | undefined {
+  const bytes = Buffer.from(
+    name.replaceAll(/%([\da-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    "latin1",
+  );
+  const run = bytes.toString() as RunId;
+  return fileNameOf(run) === name ? run : undefined;
 }
 
 /** Undefined when the file is not there. */

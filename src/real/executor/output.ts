@@ -3,10 +3,12 @@
  * the first and the last part. If there is a pipe, both streams go through it, so that their order is kept.
  *
  * Beyond the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is in memory until the
- * run ends, so a reader only sees the head before that, at offsets that never change.
+ * run ends, so a reader only sees the head before that, at offsets that never change. At the end a
+ * small file is read whole, for the database.
  */
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { smallOutputBytes } from "../../schema/run.ts";
 
 /** The tail has at most half of the cap, and at most this, because it is held in memory. */
 const tailCapBytes = 8_388_608;
@@ -16,6 +18,12 @@ const tailCapBytes = 8_388_608;
  */
 const burstBytes = 262_144;
 const burstPauseMs = 5;
+
+export interface Finished {
+  log: { logBytes: number; logTruncated: boolean };
+  /** all that the file holds, if that is little */
+  small: Buffer | undefined;
+}
 
 /** Reads a run's streams into its file until `finish`. */
 export class Output {
@@ -41,7 +49,7 @@ export class Output {
     }
   }
 
-  finish(): { logBytes: number; logTruncated: boolean } {
+  finish(): Finished {
     for (const stream of this.streams) {
       stream.removeAllListeners("close");
       stream.destroy();
@@ -75,7 +83,7 @@ export class CappedFile {
     this.path = path;
     this.tailBytes = Math.min(Math.floor(capBytes / 2), tailCapBytes);
     this.headBytes = capBytes - this.tailBytes;
-    this.file = openSync(path, "w", 0o600);
+    this.file = openSync(path, "w+", 0o600);
   }
 
   get isPastCap(): boolean {
@@ -90,7 +98,7 @@ export class CappedFile {
   }
 
   /** Puts the tail behind the head and closes the file. */
-  finish(): { logBytes: number; logTruncated: boolean } {
+  finish(): Finished {
     const pastHeadBytes = Math.max(0, this.totalBytes - this.headBytes);
     const notKeptBytes = Math.max(0, pastHeadBytes - this.tailBytes);
     if (notKeptBytes > 0) {
@@ -99,14 +107,27 @@ export class CappedFile {
     // A full tail begins where the next byte would have gone.
     if (pastHeadBytes >= this.tailBytes) this.append(this.tail.subarray(this.tailAt));
     this.append(this.tail.subarray(0, this.tailAt));
+    const small = this.readSmall();
     closeSync(this.file);
-    return { logBytes: this.totalBytes, logTruncated: notKeptBytes > 0 || this.failed };
+    return { log: { logBytes: this.totalBytes, logTruncated: notKeptBytes > 0 || this.failed }, small };
   }
 
   /** For a run that did not start: a run with an output file would count as started. */
   discard(): void {
     closeSync(this.file);
     rmSync(this.path, { force: true });
+  }
+
+  /** What can't be read here stays a file. */
+  private readSmall(): Buffer | undefined {
+    try {
+      const { size } = fstatSync(this.file);
+      if (size > smallOutputBytes) return undefined;
+      const bytes = Buffer.alloc(size);
+      return readSync(this.file, bytes, 0, size, 0) === size ? bytes : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   private keepLast(bytes: Buffer): void {

@@ -7,7 +7,7 @@
 import type { ChildOutcome, Log, RunSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { LauncherLink } from "./launcher-link.ts";
-import type { Outputs } from "./output-files.ts";
+import type { OutputFiles } from "./output-files.ts";
 import type { FromLauncher, ToLauncher } from "./protocol.ts";
 
 /** The pause before a dead launcher is replaced. Without it, a launcher that dies at once would make a tight loop. */
@@ -16,7 +16,8 @@ const relaunchMs = 500;
 export interface RunEvents {
   started(run: RunId, at: number): void;
   stuck(run: RunId, reason: string): void;
-  ended(run: RunId, outcome: ChildOutcome, at: number): void;
+  /** `output`: all of it, if that is little */
+  ended(run: RunId, outcome: ChildOutcome, at: number, output: Uint8Array | undefined): void;
 }
 
 interface Parts {
@@ -24,14 +25,14 @@ interface Parts {
   work: string;
   /** a folder of the launcher's own, for new pipes */
   pipes: string;
-  outputs: Outputs;
+  outputs: OutputFiles;
   log: Log;
   events: RunEvents;
 }
 
 interface Sweep {
   runs: readonly RunId[];
-  done(started: ReadonlySet<RunId>): void;
+  done(): void;
 }
 
 interface Launched {
@@ -39,6 +40,8 @@ interface Launched {
   pid: number | undefined;
   /** the launcher that had the run has died, and the next one has to find out its outcome */
   isLost: boolean;
+  /** told just before its end */
+  output?: Uint8Array;
 }
 
 export class ProcessExecutor {
@@ -68,7 +71,8 @@ export class ProcessExecutor {
     this.send({ kind: "stop", run });
   }
 
-  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
+  /** Ends what is left of these runs. */
+  sweep(runs: readonly RunId[], done: () => void): void {
     const id = this.nextSweep++;
     this.sweeps.set(id, { runs, done });
     this.sendSweep(id, runs);
@@ -111,18 +115,23 @@ export class ProcessExecutor {
         return this.parts.log.warn(message.message, { reason: message.reason });
       case "pong":
         return;
+      case "output": {
+        const launched = this.runs.get(message.run);
+        if (launched !== undefined) launched.output = Buffer.from(message.base64, "base64");
+        return;
+      }
       case "ended":
-        return this.ended(message.run, message.outcome, message.at);
+        return this.ended(message.run, message.outcome, message.at, this.runs.get(message.run)?.output);
       case "swept": {
         const sweep = this.sweeps.get(message.id);
         this.sweeps.delete(message.id);
-        return sweep?.done(new Set(message.started));
+        return sweep?.done();
       }
     }
   }
 
-  private ended(run: RunId, outcome: ChildOutcome, at: number): void {
-    if (this.runs.delete(run)) this.parts.events.ended(run, outcome, at);
+  private ended(run: RunId, outcome: ChildOutcome, at: number, output?: Uint8Array): void {
+    if (this.runs.delete(run)) this.parts.events.ended(run, outcome, at, output);
   }
 
   private launcherEnded(wasUp: boolean): void {
@@ -161,30 +170,27 @@ export class ProcessExecutor {
     }
     this.sweep(
       lost.map(([run]) => run),
-      (started) => this.reportLost(lost, started),
+      () => this.reportLost(lost),
     );
   }
 
   /** Called when the new launcher has made sure that no process of these runs is left. */
-  private reportLost(lost: readonly (readonly [RunId, Launched])[], started: ReadonlySet<RunId>): void {
+  private reportLost(lost: readonly (readonly [RunId, Launched])[]): void {
     for (const [run, { pid }] of lost) {
-      if (pid === undefined && !started.has(run)) {
+      if (pid === undefined && !this.parts.outputs.has(run)) {
         const reason = "the launcher died before it started this run";
         this.ended(run, { kind: "not-started", why: "host", reason }, Date.now());
       } else {
-        const logBytes = this.parts.outputs.sizeOf(run);
-        this.ended(run, { kind: "signalled", signal: "SIGKILL", logBytes, logTruncated: false }, Date.now());
+        const { bytes: logBytes, small } = this.parts.outputs.measure(run);
+        const outcome = { kind: "signalled", signal: "SIGKILL", logBytes, logTruncated: false } as const;
+        this.ended(run, outcome, Date.now(), small);
       }
     }
     if (this.closing !== undefined) this.send({ kind: "close" });
   }
 
   private sendSweep(id: number, runs: readonly RunId[]): void {
-    this.send({
-      kind: "sweep",
-      id,
-      runs: runs.map((run) => ({ run, logFile: this.parts.outputs.fileOf(run) })),
-    });
+    this.send({ kind: "sweep", id, runs: [...runs] });
   }
 
   private send(order: ToLauncher): void {

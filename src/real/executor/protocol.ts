@@ -17,8 +17,8 @@ export interface Launch {
 export type ToLauncher =
   | ({ kind: "launch" } & Launch)
   | { kind: "stop"; run: RunId }
-  /** End what is left of these runs, and report which of them have a log. */
-  | { kind: "sweep"; id: number; runs: { run: RunId; logFile: string }[] }
+  /** End what is left of these runs. */
+  | { kind: "sweep"; id: number; runs: RunId[] }
   /** Take no more runs, end those in progress, then exit. */
   | { kind: "close" }
   /** Answer `pong`. */
@@ -26,10 +26,12 @@ export type ToLauncher =
 
 export type FromLauncher =
   | { kind: "started"; run: RunId; pid: number; at: number }
+  /** The whole of a small output; its run's end follows. */
+  | { kind: "output"; run: RunId; base64: string }
   | { kind: "ended"; run: RunId; outcome: ChildOutcome; at: number }
   /** The run should have ended and can't be ended. */
   | { kind: "stuck"; run: RunId; reason: string }
-  | { kind: "swept"; id: number; started: RunId[] }
+  | { kind: "swept"; id: number }
   /** For the log. */
   | { kind: "notice"; message: string; reason: string }
   | { kind: "pong" };
@@ -128,7 +130,7 @@ const isSpec = isShape<RunSpec>({
 const isOrder = isKindOf<ToLauncher>({
   launch: isShape({ spec: isSpec, logFile: isText }),
   stop: isShape({ run: isText<RunId> }),
-  sweep: isShape({ id: isNumber, runs: isListOf(isShape({ run: isText<RunId>, logFile: isText })) }),
+  sweep: isShape({ id: isNumber, runs: isListOf(isText<RunId>) }),
   close: isShape({}),
   ping: isShape({}),
 });
@@ -145,9 +147,10 @@ const isOutcome = isKindOf<ChildOutcome>({
 
 const isReport = isKindOf<FromLauncher>({
   started: isShape({ run: isText<RunId>, pid: isNumber, at: isNumber }),
+  output: isShape({ run: isText<RunId>, base64: isText }),
   ended: isShape({ run: isText<RunId>, outcome: isOutcome, at: isNumber }),
   stuck: isShape({ run: isText<RunId>, reason: isText }),
   notice: isShape({ message: isText, reason: isText }),
   pong: isShape({}),
-  swept: isShape({ id: isNumber, started: isListOf(isText<RunId>) }),
+  swept: isShape({ id: isNumber }),
 });

@@ -5,7 +5,7 @@
 import { bucketOf, combine, digestOf, emptyDigest, type Thing } from "../../core/records/buckets.ts";
 import { mergeOtherRecord, mergeRecord, otherRecordKey, recordKey } from "../../core/records/records.ts";
 import type { Horizon, Write } from "../../ports/disk.ts";
-import { instantOf, type JobId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type RunId } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
@@ -52,6 +52,7 @@ export class StableStorage {
   readonly orders = new Map<string, RequestedOrder>();
   /** of kinds that this version doesn't know */
   readonly others = new Map<string, OtherRecord>();
+  readonly outputs = new Map<RunId, Uint8Array>();
   readonly votes = new Map<string, StoredVote>();
   readonly watermarks = new Map<JobId, Watermark>();
   readonly horizons = new Map<JobId, Horizon>();
@@ -84,6 +85,9 @@ export class StableStorage {
         return;
       case "other":
         this.putOther(write.record);
+        return;
+      case "output":
+        this.outputs.set(write.run, write.bytes);
         return;
       case "update":
         this.updates.push(write.update);
@@ -125,6 +129,7 @@ export class StableStorage {
   restore(other: StableStorage): void {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
+    replace(this.outputs, other.outputs);
     replace(this.votes, other.votes);
     replace(this.watermarks, other.watermarks);
     replace(this.horizons, other.horizons);

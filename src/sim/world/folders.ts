@@ -24,14 +24,14 @@ export class Folders {
     const host = this.#hosts.get(peer);
     const { storage, children, keys } = host;
     const copy = storage.copy();
-    const logs = new Set(children.logs.keys());
+    const files = children.copyFiles();
     const copiedAt = this.#chronicle.now();
     this.#chronicle.line(peer, "BACKED UP");
     return () => {
       this.#hosts.kill(peer);
       storage.restore(copy);
       this.#hosts.keepKeys(peer, keys);
-      for (const run of children.logs.keys()) if (!logs.has(run)) children.logs.delete(run);
+      children.restoreFiles(files);
       const ageMs = Math.round(this.#chronicle.now() - copiedAt);
       this.#chronicle.line(peer, `PUT BACK to what it was ${ageMs} ms ago`);
       this.#chronicle.noteRestore(peer, copiedAt);

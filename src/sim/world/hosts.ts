@@ -105,7 +105,7 @@ export class Hosts {
     const process = new Process(name, queue);
     const dice = this.#parts.dice.fork(`${name}#${host.lives}`);
     const disk = new SimDisk(queue, process, host.storage, settings.disk, dice.fork("disk"));
-    const executor = this.#executorOf(host, process, dice.fork("executor"));
+    const executor = this.#executorOf(host, process, disk, dice.fork("executor"));
     const keyDice = dice.fork("keyring");
     const keyring = new SimKeyring({
       kept: () => host.keys,
@@ -263,13 +263,14 @@ export class Hosts {
     this.#parts.observers.chronicle.outageBegins(host.peer, "down");
   }
 
-  #executorOf(host: Host, process: Process, dice: Dice): SimExecutor {
+  #executorOf(host: Host, process: Process, disk: SimDisk, dice: Dice): SimExecutor {
     const { settings, queue, observers } = this.#parts;
     return new SimExecutor({
       peer: host.peer,
       queue,
       host: host.clock,
       process,
+      disk,
       children: host.children,
       settings: settings.children,
       dice,

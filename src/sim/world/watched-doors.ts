@@ -69,6 +69,7 @@ export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Di
     history: (query, done) => disk.history(query, done),
     digests: (from, to, done) => disk.digests(from, to, done),
     things: (page, done) => disk.things(page, done),
+    output: (run, done) => disk.output(run, done),
     jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
     prune: (rules, done) => disk.prune(rules, done),
     measure: (share, done) => disk.measure(share, done),

@@ -20,7 +20,15 @@ import type {
   ThingsQuery,
   Write,
 } from "../../../src/ports/disk.ts";
-import { runId, tickAt, ulid, type JobId, type PeerId, type TickId } from "../../../src/schema/ids.ts";
+import {
+  runId,
+  tickAt,
+  ulid,
+  type JobId,
+  type PeerId,
+  type RunId,
+  type TickId,
+} from "../../../src/schema/ids.ts";
 import type { OtherRecord } from "../../../src/schema/other-record.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";
@@ -108,6 +116,48 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       { ...loaded, meta: [...loaded.meta] },
       { updates: [], records: [], orders: [], votes: [], watermarks: [], horizons: [], meta: [] },
     );
+  });
+
+  onBed("an output is what was stored last of its run, empty or not, after a restart too", async (bed) => {
+    const [one, two, empty] = ["a", "b", "c"].map((job) => runId(someRecord({ job: job as JobId })));
+    assert.ok(one !== undefined && two !== undefined && empty !== undefined);
+    await store(bed, [
+      { kind: "output", run: one, bytes: Uint8Array.of(1, 0, 255) },
+      { kind: "output", run: two, bytes: Uint8Array.of(2) },
+      { kind: "output", run: empty, bytes: new Uint8Array() },
+    ]);
+    await store(bed, [{ kind: "output", run: two, bytes: Uint8Array.of(3, 4) }]);
+    await bed.restart();
+    assert.deepEqual(await outputOf(bed, one), [1, 0, 255]);
+    assert.deepEqual(await outputOf(bed, two), [3, 4]);
+    assert.deepEqual(await outputOf(bed, empty), []);
+    assert.equal(await outputOf(bed, runId(someRecord({ job: "d" as JobId }))), undefined);
+  });
+
+  onBed("the outputs of pruned runs go with their records, and those that stay are kept", async (bed) => {
+    const old = someRecord({ tick: tickAt(noon - 2 * hours), state: "failed" });
+    const copied = { ...old, peer: "12D3KooWbeta" as PeerId };
+    const young = someRecord({ state: "failed" });
+    for (const record of [old, copied, young]) {
+      await store(bed, [
+        recordWrite(record),
+        { kind: "output", run: runId(record), bytes: Uint8Array.of(7) },
+      ]);
+    }
+    await prune(bed, pruneRule({ before: noon - hours, olderThan: noon - hours }));
+    for (const record of [old, copied]) assert.equal(await outputOf(bed, runId(record)), undefined);
+    assert.deepEqual(await outputOf(bed, runId(young)), [7]);
+  });
+
+  onBed("the size counts the outputs", async (bed) => {
+    const bytes = () =>
+      valueOf<{ bytes: number; instant: number }>(bed, (done) => bed.disk().measure(0, done));
+    const { bytes: before } = await bytes();
+    for (let index = 0; index < 50; index++) {
+      const run = runId(someRecord({ tick: tickAt(noon + index * seconds) }));
+      await store(bed, [{ kind: "output", run, bytes: new Uint8Array(4_000) }]);
+    }
+    assert.ok((await bytes()).bytes >= before + 50 * 4_000);
   });
 
   onBed("a job's watermark is the last stored one, until it is dropped", async (bed) => {
@@ -566,6 +616,11 @@ async function valueOf<Value>(
   const answer = await bed.wait<Value | CicadaError>(ask);
   if (answer instanceof CicadaError) throw answer;
   return answer;
+}
+
+async function outputOf(bed: DiskBed, run: RunId): Promise<number[] | undefined> {
+  const output = await valueOf<Uint8Array | undefined>(bed, (done) => bed.disk().output(run, done));
+  return output && [...output];
 }
 
 type Page = { records: RunRecord[]; next: string | null; total: number };

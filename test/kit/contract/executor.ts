@@ -2,18 +2,24 @@
  * The contract of every executor, run against the real and the simulated one.
  *
  * An `ExecutorBed` gives the suite an executor and the world around it: `wait` starts something and lets the world run
- * until it has answered; `spec` makes a run that succeeds soon, fails soon with exit code 3, or lasts until it is
- * stopped.
+ * until it has answered; `spec` makes a run that succeeds soon, succeeds and prints more than the database takes, fails
+ * soon with exit code 3, or lasts until it is stopped. `files` names the runs whose output is a file, own or copied.
  */
 import assert from "node:assert/strict";
 import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../../src/ports.ts";
+import type { Disk } from "../../../src/ports/disk.ts";
+import type { CicadaError } from "../../../src/errors.ts";
 import type { RunId } from "../../../src/schema/ids.ts";
+import { smallOutputBytes } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";
 
 export interface ExecutorBed {
   executor: Executor;
   wait: <Value>(start: (done: (value: Value) => void) => void) => Promise<Value>;
-  spec(what: "succeeds" | "fails" | "lasts", fields?: Partial<RunSpec>): RunSpec;
+  /** what the executor was given */
+  disk: Disk;
+  files(): RunId[];
+  spec(what: "succeeds" | "prints much" | "fails" | "lasts", fields?: Partial<RunSpec>): RunSpec;
   /** wall clock, ms */
   wall(): number;
   end(): Promise<void>;
@@ -160,27 +166,78 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.equal(copy.complete, true);
   });
 
-  onBed("output whose packed form exceeds the cap is not packed", async (bed, reports) => {
+  for (const size of ["succeeds", "prints much"] as const) {
+    onBed(`output whose packed form exceeds the cap is not packed (${size})`, async (bed, reports) => {
+      const spec = bed.spec(size);
+      await launchToEnd(bed, reports, spec);
+      assert.equal(await pack(bed, spec.run, 1), "too-large");
+    });
+  }
+
+  onBed("a small output lies in the database when its run has ended, own or copied", async (bed, reports) => {
+    const lasting = bed.spec("lasts");
+    bed.executor.launch(lasting);
+    await started(bed, reports, lasting);
+    assert.deepEqual(bed.files(), [lasting.run]);
     const spec = bed.spec("succeeds");
     await launchToEnd(bed, reports, spec);
-    assert.equal(await pack(bed, spec.run, 1), "too-large");
+    const whole = await readAll(bed, spec.run);
+    const packed = await pack(bed, spec.run, 1_000);
+    assert.ok(whole !== undefined && packed instanceof Uint8Array);
+    const elsewhere = bed.spec("succeeds").run;
+    bed.executor.keepLog(elsewhere, packed);
+    await untilThere(bed, elsewhere);
+    bed.executor.stop(lasting.run);
+    await ended(bed, reports, lasting);
+    while (bed.files().length > 0 || (await storedOutput(bed, elsewhere)) === undefined) await turn(bed);
+    for (const run of [spec.run, elsewhere]) {
+      assert.deepEqual(await storedOutput(bed, run), [...whole.bytes]);
+      assert.deepEqual([...((await readAll(bed, run))?.bytes ?? [])], [...whole.bytes]);
+    }
   });
 
-  onBed("dropped output is gone, whether own or copied", async (bed, reports) => {
-    const spec = bed.spec("succeeds");
+  onBed("a large output stays a file, and reads and packs like a small one", async (bed, reports) => {
+    const spec = bed.spec("prints much");
     await launchToEnd(bed, reports, spec);
-    bed.executor.dropLogs([spec.run, bed.spec("succeeds").run]);
-    await untilGone(bed, spec.run);
-    assert.equal(await pack(bed, spec.run, 1_000), undefined);
+    const whole = await readAll(bed, spec.run);
+    assert.ok(whole !== undefined && whole.size > smallOutputBytes && whole.complete);
+    const packed = await pack(bed, spec.run, 10_000);
+    assert.ok(packed instanceof Uint8Array);
+    const elsewhere = bed.spec("succeeds").run;
+    bed.executor.keepLog(elsewhere, packed);
+    assert.deepEqual([...(await untilThere(bed, elsewhere)).bytes], [...whole.bytes]);
+    assert.deepEqual(bed.files().toSorted(), [spec.run, elsewhere].toSorted());
+    assert.equal(await storedOutput(bed, spec.run), undefined);
   });
 
-  onBed("a sweep says which runs had been started and which had not", async (bed, reports) => {
-    const spec = bed.spec("succeeds");
+  onBed("a file of an output is gone when it is dropped, own or copied", async (bed, reports) => {
+    const spec = bed.spec("prints much");
     await launchToEnd(bed, reports, spec);
-    const never = bed.spec("succeeds").run;
-    const found = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([spec.run, never], done));
-    assert.deepEqual([...found], [spec.run]);
+    const packed = await pack(bed, spec.run, 10_000);
+    assert.ok(packed instanceof Uint8Array);
+    const elsewhere = bed.spec("succeeds").run;
+    bed.executor.keepLog(elsewhere, packed);
+    await untilThere(bed, elsewhere);
+    bed.executor.dropLogs([spec.run, elsewhere, bed.spec("succeeds").run]);
+    for (const run of [spec.run, elsewhere]) await untilGone(bed, run);
+    assert.equal(await pack(bed, spec.run, 10_000), undefined);
+    assert.deepEqual(bed.files(), []);
   });
+
+  onBed(
+    "a sweep says which runs had been started and which had not, wherever their output is",
+    async (bed, reports) => {
+      const runs = [bed.spec("succeeds"), bed.spec("prints much"), bed.spec("lasts")];
+      for (const spec of runs) bed.executor.launch(spec);
+      for (const spec of runs) await started(bed, reports, spec);
+      for (const spec of runs.slice(0, 2)) await ended(bed, reports, spec);
+      while (bed.files().length > 2) await turn(bed);
+      const ids = runs.map(({ run }) => run);
+      const never = bed.spec("succeeds").run;
+      const found = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([...ids, never], done));
+      assert.deepEqual([...found].toSorted(), ids.toSorted());
+    },
+  );
 
   onBed("closing ends every run, reports each, and is done afterwards", async (bed, reports) => {
     const runs = [bed.spec("lasts"), bed.spec("lasts")];
@@ -193,6 +250,17 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
 
 function pack(bed: ExecutorBed, run: RunId, capBytes: number): Promise<Uint8Array | "too-large" | undefined> {
   return bed.wait((done) => bed.executor.packLog(run, capBytes, done));
+}
+
+/** What the database holds of a run's output. */
+async function storedOutput(bed: ExecutorBed, run: RunId): Promise<number[] | undefined> {
+  const output = await bed.wait<Uint8Array | undefined | CicadaError>((done) => bed.disk.output(run, done));
+  return output instanceof Uint8Array ? [...output] : undefined;
+}
+
+/** Lets the world go on for a moment. */
+async function turn(bed: ExecutorBed): Promise<void> {
+  await bed.wait<number>((done) => bed.executor.logBytes(done));
 }
 
 async function untilThere(bed: ExecutorBed, run: RunId): Promise<LogPiece> {

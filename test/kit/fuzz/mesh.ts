@@ -11,10 +11,15 @@ import { Peer } from "../../../src/peer/peer.ts";
 import type { Inside } from "../../../src/peer/settings.ts";
 import type { Doors, Mesh, MeshEvents } from "../../../src/ports.ts";
 import type { Write } from "../../../src/ports/disk.ts";
-import { instantOf, type JobId, type PeerId } from "../../../src/schema/ids.ts";
+import { instantOf, parseRunReference, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
 import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
-import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "../../../src/schema/run.ts";
+import {
+  RequestedOrderSchema,
+  RunRecordSchema,
+  smallOutputBytes,
+  WatermarkSchema,
+} from "../../../src/schema/run.ts";
 import { OtherRecordSchema } from "../../../src/schema/other-record.ts";
 import { StoredVoteSchema } from "../../../src/schema/vote.ts";
 import { SimKeys } from "../../../src/sim/keys.ts";
@@ -213,6 +218,7 @@ export class FuzzMesh {
       history: (query, done) => disk.history(query, done),
       digests: (from, to, done) => disk.digests(from, to, done),
       things: (page, done) => disk.things(page, done),
+      output: (run, done) => disk.output(run, done),
       jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
       prune: (rules, done) => disk.prune(rules, done),
       measure: (share, done) => disk.measure(share, done),
@@ -301,6 +307,10 @@ function unreadable(write: Write): string | undefined {
     case "watermark": {
       const fits = watermarkCheck.Check(write.watermark);
       return fits ? undefined : `a watermark ${JSON.stringify(write.watermark).slice(0, 300)}`;
+    }
+    case "output": {
+      const fits = parseRunReference(write.run) !== undefined && write.bytes.length <= smallOutputBytes;
+      return fits ? undefined : `an output of ${write.bytes.length} bytes of ${write.run.slice(0, 300)}`;
     }
     case "drop-watermark":
     case "drop-horizon":

@@ -364,6 +364,37 @@ describe("unforget", () => {
     );
   });
 
+  test("and a promotion give back its vote to a peer whose disk had lost votes, and not earlier", () => {
+    const cores = promoted(["a", "b", "c"], "b", "c");
+    cores.put(beat);
+    cores.pass(60 * second);
+    cores.kill("c");
+    cores.pass(2 * second);
+    cores.up("c" as PeerId, { votes: [], voteCount: 0 });
+    cores.pass(30 * second);
+    const { voter } = cores.state("c").voting;
+    assert.equal(voter.memory, "lost");
+    assert.match(reasonsAt(cores, "c"), /it no longer votes/);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    cores.ask("a", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(2 * second);
+    assert.equal(voter.memory, "lost");
+    cores.ask("a", { kind: "promote-peer", peer: "c", by });
+    cores.pass(20 * second);
+    assert.equal(voter.memory, "sure");
+    assert.equal(reasonsAt(cores, "c"), "");
+    const [seen = 0] = ["a", "b"].map(
+      (peer) => cores.state(peer).voting.voter.seenVotes.get("c" as PeerId) ?? 0,
+    );
+    assert.ok(voter.voteCount >= seen, "the votes that were lost count all the same");
+    const before = cores.starts.length;
+    cores.kill("b");
+    cores.pass(60 * second);
+    assert.ok(cores.starts.length > before, "it takes part in decisions again");
+    noneTwice(cores);
+  });
+
   test("at the forgotten peer lets it go on alone when no member is left, and not vote", () => {
     const cores = withForgotten();
     for (const peer of ["a", "b"]) cores.kill(peer);

@@ -68,6 +68,8 @@ export type Event = { now: Now } & (
       forgottenVotes: readonly Span[];
       /** an earlier life had found that it no longer remembers all its votes */
       votesLost?: boolean;
+      /** in which epoch */
+      votesLostIn?: number | undefined;
       /** the roster as it was stored; not yet verified */
       chain: readonly Epoch[];
       started: ReadonlySet<RunId>;
@@ -134,6 +136,8 @@ export const storedKeys = {
   forgottenVotes: "forgottenVotes",
   /** on the disk of a voter that was told of votes which it doesn't remember */
   votesLost: "votesLost",
+  /** the last epoch that it knew then */
+  votesLostIn: "votesLostIn",
   /** empty = not drained */
   drained: "drained",
   /** empty = not forgotten */

@@ -132,8 +132,8 @@ export function notReady(state: State): NotReady[] {
   if (voting.voter.memory === "lost") {
     add(
       "votes-lost",
-      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): until the mesh " +
-        "has forgotten it and it joins again with a folder of its own, it no longer votes",
+      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): it no longer " +
+        "votes, until it is forgotten, taken in again and made a voter at a member (`cicada peers forget`, `unforget`, `promote`)",
     );
   }
   const missing = hasMajorityJobs(state) ? votersMissing(state) : undefined;

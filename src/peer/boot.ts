@@ -39,6 +39,7 @@ export interface Booted {
   votesLost: boolean;
   chain: readonly Epoch[];
   selfForgotten: Attribution | undefined;
+  votesLostIn: number | undefined;
   barredThrough: number | undefined;
   superseded: Attribution | undefined;
   drained: Attribution | undefined;
@@ -117,7 +118,12 @@ export function boot(
           doors.keyring.fingerprint(),
         );
         const drained = readAttribution(loaded.meta.get(storedKeys.drained));
-        const votes = { voteCount, forgottenVotes, votesLost: loaded.meta.has(storedKeys.votesLost), chain };
+        const votes = {
+          voteCount,
+          forgottenVotes,
+          votesLost: (loaded.meta.get(storedKeys.votesLost) ?? "") !== "",
+          chain,
+        };
         done({
           table,
           loaded,
@@ -129,6 +135,7 @@ export function boot(
           started,
           ...votes,
           selfForgotten,
+          votesLostIn: numberIn(loaded.meta, storedKeys.votesLostIn),
           barredThrough: numberIn(loaded.meta, storedKeys.barredThrough),
           superseded,
           drained,
@@ -162,6 +169,7 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     addresses: mesh.addresses(),
     forgotten: table.forgotten(),
     readmitted: table.readmitted(),
+    votesLostIn: booted.votesLostIn,
     barredThrough: booted.barredThrough,
     selfForgotten: booted.selfForgotten,
     superseded: booted.superseded,

@@ -60,6 +60,7 @@ export const marks = [
   "epoch-adopted",
   "roster-told",
   "memory-lost",
+  "memory-regained",
   "duplicate-heard",
   "duplicate-reported",
   "clock-ahead-refused",

@@ -16,7 +16,7 @@ import { forgetElections, proposeEpoch } from "./proposer.ts";
 import { adoptChain, assertFollows, desiredVoters, firstEpoch, hashOfEpoch } from "./roster.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Member } from "../members/members-state.ts";
-import { judgeMemory } from "./memory.ts";
+import { judgeMemory, regainMemory } from "./memory.ts";
 import { lastEpoch } from "./voting-state.ts";
 import { addToSpans } from "../time/spans.ts";
 import { epochOf, forgetVotes, isOnRoster, recallSuccessor } from "./acceptor.ts";
@@ -35,6 +35,7 @@ export function openRoster(
     voteCount: number;
     forgottenVotes: readonly Span[];
     votesLost?: boolean;
+    votesLostIn?: number | undefined;
     barredThrough?: number | undefined;
     chain: readonly Epoch[];
   },
@@ -53,6 +54,7 @@ export function openRoster(
   const instants = stored.votes.flatMap(({ decision, instant }) => (isOnRoster(decision) ? [] : [instant]));
   voter.voted = addToSpans(stored.forgottenVotes, instants, spansMost);
   voter.barredThrough = stored.barredThrough ?? -1;
+  voter.lostIn = stored.votesLostIn ?? -1;
   const founded = settings.founder === undefined ? [] : [firstEpoch(settings.founder)];
   adopt(state, founded.length === 0 ? stored.chain : founded);
   adopt(state, stored.chain);
@@ -77,6 +79,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   recallSuccessor(state);
   // Becoming a voter, or learning that one is a voter, requires fresh confirmation.
   if (voter.memory === "sure" && !isPlanted(state, "memory-trusted")) voter.memory = "unsure";
+  regainMemory(state);
   judgeMemory(state);
   emit(state, {
     kind: "store",

@@ -4,16 +4,19 @@
  * Every peer's heartbeat carries the number of votes that it has ever stored, and the highest such number that it has
  * heard of each voter. After a start, a voter votes only when enough others have confirmed that its number is not below
  * what they heard: together with it they must make a majority. A voter whose disk is older than its word never votes
- * again under that identity. Not promised: noticing a rollback that nobody alive remembers.
+ * again under that identity, unless people have it forgotten, take it in again and make it a voter anew. Not promised: noticing a rollback that nobody alive remembers.
  */
+import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
+import { spansMost, type Epoch } from "../../schema/vote.ts";
+import { addToSpans, writeSpans } from "../time/spans.ts";
 import { storedKeys } from "../events.ts";
 import { countLostVotes } from "../members/members.ts";
 import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { emit, note, type State } from "../state.ts";
+import { emit, expectStored, note, type State } from "../state.ts";
 import { majorityOf } from "./paxos.ts";
 import { lastEpoch, type VoterState } from "./voting-state.ts";
 
@@ -44,6 +47,11 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
   const member = state.members.byId.get(from);
   if (member === undefined) return;
+  if (voter.memory === "regaining") {
+    // Before it knows that this peer is a voter again, it tells no number.
+    if ((heartbeat.epoch ?? 0) < (lastEpoch(state)?.number ?? 0)) return;
+    if (seen > voter.voteCount) takeOverCount(state, seen);
+  }
   const timesInARow = countLostVotes(member, seen > voter.voteCount);
   if (seen > voter.voteCount) {
     if (isPlanted(state, "memory-trusted")) return;
@@ -70,7 +78,53 @@ export function loseMemory(state: State, why: string): void {
   const { voter } = state.voting;
   if (voter.memory === "lost") return;
   voter.memory = "lost";
-  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: why }] });
+  voter.lostIn = lastEpoch(state)?.number ?? 0;
+  emit(state, {
+    kind: "store",
+    writes: [
+      { kind: "meta", key: storedKeys.votesLost, value: why },
+      { kind: "meta", key: storedKeys.votesLostIn, value: String(voter.lostIn) },
+    ],
+  });
+}
+
+/**
+ * A peer that has lost its memory votes again once people have had it forgotten, taken it in again and made it a voter. In the
+ * epoch that did so it has never voted, whatever was lost; of older ticks it knows nothing, and votes on none. To be called when
+ * the roster has changed.
+ */
+export function regainMemory(state: State): void {
+  const { voter, roster } = state.voting;
+  const { self } = state.settings;
+  if (voter.memory !== "lost" || voter.barredThrough < Math.max(0, voter.lostIn)) return;
+  const made = roster.chain.find(
+    ({ number, voters }) =>
+      number > voter.barredThrough &&
+      voters.includes(self) &&
+      roster.chain[number - 1]?.voters.includes(self) === false,
+  );
+  if (made === undefined) return;
+  mark(state, "memory-regained");
+  note(
+    state,
+    "info",
+    "this voter was made one anew: it votes again when the others have told its number of votes",
+  );
+  voter.memory = "regaining";
+  voter.confirmedBy.clear();
+  const before = { from: 0, to: made.from - 1 };
+  voter.forgotten = addToSpans([...voter.forgotten, before], [before.from], spansMost);
+  const value = writeSpans(voter.forgotten);
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.forgottenVotes, value }] });
+}
+
+/** The votes that others remember are lost here; they count all the same, so that nobody misses them later. */
+function takeOverCount(state: State, seen: number): void {
+  const { voter } = state.voting;
+  const count = raiseVoteCount(voter, seen - voter.voteCount);
+  const token = expectStored(state, { kind: "votes", to: state.settings.self, replies: [], count });
+  const writes: Write[] = [{ kind: "meta", key: storedKeys.voteCount, value: String(count) }];
+  emit(state, { kind: "store", writes, token });
 }
 
 /** This peer has been forgotten: if it is taken in again, it votes in later epochs than those that it knows. */
@@ -86,11 +140,26 @@ export function barThroughLast(state: State): void {
 export function judgeMemory(state: State): void {
   const { voter } = state.voting;
   const last = lastEpoch(state);
-  if (last === undefined || voter.memory !== "unsure" || isInDoubt(state)) return;
+  if (last === undefined || isInDoubt(state)) return;
+  if (voter.memory === "regaining") return judgeRegained(state, last);
+  if (voter.memory !== "unsure") return;
   const confirmed = last.voters.filter((peer) => peer === state.settings.self || voter.confirmedBy.has(peer));
   if (!last.voters.includes(state.settings.self) || confirmed.length >= majorityOf(last.voters.length)) {
     voter.memory = "sure";
   }
+}
+
+/** Every voter that is there must have told its number, because each may remember another one. */
+function judgeRegained(state: State, { voters }: Epoch): void {
+  const { voter } = state.voting;
+  const { self } = state.settings;
+  if (!voters.includes(self)) return;
+  const others = voters.filter((peer) => peer !== self);
+  const silent = others.filter((peer) => !voter.confirmedBy.has(peer));
+  const isGone = (peer: PeerId) => ["dead", "left"].includes(state.members.byId.get(peer)?.state ?? "dead");
+  if (others.length - silent.length + 1 < majorityOf(voters.length) || !silent.every(isGone)) return;
+  voter.memory = "sure";
+  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: "" }] });
 }
 
 /** Somebody has just told of votes that aren't here. Its next heartbeat shows whether that was a slip. */

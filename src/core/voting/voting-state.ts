@@ -35,7 +35,9 @@ export interface VoterState {
   voteCount: number;
   /** of these, as many as are surely on the disk: only so many are told */
   votesStored: number;
-  memory: "unsure" | "sure" | "lost";
+  memory: "unsure" | "sure" | "lost" | "regaining";
+  /** the last epoch that this peer knew when its memory was lost; -1 = it never was */
+  lostIn: number;
   /** who has confirmed `voteCount` in this life */
   readonly confirmedBy: Set<PeerId>;
   /** the highest count heard of each voter */
@@ -91,6 +93,7 @@ export function createVoting(): VotingState {
       voteCount: 0,
       votesStored: 0,
       memory: "unsure",
+      lostIn: -1,
       confirmedBy: new Set(),
       seenVotes: new Map(),
     },

@@ -12,8 +12,8 @@ import type { Disk, Write } from "../../ports/disk.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { smallOutputBytes } from "../../schema/run.ts";
 
-/** More costs memory, and loses more copies with this peer; less costs more fsyncs. */
-const gatheredMs = 500;
+/** More costs memory, and loses more copies with this peer; less costs more fsyncs, for which claims wait. */
+const gatheredMs = 5_000;
 
 export class SmallOutputs {
   private readonly disk: Pick<Disk, "store" | "output">;

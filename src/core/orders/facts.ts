@@ -182,14 +182,9 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
   return order.ranks;
 }
 
-/** The member that speaks for a tick that nobody will run: the first in rank that is alive and whose clock is right. */
+/** True when this peer speaks for a tick that nobody will run: it is the first in rank of those that could. */
 export function isReporter(state: State, job: JobId, tick: TickId): boolean {
-  if (isPassedOver(state)) return false;
-  const able = ableToReport(state, job);
-  for (const peer of rank(job, tick, state.members.hashes)) {
-    if (able.has(peer)) return peer === state.settings.self;
-  }
-  return false;
+  return reporterPlace(state, job, tick) === 0;
 }
 
 /** This peer's place among those that could speak for a tick that nobody will run; undefined = it can't. */

@@ -12,14 +12,18 @@ import type { Span } from "../../schema/run.ts";
  */
 export const startsKept = 8;
 
-/** In order, not touching each other. Not more than `most` of them. */
+/** The set with these instants in it, as `joinSpans` gives it. */
 export function addToSpans(
   spans: readonly Span[],
   instants: Iterable<number>,
   most: number,
 ): readonly Span[] {
-  const all = [...spans, ...Array.from(instants, (instant) => ({ from: instant, to: instant }))];
-  if (all.length === spans.length) return spans;
+  const added = Array.from(instants, (instant) => ({ from: instant, to: instant }));
+  return added.length === 0 ? spans : joinSpans([...spans, ...added], most);
+}
+
+/** At least one span, put in order, so that none touches another. Not more than `most` of them. */
+export function joinSpans(all: readonly Span[], most: number): readonly Span[] {
   const apart: Span[] = [];
   for (const { from, to } of all.toSorted((a, b) => a.from - b.from)) {
     const last = apart.at(-1);

@@ -10,7 +10,7 @@ import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { spansMost, type Epoch } from "../../schema/vote.ts";
-import { addToSpans, writeSpans } from "../time/spans.ts";
+import { joinSpans, writeSpans } from "../time/spans.ts";
 import { storedKeys } from "../events.ts";
 import { countLostVotes } from "../members/members.ts";
 import { assert } from "../../errors.ts";
@@ -113,7 +113,7 @@ export function regainMemory(state: State): void {
   voter.memory = "regaining";
   voter.confirmedBy.clear();
   const before = { from: 0, to: made.from - 1 };
-  voter.forgotten = addToSpans([...voter.forgotten, before], [before.from], spansMost);
+  voter.forgotten = joinSpans([...voter.forgotten, before], spansMost);
   const value = writeSpans(voter.forgotten);
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.forgottenVotes, value }] });
 }

@@ -22,7 +22,11 @@ import { parseValueKey } from "./values.ts";
 export const updateCapBytes = 268_435_456;
 /** Structs, and deletions, in one update; each costs Yjs about 200 bytes. */
 const structCap = 16_777_216;
-/** How many ids of structs and deletions one update may name. */
+/**
+ * How many ids the deletions and deleted structs of one update may cover; a whole table covers each deleted id at most
+ * twice. They cost little, because Yjs and the digest keep ranges. A higher limit lets a few forged updates use up the 2^52 ids
+ * of a client; a lower one keeps new peers out of a mesh whose table has been edited for long.
+ */
 const idCap = 268_435_456;
 const valueDepthCap = 12;
 /** The form of a root's name, in any version. */

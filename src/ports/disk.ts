@@ -63,7 +63,7 @@ export interface ThingsQuery {
   /** only what comes after this place, and up to that one */
   after: string | undefined;
   upTo: string | undefined;
-  /** records and orders together */
+  /** records, orders and others together */
   limit: number;
 }
 
@@ -127,7 +127,7 @@ export interface Disk {
     query: RunQuery,
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
   ): void;
-  /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold at least one record or order. */
+  /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold anything. */
   digests(
     from: number,
     to: number,

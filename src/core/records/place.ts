@@ -1,6 +1,6 @@
 /**
- * The places of records and orders in the one order in which peers page through what lies in buckets: by bucket, in it
- * records before orders, and those by their keys. A page ends at a place, and the next one begins after it.
+ * The places of things in the one order in which peers page through what lies in buckets: by bucket, in it by kind
+ * (`thingKinds`), and those of one kind by their keys. A page ends at a place, and the next one begins after it.
  */
 import { instantOf } from "../../schema/ids.ts";
 import { bucketMs, type Thing } from "./buckets.ts";

@@ -10,8 +10,8 @@ import { neverPrunedMs } from "./horizons.ts";
 /** So far after the last round the next one is begun without a question: it can't reach what is never pruned. */
 const trustedSkipMs = neverPrunedMs;
 /**
- * However long the absence was, no more than this is waited for. More keeps history longer after an absence; less lets a clock that is wrong for hours
- * remove history.
+ * However long the absence was, no more than this is waited for. More keeps history longer after an absence; less lets a
+ * clock that is wrong for hours remove history.
  */
 const provedMs = 24 * 3_600_000;
 /**

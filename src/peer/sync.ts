@@ -4,10 +4,10 @@
  * and for run records alike, and each side fetches for itself: nobody has to remember what another has.
  *
  * Table. A sends `table-have` with its digest and state vector, in pieces if it is long. B answers with its own, marked
- * `reply`; if the digests differ, it adds the first piece of what A lacks by `table-diff`, and A offers B what B lacks in the same way. Each
- * asks for the next piece by `table-want`, so a table of any size goes over a link at the pace of its receiver, and
- * a large one is fetched from one neighbour at a time. This happens when a link comes up, when two heartbeats in a
- * row show another digest, and at once when an update came that builds on an unknown one.
+ * `reply`; if the digests differ, it adds the first piece of what A lacks by `table-diff`, and A offers B what B lacks in
+ * the same way. Each asks for the next piece by `table-want`, so a table of any size goes over a link at the pace of its
+ * receiver, and a large one is fetched from one neighbour at a time. This happens when a link comes up, when two
+ * heartbeats in a row show another digest, and at once when an update came that builds on an unknown one.
  *
  * Records. A sends `buckets`: digests of 5-minute buckets. B answers with its digests, and each of the two asks by `want`
  * for the buckets that differ, newest first, page by page, naming what it has in them. The answer is what is missing

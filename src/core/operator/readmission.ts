@@ -1,7 +1,7 @@
 /**
  * Taking a forgotten peer in again, because a person said so (DESIGN §3: every lasting loss can be undone by a person).
  *
- * Asked of a member, `unforget` opens the doors of all members. Asked of the forgotten peer itself, it lets that one go on,
+ * Asked of a member, `unforget` has all members accept the peer. Asked of the forgotten peer itself, it lets that one go on,
  * alone if need be; members that still refuse it must be asked as well, and their refusal counts again while no member
  * accepts it. The peer warms up before it takes ticks, because what it left out may have run elsewhere. It votes in no epoch
  * that it knew when it was forgotten: the others may have replaced that epoch without it, so it must be promoted again.

@@ -23,8 +23,8 @@ export function begunByNow(state: State, plan: Plan): Plan {
 }
 
 /**
- * This peer's clock was set forward. A job that had seemed to be made ahead of time, because the clock was behind, begins again when it
- * was made: otherwise ticks from before then would be caught up.
+ * This peer's clock was set forward. A job that had seemed to be made ahead of time, because the clock was behind, begins
+ * again when it was made: otherwise ticks from before then would be caught up.
  */
 export function restoreBeginnings(state: State): void {
   for (const plan of state.jobs.plans.values()) {

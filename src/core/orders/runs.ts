@@ -126,9 +126,9 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 
 /**
  * What members that are dead, have left or were forgotten have open is ended by the first living member in rank, or by the
- * next when that one doesn't. A run that
- * had started, or whose runner the voters had chosen, is lost. A claim that never started binds nobody: it is withdrawn once
- * nobody will decide its order any more. Its peer may be back long after that, or never.
+ * next when that one doesn't. A run that had started, or whose runner the voters had chosen, is lost. A claim that never
+ * started binds nobody: it is withdrawn once nobody will decide its order any more. Its peer may be back long after that, or
+ * never.
  */
 export function declareLost(state: State): void {
   for (const record of openRecords(state.ledger)) {
@@ -167,7 +167,7 @@ function isOwnToReport(state: State, { job, tick, peer }: RunRecord): boolean {
   );
 }
 
-/** So long after its due time a tick that no order stands for is one that its job no longer has, ms. */
+/** A tick without an order in the book, this long (ms) after it was due, is one that its job no longer has. */
 const mootAfterMs = 60_000;
 
 /** True of a claim whose order has been decided, or has left the book because its job was edited, disabled or deleted. */

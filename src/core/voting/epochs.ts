@@ -27,6 +27,7 @@ const steadyMs = 15_000;
 const replaceAfterMs = 3_600_000;
 /** A successor that was accepted and is not adopted by then is proposed again: its proposer is gone. */
 const finishAfterMs = 5_000;
+
 /** After a start: what was stored, or the first epoch, whose voter is the founder. */
 export function openRoster(
   state: State,

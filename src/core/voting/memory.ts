@@ -4,7 +4,8 @@
  * Every peer's heartbeat carries the number of votes that it has ever stored, and the highest such number that it has
  * heard of each voter. After a start, a voter votes only when enough others have confirmed that its number is not below
  * what they heard: together with it they must make a majority. A voter whose disk is older than its word never votes
- * again under that identity, unless people have it forgotten, take it in again and make it a voter anew. Not promised: noticing a rollback that nobody alive remembers.
+ * again under that identity, unless people have it forgotten, take it in again and make it a voter anew. Not promised:
+ * noticing a rollback that nobody alive remembers.
  */
 import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";

@@ -45,9 +45,9 @@ function goesAt(record: RunRecord): number {
 
 /** The contenders of this peer's claim `own`, as `overlapVerdict` takes them. */
 export function* contendersOf(state: State, order: Order, own: RunRecord): Generator<Contender> {
-  const mine = goesAt(own);
+  const ownGoesAt = goesAt(own);
   const comesBefore = (at: number, due: number, key: string): boolean => {
-    if (at !== mine) return at < mine;
+    if (at !== ownGoesAt) return at < ownGoesAt;
     return due < order.due || (due === order.due && key < order.key);
   };
   for (const record of openOf(state.ledger, order.job)) {

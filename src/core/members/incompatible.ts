@@ -29,13 +29,13 @@ export interface Judgement {
 }
 
 export class IncompatiblePeers {
-  private readonly own: ProtocolRange;
-  private readonly peers = new Map<PeerId, Incompatible>();
+  readonly #own: ProtocolRange;
+  readonly #peers = new Map<PeerId, Incompatible>();
   /** versions below the own highest that are spoken */
-  private readonly lower = new Map<PeerId, number>();
+  readonly #lower = new Map<PeerId, number>();
 
   constructor(own: ProtocolRange) {
-    this.own = own;
+    this.#own = own;
   }
 
   /**
@@ -43,45 +43,45 @@ export class IncompatiblePeers {
    * `now` is monotonic, ms.
    */
   judge(peer: PeerId, protocol: ProtocolRange, address: string, now: number): Judgement {
-    const before = this.peers.get(peer);
-    this.peers.delete(peer);
-    const spoken = commonVersion(this.own, protocol);
-    if (spoken !== undefined) return { spoken, news: this.noteSpoken(peer, protocol, spoken) };
-    dropFirst(this.peers);
+    const before = this.#peers.get(peer);
+    this.#peers.delete(peer);
+    const spoken = commonVersion(this.#own, protocol);
+    if (spoken !== undefined) return { spoken, news: this.#noteSpoken(peer, protocol, spoken) };
+    dropFirst(this.#peers);
     const incompatible = { protocol, address, heardAt: now };
-    this.peers.set(peer, incompatible);
+    this.#peers.set(peer, incompatible);
     const isNews =
       before === undefined || formatProtocol(before.protocol) !== formatProtocol(incompatible.protocol);
     return {
       spoken: "incompatible",
-      news: isNews ? { level: "warn", message: this.describe(peer, incompatible) } : undefined,
+      news: isNews ? { level: "warn", message: this.#describe(peer, incompatible) } : undefined,
     };
   }
 
   /** `now` is monotonic, ms. */
   warnings(now: number): string[] {
-    return [...this.peers]
+    return [...this.#peers]
       .filter(([, { heardAt }]) => now - heardAt < goneAfterMs)
-      .map(([peer, incompatible]) => this.describe(peer, incompatible));
+      .map(([peer, incompatible]) => this.#describe(peer, incompatible));
   }
 
-  private noteSpoken(peer: PeerId, protocol: ProtocolRange, spoken: number): Judgement["news"] {
-    const before = this.lower.get(peer);
-    this.lower.delete(peer);
-    if (spoken === this.own.newest) return undefined;
-    dropFirst(this.lower);
-    this.lower.set(peer, spoken);
+  #noteSpoken(peer: PeerId, protocol: ProtocolRange, spoken: number): Judgement["news"] {
+    const before = this.#lower.get(peer);
+    this.#lower.delete(peer);
+    if (spoken === this.#own.newest) return undefined;
+    dropFirst(this.#lower);
+    this.#lower.set(peer, spoken);
     if (before === spoken) return undefined;
-    const [theirs, own] = [formatProtocol(protocol), formatProtocol(this.own)];
+    const [theirs, own] = [formatProtocol(protocol), formatProtocol(this.#own)];
     const message = `peer ${peer.slice(-8)} speaks protocol ${theirs}, and this peer ${own}: they speak ${spoken}`;
     return { level: "info", message };
   }
 
-  private describe(peer: PeerId, { protocol, address }: Incompatible): string {
-    const older = protocol.newest < this.own.oldest ? "that peer" : "this peer";
+  #describe(peer: PeerId, { protocol, address }: Incompatible): string {
+    const older = protocol.newest < this.#own.oldest ? "that peer" : "this peer";
     return (
       `peer ${peer.slice(-8)} at ${address} speaks protocol ${formatProtocol(protocol)}, and this peer ` +
-      `${formatProtocol(this.own)}: they refuse each other until ${older} runs a newer version of cicada`
+      `${formatProtocol(this.#own)}: they refuse each other until ${older} runs a newer version of cicada`
     );
   }
 }

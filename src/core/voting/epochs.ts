@@ -131,13 +131,13 @@ function tellRoster(state: State, to: PeerId): void {
 /** A heartbeat says which epoch its sender knows; one that knows less, or another, is told. */
 export function hearRosterDigest(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { roster } = state.voting;
-  const mine = roster.chain.length - 1;
-  const other = heartbeat.epoch === mine && (heartbeat.roster ?? roster.digest) !== roster.digest;
-  if ((heartbeat.epoch ?? -1) < mine || other) {
+  const ownEpoch = roster.chain.length - 1;
+  const other = heartbeat.epoch === ownEpoch && (heartbeat.roster ?? roster.digest) !== roster.digest;
+  if ((heartbeat.epoch ?? -1) < ownEpoch || other) {
     mark(state, "roster-told");
     tellRoster(state, from);
   }
-  if (heartbeat.epoch === mine && !other) roster.contradictedBy.delete(from);
+  if (heartbeat.epoch === ownEpoch && !other) roster.contradictedBy.delete(from);
 }
 
 /** Adopts the epochs that this peer's proposals have had chosen. */

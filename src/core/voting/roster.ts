@@ -128,9 +128,9 @@ export function adoptChain(
 ): { chain: readonly Epoch[]; fork: boolean } {
   const chain = [...known];
   for (const epoch of heard) {
-    const mine = chain[epoch.number];
-    if (mine !== undefined) {
-      const difference = compareRivals(mine, epoch);
+    const rival = chain[epoch.number];
+    if (rival !== undefined) {
+      const difference = compareRivals(rival, epoch);
       if (difference === 0) continue;
       const before = chain[epoch.number - 1];
       if (difference < 0 || before === undefined || successorOf(before, epoch, verify) === undefined) {
@@ -147,11 +147,11 @@ export function adoptChain(
 }
 
 /** Of two epochs with one number: 0 = the same, above 0 = the second one wins. All peers must judge alike. */
-function compareRivals(mine: Epoch, other: Epoch): number {
-  const [own, theirs] = [hashOfEpoch(mine), hashOfEpoch(other)];
+function compareRivals(known: Epoch, other: Epoch): number {
+  const [own, theirs] = [hashOfEpoch(known), hashOfEpoch(other)];
   if (own === theirs) return 0;
   if (other.forced === undefined) return -1;
-  return mine.forced === undefined || theirs < own ? 1 : -1;
+  return known.forced === undefined || theirs < own ? 1 : -1;
 }
 
 /** Who should vote in the next epoch while the mesh is well; undefined = the present voters. */

@@ -110,16 +110,16 @@ export type RunRecord = Static<typeof RunRecordSchema>;
  */
 export const rangeSlot = "range";
 
-/**
- * How far one peer knows a job's ticks to be over: every tick with `since < tick ≤ at` (ms) is over, except those in
- * `open` (core/records/history.ts).
- */
 /** A stretch of time, ms; both ends belong to it. */
 export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
+/**
+ * How far one peer knows a job's ticks to be over: every tick with `since < tick ≤ at` (ms) is over, except those in
+ * `open` (core/records/history.ts).
+ */
 export const WatermarkSchema = Type.Object({
   job: JobIdSchema,
   since: InstantSchema,

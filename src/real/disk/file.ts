@@ -9,19 +9,11 @@
  * version. A crash before the end leaves the older file as it was, and the next start copies and migrates again. The
  * copy is for going back to the older program. The first start 30 days later removes it.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
+import { moveIntoPlace, syncToDisk } from "../folder/files.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import { fileVersion, stepsFrom } from "./migrations.ts";
 
@@ -107,6 +99,7 @@ function createDatabase(path: string): void {
     database.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId};`);
     migrate(database, draft);
     database.close();
+    syncToDisk(draft);
     moveIntoPlace(draft, path);
   } catch (error) {
     throw asCicadaError(error, path);
@@ -141,6 +134,7 @@ function copyBeforeMigration(database: DatabaseSync, path: string): void {
   const draft = `${copy}.new`;
   rmSync(draft, { force: true });
   database.prepare("VACUUM INTO ?").run(draft);
+  syncToDisk(draft);
   moveIntoPlace(draft, copy);
 }
 
@@ -152,22 +146,6 @@ function removeOldCopies(path: string): void {
     if (!name.startsWith(`${basename(path)}${copySuffix}`)) continue;
     const copy = join(folder, name);
     if (Date.now() - statSync(copy).mtimeMs > copyKeptMs) rmSync(copy);
-  }
-}
-
-/** Makes the draft's content durable and then gives it its final name, which is durable when this returns. */
-function moveIntoPlace(draft: string, path: string): void {
-  syncToDisk(draft);
-  renameSync(draft, path);
-  syncToDisk(dirname(path));
-}
-
-function syncToDisk(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

@@ -21,17 +21,22 @@ export function writeWhole(path: string, text: string): void {
   } finally {
     closeSync(file);
   }
-  renameSync(draft, path);
-  syncFolder(dirname(path));
+  moveIntoPlace(draft, path);
 }
 
-/** Makes the names in a folder durable. */
-export function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
+/** Gives a draft that is durable its final name, which is durable when this returns. */
+export function moveIntoPlace(draft: string, path: string): void {
+  renameSync(draft, path);
+  syncToDisk(dirname(path));
+}
+
+/** Makes a file's content, or the names in a folder, durable. */
+export function syncToDisk(path: string): void {
+  const descriptor = openSync(path, "r");
   try {
-    fsyncSync(folder);
+    fsyncSync(descriptor);
   } finally {
-    closeSync(folder);
+    closeSync(descriptor);
   }
 }
 

@@ -161,7 +161,7 @@ class RealExecutor implements Executor {
     try {
       bytes = await folderBytes(this.folder);
     } catch (error) {
-      this.log.warn("the outputs can't be measured", { why: String(error) });
+      this.log.warn("the outputs can't be measured", { reason: String(error) });
     }
     done(bytes);
   }
@@ -175,7 +175,10 @@ class RealExecutor implements Executor {
     }
   }
 
-  /** Reads the output of an own run, or the copy of another peer's. The file comes first: it is removed once the database has it. */
+  /**
+   * Reads the output of a run of this peer, or the copy of another peer's. The file comes first, because it is removed
+   * once the database has the output.
+   */
   private async read(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
     const complete = !this.runs.has(run);
     const own = await this.files.read(run, offset, length);

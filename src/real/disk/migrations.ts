@@ -73,7 +73,7 @@ const migrations: readonly string[] = [
      PRIMARY KEY (instant, tick, job, kind, name, peer)
    );
    CREATE INDEX other_record_of_job ON other_record (job, instant);`,
-  // Of what was pruned so far nobody knows what had started.
+  // Nobody knows which of the ticks that were pruned so far had started.
   `ALTER TABLE horizon ADD COLUMN starts TEXT NOT NULL DEFAULT '[]';
    INSERT INTO meta SELECT 'forgottenVotes', '[[0,' || value || ']]', NULL FROM meta WHERE key = 'voteFloor';
    DELETE FROM meta WHERE key = 'voteFloor';`,

@@ -152,13 +152,12 @@ class CopyReader {
   }
 }
 
-/** The last four bytes of a gzip file say how long the unpacked content is (RFC 1952). */
 async function readUnpackedSize(path: string): Promise<number> {
   const file = await open(path, "r");
   try {
     const { size } = await file.stat();
     const { buffer } = await file.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4));
-    return buffer.readUInt32LE();
+    return statedSize(buffer);
   } finally {
     await file.close();
   }
@@ -176,7 +175,16 @@ async function checkPacked(packed: Uint8Array): Promise<void> {
     bytes += (chunk as Buffer).length;
     if (bytes > unpackedCapBytes) throw new Error(`it unpacks to more than ${unpackedCapBytes} bytes`);
   }
-  const claimed = Buffer.from(packed.subarray(-4)).readUInt32LE();
-  if (claimed !== bytes)
-    throw new Error(`it states that it unpacks to ${claimed} bytes, but unpacks to ${bytes}`);
+  checkStatedSize(packed, bytes);
+}
+
+/** The last four bytes of a gzip file state how long the unpacked content is (RFC 1952). 0 if there are fewer. */
+export function statedSize(packed: Uint8Array): number {
+  return packed.length < 4 ? 0 : Buffer.from(packed.subarray(-4)).readUInt32LE();
+}
+
+export function checkStatedSize(packed: Uint8Array, bytes: number): void {
+  const stated = statedSize(packed);
+  if (stated !== bytes)
+    throw new Error(`it states that it unpacks to ${stated} bytes, but unpacks to ${bytes}`);
 }

@@ -159,7 +159,7 @@ class Launcher {
 
 function main(): void {
   process.title = "cicada launcher";
-  // Unheard, SIGUSR1 would open Node's debugger.
+  // Without a listener, SIGUSR1 would open Node's debugger.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)
     process.on(signal, () => undefined);
   process.stdout.on("error", () => {

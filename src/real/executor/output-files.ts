@@ -1,9 +1,10 @@
 /**
- * The files of this peer's own outputs. A run in progress writes into `running/`. When it has ended, its file leaves that folder:
- * a large output stays a file, and the file of a small one is removed once the database has it (small-outputs.ts).
+ * The files of this peer's own outputs. A run in progress writes into `running/`. When it has ended, its file leaves that
+ * folder: a large output stays a file, and the file of a small one is removed once the database has it
+ * (small-outputs.ts).
  *
- * After a peer was killed, its next life moves the files left in `running/` out, whatever their size, or removes those that the
- * database already has. A run's id is turned into a file name that is safe whatever the id contains.
+ * After a peer was killed, its next life moves the files left in `running/` out, whatever their size, or removes those
+ * that the database already has. A run's id is turned into a file name that is safe whatever the id contains.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -31,7 +32,7 @@ export class OutputFiles {
     this.leftOver = readdirSync(this.running);
   }
 
-  /** Where a run that is on writes its output. */
+  /** Where a run in progress writes its output. */
   fileOf(run: RunId): string {
     return join(this.running, `${fileNameOf(run)}.log`);
   }
@@ -42,14 +43,14 @@ export class OutputFiles {
     offset: number,
     length: number,
   ): Promise<{ bytes: Uint8Array; size: number } | undefined> {
-    // In the order in which a file moves, so that one that moves meanwhile is found.
+    // In the order in which a file moves, so that one that is moved meanwhile is found.
     return (
       (await orNothing(readPart(this.fileOf(run), offset, length))) ??
       (await orNothing(readPart(this.keptFileOf(run), offset, length)))
     );
   }
 
-  /** The whole output, gzipped; `too-large` when that takes more than the cap; undefined when there is none. */
+  /** The whole output, gzipped; `too-large` if it takes more than the cap; undefined if there is none. */
   async pack(run: RunId, capBytes: number): Promise<Uint8Array | "too-large" | undefined> {
     return (
       (await orNothing(packFile(this.fileOf(run), capBytes))) ??
@@ -75,7 +76,7 @@ export class OutputFiles {
     return existsSync(this.fileOf(run)) || existsSync(this.keptFileOf(run));
   }
 
-  /** Of a run that was on: how much it has written, and all of it, if that is little. */
+  /** How much a run has written that was killed, and all of it, if that is little. */
   measure(run: RunId): { bytes: number; small: Uint8Array | undefined } {
     const path = this.fileOf(run);
     const bytes = statSync(path, { throwIfNoEntry: false })?.size;
@@ -83,7 +84,7 @@ export class OutputFiles {
     return { bytes, small: bytes <= smallOutputBytes ? readFileSync(path) : undefined };
   }
 
-  /** Moves what an earlier life has left, when none of its processes writes any more. Once is enough. */
+  /** Moves what an earlier life has left. Call it once, when none of its processes writes any more. */
   async moveLeftOver(isStored: (run: RunId) => Promise<boolean>): Promise<void> {
     for (const name of this.leftOver.splice(0)) {
       const path = join(this.running, name);
@@ -113,7 +114,7 @@ export function fileNameOf(run: RunId): string {
   return name.length <= nameCapBytes ? name : `%${createHash("sha256").update(run).digest("hex")}`;
 }
 
-/** The run whose file has that name; undefined when the name is a hash, or none of ours. */
+/** The run whose file has that name; undefined when the name is a hash, or not one that `fileNameOf` makes. */
 function runOf(name: string): RunId | undefined {
   const bytes = Buffer.from(
     name.replaceAll(/%([\da-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),

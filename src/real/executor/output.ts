@@ -3,8 +3,8 @@
  * the first and the last part. If there is a pipe, both streams go through it, so that their order is kept.
  *
  * Beyond the cap the file is `HEAD`, a line `… 12,345 bytes not kept …`, and `TAIL`. The tail is in memory until the
- * run ends, so a reader only sees the head before that, at offsets that never change. At the end a
- * small file is read whole, for the database.
+ * run ends, so a reader only sees the head before that, at offsets that never change. At the end a small file is read
+ * whole, for the database.
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";

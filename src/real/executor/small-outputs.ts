@@ -1,9 +1,9 @@
 /**
  * Outputs that lie in the database because they are small (DESIGN §8): this peer's own, and copies of others'.
  *
- * An own one is stored in the very turn in which its run's end is reported, so that both share one fsync. Copies are gathered
- * for a moment and stored together: nobody waits for them, and one that is lost with this peer was never confirmed.
- * Until an output is stored it is read from here.
+ * An output of this peer is stored in the same turn in which the end of its run is reported, so that both share one
+ * fsync. Copies are gathered for a while and stored together: nobody waits for them, and one that is lost with this peer
+ * was never confirmed. Until an output is stored, it is read from memory.
  */
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
@@ -11,6 +11,7 @@ import { CicadaError } from "../../errors.ts";
 import type { Disk, Write } from "../../ports/disk.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { smallOutputBytes } from "../../schema/run.ts";
+import { checkStatedSize, statedSize } from "./copies.ts";
 
 /** More costs memory, and loses more copies with this peer; less costs more fsyncs, for which claims wait. */
 const gatheredMs = 5_000;
@@ -31,7 +32,7 @@ export class SmallOutputs {
     return this.write([run]);
   }
 
-  /** The same, a moment later, together with others. */
+  /** The same, up to `gatheredMs` later, together with others. */
   storeSoon(run: RunId, output: Uint8Array): Promise<void> {
     this.underWay.set(run, output);
     this.gathered ??= this.gather();
@@ -95,13 +96,13 @@ export async function packSmall(output: Uint8Array, capBytes: number): Promise<U
   return packed.length > capBytes ? "too-large" : packed;
 }
 
-/** The output in a gzip that says that it holds a small one; undefined for a larger. Rejects what is no gzip, or lies. */
+/**
+ * The output in a gzip file that states that it holds a small one; undefined for a larger one. Rejects bytes that are
+ * not gzip, or that unpack to another size than stated.
+ */
 export async function unpackSmall(packed: Uint8Array): Promise<Uint8Array | undefined> {
-  // gzip says at its end how long the unpacked content is (RFC 1952).
-  const claimed = packed.length < 4 ? 0 : Buffer.from(packed.subarray(-4)).readUInt32LE();
-  if (claimed > smallOutputBytes) return undefined;
+  if (statedSize(packed) > smallOutputBytes) return undefined;
   const output = await unpack(packed, { maxOutputLength: smallOutputBytes });
-  if (output.length !== claimed)
-    throw new Error(`it says that it unpacks to ${claimed} bytes, and unpacks to ${output.length}`);
+  checkStatedSize(packed, output.length);
   return output;
 }

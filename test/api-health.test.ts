@@ -1,5 +1,9 @@
 /** The API for supervisors, Prometheus and client generators; and the list of peers. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
 import { call, fakeApi, host } from "./kit/fake-api.ts";
@@ -34,6 +38,23 @@ test("readyz?verbose tells authorised callers why", async () => {
     alive: 2,
     members: 2,
   });
+});
+
+test("the reasons in words need the token, however the address asks for them", async (context) => {
+  const hosts: string[] = [];
+  const fake = fakeApi({ hosts: () => hosts });
+  context.after(() => fake.api.close());
+  fake.control.notReady = [{ code: "disk", message: "the data folder can't be written" }];
+  await fake.api.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = fake.api.server.address() as AddressInfo;
+  hosts.push(`127.0.0.1:${port}`);
+  // Through a real socket, because `inject` and `fetch` send no fragment.
+  for (const path of ["/readyz?verbose", "/readyz?%76erbose", "/readyz#verbose", "/readyz#?verbose"]) {
+    const asked = request({ host: "127.0.0.1", port, path }).end();
+    const [answer] = (await once(asked, "response")) as [IncomingMessage];
+    assert.ok(answer.statusCode === 401 || answer.statusCode === 400, `${path}: ${answer.statusCode}`);
+    assert.doesNotMatch(await text(answer), /can.t be written/, path);
+  }
 });
 
 test("readyz?verbose warns of jobs that no living peer can run, and says why", async () => {

@@ -109,12 +109,15 @@ const givenOnce = new Set([
 ]);
 
 /**
- * Refuses a request that could be read in two ways: a header that is given twice, or an address that names a host of
- * its own.
+ * Refuses a request that could be read in two ways: a header that is given twice, an address that names a host of its
+ * own, or one with a fragment, which the router takes for parameters.
  */
 function checkHead({ raw }: FastifyRequest): void {
   if (raw.url?.startsWith("/") !== true) {
     throw new CicadaError("BAD_REQUEST", "request a path, such as /v1/jobs, and name the host only in Host");
+  }
+  if (raw.url.includes("#")) {
+    throw new CicadaError("BAD_REQUEST", "an address has no # here: write it as %23, or leave it out");
   }
   const seen = new Set<string>();
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {

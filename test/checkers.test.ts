@@ -645,6 +645,21 @@ test("I18: of two clocks, the one that is ahead starts nothing early, unless the
     "they never agreed",
   );
   assert.deepEqual(found(step(ann, 6 * minute, 20 * minute), step(ben, 2 * minute, 5 * minute)), ["I18"]);
+  assert.deepEqual(
+    found(
+      step(ann, minute, 6 * minute),
+      step(ben, 2 * minute, 5 * minute),
+      step(ann, 8 * minute, 20 * minute),
+    ),
+    ["I18"],
+    "they agreed again while both were right",
+  );
+  const benIsDoubled = { kind: "duplicate identity", peer: ben, from: beginning, to: ending } as const;
+  assert.deepEqual(found(annIsAhead, benIsDoubled), ["I18"], "a peer beside its copy has a clock");
+  const bothAreAhead = flawless({ runs: [run], faultWindows: [annIsAhead, step(ben, minute, 20 * minute)] });
+  assert.deepEqual(rulesIn(checkEligibility(bothAreAhead)), []);
+  const faultWindows = [...bothAreAhead.faultWindows, benIsDoubled];
+  assert.deepEqual(rulesIn(checkEligibility({ ...bothAreAhead, faultWindows })), []);
 });
 
 test("I18: a drained peer that starts a run is found, unless a second process with its identity may have confirmed the drain", () => {

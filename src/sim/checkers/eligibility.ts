@@ -87,20 +87,34 @@ function early(evidence: Evidence, run: Run): string | undefined {
   return `started it ${Math.round(beforeDueMs)} ms early, while ${right.length} of ${peers.length} clocks were right`;
 }
 
-/** True if that peer's clock was wrong like the runner's, so that the two agreed, and has been set right since. */
+/**
+ * True if that peer's clock was wrong like the runner's, so that the two agreed, and was set right then. If they have
+ * agreed again since, the runner's clock is the one that was set.
+ */
 function agreedWhileWrong(evidence: Evidence, { peer, start }: Run, other: PeerId): boolean {
-  return evidence.faultWindows.some(({ kind, peer: of, to }) => {
-    if (kind !== "clock step" || of !== other || to > start) return false;
-    const [own, its] = [peer, other].map((one) => aheadMs(evidence, one, to - 1));
-    return Math.abs((own ?? 0) - (its ?? 0)) <= sameClockMs && Math.abs(its ?? 0) > sameClockMs;
+  const steps = evidence.faultWindows.filter(
+    ({ kind, peer: of }) => kind === "clock step" && (of === peer || of === other),
+  );
+  const changes = steps.flatMap(({ from, to }) => [from, to]).filter((at) => at <= start);
+  const agreedUntil = (at: number) =>
+    Math.abs(aheadMs(evidence, peer, at - 1) - aheadMs(evidence, other, at - 1)) <= sameClockMs;
+  return steps.some(({ peer: of, to }) => {
+    if (of !== other || to > start || !agreedUntil(to)) return false;
+    const wasWrong = Math.abs(aheadMs(evidence, other, to - 1)) > sameClockMs;
+    return wasWrong && !changes.some((at) => at > to && agreedUntil(at));
   });
 }
 
-/** The peer itself and all peers with which it could talk for a while. */
+/**
+ * The peer itself and all peers with which it could talk for a while. A peer beside its copy counts: the two have one
+ * clock.
+ */
 function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   const steady = {
     ...evidence,
-    faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "clock step"),
+    faultWindows: evidence.faultWindows.filter(
+      ({ kind }) => kind !== "clock step" && kind !== "duplicate identity",
+    ),
   };
   return evidence.peers.filter(
     (other) => other === peer || together(steady, peer, other, start - inTouchMs, start),

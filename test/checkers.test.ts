@@ -547,6 +547,8 @@ test("I18: a peer with an old cluster key that starts a run is found, once a mem
     [],
     "no peer accepts a forgotten peer's proof",
   );
+  const refused = [ann, cyd].map((peer) => ({ ...forget(peer), accepted: false }));
+  assert.deepEqual(found({ operations: refused }), ["I18"], "ann and cyd are members still");
   assert.deepEqual(found({ faultWindows: [{ ...missed, from: at - 10_000 }] }), [], "it could not know yet");
   const companions = [missed, { ...missed, peer: cyd }];
   assert.deepEqual(found({ faultWindows: companions }), ["I18"]);

@@ -147,9 +147,12 @@ function missedRotation(evidence: Evidence, { peer, start }: Run): string | unde
   return isWithinReach(peer) && allKnow ? "had an old cluster key" : undefined;
 }
 
-/** True if a client asked to forget the peer: no peer accepts its proofs any more. */
+/** True if the peer was forgotten, or may have been: no peer accepts its proofs any more. */
 function isForgotten({ operations }: Evidence, peer: PeerId): boolean {
-  return operations.some(({ request }) => request.kind === "forget" && request.target === peer);
+  return operations.some(
+    ({ request, accepted, answeredAt }) =>
+      request.kind === "forget" && request.target === peer && (accepted || answeredAt === undefined),
+  );
 }
 
 /** True if one of the two was down or paused, or the wires between them were cut, for a while before that instant. */

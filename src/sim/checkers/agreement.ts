@@ -10,7 +10,10 @@
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
  * last 35 s. No record is open unless its run really still goes on. Each real start has its record, and each required
  * tick without a start has a record that gives the reason, unless all clocks were behind until its job was changed:
- * then nobody could know of the tick.
+ * then nobody could know of the tick. Not judged are records that may have been pruned (retained.ts), records that may
+ * be lost with a disk that was restored, and starts of a peer beside its copy or of one that was forgotten. A claim may
+ * stay open while another run of its job goes on. A tick of a majority job, or one whose peers are all away, may be
+ * unreported until its window has passed.
  *
  * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
  * gone) on every peer.
@@ -132,7 +135,7 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
     if (instantOf(run.tick) >= before || run.start >= before || records.has(name(run))) continue;
     if (!isRetained(run.job, run.tick)) continue;
     if (
-      wasForgotten(evidence, run) ||
+      wasUndone(evidence, run) ||
       wasTurnedAway(evidence, run) ||
       hadDuplicateIdentity(evidence, run.peer, run.start - orphanMs, run.start)
     )
@@ -151,7 +154,7 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
 }
 
 /** True if the peer's disk was restored to a state from before the run. */
-function wasForgotten(evidence: Evidence, { peer, start }: Run): boolean {
+function wasUndone(evidence: Evidence, { peer, start }: Run): boolean {
   return (evidence.rollbacks ?? []).some(
     (rollback) =>
       rollback.peer === peer && rollback.copiedAt <= start && start <= rollback.startedAt + orphanMs,
@@ -176,7 +179,7 @@ function wasAway({ outages }: Evidence, peer: PeerId, from: number, to: number):
  * True if the peer that reported why the tick didn't run may have been restored to an older disk before any other peer
  * received the report.
  */
-function mayBeForgotten(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
+function mayBeUndone(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const saidBy = instant + rules.catchUp.windowMs + quietMs;
   return (evidence.rollbacks ?? []).some(
     ({ kind, copiedAt, startedAt }) => kind === "old disk" && copiedAt <= saidBy && startedAt >= instant,
@@ -202,7 +205,7 @@ function checkSilence(
     );
   return requiredTicks(evidence, evidence.from, before, quietMs)
     .filter(({ job, tick }) => isRetained(job, tick))
-    .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeForgotten(evidence, required))
+    .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeUndone(evidence, required))
     .filter((required) => !wasNeverDue(evidence, required, quietMs))
     .filter((required) => !recorded.has(`${required.job}@${required.tick}`) && !isInRange(required))
     .map(({ job, tick, instant }) => ({

@@ -5,7 +5,8 @@
  * nearly zero at the last one, after minutes of quiet. Elections for which too few voters may vote are an exception:
  * they last as long as their orders. Orders in the book and entries of the heaps stay below the number of ticks that
  * all jobs can have within their windows. What is over is remembered one by one only for the last minutes, and for what
- * clients asked for. The document grows only with clients' requests.
+ * clients asked for. That isn't judged if a clock was set: what a clock that was ahead has started stays over until its
+ * tick is due, perhaps in a year. The document grows only with clients' requests.
  */
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
@@ -80,7 +81,6 @@ function atRest(evidence: Evidence): Limits {
   const now = 3 * jobs + smallNumber;
   const elections = hasLostItsVoters(evidence) ? ticksInBook(evidence) + 1 : now;
   // Ticks that are over lie below a watermark; orders by hand are remembered one by one.
-  // What a clock that was ahead has started stays over until its tick is due, perhaps in a year.
   const wasSet = evidence.faultWindows.some(({ kind }) => kind === "clock step");
   const settled = wasSet ? Infinity : now + evidence.operations.length;
   return { asks: now, foreignInquiries: now, elections, pending: now, settled };

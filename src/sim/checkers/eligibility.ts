@@ -3,8 +3,9 @@
  *
  * - Drained: from the answer to its drain until it is taken back.
  * - Forgotten: from when every peer must know it, while it is connected to one that knows.
- * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early. Where
- *   they are two equal groups, DESIGN §11 doubts the one that was set since they last agreed, even if it is the right one.
+ * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early. If
+ *   they are two equal groups, DESIGN §11 doubts the one that was set since they last agreed, even if it is the right
+ *   one.
  * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
  *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older

@@ -47,7 +47,8 @@ const confirmedMs = 5_000;
 /**
  * True if a voter of the tick's epoch was restored to an older disk around the decision and may have trusted it (DESIGN
  * §6: a rollback that no living peer remembers). That is so if no peer that had heard its vote count could tell it at
- * once, or if a peer that had not heard it could confirm the old count.
+ * once, or if a peer that had not heard it could confirm the old count. Also true if a voter may have voted beside its
+ * copy.
  */
 export function isForgotten(evidence: Evidence, tick: TickId): boolean {
   const instant = instantOf(tick);

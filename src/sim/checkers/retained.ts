@@ -4,7 +4,9 @@
  *
  * A job keeps its newest ticks, by number and by age. Not pruned are ticks younger than its catch-up window and an
  * hour, ticks with an open record, and the job's last tick and last success. Each peer prunes about every ten minutes.
- * A peer that was away for more than an hour, or whose clock was wrong, first waits until it has been up for as long.
+ * A peer that was away for more than an hour first waits until it has been up for as long, but at most for a day. The
+ * time for which any clock was set wrong counts as such an absence of every peer, and if it was set by more than 40
+ * minutes, all wait for a day.
  *
  * What a peer has pruned it takes from nobody again. This isn't judged if a clock was set: a horizon of a wrong clock
  * doesn't count.
@@ -17,7 +19,7 @@ import { jobsOf, perhapsInForce } from "./requests.ts";
 const hourMs = 3_600_000;
 /** How long it may take until a record is pruned: some rounds of pruning, and the rest of a bucket, ms. */
 const roundsMs = 2_400_000;
-/** A peer that was away for less prunes at once, ms. */
+/** A peer that was away for less prunes at once, ms: an hour, less the time since its last rounds of pruning. */
 const trustedMs = 40 * 60_000;
 /** A peer that was away for longer waits for at most this time, ms, but begins anew after an absence of a week. */
 const longestWaitMs = 24 * hourMs;

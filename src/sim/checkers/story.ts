@@ -2,9 +2,9 @@
  * The story part of I6: a run's record says what its child really did. If a child ended by itself or was cancelled,
  * every peer's record says so. If it was killed because its peer's process had gone, the record says `lost`.
  *
- * A record may say `lost` of a child that ended by itself only if its peer could not record the end. That is so if
- * shortly after the end the process was gone or its disk was disturbed, or if its folder was restored, a second process
- * had its identity, or it had been forgotten.
+ * A record may say `lost` of a child that ended by itself only if its peer could not record the end. That is so if the
+ * process was down or paused between the run's start and 15 s after its end, if its disk was disturbed in these 15 s,
+ * or if its folder was restored, a second process had its identity, or it had been forgotten.
  *
  * A range of missed ticks contains no tick that all peers knew to have run. This isn't judged if a clock was set or a
  * folder restored.

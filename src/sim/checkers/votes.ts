@@ -10,7 +10,8 @@
  * order that both say the voters had chosen them.
  *
  * A tick is not judged if around its decision a voter was restored to an old disk while no peer that it could ask
- * remembered its votes (DESIGN §6: a rollback that no living peer remembers).
+ * remembered its votes (DESIGN §6: a rollback that no living peer remembers), or if a copy of a voter ran beside it
+ * and the two had not found out.
  */
 import { instantOf, type TickId } from "../../schema/ids.ts";
 import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../world/truth.ts";
@@ -22,7 +23,7 @@ export function isMajority({ partition }: JobRules): boolean {
   return partition === "majority";
 }
 
-/** The jobs that were majority jobs in every revision. */
+/** The jobs that were majority jobs in some revision. */
 function majorityJobs(evidence: Evidence): Set<string> {
   return new Set(
     jobsOf(evidence).filter((job) => perhapsInForce(evidence, job).some(({ rules }) => isMajority(rules))),

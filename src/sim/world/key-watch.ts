@@ -2,9 +2,9 @@
  * Finds the peers that no other accepts because of their cluster key. It reads the keys in all data folders whenever
  * those of one change.
  *
- * A peer is left behind while it shares a key only with peers that are left behind too, and a member has its key as a
- * replaced one. Two other peers without a common key are cut off from each other. Forgotten peers and copies of folders
- * are left out.
+ * A peer's key is replaced while another peer that shares no key with it has that key as a replaced one. A peer is
+ * left behind while its key is replaced and it shares one only with peers of which that is true too. Two other peers
+ * without a common key are cut off from each other. Forgotten peers and copies of folders are left out.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { shareKey, supersedes, type KeptKeys } from "../keyring.ts";

@@ -11,7 +11,7 @@ import { runSpecOf } from "./run-spec.ts";
 
 const text = new TextEncoder();
 
-/** How often it looks at its jobs, ms. */
+/** How often it checks its jobs, ms. */
 const checkMs = 100;
 
 export class ToyPeer implements SimulatedPeer {
@@ -46,7 +46,7 @@ export class ToyPeer implements SimulatedPeer {
       },
     });
     this.checkedAt = clock.now().wall;
-    this.look();
+    this.check();
     ready();
   }
 
@@ -71,7 +71,7 @@ export class ToyPeer implements SimulatedPeer {
     return undefined;
   }
 
-  private look(): void {
+  private check(): void {
     const { clock, keys, executor } = this.doors;
     const { wall, mono } = clock.now();
     const first = [...this.links, keys.self].toSorted()[0];
@@ -81,6 +81,6 @@ export class ToyPeer implements SimulatedPeer {
       }
     }
     this.checkedAt = wall;
-    clock.alarm(mono + checkMs, () => this.look());
+    clock.alarm(mono + checkMs, () => this.check());
   }
 }

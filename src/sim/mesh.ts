@@ -22,7 +22,7 @@ export class SimNetwork {
     this.#traffic = new Traffic(this.#links);
   }
 
-  /** The calendar time at which two peers had learned of each other, by the names of both. */
+  /** The calendar time at which two peers had learned of each other, by `pairOf`. */
   get introduced(): ReadonlyMap<string, number> {
     return this.#links.introduced;
   }

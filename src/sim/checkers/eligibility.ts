@@ -12,7 +12,7 @@
  *   one starts nothing. A restart makes a peer the newer one.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Breach, Evidence, Run } from "../world/truth.ts";
+import { livesOfCopies, type Breach, type Evidence, type Run } from "../world/truth.ts";
 import { hadWire, knownToAll, together, wasWell } from "./surroundings.ts";
 import { aheadMs, clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
 
@@ -22,8 +22,6 @@ const launchMs = 3_500;
 const inTouchMs = 20_000;
 /** Clocks that differ by less count as equal (DESIGN §11), ms. */
 const sameClockMs = 1_600;
-/** The lives of a copy of a peer are numbered from here on (world/hosts.ts). */
-const livesOfCopies = 1_000_000;
 
 export function checkEligibility(evidence: Evidence): Breach[] {
   return evidence.runs.flatMap((run) => {

@@ -4,7 +4,7 @@
  * said.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Evidence, Operation, Outage, Run } from "../world/truth.ts";
+import { pairOf, type Evidence, type Operation, type Outage, type Run } from "../world/truth.ts";
 
 interface Span {
   from: number;
@@ -40,7 +40,7 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
   const well = new Set(evidence.peers.filter((peer) => wasWell(evidence, peer, from, to)));
   const cut = new Set<string>();
   for (const { sender, receiver, from: begin, to: end } of evidence.cuts) {
-    if (touches({ from: begin, to: end }, from, to)) cut.add(pair(sender, receiver));
+    if (touches({ from: begin, to: end }, from, to)) cut.add(pairOf(sender, receiver));
   }
   const left = new Set(evidence.peers);
   const found: PeerId[][] = [];
@@ -49,7 +49,7 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
     const component = [first];
     for (const peer of component) {
       for (const other of left) {
-        if (!well.has(peer) || !well.has(other) || cut.has(pair(peer, other))) continue;
+        if (!well.has(peer) || !well.has(other) || cut.has(pairOf(peer, other))) continue;
         if (!knewEachOther(evidence, peer, other, from)) continue;
         left.delete(other);
         component.push(other);
@@ -116,7 +116,7 @@ function mayBeDrained(
  * may be gone.
  */
 export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at: number): boolean {
-  return introduced === undefined || (introduced.get(pair(a, b)) ?? Infinity) <= at;
+  return introduced === undefined || (introduced.get(pairOf(a, b)) ?? Infinity) <= at;
 }
 
 /** News travels over at most this many wires, because a peer forwards what it receives only once. */
@@ -136,13 +136,9 @@ export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number,
 /** True if messages of either could reach the other for the whole span. */
 export function hadWire(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   const isCut = evidence.cuts.some(
-    (cut) => pair(cut.sender, cut.receiver) === pair(a, b) && touches(cut, from, to),
+    (cut) => pairOf(cut.sender, cut.receiver) === pairOf(a, b) && touches(cut, from, to),
   );
   return !isCut && knewEachOther(evidence, a, b, from);
-}
-
-function pair(a: PeerId, b: PeerId): string {
-  return a < b ? `${a} ${b}` : `${b} ${a}`;
 }
 
 /**

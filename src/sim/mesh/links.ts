@@ -13,6 +13,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { Process } from "../world/process.ts";
 import type { Queue } from "../world/queue.ts";
+import { pairOf } from "../world/truth.ts";
 import { Connection, type Dial, type End, type Node } from "./connection.ts";
 import type { HostName, Wires } from "./wires.ts";
 
@@ -375,9 +376,4 @@ function greet(near: Node, far: Node): boolean {
   ];
   assert(nearAccepts === farAccepts, "both sides reach the same verdict from the same two ranges");
   return nearAccepts;
-}
-
-/** The same for both orders of the two. */
-function pairOf(a: PeerId, b: PeerId): string {
-  return a < b ? `${a} ${b}` : `${b} ${a}`;
 }

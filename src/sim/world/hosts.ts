@@ -25,11 +25,9 @@ import { KeyWatch } from "./key-watch.ts";
 import { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
 import type { PeerTraits, WorldSettings } from "./settings.ts";
-import type { Run } from "./truth.ts";
+import { livesOfCopies, type Run } from "./truth.ts";
 import { watchedDisk, watchedMesh, type Observers } from "./watched-doors.ts";
 
-/** The distance between the numbers of a peer's lives and those of its copies' lives. */
-const livesOfOne = 1_000_000;
 /** After this time a peer that ended itself is started again, ms. */
 const startedAgainMs = 2_000;
 
@@ -220,7 +218,7 @@ export class Hosts {
     const number = ++this.#copies;
     const name = `${peer}/copy-${number}`;
     const storage = host.storage.copy();
-    const lives = number * livesOfOne;
+    const lives = number * livesOfCopies;
     this.#hosts.set(name, { ...host, name, storage, children: new Children(), lives, life: undefined });
     this.#parts.simNetwork.addCopy(name, peer);
     return name;

@@ -7,6 +7,9 @@
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 import type { SimpleSchedule } from "../client/schedules.ts";
 
+/** The lives of copies are numbered from here on: those of the world's n-th copy from n times this number. */
+export const livesOfCopies = 1_000_000;
+
 /** A child process ran. */
 export interface Run {
   job: JobId;
@@ -246,7 +249,7 @@ export interface Evidence {
   /** peers that vote but never run anything */
   witnesses?: readonly PeerId[];
   rollbacks?: readonly Rollback[];
-  /** when two peers had learned of each other, by `a b` with a < b; absent = all had from the beginning */
+  /** when two peers had learned of each other, by `pairOf`; absent = all had from the beginning */
   introduced?: ReadonlyMap<string, number>;
   votes?: VotesSeen;
   sizes?: readonly SizesSeen[];
@@ -261,6 +264,11 @@ export interface Evidence {
   gossipIsLost?: boolean;
   /** the peers have so little capacity that ticks wait for a place */
   crowded?: boolean;
+}
+
+/** The name of two peers, the same for both orders of the two: `a b` with a < b. */
+export function pairOf(a: PeerId, b: PeerId): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
 }
 
 /** A broken rule. `at` is the instant around which to look. */

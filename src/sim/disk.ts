@@ -3,7 +3,8 @@
  *
  * Operations are carried out one after the other; writes that wait together are committed together. When the process is
  * killed, the earliest of the unacknowledged writes have reached the storage nevertheless; their number is drawn. So a
- * write without an answer may or may not be there.
+ * write without an answer may or may not be there. Outputs of runs are committed with the next group, or after a short
+ * time; those that still wait when the process is killed are lost.
  */
 import type { Thing } from "../core/records/buckets.ts";
 import { recordKey, tellsOfStart } from "../core/records/records.ts";
@@ -26,8 +27,8 @@ export interface DiskSettings {
   fsyncMs: { least: number; most: number };
 }
 
-/** An output that no group takes along is durable after so long; ms. */
-const longestRideMs = 20;
+/** If no other write is committed before, an output is durable after this time, ms. */
+const outputWaitsMs = 20;
 const outputReadMs = 0.5;
 
 /** An operation that waits for its turn. `carryOut` returns the function that reports the outcome. */
@@ -43,8 +44,8 @@ export class SimDisk implements Disk {
   private readonly settings: DiskSettings;
   private readonly dice: Dice;
   private waiting: Operation[] = [];
-  /** outputs, which share the fsync of the next group */
-  private riding: Operation[] = [];
+  /** outputs, which are committed together with the next group */
+  private waitingOutputs: Operation[] = [];
   private busy = false;
   private closed = false;
 
@@ -92,7 +93,7 @@ export class SimDisk implements Disk {
       for (const write of kept) this.storage.write(write);
       return () => done();
     };
-    if (kept.every(({ kind }) => kind === "output")) this.ride({ writes: kept, carryOut });
+    if (kept.every(({ kind }) => kind === "output")) this.enqueueOutput({ writes: kept, carryOut });
     else this.enqueue(kept, carryOut);
   }
 
@@ -144,14 +145,14 @@ export class SimDisk implements Disk {
     });
   }
 
-  /** Comes by itself, between the groups: what rides with the next one is seen. */
+  /** Doesn't wait for a group. An output that is not yet committed is found too. */
   output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void {
     this.queue.after(outputReadMs, this.process, () => {
       if (this.storage.unreadable) return done(unreadable());
-      const riding = this.riding
+      const waiting = this.waitingOutputs
         .flatMap(({ writes = [] }) => writes)
         .findLast((write) => write.kind === "output" && write.run === run);
-      done(riding?.kind === "output" ? riding.bytes : this.storage.outputs.get(run));
+      done(waiting?.kind === "output" ? waiting.bytes : this.storage.outputs.get(run));
     });
   }
 
@@ -240,18 +241,18 @@ export class SimDisk implements Disk {
     const reached = this.dice.below(writes.length + 1);
     for (const operation of writes.slice(0, reached)) operation.carryOut();
     this.waiting = [];
-    this.riding = [];
+    this.waitingOutputs = [];
   }
 
-  /** Outputs come with the end of their run, or when nobody waits for them: they never have an fsync of their own to wait for. */
-  private ride(operation: Operation): void {
-    this.riding.push(operation);
-    this.queue.after(longestRideMs, undefined, () => this.settleRiding());
+  /** An output comes with the end of its run, or as a copy for which nobody waits, so it causes no commit of its own. */
+  private enqueueOutput(operation: Operation): void {
+    this.waitingOutputs.push(operation);
+    this.queue.after(outputWaitsMs, undefined, () => this.commitOutputs());
   }
 
-  private settleRiding(): void {
-    if (!this.process.alive || this.riding.length === 0) return;
-    const outcomes = this.riding.splice(0).map((operation) => operation.carryOut());
+  private commitOutputs(): void {
+    if (!this.process.alive || this.waitingOutputs.length === 0) return;
+    const outcomes = this.waitingOutputs.splice(0).map((operation) => operation.carryOut());
     this.queue.after(0, this.process, () => {
       for (const outcome of outcomes) outcome();
     });
@@ -275,7 +276,7 @@ export class SimDisk implements Disk {
 
   private complete(group: number): void {
     if (!this.process.alive) return;
-    this.settleRiding();
+    this.commitOutputs();
     const outcomes = this.waiting.splice(0, group).map((operation) => operation.carryOut());
     this.queue.after(0, this.process, () => {
       for (const outcome of outcomes) outcome();

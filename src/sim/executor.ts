@@ -25,7 +25,7 @@ export interface ChildSettings {
 /** What a host keeps of its children: the files of their outputs, and which of them still run. */
 export class Children {
   readonly logs = new Map<RunId, Uint8Array>();
-  /** whose file has not been moved since the run was on */
+  /** runs whose file is still where the outputs of running children are */
   readonly unmoved = new Set<RunId>();
   readonly alive = new Map<RunId, Child>();
   /** the host has no room for another process */
@@ -236,7 +236,7 @@ export class SimExecutor implements Executor {
     });
   }
 
-  /** Out of where the outputs of running children are: into the database, or to the files that stay. */
+  /** Moves the output of a run that has ended: a small one into the database, a large one to the files that stay. */
   private moveOutput(run: RunId): void {
     const { logs, unmoved } = this.children;
     const bytes = logs.get(run);
@@ -247,7 +247,7 @@ export class SimExecutor implements Executor {
     });
   }
 
-  /** Of an earlier life that was killed on the way: what the database has goes, the rest stays. */
+  /** Moves the files that an earlier life left when it was killed: removes those that the database has, keeps the rest. */
   private moveLeftOver(): void {
     const { logs, unmoved, alive } = this.children;
     const left = [...unmoved].filter((run) => !alive.has(run));
@@ -257,6 +257,7 @@ export class SimExecutor implements Executor {
     });
   }
 
+  /** Finds the runs whose output the database has. If it can't be read, it counts as having them if `ifUnreadable`. */
   private whichAreStored(
     runs: readonly RunId[],
     ifUnreadable: boolean,
@@ -273,7 +274,7 @@ export class SimExecutor implements Executor {
     }
   }
 
-  /** The file, or what the database has. */
+  /** The output from its file, or else from the database. */
   private find(run: RunId, done: (log: Uint8Array | undefined) => void): void {
     const log = this.children.logs.get(run);
     this.queue.after(this.dice.between(0.1, 2), this.process, () => {

@@ -55,8 +55,8 @@ export class Cores {
   #sides: readonly (readonly string[])[] = [];
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
-  /** how far each peer's clock is ahead, ms */
   readonly #capabilities: Readonly<Record<string, readonly string[]>>;
+  /** how far each peer's clock is ahead, ms */
   readonly #clockAhead = new Map<string, number>();
   /** peers whose host says that it follows a time server */
   readonly #synchronised: ReadonlySet<string>;
@@ -424,7 +424,7 @@ export class Cores {
     }
   }
 
-  /** A change of some peer's membership, which reaches whoever this peer reaches. */
+  /** Called when a peer has edited another's membership: the edit reaches every peer that it can reach. */
   #edited(peer: PeerId, id: PeerId, { forgotten, ...value }: MembershipEntry): void {
     const learn = (who: PeerId) =>
       forgotten
@@ -436,7 +436,10 @@ export class Cores {
     }
   }
 
-  /** The table says so: that peer's door opens. The two are linked by that, and then in sync. */
+  /**
+   * Called when the peer's table takes another peer in again: the peer no longer refuses that one, and the two are linked
+   * and in sync soon after.
+   */
   #learnReadmitted(peer: PeerId, one: Readmitted): void {
     if (this.#down.has(peer)) return;
     this.forgotten.delete(one.peer);

@@ -1,6 +1,6 @@
 /**
- * What happened around a breach, on all peers, in the order of true time: all lines with the name of its tick, and the
- * faults and changes of members shortly before and after it.
+ * What happened around a breach, on all peers, in the order of true time: all lines with the name of its tick, and
+ * shortly before and after it the faults, the changes of members and the warnings.
  */
 import { summarise } from "../test/kit/seed/summary.ts";
 import type { SeedJob } from "../test/kit/seed/job.ts";
@@ -16,9 +16,9 @@ interface Line {
   line: string;
 }
 
-/** Lines that matter: the world's events, which are in capitals, and the peers' log lines about members and warm-up. */
+/** Lines that matter: what is done to the world, which is in capitals, and what the peers log, without most details. */
 const relevant =
-  /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|warn|info (?:settled|peer is|voters|the roster))/;
+  /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|SUSPENDED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|INVITED|TRIGGER|warn|info|debug warmed up)/;
 
 export function timeline(job: SeedJob, { at, what }: Breach): string[] {
   const tick = /[a-z0-9][a-z0-9._-]*@[0-9A-Za-z:-]+|roster\/\d+/.exec(what)?.[0];

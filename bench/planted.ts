@@ -5,8 +5,8 @@
  *
  * For each bug of src/core/probes/planted.ts it runs wide worlds (long ones with `--world long`; mixed ones for a bug
  * about versions) with the bug in every peer, seed after seed, until a checker sees a broken rule. It checks that the
- * same seed without the bug breaks none. It prints one line for each bug: how many seeds it took, which rule was
- * broken, and how to run it again.
+ * same seed without the bug breaks none. It prints one line for each bug: how many seeds it took, the last one's name,
+ * and which rule was broken.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";

@@ -14,7 +14,7 @@
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind } from "../src/sim/faults/faults.ts";
-import { longKinds } from "../src/sim/faults/long.ts";
+import { isLongKind } from "../src/sim/faults/long.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
 import { worldKinds, type SeedJob, type WorldKind } from "../test/kit/seed/job.ts";
 import { summarise, type SeedSummary } from "../test/kit/seed/summary.ts";
@@ -54,7 +54,7 @@ function jobOf(seed: string): SeedJob {
       ? {}
       : {
           kinds: values.kinds.split(",").filter(isFaultKind),
-          longKinds: longKinds.filter((kind) => values.kinds?.split(",").includes(kind)),
+          longKinds: values.kinds.split(",").filter(isLongKind),
         }),
     ...(values.kept === undefined
       ? {}

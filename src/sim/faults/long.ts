@@ -14,7 +14,7 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-export const longKinds = [
+const longKinds = [
   "short absence",
   "long absence",
   "all away",

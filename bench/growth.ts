@@ -106,7 +106,7 @@ function heartbeats(count: number): Work {
     peer.take({ kind: "linkUp", peer: member });
     peer.take({ kind: "heard", from: member, message: heartbeatOf(member, members) });
   }
-  peer.settle();
+  peer.takeAll();
   return (number) => {
     const from = members[number % count] ?? other;
     return peer.take({ kind: "heard", from, message: heartbeatOf(from, members) });
@@ -168,13 +168,13 @@ function pendingTicks(count: number): Work {
   for (let i = 0; i < 2 * count + 10; i++) {
     peer.pass(1_000);
     peer.take({ kind: "woke" });
-    peer.settle();
+    peer.takeAll();
     if (i > count) peer.endOne();
   }
   return () => {
     peer.pass(1_000);
     peer.take({ kind: "woke" });
-    peer.settle();
+    peer.takeAll();
     peer.endOne();
     return peer.running;
   };

@@ -42,7 +42,7 @@ interface Figures extends Omit<Options, "json"> {
 }
 
 /** From the last job's creation to the first tick that counts, ms. */
-const settleMs = 5_000;
+const countedAfterMs = 5_000;
 /** How long after the last counted tick a start may come, ms; a later one counts as missed. */
 const graceMs = 30_000;
 /** How often the file is read, ms: the most by which lateness is overstated on an idle machine. */
@@ -173,7 +173,7 @@ async function measure(options: Options): Promise<Figures> {
     const peers = await cluster.mesh(names, ["--log-level=warn", ...capacity]);
     if (options.majority) await votersAre(peers, Math.min(3, options.peers));
     await createJobs(peers, options, file);
-    const from = Date.now() + settleMs;
+    const from = Date.now() + countedAfterMs;
     const to = from + options.minutes * 60_000;
     const expected = expectedStarts(options, from, to);
     await passes(from - Date.now());

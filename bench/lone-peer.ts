@@ -91,7 +91,7 @@ export class LonePeer {
   }
 
   /** Feeds all events that follow from effects. */
-  settle(): void {
+  takeAll(): void {
     for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
       this.take(event);
     }
@@ -119,7 +119,7 @@ export class LonePeer {
       token: this.#commands,
       random,
     });
-    this.settle();
+    this.takeAll();
   }
 
   /** Ends the oldest run. */
@@ -128,7 +128,7 @@ export class LonePeer {
     if (run === undefined) return;
     const outcome = { kind: "exited", exitCode: 0, logBytes: 0, logTruncated: false } as const;
     this.take({ kind: "childEnded", run, outcome, at: this.#now.wall });
-    this.settle();
+    this.takeAll();
   }
 
   #carryOut(effect: Effect): void {

@@ -83,7 +83,7 @@ const safetyFromMs = 75 * second;
 const livenessMs = 6 * minute;
 /** the last stop may still be draining */
 const stopsWithinMs = 45 * second;
-const settlesWithinMs = 30 * second;
+const comparedAfterMs = 30 * second;
 /** What gossip has lost arrives with the next comparison of records, a little more than half a minute later. */
 const onItsWayMs = 45 * second;
 
@@ -145,7 +145,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   );
   world.at(epoch + jobsFromMs, () => makeJobs(world, plainWork ?? [], jobsWithinMs));
   world.at(epoch + jobsFromMs, () => makeLaterJobs(world, later ?? [], jobsWithinMs));
-  if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, settleMs: 3 * minute });
+  if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, betweenMs: 3 * minute });
   if (options.person === true) {
     const jobs = work.map(({ rules }) => rules.id);
     askAsPerson(world, jobs, { ...safety, everyMs: wide.editEveryMs });
@@ -167,7 +167,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   });
   const convergedViews: Knowledge[][] = [];
   for (const laterMs of [0, onItsWayMs]) {
-    world.at(healedAt + settlesWithinMs + laterMs, () => convergedViews.push(world.knowledge()));
+    world.at(healedAt + comparedAfterMs + laterMs, () => convergedViews.push(world.knowledge()));
   }
   const crash = runToEnd(world, () => world.runUntil(epoch + lengthMs));
   const evidence = { ...world.evidence(healedAt, convergedViews), crowded: wide.capacity < options.jobs };

@@ -24,7 +24,7 @@ import { wasWell, workers } from "./surroundings.ts";
 import { aheadMs, clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
 import { isMajority } from "./votes.ts";
 
-const settledBeforeMs = 20_000;
+const wellBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
@@ -53,7 +53,7 @@ export function checkLoss(evidence: Evidence): Breach[] {
 }
 
 function errorAround(evidence: Evidence, { instant }: RequiredTick): number {
-  return clockErrorMs(evidence, instant - settledBeforeMs, instant + startsWithinMs);
+  return clockErrorMs(evidence, instant - wellBeforeMs, instant + startsWithinMs);
 }
 
 /**
@@ -125,7 +125,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
 
 function hasWellWorker(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const eligible = workers(evidence, peersFor(rules), instant);
-  const [from, to] = [instant - settledBeforeMs, instant + startsWithinMs];
+  const [from, to] = [instant - wellBeforeMs, instant + startsWithinMs];
   if (mostClocksWereSet(evidence, from, to)) return false;
   const doubting = slowHalf(evidence, from, to);
   if (doubting.length > 0 && !eligible.some((peer) => doubting.includes(peer))) return false;
@@ -186,5 +186,5 @@ function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean 
 
 function heldUp({ rules, tick, instant }: RequiredTick, runsOfJob: readonly Run[]): boolean {
   if (rules.overlap === "allow") return false;
-  return wasBusy(runsOfJob, tick, instant - settledBeforeMs, instant + startsWithinMs);
+  return wasBusy(runsOfJob, tick, instant - wellBeforeMs, instant + startsWithinMs);
 }

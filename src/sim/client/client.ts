@@ -99,12 +99,12 @@ export function makeJobs(world: World, work: readonly Work[], withinMs: number):
 
 /**
  * Asks for changes from `from` to `to`, about one every `everyMs`, each of a job whose last request is at least
- * `settleMs` old and was answered.
+ * `betweenMs` old and was answered.
  */
 export function editJobs(
   world: World,
   work: readonly Work[],
-  when: { from: number; to: number; everyMs: number; settleMs: number },
+  when: { from: number; to: number; everyMs: number; betweenMs: number },
 ): void {
   const dice = world.dice.fork("edits");
   const states = new Map<JobId, { state: "on" | "paused" | "deleted"; since: number }>();
@@ -114,7 +114,7 @@ export function editJobs(
     const { id, isLater } = item.rules;
     // A peer that doesn't know the job yet would make it anew, without the parts that only the later version can write.
     const up = world.inService().filter((peer) => isLater !== true || world.shows(peer, id));
-    if (up.length === 0 || world.now() - known.since < when.settleMs) return;
+    if (up.length === 0 || world.now() - known.since < when.betweenMs) return;
     const request = drawRequest(item, known.state, dice);
     world.ask(dice.pick(up), request);
     if (request.kind === "run") return;

@@ -99,9 +99,9 @@ export async function runScenario(
       injections.push({ what: scenario.name, from, to: Date.now() });
       await editing;
     }
-    const settled = await settle(lab);
+    const views = await convergedViews(lab);
     await quietFor(revokedAfterMs);
-    const evidence = lab.evidence(settled, settled.at(-1) ?? []);
+    const evidence = lab.evidence(views, views.at(-1) ?? []);
     const breaches = judge(evidence, lab.jobs, injections);
     const figures = count(evidence, jobs, injections);
     if (logFolder !== undefined) leave(logFolder, scenario, lab, evidence, breaches);
@@ -120,8 +120,8 @@ async function editMeanwhile(lab: Lab, dice: Dice, made: LabJob, gone: LabJob): 
   await Promise.all([lab.add(dice.pick(up), made), lab.remove(dice.pick(up), gone)]);
 }
 
-/** Compares the peers some time after the last fault has ended. */
-async function settle(lab: Lab): Promise<Knowledge[][]> {
+/** What the peers know some time after the last fault has ended. */
+async function convergedViews(lab: Lab): Promise<Knowledge[][]> {
   const healedAt = Date.now();
   const compared: Knowledge[][] = [];
   for (const afterMs of comparedAfterMs) {

@@ -128,7 +128,7 @@ class ApiDoor implements OpenDoor {
     return `${method} ${url} ${JSON.stringify(headers)} ${payload?.toString("base64") ?? ""}`;
   }
 
-  async settle(): Promise<void> {
+  async checkRound(): Promise<void> {
     const url = "/v1/jobs?limit=1";
     const answer = await this.#ask({ method: "GET", url, headers: {}, payload: undefined });
     if (answer.statusCode !== 200) throw new Fault(`afterwards it answered ${answer.statusCode}`);

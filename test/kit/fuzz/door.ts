@@ -19,7 +19,7 @@ export interface OpenDoor {
   /** The last input, for the report. */
   last(): string;
   /** Checks after a round of inputs that everything still holds. */
-  settle?(): void | Promise<void>;
+  checkRound?(): void | Promise<void>;
   close?(): void | Promise<void>;
 }
 
@@ -91,7 +91,7 @@ export async function runRound(
       result.finding = { door: door.name, seed, input, kind: "hang", what, last: open.last() };
       return result;
     }
-    await open.settle?.();
+    await open.checkRound?.();
   } catch (error) {
     found(-1, error);
   } finally {

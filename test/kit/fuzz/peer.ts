@@ -94,7 +94,7 @@ class PeerDoor implements OpenDoor {
     return describe(this.#last);
   }
 
-  settle(): void {
+  checkRound(): void {
     this.#measure();
     this.#mesh.pass(15 * second);
     this.#complain();

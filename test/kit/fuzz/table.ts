@@ -86,7 +86,7 @@ class TableDoor implements OpenDoor {
     return Buffer.from(this.#last).toString("base64");
   }
 
-  settle(): void {
+  checkRound(): void {
     this.#compare();
   }
 

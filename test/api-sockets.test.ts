@@ -10,6 +10,8 @@ import { fakeApi, token } from "./kit/fake-api.ts";
 /** Limits that a test can reach, in the proportions of the real ones. */
 const few: SocketLimits = { ...socketLimits, all: 16, strangers: 12, strangersPerAddress: 6 };
 
+const plainRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
 async function listeningApi(context: TestContext, limits: SocketLimits): Promise<number> {
   const hosts: string[] = [];
   const { api } = fakeApi({ socketLimits: limits, hosts: () => hosts });
@@ -20,7 +22,7 @@ async function listeningApi(context: TestContext, limits: SocketLimits): Promise
   return port;
 }
 
-/** Silent sockets from one address; resolves when the server has them. */
+/** Silent sockets from one address, connected one after the other. */
 async function silent(context: TestContext, port: number, count: number, localAddress: string) {
   const sockets: Socket[] = [];
   for (let index = 0; index < count; index++) {
@@ -60,13 +62,17 @@ test("a caller is answered however many silent sockets strangers hold, from one 
 
 test("strangers' sockets beyond their share are closed in the order in which they came, those of one address first", async (context) => {
   const port = await listeningApi(context, few);
-  const [first, second] = await silent(context, port, few.strangersPerAddress, "127.0.0.1");
   const [other] = await silent(context, port, 1, "127.0.0.2");
+  const [first, second] = await silent(context, port, few.strangersPerAddress, "127.0.0.1");
   assert.ok(first !== undefined && second !== undefined && other !== undefined);
   const gone = once(first, "close");
   await silent(context, port, 1, "127.0.0.1");
   await gone;
-  assert.deepEqual([second.readyState, other.readyState], ["open", "open"]);
+  for (const socket of [second, other]) {
+    socket.write(plainRequest);
+    const { value } = (await socket[Symbol.asyncIterator]().next()) as { value?: unknown };
+    assert.match(String(value), /^HTTP\/1\.1 \d/);
+  }
 });
 
 test("a caller with a valid token keeps its socket while strangers come and go", async (context) => {
@@ -96,8 +102,6 @@ async function connected(context: TestContext, limits: Partial<SocketLimits>, li
   await once(socket, "connect");
   return socket;
 }
-
-const plainRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 test("pipelined requests are answered one at a time, in order", async (context) => {
   let [now, most, number] = [0, 0, 0];
@@ -147,19 +151,31 @@ for (const [what, limits] of [
 }
 
 test("an answer that is read slowly arrives whole", async (context) => {
-  const size = 4 * 1_048_576;
-  const socket = await connected(context, { unreadMs: 30_000 }, (_request, response) => {
-    response.writeHead(200, { "content-length": size });
-    response.end(Buffer.alloc(size));
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const part = Buffer.alloc(8 * 1_048_576);
+  const parts = 4;
+  const socket = await connected(context, { unreadMs: 1 }, (_request, response) => {
+    response.writeHead(200, { "content-length": parts * part.length });
+    let written = 0;
+    const write = (): void => {
+      if (written++ >= parts) return;
+      // Whenever a part has left, the sockets are checked while the next one waits to be read.
+      response.write(part, () => {
+        context.mock.timers.tick(1_000);
+        write();
+      });
+    };
+    write();
+    setImmediate(write);
   });
   socket.write(plainRequest);
   let received = 0;
   for await (const chunk of socket) {
     received += (chunk as Buffer).length;
     await new Promise((resolve) => setImmediate(resolve));
-    if (received > size) break;
+    if (received > parts * part.length) break;
   }
-  assert.ok(received > size);
+  assert.ok(received > parts * part.length);
 });
 
 for (const [what, head, status] of [

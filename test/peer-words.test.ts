@@ -68,6 +68,9 @@ describe("promote", () => {
     const cores = promoted(["a", "b"], "b");
     assert.deepEqual(votersAt(cores, "a"), ["a", "b"]);
     assert.deepEqual(votersAt(cores, "b"), ["a", "b"]);
+    cores.put(beat);
+    cores.pass(30 * second);
+    assert.ok(cores.starts.length >= 2, "two of two voters are the majority");
   });
 
   test("may be asked of a peer that is not a voter, and takes the other peer's name", () => {
@@ -283,7 +286,7 @@ describe("a claim of a peer that died before it could start", () => {
       (cores: Cores) => cores.put({ ...plain, id: "once", schedule: "@every 20s", enabled: false }),
     ],
   ] as const) {
-    test(`is taken back when its job was ${what} meanwhile, and by nobody before the tick was due`, () => {
+    test(`is taken back when its job was ${what} meanwhile, but not before the tick was due`, () => {
       const cores = new Cores(["a", "b", "c"]);
       cores.put({ ...plain, id: "once", schedule: "@every 20s" });
       const claims = () =>
@@ -620,13 +623,21 @@ describe("a witness", () => {
     noneTwice(cores);
   });
 
-  test("that is promoted can be the second of two votes, but doesn't replace a third voter that is gone", () => {
+  test("that is promoted has the second of two votes, without which no majority job runs", () => {
     const cores = new Cores(["a"]);
     cores.up("w" as PeerId, { role: "witness" });
     cores.pass(2 * second);
     cores.ask("w", { kind: "promote-peer", peer: "w", by });
     cores.pass(2 * second);
     assert.deepEqual(votersAt(cores, "a"), ["a", "w"]);
+    cores.put(beat);
+    cores.pass(30 * second);
+    assert.ok(cores.starts.length >= 2);
+    cores.kill("w");
+    cores.pass(10 * second);
+    const before = cores.starts.length;
+    cores.pass(60 * second);
+    assert.equal(cores.starts.length, before);
   });
 });
 

@@ -117,8 +117,9 @@ test("a peer that dies while an output moves to the database loses nothing of it
   for (let atMs = 20; atMs < 60; atMs++) {
     const bed = simBed();
     bed.executor.start({ childStarted() {}, childStuck() {}, childEnded() {} });
-    const { run } = bed.spec("succeeds");
-    bed.executor.launch({ ...bed.spec("succeeds"), run });
+    const spec = bed.spec("succeeds");
+    const { run } = spec;
+    bed.executor.launch(spec);
     bed.queue.runUntil(atMs);
     bed.process.kill();
     bed.disk.lost();

@@ -5,7 +5,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Keys } from "../src/ports.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
-import { messageCapBytes, type Channel, type Heartbeat, type Message } from "../src/schema/message.ts";
+import {
+  bodiesOf,
+  messageCapBytes,
+  type Channel,
+  type Heartbeat,
+  type Message,
+} from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { decode, depthCap, encode, wireVersion, type Refusal } from "../src/wire/codec.ts";
 import { signedBytes, signRecord, verifyRecord } from "../src/wire/records.ts";
@@ -52,6 +58,8 @@ const heartbeat: Heartbeat = {
   addresses: ["/ip4/10.0.0.1/tcp/7401"],
 };
 
+const ballot = { round: 1, peer: sender, incarnation: 3 };
+
 /** One of each kind, on its channel. */
 const said: readonly [Channel, Message][] = [
   ["jobs", { kind: "update", update: "AAA=" }],
@@ -68,9 +76,27 @@ const said: readonly [Channel, Message][] = [
   ["members", { kind: "leave", incarnation: 3 }],
   ["heartbeat", heartbeat],
   ["ask", { kind: "ask", id: 1, orders: [{ key: "k", job: record.job, rank: 1, due: 5 }] }],
+  ["ask", { kind: "answer", id: 1, records: [record], goesFirst: ["k"], settled: [] }],
+  ["ask", { kind: "drain", id: 1, on: true, by: "ann" }],
+  ["ask", { kind: "drained", id: 1, stored: true }],
+  ["ask", { kind: "cancel", id: 1, run: "r", by: "ann", reason: "" }],
+  ["ask", { kind: "cancel-heard", id: 1 }],
+  ["vote", { kind: "ballots", ballots: [{ decision: "k", epoch: 1, instant: 5, ballot, value: "3/b" }] }],
+  ["vote", { kind: "replies", replies: [{ decision: "k", answer: "promised", ballot }] }],
+  ["vote", { kind: "chosen", chosen: [{ decision: "k", epoch: 1, value: "3/b" }] }],
+  [
+    "vote",
+    { kind: "roster", epochs: [{ number: 0, voters: [sender], from: 0, previous: "", signatures: {} }] },
+  ],
   ["sync", { kind: "table-have", id: 1, digest: "d", stateVector: "AA==", piece: 0, pieces: 1, reply: true }],
+  ["sync", { kind: "table-have-want", id: 1, piece: 1, reply: false }],
   ["sync", { kind: "table-diff", id: 1, piece: 0, pieces: 1, update: "AAA=" }],
   ["sync", { kind: "table-want", id: 1, piece: 1 }],
+  ["sync", { kind: "watermarks-want", id: 1, taken: 0 }],
+  [
+    "sync",
+    { kind: "watermarks", id: 1, watermarks: [{ job: record.job, since: 1, at: 5, open: [3] }], last: true },
+  ],
   ["sync", { kind: "horizons", horizons: [{ job: record.job, before: 5 }], more: true }],
   ["sync", { kind: "horizons-want" }],
   ["sync", { kind: "buckets", id: 1, from: 1, to: 9, digests: [[3, "00"]], reply: false }],
@@ -80,6 +106,8 @@ const said: readonly [Channel, Message][] = [
   ["log", { kind: "log-piece", id: 1, found: true, offset: 0, bytes: "AA==", size: 1, complete: true }],
   ["log", { kind: "log-copy", run: "r", piece: 0, pieces: 1, bytes: "AA==" }],
   ["log", { kind: "log-copy-next", run: "r", piece: 1 }],
+  ["key", { kind: "key", key: "k".repeat(43), madeAt: 1, oldUntil: 5, heirs: [sender], proofs: {} }],
+  ["key", { kind: "key-heard", madeAt: 1, stored: true }],
 ];
 
 function refusalOf(channel: Channel, bytes: Uint8Array): Refusal | undefined {
@@ -100,6 +128,13 @@ for (const [channel, message] of said) {
     assert.deepEqual(decode(channel, bytes, sender, cluster), { ok: true, message, seq: 7 });
   });
 }
+
+test("each kind of message has an example here, on its channel", () => {
+  const kinds = Object.entries(bodiesOf).flatMap(([channel, { anyOf }]) =>
+    anyOf.map(({ properties }) => `${channel} ${properties.kind.const}`),
+  );
+  assert.deepEqual(said.map(([channel, { kind }]) => `${channel} ${kind}`).toSorted(), kinds.toSorted());
+});
 
 test("a message is refused on every channel but its own", () => {
   for (const [channel, message] of said) {

@@ -5,17 +5,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { instantOf, type JobId } from "../src/schema/ids.ts";
-import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
-import { calmNetwork } from "../src/sim/mesh/wires.ts";
 import type { Evidence } from "../src/sim/world/truth.ts";
 import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
 
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
-const epoch = Date.parse("2026-11-20T00:00:00Z");
 
 const steps = [2 * second, 10 * minute, 12 * hour, day, 365 * day].flatMap((ms) => [ms, -ms]);
 const whens = ["at start", "for a while", "for good"] as const;
@@ -46,15 +44,11 @@ const everyMs = 4 * second;
 
 function worldOf({ wrong, peers, stepMs, when }: Case): Evidence {
   const world = new World({
+    ...calmWorld,
     seed: `clocks ${wrong} of ${peers} ${stepMs} ${when}`,
     peers,
-    epoch,
-    network: calmNetwork,
-    disk: { fsyncMs: { least: 1, most: 5 } },
-    children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
     skewMs: 20,
     driftPpm: 10,
-    makePeer: startRealPeer,
   });
   const some = world.peers.slice(peers - wrong);
   const set = (ms: number): void => some.forEach((peer) => world.hosts.get(peer).clock.step(ms));

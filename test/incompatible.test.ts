@@ -7,14 +7,12 @@ import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { ownProtocol, type ProtocolRange } from "../src/schema/protocol.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
-import { calmNetwork } from "../src/sim/mesh/wires.ts";
-import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import type { Evidence, Run } from "../src/sim/world/truth.ts";
 import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
 
 const second = 1_000;
 const minute = 60 * second;
-const epoch = Date.parse("2026-11-20T00:00:00Z");
 const farLater: ProtocolRange = { oldest: 3, newest: 4 };
 const periodMs = 10 * second;
 const [first, other, third] = ["peer-1", "peer-2", "peer-3"] as [PeerId, PeerId, PeerId];
@@ -29,15 +27,11 @@ interface Stage {
 function stage(seed: string, thirds: (life: number) => ProtocolRange): Stage {
   const said: string[] = [];
   const world = new World({
+    ...calmWorld,
     seed,
     peers: 3,
-    epoch,
-    network: calmNetwork,
-    disk: { fsyncMs: { least: 1, most: 5 } },
-    children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
     skewMs: 20,
     driftPpm: 10,
-    makePeer: startRealPeer,
     traits: (peer, life) => ({
       role: "worker",
       capacity: 100,

@@ -5,27 +5,21 @@ import type { Keys } from "../src/ports.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import { otherRecordBytesMax, type OtherRecord } from "../src/schema/other-record.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
-import { calmNetwork } from "../src/sim/mesh/wires.ts";
-import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import { World } from "../src/sim/world/world.ts";
 import { signedOtherBytes, verifyOtherRecord } from "../src/wire/records.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
 
 const second = 1_000;
 const minute = 60 * second;
-const epoch = Date.parse("2026-11-20T00:00:00Z");
 const [own, later, third] = ["peer-1", "peer-2", "peer-3"] as [PeerId, PeerId, PeerId];
 
 test("a later version's record of a kind unknown here passes through a peer of this version to a third one, also after its restart", () => {
   const world = new World({
+    ...calmWorld,
     seed: "other records",
     peers: 3,
-    epoch,
-    network: calmNetwork,
-    disk: { fsyncMs: { least: 1, most: 5 } },
-    children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
     skewMs: 20,
     driftPpm: 10,
-    makePeer: startRealPeer,
     traits: (peer) => ({ role: "worker", capacity: 100, isLater: peer === later }),
   });
   const othersOn = (peer: PeerId): OtherRecord[] =>

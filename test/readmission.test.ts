@@ -3,13 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
-import { calmNetwork } from "../src/sim/mesh/wires.ts";
-import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
 
 const second = 1_000;
 const minute = 60 * second;
-const epoch = Date.parse("2026-11-20T00:00:00Z");
 const everyMs = 5 * second;
 
 /** Three peers with a job that any of them may run. */
@@ -20,15 +18,11 @@ class Stage {
 
   constructor(seed: string) {
     this.world = new World({
+      ...calmWorld,
       seed: `readmission ${seed}`,
       peers: 3,
-      epoch,
-      network: calmNetwork,
-      disk: { fsyncMs: { least: 1, most: 5 } },
-      children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
       skewMs: 0,
       driftPpm: 0,
-      makePeer: startRealPeer,
       traits: () => ({ role: "worker", capacity: 10 }),
     });
     const [one, two, three] = this.world.peers;

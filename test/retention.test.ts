@@ -13,14 +13,12 @@ import { instantOf, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
 import { StableStorage } from "../src/sim/disk/storage.ts";
-import { calmNetwork } from "../src/sim/mesh/wires.ts";
-import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import type { JobRules } from "../src/sim/world/truth.ts";
 import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
-const epoch = Date.parse("2026-11-20T00:00:00Z");
 /** Rounds of pruning are ten minutes apart, and the last tick of a round may be a minute old. */
 const slackMs = 12 * minute;
 
@@ -33,15 +31,11 @@ class Stage {
     options: { peers?: number; historyMaxBytes?: Partial<Record<string, number>> } = {},
   ) {
     this.world = new World({
+      ...calmWorld,
       seed: `retention ${seed}`,
       peers: options.peers ?? 2,
-      epoch,
-      network: calmNetwork,
-      disk: { fsyncMs: { least: 1, most: 5 } },
-      children: { spawnMs: { least: 1, most: 5 }, behaviour: () => ({ lastsMs: 100, exitCode: 0 }) },
       skewMs: 0,
       driftPpm: 0,
-      makePeer: startRealPeer,
       traits: (peer) => {
         const historyMaxBytes = options.historyMaxBytes?.[peer];
         return {

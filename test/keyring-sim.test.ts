@@ -59,7 +59,7 @@ test("both keyrings accept the same keys through 200 random stories of rotations
         if (sim !== undefined) other.sim.adopt(sim, (error) => said.push(error?.detail));
         await Promise.resolve();
         for (const act of soon.splice(0)) act();
-        assert.equal(said[0], said[1]);
+        assert.deepEqual(said, real === undefined ? [] : [said[0], said[0]]);
       } else {
         const ms = 1 + dice.pick([second, 20 * second, 2 * hour, 31 * day]);
         for (const peer of dice.chance(0.2) ? [one] : peers) peer.wall += ms;

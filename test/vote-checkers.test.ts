@@ -155,6 +155,37 @@ test("I2: a voter restored to an old disk excuses nothing if another could tell 
   assert.deepEqual(found("I2", flawless({ runs: twice, rollbacks: [rollback], cuts: alone })), []);
 });
 
+test("I2: a copy beside a voter excuses a tick until a third peer has told them, and for as long as it runs if there is none", () => {
+  const soon = runOf(sixth, ann, { life: 1_000_001 });
+  const later = sixth + 5 * minute;
+  const late = runOf(later, ann, { life: 1_000_001 });
+  const faultWindows = [
+    { kind: "duplicate identity", peer: ann, from: sixth - 5_000, to: later + minute } as const,
+  ];
+  const both = {
+    runs: [...good.runs.filter(({ start }) => start < later + minute), soon, late],
+    faultWindows,
+  };
+  const ticks = (changes: Partial<Evidence>) =>
+    found("I2", flawless({ ...both, ...changes })).map((what) => what.split(" ")[0]);
+  assert.deepEqual(ticks({}), [`${job}@${late.tick}`], "ben and cyd hear both");
+  assert.deepEqual(ticks({ introduced: new Map() }), [], "nobody knows ann");
+  const alone = { peers: [ann], votes: { ...votes, epochs: [epoch(0, [ann], beginning)] } };
+  assert.deepEqual(ticks(alone), [], "there is no other peer");
+  assert.deepEqual(ticks({ ...alone, faultWindows: [] }).length, 2, "a lone voter runs a tick once");
+});
+
+test("I2: a tick that was due by a wrong clock is excused by what happened around its starts", () => {
+  const ahead = 12 * 60 * minute;
+  const starts = [5, 10].map((ms) => runOf(sixth + ahead, ann, { start: sixth + ms }));
+  const alone = { peers: [ann], runs: starts, votes: { ...votes, epochs: [epoch(0, [ann], beginning)] } };
+  const beside = (from: number) => ({
+    faultWindows: [{ kind: "duplicate identity", peer: ann, from, to: from + minute } as const],
+  });
+  assert.deepEqual(found("I2", flawless({ ...alone, ...beside(sixth - 5_000) })), []);
+  assert.equal(found("I2", flawless({ ...alone, ...beside(sixth - 3 * minute) })).length, 1);
+});
+
 test("I1: a majority job's tick that never ran is found, unless its runner may have died with it", () => {
   const runs = good.runs.filter(({ tick }) => tick !== run.tick);
   assert.ok(found("I1", flawless({ runs })).length > 0);

@@ -2,9 +2,9 @@
  * What the checkers know of voters: who they were at a tick, by the rosters that were seen, and whether enough of them
  * were up, undisturbed and connected, so that a majority job had to run.
  */
-import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { EpochSeen, Evidence } from "../world/truth.ts";
-import { components, wasWell } from "./surroundings.ts";
+import { components, knewEachOther, wasWell } from "./surroundings.ts";
 
 export function majorityOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
@@ -48,12 +48,19 @@ const confirmedMs = 5_000;
  * True if a voter of the tick's epoch was restored to an older disk around the decision and may have trusted it (DESIGN
  * §6: a rollback that no living peer remembers). That is so if no peer that had heard its vote count could tell it at
  * once, or if a peer that had not heard it could confirm the old count. Also true if a voter may have voted beside its
- * copy.
+ * copy. By a clock that was set wrong a tick is decided at another time than its own, so the times around its starts
+ * count too.
  */
-export function isForgotten(evidence: Evidence, tick: TickId): boolean {
-  const instant = instantOf(tick);
-  const epoch = epochInForce(evidence, instant);
+export function isForgotten(evidence: Evidence, job: JobId, tick: TickId): boolean {
+  const epoch = epochInForce(evidence, instantOf(tick));
   if (epoch === undefined) return false;
+  const runs = evidence.runs.filter((run) => run.job === job && run.tick === tick);
+  const instants = [instantOf(tick), ...runs.map(({ start }) => start)];
+  return instants.some((instant) => mayForget(evidence, epoch, instant));
+}
+
+/** Like `isForgotten`, for a decision of that epoch around that instant. */
+function mayForget(evidence: Evidence, epoch: EpochSeen, instant: number): boolean {
   if (votedTwice(evidence, epoch.voters, instant)) return true;
   const restored = (evidence.rollbacks ?? []).filter(
     ({ kind, peer, copiedAt, startedAt }) =>
@@ -81,7 +88,8 @@ const foundOutMs = 15_000;
 
 /**
  * True if the tick may have been decided while a copy of a voter ran beside the voter and neither knew of the other.
- * That lasts until they find out, and longer if anything disturbed them.
+ * That lasts until they find out, and longer if anything disturbed them. They find out from a third peer that hears
+ * both; without one they never do.
  */
 function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: number): boolean {
   const disturbances = [
@@ -93,7 +101,10 @@ function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: numb
     if (kind !== "duplicate identity" || peer === undefined || !voters.includes(peer)) return false;
     const soon = from + foundOutMs;
     const disturbed = disturbances.some((trouble) => trouble.from <= soon && trouble.to >= from);
-    return instant >= from - windowMs && instant <= (disturbed ? to + foundOutMs : soon);
+    const isHeard = evidence.peers.some(
+      (other) => other !== peer && knewEachOther(evidence, peer, other, from),
+    );
+    return instant >= from - windowMs && instant <= (disturbed || !isHeard ? to + foundOutMs : soon);
   });
 }
 

@@ -11,9 +11,9 @@
  *
  * A tick is not judged if around its decision a voter was restored to an old disk while no peer that it could ask
  * remembered its votes (DESIGN §6: a rollback that no living peer remembers), or if a copy of a voter ran beside it
- * and the two had not found out.
+ * and the two had not found out, which takes a third peer that hears both.
  */
-import { instantOf, type TickId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
 import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../world/truth.ts";
 import { epochInForce, majorityOf, isForgotten } from "./quorum.ts";
 import { groupRuns } from "./ticks.ts";
@@ -36,7 +36,7 @@ export function checkAtMostOnce(evidence: Evidence): Breach[] {
   for (const [tick, runs] of groupRuns(evidence, (run) => `${run.job}@${run.tick}`)) {
     const [first] = runs;
     if (runs.length < 2 || first === undefined || !jobs.has(first.job)) continue;
-    if (isForgotten(evidence, first.tick)) continue;
+    if (isForgotten(evidence, first.job, first.tick)) continue;
     const listed = runs.map(({ peer, attempt }) => `${peer} (attempt ${attempt})`).join(", ");
     breaches.push({ rule: "I2", at: first.start, what: `${tick} of a majority job started on ${listed}` });
   }
@@ -58,6 +58,10 @@ const rosterPrefix = "roster/";
 function tickOf(decision: string): TickId | undefined {
   if (decision.startsWith(rosterPrefix)) return undefined;
   return decision.slice(decision.indexOf("@") + 1, decision.lastIndexOf("~")) as TickId;
+}
+
+function jobOfDecision(decision: string): JobId {
+  return decision.slice(0, decision.indexOf("@")) as JobId;
 }
 
 function instantOfDecision(evidence: Evidence, decision: string): number {
@@ -87,7 +91,7 @@ function checkChoices(evidence: Evidence): Breach[] {
   const acceptances = evidence.votes?.acceptances ?? [];
   for (const [decision, all] of Map.groupBy(acceptances, (acceptance) => acceptance.decision)) {
     const tick = tickOf(decision);
-    if (tick !== undefined && isForgotten(evidence, tick)) continue;
+    if (tick !== undefined && isForgotten(evidence, jobOfDecision(decision), tick)) continue;
     const inForce = tick === undefined ? undefined : epochInForce(evidence, instantOf(tick));
     const chosen = new Map<string, string>();
     for (const [ballot, votes] of Map.groupBy(all, (acceptance) => acceptance.ballot)) {
@@ -145,7 +149,7 @@ function checkClaims(evidence: Evidence): Breach[] {
   for (const [order, some] of orders) {
     const peers = new Set(some.map(({ peer }) => peer));
     const [first] = some;
-    if (peers.size < 2 || first === undefined || isForgotten(evidence, first.tick)) continue;
+    if (peers.size < 2 || first === undefined || isForgotten(evidence, first.job, first.tick)) continue;
     const what = `${[...peers].join(" and ")} both say that they were chosen for ${order}`;
     breaches.push({ rule: "I12", at: instantOf(first.tick), what });
   }

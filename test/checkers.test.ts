@@ -354,6 +354,25 @@ test("I6: a start without a record is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ final: hidden }))).includes("I6"));
 });
 
+test("I6: a start without a record is found, unless all clocks were so far ahead that it may have been pruned", () => {
+  const hour = 60 * minute;
+  const to = beginning + 90 * hour;
+  const keep = { runs: 5, ageMs: 1_000 * hour };
+  const hourly = { ...rules, schedule: { text: "0 * * * *", periodMs: hour, offsetMs: 0 }, keep };
+  const runs = Array.from({ length: 89 }, (_, i) => runOf(beginning + (i + 1) * hour, ann));
+  const operations = [asked({ kind: "put", rules: hourly }, 1_000)];
+  const found = (futureTicks: number, holders = peers) => {
+    const kept = (future: number) =>
+      Array.from({ length: 1 + future }, (_, i) => runOf(to + (i - 1) * hour, ann));
+    const final = peers.map((peer) => knows(peer, kept(holders.includes(peer) ? futureTicks : 0)));
+    const breaches = checkAccounts(flawless({ to, runs, operations, final }));
+    return breaches.filter(({ what }) => what.includes("no record says so")).length;
+  };
+  assert.equal(found(0), 1);
+  assert.equal(found(3), 0, "by the clocks that were ahead it is old");
+  assert.equal(found(3, [ann]), 1, "only ann's clock was ahead, and nobody prunes by it");
+});
+
 test("I6: a start without a record is found, unless its peer was forgotten before all had to know of it", () => {
   const other = peers.find(
     (peer) => !good.runs.some((run) => run.tick === tickAt(sixth) && run.peer === peer),

@@ -61,6 +61,7 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
   for (const job of jobsOf(evidence)) {
     const keeping = keepingOf(evidence, job)?.least;
     if (keeping === undefined) continue;
+    const future = futureTicks(evidence, job);
     const instants = [
       ...perhapsInForce(evidence, job).flatMap(({ rules, from, to }) =>
         ticksOf(rules.schedule, from, Math.min(to, evidence.to)),
@@ -68,12 +69,27 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
       ...evidence.operations.flatMap(({ request, askedAt }) =>
         request.kind === "run" && request.id === job ? [askedAt] : [],
       ),
+      ...future,
     ].toSorted((a, b) => b - a);
     const byNumber = instants[keeping.runs - keptAnyway] ?? -Infinity;
-    const byAge = evidence.to - keeping.ageMs + hourMs;
-    beginnings.set(job, Math.min(evidence.to - keeping.youngMs, Math.max(byNumber, byAge)));
+    const now = Math.max(evidence.to, ...future);
+    const byAge = now - keeping.ageMs + hourMs;
+    beginnings.set(job, Math.min(now - keeping.youngMs, Math.max(byNumber, byAge)));
   }
   return (job, tick) => instantOf(tick) > (beginnings.get(job) ?? -Infinity);
+}
+
+/**
+ * Ticks after the end of which every peer holds a record: all clocks were ahead, by them these ticks were due, and older
+ * ones were pruned.
+ */
+function futureTicks({ final, to }: Evidence, job: JobId): number[] {
+  const [first = new Set<TickId>(), ...others] = final.map(
+    ({ records }) =>
+      new Set([...records.values()].filter((record) => record.job === job).map(({ tick }) => tick)),
+  );
+  const heldByAll = [...first].filter((tick) => others.every((ticks) => ticks.has(tick)));
+  return heldByAll.map(instantOf).filter((instant) => instant > to);
 }
 
 export function checkPruned(evidence: Evidence): Breach[] {

@@ -203,6 +203,12 @@ export const errorTable = {
     exit: exit.policy,
     hint: "Set the clock (NTP), or make the change at another peer.",
   },
+  CLOCK_BEHIND: {
+    title: "This peer's clock is far behind",
+    status: 503,
+    exit: exit.policy,
+    hint: "Set the clock (NTP), or ask another peer to run the job.",
+  },
   FORGOTTEN: {
     title: "The mesh has forgotten this peer",
     status: 503,

@@ -371,13 +371,24 @@ test("a gap that a peer with a doubted clock can't report causes no endless work
   assert.ok((idleUntil(state) ?? -Infinity) > state.now.wall);
 });
 
-describe("a peer whose clock is far ahead takes no requests", () => {
-  test("neither run now nor an edit", () => {
-    const cores = new Cores(["a", "b", "c"], { clockAhead: { b: 2 * hour } });
-    cores.put({ ...beat, schedule: "@daily" });
-    cores.ask("b", { kind: "run-job", id: "beat" as JobId, by: "ann" });
-    cores.ask("b", { kind: "pause-job", id: "beat" as JobId, by: "ann" });
-    const codes = cores.answers.map((answer) => (answer.kind === "refused" ? answer.error.code : "taken"));
-    assert.deepEqual(codes, ["CLOCK_AHEAD", "CLOCK_AHEAD"]);
+/** How one of three peers answers, whose clock is ahead by so much. */
+function answerOfAhead(aheadMs: number, kind: "run-job" | "pause-job"): string | undefined {
+  const cores = new Cores(["a", "b", "c"], { clockAhead: { b: aheadMs } });
+  cores.put({ ...beat, schedule: "@daily" });
+  cores.ask("b", { kind, id: "beat" as JobId, by: "ann" });
+  cores.pass(100);
+  const [given] = cores.answers;
+  return given?.kind === "refused" ? given.error.code : given?.kind;
+}
+
+describe("a peer whose clock is far off takes no requests that it would misdate", () => {
+  test("ahead: neither run now nor an edit", () => {
+    assert.equal(answerOfAhead(2 * hour, "run-job"), "CLOCK_AHEAD");
+    assert.equal(answerOfAhead(2 * hour, "pause-job"), "CLOCK_AHEAD");
+  });
+
+  test("behind: no run, for it would be old when it is asked for", () => {
+    assert.equal(answerOfAhead(-2 * hour, "run-job"), "CLOCK_BEHIND");
+    assert.equal(answerOfAhead(-50_000, "run-job"), "ordered");
   });
 });

@@ -9,12 +9,15 @@ import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
 import type { Doors } from "../src/ports.ts";
 import type { Disk, Horizon, PruneRule } from "../src/ports/disk.ts";
-import { instantOf, type JobId, type PeerId } from "../src/schema/ids.ts";
+import { instantOf, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { Message } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
+import { SimKeys } from "../src/sim/keys.ts";
 import { StableStorage } from "../src/sim/disk/storage.ts";
 import type { JobRules } from "../src/sim/world/truth.ts";
 import { World } from "../src/sim/world/world.ts";
+import { encode } from "../src/wire/codec.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
 
 const minute = 60_000;
@@ -483,6 +486,35 @@ test("a request whose run was pruned doesn't come back from a peer that never le
     assert.deepEqual([...stage.world.hosts.get(one).storage.orders.values()], [], `${at / minute} minutes`);
     assert.deepEqual(stage.records(one, "beat").filter(isManual), []);
   }
+});
+
+test("a request from a time whose history is gone is not carried out: the others would take no record of its run", () => {
+  const stage = new Stage("old request");
+  const [one, two] = stage.peers;
+  assert.ok(one !== undefined && two !== undefined);
+  stage.put("beat");
+  stage.until(5 * hour);
+  stage.put("beat", { catchUp: { policy: "latest", windowMs: 12 * hour } });
+  const gossiped = (agoMs: number): RunRecord[] => {
+    const requestedAt = stage.world.now() - agoMs;
+    const tick = `manual-${ulid(requestedAt, new Uint8Array(16))}` as TickId;
+    const order = {
+      job: "beat" as JobId,
+      tick,
+      trigger: "manual",
+      requestedAt,
+      by: "ann",
+      force: true,
+    } as const;
+    const message: Message = { kind: "runs", records: [], orders: [order], declined: [], cancels: [] };
+    const { cluster } = new SimKeys(two, "retention old request");
+    const { life } = stage.world.hosts.get(one);
+    life?.hear?.(two, "runs", encode({ cluster, sender: two, seq: 1 }, message));
+    stage.until(stage.world.now() - epoch + 20_000);
+    return stage.records(one, "beat").filter((record) => record.tick === tick);
+  };
+  assert.deepEqual(gossiped(3 * hour), []);
+  assert.equal(gossiped(1_000).length, 1);
 });
 
 test("a peer that joins with an empty folder gets all kept history", () => {

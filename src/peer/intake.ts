@@ -8,7 +8,7 @@ import type { Thing } from "../core/records/buckets.ts";
 import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import type { Doors } from "../ports.ts";
 import type { Things } from "../ports/disk.ts";
-import type { RunRecord } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import { verifyOtherRecord, verifyRecord } from "../wire/records.ts";
 import type { Horizons } from "./horizons.ts";
@@ -37,8 +37,12 @@ export class Intake {
   /** Records and orders that a sync has brought. */
   learned({ records, orders, others }: Omit<Things, "next">): void {
     this.keep(others);
-    const kept = orders.filter((order) => !this.#isPruned(order));
-    this.#deps.feed({ kind: "learned", records: this.genuine(records), orders: kept });
+    this.#deps.feed({ kind: "learned", records: this.genuine(records), orders: this.kept(orders) });
+  }
+
+  /** Without those whose history this peer has removed: it would take no record of such a run from anybody. */
+  kept(orders: readonly RequestedOrder[]): RequestedOrder[] {
+    return orders.filter((order) => !this.#isPruned(order));
   }
 
   /** Those that core is to get now. */

@@ -56,12 +56,17 @@ export class Receiver {
       case "chosen":
       case "roster":
         return feed({ kind: "heard", from, message });
-      case "runs":
-      case "answer": {
-        if (message.kind === "runs") intake.keep(message.others ?? []);
-        const records = intake.genuine(message.records);
-        return feed({ kind: "heard", from, message: { ...message, records } });
+      case "runs": {
+        intake.keep(message.others ?? []);
+        const [records, orders] = [intake.genuine(message.records), intake.kept(message.orders)];
+        return feed({ kind: "heard", from, message: { ...message, records, orders } });
       }
+      case "answer":
+        return feed({
+          kind: "heard",
+          from,
+          message: { ...message, records: intake.genuine(message.records) },
+        });
       case "update":
         return sync.heardUpdate(from, Buffer.from(message.update, "base64"), { wall, mono });
       case "table-have":

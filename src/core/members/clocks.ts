@@ -20,6 +20,11 @@ import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs } from "./su
  * draw everybody's along. Less refuses honest hosts, more misdates jobs.
  */
 export const writerAheadMaxMs = 60_000;
+/**
+ * How far (ms) it may be behind before the peer refuses to order a run, which would be old when it is asked for: missed by its
+ * job's window, or from a time of which others have removed the history. Less refuses honest hosts, more loses such runs.
+ */
+const ordererBehindMaxMs = 60_000;
 
 /**
  * Takes in what a heartbeat says of its sender's clock: one more exchange, if it answers one of this peer's heartbeats.
@@ -185,4 +190,10 @@ export function ownClockOffset(state: State): number | undefined {
 export function tooFarAheadToWrite(state: State): number | undefined {
   const ahead = -correctionMs(state);
   return ahead > writerAheadMaxMs ? ahead : undefined;
+}
+
+/** By how much (ms) this peer's clock is too far behind for it to order a run; undefined when it may. */
+export function tooFarBehindToOrder(state: State): number | undefined {
+  const behind = correctionMs(state);
+  return behind > ordererBehindMaxMs ? behind : undefined;
 }

@@ -12,7 +12,7 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancelRuns } from "./cancel.ts";
-import { tooFarAheadToWrite } from "../members/clocks.ts";
+import { tooFarAheadToWrite, tooFarBehindToOrder } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
 import { drainPeer } from "./drain.ts";
@@ -174,6 +174,14 @@ function refuseAhead(state: State): Answer | undefined {
   return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the right clocks`);
 }
 
+/** The tick of a run that is asked for is named after this peer's clock. */
+function refuseBehind(state: State): Answer | undefined {
+  const behindMs = tooFarBehindToOrder(state);
+  if (behindMs === undefined) return undefined;
+  mark(state, "clock-behind-refused");
+  return refuse("CLOCK_BEHIND", `it is ${Math.round(behindMs / 1_000)} s behind the right clocks`);
+}
+
 /** Makes the edits as one change; the answer follows when it is durable. */
 function edit(
   state: State,
@@ -195,7 +203,7 @@ function runJob(
   token: number,
   random: Uint8Array,
 ): Answer | undefined {
-  const refused = refuseAhead(state);
+  const refused = refuseAhead(state) ?? refuseBehind(state);
   if (refused !== undefined) return refused;
   const stopped = !plan.enabled
     ? "disabled"

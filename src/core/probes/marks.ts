@@ -64,6 +64,7 @@ export const marks = [
   "duplicate-heard",
   "duplicate-reported",
   "clock-ahead-refused",
+  "clock-behind-refused",
   "request-granted",
   "request-refused",
   "roster-forced",

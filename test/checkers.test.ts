@@ -639,8 +639,19 @@ test("I16: history that should have been pruned is found, unless the peer was aw
     "a second, short absence doesn't end the wait",
   );
   assert.ok(found(35, { outages: [down(50, 66), down(74, 75)] }), "nor does it begin anew");
+  assert.ok(!found(35, { outages: [down(66, 72), down(72, 78)] }), "the two absences are one of 12 h");
+  assert.ok(found(35, { outages: [down(66, 72), down(72.1, 78)] }), "it had begun to wait for 6 h");
   assert.ok(!found(35, { faultWindows: [step(66, 67, 8_760 * hour)] }), "its clock was wrong by a year");
   assert.ok(found(35, { faultWindows: [step(66, 67, 2_000)] }), "by two seconds");
+  const mostlyAway = { outages: [down(60, 80)] };
+  assert.ok(
+    !found(35, { ...mostlyAway, faultWindows: [step(50, 51, 8_760 * hour)] }),
+    "it may have pruned while a clock was wrong, and then waits for the 20 h in which it was away",
+  );
+  assert.ok(
+    found(35, { outages: [down(40, 51), ...mostlyAway.outages] }),
+    "it waited already, for what is left of 11 h",
+  );
 });
 
 test("I18: of two clocks, the one that is ahead starts nothing early, unless the right one agreed with it while both were wrong", () => {

@@ -24,6 +24,8 @@ const trustedMs = 40 * 60_000;
 /** A peer that was away for longer waits for at most this time, ms, but begins anew after an absence of a week. */
 const longestWaitMs = 24 * hourMs;
 const anewMs = 7 * 24 * hourMs;
+/** A peer that was up for less between two absences may not have noticed the first one, ms. */
+const noticedMs = 10_000;
 /** Clocks that differ by less count as equal (DESIGN §11), ms. */
 const sameClockMs = 1_600;
 /** A job's last tick and last success always stay; one more may be on its way. */
@@ -110,30 +112,67 @@ function takenAgain(evidence: Evidence): Breach[] {
   }));
 }
 
-/** The latest time at which the peer must have pruned. */
-export function prunedBy(evidence: Evidence, peer: PeerId): number {
-  const gaps = [
-    ...evidence.outages.filter((outage) => outage.peer === peer).map((gap) => ({ ...gap, isSet: false })),
+/** A time in which a peer did not prune. */
+interface Gap {
+  from: number;
+  to: number;
+  /** it was away; false: a clock was set, and it may have pruned all the same */
+  isSure: boolean;
+  /** a clock was set so far wrong that the peer waits for as long as it ever does */
+  isFar: boolean;
+}
+
+/** Gaps with hardly any time between them are one. */
+function gapsOf(evidence: Evidence, peer: PeerId): Gap[] {
+  const gaps: Gap[] = [
+    ...evidence.outages
+      .filter((outage) => outage.peer === peer)
+      .map(({ from, to }) => ({ from, to, isSure: true, isFar: false })),
     // Steps of all clocks count, because they decide together which clock is right.
-    ...evidence.faultWindows.filter(isStep).map((gap) => ({ ...gap, isSet: offMs(gap) > trustedMs })),
-  ].toSorted((a, b) => a.from - b.from);
+    ...evidence.faultWindows
+      .filter(isStep)
+      .map((step) => ({ from: step.from, to: step.to, isSure: false, isFar: offMs(step) > trustedMs })),
+  ].toSorted((one, other) => one.from - other.from);
+  const joined: Gap[] = [];
+  for (const gap of gaps) {
+    const last = joined.at(-1);
+    if (last === undefined || gap.from > last.to + noticedMs) {
+      joined.push({ ...gap });
+      continue;
+    }
+    last.to = Math.max(last.to, gap.to);
+    last.isSure &&= gap.isSure;
+    last.isFar ||= gap.isFar;
+  }
+  return joined;
+}
+
+/**
+ * The latest time at which the peer must have pruned. While it waits, another absence doesn't make it wait for longer,
+ * unless that absence is very long. If it is not sure that it waits, it may do so because of the later absence.
+ */
+export function prunedBy(evidence: Evidence, peer: PeerId): number {
   let prunedAt = evidence.from;
   let upSince = evidence.from;
   let waitMs = 0;
+  let isSure = true;
   const on = (until: number): void => {
     if (until <= upSince) return;
-    if (until - upSince >= waitMs) [prunedAt, waitMs] = [until, 0];
+    if (until - upSince >= waitMs) [prunedAt, waitMs, isSure] = [until, 0, true];
     else waitMs -= until - upSince;
   };
-  for (const gap of gaps) {
+  for (const gap of gapsOf(evidence, peer)) {
     on(gap.from);
     const to = Math.min(gap.to, evidence.to);
     if (to <= upSince) continue;
     upSince = to;
     const skippedMs = to - prunedAt;
-    if (gap.isSet) waitMs = longestWaitMs;
-    else if (skippedMs > trustedMs && (waitMs === 0 || gap.to - gap.from > anewMs))
-      waitMs = Math.min(skippedMs + trustedMs, longestWaitMs);
+    const asLongMs = Math.min(skippedMs + trustedMs, longestWaitMs);
+    isSure &&= gap.isSure;
+    if (gap.isFar) waitMs = longestWaitMs;
+    else if (skippedMs <= trustedMs) continue;
+    else if (waitMs === 0 || gap.to - gap.from > anewMs) waitMs = asLongMs;
+    else if (!isSure) waitMs = Math.max(waitMs, asLongMs);
   }
   on(evidence.to);
   return prunedAt;

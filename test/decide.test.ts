@@ -92,13 +92,14 @@ const plain: Facts = {
 };
 
 interface Case {
+  round?: number;
   facts?: Partial<Facts>;
   local?: LocalStage;
   trigger?: Trigger;
   requested?: Partial<RequestedOrder>;
 }
 
-function decided({ facts = {}, local = noStage, trigger: given, requested }: Case): Decision {
+function decided({ round = 0, facts = {}, local = noStage, trigger: given, requested }: Case): Decision {
   const trigger = given ?? (requested === undefined ? "schedule" : "manual");
   const asked: RequestedOrder = {
     job,
@@ -108,7 +109,7 @@ function decided({ facts = {}, local = noStage, trigger: given, requested }: Cas
     by: "",
     ...requested,
   };
-  const order = { due, local, trigger, requested: requested === undefined ? undefined : asked };
+  const order = { due, local, trigger, round, requested: requested === undefined ? undefined : asked };
   return decide(order, { ...plain, ...facts }).decision;
 }
 
@@ -227,6 +228,17 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
     "wait",
   ],
   ["a peer without a free place declines", { facts: { isFull: true } }, "decline"],
+  [
+    "when chosen runners have given it back eight times, nobody is chosen any more, and one peer reports it",
+    { round: 8, facts: { plan: majority, isReporter: true } },
+    "close (given-back) as missed",
+  ],
+  [
+    "the other peers wait for that report",
+    { round: 8, facts: { plan: majority, isReporter: false } },
+    "wait",
+  ],
+  ["after seven times the voters choose once more", { round: 7, facts: { plan: majority } }, "elect"],
   [
     "a peer that can't run the order waits until it is due, to see which peer does",
     { facts: { failover: undefined, wall: due - 1_000 } },
@@ -477,6 +489,7 @@ function orderAt(local: LocalStage): Order {
     instant: due,
     attempt: 1,
     slot: "0",
+    round: 0,
     due,
     trigger: "schedule",
     requested: undefined,

@@ -1,6 +1,7 @@
 /** A peer whose host can't start runs: its orders go to others at once, it takes no ticks for a while, and it says so. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { storyOf } from "../src/core/records/records.ts";
 import { notReady } from "../src/core/view.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
@@ -52,6 +53,28 @@ test("a host that has recovered takes ticks again by itself", () => {
   cores.pass(60 * second);
   assert.deepEqual(hostReasons(cores, "a"), []);
   assert.ok(cores.starts.some(({ peer, at }) => peer === "a" && at > 40 * second));
+});
+
+test("a majority job's tick that chosen runners can't start is one attempt, and is reported after eight of them", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.pass(60 * second);
+  cores.put({ id: "beat", schedule: "@every 1h", command: "true", partition: "majority" });
+  for (const peer of ["a", "b", "c"]) cores.starved.add(peer);
+  cores.pass(3_600 * second);
+  assert.equal(cores.refusals.length, 8);
+  for (const peer of ["a", "b", "c"] as PeerId[]) {
+    const records = [...(cores.records.get(peer)?.values() ?? [])];
+    assert.ok(records.every(({ attempt }) => attempt === 1));
+    assert.equal(storyOf(records)?.state, "missed", `as ${peer} has it`);
+    assert.equal(storyOf(records)?.reason, "given-back");
+  }
+  cores.starved.clear();
+  cores.pass(3_600 * second);
+  assert.deepEqual(
+    cores.starts.map(({ env }) => env["CICADA_ATTEMPT"]),
+    ["1"],
+    "the next tick runs",
+  );
 });
 
 test("while its starts keep failing, a peer waits longer each time, up to five minutes", () => {

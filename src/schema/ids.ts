@@ -3,7 +3,8 @@
  *
  * A tick's id is a UTC instant without milliseconds (`2026-11-20T02:00:00Z`). For a manual run it is `manual-ULID`. An
  * order's key is `JOB@TICK~ATTEMPT`, with `#SLOT` behind it when the slot is not 0. A run's id is
- * `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id (INTERFACE, Run).
+ * `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id (INTERFACE, Run). The voters decide on an
+ * order's runner by its key, with `!ROUND` behind it when chosen runners have given the order back.
  */
 import { Type } from "typebox";
 
@@ -55,6 +56,22 @@ export function runId(run: { job: JobId; tick: TickId; attempt: number; slot: st
   return `${run.job}@${run.tick}~${run.attempt}@${run.peer.slice(-8)}${slot}` as RunId;
 }
 
+/** What the voters decide about an order in one round: its runner. */
+export function orderDecision(key: OrderKey, round: number): string {
+  return round === 0 ? key : `${key}!${round}`;
+}
+
+/** The order and round that a decision names; undefined for any other text. */
+export function parseOrderDecision(
+  text: string,
+): { key: OrderKey; job: JobId; tick: TickId; round: number } | undefined {
+  const [, key = "", round] = decisionText.exec(text) ?? [];
+  const order = parseRunReference(key);
+  if (order?.attempt === undefined || order.peerEnd !== undefined) return undefined;
+  return { key: key as OrderKey, job: order.job, tick: order.tick, round: Number(round ?? 0) };
+}
+
+const decisionText = /^([^!]+)(?:!([1-9]))?$/;
 const runReference = /^([^@~#]+)@([^@~#]+)(?:~(\d{1,9})(?:@([^@~#]+))?(?:#([^@~#]+))?)?$/;
 const jobIdText = new RegExp(jobIdPattern);
 const tickIdText = new RegExp(tickIdPattern);

@@ -14,7 +14,7 @@
  * The versions so far:
  * - 1: used before any release. No peer speaks it any more.
  * - 2: renames fields. Heartbeat: `warmingUp`, `hostFault`, `keySuperseded`, `duplicateIdentity`, `hearsIndirectly`;
- *   answer: `goesFirst`; ballot: `incarnation`; requested order: `requestedAt`.
+ *   answer: `goesFirst`; ballot: `incarnation`; requested order: `requestedAt`. Adds rounds: a record's `giveBacks`.
  */
 export interface ProtocolRange {
   oldest: number;

@@ -60,6 +60,12 @@ export const smallOutputBytes = 4_096;
 /** How often a decision may be withdrawn because a clock was ahead. After that it is final. */
 export const roundsMax = 8;
 
+/**
+ * How often chosen runners may give one order back unstarted. After that nobody runs it. A higher limit costs a vote of
+ * all voters for each further round; a lower one loses ticks while several hosts are at fault in turn.
+ */
+export const giveBacksMax = 8;
+
 export const RunRecordSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
@@ -87,6 +93,8 @@ export const RunRecordSchema = Type.Object({
   range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) })),
   /** how often the writer has withdrawn a decision about this order because its clock was ahead */
   round: Type.Optional(Type.Integer({ minimum: 1, maximum: roundsMax })),
+  /** of a majority job: how many chosen runners had given the order back before this was written */
+  giveBacks: Type.Optional(Type.Integer({ minimum: 1, maximum: giveBacksMax })),
   /** what a claim is waiting for */
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
   logBytes: Type.Optional(Type.Integer({ minimum: 0 })),

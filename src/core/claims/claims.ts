@@ -12,7 +12,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
-import { admitNextAttempt, removeOrder, touch, touchAll } from "./order-book.ts";
+import { admitNextRound, removeOrder, touch, touchAll } from "./order-book.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { commit, recordMoved } from "./record-moved.ts";
@@ -40,6 +40,7 @@ function newRecord(
     peer: state.settings.self,
     state: recordState,
     ...nextWriting(state, order.key),
+    ...(order.round === 0 ? {} : { giveBacks: order.round }),
     revision: plan?.revision ?? "",
     trigger: order.trigger,
     rank,
@@ -138,7 +139,7 @@ export function hold(state: State, order: Order, why: "overlap" | "capacity"): v
   if (record.waiting === "capacity") wakeCapacityQueue(state);
 }
 
-/** Withdraws an own claim. The order stays in the book; if the voters had chosen this peer, its next attempt does. */
+/** Withdraws an own claim. The order stays in the book; if the voters had chosen this peer, its next round does. */
 export function withdraw(state: State, order: Order, reason: string): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
@@ -197,7 +198,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
     const epoch = state.voting.roster.chain.length - 1;
     const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
     takeRecord(state.ledger, back, state.now.mono, true);
-    return admitNextAttempt(state, back, order.requested, order.instant);
+    return admitNextRound(state, back, order.requested, order.instant);
   }
   commit(state, {
     ...record,

@@ -13,7 +13,7 @@ import {
   type PeerId,
   type TickId,
 } from "../../schema/ids.ts";
-import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
+import { giveBacksMax, type RequestedOrder, type RunRecord, type Trigger } from "../../schema/run.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import { assert } from "../../errors.ts";
 import { isOver } from "../records/history.ts";
@@ -63,10 +63,20 @@ export function admitRequested(state: State, asked: RequestedOrder): boolean {
 }
 
 /**
- * The runner that the voters chose has given the order back, and will not start it: another attempt may be decided. (Where
- * nobody votes, the order simply stays in the book when a claim is withdrawn.)
+ * True if the record says that a chosen runner has given its order back: it gives it back itself, or it is of a later round
+ * than the order in the book. An order that this peer has claimed stays in its round.
  */
-export function admitNextAttempt(
+export function isNextRound(record: RunRecord, inBook: Order | undefined): boolean {
+  if (isGivenBack(record)) return true;
+  const isLocal = inBook?.local.stage === "claiming" || inBook?.local.stage === "claimed";
+  return inBook !== undefined && !isLocal && roundAfter(record) > inBook.round;
+}
+
+/**
+ * A runner that the voters chose has given the order back, and will not start it: the voters may decide in another round.
+ * (Where nobody votes, the order simply stays in the book when a claim is withdrawn.)
+ */
+export function admitNextRound(
   state: State,
   record: RunRecord,
   asked: RequestedOrder | undefined,
@@ -79,10 +89,11 @@ export function admitNextAttempt(
   add(state, record.job, record.tick, order?.requestedAt ?? instant, record.trigger, order);
 }
 
+/** Does nothing to an order that has left the book already, even if its next round is there under its key. */
 export function removeOrder(state: State, order: Order): void {
   const { book } = state;
   const ofJob = book.byJob.get(order.job);
-  const wasInBook = book.orders.delete(order.key);
+  const wasInBook = book.orders.get(order.key) === order && book.orders.delete(order.key);
   const wasInIndex = ofJob?.delete(order) ?? false;
   assert(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
   if (ofJob?.size === 0) book.byJob.delete(order.job);
@@ -109,6 +120,9 @@ export function assertBook({ book, ledger }: State): void {
   assert(requested === book.requestedCount, "the requested orders of the book are counted");
 }
 
+/** Every order is of this attempt: nothing is repeated. Records of a later version may be of others. */
+const attempt = 1;
+
 function add(
   state: State,
   job: JobId,
@@ -117,7 +131,6 @@ function add(
   trigger: Trigger,
   requested?: RequestedOrder,
 ): void {
-  const attempt = nextAttempt(state, job, tick);
   const key = orderKey(job, tick, attempt, "0");
   // An order that was handed to the launcher has left the book and is not yet on record as running.
   const launched = state.book.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
@@ -130,6 +143,7 @@ function add(
     instant: requested === undefined ? due : instantOf(tick),
     attempt,
     slot: "0",
+    round: roundOf(state, key),
     due,
     trigger,
     requested,
@@ -163,16 +177,10 @@ export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
 }
 
-/**
- * The record's tick is over. The order in the book may be of an earlier attempt, which this peer doesn't know to have been
- * given back, or of the next one: a peer that has given its order back may be called lost all the same.
- */
-export function touchOtherAttempts(state: State, { job, tick, attempt }: RunRecord): void {
-  for (const first of [1, attempt + 1]) {
-    const other = orderKey(job, tick, nextAttempt(state, job, tick, first), "0");
-    const order = state.book.orders.get(other);
-    if (order !== undefined) touch(state, order);
-  }
+/** The record's tick is over, in whatever attempt. */
+export function touchOrderOf(state: State, { job, tick, slot }: RunRecord): void {
+  const order = state.book.orders.get(orderKey(job, tick, attempt, slot));
+  if (order !== undefined) touch(state, order);
 }
 
 /** Ticks of the job have turned out to be over, though no record of this step says so: their orders leave the book. */
@@ -215,13 +223,17 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
   }
 }
 
-/** The first attempt that no chosen runner has given back, from `first` on. */
-function nextAttempt(state: State, job: JobId, tick: TickId, first = 1): number {
-  let attempt = first;
-  while ([...recordsOf(state.ledger, orderKey(job, tick, attempt, "0"))].some(givenBack)) attempt++;
-  return attempt;
+/** The round that the order has reached, by all that is known of it. A record of one round vouches for those before it. */
+function roundOf(state: State, key: OrderKey): number {
+  let round = 0;
+  for (const record of recordsOf(state.ledger, key)) round = Math.max(round, roundAfter(record));
+  return Math.min(round, giveBacksMax);
 }
 
-function givenBack(record: RunRecord): boolean {
+function roundAfter(record: RunRecord): number {
+  return (record.giveBacks ?? 0) + (isGivenBack(record) ? 1 : 0);
+}
+
+function isGivenBack(record: RunRecord): boolean {
   return record.state === "withdrawn" && record.epoch !== undefined;
 }

@@ -50,6 +50,8 @@ export interface Order {
   readonly instant: number;
   readonly attempt: number;
   readonly slot: string;
+  /** of a majority job: how many chosen runners have given it back; the voters decide anew in each round */
+  readonly round: number;
   readonly due: number;
   trigger: Trigger;
   readonly requested: RequestedOrder | undefined;

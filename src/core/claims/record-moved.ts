@@ -9,7 +9,7 @@ import { assert } from "../../errors.ts";
 import { settles, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
-import { admitNextAttempt, touch, touchOtherAttempts } from "./order-book.ts";
+import { admitNextRound, isNextRound, touch, touchOrderOf } from "./order-book.ts";
 import type { Order } from "./order.ts";
 
 /** Signs a record of this peer's, takes it in, and hands it to disk and mesh. Returns it signed. */
@@ -39,11 +39,11 @@ export function recordMoved(
   emit(state, { kind: "notify", event: { kind: "run", record } });
   const own = state.book.orders.get(orderKeyOf(record));
   if (own !== undefined) touch(state, own);
-  if (settles(record)) touchOtherAttempts(state, record);
+  if (settles(record)) touchOrderOf(state, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
-  if (record.state === "withdrawn" && record.epoch !== undefined) {
+  if (isNextRound(record, own)) {
     const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };
-    admitNextAttempt(state, record, requested, instant);
+    admitNextRound(state, record, requested, instant);
   }
 }
 

@@ -10,7 +10,7 @@ import { goesBefore, type LocalStage, type Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs, timelyMs } from "../limits.ts";
 import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
-import type { RunRecord } from "../../schema/run.ts";
+import { giveBacksMax, type RunRecord } from "../../schema/run.ts";
 
 /** What is known of one order and of what surrounds it. Instants in ms: `wall` by the wall clock, `mono` monotonic. */
 export interface Facts {
@@ -112,7 +112,7 @@ export interface Decided {
 /** How soon to look again where only time can change the answer. */
 const againMs = 500;
 
-type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local">;
+type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local" | "round">;
 
 export function decide(order: DecidedOrder, facts: Facts): Decided {
   const { plan, wall } = facts;
@@ -188,6 +188,9 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   if (isOverdue || (requested !== undefined && wall - due > startWindowMs(plan, true)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
+  if (isElected && order.round >= giveBacksMax) {
+    return just(facts.isReporter ? { kind: "close", reason: "given-back", as: "missed" } : wait(Infinity));
+  }
   if (failover === undefined) {
     if (!facts.isFirstOfTheFull) return just(wait(wall < due ? due : Infinity));
     const claim = { kind: "claim", failover: rankOnly(facts), waiting: "capacity" } as const;

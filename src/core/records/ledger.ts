@@ -159,7 +159,7 @@ export function fade(ledger: LedgerState, untilMono: number): void {
 }
 
 /**
- * Forgets claims that were given back, of orders that `isOver`. Sooner they are needed: the next attempt counts on from
+ * Forgets claims that were given back, of orders that `isOver`. Sooner they are needed: the next round counts on from
  * them.
  */
 export function forgetGivenBack(ledger: LedgerState, isOver: (record: RunRecord) => boolean): void {

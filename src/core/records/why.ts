@@ -4,7 +4,7 @@
  * tells the same story.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
-import { isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
+import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
 
@@ -44,6 +44,7 @@ const reasons: Readonly<Record<string, string>> = {
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
   host: "the peer's host could not start runs",
+  "given-back": `${giveBacksMax} peers that the voters had chosen gave it back without starting it`,
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "its peer died": "the peer that ran it died",

@@ -7,9 +7,9 @@
  * and, after a start, until enough others confirm that it remembers all its votes (memory.ts). Malformed decisions are
  * refused: a chosen value is permanent.
  */
-import { instantOf, isInstant, parseRunReference, type PeerId } from "../../schema/ids.ts";
+import { instantOf, isInstant, parseOrderDecision, type PeerId } from "../../schema/ids.ts";
 import { inParts } from "../../schema/message.ts";
-import type { Span } from "../../schema/run.ts";
+import { giveBacksMax, type Span } from "../../schema/run.ts";
 import {
   areSpans,
   spansMost,
@@ -145,8 +145,8 @@ function leavesVoted(
 
 /** Why the ballot is not about an order, with its own instant and a peer to run it; undefined = it is. */
 function whyNoOrder(state: State, { decision, instant, value }: BallotItem): string | undefined {
-  const named = parseRunReference(decision);
-  if (named?.attempt === undefined || named.peerEnd !== undefined) return "no-order";
+  const named = parseOrderDecision(decision);
+  if (named === undefined || named.round >= giveBacksMax) return "no-order";
   if (instantOf(named.tick) !== instant) return "other-instant";
   if (instant > state.now.wall + voteAheadMs) return "too-early";
   if (value !== undefined && readRunner(value) === undefined) return "no-runner";

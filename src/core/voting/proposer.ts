@@ -6,7 +6,7 @@
  * led nowhere in time. If the voters have chosen another peer, that peer is told.
  */
 import { reconcileAt, touch } from "../claims/order-book.ts";
-import type { PeerId } from "../../schema/ids.ts";
+import { orderDecision, parseOrderDecision, type PeerId } from "../../schema/ids.ts";
 import type { Span } from "../../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../../schema/vote.ts";
 import { mark } from "../probes/marks.ts";
@@ -106,6 +106,10 @@ export function flushBallots(state: State): void {
   if (own.length > 0) hearReplies(state, state.settings.self, own);
 }
 
+function decisionOn(order: Order): string {
+  return orderDecision(order.key, order.round);
+}
+
 /** The election of a decision. One whose order has left the book is over. */
 function electionOf(state: State, decision: string): Election | undefined {
   const election = state.voting.proposer.elections.get(decision);
@@ -184,7 +188,7 @@ function decided(state: State, election: Election, value: string): void {
 /** Tells the runner that it was chosen: the proposer that had it chosen may have died before it could. */
 function informChosen(state: State, order: Order, epoch: Epoch): void {
   if (order.chosen === undefined) return;
-  const chosen = [{ decision: order.key, epoch: epoch.number, value: writeRunner(order.chosen) }];
+  const chosen = [{ decision: decisionOn(order), epoch: epoch.number, value: writeRunner(order.chosen) }];
   emit(state, { kind: "send", to: order.chosen.peer, protocol: "vote", message: { kind: "chosen", chosen } });
 }
 
@@ -196,7 +200,7 @@ export function reconcileVoters(state: State, order: Order): void {
   }
   transition(state.book, order, { stage: "electing" });
   const patienceMs = Math.min(tryMs * 2 ** order.tries++, longestTryMs);
-  const decision = { decision: order.key, epoch, instant: order.instant, order };
+  const decision = { decision: decisionOn(order), epoch, instant: order.instant, order };
   const own = writeRunner({ peer: state.settings.self, incarnation: state.members.incarnation });
   propose(state, decision, own, patienceMs);
   reconcileAt(state, order, state.now.wall + patienceMs);
@@ -204,11 +208,12 @@ export function reconcileVoters(state: State, order: Order): void {
 
 /** An attempt is under way: gives it up when its time is over, and tries again a little later. */
 export function reconcileElecting(state: State, order: Order, rank: number): void {
-  const election = electionOf(state, order.key);
+  const decision = decisionOn(order);
+  const election = electionOf(state, decision);
   if (election !== undefined && state.now.mono < election.untilMono) {
     return reconcileAt(state, order, state.now.wall + Math.ceil(election.untilMono - state.now.mono));
   }
-  state.voting.proposer.elections.delete(order.key);
+  state.voting.proposer.elections.delete(decision);
   transition(state.book, order, noStage);
   mark(state, "election-failed");
   emit(state, { kind: "count", name: "votes_without_result" });
@@ -238,9 +243,11 @@ export function reconcileChosen(
 
 /** Another proposer says which runner was chosen. */
 export function hearChosen(state: State, decision: string, value: string): void {
-  const order = state.book.orders.get(decision as Order["key"]);
+  const named = parseOrderDecision(decision);
+  const order = named === undefined ? undefined : state.book.orders.get(named.key);
   const chosen = readRunner(value);
-  if (order === undefined || order.chosen !== undefined || chosen === undefined) return;
+  if (order === undefined || order.round !== named?.round) return;
+  if (order.chosen !== undefined || chosen === undefined) return;
   order.chosen = chosen;
   state.voting.proposer.elections.delete(decision);
   if (order.local.stage === "electing") transition(state.book, order, noStage);

@@ -2,7 +2,7 @@
  * I2, at most once, and I12, one choice. Judges what the voters of majority jobs did, as seen from outside.
  *
  * I2: no tick of a majority job starts twice, on any peer and in any attempt, whatever faults there were. (A job's
- * `retry` could allow more, but the simulator's client asks for none. An attempt that was given back never started.)
+ * `retry` could allow more, but the simulator's client asks for none. What was given back never started.)
  *
  * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. All chosen ballots of
  * one decision have the same value, and their epoch is the one in force at the order's tick. Each ballot is used by one
@@ -145,7 +145,10 @@ function checkClaims(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   const records = evidence.final.flatMap((knowledge) => [...knowledge.records.values()]);
   const chosen = records.filter(({ epoch }) => epoch !== undefined);
-  const orders = Map.groupBy(chosen, ({ job, tick, attempt }) => `${job}@${tick}~${attempt}`);
+  const orders = Map.groupBy(
+    chosen,
+    ({ job, tick, attempt, giveBacks = 0 }) => `${job}@${tick}~${attempt}, round ${giveBacks}`,
+  );
   for (const [order, some] of orders) {
     const peers = new Set(some.map(({ peer }) => peer));
     const [first] = some;

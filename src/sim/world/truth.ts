@@ -158,6 +158,8 @@ export interface RecordSeen {
   rangeFrom?: number;
   /** of a majority job: the epoch whose voters chose this runner */
   epoch?: number;
+  /** … and how many runners that they chose had given the order back before */
+  giveBacks?: number;
 }
 
 /**

@@ -6,11 +6,13 @@ import type { TSchema } from "typebox";
 import { bodiesOf, type Channel, type Message } from "../../../src/schema/message.ts";
 import {
   instantOf,
+  orderDecision,
   orderKey,
   runId,
   tickAt,
   ulid,
   type JobId,
+  type OrderKey,
   type PeerId,
   type TickId,
 } from "../../../src/schema/ids.ts";
@@ -110,7 +112,7 @@ export class HostileMessages {
     return dice.chance(0.85) ? dice.pick([...members, stranger]) : (edgeText(dice).slice(0, 128) as PeerId);
   }
 
-  #key(): string {
+  #key(): OrderKey {
     const dice = this.#dice;
     const orders = [...this.#mesh.state(victim).book.orders.keys()];
     if (orders.length > 0 && dice.chance(0.4)) return dice.pick(orders);
@@ -169,7 +171,7 @@ export class HostileMessages {
         return this.#key();
       case "decision":
         return dice.chance(0.7)
-          ? this.#key()
+          ? orderDecision(this.#key(), dice.chance(0.8) ? 0 : dice.below(10))
           : `roster/${state.voting.roster.chain.length + dice.below(3) - 1}`;
       case "run":
         return runId({ job: this.job(), tick: this.tick(), attempt: 1, slot: "0", peer: this.#peer() });

@@ -9,7 +9,7 @@ import { storedKeys } from "../src/core/events.ts";
 import { readSpans } from "../src/core/time/spans.ts";
 import type { Log } from "../src/ports.ts";
 import type { Loaded } from "../src/ports/disk.ts";
-import { tellTick } from "../src/core/records/why.ts";
+import { describeTick } from "../src/core/records/why.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { fileVersion } from "../src/real/disk/migrations.ts";
 import { generatePeerKey, openKeys } from "../src/real/keys.ts";
@@ -190,7 +190,10 @@ test("a signed record from before protocol 2 is kept as it was signed, and is st
   assert.ok(kept !== undefined);
   assert.deepEqual(kept, JSON.parse(String(before?.["body"])));
   assert.ok(verifyRecord(kept, openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" })));
-  assert.match(tellTick(kept.tick, [kept], (peer) => peer).why.join(" "), /12D3KooWbeta had just started/);
+  assert.match(
+    describeTick(kept.tick, [kept], (peer) => peer).why.join(" "),
+    /12D3KooWbeta had just started/,
+  );
 });
 
 test("a row that was damaged before a migration is still reported as damage after it", async (context) => {

@@ -350,38 +350,38 @@ test("a table with a hundred thousand writing clients is synced, with its state 
   assert.ok(stage.largestBytes < 262_144, `${stage.largestBytes} bytes in one message`);
 });
 
-test("a member may bring a few new clients a day: thousands of them are refused and shown as trouble", () => {
+test("a member may bring a few new clients a day: thousands of them are refused and reported as a problem", () => {
   const stage = new SyncStage("too many clients");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   stage.link(a, b);
   stage.pass(1_000);
-  assert.deepEqual(a.sync.troubles(stage.now), []);
+  assert.deepEqual(a.sync.problems(stage.now), []);
   assert.equal(b.table.apply(deletionsOf(900)), "changed");
   stage.pass(10_000);
   assert.equal(a.table.digest(), b.table.digest());
   assert.equal(b.table.apply(deletionsOf(2_000)), "changed");
   stage.pass(10_000);
   assert.notEqual(a.table.digest(), b.table.digest());
-  const [trouble] = a.sync.troubles(stage.now);
-  assert.equal(trouble?.peer, "b");
-  assert.match(trouble?.what ?? "", /refused: edits of too many new clients/);
+  const [problem] = a.sync.problems(stage.now);
+  assert.equal(problem?.peer, "b");
+  assert.match(problem?.what ?? "", /refused: edits of too many new clients/);
 });
 
-test("a neighbour is shown as trouble while a sync with it can't be finished", () => {
+test("a neighbour is reported as a problem while sync with it can't finish", () => {
   const stage = new SyncStage("silent");
   const [a, b] = [stage.actor("a"), stage.actor("b")];
   stage.deaf = true;
   stage.link(a, b);
   stage.pass(20_000);
-  assert.deepEqual(a.sync.troubles(stage.now), []);
+  assert.deepEqual(a.sync.problems(stage.now), []);
   stage.pass(20_000);
   assert.deepEqual(
-    a.sync.troubles(stage.now).map(({ peer }) => peer),
+    a.sync.problems(stage.now).map(({ peer }) => peer),
     ["b", "b"],
   );
   stage.deaf = false;
   stage.pass(20_000);
-  assert.deepEqual(a.sync.troubles(stage.now), []);
+  assert.deepEqual(a.sync.problems(stage.now), []);
 });
 
 /** An update in which that many clients have written something that is already deleted. */

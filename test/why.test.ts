@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tellTick } from "../src/core/records/why.ts";
+import { describeTick } from "../src/core/records/why.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
@@ -27,7 +27,7 @@ function record(peer: string, state: RunRecord["state"], more: Partial<RunRecord
 }
 
 function explained(...records: RunRecord[]): { state: string; why: string } {
-  const story = tellTick(tick, records, (peer) => peer);
+  const story = describeTick(tick, records, (peer) => peer);
   return { state: story.state, why: story.why.join(" ") };
 }
 
@@ -62,7 +62,7 @@ test("the story of a run whose process could not be started doesn't say that it 
 });
 
 test("the story of duplicates in a split says what each side saw", () => {
-  const story = tellTick(
+  const story = describeTick(
     tick,
     [
       record("alder", "succeeded", { startedAt: due, finishedAt: due + 10, view: 1 }),

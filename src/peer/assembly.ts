@@ -1,6 +1,6 @@
 /**
- * The parts of a running peer beside core, put together once its data folder has been read: they store, fetch, receive and hand
- * on whatever core does not decide. Each part knows only those that are made before it.
+ * Puts together the parts of a running peer other than core, once its data folder has been read: the parts that store, fetch,
+ * receive and forward what core doesn't decide about. Each part knows only the parts that are made before it.
  */
 import type { EventBody } from "../core/events.ts";
 import { isPossiblyStale } from "../core/orders/runs.ts";
@@ -53,7 +53,7 @@ export interface AssemblyDeps {
   state: Readonly<State>;
   historyMaxBytes: number;
   feed: (event: EventBody) => void;
-  /** The table holds something new. */
+  /** called when the table has changed */
   tableChanged: () => void;
   count: (name: string) => void;
 }
@@ -89,7 +89,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     disk: doors.disk,
     random: doors.random,
     horizons,
-    // After a longer absence the others are asked for all of it.
+    // After an absence that was longer than the window, records of the whole absence are compared.
     oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
     now: () => clock.now(),
     send: (to, message) => sender.send(to, "sync", message),

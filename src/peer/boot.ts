@@ -1,6 +1,6 @@
 /**
- * From a data folder to a running core: reads what is kept, counts the start, ends the children of an earlier life.
- * Nothing is decided before all of it has been done; `loadedEvent` then tells core what was found.
+ * From a data folder to a running core: reads what is stored, takes a new incarnation, and ends the children of an earlier life.
+ * Nothing is decided before all of this is done; `loadedEvent` then tells core what was found.
  */
 import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
@@ -19,7 +19,7 @@ import { freshClientId, JobTable } from "../table/table.ts";
 import type { PeerSettings } from "./settings.ts";
 
 const hourMs = 3_600_000;
-/** Records of this last hour are loaded. Of older ticks core asks the disk, where it has to know. */
+/** Records of the last hour are loaded. Core asks the disk about older ticks where it needs them. */
 const loadedMs = hourMs;
 
 export interface Booted {
@@ -29,9 +29,9 @@ export interface Booted {
   loadedSince: number;
   incarnation: number;
   lastAlive: number | undefined;
-  /** the last round of pruning, as its instant, or when the peer was last alive if it has never pruned; ms */
+  /** the instant of the last round of pruning, or, if there was none, when the peer was last alive; ms */
   prunedAt: number | undefined;
-  /** what the clock still had to prove (clock-proof.ts), ms; undefined = nothing, or another round has been since */
+  /** what the clock still had to prove (clock-proof.ts), ms; undefined = nothing, or a later round has replaced that proof */
   proofLeftMs: number | undefined;
   started: ReadonlySet<RunId>;
   voteCount: number;
@@ -52,7 +52,7 @@ export const metaKeys = {
   clockProof: "clockProof",
 } as const;
 
-/** A proof that was under way (clock-proof.ts), for a round after that one. */
+/** A clock's unfinished proof (clock-proof.ts), for the round after `lastRound`. */
 export interface StoredProof {
   lastRound: number;
   leftMs: number;
@@ -145,7 +145,7 @@ export function boot(
   });
 }
 
-/** What core begins its life with: what was kept, and what the mesh tells of itself at this moment. */
+/** What core starts with: what was stored, and what the mesh knows at this moment. */
 export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
   const { table, loaded } = booted;
   return {

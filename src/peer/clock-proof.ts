@@ -1,54 +1,54 @@
 /**
- * How long a clock must go on before history is removed by it (retention.ts). After an absence, or when the clock has leapt
- * ahead, nobody can tell at once which of the two it was, and a clock that is wrong for hours must not remove anything. So the
- * time that was skipped has to pass once more, counted by the monotonic clock: while the clock is on, whether it is set
- * meanwhile or not, and over restarts. A clock that has come back in the meantime is trusted again at once.
+ * How long a clock must run before history is removed by it (retention.ts). When time has been skipped, nobody can tell at once
+ * whether the peer was absent or its clock leapt ahead, and a clock that is wrong for hours must not remove anything. So the
+ * skipped time has to pass once more, counted by the monotonic clock. The count goes on when the clock is set, and across
+ * restarts. A clock that has come back to the right time meanwhile is trusted again at once.
  */
 import type { Now } from "../ports.ts";
 import { neverPrunedMs } from "./horizons.ts";
 
-/** So far after the last round the next one is begun without a question: it can't reach what is never pruned. */
+/** A round that begins at most this long after the last one needs no proof: it can't reach what the last one had to keep. */
 const trustedSkipMs = neverPrunedMs;
 /**
- * However long the absence was, no more than this is waited for. More keeps history longer after an absence; less lets a
- * clock that is wrong for hours remove history.
+ * The longest proof, however long the absence was. More keeps history longer after an absence; less lets a clock that is wrong
+ * for hours remove history.
  */
-const provedMs = 24 * 3_600_000;
+const proofMaxMs = 24 * 3_600_000;
 /**
- * While it waits, a clock that moves by more than this begins anew. With less, a host that is off for longer than it is on, as
- * most laptops are, would never prune.
+ * A clock that moves by more than this during its proof starts the proof again. With a smaller limit, a host that is off longer
+ * than it is on, such as most laptops, would never prune.
  */
-const anewMs = 7 * 24 * 3_600_000;
+const restartedByMs = 7 * 24 * 3_600_000;
 
 export class ClockProof {
-  /** what is still to pass, ms; 0 or less = it has passed; undefined = there was nothing to prove */
+  /** the time that still has to pass, ms; 0 or less = all of it has passed; undefined = nothing has to be proved */
   #leftMs: number | undefined;
   #last: { wall: number; mono: number | undefined };
 
-  /** `leftMs` of an earlier life's proof, and when that life was last on, by the wall clock, ms. */
+  /** `leftMs` of an earlier life's proof, and when that life was last alive by its wall clock; ms. */
   constructor(leftMs: number | undefined, lastAlive: number | undefined) {
     this.#leftMs = leftMs;
     this.#last = { wall: lastAlive ?? -Infinity, mono: undefined };
   }
 
-  /** Whether a round may be begun now that lies so long after the last one, ms. Ask often. */
+  /** Whether a round may begin now, `skippedMs` after the last one. Each call counts the time since the call before it. */
   isDone(now: Now, skippedMs: number): boolean {
     const evenMs = now.mono - (this.#last.mono ?? now.mono);
     const movedMs = now.wall - this.#last.wall - evenMs;
     this.#last = { wall: now.wall, mono: now.mono };
     if (skippedMs <= trustedSkipMs) this.#leftMs = undefined;
-    else if (this.#leftMs === undefined || Math.abs(movedMs) > anewMs)
-      this.#leftMs = Math.min(skippedMs, provedMs);
+    else if (this.#leftMs === undefined || Math.abs(movedMs) > restartedByMs)
+      this.#leftMs = Math.min(skippedMs, proofMaxMs);
     else this.#leftMs -= evenMs;
     return (this.#leftMs ?? 0) <= 0;
   }
 
-  /** What has to pass before it is done, ms; undefined = nothing. */
+  /** The time that has to pass before the proof is complete, ms; undefined = nothing has to be proved. */
   get leftMs(): number | undefined {
     return this.#leftMs;
   }
 
-  /** The clock has gone on for so long, ms, without a leap, but the monotonic clock has not counted it. */
+  /** The simulator skipped this time: the wall clock ran on without a leap, and the monotonic clock did not count it. */
   wentOn(ms: number): void {
     this.#last.wall += ms;
     if (this.#leftMs !== undefined) this.#leftMs -= ms;

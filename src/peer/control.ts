@@ -1,7 +1,8 @@
 /**
- * `Control`, by which the API asks this peer. The only promises in this room: the simulator never calls it.
+ * `Control`, through which the API asks this peer. Only this file and outcomes.ts, which it uses, have promises: the simulator
+ * never calls them.
  */
-import { tellTick } from "../core/records/why.ts";
+import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, RunQuery } from "../ports/disk.ts";
 import type { Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
@@ -10,7 +11,7 @@ import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
 
-/** Records fetched for each tick that is to be told: a claim, a step-in and a run of one tick fit. */
+/** Records fetched for each tick of a page: enough for its claim, its run and two takeovers. */
 const recordsPerTick = 4;
 
 export function controlOf(peer: Peer): Control {
@@ -31,7 +32,7 @@ export function controlOf(peer: Peer): Control {
     unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
-    ticks: (id, query) => tellTicks(peer, id, query),
+    ticks: (id, query) => describeTicks(peer, id, query),
     log: (run, offset, length) => new Promise((resolve) => peer.readLog(run, offset, length, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
@@ -64,8 +65,8 @@ function readHistory(
 
 type TickQuery = Parameters<Control["ticks"]>[1];
 
-/** Stories of ticks, newest first; those that are due and undecided among them. */
-async function tellTicks(
+/** Stories of ticks, newest first, including ticks that are due and undecided. */
+async function describeTicks(
   peer: Peer,
   id: JobId,
   query: TickQuery,
@@ -81,7 +82,7 @@ async function tellTicks(
   const byTick = new Map(Map.groupBy(page.records, ({ tick }) => tick));
   if (byTick.size === 0 && !peer.status.view().jobs.has(id)) return undefined;
   const known = [...byTick.keys()];
-  // The last tick of a page that goes on may be told only in part; the next page begins with it.
+  // If there are more records, some of the last tick's may be missing here; the next page begins with that tick.
   if (page.next !== null && known.length > 1) known.pop();
   const pending = new Map(peer.status.pending(id).map((one) => [one.tick, one]));
   const oldest = known.at(-1);
@@ -96,13 +97,13 @@ async function tellTicks(
   const more = page.next !== null || shown.length < newestFirst.length;
   const nameOf = nameIn(peer.status.view());
   return {
-    stories: shown.map((tick) => tellTick(tick, byTick.get(tick) ?? [], nameOf, pending.get(tick))),
+    stories: shown.map((tick) => describeTick(tick, byTick.get(tick) ?? [], nameOf, pending.get(tick))),
     next: more && last !== undefined ? String(instantOf(last)) : null,
   };
 }
 
-/** The newest ticks among which the last one that went wrong is looked for. */
-const looksBack = 20;
+/** How many of the newest records are searched for the last tick that went wrong. */
+const recordsSearched = 20;
 const wrongStates = ["failed", "timeout", "lost", "missed", "skipped", "cancelled"] as const;
 
 async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise<Explanation | undefined> {
@@ -114,9 +115,13 @@ async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise
     const noTick = peer.status.whyNoTick(id, instantOf(tick));
     if (job === undefined) return undefined;
     if (noTick !== undefined) return { story: undefined, noTick, hinders };
-    return { story: tellTick(tick, [], nameIn(peer.status.view())), hinders };
+    return { story: describeTick(tick, [], nameIn(peer.status.view())), hinders };
   }
-  const { records } = await readHistory(peer.doors.disk, { job: id, states: wrongStates, limit: looksBack });
+  const { records } = await readHistory(peer.doors.disk, {
+    job: id,
+    states: wrongStates,
+    limit: recordsSearched,
+  });
   for (const wrong of new Set(records.map((record) => record.tick))) {
     const story = await storyOfTick(peer, id, wrong);
     if (story !== undefined && story.state !== "succeeded") return { story, hinders };
@@ -124,15 +129,16 @@ async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise
   return job === undefined && records.length === 0 ? undefined : { story: undefined, hinders };
 }
 
-/** From all the records of one tick; undefined when there is none and it isn't pending. */
+/** Undefined when the tick has no record and isn't pending. */
 async function storyOfTick(peer: Peer, id: JobId, tick: TickId): Promise<TickStory | undefined> {
   const { records } = await readHistory(peer.doors.disk, { job: id, tick, limit: recordsOfTick });
   const pending = peer.status.pending(id).find((one) => one.tick === tick);
   if (records.length === 0 && pending === undefined) records.push(...(await rangeAround(peer, id, tick)));
   if (records.length === 0 && pending === undefined) return undefined;
-  return tellTick(tick, records, nameIn(peer.status.view()), pending);
+  return describeTick(tick, records, nameIn(peer.status.view()), pending);
 }
-/** The record of the gap that the tick lay in, if there was one. */
+
+/** The record of the gap in which the tick lay, if there was one. */
 async function rangeAround(peer: Peer, id: JobId, tick: TickId): Promise<RunRecord[]> {
   const instant = instantOf(tick);
   const ranges = await readHistory(peer.doors.disk, {
@@ -145,7 +151,7 @@ async function rangeAround(peer: Peer, id: JobId, tick: TickId): Promise<RunReco
   return around === undefined ? [] : [around];
 }
 
-/** Records of one tick that are read: 50 peers, each with some attempts. */
+/** How many records of one tick are read: enough for 50 peers with several attempts each. */
 const recordsOfTick = 200;
 
 async function jobsInState(
@@ -156,7 +162,7 @@ async function jobsInState(
   const found = new Set<JobId>();
   for (const id of peer.status.view().jobs.keys()) {
     const now = peer.status.jobNow(id)?.state;
-    // Only of these does the history decide.
+    // Only an idle job's state depends on its history.
     const isIdle = now === "scheduled" || now === "manual";
     const needsHistory = isIdle && (wanted === "failing" || wanted === now);
     if (needsHistory ? (await statusOf(peer, outcomes, id))?.state === wanted : now === wanted) found.add(id);

@@ -1,12 +1,11 @@
 /**
- * Changes of the job table on their way. An own change goes into the table at once, to the disk, and from there to the
- * others; one from elsewhere goes into the table and to the disk.
+ * The path of a change of the job table. This peer's own change goes into the table at once, then to the disk, then to the
+ * others. A change from another peer goes into the table and to the disk.
  *
- * Changes are stored in the order in which they were made, and what comes while the disk is at work is stored together
- * afterwards. Of a change that the disk refuses nothing stays: it is taken back, together with the later ones that are
- * still waiting (they may build on it), and those are made again on what is restored. Nobody has been told yet that they
- * are durable, so what was acknowledged is never touched. The document can't forget, it can only be written again: the
- * refused change and its way back are part of its history.
+ * Changes are stored in the order in which they were made; those that come while the disk is busy are stored together
+ * afterwards. A change that the disk refuses is undone. Later own changes that still wait for the disk may build on it, so they
+ * are undone too and made again on the restored table. None of them has been acknowledged, so no acknowledged change is ever
+ * touched. A Yjs document can't forget: the refused change and its undoing both stay in the document's history.
  */
 import type { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -19,11 +18,11 @@ import type { JobTable } from "../table/table.ts";
 import { metaKeys } from "./boot.ts";
 import type { Sender } from "./sender.ts";
 
-/** An update in base64, with its envelope, must fit into one message. */
+/** The largest update that is gossiped: in base64, with its envelope, it must fit into one message. */
 const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;
-/** Updates stored since the last snapshot: more makes starts slower, less writes the whole table more often. */
+/** Updates stored between two snapshots. More makes starts slower; less writes the whole table more often. */
 const updatesPerSnapshot = 2_000;
-/** A disk that has refused is tried again this often. */
+/** How often a disk that has refused a write is tried again. */
 const retryMs = 1_000;
 
 type Done = (error?: CicadaError) => void;
@@ -38,9 +37,9 @@ interface OwnChange {
 /** An update that is in the table and not yet on the disk. */
 interface Unstored {
   update: Uint8Array;
-  /** to be told to the others when it is durable */
+  /** made here, so it is gossiped once it is durable */
   isOwn: boolean;
-  /** undefined: nobody waits for it */
+  /** undefined: no caller waits for it */
   change: OwnChange | undefined;
 }
 
@@ -48,25 +47,25 @@ export interface EditsDeps {
   doors: Pick<Doors, "clock" | "disk" | "mesh">;
   booted: { table: JobTable; loaded: { updates: readonly Uint8Array[] } };
   sender: Sender;
-  /** The table holds something new. */
+  /** Called when the table has changed. */
   onChange(): void;
 }
 
 export class Edits {
   readonly #deps: EditsDeps;
   readonly #table: JobTable;
-  /** this life has written to the table */
+  /** this peer has edited the table in this life */
   #hasWritten = false;
-  /** who has said in this life what it has of the table */
+  /** peers that have said in this life how much of the table they have */
   readonly #heard = new Set<PeerId>();
   #waiting: Unstored[] = [];
   #storing = false;
-  /** The disk lacks an update that later ones build on: the next thing that is stored is the whole table. */
+  /** The disk lacks an update that later ones build on, so the whole table is stored next. */
   #lacking = false;
   #retryAtMono = 0;
   /** updates on the disk since the last snapshot */
   #updates: number;
-  /** as the disk has it */
+  /** the client id that is stored on the disk */
   #clientId: number;
 
   constructor(deps: EditsDeps) {
@@ -76,14 +75,14 @@ export class Edits {
     this.#clientId = this.#table.clientId;
   }
 
-  /** Makes all of the edits as one change; `done` when it is durable here, or has been taken back. */
+  /** Makes all edits as one change, and calls `done` when the change is durable here or has been undone. */
   edit(edits: readonly TableEdit[], done: Done): void {
     this.#make({ edits, steps: [], done });
     this.#deps.onChange();
     this.#store();
   }
 
-  /** The peer has said in this life what it has of the table, and of this peer's edits in it. */
+  /** The peer has said how much of the table it has, and so how many of this peer's edits. */
   heardTableOf(peer: PeerId): void {
     this.#heard.add(peer);
   }
@@ -99,7 +98,7 @@ export class Edits {
     if (this.#lacking && mono >= this.#retryAtMono) this.#store();
   }
 
-  /** Into the table, and among what is to be stored. */
+  /** Puts the change into the table and queues it for the disk. */
   #make(change: OwnChange): void {
     this.#checkOwnEdits();
     const { update, steps } = this.#table.edit(change.edits, this.#deps.doors.clock.now().wall);
@@ -141,7 +140,7 @@ export class Edits {
 
   #stored(batch: readonly Unstored[]): void {
     for (const { update, isOwn, change } of batch) {
-      // What is too large for one message reaches the others by sync.
+      // An update that is too large for one message reaches the others by sync.
       if (isOwn && update.length <= gossipedUpdateBytes) {
         this.#deps.sender.publish("jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
       }
@@ -149,7 +148,7 @@ export class Edits {
     }
   }
 
-  /** Takes the own changes of the batch back, and makes those that came after them again. */
+  /** Undoes this peer's own changes in the batch and those made after it, and makes the later ones again. */
   #refused(batch: readonly Unstored[], error: CicadaError): void {
     const refused = changesOf(batch);
     if (refused.length === 0) return;
@@ -164,8 +163,8 @@ export class Edits {
   }
 
   /**
-   * Before the first edit of a life: unless every peer that should be there has said what it has of this one's edits,
-   * somebody may have more of them than this disk, which may be an old copy. Then this life writes under a new client id.
+   * Runs before the first edit of a life. This data folder may be an old copy, and another peer may have more of this peer's
+   * edits than it. Unless every known peer has said how many it has, this life writes under a new client id.
    */
   #checkOwnEdits(): void {
     if (this.#hasWritten) return;

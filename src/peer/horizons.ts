@@ -1,9 +1,9 @@
 /**
- * Prune horizons: before which instant this peer has pruned a job's history, and what its neighbours say about theirs. What
- * lies below a peer's horizon is not given to it (sync-records.ts), and it drops what comes all the same (intake.ts).
+ * Prune horizons: the instant before which this peer has pruned a job's history, and the same for its neighbours. Records from
+ * before a peer's horizon are not sent to it (sync-serving.ts), and it drops those that arrive anyway (intake.ts).
  *
- * When a link comes up all horizons within the exchange window are sent, page by page, each asked for; from then on every one
- * that moves. A horizon that reaches into what is never pruned was made by a clock that was wrong, and does not count.
+ * When a link comes up, all horizons within the exchange window are sent, page by page, each page on request; from then on,
+ * each horizon that moves is sent. A horizon later than `neverPrunedMs` ago was made by a wrong clock, and does not count.
  */
 import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import type { Now } from "../ports.ts";
@@ -12,24 +12,24 @@ import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 
-/** Peers prune at the multiples of this. Less finds less to do each time; more keeps more than the jobs ask for. */
+/** Peers prune at multiples of this. With less, each round finds less to do; with more, more is kept than the jobs ask for. */
 export const roundMs = 600_000;
-/** Nothing younger is ever pruned. */
+/** Nothing younger than this is ever pruned. */
 export const neverPrunedMs = 3_600_000;
-/** Horizons in one message: with the longest names of jobs it stays under 256 KiB. */
+/** Horizons in one message: even with the longest job ids it stays under 256 KiB. */
 const pageSize = 512;
-/** Horizons remembered of one neighbour; about 50 bytes each. Without the others it is given what it has pruned. */
+/** Horizons remembered for one neighbour, about 50 bytes each. A neighbour with more is sent history that it has pruned. */
 const rememberedMax = 200_000;
 
 export interface HorizonsDeps {
   settings: { readonly planted?: PlantedBug };
-  /** as they were stored */
+  /** this peer's horizons, as loaded from the disk */
   stored: readonly Horizon[];
-  /** what is older is not exchanged, so nobody needs to know about it; ms */
+  /** older horizons are not sent, because older records are not routinely compared; ms */
   exchangeWindowMs: number;
   now(): Now;
   send(to: PeerId, message: Message): void;
-  /** Neighbours have pruned the job's ticks before the instant (ms). */
+  /** A neighbour has pruned the job's ticks before the instant (ms). */
   onPrunedElsewhere(job: JobId, before: number): void;
 }
 
@@ -57,13 +57,13 @@ export class Horizons {
     return this.#own.get(job);
   }
 
-  /** True of a record or an order that this peer has let go of. */
+  /** Whether the record or order lies before this peer's horizon. */
   isPruned({ job, tick }: Pick<RunRecord, "job" | "tick">): boolean {
     const before = this.#own.get(job)?.before ?? 0;
     return instantOf(tick) < before && this.#isBelievable(before);
   }
 
-  /** This peer has pruned up to these, and that is durable. */
+  /** This peer has pruned up to these horizons, durably. */
   moved(horizons: readonly Horizon[]): void {
     for (const horizon of horizons) this.#own.set(horizon.job, horizon);
     const news = horizons.filter((horizon) => this.#isRecent(horizon));
@@ -103,12 +103,12 @@ export class Horizons {
     this.#sendMore(from);
   }
 
-  /** Ticks of the job before this instant (ms) were pruned at that neighbour; 0 = none is known. */
+  /** The instant (ms) before which that neighbour has pruned the job's ticks; 0 = none is known. */
   at(peer: PeerId, job: JobId): number {
     return this.#neighbours.get(peer)?.known.get(job) ?? 0;
   }
 
-  /** … and at any neighbour. */
+  /** The same, the latest of all neighbours. */
   elsewhere(job: JobId): number {
     let highest = 0;
     for (const { known } of this.#neighbours.values()) highest = Math.max(highest, known.get(job) ?? 0);

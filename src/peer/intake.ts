@@ -1,7 +1,8 @@
 /**
- * Takes in the records and orders that come from other peers, by gossip, answer or sync. It drops and counts records that
- * their writers have not signed, and what this peer has pruned. Core gets the rest; records that core doubts come to it
- * later, if the disk finds that they are news. Records of kinds that this version doesn't know go to the disk alone.
+ * Takes in the records and orders that come from other peers by gossip, answer or sync. It drops and counts records without
+ * their writer's valid signature, and things that this peer has pruned. Core gets the rest. A record that core doubts is first
+ * compared with the disk, and reaches core later, if it is news. Records of kinds that this version doesn't know only go to the
+ * disk.
  */
 import type { EventBody } from "../core/events.ts";
 import type { Thing } from "../core/records/buckets.ts";
@@ -19,9 +20,9 @@ export interface IntakeDeps {
   doors: Pick<Doors, "keys" | "disk">;
   staleRecords: StaleRecords;
   horizons: Horizons;
-  /** The run is open in core's memory: news of it counts, however old it is. */
+  /** The run is open in core's memory, so news about it counts, however old it is. */
   isOpen: (record: RunRecord) => boolean;
-  /** Core doubts an open record of an order that is over. */
+  /** Core doubts the record, because it is open and its order is over. */
   isPossiblyStale: (record: RunRecord) => boolean;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
@@ -40,12 +41,12 @@ export class Intake {
     this.#deps.feed({ kind: "learned", records: this.genuine(records), orders: this.kept(orders) });
   }
 
-  /** Without those whose history this peer has removed: it would take no record of such a run from anybody. */
+  /** The orders without those whose history this peer has pruned: it would accept no record of their runs. */
   kept(orders: readonly RequestedOrder[]): RequestedOrder[] {
     return orders.filter((order) => !this.#isPruned(order));
   }
 
-  /** Those that core is to get now. */
+  /** The records that core gets now. */
   genuine(records: readonly RunRecord[]): RunRecord[] {
     const { doors, staleRecords, count, feed } = this.#deps;
     const possiblyStale: RunRecord[] = [];
@@ -68,7 +69,7 @@ export class Intake {
     return genuine;
   }
 
-  /** Stores records of kinds that this version doesn't know. A sync offers one again that the disk has refused. */
+  /** Stores records of kinds that this version doesn't know. If the disk refuses one, a later sync offers it again. */
   keep(others: readonly OtherRecord[]): void {
     const { doors, count } = this.#deps;
     const kept = others.filter((record) => {
@@ -85,7 +86,7 @@ export class Intake {
     );
   }
 
-  /** Their giver may not believe this peer's horizon, by a clock that is far behind. */
+  /** Pruned things can arrive, because a peer whose clock is far behind does not believe this peer's horizon. */
   #isPruned(thing: Thing): boolean {
     const isPruned = this.#deps.horizons.isPruned(thing);
     if (isPruned) this.#deps.count("refused_pruned");

@@ -1,10 +1,10 @@
 /**
- * Rotating the cluster key (DESIGN §11): the peer that was asked makes a new one and hands it, over links that are
- * encrypted already, to every member that it knows; each says when it is on its disk. Until the grace ends both keys
- * are accepted, and whoever was away gets the new one from the first member that it meets.
+ * Rotates the cluster key. The peer that was asked makes a new key and sends it, over links that are already encrypted, to
+ * every member that it knows; each member confirms once the key is on its disk. Until the grace ends both keys are accepted,
+ * and a member that was away gets the new key from the first member that it meets.
  *
- * It is handed to the members of that day alone: somebody who came in with the leaked key, under an identity of their own,
- * is kept out when the grace ends. A member that was away for all of it has to be invited anew.
+ * Only the members known at the time of the rotation get the key. So an intruder who joins later with the leaked key is kept
+ * out when the grace ends. A member that was away for the whole grace has to be invited again.
  */
 import type { Clock, Keyring, Log, Now } from "../ports.ts";
 import type { Answer } from "../ports/control.ts";
@@ -12,12 +12,12 @@ import { CicadaError } from "../errors.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 
-/** A person waits no longer than this for the members' word. */
+/** The longest that a person waits for the members' confirmations. */
 const confirmLimitMs = 5_000;
-/** A linked member that has not confirmed is handed the key again so often. */
-const againMs = 5_000;
-/** The least grace: members get the new key over links that were made under the old one. */
-const graceLeastMs = 10_000;
+/** How often a linked member that has not confirmed is sent the key again. */
+const repeatMs = 5_000;
+/** The shortest grace: members get the new key over links that were made with the old one. */
+const graceMinMs = 10_000;
 
 export interface KnownMember {
   id: PeerId;
@@ -25,7 +25,7 @@ export interface KnownMember {
   linked: boolean;
 }
 
-export interface HandoverDeps {
+export interface KeyRotationDeps {
   self: PeerId;
   keyring: Keyring;
   clock: Clock;
@@ -35,7 +35,7 @@ export interface HandoverDeps {
   /** on protocol `key` */
   send(to: PeerId, message: Message): void;
   count(name: string): void;
-  /** this peer has another key now */
+  /** Called when this peer has a new key. */
   changed(): void;
 }
 
@@ -46,17 +46,17 @@ interface Asked {
 }
 
 export class KeyRotation {
-  readonly #deps: HandoverDeps;
-  /** who keeps the key that is the present one */
+  readonly #deps: KeyRotationDeps;
+  /** members that have confirmed that the current key is on their disk */
   readonly #holders = new Set<PeerId>();
   #asked: Asked | undefined;
   #againAtMono = 0;
 
-  constructor(deps: HandoverDeps) {
+  constructor(deps: KeyRotationDeps) {
     this.#deps = deps;
   }
 
-  /** `answer` is called once, when every member in reach has confirmed, or 5 s have passed. */
+  /** `answer` is called once: when every linked member has confirmed, or after 5 s. */
   rotate(graceMs: number, by: string, answer: (answer: Answer) => void): void {
     const { keyring, clock, log, self } = this.#deps;
     if (this.#asked !== undefined) {
@@ -67,7 +67,7 @@ export class KeyRotation {
     const members = this.#deps.members();
     const change = {
       madeAt: Math.max(Math.floor(wall), keyring.madeAt() + 1),
-      oldUntil: Math.floor(wall) + Math.max(graceMs, graceLeastMs),
+      oldUntil: Math.floor(wall) + Math.max(graceMs, graceMinMs),
       heirs: [self, ...members.map(({ id }) => id)],
     };
     this.#asked = { members, untilMono: mono + confirmLimitMs, answer };
@@ -99,11 +99,11 @@ export class KeyRotation {
   woke(now: Now): void {
     this.#answerWhenDone();
     if (now.mono < this.#againAtMono) return;
-    this.#againAtMono = now.mono + againMs;
+    this.#againAtMono = now.mono + repeatMs;
     for (const { id, linked } of this.#deps.members()) if (linked) this.#offer(id);
   }
 
-  /** Hands the present key to a member that is entitled to it and has not said that it keeps it. */
+  /** Sends the current key to a member that is entitled to it and has not confirmed it. */
   #offer(to: PeerId): void {
     const change = this.#deps.keyring.ongoingRotation();
     if (change === undefined || this.#holders.has(to) || !change.heirs.includes(to)) return;
@@ -121,7 +121,7 @@ export class KeyRotation {
       if (error !== undefined) {
         this.#deps.count("key_changes_refused");
         log.warn("a new cluster key was not taken over", { from, why: error.detail });
-        // It may hold an older one than this peer: then it is to have this one.
+        // The sender's key may be older than this peer's: then it gets this one.
         if (error.code === "BAD_KEY") return this.#offer(from);
         return this.#deps.send(from, { kind: "key-heard", madeAt, stored: false });
       }

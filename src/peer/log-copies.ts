@@ -1,12 +1,12 @@
 /**
- * Copies of outputs on further peers (DESIGN §10). When a run has ended, its runner hands the gzipped output to two other
- * peers, chosen by rendezvous on the run's id, so that the output outlives the host. That a run printed nothing is said
- * by its record.
+ * Copies of outputs on other peers (DESIGN §10). When a run has ended, its runner sends the gzipped output to two other peers,
+ * chosen by rendezvous on the run's id, so that the output outlives the host. An empty output is not copied: the run's record
+ * says that it is empty.
  *
- * A large copy goes piece by piece: the keeper asks for the next piece when it has the one before, so that no queue
- * overflows, and its last request confirms that it has all. A copy that fits one message is sent without confirmation,
- * which would double the messages of every run. Not promised: that a copy exists while fewer than two other peers are
- * there, that a copy is made again when its keeper dies, and copies of outputs beyond the cap.
+ * A large copy is sent piece by piece. The keeper asks for the next piece when it has the one before, so that no queue
+ * overflows, and its last request confirms that it has all of them. A copy that fits into one message is sent without a
+ * confirmation, which would double the messages of every run. Not promised: two copies while fewer than two other peers are
+ * alive, a new copy when its keeper dies, copies of outputs beyond the cap.
  */
 import type { Cancel, Executor } from "../ports.ts";
 import { runId, type PeerId, type RunId } from "../schema/ids.ts";
@@ -17,13 +17,13 @@ import { isRunOf, type OutputDeps } from "./logs.ts";
 import { encodeBytes, pieceBytes } from "./pieces.ts";
 
 const copies = 2;
-/** A gzipped output that is larger is not copied. More costs each keeper that much of its disk and memory. */
+/** A gzipped output larger than this is not copied. More costs each keeper that much of its disk and memory. */
 const copyCapBytes = 8_388_608;
-/** Packed outputs that wait for their keepers to ask for the next piece. More costs memory; beyond, outputs are not copied. */
+/** Bytes of gzipped outputs that wait for their keepers' requests. More costs memory; with less, more outputs stay uncopied. */
 const givenBytesMax = 67_108_864;
-/** A keeper that asks for nothing for so long gets no more. */
+/** A keeper that asks for nothing for this long gets no more pieces. */
 const askedWithinMs = 30_000;
-/** Copies that arrive at once, and their bytes. The oldest are dropped for a new one. */
+/** Limits for copies that arrive at the same time, and for their bytes. Beyond either, the oldest copies are dropped. */
 const arrivingMax = 64;
 const arrivingBytesMax = 67_108_864;
 
@@ -51,7 +51,7 @@ export class LogCopies {
     this.#deps = deps;
   }
 
-  /** The run has ended here: hands its output, if it has any, to the peers that keep a copy. */
+  /** The run has ended here: sends its output, if there is any, to the peers that keep a copy. */
   copy(record: RunRecord): void {
     if (record.logBytes === 0) return;
     const run = runId(record);
@@ -87,7 +87,7 @@ export class LogCopies {
   #asked(from: PeerId, { run, piece }: MessageOf<"log-copy-next">): void {
     const key = `${from} ${run}`;
     const given = this.#given.get(key);
-    // A request that is repeated, or that leaves out a piece, is none.
+    // A request that is repeated, or that skips a piece, is ignored.
     if (given === undefined || piece !== given.piece + 1) return;
     given.giveUp();
     if (piece === given.pieces) return this.#endGiving(key, given, "logs_copied");
@@ -116,18 +116,18 @@ export class LogCopies {
   }
 
   #arrived(from: PeerId, { run, piece, pieces, bytes }: MessageOf<"log-copy">): void {
-    // Only the runner itself hands its output on.
+    // Only the runner itself sends copies.
     if (!isRunOf(run, from) || (pieces - 1) * pieceBytes > copyCapBytes) {
       return this.#deps.count("log_copies_refused");
     }
     const key = `${from} ${run}`;
     const before = this.#forget(key);
     const parts = piece === 0 ? [] : before;
-    // The stream keeps the order, so a piece that is not the next one belongs to a copy that broke off.
+    // Streams keep the order, so a piece that is not the next one belongs to a copy that broke off.
     if (parts === undefined || parts.length !== piece) return;
     parts.push(Buffer.from(bytes, "base64"));
     if (pieces > 1) this.#deps.send(from, { kind: "log-copy-next", run, piece: parts.length });
-    // The check above has read it as a run's id.
+    // `isRunOf` above has parsed it as a run's id.
     if (parts.length === pieces) return this.#deps.executor.keepLog(run as RunId, Buffer.concat(parts));
     this.#arriving.set(key, parts);
     this.#arrivingBytes += bytesIn(parts);

@@ -1,8 +1,8 @@
 /**
- * Reading a run's output, wherever it is (DESIGN §10): here, at its runner, or at a peer that keeps a copy.
+ * Reads a run's output, wherever it is (DESIGN §10): here, at its runner, or at a peer that keeps a copy.
  *
- * This peer looks at home, then asks the runner, then the living members in the order in which copies are kept. One piece
- * is asked for and one piece is given: that is the credit which keeps a fast sender at bay.
+ * This peer looks on its own disk, then asks the runner, then the living members in the order in which copies are placed. Each
+ * request is answered with one piece: that is the credit that keeps a sender from flooding a reader.
  */
 import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
@@ -10,16 +10,16 @@ import type { Message, MessageOf } from "../schema/message.ts";
 import { memberHashesOf, rankKey } from "../core/members/rank.ts";
 import { encodeBytes, pieceBytes } from "./pieces.ts";
 
-/** How long one peer may take to answer before the next is asked. */
+/** How long a peer may take to answer before the next one is asked. */
 const answerMs = 3_000;
-/** Pieces being read for one peer at once: readers ask for one and wait, so a few people may read at a time. */
+/** Pieces read for one peer at once. A reader asks for one piece and waits, so this many people can read through one peer. */
 const givenAtOnce = 32;
 
 /** What reading outputs and copying them both need. */
 export interface OutputDeps {
   clock: Clock;
   send(to: PeerId, message: Message): void;
-  /** alive, without this peer */
+  /** the living members other than this peer */
   living(): PeerId[];
   count(name: string): void;
 }
@@ -45,7 +45,7 @@ export class Logs {
     this.#deps = deps;
   }
 
-  /** Reads at most `length` bytes from `offset`. Undefined when nobody in reach has the output. */
+  /** Reads at most `length` bytes from `offset`. Undefined when no peer in reach has the output. */
   read(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
     const wanted = Math.min(length, pieceBytes);
     this.#deps.executor.readLog(run, offset, wanted, (piece) => {
@@ -122,7 +122,7 @@ export class Logs {
   }
 }
 
-/** A run's id names its runner by the last characters of the peer's id. */
+/** A run's id names its runner by the last 8 characters of the peer's id. */
 export function isRunOf(run: string, peer: PeerId): boolean {
   return parseRunReference(run)?.peerEnd === peer.slice(-8);
 }

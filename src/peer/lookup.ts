@@ -1,6 +1,6 @@
 /**
- * Reads from the disk what core asks for before it admits ticks that its memory doesn't reach. A disk that can't be read is
- * asked again: no answer is never taken for "nothing has run".
+ * Reads from the disk what core needs before it admits ticks older than its memory. A disk that can't be read is asked again: a
+ * failed read is never taken for "nothing has run".
  */
 import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
@@ -21,7 +21,7 @@ export function lookUp(
     const query = { job, from, to, limit: pageSize, ...(after === undefined ? {} : { after }) };
     doors.disk.history(query, (page) => {
       if (page instanceof CicadaError) {
-        doors.log.warn("what has run can't be read from the disk yet", { job, error: page.message });
+        doors.log.warn("the job's history can't be read from the disk yet", { job, error: page.message });
         doors.clock.alarm(doors.clock.now().mono + againMs, () => next(after));
         return;
       }

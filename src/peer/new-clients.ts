@@ -1,32 +1,32 @@
 /**
- * How many new writers (Yjs clients) an update from a neighbour may bring into the job table. Each of them stays in the table
- * for ever and makes its state vectors longer, so a neighbour that invented them without end would stop every sync.
+ * How many new writers (Yjs clients) an update from a neighbour may bring into the job table. Each writer stays in the table for
+ * ever and makes its state vectors longer, so a neighbour that kept inventing new ones would in the end stop every sync.
  */
 import type { Now } from "../ports.ts";
 import type { Applied, JobTable } from "../table/table.ts";
 
 /**
- * Clients whose edits a table may hold. Formula: a peer writes as one client, and as a new one after a life whose edits may
- * be lost, so a mesh of 50 that are all put back every day reaches it in 14 years. More makes state vectors longer (about 7
- * bytes each), less stops a mesh that lives long.
+ * Clients whose edits a table may hold. Formula: a peer writes as one client, and takes a new client id when edits of its last
+ * life may be lost, so a mesh of 50 peers that are all restored from old copies every day reaches the limit in 14 years. More
+ * makes state vectors longer (about 7 bytes per client); less stops a long-lived mesh.
  */
 const clientsMax = 262_144;
-/** New clients that one neighbour may bring in a day, once this peer has taken in a whole table. A member needs a few. */
+/** New clients that one neighbour may bring per day, once this peer has taken in a whole table. A member needs a few. */
 const newClientsPerDay = 1_000;
 const dayMs = 86_400_000;
 
-/** What one neighbour has brought since that moment. */
+/** How many new clients one neighbour has brought since `sinceMono`. */
 export interface BroughtClients {
   count: number;
   sinceMono: number;
 }
 
-/** For the first table of a life, which may bring any number. */
+/** For the first table of a life, which may bring as many clients as a table can hold. */
 export function applyWhole(table: JobTable, update: Uint8Array): Applied {
   return table.apply(update, clientsMax - table.clientCount());
 }
 
-/** For all that comes later: a neighbour may bring only a few in a day. */
+/** For everything later: a neighbour may bring only so many clients per day. */
 export function applyWithin(
   table: JobTable,
   update: Uint8Array,

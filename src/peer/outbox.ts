@@ -1,14 +1,14 @@
 /**
- * What this peer has decided, gathered into batches for topic `runs`: one publish costs every peer about 3 ms of
- * CPU, one more record in a batch next to nothing (DESIGN §3). A batch goes after 25 ms or at 64 KiB.
+ * Gathers what this peer has decided into batches for topic `runs`. One publish costs every peer about 3 ms of CPU, and one more
+ * record in a batch next to nothing (DESIGN §3). A batch is sent after 25 ms or at 64 KiB.
  */
 import type { Cancel, Clock } from "../ports.ts";
 import type { MessageOf } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 
-/** More gathers more into one publish; less makes claims and results known sooner. */
+/** More puts more into one publish; less makes claims and results known sooner. */
 const batchMs = 25;
-/** Of JSON. More holds up what comes behind it; and whatever is added last, the batch must fit into one message. */
+/** Bytes of JSON. More delays the messages behind it; and with the last item, however long, a batch must fit into one message. */
 const batchBytes = 65_536;
 
 type Batch = MessageOf<"runs">;
@@ -21,7 +21,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #publish: (batch: Batch) => void;
   #batch = emptyBatch();
-  /** of JSON in the batch */
+  /** bytes of JSON in the batch */
   #bytes = 0;
   #alarm: Cancel | undefined;
 

@@ -1,7 +1,7 @@
 /**
- * How each job has fared: the record that tells the story of its last tick, its last run, and when it last succeeded.
- * Read from the disk once for each job that is asked for, and kept up to date from then on by every record that moves,
- * own or foreign, so that a list of jobs costs no look into the history.
+ * How each job has fared: the record that decides the story of its last tick, its last run, and when it last succeeded. This is
+ * read from the disk once for each job that is asked about. From then on every record that moves, own or foreign, keeps it up
+ * to date, so that a list of jobs doesn't read the history.
  */
 import { isFinal, type RunRecord } from "../schema/run.ts";
 import { instantOf, type JobId, type TickId } from "../schema/ids.ts";
@@ -14,7 +14,7 @@ export type Outcome = Pick<JobStatus, "lastTick" | "lastRun" | "lastSuccess">;
 /** Newest first. */
 type ReadHistory = (query: RunQuery) => Promise<{ records: RunRecord[] }>;
 
-/** The newest records of a job that are read: those of its last tick are among them, whoever else wrote some. */
+/** How many of a job's newest records are read: enough to include all of its last tick's. */
 const newestRead = 20;
 
 interface Kept {
@@ -50,7 +50,7 @@ export class Outcomes {
     try {
       await kept.loaded;
     } catch (error) {
-      // What couldn't be read is read again the next time.
+      // After a failure the next question reads again.
       if (this.#jobs.get(job) === kept) this.#jobs.delete(job);
       throw error;
     }
@@ -64,7 +64,7 @@ export class Outcomes {
     if (kept !== undefined) takeIn(kept, record);
   }
 
-  /** The job is gone; one of that name may come back. */
+  /** The job was deleted; a new job with the same id begins without history here. */
   forget(job: JobId): void {
     this.#jobs.delete(job);
   }

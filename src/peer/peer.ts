@@ -1,10 +1,10 @@
 /**
- * One peer: takes events from the doors, lets core decide, and carries the effects out. It holds the state and the
- * branches; what it calls computes or touches the world, never both.
+ * One peer: takes events from the doors, lets core decide, and carries the effects out. It holds the state and the branches;
+ * what it calls either computes or touches the world, never both.
  *
- * Events are worked off one after the other: an event that an effect brings about (an edit changes the table) waits
- * until the effects before it are done. So core sees one event at a time, in one order, in both worlds. What deals with
- * the rest (sync, logs, edits, keys, housekeeping) is put together in assembly.ts.
+ * Events are handled one after the other: an event that an effect causes (an edit changes the table) waits until the effects
+ * before it are done. So core sees one event at a time, in one order, in the real and in the simulated world. assembly.ts puts
+ * together the parts for the rest: sync, logs, edits, keys, retention.
  */
 import type { Effect, EventBody } from "../core/events.ts";
 import { isRunning, knownMembers, livingOthers } from "../core/view.ts";
@@ -29,7 +29,7 @@ import { Sender } from "./sender.ts";
 import type { PeerSettings } from "./settings.ts";
 import { PeerStatus } from "./status.ts";
 
-/** Rare and important: a graph of them begins at 0, not when the first one comes. */
+/** Rare and important counters. They exist from the start, so that a graph begins at 0 and not with the first count. */
 const zeros = {
   ticks_missed: 0,
   ticks_no_quorum: 0,
@@ -38,7 +38,7 @@ const zeros = {
   votes_accepted: 0,
 } as const;
 
-/** Between the farewell and the end of the mesh, so that the farewell gets out. */
+/** Between the farewell and the end of the mesh, so that the farewell is sent. */
 const farewellMs = 150;
 
 export class Peer {
@@ -53,7 +53,7 @@ export class Peer {
   readonly #counters: Record<string, number> = { ...zeros };
   readonly status: PeerStatus;
   readonly #inbox: EventBody[] = [];
-  /** core's; nothing here looks into it */
+  /** core's, read through core/view.ts */
   #state: State | undefined;
   #incarnation: number | undefined;
   #assembly: Assembly | undefined;
@@ -77,7 +77,7 @@ export class Peer {
     this.#staleRecords = new StaleRecords(doors.disk, this.#writer);
   }
 
-  /** Reads the data folder and goes on the mesh. `ready` gets the error when the folder can't be used. */
+  /** Reads the data folder and joins the mesh. `ready` gets an error when the folder can't be used. */
   start(ready: (error?: CicadaError) => void): void {
     this.#doors.executor.start({
       childStarted: (run, at) => this.#feed({ kind: "childStarted", run, at }),
@@ -184,7 +184,7 @@ export class Peer {
     return this.#assembly;
   }
 
-  /** The job that a failure was about: core threw while it worked on it. */
+  /** The job that core was working on when it threw. */
   get workingOn(): Job | undefined {
     const job = this.#state?.workingOn;
     return job === undefined ? undefined : this.#assembly?.table.jobs().get(job);
@@ -254,7 +254,7 @@ export class Peer {
     }
   }
 
-  /** By streams: what gossip has lost. */
+  /** Sends the records by streams, because gossip may have lost them. */
   #resend(records: readonly RunRecord[]): void {
     for (const some of inParts(records)) {
       for (const to of this.#state === undefined ? [] : livingOthers(this.#state)) {
@@ -290,7 +290,7 @@ export class Peer {
 
   // ------------------------------------------------------------------------------------ what is asked
 
-  /** Carries a command out; `answer` is called once, when what was asked is durable here or refused. */
+  /** Carries a command out. `answer` is called once: when the result is durable here, or when the command is refused. */
   command(command: Command, answer: (answer: Answer) => void): void {
     if (this.#state === undefined || this.#stopped) {
       return answer({
@@ -299,7 +299,7 @@ export class Peer {
       });
     }
     if (command.kind === "rotate-key") {
-      // Where members are in reach it is the remedy, should a thief of the key have said that it was replaced.
+      // While members are linked, a rotation is allowed: it is the remedy if a thief of the key claimed that it was replaced.
       const isAlone = knownMembers(this.#state).every(({ linked }) => !linked);
       if (isAlone && this.#state.members.supersededKey !== undefined) {
         const error = new CicadaError("KEY_SUPERSEDED", "a key made here would be another mesh's");
@@ -313,12 +313,12 @@ export class Peer {
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
-  /** A piece of the run's output, wherever it is kept. */
+  /** Reads a piece of the run's output, wherever it is. */
   readLog(...args: Parameters<Logs["read"]>): void {
     this.#parts.logs.read(...args);
   }
 
-  /** The simulator has moved the wall clock on, past a time in which nothing was to be done. */
+  /** The simulator has moved the wall clock forward over a time in which there was nothing to do. */
   leapt(ms: number): void {
     if (this.#state !== undefined) leapOver(this.#state, ms);
     this.#assembly?.clockProof.wentOn(ms);
@@ -330,7 +330,7 @@ export class Peer {
   }
 
   /**
-   * A clean stop: takes no more ticks and says so, gives runs `drainMs` to end, ends those that don't, says goodbye.
+   * Stops cleanly: takes no more ticks and says so, gives runs `drainMs` to end, kills the others, and says goodbye.
    */
   stop(done: () => void): void {
     const { clock, executor } = this.#doors;

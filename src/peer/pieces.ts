@@ -1,8 +1,8 @@
-/** What is too long for one message goes in pieces, each of them as base64; the receiver asks for the next one. */
+/** What is too long for one message is sent in pieces of base64, each one when the receiver asks for it. */
 
 /**
- * Raw bytes in one piece: as base64, with its envelope, well under 256 KiB. Less makes more round trips (a table of 30 MB
- * takes 230), more holds up the heartbeats behind it.
+ * Raw bytes in one piece: in base64, with its envelope, well under 256 KiB. Less makes more round trips (a table of 30 MB takes
+ * 230); more delays the heartbeats behind it.
  */
 export const pieceBytes = 131_072;
 

@@ -1,4 +1,4 @@
-/** What comes over the mesh: decodes it, drops what is no message, and hands the rest to whatever deals with its kind. */
+/** Decodes what comes over the mesh, drops and counts what is no valid message, and passes the rest to the right part. */
 import type { EventBody } from "../core/events.ts";
 import { never } from "../errors.ts";
 import type { Doors } from "../ports.ts";

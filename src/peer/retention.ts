@@ -1,13 +1,14 @@
 /**
- * Which history this peer keeps (DESIGN §8). Every ten minutes, at the same instants on every peer, it goes over all jobs that
- * have records on its disk: by each job's `keep`, also when the job is idle or has been deleted, and by the peer's own limit
- * on the size of records and outputs.
+ * Which history this peer keeps (DESIGN §8). Every ten minutes, at the same instants on every peer, it goes through all jobs
+ * that have records on its disk, idle and deleted jobs included. It prunes by each job's `keep`, and by the peer's own limit on
+ * the size of records and outputs.
  *
- * It never prunes what is younger than the job's catch-up window and an hour, a tick that isn't over, or anything after such a
- * tick; nor an existing job's last tick and last success. Up to where it has pruned is the job's horizon, which is stored with
- * the removal and told to the neighbours: what lies below comes back from nobody. It prunes nothing while its clock is not
- * known to be right, nor by one that has leapt ahead until it has proved itself (clock-proof.ts): what a wrong clock takes for old
- * would be lost. By a clock that is set back it begins again from there.
+ * It never prunes records younger than the job's catch-up window plus an hour, a tick that isn't over or anything after that
+ * tick, nor an existing job's last tick and last success. The instant before which it has pruned is the job's horizon. It is
+ * stored together with the removal and sent to the neighbours, so that pruned history comes back from none of them.
+ *
+ * It prunes nothing while its clock is doubted, or after the clock has leapt ahead and has not yet proved itself
+ * (clock-proof.ts): a wrong clock would take history for old that isn't. After a clock was set back, rounds go on from there.
  */
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -19,49 +20,52 @@ import { neverPrunedMs, roundMs, type Horizons } from "./horizons.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** Jobs looked at in one transaction: a claim that is stored meanwhile waits for a few milliseconds. */
+/** Jobs pruned in one transaction. A claim that has to be stored meanwhile waits a few milliseconds. */
 const jobsAtOnce = 100;
 /**
- * What is kept of a job that is gone and of which this peer has never known what it keeps: the default age, and as many runs
- * as a job may ask for, since the default number would remove what the job wants kept if it comes back.
+ * What is kept of a deleted job whose `keep` this peer has never known: the default age, and the largest number of runs that a
+ * job may ask for, because the default number could remove history that the job wants if it comes back.
  */
 const keepOfUnknown: Keep = { runs: 100_000, ageMs: 30 * dayMs, windowMs: hourMs };
-/** The horizon of a job that is gone is forgotten when it has no records any more and nobody can bring old ones for so long. */
+/**
+ * The horizon of a deleted job without records is dropped when it is this old. More stores it for longer; with less, more peers
+ * could bring back records from before it, which then stay until another round removes them.
+ */
 const horizonKeptMs = 7 * dayMs;
-/** History is brought down to this share of its limit, so that not every round has to remove something. */
+/** History that is over its limit is reduced to this share of it, so that not every round has to remove something. */
 const filledShare = 0.9;
 
 export interface RetentionDeps {
   doors: Pick<Doors, "disk" | "executor" | "log">;
   horizons: Horizons;
-  /** the last round of an earlier life, as its instant; undefined = there was none */
+  /** the instant of an earlier life's last round; undefined = there was none */
   lastRound: number | undefined;
   clockProof: ClockProof;
   /** bytes of records and outputs; Infinity = no limit */
   historyMaxBytes: number;
-  /** Undefined: there is no such job, or it can't be read. */
+  /** Undefined when there is no such job, or when it can't be read. */
   keepOf(job: JobId): Keep | undefined;
-  /** Something is in the table under that id. */
+  /** The table holds an entry with this id, readable or not. */
   isInTable(job: JobId): boolean;
   /** This peer has warmed up, and its clock is not doubted. */
   mayPrune(): boolean;
-  /** The oldest tick (ms) of which core has an open record; Infinity = none. */
+  /** The oldest tick (ms) for which core has an open record; Infinity = none. */
   openSince(job: JobId): number;
   count(name: string): void;
 }
 
 export class Retention {
   readonly #deps: RetentionDeps;
-  /** the round that was begun last, in this life or an earlier one, as its instant; undefined = there was none */
+  /** the instant of the last round that was begun, in this life or an earlier one; undefined = there was none */
   #round: number | undefined;
-  /** in which the proof that is under way was stored last; undefined = not in this life */
+  /** the round in which the unfinished proof was last stored; undefined = not in this life */
   #proofStoredIn: number | undefined;
   #busy = false;
-  /** jobs that are gone and had records in the present round */
+  /** deleted jobs that had records in the current round */
   readonly #gone = new Set<JobId>();
-  /** ticks before it go, for the limit of size; ms */
+  /** ticks before this instant (ms) go, because of the limit on size */
   #floor = 0;
-  /** what is wrong, for people */
+  /** why the limit on size can't be kept, in words; undefined = it is kept */
   #overfull: string | undefined;
 
   constructor(deps: RetentionDeps) {
@@ -82,7 +86,7 @@ export class Retention {
     this.#pruneAfter("", round, () => this.#limitSize(round));
   }
 
-  /** Once in a round, so that the next life need not begin anew. */
+  /** Stores the proof once per round, so that the next life can continue it. */
   #storeProof(round: number): void {
     const { leftMs } = this.#deps.clockProof;
     if (round === this.#proofStoredIn || this.#round === undefined || leftMs === undefined) return;
@@ -100,12 +104,12 @@ export class Retention {
     });
   }
 
-  /** What a person should know, in words. */
+  /** What people should know, in words. */
   warnings(): string[] {
     return this.#overfull === undefined ? [] : [this.#overfull];
   }
 
-  /** Page by page over all jobs that have records. */
+  /** Prunes all jobs that have records, page by page. */
   #pruneAfter(after: string, round: number, done: () => void): void {
     this.#deps.doors.disk.jobsWithRecords(after, jobsAtOnce, (jobs) => {
       if (jobs instanceof CicadaError) return this.#fail(jobs);
@@ -130,7 +134,7 @@ export class Retention {
     });
   }
 
-  /** Undefined for a job that is in the table but can't be read: nobody knows what it keeps. */
+  /** Undefined for a job that is in the table but can't be read: its `keep` is unknown. */
   #ruleFor(job: JobId, round: number): PruneRule | undefined {
     const exists = this.#deps.isInTable(job);
     if (!exists) this.#gone.add(job);
@@ -147,7 +151,7 @@ export class Retention {
     };
   }
 
-  /** When records and outputs are too large, the oldest of all jobs go. */
+  /** When records and outputs are too large, the oldest records of all jobs go. */
   #limitSize(round: number): void {
     const { disk, executor } = this.#deps.doors;
     const { historyMaxBytes } = this.#deps;
@@ -169,13 +173,13 @@ export class Retention {
     });
   }
 
-  /** Once more over all jobs, with a floor. If that finds nothing any more, the limit can't be kept. */
+  /** Goes through all jobs again with a higher floor. If the floor can't rise any more, the limit can't be kept. */
   #lowerTo(instant: number, bytes: number, round: number): void {
     if (instant <= this.#floor) {
       const { historyMaxBytes } = this.#deps;
       this.#overfull =
-        `history takes ${mebibytes(bytes)}, above its limit of ${mebibytes(historyMaxBytes)}: nothing more of it may go, ` +
-        "because it is within the jobs' catch-up windows, or is the last of its job";
+        `history takes ${mebibytes(bytes)}, above its limit of ${mebibytes(historyMaxBytes)}: nothing more can be removed, ` +
+        "because the rest is within the jobs' catch-up windows, or is the last record of its job";
       return this.#end(round);
     }
     this.#floor = instant;
@@ -184,7 +188,7 @@ export class Retention {
 
   #end(round: number): void {
     for (const { job, before } of this.#deps.horizons.own()) {
-      // The horizon of a job with records says what it kept.
+      // The horizon of a job with records also holds the job's last known `keep`.
       if (before > round - horizonKeptMs || this.#deps.isInTable(job) || this.#gone.has(job)) continue;
       this.#deps.horizons.forget(job);
       this.#deps.doors.disk.store([{ kind: "drop-horizon", job }], () => undefined);

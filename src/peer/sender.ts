@@ -1,4 +1,4 @@
-/** What this peer says to others, as bytes in its envelope: to one, or to all. */
+/** Sends this peer's messages, encoded in their envelope, to one peer or to all. */
 import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { messageCapBytes, type Message, type Protocol, type Topic } from "../schema/message.ts";
@@ -25,12 +25,12 @@ export class Sender {
     if (bytes !== undefined) this.#doors.mesh.publish(topic, bytes);
   }
 
-  /** The farewell has been said: nothing is published any more. */
+  /** Called after the farewell: nothing is published from then on. */
   silence(): void {
     this.#silent = true;
   }
 
-  /** Undefined for a message that every receiver would refuse: those who make messages split them, as a rule. */
+  /** Undefined for a message that is too large, which every receiver would refuse. Callers split large messages beforehand. */
   #encode(message: Message): Uint8Array | undefined {
     const { self, cluster } = this.#doors.keys;
     const bytes = encode({ cluster, sender: self, seq: this.#seq++ }, message);

@@ -1,4 +1,4 @@
-/** What a peer is started with, and what only the simulator and tests give it and may look at. */
+/** The settings a peer is started with, including those that only the simulator and tests use. */
 import type { State } from "../core/state.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Job, Problem } from "../schema/job.ts";
@@ -11,32 +11,32 @@ export interface PeerSettings {
   /** runs at once */
   capacity: number;
   role: "worker" | "witness";
-  /** of records and outputs; Infinity = no limit (retention.ts) */
+  /** the limit for records and outputs; Infinity = no limit (retention.ts) */
   historyMaxBytes: number;
-  /** the peer that made the cluster key, if known: the first voter of the mesh's roster */
+  /** the peer that made the cluster key, if it is known: the first voter of the mesh's roster */
   founder: PeerId | undefined;
-  /** how long runs may end after `stop`; ms */
+  /** how long runs get to end after `stop`; ms */
   drainMs: number;
   /** version of the time-zone tables */
   tzdata: string;
-  /** the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR, as far as set: all that a job sees of it */
+  /** those of the host's PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR that are set: a job sees no other variable of the host */
   host: Readonly<Record<string, string>>;
-  /** why a job must not be run here, whatever the table says */
+  /** why this peer's own limits forbid a job; undefined = they allow it */
   refusal?: (job: Job) => Problem | undefined;
   /** what the program is capable of */
   capabilities: readonly string[];
-  /** what only simulator and tests give: a bug to have, where to name rare branches, checks that cost much, a look inside */
+  /** given by the simulator and tests alone: a planted bug, coverage marks, expensive checks, a look inside */
   testing?: Pick<State["settings"], "planted" | "marks" | "checksBook"> & {
-    /** what a later version says more in each record */
+    /** fields that a later version adds to each record */
     recordFields?: Readonly<Record<string, unknown>>;
     onLive?: (inside: Inside) => void;
   };
 }
 
-/** What simulator and tests may look at, and never change but as another peer would. */
+/** What the simulator and tests may look at. They change it only as another peer could, by `takeEdit`. */
 export interface Inside {
   readonly state: Readonly<State>;
   readonly table: JobTable;
-  /** takes in an update of the table that came from elsewhere */
+  /** takes in an update of the table as if another peer had sent it */
   readonly takeEdit: (update: Uint8Array) => void;
 }

@@ -1,8 +1,8 @@
 /**
- * Asks the disk about records that core has doubts of: open ones of orders that it settled and let go of long ago.
- * What the disk knows to be over is dropped; the rest is news after all and goes on to core, a little later. What is
- * heard of the same run while the disk is being asked counts too, for the answer may be older than that; and so does
- * what the disk should have by now and has refused.
+ * Asks the disk about records that core doubts: open records of orders that were settled long ago and are no longer in memory.
+ * A record that the disk knows to be over is dropped; the others are news after all and go on to core, a little later. Records of
+ * the same run that are heard in the meantime count too, because the disk's answer may be older, and so do records that the disk
+ * has refused.
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
@@ -10,7 +10,7 @@ import type { Disk } from "../ports/disk.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Writer } from "./writer.ts";
 
-/** Records of one tick by one peer: its attempts and slots. */
+/** How many records of one tick and peer are read: enough for all its attempts and slots. */
 const recordsOfTick = 64;
 
 export class StaleRecords {
@@ -25,7 +25,7 @@ export class StaleRecords {
     this.#writer = writer;
   }
 
-  /** `news` gets those of the records that say more than the disk does, when it has been asked about each. */
+  /** Asks the disk about each record, then calls `news` with those that say more than the disk does. */
   ask(records: readonly RunRecord[], news: (records: RunRecord[]) => void): void {
     for (const record of records) this.#asked.set(recordKey(record), record);
     const next = (index: number): void => {
@@ -39,7 +39,7 @@ export class StaleRecords {
       }
       const { job, tick, peer } = record;
       this.#disk.history({ job, tick, peer, limit: recordsOfTick }, (page) => {
-        // A record that can't be compared is no news. A sync will offer it again.
+        // A record that can't be compared doesn't count as news. A sync will offer it again.
         if (page instanceof CicadaError) this.#asked.delete(recordKey(record));
         const found = page instanceof CicadaError ? [] : page.records;
         const refused = this.#writer.refusedOf(record);
@@ -51,7 +51,7 @@ export class StaleRecords {
     next(0);
   }
 
-  /** A record that is asked about is forgotten when something is heard that says as much. */
+  /** A record that says as much as one that is being asked about makes that one old news. */
   heard(record: RunRecord): void {
     if (this.#asked.size === 0) return;
     const key = recordKey(record);
@@ -59,13 +59,13 @@ export class StaleRecords {
     if (asked !== undefined && asked !== record && !movesUp(record, asked)) this.#asked.delete(key);
   }
 
-  /** Calls at once, or when all that is being asked about has been answered. */
+  /** Calls `run` when all questions have been answered; at once if there are none. */
   after(run: () => void): void {
     if (this.#pending === 0) run();
     else this.#afterwards.push(run);
   }
 
-  /** True when nothing was heard against it. */
+  /** Whether the record is still news: nothing that says as much was heard. */
   #take(record: RunRecord): boolean {
     if (this.#asked.get(recordKey(record)) !== record) return false;
     this.#asked.delete(recordKey(record));

@@ -1,6 +1,6 @@
 /**
- * What can be learned of a peer at this moment, by the API and by the simulator. It reads core's state through core/view.ts
- * alone, and changes nothing.
+ * What the API and the simulator can learn about a peer at this moment. It reads core's state through core/view.ts and
+ * core/orders/idle.ts, and changes nothing.
  */
 import {
   blockedJobs,
@@ -39,7 +39,7 @@ export class PeerStatus {
     this.#counters = counters;
   }
 
-  /** From now on there is something to tell. */
+  /** Called once the data folder has been read. Before, only `notReady`, `sizes` and `idleUntil` answer. */
   booted(booted: Booted): void {
     this.#booted = booted;
   }
@@ -55,7 +55,7 @@ export class PeerStatus {
     const view = viewOf(state, now, table.jobs(), table.quarantined(), { ...this.#counters });
     return {
       ...view,
-      notReady: [...view.notReady, ...this.#syncTroubles()],
+      notReady: [...view.notReady, ...this.#syncProblems()],
       warnings: [...view.warnings, ...retention.warnings()],
     };
   }
@@ -100,7 +100,7 @@ export class PeerStatus {
     return blockedJobs(state, now);
   }
 
-  /** Jobs that a later version has written and this peer doesn't run. */
+  /** Jobs written by a later version that this peer doesn't run. */
   unknownHere(): ReturnType<typeof jobsUnknownHere> {
     const { state, now } = this.#live();
     return jobsUnknownHere(state, now);
@@ -108,23 +108,23 @@ export class PeerStatus {
 
   notReady(): string[] {
     if (this.#booted === undefined) return ["starting"];
-    return [...notReady(this.#booted.state), ...this.#syncTroubles()].map(({ code }) => code);
+    return [...notReady(this.#booted.state), ...this.#syncProblems()].map(({ code }) => code);
   }
 
-  /** How much this peer holds in memory, by what. */
+  /** How many things of each kind core holds in memory. */
   sizes(): Readonly<Record<string, number>> {
     return this.#booted === undefined ? {} : sizesOf(this.#booted.state);
   }
 
-  /** Until when (wall clock, ms) it has nothing to do but keep in touch; undefined while something is under way. */
+  /** Until when (wall clock, ms) there is nothing to do except heartbeats and sync; undefined while something is under way. */
   idleUntil(): number | undefined {
     return this.#booted === undefined ? undefined : idleUntil(this.#booted.state);
   }
 
-  /** A neighbour with which no sync can be finished may have jobs and records that this peer lacks. */
-  #syncTroubles(): NotReady[] {
+  /** A neighbour with which sync can't finish may have jobs and records that this peer lacks. */
+  #syncProblems(): NotReady[] {
     const { state, assembly, now } = this.#live();
-    return assembly.sync.troubles(now).map(({ peer, what }) => ({
+    return assembly.sync.problems(now).map(({ peer, what }) => ({
       code: "sync",
       message: `not in sync with ${nameOf(state, peer)}: ${what}`,
     }));

@@ -1,10 +1,10 @@
 /**
- * The run records' half of sync (sync.ts describes the protocol): which buckets differ from a neighbour's, and fetching what
- * this side lacks in them, page by page and the newest first.
+ * The run records' part of sync (sync.ts describes the protocol): finds the buckets that differ from a neighbour's, and fetches
+ * what this side lacks in them, page by page, the newest bucket first.
  *
- * Each `want` names a stretch of what lies in some buckets, which holds no more than a page on the asker's side. The giver
- * (sync-giving.ts) reads no more than a page of it either, and says how far it came. So what a question costs is bounded on
- * both sides, however much lies in a bucket, and every answer moves the place from which the next question goes on.
+ * Each `want` names a stretch of some buckets that holds at most a page of records on the asking side. The serving side
+ * (sync-serving.ts) also reads at most a page of it, and says how far it got. So the cost of a request is bounded on both sides,
+ * however much a bucket holds, and each answer moves the place where the next request begins.
  */
 import { bucketMs, digestOf } from "../core/records/buckets.ts";
 import { comparePlaces, readPlace } from "../core/records/place.ts";
@@ -14,41 +14,41 @@ import type { Disk, Things } from "../ports/disk.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import { neverPrunedMs, roundMs } from "./horizons.ts";
-import { bucketsPerWant, noteUnreadable, pageSize } from "./sync-giving.ts";
+import { bucketsPerWant, noteUnreadable, pageSize } from "./sync-serving.ts";
 import { answerLimitMs } from "./sync-table.ts";
 
-/** How far back neighbours compare their records; all that is older is compared once for each link. */
+/** How far back neighbours compare their records routinely. Older records are compared once for each link. */
 export const exchangeWindowMs = 72 * 3_600_000;
-/** All records are compared with every neighbour this often, for whatever gossip has lost. */
+/** How often records are compared with every neighbour, to find what gossip has lost. */
 export const exchangeEveryMs = 30_000;
 /**
- * While peers prune (retention.ts), for so long after the beginning of a round, only what is never pruned is compared routinely:
- * what one side has pruned a moment before the other is no difference.
+ * While peers prune (retention.ts), that is, for this long after a round begins, routine comparisons look only at records too
+ * young to be pruned: what one side has pruned a moment before the other must not count as a difference.
  */
 const pruningMs = 15_000;
-/** What `wantRecent` looks at. */
+/** How far back `wantRecent` compares. */
 const recentMs = 15 * 60_000;
-/** Ticks lie ahead of now by a claim's lead and by clocks that differ: the bucket of now and the next. */
+/** Ticks can lie ahead of now, by a claim's lead and by clocks that differ, so the current bucket and the next are included. */
 const aheadBuckets = 2;
 /**
  * A bucket that has more pages than this and is still being written to differs from every neighbour's all the time. Routine
- * comparisons leave it until it has cooled; new links don't.
+ * comparisons skip it until it has cooled; those of new links don't.
  */
 const largeBucketPages = 4;
 const coolMs = 2 * bucketMs;
-/** A neighbour that has been silent for so long is shown as trouble. */
-const silentTroubleMs = 30_000;
-/** Buckets in one comparison: 28 days, and as many as a message can name. */
+/** A neighbour that has been silent for this long is reported as a problem. */
+const silentProblemMs = 30_000;
+/** The largest number of buckets in one comparison: 28 days, and as many as a message can name. */
 const bucketsCap = 8_192;
 
 export interface RecordSyncDeps {
   disk: Pick<Disk, "digests" | "things">;
   now(): Now;
-  /** The oldest instant (ms) from which on this peer wants to know everything. */
+  /** The instant (ms) from which on this peer wants every record. */
   oldest(now: Now): number;
   send(to: PeerId, message: Message): void;
   onRecords(things: Omit<Things, "next">): void;
-  /** This side has all that the peer had in the window. */
+  /** This side has every record that the peer had in the window. */
   onDone(peer: PeerId): void;
   nextId(): number;
   /** 0 ≤ x < 1 */
@@ -59,20 +59,20 @@ export interface RecordSyncDeps {
 
 type Digests = ReadonlyMap<number, string>;
 
-/** One comparison with a neighbour, and the fetching that follows from it. */
+/** One comparison with a neighbour, and the fetching that follows. */
 interface Exchange {
   id: number;
-  /** nobody waits for it */
+  /** one of the regular comparisons, or one that the neighbour began */
   routine: boolean;
-  /** the question that the neighbour has not answered yet; undefined while this side's own disk is at work */
+  /** the request that the neighbour has not answered yet; undefined while this side reads its own disk */
   asked: { message: Message; sinceMono: number } | undefined;
   mine: Digests;
-  /** Buckets that differ and are still to be fetched; the last group is next. Undefined until the neighbour has answered. */
+  /** differing buckets that are still to be fetched, the last group first; undefined until the neighbour has answered */
   groups: number[][] | undefined;
-  /** how far the last group has been fetched, and what is asked for now */
+  /** how far the last group has been fetched, and the end of the stretch that is asked for now */
   after: string | undefined;
   upTo: string | undefined;
-  /** questions about the last group, and about all of them */
+  /** requests about the last group, and about all groups */
   pages: number;
   page: number;
 }
@@ -80,16 +80,16 @@ interface Exchange {
 interface Neighbour {
   exchange: Exchange | undefined;
   nextAtMono: number;
-  /** asked for while an exchange was on */
+  /** `wantRecent` was called during an exchange */
   recentWanted: boolean;
   /** its digests are being compared with this side's */
   answering: boolean;
-  /** when it last said something about records, and since when no comparison has been finished; monotonic ms */
+  /** when its last message about records came, and since when no comparison has been finished; monotonic ms */
   heardAtMono: number;
   unfinishedSinceMono: number | undefined;
-  /** this side's disk could not be read for the last comparison */
+  /** this side's disk couldn't be read for the last comparison */
   unreadable: boolean;
-  /** Records of all ages have been compared since the link is up. */
+  /** a comparison of records of all ages has been made since the link came up */
   isComparedInDepth: boolean;
 }
 
@@ -137,18 +137,18 @@ export class RecordSync {
       if (exchange === undefined) {
         if (now.mono >= neighbour.nextAtMono) this.#compareRoutinely(peer, neighbour, now);
       } else if (exchange.asked !== undefined && now.mono - exchange.asked.sinceMono >= answerLimitMs) {
-        // The question or its answer was lost, or the neighbour's disk is slow. A late answer counts as well.
+        // The request or its answer was lost, or the neighbour's disk is slow. A late answer still counts.
         this.#deps.count("sync_records_timeouts");
         this.#ask(peer, exchange, exchange.asked.message);
       }
     }
   }
 
-  /** Neighbours with whom no comparison can be finished, and why, in words. */
-  troubles(now: Now): { peer: PeerId; what: string }[] {
+  /** Neighbours with which no comparison can be finished, and why, in words. */
+  problems(now: Now): { peer: PeerId; what: string }[] {
     return [...this.#neighbours].flatMap(([peer, { unfinishedSinceMono, heardAtMono, unreadable }]) => {
       if (unreadable) return { peer, what: "run records can't be read from this peer's disk" };
-      const isSilent = now.mono - Math.max(unfinishedSinceMono ?? Infinity, heardAtMono) >= silentTroubleMs;
+      const isSilent = now.mono - Math.max(unfinishedSinceMono ?? Infinity, heardAtMono) >= silentProblemMs;
       return unfinishedSinceMono !== undefined && isSilent
         ? { peer, what: "it doesn't answer which run records it has" }
         : [];
@@ -167,12 +167,12 @@ export class RecordSync {
     }
     if (neighbour.answering) return;
     neighbour.answering = true;
-    // A neighbour that was away for longer than this peer's own window asks for more, and gets it.
+    // A neighbour that was away for longer than this peer's window asks for more buckets, and gets them.
     const first = Math.max(message.from, lastBucket(now) - bucketsCap);
     const to = Math.max(first, Math.min(message.to, first + bucketsCap));
     this.#deps.disk.digests(first, to, (digests) => {
       neighbour.answering = false;
-      // What can't be read is not "nothing": the neighbour gets no answer, and asks again.
+      // An unreadable disk must not look empty: the neighbour gets no answer, and asks again.
       if (digests instanceof CicadaError) return noteUnreadable(this.#deps, digests);
       this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
       if (this.#neighbours.get(from) !== neighbour || neighbour.exchange !== undefined) return;
@@ -196,7 +196,7 @@ export class RecordSync {
     exchange.asked.sinceMono = now.mono;
     if (!message.last) return;
     exchange.asked = undefined;
-    const next = isBehind(message.reached, exchange.after) ? message.reached : exchange.upTo;
+    const next = isFurther(message.reached, exchange.after) ? message.reached : exchange.upTo;
     if (next === undefined) {
       exchange.groups.pop();
       exchange.pages = 0;
@@ -210,8 +210,9 @@ export class RecordSync {
   }
 
   /**
-   * The first time, records of all ages: either side may have been apart from the other for longer than both of them know, by
-   * a split with a restart in it or an older folder. A link that breaks again at once doesn't cost that much.
+   * The first time, compares records of all ages: the two sides may have been apart for longer than either of them knows, after
+   * a split with a restart in it, or with an old copy of a folder. It isn't done as soon as the link comes up, so that a link
+   * that breaks at once doesn't cost that much.
    */
   #compareRoutinely(peer: PeerId, neighbour: Neighbour, now: Now): void {
     const isPruning = now.wall % roundMs < pruningMs;
@@ -248,7 +249,7 @@ export class RecordSync {
     });
   }
 
-  /** The limit for the answer begins now, whatever this side's disk took before. */
+  /** The time limit for the answer begins now, however long this side's disk took before. */
   #ask(peer: PeerId, exchange: Exchange, message: Message): void {
     exchange.asked = { message, sinceMono: this.#deps.now().mono };
     this.#deps.send(peer, message);
@@ -295,7 +296,7 @@ export class RecordSync {
     neighbour.exchange = undefined;
     neighbour.unfinishedSinceMono = undefined;
     neighbour.unreadable = false;
-    // Spread out, so that neighbours who met at one moment don't all compare at one moment for ever.
+    // Spread out, so that neighbours that met at the same moment don't compare at the same moment for ever.
     neighbour.nextAtMono = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
     if (!neighbour.recentWanted) {
       this.#deps.onDone(peer);
@@ -309,7 +310,7 @@ export class RecordSync {
     return this.#neighbours.get(peer) === neighbour && neighbour.exchange === exchange;
   }
 
-  /** This side's disk can't be read: the comparison is made anew later. Nothing is known to be in sync. */
+  /** This side's disk can't be read. The comparison is repeated later; until then the two don't count as in sync. */
   #giveUp(neighbour: Neighbour, error: CicadaError): void {
     neighbour.exchange = undefined;
     neighbour.nextAtMono = this.#deps.now().mono + exchangeEveryMs;
@@ -336,14 +337,14 @@ function newExchange(id: number, routine: boolean): Exchange {
   };
 }
 
-/** The giver came so far, and that is further than before; a place that isn't one brings nobody further. */
-function isBehind(reached: string | undefined, after: string | undefined): boolean {
+/** Whether the serving side got further than before. A text that is no place doesn't count. */
+function isFurther(reached: string | undefined, after: string | undefined): boolean {
   const place = reached === undefined ? undefined : readPlace(reached);
   const before = after === undefined ? undefined : readPlace(after);
   return place !== undefined && (before === undefined || comparePlaces(place, before) > 0);
 }
 
-/** The buckets, oldest first, that hold something at the neighbour which may not be here. */
+/** The neighbour's buckets, oldest first, that may hold something that this side lacks. */
 function differing(theirs: MessageOf<"buckets">, mine: Digests, first: number): number[] {
   return theirs.digests
     .filter(([bucket, digest]) => bucket >= Math.max(first, theirs.from) && mine.get(bucket) !== digest)

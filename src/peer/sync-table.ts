@@ -1,6 +1,6 @@
 /**
- * The table's half of sync (the protocol is told in sync.ts): which neighbour has been asked, what has come of it, and
- * which pieces of a difference are still to be fetched or handed out.
+ * The table's part of sync (sync.ts describes the protocol): which neighbours have been asked, what they have answered, and
+ * which pieces of a difference are still to be fetched or sent.
  */
 import type { Now, Log } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -10,32 +10,32 @@ import { updateCapBytes } from "../table/update.ts";
 import { encodeBytes, inPieces } from "./pieces.ts";
 import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
 
-/** A neighbour that has said nothing for this long is asked anew. Less repeats what is on its way; more waits. */
+/** A neighbour that hasn't answered for this long is asked again. Less repeats answers on their way; more waits longer. */
 export const answerLimitMs = 3_000;
-/** After an exchange this long passes before a mere mismatch starts another: gossip is on its way meanwhile. */
+/** How long after an exchange a mere mismatch starts no other: the missing changes may be on their way by gossip. */
 const restMs = 2_000;
-/** After an update that this peer refuses, so that the same is not fetched every few seconds. */
+/** The same after an update that this peer refuses, so that it isn't fetched again every few seconds. */
 const refusedRestMs = 30_000;
-/** A neighbour that has been silent for so long, or tables that have differed for so long, are shown as trouble. */
-const silentTroubleMs = 30_000;
-const differsTroubleMs = 300_000;
-/** A difference that nobody fetches on is forgotten. */
+/** How long a neighbour may be silent, or the tables may differ, before that is reported as a problem. */
+const silentProblemMs = 30_000;
+const differsProblemMs = 300_000;
+/** A difference that the neighbour has stopped fetching is dropped after this time. */
 const servingLimitMs = 30_000;
 
 export interface TableSyncDeps {
   table: JobTable;
   send(to: PeerId, message: Message): void;
   onUpdate(update: Uint8Array): void;
-  /** The peer has said what it has of the table. */
+  /** The peer has said how much of the table it has. */
   onHave(peer: PeerId): void;
-  /** This side has all that the peer had. */
+  /** This side has everything that the peer had. */
   onDone(peer: PeerId): void;
   nextId(): number;
   count(name: string): void;
   log: Log;
 }
 
-/** Something in pieces on its way here. */
+/** Something that arrives in pieces. */
 interface Incoming {
   id: number;
   pieces: Uint8Array[];
@@ -44,46 +44,47 @@ interface Incoming {
   since: number;
 }
 
-interface Having {
+/** This side's digest and state vector, which a neighbour fetches. */
+interface OutgoingVector {
   id: number;
   digest: string;
   pieces: Uint8Array[];
 }
 
 interface Neighbour {
-  /** what this side has asked, until it is answered in full */
+  /** this side's request, until it is answered in full */
   asked?: { id: number; digest: string; since: number };
-  /** a difference on its way here */
+  /** a difference that is arriving */
   incoming?: Incoming;
-  /** by `reply`: its state vectors on their way here, that of its question and that of its answer to this side's */
-  vectors: Map<boolean, Incoming>;
+  /** by `reply`: its arriving state vectors, the one in its request and the one in its answer to this side */
+  incomingVectors: Map<boolean, Incoming>;
   /** by `reply`: this side's state vectors that the neighbour is fetching */
-  havings: Map<boolean, Having>;
+  outgoingVectors: Map<boolean, OutgoingVector>;
   /** a difference that the neighbour is fetching */
   outgoing?: { id: number; pieces: Uint8Array[]; since: number };
-  /** what was offered last, so that two who ask each other at once don't send the same twice */
+  /** what was offered last, so that two peers that ask each other at the same time don't send the same pieces twice */
   offered?: { digest: string; stateVector: string; since: number };
   restUntil: number;
-  /** in the last heartbeat the tables differed */
+  /** at the last heartbeat the tables differed */
   differs: boolean;
-  /** put off, for a large difference is coming from another neighbour */
-  putOff: boolean;
-  /** new clients that it has brought since then */
+  /** it waits, because a large difference is being fetched from another neighbour */
+  postponed: boolean;
+  /** the new clients that it has brought */
   brought: BroughtClients;
-  /** when it last said something about the table, and since when the exchange with it has not been finished; monotonic ms */
+  /** when its last message about the table came, and since when no exchange has been finished; monotonic ms */
   heardAtMono: number;
   unfinishedSinceMono: number | undefined;
   differsSinceMono: number | undefined;
-  /** why its table was refused the last time */
+  /** why its table was refused; undefined once an exchange has succeeded */
   refused: string | undefined;
 }
 
 export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
-  /** in this life a whole table has been taken in */
+  /** a whole table has been taken in since the start */
   #isComplete = false;
-  /** from whom a difference of more than one piece is being fetched: from one at a time */
+  /** the one neighbour from which a difference of several pieces is being fetched */
   #fetching: PeerId | undefined;
 
   constructor(deps: TableSyncDeps) {
@@ -95,9 +96,9 @@ export class TableSync {
     const neighbour: Neighbour = {
       restUntil: 0,
       differs: false,
-      putOff: false,
-      vectors: new Map(),
-      havings: new Map(),
+      postponed: false,
+      incomingVectors: new Map(),
+      outgoingVectors: new Map(),
       brought: { count: 0, sinceMono: now.mono },
       heardAtMono: now.mono,
       unfinishedSinceMono: now.mono,
@@ -113,7 +114,7 @@ export class TableSync {
     if (this.#fetching === peer) this.#fetching = undefined;
   }
 
-  /** From a heartbeat. The first mismatch may be gossip on its way; the second is not waited out. */
+  /** A heartbeat's digest. After one mismatch the change may still be on its way by gossip; a second one starts an exchange. */
   digestHeard(peer: PeerId, digest: string, now: Now): void {
     const neighbour = this.#neighbours.get(peer);
     if (neighbour === undefined) return;
@@ -125,7 +126,7 @@ export class TableSync {
     if (again || this.#deps.table.pending()) this.#ask(peer, neighbour, now);
   }
 
-  /** An update that the peer has gossiped. One that builds on something which isn't here is fetched with the rest. */
+  /** Takes in a gossiped update. If it builds on updates that this side lacks, those are fetched. */
   heardUpdate(from: PeerId, update: Uint8Array, now: Now): void {
     const neighbour = this.#neighbours.get(from);
     const applied = this.#apply(neighbour, update, now);
@@ -149,7 +150,7 @@ export class TableSync {
         this.#ask(peer, neighbour, now);
       }
       if (outgoing !== undefined && now.mono - outgoing.since >= servingLimitMs) delete neighbour.outgoing;
-      if (neighbour.putOff && this.#fetching === undefined) this.#ask(peer, neighbour, now);
+      if (neighbour.postponed && this.#fetching === undefined) this.#ask(peer, neighbour, now);
     }
   }
 
@@ -162,9 +163,9 @@ export class TableSync {
     if (reply && neighbour.asked?.id !== id) return;
     if (neighbour.asked?.id === id) neighbour.asked.since = now.mono;
     const mine = table.digest();
-    // Of two equal tables the state vectors are equal too.
+    // Equal tables have equal state vectors, so there is nothing to fetch.
     if (message.digest === mine) {
-      neighbour.vectors.delete(reply);
+      neighbour.incomingVectors.delete(reply);
       this.#deps.onHave(from);
       if (reply) this.#finish(from, neighbour, now);
       else this.#sendHave(from, neighbour, id, true);
@@ -183,32 +184,32 @@ export class TableSync {
     if (message.digest === neighbour.asked?.digest) this.#finish(from, neighbour, now);
   }
 
-  /** The whole vector when its last piece is here; asks for the next one otherwise. */
+  /** Returns the whole vector when its last piece has come; otherwise asks for the next piece. */
   #collect(
     from: PeerId,
     neighbour: Neighbour,
     { id, reply, piece, pieces: of, stateVector }: MessageOf<"table-have">,
     now: Now,
   ): Uint8Array | undefined {
-    if (piece === 0) neighbour.vectors.set(reply, { id, pieces: [], bytes: 0, of, since: now.mono });
-    const vector = neighbour.vectors.get(reply);
+    if (piece === 0) neighbour.incomingVectors.set(reply, { id, pieces: [], bytes: 0, of, since: now.mono });
+    const vector = neighbour.incomingVectors.get(reply);
     if (vector?.id !== id || vector.pieces.length !== piece) return undefined;
     vector.pieces.push(Buffer.from(stateVector, "base64"));
     if (vector.pieces.length < vector.of) {
       this.#deps.send(from, { kind: "table-have-want", id, piece: piece + 1, reply });
       return undefined;
     }
-    neighbour.vectors.delete(reply);
+    neighbour.incomingVectors.delete(reply);
     return Buffer.concat(vector.pieces);
   }
 
   heardHaveWant(from: PeerId, { id, piece, reply }: MessageOf<"table-have-want">, now: Now): void {
     const neighbour = this.#neighbours.get(from);
-    const having = neighbour?.havings.get(reply);
-    if (neighbour === undefined || having?.id !== id) return;
+    const outgoing = neighbour?.outgoingVectors.get(reply);
+    if (neighbour === undefined || outgoing?.id !== id) return;
     neighbour.heardAtMono = now.mono;
     if (neighbour.asked?.id === id) neighbour.asked.since = now.mono;
-    this.#sendHavePiece(from, having, reply, piece);
+    this.#sendHavePiece(from, outgoing, reply, piece);
   }
 
   heardDiff(from: PeerId, message: MessageOf<"table-diff">, now: Now): void {
@@ -219,7 +220,7 @@ export class TableSync {
     const { id, piece, pieces: of } = message;
     if (piece === 0) {
       if (of > 1 && this.#fetching !== undefined && this.#fetching !== from) {
-        neighbour.putOff = true;
+        neighbour.postponed = true;
         delete neighbour.asked;
         return;
       }
@@ -249,7 +250,7 @@ export class TableSync {
     neighbour.restUntil = now.mono + refusedRestMs;
   }
 
-  /** More than a table can be. */
+  /** Refuses a difference that is larger than a table can be. */
   #refuse(from: PeerId, neighbour: Neighbour, now: Now): void {
     this.#deps.count("sync_table_refused");
     neighbour.refused = "it is larger than a table can be";
@@ -270,7 +271,7 @@ export class TableSync {
     this.#deps.count("sync_table_asked");
     if (this.#fetching === peer) this.#fetching = undefined;
     delete neighbour.incoming;
-    neighbour.putOff = false;
+    neighbour.postponed = false;
     const id = this.#deps.nextId();
     neighbour.asked = { id, digest: this.#deps.table.digest(), since: now.mono };
     neighbour.unfinishedSinceMono ??= now.mono;
@@ -279,12 +280,12 @@ export class TableSync {
 
   #sendHave(to: PeerId, neighbour: Neighbour, id: number, reply: boolean): void {
     const { table } = this.#deps;
-    const having = { id, digest: table.digest(), pieces: inPieces(table.stateVector()) };
-    neighbour.havings.set(reply, having);
-    this.#sendHavePiece(to, having, reply, 0);
+    const outgoing = { id, digest: table.digest(), pieces: inPieces(table.stateVector()) };
+    neighbour.outgoingVectors.set(reply, outgoing);
+    this.#sendHavePiece(to, outgoing, reply, 0);
   }
 
-  #sendHavePiece(to: PeerId, { id, digest, pieces }: Having, reply: boolean, piece: number): void {
+  #sendHavePiece(to: PeerId, { id, digest, pieces }: OutgoingVector, reply: boolean, piece: number): void {
     const bytes = pieces[piece];
     if (bytes === undefined) return;
     const stateVector = encodeBytes(bytes);
@@ -299,7 +300,7 @@ export class TableSync {
     });
   }
 
-  /** Sends the first piece of what the neighbour lacks; it fetches the others. */
+  /** Sends the first piece of what the neighbour lacks. It fetches the others itself. */
   #offer(to: PeerId, id: number, stateVector: Uint8Array, now: Now): void {
     const { table } = this.#deps;
     const difference = table.diff(stateVector);
@@ -347,10 +348,10 @@ export class TableSync {
     return applyWhole(table, update);
   }
 
-  /** Neighbours with whom no exchange can be finished, and why, in words. */
-  troubles(now: Now): { peer: PeerId; what: string }[] {
+  /** Neighbours with which no exchange can be finished, and why, in words. */
+  problems(now: Now): { peer: PeerId; what: string }[] {
     return [...this.#neighbours].flatMap(([peer, neighbour]) => {
-      const what = troubleWith(neighbour, now);
+      const what = problemWith(neighbour, now);
       return what === undefined ? [] : [{ peer, what }];
     });
   }
@@ -366,15 +367,15 @@ export class TableSync {
   }
 }
 
-function troubleWith(neighbour: Neighbour, { mono }: Now): string | undefined {
+function problemWith(neighbour: Neighbour, { mono }: Now): string | undefined {
   const { refused, unfinishedSinceMono, heardAtMono, differsSinceMono } = neighbour;
   if (refused !== undefined) return `its job table is refused: ${refused}`;
-  if (unfinishedSinceMono !== undefined && !neighbour.putOff) {
-    if (mono - Math.max(unfinishedSinceMono, heardAtMono) >= silentTroubleMs) {
-      return "it doesn't answer what it has of the job table";
+  if (unfinishedSinceMono !== undefined && !neighbour.postponed) {
+    if (mono - Math.max(unfinishedSinceMono, heardAtMono) >= silentProblemMs) {
+      return "it doesn't answer how much of the job table it has";
     }
   }
-  const differs = differsSinceMono !== undefined && mono - differsSinceMono >= differsTroubleMs;
+  const differs = differsSinceMono !== undefined && mono - differsSinceMono >= differsProblemMs;
   return differs ? "its job table has differed from this peer's for minutes" : undefined;
 }
 

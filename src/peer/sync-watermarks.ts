@@ -1,9 +1,8 @@
 /**
- * The watermarks' half of sync: when a link has come up and all records of a neighbour are here, it is asked how far it
- * knows each job's ticks to be over. The answer comes page by page, each asked for by name, so it may have any size.
+ * The watermarks' part of sync. When a link has come up and all of a neighbour's records are here, the neighbour is asked up to
+ * which tick it knows each job's ticks to be over. The answer comes page by page, each on request, so it can have any size.
  *
- * A neighbour that doesn't answer within the limit is passed over: its watermarks only save work, and the next link brings
- * them.
+ * A neighbour that doesn't answer within the limit is skipped: its watermarks only save work, and the next link brings them.
  */
 import type { Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -11,27 +10,27 @@ import type { Message, MessageOf } from "../schema/message.ts";
 import type { Watermark } from "../schema/run.ts";
 import { answerLimitMs } from "./sync-table.ts";
 
-/** With the longest names of jobs and few open ticks, a page stays under 128 KiB. */
+/** With the longest job ids and few open ticks, a page stays under 128 KiB. */
 const pageSize = 256;
-/** Bytes of watermarks in one message. */
+/** A message holds no further watermark once it has this many bytes of them. */
 const pageBytes = 131_072;
 
 export interface WatermarkSyncDeps {
-  /** All of this peer's, as they stand. */
+  /** All of this peer's current watermarks. */
   watermarks(): readonly Watermark[];
   send(to: PeerId, message: Message): void;
   onWatermarks(watermarks: readonly Watermark[]): void;
-  /** The neighbour has said all, or is passed over. */
+  /** The neighbour has sent all its watermarks, or is skipped. */
   onDone(peer: PeerId): void;
   nextId(): number;
 }
 
 export class WatermarkSync {
   readonly #deps: WatermarkSyncDeps;
-  /** what a neighbour was asked for: the number of the question, and since when it has been silent */
+  /** requests that neighbours have not answered in full: id, since when the neighbour has been silent, and how many came */
   readonly #asked = new Map<PeerId, { id: number; sinceMono: number; taken: number }>();
-  /** what is still to be given to a neighbour, and the question that it is for */
-  readonly #giving = new Map<PeerId, { id: number; rest: Watermark[] }>();
+  /** the watermarks that a neighbour is still to get, and the id of its request */
+  readonly #serving = new Map<PeerId, { id: number; rest: Watermark[] }>();
 
   constructor(deps: WatermarkSyncDeps) {
     this.#deps = deps;
@@ -45,25 +44,25 @@ export class WatermarkSync {
 
   linkDown(peer: PeerId): void {
     this.#asked.delete(peer);
-    this.#giving.delete(peer);
+    this.#serving.delete(peer);
   }
 
   heardWant(from: PeerId, { id, taken }: MessageOf<"watermarks-want">): void {
-    let giving = this.#giving.get(from);
-    if (taken === 0 || giving?.id !== id) {
-      giving = { id, rest: [...this.#deps.watermarks()].toReversed() };
-      this.#giving.set(from, giving);
+    let serving = this.#serving.get(from);
+    if (taken === 0 || serving?.id !== id) {
+      serving = { id, rest: [...this.#deps.watermarks()].toReversed() };
+      this.#serving.set(from, serving);
     }
     const page: Watermark[] = [];
     let bytes = 0;
     while (page.length < pageSize && bytes < pageBytes) {
-      const next = giving.rest.pop();
+      const next = serving.rest.pop();
       if (next === undefined) break;
       page.push(next);
       bytes += next.job.length + 32 + 15 * next.open.length;
     }
-    const last = giving.rest.length === 0;
-    if (last) this.#giving.delete(from);
+    const last = serving.rest.length === 0;
+    if (last) this.#serving.delete(from);
     this.#deps.send(from, { kind: "watermarks", id, watermarks: page, last });
   }
 

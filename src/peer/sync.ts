@@ -1,34 +1,33 @@
 /**
- * Sync: how two peers find out what one has and the other lacks, and mend it. Gossip is fast and may lose anything;
- * sync is slower and is what the promises rest on. It runs between neighbours (peers with a link), for the job table
- * and for run records alike, and each side fetches for itself: nobody has to remember what another has.
+ * Sync: how two peers find out what one has and the other lacks, and fetch it. Gossip is fast and can lose anything; sync is
+ * slower, and the promises rest on it. It runs between neighbours (peers with a link), for the job table and for run records,
+ * and each side fetches what it lacks, so no peer has to remember what another one has.
  *
  * Table. A sends `table-have` with its digest and state vector, in pieces if it is long. B answers with its own, marked
- * `reply`; if the digests differ, it adds the first piece of what A lacks by `table-diff`, and A offers B what B lacks in
- * the same way. Each asks for the next piece by `table-want`, so a table of any size goes over a link at the pace of its
- * receiver, and a large one is fetched from one neighbour at a time. This happens when a link comes up, when two
- * heartbeats in a row show another digest, and at once when an update came that builds on an unknown one.
+ * `reply`. If the digests differ, B also sends the first piece of what A lacks, by `table-diff`, and A offers B what B lacks in
+ * the same way. Each side asks for the next piece by `table-want`, so a table of any size crosses a link at its receiver's pace,
+ * and a large one is fetched from one neighbour at a time. This happens when a link comes up, when two heartbeats in a row show
+ * a different digest, and at once when an update arrives that builds on one that is missing here.
  *
- * Records. A sends `buckets`: digests of 5-minute buckets. B answers with its digests, and each of the two asks by `want`
- * for the buckets that differ, newest first, page by page, naming what it has in them. The answer is what is missing
- * there, in pieces, the last one marked; A keeps it and asks for the next page. This happens when a link comes up, every
- * half a minute (the first time for records of all ages, then for those of the last three days), and when somebody asks for
- * the last 15 minutes. What A has pruned is no difference: it has sent B its horizons (horizons.ts), and B gives it nothing
- * below them.
+ * Records. A sends `buckets`: digests of 5-minute buckets. B answers with its digests. Each side then asks by `want` for the
+ * buckets that differ, newest first, page by page, and names what it has in them. The answer holds what is missing there, in
+ * pieces, and its last piece is marked; the asking side stores it and asks for the next page. This happens when a link comes
+ * up, every half a minute (the first time for records of all ages, then for those of the last three days), and for the last 15
+ * minutes when core asks for it. What A has pruned doesn't come back: A has sent B its horizons (horizons.ts), and B sends A
+ * nothing from before them.
  *
- * Watermarks. When the table and the records of a new link are here, each side asks the other how far it knows each job's
- * ticks to be over (sync-watermarks.ts). Only then is `onSynced` called.
+ * Watermarks. When the table and the records have been synced over a new link, each side asks the other up to which tick it
+ * knows each job's ticks to be over (sync-watermarks.ts). Only then is `onSynced` called.
  *
- * Loss, repetition and both sides beginning at once are ordinary. Every exchange has a number; what belongs to none
- * that is open is taken in if it says something new and is otherwise ignored. A question
- * that is not answered within 3 s is sent again, for ever, as long as the link is up; that counts from when it was sent, not
- * from when this side began to read its own disk. An exchange keeps no lock and no promise: what
+ * Loss, repetition and simultaneous starts are ordinary. Every exchange has an id. A message that belongs to no open exchange is
+ * taken in if it holds something new, and otherwise ignored. A request that isn't answered within 3 s is sent again, as long as
+ * the link is up; the 3 s begin when it is sent, not when this side begins to read its disk. An exchange holds no lock: what
  * arrives twice is merged twice, which changes nothing.
  *
- * `onSynced(peer)` says: since the link came up (or since `wantRecent`), this side has taken in everything that the
- * peer had when it was asked. Not promised: that the peer has what this side has (it says that itself), that nothing
- * has changed since, or that records below a prune horizon come back. Signatures are not looked at here; whoever is
- * given records by `onRecords` must verify them, and must call `disk.store` for what it keeps before it returns.
+ * `onSynced(peer)` says that this side has taken in everything that the peer had when it was asked, after the link came up or
+ * `wantRecent` was called. Not promised: that the peer has what this side has (the peer says that itself), that nothing has
+ * changed since, or that records from before a prune horizon come back. Sync doesn't check signatures: `onRecords` must verify
+ * the records that it gets, and must call `disk.store` for those that it keeps before it returns.
  */
 import { assert } from "../errors.ts";
 import type { Log, Now, Random } from "../ports.ts";
@@ -38,7 +37,7 @@ import type { Message } from "../schema/message.ts";
 import type { Watermark } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Horizons } from "./horizons.ts";
-import { RecordGiving } from "./sync-giving.ts";
+import { RecordServer } from "./sync-serving.ts";
 import { RecordSync } from "./sync-records.ts";
 import { TableSync } from "./sync-table.ts";
 import { WatermarkSync } from "./sync-watermarks.ts";
@@ -48,17 +47,17 @@ export interface SyncDeps {
   disk: Pick<Disk, "digests" | "things">;
   random: Random;
   horizons: Horizons;
-  /** The oldest instant (ms) to exchange records of. */
+  /** The instant (ms) from which on this peer wants every record. */
   oldest(now: Now): number;
   now(): Now;
-  /** On protocol `sync`. */
+  /** Sends on protocol `sync`. */
   send(to: PeerId, message: Message): void;
-  /** Applied to the table and new: to be stored. */
+  /** The update has changed the table, and is to be stored. */
   onUpdate(update: Uint8Array): void;
-  /** The peer has said what it has of the table. */
+  /** The peer has said how much of the table it has. */
   onHave(peer: PeerId): void;
   onRecords(things: Omit<Things, "next">): void;
-  /** How far this peer knows each job's ticks to be over. */
+  /** Up to which tick this peer knows each job's ticks to be over. */
   watermarks(): readonly Watermark[];
   onWatermarks(watermarks: readonly Watermark[]): void;
   onSynced(peer: PeerId): void;
@@ -71,7 +70,7 @@ interface Progress {
   records: boolean;
   /** "asked" until the answer is here */
   watermarks: "unknown" | "asked" | "here";
-  /** `onSynced` was called and nothing has been asked for since */
+  /** `onSynced` was called, and `wantRecent` has not been called since */
   announced: boolean;
 }
 
@@ -79,14 +78,14 @@ export class Sync {
   readonly #deps: SyncDeps;
   readonly #table: TableSync;
   readonly #records: RecordSync;
-  readonly #giving: RecordGiving;
+  readonly #recordServer: RecordServer;
   readonly #watermarks: WatermarkSync;
   readonly #progress = new Map<PeerId, Progress>();
   #lastId: number;
 
   constructor(deps: SyncDeps) {
     this.#deps = deps;
-    // An answer to an earlier life of this peer must not be taken for one to this.
+    // Ids begin at a random number, so that no answer to an earlier life of this peer fits a request of this one.
     this.#lastId = Math.floor(deps.random.next() * 2 ** 40);
     const nextId = (): number => ++this.#lastId;
     this.#table = new TableSync({ ...deps, nextId, onDone: (peer) => this.#done(peer, "table") });
@@ -96,7 +95,7 @@ export class Sync {
       random: () => deps.random.next(),
       onDone: (peer) => this.#done(peer, "records"),
     });
-    this.#giving = new RecordGiving({ ...deps, horizonAt: (peer, job) => deps.horizons.at(peer, job) });
+    this.#recordServer = new RecordServer({ ...deps, horizonAt: (peer, job) => deps.horizons.at(peer, job) });
     this.#watermarks = new WatermarkSync({
       ...deps,
       nextId,
@@ -126,7 +125,7 @@ export class Sync {
     else if (message.kind === "table-diff") this.#table.heardDiff(from, message, now);
     else if (message.kind === "table-want") this.#table.heardWant(from, message, now);
     else if (message.kind === "buckets") this.#records.heardBuckets(from, message, now);
-    else if (message.kind === "want") this.#giving.heardWant(from, message);
+    else if (message.kind === "want") this.#recordServer.heardWant(from, message);
     else if (message.kind === "records") this.#records.heardRecords(from, message, now);
     else if (message.kind === "watermarks-want") this.#watermarks.heardWant(from, message);
     else if (message.kind === "watermarks") this.#watermarks.heardWatermarks(from, message, now);
@@ -135,16 +134,16 @@ export class Sync {
     else assert(false, `${message.kind} is no message of sync`);
   }
 
-  /** About every second: what has waited too long is asked again, what is due is begun. */
+  /** Called about every second: repeats requests that have waited too long, and begins exchanges that are due. */
   woke(now: Now): void {
     this.#table.woke(now);
     this.#records.woke(now);
     this.#watermarks.woke(now);
   }
 
-  /** Neighbours with whom no sync can be finished, and why, in words. */
-  troubles(now: Now): { peer: PeerId; what: string }[] {
-    return [...this.#table.troubles(now), ...this.#records.troubles(now)];
+  /** Neighbours with which sync can't finish, and why, in words. */
+  problems(now: Now): { peer: PeerId; what: string }[] {
+    return [...this.#table.problems(now), ...this.#records.problems(now)];
   }
 
   /** The table's digest in a neighbour's heartbeat. */
@@ -157,7 +156,7 @@ export class Sync {
     this.#table.heardUpdate(from, update, now);
   }
 
-  /** Compares the records of the last 15 minutes now; `onSynced` follows once more. */
+  /** Compares the records of the last 15 minutes now; `onSynced` is called again afterwards. */
   wantRecent(peer: PeerId, now: Now): void {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;
@@ -178,7 +177,7 @@ export class Sync {
     }
   }
 
-  /** What a neighbour knows to be over counts only beside all its records. */
+  /** A neighbour's watermarks count only together with all its records. */
   #heardWatermarksOf(peer: PeerId): void {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;

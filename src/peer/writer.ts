@@ -1,9 +1,9 @@
 /**
- * What core has stored: hands it to the disk, and what the disk refuses and nobody waits for is tried again until it is
- * stored. Until then such a record stands here, for those who ask the disk about its run; and own ones are sent to the others
- * again and again, because whoever has missed one can't get it from this disk by a sync.
+ * Passes core's writes to the disk. A write that the disk refuses and that nothing waits for is tried again until it is stored.
+ * Until then a refused record is kept here for stale-records.ts, which would otherwise not find it on the disk, and this peer's
+ * own records are sent to the others repeatedly, because a peer that missed one can't get it from this disk by sync.
  *
- * Of several writes to one place the last one stands: an older one that was refused is never tried again once a newer one
+ * Of several writes to one place only the last counts: a refused write is never tried again once a newer one to the same place
  * is on its way or stored.
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
@@ -12,21 +12,21 @@ import type { Write } from "../ports/disk.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { metaKeys } from "./boot.ts";
 
-/** More often: more traffic, while the disk is full. Less: a run that has ended holds others up for longer. */
+/** While the disk is full, less makes more traffic; with more, a run that has ended delays others for longer. */
 const resendEveryMs = 5_000;
-/** A peer that was down longer than this finds so when it starts, and looks for the ticks of that time. */
+/** How often the disk notes that this peer is alive, so that its next life knows for which time to look for missed ticks. */
 const aliveEveryMs = 15_000;
-/** Of those that were refused last. More floods the mesh with what most have heard. */
+/** The most records that are sent again at once. More floods the mesh with records that most peers have heard. */
 const resentAtOnce = 256;
 
 interface WriterDeps {
-  /** called for every batch, with the token of who waits for it */
+  /** called for every batch, with the token of the caller that waits for it */
   stored: (token: number | undefined, failed: boolean) => void;
   /** to all others, not by gossip */
   resend: (records: readonly RunRecord[]) => void;
 }
 
-/** A write that replaces what is in its place, and the disk has not stored yet. */
+/** A write that replaces another in the same place, and that the disk has not stored yet. */
 interface Unstored {
   write: Write;
   refused: boolean;
@@ -35,11 +35,11 @@ interface Unstored {
 export class Writer {
   readonly #doors: Pick<Doors, "disk" | "log" | "keys" | "clock">;
   readonly #deps: WriterDeps;
-  /** refused by the disk: each record once, in its last writing */
+  /** the refused records, each in its latest version */
   readonly #refusedRecords = new Map<string, RunRecord>();
-  /** by the place in which only the last writing counts: those on their way or refused, in the order in which they were made */
+  /** by place, where only the last write counts: the writes that are on their way or refused, oldest first */
   readonly #places = new Map<string, Unstored[]>();
-  /** … and the other writes that the disk has refused */
+  /** the other refused writes */
   #refused: Write[] = [];
   #resendAtMono = 0;
   #aliveAtMono = -Infinity;
@@ -49,7 +49,7 @@ export class Writer {
     this.#deps = deps;
   }
 
-  /** With a token somebody waits, and a failure is theirs to deal with. */
+  /** With a token a caller waits for the result, and a failed write is not tried again here. */
   store(writes: readonly Write[], token: number | undefined): void {
     const unstored = writes.map((write) => this.#enter(write));
     this.#doors.disk.store(writes, (error) => {
@@ -72,13 +72,13 @@ export class Writer {
     this.noteAlive(now);
   }
 
-  /** Until when this life was on: the next one looks for the ticks since then. */
+  /** Stores that this peer is alive now: its next life looks for the ticks since then. */
   noteAlive({ wall }: Now): void {
     const write: Write = { kind: "meta", key: metaKeys.lastAlive, value: String(wall) };
     this.#doors.disk.store([write], () => undefined);
   }
 
-  /** Tries what was refused once more. */
+  /** Tries all refused writes again. */
   retry(): void {
     const records = [...this.#refusedRecords.values()];
     const writes: Write[] = [...this.#refused];
@@ -96,7 +96,7 @@ export class Writer {
     this.store(writes, undefined);
   }
 
-  /** The writing of this run's record that the disk has refused so far. */
+  /** The latest version of this run's record, if the disk has refused it. */
   refusedOf(record: RunRecord): RunRecord | undefined {
     return this.#refusedRecords.get(recordKey(record));
   }

@@ -143,7 +143,7 @@ function byTime(a: RunRecord, b: RunRecord): number {
  * waits for; without any record and before it is due, it is pending too. It is `withdrawn` when the job was edited, disabled
  * or deleted before it started.
  */
-export function tellTick(
+export function describeTick(
   tick: TickId,
   records: readonly RunRecord[],
   nameOf: NameOf,

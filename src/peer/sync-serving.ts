@@ -1,6 +1,6 @@
 /**
- * The giver's side of the run records' sync: answers a neighbour's `want` with the records and orders of some buckets that the
- * neighbour has not named, in messages of bounded size. It gives nothing that the neighbour has pruned.
+ * The serving side of the run records' sync: answers a neighbour's `want` with those records and orders of some buckets that the
+ * neighbour has not named, in messages of bounded size. It sends nothing that the neighbour has pruned.
  */
 import { digestOf, type Thing } from "../core/records/buckets.ts";
 import { CicadaError } from "../errors.ts";
@@ -10,43 +10,43 @@ import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 
 /**
- * Records read for one question, on either side: it is the credit that keeps a full disk from flooding a link. More takes
- * more memory (about 1 KiB each) and holds the reading thread for longer; less makes more round trips.
+ * Records read for one request, on either side: the credit that keeps a full disk from flooding a link. More takes more memory
+ * (about 1 KiB each) and occupies the reading thread for longer; less makes more round trips.
  */
 export const pageSize = 1_024;
 export const bucketsPerWant = 32;
 /** Bytes of records in one message. */
 const recordsBytes = 131_072;
 
-export interface RecordGivingDeps {
+export interface RecordServerDeps {
   disk: Pick<Disk, "things">;
-  /** Ticks of the job before this instant (ms) were pruned at the neighbour, which doesn't want them. */
+  /** The instant (ms) before which the neighbour has pruned the job's ticks: it doesn't want them. */
   horizonAt(peer: PeerId, job: JobId): number;
   send(to: PeerId, message: Message): void;
   count(name: string): void;
   log: Log;
 }
 
-export class RecordGiving {
-  readonly #deps: RecordGivingDeps;
+export class RecordServer {
+  readonly #deps: RecordServerDeps;
   /**
-   * Neighbours that are being given something, and what each has wanted since then: the last only, because whoever wants
-   * something else has given up what it wanted before. So no neighbour has more than one answer in this peer's memory.
+   * Neighbours that are being served, each with its latest request since then. Earlier ones are dropped, because a neighbour that
+   * sends a new request has given up the one before. So no neighbour has more than one answer in this peer's memory.
    */
   readonly #serving = new Map<PeerId, MessageOf<"want"> | undefined>();
 
-  constructor(deps: RecordGivingDeps) {
+  constructor(deps: RecordServerDeps) {
     this.#deps = deps;
   }
 
-  /** Gives what the asker lacks; to each asker one thing at a time. */
+  /** Sends what the neighbour lacks. Each neighbour gets one answer at a time. */
   heardWant(from: PeerId, message: MessageOf<"want">): void {
     const isBusy = this.#serving.has(from);
     this.#serving.set(from, isBusy ? message : undefined);
-    if (!isBusy) this.#give(from, message);
+    if (!isBusy) this.#serve(from, message);
   }
 
-  #give(from: PeerId, message: MessageOf<"want">): void {
+  #serve(from: PeerId, message: MessageOf<"want">): void {
     const { id, page, after, upTo } = message;
     const have = new Set(message.have);
     const stretch = { buckets: message.buckets.slice(0, bucketsPerWant), after, upTo, limit: pageSize };
@@ -103,7 +103,7 @@ function emptyPiece(): Omit<Things, "next"> {
 }
 
 export function noteUnreadable(
-  { count, log }: Pick<RecordGivingDeps, "count" | "log">,
+  { count, log }: Pick<RecordServerDeps, "count" | "log">,
   { detail }: CicadaError,
 ): void {
   count("sync_reads_failed");

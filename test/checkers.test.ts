@@ -430,6 +430,28 @@ test("I6: a tick without a run or a record is found, unless all clocks were behi
   assert.equal(found(minute, peers).length, 1);
 });
 
+test("I6: a tick that is only in a withdrawn range of the future is found, unless its job has been changed since", () => {
+  const range = {
+    ...{ job, tick: tickAt(ending + minute), attempt: 1, peer: ann, state: "withdrawn", writing: "range" },
+    rangeFrom: sixth,
+  };
+  const found = (rangeFrom: number, ...edits: Operation[]) => {
+    const runs = without(sixth);
+    const final = peers.map((peer) => {
+      const { records, ...known } = knows(peer, runs);
+      return { ...known, records: new Map([...records, ["range", { ...range, rangeFrom }]]) };
+    });
+    const operations = [...good.operations, ...edits];
+    return checkAccounts(flawless({ runs, operations, final })).filter(({ what }) =>
+      what.includes("there is no record of"),
+    ).length;
+  };
+  const edit = asked({ kind: "put", rules: { ...rules, overlap: "skip" } }, 9.5 * minute);
+  assert.equal(found(sixth), 1);
+  assert.equal(found(sixth, edit), 0);
+  assert.equal(found(sixth + minute, edit), 1, "the range begins later");
+});
+
 test("I6: a record that stays open although its run is over is found", () => {
   const final = peers.map((peer) => {
     const knowledge = knows(peer, good.runs);

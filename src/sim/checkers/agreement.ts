@@ -10,7 +10,9 @@
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
  * last 35 s. No record is open unless its run really still goes on. Each real start has its record, and each required
  * tick without a start has a record that gives the reason, unless all clocks were behind until its job was changed:
- * then nobody could know of the tick. Not judged are records that may have been pruned (retained.ts), records that may
+ * then nobody could know of the tick. If the job was changed while clocks were ahead, a range that was reported by them
+ * and withdrawn when they were set right is enough: the tick is not looked for again, because a scan begins at the edit
+ * (DESIGN §7). Not judged are records that may have been pruned (retained.ts), records that may
  * be lost with a disk that was restored, and starts of a peer beside its copy or of one that was forgotten. A claim may
  * stay open while another run of its job goes on. A tick of a majority job, or one whose peers are all away, may be
  * unreported until its window has passed.
@@ -199,15 +201,23 @@ function checkSilence(
     records.filter(({ rangeFrom }) => rangeFrom !== undefined),
     ({ job }) => job,
   );
-  const isInRange = ({ job, instant }: RequiredTick) =>
-    (ranges.get(job) ?? []).some(
-      ({ tick, rangeFrom = Infinity }) => rangeFrom <= instant && instant <= instantOf(tick),
+  const isIn = ({ tick, rangeFrom = Infinity }: RecordSeen, { instant }: RequiredTick) =>
+    rangeFrom <= instant && instant <= instantOf(tick);
+  const isInRange = (required: RequiredTick) =>
+    (ranges.get(required.job) ?? []).some((range) => isIn(range, required));
+  const isWithdrawn = (required: RequiredTick) =>
+    required.until < Infinity &&
+    evidence.final.every((one) =>
+      [...one.records.values()].some(
+        (record) => record.job === required.job && record.state === "withdrawn" && isIn(record, required),
+      ),
     );
   return requiredTicks(evidence, evidence.from, before, quietMs)
     .filter(({ job, tick }) => isRetained(job, tick))
     .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeUndone(evidence, required))
     .filter((required) => !wasNeverDue(evidence, required, quietMs))
     .filter((required) => !recorded.has(`${required.job}@${required.tick}`) && !isInRange(required))
+    .filter((required) => !isWithdrawn(required))
     .map(({ job, tick, instant }) => ({
       rule: "I6",
       at: instant,

@@ -183,6 +183,32 @@ test("I1: the slower of two clocks counts if its peer was restarted since it was
   assert.deepEqual(story(-500, setAt, [ann]), ["I1"], "the clocks count as equal");
 });
 
+test("I1: the slower of two clocks counts if the other was set too, even if it is right since then", () => {
+  const setAt = sixth - 3 * minute;
+  const story = (other: { from: number; to: number; steppedMs: number }, annsRestart: number) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          peers: [ann, ben],
+          runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+          operations: [asked({ kind: "put", rules: { ...rules, peers: [ann] } }, 1_000)],
+          outages: [{ peer: ann, kind: "down", from: annsRestart, to: annsRestart }],
+          faultWindows: [
+            { kind: "clock step", peer: ben, from: setAt, to: sixth + 2 * minute, steppedMs: -2_000 },
+            { kind: "clock step", peer: ann, ...other },
+          ],
+        }),
+      ),
+    );
+  const wrong = { from: setAt + 30_000, to: setAt + minute, steppedMs: 2_000 };
+  assert.deepEqual(story(wrong, wrong.from), [], "it knows only that it was set back");
+  assert.deepEqual(story(wrong, beginning), ["I1"], "it was set and set back");
+  assert.deepEqual(story(wrong, wrong.to + 10_000), ["I1"], "its process does not know of it");
+  assert.deepEqual(story({ ...wrong, steppedMs: 1_000 }, wrong.from), ["I1"], "it was set by little");
+  const before = { ...wrong, from: beginning, to: setAt - minute };
+  assert.deepEqual(story(before, before.from), ["I1"], "the clocks agreed afterwards");
+});
+
 test("I1: a tick is not required if the peer's folder was restored to when it was drained, but is if it was restored before", () => {
   const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ann, on }, atMs);
   const evidence = flawless({

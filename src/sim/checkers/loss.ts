@@ -11,8 +11,8 @@
  * run it. The reason: if a runner dies after it was chosen, the tick dies with it. If the job doesn't allow overlap
  * and another run of it was going on around the tick, the tick is left out; I10 judges it. Also left out is every tick
  * around which more clocks were set wrong than were right, because the majority decides which clock counts. If half of
- * the clocks are slow and their peers have been restarted since, the slow half counts as right; a tick that the other
- * half alone may run is then left out too.
+ * the clocks are slow, and their peers have been restarted since or clocks of the other half were set too, the slow half
+ * counts as right; a tick that the other half alone may run is then left out too.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
  * widened by the errors of the hosts' clocks.)
@@ -28,7 +28,9 @@ const wellBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
-/** Clocks that differ by less count as equal, even with their skew and drift, ms. */
+/** Clocks that differ by less count as equal (DESIGN §11), ms … */
+const sameClockMs = 1_600;
+/** … even with their skew and drift. */
 const neverDoubtedMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
@@ -141,20 +143,38 @@ function mostClocksWereSet(evidence: Evidence, from: number, to: number): boolea
 }
 
 /**
- * The peers whose clocks were set back, if they are half of the present ones and each has been restarted since, so that
- * no process remembers which half was set. Then the slower half counts as right (DESIGN §11), and the other half may
- * run nothing.
+ * The peers whose clocks were set back, if they are half of the present ones and nothing tells which half was set: each
+ * has been restarted since, or a process of the other half has noticed that its own clock was set too, even if that made
+ * it right. Then the slower half counts as right (DESIGN §11), and the other half may run nothing.
  */
 function slowHalf(evidence: Evidence, from: number, to: number): PeerId[] {
   const steps = stepsIn(evidence, from, to);
   const present = presentIn(evidence, from, to);
-  const slow = present.filter((peer) => {
-    const own = steps.filter((step) => step.peer === peer);
-    const aheadBy = own.reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
-    const setAt = Math.max(...own.map((step) => step.from));
-    return aheadBy < -neverDoubtedMs && wasRestarted(evidence, peer, setAt, from);
+  const stepsOf = (peer: PeerId) => steps.filter((step) => step.peer === peer);
+  const slow = present.filter(
+    (peer) => stepsOf(peer).reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0) < -neverDoubtedMs,
+  );
+  const others = present.filter((peer) => !slow.includes(peer));
+  const isUnknown = slow.every((peer) => {
+    const setAt = Math.max(...stepsOf(peer).map((step) => step.from));
+    const wasSetToo = others.some(
+      (other) => Math.abs(seenToBeSetMs(evidence, other, setAt, from)) > sameClockMs,
+    );
+    return wasRestarted(evidence, peer, setAt, from) || wasSetToo;
   });
-  return 2 * slow.length === present.length ? slow : [];
+  return isUnknown && slow.length === others.length ? slow : [];
+}
+
+/** By how much the peer's clock has been set after `from`, as its process knows that is on at `until`, ms. */
+function seenToBeSetMs(evidence: Evidence, peer: PeerId, from: number, until: number): number {
+  const isSeen = (at: number) => from < at && at <= until && !wasRestarted(evidence, peer, at, until);
+  return evidence.faultWindows
+    .filter((window) => window.kind === "clock step" && window.peer === peer)
+    .flatMap(({ from: at, to: back, steppedMs = 0 }) => [
+      isSeen(at) ? steppedMs : 0,
+      isSeen(back) ? -steppedMs : 0,
+    ])
+    .reduce((sum, ms) => sum + ms, 0);
 }
 
 function stepsIn({ faultWindows }: Evidence, from: number, to: number): FaultWindow[] {

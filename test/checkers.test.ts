@@ -458,8 +458,12 @@ test("I6: a tick without a run or a record is found, unless all clocks were behi
 
 test("I6: a tick that is only in a withdrawn range of the future is found, unless its job has been changed since", () => {
   const range = {
-    ...{ job, tick: tickAt(ending + minute), attempt: 1, peer: ann, state: "withdrawn", writing: "range" },
-    rangeFrom: sixth,
+    job,
+    tick: tickAt(ending + minute),
+    attempt: 1,
+    peer: ann,
+    state: "withdrawn",
+    writing: "range",
   };
   const found = (rangeFrom: number, ...edits: Operation[]) => {
     const runs = without(sixth);
@@ -702,7 +706,7 @@ test("I16: history that should have been pruned is found, unless the peer was aw
   );
 });
 
-test("I18: of two clocks, the one that is ahead starts nothing early, unless the right one agreed with it while both were wrong", () => {
+test("I18: of two clocks, the one that is ahead starts nothing early, unless the right one alone was set since they agreed or met", () => {
   const steppedMs = 60 * minute;
   const step = (peer: PeerId, from: number, to: number, ms = steppedMs) => ({
     kind: "clock step" as const,
@@ -734,6 +738,23 @@ test("I18: of two clocks, the one that is ahead starts nothing early, unless the
     ["I18"],
     "they agreed again while both were right",
   );
+  const restart = (peer: PeerId, afterMs: number) => ({
+    peer,
+    kind: "down" as const,
+    from: beginning + afterMs,
+    to: beginning + afterMs,
+  });
+  const benWasBehind = step(ben, 4 * minute, 5 * minute, -24 * 60 * minute);
+  const restarted = (...outages: Evidence["outages"]): string[] => {
+    const faultWindows = [annIsAhead, benWasBehind];
+    return rulesIn(
+      checkEligibility(flawless({ runs: [run], outages: [...cydIsAway, ...outages], faultWindows })),
+    );
+  };
+  const both = [restart(ann, 3 * minute), restart(ben, 4 * minute)];
+  assert.deepEqual(restarted(...both), [], "only ben knows that its clock was set, to the right time");
+  assert.deepEqual(restarted(restart(ben, 4 * minute)), ["I18"], "ann knows that of its own clock, too");
+  assert.deepEqual(restarted(...both, restart(ben, 6 * minute)), ["I18"], "neither knows it");
   const benIsDoubled = { kind: "duplicate identity", peer: ben, from: beginning, to: ending } as const;
   assert.deepEqual(found(annIsAhead, benIsDoubled), ["I18"], "a peer beside its copy has a clock");
   const bothAreAhead = flawless({ runs: [run], faultWindows: [annIsAhead, step(ben, minute, 20 * minute)] });

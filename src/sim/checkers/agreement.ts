@@ -188,6 +188,10 @@ function mayBeUndone(evidence: Evidence, { instant, rules }: RequiredTick): bool
   );
 }
 
+function covers({ tick, rangeFrom = Infinity }: RecordSeen, { instant }: RequiredTick): boolean {
+  return rangeFrom <= instant && instant <= instantOf(tick);
+}
+
 /** Each required tick that did not run has a record that gives the reason, unless it was due by no clock. */
 function checkSilence(
   evidence: Evidence,
@@ -201,15 +205,13 @@ function checkSilence(
     records.filter(({ rangeFrom }) => rangeFrom !== undefined),
     ({ job }) => job,
   );
-  const isIn = ({ tick, rangeFrom = Infinity }: RecordSeen, { instant }: RequiredTick) =>
-    rangeFrom <= instant && instant <= instantOf(tick);
   const isInRange = (required: RequiredTick) =>
-    (ranges.get(required.job) ?? []).some((range) => isIn(range, required));
+    (ranges.get(required.job) ?? []).some((range) => covers(range, required));
   const isWithdrawn = (required: RequiredTick) =>
     required.until < Infinity &&
     evidence.final.every((one) =>
       [...one.records.values()].some(
-        (record) => record.job === required.job && record.state === "withdrawn" && isIn(record, required),
+        (record) => record.job === required.job && record.state === "withdrawn" && covers(record, required),
       ),
     );
   return requiredTicks(evidence, evidence.from, before, quietMs)

@@ -4,8 +4,8 @@
  * - Drained: from the answer to its drain until it is taken back.
  * - Forgotten: from when every peer must know it, while it is connected to one that knows.
  * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early. If
- *   they are two equal groups, DESIGN §11 doubts the one that was set since they last agreed, even if it is the right
- *   one.
+ *   they are two equal groups, DESIGN §11 doubts the one that was set since they last agreed or met, even if it is the
+ *   right one.
  * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
  *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
@@ -14,14 +14,12 @@
 import type { PeerId } from "../../schema/ids.ts";
 import { livesOfCopies, type Breach, type Evidence, type Run } from "../world/truth.ts";
 import { hadWire, knownToAll, together, wasWell } from "./surroundings.ts";
-import { aheadMs, clockErrorMs, dueOf, isScheduled } from "./ticks.ts";
+import { aheadMs, clockErrorMs, dueOf, isScheduled, sameClockMs, seenToBeSetMs } from "./ticks.ts";
 
 /** An order that the launcher had already received may still start within this time, ms. */
 const launchMs = 3_500;
 /** Two peers that are connected for this long have told each other what they know, ms. */
 const inTouchMs = 20_000;
-/** Clocks that differ by less count as equal (DESIGN §11), ms. */
-const sameClockMs = 1_600;
 
 export function checkEligibility(evidence: Evidence): Breach[] {
   return evidence.runs.flatMap((run) => {
@@ -83,6 +81,8 @@ function early(evidence: Evidence, run: Run): string | undefined {
   if (right.length === 0 || 2 * right.length < peers.length) return undefined;
   const isTie = 2 * right.length === peers.length;
   if (isTie && right.some((peer) => agreedWhileWrong(evidence, run, peer))) return undefined;
+  const wrong = peers.filter((peer) => !right.includes(peer));
+  if (isTie && wasSetAlone(evidence, right, wrong, run.start)) return undefined;
   return `started it ${Math.round(beforeDueMs)} ms early, while ${right.length} of ${peers.length} clocks were right`;
 }
 
@@ -102,6 +102,33 @@ function agreedWhileWrong(evidence: Evidence, { peer, start }: Run, other: PeerI
     const wasWrong = Math.abs(aheadMs(evidence, other, to - 1)) > sameClockMs;
     return wasWrong && !changes.some((at) => at > to && agreedUntil(at));
   });
+}
+
+/**
+ * True if processes of the first group alone know that their clock was set: since the two groups last agreed, and in
+ * their present lives.
+ */
+function wasSetAlone(
+  evidence: Evidence,
+  group: readonly PeerId[],
+  others: readonly PeerId[],
+  at: number,
+): boolean {
+  const changes = evidence.faultWindows
+    .filter(({ kind, from }) => kind === "clock step" && from <= at)
+    .flatMap(({ from, to }) => [from, to])
+    .filter((change) => change <= at);
+  const agreed = changes.filter((change) =>
+    group.some((one) =>
+      others.some(
+        (other) =>
+          Math.abs(aheadMs(evidence, one, change - 1) - aheadMs(evidence, other, change - 1)) <= sameClockMs,
+      ),
+    ),
+  );
+  const since = Math.max(evidence.from, ...agreed) - 1;
+  const wasSet = (peer: PeerId) => Math.abs(seenToBeSetMs(evidence, peer, since, at)) > sameClockMs;
+  return group.some(wasSet) && !others.some(wasSet);
 }
 
 /**

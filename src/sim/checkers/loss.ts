@@ -21,16 +21,24 @@ import { tickAt, type PeerId } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { wasWell, workers } from "./surroundings.ts";
-import { aheadMs, clockErrorMs, groupRuns, requiredTicks, wasBusy, type RequiredTick } from "./ticks.ts";
+import {
+  aheadMs,
+  clockErrorMs,
+  groupRuns,
+  requiredTicks,
+  sameClockMs,
+  seenToBeSetMs,
+  wasBusy,
+  wasRestarted,
+  type RequiredTick,
+} from "./ticks.ts";
 import { isMajority } from "./votes.ts";
 
 const wellBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
-/** Clocks that differ by less count as equal (DESIGN §11), ms … */
-const sameClockMs = 1_600;
-/** … even with their skew and drift. */
+/** Clocks that differ by less count as equal, even with their skew and drift, ms. */
 const neverDoubtedMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
@@ -165,18 +173,6 @@ function slowHalf(evidence: Evidence, from: number, to: number): PeerId[] {
   return isUnknown && slow.length === others.length ? slow : [];
 }
 
-/** By how much the peer's clock has been set after `from`, as its process knows that is on at `until`, ms. */
-function seenToBeSetMs(evidence: Evidence, peer: PeerId, from: number, until: number): number {
-  const isSeen = (at: number) => from < at && at <= until && !wasRestarted(evidence, peer, at, until);
-  return evidence.faultWindows
-    .filter((window) => window.kind === "clock step" && window.peer === peer)
-    .flatMap(({ from: at, to: back, steppedMs = 0 }) => [
-      isSeen(at) ? steppedMs : 0,
-      isSeen(back) ? -steppedMs : 0,
-    ])
-    .reduce((sum, ms) => sum + ms, 0);
-}
-
 function stepsIn({ faultWindows }: Evidence, from: number, to: number): FaultWindow[] {
   return faultWindows.filter(
     (window) => window.kind === "clock step" && window.from <= to && window.to >= from,
@@ -189,12 +185,6 @@ function presentIn({ peers, outages }: Evidence, from: number, to: number): Peer
     outages.filter((outage) => outage.from <= to && outage.to >= from).map(({ peer }) => peer),
   );
   return peers.filter((peer) => !away.has(peer));
-}
-
-function wasRestarted({ outages }: Evidence, of: PeerId, from: number, to: number): boolean {
-  return outages.some(
-    (outage) => outage.peer === of && outage.kind === "down" && outage.to >= from && outage.to <= to,
-  );
 }
 
 /** Like I1's requirement, but for I9: the tick must run once and on time. */

@@ -15,6 +15,7 @@ import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/id
 import { ticksOf } from "../client/schedules.ts";
 import type { Breach, Evidence, FaultWindow, JobRules, Knowledge, RecordSeen } from "../world/truth.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
+import { sameClockMs } from "./ticks.ts";
 
 const hourMs = 3_600_000;
 /** How long it may take until a record is pruned: some rounds of pruning, and the rest of a bucket, ms. */
@@ -26,8 +27,6 @@ const longestWaitMs = 24 * hourMs;
 const anewMs = 7 * 24 * hourMs;
 /** A peer that was up for less between two absences may not have noticed the first one, ms. */
 const noticedMs = 10_000;
-/** Clocks that differ by less count as equal (DESIGN §11), ms. */
-const sameClockMs = 1_600;
 /** A job's last tick and last success always stay; one more may be on its way. */
 const keptAnyway = 3;
 

@@ -4,6 +4,9 @@ import { ticksOf } from "../client/schedules.ts";
 import type { Evidence, JobRules, Run } from "../world/truth.ts";
 import { jobsOf, surelyInForce } from "./requests.ts";
 
+/** Clocks that differ by less count as equal (DESIGN §11), ms. */
+export const sameClockMs = 1_600;
+
 export interface RequiredTick {
   job: JobId;
   tick: TickId;
@@ -60,6 +63,24 @@ export function aheadMs({ faultWindows }: Evidence, of: PeerId, at: number): num
   return faultWindows
     .filter(({ peer, from, to }) => peer === of && from <= at && at < to)
     .reduce((sum, { steppedMs = 0 }) => sum + steppedMs, 0);
+}
+
+export function wasRestarted({ outages }: Evidence, of: PeerId, from: number, to: number): boolean {
+  return outages.some(
+    (outage) => outage.peer === of && outage.kind === "down" && outage.to >= from && outage.to <= to,
+  );
+}
+
+/** By how much the peer's clock has been set after `from`, as its process knows that is on at `until`, ms. */
+export function seenToBeSetMs(evidence: Evidence, peer: PeerId, from: number, until: number): number {
+  const isSeen = (at: number) => from < at && at <= until && !wasRestarted(evidence, peer, at, until);
+  return evidence.faultWindows
+    .filter((window) => window.kind === "clock step" && window.peer === peer)
+    .flatMap(({ from: at, to: back, steppedMs = 0 }) => [
+      isSeen(at) ? steppedMs : 0,
+      isSeen(back) ? -steppedMs : 0,
+    ])
+    .reduce((sum, ms) => sum + ms, 0);
 }
 
 /** True when no clock of the mesh had reached the instant before the job was changed, so that nobody could know of the tick. */

@@ -135,10 +135,11 @@ test("I1: a run with the id of a missing tick doesn't hide that the tick never r
 
 test("I1: a tick that ran early by a clock that was ahead is not required again, unless it was early or late by that clock too", () => {
   const early = sixth - 5 * minute;
-  const stepped = (steppedMs: number) =>
+  const stepped = (steppedMs: number, ...edits: Operation[]) =>
     rulesIn(
       checkLoss(
         flawless({
+          operations: [...good.operations, ...edits],
           runs: [...without(sixth), runOf(sixth, ann, { start: early + 5, end: early + 10 })],
           faultWindows: [
             { kind: "clock step", peer: ann, from: early - 30_000, to: early + 60_000, steppedMs },
@@ -150,6 +151,9 @@ test("I1: a tick that ran early by a clock that was ahead is not required again,
   assert.deepEqual(stepped(12 * minute), []);
   assert.deepEqual(stepped(3 * minute), ["I1"]);
   assert.deepEqual(stepped(30 * minute), ["I1"]);
+  const narrow = { ...rules, catchUp: { policy: "latest", windowMs: minute } } as const;
+  const edit = asked({ kind: "put", rules: narrow }, 4 * minute);
+  assert.deepEqual(stepped(12 * minute, edit), [], "its window was narrowed after it had run");
 });
 
 test("I1: a tick is not required if no peer was well around it", () => {

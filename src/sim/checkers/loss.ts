@@ -20,6 +20,7 @@
 import { tickAt, type PeerId } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
+import { perhapsInForce } from "./requests.ts";
 import { wasWell, workers } from "./surroundings.ts";
 import {
   aheadMs,
@@ -105,13 +106,17 @@ function checkMatching(
 
 /**
  * True if the run is that tick's, its runner's clock was set wrong at the start, and by that clock the tick was due and
- * within its window. By true time it may be far off.
+ * within its window, which may have been another one then. By true time it may be far off.
  */
-function wasDueByWrongClock(evidence: Evidence, { tick, instant, rules }: RequiredTick, run: Run): boolean {
+function wasDueByWrongClock(evidence: Evidence, { job, tick, instant }: RequiredTick, run: Run): boolean {
   if (run.tick !== tick) return false;
   const wrongMs = aheadMs(evidence, run.peer, run.start);
   const lateMs = run.start + wrongMs - instant;
-  return wrongMs !== 0 && lateMs >= -onTimeMs && lateMs <= Math.max(startsWithinMs, rules.catchUp.windowMs);
+  if (wrongMs === 0 || lateMs < -onTimeMs) return false;
+  const windows = perhapsInForce(evidence, job)
+    .filter(({ from, to }) => from <= run.start && run.start <= to)
+    .map(({ rules }) => rules.catchUp.windowMs);
+  return lateMs <= Math.max(startsWithinMs, ...windows);
 }
 
 export function checkResumption(evidence: Evidence): Breach[] {

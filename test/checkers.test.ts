@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
 import { checkAccounts, checkConvergence } from "../src/sim/checkers/agreement.ts";
 import { checkBounded } from "../src/sim/checkers/bounded.ts";
-import { checkLoss } from "../src/sim/checkers/loss.ts";
+import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
+import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkCancels } from "../src/sim/checkers/phantoms.ts";
@@ -271,6 +272,20 @@ test("I3: a tick may run once on each side of a split, but not twice on one side
   assert.deepEqual(checkAll(both), []);
   const thrice = flawless({ runs: [...rest, runOf(seventh, cyd), runOf(seventh, ben)], cuts });
   assert.ok(rulesIn(checkAll(thrice)).includes("I3"));
+});
+
+test("I3, I9: a tick that a forgotten peer started too is found, unless its old cluster key keeps it from being told", () => {
+  const last = ending - 2 * minute;
+  const byAnn = good.runs.map((run) => ({ ...run, peer: ann }));
+  const runs = [...byAnn, runOf(sixth, cyd), runOf(last, cyd)];
+  const found = (from: number, to: number) => {
+    const stranded = [{ peer: cyd, from: beginning + from, to: beginning + to }];
+    const evidence = flawless({ runs, stranded });
+    return [...checkDuplicates(evidence), ...checkResumption(evidence)].map(({ rule }) => rule);
+  };
+  assert.deepEqual(found(0, 20 * minute), []);
+  assert.deepEqual(found(0, 10 * minute), ["I3", "I9"]);
+  assert.deepEqual(found(0, minute), ["I3", "I3", "I9"]);
 });
 
 test("I3: a tick that one peer started twice is found, whatever faults there were", () => {

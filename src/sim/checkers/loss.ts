@@ -15,13 +15,13 @@
  * counts as right; a tick that the other half alone may run is then left out too.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
- * widened by the errors of the hosts' clocks.)
+ * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.
  */
 import { tickAt, type PeerId } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { perhapsInForce } from "./requests.ts";
-import { wasWell, workers } from "./surroundings.ts";
+import { wasStranded, wasWell, workers } from "./surroundings.ts";
 import {
   aheadMs,
   clockErrorMs,
@@ -127,7 +127,9 @@ export function checkResumption(evidence: Evidence): Breach[] {
   const from = evidence.healedAt + resumesAfterMs;
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
     if (heldUp(tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
-    const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
+    const starts = (byTick.get(`${tick.job}@${tick.tick}`) ?? []).filter(
+      ({ peer, start }) => !wasStranded(evidence, peer, start, start),
+    );
     const errorMs = errorAround(evidence, tick);
     const lateMs = (starts[0]?.start ?? Infinity) - tick.instant;
     if (starts.length === 1 && lateMs <= onTimeMs + errorMs) continue;

@@ -15,12 +15,18 @@ function touches(span: Span, from: number, to: number): boolean {
   return span.from <= to && span.to >= from;
 }
 
+/** True if the peer was forgotten and could not be told so for some part of the span. */
+export function wasStranded({ stranded = [] }: Evidence, peer: PeerId, from: number, to: number): boolean {
+  return stranded.some((span) => span.peer === peer && touches(span, from, to));
+}
+
 /**
  * True if the peer's process was up, running and undisturbed from `from` to `to`. While all links hold, lost gossip
  * disturbs no peer, because peers also ask by stream for what matters; around a cut there is only gossip.
  */
 export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
   return (
+    !wasStranded(evidence, peer, from, to) &&
     !evidence.outages.some((outage) => outage.peer === peer && touches(outage, from, to)) &&
     !evidence.faultWindows.some(
       (window) =>
@@ -33,8 +39,8 @@ export function wasWell(evidence: Evidence, peer: PeerId, from: number, to: numb
 
 /**
  * The sets of peers that could talk to each other, directly or by way of others, from `from` until `to`. A peer that
- * was down or paused for any part of it, or whose disk or clock was disturbed, is a set of its own. So is each peer if
- * all wires were slow.
+ * was down or paused for any part of it, or whose disk or clock was disturbed, is a set of its own, and so is a stranded
+ * one. So is each peer if all wires were slow.
  */
 export function components(evidence: Evidence, from: number, to: number): PeerId[][] {
   const well = new Set(evidence.peers.filter((peer) => wasWell(evidence, peer, from, to)));

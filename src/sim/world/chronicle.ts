@@ -17,6 +17,7 @@ import type {
   Rollback,
   Run,
   SizesSeen,
+  Stranding,
 } from "./truth.ts";
 
 export type OnLine = (at: number, host: HostName | undefined, line: string) => void;
@@ -27,6 +28,7 @@ export class Chronicle {
   readonly outages: Outage[] = [];
   readonly cuts: Cut[] = [];
   readonly faultWindows: FaultWindow[] = [];
+  readonly stranded: Stranding[] = [];
   readonly rollbacks: Rollback[] = [];
   readonly sizes: SizesSeen[] = [];
   readonly garbage: GarbageSeen[] = [];
@@ -102,6 +104,14 @@ export class Chronicle {
     };
   }
 
+  /** Notes that from now on a forgotten peer can't be told anything; the returned function notes the end of that. */
+  strandingBegins(peer: PeerId): () => void {
+    this.line(peer, "STRANDED with an old cluster key");
+    const stranding: Stranding = { peer, from: this.now(), to: Infinity };
+    this.stranded.push(stranding);
+    return () => (stranding.to = this.now());
+  }
+
   /**
    * Notes that the peer's folder was restored to its state at `copiedAt`. Promises since then that no other peer knows
    * are lost.
@@ -133,13 +143,26 @@ export class Chronicle {
     | "outages"
     | "cuts"
     | "faultWindows"
+    | "stranded"
     | "rollbacks"
     | "sizes"
     | "garbage"
     | "earlierLives"
   > {
-    const { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage, earlierLives } = this;
-    return { runs, operations, outages, cuts, faultWindows, rollbacks, sizes, garbage, earlierLives };
+    const { runs, operations, outages, cuts, faultWindows, stranded } = this;
+    const { rollbacks, sizes, garbage, earlierLives } = this;
+    return {
+      runs,
+      operations,
+      outages,
+      cuts,
+      faultWindows,
+      stranded,
+      rollbacks,
+      sizes,
+      garbage,
+      earlierLives,
+    };
   }
 }
 

@@ -4,7 +4,9 @@
  *
  * A peer's key is replaced while another peer that shares no key with it has that key as a replaced one. A peer is
  * left behind while its key is replaced and it shares one only with peers of which that is true too. Two other peers
- * without a common key are cut off from each other. Forgotten peers and copies of folders are left out.
+ * without a common key are cut off from each other. A forgotten peer is stranded while it shares no key with a member and
+ * none can prove to it that its key was replaced, because members keep only the last few old keys. Copies of folders are
+ * left out.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { shareKey, supersedes, type KeptKeys } from "../keyring.ts";
@@ -31,7 +33,8 @@ export class KeyWatch {
 
   /** Must be called when the keys in a folder have changed. */
   check(hosts: readonly Host[]): void {
-    const holders = hosts.filter(({ name, peer }) => name === peer && !this.#chronicle.hasForgotten(peer));
+    const originals = hosts.filter(({ name, peer }) => name === peer);
+    const holders = originals.filter(({ peer }) => !this.#chronicle.hasForgotten(peer));
     const behind = leftBehind(holders);
     const found = new Map([...behind].map((peer) => [peer as string, () => this.#behind(peer)] as const));
     for (const one of holders) {
@@ -40,6 +43,11 @@ export class KeyWatch {
         if (!shareKey(one.keys, keys))
           found.set(`${one.peer} ${peer}`, () => this.#chronicle.cutBegins(one.peer, peer));
       }
+    }
+    for (const { peer, keys } of originals) {
+      if (!this.#chronicle.hasForgotten(peer)) continue;
+      const isReached = holders.some((one) => shareKey(keys, one.keys) || supersedes(one.keys, keys));
+      if (!isReached) found.set(`${peer} stranded`, () => this.#chronicle.strandingBegins(peer));
     }
     for (const [what, end] of this.#lasting) {
       if (found.has(what)) continue;

@@ -131,6 +131,17 @@ export interface FaultWindow {
   steppedMs?: number;
 }
 
+/**
+ * A span in which a forgotten peer has a cluster key so old that no member can prove to it that the key was replaced. It
+ * can't know that the mesh doesn't count on it (DESIGN §3).
+ */
+export interface Stranding {
+  peer: PeerId;
+  from: number;
+  /** Infinity while it lasts */
+  to: number;
+}
+
 /** What one peer knew at one instant, for checkers that compare peers. */
 export interface Knowledge {
   peer: PeerId;
@@ -240,6 +251,7 @@ export interface Evidence {
   outages: readonly Outage[];
   cuts: readonly Cut[];
   faultWindows: readonly FaultWindow[];
+  stranded?: readonly Stranding[];
   /** by peer: the largest error of its host's clock by skew and drift, ms; clock steps are fault windows */
   clockErrorMs: ReadonlyMap<PeerId, number>;
   /**

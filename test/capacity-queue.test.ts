@@ -83,7 +83,7 @@ test("no question is sent about an order that is claimed or closed in the same s
     assert.ok(order !== undefined);
     state.effects = [];
     enqueueAsk(state, order, { rank: 0 });
-    if (change === "claim") claim(state, plan, order, { rank: 0, passed: [] }, { waiting: "capacity" });
+    if (change === "claim") claim(state, plan, order, { rank: 0, skippedPeers: [] }, { waiting: "capacity" });
     else closeWithout(state, order, "out-claimed");
     flushAsks(state);
     assert.equal(order.local.stage, change === "claim" ? "claiming" : "none");

@@ -59,8 +59,8 @@ function claimOf(peer: PeerId | undefined, rest: Partial<RunRecord> = {}): RunRe
   };
 }
 
-const first: Failover = { rank: 0, delayMs: 0, passed: [] };
-const second: Failover = { rank: 1, delayMs: 5_000, passed: [] };
+const first: Failover = { rank: 0, delayMs: 0, skippedPeers: [] };
+const second: Failover = { rank: 1, delayMs: 5_000, skippedPeers: [] };
 
 /** The facts of an order that is due now and that this peer may run at once. */
 const plain: Facts = {
@@ -83,7 +83,7 @@ const plain: Facts = {
   hasForeignClaim: false,
   isFull: false,
   hasNoPlace: false,
-  isFirstOfTheFull: false,
+  isFirstWhenAllFull: false,
   choice: "none",
   overlap: "go",
   questionsEnd: Infinity,
@@ -247,12 +247,12 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
   ["a peer that can't run the order then waits for the others", { facts: { failover: undefined } }, "wait"],
   [
     "when all are at capacity, the first in rank claims the order and holds it",
-    { facts: { failover: undefined, isFirstOfTheFull: true } },
+    { facts: { failover: undefined, isFirstWhenAllFull: true } },
     "claim capacity",
   ],
   [
     "when all are at capacity, the first in rank asks the voters of a majority job",
-    { facts: { failover: undefined, isFirstOfTheFull: true, plan: majority } },
+    { facts: { failover: undefined, isFirstWhenAllFull: true, plan: majority } },
     "elect",
   ],
   ["the voters of a majority job are asked even for a timely tick", { facts: { plan: majority } }, "elect"],

@@ -11,7 +11,7 @@ function eligibility(of: Record<string, Eligibility>): (peer: PeerId) => Eligibi
 }
 
 test("the first in rank claims ahead of time without waiting for others", () => {
-  assert.deepEqual(failoverOf(peers, a, eligibility({})), { rank: 0, delayMs: 0, passed: [] });
+  assert.deepEqual(failoverOf(peers, a, eligibility({})), { rank: 0, delayMs: 0, skippedPeers: [] });
 });
 
 test("a rank waits 5 s for each before it that is alive and 1 s for each that is suspect", () => {
@@ -25,7 +25,7 @@ for (const how of ["dead", "left", "declined", "draining", "warming-up", "clock"
     assert.deepEqual(failoverOf(peers, b, eligibility({ a: how })), {
       rank: 1,
       delayMs: 0,
-      passed: [{ peer: a, why: how }],
+      skippedPeers: [{ peer: a, why: how }],
     });
   });
 }
@@ -34,7 +34,7 @@ test("a member that the job doesn't admit is not ranked", () => {
   assert.deepEqual(failoverOf(peers, b, eligibility({ a: "untargeted" })), {
     rank: 0,
     delayMs: 0,
-    passed: [],
+    skippedPeers: [],
   });
 });
 

@@ -206,7 +206,7 @@ describe("a job that will not run has no next tick and no runner", () => {
     const cores = new Cores(["a"]);
     cores.put({ ...beat, enabled: false });
     assert.deepEqual([nowAt(cores, "a").state, nextOf(cores)], ["disabled", undefined]);
-    assert.match(hindersAt(cores, "a"), /^The job is disabled; test edited it last, at /);
+    assert.match(hindersAt(cores, "a"), /^The job is disabled; test last edited it at /);
     cores.put({ ...beat, schedule: "@at 2020-01-01T00:00:00Z" });
     assert.deepEqual([nowAt(cores, "a").state, nextOf(cores)], ["ended", undefined]);
     assert.match(hindersAt(cores, "a"), /no further tick/);
@@ -258,10 +258,10 @@ test("for an instant that is not a tick of the job, the reason is given", () => 
   cores.put(beat);
   const created = cores.wall(2 * second);
   assert.match(why(created - 60 * second) ?? "", /^its ticks count from .* on, when it was created/);
-  assert.match(why(created + 61 * second) ?? "", /^its schedule, as it is now, has none then/);
+  assert.match(why(created + 61 * second) ?? "", /^its current schedule has no tick then/);
   assert.equal(why(Math.ceil(created / 10_000) * 10_000 + 10 * second), undefined);
   cores.put({ ...beat, enabled: false });
-  assert.match(why(created + 60 * second) ?? "", /^it is disabled \(test edited it last/);
+  assert.match(why(created + 60 * second) ?? "", /^it is disabled \(test last edited it/);
 });
 
 test("a voter of a future epoch says from when it votes", () => {

@@ -40,7 +40,7 @@ test("a join that reaches no peer says which addresses it tried, and later names
 
 test("a peer that learned that its key is an old one is not told that no peer answered", () => {
   const { control, joining } = watched();
-  control.notReady.push({ code: "key-superseded", message: "join anew" });
+  control.notReady.push({ code: "key-superseded", message: "rejoin" });
   assert.equal(joining.alone(), undefined);
   joining.end();
 });

@@ -268,7 +268,7 @@ describe("a job with a part that this version doesn't know", () => {
     );
     assert.match(
       now.hindrances[0]?.message ?? "",
-      /^its \/after needs a version of cicada .*chain.* here, too$/,
+      /^its \/after needs a newer version of cicada .*chain.*Upgrade this peer/,
     );
     assert.match(hindersOf(here, here.now, "beat" as JobId).join(" "), /Not on this peer: its \/after/);
     assert.deepEqual(

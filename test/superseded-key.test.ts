@@ -201,7 +201,7 @@ describe("a simulated mesh whose key is rotated while a peer is down", () => {
         evidence.runs.filter(({ peer, life }) => peer === missed?.peer && life === number).length;
       assert.ok(startsOfLife(1) > 0);
       assert.equal(startsOfLife(2), 0, "with the old key it starts nothing");
-      assert.ok(startsOfLife(3) > 0, "and takes ticks once it has joined anew");
+      assert.ok(startsOfLife(3) > 0, "and takes ticks once it has rejoined");
     });
   }
 });

@@ -128,7 +128,7 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
     assert.equal(new Set(ticks).size, ticks.length, "no tick was started twice");
   });
 
-  test("a leaked key is rotated without downtime; a peer that was away runs nothing until it has joined anew; two peers on a copied folder notice each other", async () => {
+  test("a leaked key is rotated without downtime; a peer that was away runs nothing until it has rejoined; two peers on a copied folder notice each other", async () => {
     await using cluster = new Cluster();
     const [cyd, dan, eve] = await cluster.mesh(["cyd", "dan", "eve"]);
     assert.ok(cyd && dan && eve);
@@ -163,7 +163,7 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
     // Started from its folder's key: cyd's key file, with which it joined, would have the new key.
     const [before, ranBefore] = [startsOfEve(), readStarts(file).length];
     const late = await cluster.start({ name: "eve", data: eve.data });
-    const saysWhy = () => says(late, /rotated, and this peer still has the old one.*join anew with --join/);
+    const saysWhy = () => says(late, /rotated, and this peer still has the old one.*rejoin with --join/);
     await until("eve is told why nobody takes it in", limitMs, saysWhy);
     assert.equal((await late.call("GET", "/readyz")).status, 503);
     const again = await late.command("key", "rotate");

@@ -107,7 +107,7 @@ test("a tick without a quorum, a lost run and a chosen runner that is gone are e
   );
 });
 
-test("a tick without records, or whose claim was taken back, is pending", () => {
+test("a tick without records, or whose claim was withdrawn, is pending", () => {
   assert.equal(explained().state, "pending");
   assert.equal(explained(record("alder", "withdrawn", { reason: "draining" })).state, "pending");
 });

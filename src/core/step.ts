@@ -86,7 +86,7 @@ import {
 } from "./orders/scan.ts";
 import { takeChange, takeOrders, takeTicks } from "./orders/admission.ts";
 import { sweep } from "./orders/sweep.ts";
-import { hearOfDuplicate, outlive } from "./members/duplicate-identity.ts";
+import { hearDuplicateReport, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 
@@ -230,7 +230,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       hearHeartbeatOf(state, from, message);
       hearRosterDigest(state, from, message);
       hearVoteCounts(state, from, message);
-      if (hearOfDuplicate(state, from, message)) loseMemory(state, "duplicate");
+      if (hearDuplicateReport(state, from, message)) loseMemory(state, "duplicate");
       if (hasUnheardRecords(state, from, message.open)) {
         mark(state, "records-fetched");
         emit(state, { kind: "syncRecent", peer: from });

@@ -114,7 +114,7 @@ export function notReady(state: State): NotReady[] {
     add(
       "key-superseded",
       `the mesh's key was rotated, and this peer still has the old one (proved by ${shownAuthor(state, supersededKey.by)}), which no ` +
-        "member accepts: join anew with --join and what `cicada peers invite` prints at a member (identity and history stay)",
+        "member accepts: rejoin with --join and what `cicada peers invite` prints at a member (identity and history stay)",
     );
   }
   if (standsBack(state)) {
@@ -251,7 +251,7 @@ export function livingOthers(state: Readonly<State>): PeerId[] {
 }
 
 /** True while this peer knows what is there and by what clock: it has warmed up, and its clock isn't doubted. */
-export function isSettled(state: Readonly<State>): boolean {
+export function mayPlan(state: Readonly<State>): boolean {
   return state.alive && isPlanning(state);
 }
 

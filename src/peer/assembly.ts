@@ -7,7 +7,7 @@ import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import {
   isOpen,
-  isSettled,
+  mayPlan,
   knownMembers,
   livingOthers,
   openSince,
@@ -111,7 +111,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     historyMaxBytes: deps.historyMaxBytes,
     keepOf: (job) => retentionOf(state, job),
     isInTable: (job) => table.holds(job),
-    mayPrune: () => isSettled(state),
+    mayPrune: () => mayPlan(state),
     openSince: (job) => openSince(state, job),
     count,
   });

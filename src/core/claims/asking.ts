@@ -1,6 +1,6 @@
 /**
- * Asking first (DESIGN §5.5): before any start other than a timely, claimed-ahead one, this peer asks all living members
- * what they know of the order, and waits at most 1 s for their answers. Of two peers that ask, the lower rank goes first.
+ * Asking first (DESIGN §5): before it claims an order late or out of turn, this peer asks all living members what they know
+ * about the order, and waits at most 1 s for their answers. Of two peers that ask, the lower rank goes first.
  *
  * All orders of one step, such as those of a peer that died, share one question.
  */
@@ -14,22 +14,22 @@ import { openOf, recordsOf } from "../records/ledger.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { emit, nextToken, type State } from "../state.ts";
-import { goesBefore, noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
+import { precedes, noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
 
-/** Orders in one question: with the longest names that jobs may have, it still fits into a message. */
+/** Orders in one question: with the longest job ids, it still fits into a message. */
 const ordersPerAsk = 512;
-/** Questions of others that are remembered while they are open; beyond it the oldest are forgotten (about 1 KiB each). */
+/** How many open questions of other peers are remembered, about 1 KiB each. Beyond it the oldest are forgotten. */
 const foreignInquiriesMax = 65_536;
-/** How long an order is left to another asker before it is reconciled again. */
+/** How long an order is left to another peer that asks, before it is reconciled again. */
 const yieldMs = 1_500;
-/** Two peers that were both told to wait try again one after the other, by rank. */
+/** Added for each rank, so that two peers that were both told to wait try again one after the other. */
 const yieldPerRankMs = 300;
 
 export function enqueueAsk(state: State, order: Order, failover: { rank: number }): void {
   state.book.toAsk.push({ order, rank: failover.rank });
 }
 
-/** Sends what the step has collected. Where there is nobody to ask, the orders are reconciled again at once. */
+/** Asks about the orders that the step has collected. If there is no other member, they are reconciled again at once. */
 export function flushAsks(state: State): void {
   const others = livingMembers(state).filter((peer) => peer !== state.settings.self);
   const toAsk = state.book.toAsk.splice(0).filter(({ order }) => isOpenQuestion(state, order));
@@ -64,13 +64,13 @@ export function flushAsks(state: State): void {
   }
 }
 
-/** Reconciled once more in the same step, an order may have been claimed (to wait for a place), closed, or put to the vote. */
+/** Later in the same step, the order may have been claimed (to wait for a place), closed, or put to the vote. */
 function isOpenQuestion({ book }: State, order: Order): boolean {
   const { stage } = order.local;
   return book.orders.get(order.key) === order && (stage === "none" || stage === "asking");
 }
 
-/** Answers with what is known of each order, and of other open runs of the same jobs, which overlap rules need. */
+/** Answers with what is known about each order, and with other open records of the same jobs, which overlap rules need. */
 export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): void {
   const records = new Map<string, RunRecord>();
   const first: OrderKey[] = [];
@@ -88,7 +88,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     const order = state.book.orders.get(key);
     const other = otherAsker(state, key, from);
     const asker = { rank: question.rank, peer: from };
-    if (other !== undefined && (goesBefore(other, asker) || !hearEachOther(state, from, other.peer))) {
+    if (other !== undefined && (precedes(other, asker) || !hearEachOther(state, from, other.peer))) {
       mark(state, "spoken-for");
       first.push(key);
       continue;
@@ -96,7 +96,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     if (other !== undefined) overtaken.push({ key, by: other });
     if (order === undefined) {
       if (!known && isOver(state.ledger.history, question.job, tickOf(key), "0")) settled.push(key);
-    } else if (goesFirst(state, order, { rank: question.rank, peer: from })) {
+    } else if (hasPrecedence(state, order, { rank: question.rank, peer: from })) {
       first.push(key);
     } else if (order.local.stage === "asking") {
       mark(state, "asked-and-yielded");
@@ -118,7 +118,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     for (const record of openOf(state.ledger, job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
-  // Records that might not fit are sent ahead. The answer itself comes last, when the asker has them all.
+  // Records that might not fit into the answer are sent before it, so that the asker has them all when the answer comes.
   const last = first.length + settled.length === 0 ? (parts.pop() ?? []) : [];
   for (const some of parts) answerAsker(state, from, { id: 0, records: some, goesFirst: [], settled: [] });
   answerAsker(state, from, { id: message.id, records: last, goesFirst: first, settled });
@@ -135,7 +135,7 @@ function forgetOldestAsk(state: State): void {
   }
 }
 
-/** Another peer's question about the same order that is still open. */
+/** Another peer's open question about the same order. */
 function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignInquiry | undefined {
   const other = state.book.foreignInquiries.get(key);
   if (other === undefined || other.peer === asker || state.now.mono > other.untilMono) return undefined;
@@ -143,8 +143,8 @@ function otherAsker(state: State, key: OrderKey, asker: PeerId): ForeignInquiry 
 }
 
 /**
- * By their own heartbeats. Two peers that don't hear each other don't wait for each other's answers, so the first one has
- * started by the time the other asks. A peer that hears both lets the first one go.
+ * Whether the two peers hear each other, by their own heartbeats. Peers that don't hear each other don't wait for each other's
+ * answers, so the first one to ask has started by the time the other asks. A peer that hears both lets the first one go first.
  */
 function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
   const hears = (one: PeerId, other: PeerId): boolean =>
@@ -154,7 +154,7 @@ function hearEachOther(state: State, a: PeerId, b: PeerId): boolean {
 
 /**
  * Two peers ask about one order, and their questions to each other may be lost on a link that has just failed. A peer that
- * hears both lets the lower rank go, as they would themselves, and takes back the answer that it gave the other before.
+ * hears both lets the lower rank go first, as they would themselves, and revokes the answer that it gave the other before.
  */
 function informOvertaken(state: State, overtaken: readonly { key: OrderKey; by: ForeignInquiry }[]): void {
   for (const group of Map.groupBy(overtaken, ({ by }) => `${by.peer} ${by.ask}`).values()) {
@@ -175,24 +175,24 @@ function informOvertaken(state: State, overtaken: readonly { key: OrderKey; by: 
   }
 }
 
-/** True when this peer holds the order, or asks about it too and comes before the asker. */
-function goesFirst(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
+/** Whether this peer is claiming the order, or asks about it too and comes before the asker. */
+function hasPrecedence(state: State, order: Order, asker: { rank: number; peer: PeerId }): boolean {
   const { local } = order;
   if (local.stage === "claiming") return true;
   if (local.stage !== "asking") return false;
   const own = local.ask.orders.find((entry) => entry.order === order);
-  return own !== undefined && goesBefore({ rank: own.rank, peer: state.settings.self }, asker);
+  return own !== undefined && precedes({ rank: own.rank, peer: state.settings.self }, asker);
 }
 
 function tickOf(key: OrderKey): TickId {
   return key.slice(key.indexOf("@") + 1, key.lastIndexOf("~")) as TickId;
 }
 
-/** Takes an answer in; its records have been taken by the caller. */
+/** Takes in an answer. The caller has taken in its records. */
 export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
   const ask = state.book.asks.get(message.id);
   if (ask === undefined) return;
-  // A peer that has answered may still learn of another asker that goes first.
+  // A peer that has already answered may answer once more, when it learns that another asker goes first.
   if (!ask.waiting.delete(from) && message.goesFirst.length === 0) return;
   const theirs = new Set(message.goesFirst);
   const over = new Set(message.settled);
@@ -213,17 +213,17 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   if (ask.waiting.size === 0) state.book.asks.delete(ask.id);
 }
 
-/** This peer was paused: whatever the others answered is out of date. */
+/** After a pause of this peer: all answers are out of date. */
 export function dropAsks(state: State): void {
   state.book.asks.clear();
 }
 
-/** A peer that has been forgotten is not waited for. */
+/** No answer is awaited from a peer that was forgotten. */
 export function awaitNoAnswer(state: State, peer: PeerId): void {
   for (const ask of state.book.asks.values()) ask.waiting.delete(peer);
 }
 
-/** Forgets questions whose time is over, this peer's own and those of others. */
+/** Forgets questions whose time is over, this peer's and other peers'. */
 export function forgetAsks(state: State): void {
   for (const [id, ask] of state.book.asks)
     if (state.now.mono > ask.untilMono + askLimitMs) state.book.asks.delete(id);

@@ -1,6 +1,6 @@
 /**
- * What a peer remembers of orders: the order book with its indexes, the questions about orders that are open, and the runs
- * that it has started. Changed by the files of this folder only.
+ * What a peer remembers about orders: the order book with its indexes, the open questions about orders, and the runs that it
+ * has started. Only the files of this folder change it.
  */
 import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
 import { IndexedHeap } from "../job/heap.ts";
@@ -10,13 +10,13 @@ import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.t
 export interface BookState extends ClaimIndexes {
   readonly orders: Map<OrderKey, Order>;
   readonly byJob: Map<JobId, Set<Order>>;
-  /** how many of the orders a person asked for */
+  /** how many of the orders were requested by people */
   requestedCount: number;
   /** orders by when they are to be reconciled next; wall clock, ms */
   readonly reconcileQueue: IndexedHeap<Order>;
   /** orders whose circumstances have changed in this step */
   readonly touched: Set<Order>;
-  /** what this step will ask the others about */
+  /** orders that this step will ask the others about */
   readonly toAsk: { order: Order; rank: number }[];
   readonly asks: Map<number, Ask>;
   readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;

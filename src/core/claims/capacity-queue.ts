@@ -1,12 +1,12 @@
 /**
- * Claims that wait for a place on this peer. Jobs are served in turn, and the orders of a job by when they were due, so that
- * one job's backlog never starves another. All operations are O(log n), but for jobs whose claims are not yet on the disk or not
- * yet due: those wait up to two seconds ahead of their time, and are passed over.
+ * Claims that wait for a place on this peer. Jobs are served in turn, and each job's orders by when they were due, so that one
+ * job's backlog never starves another. Operations are O(log n), except that `first` skips jobs whose first claim is not yet on
+ * the disk or not yet due, at most two seconds ahead of its time.
  */
 import type { JobId, OrderKey } from "../../schema/ids.ts";
 import { IndexedHeap } from "../job/heap.ts";
 
-/** An order, as far as the queue looks at it. */
+/** The fields of an order that the queue uses. */
 interface Waiting {
   readonly key: OrderKey;
   readonly job: JobId;
@@ -15,7 +15,7 @@ interface Waiting {
 }
 
 export class CapacityQueue<Order extends Waiting> {
-  /** In the order of their turns. */
+  /** in the order of their turns */
   readonly #jobs = new Map<JobId, IndexedHeap<Order>>();
   #size = 0;
 
@@ -45,7 +45,7 @@ export class CapacityQueue<Order extends Waiting> {
     return this.#jobs.get(order.job)?.has(order) ?? false;
   }
 
-  /** The order whose turn it is, of those whose claim is on the disk and that may start by the wall clock, ms. */
+  /** The order whose turn it is, among those whose claim is on the disk and that may start at `wall` (ms). */
   first(wall: number): Order | undefined {
     for (const ofJob of this.#jobs.values()) {
       const order = ofJob.peek()?.key;
@@ -55,7 +55,7 @@ export class CapacityQueue<Order extends Waiting> {
     return undefined;
   }
 
-  /** An order of the job has got its place: the other jobs come first now. */
+  /** An order of the job has got its place, so the other jobs come first now. */
   served(job: JobId): void {
     const ofJob = this.#jobs.get(job);
     if (ofJob === undefined) return;

@@ -19,7 +19,7 @@ import { commit, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
 import { noStage, transition, type Order, type OwnRun } from "./order.ts";
 
-/** True when this peer has no place left for one more run. */
+/** Whether this peer has no place left for another claim. */
 export function isFull(state: State): boolean {
   return state.book.runs.size + state.book.claims.size >= state.settings.capacity;
 }
@@ -29,7 +29,7 @@ function newRecord(
   order: Order,
   plan: Plan | undefined,
   rank: number,
-  passed: readonly SkippedPeer[],
+  skippedPeers: readonly SkippedPeer[],
   recordState: RunState,
 ): RunRecord {
   return {
@@ -39,20 +39,20 @@ function newRecord(
     slot: order.slot,
     peer: state.settings.self,
     state: recordState,
-    ...nextWriting(state, order.key),
+    ...nextVersion(state, order.key),
     ...(order.round === 0 ? {} : { giveBacks: order.round }),
     revision: plan?.revision ?? "",
     trigger: order.trigger,
     rank,
     due: order.due,
     view: livingMembers(state).length,
-    ...(passed.length === 0 ? {} : { passed: passed.slice(0, 128) }),
+    ...(skippedPeers.length === 0 ? {} : { passed: skippedPeers.slice(0, 128) }),
     signature: "",
   };
 }
 
-/** One more than the version of this peer's last record of the order, in the same round, if it has written one. */
-export function nextWriting(state: State, key: OrderKey): Pick<RunRecord, "version" | "round"> {
+/** The version after this peer's last record of the order, and its round; version 1 if there is none. */
+export function nextVersion(state: State, key: OrderKey): Pick<RunRecord, "version" | "round"> {
   for (const { peer, version, round } of recordsOf(state.ledger, key)) {
     if (peer === state.settings.self)
       return { version: version + 1, ...(round === undefined ? {} : { round }) };
@@ -61,27 +61,27 @@ export function nextWriting(state: State, key: OrderKey): Pick<RunRecord, "versi
 }
 
 /**
- * True of a claim that this peer made and gave back. It stays in memory however old it is, because the next claim of its
- * order counts on from it: one that began anew at 1 would stand below it, on this disk and on every other peer.
+ * True for a claim that this peer made and gave back. It stays in memory however old it is, because this peer's next claim of
+ * the order continues its version: a claim with version 1 would lose against it, on this disk and on every other peer.
  */
 export function isOwnGivenBack(state: State, { peer, state: how }: RunRecord): boolean {
   return how === "withdrawn" && peer === state.settings.self;
 }
 
 /**
- * Makes the claim durable. A timely one starts at due; one made late waits 250 ms for a conflicting one, unless the
- * others have been asked, who then know of none.
+ * Stores a claim. A timely claim starts when its order is due. A late one first waits 250 ms for conflicting claims, unless
+ * the other peers have been asked and know of none.
  */
 export function claim(
   state: State,
   plan: Plan,
   order: Order,
-  failover: { rank: number; passed: readonly SkippedPeer[] },
+  failover: { rank: number; skippedPeers: readonly SkippedPeer[] },
   how: { asked?: boolean; waiting?: "capacity"; epoch?: number },
 ): void {
   const { wall } = state.now;
   const record: RunRecord = {
-    ...newRecord(state, order, plan, failover.rank, failover.passed, "claimed"),
+    ...newRecord(state, order, plan, failover.rank, failover.skippedPeers, "claimed"),
     claimedAt: wall,
     ...(how.waiting === undefined ? {} : { waiting: how.waiting }),
     ...(how.epoch === undefined ? {} : { epoch: how.epoch }),
@@ -101,7 +101,7 @@ export function claim(
   emit(state, { kind: "store", writes: [{ kind: "record", record: signed }], token });
 }
 
-/** The claim is on the disk: now it is gossiped. If its order has left the book meanwhile, the claim is withdrawn. */
+/** The claim is on the disk, so it is gossiped. If its order has left the book meanwhile, the claim is withdrawn. */
 export function claimStored(state: State, order: Order, failed: boolean): void {
   if (order.local.stage !== "claiming") return;
   const { claim: record, waitMs } = order.local;
@@ -121,25 +121,25 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
   }
 }
 
-/** A place may be free: the order whose turn it is in the queue is reconciled. */
+/** A place may be free, so the order whose turn it is in the queue is reconciled. */
 export function wakeCapacityQueue(state: State): void {
   if (state.book.runs.size >= state.settings.capacity) return;
   const first = state.book.capacityQueue.first(state.now.wall);
   if (first !== undefined) touch(state, first);
 }
 
-/** Holds an own claim back. The others see that it waits, and keep off while this peer lives. */
+/** Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. */
 export function hold(state: State, order: Order, why: "overlap" | "capacity"): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
   if (record.waiting === why) return;
   const held = commit(state, { ...record, waiting: why, version: record.version + 1 });
   transition(state.book, order, { ...order.local, claim: held });
-  // It has given up its turn, and the next one may fit.
+  // The order has given up its turn for a place.
   if (record.waiting === "capacity") wakeCapacityQueue(state);
 }
 
-/** Withdraws an own claim. The order stays in the book; if the voters had chosen this peer, its next round does. */
+/** Withdraws this peer's claim. The order stays in the book; if the voters had chosen this peer, it is in its next round. */
 export function withdraw(state: State, order: Order, reason: string): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
@@ -149,7 +149,7 @@ export function withdraw(state: State, order: Order, reason: string): void {
   commit(state, endOf(state, record, "withdrawn", reason), order);
 }
 
-/** This peer takes no more ticks: its claims go back now, so that the others run them on time. */
+/** This peer takes no more ticks: it withdraws its claims now, so that the others can run them on time. */
 export function giveClaimsBack(state: State): void {
   for (const order of [...state.book.claims, ...state.book.capacityQueue]) withdraw(state, order, "draining");
   touchAll(state);
@@ -160,7 +160,7 @@ function endOf(state: State, record: RunRecord, end: RunState, reason: string): 
   return { ...rest, state: end, reason, version: record.version + 1, finishedAt: state.now.wall };
 }
 
-/** This peer is at capacity: the next in rank goes on at once. */
+/** This peer is at capacity: it says so, and the next in rank gets its turn at once. */
 export function decline(state: State, order: Order): void {
   if (order.declined.has(state.settings.self)) return;
   order.declined.add(state.settings.self);
@@ -170,7 +170,7 @@ export function decline(state: State, order: Order): void {
   touch(state, order);
 }
 
-/** Removes the order from the book. An own claim to it is withdrawn, or becomes the decision that is given. */
+/** Removes the order from the book, and withdraws this peer's claim or, with `decision`, records the decision. */
 export function closeWithout(
   state: State,
   order: Order,
@@ -179,7 +179,7 @@ export function closeWithout(
   decision?: "skipped" | "missed" | "cancelled",
 ): void {
   removeOrder(state, order);
-  // A claim that is on its way to the disk is withdrawn when it gets there (claimStored).
+  // A claim that is being stored is withdrawn once it is on the disk (claimStored).
   if (decision === undefined) return withdraw(state, order, reason);
   const own =
     order.local.stage === "claimed" ? order.local.claim : newRecord(state, order, plan, 0, [], decision);
@@ -188,7 +188,7 @@ export function closeWithout(
   commit(state, endOf(state, own, decision, reason));
 }
 
-/** The runner that the voters chose is gone and left no record: it may have started, so nobody may run the order any more. */
+/** The runner that the voters chose is gone and left no record. It may have started, so no peer may run the order any more. */
 export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId): void {
   mark(state, "chosen-and-gone");
   emit(state, { kind: "count", name: "runs_lost" });
@@ -210,7 +210,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   });
 }
 
-/** The newest run replaces the others: their peers are told to stop them. */
+/** Cancels the job's other runs, which this order is to replace. */
 export function replaceRunning(state: State, order: Order): void {
   for (const record of openOf(state.ledger, order.job)) {
     if (orderKeyOf(record) === order.key || record.state !== "running") continue;
@@ -218,7 +218,7 @@ export function replaceRunning(state: State, order: Order): void {
   }
 }
 
-/** Stops an own run, or tells its runner to. */
+/** Stops the run if it is this peer's, and otherwise tells its runner to. */
 export function cancelRun(state: State, record: RunRecord, by: string, reason: string): void {
   const run = runId(record);
   if (record.peer !== state.settings.self) return emit(state, { kind: "cancel", run, by, reason });
@@ -228,10 +228,10 @@ export function cancelRun(state: State, record: RunRecord, by: string, reason: s
   emit(state, { kind: "stop", run });
 }
 
-/** Hands the run to the launcher; from here on the run is followed by runs.ts. */
+/** Hands the run to the launcher. From then on orders/runs.ts follows it. */
 export function launch(state: State, plan: Plan, order: Order): void {
   if (order.local.stage !== "claimed") return;
-  // An edit since the claim is run too, so it is what the record has to name.
+  // The run includes edits made since the claim, so the record names the current revision.
   const record = { ...order.local.claim, revision: plan.revision };
   const run = runId(record);
   removeOrder(state, order);
@@ -270,7 +270,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
   wakeCapacityQueue(state);
 }
 
-/** The run of a child that has ended: it holds no place any more. */
+/** Takes out the run of a child that has ended, which frees its place. */
 export function endRun(state: State, run: RunId): OwnRun | undefined {
   const own = state.book.runs.get(run);
   state.book.runs.delete(run);

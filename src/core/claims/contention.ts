@@ -1,6 +1,6 @@
 /**
- * What other orders of a job stand in the way of one: claims with a lease, runs that are on, and questions that are about to
- * become claims, according to the records, heartbeats and questions that are known now.
+ * Which other orders of a job contend with an order: claims whose lease holds, runs that are on, and open questions that may
+ * become claims. It is read from the records, heartbeats and questions that are known now.
  */
 import { runId, type JobId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -14,21 +14,21 @@ import { orderKeyOf } from "../records/records.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 
-/** True while a claim keeps others off its order. */
+/** Whether a claim keeps other peers from claiming its order. */
 export function holdsLease(state: State, record: RunRecord): boolean {
   if (record.peer !== state.settings.self && !inSight(state, record.peer)) return false;
   if (isPlanted(state, "lease-ignored")) return false;
   return record.waiting !== undefined || state.now.wall < leaseEnd(state, record);
 }
 
-/** The lease of a claim that was made after due, by a peer that stepped in, runs from when it was made. */
+/** When the claim's lease ends (wall clock, ms). A claim that was made after due has its lease from when it was made. */
 export function leaseEnd(state: State, record: RunRecord): number {
   if (isPlanted(state, "lease-from-due")) return record.due + claimLeaseMs;
   return Math.max(record.due, claimedAt(record)) + claimLeaseMs;
 }
 
-/** One contender that keeps this order waiting, if there is any. */
-export function firstBefore(contenders: Iterable<Contender>): Contender[] {
+/** One contender that keeps this order waiting, or none. */
+export function anyBefore(contenders: Iterable<Contender>): Contender[] {
   for (const holding of contenders) {
     if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
   }
@@ -37,17 +37,17 @@ export function firstBefore(contenders: Iterable<Contender>): Contender[] {
 
 /**
  * The instant (wall clock, ms) by which the claims of one job are put in order. A claim that was made late first waits for
- * conflicting ones (`claimWaitMs`), and a claim that became due meanwhile may have been handed to a launcher already.
+ * conflicting ones (`claimWaitMs`); a claim that became due meanwhile may already be with a launcher.
  */
-function goesAt(record: RunRecord): number {
+function startsAt(record: RunRecord): number {
   return Math.max(record.due, claimedAt(record) + claimWaitMs);
 }
 
-/** The contenders of this peer's claim `own`, as `overlapVerdict` takes them. */
+/** The contenders of this peer's claim `own`, for `overlapVerdict`. */
 export function* contendersOf(state: State, order: Order, own: RunRecord): Generator<Contender> {
-  const ownGoesAt = goesAt(own);
+  const ownStartsAt = startsAt(own);
   const comesBefore = (at: number, due: number, key: string): boolean => {
-    if (at !== ownGoesAt) return at < ownGoesAt;
+    if (at !== ownStartsAt) return at < ownStartsAt;
     return due < order.due || (due === order.due && key < order.key);
   };
   for (const record of openOf(state.ledger, order.job)) {
@@ -57,7 +57,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     const running = record.state === "running" || state.book.runs.has(runId(record));
     if (running ? isOver(state, record) : !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
-    const earlier = comesBefore(goesAt(record), record.due, key);
+    const earlier = comesBefore(startsAt(record), record.due, key);
     yield { running, waiting: record.waiting === "overlap", earlier, isDue };
   }
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
@@ -68,8 +68,8 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
 }
 
 /**
- * The runner's heartbeat says that the run is over, while the record of its end has not come yet. Instants are by the
- * runner's clock, and another life of it does not speak for this run.
+ * The runner's heartbeat says that the run is over, although the record of its end has not come yet. All instants here are by
+ * the runner's clock. A heartbeat of another life of the runner says nothing about this run.
  */
 function isOver(state: State, record: RunRecord): boolean {
   const heartbeat = state.members.byId.get(record.peer)?.heartbeat;
@@ -80,7 +80,10 @@ function isOver(state: State, record: RunRecord): boolean {
   return true;
 }
 
-/** When the last open question of another peer about the job ends, which no event reports. Infinity = none is open. */
+/**
+ * When the last open question of another peer about the job ends (wall clock, ms): no event reports it. Infinity = none is
+ * open.
+ */
 export function questionsEnd(state: State, job: JobId): number {
   let endMono = -Infinity;
   for (const ask of state.book.foreignInquiries.values())

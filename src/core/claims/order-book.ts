@@ -1,5 +1,5 @@
 /**
- * The order book: which orders enter it, and which leave.
+ * The order book: which orders enter it, when they are reconciled, and which leave.
  */
 import {
   instantOf,
@@ -22,15 +22,16 @@ import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 
-/** Enters the order of a scheduled tick, unless it is in the book or over. */
+/** Adds the order of a scheduled tick, unless it is in the book or over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
   const tick = tickAt(instant);
   if (!isOver(state.ledger.history, plan.id, tick, "0")) add(state, plan.id, tick, instant, "schedule");
 }
 
 /**
- * The order of a tick that another peer has mentioned. That peer may see a tick coming sooner, because of its clock or because
- * this peer is busy. The order then enters the book here, too; otherwise what was said about it would be lost.
+ * The order of a tick that another peer has mentioned. That peer may admit a tick earlier than this one, because of its clock
+ * or because this peer is busy. Then the order enters the book here too: otherwise what the message says about it would be
+ * lost.
  */
 export function admitMentioned(state: State, key: string): Order | undefined {
   const known = state.book.orders.get(key as OrderKey);
@@ -45,26 +46,27 @@ export function admitMentioned(state: State, key: string): Order | undefined {
 }
 
 /**
- * Requested orders in the book at most. People and scripts ask for a few, and each may hold 128 KiB of environment. More lets
+ * The most requested orders in the book. People and scripts ask for a few, and each may hold 128 KiB of environment. More lets
  * a faulty member fill this peer's memory.
  */
 const requestedMax = 10_000;
 /** How far ahead of the right clocks an order may be asked for: as far as a peer may be ahead and still take requests. */
 export const requestedAheadMs = writerAheadMaxMs;
 
-/** Enters an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
-export function admitRequested(state: State, asked: RequestedOrder): boolean {
-  if (isOver(state.ledger.history, asked.job, asked.tick, "0")) return true;
-  const latest = Math.max(asked.requestedAt, instantOf(asked.tick));
+/** Adds an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
+export function admitRequested(state: State, requested: RequestedOrder): boolean {
+  const { job, tick, requestedAt, trigger } = requested;
+  if (isOver(state.ledger.history, job, tick, "0")) return true;
+  const latest = Math.max(requestedAt, instantOf(tick));
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
     return false;
-  add(state, asked.job, asked.tick, asked.requestedAt, asked.trigger, asked);
+  add(state, job, tick, requestedAt, trigger, requested);
   return true;
 }
 
 /**
- * True if the record says that a chosen runner has given its order back: it gives it back itself, or it is of a later round
- * than the order in the book. An order that this peer has claimed stays in its round.
+ * Whether the record shows that a chosen runner has given its order back: it is that runner's withdrawal, or it belongs to a
+ * later round than the order in the book. An order that this peer has claimed stays in its round.
  */
 export function isNextRound(record: RunRecord, inBook: Order | undefined): boolean {
   if (isGivenBack(record)) return true;
@@ -73,23 +75,23 @@ export function isNextRound(record: RunRecord, inBook: Order | undefined): boole
 }
 
 /**
- * A runner that the voters chose has given the order back, and will not start it: the voters may decide in another round.
- * (Where nobody votes, the order simply stays in the book when a claim is withdrawn.)
+ * A runner that the voters chose has given the order back unstarted, so the voters may decide in another round. (The order of
+ * an available job simply stays in the book when its claim is withdrawn.)
  */
 export function admitNextRound(
   state: State,
   record: RunRecord,
-  asked: RequestedOrder | undefined,
+  requested: RequestedOrder | undefined,
   instant: number,
 ): void {
   const before = state.book.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
   if (before !== undefined) removeOrder(state, before);
   if (isOver(state.ledger.history, record.job, record.tick, record.slot)) return;
-  const order = asked ?? before?.requested;
-  add(state, record.job, record.tick, order?.requestedAt ?? instant, record.trigger, order);
+  const request = requested ?? before?.requested;
+  add(state, record.job, record.tick, request?.requestedAt ?? instant, record.trigger, request);
 }
 
-/** Does nothing to an order that has left the book already, even if its next round is there under its key. */
+/** Removes the order from the book. If it has left already, a later round of it that has the same key stays. */
 export function removeOrder(state: State, order: Order): void {
   const { book } = state;
   const ofJob = book.byJob.get(order.job);
@@ -103,8 +105,8 @@ export function removeOrder(state: State, order: Order): void {
 }
 
 /**
- * Goes through the whole book: every order of it is in its job's index and nothing else is, the requested ones are counted,
- * and none is over. In the simulator only, after each step.
+ * Checks the whole book: the jobs' indexes hold exactly its orders, the requested ones are counted, and none is over. In the
+ * simulator only, after each step.
  */
 export function assertBook({ book, ledger }: State): void {
   let indexed = 0;
@@ -120,7 +122,7 @@ export function assertBook({ book, ledger }: State): void {
   assert(requested === book.requestedCount, "the requested orders of the book are counted");
 }
 
-/** Every order is of this attempt: nothing is repeated. Records of a later version may be of others. */
+/** This version repeats no run, so every order is the first attempt. Records of a later version may be of other attempts. */
 const attempt = 1;
 
 function add(
@@ -132,14 +134,14 @@ function add(
   requested?: RequestedOrder,
 ): void {
   const key = orderKey(job, tick, attempt, "0");
-  // An order that was handed to the launcher has left the book and is not yet on record as running.
+  // An order that is with the launcher has left the book, and its record does not say yet that it is running.
   const launched = state.book.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
   if (state.book.orders.has(key) || launched) return;
   const order: Order = {
     key,
     job,
     tick,
-    // It decides which epoch votes on the order, so it is read from the name that all peers know the order by.
+    // The instant decides which epoch votes on the order, so it comes from the tick's name, which is the same on all peers.
     instant: requested === undefined ? due : instantOf(tick),
     attempt,
     slot: "0",
@@ -162,7 +164,7 @@ function add(
   touch(state, order);
 }
 
-/** Reconciles the order at the instant (wall clock, ms), once; nothing is planned for an order that has left the book. */
+/** Reconciles the order once at the instant (wall clock, ms); Infinity = not before it is touched. */
 export function reconcileAt(state: State, order: Order, at: number): void {
   if (at === Infinity || state.book.orders.get(order.key) !== order) state.book.reconcileQueue.remove(order);
   else state.book.reconcileQueue.set(order, at);
@@ -177,13 +179,13 @@ export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
 }
 
-/** The record's tick is over, in whatever attempt. */
+/** Touches the order of the record's tick, which is over, whatever the record's attempt. */
 export function touchOrderOf(state: State, { job, tick, slot }: RunRecord): void {
   const order = state.book.orders.get(orderKey(job, tick, attempt, slot));
   if (order !== undefined) touch(state, order);
 }
 
-/** Ticks of the job have turned out to be over, though no record of this step says so: their orders leave the book. */
+/** Touches orders of the job that have turned out to be over without a record in this step, so that they leave the book. */
 export function touchOver(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) {
     if (isOver(state.ledger.history, job, order.tick, order.slot)) touch(state, order);
@@ -194,7 +196,7 @@ export function touchAll(state: State): void {
   for (const order of state.book.orders.values()) touch(state, order);
 }
 
-/** Touches the orders that wanted to be reconciled by now. */
+/** Touches the orders whose time to be reconciled has come. */
 export function touchDue(state: State): void {
   const { reconcileQueue } = state.book;
   for (let top = reconcileQueue.peek(); top !== undefined && top.at <= state.now.wall;) {
@@ -204,7 +206,7 @@ export function touchDue(state: State): void {
   }
 }
 
-/** The touched orders, each once, and then those that are touched on the way. */
+/** Takes out the touched orders, including those that are touched while the caller goes through them. */
 export function* takeTouched(state: State): Generator<Order> {
   for (const order of state.book.touched) {
     state.book.touched.delete(order);
@@ -212,7 +214,7 @@ export function* takeTouched(state: State): Generator<Order> {
   }
 }
 
-/** Another peer says that it is at capacity and will not run these orders. */
+/** Another peer is at capacity and declines these orders. */
 export function hearDeclined(state: State, from: PeerId, keys: readonly string[]): void {
   if (!state.members.byId.has(from)) return;
   for (const key of keys) {
@@ -223,7 +225,7 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
   }
 }
 
-/** The round that the order has reached, by all that is known of it. A record of one round vouches for those before it. */
+/** The round that the order has reached, by all its known records. A record of one round proves the rounds before it. */
 function roundOf(state: State, key: OrderKey): number {
   let round = 0;
   for (const record of recordsOf(state.ledger, key)) round = Math.max(round, roundAfter(record));

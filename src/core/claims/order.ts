@@ -1,7 +1,7 @@
 /**
- * An order: something that is to be run once, from when it comes into sight until somebody has started or decided it. Its
- * local stage says what this peer itself has to do with it. The stage changes through `transition` alone, which keeps the
- * indexes of orders that hold a claim in step.
+ * An order: something to be run once, from shortly before it is due until a peer has started or decided it. Its local stage
+ * says what this peer is doing about it. The stage changes only through `transition`, which keeps the indexes of orders that
+ * hold a claim in step.
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
@@ -11,27 +11,27 @@ import type { MemberHashes } from "../members/rank.ts";
 import type { CapacityQueue } from "./capacity-queue.ts";
 import { assert } from "../../errors.ts";
 
-/** What this peer itself has to do with an order in the book. */
+/** What this peer is doing about an order. */
 export type LocalStage =
   | { readonly stage: "none" }
   | { readonly stage: "asking"; readonly ask: Ask }
   /** the voters of a majority job are being asked to choose its runner */
   | { readonly stage: "electing" }
-  /** the claim is on its way to the disk; `waitMs` runs from when it is there */
+  /** the claim is being stored; once it is, `waitMs` have to pass before the start */
   | { readonly stage: "claiming"; readonly claim: RunRecord; readonly waitMs: number }
   /** `mayStartAt`: wall clock, ms */
   | { readonly stage: "claimed"; readonly claim: RunRecord; readonly mayStartAt: number };
 
-/** One question to all living members about a batch of orders (DESIGN §5.5). */
+/** One question to all living members about a batch of orders (asking.ts). */
 export interface Ask {
   readonly id: number;
   readonly untilMono: number;
   readonly orders: { order: Order; rank: number }[];
-  /** who has not answered yet */
+  /** members that have not answered yet */
   readonly waiting: Set<PeerId>;
 }
 
-/** Another peer is asking about an order: it may be about to start it. */
+/** Another peer's question about an order, which it may be about to start. */
 export interface ForeignInquiry {
   readonly peer: PeerId;
   /** the id of its question */
@@ -46,22 +46,22 @@ export interface Order {
   readonly key: OrderKey;
   readonly job: JobId;
   readonly tick: TickId;
-  /** of the tick; ms */
+  /** the tick's instant; ms */
   readonly instant: number;
   readonly attempt: number;
   readonly slot: string;
-  /** of a majority job: how many chosen runners have given it back; the voters decide anew in each round */
+  /** for a majority job: how many chosen runners have given the order back; the voters decide again in each round */
   readonly round: number;
   readonly due: number;
   trigger: Trigger;
   readonly requested: RequestedOrder | undefined;
   /** peers that said they are at capacity */
   readonly declined: Set<PeerId>;
-  /** every member in order of rank, and the hashes that it was made from */
+  /** all members in order of rank, and the hashes from which that was computed */
   ranks: readonly PeerId[];
   memberHashes: MemberHashes | undefined;
   readonly local: LocalStage;
-  /** of a majority job: the runner that its voters have chosen, as far as known */
+  /** for a majority job: the runner that its voters have chosen, if this peer knows it */
   chosen: Runner | undefined;
   /** how often this peer has proposed itself to the voters */
   tries: number;
@@ -73,17 +73,17 @@ export interface OwnRun {
   plan: Plan;
   order: Order;
   cancelled: { by: string; reason: string } | undefined;
-  /** why its processes can't be ended, though they should be */
+  /** why its processes can't be ended, although they should be */
   stuck: string | undefined;
 }
 
-/** Orders that hold a claim of this peer. By what the claim waits for, each of them is in one of the three sets. */
+/** Orders that hold a claim of this peer. Each is in one of `claims`, `capacityQueue` and `overlapQueue`. */
 export interface ClaimIndexes {
-  /** those that have left the book while their claim was on its way to the disk included */
+  /** all of them, including orders that left the book while their claim was being stored */
   readonly holders: Map<OrderKey, Order>;
-  /** … and the same by job */
+  /** all of them by job */
   readonly holdersByJob: Map<JobId, Set<Order>>;
-  /** claims that will start when they are due: each takes a place */
+  /** claims that will start when they are due; each takes a place */
   readonly claims: Set<Order>;
   /** claims that wait for a place */
   readonly capacityQueue: CapacityQueue<Order>;
@@ -94,10 +94,10 @@ export interface ClaimIndexes {
 export const noStage: LocalStage = { stage: "none" };
 
 /**
- * Which stage may follow which. A claim that is on its way to the disk is never asked about or put to the vote. An order that
- * is reconciled twice in one step may be in two questions; the later one counts.
+ * Which stages may follow each stage. An order whose claim is being stored is never asked about or put to the vote. An order
+ * that is reconciled twice in one step may be in two questions; the later one counts.
  */
-const followers: Readonly<Record<LocalStage["stage"], readonly LocalStage["stage"][]>> = {
+const nextStages: Readonly<Record<LocalStage["stage"], readonly LocalStage["stage"][]>> = {
   none: ["none", "asking", "electing", "claiming"],
   asking: ["asking", "none"],
   electing: ["none"],
@@ -105,10 +105,10 @@ const followers: Readonly<Record<LocalStage["stage"], readonly LocalStage["stage
   claimed: ["claimed", "none"],
 };
 
-/** Changes what this peer has to do with the order. The only place that does. */
+/** Changes what this peer is doing about the order. Nothing else changes it. */
 export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage): void {
   const from = order.local;
-  assert(followers[from.stage].includes(to.stage), `${order.key}: ${from.stage} may not become ${to.stage}`);
+  assert(nextStages[from.stage].includes(to.stage), `${order.key}: ${from.stage} may not become ${to.stage}`);
   const before = indexOf(indexes, from);
   const after = indexOf(indexes, to);
   assert(before === undefined || before.has(order), `${order.key}: its claim is in no index`);
@@ -118,7 +118,7 @@ export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage):
   }
   if (after === undefined) leave(indexes, order);
   else enter(indexes, order);
-  (order as { local: LocalStage }).local = to; // read-only for everybody else
+  (order as { local: LocalStage }).local = to; // read-only everywhere else
 }
 
 function enter({ holders, holdersByJob }: ClaimIndexes, order: Order): void {
@@ -147,8 +147,8 @@ function indexOf(indexes: ClaimIndexes, local: LocalStage): Set<Order> | Capacit
   }
 }
 
-/** Of two peers that claim or ask about one order the lower rank goes first; the peer's id decides between equals. */
-export function goesBefore(
+/** Of two peers that claim or ask about one order, the lower rank goes first; between equal ranks the peer's id decides. */
+export function precedes(
   a: { readonly rank: number; readonly peer: PeerId },
   b: { readonly rank: number; readonly peer: PeerId },
 ): boolean {

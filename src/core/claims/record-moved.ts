@@ -1,7 +1,7 @@
 /**
- * The one path of run records. Whatever moves a record up, this peer's own word or news from elsewhere, goes through
- * `recordMoved`: listeners hear of it there, orders that depend on it are reconciled, and an order that was given back
- * unstarted comes back into the book. What else is to follow from a record hangs there, too.
+ * The one path of run records. Every record that moves up, this peer's own or another's, goes through `recordMoved`: it
+ * notifies listeners, reconciles the orders that depend on the record, and puts an order that was given back unstarted into
+ * the book again. Anything else that follows from a record belongs there too.
  */
 import { instantOf } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
@@ -12,7 +12,7 @@ import { emit, type State } from "../state.ts";
 import { admitNextRound, isNextRound, touch, touchOrderOf } from "./order-book.ts";
 import type { Order } from "./order.ts";
 
-/** Signs a record of this peer's, takes it in, and hands it to disk and mesh. Returns it signed. */
+/** Signs a record that this peer writes, takes it in, stores it and gossips it. Returns the signed record. */
 export function commit(state: State, unsigned: RunRecord, order?: Order): RunRecord {
   const record = state.settings.sign(unsigned);
   const { moved, before } = takeRecord(state.ledger, record, state.now.mono, true);
@@ -23,13 +23,13 @@ export function commit(state: State, unsigned: RunRecord, order?: Order): RunRec
   return record;
 }
 
-/** A writer's own versions only grow. Another peer's `lost` counts on from the version that it overrules. */
+/** A writer's versions only grow. A `lost` by another peer continues from the version that it overrules. */
 function isNewer(before: RunRecord | undefined, record: RunRecord): boolean {
   const isAnothers = before === undefined || (before.by ?? before.peer) !== (record.by ?? record.peer);
   return isAnothers || record.version > before.version;
 }
 
-/** `before` is what was known until now; `order` is the record's order where it has just left the book. */
+/** `before`: the record that was known until now. `order`: the record's order, if it has just left the book. */
 export function recordMoved(
   state: State,
   before: RunRecord | undefined,
@@ -48,8 +48,8 @@ export function recordMoved(
 }
 
 /**
- * Other orders of the job depend on its records only where they hold a claim and the job's runs may not overlap: those that
- * wait go on when a record ends, and under `replace` a newer claim is enough to change what an older one does.
+ * Touches the job's other orders that hold a claim, if its runs may not overlap: waiting ones continue when a record becomes
+ * final, and under `replace` a newer claim already changes what an older one does.
  */
 function touchWaiting(state: State, record: RunRecord): void {
   const overlap = state.jobs.plans.get(record.job)?.overlap;

@@ -1,8 +1,8 @@
 /**
- * Why no living peer can run a job, in words for the person who can change that: its targets are dead, gone, drained, or
- * not members at all. It applies the rule by which orders find their runner (eligibility.ts).
+ * Why no living peer can run a job, in words for a person who can change that: its targets are dead, gone, drained, or not
+ * members at all. It applies the same rule as orders do (eligibility.ts).
  *
- * A peer that is only suspect, has just started or is full doesn't block a job: that passes by itself.
+ * A peer that is only suspect, has just started or is full doesn't block a job, because that passes by itself.
  */
 import { isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -22,10 +22,10 @@ function isLasting(how: Eligibility): how is Lasting {
   return how !== "untargeted" && !passing.has(how);
 }
 
-/** Peers named in one sentence. */
-const peersTold = 5;
+/** How many peers or parts are named in one sentence. */
+const namesShown = 5;
 
-/** Undefined while some peer can run it. */
+/** Undefined while a living peer can run it. */
 export function whyBlocked(state: State, plan: Plan): string | undefined {
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const admitted: { peer: PeerId; how: Lasting }[] = [];
@@ -44,7 +44,7 @@ export function whyBlocked(state: State, plan: Plan): string | undefined {
   return all.length === 1 ? `its target ${all[0]}` : `none of its targets can run it: ${listed(all)}`;
 }
 
-/** Targets that name no member, and those that name a peer which never runs jobs. */
+/** Targets that name no member, or only members that never run jobs. */
 function targetsWithoutPeer(state: State, targets: readonly string[]): string[] {
   const { self, name, role } = state.settings;
   const known = [
@@ -67,7 +67,7 @@ function targetsWithoutPeer(state: State, targets: readonly string[]): string[] 
   });
 }
 
-/** A member that hasn't been heard since this peer started is known by its id alone, and may be the target. */
+/** This peer knows only the id of a member that it hasn't heard since it started, and that member may be the target. */
 function describeMissingTarget(known: readonly NamedPeer[]): string {
   return known.every(({ name }) => name !== undefined)
     ? "is not a member of the mesh"
@@ -75,8 +75,8 @@ function describeMissingTarget(known: readonly NamedPeer[]): string {
 }
 
 function listed(reasons: readonly string[]): string {
-  const more = reasons.length - peersTold;
-  return reasons.slice(0, peersTold).join(", ") + (more > 0 ? `, and ${more} more` : "");
+  const more = reasons.length - namesShown;
+  return reasons.slice(0, namesShown).join(", ") + (more > 0 ? `, and ${more} more` : "");
 }
 
 /** Completes a sentence that begins with the peer's name. */
@@ -101,11 +101,11 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string 
     case "superseded":
       return "has a cluster key that the mesh has replaced";
     case "duplicate":
-      return "has a newer process beside it that uses its identity";
+      return "has a newer process beside it with the same identity";
   }
 }
 
-/** Why this peer doesn't run the job though others may: a later version has written it. Undefined when it may. */
+/** Why this peer doesn't run the job although others may: a later version has written it. Undefined when this peer may. */
 export function whyNotHere(state: State, plan: Plan): { pointer: string; message: string } | undefined {
   const lacks = lacking(state, plan, state.settings.self);
   if (lacks.length === 0) return undefined;
@@ -115,8 +115,8 @@ export function whyNotHere(state: State, plan: Plan): { pointer: string; message
   return {
     pointer: pointers[0] ?? "",
     message:
-      `${what} needs a version of cicada that this peer doesn't run (it lacks ${listed(lacks)}): this peer keeps the job ` +
-      "and leaves its runs to peers that know it. Run that version here, too",
+      `${what} needs a newer version of cicada than this peer runs (it lacks ${listed(lacks)}): this peer keeps the job ` +
+      "and leaves its runs to peers that know it. Upgrade this peer to run it here too",
   };
 }
 
@@ -129,7 +129,7 @@ function isDrained(state: State, peer: PeerId): boolean {
   return state.members.byId.get(peer)?.heartbeat?.drained === true;
 }
 
-/** `04:23:10 UTC` on the same day, else the whole instant. */
+/** `04:23:10 UTC` on the same day, otherwise the whole instant. */
 export function instantText(state: Pick<State, "now">, instant: number): string {
   const text = new Date(instant).toISOString().replace(/\.\d{3}Z$/, "Z");
   const today = new Date(state.now.wall).toISOString().slice(0, 10);

@@ -1,6 +1,7 @@
 /**
- * Which members understand a job. A member that lacks a capability which the job needs (core/job/needs.ts) has no rank for
- * it, and reports its ticks only where nobody understands it; it still votes on them and stores their records.
+ * Which members understand a job. A member that lacks a capability that the job needs (core/job/needs.ts) has no rank for the
+ * job, and reports its ticks only if no living member understands it. It still votes on the job's orders and stores its
+ * records.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { assumedCapabilities } from "../../schema/protocol.ts";
@@ -8,7 +9,7 @@ import type { Plan } from "../job/plan.ts";
 import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
 
-/** What the job needs and the peer lacks; empty = the peer understands the job. A peer that is not heard counts as able. */
+/** What the job needs and the peer lacks; empty = the peer understands the job. A peer that was never heard counts as able. */
 export function lacking(state: State, { needs }: Plan, peer: PeerId): string[] {
   if (isPlanted(state, "needs-ignored")) return [];
   const has = capabilitiesOf(state, peer);

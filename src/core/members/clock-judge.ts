@@ -1,11 +1,11 @@
 /**
- * Whose clock is right, decided from what is known of all clocks (DESIGN §11). A pure rule; it sets no clock and adds no
- * offset to one.
+ * Whose clock is right, decided from the offsets between all known clocks (DESIGN §11). A pure rule; it sets no clock and adds
+ * no offset to one.
  *
- * A clock is right when a majority of the known clocks, itself included, lies within `clockRefusedMs` of it. Where no
- * majority agrees (of two clocks none does), the largest groups of clocks that agree are compared: a group with a host that
- * is synchronised with a time server is right if it is the only one; otherwise a group is wrong if it has jumped since the
- * groups last agreed and the other has not; otherwise the slower of two is right, because early is worse than late, and the
+ * A clock is right if a majority of the known clocks, itself included, lies within `clockRefusedMs` of it. If no majority
+ * agrees (with two clocks that differ, none does), the largest groups of agreeing clocks are compared. If only one group has a
+ * host that is synchronised with a time server, that group is right. Otherwise, if only one group has not jumped since they
+ * last agreed, that group is right. Otherwise the slower of two groups is right, because early is worse than late, or the
  * middle one of more.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -17,11 +17,11 @@ export interface ClockReading {
   readonly offsetMs: number;
   /** its host says that it follows a time server */
   readonly synchronised: boolean;
-  /** it has been set, by other than slewing, since it last agreed with this peer's clock */
+  /** it has been set in one step, not slewed, since it last agreed with this peer's clock */
   readonly jumped: boolean;
 }
 
-/** The peers whose clocks are right; all others are doubted. Never empty unless `readings` is. */
+/** The peers whose clocks are right; all others are doubted. Empty only if `readings` is. */
 export function rightClocks(readings: readonly ClockReading[]): ReadonlySet<PeerId> {
   const supportOf = ({ offsetMs }: ClockReading): number =>
     readings.filter((other) => Math.abs(other.offsetMs - offsetMs) <= clockRefusedMs).length;

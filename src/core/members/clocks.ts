@@ -1,10 +1,10 @@
 /**
- * Whose clock is right, as this peer sees it: how far each member's clock is ahead of its own, and which of them, its own
- * included, are doubted by the rule of clock-judge.ts. No clock is ever set, and nobody acts by an offset: a doubted peer has
- * no time to act by.
+ * Whose clock is right, as this peer sees it: how far each member's clock is ahead of its own, and which clocks, its own
+ * included, are doubted by the rule of clock-judge.ts. No clock is ever set, and no peer corrects its time by an offset: a
+ * doubted peer doesn't act.
  *
- * A clock that was set is another clock. Each peer counts how often its own has been set and says so in its heartbeats;
- * what was measured against a clock of another count is dropped on both sides.
+ * A clock that was set counts as another clock. Each peer counts how often its own has been set and sends the count in its
+ * heartbeats; samples against a clock with another count are dropped on both sides.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
@@ -16,18 +16,18 @@ import type { Member } from "./members-state.ts";
 import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs } from "./suspicion.ts";
 
 /**
- * How far (ms) a peer's clock may be ahead of the right ones before it refuses to write the table, where its stamps would
- * draw everybody's along. Less refuses honest hosts, more misdates jobs.
+ * How far (ms) a peer's clock may be ahead of the right ones before it refuses to write the table, where its stamps would push
+ * every other peer's ahead. Less refuses honest hosts; more misdates jobs.
  */
 export const writerAheadMaxMs = 60_000;
 /**
- * How far (ms) it may be behind before the peer refuses to order a run, which would be old when it is asked for: missed by its
- * job's window, or from a time of which others have removed the history. Less refuses honest hosts, more loses such runs.
+ * How far (ms) its clock may be behind before it refuses to order a run. The run would be old from the start: past its job's
+ * window, or in a time whose history others have pruned. Less refuses honest hosts; more loses such runs.
  */
 const ordererBehindMaxMs = 60_000;
 
 /**
- * Takes in what a heartbeat says of its sender's clock: one more exchange, if it answers one of this peer's heartbeats.
+ * Takes in what a heartbeat says about its sender's clock: one more sample, if it echoes one of this peer's heartbeats.
  * `before` is the sender's previous heartbeat.
  */
 export function compareClocks(
@@ -53,7 +53,7 @@ export function compareClocks(
   const offset = clockOffset(member.clockSamples);
   const wasNear = Math.abs(member.clockOffsetMs ?? 0) <= clockWarnMs;
   if (offset !== undefined && Math.abs(offset) > clockWarnMs && wasNear) {
-    note(state, "warn", "a peer's clock differs from this one's", {
+    note(state, "warn", "a peer's clock differs from this peer's", {
       peer: name,
       offsetMs: Math.round(offset),
     });
@@ -65,7 +65,7 @@ export function compareClocks(
   }
 }
 
-/** True of the first heartbeat of a life, and of the first one after its sender's clock was set. */
+/** Whether this is the first heartbeat of a life, or the first one after its sender's clock was set. */
 export function isNewClock(heartbeat: Heartbeat, before: Heartbeat | undefined): boolean {
   if (before === undefined || heartbeat.incarnation > before.incarnation) return true;
   return heartbeat.incarnation === before.incarnation && heartbeat.clock.count !== before.clock.count;
@@ -76,28 +76,28 @@ function forgetSamples(member: Member): void {
   member.clockOffsetMs = undefined;
 }
 
-/** This peer's own clock has been set by so much: nothing that was measured against it counts any more. */
+/** This peer's clock was set by this much, so no earlier sample against it counts any more. */
 export function beginNewClock(state: State, byMs: number): void {
   state.members.clockCount++;
   state.members.clockSetMs += byMs;
   for (const member of state.members.byId.values()) forgetSamples(member);
 }
 
-/** What an earlier life did last lies ahead of this peer's clock: it was set back in between. */
+/** An earlier life was last alive at a time ahead of this peer's clock, so the clock was set back in between. */
 export function noteSetBefore(state: State): void {
   state.members.wasSetBefore = true;
 }
 
 /**
- * True when this peer's clock was set, and not back again, since it last agreed with the member's. Each side says so of its
- * own clock in its heartbeats, so that both judge by the same. What was set before the two met is no evidence against
- * either: a life that has just begun can't know of it.
+ * Whether this peer's clock was set, and not set back again, since it last agreed with the member's. Each side says so about
+ * its own clock in its heartbeats, so that both judge by the same facts. A clock set before the two met is no evidence against
+ * either: a life that has just begun can't know about that.
  */
 export function hasJumped({ members }: State, { agreedSetMs = members.clockSetMs }: Member): boolean {
   return members.wasSetBefore || Math.abs(members.clockSetMs - agreedSetMs) > clockRefusedMs;
 }
 
-/** True while the offset to a living member that is linked has not been measured. */
+/** Whether the offset to a living, linked member has not been measured yet. */
 export function awaitsOffsets(state: State): boolean {
   for (const { linked, state: how, clockOffsetMs } of state.members.byId.values()) {
     if (linked && how === "alive" && clockOffsetMs === undefined) return true;
@@ -105,7 +105,7 @@ export function awaitsOffsets(state: State): boolean {
   return false;
 }
 
-/** Decides anew whose clocks are right; true when that has changed. */
+/** Decides again whose clocks are right. Returns whether that has changed. */
 export function judgeClocks(state: State): boolean {
   const before = state.members.rightClocks;
   const right = rightClocks(readingsOf(state, ({ clockOffsetMs }) => clockOffsetMs));
@@ -114,7 +114,7 @@ export function judgeClocks(state: State): boolean {
   return true;
 }
 
-/** This peer's clock and those of the members that may be there. A dead peer's clock is no witness. */
+/** The clocks of this peer and of members that are alive or suspect. A dead peer's clock doesn't count. */
 function readingsOf(state: State, offsetOf: (member: Member) => number | undefined): ClockReading[] {
   const { byId } = state.members;
   let jumpedHere = false;
@@ -133,12 +133,12 @@ function readingsOf(state: State, offsetOf: (member: Member) => number | undefin
   return [{ peer: state.settings.self, offsetMs: 0, synchronised, jumped: jumpedHere }, ...readings];
 }
 
-/** True when another clock than this peer's is right. */
+/** Whether this peer's clock is doubted. */
 export function isDoubted(state: State): boolean {
   return !state.members.rightClocks.has(state.settings.self);
 }
 
-/** Tells whether a peer's clock is taken for right; one whose offset is not known yet is. */
+/** Whether each peer's clock counts as right. It does while its offset is not known. */
 export function timekeepers(state: State): (peer: PeerId) => boolean {
   const { rightClocks: right, byId } = state.members;
   return (peer) => {
@@ -148,8 +148,8 @@ export function timekeepers(state: State): (peer: PeerId) => boolean {
 }
 
 /**
- * How far the right clocks are ahead of this peer's (ms); 0 when its own is one of them. Until the offsets are measured,
- * what the others' last heartbeats say is taken for them: it is wrong by the time that these were on their way.
+ * How far the right clocks are ahead of this peer's (ms); 0 when its own is one of them. Until the offsets are measured, they
+ * are estimated from the others' last heartbeats, with an error of the time that those were on their way.
  */
 export function correctionMs(state: State): number {
   if (!isDoubted(state) && !awaitsOffsets(state)) return 0;
@@ -166,14 +166,14 @@ export function correctionMs(state: State): number {
 }
 
 /**
- * The latest instant (ms) of a tick of which another peer's word is taken: claims run ahead by 2 s, and clocks that are all
- * right may differ by 1.6 s. By the right clocks, whatever this peer's own shows.
+ * The latest instant (ms) of a tick for which records of other peers are accepted: claims run ahead by 2 s, and right clocks
+ * may differ by 1.6 s. It is computed by the right clocks, whatever this peer's own shows.
  */
 export function acceptedUntil(state: State): number {
   return state.now.wall + correctionMs(state) + claimAheadMs + clockRefusedMs;
 }
 
-/** A record of this member's was refused, because its tick is still to come. */
+/** A record by this member was refused, because its tick is too far ahead. */
 export function noteWroteAhead(state: State, member: Member): void {
   member.wroteAheadMono = state.now.mono;
 }
@@ -186,13 +186,13 @@ export function ownClockOffset(state: State): number | undefined {
   return isCompared ? -correctionMs(state) : undefined;
 }
 
-/** By how much (ms) this peer's clock is too far ahead for it to write the table; undefined when it may write. */
+/** How far (ms) this peer's clock is ahead if that is too far to write the table; undefined when it may write. */
 export function tooFarAheadToWrite(state: State): number | undefined {
   const ahead = -correctionMs(state);
   return ahead > writerAheadMaxMs ? ahead : undefined;
 }
 
-/** By how much (ms) this peer's clock is too far behind for it to order a run; undefined when it may. */
+/** How far (ms) this peer's clock is behind if that is too far to order a run; undefined when it may. */
 export function tooFarBehindToOrder(state: State): number | undefined {
   const behind = correctionMs(state);
   return behind > ordererBehindMaxMs ? behind : undefined;

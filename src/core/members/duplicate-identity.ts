@@ -1,14 +1,13 @@
 /**
- * Two processes with one identity: somebody copied a data folder and started both. They have the same peer id, so
- * neither knows what the other promises (DESIGN §3, §6).
+ * Two processes with one identity: someone copied a data folder and started both. They have the same peer id, so neither knows
+ * what the other promises (DESIGN §3, §6).
  *
- * The others notice it when they hear an older incarnation beside a newer one for seconds, which is longer than
- * messages of an ended life can stay on the way. They tell that identity, which shows it and votes no more, in later
- * lives either.
+ * The others notice it when they hear an older incarnation beside a newer one for seconds, longer than messages of an ended
+ * life can be on their way. They tell that identity, which reports the problem and no longer votes, not even after a restart.
  *
- * The others count on the newer life alone. The older one stands back while that one is heard: it starts, votes, reports and
- * writes nothing. When the newer one has been silent for the dead time, the older life takes a higher incarnation, by which
- * the others take it back (SWIM's refutation). It does so once in ten minutes; after that a person has to decide.
+ * The others count only on the newer life. The older one stands back while the newer one is heard: it starts, votes, reports
+ * and writes nothing. When the newer one has been silent for the dead time, the older life takes a higher incarnation, so that
+ * the others count on it again (SWIM's refutation). It does so at most once in ten minutes; otherwise a person has to decide.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
@@ -20,16 +19,16 @@ import { stretch, type Member } from "./members-state.ts";
 import { deadAfterMs } from "./suspicion.ts";
 
 /**
- * One peer must say it this often in a row: a single report may be a slip, and believing it silences a voter for good.
+ * How many times in a row one peer must report it: a single report may be a mistake, and believing it bars a voter for good.
  */
 const believedTimes = 2;
-/** An older life that is heard for this long beside a newer one is a duplicate … */
+/** An older life that is heard for this long beside a newer one is a duplicate. */
 const provenMs = 3_000;
-/** … until it has been silent for this long. */
+/** A duplicate that has been silent for this long no longer counts. */
 const silentMs = 5_000;
-/** Nobody has spoken of the other process for this long: it is gone. */
+/** When no peer has reported the other process for this long, it is gone. */
 const forgottenMs = 10_000;
-/** Two processes that take turns in outliving each other would go on for ever: then a person has to end one. */
+/** How often a life may outlive another one. Two processes could take turns for ever; a person has to end one of them. */
 const outlivesEveryMs = 600_000;
 
 /** An older life of a member was heard after a newer one. */
@@ -43,7 +42,7 @@ export function hearOlderLife(state: State, member: Member): void {
   }
 }
 
-/** True while two lives of that member are heard. */
+/** Whether two lives of that member are heard. */
 export function hasDuplicateIdentity(state: State, { olderLife }: Member): boolean {
   if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return false;
   if (olderLife.lastMono - olderLife.sinceMono < provenMs) return false;
@@ -52,16 +51,17 @@ export function hasDuplicateIdentity(state: State, { olderLife }: Member): boole
 }
 
 /**
- * What a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this. True
- * when that is believed for the first time. Nobody can say how the other process has voted meanwhile.
+ * Takes in what a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this.
+ * Returns true when that is believed for the first time: then this peer must not vote any more, because the other process may
+ * have voted.
  */
-export function hearOfDuplicate(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
+export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.members.incarnation;
   const member = state.members.byId.get(from);
   if (member === undefined) return false;
   member.reportsOfNewerLife = newer ? member.reportsOfNewerLife + 1 : 0;
   if (heartbeat.echo !== undefined && newer && isNewerLifeBelieved(state)) {
-    hearOfNewerLife(state, heartbeat.sentAt, heartbeat.echo);
+    noteNewerLife(state, heartbeat.sentAt, heartbeat.echo);
   }
   member.reportsOfDuplicate =
     newer || heartbeat.duplicateIdentity === true ? member.reportsOfDuplicate + 1 : 0;
@@ -76,15 +76,15 @@ export function hearOfDuplicate(state: State, from: PeerId, heartbeat: Heartbeat
   return true;
 }
 
-/** Most of those who are there say so: one member that is wrong, or lies, can't make this peer stand back. */
+/** Whether most living members report a newer life: one member that is wrong, or lies, can't make this peer stand back. */
 function isNewerLifeBelieved(state: State): boolean {
   const living = [...state.members.byId.values()].filter((member) => member.state === "alive");
   const saying = living.filter((member) => member.reportsOfNewerLife >= believedTimes);
   return 2 * saying.length > living.length;
 }
 
-/** `sentAt` and `heardAt` are of one clock, the sender's: their difference says how long that life has been silent. */
-function hearOfNewerLife(
+/** `sentAt` and `heardAt` are by the sender's clock: their difference says how long the newer life has been silent. */
+function noteNewerLife(
   state: State,
   sentAt: number,
   { incarnation, heardAt }: { readonly incarnation: number; readonly heardAt: number },
@@ -99,14 +99,14 @@ function hearOfNewerLife(
   };
 }
 
-/** True while the others count on a newer life of this identity, and not on this one. */
+/** Whether the others count on a newer life of this identity, and not on this one. */
 export function standsBack(state: State): boolean {
   return state.members.newerLife !== undefined && !isPlanted(state, "duplicate-carries-on");
 }
 
 /**
- * Notices that the other process is gone, and outlives it if it was the newer one. Returns true when this life has taken a
- * higher incarnation. Its vote does not come back by that: nobody can say what the other has voted.
+ * Notices that the other process is gone, and outlives it if it was the newer one. Returns whether this life has taken a
+ * higher incarnation. It still may not vote: what the other process has voted is unknown.
  */
 export function outlive(state: State): boolean {
   const { members, now } = state;
@@ -124,6 +124,6 @@ export function outlive(state: State): boolean {
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.incarnation, value: String(members.incarnation) }],
   });
-  note(state, "warn", "the other process with this peer's identity is gone: this one takes ticks again");
+  note(state, "warn", "the other process with this peer's identity is gone: this process takes ticks again");
   return true;
 }

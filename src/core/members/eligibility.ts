@@ -1,7 +1,7 @@
 /**
- * Which members can run an order, and why the others can't. The job's target comes first, then whether the member
- * understands the job and is there, what it says of itself, its clock, and whether it has declined the order. This peer is
- * judged alike, by what it knows of itself. What follows for the order of ranks is in failover.ts.
+ * Which members can run an order, and why the others can't. The job's target comes first, then whether the member understands
+ * the job, whether it is alive, what it says about itself, its clock, and whether it has declined the order. This peer judges
+ * itself in the same way, by what it knows about itself. failover.ts says what follows for the order of ranks.
  */
 import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -49,7 +49,7 @@ export function eligibilityOf(
     if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
     if (lacking(state, plan, peer).length > 0) return "incapable";
     if (member.state === "dead" || member.state === "left") return member.state;
-    // A suspect peer may have been restarted since: what it last said of itself may be of an earlier life.
+    // A suspect peer may have been restarted, so its last heartbeat may be of an earlier life.
     if (member.state === "alive" && (says === undefined || says.warmingUp)) return "warming-up";
     if (member.state === "alive" && says?.draining === true) return "draining";
     if (!keepsTime(peer)) return "clock";
@@ -64,7 +64,7 @@ function admits(plan: Plan, order: CandidateOrder, id: PeerId, name: string): bo
   return peers === undefined || isAmong(peers, { id, name });
 }
 
-/** Whether an order is due that only this peer could run, if it were not for its host. */
+/** Whether an order is due that only this peer could run, if its host had no fault. */
 export function isAwaitedAlone(state: State): boolean {
   const { wall } = state.now;
   for (const order of state.book.orders.values()) {

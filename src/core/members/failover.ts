@@ -1,9 +1,9 @@
 /**
- * When this peer steps in for those before it in rank: arithmetic without state (DESIGN §5.4).
+ * When this peer steps in for the peers before it in rank: arithmetic without state (DESIGN §5).
  *
- * A member that can't run costs no time. For one that is suspect the next waits 1 s, and for one that is alive 5 s, in
- * case it is merely slow. So when everybody is well only the first starts, and when the first is dead the second starts
- * on time.
+ * A member that can't run the order costs no time. For each suspect member before it a peer waits 1 s, and for each living one
+ * 5 s, in case that one is merely slow. So when all are well only the first starts the order, and when the first is dead the
+ * second starts it on time.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { SkippedPeer, SkipReason } from "../../schema/run.ts";
@@ -11,7 +11,7 @@ import { aliveWeightMs, suspectWeightMs } from "../limits.ts";
 
 /**
  * Whether a member can run an order, or why not. It has no rank for an order if the job doesn't admit it (`untargeted`) or
- * needs a capability that it lacks (`incapable`), and this peer has none while its cluster key is a replaced one.
+ * needs a capability that it lacks (`incapable`). This peer has no rank while its cluster key is `superseded`.
  */
 export type Eligibility =
   | "alive"
@@ -26,14 +26,14 @@ export function isRanked(how: Eligibility): how is Exclude<Eligibility, Unranked
 }
 
 export interface Failover {
-  /** among the peers that the job admits, including those that are passed over */
+  /** this peer's place among the peers that the job admits, skipped ones included */
   rank: number;
-  /** ms to wait after due; 0 = no eligible peer is before this one, so it claims ahead */
+  /** how long it waits after due, ms; 0 = no eligible peer is before it, so it claims ahead */
   delayMs: number;
-  passed: SkippedPeer[];
+  skippedPeers: SkippedPeer[];
 }
 
-/** What `self` has to wait for; undefined when it has no rank or can't run the order itself. */
+/** Rank and delay of `self`; undefined when it has no rank or can't run the order now. */
 export function failoverOf(
   ranks: readonly PeerId[],
   self: PeerId,
@@ -41,7 +41,7 @@ export function failoverOf(
 ): Failover | undefined {
   const own = eligibility(self);
   if (own !== "alive") return undefined;
-  const failover: Failover = { rank: 0, delayMs: 0, passed: [] };
+  const failover: Failover = { rank: 0, delayMs: 0, skippedPeers: [] };
   for (const peer of ranks) {
     if (peer === self) return failover;
     const how = eligibility(peer);
@@ -49,16 +49,16 @@ export function failoverOf(
     failover.rank++;
     if (how === "alive") {
       failover.delayMs += aliveWeightMs;
-      failover.passed.push({ peer, why: "silent" });
+      failover.skippedPeers.push({ peer, why: "silent" });
     } else {
       if (how === "suspect") failover.delayMs += suspectWeightMs;
-      failover.passed.push({ peer, why: how });
+      failover.skippedPeers.push({ peer, why: how });
     }
   }
   return undefined;
 }
 
-/** The peers that could run it now, in order: the runner first, then its fall-backs. */
+/** The peers that could run the order now: the runner first, then those that would step in. */
 export function runnersInOrder(
   ranks: readonly PeerId[],
   eligibility: (peer: PeerId) => Eligibility,

@@ -1,6 +1,6 @@
 /**
- * What this peer says of itself: its heartbeats, in which it also says whom it hears, and its own row in the list of
- * members. When heartbeats are due, and what follows from those of others, is in members.ts.
+ * What this peer says about itself: its heartbeats, which also list the peers that it hears, and its own row in the list of
+ * members. members.ts says when heartbeats are due, and what follows from those of others.
  */
 import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -13,15 +13,15 @@ import { createMember, type Member } from "./members-state.ts";
 import { heard, hearsMax, voteOf } from "./members.ts";
 import { shownName } from "./names.ts";
 
-/** As a heartbeat lists them. */
+/** The peers in reach, as a heartbeat lists them. */
 export interface InReach {
   hears: PeerId[];
   hearsIndirectly: PeerId[];
 }
 
 /**
- * What a heartbeat says of others: the peers that this one hears, and in `hearsIndirectly` those that only they hear. With that
- * every peer of a chain of four sees its other end.
+ * What a heartbeat says about others: the peers that this peer hears, and in `hearsIndirectly` those that only they hear. So
+ * in a chain of four, each end knows that the other is alive.
  */
 export function peersInReach(state: State): InReach {
   const hears = heard(state);

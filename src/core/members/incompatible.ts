@@ -1,17 +1,17 @@
 /**
- * Which version of the protocol this peer speaks with each of the others, from what they say when they greet. The mesh asks
- * (real/mesh/reception.ts, sim/mesh/links.ts), before anything else is said over a connection.
+ * Which version of the protocol this peer speaks with each other peer, by what their greetings say. The mesh asks
+ * (real/mesh/reception.ts, sim/mesh/links.ts) before anything else is sent over a connection.
  *
- * With most it is the highest version that both ranges hold; where that is not this peer's highest, there is a line for the log
- * once. Peers of this mesh without a common version refuse each other: neither links the other, and each side logs it once,
- * and says so in its warnings for as long as the other is heard from.
+ * It is the highest version that both ranges contain; if that is not this peer's highest, it is logged once. Peers of this
+ * mesh without a common version refuse each other: neither links the other, and each side logs it once and warns about it as
+ * long as the other keeps trying.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { commonVersion, formatProtocol, type ProtocolRange } from "../../schema/protocol.ts";
 
-/** A peer that hasn't tried again for so long is gone: redials wait 5 s at most. */
+/** A peer that hasn't tried again for this long is gone: redials wait 5 s at most. */
 const goneAfterMs = 60_000;
-/** Peers remembered. More name more of them in the warnings; a mesh is tested to 50. */
+/** How many peers are remembered, and so named in warnings. A mesh is tested to 50. */
 const peersCap = 64;
 
 interface Incompatible {
@@ -24,14 +24,14 @@ interface Incompatible {
 
 export interface Judgement {
   spoken: number | "incompatible";
-  /** what the log should say about it; undefined = it has said it before, or there is nothing to say */
+  /** a line for the log; undefined = it was logged before, or there is nothing to log */
   news: { level: "info" | "warn"; message: string } | undefined;
 }
 
 export class IncompatiblePeers {
   readonly #own: ProtocolRange;
   readonly #peers = new Map<PeerId, Incompatible>();
-  /** versions below the own highest that are spoken */
+  /** versions that are spoken below this peer's highest */
   readonly #lower = new Map<PeerId, number>();
 
   constructor(own: ProtocolRange) {
@@ -39,8 +39,8 @@ export class IncompatiblePeers {
   }
 
   /**
-   * The version that the two speak, or that they have none; what a peer says of itself counts until it says something else.
-   * `now` is monotonic, ms.
+   * The version that the two speak, or that they have none. A peer's range counts until its next greeting. `now` is monotonic,
+   * ms.
    */
   judge(peer: PeerId, protocol: ProtocolRange, address: string, now: number): Judgement {
     const before = this.#peers.get(peer);

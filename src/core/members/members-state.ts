@@ -1,5 +1,6 @@
 /**
- * What this peer remembers of the others, and of how it stands among them. Only the files of this folder change it.
+ * What this peer remembers about the other members, and about its own place among them. Only the files of this folder change
+ * it.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
@@ -9,16 +10,18 @@ import { stretchOf, type ClockSample } from "./suspicion.ts";
 export interface Member {
   readonly id: PeerId;
   heartbeat: Heartbeat | undefined;
-  /** monotonic, ms, of the last heartbeat; undefined = never heard in this life */
+  /** when its last heartbeat came; monotonic, ms; undefined = never heard in this life */
   heardMono: number | undefined;
+  /** the same by the wall clock, ms */
   heardWall: number | undefined;
   linked: boolean;
   /** the link broke off and has not come back */
   reset: boolean;
+  /** how many redials in a row its host has refused */
   refusals: number;
-  /** monotonic, ms, of the last refusal */
+  /** when the last redial was refused; monotonic, ms */
   refusedMono: number;
-  /** monotonic, ms, since when it has been outside my component */
+  /** since when it has been outside this peer's component; monotonic, ms */
   outsideMono: number | undefined;
   /** the incarnation that said goodbye */
   leftIncarnation: number | undefined;
@@ -27,25 +30,25 @@ export interface Member {
   /** an older life of it was heard beside a newer one; monotonic, ms */
   olderLife: { sinceMono: number; lastMono: number } | undefined;
   clockSamples: ClockSample[];
-  /** how far its clock is ahead of this peer's, ms; undefined until that was measured between the clocks as they stand */
+  /** how far its clock is ahead of this peer's, ms; undefined until it has been measured since either clock was set */
   clockOffsetMs: number | undefined;
   /** the count of this peer's clock when the last heartbeat was heard */
   heardCount: number;
   /** `clockSetMs` when the two clocks last agreed, or when the first heartbeat was heard; undefined before */
   agreedSetMs: number | undefined;
-  /** monotonic, ms, when a record of a tick that is still to come was last refused from it */
+  /** when a record by it of a tick too far ahead was last refused; monotonic, ms */
   wroteAheadMono: number | undefined;
-  /** heartbeats in a row whose digest of open orders was not what I know */
+  /** how many of its heartbeats in a row had a digest of open records that differs from what this peer knows */
   openMismatches: number;
-  /** heartbeats in a row that told of a second life of this peer */
+  /** how many in a row reported a second life of this peer */
   reportsOfDuplicate: number;
-  /** … that named a newer life of it than this one */
+  /** how many in a row named a newer life of this peer than this one */
   reportsOfNewerLife: number;
-  /** … that told of votes that this peer doesn't remember */
-  tellsOfLostVotes: number;
+  /** how many in a row reported votes that this peer doesn't remember */
+  reportsOfLostVotes: number;
 }
 
-/** A member of which nothing has been heard. */
+/** A member that has not been heard. */
 export function createMember(id: PeerId, mono: number): Member {
   return {
     id,
@@ -69,17 +72,17 @@ export function createMember(id: PeerId, mono: number): Member {
     openMismatches: 0,
     reportsOfDuplicate: 0,
     reportsOfNewerLife: 0,
-    tellsOfLostVotes: 0,
+    reportsOfLostVotes: 0,
   };
 }
 
-/** Why this peer's host could not start a run, and what follows (host-fault.ts). */
+/** Why this peer's host could not start a run, and how long the peer pauses (host-fault.ts). */
 export interface HostFault {
   readonly reason: string;
   readonly pauseMs: number;
-  /** monotonic, ms: no ticks are taken before */
+  /** no ticks are taken before this instant; monotonic, ms */
   readonly untilMono: number;
-  /** the pause has passed, and no start has shown so far whether the fault has */
+  /** the pause is over, and no start has shown yet whether the fault is */
   readonly isOnTrial: boolean;
 }
 
@@ -88,45 +91,45 @@ export interface SupersededKey {
   readonly by: string;
   /** wall clock, ms */
   readonly at: number;
-  /** monotonic, ms: until then it was proved anew, or nobody accepted this peer */
+  /** when it was last proved, or this peer was last accepted by no member; monotonic, ms */
   standsMono: number;
 }
 
 export interface MembersState {
-  /** the others that are known, the dead and those that left among them */
+  /** the other known members, including those that are dead or have left */
   readonly byId: Map<PeerId, Member>;
-  /** everybody known, this peer included */
+  /** of all known members, this peer included */
   hashes: MemberHashes;
-  /** how late this peer's own wake-ups have recently been (ms): the measure of its slowness */
+  /** how late this peer's own wake-ups have recently been, ms: a measure of its slowness */
   lagMs: number;
-  /** how many more members acknowledged this peer's heartbeats late than in time, lately: it is slow, not they */
+  /** how many more members acknowledged this peer's last heartbeats late than in time: a sign that this peer is slow */
   lateAcks: number;
-  /** monotonic, ms, of the last heartbeat sent to everybody; -Infinity = the next one is due at once */
+  /** when a heartbeat was last sent to all members; monotonic, ms; -Infinity = the next one is due at once */
   heartbeatAtMono: number;
   /** why this peer's host could not start runs, until a run has started again (host-fault.ts) */
   hostFault: HostFault | undefined;
   supersededKey: SupersededKey | undefined;
-  /** this peer's own; it grows with every start, and when it outlives a process that had copied its identity */
+  /** this peer's incarnation: it grows with every start, and when this peer outlives a process with its identity */
   incarnation: number;
   /** another process uses this peer's identity */
   duplicateIdentity: boolean;
-  /** monotonic, ms: when a peer last said so */
+  /** when a peer last reported it; monotonic, ms */
   duplicateReportedMono: number;
   /** how often this peer's wall clock has been set in this life */
   clockCount: number;
-  /** how far it has been set in all, ms: 0 again when it was set there and back */
+  /** how far the clock has been set in total, ms: 0 again when it was set there and back */
   clockSetMs: number;
-  /** it was set back between an earlier life and this one, and has agreed with no other since */
+  /** the clock was set back between an earlier life and this one, and has agreed with no other clock since */
   wasSetBefore: boolean;
   /** the peers whose clocks are right (clocks.ts) */
   rightClocks: ReadonlySet<PeerId>;
-  /** a later life of this identity that others hear or have heard, and when they last did (monotonic, ms) */
+  /** a newer life of this identity that others hear or have heard, and when they last did (monotonic, ms) */
   newerLife: { readonly incarnation: number; readonly heardMono: number } | undefined;
-  /** wall clock, ms: when this life last took an incarnation above a newer life's */
+  /** when this life last took an incarnation above a newer life's; wall clock, ms */
   outlivedAt: number;
 }
 
-/** How many times longer than usual this peer waits before it accuses another, by its own slowness. */
+/** How many times longer than usual this peer waits before it suspects another, by its own slowness. */
 export function stretch({ members }: { readonly members: MembersState }): number {
   return stretchOf(members);
 }

@@ -1,7 +1,7 @@
 /**
- * Who is there: derives alive, suspect, dead or left from links, heartbeats, refused redials and farewells (DESIGN §3).
- * The arithmetic of silence is in suspicion.ts, and what this peer says of itself in heartbeat.ts. clocks.ts says whose
- * clock is right, eligibility.ts who can run an order. This folder owns `state.members`.
+ * Which members are alive, suspect, dead or gone, by their links, heartbeats, refused redials and farewells (DESIGN §3). The
+ * arithmetic of silence is in suspicion.ts, and what this peer says about itself in heartbeat.ts. clocks.ts says whose clock
+ * is right, eligibility.ts which member can run an order. This folder owns `state.members`.
  */
 import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -17,16 +17,16 @@ import { createMember, stretch, type Member } from "./members-state.ts";
 import { componentOf, deadAfterMs, lateAckMs, roundTripMs, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife } from "./duplicate-identity.ts";
 
-/** So many refused redials after a reset mean that the process is gone. */
+/** This many refused redials after a reset mean that the process is gone. */
 const refusalsOfTheDead = 2;
 /**
- * Members known at most, dead ones included: hosts that come and go under new names would fill the memory, and ranks
- * are made for 1,024 (rank.ts). Beyond it, the member that has been gone the longest is forgotten.
+ * The most members that are known, dead ones included: peers that come and go under new identities would fill the memory, and
+ * ranks have room for 1,024 (rank.ts). Beyond it, the member that has been gone the longest is forgotten.
  */
 const membersMax = 1_000;
-/** So many heartbeats in a row must differ from what is known of their sender before its records are fetched. */
+/** How many heartbeats in a row must differ from what is known about their sender before its records are fetched. */
 const openMismatchesMax = 3;
-/** Peers that one heartbeat lists as heard, at most; a mesh is tested to 50. */
+/** The most peers that one heartbeat lists as heard. A mesh is tested to 50. */
 export const hearsMax = 256;
 
 export function memberOf(state: State, id: PeerId): Member {
@@ -39,17 +39,17 @@ export function memberOf(state: State, id: PeerId): Member {
   return member;
 }
 
-/** Members that are linked, alive or suspect stay, whatever their number. */
+/** Forgets the member that has been gone the longest, but none that is linked, alive or suspect. */
 function forgetLongestGone(state: State): void {
   let gone: Member | undefined;
   for (const member of state.members.byId.values()) {
-    const mayBeThere = member.linked || member.state === "alive" || member.state === "suspect";
-    if (!mayBeThere && (gone === undefined || member.stateSinceMono < gone.stateSinceMono)) gone = member;
+    const isPresent = member.linked || member.state === "alive" || member.state === "suspect";
+    if (!isPresent && (gone === undefined || member.stateSinceMono < gone.stateSinceMono)) gone = member;
   }
   if (gone !== undefined) state.members.byId.delete(gone.id);
 }
 
-/** True when nothing that others base decisions on has changed in what a peer says of itself. */
+/** Whether everything in a peer's heartbeat that others base decisions on is unchanged. */
 function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return (
     before !== undefined &&
@@ -63,7 +63,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
   );
 }
 
-/** Takes a heartbeat in. True when eligibility may have changed, so that the caller has to look at orders again. */
+/** Takes in a heartbeat. Returns whether eligibility may have changed, so that the caller has to reconcile orders. */
 export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const member = memberOf(state, from);
   if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) {
@@ -81,18 +81,18 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
     member.leftIncarnation = undefined;
   }
   compareClocks(state, member, heartbeat, before);
-  const isJudgedAnew = judgeClocks(state);
-  return assess(state, member) || isJudgedAnew || !saysTheSame(before, heartbeat);
+  const haveClocksChanged = judgeClocks(state);
+  return assess(state, member) || haveClocksChanged || !saysTheSame(before, heartbeat);
 }
 
-/** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once it is well again. */
+/** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once the peer is well again. */
 export function noteLag(state: State, lateMs: number): void {
   state.members.lagMs = Math.max(lateMs, state.members.lagMs / 2);
 }
 
 /**
- * Counts the acknowledgements of this peer's heartbeats that came late, the latest of each member that is heard. Those that
- * came in time count against them: a single slow member says nothing about this peer. To be called about once a second.
+ * Counts the late acknowledgements of this peer's heartbeats, the latest one of each member that is heard. Timely ones count
+ * against them, because a single slow member says nothing about this peer. Called about once a second.
  */
 export function noteAcks(state: State): void {
   let late = 0;
@@ -132,11 +132,11 @@ export function heard(state: State): PeerId[] {
 function stateOf(state: State, member: Member): Member["state"] {
   const { now } = state;
   if (member.leftIncarnation !== undefined) return "left";
-  // Never heard in this life, but others hear it: only the way between the two of us is cut.
+  // Never heard in this life, but others hear it: only the link between it and this peer is cut.
   if (member.heardMono === undefined) return member.outsideMono === undefined ? "suspect" : "dead";
   if (member.refusals >= refusalsOfTheDead) return "dead";
   const outside = member.outsideMono === undefined ? 0 : now.mono - member.outsideMono;
-  // The silence before it was outside counts too: the limit runs from its last heartbeat.
+  // The silence before it left the component counts too: the limit runs from its last heartbeat.
   const silent = now.mono - member.heardMono;
   if (member.outsideMono !== undefined) {
     const limit = deadAfterMs(countPresent(state) + 1, stretch(state));
@@ -152,7 +152,7 @@ function countPresent(state: State): number {
   return count;
 }
 
-/** Recomputes one member's state; true when it has changed. */
+/** Recomputes one member's state. Returns whether it has changed. */
 function assess(state: State, member: Member): boolean {
   assert(state.members.byId.get(member.id) === member, "only a known member has a state");
   const before = member.state;
@@ -184,7 +184,7 @@ const changes = {
 } as const;
 
 /**
- * A peer that hasn't been heard in this life can't have fallen silent: it is on its way, and no cause for a warning.
+ * A peer that hasn't been heard in this life can't have fallen silent, so its change is no cause for a warning.
  */
 function noteChange(state: State, member: Member): void {
   const { id, state: now, heardMono } = member;
@@ -193,11 +193,11 @@ function noteChange(state: State, member: Member): void {
   note(state, level, `${shownName(state, id)} ${changes[now]}`, { peer: id });
 }
 
-/** Recomputes every member's state; true when any has changed. */
+/** Recomputes every member's state. Returns whether any has changed. */
 export function assessAll(state: State): boolean {
   const component = componentNow(state);
   let changed = false;
-  // A peer to which there has never been a link is a member all the same when heard peers hear it.
+  // A peer that has never been linked here is still a member if peers that are heard hear it.
   for (const id of component) {
     if (id !== state.settings.self && !state.operator.forgotten.has(id)) memberOf(state, id);
   }
@@ -214,15 +214,15 @@ export function assessAll(state: State): boolean {
 }
 
 /**
- * Its host had refused this peer, but others hear it long after that: it was started again and only this peer can't
- * reach it. Twice the suspect time is enough: once for the others to stop listing what they heard before, and once for
- * their heartbeats to arrive.
+ * Its host has refused this peer, but others hear it long after that: it was started again, and only this peer can't reach it.
+ * Twice the suspect time is enough: once for the others to stop listing what they heard before, and once for their heartbeats
+ * to arrive.
  */
 function isHeardAgain(state: State, member: Member): boolean {
   return member.refusals > 0 && state.now.mono - member.refusedMono > 2 * suspectAfterMs(stretch(state));
 }
 
-/** It had left, but others still hear it long after anything that they heard before can count. */
+/** It had left, but others hear it so long after that they must have heard it since. */
 function isBack(state: State, member: Member): boolean {
   const leftMs = state.now.mono - member.stateSinceMono;
   return member.state === "left" && leftMs > 2 * suspectAfterMs(stretch(state));
@@ -251,7 +251,7 @@ export function redialRefused(state: State, peer: PeerId, times: number): boolea
   return assess(state, member);
 }
 
-/** A farewell of an unknown peer is ignored: gossip can come in the name of anybody who ever had a key. */
+/** Takes in a farewell. One from an unknown peer is ignored: gossip can name any author that ever had a key. */
 export function hearLeave(state: State, from: PeerId, incarnation: number): boolean {
   const member = state.members.byId.get(from);
   if (member === undefined) return false;
@@ -260,20 +260,20 @@ export function hearLeave(state: State, from: PeerId, incarnation: number): bool
   return assess(state, member);
 }
 
-/** Alive, or suspect to this peer alone: others still hear it, so what it says arrives through them. */
+/** Alive, or suspect only here: others still hear it, so its messages arrive through them. */
 export function inSight(state: State, peer: PeerId): boolean {
   const member = state.members.byId.get(peer);
   return member?.state === "alive" || (member?.state === "suspect" && member.outsideMono === undefined);
 }
 
-/** Members that are alive, this peer included. */
+/** The living members, this peer included. */
 export function livingMembers(state: State): PeerId[] {
   const ids = [state.settings.self];
   for (const member of state.members.byId.values()) if (member.state === "alive") ids.push(member.id);
   return ids;
 }
 
-/** What this peer says of itself has changed: its next heartbeat goes to everybody at once. */
+/** What this peer says about itself has changed: its next heartbeat goes to all members at once. */
 export function announceAtOnce(state: State): void {
   state.members.heartbeatAtMono = -Infinity;
 }
@@ -282,7 +282,7 @@ export function nextHeartbeatMono(state: State): number {
   return state.members.heartbeatAtMono + heartbeatEveryMs;
 }
 
-/** True when a heartbeat to everybody is due, which counts as sent from then on. */
+/** Whether a heartbeat to all members is due. If so, it counts as sent from then on. */
 export function takeHeartbeatDue(state: State): boolean {
   if (state.now.mono < nextHeartbeatMono(state)) return false;
   state.members.heartbeatAtMono = state.now.mono;
@@ -290,8 +290,8 @@ export function takeHeartbeatDue(state: State): boolean {
 }
 
 /**
- * True when a member's heartbeats have differed from what is known of its open orders so often that gossip must have
- * been lost. The count then starts again.
+ * Whether a member's heartbeats have differed from what is known about its open records so often that gossip must have been
+ * lost. The count then starts again.
  */
 export function hasUnheardRecords(state: State, from: PeerId, open: Heartbeat["open"]): boolean {
   const member = memberOf(state, from);
@@ -303,10 +303,10 @@ export function hasUnheardRecords(state: State, from: PeerId, open: Heartbeat["o
   return true;
 }
 
-/** How often in a row this member has now told of votes that this peer doesn't remember. */
-export function countLostVotes(member: Member, tellsOfLostVotes: boolean): number {
-  member.tellsOfLostVotes = tellsOfLostVotes ? member.tellsOfLostVotes + 1 : 0;
-  return member.tellsOfLostVotes;
+/** How many times in a row this member has now reported votes that this peer doesn't remember. */
+export function countLostVotes(member: Member, isReported: boolean): number {
+  member.reportsOfLostVotes = isReported ? member.reportsOfLostVotes + 1 : 0;
+  return member.reportsOfLostVotes;
 }
 
 export function viewOfMember(state: State, member: Member): MemberView {
@@ -325,7 +325,7 @@ export function viewOfMember(state: State, member: Member): MemberView {
   };
 }
 
-/** Whether the peer votes now, and from when: an epoch is chosen some seconds before it is in force. */
+/** Whether the peer votes now, and since or from when: an epoch is chosen some seconds before it is in force. */
 export function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFrom"> {
   const { chain } = state.voting.roster;
   const present = chain.findLast(({ from }) => from <= state.now.wall);

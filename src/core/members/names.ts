@@ -1,6 +1,6 @@
 /**
- * What a peer is called where people read it: its own name, with the end of its id behind it where several members have
- * the same name (`vm·DEm4Gy1e`), and the end of its id alone while its name isn't known.
+ * How a peer is named to people: by its name; by its name and the end of its id if several members have the same name
+ * (`vm·DEm4Gy1e`); or only by the end of its id while its name isn't known.
  */
 import { distinctName } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -17,7 +17,7 @@ export function shownName(state: Pick<State, "settings" | "members">, peer: Peer
   return name;
 }
 
-/** Who did something: the text may be a member's id or a person. */
+/** The author of something: `by` is a member's id or names a person. */
 export function shownAuthor(state: State, by: string): string {
   const member = [...state.members.byId.keys()].find((id) => id === by);
   return member === undefined ? by : shownName(state, member);

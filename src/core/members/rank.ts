@@ -1,7 +1,7 @@
 /**
- * Which member runs a tick, which is next, and so on: rendezvous hashing (Thaler & Ravishankar 1998) of job and tick
- * over the members. All peers that know the same members compute the same order, and a member that comes or goes moves
- * only its own ticks.
+ * Which member runs a tick, which is next, and so on: rendezvous hashing (Thaler & Ravishankar 1998) of job and tick over the
+ * members. All peers that know the same members compute the same order, and when a member comes or goes, only its own ticks
+ * move.
  *
  * The key is hashed once with SHA-256; each member's id was hashed when the member became known, so that one rank costs
  * an integer mix per member. Raw FNV-1a instead of the mix is badly skewed.
@@ -9,7 +9,7 @@
 import { hash } from "node:crypto";
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 
-/** Members with their hashes, in order of id, made once per change of membership. */
+/** Members with their hashes, in order of id, computed once for each change of membership. */
 export interface MemberHashes {
   readonly ids: readonly PeerId[];
   readonly hashes: Uint32Array;

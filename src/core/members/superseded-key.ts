@@ -1,13 +1,13 @@
 /**
  * A peer that was away while the mesh's key was rotated is refused by the members when it returns (DESIGN §3). A refusal alone
- * changes nothing: the address may be wrong, or a foreign mesh may be there. But a member can prove that the key was replaced
- * (real/mesh/succession.ts). From then on this peer knows that the others run the timetable without it. It starts, claims,
- * votes and reports nothing, over restarts too, and says why, until it has joined anew with the present key.
+ * changes nothing: the address may be wrong, or it may belong to another mesh. But a member can prove that the key was
+ * replaced (real/mesh/succession.ts). From then on this peer knows that the others run the timetable without it. It starts,
+ * claims, votes and reports nothing, after restarts too, and says why, until it rejoins with the current key.
  *
- * A member that is linked and has been told nothing of the kind counts on this peer, which therefore carries on: the key may
- * have leaked, and a member's trust is worth more than a stranger's word. Peers that were away together are linked with each
- * other; each says in its heartbeats that it was told, so that they don't rely on one another. When a peer has been accepted
- * for a minute in which nobody repeated the proof, it forgets it.
+ * A linked member that has no such proof still counts on this peer, so the peer carries on: the key may have leaked, and a
+ * member's trust counts more than a stranger's proof. Peers that were away together are linked with each other; each says in
+ * its heartbeats that it has the proof, so that they don't rely on one another. A peer forgets the proof once it has been
+ * accepted for a minute in which no peer repeated the proof.
  */
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -17,10 +17,10 @@ import { storedKeys } from "../events.ts";
 import { emit, note, type State } from "../state.ts";
 import { announceAtOnce } from "./members.ts";
 
-/** Members repeat the proof every few seconds. Less forgets a proof that still holds; more heeds a stranger's for longer. */
+/** Members repeat the proof every few seconds. Less forgets a valid proof; more follows a stranger's proof for longer. */
 const repeatedWithinMs = 60_000;
 
-/** A peer has proved that this peer's present key, which has this fingerprint, was replaced. */
+/** A peer has proved that this peer's current key, which has the fingerprint `key`, was replaced. */
 export function noteSuperseded(state: State, by: PeerId, key: string): void {
   const { members, now } = state;
   if (members.supersededKey !== undefined) {
@@ -34,12 +34,12 @@ export function noteSuperseded(state: State, by: PeerId, key: string): void {
   announceAtOnce(state);
 }
 
-/** After a start with the same key: as an earlier life was told. */
-export function restoreSuperseded(state: State, told: Attribution | undefined): void {
-  if (told !== undefined) state.members.supersededKey = { ...told, standsMono: state.now.mono };
+/** After a start with the same key: restores what was proved to an earlier life. */
+export function restoreSuperseded(state: State, stored: Attribution | undefined): void {
+  if (stored !== undefined) state.members.supersededKey = { ...stored, standsMono: state.now.mono };
 }
 
-/** This peer has another key now, or is accepted with the one that it has. */
+/** This peer has a new key, or is accepted with its old one. */
 export function forgetSuperseded(state: State): void {
   if (state.members.supersededKey === undefined) return;
   state.members.supersededKey = undefined;
@@ -47,18 +47,18 @@ export function forgetSuperseded(state: State): void {
   announceAtOnce(state);
 }
 
-/** True while the others don't count on this peer, because its key was replaced. */
+/** Whether the others don't count on this peer, because its key was replaced. */
 export function hasSupersededKey(state: State): boolean {
-  const isTold = state.members.supersededKey !== undefined && !isPlanted(state, "superseded-carries-on");
-  return isTold && !isAccepted(state);
+  const isProved = state.members.supersededKey !== undefined && !isPlanted(state, "superseded-carries-on");
+  return isProved && !isAccepted(state);
 }
 
-/** To be called about once a second: forgets a proof that nobody repeats while this peer is accepted. */
+/** Called about once a second: forgets a proof that no peer repeats while this peer is accepted. */
 export function reviewSuperseded(state: State): void {
-  const told = state.members.supersededKey;
-  if (told === undefined) return;
-  if (!isAccepted(state)) told.standsMono = state.now.mono;
-  else if (state.now.mono - told.standsMono >= repeatedWithinMs) forgetSuperseded(state);
+  const proved = state.members.supersededKey;
+  if (proved === undefined) return;
+  if (!isAccepted(state)) proved.standsMono = state.now.mono;
+  else if (state.now.mono - proved.standsMono >= repeatedWithinMs) forgetSuperseded(state);
 }
 
 function isAccepted(state: State): boolean {

@@ -1,30 +1,29 @@
 /**
  * When silence means death: the arithmetic alone, without clock, state or timer.
  *
- * Imagine people in fog. If I have not heard somebody for a while, I suspect him. I take him for dead only when, for
- * longer still, nobody that I hear has heard him either: a wall between the two of us excludes nobody as long as a
- * third person hears us both. And one who is half asleep accuses nobody: the slower this peer finds itself, the longer
- * it waits.
+ * A member that this peer has not heard for a while is suspect. It is dead only when, for longer still, none of the members
+ * that this peer hears has heard it either: a cut link between two peers excludes neither as long as a third one hears both.
+ * And the slower a peer finds itself, the longer it waits before it suspects another.
  *
- * Not promised: that two peers have the same view at the same moment. Ranks, claims and leases are made so that
- * differing views cost a delay or, in a split, a duplicate, and never a silent loss.
+ * Not promised: that two peers have the same view at the same moment. Ranks, claims and leases are made so that differing
+ * views cost a delay or, in a split, a duplicate, but never a silent loss.
  *
- * Sources of ideas: own slowness as a multiplier of own limits is from Dadgar, Phillips and Currey, "Lifeguard: Local
- * Health Awareness for More Accurate Failure Detection" (2018), whose form in the field is hashicorp/memberlist's
- * awareness.go; the clock offset from four timestamps, with the quickest exchange the most trusted, is NTP's (RFC 5905,
- * section 8 and the clock filter of section 10).
+ * Sources: multiplying its own limits by its own slowness is from Dadgar, Phillips and Currey, "Lifeguard: Local Health
+ * Awareness for More Accurate Failure Detection" (2018), known in practice from hashicorp/memberlist's awareness.go. The clock
+ * offset from four timestamps, with most trust in the quickest exchange, is NTP's (RFC 5905, section 8 and the clock filter of
+ * section 10).
  */
 import type { PeerId } from "../../schema/ids.ts";
 
 /**
- * Silence after which a member is suspect: five heartbeats of 1 s. More makes a dead peer's ticks wait longer until
- * another steps in; less turns every hiccup of a loaded host into suspicion.
+ * The silence after which a member is suspect: five heartbeats of 1 s. More makes a dead peer's ticks wait longer until
+ * another peer steps in; less turns every delay of a loaded host into suspicion.
  */
 const suspectBaseMs = 5_000;
 
 /**
- * Time outside my component after which a member is dead, by size of the mesh. A large mesh has more heartbeats to
- * carry and more peers that may be slow at once, so it waits longer. More delays `lost`; less doubles runs.
+ * How long a member must be outside this peer's component to be dead, by size of the mesh. A large mesh has more heartbeats to
+ * carry and more peers that may be slow at the same time, so it waits longer. More delays `lost`; less doubles runs.
  */
 const deadBaseMs = [
   { upToMembers: 10, ms: 10_000 },
@@ -32,40 +31,40 @@ const deadBaseMs = [
   { upToMembers: Infinity, ms: 20_000 },
 ] as const;
 
-/** The most by which own slowness may stretch own limits (Lifeguard's S). */
+/** The most by which a peer's own slowness may stretch its limits (Lifeguard's S). */
 export const stretchMax = 8;
 
 /**
- * A heartbeat whose way there and back takes longer was acknowledged late: two heartbeats. More takes a peer that is slow
- * for one that is well; less takes a slow network for a slow peer.
+ * A heartbeat with a longer round trip than this was acknowledged late: two heartbeats. More takes a slow peer for a healthy
+ * one; less takes a slow network for a slow peer.
  */
 export const lateAckMs = 2_000;
 
 /** Event-loop lag that counts as one step of slowness: the period of the watchdog that measures it. */
 const lagStepMs = 250;
 
-/** The quickest of so many exchanges of heartbeats is believed (as many as in NTP's clock filter). */
+/** The quickest of this many exchanges of heartbeats is believed (as many as in NTP's clock filter). */
 export const clockSamplesKept = 8;
 
-/** A clock offset of more than this is worth a warning. */
+/** A clock offset above this is worth a warning. */
 export const clockWarnMs = 500;
 
-/** Clocks that differ by more than this don't agree: short of the 2 s by which claims run ahead. */
+/** Clocks that differ by more than this don't agree. It is less than the 2 s by which claims run ahead. */
 export const clockRefusedMs = 1_600;
 
 export function suspectAfterMs(stretch: number): number {
   return suspectBaseMs * stretch;
 }
 
-/** `members` counts all that are known and not dead or left, oneself included. */
+/** `members` counts the members that are alive or suspect, this peer included. */
 export function deadAfterMs(members: number, stretch: number): number {
   const step = deadBaseMs.find((row) => members <= row.upToMembers) ?? deadBaseMs[2];
   return step.ms * stretch;
 }
 
 /**
- * How many times longer than usual this peer should wait before it accuses another: 1 when it is well, up to 8.
- * Each 250 ms of lag of its own event loop adds one, and so does each recent acknowledgement that came late.
+ * How many times longer than usual this peer should wait before it suspects another: 1 when it is well, up to 8. Each 250 ms
+ * of lag of its own event loop adds one, and so does each late acknowledgement.
  */
 export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
   const slowness = Math.floor(Math.max(0, health.lagMs) / lagStepMs) + Math.max(0, health.lateAcks);
@@ -73,20 +72,20 @@ export function stretchOf(health: { lagMs: number; lateAcks: number }): number {
 }
 
 /**
- * The peers that are connected with `self`, itself included: those that a chain of hearing joins to it.
+ * The component of `self`: the peers to which chains of peers that hear each other connect it, itself included.
  *
- * `hears` has one entry for each peer whose last heartbeat is younger than the suspect time, and one for `self`: the
- * peers that it says it hears. Older heartbeats don't count: the last one of a dead peer would otherwise keep alive the
- * peers that it once heard, and itself.
+ * `hears` has an entry for each peer whose last heartbeat is younger than the suspect time, and one for `self`: the peers that
+ * it says it hears. Older heartbeats don't count: otherwise the last one of a dead peer would keep itself alive, and the peers
+ * that it once heard.
  *
- * Two peers are joined when *either* says that it hears the other. If both had to, a one-way cut (B no longer hears A,
- * A still hears B) would be a split that both sides believe in, and both would run everything. As it is, only B, which
- * no longer hears A, takes A for dead: B's own ticks run once, A's at most twice, and none is lost. As soon as a third
- * peer hears both, even that is over: all three are one component on every side.
+ * Two peers are connected if *either* says that it hears the other. If both had to, a one-way cut (B no longer hears A, A
+ * still hears B) would look like a split to both sides, and both would run everything. With this rule only B takes A for dead:
+ * B's own ticks run once, A's at most twice, and none is lost. As soon as a third peer hears both, all three are one component
+ * on every side.
  *
- * What peers hear is passed on once (a heartbeat's `hearsIndirectly`), so the chain from `self` has three steps. In a mesh in
- * which everybody dials everybody this covers every cut that leaves two peers between the sides that hear each other.
- * Passed on further it would keep a dead peer alive for longer.
+ * What peers hear is forwarded once (a heartbeat's `hearsIndirectly`), so a chain from `self` has at most three steps. In a
+ * full mesh this covers every cut that leaves two peers between the sides that hear each other. Forwarded further, it would
+ * keep a dead peer alive for longer.
  */
 export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<PeerId>>): Set<PeerId> {
   const heardBy = new Map<PeerId, PeerId[]>();
@@ -98,7 +97,7 @@ export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<Pe
     }
   }
   const component = new Set([self]);
-  // The loop also visits what is added to the set on the way.
+  // The loop also visits the peers that are added on the way.
   for (const peer of component) {
     for (const other of hears.get(peer) ?? []) component.add(other);
     for (const other of heardBy.get(peer) ?? []) component.add(other);
@@ -108,13 +107,13 @@ export function componentOf(self: PeerId, hears: ReadonlyMap<PeerId, Iterable<Pe
 
 /** One exchange of heartbeats with another peer. Wall clock, ms; each instant is read where it happens. */
 export interface ClockSample {
-  /** own clock: this peer's heartbeat left */
+  /** when this peer's heartbeat was sent; by its own clock */
   sentAt: number;
-  /** the other's clock: it came in */
+  /** when the other heard it; by the other's clock */
   theirHeardAt: number;
-  /** the other's clock: its own heartbeat, which carries these two, left */
+  /** when the other sent its heartbeat, which carries these two; by the other's clock */
   theirSentAt: number;
-  /** own clock: that one came in */
+  /** when this peer heard that one; by its own clock */
   heardAt: number;
 }
 
@@ -127,9 +126,9 @@ function offsetMs(sample: ClockSample): number {
 }
 
 /**
- * How far the other's clock is ahead of this one's (ms; negative = behind), from the quickest of the last 8 samples,
- * which is wrong by at most half its round trip. Undefined when no sample can be believed: a negative round trip means
- * that a clock was set during the exchange.
+ * How far the other's clock is ahead of this peer's (ms; negative = behind), from the quickest of the last 8 samples. The
+ * error is at most half of that sample's round trip. Undefined when no sample is credible: a negative round trip means that a
+ * clock was set during the exchange.
  */
 export function clockOffset(samples: readonly ClockSample[]): number | undefined {
   let best: ClockSample | undefined;

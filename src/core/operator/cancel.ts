@@ -1,6 +1,6 @@
 /**
- * Cancelling runs: whoever is asked passes the request on to the peers that hold them, and answers when each of them has
- * confirmed that it was told. A confirmed cancel means that the run is being ended, not that it has ended.
+ * Cancels runs. The peer that is asked forwards the request to the peers that hold the runs, and answers when each of them has
+ * confirmed it. A confirmed cancel means that the run is being ended, not that it has ended.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { Answer, Command } from "../../ports/control.ts";
@@ -14,14 +14,14 @@ import { emit, nextToken, type State } from "../state.ts";
 
 /** A peer that has not confirmed after this time counts as out of reach. */
 const confirmLimitMs = 5_000;
-/** A reason fits into a record with the name of who gave it. */
+/** The longest reason that a record holds, including the name of the person who gave it. */
 const reasonMax = 256;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
 }
 
-/** Undefined: the answer follows when the peers have confirmed. */
+/** Undefined when the answer follows later, once the peers have confirmed. */
 export function cancelRuns(
   state: State,
   { run, by, reason }: Extract<Command, { kind: "cancel-run" }>,
@@ -29,7 +29,7 @@ export function cancelRuns(
 ): Answer | undefined {
   const open = openRuns(state, run);
   if (open === undefined) return refuse("BAD_REQUEST", `"${run}" is neither a run nor JOB@TICK`);
-  if (open.length === 0) return refuse("RUN_ENDED", `nothing of "${run}" is claimed or running`);
+  if (open.length === 0) return refuse("RUN_ENDED", `no run of "${run}" is claimed or running`);
   const waiting = new Map<number, string>();
   const untilMono = state.now.mono + confirmLimitMs;
   for (const record of open) {
@@ -51,13 +51,13 @@ function nameOf(state: State, peer: PeerId): string {
   return state.members.byId.get(peer)?.heartbeat?.name ?? peer;
 }
 
-/** Another peer passes a cancel on. It is confirmed even if the run has ended meanwhile: nothing of it is left to end. */
+/** Another peer forwards a cancel. It is confirmed even if the run has already ended, because then there is nothing to end. */
 export function hearCancel(state: State, from: PeerId, { id, run, by, reason }: MessageOf<"cancel">): void {
   cancelOwn(state, run, by, reason);
   emit(state, { kind: "send", to: from, protocol: "ask", message: { kind: "cancel-heard", id } });
 }
 
-/** Ends what this peer holds of the run: a claim is given up, a child is stopped. */
+/** Ends the runs of this peer that the reference names: claims are given up, children are stopped. */
 export function cancelOwn(state: State, run: string, by: string, reason: string): void {
   for (const record of openRuns(state, run) ?? []) {
     if (record.peer === state.settings.self) stopOrWithdraw(state, record, by, reason);
@@ -71,7 +71,7 @@ export function hearCancelConfirmed(state: State, { id }: MessageOf<"cancel-hear
   emit(state, { kind: "answer", token: asked.command, answer: { kind: "done" } });
 }
 
-/** In every step: an answer for those whose peers have not confirmed in time. */
+/** Called in every step: refuses the cancels whose peers have not confirmed in time. */
 export function giveUpCancels(state: State): void {
   const { cancelsAsked } = state.operator;
   for (let place = cancelsAsked.length - 1; place >= 0; place--) {
@@ -79,7 +79,7 @@ export function giveUpCancels(state: State): void {
     if (asked === undefined || state.now.mono < asked.untilMono) continue;
     cancelsAsked.splice(place, 1);
     const peers = [...new Set(asked.waiting.values())].join(", ");
-    const detail = `${peers} has not confirmed within ${confirmLimitMs / 1_000} s: the run may go on`;
+    const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: the run may go on`;
     emit(state, { kind: "answer", token: asked.command, answer: refuse("CANCEL_UNCONFIRMED", detail) });
   }
 }
@@ -93,7 +93,7 @@ function stopOrWithdraw(state: State, record: RunRecord, by: string, reason: str
   cancelRun(state, record, by, reason);
 }
 
-/** Open records that a reference names: a run id, or `JOB@TICK` for all of a tick; undefined = not a reference. */
+/** The open records that a reference names: a run id, or `JOB@TICK` for all runs of a tick; undefined = no valid reference. */
 function openRuns(state: State, reference: string): RunRecord[] | undefined {
   const named = parseRunReference(reference);
   if (named === undefined) return undefined;

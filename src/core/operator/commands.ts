@@ -1,7 +1,7 @@
 /**
- * A person's commands: write, pause, resume, run or delete a job, and cancel a run. A positive answer is given only
- * once the change is durable on this peer. It says nothing about the other peers, which learn of it by gossip or the
- * next sync.
+ * A person's commands: write, pause, resume, run or delete a job, and commands about runs and peers. A positive answer is
+ * given only once the change is durable on this peer. It says nothing about the other peers, which get the change by gossip or
+ * the next sync.
  */
 import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
@@ -25,19 +25,19 @@ import { readmitsItself, unforget } from "./readmission.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 
-/** Jobs in one table at most. More costs memory (about 2 KiB each) and time to load them. */
+/** The most jobs in one table. More costs memory (about 2 KiB each) and time to load them. */
 const jobsMax = 200_000;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
 }
 
-/** Carries a command out. Undefined: the answer comes later, once the change is durable. */
+/** Carries out a command. Undefined when the answer comes later, once the change is durable. */
 export function obey(state: State, asked: Extract<Event, { kind: "command" }>): Answer | undefined {
   const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
   if (command.kind !== "cancel-run" && command.kind !== "drain-peer") {
-    const refused = readmitsItself(state, command) ? undefined : refuseUnheard(state);
+    const refused = readmitsItself(state, command) ? undefined : refuseExcluded(state);
     if (refused !== undefined) return refused;
   }
   switch (command.kind) {
@@ -90,7 +90,7 @@ function withJob(
   return conflict(plan, command.ifMatch) ?? act(plan);
 }
 
-/** What can't be read as a job can be deleted too: that is how a person gets rid of it. */
+/** An entry that can't be read as a job can be deleted too: that is how a person gets rid of it. */
 function deleteJob(
   state: State,
   command: Extract<Command, { kind: "delete-job" }>,
@@ -121,7 +121,7 @@ function putJob(
   const clash = conflict(known, command.ifMatch);
   if (clash !== undefined) return clash;
   if (known === undefined && state.jobs.plans.size >= jobsMax) {
-    return refuse("TABLE_FULL", `a mesh keeps ${jobsMax} jobs at most`);
+    return refuse("TABLE_FULL", `a mesh can have at most ${jobsMax} jobs`);
   }
   return putSpec(state, known, spec, command.by, token);
 }
@@ -146,7 +146,7 @@ function patchJob(
 ): Answer | undefined {
   return withJob(state, command, (plan) => {
     const { spec } = plan.job;
-    // The action of a job that a later version has written isn't shown here, and stays as it is.
+    // This peer doesn't know the action of a job that a later version has written, and leaves it as it is.
     const part = spec.command === undefined && spec.argv === undefined ? "without-action" : "whole";
     const checked = checkJob(mergePatch(spec, command.patch), part);
     if (!checked.ok)
@@ -156,8 +156,8 @@ function patchJob(
   });
 }
 
-/** What this peer would write reaches nobody, or collides with what another process writes in its name. */
-function refuseUnheard(state: State): Answer | undefined {
+/** Refuses when what this peer writes would reach no other, or would collide with another process of its identity. */
+function refuseExcluded(state: State): Answer | undefined {
   const { operator, members } = state;
   if (operator.selfForgotten !== undefined)
     return refuse("FORGOTTEN", `by ${shownAuthor(state, operator.selfForgotten.by)}`);
@@ -166,7 +166,7 @@ function refuseUnheard(state: State): Answer | undefined {
   return undefined;
 }
 
-/** What is written by a clock that is far ahead would be taken for newer than what anybody else writes. */
+/** Refuses when this peer's clock is far ahead: its edits would count as newer than those of all other peers. */
 function refuseAhead(state: State): Answer | undefined {
   const aheadMs = tooFarAheadToWrite(state);
   if (aheadMs === undefined) return undefined;
@@ -174,7 +174,7 @@ function refuseAhead(state: State): Answer | undefined {
   return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the right clocks`);
 }
 
-/** The tick of a run that is asked for is named after this peer's clock. */
+/** Refuses a requested run when this peer's clock is far behind, because the run's tick gets its instant. */
 function refuseBehind(state: State): Answer | undefined {
   const behindMs = tooFarBehindToOrder(state);
   if (behindMs === undefined) return undefined;
@@ -182,7 +182,7 @@ function refuseBehind(state: State): Answer | undefined {
   return refuse("CLOCK_BEHIND", `it is ${Math.round(behindMs / 1_000)} s behind the right clocks`);
 }
 
-/** Makes the edits as one change; the answer follows when it is durable. */
+/** Makes the edits as one change. The answer follows when it is durable. */
 function edit(
   state: State,
   command: number,
@@ -263,13 +263,13 @@ export function commandStored(
   emit(state, { kind: "answer", token, answer: answerTo(state, pending) });
 }
 
-/** The job that an edit has left; `done` for more than one edit, or when there is no such job any more. */
+/** The job after the edit; `done` if there was more than one edit, or if the job no longer exists. */
 function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "edit" }>): Answer {
   const [one] = edits;
   if (edits.length !== 1 || one === undefined || one.kind === "delete" || one.kind === "set") {
     return { kind: "done" };
   }
-  // Another command may have deleted it at the same moment.
+  // Another command may have deleted it at the same time.
   const plan = state.jobs.plans.get(idOf(one));
   return plan === undefined ? { kind: "done" } : { kind: "job", job: plan.job, created };
 }

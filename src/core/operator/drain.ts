@@ -1,9 +1,8 @@
 /**
- * Draining a peer: it takes no more ticks until it is undrained, even after a restart. It still votes, stores data and
- * lets its runs end; its ticks go to the next in rank on time.
+ * Draining a peer: it takes no more ticks until it is undrained, even after a restart. It still votes, stores data and lets
+ * its runs end; its ticks go to the next in rank on time.
  *
- * Any member can be asked. It passes the request on to the peer that is meant, and answers when that peer has stored
- * it.
+ * Any member can be asked. It forwards the request to the peer in question, and answers when that peer has stored it.
  */
 import { touchAll } from "../claims/order-book.ts";
 import type { Answer, Command } from "../../ports/control.ts";
@@ -45,7 +44,7 @@ function unreachable(detail: string): Answer {
   return { kind: "refused", error: new CicadaError("PEER_UNREACHABLE", detail) };
 }
 
-/** Nothing changes before it is durable: what could not be stored is refused, and was never in force. */
+/** Nothing changes before it is durable. If it can't be stored, it is refused and was never in force. */
 function storeDrained(state: State, on: boolean, by: string, asker: DrainAsker): void {
   const drained = on ? { by, at: state.now.wall } : undefined;
   const value = drained === undefined ? "" : JSON.stringify(drained);
@@ -53,7 +52,7 @@ function storeDrained(state: State, on: boolean, by: string, asker: DrainAsker):
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.drained, value }], token });
 }
 
-/** The disk has answered: whoever asked is told, and when it is stored it is in force. */
+/** The disk has answered: if the change is stored, it is in force; either way the asker gets an answer. */
 export function drainStored(
   state: State,
   { drained, by, asker }: Extract<Pending, { kind: "drain" }>,
@@ -80,7 +79,7 @@ function setDrained(state: State, drained: Attribution | undefined, by: string):
   else touchAll(state);
 }
 
-/** This peer is being stopped: it takes no more ticks and gives its claims back, so that others run them on time. */
+/** This peer is being stopped: it takes no more ticks and withdraws its claims, so that others can run them on time. */
 export function drain(state: State): void {
   if (state.operator.draining) return;
   state.operator.draining = true;
@@ -88,12 +87,12 @@ export function drain(state: State): void {
   giveClaimsBack(state);
 }
 
-/** After a start: as it was in an earlier life. */
+/** After a start: restores whether this peer was drained in its earlier life. */
 export function restoreDrained(state: State, drained: Attribution | undefined): void {
   if (!isPlanted(state, "drain-unread")) state.operator.drained = drained;
 }
 
-/** Another peer passes on a request to drain or undrain this one. */
+/** Another peer forwards a request to drain or undrain this one. */
 export function hearDrain(state: State, from: PeerId, { id, on, by }: MessageOf<"drain">): void {
   storeDrained(state, on, by, { kind: "peer", peer: from, id });
 }
@@ -106,12 +105,12 @@ export function hearDrained(state: State, { id, stored }: MessageOf<"drained">):
   emit(state, { kind: "answer", token: asked.command, answer });
 }
 
-/** In every step: answers for the peers that have not confirmed in time. */
+/** Called in every step: refuses the requests that their peers have not confirmed in time. */
 export function giveUpDrains(state: State): void {
   for (const [id, { command, untilMono }] of state.operator.drainsAsked) {
     if (state.now.mono < untilMono) continue;
     state.operator.drainsAsked.delete(id);
-    const answer = unreachable(`it has not confirmed within ${confirmLimitMs / 1_000} s`);
+    const answer = unreachable(`the peer has not confirmed within ${confirmLimitMs / 1_000} s`);
     emit(state, { kind: "answer", token: command, answer });
   }
 }

@@ -1,11 +1,10 @@
 /**
- * Forgotten peers: identities that the mesh refuses because a person said so (DESIGN §3, §6), until a person takes them
- * in again (readmission.ts).
+ * Forgotten peers: identities that the mesh refuses because a person said so (DESIGN §3, §6), until a person takes them in
+ * again (readmission.ts).
  *
- * A forgotten peer is no longer a member: it is neither ranked nor asked nor waited for, and what it says is ignored.
- * The mesh's door keeps it out (Mesh.refuse), and the table tells every peer. A peer that learns that it has itself
- * been forgotten stops taking ticks and voting, now and after every restart: alone, it would run every job a second
- * time.
+ * A forgotten peer is no longer a member: it has no rank, it is neither asked nor awaited, and its messages are ignored. The
+ * mesh door keeps it out (Mesh.refuse), and the table tells every peer. A peer that learns that it has been forgotten itself
+ * stops taking ticks and voting, now and after every restart: on its own it would run every job a second time.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Forgotten, Attribution } from "../../schema/attribution.ts";
@@ -23,7 +22,7 @@ export function isForgotten(state: State, peer: PeerId): boolean {
   return state.operator.forgotten.has(peer);
 }
 
-/** The table names these peers as forgotten. True when a member was among them. */
+/** Takes in the peers that the table names as forgotten. Returns whether any of them is news and not this peer. */
 export function takeForgotten(state: State, forgotten: readonly Forgotten[]): boolean {
   const members: PeerId[] = [];
   for (const one of forgotten) {
@@ -48,14 +47,14 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
   return members.length > 0;
 }
 
-/** After a start: as it was in an earlier life. */
+/** After a start: restores whether this peer was forgotten in its earlier life. */
 export function restoreSelfForgotten(state: State, selfForgotten: Attribution | undefined): void {
   state.operator.selfForgotten = selfForgotten;
   if (selfForgotten !== undefined) warnOfSelfForgotten(state, selfForgotten);
 }
 
 function warnOfSelfForgotten(state: State, { by }: Attribution): void {
-  note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and votes no more", {
+  note(state, "warn", "this peer has been forgotten by its mesh: it takes no ticks and doesn't vote", {
     by,
   });
 }

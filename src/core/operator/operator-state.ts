@@ -1,6 +1,6 @@
 /**
- * What people have asked of this peer and of the mesh, as far as it lasts or is still to be answered. Only the files of
- * this folder change it.
+ * What people have asked of this peer and of the mesh: lasting changes, and requests that are not answered yet. Only the files
+ * of this folder change it.
  */
 import type { Attribution, Forgotten } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -15,7 +15,7 @@ export interface RosterRequest {
   readonly untilMono: number;
 }
 
-/** Who waits for the answer to a drain: a person here, or the peer that passed the request on. */
+/** Where the answer to a drain goes: to a person's command here, or to the peer that forwarded the request. */
 export type DrainAsker = { kind: "command"; command: number } | { kind: "peer"; peer: PeerId; id: number };
 
 export interface OperatorState {
@@ -23,9 +23,9 @@ export interface OperatorState {
   draining: boolean;
   /** takes no ticks, because a person said so (drain.ts) */
   drained: Attribution | undefined;
-  /** drains passed on to other peers that have not confirmed yet; by the id of the message */
+  /** drains forwarded to peers that have not confirmed yet; by the id of the message */
   readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
-  /** cancels passed on to other peers: the messages that are not confirmed yet, each with the name of its peer */
+  /** forwarded cancels, with the messages that are not confirmed yet and the names of their peers */
   readonly cancelsAsked: {
     readonly command: number;
     readonly waiting: Map<number, string>;
@@ -33,9 +33,9 @@ export interface OperatorState {
   }[];
   /** identities that the mesh refuses (forgotten.ts) */
   readonly forgotten: Map<PeerId, Forgotten>;
-  /** this peer's own identity is one of them, according to the table or to a peer that turned it away */
+  /** this peer has been forgotten, according to the table or to a peer that turned it away */
   selfForgotten: Attribution | undefined;
-  /** when the table says that this peer was taken in again after it had been forgotten, wall ms */
+  /** when this peer was taken in again after it had been forgotten, according to the table; wall clock, ms */
   readmittedAt: number | undefined;
   readonly rosterRequests: RosterRequest[];
 }

@@ -1,10 +1,10 @@
 /**
  * Taking a forgotten peer in again, because a person said so (DESIGN §3: every lasting loss can be undone by a person).
  *
- * Asked of a member, `unforget` has all members accept the peer. Asked of the forgotten peer itself, it lets that one go on,
- * alone if need be; members that still refuse it must be asked as well, and their refusal counts again while no member
- * accepts it. The peer warms up before it takes ticks, because what it left out may have run elsewhere. It votes in no epoch
- * that it knew when it was forgotten: the others may have replaced that epoch without it, so it must be promoted again.
+ * When a member is asked, `unforget` makes all members accept the peer. When the forgotten peer itself is asked, that peer
+ * carries on, alone if necessary; members that still refuse it must be asked as well, and their refusal counts again while no
+ * member accepts it. The peer warms up before it takes ticks, because others may have run the ticks that it left out. It votes
+ * in no epoch that it knew when it was forgotten, because the others may have replaced that epoch: it must be promoted again.
  */
 import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError } from "../../errors.ts";
@@ -19,7 +19,9 @@ import { mark } from "../probes/marks.ts";
 import { emit, expectStored, note, type State } from "../state.ts";
 import { memberNamed } from "./roster-requests.ts";
 
-/** Undefined: the answer comes once the change is durable. A peer that is not forgotten needs nothing. */
+/**
+ * Undefined when the answer comes later, once the change is durable. For a peer that is not forgotten there is nothing to do.
+ */
 export function unforget(
   state: State,
   { peer: named, by }: Extract<Command, { kind: "unforget-peer" }>,
@@ -41,7 +43,7 @@ export function unforget(
   return undefined;
 }
 
-/** True when a forgotten peer is asked to take itself in again: the one change of the table that it makes. */
+/** Whether the command asks a forgotten peer to take itself in again: the only change of the table that it makes. */
 export function readmitsItself(state: State, command: Command): boolean {
   if (command.kind !== "unforget-peer") return false;
   const found = findPeer(forgottenPeers(state), command.peer);
@@ -54,12 +56,12 @@ function forgottenPeers({ operator, settings }: State): NamedPeer[] {
   return [...own, ...others];
 }
 
-/** What the table said when this life began. */
+/** After a start: restores when this peer was taken in again, according to the table. */
 export function restoreReadmitted(state: State, readmitted: readonly Readmitted[]): void {
   state.operator.readmittedAt = readmitted.find(({ peer }) => peer === state.settings.self)?.at;
 }
 
-/** The table names the peers that were forgotten and belong to the mesh again. */
+/** Takes in the peers that the table names as forgotten and taken in again. */
 export function takeReadmitted(state: State, readmitted: readonly Readmitted[]): void {
   for (const { peer, by } of readmitted) {
     if (!state.operator.forgotten.delete(peer)) continue;
@@ -69,26 +71,28 @@ export function takeReadmitted(state: State, readmitted: readonly Readmitted[]):
   const before = state.operator.readmittedAt;
   restoreReadmitted(state, readmitted);
   const { readmittedAt } = state.operator;
-  if (readmittedAt !== undefined && readmittedAt !== before) goOn(state);
+  if (readmittedAt !== undefined && readmittedAt !== before) carryOn(state);
 }
 
-/** Table and records of a member are here, so that one accepts this peer; a refusal before came from one that did not know. */
+/**
+ * A member's table and records are here, so that member accepts this peer; an earlier refusal came from one that didn't know.
+ */
 export function acceptedBy(state: State, peer: PeerId): void {
   const isLinked = state.members.byId.get(peer)?.linked === true;
-  if (isLinked && state.operator.readmittedAt !== undefined) goOn(state);
+  if (isLinked && state.operator.readmittedAt !== undefined) carryOn(state);
 }
 
-/** A peer that is taken in again may still be turned away by a member that does not know, while others accept it. */
+/** Whether a refusal is out of date: this peer was taken in again, and the member that turned it away doesn't know so yet. */
 export function isRefusalOutdated({ operator, members }: State): boolean {
   return operator.readmittedAt !== undefined && [...members.byId.values()].some(({ linked }) => linked);
 }
 
-function goOn(state: State): void {
+function carryOn(state: State): void {
   const { operator, upkeep, members } = state;
   if (operator.selfForgotten === undefined) return;
   operator.selfForgotten = undefined;
   mark(state, "self-readmitted");
-  note(state, "info", "this peer belongs to the mesh again: it takes ticks, and votes when it is promoted");
+  note(state, "info", "this peer belongs to the mesh again: it takes ticks, and votes once it is promoted");
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: "" }] });
   const linked = [...members.byId.values()].filter((member) => member.linked).map(({ id }) => id);
   if (upkeep.warmUp === undefined) beginWarmUp(state, [...upkeep.awaitingSync.keys(), ...linked], 0);

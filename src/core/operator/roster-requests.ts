@@ -1,11 +1,11 @@
 /**
- * What a person asks of the roster: to make a peer a voter, or to forget one (DESIGN §6).
+ * People's requests to change the roster: to make a peer a voter, or to forget a peer (DESIGN §6).
  *
- * A request is a list of voters that differs from the last epoch's by one peer. The member that was asked proposes it
- * until an epoch of the chain grants it or 8 s have passed: other proposals may be chosen first. A peer that is
- * forgotten leaves the roster first and the mesh second, so that no majority is ever counted with a peer that nobody
- * hears. With `force` the roster changes without its voters, on this peer's signature alone. That is for voters that
- * are gone for good, and every peer reports it.
+ * A request is for a list of voters that differs from the last epoch's by one peer. The member that was asked proposes it
+ * until an epoch of the chain grants it or 8 s have passed, because other proposals may be chosen first. A peer to be
+ * forgotten leaves the roster first and then the mesh, so that no majority ever includes a peer that no other hears. With
+ * `force` the roster changes without its voters, by this peer's signature alone. That is for voters that are gone for good,
+ * and every peer reports it.
  */
 import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
@@ -29,14 +29,14 @@ import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
 import { emit, note, type State, expectStored } from "../state.ts";
 import type { RosterRequest } from "./operator-state.ts";
 
-/** A person waits no longer than this for the voters. */
+/** The longest that a person waits for the voters. */
 const requestLimitMs = 8_000;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
 }
 
-/** The peer that a person means; the answer to give when there is none, or more than one. */
+/** The peer that a person has named; a refusal when there is none, or more than one. */
 export function memberNamed(state: State, text: string): PeerId | Answer {
   const known = knownPeers(state);
   const found = findPeer(known, text);
@@ -72,10 +72,13 @@ export function promote(
   if (last === undefined) return noRoster();
   const member = state.members.byId.get(peer);
   if (member?.state === "dead" || member?.state === "left") {
-    return refuse("PEER_UNREACHABLE", `${command.peer} is ${member.state}, and could not vote`);
+    return refuse(
+      "PEER_UNREACHABLE",
+      `${command.peer} ${member.state === "dead" ? "is dead" : "has left"} and could not vote`,
+    );
   }
   if (!last.voters.includes(peer) && last.voters.length >= votersMax) {
-    return refuse("BAD_REQUEST", `there are ${votersMax} voters already, which is the most there can be`);
+    return refuse("BAD_REQUEST", `there are already ${votersMax} voters, which is the maximum`);
   }
   request(state, { kind: "promote", peer, command: token, force: false, by: command.by });
   return undefined;
@@ -107,7 +110,7 @@ function request(state: State, one: Omit<RosterRequest, "untilMono">): void {
   state.operator.rosterRequests.push({ ...one, untilMono: state.now.mono + requestLimitMs });
 }
 
-/** The voters that the request asks for; undefined when they vote already. */
+/** The voters that the request asks for; undefined when it is already granted. */
 function wantedVoters(state: State, { kind, peer }: RosterRequest, { voters }: Epoch): PeerId[] | undefined {
   if (kind === "promote") return voters.includes(peer) ? undefined : [...voters, peer].toSorted();
   if (!voters.includes(peer)) return undefined;
@@ -115,7 +118,7 @@ function wantedVoters(state: State, { kind, peer }: RosterRequest, { voters }: E
   return rest.length > 0 ? rest : [state.settings.self];
 }
 
-/** In every step: answers the requests that are granted, proposes the others, and gives them up at their limit. */
+/** Called in every step: answers the requests that are granted, proposes the others, and refuses them at their limit. */
 export function pursueRosterRequests(state: State): void {
   if (state.operator.rosterRequests.length === 0) return;
   for (const one of state.operator.rosterRequests.splice(0)) {
@@ -137,7 +140,7 @@ export function pursueRosterRequests(state: State): void {
   }
 }
 
-/** The epoch is in the chain, which is being stored. The answer is given once it is durable. */
+/** The epoch is in the chain, which is being stored. The answer follows once that is durable. */
 function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
   mark(state, "request-granted");
   const answer = { kind: "done" } as const;

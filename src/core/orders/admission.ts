@@ -1,6 +1,6 @@
 /**
- * What comes into view of a peer that was not there before: jobs from the table, orders that people asked for, and ticks
- * whose time draws near. Each goes to where it belongs, timetable or order book; what becomes of it is decided later.
+ * Takes in what is new to core: jobs from the table, orders that people asked for, and ticks that are coming due. Jobs enter
+ * the timetable, orders and ticks the order book; what happens to them is decided later.
  */
 import type { RequestedOrder } from "../../schema/run.ts";
 import { admitRequested, admitTick, touchJob } from "../claims/order-book.ts";
@@ -30,8 +30,8 @@ function takeJob(state: State, { id, job }: JobChange): void {
 }
 
 /**
- * Takes in orders that people asked for. Settled orders are stored too: otherwise sync keeps offering them, possibly to
- * a peer that no longer knows how they ended. What can't be taken in is not stored, and sync will offer it again.
+ * Takes in orders that people asked for. Settled orders are stored too: otherwise sync keeps offering them, possibly to a peer
+ * that no longer knows how they ended. Orders that can't be taken in are not stored, so sync offers them again.
  */
 export function takeOrders(state: State, orders: readonly RequestedOrder[], known = false): void {
   const taken = orders.filter((order) => admitRequested(state, order));
@@ -41,7 +41,7 @@ export function takeOrders(state: State, orders: readonly RequestedOrder[], know
   }
 }
 
-/** Ticks that come into sight. Past a gap, what lies in it is for a scan: at the end of the warm-up, if one is on. */
+/** Admits ticks that are coming due. The ticks in a gap are left to a scan: now, or at the end of the warm-up if one is on. */
 export function takeTicks(state: State): void {
   const { wall } = state.now;
   const { ticks, gaps } = pullTicks(state.jobs, wall + claimAheadMs, wall - overdueMs, wall);

@@ -1,5 +1,5 @@
 /**
- * Carries out what was decided about an order. `reconcile` is the whole of it: gather the facts, decide, apply.
+ * Carries out what was decided about an order. `reconcile` does all of it: gather the facts, decide, apply.
  */
 import { enqueueAsk } from "../claims/asking.ts";
 import {
@@ -22,7 +22,7 @@ import { reconcileChosen, reconcileElecting, reconcileVoters } from "../voting/p
 import { decide, type Decision, type JobDecision } from "./decide.ts";
 import { OrderFacts } from "./facts.ts";
 
-/** Decides what is to be done about the order now, and does it. */
+/** Decides what to do about the order now, and does it. */
 export function reconcile(state: State, order: Order): void {
   if (state.book.orders.get(order.key) !== order) return;
   const { decision, marks } = decide(order, new OrderFacts(state, order));
@@ -76,7 +76,10 @@ function applyToJob(state: State, order: Order, plan: Plan, decision: JobDecisio
       reconcileChosen(state, plan, order, decision.failover);
       return;
     case "close-lost":
-      assert(order.chosen !== undefined, `${order.key}: nobody was chosen who could be lost`);
+      assert(
+        order.chosen !== undefined,
+        `${order.key}: an order without a chosen runner can't be closed as lost`,
+      );
       return closeLost(state, plan, order, order.chosen.peer);
     case "start":
       return launch(state, plan, order);

@@ -1,28 +1,28 @@
 /**
- * What is to be done about an order now: a pure rule. It is asked whenever an order's circumstances change, and answers from
- * the facts of this moment alone, never from what was expected earlier. A late timer, a lost message or a pause only means that
- * the next answer is another one. apply.ts carries the decision out.
+ * What to do about an order now: a pure rule. It is applied whenever an order's circumstances change, and uses only the facts
+ * of that moment, never earlier expectations. So a late timer, a lost message or a pause only changes the next decision.
+ * apply.ts carries the decision out.
  */
 import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
-import { goesBefore, type LocalStage, type Order } from "../claims/order.ts";
+import { precedes, type LocalStage, type Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs, timelyMs } from "../limits.ts";
 import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
 import { giveBacksMax, type RunRecord } from "../../schema/run.ts";
 
-/** What is known of one order and of what surrounds it. Instants in ms: `wall` by the wall clock, `mono` monotonic. */
+/** What is known about one order and its circumstances. Instants in ms: `wall` by the wall clock, `mono` monotonic. */
 export interface Facts {
   readonly wall: number;
   readonly mono: number;
   /** undefined: the job is not in the table, or can't be read */
   readonly plan: Plan | undefined;
-  /** somebody has started or decided it */
+  /** a peer has started or decided it */
   readonly isOver: boolean;
-  /** the instant is a tick of the job as its schedule stands */
+  /** the instant is a tick of the job's current schedule */
   readonly isTick: boolean;
-  /** this peer speaks for ticks that nobody will run */
+  /** this peer reports the order if no peer runs it */
   readonly isReporter: boolean;
   /** the mesh has forgotten this peer */
   readonly isForgotten: boolean;
@@ -34,34 +34,34 @@ export interface Facts {
   readonly awaitsSync: boolean;
   readonly isPaused: boolean;
   readonly eligibility: Eligibility;
-  /** this peer's place in the line of those who may run it; undefined = none */
+  /** this peer's place among the peers that may run it, and when its turn comes; undefined = it has none */
   readonly failover: Failover | undefined;
-  /** … counted among all that the job admits, for a claim whose runner is not up to the line */
+  /** its place among all peers that the job admits, for claims that don't depend on whose turn it is */
   readonly admittedRank: number;
-  /** the strongest claim of another peer that keeps this one off, and until when */
+  /** the strongest claim of another peer that keeps this peer from claiming, and until when */
   readonly rival: { readonly claim: RunRecord; readonly until: number } | undefined;
-  /** another peer has claimed it, whether the claim still holds or not */
+  /** another peer has claimed it, whether its claim lease still holds or not */
   readonly hasForeignClaim: boolean;
-  /** no place is left for one more claim */
+  /** there is no place for another claim */
   readonly isFull: boolean;
-  /** no place is left for one more run */
+  /** there is no place for another run */
   readonly hasNoPlace: boolean;
-  /** everybody who could run it is at capacity, and this peer comes first among them */
-  readonly isFirstOfTheFull: boolean;
-  /** of a majority job: what has become of the runner that its voters chose */
+  /** all peers that could run it are at capacity, and this peer is the first of them in rank */
+  readonly isFirstWhenAllFull: boolean;
+  /** for a majority job: whether its voters have chosen a runner, and whether that runner is gone */
   readonly choice: "none" | "stands" | "gone";
-  /** what the other orders of the job, held anywhere, let this one do */
+  /** what the job's other orders, at any peer, allow this one to do */
   readonly overlap: OverlapVerdict;
   /** when the last open question about an order of the job ends; Infinity = none is open */
   readonly questionsEnd: number;
-  /** in the simulator only */
+  /** planted bugs, in the simulator only */
   readonly skipsAsking: boolean;
   readonly skipsRecheck: boolean;
 }
 
 export type Decision = OrderDecision | JobDecision;
 
-/** What can be decided whether the job is in the table or not. */
+/** Decisions that don't need the job, which may no longer be in the table. */
 type OrderDecision =
   | { readonly kind: "nothing" }
   /** until the instant (wall clock, ms), or until something touches the order */
@@ -73,22 +73,22 @@ type OrderDecision =
       readonly until: number;
       readonly replace?: true;
     }
-  /** this peer is at capacity: the next in rank goes on */
+  /** this peer is at capacity, so the next in rank gets its turn */
   | { readonly kind: "decline" }
   /** the other members are asked before a claim */
   | { readonly kind: "ask"; readonly failover: Failover }
   /** this peer asks the voters to choose it */
   | { readonly kind: "elect" }
-  /** an election is under way: gives it up when its time is over */
+  /** this peer is being elected: continues, or gives up when the time is over */
   | { readonly kind: "follow-election"; readonly rank: number }
-  /** whatever this peer had to do with the order ends, a claim with the reason; then the rest is done */
+  /** ends this peer's claim, with the reason, or its question or election; then carries out `next` */
   | { readonly kind: "let-go"; readonly reason: string; readonly next: Decision }
-  /** … and the order is decided anew */
+  /** decides about the order again */
   | { readonly kind: "again" }
   /** the order leaves the book; with `as`, its story is written */
   | { readonly kind: "close"; readonly reason: string; readonly as?: "skipped" | "missed" };
 
-/** What needs the job. */
+/** Decisions that need the job. */
 export type JobDecision =
   | {
       readonly kind: "claim";
@@ -97,9 +97,9 @@ export type JobDecision =
       /** the others have been asked, and know of no claim */
       readonly asked?: true;
     }
-  /** the voters have chosen: a claim if they chose this peer, or else word to the one they chose */
+  /** the voters have chosen: claims if they chose this peer, and otherwise tells the peer that they chose */
   | { readonly kind: "follow-choice"; readonly failover: Failover }
-  /** the runner that the voters chose is gone before it said a word */
+  /** the runner that the voters chose is gone, and has recorded nothing */
   | { readonly kind: "close-lost" }
   | { readonly kind: "start" };
 
@@ -109,8 +109,8 @@ export interface Decided {
   readonly marks: readonly Mark[];
 }
 
-/** How soon to look again where only time can change the answer. */
-const againMs = 500;
+/** How soon to decide again where only time can change the decision. */
+const recheckMs = 500;
 
 type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local" | "round">;
 
@@ -121,7 +121,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (plan === undefined || isStale(plan, order, facts)) return just(closeStale(order, facts));
   if (local.stage === "claiming") return just({ kind: "nothing" });
   if (facts.isForgotten || facts.isSuperseded) return just(letGo("draining", wait(Infinity)));
-  if (facts.isWarmingUp) return just(wait(wall + againMs));
+  if (facts.isWarmingUp) return just(wait(wall + recheckMs));
   if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
   switch (local.stage) {
     case "claimed":
@@ -147,7 +147,9 @@ function letGo(reason: string, next: Decision): Decision {
   return { kind: "let-go", reason, next };
 }
 
-/** Others have started or decided it. A chosen runner that was given up for lost says that it never started. */
+/**
+ * Another peer has started or decided it. A chosen runner whose run others have declared lost records that it never started.
+ */
 function closeOver(local: LocalStage): Decision {
   const isChosen = local.stage === "claimed" && local.claim.epoch !== undefined;
   return isChosen
@@ -155,13 +157,13 @@ function closeOver(local: LocalStage): Decision {
     : { kind: "close", reason: "out-claimed" };
 }
 
-/** The schedule has been edited, or the job disabled, since the order came into the book. */
+/** The schedule was edited, or the job disabled, after the order had come into the book. */
 function isStale(plan: Plan, { requested }: DecidedOrder, facts: Facts): boolean {
   if (requested !== undefined) return !plan.enabled && requested.force !== true;
   return !facts.isTick;
 }
 
-/** The edit has overtaken it. One that was long overdue, still waiting for its voters, is reported as missed. */
+/** An edit has made the order invalid. If it was already long overdue and unclaimed, it is reported as missed. */
 function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
   const waited = facts.wall - due > overdueMs && local.stage !== "claimed";
   const isReported = facts.plan !== undefined && waited && facts.isReporter;
@@ -184,7 +186,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const { due, trigger, requested } = order;
   if (rival !== undefined) return just(wait(rival.until));
   const isOverdue = trigger === "schedule" && wall - due > overdueMs;
-  // From here on it is the sweep's business, which catches it up and touches it again, or reports it as missed.
+  // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
   if (isOverdue || (requested !== undefined && wall - due > startWindowMs(plan, true)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
@@ -192,18 +194,19 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
     return just(facts.isReporter ? { kind: "close", reason: "given-back", as: "missed" } : wait(Infinity));
   }
   if (failover === undefined) {
-    if (!facts.isFirstOfTheFull) return just(wait(wall < due ? due : Infinity));
+    if (!facts.isFirstWhenAllFull) return just(wait(wall < due ? due : Infinity));
     const claim = { kind: "claim", failover: rankOnly(facts), waiting: "capacity" } as const;
-    return just(isElected ? { kind: "elect" } : claim, "taken-by-the-first-of-the-full");
+    return just(isElected ? { kind: "elect" } : claim, "claimed-when-all-full");
   }
   const turnAt = failover.delayMs === 0 ? due - claimAheadMs : due + failover.delayMs;
   if (wall < turnAt) return just(wait(turnAt));
   const isOld = trigger === "catch-up" || due < facts.warmedUpAt;
-  if (isOld && facts.awaitsSync) return just(wait(wall + againMs));
+  if (isOld && facts.awaitsSync) return just(wait(wall + recheckMs));
   if (facts.isFull) return just({ kind: "decline" });
   if (isElected) return just({ kind: "elect" });
-  // What came into the book before this peer had warmed up may have been claimed, unheard, by one that passed it over. So may
-  // a tick whose time to be claimed has passed: this peer may have been drained then, or not yet a target of the job.
+  // A peer that skipped this one may have claimed the order unheard if the order came into the book before this peer had
+  // warmed
+  // up. The same holds for a tick whose time to be claimed is past: this peer may have been drained then, or no target yet.
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
@@ -216,7 +219,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
 }
 
 function rankOnly({ admittedRank }: Facts): Failover {
-  return { rank: admittedRank, delayMs: 0, passed: [] };
+  return { rank: admittedRank, delayMs: 0, skippedPeers: [] };
 }
 
 function decideChosen(facts: Facts): Decision {
@@ -229,15 +232,15 @@ function decideAsking(
   plan: Plan,
   { wall, mono, failover, rival, isFull }: Facts,
 ): Decision {
-  if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + againMs));
+  if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + recheckMs));
   if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
   if (isFull) return letGo("declined", { kind: "decline" });
-  // The job may have become a majority job while the others were asked.
+  // The job may have become a majority job while the other peers were asked.
   const isElected = plan.partition === "majority";
   return letGo("asked", isElected ? { kind: "elect" } : { kind: "claim", failover, asked: true });
 }
 
-/** This peer's claim is durable, and the others have heard of it. Everything is checked again in the step that starts the run. */
+/** This peer's claim is durable and was announced. Everything is checked again in the very step that starts the run. */
 function decideClaimed(
   order: DecidedOrder,
   local: Extract<LocalStage, { stage: "claimed" }>,
@@ -248,25 +251,25 @@ function decideClaimed(
   const own = local.claim;
   if (eligibility !== "alive" && eligibility !== "declined") {
     const reason = isRanked(eligibility) ? eligibility : "job-changed";
-    const decision = letGo(reason, wait(wall + againMs));
+    const decision = letGo(reason, wait(wall + recheckMs));
     return eligibility === "clock" ? just(decision, "clock-passed-over") : just(decision);
   }
   const isChosen = own.epoch !== undefined;
   if (!isChosen && plan.partition === "majority") return just(letGo("job-changed", { kind: "again" }));
   const rival = isChosen ? undefined : facts.rival;
-  if (rival !== undefined && goesBefore(rival.claim, own)) {
+  if (rival !== undefined && precedes(rival.claim, own)) {
     return just(letGo("out-claimed", wait(rival.until)), "out-claimed");
   }
   const startAt = Math.max(order.due, local.mayStartAt);
   if (wall < startAt) return just(wait(startAt));
   const isHeld = own.waiting !== undefined;
   if (isChosen) {
-    // Nobody else may start it, so there is no danger in being late; but past its window a tick never runs.
+    // No other peer may start it, so being late is safe; but past its window a tick never runs.
     const windowMs = startWindowMs(plan, order.requested !== undefined);
     if (!isHeld && wall - order.due > windowMs)
       return just({ kind: "close", reason: "window", as: "missed" });
   } else if (!isHeld && wall - startAt > lateMs && !facts.skipsRecheck) {
-    // This peer was held up, and somebody may have stepped in: the claim is made anew, and the others are asked first.
+    // This peer was delayed, and another peer may have stepped in: it claims again, and asks the others first.
     return just(letGo("late", { kind: "again" }), "claim-late");
   }
   switch (facts.overlap) {
@@ -275,7 +278,7 @@ function decideClaimed(
     case "wait":
       return just({ kind: "hold", why: "overlap", until: facts.questionsEnd }, "held-by-overlap");
     case "replace":
-      return just({ kind: "hold", why: "overlap", until: wall + 2 * againMs, replace: true }, "replaced");
+      return just({ kind: "hold", why: "overlap", until: wall + 2 * recheckMs, replace: true }, "replaced");
     case "go":
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");

@@ -1,13 +1,13 @@
 /**
- * The facts that `decide` asks for, read out of the state when they are asked for: most orders need only a few of them, and
- * some cost a walk over the members or over the job's other orders.
+ * The facts that `decide` uses. Each is read from the state only when `decide` asks for it: most orders need only a few of
+ * them, and some cost a walk over the members or over the job's other orders.
  */
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
 import { isFull } from "../claims/claims.ts";
-import { contendersOf, firstBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
-import { goesBefore, type Order } from "../claims/order.ts";
+import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
+import { precedes, type Order } from "../claims/order.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
@@ -24,7 +24,7 @@ import { recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Facts } from "./decide.ts";
 
-/** Facts of one order at the moment at which each is read. */
+/** Facts about one order, each as of the moment when it is read. */
 export class OrderFacts implements Facts {
   readonly #state: State;
   readonly #order: Order;
@@ -92,7 +92,7 @@ export class OrderFacts implements Facts {
 
   get admittedRank(): number {
     const admitted = this.#ranks.filter((peer) => isRanked(this.#eligibility(peer)));
-    // The voters may have chosen a peer that the job, edited since, no longer admits: its claim is withdrawn at once.
+    // The voters may have chosen a peer that the job no longer admits after an edit. Then the claim is withdrawn at once.
     return Math.max(0, admitted.indexOf(this.#state.settings.self));
   }
 
@@ -101,7 +101,7 @@ export class OrderFacts implements Facts {
     for (const record of recordsOf(this.#state.ledger, this.#order.key)) {
       if (record.peer === this.#state.settings.self || record.state !== "claimed") continue;
       if (!holdsLease(this.#state, record)) continue;
-      if (strongest === undefined || goesBefore(record, strongest)) strongest = record;
+      if (strongest === undefined || precedes(record, strongest)) strongest = record;
     }
     if (strongest === undefined) return undefined;
     const until = strongest.waiting === undefined ? leaseEnd(this.#state, strongest) : Infinity;
@@ -123,7 +123,7 @@ export class OrderFacts implements Facts {
     return this.#state.book.runs.size >= this.#state.settings.capacity;
   }
 
-  get isFirstOfTheFull(): boolean {
+  get isFirstWhenAllFull(): boolean {
     for (const peer of this.#ranks) {
       const eligibility = this.#eligibility(peer);
       if (eligibility === "alive" || eligibility === "suspect") return false;
@@ -140,12 +140,12 @@ export class OrderFacts implements Facts {
 
   get overlap(): OverlapVerdict {
     const { local } = this.#order;
-    // Where runs may overlap there is nobody to ask about.
+    // Where runs may overlap, the other orders don't matter.
     if (this.plan === undefined || this.plan.overlap === "allow" || local.stage !== "claimed") return "go";
     const contenders = contendersOf(this.#state, this.#order, local.claim);
-    // A claim that is held asks only whether it still is: a long queue must not be walked through each time.
+    // For a claim that is held it is enough to know whether one order still precedes it, so that a long queue isn't walked.
     const isHeld = local.claim.waiting === "overlap" && this.plan.overlap !== "replace";
-    return overlapVerdict(this.plan.overlap, isHeld ? firstBefore(contenders) : [...contenders]);
+    return overlapVerdict(this.plan.overlap, isHeld ? anyBefore(contenders) : [...contenders]);
   }
 
   get questionsEnd(): number {
@@ -172,7 +172,7 @@ export class OrderFacts implements Facts {
   }
 }
 
-/** Every member in order of rank for one order, the living and the dead. */
+/** All members in order of rank for one order, dead ones included. */
 function ranksOf(state: State, order: Order): readonly PeerId[] {
   if (order.memberHashes !== state.members.hashes) {
     order.memberHashes = state.members.hashes;
@@ -182,14 +182,14 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
   return order.ranks;
 }
 
-/** True when this peer speaks for a tick that nobody will run: it is the first in rank of those that could. */
+/** Whether this peer reports a tick that no peer will run: it is the first in rank of the peers that could report it. */
 export function isReporter(state: State, job: JobId, tick: TickId): boolean {
   return reporterPlace(state, job, tick) === 0;
 }
 
-/** This peer's place among those that could speak for a tick that nobody will run; undefined = it can't. */
+/** This peer's place among the peers that could report a tick that no peer will run; undefined = it can't. */
 export function reporterPlace(state: State, job: JobId, tick: TickId): number | undefined {
-  if (isPassedOver(state)) return undefined;
+  if (isExcluded(state)) return undefined;
   const able = ableToReport(state, job);
   const place = rank(job, tick, state.members.hashes)
     .filter((peer) => able.has(peer))
@@ -197,14 +197,14 @@ export function reporterPlace(state: State, job: JobId, tick: TickId): number | 
   return place < 0 ? undefined : place;
 }
 
-/** The others don't count on this peer. */
-function isPassedOver(state: State): boolean {
+/** The others don't count on this peer, and it knows so. */
+function isExcluded(state: State): boolean {
   return state.operator.selfForgotten !== undefined || hasSupersededKey(state) || standsBack(state);
 }
 
 /**
- * Living members whose clock is right and who understand the job. Where nobody does, all the others: otherwise its ticks
- * would never be over, and stay in every order book for ever.
+ * Living members whose clock is right and that understand the job. If no member understands it, all with a right clock:
+ * otherwise its ticks would never be over, and would stay in every order book for ever.
  */
 function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
   const plan = state.jobs.plans.get(job);
@@ -214,7 +214,7 @@ function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
   return new Set(understanding.length > 0 ? understanding : timely);
 }
 
-/** The life that the voters chose is over: its peer is dead, has left, or was restarted since. */
+/** The runner that the voters chose is gone: its peer is dead, has left, or was restarted since. */
 function isGone(state: State, { peer, incarnation }: Runner): boolean {
   if (peer === state.settings.self) return incarnation !== state.members.incarnation;
   const member = state.members.byId.get(peer);

@@ -1,12 +1,12 @@
 /**
- * Until when a peer has nothing to do but keep in touch, by its own clock. The simulator leaps over such stretches
- * (sim/world/leaps.ts); nothing else asks. What this misses is done late after a leap, never left out.
+ * Until when, by its own clock, a peer has nothing to do except heartbeats and sync. Only the simulator asks, to leap over
+ * such times (sim/world/leaps.ts). Work that this function overlooks is done late after a leap, but it is done.
  */
 import { overdueMs, sweepEveryMs } from "../limits.ts";
 import type { State } from "../state.ts";
 import { isToReport, nextTickInSightAt } from "./scan.ts";
 
-/** An order that is overdue by more waits for an event or for the end of its window; the sweep has seen it. */
+/** An order that is overdue by more than this has been seen by the sweep, and waits for an event or the end of its window. */
 const youngMs = overdueMs + 2 * sweepEveryMs;
 
 /** Wall clock, ms; undefined while something is under way. */

@@ -1,6 +1,6 @@
 /**
- * What a job is doing now and what hinders it, from what this peer knows: paused, running, blocked, waiting … Also its
- * next tick with the peer that would run it, and the ticks that are due and undecided with what each waits for.
+ * What a job is doing now (paused, running, blocked, waiting …) and what hinders it, as far as this peer knows. Also its next
+ * ticks with the peers that would run them, and the ticks that are due and undecided with what each waits for.
  *
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
@@ -21,7 +21,7 @@ import { majorityOf } from "../voting/paxos.ts";
 import { epochAt } from "../voting/roster.ts";
 import { votersHeard } from "../voting/proposer.ts";
 
-/** What is known without the job's history; `failing` may take the place of the last two. */
+/** The states that are known without the job's history. With it, `failing` can replace `scheduled` and `manual`. */
 export type StateNow = Exclude<JobState, "invalid" | "failing">;
 
 export interface StatusNow {
@@ -29,14 +29,14 @@ export interface StatusNow {
   hindrances: JobHindrance[];
 }
 
-/** Of several states that fit, the first of INTERFACE's list. */
+/** Of several states that apply, the first in the order of `stateNow`. */
 export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
   const how = stateNow(state, plan, hindrances.length > 0);
   return { state: how, hindrances: [...hindrances, ...unknownHere(state, plan)] };
 }
 
-/** What of the job this peer doesn't know, so that it leaves its runs to others. */
+/** What this peer doesn't know about the job, so that it leaves the job's runs to others. */
 export function unknownHere(state: State, plan: Plan): JobHindrance[] {
   const why = whyNotHere(state, plan);
   return why === undefined ? [] : [{ code: "NEEDS_NEWER", ...why }];
@@ -63,7 +63,7 @@ export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
   return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
 }
 
-/** That too few voters of majority jobs are in reach, in words; undefined while enough are. */
+/** Says, in words, that too few voters of majority jobs are in reach; undefined while enough are. */
 export function votersMissing(state: State): string | undefined {
   const epoch = epochAt(state.voting.roster.chain, state.now.wall);
   if (epoch === undefined) return "the voters of majority jobs are not known here yet";
@@ -73,7 +73,7 @@ export function votersMissing(state: State): string | undefined {
   return `${heard} of ${epoch.voters.length} voters are in reach, and majority jobs need ${needed}`;
 }
 
-/** The coming ticks that will run as things are, each with its runner and fall-backs: none while the job is paused. */
+/** The next ticks that will run as things are, without paused ones: each with its runner and the peers that would step in. */
 export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const isBlocked = hindrancesOf(state, plan).length > 0;
@@ -103,12 +103,12 @@ function nextUnpaused(plan: Plan, after: number): number | undefined {
 
 // ----------------------------------------------------------------------------------------------- pending ticks
 
-/** Pending ticks reported for one job, the oldest ones. A job's catch-up may have thousands. */
-const pendingTold = 100;
+/** How many of a job's pending ticks are shown, oldest first. A catch-up may have thousands. */
+const pendingShown = 100;
 
 /** The job's ticks that are due and undecided, oldest first, each with what it waits for. */
 export function pendingTicks(state: State, plan: Plan): PendingTick[] {
-  const orders = [...pendingOrders(state, plan)].toSorted((a, b) => a.due - b.due).slice(0, pendingTold);
+  const orders = [...pendingOrders(state, plan)].toSorted((a, b) => a.due - b.due).slice(0, pendingShown);
   return orders.map((order) => ({ tick: order.tick, due: order.due, ...waitOf(state, plan, order) }));
 }
 
@@ -139,7 +139,10 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
   }
   if (order.local.stage === "asking") {
     const names = [...order.local.ask.waiting].map((peer) => shownName(state, peer));
-    return { waitsFor: "answer", why: `${names.join(", ") || "the others"} must say that they don't run it` };
+    return {
+      waitsFor: "answer",
+      why: `${names.join(", ") || "the others"} must first answer that they don't run it`,
+    };
   }
   return waitForPeer(state, plan, order);
 }
@@ -154,7 +157,7 @@ function claimOf(state: State, order: Order): Wait | undefined {
     if (waiting === "capacity")
       return { waitsFor: "capacity", why: `${name} holds it until a place is free` };
     if (waiting === "overlap")
-      return { waitsFor: "overlap", why: `${name} holds it until an earlier run of the job has ended` };
+      return { waitsFor: "overlap", why: `${name} holds it until an earlier run of the job ends` };
     return { waitsFor: "start", why: `${name} has claimed it and is about to start it` };
   }
   return undefined;
@@ -173,8 +176,9 @@ function waitForPeer(state: State, plan: Plan, order: Order): Wait {
 
 function waitsOn(state: State, first: PeerId, how: string): string {
   const name = shownName(state, first);
-  if (how === "suspect") return `${name} is first in line and has fallen silent; another peer steps in soon`;
-  return `${name} is first in line and is to start it`;
+  if (how === "suspect")
+    return `${name} is first in line and has fallen silent; another peer will step in soon`;
+  return `${name} is first in line and is about to start it`;
 }
 
 // ------------------------------------------------------------------------------------- what hinders, in sentences
@@ -183,7 +187,7 @@ function waitsOn(state: State, first: PeerId, how: string): string {
 export function hindersNext(state: State, plan: Plan): string[] {
   const { job } = plan;
   if (!plan.enabled) {
-    return [`The job is disabled; ${job.updatedBy} edited it last, at ${instantText(state, job.updatedAt)}.`];
+    return [`The job is disabled; ${job.updatedBy} last edited it at ${instantText(state, job.updatedAt)}.`];
   }
   const pause = pauseAt(plan, state.now.wall);
   const sentences: string[] = [];
@@ -213,12 +217,13 @@ export function noTickAt(state: State, plan: Plan, instant: number): string | un
   if (isTickOf(plan, instant)) return undefined;
   const { job } = plan;
   if (!plan.enabled) {
-    return `it is disabled (${job.updatedBy} edited it last, at ${instantText(state, job.updatedAt)})`;
+    return `it is disabled (${job.updatedBy} last edited it at ${instantText(state, job.updatedAt)})`;
   }
   if (!plan.knowsTicks) return "its schedule is of a later version, which this peer can't read";
   if (plan.schedule === undefined) return "it has no schedule and runs only by hand";
   if (instant <= plan.earliest) {
-    return `its ticks count from ${instantText(state, plan.earliest)} on, when it was created, its schedule edited, or it was resumed`;
+    const since = instantText(state, plan.earliest);
+    return `its ticks count from ${since} on, when it was created or resumed, or its schedule was edited`;
   }
-  return "its schedule, as it is now, has none then";
+  return "its current schedule has no tick then";
 }

@@ -1,11 +1,11 @@
 /**
- * This peer's own clock, which is judged before it is acted on (DESIGN §11).
+ * This peer's own clock, which is checked before the peer relies on it (DESIGN §11).
  *
- * Every step begins with a look at both clocks. When the wall clock has moved differently from the monotonic one, it was set,
- * and nobody knows whether it is right now: the peer warms up again, from that very step on, until its offsets to the others
- * are measured anew. When the process or its host slept, others may have stepped in, and the peer warms up as well. A peer
- * whose clock is then doubted plans nothing; once it is right again, what was left out meanwhile is looked for, and what was
- * planned by a clock that was ahead is planned anew.
+ * Every step begins by comparing both clocks. When the wall clock has moved differently from the monotonic one, it was set,
+ * and may be wrong now: from that very step on the peer warms up again, until its offsets to the others have been measured
+ * again. When the process or its host slept, others may have stepped in, and the peer warms up as well. While its clock is
+ * doubted, the peer plans nothing. Once the clock is right again, the peer looks for the ticks that it left out, and plans
+ * again what it had planned by a clock that was ahead.
  */
 import type { Now } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -23,13 +23,13 @@ import { restoreBeginnings } from "./plan-anew.ts";
 import { beginWarmUp } from "./warm-up.ts";
 
 /**
- * The clock was set when it moved by this much (ms) more or less than the monotonic one between two steps. Less takes the
- * small corrections of a time server for jumps. More misses jumps that bring clocks which agreed within the 0.5 s of the
- * first warning further apart than the 1.6 s at which one of them is doubted.
+ * The clock was set if, between two steps, it moved by this much (ms) more or less than the monotonic clock. Less takes the
+ * small corrections of a time server for jumps. More misses jumps between clocks that agreed within 0.5 s (the first warning)
+ * and are now more than 1.6 s apart (where one of them is doubted).
  */
 const jumpMs = 1_000;
 
-/** Called first in every step. `before` is the time of the last one. */
+/** Called at the beginning of every step. `before` is the time of the last step. */
 export function noticeTime(state: State, before: Now): void {
   if (!state.alive) return;
   const { now } = state;
@@ -40,9 +40,9 @@ export function noticeTime(state: State, before: Now): void {
   if (wasSet) noteSet(state, byMs, before);
   if (wasAway) notePause(state, awayMs);
   if (!wasSet && !wasAway) return;
-  takeBackClaims(state, wasAway ? "paused-peer" : "clock");
+  withdrawClaims(state, wasAway ? "paused-peer" : "clock");
   const { warmUp } = state.upkeep;
-  // A member that had left or was out of reach before the pause may be back by now, so all are awaited.
+  // A member that had left or was out of reach before the pause may be back by now, so every member is awaited.
   const awaited: Iterable<PeerId> = wasAway ? state.members.byId.keys() : (warmUp?.awaiting ?? []);
   beginWarmUp(state, awaited, warmUp?.unresolved ?? 0);
 }
@@ -59,7 +59,9 @@ function noteSet(state: State, byMs: number, before: Now): void {
   announceAtOnce(state);
 }
 
-/** When an earlier life was last known to be on (wall clock, ms). If that is still to come, the clock was set back since. */
+/**
+ * `lastAlive`: when an earlier life was last alive (wall clock, ms). If that is in the future, the clock was set back since.
+ */
 export function noteLastAlive(state: State, lastAlive: number): void {
   if (lastAlive <= state.now.wall + jumpMs) return;
   mark(state, "clock-set");
@@ -67,7 +69,7 @@ export function noteLastAlive(state: State, lastAlive: number): void {
   state.upkeep.wentBack = true;
 }
 
-/** On this peer's disk is what only a clock that was ahead can have written. */
+/** This peer's disk holds something that only a clock that was ahead can have written. */
 export function noteAhead(state: State): void {
   state.upkeep.wentBack = true;
 }
@@ -78,8 +80,11 @@ function notePause(state: State, awayMs: number): void {
   state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, state.now.wall - awayMs);
 }
 
-/** Others may have stepped in. A claim that voters have chosen is nobody else's; whether it is still wanted shows later. */
-function takeBackClaims(state: State, reason: string): void {
+/**
+ * Withdraws this peer's claims, because others may have stepped in. Claims of majority jobs stay: no other peer may start
+ * them, and whether they may still start is checked later.
+ */
+function withdrawClaims(state: State, reason: string): void {
   for (const order of [...state.book.claims, ...state.book.capacityQueue]) {
     if (order.local.stage === "claimed" && order.local.claim.epoch === undefined)
       withdraw(state, order, reason);
@@ -89,7 +94,7 @@ function takeBackClaims(state: State, reason: string): void {
   dropAsks(state);
 }
 
-/** To be called in every step: what follows when the others' clocks, or this peer's, have been judged anew. */
+/** Called in every step: what follows when a new judgement of the clocks has changed whether this peer's clock is doubted. */
 export function followJudgement(state: State): void {
   const isOff = isDoubted(state);
   if (!state.alive || isOff === state.upkeep.isDoubted) return;
@@ -101,7 +106,7 @@ export function followJudgement(state: State): void {
     note(state, "warn", "this peer's clock is doubted: it takes no ticks", fields);
   } else {
     note(state, "info", "this peer's clock is no longer doubted", fields);
-    // Words were taken by the time of clocks that may have been ahead.
+    // While the clock was doubted, records may have been accepted by the time of clocks that were ahead.
     state.upkeep.wentBack = true;
     if (state.upkeep.warmUp === undefined) beginWarmUp(state, [], 0);
   }

@@ -1,6 +1,6 @@
 /**
- * What follows when it turns out that this peer's cluster key was replaced while it was away (members/superseded-key.ts): its
- * claims go back, and it plans nothing. Once it is counted on again, what was left out meanwhile is looked for.
+ * What follows when this peer learns that its cluster key was replaced while it was away (members/superseded-key.ts): it gives
+ * back its claims and plans nothing. Once it is accepted again, it looks for the ticks that it left out meanwhile.
  */
 import { giveClaimsBack } from "../claims/claims.ts";
 import { touchAll } from "../claims/order-book.ts";
@@ -8,7 +8,7 @@ import { hasSupersededKey } from "../members/superseded-key.ts";
 import { emit, note, type State } from "../state.ts";
 import { beginWarmUp } from "./warm-up.ts";
 
-/** To be called in every step. */
+/** Called in every step. */
 export function followKey(state: State): void {
   const isSuperseded = hasSupersededKey(state);
   const { upkeep } = state;
@@ -22,7 +22,7 @@ export function followKey(state: State): void {
     return giveClaimsBack(state);
   }
   note(state, "info", "this peer is accepted again: it takes ticks");
-  // What was left out may have run elsewhere.
+  // Other peers may have run the ticks that this peer left out.
   if (upkeep.warmUp === undefined) beginWarmUp(state, [...upkeep.awaitingSync.keys()], 0);
   touchAll(state);
 }

@@ -1,10 +1,10 @@
 /**
- * After this peer's clock was set back, and is known to be right: what was planned and decided by a clock that was ahead
- * (DESIGN §7, §11).
+ * Plans again what was planned and decided by a clock that was ahead, once this peer's clock was set back and is known to be
+ * right (DESIGN §7, §11).
  *
- * Ticks are planned again from now, and watermarks fall back to now. Of the ticks that are to come again, those that really
- * started stay over: the disk is asked for them. A decision without a start is void, whoever made it: this peer's own are
- * withdrawn in their next round, which every peer takes for newer, and such ticks run when they are due.
+ * Ticks are planned from now on, and watermarks fall back to now. Of the ticks after now, those that really started stay over:
+ * the disk is asked for them. A decision without a start is void. Each peer withdraws its own such decisions in their next
+ * round, which every peer takes for newer, and those ticks run when they are due.
  */
 import { closeWithout } from "../claims/claims.ts";
 import { claimAheadMs } from "../limits.ts";
@@ -16,15 +16,15 @@ import { acceptedUntil } from "../members/clocks.ts";
 import { emit, note, type State } from "../state.ts";
 import { lookUpAhead } from "./scan.ts";
 
-/** A job that was made by a clock that was ahead begins now, and not when the wrong time has come. */
+/** A job that was made by a clock that was ahead begins now, and not at that future time. */
 export function begunByNow(state: State, plan: Plan): Plan {
   if (isPlanted(state, "edit-looks-back")) return { ...plan, earliest: plan.job.createdAt };
   return plan.earliest > acceptedUntil(state) ? { ...plan, earliest: state.now.wall } : plan;
 }
 
 /**
- * This peer's clock was set forward. A job that had seemed to be made ahead of time, because the clock was behind, begins
- * again when it was made: otherwise ticks from before then would be caught up.
+ * After this peer's clock was set forward: a job whose creation seemed to lie in the future, because the clock was behind,
+ * begins again at its creation. Otherwise ticks from before it would be caught up.
  */
 export function restoreBeginnings(state: State): void {
   for (const plan of state.jobs.plans.values()) {
@@ -45,6 +45,6 @@ export function planAnew(state: State): void {
   }
   const jobs = lookUpAhead(state);
   state.upkeep.wentBack = false;
-  note(state, "warn", "ticks are planned anew, for this peer's clock was ahead", { jobs });
+  note(state, "warn", "ticks are planned again, because this peer's clock was ahead", { jobs });
   emit(state, { kind: "count", name: "clock_replanned" });
 }

@@ -1,6 +1,6 @@
 /**
- * This peer's own runs, from the launcher's word that a child has started to the record of its end; and the word
- * `lost` over runs whose peer is gone (DESIGN §5.7, §8).
+ * The life of a run: this peer's own runs, from the report that a child has started to the record of its end; records that
+ * come from other peers; and runs declared lost because their peer is gone (DESIGN §5, §8).
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome } from "../../ports.ts";
@@ -40,7 +40,7 @@ export function childStarted(state: State, run: RunId, at: number): void {
   own.record = commit(state, { ...claim, state: "running", startedAt: at, version: claim.version + 1 });
 }
 
-/** Its processes live on, so it stays open: no other run of its job may start beside it. */
+/** The run's processes live on, so its record stays open and no other run of its job may start beside it. */
 export function childStuck(state: State, run: RunId, reason: string): void {
   const own = state.book.runs.get(run);
   if (own === undefined) return;
@@ -68,7 +68,7 @@ export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: nu
   giveBack(state, own);
 }
 
-/** It never started, so the peer whose turn it is now may run it. */
+/** The run never started, so its order is admitted again: the peer whose turn it is may run it. */
 function giveBack(state: State, own: OwnRun): void {
   if (own.order.requested !== undefined) admitRequested(state, own.order.requested);
   else admitTick(state, own.plan, own.order.instant);
@@ -108,11 +108,11 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
   }
 }
 
-/** After a restart: an own run or claim of an earlier life is ended, for nobody else can (DESIGN §5.7). */
+/** After a restart: ends a run or claim of this peer's earlier life (DESIGN §5). */
 export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
-  // Others may have declared it lost meanwhile, but they still wait for this peer's own record.
+  // The record is written even if others have declared the run lost, because they still wait for this peer's own record.
   const { waiting: _waiting, by: _by, ...rest } = record;
-  // A claim of a majority job may have been started, even if no log says so: the log may have been lost.
+  // A chosen claim of a majority job may have started even if the launcher's log doesn't say so: the log may have been lost.
   const ran = record.state !== "claimed" || record.epoch !== undefined || started.has(runId(record));
   mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
   commit(state, {
@@ -125,9 +125,9 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
 }
 
 /**
- * What members that are dead, have left or were forgotten have open is ended by the first living member in rank, or by the
- * next when that one doesn't. A run that had started, or whose runner the voters had chosen, is lost. A claim that never
- * started binds nobody: it is withdrawn once nobody will decide its order any more. Its peer may be back long after that, or
+ * Ends open records of members that are dead, have left or were forgotten. The first living member in rank does it, or the
+ * next one if the first doesn't. A run that had started, or whose runner the voters had chosen, is lost. A claim that never
+ * started binds no one: it is withdrawn once no peer will decide its order any more, because its peer may come back late or
  * never.
  */
 export function declareLost(state: State): void {
@@ -136,10 +136,10 @@ export function declareLost(state: State): void {
     const how = state.members.byId.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
     if (closeIfEnded(state.ledger, record)) continue;
-    const bindsNobody = record.state === "claimed" && record.epoch === undefined;
-    if (bindsNobody && !isMoot(state, record)) continue;
+    const isUnbinding = record.state === "claimed" && record.epoch === undefined;
+    if (isUnbinding && !isMoot(state, record)) continue;
     if (!isOwnToReport(state, record)) continue;
-    if (bindsNobody) mark(state, "claim-of-the-dead-withdrawn");
+    if (isUnbinding) mark(state, "claim-of-the-dead-withdrawn");
     else {
       mark(state, "lost-declared");
       emit(state, { kind: "count", name: "runs_lost" });
@@ -148,7 +148,7 @@ export function declareLost(state: State): void {
     const isForgotten = state.operator.forgotten.has(record.peer);
     commit(state, {
       ...record,
-      state: bindsNobody ? "withdrawn" : "lost",
+      state: isUnbinding ? "withdrawn" : "lost",
       by: state.settings.self,
       reason: isForgotten ? "its peer was forgotten" : how === "left" ? "its peer left" : "its peer died",
       version: record.version + 1,
@@ -157,7 +157,7 @@ export function declareLost(state: State): void {
   }
 }
 
-/** True when it falls to this peer to end the record of a member that is gone: each rank waits for those before it. */
+/** Whether it is this peer's turn to end the record of a member that is gone: each rank waits for the ranks before it. */
 function isOwnToReport(state: State, { job, tick, peer }: RunRecord): boolean {
   const place = reporterPlace(state, job, tick);
   const goneSince = state.members.byId.get(peer)?.stateSinceMono;
@@ -167,10 +167,10 @@ function isOwnToReport(state: State, { job, tick, peer }: RunRecord): boolean {
   );
 }
 
-/** A tick without an order in the book, this long (ms) after it was due, is one that its job no longer has. */
+/** If a tick has no order in the book this long (ms) after it was due, its job no longer has that tick. */
 const mootAfterMs = 60_000;
 
-/** True of a claim whose order has been decided, or has left the book because its job was edited, disabled or deleted. */
+/** Whether the claim's order has been decided, or has left the book because its job was edited, disabled or deleted. */
 function isMoot(state: State, { job, tick, slot, due }: RunRecord): boolean {
   if (isOver(state.ledger.history, job, tick, slot)) return true;
   if (state.now.wall < due + mootAfterMs) return false;
@@ -178,7 +178,7 @@ function isMoot(state: State, { job, tick, slot, due }: RunRecord): boolean {
   return true;
 }
 
-/** Takes in records from elsewhere. Own records come back only as echoes. Records that move up are stored. */
+/** Takes in records from other peers, and this peer's own as they come back. Records that move up are stored. */
 export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
   const until = acceptedUntil(state);
@@ -187,19 +187,19 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const own = isOfThisPeer && (record.by ?? record.peer) === state.settings.self;
     const alive = isOfThisPeer && state.book.runs.has(runId(record));
     const isHeld = isOfThisPeer && state.book.holders.has(orderKeyOf(record));
-    // An echo of what this life has claimed or started says no more. One of an earlier life is memory that comes back.
+    // An echo of what this life has claimed or started says nothing new. A record of an earlier life does.
     if (own && (alive || isHeld)) continue;
-    // Others took this peer for dead. It holds the claim, so its own next word about it stands above theirs.
+    // Others took this peer for dead. It still holds the claim, so its own next record outranks theirs.
     if (isHeld && record.state === "withdrawn") continue;
-    // Others may have declared a run lost that is still on here. Their record is kept until the run's own end overrules it.
+    // Others may have declared lost a run that still runs here. Their record is stored until the run's own end overrules it.
     if (alive) {
       moved.push(record);
       continue;
     }
-    // How it ends is news all the same where its beginning is remembered: else it would be on for ever.
+    // If its open record is remembered, its end must be taken in, or it would stay open for ever.
     const isAhead = isBeyond(record, until) && !remembers(state.ledger, record);
     if (isAhead && record.state === "withdrawn") {
-      // For the disk alone: what it takes back may be there.
+      // Only stored: the record that it withdraws may be on the disk.
       moved.push(record);
       continue;
     }
@@ -207,7 +207,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       refuseBeyond(state, record);
       continue;
     }
-    if (isOneTooMany(state, record)) {
+    if (isBeyondLimits(state, record)) {
       emit(state, { kind: "count", name: "records_not_remembered" });
       moved.push(record);
       continue;
@@ -215,7 +215,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const recent =
       isOwnGivenBack(state, record) ||
       (state.now.wall - record.due < recentMs && recordsInMemory(state.ledger) < rememberedMax);
-    // On the other side of a split its peer looked dead. Here it is alive, so its run counts until it reports the end itself.
+    // On the other side of a split the run's peer looked dead. Here it is alive, so the run is on until its peer reports the
+    // end.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = saidByAnother && inSight(state, record.peer);
     if (lives && record.state === "lost") mark(state, "lost-refuted");
@@ -233,12 +234,12 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   }
 }
 
-/** Of a tick that is still to come nobody can say more than that it has a claim, and that only just before it is due. */
+/** The record's tick lies too far ahead: before a tick is due there can only be a claim, and only shortly before. */
 function isBeyond({ tick }: RunRecord, until: number): boolean {
   return instantOf(tick) > until + (isManual(tick) ? requestedAheadMs : 0);
 }
 
-/** Whoever wrote it was ahead of the right clocks. It may be taken in later, when the time has come. */
+/** The record's writer was ahead of the right clocks. A sync can bring the record again later, when its time has come. */
 function refuseBeyond(state: State, record: RunRecord): void {
   mark(state, "future-refused");
   emit(state, { kind: "count", name: "records_refused_ahead" });
@@ -247,10 +248,10 @@ function refuseBeyond(state: State, record: RunRecord): void {
 }
 
 /**
- * Some records of a faulty member are stored but not remembered: those of jobs that nobody knows, beyond the few that arrive
+ * Records beyond what honest members write are stored but not remembered: records of unknown jobs, beyond the few that arrive
  * before their job does, and open runs beyond what any peer could have.
  */
-function isOneTooMany(state: State, record: RunRecord): boolean {
+function isBeyondLimits(state: State, record: RunRecord): boolean {
   const beyondOpen = !isFinal(record.state) && openCount(state.ledger, record.peer) >= openMax;
   const ofNoJob = !state.jobs.plans.has(record.job);
   if ((!beyondOpen && !ofNoJob) || remembers(state.ledger, record)) return false;
@@ -258,9 +259,9 @@ function isOneTooMany(state: State, record: RunRecord): boolean {
 }
 
 /**
- * True of an open record whose order is over, or that is this peer's own, when no earlier version of it is in memory. Usually
- * a peer that was away passes on what it last knew, and this disk knows the end of that run. The disk is asked first
- * (peer/stale-records.ts), or the run would count as on for ever.
+ * True for an open record that is not in memory if its order is over or if it is this peer's own. Usually a peer that was away
+ * passes on what it last knew, and this peer's disk knows how that run ended. So the disk is asked first
+ * (peer/stale-records.ts); otherwise the run would count as running for ever.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {
   if (isFinal(record.state) || remembers(state.ledger, record)) return false;
@@ -270,19 +271,21 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
   return true;
 }
 
-/** Of an ended run that was due longer ago (ms) and is news here, only the mark is kept (ledger.ts). */
+/**
+ * Of an ended run that is news and was due longer ago than this (ms), memory only keeps that its order is over (ledger.ts).
+ */
 export const recentMs = 120_000;
-/** Records in memory from which on of an ended run only the mark is kept; the disk answers for the rest. */
+/** With this many records in memory, the same holds for every ended run; the disk has the rest. */
 const rememberedMax = 200_000;
-/** Open records of one peer: far above its capacity and any line behind it. Each takes 1 KiB. */
+/** Open records of one peer: far above its capacity and any queue behind it. Each takes 1 KiB. */
 const openMax = 16_384;
-/** Of jobs that are not in the table, counted anew at every sweep. */
+/** Records of jobs that are not in the table, counted again whenever old memory is gone through. */
 const recordsOfNoJobMax = 20_000;
 const nothingStarted: ReadonlySet<RunId> = new Set();
 
 /**
- * Other peers have pruned the job's history up to the instant (ms), which they do only with what is over. What this peer still
- * takes for open there is over too, however it ended; its own runs it knows itself.
+ * Other peers have pruned the job's history before the instant (ms), which they do only where everything is over. So records
+ * from before it that this peer takes for open are over too, however they ended; except its own, about which it knows best.
  */
 export function closePruned(state: State, job: JobId, before: number): void {
   const over = [...openOf(state.ledger, job)].filter(

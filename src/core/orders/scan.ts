@@ -1,16 +1,16 @@
 /**
- * Ticks of the past (DESIGN §7): which of them still have to be looked after, and how far the watermarks move up.
+ * Past ticks (DESIGN §7): which of them still have to be run or reported, and how far the watermarks move up.
  *
- * A scan looks at the ticks above a job's watermark of which nothing is known. Those that may still run enter the order
- * book; all others are reported as ranges, one record a range. Where records may be on the disk and not in memory, the disk is
- * asked first. Every minute the watermarks move up to now, past everything but orders that are still undecided; they are
- * stored a round later, after the records that justify them.
+ * A scan looks at the ticks above a job's watermark about which nothing is known. Those that may still run enter the order
+ * book; all others are reported as ranges, one record for each range. Where records may be on the disk and not in memory, the
+ * disk is asked first. Every minute the watermarks move up to now, past everything except undecided orders; they are stored a
+ * minute later, after the records that justify them.
  */
 import { instantOf, isManual, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
 import type { PrunedHistory } from "../events.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Span, type Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports/disk.ts";
-import { isOwnGivenBack, nextWriting } from "../claims/claims.ts";
+import { isOwnGivenBack, nextVersion } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
@@ -46,18 +46,18 @@ import { isDecidedAhead } from "../records/records.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
 
-/** The peer whose turn it is to report a gap may know nothing of it: the next in rank follows after this long. */
+/** How long the next peer in rank waits before it reports a gap: the peer before it may not know about the gap. */
 export const reportEveryMs = 10_000;
-/** Undecided ticks that a watermark names; beyond it the watermark waits for the oldest of them. */
+/** How many undecided ticks a watermark names. With more, the watermark stays below the first that doesn't fit. */
 const openMax = 256;
-/** A tick that somebody is to report as missed may be undecided for so long: the reporter may be slow, or go. */
+/** How long a tick may stay undecided until a peer reports it as missed: the reporter may be slow, or die. */
 const reportedWithinMs = 60_000;
-/** Orders by hand are remembered this long past their window, for those that come late by a sync. */
+/** How long after its window it is remembered that a requested order is over, in case a sync brings the order late. */
 const requestedKeptMs = 3_600_000;
 /** Watermarks in one write. */
 const watermarksPerWrite = 2_000;
 
-/** Begins with the watermarks that were stored. Records of ticks from `loadedSince` (ms) on are in memory. */
+/** Begins with the stored watermarks. Records of ticks from `loadedSince` (ms) on are in memory. */
 export function openHistory(
   state: State,
   watermarks: readonly Watermark[],
@@ -69,7 +69,7 @@ export function openHistory(
   state.upkeep.scanFrom = scanFrom;
   for (const { job, since, at, open } of watermarks) {
     const now = state.now.wall;
-    // A clock that was ahead wrote it: what lies beyond now is known to the disk alone.
+    // If a clock that was ahead wrote it, only the disk knows which ticks after now are over.
     const unsureUntil = at > now ? at : loadedSince - 1;
     const past = {
       since: Math.min(since, now),
@@ -78,11 +78,11 @@ export function openHistory(
     };
     beginWatermark(state.ledger.history, job, past, Math.max(unsureUntil, loadedSince - 1));
   }
-  // Those before now are found when the disk is asked.
+  // Starts before now are found when the disk is asked.
   for (const { job, starts } of prunedAhead) settleStarts(state, job, starts, state.now.wall + 1);
 }
 
-/** A tick may be undecided for so long after it was due: its window, and until somebody has found it to be over. */
+/** How long after it is due a tick may stay undecided (ms): its window, and the time until it is reported. */
 export function undecidedMs(plan: Plan): number {
   return startWindowMs(plan, true) + reportedWithinMs;
 }
@@ -93,14 +93,14 @@ export function isPlanning(state: State): boolean {
   return isMember && state.upkeep.warmUp === undefined && !isDoubted(state);
 }
 
-/** When the next tick comes into sight, by the wall clock, ms; Infinity while this peer may not plan. */
+/** When the next tick is to be admitted, by the wall clock, ms; Infinity while this peer may not plan. */
 export function nextTickInSightAt(state: State): number {
   return isPlanning(state) ? (soonestTick(state.jobs) ?? Infinity) - claimAheadMs : Infinity;
 }
 
 /**
- * This peer's clock was ahead: nothing counts as over any more of what is to come, until the disk has been asked what really
- * started. Returns of how many jobs that is.
+ * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has been asked which of them
+ * really started. Returns how many jobs are concerned.
  */
 export function lookUpAhead(state: State): number {
   const { history } = state.ledger;
@@ -120,7 +120,7 @@ export function scanAll(state: State): void {
   state.upkeep.scanFrom = state.now.wall;
 }
 
-/** Takes up every tick of the job up to now of which nothing is known. */
+/** Admits or reports every tick of the job up to now about which nothing is known. */
 export function scanJob(state: State, plan: Plan): void {
   const { history } = state.ledger;
   const { upkeep, now } = state;
@@ -142,7 +142,7 @@ export function scanJob(state: State, plan: Plan): void {
   else upkeep.gaps.set(plan.id, { ranges, sinceMono: now.mono });
 }
 
-/** Of a job without a watermark, what lies before this peer could know of it is left to those who did. */
+/** Begins a job's watermark. Ticks from before this peer could know about the job are left to the peers that knew it then. */
 function beginHistory(state: State, plan: Plan): Watermark {
   const { wall } = state.now;
   const at = Math.min(
@@ -167,7 +167,7 @@ function unknownIntervals(state: State, plan: Plan, watermark: number): Interval
   return intervals;
 }
 
-/** What the disk holds of the job's unsure ticks: those are over, and so are those that it has held. Then the scan goes on. */
+/** Takes in the disk's answer about the job's unsure ticks, pruned history included, and then scans again. */
 export function lookedUp(
   state: State,
   job: JobId,
@@ -193,8 +193,8 @@ export function lookedUp(
 }
 
 /**
- * What was removed is over. A clock that was ahead may have removed what it took for missed: of ticks that are to come only those
- * that had started count.
+ * Pruned ticks are over. But a clock that was ahead may have pruned ticks that it took for missed, so of the ticks after now
+ * only those that had started count.
  */
 function settlePruned(state: State, job: JobId, { before, starts }: PrunedHistory): void {
   const from = (watermarkOf(state.ledger.history, job)?.at ?? Infinity) + 1;
@@ -207,7 +207,9 @@ function settleStarts(state: State, job: JobId, starts: readonly Span[], from: n
     if (span.to >= from) settleRange(state.ledger.history, job, Math.max(from, span.from), span.to);
 }
 
-/** Others withdraw their own. One that is withdrawn for the eighth time stands, and its tick is lost. */
+/**
+ * Withdraws this peer's own decision; other peers withdraw theirs. After the last round it stands, and its tick does not run.
+ */
 function withdrawDecision(state: State, record: RunRecord): void {
   const round = (record.round ?? 0) + 1;
   if (record.peer !== state.settings.self || round > roundsMax) return;
@@ -218,12 +220,12 @@ function withdrawDecision(state: State, record: RunRecord): void {
   commit(state, { ...rest, state: "withdrawn", reason: "clock", round, version, finishedAt: state.now.wall });
 }
 
-/** Another peer's watermarks, whose records are all here. What lies between its and the own needs no look any more. */
+/** Takes in watermarks of a peer whose records are all here: up to them, this peer needn't look at the jobs' ticks again. */
 export function hearWatermarks(state: State, watermarks: readonly Watermark[]): void {
   const { history } = state.ledger;
   for (const heard of watermarks) {
     const plan = state.jobs.plans.get(heard.job);
-    // A clock that is ahead wrote it, or this peer's is far behind: then it will be heard again.
+    // The writer's clock is ahead, or this peer's is far behind. In the second case the watermark will be heard again.
     if (plan === undefined || heard.at > state.now.wall + clockRefusedMs) continue;
     if (watermarkOf(history, heard.job) === undefined) beginHistory(state, plan);
     if (!hearWatermark(history, heard.job, heard, state.now.wall)) continue;
@@ -234,7 +236,7 @@ export function hearWatermarks(state: State, watermarks: readonly Watermark[]): 
   }
 }
 
-/** Reports ranges whose turn it is, and takes back those that somebody else has reported. */
+/** Reports the gaps that are this peer's to report now. */
 export function reportGaps(state: State): void {
   for (const [job, { ranges, sinceMono }] of state.upkeep.gaps) {
     const plan = state.jobs.plans.get(job);
@@ -255,7 +257,9 @@ function placeToReport(state: State, job: JobId, ranges: readonly TickRange[]): 
   return last === undefined ? undefined : reporterPlace(state, job, tickAt(last.to));
 }
 
-/** True while a gap waits for this peer's turn to report it, and not for others or for its own clock to be right again. */
+/**
+ * Whether a gap waits for this peer's turn to report it, and not for other peers or for this peer's clock to be right again.
+ */
 export function isToReport(state: State): boolean {
   for (const [job, { ranges }] of state.upkeep.gaps)
     if (placeToReport(state, job, ranges) !== undefined) return true;
@@ -280,7 +284,7 @@ function report(state: State, plan: Plan, { from, to, count, reason }: TickRange
     slot: rangeSlot,
     peer: state.settings.self,
     state: isPaused ? "skipped" : "missed",
-    ...nextWriting(state, orderKey(plan.id, tickAt(to), 1, rangeSlot)),
+    ...nextVersion(state, orderKey(plan.id, tickAt(to), 1, rangeSlot)),
     revision: plan.revision,
     trigger: "schedule",
     rank: 0,
@@ -293,7 +297,7 @@ function report(state: State, plan: Plan, { from, to, count, reason }: TickRange
   });
 }
 
-/** A range from elsewhere: what it covers needs no report of this peer's, and no place in its book. */
+/** Takes in another peer's range: the ticks in it need no report by this peer, and no order in its book. */
 export function hearRange(state: State, { job, tick, range }: RunRecord): void {
   if (range !== undefined) touchOver(state, job);
   const gap = state.upkeep.gaps.get(job);
@@ -308,7 +312,7 @@ export function hearRange(state: State, { job, tick, range }: RunRecord): void {
   }
 }
 
-/** Moves the watermarks up, stores those of the last round, and forgets what can't come back. */
+/** Stores the watermarks of the last round, moves watermarks up, and forgets what can't come back. */
 export function tendHistory(state: State): void {
   const { upkeep, ledger, now } = state;
   if (state.diskFailures === 0 && !upkeep.diskFailed) storeWatermarks(state);
@@ -326,7 +330,7 @@ export function tendHistory(state: State): void {
   });
 }
 
-/** A job that is not in the table may come back, if it could not be read; one that was deleted does not. */
+/** Forgets a job that is not in the table, but only after some time: it may be a job that can't be read now and comes back. */
 function forgetJob(state: State, job: JobId): void {
   const { history } = state.ledger;
   const { wall } = state.now;
@@ -339,16 +343,16 @@ function forgetJob(state: State, job: JobId): void {
 }
 
 /**
- * Every tick up to now is over, but for those in the book, those on their way through the launcher, and those that have not
- * come into the book yet.
+ * Moves the job's watermark up: every tick up to now is over, except those in the book, those on their way through the
+ * launcher, and those that have not come into the book yet.
  */
 function moveUp(state: State, plan: Plan): void {
-  // Of ticks that this version can't tell nothing is known. A peer that can tell them says what is over.
+  // This version can't compute the job's ticks. A peer that can will tell which are over.
   if (!plan.knowsTicks) return;
   const { upkeep, book, now, ledger } = state;
   const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
   if (isUnsettled || unsureUntilOf(ledger.history, plan.id) > -Infinity) return;
-  // Nothing to move past: neither ticks that are over nor any that are open.
+  // There is nothing to move past: no ticks that are over, and no open ones.
   const watermark = watermarkOf(ledger.history, plan.id);
   if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
     return;
@@ -364,14 +368,14 @@ function moveUp(state: State, plan: Plan): void {
   if (isPlanted(state, "watermark-leads")) undecided.length = 0;
   undecided.sort((a, b) => a - b);
   const tooMany = undecided[openMax];
-  // Where the process was held up, ticks that have come due have not been pulled yet.
+  // If the process was delayed, some due ticks have not been pulled from the timetable yet.
   const latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1);
   const at = tooMany === undefined ? latest : Math.min(latest, tooMany - 1);
   if (advanceWatermark(ledger.history, plan.id, at, [...new Set(undecided.slice(0, openMax))]))
     planStore(state, plan.id);
 }
 
-/** A write has failed: watermarks that rest on it are not stored before it has been written. */
+/** A write has failed: watermarks that rest on it are not stored before it is. */
 export function noteFailedWrite(state: State): void {
   state.upkeep.diskFailed = true;
 }

@@ -1,6 +1,6 @@
 /**
  * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, runs of dead
- * peers, and memory that can be let go of.
+ * peers, and memory that can be freed.
  */
 import { touch } from "../claims/order-book.ts";
 import { mark } from "../probes/marks.ts";
@@ -38,7 +38,7 @@ export function sweep(state: State): void {
   }
 }
 
-/** Goes through all that is remembered: now and then is enough. */
+/** Goes through everything that is remembered, which is only needed now and then. */
 function forgetTheOld(state: State): void {
   if (state.now.mono < state.upkeep.forgetAtMono) return;
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
@@ -55,7 +55,7 @@ function countRecordsOfNoJob(state: State): number {
 }
 
 function isHeld(state: State, order: Order): boolean {
-  // A peer that only asks to be chosen holds nothing: once the window is over, nobody may be chosen any more.
+  // A peer that is only being elected holds nothing: once the window is over, no peer may be chosen any more.
   if (order.local.stage !== "none" && order.local.stage !== "electing") return true;
   for (const record of recordsOf(state.ledger, order.key)) {
     if (record.state === "claimed" && holdsLease(state, record)) return true;
@@ -93,7 +93,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   });
 }
 
-/** Nobody will run it. The first living member in rank reports that, so that the tick has a story. */
+/** No peer will run the order. The first living member in rank reports that, so that the tick has a story. */
 function miss(state: State, plan: Plan, order: Order, reason: string): void {
   if (!isReporter(state, order.job, order.tick)) return;
   const epoch = epochAt(state.voting.roster.chain, order.instant);

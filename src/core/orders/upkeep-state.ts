@@ -1,17 +1,17 @@
 /**
- * What a peer remembers between events so that nothing is left undone: whether it has caught up with the others, and how
- * far it has looked for ticks and for what can be forgotten. Only the files of this folder change it.
+ * What a peer remembers about its own upkeep: whether it has caught up with the others, and how far it has looked for ticks
+ * and for memory to free. Only the files of this folder change it.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Watermark } from "../../schema/run.ts";
 import type { TickRange } from "../job/gap.ts";
 
-/** A peer that has just started, or was paused, takes no ticks until the others have told it what they know. */
+/** A warm-up under way (warm-up.ts). */
 export interface WarmUp {
   readonly sinceMono: number;
-  /** whose table and records are still to come */
+  /** peers whose table and records are still to come */
   readonly awaiting: Set<PeerId>;
-  /** how many addresses are named whose peer isn't known yet */
+  /** how many addresses were given whose peer isn't known yet */
   unresolved: number;
 }
 
@@ -23,31 +23,31 @@ export interface PendingGap {
 
 export interface UpkeepState {
   warmUp: WarmUp | undefined;
-  /** this peer's clock is doubted, as far as what follows from that is done */
+  /** this peer's clock was doubted at the last step that acted on it */
   isDoubted: boolean;
-  /** this peer's cluster key is a replaced one, as far as what follows from that is done */
+  /** this peer's cluster key was superseded at the last step that acted on it */
   isSuperseded: boolean;
-  /** this peer's clock was set back, and what was planned and decided by it is still to be gone through */
+  /** this peer's clock was set back, and its earlier plans and decisions still have to be revised (plan-anew.ts) */
   wentBack: boolean;
-  /** wall clock, ms, of the end of the last warm-up */
+  /** when the last warm-up ended; wall clock, ms */
   warmedUpAt: number;
   /** peers that came back, and since when their records are awaited before anything is caught up (monotonic, ms) */
   readonly awaitingSync: Map<PeerId, number>;
-  /** of jobs without a watermark, ticks from here on are looked for; ms */
+  /** the instant (ms) from which on ticks of jobs without a watermark are looked for */
   scanFrom: number;
   /** records of ticks before this instant are on the disk and were not loaded; ms */
   loadedSince: number;
-  /** jobs of which the disk has been asked what is over */
+  /** jobs about which the disk is being asked which ticks are over */
   readonly lookups: Set<JobId>;
-  /** ticks that will not run and that nobody has reported yet */
+  /** ticks that will not run and that no peer has reported yet */
   readonly gaps: Map<JobId, PendingGap>;
-  /** watermarks of the last round; they are stored in the next, if no write has failed in between */
+  /** watermarks of the last round; they are stored in the next one if no write has failed in between */
   readonly toStore: Map<JobId, Watermark>;
   /** a write has failed since the last round */
   diskFailed: boolean;
-  /** monotonic, ms: when old memory is next looked through */
+  /** when old memory is next gone through; monotonic, ms */
   forgetAtMono: number;
-  /** about how many records of jobs that are not in the table the ledger holds */
+  /** roughly how many records of jobs that are not in the table are in memory */
   recordsOfNoJob: number;
 }
 

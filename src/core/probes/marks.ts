@@ -19,7 +19,7 @@ export const marks = [
   "replaced",
   "held-by-capacity",
   "declined",
-  "taken-by-the-first-of-the-full",
+  "claimed-when-all-full",
   "paused-tick-reported",
   "caught-up",
   "missed",

@@ -1,8 +1,8 @@
 /**
  * Digests by which two peers find out which run records they don't share (DESIGN §8).
  *
- * Records lie in buckets of 5 minutes by the instant of their tick. A bucket's digest is the exclusive-or of the
- * digests of what it holds, so it can be kept up to date one record at a time and in any order.
+ * Records are in buckets of 5 minutes, by the instant of their tick. A bucket's digest is the exclusive-or of the digests of
+ * what it holds, so it can be updated one record at a time and in any order.
  */
 import { hash } from "node:crypto";
 import { instantOf } from "../../schema/ids.ts";
@@ -14,17 +14,17 @@ import { otherRecordKey, recordKey } from "./records.ts";
 export type Thing = RunRecord | RequestedOrder | OtherRecord;
 
 export const bucketMs = 300_000;
-/** Of nothing; also what a bucket's digest returns to when everything in it has been taken out. */
+/** The digest of an empty bucket. */
 export const emptyDigest = "0000000000000000";
 
 export function bucketOf(thing: Thing): number {
   return Math.floor(instantOf(thing.tick) / bucketMs);
 }
 
-/** What has been computed once; a record never changes, it is only followed by another. */
+/** Digests that were computed before. A record object never changes; a newer version of the record is another object. */
 const known = new WeakMap<Thing, string>();
 
-/** 16 hex digits. The signature stands for the content: two writings of one record differ in it. */
+/** 16 hex digits. The signature stands for the content, because two versions of one record have different signatures. */
 export function digestOf(thing: Thing): string {
   const before = known.get(thing);
   if (before !== undefined) return before;
@@ -40,7 +40,7 @@ function textFor(thing: Thing): string {
   return `k${otherRecordKey(thing)}${thing.signature}`;
 }
 
-/** Puts a digest into another, or takes it out again: the same operation. Both 16 hex digits. */
+/** Adds a digest to a bucket's digest or takes it out again, which is the same operation. Both have 16 hex digits. */
 export function combine(a: string, b: string): string {
   return (BigInt(`0x${a}`) ^ BigInt(`0x${b}`)).toString(16).padStart(16, "0");
 }

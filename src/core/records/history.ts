@@ -1,24 +1,24 @@
 /**
  * What is over (DESIGN §7): an order that was started or decided never starts again.
  *
- * Of each job a watermark is kept: a stretch of time within which every tick of the job is over, but for a few that are
- * named as open. Orders above it that are over are kept one by one. As ticks are decided the watermark moves up, so memory is
- * bounded by what is undecided and not by how long the peer has been up.
+ * Each job has a watermark: a span of time in which every tick of the job is over, except a few that it names as open. Orders
+ * above it that are over are kept one by one. The watermark moves up as ticks are decided, so memory is bounded by what is
+ * undecided and not by how long the peer has been up.
  *
- * A watermark may lag but never leads: it is stored after the records that justify it, and covers only what is past by a
- * clock that can be trusted. When such a clock turns out to have been ahead, the watermark goes back (`withdraw`), and the
+ * A watermark may lag but never leads: it is stored after the records that justify it, and covers only ticks that are past by
+ * a clock that counts as right. If that clock turns out to have been ahead, the watermark goes back (`withdrawAhead`), and the
  * disk is asked before a tick above it is admitted (`unsureUntil`).
  *
- * Orders by hand are no ticks of a schedule: no watermark covers them, and they are kept one by one until `forgetRequested`.
+ * No watermark covers requested orders, which are no ticks of a schedule: they are kept one by one until `forgetRequested`.
  */
 import { instantOf, isManual, type JobId, type TickId } from "../../schema/ids.ts";
 import type { Watermark } from "../../schema/run.ts";
 import type { HistoryState, JobHistory } from "./ledger-state.ts";
 
-/** Of a job that is named beside it. */
+/** A watermark without its job. */
 type Reach = Omit<Watermark, "job">;
 
-/** Most ticks have one order, in slot 0: their sets are one and the same object, which is never changed. */
+/** Most ticks have one order, in slot 0. They share this set, which is never changed. */
 const onlySlot: Set<string> = new Set(["0"]);
 
 function keyOf(tick: TickId): number | TickId {
@@ -29,7 +29,7 @@ export function jobsRemembered(history: HistoryState): Iterable<JobId> {
   return history.jobs.keys();
 }
 
-/** True when the tick's order in that slot was started or decided. */
+/** Whether the tick's order in that slot was started or decided. */
 export function isOver(history: HistoryState, job: JobId, tick: TickId, slot: string): boolean {
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return false;
@@ -39,7 +39,7 @@ export function isOver(history: HistoryState, job: JobId, tick: TickId, slot: st
   return covers(ofJob.mark, key) || (slot === "0" && isIn(ofJob.ranges, key));
 }
 
-/** The tick's order in that slot was started or decided. */
+/** Notes that the tick's order in that slot was started or decided. */
 export function settle(history: HistoryState, job: JobId, tick: TickId, slot: string): void {
   const key = keyOf(tick);
   const ofJob = entryOf(history, job);
@@ -51,7 +51,7 @@ export function settle(history: HistoryState, job: JobId, tick: TickId, slot: st
   else known.add(slot);
 }
 
-/** All ticks of the job from the first instant to the second (ms) were reported, none of which will run. */
+/** Notes that all ticks of the job from the first instant to the second (ms) were reported: none of them will run. */
 export function settleRange(history: HistoryState, job: JobId, from: number, to: number): void {
   const ofJob = entryOf(history, job);
   if (ofJob.mark !== undefined && to <= ofJob.mark.at && ofJob.mark.open.size === 0) return;
@@ -59,7 +59,7 @@ export function settleRange(history: HistoryState, job: JobId, from: number, to:
   ofJob.ranges.push({ from, to });
 }
 
-/** What is known of the job's ticks begins here: its watermark as it was stored, or none that reaches back further. */
+/** Begins what is known about the job's ticks, with a stored watermark or a new one. */
 export function beginWatermark(
   history: HistoryState,
   job: JobId,
@@ -77,20 +77,19 @@ export function watermarkOf(history: HistoryState, job: JobId): Watermark | unde
   return mark === undefined ? undefined : { job, since: mark.since, at: mark.at, open: [...mark.open] };
 }
 
-/** Ticks up to here need a look at the disk before they are admitted (ms); -Infinity = none does. */
+/** The instant (ms) up to which the disk must be asked before ticks are admitted; -Infinity = it needn't be asked. */
 export function unsureUntilOf(history: HistoryState, job: JobId): number {
   return history.jobs.get(job)?.unsureUntil ?? -Infinity;
 }
 
-/** What the disk holds of the job has been settled. */
+/** Everything that the disk holds about the job has been taken in. */
 export function endUnsure(history: HistoryState, job: JobId): void {
   const ofJob = history.jobs.get(job);
   if (ofJob !== undefined) ofJob.unsureUntil = -Infinity;
 }
 
 /**
- * All ticks up to `at` are over but for the `open` ones. Returns true when that is news. A watermark never goes back
- * here.
+ * All ticks up to `at` are over except the `open` ones. Returns whether that is news. The watermark never goes back here.
  */
 export function advanceWatermark(
   history: HistoryState,
@@ -109,8 +108,8 @@ export function advanceWatermark(
 }
 
 /**
- * Another peer's watermark, never beyond `now`: of the two the higher counts, if nothing lies between them that neither
- * covers. Ticks that are open there and not known to be over here are open here, too. Returns true when that is news.
+ * Takes in another peer's watermark, up to `now`. Of the two the higher counts, unless there is a gap between them that
+ * neither covers. Ticks that are open there and not known to be over here are open here too. Returns whether that is news.
  */
 export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, now: number): boolean {
   const ofJob = entryOf(history, job);
@@ -127,8 +126,8 @@ export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, n
 }
 
 /**
- * The clock was ahead: nothing is known of ticks after `now` any more, whoever wrote about them. The disk says which of
- * them really started. Returns the jobs whose watermarks went back.
+ * After the clock was ahead: forgets everything about ticks after `now`, including what other peers wrote about them. The disk
+ * says which of them really started. Returns the jobs that are concerned.
  */
 export function withdrawAhead(history: HistoryState, now: number): JobId[] {
   const withdrawn: JobId[] = [];
@@ -154,8 +153,8 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
 }
 
 /**
- * A range that was reported from this instant (ms) on by a clock that was ahead counts no more, and part of it is past: the
- * watermark goes back before it, and the disk is asked what of that part really started.
+ * A range from this instant (ms) on, reported by a clock that was ahead, no longer counts, and part of it is past. The
+ * watermark goes back to before it, and the disk is asked which ticks of that part really started.
  */
 export function reopenFrom(history: HistoryState, job: JobId, instant: number, now: number): void {
   const ofJob = history.jobs.get(job);
@@ -167,8 +166,8 @@ export function reopenFrom(history: HistoryState, job: JobId, instant: number, n
 }
 
 /**
- * Forgets orders before the instant (ms) that no watermark covers: those by hand, which can't start any more, and those of
- * jobs that can't be read here. Should such a job come back, the disk is asked.
+ * Forgets orders before the instant (ms) that no watermark covers: requested ones, which can't start any more, and those of
+ * jobs that can't be read here. If such a job comes back, the disk is asked.
  */
 export function forgetBefore(history: HistoryState, job: JobId, before: number): void {
   const ofJob = history.jobs.get(job);
@@ -181,7 +180,7 @@ export function forgetBefore(history: HistoryState, job: JobId, before: number):
   }
 }
 
-/** Forgets orders by hand that were asked for before the instant (ms). */
+/** Forgets orders that people requested before the instant (ms). */
 export function forgetRequested(history: HistoryState, job: JobId, before: number): void {
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return;
@@ -191,7 +190,7 @@ export function forgetRequested(history: HistoryState, job: JobId, before: numbe
   }
 }
 
-/** Stretches of time above the instant (ms) whose ticks are over: from ≤ tick ≤ to, in order of `from`. */
+/** The spans of time above the instant (ms) whose ticks are over: from ≤ tick ≤ to, in order of `from`. */
 export function overAbove(
   history: HistoryState,
   job: JobId,
@@ -199,12 +198,11 @@ export function overAbove(
 ): { from: number; to: number }[] {
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return [];
-  const stretches = ofJob.ranges.filter(({ to }) => to > instant);
+  const spans = ofJob.ranges.filter(({ to }) => to > instant);
   for (const [tick, slots] of ofJob.over) {
-    if (typeof tick === "number" && tick > instant && slots.has("0"))
-      stretches.push({ from: tick, to: tick });
+    if (typeof tick === "number" && tick > instant && slots.has("0")) spans.push({ from: tick, to: tick });
   }
-  return stretches.toSorted((a, b) => a.from - b.from || a.to - b.to);
+  return spans.toSorted((a, b) => a.from - b.from || a.to - b.to);
 }
 
 /** How many orders of the job are kept one by one. */
@@ -213,14 +211,14 @@ export function overCount(history: HistoryState, job: JobId): number {
   return ofJob === undefined ? 0 : ofJob.over.size + ofJob.ranges.length;
 }
 
-/** … and of all jobs. */
+/** How many orders of all jobs are kept one by one. */
 export function settledCount(history: HistoryState): number {
   let count = 0;
   for (const job of history.jobs.keys()) count += overCount(history, job);
   return count;
 }
 
-/** Forgets the job altogether. */
+/** Forgets everything about the job. */
 export function forgetHistory(history: HistoryState, job: JobId): void {
   history.jobs.delete(job);
 }
@@ -234,10 +232,10 @@ function entryOf(history: HistoryState, job: JobId): JobHistory {
   return ofJob;
 }
 
-/** What the watermark covers needs no entry. */
+/** Drops the entries that the watermark covers. */
 function dropCovered(ofJob: JobHistory): void {
   const { mark, over } = ofJob;
-  // A tick that is open is not in a range: ranges are of ticks that nobody keeps.
+  // An open tick is never in a range, because the ticks of a range were reported as not run.
   ofJob.ranges = ofJob.ranges.filter(({ to }) => mark === undefined || to > mark.at);
   for (const tick of over.keys()) {
     if (typeof tick !== "number" || !covers(mark, tick)) continue;

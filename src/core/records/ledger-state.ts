@@ -1,17 +1,17 @@
 /**
- * What a peer remembers of runs: the records that matter now, and of each job what is over. Only the files of this folder
+ * What a peer remembers about runs: the records that matter now, and what is over for each job. Only the files of this folder
  * change it.
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 
-/** What a peer has open, as a heartbeat tells it. */
+/** The count and digest of a peer's open records, as in its heartbeats. */
 export interface OpenDigest {
   readonly count: number;
   readonly digest: string;
 }
 
-/** What is over of one job (history.ts). */
+/** What is over for one job (history.ts). */
 export interface JobHistory {
   /** undefined until the first scan of the job has begun */
   mark: { since: number; at: number; open: Set<number> } | undefined;
@@ -19,7 +19,7 @@ export interface JobHistory {
   unsureUntil: number;
   /** orders that are over and that the watermark does not cover: by tick, then by slot */
   readonly over: Map<number | TickId, Set<string>>;
-  /** … and whole stretches of ticks that were reported in one record; from ≤ tick ≤ to, ms */
+  /** ranges of ticks above the watermark that were reported in one record; from ≤ tick ≤ to, ms */
   ranges: { from: number; to: number }[];
 }
 
@@ -31,15 +31,15 @@ export interface LedgerState {
   readonly history: HistoryState;
   /** by order, then by record key */
   readonly orders: Map<OrderKey, Map<string, RunRecord>>;
-  /** everybody's claimed and running records, by record key */
+  /** the claimed and running records of all peers, by record key */
   readonly open: Map<string, RunRecord>;
   readonly openByJob: Map<JobId, Map<string, RunRecord>>;
   readonly openByPeer: Map<PeerId, Map<string, RunRecord>>;
-  /** of what each peer has open, until that changes: every heartbeat asks for it */
+  /** digests of each peer's open records, kept until those change, because every heartbeat needs them */
   readonly openDigests: Map<PeerId, string>;
-  /** what a peer's word has shown to be over, until that word or what is open changes */
+  /** the records that a peer's last heartbeat has shown to be over, kept until its open records change */
   readonly overByPeer: Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>;
-  /** settled orders in the order of their settling, to be let go of */
+  /** settled orders, oldest first, that leave memory after a while */
   readonly fading: { key: OrderKey; atMono: number }[];
 }
 

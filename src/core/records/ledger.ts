@@ -1,6 +1,6 @@
 /**
- * The run records that matter now: those that are open, those of orders not yet over, and those of the last minute. The disk
- * has the rest (DESIGN §8). That an order is over is kept in `history`.
+ * The run records that matter now: those that are open, those of orders that aren't over, and recent ones. The disk has the
+ * rest (DESIGN §8). `history` remembers which orders are over.
  */
 import { hash } from "node:crypto";
 import { instantOf, type JobId, type OrderKey, type PeerId } from "../../schema/ids.ts";
@@ -9,12 +9,12 @@ import { settle, settleRange } from "./history.ts";
 import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
 
-/** True when the record ends the question of who runs its order. */
+/** Whether the record settles its order: it was started or decided. */
 export function settles(record: RunRecord): boolean {
   return record.state !== "claimed" && record.state !== "withdrawn";
 }
 
-/** Of open records, as a heartbeat tells it; none have "". */
+/** The digest of open records, as in heartbeats; "" for none. */
 export function digestOf(open: readonly RunRecord[]): string {
   if (open.length === 0) return "";
   const keys = open.map((record) => `${orderKeyOf(record)} ${record.state}`);
@@ -26,16 +26,16 @@ export function claimedAt(record: RunRecord): number {
   return record.claimedAt ?? record.due;
 }
 
-/** The record ends the question of who runs its order, or its range of ticks. */
+/** Notes that the record's order, or its range of ticks, is over. */
 export function settleIn(history: HistoryState, { job, tick, slot, range }: RunRecord): void {
   if (range === undefined) settle(history, job, tick, slot);
   else settleRange(history, job, range.from, instantOf(tick));
 }
 
 /**
- * Takes a record in. Returns the record that stood before, and whether this one says more; one that says no more
- * changes nothing. Of a final record that is not `recent` only the mark is kept, and whether it says more is then
- * the disk's to find out. With `keepOpen`, what was open stays so: another's `lost` over a run that is on.
+ * Takes in a record. Returns the record that was known before, and whether this one moves up; otherwise nothing changes. Of a
+ * final record that is not `recent`, memory only keeps that its order is over; whether it says more than the stored one is
+ * left to the disk. With `keepOpen` an open record stays open: another peer's `lost` for a run that is on.
  */
 export function takeRecord(
   ledger: LedgerState,
@@ -57,7 +57,7 @@ export function takeRecord(
   const records = known ?? new Map<string, RunRecord>();
   records.set(key, record);
   if (known === undefined) ledger.orders.set(order, records);
-  if (!isFinal(record.state)) openUp(ledger, record, key);
+  if (!isFinal(record.state)) markOpen(ledger, record, key);
   else if (!keepOpen) close(ledger, key);
   if (settles(record)) {
     settleIn(ledger.history, record);
@@ -66,17 +66,17 @@ export function takeRecord(
   return { moved: true, before };
 }
 
-/** Records of one order as far as they are still in memory. */
+/** The records of one order that are in memory. */
 export function recordsOf(ledger: LedgerState, order: OrderKey): Iterable<RunRecord> {
   return ledger.orders.get(order)?.values() ?? [];
 }
 
-/** True while a writing of this record is in memory. */
+/** Whether a version of this record is in memory. */
 export function remembers(ledger: LedgerState, record: RunRecord): boolean {
   return ledger.orders.get(orderKeyOf(record))?.has(recordKey(record)) ?? false;
 }
 
-/** How many records are in memory. */
+/** Roughly how many records are in memory: the open ones and those of settled orders. */
 export function recordsInMemory(ledger: LedgerState): number {
   return ledger.open.size + ledger.fading.length;
 }
@@ -98,7 +98,7 @@ export function openOn(ledger: LedgerState, peer: PeerId): RunRecord[] {
   return [...(ledger.openByPeer.get(peer)?.values() ?? [])];
 }
 
-/** Count and digest of what a peer has open. */
+/** The count and digest of a peer's open records. */
 export function openDigest(ledger: LedgerState, peer: PeerId): OpenDigest {
   const count = openCount(ledger, peer);
   if (count === 0) return { count, digest: "" };
@@ -111,8 +111,8 @@ export function openDigest(ledger: LedgerState, peer: PeerId): OpenDigest {
 }
 
 /**
- * The peer's open records that are over, by its own word on what it holds. That word is count and digest only: if they fit
- * the latest claims that are known of it, the earlier ones are over.
+ * The peer's records that are open here and over according to its heartbeat. A heartbeat gives only count and digest: if they
+ * match the peer's latest claims that are known here, the earlier ones are over.
  */
 export function overBy(ledger: LedgerState, peer: PeerId, said: OpenDigest): ReadonlySet<RunRecord> {
   const known = ledger.overByPeer.get(peer);
@@ -127,7 +127,7 @@ export function overBy(ledger: LedgerState, peer: PeerId, said: OpenDigest): Rea
   return over;
 }
 
-/** Closes what `keepOpen` had kept; false when no end of it is known. */
+/** Closes a record that `keepOpen` had kept open. Returns false when its end isn't known. */
 export function closeIfEnded(ledger: LedgerState, record: RunRecord): boolean {
   const known = ledger.orders.get(orderKeyOf(record))?.get(recordKey(record));
   if (known === undefined || !isFinal(known.state)) return false;
@@ -135,13 +135,13 @@ export function closeIfEnded(ledger: LedgerState, record: RunRecord): boolean {
   return true;
 }
 
-/** An open record that no longer counts. */
+/** Drops an open record that no longer counts. */
 export function dropRecord(ledger: LedgerState, record: RunRecord): void {
   close(ledger, recordKey(record));
   ledger.orders.get(orderKeyOf(record))?.delete(recordKey(record));
 }
 
-/** Lets go of settled orders older than the instant (monotonic), but for those with a record still open. */
+/** Drops orders that were settled before the instant (monotonic), except those that still have an open record. */
 export function fade(ledger: LedgerState, untilMono: number): void {
   let gone = 0;
   for (const { key, atMono } of ledger.fading) {
@@ -150,7 +150,7 @@ export function fade(ledger: LedgerState, untilMono: number): void {
     const records = ledger.orders.get(key);
     if (records === undefined) continue;
     const all = [...records.values()];
-    // Where a decision was withdrawn, it will be claimed again.
+    // If the decision was withdrawn meanwhile, the order will be claimed again.
     if (!all.some(settles)) continue;
     if (all.every((record) => isFinal(record.state))) ledger.orders.delete(key);
     else ledger.fading.push({ key, atMono: untilMono + 1 });
@@ -159,8 +159,8 @@ export function fade(ledger: LedgerState, untilMono: number): void {
 }
 
 /**
- * Forgets claims that were given back, of orders that `isOver`. Sooner they are needed: the next round counts on from
- * them.
+ * Forgets given-back claims of orders that are over. Until then they are needed, because the next claim of their order
+ * continues their version.
  */
 export function forgetGivenBack(ledger: LedgerState, isOver: (record: RunRecord) => boolean): void {
   for (const [key, records] of ledger.orders) {
@@ -171,7 +171,7 @@ export function forgetGivenBack(ledger: LedgerState, isOver: (record: RunRecord)
   }
 }
 
-function openUp(ledger: LedgerState, record: RunRecord, key: string): void {
+function markOpen(ledger: LedgerState, record: RunRecord, key: string): void {
   ledger.open.set(key, record);
   putIn(ledger.openByPeer, record.peer, key, record);
   putIn(ledger.openByJob, record.job, key, record);

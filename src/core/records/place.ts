@@ -1,6 +1,6 @@
 /**
- * The places of things in the one order in which peers page through what lies in buckets: by bucket, in it by kind
- * (`thingKinds`), and those of one kind by their keys. A page ends at a place, and the next one begins after it.
+ * The order in which peers page through buckets: by bucket, then by kind (`thingKinds`), then by key. A page ends at a place
+ * in this order, and the next page begins after it.
  */
 import { instantOf } from "../../schema/ids.ts";
 import { bucketMs, type Thing } from "./buckets.ts";
@@ -26,7 +26,7 @@ export type Place =
       peer: string,
     ];
 
-/** Kinds of things in their order within a bucket. */
+/** The kinds of things in their order within a bucket. */
 export const thingKinds = ["record", "order", "other"] as const satisfies readonly Place[0][];
 
 export function placeOf(thing: Thing): Place {
@@ -58,7 +58,7 @@ export function writePlace(place: Place): string {
   return JSON.stringify(place);
 }
 
-/** Undefined when a stranger's text is no place. */
+/** Undefined when the text, which comes from another peer, is no place. */
 export function readPlace(text: string): Place | undefined {
   let value: unknown;
   try {

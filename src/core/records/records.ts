@@ -1,16 +1,16 @@
 /**
  * How records of the same order on the same peer are merged, and what story the records of a tick tell (DESIGN §8).
  *
- * A record only moves up: claimed < running < lost (said by another) < lost (said by the writer) < the writer's own end.
- * A decision that its writer withdraws, because its clock had been ahead, begins a new round, and a later round stands above
- * all earlier ones. The merge is
- * commutative, associative and idempotent, so peers that have seen the same records in any order agree.
+ * A record only moves up: claimed or withdrawn < running < ended by another peer < lost by its own peer < its own peer's end.
+ * A decision that its writer withdraws because its clock had been ahead begins a new round, and a later round outranks all
+ * earlier ones. The merge is commutative, associative and idempotent, so peers that have seen the same records in any order
+ * agree.
  */
 import { instantOf, isManual, orderKey, type OrderKey } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 
-/** The key under which two records are the same thing said at different times. */
+/** Two records with the same key are versions of one record. */
 export function recordKey(record: RunRecord): string {
   return `${record.job}@${record.tick}~${record.attempt}#${record.slot}@${record.peer}`;
 }
@@ -19,32 +19,34 @@ export function orderKeyOf(record: RunRecord): OrderKey {
   return orderKey(record.job, record.tick, record.attempt, record.slot);
 }
 
-const saidByAnother = 2;
-/** The writer's own word that a run is lost: it found a record of a start and no end of it. */
-const saidLost = 3;
+const endedByAnother = 2;
+/** Its own peer has found, after a restart, that the run started and that no end is recorded. */
+const lostByItself = 3;
 
 function level(record: RunRecord): number {
-  // A claim that was taken back may be made anew, so the two stand on one step and the later writing counts.
+  // A withdrawn claim may be made again, so both are on one level and the later version counts.
   if (record.state === "claimed" || record.state === "withdrawn") return 0;
   if (record.state === "running") return 1;
-  if (record.by !== undefined && record.by !== record.peer) return saidByAnother;
-  return record.state === "lost" ? saidLost : 4;
+  if (record.by !== undefined && record.by !== record.peer) return endedByAnother;
+  return record.state === "lost" ? lostByItself : 4;
 }
 
 /**
- * True of a word that no right clock can have written: that a tick which is still to come after `until` (ms) has been skipped
+ * True for a record that no right clock can have written: it says that a tick after `until` (ms), in the future, was skipped
  * or missed.
  */
 export function isDecidedAhead({ state, tick }: RunRecord, until: number): boolean {
   return (state === "skipped" || state === "missed") && instantOf(tick) > until;
 }
 
-/** True of a record of a tick of the schedule that was started, or may have been. */
+/** Whether the record says that a scheduled tick was started, or may have been. */
 export function tellsOfStart({ state, tick }: RunRecord): boolean {
   return state !== "skipped" && state !== "missed" && state !== "withdrawn" && !isManual(tick);
 }
 
-/** Which of two records of one key stands; on a full tie, either (they are equal in all that counts). */
+/**
+ * Which of two versions of one record counts. On a full tie it is either, because they are equal in everything that matters.
+ */
 export function mergeRecord(a: RunRecord, b: RunRecord): RunRecord {
   const byRound = (a.round ?? 0) - (b.round ?? 0);
   if (byRound !== 0) return byRound > 0 ? a : b;
@@ -55,12 +57,12 @@ export function mergeRecord(a: RunRecord, b: RunRecord): RunRecord {
   return a.signature >= b.signature ? a : b;
 }
 
-/** True until the writer itself has said how it ended: another's `lost` is not its own word. */
+/** True until the run's own peer has recorded how it ended; another peer's `lost` doesn't count. */
 export function awaitsOwnEnd(record: RunRecord): boolean {
-  return !isFinal(record.state) || level(record) === saidByAnother;
+  return !isFinal(record.state) || level(record) === endedByAnother;
 }
 
-/** True when `next` says more than `known` does. */
+/** Whether `next` says more than `known`. */
 export function movesUp(known: RunRecord | undefined, next: RunRecord): boolean {
   return known === undefined || (mergeRecord(known, next) === next && known.signature !== next.signature);
 }
@@ -79,8 +81,8 @@ const storyOrder: readonly RunState[] = [
 ];
 
 /**
- * The record that tells a tick's story: run over skip over missed; of several runs the best end of the highest
- * attempt. The same on every peer that holds the same records; undefined when none is given.
+ * The record that decides a tick's story: a run before a skip before a miss; of several runs the best end of the highest
+ * attempt. It is the same on every peer that holds the same records; undefined if there is none.
  */
 export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
   let best: RunRecord | undefined;
@@ -110,12 +112,12 @@ export function duplicatesIn(records: readonly RunRecord[]): RunRecord[] {
   );
 }
 
-/** The key under which two records of a kind unknown here are the same thing stated at different times. */
+/** Two records of an unknown kind with the same key are versions of one record. */
 export function otherRecordKey({ kind, job, tick, name, peer }: OtherRecord): string {
   return JSON.stringify([kind, job, tick, name, peer]);
 }
 
-/** Which of two such records of one key stands, in whatever order they come. */
+/** Which of two versions of such a record counts, in whatever order they come. */
 export function mergeOtherRecord(a: OtherRecord, b: OtherRecord): OtherRecord {
   if (a.version !== b.version) return a.version > b.version ? a : b;
   return a.signature >= b.signature ? a : b;

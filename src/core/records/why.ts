@@ -1,7 +1,7 @@
 /**
- * Why a tick ran where it ran, or why it didn't: the codes of its records as sentences for a tired operator. The records
- * carry the reasons (rank, which peers were passed over and why, how many peers were up), so every peer that has them
- * tells the same story.
+ * Why a tick ran where it ran, or why it didn't: turns the codes of its records into sentences for people. The records carry
+ * the reasons (rank, which peers were skipped and why, how many peers were up), so every peer that has the records tells the
+ * same story.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
@@ -10,7 +10,7 @@ import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
 
-const passedBecause: Readonly<Record<SkippedPeer["why"], string>> = {
+const skippedBecause: Readonly<Record<SkippedPeer["why"], string>> = {
   dead: "was dead",
   left: "had left",
   suspect: "had fallen silent and did not start it",
@@ -22,12 +22,12 @@ const passedBecause: Readonly<Record<SkippedPeer["why"], string>> = {
   "not-targeted": "is not a target of the job",
   clock: "had a clock too far off the others'",
   host: "could not start runs, because of its host",
-  duplicate: "had a newer process beside it that uses its identity",
+  duplicate: "had a newer process beside it with the same identity",
 };
 
 const reasons: Readonly<Record<string, string>> = {
   overlap:
-    "an earlier run of the job was still on, and the job's overlap policy lets no second run start or wait",
+    "an earlier run of the job was still on, and the job's overlap policy allows no second run to start or wait",
   paused: "the job was paused",
   policy: "it was overdue, and the job's catchUp policy is none",
   window: "no peer could run it before its catch-up window closed",
@@ -36,11 +36,11 @@ const reasons: Readonly<Record<string, string>> = {
   limit: "more ticks were overdue than the job's catchUp limit allows",
   restarted: "the peer was restarted",
   "out-claimed": "another peer had the better claim, or had started it",
-  "job-changed": "the job was edited, disabled or deleted meanwhile",
+  "job-changed": "the job was edited, disabled or deleted in the meantime",
   draining: "the peer was being stopped or drained",
   "warming-up": "the peer had just started and had to hear from the others first",
   settling: "the peer had just started and had to hear from the others first",
-  late: "the peer was held up and was too late to start it without asking again",
+  late: "the peer was delayed, and too late to start it without asking again",
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
   host: "the peer's host could not start runs",
@@ -49,7 +49,7 @@ const reasons: Readonly<Record<string, string>> = {
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "its peer died": "the peer that ran it died",
   "its peer left": "the peer that ran it left",
-  "its peer was forgotten": "a person had the mesh forget that peer",
+  "its peer was forgotten": "the peer that ran it was forgotten",
 };
 
 function because(record: RunRecord): string {
@@ -71,8 +71,8 @@ function placeInLine(rank: number): string {
 }
 
 function chosen(record: RunRecord, nameOf: NameOf): string {
-  const passed = (record.passed ?? []).map(({ peer, why }) => `${nameOf(peer)} ${passedBecause[why]}`);
-  const before = passed.length === 0 ? "" : ` Ahead of it in line: ${passed.join("; ")}.`;
+  const skipped = (record.passed ?? []).map(({ peer, why }) => `${nameOf(peer)} ${skippedBecause[why]}`);
+  const before = skipped.length === 0 ? "" : ` Ahead of it in line: ${skipped.join("; ")}.`;
   const voted = record.epoch === undefined ? "" : ` The voters of epoch ${record.epoch} had chosen it.`;
   return `It was ${placeInLine(record.rank)} in line; ${peersUp(record)}.${voted}${before}`;
 }
@@ -90,7 +90,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       return `${who} started it${clock(record.startedAt)} and is running it. ${chosen(record, nameOf)}`;
     case "withdrawn":
       if (record.by !== undefined && record.by !== record.peer) {
-        return `${who} claimed it, and ${nameOf(record.by)} took the claim back${because(record)}.`;
+        return `${who} claimed it, and ${nameOf(record.by)} withdrew the claim${because(record)}.`;
       }
       return `${who} claimed it and gave the claim back${because(record)}.`;
     case "skipped":
@@ -98,7 +98,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       if (record.range !== undefined) {
         const { from, count } = record.range;
         const span = `${new Date(from).toISOString()} to ${new Date(record.due).toISOString()}`;
-        return `${who} recorded the ${count} ticks from ${span} as ${record.state}${because(record)}. Those of them that ran have records of their own.`;
+        return `${who} recorded the ${count} ticks from ${span} as ${record.state}${because(record)}. Any of them that ran have their own records.`;
       }
       return `${who} recorded it as ${record.state}${because(record)}.`;
     case "lost": {
@@ -121,7 +121,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
   }
 }
 
-/** How the reason of a run begins whose process could not be started (orders/runs.ts). */
+/** The beginning of the reason of a run whose process could not be started (orders/runs.ts). */
 const notStarted = "not started: ";
 
 function endOf(record: RunRecord): string {
@@ -139,9 +139,9 @@ function byTime(a: RunRecord, b: RunRecord): number {
 }
 
 /**
- * The story of one tick from all its records. While it is due and undecided it is `pending`, and `pending` says what it
- * waits for; without any record and before it is due, it is pending too. It is `withdrawn` when the job was edited, disabled
- * or deleted before it started.
+ * The story of one tick from all its records. While the tick is due and undecided it is pending, and `pending` says what it
+ * waits for. A tick without any record is pending too. It is `withdrawn` when the job was edited, disabled or deleted before
+ * the start.
  */
 export function describeTick(
   tick: TickId,
@@ -155,7 +155,9 @@ export function describeTick(
   const why = ordered.map((record) => sentenceFor(record, nameOf));
   if (doubles.length > 0) {
     const where = doubles.map((record) => `${nameOf(record.peer)} (${peersUp(record)})`).join(" and on ");
-    why.push(`It was started ${doubles.length} times, on ${where}: they did not hear each other then.`);
+    why.push(
+      `It was started ${doubles.length} times, on ${where}: these peers did not hear each other then.`,
+    );
   }
   if (pending !== undefined)
     why.push(`It has been due since ${clock(pending.due).slice(" at ".length)} and waits: ${pending.why}.`);
@@ -164,9 +166,9 @@ export function describeTick(
   const late = story !== undefined && hasStarted(story) ? (story.startedAt ?? story.due) - story.due : 0;
   if (late > 2_000) why.push(`It started ${Math.round(late / 1_000)} s after it was due.`);
   const isGivenBack = story?.state === "withdrawn" && ordered.every((record) => isFinal(record.state));
-  // A claim is given back for another peer to take it up, unless an edit or a deletion has taken the tick away.
-  const isTakenAway = ordered.some(({ reason }) => reason === "job-changed");
-  const undecided = story === undefined || (isGivenBack && !isTakenAway);
+  // After a claim was given back another peer runs the tick, unless an edit or a deletion has removed the tick.
+  const isRemoved = ordered.some(({ reason }) => reason === "job-changed");
+  const undecided = story === undefined || (isGivenBack && !isRemoved);
   return {
     tick,
     due: story?.due ?? instantOf(tick),

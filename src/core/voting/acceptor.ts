@@ -1,11 +1,11 @@
 /**
- * The voter in a peer (DESIGN §6): answers proposers' ballots by the rules of paxos.ts, once what it binds itself to is
- * durable, and answers `barred` with a reason where it may not vote.
+ * The voter in a peer (DESIGN §6): answers proposers' ballots by the rules of paxos.ts, after its vote is durable, or answers
+ * `barred` with a reason where it may not vote.
  *
- * It may not vote on an order of another epoch than the one in force at the order's tick; on an order at or after the
- * instant from which a successor that it has accepted will vote; on a tick so old that its own votes may be forgotten;
- * and, after a start, until enough others confirm that it remembers all its votes (memory.ts). Malformed decisions are
- * refused: a chosen value is permanent.
+ * It may not vote on an order in another epoch than the one in force at the order's tick; on an order that falls to a
+ * successor epoch that it has accepted; on a tick so old that its own vote on it may be forgotten; and, after a start, until
+ * enough others confirm that it remembers all its votes (memory.ts). Malformed decisions are refused: a chosen value is
+ * permanent.
  */
 import { instantOf, isInstant, parseOrderDecision, type PeerId } from "../../schema/ids.ts";
 import { inParts } from "../../schema/message.ts";
@@ -31,28 +31,28 @@ import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 import type { Write } from "../../ports/disk.ts";
 
-/** Votes on ticks older than this are no longer given … */
+/** No votes are given on ticks older than this. */
 export const voteUntilMs = 24 * 3_600_000;
-/** … and an hour later forgotten. */
+/** An hour later, votes on a tick are forgotten. */
 export const rememberVotesMs = 25 * 3_600_000;
 
 /**
- * Ticks further ahead are not voted on: claims run 2 s ahead, and peers whose clocks are so far off are passed over.
+ * Ticks further ahead than this are not voted on: claims run 2 s ahead, and peers with clocks so far off are skipped in rank.
  */
 const voteAheadMs = 60_000;
-/** A successor may begin at most so far ahead: proposals are made for `epochLeadMs` from now. */
+/** How far ahead a successor may begin at most: proposals are made for `epochLeadMs` from now. */
 export const epochAheadMs = 3_600_000;
 /**
- * With this many votes in memory, only orders of jobs that are in the table get more. It is far above what a peer has
- * while a new job's first tick overtakes the job itself; less would delay such ticks by a second.
+ * With this many votes in memory, only orders of jobs in the table get further votes. A new job's first tick can be voted on
+ * before the job itself arrives; in honest use there are far fewer such votes. Less would delay such ticks by a second.
  */
 const votesOnUnknownJobs = 100_000;
 
 const rosterPrefix = "roster/";
 
 /**
- * The name of the decision on what follows the chain. A forced epoch changes the name, so that votes on a succession
- * that was overruled don't count for this one.
+ * The name of the decision on what follows the chain. A forced epoch changes the name, so that votes on a successor that it
+ * has overruled don't count for the next one.
  */
 export function rosterDecision(chain: readonly Epoch[]): string {
   const forced = chain.findLast((epoch) => epoch.forced !== undefined);
@@ -64,7 +64,7 @@ export function isOnRoster(decision: string): boolean {
   return decision.startsWith(rosterPrefix);
 }
 
-/** The epoch that a value of a roster decision describes; undefined when it describes none. */
+/** The epoch that a roster decision's value describes; undefined when it describes none. */
 export function epochOf(last: Epoch, value: string): Omit<Epoch, "signatures"> | undefined {
   try {
     const { voters, from, except } = JSON.parse(value) as Partial<
@@ -131,7 +131,7 @@ function epochBarred(state: State, last: Epoch, value: string): string | undefin
   return tooEarly && !isPlanted(state, "successor-without-bar") ? "from-too-early" : undefined;
 }
 
-/** What was voted on from that instant (ms) on stays with the voters who did: some epoch leaves it to the one before. */
+/** Whether all ticks from that instant (ms) on that were voted on are left to the epoch before by some epoch of the chain. */
 function leavesVoted(
   chain: readonly Pick<Epoch, "except">[],
   instant: number,
@@ -143,7 +143,7 @@ function leavesVoted(
     .every(({ from, to }) => left.some((span) => span.from <= Math.max(from, instant) && to <= span.to));
 }
 
-/** Why the ballot is not about an order, with its own instant and a peer to run it; undefined = it is. */
+/** Why the ballot is not about an order with its right instant and, if it proposes one, a runner; undefined = it is. */
 function whyNoOrder(state: State, { decision, instant, value }: BallotItem): string | undefined {
   const named = parseOrderDecision(decision);
   if (named === undefined || named.round >= giveBacksMax) return "no-order";
@@ -154,7 +154,7 @@ function whyNoOrder(state: State, { decision, instant, value }: BallotItem): str
   return full && !state.jobs.plans.has(named.job) ? "unknown-job" : undefined;
 }
 
-/** Answers a proposer's ballots. What they bind this voter to is stored in one write and told afterwards. */
+/** Answers a proposer's ballots. This voter's votes are stored in one write, and the answers are sent afterwards. */
 export function hearBallots(state: State, from: PeerId, ballots: readonly BallotItem[]): void {
   const replies: ReplyItem[] = [];
   const writes: Write[] = [];
@@ -208,10 +208,10 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
     if (isNews) voter.voted = addToSpans(voter.voted, [item.instant], spansMost);
   }
   if (reply.kind === "promised") {
-    const told = reply.accepted;
+    const earlier = reply.accepted;
     return {
       stored,
-      reply: { ...common, answer: "promised", ...(told === undefined ? {} : { accepted: told }) },
+      reply: { ...common, answer: "promised", ...(earlier === undefined ? {} : { accepted: earlier }) },
     };
   }
   const signature = noteSuccessor(state, item.decision, item.value ?? "");
@@ -221,7 +221,7 @@ function vote(state: State, item: BallotItem): { stored: StoredVote | undefined;
   };
 }
 
-/** An accepted epoch bars this voter from orders at or after its beginning, and this voter signs it. */
+/** This voter has accepted an epoch: it no longer votes on orders that fall to that epoch, and signs the epoch. */
 function noteSuccessor(state: State, decision: string, value: string): string | undefined {
   const last = state.voting.roster.chain.at(-1);
   if (!isOnRoster(decision) || last === undefined) return undefined;
@@ -231,7 +231,7 @@ function noteSuccessor(state: State, decision: string, value: string): string | 
   return state.settings.signText(epochBytes(epoch));
 }
 
-/** After a start: the successor that this voter accepted in an earlier life, if it hasn't been adopted since. */
+/** After a start: restores the successor that this voter accepted in an earlier life, if it hasn't been adopted since. */
 export function recallSuccessor(state: State): void {
   const last = state.voting.roster.chain.at(-1);
   if (last === undefined) return;
@@ -245,7 +245,7 @@ export function recallSuccessor(state: State): void {
   state.voting.voter.successor = { epoch, value: kept.value, sinceMono: state.now.mono };
 }
 
-/** The votes are durable and can be told. */
+/** The votes are durable, so the answers can be sent. */
 export function votesStored(state: State, votes: Extract<Pending, { kind: "votes" }>, failed: boolean): void {
   if (failed) return mark(state, "vote-not-stored");
   raiseVotesStored(state.voting.voter, votes.count);
@@ -263,8 +263,9 @@ function sendReplies(state: State, to: PeerId, replies: readonly ReplyItem[]): v
 }
 
 /**
- * Forgets votes on ticks too old to vote on. When these ticks were is kept, so that none is voted on again after a clock is set
- * back. Only these: one bound above all of them would bar every tick up to where a clock that was ahead has voted.
+ * Forgets votes on ticks too old to vote on. The instants of these ticks are kept as spans, so that none of them is voted on
+ * again after a clock is set back. A single upper bound instead would bar every tick up to those that a clock far ahead has
+ * voted on.
  */
 export function forgetVotes(state: State): void {
   const before = state.now.wall - rememberVotesMs;

@@ -1,6 +1,6 @@
 /**
- * The roster's chain of epochs in this peer: adopting what was chosen or is told, and proposing better voters while the
- * mesh is well (DESIGN §6). What makes an epoch a rightful one is in roster.ts.
+ * The roster's chain of epochs in this peer: adopts epochs that were chosen or that other peers send, and proposes better
+ * voters while the mesh is well (DESIGN §6). roster.ts says which epochs are valid.
  */
 import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -21,14 +21,14 @@ import { lastEpoch } from "./voting-state.ts";
 import { addToSpans } from "../time/spans.ts";
 import { epochOf, forgetVotes, isOnRoster, recallSuccessor } from "./acceptor.ts";
 
-/** A member counts as steady when it has been alive for so long. */
+/** A member counts as steady when it has been alive for this long. */
 const steadyMs = 15_000;
-/** A voter that has been dead for so long is replaced, while a majority lives. */
+/** A voter that has been dead for this long is replaced, while a majority of the voters lives. */
 const replaceAfterMs = 3_600_000;
-/** A successor that was accepted and is not adopted by then is proposed again: its proposer is gone. */
+/** An accepted successor that is not adopted after this time is proposed again: its proposer may be gone. */
 const finishAfterMs = 5_000;
 
-/** After a start: what was stored, or the first epoch, whose voter is the founder. */
+/** After a start: restores what was stored, and begins the chain with the founder's epoch if the founder is known. */
 export function openRoster(
   state: State,
   stored: {
@@ -61,7 +61,7 @@ export function openRoster(
   adopt(state, stored.chain);
 }
 
-/** Takes in a chain from the disk, a proposal or another peer. A rightful one that says more is stored and told. */
+/** Takes in a chain from the disk, a proposal or another peer. What is valid and new is stored, and sent to linked members. */
 export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): void {
   const { roster, voter } = state.voting;
   const known = roster.chain;
@@ -86,7 +86,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
     kind: "store",
     writes: [{ kind: "meta", key: storedKeys.roster, value: JSON.stringify(chain) }],
   });
-  // A roster that was just learnt, or is the first, is no news.
+  // The first roster that this life knows is no news for people.
   note(state, known.length === 0 ? "debug" : "info", "the voters of majority jobs have changed", {
     epoch: chain.length - 1,
     voters: last?.voters.length ?? 0,
@@ -95,7 +95,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
 }
 
-/** An epoch that was not voted for is reported on every peer and after every start. */
+/** Reports an epoch that was not voted for, on every peer and after every start. */
 function describeForced(state: State, { number, forced, voters }: Epoch, before: Epoch | undefined): void {
   if (before !== undefined) mark(state, "roster-overruled");
   if (forced === undefined) return;
@@ -112,13 +112,13 @@ function describeForced(state: State, { number, forced, voters }: Epoch, before:
   );
 }
 
-/** Another chain that can't be adopted: its holder is told this one, which may overrule it. */
+/** Another peer's chain can't be adopted. That peer is sent this one, which may overrule its own. */
 function contradicted(state: State, from: PeerId | undefined): void {
   mark(state, "roster-contradicted");
   emit(state, { kind: "count", name: "roster_forks" });
   if (from === undefined || state.voting.roster.contradictedBy.has(from)) return;
   state.voting.roster.contradictedBy.add(from);
-  note(state, "warn", "a roster that contradicts this one's was refused", { from });
+  note(state, "warn", "a roster that contradicts this peer's was refused", { from });
   tellRoster(state, from);
 }
 
@@ -128,7 +128,10 @@ function tellRoster(state: State, to: PeerId): void {
   }
 }
 
-/** A heartbeat says which epoch its sender knows; one that knows less, or another, is told. */
+/**
+ * A heartbeat says which epoch its sender knows. If the sender knows fewer epochs, or another last one, it is sent this
+ * roster.
+ */
 export function hearRosterDigest(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { roster } = state.voting;
   const ownEpoch = roster.chain.length - 1;
@@ -140,7 +143,7 @@ export function hearRosterDigest(state: State, from: PeerId, heartbeat: Heartbea
   if (heartbeat.epoch === ownEpoch && !other) roster.contradictedBy.delete(from);
 }
 
-/** Adopts the epochs that this peer's proposals have had chosen. */
+/** Adopts the epochs that were chosen by this peer's proposals. */
 export function adoptChosen(state: State): void {
   for (const { last, value, signatures } of state.voting.proposer.chosenEpochs.splice(0)) {
     const epoch = epochOf(last, value);
@@ -152,7 +155,7 @@ function since(member: Member, how: Member["state"], mono: number): number {
   return member.state === how ? mono - member.stateSinceMono : 0;
 }
 
-/** Every few seconds: finishes the successor that is under way, or proposes better voters when the mesh is well. */
+/** Every few seconds: finishes an unfinished successor, or proposes better voters while the mesh is well. */
 export function tendRoster(state: State): void {
   forgetVotes(state);
   forgetElections(state);
@@ -171,7 +174,7 @@ export function tendRoster(state: State): void {
     (member) => since(member, "alive", mono) >= steadyMs && member.heartbeat?.warmingUp === false,
   );
   const living = new Set([state.settings.self, ...steady.map(({ id }) => id)]);
-  // The first voter that is there proposes.
+  // The first living voter proposes.
   const [proposer] = last.voters.filter((voter) => living.has(voter)).toSorted();
   if (proposer !== state.settings.self || mono - state.voting.roster.openedMono < steadyMs) return;
   const longDead = members.filter((member) => since(member, "dead", mono) >= replaceAfterMs);

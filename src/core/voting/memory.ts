@@ -1,11 +1,11 @@
 /**
  * Whether this voter remembers every vote that was given in its name (DESIGN §6).
  *
- * Every peer's heartbeat carries the number of votes that it has ever stored, and the highest such number that it has
- * heard of each voter. After a start, a voter votes only when enough others have confirmed that its number is not below
- * what they heard: together with it they must make a majority. A voter whose disk is older than its word never votes
- * again under that identity, unless people have it forgotten, take it in again and make it a voter anew. Not promised:
- * noticing a rollback that nobody alive remembers.
+ * Every peer's heartbeat carries the number of votes that it has ever stored, and the highest such number that it has heard
+ * from each voter. After a start, a voter votes only when enough others to make a majority together with it have confirmed
+ * that its number is not below what they heard. A voter whose disk lacks votes that it has given never votes again under that
+ * identity, unless people forget it, take it in again and make it a voter again. Not promised: noticing a rollback that no
+ * living peer remembers.
  */
 import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -21,35 +21,35 @@ import { emit, expectStored, note, type State } from "../state.ts";
 import { majorityOf } from "./paxos.ts";
 import { lastEpoch, type VoterState } from "./voting-state.ts";
 
-/** One peer must say this often in a row that votes were lost before it is believed; until then it confirms none. */
+/** How many times in a row one peer must report lost votes before it is believed. Until then it confirms nothing either. */
 const believedTimes = 2;
 
-/** This voter has bound itself by so many more votes. The count never shrinks in one life: the others would notice. */
+/** This voter has given so many more votes. The count never shrinks in one life. */
 export function raiseVoteCount(voter: VoterState, by: number): number {
   assert(by >= 0, "a voter gives back no votes");
   voter.voteCount += by;
   return voter.voteCount;
 }
 
-/** So many votes are durable, and only so many are told. */
+/** So many votes are durable. Heartbeats name only these. */
 export function raiseVotesStored(voter: VoterState, to: number): void {
   assert(to <= voter.voteCount, "no more votes are stored than were given");
   voter.votesStored = Math.max(voter.votesStored, to);
 }
 
-/** Takes in what a heartbeat says of its sender's votes, and of this peer's. */
+/** Takes in what a heartbeat says about its sender's votes and about this peer's. */
 export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { voter } = state.voting;
   if (heartbeat.votes !== undefined) {
     voter.seenVotes.set(from, Math.max(heartbeat.votes, voter.seenVotes.get(from) ?? 0));
   }
-  // Only what is said in the knowledge of this life counts.
+  // A number counts only from a sender that has heard this life of this peer.
   if (heartbeat.echo?.incarnation !== state.members.incarnation) return;
   const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
   const member = state.members.byId.get(from);
   if (member === undefined) return;
   if (voter.memory === "regaining") {
-    // Before it knows that this peer is a voter again, it tells no number.
+    // A sender that doesn't know yet that this peer is a voter again names no number.
     if ((heartbeat.epoch ?? 0) < (lastEpoch(state)?.number ?? 0)) return;
     if (seen > voter.voteCount) takeOverCount(state, seen);
   }
@@ -59,7 +59,7 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
     if (timesInARow < believedTimes) return;
     if (voter.memory !== "lost") {
       mark(state, "memory-lost");
-      note(state, "warn", "this voter's memory is older than its votes: it votes no more", {
+      note(state, "warn", "this voter's disk lacks votes that it has given: it no longer votes", {
         stored: voter.voteCount,
         told: seen,
       });
@@ -72,8 +72,8 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
 }
 
 /**
- * This peer votes no more, in this life and in later ones. It is stored because those who said so may have forgotten by
- * the next start; `why` is stored with it.
+ * This peer no longer votes, in this life and in later ones. That is stored together with `why`, because the peers that
+ * reported the loss may have forgotten it by the next start.
  */
 export function loseMemory(state: State, why: string): void {
   const { voter } = state.voting;
@@ -90,9 +90,9 @@ export function loseMemory(state: State, why: string): void {
 }
 
 /**
- * A peer that has lost its memory votes again once people have had it forgotten, taken it in again and made it a voter. In the
- * epoch that did so it has never voted, whatever was lost; of older ticks it knows nothing, and votes on none. To be called when
- * the roster has changed.
+ * Called when the roster has changed. A peer that has lost its memory may vote again once people have forgotten it, taken it
+ * in again and made it a voter. In the epoch that did so it has never voted, whatever was lost. It votes on no tick from
+ * before that epoch, because it doesn't know whether it already has.
  */
 export function regainMemory(state: State): void {
   const { voter, roster } = state.voting;
@@ -109,7 +109,7 @@ export function regainMemory(state: State): void {
   note(
     state,
     "info",
-    "this voter was made one anew: it votes again when the others have told its number of votes",
+    "this peer was made a voter again: it votes once the others have told it its number of votes",
   );
   voter.memory = "regaining";
   voter.confirmedBy.clear();
@@ -119,7 +119,7 @@ export function regainMemory(state: State): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.forgottenVotes, value }] });
 }
 
-/** The votes that others remember are lost here; they count all the same, so that nobody misses them later. */
+/** Takes over the count of votes that others remember and this peer has lost, so that no peer reports them as lost again. */
 function takeOverCount(state: State, seen: number): void {
   const { voter } = state.voting;
   const count = raiseVoteCount(voter, seen - voter.voteCount);
@@ -128,7 +128,7 @@ function takeOverCount(state: State, seen: number): void {
   emit(state, { kind: "store", writes, token });
 }
 
-/** This peer has been forgotten: if it is taken in again, it votes in later epochs than those that it knows. */
+/** This peer has been forgotten: if it is taken in again, it votes only in epochs later than those that it knows now. */
 export function barThroughLast(state: State): void {
   const last = lastEpoch(state);
   if (last === undefined) return;
@@ -137,7 +137,7 @@ export function barThroughLast(state: State): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.barredThrough, value }] });
 }
 
-/** The voter is sure as soon as those that confirm make a majority of the voters together with it. */
+/** The voter is sure of its memory once it and the voters that have confirmed make a majority. */
 export function judgeMemory(state: State): void {
   const { voter } = state.voting;
   const last = lastEpoch(state);
@@ -150,7 +150,7 @@ export function judgeMemory(state: State): void {
   }
 }
 
-/** Every voter that is there must have told its number, because each may remember another one. */
+/** After regaining, every living voter must have named its number, because each may remember another one. */
 function judgeRegained(state: State, { voters }: Epoch): void {
   const { voter } = state.voting;
   const { self } = state.settings;
@@ -163,15 +163,15 @@ function judgeRegained(state: State, { voters }: Epoch): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: "" }] });
 }
 
-/** Somebody has just told of votes that aren't here. Its next heartbeat shows whether that was a slip. */
+/** A member has just reported lost votes. Its next heartbeat shows whether that was a mistake. */
 function isInDoubt(state: State): boolean {
-  for (const { state: how, tellsOfLostVotes } of state.members.byId.values()) {
-    if (tellsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
+  for (const { state: how, reportsOfLostVotes } of state.members.byId.values()) {
+    if (reportsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
   }
   return false;
 }
 
-/** What this peer's heartbeats say of votes. */
+/** What this peer's heartbeats say about votes. */
 export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> {
   const last = lastEpoch(state);
   if (last === undefined) return {};

@@ -1,7 +1,7 @@
 /**
- * Single-decree Paxos (Leslie Lamport, "Paxos Made Simple", 2001): a group of voters chooses one value, at most one,
- * whatever is lost, late, repeated or dead. cicada uses it twice: for who runs an order of a `majority` job, and for
- * the successor of an epoch of the roster.
+ * Single-decree Paxos (Leslie Lamport, "Paxos Made Simple", 2001): a group of voters chooses at most one value, even if
+ * messages are lost, late or repeated, and voters die. cicada uses it for two things: the runner of an order of a `majority`
+ * job, and the successor of an epoch of the roster.
  *
  * Imagine a council that decides by letter. A proposer first asks for the floor with a numbered ballot. A voter that
  * grants it promises to ignore lower numbers, and reports what it has accepted so far. With the floor from more than
@@ -9,14 +9,14 @@
  * reported, or its own if there was none. A value that more than half have accepted is chosen for ever, because every
  * later majority shares at least one voter with this one, and that voter reports it.
  *
- * Pure: the caller has to make a voter's state durable before its answer leaves.
+ * Pure: the caller has to make a voter's state durable before it sends the answer.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { assert } from "../../errors.ts";
 
 /**
- * Totally ordered by (round, peer, life). No two proposers ever use the same ballot, nor does one proposer in two
- * lives: `life` is its incarnation, which grows with every start.
+ * Totally ordered by (round, peer, incarnation). No two proposers ever use the same ballot, and no proposer uses one again
+ * after a restart, because its incarnation grows with every start.
  */
 export interface Ballot {
   readonly round: number;
@@ -29,7 +29,7 @@ export interface Accepted<Value> {
   readonly value: Value;
 }
 
-/** What one voter has bound itself to in one decision. It is durable before it is told. */
+/** What one voter is bound to in one decision. It is durable before any answer says so. */
 export interface Vote<Value> {
   readonly promised: Ballot;
   readonly accepted: Accepted<Value> | undefined;
@@ -72,7 +72,7 @@ export function accept<Value>(
 }
 
 /**
- * What a voter is bound to only grows: a lower promise, or an accepted ballot above the promise, could undo a choice.
+ * What a voter is bound to only grows. A lower promise, or an accepted ballot above the promise, could undo a choice.
  */
 export function assertBinds<Value>(before: Vote<Value> | undefined, after: Vote<Value>): void {
   const { promised, accepted } = after;
@@ -118,7 +118,7 @@ export type Outcome<Value> =
   /** the floor is won: the value is to be put to the vote */
   { kind: "propose"; value: Value } | { kind: "chosen"; value: Value } | { kind: "waiting" };
 
-/** Takes a voter's reply in. Replies of strangers, replies to other ballots and repeated replies change nothing. */
+/** Takes in a voter's reply. Replies from peers that don't vote, to other ballots, and repeated replies change nothing. */
 export function hearReply<Value>(
   proposal: Proposal<Value>,
   from: PeerId,

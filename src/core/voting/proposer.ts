@@ -1,9 +1,9 @@
 /**
- * The proposer in a peer (DESIGN §6): has the voters of an order's epoch choose its runner, and those of the last epoch
- * choose a successor. All ballots of one step to one voter share a message.
+ * The proposer in a peer (DESIGN §6): asks the voters of an order's epoch to choose the order's runner, and the voters of the
+ * last epoch to choose the next epoch. All ballots of one step to one voter share a message.
  *
- * It proposes only while it hears a majority of the voters, and tries again with a higher ballot when an attempt has
- * led nowhere in time. If the voters have chosen another peer, that peer is told.
+ * It proposes only while it hears a majority of the voters, and tries again with a higher ballot when an attempt has had no
+ * result in time. If the voters have chosen another peer, it tells that peer.
  */
 import { reconcileAt, touch } from "../claims/order-book.ts";
 import { orderDecision, parseOrderDecision, type PeerId } from "../../schema/ids.ts";
@@ -22,30 +22,31 @@ import { noStage, transition, type Order } from "../claims/order.ts";
 import type { Election } from "./voting-state.ts";
 import { epochAheadMs, hearBallots, rosterDecision } from "./acceptor.ts";
 
-/** A first attempt is given up after this time; each further one gets twice as long, up to the longest. */
+/** How long the first attempt may take. Each further one may take twice as long, up to the longest. */
 const tryMs = 1_000;
 const longestTryMs = 4_000;
-/** By clocks that were ahead the other voters may have voted on ticks so much earlier and later than this one has. */
+/** How much earlier or later than this voter, by clocks that were ahead, the other voters may have voted. */
 const votedMoreMs = 1_800_000;
 /**
- * The pause between attempts. It grows with the rank, so that two proposers don't outbid each other for ever, and
+ * The pause after the first attempt. It grows with the rank, so that two proposers don't outbid each other for ever, and
  * doubles each time, because every attempt is a write on each voter's disk.
  */
-const againMs = 300;
+const pauseMs = 300;
 const longestPauseMs = 15_000;
 const ballotsPerMessage = 512;
 /**
- * A proposer that is outbid continues above the other's round, but only up to this leap: a nonsensical round then costs
- * it one decision and not all later ones. Rounds grow by one per attempt, so no honest one leaps so far.
+ * A proposer that is outbid continues above the other's round, but only if that isn't this far above its own: then a
+ * nonsensical round costs it one decision and not all later ones. Rounds grow by one per attempt, so honest proposers never
+ * leap so far.
  */
 const longestLeap = 2 ** 40;
 
-/** True when this peer hears more than half of the epoch's voters, itself included. */
+/** Whether this peer hears more than half of the epoch's voters, itself included. */
 export function hearsMajority(state: State, epoch: Epoch): boolean {
   return votersHeard(state, epoch).length >= majorityOf(epoch.voters.length);
 }
 
-/** The epoch's voters that this peer hears, itself counted. */
+/** The epoch's voters that this peer hears, itself included. */
 export function votersHeard(state: State, epoch: Epoch): PeerId[] {
   return epoch.voters.filter((voter) => voter === state.settings.self || inSight(state, voter));
 }
@@ -86,7 +87,7 @@ function ballotToAll(state: State, decision: string, value: string | undefined):
   }
 }
 
-/** Sends the ballots of this step. This peer's own voter gets them like the others. */
+/** Sends the ballots of this step. The voter in this peer gets them like the others. */
 export function flushBallots(state: State): void {
   for (const [voter, ballots] of state.voting.proposer.ballots) {
     state.voting.proposer.ballots.delete(voter);
@@ -110,7 +111,7 @@ function decisionOn(order: Order): string {
   return orderDecision(order.key, order.round);
 }
 
-/** The election of a decision. One whose order has left the book is over. */
+/** The election of a decision. If its order has left the book, the election is dropped. */
 function electionOf(state: State, decision: string): Election | undefined {
   const election = state.voting.proposer.elections.get(decision);
   if (election === undefined || isWanted(state, election)) return election;
@@ -122,7 +123,7 @@ function isWanted(state: State, { order }: Election): boolean {
   return order === undefined || state.book.orders.get(order.key) === order;
 }
 
-/** Every few seconds: elections of orders that have left the book are forgotten. */
+/** Every few seconds: drops elections whose order has left the book. */
 export function forgetElections(state: State): void {
   const { elections } = state.voting.proposer;
   for (const [decision, election] of elections) {
@@ -150,7 +151,7 @@ export function hearReplies(state: State, from: PeerId, replies: readonly ReplyI
   }
 }
 
-/** The floor is won: the value that was accepted before, or otherwise this peer's own, is put to the vote. */
+/** This proposer has the floor: it puts the value that was accepted before to the vote, or else its own. */
 function requestAcceptance(state: State, { decision, proposal }: Election, value: string): void {
   if (value !== proposal.own) mark(state, "value-inherited");
   ballotToAll(state, decision, isPlanted(state, "own-value") ? proposal.own : value);
@@ -177,22 +178,22 @@ function decided(state: State, election: Election, value: string): void {
     return;
   }
   order.chosen = readRunner(value);
-  const isMe = order.chosen?.peer === state.settings.self;
-  mark(state, isMe ? "chosen-me" : "chosen-other");
+  const isSelf = order.chosen?.peer === state.settings.self;
+  mark(state, isSelf ? "chosen-me" : "chosen-other");
   emit(state, { kind: "count", name: "orders_chosen" });
   if (order.local.stage === "electing") transition(state.book, order, noStage);
   touch(state, order);
-  if (!isMe) informChosen(state, order, epoch);
+  if (!isSelf) informChosen(state, order, epoch);
 }
 
-/** Tells the runner that it was chosen: the proposer that had it chosen may have died before it could. */
+/** Tells the runner that it was chosen: the proposer that first learned so may have died before it could. */
 function informChosen(state: State, order: Order, epoch: Epoch): void {
   if (order.chosen === undefined) return;
   const chosen = [{ decision: decisionOn(order), epoch: epoch.number, value: writeRunner(order.chosen) }];
   emit(state, { kind: "send", to: order.chosen.peer, protocol: "vote", message: { kind: "chosen", chosen } });
 }
 
-/** It is this peer's turn at an order of a majority job: proposes itself, or waits until it hears a majority. */
+/** It is this peer's turn to run an order of a majority job: it proposes itself, or waits until it hears a majority. */
 export function reconcileVoters(state: State, order: Order): void {
   const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined || !hearsMajority(state, epoch)) {
@@ -206,7 +207,7 @@ export function reconcileVoters(state: State, order: Order): void {
   reconcileAt(state, order, state.now.wall + patienceMs);
 }
 
-/** An attempt is under way: gives it up when its time is over, and tries again a little later. */
+/** An attempt is under way: gives it up when its time is over, and tries again later. */
 export function reconcileElecting(state: State, order: Order, rank: number): void {
   const decision = decisionOn(order);
   const election = electionOf(state, decision);
@@ -217,22 +218,24 @@ export function reconcileElecting(state: State, order: Order, rank: number): voi
   transition(state.book, order, noStage);
   mark(state, "election-failed");
   emit(state, { kind: "count", name: "votes_without_result" });
-  const pauseMs = againMs * (rank + 1) * 2 ** (order.tries - 1);
-  reconcileAt(state, order, state.now.wall + Math.min(pauseMs, longestPauseMs));
+  const waitMs = pauseMs * (rank + 1) * 2 ** (order.tries - 1);
+  reconcileAt(state, order, state.now.wall + Math.min(waitMs, longestPauseMs));
 }
 
-/** The voters have chosen. If it is this peer, it claims; another one is told until it claims or is gone. */
+/**
+ * The voters have chosen a runner. If it is this peer, it claims; otherwise it tells the runner until that claims or is gone.
+ */
 export function reconcileChosen(
   state: State,
   plan: Plan,
   order: Order,
-  failover: { rank: number; passed: Parameters<typeof claim>[3]["passed"] },
+  failover: Parameters<typeof claim>[3],
 ): "claimed" | "waits" {
   const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined) return "waits";
   if (order.chosen?.peer === state.settings.self) {
     const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
-    // A late claim waits a moment like any other: it has no rivals, but the job's other ticks may be on their way.
+    // A late claim waits 250 ms like any other: it has no rivals, but other ticks of the job may be starting.
     claim(state, plan, order, failover, { epoch: epoch.number, ...waiting });
     return "claimed";
   }
@@ -255,8 +258,7 @@ export function hearChosen(state: State, decision: string, value: string): void 
 }
 
 /**
- * Proposes the voters of the next epoch, one attempt at a time. Any member may do so: the voters of the last epoch
- * decide.
+ * Proposes the voters of the next epoch, one attempt at a time. Any member may propose; the voters of the last epoch decide.
  */
 export function proposeEpoch(state: State, voters: readonly PeerId[], when?: Beginning): void {
   const last = state.voting.roster.chain.at(-1);
@@ -273,8 +275,9 @@ export function proposeEpoch(state: State, voters: readonly PeerId[], when?: Beg
 type Beginning = Pick<Epoch, "from" | "except">;
 
 /**
- * From when an epoch after `last` may be in force: votes run ahead of their ticks, and no tick may have two epochs. What was voted
- * on by clocks that were far ahead is left to those who did; the other voters may have voted on some ticks more.
+ * From when an epoch after `last` may be in force: votes run ahead of their ticks, and no tick may belong to two epochs. Ticks
+ * that were voted on by clocks far ahead stay with the epoch before, with a margin for what the other voters may have voted
+ * on.
  */
 export function nextBeginning({ now, voting }: State, last: Epoch): Beginning {
   const isFar = (span: Span): boolean => span.from > now.wall + epochAheadMs;

@@ -1,14 +1,13 @@
 /**
  * Who votes: a chain of epochs, each chosen by the voters of the one before (DESIGN §6).
  *
- * Epoch 0 has one voter, the founder: the peer that made the cluster key. Its id travels with the key, so nobody can
- * found a second roster for the same mesh. Every later epoch carries the signatures of a majority of its predecessor's
- * voters. An order belongs to the epoch in force at its tick and stays there with all its attempts.
+ * Epoch 0 has one voter, the founder: the peer that made the cluster key. Its id travels with the key, so no peer can found a
+ * second roster for the same mesh. Every later epoch carries the signatures of a majority of its predecessor's voters. An
+ * order belongs to the epoch in force at its tick and stays there with all its rounds.
  *
- * Not promised: that a mesh which has lost a majority of its voters for good continues to vote. Nothing here shrinks a
- * roster because peers are gone. That is a person's decision (`forget --force`), and it can double a run: a forced
- * epoch is signed only by the member that was asked, and wins over a voted one of the same number. Otherwise the mesh
- * would stay divided for ever.
+ * Not promised: that a mesh that has lost a majority of its voters for good can still vote. No rule here shrinks a roster
+ * because peers are gone. Only a person can do that (`forget --force`), and it can double a run: a forced epoch is signed only
+ * by the member that was asked, and wins over a voted one of the same number. Otherwise the mesh would stay divided for ever.
  */
 import { hash } from "node:crypto";
 import { canonicalText } from "../../schema/canonical.ts";
@@ -26,7 +25,7 @@ export function firstEpoch(founder: PeerId): Epoch {
   return { number: 0, voters: [founder], from: 0, previous: "", signatures: {} };
 }
 
-/** Nobody signs the first epoch, so everything in it except the founder is fixed. */
+/** The first epoch has no signatures, so everything in it except the founder is fixed. */
 function asFirstEpoch(heard: Epoch): Epoch | undefined {
   const [founder] = heard.voters;
   if (founder === undefined) return undefined;
@@ -35,8 +34,8 @@ function asFirstEpoch(heard: Epoch): Epoch | undefined {
 }
 
 /**
- * 64 hex digits over everything except the signatures. Fields of a newer version come last, as one object, so an epoch
- * without any has the same hash in all versions. Empty: the epoch has no canonical form and is refused.
+ * 64 hex digits over everything except the signatures. Fields of a later version come last, as one object, so an epoch without
+ * any has the same hash in all versions. Empty if the epoch has no canonical form; such an epoch is refused.
  */
 export function hashOfEpoch(epoch: Omit<Epoch, "signatures"> & Partial<Epoch>): string {
   const { number, voters, from, previous, forced, signatures: _, ...unknown } = epoch;
@@ -60,7 +59,7 @@ export function epochBytes(epoch: Omit<Epoch, "signatures">): Uint8Array {
   return Buffer.from(hashOfEpoch(epoch));
 }
 
-/** The epoch to which an order of that instant (ms) belongs; undefined for an empty chain. */
+/** The epoch to which an order with that instant (ms) belongs; undefined for an empty chain. */
 export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undefined {
   let inForce: Epoch | undefined;
   for (const epoch of chain) {
@@ -70,7 +69,7 @@ export function epochAt(chain: readonly Epoch[], instant: number): Epoch | undef
   return inForce;
 }
 
-/** True when orders of that instant (ms) belong to the epoch or to a later one. */
+/** Whether orders with that instant (ms) belong to the epoch or to a later one. */
 export function isBound({ from, except }: Pick<Epoch, "from" | "except">, instant: number): boolean {
   return from <= instant && !isInSpans(except ?? [], instant);
 }
@@ -78,9 +77,9 @@ export function isBound({ from, except }: Pick<Epoch, "from" | "except">, instan
 export type VerifySignature = (peer: PeerId, bytes: Uint8Array, signature: string) => boolean;
 
 /**
- * `next`, when it is a rightful successor of `epoch`: linked to it, later, and signed by a majority of its voters, or
- * forced and signed by the peer that forced it. Signatures that prove nothing are left out, because they would be kept
- * and passed on for ever.
+ * `next`, if it is a valid successor of `epoch`: linked to it, later, and signed by a majority of its voters, or forced and
+ * signed by the peer that forced it. Signatures that prove nothing are left out, because they would be kept and forwarded for
+ * ever.
  */
 function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch | undefined {
   if (next.number !== epoch.number + 1 || next.previous !== hashOfEpoch(epoch)) return undefined;
@@ -99,7 +98,7 @@ function successorOf(epoch: Epoch, next: Epoch, verify: VerifySignature): Epoch 
   return isChosen ? { ...next, signatures } : undefined;
 }
 
-/** In this peer's chain each epoch but the first names its predecessor, has the next number and begins later. */
+/** In this peer's chain each epoch after the first names its predecessor, has the next number and begins later. */
 export function assertFollows(before: Epoch | undefined, epoch: Epoch): void {
   const follows =
     before === undefined
@@ -110,16 +109,16 @@ export function assertFollows(before: Epoch | undefined, epoch: Epoch): void {
   assert(follows, `epoch ${epoch.number} of the roster follows no epoch`);
 }
 
-/** True when an epoch may have this list: at least one peer, and each once. */
+/** Whether the list can be an epoch's voters: 1 to 9 peers, each once. */
 export function areVoters(voters: readonly string[]): boolean {
   if (voters.length === 0 || voters.length > votersMax || new Set(voters).size < voters.length) return false;
   return voters.every((voter) => isPeerId(voter));
 }
 
 /**
- * The chain after another peer's was heard: the longer one, if it has the same founder and every link holds. A chain
- * that contradicts the known one is adopted only where it was forced. Otherwise `fork` says that a peer has voted that
- * should not have.
+ * The chain after another peer's was heard: the longer one, if it has the same founder and every link holds. A chain that
+ * contradicts the known one is adopted only where it was forced. Otherwise `fork` is true: voters have signed two epochs of
+ * one number, or the two meshes have different founders.
  */
 export function adoptChain(
   known: readonly Epoch[],
@@ -139,14 +138,16 @@ export function adoptChain(
       chain.length = epoch.number;
     }
     const last = chain.at(-1);
-    const rightful = last === undefined ? asFirstEpoch(epoch) : successorOf(last, epoch, verify);
-    if (rightful === undefined) break;
-    chain.push(rightful);
+    const valid = last === undefined ? asFirstEpoch(epoch) : successorOf(last, epoch, verify);
+    if (valid === undefined) break;
+    chain.push(valid);
   }
   return { chain, fork: false };
 }
 
-/** Of two epochs with one number: 0 = the same, above 0 = the second one wins. All peers must judge alike. */
+/**
+ * Of two epochs with one number: 0 = they are the same, above 0 = the second one wins. All peers must come to the same result.
+ */
 function compareRivals(known: Epoch, other: Epoch): number {
   const [own, theirs] = [hashOfEpoch(known), hashOfEpoch(other)];
   if (own === theirs) return 0;
@@ -154,7 +155,7 @@ function compareRivals(known: Epoch, other: Epoch): number {
   return known.forced === undefined || theirs < own ? 1 : -1;
 }
 
-/** Who should vote in the next epoch while the mesh is well; undefined = the present voters. */
+/** Who should vote in the next epoch while the mesh is well; undefined = the current voters. */
 export function desiredVoters(
   voters: readonly PeerId[],
   /** members that have been alive and warmed up for a while, this peer included */
@@ -170,7 +171,7 @@ export function desiredVoters(
     return [...voters.filter((peer) => peer !== gone), substitute].toSorted();
   }
   if (living < voters.length) return undefined;
-  // One voter becomes three, and three become five: two or four would lose their majority more easily, not less.
+  // One voter becomes three, and three become five: two or four would lose their majority more easily than one or three.
   const size = voters.length < 3 ? 3 : 5;
   const missing = size - voters.length;
   return missing <= 0 || candidates.length < missing

@@ -1,5 +1,5 @@
 /**
- * What this peer knows of the roster, has said as a voter, and has under way as a proposer. Only the files of this
+ * What this peer knows about the roster, what it is bound to as a voter, and what it is proposing. Only the files of this
  * folder change it.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -15,45 +15,45 @@ export interface RosterState {
   digest: string;
   /** peers whose chain contradicts this one, so that each is reported only once */
   readonly contradictedBy: Set<PeerId>;
-  /** monotonic, ms: when this life began */
+  /** when this life began; monotonic, ms */
   openedMono: number;
 }
 
-/** What this peer has bound itself to as a voter (acceptor.ts), and whether it remembers all of it (memory.ts). */
+/** What this peer is bound to as a voter (acceptor.ts), and whether it remembers all its votes (memory.ts). */
 export interface VoterState {
-  /** by decision; durable before they are told */
+  /** by decision; durable before any answer is sent */
   readonly votes: Map<string, StoredVote>;
-  /** no votes on ticks in these spans: they may have been forgotten */
+  /** it doesn't vote on ticks in these spans, because it may have forgotten votes on them */
   forgotten: readonly Span[];
-  /** the ticks that this voter has ever voted on, and perhaps some between them */
+  /** the ticks that this voter has ever voted on, and possibly some between them */
   voted: readonly Span[];
-  /** this peer was forgotten when that was the last epoch that it knew: it votes in later ones only; -1 = it never was */
+  /** the last epoch that this peer knew when it was forgotten: it votes in later ones only; -1 = it never was forgotten */
   barredThrough: number;
   /** an epoch that this voter has accepted and that is not in the chain yet */
   successor: { epoch: Omit<Epoch, "signatures">; value: string; sinceMono: number } | undefined;
   /** votes ever stored */
   voteCount: number;
-  /** of these, as many as are surely on the disk: only so many are told */
+  /** how many of these are surely on the disk: heartbeats name only these */
   votesStored: number;
   memory: "unsure" | "sure" | "lost" | "regaining";
-  /** the last epoch that this peer knew when its memory was lost; -1 = it never was */
+  /** the last epoch that this peer knew when it lost its memory; -1 = it never did */
   lostIn: number;
-  /** who has confirmed `voteCount` in this life */
+  /** the peers that have confirmed `voteCount` in this life */
   readonly confirmedBy: Set<PeerId>;
-  /** the highest count heard of each voter */
+  /** the highest count heard from each voter */
   readonly seenVotes: Map<PeerId, number>;
 }
 
-/** One decision that this peer has proposed a value for. */
+/** A decision for which this peer has proposed a value. */
 export interface Election {
   readonly decision: string;
   readonly epoch: Epoch;
-  /** of the order's tick, ms; of an epoch, 0 */
+  /** the instant of the order's tick, ms; 0 for an epoch */
   readonly instant: number;
   readonly order: Order | undefined;
   readonly proposal: Proposal<string>;
   readonly untilMono: number;
-  /** by voter, over the epoch that is being chosen */
+  /** the voters' signatures over the epoch that is being chosen */
   readonly signatures: Record<string, string>;
 }
 
@@ -61,13 +61,13 @@ export interface Election {
 export interface ProposerState {
   /** by decision */
   readonly elections: Map<string, Election>;
-  /** of the highest ballot that this life has used or been outbid by */
+  /** the highest round that this life has used or been outbid by */
   round: number;
   /** ballots of this step, by voter */
   readonly ballots: Map<PeerId, BallotItem[]>;
-  /** this peer's own answers as a voter, which its proposer takes in the same step */
+  /** this peer's own answers as a voter, which its proposer takes in at the end of the step */
   readonly ownReplies: ReplyItem[];
-  /** epochs that this peer's proposals have had chosen in this step */
+  /** epochs that were chosen by this peer's proposals in this step */
   readonly chosenEpochs: { last: Epoch; value: string; signatures: Record<string, string> }[];
 }
 

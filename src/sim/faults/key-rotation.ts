@@ -1,6 +1,6 @@
 /**
  * A person rotates the cluster key of a long world while one or two peers are down, suspended or cut off, for longer or
- * shorter than the old key is accepted. Some time after their return, peers that are locked out join again with an
+ * shorter than the old key is accepted. Some time after their return, peers that are locked out rejoin with an
  * invitation.
  *
  * As a person would, it begins no rotation while a peer still has an older key. Sometimes two people rotate at once.
@@ -74,7 +74,7 @@ export function startInvited(world: World, peer: PeerId): void {
   else world.folders.joinAnew(peer, member);
 }
 
-/** For the end of the world: peers that are up and still have an older key join again. */
+/** For the end of the world: peers that are up and still have an older key rejoin. */
 export function inviteAll(world: World): void {
   const member = holderOfLatest(world);
   if (member === undefined) return;

@@ -153,7 +153,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: "missed key rotation",
-    says: "one peer is killed, the cluster key is rotated, and the peer is started again with the old one; at the end it joins anew",
+    says: "one peer is killed, the cluster key is rotated, and the peer is started again with the old one; at the end it rejoins",
     begin: (world) => missRotation(world, peerOf(world, 0), peerOf(world, 1)),
   },
   {

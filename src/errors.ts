@@ -227,6 +227,14 @@ export const errorTable = {
     exit: exit.policy,
     hint: "Make the change at another peer, stop one of the two processes, and give it a data folder of its own.",
   },
+  UNCONFIRMED_PEERS: {
+    title: "Some members would get the new key unconfirmed",
+    status: 409,
+    exit: exit.conflict,
+    hint:
+      "Nothing was changed. Name in `without` the peers to leave out (they are forgotten), and in `accept` the ids of those " +
+      "that shall get the key; POST /v1/peers/{id}/confirm confirms one. GET /v1/key lists them all.",
+  },
   NOT_ITSELF: {
     title: "A peer can't forget itself",
     status: 409,

@@ -106,7 +106,7 @@ describe("changing a peer", () => {
   test("each call is in openapi.json", async () => {
     const fake = fakeApi();
     const { paths } = (await call(fake, { url: "/openapi.json" })).json();
-    for (const action of ["promote", "forget", "unforget", "drain", "undrain"]) {
+    for (const action of ["confirm", "promote", "forget", "unforget", "drain", "undrain"]) {
       assert.ok(paths[`/v1/peers/{id}/${action}`]?.post, action);
     }
   });
@@ -133,6 +133,36 @@ describe("rotating the cluster key", () => {
       assert.equal(answer.statusCode, 400, grace);
       assert.equal(answer.json().errors[0].pointer, "/grace");
     }
+  });
+
+  test("shows who would get the new key, and why some of them only if the caller says so", async () => {
+    const fake = fakeApi();
+    const answer = await call(fake, { url: "/v1/key" });
+    assert.deepEqual(answer.json().peers, [
+      {
+        id: otherId,
+        name: "bravo",
+        state: "alive",
+        joinedAt: null,
+        invitation: null,
+        confirmed: false,
+        doubt: "no person has confirmed it",
+      },
+    ]);
+  });
+
+  test("passes on who is left out and who is accepted, and answers 409 with the members that are neither", async () => {
+    const fake = fakeApi();
+    const chosen = { without: ["eve"], accept: [otherId] };
+    await post(fake, "/v1/key/rotate", { grace: "1h", ...chosen });
+    const command = { kind: "rotate-key", graceMs: 3_600_000, ...chosen, by: "admin@alpha" };
+    assert.deepEqual(fake.control.commands, [command]);
+    const problems = [{ pointer: "/accept", message: "bravo: no person has confirmed it" }];
+    fake.control.refusal = new CicadaError("UNCONFIRMED_PEERS", "1 of the members", problems);
+    const answer = await post(fake, "/v1/key/rotate", {});
+    assert.equal(answer.statusCode, 409);
+    assert.equal(answer.json().code, "UNCONFIRMED_PEERS");
+    assert.deepEqual(answer.json().errors, problems);
   });
 
   test("never shows a key", async () => {

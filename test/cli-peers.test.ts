@@ -5,7 +5,8 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { formatClusterKey } from "../src/identity/cluster-key.ts";
 import { decodeJoin } from "../src/identity/join.ts";
-import { cicada, StubPeer } from "./kit/cli-stage.ts";
+import { run } from "../src/main.ts";
+import { cicada, problem, recordingTerminal, StubPeer } from "./kit/cli-stage.ts";
 
 const key = new Uint8Array(32).fill(7);
 const roster = {
@@ -65,6 +66,16 @@ test("peers ls shows every peer, and marks the one that answers", async () => {
   assert.match(said.stdout, /birch +suspect +worker +no +1\/20 +-1\.2s +0\.1\.0 +- +12D3KooWbirch/);
 });
 
+test("peers ls shows when a peer joined, by which invitation, and whether a person has confirmed it", async () => {
+  const joined = { joinedAt: "2026-11-20T11:57:00.000Z", invitation: "1a2b3c4d", confirmed: false };
+  await using stub = await meshPeer({ joinedAt: null, invitation: null, confirmed: true }, [
+    { ...birch, ...joined },
+  ]);
+  const said = await stub.cicada("peers", "ls");
+  assert.match(said.stdout, /12D3KooWalder +- +yes/);
+  assert.match(said.stdout, /12D3KooWbirch +3m ago by 1a2b3c4d +no/);
+});
+
 test("peers ls names the voters, and warns if a roster was forced", async () => {
   await using stub = await meshPeer({ voter: true });
   const said = await stub.cicada("peers", "ls");
@@ -118,6 +129,23 @@ describe("changing a peer", () => {
   });
 });
 
+/** Members that would get the new key, each with what is doubtful about it. */
+function heirs(...doubted: readonly (string | null)[]): { body: object } {
+  return {
+    body: {
+      peers: doubted.map((doubt, index) => ({
+        id: `12D3KooWbirch${index}`,
+        name: `birch${index}`,
+        state: "alive",
+        joinedAt: "2026-11-20T11:57:00.000Z",
+        invitation: "1a2b3c4d",
+        confirmed: doubt === null,
+        doubt,
+      })),
+    },
+  };
+}
+
 describe("key rotate", () => {
   const oldAcceptedUntil = "2026-11-21T12:00:00.000Z";
   const rotated = (has: boolean) => ({
@@ -128,8 +156,56 @@ describe("key rotate", () => {
     },
   });
 
+  const unconfirmed = "no person has confirmed it";
+
+  async function rotating(...doubted: readonly (string | null)[]): Promise<StubPeer> {
+    const stub = await meshPeer();
+    return stub.on("GET /v1/key", heirs(...doubted)).on("POST /v1/key/rotate", rotated(true));
+  }
+
+  test("first shows who gets the new key, when they joined and by which invitation, and who is doubted", async () => {
+    await using stub = await rotating(null, unconfirmed);
+    const refusal = problem(409, "UNCONFIRMED_PEERS", "one", [{ pointer: "/accept", message: "birch1" }]);
+    stub.on("POST /v1/key/rotate", refusal);
+    const said = await stub.cicada("key", "rotate");
+    assert.equal(said.code, 4);
+    assert.match(said.stdout, /birch0 +alive +3m ago by 1a2b3c4d +yes/);
+    assert.match(said.stdout, /birch1 +alive +3m ago by 1a2b3c4d +if you say so: no person has confirmed it/);
+    assert.match(said.stderr, /--without NAME.*forgets it.*peers confirm NAME.*--yes/);
+    assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" }, "the peer was not told to accept anybody");
+  });
+
+  test("with --yes accepts exactly those that it has shown, and with --without leaves peers out", async () => {
+    await using stub = await rotating(null, unconfirmed, unconfirmed);
+    const said = await stub.cicada("key", "rotate", "--yes", "--without", "birch1", "--without", "gone");
+    assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stdout, /birch1 .*no: left out, and forgotten/);
+    const body = { grace: "24h", without: ["birch1", "gone"], accept: ["12D3KooWbirch2"] };
+    assert.deepEqual(stub.asked.at(-1)?.body, body);
+  });
+
+  test("asks a person who can answer, and sends nothing unless they say yes", async () => {
+    await using stub = await rotating(unconfirmed);
+    for (const [typed, code] of [
+      ["y", 0],
+      ["", 4],
+      ["no", 4],
+    ] as const) {
+      stub.asked.length = 0;
+      const terminal = recordingTerminal({ CICADA_DATA: stub.data });
+      let question = "";
+      terminal.ask = (text) => {
+        question = text;
+        return Promise.resolve(typed);
+      };
+      assert.equal(await run(["key", "rotate"], terminal), code, typed);
+      assert.match(question, /Do birch0 belong to this mesh/);
+      assert.equal(stub.asked.filter(({ method }) => method === "POST").length, code === 0 ? 1 : 0);
+    }
+  });
+
   test("shows who has the new key, and what to do with old invitations", async () => {
-    await using stub = await meshPeer();
+    await using stub = await rotating(null);
     stub.on("POST /v1/key/rotate", rotated(true));
     const said = await stub.cicada("key", "rotate", "--grace", "90m");
     assert.equal(said.code, 0, said.stderr);
@@ -137,11 +213,12 @@ describe("key rotate", () => {
     assert.match(said.stdout, /the old one is accepted until 2026-11-21T12:00/);
     assert.match(said.stdout, /birch +yes +12D3KooWbirch/);
     assert.match(said.stderr, /Invitations printed before now hold the old key/);
+    assert.match(said.stderr, /that you don't know has the new key, too: rotate again, with --without NAME/);
     assert.doesNotMatch(said.stderr, /has to rejoin/);
   });
 
   test("says how peers without the new key get it", async () => {
-    await using stub = await meshPeer();
+    await using stub = await rotating(null);
     stub.on("POST /v1/key/rotate", rotated(false));
     const said = await stub.cicada("key", "rotate");
     assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" });
@@ -173,6 +250,8 @@ describe("peers invite", () => {
     const joined = decodeJoin(said.stdout.split(" ")[1] ?? "");
     assert.deepEqual(joined?.key, key);
     assert.deepEqual(joined?.addresses, ["/ip4/192.0.2.7/tcp/7401/p2p/12D3KooWalder"]);
+    assert.equal(joined?.invitation?.by, "12D3KooWalder");
+    assert.match(said.stderr, new RegExp(`This is invitation ${joined?.invitation?.id}`));
   });
 
   test("warns that whoever has the line can run commands, and says how to keep the key hidden", async () => {

@@ -26,7 +26,7 @@ const join = encodeJoin({ key, addresses });
 const nothing = { join: undefined, clusterKey: undefined, bootstrap: [] };
 const fresh: KeptKey = { file: "DATA/cluster.key", text: undefined, used: false };
 /** The details of a key that was not made here. */
-const unrotated = { rotation: undefined, stale: undefined };
+const unrotated = { rotation: undefined, invitation: undefined, stale: undefined };
 const given = { ...unrotated, founded: false, founder: undefined };
 const kept: KeptKey = { ...fresh, text: formatClusterKey(key), used: true };
 
@@ -212,7 +212,7 @@ describe("on a terminal, a peer that is ready", () => {
   const shown = (listening: string[]) => {
     const terminal = recordingTerminal({ npm_lifecycle_event: "start" });
     const tokenFile = "/srv/my data/admin.token";
-    const peerId = "12D3KooWalder";
+    const peerId = "12D3KooWalder" as PeerId;
     introduce(terminal, {
       config,
       peerId,
@@ -238,7 +238,9 @@ describe("on a terminal, a peer that is ready", () => {
 
   test("prints a line to paste with which a second peer joins", () => {
     const [, word = ""] = /^ +echo (\S+) \| npm start -- --join -$/m.exec(shown(addresses)) ?? [];
-    assert.deepEqual(decodeJoin(word), { key, addresses });
+    const { invitation, ...rest } = decodeJoin(word) ?? {};
+    assert.deepEqual(rest, { key, addresses });
+    assert.equal(invitation?.by, "12D3KooWalder");
   });
 
   test("prints a line to paste that makes a job, with the folder if it is not the default one", () => {

@@ -70,6 +70,16 @@ test("a truncated, foreign or empty cluster key file is refused with BAD_KEY and
   }
 });
 
+test("a join string names its invitation, with or without a rotated key; those of earlier versions name none", () => {
+  const invitation = { id: "1a2b3c4d", by: "12D3KooWalder" as PeerId };
+  for (const more of [{}, { rotation: { mesh: "0123456789abcdef", madeAt: 5 } }]) {
+    const join = { key, addresses, invitation, ...more };
+    assert.deepEqual(decodeJoin(encodeJoin(join)), join);
+    assert.deepEqual(decodeJoin(encodeJoin({ ...join, addresses: [] })), { ...join, addresses: [] });
+  }
+  assert.equal(decodeJoin(encodeJoin({ key, addresses }))?.invitation, undefined);
+});
+
 test("the file and the join string of a rotated key name its mesh and when it was made", () => {
   const rotation = { mesh: clusterFingerprint(key), madeAt: 1_763_683_200_000 };
   const text = formatClusterKey(key, "12D3KooWalder" as PeerId, rotation);

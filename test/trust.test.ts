@@ -1,6 +1,7 @@
 /**
- * Which peers a mesh trusts, with real processes: promoted voters and a witness, a drained peer, a forgotten one, a
- * rotated key, and a copied data folder. Two meshes run side by side; each step waits for the states that it needs.
+ * Which peers a mesh trusts, with real processes: promoted voters and a witness, a drained peer, a forgotten one, an
+ * intruder, a rotated key, and a copied data folder. Two meshes run side by side; each step waits for the states that it
+ * needs.
  */
 import assert from "node:assert/strict";
 import { appendFileSync, cpSync, readFileSync } from "node:fs";
@@ -15,6 +16,12 @@ interface PeerItem {
   state: string;
   voter: boolean;
   drained: boolean;
+}
+interface Admission {
+  name: string;
+  joinedAt: string | null;
+  invitation: string | null;
+  confirmed: boolean;
 }
 interface Roster {
   epoch: number;
@@ -36,6 +43,15 @@ async function health(peer: RunningPeer): Promise<Health> {
 
 async function stateOf(peer: RunningPeer, name: string): Promise<string | undefined> {
   return (await items<PeerItem>(peer, "/v1/peers")).find((one) => one.name === name)?.state;
+}
+
+async function admissionOf(peer: RunningPeer, name: string): Promise<Admission | undefined> {
+  return (await items<Admission>(peer, "/v1/peers")).find((one) => one.name === name);
+}
+
+/** The line that holds the cluster key. */
+function keyOf(peer: RunningPeer): string {
+  return readFileSync(peer.keyFile, "utf8").split("\n")[0] ?? "";
 }
 
 async function says(peer: RunningPeer, words: RegExp): Promise<boolean> {
@@ -128,6 +144,64 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
     assert.equal(new Set(ticks).size, ticks.length, "no tick was started twice");
   });
 
+  test("a peer that came in with a leaked key gets no new key unasked: the rotation names it, leaves it out and forgets it", async () => {
+    await using cluster = new Cluster();
+    const ada = await cluster.start({ name: "ada" });
+    const { stdout: line, stderr: words } = await ada.command("peers", "invite");
+    const [, invitation = ""] = /This is invitation (\w+)/.exec(words) ?? [];
+    const bob = await cluster.start({ name: "bob", flags: [`--join=${line.split(" ")[1] ?? ""}`] });
+    const mallory = await cluster.start({ name: "mallory", join: ada });
+    await untilMembers([ada, bob, mallory], 3);
+    for (const peer of [ada, bob, mallory]) {
+      await until(`${peer.name} shows who joined`, limitMs, async () => {
+        const [one, other] = [await admissionOf(peer, "bob"), await admissionOf(peer, "mallory")];
+        return typeof one?.joinedAt === "string" && typeof other?.joinedAt === "string";
+      });
+    }
+    await until("bob trusts the peer that invited it", limitMs, async () =>
+      Boolean((await admissionOf(bob, "ada"))?.confirmed),
+    );
+    const shown = await admissionOf(ada, "bob");
+    assert.deepEqual([shown?.invitation, shown?.confirmed], [invitation, false]);
+    assert.equal((await admissionOf(bob, "mallory"))?.invitation, null);
+    assert.match(ada.started.said, /"name":"mallory".*a new peer has joined the mesh/);
+    await until("bob is told, too", limitMs, () =>
+      /"name":"mallory".*a new peer has joined the mesh/.test(bob.started.said),
+    );
+
+    const confirmed = await ada.command("peers", "confirm", "bob");
+    assert.equal(confirmed.code, 0, confirmed.stderr);
+    await until("bob's person is believed on ada's word", limitMs, async () =>
+      Boolean((await admissionOf(ada, "bob"))?.confirmed),
+    );
+    const own = await mallory.command("peers", "confirm", "mallory");
+    assert.equal(own.code, 2, own.stderr);
+
+    const old = keyOf(ada);
+    const unasked = await ada.command("key", "rotate");
+    assert.equal(unasked.code, 4, unasked.stderr);
+    assert.match(unasked.stderr, /mallory \(12D3\w+\): no person has confirmed it/);
+    assert.match(unasked.stderr, /bob \(12D3\w+\): it joined less than 24 h ago/);
+    const bare = await ada.call("POST", "/v1/key/rotate", {});
+    assert.equal(bare.status, 409);
+    assert.deepEqual(new Set([ada, bob, mallory].map(keyOf)), new Set([old]), "nothing has changed");
+
+    const said = await ada.command("key", "rotate", "--without", "mallory", "--yes", "--grace", "10s");
+    assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stdout, /mallory .*no: left out, and forgotten/);
+    assert.match(said.stdout, /bob +yes/);
+    assert.notEqual(keyOf(ada), old);
+    assert.equal(keyOf(bob), keyOf(ada));
+    assert.equal(keyOf(mallory), old);
+    for (const peer of [ada, bob]) await sees(peer, "mallory", "forgotten");
+    await until("mallory has been told", limitMs, () => says(mallory, /the mesh has forgotten this peer/));
+
+    await ada.stop();
+    await ada.restart();
+    const after = await admissionOf(ada, "bob");
+    assert.deepEqual([after?.invitation, after?.confirmed], [invitation, true], "after a restart, too");
+  });
+
   test("a leaked key is rotated without downtime; a peer that was away runs nothing until it has rejoined; two peers on a copied folder notice each other", async () => {
     await using cluster = new Cluster();
     const [cyd, dan, eve] = await cluster.mesh(["cyd", "dan", "eve"]);
@@ -141,7 +215,7 @@ describe("which peers a mesh trusts", { concurrency: 2 }, () => {
     await sees(cyd, "eve", "left");
 
     const old = readFileSync(cyd.keyFile, "utf8");
-    const said = await cyd.command("key", "rotate", "--grace", "10s");
+    const said = await cyd.command("key", "rotate", "--yes", "--grace", "10s");
     const graceEnds = Date.now() + 10_000;
     assert.equal(said.code, 0, said.stderr);
     assert.match(said.stdout, /dan +yes/);

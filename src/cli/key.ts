@@ -1,25 +1,101 @@
-/** `cicada key rotate`: replaces a leaked cluster key without stopping the mesh. */
+/**
+ * `cicada key rotate`: replaces a leaked cluster key without stopping the mesh.
+ *
+ * Whoever came in with the leaked key is a member, and members get the new key. So it first shows who they are, leaves
+ * out and forgets those that `--without` names, and goes on only when a person has confirmed each of the others, or says
+ * yes here. The peer itself enforces this; the command only makes it easy.
+ */
 import type { Command } from "commander";
-import type { RotationAnswer } from "./terminal/answers.ts";
+import { CicadaError } from "../errors.ts";
+import { findPeer } from "../schema/find-peer.ts";
+import type { HeirAnswer, HeirsAnswer, RotationAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { asInvoked } from "./program.ts";
+import { joinText } from "./peers.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
+
+type Options = PeerOptions & { output: Output; grace: string; without: string[]; yes?: true };
 
 export function keyCommands(program: Command, terminal: Terminal): void {
   const key = program.command("key").description("the cluster key, which admits peers to the mesh");
   withOutput(withPeer(key.command("rotate")))
-    .description("make a new cluster key and send it to every member; the old one is accepted for a while")
+    .description(
+      "make a new cluster key and send it to every member, as shown first; the old one is accepted for a while",
+    )
+    .option(
+      "--without <peer>",
+      "leave this peer out, an intruder for instance, and forget it; repeatable",
+      (named: string, before: string[]) => [...before, named],
+      [],
+    )
+    .option("--yes", "also give it to members that no person has confirmed or that joined in the last 24 h")
     .option(
       "--grace <duration>",
       "how long the old key is still accepted, for members that are away; at least 10s",
       "24h",
     )
-    .action(async (options: PeerOptions & { output: Output; grace: string }) => {
-      const call = { method: "POST", body: { grace: options.grace } } as const;
-      const answer = await openClient(options, terminal).ask<RotationAnswer>("/v1/key/rotate", call);
-      show(terminal, options.output, answer, () => tell(terminal, answer));
-    });
+    .action((options: Options) => rotate(options, terminal));
+}
+
+async function rotate(options: Options, terminal: Terminal): Promise<void> {
+  const { grace, without, output } = options;
+  const client = openClient(options, terminal);
+  const { peers } = await client.ask<HeirsAnswer>("/v1/key");
+  const leftOut = new Set(without.map((named) => idOf(peers, named)));
+  if (output === "table") showHeirs(terminal, peers, leftOut);
+  const doubted = peers.filter(({ id, doubt }) => doubt !== null && !leftOut.has(id));
+  const accept = (await isAccepted(doubted, options, terminal)) ? doubted.map(({ id }) => id) : [];
+  const body = {
+    grace,
+    ...(without.length === 0 ? {} : { without }),
+    ...(accept.length === 0 ? {} : { accept }),
+  };
+  const call = { method: "POST", body } as const;
+  const answer = await client.ask<RotationAnswer>("/v1/key/rotate", call);
+  show(terminal, output, answer, () => tell(terminal, answer));
+}
+
+/** The peer finds the name again, and says what is wrong with one that fits none or several. */
+function idOf(peers: readonly HeirAnswer[], named: string): string {
+  const found = findPeer(peers, named);
+  return found.kind === "one" ? found.peer.id : named;
+}
+
+/** Without an answer here the peer refuses, and its refusal names those that are doubted. */
+async function isAccepted(
+  doubted: readonly HeirAnswer[],
+  { yes }: Options,
+  terminal: Terminal,
+): Promise<boolean> {
+  if (doubted.length === 0 || yes === true) return true;
+  if (terminal.ask === undefined) return false;
+  const names = doubted.map(({ name }) => plain(name)).join(", ");
+  const said = await terminal.ask(`Do ${names} belong to this mesh, and get the new key? [y/N] `);
+  if (/^y(es)?$/i.test(said.trim())) return true;
+  throw new CicadaError(
+    "UNCONFIRMED_PEERS",
+    "you did not say yes",
+    doubted.map(({ id, name, doubt }) => ({ pointer: "", message: `${name} (${id}): ${doubt ?? ""}` })),
+  );
+}
+
+function showHeirs(terminal: Terminal, peers: readonly HeirAnswer[], leftOut: ReadonlySet<string>): void {
+  if (peers.length === 0) return;
+  terminal.print("These members get the new key:");
+  const rows = peers.map((peer) => [
+    plain(peer.name),
+    peer.state,
+    joinText(terminal, peer),
+    leftOut.has(peer.id) ? "no: left out, and forgotten" : heirText(terminal, peer),
+    plain(peer.id),
+  ]);
+  table(terminal, ["NAME", "STATE", "JOINED", "GETS IT", "ID"], rows);
+  terminal.print("");
+}
+
+function heirText(terminal: Terminal, { doubt }: HeirAnswer): string {
+  return doubt === null ? "yes" : paint(terminal, "yellow", `if you say so: ${doubt}`);
 }
 
 function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: RotationAnswer): void {
@@ -35,20 +111,18 @@ function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: Rota
     table(terminal, ["NAME", "HAS IT", "ID"], rows);
   }
   terminal.notify("");
+  const advise = (text: string) => terminal.notify(asInvoked(text, terminal.env));
   if (missing.length > 0) {
-    terminal.notify(
-      asInvoked(
-        "A peer that doesn't have the new key gets it from any member if it returns before then. Later it has to rejoin " +
-          "with what `cicada peers invite` prints; it keeps its identity.",
-        terminal.env,
-      ),
+    advise(
+      "A peer that doesn't have the new key gets it from any member if it returns before then. Later it has to rejoin " +
+        "with what `cicada peers invite` prints; it keeps its identity.",
     );
   }
-  terminal.notify(
-    asInvoked(
-      "Invitations printed before now hold the old key: print new ones. A peer that joined with a leaked key " +
-        "is still a member: look for unknown peers in `cicada peers ls` and remove them with `cicada peers forget`.",
-      terminal.env,
-    ),
-  );
+  if (peers.length > 0) {
+    advise(
+      "A peer in this list that you don't know has the new key, too: rotate again, with --without NAME. Forgetting it " +
+        "now is not enough.",
+    );
+  }
+  advise("Invitations printed before now hold the old key: print new ones.");
 }

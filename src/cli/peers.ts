@@ -1,19 +1,25 @@
 /**
- * `cicada peers`: lists the peers of the mesh, prints the line with which another peer joins, and promotes, drains,
- * undrains, forgets or takes in again a peer.
+ * `cicada peers`: lists the peers of the mesh, prints the line with which another peer joins, and confirms, promotes,
+ * drains, undrains, forgets or takes in again a peer.
  */
 import type { Command } from "commander";
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseClusterKey, rotationIn, type Rotation } from "../identity/cluster-key.ts";
 import { encodeJoin } from "../identity/join.ts";
+import type { Invitation } from "../schema/admission.ts";
+import type { PeerId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
-import type { PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
+import type { AdmissionAnswer, PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { asInvoked, invocationOf } from "./program.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
 import { durationText, relative } from "./terminal/times.ts";
+
+/** Enough for people to tell the invitations of one mesh apart. */
+const invitationBytes = 4;
 
 export function peersCommands(program: Command, terminal: Terminal): void {
   const peers = program.command("peers").description("list the peers of the mesh, invite and manage them");
@@ -38,7 +44,9 @@ export function peersCommands(program: Command, terminal: Terminal): void {
     )
     .action(async (options: PeerOptions & { clusterKey?: string }) => {
       const self = await openClient(options, terminal).ask<PeerAnswer>("/v1/peers/self");
-      const line = encodeJoin({ ...readKey(options, terminal), addresses: invitable(self.addresses) });
+      const invitation = newInvitation(self.id);
+      const addresses = invitable(self.addresses);
+      const line = encodeJoin({ ...readKey(options, terminal), invitation, addresses });
       terminal.notify(
         paint(
           terminal,
@@ -53,6 +61,14 @@ export function peersCommands(program: Command, terminal: Terminal): void {
       );
       terminal.notify("");
       terminal.print(joinLine(terminal, line));
+      terminal.notify("");
+      terminal.notify(
+        asInvoked(
+          `This is invitation ${invitation.id}. \`cicada peers ls\` shows who came in by it; confirm a peer that belongs here ` +
+            "with `cicada peers confirm NAME`.",
+          terminal.env,
+        ),
+      );
     });
 }
 
@@ -97,6 +113,11 @@ function readKey(
   return { key: parseClusterKey(text), rotation: rotationIn(text) };
 }
 
+/** An invitation that a person asks for at that peer. */
+export function newInvitation(by: PeerId): Invitation {
+  return { id: randomBytes(invitationBytes).toString("hex"), by };
+}
+
 /** The line to paste on the other machine. It isn't an argument, because other users there can read arguments. */
 export function joinLine({ env }: Terminal, invitation: string): string {
   return `echo ${invitation} | ${invocationOf(env).start} --join -`;
@@ -128,9 +149,28 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
         .map(([key, value]) => plain(`${key}=${value}`))
         .join(" ") || "-",
       plain(peer.id),
+      joinText(terminal, peer),
+      confirmedText(terminal, peer),
     ];
   });
-  table(terminal, ["NAME", "STATE", "ROLE", "VOTER", "LOAD", "CLOCK", "VERSION", "TAGS", "ID"], rows);
+  const titles = ["NAME", "STATE", "ROLE", "VOTER", "LOAD", "CLOCK", "VERSION", "TAGS", "ID"];
+  table(terminal, [...titles, "JOINED", "CONFIRMED"], rows);
+}
+
+/** When it joined, and by which invitation. */
+export function joinText(
+  terminal: Terminal,
+  { joinedAt = null, invitation = null }: AdmissionAnswer,
+): string {
+  if (joinedAt === null) return "-";
+  const when = relative(Date.parse(joinedAt), terminal.now());
+  return invitation === null ? when : `${when} by ${plain(invitation)}`;
+}
+
+function confirmedText(terminal: Terminal, { confirmed, state }: PeerAnswer): string {
+  if (state === "forgotten") return "-";
+  if (confirmed === undefined) return "-";
+  return confirmed ? "yes" : paint(terminal, "yellow", "no");
 }
 
 function stateText(terminal: Terminal, peer: PeerAnswer): string {
@@ -181,7 +221,10 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       });
   }
   withOutput(withPeer(peers.command("forget <peer>")))
-    .description("remove a peer for good: all peers refuse its identity from now on")
+    .description(
+      "remove a peer for good: all peers refuse its identity from now on. It may still have the cluster key and come back as " +
+        "another peer: to shut an intruder out, use `cicada key rotate --without`, which does both",
+    )
     .option(
       "--force",
       "even if no majority of the voters agrees; UNSAFE unless they are gone for good: a tick of a majority job may run twice",
@@ -190,7 +233,14 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       const force = options.force === true;
       const answer = await act(terminal, options, named, "forget", { force });
       show(terminal, options.output, answer, () => {
-        terminal.print(`${plain(answer.peer?.name ?? named)} is forgotten: all peers refuse it from now on`);
+        const name = plain(answer.peer?.name ?? named);
+        terminal.print(`${name} is forgotten: all peers refuse it from now on`);
+        terminal.print(
+          asInvoked(
+            "It may still have the cluster key. If it was an intruder, run `cicada key rotate` now.",
+            terminal.env,
+          ),
+        );
         if (!force) return;
         terminal.notify(
           paint(
@@ -207,6 +257,11 @@ function actionCommands(peers: Command, terminal: Terminal): void {
 }
 
 const actions = [
+  {
+    action: "confirm",
+    description: "say that a peer belongs to this mesh, so that `cicada key rotate` gives it the new key",
+    done: (name: string) => `${name} is confirmed: it belongs to this mesh`,
+  },
   {
     action: "promote",
     description: "make a peer a voter of majority jobs; a majority of the voters must agree",

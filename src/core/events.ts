@@ -5,6 +5,7 @@
 import type { ChildOutcome, Now, RunSpec } from "../ports.ts";
 import type { Write } from "../ports/disk.ts";
 import type { Answer, Command, PeerEvent } from "../ports/control.ts";
+import type { Confirmation, Join } from "../schema/admission.ts";
 import type { JobId, PeerId, RunId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
@@ -83,6 +84,8 @@ export type Event = { now: Now } & (
       forgotten?: readonly Forgotten[];
       /** identities that it says were refused and are no more */
       readmitted?: readonly Readmitted[];
+      joins?: readonly Join[];
+      confirmations?: readonly Confirmation[];
       /** as an earlier life stored them */
       selfForgotten?: Attribution | undefined;
       /** of what was the last epoch when this peer was forgotten; undefined = it never was */
@@ -105,6 +108,8 @@ export type Event = { now: Now } & (
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
   /** the table says which identities are refused, and which were and are no more */
   | { kind: "membership"; forgotten: readonly Forgotten[]; readmitted: readonly Readmitted[] }
+  /** the table says who joined and how, and whom a person has confirmed */
+  | { kind: "admissions"; joins: readonly Join[]; confirmations: readonly Confirmation[] }
   /** a peer has turned this one away because it has been forgotten */
   | { kind: "turnedAway"; by: PeerId }
   /** a peer has proved that this peer's present key was replaced; the key's fingerprint */

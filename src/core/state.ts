@@ -17,6 +17,7 @@ import { createLedger, type LedgerState } from "./records/ledger-state.ts";
 import { createJobs, type JobsState } from "./job/jobs-state.ts";
 import { createMembers, type MembersState } from "./members/members-state.ts";
 import { createUpkeep, type UpkeepState } from "./orders/upkeep-state.ts";
+import type { Invitation } from "../schema/admission.ts";
 import { createOperator, type DrainAsker, type OperatorState } from "./operator/operator-state.ts";
 import { createVoting, type VotingState } from "./voting/voting-state.ts";
 
@@ -35,6 +36,8 @@ export interface Settings {
   host: Readonly<Record<string, string>>;
   /** the peer that made the cluster key, if that is known: the first voter */
   founder: PeerId | undefined;
+  /** by which this peer came in, if its person gave it one in this life */
+  invitation?: Invitation | undefined;
   /** in the simulator only */
   planted?: PlantedBug;
   marks?: Set<Mark>;

@@ -25,6 +25,7 @@ import {
   hearDrained,
   restoreDrained,
 } from "./operator/drain.ts";
+import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
 import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
 import { acceptedBy, isRefusalOutdated, restoreReadmitted, takeReadmitted } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
@@ -145,6 +146,8 @@ function take(state: State, event: Event): void {
       takeReadmitted(state, event.readmitted);
       if (takeForgotten(state, event.forgotten)) membersChanged(state);
       return;
+    case "admissions":
+      return takeAdmissions(state, event.joins, event.confirmations);
     case "turnedAway":
       if (isRefusalOutdated(state)) return;
       return noteSelfForgotten(state, { by: event.by, at: event.now.wall });
@@ -221,6 +224,7 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
   takeOrders(state, event.orders, true);
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);
+  takeAdmissions(state, event.joins ?? [], event.confirmations ?? []);
   beginWarmUp(state, expected, event.unresolved);
 }
 
@@ -337,6 +341,7 @@ function everySecond(state: State): void {
   if (takeHeartbeatDue(state)) {
     noteAcks(state);
     if (assessAll(state)) membersChanged(state);
+    recordAdmissions(state);
     const open = openDigest(state.ledger, state.settings.self);
     const inReach = peersInReach(state);
     for (const member of state.members.byId.values())

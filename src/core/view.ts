@@ -5,11 +5,20 @@
  */
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
-import type { JobHindrance, NextTick, NotReady, PendingTick, RosterView, View } from "../ports/control.ts";
+import type {
+  Heir,
+  JobHindrance,
+  NextTick,
+  NotReady,
+  PendingTick,
+  RosterView,
+  View,
+} from "../ports/control.ts";
 import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { RunRecord, Watermark } from "../schema/run.ts";
 import type { Epoch } from "../schema/vote.ts";
+import { admissionOf, doubtAbout } from "./members/admission.ts";
 import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
 import { isDoubted } from "./members/clocks.ts";
 import { standsBack } from "./members/duplicate-identity.ts";
@@ -237,6 +246,18 @@ export function knownMembers(state: Readonly<State>): { id: PeerId; name: string
     id,
     name: shownName(state, id),
     linked,
+  }));
+}
+
+/** Every other member, as one that would get a new cluster key. */
+export function heirsOf(stateThen: Readonly<State>, now: Now): Heir[] {
+  const state = seenAt(stateThen, now);
+  return [...state.members.byId.values()].map((member) => ({
+    id: member.id,
+    name: shownName(state, member.id),
+    state: member.state,
+    ...admissionOf(state, member.id),
+    doubt: doubtAbout(state, member.id),
   }));
 }
 

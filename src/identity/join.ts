@@ -3,11 +3,14 @@
  *
  * It is `cicada-join-1:` followed, in base64url, by 6 bytes of checksum, the 32 bytes of the cluster key, and the
  * addresses of some peers, one per line. For a rotated key, a line `mesh:` before them names its mesh and when the key
- * was made. The checksum protects against mistakes, not against attackers: it shows when a line was cut off or
+ * was made. A line `invite:` names the invitation and the peer at which a person asked for it, so that people can tell
+ * later who came in by which one; it proves nothing. The checksum protects against mistakes, not against attackers: it shows when a line was cut off or
  * mistyped. Anyone who has the string has the key.
  */
 import { createHash } from "node:crypto";
 import { assert } from "../errors.ts";
+import { isInvitationId, type Invitation } from "../schema/admission.ts";
+import type { PeerId } from "../schema/ids.ts";
 import { clusterKeyBytes, type Rotation } from "./cluster-key.ts";
 
 export interface Join {
@@ -15,26 +18,34 @@ export interface Join {
   addresses: string[];
   /** only for a key that replaced another one */
   rotation?: Rotation;
+  /** absent in the strings of earlier versions */
+  invitation?: Invitation;
 }
 
 export const joinPrefix = "cicada-join-1:";
 const checksumBytes = 6;
 const meshPrefix = "mesh:";
+const invitePrefix = "invite:";
 const meshForm = /^mesh:([0-9a-f]{16}):(\d{1,15})$/;
 
 export function encodeJoin(join: {
   key: Uint8Array;
   addresses: readonly string[];
   rotation?: Rotation | undefined;
+  invitation?: Invitation | undefined;
 }): string {
   assert(join.key.length === clusterKeyBytes, `a cluster key has ${clusterKeyBytes} bytes`);
   assert(
     join.addresses.every((address) => address !== "" && !/\s/.test(address)),
     "an address holds no white space",
   );
-  const { rotation } = join;
-  const first = rotation === undefined ? [] : [`${meshPrefix}${rotation.mesh}:${rotation.madeAt}`];
-  const body = Buffer.concat([join.key, Buffer.from([...first, ...join.addresses].join("\n"))]);
+  const { rotation, invitation } = join;
+  const lines = [
+    ...(rotation === undefined ? [] : [`${meshPrefix}${rotation.mesh}:${rotation.madeAt}`]),
+    ...(invitation === undefined ? [] : [`${invitePrefix}${invitation.id}:${invitation.by}`]),
+    ...join.addresses,
+  ];
+  const body = Buffer.concat([join.key, Buffer.from(lines.join("\n"))]);
   return joinPrefix + Buffer.concat([checksumOf(body), body]).toString("base64url");
 }
 
@@ -49,11 +60,24 @@ export function decodeJoin(text: string): Join | undefined {
   if (body.length < clusterKeyBytes) return undefined;
   if (!checksumOf(body).equals(bytes.subarray(0, checksumBytes))) return undefined;
   const rest = body.subarray(clusterKeyBytes).toString();
-  const lines = rest === "" ? [] : rest.split("\n");
+  const addresses = rest === "" ? [] : rest.split("\n");
   const key = Uint8Array.from(body.subarray(0, clusterKeyBytes));
-  const [, mesh, madeAt] = meshForm.exec(lines[0] ?? "") ?? [];
-  if (mesh === undefined) return { key, addresses: lines };
-  return { key, addresses: lines.slice(1), rotation: { mesh, madeAt: Number(madeAt) } };
+  const [, mesh, madeAt] = meshForm.exec(addresses[0] ?? "") ?? [];
+  if (mesh !== undefined) addresses.shift();
+  const invitation = readInvitation(addresses[0] ?? "");
+  if (invitation !== undefined) addresses.shift();
+  return {
+    key,
+    addresses,
+    ...(mesh === undefined ? {} : { rotation: { mesh, madeAt: Number(madeAt) } }),
+    ...(invitation === undefined ? {} : { invitation }),
+  };
+}
+
+function readInvitation(line: string): Invitation | undefined {
+  if (!line.startsWith(invitePrefix)) return undefined;
+  const [id = "", by = "", ...more] = line.slice(invitePrefix.length).split(":");
+  return isInvitationId(id) && by !== "" && more.length === 0 ? { id, by: by as PeerId } : undefined;
 }
 
 function checksumOf(body: Uint8Array): Buffer {

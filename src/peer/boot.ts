@@ -169,6 +169,7 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     addresses: mesh.addresses(),
     forgotten: table.forgotten(),
     readmitted: table.readmitted(),
+    ...table.admissions(),
     votesLostIn: booted.votesLostIn,
     barredThrough: booted.barredThrough,
     selfForgotten: booted.selfForgotten,

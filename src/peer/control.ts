@@ -24,6 +24,7 @@ export function controlOf(peer: Peer): Control {
   return {
     ask: (command) => new Promise((resolve) => peer.command(command, resolve)),
     view: () => peer.status.view(),
+    heirs: () => peer.status.heirs(),
     next: (id, count) => peer.status.next(id, count),
     status: (id) => statusOf(peer, outcomes, id),
     inState: (state) => jobsInState(peer, outcomes, state),

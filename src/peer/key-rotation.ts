@@ -4,7 +4,8 @@
  * and a member that was away gets the new key from the first member that it meets.
  *
  * Only the members known at the time of the rotation get the key. So an intruder who joins later with the leaked key is kept
- * out when the grace ends. A member that was away for the whole grace has to be invited again.
+ * out when the grace ends. One who is already a member would get it too: rotation-request.ts, through which every request
+ * comes, has a person look at the members first. A member that was away for the whole grace has to be invited again.
  */
 import type { Clock, Keyring, Log, Now } from "../ports.ts";
 import type { Answer } from "../ports/control.ts";

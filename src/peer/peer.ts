@@ -18,11 +18,13 @@ import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job } from "../schema/job.ts";
+import type { Admissions } from "../table/admissions.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import type { Logs } from "./logs.ts";
 import { lookUp } from "./lookup.ts";
 import { Outbox } from "./outbox.ts";
+import { requestRotation } from "./rotation-request.ts";
 import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
 import { Sender } from "./sender.ts";
@@ -61,6 +63,7 @@ export class Peer {
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
   #forgotten: readonly Forgotten[] = [];
+  #admissions: Admissions | undefined;
   #stopped = false;
   #whenIdle: (() => void) | undefined;
 
@@ -94,7 +97,7 @@ export class Peer {
 
   #live(booted: Booted): void {
     const { doors } = this;
-    const { name, version, tags, capacity, role, tzdata, host, founder, capabilities, testing } =
+    const { name, version, tags, capacity, role, tzdata, host, founder, invitation, capabilities, testing } =
       this.#settings;
     const { recordFields, onLive, ...probes } = testing ?? {};
     this.#incarnation = booted.incarnation;
@@ -109,6 +112,7 @@ export class Peer {
       host,
       incarnation: booted.incarnation,
       founder,
+      invitation,
       capabilities,
       ...probes,
       sign: (record) => signRecord({ ...record, ...recordFields }, doors.keys),
@@ -136,6 +140,7 @@ export class Peer {
       },
     });
     this.#forgotten = table.forgotten();
+    this.#admissions = table.admissions();
     doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
       linkUp: (peer) => {
@@ -193,6 +198,11 @@ export class Peer {
   #tableChanged(): void {
     const { table } = this.#parts;
     this.#feed({ kind: "tableChanged", changes: table.takeChanges(), tableDigest: table.digest() });
+    const admissions = table.admissions();
+    if (admissions !== this.#admissions) {
+      this.#admissions = admissions;
+      this.#feed({ kind: "admissions", ...admissions });
+    }
     const forgotten = table.forgotten();
     if (forgotten === this.#forgotten) return;
     this.#forgotten = forgotten;
@@ -305,7 +315,17 @@ export class Peer {
         const error = new CicadaError("KEY_SUPERSEDED", "a key made here would be another mesh's");
         return answer({ kind: "refused", error });
       }
-      return this.#parts.keyRotation.rotate(command.graceMs, command.by, answer);
+      const { keyRotation, table } = this.#parts;
+      return requestRotation(
+        command,
+        {
+          heirs: () => this.status.heirs(),
+          forgotten: () => table.forgotten(),
+          forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
+          rotate: (graceMs, by, rotated) => keyRotation.rotate(graceMs, by, rotated),
+        },
+        answer,
+      );
     }
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);

@@ -1,5 +1,6 @@
 /** The settings a peer is started with, including those that only the simulator and tests use. */
 import type { State } from "../core/state.ts";
+import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Job, Problem } from "../schema/job.ts";
 import type { JobTable } from "../table/table.ts";
@@ -15,6 +16,8 @@ export interface PeerSettings {
   historyMaxBytes: number;
   /** the peer that made the cluster key, if it is known: the first voter of the mesh's roster */
   founder: PeerId | undefined;
+  /** the invitation with which a person started this life, if there was one */
+  invitation?: Invitation | undefined;
   /** how long runs get to end after `stop`; ms */
   drainMs: number;
   /** version of the time-zone tables */

@@ -3,6 +3,7 @@
  * core/orders/idle.ts, and changes nothing.
  */
 import {
+  heirsOf,
   blockedJobs,
   hindersOf,
   jobNow,
@@ -20,7 +21,7 @@ import { idleUntil } from "../core/orders/idle.ts";
 import type { State } from "../core/state.ts";
 import { assert } from "../errors.ts";
 import type { Clock, Now } from "../ports.ts";
-import type { NextTick, NotReady, PendingTick, View } from "../ports/control.ts";
+import type { Heir, NextTick, NotReady, PendingTick, View } from "../ports/control.ts";
 import type { JobId } from "../schema/ids.ts";
 import type { Assembly } from "./assembly.ts";
 
@@ -92,6 +93,12 @@ export class PeerStatus {
   watermarkLagMs(): number {
     const { state, now } = this.#live();
     return watermarkLagMs(state, now);
+  }
+
+  /** Who would get a new cluster key. */
+  heirs(): Heir[] {
+    const { state, now } = this.#live();
+    return heirsOf(state, now);
   }
 
   /** Jobs that no living peer can run now. */

@@ -4,6 +4,7 @@
  */
 import type { CicadaError } from "../errors.ts";
 import type { Cancel, LogPiece } from "../ports.ts";
+import type { Join } from "../schema/admission.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
@@ -33,10 +34,20 @@ export type Command =
   /** `force`: without a majority of the voters; unsafe while they are alive */
   | { kind: "forget-peer"; peer: string; force?: boolean; by: string }
   | { kind: "unforget-peer"; peer: string; by: string }
+  | { kind: "confirm-peer"; peer: string; by: string }
   /** `on`: takes no ticks, until it is asked with `on: false` */
   | { kind: "drain-peer"; peer: string; on: boolean; by: string }
-  /** a new cluster key for every member in reach; the present one is accepted for so long */
-  | { kind: "rotate-key"; graceMs: number; by: string };
+  /**
+   * A new cluster key for every member but those in `without`, which are forgotten first; the present key is accepted for
+   * so long. Members that no person has confirmed, or that came in lately, must be in `accept` (by id).
+   */
+  | {
+      kind: "rotate-key";
+      graceMs: number;
+      without?: readonly string[];
+      accept?: readonly string[];
+      by: string;
+    };
 
 export type Answer =
   | { kind: "job"; job: Job; created: boolean }
@@ -71,6 +82,12 @@ export interface MemberView {
   /** wall ms when last heard; own = now */
   heardAt: number | undefined;
   heartbeat: Heartbeat | undefined;
+  /** wall ms: when a member first recorded it; undefined for the founder, and until it is recorded */
+  joinedAt: number | undefined;
+  /** the id of the invitation that it named when it joined */
+  invitation: string | undefined;
+  /** a person has confirmed that it belongs to the mesh, at this peer or at one that this peer trusts */
+  confirmed: boolean;
 }
 
 /** One future tick: when, and who would run it, the runner first, then its fall-backs. */
@@ -186,14 +203,29 @@ export interface View {
   counters: Readonly<Record<string, number>>;
 }
 
+/** A member that would get a new cluster key. */
+export interface Heir {
+  id: PeerId;
+  name: string;
+  state: MemberState;
+  joinedAt: number | undefined;
+  invitation: string | undefined;
+  confirmed: boolean;
+  /** why a person should look at it first, in words; undefined = no reason */
+  doubt: string | undefined;
+}
+
 export type PeerEvent =
   | { kind: "run"; record: RunRecord }
   | { kind: "job"; id: JobId; change: "written" | "deleted" }
-  | { kind: "member"; member: MemberView };
+  | { kind: "member"; member: MemberView }
+  | { kind: "joined"; join: Join };
 
 export interface Control {
   ask(command: Command): Promise<Answer>;
   view(): View;
+  /** who would get a new cluster key */
+  heirs(): Heir[];
   /** undefined when there is no such job */
   next(id: JobId, count: number): NextTick[] | undefined;
   /** undefined when there is no such job */

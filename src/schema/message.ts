@@ -105,6 +105,8 @@ export const HeartbeatMessage = Type.Object({
   hostFault: Type.Optional(Type.Boolean()),
   /** the sender has received a proof that its cluster key was replaced */
   keySuperseded: Type.Optional(Type.Boolean()),
+  /** the invitation by which the sender came in, if it was started with one */
+  invitation: Type.Optional(Type.String({ pattern: "^[0-9a-z]{1,32}$" })),
   /** the sender hears two lives of the receiver at once */
   duplicateIdentity: Type.Optional(Type.Boolean()),
   /** the peers that the sender has heard within the suspect time */

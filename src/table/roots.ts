@@ -9,6 +9,8 @@
  * objects, or maps of such objects under keys of a known form.
  */
 import type { Forgotten } from "../schema/attribution.ts";
+import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
+import type { PeerId } from "../schema/ids.ts";
 import { parseKey } from "./slots.ts";
 
 interface RootForm {
@@ -42,6 +44,10 @@ export type Root = MapsRoot | ValuesRoot;
 
 /** Longest id of a peer; real ones have about 52 characters. */
 const peerIdCap = 128;
+/** Longest name of a peer that is shown. */
+const nameCap = 256;
+/** The last instant of a Date, ms. */
+const lastInstant = 8_640_000_000_000_000;
 const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 /** Incarnations of jobs, by ULID. */
@@ -77,12 +83,68 @@ export const membershipRoot: ValuesRoot = {
   valueCapBytes: peersRoot.valueCapBytes,
 };
 
-export const tableRoots: readonly Root[] = [jobsRoot, peersRoot, membershipRoot];
+/** When each peer joined, by id, as a member recorded it. */
+export const joinsRoot: ValuesRoot = {
+  name: "joins",
+  holds: "values",
+  merge: "first",
+  isId: isPeerId,
+  accepts: isJoinEntry,
+  valueCapBytes: 2_048,
+};
+
+/** That a person has confirmed a peer, by `PEER/SIGNER`. Nothing here says whether the signature holds. */
+export const confirmationsRoot: ValuesRoot = {
+  name: "confirmations",
+  holds: "values",
+  merge: "latest",
+  isId: (id) => splitConfirmation(id) !== undefined,
+  accepts: isConfirmationEntry,
+  valueCapBytes: 2_048,
+};
+
+export const tableRoots: readonly Root[] = [
+  jobsRoot,
+  peersRoot,
+  membershipRoot,
+  joinsRoot,
+  confirmationsRoot,
+];
 
 export type MembershipEntry = Omit<Forgotten, "peer"> & { forgotten: boolean };
 
 function isPeerId(id: string): boolean {
   return id.length > 0 && id.length <= peerIdCap;
+}
+
+/** Undefined if the id doesn't name a peer and a signer. */
+export function splitConfirmation(id: string): Pick<Confirmation, "peer" | "signer"> | undefined {
+  const [peer = "", signer = "", ...more] = id.split("/");
+  if (!isPeerId(peer) || !isPeerId(signer) || more.length > 0) return undefined;
+  return { peer: peer as PeerId, signer: signer as PeerId };
+}
+
+/** True for an instant (ms) that a date can show. */
+function isShownInstant(at: unknown): at is number {
+  return typeof at === "number" && at >= 0 && at <= lastInstant;
+}
+
+export function isJoinEntry(entry: unknown): entry is Omit<Join, "peer"> {
+  if (!isForgottenEntry(entry) || entry.name.length > nameCap || !isShownInstant(entry.at)) return false;
+  const { invitation = "0" } = entry as { invitation?: unknown };
+  return typeof invitation === "string" && isInvitationId(invitation);
+}
+
+export function isConfirmationEntry(entry: unknown): entry is Omit<Confirmation, "peer" | "signer"> {
+  if (typeof entry !== "object" || entry === null) return false;
+  return (
+    "at" in entry &&
+    isShownInstant(entry.at) &&
+    "by" in entry &&
+    typeof entry.by === "string" &&
+    "signature" in entry &&
+    typeof entry.signature === "string"
+  );
 }
 
 /** True of an entry that can be read; any other says nothing. */

@@ -16,13 +16,16 @@ import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
 import type { Forgotten, Readmitted } from "../schema/attribution.ts";
+import { readAdmissions, type Admissions } from "./admissions.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";
 import {
+  confirmationsRoot,
   isForgottenEntry,
   isMembershipEntry,
   jobsRoot,
+  joinsRoot,
   membershipRoot,
   peersRoot,
   tableRoots,
@@ -84,6 +87,7 @@ export class JobTable {
   #roots: Roots;
   readonly #rootRows: readonly Root[];
   #membership: Membership | undefined;
+  #admissions: { read: readonly unknown[]; admissions: Admissions } | undefined;
   #digest = new DocumentDigest();
   readonly #effective: EffectiveJobs;
   readonly #editor: Editor;
@@ -252,6 +256,18 @@ export class JobTable {
   /** The peers that were forgotten and belong to the mesh again. The same list until the membership of some peer changes. */
   readmitted(): readonly Readmitted[] {
     return this.#readMembership().readmitted;
+  }
+
+  /** Who joined, and who was confirmed. The same object until either changes. */
+  admissions(): Admissions {
+    const [joins, confirmations] = [this.values(joinsRoot.name), this.values(confirmationsRoot.name)];
+    if (this.#admissions?.read[0] !== joins || this.#admissions.read[1] !== confirmations) {
+      this.#admissions = {
+        read: [joins, confirmations],
+        admissions: readAdmissions(joins, confirmations),
+      };
+    }
+    return this.#admissions.admissions;
   }
 
   #readMembership(): Membership {

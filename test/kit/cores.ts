@@ -11,8 +11,15 @@ import { createState, type State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
 import type { Answer } from "../../src/ports/control.ts";
+import type { Confirmation, Join } from "../../src/schema/admission.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
-import { isMembershipEntry, type MembershipEntry } from "../../src/table/roots.ts";
+import {
+  isConfirmationEntry,
+  isJoinEntry,
+  isMembershipEntry,
+  splitConfirmation,
+  type MembershipEntry,
+} from "../../src/table/roots.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
 import type { Heartbeat } from "../../src/schema/message.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
@@ -64,6 +71,8 @@ export class Cores {
   #now = 0;
   #order = 0;
   #nextToken = 1;
+  readonly joins: Join[] = [];
+  readonly confirmations: Confirmation[] = [];
   /** peers whose disks refuse what they are given */
   readonly full = new Set<PeerId>();
   /** peers whose gossip is lost */
@@ -178,6 +187,8 @@ export class Cores {
       lastAlive: loaded.lastAlive,
       addresses: [],
       forgotten: [...this.forgotten.values()],
+      joins: [...this.joins],
+      confirmations: [...this.confirmations],
       drained: loaded.drained,
       selfForgotten: loaded.selfForgotten,
       superseded: loaded.superseded,
@@ -404,6 +415,9 @@ export class Cores {
       case "edit": {
         const { edits, token } = effect;
         const change = edits.at(-1);
+        if (change?.kind === "set" && this.#admits(change.id, change.value)) {
+          return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+        }
         if (change?.kind !== "set" || !isMembershipEntry(change.value))
           throw new Error("these cores have no table; use `put`");
         this.#edited(peer, change.id as PeerId, change.value);
@@ -421,6 +435,25 @@ export class Cores {
       case "notify":
       case "count":
       case "syncRecent":
+    }
+  }
+
+  /** A join or a confirmation reaches all peers, as if they had one table. False for anything else. */
+  #admits(id: string, value: unknown): boolean {
+    const who = splitConfirmation(id);
+    if (isConfirmationEntry(value) && who !== undefined) this.confirmations.push({ ...who, ...value });
+    else if (!isMembershipEntry(value) && isJoinEntry(value))
+      this.joins.push({ ...value, peer: id as PeerId });
+    else return false;
+    this.tellAdmissions();
+    return true;
+  }
+
+  tellAdmissions(): void {
+    for (const peer of this.#states.keys()) {
+      const { joins, confirmations } = this;
+      const event = { joins: [...joins], confirmations: [...confirmations] };
+      this.#later(1, () => this.feed(peer, { kind: "admissions", ...event }));
     }
   }
 

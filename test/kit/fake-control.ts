@@ -25,6 +25,7 @@ import type {
   Command,
   Control,
   Explanation,
+  Heir,
   JobHindrance,
   JobStatus,
   MemberView,
@@ -73,7 +74,7 @@ const settings: Settings = {
 
 type PeerCommand = Extract<
   Command,
-  { kind: "promote-peer" | "forget-peer" | "unforget-peer" | "drain-peer" }
+  { kind: "confirm-peer" | "promote-peer" | "forget-peer" | "unforget-peer" | "drain-peer" }
 >;
 type JobCommand = Exclude<Command, PeerCommand | { kind: "rotate-key" }>;
 
@@ -117,6 +118,14 @@ export class FakeControl implements Control {
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   #writes = 0;
 
+  heirs(): Heir[] {
+    const others = this.members.filter(({ self }) => !self);
+    return others.map(({ id, name, state, joinedAt, invitation, confirmed }) => {
+      const doubt = confirmed ? undefined : "no person has confirmed it";
+      return { id, name, state, joinedAt, invitation, confirmed, doubt };
+    });
+  }
+
   async ask(command: Command): Promise<Answer> {
     this.commands.push(command);
     await turn();
@@ -130,6 +139,7 @@ export class FakeControl implements Control {
 
   #carryOut(command: Command): Answer {
     switch (command.kind) {
+      case "confirm-peer":
       case "promote-peer":
       case "forget-peer":
       case "unforget-peer":
@@ -457,6 +467,9 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
     warmingUp: false,
     clockOffsetMs: self ? 0 : 12,
     heardAt: Date.now(),
+    joinedAt: undefined,
+    invitation: undefined,
+    confirmed: self,
     heartbeat: {
       kind: "heartbeat",
       incarnation: 1,

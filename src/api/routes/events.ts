@@ -2,7 +2,8 @@
  * Reports everything as it happens, as server-sent events whose data are CloudEvents (specification 1.0, structured
  * JSON).
  *
- * The names are `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted` and `cicada.peer.STATE`. Events are not
+ * The names are `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted`, `cicada.peer.STATE` and
+ * `cicada.peer.joined`, which each peer reports once for each peer that is new to the mesh. Events are not
  * kept for readers that are away. A reader that comes back reads the lists again.
  */
 import type { SSEMessage } from "@fastify/sse";
@@ -75,6 +76,11 @@ function describe(
         subject: event.member.id,
         data: showPeer(event.member),
       };
+    case "joined": {
+      const { peer, at, by, name, invitation = null } = event.join;
+      const data = { id: peer, name, joinedAt: showInstant(at), invitation, recordedBy: by };
+      return { type: "cicada.peer.joined", subject: peer, data };
+    }
     default:
       return never(event);
   }

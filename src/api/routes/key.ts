@@ -1,18 +1,45 @@
 /**
  * The cluster key. It is never shown; when it has leaked, it can be replaced.
  */
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
+import type { Heir } from "../../ports/control.ts";
 import { askFor } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { refusal } from "../http/problems.ts";
-import { Instant, showInstant } from "../show/show-run.ts";
+import { admissionFields, showAdmission } from "../show/show-peer.ts";
+import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
 /** Long enough for a host that is being repaired to come back. A leaked key stays valid for as long. */
 const graceDefault = "24h";
 const graceMaxMs = 30 * 86_400_000;
 
+const HeirSchema = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  state: Type.Enum(["alive", "suspect", "dead", "left"]),
+  ...admissionFields,
+  doubt: orNull(Type.String({ description: "why it gets a new key only if `accept` names it" })),
+});
+
+function showHeir({ id, name, state, doubt, ...admission }: Heir): Static<typeof HeirSchema> {
+  return { id, name, state, ...showAdmission(admission), doubt: doubt ?? null };
+}
+
 export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
+  app.get(
+    "/v1/key",
+    {
+      schema: {
+        tags: ["peers"],
+        summary: "Who would get a new cluster key now",
+        querystring: none,
+        response: { 200: Type.Object({ peers: Type.Array(HeirSchema) }) },
+      },
+    },
+    async () => ({ peers: control.heirs().map(showHeir) }),
+  );
+
   app.post(
     "/v1/key/rotate",
     {
@@ -23,6 +50,21 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
         querystring: none,
         body: Type.Object(
           {
+            without: Type.Optional(
+              Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+                maxItems: 1_000,
+                description:
+                  "peers that don't get the new key, by id or name; they are forgotten first, and if that fails nothing is rotated",
+              }),
+            ),
+            accept: Type.Optional(
+              Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
+                maxItems: 1_000,
+                description:
+                  "ids of peers that get the new key although no person has confirmed them or they joined lately; " +
+                  "without them the answer is 409 UNCONFIRMED_PEERS, which lists them",
+              }),
+            ),
             grace: Type.Optional(
               Type.String({
                 maxLength: 64,
@@ -48,14 +90,14 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const { grace = graceDefault } = request.body;
+      const { grace = graceDefault, ...chosen } = request.body;
       const graceMs = decisions.parseDuration(grace);
       if (graceMs === undefined || graceMs > graceMaxMs) {
         throw refusal("BAD_REQUEST", [
           { pointer: "/grace", message: `"${grace}" is not a duration such as 90s or 24h, up to 30d` },
         ]);
       }
-      const command = { kind: "rotate-key", graceMs, by: request.actor } as const;
+      const command = { kind: "rotate-key", graceMs, ...chosen, by: request.actor } as const;
       const { fingerprint, oldUntil, peers } = await askFor("rotated", request, control, command);
       return reply.send({ fingerprint, oldAcceptedUntil: showInstant(oldUntil), peers });
     },

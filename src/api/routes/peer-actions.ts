@@ -1,5 +1,5 @@
 /**
- * What a person can do to a peer: make it a voter, have the mesh forget it or take it in again, drain it. The peer is named
+ * What a person can do to a peer: confirm that it belongs to the mesh, make it a voter, have the mesh forget it or take it in again, drain it. The peer is named
  * as schema/find-peer.ts says, and any peer can be asked.
  */
 import { Type } from "typebox";
@@ -58,13 +58,20 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
       "members that refuse it must be asked as well",
     (peer, by) => ({ kind: "unforget-peer", peer, by }),
   );
+  plain(
+    app,
+    options,
+    "confirm",
+    "Confirm that a peer belongs to the mesh, so that a rotation gives it the new key. The answering peer signs it",
+    (peer, by) => ({ kind: "confirm-peer", peer, by }),
+  );
   forget(app, options);
 }
 
 function plain(
   app: Api,
   { control }: ApiOptions,
-  action: "promote" | "drain" | "undrain" | "unforget",
+  action: "confirm" | "promote" | "drain" | "undrain" | "unforget",
   summary: string,
   command: (peer: string, by: string) => Command,
 ): void {

@@ -7,6 +7,33 @@ import type { Forgotten } from "../../schema/attribution.ts";
 import { findPeer, type FoundPeer, type NamedPeer } from "../../schema/find-peer.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 
+/** How a peer came in. */
+export const admissionFields = {
+  joinedAt: orNull(
+    Type.String({
+      format: "date-time",
+      description:
+        "when a member first recorded it; null for the peer that made the mesh, and until it is recorded",
+    }),
+  ),
+  invitation: orNull(Type.String({ description: "the invitation that it named when it joined" })),
+  confirmed: Type.Boolean({
+    description:
+      "a person has confirmed that it belongs to the mesh, at the answering peer or at one that this peer trusts",
+  }),
+};
+
+export function showAdmission({
+  joinedAt,
+  invitation,
+  confirmed,
+}: Pick<MemberView, "joinedAt" | "invitation" | "confirmed">): Pick<
+  Peer,
+  "joinedAt" | "invitation" | "confirmed"
+> {
+  return { joinedAt: showInstantOrNull(joinedAt), invitation: invitation ?? null, confirmed };
+}
+
 export const PeerSchema = Type.Object({
   id: Type.String(),
   name: Type.String(),
@@ -31,6 +58,7 @@ export const PeerSchema = Type.Object({
   version: orNull(Type.String()),
   tzdata: orNull(Type.String({ description: "version of its time zone table" })),
   heardAt: orNull(Instant),
+  ...admissionFields,
   addresses: Type.Array(Type.String()),
 });
 
@@ -91,6 +119,9 @@ function showForgotten({ peer, name }: Forgotten): Peer {
     version: null,
     tzdata: null,
     heardAt: null,
+    joinedAt: null,
+    invitation: null,
+    confirmed: false,
     addresses: [],
   };
 }
@@ -116,6 +147,7 @@ export function showPeer(member: MemberView): Peer {
     version: heartbeat?.version ?? null,
     tzdata: heartbeat?.tzdata ?? null,
     heardAt: showInstantOrNull(member.heardAt),
+    ...showAdmission(member),
     addresses: heartbeat?.addresses ?? [],
   };
 }

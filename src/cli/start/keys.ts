@@ -20,6 +20,7 @@ import {
 } from "../../identity/cluster-key.ts";
 import { decodeJoin, joinPrefix, type Join } from "../../identity/join.ts";
 import { CicadaError } from "../../errors.ts";
+import type { Invitation } from "../../schema/admission.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { formatError } from "../terminal/client.ts";
 
@@ -44,6 +45,8 @@ export interface Membership {
   keep: boolean;
   /** The addresses in the invitation. */
   addresses: readonly string[];
+  /** What the invitation says of itself, if it is of this version. */
+  invitation: Invitation | undefined;
   /** The flag that gave an older key of this mesh than the folder has. That key is ignored. */
   stale: string | undefined;
 }
@@ -71,6 +74,7 @@ export function chooseKey(
       founder: given?.founder ?? own?.founder,
       keep: known !== own,
       addresses: given?.addresses ?? [],
+      invitation: given?.invitation,
       stale: given !== undefined && known === own && !sameKey(given.key, own.key) ? given.flag : undefined,
     };
   }
@@ -86,7 +90,13 @@ export function chooseKey(
       `${kept.file} is gone, but this folder belonged to a mesh; restore the file, or give the mesh's key with --join or --cluster-key`,
     );
   }
-  const nothing = { rotation: undefined, founder: undefined, addresses: [], stale: undefined };
+  const nothing = {
+    rotation: undefined,
+    founder: undefined,
+    addresses: [],
+    invitation: undefined,
+    stale: undefined,
+  };
   return { ...nothing, key: generate(), founded: true, keep: true };
 }
 
@@ -106,7 +116,14 @@ function meshOf({ key, rotation }: KnownKey): string {
 
 function ownKey(file: string, text: string): KnownKey {
   const key = readKey(file, text);
-  return { key, rotation: rotationIn(text), founder: founderIn(text), addresses: [], flag: "" };
+  return {
+    key,
+    rotation: rotationIn(text),
+    founder: founderIn(text),
+    addresses: [],
+    invitation: undefined,
+    flag: "",
+  };
 }
 
 interface KnownKey {
@@ -114,6 +131,7 @@ interface KnownKey {
   rotation: Rotation | undefined;
   founder: PeerId | undefined;
   addresses: readonly string[];
+  invitation: Invitation | undefined;
   /** The flag that gave it, for error messages. */
   flag: string;
 }
@@ -124,15 +142,22 @@ function givenKey({ join: joinText, clusterKey }: Pick<Config, "join" | "cluster
   const addresses = join?.addresses ?? [];
   if (clusterKey === undefined) {
     if (join === undefined) return undefined;
-    const { key, rotation } = join;
-    return { key, rotation, founder: undefined, addresses, flag: "--join" };
+    const { key, rotation, invitation } = join;
+    return { key, rotation, founder: undefined, addresses, invitation, flag: "--join" };
   }
   const text = readKeyFile(clusterKey);
   const key = readKey(clusterKey, text);
   if (join !== undefined && !sameKey(key, join.key)) {
     throw new CicadaError("BAD_KEY", `${clusterKey} and --join hold different keys; give one of them`);
   }
-  return { key, rotation: rotationIn(text), founder: founderIn(text), addresses, flag: "--cluster-key" };
+  return {
+    key,
+    rotation: rotationIn(text),
+    founder: founderIn(text),
+    addresses,
+    invitation: join?.invitation,
+    flag: "--cluster-key",
+  };
 }
 
 /**

@@ -6,17 +6,17 @@ import type { Rotation } from "../../identity/cluster-key.ts";
 import { encodeJoin } from "../../identity/join.ts";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
-import { runId } from "../../schema/ids.ts";
+import { runId, type PeerId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { invocationOf, quoted } from "../program.ts";
-import { invitable, isLoopback, joinLine } from "../peers.ts";
+import { invitable, isLoopback, joinLine, newInvitation } from "../peers.ts";
 import { runLine } from "../terminal/run-words.ts";
 import { paint, plain, type Terminal } from "../terminal/terminal.ts";
 import { durationText } from "../terminal/times.ts";
 
 export interface Introduction {
   config: Config;
-  peerId: string;
+  peerId: PeerId;
   http: string;
   tokenFile: string;
   /** Where the mesh reaches this peer. */
@@ -33,7 +33,12 @@ export function introduce(
   const toPaste = (line: string) => terminal.print(`  ${paint(terminal, "cyan", line)}`);
   const called = invocationOf(terminal.env);
   const loopbackOnly = mesh.listening.every(isLoopback);
-  const join = encodeJoin({ ...mesh.invitation, addresses: invitable(mesh.listening) });
+  const join = encodeJoin({
+    key: mesh.invitation.key,
+    rotation: mesh.invitation.rotation,
+    invitation: newInvitation(peerId),
+    addresses: invitable(mesh.listening),
+  });
 
   terminal.print("");
   terminal.print(`${label("peer")}${paint(terminal, "bold", plain(config.name))}  ${dim(peerId)}`);

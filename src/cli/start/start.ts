@@ -145,7 +145,11 @@ async function assemble(
   );
   const exits = recentExits(parseBrokenExits(folder.brokenExits()), Date.now());
   const refusal = quarantineBy(exits, readVersion());
-  const peer = new Peer(doors, { ...settingsOf(config, compatibility, founder), refusal });
+  const peer = new Peer(doors, {
+    ...settingsOf(config, compatibility, founder),
+    invitation: membership.invitation,
+    refusal,
+  });
   watch.beforeBroken(() => {
     const job = peer.workingOn;
     const exit = { at: Date.now(), version: readVersion(), job: job?.id, revision: job?.revision };

@@ -2,7 +2,7 @@
  * The answers of the API, as far as the command line shows them (openapi.json has all of it). Instants are RFC 3339.
  */
 import type { MemberState } from "../../ports/control.ts";
-import type { TickId } from "../../schema/ids.ts";
+import type { PeerId, TickId } from "../../schema/ids.ts";
 import type { JobSpec, JobState, Problem } from "../../schema/job.ts";
 import type { RunState, Trigger } from "../../schema/run.ts";
 
@@ -62,8 +62,15 @@ export interface WhyAnswer {
   hinders: string[];
 }
 
-export interface PeerAnswer {
-  id: string;
+/** How a peer came in. Peers of earlier versions don't say it. */
+export interface AdmissionAnswer {
+  joinedAt?: string | null;
+  invitation?: string | null;
+  confirmed?: boolean;
+}
+
+export interface PeerAnswer extends AdmissionAnswer {
+  id: PeerId;
   name: string;
   self: boolean;
   state: MemberState | "forgotten";
@@ -95,6 +102,18 @@ export interface PeersAnswer {
   items: PeerAnswer[];
   /** null if the mesh has no voters */
   roster: RosterAnswer | null;
+}
+
+export interface HeirAnswer extends AdmissionAnswer {
+  id: PeerId;
+  name: string;
+  state: MemberState;
+  /** why it gets a new key only if a person says so; null = no reason */
+  doubt: string | null;
+}
+
+export interface HeirsAnswer {
+  peers: HeirAnswer[];
 }
 
 export interface RotationAnswer {

@@ -21,6 +21,9 @@ const hints: Partial<Record<ErrorCode, string>> = {
   JOB_EXISTS: "Choose another id, or replace the job with --update.",
   REVISION_CONFLICT: "Someone else has changed it: read it again and repeat your change.",
   JOB_PAUSED: "Use --force to run it anyway.",
+  UNCONFIRMED_PEERS:
+    "Nothing was changed. Leave an intruder out with --without NAME, which also forgets it. Confirm the others with " +
+    "`cicada peers confirm NAME`, or give all of them the key with --yes.",
   KEY_REUSED: sameVersion,
   NOT_READY: "`cicada doctor` says why; any other peer answers the same calls (--peer URL).",
   PEER_UNREACHABLE:

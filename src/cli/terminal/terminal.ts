@@ -2,6 +2,7 @@
  * Where a command writes, and what it may know about its surroundings. Commands take a terminal as an argument, so that
  * a test can run them in its own process and read what they wrote.
  */
+import { createInterface } from "node:readline/promises";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 
@@ -12,6 +13,8 @@ export interface Terminal {
   write(bytes: Uint8Array): void;
   /** Writes one line to standard error: what went wrong, or what is happening. */
   notify(line: string): void;
+  /** Asks the person and returns the line that they type. Absent when nobody can type. */
+  ask?: (question: string) => Promise<string>;
   /** Wall clock, ms. */
   now(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -46,6 +49,7 @@ export function processTerminal(): Terminal {
     print: (line) => void stdout.write(`${line}\n`),
     write: (bytes) => void stdout.write(bytes),
     notify: (line) => void stderr.write(`${line}\n`),
+    ...(isatty(process.stdin.fd) && isatty(stderr.fd) ? { ask: askPerson } : {}),
     now: () => Date.now(),
     env,
     interactive,
@@ -54,6 +58,16 @@ export function processTerminal(): Terminal {
     columns: stdout.columns ?? defaultColumns,
     exitCode: 0,
   };
+}
+
+/** On standard error, so that standard output holds only the answer. */
+async function askPerson(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question(question);
+  } finally {
+    lines.close();
+  }
 }
 
 /** Control characters, and those that change the direction of text. On a screen, they hide or forge text. */

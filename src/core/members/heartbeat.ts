@@ -6,6 +6,7 @@ import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import type { State } from "../state.ts";
+import { admissionOf } from "./admission.ts";
 import { hasJumped, ownClockOffset } from "./clocks.ts";
 import { hasDuplicateIdentity } from "./duplicate-identity.ts";
 import { hasHostFault } from "./host-fault.ts";
@@ -73,6 +74,7 @@ export function heartbeatTo(
     draining: state.operator.draining || state.operator.drained !== undefined,
     ...(state.operator.drained === undefined ? {} : { drained: true }),
     ...(hasHostFault(state) ? { hostFault: true } : {}),
+    ...(settings.invitation === undefined ? {} : { invitation: settings.invitation.id }),
     ...(state.members.supersededKey === undefined ? {} : { keySuperseded: true }),
     warmingUp: state.upkeep.warmUp !== undefined,
     table: state.tableDigest,
@@ -105,6 +107,7 @@ export function viewOfSelf(state: State): MemberView {
     warmingUp: state.upkeep.warmUp !== undefined,
     clockOffsetMs: ownClockOffset(state),
     heardAt: state.now.wall,
+    ...admissionOf(state, state.settings.self),
     heartbeat: own,
   };
 }

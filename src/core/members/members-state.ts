@@ -2,6 +2,7 @@
  * What this peer remembers about the other members, and about its own place among them. Only the files of this folder change
  * it.
  */
+import type { Confirmation, Join } from "../../schema/admission.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { memberHashesOf, type MemberHashes } from "./rank.ts";
@@ -95,6 +96,22 @@ export interface SupersededKey {
   standsMono: number;
 }
 
+/** How the members came in, and whom a person has confirmed (admission.ts). */
+export interface AdmissionsState {
+  /** the joins that the table tells of */
+  joins: ReadonlyMap<PeerId, Join>;
+  /** as they are in the table: anybody with the key may have written them */
+  confirmations: readonly Confirmation[];
+  /** when each peer that was forgotten was taken in again, wall ms */
+  readmittedAt: ReadonlyMap<PeerId, number>;
+  /** the confirmed members, each with the confirmation that counts */
+  confirmed: ReadonlyMap<PeerId, Confirmation>;
+  /** something has changed since the confirmations were gone through, or not all of them were */
+  isUnreviewed: boolean;
+  /** how many members there were then */
+  reviewedMembers: number;
+}
+
 export interface MembersState {
   /** the other known members, including those that are dead or have left */
   readonly byId: Map<PeerId, Member>;
@@ -127,6 +144,7 @@ export interface MembersState {
   newerLife: { readonly incarnation: number; readonly heardMono: number } | undefined;
   /** when this life last took an incarnation above a newer life's; wall clock, ms */
   outlivedAt: number;
+  readonly admissions: AdmissionsState;
 }
 
 /** How many times longer than usual this peer waits before it suspects another, by its own slowness. */
@@ -152,5 +170,13 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     duplicateReportedMono: -Infinity,
     newerLife: undefined,
     outlivedAt: -Infinity,
+    admissions: {
+      joins: new Map(),
+      confirmations: [],
+      readmittedAt: new Map(),
+      confirmed: new Map(),
+      isUnreviewed: false,
+      reviewedMembers: 0,
+    },
   };
 }

@@ -8,6 +8,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/message.ts";
 import { openDigest } from "../records/ledger.ts";
 import { heartbeatEveryMs } from "../limits.ts";
+import { admissionOf } from "./admission.ts";
 import { compareClocks, judgeClocks } from "./clocks.ts";
 import { assert } from "../../errors.ts";
 import { shownName } from "./names.ts";
@@ -321,6 +322,7 @@ export function viewOfMember(state: State, member: Member): MemberView {
     warmingUp: member.heartbeat?.warmingUp ?? false,
     clockOffsetMs: member.clockOffsetMs,
     heardAt: member.heardWall,
+    ...admissionOf(state, member.id),
     heartbeat: member.heartbeat,
   };
 }

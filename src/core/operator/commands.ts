@@ -15,6 +15,7 @@ import { cancelRuns } from "./cancel.ts";
 import { tooFarAheadToWrite, tooFarBehindToOrder } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
+import { confirm } from "./admissions.ts";
 import { drainPeer } from "./drain.ts";
 import { checkJob } from "../job/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
@@ -75,6 +76,8 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
       return forget(state, command, token);
     case "unforget-peer":
       return unforget(state, command, token);
+    case "confirm-peer":
+      return confirm(state, command, token);
     case "drain-peer":
       return drainPeer(state, command, token);
   }

@@ -13,6 +13,7 @@ import { describeAmbiguous, findPeer, type NamedPeer } from "../../schema/find-p
 import type { PeerId } from "../../schema/ids.ts";
 import { touchAll } from "../claims/order-book.ts";
 import { storedKeys } from "../events.ts";
+import { holdReadmissions } from "../members/admission.ts";
 import { announceAtOnce } from "../members/members.ts";
 import { beginWarmUp } from "../orders/warm-up.ts";
 import { mark } from "../probes/marks.ts";
@@ -58,6 +59,7 @@ function forgottenPeers({ operator, settings }: State): NamedPeer[] {
 
 /** After a start: restores when this peer was taken in again, according to the table. */
 export function restoreReadmitted(state: State, readmitted: readonly Readmitted[]): void {
+  holdReadmissions(state, readmitted);
   state.operator.readmittedAt = readmitted.find(({ peer }) => peer === state.settings.self)?.at;
 }
 

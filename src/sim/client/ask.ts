@@ -43,8 +43,9 @@ export class Client {
       operation.answeredAt = chronicle.now();
       return operation;
     }
+    const everybody = this.#hosts.all().map(({ peer: one }) => one);
     this.#queue.after(0, life.process, () => {
-      life.peer.command(commandFor(request), (answer) => this.#answered(operation, answer));
+      life.peer.command(commandFor(request, everybody), (answer) => this.#answered(operation, answer));
     });
     return operation;
   }
@@ -85,7 +86,7 @@ export class Client {
   }
 }
 
-function commandFor(request: ClientRequest): Command {
+function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Command {
   switch (request.kind) {
     case "put":
       return {
@@ -113,7 +114,7 @@ function commandFor(request: ClientRequest): Command {
     case "unforget":
       return { kind: "unforget-peer", peer: request.target, by };
     case "rotate":
-      return { kind: "rotate-key", graceMs: request.graceMs, by };
+      return { kind: "rotate-key", graceMs: request.graceMs, accept: everybody, by };
   }
 }
 

@@ -1,0 +1,121 @@
+/**
+ * Joins and confirmations. A member that sees a new peer records its join in the table, where every peer reads it: so
+ * each peer tells its own person, and the list of peers can say when and by which invitation somebody came in. A person
+ * confirms a peer that belongs to the mesh (members/admission.ts says whose confirmation counts).
+ *
+ * One member records, the one with the lowest id among those whose own join is known; two sides of a split may both.
+ * The first record stays. A peer that comes in by an invitation confirms the peer that issued it, because a person gave
+ * it that invitation. In a mesh that an earlier version made, a join is dated to the day on which it was first recorded.
+ */
+import type { Answer, Command } from "../../ports/control.ts";
+import { CicadaError } from "../../errors.ts";
+import type { Confirmation, Join } from "../../schema/admission.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { TableEdit } from "../../schema/job.ts";
+import { confirmationBytes, holdAdmissions, reviewConfirmations } from "../members/admission.ts";
+import { tooFarAheadToWrite } from "../members/clocks.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
+import { emit, expectStored, nextToken, note, type State } from "../state.ts";
+import { memberNamed } from "./roster-requests.ts";
+
+/** A new peer is recorded after so long, by when the member that records it has the others' records; ms. */
+const recordAfterMs = 5_000;
+
+/** What the table says. Joins that are new to this peer are told, unless it is itself so new that all are. */
+export function takeAdmissions(
+  state: State,
+  joins: readonly Join[],
+  confirmations: readonly Confirmation[],
+): void {
+  const known = state.members.admissions.joins;
+  const { self } = state.settings;
+  const tells = state.alive && (known.has(self) || isFounder(state, self));
+  for (const join of tells ? joins : []) {
+    if (known.has(join.peer) || join.peer === self) continue;
+    const { peer, name, invitation, by } = join;
+    const how = invitation === undefined ? {} : { invitation };
+    note(state, "info", "a new peer has joined the mesh", { peer, name, ...how, recordedBy: by });
+    emit(state, { kind: "notify", event: { kind: "joined", join } });
+  }
+  holdAdmissions(state, joins, confirmations);
+}
+
+/** About once a second. */
+export function recordAdmissions(state: State): void {
+  reviewConfirmations(state);
+  if (!mayRecord(state)) return;
+  confirmInviter(state);
+  if (!isRecorder(state)) return;
+  for (const { id, state: how, stateSinceMono, heartbeat } of state.members.byId.values()) {
+    const isThere = how === "alive" && state.now.mono - stateSinceMono >= recordAfterMs;
+    if (!isThere || heartbeat === undefined || isKnown(state, id)) continue;
+    const { name, invitation } = heartbeat;
+    const { self } = state.settings;
+    const value = { at: state.now.wall, by: self, name, ...(invitation === undefined ? {} : { invitation }) };
+    write(state, { kind: "set", root: "joins", id, value, by: self });
+  }
+}
+
+function mayRecord(state: State): boolean {
+  const { upkeep, operator, members } = state;
+  if (upkeep.warmUp !== undefined || operator.selfForgotten !== undefined || operator.draining) return false;
+  if (members.duplicateIdentity || hasSupersededKey(state)) return false;
+  return tooFarAheadToWrite(state) === undefined;
+}
+
+function isKnown(state: State, peer: PeerId): boolean {
+  return state.members.admissions.joins.has(peer) || isFounder(state, peer);
+}
+
+/** True for the peer that made the mesh: it didn't join. */
+function isFounder({ voting }: State, peer: PeerId): boolean {
+  return voting.roster.chain[0]?.voters.includes(peer) ?? false;
+}
+
+function isRecorder(state: State): boolean {
+  const { self } = state.settings;
+  const living = [...state.members.byId.values()].filter((member) => member.state === "alive");
+  const ids = [self, ...living.map(({ id }) => id)];
+  const known = ids.filter((id) => isKnown(state, id));
+  return (known.length === 0 ? ids : known).every((id) => id >= self);
+}
+
+/** A person gave this peer an invitation from that one. */
+function confirmInviter(state: State): void {
+  const { invitation, self } = state.settings;
+  if (invitation === undefined || invitation.by === self || !state.members.byId.has(invitation.by)) return;
+  const isDone = state.members.admissions.confirmations.some(
+    ({ peer, signer }) => peer === invitation.by && signer === self,
+  );
+  if (!isDone) write(state, confirmation(state, invitation.by, `invitation ${invitation.id}`));
+}
+
+/** Whether it is stored can be read in the table: otherwise it is written again. */
+function write(state: State, edit: TableEdit): void {
+  emit(state, { kind: "edit", edits: [edit], token: nextToken(state) });
+}
+
+function confirmation(state: State, peer: PeerId, by: string): TableEdit {
+  const { settings, now } = state;
+  const { self } = settings;
+  const at = now.wall;
+  const signature = settings.signText(confirmationBytes({ peer, signer: self, at, by }));
+  return { kind: "set", root: "confirmations", id: `${peer}/${self}`, value: { at, by, signature }, by };
+}
+
+/** Undefined: the answer comes once the confirmation is durable. */
+export function confirm(
+  state: State,
+  { peer: named, by }: Extract<Command, { kind: "confirm-peer" }>,
+  command: number,
+): Answer | undefined {
+  const peer = memberNamed(state, named);
+  if (typeof peer !== "string") return peer;
+  if (peer === state.settings.self) {
+    const detail = `${named} is the peer that was asked, and its own word counts only here: ask another one`;
+    return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail) };
+  }
+  const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });
+  emit(state, { kind: "edit", edits: [confirmation(state, peer, by)], token });
+  return undefined;
+}

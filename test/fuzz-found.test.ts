@@ -142,7 +142,7 @@ function epochOf(voters: readonly string[], from: number): string {
   return JSON.stringify({ voters, from });
 }
 
-test("a voter ignores malformed decisions and remembers nothing of them", () => {
+test("a voter ignores malformed decisions and remembers none of them", () => {
   const mesh = new FuzzMesh("no decision");
   const state = mesh.state(victim);
   const epoch = state.voting.roster.chain.length - 1;

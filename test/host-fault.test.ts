@@ -39,7 +39,7 @@ test("the peer says in readyz what is wrong with its host, and when it tries aga
   cores.pass(20 * second);
   assert.match(
     hostReasons(cores, "a").join(),
-    /could not start a run: too many files are open; tried again in \d+ s/,
+    /could not start a run: too many files are open; the peer tries again in \d+ s/,
   );
   assert.deepEqual(hostReasons(cores, "b"), []);
 });

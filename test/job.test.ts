@@ -160,14 +160,14 @@ describe("a job is refused with the place, the reason and the remedy", () => {
         ...least,
         env: Object.fromEntries(["A", "B", "C", "D", "E"].map((name) => [name, "x".repeat(30_000)])),
       },
-      /^: the job is 1500\d\d bytes of JSON, and a job has at most 131072: put long texts into a file/,
+      /^: the job has 1500\d\d bytes of JSON, and the maximum is 131072: put long texts into a file/,
     ],
     [
       "a value that JSON can't express",
       { ...least, stdin: 1n },
-      /^: it holds something that JSON can't express/,
+      /^: the job contains a value that JSON can't express/,
     ],
-    ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: an empty name/],
+    ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: the peer's name is empty/],
   ];
   for (const [title, input, says] of table) {
     it(title, () => {

@@ -290,7 +290,7 @@ test("a signature that comes with another ballot than the present one is not kep
   assert.deepEqual(election.signatures, {});
 });
 
-test("two processes with one identity are noticed, and that identity votes no more", () => {
+test("two processes with one identity are noticed, and that identity no longer votes", () => {
   const cores = threeVoters();
   const old = cores.state("b").settings.incarnation;
   const [heartbeat] = cores.heartbeats("b");

@@ -377,7 +377,7 @@ describe("unforget", () => {
     cores.pass(30 * second);
     const { voter } = cores.state("c").voting;
     assert.equal(voter.memory, "lost");
-    assert.match(reasonsAt(cores, "c"), /it no longer votes/);
+    assert.match(reasonsAt(cores, "c"), /it doesn't vote until/);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
     cores.pass(10 * second);
     cores.ask("a", { kind: "unforget-peer", peer: "c", by });
@@ -398,7 +398,7 @@ describe("unforget", () => {
     noneTwice(cores);
   });
 
-  test("at the forgotten peer lets it go on alone when no member is left, and not vote", () => {
+  test("at the forgotten peer lets it carry on alone when no member is left, and not vote", () => {
     const cores = withForgotten();
     for (const peer of ["a", "b"]) cores.kill(peer);
     cores.pass(30 * second);

@@ -105,7 +105,7 @@ test("it is taken in again by a member that was away when a person said so, and 
   stage.assertEachOnce(21 * minute, 30 * minute);
 });
 
-test("a person at its own machine lets it go on alone when all others are gone for good", () => {
+test("a person at its own machine lets it carry on alone when all others are gone for good", () => {
   const stage = new Stage("alone");
   for (const peer of stage.staying) stage.world.hosts.kill(peer, true);
   stage.until(12 * minute);

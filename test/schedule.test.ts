@@ -177,7 +177,7 @@ describe("what is refused, where, and why", () => {
     ["0 0 * * monday", 9, /did you mean mon/],
     ["0 0 * * someday", 9, /by name sun mon/],
     ["0 0,5,x * * *", 7, /hour runs/],
-    ["0 0,,5 * * *", 5, /comma too many/],
+    ["0 0,,5 * * *", 5, /remove a comma/],
     ["5-1 * * * *", 1, /backwards/],
     ["*/0 * * * *", 1, /step of 0/],
     ["*/1.5 * * * *", 1, /write \*/],

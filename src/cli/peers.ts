@@ -280,8 +280,8 @@ const actions = [
   {
     action: "unforget",
     description:
-      "take a forgotten peer in again, with its folder as it is; it votes no more until it is promoted. On the machine of a " +
-      "peer that its mesh has forgotten: let it go on, alone if need be",
+      "take a forgotten peer in again, with its folder as it is; it does not vote until it is promoted. On the machine of a " +
+      "peer that its mesh has forgotten: let it carry on, alone if necessary",
     done: (name: string) =>
       `${name} is no longer forgotten: it belongs to the mesh again as soon as they reach each other, and votes when it is ` +
       "promoted (`cicada peers promote`)",

@@ -1,5 +1,5 @@
 /**
- * What core is told, and what it asks for: its only contact with the world (DESIGN §2). Every event carries `now`. An
+ * Core's input and output, its only contact with the world (DESIGN §2): events and effects. Every event carries `now`. An
  * effect asks for something to be done; its outcome, if core needs it, comes as a later event.
  */
 import type { ChildOutcome, Now, RunSpec } from "../ports.ts";
@@ -36,23 +36,23 @@ export type CoreMessage = MessageOf<
   | "roster"
 >;
 
-/** Keys are not known to core. */
+/** The commands that core handles. Core knows no keys. */
 export type CoreCommand = Exclude<Command, { kind: "rotate-key" }>;
 
-/** An event without its time. */
-/** What this peer has removed of a job's history. */
+/** The part of a job's history that this peer has pruned. */
 export interface PrunedHistory {
-  /** records of ticks before this instant (ms) */
+  /** records of ticks before this instant (ms) were pruned */
   before: number;
-  /** spans of ticks that had started */
+  /** spans of pruned ticks that had started */
   starts: readonly Span[];
 }
 
+/** An event without its time. */
 export type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
 export type Event = { now: Now } & (
   | {
-      /** Begins this life. Open records of an earlier life come with the set of its runs that had started. */
+      /** Begins this life. Open records of an earlier life come with `started`, its runs that had started. */
       kind: "loaded";
       jobs: readonly Job[];
       tableDigest: string;
@@ -60,38 +60,39 @@ export type Event = { now: Now } & (
       orders: readonly RequestedOrder[];
       votes: readonly StoredVote[];
       watermarks: readonly Watermark[];
-      /** of jobs whose removed history reaches ahead of the clock */
+      /** spans of starts, for jobs whose pruned history reaches into the future by this peer's clock */
       prunedAhead?: readonly { job: JobId; starts: readonly Span[] }[];
       /** records of ticks from this instant (ms) on are all in `records` */
       loadedSince: number;
       voteCount: number;
       /** no votes on ticks in these spans */
       forgottenVotes: readonly Span[];
-      /** an earlier life had found that it no longer remembers all its votes */
+      /** an earlier life has found that it no longer remembers all its votes */
       votesLost?: boolean;
-      /** in which epoch */
+      /** the last epoch that it knew then */
       votesLostIn?: number | undefined;
-      /** the roster as it was stored; not yet verified */
+      /** the stored roster, not yet verified */
       chain: readonly Epoch[];
       started: ReadonlySet<RunId>;
-      /** peers that should be there, and the number of named addresses whose peer id isn't known yet */
+      /** peers that are expected, and the number of given addresses whose peer id isn't known yet */
       expected: readonly PeerId[];
       unresolved: number;
-      /** wall clock, ms, when an earlier life was last known to be alive; undefined = there was none */
+      /** when an earlier life was last known to be alive; wall clock, ms; undefined = there was none */
       lastAlive: number | undefined;
       addresses: readonly string[];
-      /** identities that the table says are refused */
+      /** the forgotten peers, according to the table */
       forgotten?: readonly Forgotten[];
-      /** identities that it says were refused and are no more */
+      /** the peers that were forgotten and taken in again, according to the table */
       readmitted?: readonly Readmitted[];
       joins?: readonly Join[];
       confirmations?: readonly Confirmation[];
-      /** as an earlier life stored them */
+      /** stored by an earlier life: this peer has been forgotten */
       selfForgotten?: Attribution | undefined;
-      /** of what was the last epoch when this peer was forgotten; undefined = it never was */
+      /** the last epoch that this peer knew when it was forgotten; undefined = it never was */
       barredThrough?: number | undefined;
-      /** an earlier life was told that the key which this one has was replaced */
+      /** stored by an earlier life: this peer's current key was proved to be replaced */
       superseded?: Attribution | undefined;
+      /** stored by an earlier life: this peer is drained */
       drained?: Attribution | undefined;
     }
   | { kind: "woke" }
@@ -99,22 +100,22 @@ export type Event = { now: Now } & (
   /** a sync has brought records and orders */
   | { kind: "learned"; records: readonly RunRecord[]; orders: readonly RequestedOrder[] }
   | { kind: "synced"; peer: PeerId }
-  /** what the disk holds of the ticks that were to be looked up, and what it held */
+  /** the disk's records of the ticks that were to be looked up, and what has been pruned */
   | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[]; pruned?: PrunedHistory | undefined }
-  /** another peer's, after all its records have come */
+  /** another peer's watermarks, after all its records have come */
   | { kind: "watermarks"; watermarks: readonly Watermark[] }
-  /** neighbours have pruned the job's ticks before the instant (ms): what is open below it is over */
+  /** neighbours have pruned the job's ticks before the instant (ms), so open records from before it are over */
   | { kind: "prunedElsewhere"; job: JobId; before: number }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
-  /** the table says which identities are refused, and which were and are no more */
+  /** the table's lists of forgotten and readmitted peers have changed */
   | { kind: "membership"; forgotten: readonly Forgotten[]; readmitted: readonly Readmitted[] }
   /** the table says who joined and how, and whom a person has confirmed */
   | { kind: "admissions"; joins: readonly Join[]; confirmations: readonly Confirmation[] }
-  /** a peer has turned this one away because it has been forgotten */
+  /** a peer has turned this one away, because this one has been forgotten */
   | { kind: "turnedAway"; by: PeerId }
-  /** a peer has proved that this peer's present key was replaced; the key's fingerprint */
+  /** a peer has proved that this peer's current key was replaced; `key` is the key's fingerprint */
   | { kind: "keySuperseded"; by: PeerId; key: string }
-  /** this peer has another key now */
+  /** this peer has a new key */
   | { kind: "keyChanged" }
   | { kind: "linkUp"; peer: PeerId }
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
@@ -127,7 +128,7 @@ export type Event = { now: Now } & (
       command: CoreCommand;
       token: number;
       random: Uint8Array;
-      /** the table holds something under the id that is to be deleted, even if it can't be read as a job */
+      /** for a deletion: the table holds an entry with the id, even if it can't be read as a job */
       inTable?: boolean;
     }
   | { kind: "stored"; token: number; failed?: boolean }
@@ -139,7 +140,7 @@ export const storedKeys = {
   roster: "roster",
   voteCount: "voteCount",
   forgottenVotes: "forgottenVotes",
-  /** on the disk of a voter that was told of votes which it doesn't remember */
+  /** not empty = others have reported votes that this voter doesn't remember, or a second process with its identity */
   votesLost: "votesLost",
   /** the last epoch that it knew then */
   votesLostIn: "votesLostIn",
@@ -149,39 +150,39 @@ export const storedKeys = {
   selfForgotten: "selfForgotten",
   /** the last epoch that this peer knew when it was forgotten */
   barredThrough: "barredThrough",
-  /** who has proved that the key with that fingerprint was replaced; empty = nobody */
+  /** who has proved that the key with that fingerprint was replaced; empty = no peer has */
   supersededKey: "supersededKey",
-  /** of the last life; each life takes a higher one */
+  /** the last life's incarnation; each life takes a higher one */
   incarnation: "incarnation",
 } as const;
 
 export type Effect =
-  /** The one wake-up, which replaces the one before. Monotonic, ms. */
+  /** Sets the only wake-up, which replaces the one before. Monotonic, ms. */
   | { kind: "wakeAt"; mono: number }
-  /** Put into the next batch on topic `runs`, as are the next three. */
+  /** Puts the record into the next batch on topic `runs`, as do the next three. */
   | { kind: "gossip"; record: RunRecord }
   | { kind: "decline"; key: string }
   | { kind: "order"; order: RequestedOrder }
   | { kind: "cancel"; run: string; by: string; reason: string }
   | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
-  /** All of it durable, or none; with a token, `stored(token)` follows. */
+  /** Stores all of the writes durably, or none. With a token, `stored` follows. */
   | { kind: "store"; writes: Write[]; token?: number }
   /**
-   * All of it as one change: applied to the table, stored, then gossiped. `tableChanged` comes first, then
-   * `stored(token)`; when that says `failed`, all of it has been taken back.
+   * Makes all edits as one change of the table, which is then stored and gossiped. `tableChanged` comes first, then `stored`;
+   * if that says `failed`, the whole change has been undone.
    */
   | { kind: "edit"; edits: readonly TableEdit[]; token: number }
   | { kind: "start"; spec: RunSpec }
   | { kind: "stop"; run: RunId }
   | { kind: "answer"; token: number; answer: Answer }
-  /** Exchanges the last minutes' records with that peer now. */
+  /** Syncs the last minutes' records with that peer now. */
   | { kind: "syncRecent"; peer: PeerId }
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
   | { kind: "notify"; event: PeerEvent }
-  /** Read the job's records with from ≤ tick < to (ms) from the disk; `lookedUp` follows. */
+  /** Reads the job's records with from ≤ tick < to (ms) from the disk; `lookedUp` follows. */
   | { kind: "lookUp"; job: JobId; from: number; to: number }
-  /** by 1 where nothing else is said */
+  /** Counts up by `by`, or by 1. */
   | { kind: "count"; name: string; by?: number }
   | {
       kind: "note";

@@ -1,5 +1,5 @@
 /**
- * What one peer's core remembers, and nothing else: everything that `step` reads or changes is in here.
+ * What one peer's core remembers: everything that `step` reads or changes.
  */
 import type { Now } from "../ports.ts";
 import type { Answer } from "../ports/control.ts";
@@ -21,7 +21,7 @@ import type { Invitation } from "../schema/admission.ts";
 import { createOperator, type DrainAsker, type OperatorState } from "./operator/operator-state.ts";
 import { createVoting, type VotingState } from "./voting/voting-state.ts";
 
-/** What is fixed for one life of a peer. */
+/** What doesn't change during one life of a peer. */
 export interface Settings {
   self: PeerId;
   name: string;
@@ -32,18 +32,18 @@ export interface Settings {
   tzdata: string;
   /** grows with every start */
   incarnation: number;
-  /** what a job's process may see of the host (INTERFACE, Run) */
+  /** the variables of the host's environment that a job's process gets */
   host: Readonly<Record<string, string>>;
-  /** the peer that made the cluster key, if that is known: the first voter */
+  /** the peer that made the cluster key, if it is known: the first voter */
   founder: PeerId | undefined;
   /** by which this peer came in, if its person gave it one in this life */
   invitation?: Invitation | undefined;
-  /** in the simulator only */
+  /** in the simulator only, as are the next two */
   planted?: PlantedBug;
   marks?: Set<Mark>;
-  /** after each step the whole book is gone through, and what can't be in it is asserted (`assertBook`) */
+  /** the whole order book is checked after each step (`assertBook`) */
   checksBook?: boolean;
-  /** what this program is capable of */
+  /** the capabilities of this program */
   capabilities: readonly string[];
   /** fills `signature`; a pure function, as are the next two (base64url) */
   sign(record: RunRecord): RunRecord;
@@ -51,25 +51,25 @@ export interface Settings {
   verifyText(peer: PeerId, bytes: Uint8Array, signature: string): boolean;
 }
 
-/** What waits for a `stored`. */
+/** What waits for a `stored` event. */
 export type Pending =
   | { kind: "claim"; order: Order }
   | { kind: "votes"; to: PeerId; replies: ReplyItem[]; count: number }
-  /** whatever else: the answer is given when it is durable */
+  /** any other write that a person waits for: the answer is given once it is durable */
   | { kind: "answer"; command: number; answer: Answer }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }
   | { kind: "order"; command: number; order: RequestedOrder }
-  /** `created`: the one job that it is about did not exist before */
+  /** `created`: the job did not exist before */
   | { kind: "edit"; command: number; edits: readonly TableEdit[]; created: boolean };
 
 export interface State {
   readonly settings: Settings;
   now: Now;
-  /** of the step under way */
+  /** the effects of the current step */
   effects: Effect[];
-  /** the job that the step under way is about, as far as it is about one; undefined between steps */
+  /** the job that the current step is working on, if any; undefined between steps */
   workingOn: JobId | undefined;
-  /** nothing happens before `loaded` */
+  /** false until `loaded`; nothing happens before */
   alive: boolean;
   plannedWakeMono: number;
   sweepAtMono: number;
@@ -84,7 +84,7 @@ export interface State {
   readonly ledger: LedgerState;
   readonly pending: Map<number, Pending>;
   nextToken: number;
-  /** consecutive failures of the disk; ticks are not kept while there are any */
+  /** failed writes in a row; the peer is not ready while there are any */
   diskFailures: number;
 }
 
@@ -112,19 +112,19 @@ export function createState(settings: Settings): State {
   };
 }
 
-/** Numbers what is asked of the world or of other peers, so that the answer is known by it. */
+/** A new number for a request to the world or to other peers, by which its answer is recognised. */
 export function nextToken(state: State): number {
   return state.nextToken++;
 }
 
-/** What is to be done once a write is durable; its token goes with the write. */
+/** Remembers what is to be done once a write is durable. The returned token goes with the write. */
 export function expectStored(state: State, pending: Pending): number {
   const token = nextToken(state);
   state.pending.set(token, pending);
   return token;
 }
 
-/** What `work` throws is put down to the job: `workingOn` still names it then. */
+/** Does `work` for a job. If `work` throws, `workingOn` still names the job, so that the failure is attributed to it. */
 export function workOn(state: State, job: JobId | undefined, work: () => void): void {
   const before = state.workingOn;
   state.workingOn = job;

@@ -1,8 +1,7 @@
 /**
- * One peer's decisions: events in, effects out (DESIGN §2). The same state and event give the same effects in the
- * same order; nothing outside `state` is read or changed. This file is the only branching point: it passes the
- * event to the folder that handles it, then reconciles the orders that have come due or were touched, then says when it
- * wants to be woken.
+ * One peer's decisions: events in, effects out (DESIGN §2). The same state and event give the same effects in the same order;
+ * nothing outside `state` is read or changed. Only this file branches on events: it passes an event to the folder that handles
+ * it, then reconciles the orders that have come due or were touched, then says when it wants to be woken.
  */
 import { never } from "../errors.ts";
 import { isFinal } from "../schema/run.ts";
@@ -108,7 +107,7 @@ export function step(state: State, event: Event): Effect[] {
   return state.effects;
 }
 
-/** The simulator's calendar went on by so much, ms, while nothing happened: the clock was not set. */
+/** The simulator has moved the wall clock forward by so much, ms. That is no jump of the clock: nothing happened meanwhile. */
 export function leapOver(state: State, ms: number): void {
   state.now = { ...state.now, wall: state.now.wall + ms };
 }
@@ -159,7 +158,7 @@ function take(state: State, event: Event): void {
     case "linkUp":
       return upWith(state, event.peer);
     case "linkDown":
-      // A link that broke off says nothing about whether that peer will answer: after a pause all of them have.
+      // A link that broke off says nothing about whether that peer will answer: after a pause all links have.
       if (event.why === "closed") awaitLess(state, event.peer);
       if (linkDown(state, event.peer, event.why)) membersChanged(state);
       return;
@@ -187,7 +186,7 @@ function take(state: State, event: Event): void {
   }
 }
 
-/** What is left of a forgotten peer: words and links that were on their way. */
+/** Messages and links of a forgotten peer that were still on their way. */
 function isOfForgotten(state: State, event: Event): boolean {
   if (state.operator.forgotten.size === 0) return false;
   if (event.kind === "heard") return isForgotten(state, event.from);
@@ -272,7 +271,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
   }
 }
 
-/** A new clock is answered at once, so that the offset to it is known as soon as can be. */
+/** The first heartbeat of a new clock is answered at once, so that the offset to it is known as soon as possible. */
 function hearHeartbeatOf(state: State, from: PeerId, heartbeat: MessageOf<"heartbeat">): void {
   const isNew = isNewClock(heartbeat, state.members.byId.get(from)?.heartbeat);
   if (hearHeartbeat(state, from, heartbeat)) membersChanged(state);
@@ -317,8 +316,10 @@ function stored(state: State, token: number, failed: boolean): void {
   else commandStored(state, pending, failed);
 }
 
-/** The warm-up is over. While this peer's clock is doubted it plans nothing; what it leaves out is looked for later. */
-function takeUp(state: State): void {
+/**
+ * The warm-up is over. While this peer's clock is doubted it plans nothing, and looks for the ticks that it left out later.
+ */
+function resume(state: State): void {
   if (isPlanning(state)) {
     if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) planAnew(state);
     scanAll(state);
@@ -327,7 +328,7 @@ function takeUp(state: State): void {
 }
 
 function everySecond(state: State): void {
-  if (tryEndWarmUp(state)) takeUp(state);
+  if (tryEndWarmUp(state)) resume(state);
   if (tryEndHostFault(state, () => isAwaitedAlone(state))) touchAll(state);
   if (outlive(state)) {
     announceAtOnce(state);
@@ -363,7 +364,7 @@ function sendHeartbeat(
   emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
 }
 
-/** Orders whose time has come go first, then ticks that come into sight, and all that was touched on the way. */
+/** Reconciles orders whose time has come, admits ticks that are coming due, and continues until no order is touched. */
 function workThrough(state: State): void {
   touchDue(state);
   if (isPlanning(state)) takeTicks(state);

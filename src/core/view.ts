@@ -1,7 +1,7 @@
 /**
- * All that the rest of the program learns of core's state: what a peer shows at this moment, who would run the coming
- * ticks, and the few facts that the peer's own parts need. Nothing here changes the state; `now` is the caller's,
- * because what is shown is of this moment and not of the last event.
+ * What the rest of the program can learn about core's state: what a peer shows at this moment, which peers would run the next
+ * ticks, and the few facts that the peer's own parts need. Nothing here changes the state. `now` is the caller's, because the
+ * view is as of this moment and not as of the last event.
  */
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
@@ -66,7 +66,7 @@ export function viewOf(
   };
 }
 
-/** The same state, seen at another moment. */
+/** The same state with another `now`. */
 function seenAt(state: Readonly<State>, now: Now): State {
   return { ...state, now };
 }
@@ -85,7 +85,7 @@ function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
   );
 }
 
-/** What a person should know although this peer takes ticks, in words. */
+/** What people should know, in words, although it doesn't keep this peer from taking ticks. */
 function warningsOf(state: State): string[] {
   const forced = forcedIn(state.voting.roster.chain).map(
     ({ epoch, by }) =>
@@ -98,7 +98,7 @@ function warningsOf(state: State): string[] {
   return [...forced, ...stuck, ...clockWarnings(state)];
 }
 
-/** Reasons for which this peer keeps no ticks. */
+/** The reasons why this peer is not ready. */
 export function notReady(state: State): NotReady[] {
   const { operator, upkeep, voting } = state;
   const reasons: NotReady[] = [];
@@ -115,7 +115,7 @@ export function notReady(state: State): NotReady[] {
     add(
       "forgotten",
       `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): \`cicada peers unforget\` at a member takes ` +
-        "it in again, and here lets it go on if no member is left; or give it a data folder of its own and a fresh invitation",
+        "it in again; here it lets this peer carry on if no member is left. Or give it a new data folder and a new invitation",
     );
   }
   const { supersededKey } = state.members;
@@ -129,20 +129,20 @@ export function notReady(state: State): NotReady[] {
   if (standsBack(state)) {
     add(
       "duplicate-identity",
-      "a newer process uses this peer's identity, and the others count on that one: stop one of the two, and give it a folder " +
-        "of its own. This process takes ticks again when the other has been silent",
+      "a newer process uses this peer's identity, and the others count on that process: stop one of the two, and give it a folder " +
+        "of its own. This process takes ticks again once the other has been silent for a while",
     );
   } else if (state.members.duplicateIdentity) {
     add(
       "duplicate-identity",
-      "another process uses this peer's identity: stop one, and give it a folder of its own",
+      "another process uses this peer's identity: stop one of the two, and give it a folder of its own",
     );
   }
   if (voting.voter.memory === "lost") {
     add(
       "votes-lost",
-      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): it no longer " +
-        "votes, until it is forgotten, taken in again and made a voter at a member (`cicada peers forget`, `unforget`, `promote`)",
+      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): it doesn't " +
+        "vote until a member forgets it, takes it in again and makes it a voter (`cicada peers forget`, `unforget`, `promote`)",
     );
   }
   const missing = hasMajorityJobs(state) ? votersMissing(state) : undefined;
@@ -152,14 +152,16 @@ export function notReady(state: State): NotReady[] {
   if (upkeep.wentBack) {
     add(
       "clock",
-      "this peer's clock was set back: what was planned and decided by it is gone through again once the clock is known to " +
-        "be right",
+      "this peer's clock was set back: its plans and decisions are revised once the clock is known to be right",
     );
   }
   const { hostFault } = state.members;
   if (hostFault !== undefined && hasHostFault(state)) {
     const restSeconds = Math.max(1, Math.ceil((hostFault.untilMono - state.now.mono) / 1_000));
-    add("host", `this host could not start a run: ${hostFault.reason}; tried again in ${restSeconds} s`);
+    add(
+      "host",
+      `this host could not start a run: ${hostFault.reason}; the peer tries again in ${restSeconds} s`,
+    );
   }
   return reasons;
 }
@@ -169,7 +171,7 @@ function hasMajorityJobs({ jobs: { plans } }: State): boolean {
   return false;
 }
 
-/** The coming ticks of a job, each with its runner and fall-backs as of now; undefined = no such job. */
+/** The next ticks of a job, each with the peers that would run it as of now; undefined = no such job. */
 export function nextTicks(
   stateThen: Readonly<State>,
   now: Now,
@@ -181,7 +183,7 @@ export function nextTicks(
   return plan === undefined ? undefined : comingTicks(state, plan, count);
 }
 
-/** What a job is doing and what hinders it, its next tick, its pending ones; undefined = no such job. */
+/** What a job is doing, what hinders it, and its next tick; undefined = no such job. */
 export function jobNow(
   stateThen: Readonly<State>,
   now: Now,
@@ -229,7 +231,7 @@ export function blockedJobs(stateThen: Readonly<State>, now: Now): { id: JobId; 
   });
 }
 
-/** Every job that a later version has written and this peer therefore leaves to others. */
+/** Every job that this peer leaves to others because a later version has written it. */
 export function jobsUnknownHere(
   stateThen: Readonly<State>,
   now: Now,
@@ -240,7 +242,7 @@ export function jobsUnknownHere(
   );
 }
 
-/** Every other member that is known, whatever its state. */
+/** All other known members, whatever their state. */
 export function knownMembers(state: Readonly<State>): { id: PeerId; name: string; linked: boolean }[] {
   return [...state.members.byId.values()].map(({ id, linked }) => ({
     id,
@@ -261,34 +263,34 @@ export function heirsOf(stateThen: Readonly<State>, now: Now): Heir[] {
   }));
 }
 
-/** What a peer is called where people read it. */
+/** How a peer is named to people. */
 export function nameOf(state: Readonly<State>, peer: PeerId): string {
   return shownName(state, peer);
 }
 
-/** Every other member that is alive. */
+/** All other living members. */
 export function livingOthers(state: Readonly<State>): PeerId[] {
   return livingMembers(state).filter((peer) => peer !== state.settings.self);
 }
 
-/** True while this peer knows what is there and by what clock: it has warmed up, and its clock isn't doubted. */
+/** Whether this peer may plan: it has warmed up, its clock isn't doubted, and the mesh counts on it. */
 export function mayPlan(state: Readonly<State>): boolean {
   return state.alive && isPlanning(state);
 }
 
-/** The oldest tick (ms) of the job of which a record is open in this peer's memory; Infinity = none. */
+/** The oldest tick (ms) of the job that has an open record in this peer's memory; Infinity = none. */
 export function openSince(state: Readonly<State>, job: JobId): number {
   let since = Infinity;
   for (const { tick } of openOf(state.ledger, job)) since = Math.min(since, instantOf(tick));
   return since;
 }
 
-/** True while the record's run is open in this peer's memory. */
+/** Whether the record's run is open in this peer's memory. */
 export function isOpen(state: Readonly<State>, record: RunRecord): boolean {
   return state.ledger.open.has(recordKey(record));
 }
 
-/** What is kept of a job's history, and for how long catch-up needs its records; undefined = no such job. */
+/** How much of a job's history is kept, and for how long catch-up needs its records; undefined = no such job. */
 export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined {
   const plan = state.jobs.plans.get(id);
   if (plan === undefined) return undefined;
@@ -296,19 +298,19 @@ export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined
   return { runs, ageMs, windowMs: plan.catchUp.windowMs };
 }
 
-/** True while this peer has children of its own to wait for. */
+/** Whether runs of this peer are on. */
 export function isRunning(state: Readonly<State>): boolean {
   return state.book.runs.size > 0;
 }
 
-/** How far the watermark that is furthest behind lags, ms: it moves up every minute while records can be stored. */
+/** How far the furthest watermark lags behind now, ms: watermarks move up every minute while records can be stored. */
 export function watermarkLagMs(state: Readonly<State>, now: Now): number {
   let lagMs = 0;
   for (const { at } of watermarksOf(state)) lagMs = Math.max(lagMs, now.wall - at);
   return lagMs;
 }
 
-/** How far this peer knows each job's ticks to be over, by the jobs' names; nothing of jobs whose ticks it can't tell. */
+/** The watermarks of all jobs, except those whose ticks this peer can't compute or must look up on the disk first. */
 export function watermarksOf(state: Readonly<State>): Watermark[] {
   const { history } = state.ledger;
   const known = [...state.jobs.plans.values()].flatMap(({ id, knowsTicks }) =>
@@ -317,7 +319,7 @@ export function watermarksOf(state: Readonly<State>): Watermark[] {
   return known.filter(({ at, job }) => at <= state.now.wall && unsureUntilOf(history, job) === -Infinity);
 }
 
-/** How much a peer holds in memory, by kind. All of it must level off while a peer runs (DESIGN §13, I13). */
+/** How many things of each kind a peer holds in memory. All numbers must level off while a peer runs (DESIGN §13, I13). */
 export function sizesOf(state: Readonly<State>): Record<string, number> {
   return {
     orders: state.book.orders.size,

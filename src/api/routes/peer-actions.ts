@@ -54,7 +54,7 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
     app,
     options,
     "unforget",
-    "Take a forgotten peer in again; it votes no more until it is promoted. Asked of the forgotten peer itself, it goes on, and " +
+    "Take a forgotten peer in again; it does not vote until it is promoted. When the forgotten peer itself is asked, it carries on, and " +
       "members that refuse it must be asked as well",
     (peer, by) => ({ kind: "unforget-peer", peer, by }),
   );

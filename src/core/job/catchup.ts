@@ -1,6 +1,6 @@
 /**
- * What becomes of ticks that are more than 30 s overdue because no peer could run them (INTERFACE, `catchUp`).
- * A pure table: the same ticks, policy and now give the same verdicts on every peer.
+ * What happens to ticks that are more than 30 s overdue because no peer could run them (the job's `catchUp`). A pure rule: the
+ * same ticks, policy and `now` give the same verdicts on every peer.
  */
 import type { Plan } from "./plan.ts";
 
@@ -9,8 +9,8 @@ export type CatchUpVerdict =
   | { run: false; reason: "policy" | "window" | "superseded" | "limit" };
 
 /**
- * Verdicts for the overdue instants (ms, oldest first) of one job. `newest` is the job's newest tick at or before
- * `now`, whatever became of it: under `latest` it supersedes all before it.
+ * Verdicts for the overdue instants (ms, oldest first) of one job. `newest` is the job's newest tick at or before `now`,
+ * whatever happened to it: under `latest` it supersedes all ticks before it.
  */
 export function catchUp(
   policy: Plan["catchUp"],

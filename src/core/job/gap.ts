@@ -1,10 +1,9 @@
 /**
- * What becomes of a gap: ticks that came due while nobody kept them, because every peer was down, asleep or away.
+ * What happens to a gap: ticks that came due while no peer took them, because every peer was down, asleep or away.
  *
- * Only ticks that may still run are named one by one, at most as many as the job's catch-up limit. All others are told
- * of as ranges with a count, found by arithmetic, so that a gap of a year costs no more than one of a minute. The same job,
- * gap and now give the same answer on every peer. A tick of a range may have a record of its own from elsewhere, which
- * overrules the range.
+ * Only ticks that may still run are named one by one, at most as many as the job's catch-up limit. All others are reported as
+ * ranges with a count, computed by arithmetic, so that a gap of a year costs no more than one of a minute. The same job, gap
+ * and `now` give the same answer on every peer. If a tick of a range has its own record from another peer, that record counts.
  */
 import { overdueMs } from "../limits.ts";
 import { countTicks } from "../time/count.ts";
@@ -33,10 +32,10 @@ export interface Interval {
   readonly to: number;
 }
 
-/** Ticks that are not yet overdue enter the book whatever their number; no schedule has more than one a second. */
+/** Ticks that are not yet overdue all enter the book; no schedule has more than one per second. */
 const freshMax = overdueMs / 1_000 + 1;
 
-/** Divides the ticks in the intervals, of which nothing is known. The intervals are given oldest first; `now` in ms. */
+/** Divides the ticks in the intervals, about which nothing is known. The intervals are in order, oldest first; `now` in ms. */
 export function divideGap(plan: Plan, intervals: readonly Interval[], now: number): Gap {
   const overdueUntil = now - overdueMs;
   const fresh = intervals.flatMap(({ from, to }) =>
@@ -48,7 +47,7 @@ export function divideGap(plan: Plan, intervals: readonly Interval[], now: numbe
   const report = (interval: Interval, reason: RangeReason): void => {
     const range = rangeOf(plan, interval, reason);
     if (range === undefined) return;
-    // The story of a single tick is its own record; the sweep gives the reason.
+    // A single tick gets a record of its own: it enters the book, and the sweep reports it with the reason.
     if (range.count === 1 && reason !== "paused") admit.push(range.from);
     else ranges.push(range);
   };
@@ -56,7 +55,7 @@ export function divideGap(plan: Plan, intervals: readonly Interval[], now: numbe
   let places = policy === "all" ? limit : policy === "latest" && fresh.length === 0 ? 1 : 0;
   const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
   const windowFrom = now - startWindowMs(plan, false);
-  for (const { from, to, isPaused } of overdue.toReversed().flatMap((one) => stretchesOf(plan, one))) {
+  for (const { from, to, isPaused } of overdue.toReversed().flatMap((one) => splitByPauses(plan, one))) {
     if (isPaused) {
       report({ from, to }, "paused");
       continue;
@@ -82,16 +81,16 @@ function rangeOf(plan: Plan, { from, to }: Interval, reason: RangeReason): TickR
   return { from: first, to: last, count: countTicks(plan.schedule, first, last + 1), reason };
 }
 
-/** The interval, cut where a pause began or ended; newest first. */
-function stretchesOf(plan: Plan, whole: Interval): (Interval & { isPaused: boolean })[] {
+/** The interval, split where a pause began or ended; newest part first. */
+function splitByPauses(plan: Plan, whole: Interval): (Interval & { isPaused: boolean })[] {
   if (whole.from >= whole.to) return [];
   const edges = plan.pauses.flatMap(({ at, until }) => (until === undefined ? [at] : [at, until]));
   const inside = edges.filter((edge) => whole.from < edge && edge < whole.to);
   const cuts = [...new Set([whole.from, ...inside, whole.to])].toSorted((a, b) => a - b);
-  const stretches = cuts.slice(1).map((to, index) => {
+  const parts = cuts.slice(1).map((to, index) => {
     const from = cuts[index] ?? to;
     const isPaused = plan.pauses.some(({ at, until }) => at <= from && (until === undefined || from < until));
     return { from, to, isPaused };
   });
-  return stretches.toReversed();
+  return parts.toReversed();
 }

@@ -1,13 +1,14 @@
 /**
- * A binary heap whose entries can be moved and removed by key, so that no stale entry stays behind: each key is in it
- * once (the idea of Nomad's periodicHeap). All operations are O(log n). Equal instants come out in the order of `tie`.
+ * A binary heap whose entries can be moved and removed by key, so that no stale entry stays in it: each key is in it at most
+ * once (the idea of Nomad's periodicHeap). All operations are O(log n). Entries with equal instants come out in the order of
+ * `tie`.
  */
 export class IndexedHeap<Key> {
   readonly #entries: { key: Key; at: number }[] = [];
   readonly #places = new Map<Key, number>();
   readonly #tie: (a: Key, b: Key) => boolean;
 
-  /** `tie(a, b)` is true when `a` comes first of two keys with the same instant; a total order. */
+  /** `tie(a, b)`: of two keys with the same instant, `a` comes first. It must be a total order. */
   constructor(tie: (a: Key, b: Key) => boolean) {
     this.#tie = tie;
   }
@@ -36,7 +37,7 @@ export class IndexedHeap<Key> {
     return this.#places.keys();
   }
 
-  /** Enters the key, or moves it. */
+  /** Adds the key, or moves it. */
   set(key: Key, at: number): void {
     const place = this.#places.get(key);
     if (place === undefined) {
@@ -71,7 +72,7 @@ export class IndexedHeap<Key> {
     return a.at < b.at || (a.at === b.at && this.#tie(a.key, b.key));
   }
 
-  /** Returns the place where the entry comes to rest. */
+  /** Returns the entry's new place. */
   #rise(start: number): number {
     const entry = this.#entries[start];
     if (entry === undefined) return start;

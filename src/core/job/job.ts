@@ -1,9 +1,9 @@
 /**
- * Whether what came from outside is a job that can be kept and run; if not, everything that is wrong with it.
+ * Whether an input from outside is a job that can be stored and run; if not, everything that is wrong with it.
  *
- * The schema says the shape; this adds what a shape can't say (schedules, zones, durations, exactly one action) and
- * words the complaints for the person who reads them: where, why, and what to write instead. Fields that only a
- * later version can keep are refused by name, never ignored.
+ * The schema checks the shape. This file adds what a schema can't check (schedules, zones, durations, exactly one action), and
+ * words the problems for people: where, why, and what to write instead. Fields that this version doesn't support yet are
+ * refused by name, never ignored.
  */
 import { Compile } from "typebox/compile";
 import {
@@ -29,14 +29,14 @@ export type JobCheck =
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Largest job. Unit: bytes of JSON. Half of the largest message of the mesh, so that a job fits into one message in
- * any encoding. More would need larger messages; whatever a program needs beyond it belongs in a file on the peers.
+ * The largest job, in bytes of JSON. It is half of the mesh's largest message, so that a job fits into one message in any
+ * encoding. More would need larger messages; longer texts belong in a file on the peers.
  */
 const jobCapBytes = 131_072;
 
 /**
- * Every problem at once, with JSON pointers. Read-only fields (an edited `GET`) are dropped from `spec`. `without-action`:
- * of a job whose action is a later version's, which this one neither knows nor runs.
+ * All problems at once, with JSON pointers. Read-only fields (from an edited `GET`) are dropped from `spec`. `without-action`
+ * is for a job whose action belongs to a later version, which this one neither knows nor runs.
  */
 export function checkJob(input: unknown, part: "whole" | "without-action" = "whole"): JobCheck {
   if (!isObject(input))
@@ -55,24 +55,24 @@ export function checkJob(input: unknown, part: "whole" | "without-action" = "who
     const later = laterFields(given);
     const misshapen = shapeProblems(given);
     problems.push(...later, ...unknownFields(given), ...misshapen);
-    // A field of the wrong shape is not checked further; the others are.
+    // A field of the wrong shape is not checked further; all others are.
     const wrong = new Set(misshapen.map(({ pointer }) => pointer.split("/")[1]));
     problems.push(
       ...meaningProblems(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name)))),
     );
     if (later.length > 0) return { ok: false, code: "NOT_YET", problems };
     problems.push(...ofAction);
-    // No single field explains it.
+    // No single field explains why the whole is refused.
     if (problems.length === 0) problems.push({ pointer: "", message: "this is not a job" });
     return invalid(problems);
   }
   problems.push(...meaningProblems(given), ...ofAction);
   if (problems.length > 0) return invalid(problems);
-  // The one place that makes the type: everything that it says has just been checked.
+  // Only this line makes the type: everything that it promises has just been checked.
   return { ok: true, spec: given as CheckedSpec };
 }
 
-/** The same for a job that the program itself has written, and in which nothing may be wrong. */
+/** The same for a job that the program itself has written: a problem in it is a bug. */
 export function checkedJob(spec: JobSpec): CheckedSpec {
   const check = checkJob(spec);
   assert(check.ok, `the job "${spec.id}" is right: ${check.ok ? "" : JSON.stringify(check.problems)}`);
@@ -88,10 +88,10 @@ function sizeProblem(given: Fields): Problem | undefined {
   try {
     bytes = Buffer.byteLength(JSON.stringify(given));
   } catch {
-    return { pointer: "", message: "it holds something that JSON can't express" };
+    return { pointer: "", message: "the job contains a value that JSON can't express" };
   }
   if (bytes <= jobCapBytes) return undefined;
-  const message = `the job is ${bytes} bytes of JSON, and a job has at most ${jobCapBytes}: put long texts into a file on the peers`;
+  const message = `the job has ${bytes} bytes of JSON, and the maximum is ${jobCapBytes}: put long texts into a file on the peers`;
   return { pointer: "", message };
 }
 
@@ -99,13 +99,13 @@ function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** An object inside the job, or no fields at all. */
+/** The fields of an object inside the job; none if it isn't an object. */
 function inside(fields: Fields, name: string): Fields {
   const value = fields[name];
   return isObject(value) ? value : {};
 }
 
-/** RFC 6901 */
+/** A JSON pointer (RFC 6901). */
 export function pointerTo(...names: string[]): string {
   return names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
@@ -147,8 +147,8 @@ const closedObjects: readonly { path: string; known: readonly string[] }[] = [
   { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
 ];
 
-/** Unknown fields reported per object: enough to correct a file, and a hostile one costs no more. */
-const unknownTold = 20;
+/** How many unknown fields are reported per object: enough to correct a file, and a bound for a hostile one. */
+const unknownShown = 20;
 
 function unknownFields(given: Fields): Problem[] {
   return closedObjects.flatMap(({ path, known }) => {
@@ -158,7 +158,7 @@ function unknownFields(given: Fields): Problem[] {
       later.includes(name) || (path === "" && later.includes(synonymOf(name) ?? ""));
     return Object.keys(fields)
       .filter((name) => !known.includes(name) && !isLater(name))
-      .slice(0, unknownTold)
+      .slice(0, unknownShown)
       .map((name) => ({
         pointer: path === "" ? pointerTo(name) : pointerTo(path, name),
         message: `unknown field ${JSON.stringify(name)}${path === "" ? fieldMeant(name, known) : didYouMean(name, known)}`,
@@ -170,11 +170,11 @@ function isKnown(name: string): boolean {
   return Object.hasOwn(JobSpecSchema.properties, name);
 }
 
-/** Our name for a field that other schedulers call differently. */
+/** cicada's name for a field that other schedulers call differently. */
 function synonymOf(name: string): string | undefined {
   return fieldSynonyms.get(name.slice(0, longestSynonym).toLowerCase().replaceAll(/[_-]/g, ""));
 }
-/** No longer text is looked up: it comes from a stranger. */
+/** Longer names are not looked up in full, because they come from outside. */
 const longestSynonym = 64;
 
 function fieldMeant(name: string, known: readonly string[]): string {
@@ -186,12 +186,12 @@ function fieldMeant(name: string, known: readonly string[]): string {
 // Shapes
 
 const jobValidator = Compile(JobSpecSchema);
-/** One per field, for a validator stops after its first few errors. */
+/** One validator per field, because a validator stops after its first few errors. */
 const fieldValidators = Object.entries(JobSpecSchema.properties).map(
   ([name, schema]) => [name, Compile(schema)] as const,
 );
 
-/** Complaints in the words of the field; other fields get the schema's. */
+/** Messages for single fields; all others get the schema's. */
 const fieldHints: Readonly<Record<string, string>> = {
   "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
@@ -241,7 +241,7 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
 }
 
 // ---------------------------------------------------------------------------------------------------------
-// Meanings: only of fields whose shape is right; a wrong shape has been reported already.
+// Meanings, only of fields whose shape is right; a wrong shape has been reported already.
 
 function meaningProblems(given: Fields): Problem[] {
   return [
@@ -335,7 +335,7 @@ function processProblems(given: Fields): Problem[] {
     }
     if (typeof value === "string" && value.includes("\0")) refuse(pointerTo("env", name), nulMessage);
   }
-  // The schema's patterns for names are advice to the form: a record lets other names pass.
+  // The schema's patterns for names only help the form: a record type lets other names pass.
   for (const name of Object.keys(inside(given, "labels"))) {
     if (labelName.test(name) && name !== "__proto__") continue;
     refuse(pointerTo("labels", name), "a label's name is made of letters, digits, '.', '_', '/' and '-'");
@@ -361,12 +361,12 @@ function processProblems(given: Fields): Problem[] {
 }
 
 const labelName = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
-const nulMessage = "a program can't be given a NUL byte: take it out";
+const nulMessage = "a NUL byte can't be passed to a program: take it out";
 
 function targetProblems(given: Fields): Problem[] {
   const peers = listOfTexts(inside(given, "target")["peers"]) ?? [];
   return peers.flatMap((peer, index) =>
-    peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "an empty name names no peer" }] : [],
+    peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }] : [],
   );
 }
 

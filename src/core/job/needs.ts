@@ -1,6 +1,6 @@
 /**
- * What a peer must be capable of to run a job: by the fields that this version knows, and by what the job's other parts say
- * (table/slots.ts). It depends on nothing but the job, so all peers agree.
+ * Which capabilities a peer needs to run a job: those for the fields that this version knows, and those that the job's other
+ * parts name (table/slots.ts). It depends only on the job, so all peers agree.
  */
 import type { RunAction } from "../../ports.ts";
 import type { PartNeeds } from "../../schema/job.ts";

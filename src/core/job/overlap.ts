@@ -1,20 +1,20 @@
 /**
- * What a run that is due does while another of its job is on (INTERFACE, `overlap`). A pure table.
+ * What a due run does while another run of its job is on (the job's `overlap`). A pure rule.
  *
- * "On" means running anywhere, or claimed by a peer that holdsLease its claim and goes first. Which of two claims goes
- * first is read out of the claims themselves, so two peers that each hold one never wait for each other.
+ * "On" means running on any peer, or claimed with a lease that still holds and going first. Which of two claims goes first
+ * follows from the claims themselves, so two peers that each hold one never wait for each other.
  */
 import type { JobSpec } from "../../schema/job.ts";
 
-/** Another order of the same job that somebody holds. */
+/** Another order of the same job that a peer runs, has claimed, or asks about. */
 export interface Contender {
-  /** false = claimed, not started */
+  /** false = claimed or asked about, not started */
   running: boolean;
   /** its claim is held back behind an earlier run */
   waiting: boolean;
   /** it goes before the order in question */
   earlier: boolean;
-  /** its time has come */
+  /** it is due now */
   isDue: boolean;
 }
 
@@ -37,8 +37,9 @@ export function overlapVerdict(
       if (running && others.some((other) => other.waiting && other.earlier)) return "skip";
       return running || earlier ? "wait" : "go";
     case "replace":
-      // The newest replaces whatever runs, and whatever still waits to: so one that waited goes no more when a newer
-      // one is about to, or both would start.
+      // The newest order replaces those that run and those that still wait. So an order is skipped when a newer one is about
+      // to
+      // start; otherwise both would start.
       if (newer) return "skip";
       if (running) return "replace";
       return others.some((other) => !other.running && other.earlier && !other.waiting) ? "wait" : "go";

@@ -1,6 +1,6 @@
 /**
- * A job, read once: durations as numbers, the schedule as masks, the action as its executor takes it.
- * Everything that core decides about a job is decided from its plan.
+ * A job, parsed once: durations as numbers, the schedule as masks, the action as its executor takes it. Core decides
+ * everything about a job from its plan.
  */
 import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
@@ -15,14 +15,14 @@ export interface Plan {
   readonly id: JobId;
   readonly job: Job;
   readonly revision: string;
-  /** undefined = only by hand, disabled, or not understood here */
+  /** undefined = the job runs only by hand, is disabled, or has a schedule that this version doesn't understand */
   readonly schedule: Schedule | undefined;
-  /** False = a later version has written parts of the schedule: this one can't tell the job's ticks. */
+  /** false = a later version has written parts of the schedule, so this version can't compute the job's ticks */
   readonly knowsTicks: boolean;
   readonly startsAt: number;
   readonly endsAt: number;
   readonly enabled: boolean;
-  /** No tick at or before this instant is the job's: its creation, last edit of its schedule, last resume. */
+  /** the latest of creation, last edit of the schedule and last resume (ms): the job has no ticks up to this instant */
   readonly earliest: number;
   readonly overlap: NonNullable<JobSpec["overlap"]>;
   readonly partition: "available" | "majority";
@@ -32,7 +32,7 @@ export interface Plan {
   readonly peers: readonly string[] | undefined;
   readonly keep: { runs: number; ageMs: number; logBytes: number };
   readonly action: RunAction;
-  /** what a peer must be capable of to run it */
+  /** the capabilities that a peer needs to run it */
   readonly needs: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
@@ -53,14 +53,14 @@ function milliseconds(value: string | 0 | undefined, fallback: number): number {
 }
 
 /**
- * How long after due an order of the job may still be started, ms. Waiting behind another run doesn't count. What somebody
- * asked for is wanted within the window though the job catches nothing up.
+ * How long after due an order of the job may still be started, ms. Waiting behind another run doesn't count. A requested order
+ * has the whole window even if the job's policy is to catch nothing up.
  */
-export function startWindowMs({ catchUp }: Pick<Plan, "catchUp">, isAsked: boolean): number {
-  return catchUp.policy === "none" && !isAsked ? overdueMs : Math.max(catchUp.windowMs, overdueMs);
+export function startWindowMs({ catchUp }: Pick<Plan, "catchUp">, isRequested: boolean): number {
+  return catchUp.policy === "none" && !isRequested ? overdueMs : Math.max(catchUp.windowMs, overdueMs);
 }
 
-/** The plan of a job that `checkJob` has passed; a list of problems where a schedule or zone can't be read here. */
+/** The plan of a job that `checkJob` has accepted; a list of problems if its schedule or zone can't be read here. */
 export function planJob(job: Job): Plan | Problem[] {
   const { spec } = job;
   let schedule: Schedule | undefined;
@@ -106,7 +106,7 @@ export function planJob(job: Job): Plan | Problem[] {
   };
 }
 
-/** No tick up to this instant (ms) counts: when the job was made, its schedule edited, or it was resumed. */
+/** The latest of the job's creation, last edit of its schedule and last resume (ms): no tick up to it counts. */
 export function beginningOf({ createdAt, scheduledAt, resumedAt }: Job): number {
   return Math.max(createdAt, scheduledAt, resumedAt);
 }
@@ -146,7 +146,8 @@ export function ticksOf(plan: Plan, from: number, to: number, limit: number): nu
   if (plan.schedule === undefined) return [];
   const start = Math.max(from, plan.earliest + 1, plan.startsAt);
   let end = Math.min(to, plan.endsAt + 1);
-  // Back from the end in stretches that grow: a week may hold millions of ticks, of which only the newest are wanted.
+  // Goes back from the end in growing spans: a week may hold hundreds of thousands of ticks, of which only the newest are
+  // wanted.
   let found: number[] = [];
   for (let spanMs = limit * 1_000; start < end && found.length < limit; spanMs *= 4) {
     const begin = Math.max(start, end - spanMs);
@@ -156,7 +157,7 @@ export function ticksOf(plan: Plan, from: number, to: number, limit: number): nu
   return found.slice(-limit);
 }
 
-/** True when the instant (ms) is one of the job's ticks as its schedule stands now. */
+/** Whether the instant (ms) is a tick of the job's current schedule. */
 export function isTickOf(plan: Plan, instant: number): boolean {
   return ticksOf(plan, instant, instant + 1, 1).length === 1;
 }

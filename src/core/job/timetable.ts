@@ -1,13 +1,13 @@
 /**
- * The jobs of this peer and the next tick of each, soonest first. One heap for all jobs, so that one wake-up serves 100,000
- * of them; one entry a job, which an edit replaces.
+ * All jobs and the next tick of each, soonest first. There is one heap for all jobs, so that one wake-up serves 100,000 of
+ * them, and one entry per job, which an edit replaces.
  */
 import type { JobId } from "../../schema/ids.ts";
 import { assert } from "../../errors.ts";
 import type { JobsState } from "./jobs-state.ts";
 import { nextTickOf, type Plan } from "./plan.ts";
 
-/** Enters a job, or replaces it; its ticks after the instant (ms) will be pulled. */
+/** Adds a job, or replaces it. Its ticks after the instant (ms) will be pulled. */
 export function enterJob(jobs: JobsState, plan: Plan, after: number): void {
   jobs.plans.set(plan.id, plan);
   expectNext(jobs, plan, after);
@@ -23,14 +23,14 @@ export function nextTickAt(jobs: JobsState, id: JobId): number {
   return jobs.nextTicks.at(id);
 }
 
-/** When the next tick of any job is (ms), or undefined. */
+/** The instant (ms) of the next tick of any job; undefined = there is none. */
 export function soonestTick(jobs: JobsState): number | undefined {
   return jobs.nextTicks.peek()?.at;
 }
 
 /**
- * Takes out every tick at or before the instant (ms), oldest first. Of a job whose next tick lies before `gapBefore`,
- * nobody has asked for so long that its ticks up to `now` are not listed: it is named as having a gap.
+ * Takes out every tick at or before `until` (ms), oldest first. A job whose next tick is before `gapBefore` has not been
+ * pulled for so long that its ticks up to `now` are not listed; it is returned in `gaps` instead.
  */
 export function pullTicks(
   jobs: JobsState,

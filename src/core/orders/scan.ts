@@ -16,7 +16,7 @@ import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { nextTickAt, soonestTick } from "../job/timetable.ts";
-import { claimAheadMs, scanBackMs } from "../limits.ts";
+import { claimAheadMs, forgetAfterMs } from "../limits.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
@@ -326,7 +326,7 @@ export function tendHistory(state: State): void {
     }
   }
   forgetGivenBack(ledger, ({ job, tick, slot }) => {
-    return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - scanBackMs;
+    return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - forgetAfterMs;
   });
 }
 
@@ -337,7 +337,7 @@ function forgetJob(state: State, job: JobId): void {
   forgetBefore(history, job, wall - requestedKeptMs);
   const watermark = watermarkOf(history, job);
   if (watermark === undefined && overCount(history, job) === 0) forgetHistory(history, job);
-  if (watermark === undefined || watermark.at > wall - scanBackMs) return;
+  if (watermark === undefined || watermark.at > wall - forgetAfterMs) return;
   forgetHistory(history, job);
   emit(state, { kind: "store", writes: [{ kind: "drop-watermark", job }] });
 }

@@ -1,7 +1,7 @@
 /**
- * Coverage marks: a rare branch names itself when it is taken, and a hunt over many seeds reports the names that it
- * never saw. Only the simulator collects them (`Settings.marks`); in a real peer a mark costs one look at an absent
- * field. A mark is named after what has happened.
+ * Coverage marks: a rare branch sets a mark when it is taken, and a hunt over many seeds reports the marks that it never saw.
+ * Only the simulator collects them (`Settings.marks`); in a real peer a mark costs one check of an absent field. A mark is
+ * named after what has happened.
  */
 export const marks = [
   "step-in",

@@ -1,42 +1,42 @@
 /**
- * Bugs that are planted on purpose, one at a time, so that the simulator's checkers can show that they would find them
- * (DESIGN §13). A real peer never has one: only the simulator sets `Settings.planted`, and without it every switch is a
- * comparison with undefined. Each of them is a mistake that somebody could easily make.
+ * Bugs that are planted on purpose, one at a time, to show that the simulator's checkers would find them (DESIGN §13). A real
+ * peer never has one: only the simulator sets `Settings.planted`, and without it every switch is a comparison with undefined.
+ * Each bug is a mistake that is easy to make.
  */
 export const plantedBugs = {
-  "vote-before-fsync": "a voter tells its vote before it is durable",
+  "vote-before-fsync": "a voter sends its vote before it is durable",
   "votes-forgotten": "a voter that was restarted doesn't remember its votes",
   "memory-trusted": "a voter whose disk is an old copy votes without asking whether it remembers all",
-  "ballots-reused": "a proposer starts its ballots again in every life",
+  "ballots-reused": "a restarted proposer uses its earlier ballots again",
   "own-value": "a proposer puts its own value to the vote although another was accepted before",
   "successor-without-bar": "a voter that has accepted the next epoch continues to vote in the old one",
-  "lost-rerun": "a chosen runner that is gone is treated as one that never started",
+  "lost-rerun": "a chosen runner that is gone is treated as if it had never started the run",
   "random-rank": "each peer ranks the members in an order of its own",
-  "no-recheck": "after a pause a peer continues where it was and checks nothing again",
-  "lease-ignored": "a claim keeps no other peer off",
+  "no-recheck": "after a pause a peer continues where it was, without checking again",
+  "lease-ignored": "a claim's lease keeps no other peer from claiming",
   "lease-from-due": "the lease of a late claim is counted from when the tick was due",
-  "no-asking": "a peer that steps in or catches up asks nobody first",
-  "claim-unstored": "a claim is told and acted upon before it is durable",
+  "no-asking": "a peer that steps in or catches up doesn't ask the others first",
+  "claim-unstored": "a claim is announced and acted upon before it is durable",
   "warm-up-skipped": "a peer that was restarted or paused takes ticks at once",
   "catch-up-repeats": "a restarted peer forgets which ticks are over",
   "overlap-here-only": "a run on another peer doesn't count for overlap",
   "jump-unseen": "a peer doesn't notice that its clock was set",
   "two-clocks-trusted": "of two clocks that differ, neither is doubted",
   "future-kept": "what was planned by a clock that was ahead stays planned",
-  "watermark-leads": "a watermark moves past ticks that nobody has decided about",
-  "duplicate-carries-on": "the older of two processes with one identity goes on as if it were alone",
+  "watermark-leads": "a watermark moves past undecided ticks",
+  "duplicate-carries-on": "the older of two processes with one identity carries on as if it were alone",
   "watermark-stuck": "the watermark never moves up, so what is over is remembered tick by tick",
   "edit-looks-back": "a new schedule counts for ticks from before it was edited",
   "range-over-runs": "a gap is reported as missed from end to end, whatever ran in it",
-  "pruned-comes-back": "a peer takes again what it has pruned, and gives what a neighbour has pruned",
-  "superseded-carries-on": "a peer whose key was proved to be replaced goes on as if it were a member",
-  "forgotten-carries-on": "a peer that the mesh has forgotten goes on as if it were a member",
-  "host-fault-blamed": "a start that fails for want of something on the host counts as the job's failure",
+  "pruned-comes-back": "a peer takes back what it has pruned, and sends a neighbour what that has pruned",
+  "superseded-carries-on": "a peer whose key was proved to be replaced carries on as if it were a member",
+  "forgotten-carries-on": "a peer that the mesh has forgotten carries on as if it were a member",
+  "host-fault-blamed": "a start that fails because of the host counts as the job's failure",
   "cancel-unconfirmed": "a cancel is answered before the peers that hold its runs have confirmed it",
-  "signature-unchecked": "a record is taken in whoever has signed it",
+  "signature-unchecked": "a record is taken in without a valid signature",
   "drain-unread": "a drained peer that was restarted takes ticks again",
   "needs-ignored": "a peer runs jobs of a later version as if it knew them",
-  "later-fields-cleared": "an edit clears those fields of a job that its writer's version doesn't know",
+  "later-fields-cleared": "an edit clears the fields of a job that its writer's version doesn't know",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

@@ -1,13 +1,13 @@
 /**
  * Days and dates of the Gregorian calendar, as plain numbers.
  *
- * A day is its count since 1970-01-01 (day 0); a civil second is the second since then that a wall clock shows, in
- * whatever zone. The arithmetic counts years from 1 March, so that the leap day comes last (the idea
- * of Howard Hinnant's "chrono-compatible low-level date algorithms").
+ * A day is a number of days since 1970-01-01 (day 0). A civil second is what a wall clock in some zone shows, as seconds since
+ * 1970-01-01 00:00:00 on that clock. The arithmetic counts years from 1 March, so that the leap day comes last (the idea of
+ * Howard Hinnant's "chrono-compatible low-level date algorithms").
  */
 
 export const daySeconds = 86_400;
-/** The last second of the year 9999: a tick's id has four digits for the year. */
+/** The last second of the year 9999, because a tick's id has four digits for the year. */
 export const lastSecond = 253_402_300_799;
 
 export interface CivilDate {
@@ -33,7 +33,7 @@ const daysPerEra = 146_097;
 /** From 1 March of year 0 to 1 January 1970. */
 const daysBefore1970 = 719_468;
 
-/** The day of a date that exists. */
+/** The day number of a date, which must exist. */
 export function dayOfDate(year: number, month: number, day: number): number {
   const marchYear = month <= 2 ? year - 1 : year;
   const era = Math.floor(marchYear / 400);
@@ -68,10 +68,10 @@ export function weekdayOf(dayNumber: number): number {
 const instantPattern =
   /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-])(\d\d):(\d\d))$/;
 
-/** How a refused instant should have been written; for messages. */
+/** For messages: how to write an instant. */
 export const instantHint = "write an RFC 3339 instant with its offset, such as 2026-12-24T18:00:00Z";
 
-/** ms since the epoch of an RFC 3339 instant; undefined when it is none, or its date doesn't exist. */
+/** An RFC 3339 instant as ms since the epoch; undefined when the text is none, or its date doesn't exist. */
 export function parseInstant(text: string): number | undefined {
   const match = instantPattern.exec(text);
   if (match === null) return undefined;

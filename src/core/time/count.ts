@@ -1,9 +1,9 @@
 /**
- * How many ticks a schedule has in an interval, by arithmetic: whole days are counted and not walked, so that a gap of
- * years costs no more than one of hours.
+ * How many ticks a schedule has in an interval, by arithmetic: whole days are counted, not walked through, so that a gap of
+ * years costs little more than one of hours.
  *
- * The count is exact for a single expression. A list of expressions is walked as long as that is cheap, because two
- * expressions may share a tick; beyond `walkedMax` ticks the sum of the single counts is given, which counts shared
+ * The count is exact for a single expression. The ticks of a list of expressions are listed as long as that is cheap, because
+ * two expressions may share a tick; beyond `walkedMax` ticks the result is the sum of the single counts, which counts shared
  * ticks twice.
  */
 import { dateOfDay, dayOfDate, daySeconds, lastSecond } from "./calendar.ts";
@@ -12,7 +12,7 @@ import { skipsATime, type CivilTimes } from "./daylight.ts";
 import { ticksBetween, type Schedule } from "./schedule.ts";
 import type { Zone } from "./zone.ts";
 
-/** Ticks of a list of expressions that are walked one by one: about 20 ms. */
+/** The most ticks of a list of expressions that are listed one by one: about 20 ms. */
 export const walkedMax = 100_000;
 
 /** The number of ticks with `from ≤ tick < to` (ms since the epoch). */
@@ -37,7 +37,7 @@ function countRule(rule: Schedule["rules"][number], zone: Zone, from: number, to
   }
 }
 
-/** The same rule as `appendTicks`, stretch by stretch of one offset, counted instead of listed. */
+/** The same rule as `appendTicks`, counted instead of listed, for one stretch of constant offset after the other. */
 function countCron(times: CivilTimes, zone: Zone, from: number, to: number): number {
   let count = 0;
   for (let at = from; at < to;) {
@@ -57,7 +57,7 @@ function countCron(times: CivilTimes, zone: Zone, from: number, to: number): num
   return count;
 }
 
-/** Times of the expression with `from ≤ time < to`, in civil seconds: what a clock on the wall shows. */
+/** How many times of the expression have `from ≤ time < to`, in civil seconds. */
 function countCivil(times: CivilTimes, from: number, to: number): number {
   if (from >= to) return 0;
   const [firstDay, lastDay] = [Math.floor(from / daySeconds), Math.floor(to / daySeconds)];
@@ -71,7 +71,7 @@ function countCivil(times: CivilTimes, from: number, to: number): number {
   );
 }
 
-/** Times of one day before the second of the day. */
+/** How many times of one day are before that second of the day. */
 function countBefore({ hours, minutes, seconds }: CivilTimes, secondOfDay: number): number {
   const hour = Math.floor(secondOfDay / 3_600);
   const minute = Math.floor(secondOfDay / 60) % 60;
@@ -84,7 +84,7 @@ function below(values: readonly number[], limit: number): number {
   return values.filter((value) => value < limit).length;
 }
 
-/** Days with `from ≤ day < to` (days since the epoch) that the rule names, month by month. */
+/** How many days with `from ≤ day < to` (days since the epoch) the rule names; counted month by month. */
 function countDays(rule: DayRule, from: number, to: number): number {
   let count = 0;
   for (let day = from; day < to;) {

@@ -1,8 +1,8 @@
 /**
  * Which days of a month a cron expression names, as a bit mask (bit d = day d).
  *
- * Vixie's rule: when both day fields are restricted, a day that fits either counts. When one of them begins with a
- * star, a day must fit both, so that a star with a step reduces the other field's days instead of adding to them.
+ * Vixie's rule: if both day fields are restricted, a day must match either of them. If one of them begins with a star, a day
+ * must match both, so that a star with a step reduces the other field's days instead of adding to them.
  */
 import { dayOfDate, daysInMonth, weekdayOf } from "./calendar.ts";
 
@@ -11,7 +11,7 @@ export interface DayRule {
   months: number;
   /** bit 1 to 31 */
   daysOfMonth: number;
-  /** days before the month's last */
+  /** how many days before the last of the month */
   lastDays: readonly number[];
   /** the weekdays nearest to these days */
   nearestWeekdays: readonly number[];
@@ -25,7 +25,7 @@ export interface DayRule {
   both: boolean;
 }
 
-/** `month` is 1 to 12; 0 when no day fits. */
+/** The days of that month (1 to 12); 0 when none matches. */
 export function matchingDays(rule: DayRule, year: number, month: number): number {
   if (((rule.months >> month) & 1) === 0) return 0;
   const length = daysInMonth(year, month);
@@ -35,7 +35,7 @@ export function matchingDays(rule: DayRule, year: number, month: number): number
   return (rule.both ? byDate & byWeekday : byDate | byWeekday) & maskUpTo(length);
 }
 
-/** True when there is such a day in the calendar, which repeats every 400 years. */
+/** Whether any day of the calendar matches. The calendar repeats every 400 years. */
 export function everMatches(rule: DayRule): boolean {
   for (let year = 2000; year < 2400; year++) {
     for (let month = 1; month <= 12; month++) if (matchingDays(rule, year, month) !== 0) return true;

@@ -1,9 +1,9 @@
 /**
- * The text of a cron expression, taken apart: its fields, their list items, and the position of each.
+ * The text of a cron expression, split into its fields and their list items, each with its position.
  *
- * Only the form is checked here, so that every complaint has a position; schedule.ts has cron-parser read which values
- * an item stands for. Items that depend on the shape of a month (`L`, `15W`, `fri#3`, `5L`) are read here, because
- * cron-parser knows only some of them and accepts none of them in a list.
+ * Only the form is checked here, so that every problem has a position; in schedule.ts cron-parser reads the values that an
+ * item stands for. Items that depend on the month (`L`, `15W`, `fri#3`, `5L`) are read here, because cron-parser knows only
+ * some of them and accepts none of them in a list.
  */
 import { nearest } from "../../schema/nearest.ts";
 import type { Refusal } from "./shorthand.ts";
@@ -52,14 +52,14 @@ export interface Field {
   title: string;
   text: string;
   position: number;
-  // For Vixie's star rules: begins with a star or `?`, or is `H/N`, which is a star with a step, spread out.
+  /** for Vixie's star rules: begins with a star or `?`, or is `H/N`, which is a star with a step at a hashed offset */
   star: boolean;
   items: readonly Item[];
 }
 
 export type CronFields = Readonly<Record<FieldName, Field>>;
 
-/** Reads 5 fields, or 6 with the seconds first. */
+/** Reads 5 fields, or 6 with seconds first. */
 export function readCronFields(expression: string): { fields: CronFields } | { problem: Refusal } {
   const words = [...expression.matchAll(/\S+/g)].map((match) => ({
     text: match[0],
@@ -75,7 +75,7 @@ export function readCronFields(expression: string): { fields: CronFields } | { p
     if ("problem" in field) return field;
     fields[rule.name] = field;
   }
-  // Complete: the loop above has gone through every rule, and each name has one.
+  // The object is complete: the loop above has gone through every rule, and each field has one.
   return { fields: fields as CronFields };
 }
 
@@ -126,14 +126,14 @@ function readItem(rule: FieldRule, text: string, position: number): Item | { pro
     problem: { position, message: `${JSON.stringify(text)} in the ${rule.title} field: ${why}` },
   });
   if (text === "")
-    return { problem: { position, message: `an empty item in the ${rule.title} field: a comma too many` } };
+    return { problem: { position, message: `an empty item in the ${rule.title} field: remove a comma` } };
   const special = readSpecialItem(rule, text, position, refuse);
   if (special !== undefined) return special;
   const match = /^(?:([*?])|(H)(?:\((\d+)-(\d+)\))?|([a-z0-9]+)(?:-([a-z0-9]+))?)(?:\/(\d+))?$/i.exec(text);
   if (match === null) return refuse("write *, a value, a range a-b, a step */n or a-b/n, or H");
   const [, star, hash, hashFrom, hashTo, from, to, step] = match;
   if (star === "?" && (step !== undefined || !rule.name.startsWith("day"))) {
-    return refuse("? stands alone, in a day field, for any day");
+    return refuse("? is only allowed in a day field, without a step, and means any day");
   }
   if (step !== undefined && Number(step) === 0) return refuse("a step of 0 never moves on");
   if (hash !== undefined) {
@@ -147,7 +147,7 @@ function readItem(rule: FieldRule, text: string, position: number): Item | { pro
   if (from === undefined) return { position, kind: "values", text: text.replace("?", "*") };
   const first = valueOf(rule, from);
   if (typeof first === "string") return refuse(first);
-  // A range up to Sunday ends the week with it: fri-sun.
+  // In a range that ends on Sunday, as in fri-sun, Sunday is day 7.
   const last = to?.toLowerCase() === "sun" ? 7 : to === undefined ? undefined : valueOf(rule, to);
   if (typeof last === "string") return refuse(last);
   if (last !== undefined && last < first) return refuse("the range runs backwards");
@@ -158,7 +158,7 @@ function readItem(rule: FieldRule, text: string, position: number): Item | { pro
   };
 }
 
-/** The value of a number or a name in this field; a string says why it has none. */
+/** The value of a number or a name in this field; a string says why it is invalid. */
 function valueOf(rule: FieldRule, text: string): number | string {
   if (/^\d+$/.test(text)) {
     const value = Number(text);

@@ -2,14 +2,14 @@
  * From civil times to instants: the ticks of a cron expression in a time zone, with cronie's rule for the days on which
  * the clocks change.
  *
- * A wildcard job (its minute or hour field begins with a star) follows real instants: it ticks whenever a wall clock
- * shows one of its times, so never in a gap, and in both passes of a repeated hour. A job at fixed times follows the
- * calendar: each of its times counts once, when the clocks first reach or jump over it. Times that were jumped over
- * make one tick together, at the first instant after the gap; times shown again make none. The seconds field does not
- * count: `0/10 30 2 * * *` is a job at a fixed time.
+ * A wildcard job (its minute or hour field begins with a star) follows real instants: it ticks whenever a wall clock shows one
+ * of its times, so never in a gap, and in both passes of a repeated hour. A job at fixed times follows the calendar: each of
+ * its times counts once, when the clocks first reach or jump over it. All times that were jumped over make one tick together,
+ * at the first instant after the gap; times that are shown again make none. The seconds field does not matter here: `0/10 30 2
+ * * * *` is a job at a fixed time.
  *
- * The rule needs only the `reached` of a stretch (zone.ts), so the ticks of an interval depend on the interval alone.
- * No change is treated as "too large": a day that a country skips is a gap like any other.
+ * The rule needs only the `reached` of a stretch (zone.ts), so the ticks of an interval depend on the interval alone. No
+ * change is treated as "too large": a day that a country skips is a gap like any other.
  */
 import { dateOfDay, dayOfDate, daySeconds } from "./calendar.ts";
 import { matchingDays, type DayRule } from "./crondays.ts";
@@ -24,7 +24,7 @@ export interface CivilTimes {
   wildcard: boolean;
 }
 
-/** Ascending ticks in `from ≤ tick < to` (seconds since the epoch), at most `limit`, appended to `ticks`. */
+/** Appends the ticks with `from ≤ tick < to` (seconds since the epoch) to `ticks`, ascending, at most `limit` of them. */
 export function appendTicks(
   times: CivilTimes,
   zone: Zone,
@@ -39,7 +39,7 @@ export function appendTicks(
     const end = Math.min(stretch.end, to);
     appendTicksOfStretch(times, stretch, at, end, enough, ticks);
     at = end;
-    // Rare expressions (29 February) jump to just before their next day instead of reading every stretch between.
+    // For rare expressions (29 February) this jumps to just before their next day, instead of reading every stretch between.
     if (at < to && ticks.length < enough) at = Math.max(at, soonestTick(times.days, at));
   }
 }
@@ -65,14 +65,14 @@ function appendTicksOfStretch(
   appendCivil(times, shown, to + offset, offset, enough, ticks);
 }
 
-/** True when the clocks jumped over one of the times at the start of the stretch. */
+/** Whether the clocks jumped over one of the times at the start of the stretch. */
 export function skipsATime(times: CivilTimes, { start, offset, reached }: Stretch): boolean {
   const skipped: number[] = [];
   appendCivil(times, reached, start + offset, 0, 1, skipped);
   return skipped.length > 0;
 }
 
-/** Appends the times with `from ≤ civil second < to`, less the offset, until `ticks` holds `enough`. */
+/** Appends the times with `from ≤ civil second < to`, minus the offset, until `ticks` has `enough` entries. */
 function appendCivil(
   times: CivilTimes,
   from: number,
@@ -100,14 +100,14 @@ function appendCivil(
   }
 }
 
-/** The first instant at which a tick after `at` is possible in any zone: none is more than a day from UTC. */
+/** The first instant at which a tick after `at` is possible in any zone: no zone is more than a day from UTC. */
 function soonestTick(days: DayRule, at: number): number {
   return (nextMatchingDay(days, Math.floor(at / daySeconds) - 1) - 1) * daySeconds;
 }
 
 const monthsInCalendar = 400 * 12;
 
-/** The first day from `fromDay` on that the rule names; Infinity when the calendar has none. */
+/** The first day from `fromDay` on that the rule names; Infinity when there is none. */
 function nextMatchingDay(rule: DayRule, fromDay: number): number {
   let { year, month, day } = dateOfDay(fromDay);
   for (let count = 0; count <= monthsInCalendar; count++) {

@@ -1,5 +1,5 @@
 /**
- * What a schedule means, before a job is made of it: its coming ticks, and where the clocks change among them.
+ * A preview of a schedule before a job uses it: its next ticks, and where the clocks change among them.
  */
 import type { Problem } from "../../schema/job.ts";
 import { daySeconds, formatCivil } from "./calendar.ts";
@@ -9,7 +9,7 @@ import { parseSchedule, ticksBetween, type Schedule } from "./schedule.ts";
 export interface PreviewRequest {
   schedule: string | readonly string[];
   timezone: string;
-  /** the job's id, by which `H` is hashed */
+  /** the job's id, from which the values of `H` are hashed */
   id: string;
   /** ms since the epoch; ticks are strictly after it */
   from: number;
@@ -18,7 +18,7 @@ export interface PreviewRequest {
 
 export type Preview = { ok: true; ticks: PreviewTick[] } | { ok: false; problems: Problem[] };
 
-/** Problems point into `{schedule, timezone}`. */
+/** The pointers of problems refer to `{schedule, timezone}`. */
 export function previewSchedule({ schedule, timezone, id, from, count }: PreviewRequest): Preview {
   const read = parseSchedule(schedule, timezone, id);
   if (read.ok) {
@@ -44,7 +44,7 @@ export interface PreviewTick {
 
 export interface DstNote {
   /**
-   * `moved`: the time itself does not exist on that day; `first-pass`, `second-pass`: it is shown twice;
+   * `moved`: the scheduled time does not exist on that day; `first-pass`, `second-pass`: the clocks show it twice;
    * `change-day`: the clocks change on that day, which does not affect this tick.
    */
   kind: "moved" | "first-pass" | "second-pass" | "change-day";

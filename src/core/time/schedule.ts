@@ -1,12 +1,12 @@
 /**
  * When a job is due: reads schedules, and lists their ticks as a pure function of the interval (DESIGN §11).
  *
- * A schedule is a list of expressions in one time zone, and its ticks are the union of theirs. cron-parser reads which
- * values the items of a cron expression stand for. It does not compute the ticks, because near a change of the clocks
- * its answer depends on the instant from which one asks. `@every` and `rate()` count from the epoch, so that no restart
- * shifts them. Instants are milliseconds in this file's exports, always whole seconds, from 1970 to the end of 9999.
+ * A schedule is a list of expressions in one time zone, and its ticks are the union of their ticks. cron-parser reads the
+ * values that the items of a cron expression stand for. It does not compute the ticks, because near a change of the clocks its
+ * answer depends on the instant from which one asks. `@every` and `rate()` count from the epoch, so that no restart shifts
+ * them. Instants in this file's exports are milliseconds, always whole seconds, from 1970 to the end of 9999.
  *
- * What an expression means is cached by its text: a mesh's jobs share few expressions, and the meaning never changes.
+ * Parsed expressions are cached by their text: the jobs of a mesh have few different ones, and their meaning never changes.
  */
 import { CronExpressionParser } from "cron-parser";
 import { lastSecond } from "./calendar.ts";
@@ -18,7 +18,7 @@ import { zoneOf, zoneProblem, type Zone } from "./zone.ts";
 
 type Rule = { kind: "cron"; times: CivilTimes } | Period | Moment;
 
-/** Made by `parseSchedule`. Other files ask the functions of this folder what it means. */
+/** Made by `parseSchedule`. Files outside this folder use it only through the folder's functions. */
 export interface Schedule {
   readonly zone: Zone;
   readonly rules: readonly Rule[];
@@ -55,14 +55,14 @@ export function parseSchedule(
     });
   }
   if (list.length === 0)
-    problems.push({ index: 0, message: "the list of schedules is empty: leave the field out" });
+    problems.push({ index: 0, message: "the list of schedules is empty: omit the field instead" });
   const zone = zoneOf(timezone);
   if (zone === undefined) problems.push({ index: -1, message: zoneProblem(timezone) ?? "no such time zone" });
   if (zone === undefined || problems.length > 0) return { ok: false, problems };
   return { ok: true, schedule: { zone, rules } };
 }
 
-/** Ticks in `from ≤ tick < to`, ascending, each once; with a limit, the first so many. */
+/** The ticks with `from ≤ tick < to`, ascending, each once; with a limit, only the first ones. */
 export function ticksBetween(schedule: Schedule, from: number, to: number, limit = Infinity): number[] {
   const fromSecond = Math.max(0, Math.ceil(from / 1_000));
   const toSecond = Math.min(lastSecond + 1, Math.ceil(to / 1_000));
@@ -113,7 +113,7 @@ function readRule(expression: string, hashSeed: string): Rule | Refusal {
 }
 
 const knownTimes = new Map<string, CivilTimes>();
-/** A few hundred bytes each. Beyond it the cache is emptied. */
+/** The largest size of the cache, a few hundred bytes per entry. Beyond it the cache is emptied. */
 const timesRemembered = 20_000;
 
 function readCron(expression: string, hashSeed: string): Rule | Refusal {
@@ -125,7 +125,10 @@ function readCron(expression: string, hashSeed: string): Rule | Refusal {
   if ("message" in times) return times;
   if (!everMatches(times.days)) {
     const { position, text } = read.fields.dayOfMonth;
-    return { position, message: `never: no month that is named has such a day (${JSON.stringify(text)})` };
+    return {
+      position,
+      message: `it never runs: none of its months has such a day (${JSON.stringify(text)})`,
+    };
   }
   const hashed = Object.values(read.fields).some(({ items }) => items.some(({ kind }) => kind === "hashed"));
   if (!hashed) {
@@ -173,7 +176,7 @@ function maskOf(values: readonly number[]): number {
   return mask;
 }
 
-/** Ascending, each once. Items are read one by one, because cron-parser refuses lists that overlap and cron doesn't. */
+/** Ascending, each once. Items are read one by one, because cron-parser refuses overlapping lists and cron doesn't. */
 function valuesOf(field: Field, hashed: ReadonlyMap<Item, readonly number[] | string>): number[] | Refusal {
   const values = new Set<number>();
   for (const item of field.items) {
@@ -189,8 +192,8 @@ function valuesOf(field: Field, hashed: ReadonlyMap<Item, readonly number[] | st
 }
 
 /**
- * What the items with `H` stand for. It can't be cached by text, so one item of every field is read at a time. The
- * month's is read apart, because it would limit the days.
+ * The values that the items with `H` stand for. They can't be cached by text, so cron-parser reads one item of every field at
+ * a time. The month's items are read separately, because they would limit the days.
  */
 function hashedValues(fields: CronFields, hashSeed: string): Map<Item, readonly number[] | string> {
   const values = new Map<Item, readonly number[] | string>();
@@ -218,7 +221,7 @@ function hashedValues(fields: CronFields, hashSeed: string): Map<Item, readonly 
   return values;
 }
 
-/** A hashed day exists in every month, and no weekday is twice as likely as the others. */
+/** Limits a hashed day to days that every month has, and makes all weekdays equally likely. */
 function hashedText(field: FieldName, text: string): string {
   if (field === "dayOfMonth") return text.replace(/^H(?!\()/, "H(1-28)");
   if (field === "dayOfWeek") return text.replace(/^H(?!\()/, "H(0-6)");
@@ -226,7 +229,7 @@ function hashedText(field: FieldName, text: string): string {
 }
 
 const valuesByItem = new Map<string, readonly number[] | string>();
-/** More than people write. Beyond it the cache is emptied. */
+/** The largest size of the cache, more than people write. Beyond it the cache is emptied. */
 const itemsRemembered = 10_000;
 
 function knownValues(field: FieldName, text: string): readonly number[] | string {
@@ -243,7 +246,7 @@ function knownValues(field: FieldName, text: string): readonly number[] | string
 
 const parserOrder: readonly FieldName[] = ["second", "minute", "hour", "dayOfMonth", "month", "dayOfWeek"];
 
-/** What cron-parser says that the items stand for, by field; a string says why it refused them. */
+/** The values that the items stand for according to cron-parser, by field; a string says why it refused them. */
 function askParser(
   items: Partial<Record<FieldName, string>>,
   hashSeed: string,

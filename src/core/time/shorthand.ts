@@ -1,11 +1,11 @@
 /**
- * The schedules that aren't cron fields: `@daily` and the like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
+ * Schedules that aren't cron fields: `@daily` and the like, `@every 90s`, `rate(5 minutes)`, `@at INSTANT`.
  */
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, lastSecond, parseInstant } from "./calendar.ts";
 import { durationHint, parseDuration } from "./units.ts";
 
-/** Due at every multiple of the period since the epoch, so that no restart or edit elsewhere shifts it. */
+/** Due at every multiple of the period since the epoch, so that no restart or other edit shifts it. */
 export interface Period {
   kind: "every";
   periodSeconds: number;
@@ -38,7 +38,7 @@ const macros: ReadonlyMap<string, string> = new Map([
 ]);
 const macroNames = [...macros.keys(), "@every", "@at"];
 
-/** Undefined when the text is none of these and must therefore be a cron expression. */
+/** Undefined when the text is none of these, so that it must be a cron expression. */
 export function readShorthand(expression: string): Short | undefined {
   if (expression.startsWith("@")) return readMacro(expression);
   if (/^rate\b/i.test(expression)) return readRate(expression);
@@ -47,7 +47,7 @@ export function readShorthand(expression: string): Short | undefined {
   return { position: 1, message: `${JSON.stringify(expression)} is not a schedule: did you mean ${meant}?` };
 }
 
-/** What a schedule in everyday words stands for, for a hint; undefined when it is none of those we know. */
+/** For hints: the expression for a schedule in everyday words; undefined when the words aren't known. */
 function meantBy(words: string): string | undefined {
   if (macros.has(`@${words}`)) return `"@${words}"`;
   const [, number = "1", unit] =
@@ -74,7 +74,7 @@ function readMacro(expression: string): Short {
     return {
       position: 1,
       message:
-        "@reboot is tied to one host's start, and a job here belongs to no host: on that host, use a systemd unit (WantedBy=multi-user.target)",
+        "@reboot depends on one host's start, but a job here belongs to no host: use a systemd unit on that host (WantedBy=multi-user.target)",
     };
   }
   const cron = macros.get(name.toLowerCase());
@@ -88,7 +88,7 @@ function readMacro(expression: string): Short {
 function readEvery(argument: string): Short {
   const position = "@every ".length + 1;
   const periodMs = parseDuration(argument);
-  if (periodMs === undefined) return { position, message: `no duration: ${durationHint}` };
+  if (periodMs === undefined) return { position, message: `not a duration: ${durationHint}` };
   if (periodMs < 1_000) return { position, message: "the shortest period is 1s" };
   if (periodMs % 1_000 !== 0) return { position, message: "a period is a whole number of seconds" };
   return { kind: "every", periodSeconds: periodMs / 1_000 };
@@ -107,9 +107,9 @@ function readRate(expression: string): Short {
 function readAt(argument: string): Short {
   const position = "@at ".length + 1;
   const instant = parseInstant(argument);
-  if (instant === undefined) return { position, message: `no instant: ${instantHint}` };
+  if (instant === undefined) return { position, message: `not an instant: ${instantHint}` };
   if (instant % 1_000 !== 0) return { position, message: "an instant is a whole second" };
   if (instant < 0 || instant > lastSecond * 1_000)
-    return { position, message: "an instant lies between 1970 and 9999" };
+    return { position, message: "an instant must be between 1970 and 9999" };
   return { kind: "at", second: instant / 1_000 };
 }

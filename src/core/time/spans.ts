@@ -1,18 +1,18 @@
 /**
- * A set of instants in bounded memory. It is kept as spans of time, and when there are too many of them those that lie closest
- * together are joined. So the largest gaps stay: what was done by a clock that was a year ahead does not cover the year.
+ * A set of instants in bounded memory. It is kept as spans of time; when there are too many spans, those closest together are
+ * joined. So the largest gaps stay: an instant by a clock that was a year ahead does not make the set cover the whole year.
  *
- * An instant that was added stays in the set. One that was never added may get into it, but only between two that were.
+ * An instant that was added stays in the set. Others may be in it too, but only between two that were added.
  */
 import type { Span } from "../../schema/run.ts";
 
 /**
- * Spans of a job's removed starts: 16 bytes each. With fewer, ticks between two of them don't run after clocks were ahead and have
- * been set back, if that happened more often; more takes memory for each job.
+ * How many spans of pruned starts are kept for a job, 16 bytes each. With fewer, if clocks were ahead and set back several
+ * times, ticks between two spans may wrongly count as started; more takes memory for each job.
  */
 export const startsKept = 8;
 
-/** The set with these instants in it, as `joinSpans` gives it. */
+/** The set with these instants added, as at most `most` spans. */
 export function addToSpans(
   spans: readonly Span[],
   instants: Iterable<number>,
@@ -22,7 +22,7 @@ export function addToSpans(
   return added.length === 0 ? spans : joinSpans([...spans, ...added], most);
 }
 
-/** At least one span, put in order, so that none touches another. Not more than `most` of them. */
+/** The spans (at least one) in order, without overlaps, joined until there are at most `most`. */
 export function joinSpans(all: readonly Span[], most: number): readonly Span[] {
   const apart: Span[] = [];
   for (const { from, to } of all.toSorted((a, b) => a.from - b.from)) {
@@ -45,12 +45,12 @@ export function isInSpans(spans: readonly Span[], instant: number): boolean {
   return spans.some(({ from, to }) => from <= instant && instant <= to);
 }
 
-/** The text under which spans are stored. */
+/** Spans as the text that is stored. */
 export function writeSpans(spans: readonly Span[]): string {
   return JSON.stringify(spans.map(({ from, to }) => [from, to]));
 }
 
-/** Spans as `writeSpans` has written them. Throws on any other text. */
+/** Reads what `writeSpans` has written. Throws on text that isn't JSON. */
 export function readSpans(text: string): readonly Span[] {
   const pairs = JSON.parse(text) as [number, number][];
   return pairs.map(([from, to]) => ({ from, to }));

@@ -1,8 +1,8 @@
 /**
  * Durations (`90s`, `1h30m`) and sizes (`64KiB`) as people write them.
  *
- * A number without a unit is refused, because it would mean seconds to one reader and milliseconds to another. Only 0
- * needs none.
+ * A number without a unit is refused, because it would mean seconds to one reader and milliseconds to another. Only 0 needs no
+ * unit.
  */
 
 const durationUnits = [
@@ -14,10 +14,10 @@ const durationUnits = [
   ["ms", 1],
 ] as const;
 
-/** 100 years of 365 days: longer ones are typing errors, and sums stay far below 2^53. */
+/** 100 years of 365 days: longer durations are typing errors. With this limit sums stay far below 2^53. */
 const longestDurationMs = 100 * 365 * 86_400_000;
 
-/** How a refused duration should have been written; for messages. */
+/** For messages: how to write a duration. */
 export const durationHint = "write a number and a unit, such as 500ms, 90s, 1h30m or 30d";
 
 /** Whole milliseconds; units from the largest to the smallest, each once. Undefined when it is no duration. */
@@ -66,7 +66,7 @@ const sizeUnits: ReadonlyMap<string, number> = new Map([
   ["B", 1],
 ]);
 
-/** How a refused size should have been written; for messages. */
+/** For messages: how to write a size. */
 export const sizeHint = "write a number and a unit, such as 512B, 64KiB or 1MiB";
 
 /** Whole bytes; `KiB` is 1024 of them and `kB` 1000. Undefined when it is no size. */

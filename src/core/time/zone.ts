@@ -1,38 +1,38 @@
 /**
- * What the clocks of a time zone show, as a table of stretches with one offset each.
+ * What the clocks of a time zone show, as a table of stretches with a constant offset.
  *
- * The offsets come from Node's own time zone data through `Intl`, which answers for one instant at a time in about 1
- * µs. So a zone's offset changes are found once per block of about a year, by sampling and bisection, and kept. Two
- * changes that cancel each other within the sampling step would be overlooked; since 1970 no zone has had any (the
- * shortest are the weeks around Ramadan in Morocco and Egypt).
+ * The offsets come from Node's own time zone data through `Intl`, which answers for one instant at a time in about 1 µs. So a
+ * zone's changes of offset are found once per block of about a year, by sampling and bisection, and cached. Two changes that
+ * cancel each other within the sampling step would be overlooked; since 1970 no zone has had any (the shortest are the weeks
+ * around Ramadan in Morocco and Egypt).
  *
- * Everything is in whole seconds; the answers depend on the zone's name alone, never on earlier questions.
+ * Everything is in whole seconds. The answers depend only on the zone's name, never on earlier questions.
  */
 import { assert } from "../../errors.ts";
 import { nearest } from "../../schema/nearest.ts";
 import { dayOfDate, daySeconds } from "./calendar.ts";
 
-/** A stretch of time with one offset. It may also end where a block ends. */
+/** A stretch of time with a constant offset. It also ends where a block ends. */
 export interface Stretch {
   /** seconds since the epoch, first and one past the last */
   start: number;
   end: number;
-  /** clocks show the instant plus this */
+  /** the clocks show the instant plus this; seconds */
   offset: number;
   /**
-   * The highest civil second that the clocks had reached before `start`. If it is below `start + offset`, there is a
-   * gap; if it is above, some times are shown again.
+   * The highest civil second that the clocks had reached before `start`. If it is below `start + offset`, there is a gap; if
+   * it is above, some times are shown again.
    */
   reached: number;
 }
 
 /** A power of two near a year: 388 days. */
 const blockSeconds = 2 ** 25;
-/** A smaller step finds changes that last less long, and costs one look-up each. */
+/** A smaller step finds changes that last less long, and costs more look-ups. */
 const samplingSeconds = 3 * daySeconds;
 /** The clocks of a zone have never gone back by more than a day. */
 const lookBackSeconds = 3 * daySeconds;
-/** 400 years have 376 blocks. Beyond it the cache is emptied when another is asked for. */
+/** The most blocks in the cache; 400 years have 376. Beyond it the cache is emptied. */
 const blocksKept = 512;
 
 export class Zone {
@@ -126,16 +126,16 @@ export class Zone {
 
 const zones = new Map<string, Zone>();
 /**
- * Zones cached by the name that was asked for. There are about 600, but their names may be written in any letter case,
- * so the cache is emptied beyond this cap.
+ * The most zones in the cache, by the name that was asked for. There are about 600, but names may be in any letter case, so
+ * beyond this the cache is emptied.
  */
 const zonesKept = 1_024;
 
-/** The zone of a name that `Intl` knows, links and any letter case included; undefined when there is none. */
+/** The zone with a name that `Intl` knows, aliases and any letter case included; undefined when there is none. */
 export function zoneOf(name: string): Zone | undefined {
   const known = zones.get(name);
   if (known !== undefined) return known;
-  // Intl accepts bare offsets too, but only a named zone follows its country's rules.
+  // Intl also accepts plain offsets, but only a named zone follows its country's rules.
   if (!/^[A-Za-z]/.test(name)) return undefined;
   try {
     const clock = new Intl.DateTimeFormat("en-US", {
@@ -159,7 +159,7 @@ export function zoneOf(name: string): Zone | undefined {
   }
 }
 
-/** Why the name is no time zone, and which one may have been meant; undefined when it is one. */
+/** Why the name is no time zone, with a suggestion; undefined when it is one. */
 export function zoneProblem(name: string): string | undefined {
   if (zoneOf(name) !== undefined) return undefined;
   if (/^[+-]/.test(name))
@@ -172,7 +172,7 @@ export function zoneProblem(name: string): string | undefined {
   return `no time zone is called ${JSON.stringify(name)}: ${hint}`;
 }
 
-/** A city alone names its zone; otherwise the nearest name. */
+/** The zone of a city, if the name is a city's; otherwise the nearest name. */
 function zoneMeant(name: string): string | undefined {
   const names = ["UTC", ...Intl.supportedValuesOf("timeZone")];
   const place = name.trim().replaceAll(" ", "_").toLowerCase();

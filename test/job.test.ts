@@ -167,7 +167,11 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, stdin: 1n },
       /^: the job contains a value that JSON can't express/,
     ],
-    ["a peer without a name", { ...least, target: { peers: [" "] } }, /^\/target\/peers\/0: the peer's name is empty/],
+    [
+      "a peer without a name",
+      { ...least, target: { peers: [" "] } },
+      /^\/target\/peers\/0: the peer's name is empty/,
+    ],
   ];
   for (const [title, input, says] of table) {
     it(title, () => {

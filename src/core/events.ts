@@ -109,7 +109,7 @@ export type Event = { now: Now } & (
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
   /** the table's lists of forgotten and readmitted peers have changed */
   | { kind: "membership"; forgotten: readonly Forgotten[]; readmitted: readonly Readmitted[] }
-  /** the table says who joined and how, and whom a person has confirmed */
+  /** the table's joins or confirmations have changed */
   | { kind: "admissions"; joins: readonly Join[]; confirmations: readonly Confirmation[] }
   /** a peer has turned this one away, because this one has been forgotten */
   | { kind: "turnedAway"; by: PeerId }

@@ -36,7 +36,7 @@ export interface Settings {
   host: Readonly<Record<string, string>>;
   /** the peer that made the cluster key, if it is known: the first voter */
   founder: PeerId | undefined;
-  /** by which this peer came in, if its person gave it one in this life */
+  /** the invitation by which this peer joined, if it was given one in this life */
   invitation?: Invitation | undefined;
   /** in the simulator only, as are the next two */
   planted?: PlantedBug;

@@ -251,7 +251,7 @@ export function knownMembers(state: Readonly<State>): { id: PeerId; name: string
   }));
 }
 
-/** Every other member, as one that would get a new cluster key. */
+/** All other members, which would get a new cluster key. */
 export function heirsOf(stateThen: Readonly<State>, now: Now): Heir[] {
   const state = seenAt(stateThen, now);
   return [...state.members.byId.values()].map((member) => ({

@@ -1,11 +1,10 @@
 /**
- * What comes before a key rotation that a person asks for: the peers to be left out are forgotten, and nobody else gets
- * the key unasked who may be an intruder. Whoever has the old key is a member. So for each member that no person has
- * confirmed, or that came in lately, the person must have said that it gets the key; otherwise nothing is changed, and
- * the answer names these members.
+ * What comes before a key rotation: the peers to be left out are forgotten, and no possible intruder gets the new key without
+ * a person's consent. Every peer with the old key is a member. So the person must have accepted by name each member that no
+ * person has confirmed, or that joined recently; otherwise nothing is changed, and the answer names these members.
  *
- * The members are judged twice: before anything is done, and again just before the key is made, because somebody may
- * come in while peers are being forgotten.
+ * The members are checked twice: before anything is done, and again just before the key is made, because a peer may join while
+ * others are being forgotten.
  */
 import { CicadaError } from "../errors.ts";
 import type { Answer, Command, Heir } from "../ports/control.ts";
@@ -33,13 +32,13 @@ export function requestRotation(
   const doubted = refuseDoubted(deps.heirs(), accept, leftOut);
   if (doubted !== undefined) return answer(doubted);
   forgetAll([...leftOut], by, deps, (refused) => {
-    // The roster may take some seconds to change, in which somebody may have come in.
+    // Changing the roster may have taken some seconds, in which a peer may have joined.
     const late = refused ?? refuseDoubted(deps.heirs(), accept, leftOut);
     return late === undefined ? deps.rotate(graceMs, by, answer) : answer(late);
   });
 }
 
-/** The id of the peer that is meant. */
+/** The id of the peer to be left out. */
 function leftOutAs(named: string, deps: RotationDeps): string | CicadaError {
   const known = [...deps.heirs(), ...deps.forgotten().map(({ peer: id, name }) => ({ id, name }))];
   const found = findPeer(known, named);
@@ -68,7 +67,7 @@ function refuseDoubted(
   return { kind: "refused", error: new CicadaError("UNCONFIRMED_PEERS", detail, problems) };
 }
 
-/** One after the other, because each changes the roster of voters on its own. */
+/** Forgets the peers one after the other, because each may change the roster of voters. */
 function forgetAll(
   [first, ...others]: readonly string[],
   by: string,

@@ -95,7 +95,7 @@ export class PeerStatus {
     return watermarkLagMs(state, now);
   }
 
-  /** Who would get a new cluster key. */
+  /** The members that would get a new cluster key. */
   heirs(): Heir[] {
     const { state, now } = this.#live();
     return heirsOf(state, now);

@@ -1,11 +1,11 @@
 /**
- * Which members a person has confirmed, and which came in only lately. Whoever has the cluster key is a member, an
- * intruder as well. So what is done for all members at a person's wish, such as handing them a new key, first asks for
- * those that this file doubts.
+ * Which members a person has confirmed, and which joined only recently. Every peer with the cluster key is a member, an
+ * intruder too. So before something is done for all members, such as giving them a new key, a person is asked about those that
+ * this file doubts.
  *
- * Anybody with the key can write a confirmation into the table. It counts here only if it is signed by a peer that this
- * one trusts: this peer itself, the founder that its key file names, and every member that a trusted peer has confirmed.
- * A confirmation from before its peer was last forgotten doesn't count.
+ * Any peer with the key can write a confirmation into the table. It counts here only if it is signed by a peer that this one
+ * trusts: this peer itself, the founder that its key file names, and every member that a trusted peer has confirmed. A
+ * confirmation from before its peer was last taken in again doesn't count.
  */
 import type { MemberView } from "../../ports/control.ts";
 import type { Confirmation, Join } from "../../schema/admission.ts";
@@ -15,17 +15,17 @@ import { sameValue } from "../../schema/equal.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { State } from "../state.ts";
 
-/** A member that joined less than this long ago came in lately, even if it was confirmed. */
+/** A member that joined less than this long ago is doubted, even if it was confirmed. */
 export const recentJoinMs = 24 * 3_600_000;
-/** Signatures checked in one step. More would let a member that floods the table hold the loop (about 0.1 ms each). */
+/** Signatures checked in one step, about 0.1 ms each. More would let a member that floods the table block the loop. */
 const checksPerStep = 100;
 
-/** What is signed. */
+/** The bytes that the signer of a confirmation signs. */
 export function confirmationBytes({ peer, signer, at, by }: Omit<Confirmation, "signature">): Uint8Array {
   return Buffer.from(canonicalText({ what: "confirmation", peer, signer, at, by }) ?? "");
 }
 
-/** What the table says now. */
+/** Takes in the joins and confirmations that are in the table now. */
 export function holdAdmissions(
   state: State,
   joins: readonly Join[],
@@ -38,14 +38,14 @@ export function holdAdmissions(
   reviewConfirmations(state);
 }
 
-/** What the table says now of the peers that were forgotten and are members again. */
+/** Takes in the peers that the table names as forgotten and taken in again. */
 export function holdReadmissions(state: State, readmitted: readonly Readmitted[]): void {
   const { admissions } = state.members;
   admissions.readmittedAt = new Map(readmitted.map(({ peer, at }) => [peer, at]));
   admissions.isUnreviewed = true;
 }
 
-/** Follows the signatures from the peers that are trusted anyway, if something has changed. */
+/** If something has changed, follows the signatures from the peers that are always trusted to find the confirmed ones. */
 export function reviewConfirmations(state: State): void {
   const { settings, members } = state;
   const { admissions, byId } = members;
@@ -58,7 +58,7 @@ export function reviewConfirmations(state: State): void {
   );
   const confirmed = new Map<PeerId, Confirmation>();
   let checksLeft = checksPerStep;
-  // Going through a set also visits what is added meanwhile.
+  // The loop also visits the peers that are added on the way.
   for (const signer of trusted) {
     for (const one of bySigner.get(signer) ?? []) {
       if (!byId.has(one.peer) || confirmed.has(one.peer)) continue;
@@ -78,7 +78,7 @@ export function reviewConfirmations(state: State): void {
   admissions.confirmed = confirmed;
 }
 
-/** When and how a peer joined, as far as that was recorded, and whether a person has confirmed it. */
+/** When and how a peer joined, if that was recorded, and whether a person has confirmed it. */
 export function admissionOf(
   { members: { admissions }, settings }: State,
   peer: PeerId,
@@ -92,7 +92,7 @@ export function admissionOf(
   };
 }
 
-/** Why a person should look at the member before it is given anything, in words; undefined = there is no reason. */
+/** Why a person should check the member before it is given anything, in words; undefined = there is no reason. */
 export function doubtAbout(state: State, peer: PeerId): string | undefined {
   const { joinedAt, confirmed } = admissionOf(state, peer);
   if (!confirmed) return "no person has confirmed it";

@@ -96,19 +96,19 @@ export interface SupersededKey {
   standsMono: number;
 }
 
-/** How the members came in, and whom a person has confirmed (admission.ts). */
+/** How the members joined, and which of them people have confirmed (admission.ts). */
 export interface AdmissionsState {
-  /** the joins that the table tells of */
+  /** the joins that are recorded in the table */
   joins: ReadonlyMap<PeerId, Join>;
-  /** as they are in the table: anybody with the key may have written them */
+  /** the confirmations in the table, unchecked: any peer with the key may have written them */
   confirmations: readonly Confirmation[];
-  /** when each peer that was forgotten was taken in again, wall ms */
+  /** when each forgotten peer was taken in again; wall clock, ms */
   readmittedAt: ReadonlyMap<PeerId, number>;
   /** the confirmed members, each with the confirmation that counts */
   confirmed: ReadonlyMap<PeerId, Confirmation>;
-  /** something has changed since the confirmations were gone through, or not all of them were */
+  /** something has changed since the confirmations were last checked, or not all of them were */
   isUnreviewed: boolean;
-  /** how many members there were then */
+  /** how many members were known at the last check */
   reviewedMembers: number;
 }
 

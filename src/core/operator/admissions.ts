@@ -1,11 +1,11 @@
 /**
- * Joins and confirmations. A member that sees a new peer records its join in the table, where every peer reads it: so
- * each peer tells its own person, and the list of peers can say when and by which invitation somebody came in. A person
- * confirms a peer that belongs to the mesh (members/admission.ts says whose confirmation counts).
+ * Joins and confirmations. A member that sees a new peer records its join in the table, where every peer reads it. So each
+ * peer can log it, and the list of peers says when and by which invitation a peer joined. People confirm the peers that belong
+ * to the mesh (members/admission.ts says whose confirmation counts).
  *
- * One member records, the one with the lowest id among those whose own join is known; two sides of a split may both.
- * The first record stays. A peer that comes in by an invitation confirms the peer that issued it, because a person gave
- * it that invitation. In a mesh that an earlier version made, a join is dated to the day on which it was first recorded.
+ * One member records joins: the one with the lowest id among those whose own join is known. In a split, one on each side does,
+ * and the first record stays. A peer that joins by an invitation confirms the peer that issued it, because a person gave it
+ * that invitation. In a mesh that an earlier version made, a join is dated to when it was first recorded.
  */
 import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError } from "../../errors.ts";
@@ -18,10 +18,13 @@ import { hasSupersededKey } from "../members/superseded-key.ts";
 import { emit, expectStored, nextToken, note, type State } from "../state.ts";
 import { memberNamed } from "./roster-requests.ts";
 
-/** A new peer is recorded after so long, by when the member that records it has the others' records; ms. */
+/** How long a new peer is alive before its join is recorded, so that the recording member has the others' records by then. */
 const recordAfterMs = 5_000;
 
-/** What the table says. Joins that are new to this peer are told, unless it is itself so new that all are. */
+/**
+ * Takes in what the table says. Joins that are new to this peer are announced, unless it is so new itself that all of them
+ * are.
+ */
 export function takeAdmissions(
   state: State,
   joins: readonly Join[],
@@ -29,8 +32,8 @@ export function takeAdmissions(
 ): void {
   const known = state.members.admissions.joins;
   const { self } = state.settings;
-  const tells = state.alive && (known.has(self) || isFounder(state, self));
-  for (const join of tells ? joins : []) {
+  const announces = state.alive && (known.has(self) || isFounder(state, self));
+  for (const join of announces ? joins : []) {
     if (known.has(join.peer) || join.peer === self) continue;
     const { peer, name, invitation, by } = join;
     const how = invitation === undefined ? {} : { invitation };
@@ -40,15 +43,15 @@ export function takeAdmissions(
   holdAdmissions(state, joins, confirmations);
 }
 
-/** About once a second. */
+/** Called about once a second: records joins that are this peer's to record, and confirms the peer that invited it. */
 export function recordAdmissions(state: State): void {
   reviewConfirmations(state);
   if (!mayRecord(state)) return;
   confirmInviter(state);
   if (!isRecorder(state)) return;
   for (const { id, state: how, stateSinceMono, heartbeat } of state.members.byId.values()) {
-    const isThere = how === "alive" && state.now.mono - stateSinceMono >= recordAfterMs;
-    if (!isThere || heartbeat === undefined || isKnown(state, id)) continue;
+    const isSteady = how === "alive" && state.now.mono - stateSinceMono >= recordAfterMs;
+    if (!isSteady || heartbeat === undefined || isKnown(state, id)) continue;
     const { name, invitation } = heartbeat;
     const { self } = state.settings;
     const value = { at: state.now.wall, by: self, name, ...(invitation === undefined ? {} : { invitation }) };
@@ -67,7 +70,7 @@ function isKnown(state: State, peer: PeerId): boolean {
   return state.members.admissions.joins.has(peer) || isFounder(state, peer);
 }
 
-/** True for the peer that made the mesh: it didn't join. */
+/** Whether the peer made the mesh, so that it never joined. */
 function isFounder({ voting }: State, peer: PeerId): boolean {
   return voting.roster.chain[0]?.voters.includes(peer) ?? false;
 }
@@ -80,7 +83,7 @@ function isRecorder(state: State): boolean {
   return (known.length === 0 ? ids : known).every((id) => id >= self);
 }
 
-/** A person gave this peer an invitation from that one. */
+/** Confirms the peer that issued this peer's invitation, because a person gave this peer that invitation. */
 function confirmInviter(state: State): void {
   const { invitation, self } = state.settings;
   if (invitation === undefined || invitation.by === self || !state.members.byId.has(invitation.by)) return;
@@ -90,7 +93,7 @@ function confirmInviter(state: State): void {
   if (!isDone) write(state, confirmation(state, invitation.by, `invitation ${invitation.id}`));
 }
 
-/** Whether it is stored can be read in the table: otherwise it is written again. */
+/** Edits the table without waiting for the result: if the entry isn't in the table later, it is written again. */
 function write(state: State, edit: TableEdit): void {
   emit(state, { kind: "edit", edits: [edit], token: nextToken(state) });
 }
@@ -103,7 +106,7 @@ function confirmation(state: State, peer: PeerId, by: string): TableEdit {
   return { kind: "set", root: "confirmations", id: `${peer}/${self}`, value: { at, by, signature }, by };
 }
 
-/** Undefined: the answer comes once the confirmation is durable. */
+/** Undefined when the answer comes later, once the confirmation is durable. */
 export function confirm(
   state: State,
   { peer: named, by }: Extract<Command, { kind: "confirm-peer" }>,
@@ -112,7 +115,7 @@ export function confirm(
   const peer = memberNamed(state, named);
   if (typeof peer !== "string") return peer;
   if (peer === state.settings.self) {
-    const detail = `${named} is the peer that was asked, and its own word counts only here: ask another one`;
+    const detail = `${named} is the peer that was asked, and its confirmation of itself doesn't count elsewhere: ask another peer`;
     return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail) };
   }
   const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });

@@ -69,10 +69,20 @@ function jobOf(seed: string): SeedJob {
   };
 }
 
-function commandOf({ seed, peers, jobs, hours, keptFaults, planted: bug, world, person }: SeedJob): string {
+function commandOf({
+  seed,
+  peers,
+  jobs,
+  hours,
+  keptFaults,
+  planted: bug,
+  world,
+  person,
+  retries,
+}: SeedJob): string {
   const kept = keptFaults === undefined ? "" : ` --kept ${keptFaults.join(",") || "none"}`;
   const plant = bug === undefined ? "" : ` --planted ${bug}`;
-  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${kept}${plant}`;
+  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${retries === true ? " --retries" : ""}${kept}${plant}`;
 }
 
 function report(job: SeedJob, failed: SeedSummary): void {

@@ -84,6 +84,8 @@ const plain: Facts = {
   isFull: false,
   hasNoPlace: false,
   isFirstWhenAllFull: false,
+  canBeRepeated: true,
+  isReplaced: false,
   choice: "none",
   overlap: "go",
   questionsEnd: Infinity,
@@ -92,6 +94,7 @@ const plain: Facts = {
 };
 
 interface Case {
+  attempt?: number;
   round?: number;
   facts?: Partial<Facts>;
   local?: LocalStage;
@@ -99,7 +102,14 @@ interface Case {
   requested?: Partial<RequestedOrder>;
 }
 
-function decided({ round = 0, facts = {}, local = noStage, trigger: given, requested }: Case): Decision {
+function decided({
+  attempt = 1,
+  round = 0,
+  facts = {},
+  local = noStage,
+  trigger: given,
+  requested,
+}: Case): Decision {
   const trigger = given ?? (requested === undefined ? "schedule" : "manual");
   const asked: RequestedOrder = {
     job,
@@ -109,7 +119,14 @@ function decided({ round = 0, facts = {}, local = noStage, trigger: given, reque
     by: "",
     ...requested,
   };
-  const order = { due, local, trigger, round, requested: requested === undefined ? undefined : asked };
+  const order = {
+    due,
+    local,
+    trigger,
+    attempt,
+    round,
+    requested: requested === undefined ? undefined : asked,
+  };
   return decide(order, { ...plain, ...facts }).decision;
 }
 
@@ -489,6 +506,7 @@ function orderAt(local: LocalStage): Order {
     instant: due,
     attempt: 1,
     slot: "0",
+    retriedFrom: undefined,
     round: 0,
     due,
     trigger: "schedule",

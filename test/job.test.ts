@@ -240,8 +240,6 @@ describe("a field of a later version", () => {
   });
   it("is refused as such even under the name that another scheduler gives it", () => {
     for (const [name, meant] of Object.entries({
-      retries: "retry",
-      retryLimit: "retry",
       dependsOn: "after",
       depends_on: "after",
       parent_job: "after",

@@ -48,7 +48,14 @@ import { isAwaitedAlone } from "./members/eligibility.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
-import { assertBook, hearDeclined, takeTouched, touchDue, touchAll } from "./claims/order-book.ts";
+import {
+  admitRetry,
+  assertBook,
+  hearDeclined,
+  takeTouched,
+  touchDue,
+  touchAll,
+} from "./claims/order-book.ts";
 import { openDigest, takeRecord } from "./records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
 import { clockRefusedMs } from "./members/suspicion.ts";
@@ -215,12 +222,13 @@ function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void
     takeRecord(state.ledger, record, mono, recent);
     if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }
+  for (const job of event.jobs) takeChange(state, { id: job.id, job });
+  takeOrders(state, event.orders, true);
   for (const record of event.records) {
     const own = record.peer === state.settings.self;
     if (own && awaitsOwnEnd(record)) endEarlierLife(state, record, event.started);
+    else admitRetry(state, record);
   }
-  for (const job of event.jobs) takeChange(state, { id: job.id, job });
-  takeOrders(state, event.orders, true);
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);
   takeAdmissions(state, event.joins ?? [], event.confirmations ?? []);

@@ -105,8 +105,8 @@ export interface JobHindrance {
   message: string;
 }
 
-/** What a tick waits for that is due and undecided. */
-export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start";
+/** What a tick waits for that is undecided: due, or failed and to be repeated (`retry`). */
+export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start" | "retry";
 
 export interface PendingTick {
   tick: TickId;

@@ -19,6 +19,10 @@ const closed = { additionalProperties: false } as const;
 export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
 export const partitionPolicies = ["available", "majority"] as const;
 export const catchUpPolicies = ["none", "latest", "all"] as const;
+export const retryOutcomes = ["failed", "timeout", "lost"] as const;
+export const retryPlaces = ["same", "other", "any"] as const;
+/** A higher limit keeps a tick open for longer; each attempt is a record of its own. */
+export const retryAttemptsMax = 100;
 
 /** What a person writes. Everything but `id` and one action may be left out. */
 export const JobSpecSchema = Type.Object(
@@ -46,6 +50,19 @@ export const JobSpecSchema = Type.Object(
           policy: Type.Optional(Type.Enum(catchUpPolicies)),
           window: Type.Optional(Duration),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+        },
+        closed,
+      ),
+    ),
+    retry: Type.Optional(
+      Type.Object(
+        {
+          attempts: Type.Optional(Type.Integer({ minimum: 0, maximum: retryAttemptsMax })),
+          backoff: Type.Optional(Duration),
+          factor: Type.Optional(Type.Number({ minimum: 1, maximum: 100 })),
+          maxBackoff: Type.Optional(Duration),
+          on: Type.Optional(Type.Array(Type.Enum(retryOutcomes), { minItems: 1, maxItems: 3 })),
+          where: Type.Optional(Type.Enum(retryPlaces)),
         },
         closed,
       ),
@@ -95,7 +112,6 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "background",
     "precheck",
     "pool",
-    "retry",
     "pauseAfterFailures",
     "success",
     "weight",

@@ -11,6 +11,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
+import { retryAttemptsMax } from "./job.ts";
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
 export const TriggerSchema = Type.Enum(triggers);
@@ -95,6 +96,10 @@ export const RunRecordSchema = Type.Object({
   round: Type.Optional(Type.Integer({ minimum: 1, maximum: roundsMax })),
   /** of a majority job: how many chosen runners had given the order back before this was written */
   giveBacks: Type.Optional(Type.Integer({ minimum: 1, maximum: giveBacksMax })),
+  /** of a run in progress: how many attempts may follow it if it fails. Until its end the tick is not over. */
+  retriesLeft: Type.Optional(Type.Integer({ minimum: 1, maximum: retryAttemptsMax })),
+  /** of an attempt that is repeated: when the next one is due. The tick is not over. */
+  retryAt: Type.Optional(InstantSchema),
   /** what a claim is waiting for */
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
   logBytes: Type.Optional(Type.Integer({ minimum: 0 })),

@@ -6,7 +6,7 @@
  * Then the checkers read the evidence.
  */
 import { checkAll } from "./checkers/all.ts";
-import { drawWork, editJobs, makeJobs, type Work } from "./client/client.ts";
+import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import type { ChildSettings } from "./executor.ts";
@@ -45,6 +45,8 @@ export interface SeedOptions {
   mixed?: boolean;
   /** with a person who drains, promotes and forgets peers and cancels runs */
   person?: boolean;
+  /** some of the jobs repeat what fails */
+  retries?: boolean;
   planted?: PlantedBug;
   /** collects the names of the rare branches that were taken */
   marks?: Set<Mark>;
@@ -129,6 +131,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   const mixed =
     isMixed && steady !== undefined ? drawMixed(world.peers, steady, dice.fork("mixed")) : undefined;
   work = drawWork(options.jobs, world.peers, dice.fork("work"), wide.majority);
+  if (options.retries === true) work = withRetries(work, dice.fork("retries"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };

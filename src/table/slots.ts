@@ -37,6 +37,7 @@ const slotOfField = {
   killGrace: "killGrace",
   overlap: "overlap",
   catchUp: "catchUp",
+  retry: "retry",
   partition: "partition",
   target: "target",
   keep: "keep",
@@ -52,7 +53,7 @@ const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
 /** For each slot that holds an object with named members: the members that this version knows. */
 const membersOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ...[...groupSlots].map((slot) => [slot, new Set(fieldsOfSlot(slot))] as const),
-  ...(["catchUp", "target", "keep"] as const).map(
+  ...(["catchUp", "retry", "target", "keep"] as const).map(
     (slot) => [slot, new Set(Object.keys(JobSpecSchema.properties[slot].properties))] as const,
   ),
 ]);

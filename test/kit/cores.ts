@@ -78,6 +78,8 @@ export class Cores {
   /** peers whose gossip is lost */
   readonly unheard = new Set<PeerId>();
   readonly runMs: number;
+  /** the exit code of each child that ends by itself */
+  exitCodeOf: (start: Start) => number = () => 0;
   /** from the launch to the report that the child has started */
   readonly launchMs: number;
   readonly capacity: number;
@@ -525,7 +527,8 @@ export class Cores {
       const ended = { kind: "childEnded", run: spec.run, outcome } as const;
       return this.#later(this.launchMs, () => this.feed(peer, { ...ended, at: this.wall(this.#now) }));
     }
-    this.starts.push({ peer, run: spec.run, tick: spec.tick, at: this.#now, env: spec.env });
+    const begun = { peer, run: spec.run, tick: spec.tick, at: this.#now, env: spec.env };
+    this.starts.push(begun);
     let over = false;
     const end = (exitCode: number): void => {
       if (over) return;
@@ -541,7 +544,7 @@ export class Cores {
     this.#runs.set(spec.run, { peer, end });
     const started = { kind: "childStarted", run: spec.run } as const;
     this.#later(this.launchMs, () => this.feed(peer, { ...started, at: this.wall(this.#now) }));
-    if (this.runMs < Infinity) this.#later(this.launchMs + this.runMs, () => end(0));
+    if (this.runMs < Infinity) this.#later(this.launchMs + this.runMs, () => end(this.exitCodeOf(begun)));
   }
 }
 

@@ -18,6 +18,7 @@ export const RunSchema = Type.Object({
   revision: Type.String(),
   tick: Type.String(),
   attempt: Type.Integer(),
+  retryAt: orNull(Type.String({ description: "when the next attempt is due, if this one is repeated" })),
   slot: Type.String(),
   trigger: TriggerSchema,
   state: RunStateSchema,
@@ -61,7 +62,7 @@ export const TickSchema = Type.Object({
   state: Type.Union([RunStateSchema, Type.Literal("pending")]),
   duplicate: Type.Boolean(),
   waitsFor: orNull(
-    Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start"], {
+    Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start", "retry"], {
       description: "what a pending tick waits for",
     }),
   ),
@@ -84,6 +85,7 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     revision: record.revision,
     tick: record.tick,
     attempt: record.attempt,
+    retryAt: showInstantOrNull(record.retryAt),
     slot: record.slot,
     trigger: record.trigger,
     state: record.state,

@@ -10,6 +10,7 @@ import {
   notYet,
   overlapPolicies,
   partitionPolicies,
+  retryPlaces,
 } from "../../schema/job.ts";
 import { repeatable } from "../program.ts";
 
@@ -99,6 +100,43 @@ export const jobFlags: readonly JobFlag[] = [
     help: "how many ticks to catch up (default: 100)",
     path: ["catchUp", "limit"],
     shape: "number",
+  },
+  {
+    flags: "--retry, --retry-attempts <n>",
+    help: "how often to repeat a run that failed or timed out (default: 0)",
+    path: ["retry", "attempts"],
+    shape: "number",
+  },
+  {
+    flags: "--retry-backoff <duration>",
+    help: "the pause before the first repetition (default: 10s)",
+    path: ["retry", "backoff"],
+    shape: "text",
+  },
+  {
+    flags: "--retry-factor <n>",
+    help: "how much longer each further pause is (default: 2)",
+    path: ["retry", "factor"],
+    shape: "number",
+  },
+  {
+    flags: "--retry-max-backoff <duration>",
+    help: "the longest pause (default: 10m)",
+    path: ["retry", "maxBackoff"],
+    shape: "text",
+  },
+  {
+    flags: "--retry-on <outcome>",
+    help: "what to repeat: failed, timeout, lost; repeatable (default: failed and timeout)",
+    path: ["retry", "on"],
+    shape: "list",
+  },
+  {
+    flags: "--retry-where <peer>",
+    help: "on which peer to repeat it, compared with the last one (default: any)",
+    path: ["retry", "where"],
+    shape: "text",
+    choices: retryPlaces,
   },
   {
     flags: "--partition <policy>",

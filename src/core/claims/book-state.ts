@@ -3,6 +3,7 @@
  * has started. Only the files of this folder change it.
  */
 import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
 import { IndexedHeap } from "../job/heap.ts";
 import { CapacityQueue } from "./capacity-queue.ts";
 import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
@@ -12,6 +13,10 @@ export interface BookState extends ClaimIndexes {
   readonly byJob: Map<JobId, Set<Order>>;
   /** how many of the orders were requested by people */
   requestedCount: number;
+  /** what people asked for of jobs that may be repeated, by job and tick, until the tick is over */
+  readonly requests: Map<string, RequestedOrder>;
+  /** orders that repeat an attempt, by job: their ticks are in progress */
+  readonly retries: Map<JobId, Set<Order>>;
   /** orders by when they are to be reconciled next; wall clock, ms */
   readonly reconcileQueue: IndexedHeap<Order>;
   /** orders whose circumstances have changed in this step */
@@ -28,6 +33,8 @@ export function createBook(): BookState {
     orders: new Map(),
     byJob: new Map(),
     requestedCount: 0,
+    requests: new Map(),
+    retries: new Map(),
     reconcileQueue: new IndexedHeap((a, b) => a.key < b.key),
     touched: new Set(),
     holders: new Map(),

@@ -12,6 +12,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
+import { withRetry } from "../job/retry.ts";
 import { admitNextRound, removeOrder, touch, touchAll } from "./order-book.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -200,14 +201,15 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
     takeRecord(state.ledger, back, state.now.mono, true);
     return admitNextRound(state, back, order.requested, order.instant);
   }
-  commit(state, {
+  const lost: RunRecord = {
     ...record,
     peer: runner,
     version: 1,
     by: state.settings.self,
     reason: "chosen and gone",
     finishedAt: state.now.wall,
-  });
+  };
+  commit(state, withRetry(plan.retry, lost, lost));
 }
 
 /** Cancels the job's other runs, which this order is to replace. */

@@ -50,16 +50,23 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (at !== ownStartsAt) return at < ownStartsAt;
     return due < order.due || (due === order.due && key < order.key);
   };
+  const retries = [...(state.book.retries.get(order.job) ?? [])].filter(({ tick }) => tick !== order.tick);
+  for (const { instant } of retries) {
+    // A tick in progress goes on before others of its job begin; of two of them, the older one does.
+    if (order.attempt === 1 || instant < order.instant)
+      yield { running: true, waiting: false, earlier: true, isDue: true };
+  }
   for (const record of openOf(state.ledger, order.job)) {
     const key = orderKeyOf(record);
     if (key === order.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
-    if (running ? isOver(state, record) : !holdsLease(state, record)) continue;
+    if (running ? isOver(state, record) : order.attempt > 1 || !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
     const earlier = comesBefore(startsAt(record), record.due, key);
     yield { running, waiting: record.waiting === "overlap", earlier, isDue };
   }
+  if (order.attempt > 1) return;
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (job !== order.job || untilMono < state.now.mono) continue;
     if (key === order.key || !comesBefore(due, due, key)) continue;

@@ -14,10 +14,11 @@ import {
   type TickId,
 } from "../../schema/ids.ts";
 import { giveBacksMax, type RequestedOrder, type RunRecord, type Trigger } from "../../schema/run.ts";
+import { retryAttemptsMax } from "../../schema/job.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import { assert } from "../../errors.ts";
 import { isOver } from "../records/history.ts";
-import { recordsOf } from "../records/ledger.ts";
+import { endsOrder, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
@@ -60,8 +61,47 @@ export function admitRequested(state: State, requested: RequestedOrder): boolean
   const latest = Math.max(requestedAt, instantOf(tick));
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
     return false;
+  const plan = state.jobs.plans.get(job);
+  if (plan !== undefined && plan.retry.attempts > 0) state.book.requests.set(tickKey(requested), requested);
   add(state, job, tick, requestedAt, trigger, requested);
   return true;
+}
+
+function tickKey({ job, tick }: { readonly job: JobId; readonly tick: TickId }): string {
+  return `${job}@${tick}`;
+}
+
+/** Enters the attempt that follows the one of the record, unless the tick is over. */
+export function admitRetry(state: State, record: RunRecord): void {
+  const { book, ledger } = state;
+  const { job, tick, slot, attempt, retryAt } = record;
+  if (retryAt === undefined || isOver(ledger.history, job, tick, slot)) return;
+  const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
+  // The runner's own word about when it ended stands above that of the peers which took it for dead.
+  if (next !== undefined && next.due !== retryAt && next.local.stage === "none") removeOrder(state, next);
+  const requested = book.requests.get(tickKey(record));
+  if (isManual(tick) && requested === undefined) return;
+  add(state, job, tick, requested?.requestedAt ?? instantOf(tick), record.trigger, requested);
+}
+
+/** The tick is over: nothing of it is repeated. */
+export function forgetRequest(state: State, record: RunRecord): void {
+  state.book.requests.delete(tickKey(record));
+}
+
+/** Forgets requests before the instant (ms): no attempt of them is due any more. */
+export function forgetRequestsBefore(state: State, instant: number): void {
+  for (const [key, { job, tick }] of state.book.requests) {
+    const isPast = instantOf(tick) < instant && !state.book.retries.has(job);
+    if (isPast || isOver(state.ledger.history, job, tick, "0")) state.book.requests.delete(key);
+  }
+}
+
+/** How many orders wait to repeat an attempt. */
+export function retryCount({ book }: State): number {
+  let count = 0;
+  for (const retries of book.retries.values()) count += retries.size;
+  return count;
 }
 
 /**
@@ -100,6 +140,9 @@ export function removeOrder(state: State, order: Order): void {
   assert(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
   if (ofJob?.size === 0) book.byJob.delete(order.job);
   if (wasInBook && order.requested !== undefined) book.requestedCount--;
+  const retries = book.retries.get(order.job);
+  retries?.delete(order);
+  if (retries?.size === 0) book.retries.delete(order.job);
   assert(book.requestedCount >= 0, `${order.key}: more requested orders have left the book than entered it`);
   book.reconcileQueue.remove(order);
 }
@@ -113,6 +156,12 @@ export function assertBook({ book, ledger }: State): void {
   for (const ofJob of book.byJob.values()) indexed += ofJob.size;
   assert(indexed === book.orders.size, "the jobs' indexes hold as many orders as the book");
   let requested = 0;
+  for (const [job, retries] of book.retries)
+    for (const { key } of retries)
+      assert(
+        book.byJob.get(job)?.size !== 0 && book.orders.has(key),
+        `${key}: a retry that is not in the book`,
+      );
   for (const order of book.orders.values()) {
     const { key, job, tick, slot } = order;
     assert(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
@@ -122,9 +171,6 @@ export function assertBook({ book, ledger }: State): void {
   assert(requested === book.requestedCount, "the requested orders of the book are counted");
 }
 
-/** This version repeats no run, so every order is the first attempt. Records of a later version may be of other attempts. */
-const attempt = 1;
-
 function add(
   state: State,
   job: JobId,
@@ -133,10 +179,12 @@ function add(
   trigger: Trigger,
   requested?: RequestedOrder,
 ): void {
+  const last = lastRepeated(state, job, tick);
+  const attempt = (last?.attempt ?? 0) + 1;
   const key = orderKey(job, tick, attempt, "0");
   // An order that is with the launcher has left the book, and its record does not say yet that it is running.
   const launched = state.book.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
-  if (state.book.orders.has(key) || launched) return;
+  if (state.book.orders.has(key) || launched || isBegun(state, key)) return;
   const order: Order = {
     key,
     job,
@@ -144,10 +192,11 @@ function add(
     // The instant decides which epoch votes on the order, so it comes from the tick's name, which is the same on all peers.
     instant: requested === undefined ? due : instantOf(tick),
     attempt,
+    retriedFrom: last?.peer,
     slot: "0",
     round: roundOf(state, key),
-    due,
-    trigger,
+    due: last?.retryAt ?? due,
+    trigger: last === undefined ? trigger : "retry",
     requested,
     declined: new Set(),
     ranks: [],
@@ -158,6 +207,11 @@ function add(
   };
   state.book.orders.set(key, order);
   if (requested !== undefined) state.book.requestedCount++;
+  if (last !== undefined) {
+    const retries = state.book.retries.get(job);
+    if (retries === undefined) state.book.retries.set(job, new Set([order]));
+    else retries.add(order);
+  }
   const ofJob = state.book.byJob.get(job);
   if (ofJob === undefined) state.book.byJob.set(job, new Set([order]));
   else ofJob.add(order);
@@ -179,10 +233,16 @@ export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
 }
 
-/** Touches the order of the record's tick, which is over, whatever the record's attempt. */
-export function touchOrderOf(state: State, { job, tick, slot }: RunRecord): void {
-  const order = state.book.orders.get(orderKey(job, tick, attempt, slot));
-  if (order !== undefined) touch(state, order);
+/** Touches the order of the record's tick, which is over. It may be of another attempt than the record. */
+export function touchOrdersOf(state: State, { job, tick, slot, attempt }: RunRecord): void {
+  for (const one of [1, attempt, (lastRepeated(state, job, tick)?.attempt ?? 0) + 1]) {
+    const order = state.book.orders.get(orderKey(job, tick, one, slot));
+    if (order !== undefined) touch(state, order);
+  }
+}
+
+export function touchRetries(state: State, job: JobId): void {
+  for (const order of state.book.retries.get(job) ?? []) touch(state, order);
 }
 
 /** Touches orders of the job that have turned out to be over without a record in this step, so that they leave the book. */
@@ -223,6 +283,26 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
     order.declined.add(from);
     touch(state, order);
   }
+}
+
+/** The tick's last attempt that is to be repeated, by all its known records. */
+function lastRepeated(state: State, job: JobId, tick: TickId): RunRecord | undefined {
+  let last: RunRecord | undefined;
+  for (let attempt = 1; attempt <= retryAttemptsMax; attempt++) {
+    let latest: RunRecord | undefined;
+    for (const record of recordsOf(state.ledger, orderKey(job, tick, attempt, "0"))) {
+      if (record.retryAt !== undefined && record.retryAt > (latest?.retryAt ?? -Infinity)) latest = record;
+    }
+    if (latest === undefined) break;
+    last = latest;
+  }
+  return last;
+}
+
+/** Whether the order was started or decided. Its tick may not be over, because another attempt may follow. */
+export function isBegun(state: State, key: OrderKey): boolean {
+  for (const record of recordsOf(state.ledger, key)) if (endsOrder(record)) return true;
+  return false;
 }
 
 /** The round that the order has reached, by all its known records. A record of one round proves the rounds before it. */

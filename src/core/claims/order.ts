@@ -49,6 +49,8 @@ export interface Order {
   /** the tick's instant; ms */
   readonly instant: number;
   readonly attempt: number;
+  /** the peer of the attempt before this one */
+  readonly retriedFrom: PeerId | undefined;
   readonly slot: string;
   /** for a majority job: how many chosen runners have given the order back; the voters decide again in each round */
   readonly round: number;

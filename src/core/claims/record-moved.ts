@@ -9,7 +9,15 @@ import { assert } from "../../errors.ts";
 import { settles, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
-import { admitNextRound, isNextRound, touch, touchOrderOf } from "./order-book.ts";
+import {
+  admitNextRound,
+  admitRetry,
+  forgetRequest,
+  isNextRound,
+  touch,
+  touchOrdersOf,
+  touchRetries,
+} from "./order-book.ts";
 import type { Order } from "./order.ts";
 
 /** Signs a record that this peer writes, takes it in, stores it and gossips it. Returns the signed record. */
@@ -39,7 +47,11 @@ export function recordMoved(
   emit(state, { kind: "notify", event: { kind: "run", record } });
   const own = state.book.orders.get(orderKeyOf(record));
   if (own !== undefined) touch(state, own);
-  if (settles(record)) touchOrderOf(state, record);
+  if (settles(record)) {
+    touchOrdersOf(state, record);
+    forgetRequest(state, record);
+  }
+  admitRetry(state, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
   if (isNextRound(record, own)) {
     const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };
@@ -55,6 +67,7 @@ function touchWaiting(state: State, record: RunRecord): void {
   const overlap = state.jobs.plans.get(record.job)?.overlap;
   if (overlap === "allow" || (overlap !== "replace" && !isFinal(record.state))) return;
   for (const order of state.book.holdersByJob.get(record.job) ?? []) touch(state, order);
+  if (overlap === "replace") touchRetries(state, record.job);
 }
 
 /** This peer's own new claim concerns the other orders of its job only once it is due. */

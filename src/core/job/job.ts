@@ -10,6 +10,8 @@ import {
   fieldSynonyms,
   JobSpecSchema,
   notYet,
+  retryAttemptsMax,
+  retryOutcomes,
   readOnlyFields,
   type CheckedSpec,
   type JobSpec,
@@ -19,6 +21,7 @@ import { assert } from "../../errors.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
 import { parseSchedule } from "../time/schedule.ts";
+import { longestBackoffMs } from "./retry.ts";
 import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
 import { zoneProblem } from "../time/zone.ts";
 
@@ -143,6 +146,7 @@ function laterFields(given: Fields): Problem[] {
 const closedObjects: readonly { path: string; known: readonly string[] }[] = [
   { path: "", known: Object.keys(JobSpecSchema.properties) },
   { path: "catchUp", known: Object.keys(JobSpecSchema.properties.catchUp.properties) },
+  { path: "retry", known: Object.keys(JobSpecSchema.properties.retry.properties) },
   { path: "target", known: Object.keys(JobSpecSchema.properties.target.properties) },
   { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
 ];
@@ -199,10 +203,20 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
   "/umask": "a umask is three octal digits as a text, such as 077",
+  "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,
+  "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",
+  "/retry/on": `on is a list of the outcomes that are repeated: ${retryOutcomes.join(", ")}`,
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
 };
 
-const durationFields = ["/timeout", "/killGrace", "/catchUp/window", "/keep/age"] as const;
+const durationFields = [
+  "/timeout",
+  "/killGrace",
+  "/catchUp/window",
+  "/retry/backoff",
+  "/retry/maxBackoff",
+  "/keep/age",
+] as const;
 
 function shapeProblems(given: Fields): Problem[] {
   const found = new Map<string, string>();
@@ -248,6 +262,7 @@ function meaningProblems(given: Fields): Problem[] {
     ...scheduleProblems(given),
     ...lifetimeProblems(given),
     ...durationProblems(given),
+    ...retryProblems(given),
     ...processProblems(given),
     ...targetProblems(given),
   ];
@@ -320,6 +335,17 @@ function durationProblems(given: Fields): Problem[] {
       : `a run's output is kept up to ${formatSize(largestLogBytes)}; ${size} is more`;
   if (bytes === undefined || bytes > largestLogBytes) problems.push({ pointer: "/keep/logBytes", message });
   return problems;
+}
+
+function retryProblems(given: Fields): Problem[] {
+  const retry = inside(given, "retry");
+  return (["backoff", "maxBackoff"] as const).flatMap((name) => {
+    const written = text(retry, name);
+    const ms = written === undefined ? undefined : parseDuration(written);
+    if (ms === undefined || ms <= longestBackoffMs) return [];
+    const message = `a retry is due within 24h after the attempt before it; ${written ?? ""} is more`;
+    return [{ pointer: `/retry/${name}`, message }];
+  });
 }
 
 function processProblems(given: Fields): Problem[] {

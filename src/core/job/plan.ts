@@ -7,6 +7,7 @@ import type { JobId } from "../../schema/ids.ts";
 import { unknownCapabilities } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
+import type { RetryRule } from "./retry.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
@@ -27,6 +28,7 @@ export interface Plan {
   readonly overlap: NonNullable<JobSpec["overlap"]>;
   readonly partition: "available" | "majority";
   readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
+  readonly retry: RetryRule;
   readonly pauses: readonly Pause[];
   /** names or ids; undefined = any peer */
   readonly peers: readonly string[] | undefined;
@@ -43,6 +45,8 @@ const defaults = {
   killGraceMs: 10_000,
   windowMs: hour,
   limit: 100,
+  backoffMs: 10_000,
+  maxBackoffMs: 600_000,
   runs: 100,
   ageMs: 30 * 24 * hour,
   logBytes: 1_048_576,
@@ -88,6 +92,14 @@ export function planJob(job: Job): Plan | Problem[] {
       policy: spec.catchUp?.policy ?? "latest",
       windowMs: milliseconds(spec.catchUp?.window, defaults.windowMs),
       limit: spec.catchUp?.limit ?? defaults.limit,
+    },
+    retry: {
+      attempts: spec.retry?.attempts ?? 0,
+      backoffMs: milliseconds(spec.retry?.backoff, defaults.backoffMs),
+      factor: spec.retry?.factor ?? 2,
+      maxBackoffMs: milliseconds(spec.retry?.maxBackoff, defaults.maxBackoffMs),
+      on: spec.retry?.on ?? ["failed", "timeout"],
+      where: spec.retry?.where ?? "any",
     },
     pauses: job.pauses,
     peers: spec.target?.peers,

@@ -20,6 +20,8 @@ export interface CandidateOrder {
   readonly requested: Pick<RequestedOrder, "peers"> | undefined;
   /** peers that said they are at capacity */
   readonly declined: ReadonlySet<PeerId>;
+  /** the peer of the attempt that is repeated */
+  readonly retriedFrom?: PeerId | undefined;
 }
 
 /** The eligibility of each peer for one order. */
@@ -60,6 +62,10 @@ export function eligibilityOf(
 }
 
 function admits(plan: Plan, order: CandidateOrder, id: PeerId, name: string): boolean {
+  const { retriedFrom } = order;
+  const { where } = plan.retry;
+  if (retriedFrom !== undefined && where !== "any" && (where === "same") !== (id === retriedFrom))
+    return false;
   const peers = order.requested?.peers ?? plan.peers;
   return peers === undefined || isAmong(peers, { id, name });
 }

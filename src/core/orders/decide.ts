@@ -6,6 +6,7 @@
 import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
+import { retriesAfter } from "../job/retry.ts";
 import { precedes, type LocalStage, type Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs, timelyMs } from "../limits.ts";
 import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
@@ -42,6 +43,10 @@ export interface Facts {
   readonly rival: { readonly claim: RunRecord; readonly until: number } | undefined;
   /** another peer has claimed it, whether its claim lease still holds or not */
   readonly hasForeignClaim: boolean;
+  /** of an attempt that is repeated: some living peer may run it, now or later */
+  readonly canBeRepeated: boolean;
+  /** … and: a newer tick of the job is due, which replaces it */
+  readonly isReplaced: boolean;
   /** there is no place for another claim */
   readonly isFull: boolean;
   /** there is no place for another run */
@@ -86,7 +91,7 @@ type OrderDecision =
   /** decides about the order again */
   | { readonly kind: "again" }
   /** the order leaves the book; with `as`, its story is written */
-  | { readonly kind: "close"; readonly reason: string; readonly as?: "skipped" | "missed" };
+  | { readonly kind: "close"; readonly reason: string; readonly as?: "skipped" | "missed" | "cancelled" };
 
 /** Decisions that need the job. */
 export type JobDecision =
@@ -112,7 +117,7 @@ export interface Decided {
 /** How soon to decide again where only time can change the decision. */
 const recheckMs = 500;
 
-type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local" | "round">;
+type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local" | "attempt" | "round">;
 
 export function decide(order: DecidedOrder, facts: Facts): Decided {
   const { plan, wall } = facts;
@@ -122,6 +127,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (local.stage === "claiming") return just({ kind: "nothing" });
   if (facts.isForgotten || facts.isSuperseded) return just(letGo("draining", wait(Infinity)));
   if (facts.isWarmingUp) return just(wait(wall + recheckMs));
+  if (order.attempt > 1 && facts.isReplaced) return just(endRetry("replaced", "cancelled", facts));
   if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
   switch (local.stage) {
     case "claimed":
@@ -158,41 +164,55 @@ function closeOver(local: LocalStage): Decision {
 }
 
 /** The schedule was edited, or the job disabled, after the order had come into the book. */
-function isStale(plan: Plan, { requested }: DecidedOrder, facts: Facts): boolean {
-  if (requested !== undefined) return !plan.enabled && requested.force !== true;
-  return !facts.isTick;
+function isStale(plan: Plan, { requested, attempt }: DecidedOrder, facts: Facts): boolean {
+  const isOff = !plan.enabled && requested?.force !== true;
+  // A tick in progress goes on, whatever the schedule is now.
+  if (attempt > 1) return isOff || retriesAfter(plan.retry, attempt - 1) === 0;
+  return requested === undefined ? !facts.isTick : isOff;
+}
+
+/** The tick ends with the attempts that it has had. One peer reports why. */
+function endRetry(reason: string, as: "missed" | "cancelled", { isReporter }: Facts): Decision {
+  return isReporter ? { kind: "close", reason, as } : wait(Infinity);
 }
 
 /** An edit has made the order invalid. If it was already long overdue and unclaimed, it is reported as missed. */
-function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
+function closeStale({ due, local, attempt }: DecidedOrder, facts: Facts): Decision {
+  if (attempt > 1 && facts.plan !== undefined) return endRetry("job-changed", "cancelled", facts);
   const waited = facts.wall - due > overdueMs && local.stage !== "claimed";
   const isReported = facts.plan !== undefined && waited && facts.isReporter;
   return { kind: "close", reason: "job-changed", ...(isReported ? { as: "missed" } : {}) };
 }
 
-function decidePaused({ due, local }: DecidedOrder, facts: Facts): Decided {
+/** The tick is skipped. One that is in progress waits until the pause ends. */
+function decidePaused({ due, local, attempt }: DecidedOrder, facts: Facts): Decided {
   const rest: Decision =
-    facts.wall < due
-      ? wait(due)
-      : facts.isReporter
-        ? { kind: "close", reason: "paused", as: "skipped" }
-        : wait(Infinity);
+    attempt > 1
+      ? wait(Infinity)
+      : facts.wall < due
+        ? wait(due)
+        : facts.isReporter
+          ? { kind: "close", reason: "paused", as: "skipped" }
+          : wait(Infinity);
   const decision = local.stage === "claimed" ? letGo("paused", rest) : rest;
   return rest.kind === "close" ? just(decision, "paused-tick-reported") : just(decision);
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
   const { wall, rival, failover } = facts;
-  const { due, trigger, requested } = order;
+  const { due, trigger, requested, attempt } = order;
   if (rival !== undefined) return just(wait(rival.until));
   const isOverdue = trigger === "schedule" && wall - due > overdueMs;
+  const isWanted = requested !== undefined || attempt > 1;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
-  if (isOverdue || (requested !== undefined && wall - due > startWindowMs(plan, true)))
+  if (isOverdue || (isWanted && wall - wantedAt(order, plan) > startWindowMs(plan, true)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
   if (isElected && order.round >= giveBacksMax) {
     return just(facts.isReporter ? { kind: "close", reason: "given-back", as: "missed" } : wait(Infinity));
   }
+  if (attempt > 1 && wall >= due && !facts.canBeRepeated)
+    return just(endRetry("retry-nowhere", "missed", facts));
   if (failover === undefined) {
     if (!facts.isFirstWhenAllFull) return just(wait(wall < due ? due : Infinity));
     const claim = { kind: "claim", failover: rankOnly(facts), waiting: "capacity" } as const;
@@ -216,6 +236,11 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
     ...(trigger === "catch-up" ? (["caught-up"] as const) : []),
   ];
   return { decision: { kind: facts.skipsAsking ? "claim" : "ask", failover }, marks };
+}
+
+/** From when on the window of an order runs, ms: what was in back-off during a pause is wanted when the pause ends. */
+export function wantedAt({ due, attempt }: Pick<Order, "due" | "attempt">, { job }: Plan): number {
+  return attempt > 1 ? Math.max(due, job.resumedAt) : due;
 }
 
 function rankOnly({ admittedRank }: Facts): Failover {

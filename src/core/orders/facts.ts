@@ -2,12 +2,13 @@
  * The facts that `decide` uses. Each is read from the state only when `decide` asks for it: most orders need only a few of
  * them, and some cost a walk over the members or over the job's other orders.
  */
-import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
 import { isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
 import { precedes, type Order } from "../claims/order.ts";
+import { isBegun } from "../claims/order-book.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
@@ -20,7 +21,7 @@ import { rank } from "../members/rank.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";
-import { recordsOf } from "../records/ledger.ts";
+import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Facts } from "./decide.ts";
 
@@ -46,8 +47,8 @@ export class OrderFacts implements Facts {
   }
 
   get isOver(): boolean {
-    const { job, tick, slot } = this.#order;
-    return isOver(this.#state.ledger.history, job, tick, slot);
+    const { job, tick, slot, key } = this.#order;
+    return isOver(this.#state.ledger.history, job, tick, slot) || isBegun(this.#state, key);
   }
 
   get isTick(): boolean {
@@ -115,6 +116,18 @@ export class OrderFacts implements Facts {
     return false;
   }
 
+  get canBeRepeated(): boolean {
+    return this.#ranks.some((peer) => !gone.has(this.#eligibility(peer)));
+  }
+
+  get isReplaced(): boolean {
+    if (this.plan?.overlap !== "replace") return false;
+    for (const { tick, due } of openOf(this.#state.ledger, this.#order.job)) {
+      if (due <= this.wall && instantOf(tick) > this.#order.instant) return true;
+    }
+    return false;
+  }
+
   get isFull(): boolean {
     return isFull(this.#state);
   }
@@ -143,9 +156,11 @@ export class OrderFacts implements Facts {
     // Where runs may overlap, the other orders don't matter.
     if (this.plan === undefined || this.plan.overlap === "allow" || local.stage !== "claimed") return "go";
     const contenders = contendersOf(this.#state, this.#order, local.claim);
+    // A tick in progress is not skipped, and replaces nothing.
+    const policy = this.#order.attempt === 1 ? this.plan.overlap : "queue-all";
     // For a claim that is held it is enough to know whether one order still precedes it, so that a long queue isn't walked.
-    const isHeld = local.claim.waiting === "overlap" && this.plan.overlap !== "replace";
-    return overlapVerdict(this.plan.overlap, isHeld ? anyBefore(contenders) : [...contenders]);
+    const isHeld = local.claim.waiting === "overlap" && policy !== "replace";
+    return overlapVerdict(policy, isHeld ? anyBefore(contenders) : [...contenders]);
   }
 
   get questionsEnd(): number {
@@ -171,6 +186,9 @@ export class OrderFacts implements Facts {
     return this.#eligibilityOf;
   }
 }
+
+/** Peers that are like this won't run an order, now or later. */
+const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "incapable"]);
 
 /** All members in order of rank for one order, dead ones included. */
 function ranksOf(state: State, order: Order): readonly PeerId[] {

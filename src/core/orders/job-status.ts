@@ -48,6 +48,7 @@ function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   const isScheduled = plan.schedule !== undefined || !plan.knowsTicks;
   if (plan.schedule !== undefined && nextTickOf(plan, state.now.wall) === undefined) return "ended";
   for (const record of openOf(state.ledger, plan.id)) if (record.state === "running") return "running";
+  if (state.book.retries.has(plan.id)) return "running";
   if (isBlocked) return "blocked";
   if (firstPending(state, plan) !== undefined) return "waiting";
   return isScheduled ? "scheduled" : "manual";
@@ -119,13 +120,15 @@ function firstPending(state: State, plan: Plan): Order | undefined {
 
 function* pendingOrders(state: State, plan: Plan): Generator<Order> {
   for (const order of state.book.byJob.get(plan.id) ?? []) {
-    if (order.due <= state.now.wall && !isOver(state.ledger.history, order.job, order.tick, "0")) yield order;
+    const isInProgress = order.due <= state.now.wall || order.attempt > 1;
+    if (isInProgress && !isOver(state.ledger.history, order.job, order.tick, "0")) yield order;
   }
 }
 
 type Wait = Pick<PendingTick, "waitsFor" | "why">;
 
 function waitOf(state: State, plan: Plan, order: Order): Wait {
+  if (order.due > state.now.wall) return waitForRetry(state, plan, order);
   const blocked = hindrancesOf(state, plan).find(({ code }) => code === "NO_PEER");
   if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
   const claim = claimOf(state, order);
@@ -145,6 +148,11 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
     };
   }
   return waitForPeer(state, plan, order);
+}
+
+function waitForRetry(state: State, { retry }: Plan, { attempt, due }: Order): Wait {
+  const which = `attempt ${attempt} of ${1 + retry.attempts}`;
+  return { waitsFor: "retry", why: `${which} begins at ${instantText(state, due)}` };
 }
 
 /** What a claim waits for, this peer's or another's. */

@@ -10,6 +10,8 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
+import type { Plan } from "../job/plan.ts";
+import { longestBackoffMs, retriesAfter, withRetry } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
   closeIfEnded,
@@ -29,7 +31,14 @@ import { inSight } from "../members/members.ts";
 import { reporterPlace } from "./facts.ts";
 import { hearRange, reportEveryMs } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
-import { admitRequested, admitTick, requestedAheadMs, touchAll, touchJob } from "../claims/order-book.ts";
+import {
+  admitRequested,
+  admitTick,
+  requestedAheadMs,
+  retryCount,
+  touchAll,
+  touchJob,
+} from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
@@ -37,7 +46,19 @@ export function childStarted(state: State, run: RunId, at: number): void {
   if (own === undefined) return;
   const { waiting: _, ...claim } = own.record;
   noteStart(state);
-  own.record = commit(state, { ...claim, state: "running", startedAt: at, version: claim.version + 1 });
+  const retriesLeft = retriesAfter(ruleOf(state, own).retry, claim.attempt);
+  own.record = commit(state, {
+    ...claim,
+    state: "running",
+    startedAt: at,
+    version: claim.version + 1,
+    ...(retriesLeft === 0 ? {} : { retriesLeft }),
+  });
+}
+
+/** The job as it stands now; if it is gone, as it was when the run began. */
+function ruleOf(state: State, { plan }: OwnRun): Plan {
+  return state.jobs.plans.get(plan.id) ?? plan;
 }
 
 /** The run's processes live on, so its record stays open and no other run of its job may start beside it. */
@@ -54,7 +75,7 @@ export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: nu
   const isByHost = ended.kind === "not-started" && ended.why === "host";
   const isBlamed = isByHost && isPlanted(state, "host-fault-blamed");
   const outcome = isBlamed ? ({ ...ended, why: "error" } as const) : ended;
-  const record = commit(state, endOf(own, outcome, at));
+  const record = commit(state, withRetry(ruleOf(state, own).retry, own.record, endOf(own, outcome, at)));
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
   note(state, "warn", "a run did not start", { run, why: outcome.reason });
@@ -115,13 +136,20 @@ export function endEarlierLife(state: State, record: RunRecord, started: Readonl
   // A chosen claim of a majority job may have started even if the launcher's log doesn't say so: the log may have been lost.
   const ran = record.state !== "claimed" || record.epoch !== undefined || started.has(runId(record));
   mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
-  commit(state, {
+  commitEnd(state, record, {
     ...rest,
     state: ran ? "lost" : "withdrawn",
     reason: "restarted",
     version: record.version + 1,
     finishedAt: state.now.wall,
   });
+}
+
+/** Ends a record by the job's present rules: what is lost may be repeated. */
+function commitEnd(state: State, before: RunRecord, ended: RunRecord): void {
+  const { retriesLeft: _, ...record } = ended;
+  const plan = state.jobs.plans.get(record.job);
+  commit(state, plan === undefined ? record : withRetry(plan.retry, before, record));
 }
 
 /**
@@ -146,7 +174,7 @@ export function declareLost(state: State): void {
       note(state, "warn", "a run is lost", { run: runId(record), peer: record.peer });
     }
     const isForgotten = state.operator.forgotten.has(record.peer);
-    commit(state, {
+    commitEnd(state, record, {
       ...record,
       state: isUnbinding ? "withdrawn" : "lost",
       by: state.settings.self,
@@ -207,7 +235,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       refuseBeyond(state, record);
       continue;
     }
-    if (isBeyondLimits(state, record)) {
+    const isRetryTooMany = record.retryAt !== undefined && retryCount(state) >= retriesMax;
+    if (isRetryTooMany || isBeyondLimits(state, record)) {
       emit(state, { kind: "count", name: "records_not_remembered" });
       moved.push(record);
       continue;
@@ -234,8 +263,12 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
   }
 }
 
-/** The record's tick lies too far ahead: before a tick is due there can only be a claim, and only shortly before. */
-function isBeyond({ tick }: RunRecord, until: number): boolean {
+/**
+ * The record's tick lies too far ahead: before a tick is due there can only be a claim, and only shortly before. Or its next
+ * attempt is due later than any rule can ask for.
+ */
+function isBeyond({ tick, retryAt = -Infinity }: RunRecord, until: number): boolean {
+  if (retryAt > until + longestBackoffMs) return true;
   return instantOf(tick) > until + (isManual(tick) ? requestedAheadMs : 0);
 }
 
@@ -279,6 +312,8 @@ export const recentMs = 120_000;
 const rememberedMax = 200_000;
 /** Open records of one peer: far above its capacity and any queue behind it. Each takes 1 KiB. */
 const openMax = 16_384;
+/** Attempts that wait to be repeated: far above what honest jobs have. Each is kept in memory until its tick is over. */
+const retriesMax = 10_000;
 /** Records of jobs that are not in the table, counted again whenever old memory is gone through. */
 const recordsOfNoJobMax = 20_000;
 const nothingStarted: ReadonlySet<RunId> = new Set();

@@ -12,7 +12,7 @@ import { rangeSlot, roundsMax, type RunRecord, type Span, type Watermark } from 
 import type { Write } from "../../ports/disk.ts";
 import { isOwnGivenBack, nextVersion } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
-import { admitTick, touchJob, touchOver } from "../claims/order-book.ts";
+import { admitRetry, admitTick, forgetRequestsBefore, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { nextTickAt, soonestTick } from "../job/timetable.ts";
@@ -41,7 +41,7 @@ import {
   settleRange,
   reopenFrom,
 } from "../records/history.ts";
-import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledger.ts";
+import { forgetGivenBack, openOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
@@ -182,10 +182,12 @@ export function lookedUp(
       withdrawDecision(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
     } else if (settles(record)) settleIn(state.ledger.history, record);
-    else if (isOwnGivenBack(state, record)) takeRecord(state.ledger, record, state.now.mono, true);
+    else if (isOwnGivenBack(state, record) || record.retryAt !== undefined)
+      takeRecord(state.ledger, record, state.now.mono, true);
   }
   if (pruned !== undefined) settlePruned(state, job, pruned);
   endUnsure(state.ledger.history, job);
+  for (const record of records) admitRetry(state, record);
   if (reopened <= state.now.wall) reopenFrom(state.ledger.history, job, reopened, state.now.wall);
   touchJob(state, job);
   const plan = state.jobs.plans.get(job);
@@ -325,6 +327,7 @@ export function tendHistory(state: State): void {
       moveUp(state, plan);
     }
   }
+  forgetRequestsBefore(state, now.wall - scanBackMs);
   forgetGivenBack(ledger, ({ job, tick, slot }) => {
     return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - forgetAfterMs;
   });
@@ -361,6 +364,9 @@ function moveUp(state: State, plan: Plan): void {
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
     if (!isManual(tick) && instant <= now.wall) undecided.push(instant);
   }
+  // Another attempt may follow a run that is in progress.
+  for (const { tick, retriesLeft } of openOf(ledger, plan.id))
+    if (retriesLeft !== undefined && !isManual(tick)) undecided.push(instantOf(tick));
   for (const { record, order } of book.runs.values()) {
     if (order.job === plan.id && record.state === "claimed" && !isManual(order.tick))
       undecided.push(order.instant);

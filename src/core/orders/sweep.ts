@@ -13,8 +13,9 @@ import { holdsLease } from "../claims/contention.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
+import { wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
-import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { declareLost } from "./runs.ts";
 import { reportGaps, tendHistory } from "./scan.ts";
@@ -63,17 +64,23 @@ function isHeld(state: State, order: Order): boolean {
   return false;
 }
 
+/** A person has asked for it, or its tick is in progress: it may start within its window, whatever the job catches up. */
+function isWanted({ requested, attempt }: Order): boolean {
+  return requested !== undefined || attempt > 1;
+}
+
 function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
   const { wall } = state.now;
   const overdue = [...orders]
     .filter((order) => wall - order.due > overdueMs && !isHeld(state, order))
     .toSorted((a, b) => a.instant - b.instant);
-  const asked = overdue.filter((order) => order.requested !== undefined);
-  for (const order of asked) {
-    if (wall - order.due > startWindowMs(plan, true)) miss(state, plan, order, "window");
+  for (const order of overdue.filter(isWanted)) {
+    const isInBackOff = order.attempt > 1 && pauseAt(plan, wall) !== undefined;
+    if (isInBackOff) continue;
+    if (wall - wantedAt(order, plan) > startWindowMs(plan, true)) miss(state, plan, order, "window");
     else touch(state, order);
   }
-  const scheduled = overdue.filter((order) => order.requested === undefined);
+  const scheduled = overdue.filter((order) => !isWanted(order));
   const last = scheduled.at(-1);
   if (last === undefined) return;
   const newer = ticksOf(plan, last.instant + 1, wall + 1, 1);

@@ -9,9 +9,14 @@ import { settle, settleRange } from "./history.ts";
 import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
 
-/** Whether the record settles its order: it was started or decided. */
-export function settles(record: RunRecord): boolean {
+/** Whether the record settles its order: that attempt was started or decided. */
+export function endsOrder(record: RunRecord): boolean {
   return record.state !== "claimed" && record.state !== "withdrawn";
+}
+
+/** … and its tick: no other attempt will follow. */
+export function settles(record: RunRecord): boolean {
+  return endsOrder(record) && record.retriesLeft === undefined && record.retryAt === undefined;
 }
 
 /** The digest of open records, as in heartbeats; "" for none. */
@@ -49,7 +54,8 @@ export function takeRecord(
   const known = ledger.orders.get(order);
   const before = known?.get(key) ?? ledger.open.get(key);
   if (!movesUp(before, record)) return { moved: false, before };
-  if (known === undefined && !recent && isFinal(record.state)) {
+  // An attempt that is repeated is kept until its tick is over: the next one counts on from it.
+  if (known === undefined && !recent && isFinal(record.state) && record.retryAt === undefined) {
     if (settles(record)) settleIn(ledger.history, record);
     if (!keepOpen) close(ledger, key);
     return { moved: true, before };

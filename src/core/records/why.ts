@@ -44,6 +44,8 @@ const reasons: Readonly<Record<string, string>> = {
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
   host: "the peer's host could not start runs",
+  "retry-nowhere": "no peer is left that may repeat it, as the job's retry.where says",
+  replaced: "a newer tick of the job has replaced it",
   "given-back": `${giveBacksMax} peers that the voters had chosen gave it back without starting it`,
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
@@ -159,7 +161,8 @@ export function describeTick(
       `It was started ${doubles.length} times, on ${where}: these peers did not hear each other then.`,
     );
   }
-  if (pending !== undefined)
+  if (pending?.waitsFor === "retry") why.push(`It did not succeed and is repeated: ${pending.why}.`);
+  else if (pending !== undefined)
     why.push(`It has been due since ${clock(pending.due).slice(" at ".length)} and waits: ${pending.why}.`);
   else if (story === undefined)
     why.push("Nothing has been decided about it yet, or its records have been removed.");

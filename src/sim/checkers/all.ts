@@ -5,6 +5,7 @@ import { checkBounded } from "./bounded.ts";
 import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts";
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
+import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
 import { checkRanges, checkStories } from "./story.ts";
@@ -34,6 +35,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkAuthority,
     checkPruned,
     checkVersions,
+    checkRetries,
   ].flatMap((check) => check(evidence));
 }
 

@@ -25,7 +25,9 @@ import { wasStranded, wasWell, workers } from "./surroundings.ts";
 import {
   aheadMs,
   clockErrorMs,
+  firstAttempts,
   groupRuns,
+  repeatedWithinMs,
   requiredTicks,
   sameClockMs,
   seenToBeSetMs,
@@ -51,7 +53,7 @@ export function checkLoss(evidence: Evidence): Breach[] {
     evidence.from,
     evidence.to - startsWithinMs,
     startsWithinMs,
-  ).filter((tick) => hasWellWorker(evidence, tick) && !heldUp(tick, byJob.get(tick.job) ?? []));
+  ).filter((tick) => hasWellWorker(evidence, tick) && !heldUp(evidence, tick, byJob.get(tick.job) ?? []));
   const breaches: Breach[] = [];
   for (const tick of required) {
     const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
@@ -126,8 +128,8 @@ export function checkResumption(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   const from = evidence.healedAt + resumesAfterMs;
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
-    if (heldUp(tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
-    const starts = (byTick.get(`${tick.job}@${tick.tick}`) ?? []).filter(
+    if (heldUp(evidence, tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
+    const starts = firstAttempts(byTick.get(`${tick.job}@${tick.tick}`) ?? []).filter(
       ({ peer, start }) => !wasStranded(evidence, peer, start, start),
     );
     const errorMs = errorAround(evidence, tick);
@@ -201,7 +203,12 @@ function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean 
   return !isMajority(rules) || hadQuorum(evidence, instant, eligible, instant - onTimeMs, instant + onTimeMs);
 }
 
-function heldUp({ rules, tick, instant }: RequiredTick, runsOfJob: readonly Run[]): boolean {
+function heldUp(
+  evidence: Evidence,
+  { job, rules, tick, instant }: RequiredTick,
+  runsOfJob: readonly Run[],
+): boolean {
   if (rules.overlap === "allow") return false;
-  return wasBusy(runsOfJob, tick, instant - wellBeforeMs, instant + startsWithinMs);
+  const laterMs = repeatedWithinMs(evidence, job);
+  return wasBusy(runsOfJob, laterMs, tick, instant - wellBeforeMs, instant + startsWithinMs);
 }

@@ -13,7 +13,15 @@
 import type { Breach, Evidence, Operation, Run } from "../world/truth.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
-import { clockErrorMs, dueOf, groupRuns, isScheduled, wasBusy } from "./ticks.ts";
+import {
+  clockErrorMs,
+  dueOf,
+  firstAttempts,
+  groupRuns,
+  isScheduled,
+  repeatedWithinMs,
+  wasBusy,
+} from "./ticks.ts";
 import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
 
 const graceMs = 30_000;
@@ -31,7 +39,7 @@ export function checkPhantoms(evidence: Evidence): Breach[] {
     const spans = jobsOf(evidence).includes(job as Run["job"])
       ? perhapsInForce(evidence, job as Run["job"])
       : [];
-    for (const run of runs) {
+    for (const run of firstAttempts(runs)) {
       const witness = evidence.witnesses?.includes(run.peer) === true ? "a witness runs nothing" : undefined;
       const wrong =
         witness ??
@@ -67,7 +75,8 @@ function wrongWithScheduled(
   // The time for which a run waits for a place doesn't count towards its window.
   if (evidence.crowded === true) return undefined;
   const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
-  if (mayWait && wasBusy(runsOfJob, run.tick, due, run.start)) return undefined;
+  if (mayWait && wasBusy(runsOfJob, repeatedWithinMs(evidence, run.job), run.tick, due, run.start))
+    return undefined;
   if (mayWait && newsWasHeldUp(evidence, due, run.start)) return undefined;
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
 }

@@ -2,7 +2,7 @@
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { ticksOf } from "../client/schedules.ts";
 import type { Evidence, JobRules, Run } from "../world/truth.ts";
-import { jobsOf, surelyInForce } from "./requests.ts";
+import { jobsOf, perhapsInForce, surelyInForce } from "./requests.ts";
 
 /** Clocks that differ by less count as equal (DESIGN §11), ms. */
 export const sameClockMs = 1_600;
@@ -53,9 +53,40 @@ export function dueOf(run: Run): number {
   return instantOf(run.tick);
 }
 
-/** True if another run of the job was going on in the span, so that overlap rules may have delayed this one. */
-export function wasBusy(runsOfJob: readonly Run[], except: string, from: number, to: number): boolean {
-  return runsOfJob.some((run) => run.tick !== except && run.start <= to && (run.end ?? Infinity) >= from);
+/** The first attempt of each tick: what the schedule asks for. Further ones are for retries.ts. */
+export function firstAttempts(runs: readonly Run[]): Run[] {
+  return runs.filter(({ attempt }) => attempt === 1);
+}
+
+/**
+ * True if another tick of the job was in progress in the span, so that overlap rules may have delayed this one. What did
+ * not succeed may be in progress for `laterMs` more, until it is repeated.
+ */
+export function wasBusy(
+  runsOfJob: readonly Run[],
+  laterMs: number,
+  except: string,
+  from: number,
+  to: number,
+): boolean {
+  return runsOfJob.some(({ tick, start, end = Infinity, outcome }) => {
+    const until = outcome === "succeeded" ? end : end + laterMs;
+    return tick !== except && start <= to && until >= from;
+  });
+}
+
+/** How long a paused or disturbed tick may take to be repeated beyond its pause, ms. */
+const repeatedLateMs = 600_000;
+
+/** Within this time after an attempt's end the next one has begun; 0 for a job that repeats nothing. */
+export function repeatedWithinMs(evidence: Evidence, job: JobId): number {
+  const longest = Math.max(
+    0,
+    ...perhapsInForce(evidence, job).map(({ rules: { retry } }) =>
+      retry === undefined ? 0 : retry.backoffMs * 2 ** retry.attempts,
+    ),
+  );
+  return longest === 0 ? 0 : longest + repeatedLateMs;
 }
 
 /** By how much a fault has set the peer's clock ahead at that instant, ms. */

@@ -1,8 +1,8 @@
 /**
  * I2, at most once, and I12, one choice. Judges what the voters of majority jobs did, as seen from outside.
  *
- * I2: no tick of a majority job starts twice, on any peer and in any attempt, whatever faults there were. (A job's
- * `retry` could allow more, but the simulator's client asks for none. What was given back never started.)
+ * I2: no tick of a majority job starts twice, on any peer, whatever faults there were; of a job with `retry`, no attempt
+ * of it. (What was given back never started.)
  *
  * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. All chosen ballots of
  * one decision have the same value, and their epoch is the one in force at the order's tick. Each ballot is used by one
@@ -14,9 +14,9 @@
  * and the two had not found out, which takes a third peer that hears both.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
-import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules } from "../world/truth.ts";
+import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules, Run } from "../world/truth.ts";
 import { epochInForce, majorityOf, isForgotten } from "./quorum.ts";
-import { groupRuns } from "./ticks.ts";
+import { groupRuns, repeatedWithinMs } from "./ticks.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
 
 export function isMajority({ partition }: JobRules): boolean {
@@ -33,7 +33,10 @@ function majorityJobs(evidence: Evidence): Set<string> {
 export function checkAtMostOnce(evidence: Evidence): Breach[] {
   const jobs = majorityJobs(evidence);
   const breaches: Breach[] = [];
-  for (const [tick, runs] of groupRuns(evidence, (run) => `${run.job}@${run.tick}`)) {
+  const repeats = new Set(jobsOf(evidence).filter((job) => repeatedWithinMs(evidence, job) > 0));
+  const nameOf = (run: Run): string =>
+    `${run.job}@${run.tick}${repeats.has(run.job) ? ` attempt ${run.attempt}` : ""}`;
+  for (const [tick, runs] of groupRuns(evidence, nameOf)) {
     const [first] = runs;
     if (runs.length < 2 || first === undefined || !jobs.has(first.job)) continue;
     if (isForgotten(evidence, first.job, first.tick)) continue;

@@ -120,7 +120,7 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, overlap, catchUp, enabled, partition, peers } = rules;
+  const { id, schedule, overlap, catchUp, enabled, partition, peers, retry } = rules;
   return {
     id,
     schedule: schedule.text,
@@ -131,6 +131,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...scheduleFields(schedule),
     ...(enabled === undefined ? {} : { enabled }),
     ...(partition === undefined ? {} : { partition }),
+    ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
     ...(peers === undefined ? {} : { target: { peers: [...peers] } }),
   };
 }

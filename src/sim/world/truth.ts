@@ -37,6 +37,8 @@ export interface JobRules {
   peers: readonly PeerId[] | undefined;
   /** absent = `available` */
   partition?: "majority";
+  /** how often a failed run is repeated, and the first pause; absent = never */
+  retry?: { attempts: number; backoffMs: number };
   /** false: it has no ticks */
   enabled?: boolean;
   /** how many ticks' records are kept, and for how long; absent = all of them, for ever */
@@ -304,6 +306,7 @@ export interface Breach {
     | "I13"
     | "I14"
     | "I16"
+    | "I17"
     | "I18"
     | "crash";
   at: number;

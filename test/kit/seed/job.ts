@@ -26,6 +26,8 @@ export interface SeedJob {
   longKinds?: readonly LongKind[];
   /** a person drains, promotes and forgets peers and cancels runs; always so in a long world */
   person?: boolean;
+  /** for a wide world: some of the jobs repeat what fails */
+  retries?: boolean;
   planted?: PlantedBug;
   /** for a wide world: the numbers of the faults that happen; absent = all */
   keptFaults?: readonly number[];
@@ -74,5 +76,6 @@ export function sizeOf(seed: string): SeedJob {
     faults: "swarm",
     world: "wide",
     person: dice.chance(0.5),
+    retries: dice.chance(0.5),
   };
 }

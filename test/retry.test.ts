@@ -1,0 +1,276 @@
+/** Retries: what is repeated, when, where and how often, and that a tick counts as in progress meanwhile (INTERFACE). */
+import assert from "node:assert/strict";
+import { describe, it, test } from "node:test";
+import { planJob, type Plan } from "../src/core/job/plan.ts";
+import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
+import { storyOf } from "../src/core/records/records.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import type { RunRecord, RunState } from "../src/schema/run.ts";
+import { Cores, type Start } from "./kit/cores.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+const rule: RetryRule = {
+  attempts: 3,
+  backoffMs: 10 * second,
+  factor: 2,
+  maxBackoffMs: 30 * second,
+  on: ["failed", "timeout"],
+  where: "any",
+};
+
+describe("the rule", () => {
+  const cases: [circumstance: string, attempt: number, ended: RunState, afterMs: number | undefined][] = [
+    ["the first attempt fails", 1, "failed", 10 * second],
+    ["the second attempt fails: the pause has doubled", 2, "failed", 20 * second],
+    ["the third attempt fails: the pause is the longest", 3, "failed", 30 * second],
+    ["the last attempt fails", 4, "failed", undefined],
+    ["it timed out", 1, "timeout", 10 * second],
+    ["it was lost, and only failures and timeouts are repeated", 1, "lost", undefined],
+    ["it was cancelled", 1, "cancelled", undefined],
+    ["it succeeded", 1, "succeeded", undefined],
+  ];
+  for (const [circumstance, attempt, ended, afterMs] of cases) {
+    it(`${circumstance}: ${afterMs === undefined ? "no other follows" : `the next is due after ${afterMs / second} s`}`, () => {
+      assert.equal(retryAt(rule, attempt, ended, 0), afterMs);
+    });
+  }
+});
+
+const often = { attempts: 2, backoff: "10s" };
+const hourly = { id: "beat", schedule: "@every 1h", command: "true", retry: often } as const;
+
+/** Peers just before the first tick of an hourly job, whose runs fail. */
+function beforeTick(names: readonly string[], spec: Partial<Parameters<Cores["put"]>[0]> = {}): Cores {
+  const cores = new Cores(names, { runMs: second });
+  cores.pass(minute);
+  cores.exitCodeOf = () => 1;
+  cores.put({ ...hourly, ...spec });
+  cores.pass(hour - (cores.wall(cores.now) % hour) - 5 * second);
+  return cores;
+}
+
+function recordsOf(cores: Cores, peer: string): RunRecord[] {
+  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+}
+
+function stateOf(cores: Cores, peer: string): string {
+  const story = storyOf(recordsOf(cores, peer));
+  return `${story?.state ?? "none"} ${story?.attempt ?? 0}`;
+}
+
+function attempts(starts: readonly Start[]): string[] {
+  return starts.map(({ env }) => `${env["CICADA_ATTEMPT"]} ${env["CICADA_TRIGGER"]}`);
+}
+
+test("a run that fails is repeated with growing pauses, as often as the job says, and never again", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  cores.pass(50 * minute);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry", "3 retry"]);
+  const [first = 0, ...pauses] = cores.starts.map(({ at }, place) => at - (cores.starts[place - 1]?.at ?? 0));
+  assert.ok(first > 0);
+  for (const [place, ms] of [11 * second, 21 * second].entries())
+    assert.ok(Math.abs((pauses[place] ?? 0) - ms) < 100, `${pauses[place]} ms`);
+  for (const peer of "abc") assert.equal(stateOf(cores, peer), "failed 3");
+  for (const peer of "abc") assert.equal(cores.state(peer).book.orders.size, 0);
+  cores.exitCodeOf = () => 0;
+  cores.pass(26 * hour);
+  const ofFirst = cores.starts.filter(({ tick }) => tick === cores.starts[0]?.tick);
+  assert.equal(ofFirst.length, 3, "a day later the tick is still over");
+  assert.equal(cores.starts.length, 3 + 26);
+});
+
+test("a repetition that succeeds ends the tick", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  cores.exitCodeOf = ({ env }) => (env["CICADA_ATTEMPT"] === "2" ? 0 : 1);
+  cores.pass(50 * minute);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
+  for (const peer of "abc") assert.equal(stateOf(cores, peer), "succeeded 2");
+});
+
+test("a run that succeeds is not repeated", () => {
+  const cores = beforeTick(["a", "b"]);
+  cores.exitCodeOf = () => 0;
+  cores.pass(50 * minute);
+  assert.equal(cores.starts.length, 1);
+});
+
+test("if the peer whose run failed dies, another one repeats it when it is due", () => {
+  const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, backoff: "20s" } });
+  cores.pass(8 * second);
+  const [first] = cores.starts;
+  assert.ok(first);
+  cores.kill(first.peer);
+  cores.pass(minute);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
+  assert.notEqual(cores.starts[1]?.peer, first.peer);
+});
+
+test("a lone peer that is restarted in the pause carries on", () => {
+  const cores = beforeTick(["a"], { retry: { attempts: 1, backoff: "1m" } });
+  cores.pass(10 * second);
+  assert.equal(cores.starts.length, 1);
+  const records = recordsOf(cores, "a");
+  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
+  cores.kill("a");
+  cores.pass(5 * second);
+  cores.up("a" as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 5 * second });
+  cores.pass(2 * minute);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
+});
+
+test("a run that is lost is repeated only if the job says so", () => {
+  for (const [on, count] of [[["failed"], 1] as const, [["failed", "lost"], 2] as const]) {
+    const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, on: [...on] } });
+    cores.pass(5_500);
+    const [first] = cores.starts;
+    assert.ok(first);
+    cores.kill(first.peer);
+    cores.pass(5 * minute);
+    assert.equal(cores.starts.length, count, on.join());
+  }
+});
+
+test("the voters of a majority job choose a runner for each attempt", () => {
+  const cores = beforeTick(["a", "b", "c"], { partition: "majority" });
+  cores.pass(50 * minute);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry", "3 retry"]);
+  for (const peer of "abc") assert.equal(stateOf(cores, peer), "failed 3");
+});
+
+function failsOnce({ env, tick }: Start, first: string): number {
+  return tick === first && env["CICADA_ATTEMPT"] === "1" ? 1 : 0;
+}
+
+describe("while a repetition is pending, its tick is in progress", () => {
+  const every = { schedule: "@every 10s", retry: { attempts: 1, backoff: "25s" } } as const;
+  for (const overlap of ["queue", "queue-all", "skip"] as const) {
+    it(`with overlap: ${overlap} no other tick of the job starts before it has ended`, () => {
+      const cores = new Cores(["a", "b", "c"], { runMs: second });
+      cores.put({ ...hourly, ...every, overlap });
+      cores.pass(minute);
+      const begun = cores.starts.length;
+      const next = new Date(Math.ceil((cores.wall(cores.now) + 1) / 10_000) * 10_000);
+      const tick = `${next.toISOString().slice(0, -5)}Z`;
+      cores.exitCodeOf = (start) => failsOnce(start, tick);
+      cores.pass(2 * minute);
+      const since = cores.starts.slice(begun).filter((start) => Date.parse(start.tick) >= next.getTime());
+      assert.equal(since[0]?.tick, tick);
+      assert.equal(since[1]?.tick, tick, "the repetition is next");
+      assert.equal(since[1]?.env["CICADA_TRIGGER"], "retry");
+      assert.ok(since.length > 5, "then the job goes on");
+    });
+  }
+
+  it("with overlap: allow the others start", () => {
+    const cores = beforeTick(["a", "b"], { ...every, overlap: "allow" });
+    cores.pass(30 * second);
+    assert.ok(new Set(cores.starts.map(({ tick }) => tick)).size >= 3);
+  });
+
+  it("with overlap: replace a newer tick ends it, and says so", () => {
+    const cores = beforeTick(["a", "b"], { ...every, overlap: "replace" });
+    cores.pass(20 * second);
+    const [first] = cores.starts;
+    assert.ok(first);
+    cores.exitCodeOf = () => 0;
+    cores.pass(minute);
+    assert.ok(cores.starts.every(({ env }) => env["CICADA_TRIGGER"] === "schedule"));
+    const ends = recordsOf(cores, "b").filter(({ reason }) => reason === "replaced");
+    assert.ok(ends.length > 0);
+    assert.ok(ends.every(({ state, attempt }) => state === "cancelled" && attempt === 2));
+  });
+});
+
+test("a pause holds a repetition back until it ends, however long it lasts", () => {
+  const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "20s" } });
+  cores.pass(8 * second);
+  assert.equal(cores.starts.length, 1);
+  const { job } = planOf(cores);
+  cores.put(
+    { ...hourly, retry: { attempts: 1, backoff: "20s" } },
+    { ...job, pauses: [{ by: "ann", at: 0 }] },
+  );
+  cores.pass(3 * hour);
+  assert.equal(cores.starts.length, 1);
+  const resumedAt = cores.wall(cores.now);
+  cores.put({ ...hourly, retry: { attempts: 1, backoff: "20s" } }, { ...job, resumedAt });
+  cores.pass(10 * second);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
+});
+
+function planOf(cores: Cores): Plan {
+  const [plan] = cores.state("a").jobs.plans.values();
+  assert.ok(plan !== undefined && !Array.isArray(planJob(plan.job)));
+  return plan;
+}
+
+test("an edit that takes the repetitions away ends the tick with the attempts that it has had", () => {
+  const cores = beforeTick(["a", "b"], { retry: { attempts: 2, backoff: "1m" } });
+  cores.pass(10 * second);
+  const { createdAt, scheduledAt } = planOf(cores).job;
+  cores.put({ ...hourly, retry: { attempts: 0 } }, { createdAt, scheduledAt });
+  cores.pass(5 * minute);
+  assert.equal(cores.starts.length, 1);
+  for (const peer of "ab") {
+    assert.equal(stateOf(cores, peer), "failed 1");
+    assert.equal(cores.state(peer).book.orders.size, 0);
+  }
+});
+
+test("an edit of the schedule leaves a repetition alone", () => {
+  const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "1m" } });
+  cores.pass(10 * second);
+  cores.put({ ...hourly, schedule: "30 3 * * *", retry: { attempts: 1 } });
+  cores.pass(5 * minute);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
+});
+
+function peersOf(cores: Cores): string[] {
+  return cores.starts.map(({ peer }) => peer);
+}
+
+describe("where", () => {
+  it("same: the repetition runs on the same peer", () => {
+    const cores = beforeTick(["a", "b", "c"], { retry: { ...often, where: "same" } });
+    cores.pass(10 * minute);
+    assert.equal(cores.starts.length, 3);
+    assert.equal(new Set(peersOf(cores)).size, 1);
+  });
+  it("other: it runs on another peer than the attempt before", () => {
+    const cores = beforeTick(["a", "b", "c"], { retry: { ...often, where: "other" } });
+    cores.pass(10 * minute);
+    const [first, then, last] = peersOf(cores);
+    assert.ok(first !== then && then !== last && cores.starts.length === 3);
+  });
+  it("same, and that peer has died: the tick ends as failed, with the reason", () => {
+    const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, backoff: "1m", where: "same" } });
+    cores.pass(10 * second);
+    const [first] = cores.starts;
+    assert.ok(first);
+    cores.kill(first.peer);
+    cores.pass(5 * minute);
+    assert.equal(cores.starts.length, 1);
+    const other = [..."abc"].find((peer) => peer !== first.peer) ?? "";
+    assert.equal(stateOf(cores, other), "failed 1");
+    assert.ok(recordsOf(cores, other).some(({ reason }) => reason === "retry-nowhere"));
+  });
+  it("other, and there is no other peer: likewise", () => {
+    const cores = beforeTick(["a"], { retry: { attempts: 1, where: "other" } });
+    cores.pass(5 * minute);
+    assert.equal(cores.starts.length, 1);
+    assert.equal(stateOf(cores, "a"), "failed 1");
+    assert.equal(cores.state("a").book.orders.size, 0);
+  });
+});
+
+test("what was asked for by hand is repeated with the same environment", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  cores.ask("b", { kind: "run-job", id: planOf(cores).id, by: "ann", env: { COLOUR: "red" } });
+  cores.pass(4 * minute);
+  const byHand = cores.starts.filter(({ tick }) => tick.startsWith("manual"));
+  assert.deepEqual(attempts(byHand), ["1 manual", "2 retry", "3 retry"]);
+  assert.ok(byHand.every(({ env }) => env["COLOUR"] === "red"));
+});

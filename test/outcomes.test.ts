@@ -61,6 +61,23 @@ test("the last tick is the newest finished one, whatever its outcome; a running 
   assert.equal(lastSuccess, instantOf(first ?? ("" as TickId)) + 5_000);
 });
 
+test("an attempt that is repeated is not the last tick's outcome; the tick's last attempt is", async () => {
+  const retryAt = instantOf(second ?? ("" as TickId)) + 60_000;
+  const { outcomes } = historyOf(
+    record(second, "failed", { retryAt, exitCode: 3, startedAt: 1 }),
+    record(first, "succeeded"),
+  );
+  assert.equal((await outcomes.of(job)).lastTick?.tick, first);
+  outcomes.take(record(second, "missed", { attempt: 2, reason: "retry-nowhere" }));
+  const { lastTick } = await outcomes.of(job);
+  assert.deepEqual([lastTick?.tick, lastTick?.state, lastTick?.exitCode], [second, "failed", 3]);
+  const stored = historyOf(
+    record(second, "missed", { attempt: 2, reason: "retry-nowhere" }),
+    record(second, "failed", { retryAt, exitCode: 3, startedAt: 1 }),
+  );
+  assert.equal((await stored.outcomes.of(job)).lastTick?.state, "failed");
+});
+
 test("records that change later are noted without reading the disk", async () => {
   const { outcomes, asked } = historyOf(record(first, "succeeded"));
   await outcomes.of(job);

@@ -18,9 +18,11 @@ type ReadHistory = (query: RunQuery) => Promise<{ records: RunRecord[] }>;
 const newestRead = 20;
 
 interface Kept {
-  /** final records of the newest tick that has any */
+  /** final records of the newest tick that is over */
   tick: TickId | undefined;
   ofTick: Map<string, RunRecord>;
+  /** attempts whose tick is not over, because they are repeated */
+  repeated: Map<string, RunRecord>;
   lastRun: RunRecord | undefined;
   lastSuccess: number | undefined;
   loaded: Promise<void>;
@@ -40,6 +42,7 @@ export class Outcomes {
       kept = {
         tick: undefined,
         ofTick: new Map(),
+        repeated: new Map(),
         lastRun: undefined,
         lastSuccess: undefined,
         loaded: Promise.resolve(),
@@ -87,12 +90,22 @@ const startedStates = ["running", "succeeded", "failed", "timeout", "cancelled",
 
 function takeIn(kept: Kept, record: RunRecord): void {
   if (hasStarted(record) || record.state === "running") takeRun(kept, record);
+  const key = recordKey(record);
+  if (record.retryAt !== undefined && record.tick !== kept.tick) {
+    kept.repeated.set(key, record);
+    return;
+  }
+  kept.repeated.delete(key);
   if (!isFinal(record.state) || record.state === "withdrawn") return;
   const newer = kept.tick === undefined ? 1 : instantOf(record.tick) - instantOf(kept.tick);
   if (newer < 0) return;
   if (newer > 0) kept.ofTick.clear();
   kept.tick = record.tick;
-  const key = recordKey(record);
+  for (const [earlier, attempt] of kept.repeated) {
+    if (attempt.tick !== record.tick) continue;
+    kept.repeated.delete(earlier);
+    kept.ofTick.set(earlier, attempt);
+  }
   if (movesUp(kept.ofTick.get(key), record)) kept.ofTick.set(key, record);
 }
 

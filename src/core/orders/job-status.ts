@@ -211,7 +211,8 @@ export function hindersNext(state: State, plan: Plan): string[] {
   for (const { message } of unknownHere(state, plan)) sentences.push(`Not on this peer: ${message}.`);
   const [oldest] = pendingTicks(state, plan);
   if (oldest !== undefined) {
-    sentences.push(`Its tick ${oldest.tick} is due and waits: ${oldest.why}.`);
+    const how = oldest.waitsFor === "retry" ? "is repeated" : "is due and waits";
+    sentences.push(`Its tick ${oldest.tick} ${how}: ${oldest.why}.`);
   }
   if (!plan.knowsTicks) sentences.push("This peer can't tell when its next tick is.");
   else if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");

@@ -220,6 +220,30 @@ test("an edit that takes the repetitions away ends the tick with the attempts th
   }
 });
 
+test("a cancel of the tick ends it while it waits to be repeated, on any peer", () => {
+  const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 2, backoff: "1m" } });
+  cores.pass(10 * second);
+  const [first] = cores.starts;
+  assert.ok(first);
+  const other = [..."abc"].find((peer) => peer !== first.peer) ?? "";
+  const cancel = { kind: "cancel-run", run: `beat@${first.tick}`, by: "ann", reason: "enough" } as const;
+  cores.ask(other, cancel);
+  cores.pass(5 * minute);
+  assert.deepEqual(cores.answers.at(-1), { kind: "done" });
+  assert.equal(cores.starts.length, 1);
+  for (const peer of "abc") {
+    assert.ok(
+      recordsOf(cores, peer).some(
+        ({ state, reason }) => state === "cancelled" && reason === "by ann: enough",
+      ),
+    );
+    assert.equal(cores.state(peer).book.orders.size, 0);
+  }
+  cores.ask(other, cancel);
+  cores.pass(second);
+  assert.equal(cores.answers.at(-1)?.kind, "refused");
+});
+
 test("an edit of the schedule leaves a repetition alone", () => {
   const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "1m" } });
   cores.pass(10 * second);

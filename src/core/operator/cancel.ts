@@ -8,6 +8,7 @@ import { parseRunReference, runId, type PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { cancelRun, closeWithout } from "../claims/claims.ts";
+import type { Order } from "../claims/order.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { openOf } from "../records/ledger.ts";
 import { emit, nextToken, type State } from "../state.ts";
@@ -29,6 +30,11 @@ export function cancelRuns(
 ): Answer | undefined {
   const open = openRuns(state, run);
   if (open === undefined) return refuse("BAD_REQUEST", `"${run}" is neither a run nor JOB@TICK`);
+  const retry = open.length === 0 ? pendingRetry(state, run) : undefined;
+  if (retry !== undefined) {
+    closeWithout(state, retry, attributed(by, reason), state.jobs.plans.get(retry.job), "cancelled");
+    return { kind: "done" };
+  }
   if (open.length === 0) return refuse("RUN_ENDED", `no run of "${run}" is claimed or running`);
   const waiting = new Map<number, string>();
   const untilMono = state.now.mono + confirmLimitMs;
@@ -87,10 +93,23 @@ export function giveUpCancels(state: State): void {
 function stopOrWithdraw(state: State, record: RunRecord, by: string, reason: string): void {
   const order = [...(state.book.byJob.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
   if (record.peer === state.settings.self && order?.local.stage === "claimed") {
-    const said = `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, reasonMax);
-    return closeWithout(state, order, said, undefined, "cancelled");
+    return closeWithout(state, order, attributed(by, reason), undefined, "cancelled");
   }
   cancelRun(state, record, by, reason);
+}
+
+function attributed(by: string, reason: string): string {
+  return `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, reasonMax);
+}
+
+/** The attempt of a tick in progress that no peer has claimed yet. No peer needs to be asked: the record of its end suffices. */
+function pendingRetry(state: State, reference: string): Order | undefined {
+  const named = parseRunReference(reference);
+  if (named === undefined || named.peerEnd !== undefined) return undefined;
+  for (const order of state.book.retries.get(named.job) ?? []) {
+    if (order.tick === named.tick && (named.attempt ?? order.attempt) === order.attempt) return order;
+  }
+  return undefined;
 }
 
 /** The open records that a reference names: a run id, or `JOB@TICK` for all runs of a tick; undefined = no valid reference. */

@@ -10,6 +10,7 @@ import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
 import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
+import { checkRetries } from "../src/sim/checkers/retries.ts";
 import { checkCancels } from "../src/sim/checkers/phantoms.ts";
 import { checkRanges, checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
@@ -616,6 +617,40 @@ test("all peers know what one peer knew after 35 s without any fault", () => {
   ];
   assert.equal(knownToAll(flawless(), beginning), beginning + 35_000);
   assert.equal(knownToAll(flawless({ outages }), beginning), beginning + 105_000);
+});
+
+/** The peer is down from that instant to the end. */
+function away(peer: PeerId, from: number): Partial<Evidence> {
+  return { outages: [{ peer, from, to: ending, kind: "down" }] };
+}
+
+test("I17: too many attempts, one that comes too early, and one that never comes are found", () => {
+  const retry = { attempts: 1, backoffMs: 10_000 };
+  const operations = [asked({ kind: "put", rules: { ...rules, retry } }, 1_000)];
+  const failed = runOf(sixth, ann, { outcome: "failed" });
+  const again = (attempt: number, afterMs: number) =>
+    runOf(sixth, ben, {
+      attempt,
+      start: sixth + 500 + afterMs,
+      end: sixth + 600 + afterMs,
+      outcome: "failed",
+    });
+  const found = (runs: Run[], changes: Partial<Evidence> = {}) =>
+    rulesIn(checkRetries(flawless({ operations, runs: [...without(sixth), ...runs], ...changes })));
+  assert.deepEqual(found([failed, again(2, 10_000)]), []);
+  assert.deepEqual(found([failed, again(2, 5_000)]), ["I17"], "too early");
+  assert.deepEqual(found([failed, again(2, 10_000), again(3, 40_000)]), ["I17"], "one too many");
+  assert.deepEqual(
+    found([{ ...failed, outcome: "succeeded" }, again(2, 10_000)]),
+    ["I17"],
+    "none had failed",
+  );
+  assert.deepEqual(found([failed]), ["I17"], "it never came");
+  assert.deepEqual(found([failed], away(ann, sixth + 12_000)), ["I17"], "the others must carry on");
+  assert.deepEqual(found([failed], away(ann, sixth + 1_000)), [], "they may not have heard of its end");
+  assert.deepEqual(found([failed], away(ben, sixth + 12_000)), [], "ben was to repeat it, perhaps");
+  const paused = [...operations, asked({ kind: "pause", id: job }, 7 * minute - 55_000)];
+  assert.deepEqual(found([failed], { operations: paused }), [], "a pause holds it back");
 });
 
 test("I18: a peer with an old cluster key that starts a run is found, once a member with the new key could have told it", () => {

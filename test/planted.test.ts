@@ -27,6 +27,8 @@ interface Shown {
   peers?: number;
   /** a person asks for more than changes of jobs; in a long world always so */
   person?: boolean;
+  /** some jobs repeat what fails */
+  retries?: boolean;
 }
 
 const shown: Readonly<Record<PlantedBug, Shown>> = {
@@ -79,6 +81,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
   "later-fields-cleared": { kinds: ["kill"], seed: 7, rules: ["I7"], took: 7 },
+  "retry-dropped": { kinds: ["kill"], retries: true, seed: 6, rules: ["I17"], took: 6 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,
@@ -108,8 +111,9 @@ describe("a bug that was planted on purpose is found", () => {
   }
 });
 
-function worldOf(bug: PlantedBug, seed: number, { kinds, days, peers = 3, person = false }: Shown): SeedJob {
-  const job = { seed: String(seed), peers, faults: "swarm", person } as const;
+function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
+  const { kinds, days, peers = 3, person = false, retries = false } = how;
+  const job = { seed: String(seed), peers, faults: "swarm", person, retries } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
   return { ...job, jobs: 8, hours: 0.3, world: worldOfBug(bug), kinds: kinds.filter(isFaultKind) };

@@ -17,6 +17,7 @@ import { giveBacksMax, type RequestedOrder, type RunRecord, type Trigger } from 
 import { retryAttemptsMax } from "../../schema/job.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import { assert } from "../../errors.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";
 import { endsOrder, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
@@ -76,6 +77,7 @@ export function admitRetry(state: State, record: RunRecord): void {
   const { book, ledger } = state;
   const { job, tick, slot, attempt, retryAt } = record;
   if (retryAt === undefined || isOver(ledger.history, job, tick, slot)) return;
+  if (record.peer !== state.settings.self && isPlanted(state, "retry-dropped")) return;
   const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
   // The runner's own word about when it ended stands above that of the peers which took it for dead.
   if (next !== undefined && next.due !== retryAt && next.local.stage === "none") removeOrder(state, next);

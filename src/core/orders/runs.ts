@@ -10,8 +10,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
 import { commit, recordMoved } from "../claims/record-moved.ts";
-import type { Plan } from "../job/plan.ts";
-import { longestBackoffMs, retriesAfter, withRetry } from "../job/retry.ts";
+import { longestBackoffMs, retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
   closeIfEnded,
@@ -46,7 +45,7 @@ export function childStarted(state: State, run: RunId, at: number): void {
   if (own === undefined) return;
   const { waiting: _, ...claim } = own.record;
   noteStart(state);
-  const retriesLeft = retriesAfter(ruleOf(state, own).retry, claim.attempt);
+  const retriesLeft = retriesAfter(ruleOf(state, own), claim.attempt);
   own.record = commit(state, {
     ...claim,
     state: "running",
@@ -56,9 +55,9 @@ export function childStarted(state: State, run: RunId, at: number): void {
   });
 }
 
-/** The job as it stands now; if it is gone, as it was when the run began. */
-function ruleOf(state: State, { plan }: OwnRun): Plan {
-  return state.jobs.plans.get(plan.id) ?? plan;
+/** The job's rule as it stands now; if the job is gone, as it was when the run began. */
+function ruleOf(state: State, { plan }: OwnRun): RetryRule {
+  return (state.jobs.plans.get(plan.id) ?? plan).retry;
 }
 
 /** The run's processes live on, so its record stays open and no other run of its job may start beside it. */
@@ -75,7 +74,7 @@ export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: nu
   const isByHost = ended.kind === "not-started" && ended.why === "host";
   const isBlamed = isByHost && isPlanted(state, "host-fault-blamed");
   const outcome = isBlamed ? ({ ...ended, why: "error" } as const) : ended;
-  const record = commit(state, withRetry(ruleOf(state, own).retry, own.record, endOf(own, outcome, at)));
+  const record = commit(state, withRetry(ruleOf(state, own), own.record, endOf(own, outcome, at)));
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
   note(state, "warn", "a run did not start", { run, why: outcome.reason });

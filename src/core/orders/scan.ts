@@ -327,7 +327,7 @@ export function tendHistory(state: State): void {
       moveUp(state, plan);
     }
   }
-  forgetRequestsBefore(state, now.wall - scanBackMs);
+  forgetRequestsBefore(state, now.wall - forgetAfterMs);
   forgetGivenBack(ledger, ({ job, tick, slot }) => {
     return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - forgetAfterMs;
   });

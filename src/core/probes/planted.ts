@@ -37,6 +37,7 @@ export const plantedBugs = {
   "drain-unread": "a drained peer that was restarted takes ticks again",
   "needs-ignored": "a peer runs jobs of a later version as if it knew them",
   "later-fields-cleared": "an edit clears the fields of a job that its writer's version doesn't know",
+  "retry-dropped": "a failed run is repeated only by the peer that ran it",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

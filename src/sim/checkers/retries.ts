@@ -4,11 +4,13 @@
  * - A tick has at most as many attempts as some rules of its job that may have been in force allow.
  * - An attempt follows one before it whose child failed, by its pause, within the clocks' error.
  * - A failed attempt that the rules repeat is followed by another one within a minute after its pause, if from its start
- *   to then no peer was disturbed, cut off or away, and nobody asked for a change of the job.
+ *   to then no peer was disturbed, cut off or away, and nobody asked for a change. The runner itself may go away once the
+ *   others have heard of the end: another peer carries on. (Of a majority job the voters may be too few then.)
  */
 import type { JobId } from "../../schema/ids.ts";
-import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
-import { perhapsInForce } from "./requests.ts";
+import { jobOf, peersFor, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import { perhapsInForce, surelyInForce } from "./requests.ts";
+import { workers } from "./surroundings.ts";
 import { clockErrorMs, groupRuns } from "./ticks.ts";
 
 /** By how much two peers that are well see a pause end at different times, ms. */
@@ -16,6 +18,8 @@ const roundingMs = 1_000;
 const startsWithinMs = 60_000;
 /** A disturbance has effects for so long, ms. */
 const lingersMs = 60_000;
+/** The others have the record of an attempt's end after so long, ms. */
+const heardWithinMs = 10_000;
 
 type Retry = NonNullable<JobRules["retry"]>;
 
@@ -73,29 +77,30 @@ function wrongWith(
 }
 
 function mustBeRepeated(evidence: Evidence, run: Run, rules: readonly Retry[]): boolean {
-  const [rule] = rules;
-  if (run.outcome !== "failed" || run.end === undefined || rule === undefined) return false;
+  if (run.outcome !== "failed" || run.end === undefined) return false;
   // With a limit on the places of a crowded peer it waits for one of them.
   if (evidence.crowded === true || !rules.every(({ attempts }) => attempts >= run.attempt)) return false;
   const from = run.start - lingersMs;
-  const to = run.end + Math.max(...rules.map((one) => pauseMs(one, run.attempt))) + startsWithinMs;
-  if (from < evidence.from || to > evidence.to) return false;
-  const touches = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
-  const isDisturbed = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows].some(touches);
-  const isAsked = evidence.operations.some(({ askedAt }) => askedAt >= from - lingersMs && askedAt <= to);
-  const isReplaced = perhapsInForce(evidence, run.job).some(
-    ({ rules: { overlap } }) => overlap === "replace",
+  const to = run.end + Math.max(...rules.map((rule) => pauseMs(rule, run.attempt))) + startsWithinMs;
+  const span = surelyInForce(evidence, run.job).find((one) => one.from <= from && one.to >= to);
+  if (span === undefined || to > evidence.to || span.rules.overlap === "replace") return false;
+  const isPersonAsking = evidence.operations.some(
+    ({ request, askedAt }) => jobOf(request) === undefined && askedAt >= from - lingersMs && askedAt <= to,
   );
-  return !isDisturbed && !isAsked && !isReplaced && !isPaused(evidence, run.job, to);
+  return !isPersonAsking && isCarriedOn(evidence, span.rules, run, from, to);
 }
 
-/** True if the last that anybody asked about the job before then was not to have it run. */
-function isPaused({ operations }: Evidence, job: JobId, at: number): boolean {
-  const last = operations.findLast(
-    ({ request, askedAt }) =>
-      askedAt <= at &&
-      ((request.kind === "put" && request.rules.id === job) ||
-        ("id" in request && request.id === job && request.kind !== "run" && request.kind !== "cancel")),
+/** True if nothing was disturbed, or only the runner went away after the others had heard of the attempt's end. */
+function isCarriedOn(evidence: Evidence, rules: JobRules, run: Run, from: number, to: number): boolean {
+  const touching = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows].filter(
+    (span) => span.from <= to && span.to >= from,
   );
-  return last === undefined || (last.request.kind !== "put" && last.request.kind !== "resume");
+  if (touching.length === 0) return true;
+  const heardBy = (run.end ?? Infinity) + heardWithinMs;
+  const isAway = touching.every(
+    (span) =>
+      evidence.outages.some((outage) => outage === span && outage.peer === run.peer) && span.from >= heardBy,
+  );
+  const others = workers(evidence, peersFor(rules), run.start).filter((peer) => peer !== run.peer);
+  return isAway && rules.partition !== "majority" && others.length > 0;
 }

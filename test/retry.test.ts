@@ -298,3 +298,21 @@ test("what was asked for by hand is repeated with the same environment", () => {
   assert.deepEqual(attempts(byHand), ["1 manual", "2 retry", "3 retry"]);
   assert.ok(byHand.every(({ env }) => env["COLOUR"] === "red"));
 });
+
+test("if an earlier attempt turns out to have succeeded after all, the pending ones are dropped", () => {
+  const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 3, backoff: "30s" } });
+  cores.pass(minute);
+  assert.equal(cores.starts.length, 2);
+  const failed = recordsOf(cores, "b").find(({ attempt, state }) => attempt === 1 && state === "failed");
+  assert.ok(failed);
+  const { retryAt: _, ...rest } = failed;
+  const record: RunRecord = {
+    ...rest,
+    state: "succeeded",
+    version: 9,
+    signature: `${failed.peer} 9 succeeded`,
+  };
+  for (const peer of "abc") cores.feed(peer as PeerId, { kind: "learned", records: [record], orders: [] });
+  cores.pass(10 * minute);
+  assert.equal(cores.starts.length, 2);
+});

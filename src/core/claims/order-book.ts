@@ -235,12 +235,11 @@ export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
 }
 
-/** Touches the order of the record's tick, which is over. It may be of another attempt than the record. */
-export function touchOrdersOf(state: State, { job, tick, slot, attempt }: RunRecord): void {
-  for (const one of [1, attempt, (lastRepeated(state, job, tick)?.attempt ?? 0) + 1]) {
-    const order = state.book.orders.get(orderKey(job, tick, one, slot));
-    if (order !== undefined) touch(state, order);
-  }
+/** Touches the orders of the record's tick, which is over. They may be of other attempts than the record. */
+export function touchOrdersOf(state: State, { job, tick, slot }: RunRecord): void {
+  const first = state.book.orders.get(orderKey(job, tick, 1, slot));
+  if (first !== undefined) touch(state, first);
+  for (const retry of state.book.retries.get(job) ?? []) if (retry.tick === tick) touch(state, retry);
 }
 
 export function touchRetries(state: State, job: JobId): void {

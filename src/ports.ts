@@ -1,11 +1,10 @@
 /**
- * The doors of a peer, as types. Behind each stands the world (`real/`) or the simulator (`sim/`), and one
- * contract suite per door runs against both (test/kit/contract/).
+ * The doors of a peer, as types. Behind each is the world (`real/`) or the simulator (`sim/`), and one contract suite per door
+ * runs against both (test/kit/contract/).
  *
- * The rule of every door: a call takes its arguments, returns nothing (or at once), and what comes of it is
- * reported later through a callback, never within the call itself. No promise crosses a door, so the
- * simulator decides the order in which everything happens. The one exception is Control (ports/control.ts), by which the
- * API asks the peer: the simulator never calls it.
+ * The rule of every door: a call returns at once, and its result is reported later through a callback, never within the call
+ * itself. No promise crosses a door, so the simulator decides the order in which everything happens. The one exception is
+ * Control (ports/control.ts), through which the API asks the peer: the simulator never calls it.
  */
 import type { CicadaError } from "./errors.ts";
 import type { Disk } from "./ports/disk.ts";
@@ -18,7 +17,7 @@ export type Cancel = () => void;
 export interface Now {
   wall: number;
   mono: number;
-  /** for how long altogether the host was suspended since this clock was opened, which `mono` does not count; ms */
+  /** the total time for which the host was suspended since this clock was opened, which `mono` does not count; ms */
   suspendedMs?: number;
   /** the host says that its wall clock follows a time server */
   synchronised?: boolean;
@@ -27,8 +26,8 @@ export interface Now {
 export interface Clock {
   now(): Now;
   /**
-   * Rings once, at the monotonic instant or a little later. A ring that comes late (the process was held up)
-   * lets what has already arrived on the sockets be read first.
+   * Rings once, at the monotonic instant or a little later. When the process was delayed and the alarm rings late, data that
+   * has already arrived on the sockets is read first.
    */
   alarm(atMono: number, ring: () => void): Cancel;
 }
@@ -42,8 +41,8 @@ export interface Random {
 export interface Keys {
   readonly self: PeerId;
   /**
-   * 16 hex digits that name the mesh, made of its first cluster key: equal for all who may talk to each other, and the
-   * same after the key has been rotated.
+   * 16 hex digits that name the mesh, derived from its first cluster key: the same on all its peers, and after every rotation
+   * of the key.
    */
   readonly cluster: string;
   sign(bytes: Uint8Array): Uint8Array;
@@ -57,38 +56,40 @@ export interface KeyChange {
   madeAt: number;
   /** wall ms: until then the keys before it are accepted */
   oldUntil: number;
-  /** whom it may be handed to: the members of that day, so that who holds but the old key does not get the new one */
+  /**
+   * the members at the time of the rotation, which may get the key: so holding the old key is not enough to get the new one
+   */
   heirs: readonly PeerId[];
-  /** for each older key that the sender knows, by fingerprint, that it does: base64url */
+  /** by fingerprint, for each older key that the sender knows: a proof that it does; base64url */
   proofs: Readonly<Record<string, string>>;
 }
 
-/** The cluster key, which may be another one tomorrow. Every change is durable before its `done`. */
+/** The cluster key, which can be rotated. Every change is durable before its `done`. */
 export interface Keyring {
-  /** of the present key, 16 hex digits */
+  /** The current key's fingerprint, 16 hex digits. */
   fingerprint(): string;
-  /** wall ms; 0 = the mesh's first key */
+  /** When the current key was made; wall clock, ms; 0 = it is the mesh's first key. */
   madeAt(): number;
-  /** Makes a new key and takes it for the present one. */
+  /** Makes a new key, which becomes the current one. */
   rotate(change: Pick<KeyChange, "madeAt" | "oldUntil" | "heirs">, done: (error?: CicadaError) => void): void;
-  /** Takes over another peer's change. BAD_KEY: whoever made it did not know the present key. */
+  /** Adopts another peer's change. BAD_KEY: its maker did not know the current key. */
   adopt(change: KeyChange, done: (error?: CicadaError) => void): void;
-  /** The change that members still have to be given: the last one, as long as older keys are accepted. */
+  /** The change that members still have to get: the last one, as long as older keys are accepted. */
   ongoingRotation(): KeyChange | undefined;
 }
 
 export interface MeshEvents {
   /** At least one connection to the peer is usable now. */
   linkUp(peer: PeerId): void;
-  /** None is left: `closed` = said goodbye, `reset` = broke off. */
+  /** No connection is left: `closed` = it was closed properly, `reset` = it broke off. */
   linkDown(peer: PeerId, why: "closed" | "reset"): void;
-  /** After a reset: redialled, and the host answered that nobody listens there. `times` counts from 1. */
+  /** After a reset the peer was redialled, and its host answered that no process listens there. `times` counts from 1. */
   redialRefused(peer: PeerId, times: number): void;
   /** A peer has turned this one away at its door: the mesh has forgotten this peer's identity. */
   turnedAway(by: PeerId): void;
   /**
-   * A peer has proved that it holds this peer's present cluster key as one that was rotated away. Comes again at each try,
-   * every few seconds, for as long as it is so.
+   * A peer has proved that this peer's current cluster key was replaced by a rotation. Reported again at each attempt, every
+   * few seconds, as long as that holds.
    */
   keySuperseded(by: PeerId): void;
   /** Authenticated as coming from `from`; not yet decoded. */
@@ -96,36 +97,36 @@ export interface MeshEvents {
 }
 
 /**
- * Finds, dials and redials for ever, by itself, every peer that it learns of, and remembers addresses.
- * Delivery is best effort: a message may be lost with its link or, by gossip, while the mesh forms.
+ * Finds every peer that it learns about, dials and redials it for ever, and remembers addresses. Delivery is best effort: a
+ * message may be lost together with its link or, with gossip, while the mesh forms.
  */
 export interface Mesh {
   start(events: MeshEvents): void;
-  /** To all. May be lost; never delivered to the publisher itself. */
+  /** Sends to all. May be lost; never delivered to the publisher itself. */
   publish(topic: Topic, bytes: Uint8Array): void;
-  /** To one, in order per (peer, protocol). Dropped when there is no link. */
+  /** Sends to one peer, in order per (peer, protocol). Dropped when there is no link. */
   send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void;
   /**
-   * From now on these identities are kept out: their links end, they are neither dialled nor told of, and whoever
-   * knocks as one of them is told that it has been forgotten. The list is the whole of them; may be called before
-   * `start`.
+   * From now on these identities are kept out: their links end, they are not dialled, their addresses are not passed on, and a
+   * peer that dials with one of them is told that it has been forgotten. The list replaces the one before. May be called
+   * before `start`.
    */
   refuse(peers: readonly PeerId[]): void;
-  /** Peers that were named or remembered and that should be there, linked or not (ids as far as known). */
+  /** Peers whose address was given or is remembered and whose id is known, linked or not. */
   known(): readonly PeerId[];
-  /** How many addresses were named whose peer id is not known yet. */
+  /** How many addresses were given whose peer id is not known yet. */
   unresolved(): number;
-  /** Own addresses, for others to dial. */
+  /** This peer's addresses, for others to dial. */
   addresses(): readonly string[];
   stop(done: () => void): void;
 }
 
-/** A program on this host, in a process group of its own. */
+/** A program on this host, in its own process group. */
 export interface ProcessAction {
   kind: "process";
   argv: readonly string[];
   stdin: string;
-  /** empty = the data folder's work/, or a folder of its own for a process of another user */
+  /** empty = the data folder's work/, or a separate folder for a process of another user */
   cwd: string;
   /** empty = the peer's own */
   user: string;
@@ -134,23 +135,23 @@ export interface ProcessAction {
   killGraceMs: number;
 }
 
-/** What a run does. Behind the door stands one executor for each kind. */
+/** What a run does. Behind the door there is one executor for each kind. */
 export type RunAction = ProcessAction;
 
-/** One run, decided by core in every detail, so that an executor only obeys. */
+/** One run. Core decides every detail of it; an executor only carries it out. */
 export interface RunSpec {
   run: RunId;
   job: JobId;
   tick: TickId;
   action: RunAction;
-  /** what the peer's host gives every run; for a process of another user, HOME, USER and SHELL become that user's */
+  /** the host's variables for every run; for a process of another user, HOME, USER and SHELL become that user's */
   hostEnv: Readonly<Record<string, string>>;
-  /** what is asked for: the job's own variables, which win over the host's */
+  /** the job's own variables, which win over the host's */
   env: Readonly<Record<string, string>>;
   /** 0 = none */
   timeoutMs: number;
   logCapBytes: number;
-  /** wall clock, ms: too late to start after this; the executor checks it once more just before the start */
+  /** the last instant at which it may start; wall clock, ms; the executor checks it again just before the start */
   notAfter: number;
 }
 
@@ -160,14 +161,14 @@ export type ChildOutcome =
   | { kind: "timeout"; logBytes: number; logTruncated: boolean }
   | { kind: "cancelled"; logBytes: number; logTruncated: boolean }
   /**
-   * Never started. `late`: after notAfter; `error`: the job's fault (no such program, user, folder …); `host`: a fault of
-   * this host (no room for a process, a full disk under the peer's own files …), which says nothing about the job.
+   * It never started. `late`: it was after `notAfter`; `error`: the job's fault (no such program, user, folder …); `host`: a
+   * fault of this host (no room for a process, a full disk under the peer's own files …) that has nothing to do with the job.
    */
   | { kind: "not-started"; why: "late" | "error" | "host"; reason: string };
 
 export interface ExecutorEvents {
   childStarted(run: RunId, at: number): void;
-  /** It was to be ended and can't be: it stays open until it is gone. */
+  /** The run should end and can't be ended: it stays open until its processes are gone. */
   childStuck(run: RunId, reason: string): void;
   /** The child and its process group are gone. Instants are wall clock, ms. */
   childEnded(run: RunId, outcome: ChildOutcome, at: number): void;
@@ -177,37 +178,38 @@ export interface LogPiece {
   bytes: Uint8Array;
   offset: number;
   size: number;
-  /** no more will be written */
+  /** nothing more will be written */
   complete: boolean;
 }
 
 /**
- * Runs programs and keeps their outputs: in a file while the run is on, and from its end on in a file or, up to
+ * Runs programs and keeps their outputs: in a file while the run is on, and after its end in a file or, up to
  * `smallOutputBytes`, in the database, where it is durable no later than the run's end. A reader can't tell the difference.
  */
 export interface Executor {
   start(events: ExecutorEvents): void;
   launch(spec: RunSpec): void;
-  /** TERM to the group, KILL after the run's grace. */
+  /** Sends TERM to the run's process group, and KILL after its grace. */
   stop(run: RunId): void;
   /**
-   * After a restart: ends whatever still runs of an earlier life of this peer, and reports which runs of that life
-   * had been started (they have an output, which may be empty), so that core can tell `lost` from `withdrawn`.
+   * After a restart: ends all processes that are left of an earlier life of this peer, and reports which runs of that life had
+   * been started (they have an output, which may be empty), so that core can tell `lost` from `withdrawn`.
    */
   sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void;
-  /** The output as kept here, own or a copy; undefined = none is kept. */
+  /** Reads an output that is kept here, of an own run or as a copy; undefined = none is kept. */
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void;
   /**
-   * The whole output, gzipped, for a copy elsewhere. `too-large`: that takes more than the cap. Undefined: there is none.
+   * The whole output, gzipped, for a copy on another peer. `too-large`: it has more bytes than the cap. Undefined: there is
+   * none.
    */
   packLog(run: RunId, capBytes: number, done: (gzip: Uint8Array | "too-large" | undefined) => void): void;
   /** Keeps a copy of another peer's output. */
   keepLog(run: RunId, gzip: Uint8Array): void;
-  /** Removes the files of outputs and copies. Those in the database go with their records (`Disk.prune`). */
+  /** Removes the files of outputs and copies. Those in the database are removed with their records (`Disk.prune`). */
   dropLogs(runs: readonly RunId[]): void;
-  /** How much all outputs and copies take that are files. */
+  /** The total size of the outputs and copies that are files. */
   logBytes(done: (bytes: number) => void): void;
-  /** Ends every child group (TERM, then KILL after its grace) and then itself. */
+  /** Ends every child's process group (TERM, then KILL after its grace) and then itself. */
   close(done: () => void): void;
 }
 

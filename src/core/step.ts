@@ -78,7 +78,7 @@ import {
   reviewSuperseded,
 } from "./members/superseded-key.ts";
 import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
-import { planAnew } from "./orders/plan-anew.ts";
+import { replan } from "./orders/replan.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { emit, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
@@ -329,7 +329,7 @@ function stored(state: State, token: number, failed: boolean): void {
  */
 function resume(state: State): void {
   if (isPlanning(state)) {
-    if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) planAnew(state);
+    if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) replan(state);
     scanAll(state);
   }
   touchAll(state);

@@ -130,7 +130,7 @@ export function notReady(state: State): NotReady[] {
     add(
       "duplicate-identity",
       "a newer process uses this peer's identity, and the others count on that process: stop one of the two, and give it a folder " +
-        "of its own. This process takes ticks again once the other has been silent for a while",
+        "of its own. This process takes ticks again once the other one has been silent for a while",
     );
   } else if (state.members.duplicateIdentity) {
     add(

@@ -9,7 +9,7 @@ import { planJob } from "../job/plan.ts";
 import { enterJob, pullTicks, removeJob } from "../job/timetable.ts";
 import { claimAheadMs, overdueMs } from "../limits.ts";
 import { emit, note, workOn, type State } from "../state.ts";
-import { begunByNow } from "./plan-anew.ts";
+import { begunByNow } from "./replan.ts";
 import { isPlanning, scanJob } from "./scan.ts";
 
 export function takeChange(state: State, change: JobChange): void {

@@ -19,7 +19,7 @@ import { announceAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { emit, note, type State } from "../state.ts";
-import { restoreBeginnings } from "./plan-anew.ts";
+import { restoreBeginnings } from "./replan.ts";
 import { beginWarmUp } from "./warm-up.ts";
 
 /**

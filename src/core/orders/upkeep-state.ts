@@ -27,7 +27,7 @@ export interface UpkeepState {
   isDoubted: boolean;
   /** this peer's cluster key was superseded at the last step that acted on it */
   isSuperseded: boolean;
-  /** this peer's clock was set back, and its earlier plans and decisions still have to be revised (plan-anew.ts) */
+  /** this peer's clock was set back, and its earlier plans and decisions still have to be revised (replan.ts) */
   wentBack: boolean;
   /** when the last warm-up ended; wall clock, ms */
   warmedUpAt: number;

@@ -28,7 +28,7 @@ export const marks = [
   "paused",
   "clock-set",
   "clock-doubted",
-  "planned-anew",
+  "replanned",
   "decision-withdrawn",
   "future-refused",
   "warm-up-at-the-limit",

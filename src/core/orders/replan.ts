@@ -34,8 +34,8 @@ export function restoreBeginnings(state: State): void {
   }
 }
 
-export function planAnew(state: State): void {
-  mark(state, "planned-anew");
+export function replan(state: State): void {
+  mark(state, "replanned");
   const { wall } = state.now;
   for (const plan of state.jobs.plans.values()) enterJob(state.jobs, begunByNow(state, plan), wall);
   for (const order of state.book.orders.values()) {

@@ -316,3 +316,24 @@ test("if an earlier attempt turns out to have succeeded after all, the pending o
   cores.pass(10 * minute);
   assert.equal(cores.starts.length, 2);
 });
+
+test("a tick in progress is not reported as missed with the ticks around it", () => {
+  const spec = { schedule: "@every 1m", retry: { attempts: 1, backoff: "10m" }, overlap: "allow" } as const;
+  const cores = beforeTick(["a"], { ...spec, catchUp: { policy: "none" } });
+  cores.pass(3 * minute);
+  const records = recordsOf(cores, "a");
+  const started = new Set(cores.starts.map(({ tick }) => tick));
+  cores.kill("a");
+  cores.pass(5 * minute);
+  cores.up("a" as PeerId, { records, watermarks: [], lastAlive: cores.wall(cores.now) - 5 * minute });
+  cores.pass(minute);
+  const ranges = recordsOf(cores, "a").filter(({ range }) => range !== undefined);
+  assert.ok(ranges.length > 0, "what came due meanwhile was missed");
+  for (const { tick, range } of ranges) {
+    for (const ran of started)
+      assert.ok(
+        Date.parse(ran) < (range?.from ?? 0) || ran > tick,
+        `${ran} is in a range that ends with ${tick}`,
+      );
+  }
+});

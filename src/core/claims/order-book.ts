@@ -19,7 +19,7 @@ import { isTickOf, type Plan } from "../job/plan.ts";
 import { assert } from "../../errors.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";
-import { endsOrder, recordsOf } from "../records/ledger.ts";
+import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
@@ -97,6 +97,13 @@ export function forgetRequestsBefore(state: State, instant: number): void {
     const isPast = instantOf(tick) < instant && !state.book.retries.has(job);
     if (isPast || isOver(state.ledger.history, job, tick, "0")) state.book.requests.delete(key);
   }
+}
+
+/** Ticks of the job's schedule (ms) that are not over though a run of theirs has begun: another attempt may follow. */
+export function ticksInProgress({ book, ledger }: State, job: JobId): number[] {
+  const running = [...openOf(ledger, job)].filter(({ retriesLeft }) => retriesLeft !== undefined);
+  const pending = book.retries.get(job) ?? [];
+  return [...running, ...pending].flatMap(({ tick }) => (isManual(tick) ? [] : [instantOf(tick)]));
 }
 
 /** How many orders wait to repeat an attempt. */

@@ -32,6 +32,22 @@ export interface Interval {
   readonly to: number;
 }
 
+/** The time from `from` to `to` (ms, `to` not included) without the stretches, whose both ends belong to them; oldest first. */
+export function intervalsBetween(
+  stretches: readonly { readonly from: number; readonly to: number }[],
+  from: number,
+  to: number,
+): Interval[] {
+  const intervals: Interval[] = [];
+  let begin = from;
+  for (const stretch of stretches.toSorted((a, b) => a.from - b.from)) {
+    if (stretch.from >= to) break;
+    if (begin < stretch.from) intervals.push({ from: begin, to: stretch.from });
+    begin = Math.max(begin, stretch.to + 1);
+  }
+  return [...intervals, { from: begin, to }];
+}
+
 /** Ticks that are not yet overdue all enter the book; no schedule has more than one per second. */
 const freshMax = overdueMs / 1_000 + 1;
 

@@ -12,8 +12,8 @@ import { rangeSlot, roundsMax, type RunRecord, type Span, type Watermark } from 
 import type { Write } from "../../ports/disk.ts";
 import { isOwnGivenBack, nextVersion } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
-import { admitRetry, admitTick, forgetRequestsBefore, touchJob, touchOver } from "../claims/order-book.ts";
-import { divideGap, type Interval, type TickRange } from "../job/gap.ts";
+import { admitRetry, admitTick, ticksInProgress, touchJob, touchOver } from "../claims/order-book.ts";
+import { divideGap, intervalsBetween, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { nextTickAt, soonestTick } from "../job/timetable.ts";
 import { claimAheadMs, forgetAfterMs } from "../limits.ts";
@@ -41,7 +41,7 @@ import {
   settleRange,
   reopenFrom,
 } from "../records/history.ts";
-import { forgetGivenBack, openOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
+import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead } from "../records/records.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
@@ -153,18 +153,15 @@ function beginHistory(state: State, plan: Plan): Watermark {
   return { job: plan.id, since: at, at, open: [] };
 }
 
-/** The time from the watermark to now, without the ticks that are known to be over; oldest first. */
+/** The time from the watermark to now, without the ticks that are known to be over or in progress; oldest first. */
 function unknownIntervals(state: State, plan: Plan, watermark: number): Interval[] {
-  const { wall } = state.now;
-  const intervals: Interval[] = [];
-  let from = watermark + 1;
-  for (const over of overAbove(state.ledger.history, plan.id, watermark)) {
-    if (over.from > wall || isPlanted(state, "range-over-runs")) break;
-    if (from < over.from) intervals.push({ from, to: over.from });
-    from = Math.max(from, over.to + 1);
-  }
-  intervals.push({ from, to: wall + 1 });
-  return intervals;
+  const inProgress = ticksInProgress(state, plan.id).map((tick) => ({ from: tick, to: tick }));
+  const known = [...overAbove(state.ledger.history, plan.id, watermark), ...inProgress];
+  return intervalsBetween(
+    isPlanted(state, "range-over-runs") ? [] : known,
+    watermark + 1,
+    state.now.wall + 1,
+  );
 }
 
 /** Takes in the disk's answer about the job's unsure ticks, pruned history included, and then scans again. */
@@ -327,7 +324,6 @@ export function tendHistory(state: State): void {
       moveUp(state, plan);
     }
   }
-  forgetRequestsBefore(state, now.wall - forgetAfterMs);
   forgetGivenBack(ledger, ({ job, tick, slot }) => {
     return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - forgetAfterMs;
   });
@@ -360,13 +356,10 @@ function moveUp(state: State, plan: Plan): void {
   if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
     return;
   if (!isPlanning(state) || isPlanted(state, "watermark-stuck")) return;
-  const undecided: number[] = [];
+  const undecided = ticksInProgress(state, plan.id);
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
     if (!isManual(tick) && instant <= now.wall) undecided.push(instant);
   }
-  // Another attempt may follow a run that is in progress.
-  for (const { tick, retriesLeft } of openOf(ledger, plan.id))
-    if (retriesLeft !== undefined && !isManual(tick)) undecided.push(instantOf(tick));
   for (const { record, order } of book.runs.values()) {
     if (order.job === plan.id && record.state === "claimed" && !isManual(order.tick))
       undecided.push(order.instant);

@@ -2,7 +2,7 @@
  * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, runs of dead
  * peers, and memory that can be freed.
  */
-import { touch } from "../claims/order-book.ts";
+import { forgetRequestsBefore, touch } from "../claims/order-book.ts";
 import { mark } from "../probes/marks.ts";
 import { catchUp } from "../job/catchup.ts";
 import { hearsMajority } from "../voting/proposer.ts";
@@ -12,7 +12,7 @@ import { forgetAsks } from "../claims/asking.ts";
 import { holdsLease } from "../claims/contention.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
-import { forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
+import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
 import { wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
@@ -44,6 +44,7 @@ function forgetTheOld(state: State): void {
   if (state.now.mono < state.upkeep.forgetAtMono) return;
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
   tendHistory(state);
+  forgetRequestsBefore(state, state.now.wall - forgetAfterMs);
   state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
 }
 

@@ -758,6 +758,10 @@ test("I16: history that should have been pruned is found, unless the peer was aw
     found(35, { outages: [down(40, 51), ...mostlyAway.outages] }),
     "it waited already, for what is left of 11 h",
   );
+  assert.ok(
+    !found(35, { outages: [down(41.7, 50.8), ...mostlyAway.outages] }),
+    "its wait for 9.1 h may have ended just before it was away again",
+  );
 });
 
 test("I18: of two clocks, the one that is ahead starts nothing early, unless the right one alone was set since they agreed or met", () => {

@@ -167,7 +167,8 @@ export function prunedBy(evidence: Evidence, peer: PeerId): number {
     upSince = to;
     const skippedMs = to - prunedAt;
     const asLongMs = Math.min(skippedMs + trustedMs, longestWaitMs);
-    isSure &&= gap.isSure;
+    // The wait may have been over just before: it was given some time more than the peer takes.
+    isSure &&= gap.isSure && (waitMs === 0 || waitMs > trustedMs);
     if (gap.isFar) waitMs = longestWaitMs;
     else if (skippedMs <= trustedMs) continue;
     else if (waitMs === 0 || gap.to - gap.from > anewMs) waitMs = asLongMs;

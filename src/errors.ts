@@ -207,7 +207,7 @@ export const errorTable = {
     title: "This peer's clock is far behind",
     status: 503,
     exit: exit.policy,
-    hint: "Set the clock (NTP), or ask another peer to run the job.",
+    hint: "Set the clock (NTP), or make the change or run the job at another peer.",
   },
   FORGOTTEN: {
     title: "The mesh has forgotten this peer",

@@ -6,6 +6,7 @@ import { notReady, viewOf } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
+import { checkedJob } from "../src/core/job/job.ts";
 import { soonestTick } from "../src/core/job/timetable.ts";
 import { openOn } from "../src/core/records/ledger.ts";
 import { tellsOfStart } from "../src/core/records/records.ts";
@@ -372,10 +373,12 @@ test("a gap that a peer with a doubted clock can't report causes no endless work
 });
 
 /** How one of three peers answers, whose clock is ahead by so much. */
-function answerOfAhead(aheadMs: number, kind: "run-job" | "pause-job"): string | undefined {
+function answerOfAhead(aheadMs: number, kind: "run-job" | "put-job" | "pause-job"): string | undefined {
   const cores = new Cores(["a", "b", "c"], { clockAhead: { b: aheadMs } });
   cores.put({ ...beat, schedule: "@daily" });
-  cores.ask("b", { kind, id: "beat" as JobId, by: "ann" });
+  const [id, by] = ["beat" as JobId, "ann"];
+  const spec = checkedJob({ ...beat, id, schedule: "@hourly" });
+  cores.ask("b", kind === "put-job" ? { kind, spec, mode: "replace", by } : { kind, id, by });
   cores.pass(100);
   const [given] = cores.answers;
   return given?.kind === "refused" ? given.error.code : given?.kind;
@@ -390,5 +393,9 @@ describe("a peer whose clock is far off takes no requests that it would misdate"
   test("behind: no run, for it would be old when it is asked for", () => {
     assert.equal(answerOfAhead(-2 * hour, "run-job"), "CLOCK_BEHIND");
     assert.equal(answerOfAhead(-50_000, "run-job"), "ordered");
+  });
+
+  test("behind: no job, for ticks from before it was made would be caught up", () => {
+    assert.equal(answerOfAhead(-2 * hour, "put-job"), "CLOCK_BEHIND");
   });
 });

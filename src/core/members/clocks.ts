@@ -21,10 +21,11 @@ import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs } from "./su
  */
 export const writerAheadMaxMs = 60_000;
 /**
- * How far (ms) its clock may be behind before it refuses to order a run. The run would be old from the start: past its job's
- * window, or in a time whose history others have pruned. Less refuses honest hosts; more loses such runs.
+ * How far (ms) it may be behind before the peer refuses what it would misdate. A run would be old when it is requested: missed
+ * by its job's window, or from a time of which others have removed the history. A job would seem to be made or resumed in the
+ * past, and ticks from that time would be caught up. Less refuses honest hosts; more starts or loses such runs.
  */
-const ordererBehindMaxMs = 60_000;
+const writerBehindMaxMs = 60_000;
 
 /**
  * Takes in what a heartbeat says about its sender's clock: one more sample, if it echoes one of this peer's heartbeats.
@@ -192,8 +193,8 @@ export function tooFarAheadToWrite(state: State): number | undefined {
   return ahead > writerAheadMaxMs ? ahead : undefined;
 }
 
-/** How far (ms) this peer's clock is behind if that is too far to order a run; undefined when it may. */
-export function tooFarBehindToOrder(state: State): number | undefined {
+/** How far (ms) this peer's clock is behind if that is too far to make or run a job; undefined when it may. */
+export function tooFarBehindToWrite(state: State): number | undefined {
   const behind = correctionMs(state);
-  return behind > ordererBehindMaxMs ? behind : undefined;
+  return behind > writerBehindMaxMs ? behind : undefined;
 }

@@ -12,7 +12,7 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancelRuns } from "./cancel.ts";
-import { tooFarAheadToWrite, tooFarBehindToOrder } from "../members/clocks.ts";
+import { tooFarAheadToWrite, tooFarBehindToWrite } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
 import { confirm } from "./admissions.ts";
@@ -177,9 +177,9 @@ function refuseAhead(state: State): Answer | undefined {
   return refuse("CLOCK_AHEAD", `it is ${Math.round(aheadMs / 1_000)} s ahead of the right clocks`);
 }
 
-/** Refuses a requested run when this peer's clock is far behind, because the run's tick gets its instant. */
+/** Refuses to run or make a job when this peer's clock is far behind, because it dates the run and the job's beginning. */
 function refuseBehind(state: State): Answer | undefined {
-  const behindMs = tooFarBehindToOrder(state);
+  const behindMs = tooFarBehindToWrite(state);
   if (behindMs === undefined) return undefined;
   mark(state, "clock-behind-refused");
   return refuse("CLOCK_BEHIND", `it is ${Math.round(behindMs / 1_000)} s behind the right clocks`);
@@ -192,7 +192,8 @@ function edit(
   edits: readonly TableEdit[],
   created: boolean,
 ): Answer | undefined {
-  const refused = refuseAhead(state);
+  const begins = edits.some(({ kind }) => kind === "put" || kind === "resume");
+  const refused = refuseAhead(state) ?? (begins ? refuseBehind(state) : undefined);
   if (refused !== undefined) return refused;
   const token = expectStored(state, { kind: "edit", command, edits, created });
   emit(state, { kind: "edit", edits, token });

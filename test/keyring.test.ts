@@ -22,9 +22,10 @@ const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 let wall = 1_763_683_200_000;
 
-function keyring(kept: Partial<KeptKeys> = {}): ClusterKeys {
+/** `behindMs`: by how much its host's clock is behind the others'. */
+function keyring(kept: Partial<KeptKeys> = {}, behindMs = 0): ClusterKeys {
   const all = { key, rotation: undefined, olds: [], heirs: [], ...kept };
-  return new ClusterKeys({ kept: all, keep: () => undefined, wall: () => wall });
+  return new ClusterKeys({ kept: all, keep: () => undefined, wall: () => wall - behindMs });
 }
 
 function failToKeep(): void {
@@ -252,6 +253,7 @@ class Round {
   readonly away = new Set<PeerId>();
   readonly #queue: (() => void)[] = [];
   mono = 0;
+  sent = 0;
 
   constructor(names: readonly string[], known = names) {
     for (const name of names) this.add(name as PeerId, known as PeerId[]);
@@ -277,6 +279,7 @@ class Round {
 
   #send(from: PeerId, to: PeerId, message: Message): void {
     if (this.away.has(to) || this.away.has(from)) return;
+    assert.ok(++this.sent < 1_000, "two peers answer each other for ever");
     this.#queue.push(() => {
       if (message.kind === "key" || message.kind === "key-heard")
         this.rotations.get(to)?.heard(from, message);
@@ -379,6 +382,24 @@ describe("a rotation", () => {
     await round.settle();
     for (let i = 0; i < 4; i++) await round.pass(5_000);
     assert.equal(new Set(["a", "b", "c", "d"].map((name) => round.keyOf(name))).size, 1);
+  });
+
+  test("makes peers exchange few messages that take over neither's key, because their clocks are a day apart", async () => {
+    const round = new Round(["a"], ["a", "b"]);
+    const [a, b] = ["a", "b"] as [PeerId, PeerId];
+    const behind = keyring({}, dayMs);
+    round.add(b, [a, b], behind);
+    round.away.add(b);
+    round.rotate("a", 30 * dayMs);
+    await done((change, end) => behind.rotate(change, end), {
+      madeAt: wall - dayMs,
+      oldUntil: wall + dayMs,
+      heirs: [a, b],
+    });
+    round.away.delete(b);
+    for (let rounds = 0; rounds < 10; rounds++) await round.pass(5_000); // oxlint-disable-line no-await-in-loop
+    assert.notEqual(round.keyOf("a"), round.keyOf("b"));
+    assert.ok(round.sent <= 10 * 6, `${round.sent} messages in 50 s`);
   });
 
   test("waits until the previous one at the same peer has been answered", async () => {

@@ -50,6 +50,11 @@ export class KeyRotation {
   readonly #deps: KeyRotationDeps;
   /** members that have confirmed that the current key is on their disk */
   readonly #holders = new Set<PeerId>();
+  /**
+   * members whose key was not taken over, and which got this peer's instead since the last round. Without it two peers that
+   * take over neither's key, because their clocks are far apart, would answer each other for ever.
+   */
+  readonly #corrected = new Set<PeerId>();
   #asked: Asked | undefined;
   #againAtMono = 0;
 
@@ -101,6 +106,7 @@ export class KeyRotation {
     this.#answerWhenDone();
     if (now.mono < this.#againAtMono) return;
     this.#againAtMono = now.mono + repeatMs;
+    this.#corrected.clear();
     for (const { id, linked } of this.#deps.members()) if (linked) this.#offer(id);
   }
 
@@ -123,10 +129,10 @@ export class KeyRotation {
         this.#deps.count("key_changes_refused");
         log.warn("a new cluster key was not taken over", { from, why: error.detail });
         // The sender's key may be older than this peer's: then it gets this one.
-        if (error.code === "BAD_KEY") return this.#offer(from);
+        if (error.code === "BAD_KEY") return this.#correct(from);
         return this.#deps.send(from, { kind: "key-heard", madeAt, stored: false });
       }
-      if (keyring.madeAt() !== madeAt) return this.#offer(from);
+      if (keyring.madeAt() !== madeAt) return this.#correct(from);
       this.#holders.add(from);
       this.#deps.send(from, { kind: "key-heard", madeAt, stored: true });
       if (keyring.fingerprint() === before) return;
@@ -136,6 +142,13 @@ export class KeyRotation {
       this.#holders.add(from);
       for (const { id, linked } of this.#deps.members()) if (linked) this.#offer(id);
     });
+  }
+
+  /** Sends the current key to a member that has sent an older one, once in a round. */
+  #correct(to: PeerId): void {
+    if (this.#corrected.has(to)) return;
+    this.#corrected.add(to);
+    this.#offer(to);
   }
 
   #answerWhenDone(): void {

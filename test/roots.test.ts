@@ -16,6 +16,7 @@ const pools: Root = {
   isId: (id) => /^[a-z]{1,16}$/.test(id),
   accepts: (value) => typeof value === "object" && value !== null && "slots" in value,
   valueCapBytes: 256,
+  idsCap: 100,
 };
 
 function withPools(peer: string): JobTable {

@@ -20,6 +20,11 @@ interface RootForm {
   isId(id: string): boolean;
   /** largest encoded value, in bytes */
   readonly valueCapBytes: number;
+  /**
+   * How many ids (for `latest`: ids × writers) other peers may bring under this root, removed ones included. Together with
+   * `valueCapBytes` it limits what the root takes of every peer's memory and disk, whoever writes it.
+   */
+  readonly idsCap: number;
 }
 
 /** Each id has a map whose entries are read together, as with jobs (slots.ts says how they merge). */
@@ -42,6 +47,13 @@ export interface ValuesRoot extends RootForm {
 
 export type Root = MapsRoot | ValuesRoot;
 
+/**
+ * Limits of a root that isn't listed here because a later version added it, and how many such roots there may be. More lets one
+ * member fill more of all peers' memory; less drops edits of later versions, which come again once this peer is updated.
+ */
+export const laterRoot = { valueCapBytes: 65_536, idsCap: 16_384 } as const;
+export const laterRootsCap = 16;
+
 /** Longest id of a peer; real ones have about 52 characters. */
 const peerIdCap = 128;
 /** Longest name of a peer that is shown. */
@@ -58,6 +70,8 @@ export const jobsRoot: MapsRoot = {
   isInnerKey: (key) => parseKey(key) !== undefined,
   // Larger than any encoding of the largest job that the API takes (1 MiB).
   valueCapBytes: 4_194_304,
+  // 100,000 jobs, each of them made anew ten times. An id of which nothing is left takes about 100 bytes.
+  idsCap: 1_048_576,
 };
 
 /** Forgotten peers, by id: who forgot them, when, and their names. */
@@ -67,7 +81,9 @@ export const peersRoot: ValuesRoot = {
   merge: "first",
   isId: isPeerId,
   accepts: isForgottenEntry,
-  valueCapBytes: 16_384,
+  valueCapBytes: 4_096,
+  // In a mesh of 100 peers of which one is forgotten every day, it lasts for years. All of them together take 8 MiB at most.
+  idsCap: 2_048,
 };
 
 /**
@@ -81,6 +97,7 @@ export const membershipRoot: ValuesRoot = {
   isId: isPeerId,
   accepts: isMembershipEntry,
   valueCapBytes: peersRoot.valueCapBytes,
+  idsCap: peersRoot.idsCap,
 };
 
 /** When each peer joined, by id, as a member recorded it. */
@@ -91,6 +108,8 @@ export const joinsRoot: ValuesRoot = {
   isId: isPeerId,
   accepts: isJoinEntry,
   valueCapBytes: 2_048,
+  // A new peer every hour for most of a year.
+  idsCap: 8_192,
 };
 
 /** That a person has confirmed a peer, by `PEER/SIGNER`. Nothing here says whether the signature holds. */
@@ -101,6 +120,7 @@ export const confirmationsRoot: ValuesRoot = {
   isId: (id) => splitConfirmation(id) !== undefined,
   accepts: isConfirmationEntry,
   valueCapBytes: 2_048,
+  idsCap: joinsRoot.idsCap,
 };
 
 export const tableRoots: readonly Root[] = [

@@ -17,6 +17,7 @@ import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
 import type { Forgotten, Readmitted } from "../schema/attribution.ts";
 import { readAdmissions, type Admissions } from "./admissions.ts";
+import { TableCaps } from "./caps.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs } from "./effective.ts";
@@ -86,6 +87,7 @@ export class JobTable {
   #doc: Y.Doc;
   #roots: Roots;
   readonly #rootRows: readonly Root[];
+  readonly #caps: TableCaps;
   #membership: Membership | undefined;
   #admissions: { read: readonly unknown[]; admissions: Admissions } | undefined;
   #digest = new DocumentDigest();
@@ -99,6 +101,7 @@ export class JobTable {
     this.#clientId = options.clientId;
     this.#freshClientId = options.freshClientId;
     this.#rootRows = options.roots ?? tableRoots;
+    this.#caps = new TableCaps(this.#rootRows);
     this.#effective = new EffectiveJobs((ulid) => incarnationAt(this.#roots.jobs, ulid), options.refusal);
     this.#editor = new Editor({
       self: options.self,
@@ -165,6 +168,7 @@ export class JobTable {
       this.#doc.off("update", keep);
     }
     this.#effective.settle();
+    this.#caps.grown(written.length);
     return written;
   }
 
@@ -191,11 +195,10 @@ export class JobTable {
       }
       return "pending";
     }
-    let newClients = 0;
-    for (const [client, end] of inspection.ends) {
-      if (end > 0 && Y.getState(this.#doc.store, client) === 0) newClients++;
+    if (from === "mesh") {
+      const refused = this.#caps.exceededBy(inspection, update.length, newClientsMax, this.#doc);
+      if (refused !== undefined) return { refused };
     }
-    if (newClients > newClientsMax) return { refused: "edits of too many new clients" };
     const ownEnd = inspection.ends.get(this.#clientId) ?? 0;
     const isNewsOfSelf = ownEnd > Y.getState(this.#doc.store, this.#clientId);
     if (isNewsOfSelf && from === "mesh") this.leaveClientId();
@@ -206,7 +209,9 @@ export class JobTable {
       this.#rebuild();
       return { refused: `yjs: ${error instanceof Error ? error.message : String(error)}` };
     }
-    return this.#changedByApply ? "changed" : "known";
+    if (!this.#changedByApply) return "known";
+    this.#caps.grown(update.length);
+    return "changed";
   }
 
   /**

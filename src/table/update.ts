@@ -12,7 +12,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { hlcCap } from "./hlc.ts";
-import { tableRoots, type Root } from "./roots.ts";
+import { laterRoot, tableRoots, type Root } from "./roots.ts";
 import { parseValueKey } from "./values.ts";
 
 /**
@@ -37,8 +37,15 @@ export type Inspection =
   | { kind: "refused"; reason: string }
   /** Well formed, but it builds on something that this peer doesn't have yet. */
   | { kind: "early"; missing: ReadonlyMap<number, number> }
-  /** May be applied. `ends`: by client, the clock that the document then has. */
-  | { kind: "fits"; ends: ReadonlyMap<number, number> };
+  /**
+   * May be applied. `ends`: by client, the clock that the document then has. `ids`: by root, the ids that the update names
+   * there. Every id that is new is among them.
+   */
+  | {
+      kind: "fits";
+      ends: ReadonlyMap<number, number>;
+      ids: ReadonlyMap<string, ReadonlySet<string>>;
+    };
 
 /** `clockOf`: how many ids of a client the document holds. */
 export function inspectUpdate(
@@ -71,8 +78,11 @@ class UpdateReader {
   readonly #valueCapBytes: number;
   #at = 0;
   #ids = 0;
+  readonly #named = new Map<string, Set<string>>();
   /** by client: the clocks of the structs that the update brings, from ≤ clock < to */
   readonly #brings = new Map<number, { from: number; to: number }>();
+  /** of the struct that is being read, if it names one */
+  #rootName = "";
   /** by client: one above the highest clock that is referred to */
   readonly #needs = new Map<number, number>();
 
@@ -103,7 +113,7 @@ class UpdateReader {
         missing.set(client, Math.max(clock, missing.get(client) ?? 0));
       }
     }
-    return missing.size > 0 ? { kind: "early", missing } : { kind: "fits", ends };
+    return missing.size > 0 ? { kind: "early", missing } : { kind: "fits", ends, ids: this.#named };
   }
 
   #readClient(): void {
@@ -131,6 +141,7 @@ class UpdateReader {
       parent = this.#parent(client, clock);
       if ((tag & 32) === 0) refuse("an item of a list");
       key = this.#key();
+      if (parent !== "map") this.#nameId(key);
     }
     if (parent === "map") {
       if (!this.#roots.some((root) => root.holds === "maps" && root.isInnerKey(key))) {
@@ -149,14 +160,22 @@ class UpdateReader {
     if (content !== 8) refuse("content of unknown kind");
     if (isMapsRoot) refuse("a value where a map belongs");
     if (this.#integer() !== 1) refuse("more than one value");
-    this.#entry(typeof parent === "object" ? parent.valueCapBytes : this.#valueCapBytes);
+    const known = parent === "later" ? laterRoot : parent;
+    this.#entry(typeof known === "object" ? known.valueCapBytes : this.#valueCapBytes);
     return 1;
+  }
+
+  #nameId(id: string): void {
+    const named = this.#named.get(this.#rootName);
+    if (named === undefined) this.#named.set(this.#rootName, new Set([id]));
+    else named.add(id);
   }
 
   #parent(client: number, clock: number): Root | "later" | "map" {
     const named = this.#integer();
     if (named === 1) {
       const name = this.#key();
+      this.#rootName = name;
       if (!rootForm.test(name)) refuse("a root that no version has");
       return this.#roots.find((root) => root.name === name) ?? "later";
     }

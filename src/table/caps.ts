@@ -1,0 +1,81 @@
+/**
+ * How large other peers may make the table: how many clients, roots and ids under each root an update may bring, and how large
+ * the whole table may become. Every peer keeps the whole table in memory and on its disk, and a Yjs document remembers every id
+ * for ever, so without limits one member could fill all of them.
+ *
+ * The limits hold for what comes from the mesh, not for a peer's own edits and its own disk. Peers that reach a limit by
+ * different updates refuse each other's tables, and say so; an honest mesh is far below each limit.
+ */
+import * as Y from "yjs";
+import { laterRoot, laterRootsCap, type Root } from "./roots.ts";
+import { updateCapBytes, type Inspection } from "./update.ts";
+
+/** The table's encoded size: it has to fit into one update, for the peers that join. */
+const tableCapBytes = updateCapBytes;
+/** The size is only estimated between two counts, which read the whole table. It is counted again when it may have grown by so much. */
+const countAgainBytes = tableCapBytes / 8;
+
+type Fitting = Extract<Inspection, { kind: "fits" }>;
+type RootType = NonNullable<ReturnType<Y.Doc["share"]["get"]>>;
+
+export class TableCaps {
+  readonly #rows: readonly Root[];
+  /** The table's size is at most this: what was written over and removed still counts. */
+  #bytesMost = 0;
+  #bytesCounted = 0;
+
+  constructor(rows: readonly Root[]) {
+    this.#rows = rows;
+  }
+
+  /** An update of so many bytes has changed the table. */
+  grown(bytes: number): void {
+    this.#bytesMost += bytes;
+  }
+
+  /** Which limit the update would exceed, in words; undefined = none. */
+  exceededBy(
+    { ends, ids }: Fitting,
+    updateBytes: number,
+    newClientsMax: number,
+    doc: Y.Doc,
+  ): string | undefined {
+    let newClients = 0;
+    for (const [client, end] of ends) if (end > 0 && Y.getState(doc.store, client) === 0) newClients++;
+    if (newClients > newClientsMax) return "edits of too many new clients";
+    let newRoots = 0;
+    for (const [name, named] of ids) {
+      const held = doc.share.get(name);
+      if (held === undefined) newRoots++;
+      if (this.#hasTooManyIds(name, named, held)) return `too many ids under ${name}`;
+    }
+    const rootsCap = this.#rows.length + laterRootsCap;
+    if (newRoots > 0 && doc.share.size + newRoots > rootsCap) return "too many roots";
+    return this.#isTooLarge(updateBytes, doc) ? "the table would become too large" : undefined;
+  }
+
+  #hasTooManyIds(name: string, named: ReadonlySet<string>, held: RootType | undefined): boolean {
+    const { idsCap } = this.#rows.find((root) => root.name === name) ?? laterRoot;
+    const known = held === undefined ? noIds : idsUnder(held);
+    let newIds = 0;
+    for (const id of named) if (!known.has(id)) newIds++;
+    return newIds > 0 && known.size + newIds > idsCap;
+  }
+
+  #isTooLarge(updateBytes: number, doc: Y.Doc): boolean {
+    if (this.#bytesMost + updateBytes <= tableCapBytes) return false;
+    if (this.#bytesMost - this.#bytesCounted >= countAgainBytes) {
+      this.#bytesMost = Y.encodeStateAsUpdate(doc).length;
+      this.#bytesCounted = this.#bytesMost;
+    }
+    return this.#bytesMost + updateBytes > tableCapBytes;
+  }
+}
+
+const noIds: ReadonlyMap<string, unknown> = new Map();
+
+/** All ids that the root has ever had: those that were removed take memory as well. */
+function idsUnder(root: RootType): ReadonlyMap<string, unknown> {
+  // oxlint-disable-next-line no-underscore-dangle -- Yjs shows removed ids only here
+  return root._map;
+}

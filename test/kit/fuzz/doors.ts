@@ -1,6 +1,7 @@
 /** All doors that are fuzzed: the places where bytes from peers, people, programs and disks come in. */
 import { apiDoor } from "./api.ts";
 import { authorityDoor } from "./authority.ts";
+import { costDoors } from "./costs.ts";
 import type { Door } from "./door.ts";
 import { diskDoor, folderDoor } from "./folder.ts";
 import { bytesDoor, peerDoors } from "./peer.ts";
@@ -13,6 +14,7 @@ export const doors: readonly Door[] = [
   authorityDoor(),
   tableDoor(),
   ...textDoors(),
+  ...costDoors(),
   apiDoor(),
   folderDoor(),
   diskDoor(),

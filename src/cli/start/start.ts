@@ -352,12 +352,18 @@ function started(peer: Peer): Promise<void> {
   return new Promise((done, fail) => peer.start((error) => (error === undefined ? done() : fail(error))));
 }
 
+/**
+ * Connections that the kernel holds until they are accepted. With Node's 511, a flood of new connections makes it drop those of
+ * honest callers, which try again only after a second and more. The kernel may allow less; each costs it less than 1 KiB.
+ */
+const unacceptedConnections = 4_096;
+
 const wildcards: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** Returns the URL for programs on this machine, and the accepted values of `Host`. */
 async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string; hosts: string[] }> {
   try {
-    await api.listen({ host, port });
+    await api.listen({ host, port, backlog: unacceptedConnections });
   } catch (error) {
     if (isSystemError(error) && error.code === "EADDRINUSE") {
       throw new CicadaError("PORT_IN_USE", `${host}:${port} (--http)`);

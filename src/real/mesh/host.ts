@@ -39,6 +39,11 @@ export interface HostOptions {
  * A handshake takes milliseconds. A connection that needs longer is not a peer's, and must not occupy a place for long.
  */
 const handshakeTimeoutMs = 5_000;
+/**
+ * Connections that the kernel holds until they are accepted. With Node's 511, a flood of new connections makes it drop those of
+ * members, which try again only after a second and more. The kernel may allow less; each costs it less than 1 KiB.
+ */
+const unacceptedConnections = 4_096;
 const streamsPerConnection = 64;
 /** How much may be in transit on one stream: a few of the largest messages, so that none waits for a round trip. */
 export const streamWindowBytes = 4 * messageCapBytes;
@@ -56,7 +61,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     privateKey,
     nodeInfo: { name: "cicada", userAgent: "cicada" },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
-    transports: [tcp()],
+    transports: [tcp({ backlog: unacceptedConnections })],
     connectionEncrypters: [options.encrypters.first],
     streamMuxers: [
       yamux({

@@ -32,6 +32,7 @@ import {
   announceAtOnce,
   assessAll,
   hasUnheardRecords,
+  hearGossip,
   hearHeartbeat,
   hearLeave,
   linkDown,
@@ -248,6 +249,7 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       }
       return;
     case "runs":
+      if (hearGossip(state, from)) membersChanged(state);
       return hearRuns(state, from, message);
     case "leave":
       if (hearLeave(state, from, message.incarnation)) membersChanged(state);

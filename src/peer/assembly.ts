@@ -15,6 +15,8 @@ import {
   watermarksOf,
 } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { Message, Protocol } from "../schema/message.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
@@ -30,6 +32,7 @@ import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
+import { stepsOfMessage, WorkShares } from "./work-shares.ts";
 
 export interface Assembly {
   table: JobTable;
@@ -41,7 +44,7 @@ export interface Assembly {
   logs: Logs;
   copies: LogCopies;
   keyRotation: KeyRotation;
-  receiver: Receiver;
+  workShares: WorkShares;
 }
 
 export interface AssemblyDeps {
@@ -63,12 +66,18 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const { table } = booted;
   const { clock, executor } = doors;
   const { settings } = state;
+  // What is sent to a neighbour in answer to its questions is part of its share.
+  const workShares = new WorkShares({ clock, take: (...message) => receiver.received(...message), count });
+  const send = (to: PeerId, protocol: Protocol, message: Message): void => {
+    workShares.charge(to, stepsOfMessage(sender.send(to, protocol, message)));
+  };
+  const charge = (peer: PeerId, steps: number): void => workShares.charge(peer, steps);
   const horizons = new Horizons({
     settings,
     stored: booted.loaded.horizons,
     exchangeWindowMs,
     now: () => clock.now(),
-    send: (to, message) => sender.send(to, "sync", message),
+    send: (to, message) => send(to, "sync", message),
     onPrunedElsewhere: (job, before) => {
       if (openSince(state, job) < before) feed({ kind: "prunedElsewhere", job, before });
     },
@@ -92,7 +101,8 @@ export function assemble(deps: AssemblyDeps): Assembly {
     // After an absence that was longer than the window, records of the whole absence are compared.
     oldest: ({ wall }) => Math.min(wall - exchangeWindowMs, booted.lastAlive ?? wall),
     now: () => clock.now(),
-    send: (to, message) => sender.send(to, "sync", message),
+    send: (to, message) => send(to, "sync", message),
+    charge,
     onUpdate: (update) => edits.taken(update),
     onHave: (peer) => edits.heardTableOf(peer),
     onRecords: (things) => intake.learned(things),
@@ -121,7 +131,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     living: () => livingOthers(state),
     count,
   };
-  const logs = new Logs({ ...outputDeps, executor });
+  const logs = new Logs({ ...outputDeps, send: (to, message) => send(to, "log", message), executor });
   const copies = new LogCopies({ ...outputDeps, executor });
   const keyRotation = new KeyRotation({
     self: doors.keys.self,
@@ -133,6 +143,16 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
     changed: () => feed({ kind: "keyChanged" }),
   });
-  const receiver = new Receiver({ doors, intake, sync, logs, copies, keyRotation, feed, count });
-  return { table, edits, sync, horizons, clockProof, retention, logs, copies, keyRotation, receiver };
+  const receiver: Receiver = new Receiver({
+    doors,
+    intake,
+    sync,
+    logs,
+    copies,
+    keyRotation,
+    charge,
+    feed,
+    count,
+  });
+  return { table, edits, sync, horizons, clockProof, retention, logs, copies, keyRotation, workShares };
 }

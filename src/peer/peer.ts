@@ -131,7 +131,7 @@ export class Peer {
       count: (what) => this.#count(what),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
-    const { table, edits, sync, keyRotation, receiver } = this.#assembly;
+    const { table, edits, sync, keyRotation, workShares } = this.#assembly;
     onLive?.({
       state: this.#state,
       table,
@@ -150,13 +150,14 @@ export class Peer {
       },
       linkDown: (peer, why) => {
         sync.linkDown(peer);
+        workShares.linkDown(peer);
         this.#feed({ kind: "linkDown", peer, why });
       },
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
       turnedAway: (by) => this.#feed({ kind: "turnedAway", by }),
       keySuperseded: (by) => this.#feed({ kind: "keySuperseded", by, key: doors.keyring.fingerprint() }),
       received: (from, channel, bytes) => {
-        if (!this.#stopped) receiver.received(from, channel, bytes);
+        if (!this.#stopped) workShares.received(from, channel, bytes);
       },
     });
     table.takeChanges();
@@ -226,7 +227,8 @@ export class Peer {
       case "cancel":
         return this.#outbox.cancel(effect.run, effect.by, effect.reason);
       case "send":
-        return this.#sender.send(effect.to, effect.protocol, effect.message);
+        this.#sender.send(effect.to, effect.protocol, effect.message);
+        return;
       case "store":
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
@@ -378,6 +380,7 @@ export class Peer {
       this.#stopped = true;
       this.#sender.silence();
       this.#alarm?.cancel();
+      this.#assembly?.workShares.stop();
       mesh.stop(() => disk.close(done));
     });
   }

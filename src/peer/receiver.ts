@@ -10,6 +10,7 @@ import type { KeyRotation } from "./key-rotation.ts";
 import type { LogCopies } from "./log-copies.ts";
 import type { Logs } from "./logs.ts";
 import type { Sync } from "./sync.ts";
+import { stepsOf } from "./work-prices.ts";
 
 export interface ReceiverDeps {
   doors: Doors;
@@ -18,6 +19,8 @@ export interface ReceiverDeps {
   logs: Logs;
   copies: LogCopies;
   keyRotation: KeyRotation;
+  /** Work that a message of this peer causes, in steps (work-shares.ts). */
+  charge: (peer: PeerId, steps: number) => void;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
 }
@@ -39,8 +42,9 @@ export class Receiver {
   }
 
   #hear(from: PeerId, message: Message): void {
-    const { doors, feed, intake, sync, logs, copies, keyRotation } = this.#deps;
+    const { doors, feed, intake, sync, logs, copies, keyRotation, charge } = this.#deps;
     const { wall, mono } = doors.clock.now();
+    charge(from, stepsOf(message));
     switch (message.kind) {
       case "heartbeat":
         feed({ kind: "heard", from, message });

@@ -15,9 +15,11 @@ export class Sender {
     this.#count = count;
   }
 
-  send(to: PeerId, protocol: Protocol, message: Message): void {
+  /** Returns how many bytes the message has. */
+  send(to: PeerId, protocol: Protocol, message: Message): number {
     const bytes = this.#encode(message);
     if (bytes !== undefined) this.#doors.mesh.send(to, protocol, bytes);
+    return bytes?.length ?? 0;
   }
 
   publish(topic: Topic, message: Message): void {

@@ -16,6 +16,7 @@ import type { Message, MessageOf } from "../schema/message.ts";
 import { neverPrunedMs, roundMs } from "./horizons.ts";
 import { bucketsPerWant, noteUnreadable, pageSize } from "./sync-serving.ts";
 import { answerLimitMs } from "./sync-table.ts";
+import { stepsPerDigest, stepsPerRecord } from "./work-prices.ts";
 
 /** How far back neighbours compare their records routinely. Older records are compared once for each link. */
 export const exchangeWindowMs = 72 * 3_600_000;
@@ -47,6 +48,7 @@ export interface RecordSyncDeps {
   /** The instant (ms) from which on this peer wants every record. */
   oldest(now: Now): number;
   send(to: PeerId, message: Message): void;
+  charge(peer: PeerId, steps: number): void;
   onRecords(things: Omit<Things, "next">): void;
   /** This side has every record that the peer had in the window. */
   onDone(peer: PeerId): void;
@@ -72,6 +74,8 @@ interface Exchange {
   /** how far the last group has been fetched, and the end of the stretch that is asked for now */
   after: string | undefined;
   upTo: string | undefined;
+  /** records and orders that the neighbour still owes for the last question: they are this peer's own work */
+  owed: number;
   /** requests about the last group, and about all groups */
   pages: number;
   page: number;
@@ -174,6 +178,7 @@ export class RecordSync {
       neighbour.answering = false;
       // An unreadable disk must not look empty: the neighbour gets no answer, and asks again.
       if (digests instanceof CicadaError) return noteUnreadable(this.#deps, digests);
+      this.#deps.charge(from, (digests.length + message.digests.length) * stepsPerDigest);
       this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
       if (this.#neighbours.get(from) !== neighbour || neighbour.exchange !== undefined) return;
       const mine = new Map(digests);
@@ -187,9 +192,11 @@ export class RecordSync {
 
   heardRecords(from: PeerId, message: MessageOf<"records">, now: Now): void {
     const { records, orders, others = [] } = message;
-    if (records.length + orders.length + others.length > 0) this.#deps.onRecords({ records, orders, others });
+    const things = records.length + orders.length + others.length;
     const neighbour = this.#neighbours.get(from);
     const exchange = neighbour?.exchange;
+    if (!takesAsAnswer(exchange, message, things)) this.#deps.charge(from, things * stepsPerRecord);
+    if (things > 0) this.#deps.onRecords({ records, orders, others });
     if (neighbour !== undefined) neighbour.heardAtMono = now.mono;
     if (neighbour === undefined || exchange?.id !== message.id || exchange.groups === undefined) return;
     if (exchange.asked === undefined || message.page !== exchange.page) return;
@@ -282,6 +289,7 @@ export class RecordSync {
       if (found instanceof CicadaError) return this.#giveUp(neighbour, found);
       exchange.pages++;
       exchange.page++;
+      exchange.owed = pageSize;
       const newest = buckets.at(-1);
       if (newest !== undefined && exchange.pages > largeBucketPages) this.#large.add(newest);
       exchange.upTo = found.next;
@@ -332,9 +340,21 @@ function newExchange(id: number, routine: boolean): Exchange {
     groups: undefined,
     after: undefined,
     upTo: undefined,
+    owed: 0,
     pages: 0,
     page: 0,
   };
+}
+
+/** True while this is no more than this peer has asked for. */
+function takesAsAnswer(
+  exchange: Exchange | undefined,
+  { id, page }: MessageOf<"records">,
+  things: number,
+): boolean {
+  if (exchange?.id !== id || exchange.page !== page) return false;
+  exchange.owed -= things;
+  return exchange.owed >= 0;
 }
 
 /** Whether the serving side got further than before. A text that is no place doesn't count. */

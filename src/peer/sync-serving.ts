@@ -8,6 +8,7 @@ import type { Log } from "../ports.ts";
 import type { Disk, Things } from "../ports/disk.ts";
 import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
+import { stepsPerRow } from "./work-prices.ts";
 
 /**
  * Records read for one request, on either side: the credit that keeps a full disk from flooding a link. More takes more memory
@@ -23,6 +24,7 @@ export interface RecordServerDeps {
   /** The instant (ms) before which the neighbour has pruned the job's ticks: it doesn't want them. */
   horizonAt(peer: PeerId, job: JobId): number;
   send(to: PeerId, message: Message): void;
+  charge(peer: PeerId, steps: number): void;
   count(name: string): void;
   log: Log;
 }
@@ -54,12 +56,14 @@ export class RecordServer {
       if (found instanceof CicadaError) {
         noteUnreadable(this.#deps, found);
       } else {
+        const { records, orders, others } = found;
+        this.#deps.charge(from, (records.length + orders.length + others.length) * stepsPerRow);
         const isLacked = (thing: Thing): boolean =>
           !have.has(digestOf(thing)) && instantOf(thing.tick) >= this.#deps.horizonAt(from, thing.job);
         const lacked = {
-          records: found.records.filter(isLacked),
-          orders: found.orders.filter(isLacked),
-          others: found.others.filter(isLacked),
+          records: records.filter(isLacked),
+          orders: orders.filter(isLacked),
+          others: others.filter(isLacked),
         };
         this.#sendPieces(from, { id, page, reached: found.next }, lacked);
       }

@@ -8,6 +8,8 @@ import type { Message, MessageOf } from "../schema/message.ts";
 import type { Applied, JobTable } from "../table/table.ts";
 import { updateCapBytes } from "../table/update.ts";
 import { encodeBytes, inPieces } from "./pieces.ts";
+import { stepsOfUpdate } from "./work-prices.ts";
+import { stepsOfBytes } from "./work-shares.ts";
 import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
 
 /** A neighbour that hasn't answered for this long is asked again. Less repeats answers on their way; more waits longer. */
@@ -25,6 +27,7 @@ const servingLimitMs = 30_000;
 export interface TableSyncDeps {
   table: JobTable;
   send(to: PeerId, message: Message): void;
+  charge(peer: PeerId, steps: number): void;
   onUpdate(update: Uint8Array): void;
   /** The peer has said how much of the table it has. */
   onHave(peer: PeerId): void;
@@ -229,6 +232,8 @@ export class TableSync {
     const { incoming } = neighbour;
     if (incoming?.id !== id || incoming.of !== of || incoming.pieces.length !== piece) return;
     incoming.since = now.mono;
+    // What was asked for is this peer's own work.
+    if (neighbour.asked?.id === id) this.#deps.charge(from, -stepsOfBytes(message.update.length));
     const bytes = Buffer.from(message.update, "base64");
     incoming.bytes += bytes.length;
     incoming.pieces.push(bytes);
@@ -240,6 +245,7 @@ export class TableSync {
     }
     delete neighbour.incoming;
     if (this.#fetching === from) this.#fetching = undefined;
+    if (neighbour.asked?.id !== id) this.#deps.charge(from, stepsOfUpdate(incoming.bytes));
     const applied = this.#take(from, neighbour, Buffer.concat(incoming.pieces), now);
     if (neighbour.asked?.id !== id || applied === "pending") return;
     if (typeof applied !== "object") {
@@ -280,7 +286,9 @@ export class TableSync {
 
   #sendHave(to: PeerId, neighbour: Neighbour, id: number, reply: boolean): void {
     const { table } = this.#deps;
-    const outgoing = { id, digest: table.digest(), pieces: inPieces(table.stateVector()) };
+    const stateVector = table.stateVector();
+    if (reply) this.#deps.charge(to, stepsOfBytes(stateVector.length));
+    const outgoing = { id, digest: table.digest(), pieces: inPieces(stateVector) };
     neighbour.outgoingVectors.set(reply, outgoing);
     this.#sendHavePiece(to, outgoing, reply, 0);
   }
@@ -308,6 +316,7 @@ export class TableSync {
       this.#deps.count("sync_table_refused");
       return;
     }
+    this.#deps.charge(to, stepsOfBytes(difference.length));
     const pieces = inPieces(difference);
     const outgoing = { id, pieces, since: now.mono };
     const neighbour = this.#neighbours.get(to);

@@ -19,6 +19,7 @@ export interface WatermarkSyncDeps {
   /** All of this peer's current watermarks. */
   watermarks(): readonly Watermark[];
   send(to: PeerId, message: Message): void;
+  charge(peer: PeerId, steps: number): void;
   onWatermarks(watermarks: readonly Watermark[]): void;
   /** The neighbour has sent all its watermarks, or is skipped. */
   onDone(peer: PeerId): void;
@@ -52,6 +53,7 @@ export class WatermarkSync {
     if (taken === 0 || serving?.id !== id) {
       serving = { id, rest: [...this.#deps.watermarks()].toReversed() };
       this.#serving.set(from, serving);
+      this.#deps.charge(from, serving.rest.length);
     }
     const page: Watermark[] = [];
     let bytes = 0;

@@ -131,6 +131,7 @@ export class SyncStage {
       horizons,
       random: this.#dice.fork(name),
       oldest: ({ wall }) => wall - exchangeWindowMs,
+      charge: nothing,
       onHave: nothing,
       send: (to, message) => this.#send(self, to, message),
       onUpdate: (update) => actor.updates.push(update),

@@ -115,6 +115,8 @@ export interface AdmissionsState {
 export interface MembersState {
   /** the other known members, including those that are dead or have left */
   readonly byId: Map<PeerId, Member>;
+  /** peers that heard members hear, and that are no members: nothing of their own has arrived here */
+  hearsay: ReadonlySet<PeerId>;
   /** of all known members, this peer included */
   hashes: MemberHashes;
   /** how late this peer's own wake-ups have recently been, ms: a measure of its slowness */
@@ -155,6 +157,7 @@ export function stretch({ members }: { readonly members: MembersState }): number
 export function createMembers(self: PeerId, incarnation: number): MembersState {
   return {
     byId: new Map(),
+    hearsay: new Set(),
     hashes: memberHashesOf([self]),
     lagMs: 0,
     lateAcks: 0,

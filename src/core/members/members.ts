@@ -64,6 +64,17 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
   );
 }
 
+/**
+ * A peer's own gossip has arrived by way of others. If heard members hear it, it is a member although there has never been
+ * a link to it. Its name alone, in the heartbeats of others, makes it none: a member can name peers that don't exist, which
+ * would get ranks, and each name would cost as much as a member. True if it is new.
+ */
+export function hearGossip(state: State, from: PeerId): boolean {
+  return (
+    state.members.hearsay.has(from) && !state.members.byId.has(from) && assess(state, memberOf(state, from))
+  );
+}
+
 /** Takes in a heartbeat. Returns whether eligibility may have changed, so that the caller has to reconcile orders. */
 export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const member = memberOf(state, from);
@@ -198,10 +209,10 @@ function noteChange(state: State, member: Member): void {
 export function assessAll(state: State): boolean {
   const component = componentNow(state);
   let changed = false;
-  // A peer that has never been linked here is still a member if peers that are heard hear it.
-  for (const id of component) {
-    if (id !== state.settings.self && !state.operator.forgotten.has(id)) memberOf(state, id);
-  }
+  const { byId } = state.members;
+  const { forgotten } = state.operator;
+  const isHearsay = (id: PeerId) => id !== state.settings.self && !byId.has(id) && !forgotten.has(id);
+  state.members.hearsay = new Set([...component].filter(isHearsay));
   for (const [id, member] of state.members.byId) {
     assert(id === member.id, "a member is known under its own id");
     if (component.has(member.id)) {

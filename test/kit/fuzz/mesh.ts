@@ -69,6 +69,8 @@ export class FuzzMesh {
   readonly cluster: string;
   readonly #lives = new Map<PeerId, Life>();
   readonly #writes = new Map<PeerId, number>();
+  /** messages that the victim has sent, by receiver */
+  readonly #sent = new Map<PeerId, number>();
   #seq = 0;
 
   constructor(seed: string) {
@@ -155,6 +157,11 @@ export class FuzzMesh {
     this.hear(from, channel, this.encode(from, message));
   }
 
+  /** How many messages the victim has ever sent to the peer over their link. */
+  sentTo(peer: PeerId): number {
+    return this.#sent.get(peer) ?? 0;
+  }
+
   /** How many writes the peer has ever given to its disk. */
   writes(peer: PeerId): number {
     return this.#writes.get(peer) ?? 0;
@@ -199,6 +206,7 @@ export class FuzzMesh {
         mesh.publish(topic, bytes);
       },
       send: (to, protocol, bytes) => {
+        if (name === victim) this.#sent.set(to, this.sentTo(to) + 1);
         this.#listen(name, protocol, bytes);
         mesh.send(to, protocol, bytes);
       },

@@ -1,0 +1,205 @@
+/**
+ * Each neighbour's share of this peer's work. A message of a few bytes can ask for much, so every message has a price in
+ * steps: for its bytes when it arrives, and for the work that it causes where that work is done. A neighbour that has used
+ * up its share waits: its messages are taken later, in their order, and dropped if too many wait. The others don't notice.
+ *
+ * Prices are counted from what is read, checked and sent, never measured in time, so that the simulator can replay them. A
+ * step is about a microsecond of one core. What this peer has asked for is its own work, apart from its bytes: a peer that
+ * catches up has no share to keep to (sync-records.ts).
+ *
+ * Heartbeats never wait, because a late heartbeat is wrong about its sender's clock; too many are dropped. Not promised: that
+ * many identities of one person have one share. Whoever holds the cluster key can have any number.
+ */
+import type { Cancel, Clock } from "../ports.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { Channel } from "../schema/message.ts";
+
+export interface WorkLimits {
+  /**
+   * Steps that a neighbour may cause in a second: half of one core. An honest one needs a tenth of it at 200 starts a second.
+   * More lets one neighbour hold up the ticks; less makes it slower to join a mesh with a large table (2 s for 30 MB).
+   */
+  stepsPerSecond: number;
+  /**
+   * Steps that it may cause at once, after it has been quiet: a tenth of a second. More holds the loop for longer; less delays
+   * what comes in bursts, such as the claims of a thousand jobs that are due in one second.
+   */
+  burstSteps: number;
+  /** Heartbeats in a second. An honest neighbour sends one, and more when it has news or was held up. */
+  heartbeatsPerSecond: number;
+  heartbeatBurst: number;
+  /** Bytes of messages that wait for one neighbour's share: what sixteen of the largest take. More takes memory. */
+  waitingBytes: number;
+  /** … and for all shares. Less drops messages of many neighbours that were held up at once; sync mends that. */
+  waitingBytesInAll: number;
+}
+
+export const workLimits: WorkLimits = {
+  stepsPerSecond: 500_000,
+  burstSteps: 100_000,
+  heartbeatsPerSecond: 20,
+  heartbeatBurst: 40,
+  waitingBytes: 4_194_304,
+  waitingBytesInAll: 67_108_864,
+};
+
+/** Steps for any message, and its bytes for one step more: on its way through streams and encryption, received or sent. */
+const stepsPerMessage = 80;
+const bytesPerStep = 60;
+/** Whoever has a share is remembered; beyond this number, the one that came first and waits for nothing is not. */
+const sharesMax = 1_024;
+/** A share that was used up is looked at again no sooner than this, and then for so many steps, so that others come between. */
+const waitMs = 10;
+const stepsAtATime = 10_000;
+/** What a message that waits takes beside its bytes. */
+const waitingOverheadBytes = 100;
+
+export function stepsOfBytes(bytes: number): number {
+  return Math.ceil(bytes / bytesPerStep);
+}
+
+/** What it costs to receive or to send a message of so many bytes. */
+export function stepsOfMessage(bytes: number): number {
+  return stepsPerMessage + stepsOfBytes(bytes);
+}
+
+interface Waiting {
+  readonly channel: Channel;
+  readonly bytes: Uint8Array;
+}
+
+interface Share {
+  /** below 0 after work that cost more than was left */
+  steps: number;
+  heartbeats: number;
+  /** monotonic, ms, up to which the two have been refilled */
+  filledMono: number;
+  readonly waiting: Waiting[];
+  waitingBytes: number;
+  alarm: Cancel | undefined;
+}
+
+export interface WorkShareDeps {
+  clock: Pick<Clock, "now" | "alarm">;
+  take(from: PeerId, channel: Channel, bytes: Uint8Array): void;
+  count(name: string): void;
+}
+
+export class WorkShares {
+  readonly #deps: WorkShareDeps;
+  readonly #limits: WorkLimits;
+  readonly #shares = new Map<PeerId, Share>();
+  #waitingBytes = 0;
+
+  constructor(deps: WorkShareDeps, limits: WorkLimits = workLimits) {
+    this.#deps = deps;
+    this.#limits = limits;
+  }
+
+  /** A message has arrived: it is taken now, later or never. */
+  received(from: PeerId, channel: Channel, bytes: Uint8Array): void {
+    const share = this.#shareOf(from);
+    if (channel === "heartbeat") {
+      if (share.heartbeats < 1) return this.#deps.count("work_heartbeats_dropped");
+      share.heartbeats--;
+    } else if (share.steps <= 0 || share.waiting.length > 0)
+      return this.#wait(from, share, { channel, bytes });
+    this.#take(from, share, { channel, bytes });
+  }
+
+  /** What the neighbour has said causes, or has caused, so much work. */
+  charge(peer: PeerId, steps: number): void {
+    this.#shareOf(peer).steps -= steps;
+  }
+
+  /** The link is gone: what still waits is dropped. The share stays as it is, for the neighbour may be back at once. */
+  linkDown(peer: PeerId): void {
+    const share = this.#shares.get(peer);
+    if (share === undefined) return;
+    share.alarm?.();
+    share.alarm = undefined;
+    this.#waitingBytes -= share.waitingBytes;
+    share.waitingBytes = 0;
+    share.waiting.length = 0;
+  }
+
+  stop(): void {
+    for (const peer of this.#shares.keys()) this.linkDown(peer);
+  }
+
+  #take(from: PeerId, share: Share, { channel, bytes }: Waiting): void {
+    share.steps -= stepsOfMessage(bytes.length);
+    this.#deps.take(from, channel, bytes);
+  }
+
+  #wait(from: PeerId, share: Share, message: Waiting): void {
+    const { length } = message.bytes;
+    const { waitingBytes, waitingBytesInAll } = this.#limits;
+    const bytes = length + waitingOverheadBytes;
+    if (share.waitingBytes + bytes > waitingBytes || this.#waitingBytes + bytes > waitingBytesInAll) {
+      return this.#deps.count("work_messages_dropped");
+    }
+    this.#deps.count("work_messages_delayed");
+    share.waiting.push(message);
+    share.waitingBytes += bytes;
+    this.#waitingBytes += bytes;
+    this.#goOnLater(from, share);
+  }
+
+  #goOnLater(from: PeerId, share: Share): void {
+    if (share.alarm !== undefined) return;
+    const missing = Math.max(0, 1 - share.steps);
+    const ms = Math.max(waitMs, (missing / this.#limits.stepsPerSecond) * 1_000);
+    share.alarm = this.#deps.clock.alarm(this.#deps.clock.now().mono + ms, () => {
+      share.alarm = undefined;
+      this.#goOn(from, share);
+    });
+  }
+
+  #goOn(from: PeerId, share: Share): void {
+    this.#fill(share);
+    let taken = 0;
+    const least = Math.max(0, share.steps - stepsAtATime);
+    for (const message of share.waiting) {
+      if (share.steps <= least) break;
+      taken++;
+      const bytes = message.bytes.length + waitingOverheadBytes;
+      share.waitingBytes -= bytes;
+      this.#waitingBytes -= bytes;
+      this.#take(from, share, message);
+    }
+    share.waiting.splice(0, taken);
+    if (share.waiting.length > 0) this.#goOnLater(from, share);
+  }
+
+  #shareOf(peer: PeerId): Share {
+    const known = this.#shares.get(peer);
+    if (known !== undefined) {
+      this.#fill(known);
+      return known;
+    }
+    if (this.#shares.size >= sharesMax) this.#forgetOldest();
+    const { burstSteps: steps, heartbeatBurst: heartbeats } = this.#limits;
+    const filledMono = this.#deps.clock.now().mono;
+    const share: Share = { steps, heartbeats, filledMono, waiting: [], waitingBytes: 0, alarm: undefined };
+    this.#shares.set(peer, share);
+    return share;
+  }
+
+  #fill(share: Share): void {
+    const { stepsPerSecond, burstSteps, heartbeatsPerSecond, heartbeatBurst } = this.#limits;
+    const { mono } = this.#deps.clock.now();
+    const seconds = Math.max(0, mono - share.filledMono) / 1_000;
+    share.filledMono = mono;
+    share.steps = Math.min(burstSteps, share.steps + seconds * stepsPerSecond);
+    share.heartbeats = Math.min(heartbeatBurst, share.heartbeats + seconds * heartbeatsPerSecond);
+  }
+
+  #forgetOldest(): void {
+    for (const [peer, { waiting }] of this.#shares) {
+      if (waiting.length > 0) continue;
+      this.#shares.delete(peer);
+      return;
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/** Each neighbour's share of a peer's work: who waits, who doesn't, and what is dropped. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { WorkShares, workLimits } from "../src/peer/work-shares.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { HostClock, SimClock } from "../src/sim/clock.ts";
+import { Dice } from "../src/sim/random.ts";
+import { Process } from "../src/sim/world/process.ts";
+import { Queue } from "../src/sim/world/queue.ts";
+import { FuzzMesh, members, victim } from "./kit/fuzz/mesh.ts";
+
+const honest = "honest" as PeerId;
+const greedy = "greedy" as PeerId;
+const small = new Uint8Array(50);
+
+/** A peer for which each message costs so many steps besides its bytes. */
+function stage(stepsOfEach: number) {
+  const queue = new Queue();
+  const clock = new SimClock(
+    queue,
+    new HostClock(queue, 0, 0, 0),
+    new Process("p", queue),
+    new Dice("shares"),
+  );
+  const taken: { from: PeerId; size: number }[] = [];
+  const counts = new Map<string, number>();
+  const shares = new WorkShares({
+    clock,
+    take: (from, _channel, bytes) => {
+      taken.push({ from, size: bytes.length });
+      shares.charge(from, stepsOfEach);
+    },
+    count: (name) => counts.set(name, (counts.get(name) ?? 0) + 1),
+  });
+  const of = (peer: PeerId) => taken.filter(({ from }) => from === peer);
+  return { shares, counts, of, pass: (ms: number) => queue.runUntil(queue.now + ms) };
+}
+
+describe("a neighbour's share of a peer's work", () => {
+  test("a neighbour that asks for too much waits, and another one is answered at once", () => {
+    const { shares, of, pass } = stage(10_000);
+    for (let i = 0; i < 1_000; i++) shares.received(greedy, "sync", small);
+    assert.ok(
+      of(greedy).length <= workLimits.burstSteps / 10_000 + 1,
+      `${of(greedy).length} were taken at once`,
+    );
+    shares.received(honest, "sync", small);
+    assert.equal(of(honest).length, 1);
+    const before = of(greedy).length;
+    pass(2_000);
+    const steps = (of(greedy).length - before) * 10_000;
+    assert.ok(steps > workLimits.stepsPerSecond, "its messages go on");
+    assert.ok(steps < 3 * workLimits.stepsPerSecond, "at the pace of its share");
+  });
+
+  test("what waited is taken in its order, and what comes meanwhile comes behind it", () => {
+    const { shares, of, pass } = stage(100_000);
+    for (let size = 1; size <= 20; size++) shares.received(greedy, "runs", new Uint8Array(size));
+    pass(1_000);
+    for (let size = 21; size <= 30; size++) shares.received(greedy, "sync", new Uint8Array(size));
+    pass(60_000);
+    assert.deepEqual(
+      of(greedy).map(({ size }) => size),
+      Array.from({ length: 30 }, (_, index) => index + 1),
+    );
+  });
+
+  test("only so many bytes wait for a neighbour, and only so many for all; the rest is dropped and counted", () => {
+    const { shares, counts, of, pass } = stage(0);
+    const large = new Uint8Array(262_144);
+    for (let peer = 0; peer < 40; peer++) {
+      const from = `greedy-${peer}` as PeerId;
+      shares.charge(from, workLimits.burstSteps);
+      for (let i = 0; i < 20; i++) shares.received(from, "runs", large);
+    }
+    const kept = counts.get("work_messages_delayed") ?? 0;
+    assert.equal(kept, Math.floor(workLimits.waitingBytesInAll / (large.length + 100)));
+    assert.equal(counts.get("work_messages_dropped"), 800 - kept);
+    pass(60_000);
+    assert.equal(of("greedy-0" as PeerId).length, 15);
+    for (let i = 0; i < 10; i++) shares.received(greedy, "runs", large);
+    assert.equal(counts.get("work_messages_dropped"), 800 - kept, "there is room again");
+  });
+
+  test("heartbeats don't wait behind other messages, and a flood of them is dropped", () => {
+    const { shares, counts, of, pass } = stage(0);
+    shares.charge(greedy, 10 * workLimits.burstSteps);
+    shares.received(greedy, "sync", small);
+    shares.received(greedy, "heartbeat", small);
+    assert.equal(of(greedy).length, 1);
+    for (let i = 0; i < 1_000; i++) shares.received(greedy, "heartbeat", small);
+    assert.equal(of(greedy).length, workLimits.heartbeatBurst);
+    assert.equal(counts.get("work_heartbeats_dropped"), 1_001 - workLimits.heartbeatBurst);
+    pass(1_000);
+    shares.received(greedy, "heartbeat", small);
+    assert.equal(of(greedy).length, workLimits.heartbeatBurst + 1);
+  });
+
+  test("what waits is dropped with the link, and frees its room", () => {
+    const { shares, counts, of, pass } = stage(0);
+    shares.charge(greedy, workLimits.burstSteps);
+    for (let i = 0; i < 100; i++) shares.received(greedy, "sync", small);
+    shares.linkDown(greedy);
+    pass(60_000);
+    assert.equal(of(greedy).length, 0);
+    for (let i = 0; i < 100; i++) shares.received(greedy, "sync", small);
+    assert.equal(of(greedy).length, 100);
+    assert.equal(counts.get("work_messages_dropped"), undefined);
+  });
+});
+
+describe("three peers, of which one floods another with questions", () => {
+  const [, flooder] = members;
+  const questions = 20_000;
+
+  test("it answers a bounded number of them, and goes on with its jobs", () => {
+    const mesh = new FuzzMesh("questions");
+    const before = mesh.sentTo(flooder);
+    for (let id = 0; id < questions; id++) {
+      mesh.sendAs(flooder, "sync", { kind: "watermarks-want", id, taken: 0 });
+      mesh.sendAs(flooder, "sync", {
+        kind: "table-have",
+        id,
+        digest: "another",
+        stateVector: "AA==",
+        piece: 0,
+        pieces: 1,
+        reply: false,
+      });
+    }
+    const answers = mesh.sentTo(flooder) - before;
+    assert.ok(answers < questions, `${answers} answers to ${2 * questions} questions`);
+    const since = mesh.world.now();
+    mesh.pass(30_000);
+    const ticks = mesh.runs().filter(({ job, start }) => job === "beat" && start >= since);
+    assert.ok(ticks.length >= 5, `${ticks.length} of 6 ticks`);
+    assert.ok((mesh.peer(victim).status.view().counters["work_messages_dropped"] ?? 0) > 0);
+  });
+});
+
+describe("a member whose heartbeats name peers that nobody has heard", () => {
+  const [, liar] = members;
+
+  test("makes no members of them, and a peer that gossips itself is one", () => {
+    const mesh = new FuzzMesh("names");
+    const phantoms = Array.from({ length: 250 }, (_, index) => `peer-phantom-${index}` as PeerId);
+    const [real] = phantoms;
+    assert.ok(real !== undefined);
+    for (let lie = 0; lie < 30; lie++) {
+      const genuine = mesh.overheard.get("heartbeat")?.findLast(({ from }) => from === liar)?.message;
+      assert.ok(genuine?.kind === "heartbeat");
+      mesh.sendAs(liar, "heartbeat", { ...genuine, hears: [victim, ...phantoms] });
+      mesh.pass(100);
+    }
+    assert.equal(mesh.state(victim).members.byId.size, members.length - 1);
+    mesh.sendAs(real, "runs", { kind: "runs", records: [], declined: [], orders: [], cancels: [] });
+    assert.deepEqual(
+      [...mesh.state(victim).members.byId.keys()].toSorted(),
+      [...members.slice(1), real].toSorted(),
+    );
+  });
+});

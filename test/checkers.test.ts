@@ -123,6 +123,13 @@ test("I1: a tick that never ran is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ runs: without(sixth) }))).includes("I1"));
 });
 
+test("I4: a start on a peer that the job's target doesn't admit is found", () => {
+  const story = (only: readonly PeerId[]) =>
+    checkAll(flawless({ operations: [asked({ kind: "put", rules: { ...rules, peers: only } }, 1_000)] }));
+  assert.deepEqual(rulesIn(story(peers)), []);
+  assert.ok(rulesIn(story([ann, cyd])).includes("I4"));
+});
+
 test("I1: a tick that ran a quarter of an hour late is found", () => {
   const runs = [...without(sixth), runOf(sixth, ann, { start: sixth + 8 * minute, end: sixth + 9 * minute })];
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I1"));

@@ -23,7 +23,8 @@ describe("jobs create", () => {
     const when = ["--schedule", "0 3 * * *", "--tz", "Europe/Berlin"];
     const what = ["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--timeout", "0"];
     const catchUp = ["--catch-up-policy", "all", "--catch-up-limit", "5"];
-    const rest = ["--target-peer", "alder", "--label", "team=ops"];
+    const tags = ["--target-tag", "zone=a", "--target-tag", "os=linux", "--prefer-tag", "disk=ssd"];
+    const rest = ["--target-peer", "alder", ...tags, "--label", "team=ops"];
     const said = await stub.cicada("jobs", "create", "backup", ...when, ...what, ...catchUp, ...rest);
     assert.equal(said.code, 0, said.stderr);
     assert.equal(
@@ -38,7 +39,11 @@ describe("jobs create", () => {
       command: "tar c /",
       env: { A: "1", B: "x=y" },
       catchUp: { policy: "all", limit: 5 },
-      target: { peers: ["alder"] },
+      target: {
+        peers: ["alder"],
+        tags: { zone: "a", os: "linux" },
+        prefer: { tags: { disk: "ssd" } },
+      },
       labels: { team: "ops" },
       timeout: "0",
     });

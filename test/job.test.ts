@@ -172,6 +172,27 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, target: { peers: [" "] } },
       /^\/target\/peers\/0: the peer's name is empty/,
     ],
+    [
+      "tags that are a list",
+      { ...least, target: { tags: ["ssd"] } },
+      /^\/target\/tags: tags map at most 32 names/,
+    ],
+    ["a tag that is no text", { ...least, target: { tags: { gpus: 2 } } }, /^\/target\/tags\/gpus: /],
+    [
+      "a tag that no peer can have",
+      { ...least, target: { prefer: { tags: { "a=b": "c" } } } },
+      /^\/target\/prefer\/tags\/a=b: a tag's name is 1 to 128 characters without =/,
+    ],
+    [
+      "a preference for something else than tags",
+      { ...least, target: { prefer: { peers: ["a"] } } },
+      /^\/target\/prefer\/peers: unknown field "peers"/,
+    ],
+    [
+      "a preference that is no object",
+      { ...least, target: { prefer: "ssd" } },
+      /^\/target\/prefer: prefer is an object/,
+    ],
   ];
   for (const [title, input, says] of table) {
     it(title, () => {

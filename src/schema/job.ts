@@ -15,6 +15,8 @@ const Size = Type.String({ maxLength: 32, description: "a size such as 64KiB or 
 const Instant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
 const Text = (maxLength: number) => Type.String({ maxLength });
 const closed = { additionalProperties: false } as const;
+/** As in heartbeats (schema/message.ts). */
+const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
 
 export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
 export const partitionPolicies = ["available", "majority"] as const;
@@ -69,7 +71,14 @@ export const JobSpecSchema = Type.Object(
     ),
     partition: Type.Optional(Type.Enum(partitionPolicies)),
     target: Type.Optional(
-      Type.Object({ peers: Type.Optional(Type.Array(Text(128), { minItems: 1, maxItems: 128 })) }, closed),
+      Type.Object(
+        {
+          peers: Type.Optional(Type.Array(Text(128), { minItems: 1, maxItems: 128 })),
+          tags: Type.Optional(Tags),
+          prefer: Type.Optional(Type.Object({ tags: Type.Optional(Tags) }, closed)),
+        },
+        closed,
+      ),
     ),
     keep: Type.Optional(
       Type.Object(
@@ -120,7 +129,7 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "longAfter",
     "ping",
   ],
-  "/target": ["tags", "count", "prefer", "offline", "rolling"],
+  "/target": ["count", "offline", "rolling"],
 };
 
 /** What other schedulers call our fields, in lower case without `_` and `-`, for the hint "did you mean". */

@@ -49,13 +49,23 @@ export function formatProtocol({ oldest, newest }: ProtocolRange): string {
   return oldest === newest ? String(oldest) : `${oldest} to ${newest}`;
 }
 
-export type Capability = "executor:process" | "majority";
+/**
+ * The fields of a job that were added since its first version, as `FIELD` or `FIELD.MEMBER`. A program that doesn't list
+ * one doesn't run jobs that have it.
+ */
+export const addedFields = ["target.tags", "target.prefer"] as const;
+
+export type Capability = "executor:process" | "majority" | `field:${(typeof addedFields)[number]}`;
 
 /**
  * This program's capabilities, which its heartbeats carry. A name never changes its meaning: what works differently is
  * a new capability.
  */
-export const ownCapabilities: readonly Capability[] = ["executor:process", "majority"];
+export const ownCapabilities: readonly Capability[] = [
+  "executor:process",
+  "majority",
+  ...addedFields.map((field) => `field:${field}` as const),
+];
 
 /** What a program tells other peers about itself. */
 export interface Compatibility {

@@ -7,6 +7,7 @@
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
+import { drawFields, sideOf } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import type { ChildSettings } from "./executor.ts";
@@ -120,6 +121,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     traits: (peer, life) => ({
       role: wide.witnesses.has(peer) ? "witness" : "worker",
       capacity: wide.capacity,
+      ...(isWide ? { tags: { side: sideOf(peer) } } : {}),
       ...mixed?.versionOf(peer, life),
       ...(options.planted === undefined ? {} : { planted: options.planted }),
       ...(options.marks === undefined ? {} : { marks: options.marks }),
@@ -133,6 +135,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   work = drawWork(options.jobs, world.peers, dice.fork("work"), wide.majority);
   if (options.retries === true) work = withRetries(work, dice.fork("retries"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
+  if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"), mixed?.later);
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
   for (const peer of world.peers) {

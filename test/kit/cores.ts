@@ -63,6 +63,7 @@ export class Cores {
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
   readonly #capabilities: Readonly<Record<string, readonly string[]>>;
+  readonly #tags: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** how far each peer's clock is ahead, ms */
   readonly #clockAhead = new Map<string, number>();
   /** peers whose host says that it follows a time server */
@@ -95,6 +96,8 @@ export class Cores {
       synchronised?: readonly string[];
       /** for peers that run another version; the others have this program's */
       capabilities?: Readonly<Record<string, readonly string[]>>;
+      /** by peer; the others have none */
+      tags?: Readonly<Record<string, Readonly<Record<string, string>>>>;
     } = {},
   ) {
     this.capacity = options.capacity ?? 10;
@@ -103,6 +106,7 @@ export class Cores {
     for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
     this.#synchronised = new Set(options.synchronised);
     this.#capabilities = options.capabilities ?? {};
+    this.#tags = options.tags ?? {};
     for (const name of names) this.up(name as PeerId);
     this.pass(2_000);
   }
@@ -153,7 +157,7 @@ export class Cores {
       self: peer,
       name: `host-${peer}`,
       version: "test",
-      tags: {},
+      tags: this.#tags[peer] ?? {},
       capacity: this.capacity,
       role: loaded.role ?? "worker",
       tzdata: "test",

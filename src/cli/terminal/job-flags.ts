@@ -18,7 +18,7 @@ interface JobFlag {
   flags: string;
   help: string;
   /** Where in the job the value goes. */
-  path: readonly [string, string?];
+  path: readonly [string, string?, string?];
   /** `pairs` are K=V. `pairs` and `list` may be repeated. A single schedule stays a plain text. */
   shape: "text" | "number" | "truth" | "list" | "pairs";
   choices?: readonly string[];
@@ -152,6 +152,18 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "list",
   },
   {
+    flags: "--target-tag <K=V>",
+    help: "a tag that a peer must have to run it (see start --tag); repeatable",
+    path: ["target", "tags"],
+    shape: "pairs",
+  },
+  {
+    flags: "--prefer-tag <K=V>",
+    help: "peers with this tag run it if they can, otherwise the others do; repeatable",
+    path: ["target", "prefer", "tags"],
+    shape: "pairs",
+  },
+  {
     flags: "--keep-runs <n>",
     help: "how many ticks to keep history of (default: 100)",
     path: ["keep", "runs"],
@@ -226,11 +238,10 @@ export function jobFromFlags(
   for (const { flag, option } of offered) {
     const value = given[option.attributeName()];
     if (value === undefined) continue;
-    const [field, inner] = flag.path;
+    const [field, ...within] = flag.path.filter((name) => name !== undefined);
     const clears = use === "patch" && [value].flat().every((text) => text === "");
     const read = clears ? null : readValue(flag, option, value);
-    if (inner === undefined) job[field] = read;
-    else job[field] = { ...partOf(job[field]), [inner]: read };
+    if (field !== undefined) job[field] = withMember(job[field], within, read);
   }
   return job;
 }
@@ -243,12 +254,20 @@ export function inTermsOfFlags(error: unknown): unknown {
 }
 
 function flagFor(pointer: string): string {
-  const [field, inner] = pointer.slice(1).split("/");
-  const found =
-    offered.find(({ flag: { path } }) => path[0] === field && path[1] === inner) ??
-    offered.find(({ flag: { path } }) => path[0] === field && path[1] === undefined);
+  const names = pointer.slice(1).split("/");
+  const [field] = names;
+  // The longest path that leads to the field or to what it is part of.
+  const found = offered
+    .filter(({ flag: { path } }) => path.every((name, place) => name === names[place]))
+    .toSorted((a, b) => b.flag.path.length - a.flag.path.length)[0];
   if (found !== undefined) return found.option.long ?? pointer;
   return field === "id" ? "ID" : field === "argv" ? "ARGV" : pointer;
+}
+
+function withMember(value: unknown, [name, ...within]: readonly string[], member: unknown): unknown {
+  if (name === undefined) return member;
+  const part = partOf(value);
+  return { ...part, [name]: withMember(part[name], within, member) };
 }
 
 function partOf(value: unknown): Record<string, unknown> {

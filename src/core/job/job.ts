@@ -148,6 +148,7 @@ const closedObjects: readonly { path: string; known: readonly string[] }[] = [
   { path: "catchUp", known: Object.keys(JobSpecSchema.properties.catchUp.properties) },
   { path: "retry", known: Object.keys(JobSpecSchema.properties.retry.properties) },
   { path: "target", known: Object.keys(JobSpecSchema.properties.target.properties) },
+  { path: "target/prefer", known: Object.keys(JobSpecSchema.properties.target.properties.prefer.properties) },
   { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
 ];
 
@@ -156,7 +157,8 @@ const unknownShown = 20;
 
 function unknownFields(given: Fields): Problem[] {
   return closedObjects.flatMap(({ path, known }) => {
-    const fields = path === "" ? given : inside(given, path);
+    const within = path === "" ? [] : path.split("/");
+    const fields = within.reduce(inside, given);
     const later = notYet[path === "" ? "" : `/${path}`] ?? [];
     const isLater = (name: string) =>
       later.includes(name) || (path === "" && later.includes(synonymOf(name) ?? ""));
@@ -164,7 +166,7 @@ function unknownFields(given: Fields): Problem[] {
       .filter((name) => !known.includes(name) && !isLater(name))
       .slice(0, unknownShown)
       .map((name) => ({
-        pointer: path === "" ? pointerTo(name) : pointerTo(path, name),
+        pointer: pointerTo(...within, name),
         message: `unknown field ${JSON.stringify(name)}${path === "" ? fieldMeant(name, known) : didYouMean(name, known)}`,
       }));
   });
@@ -195,6 +197,9 @@ const fieldValidators = Object.entries(JobSpecSchema.properties).map(
   ([name, schema]) => [name, Compile(schema)] as const,
 );
 
+const tagsHint =
+  'tags map at most 32 names to texts, such as {"disk": "ssd"}, as in --tag disk=ssd of a peer';
+
 /** Messages for single fields; all others get the schema's. */
 const fieldHints: Readonly<Record<string, string>> = {
   "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
@@ -207,6 +212,9 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",
   "/retry/on": `on is a list of the outcomes that are repeated: ${retryOutcomes.join(", ")}`,
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
+  "/target/tags": tagsHint,
+  "/target/prefer/tags": tagsHint,
+  "/target/prefer": 'prefer is an object with tags, such as {"tags": {"disk": "ssd"}}',
 };
 
 const durationFields = [
@@ -390,10 +398,27 @@ const labelName = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
 const nulMessage = "a NUL byte can't be passed to a program: take it out";
 
 function targetProblems(given: Fields): Problem[] {
-  const peers = listOfTexts(inside(given, "target")["peers"]) ?? [];
-  return peers.flatMap((peer, index) =>
-    peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }] : [],
-  );
+  const target = inside(given, "target");
+  const peers = listOfTexts(target["peers"]) ?? [];
+  return [
+    ...peers.flatMap((peer, index) =>
+      peer.trim() === ""
+        ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }]
+        : [],
+    ),
+    ...tagProblems(inside(target, "tags"), "target", "tags"),
+    ...tagProblems(inside(inside(target, "prefer"), "tags"), "target", "prefer", "tags"),
+  ];
+}
+
+/** A tag that no peer can have: `--tag` takes NAME=VALUE. */
+function tagProblems(tags: Fields, ...path: string[]): Problem[] {
+  return Object.keys(tags).flatMap((name) => {
+    const isName = name !== "" && name.length <= 128 && !name.includes("=") && name !== "__proto__";
+    return isName
+      ? []
+      : [{ pointer: pointerTo(...path, name), message: "a tag's name is 1 to 128 characters without =" }];
+  });
 }
 
 /** Exactly one action, not empty, and the executor that fits it. */

@@ -3,17 +3,29 @@
  * parts name (table/slots.ts). It depends only on the job, so all peers agree.
  */
 import type { RunAction } from "../../ports.ts";
-import type { PartNeeds } from "../../schema/job.ts";
-import type { Capability } from "../../schema/protocol.ts";
+import type { JobSpec, PartNeeds } from "../../schema/job.ts";
+import { addedFields, capabilityForField, type Capability } from "../../schema/protocol.ts";
 
 export function neededCapabilities(job: {
   readonly action: RunAction;
   readonly partition: "available" | "majority";
+  readonly spec: JobSpec;
   readonly needs: readonly PartNeeds[];
 }): string[] {
   const executor: Capability = `executor:${job.action.kind}`;
   const needs = new Set<string>([executor]);
   if (job.partition === "majority") needs.add("majority" satisfies Capability);
+  for (const field of addedFields) if (hasField(job.spec, field)) needs.add(capabilityForField(field));
   for (const { capabilities } of job.needs) for (const capability of capabilities) needs.add(capability);
   return [...needs];
+}
+
+/** `field` as in `target.tags`. */
+function hasField(spec: JobSpec, field: string): boolean {
+  let value: unknown = spec;
+  for (const name of field.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return false;
+    value = (value as Readonly<Record<string, unknown>>)[name];
+  }
+  return value !== undefined;
 }

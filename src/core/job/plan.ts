@@ -11,6 +11,7 @@ import type { RetryRule } from "./retry.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
+import { targetOf, type Target } from "./target.ts";
 
 export interface Plan {
   readonly id: JobId;
@@ -30,8 +31,7 @@ export interface Plan {
   readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
   readonly retry: RetryRule;
   readonly pauses: readonly Pause[];
-  /** names or ids; undefined = any peer */
-  readonly peers: readonly string[] | undefined;
+  readonly target: Target;
   readonly keep: { runs: number; ageMs: number; logBytes: number };
   readonly action: RunAction;
   /** the capabilities that a peer needs to run it */
@@ -102,7 +102,7 @@ export function planJob(job: Job): Plan | Problem[] {
       where: spec.retry?.where ?? "any",
     },
     pauses: job.pauses,
-    peers: spec.target?.peers,
+    target: targetOf(spec),
     keep: {
       runs: spec.keep?.runs ?? defaults.runs,
       ageMs: milliseconds(spec.keep?.age, defaults.ageMs),
@@ -112,7 +112,7 @@ export function planJob(job: Job): Plan | Problem[] {
           : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
     },
     action,
-    needs: neededCapabilities({ action, partition, needs: job.needs }),
+    needs: neededCapabilities({ action, partition, spec, needs: job.needs }),
     env: spec.env ?? {},
     timeoutMs: milliseconds(spec.timeout, 0),
   };

@@ -1,12 +1,14 @@
 /**
- * Why no living peer can run a job, in words for a person who can change that: its targets are dead, gone, drained, or not
- * members at all. It applies the same rule as orders do (eligibility.ts).
+ * Why no living peer can run a job, in words for a person who can change that: its targets are dead, gone, drained,
+ * without its tags, or not members at all. It applies the same rule as orders do (eligibility.ts).
  *
  * A peer that is only suspect, has just started or is full doesn't block a job, because that passes by itself.
  */
 import { isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { Problem } from "../../schema/job.ts";
 import type { Plan } from "../job/plan.ts";
+import { formatTags, hasTags, type TaggedPeer, type Tags } from "../job/target.ts";
 import type { State } from "../state.ts";
 import { lacking } from "./capabilities.ts";
 import { eligibilityOf } from "./eligibility.ts";
@@ -26,7 +28,7 @@ function isLasting(how: Eligibility): how is Lasting {
 const namesShown = 5;
 
 /** Undefined while a living peer can run it. */
-export function whyBlocked(state: State, plan: Plan): string | undefined {
+export function whyBlocked(state: State, plan: Plan): Problem | undefined {
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const admitted: { peer: PeerId; how: Lasting }[] = [];
   for (const peer of [state.settings.self, ...state.members.byId.keys()]) {
@@ -37,33 +39,63 @@ export function whyBlocked(state: State, plan: Plan): string | undefined {
   const reasons = admitted.map(
     ({ peer, how }) => `${shownName(state, peer)} ${describe(state, plan, peer, how)}`,
   );
-  if (plan.peers === undefined) {
-    return reasons.length === 0 ? "no peer of the mesh runs jobs" : listed(reasons);
-  }
-  const all = [...reasons, ...targetsWithoutPeer(state, plan.peers)];
-  return all.length === 1 ? `its target ${all[0]}` : `none of its targets can run it: ${listed(all)}`;
+  const { peers, tags } = plan.target;
+  if (peers === undefined) return withoutNames(state, tags, reasons);
+  const all = [...reasons, ...targetsWithoutPeer(state, peers, tags)];
+  const message =
+    all.length === 1 ? `its target ${all[0]}` : `none of its targets can run it: ${listed(all)}`;
+  return { pointer: "/target/peers", message };
 }
 
-/** Targets that name no member, or only members that never run jobs. */
-function targetsWithoutPeer(state: State, targets: readonly string[]): string[] {
-  const { self, name, role } = state.settings;
-  const known = [
-    { id: self, name, role },
+/** Of a job that names no peers: `reasons` are those of the peers that it admits. */
+function withoutNames(state: State, tags: Tags | undefined, reasons: readonly string[]): Problem {
+  if (tags === undefined) {
+    const message = reasons.length === 0 ? "no peer of the mesh runs jobs" : listed(reasons);
+    return { pointer: "", message };
+  }
+  const pointer = "/target/tags";
+  const wanted = formatTags(tags);
+  if (reasons.length > 0) {
+    return { pointer, message: `no peer with its tags (${wanted}) can run it: ${listed(reasons)}` };
+  }
+  const unheard = knownPeers(state).filter((peer) => peer.tags === undefined).length;
+  const others =
+    unheard === 0
+      ? ""
+      : `, as far as they are known: ${unheard} ${unheard === 1 ? "peer has" : "peers have"} not been heard since this one started`;
+  return { pointer, message: `no peer of the mesh has its tags (${wanted})${others}` };
+}
+
+interface KnownPeer extends TaggedPeer {
+  readonly role: "worker" | "witness" | undefined;
+}
+
+function knownPeers(state: State): KnownPeer[] {
+  const { self, name, role, tags } = state.settings;
+  return [
+    { id: self, name, role, tags },
     ...[...state.members.byId.values()].map(({ id, heartbeat }) => ({
       id,
       name: heartbeat?.name,
       role: heartbeat?.role,
+      tags: heartbeat?.tags,
     })),
   ];
+}
+
+/** Targets that name no member, only members that never run jobs, or only members without the job's tags. */
+function targetsWithoutPeer(state: State, targets: readonly string[], tags: Tags | undefined): string[] {
+  const { self } = state.settings;
+  const known = knownPeers(state);
   return targets.flatMap((target) => {
     const found = known.filter((peer) => isAmong([target], peer));
     if (found.length === 0) return [`${target} ${describeMissingTarget(known)}`];
     if (found.some(({ id }) => state.operator.selfForgotten !== undefined && id === self)) {
       return [`${target} has been forgotten by the mesh`];
     }
-    return found.every((peer) => peer.role === "witness")
-      ? [`${target} is a witness, which runs nothing`]
-      : [];
+    if (found.every((peer) => peer.role === "witness")) return [`${target} is a witness, which runs nothing`];
+    const lacksTags = tags !== undefined && !found.some((peer) => hasTags(peer.tags, tags));
+    return lacksTags ? [`${target} doesn't have the tags ${formatTags(tags)}`] : [];
   });
 }
 

@@ -3,13 +3,13 @@
  * the job, whether it is alive, what it says about itself, its clock, and whether it has declined the order. This peer judges
  * itself in the same way, by what it knows about itself. failover.ts says what follows for the order of ranks.
  */
-import { isAmong } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { lacking } from "./capabilities.ts";
 import { timekeepers } from "./clocks.ts";
 import { hasHostFault } from "./host-fault.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
+import { admits, preferredFirst } from "../job/target.ts";
 import type { State } from "../state.ts";
 import { standsBack } from "./duplicate-identity.ts";
 import { hasSupersededKey } from "./superseded-key.ts";
@@ -31,9 +31,12 @@ export function eligibilityOf(
   order: CandidateOrder,
 ): (peer: PeerId) => Eligibility {
   const keepsTime = timekeepers(state);
+  const requested = order.requested?.peers;
   return (peer) => {
+    if (!mayRepeat(plan, order, peer)) return "untargeted";
     if (peer === state.settings.self) {
-      if (state.settings.role === "witness" || !admits(plan, order, peer, state.settings.name))
+      const { name, role, tags } = state.settings;
+      if (role === "witness" || !admits(plan.target, requested, { id: peer, name, tags }))
         return "untargeted";
       if (lacking(state, plan, peer).length > 0) return "incapable";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
@@ -48,7 +51,9 @@ export function eligibilityOf(
     const member = state.members.byId.get(peer);
     if (member === undefined) return "dead";
     const says = member.heartbeat;
-    if (says?.role === "witness" || !admits(plan, order, peer, says?.name ?? "")) return "untargeted";
+    if (says?.role === "witness") return "untargeted";
+    if (!admits(plan.target, requested, { id: peer, name: says?.name, tags: says?.tags }))
+      return "untargeted";
     if (lacking(state, plan, peer).length > 0) return "incapable";
     if (member.state === "dead" || member.state === "left") return member.state;
     // A suspect peer may have been restarted, so its last heartbeat may be of an earlier life.
@@ -61,13 +66,24 @@ export function eligibilityOf(
   };
 }
 
-function admits(plan: Plan, order: CandidateOrder, id: PeerId, name: string): boolean {
-  const { retriedFrom } = order;
-  const { where } = plan.retry;
-  if (retriedFrom !== undefined && where !== "any" && (where === "same") !== (id === retriedFrom))
-    return false;
-  const peers = order.requested?.peers ?? plan.peers;
-  return peers === undefined || isAmong(peers, { id, name });
+/** Whether the job's `retry.where` lets the peer repeat the attempt before this one. */
+function mayRepeat({ retry: { where } }: Plan, { retriedFrom }: CandidateOrder, peer: PeerId): boolean {
+  return retriedFrom === undefined || where === "any" || (where === "same") === (peer === retriedFrom);
+}
+
+/** The ranks for one order, with the peers first that its job prefers. */
+export function withPreferredFirst(
+  state: State,
+  plan: Plan | undefined,
+  { requested }: Pick<CandidateOrder, "requested">,
+  ranks: readonly PeerId[],
+): readonly PeerId[] {
+  const preferred = plan?.target.preferred;
+  // The peers of a run by hand take the place of the job's target.
+  if (preferred === undefined || requested?.peers !== undefined) return ranks;
+  return preferredFirst(ranks, preferred, (peer) =>
+    peer === state.settings.self ? state.settings.tags : state.members.byId.get(peer)?.heartbeat?.tags,
+  );
 }
 
 /** Whether an order is due that only this peer could run, if its host had no fault. */

@@ -14,7 +14,7 @@ import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
 import { timekeepers } from "../members/clocks.ts";
 import { standsBack } from "../members/duplicate-identity.ts";
-import { eligibilityOf } from "../members/eligibility.ts";
+import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import { livingMembers } from "../members/members.ts";
 import { rank } from "../members/rank.ts";
@@ -176,7 +176,7 @@ export class OrderFacts implements Facts {
   }
 
   get #ranks(): readonly PeerId[] {
-    return ranksOf(this.#state, this.#order);
+    return withPreferredFirst(this.#state, this.plan, this.#order, ranksOf(this.#state, this.#order));
   }
 
   get #eligibility(): (peer: PeerId) => Eligibility {

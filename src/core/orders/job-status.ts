@@ -10,7 +10,7 @@ import type { JobState } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { isTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { instantText, whyBlocked, whyNotHere } from "../members/blocked.ts";
-import { eligibilityOf } from "../members/eligibility.ts";
+import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
 import { rank } from "../members/rank.ts";
@@ -58,7 +58,7 @@ function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
 export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
   const why = whyBlocked(state, plan);
   if (why !== undefined) {
-    return [{ code: "NO_PEER", pointer: plan.peers === undefined ? "" : "/target/peers", message: why }];
+    return [{ code: "NO_PEER", ...why }];
   }
   const unheard = plan.partition === "majority" ? votersMissing(state) : undefined;
   return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
@@ -76,14 +76,16 @@ export function votersMissing(state: State): string | undefined {
 
 /** The next ticks that will run as things are, without paused ones: each with its runner and the peers that would step in. */
 export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
-  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
+  const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
+  const eligibility = eligibilityOf(state, plan, anyOrder);
   const isBlocked = hindrancesOf(state, plan).length > 0;
   const ticks: NextTick[] = [];
   for (let after = state.now.wall; ticks.length < count;) {
     const at = nextUnpaused(plan, after);
     if (at === undefined) break;
     const tick = tickAt(at);
-    const line = isBlocked ? [] : runnersInOrder(rank(plan.id, tick, state.members.hashes), eligibility);
+    const ranks = withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
+    const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
     const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
     ticks.push({ tick, startsAt: at, peers });
     after = at;
@@ -173,7 +175,7 @@ function claimOf(state: State, order: Order): Wait | undefined {
 
 function waitForPeer(state: State, plan: Plan, order: Order): Wait {
   const eligibility = eligibilityOf(state, plan, order);
-  const ranks = rank(order.job, order.tick, state.members.hashes);
+  const ranks = withPreferredFirst(state, plan, order, rank(order.job, order.tick, state.members.hashes));
   const first = ranks.find((peer) => eligibility(peer) === "alive" || eligibility(peer) === "suspect");
   if (first !== undefined) return { waitsFor: "start", why: waitsOn(state, first, eligibility(first)) };
   if (ranks.some((peer) => eligibility(peer) === "declined")) {

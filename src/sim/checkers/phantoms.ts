@@ -2,7 +2,7 @@
  * I4, no phantom, and I5, revocation.
  *
  * I4: each start belongs to an order that a client asked for, or to a tick in the schedule of a revision that a client
- * asked for and that some peer may have held at that tick. It is early at most by the error of its host's clock. It is
+ * asked for and that some peer may have held at that tick, and on a peer that such a revision admits. It is early at most by the error of its host's clock. It is
  * late at most by its catch-up window (30 s without one) and 10 s. Not counted as late: the time for which overlap
  * rules may have delayed it, and the time (and 35 s) for which a disturbance may have kept the end of the previous run
  * unknown. A tick is never older than the job, within the clocks' error.
@@ -70,6 +70,8 @@ function wrongWithScheduled(
       run.start >= from,
   );
   if (held.length === 0) return "no revision that any peer held has this tick";
+  const isTarget = held.some(({ rules: { peers } }) => peers === undefined || peers.includes(run.peer));
+  if (!isTarget) return "the job's target doesn't admit this peer";
   const latest = lastStart(due, held, spans) + slackMs + errorMs;
   if (run.start <= latest) return undefined;
   // The time for which a run waits for a place doesn't count towards its window.

@@ -120,7 +120,7 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, overlap, catchUp, enabled, partition, peers, retry } = rules;
+  const { id, schedule, overlap, catchUp, enabled, partition, retry } = rules;
   return {
     id,
     schedule: schedule.text,
@@ -132,8 +132,17 @@ export function specFor(rules: JobRules): JobSpec {
     ...(enabled === undefined ? {} : { enabled }),
     ...(partition === undefined ? {} : { partition }),
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
-    ...(peers === undefined ? {} : { target: { peers: [...peers] } }),
+    ...targetOf(rules),
   };
+}
+
+function targetOf({ peers, taggedSide, preferredSide }: JobRules): Pick<JobSpec, "target"> {
+  const target = {
+    ...(peers === undefined || taggedSide !== undefined ? {} : { peers: [...peers] }),
+    ...(taggedSide === undefined ? {} : { tags: { side: taggedSide } }),
+    ...(preferredSide === undefined ? {} : { prefer: { tags: { side: preferredSide } } }),
+  };
+  return Object.keys(target).length === 0 ? {} : { target };
 }
 
 /** Without `keep` nothing is pruned, so that the checkers can account for every tick. */

@@ -11,7 +11,6 @@ import type { PeerTraits, SimulatedPeer } from "./settings.ts";
 
 const settings = {
   version: "simulated",
-  tags: {},
   drainMs: 30_000,
   tzdata: "simulated",
   host: {},
@@ -32,6 +31,7 @@ export function startRealPeer(
   {
     role,
     capacity,
+    tags = {},
     historyMaxBytes = Infinity,
     capabilities = ownCapabilities,
     isLater = false,
@@ -44,7 +44,7 @@ export function startRealPeer(
     assert(seen !== undefined, `${name} has booted`);
     return seen;
   };
-  const traits = { role, capacity, historyMaxBytes, capabilities };
+  const traits = { role, capacity, tags, historyMaxBytes, capabilities };
   const spoken = isLater ? { ...doors, mesh: laterSpeech(doors.mesh, doors.keys) } : doors;
   const more = isLater ? { recordFields: laterRecordFields } : {};
   const peer = new Peer(spoken, {

@@ -40,6 +40,8 @@ export interface SimulatedPeer {
 export interface PeerTraits {
   role: "worker" | "witness";
   capacity: number;
+  /** absent = none */
+  tags?: Readonly<Record<string, string>>;
   /** limit for records and outputs; absent = no limit */
   historyMaxBytes?: number;
   /** of a peer of another version; absent = this program's */

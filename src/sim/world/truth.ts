@@ -35,6 +35,10 @@ export interface JobRules {
   catchUp: { policy: "none" | "latest" | "all"; windowMs: number };
   /** only these peers may run it; undefined = all */
   peers: readonly PeerId[] | undefined;
+  /** `peers` are those on this side, and the job names them by their tag (client/job-fields.ts) */
+  taggedSide?: string;
+  /** it prefers the peers on this side */
+  preferredSide?: string;
   /** absent = `available` */
   partition?: "majority";
   /** how often a failed run is repeated, and the first pause; absent = never */

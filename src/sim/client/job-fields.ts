@@ -1,0 +1,41 @@
+/**
+ * Fields that some of a wide world's jobs have in addition to those of a plain one. Each peer of such a world has a tag
+ * that says on which side it is, left or right. Some jobs run only on one side, others prefer one.
+ *
+ * The fields are drawn from dice of their own, so that they shift nothing that other jobs draw.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Dice } from "../random.ts";
+import type { JobRules } from "../world/truth.ts";
+import type { Work } from "./client.ts";
+
+const sides = ["left", "right"] as const;
+export type Side = (typeof sides)[number];
+
+/** The first peer is on the left, the second on the right, and so on. */
+export function sideOf(peer: PeerId): Side {
+  return Number(peer.slice(peer.lastIndexOf("-") + 1)) % 2 === 1 ? "left" : "right";
+}
+
+/** `knownTo`: in a world of two versions, the peers that always know such fields. */
+export function drawFields(
+  work: readonly Work[],
+  peers: readonly PeerId[],
+  dice: Dice,
+  knownTo?: readonly PeerId[],
+): Work[] {
+  return work.map((item) => {
+    if (item.rules.isLater === true) return item;
+    const fields = drawTarget(item.rules, peers, dice);
+    if (Object.keys(fields).length === 0) return item;
+    return { ...item, rules: { ...item.rules, ...fields, ...(knownTo === undefined ? {} : { knownTo }) } };
+  });
+}
+
+function drawTarget(rules: JobRules, peers: readonly PeerId[], dice: Dice): Partial<JobRules> {
+  const side = dice.pick(sides);
+  const onSide = peers.filter((peer) => sideOf(peer) === side);
+  if (dice.chance(0.15) && rules.peers === undefined && onSide.length > 0)
+    return { peers: onSide, taggedSide: side };
+  return dice.chance(0.2) ? { preferredSide: side } : {};
+}

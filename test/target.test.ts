@@ -1,0 +1,159 @@
+/** Which peers a job admits and which it prefers (core/job/target.ts), and what follows for its ticks, in cores. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { admits, preferredFirst, targetOf, type Tags } from "../src/core/job/target.ts";
+import { jobNow } from "../src/core/view.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobSpec } from "../src/schema/job.ts";
+import { ownCapabilities } from "../src/schema/protocol.ts";
+import { Cores } from "./kit/cores.ts";
+
+const second = 1_000;
+
+describe("a job's target admits", () => {
+  const alder = { id: "p1" as PeerId, name: "alder", tags: { disk: "ssd", zone: "a" } };
+  const cases: [string, JobSpec["target"], boolean, { requested?: string[]; tags?: undefined }?][] = [
+    ["any peer if it has none", undefined, true],
+    ["any peer if its tags are empty", { tags: {} }, true],
+    ["a peer with its tag", { tags: { disk: "ssd" } }, true],
+    ["a peer with all its tags", { tags: { disk: "ssd", zone: "a" } }, true],
+    ["no peer with only one of its tags", { tags: { disk: "ssd", zone: "b" } }, false],
+    ["no peer with another value of the tag", { tags: { disk: "hdd" } }, false],
+    ["no peer whose tag differs in case", { tags: { Disk: "ssd" } }, false],
+    ["no peer for a tag that every object has", { tags: { constructor: "x" } }, false],
+    [
+      "no peer that hasn't been heard, since its tags aren't known",
+      { tags: { disk: "ssd" } },
+      false,
+      { tags: undefined },
+    ],
+    ["a peer that it names and that has its tags", { peers: ["alder"], tags: { disk: "ssd" } }, true],
+    ["no peer that it names without its tags", { peers: ["alder"], tags: { disk: "hdd" } }, false],
+    ["no peer with its tags that it doesn't name", { peers: ["birch"], tags: { disk: "ssd" } }, false],
+    ["any peer that it merely doesn't prefer", { prefer: { tags: { disk: "hdd" } } }, true],
+    ["the peers of a run by hand instead", { tags: { disk: "hdd" } }, true, { requested: ["alder"] }],
+    ["no other peer for a run by hand", { tags: { disk: "ssd" } }, false, { requested: ["birch"] }],
+  ];
+  for (const [title, target, expected, { requested, ...other } = {}] of cases) {
+    test(title, () => {
+      const spec = target === undefined ? {} : { target };
+      assert.equal(admits(targetOf(spec), requested, { ...alder, ...other }), expected);
+    });
+  }
+});
+
+test("preferred peers come first in their own order, then the others in theirs", () => {
+  const tags: Record<string, Tags> = {
+    b: { disk: "ssd" },
+    d: { disk: "ssd", zone: "a" },
+    e: { disk: "hdd" },
+  };
+  const ranks = ["a", "b", "c", "d", "e"] as PeerId[];
+  assert.deepEqual(
+    preferredFirst(ranks, { disk: "ssd" }, (peer) => tags[peer]),
+    ["b", "d", "a", "c", "e"],
+  );
+});
+
+const beat = { id: "beat", schedule: "@every 10s", command: "true" } as const;
+const beatId = "beat" as JobId;
+const ssd = { disk: "ssd" };
+
+/** Where the job's ticks of the next two minutes start; each must start once. */
+function placesOf(cores: Cores): string[] {
+  const from = cores.now;
+  cores.pass(120 * second);
+  const starts = cores.starts.filter(({ at }) => at >= from);
+  assert.equal(new Set(starts.map(({ tick }) => tick)).size, starts.length, "each tick starts once");
+  assert.ok(starts.length >= 11, `${starts.length} starts`);
+  return [...new Set(starts.map(({ peer }) => peer))].toSorted();
+}
+
+test("a job with tags runs each tick once, on peers that have them, also after a peer with them dies", () => {
+  const cores = new Cores(["a", "b", "c"], { tags: { b: ssd, c: { ...ssd, zone: "a" } } });
+  cores.put({ ...beat, target: { tags: ssd } });
+  assert.deepEqual(placesOf(cores), ["b", "c"]);
+  cores.kill("b");
+  cores.pass(20 * second);
+  assert.deepEqual(placesOf(cores), ["c"]);
+});
+
+test("a job runs on the peers that it prefers while there are any, then on the others, and goes back", () => {
+  const cores = new Cores(["a", "b", "c"], { tags: { b: ssd } });
+  cores.put({ ...beat, target: { prefer: { tags: ssd } } });
+  cores.pass(20 * second);
+  assert.deepEqual(placesOf(cores), ["b"]);
+  for (const peer of ["a", "c"]) {
+    const [next] = jobNow(cores.state(peer), cores.state(peer).now, beatId)?.next?.peers ?? [];
+    assert.equal(next?.id, "b", `${peer} knows which peer comes first`);
+  }
+  cores.kill("b");
+  cores.pass(20 * second);
+  assert.deepEqual(placesOf(cores), ["a", "c"]);
+  cores.up("b" as PeerId);
+  cores.pass(20 * second);
+  assert.deepEqual(placesOf(cores), ["b"]);
+});
+
+function hindrance(cores: Cores) {
+  const now = jobNow(cores.state("a"), cores.state("a").now, beatId);
+  assert.equal(now?.state, "blocked");
+  return now.hindrances[0];
+}
+
+describe("a job that no living peer can run because of its tags is blocked, and its problem", () => {
+  test("names the tags that no peer has", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, target: { tags: { disk: "ssd", zone: "a" } } });
+    assert.deepEqual(hindrance(cores), {
+      code: "NO_PEER",
+      pointer: "/target/tags",
+      message: "no peer of the mesh has its tags (disk=ssd, zone=a)",
+    });
+  });
+
+  test("tells what happened to the peers that have them", () => {
+    const cores = new Cores(["a", "b"], { tags: { b: ssd } });
+    cores.put({ ...beat, target: { tags: ssd } });
+    cores.kill("b");
+    cores.pass(20 * second);
+    assert.match(
+      hindrance(cores)?.message ?? "",
+      /^no peer with its tags \(disk=ssd\) can run it: host-b has been dead since /,
+    );
+  });
+
+  test("tells which of the peers that it names lacks them", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, target: { peers: ["host-b"], tags: ssd } });
+    assert.deepEqual(hindrance(cores), {
+      code: "NO_PEER",
+      pointer: "/target/peers",
+      message: "its target host-b doesn't have the tags disk=ssd",
+    });
+  });
+
+  test("counts the members whose tags aren't known", () => {
+    const cores = new Cores(["a", "b"], { tags: { b: ssd } });
+    cores.put({ ...beat, target: { tags: ssd } });
+    cores.kill("b");
+    cores.kill("a");
+    cores.up("a" as PeerId, { expected: ["b"] });
+    cores.pass(20 * second);
+    assert.equal(
+      hindrance(cores)?.message,
+      "no peer of the mesh has its tags (disk=ssd), as far as they are known: 1 peer has not been heard since this one started",
+    );
+  });
+});
+
+test("a peer of a version without tags doesn't run a job that has them, even if it has the tags", () => {
+  const older = { b: ["executor:process", "majority"] };
+  for (const target of [{ tags: ssd }, { prefer: { tags: ssd } }]) {
+    const cores = new Cores(["a", "b", "c"], { capabilities: older, tags: { a: ssd, b: ssd, c: ssd } });
+    cores.pass(10 * second);
+    cores.put({ ...beat, target });
+    assert.deepEqual(placesOf(cores), ["a", "c"]);
+  }
+  assert.ok(ownCapabilities.includes("field:target.tags"));
+});

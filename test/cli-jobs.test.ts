@@ -24,7 +24,7 @@ describe("jobs create", () => {
     const what = ["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--timeout", "0"];
     const catchUp = ["--catch-up-policy", "all", "--catch-up-limit", "5"];
     const tags = ["--target-tag", "zone=a", "--target-tag", "os=linux", "--prefer-tag", "disk=ssd"];
-    const rest = ["--target-peer", "alder", ...tags, "--label", "team=ops"];
+    const rest = ["--target-peer", "alder", ...tags, "--weight", "3", "--label", "team=ops"];
     const said = await stub.cicada("jobs", "create", "backup", ...when, ...what, ...catchUp, ...rest);
     assert.equal(said.code, 0, said.stderr);
     assert.equal(
@@ -44,6 +44,7 @@ describe("jobs create", () => {
         tags: { zone: "a", os: "linux" },
         prefer: { tags: { disk: "ssd" } },
       },
+      weight: 3,
       labels: { team: "ops" },
       timeout: "0",
     });

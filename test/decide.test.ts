@@ -509,6 +509,7 @@ function orderAt(local: LocalStage): Order {
     retriedFrom: undefined,
     round: 0,
     due,
+    weight: 1,
     trigger: "schedule",
     requested: undefined,
     declined: new Set(),
@@ -542,7 +543,10 @@ describe("an order's local stage", () => {
       test(`${isLegal ? "may" : "may not"} go from ${from.stage} to ${to.stage}`, () => {
         const book = createBook();
         const order = orderAt(from);
-        if (from.stage === "claiming" || from.stage === "claimed") book.claims.add(order);
+        if (from.stage === "claiming" || from.stage === "claimed") {
+          book.claims.add(order);
+          book.claimedWeight += order.weight;
+        }
         if (isLegal) transition(book, order, to);
         else assert.throws(() => transition(book, order, to), AssertionFailed);
         assert.equal(order.local, isLegal ? to : from);

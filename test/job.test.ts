@@ -177,6 +177,9 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, target: { tags: ["ssd"] } },
       /^\/target\/tags: tags map at most 32 names/,
     ],
+    ["no weight at all", { ...least, weight: 0 }, /^\/weight: weight is a whole number from 1 to 999999/],
+    ["half a weight", { ...least, weight: 1.5 }, /^\/weight: weight is a whole number/],
+    ["a weight as a text", { ...least, weight: "2" }, /^\/weight: weight is a whole number/],
     ["a tag that is no text", { ...least, target: { tags: { gpus: 2 } } }, /^\/target\/tags\/gpus: /],
     [
       "a tag that no peer can have",

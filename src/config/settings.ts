@@ -112,14 +112,14 @@ export const settings = [
     variable: "CICADA_TAGS",
     shape: "list",
     value: "key=value",
-    help: "shown with the peer; a later version lets jobs choose peers by it",
+    help: "a tag by which jobs choose peers (jobs create --target-tag, --prefer-tag)",
   },
   {
     name: "capacity",
     variable: "CICADA_CAPACITY",
     shape: "text",
     value: "n",
-    help: `how many runs at once (default: ${defaultCapacityPerCore} × cores); beyond that the next peer in rank runs`,
+    help: `weight of the runs at once, 1 each unless the job says otherwise (default: ${defaultCapacityPerCore} × cores); beyond that the next peer in rank runs`,
   },
   {
     name: "drain",

@@ -3,6 +3,7 @@
  * where the text came from and writes the message.
  */
 import { parseDuration, parseSize } from "../core/time/units.ts";
+import { largestCapacity } from "../schema/job.ts";
 import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
 
 /** A text that can't be used. `wanted` completes the sentence "give …". */
@@ -87,10 +88,10 @@ export function readTag(text: string): [string, string] | Refusal {
 }
 
 export function readCapacity(text: string): number | Refusal {
-  const isValid = /^\d{1,6}$/.test(text) && Number(text) >= 1;
+  const isValid = /^\d{1,9}$/.test(text) && Number(text) >= 1 && Number(text) <= largestCapacity;
   return isValid
     ? Number(text)
-    : new Refusal("a whole number from 1 to 999999 (--role witness runs nothing)");
+    : new Refusal(`a whole number from 1 to ${largestCapacity} (--role witness runs nothing)`);
 }
 
 export function readSize(text: string): number | Refusal {

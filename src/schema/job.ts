@@ -15,6 +15,8 @@ const Size = Type.String({ maxLength: 32, description: "a size such as 64KiB or 
 const Instant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
 const Text = (maxLength: number) => Type.String({ maxLength });
 const closed = { additionalProperties: false } as const;
+/** Of a peer, and so of a job's weight. */
+export const largestCapacity = 999_999;
 /** As in heartbeats (schema/message.ts). */
 const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
 
@@ -80,6 +82,7 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: largestCapacity })),
     keep: Type.Optional(
       Type.Object(
         {
@@ -123,7 +126,6 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "pool",
     "pauseAfterFailures",
     "success",
-    "weight",
     "after",
     "notify",
     "longAfter",

@@ -176,7 +176,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     world.at(healedAt + comparedAfterMs + laterMs, () => convergedViews.push(world.knowledge()));
   }
   const crash = runToEnd(world, () => world.runUntil(epoch + lengthMs));
-  const evidence = { ...world.evidence(healedAt, convergedViews), crowded: wide.capacity < options.jobs };
+  const evidence = { ...world.evidence(healedAt, convergedViews), crowded: wide.capacity < weightOf(work) };
   return {
     seed: options.seed,
     breaches: crash === undefined ? checkAll(evidence) : [crash],
@@ -189,6 +189,11 @@ export function runSeed(options: SeedOptions): SeedResult {
     drawn,
     logged: world.hosts.logCounts,
   };
+}
+
+/** Of one run of each job. */
+function weightOf(work: readonly Work[]): number {
+  return work.reduce((sum, { rules: { weight = 1 } }) => sum + weight, 0);
 }
 
 /** Runs the world. If the code under test throws, that is a breach. */

@@ -40,6 +40,7 @@ const slotOfField = {
   retry: "retry",
   partition: "partition",
   target: "target",
+  weight: "weight",
   keep: "keep",
   group: "group",
   labels: "labels",

@@ -63,6 +63,7 @@ export class Cores {
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
   readonly #capabilities: Readonly<Record<string, readonly string[]>>;
+  readonly #capacities: Readonly<Record<string, number>>;
   readonly #tags: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** how far each peer's clock is ahead, ms */
   readonly #clockAhead = new Map<string, number>();
@@ -90,6 +91,8 @@ export class Cores {
     names: readonly string[],
     options: {
       capacity?: number;
+      /** for peers whose capacity differs */
+      capacities?: Readonly<Record<string, number>>;
       runMs?: number;
       launchMs?: number;
       clockAhead?: Readonly<Record<string, number>>;
@@ -106,6 +109,7 @@ export class Cores {
     for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
     this.#synchronised = new Set(options.synchronised);
     this.#capabilities = options.capabilities ?? {};
+    this.#capacities = options.capacities ?? {};
     this.#tags = options.tags ?? {};
     for (const name of names) this.up(name as PeerId);
     this.pass(2_000);
@@ -158,7 +162,7 @@ export class Cores {
       name: `host-${peer}`,
       version: "test",
       tags: this.#tags[peer] ?? {},
-      capacity: this.capacity,
+      capacity: this.#capacities[peer] ?? this.capacity,
       role: loaded.role ?? "worker",
       tzdata: "test",
       capabilities: this.#capabilities[peer] ?? ownCapabilities,

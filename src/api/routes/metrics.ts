@@ -89,10 +89,14 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
     () => control.view().roster?.forced.length ?? 0,
   );
   gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
-  gauge("load", "runs in progress on this peer", () => control.view().self.heartbeat?.load ?? 0);
+  gauge(
+    "load",
+    "weight of the runs in progress on this peer",
+    () => control.view().self.heartbeat?.load ?? 0,
+  );
   gauge(
     "capacity",
-    "runs that this peer takes on at once",
+    "weight of the runs that this peer takes on at once",
     () => control.view().self.heartbeat?.capacity ?? 0,
   );
   labelled("not_ready", "1 for each reason for which ticks are not being kept", ["reason"], function () {

@@ -164,6 +164,12 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "pairs",
   },
   {
+    flags: "--weight <n>",
+    help: "how much of a peer's --capacity a run takes (default: 1)",
+    path: ["weight"],
+    shape: "number",
+  },
+  {
     flags: "--keep-runs <n>",
     help: "how many ticks to keep history of (default: 100)",
     path: ["keep", "runs"],

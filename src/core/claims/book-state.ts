@@ -26,6 +26,8 @@ export interface BookState extends ClaimIndexes {
   readonly asks: Map<number, Ask>;
   readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
   readonly runs: Map<RunId, OwnRun>;
+  /** how much of this peer's capacity they take together */
+  runningWeight: number;
 }
 
 export function createBook(): BookState {
@@ -39,6 +41,7 @@ export function createBook(): BookState {
     touched: new Set(),
     holders: new Map(),
     claims: new Set(),
+    claimedWeight: 0,
     holdersByJob: new Map(),
     capacityQueue: new CapacityQueue(),
     overlapQueue: new Set(),
@@ -46,5 +49,6 @@ export function createBook(): BookState {
     asks: new Map(),
     foreignInquiries: new Map(),
     runs: new Map(),
+    runningWeight: 0,
   };
 }

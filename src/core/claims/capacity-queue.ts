@@ -1,7 +1,8 @@
 /**
  * Claims that wait for a place on this peer. Jobs are served in turn, and each job's orders by when they were due, so that one
- * job's backlog never starves another. Operations are O(log n), except that `first` skips jobs whose first claim is not yet on
- * the disk or not yet due, at most two seconds ahead of its time.
+ * job's backlog never starves another. Places that become free are kept for the first order until it fits (`isFull` and
+ * `hasNoPlace` in claims.ts), so that light orders never starve a heavy one. Operations are O(log n), except that `first` skips
+ * jobs whose first claim is not yet on the disk or not yet due, at most two seconds ahead of its time.
  */
 import type { JobId, OrderKey } from "../../schema/ids.ts";
 import { IndexedHeap } from "../job/heap.ts";

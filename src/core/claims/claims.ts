@@ -20,9 +20,24 @@ import { commit, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
 import { noStage, transition, type Order, type OwnRun } from "./order.ts";
 
-/** Whether this peer has no place left for another claim. */
-export function isFull(state: State): boolean {
-  return state.book.runs.size + state.book.claims.size >= state.settings.capacity;
+/** Whether this peer has no place left for another claim of the order's weight. */
+export function isFull(state: State, { weight }: Order): boolean {
+  const { book, now, settings } = state;
+  const free = settings.capacity - book.runningWeight - book.claimedWeight;
+  return weight > free || weight > free - (book.capacityQueue.first(now.wall)?.weight ?? 0);
+}
+
+/**
+ * Whether the order can't start now. An order that has waited for something leaves free what the first in the capacity
+ * queue needs. A claim that was made in time has its place already.
+ */
+export function hasNoPlace(state: State, order: Order): boolean {
+  const { book, now, settings } = state;
+  const free = settings.capacity - book.runningWeight;
+  if (order.weight > free) return true;
+  if (book.claims.has(order)) return false;
+  const first = book.capacityQueue.first(now.wall);
+  return first !== undefined && first !== order && order.weight > free - first.weight;
 }
 
 function newRecord(
@@ -124,7 +139,7 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
 
 /** A place may be free, so the order whose turn it is in the queue is reconciled. */
 export function wakeCapacityQueue(state: State): void {
-  if (state.book.runs.size >= state.settings.capacity) return;
+  if (state.book.runningWeight >= state.settings.capacity) return;
   const first = state.book.capacityQueue.first(state.now.wall);
   if (first !== undefined) touch(state, first);
 }
@@ -241,7 +256,8 @@ export function launch(state: State, plan: Plan, order: Order): void {
   transition(state.book, order, noStage);
   const { settings } = state;
   state.book.runs.set(run, { record, plan, cancelled: undefined, stuck: undefined, order });
-  assert(state.book.runs.size <= settings.capacity, `${run}: more runs than this peer has places for`);
+  state.book.runningWeight += order.weight;
+  assert(state.book.runningWeight <= settings.capacity, `${run}: more runs than this peer has places for`);
   emit(state, {
     kind: "start",
     spec: {
@@ -276,5 +292,6 @@ export function launch(state: State, plan: Plan, order: Order): void {
 export function endRun(state: State, run: RunId): OwnRun | undefined {
   const own = state.book.runs.get(run);
   state.book.runs.delete(run);
+  if (own !== undefined) state.book.runningWeight -= own.order.weight;
   return own;
 }

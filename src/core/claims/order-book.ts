@@ -157,8 +157,8 @@ export function removeOrder(state: State, order: Order): void {
 }
 
 /**
- * Checks the whole book: the jobs' indexes hold exactly its orders, the requested ones are counted, and none is over. In the
- * simulator only, after each step.
+ * Checks the whole book: the jobs' indexes hold exactly its orders, the requested ones are counted, the weights are added up,
+ * and none is over. In the simulator only, after each step.
  */
 export function assertBook({ book, ledger }: State): void {
   let indexed = 0;
@@ -178,6 +178,10 @@ export function assertBook({ book, ledger }: State): void {
     if (order.requested !== undefined) requested++;
   }
   assert(requested === book.requestedCount, "the requested orders of the book are counted");
+  const claimed = [...book.claims].reduce((sum, { weight }) => sum + weight, 0);
+  assert(claimed === book.claimedWeight, "the weights of the claims are added up");
+  const running = [...book.runs.values()].reduce((sum, { order }) => sum + order.weight, 0);
+  assert(running === book.runningWeight, "the weights of the runs are added up");
 }
 
 function add(
@@ -205,6 +209,7 @@ function add(
     slot: "0",
     round: roundOf(state, key),
     due: last?.retryAt ?? due,
+    weight: state.jobs.plans.get(job)?.weight ?? 1,
     trigger: last === undefined ? trigger : "retry",
     requested,
     declined: new Set(),

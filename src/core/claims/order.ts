@@ -55,6 +55,8 @@ export interface Order {
   /** for a majority job: how many chosen runners have given the order back; the voters decide again in each round */
   readonly round: number;
   readonly due: number;
+  /** how much of a peer's capacity its run takes: the job's present weight. `setWeight` alone changes it. */
+  readonly weight: number;
   trigger: Trigger;
   readonly requested: RequestedOrder | undefined;
   /** peers that said they are at capacity */
@@ -85,8 +87,10 @@ export interface ClaimIndexes {
   readonly holders: Map<OrderKey, Order>;
   /** all of them by job */
   readonly holdersByJob: Map<JobId, Set<Order>>;
-  /** claims that will start when they are due; each takes a place */
+  /** claims that will start when they are due; each takes its weight of this peer's capacity */
   readonly claims: Set<Order>;
+  /** the weight of all of them */
+  claimedWeight: number;
   /** claims that wait for a place */
   readonly capacityQueue: CapacityQueue<Order>;
   /** claims that wait for other runs of their job */
@@ -117,10 +121,18 @@ export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage):
   if (before !== after) {
     before?.delete(order);
     after?.add(order);
+    if (before === indexes.claims) indexes.claimedWeight -= order.weight;
+    if (after === indexes.claims) indexes.claimedWeight += order.weight;
   }
   if (after === undefined) leave(indexes, order);
   else enter(indexes, order);
   (order as { local: LocalStage }).local = to; // read-only everywhere else
+}
+
+/** The job's weight has been edited. What a run takes that has started already doesn't change. */
+export function setWeight(indexes: ClaimIndexes, order: Order, weight: number): void {
+  if (indexes.claims.has(order)) indexes.claimedWeight += weight - order.weight;
+  (order as { weight: number }).weight = weight; // read-only everywhere else
 }
 
 function enter({ holders, holdersByJob }: ClaimIndexes, order: Order): void {

@@ -9,6 +9,7 @@ import { Compile } from "typebox/compile";
 import {
   fieldSynonyms,
   JobSpecSchema,
+  largestCapacity,
   notYet,
   retryAttemptsMax,
   retryOutcomes,
@@ -207,6 +208,7 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
   "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
+  "/weight": `weight is a whole number from 1 to ${largestCapacity}: how much of a peer's --capacity a run takes`,
   "/umask": "a umask is three octal digits as a text, such as 077",
   "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,
   "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",

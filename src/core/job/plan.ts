@@ -32,6 +32,8 @@ export interface Plan {
   readonly retry: RetryRule;
   readonly pauses: readonly Pause[];
   readonly target: Target;
+  /** how much of a peer's capacity a run takes */
+  readonly weight: number;
   readonly keep: { runs: number; ageMs: number; logBytes: number };
   readonly action: RunAction;
   /** the capabilities that a peer needs to run it */
@@ -103,6 +105,7 @@ export function planJob(job: Job): Plan | Problem[] {
     },
     pauses: job.pauses,
     target: targetOf(spec),
+    weight: spec.weight ?? 1,
     keep: {
       runs: spec.keep?.runs ?? defaults.runs,
       ageMs: milliseconds(spec.keep?.age, defaults.ageMs),

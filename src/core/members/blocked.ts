@@ -1,6 +1,6 @@
 /**
- * Why no living peer can run a job, in words for a person who can change that: its targets are dead, gone, drained,
- * without its tags, or not members at all. It applies the same rule as orders do (eligibility.ts).
+ * Why no living peer can run a job, in words for a person who can change that: its targets are dead, gone, drained, too
+ * small, without its tags, or not members at all. It applies the same rule as orders do (eligibility.ts).
  *
  * A peer that is only suspect, has just started or is full doesn't block a job, because that passes by itself.
  */
@@ -39,6 +39,9 @@ export function whyBlocked(state: State, plan: Plan): Problem | undefined {
   const reasons = admitted.map(
     ({ peer, how }) => `${shownName(state, peer)} ${describe(state, plan, peer, how)}`,
   );
+  if (admitted.length > 0 && admitted.every(({ how }) => how === "too-small")) {
+    return { pointer: "/weight", message: listed(reasons) };
+  }
   const { peers, tags } = plan.target;
   if (peers === undefined) return withoutNames(state, tags, reasons);
   const all = [...reasons, ...targetsWithoutPeer(state, peers, tags)];
@@ -122,6 +125,8 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string 
       return member?.heardWall === undefined ? "has not been heard" : `has been dead since ${since}`;
     case "incapable":
       return `runs a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`;
+    case "too-small":
+      return `has a capacity of ${capacityOf(state, peer)}, and the job weighs ${plan.weight}`;
     case "left":
       return `has been stopped since ${since}`;
     case "draining":
@@ -154,6 +159,11 @@ export function whyNotHere(state: State, plan: Plan): { pointer: string; message
 
 function neededBy(state: State, plan: Plan, peer: PeerId): string {
   return lacking(state, plan, peer).join(", ");
+}
+
+function capacityOf(state: State, peer: PeerId): number {
+  const { self, capacity } = state.settings;
+  return peer === self ? capacity : (state.members.byId.get(peer)?.heartbeat?.capacity ?? 0);
 }
 
 function isDrained(state: State, peer: PeerId): boolean {

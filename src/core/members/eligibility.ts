@@ -1,7 +1,8 @@
 /**
  * Which members can run an order, and why the others can't. The job's target comes first, then whether the member understands
- * the job, whether it is alive, what it says about itself, its clock, and whether it has declined the order. This peer judges
- * itself in the same way, by what it knows about itself. failover.ts says what follows for the order of ranks.
+ * the job and has the capacity for it, whether it is alive, what it says about itself, its clock, and whether it has declined
+ * the order. This peer judges itself in the same way, by what it knows about itself. failover.ts says what follows for the
+ * order of ranks.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
@@ -39,6 +40,7 @@ export function eligibilityOf(
       if (role === "witness" || !admits(plan.target, requested, { id: peer, name, tags }))
         return "untargeted";
       if (lacking(state, plan, peer).length > 0) return "incapable";
+      if (plan.weight > state.settings.capacity) return "too-small";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
       if (hasSupersededKey(state)) return "superseded";
       if (standsBack(state)) return "duplicate";
@@ -55,6 +57,7 @@ export function eligibilityOf(
     if (!admits(plan.target, requested, { id: peer, name: says?.name, tags: says?.tags }))
       return "untargeted";
     if (lacking(state, plan, peer).length > 0) return "incapable";
+    if (says !== undefined && plan.weight > says.capacity) return "too-small";
     if (member.state === "dead" || member.state === "left") return member.state;
     // A suspect peer may have been restarted, so its last heartbeat may be of an earlier life.
     if (member.state === "alive" && (says === undefined || says.warmingUp)) return "warming-up";

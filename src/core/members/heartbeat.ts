@@ -67,7 +67,7 @@ export function heartbeatTo(
       ...(hasJumped(state, member) ? { jumped: true } : {}),
     },
     ...(echo === undefined ? {} : { echo }),
-    load: state.book.runs.size,
+    load: state.book.runningWeight,
     capacity: settings.capacity,
     role: settings.role,
     tags: settings.tags,

@@ -3,6 +3,7 @@
  * the timetable, orders and ticks the order book; what happens to them is decided later.
  */
 import type { RequestedOrder } from "../../schema/run.ts";
+import { setWeight } from "../claims/order.ts";
 import { admitRequested, admitTick, touchJob } from "../claims/order-book.ts";
 import type { JobChange } from "../events.ts";
 import { planJob } from "../job/plan.ts";
@@ -24,6 +25,7 @@ function takeJob(state: State, { id, job }: JobChange): void {
   } else {
     const begun = begunByNow(state, plan);
     enterJob(state.jobs, begun, state.now.wall);
+    for (const order of state.book.byJob.get(id) ?? []) setWeight(state.book, order, begun.weight);
     if (isPlanning(state)) scanJob(state, begun);
   }
   touchJob(state, id);

@@ -5,7 +5,7 @@
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
-import { isFull } from "../claims/claims.ts";
+import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
@@ -129,11 +129,11 @@ export class OrderFacts implements Facts {
   }
 
   get isFull(): boolean {
-    return isFull(this.#state);
+    return isFull(this.#state, this.#order);
   }
 
   get hasNoPlace(): boolean {
-    return this.#state.book.runs.size >= this.#state.settings.capacity;
+    return hasNoPlace(this.#state, this.#order);
   }
 
   get isFirstWhenAllFull(): boolean {

@@ -234,7 +234,7 @@ export function reconcileChosen(
   const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined) return "waits";
   if (order.chosen?.peer === state.settings.self) {
-    const waiting = isFull(state) ? ({ waiting: "capacity" } as const) : {};
+    const waiting = isFull(state, order) ? ({ waiting: "capacity" } as const) : {};
     // A late claim waits 250 ms like any other: it has no rivals, but other ticks of the job may be starting.
     claim(state, plan, order, failover, { epoch: epoch.number, ...waiting });
     return "claimed";

@@ -120,7 +120,7 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, overlap, catchUp, enabled, partition, retry } = rules;
+  const { id, schedule, overlap, catchUp, enabled, partition, retry, weight } = rules;
   return {
     id,
     schedule: schedule.text,
@@ -133,6 +133,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...(partition === undefined ? {} : { partition }),
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
     ...targetOf(rules),
+    ...(weight === undefined ? {} : { weight }),
   };
 }
 

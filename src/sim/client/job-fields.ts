@@ -1,6 +1,7 @@
 /**
  * Fields that some of a wide world's jobs have in addition to those of a plain one. Each peer of such a world has a tag
- * that says on which side it is, left or right. Some jobs run only on one side, others prefer one.
+ * that says on which side it is, left or right. Some jobs run only on one side, others prefer one. Some weigh 2, which is
+ * all that the smallest peers of such a world can take.
  *
  * The fields are drawn from dice of their own, so that they shift nothing that other jobs draw.
  */
@@ -26,7 +27,7 @@ export function drawFields(
 ): Work[] {
   return work.map((item) => {
     if (item.rules.isLater === true) return item;
-    const fields = drawTarget(item.rules, peers, dice);
+    const fields = { ...drawTarget(item.rules, peers, dice), ...(dice.chance(0.15) ? { weight: 2 } : {}) };
     if (Object.keys(fields).length === 0) return item;
     return { ...item, rules: { ...item.rules, ...fields, ...(knownTo === undefined ? {} : { knownTo }) } };
   });

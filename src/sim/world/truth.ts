@@ -39,6 +39,8 @@ export interface JobRules {
   taggedSide?: string;
   /** it prefers the peers on this side */
   preferredSide?: string;
+  /** how much of a peer's capacity a run takes; absent = 1 */
+  weight?: number;
   /** absent = `available` */
   partition?: "majority";
   /** how often a failed run is repeated, and the first pause; absent = never */

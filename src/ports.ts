@@ -158,7 +158,8 @@ export interface RunSpec {
 export type ChildOutcome =
   | { kind: "exited"; exitCode: number; logBytes: number; logTruncated: boolean }
   | { kind: "signalled"; signal: string; logBytes: number; logTruncated: boolean }
-  | { kind: "timeout"; logBytes: number; logTruncated: boolean }
+  /** `exitCode`: it exited by itself after it was told to end */
+  | { kind: "timeout"; exitCode?: number | undefined; logBytes: number; logTruncated: boolean }
   | { kind: "cancelled"; logBytes: number; logTruncated: boolean }
   /**
    * It never started. `late`: it was after `notAfter`; `error`: the job's fault (no such program, user, folder …); `host`: a

@@ -24,7 +24,8 @@ describe("jobs create", () => {
     const what = ["--command", "tar c /", "--env", "A=1", "--env", "B=x=y", "--timeout", "0"];
     const catchUp = ["--catch-up-policy", "all", "--catch-up-limit", "5"];
     const tags = ["--target-tag", "zone=a", "--target-tag", "os=linux", "--prefer-tag", "disk=ssd"];
-    const rest = ["--target-peer", "alder", ...tags, "--weight", "3", "--label", "team=ops"];
+    const codes = ["--success-code", "0", "--success-code", "3", "--skip-code", "75"];
+    const rest = ["--target-peer", "alder", ...tags, "--weight", "3", ...codes, "--label", "team=ops"];
     const said = await stub.cicada("jobs", "create", "backup", ...when, ...what, ...catchUp, ...rest);
     assert.equal(said.code, 0, said.stderr);
     assert.equal(
@@ -45,6 +46,7 @@ describe("jobs create", () => {
         prefer: { tags: { disk: "ssd" } },
       },
       weight: 3,
+      success: { exitCodes: [0, 3], skipCodes: [75] },
       labels: { team: "ops" },
       timeout: "0",
     });
@@ -76,7 +78,7 @@ describe("jobs create", () => {
       ["id", "argv"],
       "those two are the command's arguments",
     );
-    for (const field of ["catchUp", "keep", "target"] as const) {
+    for (const field of ["catchUp", "keep", "target", "success"] as const) {
       const inner = Object.keys(JobSpecSchema.properties[field].properties);
       const flags = jobFlags.flatMap(({ path: [outer, name] }) => (outer === field ? [name] : []));
       assert.deepEqual(new Set(flags), new Set(inner), field);
@@ -457,6 +459,8 @@ describe("runs", () => {
     [{ state: "succeeded", exitCode: 0 }, 0],
     [{ state: "failed", exitCode: 7 }, 7],
     [{ state: "timeout", exitCode: null, signal: "SIGTERM" }, 124],
+    [{ state: "succeeded", exitCode: 3 }, 3],
+    [{ state: "skipped", reason: "exit-code", exitCode: 75 }, 75],
     [{ state: "failed", exitCode: null, signal: "SIGKILL" }, 137],
     [{ state: "cancelled", exitCode: null, signal: "SIGTERM" }, 143],
     [{ state: "lost", exitCode: null }, 1],

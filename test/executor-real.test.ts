@@ -283,6 +283,12 @@ test("a run that ignores TERM is killed after its grace, with everything that it
   for (const pid of pids) assert.equal(runs(pid), false);
 });
 
+test("a run that exits by itself after its timeout tells its exit code", async (context) => {
+  const { bed, reports } = await openBed(context);
+  const spec = bed.shell(`trap "exit 75" TERM; while :; do sleep 0.05; done`, { timeoutMs: 300 });
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, spec), { kind: "timeout", exitCode: 75 });
+});
+
 test("a process that a stopped run has put into another session is ended too", async (context) => {
   const { bed, reports } = await openBed(context);
   const spec = bed.shell("setsid sleep 600 & echo $!; wait");

@@ -177,6 +177,26 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, target: { tags: ["ssd"] } },
       /^\/target\/tags: tags map at most 32 names/,
     ],
+    [
+      "exit codes that are a number",
+      { ...least, success: { exitCodes: 0 } },
+      /^\/success\/exitCodes: exitCodes is a list/,
+    ],
+    [
+      "no exit code of success",
+      { ...least, success: { exitCodes: [] } },
+      /^\/success\/exitCodes: exitCodes is a list of 1/,
+    ],
+    [
+      "an exit code beyond 255",
+      { ...least, success: { skipCodes: [75, 256] } },
+      /^\/success\/skipCodes\/1: an exit code is/,
+    ],
+    [
+      "an unknown rule of success",
+      { ...least, success: { exitCode: [0] } },
+      /^\/success\/exitCode: unknown field .*exitCodes/,
+    ],
     ["no weight at all", { ...least, weight: 0 }, /^\/weight: weight is a whole number from 1 to 999999/],
     ["half a weight", { ...least, weight: 1.5 }, /^\/weight: weight is a whole number/],
     ["a weight as a text", { ...least, weight: "2" }, /^\/weight: weight is a whole number/],
@@ -254,8 +274,7 @@ describe("a field of a later version", () => {
   it("is refused by name, and never ignored", () => {
     for (const [path, names] of Object.entries(notYet)) {
       for (const name of names) {
-        const input =
-          path === "" ? { ...least, [name]: 1 } : { ...least, target: { peers: ["a"], [name]: 1 } };
+        const input = path === "" ? { ...least, [name]: 1 } : { ...least, [path.slice(1)]: { [name]: 1 } };
         const [problem = ""] = refused(input, "NOT_YET");
         assert.ok(problem.startsWith(`${path}/${name}: `), problem);
         assert.match(problem, /this version doesn't have .* yet/);

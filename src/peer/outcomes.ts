@@ -76,7 +76,11 @@ export class Outcomes {
     const { records } = await this.#read({ job, limit: newestRead });
     for (const record of records) takeIn(kept, record);
     if (records.length < newestRead) return;
-    if (kept.lastRun === undefined) await this.#loadNewest(kept, { job, states: startedStates });
+    if (kept.lastRun === undefined) {
+      await this.#loadNewest(kept, { job, states: startedStates });
+      // Those that were skipped by their exit code.
+      await this.#loadNewest(kept, { job, states: ["skipped"], started: true });
+    }
     if (kept.lastSuccess === undefined) await this.#loadNewest(kept, { job, states: ["succeeded"] });
   }
 

@@ -47,6 +47,8 @@ export interface RunQuery {
   tick?: TickId;
   slot?: string;
   states?: readonly RunState[];
+  /** only records with an instant of their start */
+  started?: true;
   peer?: PeerId;
   /** instants of ticks, ms: from ≤ tick < to */
   from?: number;

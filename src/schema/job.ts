@@ -15,6 +15,7 @@ const Size = Type.String({ maxLength: 32, description: "a size such as 64KiB or 
 const Instant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
 const Text = (maxLength: number) => Type.String({ maxLength });
 const closed = { additionalProperties: false } as const;
+const ExitCode = Type.Integer({ minimum: 0, maximum: 255 });
 /** Of a peer, and so of a job's weight. */
 export const largestCapacity = 999_999;
 /** As in heartbeats (schema/message.ts). */
@@ -82,6 +83,15 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    success: Type.Optional(
+      Type.Object(
+        {
+          exitCodes: Type.Optional(Type.Array(ExitCode, { minItems: 1, maxItems: 256 })),
+          skipCodes: Type.Optional(Type.Array(ExitCode, { maxItems: 256 })),
+        },
+        closed,
+      ),
+    ),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: largestCapacity })),
     keep: Type.Optional(
       Type.Object(
@@ -125,12 +135,12 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "precheck",
     "pool",
     "pauseAfterFailures",
-    "success",
     "after",
     "notify",
     "longAfter",
     "ping",
   ],
+  "/success": ["mustMatch", "mustNotMatch"],
   "/target": ["count", "offline", "rolling"],
 };
 

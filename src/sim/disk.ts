@@ -297,6 +297,7 @@ function matches(record: RunRecord, query: RunQuery): boolean {
     (query.slot === undefined || record.slot === query.slot) &&
     (query.peer === undefined || record.peer === query.peer) &&
     (query.states === undefined || query.states.includes(record.state)) &&
+    (query.started !== true || record.startedAt !== undefined) &&
     (query.from === undefined || instantOf(record.tick) >= query.from) &&
     (query.to === undefined || instantOf(record.tick) < query.to)
   );

@@ -41,6 +41,7 @@ const slotOfField = {
   partition: "partition",
   target: "target",
   weight: "weight",
+  success: "success",
   keep: "keep",
   group: "group",
   labels: "labels",
@@ -54,7 +55,7 @@ const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
 /** For each slot that holds an object with named members: the members that this version knows. */
 const membersOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ...[...groupSlots].map((slot) => [slot, new Set(fieldsOfSlot(slot))] as const),
-  ...(["catchUp", "retry", "target", "keep"] as const).map(
+  ...(["catchUp", "retry", "target", "keep", "success"] as const).map(
     (slot) => [slot, new Set(Object.keys(JobSpecSchema.properties[slot].properties))] as const,
   ),
 ]);

@@ -72,6 +72,7 @@ const reasons = {
   superseded: "a newer tick was due",
   limit: "too many ticks were overdue",
   policy: "it was overdue, and catchUp is none",
+  "exit-code": "its exit code says that there was nothing to do",
   restarted: "the peer was restarted",
   asked: "a person asked for it",
 };

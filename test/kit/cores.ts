@@ -81,7 +81,7 @@ export class Cores {
   readonly unheard = new Set<PeerId>();
   readonly runMs: number;
   /** the exit code of each child that ends by itself */
-  exitCodeOf: (start: Start) => number = () => 0;
+  exitCodeOf: (start: Start) => number;
   /** from the launch to the report that the child has started */
   readonly launchMs: number;
   readonly capacity: number;
@@ -94,6 +94,8 @@ export class Cores {
       /** for peers whose capacity differs */
       capacities?: Readonly<Record<string, number>>;
       runMs?: number;
+      /** of every run */
+      exitCode?: number;
       launchMs?: number;
       clockAhead?: Readonly<Record<string, number>>;
       synchronised?: readonly string[];
@@ -105,6 +107,7 @@ export class Cores {
   ) {
     this.capacity = options.capacity ?? 10;
     this.runMs = options.runMs ?? 100;
+    this.exitCodeOf = () => options.exitCode ?? 0;
     this.launchMs = options.launchMs ?? 1;
     for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
     this.#synchronised = new Set(options.synchronised);

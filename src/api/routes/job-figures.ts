@@ -122,7 +122,7 @@ export class JobFigures {
     this.#lastSuccess.set({ job, group }, (lastSuccess ?? 0) / 1_000);
     const seconds = lastRun === undefined ? undefined : secondsOf(lastRun);
     if (seconds !== undefined) this.#lastDuration.set({ job, group }, seconds);
-    for (const end of ["succeeded", "failed", "timeout", "lost"] as const) {
+    for (const end of ["succeeded", "failed", "timeout", "lost", "skipped"] as const) {
       this.#runs.inc({ job, group, state: end }, 0);
     }
     for (const [kind, reasons] of Object.entries(reasonsOf)) {
@@ -146,7 +146,7 @@ export class JobFigures {
     const group = groupOf(jobs.get(record.job));
     const job = jobs.size > jobsWithSeries ? "" : record.job;
     this.#makeRoomFor(record.job);
-    if (record.state === "missed" || record.state === "skipped") {
+    if (record.state === "missed" || (record.state === "skipped" && record.startedAt === undefined)) {
       const ticks = record.range?.count ?? 1;
       this.#withoutRun.inc({ job, group, state: record.state, reason: record.reason ?? "" }, ticks);
       return;

@@ -19,8 +19,8 @@ interface JobFlag {
   help: string;
   /** Where in the job the value goes. */
   path: readonly [string, string?, string?];
-  /** `pairs` are K=V. `pairs` and `list` may be repeated. A single schedule stays a plain text. */
-  shape: "text" | "number" | "truth" | "list" | "pairs";
+  /** `pairs` are K=V. `pairs`, `list` and `numbers` may be repeated. A single schedule stays a plain text. */
+  shape: "text" | "number" | "truth" | "list" | "numbers" | "pairs";
   choices?: readonly string[];
 }
 
@@ -164,6 +164,18 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "pairs",
   },
   {
+    flags: "--success-code <n>",
+    help: "an exit code that counts as success; repeatable (default: 0)",
+    path: ["success", "exitCodes"],
+    shape: "numbers",
+  },
+  {
+    flags: "--skip-code <n>",
+    help: "an exit code that says that there was nothing to do; repeatable",
+    path: ["success", "skipCodes"],
+    shape: "numbers",
+  },
+  {
     flags: "--weight <n>",
     help: "how much of a peer's --capacity a run takes (default: 1)",
     path: ["weight"],
@@ -193,10 +205,12 @@ export const jobFlags: readonly JobFlag[] = [
   { flags: "--owner <text>", help: "whom to ask about the job", path: ["owner"], shape: "text" },
 ];
 
+const repeated: ReadonlySet<JobFlag["shape"]> = new Set(["list", "numbers", "pairs"]);
+
 const offered = jobFlags.map((flag) => ({ flag, option: optionOf(flag) }));
 
 function optionOf(flag: JobFlag): Option {
-  if (flag.shape === "list" || flag.shape === "pairs") return repeatable(flag.flags, flag.help);
+  if (repeated.has(flag.shape)) return repeatable(flag.flags, flag.help);
   const option = new Option(flag.flags, flag.help);
   return flag.choices === undefined ? option : option.choices(flag.choices);
 }
@@ -294,9 +308,15 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
       if (text === "true" || text === "false") return text === "true";
       throw new CicadaError("USAGE", `--${option.name()} ${text}: give true or false`);
     case "number":
-      if (/^\d+$/.test(text)) return Number(text);
-      throw new CicadaError("USAGE", `--${option.name()} ${text}: give a whole number`);
+      return readNumber(option, text);
+    case "numbers":
+      return texts.map((one) => readNumber(option, one));
   }
+}
+
+function readNumber(option: Option, text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new CicadaError("USAGE", `--${option.name()} ${text}: give a whole number`);
 }
 
 /** `K=V`; the value may contain further `=`. */

@@ -58,7 +58,8 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
 
 /** The job's own exit code; 124 after a timeout, 128+n after a signal, 1 when there was no run. */
 export function exitCodeOf(run: RunAnswer): number {
-  if (run.state === "succeeded") return 0;
+  if (run.state === "succeeded") return run.exitCode ?? 0;
+  if (run.state === "skipped" && run.exitCode !== null) return run.exitCode;
   if (run.state === "timeout") return timeoutExit;
   const signal = Object.entries(constants.signals).find(([name]) => name === run.signal)?.[1];
   if (signal !== undefined) return signalBase + signal;

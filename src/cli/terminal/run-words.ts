@@ -49,7 +49,7 @@ export function runLine(terminal: Terminal, run: RunLine): string {
     run.startedAt === null || run.finishedAt === null
       ? ""
       : `in ${durationText(run.finishedAt - run.startedAt)}`;
-  const exit = run.state === "succeeded" ? "" : exitText(run);
+  const exit = run.state === "succeeded" && run.exitCode === 0 ? "" : exitText(run);
   const words = [length, exit].filter((word) => word !== "").join(", ");
   const state =
     runState(terminal, run.state, run.reason) + " ".repeat(Math.max(0, stateWidth - run.state.length));

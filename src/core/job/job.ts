@@ -150,6 +150,7 @@ const closedObjects: readonly { path: string; known: readonly string[] }[] = [
   { path: "retry", known: Object.keys(JobSpecSchema.properties.retry.properties) },
   { path: "target", known: Object.keys(JobSpecSchema.properties.target.properties) },
   { path: "target/prefer", known: Object.keys(JobSpecSchema.properties.target.properties.prefer.properties) },
+  { path: "success", known: Object.keys(JobSpecSchema.properties.success.properties) },
   { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
 ];
 
@@ -208,6 +209,9 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
   "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
+  "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',
+  "/success/exitCodes": "exitCodes is a list of 1 to 256 exit codes",
+  "/success/skipCodes": "skipCodes is a list of exit codes",
   "/weight": `weight is a whole number from 1 to ${largestCapacity}: how much of a peer's --capacity a run takes`,
   "/umask": "a umask is three octal digits as a text, such as 077",
   "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,
@@ -253,6 +257,8 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (own !== undefined) return own;
   if (durationFields.some((field) => field === pointer)) return `a duration has a unit: ${durationHint}`;
   if (pointer === "/keep/logBytes") return `a size has a unit: ${sizeHint}`;
+  if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
+    return "an exit code is a whole number from 0 to 255";
   if (pointer.startsWith("/env/") && error.keyword === "type")
     return "a variable's value is a text: put it in quotes";
   if (pointer === "/env")

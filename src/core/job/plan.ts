@@ -11,6 +11,7 @@ import type { RetryRule } from "./retry.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
+import { successOf, type Success } from "./success.ts";
 import { targetOf, type Target } from "./target.ts";
 
 export interface Plan {
@@ -40,6 +41,7 @@ export interface Plan {
   readonly needs: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  readonly success: Success;
 }
 
 const hour = 3_600_000;
@@ -118,6 +120,7 @@ export function planJob(job: Job): Plan | Problem[] {
     needs: neededCapabilities({ action, partition, spec, needs: job.needs }),
     env: spec.env ?? {},
     timeoutMs: milliseconds(spec.timeout, 0),
+    success: successOf(spec),
   };
 }
 

@@ -25,6 +25,7 @@ import {
 } from "../records/ledger.ts";
 import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs } from "../limits.ts";
+import { judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { reporterPlace } from "./facts.ts";
@@ -113,19 +114,8 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
     const said = reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
     return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
   }
-  switch (outcome.kind) {
-    case "timeout":
-      return { ...ended, ...log, state: "timeout" };
-    case "signalled":
-      return { ...ended, ...log, state: "failed", signal: outcome.signal };
-    case "exited":
-      return {
-        ...ended,
-        ...log,
-        state: outcome.exitCode === 0 ? "succeeded" : "failed",
-        exitCode: outcome.exitCode,
-      };
-  }
+  const { kind, logBytes: _bytes, logTruncated: _truncated, ...end } = outcome;
+  return { ...ended, ...log, ...judgeEnd(own.plan.success, { isTimeout: kind === "timeout", ...end }) };
 }
 
 /** After a restart: ends a run or claim of this peer's earlier life (DESIGN §5). */

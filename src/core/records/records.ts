@@ -35,13 +35,18 @@ function level(record: RunRecord): number {
  * True for a record that no right clock can have written: it says that a tick after `until` (ms), in the future, was skipped
  * or missed.
  */
-export function isDecidedAhead({ state, tick }: RunRecord, until: number): boolean {
-  return (state === "skipped" || state === "missed") && instantOf(tick) > until;
+export function isDecidedAhead(record: RunRecord, until: number): boolean {
+  return isDecision(record) && instantOf(record.tick) > until;
+}
+
+/** Whether the record says that a tick was not run. A run can be `skipped` too, by its exit code. */
+function isDecision({ state, startedAt }: RunRecord): boolean {
+  return (state === "skipped" || state === "missed") && startedAt === undefined;
 }
 
 /** Whether the record says that a scheduled tick was started, or may have been. */
-export function tellsOfStart({ state, tick }: RunRecord): boolean {
-  return state !== "skipped" && state !== "missed" && state !== "withdrawn" && !isManual(tick);
+export function tellsOfStart(record: RunRecord): boolean {
+  return !isDecision(record) && record.state !== "withdrawn" && !isManual(record.tick);
 }
 
 /**

@@ -49,6 +49,7 @@ const reasons: Readonly<Record<string, string>> = {
   "given-back": `${giveBacksMax} peers that the voters had chosen gave it back without starting it`,
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
+  "exit-code": "the job's success.skipCodes say that there was nothing to do",
   "its peer died": "the peer that ran it died",
   "its peer left": "the peer that ran it left",
   "its peer was forgotten": "the peer that ran it was forgotten",
@@ -97,6 +98,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       return `${who} claimed it and gave the claim back${because(record)}.`;
     case "skipped":
     case "missed":
+      if (hasStarted(record)) return ran(record, nameOf);
       if (record.range !== undefined) {
         const { from, count } = record.range;
         const span = `${new Date(from).toISOString()} to ${new Date(record.due).toISOString()}`;
@@ -119,8 +121,13 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       if (record.reason?.startsWith(notStarted) === true) {
         return `${who} was to run it and could not start it: ${record.reason.slice(notStarted.length)}. ${chosen(record, nameOf)}`;
       }
-      return `${who} started it${clock(record.startedAt)}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}`;
+      return ran(record, nameOf);
   }
+}
+
+function ran(record: RunRecord, nameOf: NameOf): string {
+  const began = `${nameOf(record.peer)} started it${clock(record.startedAt)}`;
+  return `${began}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}`;
 }
 
 /** The beginning of the reason of a run whose process could not be started (orders/runs.ts). */
@@ -130,6 +137,7 @@ function endOf(record: RunRecord): string {
   if (record.state === "succeeded") return "succeeded";
   if (record.state === "timeout") return "was stopped at its timeout";
   if (record.state === "cancelled") return "was cancelled";
+  if (record.state === "skipped") return `ended with exit code ${record.exitCode}`;
   if (record.signal !== undefined) return `was ended by ${record.signal}`;
   return record.exitCode === undefined ? "failed" : `failed with exit code ${record.exitCode}`;
 }

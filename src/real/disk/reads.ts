@@ -241,6 +241,7 @@ function conditions(
   if (query.to !== undefined) must("instant < ?", query.to);
   if (query.states !== undefined)
     must(`state IN (${query.states.map(() => "?").join(", ")})`, ...query.states);
+  if (query.started === true) must("json_extract(body, '$.startedAt') IS NOT NULL");
   return { where: terms.length === 0 ? "" : ` WHERE ${terms.join(" AND ")}`, values };
 }
 

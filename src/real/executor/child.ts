@@ -241,8 +241,10 @@ export class Child {
   }
 
   private outcome(log: { logBytes: number; logTruncated: boolean }): ChildOutcome {
-    if (this.ending !== undefined) return { kind: this.ending, ...log };
     const { code, signal } = this.exit ?? { code: null, signal: "SIGKILL" };
+    if (this.ending === "timeout")
+      return { kind: "timeout", ...(code === null ? {} : { exitCode: code }), ...log };
+    if (this.ending !== undefined) return { kind: this.ending, ...log };
     if (code !== null) return { kind: "exited", exitCode: code, ...log };
     return { kind: "signalled", signal: signal ?? "SIGKILL", ...log };
   }

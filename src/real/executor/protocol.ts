@@ -76,6 +76,10 @@ function isOneOf<Text extends string>(...texts: readonly Text[]): Check<Text> {
   return (value): value is Text => known.has(value);
 }
 
+function isOptional<Value>(isValue: Check<Value>): Check<Value | undefined> {
+  return (value): value is Value | undefined => value === undefined || isValue(value);
+}
+
 function isListOf<Item>(isItem: Check<Item>): Check<Item[]> {
   return (value): value is Item[] => Array.isArray(value) && value.every(isItem);
 }
@@ -140,7 +144,7 @@ const log = { logBytes: isNumber, logTruncated: isBoolean };
 const isOutcome = isKindOf<ChildOutcome>({
   exited: isShape({ exitCode: isNumber, ...log }),
   signalled: isShape({ signal: isText, ...log }),
-  timeout: isShape(log),
+  timeout: isShape({ exitCode: isOptional(isNumber), ...log }),
   cancelled: isShape(log),
   "not-started": isShape({ why: isOneOf("late", "error", "host"), reason: isText }),
 });

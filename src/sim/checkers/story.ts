@@ -76,10 +76,17 @@ function nameOf({ job, tick, attempt, peer }: Run | RecordSeen): string {
 }
 
 function tells(evidence: Evidence, state: string, run: Run): boolean {
-  if (state === run.outcome) return true;
+  if (state === (run.outcome === "failed" && skips(evidence, run) ? "skipped" : run.outcome)) return true;
   if (run.outcome === "killed") return state === "lost" || state === "cancelled";
   // The child may have ended by itself just after it was told to end.
   return state === "cancelled" && mayHaveBeenStopped(evidence, run);
+}
+
+/** True if the job takes the exit code of a child that fails for word that there was nothing to do. */
+function skips({ operations }: Evidence, { job }: Run): boolean {
+  return operations.some(
+    ({ request }) => request.kind === "put" && request.rules.id === job && request.rules.skips === true,
+  );
 }
 
 /** True if a person may have cancelled the run, or a newer run of its job may have replaced it. */

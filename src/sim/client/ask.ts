@@ -120,7 +120,7 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, overlap, catchUp, enabled, partition, retry, weight } = rules;
+  const { id, schedule, overlap, catchUp, enabled, partition, retry, weight, skips } = rules;
   return {
     id,
     schedule: schedule.text,
@@ -134,6 +134,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
     ...targetOf(rules),
     ...(weight === undefined ? {} : { weight }),
+    ...(skips === undefined ? {} : { success: { skipCodes: [1] } }),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Fields that some of a wide world's jobs have in addition to those of a plain one. Each peer of such a world has a tag
  * that says on which side it is, left or right. Some jobs run only on one side, others prefer one. Some weigh 2, which is
- * all that the smallest peers of such a world can take.
+ * all that the smallest peers of such a world can take. Of some a child that fails says that there was nothing to do.
  *
  * The fields are drawn from dice of their own, so that they shift nothing that other jobs draw.
  */
@@ -27,10 +27,14 @@ export function drawFields(
 ): Work[] {
   return work.map((item) => {
     if (item.rules.isLater === true) return item;
-    const fields = { ...drawTarget(item.rules, peers, dice), ...(dice.chance(0.15) ? { weight: 2 } : {}) };
+    const fields = { ...drawTarget(item.rules, peers, dice), ...drawOthers(dice) };
     if (Object.keys(fields).length === 0) return item;
     return { ...item, rules: { ...item.rules, ...fields, ...(knownTo === undefined ? {} : { knownTo }) } };
   });
+}
+
+function drawOthers(dice: Dice): Partial<JobRules> {
+  return { ...(dice.chance(0.15) ? { weight: 2 } : {}), ...(dice.chance(0.15) ? { skips: true } : {}) };
 }
 
 function drawTarget(rules: JobRules, peers: readonly PeerId[], dice: Dice): Partial<JobRules> {

@@ -312,6 +312,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
         tick: tickAt(noon + index * seconds),
         job: (index % 2 === 0 ? "backup" : "report") as JobId,
         state: index % 3 === 0 ? "failed" : "succeeded",
+        ...(index % 4 === 0 ? { startedAt: noon + index * seconds } : {}),
         peer: (index < 6 ? "12D3KooWalpha" : "12D3KooWbeta") as PeerId,
       }),
     );
@@ -321,6 +322,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       [{ tick: tickAt(noon + 3 * seconds) }, (record) => record.tick === tickAt(noon + 3 * seconds)],
       [{ states: ["failed", "lost"] }, (record) => record.state === "failed"],
       [{ states: [] }, () => false],
+      [{ started: true }, (record) => record.startedAt !== undefined],
       [{ peer: "12D3KooWbeta" as PeerId }, (record) => record.peer === "12D3KooWbeta"],
       [
         { from: noon + 2 * seconds, to: noon + 5 * seconds },

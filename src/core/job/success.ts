@@ -1,0 +1,39 @@
+/**
+ * What the end of a run's process means for the run, by the job's `success`. Skip codes come first, then the timeout,
+ * then the exit codes; a signal that the process didn't survive is a failure. The reason names the rule where the exit
+ * code alone doesn't explain the state.
+ */
+import type { JobSpec } from "../../schema/job.ts";
+import type { RunRecord } from "../../schema/run.ts";
+
+export interface Success {
+  readonly exitCodes: readonly number[];
+  /** there was nothing to do: the run is `skipped(exit-code)` */
+  readonly skipCodes: readonly number[];
+}
+
+/** Exactly one of `exitCode` and `signal`, unless the process was killed at its timeout. */
+export interface ProcessEnd {
+  readonly isTimeout: boolean;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string;
+}
+
+export function successOf({ success }: Pick<JobSpec, "success">): Success {
+  return { exitCodes: success?.exitCodes ?? [0], skipCodes: success?.skipCodes ?? [] };
+}
+
+export function judgeEnd(
+  { exitCodes, skipCodes }: Success,
+  { isTimeout, exitCode, signal }: ProcessEnd,
+): Pick<RunRecord, "state" | "reason" | "exitCode" | "signal"> {
+  if (exitCode !== undefined && skipCodes.includes(exitCode)) {
+    return { state: "skipped", reason: "exit-code", exitCode };
+  }
+  if (isTimeout) return { state: "timeout" };
+  if (exitCode === undefined) return { state: "failed", ...(signal === undefined ? {} : { signal }) };
+  if (exitCodes.includes(exitCode)) return { state: "succeeded", exitCode };
+  const isPlain = exitCodes.length === 1 && exitCodes[0] === 0;
+  const reason = `exit code ${exitCode} is not one of success.exitCodes (${exitCodes.join(", ")})`;
+  return { state: "failed", exitCode, ...(isPlain ? {} : { reason: reason.slice(0, 256) }) };
+}

@@ -227,6 +227,7 @@ test("run now of a paused job is refused, and says how to force it", async () =>
 
 for (const [what, body, pointer] of [
   ["an invalid variable", { env: { "A=B": "1" } }, "/env/A=B"],
+  ["tags, which only a job's own target has", { target: { tags: { disk: "ssd" } } }, "/target/tags"],
   ["an invalid peer list", { target: { peers: "bravo" } }, "/target/peers"],
   ["an unknown field", { forse: true }, "/forse"],
 ] as const) {

@@ -10,8 +10,11 @@ import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
+function exited(exitCode: number): ProcessEnd {
+  return { isTimeout: false, exitCode };
+}
+
 describe("a run's state by the end of its process", () => {
-  const exited = (exitCode: number): ProcessEnd => ({ isTimeout: false, exitCode });
   const rules = { exitCodes: [0, 3], skipCodes: [75] };
   const both = { exitCodes: [0, 75], skipCodes: [75] };
   const cases: [string, JobSpec["success"], ProcessEnd, object][] = [

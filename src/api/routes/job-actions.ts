@@ -20,6 +20,11 @@ const Environment = Type.Record(
   { ...closed, description: "added to the job's environment for this run" },
 );
 
+const RunTarget = Type.Object(
+  { peers: JobSpecSchema.properties.target.properties.peers },
+  { ...closed, description: "these peers instead of the job's target" },
+);
+
 export function jobActionRoutes(app: Api, options: ApiOptions): void {
   runJob(app, options);
   pauseJob(app, options);
@@ -41,7 +46,7 @@ function runJob(app: Api, { control }: ApiOptions): void {
           {
             env: Type.Optional(Environment),
             force: Type.Optional(Type.Boolean({ description: "even if it is paused or disabled" })),
-            target: JobSpecSchema.properties.target,
+            target: Type.Optional(RunTarget),
           },
           closed,
         ),

@@ -201,14 +201,16 @@ test("run now needs no body and answers with the tick that it ordered", async ()
   assert.equal(shown.state, "running");
 });
 
-test("run now passes on its environment, force and peers", async () => {
+test("run now passes on its parameters, environment, force and peers", async () => {
   const fake = fakeApi();
   await create(fake);
-  const body = { env: { A: "1" }, force: true, target: { peers: ["bravo"] } };
+  const params = { DAY: "monday", COUNT: 3, DRY: false };
+  const body = { params, env: { A: "1" }, force: true, target: { peers: ["bravo"] } };
   await call(fake, { method: "POST", url: "/v1/jobs/backup/run", body });
   assert.deepEqual(fake.control.commands.at(-1), {
     kind: "run-job",
     id: "backup",
+    params,
     env: { A: "1" },
     force: true,
     peers: ["bravo"],
@@ -227,6 +229,8 @@ test("run now of a paused job is refused, and says how to force it", async () =>
 
 for (const [what, body, pointer] of [
   ["an invalid variable", { env: { "A=B": "1" } }, "/env/A=B"],
+  ["a parameter that is a list", { params: { DAY: ["x"] } }, "/params/DAY"],
+  ["parameters that are a list", { params: ["x"] }, "/params"],
   ["tags, which only a job's own target has", { target: { tags: { disk: "ssd" } } }, "/target/tags"],
   ["an invalid peer list", { target: { peers: "bravo" } }, "/target/peers"],
   ["an unknown field", { forse: true }, "/forse"],

@@ -25,7 +25,18 @@ describe("jobs create", () => {
     const catchUp = ["--catch-up-policy", "all", "--catch-up-limit", "5"];
     const tags = ["--target-tag", "zone=a", "--target-tag", "os=linux", "--prefer-tag", "disk=ssd"];
     const codes = ["--success-code", "0", "--success-code", "3", "--skip-code", "75"];
-    const rest = ["--target-peer", "alder", ...tags, "--weight", "3", ...codes, "--label", "team=ops"];
+    const params = ["--params", '{"DAY":{"type":"string","default":"today"}}'];
+    const rest = [
+      ...params,
+      "--target-peer",
+      "alder",
+      ...tags,
+      "--weight",
+      "3",
+      ...codes,
+      "--label",
+      "team=ops",
+    ];
     const said = await stub.cicada("jobs", "create", "backup", ...when, ...what, ...catchUp, ...rest);
     assert.equal(said.code, 0, said.stderr);
     assert.equal(
@@ -45,6 +56,7 @@ describe("jobs create", () => {
         tags: { zone: "a", os: "linux" },
         prefer: { tags: { disk: "ssd" } },
       },
+      params: { DAY: { type: "string", default: "today" } },
       weight: 3,
       success: { exitCodes: [0, 3], skipCodes: [75] },
       labels: { team: "ops" },
@@ -434,9 +446,27 @@ describe("jobs rm, pause, resume and run", () => {
   test("run orders a run and prints its name", async () => {
     await using stub = await StubPeer.open();
     stub.on("POST /v1/jobs/a/run", { status: 202, body: { job: "a", tick } });
-    const said = await stub.cicada("jobs", "run", "a", "--env", "A=1", "--force", "--target-peer", "alder");
+    const said = await stub.cicada(
+      "jobs",
+      "run",
+      "a",
+      "-p",
+      "DAY=a=b",
+      "--param",
+      "N=3",
+      "--env",
+      "A=1",
+      "--force",
+      "--target-peer",
+      "alder",
+    );
     assert.equal(said.stdout, `a@${tick} ordered\n`);
-    assert.deepEqual(stub.asked[0]?.body, { env: { A: "1" }, force: true, target: { peers: ["alder"] } });
+    assert.deepEqual(stub.asked[0]?.body, {
+      params: { DAY: "a=b", N: "3" },
+      env: { A: "1" },
+      force: true,
+      target: { peers: ["alder"] },
+    });
   });
 
   test("run --wait ends with the job's own exit code", async () => {

@@ -8,7 +8,7 @@ import { CicadaError } from "../errors.ts";
 import { jobStates } from "../schema/job.ts";
 import type { JobAnswer, NextAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { inTermsOfFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { inTermsOfFlags, jobFromFlags, pairsOf, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
 import { describeWritten, jobFields, jobTable, nextTable, printWhy, whenNext } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
@@ -258,6 +258,7 @@ interface RunOptions extends JobOptions {
   wait?: true;
   force?: true;
   env?: string[];
+  param?: string[];
   targetPeer?: string[];
 }
 
@@ -267,6 +268,7 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     .argument("<id>")
     .option("--wait", "wait until the run has ended")
     .option("--force", "run it even if it is paused or disabled")
+    .addOption(repeatable("-p, --param <NAME=VALUE>", "the value of one of the job's parameters; repeatable"))
     .addOption(repeatable("--env <K=V>", "add to the job's environment; repeatable"))
     .addOption(
       repeatable("--target-peer <peer>", "run it on this peer instead of the job's target; repeatable"),
@@ -278,6 +280,7 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
         method: "POST",
         headers: { "idempotency-key": randomUUID() },
         body: {
+          ...(options.param === undefined ? {} : { params: pairsOf("--param", options.param) }),
           ...(env === undefined ? {} : { env }),
           ...(options.force === undefined ? {} : { force: true }),
           ...(options.targetPeer === undefined ? {} : { target: { peers: options.targetPeer } }),

@@ -9,7 +9,7 @@ import type { Forgotten } from "../schema/attribution.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
 import type { Heartbeat } from "../schema/message.ts";
-import type { RunRecord, RunState } from "../schema/run.ts";
+import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
 import type { RunQuery } from "./disk.ts";
 
 export type Command =
@@ -24,6 +24,7 @@ export type Command =
       kind: "run-job";
       id: JobId;
       env?: Record<string, string>;
+      params?: ParamValues;
       force?: boolean;
       peers?: string[];
       by: string;

@@ -29,6 +29,19 @@ export const retryPlaces = ["same", "other", "any"] as const;
 /** A higher limit keeps a tick open for longer; each attempt is a record of its own. */
 export const retryAttemptsMax = 100;
 
+export const paramTypes = ["string", "number", "boolean", "choice"] as const;
+/** One parameter of a job (core/job/params.ts). */
+export const ParamSchema = Type.Object(
+  {
+    type: Type.Enum(paramTypes),
+    default: Type.Optional(Type.Union([Text(4_096), Type.Number(), Type.Boolean()])),
+    choices: Type.Optional(Type.Array(Text(256), { minItems: 1, maxItems: 100 })),
+    required: Type.Optional(Type.Boolean()),
+    description: Type.Optional(Text(1_024)),
+  },
+  closed,
+);
+
 /** What a person writes. Everything but `id` and one action may be left out. */
 export const JobSpecSchema = Type.Object(
   {
@@ -83,6 +96,7 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    params: Type.Optional(Type.Record(Type.String(), ParamSchema, { maxProperties: 64 })),
     success: Type.Optional(
       Type.Object(
         {
@@ -128,7 +142,6 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "jitter",
     "http",
     "script",
-    "params",
     "secrets",
     "limits",
     "background",

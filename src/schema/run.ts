@@ -67,6 +67,20 @@ export const roundsMax = 8;
  */
 export const giveBacksMax = 8;
 
+const ParamValueSchema = Type.Union([Type.String({ maxLength: 4_096 }), Type.Number(), Type.Boolean()]);
+export type ParamValue = Static<typeof ParamValueSchema>;
+/** The values of a run's parameters, by name. */
+export const ParamValuesSchema = Type.Record(Type.String({ maxLength: 64 }), ParamValueSchema, {
+  maxProperties: 64,
+});
+export type ParamValues = Readonly<Record<string, ParamValue>>;
+
+/**
+ * How large the values of one run may be together. Unit: bytes of JSON. They are part of the run's record, which is
+ * gossiped three times and kept with the history. Larger inputs belong in a file or in the run's environment.
+ */
+export const paramValuesMaxBytes = 4_096;
+
 export const RunRecordSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
@@ -102,6 +116,8 @@ export const RunRecordSchema = Type.Object({
   retryAt: Type.Optional(InstantSchema),
   /** what a claim is waiting for */
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
+  /** of a run that has been launched, if its job has parameters */
+  params: Type.Optional(ParamValuesSchema),
   logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   logTruncated: Type.Optional(Type.Boolean()),
   /** how many living members the writer saw, itself included */
@@ -150,6 +166,8 @@ export const RequestedOrderSchema = Type.Object({
   requestedAt: InstantSchema,
   by: Type.String({ maxLength: 256 }),
   env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
+  /** the values of the job's parameters, with the defaults of those that weren't given */
+  params: Type.Optional(ParamValuesSchema),
   /** run even if the job is paused or disabled */
   force: Type.Optional(Type.Boolean()),
   /** peer names or ids, instead of the job's own target */

@@ -11,10 +11,10 @@
  * that doesn't affect running has `needs: []`. An entry whose value is known may have `needs` too.
  */
 import { hlcCap } from "./hlc.ts";
-import { pointerTo } from "../core/job/job.ts";
 import { isInstant, type PeerId } from "../schema/ids.ts";
 import { JobSpecSchema, type JobSpec, type PartNeeds, type Pause, type Problem } from "../schema/job.ts";
 import { capabilityForField } from "../schema/protocol.ts";
+import { pointerTo } from "../schema/pointer.ts";
 
 type Field = Exclude<keyof JobSpec, "id">;
 
@@ -42,6 +42,7 @@ const slotOfField = {
   target: "target",
   weight: "weight",
   success: "success",
+  params: "params",
   keep: "keep",
   group: "group",
   labels: "labels",

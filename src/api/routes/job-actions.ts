@@ -3,6 +3,8 @@
  */
 import { Type } from "typebox";
 import { JobSpecSchema } from "../../schema/job.ts";
+import type { ParamValue, ParamValues } from "../../schema/run.ts";
+import { pointerTo } from "../../schema/pointer.ts";
 import { ask, askFor, jobNamed } from "../http/answers.ts";
 import { closed, none, readInstant } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
@@ -44,6 +46,9 @@ function runJob(app: Api, { control }: ApiOptions): void {
         querystring: none,
         body: Type.Object(
           {
+            params: Type.Optional(
+              Type.Record(Type.String(), Type.Unknown(), { description: "values of the job's parameters" }),
+            ),
             env: Type.Optional(Environment),
             force: Type.Optional(Type.Boolean({ description: "even if it is paused or disabled" })),
             target: Type.Optional(RunTarget),
@@ -54,10 +59,11 @@ function runJob(app: Api, { control }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const { env, force, target } = request.body;
+      const { env, force, params, target } = request.body;
       const { job, tick } = await askFor("ordered", request, control, {
         kind: "run-job",
         id: request.params.id,
+        ...(params === undefined ? {} : { params: readParams(params) }),
         ...(env === undefined ? {} : { env }),
         ...(force === undefined ? {} : { force }),
         ...(target?.peers === undefined ? {} : { peers: target.peers }),
@@ -66,6 +72,25 @@ function runJob(app: Api, { control }: ApiOptions): void {
       return reply.code(202).send({ job, tick });
     },
   );
+}
+
+/** Each value is a text, a number, true or false. Which one fits is for the job to say. */
+function readParams(params: Readonly<Record<string, unknown>>): ParamValues {
+  const wrong = Object.entries(params).filter(([, value]) => !isParamValue(value));
+  if (wrong.length > 0) {
+    throw refusal(
+      "BAD_REQUEST",
+      wrong.map(([name]) => ({
+        pointer: pointerTo("params", name),
+        message: "a value is a text, a number, true or false",
+      })),
+    );
+  }
+  return params as ParamValues;
+}
+
+function isParamValue(value: unknown): value is ParamValue {
+  return ["string", "number", "boolean"].includes(typeof value);
 }
 
 function pauseJob(app: Api, { control }: ApiOptions): void {

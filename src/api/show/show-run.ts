@@ -6,7 +6,13 @@ import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
 import type { Control, TickStory, View } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
-import { SkippedPeerSchema, RunStateSchema, TriggerSchema, type RunRecord } from "../../schema/run.ts";
+import {
+  ParamValuesSchema,
+  SkippedPeerSchema,
+  RunStateSchema,
+  TriggerSchema,
+  type RunRecord,
+} from "../../schema/run.ts";
 
 export const Instant = Type.String({ format: "date-time" });
 export const orNull = <Some extends Parameters<typeof Type.Union>[0][number]>(some: Some) =>
@@ -32,6 +38,7 @@ export const RunSchema = Type.Object({
   finishedAt: orNull(Instant),
   exitCode: orNull(Type.Integer()),
   signal: orNull(Type.String()),
+  params: orNull(ParamValuesSchema),
   waiting: orNull(Type.String({ description: "what the claim waits for: overlap or capacity" })),
   logBytes: orNull(Type.Integer()),
   logTruncated: Type.Boolean(),
@@ -99,6 +106,7 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     finishedAt: showInstantOrNull(record.finishedAt),
     exitCode: record.exitCode ?? null,
     signal: record.signal ?? null,
+    params: record.params ?? null,
     waiting: record.waiting ?? null,
     logBytes: record.logBytes ?? null,
     logTruncated: record.logTruncated ?? false,

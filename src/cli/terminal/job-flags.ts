@@ -20,7 +20,7 @@ interface JobFlag {
   /** Where in the job the value goes. */
   path: readonly [string, string?, string?];
   /** `pairs` are K=V. `pairs`, `list` and `numbers` may be repeated. A single schedule stays a plain text. */
-  shape: "text" | "number" | "truth" | "list" | "numbers" | "pairs";
+  shape: "text" | "number" | "truth" | "list" | "numbers" | "pairs" | "json";
   choices?: readonly string[];
 }
 
@@ -164,6 +164,12 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "pairs",
   },
   {
+    flags: "--params <json>",
+    help: 'what a run may be given, such as {"DAY":{"type":"string","default":"today"}}; see jobs run --param',
+    path: ["params"],
+    shape: "json",
+  },
+  {
     flags: "--success-code <n>",
     help: "an exit code that counts as success; repeatable (default: 0)",
     path: ["success", "exitCodes"],
@@ -303,7 +309,9 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
     case "list":
       return flag.path[0] === "schedule" && texts.length === 1 ? text : texts;
     case "pairs":
-      return Object.fromEntries(texts.map((pair) => readPair(option, pair)));
+      return pairsOf(`--${option.name()}`, texts);
+    case "json":
+      return readJson(option, text);
     case "truth":
       if (text === "true" || text === "false") return text === "true";
       throw new CicadaError("USAGE", `--${option.name()} ${text}: give true or false`);
@@ -319,9 +327,21 @@ function readNumber(option: Option, text: string): number {
   throw new CicadaError("USAGE", `--${option.name()} ${text}: give a whole number`);
 }
 
-/** `K=V`; the value may contain further `=`. */
-function readPair(option: Option, pair: string): [string, string] {
-  const at = pair.indexOf("=");
-  if (at < 1) throw new CicadaError("USAGE", `--${option.name()} ${pair}: give NAME=VALUE`);
-  return [pair.slice(0, at), pair.slice(at + 1)];
+function readJson(option: Option, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CicadaError("USAGE", `--${option.name()} ${text}: give JSON`);
+  }
+}
+
+/** Texts such as `K=V`, given with the flag; a value may contain further `=`. */
+export function pairsOf(flag: string, pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1) throw new CicadaError("USAGE", `${flag} ${pair}: give NAME=VALUE`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
 }

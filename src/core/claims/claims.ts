@@ -11,6 +11,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
+import { paramEnv } from "../job/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
 import { admitNextRound, removeOrder, touch, touchAll } from "./order-book.ts";
@@ -249,7 +250,12 @@ export function cancelRun(state: State, record: RunRecord, by: string, reason: s
 export function launch(state: State, plan: Plan, order: Order): void {
   if (order.local.stage !== "claimed") return;
   // The run includes edits made since the claim, so the record names the current revision.
-  const record = { ...order.local.claim, revision: plan.revision };
+  const params = order.requested?.params ?? plan.params;
+  const record = {
+    ...order.local.claim,
+    revision: plan.revision,
+    ...(Object.keys(params).length === 0 ? {} : { params }),
+  };
   const run = runId(record);
   removeOrder(state, order);
   const hasWaited = state.book.capacityQueue.has(order);
@@ -269,6 +275,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
       env: {
         ...plan.env,
         ...order.requested?.env,
+        ...paramEnv(params),
         CICADA_JOB: order.job,
         CICADA_RUN: run,
         CICADA_TICK: order.tick,

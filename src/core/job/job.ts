@@ -10,6 +10,7 @@ import {
   fieldSynonyms,
   JobSpecSchema,
   largestCapacity,
+  ParamSchema,
   notYet,
   retryAttemptsMax,
   retryOutcomes,
@@ -19,6 +20,8 @@ import {
   type Problem,
 } from "../../schema/job.ts";
 import { assert } from "../../errors.ts";
+import { pointerTo } from "../../schema/pointer.ts";
+import { paramProblems, type Params } from "./params.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
 import { parseSchedule } from "../time/schedule.ts";
@@ -109,11 +112,6 @@ function inside(fields: Fields, name: string): Fields {
   return isObject(value) ? value : {};
 }
 
-/** A JSON pointer (RFC 6901). */
-export function pointerTo(...names: string[]): string {
-  return names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
-
 // ---------------------------------------------------------------------------------------------------------
 // Names
 
@@ -143,33 +141,37 @@ function laterFields(given: Fields): Problem[] {
   return problems;
 }
 
+const { properties } = JobSpecSchema;
 /** The objects with a fixed set of fields, by their path. */
-const closedObjects: readonly { path: string; known: readonly string[] }[] = [
-  { path: "", known: Object.keys(JobSpecSchema.properties) },
-  { path: "catchUp", known: Object.keys(JobSpecSchema.properties.catchUp.properties) },
-  { path: "retry", known: Object.keys(JobSpecSchema.properties.retry.properties) },
-  { path: "target", known: Object.keys(JobSpecSchema.properties.target.properties) },
-  { path: "target/prefer", known: Object.keys(JobSpecSchema.properties.target.properties.prefer.properties) },
-  { path: "success", known: Object.keys(JobSpecSchema.properties.success.properties) },
-  { path: "keep", known: Object.keys(JobSpecSchema.properties.keep.properties) },
+const closedObjects: readonly { path: readonly string[]; known: readonly string[] }[] = [
+  { path: [], known: Object.keys(properties) },
+  { path: ["catchUp"], known: Object.keys(properties.catchUp.properties) },
+  { path: ["retry"], known: Object.keys(properties.retry.properties) },
+  { path: ["target"], known: Object.keys(properties.target.properties) },
+  { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
+  { path: ["success"], known: Object.keys(properties.success.properties) },
+  { path: ["keep"], known: Object.keys(properties.keep.properties) },
 ];
+const paramFields = Object.keys(ParamSchema.properties);
 
 /** How many unknown fields are reported per object: enough to correct a file, and a bound for a hostile one. */
 const unknownShown = 20;
 
 function unknownFields(given: Fields): Problem[] {
-  return closedObjects.flatMap(({ path, known }) => {
-    const within = path === "" ? [] : path.split("/");
-    const fields = within.reduce(inside, given);
-    const later = notYet[path === "" ? "" : `/${path}`] ?? [];
+  const params = Object.keys(inside(given, "params"));
+  const ofParams = params.map((name) => ({ path: ["params", name], known: paramFields }));
+  return [...closedObjects, ...ofParams].flatMap(({ path, known }) => {
+    const fields = path.reduce(inside, given);
+    const isJob = path.length === 0;
+    const later = notYet[pointerTo(...path)] ?? [];
     const isLater = (name: string) =>
-      later.includes(name) || (path === "" && later.includes(synonymOf(name) ?? ""));
+      later.includes(name) || (isJob && later.includes(synonymOf(name) ?? ""));
     return Object.keys(fields)
       .filter((name) => !known.includes(name) && !isLater(name))
       .slice(0, unknownShown)
       .map((name) => ({
-        pointer: pointerTo(...within, name),
-        message: `unknown field ${JSON.stringify(name)}${path === "" ? fieldMeant(name, known) : didYouMean(name, known)}`,
+        pointer: pointerTo(...path, name),
+        message: `unknown field ${JSON.stringify(name)}${isJob ? fieldMeant(name, known) : didYouMean(name, known)}`,
       }));
   });
 }
@@ -209,6 +211,7 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
   "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
+  "/params": 'params maps names to objects such as {"type": "number", "default": 3}',
   "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',
   "/success/exitCodes": "exitCodes is a list of 1 to 256 exit codes",
   "/success/skipCodes": "skipCodes is a list of exit codes",
@@ -257,6 +260,9 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (own !== undefined) return own;
   if (durationFields.some((field) => field === pointer)) return `a duration has a unit: ${durationHint}`;
   if (pointer === "/keep/logBytes") return `a size has a unit: ${sizeHint}`;
+  if (/^\/params\/[^/]+$/.test(pointer))
+    return 'a parameter is an object such as {"type": "number", "default": 3}';
+  if (/^\/params\/[^/]+\/type$/.test(pointer)) return "one of string, number, boolean, choice";
   if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
     return "an exit code is a whole number from 0 to 255";
   if (pointer.startsWith("/env/") && error.keyword === "type")
@@ -281,6 +287,7 @@ function meaningProblems(given: Fields): Problem[] {
     ...retryProblems(given),
     ...processProblems(given),
     ...targetProblems(given),
+    ...paramProblems(inside(given, "params") as Params, given["schedule"] !== undefined),
   ];
 }
 
@@ -410,9 +417,7 @@ function targetProblems(given: Fields): Problem[] {
   const peers = listOfTexts(target["peers"]) ?? [];
   return [
     ...peers.flatMap((peer, index) =>
-      peer.trim() === ""
-        ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }]
-        : [],
+      peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }] : [],
     ),
     ...tagProblems(inside(target, "tags"), "target", "tags"),
     ...tagProblems(inside(inside(target, "prefer"), "tags"), "target", "prefer", "tags"),

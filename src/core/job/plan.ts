@@ -4,6 +4,7 @@
  */
 import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
+import type { ParamValues } from "../../schema/run.ts";
 import { unknownCapabilities } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
@@ -11,6 +12,7 @@ import type { RetryRule } from "./retry.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
+import { defaultsOf } from "./params.ts";
 import { successOf, type Success } from "./success.ts";
 import { targetOf, type Target } from "./target.ts";
 
@@ -42,6 +44,8 @@ export interface Plan {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly success: Success;
+  /** the values of its parameters in a run for which nobody gives any */
+  readonly params: ParamValues;
 }
 
 const hour = 3_600_000;
@@ -121,6 +125,7 @@ export function planJob(job: Job): Plan | Problem[] {
     env: spec.env ?? {},
     timeoutMs: milliseconds(spec.timeout, 0),
     success: successOf(spec),
+    params: defaultsOf(spec.params),
   };
 }
 

@@ -21,6 +21,7 @@ import { checkJob } from "../job/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
+import { paramsOfRun } from "../job/params.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
 import { readmitsItself, unforget } from "./readmission.ts";
 import { forget, promote } from "./roster-requests.ts";
@@ -218,6 +219,11 @@ function runJob(
     return refuse("JOB_PAUSED", `"${plan.id}" is ${stopped}`);
   }
   const { env, force, peers } = command;
+  const params = paramsOfRun(plan.job.spec.params, command.params);
+  if (!params.ok) {
+    const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
+    return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail, params.problems) };
+  }
   const order: RequestedOrder = {
     job: plan.id,
     tick: `manual-${ulid(state.now.wall, random)}` as TickId,
@@ -225,6 +231,7 @@ function runJob(
     requestedAt: state.now.wall,
     by: command.by,
     ...(env === undefined ? {} : { env }),
+    ...(Object.keys(params.values).length === 0 ? {} : { params: params.values }),
     ...(force === undefined ? {} : { force }),
     ...(peers === undefined ? {} : { peers }),
   };

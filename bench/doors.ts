@@ -16,7 +16,7 @@ import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ticksOf } from "../test/kit/cluster-judge.ts";
 import { Cluster, items, until, untilMembers, type PeerItem, type RunningPeer } from "../test/kit/cluster.ts";
-import type { FloodOrder, FloodTarget, Tally } from "./flood.ts";
+import type { FloodOrder, FloodTarget, Tally } from "./flood-order.ts";
 import { HonestClient } from "./honest-client.ts";
 import { memberFloods } from "./member-floods.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
@@ -150,7 +150,7 @@ async function measure(kind: string): Promise<Figures> {
   return {
     kind,
     sent,
-    ...judge(file, from, to),
+    ...judgeLines(file, from, to),
     ...client.figures(),
     linkedMs,
     moreMemoryMiB: (most - memory) / (1 << 20),
@@ -158,7 +158,7 @@ async function measure(kind: string): Promise<Figures> {
   };
 }
 
-function judge(
+function judgeLines(
   file: string,
   from: number,
   to: number,

@@ -2,41 +2,9 @@
  * One flood of `npm run bench:doors`, as a process of its own: the parent gives its order as JSON in the first argument, and
  * gets what was sent as JSON on standard output. It says `flooding` when it begins, and ends by itself.
  */
+import type { FloodOrder, Tally } from "./flood-order.ts";
 import { memberFloods } from "./member-floods.ts";
 import { strangerFloods } from "./stranger-floods.ts";
-
-export interface FloodTarget {
-  /** ports on 127.0.0.1 */
-  api: number;
-  mesh: number;
-  /** a multiaddr */
-  address: string;
-  /** the peer's id */
-  peer: string;
-}
-
-export interface FloodOrder {
-  kind: string;
-  seconds: number;
-  targets: readonly FloodTarget[];
-  /** of strangers, at each port */
-  sockets: number;
-  /** the file of the cluster key, which only members read */
-  keyFile: string;
-  /** messages that a member sends to each peer, at most */
-  messages: number;
-}
-
-export interface Tally {
-  /** sockets, or dials */
-  opened: number;
-  closed: number;
-  most: number;
-  /** requests, pieces or messages */
-  sent: number;
-}
-
-export type Flood = (order: FloodOrder, tally: Tally, isOver: () => boolean) => Promise<void>;
 
 async function main(): Promise<void> {
   const order = JSON.parse(process.argv[2] ?? "") as FloodOrder; // of this program's own parent
@@ -50,4 +18,4 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-if (import.meta.main) await main();
+await main();

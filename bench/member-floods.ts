@@ -16,7 +16,7 @@ import type { RunRecord } from "../src/schema/run.ts";
 import { encode } from "../src/wire/codec.ts";
 import { signRecord } from "../src/wire/records.ts";
 import { onlyKey, openTestMesh, until } from "../test/kit/mesh-world.ts";
-import type { Flood } from "./flood.ts";
+import type { Flood } from "./flood-order.ts";
 
 /** Messages in one turn, and the pause after it: a link takes no more. */
 const perTurn = 200;

@@ -7,7 +7,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as passes } from "node:timers/promises";
 import { generateClusterKey, generatePeerKey } from "../src/real/keys.ts";
 import { openTestMesh } from "../test/kit/mesh-world.ts";
-import type { Flood, FloodOrder, Tally } from "./flood.ts";
+import type { Flood, FloodOrder, Tally } from "./flood-order.ts";
 
 const addresses = 40;
 /** A closed socket is opened again after this: with less, the flood would be one of new connections. */

@@ -86,10 +86,10 @@ async function makeJobs([peer]: readonly RunningPeer[], file: string): Promise<v
 
 /** In the middle of the flood a peer is stopped in good order and started again: how long until all see it alive. */
 async function relink(peers: readonly RunningPeer[]): Promise<number> {
-  const [judge, , leaving] = peers;
-  if (judge === undefined || leaving === undefined) throw new Error("three peers are needed");
+  const [witness, , leaving] = peers;
+  if (witness === undefined || leaving === undefined) throw new Error("three peers are needed");
   const isAlive = async (): Promise<boolean> =>
-    (await items<PeerItem>(judge, "/v1/peers")).some(
+    (await items<PeerItem>(witness, "/v1/peers")).some(
       ({ id, state }) => id === leaving.ready.peerId && state === "alive",
     );
   await leaving.stop();

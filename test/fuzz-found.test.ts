@@ -343,21 +343,22 @@ test("a job with billions of past ticks is scanned for its last ones alone", () 
   assert.deepEqual(ticksOf(plan, at - 1_500, at, 1_000), [at - 1_000]);
 });
 
-test("a neighbour that asks for a thousand pieces at once gets only a few, and of its record requests only the last", () => {
+test("a neighbour that asks for many pieces at once gets only a few, and of its record requests only the last", () => {
   const mesh = new FuzzMesh("greedy");
   mesh.overheard.clear();
   const bucket = Math.floor(mesh.world.now() / 300_000);
-  for (let id = 0; id < 1_000; id++) {
+  // More of them would use up its share of the victim's work first.
+  for (let id = 0; id < 150; id++) {
     mesh.sendAs(members[1], "log", { kind: "log-read", id, run: "x", offset: 0, length: 131_072 });
     mesh.sendAs(members[1], "sync", { kind: "want", id, page: 1, buckets: [bucket], have: [] });
   }
   mesh.pass(100);
   const { counters } = mesh.peer(victim).status.view();
-  assert.equal(counters["log_reads_refused"], 1_000 - 32);
+  assert.equal(counters["log_reads_refused"], 150 - 32);
   const given = (mesh.overheard.get("sync") ?? []).flatMap(({ from, message }) =>
     from === victim && message.kind === "records" ? [message.id] : [],
   );
-  assert.deepEqual([...new Set(given)], [0, 999]);
+  assert.deepEqual([...new Set(given)], [0, 149]);
 });
 
 test("a peer keeps copies of outputs only for real runs of the sender", () => {
@@ -417,6 +418,8 @@ test("endless orders, or orders for a distant time, don't fill a peer's memory",
   sendAs(Array.from({ length: 100 }, () => ({ ...order(now), requestedAt: 8e15 })));
   assert.equal(mesh.state(victim).book.orders.size, 0);
   for (let batch = 0; batch < 15; batch++) sendAs(Array.from({ length: 1_000 }, () => order(now + 60_000)));
+  // They are taken at the pace of the sender's share of the victim's work.
+  mesh.pass(5_000);
   assert.equal(mesh.state(victim).book.orders.size, 10_000);
   assert.equal(mesh.state(victim).book.requestedCount, 10_000);
 });
@@ -549,7 +552,7 @@ test("endless questions about unknown orders are forgotten, the oldest first", (
       due: mesh.world.now(),
     }));
     // One alone would use up its share of the victim's work sooner.
-    mesh.sendAs(`stranger-${ask % 4}` as PeerId, "ask", { kind: "ask", id: ask, orders });
+    mesh.sendAs(`stranger-${ask % 20}` as PeerId, "ask", { kind: "ask", id: ask, orders });
   }
   const { foreignInquiries } = mesh.state(victim).book;
   assert.equal(foreignInquiries.size, 65_536);

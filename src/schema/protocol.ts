@@ -53,7 +53,7 @@ export function formatProtocol({ oldest, newest }: ProtocolRange): string {
  * The fields of a job that were added since its first version, as `FIELD` or `FIELD.MEMBER`. A program that doesn't list
  * one doesn't run jobs that have it.
  */
-export const addedFields = ["target.tags", "target.prefer", "weight", "success", "params"] as const;
+export const addedFields = ["retry", "target.tags", "target.prefer", "weight", "success", "params"] as const;
 
 export type Capability = "executor:process" | "majority" | `field:${(typeof addedFields)[number]}`;
 

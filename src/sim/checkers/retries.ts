@@ -47,9 +47,11 @@ export function checkRetries(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** The rules about retries that some peer may have held; 0 attempts where there were none. */
+/** The rules about retries that some peer may have held; 0 attempts where a failed child is none, or is not repeated. */
 export function retriesOf(evidence: Evidence, job: JobId): Retry[] {
-  return perhapsInForce(evidence, job).map(({ rules }) => rules.retry ?? { attempts: 0, backoffMs: 0 });
+  return perhapsInForce(evidence, job).map(({ rules: { retry, skips } }) =>
+    retry === undefined || skips === true ? { attempts: 0, backoffMs: 0 } : retry,
+  );
 }
 
 /** The pause after an attempt, ms (INTERFACE, `retry`; its factor is 2). */

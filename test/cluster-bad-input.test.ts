@@ -78,7 +78,7 @@ describe("the API of a real peer", () => {
       "a field of a later version",
       422,
       "NOT_YET",
-      () => peer.call("POST", "/v1/jobs", { ...job, retry: { attempts: 1 } }),
+      () => peer.call("POST", "/v1/jobs", { ...job, notify: [] }),
     ],
     [
       "an unknown zone",

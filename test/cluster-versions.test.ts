@@ -117,7 +117,7 @@ describe("two versions in one mesh", () => {
     assert.equal(refused.status, 422, refused.text);
     assert.match(refused.text, /mutxe/, "a typo is an error all the same");
     const edited = (await old.ask("PATCH", "/v1/jobs/taped", { owner: "ops" })) as Shown;
-    assert.match(edited.warnings?.join() ?? "", /its \/mutex needs a version of cicada/);
+    assert.match(edited.warnings?.join() ?? "", /its \/mutex needs a newer version of cicada/);
     await until("the edit has reached bob", limitMs, async () => (await shown(bob, "taped")).owner === "ops");
 
     const from = Math.ceil(Date.now() / periodMs + 1) * periodMs;

@@ -4,7 +4,9 @@
  *
  * A record may say `lost` of a child that ended by itself only if its peer could not record the end. That is so if the
  * process was down or paused between the run's start and 15 s after its end, if its disk was disturbed in these 15 s,
- * or if its folder was restored, a second process had its identity, or it had been forgotten.
+ * or if its folder was restored, a second process had its identity, or it had been forgotten. If a peer started one run
+ * twice (which I3 judges), because its folder was restored or a second process had its identity, the record tells of
+ * either.
  *
  * A range of missed ticks contains no tick that all peers knew to have run. This isn't judged if a clock was set or a
  * folder restored.
@@ -12,7 +14,7 @@
 import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
 import { hadDuplicateIdentity, knownToAll, wasTurnedAway } from "./surroundings.ts";
-import { isScheduled } from "./ticks.ts";
+import { groupRuns, isScheduled } from "./ticks.ts";
 import { retainedTicks } from "./retained.ts";
 
 /** How long after a run's end its own peer has recorded it, if nothing disturbs the peer, ms. */
@@ -46,6 +48,7 @@ function isRange([, { rangeFrom }]: [string, RecordSeen]): boolean {
 export function checkStories(evidence: Evidence): Breach[] {
   const isRetained = retainedTicks(evidence);
   const final = evidence.final.map(({ peer, records }) => ({ peer, byRun: recordsByRun(records.values()) }));
+  const byName = groupRuns(evidence, nameOf);
   const breaches: Breach[] = [];
   for (const run of evidence.runs) {
     if (run.end === undefined || run.end > evidence.to - quietMs || run.outcome === undefined) continue;
@@ -53,7 +56,8 @@ export function checkStories(evidence: Evidence): Breach[] {
     const key = nameOf(run);
     for (const { peer, byRun } of final) {
       const record = byRun.get(key);
-      if (record === undefined || tells(evidence, record.state, run)) continue;
+      if (record === undefined) continue;
+      if (byName.get(key)?.some((one) => tells(evidence, record.state, one)) === true) continue;
       const what = `${peer} says ${record.state} of ${key}, but its child ${run.outcome}`;
       breaches.push({ rule: "I6", at: run.start, what });
       break;

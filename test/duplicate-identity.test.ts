@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { Heartbeat } from "../src/schema/message.ts";
+import type { Heartbeat, Life } from "../src/schema/message.ts";
 import { isNewClock } from "../src/core/members/clocks.ts";
 import { notReady } from "../src/core/view.ts";
-import { Cores } from "./kit/cores.ts";
+import { Cores, signedLife } from "./kit/cores.ts";
 
 const second = 1_000;
 const a = "a" as PeerId;
@@ -20,7 +20,9 @@ function passBesideACopy(cores: Cores, seconds: number): void {
     for (const other of others) {
       const [last] = cores.heartbeats("a");
       assert.ok(last);
-      const copy: Heartbeat = { ...last, incarnation: cores.wall(500_000), sentAt: cores.wall(cores.now) };
+      const incarnation = cores.wall(500_000);
+      const life = signedLife(a, incarnation);
+      const copy: Heartbeat = { ...last, incarnation, life, sentAt: cores.wall(cores.now) };
       cores.feed(other, { kind: "heard", from: a, message: copy });
     }
     cores.pass(second);
@@ -126,4 +128,56 @@ test("a process that has outlived its copy still measures its clock, and takes n
   const since = cores.now;
   cores.pass(30 * second);
   assert.equal(startsOf(cores, "a", since), 0);
+});
+
+/** Member b tells a, in every heartbeat, that it hears another process, and shows it these words. */
+function tell(cores: Cores, ...lives: readonly Life[]): void {
+  for (let times = 0; times < 10; times++) {
+    const [last] = cores.heartbeats("b");
+    assert.ok(last);
+    const message = { ...last, duplicateIdentity: true, lives: [...lives] };
+    cores.feed(a, { kind: "heard", from: "b" as PeerId, message });
+    cores.pass(second);
+  }
+}
+
+test("a member that lies about another process takes nobody's vote, whatever it shows", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  const { incarnation } = cores.state("a").members;
+  const earlier = signedLife(a, incarnation - 5);
+  const ofAnother = { ...signedLife("b" as PeerId, incarnation + 5), incarnation: incarnation + 5 };
+  const altered = { ...earlier, beside: incarnation };
+  for (const lives of [
+    [],
+    [earlier],
+    [signedLife(a, incarnation)],
+    [ofAnother],
+    [altered],
+    [signedLife(a, 5, 7)],
+  ]) {
+    tell(cores, ...lives);
+    assert.equal(cores.state("a").members.duplicateIdentity, false);
+    assert.notEqual(cores.state("a").voting.voter.memory, "lost");
+  }
+});
+
+test("a signature on a later life proves another process, and so does an earlier life's that names this one", () => {
+  for (const lifeAt of [
+    (incarnation: number) => signedLife(a, incarnation + 5),
+    (incarnation: number) => signedLife(a, incarnation - 5, incarnation),
+  ]) {
+    const cores = new Cores(["a", "b", "c"]);
+    tell(cores, lifeAt(cores.state("a").members.incarnation));
+    assert.ok(reasonsOf(cores).includes("duplicate-identity"));
+    assert.equal(cores.state("a").voting.voter.memory, "lost");
+  }
+});
+
+test("a process that has been shown a later life names it in its own word, and no life that it was only told of", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  const { incarnation } = cores.state("a").members;
+  tell(cores, { ...signedLife(a, incarnation + 5), signature: "" });
+  assert.equal(cores.state("a").members.ownLife?.beside, undefined);
+  tell(cores, signedLife(a, incarnation + 5));
+  assert.deepEqual(cores.state("a").members.ownLife, signedLife(a, incarnation, incarnation + 5));
 });

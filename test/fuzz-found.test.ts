@@ -424,7 +424,7 @@ test("endless orders, or orders for a distant time, don't fill a peer's memory",
   assert.equal(mesh.state(victim).book.requestedCount, 10_000);
 });
 
-test("one wrong statement of a member neither stops a voter from voting nor makes it doubt itself for long", () => {
+test("wrong statements of a member, however many, neither stop a voter from voting nor make it doubt itself", () => {
   const mesh = new FuzzMesh("slip");
   const heartbeat = mesh.overheard.get("heartbeat")?.findLast(({ from }) => from === members[1])?.message;
   assert.ok(heartbeat?.kind === "heartbeat");
@@ -439,11 +439,11 @@ test("one wrong statement of a member neither stops a voter from voting nor make
     mesh.sendAs(members[1], "heartbeat", { ...heartbeat, ...slip });
     mesh.pass(3_000);
   }
+  for (let times = 0; times < 20; times++) {
+    mesh.sendAs(members[1], "heartbeat", { ...heartbeat, duplicateIdentity: true });
+  }
   assert.deepEqual(mesh.peer(victim).status.notReady(), []);
   assert.equal(mesh.state(victim).voting.voter.memory, "sure");
-  for (let times = 0; times < 2; times++)
-    mesh.sendAs(members[1], "heartbeat", { ...heartbeat, duplicateIdentity: true });
-  assert.equal(mesh.state(victim).members.duplicateIdentity, true);
 });
 
 test("of endless records by one member only a limited number is remembered", () => {

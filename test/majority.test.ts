@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { epochAt } from "../src/core/voting/roster.ts";
 import { hearBallots, rosterDecision } from "../src/core/voting/acceptor.ts";
-import { Cores } from "./kit/cores.ts";
+import { Cores, signedLife } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { RunRecord, Span } from "../src/schema/run.ts";
 
@@ -299,7 +299,7 @@ test("two processes with one identity are noticed, and that identity no longer v
     cores.feed("a" as PeerId, {
       kind: "heard",
       from: "b" as PeerId,
-      message: { ...heartbeat, incarnation: old - 1 },
+      message: { ...heartbeat, incarnation: old - 1, life: signedLife("b" as PeerId, old - 1, old) },
     });
     cores.pass(second);
   }

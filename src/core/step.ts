@@ -44,6 +44,7 @@ import {
   redialRefused,
   takeHeartbeatDue,
 } from "./members/members.ts";
+import { signLife } from "./members/lives.ts";
 import { heartbeatTo, peersInReach, type InReach } from "./members/heartbeat.ts";
 import { isAwaitedAlone } from "./members/eligibility.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
@@ -204,6 +205,7 @@ function isOfForgotten(state: State, event: Event): boolean {
 function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
   const { mono, wall } = state.now;
   state.alive = true;
+  signLife(state);
   announceAtOnce(state);
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
@@ -353,6 +355,7 @@ function everySecond(state: State): void {
     noteAcks(state);
     if (assessAll(state)) membersChanged(state);
     recordAdmissions(state);
+    signLife(state);
     const open = openDigest(state.ledger, state.settings.self);
     const inReach = peersInReach(state);
     for (const member of state.members.byId.values())

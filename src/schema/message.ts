@@ -47,6 +47,17 @@ export const RunsMessage = Type.Object({
 /** Topic `members`: this life of the sender ends in an orderly way. */
 export const LeaveMessage = Type.Object({ kind: Type.Literal("leave"), incarnation: Type.Integer() });
 
+/**
+ * A peer's signed word about one life of its identity: the process that began it alone gives it (core/members/lives.ts).
+ */
+export const LifeSchema = Type.Object({
+  incarnation: Type.Integer(),
+  /** another life of the same identity, of which this one has been given the signed word */
+  beside: Type.Optional(Type.Integer()),
+  signature: Type.String({ maxLength: 128 }),
+});
+export type Life = Static<typeof LifeSchema>;
+
 /** Protocol `heartbeat`, every second to everyone. */
 export const HeartbeatMessage = Type.Object({
   kind: Type.Literal("heartbeat"),
@@ -109,6 +120,10 @@ export const HeartbeatMessage = Type.Object({
   invitation: Type.Optional(Type.String({ pattern: "^[0-9a-z]{1,32}$" })),
   /** the sender hears two lives of the receiver at once */
   duplicateIdentity: Type.Optional(Type.Boolean()),
+  /** the sender's word about its own life */
+  life: Type.Optional(LifeSchema),
+  /** while the sender hears several lives of the receiver: the word of each, which proves it */
+  lives: Type.Optional(Type.Array(LifeSchema, { maxItems: 2 })),
   /** the peers that the sender has heard within the suspect time */
   hears: Type.Array(PeerIdSchema, { maxItems: 256 }),
   /** the peers that those peers hear and the sender doesn't; absent = none */

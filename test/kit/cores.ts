@@ -5,6 +5,7 @@
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { checkedJob } from "../../src/core/job/job.ts";
 import type { CoreCommand, Effect, EventBody, PrunedHistory } from "../../src/core/events.ts";
+import { lifeBytes } from "../../src/core/members/lives.ts";
 import { isPossiblyStale } from "../../src/core/orders/runs.ts";
 import { mergeRecord, movesUp, recordKey } from "../../src/core/records/records.ts";
 import { createState, type State } from "../../src/core/state.ts";
@@ -21,7 +22,7 @@ import {
   type MembershipEntry,
 } from "../../src/table/roots.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
-import type { Heartbeat } from "../../src/schema/message.ts";
+import type { Heartbeat, Life } from "../../src/schema/message.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
 import type { Attribution, Forgotten, Readmitted } from "../../src/schema/attribution.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";
@@ -36,6 +37,17 @@ export interface Start {
   /** ms since the test began */
   at: number;
   env: Readonly<Record<string, string>>;
+}
+
+/** What stands for a signature here. */
+export function signedBy(peer: PeerId, bytes: Uint8Array): string {
+  return `${peer} ${Buffer.from(bytes).toString("hex")}`;
+}
+
+/** The word of a process that uses that peer's identity about its life. */
+export function signedLife(peer: PeerId, incarnation: number, beside?: number): Life {
+  const life = beside === undefined ? { incarnation } : { incarnation, beside };
+  return { ...life, signature: signedBy(peer, lifeBytes(peer, life)) };
 }
 
 export class Cores {
@@ -174,8 +186,8 @@ export class Cores {
       host: { PATH: "/bin" },
       // The others got a key that doesn't name its founder.
       founder: peer === "a" ? peer : undefined,
-      signText: (bytes) => `${peer} ${Buffer.from(bytes).toString("hex")}`,
-      verifyText: (by, bytes, text) => text === `${by} ${Buffer.from(bytes).toString("hex")}`,
+      signText: (bytes) => signedBy(peer, bytes),
+      verifyText: (by, bytes, text) => text === signedBy(by, bytes),
       sign: (record) => ({ ...record, signature: `${record.peer} ${record.version} ${record.state}` }),
     });
     this.#states.set(peer, state);

@@ -3,24 +3,24 @@
  * what the other promises (DESIGN §3, §6).
  *
  * The others notice it when they hear an older incarnation beside a newer one for seconds, longer than messages of an ended
- * life can be on their way. They tell that identity, which reports the problem and no longer votes, not even after a restart.
+ * life can be on their way. They tell that identity and prove it (lives.ts). It reports the problem and no longer votes, not
+ * even after a restart.
  *
  * The others count only on the newer life. The older one stands back while the newer one is heard: it starts, votes, reports
  * and writes nothing. When the newer one has been silent for the dead time, the older life takes a higher incarnation, so that
  * the others count on it again (SWIM's refutation). It does so at most once in ten minutes; otherwise a person has to decide.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat, Life } from "../../schema/message.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { storedKeys } from "../events.ts";
 import { emit, note, type State } from "../state.ts";
+import { provesDuplicate } from "./lives.ts";
 import { stretch, type Member } from "./members-state.ts";
 import { deadAfterMs } from "./suspicion.ts";
 
-/**
- * How many times in a row one peer must report it: a single report may be a mistake, and believing it bars a voter for good.
- */
+/** How many times in a row one peer must report a newer life: a single report may be a mistake. */
 const believedTimes = 2;
 /** An older life that is heard for this long beside a newer one is a duplicate. */
 const provenMs = 3_000;
@@ -32,14 +32,17 @@ const forgottenMs = 10_000;
 const outlivesEveryMs = 600_000;
 
 /** An older life of a member was heard after a newer one. */
-export function hearOlderLife(state: State, member: Member): void {
+export function hearOlderLife(state: State, member: Member, { life }: Heartbeat): void {
   const { mono } = state.now;
   const { olderLife } = member;
-  if (olderLife === undefined || mono - olderLife.lastMono > silentMs) {
-    member.olderLife = { sinceMono: mono, lastMono: mono };
-  } else {
-    olderLife.lastMono = mono;
-  }
+  const isNews = olderLife === undefined || mono - olderLife.lastMono > silentMs;
+  member.olderLife = { sinceMono: isNews ? mono : olderLife.sinceMono, lastMono: mono, life };
+}
+
+/** The words of the lives of that member, while an older one is heard: each of the processes is shown both. */
+export function livesOf(state: State, { olderLife, heartbeat }: Member): Life[] {
+  if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return [];
+  return [olderLife.life, heartbeat?.life].filter((life) => life !== undefined);
 }
 
 /** Whether two lives of that member are heard. */
@@ -52,8 +55,8 @@ export function hasDuplicateIdentity(state: State, { olderLife }: Member): boole
 
 /**
  * Takes in what a heartbeat says about this peer's own identity: the sender hears two lives of it, or one newer than this.
- * Returns true when that is believed for the first time: then this peer must not vote any more, because the other process may
- * have voted.
+ * Returns true when that is proved for the first time: then this peer must not vote any more, because the other process may
+ * have voted. Without the proof, a member that lies could take this peer's vote for good.
  */
 export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const newer = (heartbeat.echo?.incarnation ?? 0) > state.members.incarnation;
@@ -63,9 +66,7 @@ export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heart
   if (heartbeat.echo !== undefined && newer && isNewerLifeBelieved(state)) {
     noteNewerLife(state, heartbeat.sentAt, heartbeat.echo);
   }
-  member.reportsOfDuplicate =
-    newer || heartbeat.duplicateIdentity === true ? member.reportsOfDuplicate + 1 : 0;
-  if (member.reportsOfDuplicate < believedTimes) return false;
+  if (!provesDuplicate(state, heartbeat)) return false;
   state.members.duplicateReportedMono = state.now.mono;
   if (state.members.duplicateIdentity) return false;
   mark(state, "duplicate-reported");

@@ -8,7 +8,7 @@ import type { Heartbeat } from "../../schema/message.ts";
 import type { State } from "../state.ts";
 import { admissionOf } from "./admission.ts";
 import { hasJumped, ownClockOffset } from "./clocks.ts";
-import { hasDuplicateIdentity } from "./duplicate-identity.ts";
+import { hasDuplicateIdentity, livesOf } from "./duplicate-identity.ts";
 import { hasHostFault } from "./host-fault.ts";
 import { createMember, type Member } from "./members-state.ts";
 import { heard, hearsMax, voteOf } from "./members.ts";
@@ -45,6 +45,8 @@ export function heartbeatTo(
   votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
 ): Heartbeat {
   const { settings, now } = state;
+  const { ownLife } = state.members;
+  const lives = livesOf(state, member);
   const isOfThisClock = member.heardCount === state.members.clockCount;
   const echo =
     member.heartbeat === undefined || member.heardWall === undefined || !isOfThisClock
@@ -83,6 +85,8 @@ export function heartbeatTo(
     capabilities: [...state.settings.capabilities],
     ...votes,
     ...(hasDuplicateIdentity(state, member) ? { duplicateIdentity: true } : {}),
+    ...(ownLife === undefined ? {} : { life: ownLife }),
+    ...(lives.length === 0 ? {} : { lives }),
     hears,
     ...(hearsIndirectly.length === 0 ? {} : { hearsIndirectly }),
     addresses: [...state.addresses],

@@ -4,7 +4,7 @@
  */
 import type { Confirmation, Join } from "../../schema/admission.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat, Life } from "../../schema/message.ts";
 import { memberHashesOf, type MemberHashes } from "./rank.ts";
 import { stretchOf, type ClockSample } from "./suspicion.ts";
 
@@ -29,7 +29,7 @@ export interface Member {
   state: "alive" | "suspect" | "dead" | "left";
   stateSinceMono: number;
   /** an older life of it was heard beside a newer one; monotonic, ms */
-  olderLife: { sinceMono: number; lastMono: number } | undefined;
+  olderLife: { sinceMono: number; lastMono: number; life: Life | undefined } | undefined;
   clockSamples: ClockSample[];
   /** how far its clock is ahead of this peer's, ms; undefined until it has been measured since either clock was set */
   clockOffsetMs: number | undefined;
@@ -41,8 +41,6 @@ export interface Member {
   wroteAheadMono: number | undefined;
   /** how many of its heartbeats in a row had a digest of open records that differs from what this peer knows */
   openMismatches: number;
-  /** how many in a row reported a second life of this peer */
-  reportsOfDuplicate: number;
   /** how many in a row named a newer life of this peer than this one */
   reportsOfNewerLife: number;
   /** how many in a row reported votes that this peer doesn't remember */
@@ -71,7 +69,6 @@ export function createMember(id: PeerId, mono: number): Member {
     agreedSetMs: undefined,
     wroteAheadMono: undefined,
     openMismatches: 0,
-    reportsOfDuplicate: 0,
     reportsOfNewerLife: 0,
     reportsOfLostVotes: 0,
   };
@@ -130,6 +127,10 @@ export interface MembersState {
   supersededKey: SupersededKey | undefined;
   /** this peer's incarnation: it grows with every start, and when this peer outlives a process with its identity */
   incarnation: number;
+  /** this peer's signed word about its life, as its heartbeats carry it (lives.ts) */
+  ownLife: Life | undefined;
+  /** a later life of this identity that has proved itself */
+  besideLife: number | undefined;
   /** another process uses this peer's identity */
   duplicateIdentity: boolean;
   /** when a peer last reported it; monotonic, ms */
@@ -165,6 +166,8 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     hostFault: undefined,
     supersededKey: undefined,
     incarnation,
+    ownLife: undefined,
+    besideLife: undefined,
     duplicateIdentity: false,
     clockCount: 0,
     clockSetMs: 0,

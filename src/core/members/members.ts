@@ -79,7 +79,7 @@ export function hearGossip(state: State, from: PeerId): boolean {
 export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
   const member = memberOf(state, from);
   if (member.heartbeat !== undefined && heartbeat.incarnation < member.heartbeat.incarnation) {
-    hearOlderLife(state, member);
+    hearOlderLife(state, member, heartbeat);
     return false;
   }
   const before = member.heartbeat;

@@ -5,10 +5,25 @@ import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
 import { World } from "../src/sim/world/world.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
+import { edit, makeTable } from "./kit/tables.ts";
 
 const second = 1_000;
 const minute = 60 * second;
 const everyMs = 5 * second;
+
+/** Three peers that have been started. */
+function calmMesh(seed: string): World {
+  const world = new World({
+    ...calmWorld,
+    seed: `readmission ${seed}`,
+    peers: 3,
+    skewMs: 0,
+    driftPpm: 0,
+    traits: () => ({ role: "worker", capacity: 10 }),
+  });
+  for (const peer of world.peers) world.hosts.start(peer);
+  return world;
+}
 
 /** Three peers with a job that any of them may run. */
 class Stage {
@@ -17,19 +32,11 @@ class Stage {
   readonly staying: readonly [PeerId, PeerId];
 
   constructor(seed: string) {
-    this.world = new World({
-      ...calmWorld,
-      seed: `readmission ${seed}`,
-      peers: 3,
-      skewMs: 0,
-      driftPpm: 0,
-      traits: () => ({ role: "worker", capacity: 10 }),
-    });
+    this.world = calmMesh(seed);
     const [one, two, three] = this.world.peers;
     assert.ok(one !== undefined && two !== undefined && three !== undefined);
     this.staying = [one, two];
     this.gone = three;
-    for (const peer of this.world.peers) this.world.hosts.start(peer);
     this.until(minute);
     this.world.ask(one, {
       kind: "put",
@@ -113,4 +120,30 @@ test("a person at its own machine lets it carry on alone when all others are gon
   stage.world.ask(stage.gone, { kind: "unforget", target: stage.gone });
   stage.until(20 * minute);
   assert.equal(stage.startsOfGone(13 * minute, 20 * minute), (7 * minute) / everyMs);
+});
+
+test("after a member had all peers forgotten at once, a person brings each of them back at its own machine", () => {
+  const world = calmMesh("outlawed");
+  world.runUntil(epoch + 2 * minute);
+  const mallory = makeTable("mallory");
+  const forgotten = { at: epoch, by: "mallory", name: "x" };
+  const updates = world.peers.map((id) =>
+    edit(mallory, { kind: "set", root: "peers", id, value: forgotten, by: "mallory" }, epoch),
+  );
+  const [one] = world.peers;
+  assert.ok(one !== undefined);
+  const complaints = () => world.peers.map((peer) => world.hosts.get(peer).life?.peer.complaint());
+  for (const update of updates) world.hosts.get(one).life?.peer.takeEdit?.(update);
+  world.runUntil(epoch + 4 * minute);
+  assert.deepEqual(complaints(), ["forgotten", "forgotten", "forgotten"]);
+  for (const peer of world.peers) {
+    // Itself first: only then may it change the table again.
+    for (const target of [peer, ...world.peers.filter((other) => other !== peer)]) {
+      const asked = world.ask(peer, { kind: "unforget", target });
+      world.runUntil(world.now() + second);
+      assert.ok(asked.accepted, `${peer} takes ${target} in again`);
+    }
+  }
+  world.runUntil(epoch + 10 * minute);
+  assert.deepEqual(complaints(), [undefined, undefined, undefined]);
 });

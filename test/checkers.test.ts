@@ -842,17 +842,20 @@ test("I18: a drained peer that starts a run is found, unless a second process wi
   assert.ok(found(beside(0, minute)).includes("I18"));
 });
 
+/** A run that its peer started twice, with these outcomes. */
+function startedTwice(first: NonNullable<Run["outcome"]>, second: NonNullable<Run["outcome"]>): Evidence {
+  return flawless({
+    runs: [
+      ...without(sixth),
+      runOf(sixth, ann, { outcome: first }),
+      runOf(sixth, ann, { outcome: second, start: sixth + 60_000, end: sixth + 60_500, life: 2 }),
+    ],
+  });
+}
+
 test("I6: a record that tells of neither of a run's two starts is found", () => {
-  const again = (first: NonNullable<Run["outcome"]>, second: NonNullable<Run["outcome"]>) =>
-    flawless({
-      runs: [
-        ...without(sixth),
-        runOf(sixth, ann, { outcome: first }),
-        runOf(sixth, ann, { outcome: second, start: sixth + 60_000, end: sixth + 60_500, life: 2 }),
-      ],
-    });
-  assert.deepEqual(rulesIn(checkStories(again("failed", "succeeded"))), []);
-  assert.deepEqual(rulesIn(checkStories(again("failed", "timeout"))), ["I6"]);
+  assert.deepEqual(rulesIn(checkStories(startedTwice("failed", "succeeded"))), []);
+  assert.deepEqual(rulesIn(checkStories(startedTwice("failed", "timeout"))), ["I6"]);
 });
 
 test("I6: a run that is recorded as lost although its child succeeded is found, unless its peer was forgotten meanwhile", () => {

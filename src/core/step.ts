@@ -4,29 +4,21 @@
  * it, then reconciles the orders that have come due or were touched, then says when it wants to be woken.
  */
 import { never } from "../errors.ts";
-import { isFinal } from "../schema/run.ts";
 import type { MessageOf } from "../schema/message.ts";
 import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
-import { claimStored, isOwnGivenBack } from "./claims/claims.ts";
+import { claimStored } from "./claims/claims.ts";
 import { commandStored, obey } from "./operator/commands.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
-import { adopt, adoptChosen, hearRosterDigest, openRoster } from "./voting/epochs.ts";
+import { adopt, adoptChosen, hearRosterDigest } from "./voting/epochs.ts";
 import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
 import type { CoreMessage, Effect, Event } from "./events.ts";
-import {
-  drain,
-  drainStored,
-  giveUpDrains,
-  hearDrain,
-  hearDrained,
-  restoreDrained,
-} from "./operator/drain.ts";
+import { drain, drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
 import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
-import { noteSelfForgotten, isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
-import { acceptedBy, isRefusalOutdated, restoreReadmitted, takeReadmitted } from "./operator/readmission.ts";
+import { noteSelfForgotten, isForgotten, takeForgotten } from "./operator/forgotten.ts";
+import { acceptedBy, isRefusalOutdated, takeReadmitted } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
 import {
   announceAtOnce,
@@ -45,43 +37,28 @@ import {
   takeHeartbeatDue,
 } from "./members/members.ts";
 import { signLife } from "./members/lives.ts";
-import { heartbeatTo, peersInReach, type InReach } from "./members/heartbeat.ts";
+import { heartbeatTo, peersInReach } from "./members/heartbeat.ts";
 import { isAwaitedAlone } from "./members/eligibility.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
-import {
-  admitRetry,
-  assertBook,
-  hearDeclined,
-  takeTouched,
-  touchDue,
-  touchAll,
-} from "./claims/order-book.ts";
-import { openDigest, takeRecord } from "./records/ledger.ts";
-import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
-import { clockRefusedMs } from "./members/suspicion.ts";
+import { assertBook, hearDeclined, takeTouched, touchDue, touchAll } from "./claims/order-book.ts";
+import { openDigest } from "./records/ledger.ts";
 import {
   childEnded,
   childStarted,
   childStuck,
   closePruned,
   declareLost,
-  endEarlierLife,
-  recentMs,
   takeRecords,
 } from "./orders/runs.ts";
-import { awaitLess, awaitSync, beginWarmUp, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import { awaitLess, awaitSync, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { followKey } from "./orders/own-key.ts";
-import {
-  forgetSuperseded,
-  noteSuperseded,
-  restoreSuperseded,
-  reviewSuperseded,
-} from "./members/superseded-key.ts";
-import { followJudgement, noteAhead, noteLastAlive, noticeTime } from "./orders/own-clock.ts";
+import { forgetSuperseded, noteSuperseded, reviewSuperseded } from "./members/superseded-key.ts";
+import { followJudgement, noticeTime } from "./orders/own-clock.ts";
 import { replan } from "./orders/replan.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
+import { openLife } from "./open-life.ts";
 import { emit, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
 import {
@@ -90,7 +67,6 @@ import {
   nextTickInSightAt,
   lookedUp,
   noteFailedWrite,
-  openHistory,
   scanAll,
 } from "./orders/scan.ts";
 import { takeChange, takeOrders, takeTicks } from "./orders/admission.ts";
@@ -202,42 +178,6 @@ function isOfForgotten(state: State, event: Event): boolean {
   return "peer" in event && isForgotten(state, event.peer);
 }
 
-function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
-  const { mono, wall } = state.now;
-  state.alive = true;
-  signLife(state);
-  announceAtOnce(state);
-  state.sweepAtMono = mono;
-  state.plannedWakeMono = mono;
-  openHistory(state, event.watermarks, event.prunedAhead ?? [], event.loadedSince, event.lastAlive ?? wall);
-  if (event.lastAlive !== undefined) noteLastAlive(state, event.lastAlive);
-  state.tableDigest = event.tableDigest;
-  state.addresses = event.addresses;
-  restoreDrained(state, event.drained);
-  restoreSelfForgotten(state, event.selfForgotten);
-  restoreSuperseded(state, event.superseded);
-  restoreReadmitted(state, event.readmitted ?? []);
-  takeForgotten(state, event.forgotten ?? []);
-  openRoster(state, event);
-  for (const record of event.records) {
-    if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
-    const recent = wall - record.due < recentMs || isOwnGivenBack(state, record);
-    takeRecord(state.ledger, record, mono, recent);
-    if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
-  }
-  for (const job of event.jobs) takeChange(state, { id: job.id, job });
-  takeOrders(state, event.orders, true);
-  for (const record of event.records) {
-    const own = record.peer === state.settings.self;
-    if (own && awaitsOwnEnd(record)) endEarlierLife(state, record, event.started);
-    else admitRetry(state, record);
-  }
-  const expected = event.expected.filter((peer) => !isForgotten(state, peer));
-  for (const peer of expected) memberOf(state, peer);
-  takeAdmissions(state, event.joins ?? [], event.confirmations ?? []);
-  beginWarmUp(state, expected, event.unresolved);
-}
-
 function hear(state: State, from: PeerId, message: CoreMessage): void {
   switch (message.kind) {
     case "heartbeat":
@@ -289,7 +229,7 @@ function hearHeartbeatOf(state: State, from: PeerId, heartbeat: MessageOf<"heart
   if (hearHeartbeat(state, from, heartbeat)) membersChanged(state);
   const member = state.members.byId.get(from);
   if (!isNew || member?.linked !== true) return;
-  sendHeartbeat(state, member, openDigest(state.ledger, state.settings.self), peersInReach(state));
+  sendHeartbeats(state, [member]);
 }
 
 function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
@@ -303,12 +243,7 @@ function upWith(state: State, peer: PeerId): void {
   const before = memberOf(state, peer).state;
   if (linkUp(state, peer)) membersChanged(state);
   if (before === "dead") awaitSync(state, peer);
-  sendHeartbeat(
-    state,
-    memberOf(state, peer),
-    openDigest(state.ledger, state.settings.self),
-    peersInReach(state),
-  );
+  sendHeartbeats(state, [memberOf(state, peer)]);
 }
 
 function membersChanged(state: State): void {
@@ -356,10 +291,10 @@ function everySecond(state: State): void {
     if (assessAll(state)) membersChanged(state);
     recordAdmissions(state);
     signLife(state);
-    const open = openDigest(state.ledger, state.settings.self);
-    const inReach = peersInReach(state);
-    for (const member of state.members.byId.values())
-      if (member.linked) sendHeartbeat(state, member, open, inReach);
+    sendHeartbeats(
+      state,
+      [...state.members.byId.values()].filter(({ linked }) => linked),
+    );
   }
   if (mono >= state.sweepAtMono + sweepEveryMs) {
     state.sweepAtMono = mono;
@@ -367,14 +302,13 @@ function everySecond(state: State): void {
   }
 }
 
-function sendHeartbeat(
-  state: State,
-  member: Member,
-  open: { count: number; digest: string },
-  inReach: InReach,
-): void {
-  const message = heartbeatTo(state, member, open, inReach, voteCounts(state));
-  emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
+function sendHeartbeats(state: State, members: readonly Member[]): void {
+  const open = openDigest(state.ledger, state.settings.self);
+  const inReach = peersInReach(state);
+  for (const member of members) {
+    const message = heartbeatTo(state, member, open, inReach, voteCounts(state));
+    emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
+  }
 }
 
 /** Reconciles orders whose time has come, admits ticks that are coming due, and continues until no order is touched. */

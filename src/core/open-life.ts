@@ -1,0 +1,59 @@
+/** A life of this peer begins: it takes up what it finds on its disk (DESIGN, Starting, stopping, restarting). */
+import { isFinal } from "../schema/run.ts";
+import { isOwnGivenBack } from "./claims/claims.ts";
+import { admitRetry } from "./claims/order-book.ts";
+import type { Event } from "./events.ts";
+import { signLife } from "./members/lives.ts";
+import { announceAtOnce, memberOf } from "./members/members.ts";
+import { restoreSuperseded } from "./members/superseded-key.ts";
+import { clockRefusedMs } from "./members/suspicion.ts";
+import { takeAdmissions } from "./operator/admissions.ts";
+import { restoreDrained } from "./operator/drain.ts";
+import { isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
+import { restoreReadmitted } from "./operator/readmission.ts";
+import { takeChange, takeOrders } from "./orders/admission.ts";
+import { noteAhead, noteLastAlive } from "./orders/own-clock.ts";
+import { endEarlierLife, recentMs } from "./orders/runs.ts";
+import { openHistory } from "./orders/scan.ts";
+import { beginWarmUp } from "./orders/warm-up.ts";
+import { isPlanted } from "./probes/planted.ts";
+import { takeRecord } from "./records/ledger.ts";
+import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
+import type { State } from "./state.ts";
+import { openRoster } from "./voting/epochs.ts";
+
+export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
+  const { mono, wall } = state.now;
+  state.alive = true;
+  signLife(state);
+  announceAtOnce(state);
+  state.sweepAtMono = mono;
+  state.plannedWakeMono = mono;
+  openHistory(state, event.watermarks, event.prunedAhead ?? [], event.loadedSince, event.lastAlive ?? wall);
+  if (event.lastAlive !== undefined) noteLastAlive(state, event.lastAlive);
+  state.tableDigest = event.tableDigest;
+  state.addresses = event.addresses;
+  restoreDrained(state, event.drained);
+  restoreSelfForgotten(state, event.selfForgotten);
+  restoreSuperseded(state, event.superseded);
+  restoreReadmitted(state, event.readmitted ?? []);
+  takeForgotten(state, event.forgotten ?? []);
+  openRoster(state, event);
+  for (const record of event.records) {
+    if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
+    const recent = wall - record.due < recentMs || isOwnGivenBack(state, record);
+    takeRecord(state.ledger, record, mono, recent);
+    if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
+  }
+  for (const job of event.jobs) takeChange(state, { id: job.id, job });
+  takeOrders(state, event.orders, true);
+  for (const record of event.records) {
+    const own = record.peer === state.settings.self;
+    if (own && awaitsOwnEnd(record)) endEarlierLife(state, record, event.started);
+    else admitRetry(state, record);
+  }
+  const expected = event.expected.filter((peer) => !isForgotten(state, peer));
+  for (const peer of expected) memberOf(state, peer);
+  takeAdmissions(state, event.joins ?? [], event.confirmations ?? []);
+  beginWarmUp(state, expected, event.unresolved);
+}

@@ -54,6 +54,16 @@ describe("the order book and the runs", () => {
       (book, { key }) => book.orders.delete(key),
       /as many orders as the book/,
     ],
+    [
+      "a first attempt is among the retries",
+      (book, order) => book.retries.set(order.job, new Set([order])),
+      /among the retries if and only if/,
+    ],
+    [
+      "a retry is not in the book",
+      (book, order) => book.retries.set(order.job, new Set([{ ...order, attempt: 2 }])),
+      /a retry that is not in the book/,
+    ],
     ["a requested order is not counted", (book) => book.requestedCount--, /are counted/],
   ];
   for (const [what, spoil, asserted] of corrupted) {

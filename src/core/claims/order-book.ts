@@ -72,7 +72,7 @@ function tickKey({ job, tick }: { readonly job: JobId; readonly tick: TickId }):
   return `${job}@${tick}`;
 }
 
-/** Enters the attempt that follows the one of the record, unless the tick is over. */
+/** Adds the order of the attempt that follows the one of the record, unless the tick is over. */
 export function admitRetry(state: State, record: RunRecord): void {
   const { book, ledger } = state;
   const { job, tick, slot, attempt, retryAt } = record;
@@ -143,37 +143,32 @@ export function admitNextRound(
 /** Removes the order from the book. If it has left already, a later round of it that has the same key stays. */
 export function removeOrder(state: State, order: Order): void {
   const { book } = state;
-  const ofJob = book.byJob.get(order.job);
   const wasInBook = book.orders.get(order.key) === order && book.orders.delete(order.key);
-  const wasInIndex = ofJob?.delete(order) ?? false;
+  const wasInIndex = removeFromIndex(book.byJob, order);
   assert(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
-  if (ofJob?.size === 0) book.byJob.delete(order.job);
   if (wasInBook && order.requested !== undefined) book.requestedCount--;
-  const retries = book.retries.get(order.job);
-  retries?.delete(order);
-  if (retries?.size === 0) book.retries.delete(order.job);
+  removeFromIndex(book.retries, order);
   assert(book.requestedCount >= 0, `${order.key}: more requested orders have left the book than entered it`);
   book.reconcileQueue.remove(order);
 }
 
 /**
- * Checks the whole book: the jobs' indexes hold exactly its orders, the requested ones are counted, the weights are added up,
- * and none is over. In the simulator only, after each step.
+ * Checks the whole book: the jobs' indexes hold exactly its orders and its retries, the requested ones are counted, the weights
+ * are added up, and none is over. In the simulator only, after each step.
  */
 export function assertBook({ book, ledger }: State): void {
   let indexed = 0;
   for (const ofJob of book.byJob.values()) indexed += ofJob.size;
   assert(indexed === book.orders.size, "the jobs' indexes hold as many orders as the book");
+  for (const retries of book.retries.values())
+    for (const order of retries)
+      assert(book.orders.get(order.key) === order, `${order.key}: a retry that is not in the book`);
   let requested = 0;
-  for (const [job, retries] of book.retries)
-    for (const { key } of retries)
-      assert(
-        book.byJob.get(job)?.size !== 0 && book.orders.has(key),
-        `${key}: a retry that is not in the book`,
-      );
   for (const order of book.orders.values()) {
-    const { key, job, tick, slot } = order;
+    const { key, job, tick, slot, attempt } = order;
     assert(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
+    const isRetry = book.retries.get(job)?.has(order) === true;
+    assert(isRetry === attempt > 1, `${key}: among the retries if and only if it repeats an attempt`);
     assert(!isOver(ledger.history, job, tick, slot), `${key}: over, but still in the book`);
     if (order.requested !== undefined) requested++;
   }
@@ -221,15 +216,23 @@ function add(
   };
   state.book.orders.set(key, order);
   if (requested !== undefined) state.book.requestedCount++;
-  if (last !== undefined) {
-    const retries = state.book.retries.get(job);
-    if (retries === undefined) state.book.retries.set(job, new Set([order]));
-    else retries.add(order);
-  }
-  const ofJob = state.book.byJob.get(job);
-  if (ofJob === undefined) state.book.byJob.set(job, new Set([order]));
-  else ofJob.add(order);
+  if (last !== undefined) addToIndex(state.book.retries, order);
+  addToIndex(state.book.byJob, order);
   touch(state, order);
+}
+
+function addToIndex(index: Map<JobId, Set<Order>>, order: Order): void {
+  const ofJob = index.get(order.job);
+  if (ofJob === undefined) index.set(order.job, new Set([order]));
+  else ofJob.add(order);
+}
+
+/** False if the order was not in the index. */
+function removeFromIndex(index: Map<JobId, Set<Order>>, order: Order): boolean {
+  const ofJob = index.get(order.job);
+  const wasThere = ofJob?.delete(order) ?? false;
+  if (ofJob?.size === 0) index.delete(order.job);
+  return wasThere;
 }
 
 /** Reconciles the order once at the instant (wall clock, ms); Infinity = not before it is touched. */

@@ -43,5 +43,8 @@ export const sweepEveryMs = 5_000;
 export const rememberMs = 60_000;
 /** How often watermarks move up and settled ticks are forgotten, which goes through all of them. */
 export const forgetEveryMs = 60_000;
-/** How long the watermark of a job that is not in the table, and claims that were given back, are remembered. */
+/**
+ * How long the watermark of a job that is not in the table, claims that were given back, and requests whose run may be repeated
+ * are remembered.
+ */
 export const forgetAfterMs = 7 * 86_400_000;

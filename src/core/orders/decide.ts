@@ -184,18 +184,17 @@ function closeStale({ due, local, attempt }: DecidedOrder, facts: Facts): Decisi
   return { kind: "close", reason: "job-changed", ...(isReported ? { as: "missed" } : {}) };
 }
 
-/** The tick is skipped. One that is in progress waits until the pause ends. */
-function decidePaused({ due, local, attempt }: DecidedOrder, facts: Facts): Decided {
-  const rest: Decision =
-    attempt > 1
-      ? wait(Infinity)
-      : facts.wall < due
-        ? wait(due)
-        : facts.isReporter
-          ? { kind: "close", reason: "paused", as: "skipped" }
-          : wait(Infinity);
-  const decision = local.stage === "claimed" ? letGo("paused", rest) : rest;
+function decidePaused(order: DecidedOrder, facts: Facts): Decided {
+  const rest = whilePaused(order, facts);
+  const decision = order.local.stage === "claimed" ? letGo("paused", rest) : rest;
   return rest.kind === "close" ? just(decision, "paused-tick-reported") : just(decision);
+}
+
+/** The tick is skipped. One that is in progress waits until the pause ends. */
+function whilePaused({ due, attempt }: DecidedOrder, { wall, isReporter }: Facts): Decision {
+  if (attempt > 1) return wait(Infinity);
+  if (wall < due) return wait(due);
+  return isReporter ? { kind: "close", reason: "paused", as: "skipped" } : wait(Infinity);
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
@@ -203,9 +202,8 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const { due, trigger, requested, attempt } = order;
   if (rival !== undefined) return just(wait(rival.until));
   const isOverdue = trigger === "schedule" && wall - due > overdueMs;
-  const isWanted = requested !== undefined || attempt > 1;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
-  if (isOverdue || (isWanted && wall - wantedAt(order, plan) > startWindowMs(plan, true)))
+  if (isOverdue || (isWanted(order) && wall - wantedAt(order, plan) > startWindowMs(plan, true)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
   if (isElected && order.round >= giveBacksMax) {
@@ -225,8 +223,8 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   if (facts.isFull) return just({ kind: "decline" });
   if (isElected) return just({ kind: "elect" });
   // A peer that skipped this one may have claimed the order unheard if the order came into the book before this peer had
-  // warmed
-  // up. The same holds for a tick whose time to be claimed is past: this peer may have been drained then, or no target yet.
+  // warmed up. The same holds for a tick whose time to be claimed is past: this peer may have been drained then, or no target
+  // yet.
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
@@ -236,6 +234,11 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
     ...(trigger === "catch-up" ? (["caught-up"] as const) : []),
   ];
   return { decision: { kind: facts.skipsAsking ? "claim" : "ask", failover }, marks };
+}
+
+/** A person has asked for it, or its tick is in progress: it may start within its window, whatever the job catches up. */
+export function isWanted({ requested, attempt }: Pick<Order, "requested" | "attempt">): boolean {
+  return requested !== undefined || attempt > 1;
 }
 
 /** From when on the window of an order runs, ms: what was in back-off during a pause is wanted when the pause ends. */

@@ -13,7 +13,7 @@ import { holdsLease } from "../claims/contention.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
-import { wantedAt } from "./decide.ts";
+import { isWanted, wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
@@ -63,11 +63,6 @@ function isHeld(state: State, order: Order): boolean {
     if (record.state === "claimed" && holdsLease(state, record)) return true;
   }
   return false;
-}
-
-/** A person has asked for it, or its tick is in progress: it may start within its window, whatever the job catches up. */
-function isWanted({ requested, attempt }: Order): boolean {
-  return requested !== undefined || attempt > 1;
 }
 
 function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {

@@ -4,7 +4,7 @@
  * looks at everything, and 16 if it looks at everything once for each thing.
  */
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
-import type { Heartbeat } from "../src/schema/message.ts";
+import type { Heartbeat } from "../src/schema/heartbeat.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { edit, makeTable, specOf } from "../test/kit/tables.ts";
 import { benchJob, LonePeer, minutelyJobs } from "./lone-peer.ts";

@@ -12,7 +12,7 @@ import { rank, memberHashesOf } from "../src/core/members/rank.ts";
 import { nextTick, parseSchedule, ticksBetween } from "../src/core/time/schedule.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";
-import type { Heartbeat } from "../src/schema/message.ts";
+import type { Heartbeat } from "../src/schema/heartbeat.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { decode, encode } from "../src/wire/codec.ts";
 import { signedBytes } from "../src/wire/records.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { Heartbeat, Life } from "../src/schema/message.ts";
+import type { Heartbeat, Life } from "../src/schema/heartbeat.ts";
 import { isNewClock } from "../src/core/members/clocks.ts";
 import { notReady } from "../src/core/view.ts";
 import { Cores, signedLife } from "./kit/cores.ts";

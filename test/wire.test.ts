@@ -5,13 +5,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Keys } from "../src/ports.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
-import {
-  bodiesOf,
-  messageCapBytes,
-  type Channel,
-  type Heartbeat,
-  type Message,
-} from "../src/schema/message.ts";
+import { bodiesOf, messageCapBytes, type Channel, type Message } from "../src/schema/message.ts";
+import type { Heartbeat } from "../src/schema/heartbeat.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { decode, depthCap, encode, wireVersion, type Refusal } from "../src/wire/codec.ts";
 import { signedBytes, signRecord, verifyRecord } from "../src/wire/records.ts";

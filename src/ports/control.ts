@@ -8,7 +8,7 @@ import type { Join } from "../schema/admission.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
-import type { Heartbeat } from "../schema/message.ts";
+import type { Heartbeat } from "../schema/heartbeat.ts";
 import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
 import type { RunQuery } from "./disk.ts";
 

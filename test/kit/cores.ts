@@ -22,7 +22,7 @@ import {
   type MembershipEntry,
 } from "../../src/table/roots.ts";
 import type { Job, JobSpec } from "../../src/schema/job.ts";
-import type { Heartbeat, Life } from "../../src/schema/message.ts";
+import type { Heartbeat, Life } from "../../src/schema/heartbeat.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
 import type { Attribution, Forgotten, Readmitted } from "../../src/schema/attribution.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";

@@ -7,7 +7,7 @@
  * heartbeats; samples against a clock with another count are dropped on both sides.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { claimAheadMs } from "../limits.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { note, type State } from "../state.ts";

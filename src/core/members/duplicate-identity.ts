@@ -11,7 +11,7 @@
  * the others count on it again (SWIM's refutation). It does so at most once in ten minutes; otherwise a person has to decide.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat, Life } from "../../schema/message.ts";
+import type { Heartbeat, Life } from "../../schema/heartbeat.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { storedKeys } from "../events.ts";

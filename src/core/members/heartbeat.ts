@@ -4,7 +4,7 @@
  */
 import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat } from "../../schema/heartbeat.ts";
 import type { State } from "../state.ts";
 import { admissionOf } from "./admission.ts";
 import { hasJumped, ownClockOffset } from "./clocks.ts";

@@ -9,7 +9,7 @@
  */
 import { canonicalText } from "../../schema/canonical.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat, Life } from "../../schema/message.ts";
+import type { Heartbeat, Life } from "../../schema/heartbeat.ts";
 import type { State } from "../state.ts";
 
 /** What is signed. */

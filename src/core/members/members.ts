@@ -5,7 +5,7 @@
  */
 import type { MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { openDigest } from "../records/ledger.ts";
 import { heartbeatEveryMs } from "../limits.ts";
 import { admissionOf } from "./admission.ts";

@@ -4,7 +4,8 @@
  */
 import { touchAll } from "../claims/order-book.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { inParts, type Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat } from "../../schema/heartbeat.ts";
+import { inParts } from "../../schema/message.ts";
 import type { Span } from "../../schema/run.ts";
 import { spansMost, type Epoch, type StoredVote } from "../../schema/vote.ts";
 import { storedKeys } from "../events.ts";

@@ -9,7 +9,7 @@
  */
 import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Heartbeat } from "../../schema/message.ts";
+import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { spansMost, type Epoch } from "../../schema/vote.ts";
 import { joinSpans, writeSpans } from "../time/spans.ts";
 import { storedKeys } from "../events.ts";

@@ -1,0 +1,188 @@
+/**
+ * Values of a job that have the right shape and still mean nothing: an unknown zone, an end before the start, two
+ * actions. A value of the wrong shape is passed over, because it has been reported already (job-shapes.ts).
+ */
+import type { Problem } from "../../schema/job.ts";
+import { pointerTo } from "../../schema/pointer.ts";
+import { instantHint, parseInstant } from "../time/calendar.ts";
+import { parseSchedule } from "../time/schedule.ts";
+import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
+import { zoneProblem } from "../time/zone.ts";
+import { inside, listOfTexts, text, type Fields } from "./fields.ts";
+import { durationFields } from "./job-shapes.ts";
+import { paramProblems, type Params } from "./params.ts";
+import { longestBackoffMs } from "./retry.ts";
+
+export function meaningProblems(given: Fields): Problem[] {
+  return [
+    ...scheduleProblems(given),
+    ...lifetimeProblems(given),
+    ...durationProblems(given),
+    ...retryProblems(given),
+    ...processProblems(given),
+    ...targetProblems(given),
+    ...paramProblems(inside(given, "params") as Params, given["schedule"] !== undefined),
+  ];
+}
+
+function scheduleProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  const timezone = text(given, "timezone");
+  const zone = timezone === undefined ? undefined : zoneProblem(timezone);
+  if (zone !== undefined) problems.push({ pointer: "/timezone", message: zone });
+  const schedule = given["schedule"];
+  const expressions = typeof schedule === "string" ? [schedule] : listOfTexts(schedule);
+  if (expressions === undefined || expressions.length === 0) return problems;
+  const read = parseSchedule(expressions, "UTC", text(given, "id") ?? "");
+  if (read.ok) return problems;
+  for (const { index, message } of read.problems) {
+    problems.push({ pointer: Array.isArray(schedule) ? `/schedule/${index}` : "/schedule", message });
+  }
+  return problems;
+}
+
+function lifetimeProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  const instants = ["startsAt", "endsAt"].map((name) => {
+    const written = text(given, name);
+    const instant = written === undefined ? undefined : parseInstant(written);
+    if (written !== undefined && instant === undefined) {
+      problems.push({
+        pointer: `/${name}`,
+        message: `${JSON.stringify(written)} is not an instant: ${instantHint}`,
+      });
+    }
+    return instant;
+  });
+  const [startsAt, endsAt] = instants;
+  if (startsAt !== undefined && endsAt !== undefined && startsAt >= endsAt) {
+    problems.push({
+      pointer: "/endsAt",
+      message: "endsAt must be after startsAt",
+    });
+  }
+  return problems;
+}
+
+const largestLogBytes = 1_073_741_824;
+
+function durationProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  for (const pointer of durationFields) {
+    const [outer = "", inner] = pointer.slice(1).split("/");
+    const written = inner === undefined ? text(given, outer) : text(inside(given, outer), inner);
+    if (written === undefined || parseDuration(written) !== undefined) continue;
+    problems.push({ pointer, message: `${JSON.stringify(written)} is not a duration: ${durationHint}` });
+  }
+  const size = text(inside(given, "keep"), "logBytes");
+  if (size === undefined) return problems;
+  const bytes = parseSize(size);
+  const message =
+    bytes === undefined
+      ? `${JSON.stringify(size)} is not a size: ${sizeHint}`
+      : `a run's output is kept up to ${formatSize(largestLogBytes)}; ${size} is more`;
+  if (bytes === undefined || bytes > largestLogBytes) problems.push({ pointer: "/keep/logBytes", message });
+  return problems;
+}
+
+function retryProblems(given: Fields): Problem[] {
+  const retry = inside(given, "retry");
+  return (["backoff", "maxBackoff"] as const).flatMap((name) => {
+    const written = text(retry, name);
+    const ms = written === undefined ? undefined : parseDuration(written);
+    if (ms === undefined || ms <= longestBackoffMs) return [];
+    const message = `a retry is due within 24h after the attempt before it; ${written ?? ""} is more`;
+    return [{ pointer: `/retry/${name}`, message }];
+  });
+}
+
+function processProblems(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (pointer: string, message: string) => problems.push({ pointer, message });
+  const env = inside(given, "env");
+  for (const [name, value] of Object.entries(env)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === "__proto__") {
+      refuse(
+        pointerTo("env", name),
+        "a variable's name is made of letters, digits and _, and doesn't begin with a digit",
+      );
+    }
+    if (typeof value === "string" && value.includes("\0")) refuse(pointerTo("env", name), nulMessage);
+  }
+  // The schema's patterns for names only help the form: a record type lets other names pass.
+  for (const name of Object.keys(inside(given, "labels"))) {
+    if (labelName.test(name) && name !== "__proto__") continue;
+    refuse(pointerTo("labels", name), "a label's name is made of letters, digits, '.', '_', '/' and '-'");
+  }
+  for (const name of ["command", "cwd", "user"]) {
+    if (text(given, name)?.includes("\0") === true) refuse(`/${name}`, nulMessage);
+  }
+  const argv = listOfTexts(given["argv"]) ?? [];
+  for (const [index, argument] of argv.entries())
+    if (argument.includes("\0")) refuse(`/argv/${index}`, nulMessage);
+  const cwd = text(given, "cwd");
+  if (cwd !== undefined && cwd !== "" && !cwd.startsWith("/")) {
+    refuse(
+      "/cwd",
+      `${JSON.stringify(cwd)} is not an absolute path: a job may run on any peer, so begin with /`,
+    );
+  }
+  const user = text(given, "user");
+  if (user !== undefined && user !== "" && !/^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/.test(user)) {
+    refuse("/user", `${JSON.stringify(user)} can't be a user name`);
+  }
+  return problems;
+}
+
+const labelName = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
+const nulMessage = "a NUL byte can't be passed to a program: take it out";
+
+function targetProblems(given: Fields): Problem[] {
+  const target = inside(given, "target");
+  const peers = listOfTexts(target["peers"]) ?? [];
+  return [
+    ...peers.flatMap((peer, index) =>
+      peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }] : [],
+    ),
+    ...tagProblems(inside(target, "tags"), "target", "tags"),
+    ...tagProblems(inside(inside(target, "prefer"), "tags"), "target", "prefer", "tags"),
+  ];
+}
+
+/** A tag that no peer can have: `--tag` takes NAME=VALUE. */
+function tagProblems(tags: Fields, ...path: string[]): Problem[] {
+  return Object.keys(tags).flatMap((name) => {
+    const isName = name !== "" && name.length <= 128 && !name.includes("=") && name !== "__proto__";
+    return isName
+      ? []
+      : [{ pointer: pointerTo(...path, name), message: "a tag's name is 1 to 128 characters without =" }];
+  });
+}
+
+/** Exactly one action, not empty, and the executor that fits it. */
+export function actionProblems(given: Fields): Problem[] {
+  const { command, argv, executor } = given;
+  if (command === undefined && argv === undefined) {
+    return [
+      {
+        pointer: "",
+        message: "nothing to run: give command (a line for /bin/sh) or argv (a program and its arguments)",
+      },
+    ];
+  }
+  if (command !== undefined && argv !== undefined) {
+    return [{ pointer: "/argv", message: "give either command or argv, not both" }];
+  }
+  const problems: Problem[] = [];
+  if (typeof command === "string" && command.trim() === "")
+    problems.push({ pointer: "/command", message: "the command is empty" });
+  if (listOfTexts(argv)?.[0]?.trim() === "")
+    problems.push({ pointer: "/argv/0", message: "the program's name is empty" });
+  const fitting = command === undefined ? "exec" : "shell";
+  if ((executor === "shell" || executor === "exec") && executor !== fitting) {
+    const action = command === undefined ? "argv" : "command";
+    const message = `the executor "${executor}" does not take ${action}: write "${fitting}", or leave it out`;
+    problems.push({ pointer: "/executor", message });
+  }
+  return problems;
+}

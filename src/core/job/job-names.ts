@@ -1,0 +1,85 @@
+/**
+ * Names of fields that a job may not have: those that belong to a later version are refused as such, never ignored; the
+ * others get the nearest known name, or cicada's name for what other schedulers call differently.
+ */
+import { fieldSynonyms, JobSpecSchema, notYet, ParamSchema, type Problem } from "../../schema/job.ts";
+import { didYouMean } from "../../schema/nearest.ts";
+import { pointerTo } from "../../schema/pointer.ts";
+import { inside, type Fields } from "./fields.ts";
+
+export const laterExecutors: ReadonlySet<unknown> = new Set(["http", "script"]);
+
+export function laterFields(given: Fields): Problem[] {
+  const problems: Problem[] = [];
+  for (const [path, names] of Object.entries(notYet)) {
+    const fields = path === "" ? given : inside(given, path.slice(1));
+    const within = path === "" ? "" : `${path.slice(1)}.`;
+    for (const name of Object.keys(fields)) {
+      if (names.includes(name)) {
+        const message = `this version doesn't have "${within}${name}" yet: leave it out`;
+        problems.push({ pointer: `${path}${pointerTo(name)}`, message });
+        continue;
+      }
+      const meant = path === "" && !isKnown(name) ? synonymOf(name) : undefined;
+      if (meant === undefined || !names.includes(meant)) continue;
+      const message = `"${name}" is called "${meant}" here, and this version doesn't have it yet: leave it out`;
+      problems.push({ pointer: pointerTo(name), message });
+    }
+  }
+  if (laterExecutors.has(given["executor"])) {
+    const message = `this version doesn't have the executor "${String(given["executor"])}" yet: use command or argv`;
+    problems.push({ pointer: "/executor", message });
+  }
+  return problems;
+}
+
+const { properties } = JobSpecSchema;
+/** The objects with a fixed set of fields, by their path. */
+const closedObjects: readonly { path: readonly string[]; known: readonly string[] }[] = [
+  { path: [], known: Object.keys(properties) },
+  { path: ["catchUp"], known: Object.keys(properties.catchUp.properties) },
+  { path: ["retry"], known: Object.keys(properties.retry.properties) },
+  { path: ["target"], known: Object.keys(properties.target.properties) },
+  { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
+  { path: ["success"], known: Object.keys(properties.success.properties) },
+  { path: ["keep"], known: Object.keys(properties.keep.properties) },
+];
+const paramFields = Object.keys(ParamSchema.properties);
+
+/** How many unknown fields are reported per object: enough to correct a file, and a bound for a hostile one. */
+const unknownShown = 20;
+
+export function unknownFields(given: Fields): Problem[] {
+  const params = Object.keys(inside(given, "params"));
+  const ofParams = params.map((name) => ({ path: ["params", name], known: paramFields }));
+  return [...closedObjects, ...ofParams].flatMap(({ path, known }) => {
+    const fields = path.reduce(inside, given);
+    const isJob = path.length === 0;
+    const later = notYet[pointerTo(...path)] ?? [];
+    const isLater = (name: string) =>
+      later.includes(name) || (isJob && later.includes(synonymOf(name) ?? ""));
+    return Object.keys(fields)
+      .filter((name) => !known.includes(name) && !isLater(name))
+      .slice(0, unknownShown)
+      .map((name) => ({
+        pointer: pointerTo(...path, name),
+        message: `unknown field ${JSON.stringify(name)}${isJob ? fieldMeant(name, known) : didYouMean(name, known)}`,
+      }));
+  });
+}
+
+function isKnown(name: string): boolean {
+  return Object.hasOwn(JobSpecSchema.properties, name);
+}
+
+/** cicada's name for a field that other schedulers call differently. */
+function synonymOf(name: string): string | undefined {
+  return fieldSynonyms.get(name.slice(0, longestSynonym).toLowerCase().replaceAll(/[_-]/g, ""));
+}
+/** Longer names are not looked up in full, because they come from outside. */
+const longestSynonym = 64;
+
+function fieldMeant(name: string, known: readonly string[]): string {
+  const meant = synonymOf(name);
+  return meant === undefined ? didYouMean(name, known) : `: did you mean "${meant}"?`;
+}

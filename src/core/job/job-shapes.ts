@@ -1,0 +1,100 @@
+/** The shape of a job by its schema, with messages that say what to write. */
+import { Compile } from "typebox/compile";
+import {
+  JobSpecSchema,
+  largestCapacity,
+  retryAttemptsMax,
+  retryOutcomes,
+  type JobSpec,
+  type Problem,
+} from "../../schema/job.ts";
+import { pointerTo } from "../../schema/pointer.ts";
+import { durationHint, sizeHint } from "../time/units.ts";
+import type { Fields } from "./fields.ts";
+import { laterExecutors } from "./job-names.ts";
+
+const jobValidator = Compile(JobSpecSchema);
+
+export function isJob(given: Fields): given is JobSpec {
+  return jobValidator.Check(given);
+}
+
+/** One validator per field, because a validator stops after its first few errors. */
+const fieldValidators = Object.entries(JobSpecSchema.properties).map(
+  ([name, schema]) => [name, Compile(schema)] as const,
+);
+
+const tagsHint =
+  'tags map at most 32 names to texts, such as {"disk": "ssd"}, as in --tag disk=ssd of a peer';
+
+/** Messages for single fields; all others get the schema's. */
+const fieldHints: Readonly<Record<string, string>> = {
+  "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
+  "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
+  "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
+  "/params": 'params maps names to objects such as {"type": "number", "default": 3}',
+  "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',
+  "/success/exitCodes": "exitCodes is a list of 1 to 256 exit codes",
+  "/success/skipCodes": "skipCodes is a list of exit codes",
+  "/weight": `weight is a whole number from 1 to ${largestCapacity}: how much of a peer's --capacity a run takes`,
+  "/umask": "a umask is three octal digits as a text, such as 077",
+  "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,
+  "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",
+  "/retry/on": `on is a list of the outcomes that are repeated: ${retryOutcomes.join(", ")}`,
+  "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
+  "/target/tags": tagsHint,
+  "/target/prefer/tags": tagsHint,
+  "/target/prefer": 'prefer is an object with tags, such as {"tags": {"disk": "ssd"}}',
+};
+
+export const durationFields = [
+  "/timeout",
+  "/killGrace",
+  "/catchUp/window",
+  "/retry/backoff",
+  "/retry/maxBackoff",
+  "/keep/age",
+] as const;
+
+export function shapeProblems(given: Fields): Problem[] {
+  const found = new Map<string, string>();
+  for (const [name, validator] of fieldValidators) {
+    const value = given[name];
+    if (!Object.hasOwn(given, name)) {
+      if (name === "id") found.set("/id", `the id is missing: ${fieldHints["/id"] ?? ""}`);
+      continue;
+    }
+    if (name === "executor" && laterExecutors.has(value)) continue;
+    if (validator.Check(value)) continue;
+    for (const error of validator.Errors(value)) {
+      // Unknown names are reported by unknownFields.
+      if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
+      const pointer = pointerTo(name) + error.instancePath;
+      if (!found.has(pointer)) found.set(pointer, hintFor(pointer, error));
+    }
+  }
+  return [...found].map(([pointer, message]) => ({ pointer, message }));
+}
+
+function hintFor(pointer: string, error: { keyword: string; message: string; params: object }): string {
+  const own = fieldHints[pointer];
+  if (own !== undefined) return own;
+  if (durationFields.some((field) => field === pointer)) return `a duration has a unit: ${durationHint}`;
+  if (pointer === "/keep/logBytes") return `a size has a unit: ${sizeHint}`;
+  if (/^\/params\/[^/]+$/.test(pointer))
+    return 'a parameter is an object such as {"type": "number", "default": 3}';
+  if (/^\/params\/[^/]+\/type$/.test(pointer)) return "one of string, number, boolean, choice";
+  if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
+    return "an exit code is a whole number from 0 to 255";
+  if (pointer.startsWith("/env/") && error.keyword === "type")
+    return "a variable's value is a text: put it in quotes";
+  if (pointer === "/env")
+    return "env maps names (letters, digits and _, not beginning with a digit) to texts";
+  if (pointer === "/labels") return "labels map names (letters, digits, '.', '_', '/' and '-') to texts";
+  if ("allowedValues" in error.params && Array.isArray(error.params.allowedValues)) {
+    return `one of ${error.params.allowedValues.map(String).join(", ")}`;
+  }
+  return error.message;
+}

@@ -64,7 +64,7 @@ const rooms: Readonly<Record<string, Room>> = {
 const exceptions: Readonly<Record<string, Room>> = {
   "src/core/time/schedule.ts": { rooms: [], packages: ["cron-parser"] },
   // A compiled schema check is a pure function from a value to problems.
-  "src/core/job/job.ts": { rooms: [], packages: ["typebox"] },
+  "src/core/job/job-shapes.ts": { rooms: [], packages: ["typebox"] },
   "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
 };
 
